@@ -1,0 +1,45 @@
+/**
+ * The contract that every backend keeps. A backend turns a Program into an Executable and owns the memory of its
+ * device; it knows Programs and primitives, and nothing of cells, layers or training.
+ *
+ * What a backend is not: it holds no user state, it decides nothing about gradients, and it never changes the
+ * meaning of a Program; `reference` is the oracle for all of them.
+ */
+import type { DeviceTensor, HostTensor } from "../src/tensor/tensor.ts";
+import type { Program } from "../src/program/types.ts";
+
+/** A tensor that a call can read: on the host, or in this backend's memory. */
+export type Input = HostTensor | DeviceTensor;
+
+/** How an executable treats the memory of its inputs and outputs. */
+export interface CompileOptions {
+  /** Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the call. */
+  readonly donate: readonly boolean[];
+  /** Per output of the Program: whether it stays in the device's memory (`DeviceTensor`) or comes to the host. */
+  readonly keep: readonly boolean[];
+}
+
+/** A compiled Program, to be called again and again. */
+export interface Executable extends Disposable {
+  /**
+   * Runs it. Inputs have the Program's dtypes and shapes; sizes that are symbols in the Program take their values
+   * from the inputs. Outputs are valid until they are disposed or collected, also after later calls.
+   */
+  run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]>;
+  /** The same without a promise; absent where blocking is impossible. */
+  runSync?(inputs: readonly Input[]): (HostTensor | DeviceTensor)[];
+  /** What was compiled, for people. */
+  describe(): string;
+}
+
+/** One way to run Programs. */
+export interface Backend {
+  /** The name by which `device` chooses it. */
+  readonly name: string;
+  /** Whether this machine can run it. */
+  available(): Promise<boolean>;
+  /** Compiles for any values of the Program's symbolic sizes. */
+  compile(program: Program, options: CompileOptions): Promise<Executable>;
+  /** Copies a tensor into the device's memory. */
+  upload(tensor: HostTensor): DeviceTensor;
+}

@@ -1,0 +1,203 @@
+/**
+ * The intermediate representation: a Program is a list of equations in static single assignment form over values of
+ * known dtype and (possibly symbolic) shape. Plain data; tracing builds it, transforms rewrite it, backends run it.
+ */
+import type { Dim, Shape } from "../tensor/dims.ts";
+import type { DType, HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
+
+/** What an equation computes, or what a Program is given. Values are compared by identity. */
+export interface Value extends Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** Attributes of an operation that has none. */
+export type None = Readonly<Record<never, never>>;
+
+/**
+ * Every primitive with its attributes. Elementwise operations want equal shapes and dtypes (the public functions
+ * insert `broadcast`); float operations take float32 or float64.
+ */
+export interface Attributes {
+  /** A tensor known while tracing. No inputs. */
+  constant: { readonly value: HostTensor };
+  /** 0, 1, 2… along `axis`. No inputs. */
+  iota: { readonly shape: Shape; readonly axis: number; readonly dtype: DType };
+  /** The value of a size as a scalar. No inputs. */
+  size: { readonly dim: Dim; readonly dtype: DType };
+  /** `(key int32[2], counter int32[]) -> int32[shape]`: threefry-2x32 bits; see operations/random.ts. */
+  randomBits: { readonly shape: Shape };
+
+  neg: None;
+  abs: None;
+  /** -1, 0 or 1; 0 where the input is 0. */
+  sign: None;
+  floor: None;
+  exp: None;
+  expm1: None;
+  log: None;
+  log1p: None;
+  sqrt: None;
+  sin: None;
+  cos: None;
+  tanh: None;
+  /** 1 / (1 + exp(-x)). */
+  sigmoid: None;
+  erf: None;
+  /** bool -> bool. */
+  not: None;
+  /** To `dtype`: float to int32 truncates, anything to bool is `x != 0`, bool to a number is 0 or 1. */
+  cast: { readonly dtype: DType };
+  /** The input itself; its derivative is zero. */
+  stopGradient: None;
+
+  add: None;
+  sub: None;
+  mul: None;
+  /** Floats divide, int32 divides towards zero. */
+  div: None;
+  pow: None;
+  max: None;
+  min: None;
+  /** Numbers or bool -> bool. */
+  equal: None;
+  less: None;
+  lessEqual: None;
+  /** bool × bool -> bool. */
+  and: None;
+  or: None;
+  /** `(condition bool, whenTrue, whenFalse)`, all of one shape. */
+  select: None;
+
+  /** To `shape`: input axis i becomes output axis `axes[i]` (increasing); a size 1 may grow; other axes repeat. */
+  broadcast: { readonly shape: Shape; readonly axes: readonly number[] };
+  reshape: { readonly shape: Shape };
+  /** Output axis i is input axis `permutation[i]`. */
+  transpose: { readonly permutation: readonly number[] };
+  /** Flips the axes. */
+  reverse: { readonly axes: readonly number[] };
+  /** Per axis: `size` elements from `start`, every `stride`-th. */
+  slice: {
+    readonly start: readonly Dim[];
+    readonly size: readonly Dim[];
+    readonly stride: readonly number[];
+  };
+  /** Per axis: `low` zeros before, `high` after, `interior` between neighbours (an axis of size n takes n-1 of them). */
+  pad: { readonly low: readonly Dim[]; readonly high: readonly Dim[]; readonly interior: readonly number[] };
+  /** One or more inputs joined along `axis`. */
+  concat: { readonly axis: number };
+  /** `(operand [rows, ...rest], indices int32 [...i]) -> [...i, ...rest]`; indices outside are clamped into range. */
+  gather: None;
+  /** `(indices int32 [...i], updates [...i, ...rest]) -> [rows, ...rest]`: sums of updates by row; the adjoint of gather. */
+  scatterAdd: { readonly rows: Dim };
+
+  /** Sums over `axes` (sorted), which disappear. */
+  sum: { readonly axes: readonly number[] };
+  /** Largest over `axes` (sorted), which disappear; -infinity (int32: the least) where an axis is empty. */
+  reduceMax: { readonly axes: readonly number[] };
+  /** int32 index of the first largest along `axis`, which disappears. */
+  argmax: { readonly axis: number };
+
+  /**
+   * `[...b, m, k] × [...b, k, n] -> [...b, m, n]`; ranks and leading sizes are equal. `transposeLeft`: the left input
+   * is `[...b, k, m]`; `transposeRight`: the right one is `[...b, n, k]`.
+   */
+  matmul: { readonly transposeLeft: boolean; readonly transposeRight: boolean };
+
+  /** A Program folded over time; see `ScanAttributes`. */
+  scan: ScanAttributes;
+}
+
+/**
+ * A fold. Inputs are `constants`, then the initial carries, then sequences. The body takes the constants, the
+ * carries and one slice of every sequence, and gives the next carries (same specs), then one slice per stacked
+ * output. Outputs are the final carries, then the stacked outputs, aligned with the steps that made them.
+ *
+ * Time is axis 1 of a sequence (`[batch, time, ...]` has slices `[batch, ...]`), or axis 0 of a sequence of
+ * scalars (`[time]`); `timeAxis` says which.
+ */
+export interface ScanAttributes {
+  readonly body: Program;
+  /** How many inputs are the same at every step. */
+  readonly constants: number;
+  /** How many inputs are initial carries. */
+  readonly carries: number;
+  /** The number of steps. */
+  readonly length: Dim;
+  /** Steps run from the last element to the first. */
+  readonly reverse: boolean;
+  /** The derivative keeps only the carries of each step and computes the body again (checkpointing). */
+  readonly recompute: boolean;
+}
+
+/** The name of a primitive. */
+export type OperationName = keyof Attributes;
+
+/** The record of a primitive: everything that is known about it outside the backends. */
+export interface Operation<K extends OperationName = OperationName> {
+  readonly name: K;
+  /**
+   * The shape rule: specs of the outputs from those of the inputs.
+   *
+   * @throws TypeError or RangeError that names both shapes.
+   */
+  readonly infer: (inputs: readonly Spec[], attributes: Attributes[K]) => Spec[];
+  /**
+   * The derivative, reverse mode, written with traced operations: from the cotangents of the outputs (undefined
+   * means zero) those of the inputs. Only inputs marked in `wanted` are read. Absent: the derivative is zero.
+   */
+  readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
+}
+
+/** What a derivative rule is given. */
+export interface DerivativeContext<K extends OperationName = OperationName> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly attributes: Attributes[K];
+  readonly cotangents: readonly (Tensor | undefined)[];
+  /** Which inputs need a cotangent. */
+  readonly wanted: readonly boolean[];
+}
+
+/** One application of a primitive. */
+export interface EquationOf<K extends OperationName> {
+  readonly operation: Operation<K>;
+  readonly inputs: readonly Value[];
+  readonly attributes: Attributes[K];
+  readonly outputs: readonly Value[];
+}
+
+/** An application of any primitive. */
+export type Equation = { [K in OperationName]: EquationOf<K> }[OperationName];
+
+/** Inputs, equations in order of computation, outputs. An output may be an input. */
+export interface Program {
+  readonly inputs: readonly Value[];
+  readonly equations: readonly Equation[];
+  readonly outputs: readonly Value[];
+}
+
+/** Whether `equation` applies the primitive `name`; narrows its attributes. */
+export function isEquation<K extends OperationName>(
+  equation: Equation | undefined,
+  name: K,
+): equation is Extract<Equation, EquationOf<K>> {
+  return equation?.operation.name === name;
+}
+
+/** The axis of time in a sequence of this rank: 1, or 0 where each step is a scalar. */
+export function timeAxis(rank: number): number {
+  return Math.min(1, rank - 1);
+}
+
+/** The spec of a sequence whose steps have this spec. */
+export function stackedSpec(step: Spec, length: Dim): Spec {
+  const axis = timeAxis(step.shape.length + 1);
+  return { shape: [...step.shape.slice(0, axis), length, ...step.shape.slice(axis)], dtype: step.dtype };
+}
+
+/** The spec of one step of a sequence. */
+export function stepSpec(sequence: Spec): Spec {
+  const axis = timeAxis(sequence.shape.length);
+  return { shape: sequence.shape.filter((_, other) => other !== axis), dtype: sequence.dtype };
+}

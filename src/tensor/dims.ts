@@ -1,0 +1,152 @@
+/**
+ * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is known
+ * only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by elements.
+ */
+
+/** A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`. */
+export interface SymbolicDim {
+  /** Coefficient by monomial; a monomial is its symbols sorted and joined by `*`, the constant term is `""`. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** The polynomial as text. */
+  toString(): string;
+}
+
+/** The size of one axis. */
+export type Dim = number | SymbolicDim;
+
+/** The sizes of all axes, outermost first. */
+export type Shape = readonly Dim[];
+
+/** The value of every symbol of a Program. */
+export type Bindings = Readonly<Record<string, number>>;
+
+const interned = new Map<string, SymbolicDim>();
+
+function print(terms: Readonly<Record<string, number>>): string {
+  let text = "";
+  for (const monomial of Object.keys(terms).sort().reverse()) {
+    const coefficient = terms[monomial];
+    const sign = coefficient < 0 ? "-" : text === "" ? "" : "+";
+    const size = Math.abs(coefficient);
+    text += sign + (monomial === "" ? size : size === 1 ? monomial : `${size}*${monomial}`);
+  }
+  return text;
+}
+
+function fromTerms(terms: Record<string, number>): Dim {
+  const kept = Object.fromEntries(Object.entries(terms).filter(([, coefficient]) => coefficient !== 0));
+  const monomials = Object.keys(kept);
+  if (monomials.length === 0) return 0;
+  if (monomials.length === 1 && monomials[0] === "") return kept[""];
+  const text = print(kept);
+  let dim = interned.get(text);
+  if (!dim) interned.set(text, dim = Object.freeze({ terms: Object.freeze(kept), toString: () => text }));
+  return dim;
+}
+
+function termsOf(dim: Dim): Readonly<Record<string, number>> {
+  return typeof dim === "number" ? { "": dim } : dim.terms;
+}
+
+/** The size named `name`, such as `batch`. */
+export function symbol(name: string): Dim {
+  if (!/^[A-Za-z_]\w*$/.test(name)) {
+    throw new SyntaxError(`Cannot name a size ${JSON.stringify(name)}: not an identifier`);
+  }
+  return fromTerms({ [name]: 1 });
+}
+
+/** `a + b`. */
+export function addDims(a: Dim, b: Dim): Dim {
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  const sum: Record<string, number> = { ...termsOf(a) };
+  for (const [monomial, coefficient] of Object.entries(termsOf(b))) {
+    sum[monomial] = (sum[monomial] ?? 0) + coefficient;
+  }
+  return fromTerms(sum);
+}
+
+/** `a - b`. */
+export function subtractDims(a: Dim, b: Dim): Dim {
+  return addDims(a, multiplyDims(b, -1));
+}
+
+/** `a · b`. */
+export function multiplyDims(a: Dim, b: Dim): Dim {
+  if (typeof a === "number" && typeof b === "number") return a * b;
+  const product: Record<string, number> = {};
+  for (const [left, p] of Object.entries(termsOf(a))) {
+    for (const [right, q] of Object.entries(termsOf(b))) {
+      const monomial = [...left.split("*"), ...right.split("*")].filter((name) => name !== "").sort().join(
+        "*",
+      );
+      product[monomial] = (product[monomial] ?? 0) + p * q;
+    }
+  }
+  return fromTerms(product);
+}
+
+/** `a / b` where `b` is a number or a single monomial that divides every term of `a`; otherwise undefined. */
+export function divideDims(a: Dim, b: Dim): Dim | undefined {
+  const divisor = Object.entries(termsOf(b));
+  if (divisor.length !== 1 || divisor[0][1] === 0) return a === b ? 1 : undefined;
+  const [symbols, factor] = divisor[0];
+  const quotient: Record<string, number> = {};
+  for (const [monomial, coefficient] of Object.entries(termsOf(a))) {
+    if (coefficient % factor !== 0) return undefined;
+    const rest = monomial === "" ? [] : monomial.split("*");
+    for (const name of symbols === "" ? [] : symbols.split("*")) {
+      const at = rest.indexOf(name);
+      if (at < 0 && coefficient !== 0) return undefined;
+      rest.splice(at, 1);
+    }
+    quotient[rest.join("*")] = coefficient / factor;
+  }
+  return fromTerms(quotient);
+}
+
+/** The number of elements of a tensor of this shape. */
+export function sizeOfShape(shape: Shape): Dim {
+  return shape.reduce<Dim>((size, dim) => multiplyDims(size, dim), 1);
+}
+
+/** The value of `dim` where its symbols have the values in `bindings`; a `RangeError` names an unbound symbol. */
+export function evaluateDim(dim: Dim, bindings: Bindings): number {
+  if (typeof dim === "number") return dim;
+  let value = 0;
+  for (const [monomial, coefficient] of Object.entries(dim.terms)) {
+    let product = coefficient;
+    for (const name of monomial === "" ? [] : monomial.split("*")) {
+      const bound = bindings[name];
+      if (bound === undefined) throw new RangeError(`Cannot evaluate the size ${dim}: ${name} has no value`);
+      product *= bound;
+    }
+    value += product;
+  }
+  return value;
+}
+
+/** Every dim of `shape` as a number. */
+export function evaluateShape(shape: Shape, bindings: Bindings): number[] {
+  return shape.map((dim) => evaluateDim(dim, bindings));
+}
+
+/** Whether both shapes have the same sizes. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((dim, axis) => dim === b[axis]);
+}
+
+/** A shape as text: `[batch, 28, 28]`. */
+export function printShape(shape: Shape): string {
+  return `[${shape.map(String).join(", ")}]`;
+}
+
+/**
+ * `dim` as a number, for code that cannot work with a size that is known only at run time.
+ *
+ * @throws RangeError if the size is symbolic.
+ */
+export function fixedDim(dim: Dim, what = "This code"): number {
+  if (typeof dim === "number") return dim;
+  throw new RangeError(`${what} needs a fixed size: current value is ${dim}, known only at run time`);
+}

@@ -1,0 +1,281 @@
+/**
+ * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
+ * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
+ */
+import { type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
+
+/** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
+export type DType = "float32" | "int32" | "bool" | "float64";
+
+/** Row-major values; `bool` is 0 or 1 in a `Uint8Array`. */
+export type Values = Float32Array | Int32Array | Uint8Array | Float64Array;
+
+/** Shape and dtype without values. */
+export interface Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** A tensor whose values are in this process's memory. */
+export interface HostTensor extends Spec {
+  readonly kind: "host";
+  readonly shape: readonly number[];
+  /** Row-major, as many as the shape says. */
+  readonly data: Values;
+}
+
+/** A tensor inside a trace: shape and dtype are known, values are not. Made and understood by `program/trace.ts`. */
+export interface TracedTensor extends Spec {
+  readonly kind: "traced";
+}
+
+/** A tensor in a device's memory; `toHost` reads it, disposing frees it. */
+export interface DeviceTensor extends Spec, Disposable {
+  readonly kind: "device";
+  readonly shape: readonly number[];
+  /** The device's name, such as `reference`. */
+  readonly device: string;
+  /** Copies the values to the host; throws once disposed or donated. */
+  read(): Promise<HostTensor>;
+  /** Whether the memory was freed or given to a later call. */
+  readonly disposed: boolean;
+}
+
+/** What every operation takes and gives. */
+export type Tensor = HostTensor | TracedTensor | DeviceTensor;
+
+/** Nested numbers or booleans, as in `[[1, 2], [3, 4]]`. */
+export type NestedNumbers = number | boolean | readonly NestedNumbers[];
+
+/** Whether `value` is a tensor or a spec: a leaf of a tree. */
+export function isLeaf(value: unknown): value is Spec {
+  return typeof value === "object" && value !== null && "dtype" in value && "shape" in value &&
+    Array.isArray(value.shape);
+}
+
+/** Whether `value` is a tensor. */
+export function isTensor(value: unknown): value is Tensor {
+  return isLeaf(value) && "kind" in value;
+}
+
+/** A typed array for `size` elements of `dtype`, all zero. */
+export function allocateValues(dtype: DType, size: number): Values {
+  switch (dtype) {
+    case "float32":
+      return new Float32Array(size);
+    case "float64":
+      return new Float64Array(size);
+    case "int32":
+      return new Int32Array(size);
+    case "bool":
+      return new Uint8Array(size);
+    default:
+      throw new TypeError(
+        `Cannot make a tensor: dtype is ${JSON.stringify(dtype satisfies never)}, ` +
+          `expected float32, int32, bool or float64`,
+      );
+  }
+}
+
+function checkShape(shape: readonly number[]): number {
+  for (const dim of shape) {
+    if (!Number.isInteger(dim) || dim < 0) {
+      throw new RangeError(
+        `Cannot make a tensor of shape ${printShape(shape)}: sizes are whole numbers from 0`,
+      );
+    }
+  }
+  return shape.reduce((size, dim) => size * dim, 1);
+}
+
+/** A host tensor over `data`, which is kept, not copied; its length must be what `shape` says. */
+export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
+  const size = checkShape(shape);
+  if (data.length !== size) {
+    throw new RangeError(
+      `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
+        `current value has ${data.length}`,
+    );
+  }
+  const inferred = data instanceof Float32Array
+    ? "float32"
+    : data instanceof Int32Array
+    ? "int32"
+    : data instanceof Float64Array
+    ? "float64"
+    : "bool";
+  if (dtype !== undefined && dtype !== inferred) {
+    throw new TypeError(
+      `Cannot make a ${dtype} tensor over a ${data.constructor.name}: it holds ${inferred}`,
+    );
+  }
+  return { kind: "host", shape, dtype: inferred, data };
+}
+
+function nestedShape(values: NestedNumbers): number[] {
+  const shape: number[] = [];
+  let level = values;
+  while (Array.isArray(level)) {
+    shape.push(level.length);
+    level = level[0];
+  }
+  return shape;
+}
+
+/**
+ * A tensor from nested arrays or a flat list of values.
+ *
+ * @param values Nested arrays, or a typed array or flat array together with `options.shape`.
+ * @param options `shape` (default: that of the nesting) and `dtype` (default: `bool` for booleans, else that of
+ *   the typed array, else `float32`). Whole-number types of 8 or 64 bits are converted with range checks.
+ * @returns A host tensor; the values are copied.
+ * @throws RangeError for ragged nesting, a wrong number of values, or a value outside the dtype's range.
+ *
+ * @example
+ * ```ts
+ * import { tensor } from "@cellfold/cellfold";
+ * const x = tensor([[1, 2, 3], [4, 5, 6]]);
+ * console.assert(x.shape[0] === 2 && x.shape[1] === 3 && x.dtype === "float32");
+ * ```
+ */
+export function tensor(
+  values: NestedNumbers | ArrayLike<number | bigint>,
+  options: { readonly shape?: readonly number[]; readonly dtype?: DType } = {},
+): HostTensor {
+  const typed = ArrayBuffer.isView(values);
+  const nested = values as NestedNumbers; // read as nested numbers only where it is not a typed array
+  const flat: ArrayLike<number | bigint | boolean> = typed
+    ? values as unknown as ArrayLike<number | bigint>
+    : flatten(nested);
+  const shape = options.shape ?? (typed ? [flat.length] : nestedShape(nested));
+  const size = checkShape(shape);
+  if (flat.length !== size) {
+    throw new RangeError(
+      `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
+        `current value has ${flat.length}`,
+    );
+  }
+  if (!typed && options.shape === undefined) checkRectangular(nested, shape, 0);
+  const dtype = options.dtype ?? inferDType(values, flat);
+  const data = allocateValues(dtype, size);
+  for (let i = 0; i < size; i++) data[i] = convert(Number(flat[i]), dtype);
+  return { kind: "host", shape: [...shape], dtype, data };
+}
+
+function flatten(values: NestedNumbers): (number | boolean)[] {
+  return Array.isArray(values) ? values.flat(Infinity) as (number | boolean)[] : [values as number | boolean];
+}
+
+function checkRectangular(values: NestedNumbers, shape: readonly number[], depth: number): void {
+  if (!Array.isArray(values)) {
+    if (depth === shape.length) return;
+  } else if (values.length === shape[depth]) {
+    for (const inner of values) checkRectangular(inner, shape, depth + 1);
+    return;
+  }
+  throw new RangeError(
+    `Cannot make a tensor from ragged nesting: expected the shape ${printShape(shape)} throughout`,
+  );
+}
+
+function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>): DType {
+  if (values instanceof Float64Array) return "float64";
+  if (values instanceof Float32Array) return "float32";
+  if (ArrayBuffer.isView(values)) return "int32";
+  return flat.length > 0 && typeof flat[0] === "boolean" ? "bool" : "float32";
+}
+
+function convert(value: number, dtype: DType): number {
+  if (dtype === "bool") return value === 0 ? 0 : 1;
+  if (dtype === "int32" && value !== (value | 0)) {
+    throw new RangeError(
+      `Cannot make an int32 tensor: current value is ${value}, ` +
+        `expected whole numbers from -2147483648 to 2147483647`,
+    );
+  }
+  return value;
+}
+
+/**
+ * Shape and dtype of an input, for `init`, `summary` and tracing. `null` first is the symbolic size `batch`, `null`
+ * second is `time`, elsewhere `null` is refused; a size may also be given by a name of its own.
+ *
+ * @example
+ * ```ts
+ * import { spec } from "@cellfold/cellfold";
+ * console.assert(String(spec([null, null, 28]).shape) === "batch,time,28");
+ * ```
+ */
+export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
+  return {
+    shape: shape.map((dim, axis) => {
+      if (typeof dim === "string") return symbol(dim);
+      if (dim !== null) return dim;
+      if (axis > 1) {
+        throw new RangeError(
+          `Cannot make a spec: null at axis ${axis}, but only batch (0) and time (1) may be open`,
+        );
+      }
+      return symbol(axis === 0 ? "batch" : "time");
+    }),
+    dtype,
+  };
+}
+
+/** Shape and dtype of a tensor, without its values. */
+export function specOf(value: Spec): Spec {
+  return { shape: value.shape, dtype: value.dtype };
+}
+
+/** Shape and dtype as text: `float32[batch, 28]`. */
+export function printSpec(value: Spec): string {
+  return `${value.dtype}${printShape(value.shape)}`;
+}
+
+/**
+ * The values of a host tensor as nested arrays; a scalar gives a number, `bool` gives 0 and 1.
+ *
+ * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
+ */
+export function toNested(value: Tensor): NestedNumbers {
+  const { data, shape } = host(value);
+  let offset = 0;
+  const build = (axis: number): NestedNumbers => {
+    if (axis === shape.length) return data[offset++];
+    return Array.from({ length: shape[axis] }, () => build(axis + 1));
+  };
+  return build(0);
+}
+
+/**
+ * The same tensor, known to be on the host.
+ *
+ * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
+ */
+export function host(value: Tensor): HostTensor {
+  if (value.kind === "host") return value;
+  if (value.kind === "traced") {
+    throw new TypeError(
+      `Cannot read the values of ${printSpec(value)}: it is being traced, so only its shape and ` +
+        `dtype are known; use operations such as select instead of branching on values`,
+    );
+  }
+  throw new TypeError(
+    `Cannot read the values of ${printSpec(value)} directly: it is on the device ` +
+      `${value.device}; use await toHost(tensor)`,
+  );
+}
+
+/** The single value of a host tensor with one element. */
+export function item(value: Tensor): number {
+  const { data, shape } = host(value);
+  if (data.length !== 1) {
+    throw new RangeError(`Cannot take the single value of a tensor of shape ${printShape(shape)}`);
+  }
+  return data[0];
+}
+
+/** The size of axis `axis`, as a number. */
+export function fixedSize(value: Spec, axis: number): number {
+  return fixedDim(value.shape[axis], `Axis ${axis} of ${printSpec(value)}`);
+}

@@ -1,0 +1,174 @@
+/**
+ * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are taken in sorted
+ * order, so that trees with the same keys always pair up. Errors name the path at which two trees differ.
+ */
+import { isLeaf, printSpec } from "../tensor/tensor.ts";
+
+/** The nesting of a tree, without its leaves. */
+export type Structure =
+  | { readonly kind: "leaf" }
+  | { readonly kind: "array"; readonly items: readonly Structure[] }
+  | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly Structure[] };
+
+/** Where a leaf lies: keys and indices from the root. */
+export type Path = readonly (string | number)[];
+
+const LEAF: Structure = { kind: "leaf" };
+
+/** A path as text: `state[0].h`; the root is the name alone. */
+export function printPath(path: Path, root = ""): string {
+  const text = path.map((part) => typeof part === "number" ? `[${part}]` : `.${part}`).join("");
+  return root + (root === "" && text.startsWith(".") ? text.slice(1) : text) || "(root)";
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function keysOf(node: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(node).filter((key) => node[key] !== undefined).sort();
+}
+
+function describe(value: unknown): string {
+  if (isLeaf(value)) return `a tensor ${printSpec(value)}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isPlainObject(value)) return `an object with the keys {${keysOf(value).join(", ")}}`;
+  return value === null
+    ? "null"
+    : typeof value === "object"
+    ? value.constructor.name
+    : `${typeof value} ${String(value)}`;
+}
+
+/** Calls `visit` for every leaf, in order. A key whose value is undefined counts as absent. */
+function walk(
+  tree: unknown,
+  path: Path,
+  root: string,
+  visit: (leaf: unknown, path: Path) => void,
+): Structure {
+  if (isLeaf(tree)) {
+    visit(tree, path);
+    return LEAF;
+  }
+  if (Array.isArray(tree)) {
+    return { kind: "array", items: tree.map((item, index) => walk(item, [...path, index], root, visit)) };
+  }
+  if (isPlainObject(tree)) {
+    const keys = keysOf(tree);
+    return { kind: "object", keys, items: keys.map((key) => walk(tree[key], [...path, key], root, visit)) };
+  }
+  throw new TypeError(
+    `Cannot use ${describe(tree)} at ${printPath(path, root)} as part of a tree: ` +
+      `expected a tensor, an array or a plain object (wrap numbers with tensor(...))`,
+  );
+}
+
+/** The leaves of a tree in order, with its structure and the path of each leaf. `name` begins the paths in errors. */
+export function flattenTree<Leaf>(
+  tree: unknown,
+  name = "",
+): { readonly leaves: Leaf[]; readonly structure: Structure; readonly paths: Path[] } {
+  const leaves: Leaf[] = [];
+  const paths: Path[] = [];
+  const structure = walk(tree, [], name, (leaf, path) => {
+    leaves.push(leaf as Leaf); // the caller names the kind of leaf it put in
+    paths.push(path);
+  });
+  return { leaves, structure, paths };
+}
+
+/** The tree of this structure with these leaves, in order. */
+export function unflattenTree<T = unknown>(structure: Structure, leaves: readonly unknown[]): T {
+  let next = 0;
+  const build = (node: Structure): unknown => {
+    switch (node.kind) {
+      case "leaf":
+        return leaves[next++];
+      case "array":
+        return node.items.map(build);
+      case "object":
+        return Object.fromEntries(node.keys.map((key, index) => [key, build(node.items[index])]));
+    }
+  };
+  const tree = build(structure);
+  if (next !== leaves.length) {
+    throw new RangeError(`Cannot build a tree of ${next} leaves from ${leaves.length}`);
+  }
+  return tree as T; // the structure came from a T
+}
+
+/** The leaves of a tree, in order. */
+export function treeLeaves<Leaf>(tree: unknown): Leaf[] {
+  return flattenTree<Leaf>(tree).leaves;
+}
+
+/** A tree of the same structure, each leaf replaced by `change(leaf, path)`. */
+export function mapTree<T, In = unknown, Out = unknown>(tree: T, change: (leaf: In, path: Path) => Out): T {
+  const { leaves, structure, paths } = flattenTree<In>(tree);
+  return unflattenTree<T>(structure, leaves.map((leaf, index) => change(leaf, paths[index])));
+}
+
+/**
+ * A tree of the structure of the first, each leaf made from the leaves at the same path of both.
+ *
+ * @throws TypeError naming the path at which the structures differ.
+ */
+export function zipTrees<T, A = unknown, B = unknown, Out = unknown>(
+  first: T,
+  second: unknown,
+  combine: (a: A, b: B, path: Path) => Out,
+  names: { readonly first?: string; readonly second?: string } = {},
+): T {
+  checkSameStructure(first, second, names);
+  const a = flattenTree<A>(first);
+  const b = flattenTree<B>(second);
+  return unflattenTree<T>(a.structure, a.leaves.map((leaf, i) => combine(leaf, b.leaves[i], a.paths[i])));
+}
+
+/** Throws a TypeError that names the first path at which the two trees have different structure. */
+export function checkSameStructure(
+  first: unknown,
+  second: unknown,
+  names: { readonly first?: string; readonly second?: string } = {},
+): void {
+  const firstName = names.first ?? "the first tree";
+  const secondName = names.second ?? "the second tree";
+  const compare = (a: unknown, b: unknown, path: Path): void => {
+    const fail = (): never => {
+      throw new TypeError(
+        `Cannot pair ${firstName} with ${secondName} at ${printPath(path)}: ` +
+          `${firstName} has ${describe(a)}, ${secondName} has ${describe(b)}`,
+      );
+    };
+    if (isLeaf(a) || isLeaf(b)) {
+      if (!isLeaf(a) || !isLeaf(b)) fail();
+    } else if (Array.isArray(a) || Array.isArray(b)) {
+      if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return fail();
+      a.forEach((item, index) => compare(item, b[index], [...path, index]));
+    } else if (isPlainObject(a) && isPlainObject(b)) {
+      const keys = keysOf(a);
+      if (keys.join("\0") !== keysOf(b).join("\0")) return fail();
+      for (const key of keys) compare(a[key], b[key], [...path, key]);
+    } else fail();
+  };
+  compare(first, second, []);
+}
+
+/** A structure as text, usable as a key: `{h:*,list:[*,*]}`. */
+export function printStructure(structure: Structure): string {
+  switch (structure.kind) {
+    case "leaf":
+      return "*";
+    case "array":
+      return `[${structure.items.map(printStructure).join(",")}]`;
+    case "object":
+      return `{${
+        structure.keys.map((key, i) => `${JSON.stringify(key)}:${printStructure(structure.items[i])}`).join(
+          ",",
+        )
+      }}`;
+  }
+}
