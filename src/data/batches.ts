@@ -1,0 +1,233 @@
+/**
+ * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
+ * Nothing here knows a device; a batch is host tensors again.
+ */
+import {
+  allocateValues,
+  host,
+  type HostTensor,
+  hostTensor,
+  isTensor,
+  printSpec,
+  type Tensor,
+} from "../tensor/tensor.ts";
+import { threefry2x32 } from "../tensor/threefry.ts";
+import { flattenTree, mapTree, printPath } from "../tree/tree.ts";
+
+/** Options of {@linkcode batches}. */
+export interface BatchOptions {
+  /** The number of samples in a batch. */
+  readonly batchSize: number;
+  /** Which samples in which order, as from {@linkcode shuffledOrder}; default: all, as they are stored. */
+  readonly order?: Int32Array;
+  /** Whether to leave out a last batch that is smaller than the others; default false. */
+  readonly dropRemainder?: boolean;
+}
+
+/**
+ * The number of samples in a tree: the size of axis 0, which all its tensors share.
+ *
+ * @param tree A tree of host tensors of rank 1 or more.
+ * @param name What the tree is called in errors; default `data`.
+ * @throws TypeError naming the paths if sizes differ, a tensor is a scalar or not on the host, or the tree is empty.
+ *
+ * @example
+ * ```ts
+ * import { sampleCount, zeros } from "@cellfold/cellfold";
+ * console.assert(sampleCount({ x: zeros([3, 28]), y: zeros([3]) }) === 3);
+ * ```
+ */
+export function sampleCount(tree: unknown, name = "data"): number {
+  const { leaves, paths } = flattenTree<Tensor>(tree, name);
+  if (leaves.length === 0) throw new TypeError(`Cannot count the samples of ${name}: it holds no tensor`);
+  const sizes = leaves.map((leaf, index) => {
+    if (isTensor(leaf) && leaf.shape.length > 0) return host(leaf).shape[0];
+    throw new TypeError(
+      `Cannot count the samples of ${printPath(paths[index], name)}: it is ${printSpec(leaf)}, ` +
+        `expected a tensor whose first axis is the samples`,
+    );
+  });
+  const other = sizes.findIndex((size) => size !== sizes[0]);
+  if (other >= 0) {
+    throw new TypeError(
+      `Cannot count the samples of ${name}: ${printPath(paths[0], name)} has ${sizes[0]}, ` +
+        `${printPath(paths[other], name)} has ${sizes[other]}`,
+    );
+  }
+  return sizes[0];
+}
+
+/**
+ * Cuts a tree of samples into batches.
+ *
+ * @param data A tree of host tensors `[samples, ...]`.
+ * @param options The batch size, the order, and whether the remainder is dropped.
+ * @returns An iterator of trees of the same structure, with tensors `[batchSize, ...]`; the last batch is smaller
+ *   where the samples do not divide evenly. Without `order` the batches are views of `data`, else copies.
+ * @throws RangeError if there are no samples, or an option or an entry of `order` is out of range.
+ * @throws TypeError if the tensors differ in the number of samples.
+ *
+ * @example
+ * ```ts
+ * import { batches, tensor } from "@cellfold/cellfold";
+ * const sizes = [...batches({ x: tensor([1, 2, 3, 4, 5]) }, { batchSize: 2 })].map(({ x }) => x.shape[0]);
+ * console.assert(sizes.join() === "2,2,1");
+ * ```
+ */
+export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
+  const { batchSize, order, dropRemainder = false } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new RangeError(`Cannot batch data: batchSize is ${batchSize}, expected a whole number from 1`);
+  }
+  const samples = sampleCount(data);
+  if (samples === 0) throw new RangeError("Cannot batch data: it has 0 samples");
+  if (order !== undefined) checkIndices(order, samples);
+  const count = order?.length ?? samples;
+  const end = dropRemainder ? count - count % batchSize : count;
+  return cut(data, batchSize, order, end);
+}
+
+function* cut<T>(data: T, batchSize: number, order: Int32Array | undefined, end: number): Generator<T> {
+  for (let from = 0; from < end; from += batchSize) {
+    const to = Math.min(from + batchSize, end);
+    yield order === undefined ? sliceRows(data, from, to) : copyRows(data, order.subarray(from, to));
+  }
+}
+
+/**
+ * The given samples of a tree, copied in the given order; an index may repeat.
+ *
+ * @param tree A tree of host tensors `[samples, ...]`.
+ * @param indices Which samples, each from 0.
+ * @returns A tree of the same structure with tensors `[indices.length, ...]`.
+ * @throws RangeError if an index is not that of a sample.
+ *
+ * @example
+ * ```ts
+ * import { takeRows, tensor } from "@cellfold/cellfold";
+ * const { x } = takeRows({ x: tensor([10, 20, 30]) }, [2, 0]);
+ * console.assert(x.shape[0] === 2);
+ * ```
+ */
+export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
+  checkIndices(indices, sampleCount(tree));
+  return copyRows(tree, indices);
+}
+
+/**
+ * Splits a tree in two, as for training and validation. Shuffle with {@linkcode takeRows} first where the samples
+ * are sorted.
+ *
+ * @param tree A tree of host tensors `[samples, ...]`.
+ * @param count The number of samples in the first part.
+ * @returns The first `count` samples and the others, as views of `tree`.
+ * @throws RangeError if `count` is not between 0 and the number of samples.
+ *
+ * @example
+ * ```ts
+ * import { splitRows, zeros } from "@cellfold/cellfold";
+ * const [train, validation] = splitRows(zeros([10, 28]), 8);
+ * console.assert(train.shape[0] === 8 && validation.shape[0] === 2);
+ * ```
+ */
+export function splitRows<T>(tree: T, count: number): [T, T] {
+  const samples = sampleCount(tree);
+  if (!Number.isInteger(count) || count < 0 || count > samples) {
+    throw new RangeError(
+      `Cannot split ${samples} samples: count is ${count}, expected a whole number from 0 to ${samples}`,
+    );
+  }
+  return [sliceRows(tree, 0, count), sliceRows(tree, count, samples)];
+}
+
+/**
+ * A random order of `count` samples: the shuffle of Fisher and Yates (Durstenfeld, "Algorithm 235", 1964), driven by
+ * a random key, so that the same key gives the same order everywhere.
+ *
+ * @param key A random key, `int32[2]`.
+ * @param count The number of samples.
+ * @returns The numbers from 0 to `count - 1`, each once.
+ * @throws TypeError if `key` is not a random key.
+ * @throws RangeError if `count` is not a whole number from 0 to 2³¹ − 1.
+ *
+ * @example
+ * ```ts
+ * import { key, shuffledOrder } from "@cellfold/cellfold";
+ * const order = shuffledOrder(key(0), 5);
+ * console.assert(order.toSorted().join() === "0,1,2,3,4");
+ * ```
+ */
+export function shuffledOrder(key: Tensor, count: number): Int32Array {
+  if (!Number.isInteger(count) || count < 0 || count > 0x7fffffff) {
+    throw new RangeError(
+      `Cannot shuffle samples: their number is ${count}, expected a whole number from 0 to 2147483647`,
+    );
+  }
+  const below = randomIntegers(key);
+  const order = Int32Array.from({ length: count }, (_, index) => index);
+  for (let last = count - 1; last > 0; last--) {
+    const other = below(last + 1);
+    const kept = order[last];
+    order[last] = order[other];
+    order[other] = kept;
+  }
+  return order;
+}
+
+/** Draws whole numbers from 0 to below a bound, all equally likely: words that would favour some are drawn again. */
+function randomIntegers(key: Tensor): (bound: number) => number {
+  if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
+    throw new TypeError(`Cannot shuffle samples: the key is ${printSpec(key)}, expected int32[2]`);
+  }
+  const [key0, key1] = host(key).data;
+  let counter = 0;
+  let spare: number | undefined;
+  const word = (): number => {
+    if (spare !== undefined) {
+      const second = spare;
+      spare = undefined;
+      return second;
+    }
+    const [first, second] = threefry2x32(key0, key1, counter++, 0);
+    spare = second >>> 0;
+    return first >>> 0;
+  };
+  return (bound) => {
+    const usable = 2 ** 32 - 2 ** 32 % bound;
+    let drawn = word();
+    while (drawn >= usable) drawn = word();
+    return drawn % bound;
+  };
+}
+
+function checkIndices(indices: ArrayLike<number>, samples: number): void {
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i];
+    if (Number.isInteger(index) && index >= 0 && index < samples) continue;
+    throw new RangeError(
+      `Cannot take samples: index ${i} is ${index}, expected a whole number from 0 to ${samples - 1}`,
+    );
+  }
+}
+
+function sliceRows<T>(tree: T, from: number, to: number): T {
+  return mapTree<T, HostTensor, HostTensor>(tree, ({ data, shape }) => {
+    const row = rowSize(shape);
+    return hostTensor(data.subarray(from * row, to * row), [to - from, ...shape.slice(1)]);
+  });
+}
+
+function copyRows<T>(tree: T, indices: ArrayLike<number>): T {
+  return mapTree<T, HostTensor, HostTensor>(tree, ({ data, shape, dtype }) => {
+    const row = rowSize(shape);
+    const taken = allocateValues(dtype, indices.length * row);
+    for (let i = 0; i < indices.length; i++) {
+      taken.set(data.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
+    }
+    return hostTensor(taken, [indices.length, ...shape.slice(1)]);
+  });
+}
+
+function rowSize(shape: readonly number[]): number {
+  return shape.slice(1).reduce((size, dim) => size * dim, 1);
+}
