@@ -1,0 +1,218 @@
+/**
+ * Elementwise operations. Each has a loop of its own, so that V8 compiles each for itself; floats and int32 have
+ * different loops where their arithmetic differs. Storing into a Float32Array rounds, into an Int32Array wraps.
+ */
+import type { Kernel, KernelBuilder, Kernels } from "./kernel.ts";
+import type { OperationName } from "../../src/program/types.ts";
+import { erf } from "./erf.ts";
+
+type Elementwise =
+  | "neg"
+  | "abs"
+  | "sign"
+  | "floor"
+  | "exp"
+  | "expm1"
+  | "log"
+  | "log1p"
+  | "sqrt"
+  | "sin"
+  | "cos"
+  | "tanh"
+  | "sigmoid"
+  | "erf"
+  | "not"
+  | "cast"
+  | "stopGradient"
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "pow"
+  | "max"
+  | "min"
+  | "equal"
+  | "less"
+  | "lessEqual"
+  | "and"
+  | "or"
+  | "select";
+
+const neg: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = -x[i];
+};
+const abs: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.abs(x[i]);
+};
+const sign: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.sign(x[i]);
+};
+const floor: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.floor(x[i]);
+};
+const exp: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.exp(x[i]);
+};
+const expm1: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.expm1(x[i]);
+};
+const log: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.log(x[i]);
+};
+const log1p: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.log1p(x[i]);
+};
+const sqrt: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.sqrt(x[i]);
+};
+const sin: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.sin(x[i]);
+};
+const cos: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.cos(x[i]);
+};
+const tanh: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.tanh(x[i]);
+};
+/** The exponential is of a negative number on either side, so it never overflows. */
+const sigmoid: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) {
+    const e = Math.exp(-Math.abs(x[i]));
+    out[i] = (x[i] >= 0 ? 1 : e) / (1 + e);
+  }
+};
+const errorFunction: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = erf(x[i]);
+};
+const not: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = x[i] === 0 ? 1 : 0;
+};
+const copy: Kernel = ([x], [out]) => out.set(x);
+
+const castToBool: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = x[i] === 0 ? 0 : 1;
+};
+/** Towards zero; what lies outside becomes the nearest int32, NaN becomes 0. */
+const castToInt: Kernel = ([x], [out]) => {
+  for (let i = 0; i < out.length; i++) {
+    out[i] = Math.max(-2147483648, Math.min(2147483647, x[i])) | 0;
+  }
+};
+
+const add: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] + b[i];
+};
+const addInt: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] + b[i]) | 0;
+};
+const sub: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] - b[i];
+};
+const subInt: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] - b[i]) | 0;
+};
+const mul: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] * b[i];
+};
+const mulInt: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.imul(a[i], b[i]);
+};
+const div: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] / b[i];
+};
+/** 0 where the divisor is 0: `| 0` turns NaN and the infinities into 0. */
+const divInt: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] / b[i]) | 0;
+};
+const pow: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] ** b[i];
+};
+const powInt: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = powerOfInt(a[i], b[i]);
+};
+/** By squaring, wrapping; a negative exponent divides 1 towards zero (0 where the base is 0). */
+function powerOfInt(base: number, exponent: number): number {
+  if (exponent < 0) return base === 1 ? 1 : base === -1 ? ((exponent & 1) === 0 ? 1 : -1) : 0;
+  let power = 1;
+  for (let square = base, rest = exponent; rest > 0; rest >>>= 1) {
+    if ((rest & 1) === 1) power = Math.imul(power, square);
+    square = Math.imul(square, square);
+  }
+  return power;
+}
+/** NaN where either is NaN, as `Math.max` has it. */
+const max: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.max(a[i], b[i]);
+};
+const min: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = Math.min(a[i], b[i]);
+};
+
+const equal: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] === b[i] ? 1 : 0;
+};
+const less: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] < b[i] ? 1 : 0;
+};
+const lessEqual: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] <= b[i] ? 1 : 0;
+};
+const and: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] & b[i];
+};
+const or: Kernel = ([a, b], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = a[i] | b[i];
+};
+const select: Kernel = ([condition, whenTrue, whenFalse], [out]) => {
+  for (let i = 0; i < out.length; i++) out[i] = condition[i] !== 0 ? whenTrue[i] : whenFalse[i];
+};
+
+/** The same loop for every dtype. */
+function always(kernel: Kernel): KernelBuilder<OperationName> {
+  return () => kernel;
+}
+
+/** A loop for floats and one for int32. */
+function byDType(float: Kernel, int: Kernel): KernelBuilder<OperationName> {
+  return ({ inputs }) => inputs[0].dtype === "int32" ? int : float;
+}
+
+const cast: KernelBuilder<"cast"> = ({ inputs: [input], outputs: [output] }) => {
+  if (output.dtype === "bool" && input.dtype !== "bool") return castToBool;
+  if (output.dtype === "int32" && input.dtype !== "int32") return castToInt;
+  return copy;
+};
+
+/** Builders of the elementwise kernels. */
+export const elementwise: Kernels<Elementwise> = {
+  neg: always(neg),
+  abs: always(abs),
+  sign: always(sign),
+  floor: always(floor),
+  exp: always(exp),
+  expm1: always(expm1),
+  log: always(log),
+  log1p: always(log1p),
+  sqrt: always(sqrt),
+  sin: always(sin),
+  cos: always(cos),
+  tanh: always(tanh),
+  sigmoid: always(sigmoid),
+  erf: always(errorFunction),
+  not: always(not),
+  cast,
+  stopGradient: always(copy),
+  add: byDType(add, addInt),
+  sub: byDType(sub, subInt),
+  mul: byDType(mul, mulInt),
+  div: byDType(div, divInt),
+  pow: byDType(pow, powInt),
+  max: always(max),
+  min: always(min),
+  equal: always(equal),
+  less: always(less),
+  lessEqual: always(lessEqual),
+  and: always(and),
+  or: always(or),
+  select: always(select),
+};

@@ -1,0 +1,40 @@
+/** Rows by index, and its adjoint. Indices outside the rows are clamped into range in both. */
+import { type KernelBuilder, type Kernels, product } from "./kernel.ts";
+
+function checkRows(rows: number, count: number): void {
+  if (rows === 0 && count > 0) {
+    throw new RangeError(`Cannot index ${count} rows of a tensor that has none`);
+  }
+}
+
+function clamp(index: number, rows: number): number {
+  return index < 0 ? 0 : index >= rows ? rows - 1 : index;
+}
+
+const gather: KernelBuilder<"gather"> = ({ inputs: [operand, indices] }) => {
+  const rows = operand.shape[0];
+  const width = product(operand.shape.slice(1));
+  checkRows(rows, product(indices.shape));
+  return ([values, index], [out]) => {
+    for (let i = 0; i < index.length; i++) {
+      const row = clamp(index[i], rows) * width;
+      for (let j = 0; j < width; j++) out[i * width + j] = values[row + j];
+    }
+  };
+};
+
+const scatterAdd: KernelBuilder<"scatterAdd"> = ({ inputs: [indices], outputs: [output] }) => {
+  const rows = output.shape[0];
+  const width = product(output.shape.slice(1));
+  checkRows(rows, product(indices.shape));
+  return ([index, updates], [out]) => {
+    out.fill(0);
+    for (let i = 0; i < index.length; i++) {
+      const row = clamp(index[i], rows) * width;
+      for (let j = 0; j < width; j++) out[row + j] += updates[i * width + j];
+    }
+  };
+};
+
+/** Builders of the kernels that index rows. */
+export const indexing: Kernels<"gather" | "scatterAdd"> = { gather, scatterAdd };

@@ -1,0 +1,96 @@
+/** Sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
+import type { Values } from "../../src/tensor/tensor.ts";
+import {
+  type ConcreteSpec,
+  type KernelBuilder,
+  type Kernels,
+  product,
+  rowMajor,
+  type Walk,
+  walk,
+} from "./kernel.ts";
+
+/** The walk over all elements of `input` in which the target is the element that each is reduced into. */
+function reduce(input: ConcreteSpec, axes: readonly number[], output: ConcreteSpec): Walk {
+  const kept = rowMajor(output.shape);
+  let next = 0;
+  const strides = input.shape.map((_, axis) => axes.includes(axis) ? 0 : kept[next++]);
+  return walk(input.shape, { offset: 0, strides: rowMajor(input.shape) }, { offset: 0, strides });
+}
+
+function addAlong(path: Walk, source: Values, sums: Float64Array): void {
+  const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
+  for (let run = 0; run < sourceStarts.length; run++) {
+    const from = sourceStarts[run];
+    const to = targetStarts[run];
+    if (targetStride === 0) {
+      let sum = sums[to];
+      for (let i = 0; i < length; i++) sum += source[from + i * sourceStride];
+      sums[to] = sum;
+    } else {
+      for (let i = 0; i < length; i++) sums[to + i * targetStride] += source[from + i * sourceStride];
+    }
+  }
+}
+
+function addIntsAlong(path: Walk, source: Values, sums: Values): void {
+  const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
+  for (let run = 0; run < sourceStarts.length; run++) {
+    for (let i = 0; i < length; i++) {
+      const to = targetStarts[run] + i * targetStride;
+      sums[to] = (sums[to] + source[sourceStarts[run] + i * sourceStride]) | 0;
+    }
+  }
+}
+
+const sum: KernelBuilder<"sum"> = ({ attributes, inputs: [input], outputs: [output] }) => {
+  const path = reduce(input, attributes.axes, output);
+  if (output.dtype === "int32") {
+    return ([x], [out]) => {
+      out.fill(0);
+      addIntsAlong(path, x, out);
+    };
+  }
+  const sums = new Float64Array(product(output.shape));
+  return ([x], [out]) => {
+    sums.fill(0);
+    addAlong(path, x, sums);
+    out.set(sums);
+  };
+};
+
+const reduceMax: KernelBuilder<"reduceMax"> = ({ attributes, inputs: [input], outputs: [output] }) => {
+  const path = reduce(input, attributes.axes, output);
+  const least = output.dtype === "int32" ? -2147483648 : output.dtype === "bool" ? 0 : -Infinity;
+  const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
+  return ([x], [out]) => {
+    out.fill(least);
+    for (let run = 0; run < sourceStarts.length; run++) {
+      for (let i = 0; i < length; i++) {
+        const to = targetStarts[run] + i * targetStride;
+        out[to] = Math.max(out[to], x[sourceStarts[run] + i * sourceStride]);
+      }
+    }
+  };
+};
+
+/** The first NaN counts as the largest; an empty axis gives 0. */
+const argmax: KernelBuilder<"argmax"> = ({ attributes: { axis }, inputs: [{ shape }] }) => {
+  const size = shape[axis];
+  const stride = product(shape.slice(axis + 1));
+  return ([x], [out]) => {
+    for (let i = 0; i < out.length; i++) {
+      const inner = i % stride;
+      const start = (i - inner) * size + inner;
+      let largest = 0;
+      for (let j = 1; j < size; j++) {
+        const [value, best] = [x[start + j * stride], x[start + largest * stride]];
+        if (value > best || (Number.isNaN(value) && !Number.isNaN(best))) largest = j;
+      }
+      out[i] = largest;
+    }
+  };
+};
+
+/** Builders of the kernels that reduce axes. */
+export const reduction: Kernels<"sum" | "reduceMax" | "argmax"> = { sum, reduceMax, argmax };
