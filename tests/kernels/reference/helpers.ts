@@ -1,8 +1,11 @@
 /** Programs and equations by hand, with operation records that only have a name, and tensors by their indices. */
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Shape } from "../../../src/tensor/dims.ts";
 import { allocateValues, type DType, type HostTensor, hostTensor } from "../../../src/tensor/tensor.ts";
 import type { Attributes, Equation, OperationName, Value } from "../../../src/program/types.ts";
+import { prepare } from "../../../kernels/reference/execute.ts";
+import { kernels } from "../../../kernels/reference/kernels.ts";
 import { evaluate } from "../../../kernels/reference/mod.ts";
 
 /** A value of a Program. */
@@ -21,7 +24,10 @@ export function equation<K extends OperationName>(
   return { operation, inputs, outputs, attributes } as unknown as Equation; // K is one name: TypeScript cannot pick the member of the union
 }
 
-/** Applies a primitive with one output. */
+/**
+ * Applies a primitive with one output. Its kernel is also run twice over memory that holds other values, as in an
+ * arena, and must give the same.
+ */
 export function apply<K extends OperationName>(
   name: K,
   inputs: readonly HostTensor[],
@@ -29,7 +35,12 @@ export function apply<K extends OperationName>(
   dtype: DType,
   attributes: Attributes[K],
 ): HostTensor {
-  return evaluate({ operation: { name }, attributes }, inputs, [{ shape, dtype }])[0];
+  const [output] = evaluate({ operation: { name }, attributes }, inputs, [{ shape, dtype }]);
+  const kernel = kernels[name]({ attributes, inputs, outputs: [output], bindings: {}, prepare });
+  const dirty = allocateValues(dtype, output.data.length).fill(77);
+  for (let run = 0; run < 2; run++) kernel(inputs.map(({ data }) => data), [dirty]);
+  assertEquals(dirty, output.data, `${name} over memory that held other values`);
+  return output;
 }
 
 /** A tensor from a flat list. */
