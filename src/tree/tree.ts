@@ -172,3 +172,6 @@ export function printStructure(structure: Structure): string {
       }}`;
   }
 }
+
+/** A leaf, or arrays and plain objects of trees. */
+export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]: Tree<Leaf> };

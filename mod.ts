@@ -1,0 +1,12 @@
+/**
+ * Cellfold: recurrent networks as folds. A cell is a pure function, a sequence is folded through it, and the fold is
+ * differentiated and compiled whatever the cell is.
+ *
+ * @module
+ */
+export * from "./src/tensor/mod.ts";
+export * from "./src/tree/mod.ts";
+export * from "./src/operations/mod.ts";
+export * from "./src/program/mod.ts";
+export * from "./src/transforms/mod.ts";
+export * from "./src/scan.ts";

@@ -1,0 +1,61 @@
+/**
+ * What a layer is: plain data with three pure functions. A model is layers composed, and so just a layer.
+ * Parameters are trained; state (batch-norm statistics, a stateful carry) is not, and goes in and out of `apply`.
+ */
+import type { Spec, Tensor } from "../tensor/tensor.ts";
+import type { Tree } from "../tree/tree.ts";
+
+/** Plain JSON values: the options of a layer as they are saved. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Everything that a layer remembers: what is trained and what is not. */
+export interface Variables<Params = Tree<Tensor>, State = Tree<Tensor>> {
+  readonly params: Params;
+  readonly state: State;
+}
+
+/** What a call tells a layer beside its variables and input. */
+export interface ApplyContext {
+  /** Training: dropout acts, batch norm uses the batch's statistics. */
+  readonly training: boolean;
+  /** The random key of this call; a layer that draws (dropout) needs it while training. */
+  readonly key?: Tensor;
+  /** Which steps of the input count, bool `[batch, time]`; for an input of several tensors, a tree of masks. */
+  readonly mask?: Mask;
+  /** The state a recurrent layer begins with instead of zeros. */
+  readonly initialState?: Tree<Tensor>;
+}
+
+/** A mask per input tensor; undefined where every step counts. */
+export type Mask = Tensor | undefined | readonly Mask[] | { readonly [key: string]: Mask };
+
+/** What `apply` gives. */
+export interface Applied<Output = Tree<Tensor>> {
+  readonly output: Output;
+  /** The state after the call, of the structure of the one given. */
+  readonly state: Tree<Tensor>;
+  /** Which steps of the output count. */
+  readonly mask?: Mask;
+}
+
+/** A layer: plain data and pure functions. */
+export interface Layer {
+  /** The kind, such as `lstm`; it names the layer in summaries, errors and JSON. */
+  readonly type: string;
+  /** The name given by the user, if any. */
+  readonly name?: string;
+  /** The options in full, as they are saved. */
+  readonly options: { readonly [key: string]: Json };
+  /** Whether training changes the parameters. */
+  readonly trainable: boolean;
+  /** The layers inside, in order, of a container. */
+  readonly layers?: readonly Layer[];
+  /** Fresh parameters (host tensors) for inputs of these specs. */
+  initParams(key: Tensor, input: Tree<Spec>): Tree<Tensor>;
+  /** Fresh state for inputs of these specs. */
+  initState(params: Tree<Tensor>, input: Tree<Spec>): Tree<Tensor>;
+  /** The computation: pure, traceable. */
+  apply(variables: Variables, input: Tree<Tensor>, context: ApplyContext): Applied;
+  /** Per leaf of `params`, in order, whether training changes it. */
+  trainableLeaves(params: Tree<Tensor>): boolean[];
+}

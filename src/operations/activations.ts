@@ -1,0 +1,264 @@
+/**
+ * The activations of Keras 3, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves the last
+ * axis) and is written so that neither its value nor its derivative overflows where the true one is finite: the
+ * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
+ *
+ * Also here: where the logits behind a softmax or a sigmoid are remembered, for the crossentropies.
+ */
+import type { Tensor } from "../tensor/tensor.ts";
+import { printSpec } from "../tensor/tensor.ts";
+import { divideDims } from "../tensor/dims.ts";
+import { unknownName } from "../nearest.ts";
+import {
+  abs,
+  add,
+  cast,
+  clip,
+  div,
+  erf,
+  exp,
+  expm1,
+  greater,
+  greaterEqual,
+  less,
+  log1p,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  select,
+  sigmoid,
+  sqrt,
+  square,
+  sub,
+  tanh,
+} from "./elementwise.ts";
+import { logSoftmax, softmax } from "./reduction.ts";
+import { expandDims, split, sum } from "./structure.ts";
+
+/** A function of a tensor that a layer applies to its output or a cell to its gates. */
+export type Activation = (x: Tensor) => Tensor;
+
+/** `x` itself. */
+export const linear: Activation = (x) => x;
+
+/** `max(x, 0)`; the derivative at 0 is 0 (a tie of `maximum` belongs to its first operand). NaN stays NaN. */
+export const relu: Activation = (x) => maximum(0, x);
+
+/** `min(max(x, 0), 6)`; the derivative at 0 and 6 is 0. */
+export const relu6: Activation = (x) => minimum(6, relu(x));
+
+/** `x` above 0, else `0.2 · x`. */
+export const leakyRelu: Activation = (x) => select(greater(x, 0), x, mul(x, 0.2));
+
+/** `relu6(x + 3) / 6`. */
+export const hardSigmoid: Activation = (x) => div(relu6(add(x, 3)), 6);
+
+/** `x · relu6(x + 3) / 6` (Howard et al., 2019); Keras also calls it `hardSwish`. */
+export const hardSilu: Activation = (x) => mul(x, hardSigmoid(x));
+
+/** `x` limited to -1…1. */
+export const hardTanh: Activation = (x) => clip(x, -1, 1);
+
+/** `x` from 0 on, else `e^x - 1` (Clevert et al., 2016, with α = 1). */
+export const elu: Activation = (x) => select(greaterEqual(x, 0), x, expm1(minimum(x, 0)));
+
+/** `scale · x` from 0 on, else `scale · α · (e^x - 1)` (Klambauer et al., 2017). */
+export const selu: Activation = (x) => {
+  const alpha = 1.6732632423543772;
+  const scale = 1.0507009873554805;
+  return select(greaterEqual(x, 0), mul(x, scale), mul(expm1(minimum(x, 0)), scale * alpha));
+};
+
+/** `max(x, 0) + α · (e^(min(x, 0)/α) - 1)` (Barron, 2017) with α = 1, where it is `elu`. */
+export const celu: Activation = (x) => elu(x);
+
+/** `x · Φ(x) = x/2 · (1 + erf(x/√2))`, exact (Hendrycks and Gimpel, 2016). */
+export const gelu: Activation = (x) => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+
+/** `x · sigmoid(x)` (Ramachandran et al., 2017); Keras also calls it `swish`. */
+export const silu: Activation = (x) => mul(x, sigmoid(x));
+
+/**
+ * `log(1 + e^x)`, as `(x + |x|)/2 + log(1 + e^-|x|)`: no overflow, and since the derivative of `|x|` at 0 is 0, that
+ * of softplus at 0 is 1/2 as it should be (with `max(x, 0)` it would not be).
+ */
+export const softplus: Activation = (x) => {
+  const size = abs(x);
+  return add(add(mul(x, 0.5), mul(size, 0.5)), log1p(exp(neg(size))));
+};
+
+/** `x / (1 + |x|)`. */
+export const softsign: Activation = (x) => div(x, add(abs(x), 1));
+
+/** `e^x`. */
+export const exponential: Activation = (x) => exp(x);
+
+/** `x · tanh(softplus(x))` (Misra, 2019). */
+export const mish: Activation = (x) => mul(x, tanh(softplus(x)));
+
+/** `log(sigmoid(x)) = -softplus(-x)`. */
+export const logSigmoid: Activation = (x) => neg(softplus(neg(x)));
+
+/**
+ * `a · sigmoid(b)` where `a` and `b` are the halves of the last axis (Dauphin et al., 2017).
+ *
+ * @throws RangeError if the last axis has an odd size.
+ */
+export const glu: Activation = (x) => {
+  if (x.shape.length === 0 || divideDims(x.shape[x.shape.length - 1], 2) === undefined) {
+    throw new RangeError(`Cannot compute glu of ${printSpec(x)}: expected an even size of the last axis`);
+  }
+  const [value, gate] = split(x, 2);
+  return mul(value, sigmoid(gate));
+};
+
+/** `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel. */
+export const squareplus: Activation = (x) => {
+  const root = sqrt(add(square(x), 4));
+  return select(less(x, 0), div(2, sub(root, minimum(x, 0))), mul(add(x, root), 0.5));
+};
+
+/** `x` moved by 0.5 towards 0, and 0 where it lies within. */
+export const softShrink: Activation = (x) =>
+  select(greater(x, 0.5), sub(x, 0.5), select(less(x, -0.5), add(x, 0.5), 0));
+
+/** `x` where `|x|` is above 0.5, else 0. */
+export const hardShrink: Activation = (x) => select(greater(abs(x), 0.5), x, 0);
+
+/** `x - tanh(x)`. */
+export const tanhShrink: Activation = (x) => sub(x, tanh(x));
+
+/** 0 up to -1, `(x + 1)²/4` between, `x` from 1 on. */
+export const sparsePlus: Activation = (x) =>
+  select(greaterEqual(x, 1), x, mul(square(add(clip(x, -1, 1), 1)), 0.25));
+
+/** `(x + 1)/2` limited to 0…1. */
+export const sparseSigmoid: Activation = (x) => minimum(1, maximum(0, mul(add(x, 1), 0.5)));
+
+/**
+ * The Euclidean projection of the last axis onto the probabilities (Martins and Astudillo, 2016).
+ *
+ * Element i is in the support if `1 + k·xᵢ > Σ xⱼ` over the `k` elements that are not below it; comparing all pairs
+ * needs no sort and `n²` values for an axis of size n: meant for tens or hundreds of classes.
+ */
+export const sparsemax: Activation = (x) => {
+  const notBelow = cast(greaterEqual(expandDims(x, -2), expandDims(x, -1)), x.dtype);
+  const count = sum(notBelow, { axes: -1 });
+  const total = sum(mul(notBelow, expandDims(x, -2)), { axes: -1 });
+  const support = cast(greater(add(mul(count, x), 1), total), x.dtype);
+  const excess = sub(sum(mul(support, x), { axes: -1, keepDims: true }), 1);
+  return maximum(0, sub(x, div(excess, sum(support, { axes: -1, keepDims: true }))));
+};
+
+/** What made probabilities from logits. */
+export type LogitsKind = "softmax" | "sigmoid";
+
+/**
+ * The logits behind probabilities. Tensors are plain objects with identity, so a WeakMap beside them does what Keras
+ * does with an attribute `_keras_logits`: no layer needs to know of it. A tensor computed further (reshaped, scaled)
+ * is another tensor without logits, as in Keras.
+ */
+const logitsBehind = new WeakMap<Tensor, { readonly logits: Tensor; readonly kind: LogitsKind }>();
+
+/**
+ * Remembers that `probabilities` are the `kind` of `logits`, so that a crossentropy computes with the logits, exactly
+ * and without clipping. The activations `"softmax"` and `"sigmoid"` do this; call it in an activation of your own.
+ *
+ * @returns The probabilities, the same object.
+ */
+export function withLogits(probabilities: Tensor, logits: Tensor, kind: LogitsKind): Tensor {
+  logitsBehind.set(probabilities, { logits, kind });
+  return probabilities;
+}
+
+/** The logits whose softmax or sigmoid (as `kind` says) `prediction` is; undefined where that is not known. */
+export function logitsOf(prediction: Tensor, kind: LogitsKind): Tensor | undefined {
+  const found = logitsBehind.get(prediction);
+  return found?.kind === kind ? found.logits : undefined;
+}
+
+const softmaxActivation: Activation = (x) => withLogits(softmax(x), x, "softmax");
+const sigmoidActivation: Activation = (x) => withLogits(sigmoid(x), x, "sigmoid");
+
+/** Every activation that has a name. */
+const named = {
+  linear,
+  relu,
+  relu6,
+  leakyRelu,
+  sigmoid: sigmoidActivation,
+  hardSigmoid,
+  hardSilu,
+  hardSwish: hardSilu,
+  tanh: tanh as Activation, // its operand may also be a number
+  hardTanh,
+  softmax: softmaxActivation,
+  logSoftmax: ((x) => logSoftmax(x)) as Activation, // without the axis
+  elu,
+  selu,
+  celu,
+  gelu,
+  silu,
+  swish: silu,
+  softplus,
+  softsign,
+  exponential,
+  mish,
+  logSigmoid,
+  glu,
+  squareplus,
+  softShrink,
+  hardShrink,
+  tanhShrink,
+  sparsePlus,
+  sparseSigmoid,
+  sparsemax,
+};
+
+/** The name of an activation. */
+export type ActivationName = keyof typeof named;
+
+/** All names of activations. */
+export const activationNames: readonly ActivationName[] = Object.keys(named) as ActivationName[]; // keys of `named`
+
+/** An activation as a layer takes it: a name, a function, or nothing for `linear`. */
+export type ActivationLike = ActivationName | Activation | null | undefined;
+
+/** The operations that stand for an activation which does more: they also remember their logits. */
+const instead = new Map<unknown, Activation>([[softmax, softmaxActivation], [sigmoid, sigmoidActivation]]);
+
+/**
+ * The function for an activation.
+ *
+ * @param activation A name, any function of a tensor, or null or undefined for `linear`.
+ * @throws RangeError for an unknown name, with the nearest known one.
+ * @throws TypeError for anything else.
+ *
+ * @example
+ * ```ts
+ * import { resolveActivation, tensor, toNested } from "@cellfold/cellfold";
+ * const relu = resolveActivation("relu");
+ * console.assert(JSON.stringify(toNested(relu(tensor([-1, 2])))) === "[0,2]");
+ * ```
+ */
+export function resolveActivation(activation: ActivationLike): Activation {
+  if (activation === null || activation === undefined) return linear;
+  if (typeof activation === "function") return instead.get(activation) ?? activation;
+  if (typeof activation !== "string") {
+    throw new TypeError(`Cannot use ${String(activation)} as an activation: expected a name or a function`);
+  }
+  if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
+  return named[activation];
+}
+
+/**
+ * The name under which an activation is saved; undefined for a function of the user's own, which is not data.
+ *
+ * @throws RangeError for an unknown name, as {@linkcode resolveActivation} does.
+ */
+export function activationName(activation: ActivationLike): ActivationName | undefined {
+  const resolved = resolveActivation(activation);
+  if (typeof activation === "string") return activation;
+  return activationNames.find((name) => named[name] === resolved);
+}

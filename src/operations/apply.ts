@@ -1,0 +1,36 @@
+/** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
+import { type Application, evaluate } from "../../kernels/reference/mod.ts";
+import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { emit, isTracing } from "../program/trace.ts";
+import type { Attributes, Operation, OperationName } from "../program/types.ts";
+
+/** Applies a primitive: traced inside a trace, computed by the reference backend outside. */
+export function apply<K extends OperationName>(
+  operation: Operation<K>,
+  inputs: readonly Tensor[],
+  attributes: Attributes[K],
+): Tensor[] {
+  if (isTracing()) return emit(operation, inputs, attributes);
+  const onHost = inputs.map((input): HostTensor => {
+    if (input.kind === "host") return input;
+    throw new TypeError(
+      input.kind === "traced"
+        ? `Cannot use a traced ${printSpec(input)} outside the function that was traced: return it instead`
+        : `Cannot compute ${operation.name} at once on ${
+          printSpec(input)
+        }: it is on the device ${input.device}; ` +
+          `compile the function, or read the tensor with await toHost(tensor)`,
+    );
+  });
+  const application: Application<K> = { operation, attributes };
+  return evaluate(application, onHost, operation.infer(inputs, attributes));
+}
+
+/** Applies a primitive with one output. */
+export function applyOne<K extends OperationName>(
+  operation: Operation<K>,
+  inputs: readonly Tensor[],
+  attributes: Attributes[K],
+): Tensor {
+  return apply(operation, inputs, attributes)[0];
+}

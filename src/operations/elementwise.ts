@@ -1,0 +1,298 @@
+/**
+ * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
+ * number for either operand, which gets the dtype of the other; dtypes never change in silence.
+ */
+import type { Shape } from "../tensor/dims.ts";
+import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
+import { applyOne } from "./apply.ts";
+import {
+  isFloat,
+  printSpecs,
+  requireBool,
+  requireFloat,
+  requireNumber,
+  requireSameDType,
+  requireSameShape,
+} from "./infer.ts";
+import { broadcastTo, zerosLike } from "./structure.ts";
+
+/** A tensor, or a number that is taken as a scalar of the other operand's dtype. */
+export type Operand = Tensor | number;
+
+type UnaryName =
+  | "neg"
+  | "abs"
+  | "sign"
+  | "floor"
+  | "exp"
+  | "expm1"
+  | "log"
+  | "log1p"
+  | "sqrt"
+  | "sin"
+  | "cos"
+  | "tanh"
+  | "sigmoid"
+  | "erf";
+type ArithmeticName = "add" | "sub" | "mul" | "div" | "pow" | "max" | "min";
+type ComparisonName = "equal" | "less" | "lessEqual";
+
+/** A unary operation on floats (or numbers); `slope` gives the input's cotangent. */
+function unary<K extends UnaryName>(
+  name: K,
+  slope?: (c: Tensor, x: Tensor, y: Tensor) => Tensor,
+  check: (name: string, inputs: readonly Spec[]) => void = requireFloat,
+): Operation<K> {
+  return {
+    name,
+    infer: ([x]) => {
+      check(name, [x]);
+      return [x];
+    },
+    derivative: slope &&
+      (({ inputs: [x], outputs: [y], cotangents: [c] }: DerivativeContext) => [c && slope(c, x, y)]),
+  };
+}
+
+/** A binary operation on numbers; `slopes` give the cotangents of the inputs. */
+function arithmetic<K extends ArithmeticName>(
+  name: K,
+  slopes: readonly ((c: Tensor, a: Tensor, b: Tensor, y: Tensor) => Tensor)[],
+): Operation<K> {
+  return {
+    name,
+    infer: (inputs) => {
+      requireNumber(name, inputs);
+      if (name === "pow") requireFloat(name, inputs);
+      requireSameDType(name, inputs);
+      requireSameShape(name, inputs);
+      return [inputs[0]];
+    },
+    derivative: ({ inputs: [a, b], outputs: [y], cotangents: [c], wanted }: DerivativeContext) =>
+      slopes.map((slope, index) => c && wanted[index] ? slope(c, a, b, y) : undefined),
+  };
+}
+
+function comparison<K extends ComparisonName>(name: K): Operation<K> {
+  return {
+    name,
+    infer: (inputs) => {
+      if (name !== "equal") requireNumber(name, inputs);
+      requireSameDType(name, inputs);
+      requireSameShape(name, inputs);
+      return [{ shape: inputs[0].shape, dtype: "bool" }];
+    },
+  };
+}
+
+function logical<K extends "and" | "or" | "not">(name: K): Operation<K> {
+  return {
+    name,
+    infer: (inputs) => {
+      requireBool(name, inputs);
+      requireSameShape(name, inputs);
+      return [inputs[0]];
+    },
+  };
+}
+
+/** Ties of `max` and `min` give the whole cotangent to the first operand, as TensorFlow does. */
+const maxSlopes = [
+  (c: Tensor, a: Tensor, b: Tensor) => select(lessEqual(b, a), c, 0),
+  (c: Tensor, a: Tensor, b: Tensor) => select(lessEqual(b, a), 0, c),
+];
+
+/** The records of the elementwise primitives. */
+export const elementwiseOperations = {
+  neg: unary("neg", (c) => neg(c), requireNumber),
+  abs: unary("abs", (c, x) => mul(c, sign(x)), requireNumber),
+  sign: unary("sign", undefined, requireNumber),
+  floor: unary("floor"),
+  exp: unary("exp", (c, _, y) => mul(c, y)),
+  expm1: unary("expm1", (c, _, y) => mul(c, add(y, 1))),
+  log: unary("log", (c, x) => div(c, x)),
+  log1p: unary("log1p", (c, x) => div(c, add(x, 1))),
+  sqrt: unary("sqrt", (c, _, y) => div(mul(c, 0.5), y)),
+  sin: unary("sin", (c, x) => mul(c, cos(x))),
+  cos: unary("cos", (c, x) => neg(mul(c, sin(x)))),
+  tanh: unary("tanh", (c, _, y) => mul(c, sub(1, mul(y, y)))),
+  sigmoid: unary("sigmoid", (c, _, y) => mul(c, mul(y, sub(1, y)))),
+  erf: unary("erf", (c, x) => mul(c, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
+  add: arithmetic("add", [(c) => c, (c) => c]),
+  sub: arithmetic("sub", [(c) => c, (c) => neg(c)]),
+  mul: arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)]),
+  div: arithmetic("div", [(c, _, b) => div(c, b), (c, _, b, y) => neg(div(mul(c, y), b))]),
+  pow: arithmetic("pow", [
+    (c, a, b) => select(equal(b, 0), 0, mul(c, mul(b, pow(a, sub(b, 1))))),
+    (c, a, _, y) => select(less(0, a), mul(c, mul(y, log(a))), 0),
+  ]),
+  max: arithmetic("max", maxSlopes),
+  min: arithmetic("min", [
+    (c, a, b) => select(lessEqual(a, b), c, 0),
+    (c, a, b) => select(lessEqual(a, b), 0, c),
+  ]),
+  equal: comparison("equal"),
+  less: comparison("less"),
+  lessEqual: comparison("lessEqual"),
+  and: logical("and"),
+  or: logical("or"),
+  not: logical("not"),
+  select: {
+    name: "select",
+    infer: ([condition, whenTrue, whenFalse]) => {
+      requireBool("select", [condition]);
+      requireSameDType("select", [whenTrue, whenFalse]);
+      requireSameShape("select", [condition, whenTrue, whenFalse]);
+      return [whenTrue];
+    },
+    derivative: ({ inputs: [condition], cotangents: [c], wanted }) => [
+      undefined,
+      c && wanted[1] ? select(condition, c, 0) : undefined,
+      c && wanted[2] ? select(condition, 0, c) : undefined,
+    ],
+  } satisfies Operation<"select"> as Operation<"select">,
+  cast: {
+    name: "cast",
+    infer: ([x], { dtype }) => [{ shape: x.shape, dtype }],
+    derivative: ({ inputs: [x], cotangents: [c] }) => [c && isFloat(c) ? cast(c, x.dtype) : undefined],
+  } satisfies Operation<"cast"> as Operation<"cast">,
+  stopGradient: { name: "stopGradient", infer: ([x]) => [x] } satisfies Operation<
+    "stopGradient"
+  > as Operation<
+    "stopGradient"
+  >,
+};
+
+/** The shape that several shapes broadcast to, by NumPy's rules. */
+export function broadcastShapes(name: string, specs: readonly Spec[]): Shape {
+  const rank = Math.max(...specs.map(({ shape }) => shape.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const dims = specs.map(({ shape }) => shape[axis - rank + shape.length] ?? 1).filter((dim) => dim !== 1);
+    if (dims.some((dim) => dim !== dims[0])) {
+      throw new TypeError(
+        `Cannot compute ${name} of ${printSpecs(specs)}: ` +
+          `the sizes ${dims.join(" and ")} do not broadcast at axis ${axis - rank}`,
+      );
+    }
+    return dims[0] ?? 1;
+  });
+}
+
+/** Operands as tensors of one dtype and shape. */
+function align(name: string, operands: readonly Operand[]): Tensor[] {
+  const dtype: DType = operands.find((operand): operand is Tensor => typeof operand !== "number")?.dtype ??
+    "float32";
+  const tensors = operands.map((operand) =>
+    typeof operand === "number" ? tensor(operand, { dtype }) : operand
+  );
+  const shape = broadcastShapes(name, tensors);
+  return tensors.map((operand) => broadcastTo(operand, shape));
+}
+
+function on<K extends UnaryName | ArithmeticName | ComparisonName>(
+  operation: Operation<K>,
+  ...operands: readonly Operand[]
+): Tensor {
+  const none: None = {};
+  return applyOne(operation, align(operation.name, operands), none as Attributes[K]); // None for each of these names
+}
+
+/** `-x`. */
+export const neg = (x: Operand): Tensor => on(elementwiseOperations.neg, x);
+/** `|x|`; the derivative at 0 is 0. */
+export const abs = (x: Operand): Tensor => on(elementwiseOperations.abs, x);
+/** -1, 0 or 1. */
+export const sign = (x: Operand): Tensor => on(elementwiseOperations.sign, x);
+/** The largest whole number not above `x`. */
+export const floor = (x: Operand): Tensor => on(elementwiseOperations.floor, x);
+/** `e^x`. */
+export const exp = (x: Operand): Tensor => on(elementwiseOperations.exp, x);
+/** `e^x - 1`, exact near 0. */
+export const expm1 = (x: Operand): Tensor => on(elementwiseOperations.expm1, x);
+/** The natural logarithm. */
+export const log = (x: Operand): Tensor => on(elementwiseOperations.log, x);
+/** `log(1 + x)`, exact near 0. */
+export const log1p = (x: Operand): Tensor => on(elementwiseOperations.log1p, x);
+/** The square root. */
+export const sqrt = (x: Operand): Tensor => on(elementwiseOperations.sqrt, x);
+/** The sine of radians. */
+export const sin = (x: Operand): Tensor => on(elementwiseOperations.sin, x);
+/** The cosine of radians. */
+export const cos = (x: Operand): Tensor => on(elementwiseOperations.cos, x);
+/** The hyperbolic tangent. */
+export const tanh = (x: Operand): Tensor => on(elementwiseOperations.tanh, x);
+/** `1 / (1 + e^-x)`. */
+export const sigmoid = (x: Operand): Tensor => on(elementwiseOperations.sigmoid, x);
+/** The error function. */
+export const erf = (x: Operand): Tensor => on(elementwiseOperations.erf, x);
+/** `a + b`. */
+export const add = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.add, a, b);
+/** `a - b`. */
+export const sub = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.sub, a, b);
+/** `a · b`, element by element. */
+export const mul = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.mul, a, b);
+/** `a / b`; int32 divides towards zero. */
+export const div = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.div, a, b);
+/** `a^b` of floats. */
+export const pow = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.pow, a, b);
+/** The larger of each pair; where they are equal the first has the derivative. */
+export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.max, a, b);
+/** The smaller of each pair; where they are equal the first has the derivative. */
+export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.min, a, b);
+/** Whether `a = b`, as bool. */
+export const equal = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.equal, a, b);
+/** Whether `a ≠ b`, as bool. */
+export const notEqual = (a: Operand, b: Operand): Tensor => not(equal(a, b));
+/** Whether `a < b`, as bool. */
+export const less = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.less, a, b);
+/** Whether `a ≤ b`, as bool. */
+export const lessEqual = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.lessEqual, a, b);
+/** Whether `a > b`, as bool. */
+export const greater = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.less, b, a);
+/** Whether `a ≥ b`, as bool. */
+export const greaterEqual = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.lessEqual, b, a);
+/** Whether both bools hold. */
+export const and = (a: Tensor, b: Tensor): Tensor =>
+  applyOne(elementwiseOperations.and, align("and", [a, b]), {});
+/** Whether either bool holds. */
+export const or = (a: Tensor, b: Tensor): Tensor =>
+  applyOne(elementwiseOperations.or, align("or", [a, b]), {});
+/** Whether the bool does not hold. */
+export const not = (x: Tensor): Tensor => applyOne(elementwiseOperations.not, [x], {});
+
+/** `whenTrue` where `condition` (bool) holds, else `whenFalse`; all three broadcast. */
+export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand): Tensor {
+  const [a, b] = align("select", [whenTrue, whenFalse]);
+  const shape = broadcastShapes("select", [condition, a, b]);
+  return applyOne(elementwiseOperations.select, [condition, a, b].map((x) => broadcastTo(x, shape)), {});
+}
+
+/** `x` as another dtype: floats become int32 by truncation, anything bool by `x ≠ 0`. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
+}
+
+/** `x`, as a constant to the derivative. */
+export function stopGradient(x: Tensor): Tensor {
+  return applyOne(elementwiseOperations.stopGradient, [x], {});
+}
+
+/** `x²`. */
+export const square = (x: Tensor): Tensor => mul(x, x);
+
+/** `x` limited to `low…high`; the derivative is 0 outside. */
+export function clip(x: Tensor, low: number, high: number): Tensor {
+  if (!(low <= high)) throw new RangeError(`Cannot clip ${printSpec(x)}: ${low} is above ${high}`);
+  return minimum(maximum(x, low), high);
+}
+
+/** The sum of two cotangents of which either may be zero (undefined). */
+export function addCotangents(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
+  return a && b ? add(a, b) : a ?? b;
+}
+
+/** A cotangent, zeros where it is undefined. */
+export function materialize(cotangent: Tensor | undefined, like: Spec): Tensor {
+  return cotangent ?? zerosLike(like);
+}

@@ -1,0 +1,74 @@
+/** Operations on indices: iota, gather and its adjoint, one-hot. */
+import type { Operation } from "../program/types.ts";
+import type { Dim, Shape } from "../tensor/dims.ts";
+import { type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { applyOne } from "./apply.ts";
+import { cast, equal } from "./elementwise.ts";
+import { printSpecs, requireNumber } from "./infer.ts";
+import { expandDims, resolveAxis } from "./structure.ts";
+
+export const iotaOperation: Operation<"iota"> = {
+  name: "iota",
+  infer: (_, { shape, dtype }) => [{ shape, dtype }],
+};
+
+function requireIndices(name: string, indices: Spec): void {
+  if (indices.dtype !== "int32") {
+    throw new TypeError(
+      `Cannot ${name} with indices ${printSpec(indices)}: expected int32; use cast(x, "int32")`,
+    );
+  }
+}
+
+export const gatherOperation: Operation<"gather"> = {
+  name: "gather",
+  infer: ([operand, indices]) => {
+    requireIndices("gather", indices);
+    if (operand.shape.length === 0) {
+      throw new TypeError(`Cannot gather from ${printSpec(operand)}: it has no axis`);
+    }
+    return [{ shape: [...indices.shape, ...operand.shape.slice(1)], dtype: operand.dtype }];
+  },
+  derivative: ({ inputs: [operand, indices], cotangents: [c] }) => [
+    c && applyOne(scatterAddOperation, [indices, c], { rows: operand.shape[0] }),
+    undefined,
+  ],
+};
+
+export const scatterAddOperation: Operation<"scatterAdd"> = {
+  name: "scatterAdd",
+  infer: ([indices, updates], { rows }) => {
+    requireIndices("scatterAdd", indices);
+    requireNumber("scatterAdd", [updates]);
+    if (indices.shape.some((dim, axis) => dim !== updates.shape[axis])) {
+      throw new TypeError(`Cannot scatterAdd ${printSpecs([indices, updates])}: leading sizes differ`);
+    }
+    return [{ shape: [rows, ...updates.shape.slice(indices.shape.length)], dtype: updates.dtype }];
+  },
+  derivative: ({ inputs: [indices], cotangents: [c] }) => [undefined, c && gather(c, indices)],
+};
+
+/** 0, 1, 2… along an axis (default: the last). */
+export function iota(shape: Shape, options: { readonly axis?: number; readonly dtype?: DType } = {}): Tensor {
+  const axis = resolveAxis(options.axis ?? -1, shape.length, "count");
+  return applyOne(iotaOperation, [], { shape, axis, dtype: options.dtype ?? "int32" });
+}
+
+/**
+ * The rows of `operand` (`[rows, ...rest]`) at `indices` (int32, any shape): `[...indices, ...rest]`. An index outside
+ * takes the nearest row, on every backend.
+ */
+export function gather(operand: Tensor, indices: Tensor): Tensor {
+  return applyOne(gatherOperation, [operand, indices], {});
+}
+
+/** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
+export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dim): Tensor {
+  return applyOne(scatterAddOperation, [indices, updates], { rows });
+}
+
+/** 1 at each index (int32) along a new last axis of size `classes`, else 0. */
+export function oneHot(indices: Tensor, classes: number, dtype: DType = "float32"): Tensor {
+  requireIndices("oneHot", indices);
+  return cast(equal(expandDims(indices, -1), iota([classes])), dtype);
+}

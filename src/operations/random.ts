@@ -1,0 +1,112 @@
+/**
+ * Random numbers from explicit keys. A key is `int32[2]`; the bits are threefry-2x32 with 20 rounds (Salmon et al.,
+ * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
+ * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
+ */
+import type { Operation } from "../program/types.ts";
+import type { Shape } from "../tensor/dims.ts";
+import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { applyOne } from "./apply.ts";
+import { add, cast, cos, less, log, minimum, mul, not, type Operand, or, sqrt, sub } from "./elementwise.ts";
+import { at } from "./structure.ts";
+
+/** The counter of `splitKey`, so that its draws are not those of counter 0. */
+const SPLIT_COUNTER = -1;
+
+export const randomBitsOperation: Operation<"randomBits"> = {
+  name: "randomBits",
+  infer: ([key, counter], { shape }) => {
+    if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
+      throw new TypeError(
+        `Cannot draw random bits with ${printSpec(key)}: a key is int32[2]; make one with key(seed)`,
+      );
+    }
+    if (counter.dtype !== "int32" || counter.shape.length !== 0) {
+      throw new TypeError(`Cannot draw random bits with the counter ${printSpec(counter)}: expected int32[]`);
+    }
+    return [{ shape, dtype: "int32" }];
+  },
+};
+
+/**
+ * A random key from a seed: any whole number up to 2^53.
+ *
+ * @example
+ * ```ts
+ * import { key, splitKey, uniform } from "@cellfold/cellfold";
+ * const [forWeights, forNoise] = splitKey(key(42), 2);
+ * console.assert(uniform(forWeights, [3]).shape[0] === 3 && forNoise.dtype === "int32");
+ * ```
+ */
+export function key(seed: number): Tensor {
+  if (!Number.isSafeInteger(seed)) {
+    throw new RangeError(`Cannot make a key from ${seed}: expected a whole number`);
+  }
+  return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
+}
+
+/** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
+export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
+  const at = typeof counter === "number" ? tensor(counter, { dtype: "int32" }) : counter;
+  return applyOne(randomBitsOperation, [key, at], { shape });
+}
+
+/** `count` independent keys; use each once. */
+export function splitKey(key: Tensor, count: number): Tensor[] {
+  const bits = randomBits(key, [count, 2], SPLIT_COUNTER);
+  return Array.from({ length: count }, (_, index) => at(bits, 0, index));
+}
+
+/** The key for a number, such as a step or an index: independent for each. */
+export function foldIn(key: Tensor, number: Operand): Tensor {
+  return randomBits(key, [2], number);
+}
+
+/** Uniform float32 in `[min, max)` (default `[0, 1)`). */
+export function uniform(
+  key: Tensor,
+  shape: Shape,
+  options: { readonly min?: number; readonly max?: number; readonly counter?: Operand } = {},
+): Tensor {
+  const { min = 0, max = 1, counter = 0 } = options;
+  return add(mul(unit(randomBits(key, shape, counter)), max - min), min);
+}
+
+/** The bits as a float32 in [0, 1): the int32 range divided by 2^32, kept below 1 where rounding would reach it. */
+function unit(bits: Tensor): Tensor {
+  return minimum(add(mul(cast(bits, "float32"), 2 ** -32), 0.5), 1 - 2 ** -24);
+}
+
+/** Normal float32 (default mean 0, standard deviation 1), by the transform of Box and Muller (1958). */
+export function normal(
+  key: Tensor,
+  shape: Shape,
+  options: { readonly mean?: number; readonly standardDeviation?: number; readonly counter?: Operand } = {},
+): Tensor {
+  const { mean = 0, standardDeviation = 1, counter = 0 } = options;
+  const uniforms = unit(randomBits(key, [2, ...shape], counter));
+  const radius = sqrt(mul(log(sub(1, at(uniforms, 0, 0))), -2));
+  return add(mul(mul(radius, cos(mul(at(uniforms, 0, 1), 2 * Math.PI))), standardDeviation), mean);
+}
+
+/** bool that is true with the given probability, exactly the same elements on every backend. */
+export function bernoulli(key: Tensor, probability: number, shape: Shape, counter: Operand = 0): Tensor {
+  if (!(probability >= 0 && probability <= 1)) {
+    throw new RangeError(`Cannot draw with the probability ${probability}: expected 0 to 1`);
+  }
+  const threshold = Math.min(Math.round(probability * 2 ** 32) - 2 ** 31, 2 ** 31 - 1);
+  const drawn = less(randomBits(key, shape, counter), threshold);
+  return probability === 1 ? or(drawn, not(drawn)) : drawn;
+}
+
+/**
+ * The factors of a dropout: `1 / (1 - rate)` with probability `1 - rate`, else 0 (Srivastava et al., 2014).
+ *
+ * @param rate The probability of 0, in `[0, 1)`.
+ */
+export function dropoutMask(key: Tensor, rate: number, shape: Shape, counter: Operand = 0): Tensor {
+  if (!(rate >= 0 && rate < 1)) {
+    throw new RangeError(`Cannot drop out at the rate ${rate}: expected 0 to below 1`);
+  }
+  return mul(cast(bernoulli(key, 1 - rate, shape, counter), "float32"), 1 / (1 - rate));
+}

@@ -1,0 +1,108 @@
+/** Reductions beyond the plain sum, and what is built from them: mean, softmax and their kin. */
+import type { Operation } from "../program/types.ts";
+import { type Dim, sizeOfShape } from "../tensor/dims.ts";
+import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
+import { applyOne } from "./apply.ts";
+import { add, cast, div, equal, exp, log, mul, neg, sqrt, square, stopGradient, sub } from "./elementwise.ts";
+import { requireNumber } from "./infer.ts";
+import {
+  broadcastOperation,
+  broadcastTo,
+  keepReduced,
+  type ReduceOptions,
+  resolveAxes,
+  resolveAxis,
+  sum,
+} from "./structure.ts";
+
+export const reduceMaxOperation: Operation<"reduceMax"> = {
+  name: "reduceMax",
+  infer: ([x], { axes }) => {
+    requireNumber("reduceMax", [x]);
+    return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
+  },
+  // Equal largest elements share the cotangent.
+  derivative: ({ inputs: [x], outputs: [y], cotangents: [c], attributes: { axes } }) => {
+    if (!c) return [undefined];
+    const kept = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+    const spread = (t: Tensor) => applyOne(broadcastOperation, [t], { shape: x.shape, axes: kept });
+    const largest = cast(equal(x, spread(y)), x.dtype);
+    return [mul(largest, spread(div(c, sum(largest, { axes }))))];
+  },
+};
+
+export const argmaxOperation: Operation<"argmax"> = {
+  name: "argmax",
+  infer: ([x], { axis }) => {
+    requireNumber("argmax", [x]);
+    return [{ shape: x.shape.filter((_, other) => other !== axis), dtype: "int32" }];
+  },
+};
+
+export const sizeOperation: Operation<"size"> = {
+  name: "size",
+  infer: (_, { dtype }) => [{ shape: [], dtype }],
+};
+
+/** A size as a scalar tensor, also where it is known only at run time. */
+export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
+  return typeof dim === "number" ? tensor(dim, { dtype }) : applyOne(sizeOperation, [], { dim, dtype });
+}
+
+/** The largest over `axes` (default all); equal largest elements share the derivative. */
+export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = resolveAxes(options.axes, x.shape.length, "reduceMax");
+  const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
+  return keepReduced(reduced, x, axes, options.keepDims);
+}
+
+/** The smallest over `axes` (default all). */
+export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return neg(reduceMax(neg(x), options));
+}
+
+/** The int32 index of the first largest element along an axis (default: the last). */
+export function argmax(x: Tensor, axis = -1): Tensor {
+  return applyOne(argmaxOperation, [x], { axis: resolveAxis(axis, x.shape.length, "argmax") });
+}
+
+/** The mean over `axes` (default all). */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = resolveAxes(options.axes, x.shape.length, "mean");
+  const count = sizeOfShape(axes.map((axis) => x.shape[axis]));
+  return div(sum(x, options), sizeAsTensor(count, x.dtype));
+}
+
+/** The population variance over `axes` (default all). */
+export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return mean(square(sub(x, mean(x, { ...options, keepDims: true }))), options);
+}
+
+/** The population standard deviation over `axes` (default all). */
+export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return sqrt(variance(x, options));
+}
+
+/** `log(sum(exp(x)))` along an axis (default: the last), without overflow. */
+export function logSumExp(
+  x: Tensor,
+  options: { readonly axis?: number; readonly keepDims?: boolean } = {},
+): Tensor {
+  const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
+  const largest = stopGradient(reduceMax(x, { axes, keepDims: true }));
+  const shifted = log(sum(exp(sub(x, largest)), { axes, keepDims: true }));
+  const result = add(shifted, largest);
+  return options.keepDims ? result : sum(result, { axes });
+}
+
+/** `exp(x) / sum(exp(x))` along an axis (default: the last). */
+export function softmax(x: Tensor, axis = -1): Tensor {
+  const axes = resolveAxis(axis, x.shape.length, "softmax");
+  const powers = exp(sub(x, stopGradient(reduceMax(x, { axes, keepDims: true }))));
+  return div(powers, sum(powers, { axes, keepDims: true }));
+}
+
+/** `log(softmax(x))` along an axis (default: the last), without overflow. */
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  return sub(x, broadcastTo(logSumExp(x, { axis, keepDims: true }), x.shape));
+}

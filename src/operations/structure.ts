@@ -1,0 +1,382 @@
+/**
+ * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
+ * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
+ */
+import {
+  addDims,
+  type Dim,
+  divideDims,
+  multiplyDims,
+  printShape,
+  sameShape,
+  type Shape,
+  sizeOfShape,
+  subtractDims,
+} from "../tensor/dims.ts";
+import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { Operation } from "../program/types.ts";
+import { applyOne } from "./apply.ts";
+import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
+
+/** An axis from the front (0 is the first) or from the back (-1 is the last). */
+export function resolveAxis(axis: number, rank: number, what: string): number {
+  const resolved = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
+    throw new RangeError(`Cannot ${what} along axis ${axis}: the tensor has ${rank} axes`);
+  }
+  return resolved;
+}
+
+/** Axes given as one, several or none (all), resolved and sorted. */
+export function resolveAxes(
+  axes: number | readonly number[] | undefined,
+  rank: number,
+  what: string,
+): number[] {
+  if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
+  const list = typeof axes === "number" ? [axes] : axes;
+  const resolved = [...new Set(list.map((axis) => resolveAxis(axis, rank, what)))].sort((a, b) => a - b);
+  if (resolved.length !== list.length) {
+    throw new RangeError(`Cannot ${what} along axes [${list}]: one is given twice`);
+  }
+  return resolved;
+}
+
+export const broadcastOperation: Operation<"broadcast"> = {
+  name: "broadcast",
+  infer: ([x], { shape, axes }) => {
+    if (
+      axes.length !== x.shape.length ||
+      axes.some((axis, i) => axis >= shape.length || (i > 0 && axis <= axes[i - 1]))
+    ) {
+      throw new RangeError(`Cannot broadcast ${printSpec(x)} to ${printShape(shape)} along axes [${axes}]`);
+    }
+    axes.forEach((axis, i) => {
+      if (x.shape[i] !== 1 && x.shape[i] !== shape[axis]) {
+        throw new TypeError(
+          `Cannot broadcast ${printSpec(x)} to ${printShape(shape)}: ` +
+            `${x.shape[i]} does not fit ${shape[axis]} at axis ${axis}`,
+        );
+      }
+    });
+    return [{ shape, dtype: x.dtype }];
+  },
+  derivative: ({ inputs: [x], cotangents: [c], attributes: { shape, axes } }) => {
+    if (!c) return [undefined];
+    const repeated = shape.map((_, axis) => axis).filter((axis) => {
+      const from = axes.indexOf(axis);
+      return from < 0 || (x.shape[from] === 1 && shape[axis] !== 1);
+    });
+    return [reshape(sum(c, { axes: repeated }), x.shape)];
+  },
+};
+
+export const reshapeOperation: Operation<"reshape"> = {
+  name: "reshape",
+  infer: ([x], { shape }) => {
+    if (sizeOfShape(x.shape) !== sizeOfShape(shape)) {
+      throw new TypeError(
+        `Cannot reshape ${printSpec(x)} to ${printShape(shape)}: ` +
+          `it has ${sizeOfShape(x.shape)} elements, the new shape ${sizeOfShape(shape)}`,
+      );
+    }
+    return [{ shape, dtype: x.dtype }];
+  },
+  derivative: ({ inputs: [x], cotangents: [c] }) => [c && reshape(c, x.shape)],
+};
+
+export const transposeOperation: Operation<"transpose"> = {
+  name: "transpose",
+  infer: ([x], { permutation }) => {
+    if ([...permutation].sort((a, b) => a - b).join() !== x.shape.map((_, axis) => axis).join()) {
+      throw new RangeError(`Cannot transpose ${printSpec(x)} by [${permutation}]: expected every axis once`);
+    }
+    return [{ shape: permutation.map((axis) => x.shape[axis]), dtype: x.dtype }];
+  },
+  derivative: ({ cotangents: [c], attributes: { permutation } }) => [
+    c && transpose(c, permutation.map((_, axis) => permutation.indexOf(axis))),
+  ],
+};
+
+export const reverseOperation: Operation<"reverse"> = {
+  name: "reverse",
+  infer: ([x]) => [x],
+  derivative: ({ cotangents: [c], attributes: { axes } }) => [c && reverse(c, axes)],
+};
+
+/** The elements that `size` steps of `stride` span. */
+function span(size: Dim, stride: number): Dim {
+  if (size === 0) return 0;
+  return addDims(multiplyDims(subtractDims(size, 1), stride), 1);
+}
+
+export const sliceOperation: Operation<"slice"> = {
+  name: "slice",
+  infer: ([x], { start, size, stride }) => {
+    x.shape.forEach((dim, axis) => {
+      const end = addDims(start[axis], span(size[axis], stride[axis]));
+      if ([start[axis], size[axis], subtractDims(dim, end)].some((n) => typeof n === "number" && n < 0)) {
+        throw new RangeError(
+          `Cannot slice ${printSpec(x)}: ${size[axis]} elements from ${start[axis]} ` +
+            `with stride ${stride[axis]} reach outside axis ${axis}`,
+        );
+      }
+    });
+    return [{ shape: size, dtype: x.dtype }];
+  },
+  derivative: ({ inputs: [x], cotangents: [c], attributes: { start, size, stride } }) => [
+    c && padWith(c, {
+      low: start,
+      high: x.shape.map((dim, axis) =>
+        subtractDims(dim, addDims(start[axis], span(size[axis], stride[axis])))
+      ),
+      interior: stride.map((step) => step - 1),
+    }),
+  ],
+};
+
+export const padOperation: Operation<"pad"> = {
+  name: "pad",
+  infer: ([x], { low, high, interior }) => [{
+    shape: x.shape.map((dim, axis) => addDims(addDims(low[axis], high[axis]), span(dim, interior[axis] + 1))),
+    dtype: x.dtype,
+  }],
+  derivative: ({ inputs: [x], cotangents: [c], attributes: { low, interior } }) => [
+    c && applyOne(sliceOperation, [c], { start: low, size: x.shape, stride: interior.map((n) => n + 1) }),
+  ],
+};
+
+export const concatOperation: Operation<"concat"> = {
+  name: "concat",
+  infer: (inputs, { axis }) => {
+    requireSameDType("concat", inputs);
+    const [first] = inputs;
+    for (const input of inputs) {
+      if (
+        input.shape.length !== first.shape.length ||
+        input.shape.some((dim, i) => i !== axis && dim !== first.shape[i])
+      ) {
+        throw new TypeError(`Cannot concat ${printSpecs(inputs)} along axis ${axis}: other sizes differ`);
+      }
+    }
+    const total = inputs.reduce<Dim>((size, input) => addDims(size, input.shape[axis]), 0);
+    return [{ shape: first.shape.map((dim, i) => i === axis ? total : dim), dtype: first.dtype }];
+  },
+  derivative: ({ inputs, wanted, cotangents: [c], attributes: { axis } }) => {
+    let start: Dim = 0;
+    return inputs.map((input, index) => {
+      const from = start;
+      start = addDims(start, input.shape[axis]);
+      return c && wanted[index] ? sliceAxis(c, axis, from, input.shape[axis]) : undefined;
+    });
+  },
+};
+
+export const sumOperation: Operation<"sum"> = {
+  name: "sum",
+  infer: ([x], { axes }) => {
+    requireNumber("sum", [x]);
+    return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
+  },
+  derivative: ({ inputs: [x], cotangents: [c], attributes: { axes } }) => [
+    c && applyOne(broadcastOperation, [c], {
+      shape: x.shape,
+      axes: x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis)),
+    }),
+  ],
+};
+
+/**
+ * `x` repeated to `shape` by the rules of NumPy: axes pair up from the last, a size 1 grows, missing axes are added
+ * in front.
+ */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
+  const offset = shape.length - x.shape.length;
+  if (offset < 0) {
+    throw new TypeError(`Cannot broadcast ${printSpec(x)} to ${printShape(shape)}: it has more axes`);
+  }
+  return applyOne(broadcastOperation, [x], { shape, axes: x.shape.map((_, axis) => axis + offset) });
+}
+
+/** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const open = shape.indexOf(-1);
+  let target = shape;
+  if (open >= 0) {
+    const known = sizeOfShape(shape.filter((_, axis) => axis !== open));
+    const size = divideDims(sizeOfShape(x.shape), known);
+    if (size === undefined || shape.indexOf(-1, open + 1) >= 0) {
+      throw new TypeError(
+        `Cannot reshape ${printSpec(x)} to ${printShape(shape)}: the size for -1 does not come out`,
+      );
+    }
+    target = shape.map((dim, axis) => axis === open ? size : dim);
+  }
+  return sameShape(x.shape, target) ? x : applyOne(reshapeOperation, [x], { shape: target });
+}
+
+/** Axes in another order; without `permutation`, in reverse order. */
+export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+  const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
+    x.shape.map((_, axis) => x.shape.length - 1 - axis);
+  return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
+}
+
+/** The elements along `axes` in reverse order. */
+export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
+  const resolved = resolveAxes(axes, x.shape.length, "reverse");
+  return resolved.length === 0 ? x : applyOne(reverseOperation, [x], { axes: resolved });
+}
+
+/** `size` elements per axis from `start`, every `stride`-th (default 1); negative starts count from the end. */
+export function slice(
+  x: Tensor,
+  start: readonly Dim[],
+  size: readonly Dim[],
+  stride: readonly number[] = x.shape.map(() => 1),
+): Tensor {
+  if ([start, size, stride].some((list) => list.length !== x.shape.length)) {
+    throw new TypeError(
+      `Cannot slice ${printSpec(x)}: start, size and stride need ${x.shape.length} entries each`,
+    );
+  }
+  const from = start.map((dim, axis) =>
+    typeof dim === "number" && dim < 0 ? addDims(dim, x.shape[axis]) : dim
+  );
+  if (from.every((dim) => dim === 0) && sameShape(size, x.shape) && stride.every((step) => step === 1)) {
+    return x;
+  }
+  return applyOne(sliceOperation, [x], { start: from, size, stride });
+}
+
+/** `size` elements from `start` along one axis, all of the others; a negative start counts from the end. */
+export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
+  const at = resolveAxis(axis, x.shape.length, "slice");
+  return slice(
+    x,
+    x.shape.map((_, i) => i === at ? start : 0),
+    x.shape.map((dim, i) => i === at ? size : dim),
+  );
+}
+
+/** The element at `index` along one axis, which disappears; a negative index counts from the end. */
+export function at(x: Tensor, axis: number, index: Dim): Tensor {
+  const along = resolveAxis(axis, x.shape.length, "index");
+  return reshape(sliceAxis(x, along, index, 1), x.shape.filter((_, i) => i !== along));
+}
+
+function padWith(
+  x: Tensor,
+  attributes: { low: readonly Dim[]; high: readonly Dim[]; interior: readonly number[] },
+): Tensor {
+  const { low, high, interior } = attributes;
+  if ([...low, ...high, ...interior].every((n) => n === 0)) return x;
+  return applyOne(padOperation, [x], attributes);
+}
+
+/** Zeros around `x`: per axis how many before, after, and (default 0) between neighbours. */
+export function pad(
+  x: Tensor,
+  low: readonly Dim[],
+  high: readonly Dim[],
+  interior: readonly number[] = x.shape.map(() => 0),
+): Tensor {
+  if ([low, high, interior].some((list) => list.length !== x.shape.length)) {
+    throw new TypeError(
+      `Cannot pad ${printSpec(x)}: low, high and interior need ${x.shape.length} entries each`,
+    );
+  }
+  if ([...low, ...high, ...interior].some((n) => typeof n === "number" && n < 0)) {
+    throw new RangeError(`Cannot pad ${printSpec(x)}: amounts are from 0; use slice to cut`);
+  }
+  return padWith(x, { low, high, interior });
+}
+
+/** Tensors joined along an axis (default: the last). */
+export function concat(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  if (tensors.length === 0) throw new RangeError("Cannot concat: no tensors are given");
+  const axis = resolveAxis(options.axis ?? -1, tensors[0].shape.length, "concat");
+  return tensors.length === 1 ? tensors[0] : applyOne(concatOperation, tensors, { axis });
+}
+
+/** Tensors of one shape joined along a new axis (default: the first). */
+export function stack(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  if (tensors.length === 0) throw new RangeError("Cannot stack: no tensors are given");
+  const axis = resolveAxis(options.axis ?? 0, tensors[0].shape.length + 1, "stack");
+  return concat(tensors.map((x) => expandDims(x, axis)), { axis });
+}
+
+/** `parts` pieces of equal size along an axis (default: the last). */
+export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
+  const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
+  const size = divideDims(x.shape[axis], parts);
+  if (size === undefined) {
+    throw new RangeError(
+      `Cannot split ${printSpec(x)} into ${parts} along axis ${axis}: ${x.shape[axis]} is no multiple`,
+    );
+  }
+  return Array.from({ length: parts }, (_, part) => sliceAxis(x, axis, multiplyDims(size, part), size));
+}
+
+/** A new axis of size 1 before `axis`. */
+export function expandDims(x: Tensor, axis: number): Tensor {
+  const at = resolveAxis(axis, x.shape.length + 1, "add an axis");
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+}
+
+/** Without the axes given, which must have size 1. */
+export function squeeze(x: Tensor, axes: number | readonly number[]): Tensor {
+  const gone = resolveAxes(axes, x.shape.length, "squeeze");
+  for (const axis of gone) {
+    if (x.shape[axis] !== 1) {
+      throw new TypeError(`Cannot squeeze axis ${axis} of ${printSpec(x)}: its size is not 1`);
+    }
+  }
+  return reshape(x, x.shape.filter((_, axis) => !gone.includes(axis)));
+}
+
+/** Options of a reduction. */
+export interface ReduceOptions {
+  /** The axes to reduce; default all. */
+  readonly axes?: number | readonly number[];
+  /** Whether reduced axes stay, with size 1; default false. */
+  readonly keepDims?: boolean;
+}
+
+/** Puts reduced axes back with size 1 where `keepDims` asks for it. */
+export function keepReduced(
+  reduced: Tensor,
+  x: Spec,
+  axes: readonly number[],
+  keepDims: boolean | undefined,
+): Tensor {
+  return keepDims ? reshape(reduced, x.shape.map((dim, axis) => axes.includes(axis) ? 1 : dim)) : reduced;
+}
+
+/** The sum over `axes` (default all). */
+export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = resolveAxes(options.axes, x.shape.length, "sum");
+  const reduced = axes.length === 0 ? x : applyOne(sumOperation, [x], { axes });
+  return keepReduced(reduced, x, axes, options.keepDims);
+}
+
+/** A tensor of one value. Symbolic sizes are possible inside a trace. */
+export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
+  return broadcastTo(tensor(value, { dtype }), shape);
+}
+
+/** Zeros. */
+export function zeros(shape: Shape, dtype: DType = "float32"): Tensor {
+  return full(shape, 0, dtype);
+}
+
+/** Ones. */
+export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
+  return full(shape, 1, dtype);
+}
+
+/** Zeros of the shape and dtype of `like`. */
+export function zerosLike(like: Spec): Tensor {
+  return zeros(like.shape, like.dtype);
+}

@@ -1,0 +1,14 @@
+/** The intermediate representation, for those who want to look at it. */
+export { printProgram } from "./print.ts";
+export type {
+  Attributes,
+  DerivativeContext,
+  Equation,
+  EquationOf,
+  None,
+  Operation,
+  OperationName,
+  Program,
+  ScanAttributes,
+  Value,
+} from "./types.ts";

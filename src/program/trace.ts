@@ -1,0 +1,282 @@
+/**
+ * Tracing: running a function on tensors that know only shape and dtype, and writing down what it does as a Program.
+ * Traces nest (the body of a scan is traced inside the trace that holds the scan); a value of an outer trace that is
+ * used inside becomes a captured input of the inner Program.
+ */
+import {
+  type HostTensor,
+  isTensor,
+  printSpec,
+  type Spec,
+  specOf,
+  type Tensor,
+  type TracedTensor,
+} from "../tensor/tensor.ts";
+import {
+  type Attributes,
+  type Equation,
+  type EquationOf,
+  isEquation,
+  type Operation,
+  type OperationName,
+  type Program,
+  type Value,
+} from "./types.ts";
+
+/** Constants of up to this many elements are written into a scan's body; larger ones are passed to it. */
+const LARGEST_INLINE_CONSTANT = 1;
+
+interface Tracer extends TracedTensor {
+  readonly builder: Builder;
+  readonly value: Value;
+}
+
+/** A Program under construction. */
+export interface Builder {
+  readonly parent: Builder | undefined;
+  readonly inputs: Value[];
+  /** In order of computation. A derivative rule may replace an entry by one with more outputs. */
+  readonly equations: Equation[];
+  /** Values and constants from outside, by identity. */
+  readonly captured: Map<Value | HostTensor, { readonly outer: Tensor; readonly inner: Value }>;
+  readonly constants: Map<HostTensor | string, Value>;
+  /** Large constants become inputs (a scan's body) instead of equations. */
+  readonly capturesConstants: boolean;
+}
+
+let current: Builder | undefined;
+
+/** Whether a trace is going on, so that operations are written down instead of computed. */
+export function isTracing(): boolean {
+  return current !== undefined;
+}
+
+function builderNow(): Builder {
+  if (!current) throw new TypeError("Cannot use a traced tensor here: its trace has ended");
+  return current;
+}
+
+function tracer(builder: Builder, value: Value): Tracer {
+  return { kind: "traced", shape: value.shape, dtype: value.dtype, builder, value };
+}
+
+/** A new Value. */
+export function newValue(spec: Spec): Value {
+  return specOf(spec);
+}
+
+function isOpen(builder: Builder): boolean {
+  for (let open = current; open; open = open.parent) if (open === builder) return true;
+  return false;
+}
+
+/** The Value that stands for `tensor` in `builder`. */
+function valueIn(builder: Builder, tensor: Tensor): Value {
+  switch (tensor.kind) {
+    case "host":
+      return constantIn(builder, tensor);
+    case "device":
+      throw new TypeError(
+        `Cannot close over ${printSpec(tensor)} on the device ${tensor.device}: ` +
+          `pass it to the compiled function as an argument`,
+      );
+    case "traced": {
+      const { builder: owner, value } = tensor as Tracer; // only this file makes traced tensors
+      if (owner === builder) return value;
+      if (!isOpen(owner)) {
+        throw new TypeError(
+          `Cannot use a traced ${printSpec(tensor)} outside the function that was traced: ` +
+            `return it from that function instead of storing it`,
+        );
+      }
+      return captureIn(builder, value, tensor);
+    }
+  }
+}
+
+function captureIn(builder: Builder, identity: Value | HostTensor, outer: Tensor): Value {
+  let entry = builder.captured.get(identity);
+  if (!entry) builder.captured.set(identity, entry = { outer, inner: newValue(outer) });
+  return entry.inner;
+}
+
+function constantIn(builder: Builder, tensor: HostTensor): Value {
+  const scalar = tensor.data.length <= LARGEST_INLINE_CONSTANT;
+  if (builder.capturesConstants && !scalar) return captureIn(builder, tensor, tensor);
+  const identity = scalar
+    ? `${printSpec(tensor)}${Object.is(tensor.data[0], -0) ? "-0" : tensor.data[0]}`
+    : tensor;
+  let value = builder.constants.get(identity);
+  if (!value) {
+    value = newValue(tensor);
+    builder.constants.set(identity, value);
+    builder.equations.push({
+      operation: constantOperation,
+      inputs: [],
+      attributes: { value: tensor },
+      outputs: [value],
+    });
+  }
+  return value;
+}
+
+/** The record of the primitive `constant`; here because tracing itself makes constants. */
+export const constantOperation: Operation<"constant"> = {
+  name: "constant",
+  infer: (_, { value }) => [specOf(value)],
+};
+
+/** Writes `operation` into the current trace and gives its outputs, traced. */
+export function emit<K extends OperationName>(
+  operation: Operation<K>,
+  inputs: readonly Tensor[],
+  attributes: Attributes[K],
+): TracedTensor[] {
+  const builder = builderNow();
+  const outputs = operation.infer(inputs, attributes).map(newValue);
+  const equation: EquationOf<K> = {
+    operation,
+    inputs: inputs.map((input) => valueIn(builder, input)),
+    attributes,
+    outputs,
+  };
+  builder.equations.push(equation as unknown as Equation); // EquationOf<K> is a member of the union for every K
+  return outputs.map((value) => tracer(builder, value));
+}
+
+/** Writes an equation again in the current trace, on other operands; gives its outputs, traced. */
+export function replayEquation(equation: Equation, operands: readonly Tensor[]): TracedTensor[] {
+  const builder = builderNow();
+  if (isEquation(equation, "constant")) {
+    return [tracer(builder, constantIn(builder, equation.attributes.value))];
+  }
+  const outputs = equation.outputs.map(newValue);
+  const inputs = operands.map((operand) => valueIn(builder, operand));
+  builder.equations.push({ ...equation, inputs, outputs } as Equation); // the same operation and attributes
+  return outputs.map((value) => tracer(builder, value));
+}
+
+/**
+ * Runs every equation of `program` in the current trace on `inputs`; gives the tensors of all its values.
+ *
+ * @param each Called instead of plain writing, with what writes the equation.
+ */
+export function replay(
+  program: Program,
+  inputs: readonly Tensor[],
+  each: (equation: Equation, operands: readonly Tensor[], emitAgain: () => Tensor[]) => Tensor[] = (
+    _,
+    __,
+    again,
+  ) => again(),
+): Map<Value, Tensor> {
+  const tensors = new Map<Value, Tensor>();
+  program.inputs.forEach((value, index) => tensors.set(value, inputs[index]));
+  for (const equation of program.equations) {
+    const operands = equation.inputs.map((value) => tensorOf(tensors, value));
+    const results = each(equation, operands, () => replayEquation(equation, operands));
+    equation.outputs.forEach((value, index) => tensors.set(value, results[index]));
+  }
+  return tensors;
+}
+
+/** The tensor that stands for `value` after a replay. */
+export function tensorOf(tensors: ReadonlyMap<Value, Tensor>, value: Value): Tensor {
+  const found = tensors.get(value);
+  if (!found) throw new Error(`A Program reads a ${printSpec(value)} that nothing computes`);
+  return found;
+}
+
+/** Runs `program` in the current trace on `inputs`; gives its outputs. */
+export function inline(program: Program, inputs: readonly Tensor[]): Tensor[] {
+  const tensors = replay(program, inputs);
+  return program.outputs.map((value) => tensorOf(tensors, value));
+}
+
+/** What tracing a function gives. */
+export interface Trace<Result> {
+  /** Inputs: those asked for, then one per entry of `captured`. */
+  readonly program: Program;
+  /** Tensors of the surrounding trace (or large constants) that the function closed over. */
+  readonly captured: readonly Tensor[];
+  /** What the function returned beside its outputs. */
+  readonly result: Result;
+}
+
+/**
+ * Traces `run` on inputs of these specs.
+ *
+ * @param run Given the traced inputs; gives the tensors that become the Program's outputs, and a result of its own.
+ * @param options `capturesConstants`: large constants become captured inputs, as a scan's body wants them.
+ */
+export function traceFlat<Result>(
+  specs: readonly Spec[],
+  run: (inputs: TracedTensor[]) => { readonly outputs: readonly Tensor[]; readonly result: Result },
+  options: { readonly capturesConstants?: boolean } = {},
+): Trace<Result> {
+  const builder: Builder = {
+    parent: current,
+    inputs: specs.map(newValue),
+    equations: [],
+    captured: new Map(),
+    constants: new Map(),
+    capturesConstants: options.capturesConstants ?? false,
+  };
+  current = builder;
+  try {
+    const { outputs, result } = run(builder.inputs.map((value) => tracer(builder, value)));
+    const outputValues = outputs.map((output) => valueIn(builder, output));
+    const captured = [...builder.captured.values()];
+    return {
+      program: {
+        inputs: [...builder.inputs, ...captured.map(({ inner }) => inner)],
+        equations: builder.equations,
+        outputs: outputValues,
+      },
+      captured: captured.map(({ outer }) => outer),
+      result,
+    };
+  } finally {
+    current = builder.parent;
+  }
+}
+
+/** The Value that a traced tensor stands for in its own trace. */
+export function valueOf(tensor: Tensor): Value {
+  if (tensor.kind !== "traced") throw new Error(`${printSpec(tensor)} is not traced`);
+  return (tensor as Tracer).value; // only this file makes traced tensors
+}
+
+function locate(output: Tensor): { readonly builder: Builder; readonly index: number } {
+  const value = valueOf(output);
+  const { builder } = output as Tracer; // valueOf has checked that it is traced
+  return { builder, index: builder.equations.findIndex((equation) => equation.outputs.includes(value)) };
+}
+
+/** The equation that computes `output`, as it stands now. */
+export function equationOf(output: Tensor): Equation {
+  const { builder, index } = locate(output);
+  return builder.equations[index];
+}
+
+/**
+ * Gives an equation that was already written more outputs, which are returned, traced. A derivative rule uses it to
+ * keep what it needs of a computation instead of running it again.
+ */
+export function extendEquation<K extends OperationName>(
+  output: Tensor,
+  attributes: Attributes[K],
+  added: readonly Spec[],
+): Tensor[] {
+  const { builder, index } = locate(output);
+  const equation = builder.equations[index];
+  const values = added.map(newValue);
+  const extended = { ...equation, attributes, outputs: [...equation.outputs, ...values] };
+  builder.equations[index] = extended as Equation; // the attributes belong to the same operation
+  return values.map((value) => tracer(builder, value));
+}
+
+/** Whether `value` is a tensor of a trace that is going on. */
+export function isTraced(value: unknown): value is TracedTensor {
+  return isTensor(value) && value.kind === "traced";
+}

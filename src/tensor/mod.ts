@@ -1,0 +1,33 @@
+/** Tensors, their sizes and dtypes. */
+export {
+  type DeviceTensor,
+  type DType,
+  fixedSize,
+  host,
+  type HostTensor,
+  hostTensor,
+  isTensor,
+  item,
+  type NestedNumbers,
+  printSpec,
+  type Spec,
+  spec,
+  specOf,
+  type Tensor,
+  tensor,
+  toNested,
+  type TracedTensor,
+  type Values,
+} from "./tensor.ts";
+export {
+  addDims,
+  type Bindings,
+  type Dim,
+  divideDims,
+  fixedDim,
+  multiplyDims,
+  type Shape,
+  subtractDims,
+  symbol,
+  type SymbolicDim,
+} from "./dims.ts";

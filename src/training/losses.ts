@@ -1,0 +1,378 @@
+/**
+ * Losses: plain data with a function that gives one value per sample (and step), and their reduction to the number
+ * that training makes small, both as in Keras 3. Crossentropies compute with logits wherever they can get them: with
+ * `fromLogits`, or because the prediction came from the activation softmax or sigmoid (operations/activations.ts).
+ */
+import { checkOptions, unknownName } from "../nearest.ts";
+import { logitsOf, softplus } from "../operations/activations.ts";
+import {
+  abs,
+  add,
+  and,
+  cast,
+  clip,
+  div,
+  equal,
+  exp,
+  lessEqual,
+  log,
+  mul,
+  neg,
+  notEqual,
+  select,
+  square,
+  stopGradient,
+  sub,
+} from "../operations/elementwise.ts";
+import { iota } from "../operations/indexing.ts";
+import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
+import { expandDims, sum } from "../operations/structure.ts";
+import { sizeOfShape } from "../tensor/dims.ts";
+import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import {
+  alignLabels,
+  alignValues,
+  alignWeight,
+  combineWeights,
+  divideOrZero,
+  lastDim,
+  meanPerSample,
+  type Options,
+  type Weighting,
+} from "./alignment.ts";
+
+/**
+ * How the values of a loss become one: `sumOverBatchSize` and `mean` are Σ w·l / N, `meanWithSampleWeight` is
+ * Σ w·l / Σ w, `sum` is Σ w·l, `none` leaves w·l as they are.
+ */
+export type Reduction = "sumOverBatchSize" | "mean" | "meanWithSampleWeight" | "sum" | "none";
+
+/** A loss. One of your own is an object of this form. */
+export interface Loss {
+  /** The kind, such as `huber`; it names the loss in errors and JSON. */
+  readonly type: string;
+  /** The options in full, as they are saved. */
+  readonly options: Options;
+  readonly reduction: Reduction;
+  /** What targets are: class numbers (int32, one axis less than the prediction) or numbers (the prediction's shape). */
+  readonly labels: "sparse" | "dense";
+  /** One value per sample and step: `[batch]` or `[batch, time]`. Pure, traceable. */
+  values(target: Tensor, prediction: Tensor): Tensor;
+  /** bool of the shape of the values: which of them count. Absent: all. */
+  counted?(target: Tensor, prediction: Tensor): Tensor;
+}
+
+/** Options that every loss has. */
+export interface LossOptions {
+  /** Default `sumOverBatchSize`. */
+  readonly reduction?: Reduction;
+}
+
+/** Options of the crossentropies. */
+export interface CrossentropyOptions extends LossOptions {
+  /** Whether predictions are logits instead of probabilities; default false. */
+  readonly fromLogits?: boolean;
+}
+
+/** Options of {@linkcode sparseCategoricalCrossentropy}. */
+export interface SparseCrossentropyOptions extends CrossentropyOptions {
+  /** The label of what does not count, such as -1; default none. */
+  readonly ignoreClass?: number | null;
+}
+
+/** Options of {@linkcode categoricalCrossentropy} and {@linkcode binaryCrossentropy}. */
+export interface SmoothedCrossentropyOptions extends CrossentropyOptions {
+  /** How much of each target is spread evenly over the classes, 0 to 1; default 0. */
+  readonly labelSmoothing?: number;
+}
+
+/** Options of {@linkcode huber}. */
+export interface HuberOptions extends LossOptions {
+  /** Where the loss turns from quadratic to linear; default 1. */
+  readonly delta?: number;
+}
+
+/** Probabilities are kept this far from 0 and 1, as in Keras. */
+const EPSILON = 1e-7;
+
+const reductions: readonly Reduction[] = ["sumOverBatchSize", "mean", "meanWithSampleWeight", "sum", "none"];
+
+function checkReduction(type: string, reduction: Reduction): void {
+  if (!reductions.includes(reduction)) {
+    throw unknownName(`reduction of ${type}`, String(reduction), reductions);
+  }
+}
+
+function checkSmoothing(type: string, labelSmoothing: number): void {
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new RangeError(`Cannot make ${type}: labelSmoothing is ${labelSmoothing}, expected 0 to 1`);
+  }
+}
+
+function clipped(probabilities: Tensor): Tensor {
+  return clip(probabilities, EPSILON, 1 - EPSILON);
+}
+
+/** Logits less their largest, and the logarithm of the sum of their powers (along the last axis, kept). */
+function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
+  const shifted = sub(logits, stopGradient(reduceMax(logits, { axes: -1, keepDims: true })));
+  return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
+}
+
+/**
+ * Crossentropy of class numbers: `-log p[label]`.
+ *
+ * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to
+ * [1e-7, 1 - 1e-7], then normalised. Labels outside the classes are not seen here: {@linkcode checkLabels} finds them.
+ *
+ * @throws RangeError for an unknown option or reduction.
+ *
+ * @example
+ * ```ts
+ * import { computeLoss, item, sparseCategoricalCrossentropy, tensor } from "@cellfold/cellfold";
+ * const loss = sparseCategoricalCrossentropy({ fromLogits: true });
+ * const labels = tensor([1], { dtype: "int32" });
+ * const value = item(computeLoss(loss, labels, tensor([[0, 0]])));
+ * console.assert(Math.abs(value - Math.LN2) < 1e-6);
+ * ```
+ */
+export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions = {}): Loss {
+  const type = "sparseCategoricalCrossentropy";
+  checkOptions(type, options, ["fromLogits", "ignoreClass", "reduction"]);
+  const { fromLogits = false, reduction = "sumOverBatchSize" } = options;
+  const ignoreClass = options.ignoreClass ?? null;
+  checkReduction(type, reduction);
+  const counted = (target: Tensor, prediction: Tensor) =>
+    notEqual(alignLabels(type, target, prediction), ignoreClass ?? 0);
+  return {
+    type,
+    options: { fromLogits, ignoreClass, reduction },
+    reduction,
+    labels: "sparse",
+    values(target, prediction) {
+      const labels = alignLabels(type, target, prediction);
+      const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? prediction : log(clipped(prediction)));
+      const { shifted, logSum } = shiftedLogits(logits);
+      const isLabel = equal(expandDims(labels, -1), iota([lastDim(prediction)]));
+      const values = sub(sum(logSum, { axes: -1 }), sum(select(isLabel, shifted, 0), { axes: -1 }));
+      return ignoreClass === null ? values : select(counted(target, prediction), values, 0);
+    },
+    ...(ignoreClass === null ? {} : { counted }),
+  };
+}
+
+/**
+ * Crossentropy of distributions: `-Σ t · log p` over the last axis. Targets have the shape of the predictions.
+ *
+ * Probabilities are normalised, then clipped to [1e-7, 1 - 1e-7].
+ *
+ * @throws RangeError for an unknown option or reduction, or a smoothing outside 0 to 1.
+ */
+export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
+  const type = "categoricalCrossentropy";
+  checkOptions(type, options, ["fromLogits", "labelSmoothing", "reduction"]);
+  const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = options;
+  checkReduction(type, reduction);
+  checkSmoothing(type, labelSmoothing);
+  return {
+    type,
+    options: { fromLogits, labelSmoothing, reduction },
+    reduction,
+    labels: "dense",
+    values(target, prediction) {
+      const [t, p] = alignValues(type, target, prediction);
+      const spread = div(labelSmoothing, sizeAsTensor(lastDim(p), p.dtype));
+      const smooth = labelSmoothing === 0 ? t : add(mul(t, 1 - labelSmoothing), spread);
+      const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? p : undefined);
+      if (!logits) {
+        const normalised = div(p, sum(p, { axes: -1, keepDims: true }));
+        return neg(sum(mul(smooth, log(clipped(normalised))), { axes: -1 }));
+      }
+      const { shifted, logSum } = shiftedLogits(logits);
+      return sum(mul(smooth, sub(logSum, shifted)), { axes: -1 });
+    },
+  };
+}
+
+/**
+ * Crossentropy of yes or no: the mean over the last axis of `-t · log p - (1 - t) · log(1 - p)`.
+ *
+ * Targets have the shape of the predictions, or lack a last axis of size 1. Probabilities are clipped to
+ * [1e-7, 1 - 1e-7]; `labelSmoothing` draws targets towards 1/2.
+ *
+ * @throws RangeError for an unknown option or reduction, or a smoothing outside 0 to 1.
+ */
+export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
+  const type = "binaryCrossentropy";
+  checkOptions(type, options, ["fromLogits", "labelSmoothing", "reduction"]);
+  const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = options;
+  checkReduction(type, reduction);
+  checkSmoothing(type, labelSmoothing);
+  return {
+    type,
+    options: { fromLogits, labelSmoothing, reduction },
+    reduction,
+    labels: "dense",
+    values(target, prediction) {
+      const behind = logitsOf(prediction, "sigmoid");
+      const [t, p] = alignValues(type, target, behind ?? prediction);
+      const smooth = labelSmoothing === 0 ? t : add(mul(t, 1 - labelSmoothing), 0.5 * labelSmoothing);
+      // log(1 + e^x) - t·x is the same with p = sigmoid(x), and exact for large |x|.
+      if (behind || fromLogits) return meanPerSample(sub(softplus(p), mul(smooth, p)));
+      const safe = clipped(p);
+      const yes = mul(smooth, log(safe));
+      return neg(meanPerSample(add(yes, mul(sub(1, smooth), log(sub(1, safe))))));
+    },
+  };
+}
+
+/** A loss that is the mean over the last axis of a function of the error `prediction - target`. */
+function ofError(
+  type: string,
+  options: Options,
+  reduction: Reduction,
+  value: (error: Tensor) => Tensor,
+): Loss {
+  checkReduction(type, reduction);
+  return {
+    type,
+    options,
+    reduction,
+    labels: "dense",
+    values(target, prediction) {
+      const [t, p] = alignValues(type, target, prediction);
+      return meanPerSample(value(sub(p, t)));
+    },
+  };
+}
+
+/** The mean over the last axis of `(prediction - target)²`. */
+export function meanSquaredError(options: LossOptions = {}): Loss {
+  checkOptions("meanSquaredError", options, ["reduction"]);
+  const { reduction = "sumOverBatchSize" } = options;
+  return ofError("meanSquaredError", { reduction }, reduction, square);
+}
+
+/** The mean over the last axis of `|prediction - target|`. */
+export function meanAbsoluteError(options: LossOptions = {}): Loss {
+  checkOptions("meanAbsoluteError", options, ["reduction"]);
+  const { reduction = "sumOverBatchSize" } = options;
+  return ofError("meanAbsoluteError", { reduction }, reduction, abs);
+}
+
+/**
+ * The mean over the last axis of `e²/2` where `|e| ≤ delta`, else `delta · |e| - delta²/2`, with `e` the error
+ * (Huber, 1964).
+ *
+ * @throws RangeError for an unknown option or reduction, or a delta that is not above 0.
+ */
+export function huber(options: HuberOptions = {}): Loss {
+  checkOptions("huber", options, ["delta", "reduction"]);
+  const { delta = 1, reduction = "sumOverBatchSize" } = options;
+  if (!(delta > 0)) throw new RangeError(`Cannot make huber: delta is ${delta}, expected a number above 0`);
+  return ofError("huber", { delta, reduction }, reduction, (error) => {
+    const size = abs(error);
+    return select(lessEqual(size, delta), mul(square(error), 0.5), sub(mul(size, delta), 0.5 * delta ** 2));
+  });
+}
+
+const byName = {
+  sparseCategoricalCrossentropy,
+  categoricalCrossentropy,
+  binaryCrossentropy,
+  meanSquaredError,
+  mse: meanSquaredError,
+  meanAbsoluteError,
+  mae: meanAbsoluteError,
+  huber,
+};
+
+/** The name of a loss. */
+export type LossName = keyof typeof byName;
+
+/** All names of losses. */
+export const lossNames: readonly LossName[] = Object.keys(byName) as LossName[]; // keys of `byName`
+
+/** A loss as training takes it: by name, with the default options, or made by a function such as {@linkcode huber}. */
+export type LossLike = LossName | Loss;
+
+/**
+ * The loss for a name, or the loss itself.
+ *
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no loss.
+ */
+export function resolveLoss(loss: LossLike): Loss {
+  if (typeof loss === "string") {
+    if (!Object.hasOwn(byName, loss)) throw unknownName("loss", loss, lossNames);
+    return byName[loss]();
+  }
+  if (typeof loss?.values !== "function") {
+    throw new TypeError(`Cannot use ${typeof loss} as a loss: expected a name or a loss such as huber()`);
+  }
+  return loss;
+}
+
+/**
+ * The loss of a batch, as Keras reduces it.
+ *
+ * A mask (and the loss's own, for `ignoreClass`) takes steps out of the sum and out of N; a sample weight, `[batch]`
+ * or `[batch, time]`, multiplies the values and is not part of N except with `meanWithSampleWeight`. A batch in which
+ * nothing counts has the loss 0.
+ *
+ * @returns A scalar, or the weighted values with the reduction `none`.
+ * @throws TypeError for shapes that do not fit, naming both.
+ */
+export function computeLoss(
+  loss: Loss,
+  target: Tensor,
+  prediction: Tensor,
+  weighting: Weighting = {},
+): Tensor {
+  const values = loss.values(target, prediction);
+  const given = weighting.mask && alignWeight(loss.type, cast(weighting.mask, "bool"), values);
+  const own = loss.counted?.(target, prediction);
+  const mask = given && own ? and(given, own) : given ?? own;
+  // Where a step does not count its value may be anything, NaN too: it is replaced, not multiplied away.
+  const kept = mask ? select(mask, values, 0) : values;
+  const { sampleWeight } = weighting;
+  const weighted = sampleWeight ? mul(kept, combineWeights(loss.type, values, { sampleWeight }) ?? 1) : kept;
+  if (loss.reduction === "none") return weighted;
+  const total = sum(weighted);
+  if (loss.reduction === "sum") return total;
+  const weights = combineWeights(
+    loss.type,
+    values,
+    loss.reduction === "meanWithSampleWeight" ? { sampleWeight, mask } : { mask },
+  );
+  return weights
+    ? divideOrZero(total, sum(weights))
+    : div(total, sizeAsTensor(sizeOfShape(values.shape), values.dtype));
+}
+
+/**
+ * Checks on the host that labels are classes, before anything runs; a loss without class numbers has nothing to check.
+ *
+ * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`.
+ * @param classes The size of the prediction's last axis.
+ * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
+ */
+export function checkLabels(loss: Loss, target: HostTensor, classes: number): void {
+  if (loss.labels !== "sparse") return;
+  if (target.dtype !== "int32") {
+    throw new TypeError(
+      `Cannot compute ${loss.type}: the labels are ${printSpec(target)}, expected int32 class numbers; ` +
+        `use tensor(labels, { dtype: "int32" })`,
+    );
+  }
+  const { ignoreClass } = loss.options;
+  const wrong = target.data.findIndex((label) => (label < 0 || label >= classes) && label !== ignoreClass);
+  if (wrong < 0) return;
+  const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
+  const step = perSample > 1 ? `, step ${wrong % perSample}` : "";
+  throw new RangeError(
+    `Cannot compute ${loss.type}: label ${target.data[wrong]} at sample ${
+      Math.floor(wrong / perSample)
+    }${step} ` +
+      `is outside 0 … ${classes - 1}`,
+  );
+}

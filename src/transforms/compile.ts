@@ -1,0 +1,175 @@
+/** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
+import { defaultBackend, findBackend } from "../../kernels/mod.ts";
+import type { Backend, Executable, Input } from "../../kernels/backend.ts";
+import { isTraced, traceFlat } from "../program/trace.ts";
+import type { Program } from "../program/types.ts";
+import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import {
+  flattenTree,
+  mapTree,
+  printPath,
+  printStructure,
+  type Structure,
+  unflattenTree,
+} from "../tree/tree.ts";
+import { optimise } from "./optimise/mod.ts";
+
+/** How a function is compiled. */
+export interface CompileOptions {
+  /** The backend by name, or `auto` (default): the fastest that this machine can run. */
+  readonly device?: string;
+  /** Indices of arguments whose device memory a call may overwrite; such tensors are unusable afterwards. */
+  readonly donate?: readonly number[];
+  /** Whether results stay on the device: all of them, or the elements of a returned array by index. Default none. */
+  readonly keep?: boolean | readonly number[];
+  /** Specs of the arguments: traced once with these, so that symbolic sizes stay open; default: per shape. */
+  readonly specs?: readonly unknown[];
+}
+
+/** A compiled function. */
+export interface Compiled<Args extends readonly unknown[], Result> extends Disposable {
+  /** Runs it; arguments are trees of tensors on the host or on this device. */
+  (...args: Args): Promise<Result>;
+  /** Runs it now; throws where blocking is impossible, or before the first asynchronous call with these shapes. */
+  sync(...args: Args): Result;
+  /** The name of the backend. */
+  readonly device: string;
+  /** The optimised Program for arguments of these specs. */
+  program(...args: readonly unknown[]): Program;
+}
+
+interface Entry {
+  readonly executable: Executable;
+  readonly structure: Structure;
+}
+
+/** A function traced: its Program, and the structure of what it returns. */
+export interface TracedFunction {
+  readonly program: Program;
+  readonly structure: Structure;
+}
+
+/**
+ * Traces a function of trees of tensors.
+ *
+ * @param fn Pure and synchronous.
+ * @param args Tensors or specs; symbolic sizes stay symbols of the Program.
+ */
+export function trace(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): TracedFunction {
+  const { leaves, structure } = flattenTree<Spec>(args, "arguments");
+  const { program, result } = traceFlat(leaves, (tracers) => {
+    const returned = fn(...unflattenTree<never[]>(structure, tracers));
+    if (returned instanceof Promise) {
+      throw new TypeError("Cannot trace an async function: it must be pure and synchronous");
+    }
+    const output = flattenTree<Tensor>(returned, "result");
+    return { outputs: output.leaves, result: output.structure };
+  });
+  return { program, structure: result };
+}
+
+/**
+ * Compiles a pure function of trees of tensors.
+ *
+ * @param fn Pure and synchronous; what it closes over is compiled in as constants.
+ * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments.
+ * @throws RangeError for an unknown device, with the known ones.
+ *
+ * @example
+ * ```ts
+ * import { compile, item, sum, tensor, type Tensor } from "@cellfold/cellfold";
+ * const total = await compile((x: Tensor) => sum(x));
+ * console.assert(item(await total(tensor([1, 2, 3]))) === 6);
+ * ```
+ */
+export async function compile<Args extends readonly unknown[], Result>(
+  fn: (...args: Args) => Result,
+  options: CompileOptions = {},
+): Promise<Compiled<Args, Result>> {
+  const backend = options.device === undefined || options.device === "auto"
+    ? await defaultBackend()
+    : await findBackend(options.device);
+  const entries = new Map<string, Entry>();
+
+  const build = (args: readonly unknown[]) => {
+    const { program, structure } = trace(fn as (...args: never[]) => unknown, ...(options.specs ?? args)); // args: Args
+    return { program: optimise(program), structure };
+  };
+  const prepare = (args: readonly unknown[]) => {
+    const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
+    leaves.forEach((leaf, index) => checkInput(leaf, backend, () => printPath(paths[index], "arguments")));
+    const key = printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join());
+    return { key, leaves: leaves as Input[], structure }; // checked just above
+  };
+  const create = async (args: Args): Promise<Entry> => {
+    const { program, structure } = build(args);
+    const donate = (args as readonly unknown[]).flatMap((arg, index) =>
+      flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
+    );
+    const keep = keptLeaves(structure, options.keep);
+    return { executable: await backend.compile(program, { donate, keep }), structure };
+  };
+
+  const call = async (...args: Args): Promise<Result> => {
+    if (flattenTree(args).leaves.some(isTraced)) return fn(...args);
+    const { key, leaves } = prepare(args);
+    let entry = entries.get(key);
+    if (!entry) entries.set(key, entry = await create(args));
+    return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+  };
+  const sync = (...args: Args): Result => {
+    const { key, leaves } = prepare(args);
+    const entry = entries.get(key);
+    if (!entry) {
+      throw new Error("Cannot call sync: call the compiled function once with await for these shapes first");
+    }
+    if (!entry.executable.runSync) {
+      throw new Error(`Cannot call sync on ${backend.name}: it cannot block; use await`);
+    }
+    return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
+  };
+  return Object.assign(call, {
+    sync,
+    device: backend.name,
+    program: (...args: readonly unknown[]) => build(mapTree(args, (leaf: Spec) => specOf(leaf))).program,
+    [Symbol.dispose]: () => {
+      for (const { executable } of entries.values()) executable[Symbol.dispose]();
+      entries.clear();
+    },
+  });
+}
+
+function checkInput(leaf: Spec, backend: Backend, where: () => string): void {
+  if (!isTensor(leaf) || leaf.kind === "traced") {
+    throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
+  }
+  if (leaf.kind === "device" && leaf.device !== backend.name) {
+    throw new TypeError(
+      `Cannot run on ${backend.name} with ${printSpec(leaf)} at ${where()}: it is on the device ` +
+        `${leaf.device}; read it with await toHost(tensor) first`,
+    );
+  }
+}
+
+function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean[] {
+  const count = (node: Structure): number =>
+    node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
+  if (typeof keep !== "object") return new Array(count(structure)).fill(keep ?? false);
+  if (structure.kind !== "array") {
+    throw new TypeError("Cannot keep results by index: the function does not return an array");
+  }
+  return structure.items.flatMap((item, index) => new Array(count(item)).fill(keep.includes(index)));
+}
+
+/**
+ * A tree with every tensor on the host; tensors that are there already are returned as they are.
+ *
+ * @throws Error if a device tensor was disposed.
+ */
+export async function toHost<T>(tree: T): Promise<T> {
+  const { leaves, structure } = flattenTree<Tensor>(tree);
+  const read = await Promise.all(
+    leaves.map((leaf): Promise<HostTensor> | Tensor => leaf.kind === "device" ? leaf.read() : leaf),
+  );
+  return unflattenTree<T>(structure, read);
+}

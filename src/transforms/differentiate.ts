@@ -1,0 +1,79 @@
+/**
+ * Reverse-mode differentiation of Programs, in two halves: `record` runs a Program in the current trace and remembers
+ * what happened, `pullback` walks back over it. The scan's derivative uses the same halves on its body.
+ */
+import { isFloat } from "../operations/infer.ts";
+import { addCotangents } from "../operations/elementwise.ts";
+import { replay, tensorOf } from "../program/trace.ts";
+import type { DerivativeContext, Equation, Operation, Program, Value } from "../program/types.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** A recorded run of a Program. */
+export interface Tape {
+  readonly program: Program;
+  /** Values that depend on an active input through differentiable operations. */
+  readonly active: ReadonlySet<Value>;
+  readonly entries: readonly TapeEntry[];
+  readonly outputs: readonly Tensor[];
+}
+
+interface TapeEntry {
+  readonly equation: Equation;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+}
+
+/** The values of `program` that depend differentiably on the active inputs. */
+export function activeValues(program: Program, activeInputs: readonly boolean[]): Set<Value> {
+  const active = new Set(program.inputs.filter((value, index) => activeInputs[index] && isFloat(value)));
+  for (const { operation, inputs, outputs } of program.equations) {
+    if (operation.derivative && inputs.some((value) => active.has(value))) {
+      for (const output of outputs) if (isFloat(output)) active.add(output);
+    }
+  }
+  return active;
+}
+
+/** Runs `program` on `inputs` in the current trace, so that `pullback` can follow. */
+export function record(program: Program, inputs: readonly Tensor[], activeInputs: readonly boolean[]): Tape {
+  const active = activeValues(program, activeInputs);
+  const entries: TapeEntry[] = [];
+  const tensors = replay(program, inputs, (equation, operands, emitAgain) => {
+    const outputs = emitAgain();
+    if (equation.outputs.some((value) => active.has(value))) {
+      entries.push({ equation, inputs: operands, outputs });
+    }
+    return outputs;
+  });
+  return { program, active, entries, outputs: program.outputs.map((value) => tensorOf(tensors, value)) };
+}
+
+/**
+ * The cotangents of the Program's inputs from those of its outputs, computed in the current trace; undefined means
+ * zero. Inputs that were not active get undefined.
+ */
+export function pullback(tape: Tape, cotangents: readonly (Tensor | undefined)[]): (Tensor | undefined)[] {
+  const sums = new Map<Value, Tensor>();
+  const accumulate = (value: Value, cotangent: Tensor | undefined) => {
+    const total = addCotangents(sums.get(value), cotangent);
+    if (total && tape.active.has(value)) sums.set(value, total);
+  };
+  tape.program.outputs.forEach((value, index) => accumulate(value, cotangents[index]));
+  for (const { equation, inputs, outputs } of tape.entries.toReversed()) {
+    const given = equation.outputs.map((value) => sums.get(value));
+    if (given.every((cotangent) => cotangent === undefined)) continue;
+    const wanted = equation.inputs.map((value) => tape.active.has(value));
+    const { derivative } = equation.operation as Operation; // each rule reads only its own operation's attributes
+    const context: DerivativeContext = {
+      inputs,
+      outputs,
+      attributes: equation.attributes,
+      cotangents: given,
+      wanted,
+    };
+    derivative?.(context).forEach((cotangent, index) => {
+      if (wanted[index]) accumulate(equation.inputs[index], cotangent);
+    });
+  }
+  return tape.program.inputs.map((value) => sums.get(value));
+}

@@ -1,0 +1,11 @@
+/** What is done to functions: differentiate, compile, trace. */
+export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
+export {
+  compile,
+  type Compiled,
+  type CompileOptions,
+  toHost,
+  trace,
+  type TracedFunction,
+} from "./compile.ts";
+export { outputSpecs } from "./output_specs.ts";

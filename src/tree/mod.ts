@@ -1,0 +1,13 @@
+/** Trees of tensors. */
+export {
+  checkSameStructure,
+  flattenTree,
+  mapTree,
+  type Path,
+  printPath,
+  type Structure,
+  type Tree,
+  treeLeaves,
+  unflattenTree,
+  zipTrees,
+} from "./tree.ts";
