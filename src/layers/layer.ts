@@ -2,7 +2,7 @@
  * What a layer is: plain data with three pure functions. A model is layers composed, and so just a layer.
  * Parameters are trained; state (batch-norm statistics, a stateful carry) is not, and goes in and out of `apply`.
  */
-import type { Spec, Tensor } from "../tensor/tensor.ts";
+import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 
 /** Plain JSON values: the options of a layer as they are saved. */
@@ -58,4 +58,18 @@ export interface Layer {
   apply(variables: Variables, input: Tree<Tensor>, context: ApplyContext): Applied;
   /** Per leaf of `params`, in order, whether training changes it. */
   trainableLeaves(params: Tree<Tensor>): boolean[];
+  /**
+   * Checks of values that cannot be made inside a trace (tokens within the vocabulary), on the host, called by fit,
+   * evaluate and predict before anything runs. Containers hand it on to the layers that their input reaches.
+   *
+   * @throws RangeError naming the first wrong value and where it is.
+   */
+  checkInput?(input: Tree<HostTensor>): void;
+  /**
+   * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure. Absent
+   * where there is none inside. A container calls `statefulLayer` on its children.
+   *
+   * @throws TypeError where the layer cannot be fed in chunks, such as one that reads its sequence backwards.
+   */
+  withStateful?(): Layer;
 }

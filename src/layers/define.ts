@@ -1,0 +1,102 @@
+/**
+ * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
+ * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
+ */
+import type { RecurrentCell } from "../cells/cell.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { treeLeaves } from "../tree/tree.ts";
+import type { Json, Layer } from "./layer.ts";
+
+/** The options of a layer or cell as they are saved. */
+export type JsonOptions = { readonly [key: string]: Json };
+
+/** The options that every layer takes. */
+export interface LayerOptions {
+  /** The layer's name in summaries, errors and weights; default: its type. */
+  readonly name?: string;
+  /** Whether training changes the parameters; default true. */
+  readonly trainable?: boolean;
+}
+
+/** The names of the options that every layer takes. */
+export const layerOptionNames = ["name", "trainable"] as const;
+
+/** A layer of which only what is its own must be given. */
+export type LayerDefinition =
+  & Pick<Layer, "type" | "options" | "initParams" | "apply">
+  & Partial<Omit<Layer, "type" | "options" | "initParams" | "apply">>;
+
+/**
+ * The layer of a definition: trainable, without state, and with all parameters trained or none, unless it says
+ * otherwise.
+ */
+export function defineLayer(definition: LayerDefinition): Layer {
+  const trainable = definition.trainable ?? true;
+  return {
+    initState: () => [],
+    trainableLeaves: (params) => treeLeaves<Tensor>(params).map(() => trainable),
+    ...definition,
+    trainable,
+  };
+}
+
+/** A layer's name in errors: its type, and its own name where it has one. */
+export function layerName(layer: Pick<Layer, "type" | "name">): string {
+  return layer.name === undefined || layer.name === layer.type ? layer.type : `${layer.type} ${layer.name}`;
+}
+
+/**
+ * What stands in `options` for a function, which is not data: writing it as JSON throws an error that names the
+ * option.
+ */
+export function functionOption(owner: string, option: string): Json {
+  const refuse = () => {
+    throw new TypeError(
+      `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
+        `give a name, or keep the code and save the weights alone`,
+    );
+  };
+  return Object.defineProperty({}, "toJSON", { value: refuse });
+}
+
+/** Options as plain JSON. Throws a TypeError where one of them is a function. */
+function plainOptions(options: JsonOptions): Json {
+  return JSON.parse(JSON.stringify(options));
+}
+
+/**
+ * A layer as JSON: `{ type, name?, trainable?, options }`; options that are undefined are left out.
+ *
+ * @throws TypeError if one of its options is a function.
+ */
+export function layerJson(layer: Layer): Json {
+  return {
+    type: layer.type,
+    ...(layer.name === undefined ? {} : { name: layer.name }),
+    ...(layer.trainable ? {} : { trainable: false }),
+    options: plainOptions(layer.options),
+  };
+}
+
+/**
+ * A cell as JSON: `{ type, options }`.
+ *
+ * @throws TypeError if one of its options is a function.
+ */
+export function cellJson(cell: RecurrentCell): Json {
+  return { type: cell.type, options: plainOptions(cell.options) };
+}
+
+/** How the parts of a layer are read from JSON. */
+export interface Revive {
+  /** The layer that `layerJson` wrote. */
+  layer(json: Json): Layer;
+  /** The cell that `cellJson` wrote. */
+  cell(json: Json): RecurrentCell;
+}
+
+/** The layer of saved options; `name` and `trainable` are among them where the JSON had them. */
+export type LayerReviver = (options: JsonOptions, revive: Revive) => Layer;
+
+/** The cell of saved options. */
+export type CellReviver = (options: JsonOptions, revive: Revive) => RecurrentCell;
