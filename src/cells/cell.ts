@@ -2,7 +2,7 @@
  * What a recurrent cell is to a layer: how its parameters and its first state are made, and the step itself. The
  * step is a plain `Cell`, a pure function that closes over the parameters; nothing here knows about sequences.
  */
-import type { Cell } from "../scan.ts";
+import type { Cell } from "../scan/cell.ts";
 import type { Json } from "../layers/layer.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";

@@ -25,7 +25,7 @@ import {
   timeAxis,
   type Value,
 } from "../program/types.ts";
-import { sameShape } from "../tensor/dims.ts";
+import { type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { apply } from "./apply.ts";
 import { add, materialize } from "./elementwise.ts";
@@ -113,54 +113,30 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
     ...stacked.map((index) => body.outputs[index]),
   ];
 
-  const { reads, run } = recompute
+  const { sequences: read, run } = recompute
     ? runAgain(context, active, back)
     : readResiduals(context, transpose(body, active, cotangentSpecs, back));
-
-  const backwardConstants = reads.filter((read) => read.role === "constant");
-  const backwardSequences = reads.filter((read) => read.role === "sequence");
-  const sums = activeConstants.map((index) => zerosLike(body.inputs[index]));
   const initial = [
     ...activeCarries.map((index) => materialize(cotangents[index - constants], body.inputs[index])),
-    ...sums,
+    ...activeConstants.map((index) => zerosLike(body.inputs[index])),
   ];
   const sequences = [
-    ...backwardSequences.map(({ tensor }) => tensor),
+    ...read.map(({ tensor }) => tensor),
     ...stacked.map((index) => materialize(cotangents[index], outputs[index])),
   ];
-  const operands = [...backwardConstants.map(({ tensor }) => tensor), ...initial, ...sequences];
-  const steps = operands.map((operand, index) =>
-    index < backwardConstants.length + initial.length ? operand : stepSpec(operand)
-  );
-  const { program, captured } = traceFlat(steps, (tracers) => {
-    const take = (count: number) => tracers.splice(0, count);
-    const constantTracers = take(backwardConstants.length);
-    const carryTracers = take(activeCarries.length);
-    const sumTracers = take(sums.length);
-    const sequenceTracers = take(backwardSequences.length);
-    const found = new Map<Value | Tensor, Tensor>();
-    backwardConstants.forEach(({ of }, index) => found.set(of, constantTracers[index]));
-    backwardSequences.forEach(({ of }, index) => found.set(of, sequenceTracers[index]));
-    const results = run(found, [...carryTracers, ...tracers]);
-    const next = results.slice(0, activeCarries.length);
-    const added = sumTracers.map((total, index) => add(total, results[activeCarries.length + index]));
-    const perStep = results.slice(activeCarries.length + sums.length);
-    return { outputs: [...next, ...added, ...perStep], result: undefined };
-  }, { capturesConstants: true });
-  // Large constants of the body come after the inputs that were asked for; a scan wants its constants first.
-  const given = steps.length;
-  const arranged: Program = {
-    ...program,
-    inputs: [...program.inputs.slice(given), ...program.inputs.slice(0, given)],
-  };
-  const results = apply(scanOperation, [...captured, ...operands], {
-    body: arranged,
-    constants: captured.length + backwardConstants.length,
-    carries: initial.length,
-    length,
-    reverse: !reverse,
-    recompute,
-  });
+  const { carries: totals, outputs: perStep } = foldFlat(initial, sequences, (carries, steps) => {
+    const found = new Map(read.map(({ of }, index) => [of, steps[index]]));
+    const results = run(found, [...carries.slice(0, activeCarries.length), ...steps.slice(read.length)]);
+    const sums = carries.slice(activeCarries.length).map((total, i) =>
+      add(total, results[activeCarries.length + i])
+    );
+    return {
+      carries: [...results.slice(0, activeCarries.length), ...sums],
+      outputs: results.slice(initial.length),
+      result: undefined,
+    };
+  }, { length, reverse: !reverse, recompute });
+  const results = [...totals, ...perStep];
   const byInput: (Tensor | undefined)[] = inputs.map(() => undefined);
   [...activeCarries, ...activeConstants, ...activeSequences].forEach((index, i) => {
     if (wanted[index]) byInput[index] = results[i];
@@ -168,17 +144,62 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
   return byInput;
 }
 
-/** What the backward scan reads of the forward one: `of` a value of the forward body, found in `tensor`. */
+/** How a scan goes, beside what it computes. */
+export interface FoldOptions {
+  readonly length: Dim;
+  readonly reverse: boolean;
+  readonly recompute: boolean;
+}
+
+/** What one step of a fold gives. */
+export interface FoldStep<Result> {
+  readonly carries: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Anything that is known after tracing the step. */
+  readonly result: Result;
+}
+
+/**
+ * Writes (or computes) a scan whose body is traced from `step`, given the carries and one slice of each sequence.
+ * What `step` closes over becomes the scan's constants. Gives the final carries and the stacked outputs.
+ */
+export function foldFlat<Result>(
+  initial: readonly Tensor[],
+  sequences: readonly Tensor[],
+  step: (carries: readonly Tensor[], steps: readonly Tensor[]) => FoldStep<Result>,
+  options: FoldOptions,
+): FoldStep<Result> {
+  const specs = [...initial, ...sequences.map(stepSpec)];
+  const { program, captured, result } = traceFlat(specs, (tracers) => {
+    const { carries, outputs, result } = step(
+      tracers.slice(0, initial.length),
+      tracers.slice(initial.length),
+    );
+    return { outputs: [...carries, ...outputs], result };
+  }, { capturesConstants: true });
+  const body = {
+    ...program,
+    inputs: [...program.inputs.slice(specs.length), ...program.inputs.slice(0, specs.length)],
+  };
+  const results = apply(scanOperation, [...captured, ...initial, ...sequences], {
+    body,
+    constants: captured.length,
+    carries: initial.length,
+    ...options,
+  });
+  return { carries: results.slice(0, initial.length), outputs: results.slice(initial.length), result };
+}
+
+/** A value of the forward body that the backward scan reads step by step, found in `tensor`. */
 interface Read {
-  readonly of: Value | Tensor;
+  readonly of: Value;
   readonly tensor: Tensor;
-  readonly role: "constant" | "sequence";
 }
 
 /** How the backward body is computed from what it reads and the cotangents of one step. */
 interface BackwardStep {
-  readonly reads: readonly Read[];
-  readonly run: (found: ReadonlyMap<Value | Tensor, Tensor>, cotangents: readonly Tensor[]) => Tensor[];
+  readonly sequences: readonly Read[];
+  readonly run: (found: ReadonlyMap<Value, Tensor>, cotangents: readonly Tensor[]) => Tensor[];
 }
 
 /** With `recompute`: the backward body reads the inputs of the forward body and runs it again. */
@@ -194,23 +215,21 @@ function runAgain(
     { ...attributes, body: { ...body, outputs: [...body.outputs, ...carryValues] } },
     carryValues.map((value) => stackedSpec(value, length)),
   );
+  const sequences = [
+    ...carryValues.map((of, index) => ({ of, tensor: before[index] })),
+    ...body.inputs.slice(constants + carries).map((of, i) => ({
+      of,
+      tensor: inputs[constants + carries + i],
+    })),
+  ];
   return {
-    reads: body.inputs.map((of, index) =>
-      index < constants ? { of, tensor: inputs[index], role: "constant" } : {
-        of,
-        tensor: index < constants + carries ? before[index - constants] : inputs[index],
-        role: "sequence",
-      }
-    ),
-    run: (found, cotangents) =>
-      back(
-        record(
-          body,
-          body.inputs.map((value) => tensorOf(found as ReadonlyMap<Value, Tensor>, value)),
-          active,
-        ),
-        cotangents,
-      ),
+    sequences,
+    run: (found, cotangents) => {
+      const again = body.inputs.map((value, index) =>
+        index < constants ? inputs[index] : tensorOf(found, value)
+      );
+      return back(record(body, again, active), cotangents);
+    },
   };
 }
 
@@ -301,25 +320,19 @@ function readResiduals(
     { ...attributes, body: { ...forward, outputs: [...forward.outputs, ...residuals] } },
     residuals.map((value) => stackedSpec(value, length)),
   );
+  const firstSequence = constants + carries;
+  const constantInputs = forward.inputs.slice(0, constants).map((of, index) => [of, inputs[index]] as const);
   return {
-    reads: [
-      ...reads.filter((read): read is Tensor => "kind" in read).map((of): Read => ({
+    sequences: [
+      ...forward.inputs.slice(firstSequence).map((of, index) => ({
         of,
-        tensor: of,
-        role: "constant",
+        tensor: inputs[firstSequence + index],
       })),
-      ...forward.inputs.flatMap((of, index): Read[] =>
-        index < constants
-          ? [{ of, tensor: inputs[index], role: "constant" }]
-          : index < constants + carries
-          ? []
-          : [{ of, tensor: inputs[index], role: "sequence" }]
-      ),
-      ...residuals.map((of, index): Read => ({ of, tensor: stacks[index], role: "sequence" })),
+      ...residuals.map((of, index) => ({ of, tensor: stacks[index] })),
     ],
     run: (found, cotangents) => {
-      const again = new Map<Value | Tensor, Tensor>(found);
-      const get = (of: Value | Tensor): Tensor => {
+      const again = new Map<Value, Tensor>([...constantInputs, ...found]);
+      const get = (of: Value): Tensor => {
         const known = again.get(of);
         if (known) return known;
         const maker = makers.get(of);
@@ -329,7 +342,7 @@ function readResiduals(
         );
         return get(of);
       };
-      return inline(backward, [...cotangents, ...reads.map(get)]);
+      return inline(backward, [...cotangents, ...reads.map((read) => "kind" in read ? read : get(read))]);
     },
   };
 }

@@ -1,0 +1,52 @@
+/** What `scan` checks before anything runs: lengths that agree, and a state that keeps its type. */
+import { stepSpec, timeAxis } from "../program/types.ts";
+import { type Dim, sameShape } from "../tensor/dims.ts";
+import { printSpec, type Spec } from "../tensor/tensor.ts";
+import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tree.ts";
+
+/** The number of steps that all sequences share. */
+export function commonLength(inputs: unknown, given: Dim | undefined): Dim {
+  const { leaves, paths } = flattenTree<Spec>(inputs, "inputs");
+  let length = given;
+  leaves.forEach((sequence, index) => {
+    const where = `${printPath(paths[index], "inputs")} (${printSpec(sequence)})`;
+    if (sequence.shape.length === 0) {
+      throw new TypeError(`Cannot scan ${where}: a sequence needs a time axis`);
+    }
+    const steps = sequence.shape[timeAxis(sequence.shape.length)];
+    if (length !== undefined && steps !== length) {
+      throw new RangeError(`Cannot scan ${where}: it has ${steps} steps, expected ${length}`);
+    }
+    length = steps;
+  });
+  if (length === undefined) {
+    throw new TypeError("Cannot scan: there are no inputs, so options.length must say how long");
+  }
+  return length;
+}
+
+/** Throws unless a step returned `[output, state]` with a state like the initial one. */
+export function checkStep<Output, State>(
+  result: readonly [Output, State],
+  initialState: State,
+): readonly [Output, State] {
+  if (!Array.isArray(result) || result.length !== 2) {
+    throw new TypeError("Cannot scan: the cell must return an array [output, state]");
+  }
+  const names = { first: "the initial state", second: "the state that the cell returns" };
+  checkSameStructure(initialState, result[1], names);
+  zipTrees(initialState, result[1], (before: Spec, after: Spec, path) => {
+    const where = printPath(path, "state");
+    const change = `Cannot scan: the cell changes ${where} from ${printSpec(before)} to ${printSpec(after)}`;
+    if (before.dtype !== after.dtype) {
+      throw new TypeError(`${change}; return cast(…, "${before.dtype}"), or begin with ${after.dtype}`);
+    }
+    if (!sameShape(before.shape, after.shape)) {
+      throw new TypeError(`${change}; begin with zeros(${
+        JSON.stringify(after.shape.map(String))
+          .replaceAll('"', "")
+      }), or return the shape it had`);
+    }
+  });
+  return result;
+}

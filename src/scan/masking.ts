@@ -1,0 +1,73 @@
+/** Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. */
+import { and, less, select } from "../operations/elementwise.ts";
+import { iota } from "../operations/indexing.ts";
+import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
+import { stepSpec } from "../program/types.ts";
+import type { Cell } from "./cell.ts";
+import type { Dim } from "../tensor/dims.ts";
+import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
+
+/** The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. */
+export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
+  { readonly state: State; readonly previous: Output | undefined },
+  { readonly input: Input; readonly mask: Tensor },
+  Output
+> {
+  return ({ state, previous }, { input, mask }) => {
+    const [output, next] = cell(state, input);
+    const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
+    return [shown, { state: choose(mask, next, state), previous: previous && shown }];
+  };
+}
+
+/** `whenTrue` in the rows where `mask` (`[batch]`) holds, else `whenFalse`. */
+function choose<T>(mask: Tensor, whenTrue: T, whenFalse: T): T {
+  return zipTrees(whenTrue, whenFalse, (a: Tensor, b: Tensor, path) => {
+    if (a.shape[0] !== mask.shape[0]) {
+      throw new TypeError(
+        `Cannot mask ${printSpec(a)} at ${printPath(path)}: its first axis is not the batch of ` +
+          `${mask.shape[0]} that the mask has`,
+      );
+    }
+    return a === b ? a : select(reshape(mask, [mask.shape[0], ...a.shape.slice(1).map(() => 1)]), a, b);
+  });
+}
+
+/** Zeros like the output of one step. */
+export function zerosOfOutput<State, Input, Output>(
+  cell: Cell<State, Input, Output>,
+  state: State,
+  inputs: Input,
+): Output {
+  const [output] = outputSpecs(cell, state, mapTree(inputs, (x: Spec) => stepSpec(x)));
+  return mapTree(output, (x: Spec) => zerosLike(x));
+}
+
+/** The mask that `mask` and `lengths` come to, bool `[batch, time]`; undefined where every step counts. */
+export function maskOf(
+  { mask, lengths }: { readonly mask?: Tensor; readonly lengths?: Tensor },
+  inputs: unknown,
+  length: Dim,
+): Tensor | undefined {
+  if (mask === undefined && lengths === undefined) return undefined;
+  const batch = flattenTree<Spec>(inputs).leaves.find(({ shape }) => shape.length > 1)?.shape[0];
+  const check = (name: string, given: Tensor, dtype: string, shape: readonly (Dim | undefined)[]) => {
+    if (
+      given.dtype !== dtype || given.shape.length !== shape.length ||
+      given.shape.some((dim, axis) => shape[axis] !== undefined && dim !== shape[axis])
+    ) {
+      throw new TypeError(
+        `Cannot scan with the ${name} ${printSpec(given)}: expected ${dtype}[${
+          shape.map((dim) => dim ?? "batch").join(", ")
+        }]`,
+      );
+    }
+  };
+  if (mask) check("mask", mask, "bool", [batch, length]);
+  if (!lengths) return mask;
+  check("lengths", lengths, "int32", [batch]);
+  const counted = less(iota([1, length]), expandDims(lengths, 1));
+  return mask ? and(mask, counted) : counted;
+}
