@@ -123,6 +123,28 @@ function drawTruncatedNormal(key: Tensor, data: Float32Array): void {
   }
 }
 
+/** Whether only shapes are wanted: see {@linkcode abstractly}. */
+let shapesOnly = false;
+
+/**
+ * Runs `run` with every initialiser giving zeros at once: where only the shapes of parameters are wanted (a summary,
+ * a graph under construction), an orthogonal matrix of a large layer would be minutes of work for nothing.
+ */
+export function abstractly<T>(run: () => T): T {
+  const before = shapesOnly;
+  shapesOnly = true;
+  try {
+    return run();
+  } finally {
+    shapesOnly = before;
+  }
+}
+
+/** The initialiser, or zeros where only shapes are wanted. */
+function unlessAbstract(initializer: Initializer): Initializer {
+  return (key, shape) => shapesOnly ? filled(shape, () => {}) : initializer(key, shape);
+}
+
 function filled(shape: readonly number[], fill: (data: Float32Array) => void): HostTensor {
   const data = new Float32Array(shape.reduce((size, dim) => size * dim, 1));
   fill(data);
@@ -256,7 +278,7 @@ export const initializerNames: readonly InitializerName[] = Object.keys(records)
  * ```
  */
 export function resolveInitializer(initializer: InitializerLike): Initializer {
-  if (typeof initializer === "function") return initializer;
+  if (typeof initializer === "function") return unlessAbstract(initializer);
   const config = typeof initializer === "string" ? { name: initializer } : initializer;
   if (typeof config !== "object" || config === null || typeof config.name !== "string") {
     throw new TypeError(
@@ -276,7 +298,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
       );
     }
   }
-  return record.make(options);
+  return unlessAbstract(record.make(options));
 }
 
 /** An initialiser as it is saved; undefined for a function, which is not data. */
