@@ -30,10 +30,11 @@ import {
   sigmoid,
   sqrt,
   square,
+  stopGradient,
   sub,
   tanh,
 } from "./elementwise.ts";
-import { logSoftmax, softmax } from "./reduction.ts";
+import { logSoftmax, reduceMax, softmax } from "./reduction.ts";
 import { expandDims, split, sum } from "./structure.ts";
 
 /** A function of a tensor that a layer applies to its output or a cell to its gates. */
@@ -140,15 +141,19 @@ export const sparseSigmoid: Activation = (x) => minimum(1, maximum(0, mul(add(x,
  * The Euclidean projection of the last axis onto the probabilities (Martins and Astudillo, 2016).
  *
  * Element i is in the support if `1 + k·xᵢ > Σ xⱼ` over the `k` elements that are not below it; comparing all pairs
- * needs no sort and `n²` values for an axis of size n: meant for tens or hundreds of classes.
+ * needs no sort and `n²` values for an axis of size n: meant for tens or hundreds of classes. Only what lies less than
+ * 1 below the largest element can be in the support, so the rest is raised to there and no sum loses its precision.
  */
 export const sparsemax: Activation = (x) => {
-  const notBelow = cast(greaterEqual(expandDims(x, -2), expandDims(x, -1)), x.dtype);
+  const below = sub(x, stopGradient(reduceMax(x, { axes: -1, keepDims: true })));
+  const near = stopGradient(maximum(below, -1));
+  const notBelow = cast(greaterEqual(expandDims(near, -2), expandDims(near, -1)), x.dtype);
   const count = sum(notBelow, { axes: -1 });
-  const total = sum(mul(notBelow, expandDims(x, -2)), { axes: -1 });
-  const support = cast(greater(add(mul(count, x), 1), total), x.dtype);
-  const excess = sub(sum(mul(support, x), { axes: -1, keepDims: true }), 1);
-  return maximum(0, sub(x, div(excess, sum(support, { axes: -1, keepDims: true }))));
+  const total = sum(mul(notBelow, expandDims(near, -2)), { axes: -1 });
+  const inSupport = greater(add(mul(count, near), 1), total);
+  const excess = sub(sum(select(inSupport, below, 0), { axes: -1, keepDims: true }), 1);
+  const size = sum(cast(inSupport, x.dtype), { axes: -1, keepDims: true });
+  return maximum(0, sub(below, div(excess, size)));
 };
 
 /** What made probabilities from logits. */

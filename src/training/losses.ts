@@ -53,6 +53,7 @@ export interface Loss {
   readonly type: string;
   /** The options in full, as they are saved. */
   readonly options: Options;
+  /** How the values become one. */
   readonly reduction: Reduction;
   /** What targets are: class numbers (int32, one axis less than the prediction) or numbers (the prediction's shape). */
   readonly labels: "sparse" | "dense";

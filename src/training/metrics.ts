@@ -1,0 +1,318 @@
+/**
+ * Metrics: plain data with pure functions over a state of two scalars, a total and a count, so that a metric can live
+ * inside a compiled step and its state on a device. What they count, and how weights and masks enter, is Keras 3's.
+ *
+ * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
+ * metric goes, and are not written twice.
+ */
+import { checkOptions, unknownName } from "../nearest.ts";
+import { add, and, cast, equal, greater, less, mul, select, square, sub } from "../operations/elementwise.ts";
+import { iota } from "../operations/indexing.ts";
+import { argmax, mean, sizeAsTensor } from "../operations/reduction.ts";
+import { expandDims, sum } from "../operations/structure.ts";
+import { item, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  alignLabels,
+  alignValues,
+  alignWeight,
+  combineWeights,
+  lastDim,
+  type Options,
+  type Weighting,
+} from "./alignment.ts";
+import { type Loss, type LossName, lossNames, resolveLoss } from "./losses.ts";
+
+/** What a metric has seen: float32 scalars. */
+export interface MetricState {
+  /** The weighted sum of the values, each sample's being the mean over its steps. */
+  readonly total: Tensor;
+  /** The sum of the weights. */
+  readonly count: Tensor;
+}
+
+/** A metric. One of your own is an object of this form. */
+export interface Metric {
+  /** The kind, such as `topKCategoricalAccuracy`. */
+  readonly type: string;
+  /** What it is called in logs and histories. */
+  readonly name: string;
+  /** The options in full, as they are saved. */
+  readonly options: Options;
+  /** The state before anything was seen. */
+  initState(): MetricState;
+  /** The state after one more batch: pure, traceable. */
+  update(state: MetricState, target: Tensor, prediction: Tensor, weighting?: Weighting): MetricState;
+  /** The metric to compute instead, where that depends on the output's loss and shapes. */
+  fit?(loss: Loss | undefined, target: Spec, prediction: Spec): Metric;
+  /** The metric of everything seen; 0 before the first batch. The state's tensors are on the host. */
+  result(state: MetricState): number;
+}
+
+/** Options that every metric has. */
+export interface MetricOptions {
+  /** What it is called in logs and histories. */
+  readonly name?: string;
+}
+
+/** The values of a batch: one per sample, or more axes behind it. */
+type Values = (target: Tensor, prediction: Tensor) => Tensor;
+
+function checkName(type: string, name: string): void {
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot name ${type} ${JSON.stringify(name)}`);
+  }
+}
+
+/** The mean over all axes but the first. */
+function perSample(x: Tensor): Tensor {
+  return x.shape.length < 2 ? x : mean(x, { axes: x.shape.slice(1).map((_, axis) => axis + 1) });
+}
+
+/** A metric that is the weighted mean of values; `finish` is applied to it at last. */
+function meanMetricOf(
+  description: { readonly type: string; readonly name: string; readonly options?: Options },
+  values: Values,
+  extra: {
+    readonly counted?: Values;
+    readonly finish?: (mean: number) => number;
+  } = {},
+): Metric {
+  const { type, name, options = {} } = description;
+  const { counted, finish = (value) => value } = extra;
+  checkName(type, name);
+  return {
+    type,
+    name,
+    options: { ...options, name },
+    initState: () => ({ total: tensor(0), count: tensor(0) }),
+    update(state, target, prediction, weighting = {}) {
+      const all = values(target, prediction);
+      const own = counted?.(target, prediction);
+      const given = weighting.mask && alignWeight(type, cast(weighting.mask, "bool"), all);
+      const mask = given && own ? and(given, own) : given ?? own;
+      const weights = combineWeights(type, all, { sampleWeight: weighting.sampleWeight, mask });
+      const kept = mask ? select(mask, all, 0) : all;
+      const total = sum(perSample(weights ? mul(kept, weights) : kept));
+      const count = weights ? sum(perSample(weights)) : sizeAsTensor(all.shape[0] ?? 1, all.dtype);
+      return {
+        total: add(state.total, cast(total, "float32")),
+        count: add(state.count, cast(count, "float32")),
+      };
+    },
+    result(state) {
+      const count = item(state.count);
+      return finish(count === 0 ? 0 : item(state.total) / count);
+    },
+  };
+}
+
+function sparseMatches(type: string): Values {
+  return (target, prediction) =>
+    cast(equal(alignLabels(type, target, prediction), argmax(prediction)), "float32");
+}
+
+/** How often the largest prediction is the label: int32 labels `[...]` or `[..., 1]`, predictions `[..., classes]`. */
+export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
+  const type = "sparseCategoricalAccuracy";
+  checkOptions(type, options, ["name"]);
+  return meanMetricOf({ type, name: options.name ?? type }, sparseMatches(type));
+}
+
+/** How often the largest prediction is the largest target: both `[..., classes]`, logits or probabilities. */
+export function categoricalAccuracy(options: MetricOptions = {}): Metric {
+  const type = "categoricalAccuracy";
+  checkOptions(type, options, ["name"]);
+  return meanMetricOf({ type, name: options.name ?? type }, (target, prediction) => {
+    const [t, p] = alignValues(type, target, prediction);
+    return cast(equal(argmax(t), argmax(p)), "float32");
+  });
+}
+
+/** Options of {@linkcode binaryAccuracy}. */
+export interface BinaryAccuracyOptions extends MetricOptions {
+  /** Predictions above it mean 1; default 0.5. For logits give 0. */
+  readonly threshold?: number;
+}
+
+/** How often a prediction is on the target's (0 or 1) side of the threshold: both of one shape. */
+export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
+  const type = "binaryAccuracy";
+  checkOptions(type, options, ["name", "threshold"]);
+  const { threshold = 0.5, name = type } = options;
+  return meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
+    const [t, p] = alignValues(type, target, prediction);
+    return cast(equal(t, cast(greater(p, threshold), t.dtype)), "float32");
+  });
+}
+
+/** Options of the top-k accuracies. */
+export interface TopKOptions extends MetricOptions {
+  /** How many of the largest predictions are looked at; default 5. */
+  readonly k?: number;
+}
+
+/** Whether fewer than `k` predictions are above that of the label; `isLabel` marks it. */
+function inTopK(isLabel: Tensor, prediction: Tensor, k: number): Tensor {
+  const ofLabel = sum(select(isLabel, prediction, 0), { axes: -1, keepDims: true });
+  const above = sum(cast(greater(prediction, ofLabel), "float32"), { axes: -1 });
+  return cast(less(above, k), "float32");
+}
+
+function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
+  checkOptions(type, options, ["name", "k"]);
+  const { k = 5, name = type } = options;
+  if (!Number.isInteger(k) || k < 1) {
+    throw new RangeError(`Cannot make ${type}: k is ${k}, expected 1, 2, 3…`);
+  }
+  return meanMetricOf(
+    { type, name, options: { k } },
+    (target, prediction) =>
+      inTopK(
+        equal(expandDims(labelsOf(target, prediction), -1), iota([lastDim(prediction)])),
+        prediction,
+        k,
+      ),
+  );
+}
+
+/** How often the label is among the `k` largest predictions; shapes as for {@linkcode sparseCategoricalAccuracy}. */
+export function sparseTopKCategoricalAccuracy(options: TopKOptions = {}): Metric {
+  const type = "sparseTopKCategoricalAccuracy";
+  return topK(type, options, (target, prediction) => alignLabels(type, target, prediction));
+}
+
+/** How often the largest target is among the `k` largest predictions; shapes as for {@linkcode categoricalAccuracy}. */
+export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
+  const type = "topKCategoricalAccuracy";
+  return topK(type, options, (target, prediction) => argmax(alignValues(type, target, prediction)[0]));
+}
+
+/** The root of the mean of `(prediction - target)²`. */
+export function rootMeanSquaredError(options: MetricOptions = {}): Metric {
+  const type = "rootMeanSquaredError";
+  checkOptions(type, options, ["name"]);
+  return meanMetricOf(
+    { type, name: options.name ?? "rmse" },
+    (target, prediction) => {
+      const [t, p] = alignValues(type, target, prediction);
+      return square(sub(p, t));
+    },
+    { finish: Math.sqrt },
+  );
+}
+
+/** The mean of the predictions, whatever the target is; for values that are worth watching, such as a loss. */
+export function meanMetric(options: MetricOptions = {}): Metric {
+  checkOptions("mean", options, ["name"]);
+  return meanMetricOf({ type: "mean", name: options.name ?? "mean" }, (_, prediction) => prediction);
+}
+
+/** Losses that logs call by a short name, as Keras users do. */
+const shortNames: Readonly<Record<string, string>> = { meanSquaredError: "mse", meanAbsoluteError: "mae" };
+
+/** The mean of a loss's values as a metric. Its reduction does not matter. */
+export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
+  checkOptions("lossMetric", options, ["name"]);
+  const { type, options: lossOptions } = loss;
+  const name = options.name ?? shortNames[type] ?? type;
+  return meanMetricOf({ type, name, options: lossOptions }, (t, p) => loss.values(t, p), {
+    counted: loss.counted?.bind(loss),
+  });
+}
+
+/**
+ * Which accuracy fits, by Keras 3's rule: binary where the prediction's last axis is 1, sparse where the target has
+ * fewer axes or a last axis of 1, else categorical. A loss on class numbers makes it sparse in any case.
+ */
+function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
+  if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
+  if (prediction.shape.length < 2 || lastDim(prediction) === 1) return binaryAccuracy({ name });
+  const isSparse = target.shape.length < prediction.shape.length || lastDim(target) === 1;
+  return isSparse ? sparseCategoricalAccuracy({ name }) : categoricalAccuracy({ name });
+}
+
+/**
+ * The accuracy that fits the loss and the shapes: sparse categorical, categorical or binary. Training decides with
+ * {@linkcode resolveMetric}; used by itself the metric decides by the shapes that it is updated with.
+ *
+ * @example
+ * ```ts
+ * import { accuracy, tensor } from "@cellfold/cellfold";
+ * const metric = accuracy();
+ * const labels = tensor([0, 1], { dtype: "int32" });
+ * const state = metric.update(metric.initState(), labels, tensor([[0.9, 0.1], [0.8, 0.2]]));
+ * console.assert(metric.result(state) === 0.5);
+ * ```
+ */
+export function accuracy(options: MetricOptions = {}): Metric {
+  checkOptions("accuracy", options, ["name"]);
+  const name = options.name ?? "accuracy";
+  const { initState, result } = meanMetric({ name });
+  return {
+    type: "accuracy",
+    name,
+    options: { name },
+    initState,
+    update: (state, target, prediction, weighting) =>
+      fittingAccuracy(name, undefined, target, prediction).update(state, target, prediction, weighting),
+    fit: (loss, target, prediction) => fittingAccuracy(name, loss, target, prediction),
+    result,
+  };
+}
+
+const byName = {
+  accuracy,
+  acc: accuracy,
+  sparseCategoricalAccuracy,
+  categoricalAccuracy,
+  binaryAccuracy,
+  topKCategoricalAccuracy,
+  sparseTopKCategoricalAccuracy,
+  rootMeanSquaredError,
+  rmse: rootMeanSquaredError,
+  mean: meanMetric,
+};
+
+/** The name of a metric; the names of losses are names of metrics too. */
+export type MetricName = keyof typeof byName | LossName;
+
+/** All names of metrics. */
+export const metricNames: readonly MetricName[] = [
+  ...Object.keys(byName) as (keyof typeof byName)[], // keys of `byName`
+  ...lossNames,
+];
+
+/** A metric as training takes it: by name, made by a function such as {@linkcode accuracy}, or a loss. */
+export type MetricLike = MetricName | Metric | Loss;
+
+function isMetric(metric: Metric | Loss): metric is Metric {
+  return typeof (metric as Partial<Metric>)?.update === "function"; // a Loss has no such member
+}
+
+/** The metric for a name, metric or loss; a name becomes the metric's name in logs. */
+function metricFor(metric: MetricLike): Metric {
+  if (typeof metric !== "string") return isMetric(metric) ? metric : lossMetric(resolveLoss(metric));
+  if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
+  return metric in byName
+    ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
+    : lossMetric(resolveLoss(metric as LossName), { name: metric }); // the other names are those of losses
+}
+
+/**
+ * The metric that training computes: a name looked up, a loss made a metric, and `accuracy` made the one that fits
+ * the loss and the shapes, keeping its name.
+ *
+ * @param loss The loss of the same output, if there is one.
+ * @param target Shape and dtype of the targets.
+ * @param prediction Shape and dtype of the predictions.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no metric.
+ */
+export function resolveMetric(
+  metric: MetricLike,
+  loss: Loss | undefined,
+  target: Spec,
+  prediction: Spec,
+): Metric {
+  const found = metricFor(metric);
+  return found.fit?.(loss, target, prediction) ?? found;
+}

@@ -1,0 +1,380 @@
+/**
+ * Optimisers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
+ * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
+ */
+import { checkOptions, unknownName } from "../nearest.ts";
+import {
+  add,
+  cast,
+  clip,
+  div,
+  expm1,
+  maximum,
+  mul,
+  neg,
+  sqrt,
+  square,
+  sub,
+} from "../operations/elementwise.ts";
+import { sum, zerosLike } from "../operations/structure.ts";
+import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
+import type { Json } from "../layers/layer.ts";
+import { isFloat } from "../operations/infer.ts";
+import { sameShape } from "../tensor/dims.ts";
+import type { Options } from "./alignment.ts";
+import type { Schedule } from "./schedules.ts";
+
+/** What an optimiser remembers between steps: the step counter, and trees like the parameters by name. */
+export interface OptimizerState {
+  /** int32 scalar: how many updates were made. */
+  readonly step: Tensor;
+  /** What is kept per parameter, such as `momentum`: a tree like the parameters. */
+  readonly [slot: string]: Tree<Tensor>;
+}
+
+/** An optimiser. One of your own is an object of this form. */
+export interface Optimizer {
+  /** The kind, such as `adam`. */
+  readonly type: string;
+  /** The options in full, as they are saved. */
+  readonly options: Options;
+  /** The state before the first update, for these parameters. */
+  init(params: Tree<Tensor>): OptimizerState;
+  /** Parameters and state after one update; the three trees match. Pure, traceable. */
+  update<Params extends Tree<Tensor>>(
+    gradients: Params,
+    state: OptimizerState,
+    params: Params,
+  ): [params: Params, state: OptimizerState];
+}
+
+/** Options that every optimiser has. At most one of the three ways of clipping may be given. */
+export interface OptimizerOptions {
+  /** A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others. */
+  readonly learningRate?: number | Schedule;
+  /** Each step takes this share, times the learning rate, off every parameter; default none. */
+  readonly weightDecay?: number | null;
+  /** The largest norm of the gradient of each parameter; default none. */
+  readonly clipnorm?: number | null;
+  /** The largest norm of all gradients together; default none. */
+  readonly globalClipnorm?: number | null;
+  /** The largest size of each element of a gradient; default none. */
+  readonly clipvalue?: number | null;
+}
+
+/** Options of {@linkcode sgd}. */
+export interface SgdOptions extends OptimizerOptions {
+  /** How much of the last step is taken again, 0 to 1; default 0. */
+  readonly momentum?: number;
+  /** Whether the momentum is that of Nesterov; default false. */
+  readonly nesterov?: boolean;
+}
+
+/** Options of {@linkcode rmsprop}. */
+export interface RmspropOptions extends OptimizerOptions {
+  /** How slowly the mean of squares forgets; default 0.9. */
+  readonly rho?: number;
+  /** How much of the last step is taken again; default 0. */
+  readonly momentum?: number;
+  /** Added to the mean of squares, inside the root; default 1e-7. */
+  readonly epsilon?: number;
+  /** Whether the squared mean of gradients is taken off the mean of squares; default false. */
+  readonly centered?: boolean;
+}
+
+/** Options of {@linkcode adam}. */
+export interface AdamOptions extends OptimizerOptions {
+  /** How slowly the mean of gradients forgets; default 0.9. */
+  readonly beta1?: number;
+  /** How slowly the mean of squares forgets; default 0.999. */
+  readonly beta2?: number;
+  /** Added to the root of the mean of squares; default 1e-7. */
+  readonly epsilon?: number;
+  /** Whether the largest mean of squares so far is used; default false. */
+  readonly amsgrad?: boolean;
+}
+
+const commonOptions = ["learningRate", "weightDecay", "clipnorm", "globalClipnorm", "clipvalue"];
+
+/** One number per parameter leaf that an optimiser keeps, by name. */
+type Slots = Readonly<Record<string, Tensor>>;
+
+/** One leaf's step: from its gradient and slots, what is taken off the parameter, and the slots afterwards. */
+type LeafStep = (gradient: Tensor, slots: Slots) => { readonly taken: Tensor; readonly slots: Slots };
+
+function checkNumber(type: string, name: string, value: unknown, least: number, most: number): void {
+  if (typeof value !== "number" || !(value >= least && value <= most)) {
+    const from = least === Number.MIN_VALUE ? "above 0" : `from ${least}`;
+    const range = most === Infinity ? `a number ${from}` : `a number ${from} to ${most}`;
+    throw new RangeError(`Cannot make ${type}: ${name} is ${String(value)}, expected ${range}`);
+  }
+}
+
+/** The common options in full, as they are saved. */
+function checkCommon(
+  type: string,
+  options: OptimizerOptions,
+  learningRate: number | Schedule,
+): Record<string, Json> {
+  const { weightDecay = null, clipnorm = null, globalClipnorm = null, clipvalue = null } = options;
+  if (typeof learningRate === "number") checkNumber(type, "learningRate", learningRate, 0, Infinity);
+  else if (typeof learningRate?.rate !== "function") {
+    throw new TypeError(
+      `Cannot make ${type}: learningRate is ${String(learningRate)}, expected a number or a schedule`,
+    );
+  }
+  if (weightDecay !== null) checkNumber(type, "weightDecay", weightDecay, 0, Infinity);
+  const clips = Object.entries({ clipnorm, globalClipnorm, clipvalue }).filter(([, value]) => value !== null);
+  if (clips.length > 1) {
+    throw new RangeError(
+      `Cannot make ${type}: ${
+        clips.map(([name]) => name).join(" and ")
+      } are given, expected at most one of them`,
+    );
+  }
+  for (const [name, value] of clips) checkNumber(type, name, value, Number.MIN_VALUE, Infinity);
+  const rate = typeof learningRate === "number"
+    ? learningRate
+    : { type: learningRate.type, options: learningRate.options };
+  return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
+}
+
+/** The root of the sum of squares of all elements. */
+function norm(gradients: readonly Tensor[]): Tensor {
+  return sqrt(gradients.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
+}
+
+/** Gradients no longer than `most`, together. */
+function shorten(gradients: readonly Tensor[], most: number): Tensor[] {
+  if (gradients.length === 0) return [];
+  const factor = div(most, maximum(norm(gradients), most));
+  return gradients.map((gradient) => mul(gradient, factor));
+}
+
+function clipGradients(gradients: readonly Tensor[], options: OptimizerOptions): readonly Tensor[] {
+  const { clipnorm, globalClipnorm, clipvalue } = options;
+  if (typeof clipnorm === "number") return gradients.flatMap((gradient) => shorten([gradient], clipnorm));
+  if (typeof globalClipnorm === "number") return shorten(gradients, globalClipnorm);
+  if (typeof clipvalue === "number") {
+    return gradients.map((gradient) => clip(gradient, -clipvalue, clipvalue));
+  }
+  return gradients;
+}
+
+/** An optimiser from what it does with one leaf. */
+function optimizer(
+  type: string,
+  given: OptimizerOptions,
+  defaults: { readonly learningRate: number },
+  own: {
+    readonly options: Record<string, Json>;
+    readonly slots: readonly string[];
+    /** What all leaves share is computed once, from the learning rate and the number of updates before. */
+    prepare(rate: Tensor, step: Tensor): LeafStep;
+  },
+): Optimizer {
+  const learningRate = given.learningRate ?? defaults.learningRate;
+  const options = { ...checkCommon(type, given, learningRate), ...own.options };
+  const { weightDecay } = given;
+  return {
+    type,
+    options,
+    init(params) {
+      const { leaves, structure } = flattenTree<Tensor>(params, "params");
+      const slot = () => unflattenTree<Tree<Tensor>>(structure, leaves.map(zerosLike));
+      return {
+        step: tensor(0, { dtype: "int32" }),
+        ...Object.fromEntries(own.slots.map((name) => [name, slot()])),
+      };
+    },
+    update<Params extends Tree<Tensor>>(gradients: Params, state: OptimizerState, params: Params) {
+      checkSameStructure(params, gradients, { first: "the parameters", second: "the gradients" });
+      const { leaves, structure, paths } = flattenTree<Tensor>(params, "params");
+      const raw = flattenTree<Tensor>(gradients).leaves;
+      leaves.forEach((value, index) => {
+        const gradient = raw[index];
+        if (isFloat(value) && value.dtype === gradient.dtype && sameShape(value.shape, gradient.shape)) {
+          return;
+        }
+        throw new TypeError(
+          `Cannot update ${printPath(paths[index], "params")} with ${type}: it is ${printSpec(value)}, ` +
+            `its gradient ${printSpec(gradient)}, expected floats of one shape`,
+        );
+      });
+      const before = own.slots.map((name) => {
+        const slot: Tree<Tensor> | undefined = state[name];
+        if (slot === undefined) {
+          throw new TypeError(
+            `Cannot update with ${type}: the state has no ${name}; make it with init(params)`,
+          );
+        }
+        checkSameStructure(params, slot, { first: "the parameters", second: `the optimizer's ${name}` });
+        return flattenTree<Tensor>(slot).leaves;
+      });
+      const rate = typeof learningRate === "number" ? tensor(learningRate) : learningRate.rate(state.step);
+      const step = own.prepare(rate, state.step);
+      const steps = clipGradients(raw, given).map((gradient, index) => {
+        const slots = Object.fromEntries(own.slots.map((name, slot) => [name, before[slot][index]]));
+        return step(gradient, slots);
+      });
+      const after = leaves.map((value, index) => {
+        const leafRate = cast(rate, value.dtype);
+        const decayed = weightDecay ? sub(value, mul(mul(value, weightDecay), leafRate)) : value;
+        return sub(decayed, steps[index].taken);
+      });
+      const slots = own.slots.map((name) => [
+        name,
+        unflattenTree<Tree<Tensor>>(structure, steps.map((step) => step.slots[name])),
+      ]);
+      return [
+        unflattenTree<Params>(structure, after),
+        { ...state, step: add(state.step, 1), ...Object.fromEntries(slots) },
+      ];
+    },
+  };
+}
+
+/** `rho · mean + (1 - rho) · value`. */
+function movingMean(rho: number, mean: Tensor, value: Tensor): Tensor {
+  return add(mul(mean, rho), mul(value, 1 - rho));
+}
+
+/**
+ * Gradient descent, with momentum (Polyak, 1964) or Nesterov's (Sutskever et al., 2013):
+ * `v = momentum · v - rate · g`, then `w += v`, or with `nesterov` `w += momentum · v - rate · g`.
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ *
+ * @example
+ * ```ts
+ * import { item, sgd, tensor } from "@cellfold/cellfold";
+ * const optimizer = sgd({ learningRate: 0.5 });
+ * const params = { w: tensor(1) };
+ * const [next] = optimizer.update({ w: tensor(1) }, optimizer.init(params), params);
+ * console.assert(item(next.w) === 0.5);
+ * ```
+ */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions("sgd", options, [...commonOptions, "momentum", "nesterov"]);
+  const { momentum = 0, nesterov = false } = options;
+  checkNumber("sgd", "momentum", momentum, 0, 1);
+  return optimizer("sgd", options, { learningRate: 0.01 }, {
+    options: { momentum, nesterov },
+    slots: momentum === 0 ? [] : ["momentum"],
+    prepare: (rate) => (gradient, slots) => {
+      const plain = mul(gradient, cast(rate, gradient.dtype));
+      if (momentum === 0) return { taken: plain, slots };
+      const velocity = sub(mul(slots.momentum, momentum), plain);
+      const taken = nesterov ? sub(plain, mul(velocity, momentum)) : neg(velocity);
+      return { taken, slots: { momentum: velocity } };
+    },
+  });
+}
+
+/**
+ * RMSprop (Hinton, 2012): the gradient over the root of the moving mean of its squares, `epsilon` inside the root.
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ */
+export function rmsprop(options: RmspropOptions = {}): Optimizer {
+  checkOptions("rmsprop", options, [...commonOptions, "rho", "momentum", "epsilon", "centered"]);
+  const { rho = 0.9, momentum = 0, epsilon = 1e-7, centered = false } = options;
+  checkNumber("rmsprop", "rho", rho, 0, 1);
+  checkNumber("rmsprop", "momentum", momentum, 0, 1);
+  checkNumber("rmsprop", "epsilon", epsilon, 0, Infinity);
+  return optimizer("rmsprop", options, { learningRate: 0.001 }, {
+    options: { rho, momentum, epsilon, centered },
+    slots: ["velocity", ...(momentum > 0 ? ["momentum"] : []), ...(centered ? ["averageGradient"] : [])],
+    prepare: (rate) => (gradient, slots) => {
+      const velocity = movingMean(rho, slots.velocity, square(gradient));
+      const averageGradient = centered && movingMean(rho, slots.averageGradient, gradient);
+      const spread = averageGradient ? sub(velocity, square(averageGradient)) : velocity;
+      const plain = div(mul(gradient, cast(rate, gradient.dtype)), sqrt(add(spread, epsilon)));
+      const taken = momentum > 0 ? add(mul(slots.momentum, momentum), plain) : plain;
+      return { taken, slots: { velocity, momentum: taken, ...(averageGradient && { averageGradient }) } };
+    },
+  });
+}
+
+/** `1 - beta^n` without cancellation, of the beta that float32 has, since Keras takes the power in float32. */
+function debias(beta: number, n: Tensor): Tensor {
+  // A beta of 0 has the logarithm -∞, which not every backend knows; e^-100 is 0 beside 1.
+  const logarithm = Math.max(Math.log(Math.fround(beta)), -100);
+  return neg(expm1(mul(n, logarithm)));
+}
+
+function adamLike(type: "adam" | "adamw", options: AdamOptions): Optimizer {
+  checkOptions(type, options, [...commonOptions, "beta1", "beta2", "epsilon", "amsgrad"]);
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, amsgrad = false } = options;
+  for (const [name, beta] of [["beta1", beta1], ["beta2", beta2]] as const) {
+    checkNumber(type, name, beta, 0, 1 - 2 ** -24);
+  }
+  checkNumber(type, "epsilon", epsilon, 0, Infinity);
+  return optimizer(type, options, { learningRate: 0.001 }, {
+    options: { beta1, beta2, epsilon, amsgrad },
+    slots: ["momentum", "velocity", ...(amsgrad ? ["velocityHat"] : [])],
+    prepare(rate, step) {
+      const n = cast(add(step, 1), "float32");
+      const alpha = div(mul(rate, sqrt(debias(beta2, n))), debias(beta1, n));
+      return (gradient, slots) => {
+        const momentum = add(slots.momentum, mul(sub(gradient, slots.momentum), 1 - beta1));
+        const velocity = add(slots.velocity, mul(sub(square(gradient), slots.velocity), 1 - beta2));
+        const velocityHat = amsgrad ? maximum(slots.velocityHat, velocity) : velocity;
+        const taken = div(mul(momentum, cast(alpha, gradient.dtype)), add(sqrt(velocityHat), epsilon));
+        return { taken, slots: { momentum, velocity, velocityHat } };
+      };
+    },
+  });
+}
+
+/**
+ * Adam (Kingma and Ba, 2014): moving means of the gradient and its square, freed of their bias towards 0, `epsilon`
+ * outside the root; with `amsgrad` by the largest mean of squares so far (Reddi et al., 2018).
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ */
+export function adam(options: AdamOptions = {}): Optimizer {
+  return adamLike("adam", options);
+}
+
+/**
+ * {@linkcode adam} with weight decay apart from the gradient (Loshchilov and Hutter, 2017); `weightDecay` is 0.004 by
+ * default.
+ *
+ * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of clipping.
+ */
+export function adamw(options: AdamOptions = {}): Optimizer {
+  const { weightDecay = 0.004 } = options;
+  checkNumber("adamw", "weightDecay", weightDecay, 0, Infinity);
+  return adamLike("adamw", { ...options, weightDecay });
+}
+
+const byName = { sgd, rmsprop, adam, adamw };
+
+/** The name of an optimiser. */
+export type OptimizerName = keyof typeof byName;
+
+/** All names of optimisers. */
+export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as OptimizerName[]; // keys of `byName`
+
+/** An optimiser as training takes it: by name, with the default options, or made by a function such as {@linkcode sgd}. */
+export type OptimizerLike = OptimizerName | Optimizer;
+
+/**
+ * The optimiser for a name, or the optimiser itself.
+ *
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no optimiser.
+ */
+export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
+  if (typeof optimizer === "string") {
+    if (!Object.hasOwn(byName, optimizer)) throw unknownName("optimizer", optimizer, optimizerNames);
+    return byName[optimizer]();
+  }
+  if (typeof optimizer?.update !== "function") {
+    throw new TypeError(
+      `Cannot use ${typeof optimizer} as an optimizer: expected a name or an optimizer such as sgd()`,
+    );
+  }
+  return optimizer;
+}

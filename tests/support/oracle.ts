@@ -1,0 +1,83 @@
+/** Reads cases of the numeric oracle for unit tests, where its folder exists and may be read. */
+import { type DType, type HostTensor, hostTensor, tensor } from "../../src/tensor/tensor.ts";
+
+/** A tensor as the oracle's files write it. */
+export interface OracleTensor {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly data: readonly number[];
+}
+
+/** Tensors by name. */
+export type OracleTensors = Readonly<Record<string, OracleTensor>>;
+
+/** The part of a case that the unit tests read. */
+export interface OracleCase {
+  readonly name: string;
+  readonly layer: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly inputs: OracleTensors;
+  readonly weights: OracleTensors;
+  readonly outputs: OracleTensors;
+  readonly steps: readonly {
+    readonly op?: string;
+    readonly inputs?: OracleTensors;
+    readonly outputs: OracleTensors;
+    readonly grads: OracleTensors;
+    readonly weights_after: OracleTensors;
+  }[];
+}
+
+const folder = new URL("../../../shared/oracle/", import.meta.url);
+
+function isMissing(): boolean {
+  if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return true;
+  try {
+    return !Deno.statSync(folder).isDirectory;
+  } catch {
+    return true;
+  }
+}
+
+/** Whether the oracle's folder cannot be read here; tests that need it are then ignored. */
+export const oracleMissing: boolean = isMissing();
+
+/** All cases of a group. */
+export function oracleCases(group: string): OracleCase[] {
+  return JSON.parse(Deno.readTextFileSync(new URL(`${group}.json`, folder))).cases;
+}
+
+/** A tensor of the oracle as one of ours. */
+export function tensorOf({ shape, dtype, data }: OracleTensor): HostTensor {
+  return tensor(data, { shape, dtype: dtype as DType }); // the oracle's dtypes that the tests read are ours
+}
+
+/** A scalar float32 of the oracle's form. */
+export function scalarOf(value: number): HostTensor {
+  return hostTensor(new Float32Array([value]), []);
+}
+
+/** `leaky_relu` as `leakyRelu`. */
+export function camelCase(name: string): string {
+  return name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Fails unless all elements differ by at most `tolerance` times the largest magnitude expected (at least 1e-6). */
+export function assertClose(
+  actual: HostTensor,
+  expected: OracleTensor,
+  tolerance: number,
+  what: string,
+): void {
+  if (String(actual.shape) !== String(expected.shape)) {
+    throw new Error(`${what}: the shape is [${actual.shape}], expected [${expected.shape}]`);
+  }
+  const largest = expected.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const allowed = Math.max(1e-6, tolerance * largest);
+  expected.data.forEach((value, index) => {
+    if (Math.abs(actual.data[index] - value) <= allowed) return;
+    throw new Error(
+      `${what}: element ${index} is ${actual.data[index]}, expected ${value} within ${allowed}`,
+    );
+  });
+}
