@@ -1,5 +1,5 @@
 /** What `scan` checks before anything runs: lengths that agree, and a state that keeps its type. */
-import { stepSpec, timeAxis } from "../program/types.ts";
+import { timeAxis } from "../program/types.ts";
 import { type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tree.ts";

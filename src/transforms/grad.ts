@@ -7,7 +7,7 @@ import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
 import { pullback, record } from "./differentiate.ts";
-import { optimise } from "./optimise/mod.ts";
+import { optimise, prepareToDifferentiate } from "./optimise/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */
 export interface GradOptions {
@@ -115,8 +115,7 @@ function differentiated<Args extends unknown[]>(
     return { outputs: [value, ...output.leaves], result: output.structure };
   });
   const inputs = [...leaves, ...captured];
-  // What the value does not read needs no derivative: pruning first keeps it out of the backward Program.
-  const tape = record(optimise(program), inputs, [...active, ...captured.map(() => false)]);
+  const tape = record(prepareToDifferentiate(program), inputs, [...active, ...captured.map(() => false)]);
   const [value, ...outputs] = tape.outputs;
   const cotangents = pullback(tape, [ones([], value.dtype), ...outputs.map(() => undefined)]);
   const gradients = leaves.flatMap((leaf, index) =>

@@ -1,0 +1,130 @@
+/**
+ * Hoist: what a scan computes from constants alone leaves the loop, and products of the inputs (x·W) are done for all
+ * steps at once before it. A scan with `recompute` keeps what depends on its inputs, so that only one segment of it
+ * is in memory at a time.
+ */
+import { foldFlat } from "../../operations/scan.ts";
+import { replayEquation } from "../../program/trace.ts";
+import {
+  type Equation,
+  type EquationOf,
+  isEquation,
+  type OperationName,
+  type Program,
+  type Value,
+} from "../../program/types.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { type Level, levelsOf } from "./levels.ts";
+import { lift } from "./lift.ts";
+import { rewrite } from "./rewrite.ts";
+
+/** Operations not worth leaving the loop for: they cost nothing there, and memory outside. */
+const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
+  "constant",
+  "broadcast",
+  "reshape",
+  "iota",
+  "size",
+]);
+
+/** Operations worth doing for all steps at once. */
+const HEAVY: ReadonlySet<OperationName> = new Set<OperationName>(["matmul", "gather"]);
+
+/** Moves out of every scan what need not be in it. */
+export function hoist(program: Program): Program {
+  return rewrite(
+    program,
+    (equation, operands, emitAgain) =>
+      isEquation(equation, "scan") ? hoistScan(equation, operands) : emitAgain(),
+  );
+}
+
+/** The equations that leave the body: those worth it, and what they need. */
+function leaving(body: Program, levels: ReadonlyMap<Value, Level>, isMap: boolean): Set<Equation> {
+  const leave = new Set<Equation>();
+  const needed = new Set<Value>();
+  for (const equation of body.equations.toReversed()) {
+    const level = levels.get(equation.outputs[0]);
+    const { name } = equation.operation;
+    const worth = level === "constant" ? !FREE.has(name) : level === "time" && (isMap || HEAVY.has(name));
+    if (level === "step" || !(worth || equation.outputs.some((value) => needed.has(value)))) continue;
+    leave.add(equation);
+    for (const value of equation.inputs) needed.add(value);
+  }
+  return leave;
+}
+
+function hoistScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Tensor[] {
+  const attributes = { ...equation.attributes, body: hoist(equation.attributes.body) };
+  const { body, constants, carries, length } = attributes;
+  const levels = levelsOf(attributes);
+  const leave = leaving(body, levels, carries === 0 && !attributes.recompute);
+
+  // Outside: constants as they are, what changes with time stacked.
+  const outside = new Map<Value, Tensor>();
+  body.inputs.forEach((value, index) => {
+    if (index < constants || index >= constants + carries) outside.set(value, operands[index]);
+  });
+  const found = (value: Value): Tensor => {
+    const tensor = outside.get(value);
+    if (!tensor) throw new Error("A value that leaves a scan reads one that stays");
+    return tensor;
+  };
+  for (const moved of body.equations) {
+    if (!leave.has(moved)) continue;
+    const inputs = moved.inputs.map(found);
+    if (levels.get(moved.outputs[0]) === "constant") {
+      replayEquation(moved, inputs).forEach((tensor, index) => outside.set(moved.outputs[index], tensor));
+    } else {
+      const changes = moved.inputs.map((value) => levels.get(value) === "time");
+      outside.set(moved.outputs[0], lift(moved, inputs, changes, length));
+    }
+  }
+
+  const staying = body.equations.filter((inner) => !leave.has(inner));
+  const read = new Set<Value>(staying.flatMap(({ inputs }) => inputs));
+  const outputs = body.outputs.slice(carries);
+  const stackedOutside = (value: Value) => levels.get(value) === "time" && outside.has(value);
+  for (const [index, value] of body.outputs.entries()) {
+    if (index < carries || !stackedOutside(value)) read.add(value);
+  }
+  const sequences = [...outside.keys()].filter((value) => read.has(value) && !isConstant(value, levels));
+  if (carries === 0 && outputs.every(stackedOutside)) return outputs.map(found);
+  const folded = foldFlat(
+    operands.slice(constants, constants + carries),
+    sequences.map(found),
+    (carryTensors, steps) => {
+      const inside = new Map<Value, Tensor>();
+      for (const [value, tensor] of outside) if (isConstant(value, levels)) inside.set(value, tensor);
+      body.inputs.slice(constants, constants + carries).forEach((value, index) =>
+        inside.set(value, carryTensors[index])
+      );
+      sequences.forEach((value, index) => inside.set(value, steps[index]));
+      const get = (value: Value): Tensor => {
+        const tensor = inside.get(value);
+        if (!tensor) throw new Error("A value that stays in a scan reads one that left");
+        return tensor;
+      };
+      for (const inner of staying) {
+        replayEquation(inner, inner.inputs.map(get)).forEach((tensor, index) =>
+          inside.set(inner.outputs[index], tensor)
+        );
+      }
+      return {
+        carries: body.outputs.slice(0, carries).map(get),
+        outputs: outputs.filter((value) => !stackedOutside(value)).map(get),
+        result: undefined,
+      };
+    },
+    { length, reverse: attributes.reverse, recompute: attributes.recompute },
+  );
+  const perStep = [...folded.outputs];
+  return [
+    ...folded.carries,
+    ...outputs.map((value) => stackedOutside(value) ? found(value) : perStep.shift() as Tensor), // one per output inside
+  ];
+}
+
+function isConstant(value: Value, levels: ReadonlyMap<Value, Level>): boolean {
+  return levels.get(value) === "constant";
+}

@@ -1,0 +1,39 @@
+/** What the passes share: rewriting a Program by tracing it again, and looking into the body of a scan. */
+import { replay, tensorOf, traceFlat } from "../../program/trace.ts";
+import type { Equation, Program, Value } from "../../program/types.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+
+/** What becomes of an equation: called with its operands in the new trace and what writes it unchanged. */
+export type Rewriter = (
+  equation: Equation,
+  operands: readonly Tensor[],
+  emitAgain: () => Tensor[],
+) => Tensor[];
+
+/** The Program that writes, for each equation, what `each` makes of it. */
+export function rewrite(program: Program, each: Rewriter): Program {
+  return traceFlat(program.inputs, (inputs) => {
+    const tensors = replay(program, inputs, each);
+    return { outputs: program.outputs.map((value) => tensorOf(tensors, value)), result: undefined };
+  }).program;
+}
+
+/** The equations that read each value; undefined stands for the Program's outputs. */
+export function readersOf(program: Program): Map<Value, (Equation | undefined)[]> {
+  const readers = new Map<Value, (Equation | undefined)[]>();
+  const note = (value: Value, reader: Equation | undefined) => {
+    const list = readers.get(value);
+    if (list) list.push(reader);
+    else readers.set(value, [reader]);
+  };
+  for (const value of program.outputs) note(value, undefined);
+  for (const equation of program.equations) for (const value of equation.inputs) note(value, equation);
+  return readers;
+}
+
+/** The equation that makes each value. */
+export function makersOf(program: Program): Map<Value, Equation> {
+  const makers = new Map<Value, Equation>();
+  for (const equation of program.equations) for (const value of equation.outputs) makers.set(value, equation);
+  return makers;
+}

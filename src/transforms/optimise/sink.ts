@@ -1,0 +1,122 @@
+/**
+ * Sink: a carry that only sums something over the steps (every weight gradient does) leaves the loop. What it sums
+ * is stacked, and one product or sum over all steps follows the scan. A scan with `recompute` keeps its sums, so that
+ * only one segment of what is summed is in memory at a time.
+ */
+import { add, neg } from "../../operations/elementwise.ts";
+import { matmul } from "../../operations/matmul.ts";
+import { foldFlat } from "../../operations/scan.ts";
+import { reshape, sum } from "../../operations/structure.ts";
+import { inline, replayEquation } from "../../program/trace.ts";
+import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
+import { multiplyDims } from "../../tensor/dims.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { makersOf, readersOf, rewrite } from "./rewrite.ts";
+
+/** Moves sums over time out of every scan. */
+export function sink(program: Program): Program {
+  return rewrite(
+    program,
+    (equation, operands, emitAgain) =>
+      isEquation(equation, "scan") ? sinkScan(equation, operands) : emitAgain(),
+  );
+}
+
+/** The sum over all steps of a value of the body, to be computed after the scan from stacked values. */
+interface Sum {
+  /** Values of the body that must be stacked. */
+  readonly reads: readonly Value[];
+  readonly total: (stacked: (value: Value) => Tensor) => Tensor;
+}
+
+/** How the sum over time of `value` comes from larger operations after the loop; undefined if it does not. */
+function sumOver(value: Value, makers: ReadonlyMap<Value, Equation>): Sum | undefined {
+  const maker = makers.get(value);
+  if (!maker) return undefined;
+  const [first, second] = maker.inputs;
+  if (isEquation(maker, "matmul")) {
+    const { transposeLeft, transposeRight } = maker.attributes;
+    if (!transposeLeft || transposeRight || first.shape.length !== 2) return undefined;
+    const rows = (x: Tensor) => reshape(x, [multiplyDims(x.shape[0], x.shape[1]), x.shape[2]]);
+    return {
+      reads: [first, second],
+      total: (stacked) => matmul(rows(stacked(first)), rows(stacked(second)), { transposeLeft: true }),
+    };
+  }
+  if (isEquation(maker, "sum") && maker.attributes.axes.includes(0)) {
+    const axes = [...maker.attributes.axes.map((axis) => axis === 0 ? 0 : axis + 1), 1];
+    return { reads: [first], total: (stacked) => sum(stacked(first), { axes }) };
+  }
+  if (isEquation(maker, "add")) {
+    const [a, b] = [sumOver(first, makers), sumOver(second, makers)];
+    return a && b &&
+      { reads: [...a.reads, ...b.reads], total: (stacked) => add(a.total(stacked), b.total(stacked)) };
+  }
+  const inner = first && sumOver(first, makers);
+  if (!inner) return undefined;
+  if (isEquation(maker, "neg")) return { ...inner, total: (stacked) => neg(inner.total(stacked)) };
+  if (["reshape", "transpose", "pad", "slice", "reverse"].includes(maker.operation.name)) {
+    return { ...inner, total: (stacked) => replayEquation(maker, [inner.total(stacked)])[0] };
+  }
+  return undefined;
+}
+
+function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Tensor[] {
+  const attributes = { ...equation.attributes, body: sink(equation.attributes.body) };
+  const { body, constants, carries, length, reverse, recompute } = attributes;
+  const makers = makersOf(body);
+  const readers = readersOf(body);
+  const sums = body.outputs.slice(0, carries).map((next, carry): Sum | undefined => {
+    const before = body.inputs[constants + carry];
+    const maker = makers.get(next);
+    if (
+      recompute || !isEquation(maker, "add") || readers.get(before)?.length !== 1 ||
+      readers.get(next)?.length !== 1
+    ) {
+      return undefined;
+    }
+    const [a, b] = maker.inputs;
+    return a === before ? sumOver(b, makers) : b === before ? sumOver(a, makers) : undefined;
+  });
+  const staying = sums.map((found, carry) => found ? -1 : carry).filter((carry) => carry >= 0);
+  const firstSequence = constants + carries;
+  const sequenceInputs = body.inputs.slice(firstSequence);
+  const stackedOutputs = body.outputs.slice(carries);
+  // Slices of the inputs are stacked already, and so are outputs; the rest is put out in addition.
+  const added = [...new Set(sums.flatMap((found) => found?.reads ?? []))].filter((value) =>
+    !sequenceInputs.includes(value) && !stackedOutputs.includes(value)
+  );
+  const smaller: Program = {
+    ...body,
+    outputs: [...staying.map((carry) => body.outputs[carry]), ...stackedOutputs, ...added],
+  };
+  const folded = foldFlat(
+    staying.map((carry) => operands[constants + carry]),
+    operands.slice(firstSequence),
+    (carryTensors, steps) => {
+      // A carry that left is read only by the sum that left with it; any tensor of its spec stands for it here.
+      const before = body.inputs.slice(constants, firstSequence).map((_, carry) =>
+        staying.includes(carry) ? carryTensors[staying.indexOf(carry)] : operands[constants + carry]
+      );
+      const results = inline(smaller, [...operands.slice(0, constants), ...before, ...steps]);
+      return {
+        carries: results.slice(0, staying.length),
+        outputs: results.slice(staying.length),
+        result: undefined,
+      };
+    },
+    { length, reverse, recompute },
+  );
+  const stacked = (value: Value): Tensor => {
+    const sequence = sequenceInputs.indexOf(value);
+    if (sequence >= 0) return operands[firstSequence + sequence];
+    const output = stackedOutputs.indexOf(value);
+    return folded.outputs[output >= 0 ? output : stackedOutputs.length + added.indexOf(value)];
+  };
+  return [
+    ...sums.map((found, carry) =>
+      found ? add(operands[constants + carry], found.total(stacked)) : folded.carries[staying.indexOf(carry)]
+    ),
+    ...folded.outputs.slice(0, stackedOutputs.length),
+  ];
+}
