@@ -22,6 +22,8 @@ export interface ApplyContext {
   readonly key?: Tensor;
   /** Which steps of the input count, bool `[batch, time]`; for an input of several tensors, a tree of masks. */
   readonly mask?: Mask;
+  /** The layer belongs to a container that is not trainable: batch norm keeps its moving statistics, as in Keras. */
+  readonly frozen?: boolean;
   /** The state a recurrent layer begins with instead of zeros. */
   readonly initialState?: Tree<Tensor>;
 }

@@ -1,0 +1,40 @@
+/** An activation as a layer. */
+import { checkOptions } from "../nearest.ts";
+import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { floatInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer } from "./layer.ts";
+import { activationOption } from "./saved_options.ts";
+
+/**
+ * Applies an activation, given by name or as a function of a tensor. The mask is passed on. A softmax or sigmoid by
+ * name lets losses use its logits.
+ *
+ * @throws RangeError for an unknown name, with the nearest known one.
+ *
+ * @example
+ * ```ts
+ * import { activation, tensor, type Tensor, toNested } from "@cellfold/cellfold";
+ * const { output } = activation("relu").apply({ params: [], state: [] }, tensor([[-1, 2]]), { training: false });
+ * console.assert(JSON.stringify(toNested(output as Tensor)) === "[[0,2]]");
+ * ```
+ */
+export function activation(given: ActivationLike, options: LayerOptions = {}): Layer {
+  checkOptions("activation", options, layerOptionNames);
+  const { name, trainable } = options;
+  const layer = layerName({ type: "activation", name });
+  const activate = resolveActivation(given);
+  return defineLayer({
+    type: "activation",
+    name,
+    trainable,
+    options: { activation: activationOption(layer, given) },
+    initParams: () => [],
+    apply: ({ state }, input, { mask }) => ({
+      output: activate(floatInput<Tensor>(layer, input, 1)),
+      state,
+      mask,
+    }),
+  });
+}

@@ -1,0 +1,206 @@
+/** Batch normalisation (Ioffe and Szegedy, 2015). */
+import { checkOptions } from "../nearest.ts";
+import { add, cast, div, mul, sqrt, square, sub } from "../operations/elementwise.ts";
+import { key as seedKey, splitKey } from "../operations/random.ts";
+import { mean as meanOf } from "../operations/reduction.ts";
+import { broadcastTo, reshape, resolveAxis, sum } from "../operations/structure.ts";
+import { printShape } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { checkRange, featureSize, floatInput, oneMask } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import type { Layer } from "./layer.ts";
+import { initializerOption } from "./saved_options.ts";
+
+/** Options of {@linkcode batchNormalization}; Keras's words. */
+export interface BatchNormalizationOptions extends LayerOptions {
+  /** The axis of the features; statistics are over all others. Default -1, the last. */
+  readonly axis?: number;
+  /** How much of the moving statistics stays at each training step; default 0.99. */
+  readonly momentum?: number;
+  /** Added to the variance; default 1e-3. */
+  readonly epsilon?: number;
+  /** Whether `beta` is added; default true. */
+  readonly center?: boolean;
+  /** Whether `gamma` multiplies; default true. */
+  readonly scale?: boolean;
+  /** Default `zeros`. */
+  readonly betaInitializer?: InitializerLike;
+  /** Default `ones`. */
+  readonly gammaInitializer?: InitializerLike;
+  /** Default `zeros`. */
+  readonly movingMeanInitializer?: InitializerLike;
+  /** Default `ones`. */
+  readonly movingVarianceInitializer?: InitializerLike;
+}
+
+/** Parameters of a normalisation. */
+export interface NormalizationParams {
+  /** `[features]`; absent without `scale`. */
+  readonly gamma?: Tensor;
+  /** `[features]`; absent without `center`. */
+  readonly beta?: Tensor;
+}
+
+/** State of {@linkcode batchNormalization}, not trained. */
+export interface BatchNormalizationState {
+  /** `[features]`. */
+  readonly movingMean: Tensor;
+  /** `[features]`. */
+  readonly movingVariance: Tensor;
+}
+
+/** Keras's epsilon below the count of unmasked steps, so that a batch without any has mean 0. */
+const COUNT_EPSILON = 1e-7;
+
+interface Moments {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+/** Mean and population variance over `axes`, which stay with size 1. */
+function moments(x: Tensor, axes: readonly number[]): Moments {
+  const mean = meanOf(x, { axes, keepDims: true });
+  return { mean, variance: meanOf(square(sub(x, mean)), { axes, keepDims: true }) };
+}
+
+/** The same where every element has a weight, 1 or 0. */
+function weightedMoments(x: Tensor, weights: Tensor, axes: readonly number[]): Moments {
+  const count = add(sum(weights, { axes, keepDims: true }), COUNT_EPSILON);
+  const meanWeighted = (y: Tensor) => div(sum(mul(y, weights), { axes, keepDims: true }), count);
+  const mean = meanWeighted(x);
+  return { mean, variance: meanWeighted(square(sub(x, mean))) };
+}
+
+/**
+ * Normalises each feature: `gamma · (x - mean) / √(variance + epsilon) + beta`.
+ *
+ * While training, mean and population variance are the batch's, masked steps left out (they are normalised all the
+ * same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`; otherwise, and always with
+ * `trainable: false`, the moving statistics are used. Input and output have one shape; the mask is passed on.
+ * Params: {@linkcode NormalizationParams}; state: {@linkcode BatchNormalizationState}.
+ *
+ * @throws RangeError for an unknown option or an option out of range.
+ * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ *
+ * @example
+ * ```ts
+ * import { batchNormalization, key, tensor, toNested, type Tensor } from "@cellfold/cellfold";
+ * const layer = batchNormalization({ epsilon: 1e-12 });
+ * const x = tensor([[1], [3]]);
+ * const params = layer.initParams(key(0), x);
+ * const variables = { params, state: layer.initState(params, x) };
+ * const { output } = layer.apply(variables, x, { training: true });
+ * console.assert(JSON.stringify(toNested(output as Tensor)) === "[[-1],[1]]");
+ * ```
+ */
+export function batchNormalization(options: BatchNormalizationOptions = {}): Layer {
+  checkOptions("batchNormalization", options, [
+    "axis",
+    "momentum",
+    "epsilon",
+    "center",
+    "scale",
+    "betaInitializer",
+    "gammaInitializer",
+    "movingMeanInitializer",
+    "movingVarianceInitializer",
+    ...layerOptionNames,
+  ]);
+  const { axis = -1, momentum = 0.99, epsilon = 1e-3, center = true, scale = true } = options;
+  const { betaInitializer = "zeros", gammaInitializer = "ones", name, trainable = true } = options;
+  const { movingMeanInitializer = "zeros", movingVarianceInitializer = "ones" } = options;
+  const layer = layerName({ type: "batchNormalization", name });
+  checkRange(layer, "momentum", momentum, { low: 0, high: 1 });
+  checkRange(layer, "epsilon", epsilon, { low: 0 });
+  const initialBeta = resolveInitializer(betaInitializer);
+  const initialGamma = resolveInitializer(gammaInitializer);
+  const initialMean = resolveInitializer(movingMeanInitializer);
+  const initialVariance = resolveInitializer(movingVarianceInitializer);
+  const sizeOf = (input: unknown) => {
+    const { shape } = floatInput(layer, input, 2);
+    const at = resolveAxis(axis, shape.length, "normalise");
+    return featureSize(layer, shape[at], at);
+  };
+  return defineLayer({
+    type: "batchNormalization",
+    name,
+    trainable,
+    options: {
+      axis,
+      momentum,
+      epsilon,
+      center,
+      scale,
+      betaInitializer: initializerOption(layer, "betaInitializer", betaInitializer),
+      gammaInitializer: initializerOption(layer, "gammaInitializer", gammaInitializer),
+      movingMeanInitializer: initializerOption(layer, "movingMeanInitializer", movingMeanInitializer),
+      movingVarianceInitializer: initializerOption(
+        layer,
+        "movingVarianceInitializer",
+        movingVarianceInitializer,
+      ),
+    },
+    initParams: (key, input) => {
+      const size = sizeOf(input);
+      const [forGamma, forBeta] = splitKey(key, 2);
+      return {
+        ...(scale ? { gamma: initialGamma(forGamma, [size]) } : {}),
+        ...(center ? { beta: initialBeta(forBeta, [size]) } : {}),
+      };
+    },
+    initState: (_, input) => {
+      const size = sizeOf(input);
+      // State is made without a key: an initialiser that draws gives the same numbers each time.
+      const key = seedKey(0);
+      return { movingMean: initialMean(key, [size]), movingVariance: initialVariance(key, [size]) };
+    },
+    apply: ({ params, state }, input, { training, frozen = false, mask: masks }) => {
+      const x = floatInput<Tensor>(layer, input, 2);
+      const mask = oneMask(layer, masks);
+      const { gamma, beta } = params as unknown as NormalizationParams; // made by initParams
+      const moving = state as unknown as BatchNormalizationState; // made by initState
+      const at = resolveAxis(axis, x.shape.length, "normalise");
+      if (x.shape[at] !== moving.movingMean.shape[0]) {
+        throw new TypeError(
+          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +
+            `its statistics along axis ${axis} have shape ${printShape(moving.movingMean.shape)}`,
+        );
+      }
+      const along = x.shape.map((dim, i) => i === at ? dim : 1);
+      const wide = (y: Tensor) => reshape(y, along);
+      const update = training && trainable && !frozen;
+      const { mean, variance } = update
+        ? batchMoments(layer, x, mask, at)
+        : { mean: wide(moving.movingMean), variance: wide(moving.movingVariance) };
+      const normal = div(sub(x, mean), sqrt(add(variance, epsilon)));
+      const scaled = gamma ? mul(normal, wide(gamma)) : normal;
+      const output = beta ? add(scaled, wide(beta)) : scaled;
+      if (!update) return { output, state, mask };
+      const moved = (before: Tensor, now: Tensor) =>
+        add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
+      const next: BatchNormalizationState = {
+        movingMean: moved(moving.movingMean, mean),
+        movingVariance: moved(moving.movingVariance, variance),
+      };
+      return { output, state: { ...next }, mask };
+    },
+  });
+}
+
+/** The statistics of a batch along all axes but `at`, without the masked steps. */
+function batchMoments(layer: string, x: Tensor, mask: Tensor | undefined, at: number): Moments {
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== at);
+  if (!mask) return moments(x, axes);
+  const rank = mask.shape.length;
+  if (at < rank || mask.shape.some((dim, axis) => dim !== x.shape[axis])) {
+    throw new TypeError(
+      `Cannot use ${layer} with an input of shape ${printShape(x.shape)} and a mask of shape ` +
+        `${
+          printShape(mask.shape)
+        }: a mask has the leading axes of the input, without axis ${at} of the features`,
+    );
+  }
+  const steps = reshape(cast(mask, x.dtype), [...mask.shape, ...x.shape.slice(rank).map(() => 1)]);
+  return weightedMoments(x, broadcastTo(steps, x.shape.map((dim, axis) => axis === at ? 1 : dim)), axes);
+}

@@ -1,0 +1,63 @@
+/** What layers check alike: their input, and options that are sizes or fractions. Errors name the layer. */
+import { isFloat } from "../operations/infer.ts";
+import type { Dim } from "../tensor/dims.ts";
+import { isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { treeLeaves } from "../tree/tree.ts";
+import type { Mask } from "./layer.ts";
+
+/** The one tensor (or spec) that a layer takes; a tree of several is refused. */
+export function oneInput<T extends Spec>(layer: string, input: unknown): T {
+  if (isLeaf(input)) return input as T; // a tree of T that is a leaf is a T
+  throw new TypeError(
+    `Cannot use ${layer} with a tree of ${treeLeaves(input).length} tensors: it takes one tensor`,
+  );
+}
+
+/** The same for a layer that computes with floats and needs at least `rank` axes, the batch among them. */
+export function floatInput<T extends Spec>(layer: string, input: unknown, rank: number): T {
+  const x = oneInput<T>(layer, input);
+  if (!isFloat(x)) {
+    throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it takes floats; use cast(x, "float32")`);
+  }
+  if (x.shape.length < rank) {
+    throw new TypeError(
+      `Cannot use ${layer} with an input of shape ${printSpec(x).slice(x.dtype.length)}: ` +
+        `expected ${rank} or more axes, the first the batch`,
+    );
+  }
+  return x;
+}
+
+/** The size of an axis that parameters are made for; it must be known. */
+export function featureSize(layer: string, dim: Dim, axis: number): number {
+  if (typeof dim === "number") return dim;
+  throw new TypeError(
+    `Cannot make parameters of ${layer}: axis ${axis} of its input is ${dim}, which is known only at run time; ` +
+      `give it a number`,
+  );
+}
+
+/** The mask of a layer that takes one tensor. */
+export function oneMask(layer: string, mask: Mask): Tensor | undefined {
+  return mask === undefined ? undefined : oneInput<Tensor>(`the mask of ${layer}`, mask);
+}
+
+/** Throws unless `value` is a whole number from 1. */
+export function checkSize(layer: string, option: string, value: unknown): void {
+  if (Number.isInteger(value) && Number(value) >= 1) return;
+  throw new RangeError(
+    `Cannot make ${layer}: ${option} is ${String(value)}, expected a whole number from 1`,
+  );
+}
+
+/** Throws unless `value` is a finite number from `low` to `high`. */
+export function checkRange(
+  layer: string,
+  option: string,
+  value: unknown,
+  { low = -Infinity, high = Infinity }: { readonly low?: number; readonly high?: number } = {},
+): void {
+  if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
+  const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
+  throw new RangeError(`Cannot make ${layer}: ${option} is ${String(value)}, expected a number${bounds}`);
+}

@@ -1,0 +1,101 @@
+/** The fully connected layer. */
+import { checkOptions } from "../nearest.ts";
+import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
+import { add } from "../operations/elementwise.ts";
+import { matmul } from "../operations/matmul.ts";
+import { splitKey } from "../operations/random.ts";
+import { printShape } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { checkSize, featureSize, floatInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import type { Layer } from "./layer.ts";
+import { activationOption, initializerOption } from "./saved_options.ts";
+
+/** Options of {@linkcode dense}; Keras's words. */
+export interface DenseOptions extends LayerOptions {
+  /** The size of the output's last axis. */
+  readonly units: number;
+  /** A name or a function; default `linear`. A softmax or sigmoid by name lets losses use its logits. */
+  readonly activation?: ActivationLike;
+  /** Default true. */
+  readonly useBias?: boolean;
+  /** Default `glorotUniform`. */
+  readonly kernelInitializer?: InitializerLike;
+  /** Default `zeros`. */
+  readonly biasInitializer?: InitializerLike;
+}
+
+/** Parameters of {@linkcode dense}. */
+export interface DenseParams {
+  /** `[features, units]`. */
+  readonly kernel: Tensor;
+  /** `[units]`; absent without bias. */
+  readonly bias?: Tensor;
+}
+
+/**
+ * A fully connected layer: `activation(x · kernel + bias)` over the last axis.
+ *
+ * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params: {@linkcode DenseParams}.
+ *
+ * @throws RangeError for an unknown option or activation, or `units` that is no size.
+ * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ *
+ * @example
+ * ```ts
+ * import { dense, outputSpecs, spec } from "@cellfold/cellfold";
+ * const layer = dense({ units: 10, activation: "softmax" });
+ * const params = { kernel: spec([64, 10]), bias: spec([10]) };
+ * const { output } = outputSpecs(layer.apply, { params, state: [] }, spec([null, 64]), { training: false });
+ * console.assert(String(output.shape) === "batch,10");
+ * ```
+ */
+export function dense(options: DenseOptions): Layer {
+  checkOptions("dense", options, [
+    "units",
+    "activation",
+    "useBias",
+    "kernelInitializer",
+    "biasInitializer",
+    ...layerOptionNames,
+  ]);
+  const { units, activation, useBias = true, name, trainable } = options;
+  const { kernelInitializer = "glorotUniform", biasInitializer = "zeros" } = options;
+  const layer = layerName({ type: "dense", name });
+  checkSize(layer, "units", units);
+  const activate = resolveActivation(activation);
+  const initialKernel = resolveInitializer(kernelInitializer);
+  const initialBias = resolveInitializer(biasInitializer);
+  return defineLayer({
+    type: "dense",
+    name,
+    trainable,
+    options: {
+      units,
+      activation: activationOption(layer, activation),
+      useBias,
+      kernelInitializer: initializerOption(layer, "kernelInitializer", kernelInitializer),
+      biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),
+    },
+    initParams: (key, input) => {
+      const { shape } = floatInput(layer, input, 2);
+      const features = featureSize(layer, shape[shape.length - 1], shape.length - 1);
+      const [forKernel, forBias] = splitKey(key, 2);
+      const kernel = initialKernel(forKernel, [features, units]);
+      return { kernel, ...(useBias ? { bias: initialBias(forBias, [units]) } : {}) };
+    },
+    apply: ({ params, state }, input, { mask }) => {
+      const x = floatInput<Tensor>(layer, input, 2);
+      const { kernel, bias } = params as unknown as DenseParams; // made by initParams
+      if (x.shape[x.shape.length - 1] !== kernel.shape[0]) {
+        throw new TypeError(
+          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +
+            `its kernel has shape ${printShape(kernel.shape)}`,
+        );
+      }
+      const product = matmul(x, kernel);
+      return { output: activate(bias ? add(product, bias) : product), state, mask };
+    },
+  });
+}

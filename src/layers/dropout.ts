@@ -1,0 +1,67 @@
+/** The layer that drops inputs while training. */
+import { checkOptions } from "../nearest.ts";
+import { cast, mul } from "../operations/elementwise.ts";
+import { dropoutMask } from "../operations/random.ts";
+import { printShape } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { floatInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer } from "./layer.ts";
+
+/** Options of {@linkcode dropout}. */
+export interface DropoutOptions extends LayerOptions {
+  /** The probability that an element becomes 0, from 0 to below 1. */
+  readonly rate: number;
+  /** The shape of what is drawn, which broadcasts to the input's; null is the input's size. Default all null. */
+  readonly noiseShape?: readonly (number | null)[];
+}
+
+/**
+ * While training, elements become 0 with probability `rate` and the others are divided by `1 - rate` (Srivastava et
+ * al., 2014); otherwise nothing happens. Input and output have one shape; the mask is passed on.
+ *
+ * @throws RangeError for an unknown option, or a rate outside `[0, 1)`.
+ * @throws TypeError when it is used for training without a key.
+ *
+ * @example
+ * ```ts
+ * import { dropout, key, ones, type Tensor } from "@cellfold/cellfold";
+ * const layer = dropout({ rate: 0.5 });
+ * const { output } = layer.apply({ params: [], state: [] }, ones([4, 3]), { training: true, key: key(1) });
+ * console.assert((output as Tensor).shape.length === 2); // twos and zeros
+ * ```
+ */
+export function dropout(options: DropoutOptions): Layer {
+  checkOptions("dropout", options, ["rate", "noiseShape", ...layerOptionNames]);
+  const { rate, noiseShape, name, trainable } = options;
+  const layer = layerName({ type: "dropout", name });
+  if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
+    throw new RangeError(
+      `Cannot make ${layer}: rate is ${String(rate)}, expected a number from 0 to below 1`,
+    );
+  }
+  return defineLayer({
+    type: "dropout",
+    name,
+    trainable,
+    options: { rate, ...(noiseShape ? { noiseShape } : {}) },
+    initParams: () => [],
+    apply: ({ state }, input, { training, key, mask }) => {
+      const x = floatInput<Tensor>(layer, input, 1);
+      if (!training || rate === 0) return { output: x, state, mask };
+      if (key === undefined) {
+        throw new TypeError(
+          `Cannot train ${layer} without a random key: give one in the context, { key: key(0) }`,
+        );
+      }
+      if (noiseShape && noiseShape.length !== x.shape.length) {
+        throw new TypeError(
+          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +
+            `its noiseShape [${noiseShape.map(String).join(", ")}] has ${noiseShape.length} axes`,
+        );
+      }
+      const drawn = noiseShape?.map((dim, axis) => dim ?? x.shape[axis]) ?? x.shape;
+      return { output: mul(x, cast(dropoutMask(key, rate, drawn), x.dtype)), state, mask };
+    },
+  });
+}

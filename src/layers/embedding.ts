@@ -1,0 +1,113 @@
+/** The table that turns tokens into vectors. */
+import { checkOptions } from "../nearest.ts";
+import { notEqual } from "../operations/elementwise.ts";
+import { gather } from "../operations/indexing.ts";
+import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkSize, oneInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import type { Layer } from "./layer.ts";
+import { initializerOption } from "./saved_options.ts";
+
+/** Options of {@linkcode embedding}; Keras's words. */
+export interface EmbeddingOptions extends LayerOptions {
+  /** The size of the vocabulary: tokens are 0 to `inputDim - 1`. */
+  readonly inputDim: number;
+  /** The size of a token's vector. */
+  readonly outputDim: number;
+  /** Whether token 0 is padding: it makes a mask, `tokens ≠ 0`. Default false. */
+  readonly maskZero?: boolean;
+  /** Default `randomUniform`, -0.05 to 0.05. */
+  readonly embeddingsInitializer?: InitializerLike;
+}
+
+/** Parameters of {@linkcode embedding}. */
+export interface EmbeddingParams {
+  /** `[inputDim, outputDim]`. */
+  readonly embeddings: Tensor;
+}
+
+/** Where element `offset` of a row-major tensor lies: `[2, 3]`. */
+function position(offset: number, shape: readonly number[]): string {
+  const indices: number[] = [];
+  let rest = offset;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    indices.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return `[${indices.join(", ")}]`;
+}
+
+/**
+ * A trained vector for each token.
+ *
+ * Input int32 `[batch, ...]`, output float32 `[batch, ..., outputDim]`; with `maskZero` the mask is `tokens ≠ 0`
+ * (token 0 is still looked up). Params: {@linkcode EmbeddingParams}. A token outside the vocabulary is refused by
+ * `checkInput` before anything runs; inside a compiled function, where values are not known, the nearest row is taken.
+ *
+ * @throws RangeError for an unknown option, or a size that is none.
+ * @throws TypeError when it is used with floats.
+ *
+ * @example
+ * ```ts
+ * import { embedding, tensor } from "@cellfold/cellfold";
+ * const layer = embedding({ inputDim: 1000, outputDim: 64, maskZero: true });
+ * layer.checkInput?.(tensor([[3, 999, 0]], { dtype: "int32" })); // 1000 would be a RangeError
+ * ```
+ */
+export function embedding(options: EmbeddingOptions): Layer {
+  checkOptions("embedding", options, [
+    "inputDim",
+    "outputDim",
+    "maskZero",
+    "embeddingsInitializer",
+    ...layerOptionNames,
+  ]);
+  const { inputDim, outputDim, maskZero = false, embeddingsInitializer = "randomUniform" } = options;
+  const { name, trainable } = options;
+  const layer = layerName({ type: "embedding", name });
+  checkSize(layer, "inputDim", inputDim);
+  checkSize(layer, "outputDim", outputDim);
+  const initialEmbeddings = resolveInitializer(embeddingsInitializer);
+  const tokensOf = <T extends Spec>(input: unknown): T => {
+    const tokens = oneInput<T>(layer, input);
+    if (tokens.dtype === "int32") return tokens;
+    throw new TypeError(
+      `Cannot use ${layer} with ${printSpec(tokens)}: tokens are int32; ` +
+        `make them with tensor(values, { dtype: "int32" }), or use cast(x, "int32")`,
+    );
+  };
+  return defineLayer({
+    type: "embedding",
+    name,
+    trainable,
+    options: {
+      inputDim,
+      outputDim,
+      maskZero,
+      embeddingsInitializer: initializerOption(layer, "embeddingsInitializer", embeddingsInitializer),
+    },
+    initParams: (key, input) => {
+      tokensOf(input);
+      return { embeddings: initialEmbeddings(key, [inputDim, outputDim]) };
+    },
+    apply: ({ params, state }, input) => {
+      const tokens = tokensOf<Tensor>(input);
+      const { embeddings } = params as unknown as EmbeddingParams; // made by initParams
+      return {
+        output: gather(embeddings, tokens),
+        state,
+        mask: maskZero ? notEqual(tokens, 0) : undefined,
+      };
+    },
+    checkInput: (input) => {
+      const { data, shape } = tokensOf<HostTensor>(input);
+      const wrong = data.findIndex((token) => token < 0 || token >= inputDim);
+      if (wrong < 0) return;
+      throw new RangeError(
+        `Cannot use ${layer} with the token ${data[wrong]} at ${position(wrong, shape)}: ` +
+          `its vocabulary has ${inputDim} tokens, 0 to ${inputDim - 1}`,
+      );
+    },
+  });
+}

@@ -1,0 +1,38 @@
+/** The layer that makes one axis of all. */
+import { checkOptions } from "../nearest.ts";
+import { reshape } from "../operations/structure.ts";
+import { sizeOfShape } from "../tensor/dims.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
+import { oneInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer } from "./layer.ts";
+
+/**
+ * All axes but the batch as one, row-major: `[batch, ...]` to `[batch, size]`. A mask is dropped, as the steps are gone.
+ *
+ * @example
+ * ```ts
+ * import { flatten, type Tensor, zeros } from "@cellfold/cellfold";
+ * const { output } = flatten().apply({ params: [], state: [] }, zeros([2, 3, 4]), { training: false });
+ * console.assert(String((output as Tensor).shape) === "2,12");
+ * ```
+ */
+export function flatten(options: LayerOptions = {}): Layer {
+  checkOptions("flatten", options, layerOptionNames);
+  const { name, trainable } = options;
+  const layer = layerName({ type: "flatten", name });
+  return defineLayer({
+    type: "flatten",
+    name,
+    trainable,
+    options: {},
+    initParams: () => [],
+    apply: ({ state }, input) => {
+      const x = oneInput<Tensor>(layer, input);
+      if (x.shape.length === 0) {
+        throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
+      }
+      return { output: reshape(x, [x.shape[0], sizeOfShape(x.shape.slice(1))]), state };
+    },
+  });
+}

@@ -1,0 +1,107 @@
+/** Layer normalisation (Ba et al., 2016). */
+import { checkOptions } from "../nearest.ts";
+import { add, div, mul, sqrt, square, sub } from "../operations/elementwise.ts";
+import { splitKey } from "../operations/random.ts";
+import { mean as meanOf } from "../operations/reduction.ts";
+import { reshape, resolveAxes } from "../operations/structure.ts";
+import { printShape, sameShape } from "../tensor/dims.ts";
+import type { Spec, Tensor } from "../tensor/tensor.ts";
+import type { NormalizationParams } from "./batch_normalization.ts";
+import { checkRange, featureSize, floatInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import type { Layer } from "./layer.ts";
+import { initializerOption } from "./saved_options.ts";
+
+/** Options of {@linkcode layerNormalization}; Keras's words. */
+export interface LayerNormalizationOptions extends LayerOptions {
+  /** The axis or axes to normalise over; default -1, the last. */
+  readonly axis?: number | readonly number[];
+  /** Added to the variance; default 1e-3. */
+  readonly epsilon?: number;
+  /** Whether `beta` is added; default true. */
+  readonly center?: boolean;
+  /** Whether `gamma` multiplies; default true. */
+  readonly scale?: boolean;
+  /** Default `zeros`. */
+  readonly betaInitializer?: InitializerLike;
+  /** Default `ones`. */
+  readonly gammaInitializer?: InitializerLike;
+}
+
+/**
+ * Normalises each sample and step over its features: `gamma · (x - mean) / √(variance + epsilon) + beta`, with the
+ * population variance. Input and output have one shape; the mask is passed on. Params: {@linkcode NormalizationParams},
+ * whose shape is the sizes of `axis`.
+ *
+ * @throws RangeError for an unknown option or an option out of range.
+ * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ *
+ * @example
+ * ```ts
+ * import { key, layerNormalization, tensor, toNested, type Tensor } from "@cellfold/cellfold";
+ * const layer = layerNormalization({ epsilon: 1e-12 });
+ * const x = tensor([[1, 3]]);
+ * const { output } = layer.apply({ params: layer.initParams(key(0), x), state: [] }, x, { training: false });
+ * console.assert(JSON.stringify(toNested(output as Tensor)) === "[[-1,1]]");
+ * ```
+ */
+export function layerNormalization(options: LayerNormalizationOptions = {}): Layer {
+  checkOptions("layerNormalization", options, [
+    "axis",
+    "epsilon",
+    "center",
+    "scale",
+    "betaInitializer",
+    "gammaInitializer",
+    ...layerOptionNames,
+  ]);
+  const { axis = -1, epsilon = 1e-3, center = true, scale = true, name, trainable } = options;
+  const { betaInitializer = "zeros", gammaInitializer = "ones" } = options;
+  const layer = layerName({ type: "layerNormalization", name });
+  checkRange(layer, "epsilon", epsilon, { low: 0 });
+  const initialBeta = resolveInitializer(betaInitializer);
+  const initialGamma = resolveInitializer(gammaInitializer);
+  const axesOf = ({ shape }: Spec) => resolveAxes(axis, shape.length, "normalise");
+  return defineLayer({
+    type: "layerNormalization",
+    name,
+    trainable,
+    options: {
+      axis,
+      epsilon,
+      center,
+      scale,
+      betaInitializer: initializerOption(layer, "betaInitializer", betaInitializer),
+      gammaInitializer: initializerOption(layer, "gammaInitializer", gammaInitializer),
+    },
+    initParams: (key, input) => {
+      const x = floatInput(layer, input, 2);
+      const shape = axesOf(x).map((at) => featureSize(layer, x.shape[at], at));
+      const [forGamma, forBeta] = splitKey(key, 2);
+      return {
+        ...(scale ? { gamma: initialGamma(forGamma, shape) } : {}),
+        ...(center ? { beta: initialBeta(forBeta, shape) } : {}),
+      };
+    },
+    apply: ({ params, state }, input, { mask }) => {
+      const x = floatInput<Tensor>(layer, input, 2);
+      const { gamma, beta } = params as unknown as NormalizationParams; // made by initParams
+      const axes = axesOf(x);
+      const sizes = axes.map((at) => x.shape[at]);
+      const given = gamma ?? beta;
+      if (given && !sameShape(given.shape, sizes)) {
+        throw new TypeError(
+          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +
+            `its ${gamma ? "gamma" : "beta"} has shape ${printShape(given.shape)}`,
+        );
+      }
+      const wide = (y: Tensor) => reshape(y, x.shape.map((dim, at) => axes.includes(at) ? dim : 1));
+      const centred = sub(x, meanOf(x, { axes, keepDims: true }));
+      const variance = meanOf(square(centred), { axes, keepDims: true });
+      const normal = div(centred, sqrt(add(variance, epsilon)));
+      const scaled = gamma ? mul(normal, wide(gamma)) : normal;
+      return { output: beta ? add(scaled, wide(beta)) : scaled, state, mask };
+    },
+  });
+}

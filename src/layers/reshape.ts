@@ -1,0 +1,67 @@
+/** The layer that gives its input another shape. */
+import { checkOptions } from "../nearest.ts";
+import { reshape as reshapeTensor } from "../operations/structure.ts";
+import { divideDims, printShape, sizeOfShape } from "../tensor/dims.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
+import { oneInput } from "./checks.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer } from "./layer.ts";
+
+/** Options of {@linkcode reshapeLayer}. */
+export interface ReshapeLayerOptions extends LayerOptions {
+  /** The new shape without the batch; one size may be -1 and is worked out. */
+  readonly targetShape: readonly number[];
+}
+
+/**
+ * Another shape of as many elements per sample, row-major: `[batch, ...]` to `[batch, ...targetShape]`. A mask is
+ * dropped, as the steps are gone. (Keras's `Reshape`; `reshape` is the operation on a tensor.)
+ *
+ * @throws TypeError when it is used with an input of another number of elements, naming both shapes.
+ *
+ * @example
+ * ```ts
+ * import { reshapeLayer, type Tensor, zeros } from "@cellfold/cellfold";
+ * const layer = reshapeLayer({ targetShape: [3, -1] });
+ * const { output } = layer.apply({ params: [], state: [] }, zeros([2, 12]), { training: false });
+ * console.assert(String((output as Tensor).shape) === "2,3,4");
+ * ```
+ */
+export function reshapeLayer(options: ReshapeLayerOptions): Layer {
+  checkOptions("reshape", options, ["targetShape", ...layerOptionNames]);
+  const { targetShape, name, trainable } = options;
+  const layer = layerName({ type: "reshape", name });
+  const open = targetShape.filter((dim) => dim === -1).length;
+  if (open > 1 || targetShape.some((dim) => !Number.isInteger(dim) || dim < -1)) {
+    throw new RangeError(
+      `Cannot make ${layer}: targetShape is ${
+        printShape(targetShape)
+      }, expected sizes, of which one may be -1`,
+    );
+  }
+  return defineLayer({
+    type: "reshape",
+    name,
+    trainable,
+    options: { targetShape },
+    initParams: () => [],
+    apply: ({ state }, input) => {
+      const x = oneInput<Tensor>(layer, input);
+      if (x.shape.length === 0) {
+        throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
+      }
+      const size = sizeOfShape(x.shape.slice(1));
+      const known = sizeOfShape(targetShape.filter((dim) => dim !== -1));
+      const rest = divideDims(size, known);
+      if (rest === undefined || (open === 0 && size !== known)) {
+        throw new TypeError(
+          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: its targetShape ${
+            printShape(targetShape)
+          } has another number of elements`,
+        );
+      }
+      const shape = targetShape.map((dim) => dim === -1 ? rest : dim);
+      return { output: reshapeTensor(x, [x.shape[0], ...shape]), state };
+    },
+  });
+}
