@@ -124,8 +124,15 @@ export const elementwiseOperations = {
   mul: arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)]),
   div: arithmetic("div", [(c, _, b) => div(c, b), (c, _, b, y) => neg(div(mul(c, y), b))]),
   pow: arithmetic("pow", [
-    (c, a, b) => select(equal(b, 0), 0, mul(c, mul(b, pow(a, sub(b, 1))))),
-    (c, a, _, y) => select(less(0, a), mul(c, mul(y, log(a))), 0),
+    // The branches that are not taken get harmless arguments, for the derivative of the derivative.
+    (c, a, b) => {
+      const constant = equal(b, 0);
+      return select(constant, 0, mul(c, mul(b, pow(a, select(constant, 1, sub(b, 1))))));
+    },
+    (c, a, _, y) => {
+      const positive = less(0, a);
+      return select(positive, mul(c, mul(y, log(select(positive, a, 1)))), 0);
+    },
   ]),
   max: arithmetic("max", maxSlopes),
   min: arithmetic("min", [
