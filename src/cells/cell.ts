@@ -31,6 +31,11 @@ export interface RecurrentCell {
   /** The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be symbolic. */
   initState(params: Tree<Tensor>, input: Tree<Spec>): Tree<Tensor>;
   /**
+   * Why inputs of these specs (one step) do not fit the cell, or these parameters; undefined where they do. The layer
+   * around the cell says it together with its own name and input. Absent: whatever the step takes.
+   */
+  refuses?(input: Tree<Spec>, params?: Tree<Tensor>): string | undefined;
+  /**
    * The step for these parameters. Called once per call, outside the scan: what is drawn here (a dropout mask) is
    * the same at every step.
    */

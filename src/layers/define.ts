@@ -46,8 +46,8 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
 }
 
 /**
- * What stands in `options` for a function, which is not data: writing it as JSON throws an error that names the
- * option.
+ * What stands in `options` for a function, which is not data: writing it with `JSON.stringify` throws a TypeError
+ * that names the option.
  */
 export function functionOption(owner: string, option: string): Json {
   const refuse = () => {
@@ -59,32 +59,22 @@ export function functionOption(owner: string, option: string): Json {
   return Object.defineProperty({}, "toJSON", { value: refuse });
 }
 
-/** Options as plain JSON. Throws a TypeError where one of them is a function. */
-function plainOptions(options: JsonOptions): Json {
-  return JSON.parse(JSON.stringify(options));
-}
-
 /**
- * A layer as JSON: `{ type, name?, trainable?, options }`; options that are undefined are left out.
- *
- * @throws TypeError if one of its options is a function.
+ * A layer as JSON: `{ type, name?, trainable?, options }`. `JSON.stringify` of it throws a TypeError where an option
+ * is a function (see {@linkcode functionOption}).
  */
 export function layerJson(layer: Layer): Json {
   return {
     type: layer.type,
     ...(layer.name === undefined ? {} : { name: layer.name }),
     ...(layer.trainable ? {} : { trainable: false }),
-    options: plainOptions(layer.options),
+    options: layer.options,
   };
 }
 
-/**
- * A cell as JSON: `{ type, options }`.
- *
- * @throws TypeError if one of its options is a function.
- */
+/** A cell as JSON: `{ type, options }`. */
 export function cellJson(cell: RecurrentCell): Json {
-  return { type: cell.type, options: plainOptions(cell.options) };
+  return { type: cell.type, options: cell.options };
 }
 
 /** How the parts of a layer are read from JSON. */

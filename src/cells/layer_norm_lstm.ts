@@ -1,0 +1,156 @@
+/** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
+import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
+import { matmul } from "../operations/matmul.ts";
+import { splitKey } from "../operations/random.ts";
+import { mean } from "../operations/reduction.ts";
+import { split, zeros } from "../operations/structure.ts";
+import { fixedSize, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
+import type { RecurrentCell } from "./cell.ts";
+import {
+  checkCount,
+  defineCell,
+  drawDropouts,
+  gatedCellOptionNames,
+  type GatedCellOptions,
+  lstmBias,
+  resolveCellOptions,
+} from "./define.ts";
+
+/** Options of {@linkcode layerNormLstmCell}. */
+export interface LayerNormLstmCellOptions extends GatedCellOptions {
+  /** The size of the state and the output. */
+  readonly units: number;
+  /** Whether the bias of the forget gate begins at 1; default true. */
+  readonly unitForgetBias?: boolean;
+  /** Added to the variance; default 0.001. */
+  readonly epsilon?: number;
+}
+
+/** The names of `LayerNormLstmCellOptions`. */
+export const layerNormLstmCellOptionNames = [
+  "units",
+  "unitForgetBias",
+  "epsilon",
+  ...gatedCellOptionNames,
+] as const;
+
+interface Params {
+  /** `[features, 4·units]`, gates i, f, c, o. */
+  readonly kernel: Tensor;
+  /** `[units, 4·units]`. */
+  readonly recurrentKernel: Tensor;
+  /** `[4·units]`. */
+  readonly bias?: Tensor;
+  /** `[4·units]`: gain and shift of the normalised x·W. */
+  readonly inputGamma: Tensor;
+  readonly inputBeta: Tensor;
+  /** `[4·units]`: gain and shift of the normalised h·U. */
+  readonly recurrentGamma: Tensor;
+  readonly recurrentBeta: Tensor;
+  /** `[units]`: gain and shift of the normalised c. */
+  readonly cellGamma: Tensor;
+  readonly cellBeta: Tensor;
+}
+
+const normNames = [
+  "inputGamma",
+  "inputBeta",
+  "recurrentGamma",
+  "recurrentBeta",
+  "cellGamma",
+  "cellBeta",
+] as const;
+
+/**
+ * The LSTM cell with layer normalisation:
+ *
+ *     z = LN(x·W; inputGamma, inputBeta) + LN(h·U; recurrentGamma, recurrentBeta) + b
+ *     i, f, c̃, o = the four parts of z
+ *     c = recurrentActivation(f)·c + recurrentActivation(i)·activation(c̃)
+ *     h = recurrentActivation(o)·activation(LN(c; cellGamma, cellBeta))
+ *
+ *     LN(v; gamma, beta) = gamma·(v - mean(v)) / √(variance(v) + epsilon) + beta
+ *
+ * with mean and variance over all values of one row. The state is `[h, c]`, each `[batch, units]`, `c` before its
+ * normalisation; the output is `h`.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { key, layerNormLstmCell, rnn, spec, treeLeaves } from "@cellfold/cellfold";
+ * const layer = rnn(layerNormLstmCell({ units: 4 }));
+ * console.assert(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length === 9);
+ * ```
+ */
+export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentCell {
+  const type = "layerNormLstmCell";
+  const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
+  const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
+  checkCount(type, "units", units);
+  if (!(epsilon > 0)) throw new RangeError(`Cannot make ${type}: epsilon is ${epsilon}, expected above 0`);
+  const { activation, recurrentActivation, useBias } = resolved;
+  return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
+    type,
+    options: { units, unitForgetBias, epsilon, ...resolved.json },
+    params: [
+      "kernel",
+      "recurrentKernel",
+      ...(useBias ? ["bias"] as const : []),
+      ...normNames,
+    ],
+    step: { text: "[batch, features]", rank: 2 },
+    features: ({ kernel }) => fixedSize(kernel, 0),
+    initParams: (key, input) => {
+      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
+      return {
+        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), 4 * units]),
+        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, 4 * units]),
+        ...(useBias ? { bias: lstmBias(resolved.biasInitializer, forBias, units, unitForgetBias) } : {}),
+        inputGamma: constant(4 * units, 1),
+        inputBeta: constant(4 * units, 0),
+        recurrentGamma: constant(4 * units, 1),
+        recurrentBeta: constant(4 * units, 0),
+        cellGamma: constant(units, 1),
+        cellBeta: constant(units, 0),
+      };
+    },
+    initState: ({ kernel }, input) => {
+      const zero = zeros([input.shape[0], units], kernel.dtype);
+      return [zero, zero];
+    },
+    build: (params, context) => {
+      const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
+      const { kernel, recurrentKernel } = params;
+      const b: Operand = params.bias ?? 0;
+      const norm = (v: Tensor, gamma: Tensor, beta: Tensor) => layerNorm(v, gamma, beta, epsilon);
+      return ([h, c], x) => {
+        const fromInput = norm(matmul(onInput(x), kernel), params.inputGamma, params.inputBeta);
+        const fromState = norm(
+          matmul(onState(h), recurrentKernel),
+          params.recurrentGamma,
+          params.recurrentBeta,
+        );
+        const [zi, zf, zc, zo] = split(add(add(fromInput, b), fromState), 4);
+        const i = recurrentActivation(zi);
+        const f = recurrentActivation(zf);
+        const g = activation(zc);
+        const o = recurrentActivation(zo);
+        const nextC = add(mul(f, c), mul(i, g));
+        const nextH = mul(o, activation(norm(nextC, params.cellGamma, params.cellBeta)));
+        return [nextH, [nextH, nextC]];
+      };
+    },
+  });
+}
+
+/** Equation 4 of the paper, over the last axis. */
+function layerNorm(v: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
+  const centred = sub(v, mean(v, { axes: -1, keepDims: true }));
+  const variance = mean(square(centred), { axes: -1, keepDims: true });
+  return add(mul(div(centred, sqrt(add(variance, epsilon))), gamma), beta);
+}
+
+function constant(size: number, value: number): HostTensor {
+  return hostTensor(new Float32Array(size).fill(value), [size]);
+}

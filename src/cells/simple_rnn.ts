@@ -1,0 +1,84 @@
+/** The fully connected recurrent cell (Elman, 1990). */
+import { add, type Operand } from "../operations/elementwise.ts";
+import { matmul } from "../operations/matmul.ts";
+import { splitKey } from "../operations/random.ts";
+import { zeros } from "../operations/structure.ts";
+import { fixedSize, type Tensor } from "../tensor/tensor.ts";
+import type { RecurrentCell } from "./cell.ts";
+import {
+  cellOptionNames,
+  type CellOptions,
+  checkCount,
+  defineCell,
+  drawDropouts,
+  resolveCellOptions,
+} from "./define.ts";
+
+/** Options of {@linkcode simpleRnnCell}. */
+export interface SimpleRnnCellOptions extends CellOptions {
+  /** The size of the state and the output. */
+  readonly units: number;
+}
+
+/** The names of `SimpleRnnCellOptions`. */
+export const simpleRnnCellOptionNames = ["units", ...cellOptionNames] as const;
+
+interface Params {
+  /** `[features, units]`. */
+  readonly kernel: Tensor;
+  /** `[units, units]`. */
+  readonly recurrentKernel: Tensor;
+  /** `[units]`. */
+  readonly bias?: Tensor;
+}
+
+/**
+ * Elman's cell:
+ *
+ *     h = activation(x·W + h·U + b)
+ *
+ * The state is the tensor `h`, `[batch, units]`, which is also the output.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { key, rnn, simpleRnnCell, spec, treeLeaves } from "@cellfold/cellfold";
+ * const layer = rnn(simpleRnnCell({ units: 4 }));
+ * const params = layer.initParams(key(0), spec([null, null, 3]));
+ * console.assert(treeLeaves(params).length === 3); // bias, kernel, recurrentKernel
+ * ```
+ */
+export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
+  const type = "simpleRnnCell";
+  const resolved = resolveCellOptions(type, options, simpleRnnCellOptionNames);
+  const { units } = options;
+  checkCount(type, "units", units);
+  const { activation, useBias } = resolved;
+  return defineCell<Params, Tensor>({
+    type,
+    options: { units, ...resolved.json },
+    params: useBias ? ["kernel", "recurrentKernel", "bias"] : ["kernel", "recurrentKernel"],
+    step: { text: "[batch, features]", rank: 2 },
+    features: ({ kernel }) => fixedSize(kernel, 0),
+    initParams: (key, input) => {
+      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
+      return {
+        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), units]),
+        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, units]),
+        ...(useBias ? { bias: resolved.biasInitializer(forBias, [units]) } : {}),
+      };
+    },
+    initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
+    build: ({ kernel, recurrentKernel, bias }, context) => {
+      const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
+      const b: Operand = bias ?? 0;
+      return (h, x) => {
+        const next = activation(
+          add(add(matmul(onInput(x), kernel), b), matmul(onState(h), recurrentKernel)),
+        );
+        return [next, next];
+      };
+    },
+  });
+}

@@ -1,0 +1,89 @@
+/** Several cells as one: each step goes through all of them. */
+import { cellJson } from "../layers/define.ts";
+import { splitKey } from "../operations/random.ts";
+import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { CellContext, RecurrentCell } from "./cell.ts";
+
+/**
+ * Cells on top of each other as one cell (Keras's `StackedRNNCells`): the output of each is the input of the next.
+ * Params and state are arrays with those of each cell, the first cell first; the output is that of the last cell.
+ *
+ * @throws RangeError if there are no cells.
+ *
+ * @example
+ * ```ts
+ * import { gruCell, key, lstmCell, rnn, spec, stackedCells, treeLeaves } from "@cellfold/cellfold";
+ * const layer = rnn(stackedCells([lstmCell({ units: 8 }), gruCell({ units: 4 })]));
+ * console.assert(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length === 6);
+ * ```
+ */
+export function stackedCells(cells: readonly RecurrentCell[]): RecurrentCell {
+  const type = "stackedCells";
+  if (!Array.isArray(cells) || cells.length === 0) {
+    throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);
+  }
+  return {
+    type,
+    options: { cells: cells.map(cellJson) },
+    refuses: (input, params) =>
+      cells[0].refuses?.(input, params === undefined ? undefined : partsOf(params, cells, "params")[0]),
+    initParams: (key, input) => {
+      const keys = splitKey(key, cells.length);
+      let specs = input;
+      return cells.map((cell, index) => {
+        const params = cell.initParams(keys[index], specs);
+        specs = outputOf(cell, params, specs);
+        return params;
+      });
+    },
+    initState: (params, input) => {
+      let specs = input;
+      return partsOf(params, cells, "params").map((part, index) => {
+        const state = cells[index].initState(part, specs);
+        specs = outputOf(cells[index], part, specs);
+        return state;
+      });
+    },
+    step: (params, context) => {
+      const keys = context.key && splitKey(context.key, cells.length);
+      let specs = context.input;
+      const steps = partsOf(params, cells, "params").map((part, index) => {
+        const own: CellContext = { training: context.training, key: keys?.[index], input: specs };
+        specs = outputOf(cells[index], part, specs);
+        return cells[index].step(part, own);
+      });
+      return (state, input) => {
+        let output = input;
+        const next = partsOf(state, cells, "state").map((part, index) => {
+          const [out, nextPart] = steps[index](part, output);
+          output = out;
+          return nextPart;
+        });
+        return [output, next];
+      };
+    },
+  };
+}
+
+/** One tree per cell. */
+function partsOf(
+  tree: Tree<Tensor>,
+  cells: readonly RecurrentCell[],
+  what: string,
+): readonly Tree<Tensor>[] {
+  if (isLeaf(tree) || !Array.isArray(tree) || tree.length !== cells.length) {
+    throw new TypeError(
+      `Cannot use stackedCells: its ${what} must be an array with one tree for each of its ${cells.length} cells`,
+    );
+  }
+  return tree;
+}
+
+/** The specs of what a cell puts out at one step. */
+function outputOf(cell: RecurrentCell, params: Tree<Tensor>, input: Tree<Spec>): Tree<Spec> {
+  const step = (params: Tree<Tensor>, x: Tree<Tensor>): Tree<Tensor> =>
+    cell.step(params, { training: false, input })(cell.initState(params, input), x)[0];
+  return outputSpecs<Tree<Spec>>(step, params, input);
+}
