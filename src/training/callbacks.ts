@@ -1,0 +1,204 @@
+/**
+ * Callbacks: plain objects of functions that `fit` calls, and two that everybody needs, early stopping and saving.
+ * Where weights are saved to is the caller's function: nothing here touches a file.
+ */
+import type { Variables } from "../layers/layer.ts";
+import { checkOptions, unknownName } from "../nearest.ts";
+import type { Logs } from "./objective.ts";
+
+/** What a callback is told, and what it can do. */
+export interface CallbackContext {
+  /** The epoch, from 0. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps of this epoch that are done. */
+  readonly step: number;
+  readonly steps: number;
+  /** Losses and metrics so far: of the epoch, and at its end those of the validation too. */
+  readonly logs: Logs;
+  /** The names that the logs have at the end of an epoch. */
+  readonly names: readonly string[];
+  /** The present weights and state, copied to the host. */
+  variables(): Promise<Variables>;
+  /** Goes on with other weights or another state, such as a stateful carry that begins anew. */
+  replaceVariables(variables: Variables): void;
+  /** Ends training: after this step, or at once where an epoch begins or ends. */
+  stop(): void;
+}
+
+/** A callback: any of these functions; what they return is awaited. */
+export interface Callback {
+  onTrainBegin?(context: CallbackContext): void | Promise<void>;
+  onEpochBegin?(context: CallbackContext): void | Promise<void>;
+  /** After each step; its logs are read off the device each time, which costs a little. */
+  onBatchEnd?(context: CallbackContext): void | Promise<void>;
+  onEpochEnd?(context: CallbackContext): void | Promise<void>;
+  /** Also after an abort, but not after an error. */
+  onTrainEnd?(context: CallbackContext): void | Promise<void>;
+}
+
+/** Whether less or more is better; `auto`: more for what is named an accuracy, else less. */
+export type MonitorMode = "auto" | "min" | "max";
+
+/** Options of {@linkcode earlyStopping}. */
+export interface EarlyStoppingOptions {
+  /** The name of the log that is watched; default `val_loss`. */
+  readonly monitor?: string;
+  /** After how many epochs without improvement training ends, as in Keras; default 0, which acts as 1. */
+  readonly patience?: number;
+  /** The least change that is an improvement; default 0. */
+  readonly minDelta?: number;
+  /** Default `auto`. */
+  readonly mode?: MonitorMode;
+  /** Whether to end with the weights of the best epoch instead of the last; default false. */
+  readonly restoreBestWeights?: boolean;
+  /** The epoch, from 0, at which watching begins; default 0. */
+  readonly startFromEpoch?: number;
+}
+
+/** Options of {@linkcode saving}. */
+export interface SavingOptions {
+  /** Where the weights go. */
+  readonly save: (variables: Variables, info: SavingInfo) => void | Promise<void>;
+  /** Every so many epochs; default 1. */
+  readonly every?: number;
+  /** Whether to save only when the monitored log is better than ever before; default false. */
+  readonly saveBestOnly?: boolean;
+  /** The name of the log that is watched with `saveBestOnly`; default `val_loss`. */
+  readonly monitor?: string;
+  /** Default `auto`. */
+  readonly mode?: MonitorMode;
+}
+
+/** What is told about the weights that are saved. */
+export interface SavingInfo {
+  /** The epoch, from 0. */
+  readonly epoch: number;
+  readonly logs: Logs;
+}
+
+const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
+
+function checkWhole(what: string, option: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new RangeError(`Cannot use ${what}: ${option} is ${value}, expected a whole number from ${least}`);
+}
+
+/** Compares the values of a log: whether one is better than another by more than `minDelta`. */
+function comparison(
+  monitor: string,
+  mode: MonitorMode,
+  minDelta = 0,
+): (value: number, best: number | undefined) => boolean {
+  if (!MODES.includes(mode)) throw unknownName("mode", mode, MODES);
+  const more = mode === "auto" ? /accuracy|(^|_)acc$/i.test(monitor) : mode === "max";
+  return (value, best) =>
+    best === undefined ? !Number.isNaN(value) : more ? value - minDelta > best : value + minDelta < best;
+}
+
+function checkMonitor(monitor: string, { names }: CallbackContext): void {
+  if (names.includes(monitor)) return;
+  throw new RangeError(
+    `Cannot monitor ${JSON.stringify(monitor)}: the logs have ${names.join(", ")}` +
+      (monitor.startsWith("val_") && names.includes(monitor.slice(4))
+        ? "; give fit the option validation"
+        : ""),
+  );
+}
+
+/**
+ * Ends training when a log has stopped improving.
+ *
+ * @throws RangeError for an unknown option or mode; when training begins, for a log that there will not be.
+ *
+ * @example
+ * ```ts
+ * import { earlyStopping } from "@cellfold/cellfold";
+ * const callback = earlyStopping({ monitor: "val_accuracy", patience: 3, restoreBestWeights: true });
+ * console.assert(typeof callback.onEpochEnd === "function"); // give it to fit: { callbacks: [callback] }
+ * ```
+ */
+export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+  checkOptions("earlyStopping", options, [
+    "monitor",
+    "patience",
+    "minDelta",
+    "mode",
+    "restoreBestWeights",
+    "startFromEpoch",
+  ]);
+  const { monitor = "val_loss", patience = 0, minDelta = 0, mode = "auto", startFromEpoch = 0 } = options;
+  checkWhole("earlyStopping", "patience", patience, 0);
+  checkWhole("earlyStopping", "startFromEpoch", startFromEpoch, 0);
+  if (!(minDelta >= 0)) {
+    throw new RangeError(`Cannot use earlyStopping: minDelta is ${minDelta}, expected a number from 0`);
+  }
+  const isBetter = comparison(monitor, mode, minDelta);
+  let best: number | undefined;
+  let bestVariables: Variables | undefined;
+  let waited = 0;
+  return {
+    onTrainBegin(context) {
+      checkMonitor(monitor, context);
+      best = bestVariables = undefined;
+      waited = 0;
+    },
+    async onEpochEnd(context) {
+      if (context.epoch < startFromEpoch) return;
+      const value = context.logs[monitor];
+      if (isBetter(value, best)) {
+        best = value;
+        waited = 0;
+        if (options.restoreBestWeights) bestVariables = await context.variables();
+      } else if (++waited >= patience) {
+        context.stop();
+      }
+    },
+    onTrainEnd(context) {
+      if (bestVariables) context.replaceVariables(bestVariables);
+      bestVariables = undefined;
+    },
+  };
+}
+
+/**
+ * Hands the weights to a function of the caller's at the end of epochs.
+ *
+ * @throws RangeError for an unknown option or mode; when training begins, for a log that there will not be.
+ *
+ * @example
+ * ```ts
+ * import { saving } from "@cellfold/cellfold";
+ * const kept: number[] = [];
+ * const callback = saving({ save: (_variables, { epoch }) => void kept.push(epoch), every: 2 });
+ * console.assert(typeof callback.onEpochEnd === "function"); // give it to fit: { callbacks: [callback] }
+ * ```
+ */
+export function saving(options: SavingOptions): Callback {
+  checkOptions("saving", options, ["save", "every", "saveBestOnly", "monitor", "mode"]);
+  const { save, every = 1, saveBestOnly = false, monitor = "val_loss", mode = "auto" } = options;
+  checkWhole("saving", "every", every, 1);
+  if (typeof save !== "function") {
+    throw new TypeError(`Cannot use saving: save is ${typeof save}, expected a function`);
+  }
+  if (!saveBestOnly && (options.monitor !== undefined || options.mode !== undefined)) {
+    throw new RangeError("Cannot use saving: monitor and mode act only with saveBestOnly, which is false");
+  }
+  const isBetter = comparison(monitor, mode);
+  let best: number | undefined;
+  return {
+    onTrainBegin(context) {
+      if (saveBestOnly) checkMonitor(monitor, context);
+      best = undefined;
+    },
+    async onEpochEnd(context) {
+      const { epoch, logs } = context;
+      if ((epoch + 1) % every !== 0) return;
+      if (saveBestOnly) {
+        if (!isBetter(logs[monitor], best)) return;
+        best = logs[monitor];
+      }
+      await save(await context.variables(), { epoch, logs });
+    },
+  };
+}

@@ -1,0 +1,117 @@
+/** Training: losses, metrics, optimisers, schedules, and the loops that use them. */
+export {
+  type Callback,
+  type CallbackContext,
+  earlyStopping,
+  type EarlyStoppingOptions,
+  type MonitorMode,
+  saving,
+  type SavingInfo,
+  type SavingOptions,
+} from "./callbacks.ts";
+export type { Validation } from "./checks.ts";
+export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
+export { type History, NonFiniteLossError } from "./non_finite.ts";
+export type {
+  Data,
+  Head,
+  Logs,
+  Objective,
+  ObjectiveOptions,
+  ObjectiveState,
+  PerOutput,
+} from "./objective.ts";
+export {
+  type BatchingOptions,
+  evaluate,
+  type EvaluateOptions,
+  evaluateWith,
+  predict,
+  type PredictOptions,
+  predictWith,
+} from "./predict.ts";
+export type { Report } from "./progress.ts";
+export {
+  type PredictArguments,
+  type PredictResult,
+  predictStep,
+  type TestArguments,
+  type TestResult,
+  testStep,
+  type TrainArguments,
+  type TrainResult,
+  trainStep,
+} from "./step.ts";
+export {
+  createTrainer,
+  type Session,
+  type TrainedBatch,
+  type Trainer,
+  type TrainerOptions,
+  type TrainingState,
+} from "./trainer.ts";
+export {
+  binaryCrossentropy,
+  categoricalCrossentropy,
+  checkLabels,
+  computeLoss,
+  type CrossentropyOptions,
+  huber,
+  type HuberOptions,
+  type Loss,
+  type LossLike,
+  type LossName,
+  type LossOptions,
+  meanAbsoluteError,
+  meanSquaredError,
+  type Reduction,
+  type SmoothedCrossentropyOptions,
+  sparseCategoricalCrossentropy,
+  type SparseCrossentropyOptions,
+} from "./losses.ts";
+export type { Options, Weighting } from "./alignment.ts";
+export {
+  accuracy,
+  binaryAccuracy,
+  type BinaryAccuracyOptions,
+  categoricalAccuracy,
+  lossMetric,
+  meanMetric,
+  type Metric,
+  type MetricLike,
+  type MetricName,
+  type MetricOptions,
+  type MetricState,
+  resolveMetric,
+  rootMeanSquaredError,
+  sparseCategoricalAccuracy,
+  sparseTopKCategoricalAccuracy,
+  topKCategoricalAccuracy,
+  type TopKOptions,
+} from "./metrics.ts";
+export {
+  adam,
+  type AdamOptions,
+  adamw,
+  type Optimizer,
+  type OptimizerLike,
+  type OptimizerName,
+  type OptimizerOptions,
+  type OptimizerState,
+  rmsprop,
+  type RmspropOptions,
+  sgd,
+  type SgdOptions,
+} from "./optimizers.ts";
+export {
+  cosineDecay,
+  type CosineDecayOptions,
+  type DecayOptions,
+  exponentialDecay,
+  inverseTimeDecay,
+  piecewiseConstantDecay,
+  type PiecewiseConstantDecayOptions,
+  polynomialDecay,
+  type PolynomialDecayOptions,
+  type Schedule,
+} from "./schedules.ts";

@@ -1,0 +1,113 @@
+/**
+ * What guards training against a loss that is no number: losses stay on the device and are read together every few
+ * steps, and the last weights known to be good are kept on the host.
+ */
+import type { Layer, Variables } from "../layers/layer.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { toHost } from "../transforms/compile.ts";
+import { allFinite } from "./checks.ts";
+import { trainableParams } from "./step.ts";
+import { disposeTree } from "./trainer.ts";
+
+/** Losses and metrics by name, one entry per epoch. */
+export interface History {
+  readonly [name: string]: number[];
+}
+
+/** Thrown by `fit` when the loss is NaN or infinite. What was learnt before is not lost. */
+export class NonFiniteLossError extends Error {
+  override readonly name = "NonFiniteLossError";
+  /** The epoch and the step in it, both from 0. */
+  readonly epoch: number;
+  readonly step: number;
+  /** The last weights known to be good, on the host: with them the loss of some earlier batch was finite. */
+  readonly variables: Variables;
+  /** The epochs that were completed. */
+  readonly history: History;
+
+  /** Made by `fit`. */
+  constructor(what: string, place: StepPlace, variables: Variables, history: History) {
+    super(
+      `Cannot go on training: ${what} at step ${place.step + 1} of epoch ${
+        place.epoch + 1
+      }; the last good weights ` +
+        `are in error.variables. Try a smaller learning rate or clipnorm, and look for NaN in the data`,
+    );
+    this.epoch = place.epoch;
+    this.step = place.step;
+    this.variables = variables;
+    this.history = history;
+  }
+}
+
+/** A step of an epoch, both from 0. */
+export interface StepPlace {
+  readonly epoch: number;
+  readonly step: number;
+}
+
+/** So many losses are read together: on a GPU each reading waits for all work sent before it. */
+const CHECK_EVERY = 16;
+
+/** Watches the losses of a training run. */
+export interface LossGuard {
+  /** Takes over the loss of a step. */
+  record(loss: Tensor, place: StepPlace): void;
+  /** Whether enough losses wait for being read. */
+  readonly isDue: boolean;
+  /**
+   * Reads the losses that wait, and keeps `variables` as the next candidate for good weights.
+   *
+   * @throws NonFiniteLossError at the first that is no finite number.
+   */
+  check(variables: Variables): Promise<void>;
+  /**
+   * The weights in the end, on the host; their loss nobody has seen, so they are looked at themselves.
+   *
+   * @throws NonFiniteLossError if a trained weight is not finite.
+   */
+  finish(variables: Variables): Promise<Variables>;
+}
+
+/** A guard that begins with `initial`, on the host, as the last good weights. */
+export function createLossGuard(
+  model: Layer,
+  initial: Variables,
+  history: History,
+): LossGuard {
+  let waiting: { readonly loss: Tensor; readonly place: StepPlace }[] = [];
+  let last: StepPlace = { epoch: 0, step: 0 };
+  // The candidate is what the first waiting loss was computed with; it is good once that loss is finite.
+  let candidate = initial;
+  let good = candidate;
+  const check = async (variables: Variables | undefined) => {
+    if (waiting.length === 0) return;
+    const losses = await toHost(waiting.map(({ loss }) => loss));
+    disposeTree(waiting.map(({ loss }) => loss));
+    const places = waiting.map(({ place }) => place);
+    waiting = [];
+    const values = losses.map((loss) => loss.kind === "host" ? loss.data[0] : NaN); // all are on the host by now
+    if (Number.isFinite(values[0])) good = candidate;
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new NonFiniteLossError(`the loss is ${values[bad]}`, places[bad], good, history);
+    }
+    if (variables) candidate = await toHost(variables);
+  };
+  return {
+    record(loss, place) {
+      waiting.push({ loss, place });
+      last = place;
+    },
+    get isDue() {
+      return waiting.length >= CHECK_EVERY;
+    },
+    check,
+    async finish(variables) {
+      await check(undefined);
+      const final = await toHost(variables);
+      if (allFinite(trainableParams<Tensor>(model, final.params))) return final;
+      throw new NonFiniteLossError("weights are no longer finite after the update", last, good, history);
+    },
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * What training makes small: from the options `loss`, `lossWeights` and `metrics` and the shapes of a model's outputs,
+ * one function from predictions and targets to the loss of a batch and the running means of an epoch. An output is a
+ * leaf of the model's output tree; with several of them each has its loss, its weight and its metrics.
+ */
+import type { Mask } from "../layers/layer.ts";
+import { unknownName } from "../nearest.ts";
+import { add, cast, mul } from "../operations/elementwise.ts";
+import { sizeAsTensor } from "../operations/reduction.ts";
+import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
+import { computeLoss, type Loss, type LossLike, resolveLoss } from "./losses.ts";
+import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+
+/** One value for every output, or a tree like the outputs with one for each (or for each part of it). */
+export type PerOutput<Value> =
+  | Value
+  | readonly PerOutput<Value>[]
+  | { readonly [output: string]: PerOutput<Value> };
+
+/** What is made small and what is watched. */
+export interface ObjectiveOptions {
+  /** The loss by name or as made by a function such as `huber()`; one for every output, or a tree like the outputs. */
+  readonly loss: PerOutput<LossLike>;
+  /** How much each output's loss counts in the sum; default 1. */
+  readonly lossWeights?: PerOutput<number>;
+  /** Metrics of every output, or a tree like the outputs with a list for each; default none. */
+  readonly metrics?: PerOutput<readonly MetricLike[]>;
+}
+
+/** Samples and what is to be learnt of them: trees of tensors `[samples, ...]`. */
+export interface Data {
+  /** The model's input. */
+  readonly x: Tree<Tensor>;
+  /** Targets, a tree like the model's output. */
+  readonly y: Tree<Tensor>;
+  /** How much each sample (`[samples]`) or step (`[samples, time]`) counts: for every output, or a tree like them. */
+  readonly sampleWeight?: Tree<Tensor>;
+}
+
+/** Losses and metrics by name. */
+export interface Logs {
+  readonly [name: string]: number;
+}
+
+/** The running means of an epoch by name, float32 scalars. */
+export interface ObjectiveState {
+  readonly [name: string]: MetricState;
+}
+
+/** One output: where it is, and what is asked of it. */
+export interface Head {
+  /** Its name in logs; empty where it is the only one. */
+  readonly name: string;
+  readonly path: Path;
+  readonly loss: Loss;
+  readonly weight: number;
+  readonly metrics: readonly Metric[];
+}
+
+/** What a model gave for a batch. */
+interface Prediction {
+  readonly output: Tree<Tensor>;
+  readonly mask?: Mask;
+}
+
+/** The loss and the metrics of a model, ready for its shapes. */
+export interface Objective {
+  readonly heads: readonly Head[];
+  /** The names in logs, in the order in which people read them. */
+  readonly names: readonly string[];
+  /** The running means before the first batch. */
+  initState(): ObjectiveState;
+  /** The loss of a batch, a float scalar, and the running means with it. Pure, traceable. */
+  compute(
+    prediction: Prediction,
+    target: Omit<Data, "x">,
+    state: ObjectiveState,
+  ): { readonly loss: Tensor; readonly state: ObjectiveState };
+  /** The running means as numbers; the state is on the host. */
+  results(state: ObjectiveState): Logs;
+}
+
+/**
+ * The objective for outputs and targets of these specs.
+ *
+ * @throws TypeError where targets or options do not match the outputs, naming the path; RangeError for an unknown
+ *   name, two metrics of one name, or a loss with the reduction `none`.
+ */
+export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, target: Tree<Spec>): Objective {
+  checkSameStructure(output, target, { first: "the model's output", second: "y" });
+  const { leaves: outputs, paths } = flattenTree<Spec>(output);
+  const targets = flattenTree<Spec>(target).leaves;
+  const losses = spread(options.loss, output, isLossLike, { what: "loss" }).map(resolveLoss);
+  const weights = spread(options.lossWeights ?? 1, output, isNumber, { what: "lossWeights", missing: 1 });
+  const metrics = spread(options.metrics ?? [], output, isMetricList, { what: "metrics", missing: [] });
+  const heads = outputs.map((spec, index): Head => {
+    const loss = losses[index];
+    if (loss.reduction === "none") {
+      throw new RangeError(`Cannot train with ${loss.type}: its reduction is none, expected one to a number`);
+    }
+    return {
+      name: outputs.length === 1 ? "" : outputName(paths[index]),
+      path: paths[index],
+      loss,
+      weight: weights[index],
+      metrics: metrics[index].map((metric) => resolveMetric(metric, loss, targets[index], spec)),
+    };
+  });
+  return objectiveOf(heads);
+}
+
+function objectiveOf(heads: readonly Head[]): Objective {
+  const { initState, result } = runningMean;
+  const lossNames = heads.length === 1 ? [] : heads.map(({ name }) => `${name}_loss`);
+  const tracked = heads.flatMap((head, index) =>
+    head.metrics.map((metric) => ({
+      name: head.name === "" ? metric.name : `${head.name}_${metric.name}`,
+      metric,
+      index,
+    }))
+  );
+  const names = ["loss", ...lossNames, ...tracked.map(({ name }) => name)];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new RangeError(
+      `Cannot compute two metrics of the name ${JSON.stringify(twice)}: give one of them another name`,
+    );
+  }
+  return {
+    heads,
+    names,
+    initState: () =>
+      Object.fromEntries([
+        ...["loss", ...lossNames].map((name) => [name, initState()]),
+        ...tracked.map(({ name, metric }) => [name, metric.initState()]),
+      ]),
+    compute({ output, mask }, { y, sampleWeight }, state) {
+      const predictions = flattenTree<Tensor>(output).leaves;
+      const targets = flattenTree<Tensor>(y).leaves;
+      const masks = spread(mask, output, isOptionalTensor, { what: "the mask", missing: undefined });
+      const sampleWeights = spread(sampleWeight, output, isOptionalTensor, { what: "sampleWeight" });
+      const weightings = heads.map((_, index) => ({
+        mask: masks[index],
+        sampleWeight: sampleWeights[index],
+      }));
+      const losses = heads.map(({ loss }, index) =>
+        computeLoss(loss, targets[index], predictions[index], weightings[index])
+      );
+      const loss = losses.map((value, index) =>
+        heads[index].weight === 1 ? value : mul(value, heads[index].weight)
+      )
+        .reduce((total, value) => add(total, value));
+      const rows = sizeAsTensor(targets[0].shape[0] ?? 1);
+      const next: Record<string, MetricState> = { loss: runningMean.update(state.loss, loss, rows) };
+      lossNames.forEach((name, index) => {
+        next[name] = runningMean.update(state[name], losses[index], rows);
+      });
+      for (const { name, metric, index } of tracked) {
+        next[name] = metric.update(state[name], targets[index], predictions[index], weightings[index]);
+      }
+      return { loss, state: next };
+    },
+    results: (state) =>
+      Object.fromEntries([
+        ...["loss", ...lossNames].map((name) => [name, result(state[name])]),
+        ...tracked.map(({ name, metric }) => [name, metric.result(state[name])]),
+      ]),
+  };
+}
+
+/** The mean of the batches' losses, each counting as many times as the batch has rows, as in Keras. */
+const runningMean = {
+  initState: (): MetricState => ({ total: tensor(0), count: tensor(0) }),
+  update: ({ total, count }: MetricState, value: Tensor, rows: Tensor): MetricState => ({
+    total: add(total, mul(cast(value, "float32"), rows)),
+    count: add(count, rows),
+  }),
+  result: ({ total, count }: MetricState): number => {
+    const [sum, rows] = [total, count].map(scalar);
+    return rows === 0 ? 0 : sum / rows;
+  },
+};
+
+function scalar(value: Tensor): number {
+  if (value.kind === "host") return value.data[0];
+  throw new TypeError("Cannot read the running means: bring them to the host first with await toHost(state)");
+}
+
+/** `location[0]` is `location_0`, and the first of a list `output_0`. */
+function outputName(path: Path): string {
+  return [...(typeof path[0] === "number" ? ["output"] : []), ...path].join("_");
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
+}
+
+function isOptionalTensor(value: unknown): value is Tensor | undefined {
+  return value === undefined || isTensor(value);
+}
+
+function has(value: unknown, method: string): boolean {
+  return typeof value === "object" && value !== null &&
+    typeof (value as Readonly<Record<string, unknown>>)[method] === "function"; // any object may be read so
+}
+
+function isLossLike(value: unknown): value is LossLike {
+  return typeof value === "string" || has(value, "values");
+}
+
+function isMetricList(value: unknown): value is readonly MetricLike[] {
+  return Array.isArray(value) && value.every((metric) => isLossLike(metric) || has(metric, "update"));
+}
+
+/** Per output leaf the value that `given` has for it: a value counts for all leaves below its place. */
+function spread<Value>(
+  given: unknown,
+  output: Tree<Spec>,
+  isValue: (value: unknown) => value is Value,
+  option: { readonly what: string; readonly missing?: Value },
+  path: Path = [],
+): Value[] {
+  if (isValue(given)) return flattenTree(output).leaves.map(() => given);
+  const fail = (expected: string): never => {
+    const where = path.length === 0 ? "the output" : `the output ${printPath(path)}`;
+    throw new TypeError(`Cannot use ${option.what} for ${where}: expected ${expected}`);
+  };
+  if (isLeaf(output)) return fail("one value, as the output is one tensor");
+  if (Array.isArray(output)) {
+    if (!Array.isArray(given) || given.length !== output.length) {
+      return fail(`one value for all, or a list of ${output.length}`);
+    }
+    return output.flatMap((part, index) => spread(given[index], part, isValue, option, [...path, index]));
+  }
+  const keys = Object.keys(output).sort();
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    return fail(`one value for all, or an object with the keys ${keys.join(", ")}`);
+  }
+  const stray = Object.keys(given).find((key) => !keys.includes(key));
+  if (stray !== undefined) throw unknownName(`output of ${option.what}`, stray, keys);
+  return keys.flatMap((key) => {
+    const inner = (given as Readonly<Record<string, unknown>>)[key]; // an object, checked above
+    const part = (output as { readonly [key: string]: Tree<Spec> })[key]; // neither leaf nor array
+    if (inner === undefined && "missing" in option) {
+      return flattenTree(part).leaves.map(() => option.missing as Value); // given, as just tested
+    }
+    return spread(inner, part, isValue, option, [...path, key]);
+  });
+}

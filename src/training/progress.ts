@@ -1,0 +1,171 @@
+/**
+ * How training is shown: a bar on a terminal, rewritten in place, and elsewhere one plain line per epoch. Terminals
+ * are found by looking (`Deno.stdout`, Node's `process.stdout`): no import, no permission, nothing in a browser.
+ */
+import { unknownName } from "../nearest.ts";
+import type { Logs } from "./objective.ts";
+
+/** How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function is given each epoch's line. */
+export type Report = "auto" | "bar" | "lines" | "none" | ((line: string) => void);
+
+/** Where training is. */
+export interface Progress {
+  /** The epoch, from 0, and how many there are. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps of this epoch that are done, and how many it has. */
+  readonly step: number;
+  readonly steps: number;
+  /** Samples of this epoch that were seen. */
+  readonly samples: number;
+  /** Milliseconds since the epoch began. */
+  readonly elapsed: number;
+  readonly logs: Logs;
+}
+
+/** What shows the progress of training. */
+export interface Reporter {
+  /** Whether it would show a step now; asked before logs are read off the device. */
+  readonly wantsStep: () => boolean;
+  readonly step: (progress: Progress) => void;
+  readonly epoch: (progress: Progress) => void;
+  /** Leaves the terminal in order, whatever happened. */
+  readonly end: () => void;
+}
+
+/** A terminal to write on. */
+export interface Terminal {
+  readonly write: (text: string) => void;
+  /** Its width in characters. */
+  readonly columns: () => number;
+}
+
+/** The bar is rewritten at most once in so many milliseconds. */
+const INTERVAL = 100;
+const BAR_WIDTH = 24;
+const REPORTS = ["auto", "bar", "lines", "none"];
+
+/** A number for people: 4 decimals, of which trailing zeros are dropped but for 2; very small or large: `1.234e-7`. */
+export function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value)) return String(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3);
+  return value.toFixed(4).replace(/0{1,2}$/, "");
+}
+
+/** Losses and metrics as text: `loss: 0.94  accuracy: 0.70`. */
+export function formatLogs(logs: Logs): string {
+  return Object.entries(logs).map(([name, value]) => `${name}: ${formatNumber(value)}`).join("  ");
+}
+
+/** The line of an epoch: `epoch 1/1  loss: 0.94  accuracy: 0.70  val_loss: 0.51  val_accuracy: 0.8369`. */
+export function epochLine({ epoch, epochs, logs }: Pick<Progress, "epoch" | "epochs" | "logs">): string {
+  return `epoch ${epoch + 1}/${epochs}  ${formatLogs(logs)}`;
+}
+
+/** Seconds as `2 h 5 min`, `3 min 20 s` or `12 s`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
+  return whole >= 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole} s`;
+}
+
+/** The line of a running epoch: bar, steps, losses and metrics, samples per second and the time left. */
+export function barLine(progress: Progress, columns: number): string {
+  const { epoch, epochs, step, steps, samples, elapsed, logs } = progress;
+  const filled = Math.round(BAR_WIDTH * step / steps);
+  const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
+  const rate = samples / Math.max(elapsed, 1) * 1000;
+  const left = formatDuration(elapsed / Math.max(step, 1) * (steps - step) / 1000);
+  const speed = `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`;
+  const line = `epoch ${epoch + 1}/${epochs} ${bar} ${step}/${steps}  ${
+    formatLogs(logs)
+  }  ${speed}  ${left} left`;
+  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // a wrapped line is not rewritten
+}
+
+/**
+ * What reports as `report` says.
+ *
+ * @param terminal Where a bar is drawn; default: the process's own, if there is one.
+ * @throws RangeError for an unknown way to report, with the nearest known one.
+ */
+export function createReporter(report: Report, terminal: Terminal | undefined = findTerminal()): Reporter {
+  if (typeof report === "function") return lines(report);
+  if (!REPORTS.includes(report)) throw unknownName("report", String(report), REPORTS);
+  if (report === "none") return lines(() => {});
+  if (report === "lines" || !terminal) return lines((line) => console.log(line));
+  return bar(terminal);
+}
+
+function lines(print: (line: string) => void): Reporter {
+  return {
+    wantsStep: () => false,
+    step: () => {},
+    epoch: (progress) => print(epochLine(progress)),
+    end: () => {},
+  };
+}
+
+/** Back to the line's begin, and what was there erased. */
+const REWRITE = "\r\x1b[K";
+
+function bar(terminal: Terminal): Reporter {
+  let shown = -Infinity;
+  let open = false;
+  return {
+    wantsStep: () => performance.now() - shown >= INTERVAL,
+    step(progress) {
+      shown = performance.now();
+      open = true;
+      terminal.write(REWRITE + barLine(progress, terminal.columns()));
+    },
+    epoch(progress) {
+      open = false;
+      const rate = Math.round(progress.samples / Math.max(progress.elapsed, 1) * 1000);
+      const spent = formatDuration(progress.elapsed / 1000);
+      terminal.write(`${REWRITE}${epochLine(progress)}  (${spent}, ${rate} samples/s)\n`);
+    },
+    end() {
+      if (open) terminal.write("\n");
+      open = false;
+    },
+  };
+}
+
+/** The parts of a runtime's globals that are looked at; any of them may be missing. */
+interface Runtime {
+  readonly Deno?: {
+    readonly stdout?: { isTerminal?(): boolean; writeSync?(bytes: Uint8Array): number };
+    consoleSize?(): { readonly columns: number };
+  };
+  readonly process?: {
+    readonly stdout?: { readonly isTTY?: boolean; readonly columns?: number; write?(text: string): unknown };
+  };
+}
+
+/** The terminal that standard output is, if it is one. */
+export function findTerminal(runtime: Runtime = globalThis as Runtime): Terminal | undefined { // all optional
+  const { Deno: deno, process } = runtime;
+  if (deno?.stdout?.isTerminal) {
+    if (!deno.stdout.isTerminal()) return undefined;
+    const encoder = new TextEncoder();
+    return {
+      write(text) {
+        for (let bytes = encoder.encode(text); bytes.length > 0;) {
+          bytes = bytes.subarray(deno.stdout?.writeSync?.(bytes) ?? bytes.length);
+        }
+      },
+      columns: () => {
+        try {
+          return deno.consoleSize?.().columns ?? 80;
+        } catch {
+          return 80; // standard output is a terminal, but not the one that is asked for its size
+        }
+      },
+    };
+  }
+  const stdout = process?.stdout;
+  if (!stdout?.isTTY || !stdout.write) return undefined;
+  return { write: (text) => void stdout.write?.(text), columns: () => stdout.columns ?? 80 };
+}

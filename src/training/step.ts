@@ -1,0 +1,113 @@
+/**
+ * The steps of training as pure functions: one update, one evaluation, one prediction. Everything that they change
+ * (weights, batch-norm statistics, the optimiser's state, the running means of the epoch) goes in and comes out, so
+ * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
+ */
+import type { Layer } from "../layers/layer.ts";
+import { foldIn } from "../operations/random.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { valueAndGrad } from "../transforms/grad.ts";
+import { flattenTree, type Tree, unflattenTree } from "../tree/tree.ts";
+import type { Data, Objective, ObjectiveState } from "./objective.ts";
+import type { Optimizer, OptimizerState } from "./optimizers.ts";
+
+/** What a train step takes; `step` is an int32 scalar, and dropout draws with the key folded with it. */
+export type TrainArguments = [
+  params: Tree<Tensor>,
+  state: Tree<Tensor>,
+  optimizerState: OptimizerState,
+  metricsState: ObjectiveState,
+  key: Tensor,
+  step: Tensor,
+  batch: Data,
+];
+
+/** What a train step gives; the loss is that of the batch before the update. */
+export type TrainResult = [
+  params: Tree<Tensor>,
+  state: Tree<Tensor>,
+  optimizerState: OptimizerState,
+  metricsState: ObjectiveState,
+  loss: Tensor,
+];
+
+/** What an evaluation step takes. */
+export type TestArguments = [
+  params: Tree<Tensor>,
+  state: Tree<Tensor>,
+  metricsState: ObjectiveState,
+  batch: Data,
+];
+
+/** What an evaluation step gives; the state changes only where a layer is stateful. */
+export type TestResult = [state: Tree<Tensor>, metricsState: ObjectiveState];
+
+/** What a prediction step takes. */
+export type PredictArguments = [params: Tree<Tensor>, state: Tree<Tensor>, x: Tree<Tensor>];
+
+/** What a prediction step gives. */
+export type PredictResult = [output: Tree<Tensor>, state: Tree<Tensor>];
+
+/**
+ * The parameters that training changes, in order: what the optimiser sees, as a list.
+ *
+ * @throws RangeError if the layer's `trainableLeaves` is not as long as there are leaves.
+ */
+export function trainableParams<Leaf>(model: Layer, params: Tree<Leaf>): Leaf[] {
+  const { leaves } = flattenTree<Leaf>(params, "params");
+  const chosen = trainableFlags(model, params as Tree<Tensor>, leaves.length); // only the structure is read
+  return leaves.filter((_, index) => chosen[index]);
+}
+
+function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): readonly boolean[] {
+  const flags = model.trainableLeaves(params);
+  if (flags.length === count) return flags;
+  throw new RangeError(
+    `Cannot train ${model.type}: its trainableLeaves has ${flags.length} entries, expected ${count}`,
+  );
+}
+
+/** One update of the weights by the gradient of a batch's loss. Frozen parameters go through as they are. */
+export function trainStep(
+  model: Layer,
+  objective: Objective,
+  optimizer: Optimizer,
+): (...args: TrainArguments) => TrainResult {
+  return (params, state, optimizerState, metricsState, key, step, batch) => {
+    const { leaves, structure } = flattenTree<Tensor>(params, "params");
+    const flags = trainableFlags(model, params, leaves.length);
+    const withTrainable = (trainable: readonly Tensor[]): Tree<Tensor> => {
+      let next = 0;
+      return unflattenTree(structure, leaves.map((leaf, index) => flags[index] ? trainable[next++] : leaf));
+    };
+    // Metrics are computed inside too: a crossentropy finds the logits only behind the prediction itself.
+    const lossOf = (trainable: Tensor[]): [Tensor, { state: Tree<Tensor>; metricsState: ObjectiveState }] => {
+      const applied = model.apply({ params: withTrainable(trainable), state }, batch.x, {
+        training: true,
+        key: foldIn(key, step),
+      });
+      const computed = objective.compute(applied, batch, metricsState);
+      return [computed.loss, { state: applied.state, metricsState: computed.state }];
+    };
+    const trainable = leaves.filter((_, index) => flags[index]);
+    const [[loss, after], gradients] = valueAndGrad(lossOf)(trainable);
+    const [updated, nextOptimizerState] = optimizer.update(gradients, optimizerState, trainable);
+    return [withTrainable(updated), after.state, nextOptimizerState, after.metricsState, loss];
+  };
+}
+
+/** The running means with one more batch, in inference. */
+export function testStep(model: Layer, objective: Objective): (...args: TestArguments) => TestResult {
+  return (params, state, metricsState, batch) => {
+    const applied = model.apply({ params, state }, batch.x, { training: false });
+    return [applied.state, objective.compute(applied, batch, metricsState).state];
+  };
+}
+
+/** The outputs for one batch, in inference. */
+export function predictStep(model: Layer): (...args: PredictArguments) => PredictResult {
+  return (params, state, x) => {
+    const applied = model.apply({ params, state }, x, { training: false });
+    return [applied.output, applied.state];
+  };
+}

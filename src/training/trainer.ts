@@ -1,0 +1,272 @@
+/**
+ * A trainer: a model with what it is trained by, and its steps compiled. Each step is compiled once for the shapes of
+ * one sample, with the batch open, so that a smaller last batch runs as it is; every call of `fit`, `evaluate` and the
+ * one-batch forms with the same trainer uses the same executables. Loops over epochs are in `fit.ts`.
+ */
+import { layerName } from "../layers/define.ts";
+import type { Layer, Variables } from "../layers/layer.ts";
+import { checkOptions } from "../nearest.ts";
+import { key as randomKey } from "../operations/random.ts";
+import { type Dim, symbol } from "../tensor/dims.ts";
+import { printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { compile, type Compiled, toHost } from "../transforms/compile.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { checkData, checkInput, checkSamples, checkTargets, statefulBatch } from "./checks.ts";
+import { type Data, type Logs, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
+import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
+import {
+  type PredictArguments,
+  type PredictResult,
+  predictStep,
+  type TestArguments,
+  type TestResult,
+  testStep,
+  trainableParams,
+  type TrainArguments,
+  type TrainResult,
+  trainStep,
+} from "./step.ts";
+
+/** What a trainer trains by; `predict` needs none of it, `evaluate` no optimizer. */
+export interface TrainerOptions extends Partial<ObjectiveOptions> {
+  /** The optimizer by name or as made by a function such as `adam()`. */
+  readonly optimizer?: OptimizerLike;
+  /** The device by name; default `auto`. */
+  readonly device?: string;
+}
+
+/** The names of {@linkcode TrainerOptions}. */
+export const trainerOptionNames = ["loss", "lossWeights", "metrics", "optimizer", "device"] as const;
+
+/** Where training stands between two batches. */
+export interface TrainingState {
+  readonly variables: Variables;
+  /** Absent before the first step. */
+  readonly optimizerState?: OptimizerState;
+  /** How many steps were made; default 0. Dropout draws by it. */
+  readonly step?: number;
+}
+
+/** What one training step gives. */
+export interface TrainedBatch extends Required<TrainingState> {
+  /** Loss and metrics of this batch, before its update. */
+  readonly logs: Logs;
+}
+
+/** The steps compiled for data of one kind. */
+export interface Session {
+  readonly objective: Objective;
+  readonly train: () => Promise<Compiled<TrainArguments, TrainResult>>;
+  readonly test: () => Promise<Compiled<TestArguments, TestResult>>;
+}
+
+/** A model ready to be trained. Disposing it frees the compiled steps. */
+export interface Trainer extends Disposable {
+  readonly model: Layer;
+  /**
+   * The steps for these variables and data, compiled at most once; inputs and labels are checked.
+   *
+   * @throws TypeError or RangeError where shapes, targets or options do not fit.
+   */
+  session(what: string, variables: Variables, data: Data): Session;
+  /** The compiled prediction for these variables and inputs. */
+  predictor(variables: Variables, x: Tree<Tensor>): Promise<Compiled<PredictArguments, PredictResult>>;
+  /** The optimizer's state before the first step. */
+  initOptimizer(variables: Variables): OptimizerState;
+  /**
+   * One update by one batch. The result stays on the device; a state given on the device is used up by the call.
+   *
+   * @param key A random key for dropout; the same for all steps. Default `key(0)`.
+   */
+  trainOnBatch(state: TrainingState, batch: Data, options?: { readonly key?: Tensor }): Promise<TrainedBatch>;
+  /** Loss and metrics of one batch, in inference. */
+  testOnBatch(variables: Variables, batch: Data): Promise<Logs>;
+  /** The outputs for one batch, in inference, on the host. */
+  predictOnBatch(variables: Variables, x: Tree<Tensor>): Promise<Tree<Tensor>>;
+}
+
+/**
+ * A trainer for `model`.
+ *
+ * @throws RangeError for an unknown option or name of an optimizer, with the nearest known one.
+ *
+ * @example
+ * ```ts
+ * import { createTrainer, key, sgd, spec, tensor, dense } from "@cellfold/cellfold";
+ * const model = dense({ units: 1 });
+ * const params = model.initParams(key(0), spec([null, 2]));
+ * using trainer = createTrainer(model, { loss: "mse", optimizer: sgd({ learningRate: 0.1 }) });
+ * let state = await trainer.trainOnBatch({ variables: { params, state: [] } }, {
+ *   x: tensor([[1, 2], [3, 4]]),
+ *   y: tensor([[1], [2]]),
+ * });
+ * state = await trainer.trainOnBatch(state, { x: tensor([[5, 6]]), y: tensor([[3]]) });
+ * console.assert(state.step === 2 && state.logs.loss >= 0);
+ * ```
+ */
+export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {
+  checkOptions("createTrainer", options, trainerOptionNames);
+  const { device } = options;
+  const optimizer = options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer);
+  const sessions = new Map<string, CheckedSession>();
+  const predictors = new Map<string, Promise<Compiled<PredictArguments, PredictResult>>>();
+  const compiled: Promise<Disposable>[] = [];
+  const once = <Value extends Disposable>(make: () => Promise<Value>): () => Promise<Value> => {
+    let value: Promise<Value> | undefined;
+    return () => {
+      if (!value) compiled.push(value = make());
+      return value;
+    };
+  };
+
+  const newSession = (variables: Variables, data: Data): CheckedSession => {
+    const open = openBatch(variables.state);
+    const [params, state, batch] = [
+      mapTree(variables.params, specOf),
+      mapTree(variables.state, specOf),
+      open(data),
+    ];
+    const output = outputOf(model, params, state, batch.x);
+    if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
+    const objective = objectiveFor({ ...options, loss: options.loss }, output, batch.y);
+    const metrics = mapTree(objective.initState(), specOf);
+    const test = testStep(model, objective);
+    outputSpecs(test, params, state, metrics, batch); // losses and metrics name the shapes that do not fit
+    return {
+      objective,
+      outputs: flattenTree<Spec>(output).leaves,
+      train: once(() => {
+        const used = requireOptimizer(optimizer);
+        const optimizerState = outputSpecs(used.init, trainableParams<Spec>(model, params));
+        const [key, step] = [{ shape: [2], dtype: "int32" }, { shape: [], dtype: "int32" }];
+        return compile(trainStep(model, objective, used), {
+          device,
+          donate: [0, 1, 2, 3],
+          keep: true,
+          specs: [params, state, optimizerState, metrics, key, step, batch],
+        });
+      }),
+      test: once(() =>
+        compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
+      ),
+    };
+  };
+
+  const trainer: Trainer = {
+    model,
+    session(what, variables, data) {
+      checkData(what, data);
+      const key = keyOf([variables.params, variables.state, openBatch(variables.state)(data)]);
+      let session = sessions.get(key);
+      if (!session) sessions.set(key, session = newSession(variables, data));
+      checkInput(model, data.x);
+      checkTargets(session.objective.heads, session.outputs, data.y);
+      return session;
+    },
+    predictor(variables, x) {
+      checkSamples("predict", x);
+      const input = openBatch(variables.state)(x);
+      const key = keyOf([variables.params, variables.state, input]);
+      let predictor = predictors.get(key);
+      if (!predictor) {
+        const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input];
+        predictors.set(
+          key,
+          predictor = once(() => compile(predictStep(model), { device, keep: [1], specs }))(),
+        );
+      }
+      checkInput(model, x);
+      return predictor;
+    },
+    initOptimizer: (variables) =>
+      requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
+    async trainOnBatch({ variables, optimizerState, step = 0 }, batch, { key = randomKey(0) } = {}) {
+      const session = trainer.session("train", variables, batch);
+      const [params, state, nextOptimizerState, metrics, loss] = await (await session.train())(
+        variables.params,
+        variables.state,
+        optimizerState ?? trainer.initOptimizer(variables),
+        session.objective.initState(),
+        key,
+        tensor(step, { dtype: "int32" }),
+        batch,
+      );
+      const logs = session.objective.results(await toHost(metrics));
+      disposeTree([metrics, loss]);
+      return { variables: { params, state }, optimizerState: nextOptimizerState, step: step + 1, logs };
+    },
+    async testOnBatch(variables, batch) {
+      const session = trainer.session("evaluate", variables, batch);
+      const test = await session.test();
+      const [state, metrics] = await test(
+        variables.params,
+        variables.state,
+        session.objective.initState(),
+        batch,
+      );
+      const logs = session.objective.results(await toHost(metrics));
+      disposeTree([state, metrics]);
+      return logs;
+    },
+    async predictOnBatch(variables, x) {
+      const predict = await trainer.predictor(variables, x);
+      const [output, state] = await predict(variables.params, variables.state, x);
+      disposeTree(state);
+      return output;
+    },
+    [Symbol.dispose]() {
+      // What failed to compile was reported to whoever asked for it.
+      for (const step of compiled) step.then((made) => made[Symbol.dispose](), () => {});
+      compiled.length = 0;
+      sessions.clear();
+      predictors.clear();
+    },
+  };
+  return trainer;
+}
+
+interface CheckedSession extends Session {
+  readonly outputs: readonly Spec[];
+}
+
+function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
+  if (optimizer) return optimizer;
+  throw new TypeError("Cannot train: no optimizer is given");
+}
+
+/** The specs of batches like this one: the first axis is open, but with a stateful model, whose batch is fixed. */
+function openBatch(state: Tree<Tensor>): <T>(batch: T) => T {
+  const batch: Dim = statefulBatch(state) ?? symbol("batch");
+  return (tree) =>
+    mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+}
+
+function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {
+  const output = outputSpecs<Tree<Spec>>(
+    (params: Tree<Tensor>, state: Tree<Tensor>, x: Tree<Tensor>) =>
+      model.apply({ params, state }, x, { training: false }).output,
+    params,
+    state,
+    x,
+  );
+  const { leaves, paths } = flattenTree<Spec>(output);
+  leaves.forEach((leaf, index) => {
+    if (leaf.shape.length > 0) return;
+    throw new TypeError(
+      `Cannot train ${layerName(model)}: its output ${printPath(paths[index])} is ${printSpec(leaf)}, ` +
+        `expected the batch as its first axis`,
+    );
+  });
+  return output;
+}
+
+function keyOf(tree: unknown): string {
+  const { leaves, structure } = flattenTree<Spec>(tree);
+  return printStructure(structure) + leaves.map(printSpec).join();
+}
+
+/** Frees the tensors of a tree that are on a device. */
+export function disposeTree(tree: unknown): void {
+  for (const leaf of flattenTree<Tensor>(tree).leaves) if (leaf.kind === "device") leaf[Symbol.dispose]();
+}
