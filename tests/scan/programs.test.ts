@@ -1,0 +1,120 @@
+/** That what is done to the Program of a scan does not change what it computes: passes, symbolic sizes, pruning. */
+import fc from "fast-check";
+import {
+  add,
+  at,
+  type HostTensor,
+  mul,
+  scan,
+  type Spec,
+  spec,
+  specOf,
+  sum,
+  type Tensor,
+  trace,
+  valueAndGrad,
+} from "../../mod.ts";
+import { runProgram } from "../../kernels/reference/mod.ts";
+import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
+import {
+  anyOptions,
+  assertTreesClose,
+  type Fold,
+  lossOf,
+  maskFrom,
+  optionsOf,
+  property,
+  run,
+} from "./folds.ts";
+import { examples, type Point, pointOf } from "./random_cells.ts";
+
+/** Runs a function as a Program, traced with `specs`, with and without the passes of the optimiser. */
+function throughPrograms<Args extends unknown[]>(
+  fn: (...args: Args) => unknown,
+  specs: Args,
+  args: Args,
+): unknown[] {
+  const { program, structure } = trace(fn as (...args: never[]) => unknown, ...specs); // specs are Args
+  const leaves = flattenTree<HostTensor>(args).leaves;
+  return [program, optimise(program), optimise(optimise(program))].map((each) =>
+    unflattenTree(structure, runProgram(each, leaves))
+  );
+}
+
+property("passes change nothing, of values and gradients", [examples(), anyOptions], (example, random) => {
+  const point = pointOf(example);
+  const both = valueAndGrad(lossOf(example, (...fold) => scan(...fold, optionsOf(random, example))));
+  const [plain, ...optimised] = throughPrograms(both, [mapTree(point, specOf)], [point]);
+  for (const each of optimised) assertTreesClose(each, plain);
+});
+
+property("passes change nothing, of second gradients", [examples(3), anyOptions], (example, random) => {
+  const point = pointOf(example);
+  const loss = lossOf(example, (...fold) => scan(...fold, optionsOf(random, example)));
+  const square = (p: Point) => squares(valueAndGrad(loss)(p)[1]);
+  const [plain, ...optimised] = throughPrograms(valueAndGrad(square), [mapTree(point, specOf)], [point]);
+  for (const each of optimised) assertTreesClose(each, plain);
+});
+
+function squares(tree: unknown): Tensor {
+  return treeLeaves<Tensor>(tree).map((x) => sum(mul(x, x))).reduce((a, b) => add(a, b));
+}
+
+property(
+  "symbolic batch and time give the same as fixed ones",
+  [examples(), fc.boolean(), fc.boolean(), fc.constantFrom("previous", "zero")],
+  (example, reverse, masked, maskedOutput) => {
+    const point = pointOf(example);
+    const both = valueAndGrad(
+      ({ parameters, state, inputs }: Point, mask: { readonly mask?: Tensor }): [Tensor, unknown] => {
+        const fold: Fold = (...fold) => scan(...fold, { reverse, maskedOutput, ...mask });
+        const [outputs, final] = run(example, { parameters, state, inputs }, fold);
+        return [squares([outputs, final.floats]), [outputs, final]];
+      },
+    );
+    const mask = masked ? { mask: maskFrom(example.seed, example.batch, example.time) } : {};
+    const open: Point = {
+      parameters: mapTree(point.parameters, specOf),
+      state: mapTree(point.state, (x: Spec) => spec([null, x.shape[1]], x.dtype)),
+      inputs: mapTree(point.inputs, (x: Spec) => spec([null, null, x.shape[2]], x.dtype)),
+    };
+    const openMask = mapTree(mask, (x: Spec) => spec([null, null], x.dtype));
+    const expected = both(point, mask);
+    for (const actual of throughPrograms(both, [open, openMask], [point, mask])) {
+      assertTreesClose(actual, expected);
+    }
+  },
+);
+
+property(
+  "reading the last step alone gives the last of all",
+  [examples(5, 1), anyOptions],
+  (example, random) => {
+    const point = pointOf(example);
+    const options = optionsOf(random, example);
+    const outputsOf = (p: Point) => run(example, p, (...fold) => scan(...fold, options))[0];
+    const last = (outputs: unknown) => mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1));
+    const expected = last(outputsOf(point));
+    for (
+      const actual of throughPrograms((p: Point) => last(outputsOf(p)), [mapTree(point, specOf)], [point])
+    ) {
+      assertTreesClose(actual, expected);
+    }
+  },
+);
+
+property(
+  "the gradient of the last step alone is that of the last of all",
+  [examples(4, 1), anyOptions],
+  (example, random) => {
+    const point = pointOf(example);
+    const options = optionsOf(random, example);
+    const loss = (p: Point) => {
+      const [outputs] = run(example, p, (...fold) => scan(...fold, options));
+      return squares(mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1)));
+    };
+    const [plain, ...optimised] = throughPrograms(valueAndGrad(loss), [mapTree(point, specOf)], [point]);
+    for (const each of optimised) assertTreesClose(each, plain);
+  },
+);
