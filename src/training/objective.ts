@@ -201,7 +201,7 @@ function isOptionalTensor(value: unknown): value is Tensor | undefined {
 }
 
 function has(value: unknown, method: string): boolean {
-  return typeof value === "object" && value !== null &&
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
     typeof (value as Readonly<Record<string, unknown>>)[method] === "function"; // any object may be read so
 }
 
