@@ -1,0 +1,65 @@
+/** What a layer would give, found by tracing: nothing is computed, no weight is drawn. */
+import { abstractly } from "../layers/initializers.ts";
+import type { Layer, Mask } from "../layers/layer.ts";
+import { key as seedKey } from "../operations/random.ts";
+import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { mapTree, type Tree } from "../tree/tree.ts";
+import { maskOfTree, masksOfLeaves } from "./masks.ts";
+
+/** What a call of a layer is given beside its input. Specs may stand for tensors. */
+export interface CallExtras {
+  readonly mask?: Mask;
+  readonly initialState?: Tree<Tensor>;
+}
+
+/** What a layer puts out; specs where it was only traced. */
+export interface CallResult {
+  readonly output: Tree<Tensor>;
+  readonly mask: Mask;
+}
+
+/** A list with holes as an object: an absent key is no part of a tree. */
+function packed(masks: readonly (Tensor | undefined)[]): { readonly [index: string]: Tensor | undefined } {
+  return Object.fromEntries(masks.map((mask, index) => [index, mask]));
+}
+
+/**
+ * The specs of what `layer` puts out.
+ *
+ * @param params Its params, or specs of them.
+ * @param input Specs, as are the masks and the initial state in `extras`.
+ */
+export function callSpecs(
+  layer: Layer,
+  params: Tree<Tensor>,
+  input: Tree<Tensor>,
+  extras: CallExtras = {},
+): CallResult {
+  const given = { masks: packed(masksOfLeaves(input, extras.mask)), initialState: extras.initialState };
+  const result = outputSpecs(
+    (params: Tree<Tensor>, x: Tree<Tensor>, { masks, initialState }: typeof given) => {
+      const mask = maskOfTree(x, Array.from(masksOfLeaves(x, undefined), (_, index) => masks[index]));
+      const state = layer.initState(params, x);
+      const applied = layer.apply({ params, state }, x, { training: false, mask, initialState });
+      return { output: applied.output, masks: packed(masksOfLeaves(applied.output, applied.mask)) };
+    },
+    params,
+    input,
+    given,
+  );
+  const count = masksOfLeaves(result.output, undefined).length;
+  const masks = Array.from({ length: count }, (_, index) => result.masks[index]);
+  return { output: result.output, mask: maskOfTree(result.output, masks) };
+}
+
+/** Specs of the params of `layer` for inputs of these specs; no weight is drawn. */
+export function paramSpecs(layer: Layer, input: Tree<Spec>): Tree<Tensor> {
+  const params = abstractly(() => layer.initParams(seedKey(0), input));
+  return mapTree(params, (leaf: Spec) => specOf(leaf));
+}
+
+/** Specs of the state of `layer` for params and inputs of these specs. */
+export function stateSpecs(layer: Layer, params: Tree<Tensor>, input: Tree<Spec>): Tree<Tensor> {
+  return outputSpecs((params: Tree<Tensor>, x: Tree<Spec>) => layer.initState(params, x), params, input);
+}

@@ -1,0 +1,190 @@
+/**
+ * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
+ * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
+ */
+import { defineLayer, type JsonOptions, layerJson, layerName } from "../layers/define.ts";
+import type { Json, Layer, Mask } from "../layers/layer.ts";
+import { statefulLayer } from "../layers/stateful.ts";
+import { foldIn, splitKey } from "../operations/random.ts";
+import { type HostTensor, isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import type { Tree } from "../tree/tree.ts";
+import { type CallExtras, type CallResult, callSpecs } from "./call_specs.ts";
+
+/** Where a step of a graph stands in it: of no interest to the computation, only to a summary. */
+export interface Link {
+  /** What stands for this step. */
+  readonly source: object;
+  /** The steps it reads, and which of their tensors. */
+  readonly from: readonly { readonly source: object; readonly index: number }[];
+}
+
+/** What a walk does at its steps; specs stand for tensors where only shapes are wanted. */
+export interface Steps {
+  /** Called for each input that has a name. */
+  input?(name: string, value: Spec, link: Link): void;
+  /** Calls the layer with this index. */
+  call(index: number, input: Tree<Tensor>, extras: CallExtras, link?: Link): CallResult;
+  /** Applies a function of tensors. */
+  compute(fn: (...args: Tensor[]) => Tree<Tensor>, args: readonly Tensor[], link: Link): Tree<Tensor>;
+}
+
+/** Goes through the layers of a container from its input to its output. */
+export type Walk = (input: Tree<Tensor>, mask: Mask, steps: Steps) => CallResult;
+
+/** A layer made of layers. */
+export interface Container extends Layer {
+  readonly layers: readonly Layer[];
+  /** A name for each of them, unique in here: its own, or its type with a number. */
+  readonly layerNames: readonly string[];
+  readonly walk: Walk;
+}
+
+/** What a container is made from. */
+export interface ContainerDefinition {
+  readonly type: string;
+  readonly name?: string;
+  readonly trainable?: boolean;
+  readonly layers: readonly Layer[];
+  /** The options beside the layers. */
+  readonly options: JsonOptions;
+  readonly walk: Walk;
+  readonly checkInput: (input: Tree<HostTensor>) => void;
+  /** The same container of other layers. */
+  readonly withLayers: (layers: readonly Layer[]) => Layer;
+}
+
+/** Whether a layer is made of layers that can be walked through. */
+export function isContainer(layer: Layer): layer is Container {
+  return "walk" in layer && typeof layer.walk === "function";
+}
+
+/** A name for each layer: its own, or its type, with a number where that is taken: `lstm`, `lstm_1`. */
+function uniqueNames(container: string, layers: readonly Layer[]): string[] {
+  const taken = new Set<string>();
+  for (const { name } of layers) {
+    if (name === undefined) continue;
+    if (taken.has(name)) {
+      throw new RangeError(`Cannot make ${container}: two of its layers are named ${JSON.stringify(name)}`);
+    }
+    taken.add(name);
+  }
+  return layers.map(({ name, type }) => {
+    if (name !== undefined) return name;
+    let free = type;
+    for (let number = 1; taken.has(free); number++) free = `${type}_${number}`;
+    taken.add(free);
+    return free;
+  });
+}
+
+/** Runs `run`; what it throws says in which layer. */
+function within<T>(place: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Error) error.message += `, in ${place}`;
+    throw error;
+  }
+}
+
+/** Steps that find specs; `paramsOf` gives the params of a layer when it is called. */
+export function specSteps(
+  container: Pick<Container, "layers" | "layerNames" | "type" | "name">,
+  paramsOf: (index: number, input: Tree<Spec>) => Tree<Tensor>,
+): Steps {
+  return {
+    call: (index, input, extras) =>
+      within(`${container.layerNames[index]} of ${layerName(container)}`, () => {
+        const params = paramsOf(index, input);
+        return callSpecs(container.layers[index], params, input, extras);
+      }),
+    compute: (fn, args) => outputSpecs(fn, ...args),
+  };
+}
+
+/** What belongs to each layer: an array as long as there are layers. */
+function parts(container: string, what: string, tree: Tree<Tensor>, count: number): readonly Tree<Tensor>[] {
+  if (Array.isArray(tree) && tree.length === count) return tree;
+  const found = Array.isArray(tree) ? `an array of ${tree.length}` : isLeaf(tree) ? "a tensor" : "an object";
+  throw new TypeError(
+    `Cannot use ${container} with this ${what}: it is ${found}, expected an array of ${count}`,
+  );
+}
+
+/** A value that is written as JSON when it is asked for, as a layer may hold what cannot be written. */
+function lazyJson(write: () => Json): Json {
+  return Object.defineProperty({}, "toJSON", { value: write });
+}
+
+/**
+ * The layer of a container. Params and state are arrays with an entry per layer. A container that is not trainable
+ * freezes every layer in it.
+ */
+export function container(definition: ContainerDefinition): Container {
+  const { type, name, trainable = true, layers, walk } = definition;
+  const self = layerName({ type, name });
+  const described = { type, name, layers, layerNames: uniqueNames(self, layers) };
+  const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // specs stand for tensors in a walk for shapes
+  const stateful = layers.some((layer) => layer.withStateful !== undefined);
+  const layer = defineLayer({
+    type,
+    name,
+    trainable,
+    layers,
+    options: { ...definition.options, layers: layers.map((layer) => lazyJson(() => layerJson(layer))) },
+    initParams: (key, input) => {
+      const keys = splitKey(key, layers.length);
+      const params: Tree<Tensor>[] = [];
+      const steps = specSteps(
+        described,
+        (index, spec) => params[index] ??= layers[index].initParams(keys[index], spec),
+      );
+      walk(specsOf(input), undefined, steps);
+      return params;
+    },
+    initState: (params, input) => {
+      const ofLayer = parts(self, "params", params, layers.length);
+      const state: Tree<Tensor>[] = [];
+      const steps = specSteps(described, (index, spec) => {
+        state[index] ??= layers[index].initState(ofLayer[index], spec);
+        return ofLayer[index];
+      });
+      walk(specsOf(input), undefined, steps);
+      return state;
+    },
+    apply: (variables, input, context) => {
+      const params = parts(self, "params", variables.params, layers.length);
+      const state = [...parts(self, "state", variables.state, layers.length)];
+      if (context.initialState !== undefined) {
+        throw new TypeError(
+          `Cannot give ${self} an initial state: give it to the layer inside that takes one`,
+        );
+      }
+      const { training, key } = context;
+      const frozen = context.frozen || !trainable;
+      let calls = 0;
+      const { output, mask } = walk(input, context.mask, {
+        call: (index, input, extras) => {
+          const place = `${described.layerNames[index]} of ${self}`;
+          const applied = within(place, () => {
+            const variables = { params: params[index], state: state[index] };
+            const own = key && foldIn(key, calls++);
+            return layers[index].apply(variables, input, { ...extras, training, frozen, key: own });
+          });
+          state[index] = applied.state;
+          return { output: applied.output, mask: applied.mask };
+        },
+        compute: (fn, args) => fn(...args),
+      });
+      return { output, state, mask };
+    },
+    trainableLeaves: (params) =>
+      parts(self, "params", params, layers.length).flatMap((part, index) =>
+        layers[index].trainableLeaves(part).map((leaf) => leaf && trainable)
+      ),
+    checkInput: definition.checkInput,
+    ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
+  });
+  return { ...layer, layers, layerNames: described.layerNames, walk };
+}

@@ -1,0 +1,239 @@
+/** The model between symbolic inputs and outputs. It is a layer; the nodes it is made of are in nodes.ts. */
+import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
+import type { Layer, Mask } from "../layers/layer.ts";
+import { checkOptions } from "../nearest.ts";
+import { sameShape } from "../tensor/dims.ts";
+import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkSameStructure, flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
+import type { CallResult } from "./call_specs.ts";
+import { container, type Steps, type Walk } from "./container.ts";
+import { referencesJson, sourceJson } from "./graph_json.ts";
+import { maskOfTree, masksOfLeaves } from "./masks.ts";
+import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
+
+/** Options of {@linkcode model}. */
+export interface ModelOptions extends LayerOptions {
+  /** One input, a list, or named ones: any tree of nodes that `input` gave. */
+  readonly inputs: Tree<Node>;
+  /** One output, a list, or named ones: any tree of nodes. */
+  readonly outputs: Tree<Node>;
+}
+
+/** The nodes that a source reads. */
+function readBy(source: Source): Origin[] {
+  switch (source.kind) {
+    case "input":
+      return [];
+    case "call":
+      return [source.inputs, source.initialState ?? [], source.mask ?? []].flatMap((tree) =>
+        originsOf(tree, "")
+      );
+    case "apply":
+      return originsOf(source.inputs, "");
+  }
+}
+
+/** Every source that the outputs need, in the order in which they were made, which is an order of computation. */
+function sourcesOf(outputs: readonly Origin[]): Source[] {
+  const found = new Set<Source>();
+  const pending = outputs.map(({ source }) => source);
+  for (let source = pending.pop(); source; source = pending.pop()) {
+    if (found.has(source)) continue;
+    found.add(source);
+    pending.push(...readBy(source).map(({ source }) => source));
+  }
+  return [...found].sort((a, b) => a.serial - b.serial);
+}
+
+/** The name of each input: its own, its path in the tree of inputs, or `input`. */
+function inputNames(inputs: Tree<Node>, nodes: readonly Origin[]): string[] {
+  const { paths } = flattenTree(inputs);
+  return nodes.map(({ source }, index) => {
+    if (source.kind === "input" && source.name !== undefined) return source.name;
+    return paths[index].length === 0 ? "input" : printPath(paths[index], "input");
+  });
+}
+
+/** Throws unless the inputs are inputs, each once, and exactly those that the outputs need. */
+function checkConnected(
+  self: string,
+  inputs: readonly Origin[],
+  names: readonly string[],
+  sources: readonly Source[],
+) {
+  inputs.forEach(({ source }, index) => {
+    if (source.kind !== "input") {
+      throw new TypeError(
+        `Cannot make ${self}: ${names[index]} comes from a layer; its inputs are made by input(...)`,
+      );
+    }
+    if (inputs.findIndex((other) => other.source === source) !== index) {
+      throw new RangeError(`Cannot make ${self}: ${names[index]} is among its inputs twice`);
+    }
+    if (!sources.includes(source)) {
+      throw new RangeError(
+        `Cannot make ${self}: no output depends on the input ${names[index]}; leave it out`,
+      );
+    }
+  });
+  for (const source of sources) {
+    if (source.kind !== "input" || inputs.some((input) => input.source === source)) continue;
+    throw new RangeError(
+      `Cannot make ${self}: an output depends on the input ${source.name ?? "without a name"} ` +
+        `(${printSpec(source.spec)}), which is not among its inputs (${names.join(", ")})`,
+    );
+  }
+}
+
+/**
+ * The model between symbolic inputs and outputs: a layer.
+ *
+ * It takes and gives trees like those of its inputs and outputs. Params and state are arrays with an entry per distinct
+ * layer, in the order of the calls.
+ *
+ * @throws RangeError if an input is missing, unused or given twice, naming it.
+ *
+ * @example
+ * ```ts
+ * import { add, apply, call, dense, input, model, outputSpecs, spec } from "@cellfold/cellfold";
+ * const left = input([4], { name: "left" });
+ * const right = input([4], { name: "right" });
+ * const shared = dense({ units: 2 });
+ * const sum = apply(add, call(shared, left), call(shared, right));
+ * const layer = model({ inputs: { left, right }, outputs: sum });
+ * console.assert(layer.layers?.length === 1); // shared
+ * ```
+ */
+export function model(options: ModelOptions): Layer {
+  checkOptions("model", options, ["inputs", "outputs", ...layerOptionNames]);
+  const { inputs, outputs, name, trainable } = options;
+  const self = layerName({ type: "model", name });
+  const sources = sourcesOf(originsOf(outputs, "outputs"));
+  const given = originsOf(inputs, "inputs");
+  const names = inputNames(inputs, given);
+  checkConnected(self, given, names, sources);
+  const layers = sources.flatMap((source) => source.kind === "call" ? [source.layer] : []);
+  const called = [...new Set(layers)];
+  return graph({ self, inputs, outputs, names, sources, called, name, trainable }, called);
+}
+
+interface Plan extends ModelOptions {
+  readonly self: string;
+  /** A name for each input. */
+  readonly names: readonly string[];
+  readonly sources: readonly Source[];
+  /** The distinct layers that the sources call. */
+  readonly called: readonly Layer[];
+}
+
+/** The layer of a plan, with `layers` in place of those that its sources call. */
+function graph(plan: Plan, layers: readonly Layer[]): Layer {
+  const { inputs, outputs, sources, called, name, trainable } = plan;
+  return container({
+    type: "model",
+    name,
+    trainable,
+    layers,
+    options: {
+      inputs: referencesJson(inputs, sources),
+      outputs: referencesJson(outputs, sources),
+      steps: sources.map((source) => sourceJson(source, sources, called)),
+    },
+    walk: walkOf(plan),
+    checkInput: (input) => {
+      checkGiven(plan, input);
+      const values = valuesOfInputs(plan, input);
+      for (const source of sources) {
+        if (source.kind !== "call") continue;
+        if (!originsOf(source.inputs, "").every((origin) => values.has(origin.source))) continue;
+        layers[called.indexOf(source.layer)].checkInput?.(readTree<HostTensor>(values, source.inputs));
+      }
+    },
+    withLayers: (others) => graph(plan, others),
+  });
+}
+
+/** What each source gave. */
+type Values<Leaf> = Map<Source, readonly Leaf[]>;
+
+function valuesOfInputs<Leaf>({ inputs }: Plan, given: Tree<Leaf>): Values<Leaf> {
+  const { leaves } = flattenTree<Leaf>(given);
+  return new Map(originsOf(inputs, "").map(({ source }, index) => [source, [leaves[index]]]));
+}
+
+function readTree<Leaf>(values: Values<Leaf>, tree: Tree<Node>): Tree<Leaf> {
+  // Sources come in the order of computation, so every node that is read has its value.
+  return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index]) as unknown as Tree<Leaf>;
+}
+
+/** Goes through the sources in order. */
+function walkOf(plan: Plan): Walk {
+  const { inputs, outputs, names, sources, called } = plan;
+  return (input, mask, steps) => {
+    checkGiven(plan, input);
+    const values = valuesOfInputs(plan, input);
+    const masks: Values<Tensor | undefined> = new Map();
+    const inputMasks = masksOfLeaves(input, mask);
+    originsOf(inputs, "").forEach(({ source }, index) => {
+      masks.set(source, [inputMasks[index]]);
+      for (const value of values.get(source) ?? []) steps.input?.(names[index], value, { source, from: [] });
+    });
+    const maskOf = (tree: Tree<Node>) =>
+      maskOfTree(tree, originsOf(tree, "").map(({ source, index }) => masks.get(source)?.[index]));
+    for (const source of sources) {
+      if (source.kind === "input") continue;
+      const { output, mask } = source.kind === "call"
+        ? callStep(source, called, steps, values, maskOf(source.inputs))
+        : computeStep(source, steps, values);
+      values.set(source, flattenTree<Tensor>(output).leaves);
+      masks.set(source, masksOfLeaves(output, mask));
+    }
+    return { output: readTree(values, outputs), mask: maskOf(outputs) };
+  };
+}
+
+type SourceOf<Kind extends Source["kind"]> = Extract<Source, { readonly kind: Kind }>;
+
+function callStep(
+  source: SourceOf<"call">,
+  called: readonly Layer[],
+  steps: Steps,
+  values: Values<Tensor>,
+  implicit: Mask,
+): CallResult {
+  const { layer, inputs, initialState, mask } = source;
+  const read = (tree: Tree<Node>) => readTree(values, tree);
+  const extras = {
+    mask: mask ? read(mask) as Tensor : implicit, // one node reads as one tensor
+    initialState: initialState && read(initialState),
+  };
+  const from = originsOf([inputs, initialState ?? [], mask ?? []], "");
+  return steps.call(called.indexOf(layer), read(inputs), extras, { source, from });
+}
+
+function computeStep(source: SourceOf<"apply">, steps: Steps, values: Values<Tensor>): CallResult {
+  const { fn, inputs } = source;
+  const args = flattenTree<Tensor>(readTree(values, inputs)).leaves;
+  return { output: steps.compute(fn, args, { source, from: originsOf(inputs, "") }), mask: undefined };
+}
+
+/** Throws unless what a model is given fits its inputs. */
+function checkGiven({ self, inputs, names }: Plan, values: Tree<Spec>): void {
+  checkSameStructure(inputs, values, { first: `the inputs of ${self}`, second: "what it is given" });
+  const declared = originsOf(inputs, "");
+  flattenTree<Spec>(values).leaves.forEach((value, index) =>
+    checkFits(self, names[index], declared[index], value)
+  );
+}
+
+/** Throws unless a value can be the input that `declared` stands for: open sizes take any. */
+function checkFits(self: string, name: string, declared: Spec, value: Spec): void {
+  const open = value.shape.map((dim, axis) =>
+    typeof declared.shape[axis] === "number" ? dim : declared.shape[axis]
+  );
+  const fits = value.shape.length === declared.shape.length && sameShape(open, declared.shape);
+  if (fits && value.dtype === declared.dtype) return;
+  throw new TypeError(
+    `Cannot use ${self} with ${printSpec(value)} for ${name}: expected ${printSpec(declared)}`,
+  );
+}

@@ -1,0 +1,45 @@
+/** First variables of a layer or model. */
+import type { Layer, Variables } from "../layers/layer.ts";
+import { symbol } from "../tensor/dims.ts";
+import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
+
+/** Specs of an input given as specs, or as data whose first axis is the samples and becomes the open `batch`. */
+export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
+  const { leaves, paths } = flattenTree<Spec>(input, "input");
+  leaves.forEach((leaf, index) => {
+    if (leaf.shape.length > 0) return;
+    throw new TypeError(
+      `Cannot use ${printSpec(leaf)} at ${
+        printPath(paths[index], "input")
+      } as an input: it has no batch axis`,
+    );
+  });
+  return mapTree(
+    input,
+    (leaf: Spec) =>
+      isTensor(leaf) ? { shape: [symbol("batch"), ...leaf.shape.slice(1)], dtype: leaf.dtype } : specOf(leaf),
+  );
+}
+
+/**
+ * Fresh variables: parameters drawn with `key`, then the state for them.
+ *
+ * @param layer A layer or model.
+ * @param key A random key; the same key gives the same weights everywhere.
+ * @param input A tree of specs, or data, whose first axis is taken as an open batch. A stateful layer needs a spec
+ *   with a fixed batch.
+ * @throws TypeError if a layer cannot take what reaches it, naming the layer and both shapes.
+ *
+ * @example
+ * ```ts
+ * import { dense, init, key, spec } from "@cellfold/cellfold";
+ * const { params } = init(dense({ units: 10 }), key(0), spec([null, 64]));
+ * console.assert("kernel" in params && "bias" in params);
+ * ```
+ */
+export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
+  const specs = inputSpecs(input);
+  const params = layer.initParams(key, specs);
+  return { params, state: layer.initState(params, specs) };
+}

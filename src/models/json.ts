@@ -1,0 +1,136 @@
+/** A model as JSON and back: its layers with their options. Weights are apart, see weights.ts. */
+import type { RecurrentCell } from "../cells/cell.ts";
+import { recurrentCellTypes } from "../cells/mod.ts";
+import { activation } from "../layers/activation.ts";
+import { batchNormalization } from "../layers/batch_normalization.ts";
+import {
+  type CellReviver,
+  type JsonOptions,
+  layerJson,
+  type LayerReviver,
+  type Revive,
+} from "../layers/define.ts";
+import { dense, type DenseOptions } from "../layers/dense.ts";
+import { dropout, type DropoutOptions } from "../layers/dropout.ts";
+import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
+import { flatten } from "../layers/flatten.ts";
+import type { Json, Layer } from "../layers/layer.ts";
+import { layerNormalization } from "../layers/layer_normalization.ts";
+import { masking } from "../layers/masking.ts";
+import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
+import { checkOptions, nearest } from "../nearest.ts";
+import type { ActivationName } from "../operations/activations.ts";
+import { graphFromJson, type GraphFunction } from "./revive_graph.ts";
+import { sequential } from "./sequential.ts";
+
+/** What a saved model needs and JSON cannot hold. */
+export interface FromJsonOptions {
+  /** Cells of your own by type: what makes one from its saved options. */
+  readonly cells?: { readonly [type: string]: CellReviver };
+  /** Layers of your own by type; `name` and `trainable` are among the options. */
+  readonly layers?: { readonly [type: string]: LayerReviver };
+  /** The functions of `apply` by name. */
+  readonly functions?: { readonly [name: string]: GraphFunction };
+}
+
+/** An object of JSON. */
+function objectOf(json: Json | undefined, what: string): JsonOptions {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // no array
+  throw new TypeError(`Cannot load ${what}: current value is ${JSON.stringify(json)}, expected an object`);
+}
+
+/** The layers that are not recurrent. Saved options are those of the factory, which checks their names and values. */
+const plainLayerTypes: { readonly [type: string]: LayerReviver } = {
+  activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
+  batchNormalization: (options) => batchNormalization(options),
+  dense: (options) => dense(options as unknown as DenseOptions),
+  dropout: (options) => dropout(options as unknown as DropoutOptions),
+  embedding: (options) => embedding(options as unknown as EmbeddingOptions),
+  flatten: (options) => flatten(options),
+  layerNormalization: (options) => layerNormalization(options),
+  masking: (options) => masking(options),
+  reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
+};
+
+function layersOf(layers: Json | undefined, revive: Revive, what: string): Layer[] {
+  if (Array.isArray(layers)) return layers.map((layer) => revive.layer(layer));
+  throw new TypeError(`Cannot load ${what}: its layers are ${JSON.stringify(layers)}, expected an array`);
+}
+
+/** The containers. */
+function containerTypes(
+  functions: FromJsonOptions["functions"] = {},
+): { readonly [type: string]: LayerReviver } {
+  return {
+    sequential: ({ layers, ...options }, revive) =>
+      sequential(layersOf(layers, revive, "sequential"), options),
+    model: ({ layers, ...graph }, revive) =>
+      graphFromJson(graph, layersOf(layers, revive, "model"), functions),
+  };
+}
+
+/** What was saved under a type. */
+function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { readonly [type: string]: T }): T {
+  if (typeof type !== "string") {
+    throw new TypeError(`Cannot load a ${what}: its type is ${JSON.stringify(type)}, expected a text`);
+  }
+  if (Object.hasOwn(known, type)) return known[type];
+  const near = nearest(type, Object.keys(known));
+  throw new RangeError(
+    `Cannot load the ${what} ${
+      JSON.stringify(type)
+    }: it is unknown; if it is your own, give what makes it: ` +
+      `fromJson(json, { ${what}s: { ${type}: (options) => … } })` +
+      (near === undefined ? "" : `; or did you mean ${JSON.stringify(near)}?`),
+  );
+}
+
+/**
+ * A layer or model as JSON: types, names and options, no weights. `fromJson` reads it.
+ *
+ * @throws TypeError if an option is a function, naming the layer and the option.
+ *
+ * @example
+ * ```ts
+ * import { dense, fromJson, sequential, toJson } from "@cellfold/cellfold";
+ * const saved = JSON.stringify(toJson(sequential([dense({ units: 2 })])));
+ * console.assert(fromJson(JSON.parse(saved)).layers?.[0].type === "dense");
+ * ```
+ */
+export function toJson(layer: Layer): Json {
+  return layerJson(layer);
+}
+
+/**
+ * The layer or model that `toJson` wrote.
+ *
+ * @param json What `toJson` gave, also through `JSON.stringify` and `JSON.parse`.
+ * @param options Cells, layers and functions of your own, which are not data, by type or name.
+ * @throws RangeError for a type or function that is not known, naming it and what to pass, or an unknown option.
+ * @throws TypeError for what no layer looks like.
+ */
+export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
+  checkOptions("fromJson", options, ["cells", "layers", "functions"]);
+  const cells: FromJsonOptions["cells"] = { ...recurrentCellTypes, ...options.cells };
+  const layers = {
+    ...plainLayerTypes,
+    ...containerTypes(options.functions),
+    ...options.layers,
+  };
+  const revive: Revive = {
+    layer: (json): Layer => {
+      const { type, name, trainable, options } = objectOf(json, "a layer");
+      const make = ofType("layer", type, layers);
+      const common = {
+        ...(name === undefined ? {} : { name }),
+        ...(trainable === undefined ? {} : { trainable }),
+      };
+      return make({ ...objectOf(options ?? {}, `the options of ${String(type)}`), ...common }, revive);
+    },
+    cell: (json): RecurrentCell => {
+      const { type, options } = objectOf(json, "a cell");
+      return ofType("cell", type, cells)(objectOf(options ?? {}, `the options of ${String(type)}`), revive);
+    },
+  };
+  return revive.layer(json);
+}

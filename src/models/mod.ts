@@ -1,0 +1,9 @@
+/** Models: layers composed, their variables, summaries, and how they are saved. */
+export { sequential } from "./sequential.ts";
+export { apply, call, type CallOptions, input, type InputOptions, type Node, type Nodes } from "./nodes.ts";
+export { model, type ModelOptions } from "./graph.ts";
+export { init } from "./init.ts";
+export { countParams, type ParameterCount, summary } from "./summary.ts";
+export { fromJson, type FromJsonOptions, toJson } from "./json.ts";
+export type { GraphFunction } from "./revive_graph.ts";
+export { getWeights, setWeights, type Weight } from "./weights.ts";

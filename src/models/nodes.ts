@@ -1,0 +1,193 @@
+/**
+ * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
+ * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
+ */
+import { layerName } from "../layers/define.ts";
+import type { Layer } from "../layers/layer.ts";
+import { checkOptions } from "../nearest.ts";
+import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { flattenTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
+import { callSpecs, paramSpecs } from "./call_specs.ts";
+import { maskOfTree, masksOfLeaves } from "./masks.ts";
+
+/**
+ * A symbolic value of a graph. One node stands for one tensor; a layer that puts out a tree gives a tree of nodes, and
+ * a list of them can be taken apart: `const [output, state] = call(lstm({ units: 8, returnState: true }), x)`.
+ */
+export interface Node extends Spec {
+  /** Says that this is a node and no tensor. */
+  readonly symbolic: true;
+  /** Throws: one node cannot be taken apart. */
+  [Symbol.iterator](): Iterator<Nodes>;
+}
+
+/** What `call` gives: a node, or a list of what it gives. For objects name the type: `call<{ left: Node }>(...)`. */
+export interface Nodes extends Node, Iterable<Nodes> {}
+
+/** Where nodes come from. Made by `input`, `call` and `apply`; `serial` is the order in which they were made. */
+export type Source =
+  | { readonly kind: "input"; readonly serial: number; readonly name?: string; readonly spec: Spec }
+  | {
+    readonly kind: "call";
+    readonly serial: number;
+    readonly layer: Layer;
+    readonly inputs: Tree<Node>;
+    readonly initialState?: Tree<Node>;
+    readonly mask?: Node;
+  }
+  | {
+    readonly kind: "apply";
+    readonly serial: number;
+    readonly fn: (...args: Tensor[]) => Tree<Tensor>;
+    readonly inputs: readonly Node[];
+  };
+
+/** A node with where it comes from; every node is one. */
+export interface Origin extends Node {
+  readonly source: Source;
+  /** Which of the leaves that its source gives. */
+  readonly index: number;
+  /** The spec of its mask, where it has one. */
+  readonly mask: Tensor | undefined;
+}
+
+/** Counts sources, so that the layers of a model come in the order of their calls. */
+let serials = 0;
+
+function node(source: Source, index: number, spec: Spec, mask?: Tensor): Origin {
+  return {
+    ...specOf(spec),
+    symbolic: true,
+    source,
+    index,
+    mask,
+    [Symbol.iterator]: () => {
+      throw new TypeError(
+        `Cannot take apart a single node ${printSpec(spec)}: this layer puts out one tensor, no list ` +
+          `(returnState adds the state)`,
+      );
+    },
+  };
+}
+
+/** The node, checked to be one. */
+export function originOf(value: unknown, where: string): Origin {
+  if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes them
+  throw new TypeError(
+    `Cannot use ${isLeaf(value) ? printSpec(value) : String(value)} as ${where}: ` +
+      `expected a node, as input(...), call(...) and apply(...) give`,
+  );
+}
+
+/** Every node of a tree, checked. */
+export function originsOf(tree: unknown, where: string): Origin[] {
+  const { leaves, paths } = flattenTree<unknown>(tree, where);
+  return leaves.map((leaf, index) => originOf(leaf, printPath(paths[index], where)));
+}
+
+/** Options of {@linkcode input}. */
+export interface InputOptions {
+  /** The name in errors and summaries. */
+  readonly name?: string;
+  /** Default float32. */
+  readonly dtype?: DType;
+}
+
+/**
+ * A symbolic input of a model.
+ *
+ * @param shape The shape of one sample, without the batch (Keras's `shape`): null first is the open `time`, a name is
+ *   an open size of its own. Or a spec with all axes.
+ *
+ * @example
+ * ```ts
+ * import { input } from "@cellfold/cellfold";
+ * console.assert(String(input([null, 28]).shape) === "batch,time,28");
+ * ```
+ */
+export function input(shape: readonly (number | null | string)[] | Spec, options: InputOptions = {}): Node {
+  checkOptions("input", options, ["name", "dtype"]);
+  if (isLeaf(shape) && options.dtype !== undefined && options.dtype !== shape.dtype) {
+    throw new TypeError(`Cannot make an input of ${printSpec(shape)} with the dtype ${options.dtype}`);
+  }
+  const full = isLeaf(shape) ? specOf(shape) : spec([null, ...shape], options.dtype);
+  return node({ kind: "input", serial: serials++, name: options.name, spec: full }, 0, full);
+}
+
+/** What a call is given beside its input. */
+export interface CallOptions {
+  /** The state that a recurrent layer begins with, as another put it out. */
+  readonly initialState?: Tree<Node>;
+  /** bool `[batch, time]`, instead of the mask that travels with the input. */
+  readonly mask?: Node;
+}
+
+/**
+ * Calls a layer on nodes. The same layer called twice shares its params.
+ *
+ * The mask of the input goes along, also where an initial state is given (Keras 3 drops it there).
+ *
+ * @param inputs A node, or a tree of nodes for a layer that takes a tree.
+ * @returns A node, or a tree of nodes for a layer that puts out a tree.
+ * @throws TypeError if the layer cannot take them, naming the layer and both shapes.
+ *
+ * @example
+ * ```ts
+ * import { call, dense, input, model, outputSpecs, spec } from "@cellfold/cellfold";
+ * const x = input([4]);
+ * const layer = model({ inputs: x, outputs: call(dense({ units: 2 }), x) });
+ * console.assert(layer.layers?.length === 1);
+ * ```
+ */
+export function call<Output extends Tree<Node> = Nodes>(
+  layer: Layer,
+  inputs: Tree<Node>,
+  options: CallOptions = {},
+): Output {
+  const self = layerName(layer);
+  checkOptions(`a call of ${self}`, options, ["initialState", "mask"]);
+  const { initialState, mask } = options;
+  const given = originsOf(inputs, `the input of ${self}`);
+  if (given.length === 0) throw new TypeError(`Cannot call ${self}: its input has no node`);
+  if (initialState !== undefined) originsOf(initialState, `the initial state of ${self}`);
+  const asSpecs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const specs = asSpecs(inputs);
+  const result = callSpecs(layer, paramSpecs(layer, specs), specs, {
+    mask: mask
+      ? specOf(originOf(mask, `the mask of ${self}`)) as Tensor // a spec stands for a tensor
+      : maskOfTree(inputs, given.map(({ mask }) => mask)),
+    initialState: initialState && asSpecs(initialState),
+  });
+  const source: Source = { kind: "call", serial: serials++, layer, inputs, initialState, mask };
+  return nodesOf(source, result.output, masksOfLeaves(result.output, result.mask));
+}
+
+/** The nodes for what a source gives. */
+function nodesOf<Output>(
+  source: Source,
+  output: Tree<Tensor>,
+  masks: readonly (Tensor | undefined)[],
+): Output {
+  const { leaves, structure } = flattenTree<Spec>(output);
+  return unflattenTree<Output>(structure, leaves.map((leaf, i) => node(source, i, leaf, masks[i])));
+}
+
+/**
+ * Applies a pure function of tensors to nodes, such as `add` or one of your own. Its result has no mask. A model with it
+ * can be saved if the function has a name; it is handed in at load under that name.
+ *
+ * @example
+ * ```ts
+ * import { add, apply, input } from "@cellfold/cellfold";
+ * console.assert(String(apply(add, input([4]), input([4])).shape) === "batch,4");
+ * ```
+ */
+export function apply<Output extends Tree<Node> = Nodes>(
+  fn: (...args: Tensor[]) => Tree<Tensor>,
+  ...inputs: readonly Node[]
+): Output {
+  inputs.forEach((value, index) => originOf(value, `argument ${index} of ${fn.name || "the function"}`));
+  const output = outputSpecs(fn, ...inputs.map((value) => specOf(value) as Tensor)); // specs stand for tensors
+  return nodesOf({ kind: "apply", serial: serials++, fn, inputs }, output, []);
+}

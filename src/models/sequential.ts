@@ -1,0 +1,56 @@
+/** Layers one after another. */
+import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
+import type { Layer } from "../layers/layer.ts";
+import { checkOptions } from "../nearest.ts";
+import { container } from "./container.ts";
+
+/**
+ * A layer that calls layers one after another; masks travel with the values.
+ *
+ * Params and state are arrays with an entry per layer, as in `params[0].kernel`; a layer without any has an empty one.
+ * With `trainable: false` every layer inside is frozen.
+ *
+ * @param layers At least one; each object once (use `model` to share a layer).
+ * @throws RangeError if there are none, or two have one name.
+ * @throws TypeError when a layer is used with what it cannot take, naming the layer and both shapes.
+ *
+ * @example
+ * ```ts
+ * import { dense, init, key, sequential, spec } from "@cellfold/cellfold";
+ * const layer = sequential([dense({ units: 8, activation: "relu" }), dense({ units: 1 })]);
+ * const variables = init(layer, key(0), spec([null, 4]));
+ * console.assert(layer.trainableLeaves(variables.params).length === 4);
+ * ```
+ */
+export function sequential(layers: readonly Layer[], options: LayerOptions = {}): Layer {
+  checkOptions("sequential", options, layerOptionNames);
+  const { name, trainable } = options;
+  const self = layerName({ type: "sequential", name });
+  if (!Array.isArray(layers) || layers.length === 0) {
+    throw new RangeError(`Cannot make ${self}: it needs an array of one or more layers`);
+  }
+  layers.forEach((layer, index) => {
+    const first = layers.indexOf(layer);
+    if (first === index) return;
+    throw new RangeError(
+      `Cannot make ${self}: the layers ${first} and ${index} are the same ${layerName(layer)}; ` +
+        `make two, or share one with model(...)`,
+    );
+  });
+  return container({
+    type: "sequential",
+    name,
+    trainable,
+    layers,
+    options: {},
+    walk: (input, mask, steps) => {
+      let result = { output: input, mask };
+      layers.forEach((_, index) => {
+        result = steps.call(index, result.output, { mask: result.mask });
+      });
+      return result;
+    },
+    checkInput: (input) => layers[0].checkInput?.(input),
+    withLayers: (others) => sequential(others, options),
+  });
+}
