@@ -14,6 +14,16 @@ export {
   type LayerReviver,
   type Revive,
 } from "./define.ts";
+export { bidirectional, type BidirectionalOptions, type Merge, type MergeMode } from "./bidirectional.ts";
+export { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "./conv_lstm.ts";
+export { gru, type GruOptions } from "./gru.ts";
+export { layerNormLstm, type LayerNormLstmOptions } from "./layer_norm_lstm.ts";
+export { lstm, type LstmOptions } from "./lstm.ts";
+export { recurrentLayerTypes } from "./recurrent_types.ts";
+export { isRecurrentLayer, type RecurrentFlags, type RecurrentLayer, rnn, type RnnOptions } from "./rnn.ts";
+export { simpleRnn, type SimpleRnnOptions } from "./simple_rnn.ts";
+export { type Stream, streaming, type StreamingOptions } from "./streaming.ts";
+export { timeDistributed } from "./time_distributed.ts";
 export { type CarryState, isCarryState, resetStates, statefulLayer } from "./stateful.ts";
 export { activation } from "./activation.ts";
 export {

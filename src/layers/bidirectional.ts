@@ -1,0 +1,221 @@
+/** Two recurrent layers over one sequence, one in each direction. */
+import { checkOptions, unknownName } from "../nearest.ts";
+import { add, mul } from "../operations/elementwise.ts";
+import { splitKey } from "../operations/random.ts";
+import { concat, reverse } from "../operations/structure.ts";
+import { timeAxis } from "../program/types.ts";
+import { isLeaf, type Tensor } from "../tensor/tensor.ts";
+import { mapTree, type Tree, zipTrees } from "../tree/tree.ts";
+import {
+  defineLayer,
+  functionOption,
+  layerJson,
+  layerName,
+  layerOptionNames,
+  type LayerOptions,
+} from "./define.ts";
+import type { Applied, ApplyContext, Json, Layer, Variables } from "./layer.ts";
+import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
+
+/** How the outputs of both directions become one, for each tensor of them. */
+export type Merge = (forward: Tensor, backward: Tensor) => Tensor;
+
+/** The merges that have a name. */
+const merges = {
+  concat: (forward, backward) => concat([forward, backward]),
+  sum: (forward, backward) => add(forward, backward),
+  mul: (forward, backward) => mul(forward, backward),
+  ave: (forward, backward) => mul(add(forward, backward), 0.5),
+} satisfies Record<string, Merge>;
+
+/** A merge as {@linkcode bidirectional} takes it; null for none. */
+export type MergeMode = keyof typeof merges | Merge | null;
+
+/** Options of {@linkcode bidirectional}. */
+export interface BidirectionalOptions extends LayerOptions {
+  /**
+   * How both outputs become one: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of both, or
+   * null: the output is `[forward, backward]`.
+   */
+  readonly mergeMode?: MergeMode;
+  /** The layer for the other direction; default: a copy of `layer` that goes the other way. */
+  readonly backwardLayer?: RecurrentLayer | null;
+}
+
+/** Both directions. */
+interface Pair {
+  readonly name: string;
+  readonly forward: RecurrentLayer;
+  readonly backward: RecurrentLayer;
+  readonly merge: Merge | null;
+}
+
+/**
+ * A recurrent layer together with one that goes the other way; the sequence of the second is flipped back, so that
+ * both speak of the same steps, and both outputs are merged.
+ *
+ * Params and state are `{ forward, backward }`, each those of its layer. With `returnState` the output is
+ * `[output, [forwardState, backwardState]]`, and `context.initialState` is `[forwardState, backwardState]`. As in
+ * Keras, masked steps put out zeros where sequences are returned, whatever `zeroOutputForMask` says.
+ *
+ * @param layer A recurrent layer, such as `lstm(...)`; the flags of both are taken from it.
+ * @throws TypeError if the backward layer goes the same way, or differs in `returnSequences`, `returnState` or
+ *   `stateful`; RangeError for an unknown merge mode or option, with the nearest known one.
+ *
+ * @example
+ * ```ts
+ * import { bidirectional, key, lstm, spec, zeros } from "@cellfold/cellfold";
+ * const layer = bidirectional(lstm({ units: 4, returnSequences: true }), { mergeMode: "concat" });
+ * const params = layer.initParams(key(0), spec([null, null, 3]));
+ * const { output } = layer.apply({ params, state: { forward: [], backward: [] } }, zeros([2, 5, 3]), {
+ *   training: false,
+ * });
+ * console.assert(String((output as { shape: number[] }).shape) === "2,5,8");
+ * ```
+ */
+export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptions = {}): Layer {
+  const type = "bidirectional";
+  checkOptions(type, options, ["mergeMode", "backwardLayer", ...layerOptionNames]);
+  const { mergeMode = "concat", backwardLayer } = options;
+  const name = layerName({ type, name: options.name });
+  checkRecurrent(name, "layer", layer);
+  if (backwardLayer) checkRecurrent(name, "backwardLayer", backwardLayer);
+  const given = backwardLayer ?? layer.withFlags({ goBackwards: !layer.flags.goBackwards });
+  checkPair(name, layer, given);
+  const forced = { zeroOutputForMask: layer.flags.returnSequences };
+  const [forward, backward] = [layer.withFlags(forced), given.withFlags(forced)];
+  const pair: Pair = { name, forward, backward, merge: resolveMerge(mergeMode) };
+  const trainable = options.trainable ?? true;
+  return defineLayer({
+    type,
+    name: options.name,
+    trainable,
+    options: {
+      layer: layerJson(layer),
+      mergeMode: savedMerge(name, mergeMode),
+      backwardLayer: backwardLayer ? layerJson(backwardLayer) : null,
+    },
+    layers: [forward, backward],
+    initParams: (key, input) => {
+      const [forForward, forBackward] = splitKey(key, 2);
+      return {
+        forward: forward.initParams(forForward, input),
+        backward: backward.initParams(forBackward, input),
+      };
+    },
+    initState: (params, input) => {
+      const both = partsOf(name, "params", params);
+      return {
+        forward: forward.initState(both.forward, input),
+        backward: backward.initState(both.backward, input),
+      };
+    },
+    apply: (variables, input, context) => apply(pair, variables, input, context),
+    trainableLeaves: (params) => {
+      const both = partsOf(name, "params", params);
+      // In the order of the leaves: keys are sorted.
+      const leaves = [...backward.trainableLeaves(both.backward), ...forward.trainableLeaves(both.forward)];
+      return leaves.map((leaf) => trainable && leaf);
+    },
+    withStateful: () => {
+      throw new TypeError(
+        `Cannot feed ${name} in chunks: its backward layer begins at the end of the sequence, which is not there yet`,
+      );
+    },
+  });
+}
+
+function apply(
+  { name, forward, backward, merge }: Pair,
+  variables: Variables,
+  input: Tree<Tensor>,
+  { initialState, key, ...context }: ApplyContext,
+): Applied {
+  const params = partsOf(name, "params", variables.params);
+  const state = partsOf(name, "state", variables.state);
+  const initial = initialState === undefined ? [] : initialPair(name, initialState);
+  const keys = key ? splitKey(key, 2) : [];
+  const run = (layer: RecurrentLayer, direction: "forward" | "backward", index: number) =>
+    layer.apply({ params: params[direction], state: state[direction] }, input, {
+      ...context,
+      key: keys[index],
+      initialState: initial[index],
+    });
+  const there = run(forward, "forward", 0);
+  const back = run(backward, "backward", 1);
+  const { returnSequences, returnState } = forward.flags;
+  const [ahead, aheadState] = outputAndState(there.output, returnState);
+  const [behind, behindState] = outputAndState(back.output, returnState);
+  const aligned = returnSequences
+    ? mapTree(behind, (x: Tensor) => reverse(x, timeAxis(x.shape.length)))
+    : behind;
+  const output: Tree<Tensor> = merge
+    ? zipTrees(ahead, aligned, merge, { first: "the forward output", second: "the backward output" })
+    : [ahead, aligned];
+  const [mask] = returnState && Array.isArray(there.mask) ? there.mask : [there.mask];
+  const outputMask = mask && !merge ? [mask, mask] : mask;
+  return {
+    output: returnState ? [output, [aheadState, behindState]] : output,
+    state: { forward: there.state, backward: back.state },
+    mask: outputMask && returnState ? [outputMask, undefined] : outputMask,
+  };
+}
+
+/** What a recurrent layer put out, and its state where it returns it. */
+function outputAndState(output: Tree<Tensor>, returnState: boolean): readonly Tree<Tensor>[] {
+  return returnState ? output as readonly Tree<Tensor>[] : [output, []]; // with returnState it is [output, state]
+}
+
+function partsOf(
+  name: string,
+  what: string,
+  tree: Tree<Tensor>,
+): Readonly<Record<"forward" | "backward", Tree<Tensor>>> {
+  if (!isLeaf(tree) && "forward" in tree && "backward" in tree) {
+    return tree as Readonly<Record<"forward" | "backward", Tree<Tensor>>>; // as just checked
+  }
+  throw new TypeError(`Cannot use ${name}: its ${what} must be { forward, backward }`);
+}
+
+function initialPair(name: string, initialState: Tree<Tensor>): readonly Tree<Tensor>[] {
+  if (Array.isArray(initialState) && initialState.length === 2) return initialState;
+  throw new TypeError(
+    `Cannot use ${name} with this initial state: expected [forwardState, backwardState], ` +
+      `each like the state of its layer`,
+  );
+}
+
+function checkRecurrent(name: string, option: string, layer: Layer): void {
+  if (typeof layer === "object" && layer !== null && isRecurrentLayer(layer)) return;
+  const found = typeof layer === "object" && layer !== null ? layer.type : String(layer);
+  throw new TypeError(
+    `Cannot make ${name}: ${option} is ${found}, expected a recurrent layer such as lstm(...) or rnn(cell)`,
+  );
+}
+
+function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLayer): void {
+  if (forward.flags.goBackwards === backward.flags.goBackwards) {
+    throw new TypeError(
+      `Cannot make ${name}: both layers have goBackwards ${forward.flags.goBackwards}, expected one of each`,
+    );
+  }
+  for (const flag of ["returnSequences", "returnState", "stateful"] as const) {
+    if (forward.flags[flag] === backward.flags[flag]) continue;
+    throw new TypeError(
+      `Cannot make ${name}: ${flag} is ${forward.flags[flag]} for the layer and ${
+        backward.flags[flag]
+      } for ` +
+        `backwardLayer, expected the same`,
+    );
+  }
+}
+
+function resolveMerge(mode: MergeMode): Merge | null {
+  if (mode === null || typeof mode === "function") return mode;
+  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", String(mode), Object.keys(merges));
+  return merges[mode];
+}
+
+function savedMerge(name: string, mode: MergeMode): Json {
+  return typeof mode === "function" ? functionOption(name, "mergeMode") : mode;
+}

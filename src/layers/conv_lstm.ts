@@ -1,0 +1,52 @@
+/** The convolutional LSTM layers, over one to three spatial axes. */
+import {
+  convLstm1dCell,
+  convLstm2dCell,
+  convLstm3dCell,
+  convLstmCellOptionNames,
+  type ConvLstmCellOptions,
+} from "../cells/conv_lstm.ts";
+import type { RecurrentCell } from "../cells/cell.ts";
+import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+
+/** Options of {@linkcode convLstm1d} and its siblings: those of the cell and of the layer. */
+export interface ConvLstmOptions extends ConvLstmCellOptions, RnnOptions {}
+
+function convLstm(
+  type: string,
+  makeCell: (options: ConvLstmCellOptions) => RecurrentCell,
+  options: ConvLstmOptions,
+): RecurrentLayer {
+  const { cellOptions, layerOptions } = splitOptions(type, options, convLstmCellOptionNames);
+  const cell = makeCell(cellOptions);
+  return recurrentLayer({ type, cell, cellOptions: cell.options, options: layerOptions });
+}
+
+/**
+ * The ConvLSTM layer over `[batch, time, space, channels]`: `rnn(convLstm1dCell(options))`, the options side by side.
+ * Its state is `[h, c]`.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { convLstm1d, key, spec, zeros } from "@cellfold/cellfold";
+ * const layer = convLstm1d({ filters: 2, kernelSize: 3, padding: "same" });
+ * const params = layer.initParams(key(0), spec([null, null, 8, 1]));
+ * const { output } = layer.apply({ params, state: [] }, zeros([2, 3, 8, 1]), { training: false });
+ * console.assert(String((output as { shape: number[] }).shape) === "2,8,2");
+ * ```
+ */
+export function convLstm1d(options: ConvLstmOptions): RecurrentLayer {
+  return convLstm("convLstm1d", convLstm1dCell, options);
+}
+
+/** The ConvLSTM layer over `[batch, time, height, width, channels]`; see {@linkcode convLstm1d}. */
+export function convLstm2d(options: ConvLstmOptions): RecurrentLayer {
+  return convLstm("convLstm2d", convLstm2dCell, options);
+}
+
+/** The ConvLSTM layer over `[batch, time, depth, height, width, channels]`; see {@linkcode convLstm1d}. */
+export function convLstm3d(options: ConvLstmOptions): RecurrentLayer {
+  return convLstm("convLstm3d", convLstm3dCell, options);
+}

@@ -1,0 +1,25 @@
+/** The GRU layer. */
+import { gruCell, gruCellOptionNames, type GruCellOptions } from "../cells/gru.ts";
+import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+
+/** Options of {@linkcode gru}: those of the cell and of the layer. */
+export interface GruOptions extends GruCellOptions, RnnOptions {}
+
+/**
+ * The GRU layer: `rnn(gruCell(options))`, the options side by side. Its state is the tensor `h`.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { gru, key, spec, treeLeaves } from "@cellfold/cellfold";
+ * const layer = gru({ units: 64, returnSequences: true });
+ * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
+ * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 18048);
+ * ```
+ */
+export function gru(options: GruOptions): RecurrentLayer {
+  const { cellOptions, layerOptions } = splitOptions("gru", options, gruCellOptionNames);
+  const cell = gruCell(cellOptions);
+  return recurrentLayer({ type: "gru", cell, cellOptions: cell.options, options: layerOptions });
+}

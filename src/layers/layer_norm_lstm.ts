@@ -1,0 +1,30 @@
+/** The LSTM layer with layer normalisation. */
+import {
+  layerNormLstmCell,
+  layerNormLstmCellOptionNames,
+  type LayerNormLstmCellOptions,
+} from "../cells/layer_norm_lstm.ts";
+import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+
+/** Options of {@linkcode layerNormLstm}: those of the cell and of the layer. */
+export interface LayerNormLstmOptions extends LayerNormLstmCellOptions, RnnOptions {}
+
+/**
+ * The LSTM layer with layer normalisation: `rnn(layerNormLstmCell(options))`, the options side by side. Its state is
+ * `[h, c]`.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { layerNormLstm, key, spec, treeLeaves } from "@cellfold/cellfold";
+ * const layer = layerNormLstm({ units: 64, returnSequences: true });
+ * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
+ * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 24960);
+ * ```
+ */
+export function layerNormLstm(options: LayerNormLstmOptions): RecurrentLayer {
+  const { cellOptions, layerOptions } = splitOptions("layerNormLstm", options, layerNormLstmCellOptionNames);
+  const cell = layerNormLstmCell(cellOptions);
+  return recurrentLayer({ type: "layerNormLstm", cell, cellOptions: cell.options, options: layerOptions });
+}

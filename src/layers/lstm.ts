@@ -1,0 +1,25 @@
+/** The LSTM layer. */
+import { lstmCell, lstmCellOptionNames, type LstmCellOptions } from "../cells/lstm.ts";
+import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+
+/** Options of {@linkcode lstm}: those of the cell and of the layer. */
+export interface LstmOptions extends LstmCellOptions, RnnOptions {}
+
+/**
+ * The LSTM layer: `rnn(lstmCell(options))`, the options side by side. Its state is `[h, c]`.
+ *
+ * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
+ *
+ * @example
+ * ```ts
+ * import { lstm, key, spec, treeLeaves } from "@cellfold/cellfold";
+ * const layer = lstm({ units: 64, returnSequences: true });
+ * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
+ * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 23808);
+ * ```
+ */
+export function lstm(options: LstmOptions): RecurrentLayer {
+  const { cellOptions, layerOptions } = splitOptions("lstm", options, lstmCellOptionNames);
+  const cell = lstmCell(cellOptions);
+  return recurrentLayer({ type: "lstm", cell, cellOptions: cell.options, options: layerOptions });
+}

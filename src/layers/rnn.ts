@@ -1,0 +1,307 @@
+/**
+ * The recurrent layer: a cell folded over the time axis of its input. `lstm`, `gru` and the others are this with
+ * their cell; nothing here depends on which cell it is.
+ */
+import { printShapes } from "../cells/define.ts";
+import type { RecurrentCell } from "../cells/cell.ts";
+import { checkOptions } from "../nearest.ts";
+import { stepSpec, timeAxis } from "../program/types.ts";
+import { and, stopGradient } from "../operations/elementwise.ts";
+import { at, reverse } from "../operations/structure.ts";
+import { scan } from "../scan.ts";
+import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { sameShape } from "../tensor/dims.ts";
+import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
+import {
+  cellJson,
+  defineLayer,
+  type JsonOptions,
+  layerName,
+  layerOptionNames,
+  type LayerOptions,
+} from "./define.ts";
+import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
+import { isCarryState } from "./stateful.ts";
+
+/** What a recurrent layer does with its cell, in Keras's words. */
+export interface RecurrentFlags {
+  /** The outputs of all steps `[batch, time, ...]`, or (default) of the last one `[batch, ...]`. */
+  readonly returnSequences?: boolean;
+  /** The output becomes `[output, state]`, the state being that of the cell after the last step; default false. */
+  readonly returnState?: boolean;
+  /** From the last step to the first; the outputs are in the order of processing. Default false. */
+  readonly goBackwards?: boolean;
+  /** Each call begins with the state after the one before; the batch is then fixed. Default false. */
+  readonly stateful?: boolean;
+  /** Accepted and saved; it changes nothing, as the compiler decides the schedule. Default false. */
+  readonly unroll?: boolean;
+  /** A masked step puts out zeros rather than the output of the step before; default false. */
+  readonly zeroOutputForMask?: boolean;
+}
+
+/** Options of {@linkcode rnn}. */
+export interface RnnOptions extends RecurrentFlags, LayerOptions {}
+
+/** The names of `RnnOptions`. */
+export const rnnOptionNames = [
+  "returnSequences",
+  "returnState",
+  "goBackwards",
+  "stateful",
+  "unroll",
+  "zeroOutputForMask",
+  ...layerOptionNames,
+] as const;
+
+/** A layer around a cell. */
+export interface RecurrentLayer extends Layer {
+  /** The cell. */
+  readonly cell: RecurrentCell;
+  /** What the layer does with it. */
+  readonly flags: Required<RecurrentFlags>;
+  /** The same layer with some of its flags changed; params keep their structure. */
+  withFlags(changes: RecurrentFlags): RecurrentLayer;
+}
+
+/** Whether a layer is one around a cell. */
+export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
+  return "withFlags" in layer && "cell" in layer;
+}
+
+/**
+ * The layer that folds a cell over sequences `[batch, time, ...]` (or a tree of such).
+ *
+ * Output: that of the last step, or with `returnSequences` of all; with `returnState`, `[output, state]`. Params are
+ * the cell's; the layer's state is `[]`, or `{ carry }` where it is stateful. `context.initialState`, a tree like the
+ * cell's state, is what the first step begins with. Where `context.mask` is false the state stays; the step puts out
+ * what the one before did (zeros before the first), or zeros with `zeroOutputForMask`. The mask goes on with the
+ * sequence.
+ *
+ * @param cell A built-in cell, or any object with the members of {@linkcode RecurrentCell}.
+ * @returns A layer whose `apply` throws a TypeError for an input or initial state of a wrong structure, shape or
+ *   dtype, and a RangeError for a batch that differs from the stateful one or a sequence of length 0 without a last
+ *   step.
+ *
+ * @example
+ * ```ts
+ * import { key, lstmCell, rnn, spec, zeros } from "@cellfold/cellfold";
+ * const layer = rnn(lstmCell({ units: 4 }), { returnSequences: true });
+ * const params = layer.initParams(key(0), spec([null, null, 3]));
+ * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
+ * console.assert(String((output as { shape: number[] }).shape) === "2,5,4");
+ * ```
+ */
+export function rnn(cell: RecurrentCell, options: RnnOptions = {}): RecurrentLayer {
+  checkOptions("rnn", options, rnnOptionNames);
+  return recurrentLayer({ type: "rnn", cell, cellOptions: { cell: cellJson(cell) }, options });
+}
+
+/** What makes a recurrent layer. */
+export interface RecurrentDefinition {
+  readonly type: string;
+  readonly cell: RecurrentCell;
+  /** The options of the cell, as the layer saves them beside its flags. */
+  readonly cellOptions: JsonOptions;
+  readonly options: RnnOptions;
+}
+
+/** The recurrent layer of a definition, whose options have been checked. */
+export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer {
+  const { type, cell, cellOptions, options } = definition;
+  const flags: Required<RecurrentFlags> = {
+    returnSequences: options.returnSequences ?? false,
+    returnState: options.returnState ?? false,
+    goBackwards: options.goBackwards ?? false,
+    stateful: options.stateful ?? false,
+    unroll: options.unroll ?? false,
+    zeroOutputForMask: options.zeroOutputForMask ?? false,
+  };
+  const name = layerName({ type, name: options.name });
+  const withFlags = (changes: RecurrentFlags) =>
+    recurrentLayer({ ...definition, options: { ...options, ...changes } });
+  const layer = defineLayer({
+    type,
+    name: options.name,
+    trainable: options.trainable,
+    options: { ...cellOptions, ...flags },
+    initParams: (key, input) => cell.initParams(key, stepsOf(name, cell, input)),
+    initState: (params, input) => {
+      if (!flags.stateful) return [];
+      checkFixedBatch(name, input);
+      return { carry: cell.initState(params, stepsOf(name, cell, input, params)) };
+    },
+    apply: (variables, input, context) => apply({ name, cell, flags }, variables, input, context),
+    withStateful: () => {
+      if (!flags.goBackwards) return withFlags({ stateful: true });
+      throw new TypeError(
+        `Cannot feed ${name} in chunks: it goes backwards, so its first step is the end of the sequence`,
+      );
+    },
+  });
+  return { ...layer, cell, flags, withFlags };
+}
+
+interface Recurrence {
+  readonly name: string;
+  readonly cell: RecurrentCell;
+  readonly flags: Required<RecurrentFlags>;
+}
+
+function apply(
+  { name, cell, flags }: Recurrence,
+  { params, state }: Variables,
+  input: Tree<Tensor>,
+  context: ApplyContext,
+): Applied {
+  const steps = stepsOf(name, cell, input, params);
+  const expected = cell.initState(params, steps);
+  const given = context.initialState;
+  if (given !== undefined) checkInitialState(name, expected, given);
+  const initial = given ?? (flags.stateful ? carried(name, expected, state) : expected);
+  const mask = maskOf(name, input, context.mask);
+  const step = cell.step(params, { training: context.training, key: context.key, input: steps });
+  const [outputs, final] = scan(step, initial, input, {
+    reverse: flags.goBackwards,
+    mask,
+    maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
+  });
+  const output = flags.returnSequences
+    ? inOrder(outputs, flags.goBackwards)
+    : lastOf(name, outputs, flags.goBackwards);
+  const outputMask = flags.returnSequences ? mask : undefined;
+  return {
+    output: flags.returnState ? [output, final] : output,
+    state: flags.stateful ? { carry: final } : [],
+    mask: outputMask && flags.returnState ? [outputMask, undefined] : outputMask,
+  };
+}
+
+/** The specs of one step of the input, which must fit the cell. */
+function stepsOf(name: string, cell: RecurrentCell, input: Tree<Spec>, params?: Tree<Tensor>): Tree<Spec> {
+  const fail = (reason: string) =>
+    new TypeError(`Cannot use ${name} with an input of shape ${printShapes(input)}: ${reason}`);
+  const { leaves } = flattenTree<Spec>(input, "input");
+  if (leaves.length === 0) throw fail("it has no tensors");
+  if (leaves.some(({ shape }) => shape.length < 2)) throw fail("expected sequences [batch, time, ...]");
+  const [batch, time] = leaves[0].shape;
+  if (leaves.some(({ shape }) => shape[0] !== batch || shape[1] !== time)) {
+    throw fail("all its tensors must have the same batch and time");
+  }
+  const steps = mapTree(input, (leaf: Spec) => stepSpec(leaf));
+  const reason = cell.refuses?.(steps, params);
+  if (reason !== undefined) throw fail(reason);
+  return steps;
+}
+
+function checkFixedBatch(name: string, input: Tree<Spec>): void {
+  const [batch] = flattenTree<Spec>(input).leaves[0]?.shape ?? [];
+  if (typeof batch === "number") return;
+  throw new RangeError(
+    `Cannot make the state of ${name} for an input of shape ${
+      printShapes(input)
+    }: it is stateful, so it needs ` +
+      `a fixed batch size, as in spec([32, null, 28])`,
+  );
+}
+
+function checkInitialState(name: string, expected: Tree<Spec>, given: Tree<Spec>): void {
+  checkSameStructure(expected, given, {
+    first: `the state of ${name}`,
+    second: "the initial state that it is given",
+  });
+  zipTrees(expected, given, (wanted: Spec, found: Spec, path) => {
+    if (wanted.dtype === found.dtype && sameShape(wanted.shape, found.shape)) return;
+    throw new TypeError(
+      `Cannot use ${name} with the initial state ${printSpec(found)} at ${
+        printPath(path, "initialState")
+      }: ` +
+        `expected ${printSpec(wanted)}`,
+    );
+  });
+}
+
+/** What a stateful layer begins with: no gradient goes from one call to the one before. */
+function carried(name: string, expected: Tree<Spec>, state: Tree<Tensor>): Tree<Tensor> {
+  if (!isCarryState(state)) {
+    throw new TypeError(
+      `Cannot use ${name}: it is stateful, but its state has no carry; make one with initState or resetStates`,
+    );
+  }
+  const { carry } = state;
+  checkSameStructure(expected, carry, {
+    first: `the state of ${name}`,
+    second: "the carry that it is given",
+  });
+  return zipTrees(carry, expected, (found: Tensor, wanted: Spec, path) => {
+    if (!sameShape(found.shape.slice(1), wanted.shape.slice(1)) || found.dtype !== wanted.dtype) {
+      throw new TypeError(
+        `Cannot use ${name} with the carry ${printSpec(found)} at ${printPath(path, "carry")}: ` +
+          `expected ${printSpec(wanted)}`,
+      );
+    }
+    if (found.shape[0] !== wanted.shape[0]) {
+      throw new RangeError(
+        `Cannot use ${name} with a batch of ${wanted.shape[0]}: it is stateful for a batch of ${
+          found.shape[0]
+        }; ` +
+          `give batches of that size, or begin anew with resetStates`,
+      );
+    }
+    return stopGradient(found);
+  });
+}
+
+/** The mask of all inputs: a step counts where it counts for each of them. */
+function maskOf(name: string, input: Tree<Spec>, mask: Mask): Tensor | undefined {
+  const masks = [...new Set(masksIn(mask))];
+  if (masks.length === 0) return undefined;
+  const { shape: [batch, time] } = flattenTree<Spec>(input).leaves[0];
+  for (const { dtype, shape } of masks) {
+    if (dtype !== "bool" || !sameShape(shape, [batch, time])) {
+      throw new TypeError(
+        `Cannot use ${name} with the mask ${printSpec({ dtype, shape })}: expected bool[${batch}, ${time}]`,
+      );
+    }
+  }
+  return masks.reduce(and);
+}
+
+function masksIn(mask: Mask): Tensor[] {
+  if (mask === undefined) return [];
+  if (isTensor(mask)) return [mask];
+  return Object.values(mask).flatMap(masksIn);
+}
+
+/** The outputs in the order in which they were computed. */
+function inOrder(outputs: Tree<Tensor>, backwards: boolean): Tree<Tensor> {
+  return backwards ? mapTree(outputs, (x: Tensor) => reverse(x, timeAxis(x.shape.length))) : outputs;
+}
+
+/** The outputs of the step that was computed last. */
+function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<Tensor> {
+  return mapTree(outputs, (x: Tensor) => {
+    const axis = timeAxis(x.shape.length);
+    if (x.shape[axis] === 0) {
+      throw new RangeError(
+        `Cannot use ${name} with a sequence of length 0: it has no last output; give steps, or returnSequences: true`,
+      );
+    }
+    return at(x, axis, backwards ? 0 : -1);
+  });
+}
+
+/** The options of a cell and those of the layer around it, told apart. */
+export function splitOptions<Options extends RnnOptions>(
+  type: string,
+  options: Options,
+  cellNames: readonly string[],
+): { readonly cellOptions: Omit<Options, keyof RnnOptions>; readonly layerOptions: RnnOptions } {
+  checkOptions(type, options, [...cellNames, ...rnnOptionNames]);
+  const entries = Object.entries(options);
+  const pick = (ofCell: boolean) =>
+    Object.fromEntries(entries.filter(([key]) => cellNames.includes(key) === ofCell));
+  return {
+    cellOptions: pick(true) as Omit<Options, keyof RnnOptions>, // every other key is an RnnOptions, as just checked
+    layerOptions: pick(false),
+  };
+}

@@ -1,0 +1,133 @@
+/** A layer applied to every step of a sequence by itself. */
+import { printShapes } from "../cells/define.ts";
+import { checkOptions } from "../nearest.ts";
+import { reshape } from "../operations/structure.ts";
+import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
+import {
+  type HostTensor,
+  hostTensor,
+  isTensor,
+  printSpec,
+  type Spec,
+  type Tensor,
+} from "../tensor/tensor.ts";
+import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
+import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer, Mask } from "./layer.ts";
+
+/**
+ * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are merged
+ * to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are the layer's.
+ *
+ * The mask `[batch, time]` goes on unchanged; of a mask with more axes `[batch, time, ...]` the layer gets
+ * `[batch·time, ...]`.
+ *
+ * @returns A layer whose `apply` throws a TypeError for an input without a time axis and one more.
+ *
+ * @example
+ * ```ts
+ * import { dense, key, spec, timeDistributed, zeros } from "@cellfold/cellfold";
+ * const layer = timeDistributed(dense({ units: 4 }));
+ * const params = layer.initParams(key(0), spec([null, null, 3]));
+ * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
+ * console.assert(String((output as { shape: number[] }).shape) === "2,5,4");
+ * ```
+ */
+export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer {
+  const type = "timeDistributed";
+  checkOptions(type, options, layerOptionNames);
+  const name = layerName({ type, name: options.name });
+  if (typeof layer?.apply !== "function") {
+    throw new TypeError(
+      `Cannot make ${name}: layer is ${String(layer)}, expected a layer such as dense(...)`,
+    );
+  }
+  const trainable = options.trainable ?? true;
+  const { checkInput } = layer;
+  return defineLayer({
+    type,
+    name: options.name,
+    trainable,
+    options: { layer: layerJson(layer) },
+    layers: [layer],
+    initParams: (key, input) => layer.initParams(key, mergedSpecs(name, input)),
+    initState: (params, input) => layer.initState(params, mergedSpecs(name, input)),
+    apply: (variables, input, { mask, initialState, ...context }) => {
+      if (initialState !== undefined) {
+        throw new TypeError(`Cannot use ${name} with an initial state: every step begins by itself`);
+      }
+      const [batch, time] = sequenceAxes(name, input);
+      const rows = multiplyDims(batch, time);
+      const { output, state } = layer.apply(variables, merged(name, input), {
+        ...context,
+        mask: innerMask(name, mask, batch, time),
+      });
+      const split = (y: Tensor) => {
+        if (y.shape[0] === rows) return reshape(y, [batch, time, ...y.shape.slice(1)]);
+        throw new TypeError(
+          `Cannot use ${name}: ${layerName(layer)} gives ${
+            printSpec(y)
+          }, expected ${rows} rows, one for each step`,
+        );
+      };
+      return { output: mapTree(output, split), state, mask };
+    },
+    trainableLeaves: (params) => layer.trainableLeaves(params).map((leaf) => trainable && leaf),
+    ...(checkInput ? { checkInput: (input) => checkInput(hostRows(name, input)) } : {}),
+  });
+}
+
+/** The sizes of batch and time, which all tensors share. */
+function sequenceAxes(name: string, input: Tree<Spec>): [Dim, Dim] {
+  const { leaves } = flattenTree<Spec>(input, "input");
+  const [batch, time] = leaves[0]?.shape ?? [];
+  if (
+    leaves.length === 0 ||
+    leaves.some(({ shape }) => shape.length < 3 || !sameShape(shape.slice(0, 2), [batch, time]))
+  ) {
+    throw new TypeError(
+      `Cannot use ${name} with an input of shape ${printShapes(input)}: expected [batch, time, ...], ` +
+        `with an axis after time`,
+    );
+  }
+  return [batch, time];
+}
+
+function mergedSpecs(name: string, input: Tree<Spec>): Tree<Spec> {
+  const [batch, time] = sequenceAxes(name, input);
+  return mapTree(input, ({ shape, dtype }: Spec): Spec => ({
+    shape: [multiplyDims(batch, time), ...shape.slice(2)],
+    dtype,
+  }));
+}
+
+function merged(name: string, input: Tree<Tensor>): Tree<Tensor> {
+  const [batch, time] = sequenceAxes(name, input);
+  return mapTree(input, (x: Tensor) => reshape(x, [multiplyDims(batch, time), ...x.shape.slice(2)]));
+}
+
+/** The same for values on the host, which are not copied. */
+function hostRows(name: string, input: Tree<HostTensor>): Tree<HostTensor> {
+  sequenceAxes(name, input);
+  return mapTree(
+    input,
+    ({ data, shape: [batch, time, ...rest] }: HostTensor) => hostTensor(data, [batch * time, ...rest]),
+  );
+}
+
+/** The mask for the layer inside: of those with further axes, what is left when batch and time are merged. */
+function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
+  if (mask === undefined) return undefined;
+  if (!isTensor(mask)) {
+    return Array.isArray(mask) ? mask.map((part) => innerMask(name, part, batch, time)) : Object.fromEntries(
+      Object.entries(mask).map(([key, part]) => [key, innerMask(name, part, batch, time)]),
+    );
+  }
+  if (!sameShape(mask.shape.slice(0, 2), [batch, time])) {
+    throw new TypeError(
+      `Cannot use ${name} with the mask ${printSpec(mask)}: expected bool[${batch}, ${time}]`,
+    );
+  }
+  if (mask.shape.length === 2) return undefined;
+  return reshape(mask, [multiplyDims(batch, time), ...mask.shape.slice(2)]);
+}
