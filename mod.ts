@@ -10,3 +10,8 @@ export * from "./src/operations/mod.ts";
 export * from "./src/program/mod.ts";
 export * from "./src/transforms/mod.ts";
 export * from "./src/scan.ts";
+export * from "./src/cells/mod.ts";
+export * from "./src/layers/mod.ts";
+export * from "./src/models/mod.ts";
+export * from "./src/training/mod.ts";
+export * from "./src/data/mod.ts";

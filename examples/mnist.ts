@@ -1,0 +1,197 @@
+/**
+ * The main example, `deno task example`: handwritten digits read row by row, the performance section of Keras's
+ * guide. An `lstm` layer is trained; then `rnn(lstmCell)`, the same thing said with a cell, takes its weights, predicts
+ * the same to the last bit, and is trained in as much time, since there is only one path.
+ */
+import {
+  accuracy,
+  argmax,
+  batchNormalization,
+  compile,
+  dense,
+  fit,
+  getWeights,
+  type HostTensor,
+  init,
+  item,
+  key,
+  type Layer,
+  lstm,
+  lstmCell,
+  predict,
+  rnn,
+  sequential,
+  setWeights,
+  sgd,
+  sparseCategoricalCrossentropy,
+  spec,
+  splitKey,
+  splitRows,
+  summary,
+  type Tensor,
+  type Variables,
+} from "@cellfold/cellfold";
+import { learningCurve } from "./support/curve.ts";
+import { drawDigit } from "./support/draw.ts";
+import type { Digits } from "./support/generated_digits.ts";
+import { type LossRecord, recordLoss } from "./support/loss_record.ts";
+import { loadMnist } from "./support/mnist_data.ts";
+import { largestDifference } from "./support/section.ts";
+import { HELP, type MnistRun, parseOptions } from "./support/options.ts";
+
+const BATCH_SIZE = 64;
+const UNITS = 64;
+/** How many digits validate a run that is not full. */
+const VALIDATION_DIGITS = 1024;
+/** The learning curve shows the mean loss of so many batches. */
+const CURVE_WINDOW = 20;
+
+/** A digit is 28 rows of 28 pixels: a sequence of 28 steps. */
+const digitModel = (recurrent: Layer): Layer =>
+  sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
+
+interface Samples {
+  readonly x: HostTensor;
+  readonly y: HostTensor;
+}
+
+interface Prepared extends MnistRun {
+  readonly source: string;
+  readonly train: Samples;
+  readonly validation: Samples;
+  readonly available: { readonly train: number; readonly validation: number };
+  /** The name of the device that runs it all. */
+  readonly runsOn: string;
+}
+
+/** Everything that can be wrong with what the user gave is found here, before anything runs. */
+async function prepare(run: MnistRun): Promise<Prepared> {
+  await checkFolderOf(run.curve);
+  const { device: runsOn } = await compile((x: Tensor) => x, { device: run.device });
+  const { source, train, test } = await loadMnist({ data: run.data });
+  const samples = ({ images, labels }: Digits, most: number): Samples =>
+    run.full
+      ? { x: images, y: labels }
+      : splitRows({ x: images, y: labels }, Math.min(most, labels.shape[0]))[0];
+  return {
+    ...run,
+    source,
+    runsOn,
+    train: samples(train, run.batches * BATCH_SIZE),
+    validation: samples(test, VALIDATION_DIGITS),
+    available: { train: train.labels.shape[0], validation: test.labels.shape[0] },
+  };
+}
+
+/** Throws where a file cannot be written for want of a folder: better now than after the training. */
+async function checkFolderOf(path: string): Promise<void> {
+  const folder = path.replace(/[^/\\]*$/, "") || ".";
+  const found = await Deno.stat(folder).catch(() => undefined);
+  if (!found?.isDirectory) throw new Error(`Cannot write ${path}: there is no folder ${folder}`);
+}
+
+function describe({ source, train, validation, available, runsOn, full, seed }: Prepared): void {
+  const [used, validating] = [train.y.shape[0], validation.y.shape[0]];
+  const batches = (samples: number) => Math.ceil(samples / BATCH_SIZE);
+  console.log(`data: ${source}`);
+  console.log(`device: ${runsOn}, seed: ${seed}`);
+  console.log(
+    full
+      ? `an epoch is all ${batches(used)} batches of ${BATCH_SIZE}, validated on all ${validating} digits`
+      : `an epoch is ${batches(used)} of ${
+        batches(available.train)
+      } batches of ${BATCH_SIZE}, validated on ` +
+        `${validating} of ${available.validation} digits; --full takes them all`,
+  );
+}
+
+interface Trained {
+  readonly variables: Variables;
+  readonly record: LossRecord;
+  readonly seconds: number;
+}
+
+async function train(model: Layer, variables: Variables, run: Prepared): Promise<Trained> {
+  const record = recordLoss(CURVE_WINDOW);
+  const start = performance.now();
+  const result = await fit(model, variables, run.train, {
+    loss: sparseCategoricalCrossentropy({ fromLogits: true }),
+    optimizer: sgd({ learningRate: 0.01 }),
+    metrics: [accuracy()],
+    batchSize: BATCH_SIZE,
+    epochs: run.epochs,
+    validation: run.validation,
+    key: splitKey(key(run.seed), 2)[1],
+    callbacks: [record.callback],
+    device: run.device,
+  });
+  const seconds = (performance.now() - start) / 1000;
+  console.log(`took ${seconds.toFixed(1)} s: ${record.losses.length} batches, compilation and validation`);
+  return { variables: result.variables, record, seconds };
+}
+
+async function main(run: Prepared): Promise<void> {
+  describe(run);
+  const input = spec([null, 28, 28]);
+  const layerModel = digitModel(lstm({ units: UNITS }));
+  console.log(`\n${summary(layerModel, input)}\n`);
+
+  console.log("lstm layer");
+  const first = await train(layerModel, init(layerModel, splitKey(key(run.seed), 2)[0], input), run);
+
+  console.log("\nrnn(lstmCell), from the weights of the layer");
+  const cellModel = digitModel(rnn(lstmCell({ units: UNITS })));
+  const copied = setWeights(
+    init(cellModel, key(run.seed), input),
+    getWeights(first.variables).map(({ tensor }) => tensor),
+  );
+  const [batch] = splitRows(run.validation.x, Math.min(BATCH_SIZE, run.validation.x.shape[0]));
+  const options = { batchSize: BATCH_SIZE, device: run.device };
+  const largest = largestDifference(
+    await predict(layerModel, first.variables, batch, options),
+    await predict(cellModel, copied, batch, options),
+  );
+  console.log(`predictions of both on the first test batch: largest difference ${largest}`);
+  if (largest !== 0) {
+    throw new Error(`Cannot go on: the two models differ by ${largest}, expected no difference`);
+  }
+  const second = await train(cellModel, copied, run);
+  console.log(
+    `\ntimes: lstm layer ${first.seconds.toFixed(1)} s, rnn(lstmCell) ${second.seconds.toFixed(1)} s`,
+  );
+
+  const device = run.device ?? "reference";
+  const [x] = splitRows(run.train.x, 1);
+  const logits = await predict(cellModel, second.variables, x, { device });
+  console.log(`\nthe first training digit, predicted on ${device}:\n`);
+  console.log(drawDigit(x.data.slice(0, 28 * 28) as Float32Array)); // images are float32
+  console.log(`predicted: ${item(argmax(logits))}, label: ${run.train.y.data[0]}`);
+
+  await Deno.writeTextFile(run.curve, drawCurve(first.record, second.record));
+  console.log(`\nlearning curve: ${run.curve}`);
+}
+
+function drawCurve(first: LossRecord, second: LossRecord): string {
+  return learningCurve([
+    { name: "lstm layer", values: first.losses },
+    { name: "validation", values: first.validation },
+    { name: "rnn(lstmCell), trained on", values: second.losses },
+    { name: "validation", values: second.validation },
+  ], {
+    title: "Handwritten digits, row by row",
+    xLabel: "batches",
+    yLabel: `loss, mean of ${CURVE_WINDOW} batches`,
+  });
+}
+
+if (import.meta.main) {
+  const run = await Promise.resolve(Deno.args).then(parseOptions).then((options) =>
+    options && prepare(options)
+  )
+    .catch((error: unknown) => {
+      console.error(error instanceof Error ? error.message : error);
+      Deno.exit(1);
+    });
+  if (run) await main(run);
+  else console.log(HELP);
+}
