@@ -10,9 +10,11 @@ import type { Logs } from "./objective.ts";
 export interface CallbackContext {
   /** The epoch, from 0. */
   readonly epoch: number;
+  /** How many epochs there are. */
   readonly epochs: number;
   /** Steps of this epoch that are done. */
   readonly step: number;
+  /** How many steps an epoch has. */
   readonly steps: number;
   /** Losses and metrics so far: of the epoch, and at its end those of the validation too. */
   readonly logs: Logs;
@@ -28,10 +30,13 @@ export interface CallbackContext {
 
 /** A callback: any of these functions; what they return is awaited. */
 export interface Callback {
+  /** Before the first epoch; what is wrong with a callback's options is said here. */
   onTrainBegin?(context: CallbackContext): void | Promise<void>;
+  /** Before the first step of an epoch. */
   onEpochBegin?(context: CallbackContext): void | Promise<void>;
   /** After each step; its logs are read off the device each time, which costs a little. */
   onBatchEnd?(context: CallbackContext): void | Promise<void>;
+  /** After the validation of an epoch that was completed. */
   onEpochEnd?(context: CallbackContext): void | Promise<void>;
   /** Also after an abort, but not after an error. */
   onTrainEnd?(context: CallbackContext): void | Promise<void>;
@@ -74,6 +79,7 @@ export interface SavingOptions {
 export interface SavingInfo {
   /** The epoch, from 0. */
   readonly epoch: number;
+  /** Losses and metrics of the epoch. */
   readonly logs: Logs;
 }
 

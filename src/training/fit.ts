@@ -31,6 +31,7 @@ export interface FitLoopOptions extends BatchingOptions {
   readonly validation?: Validation;
   /** The optimizer's state to go on with; default: a fresh one. */
   readonly optimizerState?: OptimizerState;
+  /** What is called while training; default none. */
   readonly callbacks?: readonly Callback[];
   /** Aborting it ends training after the current step. */
   readonly signal?: AbortSignal;

@@ -11,7 +11,7 @@ export {
 } from "./callbacks.ts";
 export type { Validation } from "./checks.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
-export { type History, NonFiniteLossError } from "./non_finite.ts";
+export { type History, NonFiniteLossError, type StepPlace } from "./non_finite.ts";
 export type {
   Data,
   Head,
@@ -20,6 +20,7 @@ export type {
   ObjectiveOptions,
   ObjectiveState,
   PerOutput,
+  Prediction,
 } from "./objective.ts";
 export {
   type BatchingOptions,

@@ -11,14 +11,17 @@ import { disposeTree } from "./trainer.ts";
 
 /** Losses and metrics by name, one entry per epoch. */
 export interface History {
+  /** One entry per completed epoch. */
   readonly [name: string]: number[];
 }
 
 /** Thrown by `fit` when the loss is NaN or infinite. What was learnt before is not lost. */
 export class NonFiniteLossError extends Error {
+  /** The name of the class. */
   override readonly name = "NonFiniteLossError";
-  /** The epoch and the step in it, both from 0. */
+  /** The epoch, from 0. */
   readonly epoch: number;
+  /** The step of that epoch, from 0. */
   readonly step: number;
   /** The last weights known to be good, on the host: with them the loss of some earlier batch was finite. */
   readonly variables: Variables;
@@ -42,7 +45,9 @@ export class NonFiniteLossError extends Error {
 
 /** A step of an epoch, both from 0. */
 export interface StepPlace {
+  /** The epoch. */
   readonly epoch: number;
+  /** The step of that epoch. */
   readonly step: number;
 }
 

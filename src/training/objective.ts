@@ -40,11 +40,13 @@ export interface Data {
 
 /** Losses and metrics by name. */
 export interface Logs {
+  /** The mean over the samples seen. */
   readonly [name: string]: number;
 }
 
 /** The running means of an epoch by name, float32 scalars. */
 export interface ObjectiveState {
+  /** A total and a count. */
   readonly [name: string]: MetricState;
 }
 
@@ -52,20 +54,27 @@ export interface ObjectiveState {
 export interface Head {
   /** Its name in logs; empty where it is the only one. */
   readonly name: string;
+  /** Where it is in the output tree. */
   readonly path: Path;
+  /** What is made small. */
   readonly loss: Loss;
+  /** How much its loss counts in the sum. */
   readonly weight: number;
+  /** What is watched. */
   readonly metrics: readonly Metric[];
 }
 
 /** What a model gave for a batch. */
-interface Prediction {
+export interface Prediction {
+  /** The model's output. */
   readonly output: Tree<Tensor>;
+  /** Which steps of the output count. */
   readonly mask?: Mask;
 }
 
 /** The loss and the metrics of a model, ready for its shapes. */
 export interface Objective {
+  /** Its outputs, in the order of the leaves. */
   readonly heads: readonly Head[];
   /** The names in logs, in the order in which people read them. */
   readonly names: readonly string[];

@@ -12,7 +12,7 @@ import {
 } from "../tensor/tensor.ts";
 import { toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { checkCount, checkSamples, checkStatefulBatch } from "./checks.ts";
+import { checkCount, checkData, checkSamples, checkStatefulBatch } from "./checks.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { createTrainer, disposeTree, type Session, type Trainer } from "./trainer.ts";
 
@@ -65,7 +65,13 @@ export async function evaluate(
   checkOptions("evaluate", options, ["loss", "lossWeights", "metrics", "batchSize", "device"]);
   const { batchSize, ...trainerOptions } = options;
   using trainer = createTrainer(model, trainerOptions);
-  return await evaluateWith(trainer, variables, data, { batchSize });
+  checkData("evaluate", data);
+  const uploaded = await trainer.upload(variables);
+  try {
+    return await evaluateWith(trainer, uploaded, data, { batchSize });
+  } finally {
+    disposeTree([uploaded.params, uploaded.state]);
+  }
 }
 
 /** {@linkcode evaluate} with the executables of a trainer; variables may be on its device, and stay valid. */
@@ -141,7 +147,13 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
   checkOptions("predict", options, ["batchSize", "device"]);
   const { batchSize, device } = options;
   using trainer = createTrainer(model, { device });
-  return await predictWith<Output>(trainer, variables, x, { batchSize });
+  checkSamples("predict", x);
+  const uploaded = await trainer.upload(variables);
+  try {
+    return await predictWith<Output>(trainer, uploaded, x, { batchSize });
+  } finally {
+    disposeTree([uploaded.params, uploaded.state]);
+  }
 }
 
 /** {@linkcode predict} with the executables of a trainer; variables may be on its device, and stay valid. */

@@ -41,6 +41,7 @@ export const trainerOptionNames = ["loss", "lossWeights", "metrics", "optimizer"
 
 /** Where training stands between two batches. */
 export interface TrainingState {
+  /** Weights and state, on the host or the device. */
   readonly variables: Variables;
   /** Absent before the first step. */
   readonly optimizerState?: OptimizerState;
@@ -56,13 +57,17 @@ export interface TrainedBatch extends Required<TrainingState> {
 
 /** The steps compiled for data of one kind. */
 export interface Session {
+  /** The loss and the metrics. */
   readonly objective: Objective;
+  /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Promise<Compiled<TrainArguments, TrainResult>>;
+  /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Promise<Compiled<TestArguments, TestResult>>;
 }
 
 /** A model ready to be trained. Disposing it frees the compiled steps. */
 export interface Trainer extends Disposable {
+  /** What is trained. */
   readonly model: Layer;
   /**
    * The steps for these variables and data, compiled at most once; inputs and labels are checked.
@@ -72,6 +77,8 @@ export interface Trainer extends Disposable {
   session(what: string, variables: Variables, data: Data): Session;
   /** The compiled prediction for these variables and inputs. */
   predictor(variables: Variables, x: Tree<Tensor>): Promise<Compiled<PredictArguments, PredictResult>>;
+  /** The variables on the device, copied there once; for many calls with the same ones. */
+  upload(variables: Variables): Promise<Variables>;
   /** The optimizer's state before the first step. */
   initOptimizer(variables: Variables): OptimizerState;
   /**
@@ -119,6 +126,8 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return value;
     };
   };
+
+  const identity = once(() => compile((variables: Variables) => variables, { device, keep: true }));
 
   const newSession = (variables: Variables, data: Data): CheckedSession => {
     const open = openBatch(variables.state);
@@ -179,6 +188,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkInput(model, x);
       return predictor;
     },
+    upload: async (variables) => await (await identity())(variables),
     initOptimizer: (variables) =>
       requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
     async trainOnBatch({ variables, optimizerState, step = 0 }, batch, { key = randomKey(0) } = {}) {
