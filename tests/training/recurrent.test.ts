@@ -35,7 +35,6 @@ Deno.test("an lstm learns, and a softmax at the end is the same as logits", asyn
     return fit(model, init(model, randomKey(1), x), { x, y }, {
       loss: sparseCategoricalCrossentropy({ fromLogits: activation === "linear" }),
       metrics,
-
       optimizer: adam({ learningRate: 0.03 }),
       epochs: 15,
       report: "none",
