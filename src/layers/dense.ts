@@ -44,11 +44,10 @@ export interface DenseParams {
  *
  * @example
  * ```ts
- * import { dense, outputSpecs, spec } from "@cellfold/cellfold";
+ * import { dense, init, key, spec, type Tensor, zeros } from "@cellfold/cellfold";
  * const layer = dense({ units: 10, activation: "softmax" });
- * const params = { kernel: spec([64, 10]), bias: spec([10]) };
- * const { output } = outputSpecs(layer.apply, { params, state: [] }, spec([null, 64]), { training: false });
- * console.assert(String(output.shape) === "batch,10");
+ * const { output } = layer.apply(init(layer, key(0), spec([null, 64])), zeros([2, 64]), { training: false });
+ * console.assert(String((output as Tensor).shape) === "2,10");
  * ```
  */
 export function dense(options: DenseOptions): Layer {

@@ -3,7 +3,7 @@
  * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
  */
 import { defineLayer, type JsonOptions, layerJson, layerName } from "../layers/define.ts";
-import type { Json, Layer, Mask } from "../layers/layer.ts";
+import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";
 import { type HostTensor, isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -112,11 +112,6 @@ function parts(container: string, what: string, tree: Tree<Tensor>, count: numbe
   );
 }
 
-/** A value that is written as JSON when it is asked for, as a layer may hold what cannot be written. */
-function lazyJson(write: () => Json): Json {
-  return Object.defineProperty({}, "toJSON", { value: write });
-}
-
 /**
  * The layer of a container. Params and state are arrays with an entry per layer. A container that is not trainable
  * freezes every layer in it.
@@ -132,7 +127,7 @@ export function container(definition: ContainerDefinition): Container {
     name,
     trainable,
     layers,
-    options: { ...definition.options, layers: layers.map((layer) => lazyJson(() => layerJson(layer))) },
+    options: { ...definition.options, layers: layers.map(layerJson) },
     initParams: (key, input) => {
       const keys = splitKey(key, layers.length);
       const params: Tree<Tensor>[] = [];

@@ -95,7 +95,7 @@ function checkConnected(
  *
  * @example
  * ```ts
- * import { add, apply, call, dense, input, model, outputSpecs, spec } from "@cellfold/cellfold";
+ * import { add, apply, call, dense, input, model } from "@cellfold/cellfold";
  * const left = input([4], { name: "left" });
  * const right = input([4], { name: "right" });
  * const shared = dense({ units: 2 });

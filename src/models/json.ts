@@ -17,6 +17,7 @@ import { flatten } from "../layers/flatten.ts";
 import type { Json, Layer } from "../layers/layer.ts";
 import { layerNormalization } from "../layers/layer_normalization.ts";
 import { masking } from "../layers/masking.ts";
+import { recurrentLayerTypes } from "../layers/recurrent_types.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import { checkOptions, nearest } from "../nearest.ts";
 import type { ActivationName } from "../operations/activations.ts";
@@ -98,7 +99,7 @@ function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { read
  * ```
  */
 export function toJson(layer: Layer): Json {
-  return layerJson(layer);
+  return JSON.parse(JSON.stringify(layerJson(layer))); // where a function stands, writing the text throws
 }
 
 /**
@@ -114,6 +115,7 @@ export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
   const cells: FromJsonOptions["cells"] = { ...recurrentCellTypes, ...options.cells };
   const layers = {
     ...plainLayerTypes,
+    ...recurrentLayerTypes,
     ...containerTypes(options.functions),
     ...options.layers,
   };

@@ -134,7 +134,7 @@ export interface CallOptions {
  *
  * @example
  * ```ts
- * import { call, dense, input, model, outputSpecs, spec } from "@cellfold/cellfold";
+ * import { call, dense, input, model } from "@cellfold/cellfold";
  * const x = input([4]);
  * const layer = model({ inputs: x, outputs: call(dense({ units: 2 }), x) });
  * console.assert(layer.layers?.length === 1);
