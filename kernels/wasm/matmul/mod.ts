@@ -1,0 +1,51 @@
+/**
+ * Matrix products in wasm: generic functions, shared by all products of a module, that emitted code calls with
+ * addresses, strides in bytes and sizes. How fast each shape runs is printed by benches/matmul.ts.
+ *
+ * A product may be split among threads by rows, or by columns in multiples of 8, by moving the pointers: every
+ * element adds up its terms in the same order and comes out the same to the bit.
+ */
+import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
+import { addPack } from "./pack.ts";
+import { addProduct, addProductTransposed } from "./product.ts";
+import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
+
+export { transposedScratchBytes } from "./product.ts";
+
+/** The functions that {@linkcode addMatmul} adds. All parameters are i32; addresses need no alignment. */
+export interface MatmulFunctions {
+  /**
+   * `pack(source, destination, k, n, strideK, strideN)`: packs B[k][n], whose element (p, j) is at
+   * `source + p * strideK + j * strideN`, into {@linkcode packedBytes} bytes for `product`. Fast if either stride
+   * is 4.
+   */
+  readonly pack: FunctionBuilder;
+  /**
+   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate)`: C[m][n] = A[m][k]·B, or += if
+   * `accumulate` is 1. Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4. Row i
+   * of C is at `c + i * strideC`, its columns contiguous. Without terms C becomes zero, or stays if it accumulates.
+   */
+  readonly product: FunctionBuilder;
+  /**
+   * `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: C[m][n] = Aᵀ·B, or +=,
+   * for A[k][m] with rows `strideK` apart and B[k][n] with rows `strideBK` apart, both with contiguous columns.
+   * It packs both itself into {@linkcode transposedScratchBytes} bytes at `scratch`.
+   */
+  readonly productTransposed: FunctionBuilder;
+}
+
+/** Adds the functions of the matrix product to a module. */
+export function addMatmul(module: ModuleBuilder, features: TileFeatures): MatmulFunctions {
+  const strip = addStrip(module, features);
+  const pack = addPack(module);
+  return {
+    pack,
+    product: addProduct(module, strip),
+    productTransposed: addProductTransposed(module, strip, pack),
+  };
+}
+
+/** Bytes of B[k][n] packed. */
+export function packedBytes(k: number, n: number): number {
+  return Math.ceil(n / panelColumns) * panelColumns * k * 4;
+}

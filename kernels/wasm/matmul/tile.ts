@@ -1,0 +1,198 @@
+/**
+ * The tiles of the matrix product: one function per number of rows, each running through the panels of the packed
+ * right operand with all its sums in registers. What cuts a product into tiles is in product.ts.
+ *
+ * V8 gives 15 vector registers, and an x64 core of today starts two multiply-adds of four cycles each per cycle: from
+ * 8 independent sums on, 12 better, the units are busy. Hence the shapes below. Every tile adds up an element's terms
+ * one by one from the first to the last, so the result does not depend on the tile that an element falls into.
+ */
+import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
+
+/** Columns of a panel: two vectors. */
+export const panelColumns = 8;
+
+/** Bytes of one row of a panel. */
+export const panelRowBytes = 32;
+
+/** Rows of the tallest tile. */
+export const mostRows = 6;
+
+/** Panels side by side in the tile of so many rows, at index rows - 1. */
+const PANELS = [4, 3, 2, 1, 1, 1] as const;
+
+/** Terms of the sums per turn of the loop over a row-major left operand. */
+const UNROLL = 4;
+
+/** What a tile is emitted with. */
+export interface TileFeatures {
+  /** Fuse multiplication and addition. */
+  readonly relaxed: boolean;
+}
+
+/**
+ * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate, rows)`: `rows` (1 to 6) rows of
+ * C, `n` columns wide, from as many rows of A and the panels at `packed`, `panelBytes` apart.
+ */
+export function addStrip(module: ModuleBuilder, features: TileFeatures): FunctionBuilder {
+  const edge = addEdge(module);
+  const tiles = PANELS.map((panels, index) => addTile(module, index + 1, panels, edge, features));
+  const strip = module.addFunction("matmul strip", Array(11).fill(i32));
+  const rows: Local = 10;
+  strip.block(() => {
+    for (const [index, tile] of [...tiles.entries()].reverse()) {
+      strip.get(rows).i32(index + 1).op("i32.eq").if(() => {
+        for (let param = 0; param < 10; param++) strip.get(param);
+        strip.call(tile).br(1);
+      });
+    }
+  });
+  return strip;
+}
+
+/** Adds `edge(left, right, c, columns, accumulate)`: writes the first 1 to 7 of eight sums. */
+function addEdge(module: ModuleBuilder): FunctionBuilder {
+  const edge = module.addFunction("matmul edge", [v128, v128, i32, i32, i32]);
+  const [left, right, c, columns, accumulate] = [0, 1, 2, 3, 4];
+  const sum = edge.local(f32);
+  edge.block(() => {
+    for (let column = 0; column < panelColumns - 1; column++) {
+      edge.get(columns).i32(column).op("i32.le_s").brIf(0);
+      edge.get(column < 4 ? left : right).lane("f32x4.extract_lane", column % 4).set(sum);
+      edge.get(accumulate).if(() => {
+        edge.get(sum).get(c).memory("f32.load", 4 * column).op("f32.add").set(sum);
+      });
+      edge.get(c).get(sum).memory("f32.store", 4 * column);
+    }
+  });
+  return edge;
+}
+
+function addTile(
+  module: ModuleBuilder,
+  rows: number,
+  panels: number,
+  edge: FunctionBuilder,
+  { relaxed }: TileFeatures,
+): FunctionBuilder {
+  const tile = module.addFunction(`matmul tile ${rows}x${panels * panelColumns}`, Array(10).fill(i32));
+  const [a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate] = tile.params.keys();
+  const locals = (count: number, type: typeof i32 | typeof v128) =>
+    Array.from({ length: count }, () => tile.local(type));
+  const left = locals(rows, i32);
+  const right = locals(panels, i32);
+  const [end, blockEnd, address] = locals(3, i32);
+  const sums = right.map(() => left.map(() => locals(2, v128)));
+  const [factor, first, second] = locals(3, v128);
+
+  const add = (local: Local, value: Local) => tile.get(local).get(value).op("i32.add").set(local);
+  const addConstant = (local: Local, value: number) => tile.get(local).i32(value).op("i32.add").set(local);
+
+  const multiplyAdd = (by: Local, sum: Local) => {
+    tile.get(factor).get(by);
+    if (relaxed) tile.get(sum).op("f32x4.relaxed_madd");
+    else tile.op("f32x4.mul").get(sum).op("f32x4.add");
+    tile.set(sum);
+  };
+
+  /** One term of every sum. The left factors are loaded again for every panel: registers are scarcer than loads. */
+  const terms = (step: number) => {
+    for (const [panel, pointer] of right.entries()) {
+      tile.get(pointer).memory("v128.load", step * panelRowBytes).set(first);
+      tile.get(pointer).memory("v128.load", step * panelRowBytes + 16).set(second);
+      for (const [row, [low, high]] of sums[panel].entries()) {
+        if (rows > 1 || panel === 0) tile.get(left[row]).memory("v128.load32_splat", step * 4).set(factor);
+        multiplyAdd(first, low);
+        multiplyAdd(second, high);
+      }
+    }
+  };
+
+  const start = () => {
+    tile.get(a).set(left[0]);
+    for (let row = 1; row < rows; row++) tile.get(left[row - 1]).get(strideRow).op("i32.add").set(left[row]);
+    tile.get(packed).set(right[0]);
+    for (let panel = 1; panel < panels; panel++) {
+      // A panel beyond the last is the one before again, its sums are not stored.
+      tile.get(right[panel - 1]);
+      tile.get(panelBytes).i32(0).get(n).i32(panel * panelColumns).op("i32.gt_s").op("select").op("i32.add");
+      tile.set(right[panel]);
+    }
+    for (const sum of sums.flat(2)) tile.f32x4(0).set(sum);
+    tile.get(packed).get(k).i32(5).op("i32.shl").op("i32.add").set(end);
+  };
+
+  /** A row-major: several terms per turn, addressed by immediates. */
+  const unrolled = () => {
+    tile.get(strideK).i32(4).op("i32.eq").if(() => {
+      tile.get(packed).get(k).i32(-UNROLL).op("i32.and").i32(5).op("i32.shl").op("i32.add").set(blockEnd);
+      tile.block(() => {
+        tile.get(right[0]).get(blockEnd).op("i32.eq").brIf(0);
+        tile.loop(() => {
+          for (let step = 0; step < UNROLL; step++) terms(step);
+          for (const pointer of left) addConstant(pointer, UNROLL * 4);
+          for (const pointer of right) addConstant(pointer, UNROLL * panelRowBytes);
+          tile.get(right[0]).get(blockEnd).op("i32.ne").brIf(0);
+        });
+      });
+    });
+  };
+
+  const singly = () => {
+    tile.block(() => {
+      tile.get(right[0]).get(end).op("i32.eq").brIf(0);
+      tile.loop(() => {
+        terms(0);
+        for (const pointer of left) add(pointer, strideK);
+        for (const pointer of right) addConstant(pointer, panelRowBytes);
+        tile.get(right[0]).get(end).op("i32.ne").brIf(0);
+      });
+    });
+  };
+
+  const eachRow = (write: (row: number) => void) => {
+    tile.get(c).set(address);
+    for (let row = 0; row < rows; row++) {
+      write(row);
+      if (row < rows - 1) add(address, strideC);
+    }
+  };
+
+  const store = (panel: number) => {
+    const offset = panel * panelRowBytes;
+    tile.get(n).i32((panel + 1) * panelColumns).op("i32.ge_s").if(() => {
+      tile.get(accumulate).if(() => {
+        eachRow((row) => {
+          for (const [half, sum] of sums[panel][row].entries()) {
+            tile.get(sum).get(address).memory("v128.load", offset + 16 * half).op("f32x4.add").set(sum);
+          }
+        });
+      });
+      eachRow((row) => {
+        for (const [half, sum] of sums[panel][row].entries()) {
+          tile.get(address).get(sum).memory("v128.store", offset + 16 * half);
+        }
+      });
+    }, () => {
+      eachRow((row) => {
+        for (const sum of sums[panel][row]) tile.get(sum);
+        tile.get(address).i32(offset).op("i32.add");
+        tile.get(n).i32(panel * panelColumns).op("i32.sub").get(accumulate).call(edge);
+      });
+    });
+  };
+
+  tile.block(() => {
+    tile.get(n).i32(0).op("i32.le_s").brIf(0);
+    tile.loop(() => {
+      start();
+      unrolled();
+      singly();
+      for (let panel = 0; panel < panels; panel++) store(panel);
+      tile.get(packed).get(panelBytes).i32(panels).op("i32.mul").op("i32.add").set(packed);
+      addConstant(c, panels * panelRowBytes);
+      tile.get(n).i32(panels * panelColumns).op("i32.sub").tee(n);
+      tile.i32(0).op("i32.gt_s").brIf(0);
+    });
+  });
+  return tile;
+}

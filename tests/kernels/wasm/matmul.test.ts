@@ -1,0 +1,226 @@
+/**
+ * The wasm products against plain loops in float64. A tolerance is the bound of a float32 sum of k + 2 terms: each
+ * rounding is at most half of 2⁻²³, relative to the sum of the terms' magnitudes.
+ */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { hasRelaxedSimd, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
+import { addMatmul, packedBytes, transposedScratchBytes } from "../../../kernels/wasm/matmul/mod.ts";
+
+type Emitted = (...params: number[]) => void;
+
+interface Machine {
+  readonly memory: Uint8Array;
+  readonly pack: Emitted;
+  readonly product: Emitted;
+  readonly productTransposed: Emitted;
+}
+
+const PAGES = 512;
+
+function build(relaxed: boolean): Machine {
+  const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
+  const { pack, product, productTransposed } = addMatmul(module, { relaxed });
+  module.export(pack, "pack");
+  module.export(product, "product");
+  module.export(productTransposed, "productTransposed");
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
+  // An export is typed as a value of any kind; these three are functions of i32.
+  const emitted = (name: string) => exports[name] as Emitted;
+  return {
+    memory: new Uint8Array(memory.buffer),
+    pack: emitted("pack"),
+    product: emitted("product"),
+    productTransposed: emitted("productTransposed"),
+  };
+}
+
+const machines = [build(false), ...(hasRelaxedSimd() ? [build(true)] : [])];
+
+/** Random numbers in [-1, 1) from a seed (mulberry32). */
+function randomNumbers(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1;
+  };
+}
+
+/** Gives out addresses, odd ones too, with guards between. */
+function allocator(): (bytes: number) => number {
+  let next = 64;
+  return (bytes) => {
+    const address = next;
+    next += bytes + 67;
+    assert(next <= PAGES << 16, "The test needs more memory");
+    return address;
+  };
+}
+
+interface Strided {
+  readonly address: number;
+  readonly strides: readonly [number, number];
+  readonly bytes: number;
+}
+
+/** Places a matrix with one contiguous dimension (or none, for a gap above 0 in both) and some bytes in between. */
+function place(
+  allocate: (bytes: number) => number,
+  [rows, columns]: readonly [number, number],
+  layout: Layout,
+  gap: number,
+): Strided {
+  const inner = layout === "scattered" ? 8 : 4;
+  const outer = inner * (layout === "columns" ? rows : columns) + 4 * gap;
+  const bytes = outer * (layout === "columns" ? columns : rows);
+  return {
+    address: allocate(bytes),
+    strides: layout === "columns" ? [inner, outer] : [outer, inner],
+    bytes,
+  };
+}
+
+type Layout = "rows" | "columns" | "scattered";
+
+interface Case {
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+  readonly accumulate: boolean;
+  readonly transposed: boolean;
+  readonly left: Layout;
+  readonly right: Layout;
+  readonly gaps: readonly [number, number, number];
+  readonly rowSplit: number;
+  readonly columnSplit: number;
+  readonly seed: number;
+}
+
+const layout = fc.constantFrom<Layout>("rows", "columns", "scattered");
+const fraction = fc.double({ min: 0, max: 1, noNaN: true });
+
+function cases(
+  m: fc.Arbitrary<number>,
+  k: fc.Arbitrary<number>,
+  n: fc.Arbitrary<number>,
+): fc.Arbitrary<Case> {
+  const gap = fc.nat(3);
+  return fc.record({
+    m,
+    k,
+    n,
+    accumulate: fc.boolean(),
+    transposed: fc.boolean(),
+    left: layout,
+    right: layout,
+    gaps: fc.tuple(gap, gap, gap),
+    rowSplit: fraction,
+    columnSplit: fraction,
+    seed: fc.integer(),
+  });
+}
+
+/** Computes one case in a machine: whole, and in four parts; checks values, guards and equality of the bits. */
+function check({ memory, pack, product, productTransposed }: Machine, example: Case): void {
+  const { m, k, n, accumulate, transposed, gaps } = example;
+  const view = new DataView(memory.buffer);
+  const random = randomNumbers(example.seed);
+  const allocate = allocator();
+  const a = transposed
+    ? place(allocate, [m, k], "columns", gaps[0])
+    : place(allocate, [m, k], example.left, gaps[0]);
+  const b = place(allocate, [k, n], transposed ? "rows" : example.right, gaps[1]);
+  const c = place(allocate, [m, n], "rows", gaps[2]);
+  const scratchBytes = transposed ? transposedScratchBytes(m, n, k) : packedBytes(k, n);
+  const packed = allocate(scratchBytes);
+  const end = allocate(0);
+  memory.fill(0xa5, 0, end);
+  const fill = ({ address, bytes }: Strided) => {
+    for (let at = 0; at < bytes; at += 4) view.setFloat32(address + at, random(), true);
+  };
+  for (const matrix of [a, b, c]) fill(matrix);
+  const before = memory.slice(0, end);
+  const read = (bytes: Uint8Array, { address, strides }: Strided, row: number, column: number) =>
+    new DataView(bytes.buffer).getFloat32(address + row * strides[0] + column * strides[1], true);
+
+  const run = (firstRow: number, rows: number, firstColumn: number, columns: number) => {
+    const from = a.address + firstRow * a.strides[0];
+    const source = b.address + firstColumn * b.strides[1];
+    const target = c.address + firstRow * c.strides[0] + firstColumn * 4;
+    const size = [rows, columns, k, accumulate ? 1 : 0];
+    if (transposed) {
+      productTransposed(from, a.strides[1], source, b.strides[0], target, c.strides[0], ...size, packed);
+    } else {
+      const panels = packed + (firstColumn / 8) * k * 32;
+      product(from, ...a.strides, panels, target, c.strides[0], ...size);
+    }
+  };
+  if (!transposed) pack(b.address, packed, k, n, ...b.strides);
+  run(0, m, 0, n);
+  const whole = memory.slice(0, end);
+
+  const expected = before.slice();
+  expected.set(whole.subarray(packed, packed + scratchBytes), packed);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = accumulate ? read(before, c, i, j) : 0;
+      let magnitude = Math.abs(sum);
+      for (let p = 0; p < k; p++) {
+        const term = read(before, a, i, p) * read(before, b, p, j);
+        sum += term;
+        magnitude += Math.abs(term);
+      }
+      const actual = read(whole, c, i, j);
+      const tolerance = (k + 2) * 2 ** -24 * magnitude;
+      assert(Math.abs(actual - sum) <= tolerance, `C[${i}][${j}] is ${actual}, expected ${sum}`);
+      const at = c.address + i * c.strides[0] + j * c.strides[1];
+      expected.set(whole.subarray(at, at + 4), at);
+    }
+  }
+  assertSameBytes(whole, expected, "Something outside C and the scratch was written");
+
+  memory.set(before.subarray(0, packed));
+  const rowSplit = Math.round(example.rowSplit * m);
+  const columnSplit = Math.min(n, 8 * Math.round(example.columnSplit * n / 8));
+  for (const [firstRow, rows] of [[0, rowSplit], [rowSplit, m - rowSplit]]) {
+    // A split that is not a multiple of 8 is at n itself, with no columns after it.
+    const parts = columnSplit === n ? [[0, n]] : [[0, columnSplit], [columnSplit, n - columnSplit]];
+    for (const [firstColumn, columns] of parts) run(firstRow, rows, firstColumn, columns);
+  }
+  assertSameBytes(memory.subarray(0, packed), whole.subarray(0, packed), "The parts differ from the whole");
+}
+
+function assertSameBytes(actual: Uint8Array, expected: Uint8Array, message: string): void {
+  const at = actual.findIndex((byte, index) => byte !== expected[index]);
+  assertEquals(at, -1, `${message}: first at byte ${at}`);
+}
+
+function checkAll(arbitrary: fc.Arbitrary<Case>, numRuns: number): void {
+  fc.assert(
+    fc.property(arbitrary, (example) => {
+      for (const machine of machines) check(machine, example);
+    }),
+    { numRuns },
+  );
+}
+
+Deno.test("products of small matrices of any shape and layout", () => {
+  checkAll(cases(fc.nat(40), fc.nat(40), fc.nat(40)), 400);
+});
+
+Deno.test("products of few rows and many columns", () => {
+  checkAll(cases(fc.integer({ min: 1, max: 7 }), fc.nat(70), fc.nat(300)), 100);
+});
+
+Deno.test("products with long sums", () => {
+  const small = fc.integer({ min: 1, max: 30 });
+  checkAll(cases(small, fc.integer({ min: 250, max: 1500 }), small), 30);
+});
+
+Deno.test("products of large matrices", () => {
+  const side = (min: number, max: number) => fc.integer({ min, max });
+  checkAll(cases(side(50, 100), side(200, 300), side(250, 350)), 4);
+});
