@@ -14,7 +14,7 @@ import { orthonormalColumns } from "./orthogonal.ts";
 export type Initializer = (key: Tensor, shape: readonly number[]) => HostTensor;
 
 /** Options of each initialiser, by name; Keras's words. */
-interface InitializerOptions {
+export interface InitializerOptions {
   /** Uniform within ±√(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
   glorotUniform: NoOptions;
   /** Truncated normal of standard deviation √(2 / (fanIn + fanOut)). */
@@ -45,7 +45,8 @@ interface InitializerOptions {
   constant: { readonly value?: number };
 }
 
-type NoOptions = Readonly<Record<never, never>>;
+/** The options of an initialiser that has none. */
+export type NoOptions = Readonly<Record<never, never>>;
 
 /** The name of an initialiser. */
 export type InitializerName = keyof InitializerOptions;

@@ -10,7 +10,9 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** Everything that a layer remembers: what is trained and what is not. */
 export interface Variables<Params = Tree<Tensor>, State = Tree<Tensor>> {
+  /** Trained, unless the layer is frozen. */
   readonly params: Params;
+  /** Changed by calls, not by gradients. */
   readonly state: State;
 }
 
@@ -33,6 +35,7 @@ export type Mask = Tensor | undefined | readonly Mask[] | { readonly [key: strin
 
 /** What `apply` gives. */
 export interface Applied<Output = Tree<Tensor>> {
+  /** What it computes. */
   readonly output: Output;
   /** The state after the call, of the structure of the one given. */
   readonly state: Tree<Tensor>;

@@ -39,3 +39,14 @@ export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
 export { masking, type MaskingOptions } from "./masking.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";
+export {
+  abstractly,
+  type Initializer,
+  type InitializerConfig,
+  type InitializerLike,
+  type InitializerName,
+  initializerNames,
+  type InitializerOptions,
+  type NoOptions,
+  resolveInitializer,
+} from "./initializers.ts";

@@ -11,6 +11,7 @@ import { inputSpecs } from "./init.ts";
 
 /** How many numbers a layer remembers. */
 export interface ParameterCount {
+  /** All of them. */
   readonly total: number;
   /** Changed by training. */
   readonly trainable: number;

@@ -7,7 +7,9 @@ import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
 
 /** A weight and where it lies: `params.0.kernel`, `state.1.movingMean`. */
 export interface Weight {
+  /** Keys and indices from the root, joined by dots. */
   readonly path: string;
+  /** Its values, on the host or a device. */
   readonly tensor: Tensor;
 }
 
