@@ -9,7 +9,10 @@ import { expandDims, resolveAxis } from "./structure.ts";
 
 export const iotaOperation: Operation<"iota"> = {
   name: "iota",
-  infer: (_, { shape, dtype }) => [{ shape, dtype }],
+  infer: (_, { shape, dtype }) => {
+    if (dtype === "bool") throw new TypeError("Cannot count in bool: expected the dtype of a number");
+    return [{ shape, dtype }];
+  },
 };
 
 function requireIndices(name: string, indices: Spec): void {

@@ -1,6 +1,6 @@
 /** Matrix products, batched and not; `einsum` in einsum.ts comes down to them. */
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { sameShape } from "../tensor/dims.ts";
+import { sameShape, sizeOfShape } from "../tensor/dims.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { printSpecs, requireFloat, requireSameDType } from "./infer.ts";
@@ -79,6 +79,6 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     );
   }
   const rows = a.shape.slice(0, -1);
-  const flat = applyOne(matmulOperation, [reshape(a, [-1, inner]), b], attributes);
+  const flat = applyOne(matmulOperation, [reshape(a, [sizeOfShape(rows), inner]), b], attributes);
   return reshape(flat, [...rows, b.shape[transposeRight ? 0 : 1]]);
 }

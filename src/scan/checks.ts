@@ -7,6 +7,9 @@ import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tr
 /** The number of steps that all sequences share. */
 export function commonLength(inputs: unknown, given: Dim | undefined): Dim {
   const { leaves, paths } = flattenTree<Spec>(inputs, "inputs");
+  if (typeof given === "number" && !(Number.isInteger(given) && given >= 0)) {
+    throw new RangeError(`Cannot scan: options.length is ${given}, expected a whole number from 0`);
+  }
   let length = given;
   leaves.forEach((sequence, index) => {
     const where = `${printPath(paths[index], "inputs")} (${printSpec(sequence)})`;

@@ -88,8 +88,9 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
 
 /** `a / b` where `b` is a number or a single monomial that divides every term of `a`; otherwise undefined. */
 export function divideDims(a: Dim, b: Dim): Dim | undefined {
+  if (b === 0) return undefined;
   const divisor = Object.entries(termsOf(b));
-  if (divisor.length !== 1 || divisor[0][1] === 0) return a === b ? 1 : undefined;
+  if (divisor.length !== 1) return a === b ? 1 : undefined;
   const [symbols, factor] = divisor[0];
   const quotient: Record<string, number> = {};
   for (const [monomial, coefficient] of Object.entries(termsOf(a))) {

@@ -1,10 +1,11 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
 import { defaultBackend, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
-import { isTraced, traceFlat } from "../program/trace.ts";
+import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import {
+  checkSameStructure,
   flattenTree,
   mapTree,
   printPath,
@@ -60,6 +61,7 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
   const { program, result } = traceFlat(leaves, (tracers) => {
     const returned = fn(...unflattenTree<never[]>(structure, tracers));
     if (returned instanceof Promise) {
+      returned.catch(() => {}); // what it meets once this trace has ended is nobody's concern
       throw new TypeError("Cannot trace an async function: it must be pure and synchronous");
     }
     const output = flattenTree<Tensor>(returned, "result");
@@ -90,12 +92,17 @@ export async function compile<Args extends readonly unknown[], Result>(
     ? await defaultBackend()
     : await findBackend(options.device);
   const entries = new Map<string, Entry>();
+  let disposed = false;
 
   const build = (args: readonly unknown[]) => {
     const { program, structure } = trace(fn as (...args: never[]) => unknown, ...(options.specs ?? args)); // args: Args
     return { program: optimise(program), structure };
   };
   const prepare = (args: readonly unknown[]) => {
+    if (disposed) throw new Error("Cannot call a compiled function: it was disposed");
+    if (options.specs) {
+      checkSameStructure(options.specs, args, { first: "options.specs", second: "the arguments" });
+    }
     const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
     leaves.forEach((leaf, index) => checkInput(leaf, backend, () => printPath(paths[index], "arguments")));
     const key = printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join());
@@ -103,6 +110,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   };
   const create = async (args: Args): Promise<Entry> => {
     const { program, structure } = build(args);
+    checkIndices("donate arguments", options.donate, args.length);
     const donate = (args as readonly unknown[]).flatMap((arg, index) =>
       flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
     );
@@ -110,12 +118,20 @@ export async function compile<Args extends readonly unknown[], Result>(
     return { executable: await backend.compile(program, { donate, keep }), structure };
   };
 
-  const call = async (...args: Args): Promise<Result> => {
-    if (flattenTree(args).leaves.some(isTraced)) return fn(...args);
+  const run = async (args: Args): Promise<Result> => {
     const { key, leaves } = prepare(args);
     let entry = entries.get(key);
     if (!entry) entries.set(key, entry = await create(args));
     return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+  };
+  // Throws at once inside a trace, where nobody could wait for a rejection.
+  const call = (...args: Args): Promise<Result> => {
+    if (isTracing()) {
+      throw new TypeError(
+        "Cannot call a compiled function while another function is traced: call the function it was made from",
+      );
+    }
+    return run(args);
   };
   const sync = (...args: Args): Result => {
     const { key, leaves } = prepare(args);
@@ -135,6 +151,7 @@ export async function compile<Args extends readonly unknown[], Result>(
     [Symbol.dispose]: () => {
       for (const { executable } of entries.values()) executable[Symbol.dispose]();
       entries.clear();
+      disposed = true;
     },
   });
 }
@@ -151,6 +168,13 @@ function checkInput(leaf: Spec, backend: Backend, where: () => string): void {
   }
 }
 
+function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
+  const outside = indices?.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
+  if (outside !== undefined) {
+    throw new RangeError(`Cannot ${what} by index ${outside}: there are ${count}`);
+  }
+}
+
 function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean[] {
   const count = (node: Structure): number =>
     node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
@@ -158,6 +182,7 @@ function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean
   if (structure.kind !== "array") {
     throw new TypeError("Cannot keep results by index: the function does not return an array");
   }
+  checkIndices("keep results", keep, structure.items.length);
   return structure.items.flatMap((item, index) => new Array(count(item)).fill(keep.includes(index)));
 }
 

@@ -35,8 +35,8 @@ function describe(value: unknown): string {
   if (isLeaf(value)) return `a tensor ${printSpec(value)}`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (isPlainObject(value)) return `an object with the keys {${keysOf(value).join(", ")}}`;
-  return value === null
-    ? "null"
+  return value === null || value === undefined
+    ? String(value)
     : typeof value === "object"
     ? value.constructor.name
     : `${typeof value} ${String(value)}`;

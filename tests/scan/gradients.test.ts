@@ -73,6 +73,20 @@ property(
   },
 );
 
+property(
+  "the gradient by one part alone is that part of the gradient by all",
+  [examples(), anyOptions],
+  (example, random) => {
+    const point = pointOf(example);
+    const loss = lossOf(example, (...fold) => scan(...fold, optionsOf(random, example)));
+    const all = grad(loss)(point);
+    for (const part of ["parameters", "state", "inputs"] as const) {
+      const alone = grad((value: unknown) => loss({ ...point, [part]: value }))(point[part]);
+      assertTreesClose(alone, all[part], part);
+    }
+  },
+);
+
 property("the gradient of the gradient equals differences", [examples(4), anyOptions], (example, random) => {
   const point = pointOf(example);
   const loss = lossOf(example, (...fold) => scan(...fold, optionsOf(random, example)));
