@@ -20,16 +20,16 @@ import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
 /** How the outputs of both directions become one, for each tensor of them. */
 export type Merge = (forward: Tensor, backward: Tensor) => Tensor;
 
+/** A merge as {@linkcode bidirectional} takes it; null for none. */
+export type MergeMode = "concat" | "sum" | "mul" | "ave" | Merge | null;
+
 /** The merges that have a name. */
-const merges = {
+const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
   concat: (forward, backward) => concat([forward, backward]),
   sum: (forward, backward) => add(forward, backward),
   mul: (forward, backward) => mul(forward, backward),
   ave: (forward, backward) => mul(add(forward, backward), 0.5),
-} satisfies Record<string, Merge>;
-
-/** A merge as {@linkcode bidirectional} takes it; null for none. */
-export type MergeMode = keyof typeof merges | Merge | null;
+};
 
 /** Options of {@linkcode bidirectional}. */
 export interface BidirectionalOptions extends LayerOptions {
@@ -64,13 +64,13 @@ interface Pair {
  *
  * @example
  * ```ts
- * import { bidirectional, key, lstm, spec, zeros } from "@cellfold/cellfold";
+ * import { bidirectional, key, lstm, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = bidirectional(lstm({ units: 4, returnSequences: true }), { mergeMode: "concat" });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: { forward: [], backward: [] } }, zeros([2, 5, 3]), {
  *   training: false,
  * });
- * console.assert(String((output as { shape: number[] }).shape) === "2,5,8");
+ * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,5,8");
  * ```
  */
 export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptions = {}): Layer {

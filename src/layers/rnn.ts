@@ -84,11 +84,11 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  *
  * @example
  * ```ts
- * import { key, lstmCell, rnn, spec, zeros } from "@cellfold/cellfold";
+ * import { key, lstmCell, rnn, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = rnn(lstmCell({ units: 4 }), { returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
- * console.assert(String((output as { shape: number[] }).shape) === "2,5,4");
+ * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,5,4");
  * ```
  */
 export function rnn(cell: RecurrentCell, options: RnnOptions = {}): RecurrentLayer {

@@ -72,6 +72,7 @@ export {
 } from "./reduction.ts";
 export { gather, iota, oneHot, scatterAdd } from "./indexing.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
+export { type ConvolutionOptions, convolve } from "./convolution.ts";
 export { einsum } from "./einsum.ts";
 export { bernoulli, dropoutMask, foldIn, key, normal, randomBits, splitKey, uniform } from "./random.ts";
 export {
