@@ -1,15 +1,9 @@
 /** Reads cases of the numeric oracle for unit tests, where its folder exists and may be read. */
-import { type DType, type HostTensor, hostTensor, tensor } from "../../src/tensor/tensor.ts";
+import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
+import { type OracleTensor, type OracleTensors, tensorOf } from "../oracle/format.ts";
 
-/** A tensor as the oracle's files write it. */
-export interface OracleTensor {
-  readonly shape: readonly number[];
-  readonly dtype: string;
-  readonly data: readonly number[];
-}
-
-/** Tensors by name. */
-export type OracleTensors = Readonly<Record<string, OracleTensor>>;
+export { camelCase } from "../oracle/names.ts";
+export { type OracleTensor, type OracleTensors, tensorOf };
 
 /** The part of a case that the unit tests read. */
 export interface OracleCase {
@@ -47,19 +41,9 @@ export function oracleCases(group: string): OracleCase[] {
   return JSON.parse(Deno.readTextFileSync(new URL(`${group}.json`, folder))).cases;
 }
 
-/** A tensor of the oracle as one of ours. */
-export function tensorOf({ shape, dtype, data }: OracleTensor): HostTensor {
-  return tensor(data, { shape, dtype: dtype as DType }); // the oracle's dtypes that the tests read are ours
-}
-
 /** A scalar float32 of the oracle's form. */
 export function scalarOf(value: number): HostTensor {
   return hostTensor(new Float32Array([value]), []);
-}
-
-/** `leaky_relu` as `leakyRelu`. */
-export function camelCase(name: string): string {
-  return name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Fails unless all elements differ by at most `tolerance` times the largest magnitude expected (at least 1e-6). */

@@ -1,0 +1,83 @@
+/**
+ * `deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES]`: every case of every file in DIR on a backend,
+ * a line per group, exit status 1 on any miss.
+ */
+import { findBackend } from "../../kernels/mod.ts";
+import { isHit, type Outcome, runCase } from "./run.ts";
+import { type OracleFile, readOracle } from "./format.ts";
+import { caseLines, groupLine } from "./report.ts";
+
+const USAGE = "deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES]";
+
+interface Arguments {
+  readonly folder: string;
+  readonly backend: string;
+  /** Only these groups; all where absent. */
+  readonly only?: readonly string[];
+  readonly skip: readonly string[];
+}
+
+/** What the command line says; names of groups are joined by commas. */
+function parseArguments(args: readonly string[]): Arguments {
+  const options: Record<string, string> = {};
+  const folders: string[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, name, value] = arg.match(/^--([a-z]+)(?:=(.*))?$/) ?? [];
+    if (arg === "--") continue;
+    if (name === undefined) folders.push(arg);
+    else if (!["backend", "group", "skip"].includes(name)) throw new Error(`there is no option ${arg}`);
+    else {
+      const given = value ?? rest.shift();
+      if (given === undefined || given === "") throw new Error(`${arg} needs a value`);
+      options[name] = given;
+    }
+  }
+  if (folders.length !== 1) throw new Error(`expected one folder, got ${folders.length}`);
+  return {
+    folder: folders[0],
+    backend: options.backend ?? "reference",
+    only: options.group?.split(","),
+    skip: options.skip?.split(",") ?? [],
+  };
+}
+
+/** Runs one file and prints what came of it; whether all cases that count were hits. */
+async function runGroup({ group, cases }: OracleFile, backend: string): Promise<boolean> {
+  const outcomes: Outcome[] = [];
+  for (const oracleCase of cases) outcomes.push(await runCase(oracleCase, backend));
+  console.log([groupLine(group, outcomes), ...caseLines(group, outcomes)].join("\n"));
+  return outcomes.every((outcome) => outcome.oracleCase.quirk || isHit(outcome));
+}
+
+/** The files that were asked for. */
+function chosen({ folder, only, skip }: Arguments): OracleFile[] {
+  const files = readOracle(folder);
+  if (files.length === 0) throw new Error(`there are no .json files in ${folder}`);
+  const unknown = only?.find((name) => !files.some(({ group }) => group === name));
+  if (unknown !== undefined) {
+    throw new Error(
+      `there is no group ${unknown} in ${folder}, only ${files.map(({ group }) => group).join(", ")}`,
+    );
+  }
+  return files.filter(({ group }) => (only?.includes(group) ?? true) && !skip.includes(group));
+}
+
+/** The whole command; the exit status: 0 all right, 1 misses, 2 nothing could be run. */
+async function main(args: readonly string[]): Promise<number> {
+  let files: OracleFile[];
+  let backend: string;
+  try {
+    const given = parseArguments(args);
+    backend = (await findBackend(given.backend)).name;
+    files = chosen(given);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\nusage: ${USAGE}`);
+    return 2;
+  }
+  let good = true;
+  for (const file of files) good = await runGroup(file, backend) && good;
+  return good ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
