@@ -41,72 +41,72 @@ import { expandDims, split, sum } from "./structure.ts";
 export type Activation = (x: Tensor) => Tensor;
 
 /** `x` itself. */
-export const linear: Activation = (x) => x;
+export const linear: Activation = (x): Tensor => x;
 
 /** `max(x, 0)`; the derivative at 0 is 0 (a tie of `maximum` belongs to its first operand). NaN stays NaN. */
-export const relu: Activation = (x) => maximum(0, x);
+export const relu: Activation = (x): Tensor => maximum(0, x);
 
 /** `min(max(x, 0), 6)`; the derivative at 0 and 6 is 0. */
-export const relu6: Activation = (x) => minimum(6, relu(x));
+export const relu6: Activation = (x): Tensor => minimum(6, relu(x));
 
 /** `x` above 0, else `0.2 · x`. */
-export const leakyRelu: Activation = (x) => select(greater(x, 0), x, mul(x, 0.2));
+export const leakyRelu: Activation = (x): Tensor => select(greater(x, 0), x, mul(x, 0.2));
 
 /** `relu6(x + 3) / 6`. */
-export const hardSigmoid: Activation = (x) => div(relu6(add(x, 3)), 6);
+export const hardSigmoid: Activation = (x): Tensor => div(relu6(add(x, 3)), 6);
 
 /** `x · relu6(x + 3) / 6` (Howard et al., 2019); Keras also calls it `hardSwish`. */
-export const hardSilu: Activation = (x) => mul(x, hardSigmoid(x));
+export const hardSilu: Activation = (x): Tensor => mul(x, hardSigmoid(x));
 
 /** `x` limited to -1…1. */
-export const hardTanh: Activation = (x) => clip(x, -1, 1);
+export const hardTanh: Activation = (x): Tensor => clip(x, -1, 1);
 
 /** `x` from 0 on, else `e^x - 1` (Clevert et al., 2016, with α = 1). */
-export const elu: Activation = (x) => select(greaterEqual(x, 0), x, expm1(minimum(x, 0)));
+export const elu: Activation = (x): Tensor => select(greaterEqual(x, 0), x, expm1(minimum(x, 0)));
 
 /** `scale · x` from 0 on, else `scale · α · (e^x - 1)` (Klambauer et al., 2017). */
-export const selu: Activation = (x) => {
+export const selu: Activation = (x): Tensor => {
   const alpha = 1.6732632423543772;
   const scale = 1.0507009873554805;
   return select(greaterEqual(x, 0), mul(x, scale), mul(expm1(minimum(x, 0)), scale * alpha));
 };
 
 /** `max(x, 0) + α · (e^(min(x, 0)/α) - 1)` (Barron, 2017) with α = 1, where it is `elu`. */
-export const celu: Activation = (x) => elu(x);
+export const celu: Activation = (x): Tensor => elu(x);
 
 /** `x · Φ(x) = x/2 · (1 + erf(x/√2))`, exact (Hendrycks and Gimpel, 2016). */
-export const gelu: Activation = (x) => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+export const gelu: Activation = (x): Tensor => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
 
 /** `x · sigmoid(x)` (Ramachandran et al., 2017); Keras also calls it `swish`. */
-export const silu: Activation = (x) => mul(x, sigmoid(x));
+export const silu: Activation = (x): Tensor => mul(x, sigmoid(x));
 
 /**
  * `log(1 + e^x)`, as `(x + |x|)/2 + log(1 + e^-|x|)`: no overflow, and since the derivative of `|x|` at 0 is 0, that
  * of softplus at 0 is 1/2 as it should be (with `max(x, 0)` it would not be).
  */
-export const softplus: Activation = (x) => {
+export const softplus: Activation = (x): Tensor => {
   const size = abs(x);
   return add(add(mul(x, 0.5), mul(size, 0.5)), log1p(exp(neg(size))));
 };
 
 /** `x / (1 + |x|)`. */
-export const softsign: Activation = (x) => div(x, add(abs(x), 1));
+export const softsign: Activation = (x): Tensor => div(x, add(abs(x), 1));
 
 /** `e^x`. */
-export const exponential: Activation = (x) => exp(x);
+export const exponential: Activation = (x): Tensor => exp(x);
 
 /** `x · tanh(softplus(x))` (Misra, 2019). */
-export const mish: Activation = (x) => mul(x, tanh(softplus(x)));
+export const mish: Activation = (x): Tensor => mul(x, tanh(softplus(x)));
 
 /** `log(sigmoid(x)) = -softplus(-x)`. */
-export const logSigmoid: Activation = (x) => neg(softplus(neg(x)));
+export const logSigmoid: Activation = (x): Tensor => neg(softplus(neg(x)));
 
 /**
  * `a · sigmoid(b)` where `a` and `b` are the halves of the last axis (Dauphin et al., 2017).
  *
  * @throws RangeError if the last axis has an odd size.
  */
-export const glu: Activation = (x) => {
+export const glu: Activation = (x): Tensor => {
   if (x.shape.length === 0 || divideDims(x.shape[x.shape.length - 1], 2) === undefined) {
     throw new RangeError(`Cannot compute glu of ${printSpec(x)}: expected an even size of the last axis`);
   }
@@ -115,27 +115,27 @@ export const glu: Activation = (x) => {
 };
 
 /** `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel. */
-export const squareplus: Activation = (x) => {
+export const squareplus: Activation = (x): Tensor => {
   const root = sqrt(add(square(x), 4));
   return select(less(x, 0), div(2, sub(root, minimum(x, 0))), mul(add(x, root), 0.5));
 };
 
 /** `x` moved by 0.5 towards 0, and 0 where it lies within. */
-export const softShrink: Activation = (x) =>
+export const softShrink: Activation = (x): Tensor =>
   select(greater(x, 0.5), sub(x, 0.5), select(less(x, -0.5), add(x, 0.5), 0));
 
 /** `x` where `|x|` is above 0.5, else 0. */
-export const hardShrink: Activation = (x) => select(greater(abs(x), 0.5), x, 0);
+export const hardShrink: Activation = (x): Tensor => select(greater(abs(x), 0.5), x, 0);
 
 /** `x - tanh(x)`. */
-export const tanhShrink: Activation = (x) => sub(x, tanh(x));
+export const tanhShrink: Activation = (x): Tensor => sub(x, tanh(x));
 
 /** 0 up to -1, `(x + 1)²/4` between, `x` from 1 on. */
-export const sparsePlus: Activation = (x) =>
+export const sparsePlus: Activation = (x): Tensor =>
   select(greaterEqual(x, 1), x, mul(square(add(clip(x, -1, 1), 1)), 0.25));
 
 /** `(x + 1)/2` limited to 0…1. */
-export const sparseSigmoid: Activation = (x) => minimum(1, maximum(0, mul(add(x, 1), 0.5)));
+export const sparseSigmoid: Activation = (x): Tensor => minimum(1, maximum(0, mul(add(x, 1), 0.5)));
 
 /**
  * The Euclidean projection of the last axis onto the probabilities (Martins and Astudillo, 2016).
@@ -144,7 +144,7 @@ export const sparseSigmoid: Activation = (x) => minimum(1, maximum(0, mul(add(x,
  * needs no sort and `n²` values for an axis of size n: meant for tens or hundreds of classes. Only what lies less than
  * 1 below the largest element can be in the support, so the rest is raised to there and no sum loses its precision.
  */
-export const sparsemax: Activation = (x) => {
+export const sparsemax: Activation = (x): Tensor => {
   const below = sub(x, stopGradient(reduceMax(x, { axes: -1, keepDims: true })));
   const near = stopGradient(maximum(below, -1));
   const notBelow = cast(greaterEqual(expandDims(near, -2), expandDims(near, -1)), x.dtype);
@@ -186,8 +186,42 @@ export function logitsOf(prediction: Tensor, kind: LogitsKind): Tensor | undefin
 const softmaxActivation: Activation = (x) => withLogits(softmax(x), x, "softmax");
 const sigmoidActivation: Activation = (x) => withLogits(sigmoid(x), x, "sigmoid");
 
+/** The name of an activation. */
+export type ActivationName =
+  | "linear"
+  | "relu"
+  | "relu6"
+  | "leakyRelu"
+  | "sigmoid"
+  | "hardSigmoid"
+  | "hardSilu"
+  | "hardSwish"
+  | "tanh"
+  | "hardTanh"
+  | "softmax"
+  | "logSoftmax"
+  | "elu"
+  | "selu"
+  | "celu"
+  | "gelu"
+  | "silu"
+  | "swish"
+  | "softplus"
+  | "softsign"
+  | "exponential"
+  | "mish"
+  | "logSigmoid"
+  | "glu"
+  | "squareplus"
+  | "softShrink"
+  | "hardShrink"
+  | "tanhShrink"
+  | "sparsePlus"
+  | "sparseSigmoid"
+  | "sparsemax";
+
 /** Every activation that has a name. */
-const named = {
+const named: Record<ActivationName, Activation> = {
   linear,
   relu,
   relu6,
@@ -220,9 +254,6 @@ const named = {
   sparseSigmoid,
   sparsemax,
 };
-
-/** The name of an activation. */
-export type ActivationName = keyof typeof named;
 
 /** All names of activations. */
 export const activationNames: readonly ActivationName[] = Object.keys(named) as ActivationName[]; // keys of `named`

@@ -277,7 +277,18 @@ export function huber(options: HuberOptions = {}): Loss {
   });
 }
 
-const byName = {
+/** The name of a loss. */
+export type LossName =
+  | "sparseCategoricalCrossentropy"
+  | "categoricalCrossentropy"
+  | "binaryCrossentropy"
+  | "meanSquaredError"
+  | "mse"
+  | "meanAbsoluteError"
+  | "mae"
+  | "huber";
+
+const byName: Record<LossName, () => Loss> = {
   sparseCategoricalCrossentropy,
   categoricalCrossentropy,
   binaryCrossentropy,
@@ -287,9 +298,6 @@ const byName = {
   mae: meanAbsoluteError,
   huber,
 };
-
-/** The name of a loss. */
-export type LossName = keyof typeof byName;
 
 /** All names of losses. */
 export const lossNames: readonly LossName[] = Object.keys(byName) as LossName[]; // keys of `byName`

@@ -260,7 +260,21 @@ export function accuracy(options: MetricOptions = {}): Metric {
   };
 }
 
-const byName = {
+/** The name of a metric; the names of losses are names of metrics too. */
+export type MetricName =
+  | LossName
+  | "accuracy"
+  | "acc"
+  | "sparseCategoricalAccuracy"
+  | "categoricalAccuracy"
+  | "binaryAccuracy"
+  | "topKCategoricalAccuracy"
+  | "sparseTopKCategoricalAccuracy"
+  | "rootMeanSquaredError"
+  | "rmse"
+  | "mean";
+
+const byName: Record<Exclude<MetricName, LossName>, (options: MetricOptions) => Metric> = {
   accuracy,
   acc: accuracy,
   sparseCategoricalAccuracy,
@@ -272,9 +286,6 @@ const byName = {
   rmse: rootMeanSquaredError,
   mean: meanMetric,
 };
-
-/** The name of a metric; the names of losses are names of metrics too. */
-export type MetricName = keyof typeof byName | LossName;
 
 /** All names of metrics. */
 export const metricNames: readonly MetricName[] = [

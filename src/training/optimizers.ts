@@ -350,10 +350,10 @@ export function adamw(options: AdamOptions = {}): Optimizer {
   return adamLike("adamw", { ...options, weightDecay });
 }
 
-const byName = { sgd, rmsprop, adam, adamw };
-
 /** The name of an optimiser. */
-export type OptimizerName = keyof typeof byName;
+export type OptimizerName = "sgd" | "rmsprop" | "adam" | "adamw";
+
+const byName: Record<OptimizerName, () => Optimizer> = { sgd, rmsprop, adam, adamw };
 
 /** All names of optimisers. */
 export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as OptimizerName[]; // keys of `byName`
