@@ -49,9 +49,9 @@ export function printProgram(program: Program): string {
     `(${inputs.map(typed).join(", ")}) => {`,
     ...equations.flatMap((equation) => {
       const operands = equation.inputs.map((value) => ` ${name(value)}`).join("");
+      const made = equation.outputs.map(name).join(", ");
       const body = isEquation(equation, "scan") ? block(equation.attributes.body, indent + "  ") : [];
       const [head = "", ...rest] = body;
-      const made = equation.outputs.map(name).join(", ");
       const specs = equation.outputs.map(printSpec).join(", ");
       const line = `${indent}  ${made} = ${equation.operation.name}${operands}${
         printAttributes(equation)

@@ -1,0 +1,81 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { addDims, type Dim, divideDims, fixedDim, multiplyDims, subtractDims, symbol } from "../../mod.ts";
+import { evaluateDim, printShape, sameShape, sizeOfShape } from "../../src/tensor/dims.ts";
+
+const batch = symbol("batch");
+const time = symbol("time");
+
+/** Polynomials over batch and time, with the number each comes to for batch = 3 and time = 5. */
+const dims: fc.Arbitrary<Dim> = fc.letrec<{ dim: Dim }>((tie) => ({
+  dim: fc.oneof(
+    { maxDepth: 4 },
+    fc.oneof(fc.integer({ min: -4, max: 4 }), fc.constantFrom(batch, time)),
+    fc.tuple(tie("dim"), tie("dim")).map(([a, b]) => addDims(a, b)),
+    fc.tuple(tie("dim"), tie("dim")).map(([a, b]) => subtractDims(a, b)),
+    fc.tuple(tie("dim"), tie("dim")).map(([a, b]) => multiplyDims(a, b)),
+  ),
+})).dim;
+const at = (dim: Dim) => evaluateDim(dim, { batch: 3, time: 5 });
+
+Deno.test("arithmetic of sizes is that of their values", () => {
+  fc.assert(fc.property(dims, dims, (a, b) => {
+    assertEquals(at(addDims(a, b)), at(a) + at(b));
+    assertEquals(at(subtractDims(a, b)), at(a) - at(b));
+    assertEquals(at(multiplyDims(a, b)) + 0, at(a) * at(b) + 0);
+  }));
+});
+
+Deno.test("equal polynomials are the same object, however they were made", () => {
+  fc.assert(fc.property(dims, dims, dims, (a, b, c) => {
+    assert(addDims(a, b) === addDims(b, a));
+    assert(multiplyDims(a, b) === multiplyDims(b, a));
+    assert(multiplyDims(a, addDims(b, c)) === addDims(multiplyDims(a, b), multiplyDims(a, c)));
+    assert(subtractDims(addDims(a, b), b) === a);
+    assert(subtractDims(a, a) === 0);
+  }));
+});
+
+Deno.test("division by a number or a monomial undoes multiplication", () => {
+  fc.assert(
+    fc.property(dims, fc.constantFrom<Dim>(1, 2, -3, batch, time, multiplyDims(batch, time)), (a, b) => {
+      assert(divideDims(multiplyDims(a, b), b) === a);
+    }),
+  );
+});
+
+Deno.test("division that does not come out is undefined", () => {
+  assertEquals(divideDims(batch, 2), undefined);
+  assertEquals(divideDims(batch, time), undefined);
+  assertEquals(divideDims(addDims(batch, 1), batch), undefined);
+  assertEquals(divideDims(7, 2), undefined);
+  assertEquals(divideDims(0, 0), undefined);
+  assertEquals(divideDims(batch, 0), undefined);
+  assertEquals(divideDims(addDims(batch, 1), addDims(batch, 1)), 1);
+  assertEquals(divideDims(0, batch), 0);
+});
+
+Deno.test("sizes print as polynomials", () => {
+  assertEquals(printShape([batch, 28]), "[batch, 28]");
+  assertEquals(String(subtractDims(multiplyDims(2, time), 1)), "2*time-1");
+  assertEquals(String(multiplyDims(batch, time)), String(multiplyDims(time, batch)));
+});
+
+Deno.test("shapes are equal where all their sizes are", () => {
+  assert(sameShape([addDims(batch, 0), 2], [batch, 2]));
+  assert(!sameShape([batch], [time]));
+  assert(!sameShape([2], [2, 1]));
+  assertEquals(sizeOfShape([]), 1);
+  assert(sizeOfShape([batch, 2, time]) === multiplyDims(multiplyDims(2, batch), time));
+  assertEquals(sizeOfShape([batch, 0]), 0);
+});
+
+Deno.test("an unbound symbol and a name that is none are named", () => {
+  assertThrows(() => evaluateDim(addDims(batch, time), { batch: 2 }), RangeError, "time has no value");
+  assertThrows(() => symbol("2x"), SyntaxError, '"2x"');
+  assertThrows(
+    () => fixedDim(time, "The unrolled loop"),
+    RangeError,
+    "The unrolled loop needs a fixed size: current value is time",
+  );
+});
