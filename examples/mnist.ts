@@ -174,9 +174,9 @@ async function main(run: Prepared): Promise<void> {
 function drawCurve(first: LossRecord, second: LossRecord): string {
   return learningCurve([
     { name: "lstm layer", values: first.losses },
-    { name: "validation", values: first.validation },
-    { name: "rnn(lstmCell), trained on", values: second.losses },
-    { name: "validation", values: second.validation },
+    { name: "its validation", values: first.validation },
+    { name: "rnn(lstmCell), from its weights", values: second.losses },
+    { name: "its validation", values: second.validation },
   ], {
     title: "Handwritten digits, row by row",
     xLabel: "batches",
