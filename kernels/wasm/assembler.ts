@@ -313,6 +313,17 @@ export class FunctionBuilder {
     return this;
   }
 
+  /** The value of a global variable of the module. */
+  getGlobal(index: number): this {
+    this.code.push(0x23, ...unsigned(index));
+    return this;
+  }
+
+  setGlobal(index: number): this {
+    this.code.push(0x24, ...unsigned(index));
+    return this;
+  }
+
   /** Fills memory: address, byte, length are on the stack. */
   fill(): this {
     this.code.push(0xfc, 0x0b, 0x00);
@@ -352,6 +363,7 @@ export class ModuleBuilder {
   readonly #imports: (ImportedFunction & { readonly type: number })[] = [];
   readonly #functions: FunctionBuilder[] = [];
   readonly #types: string[] = [];
+  #globals = 0;
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
 
   /** @param memory Pages of 64 KiB of the imported memory `env.memory`, and whether it is shared. */
@@ -389,6 +401,11 @@ export class ModuleBuilder {
     const added = new FunctionBuilder(name, this.#imports.length + this.#functions.length, params, results);
     this.#functions.push(added);
     return added;
+  }
+
+  /** A new i32 variable of the module's instance, 0 at first; gives its index. */
+  addGlobal(): number {
+    return this.#globals++;
   }
 
   /** Makes a function callable from outside. */
@@ -430,6 +447,9 @@ export class ModuleBuilder {
       ]),
     );
     section(3, vector(this.#functions.map(({ params, results }) => unsigned(this.#typeOf(params, results)))));
+    if (this.#globals > 0) {
+      section(6, vector(Array.from({ length: this.#globals }, () => [i32, 0x01, 0x41, 0x00, 0x0b])));
+    }
     section(7, vector(this.#exports.map(({ name, index }) => [...text(name), 0x00, ...unsigned(index)])));
     section(
       10,

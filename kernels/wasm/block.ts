@@ -1,0 +1,191 @@
+/**
+ * Blocks: a Program (or the body of a scan) prepared for lowering. Constants are folded, everything that must be
+ * written to a given place has a value of its own, and every equation knows its stage and unit of work.
+ */
+import type { DType } from "../../src/tensor/tensor.ts";
+import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { type Equation, isEquation, type Program, type Value } from "../../src/program/types.ts";
+import { evaluate } from "../reference/mod.ts";
+import { baseOf, isElementwise, isViewOperation, stagesOf } from "./stages.ts";
+import {
+  broadcastView,
+  reshapeView,
+  reverseView,
+  sizeOf,
+  sliceView,
+  transposeView,
+  type View,
+  viewOf,
+} from "./views.ts";
+
+/** Where a value is: in memory, or known while compiling. */
+export type Located = { readonly view: View } | { readonly constant: number; readonly dtype: DType };
+
+/** Where a result is to be written: a given view, or a part of a concatenation. */
+export type Place = View | { readonly whole: Value; readonly part: number };
+
+/** Equations that become kernels one after the other; those of an elementwise group become one. */
+export interface Unit {
+  readonly stage: number;
+  readonly equations: Equation[];
+}
+
+/** A block prepared for lowering. */
+export interface PreparedBlock {
+  readonly equations: readonly Equation[];
+  readonly makers: ReadonlyMap<Value, Equation>;
+  readonly copies: ReadonlySet<Equation>;
+  /** Values from outside, and constants. */
+  readonly given: ReadonlyMap<Value, Located>;
+  /** The block's outputs; a value of a place of its own where it was given one. */
+  readonly outputs: readonly Value[];
+  readonly places: Map<Value, Place[]>;
+  /** Values that a reshape reads, which want row-major memory of their own. */
+  readonly reshaped: ReadonlySet<Value>;
+  readonly units: readonly Unit[];
+  readonly unitOf: ReadonlyMap<Equation, number>;
+}
+
+/** An identity, so that a value is also written somewhere else. */
+function identity(input: Value): Equation {
+  return {
+    operation: { name: "stopGradient", infer: ([x]) => [x] },
+    inputs: [input],
+    attributes: {},
+    outputs: [{ shape: input.shape, dtype: input.dtype }],
+  };
+}
+
+/** The value of an equation without inputs. */
+function foldConstant(equation: Equation, bindings: Bindings): Located {
+  const [output] = equation.outputs;
+  const shape = evaluateShape(output.shape, bindings);
+  const [value] = isEquation(equation, "constant")
+    ? [equation.attributes.value]
+    : evaluate(equation as never, [], [{ shape, dtype: output.dtype }], bindings); // one of iota and size
+  if (value.data.length === 1 && shape.length === 0) return { constant: value.data[0], dtype: value.dtype };
+  const buffer = { name: "constant", size: value.data.length, place: { kind: "constant", value } } as const;
+  return { view: viewOf(buffer, shape, output.dtype) };
+}
+
+/** What a view operation makes of a view; undefined where it takes a copy. */
+export function applyView(equation: Equation, view: View, bindings: Bindings): View | undefined {
+  if (isEquation(equation, "broadcast")) {
+    return broadcastView(view, evaluateShape(equation.attributes.shape, bindings), equation.attributes.axes);
+  }
+  if (isEquation(equation, "reshape")) {
+    return reshapeView(view, evaluateShape(equation.attributes.shape, bindings));
+  }
+  if (isEquation(equation, "transpose")) return transposeView(view, equation.attributes.permutation);
+  if (isEquation(equation, "reverse")) return reverseView(view, equation.attributes.axes);
+  if (isEquation(equation, "slice")) {
+    const { start, size, stride } = equation.attributes;
+    return sliceView(view, evaluateShape(start, bindings), evaluateShape(size, bindings), stride);
+  }
+  throw new Error(`${equation.operation.name} is no view`);
+}
+
+/** Prepares a block; `targets` are the places of the outputs, undefined for carries, which are placed later. */
+export function prepareBlock(
+  program: Program,
+  inputs: ReadonlyMap<Value, Located>,
+  targets: readonly (View | undefined)[],
+  bindings: Bindings,
+): PreparedBlock {
+  const equations: Equation[] = [];
+  const makers = new Map<Value, Equation>();
+  const given = new Map<Value, Located>(inputs);
+  const places = new Map<Value, Place[]>();
+  const add = (equation: Equation) => {
+    equations.push(equation);
+    for (const value of equation.outputs) makers.set(value, equation);
+  };
+  // Elementwise results can be written to several places, other results to one, and everything else is copied.
+  const place = (value: Value, where: Place): Value => {
+    const maker = makers.get(value);
+    const here = maker !== undefined && !isViewOperation(maker) && !isEquation(maker, "randomBits") &&
+      (isElementwise(maker) || !places.has(value));
+    if (here) {
+      places.set(value, [...places.get(value) ?? [], where]);
+      return value;
+    }
+    const copy = identity(value);
+    add(copy);
+    places.set(copy.outputs[0], [where]);
+    return copy.outputs[0];
+  };
+  for (const equation of program.equations) {
+    const [output] = equation.outputs;
+    if (equation.inputs.length === 0) {
+      given.set(output, foldConstant(equation, bindings));
+    } else if (isViewOperation(equation) && isConstant(given.get(equation.inputs[0]))) {
+      given.set(output, given.get(equation.inputs[0]) as Located); // found just now
+    } else if (isEquation(equation, "concat")) {
+      add({
+        ...equation,
+        inputs: equation.inputs.map((part, index) => place(part, { whole: output, part: index })),
+      });
+    } else {
+      add(equation);
+    }
+  }
+  const outputs = program.outputs.map((value, index) => {
+    const target = targets[index];
+    return target ? place(value, target) : value;
+  });
+
+  // Reshapes that no view can say are copies; found by trying with row-major memory.
+  const copies = new Set<Equation>();
+  const reshaped = new Set<Value>();
+  const block = { equations, outputs, makers, copies };
+  const trial = new Map<Value, View>();
+  const trialOf = (value: Value): View => {
+    const found = given.get(value);
+    if (found && "view" in found) return found.view;
+    const shape = evaluateShape(value.shape, bindings);
+    return trial.get(value) ??
+      viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, value.dtype);
+  };
+  for (const equation of equations) {
+    if (!isViewOperation(equation)) continue;
+    const view = applyView(equation, trialOf(equation.inputs[0]), bindings);
+    if (view) {
+      trial.set(equation.outputs[0], view);
+      if (isEquation(equation, "reshape")) reshaped.add(baseOf(equation.outputs[0], block));
+    } else {
+      copies.add(equation);
+    }
+  }
+
+  const stages = stagesOf(block);
+  const units: Unit[] = [];
+  const groups = new Map<string, Unit>();
+  for (const equation of equations) {
+    if (isViewOperation(equation) && !copies.has(equation)) continue;
+    const [output] = equation.outputs;
+    const stage = stages.get(output) ?? 0;
+    const group = `${stage} ${evaluateShape(output.shape, bindings)}`;
+    const open = isElementwise(equation) ? groups.get(group) : undefined;
+    if (open) {
+      open.equations.push(equation);
+    } else {
+      const unit = { stage, equations: [equation] };
+      units.push(unit);
+      if (isElementwise(equation)) groups.set(group, unit);
+    }
+  }
+  // A concatenation comes after its parts, which share its stage.
+  const order = ({ stage, equations: [first] }: Unit) => stage + (isEquation(first, "concat") ? 0.5 : 0);
+  units.sort((a, b) => order(a) - order(b));
+  const unitOf = new Map(
+    units.flatMap((unit, index) => unit.equations.map((equation) => [equation, index] as const)),
+  );
+  return { equations, makers, copies, given, outputs, places, reshaped, units, unitOf };
+}
+
+/** Whether a value is known while compiling. */
+export function isConstant(
+  located: Located | undefined,
+): located is { readonly constant: number; readonly dtype: DType } {
+  return located !== undefined && "constant" in located;
+}

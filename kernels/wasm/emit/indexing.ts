@@ -1,0 +1,135 @@
+/** Gather and its adjoint. Indices outside the table are clamped into it. */
+import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
+import type { GatherKernel, ScatterKernel } from "../kernels.ts";
+import type { View } from "../views.ts";
+import { collapse, ELEMENT, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
+import { overRows } from "./reduce.ts";
+
+function pointerTo(f: FunctionBuilder, view: View, memory: Memory): Local {
+  const local = f.local(i32);
+  pushBase(f, view, view.offset, memory);
+  f.set(local);
+  return local;
+}
+
+/** Sets `row` to the address of the table's row whose index lies at `index`. */
+function locateRow(
+  f: FunctionBuilder,
+  table: Local,
+  index: Local,
+  rows: number,
+  stride: number,
+  row: Local,
+): void {
+  const at = f.local(i32);
+  f.get(index).memory("i32.load").set(at);
+  f.i32(0).get(at).get(at).i32(0).op("i32.lt_s").op("select").set(at);
+  f.i32(rows - 1).get(at).get(at).i32(rows - 1).op("i32.gt_s").op("select").set(at);
+  f.get(table).get(at).i32(stride * ELEMENT).op("i32.mul").op("i32.add").set(row);
+}
+
+/** Moves `rest` elements from one pointer to another, adding to what is there if asked. */
+function moveRow(
+  f: FunctionBuilder,
+  shape: readonly number[],
+  from: { readonly local: Local; readonly strides: readonly number[] },
+  to: { readonly local: Local; readonly strides: readonly number[] },
+  add: "f32x4.add" | "i32x4.add" | undefined,
+): void {
+  const { shape: dims, strides: [source, target] } = collapse(shape, [from.strides, to.strides], 0);
+  const inner = dims.length - 1;
+  const contiguous = inner >= 0 && source[inner] === 1 && target[inner] === 1;
+  const one = () => {
+    f.get(to.local).get(from.local).memory("v128.load32_splat");
+    if (add) f.get(to.local).memory("v128.load32_zero").op(add);
+    f.laneMemory("v128.store32_lane", 0);
+  };
+  if (!contiguous) {
+    loopOver(f, dims, [{ local: from.local, strides: source }, { local: to.local, strides: target }], one);
+    return;
+  }
+  const at = f.local(i32);
+  const outer = [
+    { local: from.local, strides: source.slice(0, inner) },
+    { local: to.local, strides: target.slice(0, inner) },
+  ];
+  loopOver(f, dims.slice(0, inner), outer, () => {
+    const element = (lanes: 1 | 4) => {
+      const result = f.local(v128);
+      f.get(from.local).get(at).op("i32.add").memory(lanes === 4 ? "v128.load" : "v128.load32_zero");
+      if (add) {
+        f.get(to.local).get(at).op("i32.add").memory(lanes === 4 ? "v128.load" : "v128.load32_zero").op(add);
+      }
+      f.set(result).get(to.local).get(at).op("i32.add").get(result);
+      if (lanes === 4) f.memory("v128.store");
+      else f.laneMemory("v128.store32_lane", 0);
+    };
+    f.i32(0).set(at);
+    f.count(at, Math.floor(dims[inner] / 4) * 16, 16, () => element(4));
+    f.count(at, dims[inner] * ELEMENT, ELEMENT, () => element(1));
+  });
+}
+
+/** Writes the function of a gather; rows are those of the first axis of the indices. */
+export function emitGather(
+  module: ModuleBuilder,
+  kernel: GatherKernel,
+  depth: number,
+  memory: Memory,
+  name: string,
+): FunctionBuilder {
+  const f = module.addFunction(name, kernelParams(depth));
+  const { operand, indices, output } = kernel;
+  const rank = indices.shape.length;
+  const table = pointerTo(f, operand, memory),
+    index = pointerTo(f, indices, memory),
+    to = pointerTo(f, output, memory);
+  const row = f.local(i32), target = f.local(i32);
+  overRows(f, indices.shape, [
+    { local: index, strides: indices.strides },
+    { local: to, strides: output.strides.slice(0, rank) },
+  ], () => {
+    locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
+    f.get(to).set(target);
+    moveRow(f, operand.shape.slice(1), { local: row, strides: operand.strides.slice(1) }, {
+      local: target,
+      strides: output.strides.slice(rank),
+    }, undefined);
+  });
+  return f;
+}
+
+/** Writes the function of a scatter; one thread does it all, in the order of the indices. */
+export function emitScatter(
+  module: ModuleBuilder,
+  kernel: ScatterKernel,
+  depth: number,
+  memory: Memory,
+  name: string,
+): FunctionBuilder {
+  const f = module.addFunction(name, kernelParams(depth));
+  const { indices, updates, output } = kernel;
+  const rank = indices.shape.length;
+  const table = pointerTo(f, output, memory),
+    index = pointerTo(f, indices, memory),
+    from = pointerTo(f, updates, memory);
+  loopOver(
+    f,
+    output.shape,
+    [{ local: table, strides: output.strides }],
+    () => f.get(table).i32(0).memory("i32.store"),
+  );
+  const row = f.local(i32), source = f.local(i32);
+  loopOver(f, indices.shape, [
+    { local: index, strides: indices.strides },
+    { local: from, strides: updates.strides.slice(0, rank) },
+  ], () => {
+    locateRow(f, table, index, output.shape[0], output.strides[0], row);
+    f.get(from).set(source);
+    moveRow(f, output.shape.slice(1), { local: source, strides: updates.strides.slice(rank) }, {
+      local: row,
+      strides: output.strides.slice(1),
+    }, updates.dtype === "float32" ? "f32x4.add" : "i32x4.add");
+  });
+  return f;
+}

@@ -1,0 +1,236 @@
+/** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
+import { bindShapes } from "../../src/program/bindings.ts";
+import { printProgram } from "../../src/program/print.ts";
+import type { Program } from "../../src/program/types.ts";
+import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../src/tensor/tensor.ts";
+import type { CompileOptions, Executable, Input } from "../backend.ts";
+import { type Arena, planArena } from "./arena.ts";
+import { type WasmDevice, WasmTensor } from "./device.ts";
+import { emitModule, type Emitted } from "./emit/module.ts";
+import type { Kernel } from "./kernels.ts";
+import { lowerProgram } from "./lower.ts";
+import { packedBytes, transposedScratchBytes } from "./matmul/mod.ts";
+import { MAXIMUM_PAGES } from "./memory.ts";
+import type { Pool } from "./threads.ts";
+import { type Buffer, sizeOf } from "./views.ts";
+
+/** How many sets of sizes stay compiled. */
+const KEPT = 8;
+
+/** The Program compiled for one set of sizes. */
+interface Compiled {
+  readonly id: number;
+  readonly kernels: readonly Kernel[];
+  readonly emitted: Emitted;
+  readonly arena: Arena;
+  readonly arenaAddress: number;
+  /** Words with the addresses of inputs, then of outputs. */
+  readonly tableAddress: number;
+  readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+}
+
+/** An executable on a wasm device. */
+export class WasmExecutable implements Executable {
+  readonly #device: WasmDevice;
+  readonly #pool: Pool;
+  readonly #program: Program;
+  readonly #options: CompileOptions;
+  readonly #compiled = new Map<string, Compiled>();
+  /** Memory for host inputs and for outputs that come to the host, by size in use. */
+  readonly #staging = new Map<string, number>();
+
+  private constructor(device: WasmDevice, pool: Pool, program: Program, options: CompileOptions) {
+    this.#device = device;
+    this.#pool = pool;
+    this.#program = program;
+    this.#options = options;
+  }
+
+  static async create(
+    device: WasmDevice,
+    program: Program,
+    options: CompileOptions,
+  ): Promise<WasmExecutable> {
+    for (const value of everyValue(program)) {
+      if (value.dtype !== "float64") continue;
+      throw new TypeError(
+        `Cannot compile for ${device.name}: the Program computes ${printSpec(value)}, and wasm has ` +
+          `no float64; use cast(x, "float32"), or the device reference`,
+      );
+    }
+    return new WasmExecutable(device, await device.pool(), program, options);
+  }
+
+  async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
+    const bindings = this.#bind(inputs);
+    const key = keyOf(bindings);
+    if (!this.#compiled.has(key)) await this.#compile(key, bindings);
+    return this.#run(inputs, this.#compiled.get(key) as Compiled); // compiled just above
+  }
+
+  runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
+    const compiled = this.#compiled.get(keyOf(this.#bind(inputs)));
+    if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
+    return this.#run(inputs, compiled);
+  }
+
+  #bind(inputs: readonly Input[]): Bindings {
+    const { inputs: expected } = this.#program;
+    if (inputs.length !== expected.length) {
+      throw new TypeError(`Cannot run with ${inputs.length} inputs: expected ${expected.length}`);
+    }
+    inputs.forEach((input, index) => {
+      if (input.dtype !== expected[index].dtype) {
+        throw new TypeError(
+          `Cannot run with ${printSpec(input)} as input ${index}: expected ${printSpec(expected[index])}`,
+        );
+      }
+    });
+    return bindShapes(expected.map(({ shape }) => shape), inputs.map(({ shape }) => shape));
+  }
+
+  async #compile(key: string, bindings: Bindings): Promise<void> {
+    const { memory, features, threads } = this.#device;
+    const kernels = lowerProgram(this.#program, {
+      bindings,
+      packedSize: (k, n) => packedBytes(k, n) / 4,
+      scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
+      threads: this.#pool.threads,
+    });
+    const arena = planArena(kernels);
+    const arenaAddress = memory.allocate(arena.bytes, () => describeArena(arena));
+    const { inputs, outputs } = this.#program;
+    const tableAddress = memory.allocate(
+      (inputs.length + outputs.length) * 4,
+      () => "it was for a table of addresses",
+    );
+    const emitted = emitModule(kernels, {
+      features,
+      memory: {
+        addressOf: (buffer) => arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer)),
+        slotOf: ({ place }) => {
+          if (place.kind !== "input" && place.kind !== "output") {
+            throw new Error("Only inputs and outputs have slots");
+          }
+          return tableAddress + 4 * (place.kind === "input" ? place.index : inputs.length + place.index);
+        },
+      },
+      limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
+      barrierAddress: this.#pool.barrierAddress,
+      threads,
+    });
+    const id = await this.#pool.load(await WebAssembly.compile(emitted.bytes));
+    for (const buffer of arena.constants) {
+      if (buffer.place.kind === "constant") {
+        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
+      }
+    }
+    const compiled: Compiled = {
+      id,
+      kernels,
+      emitted,
+      arena,
+      arenaAddress,
+      tableAddress,
+      outputs: outputs.map(({ shape }) => {
+        const concrete = evaluateShape(shape, bindings);
+        return { shape: concrete, size: sizeOf(concrete) };
+      }),
+    };
+    this.#compiled.set(key, compiled);
+    const [oldest] = this.#compiled.keys();
+    if (this.#compiled.size > KEPT) this.#drop(oldest);
+  }
+
+  /** Memory for one host input or output, reused from call to call. */
+  #stage(kind: "input" | "output", index: number, size: number): number {
+    const key = `${kind} ${index} ${size}`;
+    const known = this.#staging.get(key);
+    if (known !== undefined) return known;
+    const address = this.#device.memory.allocate(size * 4, () => `it was for ${kind} ${index}`);
+    this.#staging.set(key, address);
+    return address;
+  }
+
+  #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
+    const { memory } = this.#device;
+    const { outputs } = this.#program;
+    const addresses = inputs.map((input, index): number => {
+      if (input.kind === "host") {
+        const address = this.#stage("input", index, input.data.length);
+        memory.write(address, input);
+        return address;
+      }
+      if (input instanceof WasmTensor && input.device === this.#device.name) return input.address;
+      throw new TypeError(
+        `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
+      );
+    });
+    const kept: (WasmTensor | undefined)[] = [];
+    compiled.outputs.forEach(({ shape, size }, index) => {
+      kept[index] = this.#options.keep[index]
+        ? new WasmTensor(this.#device, shape, outputs[index].dtype)
+        : undefined;
+      addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
+    });
+    memory.words(compiled.tableAddress, addresses.length).set(addresses);
+    this.#pool.run(compiled.id, []);
+    const results = compiled.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
+      const { dtype } = outputs[index];
+      return kept[index] ??
+        { kind: "host", shape, dtype, data: memory.read(addresses[inputs.length + index], dtype, size) };
+    });
+    inputs.forEach((input, index) => {
+      if (this.#options.donate[index] && input instanceof WasmTensor) input.donate();
+    });
+    return results;
+  }
+
+  #drop(key: string): void {
+    const compiled = this.#compiled.get(key);
+    if (!compiled) return;
+    this.#compiled.delete(key);
+    this.#pool.unload(compiled.id);
+    this.#device.memory.free(compiled.arenaAddress);
+    this.#device.memory.free(compiled.tableAddress);
+  }
+
+  describe(): string {
+    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena }]) =>
+      `${key || "fixed sizes"}: ${kernels.length} kernels, ${emitted.functions.length} functions, ` +
+      `${emitted.bytes.length} bytes of code, ${arena.bytes} bytes planned`
+    );
+    return [`${this.#device.name}, ${this.#pool.threads} threads`, printProgram(this.#program), ...parts]
+      .join("\n");
+  }
+
+  [Symbol.dispose](): void {
+    for (const key of [...this.#compiled.keys()]) this.#drop(key);
+    for (const address of this.#staging.values()) this.#device.memory.free(address);
+    this.#staging.clear();
+  }
+}
+
+function keyOf(bindings: Bindings): string {
+  return Object.entries(bindings).map(([name, value]) => `${name}=${value}`).join();
+}
+
+function* everyValue(program: Program): Generator<Spec> {
+  yield* program.inputs;
+  for (const { outputs, operation, attributes } of program.equations) {
+    yield* outputs;
+    if (operation.name === "scan" && "body" in attributes) yield* everyValue(attributes.body);
+  }
+}
+
+function failUnplaced(buffer: Buffer): never {
+  throw new Error(`The buffer of ${buffer.name} has no place in the arena`);
+}
+
+function describeArena({ offsets, bytes }: Arena): string {
+  const largest = [...offsets.keys()].sort((a, b) => b.size - a.size).slice(0, 5);
+  return `the plan takes ${bytes} bytes, its largest buffers are ${
+    largest.map(({ name, size }) => `${name} (${size * 4} bytes)`).join(", ")
+  }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
+}

@@ -1,0 +1,7 @@
+/** What the engine can do beyond plain SIMD. */
+
+/** Features that emitted code may use. */
+export interface Features {
+  /** Relaxed SIMD: `f32x4.relaxed_madd`, which multiplies and adds at once. */
+  readonly relaxed: boolean;
+}

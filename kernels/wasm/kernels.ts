@@ -1,0 +1,160 @@
+/** What a lowered Program consists of: kernels over views, in order. Plain data; `lower.ts` makes it, `emit` says it. */
+import type { DType } from "../../src/tensor/tensor.ts";
+import type { OperationName, Value } from "../../src/program/types.ts";
+import type { Buffer, View } from "./views.ts";
+
+/** What an elementwise operation reads. */
+export type Operand =
+  | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
+  | { readonly kind: "view"; readonly view: View }
+  /** A result of the same kernel. */
+  | { readonly kind: "register"; readonly value: Value };
+
+/** One elementwise operation of a fused kernel; `copy` is the identity. */
+export interface FusedOperation {
+  readonly name: OperationName | "copy";
+  readonly operands: readonly Operand[];
+  readonly output: Value;
+  /** The dtype of the first operand, which may differ from the output's. */
+  readonly inputDType: DType;
+  /** Where the result is written; nowhere if only this kernel reads it. */
+  readonly stores: readonly View[];
+}
+
+/** Elementwise operations over one index space, in one pass over registers. */
+export interface FusedKernel {
+  readonly kind: "fused";
+  readonly shape: readonly number[];
+  readonly operations: readonly FusedOperation[];
+}
+
+/** A sum or maximum over axes. */
+export interface ReduceKernel {
+  readonly kind: "reduce";
+  readonly name: "sum" | "reduceMax";
+  readonly input: View;
+  readonly axes: readonly number[];
+  readonly output: View;
+}
+
+/** The index of the first largest along an axis. */
+export interface ArgmaxKernel {
+  readonly kind: "argmax";
+  readonly input: View;
+  readonly axis: number;
+  readonly output: View;
+}
+
+/** The right operand of a product, `[k, n]`, laid out for `matmul`. */
+export interface PackKernel {
+  readonly kind: "pack";
+  readonly right: View;
+  readonly packed: Buffer;
+}
+
+/** `[m, k] × [k, n]`; `right` is packed, or a view where both sides are packed on the way (a long k). */
+export interface MatmulKernel {
+  readonly kind: "matmul";
+  readonly left: View;
+  readonly right: { readonly packed: Buffer } | { readonly view: View; readonly scratch: Buffer };
+  readonly output: View;
+  readonly k: number;
+}
+
+/** Rows of a table by index. */
+export interface GatherKernel {
+  readonly kind: "gather";
+  readonly operand: View;
+  readonly indices: View;
+  readonly output: View;
+}
+
+/** Sums of rows by index. */
+export interface ScatterKernel {
+  readonly kind: "scatterAdd";
+  readonly indices: View;
+  readonly updates: View;
+  readonly output: View;
+}
+
+/** Random bits into a buffer of their own. */
+export interface RandomKernel {
+  readonly kind: "randomBits";
+  readonly key: View;
+  readonly counter: View;
+  readonly output: View;
+}
+
+/** A loop over time. */
+export interface ScanKernel {
+  readonly kind: "scan";
+  readonly length: number;
+  readonly reverse: boolean;
+  /** The depth of the loop; its index is an argument of the kernels inside. */
+  readonly loop: number;
+  readonly body: readonly Kernel[];
+  /** The rows that threads may share out, as every kernel inside works on each row alone; 0 if one must do it all. */
+  readonly rows: number;
+}
+
+/** One piece of work. */
+export type Kernel =
+  | FusedKernel
+  | ReduceKernel
+  | ArgmaxKernel
+  | PackKernel
+  | MatmulKernel
+  | GatherKernel
+  | ScatterKernel
+  | RandomKernel
+  | ScanKernel;
+
+/** The views that a kernel reads. */
+export function readsOf(kernel: Kernel): View[] {
+  switch (kernel.kind) {
+    case "fused":
+      return kernel.operations.flatMap(({ operands }) =>
+        operands.flatMap((x) => x.kind === "view" ? [x.view] : [])
+      );
+    case "reduce":
+    case "argmax":
+      return [kernel.input];
+    case "pack":
+      return [kernel.right];
+    case "matmul":
+      return "view" in kernel.right ? [kernel.left, kernel.right.view] : [kernel.left];
+    case "gather":
+      return [kernel.operand, kernel.indices];
+    case "scatterAdd":
+      return [kernel.indices, kernel.updates];
+    case "randomBits":
+      return [kernel.key, kernel.counter];
+    case "scan":
+      return kernel.body.flatMap(readsOf);
+  }
+}
+
+/** The views that a kernel writes. */
+export function writesOf(kernel: Kernel): View[] {
+  switch (kernel.kind) {
+    case "fused":
+      return kernel.operations.flatMap(({ stores }) => stores);
+    case "pack":
+      return [];
+    case "scan":
+      return kernel.body.flatMap(writesOf);
+    default:
+      return [kernel.output];
+  }
+}
+
+/** Every buffer that a kernel touches, packed ones and scratch included. */
+export function buffersOf(kernel: Kernel): Buffer[] {
+  const views = [...readsOf(kernel), ...writesOf(kernel)].map(({ buffer }) => buffer);
+  if (kernel.kind === "pack") return [...views, kernel.packed];
+  if (kernel.kind === "matmul") {
+    return [...views, "packed" in kernel.right ? kernel.right.packed : kernel.right.scratch];
+  }
+  if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
+  return views;
+}

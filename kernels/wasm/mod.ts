@@ -1,0 +1,25 @@
+/**
+ * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Lowering
+ * (`lower.ts`) turns equations into kernels over views, `emit/` writes them, `executable.ts` calls them.
+ */
+import type { Backend } from "../backend.ts";
+import { hasSimd } from "./assembler.ts";
+import { WasmDevice, type WasmOptions } from "./device.ts";
+import { WasmExecutable } from "./executable.ts";
+
+export type { WasmOptions } from "./device.ts";
+
+/** A wasm backend; its device is made when it is first used. */
+export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
+  let device: WasmDevice | undefined;
+  const open = () => device ??= new WasmDevice(name, options);
+  return {
+    name,
+    available: () => Promise.resolve(typeof WebAssembly === "object" && hasSimd()),
+    compile: (program, compileOptions) => WasmExecutable.create(open(), program, compileOptions),
+    upload: (tensor) => open().upload(tensor),
+  };
+}
+
+/** WebAssembly SIMD on all threads. */
+export const wasm: Backend = createWasm();

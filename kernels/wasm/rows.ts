@@ -1,0 +1,64 @@
+/**
+ * Whether threads may share out the rows of a scan: every kernel of its body must work on each row of the batch from
+ * that row alone, so that no thread waits for another inside the loop.
+ */
+import { type Kernel, readsOf, writesOf } from "./kernels.ts";
+import type { Buffer, View } from "./views.ts";
+
+/** How far apart the rows of a buffer are, and where the first begins. */
+interface Rows {
+  readonly stride: number;
+  readonly offset: number;
+}
+
+/** The rows that the kernels can share out; 0 if they cannot. */
+export function rowsOf(body: readonly Kernel[]): number {
+  const written = new Map<Buffer, Rows>();
+  const writes = body.flatMap(writesOf);
+  const rows = writes[0]?.shape[0] ?? 0;
+  if (rows < 2) return 0;
+  for (const { buffer, shape, strides } of writes) {
+    const stride = strides[0] ?? 0;
+    if (shape[0] !== rows || stride <= 0) return 0;
+    const known = written.get(buffer);
+    if (known && known.stride !== stride) return 0;
+    written.set(buffer, { stride, offset: 0 });
+  }
+  // A view stays in its row if axis 0 steps from row to row and the other axes do not leave it.
+  const staysInRow = (view: View): boolean => {
+    const found = written.get(view.buffer);
+    if (!found) return true;
+    if (view.shape[0] !== rows || view.strides[0] !== found.stride) return false;
+    let low = view.offset % found.stride, high = low;
+    for (let axis = 1; axis < view.shape.length; axis++) {
+      const reach = view.strides[axis] * Math.max(0, view.shape[axis] - 1);
+      if (reach < 0) low += reach;
+      else high += reach;
+    }
+    return low >= 0 && high < found.stride;
+  };
+  const rowWise = (kernel: Kernel): boolean => {
+    if (
+      ![...readsOf(kernel), ...writesOf(kernel)].every((view) => kernel.kind === "scan" || staysInRow(view))
+    ) return false;
+    switch (kernel.kind) {
+      case "fused":
+        return kernel.shape[0] === rows;
+      case "reduce":
+        return !kernel.axes.includes(0);
+      case "argmax":
+        return kernel.axis !== 0;
+      case "matmul":
+        return "packed" in kernel.right && kernel.left.shape.length === 2;
+      case "gather":
+        return !written.has(kernel.operand.buffer);
+      case "scan":
+        return kernel.body.every(rowWise);
+      case "pack":
+      case "scatterAdd":
+      case "randomBits":
+        return false;
+    }
+  };
+  return body.every(rowWise) ? rows : 0;
+}
