@@ -43,11 +43,16 @@ export interface ScanOptions {
  *
  * @example
  * ```ts
- * import { add, scan, tensor, toNested } from "@cellfold/cellfold";
- * // A running sum: [batch, time] = [1, 4].
- * const [outputs, last] = scan((total, x) => [add(total, x), add(total, x)], tensor([0]), tensor([[1, 2, 3, 4]]));
- * console.assert(JSON.stringify(toNested(outputs)) === "[[1,3,6,10]]");
- * console.assert(JSON.stringify(toNested(last)) === "[10]");
+ * import { assertEquals } from "@std/assert";
+ * import { add, type Cell, scan, type Tensor, tensor, toNested } from "@cellfold/cellfold";
+ * const runningSum: Cell<Tensor, Tensor, Tensor> = (total, x) => {
+ *   const next = add(total, x);
+ *   return [next, next];
+ * };
+ * const sequence = tensor([[1, 2, 3, 4]]); // [batch, time]
+ * const [outputs, last] = scan(runningSum, tensor([0]), sequence);
+ * assertEquals(toNested(outputs), [[1, 3, 6, 10]]);
+ * assertEquals(toNested(last), [10]);
  * ```
  */
 export function scan<State, Input, Output>(

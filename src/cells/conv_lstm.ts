@@ -71,10 +71,11 @@ interface Params {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { convLstm1dCell, key, rnn, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(convLstm1dCell({ filters: 2, kernelSize: 3 }));
  * const [, kernel] = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 8, 5])));
- * console.assert(String(kernel.shape) === "3,5,8");
+ * assertEquals(kernel.shape, [3, 5, 8]);
  * ```
  */
 export function convLstm1dCell(options: ConvLstmCellOptions): RecurrentCell {

@@ -54,10 +54,11 @@ interface Params {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { gruCell, key, rnn, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(gruCell({ units: 8 }));
  * const [bias] = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 3])));
- * console.assert(String(bias.shape) === "2,24");
+ * assertEquals(bias.shape, [2, 24]);
  * ```
  */
 export function gruCell(options: GruCellOptions): RecurrentCell {

@@ -78,9 +78,10 @@ const normNames = [
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, layerNormLstmCell, rnn, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(layerNormLstmCell({ units: 4 }));
- * console.assert(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length === 9);
+ * assertEquals(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length, 9);
  * ```
  */
 export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentCell {

@@ -51,10 +51,12 @@ interface Params {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, lstmCell, rnn, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(lstmCell({ units: 64 }));
  * const [bias, kernel] = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
- * console.assert(String(bias.shape) === "256" && String(kernel.shape) === "28,256");
+ * assertEquals(bias.shape, [256]);
+ * assertEquals(kernel.shape, [28, 256]);
  * ```
  */
 export function lstmCell(options: LstmCellOptions): RecurrentCell {

@@ -43,10 +43,11 @@ interface Params {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, rnn, simpleRnnCell, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(simpleRnnCell({ units: 4 }));
  * const params = layer.initParams(key(0), spec([null, null, 3]));
- * console.assert(treeLeaves(params).length === 3); // bias, kernel, recurrentKernel
+ * assertEquals(treeLeaves(params).length, 3); // bias, kernel, recurrentKernel
  * ```
  */
 export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {

@@ -14,9 +14,10 @@ import type { CellContext, RecurrentCell } from "./cell.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { gruCell, key, lstmCell, rnn, spec, stackedCells, treeLeaves } from "@cellfold/cellfold";
  * const layer = rnn(stackedCells([lstmCell({ units: 8 }), gruCell({ units: 4 })]));
- * console.assert(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length === 6);
+ * assertEquals(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length, 6);
  * ```
  */
 export function stackedCells(cells: readonly RecurrentCell[]): RecurrentCell {

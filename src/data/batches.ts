@@ -33,8 +33,9 @@ export interface BatchOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { sampleCount, zeros } from "@cellfold/cellfold";
- * console.assert(sampleCount({ x: zeros([3, 28]), y: zeros([3]) }) === 3);
+ * assertEquals(sampleCount({ x: zeros([3, 28]), y: zeros([3]) }), 3);
  * ```
  */
 export function sampleCount(tree: unknown, name = "data"): number {
@@ -69,9 +70,10 @@ export function sampleCount(tree: unknown, name = "data"): number {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { batches, tensor } from "@cellfold/cellfold";
  * const sizes = [...batches({ x: tensor([1, 2, 3, 4, 5]) }, { batchSize: 2 })].map(({ x }) => x.shape[0]);
- * console.assert(sizes.join() === "2,2,1");
+ * assertEquals(sizes.join(), "2,2,1");
  * ```
  */
 export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
@@ -104,9 +106,10 @@ function* cut<T>(data: T, batchSize: number, order: Int32Array | undefined, end:
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { takeRows, tensor } from "@cellfold/cellfold";
  * const { x } = takeRows({ x: tensor([10, 20, 30]) }, [2, 0]);
- * console.assert(x.shape[0] === 2);
+ * assertEquals(x.shape[0], 2);
  * ```
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
@@ -125,9 +128,11 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { splitRows, zeros } from "@cellfold/cellfold";
  * const [train, validation] = splitRows(zeros([10, 28]), 8);
- * console.assert(train.shape[0] === 8 && validation.shape[0] === 2);
+ * assertEquals(train.shape[0], 8);
+ * assertEquals(validation.shape[0], 2);
  * ```
  */
 export function splitRows<T>(tree: T, count: number): [T, T] {
@@ -152,9 +157,10 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, shuffledOrder } from "@cellfold/cellfold";
  * const order = shuffledOrder(key(0), 5);
- * console.assert(order.toSorted().join() === "0,1,2,3,4");
+ * assertEquals(order.toSorted().join(), "0,1,2,3,4");
  * ```
  */
 export function shuffledOrder(key: Tensor, count: number): Int32Array {

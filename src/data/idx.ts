@@ -44,9 +44,11 @@ interface Header {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { parseIdx } from "@cellfold/cellfold";
  * const labels = await parseIdx(new Uint8Array([0, 0, 0x08, 1, 0, 0, 0, 3, 5, 0, 4]));
- * console.assert(labels.dtype === "int32" && labels.data.join() === "5,0,4");
+ * assertEquals(labels.dtype, "int32");
+ * assertEquals(labels.data.join(), "5,0,4");
  * ```
  */
 export async function parseIdx(bytes: Uint8Array): Promise<HostTensor> {

@@ -47,10 +47,13 @@ export interface PaddedSequences {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { padSequences } from "@cellfold/cellfold";
  * const { values, mask, lengths } = padSequences([[7], [1, 2, 3]], { padding: "post" });
- * console.assert(values.shape.join() === "2,3" && values.data.join() === "7,0,0,1,2,3");
- * console.assert(mask.data.join() === "1,0,0,1,1,1" && lengths.data.join() === "1,3");
+ * assertEquals(values.shape, [2, 3]);
+ * assertEquals(values.data.join(), "7,0,0,1,2,3");
+ * assertEquals(mask.data.join(), "1,0,0,1,1,1");
+ * assertEquals(lengths.data.join(), "1,3");
  * ```
  */
 export function padSequences(

@@ -15,9 +15,10 @@ import { activationOption } from "./saved_options.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { activation, tensor, type Tensor, toNested } from "@cellfold/cellfold";
  * const { output } = activation("relu").apply({ params: [], state: [] }, tensor([[-1, 2]]), { training: false });
- * console.assert(JSON.stringify(toNested(output as Tensor)) === "[[0,2]]");
+ * assertEquals(toNested(output as Tensor), [[0, 2]]);
  * ```
  */
 export function activation(given: ActivationLike, options: LayerOptions = {}): Layer {

@@ -85,13 +85,14 @@ function weightedMoments(x: Tensor, weights: Tensor, axes: readonly number[]): M
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { batchNormalization, key, tensor, toNested, type Tensor } from "@cellfold/cellfold";
  * const layer = batchNormalization({ epsilon: 1e-12 });
  * const x = tensor([[1], [3]]);
  * const params = layer.initParams(key(0), x);
  * const variables = { params, state: layer.initState(params, x) };
  * const { output } = layer.apply(variables, x, { training: true });
- * console.assert(JSON.stringify(toNested(output as Tensor)) === "[[-1],[1]]");
+ * assertEquals(toNested(output as Tensor), [[-1], [1]]);
  * ```
  */
 export function batchNormalization(options: BatchNormalizationOptions = {}): Layer {

@@ -64,13 +64,14 @@ interface Pair {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { bidirectional, key, lstm, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = bidirectional(lstm({ units: 4, returnSequences: true }), { mergeMode: "concat" });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: { forward: [], backward: [] } }, zeros([2, 5, 3]), {
  *   training: false,
  * });
- * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,5,8");
+ * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 8]);
  * ```
  */
 export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptions = {}): Layer {

@@ -30,11 +30,12 @@ function convLstm(
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { convLstm1d, key, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = convLstm1d({ filters: 2, kernelSize: 3, padding: "same" });
  * const params = layer.initParams(key(0), spec([null, null, 8, 1]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 3, 8, 1]), { training: false });
- * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,8,2");
+ * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 8, 2]);
  * ```
  */
 export function convLstm1d(options: ConvLstmOptions): RecurrentLayer {

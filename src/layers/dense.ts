@@ -44,10 +44,11 @@ export interface DenseParams {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, init, key, spec, type Tensor, zeros } from "@cellfold/cellfold";
  * const layer = dense({ units: 10, activation: "softmax" });
  * const { output } = layer.apply(init(layer, key(0), spec([null, 64])), zeros([2, 64]), { training: false });
- * console.assert(String((output as Tensor).shape) === "2,10");
+ * assertEquals((output as Tensor).shape, [2, 10]);
  * ```
  */
 export function dense(options: DenseOptions): Layer {

@@ -25,10 +25,11 @@ export interface DropoutOptions extends LayerOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dropout, key, ones, type Tensor } from "@cellfold/cellfold";
  * const layer = dropout({ rate: 0.5 });
  * const { output } = layer.apply({ params: [], state: [] }, ones([4, 3]), { training: true, key: key(1) });
- * console.assert((output as Tensor).shape.length === 2); // twos and zeros
+ * assertEquals((output as Tensor).shape.length, 2); // twos and zeros
  * ```
  */
 export function dropout(options: DropoutOptions): Layer {

@@ -12,9 +12,10 @@ import type { Layer } from "./layer.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { flatten, type Tensor, zeros } from "@cellfold/cellfold";
  * const { output } = flatten().apply({ params: [], state: [] }, zeros([2, 3, 4]), { training: false });
- * console.assert(String((output as Tensor).shape) === "2,12");
+ * assertEquals((output as Tensor).shape, [2, 12]);
  * ```
  */
 export function flatten(options: LayerOptions = {}): Layer {

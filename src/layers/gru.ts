@@ -12,10 +12,11 @@ export interface GruOptions extends GruCellOptions, RnnOptions {}
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { gru, key, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = gru({ units: 64, returnSequences: true });
  * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
- * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 18048);
+ * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 18048);
  * ```
  */
 export function gru(options: GruOptions): RecurrentLayer {

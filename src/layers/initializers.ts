@@ -273,9 +273,11 @@ export const initializerNames: readonly InitializerName[] = Object.keys(records)
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, resolveInitializer } from "@cellfold/cellfold";
  * const kernel = resolveInitializer({ name: "orthogonal", gain: 2 })(key(0), [3, 4]);
- * console.assert(kernel.data.length === 12 && kernel.dtype === "float32");
+ * assertEquals(kernel.data.length, 12);
+ * assertEquals(kernel.dtype, "float32");
  * ```
  */
 export function resolveInitializer(initializer: InitializerLike): Initializer {

@@ -17,10 +17,11 @@ export interface LayerNormLstmOptions extends LayerNormLstmCellOptions, RnnOptio
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { layerNormLstm, key, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = layerNormLstm({ units: 64, returnSequences: true });
  * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
- * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 24960);
+ * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 24960);
  * ```
  */
 export function layerNormLstm(options: LayerNormLstmOptions): RecurrentLayer {

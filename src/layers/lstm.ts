@@ -12,10 +12,11 @@ export interface LstmOptions extends LstmCellOptions, RnnOptions {}
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { lstm, key, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = lstm({ units: 64, returnSequences: true });
  * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
- * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 23808);
+ * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 23808);
  * ```
  */
 export function lstm(options: LstmOptions): RecurrentLayer {

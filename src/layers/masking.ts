@@ -21,9 +21,10 @@ export interface MaskingOptions extends LayerOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { masking, tensor, toNested, type Tensor } from "@cellfold/cellfold";
  * const { mask } = masking().apply({ params: [], state: [] }, tensor([[[1, 0], [0, 0]]]), { training: false });
- * console.assert(JSON.stringify(toNested(mask as Tensor)) === "[[1,0]]");
+ * assertEquals(toNested(mask as Tensor), [[1, 0]]);
  * ```
  */
 export function masking(options: MaskingOptions = {}): Layer {

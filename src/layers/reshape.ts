@@ -21,10 +21,11 @@ export interface ReshapeLayerOptions extends LayerOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { reshapeLayer, type Tensor, zeros } from "@cellfold/cellfold";
  * const layer = reshapeLayer({ targetShape: [3, -1] });
  * const { output } = layer.apply({ params: [], state: [] }, zeros([2, 12]), { training: false });
- * console.assert(String((output as Tensor).shape) === "2,3,4");
+ * assertEquals((output as Tensor).shape, [2, 3, 4]);
  * ```
  */
 export function reshapeLayer(options: ReshapeLayerOptions): Layer {

@@ -84,11 +84,12 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, lstmCell, rnn, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = rnn(lstmCell({ units: 4 }), { returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
- * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,5,4");
+ * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 4]);
  * ```
  */
 export function rnn(cell: RecurrentCell, options: RnnOptions = {}): RecurrentLayer {

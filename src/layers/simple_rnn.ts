@@ -12,10 +12,11 @@ export interface SimpleRnnOptions extends SimpleRnnCellOptions, RnnOptions {}
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { simpleRnn, key, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = simpleRnn({ units: 64, returnSequences: true });
  * const shapes = treeLeaves<{ shape: number[] }>(layer.initParams(key(0), spec([null, null, 28])));
- * console.assert(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0) === 5952);
+ * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 5952);
  * ```
  */
 export function simpleRnn(options: SimpleRnnOptions): RecurrentLayer {

@@ -37,12 +37,13 @@ export function statefulLayer(layer: Layer): Layer {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, lstm, resetStates, spec, treeLeaves } from "@cellfold/cellfold";
  * const layer = lstm({ units: 4, stateful: true });
  * const input = spec([2, null, 3]);
  * const params = layer.initParams(key(0), input);
  * const state = resetStates(layer, { params, state: layer.initState(params, input) }, input);
- * console.assert(treeLeaves(state).length === 2); // h and c
+ * assertEquals(treeLeaves(state).length, 2); // h and c
  * ```
  */
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {

@@ -53,12 +53,13 @@ type Call = Compiled<[params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Ten
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, lstm, spec, streaming, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = lstm({ units: 4, returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * using stream = streaming(layer, { params, state: [] });
  * const output = await stream.push(zeros([1, 5, 3]));
- * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "1,5,4");
+ * assertEquals(treeLeaves<Tensor>(output)[0].shape, [1, 5, 4]);
  * await stream.step(zeros([1, 3]));
  * ```
  */

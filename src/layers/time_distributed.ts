@@ -26,11 +26,12 @@ import type { Layer, Mask } from "./layer.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, key, spec, type Tensor, timeDistributed, treeLeaves, zeros } from "@cellfold/cellfold";
  * const layer = timeDistributed(dense({ units: 4 }));
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
- * console.assert(String(treeLeaves<Tensor>(output)[0].shape) === "2,5,4");
+ * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 4]);
  * ```
  */
 export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer {

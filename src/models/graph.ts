@@ -95,13 +95,14 @@ function checkConnected(
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { add, apply, call, dense, input, model } from "@cellfold/cellfold";
  * const left = input([4], { name: "left" });
  * const right = input([4], { name: "right" });
  * const shared = dense({ units: 2 });
  * const sum = apply(add, call(shared, left), call(shared, right));
  * const layer = model({ inputs: { left, right }, outputs: sum });
- * console.assert(layer.layers?.length === 1); // shared
+ * assertEquals(layer.layers?.length, 1); // shared
  * ```
  */
 export function model(options: ModelOptions): Layer {

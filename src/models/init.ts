@@ -33,9 +33,11 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { dense, init, key, spec } from "@cellfold/cellfold";
  * const { params } = init(dense({ units: 10 }), key(0), spec([null, 64]));
- * console.assert("kernel" in params && "bias" in params);
+ * assert("kernel" in params);
+ * assert("bias" in params);
  * ```
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {

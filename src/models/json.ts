@@ -93,9 +93,10 @@ function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { read
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, fromJson, sequential, toJson } from "@cellfold/cellfold";
  * const saved = JSON.stringify(toJson(sequential([dense({ units: 2 })])));
- * console.assert(fromJson(JSON.parse(saved)).layers?.[0].type === "dense");
+ * assertEquals(fromJson(JSON.parse(saved)).layers?.[0].type, "dense");
  * ```
  */
 export function toJson(layer: Layer): Json {

@@ -102,8 +102,9 @@ export interface InputOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { input } from "@cellfold/cellfold";
- * console.assert(String(input([null, 28]).shape) === "batch,time,28");
+ * assertEquals(String(input([null, 28]).shape), "batch,time,28");
  * ```
  */
 export function input(shape: readonly (number | null | string)[] | Spec, options: InputOptions = {}): Node {
@@ -134,10 +135,11 @@ export interface CallOptions {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { call, dense, input, model } from "@cellfold/cellfold";
  * const x = input([4]);
  * const layer = model({ inputs: x, outputs: call(dense({ units: 2 }), x) });
- * console.assert(layer.layers?.length === 1);
+ * assertEquals(layer.layers?.length, 1);
  * ```
  */
 export function call<Output extends Tree<Node> = Nodes>(
@@ -179,8 +181,9 @@ function nodesOf<Output>(
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { add, apply, input } from "@cellfold/cellfold";
- * console.assert(String(apply(add, input([4]), input([4])).shape) === "batch,4");
+ * assertEquals(String(apply(add, input([4]), input([4])).shape), "batch,4");
  * ```
  */
 export function apply<Output extends Tree<Node> = Nodes>(

@@ -16,10 +16,11 @@ import { container } from "./container.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, init, key, sequential, spec } from "@cellfold/cellfold";
  * const layer = sequential([dense({ units: 8, activation: "relu" }), dense({ units: 1 })]);
  * const variables = init(layer, key(0), spec([null, 4]));
- * console.assert(layer.trainableLeaves(variables.params).length === 4);
+ * assertEquals(layer.trainableLeaves(variables.params).length, 4);
  * ```
  */
 export function sequential(layers: readonly Layer[], options: LayerOptions = {}): Layer {

@@ -36,9 +36,10 @@ function withoutCarry(state: Tree<Tensor>): Tree<Tensor> {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { countParams, dense, init, key, spec } from "@cellfold/cellfold";
  * const layer = dense({ units: 10 });
- * console.assert(countParams(layer, init(layer, key(0), spec([null, 128]))).total === 1290);
+ * assertEquals(countParams(layer, init(layer, key(0), spec([null, 128]))).total, 1290);
  * ```
  */
 export function countParams(layer: Layer, variables: Variables): ParameterCount {
@@ -75,9 +76,11 @@ const number = (value: number) => value.toLocaleString("en-US");
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { dense, sequential, spec, summary } from "@cellfold/cellfold";
  * const text = summary(sequential([dense({ units: 10 })]), spec([null, 64]));
- * console.assert(text.includes("(batch, 10)") && text.includes("Total params: 650"));
+ * assert(text.includes("(batch, 10)"));
+ * assert(text.includes("Total params: 650"));
  * ```
  */
 export function summary(layer: Layer, input: Tree<Spec | Tensor>): string {

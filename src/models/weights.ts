@@ -22,9 +22,10 @@ function printWeightPath(path: Path): string {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, getWeights, init, key, sequential, spec } from "@cellfold/cellfold";
  * const variables = init(sequential([dense({ units: 2 })]), key(0), spec([null, 3]));
- * console.assert(getWeights(variables).map(({ path }) => path).join() === "params.0.bias,params.0.kernel");
+ * assertEquals(getWeights(variables).map(({ path }) => path).join(), "params.0.bias,params.0.kernel");
  * ```
  */
 export function getWeights(variables: Variables): Weight[] {

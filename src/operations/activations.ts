@@ -273,9 +273,10 @@ const instead = new Map<unknown, Activation>([[softmax, softmaxActivation], [sig
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { resolveActivation, tensor, toNested } from "@cellfold/cellfold";
  * const relu = resolveActivation("relu");
- * console.assert(JSON.stringify(toNested(relu(tensor([-1, 2])))) === "[0,2]");
+ * assertEquals(toNested(relu(tensor([-1, 2]))), [0, 2]);
  * ```
  */
 export function resolveActivation(activation: ActivationLike): Activation {

@@ -100,10 +100,11 @@ function positions(window: readonly number[]): number[][] {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { convolve, tensor, toNested } from "@cellfold/cellfold";
  * const x = tensor([1, 2, 3, 4], { shape: [1, 4, 1] });
  * const y = convolve(x, tensor([1, 1], { shape: [2, 1, 1] }));
- * console.assert(JSON.stringify(toNested(y)) === "[[[3],[5],[7]]]");
+ * assertEquals(toNested(y), [[[3], [5], [7]]]);
  * ```
  */
 export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions = {}): Tensor {

@@ -8,7 +8,9 @@ import { reshape } from "./structure.ts";
 
 /** Which operands of a product are stored transposed. */
 export interface MatmulOptions {
+  /** The left operand is stored as `[...batch, k, m]`; default false. */
   readonly transposeLeft?: boolean;
+  /** The right operand is stored as `[...batch, n, k]`; default false. */
   readonly transposeRight?: boolean;
 }
 

@@ -33,9 +33,11 @@ export const randomBitsOperation: Operation<"randomBits"> = {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { key, splitKey, uniform } from "@cellfold/cellfold";
  * const [forWeights, forNoise] = splitKey(key(42), 2);
- * console.assert(uniform(forWeights, [3]).shape[0] === 3 && forNoise.dtype === "int32");
+ * assertEquals(uniform(forWeights, [3]).shape[0], 3);
+ * assertEquals(forNoise.dtype, "int32");
  * ```
  */
 export function key(seed: number): Tensor {

@@ -32,9 +32,10 @@ function printAttributes(equation: Equation): string {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { mul, printProgram, spec, trace } from "@cellfold/cellfold";
  * const text = printProgram(trace((x) => mul(x, 2), spec([null, 3])).program);
- * console.assert(text.includes("mul %0 %2 : float32[batch, 3]"));
+ * assert(text.includes("mul %0 %2 : float32[batch, 3]"));
  * ```
  */
 export function printProgram(program: Program): string {

@@ -7,7 +7,9 @@ import type { DType, HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 
 /** What an equation computes, or what a Program is given. Values are compared by identity. */
 export interface Value extends Spec {
+  /** Sizes may be symbolic. */
   readonly shape: Shape;
+  /** The type of an element. */
   readonly dtype: DType;
 }
 
@@ -28,21 +30,33 @@ export interface Attributes {
   /** `(key int32[2], counter int32[]) -> int32[shape]`: threefry-2x32 bits; see operations/random.ts. */
   randomBits: { readonly shape: Shape };
 
+  /** -x. */
   neg: None;
+  /** The magnitude. */
   abs: None;
   /** -1, 0 or 1; 0 where the input is 0. */
   sign: None;
+  /** The largest integer not above x. */
   floor: None;
+  /** e to the power of x. */
   exp: None;
+  /** exp(x) - 1, exact near 0. */
   expm1: None;
+  /** The natural logarithm. */
   log: None;
+  /** log(1 + x), exact near 0. */
   log1p: None;
+  /** The square root. */
   sqrt: None;
+  /** The sine of radians. */
   sin: None;
+  /** The cosine of radians. */
   cos: None;
+  /** The hyperbolic tangent. */
   tanh: None;
   /** 1 / (1 + exp(-x)). */
   sigmoid: None;
+  /** The error function. */
   erf: None;
   /** bool -> bool. */
   not: None;
@@ -51,26 +65,36 @@ export interface Attributes {
   /** The input itself; its derivative is zero. */
   stopGradient: None;
 
+  /** a + b. */
   add: None;
+  /** a - b. */
   sub: None;
+  /** a · b. */
   mul: None;
   /** Floats divide, int32 divides towards zero. */
   div: None;
+  /** a to the power of b; floats. */
   pow: None;
+  /** The larger of both. */
   max: None;
+  /** The smaller of both. */
   min: None;
   /** Numbers or bool -> bool. */
   equal: None;
+  /** Numbers -> bool: a < b. */
   less: None;
+  /** Numbers -> bool: a <= b. */
   lessEqual: None;
   /** bool × bool -> bool. */
   and: None;
+  /** bool × bool -> bool. */
   or: None;
   /** `(condition bool, whenTrue, whenFalse)`, all of one shape. */
   select: None;
 
   /** To `shape`: input axis i becomes output axis `axes[i]` (increasing); a size 1 may grow; other axes repeat. */
   broadcast: { readonly shape: Shape; readonly axes: readonly number[] };
+  /** The same elements in row-major order under another shape. */
   reshape: { readonly shape: Shape };
   /** Output axis i is input axis `permutation[i]`. */
   transpose: { readonly permutation: readonly number[] };
@@ -117,6 +141,7 @@ export interface Attributes {
  * scalars (`[time]`); `timeAxis` says which.
  */
 export interface ScanAttributes {
+  /** One step. */
   readonly body: Program;
   /** How many inputs are the same at every step. */
   readonly constants: number;
@@ -135,6 +160,7 @@ export type OperationName = keyof Attributes;
 
 /** The record of a primitive: everything that is known about it outside the backends. */
 export interface Operation<K extends OperationName = OperationName> {
+  /** Its name, by which backends find their kernel. */
   readonly name: K;
   /**
    * The shape rule: specs of the outputs from those of the inputs.
@@ -151,9 +177,13 @@ export interface Operation<K extends OperationName = OperationName> {
 
 /** What a derivative rule is given. */
 export interface DerivativeContext<K extends OperationName = OperationName> {
+  /** What the operation took. */
   readonly inputs: readonly Tensor[];
+  /** What it gave. */
   readonly outputs: readonly Tensor[];
+  /** Its attributes. */
   readonly attributes: Attributes[K];
+  /** The gradients by its outputs; undefined means zero. */
   readonly cotangents: readonly (Tensor | undefined)[];
   /** Which inputs need a cotangent. */
   readonly wanted: readonly boolean[];
@@ -161,9 +191,13 @@ export interface DerivativeContext<K extends OperationName = OperationName> {
 
 /** One application of a primitive. */
 export interface EquationOf<K extends OperationName> {
+  /** The record of the primitive. */
   readonly operation: Operation<K>;
+  /** What it takes. */
   readonly inputs: readonly Value[];
+  /** How it is applied. */
   readonly attributes: Attributes[K];
+  /** What it gives; each is given by this equation alone. */
   readonly outputs: readonly Value[];
 }
 
@@ -172,8 +206,11 @@ export type Equation = { [K in OperationName]: EquationOf<K> }[OperationName];
 
 /** Inputs, equations in order of computation, outputs. An output may be an input. */
 export interface Program {
+  /** What a call gives it. */
   readonly inputs: readonly Value[];
+  /** What it computes, each after what it reads. */
   readonly equations: readonly Equation[];
+  /** What it returns. */
   readonly outputs: readonly Value[];
 }
 

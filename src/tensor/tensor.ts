@@ -12,13 +12,17 @@ export type Values = Float32Array | Int32Array | Uint8Array | Float64Array;
 
 /** Shape and dtype without values. */
 export interface Spec {
+  /** The size of each axis, a number or a symbol. */
   readonly shape: Shape;
+  /** The type of an element. */
   readonly dtype: DType;
 }
 
 /** A tensor whose values are in this process's memory. */
 export interface HostTensor extends Spec {
+  /** Tells it from other tensors. */
   readonly kind: "host";
+  /** The size of each axis. */
   readonly shape: readonly number[];
   /** Row-major, as many as the shape says. */
   readonly data: Values;
@@ -26,12 +30,15 @@ export interface HostTensor extends Spec {
 
 /** A tensor inside a trace: shape and dtype are known, values are not. Made and understood by `program/trace.ts`. */
 export interface TracedTensor extends Spec {
+  /** Tells it from other tensors. */
   readonly kind: "traced";
 }
 
 /** A tensor in a device's memory; `toHost` reads it, disposing frees it. */
 export interface DeviceTensor extends Spec, Disposable {
+  /** Tells it from other tensors. */
   readonly kind: "device";
+  /** The size of each axis. */
   readonly shape: readonly number[];
   /** The device's name, such as `reference`. */
   readonly device: string;
@@ -133,9 +140,12 @@ function nestedShape(values: NestedNumbers): number[] {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { tensor } from "@cellfold/cellfold";
  * const x = tensor([[1, 2, 3], [4, 5, 6]]);
- * console.assert(x.shape[0] === 2 && x.shape[1] === 3 && x.dtype === "float32");
+ * assertEquals(x.shape[0], 2);
+ * assertEquals(x.shape[1], 3);
+ * assertEquals(x.dtype, "float32");
  * ```
  */
 export function tensor(
@@ -202,8 +212,9 @@ function convert(value: number, dtype: DType): number {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { spec } from "@cellfold/cellfold";
- * console.assert(String(spec([null, null, 28]).shape) === "batch,time,28");
+ * assertEquals(String(spec([null, null, 28]).shape), "batch,time,28");
  * ```
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {

@@ -119,9 +119,10 @@ function checkMonitor(monitor: string, { names }: CallbackContext): void {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { earlyStopping } from "@cellfold/cellfold";
  * const callback = earlyStopping({ monitor: "val_accuracy", patience: 3, restoreBestWeights: true });
- * console.assert(typeof callback.onEpochEnd === "function"); // give it to fit: { callbacks: [callback] }
+ * assertEquals(typeof callback.onEpochEnd, "function"); // give it to fit: { callbacks: [callback] }
  * ```
  */
 export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
@@ -174,10 +175,11 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { saving } from "@cellfold/cellfold";
  * const kept: number[] = [];
  * const callback = saving({ save: (_variables, { epoch }) => void kept.push(epoch), every: 2 });
- * console.assert(typeof callback.onEpochEnd === "function"); // give it to fit: { callbacks: [callback] }
+ * assertEquals(typeof callback.onEpochEnd, "function"); // give it to fit: { callbacks: [callback] }
  * ```
  */
 export function saving(options: SavingOptions): Callback {

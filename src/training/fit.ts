@@ -92,6 +92,7 @@ const PAUSE_EVERY = 100;
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { dense, fit, key, sgd, spec, tensor } from "@cellfold/cellfold";
  * const model = dense({ units: 1 });
  * const variables = { params: model.initParams(key(0), spec([null, 1])), state: [] };
@@ -102,7 +103,7 @@ const PAUSE_EVERY = 100;
  *   epochs: 20,
  *   report: "none",
  * });
- * console.assert(history.loss[19] < history.loss[0]);
+ * assert(history.loss[19] < history.loss[0]);
  * ```
  */
 export async function fit(

@@ -130,11 +130,12 @@ function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly log
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { computeLoss, item, sparseCategoricalCrossentropy, tensor } from "@cellfold/cellfold";
  * const loss = sparseCategoricalCrossentropy({ fromLogits: true });
  * const labels = tensor([1], { dtype: "int32" });
  * const value = item(computeLoss(loss, labels, tensor([[0, 0]])));
- * console.assert(Math.abs(value - Math.LN2) < 1e-6);
+ * assert(Math.abs(value - Math.LN2) < 1e-6);
  * ```
  */
 export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions = {}): Loss {

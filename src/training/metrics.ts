@@ -237,11 +237,12 @@ function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, pre
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { accuracy, tensor } from "@cellfold/cellfold";
  * const metric = accuracy();
  * const labels = tensor([0, 1], { dtype: "int32" });
  * const state = metric.update(metric.initState(), labels, tensor([[0.9, 0.1], [0.8, 0.2]]));
- * console.assert(metric.result(state) === 0.5);
+ * assertEquals(metric.result(state), 0.5);
  * ```
  */
 export function accuracy(options: MetricOptions = {}): Metric {

@@ -248,11 +248,12 @@ function movingMean(rho: number, mean: Tensor, value: Tensor): Tensor {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { item, sgd, tensor } from "@cellfold/cellfold";
  * const optimizer = sgd({ learningRate: 0.5 });
  * const params = { w: tensor(1) };
  * const [next] = optimizer.update({ w: tensor(1) }, optimizer.init(params), params);
- * console.assert(item(next.w) === 0.5);
+ * assertEquals(item(next.w), 0.5);
  * ```
  */
 export function sgd(options: SgdOptions = {}): Optimizer {

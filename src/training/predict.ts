@@ -49,11 +49,13 @@ export const DEFAULT_BATCH_SIZE = 32;
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, evaluate, ones, tensor } from "@cellfold/cellfold";
  * const variables = { params: { kernel: ones([2, 1]), bias: tensor([0]) }, state: [] };
  * const data = { x: tensor([[1, 2], [3, 4]]), y: tensor([[3], [8]]) };
  * const { loss, mae } = await evaluate(dense({ units: 1 }), variables, data, { loss: "mse", metrics: ["mae"] });
- * console.assert(loss === 0.5 && mae === 0.5);
+ * assertEquals(loss, 0.5);
+ * assertEquals(mae, 0.5);
  * ```
  */
 export async function evaluate(
@@ -132,10 +134,11 @@ export async function runSession(
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { dense, ones, predict, tensor, toNested } from "@cellfold/cellfold";
  * const variables = { params: { kernel: ones([2, 1]), bias: tensor([0]) }, state: [] };
  * const output = await predict(dense({ units: 1 }), variables, tensor([[1, 2], [3, 4]]));
- * console.assert(JSON.stringify(toNested(output)) === "[[3],[7]]");
+ * assertEquals(toNested(output), [[3], [7]]);
  * ```
  */
 export async function predict<Output extends Tree<Tensor> = HostTensor>(

@@ -84,9 +84,10 @@ function decay(
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { exponentialDecay, item, tensor } from "@cellfold/cellfold";
  * const schedule = exponentialDecay({ initialLearningRate: 0.5, decaySteps: 10, decayRate: 0.5 });
- * console.assert(item(schedule.rate(tensor(10, { dtype: "int32" }))) === 0.25);
+ * assertEquals(item(schedule.rate(tensor(10, { dtype: "int32" }))), 0.25);
  * ```
  */
 export function exponentialDecay(options: DecayOptions): Schedule {

@@ -100,6 +100,7 @@ export interface Trainer extends Disposable {
  *
  * @example
  * ```ts
+ * import { assert, assertEquals } from "@std/assert";
  * import { createTrainer, key, sgd, spec, tensor, dense } from "@cellfold/cellfold";
  * const model = dense({ units: 1 });
  * const params = model.initParams(key(0), spec([null, 2]));
@@ -109,7 +110,8 @@ export interface Trainer extends Disposable {
  *   y: tensor([[1], [2]]),
  * });
  * state = await trainer.trainOnBatch(state, { x: tensor([[5, 6]]), y: tensor([[3]]) });
- * console.assert(state.step === 2 && state.logs.loss >= 0);
+ * assertEquals(state.step, 2);
+ * assert(state.logs.loss >= 0);
  * ```
  */
 export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {

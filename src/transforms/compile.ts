@@ -46,7 +46,9 @@ interface Entry {
 
 /** A function traced: its Program, and the structure of what it returns. */
 export interface TracedFunction {
+  /** The function over the leaves of its arguments, before any optimisation. */
   readonly program: Program;
+  /** How the outputs of the Program make up what the function returns. */
   readonly structure: Structure;
 }
 
@@ -79,9 +81,10 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { compile, item, sum, tensor, type Tensor } from "@cellfold/cellfold";
  * const total = await compile((x: Tensor) => sum(x));
- * console.assert(item(await total(tensor([1, 2, 3]))) === 6);
+ * assertEquals(item(await total(tensor([1, 2, 3]))), 6);
  * ```
  */
 export async function compile<Args extends readonly unknown[], Result>(

@@ -29,9 +29,11 @@ export type Differentiable = Tensor | readonly [value: Tensor, auxiliary: unknow
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { mul, item, sum, tensor, toNested, valueAndGrad } from "@cellfold/cellfold";
  * const [value, gradient] = valueAndGrad((x) => sum(mul(x, x)))(tensor([1, 2, 3]));
- * console.assert(item(value) === 14 && JSON.stringify(toNested(gradient)) === "[2,4,6]");
+ * assertEquals(item(value), 14);
+ * assertEquals(toNested(gradient), [2, 4, 6]);
  * ```
  */
 // deno-lint-ignore no-explicit-any -- lets the parameter types of fn be inferred from its annotations

@@ -12,9 +12,10 @@ import { flattenTree, unflattenTree } from "../tree/tree.ts";
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { matmul, outputSpecs, spec } from "@cellfold/cellfold";
  * const y = outputSpecs(matmul, spec([null, 3]), spec([3, 5]));
- * console.assert(String(y.shape) === "batch,5");
+ * assertEquals(String(y.shape), "batch,5");
  * ```
  */
 export function outputSpecs<Args extends readonly unknown[], Result>(
