@@ -5,7 +5,7 @@ import { multiplyDims } from "../tensor/dims.ts";
 import { cast, equal, mul } from "./elementwise.ts";
 import { iota } from "./indexing.ts";
 import { matmul } from "./matmul.ts";
-import { broadcastTo, reshape, sum, transpose } from "./structure.ts";
+import { reshape, sum, transpose } from "./structure.ts";
 
 /** A tensor whose axes are named by letters. */
 interface Labelled {
@@ -89,6 +89,18 @@ function permute({ x, labels }: Labelled, order: string): Tensor {
   return transpose(x, [...order].map((label) => labels.indexOf(label)));
 }
 
+/** A product in which nothing is summed: both operands spread over `labels` and multiplied element by element. */
+function outer(a: Labelled, b: Labelled, labels: string): Labelled {
+  const spread = (of: Labelled) => {
+    const own = [...labels].filter((label) => of.labels.includes(label)).join("");
+    const shape = [...labels].map((label) =>
+      of.labels.includes(label) ? of.x.shape[of.labels.indexOf(label)] : 1
+    );
+    return reshape(permute(of, own), shape);
+  };
+  return { x: mul(spread(a), spread(b)), labels };
+}
+
 /** One product of two operands; `read` are the letters that are needed afterwards. */
 function contract(a: Labelled, b: Labelled, read: string): Labelled {
   a = dropUnread(a, b.labels + read);
@@ -98,6 +110,9 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
   const inner = shared.filter((label) => !read.includes(label)).join("");
   const left = [...a.labels].filter((label) => !b.labels.includes(label)).join("");
   const right = [...b.labels].filter((label) => !a.labels.includes(label)).join("");
+  if (inner === "") {
+    return outer(a, b, right === "" ? a.labels : left === "" ? b.labels : batch + left + right);
+  }
   const dims = (of: Labelled, labels: string) =>
     [...labels].map((label) => of.x.shape[of.labels.indexOf(label)]);
   const size = (of: Labelled, labels: string) =>
@@ -105,8 +120,8 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
   const leading = dims(a, batch);
   const [m, k, n] = [size(a, left), size(a, inner), size(b, right)];
   // An operand that already lies the other way round is multiplied as it lies.
-  const transposeLeft = a.labels === batch + inner + left && left !== "" && inner !== "";
-  const transposeRight = b.labels === batch + right + inner && right !== "" && inner !== "";
+  const transposeLeft = a.labels === batch + inner + left && left !== "";
+  const transposeRight = b.labels === batch + right + inner && right !== "";
   const product = matmul(
     reshape(permute(a, transposeLeft ? a.labels : batch + left + inner), [
       ...leading,
@@ -134,9 +149,10 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { einsum, tensor, toNested } from "@cellfold/cellfold";
  * const y = einsum("bi,io->bo", tensor([[1, 2]]), tensor([[1, 0], [0, 1]]));
- * console.assert(JSON.stringify(toNested(y)) === "[[1,2]]");
+ * assertEquals(toNested(y), [[1, 2]]);
  * ```
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
@@ -146,6 +162,5 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
     contract(a, b, output + labelled.slice(index + 1).map(({ labels }) => labels).join(""))
   );
   const final = dropUnread(result, output);
-  const permuted = permute(final, output);
-  return broadcastTo(permuted, permuted.shape);
+  return permute(final, output);
 }
