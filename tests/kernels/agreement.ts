@@ -1,0 +1,365 @@
+/** Functions over all primitives and awkward shapes, for comparing a backend with the reference. */
+import {
+  abs,
+  add,
+  and,
+  argmax,
+  at,
+  broadcastTo,
+  cast,
+  concat,
+  convolve,
+  cos,
+  div,
+  einsum,
+  equal,
+  erf,
+  exp,
+  expm1,
+  floor,
+  foldIn,
+  gather,
+  iota,
+  less,
+  lessEqual,
+  log,
+  log1p,
+  matmul,
+  maximum,
+  mean,
+  minimum,
+  mul,
+  neg,
+  not,
+  oneHot,
+  or,
+  pad,
+  pow,
+  randomBits,
+  reduceMax,
+  reshape,
+  reverse,
+  scan,
+  scatterAdd,
+  select,
+  sigmoid,
+  sign,
+  sin,
+  slice,
+  softmax,
+  split,
+  sqrt,
+  stack,
+  stopGradient,
+  sub,
+  sum,
+  tanh,
+  type Tensor,
+  transpose,
+  valueAndGrad,
+  zeros,
+} from "../../mod.ts";
+
+/** A named function with the shapes of its inputs: floats, unless the name of a dtype stands first. */
+export interface AgreementCase {
+  readonly name: string;
+  readonly fn: (...args: Tensor[]) => unknown;
+  readonly inputs: readonly (readonly number[] | readonly ["int32" | "bool", ...number[]])[];
+}
+
+const one = (
+  name: string,
+  fn: (x: Tensor) => unknown,
+  ...shapes: readonly (readonly number[])[]
+): AgreementCase[] =>
+  (shapes.length > 0 ? shapes : [[], [1], [7], [4, 8], [3, 5], [2, 3, 5], [0, 3]]).map((shape) => ({
+    name: `${name} [${shape}]`,
+    fn,
+    inputs: [shape],
+  }));
+
+const positive = (x: Tensor) => add(abs(x), 0.1);
+
+const unary: AgreementCase[] = [
+  ...one("neg", neg),
+  ...one("abs", abs),
+  ...one("sign", sign),
+  ...one("floor", floor),
+  ...one("exp", exp),
+  ...one("expm1", expm1),
+  ...one("log", (x) => log(positive(x))),
+  ...one("log1p", (x) => log1p(positive(x))),
+  ...one("sqrt", (x) => sqrt(positive(x))),
+  ...one("sin", sin),
+  ...one("cos", cos),
+  ...one("tanh", tanh),
+  ...one("sigmoid", sigmoid),
+  ...one("erf", erf),
+  ...one("stopGradient", stopGradient),
+  ...one("cast to int and back", (x) => cast(cast(mul(x, 10), "int32"), "float32")),
+  ...one("cast to bool and back", (x) => cast(cast(x, "bool"), "int32")),
+  ...one("pow", (x) => pow(positive(x), 1.7)),
+];
+
+const pair = (name: string, fn: (a: Tensor, b: Tensor) => unknown): AgreementCase[] =>
+  [[[5], [5]], [[4, 7], [7]], [[4, 1, 3], [2, 1]], [[], [6]], [[3, 8], [3, 8]]].map((inputs) => ({
+    name: `${name} ${JSON.stringify(inputs)}`,
+    fn: (a, b) => fn(a, b),
+    inputs,
+  }));
+
+const binary: AgreementCase[] = [
+  ...pair("add", add),
+  ...pair("sub", sub),
+  ...pair("mul", mul),
+  ...pair("div", (a, b) => div(a, positive(b))),
+  ...pair("maximum", maximum),
+  ...pair("minimum", minimum),
+  ...pair("equal", (a, b) => equal(floor(a), floor(b))),
+  ...pair("less", less),
+  ...pair("lessEqual", lessEqual),
+  ...pair("logic", (a, b) => or(and(less(a, b), less(a, 0.5)), not(less(b, 0)))),
+  ...pair("select", (a, b) => select(less(a, b), mul(a, 2), b)),
+];
+
+const structure: AgreementCase[] = [
+  ...one("broadcast", (x) => broadcastTo(x, [3, 4, 5]), [5], [4, 1], [1, 4, 5], []),
+  ...one("reshape", (x) => mul(reshape(transpose(x), [-1]), 2), [3, 4], [2, 3, 4]),
+  ...one("transpose", (x) => add(transpose(x), 1), [3, 5], [2, 3, 4]),
+  ...one("reverse", (x) => add(reverse(x, [0, -1]), 0.5), [4, 9], [2, 3, 5]),
+  ...one("slice", (x) => mul(slice(x, [1, 2], [2, 4], [2, 2]), 3), [5, 9]),
+  ...one("pad", (x) => pad(x, [1, 0], [2, 3], [1, 2]), [3, 4], [1, 1]),
+  ...one("concat", (x) => concat([x, mul(x, 2), slice(x, [0, 1], [3, 2])]), [3, 5]),
+  ...one("concat rows", (x) => concat([x, zeros([2, 5]), x], { axis: 0 }), [3, 5]),
+  ...one("stack", (x) => stack([x, neg(x), x], { axis: 1 }), [3, 5]),
+  ...one("outputs of every kind", (x) => [x, x, reshape(x, [-1]), zeros([2, 3]), transpose(x)], [3, 4]),
+  ...one(
+    "convolve",
+    (x) => convolve(x, reshape(iota([3, 2, 4], { dtype: "float32" }), [3, 2, 4]), { padding: "same" }),
+    [2, 5, 2],
+  ),
+];
+
+const reductions: AgreementCase[] = [
+  ...[[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]].flatMap((axes) => [
+    ...one(`sum ${axes}`, (x) => sum(x, { axes }), [3, 5, 7], [2, 17, 40], [1, 4, 4]),
+    ...one(`reduceMax ${axes}`, (x) => reduceMax(x, { axes }), [3, 5, 7], [2, 17, 40]),
+  ]),
+  ...one("sum of a transpose", (x) => sum(transpose(x), { axes: 0 }), [6, 9]),
+  ...one("sum of nothing", (x) => sum(x, { axes: 0 }), [0, 5]),
+  ...one("mean", (x) => mean(x), [7], [64, 100]),
+  ...one("argmax", (x) => argmax(x), [7], [3, 5], [2, 3, 9]),
+  ...one("argmax rows", (x) => argmax(x, 0), [6, 9]),
+  ...one("softmax", (x) => softmax(x), [3, 10], [2, 3, 5]),
+  ...one("sum of integers", (x) => sum(cast(mul(x, 10), "int32"), { axes: 0 }), [6, 9]),
+];
+
+const product = (
+  name: string,
+  fn: (a: Tensor, b: Tensor) => unknown,
+  a: readonly number[],
+  b: readonly number[],
+): AgreementCase => ({
+  name: `${name} [${a}] [${b}]`,
+  fn: (x, y) => fn(x, y),
+  inputs: [a, b],
+});
+
+const products: AgreementCase[] = [
+  ...[[1, 1, 1], [3, 5, 7], [1, 64, 33], [13, 17, 9], [64, 28, 40], [6, 0, 5]].flatMap(([m, k, n]) => [
+    product("matmul", (a, b) => matmul(a, b), [m, k], [k, n]),
+    product("matmul left transposed", (a, b) => matmul(a, b, { transposeLeft: true }), [k, m], [k, n]),
+    product("matmul right transposed", (a, b) => matmul(a, b, { transposeRight: true }), [m, k], [n, k]),
+    product("matmul both transposed", (a, b) => matmul(a, b, { transposeLeft: true, transposeRight: true }), [
+      k,
+      m,
+    ], [n, k]),
+  ]),
+  product("long sums", (a, b) => matmul(a, b, { transposeLeft: true }), [1500, 30], [1500, 21]),
+  product("batched", (a, b) => matmul(a, b), [2, 3, 4, 5], [2, 3, 5, 6]),
+  product("einsum", (a, b) => einsum("bij,ijkl->bkl", a, b), [3, 2, 4], [2, 4, 5, 3]),
+  product("einsum batched", (a, b) => einsum("bij,bkj->bik", a, b), [3, 2, 4], [3, 5, 4]),
+  product("sum of a product", (a, b) => sum(matmul(tanh(a), b), { axes: 0 }), [9, 5], [5, 8]),
+];
+
+const indexing: AgreementCase[] = [
+  { name: "gather", fn: (table, indices) => gather(table, indices), inputs: [[6, 5], ["int32", 3, 4]] },
+  { name: "gather scalars", fn: (table, indices) => gather(table, indices), inputs: [[6], ["int32", 9]] },
+  {
+    name: "gather blocks",
+    fn: (table, indices) => gather(transpose(table, [0, 2, 1]), indices),
+    inputs: [[6, 2, 5], ["int32", 3]],
+  },
+  {
+    name: "scatterAdd",
+    fn: (indices, updates) => scatterAdd(indices, updates, 6),
+    inputs: [["int32", 3, 4], [3, 4, 5]],
+  },
+  { name: "oneHot", fn: (indices) => oneHot(indices, 5), inputs: [["int32", 7]] },
+  {
+    name: "integers",
+    fn: (a, b) => [add(a, b), mul(a, b), sub(a, b), div(a, b), maximum(a, b), less(a, b), abs(a), sign(a)],
+    inputs: [["int32", 11], ["int32", 11]],
+  },
+  {
+    name: "bools",
+    fn: (a, b) => [and(a, b), or(a, not(b)), equal(a, b), cast(a, "float32")],
+    inputs: [["bool", 11], ["bool", 11]],
+  },
+  {
+    name: "randomBits",
+    fn: (key) => [randomBits(key, [13]), randomBits(foldIn(key, 7), [3, 8], 5)],
+    inputs: [["int32", 2]],
+  },
+];
+
+const cell = (w: Tensor, u: Tensor) => (h: Tensor, x: Tensor) => {
+  const next = tanh(add(matmul(x, w), matmul(h, u)));
+  return [mul(next, 2), next] as [Tensor, Tensor];
+};
+
+const scans: AgreementCase[] = [
+  { name: "scan", fn: (w, u, h, x) => scan(cell(w, u), h, x), inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3]] },
+  {
+    name: "scan of one row",
+    fn: (w, u, h, x) => scan(cell(w, u), h, x),
+    inputs: [[3, 4], [4, 4], [1, 4], [1, 6, 3]],
+  },
+  {
+    name: "scan reversed",
+    fn: (w, u, h, x) => scan(cell(w, u), h, x, { reverse: true }),
+    inputs: [[3, 8], [8, 8], [5, 8], [5, 6, 3]],
+  },
+  {
+    name: "scan of no steps",
+    fn: (w, u, h, x) => scan(cell(w, u), h, x),
+    inputs: [[3, 4], [4, 4], [5, 4], [5, 0, 3]],
+  },
+  {
+    name: "scan masked",
+    fn: (w, u, h, x, mask) => scan(cell(w, u), h, x, { mask }),
+    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3], ["bool", 5, 6]],
+  },
+  {
+    name: "scan with lengths",
+    fn: (w, u, h, x, lengths) => scan(cell(w, u), h, x, { lengths, maskedOutput: "zero" }),
+    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3], ["int32", 5]],
+  },
+  {
+    name: "carries that swap",
+    fn: (a, b, x) =>
+      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [add(p, step), [q, p]] as const, [a, b], x),
+    inputs: [[5, 3], [5, 3], [5, 4, 3]],
+  },
+  {
+    name: "carries that mix",
+    fn: (a, b, x) =>
+      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [q, [add(q, step), mul(p, step)]] as const, [a, b], x),
+    inputs: [[5, 3], [5, 3], [5, 4, 3]],
+  },
+  {
+    name: "counter in the state",
+    fn: (h, x) =>
+      scan(
+        ([n, s]: readonly [Tensor, Tensor], step: Tensor) => {
+          const next = add(n, 1);
+          return [mul(step, cast(next, "float32")), [next, add(s, step)]] as const;
+        },
+        [zeros([], "int32"), h],
+        x,
+      ),
+    inputs: [[4, 3], [4, 5, 3]],
+  },
+  {
+    name: "rows that mix",
+    fn: (h, x) =>
+      scan(
+        (s: Tensor, step: Tensor) =>
+          [reverse(s, 0), sub(add(s, step), mean(s, { axes: 0, keepDims: true }))] as const,
+        h,
+        x,
+      ),
+    inputs: [[4, 3], [4, 5, 3]],
+  },
+  {
+    name: "scan in a scan",
+    fn: (w, h, x) =>
+      scan(
+        (s: Tensor, block: Tensor) => {
+          const [ys, last] = scan(
+            (t: Tensor, step: Tensor) => {
+              const next = tanh(matmul(add(t, step), w));
+              return [next, next] as const;
+            },
+            s,
+            block,
+          );
+          return [sum(ys, { axes: 1 }), last] as const;
+        },
+        h,
+        x,
+      ),
+    inputs: [[3, 3], [4, 3], [4, 5, 2, 3]],
+  },
+  {
+    name: "gradient of a scan",
+    fn: (w, u, h, x) =>
+      valueAndGrad((p: Tensor[]) => {
+        const [ys, last] = scan(cell(p[0], p[1]), p[2], p[3]);
+        return add(sum(mul(ys, ys)), sum(last));
+      })([w, u, h, x]),
+    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3]],
+  },
+  {
+    name: "gradient of a masked, checkpointed scan",
+    fn: (w, u, h, x, mask) =>
+      valueAndGrad((p: Tensor[]) => {
+        const [ys, last] = scan(cell(p[0], p[1]), p[2], p[3], { mask, checkpointEvery: 4 });
+        return add(sum(mul(ys, ys)), sum(last));
+      })([w, u, h, x]),
+    inputs: [[3, 4], [4, 4], [5, 4], [5, 11, 3], ["bool", 5, 11]],
+  },
+  {
+    name: "gradient of gates written apart",
+    fn: (wi, ui, wf, uf, x) =>
+      valueAndGrad((p: Tensor[]) => {
+        const gate = (h: Tensor, step: Tensor) => {
+          const i = sigmoid(add(matmul(step, p[0]), matmul(h, p[1])));
+          const f = sigmoid(matmul(concat([step, h]), concat([p[2], p[3]], { axis: 0 })));
+          const next = add(mul(f, h), mul(i, tanh(step)));
+          return [next, next] as const;
+        };
+        const [ys] = scan(gate, zeros([5, 4]), x);
+        return sum(mul(at(ys, 1, -1), 3));
+      })([wi, ui, wf, uf]),
+    inputs: [[4, 4], [4, 4], [4, 4], [4, 4], [5, 6, 4]],
+  },
+  {
+    name: "gates of a split",
+    fn: (w, x) =>
+      valueAndGrad((p: Tensor[]) => {
+        const [ys] = scan(
+          (h: Tensor, step: Tensor) => {
+            const [z, r] = split(add(matmul(concat([step, h]), p[0]), 0.1), 2);
+            const next = add(mul(sigmoid(z), h), mul(sub(1, sigmoid(z)), tanh(r)));
+            return [next, next] as const;
+          },
+          zeros([3, 5]),
+          x,
+        );
+        return mean(mul(ys, ys));
+      })([w]),
+    inputs: [[9, 10], [3, 7, 4]],
+  },
+];
+
+/** Every case. */
+export const agreementCases: readonly AgreementCase[] = [
+  ...unary,
+  ...binary,
+  ...structure,
+  ...reductions,
+  ...products,
+  ...indexing,
+  ...scans,
+];
