@@ -48,6 +48,7 @@ interface Pair {
   readonly forward: RecurrentLayer;
   readonly backward: RecurrentLayer;
   readonly merge: Merge | null;
+  readonly trainable: boolean;
 }
 
 /**
@@ -85,8 +86,8 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
   checkPair(name, layer, given);
   const forced = { zeroOutputForMask: layer.flags.returnSequences };
   const [forward, backward] = [layer.withFlags(forced), given.withFlags(forced)];
-  const pair: Pair = { name, forward, backward, merge: resolveMerge(mergeMode) };
   const trainable = options.trainable ?? true;
+  const pair: Pair = { name, forward, backward, merge: resolveMerge(mergeMode), trainable };
   return defineLayer({
     type,
     name: options.name,
@@ -127,7 +128,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
 }
 
 function apply(
-  { name, forward, backward, merge }: Pair,
+  { name, forward, backward, merge, trainable }: Pair,
   variables: Variables,
   input: Tree<Tensor>,
   { initialState, key, ...context }: ApplyContext,
@@ -139,6 +140,7 @@ function apply(
   const run = (layer: RecurrentLayer, direction: "forward" | "backward", index: number) =>
     layer.apply({ params: params[direction], state: state[direction] }, input, {
       ...context,
+      frozen: context.frozen || !trainable,
       key: keys[index],
       initialState: initial[index],
     });

@@ -61,6 +61,7 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       const rows = multiplyDims(batch, time);
       const { output, state } = layer.apply(variables, merged(name, input), {
         ...context,
+        frozen: context.frozen || !trainable,
         mask: innerMask(name, mask, batch, time),
       });
       const split = (y: Tensor) => {

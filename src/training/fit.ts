@@ -15,7 +15,7 @@ import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.t
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { type BatchingOptions, DEFAULT_BATCH_SIZE, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import { createTrainer, disposeTree, type Trainer } from "./trainer.ts";
+import { createTrainer, disposeTree, type Trainer, trainerOptionNames } from "./trainer.ts";
 
 /** How a trainer goes over data. */
 export interface FitLoopOptions extends BatchingOptions {
@@ -112,9 +112,9 @@ export async function fit(
   data: Data,
   options: FitOptions,
 ): Promise<FitResult> {
-  checkOptions("fit", options, ["loss", "lossWeights", "metrics", "optimizer", "device", ...loopOptions]);
-  const { loss, lossWeights, metrics, optimizer, device, ...loop } = options;
-  using trainer = createTrainer(model, { loss, lossWeights, metrics, optimizer, device });
+  checkOptions("fit", options, [...trainerOptionNames, ...loopOptions]);
+  const { loss, lossWeights, metrics, weightedMetrics, optimizer, device, ...loop } = options;
+  using trainer = createTrainer(model, { loss, lossWeights, metrics, weightedMetrics, optimizer, device });
   return await fitWith(trainer, variables, data, loop);
 }
 

@@ -1,6 +1,6 @@
 /**
- * What training makes small: from the options `loss`, `lossWeights` and `metrics` and the shapes of a model's outputs,
- * one function from predictions and targets to the loss of a batch and the running means of an epoch. An output is a
+ * What training makes small: from the options `loss`, `lossWeights`, `metrics` and `weightedMetrics` and the shapes of a
+ * model's outputs, one function from predictions and targets to the loss of a batch and the running means of an epoch. An output is a
  * leaf of the model's output tree; with several of them each has its loss, its weight and its metrics.
  */
 import type { Mask } from "../layers/layer.ts";
@@ -24,8 +24,13 @@ export interface ObjectiveOptions {
   readonly loss: PerOutput<LossLike>;
   /** How much each output's loss counts in the sum; default 1. */
   readonly lossWeights?: PerOutput<number>;
-  /** Metrics of every output, or a tree like the outputs with a list for each; default none. */
+  /**
+   * Metrics of every output, or a tree like the outputs with a list for each; default none. As in Keras, sample
+   * weights do not weight them; masks do.
+   */
   readonly metrics?: PerOutput<readonly MetricLike[]>;
+  /** Metrics that sample weights weight, in the same forms; one also in `metrics` is called `weighted_<name>`. */
+  readonly weightedMetrics?: PerOutput<readonly MetricLike[]>;
 }
 
 /** Samples and what is to be learnt of them: trees of tensors `[samples, ...]`. */
@@ -60,8 +65,10 @@ export interface Head {
   readonly loss: Loss;
   /** How much its loss counts in the sum. */
   readonly weight: number;
-  /** What is watched. */
+  /** What is watched, without regard to sample weights. */
   readonly metrics: readonly Metric[];
+  /** What is watched by sample weight. */
+  readonly weightedMetrics: readonly Metric[];
 }
 
 /** What a model gave for a batch. */
@@ -102,33 +109,57 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
   const targets = flattenTree<Spec>(target).leaves;
   const losses = spread(options.loss, output, isLossLike, { what: "loss" }).map(resolveLoss);
   const weights = spread(options.lossWeights ?? 1, output, isNumber, { what: "lossWeights", missing: 1 });
-  const metrics = spread(options.metrics ?? [], output, isMetricList, { what: "metrics", missing: [] });
+  const [metrics, weightedMetrics] = (["metrics", "weightedMetrics"] as const).map((what) =>
+    spread(options[what] ?? [], output, isMetricList, { what, missing: [] })
+  );
   const heads = outputs.map((spec, index): Head => {
     const loss = losses[index];
     if (loss.reduction === "none") {
       throw new RangeError(`Cannot train with ${loss.type}: its reduction is none, expected one to a number`);
     }
+    const resolve = (metric: MetricLike) => resolveMetric(metric, loss, targets[index], spec);
     return {
       name: outputs.length === 1 ? "" : outputName(paths[index]),
       path: paths[index],
       loss,
       weight: weights[index],
-      metrics: metrics[index].map((metric) => resolveMetric(metric, loss, targets[index], spec)),
+      metrics: metrics[index].map(resolve),
+      weightedMetrics: weightedMetrics[index].map(resolve),
     };
   });
   return objectiveOf(heads);
 }
 
+/** A metric of the output at `index`, under its name in logs. */
+interface Tracked {
+  readonly name: string;
+  readonly metric: Metric;
+  readonly index: number;
+  readonly weighted: boolean;
+}
+
+function trackedBy(heads: readonly Head[]): Tracked[] {
+  const track = (weighted: boolean): Tracked[] =>
+    heads.flatMap((head, index) =>
+      (weighted ? head.weightedMetrics : head.metrics).map((metric) => ({
+        name: head.name === "" ? metric.name : `${head.name}_${metric.name}`,
+        metric,
+        index,
+        weighted,
+      }))
+    );
+  const plain = track(false);
+  const names = new Set(plain.map(({ name }) => name));
+  const weighted = track(true).map((one) =>
+    names.has(one.name) ? { ...one, name: `weighted_${one.name}` } : one
+  );
+  return [...plain, ...weighted];
+}
+
 function objectiveOf(heads: readonly Head[]): Objective {
   const { initState, result } = runningMean;
   const lossNames = heads.length === 1 ? [] : heads.map(({ name }) => `${name}_loss`);
-  const tracked = heads.flatMap((head, index) =>
-    head.metrics.map((metric) => ({
-      name: head.name === "" ? metric.name : `${head.name}_${metric.name}`,
-      metric,
-      index,
-    }))
-  );
+  const tracked = trackedBy(heads);
   const names = ["loss", ...lossNames, ...tracked.map(({ name }) => name)];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
@@ -165,8 +196,9 @@ function objectiveOf(heads: readonly Head[]): Objective {
       lossNames.forEach((name, index) => {
         next[name] = runningMean.update(state[name], losses[index], rows);
       });
-      for (const { name, metric, index } of tracked) {
-        next[name] = metric.update(state[name], targets[index], predictions[index], weightings[index]);
+      for (const { name, metric, index, weighted } of tracked) {
+        const weighting = weighted ? weightings[index] : { mask: masks[index] };
+        next[name] = metric.update(state[name], targets[index], predictions[index], weighting);
       }
       return { loss, state: next };
     },

@@ -64,7 +64,14 @@ export async function evaluate(
   data: Data,
   options: EvaluateOptions,
 ): Promise<Logs> {
-  checkOptions("evaluate", options, ["loss", "lossWeights", "metrics", "batchSize", "device"]);
+  checkOptions("evaluate", options, [
+    "loss",
+    "lossWeights",
+    "metrics",
+    "weightedMetrics",
+    "batchSize",
+    "device",
+  ]);
   const { batchSize, ...trainerOptions } = options;
   using trainer = createTrainer(model, trainerOptions);
   checkData("evaluate", data);

@@ -37,7 +37,14 @@ export interface TrainerOptions extends Partial<ObjectiveOptions> {
 }
 
 /** The names of {@linkcode TrainerOptions}. */
-export const trainerOptionNames = ["loss", "lossWeights", "metrics", "optimizer", "device"] as const;
+export const trainerOptionNames = [
+  "loss",
+  "lossWeights",
+  "metrics",
+  "weightedMetrics",
+  "optimizer",
+  "device",
+] as const;
 
 /** Where training stands between two batches. */
 export interface TrainingState {

@@ -49,6 +49,16 @@ Deno.test("sequences of sequences: each step is a sequence for the layer inside"
   assertClose(run(layer, variables, sequences, { mask }), reshape(rows as Tensor, [2, 3, 4]));
 });
 
+Deno.test("frozen, it freezes the layer inside: statistics stay as they are", () => {
+  const inner = batchNormalization();
+  const variables = variablesOf(timeDistributed(inner), x);
+  const frozen = timeDistributed(inner, { trainable: false }).apply(variables, x, { training: true });
+  assertClose(frozen.state, variables.state);
+  assertClose(frozen.output, run(timeDistributed(inner), variables, x));
+  const around = timeDistributed(inner).apply(variables, x, { training: true, frozen: true });
+  assertClose(around.state, variables.state);
+});
+
 Deno.test("state and mask go through it", () => {
   const layer = timeDistributed(batchNormalization());
   const variables = variablesOf(layer, x);

@@ -49,12 +49,20 @@ Deno.test("a smaller last batch counts for as many samples as it has", async () 
   assertAlmostEquals(whole.loss, expected, 1e-5 * expected);
 });
 
-Deno.test("sample weights weight losses and metrics as in Keras", async () => {
+Deno.test("sample weights weight the loss and weightedMetrics, not metrics, as in Keras", async () => {
   const zero = lambda((x) => mul(x as Tensor, 0));
   const data = { x: tensor([[1], [1]]), y: tensor([[1], [2]]), sampleWeight: tensor([3, 1]) };
-  const { loss, mse } = await evaluate(zero, none, data, { loss: "mse", metrics: ["mse"] });
-  assertEquals(loss, (3 * 1 + 1 * 4) / 2); // the mean over samples
-  assertEquals(mse, (3 * 1 + 1 * 4) / 4); // the mean over weights
+  const logs = await evaluate(zero, none, data, {
+    loss: "mse",
+    metrics: ["mse"],
+    weightedMetrics: ["mse", "mae"],
+  });
+  assertEquals(logs, {
+    loss: (3 * 1 + 1 * 4) / 2, // the mean over samples
+    mse: (1 + 4) / 2,
+    weighted_mse: (3 * 1 + 1 * 4) / 4, // the mean over weights
+    mae: (3 * 1 + 1 * 2) / 4,
+  });
 });
 
 Deno.test("the one-batch forms share their executables and keep the weights on the device", async () => {
