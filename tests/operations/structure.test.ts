@@ -119,7 +119,7 @@ Deno.test("symbolic sizes go through structure", () => {
     "float32[batch, time-1]",
   );
   assertThrows(() => traced((x) => sliceAxis(x, 1, 1, time), null, null), RangeError, "reach outside axis 1");
-  assertThrows(() => traced((x) => reshape(x, [symbol("batch"), -1]), null, null, 3), TypeError);
+  assertThrows(() => traced((x) => reshape(x, [symbol("rows"), -1]), null, null, 3), TypeError);
 });
 
 Deno.test("what reaches outside is refused with the shape and the axis", () => {
