@@ -18,7 +18,6 @@ import {
   type FromWorker,
   MAX_ARGUMENTS,
   POISON,
-  SPIN_MILLISECONDS,
   type ToWorker,
   WORKER_SOURCE,
 } from "./worker_source.ts";
@@ -142,6 +141,12 @@ interface Awaited {
   error: string | undefined;
   readonly settle: (error: Error | undefined) => void;
 }
+
+/**
+ * How long the caller spins before it sleeps: longer than workers take to wake, about 0.1 ms, as it would have to be
+ * woken in its turn.
+ */
+const SPIN_MILLISECONDS = 0.3;
 
 type Kernel = (thread: number, threads: number, ...args: readonly number[]) => void;
 
@@ -459,7 +464,7 @@ function startWorker(listener: Listener): Thread {
     };
   }
   const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
-  const worker = new Worker(url);
+  const worker = new Worker(url, { type: "module" });
   worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
     URL.revokeObjectURL(url); // not before the script has been read
     listener.answered(data);

@@ -52,7 +52,7 @@ export const COMMAND = {
   stop: 4,
 } as const;
 
-/** How long an idle worker and a waiting caller spin before they sleep: longer than it takes to be woken. */
+/** How long an idle worker spins before it sleeps. */
 export const SPIN_MILLISECONDS = 0.08;
 
 /** What a worker is sent: first `start`, then modules. */
@@ -66,10 +66,13 @@ export type ToWorker =
   }
   | { readonly kind: "load"; readonly id: number; readonly module: WebAssembly.Module };
 
-/** What a worker answers: that it has started (`id` 0) or loaded a module; `error` says why it could not. */
+/** What a worker answers. */
 export interface FromWorker {
+  /** Which worker. */
   readonly thread: number;
+  /** The module that it has loaded; 0 once it has started. */
   readonly id: number;
+  /** Why it could not. */
   readonly error?: string;
 }
 

@@ -250,7 +250,7 @@ Deno.test("A worker that does not finish in time is an error", async () => {
 
 Deno.test("A thread that does not come to the barrier in time is an error", async () => {
   for (const mayWait of [true, false]) {
-    using pool = await poolOf(2, sharedMemory(), { startSeconds: 0.2 });
+    using pool = await poolOf(2, sharedMemory(), { startSeconds: 1 });
     const id = await pool.load(stuckOn(1, { mayWait, limitSeconds: 0.2 }));
     assertThrows(
       () => pool.run(id, [pool.barrierAddress]),
@@ -270,7 +270,7 @@ Deno.test("A worker killed from outside is an error, at once where its end is kn
   };
   try {
     for (const known of [true, false]) {
-      using pool = await poolOf(2, sharedMemory(), { startSeconds: 0.3 });
+      using pool = await poolOf(2, sharedMemory(), { startSeconds: 1 });
       const id = await pool.load(nothing());
       pool.run(id, []);
       const ended = killed.at(-1)?.terminate();
@@ -280,6 +280,22 @@ Deno.test("A worker killed from outside is an error, at once where its end is kn
     }
   } finally {
     Worker.prototype.postMessage = post;
+  }
+});
+
+Deno.test("Blob workers, as in browsers, do the same", async () => {
+  const { getBuiltinModule } = process;
+  try {
+    Reflect.set(process, "getBuiltinModule", undefined);
+    const memory = sharedMemory();
+    using pool = await poolOf(3, memory);
+    const id = await pool.load(sums());
+    pool.run(id, [10]);
+    assertEquals([...new Int32Array(memory.buffer, data, 3)], [18, 12, 15]);
+    const trap = await pool.load(trapOn(2));
+    assertThrows(() => pool.run(trap, [pool.barrierAddress]), Error, "Thread 2 of 3 failed: unreachable");
+  } finally {
+    Reflect.set(process, "getBuiltinModule", getBuiltinModule);
   }
 });
 
