@@ -38,6 +38,8 @@ export interface Backend {
   readonly name: string;
   /** Whether this machine can run it. */
   available(): Promise<boolean>;
+  /** Whether it has every dtype that the Program computes in. */
+  supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */
   compile(program: Program, options: CompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */

@@ -1,19 +1,20 @@
 /** The backends by name, and which one `auto` means. */
 import type { Backend } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
+import { wasm } from "./wasm/mod.ts";
 
 /** Every backend, the fastest first. */
-const backends: readonly Backend[] = [reference];
+const backends: readonly Backend[] = [wasm, reference];
 
 /** The names by which `device` chooses a backend. */
 export function backendNames(): string[] {
   return backends.map(({ name }) => name);
 }
 
-/** The first backend that this machine can run. */
-export async function defaultBackend(): Promise<Backend> {
-  for (const backend of backends) if (await backend.available()) return backend;
-  return reference;
+/** The backends that this machine can run, the fastest first; `reference` is always among them. */
+export async function availableBackends(): Promise<Backend[]> {
+  const available = await Promise.all(backends.map((backend) => backend.available()));
+  return backends.filter((_, index) => available[index]);
 }
 
 /**

@@ -7,7 +7,7 @@ import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../
 import type { CompileOptions, Executable, Input } from "../backend.ts";
 import { type Arena, planArena } from "./arena.ts";
 import { type WasmDevice, WasmTensor } from "./device.ts";
-import { emitModule, type Emitted } from "./emit/module.ts";
+import { emitModule, type Emitted, isSingleThreaded } from "./emit/module.ts";
 import type { Kernel } from "./kernels.ts";
 import { lowerProgram } from "./lower.ts";
 import { packedBytes, transposedScratchBytes } from "./matmul/mod.ts";
@@ -20,7 +20,9 @@ const KEPT = 8;
 
 /** The Program compiled for one set of sizes. */
 interface Compiled {
-  readonly id: number;
+  /** Runs the kernels, on all threads or on this one alone. */
+  readonly run: () => void;
+  readonly unload: () => void;
   readonly kernels: readonly Kernel[];
   readonly emitted: Emitted;
   readonly arena: Arena;
@@ -33,33 +35,24 @@ interface Compiled {
 /** An executable on a wasm device. */
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
-  readonly #pool: Pool;
   readonly #program: Program;
   readonly #options: CompileOptions;
   readonly #compiled = new Map<string, Compiled>();
   /** Memory for host inputs and for outputs that come to the host, by size in use. */
   readonly #staging = new Map<string, number>();
 
-  private constructor(device: WasmDevice, pool: Pool, program: Program, options: CompileOptions) {
-    this.#device = device;
-    this.#pool = pool;
-    this.#program = program;
-    this.#options = options;
-  }
-
-  static async create(
-    device: WasmDevice,
-    program: Program,
-    options: CompileOptions,
-  ): Promise<WasmExecutable> {
-    for (const value of everyValue(program)) {
-      if (value.dtype !== "float64") continue;
+  /** @throws TypeError if the Program computes in float64. */
+  constructor(device: WasmDevice, program: Program, options: CompileOptions) {
+    const unknown = float64In(program);
+    if (unknown) {
       throw new TypeError(
-        `Cannot compile for ${device.name}: the Program computes ${printSpec(value)}, and wasm has ` +
+        `Cannot compile for ${device.name}: the Program computes ${printSpec(unknown)}, and wasm has ` +
           `no float64; use cast(x, "float32"), or the device reference`,
       );
     }
-    return new WasmExecutable(device, await device.pool(), program, options);
+    this.#device = device;
+    this.#program = program;
+    this.#options = options;
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
@@ -96,8 +89,9 @@ export class WasmExecutable implements Executable {
       bindings,
       packedSize: (k, n) => packedBytes(k, n) / 4,
       scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
-      threads: this.#pool.threads,
+      threads,
     });
+    const pool = isSingleThreaded(kernels) ? undefined : await this.#device.pool();
     const arena = planArena(kernels);
     const arenaAddress = memory.allocate(arena.bytes, () => describeArena(arena));
     const { inputs, outputs } = this.#program;
@@ -117,17 +111,19 @@ export class WasmExecutable implements Executable {
         },
       },
       limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
-      barrierAddress: this.#pool.barrierAddress,
+      barrierAddress: pool?.barrierAddress ?? 0,
       threads,
     });
-    const id = await this.#pool.load(await WebAssembly.compile(emitted.bytes));
+    const module = await WebAssembly.compile(emitted.bytes);
+    const { run, unload } = pool ? await runShared(pool, module) : await runAlone(module, memory.memory);
     for (const buffer of arena.constants) {
       if (buffer.place.kind === "constant") {
         memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
       }
     }
     const compiled: Compiled = {
-      id,
+      run,
+      unload,
       kernels,
       emitted,
       arena,
@@ -175,7 +171,7 @@ export class WasmExecutable implements Executable {
       addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
     });
     memory.words(compiled.tableAddress, addresses.length).set(addresses);
-    this.#pool.run(compiled.id, []);
+    compiled.run();
     const results = compiled.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
       const { dtype } = outputs[index];
       return kept[index] ??
@@ -191,7 +187,7 @@ export class WasmExecutable implements Executable {
     const compiled = this.#compiled.get(key);
     if (!compiled) return;
     this.#compiled.delete(key);
-    this.#pool.unload(compiled.id);
+    compiled.unload();
     this.#device.memory.free(compiled.arenaAddress);
     this.#device.memory.free(compiled.tableAddress);
   }
@@ -201,7 +197,11 @@ export class WasmExecutable implements Executable {
       `${key || "fixed sizes"}: ${kernels.length} kernels, ${emitted.functions.length} functions, ` +
       `${emitted.bytes.length} bytes of code, ${arena.bytes} bytes planned`
     );
-    return [`${this.#device.name}, ${this.#pool.threads} threads`, printProgram(this.#program), ...parts]
+    return [
+      `${this.#device.name}, up to ${this.#device.threads} threads`,
+      printProgram(this.#program),
+      ...parts,
+    ]
       .join("\n");
   }
 
@@ -210,6 +210,20 @@ export class WasmExecutable implements Executable {
     for (const address of this.#staging.values()) this.#device.memory.free(address);
     this.#staging.clear();
   }
+}
+
+async function runShared(pool: Pool, module: WebAssembly.Module): Promise<Pick<Compiled, "run" | "unload">> {
+  const id = await pool.load(module);
+  return { run: () => pool.run(id, []), unload: () => pool.unload(id) };
+}
+
+async function runAlone(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+): Promise<Pick<Compiled, "run" | "unload">> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  const run = exports.run as (thread: number, threads: number) => void; // emitted with this signature
+  return { run: () => run(0, 1), unload: () => {} };
 }
 
 function keyOf(bindings: Bindings): string {
@@ -222,6 +236,11 @@ function* everyValue(program: Program): Generator<Spec> {
     yield* outputs;
     if (operation.name === "scan" && "body" in attributes) yield* everyValue(attributes.body);
   }
+}
+
+/** A value of the Program that is float64, which wasm's arenas cannot hold. */
+export function float64In(program: Program): Spec | undefined {
+  return everyValue(program).find(({ dtype }) => dtype === "float64");
 }
 
 function failUnplaced(buffer: Buffer): never {

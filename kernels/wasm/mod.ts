@@ -5,7 +5,7 @@
 import type { Backend } from "../backend.ts";
 import { hasSimd } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
-import { WasmExecutable } from "./executable.ts";
+import { float64In, WasmExecutable } from "./executable.ts";
 
 export type { WasmOptions } from "./device.ts";
 
@@ -15,8 +15,11 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
   const open = () => device ??= new WasmDevice(name, options);
   return {
     name,
+    supports: (program) => float64In(program) === undefined,
     available: () => Promise.resolve(typeof WebAssembly === "object" && hasSimd()),
-    compile: (program, compileOptions) => WasmExecutable.create(open(), program, compileOptions),
+    // async, so that every error is a rejection
+    // deno-lint-ignore require-await
+    compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),
     upload: (tensor) => open().upload(tensor),
   };
 }

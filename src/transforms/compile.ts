@@ -1,5 +1,5 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { defaultBackend, findBackend } from "../../kernels/mod.ts";
+import { availableBackends, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
@@ -91,9 +91,9 @@ export async function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
   options: CompileOptions = {},
 ): Promise<Compiled<Args, Result>> {
-  const backend = options.device === undefined || options.device === "auto"
-    ? await defaultBackend()
-    : await findBackend(options.device);
+  const backends = options.device === undefined || options.device === "auto"
+    ? await availableBackends()
+    : [await findBackend(options.device)];
   const entries = new Map<string, Entry>();
   let disposed = false;
 
@@ -107,7 +107,7 @@ export async function compile<Args extends readonly unknown[], Result>(
       checkSameStructure(options.specs, args, { first: "options.specs", second: "the arguments" });
     }
     const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
-    leaves.forEach((leaf, index) => checkInput(leaf, backend, () => printPath(paths[index], "arguments")));
+    leaves.forEach((leaf, index) => checkInput(leaf, backends, () => printPath(paths[index], "arguments")));
     const key = printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join());
     return { key, leaves: leaves as Input[], structure }; // checked just above
   };
@@ -118,6 +118,8 @@ export async function compile<Args extends readonly unknown[], Result>(
       flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
     );
     const keep = keptLeaves(structure, options.keep);
+    // The first that can run it; one that was asked for by name says itself why it cannot.
+    const backend = backends.find((candidate) => candidate.supports(program)) ?? backends[0];
     return { executable: await backend.compile(program, { donate, keep }), structure };
   };
 
@@ -143,13 +145,13 @@ export async function compile<Args extends readonly unknown[], Result>(
       throw new Error("Cannot call sync: call the compiled function once with await for these shapes first");
     }
     if (!entry.executable.runSync) {
-      throw new Error(`Cannot call sync on ${backend.name}: it cannot block; use await`);
+      throw new Error("Cannot call sync: the device cannot block; use await");
     }
     return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
   };
   return Object.assign(call, {
     sync,
-    device: backend.name,
+    device: backends[0].name,
     program: (...args: readonly unknown[]) => build(mapTree(args, (leaf: Spec) => specOf(leaf))).program,
     [Symbol.dispose]: () => {
       for (const { executable } of entries.values()) executable[Symbol.dispose]();
@@ -159,13 +161,13 @@ export async function compile<Args extends readonly unknown[], Result>(
   });
 }
 
-function checkInput(leaf: Spec, backend: Backend, where: () => string): void {
+function checkInput(leaf: Spec, backends: readonly Backend[], where: () => string): void {
   if (!isTensor(leaf) || leaf.kind === "traced") {
     throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
   }
-  if (leaf.kind === "device" && leaf.device !== backend.name) {
+  if (leaf.kind === "device" && !backends.some(({ name }) => name === leaf.device)) {
     throw new TypeError(
-      `Cannot run on ${backend.name} with ${printSpec(leaf)} at ${where()}: it is on the device ` +
+      `Cannot run on ${backends[0].name} with ${printSpec(leaf)} at ${where()}: it is on the device ` +
         `${leaf.device}; read it with await toHost(tensor) first`,
     );
   }

@@ -18,6 +18,7 @@ import {
   type Memory,
   type Pointer,
 } from "./address.ts";
+import { constant, withConstants } from "../math.ts";
 import { emitOperation } from "./operation.ts";
 
 /** How one element or vector of a view is reached in the innermost loop. */
@@ -38,8 +39,13 @@ export function emitFused(
   name: string,
 ): FunctionBuilder {
   const f = module.addFunction(name, kernelParams(depth));
+  withConstants(f, () => emitLoops(f, kernel, features, memory));
+  return f;
+}
+
+function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, memory: Memory): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
-  if (sizeOf(shape) === 0) return f;
+  if (sizeOf(shape) === 0) return;
   const withAxis = (view: View): View =>
     kernel.shape.length === 0 ? { ...view, shape: [1], strides: [0] } : view;
   const original = new Map<View, View>();
@@ -74,7 +80,7 @@ export function emitFused(
     f.get(BEGIN).i32(rowElements * ELEMENT).op("i32.mul").set(from);
     f.get(END).i32(rowElements * ELEMENT).op("i32.mul").set(to);
     emitInner(f, kernel, accessOf, features, from, to, undefined);
-    return f;
+    return;
   }
   for (const { local, strides } of pointerStrides) {
     if (strides[0] !== 0) {
@@ -95,7 +101,6 @@ export function emitFused(
       if (strides[0] !== 0) f.get(local).i32(strides[0] * ELEMENT).op("i32.add").set(local);
     }
   });
-  return f;
 }
 
 /** The innermost axis: from byte `from` to `to` (locals), or all `extent` elements. */
@@ -130,7 +135,7 @@ function emitInner(
     const push = (operand: Operand): void => {
       switch (operand.kind) {
         case "constant":
-          if (operand.dtype === "float32") f.f32x4(operand.value);
+          if (operand.dtype === "float32") constant(f, operand.value);
           else f.i32x4(operand.dtype === "bool" ? (operand.value ? -1 : 0) : operand.value);
           return;
         case "register":

@@ -102,6 +102,11 @@ function shareOf(kernel: Kernel): Share {
   }
 }
 
+/** Whether one thread does all of it, so that no other need be woken. */
+export function isSingleThreaded(kernels: readonly Kernel[]): boolean {
+  return kernels.every((kernel) => shareOf(kernel).alone);
+}
+
 /** Emits the module of these kernels. */
 export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);

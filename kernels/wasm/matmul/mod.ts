@@ -6,7 +6,7 @@
  * element adds up its terms in the same order and comes out the same to the bit.
  */
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
-import { addPack } from "./pack.ts";
+import { addPack, addTranspose } from "./pack.ts";
 import { addProduct, addProductTransposed } from "./product.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
@@ -36,13 +36,10 @@ export interface MatmulFunctions {
 
 /** Adds the functions of the matrix product to a module. */
 export function addMatmul(module: ModuleBuilder, features: TileFeatures): MatmulFunctions {
-  const strip = addStrip(module, features);
-  const pack = addPack(module);
-  return {
-    pack,
-    product: addProduct(module, strip),
-    productTransposed: addProductTransposed(module, strip, pack),
-  };
+  const transpose = addTranspose(module);
+  const pack = addPack(module, transpose);
+  const product = addProduct(module, addStrip(module, features));
+  return { pack, product, productTransposed: addProductTransposed(module, { product, pack, transpose }) };
 }
 
 /** Bytes of B[k][n] packed. */

@@ -1,6 +1,6 @@
 /**
- * Packing the right operand of the matrix product into panels of 8 columns, `[ceil(n / 8)][k][8]` floats: a tile then
- * reads it from front to back whatever its strides were.
+ * Packing the operands of the matrix product: the right one into panels of 8 columns, `[ceil(n / 8)][k][8]` floats,
+ * which a tile reads from front to back whatever its strides were; and turning a matrix over.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
 import { panelColumns, panelRowBytes } from "./tile.ts";
@@ -8,32 +8,35 @@ import { panelColumns, panelRowBytes } from "./tile.ts";
 /** Rows that are packed together: their part of a panel fills whole cache lines. */
 const GROUP = 4;
 
+/** Lanes of a vector of f32. */
+const LANES = 4;
+
 /**
  * Adds `pack(source, destination, k, n, strideK, strideN)`: element (p, j) is read at
  * `source + p * strideK + j * strideN`, columns beyond `n` of the last panel become zero.
  */
-export function addPack(module: ModuleBuilder): FunctionBuilder {
+export function addPack(module: ModuleBuilder, transpose: FunctionBuilder): FunctionBuilder {
   const elements = addElements(module);
   const rows = addRows(module);
-  const columns = addColumns(module);
   const pack = module.addFunction("matmul pack", Array(6).fill(i32));
   const [source, destination, k, n, strideK, strideN] = pack.params.keys();
-  const [panelBytes, wide, long] = [0, 0, 0].map(() => pack.local(i32));
+  const [panelBytes, wide] = [0, 0].map(() => pack.local(i32));
 
-  // The fast functions pack whole groups of rows of whole panels, and `elements` what is left.
+  // Whole panels the fast way where there is one, and one by one what is left.
   pack.get(k).i32(5).op("i32.shl").set(panelBytes);
-  pack.get(strideN).i32(4).op("i32.eq").get(strideK).i32(4).op("i32.eq").op("i32.or").if(() => {
+  pack.get(strideN).i32(4).op("i32.eq").if(() => {
     pack.get(n).i32(-panelColumns).op("i32.and").set(wide);
-    pack.get(k).i32(-GROUP).op("i32.and").set(long);
-    const fast = (callee: FunctionBuilder, stride: Local) =>
-      pack.get(source).get(destination).get(long).get(wide).get(stride).get(panelBytes).call(callee);
-    pack.get(strideN).i32(4).op("i32.eq").if(() => fast(rows, strideK), () => fast(columns, strideN));
-    // The last rows of the whole panels.
-    pack.get(source).get(long).get(strideK).op("i32.mul").op("i32.add");
-    pack.get(destination).get(long).i32(5).op("i32.shl").op("i32.add");
-    pack.get(k).get(long).op("i32.sub").get(wide).get(strideK).get(strideN).get(panelBytes).call(elements);
+    pack.get(source).get(destination).get(k).get(wide).get(strideK).get(panelBytes).call(rows);
+  }, () => {
+    pack.get(strideK).i32(4).op("i32.eq").if(() => {
+      pack.count(wide, { local: n }, panelColumns, () => {
+        pack.get(wide).i32(panelColumns).op("i32.add").get(n).op("i32.gt_s").brIf(1);
+        pack.get(source).get(wide).get(strideN).op("i32.mul").op("i32.add");
+        pack.get(destination).get(wide).get(k).op("i32.mul").i32(2).op("i32.shl").op("i32.add");
+        pack.get(k).i32(panelColumns).get(strideN).i32(panelRowBytes).call(transpose);
+      });
+    });
   });
-  // The last panel, or all.
   pack.get(source).get(wide).get(strideN).op("i32.mul").op("i32.add");
   pack.get(destination).get(wide).get(k).op("i32.mul").i32(2).op("i32.shl").op("i32.add");
   pack.get(k).get(n).get(wide).op("i32.sub").get(strideK).get(strideN).get(panelBytes).call(elements);
@@ -44,8 +47,7 @@ export function addPack(module: ModuleBuilder): FunctionBuilder {
 function addElements(module: ModuleBuilder): FunctionBuilder {
   const elements = module.addFunction("matmul pack elements", Array(7).fill(i32));
   const [source, destination, k, n, strideK, strideN, panelBytes] = elements.params.keys();
-  const [row, column, from, to] = [0, 0, 0, 0].map(() => elements.local(i32));
-  const width = elements.local(i32);
+  const [row, column, from, to, width] = [0, 0, 0, 0, 0].map(() => elements.local(i32));
   elements.block(() => {
     elements.get(n).i32(0).op("i32.le_s").brIf(0);
     elements.loop(() => {
@@ -71,23 +73,23 @@ function addElements(module: ModuleBuilder): FunctionBuilder {
 }
 
 /**
- * Adds `rows(source, destination, k, n, strideK, panelBytes)` for a row-major operand, k a multiple of 4 and n of 8.
- * Four rows are read side by side through all panels: a panel at a time would read at a stride that often hits few
- * sets of the cache.
+ * Adds `rows(source, destination, k, n, strideK, panelBytes)` for a row-major operand, n a multiple of 8. Four rows
+ * are read side by side through all panels: a panel at a time would read at a stride that often hits few sets of the
+ * cache.
  */
 function addRows(module: ModuleBuilder): FunctionBuilder {
   const rows = module.addFunction("matmul pack rows", Array(6).fill(i32));
   const [source, destination, k, n, strideK, panelBytes] = rows.params.keys();
-  const [row, column, to] = [0, 0, 0].map(() => rows.local(i32));
+  const [row, column, first, to] = [0, 0, 0, 0].map(() => rows.local(i32));
   const from = Array.from({ length: GROUP }, () => rows.local(i32));
-  rows.count(row, { local: k }, GROUP, () => {
-    for (const [index, pointer] of from.entries()) {
-      if (index === 0) rows.get(source).set(pointer);
-      else rows.get(from[index - 1]).get(strideK).op("i32.add").set(pointer);
+  const copy = (count: number) => {
+    rows.get(source).get(first).get(strideK).op("i32.mul").op("i32.add").set(from[0]);
+    for (let index = 1; index < count; index++) {
+      rows.get(from[index - 1]).get(strideK).op("i32.add").set(from[index]);
     }
-    rows.get(destination).set(to).i32(0).set(column);
+    rows.get(destination).get(first).i32(5).op("i32.shl").op("i32.add").set(to).i32(0).set(column);
     rows.count(column, { local: n }, panelColumns, () => {
-      for (const [index, pointer] of from.entries()) {
+      for (const [index, pointer] of from.slice(0, count).entries()) {
         for (const half of [0, 16]) {
           rows.get(to).get(pointer).memory("v128.load", half);
           rows.memory("v128.store", index * panelRowBytes + half);
@@ -96,56 +98,84 @@ function addRows(module: ModuleBuilder): FunctionBuilder {
       }
       rows.get(to).get(panelBytes).op("i32.add").set(to);
     });
-    rows.get(source).get(strideK).i32(2).op("i32.shl").op("i32.add").set(source);
-    rows.get(destination).i32(GROUP * panelRowBytes).op("i32.add").set(destination);
+  };
+  rows.get(k).i32(GROUP).op("i32.ge_s").if(() => {
+    rows.count(row, { local: k }, GROUP, () => {
+      overlapping(rows, row, k).set(first);
+      copy(GROUP);
+    });
+  }, () => {
+    rows.count(first, { local: k }, 1, () => copy(1));
   });
   return rows;
 }
 
-/**
- * Adds `columns(source, destination, k, n, strideN, panelBytes)` for an operand whose columns are contiguous (it is
- * stored transposed), k a multiple of 4 and n of 8: blocks of 4 by 4 are turned over in registers.
- */
-function addColumns(module: ModuleBuilder): FunctionBuilder {
-  const columns = module.addFunction("matmul pack columns", Array(6).fill(i32));
-  const [source, destination, k, n, strideN, panelBytes] = columns.params.keys();
-  const [row, column, half, from, to] = [0, 0, 0, 0, 0].map(() => columns.local(i32));
-  const vectors = [0, 0, 0, 0].map(() => columns.local(v128));
-  const pairs = [0, 0, 0, 0].map(() => columns.local(v128));
-  const shuffle = (left: Local, right: Local, lanes: readonly number[]) =>
-    columns.get(left).get(right).shuffle(
-      lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)),
-    );
-  const lowLanes = [0, 4, 1, 5],
-    highLanes = [2, 6, 3, 7],
-    firstHalves = [0, 1, 4, 5],
-    lastHalves = [2, 3, 6, 7];
+/** Pushes min(position, end - 4): the last block of four overlaps the one before if four do not divide `end`. */
+function overlapping(code: FunctionBuilder, position: Local, end: Local): FunctionBuilder {
+  const last = () => code.get(end).i32(4).op("i32.sub");
+  code.get(position);
+  last();
+  code.get(position);
+  last();
+  return code.op("i32.lt_s").op("select");
+}
 
-  columns.count(column, { local: n }, panelColumns, () => {
-    columns.i32(0).set(half);
-    columns.count(half, panelRowBytes, 16, () => {
-      columns.get(destination).get(half).op("i32.add").set(to).i32(0).set(row);
-      columns.count(row, { local: k }, GROUP, () => {
-        columns.get(source).get(row).i32(2).op("i32.shl").op("i32.add").set(from);
-        for (const [index, vector] of vectors.entries()) {
-          columns.get(from).memory("v128.load").set(vector);
-          if (index < 3) columns.get(from).get(strideN).op("i32.add").set(from);
-        }
-        shuffle(vectors[0], vectors[1], lowLanes).set(pairs[0]);
-        shuffle(vectors[2], vectors[3], lowLanes).set(pairs[1]);
-        shuffle(vectors[0], vectors[1], highLanes).set(pairs[2]);
-        shuffle(vectors[2], vectors[3], highLanes).set(pairs[3]);
-        for (let index = 0; index < GROUP; index++) {
-          const pair = index < 2 ? 0 : 2;
-          columns.get(to);
-          shuffle(pairs[pair], pairs[pair + 1], index % 2 === 0 ? firstHalves : lastHalves);
-          columns.memory("v128.store", index * panelRowBytes);
-        }
-        columns.get(to).i32(GROUP * panelRowBytes).op("i32.add").set(to);
+/**
+ * Adds `transpose(source, destination, rows, columns, strideSource, strideDestination)`: destination[rows][columns]
+ * from source[columns][rows], each with contiguous rows so many bytes apart. Blocks of 4 by 4 turn over in registers.
+ */
+export function addTranspose(module: ModuleBuilder): FunctionBuilder {
+  const code = module.addFunction("matmul transpose", Array(6).fill(i32));
+  const [source, destination, rows, columns, strideSource, strideDestination] = code.params.keys();
+  const [row, column, firstRow, firstColumn, from, to] = [0, 0, 0, 0, 0, 0].map(() => code.local(i32));
+  const vectors = [0, 0, 0, 0].map(() => code.local(v128));
+  const pairs = [0, 0, 0, 0].map(() => code.local(v128));
+
+  /** Sets the addresses of element (firstRow, firstColumn) of the destination and of its source. */
+  const address = () => {
+    code.get(source).get(firstColumn).get(strideSource).op("i32.mul").op("i32.add");
+    code.get(firstRow).i32(2).op("i32.shl").op("i32.add").set(from);
+    code.get(destination).get(firstRow).get(strideDestination).op("i32.mul").op("i32.add");
+    code.get(firstColumn).i32(2).op("i32.shl").op("i32.add").set(to);
+  };
+  const shuffle = (left: Local, right: Local, lanes: readonly number[]) =>
+    code.get(left).get(right).shuffle(lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)));
+
+  const block = () => {
+    address();
+    for (const vector of vectors) {
+      code.get(from).memory("v128.load").set(vector);
+      code.get(from).get(strideSource).op("i32.add").set(from);
+    }
+    const [low, high, first, last] = [[0, 4, 1, 5], [2, 6, 3, 7], [0, 1, 4, 5], [2, 3, 6, 7]];
+    for (const [index, lanes] of [low, low, high, high].entries()) {
+      const pair = 2 * (index % 2);
+      shuffle(vectors[pair], vectors[pair + 1], lanes).set(pairs[index]);
+    }
+    for (const [index, lanes] of [first, last, first, last].entries()) {
+      const pair = 2 * (index >> 1);
+      code.get(to);
+      shuffle(pairs[pair], pairs[pair + 1], lanes).memory("v128.store");
+      code.get(to).get(strideDestination).op("i32.add").set(to);
+    }
+  };
+
+  code.get(rows).i32(LANES).op("i32.ge_s").get(columns).i32(LANES).op("i32.ge_s").op("i32.and").if(() => {
+    code.count(column, { local: columns }, LANES, () => {
+      overlapping(code, column, columns).set(firstColumn).i32(0).set(row);
+      code.count(row, { local: rows }, LANES, () => {
+        overlapping(code, row, rows).set(firstRow);
+        block();
       });
-      columns.get(source).get(strideN).i32(2).op("i32.shl").op("i32.add").set(source);
     });
-    columns.get(destination).get(panelBytes).op("i32.add").set(destination);
+  }, () => {
+    code.count(firstColumn, { local: columns }, 1, () => {
+      code.i32(0).set(firstRow);
+      code.count(firstRow, { local: rows }, 1, () => {
+        address();
+        code.get(to).get(from).memory("f32.load").memory("f32.store");
+      });
+    });
   });
-  return columns;
+  return code;
 }

@@ -8,10 +8,13 @@ import { mostRows, panelColumns } from "./tile.ts";
 const PASS_BYTES = 1 << 17;
 
 /** Terms of the sums in a block of the transposed product. */
-export const blockTerms = 256;
+const BLOCK_TERMS = 256;
 
 /** Columns in a block of the transposed product. */
-export const blockColumns = 256;
+const BLOCK_COLUMNS = 256;
+
+/** Bytes between the rows of a turned block: at a stride of a power of two they would share few sets of the cache. */
+const ROW_PADDING = 64;
 
 /** Writes `smaller = min(value, bound)`; both are pushed twice. */
 function minimum(code: FunctionBuilder, value: () => void, bound: () => void): FunctionBuilder {
@@ -75,94 +78,44 @@ export function addProduct(module: ModuleBuilder, strip: FunctionBuilder): Funct
 }
 
 /**
- * Adds `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: Aᵀ·B. Blocks of 256
- * terms are packed, B into panels and A into strips `[k][rows]`: read in place, both would be touched at strides of
- * whole rows.
+ * Adds `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: Aᵀ·B in blocks of
+ * terms, for each of which A is turned over to `[m][terms]` and B packed: read in place, both would be touched at
+ * strides of whole rows.
  */
 export function addProductTransposed(
   module: ModuleBuilder,
-  strip: FunctionBuilder,
-  pack: FunctionBuilder,
+  { product, pack, transpose }: Record<"product" | "pack" | "transpose", FunctionBuilder>,
 ): FunctionBuilder {
-  const packStrip = addPackStrip(module);
-  const product = module.addFunction("matmul product transposed", Array(11).fill(i32));
-  const [a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch] = product.params.keys();
-  const [terms, panels, columns, column, source, target, packed] = [0, 0, 0, 0, 0, 0, 0].map(() =>
-    product.local(i32)
-  );
-  const addTo = (local: Local, push: () => void) => {
-    product.get(local);
-    push();
-    product.op("i32.add").set(local);
-  };
-  const stripBytes = (rows: Local) => product.get(rows).get(terms).op("i32.mul").i32(2).op("i32.shl");
+  const code = module.addFunction("matmul product transposed", Array(11).fill(i32));
+  const [a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch] = code.params.keys();
+  const [terms, rowBytes, panels, columns, column] = [0, 0, 0, 0, 0].map(() => code.local(i32));
+  const offset = (base: Local) => code.get(base).get(column).i32(2).op("i32.shl").op("i32.add");
+  const advance = (local: Local, stride: Local) =>
+    code.get(local).get(terms).get(stride).op("i32.mul").op("i32.add").set(local);
 
   // At least once: without terms C becomes zero.
-  product.loop(() => {
-    minimum(product, () => product.get(k), () => product.i32(blockTerms)).set(terms);
-    product.get(a).set(source).get(scratch).set(packed);
-    eachStrip(product, m, (rows) => {
-      product.get(source).get(strideK).get(packed).get(terms).get(rows).call(packStrip);
-      addTo(source, () => product.get(rows).i32(2).op("i32.shl"));
-      addTo(packed, () => stripBytes(rows));
+  code.loop(() => {
+    minimum(code, () => code.get(k), () => code.i32(BLOCK_TERMS)).set(terms);
+    code.get(terms).i32(2).op("i32.shl").i32(ROW_PADDING).op("i32.add").set(rowBytes);
+    code.get(a).get(scratch).get(m).get(terms).get(strideK).get(rowBytes).call(transpose);
+    code.get(scratch).get(m).get(rowBytes).op("i32.mul").op("i32.add").set(panels);
+    code.i32(0).set(column);
+    code.count(column, { local: n }, BLOCK_COLUMNS, () => {
+      minimum(code, () => code.get(n).get(column).op("i32.sub"), () => code.i32(BLOCK_COLUMNS)).set(columns);
+      offset(b).get(panels).get(terms).get(columns).get(strideBK).i32(4).call(pack);
+      code.get(scratch).get(rowBytes).i32(4).get(panels);
+      offset(c).get(strideC).get(m).get(columns).get(terms).get(accumulate).call(product);
     });
-    product.get(packed).set(panels).i32(0).set(column);
-    product.count(column, { local: n }, blockColumns, () => {
-      minimum(product, () => product.get(n).get(column).op("i32.sub"), () => product.i32(blockColumns));
-      product.set(columns);
-      product.get(b).get(column).i32(2).op("i32.shl").op("i32.add").get(panels).get(terms).get(columns);
-      product.get(strideBK).i32(4).call(pack);
-      product.get(scratch).set(packed).get(c).get(column).i32(2).op("i32.shl").op("i32.add").set(target);
-      eachStrip(product, m, (rows) => {
-        product.get(packed).i32(4).get(rows).i32(2).op("i32.shl").get(panels);
-        product.get(terms).i32(5).op("i32.shl").get(target).get(strideC).get(columns).get(terms);
-        product.get(accumulate).get(rows).call(strip);
-        addTo(packed, () => stripBytes(rows));
-        addTo(target, () => product.get(rows).get(strideC).op("i32.mul"));
-      });
-    });
-    addTo(a, () => product.get(terms).get(strideK).op("i32.mul"));
-    addTo(b, () => product.get(terms).get(strideBK).op("i32.mul"));
-    product.i32(1).set(accumulate);
-    product.get(k).get(terms).op("i32.sub").tee(k).i32(0).op("i32.gt_s").brIf(0);
+    advance(a, strideK);
+    advance(b, strideBK);
+    code.i32(1).set(accumulate);
+    code.get(k).get(terms).op("i32.sub").tee(k).i32(0).op("i32.gt_s").brIf(0);
   });
-  return product;
-}
-
-/** Adds `packStrip(source, strideK, destination, k, rows)`: `[k][rows]` floats; two vectors overlap from 4 rows on. */
-function addPackStrip(module: ModuleBuilder): FunctionBuilder {
-  const pack = module.addFunction("matmul pack strip", Array(5).fill(i32));
-  const [source, strideK, destination, k, rows] = pack.params.keys();
-  const [term, row, rowBytes, last] = [0, 0, 0, 0].map(() => pack.local(i32));
-  const eachTerm = (write: () => void) =>
-    pack.count(term, { local: k }, 1, () => {
-      write();
-      pack.get(source).get(strideK).op("i32.add").set(source);
-      pack.get(destination).get(rowBytes).op("i32.add").set(destination);
-    });
-  const place = (base: Local, offset: Local) => pack.get(base).get(offset).op("i32.add");
-
-  pack.get(rows).i32(2).op("i32.shl").tee(rowBytes).i32(16).op("i32.sub").set(last);
-  pack.get(rows).i32(4).op("i32.ge_s").if(() => {
-    eachTerm(() => {
-      pack.get(destination).get(source).memory("v128.load").memory("v128.store");
-      place(destination, last);
-      place(source, last).memory("v128.load").memory("v128.store");
-    });
-  }, () => {
-    eachTerm(() => {
-      pack.i32(0).set(row);
-      pack.count(row, { local: rowBytes }, 4, () => {
-        place(destination, row);
-        place(source, row).memory("f32.load").memory("f32.store");
-      });
-    });
-  });
-  return pack;
+  return code;
 }
 
 /** Bytes of `scratch` for the transposed product. */
 export function transposedScratchBytes(m: number, n: number, k: number): number {
-  const columns = Math.min(blockColumns, Math.ceil(n / panelColumns) * panelColumns);
-  return 4 * Math.min(k, blockTerms) * (m + columns);
+  const columns = Math.min(BLOCK_COLUMNS, Math.ceil(n / panelColumns) * panelColumns);
+  return Math.min(k, BLOCK_TERMS) * 4 * (m + columns) + ROW_PADDING * m;
 }

@@ -18,7 +18,7 @@ export const panelRowBytes = 32;
 export const mostRows = 6;
 
 /** Panels side by side in the tile of so many rows, at index rows - 1. */
-const PANELS = [4, 3, 2, 1, 1, 1] as const;
+const PANELS = [4, 3, 1, 1, 1, 1] as const;
 
 /** Terms of the sums per turn of the loop over a row-major left operand. */
 const UNROLL = 4;
@@ -82,27 +82,40 @@ function addTile(
   const right = locals(panels, i32);
   const [end, blockEnd, address] = locals(3, i32);
   const sums = right.map(() => left.map(() => locals(2, v128)));
-  const [factor, first, second] = locals(3, v128);
+  const held = locals(2, v128);
+  const passing = tile.local(v128);
 
   const add = (local: Local, value: Local) => tile.get(local).get(value).op("i32.add").set(local);
   const addConstant = (local: Local, value: number) => tile.get(local).i32(value).op("i32.add").set(local);
 
-  const multiplyAdd = (by: Local, sum: Local) => {
-    tile.get(factor).get(by);
+  const multiplyAdd = (factor: Local, vector: Local, sum: Local) => {
+    tile.get(factor).get(vector);
     if (relaxed) tile.get(sum).op("f32x4.relaxed_madd");
     else tile.op("f32x4.mul").get(sum).op("f32x4.add");
     tile.set(sum);
   };
 
-  /** One term of every sum. The left factors are loaded again for every panel: registers are scarcer than loads. */
+  /**
+   * One term of every sum. What is used again is held in registers, the pair of vectors of the only panel or the
+   * factors of few rows; the other side passes through one register.
+   */
   const terms = (step: number) => {
-    for (const [panel, pointer] of right.entries()) {
-      tile.get(pointer).memory("v128.load", step * panelRowBytes).set(first);
-      tile.get(pointer).memory("v128.load", step * panelRowBytes + 16).set(second);
-      for (const [row, [low, high]] of sums[panel].entries()) {
-        if (rows > 1 || panel === 0) tile.get(left[row]).memory("v128.load32_splat", step * 4).set(factor);
-        multiplyAdd(first, low);
-        multiplyAdd(second, high);
+    const loadFactor = (row: number) => tile.get(left[row]).memory("v128.load32_splat", step * 4);
+    const loadVector = (panel: number, half: number) =>
+      tile.get(right[panel]).memory("v128.load", step * panelRowBytes + 16 * half);
+    if (panels === 1) {
+      for (const half of [0, 1]) loadVector(0, half).set(held[half]);
+      for (const [row, pair] of sums[0].entries()) {
+        loadFactor(row).set(passing);
+        for (const [half, sum] of pair.entries()) multiplyAdd(passing, held[half], sum);
+      }
+    } else {
+      for (let row = 0; row < rows; row++) loadFactor(row).set(held[row]);
+      for (const [panel, pairs] of sums.entries()) {
+        for (const half of [0, 1]) {
+          loadVector(panel, half).set(passing);
+          for (const [row, pair] of pairs.entries()) multiplyAdd(held[row], passing, pair[half]);
+        }
       }
     }
   };

@@ -1,0 +1,11 @@
+/**
+ * Vector math over f32x4, written inline: for each function an emitter, which takes its operands from the stack and
+ * leaves the result. Relative errors are below 2e-7 (4e-7 for pow) with and without fused multiply-add, denormals
+ * included; what single functions leave out stands at them. Put loops over them inside `withConstants`.
+ */
+export { erf } from "./math/error_function.ts";
+export { exp, expm1, sigmoid, tanh } from "./math/exponential.ts";
+export { log, log1p } from "./math/logarithm.ts";
+export { pow } from "./math/power.ts";
+export { cos, sin } from "./math/trigonometric.ts";
+export { constant, type VectorEmitter, withConstants } from "./math/vector.ts";

@@ -1,0 +1,138 @@
+/**
+ * What the vector functions are written in: constants that may be held outside a loop, multiply-add, polynomials,
+ * selection. No function of mathematics lives here.
+ */
+import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
+import type { Features } from "../features.ts";
+
+/** Writes code that takes one f32x4 from the stack (two for `pow`) and leaves one. */
+export type VectorEmitter = (f: FunctionBuilder, features: Features) => void;
+
+/** The constants held in locals of a function while `withConstants` writes it, by the bits of their lanes. */
+const held = new WeakMap<FunctionBuilder, Map<string, Local>>();
+
+/**
+ * Holds every constant that `write` asks for in a local that is set once, before the code of `write`. Put it around
+ * a loop: V8 builds an inline vector constant anew at each use, which takes longer than the arithmetic on it.
+ */
+export function withConstants(f: FunctionBuilder, write: () => void): void {
+  if (held.has(f)) return write();
+  const constants = new Map<string, Local>();
+  const begin = f.code.length;
+  held.set(f, constants);
+  try {
+    write();
+  } finally {
+    held.delete(f);
+  }
+  const end = f.code.length;
+  for (const [lanes, local] of constants) pushLanes(f, lanes.split(",").map(Number)).set(local);
+  const initial = f.code.splice(end);
+  // Branches count blocks, not bytes, so that code may be put in before them.
+  f.code.splice(begin, 0, ...initial);
+}
+
+function pushLanes(f: FunctionBuilder, lanes: readonly number[]): FunctionBuilder {
+  const [a, b, c, d] = lanes;
+  return f.i32x4(a, b, c, d);
+}
+
+function lanesConstant(f: FunctionBuilder, lanes: Int32Array): FunctionBuilder {
+  const constants = held.get(f);
+  if (!constants) return pushLanes(f, [...lanes]);
+  const key = lanes.join();
+  let local = constants.get(key);
+  if (local === undefined) constants.set(key, local = f.local(v128));
+  return f.get(local);
+}
+
+/** Pushes four equal f32, from a local within `withConstants`. */
+export function constant(f: FunctionBuilder, value: number): FunctionBuilder {
+  return lanesConstant(f, new Int32Array(Float32Array.of(value, value, value, value).buffer));
+}
+
+/** Pushes four equal i32, from a local within `withConstants`. */
+export function bits(f: FunctionBuilder, value: number): FunctionBuilder {
+  return lanesConstant(f, Int32Array.of(value, value, value, value));
+}
+
+/** Pushes two equal f64, from a local within `withConstants`. */
+export function double(f: FunctionBuilder, value: number): FunctionBuilder {
+  return lanesConstant(f, new Int32Array(Float64Array.of(value, value).buffer));
+}
+
+/** Pushes two equal i64, from a local within `withConstants`. */
+export function doubleBits(f: FunctionBuilder, value: bigint): FunctionBuilder {
+  return lanesConstant(f, new Int32Array(BigInt64Array.of(value, value).buffer));
+}
+
+/** a·b + c, with a and b on the stack and c pushed by `addend`; rounded once or twice as the engine likes. */
+export function multiplyAdd(f: FunctionBuilder, features: Features, addend: () => void): FunctionBuilder {
+  if (features.relaxed) {
+    addend();
+    return f.op("f32x4.relaxed_madd");
+  }
+  f.op("f32x4.mul");
+  addend();
+  return f.op("f32x4.add");
+}
+
+/** Pushes the polynomial in `x` whose coefficients, the highest power first, are given (Horner's rule). */
+export function polynomial(
+  f: FunctionBuilder,
+  features: Features,
+  x: Local,
+  coefficients: readonly number[],
+): FunctionBuilder {
+  const [highest, ...rest] = coefficients;
+  constant(f, highest);
+  for (const coefficient of rest) {
+    f.get(x);
+    multiplyAdd(f, features, () => constant(f, coefficient));
+  }
+  return f;
+}
+
+/** With a, b and a mask on the stack: the lanes of a where the mask is all ones, of b where it is 0. */
+export function choose(f: FunctionBuilder, features: Features): FunctionBuilder {
+  return f.op(features.relaxed ? "i32x4.relaxed_laneselect" : "v128.bitselect");
+}
+
+/** 1.5·2²³: adding it rounds a small float to an integer, which then stands in the low bits of the sum. */
+export const ROUNDING = 12582912;
+/** The sign bit of each lane. */
+export const SIGN = 0x80000000 | 0;
+/** ln 2 in two parts (Cody and Waite): the first has 9 bits, so that its product with an exponent is exact. */
+export const LN2_HIGH = 0.693359375, LN2_LOW = -2.12194440e-4;
+
+/**
+ * n, the integer next to x·scale: as the float `n`, and as `shifted`, a float in whose low bits n + bias stands, so
+ * that a shift brings it to where it is wanted.
+ */
+export function multipleOf(
+  f: FunctionBuilder,
+  features: Features,
+  { x, scale, bias }: { readonly x: Local; readonly scale: number; readonly bias: number },
+): { readonly shifted: Local; readonly n: Local } {
+  const shifted = f.local(v128), n = f.local(v128);
+  constant(f.get(x), scale);
+  multiplyAdd(f, features, () => constant(f, ROUNDING + bias)).tee(shifted);
+  constant(f, ROUNDING + bias).op("f32x4.sub").set(n);
+  return { shifted, n };
+}
+
+/** (x + n·high) + n·low in a new local. */
+export function subtractMultiple(
+  f: FunctionBuilder,
+  features: Features,
+  { x, n, high, low }: { readonly x: Local; readonly n: Local; readonly high: number; readonly low: number },
+): Local {
+  const r = f.local(v128);
+  constant(f.get(n), low);
+  multiplyAdd(f, features, () => {
+    constant(f.get(n), high);
+    multiplyAdd(f, features, () => f.get(x));
+  });
+  f.set(r);
+  return r;
+}
