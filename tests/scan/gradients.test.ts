@@ -147,9 +147,9 @@ function nested(example: Example, inner: number, outerFold: Fold, innerFold: Fol
 }
 
 property(
-  "a scan inside a scan equals both unrolled, once and twice differentiated",
-  [examples(2, 1), anyOptions, anyOptions, fc.integer({ min: 1, max: 2 })],
-  (example, outer, random, inner) => {
+  "a scan inside a scan equals both unrolled, once and (half of the cases) twice differentiated",
+  [examples(2, 1), anyOptions, anyOptions, fc.integer({ min: 1, max: 2 }), fc.boolean()],
+  (example, outer, random, inner, twice) => {
     const point = pointOf(example);
     const wide = {
       ...point,
@@ -174,6 +174,7 @@ property(
       (...fold) => unrolled(...fold, innerOptions),
     );
     assertTreesClose(grad(folded)(wide), grad(flat)(wide), "gradients");
+    if (!twice) return;
     const direction = randomLike(wide, example.seed + 4);
     const second = grad(slopeOf(folded, direction))(wide);
     assertTreesClose(second, grad(slopeOf(flat, direction))(wide), "second gradients");
