@@ -34,9 +34,10 @@ const ABOVE = [
   1.12717164,
   0.000320576364,
 ];
-/** exp(-r) for |r| <= ln 2 / 2: error 1e-7, of what is at most a fifth of the result. */
-const EXP_OF_NEGATIVE = [-0.008312520402, 0.04189015689, -0.1666711465, 0.499992315, -1, 1];
+/** -exp(-r) for |r| <= ln 2 / 2: error 1e-7, of what is at most a fifth of the result. */
+const MINUS_EXP_OF_NEGATIVE = [0.008312520402, -0.04189015689, 0.1666711465, -0.499992315, 1, -1];
 
+/** The error function. */
 export const erf: VectorEmitter = (f, features) => {
   const x = f.local(v128), a = f.local(v128), z = f.local(v128), g = f.local(v128), r = f.local(v128);
   bits(f.tee(x), ~SIGN).op("v128.and").set(a);
@@ -46,7 +47,7 @@ export const erf: VectorEmitter = (f, features) => {
   const { shifted, n } = multipleOf(f, features, { x: g, scale: -Math.LOG2E, bias: 127 });
   constant(f.get(n), Math.LN2);
   multiplyAdd(f, features, () => f.get(g)).set(r);
-  polynomial(f, features, r, EXP_OF_NEGATIVE.map((coefficient) => -coefficient));
+  polynomial(f, features, r, MINUS_EXP_OF_NEGATIVE);
   f.get(shifted).i32(23).op("i32x4.shl");
   multiplyAdd(f, features, () => constant(f, 1));
 
