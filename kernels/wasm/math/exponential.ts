@@ -23,7 +23,7 @@ import {
 /** exp(r) for |r| <= ln 2 / 2, highest power first: relative error 3.2e-9. */
 const EXP = [0.0013838897, 0.00836919248, 0.0416681021, 0.166665167, 0.49999994, 1, 1];
 const EXP_OF_NEGATIVE = EXP.map((coefficient, i) => i % 2 === 0 ? coefficient : -coefficient);
-/** (exp(r) - 1 - r) / r² for |r| <= ln 2 / 2: what it adds to the relative error of expm1 is 1.4e-8. */
+/** (exp(r) - 1 - r) / r² for |r| <= ln 2 / 2: what it adds to the relative error of expm1 is 8.7e-8. */
 const EXPM1 = [0.00134090544, 0.00836634077, 0.0416743271, 0.166665494, 0.5];
 /**
  * (tanh(r)/r - 1) / r² as a polynomial in r², for |r| <= ln 2 / 4: of the pairs around the minimax one, whose error is
