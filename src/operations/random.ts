@@ -13,6 +13,9 @@ import { at } from "./structure.ts";
 /** The counter of `splitKey`, so that its draws are not those of counter 0. */
 const SPLIT_COUNTER = -1;
 
+/** The counter with which `foldIn` makes a key of its own, so that its numbers are no counters of the given one. */
+const FOLD_COUNTER = -2;
+
 export const randomBitsOperation: Operation<"randomBits"> = {
   name: "randomBits",
   infer: ([key, counter], { shape }) => {
@@ -59,9 +62,9 @@ export function splitKey(key: Tensor, count: number): Tensor[] {
   return Array.from({ length: count }, (_, index) => at(bits, 0, index));
 }
 
-/** The key for a number, such as a step or an index: independent for each. */
+/** The key for a number (int32), such as a step or an index: independent for each, and of draws with the key itself. */
 export function foldIn(key: Tensor, number: Operand): Tensor {
-  return randomBits(key, [2], number);
+  return randomBits(randomBits(key, [2], FOLD_COUNTER), [2], number);
 }
 
 /** Uniform float32 in `[min, max)` (default `[0, 1)`). */
@@ -71,7 +74,19 @@ export function uniform(
   options: { readonly min?: number; readonly max?: number; readonly counter?: Operand } = {},
 ): Tensor {
   const { min = 0, max = 1, counter = 0 } = options;
-  return add(mul(unit(randomBits(key, shape, counter)), max - min), min);
+  const drawn = add(mul(unit(randomBits(key, shape, counter)), max - min), min);
+  return minimum(drawn, below(max, min)); // rounding may reach max
+}
+
+/** The largest float32 below `max` (or `min`, where they are the same). */
+function below(max: number, min: number): number {
+  const bits = new Int32Array(1);
+  const float = new Float32Array(bits.buffer);
+  float[0] = max;
+  if (float[0] <= Math.fround(min)) return float[0];
+  if (float[0] === 0) return -(2 ** -149);
+  bits[0] += float[0] > 0 ? -1 : 1;
+  return float[0];
 }
 
 /** The bits as a float32 in [0, 1): the int32 range divided by 2^32, kept below 1 where rounding would reach it. */

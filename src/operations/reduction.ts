@@ -3,7 +3,21 @@ import type { Operation } from "../program/types.ts";
 import { type Dim, sizeOfShape } from "../tensor/dims.ts";
 import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
-import { add, cast, div, equal, exp, log, mul, neg, sqrt, square, stopGradient, sub } from "./elementwise.ts";
+import {
+  add,
+  cast,
+  clip,
+  div,
+  equal,
+  exp,
+  log,
+  mul,
+  neg,
+  sqrt,
+  square,
+  stopGradient,
+  sub,
+} from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
 import {
   broadcastOperation,
@@ -83,13 +97,17 @@ export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tenso
   return sqrt(variance(x, options));
 }
 
+/** The largest float32. */
+const LARGEST = 3.4028234663852886e38;
+
 /** `log(sum(exp(x)))` along an axis (default: the last), without overflow. */
 export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
 ): Tensor {
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
-  const largest = stopGradient(reduceMax(x, { axes, keepDims: true }));
+  // Kept finite, so that infinities stay infinities instead of becoming NaN.
+  const largest = clip(stopGradient(reduceMax(x, { axes, keepDims: true })), -LARGEST, LARGEST);
   const shifted = log(sum(exp(sub(x, largest)), { axes, keepDims: true }));
   const result = add(shifted, largest);
   return options.keepDims ? result : sum(result, { axes });

@@ -36,7 +36,13 @@ export function checkStep<Output, State>(
   if (!Array.isArray(result) || result.length !== 2) {
     throw new TypeError("Cannot scan: the cell must return an array [output, state]");
   }
-  const names = { first: "the initial state", second: "the state that the cell returns" };
+  const names = {
+    first: "the initial state",
+    second: "the state that the cell returns",
+    root: "state",
+    remedy:
+      "return the state with every part that the initial one has, or begin with the parts that are returned",
+  };
   checkSameStructure(initialState, result[1], names);
   zipTrees(initialState, result[1], (before: Spec, after: Spec, path) => {
     const where = printPath(path, "state");

@@ -94,7 +94,8 @@ export async function compile<Args extends readonly unknown[], Result>(
   const backends = options.device === undefined || options.device === "auto"
     ? await availableBackends()
     : [await findBackend(options.device)];
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, Promise<Entry>>();
+  const ready = new Map<string, Entry>();
   let disposed = false;
 
   const build = (args: readonly unknown[]) => {
@@ -123,10 +124,22 @@ export async function compile<Args extends readonly unknown[], Result>(
     return { executable: await backend.compile(program, { donate, keep }), structure };
   };
 
+  // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
+  const compiled = async (key: string, args: Args): Promise<Entry> => {
+    let pending = entries.get(key);
+    if (!pending) entries.set(key, pending = create(args));
+    try {
+      const entry = await pending;
+      ready.set(key, entry);
+      return entry;
+    } catch (error) {
+      entries.delete(key);
+      throw error;
+    }
+  };
   const run = async (args: Args): Promise<Result> => {
     const { key, leaves } = prepare(args);
-    let entry = entries.get(key);
-    if (!entry) entries.set(key, entry = await create(args));
+    const entry = ready.get(key) ?? await compiled(key, args);
     return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
   };
   // Throws at once inside a trace, where nobody could wait for a rejection.
@@ -140,7 +153,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   };
   const sync = (...args: Args): Result => {
     const { key, leaves } = prepare(args);
-    const entry = entries.get(key);
+    const entry = ready.get(key);
     if (!entry) {
       throw new Error("Cannot call sync: call the compiled function once with await for these shapes first");
     }
@@ -154,7 +167,8 @@ export async function compile<Args extends readonly unknown[], Result>(
     device: backends[0].name,
     program: (...args: readonly unknown[]) => build(mapTree(args, (leaf: Spec) => specOf(leaf))).program,
     [Symbol.dispose]: () => {
-      for (const { executable } of entries.values()) executable[Symbol.dispose]();
+      for (const { executable } of ready.values()) executable[Symbol.dispose]();
+      ready.clear();
       entries.clear();
       disposed = true;
     },

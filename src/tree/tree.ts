@@ -132,15 +132,23 @@ export function zipTrees<T, A = unknown, B = unknown, Out = unknown>(
 export function checkSameStructure(
   first: unknown,
   second: unknown,
-  names: { readonly first?: string; readonly second?: string } = {},
+  names: {
+    readonly first?: string;
+    readonly second?: string;
+    /** What paths begin with. */
+    readonly root?: string;
+    /** What to do about it. */
+    readonly remedy?: string;
+  } = {},
 ): void {
   const firstName = names.first ?? "the first tree";
   const secondName = names.second ?? "the second tree";
   const compare = (a: unknown, b: unknown, path: Path): void => {
     const fail = (): never => {
       throw new TypeError(
-        `Cannot pair ${firstName} with ${secondName} at ${printPath(path)}: ` +
-          `${firstName} has ${describe(a)}, ${secondName} has ${describe(b)}`,
+        `Cannot pair ${firstName} with ${secondName} at ${printPath(path, names.root)}: ` +
+          `${firstName} has ${describe(a)}, ${secondName} has ${describe(b)}` +
+          (names.remedy === undefined ? "" : `; ${names.remedy}`),
       );
     };
     if (isLeaf(a) || isLeaf(b)) {

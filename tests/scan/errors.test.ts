@@ -63,7 +63,7 @@ Deno.test("a state that changes its structure is refused with the path and both 
   assertThrows(
     () => scan(loose((_, x) => [x, [state, [state, state]]]), [state, [state]], inputs),
     TypeError,
-    "at [1]: the initial state has an array of 1, the state that the cell returns has an array of 2",
+    "at state[1]: the initial state has an array of 1, the state that the cell returns has an array of 2; return",
   );
   assertThrows(
     () => scan(loose((s) => [s, { h: s }]), state, inputs),
