@@ -59,9 +59,17 @@ export function unknownName(what: string, name: string, known: readonly string[]
  * Checks that every key of `options` is an option that `what` has.
  *
  * @param what What takes the options, such as `adam`.
- * @throws RangeError naming the unknown option and the nearest known one.
+ * @throws TypeError for what is no object, such as a number or nothing; RangeError naming the unknown option and the
+ *   nearest known one.
  */
 export function checkOptions(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TypeError(
+      `Cannot use ${JSON.stringify(options)} as the options of ${what}: expected an object, { ${
+        known[0]
+      }: … }`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     throw new RangeError(

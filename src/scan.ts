@@ -5,6 +5,7 @@
  * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
  * arrays and objects of tensors to any depth. Parameters are closed over.
  */
+import { checkOptions, unknownName } from "./nearest.ts";
 import type { Cell } from "./scan/cell.ts";
 import { checkStep, commonLength } from "./scan/checks.ts";
 import { maskedCell, maskOf, zerosOfOutput } from "./scan/masking.ts";
@@ -39,7 +40,8 @@ export interface ScanOptions {
  *   same tree of steps: `[batch, ...]`, or scalars.
  * @returns The outputs, each step's stacked along time, and the state after the last step. A sequence of length 0
  *   gives empty outputs and the initial state.
- * @throws TypeError if the state changes its structure, shape or dtype, naming the path and the remedy.
+ * @throws TypeError if the state changes its structure, shape or dtype, naming the path and the remedy; RangeError for
+ *   an unknown option or a sequence of another length.
  *
  * @example
  * ```ts
@@ -61,7 +63,18 @@ export function scan<State, Input, Output>(
   inputs: Input,
   options: ScanOptions = {},
 ): [outputs: Output, finalState: State] {
+  checkOptions("scan", options, [
+    "reverse",
+    "mask",
+    "lengths",
+    "maskedOutput",
+    "checkpointEvery",
+    "length",
+  ]);
   const { reverse = false, maskedOutput = "previous", checkpointEvery } = options;
+  if (maskedOutput !== "previous" && maskedOutput !== "zero") {
+    throw unknownName("maskedOutput", String(maskedOutput), ["previous", "zero"]);
+  }
   const length = commonLength(inputs, options.length);
   const checked: typeof cell = (state, input) => checkStep(cell(state, input), initialState);
   const mask = maskOf(options, inputs, length);

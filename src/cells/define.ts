@@ -139,8 +139,8 @@ function saved<T>(
 }
 
 function checkRate(type: string, option: string, rate: number): void {
-  if (!(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot make ${type}: ${option} is ${rate}, expected 0 to below 1`);
+  if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
+    throw new RangeError(`Cannot make ${type}: ${option} is ${String(rate)}, expected 0 to below 1`);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Several cells as one: each step goes through all of them. */
+import { checkCell } from "../layers/checks.ts";
 import { cellJson } from "../layers/define.ts";
 import { splitKey } from "../operations/random.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -25,6 +26,7 @@ export function stackedCells(cells: readonly RecurrentCell[]): RecurrentCell {
   if (!Array.isArray(cells) || cells.length === 0) {
     throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);
   }
+  cells.forEach((cell, index) => checkCell(`make ${type} with entry ${index}`, cell));
   return {
     type,
     options: { cells: cells.map(cellJson) },

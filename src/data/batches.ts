@@ -2,6 +2,7 @@
  * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
  * Nothing here knows a device; a batch is host tensors again.
  */
+import { checkOptions } from "../nearest.ts";
 import {
   allocateValues,
   host,
@@ -77,6 +78,7 @@ export function sampleCount(tree: unknown, name = "data"): number {
  * ```
  */
 export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
+  checkOptions("batches", options, ["batchSize", "order", "dropRemainder"]);
   const { batchSize, order, dropRemainder = false } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`Cannot batch data: batchSize is ${batchSize}, expected a whole number from 1`);

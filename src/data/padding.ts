@@ -1,4 +1,5 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
+import { checkOptions } from "../nearest.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import {
   allocateValues,
@@ -60,6 +61,7 @@ export function padSequences(
   sequences: readonly RaggedSequence[],
   options: PadOptions = {},
 ): PaddedSequences {
+  checkOptions("padSequences", options, ["length", "padding", "truncating", "value", "dtype"]);
   const { padding = "pre", truncating = "pre", value = 0, dtype = "int32" } = options;
   checkSide("padding", padding);
   checkSide("truncating", truncating);

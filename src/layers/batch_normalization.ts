@@ -6,7 +6,7 @@ import { mean as meanOf } from "../operations/reduction.ts";
 import { broadcastTo, reshape, resolveAxis, sum } from "../operations/structure.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkRange, featureSize, floatInput, oneMask } from "./checks.ts";
+import { checkRange, featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
@@ -112,6 +112,9 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
   const { betaInitializer = "zeros", gammaInitializer = "ones", name, trainable = true } = options;
   const { movingMeanInitializer = "zeros", movingVarianceInitializer = "ones" } = options;
   const layer = layerName({ type: "batchNormalization", name });
+  if (!Number.isInteger(axis)) {
+    throw new RangeError(`Cannot make ${layer}: axis is ${String(axis)}, expected a whole number`);
+  }
   checkRange(layer, "momentum", momentum, { low: 0, high: 1 });
   checkRange(layer, "epsilon", epsilon, { low: 0 });
   const initialBeta = resolveInitializer(betaInitializer);
@@ -123,6 +126,8 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     const at = resolveAxis(axis, shape.length, "normalise");
     return featureSize(layer, shape[at], at);
   };
+  const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
+  const stateNames = ["movingMean", "movingVariance"];
   return defineLayer({
     type: "batchNormalization",
     name,
@@ -159,8 +164,8 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     apply: ({ params, state }, input, { training, frozen = false, mask: masks }) => {
       const x = floatInput<Tensor>(layer, input, 2);
       const mask = oneMask(layer, masks);
-      const { gamma, beta } = params as unknown as NormalizationParams; // made by initParams
-      const moving = state as unknown as BatchNormalizationState; // made by initState
+      const { gamma, beta } = namedTensors<NormalizationParams>(layer, "params", params, names);
+      const moving = namedTensors<BatchNormalizationState>(layer, "state", state, stateNames);
       const at = resolveAxis(axis, x.shape.length, "normalise");
       if (x.shape[at] !== moving.movingMean.shape[0]) {
         throw new TypeError(

@@ -1,9 +1,10 @@
 /** What layers check alike: their input, and options that are sizes or fractions. Errors name the layer. */
+import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
-import type { Mask } from "./layer.ts";
+import type { Layer, Mask } from "./layer.ts";
 
 /** The one tensor (or spec) that a layer takes; a tree of several is refused. */
 export function oneInput<T extends Spec>(layer: string, input: unknown): T {
@@ -60,4 +61,60 @@ export function checkRange(
   if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
   const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
   throw new RangeError(`Cannot make ${layer}: ${option} is ${String(value)}, expected a number${bounds}`);
+}
+
+/**
+ * What a layer made with `initParams` or `initState`: an object of exactly these tensors.
+ *
+ * @throws TypeError naming what is there and what is expected, as where the variables are those of another layer.
+ */
+export function namedTensors<T>(
+  layer: string,
+  what: "params" | "state",
+  tree: unknown,
+  names: readonly string[],
+): T {
+  const isObject = typeof tree === "object" && tree !== null && !Array.isArray(tree) && !isLeaf(tree);
+  const found = isObject ? Object.keys(tree).sort() : [];
+  if (isObject && found.join() === [...names].sort().join() && Object.values(tree).every(isLeaf)) {
+    return tree as T; // its names were just checked
+  }
+  const given = isObject
+    ? `{${found.join(", ")}}`
+    : Array.isArray(tree)
+    ? `an array of ${tree.length}`
+    : isLeaf(tree)
+    ? printSpec(tree)
+    : String(tree);
+  throw new TypeError(
+    `Cannot use ${layer} with ${given} as its ${what}: expected {${names.join(", ")}}; ` +
+      `make the variables with init(layer, key, input)`,
+  );
+}
+
+/** Throws a TypeError unless `value` is a layer; `where` says for what it is given. */
+export function checkLayer(where: string, value: unknown): asserts value is Layer {
+  const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
+  if (typeof given?.apply === "function" && typeof given.initParams === "function") return;
+  throw new TypeError(
+    `Cannot ${where}: expected a layer such as dense(...), current value is ` +
+      (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : typeof value),
+  );
+}
+
+/** Throws a TypeError unless `value` is a cell; `where` says for what it is given. */
+export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
+  const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
+  if (
+    typeof given?.step === "function" && typeof given.initParams === "function" &&
+    typeof given.initState === "function"
+  ) return;
+  throw new TypeError(
+    `Cannot ${where}: expected a cell such as lstmCell(...), or an object with the members of RecurrentCell, ` +
+      `current value is ${
+        typeof given?.apply === "function" && typeof given.type === "string"
+          ? `the layer ${given.type}`
+          : typeof value
+      }`,
+  );
 }

@@ -6,7 +6,7 @@ import { matmul } from "../operations/matmul.ts";
 import { splitKey } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkSize, featureSize, floatInput } from "./checks.ts";
+import { checkSize, featureSize, floatInput, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
@@ -67,6 +67,7 @@ export function dense(options: DenseOptions): Layer {
   const activate = resolveActivation(activation);
   const initialKernel = resolveInitializer(kernelInitializer);
   const initialBias = resolveInitializer(biasInitializer);
+  const names = useBias ? ["kernel", "bias"] : ["kernel"];
   return defineLayer({
     type: "dense",
     name,
@@ -87,7 +88,7 @@ export function dense(options: DenseOptions): Layer {
     },
     apply: ({ params, state }, input, { mask }) => {
       const x = floatInput<Tensor>(layer, input, 2);
-      const { kernel, bias } = params as unknown as DenseParams; // made by initParams
+      const { kernel, bias } = namedTensors<DenseParams>(layer, "params", params, names);
       if (x.shape[x.shape.length - 1] !== kernel.shape[0]) {
         throw new TypeError(
           `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +

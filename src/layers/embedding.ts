@@ -2,8 +2,8 @@
 import { checkOptions } from "../nearest.ts";
 import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
-import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkSize, oneInput } from "./checks.ts";
+import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkSize, namedTensors, oneInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
@@ -77,6 +77,14 @@ export function embedding(options: EmbeddingOptions): Layer {
         `make them with tensor(values, { dtype: "int32" }), or use cast(x, "int32")`,
     );
   };
+  const checkTokens = ({ data, shape }: HostTensor): void => {
+    const wrong = data.findIndex((token) => token < 0 || token >= inputDim);
+    if (wrong < 0) return;
+    throw new RangeError(
+      `Cannot use ${layer} with the token ${data[wrong]} at ${position(wrong, shape)}: ` +
+        `its vocabulary has ${inputDim} tokens, 0 to ${inputDim - 1}`,
+    );
+  };
   return defineLayer({
     type: "embedding",
     name,
@@ -93,21 +101,14 @@ export function embedding(options: EmbeddingOptions): Layer {
     },
     apply: ({ params, state }, input) => {
       const tokens = tokensOf<Tensor>(input);
-      const { embeddings } = params as unknown as EmbeddingParams; // made by initParams
+      if (isTensor(tokens) && tokens.kind === "host") checkTokens(tokens);
+      const { embeddings } = namedTensors<EmbeddingParams>(layer, "params", params, ["embeddings"]);
       return {
         output: gather(embeddings, tokens),
         state,
         mask: maskZero ? notEqual(tokens, 0) : undefined,
       };
     },
-    checkInput: (input) => {
-      const { data, shape } = tokensOf<HostTensor>(input);
-      const wrong = data.findIndex((token) => token < 0 || token >= inputDim);
-      if (wrong < 0) return;
-      throw new RangeError(
-        `Cannot use ${layer} with the token ${data[wrong]} at ${position(wrong, shape)}: ` +
-          `its vocabulary has ${inputDim} tokens, 0 to ${inputDim - 1}`,
-      );
-    },
+    checkInput: (input) => checkTokens(tokensOf<HostTensor>(input)),
   });
 }

@@ -7,7 +7,7 @@ import { reshape, resolveAxes } from "../operations/structure.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { NormalizationParams } from "./batch_normalization.ts";
-import { checkRange, featureSize, floatInput } from "./checks.ts";
+import { checkRange, featureSize, floatInput, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "./initializers.ts";
 import type { Layer } from "./layer.ts";
@@ -61,9 +61,16 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   const { betaInitializer = "zeros", gammaInitializer = "ones" } = options;
   const layer = layerName({ type: "layerNormalization", name });
   checkRange(layer, "epsilon", epsilon, { low: 0 });
+  const axisList = typeof axis === "number" ? [axis] : axis;
+  if (!Array.isArray(axisList) || !axisList.every(Number.isInteger)) {
+    throw new RangeError(
+      `Cannot make ${layer}: axis is ${JSON.stringify(axis)}, expected a whole number or a list`,
+    );
+  }
   const initialBeta = resolveInitializer(betaInitializer);
   const initialGamma = resolveInitializer(gammaInitializer);
   const axesOf = ({ shape }: Spec) => resolveAxes(axis, shape.length, "normalise");
+  const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   return defineLayer({
     type: "layerNormalization",
     name,
@@ -87,7 +94,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
     },
     apply: ({ params, state }, input, { mask }) => {
       const x = floatInput<Tensor>(layer, input, 2);
-      const { gamma, beta } = params as unknown as NormalizationParams; // made by initParams
+      const { gamma, beta } = namedTensors<NormalizationParams>(layer, "params", params, names);
       const axes = axesOf(x);
       const sizes = axes.map((at) => x.shape[at]);
       const given = gamma ?? beta;

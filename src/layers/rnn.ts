@@ -20,6 +20,7 @@ import {
   layerOptionNames,
   type LayerOptions,
 } from "./define.ts";
+import { checkCell } from "./checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { isCarryState } from "./stateful.ts";
 
@@ -94,6 +95,7 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  */
 export function rnn(cell: RecurrentCell, options: RnnOptions = {}): RecurrentLayer {
   checkOptions("rnn", options, rnnOptionNames);
+  checkCell("make rnn", cell);
   return recurrentLayer({ type: "rnn", cell, cellOptions: { cell: cellJson(cell) }, options });
 }
 

@@ -2,13 +2,14 @@
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
  * layers, whatever their flags are, with the state kept here.
  */
+import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { symbol } from "../tensor/dims.ts";
-import type { Spec, Tensor } from "../tensor/tensor.ts";
+import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
-import { mapTree, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Tree, zipTrees } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { resetStates, statefulLayer } from "./stateful.ts";
 
@@ -64,6 +65,7 @@ type Call = Compiled<[params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Ten
  * ```
  */
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
+  checkOptions("streaming", options, ["batch", "input", "device"]);
   const { batch = 1, device } = options;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);
@@ -100,8 +102,15 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return result;
   };
   return {
-    push: (chunk) => run(applySteps, chunk, chunk),
-    step: (input) => run(applyStep, mapTree(input, (x: Spec) => stackedSpec(x, 1)), input),
+    push: async (chunk) => {
+      checkValues(layer, chunk);
+      return await run(applySteps, chunk, chunk);
+    },
+    step: async (input) => {
+      const sequence = mapTree(input, (x: Spec) => stackedSpec(x, 1));
+      checkValues(layer, mapTree(input, (x: Tensor) => x.kind === "host" ? expandDims(x, 1) : x));
+      return await run(applyStep, sequence, input);
+    },
     reset: () => {
       session = begin();
     },
@@ -117,6 +126,12 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       }
     },
   };
+}
+
+/** Values that no trace can see, such as tokens within the vocabulary; what is on a device is not looked at. */
+function checkValues(layer: Layer, input: Tree<Tensor>): void {
+  const { leaves } = flattenTree<Tensor>(input, "input");
+  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput?.(input as Tree<HostTensor>); // as just seen
 }
 
 /** The calls from one reset to the next. */

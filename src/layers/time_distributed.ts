@@ -12,6 +12,7 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
+import { checkLayer } from "./checks.ts";
 import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
 
@@ -38,11 +39,7 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
   const type = "timeDistributed";
   checkOptions(type, options, layerOptionNames);
   const name = layerName({ type, name: options.name });
-  if (typeof layer?.apply !== "function") {
-    throw new TypeError(
-      `Cannot make ${name}: layer is ${String(layer)}, expected a layer such as dense(...)`,
-    );
-  }
+  checkLayer(`make ${name}`, layer);
   const trainable = options.trainable ?? true;
   const { checkInput } = layer;
   return defineLayer({

@@ -2,6 +2,7 @@
  * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
  * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
  */
+import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
@@ -147,6 +148,7 @@ export function call<Output extends Tree<Node> = Nodes>(
   inputs: Tree<Node>,
   options: CallOptions = {},
 ): Output {
+  checkLayer("call", layer);
   const self = layerName(layer);
   checkOptions(`a call of ${self}`, options, ["initialState", "mask"]);
   const { initialState, mask } = options;

@@ -1,4 +1,5 @@
 /** Layers one after another. */
+import { checkLayer } from "../layers/checks.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
@@ -31,6 +32,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
     throw new RangeError(`Cannot make ${self}: it needs an array of one or more layers`);
   }
   layers.forEach((layer, index) => {
+    checkLayer(`put entry ${index} into ${self}`, layer);
     const first = layers.indexOf(layer);
     if (first === index) return;
     throw new RangeError(

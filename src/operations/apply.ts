@@ -1,6 +1,6 @@
 /** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
-import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { emit, isTracing } from "../program/trace.ts";
 import type { Attributes, Operation, OperationName } from "../program/types.ts";
 
@@ -10,6 +10,12 @@ export function apply<K extends OperationName>(
   inputs: readonly Tensor[],
   attributes: Attributes[K],
 ): Tensor[] {
+  for (const input of inputs) {
+    if (isTensor(input)) continue;
+    throw new TypeError(
+      `Cannot compute ${operation.name} of ${describe(input)}: expected a tensor; make one with tensor(...)`,
+    );
+  }
   if (isTracing()) return emit(operation, inputs, attributes);
   const onHost = inputs.map((input): HostTensor => {
     if (input.kind === "host") return input;
@@ -33,4 +39,10 @@ export function applyOne<K extends OperationName>(
   attributes: Attributes[K],
 ): Tensor {
   return apply(operation, inputs, attributes)[0];
+}
+
+/** What is no tensor, in few words. */
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return typeof value === "object" && value !== null ? "an object that is no tensor" : String(value);
 }

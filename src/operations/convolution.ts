@@ -4,6 +4,7 @@
  *
  * The slices take as many times the memory of the input as the window has positions.
  */
+import { checkOptions, unknownName } from "../nearest.ts";
 import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
 import { fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { matmul } from "./matmul.ts";
@@ -51,6 +52,9 @@ function plan(
   window: readonly number[],
   { strides, padding = "valid", dilation }: ConvolutionOptions,
 ): AxisPlan[] {
+  if (padding !== "valid" && padding !== "same") {
+    throw unknownName("padding", String(padding), ["valid", "same"]);
+  }
   const fail = (why: string) =>
     new RangeError(
       `Cannot convolve the spatial sizes ${printShape(spatial)} with a window ${printShape(window)}: ${why}`,
@@ -108,6 +112,7 @@ function positions(window: readonly number[]): number[][] {
  * ```
  */
 export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions = {}): Tensor {
+  checkOptions("convolve", options, ["strides", "padding", "dilation"]);
   const rank = x.shape.length;
   if (kernel.shape.length !== rank || rank < 3 || x.shape[rank - 1] !== kernel.shape[rank - 2]) {
     throw new TypeError(

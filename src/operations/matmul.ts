@@ -1,4 +1,5 @@
 /** Matrix products, batched and not; `einsum` in einsum.ts comes down to them. */
+import { checkOptions } from "../nearest.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape, sizeOfShape } from "../tensor/dims.ts";
 import type { Operation } from "../program/types.ts";
@@ -62,6 +63,7 @@ function requireRank(x: Spec, least: number): void {
  * @throws TypeError that names both shapes.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkOptions("matmul", options, ["transposeLeft", "transposeRight"]);
   const { transposeLeft = false, transposeRight = false } = options;
   requireRank(a, 1);
   requireRank(b, 2);

@@ -3,9 +3,10 @@
  * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
  * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
+import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import type { Shape } from "../tensor/dims.ts";
-import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { add, cast, cos, less, log, minimum, mul, not, type Operand, or, sqrt, sub } from "./elementwise.ts";
 import { at } from "./structure.ts";
@@ -52,6 +53,11 @@ export function key(seed: number): Tensor {
 
 /** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
 export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
+  if (!isTensor(key)) {
+    throw new TypeError(
+      `Cannot draw random bits with ${String(key)}: a key is int32[2]; make one with key(seed)`,
+    );
+  }
   const at = typeof counter === "number" ? tensor(counter, { dtype: "int32" }) : counter;
   return applyOne(randomBitsOperation, [key, at], { shape });
 }
@@ -73,6 +79,7 @@ export function uniform(
   shape: Shape,
   options: { readonly min?: number; readonly max?: number; readonly counter?: Operand } = {},
 ): Tensor {
+  checkOptions("uniform", options, ["min", "max", "counter"]);
   const { min = 0, max = 1, counter = 0 } = options;
   const drawn = add(mul(unit(randomBits(key, shape, counter)), max - min), min);
   return minimum(drawn, below(max, min)); // rounding may reach max
@@ -100,6 +107,7 @@ export function normal(
   shape: Shape,
   options: { readonly mean?: number; readonly standardDeviation?: number; readonly counter?: Operand } = {},
 ): Tensor {
+  checkOptions("normal", options, ["mean", "standardDeviation", "counter"]);
   const { mean = 0, standardDeviation = 1, counter = 0 } = options;
   const uniforms = unit(randomBits(key, [2, ...shape], counter));
   const radius = sqrt(mul(log(sub(1, at(uniforms, 0, 0))), -2));

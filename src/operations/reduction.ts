@@ -1,4 +1,5 @@
 /** Reductions beyond the plain sum, and what is built from them: mean, softmax and their kin. */
+import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { type Dim, sizeOfShape } from "../tensor/dims.ts";
 import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -23,6 +24,7 @@ import {
   broadcastOperation,
   broadcastTo,
   keepReduced,
+  reduceOptionNames,
   type ReduceOptions,
   resolveAxes,
   resolveAxis,
@@ -65,6 +67,7 @@ export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
 
 /** The largest over `axes` (default all); equal largest elements share the derivative. */
 export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkOptions("reduceMax", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "reduceMax");
   const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);
@@ -82,6 +85,7 @@ export function argmax(x: Tensor, axis = -1): Tensor {
 
 /** The mean over `axes` (default all). */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkOptions("mean", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "mean");
   const count = sizeOfShape(axes.map((axis) => x.shape[axis]));
   return div(sum(x, options), sizeAsTensor(count, x.dtype));
@@ -105,6 +109,7 @@ export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
 ): Tensor {
+  checkOptions("logSumExp", options, ["axis", "keepDims"]);
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
   const largest = clip(stopGradient(reduceMax(x, { axes, keepDims: true })), -LARGEST, LARGEST);

@@ -14,6 +14,7 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
@@ -295,6 +296,7 @@ export function pad(
 
 /** Tensors joined along an axis (default: the last). */
 export function concat(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  checkOptions("concat", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot concat: no tensors are given");
   const axis = resolveAxis(options.axis ?? -1, tensors[0].shape.length, "concat");
   return tensors.length === 1 ? tensors[0] : applyOne(concatOperation, tensors, { axis });
@@ -302,6 +304,7 @@ export function concat(tensors: readonly Tensor[], options: { readonly axis?: nu
 
 /** Tensors of one shape joined along a new axis (default: the first). */
 export function stack(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  checkOptions("stack", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot stack: no tensors are given");
   const axis = resolveAxis(options.axis ?? 0, tensors[0].shape.length + 1, "stack");
   return concat(tensors.map((x) => expandDims(x, axis)), { axis });
@@ -309,6 +312,7 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
+  checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);
   if (size === undefined) {
@@ -344,6 +348,9 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
+/** The names of `ReduceOptions`. */
+export const reduceOptionNames: readonly string[] = ["axes", "keepDims"];
+
 /** Puts reduced axes back with size 1 where `keepDims` asks for it. */
 export function keepReduced(
   reduced: Tensor,
@@ -356,6 +363,7 @@ export function keepReduced(
 
 /** The sum over `axes` (default all). */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkOptions("sum", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "sum");
   const reduced = axes.length === 0 ? x : applyOne(sumOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);

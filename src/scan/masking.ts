@@ -68,6 +68,12 @@ export function maskOf(
   if (mask) check("mask", mask, "bool", [batch, length]);
   if (!lengths) return mask;
   check("lengths", lengths, "int32", [batch]);
+  const wrong = lengths.kind === "host" && typeof length === "number"
+    ? lengths.data.find((steps) => steps < 0 || steps > length)
+    : undefined;
+  if (wrong !== undefined) {
+    throw new RangeError(`Cannot scan with the lengths: one is ${wrong}, expected 0 to ${length} steps`);
+  }
   const counted = less(iota([1, length]), expandDims(lengths, 1));
   return mask ? and(mask, counted) : counted;
 }

@@ -2,6 +2,7 @@
  * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
+import { checkOptions } from "../nearest.ts";
 import { type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
 
 /** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
@@ -152,6 +153,7 @@ export function tensor(
   values: NestedNumbers | ArrayLike<number | bigint>,
   options: { readonly shape?: readonly number[]; readonly dtype?: DType } = {},
 ): HostTensor {
+  checkOptions("tensor", options, ["shape", "dtype"]);
   const typed = ArrayBuffer.isView(values);
   const nested = values as NestedNumbers; // read as nested numbers only where it is not a typed array
   const flat: ArrayLike<number | bigint | boolean> = typed
@@ -168,7 +170,7 @@ export function tensor(
   if (!typed && options.shape === undefined) checkRectangular(nested, shape, 0);
   const dtype = options.dtype ?? inferDType(values, flat);
   const data = allocateValues(dtype, size);
-  for (let i = 0; i < size; i++) data[i] = convert(Number(flat[i]), dtype);
+  for (let i = 0; i < size; i++) data[i] = convert(flat[i], dtype);
   return { kind: "host", shape: [...shape], dtype, data };
 }
 
@@ -195,7 +197,13 @@ function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>)
   return flat.length > 0 && typeof flat[0] === "boolean" ? "bool" : "float32";
 }
 
-function convert(value: number, dtype: DType): number {
+function convert(given: number | bigint | boolean, dtype: DType): number {
+  const value = Number(given);
+  if (typeof given !== "number" && typeof given !== "bigint" && typeof given !== "boolean") {
+    throw new TypeError(
+      `Cannot make a tensor: a value is ${JSON.stringify(given)}, expected numbers or booleans`,
+    );
+  }
   if (dtype === "bool") return value === 0 ? 0 : 1;
   if (dtype === "int32" && value !== (value | 0)) {
     throw new RangeError(
@@ -218,9 +226,15 @@ function convert(value: number, dtype: DType): number {
  * ```
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
+  allocateValues(dtype, 0); // refuses what is no dtype
   return {
     shape: shape.map((dim, axis) => {
       if (typeof dim === "string") return symbol(dim);
+      if (typeof dim === "number" && !(Number.isInteger(dim) && dim >= 0)) {
+        throw new RangeError(
+          `Cannot make a spec: the size of axis ${axis} is ${dim}, expected a whole number from 0`,
+        );
+      }
       if (dim !== null) return dim;
       if (axis > 1) {
         throw new RangeError(

@@ -42,6 +42,34 @@ export interface Callback {
   onTrainEnd?(context: CallbackContext): void | Promise<void>;
 }
 
+const EVENTS: readonly (keyof Callback)[] = [
+  "onTrainBegin",
+  "onEpochBegin",
+  "onBatchEnd",
+  "onEpochEnd",
+  "onTrainEnd",
+];
+
+/**
+ * Throws unless callbacks are a list of objects whose functions `on…` are those that `fit` calls.
+ *
+ * @throws RangeError for another name that begins with `on`, with the nearest known one; TypeError for anything else.
+ */
+export function checkCallbacks(callbacks: readonly Callback[] | undefined): void {
+  if (callbacks === undefined) return;
+  if (!Array.isArray(callbacks)) {
+    throw new TypeError("Cannot fit: callbacks is no array, expected [callback, …]");
+  }
+  callbacks.forEach((callback, index) => {
+    if (typeof callback !== "object" || callback === null) {
+      throw new TypeError(`Cannot fit: callbacks[${index}] is ${String(callback)}, expected an object`);
+    }
+    for (const name of Object.keys(callback).filter((name) => /^on[A-Z]/.test(name))) {
+      if (!EVENTS.some((event) => event === name)) throw unknownName("callback function", name, EVENTS);
+    }
+  });
+}
+
 /** Whether less or more is better; `auto`: more for what is named an accuracy, else less. */
 export type MonitorMode = "auto" | "min" | "max";
 

@@ -4,7 +4,7 @@
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
-import type { Layer } from "../layers/layer.ts";
+import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import { type Dim, fixedDim } from "../tensor/dims.ts";
@@ -34,6 +34,17 @@ export function checkData(what: string, data: Data): number {
     }
   }
   return samples;
+}
+
+/** Throws a TypeError unless `variables` has what `init` gives. */
+export function checkVariables(what: string, variables: Variables): void {
+  if (variables?.params !== undefined && variables.state !== undefined) return;
+  const found = typeof variables === "object" && variables !== null
+    ? Array.isArray(variables) ? "an array" : `{${Object.keys(variables).join(", ")}}`
+    : String(variables);
+  throw new TypeError(
+    `Cannot ${what}: the variables are ${found}, expected { params, state } as init(model, key, input) gives`,
+  );
 }
 
 /** The number of samples of an input. Throws a RangeError where there are none. */

@@ -8,8 +8,15 @@ import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { toHost } from "../transforms/compile.ts";
-import type { Callback, CallbackContext } from "./callbacks.ts";
-import { checkCount, checkData, checkStatefulBatch, splitValidation, type Validation } from "./checks.ts";
+import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
+import {
+  checkCount,
+  checkData,
+  checkStatefulBatch,
+  checkVariables,
+  splitValidation,
+  type Validation,
+} from "./checks.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
@@ -130,6 +137,8 @@ export async function fitWith(
   checkCount("fit", "batchSize", batchSize);
   checkCount("fit", "epochs", epochs);
   checkCount("fit", "initialEpoch", initialEpoch, 0);
+  checkVariables("fit", variables);
+  checkCallbacks(options.callbacks);
   const [training, validation] = splitValidation(data, checkData("fit", data), options.validation);
   const samples = checkData("fit", training);
   const session = trainer.session("fit", variables, training);

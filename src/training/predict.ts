@@ -12,7 +12,7 @@ import {
 } from "../tensor/tensor.ts";
 import { toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { checkCount, checkData, checkSamples, checkStatefulBatch } from "./checks.ts";
+import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { createTrainer, disposeTree, type Session, type Trainer } from "./trainer.ts";
 
@@ -74,6 +74,7 @@ export async function evaluate(
   ]);
   const { batchSize, ...trainerOptions } = options;
   using trainer = createTrainer(model, trainerOptions);
+  checkVariables("evaluate", variables);
   checkData("evaluate", data);
   const uploaded = await trainer.upload(variables);
   try {
@@ -157,6 +158,7 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
   checkOptions("predict", options, ["batchSize", "device"]);
   const { batchSize, device } = options;
   using trainer = createTrainer(model, { device });
+  checkVariables("predict", variables);
   checkSamples("predict", x);
   const uploaded = await trainer.upload(variables);
   try {

@@ -12,7 +12,14 @@ import { printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/ten
 import { compile, type Compiled, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
-import { checkData, checkInput, checkSamples, checkTargets, statefulBatch } from "./checks.ts";
+import {
+  checkData,
+  checkInput,
+  checkSamples,
+  checkTargets,
+  checkVariables,
+  statefulBatch,
+} from "./checks.ts";
 import { type Data, type Logs, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 import {
@@ -174,6 +181,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const trainer: Trainer = {
     model,
     session(what, variables, data) {
+      checkVariables(what, variables);
       checkData(what, data);
       const key = keyOf([variables.params, variables.state, openBatch(variables.state)(data)]);
       let session = sessions.get(key);
@@ -183,6 +191,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return session;
     },
     predictor(variables, x) {
+      checkVariables("predict", variables);
       checkSamples("predict", x);
       const input = openBatch(variables.state)(x);
       const key = keyOf([variables.params, variables.state, input]);

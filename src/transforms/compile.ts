@@ -1,6 +1,7 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
 import { availableBackends, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
+import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -77,7 +78,7 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
  *
  * @param fn Pure and synchronous; what it closes over is compiled in as constants.
  * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments.
- * @throws RangeError for an unknown device, with the known ones.
+ * @throws RangeError for an unknown device, with the known ones, or an unknown option.
  *
  * @example
  * ```ts
@@ -91,6 +92,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
   options: CompileOptions = {},
 ): Promise<Compiled<Args, Result>> {
+  checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
   const backends = options.device === undefined || options.device === "auto"
     ? await availableBackends()
     : [await findBackend(options.device)];

@@ -1,5 +1,6 @@
 /** `grad` and `valueAndGrad`: derivatives of functions of trees. */
 import { runProgram } from "../../kernels/reference/mod.ts";
+import { checkOptions } from "../nearest.ts";
 import { isFloat } from "../operations/infer.ts";
 import { ones } from "../operations/structure.ts";
 import { materialize } from "../operations/elementwise.ts";
@@ -41,6 +42,7 @@ export function valueAndGrad<Args extends any[], Result extends Differentiable, 
   fn: (...args: Args) => Result,
   options: { readonly argument?: Index } = {},
 ): (...args: Args) => [value: Result, gradient: Args[Index]] {
+  checkOptions("valueAndGrad", options, ["argument"]);
   const argument: number = options.argument ?? 0;
   return (...args) => {
     const { leaves, structure } = flattenTree<Tensor>(args, "arguments");
