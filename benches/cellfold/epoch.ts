@@ -1,0 +1,21 @@
+/** An epoch of `fit`, as a user calls it: compilation, shuffling and validation included. */
+import { fit, init, key } from "@cellfold/cellfold";
+import { timed, type Trial } from "../support/messages.ts";
+import type { EpochTask } from "../support/tasks.ts";
+import { dataFor, lossOf, modelOf } from "./models.ts";
+
+/** A trial whose runs are one call of `fit` each. */
+export function epochTrial(task: EpochTask, device: string | undefined): Trial {
+  const model = modelOf(task);
+  const [train, validation] = [task.samples, task.validation].map((samples) =>
+    dataFor({ ...task, batch: samples }, 1)
+  );
+  const variables = init(model, key(0), train.x);
+  const options = { ...lossOf(task), batchSize: task.batch, validation, device, report: "none" } as const;
+  return {
+    run: async () => ({
+      time: await timed(1, () => fit(model, variables, train, options)),
+    }),
+    [Symbol.dispose]: () => {},
+  };
+}

@@ -1,0 +1,51 @@
+/** Cellfold as a subject of the benchmark: `main.ts THREADS [DEVICE]`. */
+import { compile, type Tensor } from "@cellfold/cellfold";
+import type { Task } from "../support/tasks.ts";
+import type { Trial } from "../support/messages.ts";
+import { askedThreads, serve } from "../support/serve.ts";
+import { checkpointTrial } from "./checkpoint.ts";
+import { compileTrial } from "./compile.ts";
+import { epochTrial } from "./epoch.ts";
+import { growthTrial } from "./growth.ts";
+import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
+import { predictTrial } from "./predict.ts";
+import { streamTrial } from "./stream.ts";
+import { STEPS, trainTrial } from "./train.ts";
+
+const threads = askedThreads();
+// The device takes as many threads as the machine is said to have, when it is first used.
+Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
+const device: string | undefined = Deno.args[1];
+
+async function prepare(task: Task): Promise<Trial> {
+  switch (task.kind) {
+    case "train":
+      return await trainTrial(modelOf(task), dataFor(task, STEPS), {
+        ...lossOf(task),
+        batchSize: task.batch,
+        device,
+      });
+    case "predict":
+      return await predictTrial(task, device);
+    case "nested":
+      return await trainTrial(nestedModel(task), nestedDataFor(task, STEPS), {
+        loss: "mse",
+        optimizer: "adam",
+        batchSize: task.batch,
+        device,
+      });
+    case "stream":
+      return await streamTrial(task, device);
+    case "compile":
+      return compileTrial(task, { device, threads });
+    case "growth":
+      return growthTrial(task, device);
+    case "checkpoint":
+      return await checkpointTrial(task, { device, threads });
+    case "epoch":
+      return epochTrial(task, device);
+  }
+}
+
+const identity = await compile((x: Tensor) => x, { device });
+await serve({ versions: { Deno: Deno.version.deno, V8: Deno.version.v8, device: identity.device }, prepare });

@@ -1,0 +1,60 @@
+/**
+ * What the wasm backend makes of a Program for given shapes, without running it: kernels, memory and code. The steps are
+ * those of `kernels/wasm/executable.ts`.
+ */
+import { planArena } from "../../kernels/wasm/arena.ts";
+import type { Arena } from "../../kernels/wasm/arena.ts";
+import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
+import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
+import type { Kernel } from "../../kernels/wasm/kernels.ts";
+import { lowerProgram } from "../../kernels/wasm/lower.ts";
+import { packedBytes, transposedScratchBytes } from "../../kernels/wasm/matmul/mod.ts";
+import { bindShapes } from "../../src/program/bindings.ts";
+import type { Program } from "../../src/program/types.ts";
+
+/** A compiled Program in one thread's memory: a barrier's words, the addresses of inputs and outputs, the arena. */
+export interface Plan {
+  readonly kernels: readonly Kernel[];
+  readonly arena: Arena;
+  readonly emitted: Emitted;
+  readonly addresses: typeof ADDRESSES;
+}
+
+/** Where things lie; inputs and outputs lie behind the arena. */
+const ADDRESSES = { barrier: 64, table: 1024, arena: 1 << 16 } as const;
+
+/** The largest memory that a module may have. */
+export const MAXIMUM_PAGES = 65_536;
+
+/** Lowers, plans and emits a Program for inputs of these shapes. */
+export function planProgram(
+  program: Program,
+  shapes: readonly (readonly number[])[],
+  threads: number,
+): Plan {
+  const kernels = lowerProgram(program, {
+    bindings: bindShapes(program.inputs.map(({ shape }) => shape), shapes),
+    packedSize: (k, n) => packedBytes(k, n) / 4,
+    scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
+    threads,
+  });
+  const arena = planArena(kernels);
+  const emitted = emitModule(kernels, {
+    features: { relaxed: hasRelaxedSimd() },
+    memory: {
+      addressOf: (buffer) => ADDRESSES.arena + (arena.offsets.get(buffer) ?? 0),
+      slotOf: ({ place }) => {
+        const index = place.kind === "output"
+          ? program.inputs.length + place.index
+          : "index" in place
+          ? place.index
+          : 0;
+        return ADDRESSES.table + 4 * index;
+      },
+    },
+    limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: true },
+    barrierAddress: ADDRESSES.barrier,
+    threads,
+  });
+  return { kernels, arena, emitted, addresses: ADDRESSES };
+}

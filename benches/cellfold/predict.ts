@@ -1,0 +1,23 @@
+/** A prediction: from a batch on the host to logits on the host, the weights on the device. */
+import { createTrainer, init, key } from "@cellfold/cellfold";
+import { disposeTree } from "../../src/training/trainer.ts";
+import { repeated, type Trial } from "../support/messages.ts";
+import type { ModelTask } from "../support/tasks.ts";
+import { dataFor, modelOf } from "./models.ts";
+
+/** A trial that predicts the same batch again and again. */
+export async function predictTrial(task: ModelTask, device: string | undefined): Promise<Trial> {
+  const model = modelOf(task);
+  const { x } = dataFor(task, 1);
+  const trainer = createTrainer(model, { device });
+  const variables = await trainer.upload(init(model, key(0), x));
+  const predict = await trainer.predictor(variables, x);
+  const step = async () => {
+    const [, state] = await predict(variables.params, variables.state, x);
+    disposeTree(state);
+  };
+  return await repeated(step, () => {
+    disposeTree([variables.params, variables.state]);
+    trainer[Symbol.dispose]();
+  });
+}

@@ -1,0 +1,75 @@
+/** A step of `fit`, as `fit` makes it: a batch copied from shuffled data, and losses read back every few steps. */
+import {
+  batches,
+  createTrainer,
+  type Data,
+  init,
+  key,
+  type Layer,
+  sampleCount,
+  shuffledOrder,
+  splitKey,
+  tensor,
+  toHost,
+  type TrainerOptions,
+} from "@cellfold/cellfold";
+import { createLossGuard } from "../../src/training/non_finite.ts";
+import { disposeTree } from "../../src/training/trainer.ts";
+import { timed, type Trial } from "../support/messages.ts";
+
+/** The steps of a run: as many as `fit` makes between two readings of the losses, of which a run thus has one. */
+export const STEPS = 16;
+
+/** How a model is trained, and in batches of what size. */
+export interface TrainOptions extends TrainerOptions {
+  readonly batchSize: number;
+  /** How many runs come before the first; default 3. */
+  readonly warmUps?: number;
+}
+
+/** A trial whose runs go over all of `data` once. */
+export async function trainTrial(model: Layer, data: Data, options: TrainOptions): Promise<Trial> {
+  const { batchSize, warmUps = 3, ...trainerOptions } = options;
+  const trainer = createTrainer(model, trainerOptions);
+  const variables = init(model, key(0), data.x);
+  const session = trainer.session("fit", variables, data);
+  const { objective } = session;
+  const train = await session.train();
+  const [shuffleKey, dropoutKey] = splitKey(key(0), 2);
+  const samples = sampleCount(data);
+  const order = shuffledOrder(shuffleKey, samples);
+  let { params, state } = await toHost(variables);
+  let optimizerState = await toHost(trainer.initOptimizer(variables));
+  let metrics = objective.initState();
+  const guard = createLossGuard(model, variables, {});
+  let step = 0;
+  const epoch = async () => {
+    for (const batch of batches(data, { batchSize, order })) {
+      const result = await train(
+        params,
+        state,
+        optimizerState,
+        metrics,
+        dropoutKey,
+        tensor(step, { dtype: "int32" }),
+        batch,
+      );
+      params = result[0];
+      state = result[1];
+      optimizerState = result[2];
+      metrics = result[3];
+      guard.record(result[4], { epoch: 0, step });
+      step++;
+      if (guard.isDue) await guard.check({ params, state });
+    }
+  };
+  for (let run = 0; run < warmUps; run++) await epoch();
+  const steps = Math.ceil(samples / batchSize);
+  return {
+    run: async () => ({ time: await timed(1, epoch) / steps }),
+    [Symbol.dispose]: () => {
+      disposeTree([params, state, optimizerState, metrics]);
+      trainer[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * The benchmark: every workload, with the peers in the same run.
+ *
+ * ```sh
+ * deno task bench --peers --json figures.json
+ * ```
+ */
+import { bestEntries, type Entry, entryOf } from "./support/measurements.ts";
+import { headingOf } from "./support/machine.ts";
+import { type BenchOptions, HELP, isNamed, parseOptions } from "./support/options.ts";
+import { markdownTable, printTable, type Results } from "./support/report.ts";
+import { Contest } from "./support/rounds.ts";
+import { smallTask } from "./support/tasks.ts";
+import { type Workload, workloads } from "./workloads.ts";
+
+/** The workloads asked for, and those that their targets compare them with. */
+function chosen(only: readonly string[] | undefined): readonly Workload[] {
+  if (!only) return workloads;
+  const named = workloads.filter(({ name }) => only.some((asked) => isNamed(name, asked)));
+  const needed = new Set(
+    named.flatMap(({ name, targets }) => [
+      name,
+      ...targets.flatMap((target) => target.kind === "workload" ? [target.workload] : []),
+    ]),
+  );
+  return workloads.filter(({ name }) => needed.has(name));
+}
+
+/** Workloads by what they are compared with: those in one group take turns. */
+function groupsOf(asked: readonly Workload[]): readonly (readonly Workload[])[] {
+  const groups = new Map<string, Workload[]>();
+  for (const workload of asked) {
+    const other = workload.targets.find((target) => target.kind === "workload");
+    const name = other ? other.workload : workload.name;
+    groups.set(name, [...groups.get(name) ?? [], workload]);
+  }
+  return [...groups.values()];
+}
+
+async function run(options: BenchOptions): Promise<Results> {
+  const { runs, peers, threads, device, small, only } = options;
+  const log = (line: string) => console.error(line);
+  const entries: Entry[] = [];
+  const asked = chosen(only);
+  await using contest = new Contest({
+    runs,
+    peers,
+    threads,
+    device,
+    python: Deno.env.get("CELLFOLD_PYTHON"),
+    log,
+    taskOf: small ? smallTask : undefined,
+  });
+  const before = await headingOf(new Map(), runs);
+  for (const group of groupsOf(asked)) {
+    log(`${group.map(({ name }) => name).join(", ")} …`);
+    const measured = await contest.run(group);
+    entries.push(...measured.filter(({ times }) => times.length > 0).map(entryOf));
+  }
+  const heading = [before[0], (await headingOf(contest.versions, runs))[1], before[2]];
+  return { workloads: asked, entries: bestEntries(entries), heading };
+}
+
+async function main(options: BenchOptions): Promise<void> {
+  if (options.help) {
+    console.log(HELP);
+    return;
+  }
+  if (options.profile !== undefined) {
+    const { profile } = await import("./profile.ts");
+    const workload = workloads.find(({ name }) => name === options.profile);
+    console.log(await profile(workload, options));
+    return;
+  }
+  const results = await run(options);
+  console.log(printTable(results));
+  if (options.json) await Deno.writeTextFile(options.json, `${JSON.stringify(results.entries, null, 2)}\n`);
+  if (options.markdown) await Deno.writeTextFile(options.markdown, markdownTable(results));
+}
+
+if (import.meta.main) {
+  const names = workloads.map(({ name }) => name);
+  const options = await Promise.resolve(Deno.args).then((args) => parseOptions(args, names)).catch(
+    (error: unknown) => {
+      console.error(error instanceof Error ? error.message : error);
+      Deno.exit(1);
+    },
+  );
+  await main(options);
+}

@@ -1,0 +1,129 @@
+/** The options of `deno task bench`, read from the command line. */
+import { unknownName } from "../../src/nearest.ts";
+import type { Peer } from "./measurements.ts";
+import { SUBJECTS } from "./measurements.ts";
+
+/** What one call of the benchmark does. */
+export interface BenchOptions {
+  /** Workloads by name or by the part before the slash; all where absent. */
+  readonly only?: readonly string[];
+  /** The peers that take part; none by default. */
+  readonly peers: readonly Peer[];
+  readonly device?: string;
+  /** Threads of Cellfold; default: each workload's. */
+  readonly threads?: number;
+  readonly runs: number;
+  /** A file for the figures. */
+  readonly json?: string;
+  /** A file for the table. */
+  readonly markdown?: string;
+  /** A workload whose time is to be told apart by kernel. */
+  readonly profile?: string;
+  /** Sizes that any device finishes at once. */
+  readonly small: boolean;
+  readonly help: boolean;
+}
+
+/** The text of `--help`. */
+export const HELP = `Measures Cellfold, and its peers in the same run.
+
+Usage: deno task bench [options]
+
+  --peers[=NAMES]      with peers: all, or those named, separated by commas; those in Python are run by the
+                       one that the variable CELLFOLD_PYTHON names
+  --only NAMES         some workloads, separated by commas; "cliff" is all that begin with cliff/
+  --json FILE          writes the figures
+  --markdown FILE      writes the table
+  --device NAME        the device of Cellfold (default auto)
+  --threads N          threads of Cellfold (default: what each workload says)
+  --runs N             runs of each subject (default 20)
+  --profile WORKLOAD   instead: where the time of a train or predict workload goes, by kernel
+  --small              tiny sizes, to try all this out; the figures mean nothing
+  --help               this text`;
+
+const DEFAULT_RUNS = 20;
+
+/** The peers by name. */
+export const PEERS: readonly Peer[] = SUBJECTS.filter((subject) => subject !== "cellfold");
+
+const FLAGS = ["--peers", "--small", "--help"] as const;
+const VALUED = [
+  "--only",
+  "--json",
+  "--markdown",
+  "--device",
+  "--threads",
+  "--runs",
+  "--profile",
+] as const;
+const KNOWN: readonly string[] = [...FLAGS, ...VALUED];
+
+/**
+ * Reads the command line; a leading `--` is skipped, values follow their option after a space or an `=`.
+ *
+ * @param workloads The names of the workloads.
+ * @throws RangeError for an option or a name that is unknown (with the nearest known one), or a value that does not fit.
+ */
+export function parseOptions(args: readonly string[], workloads: readonly string[]): BenchOptions {
+  const values = new Map<string, string | undefined>();
+  const rest = args[0] === "--" ? args.slice(1) : [...args];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    const equals = argument.indexOf("=");
+    const name = equals < 0 ? argument : argument.slice(0, equals);
+    const inline = equals < 0 ? undefined : argument.slice(equals + 1);
+    if (!KNOWN.includes(name)) throw unknownName("option", name, KNOWN);
+    if (values.has(name)) throw new RangeError(`Cannot use the option ${name} twice`);
+    if (inline !== undefined && (name === "--small" || name === "--help")) {
+      throw new RangeError(`Cannot give ${name} a value: it takes none`);
+    }
+    const takesValue = VALUED.some((valued) => valued === name);
+    const value = takesValue ? inline ?? rest.shift() : inline;
+    if (takesValue && (value === undefined || value === "" || value.startsWith("--"))) {
+      throw new RangeError(`Cannot use the option ${name}: it needs a value`);
+    }
+    values.set(name, value);
+  }
+  const only = values.get("--only")?.split(",");
+  for (const name of only ?? []) {
+    if (!workloads.some((workload) => isNamed(workload, name))) {
+      throw unknownName("workload", name, workloads);
+    }
+  }
+  const profile = values.get("--profile");
+  if (profile !== undefined && !workloads.includes(profile)) {
+    throw unknownName("workload", profile, workloads);
+  }
+  return {
+    only,
+    peers: values.has("--peers") ? peersOf(values.get("--peers")) : [],
+    device: values.get("--device"),
+    threads: countOf("--threads", values.get("--threads")),
+    runs: countOf("--runs", values.get("--runs")) ?? DEFAULT_RUNS,
+    json: values.get("--json"),
+    markdown: values.get("--markdown"),
+    profile,
+    small: values.has("--small"),
+    help: values.has("--help"),
+  };
+}
+
+/** Whether a workload is the one of this name, or one of the group. */
+export function isNamed(workload: string, name: string): boolean {
+  return workload === name || workload.startsWith(`${name}/`);
+}
+
+function peersOf(names: string | undefined): readonly Peer[] {
+  if (names === undefined) return PEERS;
+  return names.split(",").map((name) => {
+    const peer = PEERS.find((known) => known === name);
+    if (!peer) throw unknownName("peer", name, PEERS);
+    return peer;
+  });
+}
+
+function countOf(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const count = Number(value);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new RangeError(`Cannot use ${name} ${value}: expected a whole number from 1`);
+}

@@ -1,0 +1,101 @@
+/** The table of a run: on the terminal with all that was measured, in Markdown what a reader wants. */
+import type { Workload } from "../workloads.ts";
+import type { Entry } from "./measurements.ts";
+import { describeTarget, evaluate, printFigure, printMilliseconds, type Verdict } from "./targets.ts";
+
+/** Everything that a report is about. */
+export interface Results {
+  /** The workloads that were run. */
+  readonly workloads: readonly Workload[];
+  /** Of each workload and subject the better entry. */
+  readonly entries: readonly Entry[];
+  /** The machine, the date, the versions: a line each. */
+  readonly heading: readonly string[];
+}
+
+/** The table as text. */
+export function printTable({ workloads, entries, heading }: Results): string {
+  const lines = [...heading, ""];
+  for (const workload of workloads) {
+    lines.push(`${workload.name}: ${workload.measures}`);
+    const own = ownEntry(workload, entries);
+    for (const entry of entriesOf(workload, entries)) {
+      const ratio = own && entry !== own ? `${(own.medianMs / entry.medianMs).toFixed(3)} ×` : "";
+      lines.push(
+        `    ${entry.subject.padEnd(17)}${entry.threads} threads`.replace("1 threads", "1 thread ") +
+          ` median ${printMilliseconds(entry.medianMs).padStart(9)}  min ${
+            printMilliseconds(entry.minMs).padStart(9)
+          }  ${ratio}`.trimEnd(),
+      );
+    }
+    for (const [name, value] of Object.entries(own?.values ?? {})) {
+      lines.push(`    ${name}: ${value.toLocaleString("en", { maximumFractionDigits: 3 })}`);
+    }
+    for (const verdict of verdictsOf(workload, entries)) lines.push(`  ${printVerdict(verdict)}`);
+  }
+  const all = workloads.flatMap((workload) => verdictsOf(workload, entries));
+  const count = (passes: boolean | undefined) => all.filter((verdict) => verdict.passes === passes).length;
+  lines.push("", `${count(true)} reached, ${count(false)} missed, ${count(undefined)} not measured`);
+  return lines.join("\n");
+}
+
+/** The table as Markdown, with the heading as a sentence each below it. */
+export function markdownTable({ workloads, entries, heading }: Results): string {
+  const rows = workloads.map((workload) => {
+    const own = ownEntry(workload, entries);
+    const others = entriesOf(workload, entries).filter((entry) => entry !== own).map((entry) =>
+      `${entry.subject} ${printMilliseconds(entry.medianMs)}`
+    );
+    const verdicts = verdictsOf(workload, entries).map((verdict) => {
+      const { target, reached } = verdict;
+      const figure = reached === undefined ? "–" : printFigure(target, reached);
+      const against = target.kind === "peer" || target.kind === "workload"
+        ? ` ${describeTarget(target).slice(2)}`
+        : "";
+      return `${markOf(verdict)} ${figure}${against} (≤ ${limits(verdict)})`;
+    });
+    return [
+      `\`${workload.name}\``,
+      own ? printMilliseconds(own.medianMs) : "–",
+      others.join("<br>"),
+      verdicts.join("<br>"),
+    ];
+  });
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    line(["workload", "Cellfold", "peers", "reached (must be; aim)"]),
+    line(["---", "---", "---", "---"]),
+    ...rows.map(line),
+    "",
+    ...heading.map((text) => `${text}  `.trimEnd()),
+    "",
+  ].join("\n");
+}
+
+function ownEntry({ name }: Workload, entries: readonly Entry[]): Entry | undefined {
+  return entries.find(({ workload, subject }) => workload === name && subject === "cellfold");
+}
+
+function entriesOf({ name }: Workload, entries: readonly Entry[]): readonly Entry[] {
+  return entries.filter(({ workload }) => workload === name);
+}
+
+/** The targets of a workload, looked at. */
+export function verdictsOf(workload: Workload, entries: readonly Entry[]): readonly Verdict[] {
+  return workload.targets.map((target) => evaluate(target, workload.name, entries));
+}
+
+function printVerdict(verdict: Verdict): string {
+  const { target, reached } = verdict;
+  const figure = reached === undefined ? "not measured" : printFigure(target, reached);
+  return `${markOf(verdict)} ${describeTarget(target)}: ${figure}, must be at most ${limits(verdict)}`;
+}
+
+function limits({ target }: Verdict): string {
+  const aim = target.aim === undefined ? "" : `; aim ${printFigure(target, target.aim)}`;
+  return `${printFigure(target, target.mustReach)}${aim}`;
+}
+
+function markOf({ passes }: Verdict): string {
+  return passes === undefined ? "?" : passes ? "✓" : "✗";
+}

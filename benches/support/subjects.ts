@@ -1,0 +1,75 @@
+/** How each subject's process is started. */
+import type { Peer, Subject } from "./measurements.ts";
+import type { Launch } from "./process.ts";
+
+const here = (path: string) => decodeURIComponent(new URL(path, import.meta.url).pathname);
+
+/** Subjects that `peers/peers.py` speaks for. */
+const PYTHON: readonly Subject[] = ["pytorch", "jax", "keras", "tf_keras"];
+
+const SCRIPTS: { readonly [subject in Subject]?: string } = {
+  cellfold: here("../cellfold/main.ts"),
+  "tfjs-wasm": here("../peers/tfjs.ts"),
+  "jax-js": here("../peers/jax_js.ts"),
+  "onnxruntime-web": here("../peers/onnxruntime_web.ts"),
+  "onnxruntime-node": here("../peers/onnxruntime_node.ts"),
+};
+
+/** What a subject's process is told. */
+export interface LaunchOptions {
+  readonly threads: number;
+  /** The device of Cellfold by name. */
+  readonly device?: string;
+  /** The Python that has the peers which are written in it. */
+  readonly python?: string;
+}
+
+/**
+ * How a subject is started.
+ *
+ * @throws Error for a peer in Python where none is named.
+ */
+export function launchOf(subject: Subject, { threads, device, python }: LaunchOptions): Launch {
+  if (PYTHON.includes(subject)) {
+    if (!python) throw new Error("CELLFOLD_PYTHON names no Python");
+    return {
+      command: python,
+      args: ["-u", here("../peers/peers.py"), subject, String(threads)],
+      env: threadVariables(threads),
+    };
+  }
+  const script = SCRIPTS[subject];
+  if (!script) throw new Error(`There is no script for ${subject}`);
+  // Peers bring native code and files of their own; nothing of them is locked into the library's deno.lock.
+  const permissions = subject === "cellfold" ? ["--allow-read", "--allow-env"] : ["--allow-all", "--no-lock"];
+  const args = ["run", "--quiet", ...permissions, "--v8-flags=--expose-gc", script, String(threads)];
+  return { command: Deno.execPath(), args: device ? [...args, device] : args };
+}
+
+/** The numbers of threads that a peer may use; the better one counts. */
+export function threadsOf(peer: Peer): readonly number[] {
+  switch (peer) {
+    case "jax-js": // its synchronous calls have one thread; with more it must be asynchronous and is slower
+    case "tfjs-wasm": // outside of browsers its binary with threads is not loaded
+      return [1];
+    default:
+      return [1, 2];
+  }
+}
+
+/** The pools of the libraries under NumPy, PyTorch and TensorFlow; they are read before anything is imported. */
+function threadVariables(threads: number): { readonly [name: string]: string } {
+  const names = [
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+  ];
+  return {
+    ...Object.fromEntries(names.map((name) => [name, String(threads)])),
+    TF_CPP_MIN_LOG_LEVEL: "3",
+    CUDA_VISIBLE_DEVICES: "",
+    JAX_PLATFORMS: "cpu",
+  };
+}

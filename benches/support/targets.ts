@@ -1,0 +1,97 @@
+/** How well a workload must do, as data, and whether it did. */
+import type { Entry, Peer } from "./measurements.ts";
+
+/** What must be reached, and what a later look will ask for. Every figure is "at most". */
+export type Target =
+  /** The median by that of a peer in the same run. */
+  | { readonly kind: "peer"; readonly peer: Peer; readonly mustReach: number; readonly aim?: number }
+  /** The median by that of another workload of Cellfold; `parts` divides it, as for the directions of a layer. */
+  | {
+    readonly kind: "workload";
+    readonly workload: string;
+    readonly mustReach: number;
+    readonly aim?: number;
+    readonly parts?: number;
+  }
+  /** The median in milliseconds. */
+  | { readonly kind: "time"; readonly mustReach: number; readonly aim?: number }
+  /** Another measured value by name. */
+  | {
+    readonly kind: "value";
+    readonly value: string;
+    readonly unit: string;
+    readonly mustReach: number;
+    readonly aim?: number;
+  };
+
+/** A target looked at. */
+export interface Verdict {
+  readonly target: Target;
+  /** The ratio, time or value that was measured; undefined where what it is compared with was not. */
+  readonly reached?: number;
+  readonly passes?: boolean;
+}
+
+/** Looks at the target of a workload in the best entries of a run. */
+export function evaluate(target: Target, workload: string, entries: readonly Entry[]): Verdict {
+  const find = (name: string, subject: Entry["subject"]) =>
+    entries.find((entry) => entry.workload === name && entry.subject === subject);
+  const own = find(workload, "cellfold");
+  const reached = own && reachedBy(target, own, find);
+  return reached === undefined ? { target } : { target, reached, passes: reached <= target.mustReach };
+}
+
+function reachedBy(
+  target: Target,
+  own: Entry,
+  find: (workload: string, subject: Entry["subject"]) => Entry | undefined,
+): number | undefined {
+  switch (target.kind) {
+    case "peer": {
+      const peer = find(own.workload, target.peer);
+      return peer && own.medianMs / peer.medianMs;
+    }
+    case "workload": {
+      const other = find(target.workload, "cellfold");
+      return other && own.medianMs / (target.parts ?? 1) / other.medianMs;
+    }
+    case "time":
+      return own.medianMs;
+    case "value":
+      return own.values?.[target.value];
+  }
+}
+
+/** The target in words, without what must be reached. */
+export function describeTarget(target: Target): string {
+  switch (target.kind) {
+    case "peer":
+      return `× ${target.peer}`;
+    case "workload":
+      return `× ${target.workload}${target.parts ? `, by ${target.parts}` : ""}`;
+    case "time":
+      return "the median";
+    case "value":
+      return target.value;
+  }
+}
+
+/** A figure of the target with its unit. */
+export function printFigure(target: Target, figure: number): string {
+  switch (target.kind) {
+    case "peer":
+    case "workload":
+      return `${figure.toFixed(figure < 0.1 ? 3 : 2)} ×`;
+    case "time":
+      return printMilliseconds(figure);
+    case "value":
+      return `${figure.toLocaleString("en", { maximumFractionDigits: figure < 10 ? 3 : 0 })} ${target.unit}`;
+  }
+}
+
+/** A time, in the unit that reads best. */
+export function printMilliseconds(milliseconds: number): string {
+  if (milliseconds < 0.1) return `${(milliseconds * 1000).toFixed(milliseconds < 0.01 ? 2 : 1)} µs`;
+  if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return `${milliseconds.toFixed(milliseconds < 10 ? 2 : milliseconds < 100 ? 1 : 0)} ms`;
+}

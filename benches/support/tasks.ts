@@ -1,0 +1,126 @@
+/**
+ * What a workload asks of a subject, as plain data: it goes to the subject's process as JSON, to `peers/peers.py` too.
+ * What is compared with what, and how well it must do, is in `workloads.ts`.
+ */
+
+/** The cell of the recurrent layer. */
+export type CellName = "lstm" | "gru" | "simple";
+
+/** What is changed in the guide's model where Keras leaves its fast path, or a user writes the cell. */
+export type Variant =
+  | "own-cell"
+  | "elu"
+  | "hard-sigmoid"
+  | "recurrent-dropout"
+  | "no-bias"
+  | "unroll"
+  | "mask-holes"
+  | "bidirectional"
+  | "layer-norm";
+
+/** The guide's model: a recurrent layer over `[batch, time, features]`, batch normalisation, ten logits. */
+export interface ModelTask {
+  /** One update by SGD on the crossentropy, or one prediction from the host to the host. */
+  readonly kind: "train" | "predict";
+  readonly cell: CellName;
+  readonly variant?: Variant;
+  readonly batch: number;
+  readonly time: number;
+  readonly features: number;
+  readonly units: number;
+}
+
+/** One update by adam of the guide's nested cell, on the mean squared error. */
+export interface NestedTask {
+  readonly kind: "nested";
+  readonly batch: number;
+  readonly time: number;
+  /** `[i1, i2, i3]`: the inputs are `[batch, time, i1]` and `[batch, time, i2, i3]`. */
+  readonly inputs: readonly [number, number, number];
+  readonly units: readonly [number, number, number];
+  /** Whether the loss reads the final states too, and not the last outputs only. */
+  readonly readsState: boolean;
+}
+
+/** One step of a GRU whose state is carried, fed by itself. */
+export interface StreamTask {
+  readonly kind: "stream";
+  readonly features: number;
+  readonly units: number;
+}
+
+/** Compiling the train step of a model, in a fresh process. */
+export interface CompileTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "compile";
+  /** Another length, whose code must be as large. */
+  readonly otherTime: number;
+}
+
+/** Resident memory from train step to train step. */
+export interface GrowthTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "growth";
+  readonly steps: number;
+  /** So many steps come before the first reading. */
+  readonly settling: number;
+  /** Memory is read every so many steps. */
+  readonly every: number;
+}
+
+/** One update of an LSTM over a long sequence that keeps few states. */
+export interface CheckpointTask {
+  readonly kind: "checkpoint";
+  readonly batch: number;
+  readonly time: number;
+  readonly features: number;
+  readonly units: number;
+  readonly checkpointEvery: number;
+}
+
+/** One epoch of `fit` with its validation. */
+export interface EpochTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "epoch";
+  readonly samples: number;
+  readonly validation: number;
+}
+
+/** Everything that a subject can be asked. */
+export type Task =
+  | ModelTask
+  | NestedTask
+  | StreamTask
+  | CompileTask
+  | GrowthTask
+  | CheckpointTask
+  | EpochTask;
+
+/** The same task at sizes that any device finishes at once: to try the harness, never for figures. */
+export function smallTask(task: Task): Task {
+  const least = (size: number, most: number) => Math.min(size, most);
+  switch (task.kind) {
+    case "train":
+    case "predict":
+      return { ...task, ...smallModel(task) };
+    case "compile":
+      return { ...task, ...smallModel(task), time: task.time };
+    case "growth":
+      return { ...task, ...smallModel(task), steps: 60, settling: 20, every: 10 };
+    case "epoch":
+      return { ...task, ...smallModel(task), samples: 20, validation: 8 };
+    case "nested":
+      return { ...task, batch: 4, time: 5, inputs: [3, 4, 2], units: [2, 3, 2] };
+    case "stream":
+      return task;
+    case "checkpoint":
+      return {
+        ...task,
+        time: least(task.time, 40),
+        units: least(task.units, 4),
+        features: least(task.features, 3),
+        checkpointEvery: 7,
+      };
+  }
+}
+
+function smallModel({ batch }: { readonly batch: number }) {
+  return { batch: Math.min(batch, 4), time: 5, features: 3, units: 4 };
+}

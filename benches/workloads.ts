@@ -1,0 +1,209 @@
+/** The workloads of the benchmark: what each measures, which peers can do the same, and how well it must do. */
+import type { Peer } from "./support/measurements.ts";
+import type { Target } from "./support/targets.ts";
+import type { ModelTask, NestedTask, Task, Variant } from "./support/tasks.ts";
+
+/** One row of the table. */
+export interface Workload {
+  readonly name: string;
+  /** One line for people. */
+  readonly measures: string;
+  readonly task: Task;
+  /** The threads of Cellfold. */
+  readonly threads: number;
+  /** Who can do the same. */
+  readonly peers: readonly Peer[];
+  /** Peers that are asked for one number of threads; of the others the better of 1 and 2 counts. */
+  readonly peerThreads?: Partial<Record<Peer, number>>;
+  readonly targets: readonly Target[];
+  /** Another number of runs than asked for, where a run takes long. */
+  readonly runs?: number;
+  /** Whether each run has a process of its own. */
+  readonly freshProcess?: boolean;
+}
+
+/** The guide's model: handwritten digits, row by row. */
+const GUIDE = { cell: "lstm", batch: 64, time: 28, features: 28, units: 64 } as const;
+const LONG = { cell: "lstm", batch: 64, time: 100, features: 128, units: 256 } as const;
+const NESTED = {
+  kind: "nested",
+  batch: 64,
+  time: 50,
+  inputs: [32, 64, 32],
+  units: [10, 20, 30],
+} as const satisfies Omit<NestedTask, "readsState">;
+
+const MEGABYTE = 1 << 20;
+
+const peer = (peer: Peer, mustReach: number, aim?: number): Target => ({
+  kind: "peer",
+  peer,
+  mustReach,
+  aim,
+});
+
+const guideTask = (changes: Partial<ModelTask> = {}): ModelTask => ({ kind: "train", ...GUIDE, ...changes });
+
+/** What leaves Keras's fast path, against the same step on it. */
+function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: number): Workload {
+  return {
+    name: `cliff/${variant}`,
+    measures: `guide/train with ${measures}`,
+    task: guideTask({ variant }),
+    threads: 2,
+    peers: [],
+    targets: [{ kind: "workload", workload: "guide/train", mustReach, aim: 1.1, parts }],
+  };
+}
+
+/** All of them, in the order of the table. */
+export const workloads: readonly Workload[] = [
+  {
+    name: "guide/train",
+    measures: "a step of fit: LSTM of 64 units over 28 × 28, batch normalisation, ten logits; batch 64",
+    task: guideTask(),
+    threads: 2,
+    peers: ["pytorch", "jax", "keras", "jax-js", "tfjs-wasm"],
+    targets: [
+      peer("pytorch", 0.9, 0.7),
+      peer("keras", 0.4),
+      peer("jax-js", 1 / 6),
+      peer("tfjs-wasm", 1 / 25),
+    ],
+  },
+  {
+    name: "guide/predict",
+    measures: "the same model, a prediction for a batch of 64, from the host to the host",
+    task: guideTask({ kind: "predict" }),
+    threads: 2,
+    peers: ["onnxruntime-node", "onnxruntime-web", "keras", "pytorch", "tfjs-wasm"],
+    targets: [peer("onnxruntime-node", 1.5, 1.1), peer("onnxruntime-web", 0.3), peer("keras", 0.5)],
+  },
+  {
+    name: "guide/predict-one",
+    measures: "the same for one digit, on one thread (as onnxruntime-node)",
+    task: guideTask({ kind: "predict", batch: 1 }),
+    threads: 1,
+    peers: ["onnxruntime-node", "onnxruntime-web", "pytorch"],
+    peerThreads: { "onnxruntime-node": 1 },
+    targets: [peer("onnxruntime-node", 1.2, 0.9), peer("onnxruntime-web", 0.6)],
+  },
+  {
+    name: "long/train",
+    measures: "a step of fit: LSTM of 256 units over 100 steps of 128; batch 64",
+    task: { kind: "train", ...LONG },
+    threads: 2,
+    peers: ["jax", "keras", "pytorch"],
+    targets: [peer("jax", 1), peer("keras", 0.95), peer("pytorch", 1.6, 1.3)],
+  },
+  {
+    name: "long/predict",
+    measures: "the same model, a prediction for a batch of 64",
+    task: { kind: "predict", ...LONG },
+    threads: 2,
+    peers: ["onnxruntime-web", "keras", "onnxruntime-node", "pytorch"],
+    targets: [peer("onnxruntime-web", 0.55, 0.45), peer("keras", 1.25)],
+  },
+  {
+    name: "nested/train",
+    measures: "a step of fit with adam: the guide's nested cell, 50 steps; batch 64",
+    task: { ...NESTED, readsState: false },
+    threads: 2,
+    peers: ["tf_keras"],
+    targets: [peer("tf_keras", 0.1, 0.03)],
+  },
+  {
+    name: "nested-state/train",
+    measures: "the same, the loss reading the final states too",
+    task: { ...NESTED, readsState: true },
+    threads: 2,
+    peers: ["tf_keras"],
+    targets: [peer("tf_keras", 0.5, 0.4)],
+  },
+  {
+    name: "gru/train",
+    measures: "guide/train with a GRU",
+    task: guideTask({ cell: "gru" }),
+    threads: 2,
+    peers: ["pytorch"],
+    targets: [peer("pytorch", 0.9, 0.6)],
+  },
+  {
+    name: "simple/train",
+    measures: "guide/train with a simple recurrent cell",
+    task: guideTask({ cell: "simple" }),
+    threads: 2,
+    peers: ["pytorch"],
+    targets: [peer("pytorch", 0.9, 0.6)],
+  },
+  {
+    name: "own-lstm/train",
+    measures: "guide/train with an LSTM that a user wrote, gate by gate",
+    task: guideTask({ variant: "own-cell" }),
+    threads: 2,
+    peers: [],
+    targets: [{ kind: "workload", workload: "guide/train", mustReach: 1.1, aim: 1 }],
+  },
+  cliff("elu", "the activation elu"),
+  cliff("hard-sigmoid", "the recurrent activation hardSigmoid"),
+  cliff("recurrent-dropout", "recurrent dropout of 0.2"),
+  cliff("no-bias", "no bias"),
+  cliff("unroll", "unroll"),
+  cliff("mask-holes", "a mask with holes"),
+  cliff("bidirectional", "both directions, each counted by itself", 1.25, 2),
+  cliff("layer-norm", "layer normalisation in the cell", 1.6),
+  {
+    name: "tiny/step",
+    measures: "stream.push of one step to a GRU of 4 units",
+    task: { kind: "stream", features: 4, units: 4 },
+    threads: 1,
+    peers: [],
+    targets: [{ kind: "time", mustReach: 0.003, aim: 0.001 }],
+  },
+  {
+    name: "compile",
+    measures: "from guide/train's function to its first step, less that step; each run in a fresh process",
+    task: { ...GUIDE, kind: "compile", otherTime: 2800 },
+    threads: 2,
+    peers: [],
+    freshProcess: true,
+    targets: [
+      { kind: "time", mustReach: 150, aim: 50 },
+      // Addresses are written in as many bytes as they need, so a longer sequence has a few more.
+      { kind: "value", value: "code for 2800 steps, by that for 28", unit: "×", mustReach: 1.01, aim: 1 },
+    ],
+  },
+  {
+    name: "epoch",
+    measures: "an epoch of fit over 60,000 digits, validated on 10,000",
+    task: { ...GUIDE, kind: "epoch", samples: 60_000, validation: 10_000 },
+    threads: 2,
+    peers: ["keras"],
+    runs: 3,
+    targets: [peer("keras", 0.5, 0.35)],
+  },
+  {
+    name: "memory/steps",
+    measures: "resident memory over 10,000 steps of guide/train, after the first 1,000",
+    task: { ...GUIDE, kind: "growth", steps: 10_000, settling: 1000, every: 500 },
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [{ kind: "value", value: "growth of memory", unit: "bytes a step", mustReach: 100, aim: 0 }],
+  },
+  {
+    name: "memory/checkpoint",
+    measures: "a step over a sequence of 20,000, LSTM of 64 units, batch 8, with checkpointEvery",
+    task: { kind: "checkpoint", batch: 8, time: 20_000, features: 28, units: 64, checkpointEvery: 141 },
+    threads: 2,
+    peers: [],
+    runs: 3,
+    targets: [{
+      kind: "value",
+      value: "planned memory",
+      unit: "bytes",
+      mustReach: 32 * MEGABYTE,
+      aim: 16 * MEGABYTE,
+    }],
+  },
+];
