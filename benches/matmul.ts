@@ -1,19 +1,21 @@
 /**
  * The speed of the wasm matrix products by shape, beside the ceiling of 128-bit multiply-adds measured in the same
- * run: `deno run benches/matmul.ts`. One thread; the machine may be shared, so look at the best.
+ * run: `deno run benches/matmul.ts [part of a name] [--plain] [--cpu]`. One thread. The machine may be shared: look at
+ * the best, and for products of many milliseconds at `--cpu`, which counts the time of the process alone.
  */
+import nodeProcess from "node:process";
 import { type FunctionBuilder, hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../kernels/wasm/assembler.ts";
 import { addMatmul, packedBytes, transposedScratchBytes } from "../kernels/wasm/matmul/mod.ts";
 
 type Emitted = (...params: number[]) => void;
 
-/** A product, how its left operand lies, and whether packing the right one belongs to it. */
+/** A product and how its left operand lies; or, with `right`, the packing of a right operand that lies so. */
 interface Shape {
   readonly name: string;
   readonly m: number;
   readonly k: number;
   readonly n: number;
-  readonly left: "rows" | "transposed";
+  readonly left: "rows" | "transposed" | "strided";
   readonly right?: "rows" | "columns";
 }
 
@@ -33,6 +35,7 @@ const SHAPES: readonly Shape[] = [
   { name: "three rows", m: 3, k: 64, n: 256, left: "rows" },
   { name: "four rows", m: 4, k: 64, n: 256, left: "rows" },
   { name: "seven rows", m: 7, k: 64, n: 256, left: "rows" },
+  { name: "any strides", m: 64, k: 64, n: 256, left: "strided" },
   { name: "logits", m: 64, k: 64, n: 10, left: "rows" },
   { name: "packing rows", m: 0, k: 64, n: 256, left: "rows", right: "rows" },
   { name: "packing columns", m: 0, k: 64, n: 256, left: "rows", right: "columns" },
@@ -60,17 +63,29 @@ function addCeiling(module: ModuleBuilder, relaxed: boolean): FunctionBuilder {
   return ceiling;
 }
 
-/** Median and least milliseconds of one call: samples of about half a millisecond, after a warm-up. */
+/** The present time in milliseconds. */
+function now(): number {
+  if (!Deno.args.includes("--cpu")) return performance.now();
+  const { user, system } = nodeProcess.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Median and least milliseconds of one call: samples of about half a millisecond or one call, after a warm-up. */
 function measure(call: () => void): { readonly median: number; readonly best: number } {
   const time = (calls: number) => {
-    const start = performance.now();
+    const start = now();
     for (let i = 0; i < calls; i++) call();
-    return (performance.now() - start) / calls;
+    return (now() - start) / calls;
   };
   const warmUntil = performance.now() + 150;
   let calls = 1;
   while (performance.now() < warmUntil) if (time(calls) * calls < 0.5) calls *= 2;
-  const samples = Array.from({ length: 300 }, () => time(calls)).sort((a, b) => a - b);
+  const samples: number[] = [];
+  const until = performance.now() + 1500;
+  while (samples.length < 20 || (samples.length < 300 && performance.now() < until)) {
+    samples.push(time(calls));
+  }
+  samples.sort((a, b) => a - b);
   return { median: samples[samples.length >> 1], best: samples[0] };
 }
 
@@ -91,8 +106,8 @@ function main(): void {
   new Float32Array(memory.buffer).forEach((_, index, all) => all[index] = Math.sin(index));
 
   const limit = 8 * CEILING_SUMS * CEILING_TURNS / measure(() => ceiling(0)).best / 1e6;
-  const code = functions.pack.code.length;
-  console.log(`${bytes.length} bytes of module, ${module.functions.length} functions, pack ${code}`);
+  const code = module.functions.reduce((sum, { code }) => sum + code.length, 0);
+  console.log(`${module.functions.length} functions, ${code} bytes of code`);
   console.log(
     `ceiling of 128-bit multiply-adds: ${limit.toFixed(1)} GFLOP/s (${relaxed ? "relaxed" : "plain"})`,
   );
@@ -110,10 +125,12 @@ function main(): void {
       ? () => pack(b, packed, k, n, ...(right === "rows" ? [4 * n, 4] : [4, 4 * k]))
       : left === "rows"
       ? () => product(a, 4 * k, 4, packed, c, 4 * n, m, n, k, 0)
+      : left === "strided"
+      ? () => product(a, 4, 4 * m, packed, c, 4 * n, m, n, k, 0)
       : () => transposed(a, 4 * m, b, 4 * n, c, 4 * n, m, n, k, 0, packed);
     pack(b, packed, k, n, 4 * n, 4);
     const { median, best } = measure(call);
-    const shape = `${m}x${k}x${n}${left === "rows" ? "" : " Aᵀ"}`;
+    const shape = `${m}x${k}x${n}${left === "transposed" ? " Aᵀ" : ""}`;
     const speed = (milliseconds: number) => (2 * m * k * n / milliseconds / 1e6);
     const rate = right
       ? `${(8 * k * n / best / 1e6).toFixed(1)} GB/s`

@@ -38,7 +38,7 @@ export interface MatmulFunctions {
 export function addMatmul(module: ModuleBuilder, features: TileFeatures): MatmulFunctions {
   const transpose = addTranspose(module);
   const pack = addPack(module, transpose);
-  const product = addProduct(module, addStrip(module, features));
+  const product = addProduct(module, addStrip(module, features), features);
   return { pack, product, productTransposed: addProductTransposed(module, { product, pack, transpose }) };
 }
 

@@ -2,12 +2,12 @@
  * Products cut into blocks that stay in the caches and strips of rows, for which tile.ts has the tiles.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import { mostRows, panelColumns } from "./tile.ts";
+import { mostRows, panelColumns, type TileFeatures } from "./tile.ts";
 
-/** Bytes of the packed right operand that all rows pass over before the next ones. */
+/** Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB run alike. */
 const PASS_BYTES = 1 << 17;
 
-/** Terms of the sums in a block of the transposed product. */
+/** Terms of the sums in a block of the transposed product; 128 to 384 run alike. */
 const BLOCK_TERMS = 256;
 
 /** Columns in a block of the transposed product. */
@@ -26,12 +26,12 @@ function minimum(code: FunctionBuilder, value: () => void, bound: () => void): F
 }
 
 /**
- * Runs `write` for strips of rows, as even as 6 rows at most allow: 64 rows are 9 strips of 6 and 2 of 5, and no
- * strip is left with a row or two, whose sums would be too few to keep the units busy.
+ * Runs `write` for strips of rows, as even as `most` rows allow: with 6, 64 rows are 9 strips of 6 and 2 of 5, and no
+ * strip of a row or two is left over.
  */
-function eachStrip(code: FunctionBuilder, m: Local, write: (rows: Local) => void): void {
+function eachStrip(code: FunctionBuilder, m: Local, most: number, write: (rows: Local) => void): void {
   const [left, strips, rows] = [0, 0, 0].map(() => code.local(i32));
-  code.get(m).tee(left).i32(mostRows - 1).op("i32.add").i32(mostRows).op("i32.div_u").set(strips);
+  code.get(m).tee(left).i32(most - 1).op("i32.add").i32(most).op("i32.div_u").set(strips);
   code.block(() => {
     code.get(left).i32(0).op("i32.le_s").brIf(0);
     code.loop(() => {
@@ -44,7 +44,11 @@ function eachStrip(code: FunctionBuilder, m: Local, write: (rows: Local) => void
 }
 
 /** Adds `product(a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate)`. */
-export function addProduct(module: ModuleBuilder, strip: FunctionBuilder): FunctionBuilder {
+export function addProduct(
+  module: ModuleBuilder,
+  strip: FunctionBuilder,
+  features: TileFeatures,
+): FunctionBuilder {
   const product = module.addFunction("matmul product", Array(10).fill(i32));
   const [a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate] = product.params.keys();
   const [panelBytes, passColumns, columns, left, target] = [0, 0, 0, 0, 0].map(() => product.local(i32));
@@ -63,7 +67,7 @@ export function addProduct(module: ModuleBuilder, strip: FunctionBuilder): Funct
     product.loop(() => {
       minimum(product, () => product.get(n), () => product.get(passColumns)).set(columns);
       product.get(a).set(left).get(c).set(target);
-      eachStrip(product, m, (rows) => {
+      eachStrip(product, m, mostRows(features), (rows) => {
         product.get(left).get(strideRow).get(strideK).get(packed).get(panelBytes).get(target).get(strideC);
         product.get(columns).get(k).get(accumulate).get(rows).call(strip);
         addTo(left, () => product.get(rows).get(strideRow).op("i32.mul"));
@@ -80,7 +84,8 @@ export function addProduct(module: ModuleBuilder, strip: FunctionBuilder): Funct
 /**
  * Adds `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: Aᵀ·B in blocks of
  * terms, for each of which A is turned over to `[m][terms]` and B packed: read in place, both would be touched at
- * strides of whole rows.
+ * strides of whole rows. For 64x1792x256 this gives 52 GFLOP/s; A copied into strips `[terms][rows]`, which the loop
+ * over any strides has to read, gave 42.
  */
 export function addProductTransposed(
   module: ModuleBuilder,

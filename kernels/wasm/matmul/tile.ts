@@ -14,13 +14,10 @@ export const panelColumns = 8;
 /** Bytes of one row of a panel. */
 export const panelRowBytes = 32;
 
-/** Rows of the tallest tile. */
-export const mostRows = 6;
-
-/** Panels side by side in the tile of so many rows, at index rows - 1. */
-const PANELS = [4, 3, 1, 1, 1, 1] as const;
-
-/** Terms of the sums per turn of the loop over a row-major left operand. */
+/**
+ * Terms of the sums per turn of the loop over a row-major left operand: 1 gave 45 GFLOP/s for 64x64x256, 2 gave 52,
+ * 4 gave 54 to 56, 8 gave 55.
+ */
 const UNROLL = 4;
 
 /** What a tile is emitted with. */
@@ -30,12 +27,29 @@ export interface TileFeatures {
 }
 
 /**
- * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate, rows)`: `rows` (1 to 6) rows of
+ * Panels side by side in a tile, by its rows less one. Without fusion a product needs a register of its own before it
+ * is added: 4x8 ran at 39 GFLOP/s there, 6x8 at 30, because it spills; so did 3x16 with fusion, at 28 beside 45 of 3x8.
+ */
+const PANELS = { fused: [4, 3, 1, 1, 1, 1], plain: [4, 2, 1, 1] } as const;
+
+function panelsByRows({ relaxed }: TileFeatures): readonly number[] {
+  return relaxed ? PANELS.fused : PANELS.plain;
+}
+
+/** Rows of the tallest tile. */
+export function mostRows(features: TileFeatures): number {
+  return panelsByRows(features).length;
+}
+
+/**
+ * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate, rows)`: `rows` (1 to `mostRows`) rows of
  * C, `n` columns wide, from as many rows of A and the panels at `packed`, `panelBytes` apart.
  */
 export function addStrip(module: ModuleBuilder, features: TileFeatures): FunctionBuilder {
   const edge = addEdge(module);
-  const tiles = PANELS.map((panels, index) => addTile(module, index + 1, panels, edge, features));
+  const tiles = panelsByRows(features).map((panels, index) =>
+    addTile(module, index + 1, panels, edge, features)
+  );
   const strip = module.addFunction("matmul strip", Array(11).fill(i32));
   const rows: Local = 10;
   strip.block(() => {
