@@ -1,7 +1,17 @@
 /** The backends by name, and which one `auto` means. */
 import type { Backend } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
-import { wasm } from "./wasm/mod.ts";
+import { unknownName } from "../src/nearest.ts";
+import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
+
+/** A device with options of its own. */
+export interface WasmChoice extends WasmOptions {
+  /** The backend. */
+  readonly name: "wasm";
+}
+
+/** The choice of a device: `auto` for the fastest that this machine can run, a backend's name, or one with options. */
+export type Device = string | WasmChoice;
 
 /** Every backend, the fastest first. */
 const backends: readonly Backend[] = [wasm, reference];
@@ -17,18 +27,35 @@ export async function availableBackends(): Promise<Backend[]> {
   return backends.filter((_, index) => available[index]);
 }
 
+/** Backends made for options; the same options give the same device, so that calls can share tensors. */
+const configured = new Map<string, Backend>();
+
+function withOptions({ name, threads, relaxed, ...others }: WasmChoice): Backend {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw unknownName(`option of the device ${name}`, unknown, ["threads", "relaxed"]);
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new RangeError(
+      `Cannot use the device ${name} with ${threads} threads: expected a whole number from 1`,
+    );
+  }
+  const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"})`;
+  let backend = configured.get(text);
+  if (!backend) configured.set(text, backend = createWasm({ threads, relaxed }, text));
+  return backend;
+}
+
 /**
- * The backend of this name.
+ * The backend of this name or choice.
  *
  * @throws RangeError if there is none, or this machine cannot run it.
  */
-export async function findBackend(name: string): Promise<Backend> {
-  const backend = backends.find((candidate) => candidate.name === name);
-  if (!backend) {
-    throw new RangeError(
-      `Cannot use the device ${JSON.stringify(name)}: expected auto or one of ${backendNames().join(", ")}`,
-    );
-  }
+export async function findBackend(device: Device): Promise<Backend> {
+  const name = typeof device === "string" ? device : device.name;
+  const named = backends.find((candidate) => candidate.name === name);
+  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
+  const backend = typeof device === "string" || device.name !== "wasm" ? named : withOptions(device);
   if (!await backend.available()) {
     throw new RangeError(`Cannot use the device ${name}: this machine cannot run it`);
   }

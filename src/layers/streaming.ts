@@ -7,7 +7,7 @@ import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { symbol } from "../tensor/dims.ts";
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled } from "../transforms/compile.ts";
+import { compile, type Compiled, type Device } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, type Tree, zipTrees } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
@@ -20,7 +20,7 @@ export interface StreamingOptions {
   /** Specs of the input `[batch, time, ...]`, where the state is read before anything was pushed. */
   readonly input?: Tree<Spec>;
   /** The backend by name; default `auto`. */
-  readonly device?: string;
+  readonly device?: Device;
 }
 
 /** A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. */

@@ -7,7 +7,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { toHost } from "../transforms/compile.ts";
+import { type Device, toHost } from "../transforms/compile.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import {
   checkCount,
@@ -51,7 +51,7 @@ export interface FitOptions extends ObjectiveOptions, FitLoopOptions {
   /** The optimizer by name or as made by a function such as `adam()`. */
   readonly optimizer: OptimizerLike;
   /** The device by name; default `auto`. */
-  readonly device?: string;
+  readonly device?: Device;
 }
 
 /** What training gives. */

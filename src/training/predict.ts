@@ -10,7 +10,7 @@ import {
   printSpec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { toHost } from "../transforms/compile.ts";
+import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
@@ -25,13 +25,13 @@ export interface BatchingOptions {
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateOptions extends ObjectiveOptions, BatchingOptions {
   /** The device by name; default `auto`. */
-  readonly device?: string;
+  readonly device?: Device;
 }
 
 /** Options of {@linkcode predict}. */
 export interface PredictOptions extends BatchingOptions {
   /** The device by name; default `auto`. */
-  readonly device?: string;
+  readonly device?: Device;
 }
 
 /** The number of samples in a batch where none is said, as in Keras. */

@@ -9,7 +9,7 @@ import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled, toHost } from "../transforms/compile.ts";
+import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import {
@@ -40,7 +40,7 @@ export interface TrainerOptions extends Partial<ObjectiveOptions> {
   /** The optimizer by name or as made by a function such as `adam()`. */
   readonly optimizer?: OptimizerLike;
   /** The device by name; default `auto`. */
-  readonly device?: string;
+  readonly device?: Device;
 }
 
 /** The names of {@linkcode TrainerOptions}. */

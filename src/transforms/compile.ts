@@ -1,5 +1,5 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { availableBackends, findBackend } from "../../kernels/mod.ts";
+import { availableBackends, type Device, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
@@ -16,10 +16,12 @@ import {
 } from "../tree/tree.ts";
 import { optimise } from "./optimise/mod.ts";
 
+export type { Device, WasmChoice } from "../../kernels/mod.ts";
+
 /** How a function is compiled. */
 export interface CompileOptions {
   /** The backend by name, or `auto` (default): the fastest that this machine can run. */
-  readonly device?: string;
+  readonly device?: Device;
   /** Indices of arguments whose device memory a call may overwrite; such tensors are unusable afterwards. */
   readonly donate?: readonly number[];
   /** Whether results stay on the device: all of them, or the elements of a returned array by index. Default none. */

@@ -4,8 +4,10 @@ export {
   compile,
   type Compiled,
   type CompileOptions,
+  type Device,
   toHost,
   trace,
   type TracedFunction,
+  type WasmChoice,
 } from "./compile.ts";
 export { outputSpecs } from "./output_specs.ts";
