@@ -18,7 +18,6 @@ import {
   type RecurrentCell,
   rnn,
   sigmoid,
-  type Spec,
   spec,
   splitKey,
   stackedCells,
@@ -30,18 +29,22 @@ import {
 } from "@cellfold/cellfold";
 import { claim, largestDifference, type Log, noise, parameterCount, shapeOf } from "./support/section.ts";
 
-type Params = { readonly gate: Tensor; readonly kernel: Tensor; readonly recurrentKernel: Tensor };
+interface Params {
+  readonly gate: Tensor;
+  readonly kernel: Tensor;
+  readonly recurrentKernel: Tensor;
+}
 
 /**
  * A cell with a single gate, `f = sigmoid(x·G)`, `h' = f·h + (1 - f)·tanh(x·W + h·U)`: an object with a few functions,
  * nothing to inherit and nothing to register.
  */
-function singleGateCell(units: number): RecurrentCell {
+function singleGateCell(units: number): RecurrentCell<Params, Tensor, Tensor, Tensor> {
   return {
     type: "singleGateCell",
     options: { units },
-    initParams(key, input): Params {
-      const features = fixedSize(input as Spec, 1); // this cell is for inputs of one tensor
+    initParams(key, input) {
+      const features = fixedSize(input, 1);
       const [first, second, third] = splitKey(key, 3);
       const range = { min: -0.5, max: 0.5 };
       return {
@@ -50,11 +53,9 @@ function singleGateCell(units: number): RecurrentCell {
         recurrentKernel: uniform(third, [units, units], range),
       };
     },
-    initState: (_, input) => zeros([(input as Spec).shape[0], units]),
-    step(params) {
-      const { gate, kernel, recurrentKernel } = params as Params; // made by initParams
-      return (state, input) => {
-        const [h, x] = [state as Tensor, input as Tensor]; // made by initState; one tensor
+    initState: (_, input) => zeros([input.shape[0], units]),
+    step({ gate, kernel, recurrentKernel }) {
+      return (h, x) => {
         const f = sigmoid(matmul(x, gate));
         const candidate = tanh(add(matmul(x, kernel), matmul(h, recurrentKernel)));
         const next = add(mul(f, h), mul(sub(1, f), candidate));

@@ -36,18 +36,21 @@ const [BATCH, BATCHES, TIME] = [64, 10, 50];
 /** Keras's initializer `uniform`. */
 const RANGE = { min: -0.05, max: 0.05 };
 
-type NestedParams = { readonly kernel1: Tensor; readonly kernel23: Tensor };
+interface NestedParams {
+  readonly kernel1: Tensor;
+  readonly kernel23: Tensor;
+}
 type NestedState = readonly [s1: Tensor, s23: Tensor];
 
 /**
  * A cell of two inputs, `[batch, i1]` and `[batch, i2, i3]`, in whatever tree they come; two states that add up what
  * was seen; and two outputs, `[batch, unit1]` and `[batch, unit2, unit3]`.
  */
-function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell {
+function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell<NestedParams, NestedState> {
   return {
     type: "nestedCell",
     options: { unit1, unit2, unit3 },
-    initParams(key, input): NestedParams {
+    initParams(key, input) {
       const [first, second] = treeLeaves<Spec>(input);
       const [key1, key2] = splitKey(key, 2);
       return {
@@ -55,14 +58,12 @@ function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell 
         kernel23: uniform(key2, [fixedSize(second, 1), fixedSize(second, 2), unit2, unit3], RANGE),
       };
     },
-    initState(_, input): NestedState {
+    initState(_, input) {
       const [{ shape: [batch] }] = treeLeaves<Spec>(input);
       return [zeros([batch, unit1]), zeros([batch, unit2, unit3])];
     },
-    step(params) {
-      const { kernel1, kernel23 } = params as NestedParams; // made by initParams
-      return (state, input) => {
-        const [s1, s23] = state as NestedState; // made by initState and by the step before
+    step({ kernel1, kernel23 }) {
+      return ([s1, s23], input) => {
         const [x1, x23] = treeLeaves<Tensor>(input);
         const output1 = matmul(x1, kernel1);
         const output23 = einsum("bij,ijkl->bkl", x23, kernel23);
@@ -72,14 +73,17 @@ function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell 
   };
 }
 
-type MixingParams = { readonly kernels: Tree<Tensor>; readonly recurrentKernel: Tensor };
+interface MixingParams {
+  readonly kernels: Tree<Tensor>;
+  readonly recurrentKernel: Tensor;
+}
 
 /** A cell for any tree of inputs: a kernel for every tensor in it, `h' = tanh(Σ x·W + h·U)`. */
-function mixingCell(units: number): RecurrentCell {
+function mixingCell(units: number): RecurrentCell<MixingParams, Tensor> {
   return {
     type: "mixingCell",
     options: { units },
-    initParams(key, input): MixingParams {
+    initParams(key, input) {
       const [forRecurrent, ...keys] = splitKey(key, 1 + treeLeaves(input).length);
       const kernel = ({ shape: [, ...sizes] }: Spec) => {
         const features = sizes.reduce<number>((size, dim) => size * Number(dim), 1);
@@ -89,10 +93,8 @@ function mixingCell(units: number): RecurrentCell {
       return { kernels, recurrentKernel: uniform(forRecurrent, [units, units], { min: -0.2, max: 0.2 }) };
     },
     initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),
-    step(params) {
-      const { kernels, recurrentKernel } = params as MixingParams; // made by initParams
-      return (state, input) => {
-        const h = state as Tensor; // made by initState and by the step before
+    step({ kernels, recurrentKernel }) {
+      return (h, input) => {
         const flat = treeLeaves<Tensor>(input).map((x) => reshape(x, [x.shape[0], -1]));
         const kernel = concat(treeLeaves<Tensor>(kernels), { axis: 0 });
         const next = tanh(add(matmul(concat(flat, { axis: 1 }), kernel), matmul(h, recurrentKernel)));

@@ -17,27 +17,46 @@ export interface CellContext {
   readonly input: Tree<Spec>;
 }
 
+/** The specs of a tree of tensors: its structure with a spec for each tensor. */
+export type SpecsOf<T> = Tree<Tensor> extends T ? Tree<Spec>
+  : T extends Tensor ? Spec
+  : { readonly [Key in keyof T]: SpecsOf<T[Key]> };
+
 /**
  * A cell with its parameters still to be made. Plain data and pure functions, so a cell of your own is an object
  * with these members: nothing to inherit, nothing to register.
+ *
+ * @typeParam Params The tree of its parameters; default any tree.
+ * @typeParam State The tree of its state.
+ * @typeParam Input The tree that one step takes.
+ * @typeParam Output The tree that one step puts out.
  */
-export interface RecurrentCell {
+export interface RecurrentCell<
+  Params = Tree<Tensor>,
+  State = Tree<Tensor>,
+  Input = Tree<Tensor>,
+  Output = Tree<Tensor>,
+> {
   /** The kind, such as `lstmCell`; under this name a model's JSON asks for it. */
   readonly type: string;
   /** The options in full, as they are saved. */
   readonly options: { readonly [key: string]: Json };
   /** Fresh parameters (host tensors) for inputs of these specs, one step: `[batch, ...]`. */
-  initParams(key: Tensor, input: Tree<Spec>): Tree<Tensor>;
+  initParams(key: Tensor, input: SpecsOf<Input>): Params;
   /** The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be symbolic. */
-  initState(params: Tree<Tensor>, input: Tree<Spec>): Tree<Tensor>;
+  initState(params: Params, input: SpecsOf<Input>): State;
   /**
    * Why inputs of these specs (one step) do not fit the cell, or these parameters; undefined where they do. The layer
    * around the cell says it together with its own name and input. Absent: whatever the step takes.
    */
-  refuses?(input: Tree<Spec>, params?: Tree<Tensor>): string | undefined;
+  refuses?(input: SpecsOf<Input>, params?: Params): string | undefined;
   /**
    * The step for these parameters. Called once per call, outside the scan: what is drawn here (a dropout mask) is
    * the same at every step.
    */
-  step(params: Tree<Tensor>, context: CellContext): Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
+  step(params: Params, context: CellContext): Cell<State, Input, Output>;
 }
+
+/** A cell whatever its parameters, state, input and output are. */
+// deno-lint-ignore no-explicit-any -- a cell of interfaces is no cell of `Tree`, which asks for index signatures
+export type AnyCell = RecurrentCell<any, any, any, any>;

@@ -5,7 +5,7 @@ import { splitKey } from "../operations/random.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import type { Tree } from "../tree/tree.ts";
-import type { CellContext, RecurrentCell } from "./cell.ts";
+import type { AnyCell, CellContext, RecurrentCell } from "./cell.ts";
 
 /**
  * Cells on top of each other as one cell (Keras's `StackedRNNCells`): the output of each is the input of the next.
@@ -21,7 +21,7 @@ import type { CellContext, RecurrentCell } from "./cell.ts";
  * assertEquals(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length, 6);
  * ```
  */
-export function stackedCells(cells: readonly RecurrentCell[]): RecurrentCell {
+export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
   const type = "stackedCells";
   if (!Array.isArray(cells) || cells.length === 0) {
     throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);

@@ -2,7 +2,7 @@
  * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
  * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
  */
-import type { RecurrentCell } from "../cells/cell.ts";
+import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
 import type { Json, Layer } from "./layer.ts";
@@ -73,7 +73,7 @@ export function layerJson(layer: Layer): Json {
 }
 
 /** A cell as JSON: `{ type, options }`. */
-export function cellJson(cell: RecurrentCell): Json {
+export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
   return { type: cell.type, options: cell.options };
 }
 
@@ -89,4 +89,4 @@ export interface Revive {
 export type LayerReviver = (options: JsonOptions, revive: Revive) => Layer;
 
 /** The cell of saved options. */
-export type CellReviver = (options: JsonOptions, revive: Revive) => RecurrentCell;
+export type CellReviver = (options: JsonOptions, revive: Revive) => AnyCell;

@@ -3,7 +3,7 @@
  * their cell; nothing here depends on which cell it is.
  */
 import { printShapes } from "../cells/define.ts";
-import type { RecurrentCell } from "../cells/cell.ts";
+import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
 import { checkOptions } from "../nearest.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
 import { and, stopGradient } from "../operations/elementwise.ts";
@@ -93,7 +93,7 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 4]);
  * ```
  */
-export function rnn(cell: RecurrentCell, options: RnnOptions = {}): RecurrentLayer {
+export function rnn(cell: AnyCell, options: RnnOptions = {}): RecurrentLayer {
   checkOptions("rnn", options, rnnOptionNames);
   checkCell("make rnn", cell);
   return recurrentLayer({ type: "rnn", cell, cellOptions: { cell: cellJson(cell) }, options });
