@@ -6,7 +6,7 @@
  * ```
  */
 import { bestEntries, type Entry, entryOf } from "./support/measurements.ts";
-import { headingOf } from "./support/machine.ts";
+import { machineLine } from "./support/machine.ts";
 import { type BenchOptions, HELP, isNamed, parseOptions } from "./support/options.ts";
 import { markdownTable, printTable, type Results } from "./support/report.ts";
 import { Contest } from "./support/rounds.ts";
@@ -51,13 +51,17 @@ async function run(options: BenchOptions): Promise<Results> {
     log,
     taskOf: small ? smallTask : undefined,
   });
-  const before = await headingOf(new Map(), runs);
+  const machine = await machineLine();
   for (const group of groupsOf(asked)) {
     log(`${group.map(({ name }) => name).join(", ")} …`);
     const measured = await contest.run(group);
     entries.push(...measured.filter(({ times }) => times.length > 0).map(entryOf));
   }
-  const heading = [before[0], (await headingOf(contest.versions, runs))[1], before[2]];
+  const heading = [
+    machine,
+    [...contest.versions].map(([name, version]) => `${name} ${version}`).join(", "),
+    `Medians of ${runs} runs that take turns; a peer with the better of 1 and 2 threads`,
+  ];
   return { workloads: asked, entries: bestEntries(entries), heading };
 }
 

@@ -1,26 +1,26 @@
 /** What a run was made on. */
 
+/** The standard output of a command; undefined where it does not work. Deno may not read /proc without all permissions. */
+async function outputOf(command: string, ...args: readonly string[]): Promise<string | undefined> {
+  try {
+    const { success, stdout } = await new Deno.Command(command, { args: [...args], stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  } catch {
+    return undefined; // there is no such command
+  }
+}
+
 /** The processor by name, where the system tells it. */
-export async function processorName(): Promise<string> {
-  const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
-  const name = /^model name\s*:\s*(.+)$/m.exec(info)?.[1];
-  return name ?? `${Deno.build.arch} processor`;
+async function processorName(): Promise<string> {
+  const name = Deno.build.os === "linux"
+    ? /^model name\s*:\s*(.+)$/m.exec(await outputOf("cat", "/proc/cpuinfo") ?? "")?.[1]
+    : await outputOf("sysctl", "-n", "machdep.cpu.brand_string");
+  return name ?? `a processor for ${Deno.build.arch}`;
 }
 
-/** How busy the machine is besides: the load of the last minute, where the system tells it. */
-export async function load(): Promise<number | undefined> {
-  const text = await Deno.readTextFile("/proc/loadavg").catch(() => undefined);
-  return text === undefined ? undefined : Number(text.split(" ")[0]);
-}
-
-/** The lines above a table: machine, date and versions. */
-export async function headingOf(versions: ReadonlyMap<string, string>, runs: number): Promise<string[]> {
-  const busy = await load();
-  const cores = navigator.hardwareConcurrency;
-  return [
-    `${await processorName()}, ${cores} cores, ${Deno.build.os}; ${new Date().toISOString().slice(0, 10)}` +
-    (busy === undefined ? "" : `; load before the first run ${busy}`),
-    [...versions].map(([name, version]) => `${name} ${version}`).join(", "),
-    `Medians of ${runs} runs that take turns; a peer with the better of 1 and 2 threads`,
-  ];
+/** The line about the machine and the date, to be made before the first run: it tells the load without it. */
+export async function machineLine(): Promise<string> {
+  const load = (await outputOf("cat", "/proc/loadavg"))?.split(" ")[0];
+  return `${await processorName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; ` +
+    new Date().toISOString().slice(0, 10) + (load === undefined ? "" : `; load before the first run ${load}`);
 }

@@ -1,0 +1,25 @@
+/**
+ * The peers written in JavaScript, from npm at these versions. They are imported by computed names when they are
+ * measured, so that checking and testing the library downloads none of them.
+ */
+const VERSIONS = {
+  "onnxruntime-web": "1.30.0",
+  "onnxruntime-node": "1.30.0",
+  "@jax-js/jax": "0.1.25",
+  "@tensorflow/tfjs": "4.22.0",
+  "@tensorflow/tfjs-backend-wasm": "4.22.0",
+} as const;
+
+/** A package by name. */
+export type PeerPackage = keyof typeof VERSIONS;
+
+/** Imports a package; `Module` is the part of it that is used, since its own types are not there to check against. */
+export async function importPeer<Module>(name: PeerPackage): Promise<Module> {
+  const module: Module = await import(`npm:${name}@${VERSIONS[name]}`);
+  return module;
+}
+
+/** The versions of some packages. */
+export function versionsOf(...names: readonly PeerPackage[]): { readonly [name: string]: string } {
+  return Object.fromEntries(names.map((name) => [name, VERSIONS[name]]));
+}
