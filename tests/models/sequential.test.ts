@@ -18,6 +18,7 @@ import { host, spec, type Tensor, tensor, toNested } from "../../src/tensor/tens
 import { grad, outputSpecs } from "../../src/transforms/mod.ts";
 import { sum } from "../../src/operations/structure.ts";
 import { streaming } from "../../src/layers/mod.ts";
+import { assertClose } from "../layers/helpers.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 
 const context = { training: false };
@@ -162,8 +163,8 @@ Deno.test("a model with a stateful layer needs a fixed batch, and streams", asyn
   const x = normal(key(1), [1, 4, 3]);
   const variables = init(layer, key(0), x);
   using stream = streaming(layer, variables);
-  const streamed = toNested((await stream.push(x)) as Tensor);
-  assertEquals(streamed, toNested(layer.apply(variables, x, context).output as Tensor));
+  // The stream may run on a backend that rounds differently from the eager call.
+  assertClose(await stream.push(x), layer.apply(variables, x, context).output, 1e-6);
   const backwards = sequential([bidirectional(lstm({ units: 2 }))]);
   assertThrows(() => backwards.withStateful?.(), TypeError, "in chunks");
 });
