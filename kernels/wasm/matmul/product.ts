@@ -1,5 +1,5 @@
 /**
- * Products cut into blocks that stay in the caches and strips of rows, for which tile.ts has the tiles.
+ * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
 import { mostRows, panelColumns, type TileFeatures } from "./tile.ts";
@@ -12,9 +12,6 @@ const BLOCK_TERMS = 256;
 
 /** Columns in a block of the transposed product. */
 const BLOCK_COLUMNS = 256;
-
-/** Bytes between the rows of a turned block: at a stride of a power of two they would share few sets of the cache. */
-const ROW_PADDING = 64;
 
 /** Writes `smaller = min(value, bound)`; both are pushed twice. */
 function minimum(code: FunctionBuilder, value: () => void, bound: () => void): FunctionBuilder {
@@ -101,7 +98,7 @@ export function addProductTransposed(
   // At least once: without terms C becomes zero.
   code.loop(() => {
     minimum(code, () => code.get(k), () => code.i32(BLOCK_TERMS)).set(terms);
-    code.get(terms).i32(2).op("i32.shl").i32(ROW_PADDING).op("i32.add").set(rowBytes);
+    code.get(terms).i32(2).op("i32.shl").set(rowBytes);
     code.get(a).get(scratch).get(m).get(terms).get(strideK).get(rowBytes).call(transpose);
     code.get(scratch).get(m).get(rowBytes).op("i32.mul").op("i32.add").set(panels);
     code.i32(0).set(column);
@@ -122,5 +119,5 @@ export function addProductTransposed(
 /** Bytes of `scratch` for the transposed product. */
 export function transposedScratchBytes(m: number, n: number, k: number): number {
   const columns = Math.min(BLOCK_COLUMNS, Math.ceil(n / panelColumns) * panelColumns);
-  return Math.min(k, BLOCK_TERMS) * 4 * (m + columns) + ROW_PADDING * m;
+  return Math.min(k, BLOCK_TERMS) * 4 * (m + columns);
 }
