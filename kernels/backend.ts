@@ -19,6 +19,24 @@ export interface CompileOptions {
   readonly keep: readonly boolean[];
 }
 
+/** What the inputs and outputs of a loop are; inputs in neither list stay as they were given. */
+export interface LoopRoles {
+  /** Outputs that are inputs of the next call; their inputs are given for the first one. */
+  readonly carried: readonly { readonly input: number; readonly output: number }[];
+  /** Inputs that every call brings. */
+  readonly fresh: readonly number[];
+}
+
+/** Calls in a row, without a promise, that allocate nothing but their results. */
+export interface Loop extends Disposable {
+  /** One call with the fresh inputs, whose specs are those given at first; gives the outputs that are not carried. */
+  run(fresh: readonly HostTensor[]): HostTensor[];
+  /** What is carried, in the order of the roles. */
+  read(): HostTensor[];
+  /** Sets what is carried. */
+  write(carried: readonly HostTensor[]): void;
+}
+
 /** A compiled Program, to be called again and again. */
 export interface Executable extends Disposable {
   /**
@@ -28,6 +46,11 @@ export interface Executable extends Disposable {
   run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]>;
   /** The same without a promise; absent where blocking is impossible. */
   runSync?(inputs: readonly Input[]): (HostTensor | DeviceTensor)[];
+  /**
+   * Prepares a loop of calls on the inputs given; absent where calls cannot return at once. Outputs that are carried
+   * become inputs of the next call in place.
+   */
+  loop?(inputs: readonly Input[], roles: LoopRoles): Promise<Loop>;
   /** What was compiled, for people. */
   describe(): string;
 }

@@ -4,11 +4,12 @@ import { printProgram } from "../../src/program/print.ts";
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input } from "../backend.ts";
+import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "./arena.ts";
 import { type WasmDevice, WasmTensor } from "./device.ts";
 import { emitModule, type Emitted, isSingleThreaded } from "./emit/module.ts";
 import type { Kernel } from "./kernels.ts";
+import { WasmLoop } from "./loop.ts";
 import { lowerProgram } from "./lower.ts";
 import { packedBytes, transposedScratchBytes } from "./matmul/mod.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
@@ -66,6 +67,18 @@ export class WasmExecutable implements Executable {
     const compiled = this.#compiled.get(keyOf(this.#bind(inputs)));
     if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
     return this.#run(inputs, compiled);
+  }
+
+  async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
+    const bindings = this.#bind(inputs);
+    const key = keyOf(bindings);
+    if (!this.#compiled.has(key)) await this.#compile(key, bindings);
+    const compiled = this.#compiled.get(key) as Compiled; // compiled just above
+    const outputs = compiled.outputs.map(({ shape }, index) => ({
+      shape,
+      dtype: this.#program.outputs[index].dtype,
+    }));
+    return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
   }
 
   #bind(inputs: readonly Input[]): Bindings {

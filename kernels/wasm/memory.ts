@@ -110,6 +110,11 @@ export class DeviceMemory {
     else this.words(address, data.length).set(data);
   }
 
+  /** Copies bytes within the memory. */
+  copy(from: number, to: number, bytes: number): void {
+    new Uint8Array(this.memory.buffer).copyWithin(to, from, from + bytes);
+  }
+
   /** Copies elements out. */
   read(address: number, dtype: DType, size: number): Values {
     const values = allocateValues(dtype, size);

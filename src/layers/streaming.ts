@@ -6,8 +6,9 @@ import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { symbol } from "../tensor/dims.ts";
-import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled, type Device } from "../transforms/compile.ts";
+import { type HostTensor, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { type Device, toHost } from "../transforms/compile.ts";
+import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, type Tree, zipTrees } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
@@ -35,14 +36,30 @@ export interface Stream extends Disposable {
   readonly state: Tree<Tensor>;
 }
 
-interface Step {
-  readonly output: Tree<Tensor>;
-  readonly state: Tree<Tensor>;
+/** How a call goes through the layer. */
+type StepFunction = (
+  layer: Layer,
+  variables: Variables,
+  input: Tree<Tensor>,
+) => readonly [Tree<Tensor>, Tree<Tensor>];
+
+type ChunkLoop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
+
+/** The calls of one kind, compiled once per specs of the input. */
+interface Kind {
+  readonly fn: StepFunction;
+  /** Specs of the sequence that an input stands for. */
+  readonly sequence: (input: Tree<Spec>) => Tree<Spec>;
+  readonly loops: ChunkLoop[];
 }
 
-type StepFunction = (layer: Layer, variables: Variables, input: Tree<Tensor>) => Step;
-
-type Call = Compiled<[params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>], Step>;
+/** The calls from one reset to the next. */
+interface Session {
+  /** The state where no loop holds it. */
+  state: Tree<Tensor> | undefined;
+  /** The loop that holds the state. */
+  loop: ChunkLoop | undefined;
+}
 
 /**
  * A stream through a layer or model: what its chunks put out, one after another, is what the whole sequence would.
@@ -73,79 +90,114 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const stateful = statefulLayer(layer);
   const { params } = variables;
   const fresh = (input: Tree<Spec>) => resetStates(stateful, variables, withBatch(input, batch));
-  const compiled = new Map<StepFunction, Promise<Call>>();
-  const callOf = (fn: StepFunction): Promise<Call> => {
-    let call = compiled.get(fn);
-    if (!call) {
-      call = compile(
-        (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) =>
-          fn(stateful, { params, state }, input),
-        { device },
-      );
-      compiled.set(fn, call);
-    }
-    return call;
+  const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
+  const steps: Kind = {
+    fn: applyStep,
+    sequence: (input) => mapTree(input, (x: Spec) => stackedSpec(x, 1)),
+    loops: [],
   };
   // What a call begins with is decided when it is made, so a reset concerns the calls after it only.
-  const begin = (): Session => ({ state: options.input && fresh(options.input) });
+  const begin = (): Session => ({ state: options.input && fresh(options.input), loop: undefined });
   let session = begin();
+  let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
-  const run = (fn: StepFunction, sequence: Tree<Spec>, input: Tree<Tensor>): Promise<Tree<Tensor>> => {
+
+  /** Hands the session's state to the loop that goes on with it. */
+  const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
+    if (current.loop === loop) return;
+    loop.writeState(current.loop?.readState() ?? current.state ?? fresh(kind.sequence(input)));
+    current.loop = loop;
+  };
+  const compileFor = async ({ fn, sequence, loops }: Kind, input: Tree<Tensor>): Promise<ChunkLoop> => {
+    const state = await toHost(fresh(sequence(input)));
+    const loop = await compileLoop(
+      (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) =>
+        fn(stateful, { params, state }, input),
+      params,
+      state,
+      await toHost(input),
+      { device },
+    );
+    loops.push(loop);
+    return loop;
+  };
+  const run = (kind: Kind, input: Tree<Tensor>): Promise<Tree<Tensor>> => {
     const current = session;
-    const result = last.then(async () => {
-      const state = current.state ?? fresh(sequence);
-      const { output, state: next } = await (await callOf(fn))(params, state, input);
-      current.state = next;
-      return output;
+    const ready = waiting === 0 ? kind.loops.find((loop) => loop.accepts(input)) : undefined;
+    if (ready && isOnHost(input)) {
+      enter(current, ready, kind, input);
+      const output = ready.run(input);
+      if (!(output instanceof Promise)) return Promise.resolve(output);
+      return wait(() => output);
+    }
+    return wait(async () => {
+      const loop = kind.loops.find((loop) => loop.accepts(input)) ?? await compileFor(kind, input);
+      enter(current, loop, kind, input);
+      return await loop.run(await toHost(input));
     });
+  };
+  /** Calls that have to wait keep their order. */
+  const wait = (call: () => Promise<Tree<Tensor>>): Promise<Tree<Tensor>> => {
+    waiting++;
+    const result = last.then(call).finally(() => waiting--);
     last = result.catch(() => {}); // the caller of that call is told
     return result;
   };
   return {
-    push: async (chunk) => {
-      checkValues(layer, chunk);
-      return await run(applySteps, chunk, chunk);
+    push: (chunk) => {
+      try {
+        checkValues(layer, chunk);
+        return run(chunks, chunk);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
-    step: async (input) => {
-      const sequence = mapTree(input, (x: Spec) => stackedSpec(x, 1));
-      checkValues(layer, mapTree(input, (x: Tensor) => x.kind === "host" ? expandDims(x, 1) : x));
-      return await run(applyStep, sequence, input);
+    step: (input) => {
+      try {
+        if (layer.checkInput) {
+          checkValues(layer, mapTree(input, (x: Tensor) => x.kind === "host" ? expandDims(x, 1) : x));
+        }
+        return run(steps, input);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
     reset: () => {
       session = begin();
     },
     get state() {
-      if (session.state !== undefined) return session.state;
+      const state = session.loop?.readState() ?? session.state;
+      if (state !== undefined) return state;
       throw new Error(
         "Cannot read the state of the stream: nothing was pushed yet; give options.input for the first state",
       );
     },
     [Symbol.dispose]: () => {
-      for (const call of compiled.values()) {
-        call.then((ready) => ready[Symbol.dispose](), () => {}); // who asked for it was told why it failed
-      }
+      for (const loop of [...chunks.loops, ...steps.loops]) loop[Symbol.dispose]();
     },
   };
 }
 
+function isOnHost(input: Tree<Tensor>): boolean {
+  return isTensor(input)
+    ? input.kind === "host"
+    : flattenTree<Tensor>(input).leaves.every(({ kind }) => kind === "host");
+}
+
 /** Values that no trace can see, such as tokens within the vocabulary; what is on a device is not looked at. */
 function checkValues(layer: Layer, input: Tree<Tensor>): void {
+  if (!layer.checkInput) return;
   const { leaves } = flattenTree<Tensor>(input, "input");
-  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput?.(input as Tree<HostTensor>); // as just seen
+  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput(input as Tree<HostTensor>); // as just seen
 }
 
-/** The calls from one reset to the next. */
-interface Session {
-  state: Tree<Tensor> | undefined;
-}
-
-function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): Step {
+function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): ReturnType<StepFunction> {
   const { output, state } = layer.apply(variables, input, { training: false });
-  return { output, state };
+  return [output, state];
 }
 
 /** One step: the layer gets a sequence of length 1, and what it puts out as a sequence loses its time axis. */
-function applyStep(layer: Layer, variables: Variables, input: Tree<Tensor>): Step {
+function applyStep(layer: Layer, variables: Variables, input: Tree<Tensor>): ReturnType<StepFunction> {
   const { output, state } = layer.apply(variables, mapTree(input, (x: Tensor) => expandDims(x, 1)), {
     training: false,
   });
@@ -157,10 +209,10 @@ function applyStep(layer: Layer, variables: Variables, input: Tree<Tensor>): Ste
     variables,
     open,
   );
-  return {
-    output: zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
+  return [
+    zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
     state,
-  };
+  ];
 }
 
 function withBatch(input: Tree<Spec>, batch: number): Tree<Spec> {

@@ -1,0 +1,151 @@
+/**
+ * Loops of calls on the wasm backend: every input and output has its place for good, what is carried has two and they
+ * change roles from call to call, so that a call copies its fresh inputs in, runs, and copies its results out.
+ */
+import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
+import type { Input, Loop, LoopRoles } from "../backend.ts";
+import { WasmTensor } from "./device.ts";
+import type { DeviceMemory } from "./memory.ts";
+import { sizeOf } from "./views.ts";
+
+/** A place for a tensor, with a view of it that is made anew when the memory has grown. */
+interface Slot {
+  readonly spec: Spec & { readonly shape: readonly number[] };
+  readonly address: number;
+  readonly size: number;
+  view: Float32Array | Int32Array;
+}
+
+/** What of a compiled Program a loop needs. */
+interface Runnable {
+  readonly run: () => void;
+  readonly tableAddress: number;
+}
+
+/** A loop; the executable that made it must outlive it. */
+export class WasmLoop implements Loop {
+  readonly #memory: DeviceMemory;
+  readonly #run: () => void;
+  readonly #fresh: readonly Slot[];
+  readonly #results: readonly Slot[];
+  /** The places of each carried value: the one that is read next, and the other. */
+  readonly #carried: readonly {
+    readonly input: number;
+    readonly output: number;
+    readonly slots: readonly [Slot, Slot];
+  }[];
+  readonly #addresses: Int32Array;
+  readonly #tableAddress: number;
+  #table: Int32Array;
+  #buffer: ArrayBufferLike;
+  #turn = 0;
+  #disposed = false;
+
+  constructor(
+    memory: DeviceMemory,
+    { run, tableAddress }: Runnable,
+    inputs: readonly Input[],
+    outputs: readonly (Spec & { readonly shape: readonly number[] })[],
+    { carried, fresh }: LoopRoles,
+  ) {
+    this.#memory = memory;
+    this.#run = run;
+    this.#tableAddress = tableAddress;
+    const slotFor = (spec: Spec & { readonly shape: readonly number[] }): Slot => {
+      const size = sizeOf(spec.shape);
+      const address = memory.allocate(size * 4, () => "it was for a loop of calls");
+      return {
+        spec: { shape: spec.shape, dtype: spec.dtype },
+        address,
+        size,
+        view: viewAt(memory, spec, address, size),
+      };
+    };
+    const places = inputs.map(slotFor);
+    inputs.forEach((input, index) => {
+      if (input.kind === "host") memory.write(places[index].address, input);
+      else if (input instanceof WasmTensor) {
+        memory.copy(input.address, places[index].address, places[index].size * 4);
+      } else throw new TypeError("Cannot begin a loop with a tensor of another device");
+    });
+    this.#fresh = fresh.map((index) => places[index]);
+    this.#carried = carried.map(({ input, output }) => ({
+      input,
+      output: inputs.length + output,
+      slots: [places[input], slotFor(inputs[input])],
+    }));
+    const results = outputs.map((spec, index) =>
+      carried.some(({ output }) => output === index) ? undefined : slotFor(spec)
+    );
+    this.#results = results.filter((slot) => slot !== undefined);
+    this.#addresses = Int32Array.from([
+      ...places.map(({ address }) => address),
+      ...results.map((slot) => slot?.address ?? 0),
+    ]);
+    this.#buffer = memory.memory.buffer;
+    this.#table = memory.words(tableAddress, this.#addresses.length);
+  }
+
+  /** Views are of the memory as it was; growing makes a new buffer. */
+  #refresh(): void {
+    const { buffer } = this.#memory.memory;
+    if (buffer === this.#buffer) return;
+    this.#buffer = buffer;
+    this.#table = this.#memory.words(this.#tableAddress, this.#addresses.length);
+    const all = [...this.#fresh, ...this.#results, ...this.#carried.flatMap(({ slots }) => slots)];
+    for (const slot of all) slot.view = viewAt(this.#memory, slot.spec, slot.address, slot.size);
+  }
+
+  run(fresh: readonly HostTensor[]): HostTensor[] {
+    if (this.#disposed) throw new Error("Cannot run a loop: it was disposed");
+    this.#refresh();
+    for (let i = 0; i < this.#fresh.length; i++) this.#fresh[i].view.set(fresh[i].data);
+    for (const { input, output, slots } of this.#carried) {
+      this.#addresses[input] = slots[this.#turn].address;
+      this.#addresses[output] = slots[1 - this.#turn].address;
+    }
+    this.#table.set(this.#addresses);
+    this.#run();
+    this.#turn = 1 - this.#turn;
+    const results: HostTensor[] = new Array(this.#results.length);
+    for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);
+    return results;
+  }
+
+  read(): HostTensor[] {
+    this.#refresh();
+    return this.#carried.map(({ slots }) => take(slots[this.#turn]));
+  }
+
+  write(carried: readonly HostTensor[]): void {
+    this.#refresh();
+    this.#carried.forEach(({ slots }, index) => slots[this.#turn].view.set(carried[index].data));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const addresses = new Set([
+      ...[...this.#addresses].filter((address) => address !== 0),
+      ...this.#carried.flatMap(({ slots }) => slots.map(({ address }) => address)),
+    ]);
+    for (const address of addresses) this.#memory.free(address);
+  }
+}
+
+function viewAt(
+  memory: DeviceMemory,
+  { dtype }: Spec,
+  address: number,
+  size: number,
+): Float32Array | Int32Array {
+  return dtype === "float32"
+    ? new Float32Array(memory.memory.buffer, address, size)
+    : memory.words(address, size);
+}
+
+function take({ spec: { shape, dtype }, size, view }: Slot): HostTensor {
+  const data: Values = allocateValues(dtype, size);
+  data.set(view);
+  return { kind: "host", shape, dtype, data };
+}
