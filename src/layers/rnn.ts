@@ -20,7 +20,7 @@ import {
   layerOptionNames,
   type LayerOptions,
 } from "./define.ts";
-import { checkCell } from "./checks.ts";
+import { checkCell, checkSize } from "./checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { isCarryState } from "./stateful.ts";
 
@@ -38,6 +38,11 @@ export interface RecurrentFlags {
   readonly unroll?: boolean;
   /** A masked step puts out zeros rather than the output of the step before; default false. */
   readonly zeroOutputForMask?: boolean;
+  /**
+   * While training, keeps one state per this many steps and computes the others again: less memory, more work. Acts
+   * where the number of steps is known, as it is when a model runs. Default null: all are kept.
+   */
+  readonly checkpointEvery?: number | null;
 }
 
 /** Options of {@linkcode rnn}. */
@@ -51,6 +56,7 @@ export const rnnOptionNames = [
   "stateful",
   "unroll",
   "zeroOutputForMask",
+  "checkpointEvery",
   ...layerOptionNames,
 ] as const;
 
@@ -118,8 +124,10 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     stateful: options.stateful ?? false,
     unroll: options.unroll ?? false,
     zeroOutputForMask: options.zeroOutputForMask ?? false,
+    checkpointEvery: options.checkpointEvery ?? null,
   };
   const name = layerName({ type, name: options.name });
+  if (flags.checkpointEvery !== null) checkSize(name, "checkpointEvery", flags.checkpointEvery);
   const withFlags = (changes: RecurrentFlags) =>
     recurrentLayer({ ...definition, options: { ...options, ...changes } });
   const layer = defineLayer({
@@ -163,10 +171,12 @@ function apply(
   const initial = given ?? (flags.stateful ? carried(name, expected, state) : expected);
   const mask = maskOf(name, input, context.mask);
   const step = cell.step(params, { training: context.training, key: context.key, input: steps });
+  const { shape: [, time] } = flattenTree<Spec>(input).leaves[0];
   const [outputs, final] = scan(step, initial, input, {
     reverse: flags.goBackwards,
     mask,
     maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
+    checkpointEvery: typeof time === "number" ? flags.checkpointEvery ?? undefined : undefined,
   });
   const output = flags.returnSequences
     ? inOrder(outputs, flags.goBackwards)

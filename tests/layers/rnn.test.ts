@@ -1,10 +1,12 @@
 import {
   add,
   at,
+  cast,
   compile,
   concat,
   convLstm2d,
   einsum,
+  fromJson,
   grad,
   gru,
   host,
@@ -15,6 +17,7 @@ import {
   lstm,
   lstmCell,
   matmul,
+  outputSpecs,
   printProgram,
   type RecurrentCell,
   resetStates,
@@ -27,6 +30,7 @@ import {
   tanh,
   type Tensor,
   tensor,
+  toJson,
   trace,
   type Tree,
   zeros,
@@ -319,4 +323,24 @@ Deno.test("a step is what the equations of the cell say", () => {
     h = tanh(add(add(matmul(at(x, 1, t), kernel), matmul(h, recurrentKernel)), bias));
   }
   assertClose(run(layer, stateless(params), x), h, 1e-6);
+});
+
+Deno.test("checkpointEvery keeps fewer states, changes neither outputs nor gradients, and is saved", () => {
+  const mask = cast(tensor([[1, 1, 0, 1, 1], [0, 0, 0, 0, 0]]), "bool");
+  const plain = lstm({ units: 4 });
+  const kept = lstm({ units: 4, checkpointEvery: 2 });
+  const { params } = variablesOf(plain, x);
+  const gradient = (layer: Layer, mask?: Tensor) =>
+    grad((params: Tree<Tensor>) => sum(single(run(layer, stateless(params), x, { mask }))))(params);
+  assertClose(run(kept, stateless(params), x), run(plain, stateless(params), x), 1e-6);
+  assertClose(gradient(kept), gradient(plain), 1e-6);
+  assertClose(gradient(kept, mask), gradient(plain, mask), 1e-6);
+  const scans = (layer: Layer) =>
+    printProgram(trace((params: Tree<Tensor>) => run(layer, stateless(params), x), params).program)
+      .split("scan").length;
+  assert(scans(kept) > scans(plain));
+  const open = outputSpecs((x: Tensor) => single(run(kept, stateless(params), x)), spec([null, null, 3]));
+  assertEquals(String(open.shape), "batch,4");
+  assertEquals(toJson(fromJson(toJson(kept))), toJson(kept));
+  assertThrows(() => lstm({ units: 4, checkpointEvery: 0 }), RangeError, "checkpointEvery is 0");
 });
