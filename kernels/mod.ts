@@ -4,6 +4,8 @@ import { reference } from "./reference/mod.ts";
 import { unknownName } from "../src/nearest.ts";
 import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
 
+export type { WasmOptions } from "./wasm/mod.ts";
+
 /** A device with options of its own. */
 export interface WasmChoice extends WasmOptions {
   /** The backend. */

@@ -1,6 +1,5 @@
 /** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
 import { bindShapes } from "../../src/program/bindings.ts";
-import { printProgram } from "../../src/program/print.ts";
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../src/tensor/tensor.ts";
@@ -8,7 +7,7 @@ import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../back
 import { type Arena, planArena } from "./arena.ts";
 import { type WasmDevice, WasmTensor } from "./device.ts";
 import { emitModule, type Emitted, isSingleThreaded } from "./emit/module.ts";
-import type { Kernel } from "./kernels.ts";
+import { type Kernel, printKernel } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
 import { lowerProgram } from "./lower.ts";
 import { packedBytes, transposedScratchBytes } from "./matmul/mod.ts";
@@ -24,6 +23,7 @@ interface Compiled {
   /** Runs the kernels, on all threads or on this one alone. */
   readonly run: () => void;
   readonly unload: () => void;
+  readonly alone: boolean;
   readonly kernels: readonly Kernel[];
   readonly emitted: Emitted;
   readonly arena: Arena;
@@ -137,6 +137,7 @@ export class WasmExecutable implements Executable {
     const compiled: Compiled = {
       run,
       unload,
+      alone: pool === undefined,
       kernels,
       emitted,
       arena,
@@ -206,16 +207,18 @@ export class WasmExecutable implements Executable {
   }
 
   describe(): string {
-    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena }]) =>
-      `${key || "fixed sizes"}: ${kernels.length} kernels, ${emitted.functions.length} functions, ` +
-      `${emitted.bytes.length} bytes of code, ${arena.bytes} bytes planned`
-    );
-    return [
-      `${this.#device.name}, up to ${this.#device.threads} threads`,
-      printProgram(this.#program),
-      ...parts,
-    ]
-      .join("\n");
+    const { features, threads, name } = this.#device;
+    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena, alone }]) => {
+      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads`;
+      return [
+        `for ${
+          key || "these sizes"
+        }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
+        `functions, ${arena.bytes} bytes planned`,
+        ...kernels.flatMap((kernel) => printKernel(kernel, "  ")),
+      ].join("\n");
+    });
+    return [`kernels on ${name}, ${features.relaxed ? "relaxed" : "plain"} SIMD`, ...parts].join("\n");
   }
 
   [Symbol.dispose](): void {

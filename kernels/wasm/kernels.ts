@@ -158,3 +158,38 @@ export function buffersOf(kernel: Kernel): Buffer[] {
   if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
   return views;
 }
+
+/** A kernel as lines of text; what is inside a loop is indented. */
+export function printKernel(kernel: Kernel, indent = ""): string[] {
+  const shape = (view: View) => `[${view.shape.join(", ")}]`;
+  switch (kernel.kind) {
+    case "fused":
+      return [
+        `${indent}fused [${kernel.shape.join(", ")}]: ${kernel.operations.map(({ name }) => name).join(" ")}`,
+      ];
+    case "reduce":
+      return [`${indent}${kernel.name} ${shape(kernel.input)} -> ${shape(kernel.output)}`];
+    case "argmax":
+      return [`${indent}argmax ${shape(kernel.input)} -> ${shape(kernel.output)}`];
+    case "pack":
+      return [`${indent}pack ${shape(kernel.right)}`];
+    case "matmul": {
+      const how = "packed" in kernel.right ? "" : ", both packed block by block";
+      return [`${indent}matmul ${shape(kernel.left)} -> ${shape(kernel.output)}${how}`];
+    }
+    case "gather":
+      return [`${indent}gather ${shape(kernel.operand)} -> ${shape(kernel.output)}`];
+    case "scatterAdd":
+      return [`${indent}scatterAdd ${shape(kernel.updates)} -> ${shape(kernel.output)}`];
+    case "randomBits":
+      return [`${indent}randomBits ${shape(kernel.output)}`];
+    case "scan": {
+      const threads = kernel.rows > 0 ? `${kernel.rows} rows shared by all threads` : "on one thread";
+      const direction = kernel.reverse ? ", from the last" : "";
+      return [
+        `${indent}scan of ${kernel.length} steps${direction}, ${threads}`,
+        ...kernel.body.flatMap((inner) => printKernel(inner, `${indent}  `)),
+      ];
+    }
+  }
+}

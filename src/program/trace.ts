@@ -34,6 +34,8 @@ interface Tracer extends TracedTensor {
 /** A Program under construction. */
 export interface Builder {
   readonly parent: Builder | undefined;
+  /** What transforms did on the way, for people. */
+  readonly notes: string[];
   readonly inputs: Value[];
   /** In order of computation. A derivative rule may replace an entry by one with more outputs. */
   readonly equations: Equation[];
@@ -58,6 +60,11 @@ function builderNow(): Builder {
 
 function tracer(builder: Builder, value: Value): Tracer {
   return { kind: "traced", shape: value.shape, dtype: value.dtype, builder, value };
+}
+
+/** Remembers for `explain` what a transform did inside the current trace; forgotten outside one. */
+export function noteInTrace(text: string): void {
+  current?.notes.push(text);
 }
 
 /** A new Value. */
@@ -201,6 +208,8 @@ export interface Trace<Result> {
   readonly captured: readonly Tensor[];
   /** What the function returned beside its outputs. */
   readonly result: Result;
+  /** What transforms inside the function did, for people. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -216,6 +225,7 @@ export function traceFlat<Result>(
 ): Trace<Result> {
   const builder: Builder = {
     parent: current,
+    notes: current?.notes ?? [],
     inputs: specs.map(newValue),
     equations: [],
     captured: new Map(),
@@ -235,6 +245,7 @@ export function traceFlat<Result>(
       },
       captured: captured.map(({ outer }) => outer),
       result,
+      notes: builder.notes,
     };
   } finally {
     current = builder.parent;

@@ -14,9 +14,10 @@ import {
   type Structure,
   unflattenTree,
 } from "../tree/tree.ts";
+import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
-export type { Device, WasmChoice } from "../../kernels/mod.ts";
+export type { Device, WasmChoice, WasmOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {
@@ -38,11 +39,15 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   sync(...args: Args): Result;
   /** The name of the backend. */
   readonly device: string;
+  /** What `explain` prints. */
+  explain(...args: readonly unknown[]): string;
   /** The optimised Program for arguments of these specs. */
   program(...args: readonly unknown[]): Program;
 }
 
 interface Entry {
+  /** As traced, before any pass. */
+  readonly traced: TracedFunction;
   readonly executable: Executable;
   readonly structure: Structure;
 }
@@ -53,6 +58,8 @@ export interface TracedFunction {
   readonly program: Program;
   /** How the outputs of the Program make up what the function returns. */
   readonly structure: Structure;
+  /** What passes did before derivatives were taken, for people. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -63,7 +70,7 @@ export interface TracedFunction {
  */
 export function trace(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): TracedFunction {
   const { leaves, structure } = flattenTree<Spec>(args, "arguments");
-  const { program, result } = traceFlat(leaves, (tracers) => {
+  const { program, result, notes } = traceFlat(leaves, (tracers) => {
     const returned = fn(...unflattenTree<never[]>(structure, tracers));
     if (returned instanceof Promise) {
       returned.catch(() => {}); // what it meets once this trace has ended is nobody's concern
@@ -72,7 +79,7 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
     const output = flattenTree<Tensor>(returned, "result");
     return { outputs: output.leaves, result: output.structure };
   });
-  return { program, structure: result };
+  return { program, structure: result, notes };
 }
 
 /**
@@ -103,8 +110,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   let disposed = false;
 
   const build = (args: readonly unknown[]) => {
-    const { program, structure } = trace(fn as (...args: never[]) => unknown, ...(options.specs ?? args)); // args: Args
-    return { program: optimise(program), structure };
+    return trace(fn as (...args: never[]) => unknown, ...(options.specs ?? args)); // args: Args
   };
   const prepare = (args: readonly unknown[]) => {
     if (disposed) throw new Error("Cannot call a compiled function: it was disposed");
@@ -117,7 +123,9 @@ export async function compile<Args extends readonly unknown[], Result>(
     return { key, leaves: leaves as Input[], structure }; // checked just above
   };
   const create = async (args: Args): Promise<Entry> => {
-    const { program, structure } = build(args);
+    const traced = build(args);
+    const { structure } = traced;
+    const program = optimise(traced.program);
     checkIndices("donate arguments", options.donate, args.length);
     const donate = (args as readonly unknown[]).flatMap((arg, index) =>
       flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
@@ -125,7 +133,7 @@ export async function compile<Args extends readonly unknown[], Result>(
     const keep = keptLeaves(structure, options.keep);
     // The first that can run it; one that was asked for by name says itself why it cannot.
     const backend = backends.find((candidate) => candidate.supports(program)) ?? backends[0];
-    return { executable: await backend.compile(program, { donate, keep }), structure };
+    return { traced, executable: await backend.compile(program, { donate, keep }), structure };
   };
 
   // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
@@ -169,7 +177,17 @@ export async function compile<Args extends readonly unknown[], Result>(
   return Object.assign(call, {
     sync,
     device: backends[0].name,
-    program: (...args: readonly unknown[]) => build(mapTree(args, (leaf: Spec) => specOf(leaf))).program,
+    program: (...args: readonly unknown[]) =>
+      optimise(build(mapTree(args, (leaf: Spec) => specOf(leaf))).program),
+    explain: (...args: readonly unknown[]) => {
+      if (args.length > 0) return explainProgram(build(mapTree(args, (leaf: Spec) => specOf(leaf))));
+      if (ready.size === 0) {
+        throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
+      }
+      return [...ready.values()].map(({ traced, executable }) => explainProgram(traced, executable)).join(
+        "\n\n",
+      );
+    },
     [Symbol.dispose]: () => {
       for (const { executable } of ready.values()) executable[Symbol.dispose]();
       ready.clear();

@@ -9,5 +9,32 @@ export {
   trace,
   type TracedFunction,
   type WasmChoice,
+  type WasmOptions,
 } from "./compile.ts";
 export { outputSpecs } from "./output_specs.ts";
+
+import type { Compiled } from "./compile.ts";
+
+/**
+ * A report of what was compiled: what each pass of the optimiser did and the Program after it, then per executable
+ * its kernels, the bytes of code and of planned memory.
+ *
+ * @param compiled A compiled function.
+ * @param args Tensors or specs to explain it for; default: all shapes that it was called with.
+ * @throws Error if it was not called yet and no `args` are given.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { compile, explain, matmul, tanh, type Tensor, zeros } from "@cellfold/cellfold";
+ * const layer = await compile((x: Tensor, w: Tensor) => tanh(matmul(x, w)));
+ * await layer(zeros([2, 3]), zeros([3, 4]));
+ * assert(explain(layer).includes("matmul"));
+ * ```
+ */
+export function explain<Args extends readonly unknown[], Result>(
+  compiled: Compiled<Args, Result>,
+  ...args: readonly unknown[]
+): string {
+  return compiled.explain(...args);
+}

@@ -254,7 +254,10 @@ const scans: AgreementCase[] = [
   {
     name: "carries that mix",
     fn: (a, b, x) =>
-      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [q, [add(q, step), mul(p, step)]] as const, [a, b], x),
+      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [q, [add(q, step), mul(p, step)]] as const, [
+        a,
+        b,
+      ], x),
     inputs: [[5, 3], [5, 3], [5, 4, 3]],
   },
   {

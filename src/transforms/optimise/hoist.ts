@@ -13,10 +13,10 @@ import {
   type Program,
   type Value,
 } from "../../program/types.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { lift } from "./lift.ts";
-import { rewrite } from "./rewrite.ts";
+import { type Note, rewrite } from "./rewrite.ts";
 
 /** Operations not worth leaving the loop for: they cost nothing there, and memory outside. */
 const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
@@ -31,34 +31,55 @@ const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
 const HEAVY: ReadonlySet<OperationName> = new Set<OperationName>(["matmul", "gather"]);
 
 /** Moves out of every scan what need not be in it. */
-export function hoist(program: Program): Program {
+export function hoist(program: Program, note: Note): Program {
+  return hoistWhere(program, note, () => true);
+}
+
+/** Moves out of every scan only what is the same at every step. */
+export function hoistConstants(program: Program, note: Note): Program {
+  return hoistWhere(program, note, (level) => level === "constant");
+}
+
+function hoistWhere(program: Program, note: Note, may: (level: Level | undefined) => boolean): Program {
   return rewrite(
     program,
     (equation, operands, emitAgain) =>
-      isEquation(equation, "scan") ? hoistScan(equation, operands) : emitAgain(),
+      isEquation(equation, "scan") ? hoistScan(equation, operands, note, may) : emitAgain(),
   );
 }
 
 /** The equations that leave the body: those worth it, and what they need. */
-function leaving(body: Program, levels: ReadonlyMap<Value, Level>, isMap: boolean): Set<Equation> {
+function leaving(
+  body: Program,
+  levels: ReadonlyMap<Value, Level>,
+  isMap: boolean,
+  may: (level: Level | undefined) => boolean,
+): Set<Equation> {
   const leave = new Set<Equation>();
   const needed = new Set<Value>();
   for (const equation of body.equations.toReversed()) {
     const level = levels.get(equation.outputs[0]);
     const { name } = equation.operation;
     const worth = level === "constant" ? !FREE.has(name) : level === "time" && (isMap || HEAVY.has(name));
-    if (level === "step" || !(worth || equation.outputs.some((value) => needed.has(value)))) continue;
+    if (level === "step" || !may(level) || !(worth || equation.outputs.some((value) => needed.has(value)))) {
+      continue;
+    }
     leave.add(equation);
     for (const value of equation.inputs) needed.add(value);
   }
   return leave;
 }
 
-function hoistScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Tensor[] {
-  const attributes = { ...equation.attributes, body: hoist(equation.attributes.body) };
+function hoistScan(
+  equation: EquationOf<"scan">,
+  operands: readonly Tensor[],
+  note: Note,
+  may: (level: Level | undefined) => boolean,
+): Tensor[] {
+  const attributes = { ...equation.attributes, body: hoistWhere(equation.attributes.body, note, may) };
   const { body, constants, carries, length } = attributes;
   const levels = levelsOf(attributes);
-  const leave = leaving(body, levels, carries === 0 && !attributes.recompute);
+  const leave = leaving(body, levels, carries === 0 && !attributes.recompute, may);
 
   // Outside: constants as they are, what changes with time stacked.
   const outside = new Map<Value, Tensor>();
@@ -73,6 +94,9 @@ function hoistScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): T
   for (const moved of body.equations) {
     if (!leave.has(moved)) continue;
     const inputs = moved.inputs.map(found);
+    const [made] = moved.outputs;
+    const all = levels.get(made) === "time" ? `, for all ${length} steps at once` : "";
+    note(`hoisted ${moved.operation.name} ${printSpec(made)} out of a scan${all}`);
     if (levels.get(moved.outputs[0]) === "constant") {
       replayEquation(moved, inputs).forEach((tensor, index) => outside.set(moved.outputs[index], tensor));
     } else {

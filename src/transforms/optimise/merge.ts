@@ -7,37 +7,45 @@ import { add } from "../../operations/elementwise.ts";
 import { matmul } from "../../operations/matmul.ts";
 import { foldFlat } from "../../operations/scan.ts";
 import { concat, sliceAxis } from "../../operations/structure.ts";
-import { replay, tensorOf } from "../../program/trace.ts";
+import { replay, replayEquation, tensorOf } from "../../program/trace.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
 import { addDims, type Dim } from "../../tensor/dims.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
-import { makersOf, rewrite, type Rewriter } from "./rewrite.ts";
+import { makersOf, type Note, rewrite, type Rewriter } from "./rewrite.ts";
 
 type Product = EquationOf<"matmul">;
 
 /** Merges products in the bodies of all scans. */
-export function merge(program: Program): Program {
+export function merge(program: Program, note: Note): Program {
   return rewrite(program, (equation, operands, emitAgain) => {
     if (!isEquation(equation, "scan")) return emitAgain();
-    const apart = rewriteBody({
-      ...equation,
-      attributes: { ...equation.attributes, body: merge(equation.attributes.body) },
-    }, takeApart);
-    return writeScan({ ...equation, attributes: { ...equation.attributes, body: apart } }, operands);
+    return writeScan(withBody(equation, merge(equation.attributes.body, note)), operands, note);
   });
 }
 
-/** A rewriter for the body of a scan, made with a look at all of it. */
-type BodyRewriter = (body: Program, levels: ReadonlyMap<Value, Level>) => Rewriter;
-
-function rewriteBody(equation: EquationOf<"scan">, make: BodyRewriter): Program {
-  const { body } = equation.attributes;
-  return rewrite(body, make(body, levelsOf(equation.attributes)));
+/** Takes products of concatenations apart in the bodies of all scans, where a part can leave the loop. */
+export function takeProductsApart(program: Program, note: Note): Program {
+  return rewrite(program, (equation, operands, emitAgain) => {
+    if (!isEquation(equation, "scan")) return emitAgain();
+    const inner = withBody(equation, takeProductsApart(equation.attributes.body, note));
+    const body = rewrite(
+      inner.attributes.body,
+      takeApart(inner.attributes.body, levelsOf(inner.attributes), note),
+    );
+    return replayEquation(withBody(inner, body), operands);
+  });
 }
 
+function withBody(equation: EquationOf<"scan">, body: Program): EquationOf<"scan"> {
+  return { ...equation, attributes: { ...equation.attributes, body } };
+}
+
+/** A rewriter for the body of a scan, made with a look at all of it. */
+type BodyRewriter = (body: Program, levels: ReadonlyMap<Value, Level>, note: Note) => Rewriter;
+
 /** Products of a concatenation of which one part is known before the loop and another is not, taken apart. */
-const takeApart: BodyRewriter = (body, levels) => {
+const takeApart: BodyRewriter = (body, levels, note) => {
   const makers = makersOf(body);
   return (equation, operands, emitAgain) => {
     if (!isEquation(equation, "matmul") || equation.attributes.transposeLeft) return emitAgain();
@@ -47,6 +55,11 @@ const takeApart: BodyRewriter = (body, levels) => {
     ) return emitAgain();
     if (new Set(parts.inputs.map((value) => levels.get(value) === "step")).size < 2) return emitAgain();
     const { transposeRight } = equation.attributes;
+    note(
+      `took ${
+        printSpec(equation.outputs[0])
+      } apart, a product of ${parts.inputs.length} parts of a concatenation`,
+    );
     let from: Dim = 0;
     const products = parts.inputs.map((part) => {
       const size = part.shape[1];
@@ -78,7 +91,7 @@ function sharedLeft(body: Program, levels: ReadonlyMap<Value, Level>): Product[]
 }
 
 /** Writes the scan with the products of each group as one. */
-function writeScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Tensor[] {
+function writeScan(equation: EquationOf<"scan">, operands: readonly Tensor[], note: Note): Tensor[] {
   const { body, constants, carries, ...options } = equation.attributes;
   const groups = sharedLeft(body, levelsOf(equation.attributes));
   const groupOf = new Map<Equation, Product[]>(
@@ -103,6 +116,7 @@ function writeScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): T
             if (rights.some((right) => right === undefined)) return emitAgain();
             whole = matmul(inputs[0], concat(rights as Tensor[], { axis: columns }), { transposeRight }); // none is undefined
             merged.set(group, whole);
+            note(`merged ${group.length} products of a scan into ${printSpec(whole)}`);
           }
           const before = group.slice(0, group.findIndex((product) => product === inner));
           const from = before.reduce<Dim>(

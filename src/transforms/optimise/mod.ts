@@ -1,7 +1,9 @@
 /** The optimiser: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
 import type { Program } from "../../program/types.ts";
-import { hoist } from "./hoist.ts";
-import { merge } from "./merge.ts";
+import { noteInTrace } from "../../program/trace.ts";
+import { hoist, hoistConstants } from "./hoist.ts";
+import type { Note } from "./rewrite.ts";
+import { merge, takeProductsApart } from "./merge.ts";
 import { prune } from "./prune.ts";
 import { simplify } from "./simplify.ts";
 import { sink } from "./sink.ts";
@@ -10,14 +12,16 @@ import { split } from "./split.ts";
 /** One rewriting of a Program that keeps its meaning. */
 export interface Pass {
   readonly name: string;
-  readonly run: (program: Program) => Program;
+  readonly run: (program: Program, note: Note) => Program;
 }
 
 /** Passes that also run before a Program is differentiated, as derivatives keep the form that they give. */
 const early: readonly Pass[] = [
   { name: "prune", run: prune },
   { name: "simplify", run: simplify },
-  { name: "hoist constants", run: hoist },
+  { name: "hoist constants", run: hoistConstants },
+  { name: "take products apart", run: takeProductsApart },
+  { name: "hoist constants again", run: hoistConstants },
   { name: "merge", run: merge },
   { name: "hoist", run: hoist },
 ];
@@ -31,12 +35,20 @@ export const passes: readonly Pass[] = [
   { name: "prune again", run: prune },
 ];
 
-/** Runs every pass. */
-export function optimise(program: Program): Program {
-  return passes.reduce((current, pass) => pass.run(current), program);
+/** Runs every pass; `after` is called with the Program that each gives and what it did. */
+export function optimise(
+  program: Program,
+  after: (pass: string, program: Program, notes: readonly string[]) => void = () => {},
+): Program {
+  return passes.reduce((current, { name, run }) => {
+    const notes: string[] = [];
+    const next = run(current, (text) => notes.push(text));
+    after(name, next, notes);
+    return next;
+  }, program);
 }
 
 /** The form of a Program of which derivatives are best taken: what the value does not read is gone, products are out. */
 export function prepareToDifferentiate(program: Program): Program {
-  return early.reduce((current, pass) => pass.run(current), program);
+  return early.reduce((current, { run }) => run(current, noteInTrace), program);
 }

@@ -15,12 +15,37 @@ import {
   type Value,
 } from "../../program/types.ts";
 import { broadcastOperation, reshapeOperation, sliceOperation } from "../../operations/structure.ts";
+import type { Note } from "./rewrite.ts";
 
 type ScanEquation = EquationOf<"scan">;
 
 /** Drops everything without a reader. */
-export function prune(program: Program): Program {
+export function prune(program: Program, note: Note): Program {
+  const pruned = pruneBlock(program);
+  const [before, after] = [sizeOf(program), sizeOf(pruned)];
+  if (after.equations < before.equations) {
+    note(`pruned ${before.equations - after.equations} equations nobody reads`);
+  }
+  if (after.scans < before.scans) {
+    note(`pruned ${before.scans - after.scans} scans down to their last step, or to nothing`);
+  }
+  return pruned;
+}
+
+function pruneBlock(program: Program): Program {
   return dropUnread(lastStepsOnly(dropUnread(program)));
+}
+
+/** How much there is of a Program, bodies of scans included. */
+function sizeOf({ equations }: Program): { readonly equations: number; readonly scans: number } {
+  let count = equations.length, scans = 0;
+  for (const equation of equations) {
+    if (!isEquation(equation, "scan")) continue;
+    const inside = sizeOf(equation.attributes.body);
+    count += inside.equations;
+    scans += 1 + inside.scans;
+  }
+  return { equations: count, scans };
 }
 
 function dropUnread(program: Program): Program {
@@ -58,7 +83,7 @@ function pruneScan(equation: ScanEquation, live: ReadonlySet<Value>): ScanEquati
   const { attributes, inputs, outputs } = equation;
   const { body, constants, carries } = attributes;
   const wanted = liveCarries(equation, live);
-  const smaller = prune({ ...body, outputs: body.outputs.filter((_, index) => wanted[index]) });
+  const smaller = pruneBlock({ ...body, outputs: body.outputs.filter((_, index) => wanted[index]) });
   const read = new Set<Value>(smaller.outputs);
   for (const { inputs: operands } of smaller.equations) for (const value of operands) read.add(value);
   const keep = body.inputs.map((value, index) =>

@@ -3,6 +3,9 @@ import { replay, tensorOf, traceFlat } from "../../program/trace.ts";
 import type { Equation, Program, Value } from "../../program/types.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
+/** Told what a pass did, one line each, for people. */
+export type Note = (text: string) => void;
+
 /** What becomes of an equation: called with its operands in the new trace and what writes it unchanged. */
 export type Rewriter = (
   equation: Equation,

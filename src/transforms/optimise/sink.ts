@@ -10,15 +10,15 @@ import { reshape, sum } from "../../operations/structure.ts";
 import { inline, replayEquation } from "../../program/trace.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
 import { multiplyDims } from "../../tensor/dims.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { makersOf, readersOf, rewrite } from "./rewrite.ts";
+import { printSpec, type Tensor } from "../../tensor/tensor.ts";
+import { makersOf, type Note, readersOf, rewrite } from "./rewrite.ts";
 
 /** Moves sums over time out of every scan. */
-export function sink(program: Program): Program {
+export function sink(program: Program, note: Note): Program {
   return rewrite(
     program,
     (equation, operands, emitAgain) =>
-      isEquation(equation, "scan") ? sinkScan(equation, operands) : emitAgain(),
+      isEquation(equation, "scan") ? sinkScan(equation, operands, note) : emitAgain(),
   );
 }
 
@@ -61,8 +61,8 @@ function sumOver(value: Value, makers: ReadonlyMap<Value, Equation>): Sum | unde
   return undefined;
 }
 
-function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Tensor[] {
-  const attributes = { ...equation.attributes, body: sink(equation.attributes.body) };
+function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], note: Note): Tensor[] {
+  const attributes = { ...equation.attributes, body: sink(equation.attributes.body, note) };
   const { body, constants, carries, length, reverse, recompute } = attributes;
   const makers = makersOf(body);
   const readers = readersOf(body);
@@ -77,6 +77,9 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[]): Te
     }
     const [a, b] = maker.inputs;
     return a === before ? sumOver(b, makers) : b === before ? sumOver(a, makers) : undefined;
+  });
+  sums.forEach((found, carry) => {
+    if (found) note(`sank the sum over ${length} steps of ${printSpec(body.outputs[carry])} out of a scan`);
   });
   const staying = sums.map((found, carry) => found ? -1 : carry).filter((carry) => carry >= 0);
   const firstSequence = constants + carries;

@@ -28,7 +28,7 @@ const configurations = [
 
 function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
   return inputs.map(([first, ...rest], index) => {
-    const shape = typeof first === "number" ? [first, ...rest] : first === undefined ? [] : rest;
+    const shape: number[] = typeof first === "number" ? [first, ...rest] : first === undefined ? [] : rest;
     const drawn = key(seed * 100 + index);
     const tensor: Tensor = first === "int32"
       ? cast(floor(uniform(drawn, shape, { min: -2, max: 9 })), "int32")
