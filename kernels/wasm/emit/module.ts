@@ -7,6 +7,7 @@ import { addBarrier } from "../barrier.ts";
 import type { Features } from "../features.ts";
 import { type Kernel, type MatmulKernel, type PackKernel, type ScanKernel } from "../kernels.ts";
 import { addMatmul, type MatmulFunctions } from "../matmul/mod.ts";
+import { mayWait } from "../threads.ts";
 import { sizeOf } from "../views.ts";
 import { BEGIN, ELEMENT, END, FIRST_LOOP, kernelParams, type Memory, pushBase } from "./address.ts";
 import { emitFused } from "./fused.ts";
@@ -28,6 +29,8 @@ export interface EmitOptions {
   /** Byte address of the barrier's words. */
   readonly barrierAddress: number;
   readonly threads: number;
+  /** Whether every kernel is exported under its name, as a profiler needs; default: only `run` is. */
+  readonly exportKernels?: boolean;
 }
 
 /** A module emitted. */
@@ -35,6 +38,8 @@ export interface Emitted {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Name and bytes of code of every function, for reports. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
+  /** The function of each kernel by name, and the units of work that it is called for. */
+  readonly kernels: ReadonlyMap<Kernel, { readonly name: string; readonly units: number }>;
 }
 
 /** How a kernel's work is cut: so many units in pieces of a multiple of `grain`; one thread does it all if `alone`. */
@@ -110,9 +115,17 @@ export function isSingleThreaded(kernels: readonly Kernel[]): boolean {
 /** Emits the module of these kernels. */
 export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
-  const barrier = addBarrier(module);
+  // The thread that emits is the one that calls: where it may not block, as in a page, all threads spin.
+  const barrier = addBarrier(module, { mayWait: mayWait() });
   const matmul = addMatmul(module, options.features);
-  const emitter: Emitter = { module, matmul, options, names: new Map(), thread: module.addGlobal() };
+  const emitter: Emitter = {
+    module,
+    matmul,
+    options,
+    names: new Map(),
+    kernels: new Map(),
+    thread: module.addGlobal(),
+  };
   const steps = kernels.map((kernel) => ({
     kernel,
     called: emitKernel(kernel, 0, emitter),
@@ -133,9 +146,14 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     if (index + 1 < steps.length) run.i32(options.barrierAddress).get(threads).call(barrier);
   });
   module.export(run);
+  if (options.exportKernels) {
+    const names = new Set([...emitter.kernels.values()].map(({ name }) => name));
+    for (const added of module.functions) if (names.has(added.name)) module.export(added);
+  }
   return {
     bytes: module.encode(),
     functions: module.functions.map(({ name, code }) => ({ name, bytes: code.length })),
+    kernels: emitter.kernels,
   };
 }
 
@@ -161,6 +179,7 @@ interface Emitter {
   readonly matmul: MatmulFunctions;
   readonly options: EmitOptions;
   readonly names: Map<string, number>;
+  readonly kernels: Map<Kernel, { readonly name: string; readonly units: number }>;
   /** The global variable that holds the number of this thread. */
   readonly thread: number;
 }
@@ -179,6 +198,7 @@ function nameOf(kernel: Kernel, { names }: Emitter): string {
 function emitKernel(kernel: Kernel, depth: number, emitter: Emitter): FunctionBuilder {
   const { module, options: { features, memory } } = emitter;
   const name = nameOf(kernel, emitter);
+  emitter.kernels.set(kernel, { name, units: shareOf(kernel).units });
   switch (kernel.kind) {
     case "fused":
       return emitFused(module, kernel, depth, features, memory, name);
