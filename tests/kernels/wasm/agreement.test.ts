@@ -27,8 +27,9 @@ const configurations = [
 ];
 
 function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
-  return inputs.map(([first, ...rest], index) => {
-    const shape: number[] = typeof first === "number" ? [first, ...rest] : first === undefined ? [] : rest;
+  return inputs.map((input, index) => {
+    const [first] = input;
+    const shape = input.filter((size) => typeof size === "number");
     const drawn = key(seed * 100 + index);
     const tensor: Tensor = first === "int32"
       ? cast(floor(uniform(drawn, shape, { min: -2, max: 9 })), "int32")
@@ -75,7 +76,7 @@ function compare(actual: HostTensor, expected: HostTensor, output: number): void
     actual.dtype === expected.dtype && actual.shape.join() === expected.shape.join(),
     `output ${output} has another spec`,
   );
-  const scale = expected.data.reduce((largest: number, x: number) => Math.max(largest, Math.abs(x)), 0);
+  const scale = Array.from(expected.data).reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
   expected.data.forEach((x: number, i: number) => {
     const error = Math.abs(x - actual.data[i]);
     const allowed = expected.dtype === "float32" ? TOLERANCE * scale + 1e-7 : 0;
