@@ -3,40 +3,10 @@
  * leaving registers share a stage and become one kernel; everything else is a kernel of its own. A stage reads only
  * what earlier stages wrote.
  */
+import { isElementwise } from "../../src/program/elementwise.ts";
 import { type Equation, isEquation, type OperationName, type Value } from "../../src/program/types.ts";
 
-const ELEMENTWISE: ReadonlySet<OperationName> = new Set<OperationName>([
-  "neg",
-  "abs",
-  "sign",
-  "floor",
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sqrt",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "erf",
-  "not",
-  "cast",
-  "stopGradient",
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "pow",
-  "max",
-  "min",
-  "equal",
-  "less",
-  "lessEqual",
-  "and",
-  "or",
-  "select",
-]);
+export { isElementwise };
 
 const VIEWS: ReadonlySet<OperationName> = new Set<OperationName>([
   "broadcast",
@@ -45,11 +15,6 @@ const VIEWS: ReadonlySet<OperationName> = new Set<OperationName>([
   "reverse",
   "slice",
 ]);
-
-/** Whether the equation works element by element; `stopGradient` counts, as the identity. */
-export function isElementwise(equation: Equation | undefined): boolean {
-  return equation !== undefined && ELEMENTWISE.has(equation.operation.name);
-}
 
 /** Whether the equation only says where elements lie. */
 export function isViewOperation(equation: Equation | undefined): boolean {

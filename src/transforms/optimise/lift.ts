@@ -5,6 +5,7 @@
 import { applyOne } from "../../operations/apply.ts";
 import { matmul } from "../../operations/matmul.ts";
 import { broadcastOperation, reshape } from "../../operations/structure.ts";
+import { isElementwise } from "../../program/elementwise.ts";
 import {
   type Equation,
   type EquationOf,
@@ -14,44 +15,6 @@ import {
 } from "../../program/types.ts";
 import type { Dim, Shape } from "../../tensor/dims.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-
-const ELEMENTWISE: ReadonlySet<OperationName> = new Set<OperationName>([
-  "neg",
-  "abs",
-  "sign",
-  "floor",
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sqrt",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "erf",
-  "not",
-  "cast",
-  "stopGradient",
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "pow",
-  "max",
-  "min",
-  "equal",
-  "less",
-  "lessEqual",
-  "and",
-  "or",
-  "select",
-]);
-
-/** Whether the operation works on each element by itself. */
-export function isElementwise(equation: Equation): boolean {
-  return ELEMENTWISE.has(equation.operation.name);
-}
 
 /** Whether `lift` can apply the equation to all steps, given which of its inputs change with time. */
 export function canLift(equation: Equation, changes: readonly boolean[]): boolean {

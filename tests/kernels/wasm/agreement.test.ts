@@ -77,7 +77,7 @@ function compare(actual: HostTensor, expected: HostTensor, output: number): void
     `output ${output} has another spec`,
   );
   const scale = Array.from(expected.data).reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
-  expected.data.forEach((x: number, i: number) => {
+  values.forEach((x, i) => {
     const error = Math.abs(x - actual.data[i]);
     const allowed = expected.dtype === "float32" ? TOLERANCE * scale + 1e-7 : 0;
     assert(error <= allowed, `output ${output} at ${i}: ${actual.data[i]}, expected ${x}`);
