@@ -50,7 +50,7 @@ export async function checkpointTrial(task: CheckpointTask, { device, threads }:
   const compiled = await compile(update, { device });
   const program = compiled.program(params, x);
   const shapes = treeLeaves<Tensor>([params, x]).map((leaf) => specOf(leaf).shape.map(Number));
-  const { arena } = planProgram(program, shapes, threads);
+  const { arena } = planProgram(program, shapes, { threads });
   await compiled(params, x);
   return {
     run: async () => ({

@@ -1,0 +1,40 @@
+/** How many operations a second 128-bit multiply-adds of registers reach: what no kernel here can exceed. */
+import { hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../../kernels/wasm/assembler.ts";
+
+/** Independent sums, enough to hide the latency of an addition; turns of the loop. */
+const SUMS = 12, TURNS = 20_000;
+
+/** Operations of a 128-bit multiply-add. */
+const OPERATIONS = 8;
+
+const REPEATS = 200;
+
+/** GFLOP/s of the best of many short runs, fused where the engine has relaxed SIMD. */
+export function multiplyAddCeiling(): number {
+  const relaxed = hasRelaxedSimd();
+  const module = new ModuleBuilder({ minimum: 1, maximum: 1, shared: true });
+  const ceiling = module.addFunction("ceiling", [i32]);
+  const [turn, address] = [ceiling.local(i32), 0];
+  const factor = ceiling.local(v128);
+  const sums = Array.from({ length: SUMS }, () => ceiling.local(v128));
+  ceiling.get(address).memory("v128.load").set(factor);
+  ceiling.count(turn, TURNS, 1, () => {
+    for (const sum of sums) {
+      ceiling.get(factor).get(factor);
+      if (relaxed) ceiling.get(sum).op("f32x4.relaxed_madd").set(sum);
+      else ceiling.op("f32x4.mul").get(sum).op("f32x4.add").set(sum);
+    }
+  });
+  for (const sum of sums) ceiling.get(address).get(sum).memory("v128.store");
+  module.export(ceiling);
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
+  const run = exports.ceiling as (address: number) => void; // exported just above
+  let best = Infinity;
+  for (let repeat = 0; repeat < REPEATS; repeat++) {
+    const start = performance.now();
+    run(0);
+    best = Math.min(best, performance.now() - start);
+  }
+  return OPERATIONS * SUMS * TURNS / best / 1e6;
+}

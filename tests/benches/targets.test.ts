@@ -1,0 +1,83 @@
+/** What must be reached: the evaluation, and the data of the workloads. */
+import { assert, assertEquals } from "@std/assert";
+import type { Entry, Subject } from "../../benches/support/measurements.ts";
+import { markdownTable, printTable } from "../../benches/support/report.ts";
+import { evaluate, printFigure, type Target } from "../../benches/support/targets.ts";
+import { smallTask } from "../../benches/support/tasks.ts";
+import { workloads } from "../../benches/workloads.ts";
+
+const entry = (
+  workload: string,
+  subject: Subject,
+  medianMs: number,
+  values?: Entry["values"],
+): Entry => ({ workload, subject, threads: 2, medianMs, minMs: medianMs / 2, ...(values && { values }) });
+
+const entries = [
+  entry("a", "cellfold", 3, { bytes: 100 }),
+  entry("a", "pytorch", 4),
+  entry("b", "cellfold", 8),
+];
+
+Deno.test("a ratio to a peer is that of the medians in the same workload", () => {
+  const target: Target = { kind: "peer", peer: "pytorch", mustReach: 0.75, aim: 0.7 };
+  assertEquals(evaluate(target, "a", entries), { target, reached: 0.75, passes: true });
+  assertEquals(evaluate({ ...target, mustReach: 0.74 }, "a", entries).passes, false);
+});
+
+Deno.test("what was not measured is neither reached nor missed", () => {
+  const target: Target = { kind: "peer", peer: "jax", mustReach: 1 };
+  assertEquals(evaluate(target, "a", entries), { target });
+  assertEquals(evaluate({ ...target, peer: "pytorch" }, "b", entries).passes, undefined);
+  assertEquals(evaluate({ kind: "time", mustReach: 1 }, "c", entries).passes, undefined);
+});
+
+Deno.test("a ratio to another workload may be taken by parts", () => {
+  const target: Target = { kind: "workload", workload: "a", mustReach: 1.25 };
+  assertEquals(evaluate(target, "b", entries).reached, 8 / 3);
+  assertEquals(evaluate({ ...target, parts: 4 }, "b", entries).reached, 2 / 3);
+});
+
+Deno.test("times and other values have limits of their own", () => {
+  assertEquals(evaluate({ kind: "time", mustReach: 3 }, "a", entries).passes, true);
+  const target: Target = { kind: "value", value: "bytes", unit: "bytes", mustReach: 99 };
+  assertEquals(evaluate(target, "a", entries), { target, reached: 100, passes: false });
+  assertEquals(evaluate({ ...target, value: "others" }, "a", entries), {
+    target: { ...target, value: "others" },
+  });
+});
+
+Deno.test("figures carry the unit of their target", () => {
+  assertEquals(printFigure({ kind: "time", mustReach: 1 }, 0.0031), "3.10 µs");
+  assertEquals(printFigure({ kind: "time", mustReach: 1 }, 150), "150 ms");
+  assertEquals(printFigure({ kind: "peer", peer: "jax", mustReach: 1 }, 0.03), "0.030 ×");
+});
+
+Deno.test("names are told apart, and what a target needs is measured", () => {
+  const names = workloads.map(({ name }) => name);
+  assertEquals(new Set(names).size, names.length);
+  for (const { name, targets, peers } of workloads) {
+    assert(targets.length > 0, name);
+    for (const target of targets) {
+      if (target.kind === "peer") assert(peers.includes(target.peer), `${name} needs ${target.peer}`);
+      if (target.kind === "workload") assert(names.includes(target.workload), name);
+      if (target.aim !== undefined) assert(target.aim <= target.mustReach, name);
+    }
+  }
+});
+
+Deno.test("small tasks are tasks of the same kind", () => {
+  for (const { task } of workloads) assertEquals(smallTask(task).kind, task.kind);
+});
+
+Deno.test("both tables say for every workload what was reached", () => {
+  const measured = workloads.map(({ name }) => entry(name, "cellfold", 1));
+  const results = { workloads, entries: measured, heading: ["a machine"] };
+  const [text, markdown] = [printTable(results), markdownTable(results)];
+  for (const { name } of workloads) {
+    assert(text.includes(`${name}: `), name);
+    assert(markdown.includes(`| \`${name}\` |`), name);
+  }
+  const rows = markdown.split("\n").filter((line) => line.startsWith("|"));
+  assertEquals(new Set(rows.map((row) => row.split("|").length)).size, 1, "every row has as many cells");
+});
