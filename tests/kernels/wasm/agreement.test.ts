@@ -29,7 +29,7 @@ const configurations = [
 function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
   return inputs.map((input, index) => {
     const [first] = input;
-    const shape = input.filter((size) => typeof size === "number");
+    const shape = input.flatMap((size) => typeof size === "number" ? [size] : []);
     const drawn = key(seed * 100 + index);
     const tensor: Tensor = first === "int32"
       ? cast(floor(uniform(drawn, shape, { min: -2, max: 9 })), "int32")
@@ -76,7 +76,8 @@ function compare(actual: HostTensor, expected: HostTensor, output: number): void
     actual.dtype === expected.dtype && actual.shape.join() === expected.shape.join(),
     `output ${output} has another spec`,
   );
-  const scale = Array.from(expected.data).reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
+  const values = Array.from<number>(expected.data);
+  const scale = values.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
   values.forEach((x, i) => {
     const error = Math.abs(x - actual.data[i]);
     const allowed = expected.dtype === "float32" ? TOLERANCE * scale + 1e-7 : 0;
