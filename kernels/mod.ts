@@ -32,19 +32,25 @@ export async function availableBackends(): Promise<Backend[]> {
 /** Backends made for options; the same options give the same device, so that calls can share tensors. */
 const configured = new Map<string, Backend>();
 
-function withOptions({ name, threads, relaxed, ...others }: WasmChoice): Backend {
+function withOptions({ name, threads, relaxed, shareFrom, ...others }: WasmChoice): Backend {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
-    throw unknownName(`option of the device ${name}`, unknown, ["threads", "relaxed"]);
+    throw unknownName(`option of the device ${name}`, unknown, ["threads", "relaxed", "shareFrom"]);
   }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
     throw new RangeError(
       `Cannot use the device ${name} with ${threads} threads: expected a whole number from 1`,
     );
   }
-  const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"})`;
+  if (shareFrom !== undefined && !(Number.isInteger(shareFrom) && shareFrom >= 0)) {
+    throw new RangeError(
+      `Cannot use the device ${name} with shareFrom ${shareFrom}: expected a whole number from 0`,
+    );
+  }
+  const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
+  const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`;
   let backend = configured.get(text);
-  if (!backend) configured.set(text, backend = createWasm({ threads, relaxed }, text));
+  if (!backend) configured.set(text, backend = createWasm({ threads, relaxed, shareFrom }, text));
   return backend;
 }
 

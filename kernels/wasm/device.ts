@@ -2,6 +2,7 @@
 import { type DType, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { DeviceTensor } from "../../src/tensor/tensor.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
+import { WORTH_SHARING } from "./emit/module.ts";
 import type { Features } from "./features.ts";
 import { DeviceMemory } from "./memory.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
@@ -13,6 +14,8 @@ export interface WasmOptions {
   readonly threads?: number;
   /** Whether relaxed SIMD is used; default: where the engine has it. */
   readonly relaxed?: boolean;
+  /** Elements from which threads share a kernel, whole number from 0; default 4096. 0 shares all, for tests. */
+  readonly shareFrom?: number;
 }
 
 const CONTROL_ADDRESS = 64;
@@ -23,10 +26,16 @@ export class WasmDevice {
   readonly memory: DeviceMemory;
   readonly features: Features;
   readonly threads: number;
+  /** Elements from which threads share a kernel. */
+  readonly shareFrom: number;
   #pool: Promise<Pool> | undefined;
 
-  constructor(name: string, { threads = defaultThreads(), relaxed = hasRelaxedSimd() }: WasmOptions = {}) {
+  constructor(
+    name: string,
+    { threads = defaultThreads(), relaxed = hasRelaxedSimd(), shareFrom = WORTH_SHARING }: WasmOptions = {},
+  ) {
     this.name = name;
+    this.shareFrom = shareFrom;
     this.threads = threads;
     this.features = { relaxed };
     this.memory = new DeviceMemory(CONTROL_ADDRESS + controlBytes(threads));

@@ -97,14 +97,14 @@ export class WasmExecutable implements Executable {
   }
 
   async #compile(key: string, bindings: Bindings): Promise<void> {
-    const { memory, features, threads } = this.#device;
+    const { memory, features, threads, shareFrom } = this.#device;
     const kernels = lowerProgram(this.#program, {
       bindings,
       packedSize: (k, n) => packedBytes(k, n) / 4,
       scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
       threads,
     });
-    const pool = isSingleThreaded(kernels) ? undefined : await this.#device.pool();
+    const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
     const arena = planArena(kernels);
     const arenaAddress = memory.allocate(arena.bytes, () => describeArena(arena));
     const { inputs, outputs } = this.#program;
@@ -126,6 +126,7 @@ export class WasmExecutable implements Executable {
       limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
       barrierAddress: pool?.barrierAddress ?? 0,
       threads,
+      shareFrom,
     });
     const module = await WebAssembly.compile(emitted.bytes);
     const { run, unload } = pool ? await runShared(pool, module) : await runAlone(module, memory.memory);

@@ -6,7 +6,7 @@
 import { add, cast, mul } from "../../src/operations/elementwise.ts";
 import { sum } from "../../src/operations/structure.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { compile } from "../../src/transforms/compile.ts";
+import { compile, type Device } from "../../src/transforms/compile.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import { compareTensors, type Finding, GRADIENT_TOLERANCE, OUTPUT_TOLERANCE } from "./compare.ts";
 import { type OracleCase, tensorsIn, tensorsOf } from "./format.ts";
@@ -29,7 +29,7 @@ export function weightedSum(outputs: Named, cotangents: Named): Tensor {
 export async function runForward(
   oracleCase: OracleCase,
   forward: Forward,
-  device: string,
+  device: Device,
 ): Promise<Finding[]> {
   const { fields, place } = oracleCase;
   const expected = tensorsIn(fields, "outputs", place);

@@ -4,7 +4,7 @@ import type { ActivationLike } from "../../src/operations/activations.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { computeLoss } from "../../src/training/losses.ts";
 import type { MetricState } from "../../src/training/metrics.ts";
-import { compile } from "../../src/transforms/compile.ts";
+import { compile, type Device } from "../../src/transforms/compile.ts";
 import { compareNumber, type Finding, miss, OUTPUT_TOLERANCE } from "./compare.ts";
 import { isObject, isOracleTensor, type OracleCase, stepsOf, tensorsIn, tensorsOf } from "./format.ts";
 import type { Forward } from "./forward.ts";
@@ -28,7 +28,7 @@ export function lossCall(oracleCase: OracleCase): Forward {
 }
 
 /** A metric: its result after each update and reset. */
-export async function runMetric(oracleCase: OracleCase, device: string): Promise<Finding[]> {
+export async function runMetric(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const metric = metricOf({ class_name: className(oracleCase), config: oracleCase.config });
   const update = (
     state: MetricState,

@@ -1,20 +1,39 @@
 /**
  * `deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES]`: every case of every file in DIR on a backend,
- * a line per group, exit status 1 on any miss.
+ * a line per group, exit status 1 on any miss. For wasm, `--threads N` and `--plain` (SIMD without relaxed
+ * instructions) say how it runs, and `--share` has its threads share all work, however little.
  */
-import { findBackend } from "../../kernels/mod.ts";
+import { type Device, findBackend } from "../../kernels/mod.ts";
 import { isHit, type Outcome, runCase } from "./run.ts";
 import { type OracleFile, readOracle } from "./format.ts";
 import { caseLines, groupLine } from "./report.ts";
 
-const USAGE = "deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES]";
+const USAGE = "deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES] " +
+  "[--threads N] [--plain] [--share]";
 
 interface Arguments {
   readonly folder: string;
-  readonly backend: string;
+  readonly device: Device;
   /** Only these groups; all where absent. */
   readonly only?: readonly string[];
   readonly skip: readonly string[];
+}
+
+/** Options that have a value. */
+const VALUED = ["backend", "group", "skip", "threads"];
+/** Options that are there or not. */
+const FLAGS = ["plain", "share"];
+
+/** The device for `--backend`, `--threads`, `--plain` and `--share`. */
+function deviceOf(name: string, { threads, plain, share }: Record<string, string>): Device {
+  if (threads === undefined && plain === undefined && share === undefined) return name;
+  if (name !== "wasm") throw new Error("--threads, --plain and --share are options of --backend wasm");
+  return {
+    name,
+    ...(threads !== undefined && { threads: Number(threads) }),
+    ...(plain !== undefined && { relaxed: false }),
+    ...(share !== undefined && { shareFrom: 0 }),
+  };
 }
 
 /** What the command line says; names of groups are joined by commas. */
@@ -26,7 +45,8 @@ function parseArguments(args: readonly string[]): Arguments {
     const [, name, value] = arg.match(/^--([a-z]+)(?:=(.*))?$/) ?? [];
     if (arg === "--") continue;
     if (name === undefined) folders.push(arg);
-    else if (!["backend", "group", "skip"].includes(name)) throw new Error(`there is no option ${arg}`);
+    else if (FLAGS.includes(name) && value === undefined) options[name] = "";
+    else if (!VALUED.includes(name)) throw new Error(`there is no option ${arg}`);
     else {
       const given = value ?? rest.shift();
       if (given === undefined || given === "") throw new Error(`${arg} needs a value`);
@@ -36,16 +56,16 @@ function parseArguments(args: readonly string[]): Arguments {
   if (folders.length !== 1) throw new Error(`expected one folder, got ${folders.length}`);
   return {
     folder: folders[0],
-    backend: options.backend ?? "reference",
+    device: deviceOf(options.backend ?? "reference", options),
     only: options.group?.split(","),
     skip: options.skip?.split(",") ?? [],
   };
 }
 
 /** Runs one file and prints what came of it; whether all cases that count were hits. */
-async function runGroup({ group, cases }: OracleFile, backend: string): Promise<boolean> {
+async function runGroup({ group, cases }: OracleFile, device: Device): Promise<boolean> {
   const outcomes: Outcome[] = [];
-  for (const oracleCase of cases) outcomes.push(await runCase(oracleCase, backend));
+  for (const oracleCase of cases) outcomes.push(await runCase(oracleCase, device));
   console.log([groupLine(group, outcomes), ...caseLines(group, outcomes)].join("\n"));
   return outcomes.every((outcome) => outcome.oracleCase.quirk || isHit(outcome));
 }
@@ -66,17 +86,18 @@ function chosen({ folder, only, skip }: Arguments): OracleFile[] {
 /** The whole command; the exit status: 0 all right, 1 misses, 2 nothing could be run. */
 async function main(args: readonly string[]): Promise<number> {
   let files: OracleFile[];
-  let backend: string;
+  let device: Device;
   try {
     const given = parseArguments(args);
-    backend = (await findBackend(given.backend)).name;
+    device = given.device;
+    await findBackend(device);
     files = chosen(given);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\nusage: ${USAGE}`);
     return 2;
   }
   let good = true;
-  for (const file of files) good = await runGroup(file, backend) && good;
+  for (const file of files) good = await runGroup(file, device) && good;
   return good ? 0 : 1;
 }
 

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
+import type { Device } from "../../src/transforms/compile.ts";
 import { oracleMissing } from "../support/oracle.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { type OracleTensor, parseOracle } from "./format.ts";
@@ -25,18 +27,35 @@ const groups = [
 ];
 const unsupported = ["onnx", "torch"];
 
-for (const group of groups) {
-  Deno.test({
-    name: `the oracle's cases of ${group} on the reference backend`,
-    ignore: oracleMissing || unsupported.includes(group),
-    async fn() {
-      const file = parseOracle(Deno.readTextFileSync(new URL(`${group}.json`, folder)), `${group}.json`);
-      const outcomes = [];
-      for (const oracleCase of file.cases) outcomes.push(await runCase(oracleCase, "reference"));
-      const misses = outcomes.filter((outcome) => !outcome.oracleCase.quirk && !isHit(outcome));
-      assert(misses.length === 0, [groupLine(group, outcomes), ...caseLines(group, misses)].join("\n"));
-    },
-  });
+/** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */
+const devices: readonly Device[] = [
+  "reference",
+  ...[true, false].filter((relaxed) => !relaxed || hasRelaxedSimd()).flatMap((relaxed): Device[] => [
+    { name: "wasm", threads: 1, relaxed },
+    { name: "wasm", threads: 2, relaxed, shareFrom: 0 },
+  ]),
+];
+
+for (const device of devices) {
+  const on = typeof device === "string"
+    ? device
+    : `wasm, ${device.threads} threads, ${device.relaxed ? "relaxed" : "plain"} SIMD`;
+  for (const group of groups) {
+    Deno.test({
+      name: `the oracle's cases of ${group} on ${on}`,
+      ignore: oracleMissing || unsupported.includes(group),
+      // The workers of a device outlive a test.
+      sanitizeResources: false,
+      sanitizeOps: false,
+      async fn() {
+        const file = parseOracle(Deno.readTextFileSync(new URL(`${group}.json`, folder)), `${group}.json`);
+        const outcomes = [];
+        for (const oracleCase of file.cases) outcomes.push(await runCase(oracleCase, device));
+        const misses = outcomes.filter((outcome) => !outcome.oracleCase.quirk && !isHit(outcome));
+        assert(misses.length === 0, [groupLine(group, outcomes), ...caseLines(group, misses)].join("\n"));
+      },
+    });
+  }
 }
 
 const expected: OracleTensor = { shape: [2, 2], dtype: "float32", data: [100, 0, -50, 1] };
@@ -164,6 +183,13 @@ Deno.test({
       assertEquals(right.code, 0);
       assertMatch(right.out, /^dense: 1\/1, worst relative error 0$/m);
       assertMatch(right.out, /quirk: dense case_1: 1 of 2 tensors differ/);
+
+      const threaded = await run("--backend", "wasm", "--threads", "2", "--plain", "--share");
+      assertEquals(threaded.code, 0, threaded.error);
+      assertMatch(threaded.out, /^dense: 1\/1, worst/m);
+      const refused = await run("--threads", "2");
+      assertEquals(refused.code, 2);
+      assertStringIncludes(refused.error, "are options of --backend wasm");
 
       await Deno.writeTextFile(`${directory}/dense.json`, "{}");
       const malformed = await run();

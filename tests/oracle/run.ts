@@ -1,4 +1,5 @@
 /** Runs cases: which room a case belongs to, and what came of a whole folder. */
+import type { Device } from "../../src/transforms/compile.ts";
 import { activationCall, cellStep, encoderDecoder, layerCall } from "./calls.ts";
 import type { Finding } from "./compare.ts";
 import type { OracleCase } from "./format.ts";
@@ -34,7 +35,7 @@ function forwardOf(oracleCase: OracleCase): Forward {
 }
 
 /** Runs a case on a backend. Throws where it cannot be run. */
-async function findingsOf(oracleCase: OracleCase, device: string): Promise<Finding[]> {
+async function findingsOf(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { layer, fields } = oracleCase;
   if (/^(onnx|torch)\./.test(layer)) throw new Error(NOT_SUPPORTED);
   if (layer.startsWith("metric:")) return await runMetric(oracleCase, device);
@@ -45,7 +46,7 @@ async function findingsOf(oracleCase: OracleCase, device: string): Promise<Findi
 }
 
 /** Runs a case on a backend; what it throws is why it could not be run. */
-export async function runCase(oracleCase: OracleCase, device: string): Promise<Outcome> {
+export async function runCase(oracleCase: OracleCase, device: Device): Promise<Outcome> {
   try {
     const findings = await findingsOf(oracleCase, device);
     return findings.length > 0

@@ -6,7 +6,7 @@ import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { resetStates } from "../../src/layers/stateful.ts";
 import { add } from "../../src/operations/elementwise.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { compile } from "../../src/transforms/compile.ts";
+import { compile, type Device } from "../../src/transforms/compile.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 import { inputOf, namedOutputs, objectOf, variablesLike, variablesOf } from "./calls.ts";
@@ -84,7 +84,7 @@ function runSteps(
 }
 
 /** Runs a stateful case, and where it has `reuse`, the second layer that begins with the first one's state. */
-export async function runStateful(oracleCase: OracleCase, device: string): Promise<Finding[]> {
+export async function runStateful(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { fields, place } = oracleCase;
   const steps = stepsOf(oracleCase);
   const gradients = tensorsIn(fields, "grads", place);
@@ -142,7 +142,7 @@ async function runReuse(
   oracleCase: OracleCase,
   reuse: JsonObject,
   run: Run,
-  device: string,
+  device: Device,
 ): Promise<Finding[]> {
   const { place, layer: className } = oracleCase;
   const object: KerasObject = {

@@ -10,7 +10,7 @@ import type { Data, Logs, ObjectiveOptions } from "../../src/training/objective.
 import type { OptimizerLike } from "../../src/training/optimizers.ts";
 import { evaluate, predict } from "../../src/training/predict.ts";
 import { createTrainer, type Trainer, type TrainingState } from "../../src/training/trainer.ts";
-import { compile, type Compiled, toHost } from "../../src/transforms/compile.ts";
+import { compile, type Compiled, type Device, toHost } from "../../src/transforms/compile.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { inputOf, namedOutputs, variablesLike, variablesOf } from "./calls.ts";
@@ -106,7 +106,7 @@ async function gradientsOf(
   trainer: Trainer,
   variables: Variables,
   batch: Data,
-  device: string,
+  device: Device,
 ): Promise<Compiled<Parameters<Gradients>, ReturnType<Gradients>>> {
   const { objective } = trainer.session("train", variables, batch);
   const lossOf = (params: Tree<Tensor>, state: Tree<Tensor>, batch: Data): [Tensor, Tree<Tensor>] => {
@@ -117,7 +117,7 @@ async function gradientsOf(
 }
 
 /** Training step by step. */
-export async function runTraining(oracleCase: OracleCase, device: string): Promise<Finding[]> {
+export async function runTraining(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { fields, place } = oracleCase;
   const setup = setupOf(oracleCase);
   const { object, model, objective } = setup;
@@ -183,7 +183,7 @@ async function compareInference(
   { fields, place }: OracleCase,
   { object, model }: Setup,
   variables: Variables,
-  device: string,
+  device: Device,
 ): Promise<Finding[]> {
   const expected = tensorsIn(fields, "outputs", place);
   const inputs = Object.entries(tensorsOf(tensorsIn(fields, "inputs", place)))
@@ -215,7 +215,7 @@ function numberIn(config: JsonObject, name: string): number | undefined {
 }
 
 /** `fit`, then `predict` and `evaluate`. */
-export async function runFit(oracleCase: OracleCase, device: string): Promise<Finding[]> {
+export async function runFit(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { fields, place, config } = oracleCase;
   if (config.shuffle !== false) {
     throw new Error("shuffle is not false: the order of the samples is not known");

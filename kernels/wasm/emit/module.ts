@@ -18,8 +18,8 @@ import { emitArgmax, emitReduce } from "./reduce.ts";
 /** Columns of a packed panel, the unit in which products are shared out by columns. */
 const PANEL = 8;
 
-/** Elements from which a kernel is worth sharing among threads. */
-const WORTH_SHARING = 4096;
+/** Elements from which a kernel is worth sharing among threads; products count four times as many terms. */
+export const WORTH_SHARING = 4096;
 
 /** What the emission of a module needs to know. */
 export interface EmitOptions {
@@ -29,6 +29,8 @@ export interface EmitOptions {
   /** Byte address of the barrier's words. */
   readonly barrierAddress: number;
   readonly threads: number;
+  /** Elements from which a kernel is shared among threads; default {@linkcode WORTH_SHARING}. */
+  readonly shareFrom?: number;
   /** Whether every kernel is exported under its name, as a profiler needs; default: only `run` is. */
   readonly exportKernels?: boolean;
 }
@@ -49,40 +51,40 @@ interface Share {
   readonly alone: boolean;
 }
 
-function shareOf(kernel: Kernel): Share {
+function shareOf(kernel: Kernel, shareFrom: number): Share {
   switch (kernel.kind) {
     case "fused": {
       const units = kernel.shape[0] ?? 1;
       return {
         units,
         grain: kernel.shape.length === 1 ? 16 : 1,
-        alone: sizeOf(kernel.shape) < WORTH_SHARING,
+        alone: sizeOf(kernel.shape) < shareFrom,
       };
     }
     case "reduce":
       return {
         units: kernel.output.shape[0] ?? 1,
         grain: kernel.output.shape.length === 1 ? 16 : 1,
-        alone: kernel.output.shape.length === 0 || sizeOf(kernel.input.shape) < WORTH_SHARING,
+        alone: kernel.output.shape.length === 0 || sizeOf(kernel.input.shape) < shareFrom,
       };
     case "argmax":
       return {
         units: kernel.output.shape[0] ?? 1,
         grain: 1,
-        alone: kernel.output.shape.length === 0 || sizeOf(kernel.input.shape) < WORTH_SHARING,
+        alone: kernel.output.shape.length === 0 || sizeOf(kernel.input.shape) < shareFrom,
       };
     case "gather":
       return {
         units: kernel.indices.shape[0] ?? 1,
         grain: 1,
-        alone: kernel.indices.shape.length === 0 || sizeOf(kernel.output.shape) < WORTH_SHARING,
+        alone: kernel.indices.shape.length === 0 || sizeOf(kernel.output.shape) < shareFrom,
       };
     case "pack": {
       const { shape } = kernel.right;
       if (shape.length > 2) {
         return { units: shape.slice(0, -2).reduce((a, b) => a * b, 1), grain: 1, alone: false };
       }
-      return { units: shape[1], grain: PANEL, alone: sizeOf(shape) < WORTH_SHARING };
+      return { units: shape[1], grain: PANEL, alone: sizeOf(shape) < shareFrom };
     }
     case "matmul": {
       const { shape } = kernel.left;
@@ -91,13 +93,13 @@ function shareOf(kernel: Kernel): Share {
         return {
           units: shape.slice(0, -2).reduce((a, b) => a * b, 1),
           grain: 1,
-          alone: work < WORTH_SHARING * 4,
+          alone: work < shareFrom * 4,
         };
       }
       const byColumns = "view" in kernel.right;
       return byColumns
-        ? { units: kernel.output.shape[1], grain: PANEL, alone: work < WORTH_SHARING * 4 }
-        : { units: shape[0], grain: 6, alone: work < WORTH_SHARING * 4 };
+        ? { units: kernel.output.shape[1], grain: PANEL, alone: work < shareFrom * 4 }
+        : { units: shape[0], grain: 6, alone: work < shareFrom * 4 };
     }
     case "scan":
       return { units: Math.max(1, kernel.rows), grain: 1, alone: kernel.rows === 0 };
@@ -108,8 +110,8 @@ function shareOf(kernel: Kernel): Share {
 }
 
 /** Whether one thread does all of it, so that no other need be woken. */
-export function isSingleThreaded(kernels: readonly Kernel[]): boolean {
-  return kernels.every((kernel) => shareOf(kernel).alone);
+export function isSingleThreaded(kernels: readonly Kernel[], shareFrom = WORTH_SHARING): boolean {
+  return kernels.every((kernel) => shareOf(kernel, shareFrom).alone);
 }
 
 /** Emits the module of these kernels. */
@@ -118,10 +120,12 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
   // The thread that emits is the one that calls: where it may not block, as in a page, all threads spin.
   const barrier = addBarrier(module, { mayWait: mayWait() });
   const matmul = addMatmul(module, options.features);
+  const { shareFrom = WORTH_SHARING } = options;
   const emitter: Emitter = {
     module,
     matmul,
     options,
+    shareOf: (kernel) => shareOf(kernel, shareFrom),
     names: new Map(),
     kernels: new Map(),
     thread: module.addGlobal(),
@@ -129,7 +133,7 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
   const steps = kernels.map((kernel) => ({
     kernel,
     called: emitKernel(kernel, 0, emitter),
-    share: shareOf(kernel),
+    share: emitter.shareOf(kernel),
   }));
 
   const run = module.addFunction("run", [i32, i32]);
@@ -178,6 +182,7 @@ interface Emitter {
   readonly module: ModuleBuilder;
   readonly matmul: MatmulFunctions;
   readonly options: EmitOptions;
+  readonly shareOf: (kernel: Kernel) => Share;
   readonly names: Map<string, number>;
   readonly kernels: Map<Kernel, { readonly name: string; readonly units: number }>;
   /** The global variable that holds the number of this thread. */
@@ -198,7 +203,7 @@ function nameOf(kernel: Kernel, { names }: Emitter): string {
 function emitKernel(kernel: Kernel, depth: number, emitter: Emitter): FunctionBuilder {
   const { module, options: { features, memory } } = emitter;
   const name = nameOf(kernel, emitter);
-  emitter.kernels.set(kernel, { name, units: shareOf(kernel).units });
+  emitter.kernels.set(kernel, { name, units: emitter.shareOf(kernel).units });
   switch (kernel.kind) {
     case "fused":
       return emitFused(module, kernel, depth, features, memory, name);
@@ -339,7 +344,7 @@ function emitScan(
 ): FunctionBuilder {
   const inside = body.map((kernel) => ({
     called: emitKernel(kernel, depth + 1, emitter),
-    share: shareOf(kernel),
+    share: emitter.shareOf(kernel),
   }));
   const f = emitter.module.addFunction(name, kernelParams(depth));
   const step = f.local(i32), time = f.local(i32);

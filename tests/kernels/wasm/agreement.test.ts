@@ -20,10 +20,12 @@ import { type AgreementCase, agreementCases } from "../agreement.ts";
 /** float32 sums of a few hundred terms in another order, and functions good to 2e-7. */
 const TOLERANCE = 2e-5;
 
+/** The cases are small: threads share them only where `shareFrom` says so. */
 const configurations = [
-  { threads: 1, relaxed: true },
-  { threads: 2, relaxed: true },
-  { threads: 2, relaxed: false },
+  { threads: 1, relaxed: true, shareFrom: undefined },
+  { threads: 1, relaxed: false, shareFrom: undefined },
+  { threads: 2, relaxed: true, shareFrom: 0 },
+  { threads: 3, relaxed: false, shareFrom: 0 },
 ];
 
 function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
@@ -40,8 +42,8 @@ function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
   });
 }
 
-for (const { threads, relaxed } of configurations) {
-  const backend = createWasm({ threads, relaxed: relaxed && hasRelaxedSimd() });
+for (const { threads, relaxed, shareFrom } of configurations) {
+  const backend = createWasm({ threads, relaxed: relaxed && hasRelaxedSimd(), shareFrom });
   Deno.test({
     name: `wasm agrees with the reference on every primitive, ${threads} threads, ${
       relaxed ? "relaxed" : "plain"
