@@ -22,7 +22,7 @@ import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.t
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { type BatchingOptions, DEFAULT_BATCH_SIZE, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import { createTrainer, disposeTree, type Trainer, trainerOptionNames } from "./trainer.ts";
+import { disposeTree, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
 
 /** How a trainer goes over data. */
 export interface FitLoopOptions extends BatchingOptions {
@@ -121,8 +121,11 @@ export async function fit(
 ): Promise<FitResult> {
   checkOptions("fit", options, [...trainerOptionNames, ...loopOptions]);
   const { loss, lossWeights, metrics, weightedMetrics, optimizer, device, ...loop } = options;
-  using trainer = createTrainer(model, { loss, lossWeights, metrics, weightedMetrics, optimizer, device });
-  return await fitWith(trainer, variables, data, loop);
+  return await withTrainer(
+    model,
+    { loss, lossWeights, metrics, weightedMetrics, optimizer, device },
+    (trainer) => fitWith(trainer, variables, data, loop),
+  );
 }
 
 /** {@linkcode fit} with the executables of a trainer. */

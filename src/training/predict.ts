@@ -14,7 +14,7 @@ import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
-import { createTrainer, disposeTree, type Session, type Trainer } from "./trainer.ts";
+import { disposeTree, type Session, type Trainer, withTrainer } from "./trainer.ts";
 
 /** How inference goes over data. */
 export interface BatchingOptions {
@@ -73,15 +73,16 @@ export async function evaluate(
     "device",
   ]);
   const { batchSize, ...trainerOptions } = options;
-  using trainer = createTrainer(model, trainerOptions);
-  checkVariables("evaluate", variables);
-  checkData("evaluate", data);
-  const uploaded = await trainer.upload(variables);
-  try {
-    return await evaluateWith(trainer, uploaded, data, { batchSize });
-  } finally {
-    disposeTree([uploaded.params, uploaded.state]);
-  }
+  return await withTrainer(model, trainerOptions, async (trainer) => {
+    checkVariables("evaluate", variables);
+    checkData("evaluate", data);
+    const uploaded = await trainer.upload(variables);
+    try {
+      return await evaluateWith(trainer, uploaded, data, { batchSize });
+    } finally {
+      disposeTree([uploaded.params, uploaded.state]);
+    }
+  });
 }
 
 /** {@linkcode evaluate} with the executables of a trainer; variables may be on its device, and stay valid. */
@@ -157,15 +158,16 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
 ): Promise<Output> {
   checkOptions("predict", options, ["batchSize", "device"]);
   const { batchSize, device } = options;
-  using trainer = createTrainer(model, { device });
-  checkVariables("predict", variables);
-  checkSamples("predict", x);
-  const uploaded = await trainer.upload(variables);
-  try {
-    return await predictWith<Output>(trainer, uploaded, x, { batchSize });
-  } finally {
-    disposeTree([uploaded.params, uploaded.state]);
-  }
+  return await withTrainer(model, { device }, async (trainer) => {
+    checkVariables("predict", variables);
+    checkSamples("predict", x);
+    const uploaded = await trainer.upload(variables);
+    try {
+      return await predictWith<Output>(trainer, uploaded, x, { batchSize });
+    } finally {
+      disposeTree([uploaded.params, uploaded.state]);
+    }
+  });
 }
 
 /** {@linkcode predict} with the executables of a trainer; variables may be on its device, and stay valid. */

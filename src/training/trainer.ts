@@ -254,6 +254,20 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   return trainer;
 }
 
+/** What `use` makes of a trainer that lives as long. Without `using`, which Node 22 and older browsers cannot read. */
+export async function withTrainer<Result>(
+  model: Layer,
+  options: TrainerOptions,
+  use: (trainer: Trainer) => Promise<Result>,
+): Promise<Result> {
+  const trainer = createTrainer(model, options);
+  try {
+    return await use(trainer);
+  } finally {
+    trainer[Symbol.dispose]();
+  }
+}
+
 interface CheckedSession extends Session {
   readonly outputs: readonly Spec[];
 }
