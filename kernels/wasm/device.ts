@@ -10,7 +10,10 @@ import { sizeOf } from "./views.ts";
 
 /** How a wasm device runs. */
 export interface WasmOptions {
-  /** Threads, the calling one included; default: as many as the machine runs at once, at most 8. */
+  /**
+   * Threads, the calling one included; default: as many as the machine runs at once, at most 8. Without
+   * `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
+   */
   readonly threads?: number;
   /** Whether relaxed SIMD is used; default: where the engine has it. */
   readonly relaxed?: boolean;
@@ -36,9 +39,9 @@ export class WasmDevice {
   ) {
     this.name = name;
     this.shareFrom = shareFrom;
-    this.threads = threads;
     this.features = { relaxed };
     this.memory = new DeviceMemory(CONTROL_ADDRESS + controlBytes(threads));
+    this.threads = this.memory.shared ? threads : 1;
   }
 
   /** The threads, started when first needed. */

@@ -174,9 +174,13 @@ class ThreadPool implements Pool {
     this.barrierAddress = controlAddress + 4 * CONTROL.barrier;
     this.#memory = memory;
     this.#controlAddress = controlAddress;
-    // A shared memory that grows keeps its old buffers valid, so that these views last.
-    this.#words = new Int32Array(memory.buffer, controlAddress, controlBytes(threads) / 4).fill(0);
-    this.#arguments = new Float64Array(memory.buffer, controlAddress + 4 * CONTROL.arguments, MAX_ARGUMENTS);
+    // A shared memory that grows keeps its old buffers valid, so that these views last. One that is not shared would
+    // detach them; one thread has nobody to share the control block with, so that its own is as good.
+    const [block, start] = threads > 1
+      ? [memory.buffer, controlAddress]
+      : [new ArrayBuffer(controlBytes(threads)), 0];
+    this.#words = new Int32Array(block, start, controlBytes(threads) / 4).fill(0);
+    this.#arguments = new Float64Array(block, start + 4 * CONTROL.arguments, MAX_ARGUMENTS);
     this.#startSeconds = startSeconds;
     this.#finishSeconds = finishSeconds;
   }
