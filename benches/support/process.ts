@@ -90,7 +90,7 @@ export class SubjectProcess implements AsyncDisposable {
     });
     try {
       const { value, done } = await Promise.race([this.#lines.read(), tooLong]);
-      if (done) throw new Error(`${this.subject} ended${this.#errors ? `: ${lastLine(this.#errors)}` : ""}`);
+      if (done) throw new Error(`${this.subject} ended${this.#errors ? `: ${errorLine(this.#errors)}` : ""}`);
       const reply: Reply = JSON.parse(value);
       if (reply.error !== undefined) throw new Error(reply.error);
       return reply;
@@ -106,6 +106,9 @@ export class SubjectProcess implements AsyncDisposable {
   }
 }
 
-function lastLine(text: string): string {
-  return text.trimEnd().split("\n").at(-1) ?? "";
+/** The line that tells most: the last one that speaks of an error, as what follows may be a trace; else the last. */
+function errorLine(text: string): string {
+  // deno-lint-ignore no-control-regex -- the colours of a terminal
+  const lines = text.replaceAll(/\x1b\[[0-9;]*m/g, "").trimEnd().split("\n");
+  return (lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "").trim();
 }
