@@ -3,7 +3,7 @@
  * step is a plain `Cell`, a pure function that closes over the parameters; nothing here knows about sequences.
  */
 import type { Cell } from "../scan/cell.ts";
-import type { Json } from "../layers/layer.ts";
+import type { Json } from "../options/json.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 

@@ -7,8 +7,8 @@ import { unknownName } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { checkCount } from "../options/checks.ts";
 import {
-  checkCount,
   defineCell,
   drawDropouts,
   gatedCellOptionNames,

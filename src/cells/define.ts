@@ -3,23 +3,13 @@
  * masks of dropout. A cell of your own needs none of it.
  */
 import { checkOptions } from "../nearest.ts";
-import { functionOption, type JsonOptions } from "../layers/define.ts";
-import type { Json } from "../layers/layer.ts";
-import {
-  type Initializer,
-  type InitializerLike,
-  initializerToJson,
-  resolveInitializer,
-} from "../layers/initializers.ts";
-import {
-  type Activation,
-  type ActivationLike,
-  activationName,
-  resolveActivation,
-} from "../operations/activations.ts";
+import { type Activation, type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { dropoutMask, splitKey } from "../operations/random.ts";
+import { type Initializer, type InitializerLike, resolveInitializer } from "../options/initializers.ts";
+import type { JsonOptions } from "../options/json.ts";
+import { activationOption, initializerOption } from "../options/saved.ts";
 import type { Cell } from "../scan.ts";
 import { printShape, type Shape } from "../tensor/dims.ts";
 import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -102,10 +92,6 @@ export function resolveCellOptions(
   } = options;
   checkRate(type, "dropout", dropout);
   checkRate(type, "recurrentDropout", recurrentDropout);
-  const initializers = { kernelInitializer, recurrentInitializer, biasInitializer };
-  const activations: Readonly<Record<string, ActivationLike>> = known.includes("recurrentActivation")
-    ? { activation, recurrentActivation }
-    : { activation };
   return {
     activation: resolveActivation(activation),
     recurrentActivation: resolveActivation(recurrentActivation),
@@ -116,40 +102,23 @@ export function resolveCellOptions(
     dropout,
     recurrentDropout,
     json: {
-      ...saved(type, activations, activationName),
+      activation: activationOption(type, "activation", activation),
+      ...(known.includes("recurrentActivation")
+        ? { recurrentActivation: activationOption(type, "recurrentActivation", recurrentActivation) }
+        : {}),
       useBias,
-      ...saved(type, initializers, initializerToJson),
+      kernelInitializer: initializerOption(type, "kernelInitializer", kernelInitializer),
+      recurrentInitializer: initializerOption(type, "recurrentInitializer", recurrentInitializer),
+      biasInitializer: initializerOption(type, "biasInitializer", biasInitializer),
       dropout,
       recurrentDropout,
     },
   };
 }
 
-/** Options as they are saved; where `toJson` has nothing for one, it is a function. */
-function saved<T>(
-  type: string,
-  options: Readonly<Record<string, T>>,
-  toJson: (value: T) => Json | undefined,
-) {
-  return Object.fromEntries(
-    Object.entries(options).map((
-      [option, value],
-    ): [string, Json] => [option, toJson(value) ?? functionOption(type, option)]),
-  );
-}
-
 function checkRate(type: string, option: string, rate: number): void {
   if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
     throw new RangeError(`Cannot make ${type}: ${option} is ${String(rate)}, expected 0 to below 1`);
-  }
-}
-
-/** Throws a RangeError unless the option is a whole number from `least`. */
-export function checkCount(type: string, option: string, value: unknown, least = 1): void {
-  if (!Number.isInteger(value) || Number(value) < least) {
-    throw new RangeError(
-      `Cannot make ${type}: ${option} is ${String(value)}, expected a whole number from ${least}`,
-    );
   }
 }
 

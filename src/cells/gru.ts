@@ -6,8 +6,8 @@ import { at, sliceAxis, split, zeros } from "../operations/structure.ts";
 import type { Cell } from "../scan.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { checkCount } from "../options/checks.ts";
 import {
-  checkCount,
   defineCell,
   drawDropouts,
   type Dropouts,

@@ -6,8 +6,8 @@ import { mean } from "../operations/reduction.ts";
 import { split, zeros } from "../operations/structure.ts";
 import { fixedSize, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { checkCount } from "../options/checks.ts";
 import {
-  checkCount,
   defineCell,
   drawDropouts,
   gatedCellOptionNames,
@@ -149,7 +149,8 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
 function layerNorm(v: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
   const centred = sub(v, mean(v, { axes: -1, keepDims: true }));
   const variance = mean(square(centred), { axes: -1, keepDims: true });
-  return add(mul(div(centred, sqrt(add(variance, epsilon))), gamma), beta);
+  // One division a row: multiplying by the reciprocal is as exact, and its derivative divides nothing.
+  return add(mul(mul(centred, div(1, sqrt(add(variance, epsilon)))), gamma), beta);
 }
 
 function constant(size: number, value: number): HostTensor {

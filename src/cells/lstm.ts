@@ -5,8 +5,8 @@ import { splitKey } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { checkCount } from "../options/checks.ts";
 import {
-  checkCount,
   defineCell,
   drawDropouts,
   gatedCellOptionNames,

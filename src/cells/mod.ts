@@ -1,8 +1,8 @@
 /** The recurrent cells: what a cell is to a layer, the built-in ones, and cells on top of each other. */
-import type { CellReviver } from "../layers/define.ts";
-import type { Json } from "../layers/layer.ts";
+import type { Json } from "../options/json.ts";
 import { convLstm1dCell, convLstm2dCell, convLstm3dCell, type ConvLstmCellOptions } from "./conv_lstm.ts";
 import { gruCell, type GruCellOptions } from "./gru.ts";
+import type { CellReviver } from "./json.ts";
 import { layerNormLstmCell, type LayerNormLstmCellOptions } from "./layer_norm_lstm.ts";
 import { lstmCell, type LstmCellOptions } from "./lstm.ts";
 import { simpleRnnCell, type SimpleRnnCellOptions } from "./simple_rnn.ts";
@@ -12,6 +12,7 @@ export type { AnyCell, CellContext, RecurrentCell, SpecsOf } from "./cell.ts";
 export type { CellOptions, GatedCellOptions } from "./define.ts";
 export { convLstm1dCell, convLstm2dCell, convLstm3dCell, type ConvLstmCellOptions } from "./conv_lstm.ts";
 export { gruCell, type GruCellOptions } from "./gru.ts";
+export { cellJson, type CellReviver, type ReviveCell } from "./json.ts";
 export { layerNormLstmCell, type LayerNormLstmCellOptions } from "./layer_norm_lstm.ts";
 export { lstmCell, type LstmCellOptions } from "./lstm.ts";
 export { simpleRnnCell, type SimpleRnnCellOptions } from "./simple_rnn.ts";

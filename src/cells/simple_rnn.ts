@@ -5,14 +5,8 @@ import { splitKey } from "../operations/random.ts";
 import { zeros } from "../operations/structure.ts";
 import { fixedSize, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
-import {
-  cellOptionNames,
-  type CellOptions,
-  checkCount,
-  defineCell,
-  drawDropouts,
-  resolveCellOptions,
-} from "./define.ts";
+import { cellOptionNames, type CellOptions, defineCell, drawDropouts, resolveCellOptions } from "./define.ts";
+import { checkCount } from "../options/checks.ts";
 
 /** Options of {@linkcode simpleRnnCell}. */
 export interface SimpleRnnCellOptions extends CellOptions {

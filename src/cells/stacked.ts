@@ -1,6 +1,6 @@
 /** Several cells as one: each step goes through all of them. */
-import { checkCell } from "../layers/checks.ts";
-import { cellJson } from "../layers/define.ts";
+import { checkCell } from "./checks.ts";
+import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { floatInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
-import { activationOption } from "./saved_options.ts";
+import { activationOption } from "../options/saved.ts";
 
 /**
  * Applies an activation, given by name or as a function of a tensor. The mask is passed on. A softmax or sigmoid by
@@ -30,7 +30,7 @@ export function activation(given: ActivationLike, options: LayerOptions = {}): L
     type: "activation",
     name,
     trainable,
-    options: { activation: activationOption(layer, given) },
+    options: { activation: activationOption(layer, "activation", given) },
     initParams: () => [],
     apply: ({ state }, input, { mask }) => ({
       output: activate(floatInput<Tensor>(layer, input, 1)),

@@ -6,11 +6,12 @@ import { mean as meanOf } from "../operations/reduction.ts";
 import { broadcastTo, reshape, resolveAxis, sum } from "../operations/structure.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkRange, featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
+import { checkRange } from "../options/checks.ts";
+import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
-import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
-import { initializerOption } from "./saved_options.ts";
+import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode batchNormalization}; Keras's words. */
 export interface BatchNormalizationOptions extends LayerOptions {

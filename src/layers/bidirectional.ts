@@ -6,15 +6,10 @@ import { concat, reverse } from "../operations/structure.ts";
 import { timeAxis } from "../program/types.ts";
 import { isLeaf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree, zipTrees } from "../tree/tree.ts";
-import {
-  defineLayer,
-  functionOption,
-  layerJson,
-  layerName,
-  layerOptionNames,
-  type LayerOptions,
-} from "./define.ts";
-import type { Applied, ApplyContext, Json, Layer, Variables } from "./layer.ts";
+import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { functionOption } from "../options/json.ts";
+import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
+import type { Json } from "../options/json.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
 
 /** How the outputs of both directions become one, for each tensor of them. */

@@ -1,4 +1,4 @@
-/** What layers check alike: their input, and options that are sizes or fractions. Errors name the layer. */
+/** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
 import type { Dim } from "../tensor/dims.ts";
@@ -43,26 +43,6 @@ export function oneMask(layer: string, mask: Mask): Tensor | undefined {
   return mask === undefined ? undefined : oneInput<Tensor>(`the mask of ${layer}`, mask);
 }
 
-/** Throws unless `value` is a whole number from 1. */
-export function checkSize(layer: string, option: string, value: unknown): void {
-  if (Number.isInteger(value) && Number(value) >= 1) return;
-  throw new RangeError(
-    `Cannot make ${layer}: ${option} is ${String(value)}, expected a whole number from 1`,
-  );
-}
-
-/** Throws unless `value` is a finite number from `low` to `high`. */
-export function checkRange(
-  layer: string,
-  option: string,
-  value: unknown,
-  { low = -Infinity, high = Infinity }: { readonly low?: number; readonly high?: number } = {},
-): void {
-  if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
-  const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
-  throw new RangeError(`Cannot make ${layer}: ${option} is ${String(value)}, expected a number${bounds}`);
-}
-
 /**
  * What a layer made with `initParams` or `initState`: an object of exactly these tensors.
  *
@@ -99,22 +79,5 @@ export function checkLayer(where: string, value: unknown): asserts value is Laye
   throw new TypeError(
     `Cannot ${where}: expected a layer such as dense(...), current value is ` +
       (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : typeof value),
-  );
-}
-
-/** Throws a TypeError unless `value` is a cell; `where` says for what it is given. */
-export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
-  const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
-  if (
-    typeof given?.step === "function" && typeof given.initParams === "function" &&
-    typeof given.initState === "function"
-  ) return;
-  throw new TypeError(
-    `Cannot ${where}: expected a cell such as lstmCell(...), or an object with the members of RecurrentCell, ` +
-      `current value is ${
-        typeof given?.apply === "function" && typeof given.type === "string"
-          ? `the layer ${given.type}`
-          : typeof value
-      }`,
   );
 }

@@ -2,13 +2,11 @@
  * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
  * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
  */
-import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
+import type { ReviveCell } from "../cells/json.ts";
+import type { Json, JsonOptions } from "../options/json.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
-import type { Json, Layer } from "./layer.ts";
-
-/** The options of a layer or cell as they are saved. */
-export type JsonOptions = { readonly [key: string]: Json };
+import type { Layer } from "./layer.ts";
 
 /** The options that every layer takes. */
 export interface LayerOptions {
@@ -46,22 +44,8 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
 }
 
 /**
- * What stands in `options` for a function, which is not data: writing it with `JSON.stringify` throws a TypeError
- * that names the option.
- */
-export function functionOption(owner: string, option: string): Json {
-  const refuse = () => {
-    throw new TypeError(
-      `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
-        `give a name, or keep the code and save the weights alone`,
-    );
-  };
-  return Object.defineProperty({}, "toJSON", { value: refuse });
-}
-
-/**
  * A layer as JSON: `{ type, name?, trainable?, options }`. `JSON.stringify` of it throws a TypeError where an option
- * is a function (see {@linkcode functionOption}).
+ * is a function (see `functionOption`).
  */
 export function layerJson(layer: Layer): Json {
   return {
@@ -72,21 +56,11 @@ export function layerJson(layer: Layer): Json {
   };
 }
 
-/** A cell as JSON: `{ type, options }`. */
-export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
-  return { type: cell.type, options: cell.options };
-}
-
 /** How the parts of a layer are read from JSON. */
-export interface Revive {
+export interface Revive extends ReviveCell {
   /** The layer that `layerJson` wrote. */
   layer(json: Json): Layer;
-  /** The cell that `cellJson` wrote. */
-  cell(json: Json): RecurrentCell;
 }
 
 /** The layer of saved options; `name` and `trainable` are among them where the JSON had them. */
 export type LayerReviver = (options: JsonOptions, revive: Revive) => Layer;
-
-/** The cell of saved options. */
-export type CellReviver = (options: JsonOptions, revive: Revive) => AnyCell;

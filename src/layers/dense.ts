@@ -6,11 +6,12 @@ import { matmul } from "../operations/matmul.ts";
 import { splitKey } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkSize, featureSize, floatInput, namedTensors } from "./checks.ts";
+import { checkCount } from "../options/checks.ts";
+import { featureSize, floatInput, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
-import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
-import { activationOption, initializerOption } from "./saved_options.ts";
+import { activationOption, initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode dense}; Keras's words. */
 export interface DenseOptions extends LayerOptions {
@@ -63,7 +64,7 @@ export function dense(options: DenseOptions): Layer {
   const { units, activation, useBias = true, name, trainable } = options;
   const { kernelInitializer = "glorotUniform", biasInitializer = "zeros" } = options;
   const layer = layerName({ type: "dense", name });
-  checkSize(layer, "units", units);
+  checkCount(layer, "units", units);
   const activate = resolveActivation(activation);
   const initialKernel = resolveInitializer(kernelInitializer);
   const initialBias = resolveInitializer(biasInitializer);
@@ -74,7 +75,7 @@ export function dense(options: DenseOptions): Layer {
     trainable,
     options: {
       units,
-      activation: activationOption(layer, activation),
+      activation: activationOption(layer, "activation", activation),
       useBias,
       kernelInitializer: initializerOption(layer, "kernelInitializer", kernelInitializer),
       biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),

@@ -3,11 +3,12 @@ import { checkOptions } from "../nearest.ts";
 import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkSize, namedTensors, oneInput } from "./checks.ts";
+import { checkCount } from "../options/checks.ts";
+import { namedTensors, oneInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
-import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
-import { initializerOption } from "./saved_options.ts";
+import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode embedding}; Keras's words. */
 export interface EmbeddingOptions extends LayerOptions {
@@ -66,8 +67,8 @@ export function embedding(options: EmbeddingOptions): Layer {
   const { inputDim, outputDim, maskZero = false, embeddingsInitializer = "randomUniform" } = options;
   const { name, trainable } = options;
   const layer = layerName({ type: "embedding", name });
-  checkSize(layer, "inputDim", inputDim);
-  checkSize(layer, "outputDim", outputDim);
+  checkCount(layer, "inputDim", inputDim);
+  checkCount(layer, "outputDim", outputDim);
   const initialEmbeddings = resolveInitializer(embeddingsInitializer);
   const tokensOf = <T extends Spec>(input: unknown): T => {
     const tokens = oneInput<T>(layer, input);

@@ -2,11 +2,9 @@
  * What a layer is: plain data with three pure functions. A model is layers composed, and so just a layer.
  * Parameters are trained; state (batch-norm statistics, a stateful carry) is not, and goes in and out of `apply`.
  */
+import type { Json } from "../options/json.ts";
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
-
-/** Plain JSON values: the options of a layer as they are saved. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** Everything that a layer remembers: what is trained and what is not. */
 export interface Variables<Params = Tree<Tensor>, State = Tree<Tensor>> {

@@ -7,11 +7,12 @@ import { reshape, resolveAxes } from "../operations/structure.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { NormalizationParams } from "./batch_normalization.ts";
-import { checkRange, featureSize, floatInput, namedTensors } from "./checks.ts";
+import { checkRange } from "../options/checks.ts";
+import { featureSize, floatInput, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
-import { type InitializerLike, resolveInitializer } from "./initializers.ts";
+import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
-import { initializerOption } from "./saved_options.ts";
+import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode layerNormalization}; Keras's words. */
 export interface LayerNormalizationOptions extends LayerOptions {

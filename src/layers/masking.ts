@@ -4,7 +4,8 @@ import { cast, notEqual, select } from "../operations/elementwise.ts";
 import { reduceMax } from "../operations/reduction.ts";
 import { expandDims } from "../operations/structure.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkRange, floatInput } from "./checks.ts";
+import { checkRange } from "../options/checks.ts";
+import { floatInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 

@@ -1,11 +1,7 @@
 /** The layers: what every layer is, the recurrent ones, and the others. */
-export type { Applied, ApplyContext, Json, Layer, Mask, Variables } from "./layer.ts";
+export type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 export {
-  cellJson,
-  type CellReviver,
   defineLayer,
-  functionOption,
-  type JsonOptions,
   type LayerDefinition,
   layerJson,
   layerName,
@@ -39,14 +35,3 @@ export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
 export { masking, type MaskingOptions } from "./masking.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";
-export {
-  abstractly,
-  type Initializer,
-  type InitializerConfig,
-  type InitializerLike,
-  type InitializerName,
-  initializerNames,
-  type InitializerOptions,
-  type NoOptions,
-  resolveInitializer,
-} from "./initializers.ts";

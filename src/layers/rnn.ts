@@ -12,15 +12,11 @@ import { scan } from "../scan.ts";
 import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
-import {
-  cellJson,
-  defineLayer,
-  type JsonOptions,
-  layerName,
-  layerOptionNames,
-  type LayerOptions,
-} from "./define.ts";
-import { checkCell, checkSize } from "./checks.ts";
+import { cellJson } from "../cells/json.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { JsonOptions } from "../options/json.ts";
+import { checkCell } from "../cells/checks.ts";
+import { checkCount } from "../options/checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { isCarryState } from "./stateful.ts";
 
@@ -127,7 +123,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     checkpointEvery: options.checkpointEvery ?? null,
   };
   const name = layerName({ type, name: options.name });
-  if (flags.checkpointEvery !== null) checkSize(name, "checkpointEvery", flags.checkpointEvery);
+  if (flags.checkpointEvery !== null) checkCount(name, "checkpointEvery", flags.checkpointEvery);
   const withFlags = (changes: RecurrentFlags) =>
     recurrentLayer({ ...definition, options: { ...options, ...changes } });
   const layer = defineLayer({

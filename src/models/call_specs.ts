@@ -1,5 +1,5 @@
 /** What a layer would give, found by tracing: nothing is computed, no weight is drawn. */
-import { abstractly } from "../layers/initializers.ts";
+import { abstractly } from "../options/initializers.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";

@@ -2,7 +2,8 @@
  * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
  * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
  */
-import { defineLayer, type JsonOptions, layerJson, layerName } from "../layers/define.ts";
+import { defineLayer, layerJson, layerName } from "../layers/define.ts";
+import type { JsonOptions } from "../options/json.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";

@@ -2,8 +2,9 @@
  * How a graph is written as JSON: its steps in order, and references to what they give. A reference is a text,
  * `"3.0"`: the first tensor of step 3. Reading it back is in revive.ts.
  */
-import { functionOption } from "../layers/define.ts";
-import type { Json, Layer } from "../layers/layer.ts";
+import { functionOption } from "../options/json.ts";
+import type { Json } from "../options/json.ts";
+import type { Layer } from "../layers/layer.ts";
 import { isLeaf, type Spec } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Node, Origin, Source } from "./nodes.ts";

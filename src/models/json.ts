@@ -3,18 +3,15 @@ import type { RecurrentCell } from "../cells/cell.ts";
 import { recurrentCellTypes } from "../cells/mod.ts";
 import { activation } from "../layers/activation.ts";
 import { batchNormalization } from "../layers/batch_normalization.ts";
-import {
-  type CellReviver,
-  type JsonOptions,
-  layerJson,
-  type LayerReviver,
-  type Revive,
-} from "../layers/define.ts";
+import type { CellReviver } from "../cells/json.ts";
+import type { JsonOptions } from "../options/json.ts";
+import { layerJson, type LayerReviver, type Revive } from "../layers/define.ts";
 import { dense, type DenseOptions } from "../layers/dense.ts";
 import { dropout, type DropoutOptions } from "../layers/dropout.ts";
 import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
 import { flatten } from "../layers/flatten.ts";
-import type { Json, Layer } from "../layers/layer.ts";
+import type { Json } from "../options/json.ts";
+import type { Layer } from "../layers/layer.ts";
 import { layerNormalization } from "../layers/layer_normalization.ts";
 import { masking } from "../layers/masking.ts";
 import { recurrentLayerTypes } from "../layers/recurrent_types.ts";

@@ -1,6 +1,7 @@
 /** A graph read from JSON: its steps are taken again, in order, on new nodes. Writing it is in graph_json.ts. */
-import type { JsonOptions } from "../layers/define.ts";
-import type { Json, Layer } from "../layers/layer.ts";
+import type { JsonOptions } from "../options/json.ts";
+import type { Json } from "../options/json.ts";
+import type { Layer } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
 import { type DType, spec, type Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";

@@ -3,7 +3,7 @@
  * backward one needs (residuals): values of the body that cannot be had cheaply from its inputs. With `recompute` it
  * puts out the carries alone, and the backward body runs the forward body again.
  */
-import { activeValues, pullback, record, type Tape } from "../transforms/differentiate.ts";
+import { activeValues, pullback, record, type Tape } from "./differentiate.ts";
 import {
   equationOf,
   extendEquation,

@@ -1,5 +1,5 @@
 /** What losses and metrics have in common: bringing targets and weights to the shape of predictions and values. */
-import type { Json } from "../layers/layer.ts";
+import type { Json } from "../options/json.ts";
 import { add, cast, div, equal, mul, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { mean } from "../operations/reduction.ts";

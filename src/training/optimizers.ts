@@ -19,7 +19,7 @@ import {
 import { sum, zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
-import type { Json } from "../layers/layer.ts";
+import type { Json } from "../options/json.ts";
 import { isFloat } from "../operations/infer.ts";
 import { sameShape } from "../tensor/dims.ts";
 import type { Options } from "./alignment.ts";

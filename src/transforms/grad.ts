@@ -7,7 +7,7 @@ import { materialize } from "../operations/elementwise.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
-import { pullback, record } from "./differentiate.ts";
+import { pullback, record } from "../operations/differentiate.ts";
 import { optimise, prepareToDifferentiate } from "./optimise/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */

@@ -11,7 +11,7 @@ import {
   masking,
   reshapeLayer,
 } from "../../src/layers/mod.ts";
-import { initializerNames } from "../../src/layers/initializers.ts";
+import { initializerNames } from "../../src/options/initializers.ts";
 import { init } from "../../src/models/init.ts";
 import { logitsOf } from "../../src/operations/activations.ts";
 import { key, normal } from "../../src/operations/random.ts";

@@ -6,7 +6,7 @@ import {
   initializerNames,
   initializerToJson,
   resolveInitializer,
-} from "../../src/layers/initializers.ts";
+} from "../../src/options/initializers.ts";
 import { type HostTensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 
 const key = tensor([3, -7], { dtype: "int32" });

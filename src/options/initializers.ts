@@ -7,7 +7,7 @@ import { checkOptions, unknownName } from "../nearest.ts";
 import { printShape } from "../tensor/dims.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
-import type { Json } from "./layer.ts";
+import type { Json } from "./json.ts";
 import { orthonormalColumns } from "./orthogonal.ts";
 
 /** Fresh float32 weights of a shape from a random key (`int32[2]`, on the host). */

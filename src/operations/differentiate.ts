@@ -2,8 +2,8 @@
  * Reverse-mode differentiation of Programs, in two halves: `record` runs a Program in the current trace and remembers
  * what happened, `pullback` walks back over it. The scan's derivative uses the same halves on its body.
  */
-import { isFloat } from "../operations/infer.ts";
-import { addCotangents } from "../operations/elementwise.ts";
+import { isFloat } from "./infer.ts";
+import { addCotangents } from "./elementwise.ts";
 import { replay, tensorOf } from "../program/trace.ts";
 import type { DerivativeContext, Equation, Operation, Program, Value } from "../program/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -1,12 +1,11 @@
 /** Options that may be names or functions, as they are saved; a function is refused when the layer is saved. */
 import { type ActivationLike, activationName } from "../operations/activations.ts";
-import { functionOption } from "./define.ts";
 import { type InitializerLike, initializerToJson } from "./initializers.ts";
-import type { Json } from "./layer.ts";
+import { functionOption, type Json } from "./json.ts";
 
 /** An activation as it is saved. */
-export function activationOption(owner: string, activation: ActivationLike): Json {
-  return activationName(activation) ?? functionOption(owner, "activation");
+export function activationOption(owner: string, option: string, activation: ActivationLike): Json {
+  return activationName(activation) ?? functionOption(owner, option);
 }
 
 /** An initialiser as it is saved. */

@@ -1,0 +1,18 @@
+/** What everything that takes a cell checks alike. */
+import type { RecurrentCell } from "./cell.ts";
+
+/** Throws a TypeError unless `value` is a cell; `where` says for what it is given. */
+export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
+  const given = value as Partial<RecurrentCell & { apply: unknown }> | null | undefined; // any of it may be missing
+  if (
+    typeof given?.step === "function" && typeof given.initParams === "function" &&
+    typeof given.initState === "function"
+  ) return;
+  const found = typeof given?.apply === "function" && typeof given.type === "string"
+    ? `the layer ${given.type}`
+    : typeof value;
+  throw new TypeError(
+    `Cannot ${where}: expected a cell such as lstmCell(...), or an object with the members of RecurrentCell, ` +
+      `current value is ${found}`,
+  );
+}

@@ -1,0 +1,21 @@
+/** Options that are numbers, checked. Errors name the owner, the option and the value. */
+
+/** Throws a RangeError unless the option is a whole number from `least`. */
+export function checkCount(owner: string, option: string, value: unknown, least = 1): void {
+  if (Number.isInteger(value) && Number(value) >= least) return;
+  throw new RangeError(
+    `Cannot make ${owner}: ${option} is ${String(value)}, expected a whole number from ${least}`,
+  );
+}
+
+/** Throws a RangeError unless the option is a finite number from `low` to `high`. */
+export function checkRange(
+  owner: string,
+  option: string,
+  value: unknown,
+  { low = -Infinity, high = Infinity }: { readonly low?: number; readonly high?: number } = {},
+): void {
+  if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
+  const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
+  throw new RangeError(`Cannot make ${owner}: ${option} is ${String(value)}, expected a number${bounds}`);
+}

@@ -1,0 +1,21 @@
+/** Options as data: what a model's JSON holds of its cells and layers. */
+
+/** Plain JSON values: the options of a layer as they are saved. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** The options of a layer or cell as they are saved. */
+export type JsonOptions = { readonly [key: string]: Json };
+
+/**
+ * What stands in `options` for a function, which is not data: writing it with `JSON.stringify` throws a TypeError
+ * that names the option.
+ */
+export function functionOption(owner: string, option: string): Json {
+  const refuse = () => {
+    throw new TypeError(
+      `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
+        `give a name, or keep the code and save the weights alone`,
+    );
+  };
+  return Object.defineProperty({}, "toJSON", { value: refuse });
+}

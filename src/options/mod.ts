@@ -1,0 +1,13 @@
+/** What options of cells and layers can be: JSON, initialisers. (Activations are among the operations.) */
+export { functionOption, type Json, type JsonOptions } from "./json.ts";
+export {
+  abstractly,
+  type Initializer,
+  type InitializerConfig,
+  type InitializerLike,
+  type InitializerName,
+  initializerNames,
+  type InitializerOptions,
+  type NoOptions,
+  resolveInitializer,
+} from "./initializers.ts";

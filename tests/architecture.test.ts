@@ -1,0 +1,126 @@
+/** The house: files import each other without cycles, and folders point one way. Imports of types count. */
+import { assert, assertEquals } from "@std/assert";
+
+const ROOT = new URL("../", import.meta.url).href;
+
+/** From what knows nothing to what knows all; a file imports from its own line and those above it. */
+const ORDER = [
+  ["src/nearest.ts"],
+  ["src/tensor/"],
+  ["src/tree/"],
+  ["src/program/"],
+  ["kernels/backend.ts"],
+  ["kernels/reference/"],
+  ["src/operations/"],
+  ["kernels/"],
+  ["src/transforms/"],
+  ["src/scan/", "src/scan.ts"],
+  ["src/options/"],
+  ["src/cells/"],
+  ["src/layers/"],
+  ["src/models/"],
+  ["src/data/"],
+  ["src/training/"],
+  ["mod.ts"],
+];
+
+/** The only files that know a backend, beside the backends: eager calls, and what compiles. */
+const KNOW_KERNELS = ["src/operations/apply.ts", "src/transforms/"];
+
+/** What a folder must not know, whatever the order says. */
+const STRANGERS = [["src/data/", "src/layers/"], ["src/data/", "src/models/"], ["src/scan/", "kernels/"]];
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+interface ModuleInfo {
+  readonly specifier: string;
+  readonly dependencies?: readonly {
+    readonly code?: { readonly specifier?: string };
+    readonly type?: { readonly specifier?: string };
+  }[];
+}
+
+const mayRun = Deno.permissions.querySync({ name: "run" }).state === "granted" &&
+  Deno.permissions.querySync({ name: "read" }).state === "granted"; // execPath
+
+async function importsOf(entry: string): Promise<Import[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-remote", new URL(entry, ROOT).href],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const { modules }: { modules: ModuleInfo[] } = JSON.parse(new TextDecoder().decode(stdout));
+  const pathOf = (specifier: string) => specifier.replace(ROOT, "");
+  return modules.flatMap(({ specifier, dependencies = [] }) =>
+    dependencies.flatMap(({ code, type }) =>
+      [code?.specifier, type?.specifier].flatMap((to) =>
+        to === undefined ? [] : [{ from: pathOf(specifier), to: pathOf(to) }]
+      )
+    )
+  );
+}
+
+/** A cycle of imports as the files on it, the first one again at the end; undefined where there is none. */
+function cycleOf(imports: readonly Import[]): string[] | undefined {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of imports) targets.set(from, [...targets.get(from) ?? [], to]);
+  const finished = new Set<string>();
+  const visit = (file: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (finished.has(file)) return undefined;
+    for (const to of targets.get(file) ?? []) {
+      const cycle = visit(to, [...path, file]);
+      if (cycle) return cycle;
+    }
+    finished.add(file);
+    return undefined;
+  };
+  for (const file of targets.keys()) {
+    const cycle = visit(file, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
+
+/** The place of a file in the order, by its longest prefix in it. */
+function rankOf(file: string): number {
+  const prefixes = ORDER.flat().filter((prefix) => file.startsWith(prefix));
+  const longest = prefixes.sort((a, b) => b.length - a.length)[0];
+  assert(longest !== undefined, `${file} has no place in the order of folders`);
+  return ORDER.findIndex((prefixes) => prefixes.includes(longest));
+}
+
+function wrongWay({ from, to }: Import): boolean {
+  const inside = (file: string, prefixes: readonly string[]) =>
+    prefixes.some((prefix) => file.startsWith(prefix));
+  return rankOf(to) > rankOf(from) ||
+    inside(to, ["kernels/"]) && !inside(from, ["kernels/", ...KNOW_KERNELS]) ||
+    STRANGERS.some(([folder, stranger]) => from.startsWith(folder) && to.startsWith(stranger));
+}
+
+Deno.test("a cycle of imports is found", () => {
+  const chain = [{ from: "a", to: "b" }, { from: "b", to: "c" }];
+  assertEquals(cycleOf(chain), undefined);
+  assertEquals(cycleOf([...chain, { from: "c", to: "b" }]), ["b", "c", "b"]);
+});
+
+Deno.test("an import against the order of folders is found", () => {
+  assert(wrongWay({ from: "src/cells/cell.ts", to: "src/layers/layer.ts" }));
+  assert(wrongWay({ from: "src/layers/rnn.ts", to: "kernels/mod.ts" }));
+  assert(!wrongWay({ from: "src/layers/rnn.ts", to: "src/cells/cell.ts" }));
+  assert(!wrongWay({ from: "src/operations/apply.ts", to: "kernels/reference/mod.ts" }));
+});
+
+Deno.test({
+  name: "the library has no import cycle, and its folders point one way" +
+    (mayRun ? "" : " (needs --allow-run --allow-read)"),
+  ignore: !mayRun,
+  fn: async () => {
+    const imports = await importsOf("mod.ts");
+    assert(imports.length > 200, "the whole library is looked at");
+    assertEquals(cycleOf(imports), undefined);
+    assertEquals(imports.filter(wrongWay).map(({ from, to }) => `${from} -> ${to}`), []);
+  },
+});
