@@ -41,6 +41,9 @@ import { HELP, type MnistRun, parseOptions } from "./support/options.ts";
 
 const BATCH_SIZE = 64;
 const UNITS = 64;
+/** How many batches make an epoch on the slow reference device. */
+const SLOW_BATCHES = 100;
+
 /** How many digits validate a run that is not full. */
 const VALIDATION_DIGITS = 1024;
 /** The learning curve shows the mean loss of so many batches. */
@@ -69,15 +72,15 @@ async function prepare(run: MnistRun): Promise<Prepared> {
   await checkFolderOf(run.curve);
   const { device: runsOn } = await compile((x: Tensor) => x, { device: run.device });
   const { source, train, test } = await loadMnist({ data: run.data });
+  const full = run.full || (run.batches === undefined && runsOn !== "reference");
   const samples = ({ images, labels }: Digits, most: number): Samples =>
-    run.full
-      ? { x: images, y: labels }
-      : splitRows({ x: images, y: labels }, Math.min(most, labels.shape[0]))[0];
+    full ? { x: images, y: labels } : splitRows({ x: images, y: labels }, Math.min(most, labels.shape[0]))[0];
   return {
     ...run,
+    full,
     source,
     runsOn,
-    train: samples(train, run.batches * BATCH_SIZE),
+    train: samples(train, (run.batches ?? SLOW_BATCHES) * BATCH_SIZE),
     validation: samples(test, VALIDATION_DIGITS),
     available: { train: train.labels.shape[0], validation: test.labels.shape[0] },
   };

@@ -5,10 +5,10 @@ import { unknownName } from "../../src/nearest.ts";
 export interface MnistRun {
   /** A folder with the four IDX files. */
   readonly data?: string;
-  /** All batches and the whole validation set. */
+  /** All batches and the whole validation set, however slow the device. */
   readonly full: boolean;
-  /** Batches of an epoch where it is not `full`. */
-  readonly batches: number;
+  /** Batches of an epoch; default: all of them, on the slow reference device a few. */
+  readonly batches?: number;
   readonly epochs: number;
   readonly seed: number;
   /** The device by name; default: whichever is the fastest here. */
@@ -24,8 +24,8 @@ Usage: deno task example [options]
 
   --data DIR     a folder with the four IDX files of MNIST, plain or .gz
                  (default: an earlier download, a download, or digits from a generator)
-  --full         all batches and the whole validation set
-  --batches N    how many batches make an epoch (default 100)
+  --full         all batches and the whole validation set, also on the slow reference device
+  --batches N    how many batches make an epoch (default: all; 100 on the reference device)
   --epochs N     how often they are gone over (default 1)
   --seed N       the random seed of weights and order (default 0)
   --device NAME  where it runs (default auto: the fastest device here)
@@ -66,7 +66,7 @@ export function parseOptions(args: readonly string[]): MnistRun | undefined {
   return {
     data: values.get("--data"),
     full: values.has("--full"),
-    batches: wholeNumber("--batches", values.get("--batches") ?? "100", 1),
+    batches: values.has("--batches") ? wholeNumber("--batches", values.get("--batches") ?? "", 1) : undefined,
     epochs: wholeNumber("--epochs", values.get("--epochs") ?? "1", 1),
     seed: wholeNumber("--seed", values.get("--seed") ?? "0", 0),
     device: values.get("--device"),
