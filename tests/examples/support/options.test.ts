@@ -1,11 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseOptions } from "../../../examples/support/options.ts";
 
-Deno.test("parseOptions has a default for everything but the data and the device", () => {
+Deno.test("parseOptions has a default for everything but the data, the device and the batches", () => {
   assertEquals(parseOptions([]), {
     data: undefined,
     full: false,
-    batches: 100,
+    batches: undefined,
     epochs: 1,
     seed: 0,
     device: undefined,
