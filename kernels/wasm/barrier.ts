@@ -13,10 +13,12 @@ const SPINS = 30_000;
 /** How a barrier waits. */
 export interface BarrierOptions {
   /**
-   * Whether all threads that call it may block. The main thread of a browser may not: then all spin.
+   * Whether the calling thread, thread 0, may block. The main thread of a browser may not: then it spins.
    * @default true
    */
   readonly mayWait?: boolean;
+  /** The global that holds the number of the thread. Where thread 0 may not block and this is absent, all spin. */
+  readonly thread?: number;
   /**
    * After so many seconds the missing thread is held to be gone, the barrier is poisoned and traps; about so many where
    * it only spins, as wasm has no clock.
@@ -32,7 +34,7 @@ export interface BarrierOptions {
  */
 export function addBarrier(
   module: ModuleBuilder,
-  { mayWait = true, limitSeconds = 600 }: BarrierOptions = {},
+  { mayWait = true, thread, limitSeconds = 600 }: BarrierOptions = {},
 ): FunctionBuilder {
   const barrier = module.addFunction("barrier", [i32, i32]);
   const address = 0, threads = 1, generation = barrier.local(i32), spins = barrier.local(i32);
@@ -70,7 +72,16 @@ export function addBarrier(
       });
       barrier.get(spins).i32(1).op("i32.add").tee(spins).i32(SPINS).op("i32.lt_s").brIf(0);
     });
-  if (mayWait) {
+  const spinOn = () => {
+    const rounds = barrier.local(i32);
+    barrier.i32(0).set(rounds).loop(() => {
+      spinUntilNewGeneration();
+      barrier.get(rounds).i32(1).op("i32.add").tee(rounds);
+      barrier.i32(Math.ceil(limitSeconds * 1e9 / SPINS)).op("i32.lt_s").brIf(0);
+    });
+    giveUp();
+  };
+  const sleep = () => {
     spinUntilNewGeneration();
     barrier.loop(() => {
       add(BARRIER.sleepers, 1).op("drop");
@@ -81,14 +92,12 @@ export function addBarrier(
       load(BARRIER.generation).get(generation).op("i32.eq").brIf(0); // woken for nothing
     });
     trapIfPoisoned();
-  } else {
-    const rounds = barrier.local(i32);
-    barrier.loop(() => {
-      spinUntilNewGeneration();
-      barrier.get(rounds).i32(1).op("i32.add").tee(rounds);
-      barrier.i32(Math.ceil(limitSeconds * 1e9 / SPINS)).op("i32.lt_s").brIf(0);
-    });
-    giveUp();
+  };
+  if (mayWait) sleep();
+  else if (thread === undefined) spinOn();
+  else {
+    barrier.getGlobal(thread).op("i32.eqz").if(spinOn);
+    sleep();
   }
   return barrier;
 }

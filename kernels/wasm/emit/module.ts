@@ -117,8 +117,9 @@ export function isSingleThreaded(kernels: readonly Kernel[], shareFrom = WORTH_S
 /** Emits the module of these kernels. */
 export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
-  // The thread that emits is the one that calls: where it may not block, as in a page, all threads spin.
-  const barrier = addBarrier(module, { mayWait: mayWait() });
+  const threadGlobal = module.addGlobal();
+  // The thread that emits is the one that calls; in a page it may not block.
+  const barrier = addBarrier(module, { mayWait: mayWait(), thread: threadGlobal });
   const matmul = addMatmul(module, options.features);
   const { shareFrom = WORTH_SHARING } = options;
   const emitter: Emitter = {
@@ -128,7 +129,7 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     shareOf: (kernel) => shareOf(kernel, shareFrom),
     names: new Map(),
     kernels: new Map(),
-    thread: module.addGlobal(),
+    thread: threadGlobal,
   };
   const steps = kernels.map((kernel) => ({
     kernel,
