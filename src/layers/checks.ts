@@ -1,8 +1,8 @@
 /** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
-import type { Dim } from "../tensor/dims.ts";
-import { isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { type Dim, fixedDim, type Shape } from "../tensor/dims.ts";
+import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
 import type { Layer, Mask } from "./layer.ts";
 
@@ -27,6 +27,11 @@ export function floatInput<T extends Spec>(layer: string, input: unknown, rank: 
     );
   }
   return x;
+}
+
+/** The same values in another shape with as many elements; not copied. */
+export function hostReshape({ data, dtype }: HostTensor, shape: Shape): HostTensor {
+  return hostTensor(data, shape.map((dim) => fixedDim(dim, "An axis of a tensor on the host")), dtype);
 }
 
 /** The size of an axis that parameters are made for; it must be known. */

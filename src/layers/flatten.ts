@@ -1,9 +1,9 @@
 /** The layer that makes one axis of all. */
 import { checkOptions } from "../nearest.ts";
 import { reshape } from "../operations/structure.ts";
-import { sizeOfShape } from "../tensor/dims.ts";
-import { printSpec, type Tensor } from "../tensor/tensor.ts";
-import { oneInput } from "./checks.ts";
+import { type Shape, sizeOfShape } from "../tensor/dims.ts";
+import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { hostReshape, oneInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 
@@ -22,6 +22,10 @@ export function flatten(options: LayerOptions = {}): Layer {
   checkOptions("flatten", options, layerOptionNames);
   const { name, trainable } = options;
   const layer = layerName({ type: "flatten", name });
+  const flatShape = (x: Spec): Shape => {
+    if (x.shape.length > 0) return [x.shape[0], sizeOfShape(x.shape.slice(1))];
+    throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
+  };
   return defineLayer({
     type: "flatten",
     name,
@@ -30,10 +34,11 @@ export function flatten(options: LayerOptions = {}): Layer {
     initParams: () => [],
     apply: ({ state }, input) => {
       const x = oneInput<Tensor>(layer, input);
-      if (x.shape.length === 0) {
-        throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
-      }
-      return { output: reshape(x, [x.shape[0], sizeOfShape(x.shape.slice(1))]), state };
+      return { output: reshape(x, flatShape(x)), state };
+    },
+    checkInput: (input) => {
+      const x = oneInput<HostTensor>(layer, input);
+      return hostReshape(x, flatShape(x));
     },
   });
 }

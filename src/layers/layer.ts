@@ -65,9 +65,11 @@ export interface Layer {
    * Checks of values that cannot be made inside a trace (tokens within the vocabulary), on the host, called by fit,
    * evaluate and predict before anything runs. Containers hand it on to the layers that their input reaches.
    *
+   * @returns The output, where it is the input in another shape, for the layers after this one to check; nothing
+   *   where the layer computes.
    * @throws RangeError naming the first wrong value and where it is.
    */
-  checkInput?(input: Tree<HostTensor>): void;
+  checkInput?(input: Tree<HostTensor>): Tree<HostTensor> | void;
   /**
    * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure. Absent
    * where there is none inside. A container calls `statefulLayer` on its children.

@@ -1,9 +1,9 @@
 /** The layer that gives its input another shape. */
 import { checkOptions } from "../nearest.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
-import { divideDims, printShape, sizeOfShape } from "../tensor/dims.ts";
-import { printSpec, type Tensor } from "../tensor/tensor.ts";
-import { oneInput } from "./checks.ts";
+import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
+import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { hostReshape, oneInput } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 
@@ -40,6 +40,22 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
       }, expected sizes, of which one may be -1`,
     );
   }
+  const shapeOf = (x: Spec): Shape => {
+    if (x.shape.length === 0) {
+      throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
+    }
+    const size = sizeOfShape(x.shape.slice(1));
+    const known = sizeOfShape(targetShape.filter((dim) => dim !== -1));
+    const rest = divideDims(size, known);
+    if (rest === undefined || (open === 0 && size !== known)) {
+      throw new TypeError(
+        `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: its targetShape ${
+          printShape(targetShape)
+        } has another number of elements`,
+      );
+    }
+    return [x.shape[0], ...targetShape.map((dim) => dim === -1 ? rest : dim)];
+  };
   return defineLayer({
     type: "reshape",
     name,
@@ -48,21 +64,11 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
     initParams: () => [],
     apply: ({ state }, input) => {
       const x = oneInput<Tensor>(layer, input);
-      if (x.shape.length === 0) {
-        throw new TypeError(`Cannot use ${layer} with ${printSpec(x)}: it has no batch`);
-      }
-      const size = sizeOfShape(x.shape.slice(1));
-      const known = sizeOfShape(targetShape.filter((dim) => dim !== -1));
-      const rest = divideDims(size, known);
-      if (rest === undefined || (open === 0 && size !== known)) {
-        throw new TypeError(
-          `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: its targetShape ${
-            printShape(targetShape)
-          } has another number of elements`,
-        );
-      }
-      const shape = targetShape.map((dim) => dim === -1 ? rest : dim);
-      return { output: reshapeTensor(x, [x.shape[0], ...shape]), state };
+      return { output: reshapeTensor(x, shapeOf(x)), state };
+    },
+    checkInput: (input) => {
+      const x = oneInput<HostTensor>(layer, input);
+      return hostReshape(x, shapeOf(x));
     },
   });
 }

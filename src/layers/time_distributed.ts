@@ -3,16 +3,9 @@ import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../nearest.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
-import {
-  type HostTensor,
-  hostTensor,
-  isTensor,
-  printSpec,
-  type Spec,
-  type Tensor,
-} from "../tensor/tensor.ts";
+import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
-import { checkLayer } from "./checks.ts";
+import { checkLayer, hostReshape } from "./checks.ts";
 import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
 
@@ -72,7 +65,7 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       return { output: mapTree(output, split), state, mask };
     },
     trainableLeaves: (params) => layer.trainableLeaves(params).map((leaf) => trainable && leaf),
-    ...(checkInput ? { checkInput: (input) => checkInput(hostRows(name, input)) } : {}),
+    ...(checkInput ? { checkInput: (input) => hostSteps(input, checkInput(hostRows(name, input))) } : {}),
   });
 }
 
@@ -108,10 +101,17 @@ function merged(name: string, input: Tree<Tensor>): Tree<Tensor> {
 /** The same for values on the host, which are not copied. */
 function hostRows(name: string, input: Tree<HostTensor>): Tree<HostTensor> {
   sequenceAxes(name, input);
-  return mapTree(
-    input,
-    ({ data, shape: [batch, time, ...rest] }: HostTensor) => hostTensor(data, [batch * time, ...rest]),
-  );
+  return mapTree(input, (x: HostTensor) => {
+    const [batch, time, ...rest] = x.shape;
+    return hostReshape(x, [batch * time, ...rest]);
+  });
+}
+
+/** What the layer inside hands on of its rows, as steps again. */
+function hostSteps(input: Tree<HostTensor>, rows: Tree<HostTensor> | void): Tree<HostTensor> | void {
+  if (rows === undefined) return;
+  const [batch, time] = flattenTree<HostTensor>(input).leaves[0].shape;
+  return mapTree(rows, (y: HostTensor) => hostReshape(y, [batch, time, ...y.shape.slice(1)]));
 }
 
 /** The mask for the layer inside: of those with further axes, what is left when batch and time are merged. */

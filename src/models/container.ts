@@ -50,7 +50,7 @@ export interface ContainerDefinition {
   /** The options beside the layers. */
   readonly options: JsonOptions;
   readonly walk: Walk;
-  readonly checkInput: (input: Tree<HostTensor>) => void;
+  readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   /** The same container of other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
 }

@@ -3,8 +3,16 @@ import { layerName, layerOptionNames, type LayerOptions } from "../layers/define
 import type { Layer, Mask } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { sameShape } from "../tensor/dims.ts";
-import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkSameStructure, flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
+import { host, type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import {
+  checkSameStructure,
+  flattenTree,
+  mapTree,
+  printPath,
+  type Tree,
+  unflattenTree,
+} from "../tree/tree.ts";
 import type { CallResult } from "./call_specs.ts";
 import { container, type Steps, type Walk } from "./container.ts";
 import { referencesJson, sourceJson } from "./graph_json.ts";
@@ -141,17 +149,39 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
       steps: sources.map((source) => sourceJson(source, sources, called)),
     },
     walk: walkOf(plan),
-    checkInput: (input) => {
-      checkGiven(plan, input);
-      const values = valuesOfInputs(plan, input);
-      for (const source of sources) {
-        if (source.kind !== "call") continue;
-        if (!originsOf(source.inputs, "").every((origin) => values.has(origin.source))) continue;
-        layers[called.indexOf(source.layer)].checkInput?.(readTree<HostTensor>(values, source.inputs));
-      }
-    },
+    checkInput: (input) => checkValues(plan, layers, input),
     withLayers: (others) => graph(plan, others),
   });
+}
+
+/** Every layer checks the values that reach it; what the model puts out, where that is known without computing. */
+function checkValues(
+  plan: Plan,
+  layers: readonly Layer[],
+  input: Tree<HostTensor>,
+): Tree<HostTensor> | void {
+  const { outputs, sources, called } = plan;
+  checkGiven(plan, input);
+  const values = valuesOfInputs(plan, input);
+  const isKnown = (tree: Tree<Node>) => originsOf(tree, "").every(({ source }) => values.has(source));
+  for (const source of sources) {
+    if (source.kind === "input" || !isKnown(source.inputs)) continue;
+    const given = readTree(values, source.inputs);
+    const output = source.kind === "call"
+      ? layers[called.indexOf(source.layer)].checkInput?.(given)
+      : tokensFrom(source, given);
+    if (output) values.set(source, flattenTree<HostTensor>(output).leaves);
+  }
+  if (isKnown(outputs)) return readTree(values, outputs);
+}
+
+/** What a function makes of values that are known, if it is whole numbers, which may be tokens. */
+function tokensFrom({ fn }: SourceOf<"apply">, given: Tree<HostTensor>): Tree<HostTensor> | void {
+  const args = flattenTree<HostTensor>(given).leaves;
+  const specs = flattenTree<Spec>(outputSpecs<Tree<Spec>>(fn, ...args)).leaves;
+  if (specs.some(({ dtype }) => dtype !== "int32")) return;
+  const { leaves, structure } = flattenTree<Tensor>(fn(...args));
+  return unflattenTree(structure, leaves.map(host));
 }
 
 /** What each source gave. */

@@ -3,6 +3,8 @@ import { checkLayer } from "../layers/checks.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
+import type { HostTensor } from "../tensor/tensor.ts";
+import type { Tree } from "../tree/tree.ts";
 import { container } from "./container.ts";
 
 /**
@@ -53,7 +55,11 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
       });
       return result;
     },
-    checkInput: (input) => layers[0].checkInput?.(input),
+    checkInput: (input) => {
+      let values: Tree<HostTensor> | void = input;
+      for (const layer of layers) if (values) values = layer.checkInput?.(values);
+      return values;
+    },
     withLayers: (others) => sequential(others, options),
   });
 }

@@ -1,5 +1,13 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { batchNormalization, dense, dropout, embedding, lstm, masking } from "../../src/layers/mod.ts";
+import {
+  batchNormalization,
+  dense,
+  dropout,
+  embedding,
+  lstm,
+  masking,
+  reshapeLayer,
+} from "../../src/layers/mod.ts";
 import {
   apply,
   call,
@@ -14,7 +22,7 @@ import {
 } from "../../src/models/mod.ts";
 import { add, mul, notEqual } from "../../src/operations/elementwise.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { concat, sum, zeros } from "../../src/operations/structure.ts";
+import { concat, sliceAxis, sum, zeros } from "../../src/operations/structure.ts";
 import { host, type Spec, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { compile, grad, outputSpecs } from "../../src/transforms/mod.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
@@ -231,4 +239,20 @@ Deno.test("stateful layers inside a graph are found, and drawing layers draw apa
   const [first, second] = twice.apply(init(twice, key(0), ones), ones, { training: true, key: key(1) })
     .output as Tensor[];
   assert(String(host(first).data) !== String(host(second).data));
+});
+
+Deno.test("tokens are checked behind layers and functions that only rearrange them", () => {
+  const ids = input([4], { name: "ids", dtype: "int32" });
+  const embed = () => embedding({ inputDim: 3, outputDim: 2 });
+  const reshaped = model({
+    inputs: ids,
+    outputs: call(embed(), call(reshapeLayer({ targetShape: [2, 2] }), ids)),
+  });
+  const firstHalf = (x: Tensor) => sliceAxis(x, 1, 0, 2);
+  const sliced = model({ inputs: ids, outputs: call(embed(), apply(firstHalf, ids)) });
+  const check = (layer: Layer, values: number[][]) => layer.checkInput?.(tensor(values, { dtype: "int32" }));
+  check(reshaped, [[0, 1, 2, 0]]);
+  assertThrows(() => check(reshaped, [[0, 1, 3, 0]]), RangeError, "token 3 at [0, 1, 0]");
+  check(sliced, [[0, 1, 3, 0]]); // that half is not looked up
+  assertThrows(() => check(sliced, [[0, 3, 1, 0]]), RangeError, "token 3 at [0, 1]");
 });

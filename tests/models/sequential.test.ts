@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   batchNormalization,
   bidirectional,
@@ -6,8 +6,10 @@ import {
   dropout,
   embedding,
   flatten,
+  type Layer,
   lstm,
   masking,
+  reshapeLayer,
   timeDistributed,
 } from "../../src/layers/mod.ts";
 import { getWeights, init, sequential } from "../../src/models/mod.ts";
@@ -17,6 +19,7 @@ import { zeros } from "../../src/operations/structure.ts";
 import { host, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { grad, outputSpecs } from "../../src/transforms/mod.ts";
 import { sum } from "../../src/operations/structure.ts";
+import { evaluate, fit, predict } from "../../src/training/mod.ts";
 import { streaming } from "../../src/layers/mod.ts";
 import { assertClose } from "../layers/helpers.ts";
 import type { Tree } from "../../src/tree/tree.ts";
@@ -182,4 +185,38 @@ Deno.test("shapes stay open through a model", () => {
     tokens as Tensor,
   );
   assertEquals(String(output.shape), "batch,2");
+});
+
+Deno.test("tokens are checked behind layers that only give their input another shape", async () => {
+  const tokens = tensor([[0, 1, 2, 1], [1, 2, 3, 0]], { dtype: "int32" });
+  const fine = tensor([[0, 1, 2, 1], [1, 2, 2, 0]], { dtype: "int32" });
+  const embed = () => embedding({ inputDim: 3, outputDim: 2 });
+  const models: Record<string, Layer> = {
+    reshape: sequential([reshapeLayer({ targetShape: [2, -1] }), flatten(), embed(), flatten()]),
+    nested: sequential([sequential([reshapeLayer({ targetShape: [2, 2] })]), embed(), flatten()]),
+    steps: sequential([
+      reshapeLayer({ targetShape: [2, 2, 1] }),
+      timeDistributed(flatten()),
+      embed(),
+      flatten(),
+    ]),
+  };
+  const places: Record<string, string> = {
+    reshape: "[1, 2]",
+    nested: "[1, 1, 0]",
+    steps: "[1, 1, 0]",
+  };
+  for (const [name, model] of Object.entries(models)) {
+    const variables = init(model, key(0), fine);
+    const data = (x: Tensor) => ({ x, y: zeros([2, 8]) });
+    const message = `token 3 at ${places[name]}`;
+    await predict(model, variables, fine);
+    await assertRejects(() => predict(model, variables, tokens), RangeError, message);
+    await assertRejects(() => evaluate(model, variables, data(tokens), { loss: "mse" }), RangeError, message);
+    await assertRejects(
+      () => fit(model, variables, data(tokens), { loss: "mse", optimizer: "sgd", report: "none" }),
+      RangeError,
+      message,
+    );
+  }
 });
