@@ -1,355 +1,12 @@
 /**
- * A small assembler for WebAssembly modules: functions are written instruction by instruction, a module is encoded
- * to bytes. It knows the binary format and the opcodes that the kernels use, and nothing of what they compute.
- * Format and opcodes: WebAssembly Core Specification 3.0, chapter 5.
+ * A small assembler for WebAssembly: functions are written instruction by instruction (`instructions.ts`), a module is
+ * encoded to bytes here. It knows nothing of what the kernels compute.
+ * Format: WebAssembly Core Specification 3.0, chapter 5.
  */
+import { ByteWriter, pushUnsigned } from "./bytes.ts";
+import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
-/** A value type by its byte. */
-export type ValueType = 0x7f | 0x7d | 0x7c | 0x7b;
-
-/** 32-bit integer, 32-bit float, 64-bit float, 128-bit vector. */
-export const i32 = 0x7f, f32 = 0x7d, f64 = 0x7c, v128 = 0x7b;
-
-/** The index of a local variable or parameter of a function. */
-export type Local = number;
-
-/** Instructions without immediates: opcode bytes by name. */
-const PLAIN = {
-  "unreachable": [0x00],
-  "return": [0x0f],
-  "drop": [0x1a],
-  "select": [0x1b],
-  "i32.eqz": [0x45],
-  "i32.eq": [0x46],
-  "i32.ne": [0x47],
-  "i32.lt_s": [0x48],
-  "i32.lt_u": [0x49],
-  "i32.gt_s": [0x4a],
-  "i32.gt_u": [0x4b],
-  "i32.le_s": [0x4c],
-  "i32.le_u": [0x4d],
-  "i32.ge_s": [0x4e],
-  "i32.ge_u": [0x4f],
-  "i32.add": [0x6a],
-  "i32.sub": [0x6b],
-  "i32.mul": [0x6c],
-  "i32.div_s": [0x6d],
-  "i32.div_u": [0x6e],
-  "i32.rem_s": [0x6f],
-  "i32.rem_u": [0x70],
-  "i32.and": [0x71],
-  "i32.or": [0x72],
-  "i32.xor": [0x73],
-  "i32.shl": [0x74],
-  "i32.shr_s": [0x75],
-  "i32.shr_u": [0x76],
-  "i32.rotl": [0x77],
-  "f32.eq": [0x5b],
-  "f32.ne": [0x5c],
-  "f32.lt": [0x5d],
-  "f32.gt": [0x5e],
-  "f32.le": [0x5f],
-  "f32.ge": [0x60],
-  "f32.abs": [0x8b],
-  "f32.neg": [0x8c],
-  "f32.add": [0x92],
-  "f32.sub": [0x93],
-  "f32.mul": [0x94],
-  "f32.div": [0x95],
-  "f32.min": [0x96],
-  "f32.max": [0x97],
-  "f32.convert_i32_s": [0xb2],
-  "f32.demote_f64": [0xb6],
-  "f64.promote_f32": [0xbb],
-  "f64.add": [0xa0],
-  "f64.mul": [0xa2],
-} as const satisfies Readonly<Record<string, readonly number[]>>;
-
-/** Vector instructions without immediates: the number after the prefix 0xfd. */
-const VECTOR = {
-  "i32x4.splat": 17,
-  "f32x4.splat": 19,
-  "i32x4.eq": 55,
-  "i32x4.ne": 56,
-  "i32x4.lt_s": 57,
-  "i32x4.lt_u": 58,
-  "i32x4.gt_s": 59,
-  "i32x4.le_s": 61,
-  "i32x4.ge_s": 63,
-  "f32x4.eq": 65,
-  "f32x4.ne": 66,
-  "f32x4.lt": 67,
-  "f32x4.gt": 68,
-  "f32x4.le": 69,
-  "f32x4.ge": 70,
-  "v128.not": 77,
-  "v128.and": 78,
-  "v128.andnot": 79,
-  "v128.or": 80,
-  "v128.xor": 81,
-  "v128.bitselect": 82,
-  "v128.any_true": 83,
-  "f32x4.ceil": 103,
-  "f32x4.floor": 104,
-  "f32x4.trunc": 105,
-  "f32x4.nearest": 106,
-  "i32x4.abs": 160,
-  "i32x4.neg": 161,
-  "i32x4.all_true": 163,
-  "i32x4.bitmask": 164,
-  "i32x4.shl": 171,
-  "i32x4.shr_s": 172,
-  "i32x4.shr_u": 173,
-  "i32x4.add": 174,
-  "i32x4.sub": 177,
-  "i32x4.mul": 181,
-  "i32x4.min_s": 182,
-  "i32x4.max_s": 184,
-  "f32x4.abs": 224,
-  "f32x4.neg": 225,
-  "f32x4.sqrt": 227,
-  "f32x4.add": 228,
-  "f32x4.sub": 229,
-  "f32x4.mul": 230,
-  "f32x4.div": 231,
-  "f32x4.min": 232,
-  "f32x4.max": 233,
-  "f32x4.pmin": 234,
-  "f32x4.pmax": 235,
-  "i32x4.trunc_sat_f32x4_s": 248,
-  "f32x4.convert_i32x4_s": 250,
-  "f32x4.relaxed_madd": 0x105,
-  "f32x4.relaxed_nmadd": 0x106,
-  "i32x4.relaxed_laneselect": 0x10b,
-} as const satisfies Readonly<Record<string, number>>;
-
-/** Memory instructions: prefix (0 for none), number, log2 of the natural alignment. */
-const MEMORY = {
-  "i32.load": [0, 0x28, 2],
-  "f32.load": [0, 0x2a, 2],
-  "i32.store": [0, 0x36, 2],
-  "f32.store": [0, 0x38, 2],
-  "v128.load": [0xfd, 0, 2],
-  "v128.load32_splat": [0xfd, 9, 2],
-  "v128.store": [0xfd, 11, 2],
-  "v128.load32_zero": [0xfd, 92, 2],
-  "v128.load64_zero": [0xfd, 93, 2],
-  "memory.atomic.notify": [0xfe, 0x00, 2],
-  "memory.atomic.wait32": [0xfe, 0x01, 2],
-  "i32.atomic.load": [0xfe, 0x10, 2],
-  "i32.atomic.store": [0xfe, 0x17, 2],
-  "i32.atomic.rmw.add": [0xfe, 0x1e, 2],
-} as const satisfies Readonly<Record<string, readonly [number, number, number]>>;
-
-/** Instructions on one lane: the number after the prefix 0xfd; those on memory have an alignment and offset too. */
-const LANE = {
-  "i32x4.extract_lane": 27,
-  "i32x4.replace_lane": 28,
-  "f32x4.extract_lane": 31,
-  "f32x4.replace_lane": 32,
-} as const;
-const LANE_MEMORY = { "v128.load32_lane": 86, "v128.store32_lane": 90 } as const;
-
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value >>> 0;
-  do {
-    const low = rest & 0x7f;
-    rest >>>= 7;
-    bytes.push(rest === 0 ? low : low | 0x80);
-  } while (rest !== 0);
-  return bytes;
-}
-
-function signed(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value | 0;;) {
-    const low = rest & 0x7f;
-    rest >>= 7;
-    if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) return [...bytes, low];
-    bytes.push(low | 0x80);
-  }
-}
-
-function floatBytes(value: number): number[] {
-  return [...new Uint8Array(new Float32Array([value]).buffer)];
-}
-
-/** A function being written. Blocks are closures, so that they always end. */
-export class FunctionBuilder {
-  readonly code: number[] = [];
-  readonly locals: ValueType[] = [];
-
-  constructor(
-    readonly name: string,
-    readonly index: number,
-    readonly params: readonly ValueType[],
-    readonly results: readonly ValueType[],
-  ) {}
-
-  /** A new local variable, zero at first. */
-  local(type: ValueType): Local {
-    this.locals.push(type);
-    return this.params.length + this.locals.length - 1;
-  }
-
-  get(local: Local): this {
-    this.code.push(0x20, ...unsigned(local));
-    return this;
-  }
-
-  set(local: Local): this {
-    this.code.push(0x21, ...unsigned(local));
-    return this;
-  }
-
-  tee(local: Local): this {
-    this.code.push(0x22, ...unsigned(local));
-    return this;
-  }
-
-  /** An i32 constant. */
-  i32(value: number): this {
-    this.code.push(0x41, ...signed(value));
-    return this;
-  }
-
-  /** An f32 constant. */
-  f32(value: number): this {
-    this.code.push(0x43, ...floatBytes(value));
-    return this;
-  }
-
-  /** A vector of four equal f32. */
-  f32x4(value: number): this {
-    const lane = floatBytes(value);
-    this.code.push(0xfd, 12, ...lane, ...lane, ...lane, ...lane);
-    return this;
-  }
-
-  /** A vector of i32: one for all lanes, or four. */
-  i32x4(...lanes: readonly [number] | readonly [number, number, number, number]): this {
-    const all = lanes.length === 1 ? [lanes[0], lanes[0], lanes[0], lanes[0]] : lanes;
-    this.code.push(0xfd, 12, ...new Uint8Array(new Int32Array(all).buffer));
-    return this;
-  }
-
-  /** An instruction without immediates. */
-  op(name: keyof typeof PLAIN | keyof typeof VECTOR): this {
-    if (name in PLAIN) this.code.push(...PLAIN[name as keyof typeof PLAIN]);
-    else this.code.push(0xfd, ...unsigned(VECTOR[name as keyof typeof VECTOR]));
-    return this;
-  }
-
-  /** A load, store or atomic at the address on the stack plus `offset` bytes. */
-  memory(name: keyof typeof MEMORY, offset = 0): this {
-    const [prefix, number, alignment] = MEMORY[name];
-    this.code.push(
-      ...(prefix === 0 ? [number] : [prefix, ...unsigned(number)]),
-      alignment,
-      ...unsigned(offset),
-    );
-    return this;
-  }
-
-  /** Extracts or replaces a lane. */
-  lane(name: keyof typeof LANE, lane: number): this {
-    this.code.push(0xfd, LANE[name], lane);
-    return this;
-  }
-
-  /** Loads or stores one lane. */
-  laneMemory(name: keyof typeof LANE_MEMORY, lane: number, offset = 0): this {
-    this.code.push(0xfd, LANE_MEMORY[name], 2, ...unsigned(offset), lane);
-    return this;
-  }
-
-  /** Picks 16 bytes out of two vectors. */
-  shuffle(bytes: readonly number[]): this {
-    this.code.push(0xfd, 13, ...bytes);
-    return this;
-  }
-
-  call(callee: { readonly index: number }): this {
-    this.code.push(0x10, ...unsigned(callee.index));
-    return this;
-  }
-
-  /** `write` may leave by `br(0)`. */
-  block(write: () => void): this {
-    this.code.push(0x02, 0x40);
-    write();
-    this.code.push(0x0b);
-    return this;
-  }
-
-  /** `write` may begin again by `br(0)`. */
-  loop(write: () => void): this {
-    this.code.push(0x03, 0x40);
-    write();
-    this.code.push(0x0b);
-    return this;
-  }
-
-  /** Runs `then` if the i32 on the stack is not 0. */
-  if(then: () => void, otherwise?: () => void): this {
-    this.code.push(0x04, 0x40);
-    then();
-    if (otherwise) {
-      this.code.push(0x05);
-      otherwise();
-    }
-    this.code.push(0x0b);
-    return this;
-  }
-
-  br(depth: number): this {
-    this.code.push(0x0c, ...unsigned(depth));
-    return this;
-  }
-
-  brIf(depth: number): this {
-    this.code.push(0x0d, ...unsigned(depth));
-    return this;
-  }
-
-  /** The value of a global variable of the module. */
-  getGlobal(index: number): this {
-    this.code.push(0x23, ...unsigned(index));
-    return this;
-  }
-
-  setGlobal(index: number): this {
-    this.code.push(0x24, ...unsigned(index));
-    return this;
-  }
-
-  /** Fills memory: address, byte, length are on the stack. */
-  fill(): this {
-    this.code.push(0xfc, 0x0b, 0x00);
-    return this;
-  }
-
-  /** Copies memory: destination, source, length are on the stack. */
-  copy(): this {
-    this.code.push(0xfc, 0x0a, 0x00, 0x00);
-    return this;
-  }
-
-  /** Counts `counter` from its present value to below `end` (a local or a constant) by `step`. */
-  count(counter: Local, end: { readonly local: Local } | number, step: number, write: () => void): this {
-    const pushEnd = () => typeof end === "number" ? this.i32(end) : this.get(end.local);
-    return this.block(() => {
-      this.get(counter);
-      pushEnd().op("i32.ge_s").brIf(0);
-      this.loop(() => {
-        write();
-        this.get(counter).i32(step).op("i32.add").tee(counter);
-        pushEnd().op("i32.lt_s").brIf(0);
-      });
-    });
-  }
-}
+export { f32, f64, FunctionBuilder, i32, type Local, v128, type ValueType } from "./instructions.ts";
 
 /** A function from outside the module. */
 export interface ImportedFunction {
@@ -372,8 +29,8 @@ export class ModuleBuilder {
   ) {}
 
   #typeOf(params: readonly ValueType[], results: readonly ValueType[]): number {
-    const text = [0x60, ...unsigned(params.length), ...params, ...unsigned(results.length), ...results]
-      .join();
+    // No function has as many as 128 parameters or results, so that each count is one byte.
+    const text = [0x60, params.length, ...params, results.length, ...results].join();
     const known = this.#types.indexOf(text);
     return known >= 0 ? known : this.#types.push(text) - 1;
   }
@@ -420,52 +77,71 @@ export class ModuleBuilder {
 
   /** The module as bytes. */
   encode(): Uint8Array<ArrayBuffer> {
-    const text = (name: string) => {
-      const bytes = [...new TextEncoder().encode(name)];
-      return [...unsigned(bytes.length), ...bytes];
+    const out = new ByteWriter();
+    out.append([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    const section = (id: number, write: (body: ByteWriter) => void) => {
+      out.push(id);
+      out.sized(write);
     };
-    const out: number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
-    const section = (id: number, body: number[]) => {
-      out.push(id, ...unsigned(body.length));
-      for (const byte of body) out.push(byte);
-    };
-    const vector = (items: readonly (readonly number[])[]) => {
-      const bytes = unsigned(items.length);
-      for (const item of items) for (const byte of item) bytes.push(byte);
-      return bytes;
+    const list = <T>(body: ByteWriter, items: readonly T[], write: (item: T) => void) => {
+      pushUnsigned(body, items.length);
+      items.forEach(write);
     };
     const { minimum, maximum, shared } = this.memory;
-    const limits = [shared ? 0x03 : 0x01, ...unsigned(minimum), ...unsigned(maximum)];
-    section(1, vector(this.#types.map((type) => type.split(",").map(Number))));
+    section(1, (body) => list(body, this.#types, (type) => body.append(type.split(",").map(Number))));
+    section(2, (body) => {
+      pushUnsigned(body, this.#imports.length + 1);
+      body.text("env");
+      body.text("memory");
+      body.append([0x02, shared ? 0x03 : 0x01]);
+      pushUnsigned(body, minimum);
+      pushUnsigned(body, maximum);
+      for (const { module, name, type } of this.#imports) {
+        body.text(module);
+        body.text(name);
+        body.push(0x00);
+        pushUnsigned(body, type);
+      }
+    });
     section(
-      2,
-      vector([
-        [...text("env"), ...text("memory"), 0x02, ...limits],
-        ...this.#imports.map((
-          { module, name, type },
-        ) => [...text(module), ...text(name), 0x00, ...unsigned(type)]),
-      ]),
+      3,
+      (body) =>
+        list(
+          body,
+          this.#functions,
+          ({ params, results }) => pushUnsigned(body, this.#typeOf(params, results)),
+        ),
     );
-    section(3, vector(this.#functions.map(({ params, results }) => unsigned(this.#typeOf(params, results)))));
     if (this.#globals > 0) {
-      section(6, vector(Array.from({ length: this.#globals }, () => [i32, 0x01, 0x41, 0x00, 0x0b])));
+      section(6, (body) => {
+        pushUnsigned(body, this.#globals);
+        for (let index = 0; index < this.#globals; index++) body.append([i32, 0x01, 0x41, 0x00, 0x0b]);
+      });
     }
-    section(7, vector(this.#exports.map(({ name, index }) => [...text(name), 0x00, ...unsigned(index)])));
-    section(
-      10,
-      vector(this.#functions.map(({ locals, code }) => {
-        const body = vector(locals.map((type) => [1, type]));
-        for (const byte of code) body.push(byte);
-        body.push(0x0b);
-        return [...unsigned(body.length), ...body];
-      })),
-    );
-    const names = vector([
-      ...this.#imports.map(({ index, name }) => [...unsigned(index), ...text(name)]),
-      ...this.#functions.map(({ index, name }) => [...unsigned(index), ...text(name)]),
-    ]);
-    section(0, [...text("name"), 1, ...unsigned(names.length), ...names]);
-    return new Uint8Array(out);
+    section(7, (body) =>
+      list(body, this.#exports, ({ name, index }) => {
+        body.text(name);
+        body.push(0x00);
+        pushUnsigned(body, index);
+      }));
+    section(10, (body) =>
+      list(body, this.#functions, ({ locals, code }) =>
+        body.sized((inner) => {
+          list(inner, locals, (type) => inner.append([1, type]));
+          inner.append(code);
+          inner.push(0x0b);
+        })));
+    section(0, (body) => {
+      body.text("name");
+      body.push(1);
+      body.sized((names) =>
+        list(names, [...this.#imports, ...this.#functions], ({ index, name }) => {
+          pushUnsigned(names, index);
+          names.text(name);
+        })
+      );
+    });
+    return out.bytes();
   }
 }
 
