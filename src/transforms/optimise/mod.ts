@@ -22,6 +22,8 @@ const early: readonly Pass[] = [
   { name: "hoist constants", run: hoistConstants },
   { name: "take products apart", run: takeProductsApart },
   { name: "hoist constants again", run: hoistConstants },
+  { name: "sink", run: sink },
+  { name: "prune what only sums read", run: prune },
   { name: "merge", run: merge },
   { name: "hoist", run: hoist },
 ];
@@ -29,7 +31,7 @@ const early: readonly Pass[] = [
 /** All passes in the order in which they run. */
 export const passes: readonly Pass[] = [
   ...early,
-  { name: "sink", run: sink },
+  { name: "sink again", run: sink },
   { name: "split", run: split },
   { name: "simplify again", run: simplify },
   { name: "prune again", run: prune },

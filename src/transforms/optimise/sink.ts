@@ -8,7 +8,14 @@ import { matmul } from "../../operations/matmul.ts";
 import { foldFlat } from "../../operations/scan.ts";
 import { reshape, sum } from "../../operations/structure.ts";
 import { inline, replayEquation } from "../../program/trace.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
+import {
+  type Equation,
+  type EquationOf,
+  isEquation,
+  type Program,
+  timeAxis,
+  type Value,
+} from "../../program/types.ts";
 import { multiplyDims } from "../../tensor/dims.ts";
 import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { makersOf, type Note, readersOf, rewrite } from "./rewrite.ts";
@@ -29,14 +36,38 @@ interface Sum {
   readonly total: (stacked: (value: Value) => Tensor) => Tensor;
 }
 
+/** What is known of the body whose sums are looked for. */
+interface Body {
+  readonly makers: ReadonlyMap<Value, Equation>;
+  /** Whether a value is the step's slice of a sequence. */
+  readonly isSequence: (value: Value) => boolean;
+  /** A value that is the same at every step, as the surrounding trace has it. */
+  readonly constant: (value: Value) => Tensor | undefined;
+}
+
 /** How the sum over time of `value` comes from larger operations after the loop; undefined if it does not. */
-function sumOver(value: Value, makers: ReadonlyMap<Value, Equation>): Sum | undefined {
-  const maker = makers.get(value);
+function sumOver(value: Value, body: Body): Sum | undefined {
+  if (body.isSequence(value)) {
+    return {
+      reads: [value],
+      total: (stacked) => sum(stacked(value), { axes: timeAxis(value.shape.length + 1) }),
+    };
+  }
+  const maker = body.makers.get(value);
   if (!maker) return undefined;
   const [first, second] = maker.inputs;
-  if (isEquation(maker, "matmul")) {
+  if (isEquation(maker, "matmul") && first.shape.length === 2) {
     const { transposeLeft, transposeRight } = maker.attributes;
-    if (!transposeLeft || transposeRight || first.shape.length !== 2) return undefined;
+    const right = body.constant(second);
+    // The sum of products with one matrix is the product of the sum.
+    const left = right && !transposeLeft ? sumOver(first, body) : undefined;
+    if (right && left) {
+      return {
+        ...left,
+        total: (stacked) => matmul(left.total(stacked), right, { transposeRight }),
+      };
+    }
+    if (!transposeLeft || transposeRight) return undefined;
     const rows = (x: Tensor) => reshape(x, [multiplyDims(x.shape[0], x.shape[1]), x.shape[2]]);
     return {
       reads: [first, second],
@@ -48,11 +79,11 @@ function sumOver(value: Value, makers: ReadonlyMap<Value, Equation>): Sum | unde
     return { reads: [first], total: (stacked) => sum(stacked(first), { axes }) };
   }
   if (isEquation(maker, "add")) {
-    const [a, b] = [sumOver(first, makers), sumOver(second, makers)];
+    const [a, b] = [sumOver(first, body), sumOver(second, body)];
     return a && b &&
       { reads: [...a.reads, ...b.reads], total: (stacked) => add(a.total(stacked), b.total(stacked)) };
   }
-  const inner = first && sumOver(first, makers);
+  const inner = first && sumOver(first, body);
   if (!inner) return undefined;
   if (isEquation(maker, "neg")) return { ...inner, total: (stacked) => neg(inner.total(stacked)) };
   if (["reshape", "transpose", "pad", "slice", "reverse"].includes(maker.operation.name)) {
@@ -66,6 +97,21 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
   const { body, constants, carries, length, reverse, recompute } = attributes;
   const makers = makersOf(body);
   const readers = readersOf(body);
+  const positions = new Map(body.inputs.map((value, index) => [value, index]));
+  const known: Body = {
+    makers,
+    isSequence: (value) => (positions.get(value) ?? -1) >= constants + carries,
+    constant: (value) => {
+      const index = positions.get(value);
+      if (index !== undefined) return index < constants ? operands[index] : undefined;
+      const maker = makers.get(value);
+      const inputs = maker?.inputs.map(known.constant);
+      if (!maker || maker.outputs.length > 1 || !inputs?.every((input) => input !== undefined)) {
+        return undefined;
+      }
+      return replayEquation(maker, inputs)[0];
+    },
+  };
   const sums = body.outputs.slice(0, carries).map((next, carry): Sum | undefined => {
     const before = body.inputs[constants + carry];
     const maker = makers.get(next);
@@ -76,7 +122,7 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
       return undefined;
     }
     const [a, b] = maker.inputs;
-    return a === before ? sumOver(b, makers) : b === before ? sumOver(a, makers) : undefined;
+    return a === before ? sumOver(b, known) : b === before ? sumOver(a, known) : undefined;
   });
   sums.forEach((found, carry) => {
     if (found) note(`sank the sum over ${length} steps of ${printSpec(body.outputs[carry])} out of a scan`);
