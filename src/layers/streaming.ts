@@ -6,11 +6,19 @@ import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { symbol } from "../tensor/dims.ts";
-import { type HostTensor, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
+import {
+  type DType,
+  type HostTensor,
+  isTensor,
+  printSpec,
+  type Spec,
+  type Tensor,
+} from "../tensor/tensor.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
-import { flattenTree, mapTree, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { resetStates, statefulLayer } from "./stateful.ts";
 
@@ -121,9 +129,23 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     loops.push(loop);
     return loop;
   };
-  const run = (kind: Kind, input: Tree<Tensor>): Promise<Tree<Tensor>> => {
+  const dtypes = new Map<string, readonly DType[]>();
+  /** The input in the dtypes that the layer takes. */
+  const convert = ({ sequence }: Kind, input: Tree<Tensor>): Tree<Tensor> => {
+    if (isPlainInput(variables, input)) return input;
+    const specs = withBatch(sequence(input), batch);
+    const { leaves, structure } = flattenTree<Spec>(specs);
+    const key = printStructure(structure) + leaves.map(printSpec).join();
+    let taken = dtypes.get(key);
+    if (!taken) dtypes.set(key, taken = inputDTypes(layer, variables, specs, "input"));
+    return convertTree("input", input, taken);
+  };
+  const run = (kind: Kind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
     const current = session;
-    const ready = waiting === 0 ? kind.loops.find((loop) => loop.accepts(input)) : undefined;
+    const accepting = (input: Tree<Tensor>) => kind.loops.find((loop) => loop.accepts(input));
+    const asGiven = accepting(given);
+    const input = asGiven ? given : convert(kind, given);
+    const ready = waiting > 0 ? undefined : asGiven ?? accepting(input);
     if (ready && isOnHost(input)) {
       enter(current, ready, kind, input);
       const output = ready.run(input);
@@ -131,7 +153,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       return wait(() => output);
     }
     return wait(async () => {
-      const loop = kind.loops.find((loop) => loop.accepts(input)) ?? await compileFor(kind, input);
+      const loop = accepting(input) ?? await compileFor(kind, input);
       enter(current, loop, kind, input);
       return await loop.run(await toHost(input));
     });

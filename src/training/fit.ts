@@ -90,7 +90,8 @@ const PAUSE_EVERY = 100;
  * batch and from epoch to epoch; a callback begins it anew with `replaceVariables`.
  *
  * @param variables What `init` gave, or an earlier call; it is not changed.
- * @param data Inputs and targets `[samples, ...]` on the host, and sample weights.
+ * @param data Inputs and targets `[samples, ...]` on the host, and sample weights. Values of another dtype than the
+ *   model takes (float64, whole numbers for floats) are converted; one that would be lost is refused with a RangeError.
  * @returns The new variables, the optimizer's state and the history: `loss`, metrics, and with validation the same
  *   names with `val_` before them.
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
@@ -142,7 +143,9 @@ export async function fitWith(
   checkCount("fit", "initialEpoch", initialEpoch, 0);
   checkVariables("fit", variables);
   checkCallbacks(options.callbacks);
-  const [training, validation] = splitValidation(data, checkData("fit", data), options.validation);
+  const converted = trainer.convert("fit", variables, data);
+  const [training, held] = splitValidation(converted, checkData("fit", data), options.validation);
+  const validation = held && trainer.convert("validate", variables, held);
   const samples = checkData("fit", training);
   const session = trainer.session("fit", variables, training);
   checkStatefulBatch(trainer.model, variables.state, samples, batchSize);

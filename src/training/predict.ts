@@ -93,7 +93,10 @@ export async function evaluateWith(
   options: BatchingOptions = {},
 ): Promise<Logs> {
   const { batchSize = DEFAULT_BATCH_SIZE } = options;
-  return await runSession(prepareEvaluation(trainer, variables, data, batchSize), variables, data, batchSize);
+  checkCount("evaluate", "batchSize", batchSize);
+  const converted = trainer.convert("evaluate", variables, data);
+  const session = prepareEvaluation(trainer, variables, converted, batchSize);
+  return await runSession(session, variables, converted, batchSize);
 }
 
 /** The session for an evaluation, after all checks. */
@@ -137,7 +140,7 @@ export async function runSession(
  * batch before; the state in the end is not kept.
  *
  * @typeParam Output What the model puts out: a tensor by default; name the tree where it is one.
- * @param x Inputs `[samples, ...]`.
+ * @param x Inputs `[samples, ...]`; values of another dtype than the model takes are converted as by `fit`.
  * @returns The output on the host, the rows of all batches together: `[samples, ...]` for every tensor in it.
  * @throws RangeError for empty data or tokens outside the vocabulary; TypeError for shapes that do not fit.
  *
@@ -181,10 +184,11 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   checkCount("predict", "batchSize", batchSize);
   const samples = checkSamples("predict", x);
   checkStatefulBatch(trainer.model, variables.state, samples, batchSize);
-  const step = await trainer.predictor(variables, x);
+  const converted = trainer.convertInput("predict", variables, x);
+  const step = await trainer.predictor(variables, converted);
   let state = variables.state;
   let rows: Rows | undefined;
-  for (const batch of batches(x, { batchSize })) {
+  for (const batch of batches(converted, { batchSize })) {
     const before = state;
     let output: Tree<Tensor>;
     [output, state] = await step(variables.params, state, batch);

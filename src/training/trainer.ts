@@ -3,12 +3,13 @@
  * one sample, with the batch open, so that a smaller last batch runs as it is; every call of `fit`, `evaluate` and the
  * one-batch forms with the same trainer uses the same executables. Loops over epochs are in `fit.ts`.
  */
+import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
-import { printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type DType, printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
@@ -91,6 +92,15 @@ export interface Trainer extends Disposable {
   session(what: string, variables: Variables, data: Data): Session;
   /** The compiled prediction for these variables and inputs. */
   predictor(variables: Variables, x: Tree<Tensor>): Promise<Compiled<PredictArguments, PredictResult>>;
+  /**
+   * Data in the dtypes that the model takes: float64 becomes the dtype of the parameters, and whole numbers become
+   * floats where the model takes none. Nothing is copied where all fits.
+   *
+   * @throws RangeError naming the path and the first value that is lost; TypeError where the model takes no such input.
+   */
+  convert<Given extends Data>(what: string, variables: Variables, data: Given): Given;
+  /** The same for inputs alone. */
+  convertInput(what: string, variables: Variables, x: Tree<Tensor>): Tree<Tensor>;
   /** The variables on the device, copied there once; for many calls with the same ones. */
   upload(variables: Variables): Promise<Variables>;
   /** The optimizer's state before the first step. */
@@ -178,8 +188,34 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     };
   };
 
+  const dtypes = new Map<string, readonly DType[]>();
+
   const trainer: Trainer = {
     model,
+    convert(what, variables, data) {
+      checkVariables(what, variables);
+      checkData(what, data);
+      const { x, y, sampleWeight } = data;
+      const float = floatDType(variables);
+      return {
+        ...data,
+        x: trainer.convertInput(what, variables, x),
+        y: convertFloats("y", y, float),
+        ...(sampleWeight === undefined
+          ? {}
+          : { sampleWeight: convertFloats("sampleWeight", sampleWeight, float) }),
+      };
+    },
+    convertInput(what, variables, x) {
+      checkVariables(what, variables);
+      checkSamples(what, x);
+      if (isPlainInput(variables, x)) return x;
+      const input = openBatch(variables.state)(x);
+      const key = keyOf([variables.params, variables.state, input]);
+      let taken = dtypes.get(key);
+      if (!taken) dtypes.set(key, taken = inputDTypes(model, variables, input, "x"));
+      return convertTree("x", x, taken);
+    },
     session(what, variables, data) {
       checkVariables(what, variables);
       checkData(what, data);
@@ -209,7 +245,8 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     upload: async (variables) => await (await identity())(variables),
     initOptimizer: (variables) =>
       requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
-    async trainOnBatch({ variables, optimizerState, step = 0 }, batch, { key = randomKey(0) } = {}) {
+    async trainOnBatch({ variables, optimizerState, step = 0 }, given, { key = randomKey(0) } = {}) {
+      const batch = trainer.convert("train", variables, given);
       const session = trainer.session("train", variables, batch);
       const [params, state, nextOptimizerState, metrics, loss] = await (await session.train())(
         variables.params,
@@ -224,7 +261,8 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       disposeTree([metrics, loss]);
       return { variables: { params, state }, optimizerState: nextOptimizerState, step: step + 1, logs };
     },
-    async testOnBatch(variables, batch) {
+    async testOnBatch(variables, given) {
+      const batch = trainer.convert("evaluate", variables, given);
       const session = trainer.session("evaluate", variables, batch);
       const test = await session.test();
       const [state, metrics] = await test(
@@ -237,7 +275,8 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       disposeTree([state, metrics]);
       return logs;
     },
-    async predictOnBatch(variables, x) {
+    async predictOnBatch(variables, given) {
+      const x = trainer.convertInput("predict", variables, given);
       const predict = await trainer.predictor(variables, x);
       const [output, state] = await predict(variables.params, variables.state, x);
       disposeTree(state);

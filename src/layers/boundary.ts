@@ -1,0 +1,109 @@
+/**
+ * The boundary between what users have and what a model computes with: inputs of another dtype (float64, whole
+ * numbers where floats are expected) are converted on the host, with checks that no value is lost.
+ */
+import { isFloat } from "../operations/infer.ts";
+import {
+  allocateValues,
+  type DType,
+  type HostTensor,
+  printSpec,
+  type Spec,
+  type Tensor,
+} from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
+import type { Layer, Variables } from "./layer.ts";
+
+/** The dtype that a layer computes in: that of its first float parameter. */
+export function floatDType({ params }: Variables): DType {
+  return flattenTree<Spec>(params).leaves.find(isFloat)?.dtype ?? "float32";
+}
+
+/** Whether every leaf has the dtype that a model takes for sure, so that nothing is to be found out. */
+export function isPlainInput(variables: Variables, input: Tree<Spec>): boolean {
+  const float = floatDType(variables);
+  return flattenTree<Spec>(input).leaves.every(({ dtype }) => dtype === float || dtype === "bool");
+}
+
+/**
+ * The dtype in which a layer takes each leaf of an input of these specs, found by tracing: floats in the dtype of the
+ * parameters; whole numbers as they are, or where they are not taken so, as floats.
+ *
+ * @param name What the input is called in errors.
+ * @throws What the layer says of the input as it is, where it takes none of these.
+ */
+export function inputDTypes(layer: Layer, variables: Variables, input: Tree<Spec>, name: string): DType[] {
+  const { leaves, structure, paths } = flattenTree<Spec>(input, name);
+  const float = floatDType(variables);
+  const floats = leaves.map((leaf) => isFloat(leaf) ? float : leaf.dtype);
+  const numbers = floats.map((dtype) => dtype === "int32" ? float : dtype);
+  const attempt = (dtypes: readonly DType[]): unknown => {
+    const x = unflattenTree<Tree<Spec>>(
+      structure,
+      leaves.map(({ shape }, i) => ({ shape, dtype: dtypes[i] })),
+    );
+    try {
+      outputSpecs(
+        (variables: Variables, x: Tree<Tensor>) => layer.apply(variables, x, { training: false }).output,
+        variables,
+        x,
+      );
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  };
+  for (const dtypes of [floats, numbers]) if (attempt(dtypes) === undefined) return dtypes;
+  const given = leaves.map(({ dtype }) => dtype);
+  const refusal = attempt(given);
+  if (refusal === undefined) return given;
+  if (refusal instanceof Error) {
+    const parts = leaves.map((leaf, index) => `${printPath(paths[index], name)} ${printSpec(leaf)}`);
+    refusal.message += `, given ${parts.join(", ")}`;
+  }
+  throw refusal;
+}
+
+/**
+ * A tree on the host with leaves of these dtypes; those that have them are not copied.
+ *
+ * @param name What the tree is called in errors.
+ * @throws RangeError naming the path and the first value that the dtype cannot hold.
+ */
+export function convertTree<T>(name: string, tree: T, dtypes: readonly DType[]): T {
+  const { leaves, structure, paths } = flattenTree<HostTensor>(tree, name);
+  if (leaves.every(({ dtype }, index) => dtype === dtypes[index])) return tree;
+  return unflattenTree<T>(
+    structure,
+    leaves.map((leaf, index) =>
+      leaf.dtype === dtypes[index] || leaf.kind !== "host"
+        ? leaf
+        : converted(leaf, dtypes[index], () => printPath(paths[index], name))
+    ),
+  );
+}
+
+/** The floats of a tree in one dtype. */
+export function convertFloats<T>(name: string, tree: T, float: DType): T {
+  const { leaves } = flattenTree<Spec>(tree, name);
+  return convertTree(name, tree, leaves.map((leaf) => isFloat(leaf) ? float : leaf.dtype));
+}
+
+function converted(tensor: HostTensor, dtype: DType, where: () => string): HostTensor {
+  const data = allocateValues(dtype, tensor.data.length);
+  const whole = tensor.dtype === "int32";
+  for (let index = 0; index < data.length; index++) {
+    const value = tensor.data[index];
+    data[index] = value;
+    // Rounding is what a float does; what becomes infinite, or another whole number, is lost.
+    if (data[index] === value || (!whole && (Number.isFinite(data[index]) || !Number.isFinite(value)))) {
+      continue;
+    }
+    throw new RangeError(
+      `Cannot convert ${where()} from ${tensor.dtype} to ${dtype}: it has the value ${value}, ` +
+        `which ${dtype} cannot hold`,
+    );
+  }
+  return { kind: "host", shape: tensor.shape, dtype, data };
+}
