@@ -83,9 +83,6 @@ for (const [name, { cell, input }] of Object.entries(cells)) {
         const { type, options } = json as { type: string; options: Record<string, never> }; // as cellJson wrote it
         return recurrentCellTypes[type](options, revive);
       },
-      layer: () => {
-        throw new Error("cells have no layers");
-      },
     };
     const again = recurrentCellTypes[cell.type](saved, revive);
     assertEquals(JSON.stringify(again.options), JSON.stringify(cell.options));
