@@ -194,7 +194,7 @@ export const workloads: readonly Workload[] = [
   {
     name: "memory/checkpoint",
     measures: "a step over a sequence of 20,000, LSTM of 64 units, batch 8, with checkpointEvery",
-    task: { kind: "checkpoint", batch: 8, time: 20_000, features: 28, units: 64, checkpointEvery: 141 },
+    task: { kind: "checkpoint", batch: 8, time: 20_000, features: 28, units: 64, checkpointEvery: 125 },
     threads: 2,
     peers: [],
     runs: 3,
