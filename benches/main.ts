@@ -56,6 +56,8 @@ async function run(options: BenchOptions): Promise<Results> {
     log(`${group.map(({ name }) => name).join(", ")} …`);
     const measured = await contest.run(group);
     entries.push(...measured.filter(({ times }) => times.length > 0).map(entryOf));
+    // A long run that is broken off has not been for nothing.
+    if (options.json) await writeJson(options.json, bestEntries(entries));
   }
   const heading = [
     machine,
@@ -63,6 +65,10 @@ async function run(options: BenchOptions): Promise<Results> {
     `Medians of ${runs} runs that take turns; a peer with the better of 1 and 2 threads`,
   ];
   return { workloads: asked, entries: bestEntries(entries), heading };
+}
+
+async function writeJson(path: string, entries: readonly Entry[]): Promise<void> {
+  await Deno.writeTextFile(path, `${JSON.stringify(entries, null, 2)}\n`);
 }
 
 async function main(options: BenchOptions): Promise<void> {
@@ -78,7 +84,6 @@ async function main(options: BenchOptions): Promise<void> {
   }
   const results = await run(options);
   console.log(printTable(results));
-  if (options.json) await Deno.writeTextFile(options.json, `${JSON.stringify(results.entries, null, 2)}\n`);
   if (options.markdown) await Deno.writeTextFile(options.markdown, markdownTable(results));
 }
 
