@@ -1,6 +1,6 @@
 /** A prediction: from a batch on the host to logits on the host, the weights on the device. */
 import { createTrainer, init, key } from "@cellfold/cellfold";
-import { disposeTree } from "../../src/training/trainer.ts";
+import { disposeTree } from "../../src/training/dispose.ts";
 import { repeated, type Trial } from "../support/messages.ts";
 import type { ModelTask } from "../support/tasks.ts";
 import { dataFor, modelOf } from "./models.ts";

@@ -14,7 +14,7 @@ import {
   type TrainerOptions,
 } from "@cellfold/cellfold";
 import { createLossGuard } from "../../src/training/non_finite.ts";
-import { disposeTree } from "../../src/training/trainer.ts";
+import { disposeTree } from "../../src/training/dispose.ts";
 import { timed, type Trial } from "../support/messages.ts";
 
 /** The steps of a run: as many as `fit` makes between two readings of the losses, of which a run thus has one. */

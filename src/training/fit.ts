@@ -17,12 +17,13 @@ import {
   splitValidation,
   type Validation,
 } from "./checks.ts";
+import { disposeTree } from "./dispose.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { type BatchingOptions, DEFAULT_BATCH_SIZE, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import { disposeTree, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
+import { type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
 
 /** How a trainer goes over data. */
 export interface FitLoopOptions extends BatchingOptions {
@@ -96,7 +97,8 @@ const PAUSE_EVERY = 100;
  *   names with `val_` before them.
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
  *   one); TypeError for shapes that do not fit; all before anything runs.
- * @throws NonFiniteLossError when the loss is NaN or infinite, with the last good weights.
+ * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last good
+ *   weights.
  *
  * @example
  * ```ts
@@ -231,6 +233,7 @@ export async function fitWith(
       if (step < steps) return false;
       const trained = await read();
       const tested = validation && validating && await runSession(validating, live, validation, batchSize);
+      if (tested) guard.validated(tested.loss, { epoch, step: step - 1 });
       const logs: Logs = {
         ...trained,
         ...Object.fromEntries(Object.entries(tested ?? {}).map(([name, value]) => [`val_${name}`, value])),

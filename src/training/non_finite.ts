@@ -6,8 +6,8 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { toHost } from "../transforms/compile.ts";
 import { allFinite } from "./checks.ts";
+import { disposeTree } from "./dispose.ts";
 import { trainableParams } from "./step.ts";
-import { disposeTree } from "./trainer.ts";
 
 /** Losses and metrics by name, one entry per epoch. */
 export interface History {
@@ -15,29 +15,37 @@ export interface History {
   readonly [name: string]: number[];
 }
 
-/** Thrown by `fit` when the loss is NaN or infinite. What was learnt before is not lost. */
+/**
+ * Thrown by `fit` and `trainOnBatch` when the loss of a batch is NaN or infinite, and by `fit` when that of the
+ * validation is. What was learnt before is not lost.
+ */
 export class NonFiniteLossError extends Error {
   /** The name of the class. */
   override readonly name = "NonFiniteLossError";
   /** The epoch, from 0. */
   readonly epoch: number;
-  /** The step of that epoch, from 0. */
+  /** The step of that epoch, from 0; of `trainOnBatch` the step of the training state. */
   readonly step: number;
-  /** The last weights known to be good, on the host: with them the loss of some earlier batch was finite. */
+  /** Whether the loss is that of the validation after the epoch. */
+  readonly validation: boolean;
+  /**
+   * The last weights known to be good, on the host: with them the loss of some earlier batch was finite, or that of
+   * the last validation. Of `trainOnBatch`: those that it was given.
+   */
   readonly variables: Variables;
   /** The epochs that were completed. */
   readonly history: History;
 
-  /** Made by `fit`. */
-  constructor(what: string, place: StepPlace, variables: Variables, history: History) {
+  /** Made by `fit` and `trainOnBatch`; `what` says what is not finite, and where. */
+  constructor(what: string, details: NonFiniteDetails) {
     super(
-      `Cannot go on training: ${what} at step ${place.step + 1} of epoch ${
-        place.epoch + 1
-      }; the last good weights ` +
-        `are in error.variables. Try a smaller learning rate or clipnorm, and look for NaN in the data`,
+      `Cannot go on training: ${what}; the last good weights are in error.variables. ` +
+        `Try a smaller learning rate or clipnorm, and look for NaN in the data`,
     );
+    const { place, variables, history = {}, validation = false } = details;
     this.epoch = place.epoch;
     this.step = place.step;
+    this.validation = validation;
     this.variables = variables;
     this.history = history;
   }
@@ -49,6 +57,22 @@ export interface StepPlace {
   readonly epoch: number;
   /** The step of that epoch. */
   readonly step: number;
+}
+
+/** What a {@linkcode NonFiniteLossError} carries. */
+export interface NonFiniteDetails {
+  /** Where training stands. */
+  readonly place: StepPlace;
+  /** The last good weights, on the host. */
+  readonly variables: Variables;
+  /** The epochs that were completed; default none. */
+  readonly history?: History;
+  /** Whether the loss is that of the validation; default false. */
+  readonly validation?: boolean;
+}
+
+function placeText({ epoch, step }: StepPlace): string {
+  return `at step ${step + 1} of epoch ${epoch + 1}`;
 }
 
 /** So many losses are read together: on a GPU each reading waits for all work sent before it. */
@@ -66,6 +90,12 @@ export interface LossGuard {
    * @throws NonFiniteLossError at the first that is no finite number.
    */
   check(variables: Variables): Promise<void>;
+  /**
+   * Looks at the loss of the validation, which is that of the weights given to the last `check`.
+   *
+   * @throws NonFiniteLossError if it is no finite number.
+   */
+  validated(loss: number, place: StepPlace): void;
   /**
    * The weights in the end, on the host; their loss nobody has seen, so they are looked at themselves.
    *
@@ -95,7 +125,12 @@ export function createLossGuard(
     if (Number.isFinite(values[0])) good = candidate;
     const bad = values.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
-      throw new NonFiniteLossError(`the loss is ${values[bad]}`, places[bad], good, history);
+      const [place, variables] = [places[bad], good];
+      throw new NonFiniteLossError(`the loss is ${values[bad]} ${placeText(place)}`, {
+        place,
+        variables,
+        history,
+      });
     }
     if (variables) candidate = await toHost(variables);
   };
@@ -108,11 +143,26 @@ export function createLossGuard(
       return waiting.length >= CHECK_EVERY;
     },
     check,
+    validated(loss, place) {
+      if (Number.isFinite(loss)) good = candidate;
+      else {
+        throw new NonFiniteLossError(`the loss of the validation is ${loss} after epoch ${place.epoch + 1}`, {
+          place,
+          variables: good,
+          history,
+          validation: true,
+        });
+      }
+    },
     async finish(variables) {
       await check(undefined);
       const final = await toHost(variables);
       if (allFinite(trainableParams<Tensor>(model, final.params))) return final;
-      throw new NonFiniteLossError("weights are no longer finite after the update", last, good, history);
+      throw new NonFiniteLossError(`weights are no longer finite after the update ${placeText(last)}`, {
+        place: last,
+        variables: good,
+        history,
+      });
     },
   };
 }

@@ -13,8 +13,9 @@ import {
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
+import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
-import { disposeTree, type Session, type Trainer, withTrainer } from "./trainer.ts";
+import { type Session, type Trainer, withTrainer } from "./trainer.ts";
 
 /** How inference goes over data. */
 export interface BatchingOptions {

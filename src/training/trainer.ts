@@ -9,7 +9,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type DType, item, printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
@@ -21,6 +21,8 @@ import {
   checkVariables,
   statefulBatch,
 } from "./checks.ts";
+import { disposeTree } from "./dispose.ts";
+import { NonFiniteLossError } from "./non_finite.ts";
 import { type Data, type Logs, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 import {
@@ -76,6 +78,8 @@ export interface Session {
   readonly objective: Objective;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Promise<Compiled<TrainArguments, TrainResult>>;
+  /** The same that donates only the running means, for who may have to go back. */
+  readonly trial: () => Promise<Compiled<TrainArguments, TrainResult>>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Promise<Compiled<TestArguments, TestResult>>;
 }
@@ -106,9 +110,11 @@ export interface Trainer extends Disposable {
   /** The optimizer's state before the first step. */
   initOptimizer(variables: Variables): OptimizerState;
   /**
-   * One update by one batch. The result stays on the device; a state given on the device is used up by the call.
+   * One update by one batch. The result stays on the device; a state given on the device is used up by the call,
+   * unless it throws.
    *
    * @param key A random key for dropout; the same for all steps. Default `key(0)`.
+   * @throws NonFiniteLossError when the loss is NaN or infinite; the state that was given stays as it was.
    */
   trainOnBatch(state: TrainingState, batch: Data, options?: { readonly key?: Tensor }): Promise<TrainedBatch>;
   /** Loss and metrics of one batch, in inference. */
@@ -168,20 +174,22 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     const metrics = mapTree(objective.initState(), specOf);
     const test = testStep(model, objective);
     outputSpecs(test, params, state, metrics, batch); // losses and metrics name the shapes that do not fit
+    const compileTraining = (donate: readonly number[]) => {
+      const used = requireOptimizer(optimizer);
+      const optimizerState = outputSpecs(used.init, trainableParams<Spec>(model, params));
+      const [key, step] = [{ shape: [2], dtype: "int32" }, { shape: [], dtype: "int32" }];
+      return compile(trainStep(model, objective, used), {
+        device,
+        donate,
+        keep: true,
+        specs: [params, state, optimizerState, metrics, key, step, batch],
+      });
+    };
     return {
       objective,
       outputs: flattenTree<Spec>(output).leaves,
-      train: once(() => {
-        const used = requireOptimizer(optimizer);
-        const optimizerState = outputSpecs(used.init, trainableParams<Spec>(model, params));
-        const [key, step] = [{ shape: [2], dtype: "int32" }, { shape: [], dtype: "int32" }];
-        return compile(trainStep(model, objective, used), {
-          device,
-          donate: [0, 1, 2, 3],
-          keep: true,
-          specs: [params, state, optimizerState, metrics, key, step, batch],
-        });
-      }),
+      train: once(() => compileTraining([0, 1, 2, 3])),
+      trial: once(() => compileTraining([3])),
       test: once(() =>
         compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
       ),
@@ -248,7 +256,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     async trainOnBatch({ variables, optimizerState, step = 0 }, given, { key = randomKey(0) } = {}) {
       const batch = trainer.convert("train", variables, given);
       const session = trainer.session("train", variables, batch);
-      const [params, state, nextOptimizerState, metrics, loss] = await (await session.train())(
+      const [params, state, nextOptimizerState, metrics, loss] = await (await session.trial())(
         variables.params,
         variables.state,
         optimizerState ?? trainer.initOptimizer(variables),
@@ -257,8 +265,19 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
         tensor(step, { dtype: "int32" }),
         batch,
       );
-      const logs = session.objective.results(await toHost(metrics));
+      const [read, value] = await toHost([metrics, loss] as const);
       disposeTree([metrics, loss]);
+      const before = [variables.params, variables.state, optimizerState ?? []];
+      const after = [params, state, nextOptimizerState];
+      if (!Number.isFinite(item(value))) {
+        disposeTree(after, before);
+        throw new NonFiniteLossError(`the loss is ${item(value)} at step ${step + 1}`, {
+          place: { epoch: 0, step },
+          variables: await toHost(variables),
+        });
+      }
+      disposeTree(before, after);
+      const logs = session.objective.results(read);
       return { variables: { params, state }, optimizerState: nextOptimizerState, step: step + 1, logs };
     },
     async testOnBatch(variables, given) {
@@ -345,9 +364,4 @@ function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<S
 function keyOf(tree: unknown): string {
   const { leaves, structure } = flattenTree<Spec>(tree);
   return printStructure(structure) + leaves.map(printSpec).join();
-}
-
-/** Frees the tensors of a tree that are on a device. */
-export function disposeTree(tree: unknown): void {
-  for (const leaf of flattenTree<Tensor>(tree).leaves) if (leaf.kind === "device") leaf[Symbol.dispose]();
 }

@@ -265,6 +265,44 @@ Deno.test("weights that the last update broke are not handed out as good", async
   assertEquals(valuesOf(error.variables), valuesOf(initial));
 });
 
+Deno.test("a validation loss that is NaN stops training and keeps the last good weights", async () => {
+  const data = line(8);
+  const x = tensor(data.x.data, { shape: [8, 1] });
+  x.data[7] = NaN;
+  const initial = denseVariables(1, 1);
+  const error = await assertRejects(
+    () => fit(model, initial, data, { ...quiet, epochs: 3, validation: { x, y: data.y } }),
+    NonFiniteLossError,
+    "the loss of the validation is NaN after epoch 1",
+  );
+  assertEquals([error.validation, error.epoch, error.history.val_loss.length], [true, 0, 0]);
+  assertEquals(valuesOf(error.variables), valuesOf(initial)); // only their loss is known to be finite
+});
+
+Deno.test("a validation that becomes infinite leaves the weights of the epoch before", async () => {
+  const data = line(4);
+  const weights: number[][] = [];
+  const x = tensor(data.x.data, { shape: [4, 1] });
+  const error = await assertRejects(
+    () =>
+      fit(model, denseVariables(1, 1), data, {
+        ...quiet,
+        epochs: 3,
+        validation: { x, y: data.y },
+        callbacks: [{
+          onEpochEnd: async ({ epoch, variables }) => {
+            weights.push(valuesOf(await variables()));
+            if (epoch === 1) x.data[3] = NaN;
+          },
+        }],
+      }),
+    NonFiniteLossError,
+    "after epoch 3",
+  );
+  assertEquals([error.epoch, error.history.val_loss.length, weights.length], [2, 2, 2]);
+  assertEquals(valuesOf(error.variables), weights[1]);
+});
+
 Deno.test("an abort ends training after the present step, and gives what there is", async () => {
   const controller = new AbortController();
   const { history, stopped, variables } = await fit(model, denseVariables(1, 1), line(8), {

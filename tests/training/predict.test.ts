@@ -7,7 +7,8 @@ import { type HostTensor, type Tensor, tensor, toNested } from "../../src/tensor
 import { toHost } from "../../src/transforms/compile.ts";
 import { mapTree } from "../../src/tree/tree.ts";
 import { fit } from "../../src/training/fit.ts";
-import { sgd } from "../../src/training/optimizers.ts";
+import { NonFiniteLossError } from "../../src/training/non_finite.ts";
+import { adam, sgd } from "../../src/training/optimizers.ts";
 import { evaluate, evaluateWith, predict, predictWith } from "../../src/training/predict.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { denseVariables, lambda, line, valuesOf } from "./models.ts";
@@ -90,6 +91,24 @@ Deno.test("the one-batch forms share their executables and keep the weights on t
     await evaluateWith(trainer, second.variables, data),
     await trainer.testOnBatch(fitted.variables, data),
   );
+});
+
+Deno.test("a batch whose loss is NaN is an error that leaves the training state as it was", async () => {
+  const model = dense({ units: 1 });
+  const data = line(4);
+  using trainer = createTrainer(model, { loss: "mse", optimizer: adam({ learningRate: 0.1 }) });
+  const state = await trainer.trainOnBatch({ variables: denseVariables(1, 1) }, data);
+  const good = valuesOf(await toHost(state.variables));
+  const error = await assertRejects(
+    () => trainer.trainOnBatch(state, { x: tensor([[0], [1], [NaN], [2]]), y: data.y }),
+    NonFiniteLossError,
+    "the loss is NaN at step 2",
+  );
+  assertEquals([error.step, error.validation], [1, false]);
+  assertEquals(valuesOf(error.variables), good);
+  const next = await trainer.trainOnBatch(state, data); // it is not used up
+  assert(next.logs.loss < state.logs.loss);
+  await assertRejects(() => trainer.trainOnBatch(state, data), Error, "disposed"); // now it is
 });
 
 /** Counts its calls per row: the state is a carry, as a stateful recurrent layer has it. */

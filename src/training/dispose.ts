@@ -1,0 +1,11 @@
+/** Giving back the memory of a device. */
+import type { Tensor } from "../tensor/tensor.ts";
+import { flattenTree } from "../tree/tree.ts";
+
+/** Frees the tensors of a tree that are on a device, but those that are in `kept` too. */
+export function disposeTree(tree: unknown, kept?: unknown): void {
+  const others = kept === undefined ? undefined : new Set(flattenTree<Tensor>(kept).leaves);
+  for (const leaf of flattenTree<Tensor>(tree).leaves) {
+    if (leaf.kind === "device" && !others?.has(leaf)) leaf[Symbol.dispose]();
+  }
+}
