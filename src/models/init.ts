@@ -1,7 +1,7 @@
 /** First variables of a layer or model. */
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
-import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
 
 /** Specs of an input given as specs, or as data whose first axis is the samples and becomes the open `batch`. */
@@ -27,8 +27,9 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  *
  * @param layer A layer or model.
  * @param key A random key; the same key gives the same weights everywhere.
- * @param input A tree of specs, or data, whose first axis is taken as an open batch. A stateful layer needs a spec
- *   with a fixed batch.
+ * @param input A tree of specs, or inputs, whose first axis is taken as an open batch. Of data for `fit` it is the x:
+ *   `init(model, key, train.x)`, since `{ x, y }` are the inputs of a model that names them so. A stateful layer needs
+ *   a spec with a fixed batch.
  * @throws TypeError if a layer cannot take what reaches it, naming the layer and both shapes.
  *
  * @example
@@ -41,7 +42,21 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  * ```
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
-  const specs = inputSpecs(input);
-  const params = layer.initParams(key, specs);
-  return { params, state: layer.initState(params, specs) };
+  try {
+    const specs = inputSpecs(input);
+    const params = layer.initParams(key, specs);
+    return { params, state: layer.initState(params, specs) };
+  } catch (error) {
+    if (error instanceof Error && isDataOfFit(input)) {
+      error.message +=
+        "; the input has the keys of fit's data, { x, y }: pass its x, as in init(model, key, train.x)";
+    }
+    throw error;
+  }
+}
+
+/** Whether this may be meant as data of `fit`; it may also be the input of a model whose inputs are named x and y. */
+function isDataOfFit(input: Tree<Spec | Tensor>): boolean {
+  return !isLeaf(input) && "x" in input && "y" in input &&
+    Object.keys(input).every((name) => ["x", "y", "sampleWeight"].includes(name));
 }

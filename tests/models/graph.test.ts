@@ -256,3 +256,11 @@ Deno.test("tokens are checked behind layers and functions that only rearrange th
   check(sliced, [[0, 1, 3, 0]]); // that half is not looked up
   assertThrows(() => check(sliced, [[0, 3, 1, 0]]), RangeError, "token 3 at [0, 1]");
 });
+
+Deno.test("inputs may be named x and y, as data for fit is", () => {
+  const pair = (x: Tensor, y: Tensor) => concat([x, y]);
+  const [x, y] = [input([3]), input([2])];
+  const layer = model({ inputs: { x, y }, outputs: call(dense({ units: 1 }), apply(pair, x, y)) });
+  const variables = init(layer, key(0), { x: zeros([4, 3]), y: zeros([4, 2]) });
+  assertEquals(getWeights(variables).map(({ tensor }) => tensor.shape.join()), ["1", "5,1"]);
+});

@@ -220,3 +220,12 @@ Deno.test("tokens are checked behind layers that only give their input another s
     );
   }
 });
+
+Deno.test("data for fit where the input is expected is refused with the remedy", () => {
+  const layer = sequential([dense({ units: 2 })]);
+  assertThrows(
+    () => init(layer, key(0), { x: zeros([4, 3]), y: zeros([4, 2]) }),
+    TypeError,
+    "init(model, key, train.x)",
+  );
+});
