@@ -14,7 +14,6 @@ import {
   sum,
   type Tensor,
   tensor,
-  zeros,
 } from "../../mod.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, treeLeaves } from "../../src/tree/tree.ts";
 import { largest, numbersFrom, randomLike, valuesOf } from "../operations/finite_differences.ts";
@@ -39,15 +38,12 @@ export function lossOf(example: Example, fold: Fold): (point: Point) => Tensor {
 /** The sum of all elements of a tree, each times a fixed random number. */
 export function weighted(tree: unknown, seed: number): Tensor {
   const terms = treeLeaves<Tensor>(tree).map((leaf, index) => {
-    const like = zeros(leaf.shape.map((dim) => fixedDim(dim)), "float64");
-    return sum(mul(leaf, constantLike(like.shape.map(Number), seed + 31 * index)));
+    const shape = leaf.shape.map((dim) => fixedDim(dim));
+    const next = numbersFrom(seed + 31 * index);
+    const numbers = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next);
+    return sum(mul(leaf, tensor(numbers, { shape, dtype: leaf.dtype })));
   });
   return terms.reduce((a, b) => add(a, b));
-}
-
-function constantLike(shape: readonly number[], seed: number): Tensor {
-  const next = numbersFrom(seed);
-  return tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, next), { shape, dtype: "float64" });
 }
 
 /** How much is summed in the loss of an example, for the bound of rounding. */

@@ -1,7 +1,8 @@
 /**
  * Random cells over random trees, as plain data that fast-check prints and shrinks: expressions over the leaves of
- * the state, those of the input, closed-over parameters and an integer counter. All leaves are float64
- * `[batch, units]`, so that any expression fits anywhere; numbers come from a seed.
+ * the state, those of the input, closed-over parameters and an integer counter. All leaves are
+ * `[batch, units]` of one float dtype (those of `pointOf` float64), so that any expression fits anywhere; numbers
+ * come from a seed.
  */
 import fc from "fast-check";
 import {
@@ -174,7 +175,7 @@ function evaluator(
   counter: Tensor | undefined,
   { matrix, vectors }: Parameters,
 ): (expression: Expression) => Tensor {
-  const { shape } = state[0];
+  const { shape, dtype } = state[0];
   const units = fixedSize(state[0], 1);
   const wide = (x: Tensor) => broadcastTo(x, shape);
   const steps = expandDims(counter ?? zeros([shape[0]], "int32"), 1);
@@ -188,9 +189,9 @@ function evaluator(
       case "scale":
         return wide(vectors[expression.of]);
       case "counter":
-        return wide(cast(steps, "float64"));
+        return wide(cast(steps, dtype));
       case "number":
-        return wide(tensor(expression.value, { dtype: "float64" }));
+        return wide(tensor(expression.value, { dtype }));
       case "tanh":
       case "sigmoid":
       case "sin":

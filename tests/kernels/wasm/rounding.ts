@@ -1,0 +1,117 @@
+/**
+ * Holds what wasm computes of a function against the reference, within rounding that is derived case by case: the
+ * function is run in float64, and once more in float32 by the reference, whose distance from float64 is what rounding
+ * makes of this case. wasm rounds the same operations in another order.
+ */
+import { assert } from "@std/assert";
+import { cast, host, type HostTensor, printProgram, type Spec, type Tensor, trace } from "../../../mod.ts";
+import type { Backend } from "../../../kernels/backend.ts";
+import { runProgram } from "../../../kernels/reference/mod.ts";
+import { hasRelaxedSimd } from "../../../kernels/wasm/assembler.ts";
+import { createWasm } from "../../../kernels/wasm/mod.ts";
+import { optimise } from "../../../src/transforms/optimise/mod.ts";
+import { flattenTree, mapTree } from "../../../src/tree/tree.ts";
+
+/** Backends that share work of any size, and one that runs alone on plain SIMD. */
+export const backends: readonly Backend[] = [
+  createWasm({ threads: 1, relaxed: false }, "1 thread, plain SIMD"),
+  createWasm({ threads: 2, relaxed: hasRelaxedSimd(), shareFrom: 0 }, "2 threads"),
+  createWasm({ threads: 3, relaxed: false, shareFrom: 0 }, "3 threads, plain SIMD"),
+];
+
+/** Half the distance from 1 to the next float32. */
+const UNIT = 2 ** -24;
+/** How many roundings of the largest number one result may gather; as for float64 in finite_differences.ts. */
+const ROUNDINGS = 256;
+/** How much farther from float64 another order of the operations may be than the reference's. */
+const ORDERS = 16;
+
+/** A tree with its float64 tensors in float32, and others as they are. */
+export function narrow<T>(tree: T): T {
+  return mapTree(tree, (x: Tensor) => x.dtype === "float64" ? host(cast(x, "float32")) : x) as T; // same structure
+}
+
+function widen<T>(tree: T): T {
+  return mapTree(tree, (x: Tensor) => x.dtype === "float32" ? host(cast(x, "float64")) : x) as T; // same structure
+}
+
+function widenSpecs<T>(specs: T): T {
+  return mapTree(
+    specs,
+    ({ shape, dtype }: Spec): Spec => ({ shape, dtype: dtype === "float32" ? "float64" : dtype }),
+  ) as T; // same structure
+}
+
+/**
+ * Fails unless `fn` on the backend gives what it gives in float64, but for rounding, for every one of `calls`,
+ * twice in a row.
+ *
+ * @param fn Works in the dtype of its arguments.
+ * @param specs float32, with symbolic sizes where `calls` differ in them.
+ * @param options `unoptimised`: also as traced.
+ */
+export async function assertRight<Args extends readonly unknown[]>(
+  backend: Backend,
+  fn: (...args: Args) => unknown,
+  specs: readonly unknown[],
+  calls: readonly Args[],
+  { unoptimised = false }: { readonly unoptimised?: boolean } = {},
+): Promise<void> {
+  const traceWith = (given: readonly unknown[]) =>
+    trace(fn as (...args: never[]) => unknown, ...given).program; // of the structure of Args
+  const [traced, exact] = [traceWith(specs), traceWith(widenSpecs(specs))];
+  for (const program of [optimise(traced), ...(unoptimised ? [traced] : [])]) {
+    const options = {
+      donate: program.inputs.map(() => false),
+      keep: program.outputs.map(() => false),
+    };
+    using executable = await backend.compile(program, options);
+    for (const args of calls) {
+      const { leaves } = flattenTree<HostTensor>(args);
+      const truth = runProgram(exact, flattenTree<HostTensor>(widen(args)).leaves);
+      const rounded = runProgram(traced, leaves);
+      const allowed = tolerance(truth, rounded);
+      const [first, second] = [await executable.run(leaves), await executable.run(leaves)];
+      truth.forEach((expected, output) => {
+        const name = `output ${output} on ${backend.name}`;
+        const [actual, again] = [host(first[output]), host(second[output])];
+        compare(actual, expected, allowed, name, () => printProgram(program));
+        const differs = actual.data.findIndex((value: number, i: number) => !Object.is(value, again.data[i]));
+        assert(differs < 0, `${name} at ${differs} is ${actual.data[differs]}, then ${again.data[differs]}`);
+      });
+    }
+  }
+}
+
+/** How far a float32 result of this case may be from the truth. */
+function tolerance(truth: readonly HostTensor[], rounded: readonly HostTensor[]): number {
+  let [largest, error] = [0, 0];
+  truth.forEach((exact, output) => {
+    if (exact.dtype !== "float64") return;
+    exact.data.forEach((value: number, i: number) => {
+      largest = Math.max(largest, Math.abs(value));
+      error = Math.max(error, Math.abs(value - rounded[output].data[i]));
+    });
+  });
+  return ROUNDINGS * UNIT * (1 + largest) + ORDERS * error;
+}
+
+function compare(
+  actual: HostTensor,
+  expected: HostTensor,
+  allowed: number,
+  name: string,
+  describe: () => string,
+): void {
+  assert(
+    actual.shape.join() === expected.shape.join(),
+    `${name} is [${actual.shape}], not [${expected.shape}]`,
+  );
+  const bound = expected.dtype === "float64" ? allowed : 0;
+  expected.data.forEach((value: number, i: number) => {
+    if (Math.abs(actual.data[i] - value) <= bound) return;
+    throw new Error(
+      `${name} at ${i} is ${actual.data[i]}, expected ${value} within ${bound}, in\n${describe()}`,
+    );
+  });
+}
