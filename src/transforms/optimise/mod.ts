@@ -2,6 +2,7 @@
 import type { Program } from "../../program/types.ts";
 import { noteInTrace } from "../../program/trace.ts";
 import { hoist, hoistConstants } from "./hoist.ts";
+import { narrow } from "./narrow.ts";
 import type { Note } from "./rewrite.ts";
 import { merge, takeProductsApart } from "./merge.ts";
 import { prune } from "./prune.ts";
@@ -17,6 +18,7 @@ export interface Pass {
 
 /** Passes that also run before a Program is differentiated, as derivatives keep the form that they give. */
 const early: readonly Pass[] = [
+  { name: "narrow", run: narrow },
   { name: "prune", run: prune },
   { name: "simplify", run: simplify },
   { name: "hoist constants", run: hoistConstants },

@@ -15,7 +15,7 @@ import {
   type Value,
 } from "../../program/types.ts";
 import { broadcastOperation, reshapeOperation, sliceOperation } from "../../operations/structure.ts";
-import type { Note } from "./rewrite.ts";
+import { type Note, readersOf } from "./rewrite.ts";
 
 type ScanEquation = EquationOf<"scan">;
 
@@ -116,14 +116,7 @@ function takesLastStep(equation: Equation, { length, reverse }: ScanEquation["at
 }
 
 function lastStepsOnly(program: Program): Program {
-  const readers = new Map<Value, (Equation | undefined)[]>();
-  const note = (value: Value, reader: Equation | undefined) => {
-    const list = readers.get(value);
-    if (list) list.push(reader);
-    else readers.set(value, [reader]);
-  };
-  for (const value of program.outputs) note(value, undefined);
-  for (const equation of program.equations) for (const value of equation.inputs) note(value, equation);
+  const readers = readersOf(program);
 
   /** Slices of a last step, each to be read off a final carry instead. */
   const replaced = new Map<Equation, Value>();

@@ -1,0 +1,89 @@
+/**
+ * Narrow: a slice of a concatenation is taken from the part that it lies in, and one step of two axes that a reshape
+ * merged (the segments of a checkpointed scan) from the one and then the other. What is read of a sequence is seen
+ * then by the scan that makes it, which keeps no more than that.
+ */
+import { replayEquation, traceFlat } from "../../program/trace.ts";
+import { isEquation, type Program, type Value } from "../../program/types.ts";
+import { reshape, slice } from "../../operations/structure.ts";
+import { type Dim, multiplyDims } from "../../tensor/dims.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { makersOf } from "./rewrite.ts";
+
+/** Takes slices from as little as possible, in the Program and in the bodies of its scans. */
+export function narrow(program: Program): Program {
+  const makers = makersOf(program);
+  return traceFlat(program.inputs, (inputs) => {
+    const tensors = new Map<Value, Tensor>(program.inputs.map((value, index) => [value, inputs[index]]));
+    const get = (value: Value): Tensor => {
+      const tensor = tensors.get(value);
+      if (!tensor) throw new Error("A Program reads a value that nothing computes");
+      return tensor;
+    };
+    const sliceOf = (value: Value, start: readonly Dim[], size: readonly Dim[]): Tensor => {
+      const maker = makers.get(value);
+      if (isEquation(maker, "concat")) {
+        const { axis } = maker.attributes;
+        let from = 0;
+        for (const part of maker.inputs) {
+          const [begin, length, extent] = [start[axis], size[axis], part.shape[axis]];
+          if (typeof begin !== "number" || typeof length !== "number" || typeof extent !== "number") break;
+          if (begin >= from && begin + length <= from + extent) {
+            return sliceOf(part, start.map((dim, i) => i === axis ? begin - from : dim), size);
+          }
+          from += extent;
+        }
+      }
+      if (isEquation(maker, "reshape")) {
+        const [input] = maker.inputs;
+        const axis = mergedAxis(input, value);
+        const begin = axis === undefined ? undefined : start[axis];
+        const inner = axis === undefined ? undefined : input.shape[axis + 1];
+        if (
+          axis !== undefined && typeof begin === "number" && typeof inner === "number" && size[axis] === 1
+        ) {
+          const put = (list: readonly Dim[], ...entries: readonly Dim[]) => [
+            ...list.slice(0, axis),
+            ...entries,
+            ...list.slice(axis + 1),
+          ];
+          const outer = sliceOf(input, put(start, Math.floor(begin / inner), 0), put(size, 1, inner));
+          const flat = reshape(outer, put(size, inner));
+          return slice(flat, flat.shape.map((_, i) => i === axis ? begin % inner : 0), size);
+        }
+      }
+      return slice(get(value), start, size);
+    };
+    for (const equation of program.equations) {
+      if (isEquation(equation, "scan")) {
+        const { attributes } = equation;
+        const inside = { ...equation, attributes: { ...attributes, body: narrow(attributes.body) } };
+        replayEquation(inside, inside.inputs.map(get)).forEach((x, index) =>
+          tensors.set(inside.outputs[index], x)
+        );
+        continue;
+      }
+      const [output] = equation.outputs;
+      const plain = isEquation(equation, "slice") && equation.attributes.stride.every((step) => step === 1);
+      tensors.set(
+        output,
+        plain
+          ? sliceOf(equation.inputs[0], equation.attributes.start, equation.attributes.size)
+          : replayEquation(equation, equation.inputs.map(get))[0],
+      );
+    }
+    return { outputs: program.outputs.map(get), result: undefined };
+  }).program;
+}
+
+/** The axis of `output` that is two neighbouring axes of `input`, all others being the same. */
+function mergedAxis(input: Value, output: Value): number | undefined {
+  if (input.shape.length !== output.shape.length + 1) return undefined;
+  const axis = output.shape.findIndex((dim, index) => dim !== input.shape[index]);
+  if (axis < 0 || multiplyDims(input.shape[axis], input.shape[axis + 1]) !== output.shape[axis]) {
+    return undefined;
+  }
+  return output.shape.slice(axis + 1).every((dim, index) => dim === input.shape[axis + 2 + index])
+    ? axis
+    : undefined;
+}

@@ -1,0 +1,72 @@
+import { assertEquals } from "@std/assert";
+import {
+  add,
+  at,
+  concat,
+  grad,
+  matmul,
+  mean,
+  mul,
+  printProgram,
+  reshape,
+  scan,
+  slice,
+  spec,
+  square,
+  tanh,
+  type Tensor,
+  trace,
+  zeros,
+} from "../../mod.ts";
+import { optimise } from "../../src/transforms/optimise/mod.ts";
+
+function text(fn: (...args: never[]) => unknown, ...specs: readonly unknown[]): string {
+  return printProgram(optimise(trace(fn, ...specs).program));
+}
+
+Deno.test("a slice of a concatenation is taken from the part that it lies in", () => {
+  const printed = text(
+    ((a: Tensor, b: Tensor) => slice(concat([mul(a, 2), mul(b, 3)], { axis: 1 }), [0, 5], [2, 2])) as never,
+    spec([2, 4]),
+    spec([2, 6]),
+  );
+  assertEquals(printed.includes("concat"), false, printed);
+  assertEquals(printed.includes("constant 2"), false, `the part that nobody reads is computed:\n${printed}`);
+});
+
+Deno.test("a slice across the parts of a concatenation is left", () => {
+  const printed = text(
+    ((a: Tensor, b: Tensor) => slice(concat([mul(a, 2), mul(b, 3)], { axis: 1 }), [0, 3], [2, 2])) as never,
+    spec([2, 4]),
+    spec([2, 6]),
+  );
+  assertEquals(printed.includes("concat"), true, printed);
+});
+
+Deno.test("one step of merged axes is taken from the one and then the other", () => {
+  const printed = text(
+    ((x: Tensor) => slice(reshape(tanh(x), [2, 12, 5]), [0, 7, 0], [2, 1, 5])) as never,
+    spec([2, 3, 4, 5]),
+  );
+  assertEquals(printed.includes("start: [0, 1, 0, 0], size: [2, 1, 4, 5]"), true, printed);
+});
+
+Deno.test("a checkpointed scan of which the last output is read keeps no outputs of all steps", () => {
+  for (const time of [20, 22]) { // with and without a remainder
+    const loss = (w: Tensor, x: Tensor) => {
+      const [outputs] = scan(
+        (h: Tensor, step: Tensor) => {
+          const next = tanh(add(matmul(h, w), step));
+          return [next, next];
+        },
+        zeros([2, 3]),
+        x,
+        { checkpointEvery: 5 },
+      );
+      return mean(square(at(outputs, 1, -1)));
+    };
+    const printed = text(grad(loss) as never, spec([3, 3]), spec([2, time, 3]));
+    assertEquals(new RegExp(`float32\\[2, (${time}|4, 5), 3\\] = `).test(printed), false, printed);
+    assertEquals(printed.includes(`pad`) && printed.includes(`: float32[2, ${time}, 3]\n`), false, printed);
+  }
+});
