@@ -1,0 +1,103 @@
+/**
+ * That buffers which share memory never live at the same time: random Programs with many intermediate values, of
+ * which some are read late, as traced and optimised.
+ */
+import fc from "fast-check";
+import {
+  add,
+  at,
+  broadcastTo,
+  concat,
+  matmul,
+  mean,
+  mul,
+  neg,
+  reduceMax,
+  reverse,
+  scan,
+  sigmoid,
+  sliceAxis,
+  specOf,
+  stack,
+  sub,
+  sum,
+  tanh,
+  type Tensor,
+  transpose,
+} from "../../../mod.ts";
+import { mapTree } from "../../../src/tree/tree.ts";
+import { float64, numbersFrom } from "../../operations/finite_differences.ts";
+import { assertRight, backends, narrow } from "./rounding.ts";
+
+/** Operations on values of one shape `[rows, columns]`, bounded, so that long Programs stay calm. */
+const operations = {
+  add: (a, b) => mul(add(a, b), tanh(a)),
+  sub: (a, b) => sub(tanh(a), b),
+  mul: (a, b) => tanh(mul(a, b)),
+  tanh,
+  sigmoid,
+  neg,
+  product: (a, _, matrix) => tanh(matmul(a, matrix)),
+  productTransposed: (a, _, matrix) => tanh(matmul(a, matrix, { transposeRight: true })),
+  gram: (a, b) => tanh(matmul(b, mul(matmul(a, b, { transposeLeft: true }), 0.1))),
+  sumOfRows: (a) => tanh(broadcastTo(sum(a, { axes: 0, keepDims: true }), a.shape)),
+  meanOfColumns: (a) => broadcastTo(mean(a, { axes: 1, keepDims: true }), a.shape),
+  largest: (a) => broadcastTo(reduceMax(a, { axes: 1, keepDims: true }), a.shape),
+  turned: (a) => transpose(tanh(transpose(a))),
+  reversed: (a) => reverse(a, [0, 1]),
+  rotated: (a) => concat([sliceAxis(a, 0, 1, Number(a.shape[0]) - 1), sliceAxis(a, 0, 0, 1)], { axis: 0 }),
+  folded: (a, b, matrix) =>
+    scan(
+      (h: Tensor, x: Tensor) => {
+        const next = tanh(add(matmul(h, matrix), x));
+        return [next, sub(next, h)];
+      },
+      a,
+      stack([a, b, neg(a)], { axis: 1 }),
+    )[1],
+  lastOfFolded: (a, b) =>
+    at(scan((h: Tensor, x: Tensor) => [add(h, x), tanh(x)], a, stack([b, a], { axis: 1 }))[0], 1, -1),
+} satisfies Record<string, (a: Tensor, b: Tensor, matrix: Tensor) => Tensor>;
+type Name = keyof typeof operations;
+const names = Object.keys(operations) as Name[]; // the keys of a literal
+
+const anyProgram = fc.record({
+  steps: fc.array(fc.record({ name: fc.constantFrom(...names), a: fc.nat(40), b: fc.nat(40) }), {
+    minLength: 4,
+    maxLength: 24,
+  }),
+  read: fc.array(fc.nat(40), { minLength: 1, maxLength: 4 }),
+  rows: fc.constantFrom(2, 3, 5, 8),
+  columns: fc.constantFrom(1, 4, 7, 16),
+  seed: fc.integer(),
+});
+
+Deno.test({
+  name: "on wasm, random Programs with many intermediate values are right",
+  // The workers of a device outlive a test.
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: () =>
+    fc.assert(
+      fc.asyncProperty(fc.constantFrom(...backends), anyProgram, async (backend, program) => {
+        const { steps, read, rows, columns, seed } = program;
+        const next = numbersFrom(seed);
+        const random = (shape: number[]) =>
+          float64(Array.from({ length: shape.reduce((a, b) => a * b) }, next), shape);
+        const inputs = narrow([random([rows, columns]), random([rows, columns]), random([columns, columns])]);
+        const compute = (first: Tensor, second: Tensor, matrix: Tensor): Tensor[] => {
+          const values = [first, second];
+          for (const { name, a, b } of steps) {
+            // Mostly of late values, so that Programs are deep, and now and then of an early one.
+            const operand = (index: number) => values[Math.max(0, values.length - 1 - index % 5)];
+            const apply: (a: Tensor, b: Tensor, matrix: Tensor) => Tensor = operations[name];
+            values.push(apply(operand(a), a % 3 === 0 ? values[b % values.length] : operand(b), matrix));
+          }
+          return [...read.map((index) => values[index % values.length]), values[values.length - 1]];
+        };
+        const args = [inputs[0], inputs[1], inputs[2]] as [Tensor, Tensor, Tensor]; // made just above
+        await assertRight(backend, compute, mapTree(args, specOf), [args], { unoptimised: true });
+      }),
+      { numRuns: 200 },
+    ),
+});
