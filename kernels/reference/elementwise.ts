@@ -4,39 +4,8 @@
  */
 import type { Kernel, KernelBuilder, Kernels } from "./kernel.ts";
 import type { OperationName } from "../../src/program/types.ts";
+import type { ElementwiseName } from "../../src/program/elementwise.ts";
 import { erf } from "./erf.ts";
-
-type Elementwise =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "floor"
-  | "exp"
-  | "expm1"
-  | "log"
-  | "log1p"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "erf"
-  | "not"
-  | "cast"
-  | "stopGradient"
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "pow"
-  | "max"
-  | "min"
-  | "equal"
-  | "less"
-  | "lessEqual"
-  | "and"
-  | "or"
-  | "select";
 
 const neg: Kernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = -x[i];
@@ -184,7 +153,7 @@ const cast: KernelBuilder<"cast"> = ({ inputs: [input], outputs: [output] }) => 
 };
 
 /** Builders of the elementwise kernels. */
-export const elementwise: Kernels<Elementwise> = {
+export const elementwise: Kernels<ElementwiseName> = {
   neg: always(neg),
   abs: always(abs),
   sign: always(sign),

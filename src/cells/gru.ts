@@ -1,12 +1,11 @@
 /** The gated recurrent unit (Cho et al., 2014), with the reset gate before or after the recurrent product. */
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { splitKey } from "../operations/random.ts";
 import { at, sliceAxis, split, zeros } from "../operations/structure.ts";
-import type { Cell } from "../scan.ts";
-import { fixedSize, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
 import { checkCount } from "../options/checks.ts";
+import type { Cell } from "../scan.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { RecurrentCell } from "./cell.ts";
 import {
   defineCell,
   drawDropouts,
@@ -16,6 +15,7 @@ import {
   resolveCellOptions,
   type ResolvedCellOptions,
 } from "./define.ts";
+import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode gruCell}. */
 export interface GruCellOptions extends GatedCellOptions {
@@ -66,22 +66,11 @@ export function gruCell(options: GruCellOptions): RecurrentCell {
   const resolved = resolveCellOptions(type, options, gruCellOptionNames);
   const { units, resetAfter = true } = options;
   checkCount(type, "units", units);
-  const { useBias } = resolved;
+  const biasShape = resetAfter ? [2, 3 * units] : [3 * units];
   return defineCell<Params, Tensor>({
     type,
     options: { units, resetAfter, ...resolved.json },
-    params: useBias ? ["kernel", "recurrentKernel", "bias"] : ["kernel", "recurrentKernel"],
-    step: { text: "[batch, features]", rank: 2 },
-    features: ({ kernel }) => fixedSize(kernel, 0),
-    initParams: (key, input) => {
-      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
-      const biasShape = resetAfter ? [2, 3 * units] : [3 * units];
-      return {
-        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), 3 * units]),
-        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, 3 * units]),
-        ...(useBias ? { bias: resolved.biasInitializer(forBias, biasShape) } : {}),
-      };
-    },
+    ...matrices(resolved, units, 3 * units, (key) => resolved.biasInitializer(key, biasShape)),
     initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
     build: (params, context) => {
       const dropouts = drawDropouts(type, resolved, context, [context.input.shape[0], units]);

@@ -1,12 +1,11 @@
 /** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { splitKey } from "../operations/random.ts";
 import { mean } from "../operations/reduction.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { fixedSize, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
 import { checkCount } from "../options/checks.ts";
+import { type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
+import type { RecurrentCell } from "./cell.ts";
 import {
   defineCell,
   drawDropouts,
@@ -15,6 +14,7 @@ import {
   lstmBias,
   resolveCellOptions,
 } from "./define.ts";
+import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode layerNormLstmCell}. */
 export interface LayerNormLstmCellOptions extends GatedCellOptions {
@@ -90,32 +90,27 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
   checkCount(type, "units", units);
   if (!(epsilon > 0)) throw new RangeError(`Cannot make ${type}: epsilon is ${epsilon}, expected above 0`);
-  const { activation, recurrentActivation, useBias } = resolved;
+  const { activation, recurrentActivation } = resolved;
+  const products = matrices(
+    resolved,
+    units,
+    4 * units,
+    (key) => lstmBias(resolved.biasInitializer, key, units, unitForgetBias),
+  );
   return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
     type,
     options: { units, unitForgetBias, epsilon, ...resolved.json },
-    params: [
-      "kernel",
-      "recurrentKernel",
-      ...(useBias ? ["bias"] as const : []),
-      ...normNames,
-    ],
-    step: { text: "[batch, features]", rank: 2 },
-    features: ({ kernel }) => fixedSize(kernel, 0),
-    initParams: (key, input) => {
-      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
-      return {
-        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), 4 * units]),
-        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, 4 * units]),
-        ...(useBias ? { bias: lstmBias(resolved.biasInitializer, forBias, units, unitForgetBias) } : {}),
-        inputGamma: constant(4 * units, 1),
-        inputBeta: constant(4 * units, 0),
-        recurrentGamma: constant(4 * units, 1),
-        recurrentBeta: constant(4 * units, 0),
-        cellGamma: constant(units, 1),
-        cellBeta: constant(units, 0),
-      };
-    },
+    ...products,
+    params: [...products.params, ...normNames],
+    initParams: (key, input) => ({
+      ...products.initParams(key, input),
+      inputGamma: constant(4 * units, 1),
+      inputBeta: constant(4 * units, 0),
+      recurrentGamma: constant(4 * units, 1),
+      recurrentBeta: constant(4 * units, 0),
+      cellGamma: constant(units, 1),
+      cellBeta: constant(units, 0),
+    }),
     initState: ({ kernel }, input) => {
       const zero = zeros([input.shape[0], units], kernel.dtype);
       return [zero, zero];

@@ -1,11 +1,10 @@
 /** The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al., 2000). */
 import { add, mul, type Operand } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { splitKey } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { fixedSize, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
 import { checkCount } from "../options/checks.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { RecurrentCell } from "./cell.ts";
 import {
   defineCell,
   drawDropouts,
@@ -14,6 +13,7 @@ import {
   lstmBias,
   resolveCellOptions,
 } from "./define.ts";
+import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode lstmCell}. */
 export interface LstmCellOptions extends GatedCellOptions {
@@ -64,21 +64,16 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
   const resolved = resolveCellOptions(type, options, lstmCellOptionNames);
   const { units, unitForgetBias = true } = options;
   checkCount(type, "units", units);
-  const { activation, recurrentActivation, useBias } = resolved;
+  const { activation, recurrentActivation } = resolved;
   return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
     type,
     options: { units, unitForgetBias, ...resolved.json },
-    params: useBias ? ["kernel", "recurrentKernel", "bias"] : ["kernel", "recurrentKernel"],
-    step: { text: "[batch, features]", rank: 2 },
-    features: ({ kernel }) => fixedSize(kernel, 0),
-    initParams: (key, input) => {
-      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
-      return {
-        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), 4 * units]),
-        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, 4 * units]),
-        ...(useBias ? { bias: lstmBias(resolved.biasInitializer, forBias, units, unitForgetBias) } : {}),
-      };
-    },
+    ...matrices(
+      resolved,
+      units,
+      4 * units,
+      (key) => lstmBias(resolved.biasInitializer, key, units, unitForgetBias),
+    ),
     initState: ({ kernel }, input) => {
       const zero = zeros([input.shape[0], units], kernel.dtype);
       return [zero, zero];

@@ -1,12 +1,12 @@
 /** The fully connected recurrent cell (Elman, 1990). */
 import { add, type Operand } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { splitKey } from "../operations/random.ts";
 import { zeros } from "../operations/structure.ts";
-import { fixedSize, type Tensor } from "../tensor/tensor.ts";
+import { checkCount } from "../options/checks.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { cellOptionNames, type CellOptions, defineCell, drawDropouts, resolveCellOptions } from "./define.ts";
-import { checkCount } from "../options/checks.ts";
+import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode simpleRnnCell}. */
 export interface SimpleRnnCellOptions extends CellOptions {
@@ -49,21 +49,11 @@ export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
   const resolved = resolveCellOptions(type, options, simpleRnnCellOptionNames);
   const { units } = options;
   checkCount(type, "units", units);
-  const { activation, useBias } = resolved;
+  const { activation } = resolved;
   return defineCell<Params, Tensor>({
     type,
     options: { units, ...resolved.json },
-    params: useBias ? ["kernel", "recurrentKernel", "bias"] : ["kernel", "recurrentKernel"],
-    step: { text: "[batch, features]", rank: 2 },
-    features: ({ kernel }) => fixedSize(kernel, 0),
-    initParams: (key, input) => {
-      const [forKernel, forRecurrent, forBias] = splitKey(key, 3);
-      return {
-        kernel: resolved.kernelInitializer(forKernel, [fixedSize(input, 1), units]),
-        recurrentKernel: resolved.recurrentInitializer(forRecurrent, [units, units]),
-        ...(useBias ? { bias: resolved.biasInitializer(forBias, [units]) } : {}),
-      };
-    },
+    ...matrices(resolved, units, units, (key) => resolved.biasInitializer(key, [units])),
     initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
     build: ({ kernel, recurrentKernel, bias }, context) => {
       const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);

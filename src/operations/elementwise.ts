@@ -4,6 +4,7 @@
  */
 import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import {
@@ -19,24 +20,6 @@ import { broadcastTo, zerosLike } from "./structure.ts";
 
 /** A tensor, or a number that is taken as a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;
-
-type UnaryName =
-  | "neg"
-  | "abs"
-  | "sign"
-  | "floor"
-  | "exp"
-  | "expm1"
-  | "log"
-  | "log1p"
-  | "sqrt"
-  | "sin"
-  | "cos"
-  | "tanh"
-  | "sigmoid"
-  | "erf";
-type ArithmeticName = "add" | "sub" | "mul" | "div" | "pow" | "max" | "min";
-type ComparisonName = "equal" | "less" | "lessEqual";
 
 /** A unary operation on floats (or numbers); `slope` gives the input's cotangent. */
 function unary<K extends UnaryName>(

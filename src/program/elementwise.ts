@@ -1,7 +1,8 @@
 /** Which primitives work on each element by itself: what passes may lift out of a loop, and backends may fuse. */
 import type { Equation, OperationName } from "./types.ts";
 
-const ELEMENTWISE: ReadonlySet<OperationName> = new Set<OperationName>([
+/** Functions of one number. */
+const unary = [
   "neg",
   "abs",
   "sign",
@@ -16,22 +17,40 @@ const ELEMENTWISE: ReadonlySet<OperationName> = new Set<OperationName>([
   "tanh",
   "sigmoid",
   "erf",
+] as const;
+/** Functions of two numbers. */
+const arithmetic = ["add", "sub", "mul", "div", "pow", "max", "min"] as const;
+/** Functions of two numbers that give a bool. */
+const comparison = ["equal", "less", "lessEqual"] as const;
+
+/** The name of a function of one number. */
+export type UnaryName = typeof unary[number];
+/** The name of a function of two numbers. */
+export type ArithmeticName = typeof arithmetic[number];
+/** The name of a comparison. */
+export type ComparisonName = typeof comparison[number];
+/** The name of any elementwise operation. */
+export type ElementwiseName =
+  | UnaryName
+  | ArithmeticName
+  | ComparisonName
+  | "not"
+  | "and"
+  | "or"
+  | "select"
+  | "cast"
+  | "stopGradient";
+
+const ELEMENTWISE: ReadonlySet<OperationName> = new Set<ElementwiseName>([
+  ...unary,
+  ...arithmetic,
+  ...comparison,
   "not",
-  "cast",
-  "stopGradient",
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "pow",
-  "max",
-  "min",
-  "equal",
-  "less",
-  "lessEqual",
   "and",
   "or",
   "select",
+  "cast",
+  "stopGradient",
 ]);
 
 /** Whether the equation works element by element; `stopGradient` counts, as the identity. */

@@ -172,15 +172,9 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
  */
 export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   const type = "categoricalCrossentropy";
-  checkOptions(type, options, ["fromLogits", "labelSmoothing", "reduction"]);
-  const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = options;
-  checkReduction(type, reduction);
-  checkSmoothing(type, labelSmoothing);
+  const { fromLogits, labelSmoothing, ...definition } = smoothed(type, options);
   return {
-    type,
-    options: { fromLogits, labelSmoothing, reduction },
-    reduction,
-    labels: "dense",
+    ...definition,
     values(target, prediction) {
       const [t, p] = alignValues(type, target, prediction);
       const spread = div(labelSmoothing, sizeAsTensor(lastDim(p), p.dtype));
@@ -206,15 +200,9 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
  */
 export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   const type = "binaryCrossentropy";
-  checkOptions(type, options, ["fromLogits", "labelSmoothing", "reduction"]);
-  const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = options;
-  checkReduction(type, reduction);
-  checkSmoothing(type, labelSmoothing);
+  const { fromLogits, labelSmoothing, ...definition } = smoothed(type, options);
   return {
-    type,
-    options: { fromLogits, labelSmoothing, reduction },
-    reduction,
-    labels: "dense",
+    ...definition,
     values(target, prediction) {
       const behind = logitsOf(prediction, "sigmoid");
       const [t, p] = alignValues(type, target, behind ?? prediction);
@@ -226,6 +214,16 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
       return neg(meanPerSample(add(yes, mul(sub(1, smooth), log(sub(1, safe))))));
     },
   };
+}
+
+/** What crossentropies with smoothed targets have alike: their options, checked and with their defaults. */
+function smoothed(type: string, given: SmoothedCrossentropyOptions) {
+  checkOptions(type, given, ["fromLogits", "labelSmoothing", "reduction"]);
+  const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = given;
+  checkReduction(type, reduction);
+  checkSmoothing(type, labelSmoothing);
+  const options = { fromLogits, labelSmoothing, reduction };
+  return { type, options, reduction, labels: "dense", fromLogits, labelSmoothing } as const;
 }
 
 /** A loss that is the mean over the last axis of a function of the error `prediction - target`. */

@@ -77,12 +77,7 @@ export async function evaluate(
   return await withTrainer(model, trainerOptions, async (trainer) => {
     checkVariables("evaluate", variables);
     checkData("evaluate", data);
-    const uploaded = await trainer.upload(variables);
-    try {
-      return await evaluateWith(trainer, uploaded, data, { batchSize });
-    } finally {
-      disposeTree([uploaded.params, uploaded.state]);
-    }
+    return await withUploaded(trainer, variables, (live) => evaluateWith(trainer, live, data, { batchSize }));
   });
 }
 
@@ -165,12 +160,11 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
   return await withTrainer(model, { device }, async (trainer) => {
     checkVariables("predict", variables);
     checkSamples("predict", x);
-    const uploaded = await trainer.upload(variables);
-    try {
-      return await predictWith<Output>(trainer, uploaded, x, { batchSize });
-    } finally {
-      disposeTree([uploaded.params, uploaded.state]);
-    }
+    return await withUploaded(
+      trainer,
+      variables,
+      (live) => predictWith<Output>(trainer, live, x, { batchSize }),
+    );
   });
 }
 
@@ -199,6 +193,20 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   }
   disposeTree(state);
   return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
+}
+
+/** What `use` makes of the variables on the device, which live as long. */
+async function withUploaded<Result>(
+  trainer: Trainer,
+  variables: Variables,
+  use: (live: Variables) => Promise<Result>,
+): Promise<Result> {
+  const live = await trainer.upload(variables);
+  try {
+    return await use(live);
+  } finally {
+    disposeTree(live);
+  }
 }
 
 /** The outputs of all batches, one after the other. */
