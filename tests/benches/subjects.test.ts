@@ -9,6 +9,14 @@ import { launchOf } from "../../benches/support/subjects.ts";
 import { smallTask } from "../../benches/support/tasks.ts";
 import { workloads } from "../../benches/workloads.ts";
 
+const mayRun = Deno.permissions.querySync({ name: "run" }).state === "granted" &&
+  Deno.permissions.querySync({ name: "read" }).state === "granted"; // execPath
+
+/** A test that starts processes; without the permissions it is reported as ignored. */
+function testWithProcesses(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: mayRun ? name : `${name} (needs --allow-run --allow-read)`, ignore: !mayRun, fn });
+}
+
 const lines = async (...chunks: string[]) =>
   await Array.fromAsync(ReadableStream.from(chunks).pipeThrough(new TextLineStream()));
 
@@ -35,7 +43,7 @@ Deno.test("the ONNX model names its input and output and holds all weights", () 
   assert(model.length > 4 * weights && model.length < 4 * weights + 1000, `${model.length} bytes`);
 });
 
-Deno.test("a subject answers, tells what it cannot do, and goes on", async () => {
+testWithProcesses("a subject answers, tells what it cannot do, and goes on", async () => {
   await using subject = await SubjectProcess.start(
     "cellfold",
     1,
@@ -49,7 +57,7 @@ Deno.test("a subject answers, tells what it cannot do, and goes on", async () =>
   await assertRejects(() => subject.run(), Error, "nothing was prepared");
 });
 
-Deno.test("a subject that ends is an error, not a wait", async () => {
+testWithProcesses("a subject that ends is an error, not a wait", async () => {
   const launch = { command: Deno.execPath(), args: ["eval", "console.error('out of luck')"] };
   await assertRejects(() => SubjectProcess.start("jax", 1, launch), Error, "jax ended");
 });
@@ -58,22 +66,31 @@ Deno.test("peers in Python need one that is named", () => {
   assertThrows(() => launchOf("keras", { threads: 1 }), Error, "CELLFOLD_PYTHON");
 });
 
-Deno.test("workloads run at small sizes; a peer that does not start is told and left out", async () => {
-  const told: string[] = [];
-  await using contest = new Contest({
-    runs: 2,
-    peers: ["pytorch"],
-    device: "reference",
-    log: (line) => told.push(line),
-    taskOf: smallTask,
-  });
-  const some = ["guide/train", "nested-state/train", "cliff/mask-holes", "memory/steps", "memory/checkpoint"];
-  for (const workload of workloads.filter(({ name }) => some.includes(name))) {
-    const [own, ...others] = await contest.run([workload]);
-    assertEquals([own.workload, own.subject, others.length], [workload.name, "cellfold", 0]);
-    assertEquals(own.times.length, Math.min(2, workload.runs ?? 2));
-    assert(own.times.every((time) => time > 0), workload.name);
-  }
-  assertEquals(told.length, 2, "with 1 and with 2 threads");
-  assert(told[0].startsWith("guide/train: pytorch with 1 threads is left out: CELLFOLD_PYTHON"), told[0]);
-});
+testWithProcesses(
+  "workloads run at small sizes; a peer that does not start is told and left out",
+  async () => {
+    const told: string[] = [];
+    await using contest = new Contest({
+      runs: 2,
+      peers: ["pytorch"],
+      device: "reference",
+      log: (line) => told.push(line),
+      taskOf: smallTask,
+    });
+    const some = [
+      "guide/train",
+      "nested-state/train",
+      "cliff/mask-holes",
+      "memory/steps",
+      "memory/checkpoint",
+    ];
+    for (const workload of workloads.filter(({ name }) => some.includes(name))) {
+      const [own, ...others] = await contest.run([workload]);
+      assertEquals([own.workload, own.subject, others.length], [workload.name, "cellfold", 0]);
+      assertEquals(own.times.length, Math.min(2, workload.runs ?? 2));
+      assert(own.times.every((time) => time > 0), workload.name);
+    }
+    assertEquals(told.length, 2, "with 1 and with 2 threads");
+    assert(told[0].startsWith("guide/train: pytorch with 1 threads is left out: CELLFOLD_PYTHON"), told[0]);
+  },
+);
