@@ -39,8 +39,11 @@ export class WasmExecutable implements Executable {
   readonly #program: Program;
   readonly #options: CompileOptions;
   readonly #compiled = new Map<string, Compiled>();
-  /** Memory for host inputs and for outputs that come to the host, by size in use. */
-  readonly #staging = new Map<string, number>();
+  /** Sizes that are being compiled. */
+  readonly #compiling = new Map<string, Promise<void>>();
+  #disposed = false;
+  /** Memory for host inputs and for outputs that come to the host, with its elements. */
+  readonly #staging = new Map<string, { readonly address: number; readonly size: number }>();
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WasmDevice, program: Program, options: CompileOptions) {
@@ -59,8 +62,7 @@ export class WasmExecutable implements Executable {
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
     const bindings = this.#bind(inputs);
     const key = keyOf(bindings);
-    if (!this.#compiled.has(key)) await this.#compile(key, bindings);
-    return this.#run(inputs, this.#compiled.get(key) as Compiled); // compiled just above
+    return this.#run(inputs, this.#compiled.get(key) ?? await this.#prepare(key, bindings));
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
@@ -71,9 +73,7 @@ export class WasmExecutable implements Executable {
 
   async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
     const bindings = this.#bind(inputs);
-    const key = keyOf(bindings);
-    if (!this.#compiled.has(key)) await this.#compile(key, bindings);
-    const compiled = this.#compiled.get(key) as Compiled; // compiled just above
+    const compiled = await this.#prepare(keyOf(bindings), bindings);
     const outputs = compiled.outputs.map(({ shape }, index) => ({
       shape,
       dtype: this.#program.outputs[index].dtype,
@@ -96,8 +96,27 @@ export class WasmExecutable implements Executable {
     return bindShapes(expected.map(({ shape }) => shape), inputs.map(({ shape }) => shape));
   }
 
+  /** What is compiled for these sizes; calls that come meanwhile wait for the same, and other sizes may push it out. */
+  async #prepare(key: string, bindings: Bindings): Promise<Compiled> {
+    for (;;) {
+      this.#checkDisposed();
+      const compiled = this.#compiled.get(key);
+      if (compiled) return compiled;
+      let pending = this.#compiling.get(key);
+      if (!pending) {
+        pending = this.#compile(key, bindings).finally(() => this.#compiling.delete(key));
+        this.#compiling.set(key, pending);
+      }
+      await pending;
+    }
+  }
+
+  #checkDisposed(): void {
+    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
+  }
+
   async #compile(key: string, bindings: Bindings): Promise<void> {
-    const { memory, features, threads, shareFrom } = this.#device;
+    const { memory, threads, shareFrom } = this.#device;
     const kernels = lowerProgram(this.#program, {
       bindings,
       packedSize: (k, n) => packedBytes(k, n) / 4,
@@ -105,10 +124,37 @@ export class WasmExecutable implements Executable {
       threads,
     });
     const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
-    const arena = planArena(kernels);
-    const arenaAddress = memory.allocate(arena.bytes, () => describeArena(arena));
+    const allocated: number[] = [];
+    const allocate = (bytes: number, what: () => string): number => {
+      const address = memory.allocate(bytes, what);
+      allocated.push(address);
+      return address;
+    };
+    try {
+      const compiled = await this.#load(kernels, pool, bindings, allocate);
+      if (this.#disposed) compiled.unload();
+      this.#checkDisposed();
+      this.#compiled.set(key, compiled);
+    } catch (error) {
+      for (const address of allocated) memory.free(address);
+      throw error;
+    }
+    const [oldest] = this.#compiled.keys();
+    if (this.#compiled.size > KEPT) this.#drop(oldest);
+  }
+
+  /** Places, emits and instantiates. */
+  async #load(
+    kernels: readonly Kernel[],
+    pool: Pool | undefined,
+    bindings: Bindings,
+    allocate: (bytes: number, what: () => string) => number,
+  ): Promise<Compiled> {
+    const { memory, features, threads, shareFrom } = this.#device;
     const { inputs, outputs } = this.#program;
-    const tableAddress = memory.allocate(
+    const arena = planArena(kernels);
+    const arenaAddress = allocate(arena.bytes, () => describeArena(arena));
+    const tableAddress = allocate(
       (inputs.length + outputs.length) * 4,
       () => "it was for a table of addresses",
     );
@@ -135,7 +181,7 @@ export class WasmExecutable implements Executable {
         memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
       }
     }
-    const compiled: Compiled = {
+    return {
       run,
       unload,
       alone: pool === undefined,
@@ -149,18 +195,20 @@ export class WasmExecutable implements Executable {
         return { shape: concrete, size: sizeOf(concrete) };
       }),
     };
-    this.#compiled.set(key, compiled);
-    const [oldest] = this.#compiled.keys();
-    if (this.#compiled.size > KEPT) this.#drop(oldest);
   }
 
-  /** Memory for one host input or output, reused from call to call. */
+  /** Memory for one host input or output, reused from call to call and as large as the largest that came so far. */
   #stage(kind: "input" | "output", index: number, size: number): number {
-    const key = `${kind} ${index} ${size}`;
+    const { memory } = this.#device;
+    const key = `${kind} ${index}`;
     const known = this.#staging.get(key);
-    if (known !== undefined) return known;
-    const address = this.#device.memory.allocate(size * 4, () => `it was for ${kind} ${index}`);
-    this.#staging.set(key, address);
+    if (known && known.size >= size) return known.address;
+    if (known) {
+      this.#staging.delete(key);
+      memory.free(known.address);
+    }
+    const address = memory.allocate(size * 4, () => `it was for ${kind} ${index}`);
+    this.#staging.set(key, { address, size });
     return address;
   }
 
@@ -179,14 +227,19 @@ export class WasmExecutable implements Executable {
       );
     });
     const kept: (WasmTensor | undefined)[] = [];
-    compiled.outputs.forEach(({ shape, size }, index) => {
-      kept[index] = this.#options.keep[index]
-        ? new WasmTensor(this.#device, shape, outputs[index].dtype)
-        : undefined;
-      addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
-    });
-    memory.words(compiled.tableAddress, addresses.length).set(addresses);
-    compiled.run();
+    try {
+      compiled.outputs.forEach(({ shape, size }, index) => {
+        kept[index] = this.#options.keep[index]
+          ? new WasmTensor(this.#device, shape, outputs[index].dtype)
+          : undefined;
+        addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
+      });
+      memory.words(compiled.tableAddress, addresses.length).set(addresses);
+      compiled.run();
+    } catch (error) {
+      for (const tensor of kept) tensor?.[Symbol.dispose]();
+      throw error;
+    }
     const results = compiled.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
       const { dtype } = outputs[index];
       return kept[index] ??
@@ -208,7 +261,7 @@ export class WasmExecutable implements Executable {
   }
 
   describe(): string {
-    const { features, threads, name } = this.#device;
+    const { features, memory, threads, name } = this.#device;
     const parts = [...this.#compiled].map(([key, { kernels, emitted, arena, alone }]) => {
       const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads`;
       return [
@@ -219,12 +272,16 @@ export class WasmExecutable implements Executable {
         ...kernels.flatMap((kernel) => printKernel(kernel, "  ")),
       ].join("\n");
     });
-    return [`kernels on ${name}, ${features.relaxed ? "relaxed" : "plain"} SIMD`, ...parts].join("\n");
+    const simd = features.relaxed ? "relaxed" : "plain";
+    return [`kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`, ...parts].join(
+      "\n",
+    );
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#drop(key);
-    for (const address of this.#staging.values()) this.#device.memory.free(address);
+    for (const { address } of this.#staging.values()) this.#device.memory.free(address);
     this.#staging.clear();
   }
 }

@@ -142,6 +142,10 @@ export async function compile<Args extends readonly unknown[], Result>(
     if (!pending) entries.set(key, pending = create(args));
     try {
       const entry = await pending;
+      if (disposed) {
+        entry.executable[Symbol.dispose]();
+        throw new Error("Cannot call a compiled function: it was disposed");
+      }
       ready.set(key, entry);
       return entry;
     } catch (error) {
