@@ -7,8 +7,11 @@
 import { type FunctionBuilder, i32, type ModuleBuilder } from "./assembler.ts";
 import { BARRIER, POISON } from "./worker_source.ts";
 
-/** How often the generation is read before a thread goes to sleep: 20 to 50 µs at about 1 ns each. */
-const SPINS = 30_000;
+/**
+ * How often the generation is read before a thread goes to sleep: about 0.3 ms. One thread's rows may take that much
+ * longer than another's, and who sleeps takes 0.1 ms to wake.
+ */
+const SPINS = 300_000;
 
 /** How a barrier waits. */
 export interface BarrierOptions {

@@ -146,7 +146,7 @@ interface Awaited {
  * How long the caller spins before it sleeps: longer than workers take to wake, about 0.1 ms, as it would have to be
  * woken in its turn.
  */
-const SPIN_MILLISECONDS = 0.3;
+const SPIN_MILLISECONDS = 1;
 
 type Kernel = (thread: number, threads: number, ...args: readonly number[]) => void;
 

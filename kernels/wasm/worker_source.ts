@@ -53,7 +53,7 @@ export const COMMAND = {
 } as const;
 
 /** How long an idle worker spins before it sleeps. */
-export const SPIN_MILLISECONDS = 0.08;
+export const SPIN_MILLISECONDS = 1;
 
 /** What a worker is sent: first `start`, then modules. */
 export type ToWorker =
