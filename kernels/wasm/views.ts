@@ -143,9 +143,3 @@ export function stepView(view: View, axis: number, loop: number): View {
     loops: [...view.loops, { loop, stride: view.strides[axis] }],
   };
 }
-
-/** Whether the elements lie row-major without gaps. */
-export function isContiguous(view: View): boolean {
-  const expected = rowMajor(view.shape);
-  return view.shape.every((dim, axis) => dim === 1 || view.strides[axis] === expected[axis]);
-}

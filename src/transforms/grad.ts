@@ -11,9 +11,9 @@ import { pullback, record } from "../operations/differentiate.ts";
 import { optimise, prepareToDifferentiate } from "./optimise/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */
-export interface GradOptions {
+export interface GradOptions<Index extends number = number> {
   /** The index of the argument to differentiate with respect to; default 0. */
-  readonly argument?: number;
+  readonly argument?: Index;
 }
 
 /** A scalar, or a scalar and anything else that is to be returned beside it. */
@@ -40,7 +40,7 @@ export type Differentiable = Tensor | readonly [value: Tensor, auxiliary: unknow
 // deno-lint-ignore no-explicit-any -- lets the parameter types of fn be inferred from its annotations
 export function valueAndGrad<Args extends any[], Result extends Differentiable, Index extends number = 0>(
   fn: (...args: Args) => Result,
-  options: { readonly argument?: Index } = {},
+  options: GradOptions<Index> = {},
 ): (...args: Args) => [value: Result, gradient: Args[Index]] {
   checkOptions("valueAndGrad", options, ["argument"]);
   const argument: number = options.argument ?? 0;
@@ -66,7 +66,7 @@ export function valueAndGrad<Args extends any[], Result extends Differentiable, 
 // deno-lint-ignore no-explicit-any -- lets the parameter types of fn be inferred from its annotations
 export function grad<Args extends any[], Index extends number = 0>(
   fn: (...args: Args) => Differentiable,
-  options: { readonly argument?: Index } = {},
+  options: GradOptions<Index> = {},
 ): (...args: Args) => Args[Index] {
   const both = valueAndGrad(fn, options);
   return (...args) => both(...args)[1];
