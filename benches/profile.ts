@@ -1,7 +1,6 @@
 /**
- * Where the time of a step goes: every kernel of the emitted module called by itself, on one thread, beside the
- * ceiling of 128-bit multiply-adds measured in the same run. Kernels are called again and again on the same memory,
- * so caches are warmer than in a step; their sum is set against the time of the whole.
+ * Where the time of a step goes, by kernel, on one thread: the emitted module says when each kernel has run. Beside it
+ * the ceiling of 128-bit multiply-adds, measured in the same run.
  */
 import {
   createTrainer,
@@ -21,6 +20,7 @@ import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./cellfold
 import { MAXIMUM_PAGES, type Plan, planProgram } from "./cellfold/plan.ts";
 import { multiplyAddCeiling } from "./support/ceiling.ts";
 import { machineLine } from "./support/machine.ts";
+import { median } from "./support/statistics.ts";
 import type { ModelTask, NestedTask } from "./support/tasks.ts";
 import { smallTask } from "./support/tasks.ts";
 import type { Workload } from "./workloads.ts";
@@ -31,19 +31,14 @@ interface Row {
   readonly depth: number;
   /** How often a step calls it. */
   readonly calls: number;
-  /** Microseconds of one call, the least of several. */
-  readonly microseconds: number;
+  /** Milliseconds of all its calls in a step, without those of the kernels inside: the median of several steps. */
+  readonly milliseconds: number;
   readonly flops: number;
   readonly shape: string;
 }
 
-/** The emitted functions. */
-type Emitted = (...params: number[]) => void;
-
-/** Samples of which the least counts, and how long one takes at least. */
-const SAMPLES = 15, SAMPLE_MILLISECONDS = 1;
-
-const WARM_UP_MILLISECONDS = 10;
+/** Steps that are measured, after so many milliseconds of steps that are not: until then the engine compiles. */
+const STEPS = 100, WARM_UP_MILLISECONDS = 300;
 
 /** Kernels that take a lesser part of a step are not listed one by one. */
 const SMALL = 0.002;
@@ -65,16 +60,14 @@ export async function profile(
   }
   const machine = await machineLine();
   const { program, inputs } = await programOf(task);
-  const plan = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), {
-    threads: 1,
-    exportKernels: true,
-  });
-  const functions = await load(plan, program, inputs);
-  const whole = least(() => functions.run(0, 1));
-  const rows = rowsOf(plan.kernels, plan, functions);
+  const plan = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1, marks: true });
+  const step = await load(plan, program, inputs);
+  const { whole, kernels } = measure(step, plan.emitted.kernels.size);
+  const times = new Map([...plan.emitted.kernels.keys()].map((kernel, index) => [kernel, kernels[index]]));
+  const rows = rowsOf(plan.kernels, plan, times);
   return [
     machine,
-    `${workload?.name}, one thread; least of ${SAMPLES} samples`,
+    `${workload?.name}, one thread; medians of ${STEPS} steps`,
     "",
     ...table(rows, whole, multiplyAddCeiling()),
     "",
@@ -111,12 +104,15 @@ async function programOf(
   return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
 }
 
-/** An instance of the module over memory that holds the inputs, with every kernel exported. */
+/** A step that calls `mark` with the number of each kernel as soon as it has run. */
+type Step = (mark: (kernel: number) => void) => void;
+
+/** An instance of the module over memory that holds the inputs. */
 async function load(
   { emitted, arena, addresses }: Plan,
   program: Program,
   inputs: readonly Tensor[],
-): Promise<Readonly<Record<string, Emitted>>> {
+): Promise<Step> {
   const outputs = outputSizes(program, inputs);
   const sizes = [...inputs.map((input) => host(input).data.length), ...outputs];
   let end = addresses.arena + arena.bytes + ALIGNMENT;
@@ -143,10 +139,16 @@ async function load(
     }
   }
   const module = await WebAssembly.compile(emitted.bytes);
-  // The module imports functions of Math by name; every one of them is a function of numbers.
-  const math = Math as unknown as WebAssembly.ModuleImports;
-  const { exports } = new WebAssembly.Instance(module, { env: { memory }, math });
-  return exports as Record<string, Emitted>; // all of them are functions of i32
+  let marked = (_kernel: number) => {};
+  const { exports } = new WebAssembly.Instance(module, {
+    env: { memory },
+    profile: { mark: (kernel: number) => marked(kernel) },
+  });
+  const run = exports.run as (thread: number, threads: number) => void; // emitted with this signature
+  return (mark) => {
+    marked = mark;
+    run(0, 1);
+  };
 }
 
 /** How many elements each output of the Program has. */
@@ -158,44 +160,44 @@ function outputSizes(program: Program, inputs: readonly Tensor[]): readonly numb
   );
 }
 
-/** The least milliseconds of one call. */
-function least(call: () => void): number {
-  const time = (calls: number) => {
+/** Milliseconds of a step and of each kernel in it, less what marking takes. */
+function measure(step: Step, count: number): { readonly whole: number; readonly kernels: readonly number[] } {
+  const ignore = () => {};
+  for (const start = performance.now(); performance.now() - start < WARM_UP_MILLISECONDS;) step(ignore);
+  const wholes: number[] = [];
+  const kernels = Array.from({ length: count }, (): number[] => []);
+  for (let round = 0; round < STEPS; round++) {
     const start = performance.now();
-    for (let i = 0; i < calls; i++) call();
-    return performance.now() - start;
-  };
-  // The first calls are those in which the engine compiles the code for good.
-  for (let spent = 0; spent < WARM_UP_MILLISECONDS;) spent += time(1);
-  let calls = 1;
-  while (time(calls) < SAMPLE_MILLISECONDS) calls *= 2;
-  return Math.min(...Array.from({ length: SAMPLES }, () => time(calls) / calls));
+    step(ignore);
+    wholes.push(performance.now() - start);
+    const times = new Array<number>(count).fill(0);
+    let before = performance.now();
+    step((kernel) => {
+      const now = performance.now();
+      times[kernel] += now - before;
+      before = now;
+    });
+    times.forEach((time, kernel) => kernels[kernel].push(time));
+  }
+  return { whole: median(wholes), kernels: kernels.map(median) };
 }
 
-/** Measures every kernel; those of a loop for all rows, in its first step. */
+/** A row for every kernel. */
 function rowsOf(
   kernels: readonly Kernel[],
   plan: Plan,
-  functions: Readonly<Record<string, Emitted>>,
+  times: ReadonlyMap<Kernel, number>,
   depth = 0,
   calls = 1,
 ): Row[] {
   return kernels.flatMap((kernel) => {
-    const known = plan.emitted.kernels.get(kernel);
-    if (!known) throw new Error(`A ${kernel.kind} was not emitted`);
-    const { name, units } = known;
-    const loops = new Array<number>(depth).fill(0);
-    const milliseconds = least(() => functions[name](0, units, ...loops));
-    const row: Row = {
-      name,
-      depth,
-      calls,
-      microseconds: milliseconds * 1000,
-      flops: flopsOf(kernel),
-      shape: shapeOf(kernel),
-    };
+    const name = plan.emitted.kernels.get(kernel), milliseconds = times.get(kernel);
+    if (name === undefined || milliseconds === undefined) {
+      throw new Error(`A ${kernel.kind} was not emitted`);
+    }
+    const row: Row = { name, depth, calls, milliseconds, flops: flopsOf(kernel), shape: shapeOf(kernel) };
     if (kernel.kind !== "scan") return [row];
-    return [row, ...rowsOf(kernel.body, plan, functions, depth + 1, calls * kernel.length)];
+    return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * kernel.length)];
   });
 }
 
@@ -225,39 +227,34 @@ function shapeOf(kernel: Kernel): string {
   }
 }
 
-/** Milliseconds of a step in these kernels. */
-function millisecondsOf(rows: readonly Row[]): number {
-  return rows.reduce((total, { microseconds, calls }) => total + microseconds * calls / 1000, 0);
-}
-
 function table(rows: readonly Row[], whole: number, ceiling: number): string[] {
   const line = (name: string, cells: readonly string[], shape: string) =>
     `${name.padEnd(46)}${cells.map((cell) => cell.padStart(11)).join("")}  ${shape}`.trimEnd();
-  const isSmall = ({ calls, microseconds }: Row) => microseconds * calls / 1000 < SMALL * whole;
+  const sumOf = (some: readonly Row[]) => some.reduce((total, { milliseconds }) => total + milliseconds, 0);
+  const isSmall = ({ milliseconds }: Row) => milliseconds < SMALL * whole;
   const small = rows.filter(isSmall);
   const body = rows.filter((row) => !isSmall(row)).map(
-    ({ name, depth, calls, microseconds, flops, shape }) => {
-      const total = microseconds * calls;
-      const speed = flops / microseconds / 1000;
+    ({ name, depth, calls, milliseconds, flops, shape }) => {
+      const speed = flops * calls / milliseconds / 1e6;
       return line("  ".repeat(depth) + name, [
         calls.toString(),
-        microseconds.toFixed(1),
-        (total / 1000).toFixed(3),
-        `${(100 * total / 1000 / whole).toFixed(1)} %`,
+        (1000 * milliseconds / calls).toFixed(1),
+        milliseconds.toFixed(3),
+        `${(100 * milliseconds / whole).toFixed(1)} %`,
         flops ? speed.toFixed(1) : "",
         flops ? `${(100 * speed / ceiling).toFixed(0)} %` : "",
       ], shape);
     },
   );
-  const sum = millisecondsOf(rows.filter(({ depth }) => depth === 0));
+  const sum = sumOf(rows);
   const flops = rows.reduce((total, { flops, calls }) => total + flops * calls, 0);
   const speed = flops / whole / 1e6;
   return [
     line("kernel", ["calls", "µs a call", "ms a step", "of all", "GFLOP/s", "of ceiling"], "shape"),
     ...body,
-    line(`${small.length} smaller kernels`, ["", "", millisecondsOf(small).toFixed(3)], ""),
+    line(`${small.length} smaller kernels`, ["", "", sumOf(small).toFixed(3)], ""),
     line(
-      "all kernels of the outer level",
+      "all kernels",
       ["", "", sum.toFixed(3), `${(100 * sum / whole).toFixed(1)} %`],
       "",
     ),

@@ -30,7 +30,7 @@ export const MAXIMUM_PAGES = 65_536;
 export function planProgram(
   program: Program,
   shapes: readonly (readonly number[])[],
-  { threads, exportKernels = false }: { readonly threads: number; readonly exportKernels?: boolean },
+  { threads, marks = false }: { readonly threads: number; readonly marks?: boolean },
 ): Plan {
   const kernels = lowerProgram(program, {
     bindings: bindShapes(program.inputs.map(({ shape }) => shape), shapes),
@@ -55,7 +55,7 @@ export function planProgram(
     limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: true },
     barrierAddress: ADDRESSES.barrier,
     threads,
-    exportKernels,
+    marks,
   });
   return { kernels, arena, emitted, addresses: ADDRESSES };
 }

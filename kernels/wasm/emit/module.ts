@@ -31,8 +31,11 @@ export interface EmitOptions {
   readonly threads: number;
   /** Elements from which a kernel is shared among threads; default {@linkcode WORTH_SHARING}. */
   readonly shareFrom?: number;
-  /** Whether every kernel is exported under its name, as a profiler needs; default: only `run` is. */
-  readonly exportKernels?: boolean;
+  /**
+   * Whether the module calls `profile.mark(kernel)`, which it then imports, with the number of each kernel as soon as
+   * that has run; default: it does not.
+   */
+  readonly marks?: boolean;
 }
 
 /** A module emitted. */
@@ -40,8 +43,8 @@ export interface Emitted {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Name and bytes of code of every function, for reports. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
-  /** The function of each kernel by name, and the units of work that it is called for. */
-  readonly kernels: ReadonlyMap<Kernel, { readonly name: string; readonly units: number }>;
+  /** The name of each kernel's function, in the order of the numbers that `profile.mark` is called with. */
+  readonly kernels: ReadonlyMap<Kernel, string>;
 }
 
 /** How a kernel's work is cut: so many units in pieces of a multiple of `grain`; one thread does it all if `alone`. */
@@ -118,6 +121,7 @@ export function isSingleThreaded(kernels: readonly Kernel[], shareFrom = WORTH_S
 export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
   const threadGlobal = module.addGlobal();
+  const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
   // The thread that emits is the one that calls; in a page it may not block.
   const barrier = addBarrier(module, { mayWait: mayWait(), thread: threadGlobal });
   const matmul = addMatmul(module, options.features);
@@ -130,6 +134,9 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     names: new Map(),
     kernels: new Map(),
     thread: threadGlobal,
+    mark: (f, kernel) => {
+      if (mark) f.i32([...emitter.kernels.keys()].indexOf(kernel)).call(mark);
+    },
   };
   const steps = kernels.map((kernel) => ({
     kernel,
@@ -140,7 +147,7 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
   const run = module.addFunction("run", [i32, i32]);
   const [thread, threads] = [0, 1];
   run.get(thread).setGlobal(emitter.thread);
-  steps.forEach(({ called, share }, index) => {
+  steps.forEach(({ kernel, called, share }, index) => {
     if (share.alone) {
       run.get(thread).op("i32.eqz").if(() => run.i32(0).i32(share.units).call(called));
     } else {
@@ -148,13 +155,10 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
       pushPart(run, thread, threads, share, 1);
       run.call(called);
     }
+    emitter.mark(run, kernel);
     if (index + 1 < steps.length) run.i32(options.barrierAddress).get(threads).call(barrier);
   });
   module.export(run);
-  if (options.exportKernels) {
-    const names = new Set([...emitter.kernels.values()].map(({ name }) => name));
-    for (const added of module.functions) if (names.has(added.name)) module.export(added);
-  }
   return {
     bytes: module.encode(),
     functions: module.functions.map(({ name, code }) => ({ name, bytes: code.length })),
@@ -185,7 +189,9 @@ interface Emitter {
   readonly options: EmitOptions;
   readonly shareOf: (kernel: Kernel) => Share;
   readonly names: Map<string, number>;
-  readonly kernels: Map<Kernel, { readonly name: string; readonly units: number }>;
+  readonly kernels: Map<Kernel, string>;
+  /** Calls `profile.mark` if it was asked for. */
+  readonly mark: (f: FunctionBuilder, kernel: Kernel) => void;
   /** The global variable that holds the number of this thread. */
   readonly thread: number;
 }
@@ -204,7 +210,7 @@ function nameOf(kernel: Kernel, { names }: Emitter): string {
 function emitKernel(kernel: Kernel, depth: number, emitter: Emitter): FunctionBuilder {
   const { module, options: { features, memory } } = emitter;
   const name = nameOf(kernel, emitter);
-  emitter.kernels.set(kernel, { name, units: emitter.shareOf(kernel).units });
+  emitter.kernels.set(kernel, name);
   switch (kernel.kind) {
     case "fused":
       return emitFused(module, kernel, depth, features, memory, name);
@@ -344,6 +350,7 @@ function emitScan(
   name: string,
 ): FunctionBuilder {
   const inside = body.map((kernel) => ({
+    kernel,
     called: emitKernel(kernel, depth + 1, emitter),
     share: emitter.shareOf(kernel),
   }));
@@ -356,11 +363,12 @@ function emitScan(
     f.count(step, length, 1, () => {
       if (reverse) f.i32(length - 1).get(step).op("i32.sub").set(time);
       else f.get(step).set(time);
-      for (const { called, share } of inside) {
+      for (const { kernel, called, share } of inside) {
         if (rows > 0) f.get(BEGIN).get(END);
         else f.i32(0).i32(share.units);
         for (let loop = 0; loop < depth; loop++) f.get(FIRST_LOOP + loop);
         f.get(time).call(called);
+        emitter.mark(f, kernel);
       }
     });
   });
