@@ -131,6 +131,7 @@ const MEMORY = {
   "f32.store": [0, 0x38, 2],
   "v128.load": [0xfd, 0, 2],
   "v128.load32_splat": [0xfd, 9, 2],
+  "v128.load64_splat": [0xfd, 10, 2],
   "v128.store": [0xfd, 11, 2],
   "v128.load32_zero": [0xfd, 92, 2],
   "v128.load64_zero": [0xfd, 93, 2],

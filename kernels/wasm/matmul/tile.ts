@@ -113,8 +113,13 @@ function addTile(
    * One term of every sum. What is used again is held in registers, the pair of vectors of the only panel or the
    * factors of few rows; the other side passes through one register.
    */
-  const terms = (step: number) => {
-    const loadFactor = (row: number) => tile.get(left[row]).memory("v128.load32_splat", step * 4);
+  const terms = (step: number, pair = false) => {
+    const loadFactor = (row: number) => {
+      if (pair && step % 2 === 0) {
+        tile.get(left[row]).memory("v128.load64_splat", step * 4).tee(passing).get(passing).shuffle([0,1,2,3,0,1,2,3,0,1,2,3,0,1,2,3]);
+      } else tile.get(left[row]).memory("v128.load32_splat", step * 4);
+      return tile;
+    };
     const loadVector = (panel: number, half: number) =>
       tile.get(right[panel]).memory("v128.load", step * panelRowBytes + 16 * half);
     if (panels === 1) {
@@ -155,7 +160,7 @@ function addTile(
       tile.block(() => {
         tile.get(right[0]).get(blockEnd).op("i32.eq").brIf(0);
         tile.loop(() => {
-          for (let step = 0; step < UNROLL; step++) terms(step);
+          for (let step = 0; step < UNROLL; step++) terms(step, true);
           for (const pointer of left) addConstant(pointer, UNROLL * 4);
           for (const pointer of right) addConstant(pointer, UNROLL * panelRowBytes);
           tile.get(right[0]).get(blockEnd).op("i32.ne").brIf(0);
