@@ -14,6 +14,7 @@ import {
   treeLeaves,
 } from "@cellfold/cellfold";
 import type { Kernel } from "../kernels/wasm/kernels.ts";
+import { rowsOf as longRows } from "../kernels/wasm/long_products.ts";
 import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./cellfold/models.ts";
@@ -60,7 +61,10 @@ export async function profile(
   }
   const machine = await machineLine();
   const { program, inputs } = await programOf(task);
-  const plan = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1, marks: true });
+  const plan = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), {
+    threads: 1,
+    marks: true,
+  });
   const step = await load(plan, program, inputs);
   const { whole, kernels } = measure(step, plan.emitted.kernels.size);
   const times = new Map([...plan.emitted.kernels.keys()].map((kernel, index) => [kernel, kernels[index]]));
@@ -207,13 +211,17 @@ function product(shape: readonly number[]): number {
 
 /** Multiplications and additions of a product; others have too few to count. */
 function flopsOf(kernel: Kernel): number {
-  return kernel.kind === "matmul" ? 2 * kernel.k * product(kernel.output.shape) : 0;
+  if (kernel.kind === "matmul") return 2 * kernel.k * product(kernel.output.shape);
+  if (kernel.kind === "longProduct") return 2 * longRows(kernel.lefts) * product(kernel.right.shape);
+  return 0;
 }
 
 function shapeOf(kernel: Kernel): string {
   switch (kernel.kind) {
     case "matmul":
       return `${kernel.left.shape.slice(0, -1).join("×")}×${kernel.k}×${kernel.output.shape.at(-1)}`;
+    case "longProduct":
+      return `${longRows(kernel.lefts)}×${kernel.right.shape.join("×")}`;
     case "fused":
       return `${kernel.shape.join("×")}, ${kernel.operations.length} operations`;
     case "scan":

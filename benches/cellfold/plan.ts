@@ -8,7 +8,7 @@ import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
 import type { Kernel } from "../../kernels/wasm/kernels.ts";
 import { lowerProgram } from "../../kernels/wasm/lower.ts";
-import { packedBytes, transposedScratchBytes } from "../../kernels/wasm/matmul/mod.ts";
+import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 
@@ -34,9 +34,8 @@ export function planProgram(
 ): Plan {
   const kernels = lowerProgram(program, {
     bindings: bindShapes(program.inputs.map(({ shape }) => shape), shapes),
-    packedSize: (k, n) => packedBytes(k, n) / 4,
-    scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
     threads,
+    shareFrom: WORTH_SHARING,
   });
   const arena = planArena(kernels);
   const emitted = emitModule(kernels, {

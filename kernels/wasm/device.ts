@@ -2,9 +2,9 @@
 import { type DType, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { DeviceTensor } from "../../src/tensor/tensor.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
-import { WORTH_SHARING } from "./emit/module.ts";
 import type { Features } from "./features.ts";
 import { DeviceMemory } from "./memory.ts";
+import { WORTH_SHARING } from "./share.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
 import { sizeOf } from "./views.ts";
 

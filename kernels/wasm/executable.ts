@@ -6,12 +6,12 @@ import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "./arena.ts";
 import { type WasmDevice, WasmTensor } from "./device.ts";
-import { emitModule, type Emitted, isSingleThreaded } from "./emit/module.ts";
+import { emitModule, type Emitted } from "./emit/module.ts";
 import { type Kernel, printKernel } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
 import { lowerProgram } from "./lower.ts";
-import { packedBytes, transposedScratchBytes } from "./matmul/mod.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
+import { isSingleThreaded } from "./share.ts";
 import type { Pool } from "./threads.ts";
 import { type Buffer, sizeOf } from "./views.ts";
 
@@ -117,12 +117,7 @@ export class WasmExecutable implements Executable {
 
   async #compile(key: string, bindings: Bindings): Promise<void> {
     const { memory, threads, shareFrom } = this.#device;
-    const kernels = lowerProgram(this.#program, {
-      bindings,
-      packedSize: (k, n) => packedBytes(k, n) / 4,
-      scratchSize: (m, n, k) => Math.ceil(transposedScratchBytes(m, n, k) / 64) * 16,
-      threads,
-    });
+    const kernels = lowerProgram(this.#program, { bindings, threads, shareFrom });
     const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
     const allocated: number[] = [];
     const allocate = (bytes: number, what: () => string): number => {

@@ -52,13 +52,28 @@ export interface PackKernel {
   readonly packed: Buffer;
 }
 
-/** `[m, k] × [k, n]`; `right` is packed, or a view where both sides are packed on the way (a long k). */
+/** `[m, k] × [k, n]`, the right operand packed. */
 export interface MatmulKernel {
   readonly kind: "matmul";
   readonly left: View;
-  readonly right: { readonly packed: Buffer } | { readonly view: View; readonly scratch: Buffer };
+  readonly packed: Buffer;
   readonly output: View;
   readonly k: number;
+}
+
+/** Products `[m, k] × [k, n]` with a long k and one right operand; both sides are packed block by block. */
+export interface LongProductKernel {
+  readonly kind: "longProduct";
+  /** `[k, n]`, rows contiguous. */
+  readonly right: View;
+  /** `[m, k]`, columns contiguous; `ones` is a row of ones. */
+  readonly lefts: readonly (View | "ones")[];
+  /** `[m, n]` for each left, rows contiguous. Where threads share the terms, one `[threads, all m, n]`, a part for each. */
+  readonly outputs: readonly View[];
+  /** What threads share. */
+  readonly shared: "columns" | "terms";
+  /** A piece for each thread. */
+  readonly scratch: Buffer;
 }
 
 /** Rows of a table by index. */
@@ -104,6 +119,7 @@ export type Kernel =
   | ArgmaxKernel
   | PackKernel
   | MatmulKernel
+  | LongProductKernel
   | GatherKernel
   | ScatterKernel
   | RandomKernel
@@ -122,7 +138,9 @@ export function readsOf(kernel: Kernel): View[] {
     case "pack":
       return [kernel.right];
     case "matmul":
-      return "view" in kernel.right ? [kernel.left, kernel.right.view] : [kernel.left];
+      return [kernel.left];
+    case "longProduct":
+      return [kernel.right, ...kernel.lefts.filter((left) => left !== "ones")];
     case "gather":
       return [kernel.operand, kernel.indices];
     case "scatterAdd":
@@ -141,6 +159,8 @@ export function writesOf(kernel: Kernel): View[] {
       return kernel.operations.flatMap(({ stores }) => stores);
     case "pack":
       return [];
+    case "longProduct":
+      return [...kernel.outputs];
     case "scan":
       return kernel.body.flatMap(writesOf);
     default:
@@ -151,10 +171,8 @@ export function writesOf(kernel: Kernel): View[] {
 /** Every buffer that a kernel touches, packed ones and scratch included. */
 export function buffersOf(kernel: Kernel): Buffer[] {
   const views = [...readsOf(kernel), ...writesOf(kernel)].map(({ buffer }) => buffer);
-  if (kernel.kind === "pack") return [...views, kernel.packed];
-  if (kernel.kind === "matmul") {
-    return [...views, "packed" in kernel.right ? kernel.right.packed : kernel.right.scratch];
-  }
+  if (kernel.kind === "pack" || kernel.kind === "matmul") return [...views, kernel.packed];
+  if (kernel.kind === "longProduct") return [...views, kernel.scratch];
   if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
   return views;
 }
@@ -173,9 +191,12 @@ export function printKernel(kernel: Kernel, indent = ""): string[] {
       return [`${indent}argmax ${shape(kernel.input)} -> ${shape(kernel.output)}`];
     case "pack":
       return [`${indent}pack ${shape(kernel.right)}`];
-    case "matmul": {
-      const how = "packed" in kernel.right ? "" : ", both packed block by block";
-      return [`${indent}matmul ${shape(kernel.left)} -> ${shape(kernel.output)}${how}`];
+    case "matmul":
+      return [`${indent}matmul ${shape(kernel.left)} -> ${shape(kernel.output)}`];
+    case "longProduct": {
+      const lefts = kernel.lefts.map((left) => left === "ones" ? "ones" : shape(left));
+      const { shared } = kernel;
+      return [`${indent}products ${lefts.join(", ")} with ${shape(kernel.right)}, threads share ${shared}`];
     }
     case "gather":
       return [`${indent}gather ${shape(kernel.operand)} -> ${shape(kernel.output)}`];

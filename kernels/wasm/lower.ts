@@ -14,7 +14,10 @@ import {
 } from "../../src/program/types.ts";
 import { applyView, type Located, type Place, prepareBlock, type PreparedBlock } from "./block.ts";
 import { type FusedOperation, type Kernel, type Operand, writesOf } from "./kernels.ts";
+import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
+import { packedBytes } from "./matmul/mod.ts";
 import { rowsOf } from "./rows.ts";
+import { shareOf } from "./share.ts";
 import { baseOf, isElementwise, isViewOperation, sharesRegisters } from "./stages.ts";
 import {
   broadcastView,
@@ -30,15 +33,10 @@ import {
 /** What the lowering of one executable shares. */
 export interface LoweringContext {
   readonly bindings: Bindings;
-  /** Elements that a packed right operand takes. */
-  readonly packedSize: (k: number, n: number) => number;
-  /** Elements of scratch that a thread takes for a product with a long k. */
-  readonly scratchSize: (m: number, n: number, k: number) => number;
   readonly threads: number;
+  /** Elements from which threads share a kernel. */
+  readonly shareFrom: number;
 }
-
-/** From how many terms on the operands of a product with a transposed left one are packed block by block. */
-const LONG_K = 512;
 
 function arena(name: string, size: number): Buffer {
   return { name, size, place: { kind: "arena" } };
@@ -125,8 +123,13 @@ function lowerBlock(
     );
     return [...lowerEquation(equations[0], lowering), ...more];
   });
+  const { threads, shareFrom } = context;
+  const joined = joinLongProducts(kernels, {
+    threads: depth === 0 ? threads : 1,
+    isShared: (kernel) => !shareOf(kernel, shareFrom).alone,
+  });
   return [
-    ...kernels,
+    ...joined,
     ...copyCarries(lateCarries.map(({ from, to }) => ({ from: locate(from), to })), carries),
   ];
 }
@@ -354,7 +357,7 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
   throw new TypeError(`Cannot compile ${equation.operation.name} for wasm`);
 }
 
-function lowerMatmul(equation: EquationOf<"matmul">, output: View, { viewIn, context }: Lowering): Kernel[] {
+function lowerMatmul(equation: EquationOf<"matmul">, output: View, { viewIn }: Lowering): Kernel[] {
   const { transposeLeft, transposeRight } = equation.attributes;
   const flip = (view: View, flipped: boolean) => {
     const axes = view.shape.map((_, axis) => axis);
@@ -362,19 +365,13 @@ function lowerMatmul(equation: EquationOf<"matmul">, output: View, { viewIn, con
   };
   const left = flip(viewIn(equation.inputs[0]), transposeLeft);
   const right = flip(viewIn(equation.inputs[1]), transposeRight);
-  const [m, k] = left.shape.slice(-2);
-  const n = right.shape[right.shape.length - 1];
-  const rank = left.shape.length;
-  const contiguous = left.strides[rank - 2] === 1 && right.strides[rank - 1] === 1;
-  if (k >= LONG_K && rank === 2 && contiguous) {
-    const scratch = arena("blocks of both operands", context.scratchSize(m, n, k) * context.threads);
-    return [{ kind: "matmul", left, right: { view: right, scratch }, output, k }];
-  }
+  const [k, n] = right.shape.slice(-2);
+  if (isLongProduct(left, right)) return [longProduct(left, right, output)];
   const packed = arena(
     "packed operand",
-    context.packedSize(k, n) * right.shape.slice(0, -2).reduce((a, b) => a * b, 1),
+    packedBytes(k, n) / 4 * right.shape.slice(0, -2).reduce((a, b) => a * b, 1),
   );
-  return [{ kind: "pack", right, packed }, { kind: "matmul", left, right: { packed }, output, k }];
+  return [{ kind: "pack", right, packed }, { kind: "matmul", left, packed, output, k }];
 }
 
 function lowerScan(equation: EquationOf<"scan">, { stores, locate, depth, context }: Lowering): Kernel[] {

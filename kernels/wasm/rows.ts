@@ -49,12 +49,13 @@ export function rowsOf(body: readonly Kernel[]): number {
       case "argmax":
         return kernel.axis !== 0;
       case "matmul":
-        return "packed" in kernel.right && kernel.left.shape.length === 2;
+        return kernel.left.shape.length === 2;
       case "gather":
         return !written.has(kernel.operand.buffer);
       case "scan":
         return kernel.body.every(rowWise);
       case "pack":
+      case "longProduct":
       case "scatterAdd":
       case "randomBits":
         return false;

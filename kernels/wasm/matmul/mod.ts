@@ -7,10 +7,11 @@
  */
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
 import { addPack, addTranspose } from "./pack.ts";
-import { addProduct, addProductTransposed } from "./product.ts";
+import { addProduct } from "./product.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
-export { transposedScratchBytes } from "./product.ts";
+export { panelColumns } from "./tile.ts";
+export { type LongProduct, longProductScratch, writeLongProduct } from "./long_product.ts";
 
 /** The functions that {@linkcode addMatmul} adds. All parameters are i32; addresses need no alignment. */
 export interface MatmulFunctions {
@@ -27,11 +28,10 @@ export interface MatmulFunctions {
    */
   readonly product: FunctionBuilder;
   /**
-   * `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: C[m][n] = Aᵀ·B, or +=,
-   * for A[k][m] with rows `strideK` apart and B[k][n] with rows `strideBK` apart, both with contiguous columns.
-   * It packs both itself into {@linkcode transposedScratchBytes} bytes at `scratch`.
+   * `transpose(source, destination, rows, columns, strideSource, strideDestination)`: destination[rows][columns] from
+   * source[columns][rows], both with contiguous columns.
    */
-  readonly productTransposed: FunctionBuilder;
+  readonly transpose: FunctionBuilder;
 }
 
 /** Adds the functions of the matrix product to a module. */
@@ -39,7 +39,7 @@ export function addMatmul(module: ModuleBuilder, features: TileFeatures): Matmul
   const transpose = addTranspose(module);
   const pack = addPack(module, transpose);
   const product = addProduct(module, addStrip(module, features), features);
-  return { pack, product, productTransposed: addProductTransposed(module, { product, pack, transpose }) };
+  return { pack, product, transpose };
 }
 
 /** Bytes of B[k][n] packed. */

@@ -2,19 +2,13 @@
  * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import { mostRows, panelColumns, type TileFeatures } from "./tile.ts";
+import { mostRows, type TileFeatures } from "./tile.ts";
 
 /** Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB run alike. */
 const PASS_BYTES = 1 << 17;
 
-/** Terms of the sums in a block of the transposed product; 128 to 384 run alike. */
-const BLOCK_TERMS = 256;
-
-/** Columns in a block of the transposed product. */
-const BLOCK_COLUMNS = 256;
-
 /** Writes `smaller = min(value, bound)`; both are pushed twice. */
-function minimum(code: FunctionBuilder, value: () => void, bound: () => void): FunctionBuilder {
+export function minimum(code: FunctionBuilder, value: () => void, bound: () => void): FunctionBuilder {
   value();
   bound();
   value();
@@ -76,48 +70,4 @@ export function addProduct(
     });
   });
   return product;
-}
-
-/**
- * Adds `productTransposed(a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch)`: Aᵀ·B in blocks of
- * terms, for each of which A is turned over to `[m][terms]` and B packed: read in place, both would be touched at
- * strides of whole rows. For 64x1792x256 this gives 52 GFLOP/s; A copied into strips `[terms][rows]`, which the loop
- * over any strides has to read, gave 42.
- */
-export function addProductTransposed(
-  module: ModuleBuilder,
-  { product, pack, transpose }: Record<"product" | "pack" | "transpose", FunctionBuilder>,
-): FunctionBuilder {
-  const code = module.addFunction("matmul product transposed", Array(11).fill(i32));
-  const [a, strideK, b, strideBK, c, strideC, m, n, k, accumulate, scratch] = code.params.keys();
-  const [terms, rowBytes, panels, columns, column] = [0, 0, 0, 0, 0].map(() => code.local(i32));
-  const offset = (base: Local) => code.get(base).get(column).i32(2).op("i32.shl").op("i32.add");
-  const advance = (local: Local, stride: Local) =>
-    code.get(local).get(terms).get(stride).op("i32.mul").op("i32.add").set(local);
-
-  // At least once: without terms C becomes zero.
-  code.loop(() => {
-    minimum(code, () => code.get(k), () => code.i32(BLOCK_TERMS)).set(terms);
-    code.get(terms).i32(2).op("i32.shl").set(rowBytes);
-    code.get(a).get(scratch).get(m).get(terms).get(strideK).get(rowBytes).call(transpose);
-    code.get(scratch).get(m).get(rowBytes).op("i32.mul").op("i32.add").set(panels);
-    code.i32(0).set(column);
-    code.count(column, { local: n }, BLOCK_COLUMNS, () => {
-      minimum(code, () => code.get(n).get(column).op("i32.sub"), () => code.i32(BLOCK_COLUMNS)).set(columns);
-      offset(b).get(panels).get(terms).get(columns).get(strideBK).i32(4).call(pack);
-      code.get(scratch).get(rowBytes).i32(4).get(panels);
-      offset(c).get(strideC).get(m).get(columns).get(terms).get(accumulate).call(product);
-    });
-    advance(a, strideK);
-    advance(b, strideBK);
-    code.i32(1).set(accumulate);
-    code.get(k).get(terms).op("i32.sub").tee(k).i32(0).op("i32.gt_s").brIf(0);
-  });
-  return code;
-}
-
-/** Bytes of `scratch` for the transposed product. */
-export function transposedScratchBytes(m: number, n: number, k: number): number {
-  const columns = Math.min(BLOCK_COLUMNS, Math.ceil(n / panelColumns) * panelColumns);
-  return Math.min(k, BLOCK_TERMS) * 4 * (m + columns);
 }

@@ -116,7 +116,24 @@ function addTile(
   const terms = (step: number, pair = false) => {
     const loadFactor = (row: number) => {
       if (pair && step % 2 === 0) {
-        tile.get(left[row]).memory("v128.load64_splat", step * 4).tee(passing).get(passing).shuffle([0,1,2,3,0,1,2,3,0,1,2,3,0,1,2,3]);
+        tile.get(left[row]).memory("v128.load64_splat", step * 4).tee(passing).get(passing).shuffle([
+          0,
+          1,
+          2,
+          3,
+          0,
+          1,
+          2,
+          3,
+          0,
+          1,
+          2,
+          3,
+          0,
+          1,
+          2,
+          3,
+        ]);
       } else tile.get(left[row]).memory("v128.load32_splat", step * 4);
       return tile;
     };

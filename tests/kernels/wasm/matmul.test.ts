@@ -4,8 +4,13 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { hasRelaxedSimd, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
-import { addMatmul, packedBytes, transposedScratchBytes } from "../../../kernels/wasm/matmul/mod.ts";
+import { hasRelaxedSimd, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
+import {
+  addMatmul,
+  longProductScratch,
+  packedBytes,
+  writeLongProduct,
+} from "../../../kernels/wasm/matmul/mod.ts";
 
 type Emitted = (...params: number[]) => void;
 
@@ -13,27 +18,60 @@ interface Machine {
   readonly memory: Uint8Array;
   readonly pack: Emitted;
   readonly product: Emitted;
-  readonly productTransposed: Emitted;
+  /** A function `(a, b, c, columns, terms, scratch)` for Aᵀ·B with these rows of the product and strides in bytes. */
+  readonly long: (sizes: LongSizes) => Emitted;
+}
+
+interface LongSizes {
+  /** Rows of the products, of which two lefts have a part each. */
+  readonly rows: readonly [number, number];
+  readonly strideA: number;
+  readonly strideB: number;
+  readonly strideC: number;
 }
 
 const PAGES = 512;
 
 function build(relaxed: boolean): Machine {
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
-  const { pack, product, productTransposed } = addMatmul(module, { relaxed });
+  const { pack, product } = addMatmul(module, { relaxed });
   module.export(pack, "pack");
   module.export(product, "product");
-  module.export(productTransposed, "productTransposed");
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
-  // An export is typed as a value of any kind; these three are functions of i32.
+  // An export is typed as a value of any kind; these are functions of i32.
   const emitted = (name: string) => exports[name] as Emitted;
   return {
     memory: new Uint8Array(memory.buffer),
     pack: emitted("pack"),
     product: emitted("product"),
-    productTransposed: emitted("productTransposed"),
+    long: (sizes) => buildLong(relaxed, memory, sizes),
   };
+}
+
+function buildLong(
+  relaxed: boolean,
+  memory: WebAssembly.Memory,
+  { rows, strideA, strideB, strideC }: LongSizes,
+): Emitted {
+  const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
+  const functions = addMatmul(module, { relaxed });
+  const long = module.addFunction("long", Array(6).fill(i32));
+  const [a, b, c, columns, terms, scratch] = long.params.keys();
+  const second = { a: long.local(i32), c: long.local(i32) };
+  long.get(a).i32(4 * rows[0]).op("i32.add").set(second.a);
+  long.get(c).i32(rows[0] * strideC).op("i32.add").set(second.c);
+  writeLongProduct(long, functions, {
+    lefts: [a, second.a].map((address, i) => ({ rows: rows[i], source: { address, stride: strideA } })),
+    results: [c, second.c].map((address, i) => ({ rows: rows[i], address, stride: strideC })),
+    right: { address: b, stride: strideB },
+    columns,
+    terms,
+    scratch,
+  });
+  module.export(long);
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
+  return exports.long as Emitted; // as above
 }
 
 const machines = [build(false), ...(hasRelaxedSimd() ? [build(true)] : [])];
@@ -124,8 +162,9 @@ function cases(
 }
 
 /** Computes one case in a machine: whole, and in four parts; checks values, guards and equality of the bits. */
-function check({ memory, pack, product, productTransposed }: Machine, example: Case): void {
-  const { m, k, n, accumulate, transposed, gaps } = example;
+function check({ memory, pack, product, long }: Machine, example: Case): void {
+  const { m, k, n, transposed, gaps } = example;
+  const accumulate = example.accumulate && !transposed;
   const view = new DataView(memory.buffer);
   const random = randomNumbers(example.seed);
   const allocate = allocator();
@@ -134,7 +173,7 @@ function check({ memory, pack, product, productTransposed }: Machine, example: C
     : place(allocate, [m, k], example.left, gaps[0]);
   const b = place(allocate, [k, n], transposed ? "rows" : example.right, gaps[1]);
   const c = place(allocate, [m, n], "rows", gaps[2]);
-  const scratchBytes = transposed ? transposedScratchBytes(m, n, k) : packedBytes(k, n);
+  const scratchBytes = transposed ? longProductScratch(m, n, k) : packedBytes(k, n);
   const packed = allocate(scratchBytes);
   const end = allocate(0);
   memory.fill(0xa5, 0, end);
@@ -152,7 +191,9 @@ function check({ memory, pack, product, productTransposed }: Machine, example: C
     const target = c.address + firstRow * c.strides[0] + firstColumn * 4;
     const size = [rows, columns, k, accumulate ? 1 : 0];
     if (transposed) {
-      productTransposed(from, a.strides[1], source, b.strides[0], target, c.strides[0], ...size, packed);
+      const first = Math.round(example.columnSplit * rows);
+      const strides = { strideA: a.strides[1], strideB: b.strides[0], strideC: c.strides[0] };
+      long({ rows: [first, rows - first], ...strides })(from, source, target, columns, k, packed);
     } else {
       const panels = packed + (firstColumn / 8) * k * 32;
       product(from, ...a.strides, panels, target, c.strides[0], ...size);
@@ -223,4 +264,42 @@ Deno.test("products with long sums", () => {
 Deno.test("products of large matrices", () => {
   const side = (min: number, max: number) => fc.integer({ min, max });
   checkAll(cases(side(50, 100), side(200, 300), side(250, 350)), 4);
+});
+
+Deno.test("a column of ones sums the rows of the right operand", () => {
+  for (const relaxed of [false, ...(hasRelaxedSimd() ? [true] : [])]) {
+    for (const [k, n] of [[1, 3], [255, 8], [256, 17], [1001, 300]]) {
+      const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
+      const functions = addMatmul(module, { relaxed });
+      const long = module.addFunction("long", Array(6).fill(i32));
+      const [a, b, c, columns, terms, scratch] = long.params.keys();
+      writeLongProduct(long, functions, {
+        lefts: [{ rows: 1, source: { address: a, stride: 4 } }, { rows: 1 }],
+        results: [{ rows: 2, address: c, stride: 4 * n }],
+        right: { address: b, stride: 4 * n },
+        columns,
+        terms,
+        scratch,
+      });
+      module.export(long);
+      const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
+        env: { memory },
+      });
+      const values = new Float32Array(memory.buffer);
+      const random = randomNumbers(k);
+      for (let index = 0; index < k + k * n; index++) values[index] = Math.round(random() * 64);
+      (exports.long as Emitted)(0, 4 * k, 4 * (k + k * n), n, k, 4 * (k + k * n + 2 * n)); // a function of i32
+      // Whole numbers so small that their sums are exact.
+      for (let j = 0; j < n; j++) {
+        let [product, sum] = [0, 0];
+        for (let p = 0; p < k; p++) {
+          product += values[p] * values[k + p * n + j];
+          sum += values[k + p * n + j];
+        }
+        const result = values.subarray(k + k * n);
+        assertEquals([result[j], result[n + j]], [product, sum], `column ${j} of ${k} x ${n}`);
+      }
+    }
+  }
 });

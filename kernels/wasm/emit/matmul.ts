@@ -1,0 +1,161 @@
+/** Matrix products: calls of the module's functions for them with the addresses, strides and sizes of views. */
+import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
+import type { LongProductKernel, MatmulKernel, PackKernel } from "../kernels.ts";
+import { type MatmulFunctions, panelColumns, writeLongProduct } from "../matmul/mod.ts";
+import type { View } from "../views.ts";
+import { BEGIN, ELEMENT, END, kernelParams, type Memory, pushBase } from "./address.ts";
+
+/** What the emission of products needs to know. */
+export interface MatmulEmitter {
+  readonly module: ModuleBuilder;
+  readonly matmul: MatmulFunctions;
+  readonly options: { readonly memory: Memory; readonly threads: number };
+  /** The global variable that holds the number of this thread. */
+  readonly thread: number;
+}
+
+/** Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch. */
+export function emitPack(
+  { right, packed }: PackKernel,
+  depth: number,
+  { module, matmul, options: { memory } }: MatmulEmitter,
+  name: string,
+): FunctionBuilder {
+  const f = module.addFunction(name, kernelParams(depth));
+  const rank = right.shape.length;
+  const [k, n] = right.shape.slice(-2);
+  const [strideK, strideN] = right.strides.slice(-2).map((stride) => stride * ELEMENT);
+  const source = f.local(i32), target = f.local(i32);
+  pushBase(f, right, right.offset, memory);
+  f.set(source).i32(memory.addressOf(packed)).set(target);
+  if (rank === 2) {
+    f.get(source).get(BEGIN).i32(strideN).op("i32.mul").op("i32.add");
+    f.get(target).get(BEGIN).i32(k * ELEMENT).op("i32.mul").op("i32.add");
+    f.i32(k).get(END).get(BEGIN).op("i32.sub").i32(strideK).i32(strideN).call(matmul.pack);
+    return f;
+  }
+  const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
+  overMatrices(f, right.shape.slice(0, -2), [
+    { local: source, strides: right.strides.slice(0, -2) },
+  ], (index) => {
+    f.get(source).get(target).get(index).i32(bytes).op("i32.mul").op("i32.add");
+    f.i32(k).i32(n).i32(strideK).i32(strideN).call(matmul.pack);
+  });
+  return f;
+}
+
+/** Runs `write` for matrices `[begin, end)` of a batch, numbered row-major, with the pointers moved to each. */
+function overMatrices(
+  f: FunctionBuilder,
+  shape: readonly number[],
+  pointers: readonly { readonly local: Local; readonly strides: readonly number[] }[],
+  write: (index: Local) => void,
+): void {
+  const index = f.local(i32), rest = f.local(i32);
+  const bases = pointers.map(({ local, strides }) => ({ local, strides, base: f.local(i32) }));
+  for (const { local, base } of bases) f.get(local).set(base);
+  f.get(BEGIN).set(index);
+  f.count(index, { local: END }, 1, () => {
+    for (const { local, base } of bases) f.get(base).set(local);
+    f.get(index).set(rest);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      for (const { local, strides } of bases) {
+        f.get(local).get(rest).i32(shape[axis]).op("i32.rem_s").i32(strides[axis] * ELEMENT).op("i32.mul").op(
+          "i32.add",
+        ).set(local);
+      }
+      f.get(rest).i32(shape[axis]).op("i32.div_s").set(rest);
+    }
+    write(index);
+  });
+}
+
+/** Rows `[begin, end)` of a product, or matrices of a batch. */
+export function emitMatmul(
+  { left, packed: buffer, output, k }: MatmulKernel,
+  depth: number,
+  { module, matmul, options: { memory } }: MatmulEmitter,
+  name: string,
+): FunctionBuilder {
+  const f = module.addFunction(name, kernelParams(depth));
+  const rank = left.shape.length;
+  const m = left.shape[rank - 2], n = output.shape[rank - 1];
+  const [strideRow, strideK] = left.strides.slice(-2).map((stride) => stride * ELEMENT);
+  const strideC = output.strides[rank - 2] * ELEMENT;
+  if (output.strides[rank - 1] !== 1 && n > 1) {
+    throw new Error("A product is written to columns that are apart");
+  }
+  const a = addressOf(f, left, memory), c = addressOf(f, output, memory);
+  const packed = memory.addressOf(buffer);
+  if (rank === 2) {
+    f.get(a).get(BEGIN).i32(strideRow).op("i32.mul").op("i32.add").i32(strideRow).i32(strideK).i32(packed);
+    f.get(c).get(BEGIN).i32(strideC).op("i32.mul").op("i32.add").i32(strideC);
+    f.get(END).get(BEGIN).op("i32.sub").i32(n).i32(k).i32(0).call(matmul.product);
+    return f;
+  }
+  const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
+  overMatrices(f, left.shape.slice(0, -2), [
+    { local: a, strides: left.strides.slice(0, -2) },
+    { local: c, strides: output.strides.slice(0, -2) },
+  ], (index) => {
+    f.get(a).i32(strideRow).i32(strideK).i32(packed).get(index).i32(bytes).op("i32.mul").op("i32.add");
+    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).call(matmul.product);
+  });
+  return f;
+}
+
+/** Columns `[begin, end)` of all products, or terms into the part of this thread. */
+export function emitLongProduct(
+  { right, lefts, outputs, shared, scratch }: LongProductKernel,
+  depth: number,
+  { module, matmul, options, thread }: MatmulEmitter,
+  name: string,
+): FunctionBuilder {
+  const { memory, threads } = options;
+  const f = module.addFunction(name, kernelParams(depth));
+  const [k, n] = right.shape;
+  /** Moves an address by so many bytes for each unit of work before the first. */
+  const fromBegin = (address: Local, bytes: number) =>
+    f.get(address).get(BEGIN).i32(bytes).op("i32.mul").op("i32.add").set(address);
+  /** Moves an address to the piece of this thread. */
+  const toPiece = (address: Local, bytes: number) =>
+    f.get(address).getGlobal(thread).i32(bytes).op("i32.mul").op("i32.add").set(address);
+  const stridedBy = (view: View, axis: number, unit: number | undefined) => {
+    const address = addressOf(f, view, memory), stride = view.strides[axis] * ELEMENT;
+    if (unit !== undefined) fromBegin(address, unit);
+    return { address, stride };
+  };
+  const isSharedByTerms = shared === "terms";
+  const columns = f.local(i32), terms = f.local(i32), place = f.local(i32);
+  f.get(END).get(BEGIN).op("i32.sub").set(isSharedByTerms ? terms : columns);
+  f.i32(isSharedByTerms ? n : k).set(isSharedByTerms ? columns : terms);
+  f.i32(memory.addressOf(scratch)).set(place);
+  toPiece(place, scratch.size / threads * ELEMENT);
+  const results = outputs.map((output) => {
+    const rank = output.shape.length;
+    const result = stridedBy(output, rank - 2, isSharedByTerms ? undefined : ELEMENT);
+    if (isSharedByTerms) toPiece(result.address, output.strides[0] * ELEMENT);
+    return { rows: output.shape[rank - 2], ...result };
+  });
+  writeLongProduct(f, matmul, {
+    lefts: lefts.map((left) => {
+      if (left === "ones") return { rows: 1 };
+      const unit = isSharedByTerms ? left.strides[1] * ELEMENT : undefined;
+      return { rows: left.shape[0], source: stridedBy(left, 1, unit) };
+    }),
+    results,
+    right: stridedBy(right, 0, isSharedByTerms ? right.strides[0] * ELEMENT : ELEMENT),
+    columns,
+    terms,
+    scratch: place,
+  });
+  return f;
+}
+
+/** The address of a view's first element, in a new local. */
+function addressOf(f: FunctionBuilder, view: View, memory: Memory): Local {
+  const local = f.local(i32);
+  pushBase(f, view, view.offset, memory);
+  f.set(local);
+  return local;
+}

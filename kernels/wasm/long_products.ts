@@ -1,0 +1,142 @@
+/**
+ * Products with long sums, as the gradients of weights are: those with the same right operand are joined, sums of its
+ * rows with them, so that it is packed once for all; and what threads share of them is decided.
+ */
+import { type Kernel, type LongProductKernel, readsOf, type ReduceKernel, writesOf } from "./kernels.ts";
+import { longProductScratch } from "./matmul/mod.ts";
+import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "./views.ts";
+
+/** From how many terms on both operands are packed block by block. */
+const LONG = 512;
+
+/** Bytes of results up to which every thread sums terms of its own, and how many terms it must have. */
+const PART_BYTES = 1 << 18, PART_TERMS = 64;
+
+/** Whether a product is one of these. */
+export function isLongProduct(left: View, right: View): boolean {
+  const rank = left.shape.length;
+  return rank === 2 && left.shape[1] >= LONG && left.strides[0] === 1 && right.strides[1] === 1;
+}
+
+/** One product alone. */
+export function longProduct(left: View, right: View, output: View): LongProductKernel {
+  return withLefts(right, [left], [output]);
+}
+
+function withLefts(
+  right: View,
+  lefts: LongProductKernel["lefts"],
+  outputs: readonly View[],
+): LongProductKernel {
+  return {
+    kind: "longProduct",
+    right,
+    lefts,
+    outputs,
+    shared: "columns",
+    scratch: scratchFor(right, lefts, 1),
+  };
+}
+
+function scratchFor({ shape: [k, n] }: View, lefts: LongProductKernel["lefts"], threads: number): Buffer {
+  const bytes = Math.ceil(longProductScratch(rowsOf(lefts), n, k) / 64) * 64;
+  return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
+}
+
+/** The rows of all results. */
+export function rowsOf(lefts: LongProductKernel["lefts"]): number {
+  return lefts.reduce((rows, left) => rows + (left === "ones" ? 1 : left.shape[0]), 0);
+}
+
+/** Joins the long products among the kernels of a block, and lets `threads` share them. */
+export function joinLongProducts(
+  kernels: readonly Kernel[],
+  { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: Kernel) => boolean },
+): Kernel[] {
+  let joined = [...kernels];
+  for (let at = 0; at < joined.length; at++) {
+    const first = joined[at];
+    if (first.kind !== "longProduct") continue;
+    const others = joined.filter((other, index) =>
+      index !== at && joins(first, other, index < at) && mayMove(joined, index, at)
+    );
+    if (others.length === 0) continue;
+    const parts = others.map((other) =>
+      other.kind === "longProduct"
+        ? { lefts: other.lefts, outputs: other.outputs }
+        : { lefts: ["ones"] as const, outputs: [asRow((other as ReduceKernel).output)] } // what else `joins` lets through
+    );
+    joined[at] = withLefts(
+      first.right,
+      [...first.lefts, ...parts.flatMap(({ lefts }) => lefts)],
+      [...first.outputs, ...parts.flatMap(({ outputs }) => outputs)],
+    );
+    joined = joined.filter((kernel) => !others.includes(kernel));
+    at = joined.findIndex((kernel) => kernel.kind === "longProduct" && kernel.right === first.right);
+  }
+  return joined.flatMap((kernel) =>
+    kernel.kind === "longProduct" ? share(kernel, threads, isShared(kernel)) : [kernel]
+  );
+}
+
+/** A vector as a matrix of one row. */
+function asRow(view: View): View {
+  return { ...view, shape: [1, ...view.shape], strides: [0, ...view.strides] };
+}
+
+/** Whether the other kernel is a long product after the first, or a sum, over rows of the same right operand. */
+function joins({ right }: LongProductKernel, other: Kernel, before: boolean): boolean {
+  if (other.kind === "longProduct") return !before && sameView(right, other.right);
+  if (other.kind !== "reduce" || other.name !== "sum" || right.dtype !== "float32") return false;
+  const { input, axes, output } = other;
+  const last = input.shape.length - 1;
+  if (axes.length !== last || axes.includes(last) || output.shape.length !== 1 || output.strides[0] !== 1) {
+    return false;
+  }
+  const rows = reshapeView(input, [sizeOf(input.shape.slice(0, last)), input.shape[last]]);
+  return rows !== undefined && sameView(right, rows);
+}
+
+function sameView(a: View, b: View): boolean {
+  return a.buffer === b.buffer && a.offset === b.offset && `${a.shape}` === `${b.shape}` &&
+    `${a.strides}` === `${b.strides}` && JSON.stringify(a.loops) === JSON.stringify(b.loops);
+}
+
+/** Whether the kernel at `from` does not depend on those between it and `to`, nor they on it. */
+function mayMove(kernels: readonly Kernel[], from: number, to: number): boolean {
+  const buffers = (views: readonly View[]) => new Set(views.map(({ buffer }) => buffer));
+  const reads = buffers(readsOf(kernels[from])), writes = buffers(writesOf(kernels[from]));
+  const between = kernels.slice(Math.min(from, to), Math.max(from, to) + 1).filter((kernel) =>
+    kernel !== kernels[from]
+  );
+  return between.every((kernel) =>
+    readsOf(kernel).every(({ buffer }) => !writes.has(buffer)) &&
+    writesOf(kernel).every(({ buffer }) => !writes.has(buffer) && !reads.has(buffer))
+  );
+}
+
+/**
+ * Results that are small are summed up by every thread over terms of its own, which for gradients are the rows of the
+ * batch that it worked on before, and then added; of large ones each thread has columns of its own.
+ */
+function share(kernel: LongProductKernel, threads: number, isShared: boolean): Kernel[] {
+  const { right, lefts, outputs } = kernel;
+  const [k, n] = right.shape;
+  const rows = rowsOf(lefts);
+  const scratch = scratchFor(right, lefts, threads);
+  if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || k < PART_TERMS * threads) {
+    return [{ ...kernel, scratch }];
+  }
+  const parts = viewOf(
+    { name: "parts of sums", size: threads * rows * n, place: { kind: "arena" } },
+    [threads, rows, n],
+    right.dtype,
+  );
+  let first = 0;
+  const sums = outputs.map((output): ReduceKernel => {
+    const input = sliceView(parts, [0, first, 0], [threads, output.shape[0], n], [1, 1, 1]);
+    first += output.shape[0];
+    return { kind: "reduce", name: "sum", input, axes: [0], output };
+  });
+  return [{ ...kernel, outputs: [parts], shared: "terms", scratch }, ...sums];
+}
