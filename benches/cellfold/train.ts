@@ -44,7 +44,7 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
   const guard = createLossGuard(model, variables, {});
   let step = 0;
   const epoch = async () => {
-    for (const batch of batches(data, { batchSize, order })) {
+    for (const batch of batches(data, { batchSize, order, reuse: true })) {
       const result = await train(
         params,
         state,

@@ -33,6 +33,13 @@ interface Compiled {
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
 }
 
+/** Memory for an input or output on the host. */
+interface Staged {
+  readonly address: number;
+  /** Its elements. */
+  readonly size: number;
+}
+
 /** An executable on a wasm device. */
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
@@ -41,9 +48,11 @@ export class WasmExecutable implements Executable {
   readonly #compiled = new Map<string, Compiled>();
   /** Sizes that are being compiled. */
   readonly #compiling = new Map<string, Promise<void>>();
+  /** What the last call ran, and the shapes of its inputs. */
+  #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
   #disposed = false;
   /** Memory for host inputs and for outputs that come to the host, with its elements. */
-  readonly #staging = new Map<string, { readonly address: number; readonly size: number }>();
+  readonly #staging: Readonly<Record<"input" | "output", (Staged | undefined)[]>> = { input: [], output: [] };
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WasmDevice, program: Program, options: CompileOptions) {
@@ -60,15 +69,33 @@ export class WasmExecutable implements Executable {
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    const bindings = this.#bind(inputs);
-    const key = keyOf(bindings);
-    return this.#run(inputs, this.#compiled.get(key) ?? await this.#prepare(key, bindings));
+    return this.#run(inputs, this.#again(inputs) ?? await this.#compiledFor(inputs));
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
-    const compiled = this.#compiled.get(keyOf(this.#bind(inputs)));
+    const compiled = this.#again(inputs) ?? this.#compiled.get(keyOf(this.#bind(inputs)));
     if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
     return this.#run(inputs, compiled);
+  }
+
+  /** What the last call ran, if these inputs are of the same sizes. */
+  #again(inputs: readonly Input[]): Compiled | undefined {
+    if (!this.#latest || inputs.length !== this.#latest.shapes.length) return undefined;
+    const { shapes, compiled } = this.#latest;
+    for (let index = 0; index < shapes.length; index++) {
+      const { shape, dtype } = inputs[index];
+      if (dtype !== this.#program.inputs[index].dtype || !sameNumbers(shape, shapes[index])) return undefined;
+    }
+    return compiled;
+  }
+
+  async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
+    const bindings = this.#bind(inputs);
+    const key = keyOf(bindings);
+    const compiled = this.#compiled.get(key) ?? await this.#prepare(key, bindings);
+    // While it was compiled it may have been disposed of.
+    if (this.#compiled.has(key)) this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
+    return compiled;
   }
 
   async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
@@ -195,15 +222,15 @@ export class WasmExecutable implements Executable {
   /** Memory for one host input or output, reused from call to call and as large as the largest that came so far. */
   #stage(kind: "input" | "output", index: number, size: number): number {
     const { memory } = this.#device;
-    const key = `${kind} ${index}`;
-    const known = this.#staging.get(key);
+    const staged = this.#staging[kind];
+    const known = staged[index];
     if (known && known.size >= size) return known.address;
     if (known) {
-      this.#staging.delete(key);
+      staged[index] = undefined;
       memory.free(known.address);
     }
     const address = memory.allocate(size * 4, () => `it was for ${kind} ${index}`);
-    this.#staging.set(key, { address, size });
+    staged[index] = { address, size };
     return address;
   }
 
@@ -250,6 +277,7 @@ export class WasmExecutable implements Executable {
     const compiled = this.#compiled.get(key);
     if (!compiled) return;
     this.#compiled.delete(key);
+    if (this.#latest?.compiled === compiled) this.#latest = undefined;
     compiled.unload();
     this.#device.memory.free(compiled.arenaAddress);
     this.#device.memory.free(compiled.tableAddress);
@@ -276,8 +304,10 @@ export class WasmExecutable implements Executable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#drop(key);
-    for (const { address } of this.#staging.values()) this.#device.memory.free(address);
-    this.#staging.clear();
+    for (const staged of Object.values(this.#staging)) {
+      for (const place of staged) if (place) this.#device.memory.free(place.address);
+      staged.length = 0;
+    }
   }
 }
 
@@ -293,6 +323,12 @@ async function runAlone(
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   const run = exports.run as (thread: number, threads: number) => void; // emitted with this signature
   return { run: () => run(0, 1), unload: () => {} };
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }
 
 function keyOf(bindings: Bindings): string {

@@ -13,7 +13,7 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
-import { flattenTree, mapTree, printPath } from "../tree/tree.ts";
+import { flattenTree, mapTree, printPath, unflattenTree } from "../tree/tree.ts";
 
 /** Options of {@linkcode batches}. */
 export interface BatchOptions {
@@ -23,6 +23,11 @@ export interface BatchOptions {
   readonly order?: Int32Array;
   /** Whether to leave out a last batch that is smaller than the others; default false. */
   readonly dropRemainder?: boolean;
+  /**
+   * Whether a batch that is copied may lie in the memory of the one before, which then changes: for who is done with a
+   * batch when the next one comes. Default false.
+   */
+  readonly reuse?: boolean;
 }
 
 /**
@@ -78,8 +83,8 @@ export function sampleCount(tree: unknown, name = "data"): number {
  * ```
  */
 export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
-  checkOptions("batches", options, ["batchSize", "order", "dropRemainder"]);
-  const { batchSize, order, dropRemainder = false } = options;
+  checkOptions("batches", options, ["batchSize", "order", "dropRemainder", "reuse"]);
+  const { batchSize, order, dropRemainder = false, reuse = false } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`Cannot batch data: batchSize is ${batchSize}, expected a whole number from 1`);
   }
@@ -88,13 +93,25 @@ export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> 
   if (order !== undefined) checkIndices(order, samples);
   const count = order?.length ?? samples;
   const end = dropRemainder ? count - count % batchSize : count;
-  return cut(data, batchSize, order, end);
+  return order === undefined
+    ? slices(data, batchSize, end)
+    : copies(data, batchSize, order.subarray(0, end), reuse);
 }
 
-function* cut<T>(data: T, batchSize: number, order: Int32Array | undefined, end: number): Generator<T> {
+function* slices<T>(data: T, batchSize: number, end: number): Generator<T> {
   for (let from = 0; from < end; from += batchSize) {
-    const to = Math.min(from + batchSize, end);
-    yield order === undefined ? sliceRows(data, from, to) : copyRows(data, order.subarray(from, to));
+    yield sliceRows(data, from, Math.min(from + batchSize, end));
+  }
+}
+
+function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolean): Generator<T> {
+  const { leaves, structure } = flattenTree<HostTensor>(data);
+  let taken: readonly HostTensor[] = [];
+  for (let from = 0; from < order.length; from += batchSize) {
+    const indices = order.subarray(from, from + batchSize);
+    const before = reuse && indices.length === batchSize ? taken : [];
+    taken = leaves.map((leaf, index) => copyRows(leaf, indices, before[index]));
+    yield unflattenTree<T>(structure, taken);
   }
 }
 
@@ -116,7 +133,7 @@ function* cut<T>(data: T, batchSize: number, order: Int32Array | undefined, end:
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
   checkIndices(indices, sampleCount(tree));
-  return copyRows(tree, indices);
+  return mapTree<T, HostTensor, HostTensor>(tree, (leaf) => copyRows(leaf, indices));
 }
 
 /**
@@ -225,15 +242,18 @@ function sliceRows<T>(tree: T, from: number, to: number): T {
   });
 }
 
-function copyRows<T>(tree: T, indices: ArrayLike<number>): T {
-  return mapTree<T, HostTensor, HostTensor>(tree, ({ data, shape, dtype }) => {
-    const row = rowSize(shape);
-    const taken = allocateValues(dtype, indices.length * row);
-    for (let i = 0; i < indices.length; i++) {
-      taken.set(data.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
-    }
-    return hostTensor(taken, [indices.length, ...shape.slice(1)]);
-  });
+/** Rows of a tensor, in a new one or in `into`, which is of that shape. */
+function copyRows(
+  { data, shape, dtype }: HostTensor,
+  indices: ArrayLike<number>,
+  into: HostTensor | undefined = undefined,
+): HostTensor {
+  const row = rowSize(shape);
+  const taken = into?.data ?? allocateValues(dtype, indices.length * row);
+  for (let i = 0; i < indices.length; i++) {
+    taken.set(data.subarray(indices[i] * row, (indices[i] + 1) * row), i * row);
+  }
+  return into ?? hostTensor(taken, [indices.length, ...shape.slice(1)]);
 }
 
 function rowSize(shape: readonly number[]): number {

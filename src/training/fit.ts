@@ -204,7 +204,7 @@ export async function fitWith(
       logs,
     });
     try {
-      for (const batch of batches(training, { batchSize, order })) {
+      for (const batch of batches(training, { batchSize, order, reuse: true })) {
         const number = tensor(epoch * steps + step, { dtype: "int32" });
         const [params, state, nextOptimizerState, nextMetrics, loss] = await train(
           live.params,

@@ -80,6 +80,39 @@ export function flattenTree<Leaf>(
   return { leaves, structure, paths };
 }
 
+/**
+ * The leaves of a tree that has this structure; undefined if it has another. It is for who has seen the structure
+ * before: it makes no paths, no text and no errors.
+ */
+export function leavesOf<Leaf>(structure: Structure, tree: unknown): Leaf[] | undefined {
+  const leaves: Leaf[] = [];
+  return collect(structure, tree, leaves) ? leaves : undefined;
+}
+
+function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolean {
+  if (isLeaf(tree)) {
+    leaves.push(tree);
+    return structure.kind === "leaf";
+  }
+  if (structure.kind === "array") {
+    const { items } = structure;
+    if (!Array.isArray(tree) || tree.length !== items.length) return false;
+    for (let index = 0; index < items.length; index++) {
+      if (!collect(items[index], tree[index], leaves)) return false;
+    }
+    return true;
+  }
+  if (structure.kind === "leaf" || !isPlainObject(tree)) return false;
+  const { keys, items } = structure;
+  let defined = 0;
+  for (const key in tree) if (tree[key] !== undefined) defined++;
+  if (defined !== keys.length) return false;
+  for (let index = 0; index < keys.length; index++) {
+    if (!collect(items[index], tree[keys[index]], leaves)) return false;
+  }
+  return true;
+}
+
 /** The tree of this structure with these leaves, in order. */
 export function unflattenTree<T = unknown>(structure: Structure, leaves: readonly unknown[]): T {
   let next = 0;
@@ -89,8 +122,20 @@ export function unflattenTree<T = unknown>(structure: Structure, leaves: readonl
         return leaves[next++];
       case "array":
         return node.items.map(build);
-      case "object":
-        return Object.fromEntries(node.keys.map((key, index) => [key, build(node.items[index])]));
+      case "object": {
+        const tree: Record<string, unknown> = {};
+        for (let index = 0; index < node.keys.length; index++) {
+          const key = node.keys[index], value = build(node.items[index]);
+          if (key !== "__proto__") tree[key] = value;
+          else {Object.defineProperty(tree, key, {
+              value,
+              configurable: true,
+              enumerable: true,
+              writable: true,
+            });}
+        }
+        return tree;
+      }
     }
   };
   const tree = build(structure);

@@ -65,6 +65,23 @@ Deno.test("sampleCount names the paths whose sizes differ", () => {
   assertThrows(() => sampleCount({}), TypeError, "holds no tensor");
 });
 
+Deno.test("batches that are reused have the values of those that are not, in one memory", () => {
+  const data = {
+    x: tensor(Array.from({ length: 7 }, (_, i) => [i, 10 * i])),
+    y: tensor([0, 1, 2, 3, 4, 5, 6]),
+  };
+  const order = shuffledOrder(KEY, 7);
+  const fresh = [...batches(data, { batchSize: 3, order })].map(({ x }) => [...x.data].join());
+  const memories = new Set<unknown>();
+  const reused: string[] = [];
+  for (const { x } of batches(data, { batchSize: 3, order, reuse: true })) {
+    reused.push([...x.data].join());
+    memories.add(x.data);
+  }
+  assertEquals(reused, fresh);
+  assertEquals(memories.size, 2); // the last batch is smaller
+});
+
 Deno.test("takeRows copies rows, which may repeat", () => {
   const data = samples(3);
   const taken = takeRows(data, [2, 0, 2]);
