@@ -147,9 +147,9 @@ function main(): void {
     const call = right
       ? () => pack(b, packed, k, n, ...(right === "rows" ? [4 * n, 4] : [4, 4 * k]))
       : left === "rows"
-      ? () => product(a, 4 * k, 4, packed, c, 4 * n, m, n, k, 0)
+      ? () => product(a, 4 * k, 4, packed, c, 4 * n, m, n, k, 0, 0)
       : left === "strided"
-      ? () => product(a, 4, 4 * m, packed, c, 4 * n, m, n, k, 0)
+      ? () => product(a, 4, 4 * m, packed, c, 4 * n, m, n, k, 0, 0)
       : () => emitted(name)(a, b, c, n, k, packed);
     pack(b, packed, k, n, 4 * n, 4);
     const { median, best } = measure(call);

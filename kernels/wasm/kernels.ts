@@ -59,6 +59,8 @@ export interface MatmulKernel {
   readonly packed: Buffer;
   readonly output: View;
   readonly k: number;
+  /** What is added to columns from `first` on, `[m, columns]` with contiguous columns, in order and side by side. */
+  readonly addends: readonly { readonly first: number; readonly view: View }[];
 }
 
 /** Products `[m, k] × [k, n]` with a long k and one right operand; both sides are packed block by block. */
@@ -138,7 +140,7 @@ export function readsOf(kernel: Kernel): View[] {
     case "pack":
       return [kernel.right];
     case "matmul":
-      return [kernel.left];
+      return [kernel.left, ...kernel.addends.map(({ view }) => view)];
     case "longProduct":
       return [kernel.right, ...kernel.lefts.filter((left) => left !== "ones")];
     case "gather":
@@ -191,8 +193,13 @@ export function printKernel(kernel: Kernel, indent = ""): string[] {
       return [`${indent}argmax ${shape(kernel.input)} -> ${shape(kernel.output)}`];
     case "pack":
       return [`${indent}pack ${shape(kernel.right)}`];
-    case "matmul":
-      return [`${indent}matmul ${shape(kernel.left)} -> ${shape(kernel.output)}`];
+    case "matmul": {
+      const { addends } = kernel;
+      const more = addends.length === 0
+        ? ""
+        : ` with ${addends.length} addend${addends.length > 1 ? "s" : ""}`;
+      return [`${indent}matmul ${shape(kernel.left)} -> ${shape(kernel.output)}${more}`];
+    }
     case "longProduct": {
       const lefts = kernel.lefts.map((left) => left === "ones" ? "ones" : shape(left));
       const { shared } = kernel;

@@ -12,6 +12,7 @@ import {
   timeAxis,
   type Value,
 } from "../../src/program/types.ts";
+import { foldAddends, placeAddends, type WithAddends } from "./addends.ts";
 import { applyView, type Located, type Place, prepareBlock, type PreparedBlock } from "./block.ts";
 import { type FusedOperation, type Kernel, type Operand, writesOf } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
@@ -67,8 +68,9 @@ function lowerBlock(
   context: LoweringContext,
 ): Kernel[] {
   const { bindings } = context;
+  const { program: folded, of: addendsOf } = foldAddends(program, given, bindings);
   const block = prepareBlock(
-    program,
+    folded,
     given,
     targets.map((view, i) => i < carries.length ? undefined : view),
     bindings,
@@ -115,7 +117,7 @@ function lowerBlock(
     const shape = evaluateShape(value.shape, bindings);
     return broadcastView(viewOf(buffer, [], value.dtype), shape, []);
   };
-  const lowering: Lowering = { block, stores, locate, viewIn, depth, context };
+  const lowering: Lowering = { block, addendsOf, stores, locate, viewIn, depth, context };
   const kernels = block.units.flatMap(({ equations }) => {
     if (isElementwise(equations[0])) return [fuse(equations, lowering)];
     const more = equations[0].outputs.flatMap((value) =>
@@ -157,6 +159,8 @@ function copyCarries(
 /** What lowering one equation needs of its block. */
 interface Lowering {
   readonly block: PreparedBlock;
+  /** What is added to the results of products. */
+  readonly addendsOf: WithAddends["of"];
   readonly stores: ReadonlyMap<Value, readonly View[]>;
   readonly locate: (value: Value) => Located;
   readonly viewIn: (value: Value) => View;
@@ -357,7 +361,11 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
   throw new TypeError(`Cannot compile ${equation.operation.name} for wasm`);
 }
 
-function lowerMatmul(equation: EquationOf<"matmul">, output: View, { viewIn }: Lowering): Kernel[] {
+function lowerMatmul(
+  equation: EquationOf<"matmul">,
+  output: View,
+  { viewIn, addendsOf }: Lowering,
+): Kernel[] {
   const { transposeLeft, transposeRight } = equation.attributes;
   const flip = (view: View, flipped: boolean) => {
     const axes = view.shape.map((_, axis) => axis);
@@ -371,7 +379,8 @@ function lowerMatmul(equation: EquationOf<"matmul">, output: View, { viewIn }: L
     "packed operand",
     packedBytes(k, n) / 4 * right.shape.slice(0, -2).reduce((a, b) => a * b, 1),
   );
-  return [{ kind: "pack", right, packed }, { kind: "matmul", left, packed, output, k }];
+  const addends = placeAddends(addendsOf.get(equation) ?? [], viewIn, left.shape[0]);
+  return [{ kind: "pack", right, packed }, { kind: "matmul", left, packed, output, k, addends }];
 }
 
 function lowerScan(equation: EquationOf<"scan">, { stores, locate, depth, context }: Lowering): Kernel[] {

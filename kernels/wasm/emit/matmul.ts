@@ -72,7 +72,7 @@ function overMatrices(
 
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
 export function emitMatmul(
-  { left, packed: buffer, output, k }: MatmulKernel,
+  { left, packed: buffer, output, k, addends }: MatmulKernel,
   depth: number,
   { module, matmul, options: { memory } }: MatmulEmitter,
   name: string,
@@ -88,9 +88,22 @@ export function emitMatmul(
   const a = addressOf(f, left, memory), c = addressOf(f, output, memory);
   const packed = memory.addressOf(buffer);
   if (rank === 2) {
-    f.get(a).get(BEGIN).i32(strideRow).op("i32.mul").op("i32.add").i32(strideRow).i32(strideK).i32(packed);
-    f.get(c).get(BEGIN).i32(strideC).op("i32.mul").op("i32.add").i32(strideC);
-    f.get(END).get(BEGIN).op("i32.sub").i32(n).i32(k).i32(0).call(matmul.product);
+    toRow(f, a, strideRow);
+    toRow(f, c, strideC);
+    for (const { first, columns, view } of inColumns(addends, n)) {
+      let [address, stride] = [undefined as Local | undefined, 0];
+      if (view) {
+        stride = view.strides[0] * ELEMENT;
+        address = addressOf(f, view, memory);
+        toRow(f, address, stride);
+      }
+      f.get(a).i32(strideRow).i32(strideK).i32(packed + first * k * ELEMENT);
+      f.get(c).i32(first * ELEMENT).op("i32.add").i32(strideC).get(END).get(BEGIN).op("i32.sub").i32(columns);
+      f.i32(k);
+      if (address === undefined) f.i32(0);
+      else f.get(address);
+      f.i32(stride).call(matmul.product);
+    }
     return f;
   }
   const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
@@ -99,9 +112,30 @@ export function emitMatmul(
     { local: c, strides: output.strides.slice(0, -2) },
   ], (index) => {
     f.get(a).i32(strideRow).i32(strideK).i32(packed).get(index).i32(bytes).op("i32.mul").op("i32.add");
-    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).call(matmul.product);
+    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).i32(0).call(matmul.product);
   });
   return f;
+}
+
+/** Moves an address to row `begin`. */
+function toRow(f: FunctionBuilder, address: Local, stride: number): void {
+  f.get(address).get(BEGIN).i32(stride).op("i32.mul").op("i32.add").set(address);
+}
+
+/** All columns in ranges, those that have an addend and those that have none. */
+function inColumns(
+  addends: MatmulKernel["addends"],
+  n: number,
+): readonly { readonly first: number; readonly columns: number; readonly view?: View }[] {
+  const ranges: { first: number; columns: number; view?: View }[] = [];
+  let next = 0;
+  for (const { first, view } of addends) {
+    if (first > next) ranges.push({ first: next, columns: first - next });
+    ranges.push({ first, columns: view.shape[1], view });
+    next = first + view.shape[1];
+  }
+  if (next < n) ranges.push({ first: next, columns: n - next });
+  return ranges;
 }
 
 /** Columns `[begin, end)` of all products, or terms into the part of this thread. */

@@ -5,7 +5,7 @@
  */
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
 import { minimum } from "./product.ts";
-import { panelColumns } from "./tile.ts";
+import { panelColumns, pushIf } from "./tile.ts";
 
 /** Terms of the sums in a block; 128 to 384 run alike. */
 const BLOCK_TERMS = 256;
@@ -56,7 +56,7 @@ export function writeLongProduct(
   functions: Record<"product" | "pack" | "transpose", FunctionBuilder>,
   { lefts, results, right, columns, terms, scratch }: LongProduct,
 ): void {
-  const [block, rowBytes, panels, width, column, place, accumulate] = Array.from(
+  const [block, rowBytes, panels, width, column, place, later] = Array.from(
     { length: 7 },
     () => code.local(i32),
   );
@@ -68,7 +68,7 @@ export function writeLongProduct(
   const advance = ({ address, stride }: { readonly address: Local; readonly stride: number }) =>
     code.get(address).get(block).i32(stride).op("i32.mul").op("i32.add").set(address);
 
-  code.i32(0).set(accumulate);
+  code.i32(0).set(later);
   // At least once: without terms C becomes zero.
   code.loop(() => {
     minimum(code, () => code.get(terms), () => code.i32(BLOCK_TERMS)).set(block);
@@ -95,12 +95,15 @@ export function writeLongProduct(
       let row = 0;
       for (const { rows, address, stride } of results) {
         turned(row).get(rowBytes).i32(4).get(panels);
-        atColumn(address).i32(stride).i32(rows).get(width).get(block).get(accumulate).call(functions.product);
+        atColumn(address).i32(stride).i32(rows).get(width).get(block);
+        pushIf(code, later, () => atColumn(address)).get(later).i32(stride).op("i32.mul").call(
+          functions.product,
+        );
         row += rows;
       }
     });
     advance(right);
-    code.i32(1).set(accumulate);
+    code.i32(1).set(later);
     code.get(terms).get(block).op("i32.sub").tee(terms).i32(0).op("i32.gt_s").brIf(0);
   });
 }

@@ -22,9 +22,10 @@ export interface MatmulFunctions {
    */
   readonly pack: FunctionBuilder;
   /**
-   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate)`: C[m][n] = A[m][k]·B, or += if
-   * `accumulate` is 1. Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4. Row i
-   * of C is at `c + i * strideC`, its columns contiguous. Without terms C becomes zero, or stays if it accumulates.
+   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend)`: C[m][n] = A[m][k]·B + D.
+   * Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4. Row i of C is at
+   * `c + i * strideC`, that of D at `addend + i * strideAddend`, their columns contiguous; D may be C itself. Where
+   * `addend` and `strideAddend` are 0 there is no D.
    */
   readonly product: FunctionBuilder;
   /**

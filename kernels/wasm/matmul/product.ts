@@ -2,7 +2,7 @@
  * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import { mostRows, type TileFeatures } from "./tile.ts";
+import { mostRows, pushIf, type TileFeatures } from "./tile.ts";
 
 /** Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB run alike. */
 const PASS_BYTES = 1 << 17;
@@ -34,15 +34,18 @@ function eachStrip(code: FunctionBuilder, m: Local, most: number, write: (rows: 
   });
 }
 
-/** Adds `product(a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate)`. */
+/** Adds `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend)`. */
 export function addProduct(
   module: ModuleBuilder,
   strip: FunctionBuilder,
   features: TileFeatures,
 ): FunctionBuilder {
-  const product = module.addFunction("matmul product", Array(10).fill(i32));
-  const [a, strideRow, strideK, packed, c, strideC, m, n, k, accumulate] = product.params.keys();
-  const [panelBytes, passColumns, columns, left, target] = [0, 0, 0, 0, 0].map(() => product.local(i32));
+  const product = module.addFunction("matmul product", Array(11).fill(i32));
+  const [a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend] = product.params.keys();
+  const [panelBytes, passColumns, columns, left, target, added] = Array.from(
+    { length: 6 },
+    () => product.local(i32),
+  );
   const addTo = (local: Local, push: () => void) => {
     product.get(local);
     push();
@@ -57,15 +60,17 @@ export function addProduct(
     product.get(n).i32(0).op("i32.le_s").brIf(0);
     product.loop(() => {
       minimum(product, () => product.get(n), () => product.get(passColumns)).set(columns);
-      product.get(a).set(left).get(c).set(target);
+      product.get(a).set(left).get(c).set(target).get(addend).set(added);
       eachStrip(product, m, mostRows(features), (rows) => {
         product.get(left).get(strideRow).get(strideK).get(packed).get(panelBytes).get(target).get(strideC);
-        product.get(columns).get(k).get(accumulate).get(rows).call(strip);
+        product.get(columns).get(k).get(added).get(strideAddend).get(rows).call(strip);
         addTo(left, () => product.get(rows).get(strideRow).op("i32.mul"));
         addTo(target, () => product.get(rows).get(strideC).op("i32.mul"));
+        addTo(added, () => product.get(rows).get(strideAddend).op("i32.mul"));
       });
       addTo(packed, () => product.get(passColumns).get(k).op("i32.mul").i32(2).op("i32.shl"));
       addTo(c, () => product.get(passColumns).i32(2).op("i32.shl"));
+      addTo(addend, () => pushIf(product, addend, () => product.get(passColumns).i32(2).op("i32.shl")));
       product.get(n).get(passColumns).op("i32.sub").tee(n).i32(0).op("i32.gt_s").brIf(0);
     });
   });

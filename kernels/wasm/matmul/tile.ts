@@ -29,6 +29,9 @@ export interface TileFeatures {
   readonly relaxed: boolean;
 }
 
+/** The parameters of a tile. */
+const TILE_PARAMS = 11;
+
 /**
  * Panels side by side in a tile, by its rows less one. Without fusion a product needs a register of its own before it
  * is added: 4x8 ran at 39 GFLOP/s there, 6x8 at 30, because it spills; so did 3x16 with fusion, at 28 beside 45 of 3x8.
@@ -45,20 +48,21 @@ export function mostRows(features: TileFeatures): number {
 }
 
 /**
- * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate, rows)`: `rows` (1 to `mostRows`) rows of
- * C, `n` columns wide, from as many rows of A and the panels at `packed`, `panelBytes` apart.
+ * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, addend, strideAddend, rows)`: `rows` (1 to
+ * `mostRows`) rows of C, `n` columns wide, from as many rows of A, the panels at `packed`, `panelBytes` apart, and rows
+ * of D at `addend`, if that is not 0.
  */
 export function addStrip(module: ModuleBuilder, features: TileFeatures): FunctionBuilder {
   const edge = addEdge(module);
   const tiles = panelsByRows(features).map((panels, index) =>
     addTile(module, index + 1, panels, edge, features)
   );
-  const strip = module.addFunction("matmul strip", Array(11).fill(i32));
-  const rows: Local = 10;
+  const strip = module.addFunction("matmul strip", Array(TILE_PARAMS + 1).fill(i32));
+  const rows: Local = TILE_PARAMS;
   strip.block(() => {
     for (const [index, tile] of [...tiles.entries()].reverse()) {
       strip.get(rows).i32(index + 1).op("i32.eq").if(() => {
-        for (let param = 0; param < 10; param++) strip.get(param);
+        for (let param = 0; param < TILE_PARAMS; param++) strip.get(param);
         strip.call(tile).br(1);
       });
     }
@@ -66,22 +70,28 @@ export function addStrip(module: ModuleBuilder, features: TileFeatures): Functio
   return strip;
 }
 
-/** Adds `edge(left, right, c, columns, accumulate)`: writes the first 1 to 7 of eight sums. */
+/** Adds `edge(left, right, c, columns, addend)`: writes the first 1 to 7 of eight sums, each with its addend if there is one. */
 function addEdge(module: ModuleBuilder): FunctionBuilder {
   const edge = module.addFunction("matmul edge", [v128, v128, i32, i32, i32]);
-  const [left, right, c, columns, accumulate] = [0, 1, 2, 3, 4];
+  const [left, right, c, columns, addend] = [0, 1, 2, 3, 4];
   const sum = edge.local(f32);
   edge.block(() => {
     for (let column = 0; column < panelColumns - 1; column++) {
       edge.get(columns).i32(column).op("i32.le_s").brIf(0);
       edge.get(column < 4 ? left : right).lane("f32x4.extract_lane", column % 4).set(sum);
-      edge.get(accumulate).if(() => {
-        edge.get(sum).get(c).memory("f32.load", 4 * column).op("f32.add").set(sum);
+      edge.get(addend).if(() => {
+        edge.get(sum).get(addend).memory("f32.load", 4 * column).op("f32.add").set(sum);
       });
       edge.get(c).get(sum).memory("f32.store", 4 * column);
     }
   });
   return edge;
+}
+
+/** Pushes what `push` pushes where an address is not 0, else 0. */
+export function pushIf(code: FunctionBuilder, address: Local, push: () => void): FunctionBuilder {
+  push();
+  return code.i32(0).get(address).op("select");
 }
 
 function addTile(
@@ -91,13 +101,17 @@ function addTile(
   edge: FunctionBuilder,
   { relaxed }: TileFeatures,
 ): FunctionBuilder {
-  const tile = module.addFunction(`matmul tile ${rows}x${panels * panelColumns}`, Array(10).fill(i32));
-  const [a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, accumulate] = tile.params.keys();
+  const tile = module.addFunction(
+    `matmul tile ${rows}x${panels * panelColumns}`,
+    Array(TILE_PARAMS).fill(i32),
+  );
+  const [a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, addend, strideAddend] = tile.params
+    .keys();
   const locals = (count: number, type: typeof i32 | typeof v128) =>
     Array.from({ length: count }, () => tile.local(type));
   const left = locals(rows, i32);
   const right = locals(panels, i32);
-  const [end, blockEnd, address] = locals(3, i32);
+  const [end, blockEnd, address, added] = locals(4, i32);
   const sums = right.map(() => left.map(() => locals(2, v128)));
   const held = locals(2, v128);
   const passing = tile.local(v128);
@@ -200,12 +214,14 @@ function addTile(
   const store = (panel: number) => {
     const offset = panel * panelRowBytes;
     tile.get(n).i32((panel + 1) * panelColumns).op("i32.ge_s").if(() => {
-      tile.get(accumulate).if(() => {
-        eachRow((row) => {
-          for (const [half, sum] of sums[panel][row].entries()) {
-            tile.get(sum).get(address).memory("v128.load", offset + 16 * half).op("f32x4.add").set(sum);
+      tile.get(addend).if(() => {
+        tile.get(addend).set(added);
+        for (const [row, pair] of sums[panel].entries()) {
+          for (const [half, sum] of pair.entries()) {
+            tile.get(sum).get(added).memory("v128.load", offset + 16 * half).op("f32x4.add").set(sum);
           }
-        });
+          if (row < rows - 1) add(added, strideAddend);
+        }
       });
       eachRow((row) => {
         for (const [half, sum] of sums[panel][row].entries()) {
@@ -213,10 +229,12 @@ function addTile(
         }
       });
     }, () => {
+      pushIf(tile, addend, () => tile.get(addend).i32(offset).op("i32.add")).set(added);
       eachRow((row) => {
         for (const sum of sums[panel][row]) tile.get(sum);
         tile.get(address).i32(offset).op("i32.add");
-        tile.get(n).i32(panel * panelColumns).op("i32.sub").get(accumulate).call(edge);
+        tile.get(n).i32(panel * panelColumns).op("i32.sub").get(added).call(edge);
+        if (row < rows - 1) add(added, strideAddend);
       });
     });
   };
@@ -230,6 +248,7 @@ function addTile(
       for (let panel = 0; panel < panels; panel++) store(panel);
       tile.get(packed).get(panelBytes).i32(panels).op("i32.mul").op("i32.add").set(packed);
       addConstant(c, panels * panelRowBytes);
+      pushIf(tile, addend, () => tile.get(addend).i32(panels * panelRowBytes).op("i32.add")).set(addend);
       tile.get(n).i32(panels * panelColumns).op("i32.sub").tee(n);
       tile.i32(0).op("i32.gt_s").brIf(0);
     });

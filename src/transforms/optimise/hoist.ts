@@ -16,7 +16,7 @@ import {
 import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { lift } from "./lift.ts";
-import { type Note, rewrite } from "./rewrite.ts";
+import { makersOf, type Note, rewrite } from "./rewrite.ts";
 
 /** Operations not worth leaving the loop for: they cost nothing there, and memory outside. */
 const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
@@ -29,6 +29,23 @@ const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
 
 /** Operations worth doing for all steps at once. */
 const HEAVY: ReadonlySet<OperationName> = new Set<OperationName>(["matmul", "gather"]);
+
+/**
+ * Whether a constant is added to a product of inputs: outside the loop that costs nothing, as the product's kernel
+ * adds it to its sums.
+ */
+function isAddedToProduct(
+  equation: Equation,
+  makers: ReadonlyMap<Value, Equation>,
+  levels: ReadonlyMap<Value, Level>,
+): boolean {
+  if (!isEquation(equation, "add")) return false;
+  const [product, constant] = [
+    equation.inputs.find((value) => levels.get(value) === "time" && isEquation(makers.get(value), "matmul")),
+    equation.inputs.find((value) => levels.get(value) === "constant"),
+  ];
+  return product !== undefined && constant !== undefined;
+}
 
 /** Moves out of every scan what need not be in it. */
 export function hoist(program: Program, note: Note): Program {
@@ -57,10 +74,13 @@ function leaving(
 ): Set<Equation> {
   const leave = new Set<Equation>();
   const needed = new Set<Value>();
+  const makers = makersOf(body);
   for (const equation of body.equations.toReversed()) {
     const level = levels.get(equation.outputs[0]);
     const { name } = equation.operation;
-    const worth = level === "constant" ? !FREE.has(name) : level === "time" && (isMap || HEAVY.has(name));
+    const worth = level === "constant"
+      ? !FREE.has(name)
+      : level === "time" && (isMap || HEAVY.has(name) || isAddedToProduct(equation, makers, levels));
     if (level === "step" || !may(level) || !(worth || equation.outputs.some((value) => needed.has(value)))) {
       continue;
     }

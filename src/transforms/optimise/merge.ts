@@ -7,12 +7,12 @@ import { add } from "../../operations/elementwise.ts";
 import { matmul } from "../../operations/matmul.ts";
 import { foldFlat } from "../../operations/scan.ts";
 import { concat, sliceAxis } from "../../operations/structure.ts";
-import { replay, replayEquation, tensorOf } from "../../program/trace.ts";
+import { replay, tensorOf } from "../../program/trace.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
 import { addDims, type Dim } from "../../tensor/dims.ts";
 import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
-import { makersOf, type Note, rewrite, type Rewriter } from "./rewrite.ts";
+import { makersOf, type Note, rewrite, rewriteBodies, type Rewriter } from "./rewrite.ts";
 
 type Product = EquationOf<"matmul">;
 
@@ -26,15 +26,10 @@ export function merge(program: Program, note: Note): Program {
 
 /** Takes products of concatenations apart in the bodies of all scans, where a part can leave the loop. */
 export function takeProductsApart(program: Program, note: Note): Program {
-  return rewrite(program, (equation, operands, emitAgain) => {
-    if (!isEquation(equation, "scan")) return emitAgain();
-    const inner = withBody(equation, takeProductsApart(equation.attributes.body, note));
-    const body = rewrite(
-      inner.attributes.body,
-      takeApart(inner.attributes.body, levelsOf(inner.attributes), note),
-    );
-    return replayEquation(withBody(inner, body), operands);
-  });
+  return rewriteBodies(
+    program,
+    (body, attributes) => rewrite(body, takeApart(body, levelsOf(attributes), note)),
+  );
 }
 
 function withBody(equation: EquationOf<"scan">, body: Program): EquationOf<"scan"> {

@@ -9,6 +9,7 @@ import { prune } from "./prune.ts";
 import { simplify } from "./simplify.ts";
 import { sink } from "./sink.ts";
 import { split } from "./split.ts";
+import { mergeSums, regroupSums } from "./sums.ts";
 
 /** One rewriting of a Program that keeps its meaning. */
 export interface Pass {
@@ -24,10 +25,14 @@ const early: readonly Pass[] = [
   { name: "hoist constants", run: hoistConstants },
   { name: "take products apart", run: takeProductsApart },
   { name: "hoist constants again", run: hoistConstants },
+  { name: "regroup sums", run: regroupSums },
   { name: "sink", run: sink },
   { name: "prune what only sums read", run: prune },
   { name: "merge", run: merge },
+  { name: "merge sums", run: mergeSums },
   { name: "hoist", run: hoist },
+  { name: "simplify what was merged", run: simplify },
+  { name: "prune what was merged", run: prune },
 ];
 
 /** All passes in the order in which they run. */

@@ -1,6 +1,12 @@
 /** What the passes share: rewriting a Program by tracing it again, and looking into the body of a scan. */
-import { replay, tensorOf, traceFlat } from "../../program/trace.ts";
-import type { Equation, Program, Value } from "../../program/types.ts";
+import { replay, replayEquation, tensorOf, traceFlat } from "../../program/trace.ts";
+import {
+  type Equation,
+  isEquation,
+  type Program,
+  type ScanAttributes,
+  type Value,
+} from "../../program/types.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 
 /** Told what a pass did, one line each, for people. */
@@ -39,4 +45,17 @@ export function makersOf(program: Program): Map<Value, Equation> {
   const makers = new Map<Value, Equation>();
   for (const equation of program.equations) for (const value of equation.outputs) makers.set(value, equation);
   return makers;
+}
+
+/** The Program with `change` made of the body of every scan, the innermost first. */
+export function rewriteBodies(
+  program: Program,
+  change: (body: Program, attributes: ScanAttributes) => Program,
+): Program {
+  return rewrite(program, (equation, operands, emitAgain) => {
+    if (!isEquation(equation, "scan")) return emitAgain();
+    const inner = rewriteBodies(equation.attributes.body, change);
+    const body = change(inner, { ...equation.attributes, body: inner });
+    return replayEquation({ ...equation, attributes: { ...equation.attributes, body } }, operands);
+  });
 }

@@ -4,6 +4,7 @@
  */
 import { sameShape, type Shape } from "../../tensor/dims.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
+import { readersOf } from "./rewrite.ts";
 
 /** Merges equal equations and drops those that change nothing. */
 export function simplify(program: Program): Program {
@@ -19,9 +20,14 @@ export function simplify(program: Program): Program {
   };
   const seen = new Map<string, Equation>();
   const equations: Equation[] = [];
+  const readers = readersOf(program);
+  /** Whether nothing else reads the value, which nothing has replaced. */
+  const isOnlyHere = (value: Value) => (readers.get(value)?.length ?? 0) === 1 && current(value) === value;
   for (const original of program.equations) {
     const operands = { ...original, inputs: original.inputs.map(current) } as Equation; // the same operation
-    const equation = isEquation(operands, "scan") ? simplifyBody(operands) : shorten(operands, makers);
+    const equation = isEquation(operands, "scan")
+      ? simplifyBody(operands)
+      : shorten(operands, makers, original.inputs.every(isOnlyHere));
     const same = sameAsInput(equation, makers);
     if (same) {
       replaced.set(equation.outputs[0], same);
@@ -60,11 +66,20 @@ function keyOf(equation: Equation, numberOf: (value: Value) => number): string |
   }`;
 }
 
-/** Reads through what the equation undoes or repeats: a reshape of a reshape, a transpose of a transpose. */
-function shorten(equation: Equation, makers: ReadonlyMap<Value, Equation>): Equation {
+/**
+ * Reads through what the equation undoes or repeats: a reshape of a reshape, a transpose of a transpose, and a sum of a
+ * sum if it alone reads that.
+ */
+function shorten(equation: Equation, makers: ReadonlyMap<Value, Equation>, readsAlone: boolean): Equation {
   const maker = makers.get(equation.inputs[0]);
   if (isEquation(equation, "reshape") && isEquation(maker, "reshape")) {
     return { ...equation, inputs: maker.inputs };
+  }
+  if (isEquation(equation, "sum") && isEquation(maker, "sum") && readsAlone) {
+    const inner = maker.attributes.axes;
+    const kept = maker.inputs[0].shape.map((_, axis) => axis).filter((axis) => !inner.includes(axis));
+    const axes = [...inner, ...equation.attributes.axes.map((axis) => kept[axis])].toSorted((a, b) => a - b);
+    return { ...equation, inputs: maker.inputs, attributes: { axes } };
   }
   if (isEquation(equation, "transpose") && isEquation(maker, "transpose")) {
     const permutation = equation.attributes.permutation.map((axis) => maker.attributes.permutation[axis]);

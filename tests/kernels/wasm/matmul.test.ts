@@ -189,14 +189,14 @@ function check({ memory, pack, product, long }: Machine, example: Case): void {
     const from = a.address + firstRow * a.strides[0];
     const source = b.address + firstColumn * b.strides[1];
     const target = c.address + firstRow * c.strides[0] + firstColumn * 4;
-    const size = [rows, columns, k, accumulate ? 1 : 0];
     if (transposed) {
       const first = Math.round(example.columnSplit * rows);
       const strides = { strideA: a.strides[1], strideB: b.strides[0], strideC: c.strides[0] };
       long({ rows: [first, rows - first], ...strides })(from, source, target, columns, k, packed);
     } else {
       const panels = packed + (firstColumn / 8) * k * 32;
-      product(from, ...a.strides, panels, target, c.strides[0], ...size);
+      const addend = accumulate ? [target, c.strides[0]] : [0, 0];
+      product(from, ...a.strides, panels, target, c.strides[0], rows, columns, k, ...addend);
     }
   };
   if (!transposed) pack(b.address, packed, k, n, ...b.strides);

@@ -39,6 +39,22 @@ const operations = {
   neg,
   product: (a, _, matrix) => tanh(matmul(a, matrix)),
   productTransposed: (a, _, matrix) => tanh(matmul(a, matrix, { transposeRight: true })),
+  biased: (a, b, matrix) => tanh(add(matmul(a, matrix), b)),
+  biasedByRow: (a, b, matrix) => tanh(add(broadcastTo(at(b, 0, 0), a.shape), matmul(a, matrix))),
+  residual: (a, _, matrix) => tanh(add(a, matmul(a, matrix))),
+  sumOfProducts: (a, b, matrix) => tanh(add(matmul(a, matrix), matmul(b, matrix))),
+  pieces: (a, b, matrix) => {
+    const columns = Number(a.shape[1]);
+    const both = matmul(a, concat([matrix, matrix], { axis: 1 }));
+    const [first, second] = [0, columns].map((from) => sliceAxis(both, 1, from, columns));
+    return mul(tanh(add(first, b)), tanh(add(a, second)));
+  },
+  overlappingPieces: (a, b, matrix) => {
+    const columns = Number(a.shape[1]);
+    const both = matmul(a, concat([matrix, matrix], { axis: 1 }));
+    const [first, second] = [0, columns >> 1].map((from) => sliceAxis(both, 1, from, columns));
+    return mul(tanh(add(first, b)), tanh(add(a, second)));
+  },
   gram: (a, b) => tanh(matmul(b, mul(matmul(a, b, { transposeLeft: true }), 0.1))),
   sumOfRows: (a) => tanh(broadcastTo(sum(a, { axes: 0, keepDims: true }), a.shape)),
   meanOfColumns: (a) => broadcastTo(mean(a, { axes: 1, keepDims: true }), a.shape),
@@ -51,6 +67,15 @@ const operations = {
       (h: Tensor, x: Tensor) => {
         const next = tanh(add(matmul(h, matrix), x));
         return [next, sub(next, h)];
+      },
+      a,
+      stack([a, b, neg(a)], { axis: 1 }),
+    )[1],
+  foldedWithCarry: (a, b, matrix) =>
+    scan(
+      (h: Tensor, x: Tensor) => {
+        const next = tanh(add(matmul(h, matrix), h));
+        return [add(matmul(next, matrix), x), next];
       },
       a,
       stack([a, b, neg(a)], { axis: 1 }),

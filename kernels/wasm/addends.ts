@@ -1,0 +1,232 @@
+/**
+ * Addends: what is added to a product right after it (a bias, the inputs' product beside the state's) becomes part of
+ * the product's kernel, which adds it while its sums are still in registers. It takes whole products or columns of them
+ * by themselves, as the gates of a cell do.
+ */
+import type { Bindings } from "../../src/tensor/dims.ts";
+import { evaluateShape } from "../../src/tensor/dims.ts";
+import {
+  type Equation,
+  type EquationOf,
+  isEquation,
+  type Program,
+  type Value,
+} from "../../src/program/types.ts";
+import { applyView, type Located } from "./block.ts";
+import { panelColumns } from "./matmul/mod.ts";
+import { isElementwise, isViewOperation } from "./stages.ts";
+import { reshapeView, sizeOf, type View, viewOf } from "./views.ts";
+
+/** What is added to some columns of a product. */
+export interface Addend {
+  readonly first: number;
+  readonly columns: number;
+  /** One of the product's inputs from the third on. */
+  readonly value: Value;
+}
+
+/** A Program whose products may have more inputs than two: their addends, which `of` tells. */
+export interface WithAddends {
+  readonly program: Program;
+  readonly of: ReadonlyMap<Equation, readonly Addend[]>;
+}
+
+/** An addition to columns of a product. */
+interface Addition extends Addend {
+  readonly equation: Equation;
+  /** The columns, as a value: the product itself or a view of it. */
+  readonly piece: Value;
+}
+
+/** Moves additions into the products before them. Addends must be in memory before the product begins. */
+export function foldAddends(
+  program: Program,
+  given: ReadonlyMap<Value, Located>,
+  bindings: Bindings,
+): WithAddends {
+  const of = new Map<Equation, readonly Addend[]>();
+  const folder = new Folder(program, given, bindings);
+  const gone = new Set<Equation>();
+  /** What is read instead of the results of additions that are gone. */
+  const instead = new Map<Value, Value>();
+  const products = new Set<Equation>();
+  /** Products by the first addition to them, in whose place they are written. */
+  const startingAt = new Map<Equation, Equation>();
+  for (const equation of program.equations) {
+    const additions = folder.additionsTo(equation);
+    if (!additions || additions.some((addition) => gone.has(addition.equation))) continue;
+    const whole = additions.length === 1 && additions[0].piece === equation.outputs[0];
+    const product: Equation = {
+      ...equation,
+      inputs: [...equation.inputs, ...additions.map(({ value }) => value)],
+      outputs: whole ? additions[0].equation.outputs : equation.outputs,
+    };
+    products.add(equation);
+    startingAt.set(folder.firstOf(additions), product);
+    of.set(product, additions);
+    for (const { equation: addition, piece } of additions) {
+      gone.add(addition);
+      if (!whole) instead.set(addition.outputs[0], piece);
+    }
+  }
+  if (gone.size === 0) return { program, of };
+  const read = (value: Value): Value => instead.get(value) ?? value;
+  const equations = program.equations.flatMap((equation): Equation[] => {
+    const product = startingAt.get(equation);
+    const kept = gone.has(equation) || products.has(equation)
+      ? []
+      : [{ ...equation, inputs: equation.inputs.map(read) }];
+    if (!product) return kept;
+    const addends = (of.get(product) ?? []).map((addend) => ({ ...addend, value: read(addend.value) }));
+    const rewritten = { ...product, inputs: product.inputs.map(read) };
+    of.delete(product);
+    of.set(rewritten, addends);
+    return [rewritten];
+  });
+  return { program: { ...program, equations, outputs: program.outputs.map(read) }, of };
+}
+
+class Folder {
+  readonly #readers = new Map<Value, (Equation | undefined)[]>();
+  readonly #makers = new Map<Value, Equation>();
+  readonly #places = new Map<Equation, number>();
+
+  constructor(
+    readonly program: Program,
+    readonly given: ReadonlyMap<Value, Located>,
+    readonly bindings: Bindings,
+  ) {
+    const note = (value: Value, reader: Equation | undefined) =>
+      this.#readers.set(value, [...this.#readers.get(value) ?? [], reader]);
+    program.equations.forEach((equation, place) => {
+      this.#places.set(equation, place);
+      for (const value of equation.inputs) note(value, equation);
+      for (const value of equation.outputs) this.#makers.set(value, equation);
+    });
+    for (const value of program.outputs) note(value, undefined);
+  }
+
+  /** All that becomes of a product, if that is additions to it or to columns of it. */
+  additionsTo(product: Equation): Addition[] | undefined {
+    if (!isEquation(product, "matmul") || product.attributes.transposeLeft) return undefined;
+    const shape = evaluateShape(product.outputs[0].shape, this.bindings);
+    if (shape.length !== 2 || sizeOf(shape) === 0) return undefined;
+    const whole = viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
+    const additions: Addition[] = [];
+    if (!this.#collect(product.outputs[0], whole, whole, additions) || additions.length === 0) {
+      return undefined;
+    }
+    const start = this.#placeOf(this.firstOf(additions));
+    const sorted = additions.toSorted((a, b) => a.first - b.first);
+    const fits = sorted.every(({ value, first }, index) =>
+      (index === 0 || first >= sorted[index - 1].first + sorted[index - 1].columns) &&
+      this.#isInMemory(value, shape[0], start)
+    );
+    return fits ? sorted : undefined;
+  }
+
+  /** The addition that comes first in the Program. */
+  firstOf(additions: readonly { readonly equation: Equation }[]): Equation {
+    return additions.map(({ equation }) => equation).reduce((a, b) =>
+      this.#placeOf(b) < this.#placeOf(a) ? b : a
+    );
+  }
+
+  #placeOf(equation: Equation): number {
+    return this.#places.get(equation) ?? Infinity;
+  }
+
+  #collect(piece: Value, view: View, whole: View, into: Addition[]): boolean {
+    const readers = this.#readers.get(piece) ?? [];
+    // Views that are read by one addition each, or one addition.
+    const [only] = readers;
+    if (readers.length === 1 && isEquation(only, "add")) {
+      const addition = additionTo(only, piece, view, whole);
+      if (addition) into.push(addition);
+      return addition !== undefined;
+    }
+    return readers.every((reader) => {
+      if (!reader || !(isEquation(reader, "slice") || isEquation(reader, "reshape"))) return false;
+      const next = applyView(reader, view, this.bindings);
+      return next !== undefined && this.#collect(reader.outputs[0], next, whole, into);
+    });
+  }
+
+  /** Whether the value lies in memory, in rows, before the equation at this place. */
+  #isInMemory(value: Value, rows: number, place: number): boolean {
+    const views: Equation[] = [];
+    let base = value;
+    let maker = this.#makers.get(base);
+    for (; maker && isViewOperation(maker); maker = this.#makers.get(base)) {
+      views.unshift(maker);
+      [base] = maker.inputs;
+    }
+    const found = this.given.get(base);
+    if (maker ? isElementwise(maker) || this.#placeOf(maker) > place : !found || !("view" in found)) {
+      return false;
+    }
+    if (maker?.inputs.length === 0) return false;
+    const shape = evaluateShape(base.shape, this.bindings);
+    let view: View | undefined = found && "view" in found
+      ? found.view
+      : viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
+    for (const equation of views) view = view && applyView(equation, view, this.bindings);
+    return view !== undefined && addendView(view, rows) !== undefined;
+  }
+}
+
+/** The addition to a piece of a product, if the piece is whole columns that begin with a panel. */
+function additionTo(
+  equation: EquationOf<"add">,
+  piece: Value,
+  view: View,
+  whole: View,
+): Addition | undefined {
+  const [left, right] = equation.inputs;
+  if (left === right) return undefined;
+  const [rows, all] = whole.shape;
+  const columns = sizeOf(view.shape) / rows;
+  if (!Number.isInteger(columns)) return undefined;
+  const matrix = reshapeView(view, [rows, columns]);
+  const first = view.offset;
+  const fits = matrix !== undefined && (columns === 1 || matrix.strides[1] === 1) &&
+    (rows === 1 || matrix.strides[0] === all) && first + columns <= all && first % panelColumns === 0;
+  return fits ? { equation, piece, value: left === piece ? right : left, first, columns } : undefined;
+}
+
+/** An addend as `[rows, columns]` with contiguous columns; undefined where it does not lie so. */
+export function addendView(view: View, rows: number): View | undefined {
+  const matrix = reshapeView(view, [rows, sizeOf(view.shape) / rows]);
+  return matrix && (matrix.shape[1] === 1 || matrix.strides[1] === 1) ? matrix : undefined;
+}
+
+/** Where addends lie; those side by side in one buffer are one. */
+export function placeAddends(
+  addends: readonly Addend[],
+  viewIn: (value: Value) => View,
+  rows: number,
+): { first: number; view: View }[] {
+  const placed: { first: number; view: View }[] = [];
+  for (const { first, value } of addends) {
+    const view = addendView(viewIn(value), rows);
+    if (!view) throw new Error("An addend does not lie in rows");
+    const before = placed[placed.length - 1];
+    if (before && runsOn(before, { first, view })) {
+      before.view = {
+        ...before.view,
+        shape: [rows, before.view.shape[1] + view.shape[1]],
+        strides: view.strides,
+      };
+    } else placed.push({ first, view });
+  }
+  return placed;
+}
+
+/** Whether the second addend lies right behind the first, in the product and in memory. */
+function runsOn(a: { readonly first: number; readonly view: View }, b: typeof a): boolean {
+  const columns = a.view.shape[1];
+  return a.first + columns === b.first && a.view.buffer === b.view.buffer &&
+    a.view.offset + columns === b.view.offset &&
+    (a.view.shape[0] === 1 || a.view.strides[0] === b.view.strides[0]) &&
+    JSON.stringify(a.view.loops) === JSON.stringify(b.view.loops);
+}
