@@ -1,12 +1,13 @@
 /**
- * Sink: a carry that only sums something over the steps (every weight gradient does) leaves the loop. What it sums
- * is stacked, and one product or sum over all steps follows the scan. A scan with `recompute` keeps its sums, so that
- * only one segment of what is summed is in memory at a time.
+ * Sink: a carry that only sums something over the steps (every weight gradient does) leaves the loop. What a product
+ * sums is stacked, and one product over all steps follows the scan. What is summed over the rows of the batch is
+ * summed over time first, each row by itself, unless it is stacked anyway. A scan with `recompute` keeps its sums, so
+ * that only one segment of what is summed is in memory at a time.
  */
 import { add, neg } from "../../operations/elementwise.ts";
 import { matmul } from "../../operations/matmul.ts";
 import { foldFlat } from "../../operations/scan.ts";
-import { reshape, sum } from "../../operations/structure.ts";
+import { reshape, sum, zerosLike } from "../../operations/structure.ts";
 import { inline, replayEquation } from "../../program/trace.ts";
 import {
   type Equation,
@@ -33,7 +34,9 @@ export function sink(program: Program, note: Note): Program {
 interface Sum {
   /** Values of the body that must be stacked. */
   readonly reads: readonly Value[];
-  readonly total: (stacked: (value: Value) => Tensor) => Tensor;
+  /** Values of the body whose sums over time are read. */
+  readonly sums: readonly Value[];
+  readonly total: (stacked: (value: Value) => Tensor, summed: (value: Value) => Tensor) => Tensor;
 }
 
 /** What is known of the body whose sums are looked for. */
@@ -48,10 +51,7 @@ interface Body {
 /** How the sum over time of `value` comes from larger operations after the loop; undefined if it does not. */
 function sumOver(value: Value, body: Body): Sum | undefined {
   if (body.isSequence(value)) {
-    return {
-      reads: [value],
-      total: (stacked) => sum(stacked(value), { axes: timeAxis(value.shape.length + 1) }),
-    };
+    return { reads: [], sums: [value], total: (_, summed) => summed(value) };
   }
   const maker = body.makers.get(value);
   if (!maker) return undefined;
@@ -64,30 +64,34 @@ function sumOver(value: Value, body: Body): Sum | undefined {
     if (right && left) {
       return {
         ...left,
-        total: (stacked) => matmul(left.total(stacked), right, { transposeRight }),
+        total: (...found) => matmul(left.total(...found), right, { transposeRight }),
       };
     }
     if (!transposeLeft || transposeRight) return undefined;
     const rows = (x: Tensor) => reshape(x, [multiplyDims(x.shape[0], x.shape[1]), x.shape[2]]);
     return {
       reads: [first, second],
+      sums: [],
       total: (stacked) => matmul(rows(stacked(first)), rows(stacked(second)), { transposeLeft: true }),
     };
   }
   if (isEquation(maker, "sum") && maker.attributes.axes.includes(0)) {
-    const axes = [...maker.attributes.axes.map((axis) => axis === 0 ? 0 : axis + 1), 1];
-    return { reads: [first], total: (stacked) => sum(stacked(first), { axes }) };
+    const { axes } = maker.attributes;
+    return { reads: [], sums: [first], total: (_, summed) => sum(summed(first), { axes }) };
   }
   if (isEquation(maker, "add")) {
     const [a, b] = [sumOver(first, body), sumOver(second, body)];
-    return a && b &&
-      { reads: [...a.reads, ...b.reads], total: (stacked) => add(a.total(stacked), b.total(stacked)) };
+    return a && b && {
+      reads: [...a.reads, ...b.reads],
+      sums: [...a.sums, ...b.sums],
+      total: (...found) => add(a.total(...found), b.total(...found)),
+    };
   }
   const inner = first && sumOver(first, body);
   if (!inner) return undefined;
-  if (isEquation(maker, "neg")) return { ...inner, total: (stacked) => neg(inner.total(stacked)) };
+  if (isEquation(maker, "neg")) return { ...inner, total: (...found) => neg(inner.total(...found)) };
   if (["reshape", "transpose", "pad", "slice", "reverse"].includes(maker.operation.name)) {
-    return { ...inner, total: (stacked) => replayEquation(maker, [inner.total(stacked)])[0] };
+    return { ...inner, total: (...found) => replayEquation(maker, [inner.total(...found)])[0] };
   }
   return undefined;
 }
@@ -135,12 +139,21 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
   const added = [...new Set(sums.flatMap((found) => found?.reads ?? []))].filter((value) =>
     !sequenceInputs.includes(value) && !stackedOutputs.includes(value)
   );
+  const isStacked = (value: Value) =>
+    sequenceInputs.includes(value) || stackedOutputs.includes(value) || added.includes(value);
+  // Each of these is summed by a new carry of its own shape.
+  const accumulated = [...new Set(sums.flatMap((found) => found?.sums ?? []))].filter((value) =>
+    !isStacked(value)
+  );
   const smaller: Program = {
     ...body,
-    outputs: [...staying.map((carry) => body.outputs[carry]), ...stackedOutputs, ...added],
+    outputs: [...staying.map((carry) => body.outputs[carry]), ...accumulated, ...stackedOutputs, ...added],
   };
   const folded = foldFlat(
-    staying.map((carry) => operands[constants + carry]),
+    [
+      ...staying.map((carry) => operands[constants + carry]),
+      ...accumulated.map(zerosLike),
+    ],
     operands.slice(firstSequence),
     (carryTensors, steps) => {
       // A carry that left is read only by the sum that left with it; any tensor of its spec stands for it here.
@@ -148,9 +161,12 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
         staying.includes(carry) ? carryTensors[staying.indexOf(carry)] : operands[constants + carry]
       );
       const results = inline(smaller, [...operands.slice(0, constants), ...before, ...steps]);
+      const count = staying.length + accumulated.length;
       return {
-        carries: results.slice(0, staying.length),
-        outputs: results.slice(staying.length),
+        carries: results.slice(0, count).map((next, carry) =>
+          carry < staying.length ? next : add(carryTensors[carry], next)
+        ),
+        outputs: results.slice(count),
         result: undefined,
       };
     },
@@ -162,9 +178,16 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
     const output = stackedOutputs.indexOf(value);
     return folded.outputs[output >= 0 ? output : stackedOutputs.length + added.indexOf(value)];
   };
+  const summed = (value: Value): Tensor => {
+    const carry = accumulated.indexOf(value);
+    if (carry >= 0) return folded.carries[staying.length + carry];
+    return sum(stacked(value), { axes: timeAxis(value.shape.length + 1) });
+  };
   return [
     ...sums.map((found, carry) =>
-      found ? add(operands[constants + carry], found.total(stacked)) : folded.carries[staying.indexOf(carry)]
+      found
+        ? add(operands[constants + carry], found.total(stacked, summed))
+        : folded.carries[staying.indexOf(carry)]
     ),
     ...folded.outputs.slice(0, stackedOutputs.length),
   ];
