@@ -12,7 +12,10 @@ export interface Arena {
   readonly constants: readonly Buffer[];
 }
 
-/** Places every buffer that is not an input or output. Constants live for ever, others from first to last use. */
+/**
+ * Places every buffer that is not an input or output. Constants and what is packed once live for ever, others from
+ * first to last use.
+ */
 export function planArena(kernels: readonly Kernel[]): Arena {
   const lives = new Map<Buffer, { first: number; last: number }>();
   kernels.forEach((kernel, index) => {
@@ -20,10 +23,11 @@ export function planArena(kernels: readonly Kernel[]): Arena {
       const { kind } = buffer.place;
       if (kind === "input" || kind === "output") continue;
       const known = lives.get(buffer);
-      if (known) known.last = index;
+      if (known) known.last = Math.max(known.last, index);
       else lives.set(buffer, { first: index, last: index });
       if (kind === "constant") lives.set(buffer, { first: 0, last: kernels.length });
     }
+    if (kernel.kind === "pack" && kernel.once) lives.set(kernel.packed, { first: 0, last: kernels.length });
   });
   const offsets = new Map<Buffer, number>();
   const placed: {

@@ -71,9 +71,13 @@ const dropped = new FinalizationRegistry<{ readonly memory: DeviceMemory; readon
   { memory, address },
 ) => memory.free(address));
 
+let serials = 0;
+
 /** A tensor in the device's memory. */
 export class WasmTensor implements DeviceTensor {
   readonly kind = "device";
+  /** No other tensor has the same, also not one that takes over its memory. */
+  readonly serial = ++serials;
   readonly device: string;
   readonly #memory: DeviceMemory;
   #address: number;

@@ -20,8 +20,12 @@ const KEPT = 8;
 
 /** The Program compiled for one set of sizes. */
 interface Compiled {
-  /** Runs the kernels, on all threads or on this one alone. */
-  readonly run: () => void;
+  /** Runs the kernels, on all threads or on this one alone; `changed` where what is packed once has changed. */
+  readonly run: (changed: boolean) => void;
+  /** The inputs that are packed once. */
+  readonly packedOnce: readonly number[];
+  /** Who ran it last: the serial numbers of those inputs, or a loop. */
+  packedFor: readonly number[] | object | undefined;
   readonly unload: () => void;
   readonly alone: boolean;
   readonly kernels: readonly Kernel[];
@@ -144,7 +148,9 @@ export class WasmExecutable implements Executable {
 
   async #compile(key: string, bindings: Bindings): Promise<void> {
     const { memory, threads, shareFrom } = this.#device;
-    const kernels = lowerProgram(this.#program, { bindings, threads, shareFrom });
+    const { donate } = this.#options;
+    const stays = (input: number) => !donate[input];
+    const kernels = lowerProgram(this.#program, { bindings, threads, shareFrom, stays });
     const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
     const allocated: number[] = [];
     const allocate = (bytes: number, what: () => string): number => {
@@ -205,6 +211,12 @@ export class WasmExecutable implements Executable {
     }
     return {
       run,
+      packedOnce: kernels.flatMap((kernel) =>
+        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.place
+          ? [kernel.right.buffer.place.index]
+          : []
+      ),
+      packedFor: undefined,
       unload,
       alone: pool === undefined,
       kernels,
@@ -257,7 +269,11 @@ export class WasmExecutable implements Executable {
         addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
       });
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
-      compiled.run();
+      const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
+      const { packedFor } = compiled;
+      compiled.packedFor = undefined; // should it not come to its end
+      compiled.run(!Array.isArray(packedFor) || !sameNumbers(serials, packedFor));
+      compiled.packedFor = serials;
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();
       throw error;
@@ -313,7 +329,7 @@ export class WasmExecutable implements Executable {
 
 async function runShared(pool: Pool, module: WebAssembly.Module): Promise<Pick<Compiled, "run" | "unload">> {
   const id = await pool.load(module);
-  return { run: () => pool.run(id, []), unload: () => pool.unload(id) };
+  return { run: (changed) => pool.run(id, [changed ? 1 : 0]), unload: () => pool.unload(id) };
 }
 
 async function runAlone(
@@ -321,8 +337,13 @@ async function runAlone(
   memory: WebAssembly.Memory,
 ): Promise<Pick<Compiled, "run" | "unload">> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  const run = exports.run as (thread: number, threads: number) => void; // emitted with this signature
-  return { run: () => run(0, 1), unload: () => {} };
+  const run = exports.run as (thread: number, threads: number, changed: number) => void; // emitted with this signature
+  return { run: (changed) => run(0, 1, changed ? 1 : 0), unload: () => {} };
+}
+
+/** A number that no other tensor on the device has; NaN, which equals nothing, for one on the host. */
+function serialOf(input: Input): number {
+  return input instanceof WasmTensor ? input.serial : NaN;
 }
 
 function sameNumbers(a: readonly number[], b: readonly number[]): boolean {

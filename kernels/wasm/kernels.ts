@@ -50,6 +50,8 @@ export interface PackKernel {
   readonly kind: "pack";
   readonly right: View;
   readonly packed: Buffer;
+  /** Whether it is done again only when the inputs have changed; what it packs stays in memory. */
+  readonly once?: boolean;
 }
 
 /** `[m, k] × [k, n]`, the right operand packed. */
@@ -192,7 +194,7 @@ export function printKernel(kernel: Kernel, indent = ""): string[] {
     case "argmax":
       return [`${indent}argmax ${shape(kernel.input)} -> ${shape(kernel.output)}`];
     case "pack":
-      return [`${indent}pack ${shape(kernel.right)}`];
+      return [`${indent}pack ${shape(kernel.right)}${kernel.once ? ", once for the same inputs" : ""}`];
     case "matmul": {
       const { addends } = kernel;
       const more = addends.length === 0

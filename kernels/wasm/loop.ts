@@ -18,14 +18,19 @@ interface Slot {
 
 /** What of a compiled Program a loop needs. */
 interface Runnable {
-  readonly run: () => void;
+  readonly run: (changed: boolean) => void;
+  /** The inputs that are packed once, and who ran it last. */
+  readonly packedOnce: readonly number[];
+  packedFor: unknown;
   readonly tableAddress: number;
 }
 
 /** A loop; the executable that made it must outlive it. */
 export class WasmLoop implements Loop {
   readonly #memory: DeviceMemory;
-  readonly #run: () => void;
+  readonly #runnable: Runnable;
+  /** Whether what is packed once changes with every call here. */
+  readonly #packsEveryTime: boolean;
   readonly #fresh: readonly Slot[];
   readonly #results: readonly Slot[];
   /** The places of each carried value: the one that is read next, and the other. */
@@ -43,13 +48,17 @@ export class WasmLoop implements Loop {
 
   constructor(
     memory: DeviceMemory,
-    { run, tableAddress }: Runnable,
+    runnable: Runnable,
     inputs: readonly Input[],
     outputs: readonly (Spec & { readonly shape: readonly number[] })[],
     { carried, fresh }: LoopRoles,
   ) {
     this.#memory = memory;
-    this.#run = run;
+    const { tableAddress } = runnable;
+    this.#runnable = runnable;
+    this.#packsEveryTime = runnable.packedOnce.some((index) =>
+      fresh.includes(index) || carried.some(({ input }) => input === index)
+    );
     this.#tableAddress = tableAddress;
     const slotFor = (spec: Spec & { readonly shape: readonly number[] }): Slot => {
       const size = sizeOf(spec.shape);
@@ -105,7 +114,10 @@ export class WasmLoop implements Loop {
       this.#addresses[output] = slots[1 - this.#turn].address;
     }
     this.#table.set(this.#addresses);
-    this.#run();
+    const changed = this.#packsEveryTime || this.#runnable.packedFor !== this;
+    this.#runnable.packedFor = undefined; // should it not come to its end
+    this.#runnable.run(changed);
+    this.#runnable.packedFor = this;
     this.#turn = 1 - this.#turn;
     const results: HostTensor[] = new Array(this.#results.length);
     for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);

@@ -37,6 +37,8 @@ export interface LoweringContext {
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
+  /** Whether an input often stays the same from call to call, so that it is worth keeping packed; default: none does. */
+  readonly stays?: (input: number) => boolean;
 }
 
 function arena(name: string, size: number): Buffer {
@@ -55,7 +57,12 @@ export function lowerProgram(program: Program, context: LoweringContext): Kernel
   };
   const inputs = program.inputs.map(outside("input"));
   const given = new Map(program.inputs.map((value, index) => [value, { view: inputs[index] }]));
-  return lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  const kernels = lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  return kernels.map((kernel) => {
+    if (kernel.kind !== "pack") return kernel;
+    const { place } = kernel.right.buffer;
+    return place.kind === "input" && context.stays?.(place.index) ? { ...kernel, once: true } : kernel;
+  });
 }
 
 /** Lowers a block. `targets` are the places of the outputs; the first ones are those of the `carries`. */

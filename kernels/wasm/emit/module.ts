@@ -1,6 +1,7 @@
 /**
- * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`, which
- * calls them in order on this thread's share of the rows, with a barrier where one kernel reads what another wrote.
+ * The module of an executable: one small function per kernel, the functions of the matrix product, and
+ * `run(thread, threads, changed)`, which calls them in order on this thread's share of the rows, with a barrier between
+ * kernels that threads share. What is packed once is packed where `changed` is not 0.
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
 import { addBarrier } from "../barrier.ts";
@@ -69,19 +70,27 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     share: emitter.shareOf(kernel),
   }));
 
-  const run = module.addFunction("run", [i32, i32]);
-  const [thread, threads] = [0, 1];
+  const run = module.addFunction("run", [i32, i32, i32]);
+  const [thread, threads, changed] = [0, 1, 2];
   run.get(thread).setGlobal(emitter.thread);
   steps.forEach(({ kernel, called, share }, index) => {
-    if (share.alone) {
-      run.get(thread).op("i32.eqz").if(() => run.i32(0).i32(share.units).call(called));
-    } else {
-      pushPart(run, thread, threads, share, 0);
-      pushPart(run, thread, threads, share, 1);
-      run.call(called);
-    }
+    const call = () => {
+      if (share.alone) {
+        run.get(thread).op("i32.eqz").if(() => run.i32(0).i32(share.units).call(called));
+      } else {
+        pushPart(run, thread, threads, share, 0);
+        pushPart(run, thread, threads, share, 1);
+        run.call(called);
+      }
+    };
+    if (kernel.kind === "pack" && kernel.once) run.get(changed).if(call);
+    else call();
     emitter.mark(run, kernel);
-    if (index + 1 < steps.length) run.i32(options.barrierAddress).get(threads).call(barrier);
+    // Between kernels of the first thread alone nobody need wait.
+    const next = steps[index + 1];
+    if (next && !(share.alone && next.share.alone)) {
+      run.i32(options.barrierAddress).get(threads).call(barrier);
+    }
   });
   module.export(run);
   return {
