@@ -15,9 +15,9 @@ import {
 } from "@cellfold/cellfold";
 import { createLossGuard } from "../../src/training/non_finite.ts";
 import { disposeTree } from "../../src/training/dispose.ts";
-import { timed, type Trial } from "../support/messages.ts";
+import { RUN_MILLISECONDS, timed, type Trial } from "../support/messages.ts";
 
-/** The steps of a run: as many as `fit` makes between two readings of the losses, of which a run thus has one. */
+/** The steps of an epoch: as many as `fit` makes between two readings of the losses, of which it thus has one. */
 export const STEPS = 16;
 
 /** How a model is trained, and in batches of what size. */
@@ -27,7 +27,7 @@ export interface TrainOptions extends TrainerOptions {
   readonly warmUps?: number;
 }
 
-/** A trial whose runs go over all of `data` once. */
+/** A trial whose runs go over all of `data` as often as makes them long enough to be timed. */
 export async function trainTrial(model: Layer, data: Data, options: TrainOptions): Promise<Trial> {
   const { batchSize, warmUps = 3, ...trainerOptions } = options;
   const trainer = createTrainer(model, trainerOptions);
@@ -63,10 +63,12 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
       if (guard.isDue) await guard.check({ params, state });
     }
   };
-  for (let run = 0; run < warmUps; run++) await epoch();
+  let best = Infinity;
+  for (let run = 0; run < warmUps; run++) best = Math.min(best, await timed(1, epoch));
   const steps = Math.ceil(samples / batchSize);
+  const epochs = Math.max(1, Math.round(RUN_MILLISECONDS / best));
   return {
-    run: async () => ({ time: await timed(1, epoch) / steps }),
+    run: async () => ({ time: await timed(epochs, epoch) / steps }),
     [Symbol.dispose]: () => {
       disposeTree([params, state, optimizerState, metrics]);
       trainer[Symbol.dispose]();

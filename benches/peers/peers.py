@@ -14,8 +14,8 @@ CLASSES = 10
 LEARNING_RATE = 0.01
 BATCH_NORM = {"eps": 0.001, "momentum": 0.01}  # Keras's, in PyTorch's words
 WARM_UP_SECONDS = 1.0
-# What a run of short steps takes at least, so that clocks and messages do not count.
-RUN_SECONDS = 0.03
+# What a run of short steps takes at least, as in benches/support/messages.ts.
+RUN_SECONDS = 0.1
 # A run of `fit` is a call over so many batches, so that its start-up does not count ...
 FIT_BATCHES = 400
 # ... or, where steps are long, over as many as take so long: start-up is then a hundredth of it or less.
@@ -44,7 +44,7 @@ def timed(steps, step, finish=lambda: None):
     return (time.perf_counter() - start) * 1000 / steps
 
 
-def repeated(step, finish=lambda: None, most=16):
+def repeated(step, finish=lambda: None, most=10_000):
     """Runs of as many steps as take RUN_SECONDS, after a warm-up. `finish` waits for what was put off."""
     best, until = float("inf"), time.perf_counter() + WARM_UP_SECONDS
     while best == float("inf") or time.perf_counter() < until:
@@ -110,7 +110,7 @@ class PyTorch:
                 with torch.inference_mode():
                     model(x).numpy()
 
-            return repeated(predict, most=10_000)
+            return repeated(predict)
         model.train()
         optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
         loss_of = torch.nn.CrossEntropyLoss()
@@ -220,7 +220,7 @@ class Keras:
         ])
         if task["kind"] == "predict":
             x, _ = guide_data(task, 1)
-            return repeated(lambda: model.predict_on_batch(x), most=10_000)
+            return repeated(lambda: model.predict_on_batch(x))
         model.compile(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             optimizer=keras.optimizers.SGD(LEARNING_RATE),
