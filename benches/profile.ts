@@ -13,7 +13,7 @@ import {
   tensor,
   treeLeaves,
 } from "@cellfold/cellfold";
-import type { Kernel } from "../kernels/wasm/kernels.ts";
+import type { Kernel } from "../kernels/lowering/kernels.ts";
 import { rowsOf as longRows } from "../kernels/wasm/long_products.ts";
 import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";

@@ -2,12 +2,12 @@
  * What the wasm backend makes of a Program for given shapes, without running it: kernels, memory and code. The steps are
  * those of `kernels/wasm/executable.ts`.
  */
-import { planArena } from "../../kernels/wasm/arena.ts";
-import type { Arena } from "../../kernels/wasm/arena.ts";
+import { planArena } from "../../kernels/lowering/arena.ts";
+import type { Arena } from "../../kernels/lowering/arena.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
-import type { Kernel } from "../../kernels/wasm/kernels.ts";
-import { lowerProgram } from "../../kernels/wasm/lower.ts";
+import type { Kernel } from "../../kernels/lowering/kernels.ts";
+import { lowerForWasm } from "../../kernels/wasm/lower.ts";
 import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
@@ -32,7 +32,7 @@ export function planProgram(
   shapes: readonly (readonly number[])[],
   { threads, marks = false }: { readonly threads: number; readonly marks?: boolean },
 ): Plan {
-  const kernels = lowerProgram(program, {
+  const kernels = lowerForWasm(program, {
     bindings: bindShapes(program.inputs.map(({ shape }) => shape), shapes),
     threads,
     shareFrom: WORTH_SHARING,

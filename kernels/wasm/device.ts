@@ -6,7 +6,7 @@ import type { Features } from "./features.ts";
 import { DeviceMemory } from "./memory.ts";
 import { WORTH_SHARING } from "./share.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
-import { sizeOf } from "./views.ts";
+import { sizeOf } from "../lowering/views.ts";
 
 /** How a wasm device runs. */
 export interface WasmOptions {

@@ -2,18 +2,19 @@
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type DeviceTensor, type HostTensor, printSpec, type Spec } from "../../src/tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
-import { type Arena, planArena } from "./arena.ts";
+import { type Arena, planArena } from "../lowering/arena.ts";
 import { type WasmDevice, WasmTensor } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
-import { type Kernel, printKernel } from "./kernels.ts";
+import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { lowerProgram } from "./lower.ts";
+import { float64In, keyOf, sameNumbers } from "../lowering/call.ts";
+import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
 import { isSingleThreaded } from "./share.ts";
 import type { Pool } from "./threads.ts";
-import { type Buffer, sizeOf } from "./views.ts";
+import { type Buffer, sizeOf } from "../lowering/views.ts";
 
 /** How many sets of sizes stay compiled. */
 const KEPT = 8;
@@ -150,7 +151,7 @@ export class WasmExecutable implements Executable {
     const { memory, threads, shareFrom } = this.#device;
     const { donate } = this.#options;
     const stays = (input: number) => !donate[input];
-    const kernels = lowerProgram(this.#program, { bindings, threads, shareFrom, stays });
+    const kernels = lowerForWasm(this.#program, { bindings, threads, shareFrom, stays });
     const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
     const allocated: number[] = [];
     const allocate = (bytes: number, what: () => string): number => {
@@ -344,29 +345,6 @@ async function runAlone(
 /** A number that no other tensor on the device has; NaN, which equals nothing, for one on the host. */
 function serialOf(input: Input): number {
   return input instanceof WasmTensor ? input.serial : NaN;
-}
-
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
-  return true;
-}
-
-function keyOf(bindings: Bindings): string {
-  return Object.entries(bindings).map(([name, value]) => `${name}=${value}`).join();
-}
-
-function* everyValue(program: Program): Generator<Spec> {
-  yield* program.inputs;
-  for (const { outputs, operation, attributes } of program.equations) {
-    yield* outputs;
-    if (operation.name === "scan" && "body" in attributes) yield* everyValue(attributes.body);
-  }
-}
-
-/** A value of the Program that is float64, which wasm's arenas cannot hold. */
-export function float64In(program: Program): Spec | undefined {
-  return everyValue(program).find(({ dtype }) => dtype === "float64");
 }
 
 function failUnplaced(buffer: Buffer): never {

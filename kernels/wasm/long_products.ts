@@ -2,9 +2,15 @@
  * Products with long sums, as the gradients of weights are: those with the same right operand are joined, sums of its
  * rows with them, so that it is packed once for all; and what threads share of them is decided.
  */
-import { type Kernel, type LongProductKernel, readsOf, type ReduceKernel, writesOf } from "./kernels.ts";
+import {
+  type Kernel,
+  type LongProductKernel,
+  readsOf,
+  type ReduceKernel,
+  writesOf,
+} from "../lowering/kernels.ts";
 import { longProductScratch } from "./matmul/mod.ts";
-import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "./views.ts";
+import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "../lowering/views.ts";
 
 /** From how many terms on both operands are packed block by block. */
 const LONG = 512;

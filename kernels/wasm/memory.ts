@@ -3,37 +3,30 @@
  * Executables, parameters and results all lie here, so that they are shared without a copy.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import { Regions } from "../regions.ts";
 
 const PAGE = 65536;
 /** The most pages that a 32-bit memory can have. */
 export const MAXIMUM_PAGES = 65536;
 const ALIGNMENT = 64;
 
-interface Free {
-  start: number;
-  size: number;
-}
-
 /** Memory that can be allocated and freed. */
 export class DeviceMemory {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
-  /** Unused ranges by address; neighbours are merged. */
-  #free: Free[] = [];
-  #end: number;
-  readonly #sizes = new Map<number, number>();
+  readonly #regions: Regions;
 
   /** @param reserved Bytes at the beginning that are never handed out. */
   constructor(reserved: number) {
     this.shared = typeof SharedArrayBuffer !== "undefined";
     const initial = Math.ceil(reserved / PAGE) + 16;
     this.memory = new WebAssembly.Memory({ initial, maximum: MAXIMUM_PAGES, shared: this.shared });
-    this.#end = Math.ceil(reserved / ALIGNMENT) * ALIGNMENT;
+    this.#regions = new Regions(reserved, ALIGNMENT);
   }
 
   /** Bytes handed out. */
   get used(): number {
-    return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
+    return this.#regions.used;
   }
 
   /**
@@ -42,22 +35,7 @@ export class DeviceMemory {
    * @throws RangeError if the engine has no more; `what` says what it was for.
    */
   allocate(bytes: number, what: () => string): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const at = this.#free.findIndex((range) => range.size >= size);
-    let start: number;
-    if (at >= 0) {
-      const range = this.#free[at];
-      start = range.start;
-      range.start += size;
-      range.size -= size;
-      if (range.size === 0) this.#free.splice(at, 1);
-    } else {
-      start = this.#end;
-      this.#grow(start + size, what);
-      this.#end = start + size;
-    }
-    this.#sizes.set(start, size);
-    return start;
+    return this.#regions.allocate(bytes, (end) => this.#grow(end, what));
   }
 
   #grow(end: number, what: () => string): void {
@@ -80,23 +58,7 @@ export class DeviceMemory {
 
   /** Gives back what `allocate` gave. */
   free(start: number): void {
-    const size = this.#sizes.get(start);
-    if (size === undefined) throw new Error(`Cannot free address ${start}: it is not allocated`);
-    this.#sizes.delete(start);
-    const at = this.#free.findIndex((range) => range.start > start);
-    this.#free.splice(at < 0 ? this.#free.length : at, 0, { start, size });
-    const merged: Free[] = [];
-    for (const range of this.#free) {
-      const last = merged[merged.length - 1];
-      if (last && last.start + last.size === range.start) last.size += range.size;
-      else merged.push(range);
-    }
-    const last = merged[merged.length - 1];
-    if (last && last.start + last.size === this.#end) {
-      this.#end = last.start;
-      merged.pop();
-    }
-    this.#free = merged;
+    this.#regions.free(start);
   }
 
   /** The words at an address. */

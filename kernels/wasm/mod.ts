@@ -5,7 +5,8 @@
 import type { Backend } from "../backend.ts";
 import { hasSimd } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
-import { float64In, WasmExecutable } from "./executable.ts";
+import { WasmExecutable } from "./executable.ts";
+import { float64In } from "../lowering/call.ts";
 
 export type { WasmOptions } from "./device.ts";
 

@@ -1,7 +1,7 @@
 /** How the work of a kernel is shared among threads. */
-import type { Kernel } from "./kernels.ts";
+import type { Kernel } from "../lowering/kernels.ts";
 import { panelColumns } from "./matmul/mod.ts";
-import { sizeOf } from "./views.ts";
+import { sizeOf } from "../lowering/views.ts";
 
 /** Elements from which a kernel is worth sharing among threads; products count four times as many terms. */
 export const WORTH_SHARING = 4096;

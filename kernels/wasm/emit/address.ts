@@ -1,6 +1,6 @@
 /** Addresses and loops: how emitted code reaches the elements of views. */
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
-import type { Buffer, View } from "../views.ts";
+import type { Buffer, View } from "../../lowering/views.ts";
 
 /** Bytes of an element in every arena. */
 export const ELEMENT = 4;
@@ -111,24 +111,4 @@ export function loopOver(
       if (strides[0] !== 0) f.get(local).i32(-dim * strides[0] * ELEMENT).op("i32.add").set(local);
     }
   }
-}
-
-/** Merges neighbouring axes along which all strides run on; the first `fixed` axes stay. */
-export function collapse(
-  shape: readonly number[],
-  strides: readonly (readonly number[])[],
-  fixed: number,
-): { readonly shape: number[]; readonly strides: number[][] } {
-  const dims = [...shape];
-  const all = strides.map((list) => [...list]);
-  for (let axis = dims.length - 1; axis > fixed; axis--) {
-    const runsOn = all.every((list) => list[axis - 1] === list[axis] * dims[axis] || dims[axis - 1] === 1) ||
-      dims[axis] === 1;
-    if (!runsOn) continue;
-    if (dims[axis] !== 1) { for (const list of all) list[axis - 1] = list[axis]; }
-    dims[axis - 1] *= dims[axis];
-    dims.splice(axis, 1);
-    for (const list of all) list.splice(axis, 1);
-  }
-  return { shape: dims, strides: all };
 }

@@ -4,12 +4,11 @@
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedKernel, Operand } from "../kernels.ts";
+import type { FusedKernel, Operand } from "../../lowering/kernels.ts";
 import type { Value } from "../../../src/program/types.ts";
-import { sizeOf, type View } from "../views.ts";
+import { collapse, sizeOf, type View } from "../../lowering/views.ts";
 import {
   BEGIN,
-  collapse,
   ELEMENT,
   END,
   kernelParams,

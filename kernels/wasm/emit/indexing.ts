@@ -1,8 +1,8 @@
 /** Gather and its adjoint. Indices outside the table are clamped into it. */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
-import type { GatherKernel, ScatterKernel } from "../kernels.ts";
-import type { View } from "../views.ts";
-import { collapse, ELEMENT, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
+import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
+import { collapse, type View } from "../../lowering/views.ts";
+import { ELEMENT, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
 import { overRows } from "./reduce.ts";
 
 function pointerTo(f: FunctionBuilder, view: View, memory: Memory): Local {

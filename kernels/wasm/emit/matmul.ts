@@ -1,8 +1,8 @@
 /** Matrix products: calls of the module's functions for them with the addresses, strides and sizes of views. */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import type { LongProductKernel, MatmulKernel, PackKernel } from "../kernels.ts";
+import type { LongProductKernel, MatmulKernel, PackKernel } from "../../lowering/kernels.ts";
 import { type MatmulFunctions, panelColumns, writeLongProduct } from "../matmul/mod.ts";
-import type { View } from "../views.ts";
+import type { View } from "../../lowering/views.ts";
 import { BEGIN, ELEMENT, END, kernelParams, type Memory, pushBase } from "./address.ts";
 
 /** What the emission of products needs to know. */
@@ -72,7 +72,7 @@ function overMatrices(
 
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
 export function emitMatmul(
-  { left, packed: buffer, output, k, addends }: MatmulKernel,
+  { left, right, output, k, addends }: MatmulKernel,
   depth: number,
   { module, matmul, options: { memory } }: MatmulEmitter,
   name: string,
@@ -86,7 +86,8 @@ export function emitMatmul(
     throw new Error("A product is written to columns that are apart");
   }
   const a = addressOf(f, left, memory), c = addressOf(f, output, memory);
-  const packed = memory.addressOf(buffer);
+  if (!("packed" in right)) throw new Error("A right operand was not packed");
+  const packed = memory.addressOf(right.packed);
   if (rank === 2) {
     toRow(f, a, strideRow);
     toRow(f, c, strideC);

@@ -6,7 +6,7 @@
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
 import { addBarrier } from "../barrier.ts";
 import type { Features } from "../features.ts";
-import type { Kernel, ScanKernel } from "../kernels.ts";
+import { type Kernel, kernelName, type ScanKernel } from "../../lowering/kernels.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
 import { mayWait } from "../threads.ts";
@@ -127,11 +127,7 @@ interface Emitter extends MatmulEmitter {
 }
 
 function nameOf(kernel: Kernel, { names }: Emitter): string {
-  const base = kernel.kind === "fused"
-    ? `fused_${kernel.operations.slice(0, 3).map(({ name }) => name).join("_")}${
-      kernel.operations.length > 3 ? `_and_${kernel.operations.length - 3}` : ""
-    }`
-    : kernel.kind;
+  const base = kernelName(kernel);
   const count = names.get(base) ?? 0;
   names.set(base, count + 1);
   return `${base}_${count}`;

@@ -1,7 +1,7 @@
 /** Elementwise operations on vectors of four. In a register a bool is all ones or all zeros. */
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedOperation } from "../kernels.ts";
+import type { FusedOperation } from "../../lowering/kernels.ts";
 import { cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh, type VectorEmitter } from "../math.ts";
 
 const FLOAT_FUNCTIONS: Readonly<Record<string, VectorEmitter>> = {

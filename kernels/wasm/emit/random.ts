@@ -3,8 +3,8 @@
  * of the block with the counter `(i div 2, counter)`, as on every backend.
  */
 import { type FunctionBuilder, i32, type ModuleBuilder, v128 } from "../assembler.ts";
-import type { RandomKernel } from "../kernels.ts";
-import { sizeOf } from "../views.ts";
+import type { RandomKernel } from "../../lowering/kernels.ts";
+import { sizeOf } from "../../lowering/views.ts";
 import { ELEMENT, kernelParams, type Memory, pushBase } from "./address.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];

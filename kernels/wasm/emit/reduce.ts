@@ -1,8 +1,8 @@
 /** Sums and maxima over axes, and the index of the largest. */
 import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
-import type { ArgmaxKernel, ReduceKernel } from "../kernels.ts";
-import { sizeOf, type View } from "../views.ts";
-import { BEGIN, collapse, ELEMENT, END, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
+import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
+import { collapse, sizeOf, type View } from "../../lowering/views.ts";
+import { BEGIN, ELEMENT, END, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
 
 /** Columns that are summed side by side, so that a cache line that was fetched is used whole. */
 const WIDE = 16;

@@ -1,24 +1,6 @@
-import { assert } from "@std/assert";
-import {
-  bernoulli,
-  cast,
-  floor,
-  host,
-  type HostTensor,
-  key,
-  normal,
-  type Tensor,
-  trace,
-  uniform,
-} from "../../../mod.ts";
-import { optimise } from "../../../src/transforms/optimise/mod.ts";
-import { reference } from "../../../kernels/reference/mod.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { hasRelaxedSimd } from "../../../kernels/wasm/assembler.ts";
-import { type AgreementCase, agreementCases } from "../agreement.ts";
-
-/** float32 sums of a few hundred terms in another order, and functions good to 2e-7. */
-const TOLERANCE = 2e-5;
+import { testAgreement } from "../agree.ts";
 
 /** The cases are small: threads share them only where `shareFrom` says so. */
 const configurations = [
@@ -28,61 +10,8 @@ const configurations = [
   { threads: 3, relaxed: false, shareFrom: 0 },
 ];
 
-function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
-  return inputs.map((input, index) => {
-    const [first] = input;
-    const shape = input.flatMap((size) => typeof size === "number" ? [size] : []);
-    const drawn = key(seed * 100 + index);
-    const tensor: Tensor = first === "int32"
-      ? cast(floor(uniform(drawn, shape, { min: -2, max: 9 })), "int32")
-      : first === "bool"
-      ? bernoulli(drawn, 0.6, shape)
-      : normal(drawn, shape, { standardDeviation: 0.8 });
-    return host(tensor);
-  });
-}
-
 for (const { threads, relaxed, shareFrom } of configurations) {
   const backend = createWasm({ threads, relaxed: relaxed && hasRelaxedSimd(), shareFrom });
-  Deno.test({
-    name: `wasm agrees with the reference on every primitive, ${threads} threads, ${
-      relaxed ? "relaxed" : "plain"
-    } SIMD`,
-    ignore: relaxed && !hasRelaxedSimd(),
-    // The workers of a device outlive a test.
-    sanitizeResources: false,
-    sanitizeOps: false,
-    async fn(t) {
-      for (const [index, one] of agreementCases.entries()) {
-        for (const optimised of [true, false]) {
-          await t.step(`${one.name}${optimised ? "" : ", unoptimised"}`, async () => {
-            const inputs = inputsOf(one, index + 1);
-            const { program: traced } = trace(one.fn as (...args: never[]) => unknown, ...inputs);
-            const program = optimised ? optimise(traced) : traced;
-            const options = { donate: inputs.map(() => false), keep: program.outputs.map(() => false) };
-            using expected = await reference.compile(program, options);
-            using compiled = await backend.compile(program, options);
-            const want = await expected.run(inputs);
-            await compiled.run(inputs);
-            const got = await compiled.run(inputs); // twice: nothing may depend on fresh memory
-            want.forEach((tensor, output) => compare(host(got[output]), host(tensor), output));
-          });
-        }
-      }
-    },
-  });
-}
-
-function compare(actual: HostTensor, expected: HostTensor, output: number): void {
-  assert(
-    actual.dtype === expected.dtype && actual.shape.join() === expected.shape.join(),
-    `output ${output} has another spec`,
-  );
-  const values = Array.from<number>(expected.data);
-  const scale = values.reduce((largest, x) => Math.max(largest, Math.abs(x)), 0);
-  values.forEach((x, i) => {
-    const error = Math.abs(x - actual.data[i]);
-    const allowed = expected.dtype === "float32" ? TOLERANCE * scale + 1e-7 : 0;
-    assert(error <= allowed, `output ${output} at ${i}: ${actual.data[i]}, expected ${x}`);
-  });
+  const name = `wasm with ${threads} threads and ${relaxed ? "relaxed" : "plain"} SIMD`;
+  testAgreement(name, backend, relaxed && !hasRelaxedSimd());
 }

@@ -13,7 +13,6 @@ import {
   type Value,
 } from "../../src/program/types.ts";
 import { applyView, type Located } from "./block.ts";
-import { panelColumns } from "./matmul/mod.ts";
 import { isElementwise, isViewOperation } from "./stages.ts";
 import { reshapeView, sizeOf, type View, viewOf } from "./views.ts";
 
@@ -42,10 +41,10 @@ interface Addition extends Addend {
 export function foldAddends(
   program: Program,
   given: ReadonlyMap<Value, Located>,
-  bindings: Bindings,
+  { bindings, columns }: { readonly bindings: Bindings; readonly columns: number },
 ): WithAddends {
   const of = new Map<Equation, readonly Addend[]>();
-  const folder = new Folder(program, given, bindings);
+  const folder = new Folder(program, given, bindings, columns);
   const gone = new Set<Equation>();
   /** What is read instead of the results of additions that are gone. */
   const instead = new Map<Value, Value>();
@@ -95,6 +94,8 @@ class Folder {
     readonly program: Program,
     readonly given: ReadonlyMap<Value, Located>,
     readonly bindings: Bindings,
+    /** Pieces begin at multiples of so many columns. */
+    readonly columns: number,
   ) {
     const note = (value: Value, reader: Equation | undefined) =>
       this.#readers.set(value, [...this.#readers.get(value) ?? [], reader]);
@@ -142,8 +143,9 @@ class Folder {
     const [only] = readers;
     if (readers.length === 1 && isEquation(only, "add")) {
       const addition = additionTo(only, piece, view, whole);
-      if (addition) into.push(addition);
-      return addition !== undefined;
+      if (!addition || addition.first % this.columns !== 0) return false;
+      into.push(addition);
+      return true;
     }
     return readers.every((reader) => {
       if (!reader || !(isEquation(reader, "slice") || isEquation(reader, "reshape"))) return false;
@@ -175,7 +177,7 @@ class Folder {
   }
 }
 
-/** The addition to a piece of a product, if the piece is whole columns that begin with a panel. */
+/** The addition to a piece of a product, if the piece is whole columns. */
 function additionTo(
   equation: EquationOf<"add">,
   piece: Value,
@@ -190,7 +192,7 @@ function additionTo(
   const matrix = reshapeView(view, [rows, columns]);
   const first = view.offset;
   const fits = matrix !== undefined && (columns === 1 || matrix.strides[1] === 1) &&
-    (rows === 1 || matrix.strides[0] === all) && first + columns <= all && first % panelColumns === 0;
+    (rows === 1 || matrix.strides[0] === all) && first + columns <= all;
   return fits ? { equation, piece, value: left === piece ? right : left, first, columns } : undefined;
 }
 

@@ -45,7 +45,7 @@ export interface ArgmaxKernel {
   readonly output: View;
 }
 
-/** The right operand of a product, `[k, n]`, laid out for `matmul`. */
+/** The right operand of a product, `[k, n]`, laid out for `matmul`, where a backend has a layout for it. */
 export interface PackKernel {
   readonly kind: "pack";
   readonly right: View;
@@ -54,18 +54,18 @@ export interface PackKernel {
   readonly once?: boolean;
 }
 
-/** `[m, k] × [k, n]`, the right operand packed. */
+/** `[m, k] × [k, n]`, or a batch of such products; the right operand as it lies, or packed. */
 export interface MatmulKernel {
   readonly kind: "matmul";
   readonly left: View;
-  readonly packed: Buffer;
+  readonly right: { readonly view: View } | { readonly packed: Buffer };
   readonly output: View;
   readonly k: number;
   /** What is added to columns from `first` on, `[m, columns]` with contiguous columns, in order and side by side. */
   readonly addends: readonly { readonly first: number; readonly view: View }[];
 }
 
-/** Products `[m, k] × [k, n]` with a long k and one right operand; both sides are packed block by block. */
+/** Products `[m, k] × [k, n]` with a long k and one right operand, where a backend packs both block by block. */
 export interface LongProductKernel {
   readonly kind: "longProduct";
   /** `[k, n]`, rows contiguous. */
@@ -142,7 +142,11 @@ export function readsOf(kernel: Kernel): View[] {
     case "pack":
       return [kernel.right];
     case "matmul":
-      return [kernel.left, ...kernel.addends.map(({ view }) => view)];
+      return [
+        kernel.left,
+        ...("view" in kernel.right ? [kernel.right.view] : []),
+        ...kernel.addends.map(({ view }) => view),
+      ];
     case "longProduct":
       return [kernel.right, ...kernel.lefts.filter((left) => left !== "ones")];
     case "gather":
@@ -175,10 +179,19 @@ export function writesOf(kernel: Kernel): View[] {
 /** Every buffer that a kernel touches, packed ones and scratch included. */
 export function buffersOf(kernel: Kernel): Buffer[] {
   const views = [...readsOf(kernel), ...writesOf(kernel)].map(({ buffer }) => buffer);
-  if (kernel.kind === "pack" || kernel.kind === "matmul") return [...views, kernel.packed];
+  if (kernel.kind === "pack") return [...views, kernel.packed];
+  if (kernel.kind === "matmul" && "packed" in kernel.right) return [...views, kernel.right.packed];
   if (kernel.kind === "longProduct") return [...views, kernel.scratch];
   if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
   return views;
+}
+
+/** What a kernel's function is called, but for a number. */
+export function kernelName(kernel: Kernel): string {
+  if (kernel.kind !== "fused") return kernel.kind;
+  const { operations } = kernel;
+  const first = operations.slice(0, 3).map(({ name }) => name).join("_");
+  return `fused_${first}${operations.length > 3 ? `_and_${operations.length - 3}` : ""}`;
 }
 
 /** A kernel as lines of text; what is inside a loop is indented. */

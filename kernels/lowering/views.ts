@@ -143,3 +143,23 @@ export function stepView(view: View, axis: number, loop: number): View {
     loops: [...view.loops, { loop, stride: view.strides[axis] }],
   };
 }
+
+/** Merges neighbouring axes along which all strides run on; the first `fixed` axes stay. */
+export function collapse(
+  shape: readonly number[],
+  strides: readonly (readonly number[])[],
+  fixed: number,
+): { readonly shape: number[]; readonly strides: number[][] } {
+  const dims = [...shape];
+  const all = strides.map((list) => [...list]);
+  for (let axis = dims.length - 1; axis > fixed; axis--) {
+    const runsOn = all.every((list) => list[axis - 1] === list[axis] * dims[axis] || dims[axis - 1] === 1) ||
+      dims[axis] === 1;
+    if (!runsOn) continue;
+    if (dims[axis] !== 1) { for (const list of all) list[axis - 1] = list[axis]; }
+    dims[axis - 1] *= dims[axis];
+    dims.splice(axis, 1);
+    for (const list of all) list.splice(axis, 1);
+  }
+  return { shape: dims, strides: all };
+}

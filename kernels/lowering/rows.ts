@@ -49,7 +49,8 @@ export function rowsOf(body: readonly Kernel[]): number {
       case "argmax":
         return kernel.axis !== 0;
       case "matmul":
-        return kernel.left.shape.length === 2;
+        return kernel.left.shape.length === 2 &&
+          !("view" in kernel.right && written.has(kernel.right.view.buffer));
       case "gather":
         return !written.has(kernel.operand.buffer);
       case "scan":

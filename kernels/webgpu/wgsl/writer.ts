@@ -1,0 +1,64 @@
+/**
+ * Writing WGSL: functions line by line. Every kernel is a function `(begin, end, lane, lanes, t0, …)` that does its
+ * units of work `[begin, end)` with `lanes` invocations, of which the calling one is `lane`; `t0`, … are the indices of
+ * the loops around it. Whoever calls it decides what an invocation is: one of the whole dispatch, or of a workgroup.
+ */
+
+/** Writes the body of one function. */
+export class FunctionWriter {
+  readonly #lines: string[] = [];
+  #depth = 1;
+  #names = 0;
+
+  /** @param use Notes that a function of `functions.ts` is called; gives its name. */
+  constructor(readonly use: (name: string) => string) {}
+
+  line(text: string): void {
+    this.#lines.push("  ".repeat(this.#depth) + text);
+  }
+
+  lines(...texts: readonly string[]): void {
+    for (const text of texts) this.line(text);
+  }
+
+  /** A new name for a value. */
+  let(value: string): string {
+    const name = `v${this.#names++}`;
+    this.line(`let ${name} = ${value};`);
+    return name;
+  }
+
+  /** A new variable. */
+  variable(value: string): string {
+    const name = `x${this.#names++}`;
+    this.line(`var ${name} = ${value};`);
+    return name;
+  }
+
+  /** `head { … }`. */
+  block(head: string, write: () => void): void {
+    this.line(`${head} {`);
+    this.#depth++;
+    write();
+    this.#depth--;
+    this.line("}");
+  }
+
+  /** A loop that counts from 0; `write` is given the counter. */
+  count(end: number, write: (index: string) => void): void {
+    if (end === 1) return write("0");
+    const name = `n${this.#names++}`;
+    this.block(`for (var ${name} = 0; ${name} < ${end}; ${name}++)`, () => write(name));
+  }
+
+  /** The items of the units of work, so many in each, one by one for this invocation; `write` is given their number. */
+  overItems(perUnit: number, write: (item: string) => void): void {
+    const from = perUnit === 1 ? "begin" : `begin * ${perUnit}`,
+      to = perUnit === 1 ? "end" : `end * ${perUnit}`;
+    this.block(`for (var item = ${from} + lane; item < ${to}; item += lanes)`, () => write("item"));
+  }
+
+  text(): string {
+    return this.#lines.join("\n");
+  }
+}
