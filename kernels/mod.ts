@@ -3,6 +3,7 @@ import type { Backend } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
 import { unknownName } from "../src/nearest.ts";
 import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
+import { webgpu } from "./webgpu/mod.ts";
 
 export type { WasmOptions } from "./wasm/mod.ts";
 
@@ -15,18 +16,19 @@ export interface WasmChoice extends WasmOptions {
 /** The choice of a device: `auto` for the fastest that this machine can run, a backend's name, or one with options. */
 export type Device = string | WasmChoice;
 
-/** Every backend, the fastest first. */
-const backends: readonly Backend[] = [wasm, reference];
+/** Every backend, and those that `auto` chooses from, the fastest first. */
+const backends: readonly Backend[] = [wasm, webgpu, reference];
+const automatic: readonly Backend[] = [wasm, reference];
 
 /** The names by which `device` chooses a backend. */
 export function backendNames(): string[] {
   return backends.map(({ name }) => name);
 }
 
-/** The backends that this machine can run, the fastest first; `reference` is always among them. */
+/** The backends for `auto` that this machine can run, the fastest first; `reference` is always among them. */
 export async function availableBackends(): Promise<Backend[]> {
-  const available = await Promise.all(backends.map((backend) => backend.available()));
-  return backends.filter((_, index) => available[index]);
+  const available = await Promise.all(automatic.map((backend) => backend.available()));
+  return automatic.filter((_, index) => available[index]);
 }
 
 /** Backends made for options; the same options give the same device, so that calls can share tensors. */

@@ -199,7 +199,8 @@ function additionTo(
 /** An addend as `[rows, columns]` with contiguous columns; undefined where it does not lie so. */
 export function addendView(view: View, rows: number): View | undefined {
   const matrix = reshapeView(view, [rows, sizeOf(view.shape) / rows]);
-  return matrix && (matrix.shape[1] === 1 || matrix.strides[1] === 1) ? matrix : undefined;
+  if (!matrix || (matrix.shape[1] !== 1 && matrix.strides[1] !== 1)) return undefined;
+  return { ...matrix, strides: [matrix.strides[0], 1] };
 }
 
 /** Where addends lie; those side by side in one buffer are one. */

@@ -6,7 +6,7 @@
 import { add } from "../../operations/elementwise.ts";
 import { broadcastTo, concat, sliceAxis } from "../../operations/structure.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import { addDims, type Dim } from "../../tensor/dims.ts";
+import { addDims, type Dim, sameShape } from "../../tensor/dims.ts";
 import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { makersOf, type Note, readersOf, rewrite, rewriteBodies, type Rewriter } from "./rewrite.ts";
@@ -88,7 +88,9 @@ function additionsToPieces(body: Program, levels: ReadonlyMap<Value, Level>): Gr
     }).toSorted((a, b) => Number(a.first) - Number(b.first));
     if (parts.length !== slices.length || !tile(parts, whole.shape[1])) continue;
     const added = addedTo(parts, makers, levels);
-    if (added && !("whole" in added && added.whole === whole)) return { whole, parts, added };
+    const fits = added &&
+      ("vectors" in added || (added.whole !== whole && sameShape(added.whole.shape, whole.shape)));
+    if (fits) return { whole, parts, added };
   }
   return undefined;
 }
