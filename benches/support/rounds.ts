@@ -85,7 +85,7 @@ export class Contest implements AsyncDisposable {
     for (const [subject, threads] of wanted) {
       try {
         const process = subject === "cellfold"
-          ? await this.#start(subject, threads)
+          ? await this.#start(subject, threads, workload.v8Flags)
           : await this.#kept(subject, threads);
         const entrant = new Entrant(process, workload.name, log);
         try {
@@ -115,9 +115,9 @@ export class Contest implements AsyncDisposable {
     return process;
   }
 
-  async #start(subject: Subject, threads: number): Promise<SubjectProcess> {
+  async #start(subject: Subject, threads: number, v8Flags?: readonly string[]): Promise<SubjectProcess> {
     const { device, python } = this.#options;
-    const launch = launchOf(subject, { threads, device, python });
+    const launch = launchOf(subject, { threads, device, python, v8Flags });
     const process = await SubjectProcess.start(subject, threads, launch);
     for (const [name, version] of Object.entries(process.versions)) this.#versions.set(name, version);
     return process;
@@ -142,7 +142,7 @@ export class Contest implements AsyncDisposable {
     const times: number[] = [];
     let values: Values = {};
     for (let run = 0; run < runs; run++) {
-      await using process = await this.#start("cellfold", threads);
+      await using process = await this.#start("cellfold", threads, workload.v8Flags);
       await process.prepare(taskOf(workload.task));
       const result = await process.run();
       times.push(result.time);

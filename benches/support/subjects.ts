@@ -22,6 +22,8 @@ export interface LaunchOptions {
   readonly device?: string;
   /** The Python that has the peers which are written in it. */
   readonly python?: string;
+  /** Flags of V8 beside the one for garbage collection. */
+  readonly v8Flags?: readonly string[];
 }
 
 /**
@@ -29,7 +31,7 @@ export interface LaunchOptions {
  *
  * @throws Error for a peer in Python where none is named.
  */
-export function launchOf(subject: Subject, { threads, device, python }: LaunchOptions): Launch {
+export function launchOf(subject: Subject, { threads, device, python, v8Flags = [] }: LaunchOptions): Launch {
   if (PYTHON.includes(subject)) {
     if (!python) throw new Error("CELLFOLD_PYTHON names no Python");
     return {
@@ -42,7 +44,14 @@ export function launchOf(subject: Subject, { threads, device, python }: LaunchOp
   if (!script) throw new Error(`There is no script for ${subject}`);
   // Peers bring native code and files of their own; nothing of them is locked into the library's deno.lock.
   const permissions = subject === "cellfold" ? ["--allow-read", "--allow-env"] : ["--allow-all", "--no-lock"];
-  const args = ["run", "--quiet", ...permissions, "--v8-flags=--expose-gc", script, String(threads)];
+  const args = [
+    "run",
+    "--quiet",
+    ...permissions,
+    `--v8-flags=${["--expose-gc", ...v8Flags].join()}`,
+    script,
+    String(threads),
+  ];
   return { command: Deno.execPath(), args: device ? [...args, device] : args };
 }
 

@@ -148,6 +148,9 @@ interface Awaited {
  */
 const SPIN_MILLISECONDS = 1;
 
+/** How long the caller steps aside for workers that wake. */
+const STEP_ASIDE_MILLISECONDS = 0.02;
+
 type Kernel = (thread: number, threads: number, ...args: readonly number[]) => void;
 
 class ThreadPool implements Pool {
@@ -293,7 +296,11 @@ class ThreadPool implements Pool {
     words[CONTROL.count] = args.length;
     this.#generation = (this.#generation + 1) | 0;
     Atomics.store(words, CONTROL.generation, this.#generation);
-    if (Atomics.load(words, CONTROL.sleepers) !== 0) Atomics.notify(words, CONTROL.generation);
+    if (Atomics.load(words, CONTROL.sleepers) === 0) return;
+    Atomics.notify(words, CONTROL.generation);
+    // A worker that wakes is first put on the processor of whoever woke it, and stays there for milliseconds while that
+    // one is busy. Who steps aside for a moment is put on another.
+    if (this.#mayWait) Atomics.wait(words, CONTROL.aside, 0, STEP_ASIDE_MILLISECONDS);
   }
 
   /** Waits until all workers have done what they were told. */

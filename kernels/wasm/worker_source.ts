@@ -20,6 +20,8 @@ export const CONTROL = {
   command: 4,
   kernel: 5,
   count: 6,
+  /** Always 0: who waits here waits for the time alone. */
+  aside: 7,
   /** The arguments, as float64. */
   arguments: 16,
   barrier: 48,
