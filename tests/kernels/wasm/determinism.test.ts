@@ -24,7 +24,7 @@ import {
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { optimise } from "../../../src/transforms/optimise/mod.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
-import { assertRight } from "./rounding.ts";
+import { assertRight } from "../rounding.ts";
 
 interface Case {
   readonly name: string;

@@ -1,23 +1,14 @@
 /**
- * Holds what wasm computes of a function against the reference, within rounding that is derived case by case: the
+ * Holds what a backend computes of a function against the reference, within rounding that is derived case by case: the
  * function is run in float64, and once more in float32 by the reference, whose distance from float64 is what rounding
- * makes of this case. wasm rounds the same operations in another order.
+ * makes of this case. A backend rounds the same operations in another order.
  */
 import { assert } from "@std/assert";
-import { cast, host, type HostTensor, printProgram, type Spec, type Tensor, trace } from "../../../mod.ts";
-import type { Backend } from "../../../kernels/backend.ts";
-import { runProgram } from "../../../kernels/reference/mod.ts";
-import { hasRelaxedSimd } from "../../../kernels/wasm/assembler.ts";
-import { createWasm } from "../../../kernels/wasm/mod.ts";
-import { optimise } from "../../../src/transforms/optimise/mod.ts";
-import { flattenTree, mapTree } from "../../../src/tree/tree.ts";
-
-/** Backends that share work of any size, and one that runs alone on plain SIMD. */
-export const backends: readonly Backend[] = [
-  createWasm({ threads: 1, relaxed: false }, "1 thread, plain SIMD"),
-  createWasm({ threads: 2, relaxed: hasRelaxedSimd(), shareFrom: 0 }, "2 threads"),
-  createWasm({ threads: 3, relaxed: false, shareFrom: 0 }, "3 threads, plain SIMD"),
-];
+import { cast, host, type HostTensor, printProgram, type Spec, type Tensor, trace } from "../../mod.ts";
+import type { Backend } from "../../kernels/backend.ts";
+import { runProgram } from "../../kernels/reference/mod.ts";
+import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { flattenTree, mapTree } from "../../src/tree/tree.ts";
 
 /** Half the distance from 1 to the next float32. */
 const UNIT = 2 ** -24;

@@ -24,10 +24,11 @@ import {
   tanh,
   type Tensor,
   transpose,
-} from "../../../mod.ts";
-import { mapTree } from "../../../src/tree/tree.ts";
-import { float64, numbersFrom } from "../../operations/finite_differences.ts";
-import { assertRight, backends, narrow } from "./rounding.ts";
+} from "../../mod.ts";
+import { mapTree } from "../../src/tree/tree.ts";
+import { float64, numbersFrom } from "../operations/finite_differences.ts";
+import type { Backend } from "../../kernels/backend.ts";
+import { assertRight, narrow } from "./rounding.ts";
 
 /** Operations on values of one shape `[rows, columns]`, bounded, so that long Programs stay calm. */
 const operations = {
@@ -97,32 +98,44 @@ const anyProgram = fc.record({
   seed: fc.integer(),
 });
 
-Deno.test({
-  name: "on wasm, random Programs with many intermediate values are right",
-  // The workers of a device outlive a test.
-  sanitizeResources: false,
-  sanitizeOps: false,
-  fn: () =>
-    fc.assert(
-      fc.asyncProperty(fc.constantFrom(...backends), anyProgram, async (backend, program) => {
-        const { steps, read, rows, columns, seed } = program;
-        const next = numbersFrom(seed);
-        const random = (shape: number[]) =>
-          float64(Array.from({ length: shape.reduce((a, b) => a * b) }, next), shape);
-        const inputs = narrow([random([rows, columns]), random([rows, columns]), random([columns, columns])]);
-        const compute = (first: Tensor, second: Tensor, matrix: Tensor): Tensor[] => {
-          const values = [first, second];
-          for (const { name, a, b } of steps) {
-            // Mostly of late values, so that Programs are deep, and now and then of an early one.
-            const operand = (index: number) => values[Math.max(0, values.length - 1 - index % 5)];
-            const apply: (a: Tensor, b: Tensor, matrix: Tensor) => Tensor = operations[name];
-            values.push(apply(operand(a), a % 3 === 0 ? values[b % values.length] : operand(b), matrix));
-          }
-          return [...read.map((index) => values[index % values.length]), values[values.length - 1]];
-        };
-        const args = [inputs[0], inputs[1], inputs[2]] as [Tensor, Tensor, Tensor]; // made just above
-        await assertRight(backend, compute, mapTree(args, specOf), [args], { unoptimised: true });
-      }),
-      { numRuns: 200 },
-    ),
-});
+/** The test that random Programs are right on these backends, which the name of the test begins with. */
+export function testRandomPrograms(
+  name: string,
+  backends: readonly Backend[],
+  { ignore = false, runs = 200 }: { readonly ignore?: boolean; readonly runs?: number } = {},
+): void {
+  Deno.test({
+    name: `on ${name}, random Programs with many intermediate values are right`,
+    ignore,
+    // Workers and a device outlive a test.
+    sanitizeResources: false,
+    sanitizeOps: false,
+    fn: () =>
+      fc.assert(
+        fc.asyncProperty(fc.constantFrom(...backends), anyProgram, async (backend, program) => {
+          const { steps, read, rows, columns, seed } = program;
+          const next = numbersFrom(seed);
+          const random = (shape: number[]) =>
+            float64(Array.from({ length: shape.reduce((a, b) => a * b) }, next), shape);
+          const inputs = narrow([
+            random([rows, columns]),
+            random([rows, columns]),
+            random([columns, columns]),
+          ]);
+          const compute = (first: Tensor, second: Tensor, matrix: Tensor): Tensor[] => {
+            const values = [first, second];
+            for (const { name, a, b } of steps) {
+              // Mostly of late values, so that Programs are deep, and now and then of an early one.
+              const operand = (index: number) => values[Math.max(0, values.length - 1 - index % 5)];
+              const apply: (a: Tensor, b: Tensor, matrix: Tensor) => Tensor = operations[name];
+              values.push(apply(operand(a), a % 3 === 0 ? values[b % values.length] : operand(b), matrix));
+            }
+            return [...read.map((index) => values[index % values.length]), values[values.length - 1]];
+          };
+          const args = [inputs[0], inputs[1], inputs[2]] as [Tensor, Tensor, Tensor]; // made just above
+          await assertRight(backend, compute, mapTree(args, specOf), [args], { unoptimised: true });
+        }),
+        { numRuns: runs },
+      ),
+  });
+}

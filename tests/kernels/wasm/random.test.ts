@@ -1,0 +1,6 @@
+import { testRandomPrograms } from "../random_programs.ts";
+import { testRandomScans } from "../random_scans.ts";
+import { backends } from "./backends.ts";
+
+testRandomPrograms("wasm", backends);
+testRandomScans("wasm", backends);

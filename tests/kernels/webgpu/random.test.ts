@@ -1,0 +1,9 @@
+import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
+import { testRandomPrograms } from "../random_programs.ts";
+import { testRandomScans } from "../random_scans.ts";
+
+const backend = createWebGpu();
+// An adapter on the processor takes a second to compile each example: a part of the examples, others in every run.
+const options = { ignore: !await backend.available(), runs: 20 };
+testRandomPrograms("webgpu", [backend], options);
+testRandomScans("webgpu", [backend], options);
