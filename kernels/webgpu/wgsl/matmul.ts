@@ -1,68 +1,102 @@
-/** Matrix products: an invocation computes a column of a few rows, so that it reads each weight once for all of them. */
+/**
+ * Matrix products: an invocation computes a tile of a few rows and columns, so that it reads each operand once for
+ * several sums. Columns of a tile are as far apart as there are tiles beside each other, so that neighbouring
+ * invocations read neighbouring columns.
+ */
 import type { MatmulKernel } from "../../lowering/kernels.ts";
 import { sizeOf, type View } from "../../lowering/views.ts";
 import { load, type Memory, store, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
-/** Rows that an invocation computes at once. */
-export const ROWS = 4;
+/** Rows and columns of the tile of an invocation. */
+export interface Tile {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Tiles from the one that reads least. */
+const TILES: readonly Tile[] = [[4, 4], [4, 2], [4, 1], [2, 1], [1, 1]].map(([rows, columns]) => ({
+  rows,
+  columns,
+}));
+
+/** The largest tile that leaves work for every one of so many invocations; the smallest if none does. */
+export function tileFor(rows: number, columns: number, invocations: number): Tile {
+  return TILES.find((tile) => itemsOf(rows, columns, tile) >= invocations) ?? TILES[TILES.length - 1];
+}
+
+/** How many tiles make up a matrix. */
+export function itemsOf(rows: number, columns: number, tile: Tile): number {
+  return Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+}
 
 /** Writes the body of the function of a product; units of work are rows, or matrices of a batch. */
-export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
+export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile, memory: Memory): void {
   const { left, right, output, k, addends } = kernel;
   if (!("view" in right)) throw new Error("A right operand was packed for another backend");
   if (sizeOf(output.shape) === 0) return;
-  const rank = left.shape.length;
   const [m, n] = output.shape.slice(-2);
-  const isBatch = rank > 2;
   const outer = left.shape.slice(0, -2);
   const batch = outer.map((_, axis) => `b${axis}`);
   const at = (row: string, column: string) => [...batch, row, column];
+  const apart = Math.ceil(n / tile.columns);
+  const isWhole = apart * tile.columns === n;
 
-  const tile = (first: string, last: string, column: string) => {
+  const write = (first: string, last: string, firstColumn: string) => {
     const rows = Array.from(
-      { length: ROWS },
+      { length: tile.rows },
       (_, row) => f.let(row === 0 ? first : `min(${first} + ${row}, ${last})`),
     );
-    const sums = rows.map(() => f.variable("0f"));
+    const columns = Array.from({ length: tile.columns }, (_, column) => {
+      if (column === 0) return firstColumn;
+      const place = `${firstColumn} + ${column * apart}`;
+      return f.let(isWhole ? place : `min(${place}, ${n - 1})`);
+    });
+    const sums = rows.map(() => columns.map(() => f.variable("0f")));
     if (k > 0) {
       f.count(k, (term) => {
-        const weight = f.let(load(right.view, at(term, column), memory));
-        sums.forEach((sum, row) =>
-          f.line(`${sum} = fma(${load(left, at(rows[row], term), memory)}, ${weight}, ${sum});`)
-        );
+        const weights = columns.map((column) => f.let(load(right.view, at(term, column), memory)));
+        rows.forEach((row, i) => {
+          const factor = f.let(load(left, at(row, term), memory));
+          weights.forEach((weight, j) => f.line(`${sums[i][j]} = fma(${factor}, ${weight}, ${sums[i][j]});`));
+        });
       });
     }
     for (const { first: from, view } of addends) {
-      const inside = from === 0 && view.shape[1] === n
-        ? undefined
-        : `${column} >= ${from} && ${column} < ${from + view.shape[1]}`;
-      const add = () =>
-        sums.forEach((sum, row) =>
-          f.line(
-            `${sum} += ${load(view, [rows[row], from === 0 ? column : `(${column} - ${from})`], memory)};`,
-          )
-        );
-      if (inside) f.block(`if (${inside})`, add);
-      else add();
+      const isAll = from === 0 && view.shape[1] === n;
+      columns.forEach((column, j) => {
+        const add = () =>
+          rows.forEach((row, i) => {
+            const place = from === 0 ? column : `(${column} - ${from})`;
+            f.line(`${sums[i][j]} += ${load(view, [row, place], memory)};`);
+          });
+        if (isAll) add();
+        else f.block(`if (${column} >= ${from} && ${column} < ${from + view.shape[1]})`, add);
+      });
     }
-    sums.forEach((sum, row) => {
-      const write = store(output as View, at(rows[row], column), sum, memory);
-      f.line(row === 0 ? write : `if (${first} + ${row} <= ${last}) { ${write} }`);
-    });
+    rows.forEach((row, i) =>
+      columns.forEach((column, j) => {
+        const conditions = [
+          ...(i > 0 ? [`${first} + ${i} <= ${last}`] : []),
+          ...(j > 0 && !isWhole ? [`${firstColumn} + ${j * apart} < ${n}`] : []),
+        ];
+        const text = store(output as View, at(row, column), sums[i][j], memory);
+        f.line(conditions.length === 0 ? text : `if (${conditions.join(" && ")}) { ${text} }`);
+      })
+    );
   };
 
-  if (isBatch) {
-    const blocks = Math.ceil(m / ROWS);
-    f.overItems(blocks * n, (item) => {
-      f.lines(...unravel(item, [...outer, blocks, n], [...batch, "rows", "column"]));
-      tile(f.let(`rows * ${ROWS}`), String(m - 1), "column");
+  if (outer.length > 0) {
+    const blocks = Math.ceil(m / tile.rows);
+    f.overItems(blocks * apart, (item) => {
+      f.lines(...unravel(item, [...outer, blocks, apart], [...batch, "rows", "column"]));
+      write(f.let(`rows * ${tile.rows}`), String(m - 1), "column");
     });
     return;
   }
-  f.line(`let blocks = (end - begin + ${ROWS - 1}) / ${ROWS};`);
-  f.block(`for (var item = lane; item < blocks * ${n}; item += lanes)`, () => {
-    f.line(`let column = item % ${n};`);
-    tile(f.let(`begin + (item / ${n}) * ${ROWS}`), "(end - 1)", "column");
+  f.line(`let blocks = (end - begin + ${tile.rows - 1}) / ${tile.rows};`);
+  f.block(`for (var item = lane; item < blocks * ${apart}; item += lanes)`, () => {
+    f.line(`let column = item % ${apart};`);
+    write(f.let(`begin + (item / ${apart}) * ${tile.rows}`), "(end - 1)", "column");
   });
 }

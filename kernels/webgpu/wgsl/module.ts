@@ -2,18 +2,18 @@
  * The shader module of an executable: a function for each kernel, and an entry point for each dispatch, which calls
  * one kernel with all invocations, a loop for the rows of each workgroup, or several small kernels with one workgroup.
  */
-import { type Kernel, kernelName, type ScanKernel } from "../../lowering/kernels.ts";
+import { type Kernel, kernelName, type MatmulKernel, type ScanKernel } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
 import type { Memory } from "./address.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
-import { ROWS, writeMatmul } from "./matmul.ts";
+import { itemsOf, type Tile, tileFor, writeMatmul } from "./matmul.ts";
 import { writeArgmax, writeReduce } from "./reduce.ts";
 import { FunctionWriter } from "./writer.ts";
 
-/** Kernels of fewer items than this are done by one workgroup, one after the other. */
-const SMALL = 4096;
+/** Kernels of less work than this are done by one workgroup, one after the other: a dispatch costs more. */
+const SMALL = 20_000;
 
 /** What a dispatch does, and with how many workgroups. */
 export interface Dispatch {
@@ -62,8 +62,7 @@ function workOf(kernel: Kernel): { readonly units: number; readonly items: numbe
       const { shape } = kernel.output;
       const [m, n] = shape.slice(-2);
       const matrices = sizeOf(shape.slice(0, -2));
-      const items = matrices * Math.ceil(m / ROWS) * n;
-      return work(shape.length === 2 ? m : matrices, items, sizeOf(shape) * kernel.k / 4);
+      return work(shape.length === 2 ? m : matrices, sizeOf(shape), sizeOf(shape) * kernel.k / 4);
     }
     case "scan":
       return work(Math.max(1, kernel.rows), 1);
@@ -75,6 +74,18 @@ function workOf(kernel: Kernel): { readonly units: number; readonly items: numbe
 
 function work(units: number, items: number, cost = items) {
   return { units, items, cost };
+}
+
+/** The tile of a product's invocations. */
+function tileOf({ output }: MatmulKernel, invocations: number, rows: number): Tile {
+  const [m, n] = output.shape.slice(-2);
+  const matrices = sizeOf(output.shape.slice(0, -2));
+  return tileFor(Math.min(m, rows), n, invocations / matrices);
+}
+
+function tilesOf({ output }: MatmulKernel, tile: Tile): number {
+  const [m, n] = output.shape.slice(-2);
+  return sizeOf(output.shape.slice(0, -2)) * itemsOf(m, n, tile);
 }
 
 /** Writes the module of these kernels. */
@@ -92,12 +103,15 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     counts.set(base, count + 1);
     return `${base}_${count}`;
   };
-  /** Writes a kernel's function and those that it calls; gives its name. */
-  const write = (kernel: Kernel, depth: number): string => {
+  /**
+   * Writes a kernel's function and those that it calls; gives its name. `invocations` call it together, for `rows` rows
+   * where it has more.
+   */
+  const write = (kernel: Kernel, depth: number, invocations: number, rows = Infinity): string => {
     const name = nameOf(kernel);
     const f = new FunctionWriter(use);
     const inner = kernel.kind === "scan"
-      ? kernel.body.map((each) => ({ each, called: write(each, depth + 1) }))
+      ? kernel.body.map((each) => ({ each, called: write(each, depth + 1, invocations, rows) }))
       : [];
     switch (kernel.kind) {
       case "fused":
@@ -119,7 +133,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
         writeRandom(f, kernel, options.memory);
         break;
       case "matmul":
-        writeMatmul(f, kernel, options.memory);
+        writeMatmul(f, kernel, tileOf(kernel, invocations, rows), options.memory);
         break;
       case "scan":
         writeScan(f, kernel, depth, inner);
@@ -155,20 +169,25 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     small = [];
   };
   for (const kernel of kernels) {
-    const called = write(kernel, 0);
-    const { units, items, cost } = workOf(kernel);
+    const { units, cost } = workOf(kernel);
     if (kernel.kind === "scan" && kernel.rows > 0) {
       flush();
       const rows = Math.ceil(units / options.workgroups);
+      const called = write(kernel, 0, size, rows);
       const workgroups = Math.ceil(units / rows);
       add([kernel], workgroups, [
         `let first = i32(group.x) * ${rows};`,
         `${called}(first, min(first + ${rows}, ${units}), i32(local), ${size});`,
       ]);
     } else if (kernel.kind === "scan" || cost < SMALL) {
-      small.push({ kernel, called });
+      small.push({ kernel, called: write(kernel, 0, size) });
     } else {
       flush();
+      const all = options.workgroups * size;
+      const called = write(kernel, 0, all);
+      const items = kernel.kind === "matmul"
+        ? tilesOf(kernel, tileOf(kernel, all, Infinity))
+        : workOf(kernel).items;
       const workgroups = Math.max(1, Math.min(options.mostWorkgroups, Math.ceil(items / size)));
       add([kernel], workgroups, [
         `${called}(0, ${units}, i32(group.x * ${size}u + local), ${workgroups * size});`,

@@ -3,7 +3,7 @@ import { testRandomPrograms } from "../random_programs.ts";
 import { testRandomScans } from "../random_scans.ts";
 
 const backend = createWebGpu();
-// An adapter on the processor takes a second to compile each example: a part of the examples, others in every run.
-const options = { ignore: !await backend.available(), runs: 20 };
+// An adapter on the processor takes seconds to compile each example: a part of the examples, others in every run.
+const options = { ignore: !await backend.available(), runs: 8 };
 testRandomPrograms("webgpu", [backend], options);
 testRandomScans("webgpu", [backend], options);
