@@ -1,7 +1,8 @@
 /** What executables of every backend that lowers Programs ask of one and of a call of it. */
+import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
-import type { Spec } from "../../src/tensor/tensor.ts";
+import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
 
 function* everyValue(program: Program): Generator<Spec> {
   yield* program.inputs;
@@ -26,4 +27,27 @@ export function sameNumbers(a: readonly number[], b: readonly number[]): boolean
 /** The values of a Program's symbolic sizes as text. */
 export function keyOf(bindings: Bindings): string {
   return Object.entries(bindings).map(([name, value]) => `${name}=${value}`).join();
+}
+
+/**
+ * The values of the Program's symbolic sizes for these inputs.
+ *
+ * @throws TypeError if their number or a dtype does not fit; RangeError if a shape does not.
+ */
+export function bindInputs({ inputs: expected }: Program, inputs: readonly Spec[]): Bindings {
+  if (inputs.length !== expected.length) {
+    throw new TypeError(`Cannot run with ${inputs.length} inputs: expected ${expected.length}`);
+  }
+  inputs.forEach((input, index) => {
+    if (input.dtype !== expected[index].dtype) {
+      throw new TypeError(
+        `Cannot run with ${printSpec(input)} as input ${index}: expected ${printSpec(expected[index])}`,
+      );
+    }
+  });
+  // Inputs of a call are tensors, whose sizes are numbers.
+  return bindShapes(
+    expected.map(({ shape }) => shape),
+    inputs.map(({ shape }) => shape as readonly number[]),
+  );
 }

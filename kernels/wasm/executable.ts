@@ -1,15 +1,15 @@
 /** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
-import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
-import { type WasmDevice, WasmTensor } from "./device.ts";
+import { StoredTensor } from "../stored_tensor.ts";
+import type { WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { float64In, keyOf, sameNumbers } from "../lowering/call.ts";
+import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
 import { isSingleThreaded } from "./share.ts";
@@ -78,7 +78,7 @@ export class WasmExecutable implements Executable {
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
-    const compiled = this.#again(inputs) ?? this.#compiled.get(keyOf(this.#bind(inputs)));
+    const compiled = this.#again(inputs) ?? this.#compiled.get(keyOf(bindInputs(this.#program, inputs)));
     if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
     return this.#run(inputs, compiled);
   }
@@ -95,7 +95,7 @@ export class WasmExecutable implements Executable {
   }
 
   async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
-    const bindings = this.#bind(inputs);
+    const bindings = bindInputs(this.#program, inputs);
     const key = keyOf(bindings);
     const compiled = this.#compiled.get(key) ?? await this.#prepare(key, bindings);
     // While it was compiled it may have been disposed of.
@@ -104,28 +104,13 @@ export class WasmExecutable implements Executable {
   }
 
   async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
-    const bindings = this.#bind(inputs);
+    const bindings = bindInputs(this.#program, inputs);
     const compiled = await this.#prepare(keyOf(bindings), bindings);
     const outputs = compiled.outputs.map(({ shape }, index) => ({
       shape,
       dtype: this.#program.outputs[index].dtype,
     }));
     return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
-  }
-
-  #bind(inputs: readonly Input[]): Bindings {
-    const { inputs: expected } = this.#program;
-    if (inputs.length !== expected.length) {
-      throw new TypeError(`Cannot run with ${inputs.length} inputs: expected ${expected.length}`);
-    }
-    inputs.forEach((input, index) => {
-      if (input.dtype !== expected[index].dtype) {
-        throw new TypeError(
-          `Cannot run with ${printSpec(input)} as input ${index}: expected ${printSpec(expected[index])}`,
-        );
-      }
-    });
-    return bindShapes(expected.map(({ shape }) => shape), inputs.map(({ shape }) => shape));
   }
 
   /** What is compiled for these sizes; calls that come meanwhile wait for the same, and other sizes may push it out. */
@@ -256,16 +241,16 @@ export class WasmExecutable implements Executable {
         memory.write(address, input);
         return address;
       }
-      if (input instanceof WasmTensor && input.device === this.#device.name) return input.address;
+      if (input instanceof StoredTensor && input.device === this.#device.name) return input.address;
       throw new TypeError(
         `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
       );
     });
-    const kept: (WasmTensor | undefined)[] = [];
+    const kept: (StoredTensor | undefined)[] = [];
     try {
       compiled.outputs.forEach(({ shape, size }, index) => {
         kept[index] = this.#options.keep[index]
-          ? new WasmTensor(this.#device, shape, outputs[index].dtype)
+          ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
         addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
       });
@@ -282,10 +267,15 @@ export class WasmExecutable implements Executable {
     const results = compiled.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
       const { dtype } = outputs[index];
       return kept[index] ??
-        { kind: "host", shape, dtype, data: memory.read(addresses[inputs.length + index], dtype, size) };
+        {
+          kind: "host",
+          shape,
+          dtype,
+          data: memory.readTensor(addresses[inputs.length + index], dtype, size),
+        };
     });
     inputs.forEach((input, index) => {
-      if (this.#options.donate[index] && input instanceof WasmTensor) input.donate();
+      if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
     });
     return results;
   }
@@ -344,7 +334,7 @@ async function runAlone(
 
 /** A number that no other tensor on the device has; NaN, which equals nothing, for one on the host. */
 function serialOf(input: Input): number {
-  return input instanceof WasmTensor ? input.serial : NaN;
+  return input instanceof StoredTensor ? input.serial : NaN;
 }
 
 function failUnplaced(buffer: Buffer): never {

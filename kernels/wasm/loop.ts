@@ -4,7 +4,7 @@
  */
 import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
-import { WasmTensor } from "./device.ts";
+import { StoredTensor } from "../stored_tensor.ts";
 import type { DeviceMemory } from "./memory.ts";
 import { sizeOf } from "../lowering/views.ts";
 
@@ -73,7 +73,7 @@ export class WasmLoop implements Loop {
     const places = inputs.map(slotFor);
     inputs.forEach((input, index) => {
       if (input.kind === "host") memory.write(places[index].address, input);
-      else if (input instanceof WasmTensor) {
+      else if (input instanceof StoredTensor) {
         memory.copy(input.address, places[index].address, places[index].size * 4);
       } else throw new TypeError("Cannot begin a loop with a tensor of another device");
     });

@@ -4,6 +4,7 @@
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { Regions } from "../regions.ts";
+import type { TensorMemory } from "../stored_tensor.ts";
 
 const PAGE = 65536;
 /** The most pages that a 32-bit memory can have. */
@@ -11,7 +12,7 @@ export const MAXIMUM_PAGES = 65536;
 const ALIGNMENT = 64;
 
 /** Memory that can be allocated and freed. */
-export class DeviceMemory {
+export class DeviceMemory implements TensorMemory {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
   readonly #regions: Regions;
@@ -78,7 +79,7 @@ export class DeviceMemory {
   }
 
   /** Copies elements out. */
-  read(address: number, dtype: DType, size: number): Values {
+  readTensor(address: number, dtype: DType, size: number): Values {
     const values = allocateValues(dtype, size);
     if (dtype === "float32") values.set(new Float32Array(this.memory.buffer, address, size));
     else values.set(this.words(address, size));

@@ -1,14 +1,7 @@
-/** The WebGPU device: one buffer in which everything lies, and tensors in it. */
-import {
-  allocateValues,
-  type DType,
-  type HostTensor,
-  printSpec,
-  type Values,
-} from "../../src/tensor/tensor.ts";
-import type { DeviceTensor } from "../../src/tensor/tensor.ts";
-import { sizeOf } from "../lowering/views.ts";
+/** The WebGPU device: one buffer in which everything lies. */
+import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { Regions } from "../regions.ts";
+import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
 /** Of every address and size in the device's memory, in bytes: what copies and bindings may begin at. */
 const ALIGNMENT = 256;
@@ -20,7 +13,7 @@ const FIRST_BYTES = 1 << 24;
 const LIMITS = ["maxBufferSize", "maxStorageBufferBindingSize"] as const;
 
 /** A device, opened when it is first used. */
-export class WebGpuDevice {
+export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
   #memory: GPUBuffer;
   #lost: string | undefined;
@@ -120,17 +113,21 @@ export class WebGpuDevice {
     this.device.queue.writeBuffer(this.#memory, address, words as Float32Array<ArrayBuffer>); // or another array of words
   }
 
-  upload(tensor: HostTensor): WebGpuTensor {
-    if (tensor.dtype === "float64") {
-      throw new TypeError(
-        `Cannot put ${
-          printSpec(tensor)
-        } on ${this.name}: it has no float64; use cast(x, "float32"), or the device reference`,
-      );
-    }
-    const created = new WebGpuTensor(this, tensor.shape, tensor.dtype);
+  /** A tensor of this device, whose values are not set. */
+  tensor(shape: readonly number[], dtype: DType): StoredTensor {
+    return new StoredTensor(this, this.name, shape, dtype);
+  }
+
+  upload(tensor: HostTensor): StoredTensor {
+    checkStorable(tensor, this.name);
+    const created = this.tensor(tensor.shape, tensor.dtype);
     this.write(created.address, tensor);
     return created;
+  }
+
+  async readTensor(address: number, dtype: DType, size: number): Promise<Values> {
+    const [values] = await this.read([{ address, dtype, size }]);
+    return values;
   }
 
   /** Reads regions of the memory, in one copy. */
@@ -172,68 +169,5 @@ export class WebGpuDevice {
       target.destroy();
       this.check();
     }
-  }
-}
-
-// Memory of tensors that were dropped without being disposed is given back when they are collected.
-const dropped = new FinalizationRegistry<{ readonly device: WebGpuDevice; readonly address: number }>((
-  { device, address },
-) => device.free(address));
-
-/** A tensor in the device's memory. */
-export class WebGpuTensor implements DeviceTensor {
-  readonly kind = "device";
-  readonly device: string;
-  readonly #owner: WebGpuDevice;
-  readonly #address: number;
-  #gone: "disposed" | "donated" | undefined;
-
-  constructor(owner: WebGpuDevice, readonly shape: readonly number[], readonly dtype: DType) {
-    this.device = owner.name;
-    this.#owner = owner;
-    this.#address = owner.allocate(sizeOf(shape) * 4, () => `it was for ${printSpec(this)}`);
-    dropped.register(this, { device: owner, address: this.#address }, this);
-  }
-
-  get disposed(): boolean {
-    return this.#gone !== undefined;
-  }
-
-  /** The byte address; throws once the memory is gone. */
-  get address(): number {
-    if (this.#gone === "donated") {
-      throw new Error(
-        `Cannot use a ${
-          printSpec(this)
-        } on ${this.device}: it was donated to an earlier call; use that call's result`,
-      );
-    }
-    if (this.#gone) throw new Error(`Cannot use a ${printSpec(this)} on ${this.device}: it was disposed`);
-    return this.#address;
-  }
-
-  async read(): Promise<HostTensor> {
-    const [data] = await this.#owner.read([{
-      address: this.address,
-      dtype: this.dtype,
-      size: sizeOf(this.shape),
-    }]);
-    return { kind: "host", shape: this.shape, dtype: this.dtype, data };
-  }
-
-  /** Gives the memory back because a call took it over. */
-  donate(): void {
-    this.#release("donated");
-  }
-
-  [Symbol.dispose](): void {
-    this.#release("disposed");
-  }
-
-  #release(reason: "disposed" | "donated"): void {
-    if (this.#gone) return;
-    this.#gone = reason;
-    dropped.unregister(this);
-    this.#owner.free(this.#address);
   }
 }

@@ -1,15 +1,15 @@
 /** Compiled Programs of the WebGPU backend: one shader module per set of sizes, all of a call in one submission. */
-import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
-import { float64In, keyOf, sameNumbers } from "../lowering/call.ts";
+import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { type Buffer, sizeOf } from "../lowering/views.ts";
-import { type WebGpuDevice, WebGpuTensor } from "./device.ts";
+import { StoredTensor } from "../stored_tensor.ts";
+import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, writeModule } from "./wgsl/module.ts";
 
 /** How many sets of sizes stay compiled. */
@@ -82,18 +82,7 @@ export class WebGpuExecutable implements Executable {
   }
 
   async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
-    const { inputs: expected } = this.#program;
-    if (inputs.length !== expected.length) {
-      throw new TypeError(`Cannot run with ${inputs.length} inputs: expected ${expected.length}`);
-    }
-    inputs.forEach((input, index) => {
-      if (input.dtype !== expected[index].dtype) {
-        throw new TypeError(
-          `Cannot run with ${printSpec(input)} as input ${index}: expected ${printSpec(expected[index])}`,
-        );
-      }
-    });
-    const bindings = bindShapes(expected.map(({ shape }) => shape), inputs.map(({ shape }) => shape));
+    const bindings = bindInputs(this.#program, inputs);
     const key = keyOf(bindings);
     this.#checkDisposed();
     let pending = this.#compiled.get(key);
@@ -207,16 +196,16 @@ export class WebGpuExecutable implements Executable {
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") return this.#stage("input", index, input.data.length);
-      if (input instanceof WebGpuTensor && input.device === this.#device.name) return input.address;
+      if (input instanceof StoredTensor && input.device === this.#device.name) return input.address;
       throw new TypeError(
         `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
       );
     });
-    const kept: (WebGpuTensor | undefined)[] = [];
+    const kept: (StoredTensor | undefined)[] = [];
     try {
       compiled.outputs.forEach(({ shape, size }, index) => {
         kept[index] = this.#options.keep[index]
-          ? new WebGpuTensor(this.#device, shape, outputs[index].dtype)
+          ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
         addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
       });
@@ -243,7 +232,7 @@ export class WebGpuExecutable implements Executable {
       // What was asked for is read before the next call can write there: copies are in the order of submission.
       const read = toHost.length > 0 ? this.#device.read(toHost) : Promise.resolve([]);
       inputs.forEach((input, index) => {
-        if (this.#options.donate[index] && input instanceof WebGpuTensor) input.donate();
+        if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
       });
       const values = await read;
       let next = 0;

@@ -60,7 +60,7 @@ function workOf(kernel: Kernel): { readonly units: number; readonly items: numbe
       return work(1, Math.ceil(sizeOf(kernel.output.shape) / 2));
     case "matmul": {
       const { shape } = kernel.output;
-      const [m, n] = shape.slice(-2);
+      const [m] = shape.slice(-2);
       const matrices = sizeOf(shape.slice(0, -2));
       return work(shape.length === 2 ? m : matrices, sizeOf(shape), sizeOf(shape) * kernel.k / 4);
     }
