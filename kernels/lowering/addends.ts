@@ -121,8 +121,10 @@ class Folder {
     const sorted = additions.toSorted((a, b) => a.first - b.first);
     const fits = sorted.every(({ value, first }, index) =>
       (index === 0 || first >= sorted[index - 1].first + sorted[index - 1].columns) &&
-      this.#isInMemory(value, shape[0], start)
+      this.#isInMemory(value, shape[0], start, product)
     );
+    // Two pieces that are added to each other have one addition.
+    if (new Set(additions.map(({ equation }) => equation)).size < additions.length) return undefined;
     return fits ? sorted : undefined;
   }
 
@@ -154,8 +156,8 @@ class Folder {
     });
   }
 
-  /** Whether the value lies in memory, in rows, before the equation at this place. */
-  #isInMemory(value: Value, rows: number, place: number): boolean {
+  /** Whether the value lies in memory, in rows, before the equation at this place, and is nothing of the product itself. */
+  #isInMemory(value: Value, rows: number, place: number, product: Equation): boolean {
     const views: Equation[] = [];
     let base = value;
     let maker = this.#makers.get(base);
@@ -167,7 +169,10 @@ class Folder {
     if (maker ? isElementwise(maker) || this.#placeOf(maker) > place : !found || !("view" in found)) {
       return false;
     }
-    if (maker?.inputs.length === 0) return false;
+    if (maker === product || maker?.inputs.length === 0) return false;
+    // An output, and a part of a concatenation, lie where they are wanted, which need not be in rows.
+    const readers = this.#readers.get(base) ?? [];
+    if (maker && readers.some((reader) => reader === undefined || isEquation(reader, "concat"))) return false;
     const shape = evaluateShape(base.shape, this.bindings);
     let view: View | undefined = found && "view" in found
       ? found.view

@@ -32,6 +32,8 @@ interface Compiled {
   /** The words at which inputs, then outputs begin. */
   readonly slots: GPUBuffer;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+  /** Whether its memory was given back. */
+  dropped: boolean;
   /** The bind group, and the memory that it binds. */
   bound: { readonly memory: GPUBuffer; readonly group: GPUBindGroup } | undefined;
 }
@@ -68,7 +70,11 @@ export class WebGpuExecutable implements Executable {
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    return await this.#run(inputs, this.#again(inputs) ?? await this.#compiledFor(inputs));
+    for (;;) {
+      const compiled = this.#again(inputs) ?? await this.#compiledFor(inputs);
+      // Calls with other sizes may have pushed it out meanwhile.
+      if (!compiled.dropped) return await this.#run(inputs, compiled);
+    }
   }
 
   /** What the last call ran, if these inputs are of the same sizes. */
@@ -92,10 +98,11 @@ export class WebGpuExecutable implements Executable {
     }
     const compiled = await pending;
     this.#checkDisposed();
+    if (compiled.dropped) return compiled;
     this.#reports.set(key, compiled);
     this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
-    const [oldest] = this.#compiled.keys();
-    if (this.#compiled.size > KEPT) this.#drop(oldest);
+    const oldest = [...this.#reports.keys()].find((other) => other !== key);
+    if (this.#reports.size > KEPT && oldest !== undefined) this.#drop(oldest);
     return compiled;
   }
 
@@ -169,6 +176,7 @@ export class WebGpuExecutable implements Executable {
           const concrete = evaluateShape(shape, bindings);
           return { shape: concrete, size: sizeOf(concrete) };
         }),
+        dropped: false,
         bound: undefined,
       };
     } catch (error) {
@@ -265,6 +273,7 @@ export class WebGpuExecutable implements Executable {
     this.#compiled.delete(key);
     const known = this.#reports.get(key);
     this.#reports.delete(key);
+    if (known) known.dropped = true;
     if (this.#latest?.compiled === known) this.#latest = undefined;
     pending?.then(({ arenaAddress, slots }) => {
       this.#device.free(arenaAddress);

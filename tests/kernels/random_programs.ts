@@ -8,6 +8,8 @@ import {
   at,
   broadcastTo,
   concat,
+  div,
+  full,
   matmul,
   mean,
   mul,
@@ -18,6 +20,7 @@ import {
   sigmoid,
   sliceAxis,
   specOf,
+  sqrt,
   stack,
   sub,
   sum,
@@ -50,6 +53,16 @@ const operations = {
     const [first, second] = [0, columns].map((from) => sliceAxis(both, 1, from, columns));
     return mul(tanh(add(first, b)), tanh(add(a, second)));
   },
+  piecesAddedUp: (a, _, matrix) => {
+    const columns = Number(a.shape[1]);
+    const both = matmul(a, concat([matrix, matrix], { axis: 1 }));
+    return tanh(add(sliceAxis(both, 1, 0, columns), sliceAxis(both, 1, columns, columns)));
+  },
+  onePiece: (a, b, matrix) => {
+    const columns = Number(a.shape[1]);
+    return tanh(add(sliceAxis(matmul(a, concat([matrix, matrix], { axis: 1 })), 1, 0, columns), b));
+  },
+  constants: (a) => tanh(add(a, div(full(a.shape, 1, a.dtype), sqrt(full(a.shape, 4, a.dtype))))),
   overlappingPieces: (a, b, matrix) => {
     const columns = Number(a.shape[1]);
     const both = matmul(a, concat([matrix, matrix], { axis: 1 }));
@@ -81,6 +94,18 @@ const operations = {
       a,
       stack([a, b, neg(a)], { axis: 1 }),
     )[1],
+  foldedSumAsAddend: (a, _, matrix) => {
+    const [outputs] = scan(
+      (h: Tensor, x: Tensor) => {
+        const total = tanh(sum(h, { axes: 0 }));
+        return [[total, tanh(add(add(matmul(h, matrix), broadcastTo(total, h.shape)), x))], tanh(add(h, x))];
+      },
+      a,
+      stack([a, neg(a)], { axis: 1 }),
+    );
+    const [totals, rest] = outputs;
+    return add(at(rest, 1, -1), broadcastTo(at(totals, 1, -1), a.shape));
+  },
   lastOfFolded: (a, b) =>
     at(scan((h: Tensor, x: Tensor) => [add(h, x), tanh(x)], a, stack([b, a], { axis: 1 }))[0], 1, -1),
 } satisfies Record<string, (a: Tensor, b: Tensor, matrix: Tensor) => Tensor>;

@@ -123,20 +123,13 @@ function toRow(f: FunctionBuilder, address: Local, stride: number): void {
   f.get(address).get(BEGIN).i32(stride).op("i32.mul").op("i32.add").set(address);
 }
 
-/** All columns in ranges, those that have an addend and those that have none. */
+/** The columns that somebody reads, in ranges: all, or where there are addends those that have one. */
 function inColumns(
   addends: MatmulKernel["addends"],
   n: number,
 ): readonly { readonly first: number; readonly columns: number; readonly view?: View }[] {
-  const ranges: { first: number; columns: number; view?: View }[] = [];
-  let next = 0;
-  for (const { first, view } of addends) {
-    if (first > next) ranges.push({ first: next, columns: first - next });
-    ranges.push({ first, columns: view.shape[1], view });
-    next = first + view.shape[1];
-  }
-  if (next < n) ranges.push({ first: next, columns: n - next });
-  return ranges;
+  if (addends.length === 0) return [{ first: 0, columns: n }];
+  return addends.map(({ first, view }) => ({ first, columns: view.shape[1], view }));
 }
 
 /** Columns `[begin, end)` of all products, or terms into the part of this thread. */
@@ -165,7 +158,7 @@ export function emitLongProduct(
   f.get(END).get(BEGIN).op("i32.sub").set(isSharedByTerms ? terms : columns);
   f.i32(isSharedByTerms ? n : k).set(isSharedByTerms ? columns : terms);
   f.i32(memory.addressOf(scratch)).set(place);
-  toPiece(place, scratch.size / threads * ELEMENT);
+  if (depth === 0) toPiece(place, scratch.size / threads * ELEMENT); // in a loop one thread does it all
   const results = outputs.map((output) => {
     const rank = output.shape.length;
     const result = stridedBy(output, rank - 2, isSharedByTerms ? undefined : ELEMENT);

@@ -102,7 +102,10 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
       }
     };
     for (const operation of kernel.operations) {
-      const value = f.let(expression(operation, operation.operands.map(valueOf), f.use));
+      // What WGSL knows at compile time it computes then, and refuses infinities and overflow.
+      const isKnown = operation.operands.every(({ kind }) => kind === "constant");
+      const operands = operation.operands.map(valueOf).map((text) => isKnown ? f.variable(text) : text);
+      const value = f.let(expression(operation, operands, f.use));
       registers.set(operation.output, value);
       for (const view of operation.stores) f.line(store(placeOf(view), names, value, memory));
     }

@@ -52,7 +52,13 @@ function regroup(body: Program, levels: ReadonlyMap<Value, Level>, note: Note): 
     if (!isEquation(equation, "add") || isInner(equation.outputs[0])) return emitAgain();
     const terms = equation.inputs.flatMap(termsOf);
     const isLate = (value: Value) => levels.get(value) === "step";
-    const [early, late] = [terms.filter((term) => !isLate(term)), terms.filter(isLate)];
+    // A carry comes last, so that one that only sums can still leave the loop.
+    const isCarry = (value: Value) => isLate(value) && !makers.has(value);
+    const early = terms.filter((term) => !isLate(term));
+    const late = [
+      ...terms.filter((term) => isLate(term) && !isCarry(term)),
+      ...terms.filter(isCarry),
+    ];
     const isApart = equation.inputs.some((value) =>
       isLate(value) && termsOf(value).some((term) => !isLate(term))
     );
