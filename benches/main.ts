@@ -6,15 +6,27 @@
  * ```
  */
 import { bestEntries, type Entry, entryOf } from "./support/measurements.ts";
-import { machineLine } from "./support/machine.ts";
+import { adapterLine, machineLine } from "./support/machine.ts";
 import { type BenchOptions, HELP, isNamed, parseOptions } from "./support/options.ts";
 import { markdownTable, printTable, type Results } from "./support/report.ts";
 import { Contest } from "./support/rounds.ts";
 import { smallTask } from "./support/tasks.ts";
+import { webGpuWorkloads, workloadsForAdapter } from "./webgpu_workloads.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
+/** The workloads of a backend that this machine can do. */
+async function workloadsOf(backend: BenchOptions["backend"]): Promise<readonly Workload[]> {
+  if (backend === undefined) return workloads;
+  const possible = await workloadsForAdapter();
+  if (!possible) throw new Error("Cannot measure webgpu: there is no adapter");
+  for (const { name } of webGpuWorkloads.filter((workload) => !possible.includes(workload))) {
+    console.error(`${name} is left out: there is no graphics processor`);
+  }
+  return possible;
+}
+
 /** The workloads asked for, and those that their targets compare them with. */
-function chosen(only: readonly string[] | undefined): readonly Workload[] {
+function chosen(workloads: readonly Workload[], only: readonly string[] | undefined): readonly Workload[] {
   if (!only) return workloads;
   const named = workloads.filter(({ name }) => only.some((asked) => isNamed(name, asked)));
   const needed = new Set(
@@ -41,7 +53,7 @@ async function run(options: BenchOptions): Promise<Results> {
   const { runs, peers, threads, device, small, only } = options;
   const log = (line: string) => console.error(line);
   const entries: Entry[] = [];
-  const asked = chosen(only);
+  const asked = chosen(await workloadsOf(options.backend), only);
   await using contest = new Contest({
     runs,
     peers,
@@ -49,9 +61,10 @@ async function run(options: BenchOptions): Promise<Results> {
     device,
     python: Deno.env.get("CELLFOLD_PYTHON"),
     log,
-    taskOf: small ? smallTask : undefined,
+    taskOf: small ? smallTask : (task) => task.kind === "epoch" ? { ...task, folder: options.data } : task,
   });
   const machine = await machineLine();
+  const adapter = options.backend === "webgpu" ? [await adapterLine()] : [];
   for (const group of groupsOf(asked)) {
     log(`${group.map(({ name }) => name).join(", ")} …`);
     const measured = await contest.run(group);
@@ -61,6 +74,7 @@ async function run(options: BenchOptions): Promise<Results> {
   }
   const heading = [
     machine,
+    ...adapter,
     [...contest.versions].map(([name, version]) => `${name} ${version}`).join(", "),
     `Medians of ${runs} runs that take turns; a peer with the better of 1 and 2 threads`,
   ];
@@ -88,7 +102,7 @@ async function main(options: BenchOptions): Promise<void> {
 }
 
 if (import.meta.main) {
-  const names = workloads.map(({ name }) => name);
+  const names = [...workloads, ...webGpuWorkloads].map(({ name }) => name);
   const options = await Promise.resolve(Deno.args).then((args) => parseOptions(args, names)).catch(
     (error: unknown) => {
       console.error(error instanceof Error ? error.message : error);

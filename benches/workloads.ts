@@ -25,8 +25,9 @@ export interface Workload {
 }
 
 /** The guide's model: handwritten digits, row by row. */
-const GUIDE = { cell: "lstm", batch: 64, time: 28, features: 28, units: 64 } as const;
-const LONG = { cell: "lstm", batch: 64, time: 100, features: 128, units: 256 } as const;
+export const GUIDE = { cell: "lstm", batch: 64, time: 28, features: 28, units: 64 } as const;
+/** A long sequence. */
+export const LONG = { cell: "lstm", batch: 64, time: 100, features: 128, units: 256 } as const;
 const NESTED = {
   kind: "nested",
   batch: 64,

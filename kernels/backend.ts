@@ -8,6 +8,11 @@
 import type { DeviceTensor, HostTensor } from "../src/tensor/tensor.ts";
 import type { Program } from "../src/program/types.ts";
 
+/** The device of a backend is gone, and all that lay in its memory; what was read from it before is intact. */
+export class DeviceLost extends Error {
+  override readonly name = "DeviceLost";
+}
+
 /** A tensor that a call can read: on the host, or in this backend's memory. */
 export type Input = HostTensor | DeviceTensor;
 
@@ -59,8 +64,12 @@ export interface Executable extends Disposable {
 export interface Backend {
   /** The name by which `device` chooses it. */
   readonly name: string;
+  /** Whether it computes on a graphics processor, which `auto` chooses for large Programs only. */
+  readonly isGpu?: boolean;
   /** Whether this machine can run it. */
   available(): Promise<boolean>;
+  /** Whether `auto` may choose it on this machine, where it is worth it; as `available` where absent. */
+  automatic?(): Promise<boolean>;
   /** Whether it has every dtype that the Program computes in. */
   supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */

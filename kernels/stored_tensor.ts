@@ -47,6 +47,11 @@ export class StoredTensor implements DeviceTensor {
     dropped.register(this, { memory, address: this.#address }, this);
   }
 
+  /** Whether it lies in this memory. */
+  liesIn(memory: TensorMemory): boolean {
+    return this.#memory === memory;
+  }
+
   get disposed(): boolean {
     return this.#gone !== undefined;
   }

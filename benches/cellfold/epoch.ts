@@ -1,15 +1,16 @@
 /** An epoch of `fit`, as a user calls it: compilation, shuffling and validation included. */
-import { fit, init, key } from "@cellfold/cellfold";
+import { type Data, fit, init, key } from "@cellfold/cellfold";
 import { timed, type Trial } from "../support/messages.ts";
 import type { EpochTask } from "../support/tasks.ts";
+import { loadMnist } from "../../examples/support/mnist_data.ts";
 import { dataFor, lossOf, modelOf } from "./models.ts";
 
 /** A trial whose runs are one call of `fit` each. */
-export function epochTrial(task: EpochTask, device: string | undefined): Trial {
+export async function epochTrial(task: EpochTask, device: string | undefined): Promise<Trial> {
   const model = modelOf(task);
-  const [train, validation] = [task.samples, task.validation].map((samples) =>
-    dataFor({ ...task, batch: samples }, 1)
-  );
+  const [train, validation] = task.folder === undefined
+    ? [task.samples, task.validation].map((samples) => dataFor({ ...task, batch: samples }, 1))
+    : await digitsOf(task.folder);
   const variables = init(model, key(0), train.x);
   const options = { ...lossOf(task), batchSize: task.batch, validation, device, report: "none" } as const;
   return {
@@ -18,4 +19,10 @@ export function epochTrial(task: EpochTask, device: string | undefined): Trial {
     }),
     [Symbol.dispose]: () => {},
   };
+}
+
+/** MNIST, to train on and to validate on. */
+async function digitsOf(folder: string): Promise<Data[]> {
+  const { train, test } = await loadMnist({ data: folder });
+  return [train, test].map(({ images, labels }) => ({ x: images, y: labels }));
 }

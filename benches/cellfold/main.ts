@@ -5,6 +5,7 @@ import type { Trial } from "../support/messages.ts";
 import { askedThreads, serve } from "../support/serve.ts";
 import { checkpointTrial } from "./checkpoint.ts";
 import { compileTrial } from "./compile.ts";
+import { firstCallTrial } from "./first_call.ts";
 import { epochTrial } from "./epoch.ts";
 import { growthTrial } from "./growth.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
@@ -38,12 +39,14 @@ async function prepare(task: Task): Promise<Trial> {
       return await streamTrial(task, device);
     case "compile":
       return compileTrial(task, { device, threads });
+    case "firstCall":
+      return firstCallTrial(task, device);
     case "growth":
       return growthTrial(task, device);
     case "checkpoint":
       return await checkpointTrial(task, { device, threads });
     case "epoch":
-      return epochTrial(task, device);
+      return await epochTrial(task, device);
   }
 }
 

@@ -1,12 +1,12 @@
 /**
- * jax-js on wasm as a subject of the benchmark. It has no scan, so the LSTM is unrolled by hand; its calls are the
- * synchronous ones, which on the CPU are the faster.
+ * jax-js on wasm or WebGPU as a subject of the benchmark. It has no scan, so the LSTM is unrolled by hand; its calls are
+ * the synchronous ones, which on the CPU are the faster.
  *
  * Every operation takes over its operands; `.ref` keeps one for another use.
  */
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
-import { serve } from "../support/serve.ts";
+import { askedBackend, serve } from "../support/serve.ts";
 import type { ModelTask, Task } from "../support/tasks.ts";
 import { importPeer, versionsOf } from "./versions.ts";
 
@@ -21,6 +21,7 @@ interface JaxArray {
   sum(axis?: number): JaxArray;
   slice(...index: readonly (number | readonly [] | readonly [number, number])[]): JaxArray;
   dataSync(): ArrayLike<number>;
+  data(): Promise<ArrayLike<number>>;
   dispose(): void;
 }
 
@@ -61,8 +62,9 @@ const CLASSES = 10, LEARNING_RATE = 0.01, EPSILON = 0.001;
 
 const jax = await importPeer<Jax>("@jax-js/jax");
 const { numpy: np, nn } = jax;
-await jax.init("wasm");
-jax.defaultDevice("wasm");
+const backend = askedBackend() ?? "wasm";
+await jax.init(backend);
+jax.defaultDevice(backend);
 
 function arrayOf(shape: readonly number[], seed: number, scale = 1): JaxArray {
   return np.array(Float32Array.from(noise(shape, seed).data, (value) => scale * (value - 0.5))).reshape(
@@ -135,7 +137,14 @@ async function prepare(task: Task): Promise<Trial> {
     for (const name of names) params[name].ref.dataSync(); // what was put off is done now
     if (!Number.isFinite(value)) throw new Error("The loss is no number");
   };
-  return repeated(step, () => {
+  const stepOnGpu = async () => {
+    const [loss, next] = update(params, x.ref, oneHot.ref);
+    params = next;
+    const [value] = Array.from(await loss.data());
+    for (const name of names) await params[name].ref.data();
+    if (!Number.isFinite(value)) throw new Error("The loss is no number");
+  };
+  return repeated(backend === "wasm" ? step : stepOnGpu, () => {
     for (const used of [x, oneHot, ...names.map((name) => params[name])]) used.dispose();
   });
 }

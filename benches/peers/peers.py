@@ -10,6 +10,8 @@ import sys
 import time
 
 SUBJECT, THREADS = sys.argv[1], int(sys.argv[2])
+# Where the peer computes, in PyTorch's words.
+DEVICE = os.environ.get("CELLFOLD_PEER_DEVICE", "cpu")
 CLASSES = 10
 LEARNING_RATE = 0.01
 BATCH_NORM = {"eps": 0.001, "momentum": 0.01}  # Keras's, in PyTorch's words
@@ -72,10 +74,17 @@ class PyTorch:
     def __init__(self):
         import torch
 
+        if DEVICE == "cuda" and not torch.cuda.is_available():
+            raise ValueError("PyTorch finds no graphics processor")
         torch.set_num_threads(THREADS)
         torch.manual_seed(0)
         self.torch = torch
         self.versions = {"PyTorch": torch.__version__}
+        if DEVICE == "cuda":
+            self.versions["cuDNN"] = str(torch.backends.cudnn.version())
+            self.versions["GPU"] = torch.cuda.get_device_name()
+            # As here: float32 without tensor cores.
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     def model(self, task):
         torch = self.torch
@@ -93,7 +102,7 @@ class PyTorch:
                 outputs, _ = self.recurrent(x)
                 return self.dense(self.norm(outputs[:, -1]))
 
-        return Guide()
+        return Guide().to(DEVICE)
 
     def prepare(self, task):
         torch = self.torch
@@ -108,7 +117,7 @@ class PyTorch:
 
             def predict():
                 with torch.inference_mode():
-                    model(x).numpy()
+                    model(x.to(DEVICE)).cpu().numpy()
 
             return repeated(predict)
         model.train()
@@ -117,11 +126,11 @@ class PyTorch:
 
         def train():
             optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model(x), labels)
+            loss = loss_of(model(x.to(DEVICE)), labels.to(DEVICE))
             loss.backward()
             optimizer.step()
 
-        return repeated(train)
+        return repeated(train, torch.cuda.synchronize if DEVICE == "cuda" else lambda: None)
 
 
 class Jax:

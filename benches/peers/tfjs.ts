@@ -1,7 +1,7 @@
-/** TensorFlow.js on its wasm backend as a subject of the benchmark. */
+/** TensorFlow.js on its wasm or WebGPU backend as a subject of the benchmark. */
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
-import { askedThreads, serve } from "../support/serve.ts";
+import { askedBackend, askedThreads, serve } from "../support/serve.ts";
 import type { ModelTask, Task } from "../support/tasks.ts";
 import { importPeer, versionsOf } from "./versions.ts";
 
@@ -35,9 +35,12 @@ interface TensorFlow {
 }
 
 const tf = await importPeer<TensorFlow>("@tensorflow/tfjs");
-const backend = await importPeer<{ setThreadsCount(threads: number): void }>("@tensorflow/tfjs-backend-wasm");
-backend.setThreadsCount(askedThreads());
-if (!await tf.setBackend("wasm")) throw new Error("TensorFlow.js has no wasm backend here");
+const isGpu = askedBackend() === "webgpu";
+const packageName = isGpu ? "@tensorflow/tfjs-backend-webgpu" : "@tensorflow/tfjs-backend-wasm";
+const backend = await importPeer<{ setThreadsCount?(threads: number): void }>(packageName);
+backend.setThreadsCount?.(askedThreads());
+const name = isGpu ? "webgpu" : "wasm";
+if (!await tf.setBackend(name)) throw new Error(`TensorFlow.js has no backend ${name} here`);
 await tf.ready();
 
 function modelOf({ time, features, units }: ModelTask): TfModel {
@@ -60,7 +63,7 @@ async function prepare(task: Task): Promise<Trial> {
   const labels = Float32Array.from({ length: task.batch }, (_, row) => row % 10);
   const train = async () => {
     const [x, y] = [tf.tensor(values, shape), tf.tensor(labels, [task.batch, 1])];
-    await model.trainOnBatch(x, y);
+    await model.trainOnBatch(x, y); // its loss is read, and with it what came before
     x.dispose();
     y.dispose();
   };
@@ -74,4 +77,4 @@ async function prepare(task: Task): Promise<Trial> {
   return await repeated(task.kind === "train" ? train : predict, () => model.dispose());
 }
 
-await serve({ versions: versionsOf("@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"), prepare });
+await serve({ versions: versionsOf("@tensorflow/tfjs", packageName), prepare });

@@ -8,14 +8,15 @@ const VERSIONS = {
   "@jax-js/jax": "0.1.25",
   "@tensorflow/tfjs": "4.22.0",
   "@tensorflow/tfjs-backend-wasm": "4.22.0",
+  "@tensorflow/tfjs-backend-webgpu": "4.22.0",
 } as const;
 
 /** A package by name. */
 export type PeerPackage = keyof typeof VERSIONS;
 
-/** Imports a package; `Module` is the part of it that is used, since its own types are not there to check against. */
-export async function importPeer<Module>(name: PeerPackage): Promise<Module> {
-  const module: Module = await import(`npm:${name}@${VERSIONS[name]}`);
+/** Imports a package or an entry point of it, such as `/webgpu`; `Module` is the part of it that is used, since its own types are not there to check against. */
+export async function importPeer<Module>(name: PeerPackage, entry = ""): Promise<Module> {
+  const module: Module = await import(`npm:${name}@${VERSIONS[name]}${entry}`);
   return module;
 }
 

@@ -24,3 +24,11 @@ export async function machineLine(): Promise<string> {
   return `${await processorName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; ` +
     new Date().toISOString().slice(0, 10) + (load === undefined ? "" : `; load before the first run ${load}`);
 }
+
+/** The line about the adapter of WebGPU. */
+export async function adapterLine(): Promise<string> {
+  const info = (await navigator.gpu?.requestAdapter())?.info;
+  return info
+    ? `WebGPU on ${[info.description || info.device, info.vendor].filter(Boolean).join(", ")}`
+    : "no adapter";
+}

@@ -12,6 +12,11 @@ export const SUBJECTS = [
   "jax-js",
   "onnxruntime-web",
   "onnxruntime-node",
+  "tfjs-webgpu",
+  "jax-js-webgpu",
+  "onnxruntime-webgpu",
+  "pytorch-gpu",
+  "jax-gpu",
 ] as const;
 
 /** A subject by name. */

@@ -10,6 +10,10 @@ export interface BenchOptions {
   /** The peers that take part; none by default. */
   readonly peers: readonly Peer[];
   readonly device?: string;
+  /** The backend whose workloads are run: those of wasm and the reference where absent, or those of webgpu. */
+  readonly backend?: "webgpu";
+  /** A folder with the MNIST files; without it epochs are over digits made up. */
+  readonly data?: string;
   /** Threads of Cellfold; default: each workload's. */
   readonly threads?: number;
   readonly runs: number;
@@ -35,6 +39,8 @@ Usage: deno task bench [options]
   --json FILE          writes the figures
   --markdown FILE      writes the table
   --device NAME        the device of Cellfold (default auto)
+  --backend webgpu     the workloads of WebGPU instead, on that device
+  --data FOLDER        the MNIST files, for the workloads of an epoch (default: digits made up)
   --threads N          threads of Cellfold (default: what each workload says)
   --runs N             runs of each subject (default 20)
   --profile WORKLOAD   instead: where the time of a train or predict workload goes, by kernel
@@ -52,6 +58,8 @@ const VALUED = [
   "--json",
   "--markdown",
   "--device",
+  "--backend",
+  "--data",
   "--threads",
   "--runs",
   "--profile",
@@ -93,10 +101,14 @@ export function parseOptions(args: readonly string[], workloads: readonly string
   if (profile !== undefined && !workloads.includes(profile)) {
     throw unknownName("workload", profile, workloads);
   }
+  const backend = values.get("--backend");
+  if (backend !== undefined && backend !== "webgpu") throw unknownName("backend", backend, ["webgpu"]);
   return {
     only,
     peers: values.has("--peers") ? peersOf(values.get("--peers")) : [],
-    device: values.get("--device"),
+    device: values.get("--device") ?? backend,
+    backend,
+    data: values.get("--data"),
     threads: countOf("--threads", values.get("--threads")),
     runs: countOf("--runs", values.get("--runs")) ?? DEFAULT_RUNS,
     json: values.get("--json"),

@@ -49,7 +49,12 @@ export async function serve(subject: Served): Promise<never> {
   Deno.exit(0);
 }
 
-/** The number of threads that the process was asked to use: its only argument. */
+/** The backend that the process was asked to use: its second argument; undefined where there is none. */
+export function askedBackend(): string | undefined {
+  return Deno.args[1];
+}
+
+/** The number of threads that the process was asked to use: its first argument. */
 export function askedThreads(): number {
   return Number(Deno.args[0] ?? 1);
 }

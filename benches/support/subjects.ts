@@ -5,7 +5,13 @@ import type { Launch } from "./process.ts";
 const here = (path: string) => decodeURIComponent(new URL(path, import.meta.url).pathname);
 
 /** Subjects that `peers/peers.py` speaks for. */
-const PYTHON: readonly Subject[] = ["pytorch", "jax", "keras", "tf_keras"];
+const PYTHON: readonly Subject[] = ["pytorch", "jax", "keras", "tf_keras", "pytorch-gpu", "jax-gpu"];
+
+/** Peers on WebGPU. */
+const WEBGPU: readonly Subject[] = ["tfjs-webgpu", "jax-js-webgpu", "onnxruntime-webgpu"];
+
+/** Peers on a graphics processor of their own. */
+const GPU: readonly Subject[] = ["pytorch-gpu", "jax-gpu"];
 
 const SCRIPTS: { readonly [subject in Subject]?: string } = {
   cellfold: here("../cellfold/main.ts"),
@@ -13,7 +19,17 @@ const SCRIPTS: { readonly [subject in Subject]?: string } = {
   "jax-js": here("../peers/jax_js.ts"),
   "onnxruntime-web": here("../peers/onnxruntime_web.ts"),
   "onnxruntime-node": here("../peers/onnxruntime_node.ts"),
+  "tfjs-webgpu": here("../peers/tfjs.ts"),
+  "jax-js-webgpu": here("../peers/jax_js.ts"),
+  "onnxruntime-webgpu": here("../peers/onnxruntime_web.ts"),
 };
+
+/** Compilation of shaders is part of a first call; Mesa's cache on disk would hide it from the second process on. */
+const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: "true" };
+
+/** What keeps peers in Python off a graphics processor, or lets them have one. */
+const CPU_VARIABLES = { CUDA_VISIBLE_DEVICES: "", JAX_PLATFORMS: "cpu" };
+const GPU_VARIABLES = { JAX_PLATFORMS: "cuda", CELLFOLD_PEER_DEVICE: "cuda" };
 
 /** What a subject's process is told. */
 export interface LaunchOptions {
@@ -36,8 +52,8 @@ export function launchOf(subject: Subject, { threads, device, python, v8Flags = 
     if (!python) throw new Error("CELLFOLD_PYTHON names no Python");
     return {
       command: python,
-      args: ["-u", here("../peers/peers.py"), subject, String(threads)],
-      env: threadVariables(threads),
+      args: ["-u", here("../peers/peers.py"), subject.replace("-gpu", ""), String(threads)],
+      env: { ...threadVariables(threads), ...(GPU.includes(subject) ? GPU_VARIABLES : CPU_VARIABLES) },
     };
   }
   const script = SCRIPTS[subject];
@@ -52,7 +68,8 @@ export function launchOf(subject: Subject, { threads, device, python, v8Flags = 
     script,
     String(threads),
   ];
-  return { command: Deno.execPath(), args: device ? [...args, device] : args };
+  const backend = WEBGPU.includes(subject) ? "webgpu" : device;
+  return { command: Deno.execPath(), args: backend ? [...args, backend] : args, env: NO_SHADER_CACHE };
 }
 
 /** The numbers of threads that a peer may use; the better one counts. */
@@ -60,6 +77,11 @@ export function threadsOf(peer: Peer): readonly number[] {
   switch (peer) {
     case "jax-js": // its synchronous calls have one thread; with more it must be asynchronous and is slower
     case "tfjs-wasm": // outside of browsers its binary with threads is not loaded
+    case "tfjs-webgpu":
+    case "jax-js-webgpu":
+    case "onnxruntime-webgpu":
+    case "pytorch-gpu":
+    case "jax-gpu":
       return [1];
     default:
       return [1, 2];
@@ -78,7 +100,5 @@ function threadVariables(threads: number): { readonly [name: string]: string } {
   return {
     ...Object.fromEntries(names.map((name) => [name, String(threads)])),
     TF_CPP_MIN_LOG_LEVEL: "3",
-    CUDA_VISIBLE_DEVICES: "",
-    JAX_PLATFORMS: "cpu",
   };
 }

@@ -56,6 +56,11 @@ export interface CompileTask extends Omit<ModelTask, "kind"> {
   readonly otherTime: number;
 }
 
+/** The first call of a model's train step, in a fresh process. */
+export interface FirstCallTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "firstCall";
+}
+
 /** Resident memory from train step to train step. */
 export interface GrowthTask extends Omit<ModelTask, "kind"> {
   readonly kind: "growth";
@@ -81,6 +86,8 @@ export interface EpochTask extends Omit<ModelTask, "kind"> {
   readonly kind: "epoch";
   readonly samples: number;
   readonly validation: number;
+  /** A folder with the MNIST files; without it the digits are made up. */
+  readonly folder?: string;
 }
 
 /** Everything that a subject can be asked. */
@@ -89,6 +96,7 @@ export type Task =
   | NestedTask
   | StreamTask
   | CompileTask
+  | FirstCallTask
   | GrowthTask
   | CheckpointTask
   | EpochTask;
@@ -101,6 +109,7 @@ export function smallTask(task: Task): Task {
     case "predict":
       return { ...task, ...smallModel(task) };
     case "compile":
+    case "firstCall":
       return { ...task, ...smallModel(task), time: task.time };
     case "growth":
       return { ...task, ...smallModel(task), steps: 60, settling: 20, every: 10 };

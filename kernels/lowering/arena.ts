@@ -13,15 +13,21 @@ export interface Arena {
 }
 
 /**
- * Places every buffer that is not an input or output. Constants and what is packed once live for ever, others from
- * first to last use.
+ * Places every buffer that is not an input or output, or of those the ones that `only` says. Constants and what is
+ * packed once live for ever, others from first to last use.
  */
-export function planArena(kernels: readonly Kernel[]): Arena {
+export function planArena(
+  kernels: readonly Kernel[],
+  { only = () => true, elementBytes = 4 }: {
+    readonly only?: (buffer: Buffer) => boolean;
+    readonly elementBytes?: number;
+  } = {},
+): Arena {
   const lives = new Map<Buffer, { first: number; last: number }>();
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
       const { kind } = buffer.place;
-      if (kind === "input" || kind === "output") continue;
+      if (kind === "input" || kind === "output" || !only(buffer)) continue;
       const known = lives.get(buffer);
       if (known) known.last = Math.max(known.last, index);
       else lives.set(buffer, { first: index, last: index });
@@ -39,7 +45,7 @@ export function planArena(kernels: readonly Kernel[]): Arena {
   let bytes = 0;
   // The largest first: small ones fill the gaps.
   for (const [buffer, { first, last }] of [...lives].sort(([a], [b]) => b.size - a.size)) {
-    const size = Math.ceil(buffer.size * 4 / ALIGNMENT) * ALIGNMENT;
+    const size = Math.ceil(buffer.size * elementBytes / ALIGNMENT) * ALIGNMENT;
     const rivals = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) =>
       a.start - b.start
     );

@@ -1,26 +1,60 @@
 /** The WebGPU device: one buffer in which everything lies. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import { DeviceLost } from "../backend.ts";
 import { Regions } from "../regions.ts";
+import { type DeviceShape, type ScanSchedule, shapeOf } from "./schedule.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
 /** Of every address and size in the device's memory, in bytes: what copies and bindings may begin at. */
 const ALIGNMENT = 256;
 
+/** So long after a failure it may take until a device is known to be lost. */
+const LOST_MILLISECONDS = 200;
+
 /** What the memory begins with, in bytes; it doubles when it is full. */
 const FIRST_BYTES = 1 << 24;
 
 /** Limits that are asked for as large as the adapter has them. */
-const LIMITS = ["maxBufferSize", "maxStorageBufferBindingSize"] as const;
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+] as const;
+
+/** How a device computes. */
+export interface WebGpuOptions {
+  /**
+   * How a scan runs: `rows` as one dispatch in which workgroups own rows of the batch, `steps` as dispatches for every
+   * step over the whole device. `auto`, the default, estimates which takes less time.
+   */
+  readonly schedule?: ScanSchedule | "auto";
+  /**
+   * How values of every step (residuals, stacked outputs) are stored: `f32`, the default, or `f16`, which halves their
+   * memory and has 11 bits, up to 65,504. Sums, states and parameters are f32 either way.
+   */
+  readonly precision?: "f32" | "f16";
+}
+
+/** Another shape than the adapter suggests, as for tests of what only other adapters would do. */
+export interface ShapeChoice {
+  readonly shape?: Partial<DeviceShape>;
+}
 
 /** A device, opened when it is first used. */
 export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
-  #memory: GPUBuffer;
+  #memory: GPUBuffer | undefined;
   #lost: string | undefined;
   #error: string | undefined;
 
-  private constructor(readonly name: string, readonly device: GPUDevice, readonly isSoftware: boolean) {
-    this.#memory = this.#create(FIRST_BYTES);
+  private constructor(
+    readonly name: string,
+    readonly device: GPUDevice,
+    readonly shape: DeviceShape,
+    readonly isHalf: boolean,
+  ) {
     device.lost.then(({ message, reason }) => {
       this.#lost = message || reason;
     });
@@ -30,22 +64,39 @@ export class WebGpuDevice implements TensorMemory {
     });
   }
 
-  /** @throws Error if there is no adapter. */
-  static async open(name: string): Promise<WebGpuDevice> {
+  /** @throws RangeError if there is no adapter, or it lacks what the options ask for. */
+  static async open(
+    name: string,
+    { schedule, precision, shape: given }: WebGpuOptions & ShapeChoice = {},
+  ): Promise<WebGpuDevice> {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) throw new Error("Cannot open a WebGPU device: there is no adapter");
-    const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
-    const device = await adapter.requestDevice({ label: name, requiredLimits });
-    const { info } = adapter;
-    const isSoftware = /llvmpipe|swiftshader|software/i.test(
-      `${info.description} ${info.device} ${info.architecture}`,
-    );
-    return new WebGpuDevice(name, device, isSoftware);
+    if (!adapter) throw new RangeError("Cannot open a WebGPU device: there is no adapter");
+    const isHalf = precision === "f16";
+    if (isHalf && !adapter.features.has("shader-f16")) {
+      throw new RangeError(
+        `Cannot open the device ${name}: its adapter lacks the feature shader-f16; use precision "f32"`,
+      );
+    }
+    const device = await adapter.requestDevice({
+      label: name,
+      requiredFeatures: isHalf ? ["shader-f16"] : [],
+      requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+    });
+    const shape = shapeOf(device.limits, {
+      isSoftware: isSoftwareAdapter(adapter),
+      threads: navigator.hardwareConcurrency,
+      forced: schedule === "auto" ? undefined : schedule,
+    });
+    return new WebGpuDevice(name, device, { ...shape, ...given }, isHalf);
   }
 
-  /** The buffer of the moment: it is another one when the memory has grown. */
+  /** The buffer of the moment: it is another one when the memory has grown, and none while nothing is in use. */
   get memory(): GPUBuffer {
-    return this.#memory;
+    return this.#memory ??= this.#create(FIRST_BYTES);
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined;
   }
 
   /** Bytes in use. */
@@ -56,7 +107,7 @@ export class WebGpuDevice implements TensorMemory {
   /** @throws Error once the device is lost, or after an error that no call was there to tell. */
   check(): void {
     if (this.#lost !== undefined) {
-      throw new Error(
+      throw new DeviceLost(
         `Cannot use the device ${this.name}: it was lost (${this.#lost}); what was read from it before is intact`,
       );
     }
@@ -71,6 +122,19 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   /**
+   * Does `work` and notes its errors, which {@linkcode check} tells once the promise is fulfilled: to the call that
+   * awaits it, or else to the next one.
+   */
+  scoped(work: () => void): Promise<void> {
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    work();
+    return Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).then((errors) => {
+      this.#error ??= errors.find((each) => each !== null)?.message;
+    }, () => {}); // a lost device has no errors; `check` tells that it is lost
+  }
+
+  /**
    * A region of the memory, as its first byte.
    *
    * @throws RangeError if the device has no more; `what` says what it was for.
@@ -81,7 +145,7 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   #grow(end: number, what: () => string): void {
-    if (end <= this.#memory.size) return;
+    if (end <= this.memory.size) return;
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     if (end > most) {
@@ -92,25 +156,28 @@ export class WebGpuDevice implements TensorMemory {
         `Cannot allocate memory on ${this.name}: ${end} bytes in all are more than the adapter's ${limit} of ${most}; ${what()}`,
       );
     }
-    const before = this.#memory;
+    const before = this.memory;
     let size = before.size;
     while (size < end) size = Math.min(most, size * 2);
-    this.#memory = this.#create(size);
+    const grown = this.#memory = this.#create(size);
     const encoder = this.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(before, 0, this.#memory, 0, before.size);
+    encoder.copyBufferToBuffer(before, 0, grown, 0, before.size);
     this.device.queue.submit([encoder.finish()]);
     before.destroy();
   }
 
   free(address: number): void {
     this.#regions.free(address);
+    if (this.used > 0) return;
+    this.#memory?.destroy();
+    this.#memory = undefined;
   }
 
   /** Copies a tensor in; 4 bytes per element. */
   write(address: number, { data, dtype }: HostTensor): void {
     if (data.length === 0) return;
     const words = dtype === "float32" || dtype === "int32" ? data : Int32Array.from(data);
-    this.device.queue.writeBuffer(this.#memory, address, words as Float32Array<ArrayBuffer>); // or another array of words
+    this.device.queue.writeBuffer(this.memory, address, words as Float32Array<ArrayBuffer>); // or another array of words
   }
 
   /** A tensor of this device, whose values are not set. */
@@ -147,11 +214,13 @@ export class WebGpuDevice implements TensorMemory {
       const encoder = device.createCommandEncoder();
       let offset = 0;
       for (const { address, size } of regions) {
-        if (size > 0) encoder.copyBufferToBuffer(this.#memory, address, target, offset, 4 * size);
+        if (size > 0) encoder.copyBufferToBuffer(this.memory, address, target, offset, 4 * size);
         offset += 4 * size;
       }
       device.queue.submit([encoder.finish()]);
-      await target.mapAsync(GPUMapMode.READ).catch((cause) => {
+      await target.mapAsync(GPUMapMode.READ).catch(async (cause) => {
+        // Where the device was lost, that is told a moment later.
+        await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LOST_MILLISECONDS))]);
         this.check();
         throw cause;
       });
@@ -170,4 +239,11 @@ export class WebGpuDevice implements TensorMemory {
       this.check();
     }
   }
+}
+
+/** Whether an adapter computes on the processor. */
+export function isSoftwareAdapter({ info }: GPUAdapter): boolean {
+  return /llvmpipe|swiftshader|software|basic render/i.test(
+    `${info.description} ${info.device} ${info.architecture}`,
+  );
 }

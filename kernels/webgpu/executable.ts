@@ -1,42 +1,15 @@
 /** Compiled Programs of the WebGPU backend: one shader module per set of sizes, all of a call in one submission. */
 import type { Program } from "../../src/program/types.ts";
-import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
-import { type Arena, planArena } from "../lowering/arena.ts";
 import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
-import { type Kernel, printKernel } from "../lowering/kernels.ts";
-import { lowerProgram } from "../lowering/lower.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
 import { StoredTensor } from "../stored_tensor.ts";
+import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type Dispatch, writeModule } from "./wgsl/module.ts";
+import type { Dispatch } from "./wgsl/module.ts";
 
 /** How many sets of sizes stay compiled. */
 const KEPT = 8;
-
-/** Invocations of a workgroup: what every adapter can do. */
-const WORKGROUP_SIZE = 256;
-
-/** Over how many workgroups the rows of a scan are spread: those that a GPU runs at once, or a processor. */
-const WORKGROUPS = { hardware: 64, software: 4 } as const;
-
-/** The Program compiled for one set of sizes. */
-interface Compiled {
-  readonly kernels: readonly Kernel[];
-  readonly code: string;
-  readonly dispatches: readonly (Dispatch & { readonly pipeline: GPUComputePipeline })[];
-  readonly layout: GPUBindGroupLayout;
-  readonly arena: Arena;
-  readonly arenaAddress: number;
-  /** The words at which inputs, then outputs begin. */
-  readonly slots: GPUBuffer;
-  readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
-  /** Whether its memory was given back. */
-  dropped: boolean;
-  /** The bind group, and the memory that it binds. */
-  bound: { readonly memory: GPUBuffer; readonly group: GPUBindGroup } | undefined;
-}
 
 /** An executable on a WebGPU device. */
 export class WebGpuExecutable implements Executable {
@@ -93,7 +66,7 @@ export class WebGpuExecutable implements Executable {
     this.#checkDisposed();
     let pending = this.#compiled.get(key);
     if (!pending) {
-      this.#compiled.set(key, pending = this.#compile(bindings));
+      this.#compiled.set(key, pending = compileFor(this.#device, this.#program, bindings));
       pending.catch(() => this.#compiled.delete(key));
     }
     const compiled = await pending;
@@ -108,81 +81,6 @@ export class WebGpuExecutable implements Executable {
 
   #checkDisposed(): void {
     if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
-  }
-
-  async #compile(bindings: Bindings): Promise<Compiled> {
-    const { device, isSoftware, name } = this.#device;
-    const { inputs, outputs } = this.#program;
-    this.#device.check();
-    const kernels = lowerProgram(this.#program, { bindings, columns: 1 });
-    const arena = planArena(kernels);
-    const arenaAddress = this.#device.allocate(arena.bytes, () => `the plan takes ${arena.bytes} bytes`);
-    try {
-      const { code, dispatches } = writeModule(kernels, {
-        memory: {
-          wordOf: (buffer) => (arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer))) / 4,
-          slotOf: ({ place }) => {
-            if (place.kind !== "input" && place.kind !== "output") {
-              throw new Error("Only inputs and outputs have slots");
-            }
-            return place.kind === "input" ? place.index : inputs.length + place.index;
-          },
-        },
-        workgroupSize: WORKGROUP_SIZE,
-        workgroups: isSoftware ? WORKGROUPS.software : WORKGROUPS.hardware,
-        mostWorkgroups: device.limits.maxComputeWorkgroupsPerDimension,
-        title: `A Program of ${this.#program.equations.length} equations for ${
-          keyOf(bindings) || "fixed sizes"
-        }`,
-      });
-      for (const buffer of arena.constants) {
-        if (buffer.place.kind === "constant") {
-          this.#device.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
-        }
-      }
-      device.pushErrorScope("validation");
-      const module = device.createShaderModule({ label: name, code });
-      const layout = device.createBindGroupLayout({
-        entries: [
-          { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "storage" } },
-          { binding: 1, visibility: GPUShaderStage.COMPUTE, buffer: { type: "read-only-storage" } },
-        ],
-      });
-      const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
-      const pipelines = Promise.all(dispatches.map(async (dispatch) => ({
-        ...dispatch,
-        pipeline: await device.createComputePipelineAsync({
-          label: dispatch.entryPoint,
-          layout: pipelineLayout,
-          compute: { module, entryPoint: dispatch.entryPoint },
-        }),
-      })));
-      pipelines.catch(() => {}); // told below
-      const error = await device.popErrorScope();
-      if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
-      return {
-        kernels,
-        code,
-        dispatches: await pipelines,
-        layout,
-        arena,
-        arenaAddress,
-        slots: device.createBuffer({
-          label: "slots",
-          size: Math.max(4, 4 * (inputs.length + outputs.length)),
-          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-        }),
-        outputs: outputs.map(({ shape }) => {
-          const concrete = evaluateShape(shape, bindings);
-          return { shape: concrete, size: sizeOf(concrete) };
-        }),
-        dropped: false,
-        bound: undefined,
-      };
-    } catch (error) {
-      this.#device.free(arenaAddress);
-      throw error;
-    }
   }
 
   /** Memory for one host input or output, reused from call to call and as large as the largest that came so far. */
@@ -204,7 +102,7 @@ export class WebGpuExecutable implements Executable {
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") return this.#stage("input", index, input.data.length);
-      if (input instanceof StoredTensor && input.device === this.#device.name) return input.address;
+      if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
       throw new TypeError(
         `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
       );
@@ -221,18 +119,13 @@ export class WebGpuExecutable implements Executable {
       inputs.forEach((input, index) => {
         if (input.kind === "host") this.#device.write(addresses[index], input);
       });
-      if (addresses.length > 0) {
-        device.queue.writeBuffer(compiled.slots, 0, Int32Array.from(addresses, (address) => address / 4));
-      }
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      pass.setBindGroup(0, this.#bind(compiled));
-      for (const { pipeline, workgroups } of compiled.dispatches) {
-        pass.setPipeline(pipeline);
-        pass.dispatchWorkgroups(workgroups);
-      }
-      pass.end();
-      device.queue.submit([encoder.finish()]);
+      const { slots } = compiled.buffers;
+      const checked = this.#device.scoped(() => {
+        if (addresses.length > 0) {
+          device.queue.writeBuffer(slots, 0, Int32Array.from(addresses, (address) => address / 4));
+        }
+        device.queue.submit([this.#encode(compiled)]);
+      });
       this.#device.check();
       const toHost = compiled.outputs.flatMap(({ size }, index) =>
         kept[index] ? [] : [{ address: addresses[inputs.length + index], dtype: outputs[index].dtype, size }]
@@ -242,7 +135,8 @@ export class WebGpuExecutable implements Executable {
       inputs.forEach((input, index) => {
         if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
       });
-      const values = await read;
+      const [values] = await Promise.all([read, toHost.length > 0 ? checked : undefined]);
+      if (toHost.length > 0) this.#device.check();
       let next = 0;
       return compiled.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
         kept[index] ?? { kind: "host", shape, dtype: outputs[index].dtype, data: values[next++] }
@@ -253,14 +147,43 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
+  /** All dispatches, in one pass. */
+  #encode(compiled: Compiled): GPUCommandBuffer {
+    const encoder = this.#device.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    const group = this.#bind(compiled);
+    const dispatch = (each: Dispatch, step: number) => {
+      const pipeline = compiled.pipelines.get(each);
+      if (!pipeline) throw new Error(`There is no pipeline of ${each.entryPoint}`);
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group, compiled.buffers.steps ? [step * STEP_BYTES] : []);
+      pass.dispatchWorkgroups(each.workgroups);
+    };
+    for (const each of compiled.dispatches) {
+      if (each.kind !== "steps") {
+        dispatch(each, 0);
+        continue;
+      }
+      const { length, reverse } = each.scan;
+      for (let step = 0; step < length; step++) {
+        for (const inner of each.dispatches) dispatch(inner, reverse ? length - 1 - step : step);
+      }
+    }
+    pass.end();
+    return encoder.finish();
+  }
+
   #bind(compiled: Compiled): GPUBindGroup {
     const { memory, device } = this.#device;
     if (compiled.bound?.memory !== memory) {
+      const { slots, steps, halves } = compiled.buffers;
       const group = device.createBindGroup({
         layout: compiled.layout,
         entries: [
           { binding: 0, resource: { buffer: memory } },
-          { binding: 1, resource: { buffer: compiled.slots } },
+          { binding: 1, resource: { buffer: slots } },
+          ...(steps ? [{ binding: 2, resource: { buffer: steps, size: 16 } }] : []),
+          ...(halves ? [{ binding: 3, resource: { buffer: halves } }] : []),
         ],
       });
       compiled.bound = { memory, group };
@@ -275,26 +198,15 @@ export class WebGpuExecutable implements Executable {
     this.#reports.delete(key);
     if (known) known.dropped = true;
     if (this.#latest?.compiled === known) this.#latest = undefined;
-    pending?.then(({ arenaAddress, slots }) => {
+    pending?.then(({ arenaAddress, buffers }) => {
       this.#device.free(arenaAddress);
-      slots.destroy();
+      for (const buffer of Object.values(buffers)) buffer?.destroy();
     }, () => {});
   }
 
   describe(): string {
-    const { name, used } = this.#device;
-    const parts = [...this.#reports].map(([key, { kernels, code, dispatches, arena }]) =>
-      [
-        `for ${
-          key || "these sizes"
-        }: ${dispatches.length} dispatches, ${code.length} characters of WGSL, ${arena.bytes} bytes planned`,
-        ...dispatches.map(({ entryPoint, workgroups, kernels }) =>
-          `  ${entryPoint}: ${workgroups} workgroups, ${kernels.length} kernels`
-        ),
-        ...kernels.flatMap((kernel) => printKernel(kernel, "  ")),
-        code,
-      ].join("\n")
-    );
+    const { name, used, shape } = this.#device;
+    const parts = [...this.#reports].map(([key, compiled]) => describeCompiled(key, compiled, shape));
     return [`kernels on ${name}, ${used} bytes of its memory in use`, ...parts].join("\n");
   }
 
@@ -306,8 +218,4 @@ export class WebGpuExecutable implements Executable {
       staged.length = 0;
     }
   }
-}
-
-function failUnplaced(buffer: Buffer): never {
-  throw new Error(`The buffer of ${buffer.name} has no place in the arena`);
 }

@@ -4,18 +4,34 @@
  */
 import type { Backend } from "../backend.ts";
 import { float64In } from "../lowering/call.ts";
-import { WebGpuDevice } from "./device.ts";
+import { isSoftwareAdapter, type ShapeChoice, WebGpuDevice, type WebGpuOptions } from "./device.ts";
 import { WebGpuExecutable } from "./executable.ts";
 
+export type { WebGpuOptions } from "./device.ts";
+
+/** The machine's adapter, asked for once; null where there is none. */
+let adapter: Promise<GPUAdapter | null> | undefined;
+const requestAdapter = () =>
+  adapter ??= navigator.gpu?.requestAdapter().catch(() => null) ?? Promise.resolve(null);
+
 /** A WebGPU backend; its device is opened when a Program is compiled. */
-export function createWebGpu(name = "webgpu"): Backend {
+export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "webgpu"): Backend {
   let opening: Promise<WebGpuDevice> | undefined;
   let device: WebGpuDevice | undefined;
-  const open = async () => device ??= await (opening ??= WebGpuDevice.open(name));
+  const open = async () => {
+    // A device that was lost stays so; whoever compiles anew gets another one.
+    if (device?.isLost) opening = undefined;
+    return device = await (opening ??= WebGpuDevice.open(name, options));
+  };
   return {
     name,
+    isGpu: true,
     supports: (program) => float64In(program) === undefined,
-    available: async () => await navigator.gpu?.requestAdapter() != null,
+    available: async () => await requestAdapter() !== null,
+    automatic: async () => {
+      const adapter = await requestAdapter();
+      return adapter !== null && !isSoftwareAdapter(adapter);
+    },
     compile: async (program, options) => new WebGpuExecutable(await open(), program, options),
     upload: (tensor) => {
       if (!device) throw new Error(`Cannot put a tensor on ${name}: compile something for it first`);

@@ -18,6 +18,7 @@ import {
   type Validation,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
+import { lostWith } from "./device_lost.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
@@ -264,6 +265,8 @@ export async function fitWith(
       history,
       ...(reason && { stopped: reason }),
     };
+  } catch (error) {
+    throw lostWith(error, { variables: guard.latest, history });
   } finally {
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);

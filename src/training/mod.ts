@@ -11,6 +11,7 @@ export {
 } from "./callbacks.ts";
 export type { Validation } from "./checks.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
+export { DeviceLostError } from "./device_lost.ts";
 export { type History, type NonFiniteDetails, NonFiniteLossError, type StepPlace } from "./non_finite.ts";
 export type {
   Data,

@@ -82,6 +82,8 @@ const CHECK_EVERY = 16;
 export interface LossGuard {
   /** Takes over the loss of a step. */
   record(loss: Tensor, place: StepPlace): void;
+  /** The weights as last read from the device, on the host. */
+  readonly latest: Variables;
   /** Whether enough losses wait for being read. */
   readonly isDue: boolean;
   /**
@@ -138,6 +140,9 @@ export function createLossGuard(
     record(loss, place) {
       waiting.push({ loss, place });
       last = place;
+    },
+    get latest() {
+      return candidate;
     },
     get isDue() {
       return waiting.length >= CHECK_EVERY;

@@ -1,5 +1,5 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { availableBackends, type Device, findBackend } from "../../kernels/mod.ts";
+import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
@@ -18,7 +18,7 @@ import {
 import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
-export type { Device, WasmChoice, WasmOptions } from "../../kernels/mod.ts";
+export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {
@@ -53,6 +53,8 @@ interface Entry {
   readonly traced: TracedFunction;
   readonly executable: Executable;
   readonly structure: Structure;
+  /** The device, and why it was chosen. */
+  readonly choice: string;
 }
 
 /** A function traced: its Program, and the structure of what it returns. */
@@ -149,11 +151,11 @@ export async function compile<Args extends readonly unknown[], Result>(
       flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
     );
     const keep = keptLeaves(structure, options.keep);
-    // The first that can run it; one that was asked for by name says itself why it cannot.
-    const backend = backends.find((candidate) => candidate.supports(program)) ?? backends[0];
     const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
+    const { backend, why } = await chooseBackend(backends, program, leaves);
     const given = { structure: argumentStructure, specs: leaves.map(specOf) };
-    return { given, traced, executable: await backend.compile(program, { donate, keep }), structure };
+    const executable = await backend.compile(program, { donate, keep });
+    return { given, traced, executable, structure, choice: `on ${backend.name}: ${why}` };
   };
 
   // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
@@ -220,9 +222,9 @@ export async function compile<Args extends readonly unknown[], Result>(
       if (ready.size === 0) {
         throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
       }
-      return [...ready.values()].map(({ traced, executable }) => explainProgram(traced, executable)).join(
-        "\n\n",
-      );
+      return [...ready.values()].map(({ traced, executable, choice }) =>
+        `${choice}\n\n${explainProgram(traced, executable)}`
+      ).join("\n\n");
     },
     [Symbol.dispose]: () => {
       for (const { executable } of ready.values()) executable[Symbol.dispose]();

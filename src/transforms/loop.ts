@@ -1,5 +1,5 @@
 /** A pure step with a state, compiled to be called in a row: the state stays where it is computed. */
-import { availableBackends, type Device, findBackend } from "../../kernels/mod.ts";
+import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
 import type { Executable } from "../../kernels/backend.ts";
 import { type HostTensor, isLeaf, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
@@ -41,10 +41,10 @@ export async function compileLoop<Fixed, State, Input, Output>(
   const optimised = optimise(program);
   const device = options.device ?? "auto";
   const backends = device === "auto" ? await availableBackends() : [await findBackend(device)];
-  const backend = backends.find((candidate) => candidate.supports(optimised)) ?? backends[0];
   const constant = flattenTree<HostTensor>(await toHost(fixed)).leaves;
   const states = flattenTree<HostTensor>(state);
   const inputs = flattenTree<HostTensor>(input);
+  const { backend } = await chooseBackend(backends, optimised, [...constant, ...states.leaves, ...inputs.leaves]);
   const firstState = constant.length, firstInput = firstState + states.leaves.length;
   const outputs = program.outputs.length - states.leaves.length;
   const executable = await backend.compile(optimised, {

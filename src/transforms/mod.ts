@@ -10,6 +10,8 @@ export {
   type TracedFunction,
   type WasmChoice,
   type WasmOptions,
+  type WebGpuChoice,
+  type WebGpuOptions,
 } from "./compile.ts";
 export { outputSpecs } from "./output_specs.ts";
 

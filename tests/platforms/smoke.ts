@@ -17,6 +17,7 @@ export const devices = {
   "one thread": { name: "wasm", threads: 1 },
   "two threads": { name: "wasm", threads: 2 },
   "plain SIMD": { name: "wasm", relaxed: false },
+  "webgpu": "webgpu",
 } as const satisfies Record<string, library.Device>;
 
 /** Losses by device, one per step. */
@@ -25,10 +26,13 @@ export type Losses = { readonly [device in DeviceName]?: readonly number[] };
 /** The name of a device to try. */
 export type DeviceName = keyof typeof devices;
 
-/** Trains once per device, by default on all, from the same beginning. */
+/** The devices that every platform has. */
+export const everywhere: readonly DeviceName[] = ["default", "one thread", "two threads", "plain SIMD"];
+
+/** Trains once per device, by default on those that every platform has, from the same beginning. */
 export async function smoke(
   cellfold: Library,
-  names: readonly DeviceName[] = Object.keys(devices) as DeviceName[], // they are, by its type
+  names: readonly DeviceName[] = everywhere,
 ): Promise<Losses> {
   const losses: { [device in DeviceName]?: readonly number[] } = {};
   for (const name of names) losses[name] = await train(cellfold, devices[name]);

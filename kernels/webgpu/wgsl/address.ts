@@ -1,12 +1,24 @@
-/** Addresses in WGSL: how the elements of views are reached in the device's memory, an array of words. */
+/**
+ * Addresses in WGSL: how the elements of views are reached. Most lie in the device's memory, an array of words; values
+ * of every step may lie in an array of half floats, and what a scan keeps from step to step in the memory of a
+ * workgroup.
+ */
 import type { Buffer, View } from "../../lowering/views.ts";
+
+/** Where a buffer lies. */
+export type Location =
+  /** From this word of the device's memory on. */
+  | { readonly in: "memory"; readonly word: number }
+  /** From the word of the device's memory that `slots` has at this index for the call. */
+  | { readonly in: "slot"; readonly index: number }
+  /** From this element of `halves` on, as f16. */
+  | { readonly in: "halves"; readonly at: number }
+  /** From this word of `rowMemory` on: the rows of the workgroup, from row `begin` on, each `stride` words. */
+  | { readonly in: "local"; readonly at: number; readonly stride: number };
 
 /** Where buffers lie. */
 export interface Memory {
-  /** The word at which a buffer begins whose place is fixed. */
-  readonly wordOf: (buffer: Buffer) => number;
-  /** The index in `slots` of the word at which an input or output of the call begins. */
-  readonly slotOf: (buffer: Buffer) => number;
+  readonly locationOf: (buffer: Buffer) => Location;
 }
 
 /** `a * stride`, left out where it is zero. */
@@ -15,30 +27,51 @@ export function times(value: string, stride: number): string[] {
   return [stride === 1 ? value : `${value} * ${stride}`];
 }
 
-/** The word of an element: its index along each axis is an expression. */
-export function wordAt(view: View, indices: readonly string[], memory: Memory): string {
-  const { place } = view.buffer;
-  const looked = place.kind === "input" || place.kind === "output";
-  const fixed = view.offset + (looked ? 0 : memory.wordOf(view.buffer));
-  const terms = [
-    ...(looked ? [`slots[${memory.slotOf(view.buffer)}]`] : []),
+/** The variable with an element: its index along each axis is an expression. */
+function elementAt(
+  view: View,
+  indices: readonly string[],
+  { locationOf }: Memory,
+): { readonly element: string; readonly isHalf: boolean } {
+  const location = locationOf(view.buffer);
+  let array = "memory", fixed = view.offset;
+  let at = indices;
+  const terms: string[] = [];
+  switch (location.in) {
+    case "memory":
+      fixed += location.word;
+      break;
+    case "slot":
+      terms.push(`slots[${location.index}]`);
+      break;
+    case "halves":
+      array = "halves";
+      fixed += location.at;
+      break;
+    case "local":
+      array = "rowMemory";
+      fixed += location.at;
+      at = [`(${indices[0]} - begin)`, ...indices.slice(1)];
+  }
+  terms.push(
     ...view.loops.flatMap(({ loop, stride }) => times(`t${loop}`, stride)),
-    ...view.strides.flatMap((stride, axis) => times(indices[axis], stride)),
-  ];
+    ...view.strides.flatMap((stride, axis) => times(at[axis], stride)),
+  );
   if (fixed !== 0 || terms.length === 0) terms.unshift(String(fixed));
-  return terms.join(" + ");
+  return { element: `${array}[${terms.join(" + ")}]`, isHalf: location.in === "halves" };
 }
 
 /** Reads an element as a value of its dtype. */
 export function load(view: View, indices: readonly string[], memory: Memory): string {
-  const word = `memory[${wordAt(view, indices, memory)}]`;
+  const { element, isHalf } = elementAt(view, indices, memory);
+  if (isHalf) return `f32(${element})`;
   switch (view.dtype) {
     case "float32":
-      return `bitcast<f32>(${word})`;
+      return `bitcast<f32>(${element})`;
     case "int32":
-      return `bitcast<i32>(${word})`;
+      return `bitcast<i32>(${element})`;
     case "bool":
-      return `(${word} != 0u)`;
+      return `(${element} != 0u)`;
     case "float64":
       throw new TypeError("Cannot compute with float64 on webgpu");
   }
@@ -46,8 +79,9 @@ export function load(view: View, indices: readonly string[], memory: Memory): st
 
 /** Writes a value of the view's dtype. */
 export function store(view: View, indices: readonly string[], value: string, memory: Memory): string {
-  const word = `memory[${wordAt(view, indices, memory)}]`;
-  return `${word} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;
+  const { element, isHalf } = elementAt(view, indices, memory);
+  if (isHalf) return `${element} = f16(${value});`;
+  return `${element} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;
 }
 
 /** The type of a dtype's values. */

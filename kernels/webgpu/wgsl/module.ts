@@ -1,79 +1,60 @@
 /**
- * The shader module of an executable: a function for each kernel, and an entry point for each dispatch, which calls
- * one kernel with all invocations, a loop for the rows of each workgroup, or several small kernels with one workgroup.
+ * The shader module of an executable: a function for each kernel, and an entry point for each dispatch of its schedule
+ * (`../schedule.ts`).
  */
-import { type Kernel, kernelName, type MatmulKernel, type ScanKernel } from "../../lowering/kernels.ts";
+import {
+  buffersOf,
+  type Kernel,
+  kernelName,
+  type MatmulKernel,
+  type ScanKernel,
+} from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
+import { planRowMemory, type RowMemory } from "../row_memory.ts";
+import { type DeviceShape, type PlannedDispatch, planSteps, rowsPerWorkgroup, workOf } from "../schedule.ts";
 import type { Memory } from "./address.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
 import { itemsOf, type Tile, tileFor, writeMatmul } from "./matmul.ts";
 import { writeArgmax, writeReduce } from "./reduce.ts";
+import { moveRows, withRows, writeScan } from "./scan.ts";
+import { BLOCK_MEMORY, blocksOf, isLarge, writeTiled } from "./tiled.ts";
 import { FunctionWriter } from "./writer.ts";
-
-/** Kernels of less work than this are done by one workgroup, one after the other: a dispatch costs more. */
-const SMALL = 20_000;
 
 /** What a dispatch does, and with how many workgroups. */
 export interface Dispatch {
+  readonly kind: PlannedDispatch["kind"];
   readonly entryPoint: string;
   readonly workgroups: number;
-  /** Kernels in order, each ready before the next begins. */
   readonly kernels: readonly Kernel[];
+  /** Words of the workgroup's memory that it uses. */
+  readonly localWords: number;
+}
+
+/** Dispatches that are done again for every step of a scan. */
+export interface Repeat {
+  readonly kind: "steps";
+  readonly scan: ScanKernel;
+  readonly dispatches: readonly Dispatch[];
 }
 
 /** A module written. */
 export interface Written {
   readonly code: string;
-  readonly dispatches: readonly Dispatch[];
+  readonly dispatches: readonly (Dispatch | Repeat)[];
 }
 
 /** What the writing depends on. */
 export interface ModuleOptions {
   readonly memory: Memory;
-  /** Invocations of a workgroup. */
-  readonly workgroupSize: number;
-  /** How many workgroups fill the device: rows of a scan are shared out among as many. */
-  readonly workgroups: number;
-  /** Workgroups that a dispatch may have. */
-  readonly mostWorkgroups: number;
+  readonly device: DeviceShape;
+  /** Bytes of memory that a workgroup has: `maxComputeWorkgroupStorageSize`. */
+  readonly workgroupBytes: number;
+  /** Whether some buffers lie in `halves`. */
+  readonly halves: boolean;
   /** A line about where this comes from. */
   readonly title: string;
-}
-
-/** The units of work of a kernel, and the items that invocations can share out. */
-function workOf(kernel: Kernel): { readonly units: number; readonly items: number; readonly cost: number } {
-  const first = (shape: readonly number[]) => shape[0] ?? 1;
-  switch (kernel.kind) {
-    case "fused":
-      return work(first(kernel.shape), sizeOf(kernel.shape));
-    case "reduce":
-      return work(first(kernel.output.shape), sizeOf(kernel.output.shape), sizeOf(kernel.input.shape));
-    case "argmax":
-      return work(first(kernel.output.shape), sizeOf(kernel.output.shape), sizeOf(kernel.input.shape));
-    case "gather":
-      return work(first(kernel.indices.shape), sizeOf(kernel.output.shape));
-    case "scatterAdd":
-      return work(1, sizeOf(kernel.output.shape.slice(1)), sizeOf(kernel.updates.shape));
-    case "randomBits":
-      return work(1, Math.ceil(sizeOf(kernel.output.shape) / 2));
-    case "matmul": {
-      const { shape } = kernel.output;
-      const [m] = shape.slice(-2);
-      const matrices = sizeOf(shape.slice(0, -2));
-      return work(shape.length === 2 ? m : matrices, sizeOf(shape), sizeOf(shape) * kernel.k / 4);
-    }
-    case "scan":
-      return work(Math.max(1, kernel.rows), 1);
-    case "pack":
-    case "longProduct":
-      throw new Error(`The kernel ${kernel.kind} is of another backend`);
-  }
-}
-
-function work(units: number, items: number, cost = items) {
-  return { units, items, cost };
 }
 
 /** The tile of a product's invocations. */
@@ -88,8 +69,25 @@ function tilesOf({ output }: MatmulKernel, tile: Tile): number {
   return sizeOf(output.shape.slice(0, -2)) * itemsOf(m, n, tile);
 }
 
+/** What the function of a kernel is written for. */
+interface Place {
+  /** How many loops over time are around it. */
+  readonly depth: number;
+  readonly memory: Memory;
+  /** How many invocations call it together. */
+  readonly invocations: number;
+  /** The most rows that they have. */
+  readonly rows: number;
+  /** What is kept in the workgroup's memory. */
+  readonly local: RowMemory;
+}
+
+const NONE: RowMemory = { words: 0, places: new Map() };
+
 /** Writes the module of these kernels. */
 export function writeModule(kernels: readonly Kernel[], options: ModuleOptions): Written {
+  const { device } = options;
+  const size = device.workgroupSize;
   const used = new Set<string>();
   const use = (name: string) => {
     used.add(name);
@@ -103,124 +101,162 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     counts.set(base, count + 1);
     return `${base}_${count}`;
   };
-  /**
-   * Writes a kernel's function and those that it calls; gives its name. `invocations` call it together, for `rows` rows
-   * where it has more.
-   */
-  const write = (kernel: Kernel, depth: number, invocations: number, rows = Infinity): string => {
+  const add = (name: string, params: string, depth: number, f: FunctionWriter) => {
+    const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
+    functions.push(`fn ${name}(${params}${loops}) {\n${f.text()}\n}`);
+  };
+  /** Writes a kernel's function and those that it calls; gives its name. */
+  const write = (kernel: Kernel, place: Place): string => {
     const name = nameOf(kernel);
+    const { depth, memory, invocations, rows } = place;
     const f = new FunctionWriter(use);
-    const inner = kernel.kind === "scan"
-      ? kernel.body.map((each) => ({ each, called: write(each, depth + 1, invocations, rows) }))
-      : [];
     switch (kernel.kind) {
       case "fused":
-        writeFused(f, kernel, options.memory);
+        writeFused(f, kernel, memory);
         break;
       case "reduce":
-        writeReduce(f, kernel, options.memory);
+        writeReduce(f, kernel, memory);
         break;
       case "argmax":
-        writeArgmax(f, kernel, options.memory);
+        writeArgmax(f, kernel, memory);
         break;
       case "gather":
-        writeGather(f, kernel, options.memory);
+        writeGather(f, kernel, memory);
         break;
       case "scatterAdd":
-        writeScatter(f, kernel, options.memory);
+        writeScatter(f, kernel, memory);
         break;
       case "randomBits":
-        writeRandom(f, kernel, options.memory);
+        writeRandom(f, kernel, memory);
         break;
       case "matmul":
-        writeMatmul(f, kernel, tileOf(kernel, invocations, rows), options.memory);
+        writeMatmul(f, kernel, tileOf(kernel, invocations, rows), memory);
         break;
       case "scan":
-        writeScan(f, kernel, depth, inner);
+        writeScan(f, kernel, place, kernel.body.map((each) => write(each, { ...place, depth: depth + 1 })));
         break;
       case "pack":
       case "longProduct":
         throw new Error(`The kernel ${kernel.kind} is of another backend`);
     }
-    const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
-    functions.push(`fn ${name}(begin: i32, end: i32, lane: i32, lanes: i32${loops}) {\n${f.text()}\n}`);
+    add(name, "begin: i32, end: i32, lane: i32, lanes: i32", depth, f);
     return name;
   };
 
+  /** The statements of an entry point, with how many workgroups it runs, and words of their memory that it uses. */
+  interface Body {
+    readonly lines: readonly string[];
+    readonly workgroups: number;
+    readonly localWords: number;
+  }
+  let hasBlocks = false, mostLocal = 0;
+  const placeAt = (depth: number): Place => ({
+    depth,
+    memory: options.memory,
+    invocations: size,
+    rows: Infinity,
+    local: NONE,
+  });
+  const loopsAt = (depth: number) => (depth > 0 ? ", t0" : "");
+
+  const together = (kernels: readonly Kernel[], depth: number): Body => {
+    const calls = kernels.map((kernel) =>
+      `${write(kernel, placeAt(depth))}(0, ${workOf(kernel).units}, i32(lane), ${size}${loopsAt(depth)});`
+    );
+    return { lines: [calls.join("\nstorageBarrier();\n")], workgroups: 1, localWords: 0 };
+  };
+  const spread = (kernel: Kernel, depth: number): Body => {
+    if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) return inBlocks(kernel, depth);
+    const all = device.workgroups * size;
+    const items = kernel.kind === "matmul"
+      ? tilesOf(kernel, tileOf(kernel, all, Infinity))
+      : workOf(kernel).items;
+    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, Math.ceil(items / size)));
+    const called = write(kernel, { ...placeAt(depth), invocations: all });
+    const lane = `i32(group.x * ${size}u + lane), ${workgroups * size}`;
+    return {
+      lines: [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsAt(depth)});`],
+      workgroups,
+      localWords: 0,
+    };
+  };
+  const inBlocks = (kernel: MatmulKernel, depth: number): Body => {
+    hasBlocks = true;
+    const workgroups = Math.min(device.mostWorkgroups, blocksOf(kernel));
+    const name = nameOf(kernel);
+    const f = new FunctionWriter(use);
+    writeTiled(f, kernel, options.memory);
+    add(name, "group: i32, groups: i32, lane: i32", depth, f);
+    return {
+      lines: [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsAt(depth)});`],
+      workgroups,
+      localWords: 0,
+    };
+  };
+  const byRows = (scan: ScanKernel): Body => {
+    const at = kernels.indexOf(scan);
+    const before = new Set(kernels.slice(0, at).flatMap(buffersOf));
+    const after = new Set(kernels.slice(at + 1).flatMap(buffersOf));
+    const rows = rowsPerWorkgroup(scan, device);
+    const local = planRowMemory(scan, {
+      rows,
+      bytes: options.workgroupBytes,
+      elsewhere: (buffer) => options.memory.locationOf(buffer).in !== "memory",
+    });
+    mostLocal = Math.max(mostLocal, local.words);
+    const called = write(scan, { ...placeAt(0), memory: withRows(options.memory, local), rows, local });
+    return {
+      lines: [
+        `let begin = i32(group.x) * ${rows};`,
+        `let end = min(begin + ${rows}, ${scan.rows});`,
+        ...moveRows(local, before, options.memory, "enter", size),
+        `${called}(begin, end, i32(lane), ${size});`,
+        ...moveRows(local, after, options.memory, "leave", size),
+      ],
+      workgroups: Math.ceil(scan.rows / rows),
+      localWords: local.words,
+    };
+  };
+
   const entryPoints: string[] = [];
-  const dispatches: Dispatch[] = [];
-  const size = options.workgroupSize;
-  const add = (kernels: readonly Kernel[], workgroups: number, body: readonly string[]) => {
-    const entryPoint = `dispatch_${dispatches.length}`;
+  /** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
+  const dispatch = ({ kind, kernels }: PlannedDispatch, depth: number): Dispatch => {
+    const [first] = kernels;
+    const { lines, workgroups, localWords } = kind === "together"
+      ? together(kernels, depth)
+      : kind === "rows" && first.kind === "scan"
+      ? byRows(first)
+      : spread(first, depth);
+    const entryPoint = `dispatch_${entryPoints.length}`;
+    const body = [...(depth > 0 ? ["let t0 = stepIndex.x;"] : []), ...lines].join("\n").split("\n");
     entryPoints.push(
       `@compute @workgroup_size(${size})\nfn ${entryPoint}(@builtin(workgroup_id) group: vec3<u32>, ` +
-        `@builtin(local_invocation_index) local: u32) {\n${body.map((line) => `  ${line}`).join("\n")}\n}`,
+        `@builtin(local_invocation_index) lane: u32) {\n${body.map((line) => `  ${line}`).join("\n")}\n}`,
     );
-    dispatches.push({ entryPoint, workgroups, kernels });
+    return { kind, entryPoint, workgroups, kernels, localWords };
   };
-  let small: { kernel: Kernel; called: string }[] = [];
-  const flush = () => {
-    if (small.length === 0) return;
-    const calls = small.flatMap(({ kernel, called }, index) => [
-      ...(index > 0 ? ["storageBarrier();"] : []),
-      `${called}(0, ${workOf(kernel).units}, i32(local), ${size});`,
-    ]);
-    add(small.map(({ kernel }) => kernel), 1, calls);
-    small = [];
-  };
-  for (const kernel of kernels) {
-    const { units, cost } = workOf(kernel);
-    if (kernel.kind === "scan" && kernel.rows > 0) {
-      flush();
-      const rows = Math.ceil(units / options.workgroups);
-      const called = write(kernel, 0, size, rows);
-      const workgroups = Math.ceil(units / rows);
-      add([kernel], workgroups, [
-        `let first = i32(group.x) * ${rows};`,
-        `${called}(first, min(first + ${rows}, ${units}), i32(local), ${size});`,
-      ]);
-    } else if (kernel.kind === "scan" || cost < SMALL) {
-      small.push({ kernel, called: write(kernel, 0, size) });
-    } else {
-      flush();
-      const all = options.workgroups * size;
-      const called = write(kernel, 0, all);
-      const items = kernel.kind === "matmul"
-        ? tilesOf(kernel, tileOf(kernel, all, Infinity))
-        : workOf(kernel).items;
-      const workgroups = Math.max(1, Math.min(options.mostWorkgroups, Math.ceil(items / size)));
-      add([kernel], workgroups, [
-        `${called}(0, ${units}, i32(group.x * ${size}u + local), ${workgroups * size});`,
-      ]);
-    }
-  }
-  flush();
+
+  const dispatches = planSteps(kernels, device).map((planned): Dispatch | Repeat =>
+    planned.kind === "steps"
+      ? { ...planned, dispatches: planned.dispatches.map((each) => dispatch(each, 1)) }
+      : dispatch(planned, 0)
+  );
+  const repeats = dispatches.some(({ kind }) => kind === "steps");
   const code = [
     `// ${options.title}`,
+    ...(options.halves ? ["enable f16;"] : []),
     "@group(0) @binding(0) var<storage, read_write> memory: array<u32>;",
     "@group(0) @binding(1) var<storage, read> slots: array<i32>;",
+    ...(repeats
+      ? ["// x is the index of the step.\n@group(0) @binding(2) var<uniform> stepIndex: vec4<i32>;"]
+      : []),
+    ...(options.halves ? ["@group(0) @binding(3) var<storage, read_write> halves: array<f16>;"] : []),
+    ...(mostLocal > 0 ? [`var<workgroup> rowMemory: array<u32, ${mostLocal}>;`] : []),
+    ...(hasBlocks ? [BLOCK_MEMORY] : []),
     SPECIAL,
     ...functionSources(used),
     ...functions,
     ...entryPoints,
   ].join("\n\n");
   return { code: `${code}\n`, dispatches };
-}
-
-/** The loop over time: every kernel of a step on the same rows, with a barrier of the workgroup after each. */
-function writeScan(
-  f: FunctionWriter,
-  { length, reverse, rows }: ScanKernel,
-  depth: number,
-  inner: readonly { readonly each: Kernel; readonly called: string }[],
-): void {
-  const outer = Array.from({ length: depth }, (_, loop) => `, t${loop}`).join("");
-  f.block(`for (var step = 0; step < ${length}; step++)`, () => {
-    f.line(`let t${depth} = ${reverse ? `${length - 1} - step` : "step"};`);
-    for (const { each, called } of inner) {
-      const range = rows > 0 ? "begin, end" : `0, ${workOf(each).units}`;
-      f.line(`${called}(${range}, lane, lanes${outer}, t${depth});`);
-      f.line("storageBarrier();");
-    }
-  });
 }

@@ -39,6 +39,9 @@ interface Page {
   close(): Promise<void>;
 }
 
+/** What gives a page an adapter, on the processor where there is no other. */
+const WEBGPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
+
 async function visit(browser: Browser, { url, expression }: Visit): Promise<Visited> {
   const page = await browser.newPage();
   const errors: string[] = [];
@@ -55,7 +58,7 @@ if (import.meta.main) {
   const driver = ["npm:playwright-core", "1.65.1"].join("@");
   const { chromium }: Playwright = await import(driver);
   // The sandbox wants a kernel feature that containers and root lack; only the project's own pages are opened.
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", ...WEBGPU] });
   try {
     const visited: Visited[] = [];
     for (const next of JSON.parse(visits) as Visit[]) visited.push(await visit(browser, next));

@@ -9,7 +9,12 @@ export async function bundleInto(folder: string): Promise<void> {
   // The words of the task, but for where the bundle goes: tests that run at once must not write the same file.
   const [, ...words] = configuration.tasks.bundle.split(" ");
   await deno(...words.map((word) => word === "dist/cellfold.js" ? `${folder}/cellfold.js` : word));
-  await deno("bundle", "--platform", "browser", "--output", `${folder}/smoke.js`, "tests/platforms/smoke.ts");
+  await bundleEntry("tests/platforms/smoke.ts", `${folder}/smoke.js`);
+}
+
+/** Bundles a module, by its path in the project, for a browser. */
+export async function bundleEntry(entry: string, output: string): Promise<void> {
+  await deno("bundle", "--platform", "browser", "--output", output, entry);
 }
 
 async function deno(...args: string[]): Promise<void> {

@@ -1,7 +1,7 @@
 /** The losses on Deno, and how near another platform must come to them. */
 import { assert, assertEquals } from "@std/assert";
 import * as cellfold from "../../../mod.ts";
-import { type DeviceName, devices, type Losses, smoke } from "../smoke.ts";
+import { type DeviceName, everywhere, type Losses, smoke } from "../smoke.ts";
 
 /** Sums are ordered by the number of threads and products are rounded by the kind of SIMD; 50 steps amplify both. */
 const TOLERANCE = 1e-4;
@@ -17,7 +17,7 @@ async function lossesOnDeno(): Promise<readonly number[]> {
 /** Fails unless each of these devices has the losses of Deno's default, and the model has learnt. */
 export async function assertLossesOfDeno(
   actual: Losses,
-  names: readonly DeviceName[] = Object.keys(devices) as DeviceName[], // they are, by its type
+  names: readonly DeviceName[] = everywhere,
 ): Promise<void> {
   const expected = await lossesOnDeno();
   assertEquals<readonly string[]>(Object.keys(actual), names);

@@ -1,0 +1,67 @@
+/**
+ * What the device `auto` means for a Program:
+ *
+ * 1. The device on which an argument lies, so that the functions of a training run share its parameters.
+ * 2. WebGPU on a graphics processor, where a call has at least {@linkcode WORTH_GPU} multiply-adds in products. An
+ *    adapter that computes on the processor never wins against wasm, which has the same processor to itself.
+ * 3. Wasm where the engine has SIMD, else the reference.
+ *
+ * The limit of the second rule is an estimate, not a measurement: that many take wasm 10 to 25 ms on two cores, and a
+ * graphics processor a millisecond or two beside what it takes to submit a call and walk the steps of a scan.
+ */
+import { bindShapes } from "../src/program/bindings.ts";
+import type { Program } from "../src/program/types.ts";
+import { type Bindings, evaluateShape } from "../src/tensor/dims.ts";
+import type { Tensor } from "../src/tensor/tensor.ts";
+import type { Backend } from "./backend.ts";
+
+/** Multiply-adds of a call from which a graphics processor is worth it. */
+export const WORTH_GPU = 1e9;
+
+/** A backend, and why it was chosen. */
+export interface Choice {
+  readonly backend: Backend;
+  readonly why: string;
+}
+
+/** The multiply-adds of the products in a call of a Program. */
+export function multiplyAdds({ equations }: Program, bindings: Bindings): number {
+  return equations.reduce((sum, { operation, inputs, outputs, attributes }) => {
+    if (operation.name === "scan" && "body" in attributes) {
+      const { body, length } = attributes;
+      const [steps] = evaluateShape([length], bindings);
+      return sum + steps * multiplyAdds(body, bindings);
+    }
+    if (operation.name !== "matmul") return sum;
+    const k = evaluateShape(inputs[0].shape, bindings).at(-1) ?? 1;
+    return sum + evaluateShape(outputs[0].shape, bindings).reduce((size, dim) => size * dim, k);
+  }, 0);
+}
+
+/**
+ * The backend among `candidates` for a call with these inputs. Whether there is a graphics processor is looked for only
+ * where one would be worth it: opening its driver takes a second on some machines.
+ */
+export async function chooseBackend(
+  candidates: readonly Backend[],
+  program: Program,
+  inputs: readonly Tensor[],
+): Promise<Choice> {
+  const able = candidates.filter((candidate) => candidate.supports(program));
+  // One that was asked for by name says itself why it cannot.
+  if (candidates.length === 1 || able.length === 0) return { backend: candidates[0], why: "as asked for" };
+  const lies = able.find(({ name }) =>
+    inputs.some((input) => input.kind === "device" && input.device === name)
+  );
+  if (lies) return { backend: lies, why: "arguments lie there" };
+  const backend = able.find(({ isGpu }) => !isGpu) ?? able[0];
+  const gpu = able.find(({ isGpu }) => isGpu);
+  if (!gpu) return { backend, why: "the fastest here that can run it" };
+  const shapes = inputs.map(({ shape }) => shape.map(Number)); // of arguments, which are numbers
+  const count = multiplyAdds(program, bindShapes(program.inputs.map(({ shape }) => shape), shapes));
+  const much = `${count.toPrecision(2)} multiply-adds a call`;
+  if (count < WORTH_GPU) return { backend, why: `${much}, fewer than a graphics processor is worth` };
+  return await gpu.automatic?.() ?? await gpu.available()
+    ? { backend: gpu, why: much }
+    : { backend, why: "there is no graphics processor" };
+}

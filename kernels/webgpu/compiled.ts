@@ -1,0 +1,219 @@
+/** A Program compiled for one set of sizes: its kernels, their schedule, the shader module, and where everything lies. */
+import type { Program } from "../../src/program/types.ts";
+import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { type Arena, planArena } from "../lowering/arena.ts";
+import { keyOf } from "../lowering/call.ts";
+import { type Kernel, printKernel, readsOf, writesOf } from "../lowering/kernels.ts";
+import { lowerProgram } from "../lowering/lower.ts";
+import { type Buffer, sizeOf } from "../lowering/views.ts";
+import type { WebGpuDevice } from "./device.ts";
+import { type DeviceShape, scheduleOf } from "./schedule.ts";
+import { type Dispatch, type Repeat, writeModule } from "./wgsl/module.ts";
+
+/** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
+export const STEP_BYTES = 256;
+
+/** The Program compiled for one set of sizes. */
+export interface Compiled {
+  readonly kernels: readonly Kernel[];
+  readonly code: string;
+  readonly dispatches: readonly (Dispatch | Repeat)[];
+  readonly pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>;
+  readonly layout: GPUBindGroupLayout;
+  readonly arena: Arena;
+  readonly arenaAddress: number;
+  readonly buffers: {
+    /** The words at which inputs, then outputs begin. */
+    readonly slots: GPUBuffer;
+    /** The indices of steps, where scans run step by step. */
+    readonly steps?: GPUBuffer;
+    /** What is stored as f16. */
+    readonly halves?: GPUBuffer;
+  };
+  readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+  /** Whether its memory was given back. */
+  dropped: boolean;
+  /** The bind group, and the memory that it binds. */
+  bound: { readonly memory: GPUBuffer; readonly group: GPUBindGroup } | undefined;
+}
+
+/**
+ * Compiles a Program for these sizes.
+ *
+ * @throws Error with what the device says of a shader; RangeError if it has not enough memory.
+ */
+export async function compileFor(
+  webgpu: WebGpuDevice,
+  program: Program,
+  bindings: Bindings,
+): Promise<Compiled> {
+  const { device, name, shape, isHalf } = webgpu;
+  const { inputs, outputs } = program;
+  webgpu.check();
+  const kernels = lowerProgram(program, { bindings, columns: 1 });
+  const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
+  const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
+  const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
+  const arenaAddress = webgpu.allocate(arena.bytes, () => largest(arena));
+  const created: GPUBuffer[] = [];
+  const create = (label: string, size: number, usage: number): GPUBuffer => {
+    const buffer = device.createBuffer({ label, size, usage: GPUBufferUsage.COPY_DST | usage });
+    created.push(buffer);
+    return buffer;
+  };
+  try {
+    const { code, dispatches } = writeModule(kernels, {
+      memory: {
+        locationOf: (buffer) => {
+          const { place } = buffer;
+          if (place.kind === "input") return { in: "slot", index: place.index };
+          if (place.kind === "output") return { in: "slot", index: inputs.length + place.index };
+          if (halves.has(buffer)) return { in: "halves", at: placed(halfArena, buffer) / 2 };
+          return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
+        },
+      },
+      device: shape,
+      workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
+      halves: halves.size > 0,
+      title: `A Program of ${program.equations.length} equations for ${keyOf(bindings) || "fixed sizes"}`,
+    });
+    for (const buffer of arena.constants) {
+      if (buffer.place.kind === "constant") {
+        webgpu.write(arenaAddress + placed(arena, buffer), buffer.place.value);
+      }
+    }
+    const steps = dispatches.flatMap((each) => each.kind === "steps" ? [each.scan.length] : []);
+    const buffers = {
+      slots: create("slots", Math.max(4, 4 * (inputs.length + outputs.length)), GPUBufferUsage.STORAGE),
+      ...(steps.length > 0 && {
+        steps: create("steps", STEP_BYTES * Math.max(1, ...steps), GPUBufferUsage.UNIFORM),
+      }),
+      ...(halves.size > 0 && {
+        halves: create("halves", Math.ceil(halfArena.bytes / 4) * 4, GPUBufferUsage.STORAGE),
+      }),
+    };
+    if (buffers.steps) {
+      const indices = new Int32Array(buffers.steps.size / 4);
+      for (let step = 0; step < Math.max(...steps); step++) indices[step * STEP_BYTES / 4] = step;
+      device.queue.writeBuffer(buffers.steps, 0, indices);
+    }
+    device.pushErrorScope("validation");
+    const { layout, pipelines } = createPipelines(device, name, code, dispatches, buffers);
+    pipelines.catch(() => {}); // told below
+    const error = await device.popErrorScope();
+    if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
+    return {
+      kernels,
+      code,
+      dispatches,
+      pipelines: await pipelines,
+      layout,
+      arena,
+      arenaAddress,
+      buffers,
+      outputs: outputs.map(({ shape }) => {
+        const concrete = evaluateShape(shape, bindings);
+        return { shape: concrete, size: sizeOf(concrete) };
+      }),
+      dropped: false,
+      bound: undefined,
+    };
+  } catch (error) {
+    webgpu.free(arenaAddress);
+    for (const buffer of created) buffer.destroy();
+    throw error;
+  }
+}
+
+/** What was compiled, for people. */
+export function describeCompiled(key: string, compiled: Compiled, shape: DeviceShape): string {
+  const { kernels, code, dispatches, arena } = compiled;
+  const count = dispatches.reduce(
+    (sum, each) => sum + (each.kind === "steps" ? each.scan.length * each.dispatches.length : 1),
+    0,
+  );
+  return [
+    `for ${
+      key || "these sizes"
+    }: ${count} dispatches, ${code.length} characters of WGSL, ${arena.bytes} bytes planned`,
+    ...dispatches.flatMap((each) => describeDispatch(each, shape)),
+    ...kernels.flatMap((kernel) => printKernel(kernel, "  ")),
+    code,
+  ].join("\n");
+}
+
+function describeDispatch(each: Dispatch | Repeat, shape: DeviceShape): string[] {
+  const line = ({ entryPoint, workgroups, kernels, localWords }: Dispatch) =>
+    `${entryPoint}: ${workgroups} workgroups, ${kernels.length} kernels` +
+    (localWords > 0 ? `, ${4 * localWords} bytes of their memory` : "");
+  const why = (scan: Kernel) =>
+    scan.kind === "scan" ? `; by ${each.kind}: ${scheduleOf(scan, shape).why}` : "";
+  if (each.kind !== "steps") {
+    return [`  ${line(each)}${each.kernels.length === 1 ? why(each.kernels[0]) : ""}`];
+  }
+  return [
+    `  ${each.scan.length} times${why(each.scan)}`,
+    ...each.dispatches.map((inner) => `    ${line(inner)}`),
+  ];
+}
+
+/** Where a buffer lies in an arena, in bytes. */
+function placed({ offsets }: Arena, buffer: Buffer): number {
+  const offset = offsets.get(buffer);
+  if (offset === undefined) throw new Error(`The buffer of ${buffer.name} has no place in the arena`);
+  return offset;
+}
+
+/** What takes the most of an arena, and what makes it less. */
+function largest({ offsets, bytes }: Arena): string {
+  const names = [...offsets.keys()].sort((a, b) => b.size - a.size).slice(0, 3).map(({ name, size }) =>
+    `${name} (${4 * size} bytes)`
+  );
+  return `the plan takes ${bytes} bytes, most of them ${names.join(", ")}; ` +
+    `a smaller batch, a shorter sequence or checkpointEvery takes less`;
+}
+
+/** The buffers that have a value for every step of a scan. */
+function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
+  const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
+  return new Set(
+    views.filter(({ loops, dtype, buffer }) =>
+      loops.length > 0 && dtype === "float32" && buffer.place.kind === "arena"
+    ).map(({ buffer }) => buffer),
+  );
+}
+
+/** The pipelines of all dispatches, and what they bind. */
+function createPipelines(
+  device: GPUDevice,
+  label: string,
+  code: string,
+  dispatches: readonly (Dispatch | Repeat)[],
+  { steps, halves }: Compiled["buffers"],
+): { readonly layout: GPUBindGroupLayout; readonly pipelines: Promise<Map<Dispatch, GPUComputePipeline>> } {
+  const module = device.createShaderModule({ label, code });
+  const visibility = GPUShaderStage.COMPUTE;
+  const layout = device.createBindGroupLayout({
+    entries: [
+      { binding: 0, visibility, buffer: { type: "storage" } },
+      { binding: 1, visibility, buffer: { type: "read-only-storage" } },
+      ...(steps
+        ? [{ binding: 2, visibility, buffer: { type: "uniform", hasDynamicOffset: true } } as const]
+        : []),
+      ...(halves ? [{ binding: 3, visibility, buffer: { type: "storage" } } as const] : []),
+    ],
+  });
+  const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
+  const all = dispatches.flatMap((each) => each.kind === "steps" ? each.dispatches : [each]);
+  const pipelines = Promise.all(all.map(async (dispatch) => {
+    const { entryPoint } = dispatch;
+    const compute = { module, entryPoint };
+    const pipeline = await device.createComputePipelineAsync({
+      label: entryPoint,
+      layout: pipelineLayout,
+      compute,
+    });
+    return [dispatch, pipeline] as const;
+  }));
+  return { layout, pipelines: pipelines.then((entries) => new Map(entries)) };
+}

@@ -1,0 +1,80 @@
+/** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their own memory. */
+import { type Kernel, readsOf, type ScanKernel, writesOf } from "../../lowering/kernels.ts";
+import type { Buffer, View } from "../../lowering/views.ts";
+import type { RowMemory } from "../row_memory.ts";
+import { workOf } from "../schedule.ts";
+import type { Memory } from "./address.ts";
+import type { FunctionWriter } from "./writer.ts";
+
+/** Where buffers lie for the functions of a scan. */
+export function withRows({ locationOf }: Memory, { places }: RowMemory): Memory {
+  return {
+    locationOf: (buffer) => {
+      const place = places.get(buffer);
+      return place ? { in: "local", ...place } : locationOf(buffer);
+    },
+  };
+}
+
+/**
+ * Statements with which a workgroup copies its rows, `begin` to `end`, of these buffers out of the device's memory when
+ * it enters the scan, or back when it leaves.
+ */
+export function moveRows(
+  { places }: RowMemory,
+  buffers: ReadonlySet<Buffer>,
+  { locationOf }: Memory,
+  direction: "enter" | "leave",
+  lanes: number,
+): string[] {
+  const lines = [...places].flatMap(([buffer, { at, stride }]) => {
+    const location = locationOf(buffer);
+    if (!buffers.has(buffer) || location.in !== "memory") return [];
+    const here = `rowMemory[${at} + item]`, there = `memory[${location.word} + begin * ${stride} + item]`;
+    const [to, from] = direction === "enter" ? [here, there] : [there, here];
+    return [
+      `for (var item = i32(lane); item < (end - begin) * ${stride}; item += ${lanes}) { ${to} = ${from}; }`,
+    ];
+  });
+  return direction === "enter" && lines.length > 0 ? [...lines, "workgroupBarrier();"] : lines;
+}
+
+/** Writes the body of the function of a scan: every kernel of a step in order, with barriers where they need them. */
+export function writeScan(
+  f: FunctionWriter,
+  { length, reverse, rows, body }: ScanKernel,
+  { depth, local }: { readonly depth: number; readonly local: RowMemory },
+  called: readonly string[],
+): void {
+  const outer = Array.from({ length: depth }, (_, loop) => `, t${loop}`).join("");
+  f.block(`for (var step = 0; step < ${length}; step++)`, () => {
+    f.line(`let t${depth} = ${reverse ? `${length - 1} - step` : "step"};`);
+    body.forEach((kernel, index) => {
+      const range = rows > 0 ? "begin, end" : `0, ${workOf(kernel).units}`;
+      f.line(`${called[index]}(${range}, lane, lanes${outer}, t${depth});`);
+      f.lines(...barriersAfter(kernel, body, local));
+    });
+  });
+}
+
+/**
+ * The barriers that a kernel of a loop needs after it: one for each kind of memory in which it wrote what others read;
+ * any one where another writes what it has read.
+ */
+function barriersAfter(kernel: Kernel, body: readonly Kernel[], { places }: RowMemory): string[] {
+  const others = body.filter((other) => other !== kernel);
+  const read = buffersOf(body.flatMap(readsOf)), written = buffersOf(others.flatMap(writesOf));
+  const passedOn = [...buffersOf(writesOf(kernel))].filter((buffer) =>
+    read.has(buffer) || written.has(buffer)
+  );
+  const lines: string[] = [];
+  if (passedOn.some((buffer) => places.has(buffer))) lines.push("workgroupBarrier();");
+  if (passedOn.some((buffer) => !places.has(buffer))) lines.push("storageBarrier();");
+  const isOverwritten = readsOf(kernel).some(({ buffer }) => written.has(buffer));
+  if (lines.length === 0 && isOverwritten) lines.push("workgroupBarrier();");
+  return lines;
+}
+
+function buffersOf(views: readonly View[]): Set<Buffer> {
+  return new Set(views.map(({ buffer }) => buffer));
+}

@@ -1,0 +1,109 @@
+/**
+ * Large matrix products on a graphics processor: a workgroup computes a block of 64 rows and columns, of which each of
+ * its 256 invocations has 4 by 4 in registers. Both operands pass through the workgroup's memory, 16 terms at a time, as
+ * vectors of four: an element is read from the device's memory once for 64 sums.
+ */
+import type { MatmulKernel } from "../../lowering/kernels.ts";
+import { load, type Memory, store } from "./address.ts";
+import type { FunctionWriter } from "./writer.ts";
+
+/** Rows and columns of a block, and terms that pass at a time. */
+const BLOCK = 64, TERMS = 16;
+
+/** Rows and columns of an invocation. */
+const OWN = 4;
+
+/** What a module with such products declares. */
+export const BLOCK_MEMORY = [
+  `var<workgroup> leftBlock: array<vec4<f32>, ${TERMS * BLOCK / 4}>;`,
+  `var<workgroup> rightBlock: array<vec4<f32>, ${TERMS * BLOCK / 4}>;`,
+].join("\n");
+
+/** Whether a product is large enough for blocks. */
+export function isLarge({ output, k }: MatmulKernel): boolean {
+  const [m, n] = output.shape;
+  return output.shape.length === 2 && m >= BLOCK && n >= BLOCK && k >= TERMS;
+}
+
+/** How many blocks a product has. */
+export function blocksOf({ output }: MatmulKernel): number {
+  const [m, n] = output.shape;
+  return Math.ceil(m / BLOCK) * Math.ceil(n / BLOCK);
+}
+
+/** Writes the body of a function `(group: i32, groups: i32, lane: i32)` of a product. */
+export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
+  const { left, right, output, k, addends } = kernel;
+  if (!("view" in right)) throw new Error("A right operand was packed for another backend");
+  const [m, n] = output.shape;
+  const across = Math.ceil(n / BLOCK);
+  const four = [0, 1, 2, 3];
+
+  f.lines(`let ownRow = lane / ${BLOCK / OWN};`, `let ownColumn = lane % ${BLOCK / OWN};`);
+  f.block(`for (var block = group; block < ${blocksOf(kernel)}; block += groups)`, () => {
+    f.lines(
+      `let firstRow = (block / ${across}) * ${BLOCK};`,
+      `let firstColumn = (block % ${across}) * ${BLOCK};`,
+    );
+    for (const row of four) f.line(`var sums${row} = vec4<f32>();`);
+    f.block(`for (var term = 0; term < ${k}; term += ${TERMS})`, () => {
+      // An invocation brings a vector of each: four rows of a term, and four columns of a term.
+      f.lines(
+        `let leftTerm = term + lane % ${TERMS};`,
+        `let rows = firstRow + (lane / ${TERMS}) * ${OWN};`,
+        `let rightTerm = term + lane / ${BLOCK / OWN};`,
+        `let columns = firstColumn + ownColumn * ${OWN};`,
+      );
+      const bring = (name: string, element: (index: number) => { value: string; inside: string[] }) => {
+        f.line(`var ${name} = vec4<f32>();`);
+        for (const index of four) {
+          const { value, inside } = element(index);
+          const text = `${name}[${index}] = ${value};`;
+          f.line(inside.length === 0 ? text : `if (${inside.join(" && ")}) { ${text} }`);
+        }
+      };
+      const below = (text: string, end: number, step: number) => end % step === 0 ? [] : [`${text} < ${end}`];
+      bring("leftVector", (index) => ({
+        value: load(left, [`(rows + ${index})`, "leftTerm"], memory),
+        inside: [...below(`rows + ${index}`, m, BLOCK), ...below("leftTerm", k, TERMS)],
+      }));
+      bring("rightVector", (index) => ({
+        value: load(right.view, ["rightTerm", `(columns + ${index})`], memory),
+        inside: [...below(`columns + ${index}`, n, BLOCK), ...below("rightTerm", k, TERMS)],
+      }));
+      f.lines(
+        `leftBlock[(lane % ${TERMS}) * ${BLOCK / 4} + lane / ${TERMS}] = leftVector;`,
+        "rightBlock[lane] = rightVector;",
+        "workgroupBarrier();",
+      );
+      f.block(`for (var inner = 0; inner < ${TERMS}; inner++)`, () => {
+        f.lines(
+          `let a = leftBlock[inner * ${BLOCK / 4} + ownRow];`,
+          `let b = rightBlock[inner * ${BLOCK / 4} + ownColumn];`,
+          ...four.map((row) => `sums${row} = fma(vec4<f32>(a[${row}]), b, sums${row});`),
+        );
+      });
+      f.line("workgroupBarrier();");
+    });
+    for (const row of four) {
+      for (const column of four) {
+        const at = [
+          `(firstRow + ownRow * ${OWN} + ${row})`,
+          `(firstColumn + ownColumn * ${OWN} + ${column})`,
+        ];
+        f.block(`if (${at[0]} < ${m} && ${at[1]} < ${n})`, () => {
+          const sum = f.variable(`sums${row}[${column}]`);
+          for (const { first, view } of addends) {
+            const place = first === 0 ? at[1] : `(${at[1]} - ${first})`;
+            const add = `${sum} += ${load(view, [at[0], place], memory)};`;
+            const isAll = first === 0 && view.shape[1] === n;
+            f.line(
+              isAll ? add : `if (${at[1]} >= ${first} && ${at[1]} < ${first + view.shape[1]}) { ${add} }`,
+            );
+          }
+          f.line(store(output, at, sum, memory));
+        });
+      }
+    }
+  });
+}

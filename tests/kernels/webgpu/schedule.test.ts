@@ -1,0 +1,154 @@
+/** How scans are scheduled on WebGPU, and that every way computes the same. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  add,
+  compile,
+  type Device,
+  grad,
+  host,
+  type HostTensor,
+  init,
+  key,
+  lstm,
+  matmul,
+  mul,
+  normal,
+  sum,
+  type Tensor,
+  toHost,
+  treeLeaves,
+  type Variables,
+} from "../../../mod.ts";
+import { lowerProgram } from "../../../kernels/lowering/lower.ts";
+import type { ScanKernel } from "../../../kernels/lowering/kernels.ts";
+import { planRowMemory } from "../../../kernels/webgpu/row_memory.ts";
+import { scheduleOf, shapeOf } from "../../../kernels/webgpu/schedule.ts";
+import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
+
+const LIMITS = {
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupSizeX: 256,
+  maxComputeWorkgroupsPerDimension: 65535,
+  maxComputeWorkgroupStorageSize: 16384,
+};
+const gpu = shapeOf(LIMITS, { isSoftware: false, threads: 8 });
+
+/** The scan of an LSTM's forward pass. */
+async function lstmScan(batch: number, units: number): Promise<ScanKernel> {
+  const layer = lstm({ units });
+  const x = host(normal(key(0), [batch, 3, 5]));
+  const variables = init(layer, key(1), x);
+  using compiled = await compile((variables: Variables, x: Tensor) =>
+    layer.apply(variables, x, { training: false }).output
+  );
+  const program = compiled.program(variables, x);
+  const scan = lowerProgram(program, { bindings: {}, columns: 1 }).find(({ kind }) => kind === "scan");
+  assert(scan?.kind === "scan");
+  return scan;
+}
+
+Deno.test("a scan goes by rows where many rows have small weights, else by steps", async () => {
+  const scheduleFor = async (batch: number, units: number) =>
+    scheduleOf(await lstmScan(batch, units), gpu).schedule;
+  assertEquals(await scheduleFor(64, 64), "rows");
+  assertEquals(await scheduleFor(64, 128), "rows");
+  assertEquals(await scheduleFor(1, 1024), "steps");
+  assertEquals(await scheduleFor(64, 1024), "steps");
+  // Where nothing is gained by the whole device, one workgroup does it all.
+  assertEquals(await scheduleFor(1, 4), "together");
+});
+
+Deno.test("a schedule that is asked for is taken where it is possible", async () => {
+  const forced = (forced: "rows" | "steps") => shapeOf(LIMITS, { isSoftware: false, threads: 8, forced });
+  assertEquals(scheduleOf(await lstmScan(64, 64), forced("steps")).schedule, "steps");
+  assertEquals(scheduleOf(await lstmScan(64, 1024), forced("rows")).schedule, "rows");
+  assertEquals(scheduleOf(await lstmScan(1, 8), forced("rows")).schedule, "together");
+});
+
+Deno.test("the limits of an adapter are kept: invocations, and the memory of a workgroup", async () => {
+  const small = shapeOf({ ...LIMITS, maxComputeInvocationsPerWorkgroup: 128 }, {
+    isSoftware: false,
+    threads: 8,
+  });
+  assertEquals(small.workgroupSize, 128);
+  const scan = await lstmScan(64, 64);
+  const words = (bytes: number) => planRowMemory(scan, { rows: 2, bytes, elsewhere: () => false }).words;
+  assertEquals(words(0), 0);
+  assert(words(700) > 0 && words(700) <= 175, `${words(700)} words`);
+  assert(words(1 << 14) > words(700));
+});
+
+const ignore = !await createWebGpu().available();
+const layer = lstm({ units: 7, returnSequences: true });
+const x = host(normal(key(2), [6, 9, 5]));
+const variables = init(layer, key(3), x);
+const weights = host(normal(key(4), [6, 9, 7]));
+
+/** A loss with its gradients, and what `explain` says. */
+async function computedOn(device: Device): Promise<{ readonly values: number[]; readonly report: string }> {
+  const loss = (variables: Variables, x: Tensor) =>
+    sum(mul(layer.apply(variables, x, { training: false }).output as Tensor, weights));
+  using compiled = await compile((variables: Variables, x: Tensor) => [
+    layer.apply(variables, x, { training: false }).output as Tensor,
+    grad(loss)(variables, x),
+  ], { device });
+  const leaves = treeLeaves<HostTensor>(await toHost(await compiled(variables, x)));
+  return { values: leaves.flatMap(({ data }) => [...data]), report: compiled.explain() };
+}
+
+function assertNear(actual: readonly number[], expected: readonly number[], tolerance: number): void {
+  assertEquals(actual.length, expected.length);
+  const most = Math.max(...expected.map(Math.abs));
+  const difference = Math.max(...actual.map((value, index) => Math.abs(value - expected[index])));
+  assert(difference <= tolerance * most, `differs by ${difference}, of at most ${most}`);
+}
+
+Deno.test({
+  name: "rows and steps compute the same as the reference, and explain tells which and why",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const expected = await computedOn("reference");
+    for (const schedule of ["rows", "steps"] as const) {
+      const { values, report } = await computedOn({ name: "webgpu", schedule });
+      assertNear(values, expected.values, 1e-5);
+      assertStringIncludes(report, `by ${schedule}: as asked for`);
+      if (schedule === "rows") assertStringIncludes(report, "bytes of their memory");
+    }
+  },
+});
+
+Deno.test({
+  name: "precision f16 stores values of every step as halves, and is near",
+  ignore: ignore || !(await navigator.gpu?.requestAdapter())?.features.has("shader-f16"),
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const expected = await computedOn("reference");
+    const { values, report } = await computedOn({ name: "webgpu", precision: "f16" });
+    assertNear(values, expected.values, 2e-2);
+    assertStringIncludes(report, "array<f16>");
+  },
+});
+
+Deno.test({
+  name: "large products in blocks compute the same as the reference, whatever their shape and what is added",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const backend = createWebGpu({ shape: { blocks: true } });
+    for (const [m, k, n] of [[64, 16, 64], [100, 37, 70], [130, 64, 65]]) {
+      const [a, b, c] = [[m, k], [k, n], [m, n]].map((shape, index) => host(normal(key(index), shape)));
+      const fn = (a: Tensor, b: Tensor, c: Tensor) => add(matmul(a, b), c);
+      using compiled = await compile(fn, { device: "reference" });
+      const expected = host(await compiled(a, b, c));
+      const program = compiled.program(a, b, c);
+      using executable = await backend.compile(program, { donate: [false, false, false], keep: [false] });
+      const [actual] = await executable.run([a, b, c]);
+      assertNear([...host(actual).data], [...expected.data], 1e-6);
+      assertStringIncludes(executable.describe(), "leftBlock");
+    }
+  },
+});
