@@ -17,6 +17,12 @@ import { sizeOf } from "../lowering/views.ts";
 /** Invocations and bytes of its workgroup's memory that a block of a large product takes. */
 export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
 
+/**
+ * Invocations of a workgroup on a processor: few of them have larger tiles of a product each, and loads are what takes
+ * the time there. Of 256, 64, 32 and 16, a train step of the guide's model was fastest with 64 and 32.
+ */
+const SOFTWARE_INVOCATIONS = 64;
+
 /** What a scan is run as; `auto` chooses by the rule above. */
 export type ScanSchedule = "rows" | "steps";
 
@@ -67,7 +73,7 @@ export function shapeOf(
 ): DeviceShape {
   const most = Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
   return {
-    workgroupSize: Math.min(most, 256),
+    workgroupSize: Math.min(most, isSoftware ? SOFTWARE_INVOCATIONS : 256),
     workgroups: isSoftware ? 2 * threads : 64,
     mostWorkgroups: limits.maxComputeWorkgroupsPerDimension,
     speed: isSoftware
@@ -103,14 +109,18 @@ export interface Work {
 }
 
 /** Kernels of less cost than this run together. */
-const SMALL = 20_000;
+const SMALL = 80_000;
 
 /** The work of a kernel, of one step if it is a scan. */
 export function workOf(kernel: Kernel): Work {
   const first = (shape: readonly number[]) => shape[0] ?? 1;
   switch (kernel.kind) {
     case "fused":
-      return work(first(kernel.shape), sizeOf(kernel.shape), sizeOf(kernel.shape) * kernel.operations.length);
+      return work(
+        first(kernel.shape),
+        sizeOf(kernel.shape),
+        sizeOf(kernel.shape) * Math.max(1, kernel.operations.length / 4),
+      );
     case "reduce":
     case "argmax":
       return work(first(kernel.output.shape), sizeOf(kernel.output.shape), sizeOf(kernel.input.shape));

@@ -15,7 +15,7 @@ export interface Tile {
 }
 
 /** Tiles from the one that reads least. */
-const TILES: readonly Tile[] = [[4, 4], [4, 2], [4, 1], [2, 1], [1, 1]].map(([rows, columns]) => ({
+const TILES: readonly Tile[] = [[8, 4], [4, 4], [4, 2], [4, 1], [2, 1], [1, 1]].map(([rows, columns]) => ({
   rows,
   columns,
 }));

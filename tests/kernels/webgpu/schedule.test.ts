@@ -138,8 +138,8 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const backend = createWebGpu({ shape: { blocks: true } });
-    for (const [m, k, n] of [[64, 16, 64], [100, 37, 70], [130, 64, 65]]) {
+    const backend = createWebGpu({ shape: { blocks: true, workgroupSize: 256 } });
+    for (const [m, k, n] of [[64, 32, 64], [100, 37, 70], [130, 64, 65]]) {
       const [a, b, c] = [[m, k], [k, n], [m, n]].map((shape, index) => host(normal(key(index), shape)));
       const fn = (a: Tensor, b: Tensor, c: Tensor) => add(matmul(a, b), c);
       using compiled = await compile(fn, { device: "reference" });
