@@ -17,7 +17,7 @@ import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
 import { itemsOf, type Tile, tileFor, writeMatmul } from "./matmul.ts";
-import { writeArgmax, writeReduce } from "./reduce.ts";
+import { teamMemory, teamSize, writeArgmax, writeReduce, writeTeamReduce } from "./reduce.ts";
 import { moveRows, withRows, writeScan } from "./scan.ts";
 import { BLOCK_MEMORY, blocksOf, isLarge, writeTiled } from "./tiled.ts";
 import { FunctionWriter } from "./writer.ts";
@@ -84,6 +84,13 @@ interface Place {
 
 const NONE: RowMemory = { words: 0, places: new Map() };
 
+/** The team for each element of a kernel's result where one workgroup of so many calls it for so many rows. */
+function teamOf(kernel: Kernel, rows: number, lanes: number): number {
+  if (kernel.kind !== "reduce" || kernel.input.dtype === "bool") return 1;
+  const [first = 1, ...rest] = kernel.output.shape;
+  return teamSize(kernel, Math.min(first, rows) * sizeOf(rest), lanes);
+}
+
 /** Writes the module of these kernels. */
 export function writeModule(kernels: readonly Kernel[], options: ModuleOptions): Written {
   const { device } = options;
@@ -95,6 +102,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   };
   const counts = new Map<string, number>();
   const functions: string[] = [];
+  let hasBlocks = false, hasTeams = false, mostLocal = 0;
   const nameOf = (kernel: Kernel): string => {
     const base = kernelName(kernel);
     const count = counts.get(base) ?? 0;
@@ -109,13 +117,16 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const write = (kernel: Kernel, place: Place): string => {
     const name = nameOf(kernel);
     const { depth, memory, invocations, rows } = place;
+    const team = invocations === size ? teamOf(kernel, rows, size) : 1;
+    hasTeams ||= team > 1;
     const f = new FunctionWriter(use);
     switch (kernel.kind) {
       case "fused":
         writeFused(f, kernel, memory);
         break;
       case "reduce":
-        writeReduce(f, kernel, memory);
+        if (team > 1) writeTeamReduce(f, kernel, team, memory);
+        else writeReduce(f, kernel, memory);
         break;
       case "argmax":
         writeArgmax(f, kernel, memory);
@@ -149,7 +160,6 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     readonly workgroups: number;
     readonly localWords: number;
   }
-  let hasBlocks = false, mostLocal = 0;
   const placeAt = (depth: number): Place => ({
     depth,
     memory: options.memory,
@@ -253,6 +263,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     ...(options.halves ? ["@group(0) @binding(3) var<storage, read_write> halves: array<f16>;"] : []),
     ...(mostLocal > 0 ? [`var<workgroup> rowMemory: array<u32, ${mostLocal}>;`] : []),
     ...(hasBlocks ? [BLOCK_MEMORY] : []),
+    ...(hasTeams ? [teamMemory(size)] : []),
     SPECIAL,
     ...functionSources(used),
     ...functions,

@@ -1,7 +1,10 @@
-/** Sums and maxima over axes, and the index of the largest: an invocation for each element of the result. */
+/**
+ * Sums and maxima over axes, and the index of the largest: an invocation for each element of the result, or where there
+ * are few of them a team of invocations for each.
+ */
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { literal, load, type Memory, store, unravel } from "./address.ts";
+import { literal, load, type Memory, store, typeOf, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Writes the body of the function of a reduction; units of work are rows of the output's first axis. */
@@ -28,6 +31,69 @@ export function writeReduce(
       f.line(name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`);
     };
     over(axes, new Map());
+    f.line(store(output, names, result, memory));
+  });
+}
+
+/** Elements that an invocation of a team takes at least. */
+const LEAST_ELEMENTS = 8;
+
+/** Where the invocations of a workgroup put their part of a result. */
+export function teamMemory(lanes: number): string {
+  return `var<workgroup> parts: array<u32, ${lanes}>;`;
+}
+
+/**
+ * How many invocations of a workgroup with so many make up a team for each element of the result, of which there are at
+ * most `outputs`; 1 where a team is not worth it.
+ */
+export function teamSize({ input, output }: ReduceKernel, outputs: number, lanes: number): number {
+  const each = sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
+  let size = 1;
+  while (size * 2 * outputs <= lanes && size * 2 * LEAST_ELEMENTS <= each) size *= 2;
+  return size;
+}
+
+/**
+ * Writes the same with teams of `size` invocations: each takes every `size`-th element, then they add up by halves. All
+ * invocations of one workgroup call it, with at most as many elements of the result as there are teams.
+ */
+export function writeTeamReduce(
+  f: FunctionWriter,
+  { name, input, axes, output }: ReduceKernel,
+  size: number,
+  memory: Memory,
+): void {
+  const names = output.shape.map((_, axis) => `i${axis}`);
+  const perUnit = sizeOf(output.shape.slice(1));
+  const start = name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31);
+  const result = f.variable(literal(start, input.dtype));
+  const combine = (value: string) =>
+    name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`;
+  f.lines(`let item = begin * ${perUnit} + lane / ${size};`, `let member = lane % ${size};`);
+  const isOwn = `item < end * ${perUnit}`;
+  f.block(`if (${isOwn})`, () => {
+    f.lines(...unravel("item", output.shape, names));
+    const extents = axes.map((axis) => input.shape[axis]);
+    f.block(`for (var element = member; element < ${sizeOf(extents)}; element += ${size})`, () => {
+      const places = axes.map((axis) => `r${axis}`);
+      f.lines(...unravel("element", extents, places));
+      let kept = 0;
+      const indices = input.shape.map((_, axis) => {
+        const at = axes.indexOf(axis);
+        return at >= 0 ? places[at] : names[kept++];
+      });
+      f.line(combine(load(input, indices, memory)));
+    });
+  });
+  for (let half = size / 2; half >= 1; half /= 2) {
+    const part = (index: string) => `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
+    f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
+    f.line(`if (member < ${half}) { ${combine(part(`lane + ${half}`))} }`);
+    f.line("workgroupBarrier();");
+  }
+  f.block(`if (${isOwn} && member == 0)`, () => {
+    f.lines(...unravel("item", output.shape, names));
     f.line(store(output, names, result, memory));
   });
 }

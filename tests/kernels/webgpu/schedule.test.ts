@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   add,
+  cast,
   compile,
   type Device,
   grad,
@@ -9,10 +10,12 @@ import {
   type HostTensor,
   init,
   key,
+  layerNormLstm,
   lstm,
   matmul,
   mul,
   normal,
+  reduceMax,
   sum,
   type Tensor,
   toHost,
@@ -35,7 +38,7 @@ const gpu = shapeOf(LIMITS, { isSoftware: false, threads: 8 });
 
 /** The scan of an LSTM's forward pass. */
 async function lstmScan(batch: number, units: number): Promise<ScanKernel> {
-  const layer = lstm({ units });
+  const layer = lstm({ units, kernelInitializer: "zeros", recurrentInitializer: "zeros" });
   const x = host(normal(key(0), [batch, 3, 5]));
   const variables = init(layer, key(1), x);
   using compiled = await compile((variables: Variables, x: Tensor) =>
@@ -149,6 +152,32 @@ Deno.test({
       const [actual] = await executable.run([a, b, c]);
       assertNear([...host(actual).data], [...expected.data], 1e-6);
       assertStringIncludes(executable.describe(), "leftBlock");
+    }
+  },
+});
+
+Deno.test({
+  name: "teams of invocations reduce to the same as the reference, also within a scan",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const norm = layerNormLstm({ units: 40 });
+    const input = host(normal(key(5), [3, 4, 6]));
+    const variables = init(norm, key(6), input);
+    const matrix = host(normal(key(7), [3, 1001]));
+    const cases: readonly (() => Tensor)[] = [
+      () => sum(matrix),
+      () => sum(matrix, { axes: 1 }),
+      () => reduceMax(matrix, { axes: 1 }),
+      () => sum(cast(mul(matrix, 10), "int32"), { axes: 1 }),
+      () => norm.apply(variables, input, { training: false }).output as Tensor,
+    ];
+    for (const fn of cases) {
+      using expected = await compile(fn, { device: "reference" });
+      using actual = await compile(fn, { device: { name: "webgpu", schedule: "rows" } });
+      assertNear([...host(await actual()).data], [...host(await expected()).data], 1e-5);
+      assertStringIncludes(actual.explain(), "parts[lane]");
     }
   },
 });
