@@ -27,14 +27,16 @@ export function times(value: string, stride: number): string[] {
   return [stride === 1 ? value : `${value} * ${stride}`];
 }
 
-/** The variable with an element: its index along each axis is an expression. */
-function elementAt(
-  view: View,
-  indices: readonly string[],
-  { locationOf }: Memory,
-): { readonly element: string; readonly isHalf: boolean } {
+/** An element: the array that it is in, and its index there, an expression. */
+export interface Place {
+  readonly array: "memory" | "halves" | "rowMemory";
+  readonly index: string;
+}
+
+/** The place of an element whose index along each axis is an expression. */
+export function placeAt(view: View, indices: readonly string[], { locationOf }: Memory): Place {
   const location = locationOf(view.buffer);
-  let array = "memory", fixed = view.offset;
+  let array: Place["array"] = "memory", fixed = view.offset;
   let at = indices;
   const terms: string[] = [];
   switch (location.in) {
@@ -58,14 +60,19 @@ function elementAt(
     ...view.strides.flatMap((stride, axis) => times(at[axis], stride)),
   );
   if (fixed !== 0 || terms.length === 0) terms.unshift(String(fixed));
-  return { element: `${array}[${terms.join(" + ")}]`, isHalf: location.in === "halves" };
+  return { array, index: terms.join(" + ") };
 }
 
 /** Reads an element as a value of its dtype. */
 export function load(view: View, indices: readonly string[], memory: Memory): string {
-  const { element, isHalf } = elementAt(view, indices, memory);
-  if (isHalf) return `f32(${element})`;
-  switch (view.dtype) {
+  return loadPlace(view.dtype, placeAt(view, indices, memory));
+}
+
+/** Reads what is at a place as a value of a dtype. */
+export function loadPlace(dtype: View["dtype"], { array, index }: Place): string {
+  const element = `${array}[${index}]`;
+  if (array === "halves") return `f32(${element})`;
+  switch (dtype) {
     case "float32":
       return `bitcast<f32>(${element})`;
     case "int32":
@@ -79,8 +86,9 @@ export function load(view: View, indices: readonly string[], memory: Memory): st
 
 /** Writes a value of the view's dtype. */
 export function store(view: View, indices: readonly string[], value: string, memory: Memory): string {
-  const { element, isHalf } = elementAt(view, indices, memory);
-  if (isHalf) return `${element} = f16(${value});`;
+  const { array, index } = placeAt(view, indices, memory);
+  const element = `${array}[${index}]`;
+  if (array === "halves") return `${element} = f16(${value});`;
   return `${element} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { MatmulKernel } from "../../lowering/kernels.ts";
 import { sizeOf, type View } from "../../lowering/views.ts";
-import { load, type Memory, store, unravel } from "./address.ts";
+import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Rows and columns of the tile of an invocation. */
@@ -28,6 +28,20 @@ export function tileFor(rows: number, columns: number, invocations: number): Til
 /** How many tiles make up a matrix. */
 export function itemsOf(rows: number, columns: number, tile: Tile): number {
   return Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+}
+
+/** What reads the elements of a view along `axis`, from the one at `indices` on, whose place is computed once. */
+function termsOf(
+  f: FunctionWriter,
+  view: View,
+  axis: number,
+  indices: readonly string[],
+  memory: Memory,
+): (term: string) => string {
+  const { array, index } = placeAt(view, indices, memory);
+  const first = f.let(index);
+  return (term) =>
+    loadPlace(view.dtype, { array, index: [first, ...times(term, view.strides[axis])].join(" + ") });
 }
 
 /** Writes the body of the function of a product; units of work are rows, or matrices of a batch. */
@@ -54,10 +68,15 @@ export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile,
     });
     const sums = rows.map(() => columns.map(() => f.variable("0f")));
     if (k > 0) {
+      // Not every compiler takes out of the loop what does not change in it.
+      const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
+      const rights = columns.map((column) =>
+        termsOf(f, right.view, right.view.shape.length - 2, at("0", column), memory)
+      );
       f.count(k, (term) => {
-        const weights = columns.map((column) => f.let(load(right.view, at(term, column), memory)));
-        rows.forEach((row, i) => {
-          const factor = f.let(load(left, at(row, term), memory));
+        const weights = rights.map((weight) => f.let(weight(term)));
+        rows.forEach((_, i) => {
+          const factor = f.let(lefts[i](term));
           weights.forEach((weight, j) => f.line(`${sums[i][j]} = fma(${factor}, ${weight}, ${sums[i][j]});`));
         });
       });
