@@ -1,5 +1,5 @@
 /** What becomes of training when the device is lost. */
-import { DeviceLost } from "../../kernels/backend.ts";
+import { DeviceLost } from "../transforms/compile.ts";
 import type { Variables } from "../layers/layer.ts";
 import type { History } from "./non_finite.ts";
 

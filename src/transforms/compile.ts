@@ -18,6 +18,7 @@ import {
 import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
+export { DeviceLost } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
