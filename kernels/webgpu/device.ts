@@ -2,7 +2,7 @@
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost } from "../backend.ts";
 import { Regions } from "../regions.ts";
-import { type DeviceShape, type ScanSchedule, shapeOf } from "./schedule.ts";
+import { type DeviceShape, shapeOf } from "./schedule.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
 /** Of every address and size in the device's memory, in bytes: what copies and bindings may begin at. */
@@ -29,7 +29,7 @@ export interface WebGpuOptions {
    * How a scan runs: `rows` as one dispatch in which workgroups own rows of the batch, `steps` as dispatches for every
    * step over the whole device. `auto`, the default, estimates which takes less time.
    */
-  readonly schedule?: ScanSchedule | "auto";
+  readonly schedule?: "rows" | "steps" | "auto";
   /**
    * How values of every step (residuals, stacked outputs) are stored: `f32`, the default, or `f16`, which halves their
    * memory and has 11 bits, up to 65,504. Sums, states and parameters are f32 either way.
