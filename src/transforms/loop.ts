@@ -44,7 +44,11 @@ export async function compileLoop<Fixed, State, Input, Output>(
   const constant = flattenTree<HostTensor>(await toHost(fixed)).leaves;
   const states = flattenTree<HostTensor>(state);
   const inputs = flattenTree<HostTensor>(input);
-  const { backend } = await chooseBackend(backends, optimised, [...constant, ...states.leaves, ...inputs.leaves]);
+  const { backend } = await chooseBackend(backends, optimised, [
+    ...constant,
+    ...states.leaves,
+    ...inputs.leaves,
+  ]);
   const firstState = constant.length, firstInput = firstState + states.leaves.length;
   const outputs = program.outputs.length - states.leaves.length;
   const executable = await backend.compile(optimised, {
