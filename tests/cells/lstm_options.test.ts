@@ -4,6 +4,7 @@ import {
   compile,
   gru,
   gruCell,
+  host,
   init,
   key,
   type Layer,
@@ -25,8 +26,11 @@ import {
   type Variables,
 } from "@cellfold/cellfold";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { assertClose, random, run, shapesOf, variablesOf } from "../layers/helpers.ts";
 import { assertClose as assertOracle, oracleCases, oracleMissing, tensorOf } from "../support/oracle.ts";
+
+const noWebGpu = !await createWebGpu().available();
 
 type Matrix = number[][];
 
@@ -109,28 +113,30 @@ for (const [name, options] of Object.entries(variants)) {
     assertClose(treeLeaves<Tensor>(run(layer, variables, x)), whole, 2e-6);
   });
 
-  Deno.test({
-    name: `an LSTM with ${name} compiled for wasm follows the equations, and its gradient is the reference's`,
-    sanitizeResources: false,
-    sanitizeOps: false,
-    async fn() {
-      const forward = (params: Tree<Tensor>, x: Tensor) =>
-        treeLeaves<Tensor>(run(layer, { params, state: [] }, x));
-      const loss = (params: Tree<Tensor>, x: Tensor) =>
-        forward(params, x).map((leaf) => sum(mul(leaf, leaf))).reduce((a, b) => mul(a, b));
-      using compiled = await compile(forward, { device: "wasm" });
-      assertClose(await compiled(variables.params, x), whole, 2e-6);
-      using gradient = await compile(valueAndGrad(loss), { device: "wasm" });
-      const [, onWasm] = await gradient(variables.params, x);
-      const [, onReference] = valueAndGrad(loss)(variables.params, x);
-      const largest = Math.max(
-        ...treeLeaves<Tensor>(onReference).flatMap((leaf) =>
-          (toNested(leaf) as number[]).flat(2).map((value) => Math.abs(value))
-        ),
-      );
-      assertClose(onWasm, onReference, 1e-5 * largest);
-    },
-  });
+  // WebGPU takes seconds to compile on the processor; of everything, each option is in what it compiles.
+  for (const device of name === "everything" ? ["wasm", "webgpu"] : ["wasm"]) {
+    Deno.test({
+      name: `an LSTM with ${name} on ${device} follows the equations, and its gradient is the reference's`,
+      ignore: device === "webgpu" && noWebGpu,
+      sanitizeResources: false,
+      sanitizeOps: false,
+      async fn() {
+        const forward = (params: Tree<Tensor>, x: Tensor) =>
+          treeLeaves<Tensor>(run(layer, { params, state: [] }, x));
+        const loss = (params: Tree<Tensor>, x: Tensor) =>
+          forward(params, x).map((leaf) => sum(mul(leaf, leaf))).reduce((a, b) => mul(a, b));
+        using compiled = await compile(forward, { device });
+        assertClose(await compiled(variables.params, x), whole, 2e-6);
+        using gradient = await compile(valueAndGrad(loss), { device });
+        const [, onDevice] = await gradient(variables.params, x);
+        const [, onReference] = valueAndGrad(loss)(variables.params, x);
+        const largest = Math.max(
+          ...treeLeaves<Tensor>(onReference).flatMap((leaf) => [...host(leaf).data].map(Math.abs)),
+        );
+        assertClose(onDevice, onReference, 1e-5 * largest);
+      },
+    });
+  }
 }
 
 Deno.test("the options say what parameters and states there are", () => {
