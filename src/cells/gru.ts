@@ -6,6 +6,7 @@ import { checkCount } from "../options/checks.ts";
 import type { Cell } from "../scan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { type ClipOptions, limiter } from "./clip.ts";
 import {
   defineCell,
   drawDropouts,
@@ -18,7 +19,7 @@ import {
 import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode gruCell}. */
-export interface GruCellOptions extends GatedCellOptions {
+export interface GruCellOptions extends GatedCellOptions, ClipOptions {
   /** The size of the state and the output. */
   readonly units: number;
   /** Whether the reset gate acts after the recurrent product (arXiv 1406.1078v1, cuDNN) or before it; default true. */
@@ -26,7 +27,7 @@ export interface GruCellOptions extends GatedCellOptions {
 }
 
 /** The names of `GruCellOptions`. */
-export const gruCellOptionNames = ["units", "resetAfter", ...gatedCellOptionNames] as const;
+export const gruCellOptionNames = ["units", "resetAfter", "clip", ...gatedCellOptionNames] as const;
 
 interface Params {
   /** `[features, 3·units]`, gates z, r, h. */
@@ -46,9 +47,9 @@ interface Params {
  *     g = activation(x·Wh + (r·h)·Uh + bh)         without
  *     h = z·h + (1 - z)·g
  *
- * With `resetAfter` the input and the recurrent products have a bias each, rows 0 and 1 of `bias`. The state is the
- * tensor `h`, `[batch, units]`, which is also the output. Recurrent dropout acts on the `h` of the products, not on
- * the one that `z` mixes in.
+ * With `resetAfter` the input and the recurrent products have a bias each, rows 0 and 1 of `bias`. With `clip` what
+ * the activations are given is limited to `-clip…clip`. The state is the tensor `h`, `[batch, units]`, which is also
+ * the output. Recurrent dropout acts on the `h` of the products, not on the one that `z` mixes in.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *
@@ -64,25 +65,33 @@ interface Params {
 export function gruCell(options: GruCellOptions): RecurrentCell {
   const type = "gruCell";
   const resolved = resolveCellOptions(type, options, gruCellOptionNames);
-  const { units, resetAfter = true } = options;
+  const { units, resetAfter = true, clip = null } = options;
   checkCount(type, "units", units);
+  const limit = limiter(type, clip);
+  const functions: Functions = {
+    activation: (z) => resolved.activation(limit(z)),
+    recurrentActivation: (z) => resolved.recurrentActivation(limit(z)),
+  };
   const biasShape = resetAfter ? [2, 3 * units] : [3 * units];
   return defineCell<Params, Tensor>({
     type,
-    options: { units, resetAfter, ...resolved.json },
+    options: { units, resetAfter, clip, ...resolved.json },
     ...matrices(resolved, units, 3 * units, (key) => resolved.biasInitializer(key, biasShape)),
     initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
     build: (params, context) => {
       const dropouts = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
-      return (resetAfter ? resetAfterStep : resetBeforeStep)(params, units, resolved, dropouts);
+      return (resetAfter ? resetAfterStep : resetBeforeStep)(params, units, functions, dropouts);
     },
   });
 }
 
+/** What candidate and gates go through. */
+type Functions = Pick<ResolvedCellOptions, "activation" | "recurrentActivation">;
+
 function resetAfterStep(
   { kernel, recurrentKernel, bias }: Params,
   _units: number,
-  { activation, recurrentActivation }: ResolvedCellOptions,
+  { activation, recurrentActivation }: Functions,
   { onInput, onState }: Dropouts,
 ): Cell<Tensor, Tensor, Tensor> {
   const inputBias: Operand = bias ? at(bias, 0, 0) : 0;
@@ -101,7 +110,7 @@ function resetAfterStep(
 function resetBeforeStep(
   { kernel, recurrentKernel, bias }: Params,
   units: number,
-  { activation, recurrentActivation }: ResolvedCellOptions,
+  { activation, recurrentActivation }: Functions,
   { onInput, onState }: Dropouts,
 ): Cell<Tensor, Tensor, Tensor> {
   const b: Operand = bias ?? 0;

@@ -1,10 +1,15 @@
-/** The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al., 2000). */
-import { add, mul, type Operand } from "../operations/elementwise.ts";
+/**
+ * The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al., 2000), and
+ * its variants: peepholes, a projected output, coupled gates and clipped gates.
+ */
+import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
+import { foldIn } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
 import { checkCount } from "../options/checks.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { hostTensor, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { type ClipOptions, limiter } from "./clip.ts";
 import {
   defineCell,
   drawDropouts,
@@ -16,23 +21,41 @@ import {
 import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode lstmCell}. */
-export interface LstmCellOptions extends GatedCellOptions {
-  /** The size of the state and the output. */
+export interface LstmCellOptions extends GatedCellOptions, ClipOptions {
+  /** The size of the cell state, and of the output where there is no projection. */
   readonly units: number;
-  /** Whether the bias of the forget gate begins at 1; default true. */
+  /** Whether the bias of the forget gate begins at 1; default true, unless `inputForget` leaves that gate out. */
   readonly unitForgetBias?: boolean;
+  /** Whether the gates see the cell state (Gers and Schmidhuber, 2000); default false. */
+  readonly peepholes?: boolean;
+  /** The size of a projected output (Sak et al., 2014; PyTorch's `proj_size`); default null: no projection. */
+  readonly projection?: number | null;
+  /** Whether the forget gate is what the input gate leaves, 1 - i (Greff et al., 2015; as in ONNX); default false. */
+  readonly inputForget?: boolean;
 }
 
 /** The names of `LstmCellOptions`. */
-export const lstmCellOptionNames = ["units", "unitForgetBias", ...gatedCellOptionNames] as const;
+export const lstmCellOptionNames = [
+  "units",
+  "unitForgetBias",
+  "peepholes",
+  "projection",
+  "inputForget",
+  "clip",
+  ...gatedCellOptionNames,
+] as const;
 
 interface Params {
-  /** `[features, 4·units]`, gates i, f, c, o. */
+  /** `[features, 4·units]`, gates i, f, c, o; `[features, 3·units]`, gates i, c, o, with `inputForget`. */
   readonly kernel: Tensor;
-  /** `[units, 4·units]`. */
+  /** `[units, 4·units]`; with a projection and `inputForget`, `[projection, 3·units]`. */
   readonly recurrentKernel: Tensor;
-  /** `[4·units]`. */
+  /** `[4·units]`; `[3·units]` with `inputForget`. */
   readonly bias?: Tensor;
+  /** `[3·units]`, gates i, o, f as in ONNX; `[2·units]`, gates i, o, with `inputForget`. */
+  readonly peepholes?: Tensor;
+  /** `[units, projection]`. */
+  readonly projectionKernel?: Tensor;
 }
 
 /**
@@ -45,7 +68,13 @@ interface Params {
  *     c = f·c + i·g
  *     h = o·activation(c)
  *
- * The state is `[h, c]`, each `[batch, units]`; the output is `h`.
+ * The state is `[h, c]`, each `[batch, units]`; the output is `h`. Options change a line each:
+ *
+ * - `peepholes`: `pi·c`, `pf·c` and `po·c` are added before the activations of i, f and o. The first two see the `c`
+ *   of the step before, o sees the new one. They begin at 0.
+ * - `projection`: `h = (o·activation(c))·P`, so that the output and the state `h` are `[batch, projection]`.
+ * - `inputForget`: `f = 1 - i`; there are no weights for f.
+ * - `clip`: what the activations of i, f, g and o are given is limited to `-clip…clip`, the `c` of the last line is not.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *
@@ -62,34 +91,70 @@ interface Params {
 export function lstmCell(options: LstmCellOptions): RecurrentCell {
   const type = "lstmCell";
   const resolved = resolveCellOptions(type, options, lstmCellOptionNames);
-  const { units, unitForgetBias = true } = options;
+  const { units, peepholes = false, projection = null, inputForget = false, clip = null } = options;
+  const { unitForgetBias = !inputForget } = options;
   checkCount(type, "units", units);
+  if (projection !== null) checkCount(type, "projection", projection);
+  if (inputForget && unitForgetBias) {
+    throw new RangeError(
+      `Cannot make ${type}: unitForgetBias is true, but with inputForget there is no forget gate to have a bias`,
+    );
+  }
+  const limit = limiter(type, clip);
   const { activation, recurrentActivation } = resolved;
+  const gates = inputForget ? 3 : 4;
+  const outputs = projection ?? units;
+  const products = matrices(
+    resolved,
+    outputs,
+    gates * units,
+    (key) =>
+      unitForgetBias
+        ? lstmBias(resolved.biasInitializer, key, units, true)
+        : resolved.biasInitializer(key, [gates * units]),
+  );
   return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
     type,
-    options: { units, unitForgetBias, ...resolved.json },
-    ...matrices(
-      resolved,
-      units,
-      4 * units,
-      (key) => lstmBias(resolved.biasInitializer, key, units, unitForgetBias),
-    ),
+    options: { units, unitForgetBias, peepholes, projection, inputForget, clip, ...resolved.json },
+    ...products,
+    params: [
+      ...products.params,
+      ...(peepholes ? ["peepholes"] as const : []),
+      ...(projection === null ? [] : ["projectionKernel"] as const),
+    ],
+    initParams: (key, input) => ({
+      ...products.initParams(key, input),
+      ...(peepholes
+        ? { peepholes: hostTensor(new Float32Array((gates - 1) * units), [(gates - 1) * units]) }
+        : {}),
+      // The first three keys are those of the products.
+      ...(projection === null
+        ? {}
+        : { projectionKernel: resolved.kernelInitializer(foldIn(key, 3), [units, projection]) }),
+    }),
     initState: ({ kernel }, input) => {
-      const zero = zeros([input.shape[0], units], kernel.dtype);
-      return [zero, zero];
+      const c = zeros([input.shape[0], units], kernel.dtype);
+      return [projection === null ? c : zeros([input.shape[0], projection], kernel.dtype), c];
     },
-    build: ({ kernel, recurrentKernel, bias }, context) => {
-      const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
+    build: ({ kernel, recurrentKernel, bias, peepholes, projectionKernel }, context) => {
+      const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], outputs]);
       const b: Operand = bias ?? 0;
+      const [pi, po, pf] = peepholes ? split(peepholes, gates - 1) : [];
+      const gate = (z: Tensor, p: Tensor | undefined, c: Tensor) =>
+        recurrentActivation(limit(p ? add(z, mul(p, c)) : z));
       return ([h, c], x) => {
         const z = add(add(matmul(onInput(x), kernel), b), matmul(onState(h), recurrentKernel));
-        const [zi, zf, zc, zo] = split(z, 4);
-        const i = recurrentActivation(zi);
-        const f = recurrentActivation(zf);
-        const g = activation(zc);
-        const o = recurrentActivation(zo);
+        const parts = split(z, gates);
+        const [zi, zc, zo] = inputForget ? parts : [parts[0], parts[2], parts[3]];
+        const i = gate(zi, pi, c);
+        const f = inputForget ? sub(1, i) : gate(parts[1], pf, c);
+        const g = activation(limit(zc));
+        // Only a peephole has o wait for the new c.
+        const early = po ? undefined : gate(zo, undefined, c);
         const nextC = add(mul(f, c), mul(i, g));
-        const nextH = mul(o, activation(nextC));
+        const o = early ?? gate(zo, po, nextC);
+        const cellOutput = mul(o, activation(nextC));
+        const nextH = projectionKernel ? matmul(cellOutput, projectionKernel) : cellOutput;
         return [nextH, [nextH, nextC]];
       };
     },

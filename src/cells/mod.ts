@@ -9,6 +9,7 @@ import { simpleRnnCell, type SimpleRnnCellOptions } from "./simple_rnn.ts";
 import { stackedCells } from "./stacked.ts";
 
 export type { AnyCell, CellContext, RecurrentCell, SpecsOf } from "./cell.ts";
+export type { ClipOptions } from "./clip.ts";
 export type { CellOptions, GatedCellOptions } from "./define.ts";
 export { convLstm1dCell, convLstm2dCell, convLstm3dCell, type ConvLstmCellOptions } from "./conv_lstm.ts";
 export { gruCell, type GruCellOptions } from "./gru.ts";

@@ -5,17 +5,18 @@ import { zeros } from "../operations/structure.ts";
 import { checkCount } from "../options/checks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
+import { type ClipOptions, limiter } from "./clip.ts";
 import { cellOptionNames, type CellOptions, defineCell, drawDropouts, resolveCellOptions } from "./define.ts";
 import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode simpleRnnCell}. */
-export interface SimpleRnnCellOptions extends CellOptions {
+export interface SimpleRnnCellOptions extends CellOptions, ClipOptions {
   /** The size of the state and the output. */
   readonly units: number;
 }
 
 /** The names of `SimpleRnnCellOptions`. */
-export const simpleRnnCellOptionNames = ["units", ...cellOptionNames] as const;
+export const simpleRnnCellOptionNames = ["units", "clip", ...cellOptionNames] as const;
 
 interface Params {
   /** `[features, units]`. */
@@ -31,7 +32,8 @@ interface Params {
  *
  *     h = activation(x·W + h·U + b)
  *
- * The state is the tensor `h`, `[batch, units]`, which is also the output.
+ * The state is the tensor `h`, `[batch, units]`, which is also the output. With `clip` what the activation is given is
+ * limited to `-clip…clip`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *
@@ -47,12 +49,13 @@ interface Params {
 export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
   const type = "simpleRnnCell";
   const resolved = resolveCellOptions(type, options, simpleRnnCellOptionNames);
-  const { units } = options;
+  const { units, clip = null } = options;
   checkCount(type, "units", units);
+  const limit = limiter(type, clip);
   const { activation } = resolved;
   return defineCell<Params, Tensor>({
     type,
-    options: { units, ...resolved.json },
+    options: { units, clip, ...resolved.json },
     ...matrices(resolved, units, units, (key) => resolved.biasInitializer(key, [units])),
     initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
     build: ({ kernel, recurrentKernel, bias }, context) => {
@@ -60,7 +63,7 @@ export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
       const b: Operand = bias ?? 0;
       return (h, x) => {
         const next = activation(
-          add(add(matmul(onInput(x), kernel), b), matmul(onState(h), recurrentKernel)),
+          limit(add(add(matmul(onInput(x), kernel), b), matmul(onState(h), recurrentKernel))),
         );
         return [next, next];
       };

@@ -70,10 +70,14 @@ function uniqueNames(container: string, layers: readonly Layer[]): string[] {
     }
     taken.add(name);
   }
+  const numbers = new Map<string, number>(); // per type the next that may be free: there may be many layers of one
   return layers.map(({ name, type }) => {
     if (name !== undefined) return name;
-    let free = type;
-    for (let number = 1; taken.has(free); number++) free = `${type}_${number}`;
+    let number = numbers.get(type) ?? 0;
+    const nameAt = () => number === 0 ? type : `${type}_${number}`;
+    while (taken.has(nameAt())) number++;
+    const free = nameAt();
+    numbers.set(type, number + 1);
     taken.add(free);
     return free;
   });

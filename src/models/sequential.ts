@@ -33,10 +33,12 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
   if (!Array.isArray(layers) || layers.length === 0) {
     throw new RangeError(`Cannot make ${self}: it needs an array of one or more layers`);
   }
+  const places = new Map<Layer, number>();
   layers.forEach((layer, index) => {
     checkLayer(`put entry ${index} into ${self}`, layer);
-    const first = layers.indexOf(layer);
-    if (first === index) return;
+    const first = places.get(layer);
+    places.set(layer, index);
+    if (first === undefined) return;
     throw new RangeError(
       `Cannot make ${self}: the layers ${first} and ${index} are the same ${layerName(layer)}; ` +
         `make two, or share one with model(...)`,

@@ -33,11 +33,13 @@ export function countOf(params: Tree<Tensor>): number {
   return treeLeaves<Tensor>(params).reduce((count, leaf) => count + host(leaf).data.length, 0);
 }
 
-/** Fresh variables whose biases are not 0, so that a test sees them. */
+/** Fresh variables whose biases and peepholes are not 0, so that a test sees them. */
 export function variablesOf(layer: Layer, input: Tree<Tensor>, seed = 1): Variables {
   const params = mapTree(layer.initParams(key(seed), input), (leaf: Tensor, path) => {
     const name = path.join();
-    return name.includes("bias") ? add(leaf, mul(random(seed + path.length, host(leaf).shape), 0.3)) : leaf;
+    return /bias|peepholes/.test(name)
+      ? add(leaf, mul(random(seed + path.length, host(leaf).shape), 0.3))
+      : leaf;
   });
   return { params, state: layer.initState(params, input) };
 }

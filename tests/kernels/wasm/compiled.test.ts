@@ -155,6 +155,26 @@ testOfDevice("explain tells what became of the guide's LSTM train step", async (
   assertEquals(inside, ["matmul", "fused", "fused", "matmul"]);
 });
 
+/** The kinds of kernels inside the scans, forward then backward. */
+function kindsInside(report: string): string {
+  return kernelsOf(report).filter((line) => line.startsWith("    ")).map((line) => line.trim().split(" ")[0])
+    .join(" ");
+}
+
+testOfDevice(
+  "options of the LSTM take no kernel more in a step, a projection its product and a copy",
+  async () => {
+    const plain = kindsInside(await explainGuide(lstm({ units: UNITS }), 28));
+    for (const options of [{ peepholes: true }, { inputForget: true }, { clip: 1 }]) {
+      const kinds = kindsInside(await explainGuide(lstm({ units: UNITS, ...options }), 28));
+      assertEquals(kinds, plain, JSON.stringify(options));
+    }
+    const projected = kindsInside(await explainGuide(lstm({ units: UNITS, projection: 8 }), 28));
+    // The state h, which is kept for its gradient, has another number of columns than the gates.
+    assertEquals(projected, "matmul fused fused matmul matmul fused fused matmul");
+  },
+);
+
 testOfDevice(
   "an LSTM whose four gates are written apart is compiled to the kernels of the built-in one",
   async () => {

@@ -1,0 +1,270 @@
+/**
+ * The library's own checkpoints: a safetensors file whose metadata hold the model's JSON and the structure of its
+ * variables, so that nothing else is needed to go on.
+ */
+import type { Layer, Variables } from "../../src/layers/layer.ts";
+import { fromJson, type FromJsonOptions, toJson } from "../../src/models/json.ts";
+import { checkOptions } from "../../src/nearest.ts";
+import type { Json } from "../../src/options/json.ts";
+import type { HostTensor, Tensor } from "../../src/tensor/tensor.ts";
+import type { OptimizerState } from "../../src/training/optimizers.ts";
+import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
+import { quoted } from "../support/differences.ts";
+import { decodeSafetensors, readSafetensors, type SafetensorsFile } from "./decode.ts";
+import { encodeSafetensors, writeSafetensors } from "./encode.ts";
+import type { Metadata } from "./header.ts";
+import { namedTensors } from "./names.ts";
+
+/** What a checkpoint holds. */
+export interface Checkpoint {
+  /** The layer or model; cells, layers and functions of your own are handed in when it is read. */
+  readonly model: Layer;
+  /** Its params and state. */
+  readonly variables: Variables;
+  /** What `fit` needs to go on as if it had not stopped. */
+  readonly optimizerState?: OptimizerState;
+  /** Text of your own, by key, such as the epoch. */
+  readonly metadata?: Metadata;
+}
+
+/** Options of {@linkcode loadCheckpoint}: what the model needs and JSON cannot hold. */
+export type CheckpointOptions = FromJsonOptions;
+
+/** Options of {@linkcode readCheckpoint}. */
+export interface ReadCheckpointOptions extends CheckpointOptions {
+  /** The length of the file in bytes, where it is known. */
+  readonly length?: number;
+}
+
+/** The metadata that make a file a checkpoint. */
+const OWN = { format: "cellfold", version: "1" };
+const RESERVED = [...Object.keys(OWN), "model", "structure"];
+
+/** How deep the model and the structure of a file may be nested: layers within layers, trees within trees. */
+const DEPTH_LIMIT = 256;
+
+/** How many values the JSON of a model may have: some thousand layers, so that a graph is walked through in time. */
+const MODEL_LIMIT = 100_000;
+
+function malformed(problem: string, cause?: unknown): SyntaxError {
+  return new SyntaxError(`Cannot read the checkpoint: ${problem}`, { cause });
+}
+
+/** A tree as the names of its leaves in its nesting. */
+function structureOf(tree: Tree<Tensor>): Tree<string> {
+  const names = namedTensors(tree).map(({ name }) => name);
+  return unflattenTree(flattenTree(tree).structure, names);
+}
+
+/** What is written: the tree of all tensors, and the metadata. */
+function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; readonly metadata: Metadata } {
+  checkOptions("a checkpoint", checkpoint, ["model", "variables", "optimizerState", "metadata"]);
+  const { model, variables: { params, state }, optimizerState, metadata = {} } = checkpoint;
+  const reserved = RESERVED.find((key) => Object.hasOwn(metadata, key));
+  if (reserved !== undefined) {
+    throw new RangeError(
+      `Cannot write the metadata ${reserved}: a checkpoint has its own; choose another key`,
+    );
+  }
+  const tree = { params, state, ...(optimizerState === undefined ? {} : { optimizerState }) };
+  return {
+    tree,
+    metadata: {
+      ...metadata,
+      ...OWN,
+      model: JSON.stringify(toJson(model)),
+      structure: JSON.stringify(structureOf(tree)),
+    },
+  };
+}
+
+/**
+ * A model with its variables, and what its optimiser remembers, as the bytes of one file.
+ *
+ * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and `optimizerState/…`.
+ *
+ * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is not on the
+ *   host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, lstm, predict, sequential, spec, zeros } from "@cellfold/cellfold";
+ * import { loadCheckpoint, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+ * const model = sequential([lstm({ units: 8 }), dense({ units: 2 })]);
+ * const variables = init(model, key(0), spec([null, null, 3]));
+ * const bytes = saveCheckpoint({ model, variables, metadata: { epoch: "3" } });
+ * const loaded = loadCheckpoint(bytes);
+ * assertEquals(loaded.metadata?.epoch, "3");
+ * const x = zeros([1, 5, 3]);
+ * assertEquals(await predict(loaded.model, loaded.variables, x), await predict(model, variables, x));
+ * ```
+ */
+export function saveCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
+  const { tree, metadata } = contentOf(checkpoint);
+  return encodeSafetensors(tree, { metadata });
+}
+
+/**
+ * The same file as {@linkcode saveCheckpoint} gives, piece by piece; the tensors may be on a device.
+ *
+ * @throws As {@linkcode saveCheckpoint}, at once.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, spec } from "@cellfold/cellfold";
+ * import { readCheckpoint, writeCheckpoint } from "@cellfold/cellfold/safetensors";
+ * const model = dense({ units: 2 });
+ * const variables = init(model, key(0), spec([null, 3]));
+ * const { variables: read } = await readCheckpoint(writeCheckpoint({ model, variables }));
+ * assertEquals(read, variables);
+ * ```
+ */
+export function writeCheckpoint(checkpoint: Checkpoint): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const { tree, metadata } = contentOf(checkpoint);
+  return writeSafetensors(tree, { metadata });
+}
+
+/** The value of a JSON text, which is not nested too deep to be walked through, and not too large. */
+function parse(text: string | undefined, what: string, limit = Infinity): Json {
+  if (text === undefined) {
+    throw malformed(`its metadata have no ${what}; a file of tensors alone is read by decodeSafetensors`);
+  }
+  let value: Json;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw malformed(`its ${what} is no JSON`, error);
+  }
+  let level: Json[] = [value];
+  let count = 0;
+  for (let depth = 0; level.length > 0; depth++) {
+    count += level.length;
+    if (count > limit) throw malformed(`its ${what} has more than ${limit} values`);
+    if (depth > DEPTH_LIMIT) throw malformed(`its ${what} is nested more than ${DEPTH_LIMIT} deep`);
+    level = level.flatMap((item) => typeof item === "object" && item !== null ? Object.values(item) : []);
+  }
+  return value;
+}
+
+/** The tree of a structure as `structureOf` wrote it, with the tensors that it names. */
+function treeOf(structure: Json, tensors: Map<string, HostTensor>): Tree<HostTensor> {
+  if (typeof structure === "string") {
+    const tensor = tensors.get(structure);
+    if (tensor === undefined) {
+      throw malformed(
+        `its structure names the tensor ${quoted(structure)}, which is not there or was named before`,
+      );
+    }
+    tensors.delete(structure);
+    return tensor;
+  }
+  if (Array.isArray(structure)) return structure.map((item) => treeOf(item, tensors));
+  if (typeof structure === "object" && structure !== null) {
+    const entries = Object.entries(structure);
+    // With both keys it would be taken for a tensor itself.
+    if (entries.some(([key]) => key === "dtype") && entries.some(([key]) => key === "shape")) {
+      throw malformed("its structure has an object with the keys dtype and shape");
+    }
+    return Object.fromEntries(entries.map(([key, item]) => [key, treeOf(item, tensors)]));
+  }
+  throw malformed(`its structure has ${JSON.stringify(structure)} where a tensor's name is expected`);
+}
+
+function modelOf(json: Json, options: FromJsonOptions): Layer {
+  try {
+    return fromJson(json, options);
+  } catch (error) {
+    throw malformed(`its model cannot be made (${error instanceof Error ? error.message : error})`, error);
+  }
+}
+
+/** Throws unless the params have the structure that the model's layers have. */
+function checkParams(model: Layer, params: Tree<Tensor>): void {
+  try {
+    model.trainableLeaves(params);
+  } catch (error) {
+    throw malformed(
+      `its params are not those of its model (${error instanceof Error ? error.message : error})`,
+      error,
+    );
+  }
+}
+
+function checkpointOf({ tensors, metadata }: SafetensorsFile, options: FromJsonOptions): Checkpoint {
+  const { format, version, model: modelText, structure: structureText, ...own } = metadata;
+  if (format !== OWN.format || version !== OWN.version) {
+    const given = `${quoted(format ?? "none")}, version ${quoted(version ?? "none")}`;
+    throw malformed(`its format is ${given}, expected "${OWN.format}", version "${OWN.version}"`);
+  }
+  const model = modelOf(parse(modelText, "model", MODEL_LIMIT), options);
+  const left = new Map(Object.entries(tensors));
+  const tree = treeOf(parse(structureText, "structure"), left);
+  const [unused] = left.keys();
+  if (unused !== undefined) throw malformed(`its structure leaves out the tensor ${quoted(unused)}`);
+  if (!("params" in tree && "state" in tree)) throw malformed("its structure has no params and state");
+  const { params, state, optimizerState } = tree as { readonly [part: string]: Tree<HostTensor> }; // as just checked
+  checkParams(model, params);
+  if (optimizerState !== undefined && !("step" in optimizerState)) {
+    throw malformed("its optimizerState has no step");
+  }
+  return {
+    model,
+    variables: { params, state },
+    ...(optimizerState === undefined ? {} : { optimizerState: optimizerState as OptimizerState }), // as just checked
+    metadata: own,
+  };
+}
+
+/**
+ * What {@linkcode saveCheckpoint} wrote.
+ *
+ * @param options Cells, layers and functions of your own by type or name, as for `fromJson`.
+ * @throws SyntaxError saying what is wrong with the file; nothing is half-loaded.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, fit, init, key, normal, spec } from "@cellfold/cellfold";
+ * import { loadCheckpoint, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+ * const model = dense({ units: 1 });
+ * const data = { x: normal(key(1), [8, 3]), y: normal(key(2), [8, 1]) };
+ * const options = { loss: "mse", optimizer: "adam", report: "none" } as const;
+ * const { variables, optimizerState } = await fit(model, init(model, key(0), spec([null, 3])), data, options);
+ * const bytes = saveCheckpoint({ model, variables, optimizerState });
+ *
+ * const loaded = loadCheckpoint(bytes);
+ * assertEquals(loaded.optimizerState, optimizerState);
+ * await fit(loaded.model, loaded.variables, data, { ...options, optimizerState: loaded.optimizerState });
+ * ```
+ */
+export function loadCheckpoint(bytes: Uint8Array, options: CheckpointOptions = {}): Checkpoint {
+  checkOptions("loadCheckpoint", options, ["cells", "layers", "functions"]);
+  return checkpointOf(decodeSafetensors(bytes), options);
+}
+
+/**
+ * The same as {@linkcode loadCheckpoint} from a stream, as {@linkcode readSafetensors} reads one.
+ *
+ * @throws SyntaxError as {@linkcode loadCheckpoint}.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, spec } from "@cellfold/cellfold";
+ * import { readCheckpoint, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+ * const model = dense({ units: 2 });
+ * const variables = init(model, key(0), spec([null, 3]));
+ * const file = new Blob([saveCheckpoint({ model, variables })]);
+ * const read = await readCheckpoint(file.stream(), { length: file.size });
+ * assertEquals(read.variables, variables);
+ * ```
+ */
+export async function readCheckpoint(
+  source: ReadableStream<Uint8Array> | Uint8Array,
+  { length, ...options }: ReadCheckpointOptions = {},
+): Promise<Checkpoint> {
+  checkOptions("readCheckpoint", options, ["cells", "layers", "functions"]);
+  return checkpointOf(await readSafetensors(source, { length }), options);
+}

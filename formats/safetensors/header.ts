@@ -1,0 +1,221 @@
+/**
+ * The header of a safetensors file: 8 bytes with the length of a JSON text, the text, then the bytes of all tensors
+ * without gaps (https://github.com/huggingface/safetensors, section Format). Everything about sizes is checked here,
+ * so that what reads the tensors may trust it. Tensors themselves are in decode.ts and encode.ts.
+ */
+import type { Spec } from "../../src/tensor/tensor.ts";
+import { quoted } from "../support/differences.ts";
+import { storedAs, storedTypes } from "./dtypes.ts";
+
+/** The most bytes that a header may have, as in the reference implementation. */
+export const HEADER_LIMIT = 100_000_000;
+
+/** The bytes before the header: its length. */
+export const PREFIX = 8;
+
+/** The key of the header that is no tensor. */
+export const METADATA = "__metadata__";
+
+/** Text about a file, by key. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** A tensor as the header describes it. */
+export interface Entry {
+  readonly name: string;
+  /** One of {@linkcode storedTypes}. */
+  readonly stored: string;
+  readonly shape: readonly number[];
+  /** Where its bytes begin after the header. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** What a header says. */
+export interface Header {
+  /** In the order of their bytes, which follow each other without gaps. */
+  readonly entries: readonly Entry[];
+  readonly metadata: Metadata;
+  /** How many bytes follow the header. */
+  readonly dataLength: number;
+}
+
+/** The error for a file that is not as it should be. */
+export function malformed(problem: string): SyntaxError {
+  return new SyntaxError(`Cannot read the safetensors file: ${problem}`);
+}
+
+/**
+ * The length of the header that the first 8 bytes tell.
+ *
+ * @param fileLength The length of the file, where it is known.
+ */
+export function headerLengthOf(prefix: Uint8Array, fileLength?: number): number {
+  if (prefix.length < PREFIX) {
+    throw malformed(`it has ${prefix.length} bytes, expected at least 8 with the header's length`);
+  }
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(HEADER_LIMIT)) {
+    throw malformed(`its header is said to have ${length} bytes, expected at most ${HEADER_LIMIT}`);
+  }
+  const known = Number(length);
+  if (fileLength !== undefined && PREFIX + known > fileLength) {
+    throw malformed(`its header is said to have ${length} bytes, but only ${fileLength - PREFIX} follow`);
+  }
+  return known;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/** How many bytes elements of this shape have; undefined where no file can hold them. */
+function byteLength(shape: readonly number[], size: number): number | undefined {
+  if (shape.includes(0)) return 0;
+  let bytes = size;
+  for (const dim of shape) {
+    bytes *= dim;
+    if (bytes > Number.MAX_SAFE_INTEGER) return undefined;
+  }
+  return bytes;
+}
+
+function parseEntry(name: string, value: unknown): Entry {
+  const fail = (problem: string) => malformed(`the tensor ${quoted(name)} ${problem}`);
+  if (!isObject(value)) throw fail("is described by something that is no object");
+  const { dtype, shape, data_offsets: offsets } = value;
+  const type = typeof dtype === "string" ? storedTypes.get(dtype) : undefined;
+  if (typeof dtype !== "string" || type === undefined) {
+    const given = typeof dtype === "string" ? quoted(dtype) : `a ${typeof dtype}`;
+    throw fail(`has the dtype ${given}, expected one of ${[...storedTypes.keys()].join(", ")}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize)) {
+    throw fail("has a shape that is no list of sizes, which are whole numbers from 0");
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+    throw fail("has data_offsets that are no pair of whole numbers from 0");
+  }
+  const [begin, end]: number[] = offsets;
+  const expected = byteLength(shape, type.size);
+  const printed = quoted(`${dtype}[${shape.slice(0, 32).join(", ")}${shape.length > 32 ? ", ..." : ""}]`);
+  if (expected === undefined) throw fail(`is ${printed}, which is more than any file can hold`);
+  if (end - begin !== expected) {
+    throw fail(`is ${printed} of ${expected} bytes, but its data_offsets are [${begin}, ${end}]`);
+  }
+  return { name, stored: dtype, shape, begin, end };
+}
+
+function parseMetadata(value: unknown): Metadata {
+  if (value === undefined) return {};
+  if (!isObject(value)) throw malformed(`its ${METADATA} is no object`);
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== "string") throw malformed(`its ${METADATA} ${quoted(key)} is no text`);
+  }
+  return value as Metadata; // each value was just checked
+}
+
+function parseText(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw malformed("its header is no UTF-8 text");
+  }
+  if (!text.startsWith("{")) throw malformed("its header does not begin with {");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw malformed(`its header is no JSON (${reason.slice(0, 120)})`);
+  }
+}
+
+/**
+ * What a header says, checked: the bytes of the tensors are as many as their shapes say, follow each other without
+ * gaps or overlaps, and end where the file does.
+ *
+ * @param bytes The header alone.
+ * @param fileLength The length of the file, where it is known.
+ */
+export function parseHeader(bytes: Uint8Array, fileLength?: number): Header {
+  const json = parseText(bytes);
+  if (!isObject(json)) throw malformed("its header is no object");
+  const entries = Object.entries(json)
+    .filter(([name]) => name !== METADATA)
+    .map(([name, value]) => parseEntry(name, value))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let dataLength = 0;
+  for (const { name, begin, end } of entries) {
+    if (begin !== dataLength) {
+      const what = begin > dataLength ? "leaves a gap after" : "overlaps";
+      throw malformed(
+        `the tensor ${quoted(name)} begins at byte ${begin} of the data and ${what} what is before it, ` +
+          `expected ${dataLength}`,
+      );
+    }
+    dataLength = end;
+  }
+  const rest = fileLength === undefined ? dataLength : fileLength - PREFIX - bytes.length;
+  if (rest !== dataLength) {
+    throw malformed(`its tensors have ${dataLength} bytes, but ${rest} follow the header`);
+  }
+  return {
+    entries,
+    metadata: parseMetadata(Object.hasOwn(json, METADATA) ? json[METADATA] : undefined),
+    dataLength,
+  };
+}
+
+/** Where the bytes of tensors go. */
+export interface Layout<Leaf> {
+  /** The length of the header and the header, padded with spaces so that all values are aligned. */
+  readonly header: Uint8Array<ArrayBuffer>;
+  /** The tensors in the order of their bytes: larger elements first, then by name. */
+  readonly leaves: readonly Leaf[];
+  /** The length of the whole file. */
+  readonly fileLength: number;
+}
+
+/** A tensor with its name and a shape of numbers. */
+export interface NamedLeaf extends Spec {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/**
+ * The header for tensors, and the order of their bytes.
+ *
+ * @throws TypeError for metadata that is no text; RangeError if the header becomes larger than a reader takes.
+ */
+export function layOut<Leaf extends NamedLeaf>(leaves: readonly Leaf[], metadata: Metadata): Layout<Leaf> {
+  for (const [key, text] of Object.entries(metadata)) {
+    if (typeof text !== "string") {
+      throw new TypeError(
+        `Cannot write the metadata ${quoted(key)}: current value is a ${typeof text}, expected a text`,
+      );
+    }
+  }
+  const sizeOf = ({ dtype }: Leaf) => storedAs[dtype].size;
+  const ordered = [...leaves].sort((a, b) => sizeOf(b) - sizeOf(a) || (a.name < b.name ? -1 : 1));
+  let end = 0;
+  const described = ordered.map((leaf): [string, unknown] => {
+    const begin = end;
+    end += leaf.shape.reduce((size, dim) => size * dim, sizeOf(leaf));
+    return [leaf.name, { dtype: storedAs[leaf.dtype].name, shape: leaf.shape, data_offsets: [begin, end] }];
+  });
+  const about: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([...about, ...described])));
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > HEADER_LIMIT) {
+    throw new RangeError(
+      `Cannot write a safetensors file: its header has ${length} bytes, expected at most ${HEADER_LIMIT}`,
+    );
+  }
+  const header = new Uint8Array(PREFIX + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(json, PREFIX);
+  return { header, leaves: ordered, fileLength: header.length + end };
+}

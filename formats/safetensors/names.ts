@@ -1,0 +1,70 @@
+/** The names of the tensors of a tree in a file, their paths with slashes, and a tree made of named tensors again. */
+import { printSpec, type Tensor } from "../../src/tensor/tensor.ts";
+import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
+import { differences, quoted } from "../support/differences.ts";
+import { METADATA } from "./header.ts";
+
+/** A tensor that has all its sizes, with its name. */
+export interface Named {
+  readonly name: string;
+  readonly tensor: Exclude<Tensor, { readonly kind: "traced" }>;
+}
+
+function nameOf(path: Path): string {
+  return path.length === 0 ? "(root)" : path.join("/");
+}
+
+/**
+ * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named `(root)`.
+ *
+ * @throws TypeError for a leaf without values; RangeError for two leaves of one name, or a name that files reserve.
+ */
+export function namedTensors(tree: unknown): Named[] {
+  const { leaves, paths } = flattenTree<Tensor>(tree);
+  const taken = new Set<string>();
+  return leaves.map((tensor, index) => {
+    const name = nameOf(paths[index]);
+    if (tensor.kind !== "host" && tensor.kind !== "device") {
+      throw new TypeError(`Cannot write ${quoted(name)}: ${printSpec(tensor)} has no values`);
+    }
+    if (name === METADATA) {
+      throw new RangeError(`Cannot write a tensor named ${METADATA}: files reserve this name`);
+    }
+    if (taken.has(name)) {
+      throw new RangeError(`Cannot write two tensors named ${quoted(name)}: a key must not contain a slash`);
+    }
+    taken.add(name);
+    return { name, tensor };
+  });
+}
+
+/**
+ * A tree like another with the tensors of a file, by name: what {@linkcode encodeSafetensors} wrote of a tree of that
+ * structure.
+ *
+ * @param template The structure, shapes and dtypes wanted: variables that `init` made, or specs.
+ * @param tensors By name; all of the template's, and no others.
+ * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, spec } from "@cellfold/cellfold";
+ * import { decodeSafetensors, encodeSafetensors, restoreTree } from "@cellfold/cellfold/safetensors";
+ * const layer = dense({ units: 2 });
+ * const trained = init(layer, key(0), spec([null, 3]));
+ * const { tensors } = decodeSafetensors(encodeSafetensors(trained));
+ * const variables = restoreTree(init(layer, key(1), spec([null, 3])), tensors);
+ * assertEquals(variables, trained);
+ * ```
+ */
+export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Tensor>>): T {
+  const { leaves, paths, structure } = flattenTree<Tensor>(template);
+  const expected = new Map(leaves.map((leaf, index) => [nameOf(paths[index]), leaf]));
+  const given = new Map(Object.entries(tensors));
+  const difference = differences(expected, given);
+  if (difference !== undefined) {
+    throw new TypeError(`Cannot restore the tree from these tensors: ${difference}`);
+  }
+  return unflattenTree<T>(structure, paths.map((path) => given.get(nameOf(path))));
+}

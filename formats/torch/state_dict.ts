@@ -1,0 +1,156 @@
+/** Variables from a PyTorch state dict and back; how each layer is converted is in plain.ts and recurrent.ts. */
+import type { Layer, Variables } from "../../src/layers/layer.ts";
+import { checkOptions } from "../../src/nearest.ts";
+import { cast } from "../../src/operations/elementwise.ts";
+import { isFloat } from "../../src/operations/infer.ts";
+import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
+import { outputSpecs } from "../../src/transforms/output_specs.ts";
+import { differences } from "../support/differences.ts";
+import { COUNTER, type NamedTensors } from "./conversion.ts";
+import { changeVariables, type ModuleNames, type Place, placesOf } from "./modules.ts";
+
+/** The tensors of a PyTorch module by name: what `module.state_dict()` gives. */
+export type StateDict = Readonly<Record<string, Tensor>>;
+
+/** Options of {@linkcode fromTorch} and {@linkcode toTorch}. */
+export interface TorchOptions {
+  /**
+   * The attribute in PyTorch for layers of a model, by their names there (joined by dots inside of several models);
+   * default: the same names. Recurrent layers that are given one name are the layers 0, 1, … of one module.
+   */
+  readonly modules?: ModuleNames;
+  /** What the model itself is in a larger one, such as `encoder`: other names are left alone. Default: nothing. */
+  readonly prefix?: string;
+}
+
+function resolve(what: string, options: TorchOptions): Required<TorchOptions> {
+  checkOptions(what, options, ["modules", "prefix"]);
+  return { modules: options.modules ?? {}, prefix: (options.prefix ?? "").replace(/\.$/, "") };
+}
+
+/** The tensors of each layer by their full names; none for a layer that has no place. */
+function collect(model: Layer, variables: Variables, places: readonly (Place | undefined)[]): NamedTensors[] {
+  const collected: NamedTensors[] = [];
+  changeVariables(model, variables, (own, index) => {
+    const { conversion, prefix } = places[index] ?? {};
+    const tensors = Object.entries(conversion?.toTorch(own) ?? {});
+    collected.push(Object.fromEntries(tensors.map(([name, tensor]) => [prefix + name, tensor])));
+    return own;
+  });
+  return collected;
+}
+
+/**
+ * The variables of a model as the state dict of its counterpart in PyTorch, to be saved with `encodeSafetensors`.
+ *
+ * | here | there |
+ * | --- | --- |
+ * | `lstm`, `gru`, `simpleRnn`, `rnn` of their cells | nn.LSTM, GRU, RNN; `weight_ih_l0 [gates·units, features]`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0` |
+ * | `bidirectional` of them | the same with `bidirectional=True`; names end in `_reverse` |
+ * | `dense` | nn.Linear; `weight [out, in]`, `bias` |
+ * | `embedding` | nn.Embedding; `weight` |
+ * | `layerNormalization` | nn.LayerNorm; `weight`, `bias` |
+ * | `batchNormalization` | nn.BatchNorm1d; `weight`, `bias`, `running_mean`, `running_var`, `num_batches_tracked` |
+ *
+ * Where PyTorch has two biases and we have one, `bias_ih` is ours and `bias_hh` zero. What is no tensor must be the
+ * same on both sides: epsilon (here 1e-3 unless given, there 1e-5) and momentum (here the share that stays, there the
+ * share that is new: `momentum: 0.9` is `momentum=0.1`; PyTorch's running variance is the unbiased one). Modules are
+ * made with `batch_first=True`; a BatchNorm1d after a recurrent layer takes `[batch, features, time]`.
+ *
+ * @param model A layer, whose tensors have no prefix, or a model, whose layers' names are the attributes in PyTorch.
+ * @throws TypeError for a layer, or an option of one, that PyTorch has no counterpart for, naming both (peepholes,
+ *   other activations, `resetAfter: false`, a layer that only goes backwards); RangeError for a name in `modules` that
+ *   the model does not have, or layers that cannot be one module.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, lstm, sequential, spec } from "@cellfold/cellfold";
+ * import { encodeSafetensors } from "@cellfold/cellfold/safetensors";
+ * import { toTorch } from "@cellfold/cellfold/torch";
+ * // class Model(nn.Module): self.rnn = nn.LSTM(3, 8, num_layers=2, batch_first=True); self.fc = nn.Linear(8, 2)
+ * const model = sequential([
+ *   lstm({ units: 8, returnSequences: true, name: "lower" }),
+ *   lstm({ units: 8, name: "upper" }),
+ *   dense({ units: 2, name: "fc" }),
+ * ]);
+ * const variables = init(model, key(0), spec([null, null, 3]));
+ * const stateDict = toTorch(model, variables, { modules: { lower: "rnn", upper: "rnn" } });
+ * assertEquals(stateDict["rnn.weight_ih_l1"].shape, [32, 8]);
+ * assertEquals(stateDict["fc.weight"].shape, [2, 8]);
+ * const file = encodeSafetensors(stateDict, { metadata: { format: "pt" } }); // for safetensors.torch.load_file
+ * assertEquals(file.length % 8, 0);
+ * ```
+ */
+export function toTorch(model: Layer, variables: Variables, options: TorchOptions = {}): StateDict {
+  const { modules, prefix } = resolve("toTorch", options);
+  return Object.assign({}, ...collect(model, variables, placesOf(model, variables, modules, prefix)));
+}
+
+/**
+ * The variables of a model from the state dict of its counterpart in PyTorch, as {@linkcode toTorch} describes it; a
+ * file is read by `decodeSafetensors(bytes).tensors`.
+ *
+ * Where PyTorch has two biases and we have one, ours is their sum. Floats are converted to the dtype of the variables;
+ * `num_batches_tracked` may be there or not, nothing here depends on it. It is made of operations that can be traced
+ * and differentiated.
+ *
+ * @param variables The model's, as `init` made them; they say what shapes are expected. A stateful layer keeps its state.
+ * @param stateDict All tensors of the module, and no others but outside of `prefix`.
+ * @returns New variables; the given ones are not changed.
+ * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype; and what
+ *   {@linkcode toTorch} throws.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { init, key, lstm, ones, spec, toNested, treeLeaves, type Tensor } from "@cellfold/cellfold";
+ * import { fromTorch } from "@cellfold/cellfold/torch";
+ * const layer = lstm({ units: 1 });
+ * const stateDict = { // of nn.LSTM(2, 1)
+ *   weight_ih_l0: ones([4, 2]),
+ *   weight_hh_l0: ones([4, 1]),
+ *   bias_ih_l0: ones([4]),
+ *   bias_hh_l0: ones([4]),
+ * };
+ * const { params } = fromTorch(layer, init(layer, key(0), spec([null, null, 2])), stateDict);
+ * assertEquals(toNested(treeLeaves<Tensor>(params)[0]), [2, 2, 2, 2]); // one bias, the sum of both
+ * ```
+ */
+export function fromTorch(
+  model: Layer,
+  variables: Variables,
+  stateDict: StateDict,
+  options: TorchOptions = {},
+): Variables {
+  const { modules, prefix } = resolve("fromTorch", options);
+  const places = placesOf(model, variables, modules, prefix);
+  const specs = outputSpecs<readonly Readonly<Record<string, Spec>>[]>(
+    (variables: Variables) => collect(model, variables, places),
+    { params: variables.params, state: variables.state },
+  );
+  const given = new Map(
+    Object.entries(stateDict).filter(([name]) => prefix === "" || name.startsWith(`${prefix}.`)),
+  );
+  const expected = new Map(
+    specs.flatMap((own) => Object.entries(own)).filter(([name]) => given.has(name) || !isCounter(name)),
+  );
+  const difference = differences(expected, given, {
+    fits: (found, wanted) => found.dtype === wanted.dtype || (isFloat(found) && isFloat(wanted)),
+  });
+  if (difference !== undefined) throw new TypeError(`Cannot load the PyTorch state dict: ${difference}`);
+  return changeVariables(model, variables, (own, index) => {
+    const place = places[index];
+    if (!place) return own;
+    const tensors = Object.entries(specs[index]).flatMap(([name, { dtype }]): [string, Tensor][] => {
+      const tensor = given.get(name);
+      if (tensor === undefined || isCounter(name)) return [];
+      return [[name.slice(place.prefix.length), tensor.dtype === dtype ? tensor : cast(tensor, dtype)]];
+    });
+    return place.conversion.fromTorch(Object.fromEntries(tensors), own);
+  });
+}
+
+function isCounter(name: string): boolean {
+  return name === COUNTER || name.endsWith(`.${COUNTER}`);
+}
