@@ -25,7 +25,7 @@ const groups = [
   "torch",
   "training",
 ];
-const unsupported = ["onnx", "torch"];
+const unsupported = ["torch"];
 
 /** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */
 const devices: readonly Device[] = [

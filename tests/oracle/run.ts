@@ -5,6 +5,7 @@ import type { Finding } from "./compare.ts";
 import type { OracleCase } from "./format.ts";
 import { type Forward, runForward } from "./forward.ts";
 import { lossCall, runMetric } from "./losses.ts";
+import { onnxCall } from "./onnx.ts";
 import { runStateful } from "./stateful.ts";
 import { runFit, runTraining } from "./training.ts";
 
@@ -28,6 +29,7 @@ export function isHit({ findings, failure }: Outcome): boolean {
 function forwardOf(oracleCase: OracleCase): Forward {
   const { layer } = oracleCase;
   if (layer.startsWith("loss:")) return lossCall(oracleCase);
+  if (layer.startsWith("onnx.")) return onnxCall(oracleCase);
   if (layer === "activation") return activationCall(oracleCase);
   if (layer === "EncoderDecoder") return encoderDecoder(oracleCase);
   if (/^\w*(Cell|Cells)$/.test(layer)) return cellStep(oracleCase);
@@ -37,7 +39,7 @@ function forwardOf(oracleCase: OracleCase): Forward {
 /** Runs a case on a backend. Throws where it cannot be run. */
 async function findingsOf(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { layer, fields } = oracleCase;
-  if (/^(onnx|torch)\./.test(layer)) throw new Error(NOT_SUPPORTED);
+  if (layer.startsWith("torch.")) throw new Error(NOT_SUPPORTED);
   if (layer.startsWith("metric:")) return await runMetric(oracleCase, device);
   if (layer.endsWith(".train")) return await runTraining(oracleCase, device);
   if (layer.endsWith(".fit")) return await runFit(oracleCase, device);
