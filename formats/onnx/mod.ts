@@ -7,3 +7,4 @@
 export { fromOnnx, type FromOnnxOptions, type OnnxInput, type OnnxModel } from "./import/from_onnx.ts";
 export { OnnxError, type OnnxErrorOptions } from "./errors.ts";
 export type { ExternalData } from "./tensors.ts";
+export { toOnnx, type ToOnnxOptions } from "./export/to_onnx.ts";
