@@ -112,6 +112,11 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A name that nothing else has, of this part of the graph. */
+  local(wanted: string): string {
+    return this.fresh(this.#prefix + wanted);
+  }
+
   /** Adds a node; gives the names of its outputs, of which those that are not wanted are empty. */
   nodeOf(
     operator: string,
@@ -119,7 +124,7 @@ export class GraphBuilder {
     wanted: readonly boolean[],
     attributes: Attributes = {},
   ): string[] {
-    const name = this.fresh(`${this.#prefix}${operator}`);
+    const name = this.local(operator);
     const outputs = wanted.map((isWanted, index) =>
       isWanted ? this.fresh(index === 0 ? `${name}:0` : `${name}:${index}`) : ""
     );

@@ -13,7 +13,7 @@ export function translateScan(t: Translation, { inputs, outputs, attributes }: W
   const edgeOf = ({ shape, dtype }: Spec, name: string): Edge => ({
     shape,
     dtype,
-    edge: builder.fresh(name),
+    edge: builder.local(name),
   });
   // ONNX knows the number of steps by a sequence: without one, it is given one to count.
   const counted: Spec = { shape: [], dtype: "int32" };

@@ -22,7 +22,10 @@ export interface ToOnnxOptions {
   readonly input: Tree<Spec>;
   /** The names of the inputs, in the order of the tree; default `input`, or their paths in the tree. */
   readonly inputNames?: readonly string[];
-  /** The names of the outputs, in the order of the tree; default `output`, or their paths in the tree. */
+  /**
+   * The names of the outputs, in the order of the tree; default `output`, or their paths in the tree, with `output_` in
+   * front where an input has that name.
+   */
   readonly outputNames?: readonly string[];
   /**
    * Adds an input of this name, int32 `[batch]`: how many steps of each row count, from the first. It is the mask of
@@ -156,11 +159,6 @@ export function toOnnx(model: Layer, variables: Variables, options: ToOnnxOption
   checkOptions("toOnnx", options, ["input", "inputNames", "outputNames", "lengths", "rightPadded", "states"]);
   const builder = GraphBuilder.create();
   const input = inputEdges(builder, options);
-  const outputNames = new Set(options.outputNames ?? []);
-  for (const name of outputNames) {
-    if (builder.fresh(name) === name) continue;
-    throw new RangeError(`Cannot export to ONNX: an input and an output are named ${JSON.stringify(name)}`);
-  }
   const lengths = lengthsMask(builder, options.lengths, input);
   const context: ExportContext = {
     builder,
@@ -180,7 +178,12 @@ export function toOnnx(model: Layer, variables: Variables, options: ToOnnxOption
   const { leaves, paths } = flattenTree<Edge>(output);
   const names = leafNames("outputNames", options.outputNames, paths, "output");
   const outputs = leaves.map(({ shape, dtype, edge }, index): Edge => {
-    const name = outputNames.has(names[index]) ? names[index] : builder.fresh(names[index]);
+    const wanted = names[index];
+    const free = builder.fresh(wanted);
+    if (free !== wanted && options.outputNames) {
+      throw new RangeError(`Cannot export to ONNX: the name ${JSON.stringify(wanted)} of an output is taken`);
+    }
+    const name = free === wanted ? wanted : builder.fresh(`output_${wanted}`);
     builder.named("Identity", [edge], name);
     return { shape, dtype, edge: name };
   });
