@@ -67,7 +67,7 @@ export interface ExportCase {
 const [BATCH, TIME, FEATURES] = [3, 5, 4];
 const sequence = spec([null, null, FEATURES]);
 const steps = noise([BATCH, TIME, FEATURES], 7);
-const tokens = tensor([[3, 1, 2, 0, 0], [4, 2, 0, 0, 0], [1, 2, 3, 4, 5]], { dtype: "int32" });
+const tokens = tensor([[3, 1, 2, 0, 0], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5]], { dtype: "int32" });
 /** Padding in the middle and at the beginning. */
 const holes = tensor([[3, 0, 2, 0, 1], [0, 2, 0, 0, 4], [1, 2, 3, 4, 5]], { dtype: "int32" });
 
@@ -329,7 +329,7 @@ export function variablesOf({ layer, options }: ExportCase): Variables {
     mapTree(tree, (leaf: Tensor, path) => {
       const values = noise(leaf.shape.map(Number), seed++);
       const positive = path.at(-1) === "movingVariance";
-      const data = Float32Array.from(values.data, (x) => positive ? 0.5 + x * x : 0.5 * x);
+      const data = Float32Array.from(values.data, (x) => positive ? 0.5 + x * x : x - 0.5);
       return { ...values, data };
     }) as Tree<Tensor>;
   const { params, state } = init(layer, key(0), options.input);
