@@ -15,7 +15,10 @@ import { unknownName } from "../../../src/nearest.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { attribute, type Node } from "./node.ts";
 
-/** An activation: how many of alpha and beta it takes, their defaults (those of onnxruntime), and what it is. */
+/**
+ * An activation: how many of alpha and beta it takes, their defaults (as the operators of these names have
+ * them, and 1 and 0 or 1 where there is no such operator any more; onnxruntime takes 0 for some), and what it is.
+ */
 interface Definition {
   readonly alpha?: number;
   readonly beta?: number;

@@ -226,7 +226,8 @@ function filled(node: Node, shape: Shape): OnnxValue {
     throw new RangeError(`its value has ${value.data.length} elements, expected 1`);
   }
   reasonable(shape);
-  const isSizes = value?.type === "int64" && shape.length === 1 && typeof shape[0] === "number" &&
+  const isSizes = (value?.type === "int64" || value?.type === "int32") && shape.length === 1 &&
+    typeof shape[0] === "number" &&
     shape[0] <= 64;
   if (isSizes) {
     const size = Number(value.data[0]);
