@@ -36,7 +36,7 @@ export interface GraphProto {
   readonly node: readonly NodeProto[];
   readonly name: string;
   readonly initializer: readonly TensorProto[];
-  readonly sparseInitializer: readonly unknown[];
+  readonly sparseInitializer: readonly object[];
   readonly docString: string;
   readonly input: readonly ValueInfoProto[];
   readonly output: readonly ValueInfoProto[];
