@@ -55,7 +55,7 @@ function scanned(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
   const body = call.graphOf(node, "body");
   const count = attribute(node, "num_scan_inputs", "int");
   if (count === undefined || !Number.isInteger(count) || count < 1 || count > inputs.length) {
-    throw new RangeError(`its num_scan_inputs is ${count}, expected 1 to ${inputs.length}`);
+    throw new RangeError(`its num_scan_inputs is ${count ?? "absent"}, expected 1 to ${inputs.length}`);
   }
   const carries = inputs.length - count;
   const stackedCount = body.outputs.length - carries;
