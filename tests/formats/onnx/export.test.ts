@@ -3,7 +3,7 @@ import { decodeModel, type GraphProto } from "../../../formats/onnx/protos.ts";
 import { assertAgree, bytesOf, expectedOf, namedLeaves } from "./support/agree.ts";
 import { exportCases } from "./support/cases.ts";
 import { guideCases } from "./support/guide_cases.ts";
-import { python, runInPython, runOnWeb } from "./support/runtime.ts";
+import { python, runInPython, runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
 const cases = [...exportCases, ...guideCases];
 
@@ -17,8 +17,8 @@ function operatorsOf(graph: GraphProto | undefined): string[] {
 
 for (const exportCase of cases) {
   Deno.test({
-    name: `exported to ONNX, in onnxruntime-web: ${exportCase.name}`,
-    permissions: "inherit",
+    name: `exported to ONNX, in onnxruntime-web: ${exportCase.name}${webNeeds}`,
+    ignore: webMissing,
     sanitizeResources: false,
     sanitizeOps: false,
     fn: async () => {

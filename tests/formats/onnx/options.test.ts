@@ -27,7 +27,7 @@ import { VERSION } from "../../../formats/onnx/export/to_onnx.ts";
 import { decodeModel } from "../../../formats/onnx/protos.ts";
 import { noise } from "../../../examples/support/section.ts";
 import { assertAgree } from "./support/agree.ts";
-import { type Named, python, runInPython, runOnWeb } from "./support/runtime.ts";
+import { type Named, python, runInPython, runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
 const input = spec([null, null, 4]);
 const variablesOf = (layer: Layer) => init(layer, key(0), input);
@@ -53,7 +53,8 @@ const stateful: readonly (readonly [string, Layer, string[]])[] = [
 
 for (const [name, recurrent, names] of stateful) {
   Deno.test({
-    name: `initial and final states are inputs and outputs on request: ${name}`,
+    name: `initial and final states are inputs and outputs on request: ${name}${webNeeds}`,
+    ignore: webMissing,
     sanitizeResources: false,
     sanitizeOps: false,
     fn: async () => {
@@ -93,7 +94,8 @@ Deno.test("states of both directions have names of their own", () => {
 
 for (const goBackwards of [false, true]) {
   Deno.test({
-    name: `lengths are an input on request, backwards ${goBackwards}`,
+    name: `lengths are an input on request, backwards ${goBackwards}${webNeeds}`,
+    ignore: webMissing,
     sanitizeResources: false,
     sanitizeOps: false,
     fn: async () => {

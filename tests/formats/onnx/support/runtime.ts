@@ -23,6 +23,14 @@ interface Runtime {
   readonly Tensor: new (type: string, data: ArrayBufferView, dims: readonly number[]) => OrtTensor;
 }
 
+/** Whether onnxruntime-web cannot be loaded here; tests that need it are then ignored. */
+export const webMissing: boolean = (["read", "env"] as const).some((name) =>
+  Deno.permissions.querySync({ name }).state !== "granted"
+);
+
+/** What a test's name says where it is ignored. */
+export const webNeeds: string = webMissing ? " (needs --allow-read --allow-env)" : "";
+
 const ortTypes = { float32: "float32", float64: "float64", int32: "int32", bool: "bool" } as const;
 
 /** What onnxruntime-web (wasm, one thread) computes, each output as plain numbers. */
