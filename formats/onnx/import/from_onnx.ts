@@ -32,7 +32,9 @@ export interface FromOnnxOptions {
 
 /** An input of an imported model. */
 export interface OnnxInput {
+  /** Its name in the graph. */
   readonly name: string;
+  /** What it is given as; whole numbers of any width are int32. */
   readonly dtype: DType;
   /** Sizes that the file leaves open are symbols; undefined where it says nothing of them. */
   readonly shape: Shape | undefined;

@@ -3,9 +3,8 @@ import { add, equal, less, select } from "../../../../src/operations/elementwise
 import { gather, iota, scatterAdd } from "../../../../src/operations/indexing.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
 import { at, expandDims, reshape, reverse, slice, transpose } from "../../../../src/operations/structure.ts";
-import { addDims, type Dim, fixedDim, printShape, subtractDims } from "../../../../src/tensor/dims.ts";
-import { printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
-import { cast } from "../../../../src/operations/elementwise.ts";
+import { type Dim, fixedDim, printShape, subtractDims } from "../../../../src/tensor/dims.ts";
+import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, type Node } from "../node.ts";
 import { given, type Inputs, type Operators } from "../operator.ts";
 import {

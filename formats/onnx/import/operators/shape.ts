@@ -1,5 +1,5 @@
 /** Operators that move elements, change shapes, or compute them. */
-import { add, broadcastShapes, cast, div, mul, sub } from "../../../../src/operations/elementwise.ts";
+import { add, broadcastShapes, cast, mul, sub } from "../../../../src/operations/elementwise.ts";
 import { iota } from "../../../../src/operations/indexing.ts";
 import { broadcastTo, concat, pad, reshape, sliceAxis, split } from "../../../../src/operations/structure.ts";
 import {
@@ -20,7 +20,6 @@ import { hostTensorOf } from "../../tensors.ts";
 import {
   constantValue,
   expanded,
-  indicesOf,
   knownNumbers,
   knownSizes,
   type OnnxValue,
