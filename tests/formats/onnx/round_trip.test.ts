@@ -1,9 +1,10 @@
 /** Here -> ONNX -> here. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   batchNormalization,
   bidirectional,
   compile,
+  countParams,
   dense,
   fit,
   gru,
@@ -17,7 +18,9 @@ import {
   sequential,
   simpleRnn,
   spec,
+  summary,
   type Tensor,
+  toJson,
   type Tree,
   treeLeaves,
   type Variables,
@@ -135,4 +138,27 @@ Deno.test("an imported model trains as the exported one does", async () => {
   const [mine, theirs] = [statistics(here.variables), statistics(there.variables)];
   assertEquals(theirs.length, mine.length);
   mine.forEach((value, index) => assert(Math.abs(value - theirs[index]) < 1e-5));
+});
+
+Deno.test("an imported model is a layer like others: it has a summary, goes into models and out again", () => {
+  const layer = sequential([lstm({ units: 5, returnSequences: true }), batchNormalization()]);
+  const input = spec([null, null, 4]);
+  const { model, variables } = fromOnnx(toOnnx(layer, init(layer, key(0), input), { input }), {
+    name: "body",
+  });
+  const whole = sequential([model, gru({ units: 3 })]);
+  const fresh = init(whole, key(1), input);
+  assertEquals(countParams(whole, fresh).nonTrainable, 10);
+  assert(summary(whole, input).includes("body"));
+  const x = noise([2, 6, 4]);
+  const { output } = whole.apply(fresh, x, { training: false });
+  const again = fromOnnx(toOnnx(whole, fresh, { input }));
+  const back = again.model.apply(again.variables, x, { training: false });
+  assertAgree("again", outputsOf(again, back.output), { output: host(output as Tensor) }, TOLERANCE);
+  const frozen = fromOnnx(toOnnx(layer, init(layer, key(0), input), { input }), {
+    trainable: (name) => name !== "lstm/LSTM",
+  });
+  assertEquals(frozen.model.trainableLeaves(frozen.variables.params).filter((trains) => !trains).length, 3);
+  assertEquals(Object.keys(frozen.variables.params).sort(), Object.keys(variables.params).sort());
+  assertThrows(() => toJson(model), TypeError, "graph");
 });
