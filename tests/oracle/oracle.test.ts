@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
-import type { Device } from "../../src/transforms/compile.ts";
+import type { WasmChoice } from "../../src/transforms/compile.ts";
 import { oracleMissing } from "../support/oracle.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { type OracleTensor, parseOracle } from "./format.ts";
@@ -10,7 +10,7 @@ import { isHit, runCase } from "./run.ts";
 
 const folder = new URL("../../../shared/oracle/", import.meta.url);
 
-/** The groups of the oracle; those of other frameworks have no reader yet. */
+/** The groups of the oracle. */
 const groups = [
   "bidirectional",
   "cells",
@@ -25,12 +25,11 @@ const groups = [
   "torch",
   "training",
 ];
-const unsupported = ["onnx"];
 
 /** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */
-const devices: readonly Device[] = [
+const devices: readonly ("reference" | WasmChoice)[] = [
   "reference",
-  ...[true, false].filter((relaxed) => !relaxed || hasRelaxedSimd()).flatMap((relaxed): Device[] => [
+  ...[true, false].filter((relaxed) => !relaxed || hasRelaxedSimd()).flatMap((relaxed): WasmChoice[] => [
     { name: "wasm", threads: 1, relaxed },
     { name: "wasm", threads: 2, relaxed, shareFrom: 0 },
   ]),
@@ -43,7 +42,7 @@ for (const device of devices) {
   for (const group of groups) {
     Deno.test({
       name: `the oracle's cases of ${group} on ${on}`,
-      ignore: oracleMissing || unsupported.includes(group),
+      ignore: oracleMissing,
       // The workers of a device outlive a test.
       sanitizeResources: false,
       sanitizeOps: false,

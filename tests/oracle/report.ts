@@ -1,6 +1,6 @@
 /** What people read: a line per group, and every miss by name. */
 import { printError } from "./compare.ts";
-import { isHit, NOT_SUPPORTED, type Outcome } from "./run.ts";
+import { isHit, type Outcome } from "./run.ts";
 
 /** How many misses of one case are listed. */
 const LISTED = 5;
@@ -29,10 +29,7 @@ export function groupLine(group: string, outcomes: readonly Outcome[]): string {
   const counted = outcomes.filter(({ oracleCase }) => !oracleCase.quirk);
   const worst = worstError(counted);
   const hits = counted.filter(isHit).length;
-  const unsupported = counted.length > 0 && counted.every(({ failure }) => failure === NOT_SUPPORTED);
-  const tail = unsupported
-    ? `, ${NOT_SUPPORTED}`
-    : worst === undefined
+  const tail = worst === undefined
     ? ""
     : `, worst relative error ${Number.isFinite(worst) ? printError(worst) : "infinite"}`;
   return `${group}: ${hits}/${counted.length}${tail}`;
@@ -41,14 +38,8 @@ export function groupLine(group: string, outcomes: readonly Outcome[]): string {
 /** The lines about the cases of a group: its misses, each named, and its quirks. */
 export function caseLines(group: string, outcomes: readonly Outcome[]): string[] {
   const lines: string[] = [];
-  const unsupported = outcomes.filter(({ failure }) => failure === NOT_SUPPORTED);
-  if (unsupported.length > 0) {
-    const names = unsupported.map(({ oracleCase }) => oracleCase.name);
-    lines.push(`miss: ${group}: cannot run, ${NOT_SUPPORTED}: ${names.join(", ")}`);
-  }
   for (const outcome of outcomes) {
     const { quirk, name } = outcome.oracleCase;
-    if (unsupported.includes(outcome)) continue;
     if (quirk) lines.push(`quirk: ${group} ${name}: ${quirkText(outcome)}`);
     else if (!isHit(outcome)) {
       const [first, ...rest] = missLines(outcome);

@@ -5,12 +5,10 @@ import type { Finding } from "./compare.ts";
 import type { OracleCase } from "./format.ts";
 import { type Forward, runForward } from "./forward.ts";
 import { lossCall, runMetric } from "./losses.ts";
+import { onnxCall } from "./onnx.ts";
 import { runStateful } from "./stateful.ts";
 import { torchCall } from "./torch.ts";
 import { runFit, runTraining } from "./training.ts";
-
-/** Why cases of frameworks cannot be run that have no reader yet. */
-export const NOT_SUPPORTED = "not supported yet";
 
 /** What came of a case. */
 export interface Outcome {
@@ -30,6 +28,7 @@ function forwardOf(oracleCase: OracleCase): Forward {
   const { layer } = oracleCase;
   if (layer.startsWith("loss:")) return lossCall(oracleCase);
   if (layer.startsWith("torch.")) return torchCall(oracleCase);
+  if (layer.startsWith("onnx.")) return onnxCall(oracleCase);
   if (layer === "activation") return activationCall(oracleCase);
   if (layer === "EncoderDecoder") return encoderDecoder(oracleCase);
   if (/^\w*(Cell|Cells)$/.test(layer)) return cellStep(oracleCase);
@@ -39,7 +38,6 @@ function forwardOf(oracleCase: OracleCase): Forward {
 /** Runs a case on a backend. Throws where it cannot be run. */
 async function findingsOf(oracleCase: OracleCase, device: Device): Promise<Finding[]> {
   const { layer, fields } = oracleCase;
-  if (layer.startsWith("onnx.")) throw new Error(NOT_SUPPORTED);
   if (layer.startsWith("metric:")) return await runMetric(oracleCase, device);
   if (layer.endsWith(".train")) return await runTraining(oracleCase, device);
   if (layer.endsWith(".fit")) return await runFit(oracleCase, device);

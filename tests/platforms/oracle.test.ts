@@ -10,11 +10,8 @@ import type { GroupResult } from "./oracle_in_page.ts";
 
 const ORACLE = new URL("../../../shared/oracle/", import.meta.url);
 
-/** Groups of frameworks that have no reader yet. */
-const SKIPPED = ["onnx", "torch"];
-
 const mayRead = missingForPages.length === 0;
-const groups = mayRead ? namesIn(ORACLE).filter((name) => !SKIPPED.includes(name)) : [];
+const groups = mayRead ? namesIn(ORACLE) : [];
 const isFull = mayRead && Deno.env.get("CELLFOLD_BROWSER") === "full";
 const chosen = isFull ? groups : groups.filter((name) => ["cells", "stateful"].includes(name));
 const missing = missingForPages.length > 0

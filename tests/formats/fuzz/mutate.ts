@@ -1,10 +1,10 @@
 /** Mutations of files, for readers that must refuse what they cannot read: they load, or throw an error of their own. */
 
 /** A generator of whole numbers below `bound`, the same for the same seed (mulberry32). */
-export type Draw = (bound: number) => number;
+export type Random = (bound: number) => number;
 
 /** Draws from a seed. */
-export function drawsFrom(seed: number): Draw {
+export function seeded(seed: number): Random {
   let state = seed | 0;
   return (bound) => {
     state = (state + 0x6d2b79f5) | 0;
@@ -30,7 +30,7 @@ const EXTREME_TEXTS = [
   "NaN",
 ];
 
-type Mutation = (bytes: Uint8Array, draw: Draw) => Uint8Array;
+type Mutation = (bytes: Uint8Array, draw: Random) => Uint8Array;
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
@@ -43,7 +43,7 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** A place in a file: headers are at its beginning or end, so these are drawn more often. */
-function place(bytes: Uint8Array, draw: Draw): number {
+function place(bytes: Uint8Array, draw: Random): number {
   const near = Math.min(bytes.length, 1 << (3 + draw(8)));
   const at = draw(3) === 0 ? draw(bytes.length || 1) : draw(near || 1);
   return draw(4) === 0 ? Math.max(0, bytes.length - 1 - at) : at;
@@ -94,7 +94,7 @@ const mutations: readonly Mutation[] = [
 ];
 
 /** A file with one to three mutations. */
-export function mutate(bytes: Uint8Array, draw: Draw): Uint8Array {
+export function mutate(bytes: Uint8Array, draw: Random): Uint8Array {
   let changed = bytes;
   for (let count = draw(3); count >= 0; count--) changed = mutations[draw(mutations.length)](changed, draw);
   return changed;
@@ -124,7 +124,7 @@ export interface FuzzCounts {
 export async function fuzz(target: FuzzTarget, count: number, firstSeed = 1): Promise<FuzzCounts> {
   let [read, refused, slowest] = [0, 0, 0];
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const draw = drawsFrom(seed);
+    const draw = seeded(seed);
     const file = mutate(target.seeds[draw(target.seeds.length)], draw);
     const begin = performance.now();
     try {

@@ -1,0 +1,84 @@
+/**
+ * A model there and back: trained here, written as ONNX, run by onnxruntime-web, compared, read back and trained on.
+ *
+ *     deno run --allow-read --allow-env --allow-net examples/onnx_round_trip.ts
+ */
+import {
+  batchNormalization,
+  bidirectional,
+  dense,
+  fit,
+  init,
+  key,
+  lstm,
+  mean,
+  predict,
+  sequential,
+  spec,
+  type Tensor,
+  tensor,
+} from "@cellfold/cellfold";
+import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
+import { claim, largestDifference, type Log, noise, shapeOf } from "./support/section.ts";
+
+/** The part of `onnxruntime-web` that is used. */
+interface OnnxRuntime {
+  readonly env: { readonly wasm: { numThreads?: number } };
+  readonly InferenceSession: {
+    create(model: Uint8Array): Promise<{
+      run(feeds: Record<string, unknown>): Promise<Record<string, OnnxTensor>>;
+      release(): Promise<void>;
+    }>;
+  };
+  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => unknown;
+}
+
+interface OnnxTensor {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
+}
+
+// A computed name, so that checking the examples downloads nothing.
+const packageName = "npm:onnxruntime-web@1.30.0";
+
+/** Runs the example. */
+export async function main(log: Log = console.log): Promise<void> {
+  const model = sequential([
+    bidirectional(lstm({ units: 16, returnSequences: true })),
+    lstm({ units: 16 }),
+    batchNormalization(),
+    dense({ units: 4 }),
+  ]);
+  const input = spec([null, null, 4]); // any number of sequences of any length
+  const x = noise([512, 12, 4]);
+  const data = { x, y: mean(x, { axes: 1 }) };
+  const options = { optimizer: "adam", loss: "mse", report: "none" } as const;
+  const here = await fit(model, init(model, key(0), input), data, { ...options, epochs: 4 });
+  log(`trained here: the loss is ${here.history.loss[3].toFixed(4)}`);
+
+  const bytes = toOnnx(model, here.variables, { input });
+  log(`written as ONNX: ${bytes.length.toLocaleString("en")} bytes`);
+
+  const few = noise([5, 9, 4], 2);
+  const ours = await predict<Tensor>(model, here.variables, few);
+  const runtime: OnnxRuntime = await import(packageName);
+  runtime.env.wasm.numThreads = 1;
+  const session = await runtime.InferenceSession.create(bytes);
+  const { output } = await session.run({
+    input: new runtime.Tensor("float32", Float32Array.from(few.data), few.shape),
+  });
+  await session.release();
+  const theirs = tensor(output.data, { shape: output.dims });
+  log(`onnxruntime-web gives ${shapeOf(theirs)}`);
+  claim(log, largestDifference(theirs, ours) < 1e-5, "it predicts what the library predicts, to 1e-5");
+
+  const imported = fromOnnx(bytes);
+  const again = await predict<Tensor>(imported.model, imported.variables, few);
+  claim(log, largestDifference(again, ours) < 1e-6, "read back, the model predicts the same, to 1e-6");
+
+  const on = await fit(imported.model, imported.variables, data, { ...options, epochs: 4 });
+  const [first, last] = [here.history.loss[3], on.history.loss[3]];
+  claim(log, last < first, `trained on, its loss falls from ${first.toFixed(4)} to ${last.toFixed(4)}`);
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,32 @@
+/** What the layers of a model share while they are written into a graph. */
+import type { Tensor } from "../../../src/tensor/tensor.ts";
+import type { Edge, GraphBuilder } from "./graph_builder.ts";
+import type { OperatorWeights } from "./recurrent_match.ts";
+
+/** An export that is going on. */
+export interface ExportContext {
+  readonly builder: GraphBuilder;
+  /** Masks that layers make are padded on the right. */
+  readonly rightPadded: boolean;
+  /** Initial states become inputs and final states outputs. */
+  readonly states: boolean;
+  readonly stateInputs: Edge[];
+  readonly stateOutputs: Edge[];
+  /** The weights of recurrent operators by the first kernel, so that a layer called twice has them once. */
+  readonly weights: Map<Tensor, OperatorWeights>;
+  /** Lengths by the mask that they were counted from. */
+  readonly lengths: Map<string, string>;
+}
+
+/** The steps of each row that count, int32 `[batch]`; undefined where the mask may have holes. */
+export function lengthsOf({ builder, rightPadded, lengths }: ExportContext, mask: Edge): string | undefined {
+  if (mask.lengths !== undefined) return mask.lengths;
+  if (!rightPadded) return undefined;
+  let name = lengths.get(mask.edge);
+  if (name === undefined) {
+    const counted = builder.node("Cast", [mask.edge], { to: { int: 6 } });
+    name = builder.node("ReduceSum", [counted, builder.ints([1])], { keepdims: { int: 0 } });
+    lengths.set(mask.edge, name);
+  }
+  return name;
+}

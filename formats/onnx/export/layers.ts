@@ -1,0 +1,88 @@
+/**
+ * Layers as parts of a graph. Containers are walked through; a recurrent layer or a normalisation that ONNX has an
+ * operator for becomes that operator; everything else is traced and written equation by equation.
+ */
+import type { Layer, Variables } from "../../../src/layers/layer.ts";
+import { type Container, isContainer } from "../../../src/models/container.ts";
+import type { Spec, Tensor } from "../../../src/tensor/tensor.ts";
+import { trace } from "../../../src/transforms/compile.ts";
+import { type Tree, unflattenTree } from "../../../src/tree/tree.ts";
+import type { ExportContext } from "./context.ts";
+import type { Edge } from "./graph_builder.ts";
+import { recurrentOf } from "./library.ts";
+import { writeNormalization } from "./normalization.ts";
+import { translateProgram } from "./program.ts";
+import { writeRecurrent } from "./recurrent.ts";
+import { addFinalStates, withStates } from "./states.ts";
+import { type LayerCall, type LayerResult, traceLayer, writeLayer } from "./trace_layer.ts";
+
+/** Writes a call of a layer into the graph. */
+export function exportLayer(
+  context: ExportContext,
+  name: string,
+  layer: Layer,
+  variables: Variables,
+  call: LayerCall,
+): LayerResult {
+  if (isContainer(layer)) return exportContainer(context, name, layer, variables, call);
+  const recurrent = recurrentOf(layer);
+  if (recurrent) return exportRecurrent(context, name, layer, variables, call);
+  return writeNormalization(context, name, layer, variables, call) ??
+    writeLayer(context.builder, name, traceLayer(layer, variables, call));
+}
+
+function exportContainer(
+  context: ExportContext,
+  name: string,
+  layer: Container,
+  { params, state }: Variables,
+  { input, mask }: LayerCall,
+): LayerResult {
+  const partsOf = (tree: Tree<Tensor>) => tree as readonly Tree<Tensor>[]; // an entry for each layer
+  const path = (part: string) => name === "" ? part : `${name}/${part}`;
+  // Edges stand for tensors in a walk: nobody in it looks at more than their specs.
+  const asTensors = (tree: Tree<Edge>) => tree as Tree<Spec> as Tree<Tensor>;
+  const asEdges = (tree: Tree<Tensor>) => tree as Tree<Spec> as Tree<Edge>;
+  const { output, mask: outputMask } = layer.walk(asTensors(input), mask, {
+    call: (index, input, { mask, initialState }) => {
+      const variables = { params: partsOf(params)[index], state: partsOf(state)[index] };
+      const result = exportLayer(context, path(layer.layerNames[index]), layer.layers[index], variables, {
+        input: asEdges(input),
+        mask,
+        initialState: initialState && asEdges(initialState),
+      });
+      return { output: asTensors(result.output), mask: result.mask };
+    },
+    compute: (fn, args) => {
+      const { program, structure } = trace(fn, ...args);
+      const edges = args as readonly Spec[] as readonly Edge[];
+      const part = context.builder.within(path(fn.name === "" ? "function" : fn.name));
+      const names = translateProgram(part, program, (index) => edges[index].edge);
+      const results = program.outputs.map(({ shape, dtype }, index): Edge => ({
+        shape,
+        dtype,
+        edge: names[index],
+      }));
+      return asTensors(unflattenTree<Tree<Edge>>(structure, results));
+    },
+  });
+  return { output: asEdges(output), mask: outputMask };
+}
+
+/** Writes a recurrent layer: as one operator where there is one, else as a Scan. Its state may come from outside. */
+function exportRecurrent(
+  context: ExportContext,
+  name: string,
+  layer: Layer,
+  variables: Variables,
+  call: LayerCall,
+): LayerResult {
+  const { shown, given, stateless } = withStates(context, name, layer, variables, call);
+  const whole = writeRecurrent(context, name, shown, stateless, given) ??
+    writeLayer(context.builder, name, traceLayer(shown, stateless, given));
+  if (!context.states) return whole;
+  const [output, final] = whole.output as readonly Tree<Edge>[]; // [output, state], as the layer shown returns it
+  addFinalStates(context, name, layer, final);
+  if (recurrentOf(layer)?.forward.flags.returnState) return whole;
+  return { output, mask: Array.isArray(whole.mask) ? whole.mask[0] : whole.mask };
+}

@@ -1,0 +1,76 @@
+/** Batch and layer normalisation as ONNX's operators, so that what reads the file knows what is what. */
+import type { Layer, Variables } from "../../../src/layers/layer.ts";
+import type { NormalizationParams } from "../../../src/layers/batch_normalization.ts";
+import { resolveAxes, resolveAxis } from "../../../src/operations/structure.ts";
+import { fixedSize, host, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
+import type { ExportContext } from "./context.ts";
+import type { Edge } from "./graph_builder.ts";
+import { isLibraryLayer } from "./library.ts";
+import { type LayerCall, type LayerResult, weightName } from "./trace_layer.ts";
+
+/** Writes a normalisation of the library; undefined for other layers, and where no operator computes it. */
+export function writeNormalization(
+  context: ExportContext,
+  name: string,
+  layer: Layer,
+  variables: Variables,
+  call: LayerCall,
+): LayerResult | undefined {
+  const write = writers[layer.type];
+  const { input, mask } = call;
+  if (!write || !isLeaf(input) || input.dtype !== "float32" || !isLibraryLayer(layer, variables, call)) {
+    return undefined;
+  }
+  const edge = write(context, name, layer, variables, input);
+  return edge === undefined ? undefined : { output: { ...input, edge }, mask };
+}
+
+type Writer = (
+  context: ExportContext,
+  name: string,
+  layer: Layer,
+  variables: Variables,
+  input: Edge,
+) => string | undefined;
+
+const batchNormalization: Writer = ({ builder: graph }, name, { options }, variables, input) => {
+  const { gamma, beta } = variables.params as unknown as NormalizationParams; // of a library layer, as was checked
+  const { movingMean, movingVariance } = variables.state as { readonly [name: string]: Tensor };
+  const rank = input.shape.length;
+  const axis = resolveAxis(Number(options.axis), rank, "normalise");
+  const size = fixedSize(movingMean, 0);
+  const filled = (value: number) => hostTensor(new Float32Array(size).fill(value), [size]);
+  const builder = graph.within(name);
+  // ONNX normalises axis 1.
+  const others = input.shape.map((_, other) => other).filter((other) => other !== axis);
+  const order = [...others.slice(0, 1), axis, ...others.slice(1)];
+  const straight = order.every((from, to) => from === to);
+  const x = straight ? input.edge : builder.node("Transpose", [input.edge], { perm: { ints: order } });
+  const normal = builder.node("BatchNormalization", [
+    x,
+    builder.tensor(gamma ?? filled(1), weightName(name, ["gamma"])),
+    builder.tensor(beta ?? filled(0), weightName(name, ["beta"])),
+    builder.tensor(movingMean, weightName(name, ["movingMean"])),
+    builder.tensor(movingVariance, weightName(name, ["movingVariance"])),
+  ], { epsilon: { float: Number(options.epsilon) }, momentum: { float: Number(options.momentum) } });
+  if (straight) return normal;
+  return builder.node("Transpose", [normal], { perm: { ints: order.map((_, at) => order.indexOf(at)) } });
+};
+
+const layerNormalization: Writer = ({ builder: graph }, name, { options }, { params }, input) => {
+  const { gamma, beta } = params as unknown as NormalizationParams; // of a library layer, as was checked
+  const rank = input.shape.length;
+  const axes = resolveAxes(options.axis as number | readonly number[], rank, "normalise"); // as the layer's option is
+  const last = axes.every((axis, index) => axis === rank - axes.length + index);
+  if (!gamma || !last) return undefined;
+  const weights = [builderTensor(gamma, "gamma"), ...(beta ? [builderTensor(beta, "beta")] : [])];
+  return graph.within(name).node("LayerNormalization", [input.edge, ...weights], {
+    axis: { int: axes[0] - rank },
+    epsilon: { float: Number(options.epsilon) },
+  });
+  function builderTensor(tensor: Tensor, weight: string): string {
+    return graph.tensor(host(tensor), weightName(name, [weight]));
+  }
+};
+
+const writers: { readonly [type: string]: Writer | undefined } = { batchNormalization, layerNormalization };

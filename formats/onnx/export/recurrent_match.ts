@@ -1,0 +1,114 @@
+/** Which recurrent layers the operators LSTM, GRU and RNN compute, and their weights as these operators have them. */
+import type { Variables } from "../../../src/layers/layer.ts";
+import type { RecurrentLayer } from "../../../src/layers/rnn.ts";
+import { concat, reshape, split, stack, transpose, zeros } from "../../../src/operations/structure.ts";
+import { host, type HostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
+import type { Recurrent } from "./library.ts";
+
+/** An activation of ONNX: its name, with alpha and beta where it has them. */
+interface OnnxActivation {
+  readonly name: string;
+  readonly alpha?: number;
+  readonly beta?: number;
+}
+
+/** ONNX's activations for those of ours that it has. */
+const activations: { readonly [name: string]: OnnxActivation } = {
+  tanh: { name: "Tanh" },
+  sigmoid: { name: "Sigmoid" },
+  relu: { name: "Relu" },
+  softsign: { name: "Softsign" },
+  softplus: { name: "Softplus" },
+  linear: { name: "Affine", alpha: 1, beta: 0 },
+  leakyRelu: { name: "LeakyRelu", alpha: 0.2 },
+  hardSigmoid: { name: "HardSigmoid", alpha: 1 / 6, beta: 0.5 },
+  elu: { name: "Elu", alpha: 1 },
+  celu: { name: "Elu", alpha: 1 },
+};
+
+/** A recurrent layer that an operator can compute. */
+export interface Match {
+  readonly operator: "LSTM" | "GRU" | "RNN";
+  readonly units: number;
+  /** Those of all directions, one after the other. */
+  readonly activations: readonly OnnxActivation[];
+  readonly resetAfter: boolean;
+}
+
+/** Options of cells that are left to Scan. */
+const beyond = ["peepholes", "projection", "inputForget", "clip"];
+
+function matchCell({ cell }: RecurrentLayer): Match | undefined {
+  const { type, options } = cell;
+  if (beyond.some((name) => options[name])) return undefined;
+  const { units, activation, recurrentActivation } = options;
+  const own = typeof activation === "string" ? activations[activation] : undefined;
+  const gates = typeof recurrentActivation === "string" ? activations[recurrentActivation] : undefined;
+  const common = { units: Number(units), resetAfter: options.resetAfter === true };
+  if (!own) return undefined;
+  if (type === "simpleRnnCell") return { operator: "RNN", activations: [own], ...common };
+  if (!gates) return undefined;
+  if (type === "gruCell") return { operator: "GRU", activations: [gates, own], ...common };
+  if (type === "lstmCell") return { operator: "LSTM", activations: [gates, own, own], ...common };
+  return undefined;
+}
+
+/** The operator for one layer or both of a pair; undefined where there is none. */
+export function matchRecurrent({ forward, backward }: Recurrent): Match | undefined {
+  const first = matchCell(forward);
+  if (!first || !backward) return first;
+  const second = matchCell(backward);
+  const alike = second && first.operator === second.operator && first.units === second.units &&
+    first.resetAfter === second.resetAfter && forward.cell.options.useBias === backward.cell.options.useBias;
+  const ways = !forward.flags.goBackwards && backward.flags.goBackwards;
+  return alike && ways ? { ...first, activations: [...first.activations, ...second.activations] } : undefined;
+}
+
+/** The weights of a cell. */
+interface CellParams {
+  readonly kernel: Tensor;
+  readonly recurrentKernel: Tensor;
+  readonly bias?: Tensor;
+}
+
+/** The params of each direction. */
+export function cellParams({ params }: Variables, { backward }: Recurrent): readonly CellParams[] {
+  if (!backward) return [params as unknown as CellParams]; // of a library cell, as was checked
+  const pair = params as unknown as { readonly forward: CellParams; readonly backward: CellParams };
+  return [pair.forward, pair.backward];
+}
+
+/** Rows of gates in ONNX's order. */
+function ordered(rows: Tensor, { operator }: Match): Tensor {
+  if (operator !== "LSTM") return rows;
+  const [i, f, c, o] = split(rows, 4, { axis: 0 });
+  return concat([i, o, f, c], { axis: 0 });
+}
+
+/** Both biases of ONNX: that of the input, and that of the state (0 where our cell has one bias). */
+function biases(bias: Tensor, match: Match): Tensor {
+  if (bias.shape.length === 2) return reshape(bias, [-1]);
+  return concat([ordered(bias, match), zeros(bias.shape, bias.dtype)], { axis: 0 });
+}
+
+/** The weights of all directions. */
+export interface OperatorWeights {
+  /** `[directions, gates·units, features]`. */
+  readonly W: HostTensor;
+  /** `[directions, gates·units, units]`. */
+  readonly R: HostTensor;
+  /** `[directions, 2·gates·units]`. */
+  readonly B: HostTensor | undefined;
+}
+
+/** The weights as the operator has them. */
+export function operatorWeights(match: Match, cells: readonly CellParams[]): OperatorWeights {
+  const stacked = (of: (cell: CellParams) => Tensor) => host(stack(cells.map(of)));
+  const { bias } = cells[0];
+  return {
+    W: stacked(({ kernel }) => ordered(transpose(kernel), match)),
+    R: stacked(({ recurrentKernel }) => ordered(transpose(recurrentKernel), match)),
+    // Both directions have a bias or neither, as was matched.
+    B: bias && stacked((cell) => biases(cell.bias ?? bias, match)),
+  };
+}

@@ -1,0 +1,144 @@
+/**
+ * A graph of a file, checked and ready to compute: every node's operator is known and used rightly, every name is given
+ * before it is read, and every constant has been read. Computing it is in evaluate.ts.
+ */
+import { nearest } from "../../../src/nearest.ts";
+import { OnnxError, quoted } from "../errors.ts";
+import { attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
+import { type Constant, type ExternalData, readTensor } from "../tensors.ts";
+import { type Node, readNode } from "./node.ts";
+import type { Graph, Operator, Operators, Step } from "./operator.ts";
+
+/** What reading a graph takes. */
+export interface GraphReader {
+  readonly opset: number;
+  readonly operators: Operators;
+  readonly externalData: ExternalData | undefined;
+}
+
+/** Graphs inside nodes, in graphs, and so on. More are refused, so that nothing that walks them overflows its stack. */
+const DEEPEST = 16;
+
+/** Reads a graph. `outer` are the names that the graphs around it know. */
+export function readGraph(
+  reader: GraphReader,
+  proto: GraphProto,
+  place: string,
+  outer: ReadonlySet<string> = new Set(),
+  depth = 0,
+): Graph {
+  if (depth > DEEPEST) {
+    throw new OnnxError(place, `it is the ${depth}th graph in a graph, expected at most ${DEEPEST}`);
+  }
+  if (proto.sparseInitializer.length > 0) {
+    throw new OnnxError(place, "it has sparse initialisers, which are not supported");
+  }
+  const known = new Set(outer);
+  const own = new Set<string>();
+  const define = (name: string, where: string) => {
+    if (name === "" || name === "__proto__") {
+      throw new OnnxError(where, `it gives a value whose name is ${quoted(name)}, expected another`);
+    }
+    if (own.has(name) || outer.has(name)) {
+      throw new OnnxError(where, `it gives ${quoted(name)}, which another one gives already`);
+    }
+    own.add(name);
+    known.add(name);
+  };
+  const constants = readInitializers(reader, proto, place);
+  for (const name of constants.keys()) define(name, `initialiser ${quoted(name)}`);
+  const inputs = proto.input.filter(({ name }) => depth > 0 || !constants.has(name));
+  for (const { name } of inputs) define(name, `input ${quoted(name)}`);
+  const steps = proto.node.map((nodeProto, index): Step => {
+    const node = readNode(nodeProto, reader.opset, index);
+    const operator = operatorOf(reader.operators, node, nodeProto.domain);
+    checkUse(node, operator);
+    for (const name of node.inputs) checkKnown(node.place, name, known);
+    const graphs = new Map<string, Graph>();
+    for (const [name, { type, g }] of node.attributes) {
+      if (type !== attributeTypes.graph || !g) continue;
+      graphs.set(name, readGraph(reader, g, `${node.place}, ${name}`, known, depth + 1));
+    }
+    for (const name of node.outputs) if (name !== "") define(name, node.place);
+    return { node, operator, graphs };
+  });
+  const outputs = proto.output.map(({ name }) => name);
+  for (const name of outputs) {
+    if (name === "") throw new OnnxError(place, "an output has no name");
+    checkKnown(`output ${quoted(name)}`, name, known);
+  }
+  return { place, inputs, outputs, constants, steps };
+}
+
+function readInitializers(
+  { externalData }: GraphReader,
+  proto: GraphProto,
+  place: string,
+): Map<string, Constant> {
+  const constants = new Map<string, Constant>();
+  for (const tensor of proto.initializer) {
+    const where = `initialiser ${quoted(tensor.name)}`;
+    if (tensor.name === "") throw new OnnxError(place, "an initialiser has no name");
+    if (constants.has(tensor.name)) throw new OnnxError(where, "there are two of this name");
+    constants.set(tensor.name, readTensor(where, tensor, externalData));
+  }
+  return constants;
+}
+
+function checkKnown(place: string, name: string, known: ReadonlySet<string>): void {
+  if (name === "" || known.has(name)) return;
+  throw new OnnxError(
+    place,
+    `it reads ${
+      quoted(name)
+    }, which no input, no initialiser and no node before it gives: the graph has a cycle, ` +
+      `or its nodes are not in order`,
+  );
+}
+
+function operatorOf(operators: Operators, node: Node, domain: string): Operator {
+  const standard = domain === "" || domain === "ai.onnx";
+  if (standard && Object.hasOwn(operators, node.operator)) return operators[node.operator];
+  const near = standard ? nearest(node.operator, Object.keys(operators)) : undefined;
+  throw new OnnxError(
+    node.place,
+    `the operator ${quoted(node.operator)} of the domain ${quoted(domain === "" ? "ai.onnx" : domain)} ` +
+      `is not supported${near === undefined ? "" : `; the nearest that is: ${near}`}`,
+  );
+}
+
+/** Throws unless a node has the attributes, inputs and outputs that its operator has. */
+function checkUse({ place, attributes, inputs, outputs }: Node, operator: Operator): void {
+  const strange = [...attributes.keys()].find((name) => !operator.attributes.includes(name));
+  if (strange !== undefined) {
+    const known = operator.attributes.length === 0 ? "none" : operator.attributes.join(", ");
+    throw new OnnxError(place, `it has an attribute ${quoted(strange)}; known are ${known}`);
+  }
+  const [least, most] = operator.inputs;
+  const missing = Array.from({ length: least }, (_, index) => index).find((index) => !inputs[index]);
+  if (missing !== undefined) throw new OnnxError(place, `its input ${missing} is missing`);
+  if (inputs.length > most) {
+    throw new OnnxError(place, `it has ${inputs.length} inputs, expected at most ${most}`);
+  }
+  const given = operator.outputs ?? 1;
+  if (outputs.length === 0) throw new OnnxError(place, "it has no outputs");
+  if (outputs.length > given) {
+    throw new OnnxError(place, `it has ${outputs.length} outputs, expected at most ${given}`);
+  }
+}
+
+/** The constant of an attribute. */
+export function readAttributeTensor(place: string, tensor: TensorProto): Constant {
+  return readTensor(place, tensor, undefined);
+}
+
+/** How often each name is read, in this graph and those inside it. */
+export function countReads(graph: Graph, counts: Map<string, number> = new Map()): Map<string, number> {
+  const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { node, graphs } of graph.steps) {
+    node.inputs.forEach(count);
+    for (const inner of graphs.values()) countReads(inner, counts);
+  }
+  graph.outputs.forEach(count);
+  return counts;
+}

@@ -1,0 +1,22 @@
+/** Every operator that can be imported, by name. */
+import type { Operators } from "../operator.ts";
+import { elementwiseOperators } from "./elementwise.ts";
+import { indexingOperators } from "./indexing.ts";
+import { matrixOperators } from "./matrix.ts";
+import { normalizationOperators } from "./normalization.ts";
+import { recurrentOperators } from "./recurrent.ts";
+import { reductionOperators } from "./reductions.ts";
+import { scanOperators } from "./scan.ts";
+import { shapeOperators } from "./shape.ts";
+
+/** The operators of the standard domain that are supported. */
+export const operators: Operators = {
+  ...elementwiseOperators,
+  ...indexingOperators,
+  ...matrixOperators,
+  ...normalizationOperators,
+  ...recurrentOperators,
+  ...reductionOperators,
+  ...scanOperators,
+  ...shapeOperators,
+};

@@ -1,0 +1,128 @@
+/** Operators that sum up axes, and softmax. */
+import {
+  abs,
+  add,
+  exp,
+  log,
+  mul,
+  neg,
+  sqrt,
+  square,
+  stopGradient,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
+import {
+  argmax,
+  logSoftmax,
+  mean,
+  reduceMax,
+  reduceMin,
+  softmax,
+} from "../../../../src/operations/reduction.ts";
+import { at, type ReduceOptions, reshape, reverse, sum } from "../../../../src/operations/structure.ts";
+import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
+import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
+import { attribute, axesOf, axisOf, flag, type Node } from "../node.ts";
+import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
+import { floatsOf, knownNumbers, scalarSize, shapeOf, sizesOf, tensorOf, valueOf } from "../values.ts";
+
+/** The axes that a node reduces: an attribute in old versions, an input in new ones. */
+function reducedAxes(node: Node, inputs: Inputs, rank: number): number[] {
+  const input = inputs[1];
+  const listed = input ? knownNumbers(input, "axes") : attribute(node, "axes", "ints") ?? [];
+  if (listed.length > 0) return axesOf(listed, rank);
+  return flag(node, "noop_with_empty_axes", false) ? [] : Array.from({ length: rank }, (_, axis) => axis);
+}
+
+/** The product over axes whose sizes are known and small. */
+function product(x: Tensor, { axes, keepDims }: ReduceOptions): Tensor {
+  const gone = axes as readonly number[]; // reducedAxes gave a list
+  const MOST = 64;
+  let result = x;
+  for (const axis of [...gone].reverse()) {
+    const size = fixedSize(result, axis);
+    if (size < 1 || size > MOST) {
+      throw new RangeError(`it multiplies ${size} elements along axis ${axis}, expected 1 to ${MOST}`);
+    }
+    result = Array.from({ length: size }, (_, index) => at(result, axis, index)).reduce((a, b) => mul(a, b));
+  }
+  return keepDims ? reshape(result, x.shape.map((dim, axis) => gone.includes(axis) ? 1 : dim)) : result;
+}
+
+function logSumExp(x: Tensor, options: ReduceOptions): Tensor {
+  const largest = stopGradient(reduceMax(x, { ...options, keepDims: true }));
+  const total = log(sum(exp(sub(x, largest)), options));
+  return add(total, reshape(largest, total.shape));
+}
+
+/** A reduction; `known` computes whole numbers that are known. */
+function reduction(
+  reduce: (x: Tensor, options: ReduceOptions) => Tensor,
+  known?: (sizes: readonly Dim[]) => Dim | undefined,
+): Operator {
+  return {
+    attributes: ["axes", "keepdims", "noop_with_empty_axes"],
+    inputs: [1, 2],
+    compute: (node, inputs) => {
+      const x = given(inputs, 0);
+      const axes = reducedAxes(node, inputs, shapeOf(x).length);
+      const keepDims = flag(node, "keepdims", true);
+      if (x.kind === "sizes" && known && axes.length === 1) {
+        const size = known(x.sizes);
+        if (size !== undefined) return [keepDims ? sizesOf([size]) : scalarSize(size)];
+      }
+      const tensor = tensorOf(x);
+      return [valueOf(axes.length === 0 ? tensor : reduce(tensor, { axes, keepDims }))];
+    },
+  };
+}
+
+/** Softmax and its kin: over one axis, and before version 13 over all axes from one on, side by side. */
+function overAxis(compute: (x: Tensor, axis: number) => Tensor): Operator {
+  return {
+    attributes: ["axis"],
+    inputs: [1, 1],
+    compute: (node, inputs) => {
+      const x = floatsOf(given(inputs, 0));
+      const rank = x.shape.length;
+      const old = node.opset < 13;
+      const axis = axisOf(attribute(node, "axis", "int") ?? (old ? 1 : -1), rank);
+      if (!old || axis === rank - 1) return [valueOf(compute(x, axis))];
+      const flat: Shape = [sizeOfShape(x.shape.slice(0, axis)), sizeOfShape(x.shape.slice(axis))];
+      return [valueOf(reshape(compute(reshape(x, flat), 1), x.shape))];
+    },
+  };
+}
+
+function argument(sign: (x: Tensor) => Tensor): Operator {
+  return {
+    attributes: ["axis", "keepdims", "select_last_index"],
+    inputs: [1, 1],
+    compute: (node, inputs) => {
+      const x = sign(tensorOf(given(inputs, 0)));
+      const axis = axisOf(attribute(node, "axis", "int") ?? 0, x.shape.length);
+      const last = flag(node, "select_last_index", false);
+      const found = last ? sub(fixedSize(x, axis) - 1, argmax(reverse(x, axis), axis)) : argmax(x, axis);
+      const keep = flag(node, "keepdims", true);
+      return [valueOf(keep ? reshape(found, x.shape.map((dim, other) => other === axis ? 1 : dim)) : found)];
+    },
+  };
+}
+
+/** The operators of this file. */
+export const reductionOperators: Operators = {
+  ReduceSum: reduction(sum),
+  ReduceMean: reduction(mean),
+  ReduceMax: reduction(reduceMax),
+  ReduceMin: reduction(reduceMin),
+  ReduceProd: reduction(product, (sizes) => sizes.reduce<Dim>(multiplyDims, 1)),
+  ReduceSumSquare: reduction((x, options) => sum(square(x), options)),
+  ReduceL1: reduction((x, options) => sum(abs(x), options)),
+  ReduceL2: reduction((x, options) => sqrt(sum(square(x), options))),
+  ReduceLogSum: reduction((x, options) => log(sum(x, options))),
+  ReduceLogSumExp: reduction(logSumExp),
+  Softmax: overAxis(softmax),
+  LogSoftmax: overAxis(logSoftmax),
+  ArgMax: argument((x) => x),
+  ArgMin: argument(neg),
+};

@@ -1,0 +1,176 @@
+/**
+ * What flows along the edges of an imported graph: tensors whose axes are moved only once somebody reads them, so that
+ * the transpositions around ONNX's recurrent operators cancel; and whole numbers that are known while tracing, such as
+ * sizes of axes, so that a graph may compute shapes.
+ */
+import { addDims, type Dim, fixedDim, printShape, type Shape } from "../../../src/tensor/dims.ts";
+import { type DType, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
+import { cast } from "../../../src/operations/elementwise.ts";
+import { sizeAsTensor } from "../../../src/operations/reduction.ts";
+import { concat, reshape, transpose } from "../../../src/operations/structure.ts";
+import { type Constant, hostTensorOf } from "../tensors.ts";
+
+/** Whole numbers with more elements than this are no sizes: they become a tensor. */
+const MOST_SIZES = 1024;
+
+/** A tensor, seen with its axes in another order. */
+export interface TensorValue {
+  readonly kind: "tensor";
+  readonly base: Tensor;
+  /** Axis i is this axis of `base`; undefined for one of size 1 that `base` does not have. */
+  readonly axes: readonly (number | undefined)[];
+}
+
+/** Whole numbers that are known while tracing, each a number or a symbolic size; one axis, or a scalar. */
+export interface SizesValue {
+  readonly kind: "sizes";
+  readonly sizes: readonly Dim[];
+  readonly scalar: boolean;
+}
+
+/** What an edge carries. */
+export type OnnxValue = TensorValue | SizesValue;
+
+/** A tensor as it is. */
+export function valueOf(base: Tensor): TensorValue {
+  return { kind: "tensor", base, axes: base.shape.map((_, axis) => axis) };
+}
+
+/** Whole numbers along one axis. */
+export function sizesOf(sizes: readonly Dim[]): SizesValue {
+  if (sizes.length > MOST_SIZES) {
+    throw new RangeError(`it computes ${sizes.length} sizes, expected at most ${MOST_SIZES}`);
+  }
+  return { kind: "sizes", sizes, scalar: false };
+}
+
+/** A whole number. */
+export function scalarSize(size: Dim): SizesValue {
+  return { kind: "sizes", sizes: [size], scalar: true };
+}
+
+/** The value of a constant: sizes where it is a few whole numbers. */
+export function constantValue(place: string, constant: Constant): OnnxValue {
+  const { shape, type, data } = constant;
+  const whole = data instanceof BigInt64Array || data instanceof Int32Array;
+  if (whole && shape.length <= 1 && data.length <= MOST_SIZES && type !== "bool") {
+    const sizes = Array.from(data, Number);
+    return shape.length === 0 ? scalarSize(sizes[0]) : sizesOf(sizes);
+  }
+  return valueOf(hostTensorOf(place, constant));
+}
+
+/** The shape of a value. */
+export function shapeOf(value: OnnxValue): Shape {
+  if (value.kind === "sizes") return value.scalar ? [] : [value.sizes.length];
+  return value.axes.map((axis) => axis === undefined ? 1 : value.base.shape[axis]);
+}
+
+/** The dtype of a value. */
+export function dtypeOfValue(value: OnnxValue): DType {
+  return value.kind === "sizes" ? "int32" : value.base.dtype;
+}
+
+/** A value as a tensor. */
+export function tensorOf(value: OnnxValue): Tensor {
+  if (value.kind === "sizes") return sizesTensor(value);
+  const { base, axes } = value;
+  const order = axes.filter((axis): axis is number => axis !== undefined);
+  return reshape(transpose(base, order), shapeOf(value));
+}
+
+function sizesTensor({ sizes, scalar }: SizesValue): Tensor {
+  if (sizes.every((size) => typeof size === "number")) {
+    const values = Int32Array.from(sizes, (size) => {
+      if (size === (size | 0)) return size;
+      throw new RangeError(`it computes with ${size}, which is no int32`);
+    });
+    return hostTensor(values, scalar ? [] : [values.length]);
+  }
+  const scalars = sizes.map((size) => sizeAsTensor(size, "int32"));
+  return scalar ? scalars[0] : concat(scalars.map((size) => reshape(size, [1])), { axis: 0 });
+}
+
+/** A value as a tensor of floats; whole numbers and bools are refused. */
+export function floatsOf(value: OnnxValue): Tensor {
+  const tensor = tensorOf(value);
+  if (tensor.dtype === "float32" || tensor.dtype === "float64") return tensor;
+  throw new TypeError(`it takes floats, current value is ${tensor.dtype}${printShape(tensor.shape)}`);
+}
+
+/** A value as int32. */
+export function indicesOf(value: OnnxValue): Tensor {
+  const tensor = tensorOf(value);
+  if (tensor.dtype === "int32") return tensor;
+  throw new TypeError(`it takes whole numbers, current value is ${tensor.dtype}${printShape(tensor.shape)}`);
+}
+
+/** The whole numbers of a value that decides a shape: they must be known while tracing. */
+export function knownSizes(value: OnnxValue, what: string): readonly Dim[] {
+  if (value.kind === "sizes") return value.sizes;
+  const { base } = value;
+  if (base.kind === "host" && base.dtype === "int32" && base.data.length <= MOST_SIZES) {
+    return Array.from(base.data);
+  }
+  throw new TypeError(
+    `its ${what} depend on values that are known only at run time (${base.dtype}${
+      printShape(shapeOf(value))
+    }); ` +
+      `expected constants, or what is computed from the sizes of tensors`,
+  );
+}
+
+/** The same as numbers. */
+export function knownNumbers(value: OnnxValue, what: string): number[] {
+  return knownSizes(value, what).map((size) => fixedDim(size, `What its ${what} say`));
+}
+
+/** The axes of a value in another order: output axis i is axis `order[i]`. */
+export function permuted(value: OnnxValue, order: readonly number[]): OnnxValue {
+  if (value.kind === "sizes") return value; // one axis at most
+  return { ...value, axes: order.map((axis) => value.axes[axis]) };
+}
+
+/** With new axes of size 1 at these places of the result. */
+export function expanded(value: OnnxValue, places: readonly number[]): OnnxValue {
+  if (value.kind === "sizes" && value.scalar && places.length === 1) return sizesOf(value.sizes);
+  if (value.kind === "sizes" && places.length === 0) return value;
+  const { base, axes } = value.kind === "sizes" ? valueOf(tensorOf(value)) : value;
+  const rest = [...axes];
+  const all = Array.from(
+    { length: axes.length + places.length },
+    (_, axis) => places.includes(axis) ? undefined : rest.shift(),
+  );
+  return { kind: "tensor", base, axes: all };
+}
+
+/** Without these axes, which have size 1. */
+export function squeezed(value: OnnxValue, gone: readonly number[]): OnnxValue {
+  const shape = shapeOf(value);
+  const wrong = gone.find((axis) => shape[axis] !== 1);
+  if (wrong !== undefined) {
+    throw new TypeError(`it squeezes axis ${wrong} of ${printShape(shape)}, whose size is not 1`);
+  }
+  if (gone.length === 0) return value;
+  if (value.kind === "sizes") return scalarSize(value.sizes[0]);
+  if (gone.every((axis) => value.axes[axis] === undefined)) {
+    return { ...value, axes: value.axes.filter((_, axis) => !gone.includes(axis)) };
+  }
+  // Axes of the base go: it is reshaped, in its own order.
+  const dropped = gone.map((axis) => value.axes[axis]).filter((axis): axis is number => axis !== undefined);
+  const base = reshape(value.base, value.base.shape.filter((_, axis) => !dropped.includes(axis)));
+  const moved = (axis: number) => axis - dropped.filter((other) => other < axis).length;
+  const kept = value.axes.filter((_, axis) => !gone.includes(axis));
+  return { kind: "tensor", base, axes: kept.map((axis) => axis === undefined ? undefined : moved(axis)) };
+}
+
+/** A value as another dtype. */
+export function castValue(value: OnnxValue, dtype: DType): OnnxValue {
+  if (value.kind === "sizes") return dtype === "int32" ? value : valueOf(cast(tensorOf(value), dtype));
+  return { ...value, base: cast(value.base, dtype) };
+}
+
+/** The sum of sizes that are counted from the end where they are negative numbers. */
+export function fromEnd(index: Dim, size: Dim): Dim {
+  return typeof index === "number" && index < 0 ? addDims(size, index) : index;
+}

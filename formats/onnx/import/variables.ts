@@ -1,0 +1,145 @@
+/**
+ * Which of a graph's initialisers are weights, which are state and which are constants. The weights of a recurrent node
+ * that nobody else reads are kept in the layout of the library's cells, so that the step computes nothing but the cell.
+ */
+import type { Variables } from "../../../src/layers/layer.ts";
+import { type HostTensor, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
+import type { Tree } from "../../../src/tree/tree.ts";
+import { reading } from "../errors.ts";
+import type { Constant } from "../tensors.ts";
+import { countReads } from "./graph.ts";
+import type { Node } from "./node.ts";
+import type { Graph } from "./operator.ts";
+import { layoutOf } from "./operators/recurrent.ts";
+import { cellWeights, type OnnxWeights, weightTree } from "./recurrent_weights.ts";
+
+/** Params by name: tensors, or the trees of recurrent nodes. */
+type Params = { readonly [name: string]: Tree<Tensor> };
+/** State by name. */
+type State = { readonly [name: string]: Tensor };
+
+/** The variables of a graph, and how its nodes find theirs. */
+export interface Collected {
+  readonly variables: Variables<Params, State>;
+  /** The weight or state behind an initialiser. */
+  variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
+  /** The weights of a recurrent node, where they are kept in our layout. */
+  weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
+  /** Throws unless these are variables of this graph. */
+  checkParams(self: string, params: Params, state: State): void;
+}
+
+/** Names of variables, each once. */
+function uniqueNames(): (wanted: string) => string {
+  const taken = new Set(["__proto__"]); // as a key it would be no key
+  return (wanted) => {
+    let name = wanted;
+    for (let number = 1; taken.has(name); number++) name = `${wanted}_${number}`;
+    taken.add(name);
+    return name;
+  };
+}
+
+function floatTensor({ shape, type, data }: Constant): HostTensor | undefined {
+  if (data instanceof Float32Array && type === "float") return hostTensor(data, shape);
+  if (data instanceof Float64Array) return hostTensor(data, shape);
+  return undefined;
+}
+
+/** The inputs of recurrent operators that are weights. */
+const weightInputs: { readonly [operator: string]: Partial<Record<keyof OnnxWeights, number>> } = {
+  LSTM: { W: 1, R: 2, B: 3, P: 7 },
+  GRU: { W: 1, R: 2, B: 3 },
+  RNN: { W: 1, R: 2, B: 3 },
+};
+
+/** The weights of a recurrent node as ONNX has them, if all are initialisers that nobody else reads. */
+function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>): OnnxWeights | undefined {
+  const found: Partial<Record<keyof OnnxWeights, HostTensor>> = {};
+  for (const [key, index] of Object.entries(weightInputs[node.operator] ?? {})) {
+    const name = node.inputs[index] ?? "";
+    if (name === "") continue;
+    const constant = graph.constants.get(name);
+    const tensor = constant && floatTensor(constant);
+    if (!tensor || reads.get(name) !== 1 || tensor.dtype !== "float32") return undefined;
+    found[key as keyof OnnxWeights] = tensor; // a key of the table above
+  }
+  const { W, R, B, P } = found;
+  return W && R ? { W, R, B, P } : undefined;
+}
+
+/** The names of initialisers that are statistics of batch normalisation. */
+function statistics(graph: Graph): Set<string> {
+  const names = graph.steps.flatMap(({ node }) =>
+    node.operator === "BatchNormalization" ? node.inputs.slice(3, 5) : []
+  );
+  return new Set(names.filter((name) => graph.constants.has(name)));
+}
+
+/** Finds the variables of a graph and of those inside it. */
+export function collectVariables(root: Graph): Collected {
+  const unique = uniqueNames();
+  const params: Record<string, Tree<Tensor>> = {};
+  const state: Record<string, Tensor> = {};
+  const keys = new Map<Graph, Map<string, string>>();
+  const recurrent = new Map<Node, string>();
+  const moving = statistics(root);
+  const reads = countReads(root);
+  const within = new Set<string>();
+  for (const { node } of root.steps) {
+    const weights = ownWeights(node, root, reads);
+    if (!weights) continue;
+    const tree = reading(node.place, () => {
+      const layout = layoutOf(node, weights);
+      return weightTree(cellWeights(layout, weights));
+    });
+    for (const index of Object.values(weightInputs[node.operator])) within.add(node.inputs[index] ?? "");
+    const key = unique(node.name);
+    recurrent.set(node, key);
+    params[key] = tree;
+  }
+  const collect = (graph: Graph, prefix: string) => {
+    const own = new Map<string, string>();
+    keys.set(graph, own);
+    for (const [name, constant] of graph.constants) {
+      const tensor = floatTensor(constant);
+      if (!tensor || (graph === root && within.has(name))) continue;
+      const key = graph === root && moving.has(name) ? name : unique(prefix + name);
+      own.set(name, key);
+      if (graph === root && moving.has(name)) state[key] = tensor;
+      else params[key] = tensor;
+    }
+    for (const { node, graphs } of graph.steps) {
+      for (const inner of graphs.values()) collect(inner, `${prefix}${node.name}/`);
+    }
+  };
+  collect(root, "");
+  return {
+    variables: { params, state },
+    variableOf: (graph, name, params, state) => {
+      const key = keys.get(graph)?.get(name);
+      if (key === undefined) return undefined;
+      return graph === root && moving.has(name) ? state[key] : params[key] as Tensor; // a tensor, as collected
+    },
+    weightsOf: (node, params) => {
+      const key = recurrent.get(node);
+      return key === undefined ? undefined : params[key];
+    },
+    checkParams: (self, given, givenState) => {
+      check(self, "params", params, given);
+      check(self, "state", state, givenState);
+    },
+  };
+}
+
+function check(self: string, what: string, expected: Params, given: unknown): void {
+  const isObject = typeof given === "object" && given !== null && !isLeaf(given);
+  const found = isObject ? Object.keys(given) : [];
+  const missing = Object.keys(expected).find((name) => !found.includes(name));
+  if (isObject && missing === undefined && found.length === Object.keys(expected).length) return;
+  throw new TypeError(
+    `Cannot use ${self} with these ${what}: ` +
+      (missing === undefined ? "there are others than its own" : `there is no ${JSON.stringify(missing)}`) +
+      "; give the variables that fromOnnx gave, or make them with init(model, key, input)",
+  );
+}

@@ -1,0 +1,10 @@
+/**
+ * Models in ONNX, the open format of trained models: what is trained here runs wherever ONNX is served, and what was
+ * trained elsewhere predicts and goes on training here.
+ *
+ * @module
+ */
+export { fromOnnx, type FromOnnxOptions, type OnnxInput, type OnnxModel } from "./import/from_onnx.ts";
+export { OnnxError, type OnnxErrorOptions } from "./errors.ts";
+export type { ExternalData } from "./tensors.ts";
+export { toOnnx, type ToOnnxOptions } from "./export/to_onnx.ts";

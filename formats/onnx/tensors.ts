@@ -1,0 +1,292 @@
+/** Tensors in ONNX files: dtypes, sizes that are checked against the data that is there, and both ways of storing it. */
+import { type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
+import { OnnxError, quoted } from "./errors.ts";
+import type { Partly, TensorProto, ValueInfoProto } from "./protos.ts";
+
+/** The numbers of `TensorProto.DataType` by name. */
+export const dataTypes = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  double: 11,
+} as const;
+
+/** The name of a type of elements that can be read. */
+export type ElementType =
+  | "float"
+  | "double"
+  | "int8"
+  | "uint8"
+  | "int16"
+  | "uint16"
+  | "int32"
+  | "int64"
+  | "bool";
+
+/** Our dtype for each type of elements; whole numbers are int32 here. */
+const dtypes: Readonly<Record<ElementType, DType>> = {
+  float: "float32",
+  double: "float64",
+  int8: "int32",
+  uint8: "int32",
+  int16: "int32",
+  uint16: "int32",
+  int32: "int32",
+  int64: "int32",
+  bool: "bool",
+};
+
+/** The type of elements for one of our dtypes. */
+export const elementTypes: Readonly<Record<DType, "float" | "double" | "int32" | "bool">> = {
+  float32: "float",
+  float64: "double",
+  int32: "int32",
+  bool: "bool",
+};
+
+/** The largest size of an axis: int32, as sizes are on devices. */
+const LARGEST_SIZE = 2 ** 31 - 1;
+
+/** The type of elements of a `DataType` number. */
+export function elementTypeOf(place: string, number: number): ElementType {
+  const name = Object.entries(dataTypes).find(([, value]) => value === number)?.[0];
+  if (name !== undefined && Object.hasOwn(dtypes, name)) return name as ElementType; // as just seen
+  throw new OnnxError(
+    place,
+    `its type of elements is ${name ?? number}, expected one of ${Object.keys(dtypes).join(", ")}`,
+  );
+}
+
+/** Our dtype for a `DataType` number. */
+export function dtypeOf(place: string, number: number): DType {
+  return dtypes[elementTypeOf(place, number)];
+}
+
+/** A constant of a file: whole numbers of 64 bits are kept as they are, others as a tensor. */
+export interface Constant {
+  readonly shape: readonly number[];
+  readonly type: ElementType;
+  /** Row-major; 0 or 1 for bool. */
+  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+}
+
+/** Reads a file beside the model by the location that the model names; `length` bytes from `offset`. */
+export type ExternalData = (location: string, offset: number, length: number | undefined) => Uint8Array;
+
+/** What an external file was asked for. */
+interface ExternalRange {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number | undefined;
+}
+
+function bytesPerElement(type: ElementType): number {
+  switch (type) {
+    case "double":
+    case "int64":
+      return 8;
+    case "float":
+    case "int32":
+      return 4;
+    case "int16":
+    case "uint16":
+      return 2;
+    case "int8":
+    case "uint8":
+    case "bool":
+      return 1;
+  }
+}
+
+/** Sizes as numbers; throws where one is negative or too large. */
+export function sizesOf(place: string, dims: readonly bigint[]): number[] {
+  return dims.map((dim, axis) => {
+    if (dim >= 0n && dim <= BigInt(LARGEST_SIZE)) return Number(dim);
+    throw new OnnxError(place, `the size of axis ${axis} is ${dim}, expected 0 to ${LARGEST_SIZE}`);
+  });
+}
+
+/** The number of elements; throws where it is no number that an array could have. */
+function countOf(place: string, shape: readonly number[]): number {
+  const count = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, 1);
+  if (count <= LARGEST_SIZE) return count;
+  throw new OnnxError(place, `its shape is [${shape.join(", ")}], which has too many elements`);
+}
+
+/** A constant of a file. Every size is checked against the data that is there before anything is allocated. */
+export function readTensor(place: string, proto: TensorProto, external: ExternalData | undefined): Constant {
+  const type = elementTypeOf(place, proto.dataType);
+  const shape = sizesOf(place, proto.dims);
+  const count = countOf(place, shape);
+  const size = count * bytesPerElement(type);
+  if (proto.dataLocation === 1 || proto.externalData.length > 0) {
+    const range = externalRange(place, proto);
+    if (!external) {
+      throw new OnnxError(
+        place,
+        `its data is in the file ${quoted(range.location)}; give what reads it: ` +
+          `fromOnnx(bytes, { externalData: (location, offset, length) => … })`,
+      );
+    }
+    const bytes = external(range.location, range.offset, range.length);
+    if (!(bytes instanceof Uint8Array)) {
+      throw new OnnxError(place, `externalData gave ${typeof bytes}, expected a Uint8Array`);
+    }
+    return fromBytes(place, shape, type, size, bytes);
+  }
+  if (Object.hasOwn(proto, "rawData")) return fromBytes(place, shape, type, size, proto.rawData);
+  const list = listOf(proto, type);
+  if (list.length !== count) {
+    throw new OnnxError(
+      place,
+      `it has ${list.length} elements, expected ${count} for the shape [${shape.join(", ")}]`,
+    );
+  }
+  return { shape, type, data: fromList(list, type) };
+}
+
+/** Where the data of a tensor is; refused unless it lies in the model's own folder. */
+function externalRange(place: string, { externalData }: TensorProto): ExternalRange {
+  const entries = new Map(externalData.map(({ key, value }) => [key, value]));
+  const location = entries.get("location") ?? "";
+  const outside = location === "" || /^([/\\]|[A-Za-z][A-Za-z0-9+.-]*:)/.test(location) ||
+    location.includes("\0") || location.split(/[/\\]/).includes("..");
+  if (outside) {
+    throw new OnnxError(
+      place,
+      `its data is said to be in ${quoted(location)}, expected a file in the model's own folder`,
+    );
+  }
+  const number = (key: string) => {
+    const text = entries.get(key);
+    if (text === undefined) return undefined;
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value)) return value;
+    throw new OnnxError(place, `the ${key} of its data is ${quoted(text)}, expected a whole number from 0`);
+  };
+  return { location, offset: number("offset") ?? 0, length: number("length") };
+}
+
+/** Values of `size` bytes, little-endian, copied. */
+function fromBytes(
+  place: string,
+  shape: readonly number[],
+  type: ElementType,
+  size: number,
+  bytes: Uint8Array,
+): Constant {
+  if (bytes.length !== size) {
+    throw new OnnxError(
+      place,
+      `its data has ${bytes.length} bytes, expected ${size} for ${type}[${shape.join(", ")}]`,
+    );
+  }
+  const { buffer } = new Uint8Array(bytes); // a copy of its own, aligned
+  switch (type) {
+    case "float":
+      return { shape, type, data: new Float32Array(buffer) };
+    case "double":
+      return { shape, type, data: new Float64Array(buffer) };
+    case "int64":
+      return { shape, type, data: new BigInt64Array(buffer) };
+    case "int32":
+      return { shape, type, data: new Int32Array(buffer) };
+    case "bool":
+      return { shape, type, data: new Uint8Array(buffer).map((value) => value === 0 ? 0 : 1) };
+    case "int16":
+      return { shape, type, data: Int32Array.from(new Int16Array(buffer)) };
+    case "uint16":
+      return { shape, type, data: Int32Array.from(new Uint16Array(buffer)) };
+    case "int8":
+      return { shape, type, data: Int32Array.from(new Int8Array(buffer)) };
+    case "uint8":
+      return { shape, type, data: Int32Array.from(new Uint8Array(buffer)) };
+  }
+}
+
+function listOf(proto: TensorProto, type: ElementType): readonly number[] | readonly bigint[] {
+  switch (type) {
+    case "float":
+      return proto.floatData;
+    case "double":
+      return proto.doubleData;
+    case "int64":
+      return proto.int64Data;
+    case "bool":
+    case "int8":
+    case "uint8":
+    case "int16":
+    case "uint16":
+    case "int32":
+      return proto.int32Data;
+  }
+}
+
+function fromList(list: readonly number[] | readonly bigint[], type: ElementType): Constant["data"] {
+  switch (type) {
+    case "int64":
+      return BigInt64Array.from(list as readonly bigint[]); // int64_data
+    case "float":
+      return Float32Array.from(list as readonly number[]);
+    case "double":
+      return Float64Array.from(list as readonly number[]);
+    case "bool":
+      return Uint8Array.from(list as readonly number[], (value) => value === 0 ? 0 : 1);
+    case "int8":
+    case "uint8":
+    case "int16":
+    case "uint16":
+    case "int32":
+      return Int32Array.from(list as readonly number[]);
+  }
+}
+
+/** A constant as one of our tensors; throws where a whole number is too large for int32. */
+export function hostTensorOf(place: string, { shape, type, data }: Constant): HostTensor {
+  if (!(data instanceof BigInt64Array)) return hostTensor(data, shape, dtypes[type]);
+  const values = Int32Array.from(data, (value, index) => {
+    const number = Number(value);
+    if (number === (number | 0)) return number;
+    throw new OnnxError(place, `element ${index} is ${value}, which is no int32`);
+  });
+  return hostTensor(values, shape);
+}
+
+/** A tensor of ours as an initialiser. */
+export function tensorProto(name: string, { shape, dtype, data }: HostTensor): Partly<TensorProto> {
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: dataTypes[elementTypes[dtype]],
+    rawData: new Uint8Array(data.slice().buffer),
+  };
+}
+
+/** Whole numbers of 64 bits as an initialiser: sizes and axes. */
+export function int64Proto(name: string, values: readonly number[], scalar = false): Partly<TensorProto> {
+  return {
+    name,
+    dims: scalar ? [] : [BigInt(values.length)],
+    dataType: dataTypes.int64,
+    rawData: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
+  };
+}
+
+/** An input or output of a graph; a size is a number, a name, or unknown. */
+export function valueInfo(
+  name: string,
+  elemType: number,
+  shape: readonly (number | string)[] | undefined,
+): Partly<ValueInfoProto> {
+  const dim = shape?.map((size) =>
+    typeof size === "number" ? { dimValue: BigInt(size) } : { dimParam: size }
+  );
+  return { name, type: { tensorType: { elemType, ...(dim ? { shape: { dim } } : {}) } } };
+}
