@@ -1,0 +1,339 @@
+/**
+ * A graph (Keras's functional model) from its configuration: nodes are taken in an order in which each finds what it
+ * reads, on new nodes of ours.
+ */
+import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
+import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
+import { maskOfTree } from "../../src/models/masks.ts";
+import { originsOf } from "../../src/models/nodes.ts";
+import type { Json } from "../../src/options/json.ts";
+import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
+import { KerasFileError, reading, shown } from "./errors.ts";
+import { functionOf, operationClasses, toTokens } from "./functions.ts";
+import { ignoringMask, stateOf, unflattenState } from "./states.ts";
+import { numbering, snakeCaseOfClass } from "./names.ts";
+import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
+import { trainableIn } from "./options.ts";
+import {
+  below,
+  inputSpec,
+  inside,
+  type LayerContext,
+  layerList,
+  placeOf,
+  readLayer,
+  takesTokens,
+} from "./read_layers.ts";
+import { checkedCall, countCall } from "./sizes.ts";
+
+/** A layer, input or operation of the graph, with its calls. */
+interface Operator {
+  readonly name: string;
+  readonly object: KerasObject;
+  readonly place: string;
+  /** Absent for an input or an operation. */
+  readonly layer?: Layer;
+  /** The group of its weights. */
+  readonly path: string;
+  readonly calls: readonly JsonObject[];
+  /** The number of its first call: a graph inside a graph has one of its own, which Keras counts as 0. */
+  readonly firstCall: number;
+}
+
+/** One tensor: which of the outputs of which call of which operator. */
+interface History {
+  readonly operator: string;
+  readonly call: number;
+  readonly index: number;
+}
+
+function historyOf(value: Json | undefined, place: string): History {
+  const [operator, call, index] = isList(value) ? value : [];
+  if (typeof operator === "string" && Number.isSafeInteger(call) && Number.isSafeInteger(index)) {
+    return { operator, call: Number(call), index: Number(index) };
+  }
+  throw new KerasFileError(place, `expected [layer, call, output], found ${shown(value)}`);
+}
+
+const isTensorOf = (value: Json) => isObject(value) && value.class_name === "__keras_tensor__";
+
+/** The tensors that a call reads, anywhere in its arguments. */
+function historiesIn(value: Json | undefined, place: string): History[] {
+  if (isList(value)) return value.flatMap((item) => historiesIn(item, place));
+  if (!isObject(value)) return [];
+  if (isTensorOf(value)) {
+    return [historyOf(isObject(value.config) ? value.config.keras_history : undefined, place)];
+  }
+  return Object.values(value).flatMap((item) => historiesIn(item, place));
+}
+
+const keyOf = (operator: string, call: number) => JSON.stringify([operator, call]);
+
+function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
+  const place = placeOf(object);
+  const number = numbering();
+  const names = new Set<string>();
+  return layerList(object.config, place).map((json, index) => {
+    const inner = kerasObject(json, `layer ${index} of ${place}`);
+    const name = nameIn(inner.json, `layer ${index} of ${place}`);
+    if (names.has(name)) throw new KerasFileError(place, `two of its layers are named ${shown(name)}`);
+    names.add(name);
+    const { inbound_nodes: calls } = inner.json;
+    const own = placeOf(inner);
+    if (!isList(calls) || !calls.every(isObject)) {
+      throw new KerasFileError(
+        own,
+        `its inbound_nodes are ${shown(calls)}, expected a list of { args, kwargs } as Keras 3 writes`,
+      );
+    }
+    const isOperation = /^keras\.(src\.)?ops\b/.test(String(inner.json.module));
+    const isInput = inner.className === "InputLayer";
+    const path = isOperation ? "" : `layers/${number(snakeCaseOfClass(inner.className))}`;
+    const deeper = below(context, path);
+    return {
+      name,
+      object: inner,
+      place: own,
+      ...(isOperation || isInput ? {} : { layer: readLayer(inner, deeper) }),
+      path: deeper.path,
+      calls: calls as readonly JsonObject[], // as just checked
+      firstCall: inner.className === "Functional" || inner.className === "Model" ? 1 : 0,
+    };
+  });
+}
+
+/** The nodes that every call gave, by operator and call. */
+type Results = Map<string, readonly Node[]>;
+
+function nodeAt({ operator, call, index }: History, results: Results, place: string): Node {
+  const node = results.get(keyOf(operator, call))?.[index];
+  if (node) return node;
+  throw new KerasFileError(
+    place,
+    `it reads output ${index} of call ${call} of ${shown(operator)}, which is not there`,
+  );
+}
+
+/** A tree of tensors as one of nodes. */
+function nodesOf(value: Json | undefined, results: Results, place: string): Tree<Node> {
+  if (isList(value)) return value.map((item) => nodesOf(item, results, place));
+  if (isObject(value) && isTensorOf(value)) return nodeAt(historiesIn(value, place)[0], results, place);
+  if (isObject(value) && !("class_name" in value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, nodesOf(item, results, place)]),
+    );
+  }
+  throw new KerasFileError(place, `it is given ${shown(value)}, expected tensors of the graph`);
+}
+
+/** The calls in an order in which each comes after those that it reads. */
+function inOrder(operators: readonly Operator[], place: string): { operator: Operator; call: number }[] {
+  const byKey = new Map(
+    operators.flatMap((operator) =>
+      operator.calls.map((_, index) => {
+        const call = operator.firstCall + index;
+        return [keyOf(operator.name, call), { operator, call }] as const;
+      })
+    ),
+  );
+  const state = new Map<string, "under way" | "done">();
+  const order: { operator: Operator; call: number }[] = [];
+  for (const start of byKey.keys()) {
+    const pending: { key: string; parents: string[] }[] = [];
+    const enter = (key: string) => {
+      const found = byKey.get(key);
+      if (found === undefined || state.get(key) === "done") return; // an input, or what nodeAt will not find
+      if (state.has(key)) {
+        throw new KerasFileError(
+          place,
+          `its layer ${shown(found.operator.name)} reads what depends on itself`,
+        );
+      }
+      state.set(key, "under way");
+      const read = historiesIn(
+        found.operator.calls[found.call - found.operator.firstCall],
+        found.operator.place,
+      );
+      pending.push({ key, parents: read.map(({ operator, call }) => keyOf(operator, call)).reverse() });
+    };
+    enter(start);
+    for (let top = pending.at(-1); top; top = pending.at(-1)) {
+      const parent = top.parents.pop();
+      if (parent !== undefined) {
+        enter(parent);
+        continue;
+      }
+      pending.pop();
+      state.set(top.key, "done");
+      const found = byKey.get(top.key);
+      if (found) order.push(found);
+    }
+  }
+  return order;
+}
+
+/** The arguments of a call: a list, and named ones of which null means nothing. */
+function argumentsOf(
+  json: JsonObject,
+  place: string,
+): { args: readonly Json[]; named: ReadonlyMap<string, Json> } {
+  const { args = [], kwargs = {} } = json;
+  if (!isList(args) || !isObject(kwargs)) {
+    throw new KerasFileError(place, `one of its calls is ${shown(json)}, expected { args, kwargs }`);
+  }
+  return { args, named: new Map(Object.entries(kwargs).filter(([, value]) => value !== null)) };
+}
+
+function callOperation(
+  operator: Operator,
+  json: JsonObject,
+  results: Results,
+  context: LayerContext,
+): readonly Node[] {
+  const { object: { className }, place } = operator;
+  countCall(context, place);
+  const { args, named } = argumentsOf(json, place);
+  const isKnown = args.every((arg) => isTensorOf(arg) || typeof arg === "number") && args.some(isTensorOf);
+  const fn = isKnown && named.size === 0
+    ? functionOf({ className, args: args.map((arg) => typeof arg === "number" ? arg : null) })
+    : undefined;
+  if (fn === undefined) {
+    throw new KerasFileError(
+      place,
+      `the operation has no equivalent here with ${shown([...args, ...named.entries()])}; ` +
+        `expected one of ${operationClasses.join(", ")} of tensors and numbers`,
+    );
+  }
+  const nodes = args.filter(isTensorOf).map((arg) => nodesOf(arg, results, place) as Node); // a tensor is one node
+  return treeLeaves<Node>(apply(fn, ...nodes));
+}
+
+/** Float tokens, Keras's default, as ours; other inputs as they are. */
+function asTokens(layer: Layer, inputs: Tree<Node>): Tree<Node> {
+  if (!takesTokens(layer)) return inputs;
+  return mapTree(inputs, (node: Node): Tree<Node> => node.dtype === "int32" ? node : apply(toTokens, node));
+}
+
+function callLayer(
+  { layer: given, object, place, path }: Operator & { readonly layer: Layer },
+  json: JsonObject,
+  results: Results,
+  context: LayerContext,
+): readonly Node[] {
+  const { args, named } = argumentsOf(json, place);
+  const takesState = isRecurrentLayer(given) || given.type === "bidirectional";
+  const known = ["initial_state", "mask"].filter((name) => takesState || name === "mask");
+  const [first, ...others] = args;
+  const unknown = [...named.keys()].find((name) => !known.includes(name));
+  if (first === undefined || unknown !== undefined || others.length > (takesState ? 2 : 0)) {
+    throw new KerasFileError(
+      place,
+      `one of its calls is ${shown(json)}, expected its input${
+        takesState ? " and an initial state" : ""
+      } alone`,
+    );
+  }
+  const [positional, secondMask] = others;
+  const initial = positional ?? named.get("initial_state");
+  const masked = secondMask ?? named.get("mask");
+  const inputs = asTokens(given, nodesOf(first, results, place));
+  const mask = masked === undefined || masked === null ? undefined : nodesOf(masked, results, place);
+  const initialState = initial === undefined || initial === null
+    ? undefined
+    : unflattenState(stateOf(given), treeLeaves<Node>(nodesOf(initial, results, place)), place);
+  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
+  checkedCall(given, path, specs(inputs), {
+    mask: mask === undefined ? travelling : specs(mask) as Tensor,
+    initialState: initialState && specs(initialState),
+  }, context);
+  return treeLeaves<Node>(call<Tree<Node>>(given, inputs, {
+    ...(initialState === undefined ? {} : { initialState }),
+    ...(mask === undefined ? {} : { mask: mask as Node }), // checked by call
+  }));
+}
+
+/** Keras drops a travelling mask where an initial state is given, so a layer that is called like that drops it too. */
+function withKerasMasks(operator: Operator): Operator {
+  const { layer, calls, place } = operator;
+  if (layer === undefined || !(isRecurrentLayer(layer) || layer.type === "bidirectional")) return operator;
+  const given = calls.map((json) => argumentsOf(json, place));
+  const takesState = given.some(({ args, named }) => args.length > 1 || named.has("initial_state"));
+  const takesMask = given.some(({ args, named }) => args.length > 2 || named.has("mask"));
+  return takesState && !takesMask ? { ...operator, layer: ignoringMask(layer) } : operator;
+}
+
+/** The names of inputs that nothing but layers of tokens reads. */
+function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
+  const readers = new Map<string, boolean[]>();
+  for (const { layer, calls, place } of operators) {
+    const tokens = layer !== undefined && takesTokens(layer);
+    for (const { operator } of calls.flatMap((json) => historiesIn(json, place))) {
+      const known = readers.get(operator);
+      if (known) known.push(tokens);
+      else readers.set(operator, [tokens]);
+    }
+  }
+  return new Set([...readers].filter(([, tokens]) => tokens.every(Boolean)).map(([name]) => name));
+}
+
+/** The nodes that the configuration names; a list of one is that one, as Keras once wrote a single tensor. */
+function endsOf(value: Json | undefined, results: Results, place: string): Tree<Node> {
+  const isEnd = isList(value) && value.length === 3 && typeof value[0] === "string";
+  if (isEnd) return nodeAt(historyOf(value, place), results, place);
+  if (isList(value) && value.length > 0) {
+    const ends = value.map((item) => endsOf(item, results, place));
+    return ends.length === 1 ? ends[0] : ends;
+  }
+  if (isObject(value) && Object.keys(value).length > 0) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, endsOf(item, results, place)]),
+    );
+  }
+  throw new KerasFileError(place, `expected [layer, call, output] or a tree of such, found ${shown(value)}`);
+}
+
+/** The model of a functional configuration. */
+export function readGraph(object: KerasObject, context: LayerContext): Layer {
+  const place = placeOf(object);
+  const within = inside(context, place);
+  const operators = operatorsOf(object, within).map(withKerasMasks);
+  const tokens = tokenInputs(operators);
+  const results: Results = new Map();
+  for (const { name, object, place } of operators) {
+    if (object.className !== "InputLayer") continue;
+    const spec = inputSpec(object.config, place, tokens.has(name));
+    results.set(keyOf(name, 0), [input(spec, { name })]);
+  }
+  for (const { operator, call } of inOrder(operators, place)) {
+    const { layer, name, calls, firstCall } = operator;
+    const json = calls[call - firstCall];
+    const nodes = reading(
+      operator.place,
+      () =>
+        layer === undefined
+          ? callOperation(operator, json, results, within)
+          : callLayer({ ...operator, layer }, json, results, within),
+    );
+    results.set(keyOf(name, call), nodes);
+  }
+  const made = model({
+    inputs: endsOf(object.config.input_layers, results, `the inputs of ${place}`),
+    outputs: endsOf(object.config.output_layers, results, `the outputs of ${place}`),
+    name: nameIn(object.config, place),
+    trainable: trainableIn(object.config, place),
+  });
+  context.orders.set(made, orderOf(made, operators, place));
+  return made;
+}
+
+/** The layers of the model in the order of the file, which numbers their weights. */
+function orderOf(made: Layer, operators: readonly Operator[], place: string): readonly number[] {
+  return operators.flatMap(({ layer, name }) => {
+    if (layer === undefined) return [];
+    const index = made.layers?.indexOf(layer) ?? -1;
+    if (index >= 0) return index;
+    throw new KerasFileError(place, `no output depends on its layer ${shown(name)}`);
+  });
+}
