@@ -5,7 +5,6 @@ import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
 import {
   type HostTensor,
   hostTensor,
-  isLeaf,
   printSpec,
   type Spec,
   type Tensor,

@@ -11,7 +11,7 @@ import { outputSpecs } from "../../src/transforms/output_specs.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
-import { type CellData, cellOf, cellsOf, classOfCell, groupNames, type Orders } from "./layout.ts";
+import { type CellData, cellOf, cellsOf, classOfCell, groupNames } from "./layout.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { type WeightRow, weightRows } from "./weight_rows.ts";
 
