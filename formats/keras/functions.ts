@@ -6,15 +6,24 @@ import type { GraphFunction } from "../../src/models/mod.ts";
 import {
   abs,
   add,
+  and,
   cast,
   div,
+  equal,
   exp,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
   log,
   maximum,
   minimum,
   mul,
   neg,
+  not,
+  notEqual,
   type Operand,
+  or,
   pow,
   sigmoid,
   sqrt,
@@ -26,11 +35,13 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 
 type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Operand, b: Operand) => Tensor;
+type Logical = (a: Tensor, b: Tensor) => Tensor;
 
 const unary: Readonly<Record<string, Unary>> = {
   Absolute: abs,
   Exp: exp,
   Log: log,
+  LogicalNot: not,
   Negative: neg,
   Sigmoid: sigmoid,
   Sqrt: sqrt,
@@ -47,7 +58,15 @@ const binary: Readonly<Record<string, Binary>> = {
   Maximum: maximum,
   Minimum: minimum,
   Power: pow,
+  Equal: equal,
+  NotEqual: notEqual,
+  Greater: greater,
+  GreaterEqual: greaterEqual,
+  Less: less,
+  LessEqual: lessEqual,
 };
+
+const logical: Readonly<Record<string, Logical>> = { LogicalAnd: and, LogicalOr: or };
 
 /** A Keras operation: its class, and its arguments, where null stands for a tensor and a number for itself. */
 export interface OperationCall {
@@ -64,11 +83,18 @@ export function toTokens(x: Tensor): Tensor {
 }
 
 /** All classes of operations that are known. */
-export const operationClasses: readonly string[] = [...Object.keys(unary), ...Object.keys(binary)];
+export const operationClasses: readonly string[] = [
+  ...Object.keys(unary),
+  ...Object.keys(binary),
+  ...Object.keys(logical),
+];
 
 /** The function of the tensors among the arguments; undefined where the operation is unknown or takes others. */
 export function functionOf({ className, args }: OperationCall): GraphFunction | undefined {
   if (Object.hasOwn(unary, className)) return args.length === 1 ? unary[className] : undefined;
+  if (Object.hasOwn(logical, className)) {
+    return args.length === 2 && args.every((arg) => arg === null) ? logical[className] : undefined;
+  }
   if (!Object.hasOwn(binary, className) || args.length !== 2) return undefined;
   const [a, b] = args;
   const operation = binary[className];
@@ -85,7 +111,7 @@ export function functionOf({ className, args }: OperationCall): GraphFunction | 
 export function operationOf(fn: GraphFunction, count: number): OperationCall | undefined {
   const found = made.get(fn);
   if (found) return found;
-  const table: readonly [string, unknown][] = count === 1 ? Object.entries(unary) : Object.entries(binary);
+  const table: readonly [string, unknown][] = Object.entries(count === 1 ? unary : { ...binary, ...logical });
   const [className] = table.find(([, known]) => known === fn) ?? [];
   return className === undefined || count > 2 ? undefined : { className, args: new Array(count).fill(null) };
 }

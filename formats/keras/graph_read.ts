@@ -11,6 +11,7 @@ import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { KerasFileError, reading, shown } from "./errors.ts";
 import { functionOf, operationClasses, toTokens } from "./functions.ts";
+import { type MaskReader, maskReader } from "./read_masks.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -37,8 +38,8 @@ interface Operator {
   /** The group of its weights. */
   readonly path: string;
   readonly calls: readonly JsonObject[];
-  /** The number of its first call: a graph inside a graph has one of its own, which Keras counts as 0. */
-  readonly firstCall: number;
+  /** Whether it is a graph, which has a call of its own that Keras counts among the ends of a graph around it. */
+  readonly isGraph: boolean;
 }
 
 /** One tensor: which of the outputs of which call of which operator. */
@@ -70,6 +71,9 @@ function historiesIn(value: Json | undefined, place: string): History[] {
 
 const keyOf = (operator: string, call: number) => JSON.stringify([operator, call]);
 
+/** A tensor as the masks' reader knows it. */
+const tensorKey = ({ operator, call, index }: History) => JSON.stringify([operator, call, index]);
+
 function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
   const place = placeOf(object);
   const number = numbering();
@@ -98,21 +102,27 @@ function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
       ...(isOperation || isInput ? {} : { layer: readLayer(inner, deeper) }),
       path: deeper.path,
       calls: calls as readonly JsonObject[], // as just checked
-      firstCall: inner.className === "Functional" || inner.className === "Model" ? 1 : 0,
+      isGraph: inner.className === "Functional" || inner.className === "Model",
     };
   });
 }
 
-/** The nodes that every call gave, by operator and call. */
-type Results = Map<string, readonly Node[]>;
+/** The nodes that every call gave, by operator and call; those of operations are made when they are asked for. */
+type Results = Map<string, () => readonly Node[]>;
 
 function nodeAt({ operator, call, index }: History, results: Results, place: string): Node {
-  const node = results.get(keyOf(operator, call))?.[index];
+  const node = results.get(keyOf(operator, call))?.()[index];
   if (node) return node;
   throw new KerasFileError(
     place,
     `it reads output ${index} of call ${call} of ${shown(operator)}, which is not there`,
   );
+}
+
+/** Calls `run` once, when its result is first asked for. */
+function later<T>(run: () => T): () => T {
+  let result: { readonly value: T } | undefined;
+  return () => (result ??= { value: run() }).value;
 }
 
 /** A tree of tensors as one of nodes. */
@@ -131,10 +141,7 @@ function nodesOf(value: Json | undefined, results: Results, place: string): Tree
 function inOrder(operators: readonly Operator[], place: string): { operator: Operator; call: number }[] {
   const byKey = new Map(
     operators.flatMap((operator) =>
-      operator.calls.map((_, index) => {
-        const call = operator.firstCall + index;
-        return [keyOf(operator.name, call), { operator, call }] as const;
-      })
+      operator.calls.map((_, call) => [keyOf(operator.name, call), { operator, call }] as const)
     ),
   );
   const state = new Map<string, "under way" | "done">();
@@ -152,7 +159,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
       }
       state.set(key, "under way");
       const read = historiesIn(
-        found.operator.calls[found.call - found.operator.firstCall],
+        found.operator.calls[found.call],
         found.operator.place,
       );
       pending.push({ key, parents: read.map(({ operator, call }) => keyOf(operator, call)).reverse() });
@@ -173,7 +180,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
   return order;
 }
 
-/** The arguments of a call: a list, and named ones of which null means nothing. */
+/** The arguments of a call: a list, and named ones without those that mean nothing: null, and no training. */
 function argumentsOf(
   json: JsonObject,
   place: string,
@@ -182,7 +189,9 @@ function argumentsOf(
   if (!isList(args) || !isObject(kwargs)) {
     throw new KerasFileError(place, `one of its calls is ${shown(json)}, expected { args, kwargs }`);
   }
-  return { args, named: new Map(Object.entries(kwargs).filter(([, value]) => value !== null)) };
+  const means = ([name, value]: [string, Json]) =>
+    value !== null && !(name === "training" && value === false);
+  return { args, named: new Map(Object.entries(kwargs).filter(means)) };
 }
 
 function callOperation(
@@ -216,9 +225,11 @@ function asTokens(layer: Layer, inputs: Tree<Node>): Tree<Node> {
 }
 
 function callLayer(
-  { layer: given, object, place, path }: Operator & { readonly layer: Layer },
+  { layer: given, name, object, place, path }: Operator & { readonly layer: Layer },
+  number: number,
   json: JsonObject,
   results: Results,
+  masks: MaskReader,
   context: LayerContext,
 ): readonly Node[] {
   const { args, named } = argumentsOf(json, place);
@@ -236,9 +247,9 @@ function callLayer(
   }
   const [positional, secondMask] = others;
   const initial = positional ?? named.get("initial_state");
-  const masked = secondMask ?? named.get("mask");
   const inputs = asTokens(given, nodesOf(first, results, place));
-  const mask = masked === undefined || masked === null ? undefined : nodesOf(masked, results, place);
+  const [explicit] = masksOf(secondMask ?? named.get("mask"), historiesIn(first, place), masks, place);
+  const mask = explicit && nodeAt(explicit, results, place);
   const initialState = initial === undefined || initial === null
     ? undefined
     : unflattenState(stateOf(given), treeLeaves<Node>(nodesOf(initial, results, place)), place);
@@ -248,10 +259,39 @@ function callLayer(
     mask: mask === undefined ? travelling : specs(mask) as Tensor,
     initialState: initialState && specs(initialState),
   }, context);
+  const read = historiesIn(first, place).map(tensorKey);
+  masks.call(
+    (index) => tensorKey({ operator: name, call: number, index }),
+    given,
+    read,
+    explicit && tensorKey(explicit),
+  );
   return treeLeaves<Node>(call<Tree<Node>>(given, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
-    ...(mask === undefined ? {} : { mask: mask as Node }), // checked by call
+    ...(mask === undefined ? {} : { mask }),
   }));
+}
+
+/** The mask that a call is given beside those that travel with its inputs anyway. */
+function masksOf(
+  value: Json | undefined,
+  inputs: readonly History[],
+  masks: MaskReader,
+  place: string,
+): readonly History[] {
+  if (value === undefined || value === null) return [];
+  const given =
+    (isList(value) ? value : isObject(value) && !isTensorOf(value) ? Object.values(value) : [value])
+      .map((mask) => mask === null ? undefined : historiesIn(mask, place)[0]);
+  const isTravelling = given.every((mask, index) =>
+    mask === undefined || (inputs[index] && masks.travels(tensorKey(inputs[index]), tensorKey(mask)))
+  );
+  if (isTravelling) return [];
+  if (given.length === 1 && inputs.length === 1 && given[0]) return [given[0]];
+  throw new KerasFileError(
+    place,
+    `it is given the masks ${shown(value)}, expected one, or those of its inputs`,
+  );
 }
 
 /** Keras drops a travelling mask where an initial state is given, so a layer that is called like that drops it too. */
@@ -264,31 +304,37 @@ function withKerasMasks(operator: Operator): Operator {
   return takesState && !takesMask ? { ...operator, layer: ignoringMask(layer) } : operator;
 }
 
-/** The names of inputs that nothing but layers of tokens reads. */
+/** The names of inputs that layers of tokens read, and nothing else but the masks of those. */
 function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
-  const readers = new Map<string, boolean[]>();
-  for (const { layer, calls, place } of operators) {
-    const tokens = layer !== undefined && takesTokens(layer);
-    for (const { operator } of calls.flatMap((json) => historiesIn(json, place))) {
-      const known = readers.get(operator);
-      if (known) known.push(tokens);
-      else readers.set(operator, [tokens]);
-    }
+  const tokens = new Set<string>();
+  const others = new Set<string>();
+  for (const { layer, object, calls, place } of operators) {
+    if (layer === undefined && object.className === "NotEqual") continue;
+    const into = layer !== undefined && takesTokens(layer) ? tokens : others;
+    for (const { operator } of calls.flatMap((json) => historiesIn(json, place))) into.add(operator);
   }
-  return new Set([...readers].filter(([, tokens]) => tokens.every(Boolean)).map(([name]) => name));
+  return tokens.difference(others);
 }
 
 /** The nodes that the configuration names; a list of one is that one, as Keras once wrote a single tensor. */
-function endsOf(value: Json | undefined, results: Results, place: string): Tree<Node> {
-  const isEnd = isList(value) && value.length === 3 && typeof value[0] === "string";
-  if (isEnd) return nodeAt(historyOf(value, place), results, place);
+function endsOf(
+  value: Json | undefined,
+  results: Results,
+  graphs: ReadonlySet<string>,
+  place: string,
+): Tree<Node> {
+  if (isList(value) && value.length === 3 && typeof value[0] === "string") {
+    const history = historyOf(value, place);
+    const { operator, call } = history;
+    return nodeAt({ ...history, call: graphs.has(operator) ? call - 1 : call }, results, place);
+  }
   if (isList(value) && value.length > 0) {
-    const ends = value.map((item) => endsOf(item, results, place));
+    const ends = value.map((item) => endsOf(item, results, graphs, place));
     return ends.length === 1 ? ends[0] : ends;
   }
   if (isObject(value) && Object.keys(value).length > 0) {
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, endsOf(item, results, place)]),
+      Object.entries(value).map(([key, item]) => [key, endsOf(item, results, graphs, place)]),
     );
   }
   throw new KerasFileError(place, `expected [layer, call, output] or a tree of such, found ${shown(value)}`);
@@ -304,23 +350,39 @@ export function readGraph(object: KerasObject, context: LayerContext): Layer {
   for (const { name, object, place } of operators) {
     if (object.className !== "InputLayer") continue;
     const spec = inputSpec(object.config, place, tokens.has(name));
-    results.set(keyOf(name, 0), [input(spec, { name })]);
+    const nodes = [input(spec, { name })];
+    results.set(keyOf(name, 0), () => nodes);
   }
+  const masks = maskReader();
+  const keys = (value: Json) => isTensorOf(value) ? tensorKey(historiesIn(value, place)[0]) : undefined;
   for (const { operator, call } of inOrder(operators, place)) {
-    const { layer, name, calls, firstCall } = operator;
-    const json = calls[call - firstCall];
+    const { layer, name, object, calls } = operator;
+    const json = calls[call];
+    const { args } = argumentsOf(json, operator.place);
+    if (layer === undefined) {
+      masks.operation(
+        tensorKey({ operator: name, call, index: 0 }),
+        object.className,
+        args,
+        object.config,
+        keys,
+      );
+      results.set(
+        keyOf(name, call),
+        later(() => reading(operator.place, () => callOperation(operator, json, results, within))),
+      );
+      continue;
+    }
     const nodes = reading(
       operator.place,
-      () =>
-        layer === undefined
-          ? callOperation(operator, json, results, within)
-          : callLayer({ ...operator, layer }, json, results, within),
+      () => callLayer({ ...operator, layer }, call, json, results, masks, within),
     );
-    results.set(keyOf(name, call), nodes);
+    results.set(keyOf(name, call), () => nodes);
   }
+  const graphs = new Set(operators.filter(({ isGraph }) => isGraph).map(({ name }) => name));
   const made = model({
-    inputs: endsOf(object.config.input_layers, results, `the inputs of ${place}`),
-    outputs: endsOf(object.config.output_layers, results, `the outputs of ${place}`),
+    inputs: endsOf(object.config.input_layers, results, graphs, `the inputs of ${place}`),
+    outputs: endsOf(object.config.output_layers, results, graphs, `the outputs of ${place}`),
     name: nameIn(object.config, place),
     trainable: trainableIn(object.config, place),
   });

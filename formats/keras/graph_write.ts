@@ -1,22 +1,28 @@
 /** A graph as the configuration of a functional model: operations in Keras's order, each with its calls. */
-import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
+import { type Layer, layerName } from "../../src/layers/mod.ts";
 import { callSpecs } from "../../src/models/call_specs.ts";
 import { isContainer } from "../../src/models/container.ts";
+import { masksOfLeaves } from "../../src/models/masks.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { GraphFunction } from "../../src/models/mod.ts";
-import { type Dim, type Shape, symbol } from "../../src/tensor/dims.ts";
-import { type DType, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
+import { addDims, type Dim, type Shape } from "../../src/tensor/dims.ts";
+import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
 import { outputSpecs } from "../../src/transforms/output_specs.ts";
-import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
+import { type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { moduleOf, operationOf, toTokens } from "./functions.ts";
 import {
+  declaredInputs,
   type GraphStep,
-  kerasOperations,
-  readBy,
+  isTokenCast,
+  kerasGraph,
+  type KerasNode,
+  mapReferences,
+  type MaskOperation,
   type Reference,
   referencesIn,
   stepsOf,
 } from "./graph_order.ts";
+import { takesMask } from "./masks.ts";
 import { freeNames, snakeCaseOfClass } from "./names.ts";
 import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
@@ -38,8 +44,8 @@ export function inputJson(name: string, { shape, dtype }: Spec): { [key: string]
   });
 }
 
-/** What a walk through the graph finds of each step. */
-interface Step {
+/** What a walk through the graph finds of each node. */
+interface Found {
   readonly outputs: readonly Spec[];
   /** Of a function. */
   readonly fn?: GraphFunction;
@@ -47,29 +53,17 @@ interface Step {
   readonly masked?: boolean;
 }
 
-/** The specs of the inputs that a saved graph declares. */
-export function declaredInputs(model: Layer): Tree<Spec> {
-  const steps = stepsOf(model);
-  return mapTree(model.options.inputs, (reference): Spec => {
-    const { shape = [], dtype } = steps[referencesIn(reference as Json)[0].step];
-    const dims = shape.map((dim) => typeof dim === "number" ? dim : symbol(dim));
-    return { shape: dims, dtype: dtype as DType }; // written by the model itself
-  }) as Tree<Spec>;
-}
-
-/** Walks through the graph on shapes. */
-function walkThrough(model: Layer, params: Tree<Tensor>): Step[] {
-  const steps = stepsOf(model);
-  const found: Step[] = [];
+/** Walks through the steps of the graph on shapes. */
+function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
+  const found: Found[] = [];
   const inputs = declaredInputs(model);
   const references = referencesIn(model.options.inputs);
   treeLeaves<Spec>(inputs).forEach((spec, index) => {
-    found[references[index].step] = { outputs: [spec] };
+    found[references[index].node] = { outputs: [spec] };
   });
-  const others = steps.flatMap((step, index) => step.shape === undefined ? [index] : []);
-  const next = others.values();
-  const record = (step: Step) => {
-    const { value = 0 } = next.next(); // the walk takes the steps in their order
+  const others = stepsOf(model).flatMap((step, index) => step.shape === undefined ? [index] : []).values();
+  const record = (step: Found) => {
+    const { value = 0 } = others.next(); // the walk takes the steps in their order
     found[value] = step;
   };
   const ofLayers = params as readonly Tree<Tensor>[]; // a container's params are a list
@@ -79,7 +73,8 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Step[] {
   model.walk(inputs as Tree<Tensor>, undefined, { // specs stand for tensors
     call: (index, input, extras) => {
       const result = callSpecs(model.layers[index], ofLayers[index], input, extras);
-      record({ outputs: treeLeaves<Spec>(result.output), masked: treeLeaves(extras.mask ?? []).length > 0 });
+      const masked = masksOfLeaves(input, extras.mask).some((mask) => mask !== undefined);
+      record({ outputs: treeLeaves<Spec>(result.output), masked });
       return result;
     },
     compute: (fn, args) => {
@@ -91,86 +86,120 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Step[] {
   return found;
 }
 
+/** The spec of what an operation for masks gives. */
+function specOfMask(
+  { className, args, config }: MaskOperation,
+  specOf: (reference: Reference) => Spec,
+): Spec {
+  const shapes = args.flatMap((arg) => typeof arg === "number" ? [] : arg).map((arg) => specOf(arg).shape);
+  const [first, second] = shapes;
+  const shape = (): Shape => {
+    switch (className) {
+      case "Any":
+        return first.slice(0, -1);
+      case "ExpandDims":
+        return [...first, 1];
+      case "LogicalOr":
+        return second;
+      case "Concatenate": {
+        const axis = Number(config.axis) < 0 ? Number(config.axis) + first.length : Number(config.axis);
+        const whole = shapes.map((shape) => shape[axis]).reduce(addDims);
+        return first.map((dim, at) => at === axis ? whole : dim);
+      }
+    }
+    return first;
+  };
+  return { shape: shape(), dtype: "bool" };
+}
+
 /**
  * The functional model.
  *
  * @throws TypeError for a function that is no operation of Keras, and for a call that Keras would compute otherwise.
  */
 export function writeGraph({ layer: model, name, params }: Written): { [key: string]: Json } {
-  const steps = stepsOf(model);
+  const { nodes, operations, resolve } = kerasGraph(model);
   const found = walkThrough(model, params);
+  nodes.forEach(({ operation }, node) => {
+    if (operation) {
+      found[node] = { outputs: [specOfMask(operation, ({ node, index }) => found[node].outputs[index])] };
+    }
+  });
   const layers = model.layers ?? [];
   const ofLayers = params as readonly Tree<Tensor>[]; // a container's params are a list
-  const inputNames = steps.map(({ input }) => input ?? undefined);
-  const free = freeNames(
-    [...inputNames, ...layers.map(({ name }) => name)].filter((name) => name !== undefined),
-  );
-  const layerNames = namesOf(layers, inputNames.filter((name) => name !== undefined));
-  layerNames.forEach((name) => free(name));
-  const operations = kerasOperations(model);
+  const inputNames = nodes.map(({ step }) => step?.input ?? undefined);
+  const taken = inputNames.filter((name) => name !== undefined);
+  const layerNames = namesOf(layers, taken);
+  const free = freeNames([...taken, ...layerNames]);
+  const nameOf = ({ step, operation }: KerasNode, node: number): string => {
+    if (step?.layer !== undefined) return layerNames[step.layer];
+    if (operation) return free(snakeCaseOfClass(operation.className));
+    return inputNames[node] ?? free(snakeCaseOfClass(found[node].fn?.name ?? "") || "input_layer");
+  };
 
-  /** The name of the operation of each step, and which of its calls the step is. */
+  /** The name of the operation of each node, and which of its calls the node is. */
   const calls = new Map<number, { readonly name: string; readonly call: number }>();
   for (const made of operations) {
     const [first] = made;
-    const { layer: index } = steps[first];
-    const name = index === undefined
-      ? inputNames[first] ?? free(found[first].fn ? snakeCaseOfClass(found[first].fn.name) : "input_layer")
-      : layerNames[index];
-    const start = index !== undefined && layers[index].type === "model" ? 1 : 0; // Keras counts one of its own
-    made.forEach((step, call) => calls.set(step, { name, call: start + call }));
+    const name = nameOf(nodes[first], first);
+    made.forEach((node, call) => calls.set(node, { name, call }));
   }
-
-  /** Where a tensor comes from: casts of tokens are left out, since Keras casts by itself. */
-  const sourceOf = (reference: Reference): Reference =>
-    found[reference.step].fn === toTokens ? sourceOf(readBy(steps[reference.step])[0]) : reference;
-  const isCast = (reference: Reference) => found[reference.step].fn === toTokens;
   const historyOf = (reference: Reference): Json => {
-    const { step, index } = sourceOf(reference);
-    const { name, call } = calls.get(step)!; // every step belongs to an operation
+    const { node, index } = resolve(reference);
+    const { name, call } = calls.get(node)!; // every node that is read belongs to an operation
     return [name, call, index];
   };
   const tensorOf = (reference: Reference): Json => {
-    const { step, index } = sourceOf(reference);
-    const { shape, dtype } = found[step].outputs[index];
+    const { node, index } = resolve(reference);
+    const { shape, dtype } = found[node].outputs[index];
     const config = { shape: batchShape(shape), dtype, keras_history: historyOf(reference) };
     return { class_name: "__keras_tensor__", config };
   };
-  const tensorsOf = (tree: Json): Json => mapReferences(tree, tensorOf);
 
-  const callJson = (step: GraphStep, index: number): Json => {
+  const callJson = (step: GraphStep, node: number): Json => {
     const layer = layers[step.layer ?? 0];
-    checkCall(layer, step, found[index].masked ?? false, readBy(step).some(isCast));
+    const readsCast = referencesIn(step.inputs).some(({ node }) => isTokenCast(nodes[node].step));
+    checkCall(layer, step, found[node].masked ?? false, readsCast);
+    const masks = nodes[node].masks?.map((mask) => mask === undefined ? null : tensorOf(mask));
+    const given = step.mask === undefined ? undefined : mapReferences(step.mask, tensorOf);
+    const mask = given ?? (masks && masksJson(step.inputs ?? [], masks));
     return {
-      args: [tensorsOf(step.inputs ?? [])],
+      args: [mapReferences(step.inputs ?? [], tensorOf)],
       kwargs: {
         ...(step.initialState === undefined
           ? {}
           : { initial_state: stateJson(layer, step.initialState, tensorOf) }),
-        ...(step.mask === undefined ? {} : { mask: tensorsOf(step.mask) }),
+        ...(mask === undefined ? {} : { mask }),
       },
     };
   };
 
-  const json = operations.flatMap((made) => {
+  const json = operations.map((made) => {
     const [first] = made;
-    const { name } = calls.get(first)!; // every step belongs to an operation
-    const step = steps[first];
+    const { name } = calls.get(first)!; // every operation was just named
+    const { step, operation } = nodes[first];
     const { fn, outputs } = found[first];
-    if (fn === toTokens) return [];
-    if (step.layer !== undefined) {
+    if (operation) return operationJson(operation, name, tensorOf);
+    if (step?.layer !== undefined) {
       const written = writeLayer(
         { layer: layers[step.layer], name, params: ofLayers[step.layer] },
         writeGraph,
       );
-      return [{ ...written, name, inbound_nodes: made.map((index) => callJson(steps[index], index)) }];
+      return {
+        ...written,
+        name,
+        inbound_nodes: made.map((node) => callJson(nodes[node].step ?? step, node)),
+      };
     }
-    if (fn === undefined) return [{ ...inputJson(name, outputs[0]), name, inbound_nodes: [] }];
-    return [{ ...functionJson(fn, name, readBy(step), tensorOf), name }];
+    if (fn !== undefined) return functionJson(fn, name, referencesIn(step?.inputs), tensorOf);
+    return { ...inputJson(name, outputs[0]), name, inbound_nodes: [] };
   });
   const ends = (tree: Json) =>
     mapReferences(tree, (reference) => {
-      if (!isCast(reference)) return historyOf(reference);
+      const { step } = nodes[reference.node];
+      const { name, call } = calls.get(reference.node)!; // as above
+      const isModel = step?.layer !== undefined && layers[step.layer].type === "model";
+      if (!isTokenCast(step)) return [name, isModel ? call + 1 : call, reference.index]; // Keras counts one of its own
       throw new TypeError(
         `Cannot write the Keras file: an output of ${layerName(model)} is a cast to tokens`,
       );
@@ -189,12 +218,12 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
   };
 }
 
-function mapReferences(tree: Json, change: (reference: Reference) => Json): Json {
-  if (Array.isArray(tree)) return tree.map((item) => mapReferences(item, change));
-  if (typeof tree === "object" && tree !== null) {
-    return Object.fromEntries(Object.entries(tree).map(([key, item]) => [key, mapReferences(item, change)]));
-  }
-  return change(referencesIn(tree)[0]);
+/** Masks in a tree like that of the inputs. */
+function masksJson(inputs: Json, masks: readonly Json[]): Json {
+  const order = referencesIn(inputs);
+  return mapReferences(inputs, ({ node, index }) => {
+    return masks[order.findIndex((other) => other.node === node && other.index === index)];
+  });
 }
 
 /** An initial state: a list, flat for both directions together, nested as the cells are otherwise. */
@@ -213,8 +242,7 @@ function checkCall(layer: Layer, step: GraphStep, masked: boolean, readsCast: bo
       "is given an initial state and an input with a mask, and Keras drops such a mask; give the mask to the call",
     );
   }
-  const takesMask = isRecurrentLayer(layer) || ["bidirectional", "batchNormalization"].includes(layer.type);
-  if (step.mask !== undefined && !takesMask) {
+  if (step.mask !== undefined && !takesMask(layer)) {
     refuse("is given a mask, which its class in Keras does not take");
   }
   if (readsCast && !takesTokens(layer)) {
@@ -228,7 +256,7 @@ function functionJson(
   inputs: readonly Reference[],
   tensorOf: (reference: Reference) => Json,
 ): { [key: string]: Json } {
-  const operation = operationOf(fn, inputs.length);
+  const operation = fn === toTokens ? undefined : operationOf(fn, inputs.length);
   if (operation === undefined) {
     throw new TypeError(
       `Cannot write the Keras file: the function ${
@@ -237,13 +265,27 @@ function functionJson(
         `and code is not part of its files; give apply an operation such as add or tanh itself, or use merge(...)`,
     );
   }
-  const tensors = inputs.map(tensorOf);
-  const { className } = operation;
+  const tensors = inputs[Symbol.iterator]();
+  const args = operation.args.map((arg) => arg ?? tensors.next().value!); // as many as the function takes
+  return operationJson({ className: operation.className, args, config: {} }, name, tensorOf);
+}
+
+/** An operation of Keras with its one call. */
+function operationJson(
+  { className, args, config }: MaskOperation,
+  name: string,
+  tensorOf: (reference: Reference) => Json,
+): { [key: string]: Json } {
+  const argJson = (arg: MaskOperation["args"][number]): Json => {
+    if (typeof arg === "number") return arg;
+    return "node" in arg ? tensorOf(arg) : arg.map(tensorOf);
+  };
   return {
     module: moduleOf(className),
     class_name: className,
-    config: { name },
+    config: { name, ...config },
     registered_name: className,
-    inbound_nodes: [{ args: operation.args.map((arg) => arg ?? tensors.shift() ?? null), kwargs: {} }],
+    name,
+    inbound_nodes: [{ args: args.map(argJson), kwargs: {} }],
   };
 }

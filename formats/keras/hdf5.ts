@@ -82,7 +82,11 @@ function quietly(run: () => unknown): void {
   }
 }
 
-function weightFile({ Module, Group, Dataset }: H5wasm, file: H5File, maxBytes: number): WeightFile {
+function weightFile(
+  { Module, Group, Dataset, ExternalLink, BrokenSoftLink }: H5wasm,
+  file: H5File,
+  maxBytes: number,
+): WeightFile {
   const names = new Map<string, ReadonlySet<string>>();
   const namesIn = (group: Group): ReadonlySet<string> => {
     const found = names.get(group.path) ?? new Set(group.keys());
@@ -101,6 +105,9 @@ function weightFile({ Module, Group, Dataset }: H5wasm, file: H5File, maxBytes: 
       }
       const found = group.get(`/${place}`);
       if (found instanceof Dataset && index === parts.length - 1) return found;
+      if (found instanceof ExternalLink || found instanceof BrokenSoftLink) {
+        throw new KerasFileError(place, "it is a link, which is refused");
+      }
       if (!(found instanceof Group)) throw new KerasFileError(place, "it is neither a group nor a tensor");
       group = found;
     }

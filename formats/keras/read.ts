@@ -2,16 +2,11 @@
 import { defineOptions, type KerasReadOptions } from "./limits.ts";
 import type { Layer, Variables } from "../../src/layers/mod.ts";
 import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
-import {
-  type HostTensor,
-  hostTensor,
-  printSpec,
-  type Spec,
-  type Tensor,
-} from "../../src/tensor/tensor.ts";
-import { flattenTree, mapTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
+import { type HostTensor, hostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
+import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
 import { readArchive } from "./archive.ts";
 import { KerasFileError, reading, shown } from "./errors.ts";
+import { declaredInputs } from "./graph_order.ts";
 import { readGraph } from "./graph_read.ts";
 import { readHdf5, type WeightFile } from "./hdf5.ts";
 import { layoutOf, type Orders } from "./layout.ts";
@@ -82,19 +77,11 @@ function readModel(object: KerasObject, file: WeightFile, maxBytes: number): Ker
   const place = placeOf(object);
   const input = reading(
     place,
-    () => object.className === "Sequential" ? inputOfSequential(object, model) : inputsOf(model),
+    () => object.className === "Sequential" ? inputOfSequential(object, model) : declaredInputs(model),
   );
   const specs = input as Tree<Tensor>; // specs stand for tensors
   if (object.className === "Sequential") reading(place, () => checkedCall(model, "", specs, {}, context));
   return { model, variables: reading(place, () => variablesOf(model, specs, file, orders, maxBytes)), input };
-}
-
-/** The specs of a graph's inputs. */
-function inputsOf(model: Layer): Tree<Spec> {
-  const steps = model.options.steps as unknown as readonly Spec[]; // written by the model itself
-  return mapTree(model.options.inputs, (reference) => steps[Number.parseInt(String(reference))]) as Tree<
-    Spec
-  >;
 }
 
 /** The variables of the model, with what the file has for each. */

@@ -67,13 +67,13 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
     case "bidirectional": {
       const [forward, backward] = layer.layers ?? [];
       const base = (forward.name ?? snakeCaseOfClass(classOf(forward))).replace(/^forward_/, "");
-      const inner = (direction: string, layer: Layer) =>
-        writeLayer({ layer, name: `${direction}_${base}`, params: [] }, writeGraph);
-      const { mergeMode } = layer.options;
+      const inner = (layer: Layer, name: string) => writeLayer({ layer, name, params: [] }, writeGraph);
+      const { mergeMode, backwardLayer } = layer.options;
+      const own = backwardLayer ? backward.name : undefined; // a copy has the name of the layer
       return object({
         ...writeOptions(bidirectionalRow, { mergeMode }, place),
-        layer: inner("forward", forward),
-        backward_layer: inner("backward", backward),
+        layer: inner(forward, `forward_${base}`),
+        backward_layer: inner(backward, own ?? `backward_${base}`),
       });
     }
     case "timeDistributed": {

@@ -27,7 +27,7 @@ import { apply, call, init, input, model, sequential } from "../../../src/models
 import { add, tanh } from "../../../src/operations/elementwise.ts";
 import { foldIn, key, normal } from "../../../src/operations/random.ts";
 import { cast, mul } from "../../../src/operations/mod.ts";
-import { type Spec, spec, type Tensor, tensor } from "../../../src/tensor/tensor.ts";
+import { type Spec, spec, type Tensor, tensor, toNested } from "../../../src/tensor/tensor.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
 
 export interface Example {
@@ -70,7 +70,7 @@ function graph(): Layer {
     outputs: call(gru({ units: 4, returnSequences: true }), inside),
     name: "inner",
   });
-  const a = call(shared, left);
+  const a = call(shared, call(masking({ maskValue: 0.5 }), left));
   const b = call(
     sequential([dense({ units: 4 }), activation("softsign")], { name: "stack" }),
     call(shared, right),
@@ -79,7 +79,7 @@ function graph(): Layer {
   const d = call(inner, call(inner, call(merge({ method: "maximum" }), [a, b])));
   const e = call(merge({ method: "concatenate" }), [c, d, apply(tanh, b)]);
   const f = call(merge({ method: "subtract" }), [call(lstm({ units: 3 }), e), call(lstm({ units: 3 }), a)]);
-  return model({ inputs: [left, right], outputs: { f, g: call(dense({ units: 1 }), f) } });
+  return model({ inputs: [left, right], outputs: { c, f, g: call(dense({ units: 1 }), f) } });
 }
 
 /** One of each: a model and what it is given. */
@@ -146,16 +146,21 @@ export const examples: Readonly<Record<string, () => Example>> = {
   }),
   single: () => ({ model: lstm({ units: 3 }), input: spec([null, null, 2]), x: floats(5, 2, 4, 2) }),
   translator: () => ({ model: translator(), x: { source: tokens(7, 2, 5), target: tokens(6, 2, 3) } }),
-  graph: () => ({ model: graph(), x: [floats(6, 2, 4, 3), floats(7, 2, 4, 3)] }),
+  graph: () => {
+    const left = toNested(floats(6, 2, 4, 3)) as number[][][];
+    left[1][3] = [0.5, 0.5, 0.5]; // a masked step
+    return { model: graph(), x: [tensor(left), floats(7, 2, 4, 3)] };
+  },
 };
 
 /** Variables of which no weight is zero or symmetric, so that none can be mistaken for another. */
 export function variablesOf({ model, input, x }: Example): Variables {
   const variables = init(model, key(3), input ?? x);
-  const { leaves, structure } = flattenTree<Tensor>(variables);
+  const { leaves, paths, structure } = flattenTree<Tensor>(variables);
   return unflattenTree<Variables>(
     structure,
     leaves.map((leaf, index) => {
+      if (paths[index].includes("carry")) return leaf; // no weight, and zeros in Keras
       const noise = normal(foldIn(key(9), index), leaf.shape);
       return add(leaf, cast(mul(mul(noise, noise), 0.1), leaf.dtype));
     }),

@@ -21,15 +21,16 @@ for (const name of names) {
   });
 }
 
-for (const name of ["recurrent", "graph"]) {
+for (const name of names) {
   Deno.test({
-    name: `weights alone are read into a model that is there: ${name}`,
+    name: `weights alone are read into a model that is there, in Keras's order: ${name}`,
     ignore,
     fn: async () => {
       const { model, variables, input } = await fromKeras(fixture(`${name}.keras`));
       const fresh = init(model, key(5), input);
-      assertEquals(await loadKerasWeights(model, fresh, fixture(`${name}.weights.h5`)), variables);
       assertEquals(await loadKerasWeights(model, fresh, fixture(`${name}.keras`)), variables);
+      if (!["recurrent", "frozen"].includes(name)) return; // of these there are weights apart
+      assertEquals(await loadKerasWeights(model, fresh, fixture(`${name}.weights.h5`)), variables);
     },
   });
 }
