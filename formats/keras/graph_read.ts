@@ -12,6 +12,7 @@ import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { KerasFileError, reading, shown } from "./errors.ts";
 import { functionOf, operationClasses, toTokens } from "./functions.ts";
 import { type MaskReader, maskReader } from "./read_masks.ts";
+import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -41,38 +42,6 @@ interface Operator {
   /** Whether it is a graph, which has a call of its own that Keras counts among the ends of a graph around it. */
   readonly isGraph: boolean;
 }
-
-/** One tensor: which of the outputs of which call of which operator. */
-interface History {
-  readonly operator: string;
-  readonly call: number;
-  readonly index: number;
-}
-
-function historyOf(value: Json | undefined, place: string): History {
-  const [operator, call, index] = isList(value) ? value : [];
-  if (typeof operator === "string" && Number.isSafeInteger(call) && Number.isSafeInteger(index)) {
-    return { operator, call: Number(call), index: Number(index) };
-  }
-  throw new KerasFileError(place, `expected [layer, call, output], found ${shown(value)}`);
-}
-
-const isTensorOf = (value: Json) => isObject(value) && value.class_name === "__keras_tensor__";
-
-/** The tensors that a call reads, anywhere in its arguments. */
-function historiesIn(value: Json | undefined, place: string): History[] {
-  if (isList(value)) return value.flatMap((item) => historiesIn(item, place));
-  if (!isObject(value)) return [];
-  if (isTensorOf(value)) {
-    return [historyOf(isObject(value.config) ? value.config.keras_history : undefined, place)];
-  }
-  return Object.values(value).flatMap((item) => historiesIn(item, place));
-}
-
-const keyOf = (operator: string, call: number) => JSON.stringify([operator, call]);
-
-/** A tensor as the masks' reader knows it. */
-const tensorKey = ({ operator, call, index }: History) => JSON.stringify([operator, call, index]);
 
 function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
   const place = placeOf(object);

@@ -6,30 +6,15 @@ import type { Dataset, File as H5File, Group } from "h5wasm";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { printShape } from "../../src/tensor/dims.ts";
 import { KerasFileError, reading, reasonOf } from "./errors.ts";
+import { inSession, loadHdf5, quietly, withFile } from "./library.ts";
 
 type H5wasm = typeof import("h5wasm");
-
-/** The library, loaded on first use: it is 4 MB and compiles itself when imported. */
-let loaded: Promise<H5wasm> | undefined;
-
-function load(): Promise<H5wasm> {
-  return loaded ??= import("h5wasm").then(async (h5wasm) => {
-    await h5wasm.ready;
-    h5wasm.Module.activate_throwing_error_handler(); // errors are thrown and not printed to the console
-    return h5wasm;
-  });
-}
-
-/** Distinguishes the files in the library's memory. */
-let serial = 0;
 
 /** `\x89HDF\r\n\x1a\n`. */
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** Whether the bytes begin as an HDF5 file does. */
-export function isHdf5(bytes: Uint8Array): boolean {
-  return SIGNATURE.every((byte, index) => bytes[index] === byte);
-}
+/** Deflate cannot make less than one byte of this many. */
+const DEFLATE_FACTOR = 1032;
 
 /** An open HDF5 file. */
 export interface WeightFile {
@@ -44,7 +29,7 @@ export interface WeightFile {
 /**
  * Opens an HDF5 file for the time of `run`.
  *
- * @param maxBytes The most that a tensor may take.
+ * @param maxBytes The most that all tensors together may take.
  * @throws KerasFileError for what is no HDF5 file or is damaged.
  */
 export async function readHdf5<T>(
@@ -52,45 +37,36 @@ export async function readHdf5<T>(
   maxBytes: number,
   run: (file: WeightFile) => T,
 ): Promise<T> {
-  if (!isHdf5(bytes)) {
+  if (!SIGNATURE.every((byte, index) => bytes[index] === byte)) {
     throw new KerasFileError("the weights", "they are no HDF5 file, which begins with \\x89HDF");
   }
-  const h5wasm = await load();
-  const { FS } = h5wasm.Module;
-  const path = `/cellfold-${serial++}.h5`;
-  return reading("the weights", () => {
-    FS.writeFile(path, bytes);
-    try {
-      const file = new h5wasm.File(path, "r");
-      try {
-        return run(weightFile(h5wasm, file, maxBytes));
-      } finally {
-        quietly(() => file.close());
-      }
-    } finally {
-      quietly(() => FS.unlink(path));
-    }
-  });
+  const h5wasm = await loadHdf5();
+  return reading("the weights", () =>
+    inSession(h5wasm, () =>
+      withFile(h5wasm, bytes, (path) => {
+        const file = new h5wasm.File(path, "r");
+        if (file.file_id < 0n) throw new Error("libhdf5 cannot open them: they are damaged");
+        try {
+          return run(weightFile(h5wasm, file, { length: bytes.length, maxBytes }));
+        } finally {
+          quietly(() => file.close());
+        }
+      })));
 }
 
-/** Runs what tidies up after an error that matters more than one in here. */
-function quietly(run: () => unknown): void {
-  try {
-    run();
-  } catch {
-    // the file was damaged so that it cannot be closed either
-  }
+/** What the file's tensors may take. */
+interface Bounds {
+  /** Of the whole file, in bytes. */
+  readonly length: number;
+  readonly maxBytes: number;
 }
 
-function weightFile(
-  { Module, Group, Dataset, ExternalLink, BrokenSoftLink }: H5wasm,
-  file: H5File,
-  maxBytes: number,
-): WeightFile {
-  const names = new Map<string, ReadonlySet<string>>();
+function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
+  const { Module, Group, Dataset } = h5wasm;
+  const known = new Map<string, ReadonlySet<string>>();
   const namesIn = (group: Group): ReadonlySet<string> => {
-    const found = names.get(group.path) ?? new Set(group.keys());
-    names.set(group.path, found);
+    const found = known.get(group.path) ?? new Set(undamaged(group.path, () => group.keys()));
+    known.set(group.path, found);
     return found;
   };
   /** The object at a path, which is followed from group to group; links elsewhere are refused. */
@@ -100,24 +76,27 @@ function weightFile(
     for (const [index, part] of parts.entries()) {
       const place = parts.slice(0, index + 1).join("/");
       if (!namesIn(group).has(part)) return undefined;
-      if (group.get_link(`/${place}`) !== null) {
-        throw new KerasFileError(place, "it is a link, which is refused");
-      }
-      const found = group.get(`/${place}`);
+      const found = group.get_link(`/${place}`) === null ? group.get(`/${place}`) : undefined;
       if (found instanceof Dataset && index === parts.length - 1) return found;
-      if (found instanceof ExternalLink || found instanceof BrokenSoftLink) {
-        throw new KerasFileError(place, "it is a link, which is refused");
+      if (found instanceof Group) {
+        group = found;
+        continue;
       }
-      if (!(found instanceof Group)) throw new KerasFileError(place, "it is neither a group nor a tensor");
-      group = found;
+      const isLink = found === undefined || found instanceof h5wasm.ExternalLink;
+      throw new KerasFileError(
+        place,
+        isLink ? "it is a link, which is refused" : "it is neither a group nor a tensor, or it is damaged",
+      );
     }
     return group;
   };
   const floats = (path: string): Dataset | undefined => {
     const found = find(path);
     if (found === undefined) return undefined;
-    if (!(found instanceof Dataset)) throw new KerasFileError(path, "it is a group, expected a tensor");
-    const { type, size, littleEndian, virtual_sources: sources } = found.metadata;
+    if (!(found instanceof Dataset)) {
+      throw new KerasFileError(path, "it is a group or damaged, expected a tensor");
+    }
+    const { type, size, littleEndian, virtual_sources: sources } = undamaged(path, () => found.metadata);
     if (type !== Module.H5T_class_t.H5T_FLOAT.value || (size !== 4 && size !== 8) || !littleEndian) {
       throw new KerasFileError(
         path,
@@ -129,19 +108,7 @@ function weightFile(
     }
     return found;
   };
-  const shapeOf = (path: string, { metadata: { shape, size, chunks } }: Dataset): readonly number[] => {
-    const whole = shape?.map(Number) ?? [];
-    const bytes = whole.reduce((product, dim) => product * dim, size);
-    const chunk = (chunks ?? []).reduce((product, dim) => product * Number(dim), size);
-    if (shape === null || !(Math.max(bytes, chunk) <= maxBytes)) {
-      throw new KerasFileError(
-        path,
-        `its shape is ${shape === null ? "empty" : printShape(whole)}, ` +
-          `and at most ${maxBytes} bytes are read; if the file can be trusted, raise maxBytes`,
-      );
-    }
-    return whole;
-  };
+  let taken = 0;
   return {
     names: (path) =>
       reading(path, () => {
@@ -153,23 +120,80 @@ function weightFile(
     shape: (path) =>
       reading(path, () => {
         const dataset = floats(path);
-        return dataset && shapeOf(path, dataset);
+        return dataset && shapeOf(path, dataset, bounds);
       }),
     tensor: (path, shape) =>
       reading(path, () => {
         const dataset = floats(path);
         if (dataset === undefined) throw new KerasFileError(path, "it is not there");
-        const found = shapeOf(path, dataset);
+        const found = shapeOf(path, dataset, bounds);
         if (found.join() !== shape.join()) {
           throw new KerasFileError(path, `its shape is ${printShape(found)}, expected ${printShape(shape)}`);
         }
-        const { value } = dataset;
-        if (!(value instanceof Float32Array || value instanceof Float64Array)) {
-          throw new KerasFileError(path, "its values are no list of floats");
-        }
-        return hostTensor(Float32Array.from(value), shape);
+        const values = valuesOf(h5wasm, path, dataset, found);
+        taken += values.byteLength;
+        if (taken > bounds.maxBytes) throw new KerasFileError(path, tooMuch("the weights take", bounds));
+        return hostTensor(values, shape);
       }),
   };
+}
+
+/** What libhdf5 finds at a path; the errors of its wrapper do not tell why it finds nothing. */
+function undamaged<T>(path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    const place = path.replace(/^\//, "") || "the weights";
+    throw new KerasFileError(place, `libhdf5 cannot read it: it is damaged (${reasonOf(cause)})`, { cause });
+  }
+}
+
+function tooMuch(what: string, { maxBytes }: Bounds): string {
+  return `${what} more than ${maxBytes} bytes, which is not read; if the file can be trusted, raise maxBytes`;
+}
+
+/** The shape of a dataset, checked to fit into the file and into memory. */
+function shapeOf(path: string, dataset: Dataset, bounds: Bounds): readonly number[] {
+  const { shape, size, chunks } = dataset.metadata;
+  if (shape === null) throw new KerasFileError(path, "it has no values");
+  const whole = shape.map(Number);
+  const bytes = whole.reduce((product, dim) => product * dim, size);
+  const chunk = (chunks ?? []).reduce((product, dim) => product * Number(dim), size);
+  const most = bounds.length * (chunks === null || dataset.filters.length === 0 ? 1 : DEFLATE_FACTOR);
+  if (!(bytes <= most)) {
+    throw new KerasFileError(
+      path,
+      `its shape ${
+        printShape(whole)
+      } takes ${bytes} bytes, which a file of ${bounds.length} bytes cannot hold`,
+    );
+  }
+  if (!(Math.max(bytes, chunk) <= bounds.maxBytes)) {
+    throw new KerasFileError(path, tooMuch(`its shape ${printShape(whole)} takes`, bounds));
+  }
+  return whole;
+}
+
+/** The values, read into memory of the library first. */
+function valuesOf(
+  { Module }: H5wasm,
+  path: string,
+  dataset: Dataset,
+  shape: readonly number[],
+): Float32Array {
+  const { size } = dataset.metadata;
+  const count = shape.reduce((product, dim) => product * dim, 1);
+  if (count === 0) return new Float32Array(0);
+  const at = Module._malloc(count * size);
+  if (at === 0) throw new KerasFileError(path, `there is no memory for its ${count * size} bytes`);
+  try {
+    const status = Module.get_dataset_data(dataset.file_id, dataset.path, null, null, null, BigInt(at));
+    if (status < 0) throw new KerasFileError(path, "libhdf5 cannot read its values: they are damaged");
+    const { buffer } = Module.HEAPU8.slice(at, at + count * size);
+    return size === 4 ? new Float32Array(buffer) : Float32Array.from(new Float64Array(buffer));
+  } finally {
+    Module._free(at);
+  }
 }
 
 /** A group to write: tensors named `0`, `1` and so on, and attributes. */
@@ -184,21 +208,20 @@ export interface WeightGroup {
 
 /** An HDF5 file of groups. */
 export async function writeHdf5(groups: readonly WeightGroup[]): Promise<Uint8Array> {
-  const h5wasm = await load();
-  const { FS } = h5wasm.Module;
-  const path = `/cellfold-${serial++}.h5`;
+  const h5wasm = await loadHdf5();
   try {
-    const file = new h5wasm.File(path, "w");
-    try {
-      for (const group of groups) writeGroup(file, group);
-    } finally {
-      file.close();
-    }
-    return Uint8Array.from(FS.readFile(path)); // a copy: the library's memory may grow and detach it
+    return inSession(h5wasm, () =>
+      withFile(h5wasm, undefined, (path) => {
+        const file = new h5wasm.File(path, "w");
+        try {
+          for (const group of groups) writeGroup(file, group);
+        } finally {
+          file.close();
+        }
+        return Uint8Array.from(h5wasm.Module.FS.readFile(path)); // a copy, as the library's file goes
+      }));
   } catch (error) {
     throw new Error(`Cannot write the Keras file: its weights: ${reasonOf(error)}`, { cause: error });
-  } finally {
-    quietly(() => FS.unlink(path));
   }
 }
 
@@ -211,6 +234,12 @@ function writeGroup(file: H5File, { path, attributes, tensors }: WeightGroup): v
   for (const [name, text] of Object.entries(attributes)) group.create_attribute(name, text);
   tensors.forEach(({ data, shape }, index) => {
     const values = data instanceof Float32Array ? data : Float32Array.from(data);
-    group.create_dataset({ name: String(index), data: values, shape: shape.map(Number), dtype: "<f" });
+    const written = group.create_dataset({
+      name: String(index),
+      data: values,
+      shape: shape.map(Number),
+      dtype: "<f",
+    });
+    if (written === null) throw new Error(`${path}/${index} could not be written`);
   });
 }

@@ -25,7 +25,7 @@ export interface Reading {
 }
 
 /** The most calls of layers in a model, those inside of layers among them. */
-export const MOST_CALLS = 10_000;
+export const MOST_CALLS = 2000;
 
 /** Counts a call of a layer or operation, so that a small file cannot ask for endless work. */
 export function countCall({ budget }: Reading, place: string): void {

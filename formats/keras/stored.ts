@@ -10,15 +10,13 @@ import type { Layout } from "./layout.ts";
  */
 export function storedWeights({ owners, containers }: Layout, file: WeightFile): ReadonlyMap<string, string> {
   for (const { path, names } of containers) {
-    const surplus = file.names(path)?.find((name) =>
-      !names.includes(name) && !/^input_layer(_\d+)?$/.test(name)
-    );
-    if (surplus === undefined) continue;
-    if ((file.names(`${path}/${surplus}/vars`) ?? []).length === 0) continue; // an operation without weights
-    throw new KerasFileError(
-      `${path}/${surplus}`,
-      `the model has no such layer, only ${shown(names)}; weights are stored by class and order`,
-    );
+    for (const surplus of file.names(path) ?? []) {
+      if (names.includes(surplus) || isWithoutWeights(file, `${path}/${surplus}`)) continue;
+      throw new KerasFileError(
+        `${path}/${surplus}`,
+        `the model has no such layer, only ${shown(names)}; weights are stored by class and order`,
+      );
+    }
   }
   const stored = new Map<string, string>();
   for (const { path, rows, variables } of owners) {
@@ -34,4 +32,11 @@ export function storedWeights({ owners, containers }: Layout, file: WeightFile):
     });
   }
   return stored;
+}
+
+/** Whether a layer's group holds nothing but the empty list of its weights, as those of inputs and activations do. */
+function isWithoutWeights(file: WeightFile, path: string): boolean {
+  return (file.names(path) ?? []).every((name) =>
+    name === "vars" && file.names(`${path}/vars`)?.length === 0
+  );
 }

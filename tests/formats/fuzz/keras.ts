@@ -31,9 +31,12 @@ type Target = (random: Random) => Promise<unknown>;
 
 const names = ["single", "translator", "graph", "cells", "stateful"];
 
-/** A file as it is, mutated on the way: as bytes, as weights under a right checksum, or as configuration. */
-async function targets(): Promise<Target[]> {
-  return (await Promise.all(names.map(async (name): Promise<Target[]> => {
+/** Files mutated in all places: as bytes, as weights under a right checksum, or as configuration. */
+async function targets(): Promise<
+  { readonly mutated: Target[]; readonly whole: (() => Promise<unknown>)[] }
+> {
+  const whole: (() => Promise<unknown>)[] = [];
+  const mutated = await Promise.all(names.map(async (name): Promise<Target[]> => {
     const example = examples[name]();
     const variables = variablesOf(example);
     const file = await toKeras(example.model, variables, { input: example.input });
@@ -41,6 +44,7 @@ async function targets(): Promise<Target[]> {
     const archive = await readArchive(file, 2 ** 20);
     const config: Json = JSON.parse(archive.config);
     const options = { maxBytes: 2 ** 24 };
+    whole.push(() => loadKerasWeights(example.model, variables, weights), () => fromKeras(file));
     const ofWeights: Target = (random) =>
       loadKerasWeights(example.model, variables, mutate(weights, random), options);
     return [
@@ -60,7 +64,8 @@ async function targets(): Promise<Target[]> {
         return await fromKeras(await writeArchive({ ...archive, config: text }), options);
       },
     ];
-  }))).flat();
+  }));
+  return { mutated: mutated.flat(), whole };
 }
 
 const odd: readonly Json[] = [null, true, false, 0, -1, 1.5, 1e9, 2 ** 53, 1e300, "", "x", "keras", [], {}, [
@@ -102,7 +107,7 @@ export async function fuzz(
   seed: number,
   report: (done: number) => void = () => {},
 ): Promise<Outcome> {
-  const all = await targets();
+  const { mutated: all, whole } = await targets();
   let [read, refused, longest] = [0, 0, 0];
   for (let index = 0; index < count; index++) {
     const random = seeded(seed + index);
@@ -122,6 +127,7 @@ export async function fuzz(
     if (took > LONGEST) throw new Error(`file ${index} of seed ${seed}: it takes ${Math.round(took)} ms`);
     if ((index + 1) % 5000 === 0) report(index + 1);
   }
+  for (const read of whole) await read(); // damaged files have left nothing behind
   return { read, refused, longest };
 }
 
