@@ -6,8 +6,8 @@ import { checkOptions, unknownName } from "../../src/nearest.ts";
 import { defineLayer, type Layer, layerName, type LayerOptions } from "../../src/layers/mod.ts";
 import type { LayerReviver } from "../../src/layers/define.ts";
 import { masksOfLeaves } from "../../src/models/masks.ts";
-import { add, cast, maximum, minimum, mul, or, sub } from "../../src/operations/elementwise.ts";
-import { concat, ones, resolveAxis } from "../../src/operations/structure.ts";
+import { add, cast, maximum, minimum, mul, or, select, sub } from "../../src/operations/elementwise.ts";
+import { concat, ones, reshape, resolveAxis } from "../../src/operations/structure.ts";
 import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { treeLeaves } from "../../src/tree/tree.ts";
 
@@ -29,18 +29,39 @@ export interface MergeOptions extends LayerOptions {
   readonly axis?: number;
 }
 
-type Elementwise = Exclude<MergeMethod, "concatenate">;
+/** An input with its mask, `[batch, time]` and as many axes of size 1 as the input has more. */
+interface Masked {
+  readonly x: Tensor;
+  readonly mask: Tensor | undefined;
+}
 
-const sum = (inputs: readonly Tensor[]) => inputs.reduce((a, b) => add(a, b));
+const sum = (inputs: readonly Masked[]) => inputs.map(({ x }) => x).reduce((a, b) => add(a, b));
 
-const methods: Readonly<Record<Elementwise, (inputs: readonly Tensor[]) => Tensor>> = {
-  add: sum,
-  subtract: ([a, b]) => sub(a, b),
-  multiply: (inputs) => inputs.reduce((a, b) => mul(a, b)),
-  average: (inputs) => mul(sum(inputs), 1 / inputs.length),
-  maximum: (inputs) => inputs.reduce((a, b) => maximum(a, b)),
-  minimum: (inputs) => inputs.reduce((a, b) => minimum(a, b)),
-};
+/** Where one of two is masked, the other is taken: there is no number that a maximum leaves as it is. */
+function extreme(inputs: readonly Masked[], of: (a: Tensor, b: Tensor) => Tensor): Tensor {
+  return inputs.reduce((before, next) => {
+    const x = next.mask ? select(next.mask, next.x, before.x) : next.x;
+    const output = before.mask ? select(before.mask, before.x, x) : before.x;
+    return { x: of(output, x), mask: before.mask && next.mask && or(before.mask, next.mask) };
+  }).x;
+}
+
+/** What is masked counts as 1; where everything is masked the product is 0. */
+function product(inputs: readonly Masked[]): Tensor {
+  const whole = inputs.map(({ x, mask }) => mask ? select(mask, x, 1) : x).reduce((a, b) => mul(a, b));
+  const mask = anyOf(inputs.map(({ mask }) => mask));
+  return mask ? select(mask, whole, 0) : whole;
+}
+
+const methods: Readonly<Record<Exclude<MergeMethod, "concatenate">, (inputs: readonly Masked[]) => Tensor>> =
+  {
+    add: sum,
+    subtract: ([a, b]) => sub(a.x, b.x),
+    multiply: product,
+    average: (inputs) => mul(sum(inputs), 1 / inputs.length),
+    maximum: (inputs) => extreme(inputs, maximum),
+    minimum: (inputs) => extreme(inputs, minimum),
+  };
 
 /** All methods, by the class that Keras has for each. */
 export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
@@ -60,7 +81,7 @@ export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
  * Input: a list of two or more float tensors of one rank, whose shapes broadcast (`subtract` takes two); of
  * `concatenate`, those that differ along `axis` alone. No params, no state. Masks `[batch, time]`: where every input has
  * one, a step of the result counts if it counts in any of them; with `concatenate` along time, the masks are put
- * together too.
+ * together too. A masked step has no part in `maximum`, `minimum` and `multiply`; in the others it has.
  *
  * @throws RangeError for an unknown method or option, TypeError when it is used with inputs that do not fit.
  *
@@ -96,7 +117,10 @@ export function merge(options: MergeOptions): Layer {
     apply: ({ state }, input, { mask }) => {
       const tensors = tensorsOf(layer, method, input);
       const masks = masksOfLeaves(input, mask);
-      if (method !== "concatenate") return { output: methods[method](tensors), state, mask: anyOf(masks) };
+      if (method !== "concatenate") {
+        const inputs = tensors.map((x, index): Masked => ({ x, mask: widened(masks[index], x) }));
+        return { output: methods[method](inputs), state, mask: anyOf(masks) };
+      }
       const at = resolveAxis(axis, tensors[0].shape.length, "concatenate");
       if (at === 0) throw new TypeError(`Cannot use ${layer}: axis ${axis} is the batch, which stays apart`);
       return { output: concat(tensors, { axis: at }), state, mask: maskOfConcat(tensors, masks, at) };
@@ -116,6 +140,10 @@ function tensorsOf(layer: string, method: MergeMethod, input: unknown): Tensor[]
     `Cannot use ${layer} (${method}) with [${tensors.map(printSpec).join(", ")}]: expected a list of ` +
       `${method === "subtract" ? "two" : "two or more"} tensors of one rank and dtype`,
   );
+}
+
+function widened(mask: Tensor | undefined, x: Tensor): Tensor | undefined {
+  return mask && reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
 }
 
 /** Keras's rule: with an input that has no mask every step counts. */

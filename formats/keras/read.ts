@@ -63,6 +63,7 @@ function readModel(object: KerasObject, file: WeightFile, maxBytes: number): Ker
     file,
     orders,
     budget: { calls: MOST_CALLS },
+    results: new Map(),
     path: "",
     depth: 0,
     readGraph,

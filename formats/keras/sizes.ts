@@ -6,7 +6,7 @@ import { isRecurrentLayer, type Layer, type Mask } from "../../src/layers/mod.ts
 import { type CallExtras, type CallResult, callSpecs, paramSpecs } from "../../src/models/call_specs.ts";
 import { isContainer } from "../../src/models/container.ts";
 import { multiplyDims, printShape, type Shape } from "../../src/tensor/dims.ts";
-import { isLeaf, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
+import { isLeaf, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { outputSpecs } from "../../src/transforms/output_specs.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { KerasFileError, reading } from "./errors.ts";
@@ -22,6 +22,8 @@ export interface Reading {
   readonly orders: Map<Layer, readonly number[]>;
   /** How many calls of layers may still be made. */
   readonly budget: { calls: number };
+  /** What calls have put out, as a layer that is shared is called on the same shapes again and again. */
+  readonly results: Map<Layer, Map<string, CallResult>>;
 }
 
 /** The most calls of layers in a model, those inside of layers among them. */
@@ -47,6 +49,26 @@ export function checkedCall(
   context: Reading,
 ): CallResult {
   countCall(context, path);
+  const ofLayer = context.results.get(layer) ?? new Map<string, CallResult>();
+  context.results.set(layer, ofLayer);
+  const shapes = described([input, extras.mask ?? [], extras.initialState ?? []]);
+  const result = ofLayer.get(shapes) ?? calledFirst(layer, path, input, extras, context);
+  ofLayer.set(shapes, result);
+  return result;
+}
+
+/** Trees of specs as a text. */
+function described(trees: unknown): string {
+  return JSON.stringify(trees, (_, value) => isLeaf(value) ? printSpec(value) : value);
+}
+
+function calledFirst(
+  layer: Layer,
+  path: string,
+  input: Tree<Tensor>,
+  extras: CallExtras,
+  context: Reading,
+): CallResult {
   if (isContainer(layer)) {
     const names = groupNames(layer, context.orders);
     return layer.walk(input, extras.mask, {

@@ -90,6 +90,16 @@ function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
  *
  * @param model The model; a single layer is written as a sequential model of one.
  * @throws TypeError for a layer or cell that Keras does not have, naming it, or variables of another model.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { dense, init, key, spec } from "@cellfold/cellfold";
+ * import { saveKerasWeights } from "@cellfold/cellfold/keras";
+ * const layer = dense({ units: 2 });
+ * const bytes = await saveKerasWeights(layer, init(layer, key(0), spec([null, 3])));
+ * assertEquals(String.fromCharCode(...bytes.subarray(1, 4)), "HDF"); // await Deno.writeFile("one.weights.h5", bytes)
+ * ```
  */
 export async function saveKerasWeights(model: Layer, variables: Variables): Promise<Uint8Array> {
   checkLayer("write Keras weights", model);

@@ -77,8 +77,10 @@ function graph(): Layer {
   );
   const c = call(inner, apply(add, a, b));
   const d = call(inner, call(inner, call(merge({ method: "maximum" }), [a, b])));
-  const e = call(merge({ method: "concatenate" }), [c, d, apply(tanh, b)]);
-  const f = call(merge({ method: "subtract" }), [call(lstm({ units: 3 }), e), call(lstm({ units: 3 }), a)]);
+  const m = call(merge({ method: "multiply" }), [a, call(masking({ maskValue: 0.25 }), b)]);
+  const n = call(merge({ method: "minimum" }), [m, a, b]);
+  const e = call(merge({ method: "concatenate" }), [c, d, apply(tanh, n)]);
+  const f = call(merge({ method: "subtract" }), [call(lstm({ units: 3 }), e), call(lstm({ units: 3 }), m)]);
   return model({ inputs: [left, right], outputs: { c, f, g: call(dense({ units: 1 }), f) } });
 }
 
