@@ -151,6 +151,7 @@ Deno.test("options of cells are attributes and inputs of the operators", () => {
     [0, 1, 2, 3].map((gate) => floats.subarray(gate * 12, gate * 12 + 12).every((value) => value === 0)),
     [false, false, true, false],
   );
+  assertEquals(nodeOf(lstm({ units: 3, clip: 1e300 })).attributes.clip, undefined); // infinity as a float32
   assertEquals(nodeOf(gru({ units: 3, clip: 0.5 })).attributes.clip, 0.5);
   assertEquals(nodeOf(simpleRnn({ units: 3, clip: 0.5 })).attributes.clip, 0.5);
 });

@@ -107,6 +107,7 @@ const plain: OperatorCase[] = (["LSTM", "GRU", "RNN"] as const).flatMap((operato
     recurrent(operator, { direction }, { lengths, states: true }),
     recurrent(operator, { direction }, { lengths }),
     recurrent(operator, { direction, clip: { float: 0.4 } }, { states: true }),
+    recurrent(operator, { direction, clip: { float: Infinity } }),
     ...(operator === "GRU"
       ? [recurrent(operator, { direction, linear_before_reset: 1 }, { lengths, states: true })]
       : []),
