@@ -3,12 +3,12 @@ import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
-import { type Kernel, printKernel, readsOf, writesOf } from "../lowering/kernels.ts";
+import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
+import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type DeviceShape, scheduleOf } from "./schedule.ts";
-import { type Dispatch, type Repeat, writeModule } from "./wgsl/module.ts";
+import { type Dispatch, type Repeat, stepsOf, writeModule } from "./wgsl/module.ts";
 
 /** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
 export const STEP_BYTES = 256;
@@ -54,6 +54,7 @@ export async function compileFor(
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
   const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
+  webgpu.checkBuffer(halfArena.bytes, () => largest(halfArena));
   const arenaAddress = webgpu.allocate(arena.bytes, () => largest(arena));
   const created: GPUBuffer[] = [];
   const create = (label: string, size: number, usage: number): GPUBuffer => {
@@ -82,14 +83,14 @@ export async function compileFor(
         webgpu.write(arenaAddress + placed(arena, buffer), buffer.place.value);
       }
     }
-    const steps = dispatches.flatMap((each) => each.kind === "steps" ? [each.scan.length] : []);
+    const steps = dispatches.map(stepsOf).filter((count) => count > 0);
     const buffers = {
       slots: create("slots", Math.max(4, 4 * (inputs.length + outputs.length)), GPUBufferUsage.STORAGE),
       ...(steps.length > 0 && {
         steps: create("steps", STEP_BYTES * Math.max(1, ...steps), GPUBufferUsage.UNIFORM),
       }),
       ...(halves.size > 0 && {
-        halves: create("halves", Math.ceil(halfArena.bytes / 4) * 4, GPUBufferUsage.STORAGE),
+        halves: create("halves", Math.max(4, Math.ceil(halfArena.bytes / 4) * 4), GPUBufferUsage.STORAGE),
       }),
     };
     if (buffers.steps) {
@@ -129,7 +130,11 @@ export async function compileFor(
 export function describeCompiled(key: string, compiled: Compiled, shape: DeviceShape): string {
   const { kernels, code, dispatches, arena } = compiled;
   const count = dispatches.reduce(
-    (sum, each) => sum + (each.kind === "steps" ? each.scan.length * each.dispatches.length : 1),
+    (sum, each) =>
+      sum +
+      (each.kind === "steps"
+        ? each.scan.length * each.dispatches.length
+        : Math.max(1, Math.ceil(stepsOf(each) / (each.steps ?? 1)))),
     0,
   );
   return [
@@ -173,14 +178,26 @@ function largest({ offsets, bytes }: Arena): string {
     `a smaller batch, a shorter sequence or checkpointEvery takes less`;
 }
 
-/** The buffers that have a value for every step of a scan. */
+/**
+ * The buffers that have a value for every step of a scan. What a scan carries from step to step is none, also where
+ * another scan reads it at every step.
+ */
 function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
-  return new Set(
-    views.filter(({ loops, dtype, buffer }) =>
-      loops.length > 0 && dtype === "float32" && buffer.place.kind === "arena"
-    ).map(({ buffer }) => buffer),
+  const moves = ({ loops }: View) => loops.some(({ stride }) => stride !== 0);
+  const found = new Set(
+    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
+      .map(({ buffer }) => buffer),
   );
+  for (const scan of scansIn(kernels)) {
+    const read = new Set(readsOf(scan).filter((view) => !moves(view)).map(({ buffer }) => buffer));
+    for (const view of writesOf(scan)) if (!moves(view) && read.has(view.buffer)) found.delete(view.buffer);
+  }
+  return found;
+}
+
+function scansIn(kernels: readonly Kernel[]): ScanKernel[] {
+  return kernels.flatMap((kernel) => kernel.kind === "scan" ? [kernel, ...scansIn(kernel.body)] : []);
 }
 
 /** The pipelines of all dispatches, and what they bind. */

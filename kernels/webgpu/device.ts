@@ -32,7 +32,8 @@ export interface WebGpuOptions {
   readonly schedule?: "rows" | "steps" | "auto";
   /**
    * How values of every step (residuals, stacked outputs) are stored: `f32`, the default, or `f16`, which halves their
-   * memory and has 11 bits, up to 65,504. Sums, states and parameters are f32 either way.
+   * memory and has 11 bits, from 6e-8 to 65,504: gradients of single steps that are smaller become 0, so scale the loss
+   * of a large batch or a long sequence. Sums, states and parameters are f32 either way.
    */
   readonly precision?: "f32" | "f16";
 }
@@ -128,10 +129,15 @@ export class WebGpuDevice implements TensorMemory {
   scoped(work: () => void): Promise<void> {
     this.device.pushErrorScope("out-of-memory");
     this.device.pushErrorScope("validation");
-    work();
-    return Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).then((errors) => {
-      this.#error ??= errors.find((each) => each !== null)?.message;
-    }, () => {}); // a lost device has no errors; `check` tells that it is lost
+    let noted = Promise.resolve();
+    try {
+      work();
+    } finally {
+      noted = Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).then((errors) => {
+        this.#error ??= errors.find((each) => each !== null)?.message;
+      }, () => {}); // a lost device has no errors; `check` tells that it is lost
+    }
+    return noted;
   }
 
   /**
@@ -144,18 +150,27 @@ export class WebGpuDevice implements TensorMemory {
     return this.#regions.allocate(bytes, (end) => this.#grow(end, what));
   }
 
+  /**
+   * The most bytes that a buffer can have and be bound with.
+   *
+   * @throws RangeError if `bytes` are more; `what` says what they are for.
+   */
+  checkBuffer(bytes: number, what: () => string): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    const limit = maxBufferSize < maxStorageBufferBindingSize
+      ? "maxBufferSize"
+      : "maxStorageBufferBindingSize";
+    // What is bound has whole words.
+    const most = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4) * 4;
+    if (bytes <= most) return most;
+    throw new RangeError(
+      `Cannot allocate memory on ${this.name}: ${bytes} bytes in all are more than the adapter's ${limit} of ${most}; ${what()}`,
+    );
+  }
+
   #grow(end: number, what: () => string): void {
     if (end <= this.memory.size) return;
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    if (end > most) {
-      const limit = maxBufferSize < maxStorageBufferBindingSize
-        ? "maxBufferSize"
-        : "maxStorageBufferBindingSize";
-      throw new RangeError(
-        `Cannot allocate memory on ${this.name}: ${end} bytes in all are more than the adapter's ${limit} of ${most}; ${what()}`,
-      );
-    }
+    const most = this.checkBuffer(end, what);
     const before = this.memory;
     let size = before.size;
     while (size < end) size = Math.min(most, size * 2);

@@ -6,7 +6,7 @@ import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
 import { StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
-import type { Dispatch } from "./wgsl/module.ts";
+import { type Dispatch, stepsOf } from "./wgsl/module.ts";
 
 /** How many sets of sizes stay compiled. */
 const KEPT = 8;
@@ -72,6 +72,7 @@ export class WebGpuExecutable implements Executable {
     const compiled = await pending;
     this.#checkDisposed();
     if (compiled.dropped) return compiled;
+    this.#reports.delete(key); // the latest is the last
     this.#reports.set(key, compiled);
     this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
     const oldest = [...this.#reports.keys()].find((other) => other !== key);
@@ -161,7 +162,8 @@ export class WebGpuExecutable implements Executable {
     };
     for (const each of compiled.dispatches) {
       if (each.kind !== "steps") {
-        dispatch(each, 0);
+        const steps = stepsOf(each);
+        for (let step = 0; step === 0 || step < steps; step += each.steps ?? 1) dispatch(each, step);
         continue;
       }
       const { length, reverse } = each.scan;

@@ -20,8 +20,10 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   let device: WebGpuDevice | undefined;
   const open = async () => {
     // A device that was lost stays so; whoever compiles anew gets another one.
-    if (device?.isLost) opening = undefined;
-    return device = await (opening ??= WebGpuDevice.open(name, options));
+    if (device?.isLost) device = opening = undefined;
+    opening ??= WebGpuDevice.open(name, options);
+    opening.catch(() => opening = undefined); // it may be tried again
+    return device = await opening;
   };
   return {
     name,

@@ -13,6 +13,7 @@
  */
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
+import { allIterations, type Callers, splitTerms, stepsAtOnce } from "./iterations.ts";
 
 /** Invocations and bytes of its workgroup's memory that a block of a large product takes. */
 export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
@@ -22,6 +23,9 @@ export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
  * the time there. Of 256, 64, 32 and 16, a train step of the guide's model was fastest with 64 and 32.
  */
 const SOFTWARE_INVOCATIONS = 64;
+
+/** Less than the 65,535 after which llvmpipe ends the loops of an invocation. */
+const SOFTWARE_ITERATIONS = 60_000;
 
 /** What a scan is run as; `auto` chooses by the rule above. */
 export type ScanSchedule = "rows" | "steps";
@@ -49,6 +53,8 @@ export interface DeviceShape {
   readonly speed: Speed;
   /** Whether large products go in blocks through the memory of workgroups: on a processor that is memory like any. */
   readonly blocks: boolean;
+  /** How often an invocation may go round loops in a dispatch. */
+  readonly mostIterations: number;
   /** The way of every scan that can go it, where it is not left to the rule. */
   readonly forced?: ScanSchedule;
 }
@@ -80,6 +86,7 @@ export function shapeOf(
       ? { work: 500, spread: 500, bytes: 4_000, dispatch: 30 }
       : { work: 10_000, spread: 40_000, bytes: 80_000, dispatch: 4 },
     blocks: !isSoftware && most >= BLOCK_INVOCATIONS && limits.maxComputeWorkgroupStorageSize >= BLOCK_BYTES,
+    mostIterations: isSoftware ? SOFTWARE_ITERATIONS : Infinity,
     forced,
   };
 }
@@ -89,6 +96,8 @@ export interface PlannedDispatch {
   readonly kind: "together" | "spread" | "rows";
   /** In order, each ready before the next begins; one, unless they run together. */
   readonly kernels: readonly Kernel[];
+  /** Steps that a scan by rows does at once, where it is less than all: it is done again until all are. */
+  readonly steps?: number;
 }
 
 /** A scan that runs as dispatches for every step. */
@@ -128,7 +137,7 @@ export function workOf(kernel: Kernel): Work {
     case "argmax":
       return work(first(kernel.output.shape), sizeOf(kernel.output.shape), sizeOf(kernel.input.shape));
     case "gather":
-      return work(first(kernel.indices.shape), sizeOf(kernel.output.shape));
+      return work(first(kernel.output.shape), sizeOf(kernel.output.shape));
     case "scatterAdd":
       return work(1, sizeOf(kernel.output.shape.slice(1)), sizeOf(kernel.updates.shape));
     case "randomBits":
@@ -177,7 +186,11 @@ export function scheduleOf(
   scan: ScanKernel,
   device: DeviceShape,
 ): { readonly schedule: ScanSchedule | "together"; readonly why: string } {
-  const canRows = scan.rows > 0;
+  const canRows = scan.rows > 0 && atOnce(scan, device) > 0;
+  const canLoop = scan.rows === 0 && allIterations(scan, workgroupOf(device)) <= device.mostIterations;
+  if (!canRows && !canLoop) {
+    return { schedule: "steps", why: "the adapter has no loops as long as a step takes" };
+  }
   if (device.forced === "steps") return { schedule: "steps", why: "as asked for" };
   if (device.forced === "rows" && canRows) return { schedule: "rows", why: "as asked for" };
   const { speed, workgroups } = device;
@@ -195,6 +208,16 @@ export function scheduleOf(
   };
 }
 
+/** One workgroup, for so many rows. */
+function workgroupOf({ workgroupSize }: DeviceShape, rows = Infinity): Callers {
+  return { invocations: workgroupSize, workgroup: workgroupSize, rows };
+}
+
+/** How many steps a scan by rows does at once. */
+function atOnce(scan: ScanKernel, device: DeviceShape): number {
+  return stepsAtOnce(scan, workgroupOf(device, rowsPerWorkgroup(scan, device)), device.mostIterations);
+}
+
 /** The dispatches of kernels outside of scans that go by steps; a scan among them runs in its loop. */
 function planDispatches(kernels: readonly Kernel[], device: DeviceShape): PlannedDispatch[] {
   return planSteps(kernels, device, () => "together") as PlannedDispatch[]; // no scan goes by steps
@@ -207,23 +230,34 @@ export function planSteps(
   choose: (scan: ScanKernel) => ScanSchedule | "together" = (scan) => scheduleOf(scan, device).schedule,
 ): (PlannedDispatch | PlannedSteps)[] {
   const planned: (PlannedDispatch | PlannedSteps)[] = [];
-  let small: Kernel[] = [];
+  const { mostIterations } = device;
+  let small: Kernel[] = [], iterations = 0;
   const flush = () => {
     if (small.length > 0) planned.push({ kind: "together", kernels: small });
     small = [];
+    iterations = 0;
   };
-  for (const kernel of kernels) {
-    const way = kernel.kind === "scan" ? choose(kernel) : costOf(kernel) < SMALL ? "together" : "spread";
+  const parts = kernels.flatMap((kernel): readonly Kernel[] =>
+    kernel.kind === "matmul" ? splitTerms(kernel, mostIterations / 4) : [kernel]
+  );
+  for (const kernel of parts) {
+    const own = allIterations(kernel, workgroupOf(device));
+    const isSmall = costOf(kernel) < SMALL && own <= mostIterations;
+    const way = kernel.kind === "scan" ? choose(kernel) : isSmall ? "together" : "spread";
     if (way === "together") {
-      if (small.length === MOST_TOGETHER) flush();
+      if (small.length === MOST_TOGETHER || iterations + own > mostIterations) flush();
       small.push(kernel);
+      iterations += own;
       continue;
     }
     flush();
     if (kernel.kind === "scan" && way === "steps") {
       planned.push({ kind: "steps", scan: kernel, dispatches: planDispatches(kernel.body, device) });
+    } else if (kernel.kind === "scan") {
+      const steps = atOnce(kernel, device);
+      planned.push({ kind: "rows", kernels: [kernel], ...(steps < kernel.length && { steps }) });
     } else {
-      planned.push({ kind: way === "rows" ? "rows" : "spread", kernels: [kernel] });
+      planned.push({ kind: "spread", kernels: [kernel] });
     }
   }
   flush();

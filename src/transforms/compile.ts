@@ -39,7 +39,7 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   (...args: Args): Promise<Result>;
   /** Runs it now; throws where blocking is impossible, or before the first asynchronous call with these shapes. */
   sync(...args: Args): Result;
-  /** The name of the backend. */
+  /** The name of the backend: that of the last call, or before the first the one that would be asked first. */
   readonly device: string;
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
@@ -54,8 +54,20 @@ interface Entry {
   readonly traced: TracedFunction;
   readonly executable: Executable;
   readonly structure: Structure;
+  /** The name of the backend. */
+  readonly device: string;
   /** The device, and why it was chosen. */
   readonly choice: string;
+}
+
+/** By what an entry is found: the device on which an argument lies, if one does, and the specs of the arguments. */
+interface Key {
+  readonly device: string | undefined;
+  readonly specs: string;
+}
+
+function textOf({ device = "the host", specs }: Key): string {
+  return `${device} ${specs}`;
 }
 
 /** A function traced: its Program, and the structure of what it returns. */
@@ -126,7 +138,11 @@ export async function compile<Args extends readonly unknown[], Result>(
     }
     const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
     leaves.forEach((leaf, index) => checkInput(leaf, backends, () => printPath(paths[index], "arguments")));
-    const key = printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join());
+    const stored = leaves.find((leaf) => leaf.kind === "device");
+    const key: Key = {
+      device: stored?.kind === "device" ? stored.device : undefined,
+      specs: printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join()),
+    };
     return { key, leaves: leaves as Input[], structure }; // checked just above
   };
   /** The entry of the last call with the leaves of these arguments, if they are of the same specs. */
@@ -139,11 +155,14 @@ export async function compile<Args extends readonly unknown[], Result>(
     const matches = leaves?.every((leaf, index) =>
       isTensor(leaf) && leaf.kind !== "traced" && leaf.dtype === specs[index].dtype &&
       (options.specs !== undefined || sameSizes(leaf.shape, specs[index].shape)) &&
-      (leaf.kind === "host" || backends.some(({ name }) => name === leaf.device))
+      (leaf.kind === "host" || leaf.device === latest?.device)
     );
     return matches ? { entry: latest, leaves: leaves as Input[] } : undefined; // checked just above
   };
-  const create = async (args: Args): Promise<Entry> => {
+  const create = async (
+    args: Args,
+    known: (device: string) => Promise<Entry> | undefined,
+  ): Promise<Entry> => {
     const traced = build(args);
     const { structure } = traced;
     const program = optimise(traced.program);
@@ -154,25 +173,37 @@ export async function compile<Args extends readonly unknown[], Result>(
     const keep = keptLeaves(structure, options.keep);
     const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
     const { backend, why } = await chooseBackend(backends, program, leaves);
+    const same = known(backend.name);
+    if (same) return await same;
     const given = { structure: argumentStructure, specs: leaves.map(specOf) };
     const executable = await backend.compile(program, { donate, keep });
-    return { given, traced, executable, structure, choice: `on ${backend.name}: ${why}` };
+    const choice = `on ${backend.name}: ${why}`;
+    return { given, traced, executable, structure, device: backend.name, choice };
   };
 
   // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
-  const compiled = async (key: string, args: Args): Promise<Entry> => {
-    let pending = entries.get(key);
-    if (!pending) entries.set(key, pending = create(args));
+  const compiled = async (key: Key, args: Args): Promise<Entry> => {
+    const at = textOf(key);
+    let pending = entries.get(at);
+    if (!pending) {
+      const elsewhere = (device: string) =>
+        device === key.device ? undefined : entries.get(textOf({ ...key, device }));
+      entries.set(at, pending = create(args, elsewhere));
+    }
     try {
       const entry = await pending;
       if (disposed) {
         entry.executable[Symbol.dispose]();
         throw new Error("Cannot call a compiled function: it was disposed");
       }
-      ready.set(key, entry);
+      // Later calls find it by its device too: results that stayed there come back as arguments.
+      for (const text of [at, textOf({ ...key, device: entry.device })]) {
+        entries.set(text, pending);
+        ready.set(text, entry);
+      }
       return entry;
     } catch (error) {
-      entries.delete(key);
+      entries.delete(at);
       throw error;
     }
   };
@@ -182,7 +213,7 @@ export async function compile<Args extends readonly unknown[], Result>(
       return unflattenTree<Result>(same.entry.structure, await same.entry.executable.run(same.leaves));
     }
     const { key, leaves } = prepare(args);
-    const entry = ready.get(key) ?? await compiled(key, args);
+    const entry = ready.get(textOf(key)) ?? await compiled(key, args);
     latest = entry;
     return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
   };
@@ -199,7 +230,7 @@ export async function compile<Args extends readonly unknown[], Result>(
     let found = again(args);
     if (!found) {
       const { key, leaves } = prepare(args);
-      const entry = ready.get(key);
+      const entry = ready.get(textOf(key));
       if (!entry) {
         throw new Error(
           "Cannot call sync: call the compiled function once with await for these shapes first",
@@ -213,9 +244,9 @@ export async function compile<Args extends readonly unknown[], Result>(
     }
     return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
   };
-  return Object.assign(call, {
+  const compiledCall = Object.assign(call, {
     sync,
-    device: backends[0].name,
+    device: "", // defined below
     program: (...args: readonly unknown[]) =>
       optimise(build(mapTree(args, (leaf: Spec) => specOf(leaf))).program),
     explain: (...args: readonly unknown[]) => {
@@ -223,18 +254,19 @@ export async function compile<Args extends readonly unknown[], Result>(
       if (ready.size === 0) {
         throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
       }
-      return [...ready.values()].map(({ traced, executable, choice }) =>
+      return [...new Set(ready.values())].map(({ traced, executable, choice }) =>
         `${choice}\n\n${explainProgram(traced, executable)}`
       ).join("\n\n");
     },
     [Symbol.dispose]: () => {
-      for (const { executable } of ready.values()) executable[Symbol.dispose]();
+      for (const { executable } of new Set(ready.values())) executable[Symbol.dispose]();
       ready.clear();
       entries.clear();
       latest = undefined;
       disposed = true;
     },
   });
+  return Object.defineProperty(compiledCall, "device", { get: () => latest?.device ?? backends[0].name });
 }
 
 /** Whether two shapes are equal; symbols only where they are the same object. */

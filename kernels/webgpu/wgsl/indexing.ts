@@ -6,7 +6,7 @@ import type { FunctionWriter } from "./writer.ts";
 
 const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
 
-/** Writes the body of the function of a gather; units of work are rows of the first axis of the indices. */
+/** Writes the body of the function of a gather; units of work are rows of the first axis of the output. */
 export function writeGather(
   f: FunctionWriter,
   { operand, indices, output }: GatherKernel,
@@ -15,7 +15,7 @@ export function writeGather(
   if (sizeOf(output.shape) === 0) return;
   const rank = indices.shape.length;
   const at = names(output.shape, "i");
-  f.overItems(sizeOf(output.shape.slice(rank === 0 ? 0 : 1)), (item) => {
+  f.overItems(sizeOf(output.shape.slice(1)), (item) => {
     f.lines(...unravel(item, output.shape, at));
     const row = f.let(`clamp(${load(indices, at.slice(0, rank), memory)}, 0, ${operand.shape[0] - 1})`);
     f.line(store(output, at, load(operand, [row, ...at.slice(rank)], memory), memory));
@@ -38,6 +38,7 @@ export function writeScatter(
       output.shape[0],
       (row) => f.line(store(output, [row, ...columns], literal(0, output.dtype), memory)),
     );
+    if (sizeOf(indices.shape) === 0) return;
     f.count(sizeOf(indices.shape), (index) => {
       f.lines(...unravel(index, indices.shape, at));
       const row = f.let(`clamp(${load(indices, at, memory)}, 0, ${output.shape[0] - 1})`);

@@ -7,17 +7,27 @@ import {
   type Kernel,
   kernelName,
   type MatmulKernel,
+  printKernel,
+  type ReduceKernel,
   type ScanKernel,
 } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
+import { iterationsOf, teamOf, tileOf } from "../iterations.ts";
 import { planRowMemory, type RowMemory } from "../row_memory.ts";
 import { type DeviceShape, type PlannedDispatch, planSteps, rowsPerWorkgroup, workOf } from "../schedule.ts";
 import { type Memory, slotsIn } from "./address.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
-import { itemsOf, type Tile, tileFor, writeMatmul } from "./matmul.ts";
-import { teamMemory, teamSize, writeArgmax, writeReduce, writeTeamReduce } from "./reduce.ts";
+import { itemsOf, type Tile, writeMatmul } from "./matmul.ts";
+import {
+  isLongReduction,
+  teamMemory,
+  writeArgmax,
+  writeGroupReduce,
+  writeReduce,
+  writeTeamReduce,
+} from "./reduce.ts";
 import { moveRows, withRows, writeScan } from "./scan.ts";
 import { BLOCK_MEMORY, blocksOf, isLarge, writeTiled } from "./tiled.ts";
 import { FunctionWriter } from "./writer.ts";
@@ -30,6 +40,8 @@ export interface Dispatch {
   readonly kernels: readonly Kernel[];
   /** Words of the workgroup's memory that it uses. */
   readonly localWords: number;
+  /** Steps of a scan that it does at once, where it is done again until all are. */
+  readonly steps?: number;
 }
 
 /** Dispatches that are done again for every step of a scan. */
@@ -57,11 +69,11 @@ export interface ModuleOptions {
   readonly title: string;
 }
 
-/** The tile of a product's invocations. */
-function tileOf({ output }: MatmulKernel, invocations: number, rows: number): Tile {
-  const [m, n] = output.shape.slice(-2);
-  const matrices = sizeOf(output.shape.slice(0, -2));
-  return tileFor(Math.min(m, rows), n, invocations / matrices);
+/** How many indices of steps a dispatch needs; 0 if it is done once. */
+export function stepsOf(each: Dispatch | Repeat): number {
+  if (each.kind === "steps") return each.scan.length;
+  const [scan] = each.kernels;
+  return each.steps !== undefined && scan.kind === "scan" ? scan.length : 0;
 }
 
 function tilesOf({ output }: MatmulKernel, tile: Tile): number {
@@ -80,16 +92,11 @@ interface Place {
   readonly rows: number;
   /** What is kept in the workgroup's memory. */
   readonly local: RowMemory;
+  /** Steps of the scan that are done at once; all where absent. */
+  readonly steps?: number;
 }
 
 const NONE: RowMemory = { words: 0, places: new Map() };
-
-/** The team for each element of a kernel's result where one workgroup of so many calls it for so many rows. */
-function teamOf(kernel: Kernel, rows: number, lanes: number): number {
-  if (kernel.kind !== "reduce" || kernel.input.dtype === "bool") return 1;
-  const [first = 1, ...rest] = kernel.output.shape;
-  return teamSize(kernel, Math.min(first, rows) * sizeOf(rest), lanes);
-}
 
 /** Writes the module of these kernels. */
 export function writeModule(kernels: readonly Kernel[], options: ModuleOptions): Written {
@@ -118,7 +125,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const write = (kernel: Kernel, place: Place): string => {
     const name = nameOf(kernel);
     const { depth, memory, invocations, rows } = place;
-    const team = invocations === size ? teamOf(kernel, rows, size) : 1;
+    const team = teamOf(kernel, { invocations, rows, workgroup: size });
     hasTeams ||= team > 1;
     const f = new FunctionWriter(use);
     switch (kernel.kind) {
@@ -142,10 +149,15 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
         writeRandom(f, kernel, memory);
         break;
       case "matmul":
-        writeMatmul(f, kernel, tileOf(kernel, invocations, rows), memory);
+        writeMatmul(f, kernel, tileOf(kernel, { invocations, rows, workgroup: size }), memory);
         break;
       case "scan":
-        writeScan(f, kernel, place, kernel.body.map((each) => write(each, { ...place, depth: depth + 1 })));
+        writeScan(
+          f,
+          kernel,
+          place,
+          kernel.body.map((each) => write(each, { ...place, depth: depth + 1, steps: undefined })),
+        );
         break;
       case "pack":
       case "longProduct":
@@ -178,11 +190,20 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   };
   const spread = (kernel: Kernel, depth: number): Body => {
     if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) return inBlocks(kernel, depth);
+    if (kernel.kind === "reduce" && isLongReduction(kernel, size)) return byGroups(kernel, depth);
     const all = device.workgroups * size;
-    const items = kernel.kind === "matmul"
-      ? tilesOf(kernel, tileOf(kernel, all, Infinity))
-      : workOf(kernel).items;
+    const callers = { invocations: all, rows: Infinity, workgroup: size };
+    const items = kernel.kind === "matmul" ? tilesOf(kernel, tileOf(kernel, callers)) : workOf(kernel).items;
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, Math.ceil(items / size)));
+    const iterations = iterationsOf(kernel, { ...callers, invocations: Math.max(all, workgroups * size) });
+    if (iterations > device.mostIterations) {
+      throw new RangeError(
+        `Cannot compile ${
+          printKernel(kernel)
+        } for this adapter: an invocation would go round loops ${iterations} ` +
+          `times, and it ends them after ${device.mostIterations}; use the device wasm`,
+      );
+    }
     const called = write(kernel, { ...placeAt(depth), invocations: all });
     const lane = `i32(group.x * ${size}u + lane), ${workgroups * size}`;
     return {
@@ -204,18 +225,42 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       localWords: 0,
     };
   };
-  const byRows = (scan: ScanKernel): Body => {
+  const byGroups = (kernel: ReduceKernel, depth: number): Body => {
+    hasTeams = true;
+    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, sizeOf(kernel.output.shape)));
+    const name = nameOf(kernel);
+    const f = new FunctionWriter(use);
+    writeGroupReduce(f, kernel, size, options.memory);
+    add(name, "group: i32, groups: i32, lane: i32", depth, f);
+    return {
+      lines: [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsAt(depth)});`],
+      workgroups,
+      localWords: 0,
+    };
+  };
+  const byRows = (scan: ScanKernel, steps: number | undefined): Body => {
     const at = kernels.indexOf(scan);
     const before = new Set(kernels.slice(0, at).flatMap(buffersOf));
     const after = new Set(kernels.slice(at + 1).flatMap(buffersOf));
     const rows = rowsPerWorkgroup(scan, device);
     const local = planRowMemory(scan, {
       rows,
-      bytes: options.workgroupBytes,
+      // Teams of a reduction in the scan have their parts there too.
+      bytes: options.workgroupBytes - 4 * size,
       elsewhere: (buffer) => options.memory.locationOf(buffer).in !== "memory",
     });
     mostLocal = Math.max(mostLocal, local.words);
-    const called = write(scan, { ...placeAt(0), memory: withRows(options.memory, local), rows, local });
+    // What is left of steps that were done before is there too.
+    if (steps !== undefined) {
+      for (const buffer of local.places.keys()) before.add(buffer) && after.add(buffer);
+    }
+    const called = write(scan, {
+      ...placeAt(0),
+      memory: withRows(options.memory, local),
+      rows,
+      local,
+      steps,
+    });
     return {
       lines: [
         `let begin = i32(group.x) * ${rows};`,
@@ -231,12 +276,12 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
 
   const entryPoints: string[] = [];
   /** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
-  const dispatch = ({ kind, kernels }: PlannedDispatch, depth: number): Dispatch => {
+  const dispatch = ({ kind, kernels, steps }: PlannedDispatch, depth: number): Dispatch => {
     const [first] = kernels;
     const { lines, workgroups, localWords } = kind === "together"
       ? together(kernels, depth)
       : kind === "rows" && first.kind === "scan"
-      ? byRows(first)
+      ? byRows(first, steps)
       : spread(first, depth);
     const entryPoint = `dispatch_${entryPoints.length}`;
     const body = [...(depth > 0 ? ["let t0 = stepIndex.x;"] : []), ...lines].join("\n").split("\n");
@@ -244,7 +289,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       `@compute @workgroup_size(${size})\nfn ${entryPoint}(@builtin(workgroup_id) group: vec3<u32>, ` +
         `@builtin(local_invocation_index) lane: u32) {\n${body.map((line) => `  ${line}`).join("\n")}\n}`,
     );
-    return { kind, entryPoint, workgroups, kernels, localWords };
+    return { kind, entryPoint, workgroups, kernels, localWords, ...(steps !== undefined && { steps }) };
   };
 
   const dispatches = planSteps(kernels, device).map((planned): Dispatch | Repeat =>
@@ -252,7 +297,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       ? { ...planned, dispatches: planned.dispatches.map((each) => dispatch(each, 1)) }
       : dispatch(planned, 0)
   );
-  const repeats = dispatches.some(({ kind }) => kind === "steps");
+  const repeats = dispatches.some((each) => stepsOf(each) > 0);
   const code = [
     `// ${options.title}`,
     ...(options.halves ? ["enable f16;"] : []),

@@ -58,20 +58,44 @@ export function teamSize({ input, output }: ReduceKernel, outputs: number, lanes
  * Writes the same with teams of `size` invocations: each takes every `size`-th element, then they add up by halves. All
  * invocations of one workgroup call it, with at most as many elements of the result as there are teams.
  */
-export function writeTeamReduce(
+export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, size: number, memory: Memory): void {
+  const perUnit = sizeOf(kernel.output.shape.slice(1));
+  f.lines(`let item = begin * ${perUnit} + lane / ${size};`, `let member = lane % ${size};`);
+  writeTeam(f, kernel, size, `item < end * ${perUnit}`, memory);
+}
+
+/** Whether each element of a result is worth a workgroup. */
+export function isLongReduction({ input, output }: ReduceKernel, workgroup: number): boolean {
+  const each = sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
+  return input.dtype !== "bool" && (workgroup & (workgroup - 1)) === 0 && each >= workgroup * LEAST_ELEMENTS;
+}
+
+/** Writes the same as a function `(group: i32, groups: i32, lane: i32)`: a workgroup is a team. */
+export function writeGroupReduce(
   f: FunctionWriter,
-  { name, input, axes, output }: ReduceKernel,
+  kernel: ReduceKernel,
   size: number,
   memory: Memory,
 ): void {
+  f.line("let member = lane;");
+  f.block(`for (var item = group; item < ${sizeOf(kernel.output.shape)}; item += groups)`, () => {
+    writeTeam(f, kernel, size, "true", memory);
+  });
+}
+
+/** Reduces element `item` of the result, where it `isOwn`, with the team of which this is `member`. */
+function writeTeam(
+  f: FunctionWriter,
+  { name, input, axes, output }: ReduceKernel,
+  size: number,
+  isOwn: string,
+  memory: Memory,
+): void {
   const names = output.shape.map((_, axis) => `i${axis}`);
-  const perUnit = sizeOf(output.shape.slice(1));
   const start = name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31);
   const result = f.variable(literal(start, input.dtype));
   const combine = (value: string) =>
     name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`;
-  f.lines(`let item = begin * ${perUnit} + lane / ${size};`, `let member = lane % ${size};`);
-  const isOwn = `item < end * ${perUnit}`;
   f.block(`if (${isOwn})`, () => {
     f.lines(...unravel("item", output.shape, names));
     const extents = axes.map((axis) => input.shape[axis]);

@@ -36,22 +36,30 @@ export function moveRows(
       `for (var item = i32(lane); item < (end - begin) * ${stride}; item += ${lanes}) { ${to} = ${from}; }`,
     ];
   });
-  return direction === "enter" && lines.length > 0 ? [...lines, "workgroupBarrier();"] : lines;
+  if (lines.length === 0) return [];
+  // Rows are copied by others than those that compute with them.
+  return direction === "enter" ? [...lines, "workgroupBarrier();"] : ["workgroupBarrier();", ...lines];
 }
 
-/** Writes the body of the function of a scan: every kernel of a step in order, with barriers where they need them. */
+/**
+ * Writes the body of the function of a scan: every kernel of a step in order, with barriers where they need them. With
+ * `steps` it does so many from the one in `stepIndex` on.
+ */
 export function writeScan(
   f: FunctionWriter,
   { length, reverse, rows, body }: ScanKernel,
-  { depth, local }: { readonly depth: number; readonly local: RowMemory },
+  { depth, local, steps }: { readonly depth: number; readonly local: RowMemory; readonly steps?: number },
   called: readonly string[],
 ): void {
   const outer = Array.from({ length: depth }, (_, loop) => `, t${loop}`).join("");
-  f.block(`for (var step = 0; step < ${length}; step++)`, () => {
+  const range = steps === undefined
+    ? `var step = 0; step < ${length}`
+    : `var step = stepIndex.x; step < min(stepIndex.x + ${steps}, ${length})`;
+  f.block(`for (${range}; step++)`, () => {
     f.line(`let t${depth} = ${reverse ? `${length - 1} - step` : "step"};`);
     body.forEach((kernel, index) => {
-      const range = rows > 0 ? "begin, end" : `0, ${workOf(kernel).units}`;
-      f.line(`${called[index]}(${range}, lane, lanes${outer}, t${depth});`);
+      const units = rows > 0 ? "begin, end" : `0, ${workOf(kernel).units}`;
+      f.line(`${called[index]}(${units}, lane, lanes${outer}, t${depth});`);
       f.lines(...barriersAfter(kernel, body, local));
     });
   });
