@@ -108,6 +108,9 @@ export interface Work {
   readonly cost: number;
 }
 
+/** So many kernels run together at most: compilers take long over a large function. */
+const MOST_TOGETHER = 8;
+
 /** Kernels of less cost than this run together. */
 const SMALL = 80_000;
 
@@ -212,6 +215,7 @@ export function planSteps(
   for (const kernel of kernels) {
     const way = kernel.kind === "scan" ? choose(kernel) : costOf(kernel) < SMALL ? "together" : "spread";
     if (way === "together") {
+      if (small.length === MOST_TOGETHER) flush();
       small.push(kernel);
       continue;
     }

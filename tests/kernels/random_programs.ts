@@ -2,6 +2,7 @@
  * That buffers which share memory never live at the same time: random Programs with many intermediate values, of
  * which some are read late, as traced and optimised.
  */
+import { exampleCount } from "../support/examples.ts";
 import fc from "fast-check";
 import {
   add,
@@ -127,7 +128,7 @@ const anyProgram = fc.record({
 export function testRandomPrograms(
   name: string,
   backends: readonly Backend[],
-  { ignore = false, runs = 200 }: { readonly ignore?: boolean; readonly runs?: number } = {},
+  { ignore = false, runs = exampleCount(200) }: { readonly ignore?: boolean; readonly runs?: number } = {},
 ): void {
   Deno.test({
     name: `on ${name}, random Programs with many intermediate values are right`,

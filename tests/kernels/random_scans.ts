@@ -1,4 +1,5 @@
 /** That a backend computes random scans, their gradients and scans in scans: those that tests/scan holds the reference to. */
+import { exampleCount } from "../support/examples.ts";
 import fc from "fast-check";
 import {
   at,
@@ -52,7 +53,7 @@ function squares(tree: unknown): Tensor {
 export function testRandomScans(
   device: string,
   backends: readonly Backend[],
-  { ignore = false, runs = 200 }: { readonly ignore?: boolean; readonly runs?: number } = {},
+  { ignore = false, runs = exampleCount(200) }: { readonly ignore?: boolean; readonly runs?: number } = {},
 ): void {
   const property = <Values extends [unknown, ...unknown[]]>(
     name: string,

@@ -1,4 +1,5 @@
 /** Every derivative rule against central differences in float64, once and twice; and what the rules give at edges. */
+import { exampleCount } from "../support/examples.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
@@ -26,7 +27,7 @@ import { isEquation } from "../../src/program/types.ts";
 import { type DerivativeCase, derivativeCases, type Domain } from "./derivative_cases.ts";
 import { assertGradientAlong, float64, largest, numbersFrom, randomLike } from "./finite_differences.ts";
 
-const RUNS = 200;
+const RUNS = exampleCount(200);
 
 type Inputs = readonly Tensor[];
 

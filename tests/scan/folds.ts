@@ -1,4 +1,5 @@
 /** What the properties of scan have in common: losses of a fold, random options, and trees that must be equal. */
+import { exampleCount } from "../support/examples.ts";
 import { assert } from "@std/assert";
 import fc from "fast-check";
 import {
@@ -121,7 +122,7 @@ export function directionFrom(point: Point, seed: number): Point {
   return randomLike(point, seed);
 }
 
-const RUNS = 200;
+const RUNS = exampleCount(200);
 
 /** A test that `check` passes for many random values. */
 export function property<Values extends [unknown, ...unknown[]]>(

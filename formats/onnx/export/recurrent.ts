@@ -7,7 +7,13 @@ import { type ExportContext, lengthsOf } from "./context.ts";
 import type { Attributes, Edge, GraphBuilder } from "./graph_builder.ts";
 import { isLibraryLayer, type Recurrent, recurrentOf } from "./library.ts";
 import { reshapeNode, reversedNode } from "./primitives.ts";
-import { cellParams, type Match, matchRecurrent, operatorWeights } from "./recurrent_match.ts";
+import {
+  cellParams,
+  type Match,
+  matchRecurrent,
+  type OperatorWeights,
+  operatorWeights,
+} from "./recurrent_match.ts";
 import type { LayerCall, LayerResult } from "./trace_layer.ts";
 
 /** A recurrent layer about to be written. */
@@ -69,22 +75,26 @@ function initialEdges(
   return backward ? [leaves.slice(0, each), leaves.slice(each)] : [leaves];
 }
 
+/** The names of the weights; empty where the operator has none. */
+type OperatorEdges = Readonly<Record<keyof OperatorWeights, string>>;
+
 function weightEdges(
   { weights: written, builder }: ExportContext,
   name: string,
   { match, recurrent }: Plan,
   variables: Variables,
-): string[] {
+): OperatorEdges {
   const cells = cellParams(variables, recurrent);
   const { kernel } = cells[0];
   let weights = written.get(kernel);
   if (!weights) written.set(kernel, weights = operatorWeights(match, cells));
-  const { W, R, B } = weights;
-  return [
-    builder.tensor(W, `${name}.W`),
-    builder.tensor(R, `${name}.R`),
-    B ? builder.tensor(B, `${name}.B`) : "",
-  ];
+  const { W, R, B, P } = weights;
+  return {
+    W: builder.tensor(W, `${name}.W`),
+    R: builder.tensor(R, `${name}.R`),
+    B: B ? builder.tensor(B, `${name}.B`) : "",
+    P: P ? builder.tensor(P, `${name}.P`) : "",
+  };
 }
 
 /** What the operator puts out, those that are wanted. */
@@ -106,9 +116,9 @@ function activationAttributes({ operator, activations }: Match): Attributes {
   };
 }
 
-function operatorNode(plan: Plan, weights: readonly string[]): Outputs {
+function operatorNode(plan: Plan, { W, R, B, P }: OperatorEdges): Outputs {
   const { builder, match, recurrent: { forward, backward }, input, lengths, initial } = plan;
-  const { operator, units, resetAfter } = match;
+  const { operator, units, resetAfter, inputForget, clip } = match;
   const { returnSequences, returnState, goBackwards } = forward.flags;
   const parts = operator === "LSTM" ? [0, 1] : [0];
   const initialOf = (part: number): string => {
@@ -120,9 +130,12 @@ function operatorNode(plan: Plan, weights: readonly string[]): Outputs {
     operator,
     [
       builder.node("Transpose", [input.edge], { perm: { ints: [1, 0, 2] } }),
-      ...weights,
+      W,
+      R,
+      B,
       lengths ?? "",
       ...parts.map(initialOf),
+      ...(P === "" ? [] : [P]),
     ],
     [returnSequences, ...parts.map((part) => part === 0 || returnState)],
     {
@@ -130,6 +143,8 @@ function operatorNode(plan: Plan, weights: readonly string[]): Outputs {
       direction: { string: backward ? "bidirectional" : goBackwards ? "reverse" : "forward" },
       ...activationAttributes(match),
       ...(operator === "GRU" && resetAfter ? { linear_before_reset: { int: 1 } } : {}),
+      ...(inputForget ? { input_forget: { int: 1 } } : {}),
+      ...(clip === null ? {} : { clip: { float: clip } }),
     },
   );
   return { Y, states };

@@ -33,18 +33,27 @@ export interface Match {
   /** Those of all directions, one after the other. */
   readonly activations: readonly OnnxActivation[];
   readonly resetAfter: boolean;
+  readonly peepholes: boolean;
+  readonly inputForget: boolean;
+  /** Null where values are not limited. */
+  readonly clip: number | null;
 }
-
-/** Options of cells that are left to Scan. */
-const beyond = ["peepholes", "projection", "inputForget", "clip"];
 
 function matchCell({ cell }: RecurrentLayer): Match | undefined {
   const { type, options } = cell;
-  if (beyond.some((name) => options[name])) return undefined;
   const { units, activation, recurrentActivation } = options;
+  // As the file has it: too small for a float32 is 0, which operators refuse, and too large is no bound.
+  const clip = typeof options.clip === "number" ? Math.fround(options.clip) : Infinity;
+  if (clip === 0 || options.projection) return undefined; // no operator projects its output
   const own = typeof activation === "string" ? activations[activation] : undefined;
   const gates = typeof recurrentActivation === "string" ? activations[recurrentActivation] : undefined;
-  const common = { units: Number(units), resetAfter: options.resetAfter === true };
+  const common = {
+    units: Number(units),
+    resetAfter: options.resetAfter === true,
+    peepholes: options.peepholes === true,
+    inputForget: options.inputForget === true,
+    clip: clip === Infinity ? null : clip,
+  };
   if (!own) return undefined;
   if (type === "simpleRnnCell") return { operator: "RNN", activations: [own], ...common };
   if (!gates) return undefined;
@@ -58,8 +67,9 @@ export function matchRecurrent({ forward, backward }: Recurrent): Match | undefi
   const first = matchCell(forward);
   if (!first || !backward) return first;
   const second = matchCell(backward);
-  const alike = second && first.operator === second.operator && first.units === second.units &&
-    first.resetAfter === second.resetAfter && forward.cell.options.useBias === backward.cell.options.useBias;
+  const shared = ["operator", "units", "resetAfter", "peepholes", "inputForget", "clip"] as const;
+  const alike = second && shared.every((name) => first[name] === second[name]) &&
+    forward.cell.options.useBias === backward.cell.options.useBias;
   const ways = !forward.flags.goBackwards && backward.flags.goBackwards;
   return alike && ways ? { ...first, activations: [...first.activations, ...second.activations] } : undefined;
 }
@@ -69,6 +79,7 @@ interface CellParams {
   readonly kernel: Tensor;
   readonly recurrentKernel: Tensor;
   readonly bias?: Tensor;
+  readonly peepholes?: Tensor;
 }
 
 /** The params of each direction. */
@@ -78,17 +89,26 @@ export function cellParams({ params }: Variables, { backward }: Recurrent): read
   return [pair.forward, pair.backward];
 }
 
-/** Rows of gates in ONNX's order. */
-function ordered(rows: Tensor, { operator }: Match): Tensor {
+/** Rows of gates in ONNX's order; of coupled gates with zeros for f, which nothing reads. */
+function ordered(rows: Tensor, { operator, inputForget }: Match): Tensor {
   if (operator !== "LSTM") return rows;
-  const [i, f, c, o] = split(rows, 4, { axis: 0 });
+  const parts = split(rows, inputForget ? 3 : 4, { axis: 0 });
+  const [i, f, c, o] = inputForget
+    ? [parts[0], zeros(parts[0].shape, rows.dtype), parts[1], parts[2]]
+    : parts;
   return concat([i, o, f, c], { axis: 0 });
+}
+
+/** Peepholes i, o, f; of coupled gates with zeros for f. */
+function orderedPeepholes(peepholes: Tensor, { inputForget, units }: Match): Tensor {
+  return inputForget ? concat([peepholes, zeros([units], peepholes.dtype)], { axis: 0 }) : peepholes;
 }
 
 /** Both biases of ONNX: that of the input, and that of the state (0 where our cell has one bias). */
 function biases(bias: Tensor, match: Match): Tensor {
   if (bias.shape.length === 2) return reshape(bias, [-1]);
-  return concat([ordered(bias, match), zeros(bias.shape, bias.dtype)], { axis: 0 });
+  const ofInput = ordered(bias, match);
+  return concat([ofInput, zeros(ofInput.shape, bias.dtype)], { axis: 0 });
 }
 
 /** The weights of all directions. */
@@ -99,16 +119,19 @@ export interface OperatorWeights {
   readonly R: HostTensor;
   /** `[directions, 2·gates·units]`. */
   readonly B: HostTensor | undefined;
+  /** `[directions, 3·units]`, of an LSTM with peepholes. */
+  readonly P: HostTensor | undefined;
 }
 
 /** The weights as the operator has them. */
 export function operatorWeights(match: Match, cells: readonly CellParams[]): OperatorWeights {
   const stacked = (of: (cell: CellParams) => Tensor) => host(stack(cells.map(of)));
-  const { bias } = cells[0];
+  const { bias, peepholes } = cells[0];
   return {
     W: stacked(({ kernel }) => ordered(transpose(kernel), match)),
     R: stacked(({ recurrentKernel }) => ordered(transpose(recurrentKernel), match)),
-    // Both directions have a bias or neither, as was matched.
+    // Both directions have a bias or neither, and peepholes likewise, as was matched.
     B: bias && stacked((cell) => biases(cell.bias ?? bias, match)),
+    P: peepholes && stacked((cell) => orderedPeepholes(cell.peepholes ?? peepholes, match)),
   };
 }

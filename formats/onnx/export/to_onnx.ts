@@ -135,9 +135,10 @@ function metadata(model: Layer): Partly<ModelProto>["metadataProps"] {
  * onnxruntime-web run.
  *
  * LSTM, GRU and RNN layers become the operators of these names (both directions of `bidirectional` in one node), the
- * normalisations likewise. Every other cell, a layer whose mask may have holes and one whose activations ONNX does not
- * have become `Scan`, whose body is the cell's own Program; all other layers are written operation by operation. The
- * metadata holds the model's JSON under `cellfold.model`, unless a function is among its options.
+ * normalisations likewise. Every other cell, an LSTM with a projection, a layer whose mask may have holes and one whose
+ * activations ONNX does not have become `Scan`, whose body is the cell's own Program; all other layers are written
+ * operation by operation. The metadata holds the model's JSON under `cellfold.model`, unless a function is among its
+ * options.
  *
  * @param model Any layer or model.
  * @param variables Its variables, on the host.

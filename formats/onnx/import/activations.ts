@@ -53,6 +53,12 @@ export function thresholdedReluOf(alpha: number): Activation {
   return (x): Tensor => select(greater(x, alpha), x, 0);
 }
 
+/** `alpha · x + beta`. */
+function affineOf(alpha: number, beta: number): ActivationLike {
+  if (alpha === 1 && beta === 0) return "linear";
+  return (x) => add(mul(x, alpha), beta);
+}
+
 /** In small letters, as onnxruntime compares names. */
 const definitions: { readonly [name: string]: Definition } = {
   relu: { make: () => "relu" },
@@ -60,7 +66,7 @@ const definitions: { readonly [name: string]: Definition } = {
   sigmoid: { make: () => "sigmoid" },
   softsign: { make: () => "softsign" },
   softplus: { make: () => "softplus" },
-  affine: { alpha: 1, beta: 0, make: (alpha, beta) => (x) => add(mul(x, alpha), beta) },
+  affine: { alpha: 1, beta: 0, make: affineOf },
   leakyrelu: { alpha: 0.01, make: leakyReluOf },
   thresholdedrelu: { alpha: 1, make: thresholdedReluOf },
   scaledtanh: { alpha: 1, beta: 1, make: (alpha, beta) => (x) => mul(tanh(mul(x, beta)), alpha) },
@@ -70,7 +76,7 @@ const definitions: { readonly [name: string]: Definition } = {
 
 /**
  * The activations of a recurrent node, a list for each direction. Alpha and beta are taken from their lists in order
- * by those that have them; where a list has ended the defaults are.
+ * by those that have them; where a list has ended the defaults are. Equal ones are one value.
  *
  * @param defaults The names for one direction.
  */
@@ -86,6 +92,7 @@ export function activationsOf(
   }
   const alphas = [...attribute(node, "activation_alpha", "floats") ?? []];
   const betas = [...attribute(node, "activation_beta", "floats") ?? []];
+  const made = new Map<string, ActivationLike>();
   const activations = names.map((name) => {
     const key = name.toLowerCase();
     if (!Object.hasOwn(definitions, key)) {
@@ -94,7 +101,10 @@ export function activationsOf(
     const { alpha, beta, make } = definitions[key];
     const a = alpha === undefined ? 0 : alphas.shift() ?? alpha;
     const b = beta === undefined ? 0 : betas.shift() ?? beta;
-    return make(a, b);
+    const text = `${key} ${a} ${b}`;
+    const activation = made.get(text) ?? make(a, b);
+    made.set(text, activation);
+    return activation;
   });
   return Array.from(
     { length: directions },

@@ -1,9 +1,10 @@
 /**
  * The weights of ONNX's recurrent operators in the layout of the library's cells, which is Keras's: LSTM gates i, o, f, c
- * become i, f, c, o, matrices are transposed, and both biases become one where only their sum counts.
+ * become i, f, c, o (without f where the gates are coupled), matrices are transposed, and both biases become one where
+ * only their sum counts.
  */
 import { add } from "../../../src/operations/elementwise.ts";
-import { at, concat, split, stack, transpose } from "../../../src/operations/structure.ts";
+import { at, concat, sliceAxis, split, stack, transpose } from "../../../src/operations/structure.ts";
 import { printShape } from "../../../src/tensor/dims.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
@@ -33,9 +34,11 @@ export interface RecurrentLayout {
   readonly units: number;
   /** Of a GRU: the reset gate acts after the recurrent product. */
   readonly resetAfter: boolean;
+  /** Of an LSTM: the forget gate is 1 - i, so that nothing reads its weights. */
+  readonly inputForget: boolean;
 }
 
-/** The weights of one direction: those of `lstmCell`, `gruCell` or `simpleRnnCell`, and peepholes where there are any. */
+/** The weights of one direction: those of `lstmCell`, `gruCell` or `simpleRnnCell`. */
 export type CellWeights = { readonly [name: string]: Tensor };
 
 /** Throws unless the weights have the shapes that the operator asks for. */
@@ -63,27 +66,32 @@ export function checkWeights({ operator, directions, units }: RecurrentLayout, w
   check("P", 3 * units);
 }
 
-/** The pieces of an LSTM's rows i, o, f, c as i, f, c, o. */
-function reordered(rows: Tensor, operator: RecurrentName): Tensor {
+/** The pieces of an LSTM's rows i, o, f, c as i, f, c, o, or as i, c, o. */
+function reordered(rows: Tensor, { operator, inputForget }: RecurrentLayout): Tensor {
   if (operator !== "LSTM") return rows;
   const [i, o, f, c] = split(rows, 4, { axis: 0 });
-  return concat([i, f, c, o], { axis: 0 });
+  return concat(inputForget ? [i, c, o] : [i, f, c, o], { axis: 0 });
 }
 
-function biasOf(bias: Tensor, { operator, resetAfter }: RecurrentLayout): Tensor {
+/** An LSTM's peepholes i, o, f, or the first two. */
+function peepholesOf(peepholes: Tensor, { inputForget, units }: RecurrentLayout): Tensor {
+  return inputForget ? sliceAxis(peepholes, 0, 0, 2 * units) : peepholes;
+}
+
+function biasOf(bias: Tensor, layout: RecurrentLayout): Tensor {
+  const { operator, resetAfter } = layout;
   const [ofInput, ofState] = split(bias, 2, { axis: 0 });
   if (operator === "GRU" && resetAfter) return stack([ofInput, ofState]);
-  return reordered(add(ofInput, ofState), operator);
+  return reordered(add(ofInput, ofState), layout);
 }
 
 /** The weights of each direction. They were checked. */
 export function cellWeights(layout: RecurrentLayout, { W, R, B, P }: OnnxWeights): CellWeights[] {
-  const { operator, directions } = layout;
-  return Array.from({ length: directions }, (_, direction) => ({
-    kernel: transpose(reordered(at(W, 0, direction), operator)),
-    recurrentKernel: transpose(reordered(at(R, 0, direction), operator)),
+  return Array.from({ length: layout.directions }, (_, direction) => ({
+    kernel: transpose(reordered(at(W, 0, direction), layout)),
+    recurrentKernel: transpose(reordered(at(R, 0, direction), layout)),
     ...(B ? { bias: biasOf(at(B, 0, direction), layout) } : {}),
-    ...(P ? { peepholes: at(P, 0, direction) } : {}),
+    ...(P ? { peepholes: peepholesOf(at(P, 0, direction), layout) } : {}),
   }));
 }
 

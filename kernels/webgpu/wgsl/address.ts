@@ -27,6 +27,17 @@ export function times(value: string, stride: number): string[] {
   return [stride === 1 ? value : `${value} * ${stride}`];
 }
 
+/** The name of the word at which an input or output begins, which each function that has it looks up once. */
+function slotName(index: number): string {
+  return `slot_${index}`;
+}
+
+/** What sets the names of slots that a function's text has. */
+export function slotsIn(text: string): string {
+  const indices = new Set([...text.matchAll(/\bslot_(\d+)\b/g)].map(([, index]) => Number(index)));
+  return [...indices].map((index) => `  let ${slotName(index)} = slots[${index}];\n`).join("");
+}
+
 /** An element: the array that it is in, and its index there, an expression. */
 export interface Place {
   readonly array: "memory" | "halves" | "rowMemory";
@@ -44,7 +55,7 @@ export function placeAt(view: View, indices: readonly string[], { locationOf }: 
       fixed += location.word;
       break;
     case "slot":
-      terms.push(`slots[${location.index}]`);
+      terms.push(slotName(location.index));
       break;
     case "halves":
       array = "halves";

@@ -12,7 +12,7 @@ import {
 import { sizeOf } from "../../lowering/views.ts";
 import { planRowMemory, type RowMemory } from "../row_memory.ts";
 import { type DeviceShape, type PlannedDispatch, planSteps, rowsPerWorkgroup, workOf } from "../schedule.ts";
-import type { Memory } from "./address.ts";
+import { type Memory, slotsIn } from "./address.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
@@ -111,7 +111,8 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   };
   const add = (name: string, params: string, depth: number, f: FunctionWriter) => {
     const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
-    functions.push(`fn ${name}(${params}${loops}) {\n${f.text()}\n}`);
+    const text = f.text();
+    functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${text}\n}`);
   };
   /** Writes a kernel's function and those that it calls; gives its name. */
   const write = (kernel: Kernel, place: Place): string => {

@@ -3,9 +3,10 @@ import { decodeModel, type GraphProto } from "../../../formats/onnx/protos.ts";
 import { assertAgree, bytesOf, expectedOf, namedLeaves } from "./support/agree.ts";
 import { exportCases } from "./support/cases.ts";
 import { guideCases } from "./support/guide_cases.ts";
+import { optionCases } from "./support/option_cases.ts";
 import { python, runInPython, runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
-const cases = [...exportCases, ...guideCases];
+const cases = [...exportCases, ...optionCases, ...guideCases];
 
 /** The operators of a graph and of those inside it. */
 function operatorsOf(graph: GraphProto | undefined): string[] {

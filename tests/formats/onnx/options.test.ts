@@ -15,6 +15,7 @@ import {
   layerNormLstm,
   lstm,
   sequential,
+  simpleRnn,
   spec,
   type Tensor,
   tensor,
@@ -45,6 +46,14 @@ function steps(x: HostTensor, from: number, to: number): HostTensor {
 const stateful: readonly (readonly [string, Layer, string[]])[] = [
   ["lstm", lstm({ units: 3 }), ["lstm.initial_h", "lstm.initial_c"]],
   ["gru", gru({ units: 3, returnSequences: true }), ["gru.initial_h"]],
+  ["lstm with peepholes", lstm({ units: 3, peepholes: true, inputForget: true }), [
+    "lstm.initial_h",
+    "lstm.initial_c",
+  ]],
+  ["lstm with a projection, a Scan", lstm({ units: 3, projection: 2 }), [
+    "lstm.initial_h",
+    "lstm.initial_c",
+  ]],
   ["layer-norm lstm, a Scan", layerNormLstm({ units: 3 }), [
     "layerNormLstm.initial_h",
     "layerNormLstm.initial_c",
@@ -64,7 +73,9 @@ for (const [name, recurrent, names] of stateful) {
       const x = noise([2, 6, 4]);
       const { inputs } = fromOnnx(bytes);
       assertEquals(inputs.map(({ name }) => name), ["input", ...names]);
-      const begin: Named = Object.fromEntries(names.map((name) => [name, host(zeros([2, 3]))]));
+      const begin: Named = Object.fromEntries(
+        inputs.slice(1).map(({ name, shape = [] }) => [name, host(zeros([2, shape[1]]))]),
+      );
       const first = await runOnWeb(bytes, { input: steps(x, 0, 4), ...begin });
       const between: Named = Object.fromEntries(names.map((name) => {
         const { shape, data } = first[name.replace("initial", "final")];
@@ -114,6 +125,36 @@ for (const goBackwards of [false, true]) {
     },
   });
 }
+
+Deno.test("options of cells are attributes and inputs of the operators", () => {
+  const nodeOf = (layer: Layer) => {
+    const graph = decodeModel(toOnnx(layer, variablesOf(layer), { input })).graph;
+    const node = graph?.node.find(({ opType }) => ["LSTM", "GRU", "RNN"].includes(opType));
+    assert(graph && node);
+    const attributes = Object.fromEntries(node.attribute.map(({ name, f, i }) => [name, f || Number(i)]));
+    const weights = node.input.map((name) => graph.initializer.find((tensor) => tensor.name === name));
+    return { attributes, weights, inputs: node.input };
+  };
+  const plain = nodeOf(lstm({ units: 3 }));
+  assertEquals([plain.attributes.clip, plain.attributes.input_forget], [undefined, undefined]);
+  const whole = nodeOf(lstm({ units: 3, peepholes: true, inputForget: true, clip: 0.5 }));
+  assertEquals([whole.attributes.clip, whole.attributes.input_forget], [0.5, 1]);
+  const [, W, R, B, lengths, h, c, P] = whole.weights;
+  assertEquals([lengths, h, c], [undefined, undefined, undefined]);
+  assertEquals([W, R, B, P].map((weight) => weight?.dims.map(Number)), [[1, 12, 4], [1, 12, 3], [1, 24], [
+    1,
+    9,
+  ]]);
+  // Rows i, o, f, c: those of f, which nothing reads, are zeros.
+  const floats = new Float32Array(W?.rawData.slice().buffer ?? new ArrayBuffer());
+  assertEquals(
+    [0, 1, 2, 3].map((gate) => floats.subarray(gate * 12, gate * 12 + 12).every((value) => value === 0)),
+    [false, false, true, false],
+  );
+  assertEquals(nodeOf(lstm({ units: 3, clip: 1e300 })).attributes.clip, undefined); // infinity as a float32
+  assertEquals(nodeOf(gru({ units: 3, clip: 0.5 })).attributes.clip, 0.5);
+  assertEquals(nodeOf(simpleRnn({ units: 3, clip: 0.5 })).attributes.clip, 0.5);
+});
 
 Deno.test("names are those asked for, sizes keep their names, and the file says where it comes from", () => {
   const layer = sequential([lstm({ units: 3, returnSequences: true }), dense({ units: 2 })], {

@@ -29,7 +29,10 @@ import { fromOnnx, type OnnxModel, toOnnx } from "@cellfold/cellfold/onnx";
 import { noise } from "../../../examples/support/section.ts";
 import { assertAgree, bytesOf, expectedOf, namedLeaves } from "./support/agree.ts";
 import { exportCases, variablesOf } from "./support/cases.ts";
+import { recurrent } from "./support/fold_cases.ts";
+import { fileOf } from "./support/graphs.ts";
 import { guideCases } from "./support/guide_cases.ts";
+import { optionCases } from "./support/option_cases.ts";
 import type { Named } from "./support/runtime.ts";
 
 /** Sums in another order, and nothing else. */
@@ -44,7 +47,7 @@ function outputsOf({ outputs }: OnnxModel, output: Tree<Tensor>): Named {
   return outputs.length === 1 ? { [outputs[0]]: host(output as Tensor) } : output as unknown as Named; // by name, as fromOnnx gives them
 }
 
-for (const exportCase of [...exportCases, ...guideCases]) {
+for (const exportCase of [...exportCases, ...optionCases, ...guideCases]) {
   Deno.test(`a model keeps its predictions through ONNX: ${exportCase.name}`, async () => {
     const imported = fromOnnx(bytesOf(exportCase));
     const input = inputOf(imported, namedLeaves(exportCase.data, "input"));
@@ -81,6 +84,16 @@ const natives: readonly (readonly [string, Layer])[] = [
   ["gru", gru({ units: 8 })],
   ["gru with the reset before", gru({ units: 8, resetAfter: false, returnSequences: true })],
   ["simple rnn", simpleRnn({ units: 8 })],
+  ["lstm with peepholes", lstm({ units: 8, peepholes: true })],
+  ["lstm with a clip", lstm({ units: 8, clip: 0.5 })],
+  ["lstm with coupled gates", lstm({ units: 8, inputForget: true })],
+  [
+    "lstm with peepholes, a clip and coupled gates",
+    lstm({ units: 8, peepholes: true, clip: 0.5, inputForget: true, returnSequences: true }),
+  ],
+  ["lstm with linear activations", lstm({ units: 8, activation: "linear" })],
+  ["gru with a clip", gru({ units: 8, clip: 0.5 })],
+  ["simple rnn with a clip", simpleRnn({ units: 8, clip: 0.5 })],
 ];
 
 for (const [name, layer] of natives) {
@@ -93,6 +106,29 @@ for (const [name, layer] of natives) {
     assert(native.includes("scan") && native.includes("kernel"), native);
     assertEquals(await kernelsOf(imported.model, imported.variables, x), native);
   });
+}
+
+for (const inputForget of [false, true]) {
+  for (const peepholes of [false, true]) {
+    const name = `coupled gates ${inputForget}, peepholes ${peepholes}`;
+    Deno.test(`an imported lstm with a cell activation of its own computes no gate twice: ${name}`, async () => {
+      const counts = async (layer: Layer, variables: Variables, x: Tensor) => {
+        const kernels = await kernelsOf(layer, variables, x);
+        return [/= matmul/g, /= sigmoid/g, /= tanh/g].map((pattern) => kernels.match(pattern)?.length ?? 0);
+      };
+      const attributes = {
+        input_forget: Number(inputForget),
+        activations: ["Sigmoid", "Tanh", "Relu"],
+        layout: 1,
+      };
+      const { model, variables } = fromOnnx(fileOf(recurrent("LSTM", attributes, { peepholes })));
+      const x = noise([3, 5, 2]);
+      const native = lstm({ units: 4, inputForget, peepholes, returnSequences: true, returnState: true });
+      const [matmuls, sigmoids, tanhs] = await counts(native, init(native, key(0), x), x);
+      assertEquals([matmuls, sigmoids, tanhs], [2, inputForget ? 2 : 3, 2]);
+      assertEquals(await counts(model, variables, x), [matmuls, sigmoids, tanhs - 1]);
+    });
+  }
 }
 
 Deno.test("an imported model predicts batches of any size", async () => {
@@ -111,6 +147,7 @@ Deno.test("an imported model predicts batches of any size", async () => {
 Deno.test("an imported model trains as the exported one does", async () => {
   const layer = sequential([
     bidirectional(lstm({ units: 6, returnSequences: true })),
+    lstm({ units: 4, returnSequences: true, peepholes: true, inputForget: true, clip: 0.5 }),
     gru({ units: 5 }),
     batchNormalization({ momentum: 0.9 }),
     dense({ units: 3 }),

@@ -2,6 +2,7 @@
  * The wasm products against plain loops in float64. A tolerance is the bound of a float32 sum of k + 2 terms: each
  * rounding is at most half of 2⁻²³, relative to the sum of the terms' magnitudes.
  */
+import { exampleCount } from "../../support/examples.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { hasRelaxedSimd, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
@@ -244,7 +245,7 @@ function checkAll(arbitrary: fc.Arbitrary<Case>, numRuns: number): void {
     fc.property(arbitrary, (example) => {
       for (const machine of machines) check(machine, example);
     }),
-    { numRuns },
+    { numRuns: exampleCount(numRuns) },
   );
 }
 

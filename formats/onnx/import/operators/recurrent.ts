@@ -2,12 +2,8 @@
 import { gruCell } from "../../../../src/cells/gru.ts";
 import { lstmCell } from "../../../../src/cells/lstm.ts";
 import { simpleRnnCell } from "../../../../src/cells/simple_rnn.ts";
-import {
-  type Activation,
-  type ActivationLike,
-  resolveActivation,
-} from "../../../../src/operations/activations.ts";
-import { clip, equal, select } from "../../../../src/operations/elementwise.ts";
+import { type ActivationLike, resolveActivation } from "../../../../src/operations/activations.ts";
+import { equal, select } from "../../../../src/operations/elementwise.ts";
 import { at, reshape, stack, zeros } from "../../../../src/operations/structure.ts";
 import { stepSpec } from "../../../../src/program/types.ts";
 import { type Cell, scan } from "../../../../src/scan.ts";
@@ -15,7 +11,7 @@ import { printShape } from "../../../../src/tensor/dims.ts";
 import { isTensor, printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../../../src/tree/tree.ts";
 import { activationsOf } from "../activations.ts";
-import { lstmVariantStep } from "../lstm_variant.ts";
+import { withCellActivation } from "../lstm_variant.ts";
 import { attribute, flag, type Node } from "../node.ts";
 import { type Call, given, type Inputs, type Operator, type Operators } from "../operator.ts";
 import {
@@ -40,8 +36,8 @@ const defaultActivations: Readonly<Record<RecurrentName, readonly string[]>> = {
 interface Options extends RecurrentLayout {
   readonly direction: "forward" | "reverse" | "bidirectional";
   readonly activations: readonly (readonly ActivationLike[])[];
-  readonly clip: number | undefined;
-  readonly inputForget: boolean;
+  /** Null where values are not limited. */
+  readonly clip: number | null;
   readonly batchFirst: boolean;
 }
 
@@ -54,8 +50,8 @@ function optionsOf(node: Node, units: number): Options {
     );
   }
   const directions = direction === "bidirectional" ? 2 : 1;
-  const bound = attribute(node, "clip", "float");
-  if (bound !== undefined && !(bound > 0)) throw new RangeError(`its clip is ${bound}, expected above 0`);
+  const bound = attribute(node, "clip", "float") ?? Infinity;
+  if (!(bound > 0)) throw new RangeError(`its clip is ${bound}, expected above 0`);
   return {
     operator,
     direction,
@@ -63,7 +59,7 @@ function optionsOf(node: Node, units: number): Options {
     units,
     resetAfter: flag(node, "linear_before_reset", false),
     activations: activationsOf(node, defaultActivations[operator], directions),
-    clip: bound,
+    clip: bound === Infinity ? null : bound,
     inputForget: flag(node, "input_forget", false),
     batchFirst: flag(node, "layout", false),
   };
@@ -89,39 +85,38 @@ interface Recurrence {
 
 /** The recurrence of one direction. */
 function recurrenceOf(options: Options, index: number, weights: CellWeights, x: Tensor): Recurrence {
-  const { operator, units, clip: bound, inputForget, resetAfter } = options;
+  const { operator, units, clip, inputForget, resetAfter } = options;
   const context = { training: false, input: stepSpec(x) };
   const [gates, candidate, cellActivation] = options.activations[index];
-  const limited = (like: ActivationLike): ActivationLike => {
-    if (bound === undefined) return like;
-    const activate = resolveActivation(like);
-    return (z) => activate(clip(z, -bound, bound));
-  };
-  const shared = { units, useBias: weights.bias !== undefined };
+  const shared = { units, useBias: weights.bias !== undefined, clip };
   const zero = zeros([x.shape[0], units], x.dtype);
   switch (operator) {
     case "RNN": {
-      const cell = simpleRnnCell({ ...shared, activation: limited(gates) });
+      const cell = simpleRnnCell({ ...shared, activation: gates });
       return { step: cell.step(weights, context) as Recurrence["step"], initial: [zero] }; // one tensor in and out
     }
     case "GRU": {
-      const activation = limited(candidate);
-      const cell = gruCell({ ...shared, activation, recurrentActivation: limited(gates), resetAfter });
+      const cell = gruCell({ ...shared, activation: candidate, recurrentActivation: gates, resetAfter });
       return { step: cell.step(weights, context) as Recurrence["step"], initial: [zero] };
     }
     case "LSTM": {
-      const plain = bound === undefined && !inputForget && !weights.peepholes && candidate === cellActivation;
-      if (plain) {
-        const cell = lstmCell({ ...shared, activation: candidate, recurrentActivation: gates });
-        return { step: cell.step(weights, context) as Recurrence["step"], initial: [zero, zero] };
-      }
-      const { kernel, recurrentKernel, bias, peepholes } = weights;
-      const [f, g, h]: Activation[] = [gates, candidate, cellActivation].map(resolveActivation);
-      const step = lstmVariantStep(
-        { kernel, recurrentKernel, bias, peepholes },
-        { activations: [f, g, h], clip: bound, inputForget },
-      );
-      return { step: step as unknown as Recurrence["step"], initial: [zero, zero] }; // the state is a pair
+      const peepholes = weights.peepholes !== undefined;
+      const cell = lstmCell({
+        ...shared,
+        peepholes,
+        inputForget,
+        activation: candidate,
+        recurrentActivation: gates,
+      });
+      const step = cell.step(weights, context) as Recurrence["step"]; // one tensor in and out
+      if (candidate === cellActivation) return { step, initial: [zero, zero] };
+      const whole = withCellActivation(step, weights, {
+        clip,
+        inputForget,
+        gates: resolveActivation(gates),
+        cell: resolveActivation(cellActivation),
+      });
+      return { step: whole, initial: [zero, zero] };
     }
   }
 }

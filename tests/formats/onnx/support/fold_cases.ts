@@ -107,6 +107,7 @@ const plain: OperatorCase[] = (["LSTM", "GRU", "RNN"] as const).flatMap((operato
     recurrent(operator, { direction }, { lengths, states: true }),
     recurrent(operator, { direction }, { lengths }),
     recurrent(operator, { direction, clip: { float: 0.4 } }, { states: true }),
+    recurrent(operator, { direction, clip: { float: Infinity } }),
     ...(operator === "GRU"
       ? [recurrent(operator, { direction, linear_before_reset: 1 }, { lengths, states: true })]
       : []),
@@ -115,6 +116,10 @@ const plain: OperatorCase[] = (["LSTM", "GRU", "RNN"] as const).flatMap((operato
         recurrent(operator, { direction }, { peepholes: true, states: true, lengths }),
         recurrent(operator, { direction, clip: { float: 0.7 } }, { peepholes: true, states: true }),
         recurrent(operator, { direction, input_forget: 1 }, { states: true }),
+        recurrent(operator, { direction, input_forget: 1, clip: { float: 0.4 } }, {
+          peepholes: true,
+          states: true,
+        }),
       ]
       : []),
   ])
@@ -149,6 +154,25 @@ const activations: OperatorCase[] = [
     activation_beta: { floats: [0.4, 0.1] },
   }),
   recurrent("LSTM", { activations: ["Sigmoid", "Relu", "Softsign"] }),
+  ...[0, 1].flatMap((input_forget) =>
+    [false, true].map((peepholes) =>
+      recurrent(
+        "LSTM",
+        { activations: ["Sigmoid", "Softsign", "Tanh"], clip: { float: 0.4 }, input_forget },
+        {
+          peepholes,
+          states: true,
+          lengths,
+          bias: peepholes,
+        },
+      )
+    )
+  ),
+  recurrent("LSTM", {
+    activations: ["Sigmoid", "Affine", "Affine"],
+    activation_alpha: { floats: [0.5, 0.5] },
+    activation_beta: { floats: [0.1, 0.1] },
+  }),
   recurrent("LSTM", {
     direction: "bidirectional",
     activations: ["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Elu", "LeakyRelu"],

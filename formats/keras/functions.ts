@@ -1,0 +1,122 @@
+/**
+ * Keras's operations in a graph (`keras.ops.add(a, b)`, or `a + b`) as functions for `apply`, and back. Neither has a
+ * mask: what it puts out counts at every step.
+ */
+import type { GraphFunction } from "../../src/models/mod.ts";
+import {
+  abs,
+  add,
+  and,
+  cast,
+  div,
+  equal,
+  exp,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  not,
+  notEqual,
+  type Operand,
+  or,
+  pow,
+  sigmoid,
+  sqrt,
+  square,
+  sub,
+  tanh,
+} from "../../src/operations/elementwise.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+type Unary = (x: Tensor) => Tensor;
+type Binary = (a: Operand, b: Operand) => Tensor;
+type Logical = (a: Tensor, b: Tensor) => Tensor;
+
+const unary: Readonly<Record<string, Unary>> = {
+  Absolute: abs,
+  Exp: exp,
+  Log: log,
+  LogicalNot: not,
+  Negative: neg,
+  Sigmoid: sigmoid,
+  Sqrt: sqrt,
+  Square: square,
+  Tanh: tanh,
+};
+
+const binary: Readonly<Record<string, Binary>> = {
+  Add: add,
+  Subtract: sub,
+  Multiply: mul,
+  Divide: div,
+  TrueDivide: div,
+  Maximum: maximum,
+  Minimum: minimum,
+  Power: pow,
+  Equal: equal,
+  NotEqual: notEqual,
+  Greater: greater,
+  GreaterEqual: greaterEqual,
+  Less: less,
+  LessEqual: lessEqual,
+};
+
+const logical: Readonly<Record<string, Logical>> = { LogicalAnd: and, LogicalOr: or };
+
+/** A Keras operation: its class, and its arguments, where null stands for a tensor and a number for itself. */
+export interface OperationCall {
+  readonly className: string;
+  readonly args: readonly (number | null)[];
+}
+
+/** What functions that were made for a file stand for. */
+const made = new WeakMap<GraphFunction, OperationCall>();
+
+/** Tokens as Keras's `Embedding` takes them: it casts what it is given. */
+export function toTokens(x: Tensor): Tensor {
+  return cast(x, "int32");
+}
+
+/** All classes of operations that are known. */
+export const operationClasses: readonly string[] = [
+  ...Object.keys(unary),
+  ...Object.keys(binary),
+  ...Object.keys(logical),
+];
+
+/** The function of the tensors among the arguments; undefined where the operation is unknown or takes others. */
+export function functionOf({ className, args }: OperationCall): GraphFunction | undefined {
+  if (Object.hasOwn(unary, className)) return args.length === 1 ? unary[className] : undefined;
+  if (Object.hasOwn(logical, className)) {
+    return args.length === 2 && args.every((arg) => arg === null) ? logical[className] : undefined;
+  }
+  if (!Object.hasOwn(binary, className) || args.length !== 2) return undefined;
+  const [a, b] = args;
+  const operation = binary[className];
+  if (a === null && b === null) return operation;
+  const fn: GraphFunction = a === null ? (x) => operation(x, b ?? 0) : (x) => operation(a, x);
+  Object.defineProperty(fn, "name", {
+    value: `${className.toLowerCase()}(${args.map((arg) => arg ?? "x")})`,
+  });
+  made.set(fn, { className, args });
+  return fn;
+}
+
+/** The Keras operation for a function of `count` tensors; undefined where there is none. */
+export function operationOf(fn: GraphFunction, count: number): OperationCall | undefined {
+  const found = made.get(fn);
+  if (found) return found;
+  const table: readonly [string, unknown][] = Object.entries(count === 1 ? unary : { ...binary, ...logical });
+  const [className] = table.find(([, known]) => known === fn) ?? [];
+  return className === undefined || count > 2 ? undefined : { className, args: new Array(count).fill(null) };
+}
+
+/** The module that Keras finds an operation in. */
+export function moduleOf(className: string): string {
+  return className === "Sigmoid" ? "keras.src.ops.nn" : "keras.src.ops.numpy";
+}

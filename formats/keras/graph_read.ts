@@ -1,0 +1,370 @@
+/**
+ * A graph (Keras's functional model) from its configuration: nodes are taken in an order in which each finds what it
+ * reads, on new nodes of ours.
+ */
+import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
+import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
+import { maskOfTree } from "../../src/models/masks.ts";
+import { originsOf } from "../../src/models/nodes.ts";
+import type { Json } from "../../src/options/json.ts";
+import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
+import { KerasFileError, reading, shown } from "./errors.ts";
+import { functionOf, operationClasses, toTokens } from "./functions.ts";
+import { type MaskReader, maskReader } from "./read_masks.ts";
+import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
+import { ignoringMask, stateOf, unflattenState } from "./states.ts";
+import { numbering, snakeCaseOfClass } from "./names.ts";
+import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
+import { trainableIn } from "./options.ts";
+import {
+  below,
+  inputSpec,
+  inside,
+  type LayerContext,
+  layerList,
+  placeOf,
+  readLayer,
+  takesTokens,
+} from "./read_layers.ts";
+import { checkedCall, countCall } from "./sizes.ts";
+
+/** A layer, input or operation of the graph, with its calls. */
+interface Operator {
+  readonly name: string;
+  readonly object: KerasObject;
+  readonly place: string;
+  /** Absent for an input or an operation. */
+  readonly layer?: Layer;
+  /** The group of its weights. */
+  readonly path: string;
+  readonly calls: readonly JsonObject[];
+  /** Whether it is a graph, which has a call of its own that Keras counts among the ends of a graph around it. */
+  readonly isGraph: boolean;
+}
+
+function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
+  const place = placeOf(object);
+  const number = numbering();
+  const names = new Set<string>();
+  return layerList(object.config, place).map((json, index) => {
+    const inner = kerasObject(json, `layer ${index} of ${place}`);
+    const name = nameIn(inner.json, `layer ${index} of ${place}`);
+    if (names.has(name)) throw new KerasFileError(place, `two of its layers are named ${shown(name)}`);
+    names.add(name);
+    const { inbound_nodes: calls } = inner.json;
+    const own = placeOf(inner);
+    if (!isList(calls) || !calls.every(isObject)) {
+      throw new KerasFileError(
+        own,
+        `its inbound_nodes are ${shown(calls)}, expected a list of { args, kwargs } as Keras 3 writes`,
+      );
+    }
+    const isOperation = /^keras\.(src\.)?ops\b/.test(String(inner.json.module));
+    const isInput = inner.className === "InputLayer";
+    const path = isOperation ? "" : `layers/${number(snakeCaseOfClass(inner.className))}`;
+    const deeper = below(context, path);
+    return {
+      name,
+      object: inner,
+      place: own,
+      ...(isOperation || isInput ? {} : { layer: readLayer(inner, deeper) }),
+      path: deeper.path,
+      calls: calls as readonly JsonObject[], // as just checked
+      isGraph: inner.className === "Functional" || inner.className === "Model",
+    };
+  });
+}
+
+/** The nodes that every call gave, by operator and call; those of operations are made when they are asked for. */
+type Results = Map<string, () => readonly Node[]>;
+
+function nodeAt({ operator, call, index }: History, results: Results, place: string): Node {
+  const node = results.get(keyOf(operator, call))?.()[index];
+  if (node) return node;
+  throw new KerasFileError(
+    place,
+    `it reads output ${index} of call ${call} of ${shown(operator)}, which is not there`,
+  );
+}
+
+/** Calls `run` once, when its result is first asked for. */
+function later<T>(run: () => T): () => T {
+  let result: { readonly value: T } | undefined;
+  return () => (result ??= { value: run() }).value;
+}
+
+/** A tree of tensors as one of nodes. */
+function nodesOf(value: Json | undefined, results: Results, place: string): Tree<Node> {
+  if (isList(value)) return value.map((item) => nodesOf(item, results, place));
+  if (isObject(value) && isTensorOf(value)) return nodeAt(historiesIn(value, place)[0], results, place);
+  if (isObject(value) && !("class_name" in value)) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, nodesOf(item, results, place)]),
+    );
+  }
+  throw new KerasFileError(place, `it is given ${shown(value)}, expected tensors of the graph`);
+}
+
+/** The calls in an order in which each comes after those that it reads. */
+function inOrder(operators: readonly Operator[], place: string): { operator: Operator; call: number }[] {
+  const byKey = new Map(
+    operators.flatMap((operator) =>
+      operator.calls.map((_, call) => [keyOf(operator.name, call), { operator, call }] as const)
+    ),
+  );
+  const state = new Map<string, "under way" | "done">();
+  const order: { operator: Operator; call: number }[] = [];
+  for (const start of byKey.keys()) {
+    const pending: { key: string; parents: string[] }[] = [];
+    const enter = (key: string) => {
+      const found = byKey.get(key);
+      if (found === undefined || state.get(key) === "done") return; // an input, or what nodeAt will not find
+      if (state.has(key)) {
+        throw new KerasFileError(
+          place,
+          `its layer ${shown(found.operator.name)} reads what depends on itself`,
+        );
+      }
+      state.set(key, "under way");
+      const read = historiesIn(
+        found.operator.calls[found.call],
+        found.operator.place,
+      );
+      pending.push({ key, parents: read.map(({ operator, call }) => keyOf(operator, call)).reverse() });
+    };
+    enter(start);
+    for (let top = pending.at(-1); top; top = pending.at(-1)) {
+      const parent = top.parents.pop();
+      if (parent !== undefined) {
+        enter(parent);
+        continue;
+      }
+      pending.pop();
+      state.set(top.key, "done");
+      const found = byKey.get(top.key);
+      if (found) order.push(found);
+    }
+  }
+  return order;
+}
+
+/** The arguments of a call: a list, and named ones without those that mean nothing: null, and no training. */
+function argumentsOf(
+  json: JsonObject,
+  place: string,
+): { args: readonly Json[]; named: ReadonlyMap<string, Json> } {
+  const { args = [], kwargs = {} } = json;
+  if (!isList(args) || !isObject(kwargs)) {
+    throw new KerasFileError(place, `one of its calls is ${shown(json)}, expected { args, kwargs }`);
+  }
+  const means = ([name, value]: [string, Json]) =>
+    value !== null && !(name === "training" && value === false);
+  return { args, named: new Map(Object.entries(kwargs).filter(means)) };
+}
+
+function callOperation(
+  operator: Operator,
+  json: JsonObject,
+  results: Results,
+  context: LayerContext,
+): readonly Node[] {
+  const { object: { className }, place } = operator;
+  countCall(context, place);
+  const { args, named } = argumentsOf(json, place);
+  const isKnown = args.every((arg) => isTensorOf(arg) || typeof arg === "number") && args.some(isTensorOf);
+  const fn = isKnown && named.size === 0
+    ? functionOf({ className, args: args.map((arg) => typeof arg === "number" ? arg : null) })
+    : undefined;
+  if (fn === undefined) {
+    throw new KerasFileError(
+      place,
+      `the operation has no equivalent here with ${shown([...args, ...named.entries()])}; ` +
+        `expected one of ${operationClasses.join(", ")} of tensors and numbers`,
+    );
+  }
+  const nodes = args.filter(isTensorOf).map((arg) => nodesOf(arg, results, place) as Node); // a tensor is one node
+  return treeLeaves<Node>(apply(fn, ...nodes));
+}
+
+/** Float tokens, Keras's default, as ours; other inputs as they are. */
+function asTokens(layer: Layer, inputs: Tree<Node>): Tree<Node> {
+  if (!takesTokens(layer)) return inputs;
+  return mapTree(inputs, (node: Node): Tree<Node> => node.dtype === "int32" ? node : apply(toTokens, node));
+}
+
+function callLayer(
+  { layer: given, name, object, place, path }: Operator & { readonly layer: Layer },
+  number: number,
+  json: JsonObject,
+  results: Results,
+  masks: MaskReader,
+  context: LayerContext,
+): readonly Node[] {
+  const { args, named } = argumentsOf(json, place);
+  const takesState = isRecurrentLayer(given) || given.type === "bidirectional";
+  const known = ["initial_state", "mask"].filter((name) => takesState || name === "mask");
+  const [first, ...others] = args;
+  const unknown = [...named.keys()].find((name) => !known.includes(name));
+  if (first === undefined || unknown !== undefined || others.length > (takesState ? 2 : 0)) {
+    throw new KerasFileError(
+      place,
+      `one of its calls is ${shown(json)}, expected its input${
+        takesState ? " and an initial state" : ""
+      } alone`,
+    );
+  }
+  const [positional, secondMask] = others;
+  const initial = positional ?? named.get("initial_state");
+  const inputs = asTokens(given, nodesOf(first, results, place));
+  const [explicit] = masksOf(secondMask ?? named.get("mask"), historiesIn(first, place), masks, place);
+  const mask = explicit && nodeAt(explicit, results, place);
+  const initialState = initial === undefined || initial === null
+    ? undefined
+    : unflattenState(stateOf(given), treeLeaves<Node>(nodesOf(initial, results, place)), place);
+  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
+  checkedCall(given, path, specs(inputs), {
+    mask: mask === undefined ? travelling : specs(mask) as Tensor,
+    initialState: initialState && specs(initialState),
+  }, context);
+  const read = historiesIn(first, place).map(tensorKey);
+  masks.call(
+    (index) => tensorKey({ operator: name, call: number, index }),
+    given,
+    read,
+    explicit && tensorKey(explicit),
+  );
+  return treeLeaves<Node>(call<Tree<Node>>(given, inputs, {
+    ...(initialState === undefined ? {} : { initialState }),
+    ...(mask === undefined ? {} : { mask }),
+  }));
+}
+
+/** The mask that a call is given beside those that travel with its inputs anyway. */
+function masksOf(
+  value: Json | undefined,
+  inputs: readonly History[],
+  masks: MaskReader,
+  place: string,
+): readonly History[] {
+  if (value === undefined || value === null) return [];
+  const given =
+    (isList(value) ? value : isObject(value) && !isTensorOf(value) ? Object.values(value) : [value])
+      .map((mask) => mask === null ? undefined : historiesIn(mask, place)[0]);
+  const isTravelling = given.every((mask, index) =>
+    mask === undefined || (inputs[index] && masks.travels(tensorKey(inputs[index]), tensorKey(mask)))
+  );
+  if (isTravelling) return [];
+  if (given.length === 1 && inputs.length === 1 && given[0]) return [given[0]];
+  throw new KerasFileError(
+    place,
+    `it is given the masks ${shown(value)}, expected one, or those of its inputs`,
+  );
+}
+
+/** Keras drops a travelling mask where an initial state is given, so a layer that is called like that drops it too. */
+function withKerasMasks(operator: Operator): Operator {
+  const { layer, calls, place } = operator;
+  if (layer === undefined || !(isRecurrentLayer(layer) || layer.type === "bidirectional")) return operator;
+  const given = calls.map((json) => argumentsOf(json, place));
+  const takesState = given.some(({ args, named }) => args.length > 1 || named.has("initial_state"));
+  const takesMask = given.some(({ args, named }) => args.length > 2 || named.has("mask"));
+  return takesState && !takesMask ? { ...operator, layer: ignoringMask(layer) } : operator;
+}
+
+/** The names of inputs that layers of tokens read, and nothing else but the masks of those. */
+function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
+  const tokens = new Set<string>();
+  const others = new Set<string>();
+  for (const { layer, object, calls, place } of operators) {
+    if (layer === undefined && object.className === "NotEqual") continue;
+    const into = layer !== undefined && takesTokens(layer) ? tokens : others;
+    for (const { operator } of calls.flatMap((json) => historiesIn(json, place))) into.add(operator);
+  }
+  return tokens.difference(others);
+}
+
+/** The nodes that the configuration names; a list of one is that one, as Keras once wrote a single tensor. */
+function endsOf(
+  value: Json | undefined,
+  results: Results,
+  graphs: ReadonlySet<string>,
+  place: string,
+): Tree<Node> {
+  if (isList(value) && value.length === 3 && typeof value[0] === "string") {
+    const history = historyOf(value, place);
+    const { operator, call } = history;
+    return nodeAt({ ...history, call: graphs.has(operator) ? call - 1 : call }, results, place);
+  }
+  if (isList(value) && value.length > 0) {
+    const ends = value.map((item) => endsOf(item, results, graphs, place));
+    return ends.length === 1 ? ends[0] : ends;
+  }
+  if (isObject(value) && Object.keys(value).length > 0) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, endsOf(item, results, graphs, place)]),
+    );
+  }
+  throw new KerasFileError(place, `expected [layer, call, output] or a tree of such, found ${shown(value)}`);
+}
+
+/** The model of a functional configuration. */
+export function readGraph(object: KerasObject, context: LayerContext): Layer {
+  const place = placeOf(object);
+  const within = inside(context, place);
+  const operators = operatorsOf(object, within).map(withKerasMasks);
+  const tokens = tokenInputs(operators);
+  const results: Results = new Map();
+  for (const { name, object, place } of operators) {
+    if (object.className !== "InputLayer") continue;
+    const spec = inputSpec(object.config, place, tokens.has(name));
+    const nodes = [input(spec, { name })];
+    results.set(keyOf(name, 0), () => nodes);
+  }
+  const masks = maskReader();
+  const keys = (value: Json) => isTensorOf(value) ? tensorKey(historiesIn(value, place)[0]) : undefined;
+  for (const { operator, call } of inOrder(operators, place)) {
+    const { layer, name, object, calls } = operator;
+    const json = calls[call];
+    const { args } = argumentsOf(json, operator.place);
+    if (layer === undefined) {
+      masks.operation(
+        tensorKey({ operator: name, call, index: 0 }),
+        object.className,
+        args,
+        object.config,
+        keys,
+      );
+      results.set(
+        keyOf(name, call),
+        later(() => reading(operator.place, () => callOperation(operator, json, results, within))),
+      );
+      continue;
+    }
+    const nodes = reading(
+      operator.place,
+      () => callLayer({ ...operator, layer }, call, json, results, masks, within),
+    );
+    results.set(keyOf(name, call), () => nodes);
+  }
+  const graphs = new Set(operators.filter(({ isGraph }) => isGraph).map(({ name }) => name));
+  const made = model({
+    inputs: endsOf(object.config.input_layers, results, graphs, `the inputs of ${place}`),
+    outputs: endsOf(object.config.output_layers, results, graphs, `the outputs of ${place}`),
+    name: nameIn(object.config, place),
+    trainable: trainableIn(object.config, place),
+  });
+  context.orders.set(made, orderOf(made, operators, place));
+  return made;
+}
+
+/** The layers of the model in the order of the file, which numbers their weights. */
+function orderOf(made: Layer, operators: readonly Operator[], place: string): readonly number[] {
+  return operators.flatMap(({ layer, name }) => {
+    if (layer === undefined) return [];
+    const index = made.layers?.indexOf(layer) ?? -1;
+    if (index >= 0) return index;
+    throw new KerasFileError(place, `no output depends on its layer ${shown(name)}`);
+  });
+}

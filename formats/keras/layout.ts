@@ -1,0 +1,138 @@
+/**
+ * Where Keras 3 stores the weights of a model: the groups of its HDF5 file, as `keras.src.saving.saving_lib` walks
+ * through a model. Inside a container, layers are numbered by class in the container's order: `layers/lstm`,
+ * `layers/lstm_1`; a wrapper's layer lies under the attribute that holds it.
+ */
+import type { Json, JsonOptions } from "../../src/options/json.ts";
+import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
+import { classOf } from "./class_of.ts";
+import { kerasOrder } from "./graph_order.ts";
+import { numbering, snakeCaseOfClass } from "./names.ts";
+import { type WeightRow, weightRows } from "./weight_rows.ts";
+
+/** A layer or cell that may have weights of its own. */
+export interface WeightOwner {
+  /** Its group: `layers/bidirectional/forward_layer/cell`. */
+  readonly path: string;
+  /** Its name in Keras, for the group's attribute. */
+  readonly name: string;
+  /** Its weights, in the order in which they are stored. */
+  readonly rows: readonly WeightRow[];
+  /** Where they are in our variables, below `params` and `state`. */
+  readonly variables: readonly (string | number)[];
+}
+
+/** The orders of containers that were read from a file; for others Keras's own is worked out. */
+export type Orders = ReadonlyMap<Layer, readonly number[]>;
+
+/** Everything that stores weights. */
+export interface Layout {
+  readonly owners: readonly WeightOwner[];
+  /** The groups of containers' layers, and the names that may be in them. */
+  readonly containers: readonly { readonly path: string; readonly names: readonly string[] }[];
+}
+
+/** A cell as its layer saves it. */
+export interface CellData {
+  readonly type: string;
+  readonly options: JsonOptions;
+}
+
+/** The cell of a recurrent layer. */
+export function cellOf(layer: Layer): CellData {
+  if (layer.type !== "rnn") return { type: `${layer.type}Cell`, options: layer.options };
+  return layer.options.cell as unknown as CellData; // written by the layer itself
+}
+
+/** The cells of stacked ones. */
+export function cellsOf({ options }: CellData): readonly CellData[] {
+  return options.cells as unknown as readonly CellData[]; // written by stackedCells
+}
+
+/** The names of the groups of a container's layers, by our index of the layer. */
+export function groupNames(container: Layer, orders: Orders): ReadonlyMap<number, string> {
+  const layers = container.layers ?? [];
+  const number = numbering();
+  const order = orders.get(container) ?? kerasOrder(container);
+  return new Map(order.map((index) => [index, number(snakeCaseOfClass(classOf(layers[index])))]));
+}
+
+/**
+ * The layout of a container, the top of a file.
+ *
+ * @throws TypeError for a layer or cell that Keras does not have, naming it.
+ */
+export function layoutOf(model: Layer, orders: Orders = new Map()): Layout {
+  const owners: WeightOwner[] = [];
+  const containers: { path: string; names: string[] }[] = [];
+  const addCell = (cell: CellData, path: string, name: string, variables: WeightOwner["variables"]) => {
+    if (cell.type === "stackedCells") {
+      const number = numbering();
+      cellsOf(cell).forEach((inner, index) => {
+        const own = number(snakeCaseOfClass(classOfCell(inner, name)));
+        addCell(inner, `${path}/cells/${own}`, own, [...variables, index]);
+      });
+      return;
+    }
+    owners.push({
+      path,
+      name,
+      rows: weightRows(cell.type, cell.options) ?? refuseCell(cell, name),
+      variables,
+    });
+  };
+  const add = (layer: Layer, path: string, name: string, variables: WeightOwner["variables"]) => {
+    const inner = layer.layers ?? [];
+    if (layer.type === "bidirectional") {
+      add(inner[0], `${path}/forward_layer`, `forward_${name}`, [...variables, "forward"]);
+      add(inner[1], `${path}/backward_layer`, `backward_${name}`, [...variables, "backward"]);
+    } else if (layer.type === "timeDistributed") {
+      add(inner[0], `${path}/layer`, inner[0].name ?? name, variables);
+    } else if (isRecurrentLayer(layer)) {
+      const cell = cellOf(layer);
+      addCell(cell, `${path}/cell`, snakeCaseOfClass(classOfCell(cell, layerName(layer))), variables);
+    } else if (layer.type === "sequential" || layer.type === "model") {
+      const below = path === "" ? "layers" : `${path}/layers`;
+      const names = groupNames(layer, orders);
+      containers.push({ path: below, names: [...names.values()] });
+      for (const [index, group] of names) {
+        add(inner[index], `${below}/${group}`, inner[index].name ?? group, [...variables, index]);
+      }
+    } else {
+      const rows = weightRows(layer.type, layer.options) ?? [];
+      owners.push({ path, name, rows, variables });
+    }
+    if (inner.length > 0 || isRecurrentLayer(layer)) {
+      if (path !== "") owners.push({ path, name, rows: [], variables });
+    }
+  };
+  add(model, "", model.name ?? model.type, []);
+  return { owners, containers };
+}
+
+const cellClasses: Readonly<Record<string, string>> = {
+  simpleRnnCell: "SimpleRNNCell",
+  gruCell: "GRUCell",
+  lstmCell: "LSTMCell",
+  convLstm1dCell: "ConvLSTMCell",
+  convLstm2dCell: "ConvLSTMCell",
+  convLstm3dCell: "ConvLSTMCell",
+  stackedCells: "StackedRNNCells",
+};
+
+/** Keras's class for a cell. */
+export function classOfCell(cell: CellData, layer: string): string {
+  return Object.hasOwn(cellClasses, cell.type) ? cellClasses[cell.type] : refuseCell(cell, layer);
+}
+
+/** Throws for a cell that Keras does not have. */
+export function refuseCell({ type }: { readonly type: Json }, layer: string): never {
+  throw new TypeError(
+    `Cannot use Keras files with the cell ${
+      String(type)
+    } of ${layer}: Keras has no such cell, and code is not part ` +
+      `of its files; its cells are ${
+        Object.values(cellClasses).filter((name) => name !== "ConvLSTMCell").join(", ")
+      }`,
+  );
+}

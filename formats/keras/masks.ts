@@ -1,0 +1,95 @@
+/**
+ * How Keras computes masks in a graph: as operations of their own, which it records when a layer is called on symbolic
+ * tensors, and hands to layers that take a mask. They count among the nodes of a graph, so its order depends on them.
+ */
+import type { Json, JsonOptions } from "../../src/options/json.ts";
+import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
+
+/** A tensor that a layer is called on: what stands for it, and for its mask where it has one. */
+export interface MaskedInput<Ref> {
+  readonly tensor: Ref;
+  readonly mask: Ref | undefined;
+}
+
+/** Makes what stands for the result of an operation of Keras. */
+export type MakeOperation<Ref> = (
+  className: string,
+  args: readonly (Ref | number | readonly Ref[])[],
+  config: JsonOptions,
+) => Ref;
+
+/** Whether the layer's class in Keras takes a mask, which is then handed to it. */
+export function takesMask(layer: Layer): boolean {
+  return isRecurrentLayer(layer) ||
+    ["bidirectional", "timeDistributed", "batchNormalization", "sequential", "model"].includes(layer.type);
+}
+
+const passing = [
+  "dense",
+  "dropout",
+  "activation",
+  "layerNormalization",
+  "batchNormalization",
+  "timeDistributed",
+];
+
+/**
+ * The mask of each output of a call, by Keras's `compute_mask` of the layer's class. Models inside a model have none that
+ * is recorded: theirs travel when they run.
+ *
+ * @param given The mask that the call is given, instead of the one that comes with its first input.
+ */
+export function masksOfCall<Ref extends object | string>(
+  layer: Layer,
+  inputs: readonly MaskedInput<Ref>[],
+  given: Ref | undefined,
+  make: MakeOperation<Ref>,
+): readonly (Ref | undefined)[] {
+  const [first] = inputs;
+  const { options } = layer;
+  const before = given ?? first.mask;
+  if (layer.type === "embedding") return options.maskZero ? [make("NotEqual", [first.tensor, 0], {})] : [];
+  if (layer.type === "masking") {
+    return [anyOfLast(make("NotEqual", [first.tensor, Number(options.maskValue)], {}), make)];
+  }
+  if (layer.type === "merge") {
+    return [
+      options.method === "concatenate" ? ofConcatenate(options.axis, inputs, make) : ofMerge(inputs, make),
+    ];
+  }
+  if (passing.includes(layer.type)) return [before];
+  if (isRecurrentLayer(layer)) return layer.flags.returnSequences ? [before] : [];
+  if (layer.type === "bidirectional") {
+    const [forward] = layer.layers ?? [];
+    if (!isRecurrentLayer(forward) || !forward.flags.returnSequences) return [];
+    return options.mergeMode === null ? [before, before] : [before];
+  }
+  return [];
+}
+
+function anyOfLast<Ref extends object | string>(mask: Ref, make: MakeOperation<Ref>): Ref {
+  return make("Any", [mask], { axis: -1, keepdims: false });
+}
+
+function ofMerge<Ref extends object | string>(
+  inputs: readonly MaskedInput<Ref>[],
+  make: MakeOperation<Ref>,
+): Ref | undefined {
+  const masks = inputs.flatMap(({ mask }) => mask ?? []);
+  if (masks.length < inputs.length) return undefined;
+  return masks.reduce((a, b) => make("LogicalOr", [a, b], {}));
+}
+
+function ofConcatenate<Ref extends object | string>(
+  axis: Json,
+  inputs: readonly MaskedInput<Ref>[],
+  make: MakeOperation<Ref>,
+): Ref | undefined {
+  if (inputs.every(({ mask }) => mask === undefined)) return undefined;
+  const wide = inputs.map(({ tensor, mask }) => {
+    if (mask === undefined) return make("OnesLike", [tensor], { dtype: "bool" });
+    const expanded = make("ExpandDims", [mask], { axis: -1 });
+    return make("LogicalOr", [expanded, make("ZerosLike", [tensor], { dtype: "bool" })], {});
+  });
+  return anyOfLast(make("Concatenate", [wide], { axis }), make);
+}

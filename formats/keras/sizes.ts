@@ -1,0 +1,140 @@
+/**
+ * Holds a file's weights against its configuration as layer after layer is called on shapes: nothing of a size is made
+ * that the file does not have, so that a configuration cannot ask for memory.
+ */
+import { isRecurrentLayer, type Layer, type Mask } from "../../src/layers/mod.ts";
+import { type CallExtras, type CallResult, callSpecs, paramSpecs } from "../../src/models/call_specs.ts";
+import { isContainer } from "../../src/models/container.ts";
+import { multiplyDims, printShape, type Shape } from "../../src/tensor/dims.ts";
+import { isLeaf, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
+import { outputSpecs } from "../../src/transforms/output_specs.ts";
+import { mapTree, type Tree } from "../../src/tree/tree.ts";
+import { KerasFileError, reading } from "./errors.ts";
+import type { WeightFile } from "./hdf5.ts";
+import { type CellData, cellOf, cellsOf, classOfCell, groupNames } from "./layout.ts";
+import { numbering, snakeCaseOfClass } from "./names.ts";
+import { type WeightRow, weightRows } from "./weight_rows.ts";
+
+/** What goes along while a file is read. */
+export interface Reading {
+  readonly file: WeightFile;
+  /** The orders of the containers read so far. */
+  readonly orders: Map<Layer, readonly number[]>;
+  /** How many calls of layers may still be made. */
+  readonly budget: { calls: number };
+  /** What calls have put out, as a layer that is shared is called on the same shapes again and again. */
+  readonly results: Map<Layer, Map<string, CallResult>>;
+}
+
+/** The most calls of layers in a model, those inside of layers among them. */
+export const MOST_CALLS = 2000;
+
+/** Counts a call of a layer or operation, so that a small file cannot ask for endless work. */
+export function countCall({ budget }: Reading, place: string): void {
+  if (budget.calls-- > 0) return;
+  throw new KerasFileError(place, `the model calls layers more than ${MOST_CALLS} times, which is not read`);
+}
+
+/**
+ * What a layer puts out for inputs of these specs, its weights checked.
+ *
+ * @param path The group of its weights.
+ * @throws KerasFileError where a weight has another shape than the configuration asks for.
+ */
+export function checkedCall(
+  layer: Layer,
+  path: string,
+  input: Tree<Tensor>,
+  extras: CallExtras,
+  context: Reading,
+): CallResult {
+  countCall(context, path);
+  const ofLayer = context.results.get(layer) ?? new Map<string, CallResult>();
+  context.results.set(layer, ofLayer);
+  const shapes = described([input, extras.mask ?? [], extras.initialState ?? []]);
+  const result = ofLayer.get(shapes) ?? calledFirst(layer, path, input, extras, context);
+  ofLayer.set(shapes, result);
+  return result;
+}
+
+/** Trees of specs as a text. */
+function described(trees: unknown): string {
+  return JSON.stringify(trees, (_, value) => isLeaf(value) ? printSpec(value) : value);
+}
+
+function calledFirst(
+  layer: Layer,
+  path: string,
+  input: Tree<Tensor>,
+  extras: CallExtras,
+  context: Reading,
+): CallResult {
+  if (isContainer(layer)) {
+    const names = groupNames(layer, context.orders);
+    return layer.walk(input, extras.mask, {
+      call: (index, input, extras) => {
+        const below = `${path === "" ? "" : `${path}/`}layers/${names.get(index)}`;
+        return checkedCall(layer.layers[index], below, input, extras, context);
+      },
+      compute: (fn, args) => outputSpecs(fn, ...args),
+    });
+  }
+  return reading(path, () => {
+    checkWeights(layer, path, input, extras.mask, context);
+    return callSpecs(layer, paramSpecs(layer, input), input, extras);
+  });
+}
+
+function checkWeights(layer: Layer, path: string, input: Tree<Tensor>, mask: Mask, context: Reading): void {
+  const [first, second] = layer.layers ?? [];
+  if (layer.type === "bidirectional") {
+    checkWeights(first, `${path}/forward_layer`, input, mask, context);
+    checkWeights(second, `${path}/backward_layer`, input, mask, context);
+  } else if (layer.type === "timeDistributed") {
+    const rows = mapTree(input, ({ shape, dtype }: Spec) => ({
+      shape: [multiplyDims(shape[0], shape[1] ?? 1), ...shape.slice(2)],
+      dtype,
+    }));
+    checkedCall(first, `${path}/layer`, rows, {}, context);
+  } else if (isRecurrentLayer(layer)) {
+    if (isLeaf(input)) checkCell(cellOf(layer), `${path}/cell`, withoutTime(input.shape), context.file);
+  } else {
+    const rows = weightRows(layer.type, layer.options) ?? [];
+    if (isLeaf(input)) checkRows(rows, path, input.shape, context.file);
+  }
+}
+
+const withoutTime = ([batch, _, ...rest]: Shape): Shape => [batch, ...rest];
+
+function checkCell(cell: CellData, path: string, step: Shape, file: WeightFile): void {
+  if (cell.type !== "stackedCells") {
+    return checkRows(weightRows(cell.type, cell.options) ?? [], path, step, file);
+  }
+  const number = numbering();
+  let features = step;
+  for (const inner of cellsOf(cell)) {
+    const name = number(snakeCaseOfClass(classOfCell(inner, path)));
+    checkCell(inner, `${path}/cells/${name}`, features, file);
+    features = [step[0], Number(inner.options.units)];
+  }
+}
+
+/** Throws unless the file has exactly these weights in the group. */
+function checkRows(rows: readonly WeightRow[], path: string, input: Shape, file: WeightFile): void {
+  rows.forEach((row, index) => {
+    const place = `${path}/vars/${index}`;
+    const expected = row.shape(input);
+    const found = file.shape(place);
+    if (found === undefined) throw new KerasFileError(place, `it is not there, expected ${row.name}`);
+    if (found.length === expected.length && found.every((dim, axis) => dim === expected[axis])) return;
+    throw new KerasFileError(
+      place,
+      `the ${row.name} has the shape ${printShape(found)}, expected ${printShape(expected)} ` +
+        `for an input of shape ${printShape(input)}`,
+    );
+  });
+  const surplus = file.names(`${path}/vars`)?.slice(rows.length) ?? [];
+  if (surplus.length > 0) {
+    throw new KerasFileError(`${path}/vars`, `it has ${surplus.length} weights more than the layer`);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The values of options: from a Keras configuration to ours and back, by kind. A value that one side lacks is refused
+ * with an error that names the layer, the option and the value.
+ */
+import type { Json, JsonOptions } from "../../src/options/json.ts";
+import { initializerNames } from "../../src/options/initializers.ts";
+import { nearest } from "../../src/nearest.ts";
+import { activationNames } from "../../src/operations/activations.ts";
+import { shown } from "./errors.ts";
+import { camelCase, snakeCase } from "./names.ts";
+
+/** What an option can be. */
+export type Kind =
+  | "flag"
+  | "number"
+  | "count"
+  | "counts"
+  | "sizes"
+  | "axes"
+  | "noise"
+  | "padding"
+  | "merge"
+  | "activation"
+  | "initializer";
+
+/** Refuses a value; the message is completed by who knows the layer and the option. */
+export class UnknownValue extends Error {
+  /** What would have been right. */
+  readonly expected: string;
+  constructor(expected: string) {
+    super(expected);
+    this.expected = expected;
+  }
+}
+
+const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 1;
+
+function isObject(value: unknown): value is { readonly [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Kinds of which values are written alike on both sides: whether a value is one, and the words for it. */
+const plainKinds: Readonly<
+  Record<Exclude<Kind, "activation" | "initializer">, readonly [(value: Json) => boolean, string]>
+> = {
+  flag: [(value) => typeof value === "boolean", "true or false"],
+  number: [(value) => Number.isFinite(value), "a number"],
+  count: [isCount, "a whole number from 1"],
+  counts: [
+    (value) => isCount(value) || (isList(value) && value.length > 0 && value.every(isCount)),
+    "a whole number from 1, or a list of them",
+  ],
+  sizes: [
+    (value) => isList(value) && value.every((size) => size === -1 || isCount(size)),
+    "a list of sizes, of which one may be -1",
+  ],
+  axes: [
+    (value) => Number.isSafeInteger(value) || (isList(value) && value.every(Number.isSafeInteger)),
+    "an axis or a list of them",
+  ],
+  noise: [
+    (value) => isList(value) && value.every((size) => size === null || isCount(size)),
+    "a list of sizes and nulls",
+  ],
+  padding: [(value) => value === "valid" || value === "same", '"valid" or "same"'],
+  merge: [
+    (value) => value === null || ["concat", "sum", "mul", "ave"].includes(String(value)),
+    '"concat", "sum", "mul", "ave" or null',
+  ],
+};
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
+/** The value of a Keras option as ours. */
+export function readValue(kind: Kind, value: Json): Json {
+  if (kind === "activation") return readActivation(value);
+  if (kind === "initializer") return readInitializer(value);
+  return plainValue(kind, value);
+}
+
+/** The value of our option as Keras's. */
+export function writeValue(kind: Kind, value: Json): Json {
+  if (kind === "activation") return snakeCase(String(value));
+  if (kind === "initializer") return writeInitializer(value);
+  return plainValue(kind, value);
+}
+
+function plainValue(kind: Exclude<Kind, "activation" | "initializer">, value: Json): Json {
+  const [accepts, expected] = plainKinds[kind];
+  if (accepts(value)) return value;
+  throw new UnknownValue(expected);
+}
+
+/** An activation is a name, or a function `{ class_name: "function", config: name }`; null is none. */
+function readActivation(value: Json): Json {
+  if (value === null) return "linear";
+  const name = isObject(value) && value.class_name === "function" ? value.config : value;
+  const ours = typeof name === "string" ? camelCase(name) : undefined;
+  if (ours !== undefined && activationNames.some((known) => known === ours)) return ours;
+  const near = ours === undefined ? undefined : nearest(ours, activationNames);
+  throw new UnknownValue(
+    near === undefined
+      ? `one of ${activationNames.map(snakeCase).join(", ")}`
+      : `perhaps "${snakeCase(near)}"`,
+  );
+}
+
+/** What Keras writes of an initialiser beside what it draws; we draw by key, so a seed has no meaning here. */
+const withoutMeaning = ["seed"];
+
+/** Options of Keras's initialisers that only null is known for. */
+const onlyNull = ["input_axes", "output_axes"];
+
+function readInitializer(value: Json): Json {
+  const given = isObject(value) ? value : { class_name: value, config: {} };
+  const expected = `one of ${initializerNames.map(classOfInitializer).join(", ")}`;
+  if (typeof given.class_name !== "string") throw new UnknownValue(expected);
+  const spelled = camelCase(given.class_name).replace(/Initializer$/, "");
+  const name = initializerNames.find((known) => known.toLowerCase() === spelled.toLowerCase());
+  const config = given.config ?? {};
+  if (name === undefined || !isObject(config)) throw new UnknownValue(expected);
+  const options: Record<string, Json> = {};
+  for (const [option, setting] of Object.entries(config)) {
+    if (withoutMeaning.includes(option)) continue;
+    if (onlyNull.includes(option)) {
+      if (setting === null) continue;
+      throw new UnknownValue(`${option} null`);
+    }
+    options[option] = setting;
+  }
+  return Object.keys(options).length === 0 ? name : { name, ...options };
+}
+
+/** `glorotUniform` as `GlorotUniform`. */
+function classOfInitializer(name: string): string {
+  return name[0].toUpperCase() + name.slice(1);
+}
+
+function writeInitializer(value: Json): Json {
+  const { name, ...options }: JsonOptions = isObject(value) ? value : { name: value };
+  const drawn = /^(glorot|he|lecun|random|truncated|orthogonal)/.test(String(name));
+  return {
+    module: "keras.initializers",
+    class_name: classOfInitializer(String(name)),
+    config: { ...defaultsOf[String(name)], ...options, ...(drawn ? { seed: null } : {}) },
+    registered_name: null,
+  };
+}
+
+/** The options with which ours and Keras's initialisers draw where none is given, written out as Keras does. */
+const defaultsOf: Readonly<Record<string, JsonOptions>> = {
+  randomUniform: { minval: -0.05, maxval: 0.05 },
+  randomNormal: { mean: 0, stddev: 0.05 },
+  truncatedNormal: { mean: 0, stddev: 0.05 },
+  orthogonal: { gain: 1 },
+  identity: { gain: 1 },
+  constant: { value: 0 },
+};
+
+/** The words for a value that is refused. */
+export function refusal(layer: string, option: string, value: Json, expected: string): string {
+  return `the option ${option} of ${layer} is ${shown(value)}, expected ${expected}`;
+}

@@ -1,0 +1,170 @@
+/** Models of ours that Keras has too: what is written, read back, and loaded by Keras itself. */
+import { gruCell, lstmCell, simpleRnnCell, stackedCells } from "../../../src/cells/mod.ts";
+import { convLstm2dCell } from "../../../src/cells/conv_lstm.ts";
+import { merge } from "../../../formats/keras/mod.ts";
+import {
+  activation,
+  batchNormalization,
+  bidirectional,
+  convLstm1d,
+  convLstm3d,
+  dense,
+  dropout,
+  embedding,
+  flatten,
+  gru,
+  type Layer,
+  layerNormalization,
+  lstm,
+  masking,
+  reshapeLayer,
+  rnn,
+  simpleRnn,
+  timeDistributed,
+  type Variables,
+} from "../../../src/layers/mod.ts";
+import { apply, call, init, input, model, sequential } from "../../../src/models/mod.ts";
+import { add, tanh } from "../../../src/operations/elementwise.ts";
+import { foldIn, key, normal } from "../../../src/operations/random.ts";
+import { cast, mul } from "../../../src/operations/mod.ts";
+import { type Spec, spec, type Tensor, tensor, toNested } from "../../../src/tensor/tensor.ts";
+import { flattenTree, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
+
+export interface Example {
+  readonly model: Layer;
+  /** Absent for a graph. */
+  readonly input?: Spec;
+  readonly x: Tree<Tensor>;
+}
+
+const floats = (seed: number, ...shape: number[]) => normal(key(seed), shape);
+const tokens = (size: number, ...shape: number[]) => {
+  const count = shape.reduce((product, dim) => product * dim);
+  return tensor(Array.from({ length: count }, (_, index) => (index * 7) % size), { shape, dtype: "int32" });
+};
+
+function translator(): Layer {
+  const source = input([null], { name: "source", dtype: "int32" });
+  const target = input([null], { name: "target", dtype: "int32" });
+  const embedded = call(embedding({ inputDim: 7, outputDim: 3, maskZero: true }), source);
+  const [, state] = call(lstm({ units: 4, returnState: true }), embedded);
+  const words = call(embedding({ inputDim: 6, outputDim: 3 }), target);
+  const decoder = lstm({ units: 4, returnSequences: true });
+  const decoded = call(decoder, words, { initialState: state });
+  const both = bidirectional(gru({ units: 2, returnState: true }), { mergeMode: "mul" });
+  const [summary] = call(both, embedded);
+  return model({
+    inputs: { source, target },
+    outputs: [call(dense({ units: 6, activation: "softmax" }), decoded), summary],
+  });
+}
+
+/** Two layers of one class at different depths, a shared one, models inside, and operations. */
+function graph(): Layer {
+  const left = input([null, 3], { name: "left" });
+  const right = input([null, 3]);
+  const shared = dense({ units: 4 });
+  const inside = input([null, 4]);
+  const inner = model({
+    inputs: inside,
+    outputs: call(gru({ units: 4, returnSequences: true }), inside),
+    name: "inner",
+  });
+  const a = call(shared, call(masking({ maskValue: 0.5 }), left));
+  const b = call(
+    sequential([dense({ units: 4 }), activation("softsign")], { name: "stack" }),
+    call(shared, right),
+  );
+  const c = call(inner, apply(add, a, b));
+  const d = call(inner, call(inner, call(merge({ method: "maximum" }), [a, b])));
+  const m = call(merge({ method: "multiply" }), [a, call(masking({ maskValue: 0.25 }), b)]);
+  const n = call(merge({ method: "minimum" }), [m, a, b]);
+  const e = call(merge({ method: "concatenate" }), [c, d, apply(tanh, n)]);
+  const f = call(merge({ method: "subtract" }), [call(lstm({ units: 3 }), e), call(lstm({ units: 3 }), m)]);
+  return model({ inputs: [left, right], outputs: { c, f, g: call(dense({ units: 1 }), f) } });
+}
+
+/** One of each: a model and what it is given. */
+export const examples: Readonly<Record<string, () => Example>> = {
+  layers: () => ({
+    model: sequential([
+      masking({ maskValue: 0.25 }),
+      lstm({ units: 4, returnSequences: true, recurrentActivation: "hardSigmoid", unitForgetBias: false }),
+      batchNormalization({ scale: false, momentum: 0.8 }),
+      dropout({ rate: 0.4, noiseShape: [null, 1, 4] }),
+      gru({ units: 3, returnSequences: true, resetAfter: false, useBias: false, goBackwards: true }),
+      layerNormalization({ center: false, epsilon: 1e-5 }),
+      timeDistributed(dense({ units: 4, activation: "leakyRelu", kernelInitializer: "heNormal" })),
+      simpleRnn({ units: 5, activation: "elu", trainable: false, name: "frozen" }),
+      dense({ units: 6, biasInitializer: { name: "constant", value: 0.5 } }),
+      reshapeLayer({ targetShape: [3, -1] }),
+      flatten(),
+      activation("logSoftmax"),
+    ], { name: "all" }),
+    input: spec([null, null, 2]),
+    x: floats(1, 3, 5, 2),
+  }),
+  directions: () => ({
+    model: sequential([
+      embedding({ inputDim: 9, outputDim: 3, maskZero: true }),
+      bidirectional(gru({ units: 2, returnSequences: true }), { mergeMode: "ave", name: "first" }),
+      bidirectional(lstm({ units: 2, returnSequences: true })),
+      bidirectional(simpleRnn({ units: 3 }), {
+        backwardLayer: simpleRnn({ units: 3, goBackwards: true, activation: "softsign" }),
+        mergeMode: "sum",
+      }),
+    ]),
+    input: spec([null, null], "int32"),
+    x: tokens(9, 2, 6),
+  }),
+  cells: () => ({
+    model: sequential([
+      rnn(stackedCells([lstmCell({ units: 3 }), gruCell({ units: 4 }), lstmCell({ units: 2 })]), {
+        returnSequences: true,
+      }),
+      rnn(simpleRnnCell({ units: 3, dropout: 0.1 }), { returnSequences: true, unroll: true }),
+      timeDistributed(sequential([dense({ units: 2 }), layerNormalization()])),
+      rnn(lstmCell({ units: 2, recurrentDropout: 0.2 })),
+    ]),
+    input: spec([null, 4, 3]),
+    x: floats(2, 2, 4, 3),
+  }),
+  convolutions: () => ({
+    model: sequential([
+      rnn(convLstm2dCell({ filters: 2, kernelSize: [2, 3], padding: "same" }), { returnSequences: true }),
+      reshapeLayer({ targetShape: [3, 4, 6] }),
+      convLstm1d({ filters: 3, kernelSize: 2, strides: 2, returnSequences: true }),
+      reshapeLayer({ targetShape: [3, 2, 3, 1, 1] }),
+      convLstm3d({ filters: 1, kernelSize: [2, 1, 1], dilationRate: 1 }),
+      flatten(),
+    ]),
+    input: spec([null, 3, 4, 3, 2]),
+    x: floats(3, 2, 3, 4, 3, 2),
+  }),
+  stateful: () => ({
+    model: sequential([lstm({ units: 2, stateful: true })]),
+    input: spec([2, 3, 2]),
+    x: floats(4, 2, 3, 2),
+  }),
+  single: () => ({ model: lstm({ units: 3 }), input: spec([null, null, 2]), x: floats(5, 2, 4, 2) }),
+  translator: () => ({ model: translator(), x: { source: tokens(7, 2, 5), target: tokens(6, 2, 3) } }),
+  graph: () => {
+    const left = toNested(floats(6, 2, 4, 3)) as number[][][];
+    left[1][3] = [0.5, 0.5, 0.5]; // a masked step
+    return { model: graph(), x: [tensor(left), floats(7, 2, 4, 3)] };
+  },
+};
+
+/** Variables of which no weight is zero or symmetric, so that none can be mistaken for another. */
+export function variablesOf({ model, input, x }: Example): Variables {
+  const variables = init(model, key(3), input ?? x);
+  const { leaves, paths, structure } = flattenTree<Tensor>(variables);
+  return unflattenTree<Variables>(
+    structure,
+    leaves.map((leaf, index) => {
+      if (paths[index].includes("carry")) return leaf; // no weight, and zeros in Keras
+      const noise = normal(foldIn(key(9), index), leaf.shape);
+      return add(leaf, cast(mul(mul(noise, noise), 0.1), leaf.dtype));
+    }),
+  );
+}
