@@ -8,8 +8,14 @@ JSON: who trained on what, and what the module predicts for a few digits before 
 
 import json
 import os
+import secrets
 import sys
 import tempfile
+
+# Ray's ports listen to the network, so they are to answer only those who have a token, which this run makes up and its
+# processes inherit. Ray looks when it is imported.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 import ray
 import torch
@@ -84,14 +90,8 @@ def train(config):
 
 if __name__ == "__main__":
     weights, data, trained, report = map(os.path.abspath, sys.argv[1:])
-    # A cluster of this machine alone, which nothing else can reach; a real one is `ray.init(address=...)`.
-    ray.init(
-        num_cpus=WORKERS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _node_ip_address="127.0.0.1",
-    )
+    # A cluster of this machine alone; one of several is `ray.init(address=...)`.
+    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     with tempfile.TemporaryDirectory() as storage:  # Ray's own notes on the run
         trainer = TorchTrainer(
             train,
