@@ -5,6 +5,7 @@
 import { gunzip, isGzip } from "../../src/data/gzip.ts";
 import { parseIdx } from "../../src/data/idx.ts";
 import { type HostTensor, hostTensor, tensor } from "../../src/tensor/tensor.ts";
+import { cacheFolder, isPermitted } from "./cache_folder.ts";
 import { type Digits, generatedDigits } from "./generated_digits.ts";
 
 /** SHA-256 of the content of each file, once inflated: the same bytes gzip differently from program to program. */
@@ -70,7 +71,7 @@ export async function loadMnist(options: MnistOptions = {}): Promise<Mnist> {
   const checksums = options.checksums ?? CHECKSUMS;
   if (options.data !== undefined) return await fromFolder(options.data, checksums);
 
-  const cache = options.cache === undefined ? cacheFolder() : options.cache ?? undefined;
+  const cache = options.cache === undefined ? cacheFolder("mnist") : options.cache ?? undefined;
   const contents: Contents = new Map();
   const problems: string[] = [];
   const report = (problem: string) => {
@@ -288,28 +289,6 @@ function digits(images: HostTensor, labels: HostTensor, part: string): Digits {
   const scaled = new Float32Array(images.data); // not `from` with a function: ten times slower, over 47 million pixels
   for (let i = 0; i < scaled.length; i++) scaled[i] /= 255;
   return { images: hostTensor(scaled, images.shape), labels };
-}
-
-/** `cellfold/mnist` in the folder where this system keeps caches, as far as the environment may be read. */
-function cacheFolder(): string | undefined {
-  const variable = (name: string): string | undefined =>
-    isPermitted({ name: "env", variable: name }) ? Deno.env.get(name) || undefined : undefined;
-  const inHome = (folder: string): string | undefined => {
-    const home = variable("HOME");
-    return home && `${home}/${folder}`;
-  };
-  const xdg = variable("XDG_CACHE_HOME");
-  const base = xdg?.startsWith("/") // the XDG specification has relative paths ignored
-    ? xdg
-    : Deno.build.os === "windows"
-    ? variable("LOCALAPPDATA")
-    : inHome(Deno.build.os === "darwin" ? "Library/Caches" : ".cache");
-  return base && `${base}/cellfold/mnist`;
-}
-
-/** Whether it is granted already: an example asks no questions on the terminal. */
-function isPermitted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
 }
 
 function reason(error: unknown): string {

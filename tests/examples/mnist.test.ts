@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { generatedDigits } from "../../examples/support/generated_digits.ts";
-import { type HostTensor, tensor } from "../../src/tensor/tensor.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
+import { writeDigits } from "./support/write_digits.ts";
 
 const EXAMPLE = new URL("../../examples/mnist.ts", import.meta.url).href;
 
@@ -16,27 +17,13 @@ function testInFolder(name: string, run: (folder: string) => Promise<void>): voi
     async fn() {
       const folder = await Deno.makeTempDir();
       try {
-        await writeDigits(folder);
+        await writeDigits(folder, { train: 150, t10k: 70 });
         await run(folder);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
     },
   });
-}
-
-/** The four IDX files, with 150 digits to train with and 70 to test. */
-async function writeDigits(folder: string): Promise<void> {
-  const write = async (name: string, { shape, data }: HostTensor, scale: number) => {
-    const sizes = shape.flatMap((dim) => [0, 0, dim >> 8, dim & 0xff]);
-    const bytes = Uint8Array.from(data, (value) => Math.round(value * scale));
-    await Deno.writeFile(`${folder}/${name}`, new Uint8Array([0, 0, 8, shape.length, ...sizes, ...bytes]));
-  };
-  for (const [part, count] of [["train", 150], ["t10k", 70]] as const) {
-    const { images, labels } = generatedDigits(tensor([1, count], { dtype: "int32" }), count);
-    await write(`${part}-images-idx3-ubyte`, images, 255);
-    await write(`${part}-labels-idx1-ubyte`, labels, 1);
-  }
 }
 
 /** Runs the example in `folder` with no more permissions than that. */

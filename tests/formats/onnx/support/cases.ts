@@ -10,21 +10,16 @@ import {
   concat,
   convLstm1dCell,
   dense,
-  einsum,
   embedding,
-  fixedSize,
   flatten,
   gru,
   gruCell,
-  init,
   input,
-  key,
   type Layer,
   layerNormalization,
   layerNormLstm,
   lstm,
   lstmCell,
-  mapTree,
   masking,
   matmul,
   model,
@@ -34,7 +29,6 @@ import {
   rnn,
   sequential,
   simpleRnn,
-  type Spec,
   spec,
   splitKey,
   stackedCells,
@@ -43,12 +37,12 @@ import {
   tensor,
   timeDistributed,
   type Tree,
-  treeLeaves,
   uniform,
   type Variables,
   zeros,
 } from "@cellfold/cellfold";
 import type { ToOnnxOptions } from "@cellfold/cellfold/onnx";
+import { nestedCell, usedVariables } from "../../../../examples/support/guide_models.ts";
 import { noise } from "../../../../examples/support/section.ts";
 
 /** A model to export, and an input of it. */
@@ -95,37 +89,6 @@ function ownCell(
     step: ({ w, u }): Cell<Tensor, Tensor, Tensor> => (h, x) => {
       const next = tanh(add(matmul(x, w), matmul(h, u)));
       return [relu(next), next];
-    },
-  };
-}
-
-/** The guide's cell of nested inputs, states and outputs. */
-export function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell {
-  return {
-    type: "nestedCell",
-    options: { unit1, unit2, unit3 },
-    initParams: (key, input) => {
-      const [first, second] = treeLeaves<Spec>(input);
-      const [key1, key2] = splitKey(key, 2);
-      const range = { min: -0.05, max: 0.05 };
-      return {
-        kernel1: uniform(key1, [fixedSize(first, 1), unit1], range),
-        kernel23: uniform(key2, [fixedSize(second, 1), fixedSize(second, 2), unit2, unit3], range),
-      };
-    },
-    initState: (_, input) => {
-      const [{ shape: [batch] }] = treeLeaves<Spec>(input);
-      return [zeros([batch, unit1]), zeros([batch, unit2, unit3])];
-    },
-    step: (params) => {
-      const { kernel1, kernel23 } = params as { readonly kernel1: Tensor; readonly kernel23: Tensor }; // as made above
-      return (state, input) => {
-        const [s1, s23] = treeLeaves<Tensor>(state);
-        const [x1, x23] = treeLeaves<Tensor>(input);
-        const output1 = matmul(x1, kernel1);
-        const output23 = einsum("bij,ijkl->bkl", x23, kernel23);
-        return [[output1, output23], [add(s1, output1), add(s23, output23)]];
-      };
     },
   };
 }
@@ -324,14 +287,5 @@ export const exportCases: readonly ExportCase[] = [
 
 /** Variables of a case, with statistics and biases that are no zeros or ones. */
 export function variablesOf({ layer, options }: ExportCase): Variables {
-  let seed = 100;
-  const moved = (tree: Tree<Tensor>) =>
-    mapTree(tree, (leaf: Tensor, path) => {
-      const values = noise(leaf.shape.map(Number), seed++);
-      const positive = path.at(-1) === "movingVariance";
-      const data = Float32Array.from(values.data, (x) => positive ? 0.5 + x * x : x - 0.5);
-      return { ...values, data };
-    }) as Tree<Tensor>;
-  const { params, state } = init(layer, key(0), options.input);
-  return { params: moved(params), state: moved(state) };
+  return usedVariables(layer, options.input);
 }

@@ -1,225 +1,27 @@
-/** The models of the guide (examples/01… to 09…), at its sizes. */
-import {
-  add,
-  batchNormalization,
-  bidirectional,
-  call,
-  concat,
-  dense,
-  embedding,
-  gru,
-  gruCell,
-  input,
-  lstm,
-  lstmCell,
-  matmul,
-  model,
-  mul,
-  type Node,
-  type RecurrentCell,
-  reshape,
-  rnn,
-  sequential,
-  sigmoid,
-  simpleRnn,
-  type Spec,
-  spec,
-  splitKey,
-  stackedCells,
-  sub,
-  tanh,
-  type Tensor,
-  tensor,
-  type Tree,
-  treeLeaves,
-  uniform,
-  zeros,
-} from "@cellfold/cellfold";
-import { noise } from "../../../../examples/support/section.ts";
-import { type ExportCase, nestedCell } from "./cases.ts";
+/** The models of the guide (examples/01… to 09…), at its sizes, and the operators that they become. */
+import { guideModels } from "../../../../examples/support/guide_models.ts";
+import type { ExportCase } from "./cases.ts";
 
-const range = { min: -0.5, max: 0.5 };
-
-function singleGateCell(units: number): RecurrentCell {
-  return {
-    type: "singleGateCell",
-    options: { units },
-    initParams: (key, input) => {
-      const [{ shape: [, features] }] = treeLeaves<Spec>(input);
-      const [first, second, third] = splitKey(key, 3);
-      return {
-        gate: uniform(first, [features, units], range),
-        kernel: uniform(second, [features, units], range),
-        recurrentKernel: uniform(third, [units, units], range),
-      };
-    },
-    initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),
-    step: (params) => {
-      const { gate, kernel, recurrentKernel } = params as Readonly<Record<string, Tensor>>; // as made above
-      return (state, input) => {
-        const [[h], [x]] = [treeLeaves<Tensor>(state), treeLeaves<Tensor>(input)];
-        const f = sigmoid(matmul(x, gate));
-        const candidate = tanh(add(matmul(x, kernel), matmul(h, recurrentKernel)));
-        const next = add(mul(f, h), mul(sub(1, f), candidate));
-        return [next, next];
-      };
-    },
-  };
-}
-
-/** A cell for any tree of inputs: a kernel for every tensor in it. */
-function mixingCell(units: number): RecurrentCell {
-  return {
-    type: "mixingCell",
-    options: { units },
-    initParams: (key, input) => {
-      const leaves = treeLeaves<Spec>(input);
-      const [forRecurrent, ...keys] = splitKey(key, 1 + leaves.length);
-      const kernels = leaves.map(({ shape: [, ...sizes] }, index) =>
-        uniform(keys[index], [sizes.reduce<number>((size, dim) => size * Number(dim), 1), units], range)
-      );
-      return { kernels, recurrentKernel: uniform(forRecurrent, [units, units], range) };
-    },
-    initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),
-    step: (params) => {
-      const { kernels, recurrentKernel } = params as {
-        readonly kernels: readonly Tensor[];
-        readonly recurrentKernel: Tensor;
-      }; // as made above
-      return (state, input) => {
-        const [h] = treeLeaves<Tensor>(state);
-        const flat = treeLeaves<Tensor>(input).map((x) => reshape(x, [x.shape[0], -1]));
-        const kernel = concat(kernels, { axis: 0 });
-        const next = tanh(add(matmul(concat(flat, { axis: 1 }), kernel), matmul(h, recurrentKernel)));
-        return [next, next];
-      };
-    },
-  };
-}
-
-function translator() {
-  const source = input([null], { dtype: "int32", name: "source" });
-  const embedded = call(embedding({ inputDim: 1000, outputDim: 64 }), source);
-  const [, state] = call<Node[]>(lstm({ units: 64, returnState: true, name: "encoder" }), embedded);
-  const target = input(["target"], { dtype: "int32", name: "target" });
-  const decoderInput = call(embedding({ inputDim: 2000, outputDim: 64 }), target);
-  const decoded = call(lstm({ units: 64, name: "decoder" }), decoderInput, {
-    initialState: state as Tree<Node>,
-  });
-  return model({ inputs: { source, target }, outputs: call(dense({ units: 10 }), decoded) });
-}
-
-const sentences = tensor([[4, 16, 999, 8], [15, 42, 0, 0]], { dtype: "int32" });
-const tokens = spec([null, null], "int32");
+const expectedOperators: Readonly<Record<string, Pick<ExportCase, "operators" | "without">>> = {
+  "guide, 1: a first model": { operators: ["Gather", "LSTM"], without: ["Scan"] },
+  "guide, 2: outputs and states": { operators: ["GRU", "RNN"], without: ["Scan"] },
+  "guide, 3: encoder and decoder": { operators: ["LSTM"], without: ["Scan"] },
+  "guide, 4: stacked cells": { operators: ["Scan"] },
+  "guide, 4: a cell of one's own": { operators: ["Scan"] },
+  "guide, 5 and 6: a stateful layer": { operators: ["LSTM"], without: ["Scan"] },
+  "guide, 7: both ways": { operators: ["LSTM"], without: ["Scan"] },
+  "guide, 8: digits row by row": { operators: ["LSTM", "BatchNormalization"], without: ["Scan"] },
+  "guide, 9: nested inputs, a list": { operators: ["Scan"] },
+  "guide, 9: nested inputs by name": { operators: ["Scan"] },
+  "guide, 9: frames of a film": { operators: ["Scan"] },
+  "guide, 9: handwriting": { operators: ["Scan"] },
+};
 
 /** One model or more for each section. */
-export const guideCases: readonly ExportCase[] = [
-  {
-    name: "guide, 1: a first model",
-    layer: sequential([
-      embedding({ inputDim: 1000, outputDim: 64 }),
-      lstm({ units: 128 }),
-      dense({ units: 10 }),
-    ]),
-    options: { input: tokens },
-    data: sentences,
-    operators: ["Gather", "LSTM"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 2: outputs and states",
-    layer: sequential([
-      embedding({ inputDim: 1000, outputDim: 64 }),
-      gru({ units: 256, returnSequences: true }),
-      simpleRnn({ units: 128 }),
-      dense({ units: 10 }),
-    ]),
-    options: { input: tokens },
-    data: sentences,
-    operators: ["GRU", "RNN"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 3: encoder and decoder",
-    layer: translator(),
-    options: { input: { source: tokens, target: spec([null, "target"], "int32") } },
-    data: { source: sentences, target: tensor([[7, 8, 9], [7, 8, 9]], { dtype: "int32" }) },
-    operators: ["LSTM"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 4: stacked cells",
-    layer: rnn(stackedCells([lstmCell({ units: 8 }), gruCell({ units: 5 })])),
-    options: { input: spec([null, null, 3]) },
-    data: noise([4, 6, 3]),
-    operators: ["Scan"],
-  },
-  {
-    name: "guide, 4: a cell of one's own",
-    layer: rnn(singleGateCell(2)),
-    options: { input: spec([null, null, 3]) },
-    data: noise([4, 6, 3]),
-    operators: ["Scan"],
-  },
-  {
-    name: "guide, 5 and 6: a stateful layer",
-    layer: lstm({ units: 64, stateful: true }),
-    options: { input: spec([20, 10, 50]) },
-    data: noise([20, 10, 50]),
-    operators: ["LSTM"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 7: both ways",
-    layer: sequential([
-      bidirectional(lstm({ units: 64, returnSequences: true })),
-      bidirectional(lstm({ units: 32 })),
-      dense({ units: 10 }),
-    ]),
-    options: { input: spec([null, 5, 10]) },
-    data: noise([2, 5, 10]),
-    operators: ["LSTM"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 8: digits row by row",
-    layer: sequential([lstm({ units: 64 }), batchNormalization(), dense({ units: 10 })]),
-    options: { input: spec([null, 28, 28]) },
-    data: noise([3, 28, 28]),
-    operators: ["LSTM", "BatchNormalization"],
-    without: ["Scan"],
-  },
-  {
-    name: "guide, 9: nested inputs, a list",
-    layer: rnn(nestedCell(10, 20, 30)),
-    options: { input: [spec([null, null, 32]), spec([null, null, 64, 32])] },
-    data: [noise([2, 8, 32], 1), noise([2, 8, 64, 32], 2)],
-    operators: ["Scan"],
-  },
-  {
-    name: "guide, 9: nested inputs by name",
-    layer: rnn(nestedCell(10, 20, 30)),
-    options: { input: { i_1: spec([null, null, 32]), i_2: spec([null, null, 64, 32]) } },
-    data: { i_1: noise([2, 8, 32], 1), i_2: noise([2, 8, 64, 32], 2) },
-    operators: ["Scan"],
-  },
-  {
-    name: "guide, 9: frames of a film",
-    layer: rnn(mixingCell(1)),
-    options: { input: { video: spec([null, null, 8, 8, 3]), audio: spec([null, null, 16]) } },
-    data: { video: noise([2, 6, 8, 8, 3], 5), audio: noise([2, 6, 16], 6) },
-    operators: ["Scan"],
-  },
-  {
-    name: "guide, 9: handwriting",
-    layer: rnn(mixingCell(1)),
-    options: {
-      input: { location: [spec([null, null, 1]), spec([null, null, 1])], pressure: spec([null, null, 1]) },
-    },
-    data: {
-      location: [noise([2, 20, 1], 7), noise([2, 20, 1], 8)],
-      pressure: noise([2, 20, 1], 9),
-    },
-    operators: ["Scan"],
-  },
-];
+export const guideCases: readonly ExportCase[] = guideModels.map(({ name, layer, input, data }) => ({
+  name,
+  layer,
+  options: { input },
+  data,
+  ...expectedOperators[name],
+}));
