@@ -83,7 +83,7 @@ export async function compileFor(
         webgpu.write(arenaAddress + placed(arena, buffer), buffer.place.value);
       }
     }
-    const steps = dispatches.map(stepsOf).filter((count) => count > 0);
+    const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
     const buffers = {
       slots: create("slots", Math.max(4, 4 * (inputs.length + outputs.length)), GPUBufferUsage.STORAGE),
       ...(steps.length > 0 && {
@@ -134,7 +134,7 @@ export function describeCompiled(key: string, compiled: Compiled, shape: DeviceS
       sum +
       (each.kind === "steps"
         ? each.scan.length * each.dispatches.length
-        : Math.max(1, Math.ceil(stepsOf(each) / (each.steps ?? 1)))),
+        : Math.ceil((stepsOf(each) ?? 1) / (each.steps ?? 1))),
     0,
   );
   return [

@@ -162,8 +162,8 @@ export class WebGpuExecutable implements Executable {
     };
     for (const each of compiled.dispatches) {
       if (each.kind !== "steps") {
-        const steps = stepsOf(each);
-        for (let step = 0; step === 0 || step < steps; step += each.steps ?? 1) dispatch(each, step);
+        const steps = stepsOf(each) ?? 1;
+        for (let step = 0; step < steps; step += each.steps ?? 1) dispatch(each, step);
         continue;
       }
       const { length, reverse } = each.scan;

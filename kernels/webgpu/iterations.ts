@@ -86,9 +86,9 @@ export function allIterations(kernel: Kernel, callers: Callers): number {
   return iterationsOf(kernel, callers) * (kernel.kind === "scan" ? Math.max(1, kernel.length) : 1);
 }
 
-/** How many steps of a scan may be done at once: all where there is no limit, 0 where one is too much. */
+/** How many steps of a scan may be done at once, which may be more than it has; 0 where one is too much. */
 export function stepsAtOnce(scan: ScanKernel, callers: Callers, most: number): number {
-  return Math.min(scan.length, Math.floor(most / iterationsOf(scan, callers)));
+  return Math.floor(most / iterationsOf(scan, callers));
 }
 
 /**

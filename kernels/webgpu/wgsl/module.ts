@@ -69,11 +69,11 @@ export interface ModuleOptions {
   readonly title: string;
 }
 
-/** How many indices of steps a dispatch needs; 0 if it is done once. */
-export function stepsOf(each: Dispatch | Repeat): number {
+/** How many indices of steps a dispatch needs; undefined if it is done once. */
+export function stepsOf(each: Dispatch | Repeat): number | undefined {
   if (each.kind === "steps") return each.scan.length;
   const [scan] = each.kernels;
-  return each.steps !== undefined && scan.kind === "scan" ? scan.length : 0;
+  return each.steps !== undefined && scan.kind === "scan" ? scan.length : undefined;
 }
 
 function tilesOf({ output }: MatmulKernel, tile: Tile): number {
@@ -297,7 +297,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       ? { ...planned, dispatches: planned.dispatches.map((each) => dispatch(each, 1)) }
       : dispatch(planned, 0)
   );
-  const repeats = dispatches.some((each) => stepsOf(each) > 0);
+  const repeats = dispatches.some((each) => each.kind === "steps" || each.steps !== undefined);
   const code = [
     `// ${options.title}`,
     ...(options.halves ? ["enable f16;"] : []),

@@ -103,6 +103,27 @@ Deno.test("a scan whose rows are looked up by the step's index is right by rows"
   }
 });
 
+Deno.test("a scan of no steps gives back its state, by rows and by steps", options, async () => {
+  const fn = (h: Tensor, xs: Tensor) =>
+    scan(
+      (h: Tensor, x: Tensor) => {
+        const next = tanh(add(h, x));
+        return [next, next];
+      },
+      mul(h, 2),
+      xs,
+    )[1];
+  const none = tensor(new Float32Array(0), { shape: [4, 0, 3] });
+  for (const schedule of ["rows", "steps"] as const) {
+    for (const precision of ["f32", "f16"] as const) {
+      if (precision === "f16" && !(await navigator.gpu.requestAdapter())?.features.has("shader-f16")) {
+        continue;
+      }
+      await assertAgrees(fn, [host(ones([4, 3])), none], { name: "webgpu", schedule, precision });
+    }
+  }
+});
+
 Deno.test("nothing is looked up, and the gradient is zero", options, async () => {
   const none = tensor(new Int32Array(0), { shape: [2, 0], dtype: "int32" });
   await assertAgrees((table: Tensor) => grad((t: Tensor) => sum(gather(t, none)))(table), [
