@@ -319,3 +319,11 @@ Deno.test("external data is read by the caller, from the model's own folder only
   assertEquals([...(variables.params as Record<string, { data: Float32Array }>).w.data], [5, 6]);
   assertStringIncludes(refusal(at("w"), { externalData: () => new Uint8Array(7) }), "7 bytes, expected 8");
 });
+
+Deno.test("a perm may count axes from the end, as axes elsewhere may", () => {
+  const { model, variables } = fromOnnx(
+    modelOf(graph([node("Transpose", ["x"], ["out"], { perm: [-1, 0] })])),
+  );
+  const { output } = model.apply(variables, x, { training: false });
+  assertEquals((output as Tensor).shape, [3, 2]);
+});

@@ -288,7 +288,9 @@ export const shapeOperators: Operators = {
     compute: (node, inputs) => {
       const x = given(inputs, 0);
       const axes = shapeOf(x).map((_, axis) => axis);
-      const order = attribute(node, "perm", "ints") ?? [...axes].reverse();
+      const order = (attribute(node, "perm", "ints") ?? [...axes].reverse()).map((axis) =>
+        axis < 0 ? axis + axes.length : axis
+      );
       if (order.length !== axes.length || axesOf(order, axes.length).join() !== axes.join()) {
         throw new RangeError(`its perm is [${order.join(", ")}], expected each of ${axes.length} axes once`);
       }
