@@ -64,12 +64,13 @@ export interface Executable extends Disposable {
 export interface Backend {
   /** The name by which `device` chooses it. */
   readonly name: string;
-  /** Whether it computes on a graphics processor, which `auto` chooses for large Programs only. */
-  readonly isGpu?: boolean;
   /** Whether this machine can run it. */
   available(): Promise<boolean>;
-  /** Whether `auto` may choose it on this machine, where it is worth it; as `available` where absent. */
-  automatic?(): Promise<boolean>;
+  /**
+   * Of a backend for graphics processors, which `auto` chooses for large Programs only: whether this machine has one, and
+   * not an adapter that computes on the processor.
+   */
+  hasGpu?(): Promise<boolean>;
   /** Whether it has every dtype that the Program computes in. */
   supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */

@@ -54,14 +54,14 @@ export async function chooseBackend(
     inputs.some((input) => input.kind === "device" && input.device === name)
   );
   if (lies) return { backend: lies, why: "arguments lie there" };
-  const backend = able.find(({ isGpu }) => !isGpu) ?? able[0];
-  const gpu = able.find(({ isGpu }) => isGpu);
-  if (!gpu) return { backend, why: "the fastest here that can run it" };
+  const backend = able.find(({ hasGpu }) => !hasGpu) ?? able[0];
+  const gpu = able.find(({ hasGpu }) => hasGpu);
+  if (!gpu?.hasGpu) return { backend, why: "the fastest here that can run it" };
   const shapes = inputs.map(({ shape }) => shape.map(Number)); // of arguments, which are numbers
   const count = multiplyAdds(program, bindShapes(program.inputs.map(({ shape }) => shape), shapes));
   const much = `${count.toPrecision(2)} multiply-adds a call`;
   if (count < WORTH_GPU) return { backend, why: `${much}, fewer than a graphics processor is worth` };
-  return await gpu.automatic?.() ?? await gpu.available()
+  return await gpu.hasGpu()
     ? { backend: gpu, why: much }
     : { backend, why: "there is no graphics processor" };
 }

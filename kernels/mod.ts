@@ -37,7 +37,7 @@ export function backendNames(): string[] {
  * graphics processor is not looked for yet.
  */
 export async function availableBackends(): Promise<Backend[]> {
-  const available = await Promise.all(backends.map((each) => each.isGpu ? true : each.available()));
+  const available = await Promise.all(backends.map((each) => each.hasGpu ? true : each.available()));
   return backends.filter((_, index) => available[index]);
 }
 

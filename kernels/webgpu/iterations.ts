@@ -2,10 +2,10 @@
  * How often an invocation goes round the loops of a kernel. Mesa's llvmpipe ends every loop of an invocation once it has
  * gone round 65,535 times in all, without a word: on that adapter the work of a dispatch must be less.
  */
-import type { Kernel, MatmulKernel, ReduceKernel, ScanKernel } from "../lowering/kernels.ts";
+import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
 import { itemsOf, type Tile, tileFor } from "./wgsl/matmul.ts";
-import { teamSize } from "./wgsl/reduce.ts";
+import { elementsOf, teamSize } from "./wgsl/reduce.ts";
 
 /** Who calls a kernel's function together. */
 export interface Callers {
@@ -36,11 +36,6 @@ function outputsOf(
 export function teamOf(kernel: Kernel, { invocations, rows, workgroup }: Callers): number {
   if (kernel.kind !== "reduce" || kernel.input.dtype === "bool" || invocations !== workgroup) return 1;
   return teamSize(kernel, outputsOf(kernel, rows), workgroup);
-}
-
-/** How many elements make up one of a reduction's result. */
-export function elementsOf({ input, output }: Pick<ReduceKernel, "input" | "output">): number {
-  return sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
 }
 
 /** About how often an invocation goes round loops, for one step if the kernel is a scan. */

@@ -27,10 +27,9 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   };
   return {
     name,
-    isGpu: true,
     supports: (program) => float64In(program) === undefined,
     available: async () => await requestAdapter() !== null,
-    automatic: async () => {
+    hasGpu: async () => {
       const adapter = await requestAdapter();
       return adapter !== null && !isSoftwareAdapter(adapter);
     },

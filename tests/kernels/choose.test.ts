@@ -13,7 +13,7 @@ function backend(name: string, options: Partial<Backend> = {}): Backend {
 }
 
 const wasm = backend("wasm"),
-  gpu = backend("webgpu", { isGpu: true, automatic: () => Promise.resolve(true) }),
+  gpu = backend("webgpu", { hasGpu: () => Promise.resolve(true) }),
   reference = backend("reference");
 
 async function productOf(n: number): Promise<Program> {
@@ -31,7 +31,7 @@ Deno.test("a graphics processor is chosen for large Programs only", async () => 
   assertStringIncludes(large.why, "multiply-adds a call");
   assertEquals((await choose([wasm, gpu, reference], 64)).backend, wasm);
   // An adapter that computes on the processor never wins.
-  const software = backend("webgpu", { isGpu: true, automatic: () => Promise.resolve(false) });
+  const software = backend("webgpu", { hasGpu: () => Promise.resolve(false) });
   assertEquals(await choose([wasm, software, reference], 1024), {
     backend: wasm,
     why: "there is no graphics processor",

@@ -252,7 +252,10 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     mostLocal = Math.max(mostLocal, local.words);
     // What is left of steps that were done before is there too.
     if (steps !== undefined) {
-      for (const buffer of local.places.keys()) before.add(buffer) && after.add(buffer);
+      for (const buffer of local.places.keys()) {
+        before.add(buffer);
+        after.add(buffer);
+      }
     }
     const called = write(scan, {
       ...placeAt(0),

@@ -38,6 +38,11 @@ export function writeReduce(
 /** Elements that an invocation of a team takes at least. */
 const LEAST_ELEMENTS = 8;
 
+/** How many elements make up one of a reduction's result. */
+export function elementsOf({ input, output }: Pick<ReduceKernel, "input" | "output">): number {
+  return sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
+}
+
 /** Where the invocations of a workgroup put their part of a result. */
 export function teamMemory(lanes: number): string {
   return `var<workgroup> parts: array<u32, ${lanes}>;`;
@@ -47,8 +52,8 @@ export function teamMemory(lanes: number): string {
  * How many invocations of a workgroup with so many make up a team for each element of the result, of which there are at
  * most `outputs`; 1 where a team is not worth it.
  */
-export function teamSize({ input, output }: ReduceKernel, outputs: number, lanes: number): number {
-  const each = sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
+export function teamSize(kernel: ReduceKernel, outputs: number, lanes: number): number {
+  const each = elementsOf(kernel);
   let size = 1;
   while (size * 2 * outputs <= lanes && size * 2 * LEAST_ELEMENTS <= each) size *= 2;
   return size;
@@ -65,9 +70,9 @@ export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, size: n
 }
 
 /** Whether each element of a result is worth a workgroup. */
-export function isLongReduction({ input, output }: ReduceKernel, workgroup: number): boolean {
-  const each = sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
-  return input.dtype !== "bool" && (workgroup & (workgroup - 1)) === 0 && each >= workgroup * LEAST_ELEMENTS;
+export function isLongReduction(kernel: ReduceKernel, workgroup: number): boolean {
+  const isPowerOfTwo = (workgroup & (workgroup - 1)) === 0;
+  return kernel.input.dtype !== "bool" && isPowerOfTwo && elementsOf(kernel) >= workgroup * LEAST_ELEMENTS;
 }
 
 /** Writes the same as a function `(group: i32, groups: i32, lane: i32)`: a workgroup is a team. */
