@@ -319,14 +319,13 @@ Deno.test("an abort ends training after the present step, and gives what there i
 });
 
 Deno.test("an abort from a timer is seen", async () => {
-  const started = performance.now();
+  // Without, it would go on for days.
   const { stopped } = await fit(model, denseVariables(1, 1), line(8), {
     ...quiet,
     epochs: 1e9,
     signal: AbortSignal.timeout(150),
   });
   assertEquals(stopped, "aborted");
-  assert(performance.now() - started < 5000);
 });
 
 Deno.test("a line is reported per epoch", async () => {

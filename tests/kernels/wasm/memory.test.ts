@@ -37,6 +37,7 @@ import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runProgram } from "../../../kernels/reference/mod.ts";
 import { optimise } from "../../../src/transforms/optimise/mod.ts";
 import { fitWith } from "../../../src/training/fit.ts";
+import { eventually } from "../../support/eventually.ts";
 
 /** A test of a device whose workers outlive it. */
 function testOfDevice(name: string, fn: () => Promise<void>): void {
@@ -84,8 +85,7 @@ testOfDevice(
     assert(before < readings[0]);
     assertEquals(new Set(readings.slice(1)).size, 1, `in use after each epoch: ${readings}`);
     trainer[Symbol.dispose]();
-    await new Promise((resolve) => setTimeout(resolve)); // steps that are compiled are disposed once they are there
-    assertEquals(used(), before);
+    assertEquals(await eventually(used, before), before);
   },
 );
 

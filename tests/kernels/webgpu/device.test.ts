@@ -23,6 +23,7 @@ import {
 } from "../../../mod.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
 import { disposeTree } from "../../../src/training/dispose.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const ignore = !await createWebGpu().available();
 /** A device outlives a test. */
@@ -99,8 +100,7 @@ Deno.test(
       assertEquals(counts.size, 1, `${[...counts]} buffers`);
       disposeTree([params, state, optimizerState, metrics]);
       trainer[Symbol.dispose]();
-      await new Promise((resolve) => setTimeout(resolve)); // what was being compiled is dropped a moment later
-      assertEquals(live(), 0);
+      assertEquals(await eventually(live, 0), 0);
     });
   },
 );
