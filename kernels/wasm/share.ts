@@ -38,7 +38,7 @@ export function shareOf(kernel: Kernel, shareFrom: number): Share {
       };
     case "gather":
       return {
-        units: kernel.indices.shape[0] ?? 1,
+        units: kernel.output.shape[0] ?? 1,
         grain: 1,
         alone: kernel.indices.shape.length === 0 || sizeOf(kernel.output.shape) < shareFrom,
       };

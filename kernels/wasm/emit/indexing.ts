@@ -70,7 +70,7 @@ function moveRow(
   });
 }
 
-/** Writes the function of a gather; rows are those of the first axis of the indices. */
+/** Writes the function of a gather; rows are those of the first axis of the output, be it the indices' or the table's. */
 export function emitGather(
   module: ModuleBuilder,
   kernel: GatherKernel,
@@ -85,16 +85,33 @@ export function emitGather(
     index = pointerTo(f, indices, memory),
     to = pointerTo(f, output, memory);
   const row = f.local(i32), target = f.local(i32);
+  const locate = () => locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
+  /** Moves what the table has at an index; its first `outer` axes are gone through already. */
+  const move = (from: Local, outer: number) => {
+    f.get(to).set(target);
+    moveRow(f, operand.shape.slice(1 + outer), { local: from, strides: operand.strides.slice(1 + outer) }, {
+      local: target,
+      strides: output.strides.slice(rank + outer),
+    }, undefined);
+  };
+  if (rank === 0 && output.shape.length > 0) {
+    locate();
+    const source = f.local(i32);
+    overRows(f, output.shape.slice(0, 1), [
+      { local: row, strides: operand.strides.slice(1, 2) },
+      { local: to, strides: output.strides.slice(0, 1) },
+    ], () => {
+      f.get(row).set(source);
+      move(source, 1);
+    });
+    return f;
+  }
   overRows(f, indices.shape, [
     { local: index, strides: indices.strides },
     { local: to, strides: output.strides.slice(0, rank) },
   ], () => {
-    locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
-    f.get(to).set(target);
-    moveRow(f, operand.shape.slice(1), { local: row, strides: operand.strides.slice(1) }, {
-      local: target,
-      strides: output.strides.slice(rank),
-    }, undefined);
+    locate();
+    move(row, 0);
   });
   return f;
 }

@@ -3,6 +3,7 @@ import { assert } from "@std/assert";
 import {
   add,
   einsum,
+  gather,
   host,
   type HostTensor,
   matmul,
@@ -71,6 +72,17 @@ const cases: readonly Case[] = [
         return add(mean(mul(outputs, outputs)), mean(last));
       })([kernel, recurrent]),
     shapes: [[37, 19, 13], [13, 96], [24, 96]],
+  },
+  {
+    name: "a scan that looks up a row of the batch's table at every step",
+    fn: (table, state) => {
+      const step = (h: Tensor, i: Tensor) => {
+        const next = tanh(add(mul(h, 0.5), gather(table, i)));
+        return [next, next] as [Tensor, Tensor];
+      };
+      return scan(step, state, tensor([0, 2, 1, 1, 0, 2, 2, 1], { dtype: "int32" }));
+    },
+    shapes: [[3, 67, 31], [67, 31]],
   },
 ];
 

@@ -41,7 +41,7 @@ async function assertAgrees<Args extends readonly Tensor[]>(
   device: Device = "webgpu",
   tolerance = 1e-5,
 ): Promise<string> {
-  const expected = await valuesOn("wasm", fn, ...args);
+  const expected = await valuesOn("reference", fn, ...args);
   const actual = await valuesOn(device, fn, ...args);
   const most = Math.max(1, ...expected.values.map(Math.abs));
   assertEquals(actual.values.length, expected.values.length);
