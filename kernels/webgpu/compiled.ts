@@ -7,7 +7,8 @@ import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "..
 import { lowerProgram } from "../lowering/lower.ts";
 import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type DeviceShape, scheduleOf } from "./schedule.ts";
+import { type DeviceShape, scheduleOf, shapeFor } from "./schedule.ts";
+import { slotBytes } from "./wgsl/address.ts";
 import { type Dispatch, type Repeat, stepsOf, writeModule } from "./wgsl/module.ts";
 
 /** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
@@ -16,6 +17,8 @@ export const STEP_BYTES = 256;
 /** The Program compiled for one set of sizes. */
 export interface Compiled {
   readonly kernels: readonly Kernel[];
+  /** What the device is for them. */
+  readonly shape: DeviceShape;
   readonly code: string;
   readonly dispatches: readonly (Dispatch | Repeat)[];
   readonly pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>;
@@ -47,10 +50,12 @@ export async function compileFor(
   program: Program,
   bindings: Bindings,
 ): Promise<Compiled> {
-  const { device, name, shape, isHalf } = webgpu;
+  const { device, name, isHalf } = webgpu;
   const { inputs, outputs } = program;
+  const slots = inputs.length + outputs.length;
   webgpu.check();
   const kernels = lowerProgram(program, { bindings, columns: 1 });
+  const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
   const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
@@ -73,6 +78,7 @@ export async function compileFor(
           return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
         },
       },
+      slots,
       device: shape,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       halves: halves.size > 0,
@@ -85,7 +91,7 @@ export async function compileFor(
     }
     const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
     const buffers = {
-      slots: create("slots", Math.max(4, 4 * (inputs.length + outputs.length)), GPUBufferUsage.STORAGE),
+      slots: create("slots", slotBytes(slots), GPUBufferUsage.UNIFORM),
       ...(steps.length > 0 && {
         steps: create("steps", STEP_BYTES * Math.max(1, ...steps), GPUBufferUsage.UNIFORM),
       }),
@@ -105,6 +111,7 @@ export async function compileFor(
     if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
     return {
       kernels,
+      shape,
       code,
       dispatches,
       pipelines: await pipelines,
@@ -127,8 +134,8 @@ export async function compileFor(
 }
 
 /** What was compiled, for people. */
-export function describeCompiled(key: string, compiled: Compiled, shape: DeviceShape): string {
-  const { kernels, code, dispatches, arena } = compiled;
+export function describeCompiled(key: string, compiled: Compiled): string {
+  const { kernels, shape, code, dispatches, arena } = compiled;
   const count = dispatches.reduce(
     (sum, each) =>
       sum +
@@ -213,7 +220,7 @@ function createPipelines(
   const layout = device.createBindGroupLayout({
     entries: [
       { binding: 0, visibility, buffer: { type: "storage" } },
-      { binding: 1, visibility, buffer: { type: "read-only-storage" } },
+      { binding: 1, visibility, buffer: { type: "uniform" } },
       ...(steps
         ? [{ binding: 2, visibility, buffer: { type: "uniform", hasDynamicOffset: true } } as const]
         : []),

@@ -207,8 +207,8 @@ export class WebGpuExecutable implements Executable {
   }
 
   describe(): string {
-    const { name, used, shape } = this.#device;
-    const parts = [...this.#reports].map(([key, compiled]) => describeCompiled(key, compiled, shape));
+    const { name, used } = this.#device;
+    const parts = [...this.#reports].map(([key, compiled]) => describeCompiled(key, compiled));
     return [`kernels on ${name}, ${used} bytes of its memory in use`, ...parts].join("\n");
   }
 

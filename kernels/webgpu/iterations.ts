@@ -4,7 +4,7 @@
  */
 import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
-import { itemsOf, type Tile, tileFor } from "./wgsl/matmul.ts";
+import { itemsOf, type Tile, type TileCosts, tileFor } from "./wgsl/matmul.ts";
 import { elementsOf, teamSize } from "./wgsl/reduce.ts";
 
 /** Who calls a kernel's function together. */
@@ -15,12 +15,16 @@ export interface Callers {
   readonly rows: number;
   /** How many of them are in a workgroup. */
   readonly workgroup: number;
+  /** What tiles of products cost them. */
+  readonly tiles: TileCosts;
+  /** How many elements each of a team has at least that sums them up. */
+  readonly teamElements: number;
 }
 
 /** The tile of a product's invocations. */
-export function tileOf({ output }: MatmulKernel, { invocations, rows }: Callers): Tile {
+export function tileOf({ output }: MatmulKernel, { invocations, rows, tiles }: Callers): Tile {
   const [m, n] = output.shape.slice(-2);
-  return tileFor(Math.min(m, rows), n, invocations / sizeOf(output.shape.slice(0, -2)));
+  return tileFor(Math.min(m, rows), n, invocations / sizeOf(output.shape.slice(0, -2)), tiles);
 }
 
 /** How many elements of a result each of so many rows has. */
@@ -33,43 +37,87 @@ function outputsOf(
 }
 
 /** The team for each element of a reduction's result; 1 where there are none. */
-export function teamOf(kernel: Kernel, { invocations, rows, workgroup }: Callers): number {
+export function teamOf(kernel: Kernel, { invocations, rows, workgroup, teamElements }: Callers): number {
   if (kernel.kind !== "reduce" || kernel.input.dtype === "bool" || invocations !== workgroup) return 1;
-  return teamSize(kernel, outputsOf(kernel, rows), workgroup);
+  return teamSize(kernel, outputsOf(kernel, rows), workgroup, teamElements);
 }
 
-/** About how often an invocation goes round loops, for one step if the kernel is a scan. */
+/**
+ * How often an invocation goes round the loops of some code, and how often where it has nothing to do: invocations go
+ * through code together, and one that has left a loop goes round with the others, and through the loops in it, once more.
+ */
+interface Rounds {
+  readonly all: number;
+  readonly idle: number;
+}
+
+/** A loop, with the loops in it. */
+function loop(times: number, ...inside: readonly Rounds[]): Rounds {
+  const all = inside.reduce((sum, each) => sum + each.all, 0);
+  const idle = 1 + inside.reduce((sum, each) => sum + each.idle, 0);
+  return { all: times * (1 + all) + idle, idle };
+}
+
+/** How often an invocation goes round the loops of a kernel, for one step if it is a scan. */
 export function iterationsOf(kernel: Kernel, callers: Callers): number {
+  return roundsOf(kernel, callers).all;
+}
+
+function roundsOf(kernel: Kernel, callers: Callers): Rounds {
   const { invocations, rows } = callers;
-  const rounds = (items: number, each: number) => Math.ceil(items / invocations) * (1 + each);
+  const overItems = (items: number, ...inside: readonly Rounds[]) =>
+    loop(Math.ceil(items / invocations), ...inside);
   switch (kernel.kind) {
     case "fused": {
       const [first = 1, ...rest] = kernel.shape;
-      return rounds(Math.min(first, rows) * sizeOf(rest), 0);
+      return overItems(Math.min(first, rows) * sizeOf(rest));
     }
     case "gather":
     case "randomBits":
-      return rounds(outputsOf(kernel, rows), 0);
+      return overItems(outputsOf(kernel, rows));
     case "reduce": {
       const team = teamOf(kernel, callers);
-      return team > 1
-        ? Math.ceil(elementsOf(kernel) / team)
-        : rounds(outputsOf(kernel, rows), 2 * elementsOf(kernel));
+      if (team > 1) {
+        const [elements, halves] = [loop(Math.ceil(elementsOf(kernel) / team)), loop(Math.log2(team))];
+        return { all: elements.all + halves.all, idle: elements.idle + halves.idle };
+      }
+      const axes = kernel.axes.map((axis) => kernel.input.shape[axis]);
+      return overItems(
+        outputsOf(kernel, rows),
+        axes.reduceRight<Rounds | undefined>(
+          (inner, extent) => loop(extent, ...inner ? [inner] : []),
+          undefined,
+        ) ??
+          loop(0),
+      );
     }
     case "argmax":
-      return rounds(outputsOf(kernel, rows), elementsOf(kernel));
+      return overItems(outputsOf(kernel, rows), loop(elementsOf(kernel)));
     case "scatterAdd":
-      return rounds(
+      return overItems(
         sizeOf(kernel.output.shape.slice(1)),
-        (kernel.output.shape[0] ?? 1) + sizeOf(kernel.indices.shape),
+        loop(kernel.output.shape[0] ?? 1),
+        loop(sizeOf(kernel.indices.shape)),
       );
     case "matmul": {
       const [m, n] = kernel.output.shape.slice(-2);
       const matrices = sizeOf(kernel.output.shape.slice(0, -2));
-      return rounds(matrices * itemsOf(Math.min(m, rows), n, tileOf(kernel, callers)), kernel.k);
+      const tile = tileOf(kernel, callers);
+      return overItems(
+        matrices * itemsOf(Math.min(m, rows), n, tile),
+        loop(kernel.k),
+        loop(tile.rows, loop(tile.columns)),
+      );
     }
-    case "scan":
-      return 1 + kernel.body.reduce((sum, inner) => sum + allIterations(inner, callers), 0);
+    case "scan": {
+      const steps = kernel.body.map((inner) =>
+        inner.kind === "scan" ? loop(inner.length, roundsOf(inner, callers)) : roundsOf(inner, callers)
+      );
+      return {
+        all: steps.reduce((sum, each) => sum + each.all, 1),
+        idle: steps.reduce((sum, each) => sum + each.idle, 1),
+      };
+    }
     case "pack":
     case "longProduct":
       throw new Error(`The kernel ${kernel.kind} is of another backend`);

@@ -14,15 +14,17 @@
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
 import { allIterations, type Callers, splitTerms, stepsAtOnce } from "./iterations.ts";
+import type { TileCosts } from "./wgsl/matmul.ts";
 
 /** Invocations and bytes of its workgroup's memory that a block of a large product takes. */
 export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
 
 /**
- * Invocations of a workgroup on a processor: few of them have larger tiles of a product each, and loads are what takes
- * the time there. Of 256, 64, 32 and 16, a train step of the guide's model was fastest with 64 and 32.
+ * Invocations of a workgroup on a processor: few of them have larger tiles of a product each, and reads are what takes
+ * the time there. Of 64, 32, 16 and 8, a train step of the guide's model was fastest with 16 and 8, and compiled fastest
+ * with 16.
  */
-const SOFTWARE_INVOCATIONS = 64;
+const SOFTWARE_INVOCATIONS = 16;
 
 /** Less than the 65,535 after which llvmpipe ends the loops of an invocation. */
 const SOFTWARE_ITERATIONS = 60_000;
@@ -55,6 +57,12 @@ export interface DeviceShape {
   readonly blocks: boolean;
   /** How often an invocation may go round loops in a dispatch. */
   readonly mostIterations: number;
+  /** What tiles of products cost. */
+  readonly tiles: TileCosts;
+  /** How many elements each invocation of a team has at least. */
+  readonly teamElements: number;
+  /** Whether compilers must find out for themselves how often a loop goes round, and so do not write it out. */
+  readonly keepsLoops: boolean;
   /** The way of every scan that can go it, where it is not left to the rule. */
   readonly forced?: ScanSchedule;
 }
@@ -87,8 +95,31 @@ export function shapeOf(
       : { work: 10_000, spread: 40_000, bytes: 80_000, dispatch: 4 },
     blocks: !isSoftware && most >= BLOCK_INVOCATIONS && limits.maxComputeWorkgroupStorageSize >= BLOCK_BYTES,
     mostIterations: isSoftware ? SOFTWARE_ITERATIONS : Infinity,
+    teamElements: isSoftware ? 512 : 8,
+    keepsLoops: isSoftware,
+    tiles: isSoftware ? { read: 30, sums: 256 } : { read: 4, sums: 32 },
     forced,
   };
+}
+
+/**
+ * The device for these kernels. Where loops are kept, a sum of a product takes a compiler about 0.5 ms, which many
+ * products of little work would never make up for: they share some sums, and more with more work.
+ */
+export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): DeviceShape {
+  if (!device.keepsLoops) return device;
+  const products = productsIn(kernels).filter(({ cost }) => cost >= SMALL);
+  const work = products.reduce((sum, { cost }) => sum + cost, 0);
+  const share = (SHARED_SUMS + work * SUMS_PER_WORK) / Math.max(1, products.length);
+  return { ...device, tiles: { ...device.tiles, sums: Math.max(4, Math.min(device.tiles.sums, share)) } };
+}
+
+/** The products among kernels, each with its cost for all steps. */
+function productsIn(kernels: readonly Kernel[], steps = 1): { readonly cost: number }[] {
+  return kernels.flatMap((kernel) => {
+    if (kernel.kind === "scan") return productsIn(kernel.body, steps * kernel.length);
+    return kernel.kind === "matmul" ? [{ cost: steps * workOf(kernel).cost }] : [];
+  });
 }
 
 /** Kernels that run as one dispatch. */
@@ -119,6 +150,12 @@ export interface Work {
 
 /** So many kernels run together at most: compilers take long over a large function. */
 const MOST_TOGETHER = 8;
+
+/** Sums that the products of a Program share, and how many more with each multiply-add. */
+const SHARED_SUMS = 256, SUMS_PER_WORK = 1 / 4e6;
+
+/** Sums that an invocation has in products which run together. */
+const SMALL_SUMS = 4;
 
 /** Kernels of less cost than this run together. */
 const SMALL = 80_000;
@@ -187,7 +224,7 @@ export function scheduleOf(
   device: DeviceShape,
 ): { readonly schedule: ScanSchedule | "together"; readonly why: string } {
   const canRows = scan.rows > 0 && atOnce(scan, device) > 0;
-  const canLoop = scan.rows === 0 && allIterations(scan, workgroupOf(device)) <= device.mostIterations;
+  const canLoop = scan.rows === 0 && allIterations(scan, togetherOf(device)) <= device.mostIterations;
   if (!canRows && !canLoop) {
     return { schedule: "steps", why: "the adapter has no loops as long as a step takes" };
   }
@@ -208,9 +245,16 @@ export function scheduleOf(
   };
 }
 
-/** One workgroup, for so many rows. */
-function workgroupOf({ workgroupSize }: DeviceShape, rows = Infinity): Callers {
-  return { invocations: workgroupSize, workgroup: workgroupSize, rows };
+/** The invocations of one workgroup, for so many rows of a scan. */
+export function workgroupOf(device: DeviceShape, rows: number): Callers {
+  const { workgroupSize, tiles, teamElements } = device;
+  return { invocations: workgroupSize, workgroup: workgroupSize, rows, tiles, teamElements };
+}
+
+/** The workgroup that does small kernels together. */
+export function togetherOf(device: DeviceShape): Callers {
+  const callers = workgroupOf(device, Infinity);
+  return { ...callers, tiles: { ...device.tiles, sums: SMALL_SUMS } };
 }
 
 /** How many steps a scan by rows does at once. */
@@ -241,7 +285,7 @@ export function planSteps(
     kernel.kind === "matmul" ? splitTerms(kernel, mostIterations / 4) : [kernel]
   );
   for (const kernel of parts) {
-    const own = allIterations(kernel, workgroupOf(device));
+    const own = allIterations(kernel, togetherOf(device));
     const isSmall = costOf(kernel) < SMALL && own <= mostIterations;
     const way = kernel.kind === "scan" ? choose(kernel) : isSmall ? "together" : "spread";
     if (way === "together") {

@@ -35,7 +35,22 @@ function slotName(index: number): string {
 /** What sets the names of slots that a function's text has. */
 export function slotsIn(text: string): string {
   const indices = new Set([...text.matchAll(/\bslot_(\d+)\b/g)].map(([, index]) => Number(index)));
-  return [...indices].map((index) => `  let ${slotName(index)} = slots[${index}];\n`).join("");
+  return [...indices].map((index) => `  let ${slotName(index)} = ${slotAt(index)};\n`).join("");
+}
+
+/** An element of `slots`, which is in vectors of four, as a uniform must be. */
+function slotAt(index: number): string {
+  return `slots[${Math.floor(index / 4)}][${index % 4}]`;
+}
+
+/** Bytes of `slots` for so many inputs and outputs. */
+export function slotBytes(count: number): number {
+  return 16 * Math.max(1, Math.ceil(count / 4));
+}
+
+/** Declares `slots`. */
+export function declareSlots(count: number): string {
+  return `var<uniform> slots: array<vec4<i32>, ${slotBytes(count) / 16}>;`;
 }
 
 /** An element: the array that it is in, and its index there, an expression. */

@@ -53,15 +53,12 @@ const SOURCES: Readonly<Record<string, Source>> = {
     calls: ["exp_"],
     code: `fn tanh_(x: f32) -> f32 {
   let a = abs(x);
-  if (a < 0.25) {
-    let z = x * x;
-    var p = fma(z, 2.18694886e-2, -5.39682540e-2);
-    p = fma(p, z, 1.33333333e-1);
-    p = fma(p, z, -3.33333333e-1);
-    return fma(p * z, x, x);
-  }
+  let z = x * x;
+  var p = fma(z, 2.18694886e-2, -5.39682540e-2);
+  p = fma(p, z, 1.33333333e-1);
+  p = fma(p, z, -3.33333333e-1);
   let t = 1.0 - 2.0 / (exp_(2.0 * min(a, 20.0)) + 1.0);
-  return select(t, -t, x < 0.0);
+  return select(select(t, -t, x < 0.0), fma(p * z, x, x), a < 0.25);
 }`,
   },
   // ln(2ᵉ · m) with m between 1/√2 and √2, and ln m by s = (m - 1)/(m + 1).

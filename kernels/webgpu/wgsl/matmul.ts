@@ -14,15 +14,37 @@ export interface Tile {
   readonly columns: number;
 }
 
-/** Tiles from the one that reads least. */
-const TILES: readonly Tile[] = [[8, 4], [4, 4], [4, 2], [4, 1], [2, 1], [1, 1]].map(([rows, columns]) => ({
-  rows,
-  columns,
-}));
+/** What tiles are chosen by. */
+export interface TileCosts {
+  /** What the read of an element takes, beside a multiply-add. */
+  readonly read: number;
+  /** How many sums an invocation may have. */
+  readonly sums: number;
+}
 
-/** The largest tile that leaves work for every one of so many invocations; the smallest if none does. */
-export function tileFor(rows: number, columns: number, invocations: number): Tile {
-  return TILES.find((tile) => itemsOf(rows, columns, tile) >= invocations) ?? TILES[TILES.length - 1];
+const TILES: readonly Tile[] = [
+  [32, 16],
+  [16, 32],
+  [16, 16],
+  [16, 8],
+  [8, 16],
+  [8, 8],
+  [8, 4],
+  [4, 4],
+  [4, 2],
+  [4, 1],
+  [2, 1],
+  [1, 1],
+].map(([rows, columns]) => ({ rows, columns }));
+
+/** The tile by which so many invocations are done first. */
+export function tileFor(rows: number, columns: number, invocations: number, { read, sums }: TileCosts): Tile {
+  const costOf = (tile: Tile) =>
+    Math.max(1, Math.ceil(itemsOf(rows, columns, tile) / invocations)) *
+    (read * (tile.rows + tile.columns) + tile.rows * tile.columns);
+  return TILES.filter((tile) => tile.rows * tile.columns <= sums).reduce((best, tile) =>
+    costOf(tile) < costOf(best) ? tile : best
+  );
 }
 
 /** How many tiles make up a matrix. */
@@ -81,28 +103,36 @@ export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile,
         });
       });
     }
-    for (const { first: from, view } of addends) {
-      const isAll = from === 0 && view.shape[1] === n;
-      columns.forEach((column, j) => {
-        const add = () =>
-          rows.forEach((row, i) => {
-            const place = from === 0 ? column : `(${column} - ${from})`;
-            f.line(`${sums[i][j]} += ${load(view, [row, place], memory)};`);
-          });
-        if (isAll) add();
-        else f.block(`if (${column} >= ${from} && ${column} < ${from + view.shape[1]})`, add);
-      });
-    }
-    rows.forEach((row, i) =>
-      columns.forEach((column, j) => {
+    // In loops, as compilers take long over every read and write. Registers have no index: the sums move on by one.
+    const moveOn = (names: readonly string[]) =>
+      names.slice(1).forEach((next, at) => f.line(`${names[at]} = ${next};`));
+    f.count(tile.rows, (i) => {
+      const row = f.let(`${first} + ${i}`);
+      const ofRow = tile.columns > 1 && tile.rows > 1 ? sums[0].map((sum) => f.variable(sum)) : sums[0];
+      f.count(tile.columns, (j) => {
+        const column = f.let(`${firstColumn} + ${j} * ${apart}`);
         const conditions = [
-          ...(i > 0 ? [`${first} + ${i} <= ${last}`] : []),
-          ...(j > 0 && !isWhole ? [`${firstColumn} + ${j * apart} < ${n}`] : []),
+          ...(tile.rows > 1 ? [`${row} <= ${last}`] : []),
+          ...(isWhole ? [] : [`${column} < ${n}`]),
         ];
-        const text = store(output as View, at(row, column), sums[i][j], memory);
-        f.line(conditions.length === 0 ? text : `if (${conditions.join(" && ")}) { ${text} }`);
-      })
-    );
+        const write = () => {
+          const sum = f.variable(ofRow[0]);
+          for (const { first: from, view } of addends) {
+            const place = from === 0 ? column : `(${column} - ${from})`;
+            const add = `${sum} += ${load(view, [row, place], memory)};`;
+            const isAll = from === 0 && view.shape[1] === n;
+            f.line(
+              isAll ? add : `if (${column} >= ${from} && ${column} < ${from + view.shape[1]}) { ${add} }`,
+            );
+          }
+          f.line(store(output as View, at(row, column), sum, memory));
+        };
+        if (conditions.length === 0) write();
+        else f.block(`if (${conditions.join(" && ")})`, write);
+        moveOn(ofRow);
+      });
+      columns.forEach((_, j) => moveOn(sums.map((ofRow) => ofRow[j])));
+    });
   };
 
   if (outer.length > 0) {

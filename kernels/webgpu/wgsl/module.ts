@@ -12,10 +12,19 @@ import {
   type ScanKernel,
 } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { iterationsOf, teamOf, tileOf } from "../iterations.ts";
+import { type Callers, iterationsOf, teamOf, tileOf } from "../iterations.ts";
 import { planRowMemory, type RowMemory } from "../row_memory.ts";
-import { type DeviceShape, type PlannedDispatch, planSteps, rowsPerWorkgroup, workOf } from "../schedule.ts";
-import { type Memory, slotsIn } from "./address.ts";
+import {
+  type DeviceShape,
+  type PlannedDispatch,
+  planSteps,
+  rowsPerWorkgroup,
+  togetherOf,
+  workgroupOf,
+  workOf,
+} from "../schedule.ts";
+import { declareSlots, type Memory, slotsIn } from "./address.ts";
+import { barriersBetween } from "./barriers.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import { writeFused } from "./fused.ts";
 import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
@@ -30,7 +39,7 @@ import {
 } from "./reduce.ts";
 import { moveRows, withRows, writeScan } from "./scan.ts";
 import { BLOCK_MEMORY, blocksOf, isLarge, writeTiled } from "./tiled.ts";
-import { FunctionWriter } from "./writer.ts";
+import { FunctionWriter, zeroIn } from "./writer.ts";
 
 /** What a dispatch does, and with how many workgroups. */
 export interface Dispatch {
@@ -60,6 +69,8 @@ export interface Written {
 /** What the writing depends on. */
 export interface ModuleOptions {
   readonly memory: Memory;
+  /** How many inputs and outputs have slots. */
+  readonly slots: number;
   readonly device: DeviceShape;
   /** Bytes of memory that a workgroup has: `maxComputeWorkgroupStorageSize`. */
   readonly workgroupBytes: number;
@@ -86,10 +97,7 @@ interface Place {
   /** How many loops over time are around it. */
   readonly depth: number;
   readonly memory: Memory;
-  /** How many invocations call it together. */
-  readonly invocations: number;
-  /** The most rows that they have. */
-  readonly rows: number;
+  readonly callers: Callers;
   /** What is kept in the workgroup's memory. */
   readonly local: RowMemory;
   /** Steps of the scan that are done at once; all where absent. */
@@ -110,6 +118,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const counts = new Map<string, number>();
   const functions: string[] = [];
   let hasBlocks = false, hasTeams = false, mostLocal = 0;
+  const newFunction = () => new FunctionWriter(use, device);
   const nameOf = (kernel: Kernel): string => {
     const base = kernelName(kernel);
     const count = counts.get(base) ?? 0;
@@ -119,15 +128,15 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const add = (name: string, params: string, depth: number, f: FunctionWriter) => {
     const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
     const text = f.text();
-    functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${text}\n}`);
+    functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${zeroIn(text)}${text}\n}`);
   };
   /** Writes a kernel's function and those that it calls; gives its name. */
   const write = (kernel: Kernel, place: Place): string => {
     const name = nameOf(kernel);
-    const { depth, memory, invocations, rows } = place;
-    const team = teamOf(kernel, { invocations, rows, workgroup: size });
+    const { depth, memory, callers } = place;
+    const team = teamOf(kernel, callers);
     hasTeams ||= team > 1;
-    const f = new FunctionWriter(use);
+    const f = newFunction();
     switch (kernel.kind) {
       case "fused":
         writeFused(f, kernel, memory);
@@ -149,7 +158,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
         writeRandom(f, kernel, memory);
         break;
       case "matmul":
-        writeMatmul(f, kernel, tileOf(kernel, { invocations, rows, workgroup: size }), memory);
+        writeMatmul(f, kernel, tileOf(kernel, callers), memory);
         break;
       case "scan":
         writeScan(
@@ -173,26 +182,32 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     readonly workgroups: number;
     readonly localWords: number;
   }
-  const placeAt = (depth: number): Place => ({
+  const placeAt = (depth: number, callers: Callers): Place => ({
     depth,
     memory: options.memory,
-    invocations: size,
-    rows: Infinity,
+    callers,
     local: NONE,
   });
   const loopsAt = (depth: number) => (depth > 0 ? ", t0" : "");
 
   const together = (kernels: readonly Kernel[], depth: number): Body => {
-    const calls = kernels.map((kernel) =>
-      `${write(kernel, placeAt(depth))}(0, ${workOf(kernel).units}, i32(lane), ${size}${loopsAt(depth)});`
-    );
-    return { lines: [calls.join("\nstorageBarrier();\n")], workgroups: 1, localWords: 0 };
+    const needs = barriersBetween(kernels, options.memory);
+    const lines = kernels.flatMap((kernel, index) => {
+      const called = write(kernel, placeAt(depth, togetherOf(device)));
+      return [
+        ...(needs[index] ? ["storageBarrier();"] : []),
+        `${called}(0, ${workOf(kernel).units}, i32(lane), ${size}${loopsAt(depth)});`,
+      ];
+    });
+    return { lines, workgroups: 1, localWords: 0 };
   };
   const spread = (kernel: Kernel, depth: number): Body => {
     if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) return inBlocks(kernel, depth);
-    if (kernel.kind === "reduce" && isLongReduction(kernel, size)) return byGroups(kernel, depth);
+    if (kernel.kind === "reduce" && isLongReduction(kernel, size, device.teamElements)) {
+      return byGroups(kernel, depth);
+    }
     const all = device.workgroups * size;
-    const callers = { invocations: all, rows: Infinity, workgroup: size };
+    const callers = { ...workgroupOf(device, Infinity), invocations: all };
     const items = kernel.kind === "matmul" ? tilesOf(kernel, tileOf(kernel, callers)) : workOf(kernel).items;
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, Math.ceil(items / size)));
     const iterations = iterationsOf(kernel, { ...callers, invocations: Math.max(all, workgroups * size) });
@@ -204,7 +219,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
           `times, and it ends them after ${device.mostIterations}; use the device wasm`,
       );
     }
-    const called = write(kernel, { ...placeAt(depth), invocations: all });
+    const called = write(kernel, placeAt(depth, callers));
     const lane = `i32(group.x * ${size}u + lane), ${workgroups * size}`;
     return {
       lines: [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsAt(depth)});`],
@@ -216,7 +231,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     hasBlocks = true;
     const workgroups = Math.min(device.mostWorkgroups, blocksOf(kernel));
     const name = nameOf(kernel);
-    const f = new FunctionWriter(use);
+    const f = newFunction();
     writeTiled(f, kernel, options.memory);
     add(name, "group: i32, groups: i32, lane: i32", depth, f);
     return {
@@ -229,7 +244,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     hasTeams = true;
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, sizeOf(kernel.output.shape)));
     const name = nameOf(kernel);
-    const f = new FunctionWriter(use);
+    const f = newFunction();
     writeGroupReduce(f, kernel, size, options.memory);
     add(name, "group: i32, groups: i32, lane: i32", depth, f);
     return {
@@ -258,9 +273,8 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       }
     }
     const called = write(scan, {
-      ...placeAt(0),
+      ...placeAt(0, workgroupOf(device, rows)),
       memory: withRows(options.memory, local),
-      rows,
       local,
       steps,
     });
@@ -305,7 +319,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     `// ${options.title}`,
     ...(options.halves ? ["enable f16;"] : []),
     "@group(0) @binding(0) var<storage, read_write> memory: array<u32>;",
-    "@group(0) @binding(1) var<storage, read> slots: array<i32>;",
+    `// Where inputs and outputs begin.\n@group(0) @binding(1) ${declareSlots(options.slots)}`,
     ...(repeats
       ? ["// x is the index of the step.\n@group(0) @binding(2) var<uniform> stepIndex: vec4<i32>;"]
       : []),

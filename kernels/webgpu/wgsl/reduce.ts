@@ -35,9 +35,6 @@ export function writeReduce(
   });
 }
 
-/** Elements that an invocation of a team takes at least. */
-const LEAST_ELEMENTS = 8;
-
 /** How many elements make up one of a reduction's result. */
 export function elementsOf({ input, output }: Pick<ReduceKernel, "input" | "output">): number {
   return sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
@@ -50,12 +47,12 @@ export function teamMemory(lanes: number): string {
 
 /**
  * How many invocations of a workgroup with so many make up a team for each element of the result, of which there are at
- * most `outputs`; 1 where a team is not worth it.
+ * most `outputs`; 1 where a team is not worth it, as each would not have `least` elements.
  */
-export function teamSize(kernel: ReduceKernel, outputs: number, lanes: number): number {
+export function teamSize(kernel: ReduceKernel, outputs: number, lanes: number, least: number): number {
   const each = elementsOf(kernel);
   let size = 1;
-  while (size * 2 * outputs <= lanes && size * 2 * LEAST_ELEMENTS <= each) size *= 2;
+  while (size * 2 * outputs <= lanes && size * 2 * least <= each) size *= 2;
   return size;
 }
 
@@ -69,10 +66,10 @@ export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, size: n
   writeTeam(f, kernel, size, `item < end * ${perUnit}`, memory);
 }
 
-/** Whether each element of a result is worth a workgroup. */
-export function isLongReduction(kernel: ReduceKernel, workgroup: number): boolean {
+/** Whether each element of a result is worth a workgroup, of whose invocations each has `least` elements. */
+export function isLongReduction(kernel: ReduceKernel, workgroup: number, least: number): boolean {
   const isPowerOfTwo = (workgroup & (workgroup - 1)) === 0;
-  return kernel.input.dtype !== "bool" && isPowerOfTwo && elementsOf(kernel) >= workgroup * LEAST_ELEMENTS;
+  return kernel.input.dtype !== "bool" && isPowerOfTwo && elementsOf(kernel) >= workgroup * least;
 }
 
 /** Writes the same as a function `(group: i32, groups: i32, lane: i32)`: a workgroup is a team. */
@@ -115,12 +112,12 @@ function writeTeam(
       f.line(combine(load(input, indices, memory)));
     });
   });
-  for (let half = size / 2; half >= 1; half /= 2) {
-    const part = (index: string) => `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
+  const part = (index: string) => `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
+  f.block(`for (var half = ${size / 2}; half >= 1; half >>= 1u)`, () => {
     f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
-    f.line(`if (member < ${half}) { ${combine(part(`lane + ${half}`))} }`);
+    f.line(`if (member < half) { ${combine(part("lane + half"))} }`);
     f.line("workgroupBarrier();");
-  }
+  });
   f.block(`if (${isOwn} && member == 0)`, () => {
     f.lines(...unravel("item", output.shape, names));
     f.line(store(output, names, result, memory));

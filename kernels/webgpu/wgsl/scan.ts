@@ -1,9 +1,10 @@
 /** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their own memory. */
-import { type Kernel, readsOf, type ScanKernel, writesOf } from "../../lowering/kernels.ts";
-import type { Buffer, View } from "../../lowering/views.ts";
+import type { ScanKernel } from "../../lowering/kernels.ts";
+import type { Buffer } from "../../lowering/views.ts";
 import type { RowMemory } from "../row_memory.ts";
 import { workOf } from "../schedule.ts";
 import type { Memory } from "./address.ts";
+import { barriersAfter } from "./barriers.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
@@ -63,26 +64,4 @@ export function writeScan(
       f.lines(...barriersAfter(kernel, body, local));
     });
   });
-}
-
-/**
- * The barriers that a kernel of a loop needs after it: one for each kind of memory in which it wrote what others read;
- * any one where another writes what it has read.
- */
-function barriersAfter(kernel: Kernel, body: readonly Kernel[], { places }: RowMemory): string[] {
-  const others = body.filter((other) => other !== kernel);
-  const read = buffersOf(body.flatMap(readsOf)), written = buffersOf(others.flatMap(writesOf));
-  const passedOn = [...buffersOf(writesOf(kernel))].filter((buffer) =>
-    read.has(buffer) || written.has(buffer)
-  );
-  const lines: string[] = [];
-  if (passedOn.some((buffer) => places.has(buffer))) lines.push("workgroupBarrier();");
-  if (passedOn.some((buffer) => !places.has(buffer))) lines.push("storageBarrier();");
-  const isOverwritten = readsOf(kernel).some(({ buffer }) => written.has(buffer));
-  if (lines.length === 0 && isOverwritten) lines.push("workgroupBarrier();");
-  return lines;
-}
-
-function buffersOf(views: readonly View[]): Set<Buffer> {
-  return new Set(views.map(({ buffer }) => buffer));
 }

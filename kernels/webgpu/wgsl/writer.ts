@@ -4,14 +4,30 @@
  * the loops around it. Whoever calls it decides what an invocation is: one of the whole dispatch, or of a workgroup.
  */
 
+/**
+ * The declaration of `zero`, which a function's text may have in the bounds of its loops: what the length of an array is
+ * no compiler knows, and none has 2²⁹ words. Mesa looks up uniforms before it compiles.
+ */
+export function zeroIn(text: string): string {
+  return /\bzero\b/.test(text) ? "  let zero = i32(arrayLength(&memory) >> 29u);\n" : "";
+}
+
 /** Writes the body of one function. */
 export class FunctionWriter {
   readonly #lines: string[] = [];
   #depth = 1;
   #names = 0;
 
-  /** @param use Notes that a function of `functions.ts` is called; gives its name. */
-  constructor(readonly use: (name: string) => string) {}
+  readonly #zero: string;
+
+  /**
+   * @param use Notes that a function of `functions.ts` is called; gives its name.
+   * @param options With `keepsLoops` no compiler knows how often a loop goes round: Mesa writes out what goes round 32
+   * times, and then takes 2 ms for each read and write.
+   */
+  constructor(readonly use: (name: string) => string, { keepsLoops }: { readonly keepsLoops: boolean }) {
+    this.#zero = keepsLoops ? " + zero" : "";
+  }
 
   line(text: string): void {
     this.#lines.push("  ".repeat(this.#depth) + text);
@@ -48,7 +64,7 @@ export class FunctionWriter {
   count(end: number, write: (index: string) => void): void {
     if (end === 1) return write("0");
     const name = `n${this.#names++}`;
-    this.block(`for (var ${name} = 0; ${name} < ${end}; ${name}++)`, () => write(name));
+    this.block(`for (var ${name} = 0; ${name} < ${end}${this.#zero}; ${name}++)`, () => write(name));
   }
 
   /** The items of the units of work, so many in each, one by one for this invocation; `write` is given their number. */

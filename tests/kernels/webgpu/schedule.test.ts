@@ -13,6 +13,7 @@ import {
   layerNormLstm,
   lstm,
   matmul,
+  mean,
   mul,
   normal,
   reduceMax,
@@ -27,6 +28,7 @@ import type { ScanKernel } from "../../../kernels/lowering/kernels.ts";
 import { planRowMemory } from "../../../kernels/webgpu/row_memory.ts";
 import { scheduleOf, shapeOf } from "../../../kernels/webgpu/schedule.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
+import { flattenTree, unflattenTree } from "../../../src/tree/mod.ts";
 
 const LIMITS = {
   maxComputeInvocationsPerWorkgroup: 256,
@@ -135,6 +137,81 @@ Deno.test({
   },
 });
 
+/** A backend for devices of this shape. */
+type Backend = ReturnType<typeof createWebGpu>;
+
+/** Fails unless a backend computes of a function what the reference does; returns what it reports. */
+async function assertSameOn<Args extends readonly Tensor[]>(
+  backend: Backend,
+  fn: (...args: Args) => unknown,
+  args: Args,
+  tolerance = 1e-5,
+): Promise<string> {
+  // deno-lint-ignore no-explicit-any -- any tree of tensors
+  using compiled = await compile(fn as any, { device: "reference" });
+  const expected = treeLeaves<HostTensor>(await toHost(await compiled(...args)));
+  const program = compiled.program(...args);
+  const inputs = args.map(host);
+  using executable = await backend.compile(program, {
+    donate: inputs.map(() => false),
+    keep: program.outputs.map(() => false),
+  });
+  const actual = (await executable.run(inputs)).map((each) => host(each as Tensor));
+  assertEquals(actual.length, expected.length);
+  actual.forEach((each, index) => assertNear([...each.data], [...expected[index].data], tolerance));
+  return executable.describe();
+}
+
+/** What the shape of a graphics processor makes of kernels, but for the limits of this adapter. */
+const likeGpu = { ...gpu, mostIterations: 60_000, forced: undefined };
+
+Deno.test({
+  name: "what a graphics processor is sent computes the same as the reference, by rows and by steps",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    for (const forced of ["rows", "steps"] as const) {
+      const backend = createWebGpu({ shape: { ...likeGpu, forced } });
+      for (const [batch, units, features] of [[6, 7, 5], [70, 66, 20]]) {
+        const layer = lstm({ units, returnSequences: true });
+        const x = host(normal(key(2), [batch, 4, features]));
+        const { params } = init(layer, key(3), x);
+        const { leaves, structure } = flattenTree<Tensor>(params);
+        const fn = (...args: readonly Tensor[]) => {
+          const [x, ...rest] = args;
+          const variables = { params: unflattenTree(structure, rest), state: {} } as Variables;
+          const loss = (variables: Variables) => {
+            const output = layer.apply(variables, x, { training: false }).output as Tensor;
+            return mean(mul(output, output));
+          };
+          return [loss(variables), treeLeaves(grad(loss)(variables))];
+        };
+        await assertSameOn(backend, fn, [x, ...leaves] as const, 2e-5);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "tiles of a product compute the same as the reference, whatever their size and that of the product",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    for (const sums of [1, 2, 8, 16, 32, 64, 128, 256, 512]) {
+      const tiles = { read: 1000, sums };
+      const backend = createWebGpu({ shape: { tiles, workgroups: 1, workgroupSize: 1 } });
+      for (const [m, k, n] of [[33, 5, 65], [64, 16, 32]]) {
+        const [a, b, c, d] = [[m, k], [k, n], [m, n], [n]].map((shape, index) =>
+          host(normal(key(index), shape))
+        );
+        await assertSameOn(backend, (a, b, c, d) => add(add(matmul(a, b), c), d), [a, b, c, d] as const);
+      }
+    }
+  },
+});
+
 Deno.test({
   name: "large products in blocks compute the same as the reference, whatever their shape and what is added",
   ignore,
@@ -144,14 +221,8 @@ Deno.test({
     const backend = createWebGpu({ shape: { blocks: true, workgroupSize: 256 } });
     for (const [m, k, n] of [[64, 32, 64], [100, 37, 70], [130, 64, 65]]) {
       const [a, b, c] = [[m, k], [k, n], [m, n]].map((shape, index) => host(normal(key(index), shape)));
-      const fn = (a: Tensor, b: Tensor, c: Tensor) => add(matmul(a, b), c);
-      using compiled = await compile(fn, { device: "reference" });
-      const expected = host(await compiled(a, b, c));
-      const program = compiled.program(a, b, c);
-      using executable = await backend.compile(program, { donate: [false, false, false], keep: [false] });
-      const [actual] = await executable.run([a, b, c]);
-      assertNear([...host(actual).data], [...expected.data], 1e-6);
-      assertStringIncludes(executable.describe(), "leftBlock");
+      const report = await assertSameOn(backend, (a, b, c) => add(matmul(a, b), c), [a, b, c] as const, 1e-6);
+      assertStringIncludes(report, "leftBlock");
     }
   },
 });
@@ -166,6 +237,7 @@ Deno.test({
     const input = host(normal(key(5), [3, 4, 6]));
     const variables = init(norm, key(6), input);
     const matrix = host(normal(key(7), [3, 1001]));
+    const backend = createWebGpu({ shape: { ...likeGpu, forced: "rows" } });
     const cases: readonly (() => Tensor)[] = [
       () => sum(matrix),
       () => sum(matrix, { axes: 1 }),
@@ -174,10 +246,7 @@ Deno.test({
       () => norm.apply(variables, input, { training: false }).output as Tensor,
     ];
     for (const fn of cases) {
-      using expected = await compile(fn, { device: "reference" });
-      using actual = await compile(fn, { device: { name: "webgpu", schedule: "rows" } });
-      assertNear([...host(await actual()).data], [...host(await expected()).data], 1e-5);
-      assertStringIncludes(actual.explain(), "parts[lane]");
+      assertStringIncludes(await assertSameOn(backend, fn, []), "parts[lane]");
     }
   },
 });
