@@ -152,10 +152,10 @@ export interface Work {
 const MOST_TOGETHER = 8;
 
 /** Sums that the products of a Program share, and how many more with each multiply-add. */
-const SHARED_SUMS = 256, SUMS_PER_WORK = 1 / 4e6;
+const SHARED_SUMS = 128, SUMS_PER_WORK = 1 / 4e6;
 
 /** Sums that an invocation has in products which run together. */
-const SMALL_SUMS = 4;
+const SMALL_SUMS = 1;
 
 /** Kernels of less cost than this run together. */
 const SMALL = 80_000;

@@ -66,8 +66,17 @@ function termsOf(
     loadPlace(view.dtype, { array, index: [first, ...times(term, view.strides[axis])].join(" + ") });
 }
 
-/** Writes the body of the function of a product; units of work are rows, or matrices of a batch. */
-export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile, memory: Memory): void {
+/**
+ * Writes the body of the function of a product; units of work are rows, or matrices of a batch. Where `multiple` divides the
+ * number of rows that it is called for, and the tile divides that, no row is checked.
+ */
+export function writeMatmul(
+  f: FunctionWriter,
+  kernel: MatmulKernel,
+  tile: Tile,
+  multiple: number,
+  memory: Memory,
+): void {
   const { left, right, output, k, addends } = kernel;
   if (!("view" in right)) throw new Error("A right operand was packed for another backend");
   if (sizeOf(output.shape) === 0) return;
@@ -77,11 +86,15 @@ export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile,
   const at = (row: string, column: string) => [...batch, row, column];
   const apart = Math.ceil(n / tile.columns);
   const isWhole = apart * tile.columns === n;
+  const hasAllRows = (outer.length > 0 ? m : multiple) % tile.rows === 0;
 
   const write = (first: string, last: string, firstColumn: string) => {
     const rows = Array.from(
       { length: tile.rows },
-      (_, row) => f.let(row === 0 ? first : `min(${first} + ${row}, ${last})`),
+      (_, row) => {
+        const place = `${first} + ${row}`;
+        return f.let(row === 0 ? first : hasAllRows ? place : `min(${place}, ${last})`);
+      },
     );
     const columns = Array.from({ length: tile.columns }, (_, column) => {
       if (column === 0) return firstColumn;
@@ -106,32 +119,41 @@ export function writeMatmul(f: FunctionWriter, kernel: MatmulKernel, tile: Tile,
     // In loops, as compilers take long over every read and write. Registers have no index: the sums move on by one.
     const moveOn = (names: readonly string[]) =>
       names.slice(1).forEach((next, at) => f.line(`${names[at]} = ${next};`));
-    f.count(tile.rows, (i) => {
-      const row = f.let(`${first} + ${i}`);
-      const ofRow = tile.columns > 1 && tile.rows > 1 ? sums[0].map((sum) => f.variable(sum)) : sums[0];
-      f.count(tile.columns, (j) => {
-        const column = f.let(`${firstColumn} + ${j} * ${apart}`);
-        const conditions = [
-          ...(tile.rows > 1 ? [`${row} <= ${last}`] : []),
-          ...(isWhole ? [] : [`${column} < ${n}`]),
-        ];
+    f.count(tile.columns, (j) => {
+      const column = f.let(`${firstColumn} + ${j} * ${apart}`);
+      const isInside = isWhole ? [] : [`${column} < ${n}`];
+      /** Adds an element of each addend to a variable; what all rows share is read once for a column. */
+      const add = (to: string, row: string, isShared: boolean) => {
+        for (const { first: from, view } of addends) {
+          if ((view.strides[0] === 0) !== isShared) continue;
+          const isAll = from === 0 && view.shape[1] === n;
+          const conditions = [
+            ...(isShared ? isInside : []),
+            ...(isAll ? [] : [`${column} >= ${from} && ${column} < ${from + view.shape[1]}`]),
+          ];
+          const place = from === 0 ? column : `(${column} - ${from})`;
+          const text = `${to} += ${load(view, [row, place], memory)};`;
+          f.line(conditions.length === 0 ? text : `if (${conditions.join(" && ")}) { ${text} }`);
+        }
+      };
+      const shared = f.variable("0f");
+      add(shared, "0", true);
+      const ofColumn = tile.columns > 1 && tile.rows > 1
+        ? sums.map(([sum]) => f.variable(sum))
+        : sums.map(([sum]) => sum);
+      f.count(tile.rows, (i) => {
+        const row = f.let(`${first} + ${i}`);
+        const conditions = [...(hasAllRows ? [] : [`${row} <= ${last}`]), ...isInside];
         const write = () => {
-          const sum = f.variable(ofRow[0]);
-          for (const { first: from, view } of addends) {
-            const place = from === 0 ? column : `(${column} - ${from})`;
-            const add = `${sum} += ${load(view, [row, place], memory)};`;
-            const isAll = from === 0 && view.shape[1] === n;
-            f.line(
-              isAll ? add : `if (${column} >= ${from} && ${column} < ${from + view.shape[1]}) { ${add} }`,
-            );
-          }
+          const sum = f.variable(`${ofColumn[0]} + ${shared}`);
+          add(sum, row, false);
           f.line(store(output as View, at(row, column), sum, memory));
         };
         if (conditions.length === 0) write();
         else f.block(`if (${conditions.join(" && ")})`, write);
-        moveOn(ofRow);
+        moveOn(ofColumn);
       });
-      columns.forEach((_, j) => moveOn(sums.map((ofRow) => ofRow[j])));
+      sums.forEach(moveOn);
     });
   };
 

@@ -1,9 +1,10 @@
 /**
  * Simplify: equal computations are done once, and what changes nothing is left out (a reshape to the same shape, the
- * reverse of a reverse, adding zero, multiplying by one). Bodies of scans are simplified too.
+ * reverse of a reverse, a sum over single elements, adding zero, multiplying by one). Bodies of scans are simplified too.
  */
 import { sameShape, type Shape } from "../../tensor/dims.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
+import { reshapeOperation } from "../../operations/structure.ts";
 import { readersOf } from "./rewrite.ts";
 
 /** Merges equal equations and drops those that change nothing. */
@@ -68,9 +69,10 @@ function keyOf(equation: Equation, numberOf: (value: Value) => number): string |
 
 /**
  * Reads through what the equation undoes or repeats: a reshape of a reshape, a transpose of a transpose, and a sum of a
- * sum if it alone reads that.
+ * sum if it alone reads that. A sum or maximum over single elements is a reshape.
  */
-function shorten(equation: Equation, makers: ReadonlyMap<Value, Equation>, readsAlone: boolean): Equation {
+function shorten(original: Equation, makers: ReadonlyMap<Value, Equation>, readsAlone: boolean): Equation {
+  const equation = reducesNothing(original) ? reshapeTo(original) : original;
   const maker = makers.get(equation.inputs[0]);
   if (isEquation(equation, "reshape") && isEquation(maker, "reshape")) {
     return { ...equation, inputs: maker.inputs };
@@ -95,6 +97,17 @@ function shorten(equation: Equation, makers: ReadonlyMap<Value, Equation>, reads
     }
   }
   return equation;
+}
+
+function reducesNothing(equation: Equation): boolean {
+  const [input] = equation.inputs;
+  return (isEquation(equation, "sum") || isEquation(equation, "reduceMax")) &&
+    equation.outputs[0].dtype === input.dtype &&
+    equation.attributes.axes.every((axis) => input.shape[axis] === 1);
+}
+
+function reshapeTo({ inputs, outputs }: Equation): EquationOf<"reshape"> {
+  return { operation: reshapeOperation, inputs, attributes: { shape: outputs[0].shape }, outputs };
 }
 
 function scalarOf(value: Value, makers: ReadonlyMap<Value, Equation>): number | undefined {
