@@ -19,7 +19,13 @@ import {
 } from "./views.ts";
 
 /** Where a value is: in memory, or known while compiling. */
-export type Located = { readonly view: View } | { readonly constant: number; readonly dtype: DType };
+export type Located = { readonly view: View } | Constant;
+
+/** A value whose elements are all the same, and known while compiling. */
+export interface Constant {
+  readonly constant: number;
+  readonly dtype: DType;
+}
 
 /** Where a result is to be written: a given view, or a part of a concatenation. */
 export type Place = View | { readonly whole: Value; readonly part: number };
@@ -66,6 +72,26 @@ function foldConstant(equation: Equation, bindings: Bindings): Located {
   if (value.data.length === 1 && shape.length === 0) return { constant: value.data[0], dtype: value.dtype };
   const buffer = { name: "constant", size: value.data.length, place: { kind: "constant", value } } as const;
   return { view: viewOf(buffer, shape, output.dtype) };
+}
+
+/** The inputs of an elementwise operation of which all are known while compiling. */
+function constantInputs(equation: Equation, given: ReadonlyMap<Value, Located>): Constant[] | undefined {
+  if (!isElementwise(equation) || equation.inputs.length === 0) return undefined;
+  const found = equation.inputs.map((value) => given.get(value)).filter(isConstant);
+  return found.length === equation.inputs.length ? found : undefined;
+}
+
+/** The value of an elementwise operation, the same for all elements, as its inputs are. */
+function foldElementwise(equation: Equation, inputs: readonly Constant[]): Constant {
+  const [{ dtype }] = equation.outputs;
+  const scalars = inputs.map(({ constant, dtype }) => constantTensor(constant, dtype));
+  const alone = {
+    ...equation,
+    inputs: scalars.map(({ dtype }): Value => ({ shape: [], dtype })),
+    outputs: [{ shape: [], dtype }],
+  };
+  const [{ data: [constant] }] = evaluate(alone as never, scalars, [{ shape: [], dtype }]); // the same operation
+  return { constant, dtype };
 }
 
 /** What a view operation makes of a view; undefined where it takes a copy. */
@@ -116,7 +142,10 @@ export function prepareBlock(
   };
   for (const equation of program.equations) {
     const [output] = equation.outputs;
-    if (equation.inputs.length === 0) {
+    const constants = constantInputs(equation, given);
+    if (constants) {
+      given.set(output, foldElementwise(equation, constants));
+    } else if (equation.inputs.length === 0) {
       given.set(output, foldConstant(equation, bindings));
     } else if (isViewOperation(equation) && isConstant(given.get(equation.inputs[0]))) {
       given.set(output, given.get(equation.inputs[0]) as Located); // found just now
@@ -184,8 +213,16 @@ export function prepareBlock(
 }
 
 /** Whether a value is known while compiling. */
-export function isConstant(
-  located: Located | undefined,
-): located is { readonly constant: number; readonly dtype: DType } {
+export function isConstant(located: Located | undefined): located is Constant {
   return located !== undefined && "constant" in located;
+}
+
+/** A constant as a tensor. */
+export function constantTensor(value: number, dtype: View["dtype"]) {
+  const data = dtype === "float32"
+    ? new Float32Array([value])
+    : dtype === "int32"
+    ? new Int32Array([value])
+    : new Uint8Array([value]);
+  return { kind: "host", shape: [], dtype, data } as const;
 }

@@ -13,7 +13,14 @@ import {
   type Value,
 } from "../../src/program/types.ts";
 import { foldAddends, placeAddends, type WithAddends } from "./addends.ts";
-import { applyView, type Located, type Place, prepareBlock, type PreparedBlock } from "./block.ts";
+import {
+  applyView,
+  constantTensor,
+  type Located,
+  type Place,
+  prepareBlock,
+  type PreparedBlock,
+} from "./block.ts";
 import { type FusedOperation, type Kernel, type Operand } from "./kernels.ts";
 import { rowsOf } from "./rows.ts";
 import { baseOf, isElementwise, isViewOperation, sharesRegisters } from "./stages.ts";
@@ -157,15 +164,6 @@ interface Lowering {
   readonly viewIn: (value: Value) => View;
   readonly depth: number;
   readonly context: LoweringContext;
-}
-
-function constantTensor(value: number, dtype: View["dtype"]) {
-  const data = dtype === "float32"
-    ? new Float32Array([value])
-    : dtype === "int32"
-    ? new Int32Array([value])
-    : new Uint8Array([value]);
-  return { kind: "host", shape: [], dtype, data } as const;
 }
 
 /**

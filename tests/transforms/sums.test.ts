@@ -3,13 +3,17 @@ import { assert, assertEquals } from "@std/assert";
 import {
   add,
   compile,
+  host,
   key,
   matmul,
   normal,
   printProgram,
+  reduceMax,
   scan,
+  spec,
   specOf,
   splitKey,
+  sum,
   tanh,
   type Tensor,
   trace,
@@ -126,4 +130,20 @@ Deno.test({
       wasm.forEach((value, index) => assert(Math.abs(value - reference[index]) < 1e-5, `${index}: ${value}`));
     }
   },
+});
+
+Deno.test("a sum or maximum over single elements is a reshape", () => {
+  const single = (x: Tensor) => [
+    sum(x, { axes: 1 }),
+    reduceMax(x, { axes: [1, 3] }),
+    sum(x, { axes: [1, 3], keepDims: true }),
+    sum(x, { axes: [1, 2] }),
+  ];
+  const { program } = trace(single as (...args: never[]) => unknown, spec([5, 1, 4, 1]));
+  const kinds = optimise(program).equations.map(({ operation }) => operation.name);
+  assertEquals(kinds.filter((name) => name === "reduceMax"), []);
+  assertEquals(kinds.filter((name) => name === "sum"), ["sum"]);
+  const input = host(normal(key(4), [5, 1, 4, 1]));
+  const [before, after] = [program, optimise(program)].map((each) => runProgram(each, [input]));
+  before.forEach((value, index) => assertEquals([...after[index].data], [...value.data]));
 });
