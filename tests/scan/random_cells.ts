@@ -16,6 +16,7 @@ import {
   equal,
   expandDims,
   fixedSize,
+  gather,
   matmul,
   mean,
   mul,
@@ -36,7 +37,7 @@ import { float64, numbersFrom } from "../operations/finite_differences.ts";
 /** What a step computes for one leaf. */
 export type Expression =
   | { readonly of: "state" | "input"; readonly index: number }
-  | { readonly of: "bias" | "scale" | "counter" }
+  | { readonly of: "bias" | "scale" | "counter" | "lookup" }
   | { readonly of: "number"; readonly value: number }
   | { readonly of: "tanh" | "sigmoid" | "sin" | "neg" | "matmul" | "einsum" | "mean"; readonly x: Expression }
   | {
@@ -99,7 +100,7 @@ function lay(layout: Layout, leaf: (index: number) => Tensor): unknown {
 const index = fc.nat(2);
 const leaf: fc.Arbitrary<Expression> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ of: fc.constantFrom("state", "input"), index }) },
-  { weight: 2, arbitrary: fc.record({ of: fc.constantFrom("bias", "scale", "counter") }) },
+  { weight: 2, arbitrary: fc.record({ of: fc.constantFrom("bias", "scale", "counter", "lookup") }) },
   { weight: 1, arbitrary: fc.record({ of: fc.constant("number"), value: fc.constantFrom(0, 1, -0.5) }) },
 );
 const expression: fc.Arbitrary<Expression> = fc.letrec<{ any: Expression }>((tie) => ({
@@ -190,6 +191,8 @@ function evaluator(
         return wide(vectors[expression.of]);
       case "counter":
         return wide(cast(steps, dtype));
+      case "lookup":
+        return gather(matrix, counter ?? zeros([shape[0]], "int32"));
       case "number":
         return wide(tensor(expression.value, { dtype }));
       case "tanh":
