@@ -218,7 +218,7 @@ export function isConstant(located: Located | undefined): located is Constant {
 }
 
 /** A constant as a tensor. */
-export function constantTensor(value: number, dtype: View["dtype"]) {
+export function constantTensor(value: number, dtype: DType) {
   const data = dtype === "float32"
     ? new Float32Array([value])
     : dtype === "int32"

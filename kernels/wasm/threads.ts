@@ -11,16 +11,8 @@
  * killed inside a kernel and one that is merely slow, nor can an endless loop in the calling thread's own share be left.
  * After any failure the pool refuses further calls: other threads may have stopped half way through.
  */
-import {
-  BARRIER,
-  COMMAND,
-  CONTROL,
-  type FromWorker,
-  MAX_ARGUMENTS,
-  POISON,
-  type ToWorker,
-  WORKER_SOURCE,
-} from "./worker_source.ts";
+import { startWorker, type Thread } from "./start_worker.ts";
+import { BARRIER, COMMAND, CONTROL, type FromWorker, MAX_ARGUMENTS, POISON } from "./worker_source.ts";
 
 /** Options of {@linkcode createPool}. */
 export interface PoolOptions {
@@ -119,20 +111,6 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
     throw error;
   }
   return pool;
-}
-
-/** A worker of whichever host. */
-interface Thread {
-  post(message: ToWorker): void;
-  /** Whether the worker keeps the process alive: only while an answer is awaited. */
-  keepAlive(alive: boolean): void;
-  terminate(): void;
-}
-
-/** What is heard from a worker. */
-interface Listener {
-  answered(answer: FromWorker): void;
-  gone(reason: string): void;
 }
 
 /** An answer that is awaited from every worker. */
@@ -440,54 +418,4 @@ function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory): WebA
     math[name] = found as WebAssembly.ImportValue; // a function, just checked
   }
   return { env: { memory }, math };
-}
-
-/** The part of `node:worker_threads` that the pool uses. */
-interface NodeWorkerThreads {
-  readonly Worker: new (source: string, options: { readonly eval: true }) => {
-    on(event: "message", listener: (message: FromWorker) => void): void;
-    on(event: "error", listener: (error: Error) => void): void;
-    on(event: "exit", listener: (code: number) => void): void;
-    postMessage(message: ToWorker): void;
-    ref(): void;
-    unref(): void;
-    terminate(): Promise<number>;
-  };
-}
-
-/**
- * A worker of Deno and Node by `node:worker_threads`, which needs no permission and does not keep the process from
- * ending; of a browser by a Blob.
- */
-function startWorker(listener: Listener): Thread {
-  // `process` is not in the types of a browser's globals; where it is a polyfill it lacks `getBuiltinModule`.
-  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
-  const node = process?.getBuiltinModule?.("node:worker_threads") as NodeWorkerThreads | undefined; // by its name
-  if (node) {
-    const worker = new node.Worker(WORKER_SOURCE, { eval: true });
-    worker.on("message", (answer) => listener.answered(answer));
-    worker.on("error", (error) => listener.gone(error.message));
-    worker.on("exit", (code) => listener.gone(`its worker ended with code ${code}`));
-    return {
-      post: (message) => worker.postMessage(message),
-      keepAlive: (alive) => alive ? worker.ref() : worker.unref(),
-      terminate: () => void worker.terminate(),
-    };
-  }
-  const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module" });
-  worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
-    URL.revokeObjectURL(url); // not before the script has been read
-    listener.answered(data);
-  });
-  worker.addEventListener("error", ({ message }) => {
-    listener.gone(
-      message || "its worker could not be started (a content security policy must allow `blob:`)",
-    );
-  });
-  return {
-    post: (message) => worker.postMessage(message),
-    keepAlive: () => {},
-    terminate: () => worker.terminate(),
-  };
 }

@@ -81,15 +81,11 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
         const [elements, halves] = [loop(Math.ceil(elementsOf(kernel) / team)), loop(Math.log2(team))];
         return { all: elements.all + halves.all, idle: elements.idle + halves.idle };
       }
-      const axes = kernel.axes.map((axis) => kernel.input.shape[axis]);
-      return overItems(
-        outputsOf(kernel, rows),
-        axes.reduceRight<Rounds | undefined>(
-          (inner, extent) => loop(extent, ...inner ? [inner] : []),
-          undefined,
-        ) ??
-          loop(0),
+      const overAxes = kernel.axes.map((axis) => kernel.input.shape[axis]).reduceRight<Rounds[]>(
+        (inner, extent) => [loop(extent, ...inner)],
+        [],
       );
+      return overItems(outputsOf(kernel, rows), ...overAxes);
     }
     case "argmax":
       return overItems(outputsOf(kernel, rows), loop(elementsOf(kernel)));

@@ -108,17 +108,17 @@ export function shapeOf(
  */
 export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): DeviceShape {
   if (!device.keepsLoops) return device;
-  const products = productsIn(kernels).filter(({ cost }) => cost >= SMALL);
-  const work = products.reduce((sum, { cost }) => sum + cost, 0);
-  const share = (SHARED_SUMS + work * SUMS_PER_WORK) / Math.max(1, products.length);
+  const costs = productCosts(kernels).filter((cost) => cost >= SMALL);
+  const work = costs.reduce((sum, cost) => sum + cost, 0);
+  const share = (SHARED_SUMS + work * SUMS_PER_WORK) / Math.max(1, costs.length);
   return { ...device, tiles: { ...device.tiles, sums: Math.max(4, Math.min(device.tiles.sums, share)) } };
 }
 
-/** The products among kernels, each with its cost for all steps. */
-function productsIn(kernels: readonly Kernel[], steps = 1): { readonly cost: number }[] {
+/** The cost of every product among kernels, of all steps. */
+function productCosts(kernels: readonly Kernel[]): number[] {
   return kernels.flatMap((kernel) => {
-    if (kernel.kind === "scan") return productsIn(kernel.body, steps * kernel.length);
-    return kernel.kind === "matmul" ? [{ cost: steps * workOf(kernel).cost }] : [];
+    if (kernel.kind === "scan") return productCosts(kernel.body).map((cost) => cost * kernel.length);
+    return kernel.kind === "matmul" ? [workOf(kernel).cost] : [];
   });
 }
 

@@ -8,6 +8,8 @@ import { sizeOf, type View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
+type Addend = MatmulKernel["addends"][number];
+
 /** Rows and columns of the tile of an invocation. */
 export interface Tile {
   readonly rows: number;
@@ -86,6 +88,11 @@ export function writeMatmul(
   const at = (row: string, column: string) => [...batch, row, column];
   const apart = Math.ceil(n / tile.columns);
   const isWhole = apart * tile.columns === n;
+  // What all rows add is read once for a column.
+  const perColumn = addends.filter(({ view }) => view.strides[0] === 0);
+  const perElement = addends.filter((addend) => !perColumn.includes(addend));
+  const writeIf = (conditions: readonly string[], write: () => void) =>
+    conditions.length === 0 ? write() : f.block(`if (${conditions.join(" && ")})`, write);
   const hasAllRows = (outer.length > 0 ? m : multiple) % tile.rows === 0;
 
   const write = (first: string, last: string, firstColumn: string) => {
@@ -122,35 +129,23 @@ export function writeMatmul(
     f.count(tile.columns, (j) => {
       const column = f.let(`${firstColumn} + ${j} * ${apart}`);
       const isInside = isWhole ? [] : [`${column} < ${n}`];
-      /** Adds an element of each addend to a variable; what all rows share is read once for a column. */
-      const add = (to: string, row: string, isShared: boolean) => {
-        for (const { first: from, view } of addends) {
-          if ((view.strides[0] === 0) !== isShared) continue;
-          const isAll = from === 0 && view.shape[1] === n;
-          const conditions = [
-            ...(isShared ? isInside : []),
-            ...(isAll ? [] : [`${column} >= ${from} && ${column} < ${from + view.shape[1]}`]),
-          ];
-          const place = from === 0 ? column : `(${column} - ${from})`;
-          const text = `${to} += ${load(view, [row, place], memory)};`;
-          f.line(conditions.length === 0 ? text : `if (${conditions.join(" && ")}) { ${text} }`);
-        }
+      /** Adds an element of an addend to a variable, where it has the column. */
+      const add = (to: string, { first: from, view }: Addend, row: string, conditions: readonly string[]) => {
+        const place = from === 0 ? column : `(${column} - ${from})`;
+        const isAll = from === 0 && view.shape[1] === n;
+        const within = isAll ? [] : [`${column} >= ${from} && ${column} < ${from + view.shape[1]}`];
+        writeIf([...conditions, ...within], () => f.line(`${to} += ${load(view, [row, place], memory)};`));
       };
-      const shared = f.variable("0f");
-      add(shared, "0", true);
-      const ofColumn = tile.columns > 1 && tile.rows > 1
-        ? sums.map(([sum]) => f.variable(sum))
-        : sums.map(([sum]) => sum);
+      const shared = perColumn.length > 0 ? f.variable("0f") : undefined;
+      if (shared) { for (const addend of perColumn) add(shared, addend, "0", isInside); }
+      const ofColumn = sums.map(([sum]) => tile.columns > 1 && tile.rows > 1 ? f.variable(sum) : sum);
       f.count(tile.rows, (i) => {
         const row = f.let(`${first} + ${i}`);
-        const conditions = [...(hasAllRows ? [] : [`${row} <= ${last}`]), ...isInside];
-        const write = () => {
-          const sum = f.variable(`${ofColumn[0]} + ${shared}`);
-          add(sum, row, false);
+        writeIf([...(hasAllRows ? [] : [`${row} <= ${last}`]), ...isInside], () => {
+          const sum = f.variable(shared ? `${ofColumn[0]} + ${shared}` : ofColumn[0]);
+          for (const addend of perElement) add(sum, addend, row, []);
           f.line(store(output as View, at(row, column), sum, memory));
-        };
-        if (conditions.length === 0) write();
-        else f.block(`if (${conditions.join(" && ")})`, write);
+        });
         moveOn(ofColumn);
       });
       sums.forEach(moveOn);

@@ -98,8 +98,8 @@ interface Place {
   readonly depth: number;
   readonly memory: Memory;
   readonly callers: Callers;
-  /** What divides the number of rows that it is called for; all rows where absent. */
-  readonly rows?: number;
+  /** What divides the number of rows that it is called for; absent where it is called for all. */
+  readonly multiple?: number;
   /** What is kept in the workgroup's memory. */
   readonly local: RowMemory;
   /** Steps of the scan that are done at once; all where absent. */
@@ -160,7 +160,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
         writeRandom(f, kernel, memory);
         break;
       case "matmul":
-        writeMatmul(f, kernel, tileOf(kernel, callers), place.rows ?? kernel.output.shape[0], memory);
+        writeMatmul(f, kernel, tileOf(kernel, callers), place.multiple ?? kernel.output.shape[0], memory);
         break;
       case "scan":
         writeScan(
@@ -277,7 +277,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     const called = write(scan, {
       ...placeAt(0, workgroupOf(device, rows)),
       memory: withRows(options.memory, local),
-      rows: scan.rows % rows === 0 ? rows : 1,
+      multiple: scan.rows % rows === 0 ? rows : 1,
       local,
       steps,
     });

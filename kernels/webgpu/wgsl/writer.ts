@@ -17,7 +17,6 @@ export class FunctionWriter {
   readonly #lines: string[] = [];
   #depth = 1;
   #names = 0;
-
   readonly #zero: string;
 
   /**

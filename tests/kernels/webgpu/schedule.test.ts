@@ -24,10 +24,14 @@ import {
   type Variables,
 } from "../../../mod.ts";
 import { lowerProgram } from "../../../kernels/lowering/lower.ts";
-import type { ScanKernel } from "../../../kernels/lowering/kernels.ts";
+import type { Kernel, ScanKernel } from "../../../kernels/lowering/kernels.ts";
+import { type Buffer, viewOf } from "../../../kernels/lowering/views.ts";
 import { planRowMemory } from "../../../kernels/webgpu/row_memory.ts";
-import { scheduleOf, shapeOf } from "../../../kernels/webgpu/schedule.ts";
+import { scheduleOf, shapeFor, shapeOf } from "../../../kernels/webgpu/schedule.ts";
+import type { Backend } from "../../../kernels/backend.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
+import type { Memory } from "../../../kernels/webgpu/wgsl/address.ts";
+import { barriersBetween } from "../../../kernels/webgpu/wgsl/barriers.ts";
 import { flattenTree, unflattenTree } from "../../../src/tree/mod.ts";
 
 const LIMITS = {
@@ -137,9 +141,6 @@ Deno.test({
   },
 });
 
-/** A backend for devices of this shape. */
-type Backend = ReturnType<typeof createWebGpu>;
-
 /** Fails unless a backend computes of a function what the reference does; returns what it reports. */
 async function assertSameOn<Args extends readonly Tensor[]>(
   backend: Backend,
@@ -200,16 +201,58 @@ Deno.test({
   sanitizeResources: false,
   async fn() {
     for (const sums of [1, 2, 8, 16, 32, 64, 128, 256, 512]) {
-      const tiles = { read: 1000, sums };
-      const backend = createWebGpu({ shape: { tiles, workgroups: 1, workgroupSize: 1 } });
-      for (const [m, k, n] of [[33, 5, 65], [64, 16, 32]]) {
+      // Where loops are kept sums are shared out: a product alone has 4 to 128.
+      const keepsLoops = sums >= 4 && sums <= 128;
+      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, keepsLoops };
+      const backend = createWebGpu({ shape });
+      for (const [m, k, n] of [[33, 41, 65], [64, 43, 32]]) {
         const [a, b, c, d] = [[m, k], [k, n], [m, n], [n]].map((shape, index) =>
           host(normal(key(index), shape))
         );
-        await assertSameOn(backend, (a, b, c, d) => add(add(matmul(a, b), c), d), [a, b, c, d] as const);
+        const fn = (a: Tensor, b: Tensor, c: Tensor, d: Tensor) => add(add(matmul(a, b), c), d);
+        const report = await assertSameOn(backend, fn, [a, b, c, d] as const);
+        assertEquals(report.match(/= fma\(/g)?.length, sums);
       }
     }
   },
+});
+
+Deno.test("invocations wait where a kernel reads or overwrites what one before it wrote or read", () => {
+  const buffer = (name: string): Buffer => ({ name, size: 8, place: { kind: "arena" } });
+  const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(buffer);
+  const places = new Map([[a, 0], [b, 8], [c, 16], [d, 24], [e, 28]]); // the last two overlap
+  const memory: Memory = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
+  const sums = (input: Buffer, output: Buffer): Kernel => ({
+    kind: "reduce",
+    name: "sum",
+    input: viewOf(input, [2, 4], "float32"),
+    axes: [1],
+    output: viewOf(output, [2], "float32"),
+  });
+  const waits = (...kernels: readonly [Buffer, Buffer][]) =>
+    barriersBetween(kernels.map(([input, output]) => sums(input, output)), memory);
+  assertEquals(waits([a, b], [a, c]), [false, false], "both read the same");
+  assertEquals(waits([a, b], [b, c]), [false, true], "reads what was written");
+  assertEquals(waits([a, b], [c, b]), [false, true], "writes what was written");
+  assertEquals(waits([a, b], [c, a]), [false, true], "writes what was read");
+  assertEquals(waits([a, d], [b, e]), [false, true], "writes into the same place");
+  assertEquals(
+    waits([a, b], [b, c], [b, d], [c, a]),
+    [false, true, false, true],
+    "one wait is for all before",
+  );
+});
+
+Deno.test("on a processor the products of a Program share sums, more of them with more work", async () => {
+  const software = shapeOf(LIMITS, { isSoftware: true, threads: 2 });
+  const sumsFor = async (batch: number, units: number, products: number) => {
+    const scans = await Promise.all(Array.from({ length: products }, () => lstmScan(batch, units)));
+    return shapeFor(scans, software).tiles.sums;
+  };
+  const [one, two, large] = [await sumsFor(64, 64, 1), await sumsFor(64, 64, 2), await sumsFor(512, 512, 2)];
+  assert(two < one && two < large, `${[one, two, large]}`);
+  assertEquals(large, software.tiles.sums);
+  assertEquals(shapeFor([await lstmScan(64, 64)], gpu), gpu);
 });
 
 Deno.test({
