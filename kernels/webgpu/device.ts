@@ -2,6 +2,7 @@
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost } from "../backend.ts";
 import { Regions } from "../regions.ts";
+import { Readback } from "./readback.ts";
 import { type DeviceShape, shapeOf } from "./schedule.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
@@ -46,6 +47,7 @@ export interface ShapeChoice {
 /** A device, opened when it is first used. */
 export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
+  readonly #readback: Readback;
   #memory: GPUBuffer | undefined;
   #lost: string | undefined;
   #error: string | undefined;
@@ -56,6 +58,7 @@ export class WebGpuDevice implements TensorMemory {
     readonly shape: DeviceShape,
     readonly isHalf: boolean,
   ) {
+    this.#readback = new Readback(device);
     device.lost.then(({ message, reason }) => {
       this.#lost = message || reason;
     });
@@ -186,6 +189,7 @@ export class WebGpuDevice implements TensorMemory {
     if (this.used > 0) return;
     this.#memory?.destroy();
     this.#memory = undefined;
+    this.#readback.clear();
   }
 
   /** Copies a tensor in; 4 bytes per element. */
@@ -219,28 +223,15 @@ export class WebGpuDevice implements TensorMemory {
     this.check();
     const bytes = regions.reduce((sum, { size }) => sum + 4 * size, 0);
     if (bytes === 0) return regions.map(({ dtype }) => allocateValues(dtype, 0));
-    const { device } = this;
-    const target = device.createBuffer({
-      label: "readback",
-      size: bytes,
-      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-    });
-    try {
-      const encoder = device.createCommandEncoder();
+    const copy = (encoder: GPUCommandEncoder, target: GPUBuffer) => {
       let offset = 0;
       for (const { address, size } of regions) {
         if (size > 0) encoder.copyBufferToBuffer(this.memory, address, target, offset, 4 * size);
         offset += 4 * size;
       }
-      device.queue.submit([encoder.finish()]);
-      await target.mapAsync(GPUMapMode.READ).catch(async (cause) => {
-        // Where the device was lost, that is told a moment later.
-        await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LOST_MILLISECONDS))]);
-        this.check();
-        throw cause;
-      });
-      const mapped = target.getMappedRange();
-      offset = 0;
+    };
+    const valuesIn = (mapped: ArrayBuffer): Values[] => {
+      let offset = 0;
       return regions.map(({ dtype, size }) => {
         const values = allocateValues(dtype, size);
         values.set(
@@ -249,9 +240,19 @@ export class WebGpuDevice implements TensorMemory {
         offset += 4 * size;
         return values;
       });
-    } finally {
-      target.destroy();
+    };
+    try {
+      const values = await this.#readback.read(bytes, copy, valuesIn);
       this.check();
+      return values;
+    } catch (cause) {
+      // Where the device was lost, that is told a moment later.
+      const { lost } = this.device;
+      await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, LOST_MILLISECONDS))]);
+      this.check();
+      throw cause;
+    } finally {
+      if (this.used === 0) this.#readback.clear();
     }
   }
 }

@@ -95,7 +95,7 @@ Deno.test(
         // The loss is read now and then, as by fit.
         if (step % 100 === 99) assert(Number.isFinite(item(await toHost(result[4]) as HostTensor)));
         disposeTree(result[4]);
-        if (step > 0) counts.add(live());
+        if (step >= 100) counts.add(live()); // what the first read went through is kept for the next ones
       }
       assertEquals(counts.size, 1, `${[...counts]} buffers`);
       disposeTree([params, state, optimizerState, metrics]);
