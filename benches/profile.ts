@@ -2,27 +2,16 @@
  * Where the time of a step goes, by kernel, on one thread: the emitted module says when each kernel has run. Beside it
  * the ceiling of 128-bit multiply-adds, measured in the same run.
  */
-import {
-  createTrainer,
-  init,
-  key,
-  mapTree,
-  type Spec,
-  specOf,
-  type Tensor,
-  tensor,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import type { Tensor } from "@cellfold/cellfold";
 import type { Kernel } from "../kernels/lowering/kernels.ts";
 import { rowsOf as longRows } from "../kernels/wasm/long_products.ts";
 import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";
-import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./cellfold/models.ts";
 import { MAXIMUM_PAGES, type Plan, planProgram } from "./cellfold/plan.ts";
+import { flopsOf, programOf } from "./cellfold/program.ts";
 import { multiplyAddCeiling } from "./support/ceiling.ts";
 import { machineLine } from "./support/machine.ts";
 import { median } from "./support/statistics.ts";
-import type { ModelTask, NestedTask } from "./support/tasks.ts";
 import { smallTask } from "./support/tasks.ts";
 import type { Workload } from "./workloads.ts";
 
@@ -78,34 +67,6 @@ export async function profile(
     `${plan.emitted.bytes.length} bytes of module, ${plan.emitted.functions.length} functions, ` +
     `${plan.arena.bytes} bytes planned`,
   ].join("\n");
-}
-
-/** The optimised Program of a task, and its inputs. */
-async function programOf(
-  task: ModelTask | NestedTask,
-): Promise<{ readonly program: Program; readonly inputs: readonly Tensor[] }> {
-  const nested = task.kind === "nested";
-  const data = nested ? nestedDataFor(task, 1) : dataFor(task, 1);
-  const model = nested ? nestedModel(task) : modelOf(task);
-  const variables = init(model, key(0), data.x);
-  const objective = nested ? { loss: "mse", optimizer: "adam" } as const : lossOf(task);
-  using trainer = createTrainer(model, objective);
-  const [step, args] = task.kind === "predict"
-    ? [await trainer.predictor(variables, data.x), [variables.params, variables.state, data.x]] as const
-    : await (async () => {
-      const session = trainer.session("fit", variables, data);
-      return [await session.train(), [
-        variables.params,
-        variables.state,
-        trainer.initOptimizer(variables),
-        session.objective.initState(),
-        key(0),
-        tensor(0, { dtype: "int32" }),
-        data,
-      ]] as const;
-    })();
-  const specs = args.map((arg) => mapTree(arg, (leaf: Spec) => specOf(leaf)));
-  return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
 }
 
 /** A step that calls `mark` with the number of each kernel as soon as it has run. */
@@ -203,17 +164,6 @@ function rowsOf(
     if (kernel.kind !== "scan") return [row];
     return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * kernel.length)];
   });
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
-}
-
-/** Multiplications and additions of a product; others have too few to count. */
-function flopsOf(kernel: Kernel): number {
-  if (kernel.kind === "matmul") return 2 * kernel.k * product(kernel.output.shape);
-  if (kernel.kind === "longProduct") return 2 * longRows(kernel.lefts) * product(kernel.right.shape);
-  return 0;
 }
 
 function shapeOf(kernel: Kernel): string {

@@ -7,7 +7,28 @@ const SUMS = 12, TURNS = 20_000;
 /** Operations of a 128-bit multiply-add. */
 const OPERATIONS = 8;
 
-const REPEATS = 200;
+const REPEATS = 1000;
+
+/** The same of so many threads at once, all of them together. */
+export async function sharedCeiling(threads: number): Promise<number> {
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL("./ceiling_worker.ts", import.meta.url), { type: "module" }),
+  );
+  const heard = (worker: Worker) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<number | undefined>) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  try {
+    await Promise.all(workers.map(heard)); // all have started
+    const speeds = workers.map(heard);
+    for (const worker of workers) worker.postMessage("begin");
+    return (await Promise.all(speeds)).reduce<number>((sum, speed) => sum + (speed ?? 0), 0);
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
+}
 
 /** GFLOP/s of the best of many short runs, fused where the engine has relaxed SIMD. */
 export function multiplyAddCeiling(): number {

@@ -41,13 +41,17 @@ export interface Values {
   readonly [name: string]: number;
 }
 
-/** One entry of the JSON; `values` is there only in workloads about memory and code. */
+/**
+ * One entry of the JSON; `values` is there only in workloads about memory and code, `leastMs` where most of the work is
+ * products: what they take alone at the ceiling of 128-bit multiply-adds, measured in the same run.
+ */
 export interface Entry {
   readonly workload: string;
   readonly subject: Subject;
   readonly threads: number;
   readonly medianMs: number;
   readonly minMs: number;
+  readonly leastMs?: number;
   readonly values?: Values;
 }
 

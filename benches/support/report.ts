@@ -28,6 +28,9 @@ export function printTable({ workloads, entries, heading }: Results): string {
           }  ${ratio}`.trimEnd(),
       );
     }
+    if (own?.leastMs !== undefined) {
+      lines.push(`    products alone, at the ceiling: ${printMilliseconds(own.leastMs)}`);
+    }
     for (const [name, value] of Object.entries(own?.values ?? {})) {
       lines.push(`    ${name}: ${value.toLocaleString("en", { maximumFractionDigits: 3 })}`);
     }
@@ -52,11 +55,12 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
       const against = target.kind === "peer" || target.kind === "workload"
         ? ` ${describeTarget(target).slice(2)}`
         : "";
-      return `${markOf(verdict)} ${figure}${against} (≤ ${limits(verdict)})`;
+      const least = verdict.leastMs === undefined ? "" : ", below the least";
+      return `${markOf(verdict)} ${figure}${against} (≤ ${limits(verdict)}${least})`;
     });
     return [
       `\`${workload.name}\``,
-      own ? printMilliseconds(own.medianMs) : "–",
+      ownTime(own),
       others.join("<br>"),
       verdicts.join("<br>"),
     ];
@@ -70,6 +74,13 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
     ...heading.map((text) => `${text}  `.trimEnd()),
     "",
   ].join("\n");
+}
+
+/** The time, and under it the least. */
+function ownTime(own: Entry | undefined): string {
+  if (!own) return "–";
+  const least = own.leastMs === undefined ? "" : `<br>(least ${printMilliseconds(own.leastMs)})`;
+  return `${printMilliseconds(own.medianMs)}${least}`;
 }
 
 function ownEntry({ name }: Workload, entries: readonly Entry[]): Entry | undefined {
@@ -88,7 +99,10 @@ export function verdictsOf(workload: Workload, entries: readonly Entry[]): reado
 function printVerdict(verdict: Verdict): string {
   const { target, reached } = verdict;
   const figure = reached === undefined ? "not measured" : printFigure(target, reached);
-  return `${markOf(verdict)} ${describeTarget(target)}: ${figure}, must be at most ${limits(verdict)}`;
+  const least = verdict.leastMs === undefined ? "" : ": less than products alone take at the ceiling";
+  return `${markOf(verdict)} ${describeTarget(target)}: ${figure}, must be at most ${
+    limits(verdict)
+  }${least}`;
 }
 
 function limits({ target }: Verdict): string {

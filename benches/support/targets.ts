@@ -30,6 +30,8 @@ export interface Verdict {
   /** The ratio, time or value that was measured; undefined where what it is compared with was not. */
   readonly reached?: number;
   readonly passes?: boolean;
+  /** Where it is missed and lies below what products alone take at the ceiling: that, in milliseconds. */
+  readonly leastMs?: number;
 }
 
 /** Looks at the target of a workload in the best entries of a run. */
@@ -38,7 +40,12 @@ export function evaluate(target: Target, workload: string, entries: readonly Ent
     entries.find((entry) => entry.workload === name && entry.subject === subject);
   const own = find(workload, "cellfold");
   const reached = own && reachedBy(target, own, find);
-  return reached === undefined ? { target } : { target, reached, passes: reached <= target.mustReach };
+  if (reached === undefined) return { target };
+  const passes = reached <= target.mustReach;
+  const peer = target.kind === "peer" ? find(workload, target.peer) : undefined;
+  const { leastMs } = own ?? {};
+  const isOut = !passes && peer && leastMs !== undefined && target.mustReach * peer.medianMs < leastMs;
+  return { target, reached, passes, ...(isOut ? { leastMs } : {}) };
 }
 
 function reachedBy(

@@ -25,6 +25,14 @@ Deno.test("a ratio to a peer is that of the medians in the same workload", () =>
   assertEquals(evaluate({ ...target, mustReach: 0.74 }, "a", entries).passes, false);
 });
 
+Deno.test("what is missed and takes less than the products alone is told apart", () => {
+  const measured = [{ ...entry("a", "cellfold", 3), leastMs: 2 }, entry("a", "pytorch", 2)];
+  const target: Target = { kind: "peer", peer: "pytorch", mustReach: 0.9 };
+  assertEquals(evaluate(target, "a", measured), { target, reached: 1.5, passes: false, leastMs: 2 });
+  assertEquals(evaluate({ ...target, mustReach: 1.1 }, "a", measured).leastMs, undefined);
+  assertEquals(evaluate({ ...target, mustReach: 2 }, "a", measured).leastMs, undefined);
+});
+
 Deno.test("what was not measured is neither reached nor missed", () => {
   const target: Target = { kind: "peer", peer: "jax", mustReach: 1 };
   assertEquals(evaluate(target, "a", entries), { target });

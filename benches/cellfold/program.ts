@@ -1,0 +1,70 @@
+/** The Program of a task, and how much its products have to compute. */
+import {
+  createTrainer,
+  init,
+  key,
+  mapTree,
+  type Spec,
+  specOf,
+  type Tensor,
+  tensor,
+  treeLeaves,
+} from "@cellfold/cellfold";
+import type { Kernel } from "../../kernels/lowering/kernels.ts";
+import { rowsOf as longRows } from "../../kernels/wasm/long_products.ts";
+import type { Program } from "../../src/program/types.ts";
+import type { ModelTask, NestedTask } from "../support/tasks.ts";
+import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
+import { planProgram } from "./plan.ts";
+
+/** The optimised Program of a task, and its inputs. */
+export async function programOf(
+  task: ModelTask | NestedTask,
+): Promise<{ readonly program: Program; readonly inputs: readonly Tensor[] }> {
+  const nested = task.kind === "nested";
+  const data = nested ? nestedDataFor(task, 1) : dataFor(task, 1);
+  const model = nested ? nestedModel(task) : modelOf(task);
+  const variables = init(model, key(0), data.x);
+  const objective = nested ? { loss: "mse", optimizer: "adam" } as const : lossOf(task);
+  using trainer = createTrainer(model, objective);
+  const [step, args] = task.kind === "predict"
+    ? [await trainer.predictor(variables, data.x), [variables.params, variables.state, data.x]] as const
+    : await (async () => {
+      const session = trainer.session("fit", variables, data);
+      return [await session.train(), [
+        variables.params,
+        variables.state,
+        trainer.initOptimizer(variables),
+        session.objective.initState(),
+        key(0),
+        tensor(0, { dtype: "int32" }),
+        data,
+      ]] as const;
+    })();
+  const specs = args.map((arg) => mapTree(arg, (leaf: Spec) => specOf(leaf)));
+  return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((size, dim) => size * dim, 1);
+}
+
+/** Multiplications and additions of a product; others have too few to count. */
+export function flopsOf(kernel: Kernel): number {
+  if (kernel.kind === "matmul") return 2 * kernel.k * product(kernel.output.shape);
+  if (kernel.kind === "longProduct") return 2 * longRows(kernel.lefts) * product(kernel.right.shape);
+  return 0;
+}
+
+/** Multiplications and additions in the products of one step of a task, loops included. */
+export async function productFlops(task: ModelTask | NestedTask): Promise<number> {
+  const { program, inputs } = await programOf(task);
+  const { kernels } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1 });
+  const sum = (kernels: readonly Kernel[]): number =>
+    kernels.reduce(
+      (total, kernel) =>
+        total + (kernel.kind === "scan" ? kernel.length * sum(kernel.body) : flopsOf(kernel)),
+      0,
+    );
+  return sum(kernels);
+}
