@@ -120,8 +120,13 @@ async function main(options: BenchOptions): Promise<void> {
     return;
   }
   if (options.profile !== undefined) {
+    const workload = [...workloads, ...webGpuWorkloads].find(({ name }) => name === options.profile);
+    if (options.backend === "webgpu") {
+      const { profileDispatches } = await import("./webgpu_profile.ts");
+      console.log(await profileDispatches(workload, options));
+      return;
+    }
     const { profile } = await import("./profile.ts");
-    const workload = workloads.find(({ name }) => name === options.profile);
     console.log(await profile(workload, options));
     return;
   }

@@ -236,8 +236,9 @@ export function scheduleOf(
   const apart = Math.max(cost / (groups * speed.work), bytes / speed.bytes);
   const dispatches = planDispatches(scan.body, device).length;
   const whole = Math.max(cost / speed.spread, bytes / speed.bytes) / workgroups + dispatches * speed.dispatch;
-  const times = `about ${apart.toPrecision(2)} µs a step in ${groups} workgroup${groups > 1 ? "s" : ""}, ` +
-    `${whole.toPrecision(2)} in ${dispatches} dispatch${dispatches > 1 ? "es" : ""}`;
+  const print = (time: number) => time < 10 ? time.toFixed(1) : time.toFixed(0);
+  const times = `about ${print(apart)} µs a step in ${groups} workgroup${groups > 1 ? "s" : ""}, ` +
+    `${print(whole)} in ${dispatches} dispatch${dispatches > 1 ? "es" : ""}`;
   if (whole < apart) return { schedule: "steps", why: times };
   return {
     schedule: canRows ? "rows" : "together",
