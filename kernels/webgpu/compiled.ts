@@ -155,9 +155,10 @@ export function describeCompiled(key: string, compiled: Compiled): string {
 }
 
 function describeDispatch(each: Dispatch | Repeat, shape: DeviceShape): string[] {
-  const line = ({ entryPoint, workgroups, kernels, localWords }: Dispatch) =>
+  const line = ({ entryPoint, workgroups, kernels, localWords, subgroups }: Dispatch) =>
     `${entryPoint}: ${workgroups} workgroups, ${kernels.length} kernels` +
-    (localWords > 0 ? `, ${4 * localWords} bytes of their memory` : "");
+    (localWords > 0 ? `, ${4 * localWords} bytes of their memory` : "") +
+    (subgroups ? ", reductions by subgroups" : "");
   const why = (scan: Kernel) =>
     scan.kind === "scan" ? `; by ${each.kind}: ${scheduleOf(scan, shape).why}` : "";
   if (each.kind !== "steps") {

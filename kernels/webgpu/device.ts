@@ -83,12 +83,16 @@ export class WebGpuDevice implements TensorMemory {
     }
     const device = await adapter.requestDevice({
       label: name,
-      requiredFeatures: isHalf ? ["shader-f16"] : [],
+      requiredFeatures: [
+        ...(isHalf ? ["shader-f16"] as const : []),
+        ...(adapter.features.has("subgroups") ? ["subgroups"] as const : []),
+      ],
       requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
     });
     const shape = shapeOf(device.limits, {
       isSoftware: isSoftwareAdapter(adapter),
       threads: navigator.hardwareConcurrency,
+      subgroups: device.features.has("subgroups"),
       forced: schedule === "auto" ? undefined : schedule,
     });
     return new WebGpuDevice(name, device, { ...shape, ...given }, isHalf);

@@ -2,10 +2,10 @@
  * How often an invocation goes round the loops of a kernel. Mesa's llvmpipe ends every loop of an invocation once it has
  * gone round 65,535 times in all, without a word: on that adapter the work of a dispatch must be less.
  */
-import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
+import type { Kernel, MatmulKernel, ReduceKernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
 import { itemsOf, type Tile, type TileCosts, tileFor } from "./wgsl/matmul.ts";
-import { elementsOf, teamSize } from "./wgsl/reduce.ts";
+import { elementsOf, type Teams, teamSize, teamsOf } from "./wgsl/reduce.ts";
 
 /** Who calls a kernel's function together. */
 export interface Callers {
@@ -19,6 +19,8 @@ export interface Callers {
   readonly tiles: TileCosts;
   /** How many elements each of a team has at least that sums them up. */
   readonly teamElements: number;
+  /** Whether they are in subgroups that combine what they have. */
+  readonly subgroups: boolean;
 }
 
 /** The tile of a product's invocations. */
@@ -36,10 +38,12 @@ function outputsOf(
   return Math.min(first, rows) * sizeOf(rest);
 }
 
-/** The team for each element of a reduction's result; 1 where there are none. */
-export function teamOf(kernel: Kernel, { invocations, rows, workgroup, teamElements }: Callers): number {
-  if (kernel.kind !== "reduce" || kernel.input.dtype === "bool" || invocations !== workgroup) return 1;
-  return teamSize(kernel, outputsOf(kernel, rows), workgroup, teamElements);
+/** The teams for a reduction's result. */
+export function teamsFor(kernel: ReduceKernel, callers: Callers): Teams {
+  const { invocations, rows, workgroup, teamElements } = callers;
+  const count = outputsOf(kernel, rows);
+  const isApart = kernel.input.dtype === "bool" || invocations !== workgroup;
+  return teamsOf(isApart ? 1 : teamSize(kernel, count, workgroup, teamElements), count, callers);
 }
 
 /**
@@ -76,10 +80,12 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
     case "randomBits":
       return overItems(outputsOf(kernel, rows));
     case "reduce": {
-      const team = teamOf(kernel, callers);
-      if (team > 1) {
-        const [elements, halves] = [loop(Math.ceil(elementsOf(kernel) / team)), loop(Math.log2(team))];
-        return { all: elements.all + halves.all, idle: elements.idle + halves.idle };
+      const { size, count, subgroups } = teamsFor(kernel, callers);
+      if (size > 1) {
+        const elements = loop(Math.ceil(elementsOf(kernel) / size));
+        // A subgroup may have a single invocation.
+        const parts = subgroups ? loop(count, loop(size)) : loop(Math.log2(size));
+        return { all: elements.all + parts.all, idle: elements.idle + parts.idle };
       }
       const overAxes = kernel.axes.map((axis) => kernel.input.shape[axis]).reduceRight<Rounds[]>(
         (inner, extent) => [loop(extent, ...inner)],

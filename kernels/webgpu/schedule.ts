@@ -61,6 +61,8 @@ export interface DeviceShape {
   readonly tiles: TileCosts;
   /** How many elements each invocation of a team has at least. */
   readonly teamElements: number;
+  /** Whether invocations are in subgroups that combine what they have: the feature `subgroups`. */
+  readonly subgroups: boolean;
   /** Whether compilers must find out for themselves how often a loop goes round, and so do not write it out. */
   readonly keepsLoops: boolean;
   /** The way of every scan that can go it, where it is not left to the rule. */
@@ -79,9 +81,10 @@ export function shapeOf(
     | "maxComputeWorkgroupsPerDimension"
     | "maxComputeWorkgroupStorageSize"
   >,
-  { isSoftware, threads, forced }: {
+  { isSoftware, threads, subgroups = false, forced }: {
     readonly isSoftware: boolean;
     readonly threads: number;
+    readonly subgroups?: boolean;
     readonly forced?: ScanSchedule;
   },
 ): DeviceShape {
@@ -96,6 +99,7 @@ export function shapeOf(
     blocks: !isSoftware && most >= BLOCK_INVOCATIONS && limits.maxComputeWorkgroupStorageSize >= BLOCK_BYTES,
     mostIterations: isSoftware ? SOFTWARE_ITERATIONS : Infinity,
     teamElements: isSoftware ? 512 : 8,
+    subgroups,
     keepsLoops: isSoftware,
     tiles: isSoftware ? { read: 30, sums: 256 } : { read: 4, sums: 32 },
     forced,
@@ -248,8 +252,8 @@ export function scheduleOf(
 
 /** The invocations of one workgroup, for so many rows of a scan. */
 export function workgroupOf(device: DeviceShape, rows: number): Callers {
-  const { workgroupSize, tiles, teamElements } = device;
-  return { invocations: workgroupSize, workgroup: workgroupSize, rows, tiles, teamElements };
+  const { workgroupSize, tiles, teamElements, subgroups } = device;
+  return { invocations: workgroupSize, workgroup: workgroupSize, rows, tiles, teamElements, subgroups };
 }
 
 /** The workgroup that does small kernels together. */

@@ -12,7 +12,7 @@ import {
   type ScanKernel,
 } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { type Callers, iterationsOf, teamOf, tileOf } from "../iterations.ts";
+import { type Callers, iterationsOf, teamsFor, tileOf } from "../iterations.ts";
 import { planRowMemory, type RowMemory } from "../row_memory.ts";
 import {
   type DeviceShape,
@@ -32,6 +32,8 @@ import { itemsOf, type Tile, writeMatmul } from "./matmul.ts";
 import {
   isLongReduction,
   teamMemory,
+  type Teams,
+  teamsOf,
   writeArgmax,
   writeGroupReduce,
   writeReduce,
@@ -49,6 +51,8 @@ export interface Dispatch {
   readonly kernels: readonly Kernel[];
   /** Words of the workgroup's memory that it uses. */
   readonly localWords: number;
+  /** Whether reductions in it combine what invocations have by subgroups. */
+  readonly subgroups: boolean;
   /** Steps of a scan that it does at once, where it is done again until all are. */
   readonly steps?: number;
 }
@@ -120,6 +124,14 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const counts = new Map<string, number>();
   const functions: string[] = [];
   let hasBlocks = false, hasTeams = false, mostLocal = 0;
+  /** Whether teams use subgroups in all dispatches so far, and in the one that is being written. */
+  let hasSubgroups = false, usesSubgroups = false;
+  /** Notes that teams are used. */
+  const withTeams = (teams: Teams): Teams => {
+    hasTeams = true;
+    usesSubgroups ||= teams.subgroups;
+    return teams;
+  };
   const newFunction = () => new FunctionWriter(use, device);
   const nameOf = (kernel: Kernel): string => {
     const base = kernelName(kernel);
@@ -136,17 +148,17 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const write = (kernel: Kernel, place: Place): string => {
     const name = nameOf(kernel);
     const { depth, memory, callers } = place;
-    const team = teamOf(kernel, callers);
-    hasTeams ||= team > 1;
     const f = newFunction();
     switch (kernel.kind) {
       case "fused":
         writeFused(f, kernel, memory);
         break;
-      case "reduce":
-        if (team > 1) writeTeamReduce(f, kernel, team, memory);
+      case "reduce": {
+        const teams = teamsFor(kernel, callers);
+        if (teams.size > 1) writeTeamReduce(f, kernel, withTeams(teams), memory);
         else writeReduce(f, kernel, memory);
         break;
+      }
       case "argmax":
         writeArgmax(f, kernel, memory);
         break;
@@ -243,11 +255,10 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     };
   };
   const byGroups = (kernel: ReduceKernel, depth: number): Body => {
-    hasTeams = true;
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, sizeOf(kernel.output.shape)));
     const name = nameOf(kernel);
     const f = newFunction();
-    writeGroupReduce(f, kernel, size, options.memory);
+    writeGroupReduce(f, kernel, withTeams(teamsOf(size, 1, device)), options.memory);
     add(name, "group: i32, groups: i32, lane: i32", depth, f);
     return {
       lines: [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsAt(depth)});`],
@@ -298,6 +309,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   /** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
   const dispatch = ({ kind, kernels, steps }: PlannedDispatch, depth: number): Dispatch => {
     const [first] = kernels;
+    usesSubgroups = false;
     const { lines, workgroups, localWords } = kind === "together"
       ? together(kernels, depth)
       : kind === "rows" && first.kind === "scan"
@@ -309,7 +321,16 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
       `@compute @workgroup_size(${size})\nfn ${entryPoint}(@builtin(workgroup_id) group: vec3<u32>, ` +
         `@builtin(local_invocation_index) lane: u32) {\n${body.map((line) => `  ${line}`).join("\n")}\n}`,
     );
-    return { kind, entryPoint, workgroups, kernels, localWords, ...(steps !== undefined && { steps }) };
+    hasSubgroups ||= usesSubgroups;
+    return {
+      kind,
+      entryPoint,
+      workgroups,
+      kernels,
+      localWords,
+      subgroups: usesSubgroups,
+      ...(steps !== undefined && { steps }),
+    };
   };
 
   const dispatches = planSteps(kernels, device).map((planned): Dispatch | Repeat =>
@@ -321,6 +342,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
   const code = [
     `// ${options.title}`,
     ...(options.halves ? ["enable f16;"] : []),
+    ...(hasSubgroups ? ["enable subgroups;"] : []),
     "@group(0) @binding(0) var<storage, read_write> memory: array<u32>;",
     `// Where inputs and outputs begin.\n@group(0) @binding(1) ${declareSlots(options.slots)}`,
     ...(repeats

@@ -4,21 +4,17 @@
  */
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { literal, load, type Memory, store, typeOf, unravel } from "./address.ts";
+import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Writes the body of the function of a reduction; units of work are rows of the output's first axis. */
-export function writeReduce(
-  f: FunctionWriter,
-  { name, input, axes, output }: ReduceKernel,
-  memory: Memory,
-): void {
+export function writeReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
+  const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
   f.overItems(sizeOf(output.shape.slice(1)), (item) => {
     f.lines(...unravel(item, output.shape, names));
-    const start = name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31);
-    const result = f.variable(literal(start, input.dtype));
+    const result = f.variable(startOf(kernel));
     const over = (rest: readonly number[], found: ReadonlyMap<number, string>): void => {
       const [axis, ...more] = rest;
       if (axis !== undefined) {
@@ -27,12 +23,21 @@ export function writeReduce(
       }
       let kept = 0;
       const indices = input.shape.map((_, axis) => found.get(axis) ?? names[kept++]);
-      const value = load(input, indices, memory);
-      f.line(name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`);
+      f.line(combine(kernel, result, load(input, indices, memory)));
     };
     over(axes, new Map());
     f.line(store(output, names, result, memory));
   });
+}
+
+/** What a result begins with: it changes nothing. */
+function startOf({ name, input }: ReduceKernel): string {
+  return literal(name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31), input.dtype);
+}
+
+/** The statement that takes a value into a result. */
+function combine({ name }: ReduceKernel, result: string, value: string): string {
+  return name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`;
 }
 
 /** How many elements make up one of a reduction's result. */
@@ -43,6 +48,29 @@ export function elementsOf({ input, output }: Pick<ReduceKernel, "input" | "outp
 /** Where the invocations of a workgroup put their part of a result. */
 export function teamMemory(lanes: number): string {
   return `var<workgroup> parts: array<u32, ${lanes}>;`;
+}
+
+/** What an invocation put there. */
+function partAt({ input }: ReduceKernel, index: string): string {
+  return `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
+}
+
+/** The teams of a workgroup, one for each element of the result. */
+export interface Teams {
+  /** Invocations of each; 1 where there are no teams. */
+  readonly size: number;
+  /** The most of them that have an element. */
+  readonly count: number;
+  /** Whether subgroups combine their parts. */
+  readonly subgroups: boolean;
+}
+
+/**
+ * So many teams of this size. By halves, the parts of all teams are combined in as many rounds as a team has halvings;
+ * subgroups combine those of one team after the other, and do so where it is fewer rounds.
+ */
+export function teamsOf(size: number, count: number, { subgroups }: Pick<Teams, "subgroups">): Teams {
+  return { size, count, subgroups: subgroups && count < Math.log2(size) };
 }
 
 /**
@@ -57,13 +85,13 @@ export function teamSize(kernel: ReduceKernel, outputs: number, lanes: number, l
 }
 
 /**
- * Writes the same with teams of `size` invocations: each takes every `size`-th element, then they add up by halves. All
+ * Writes the same with teams: each invocation takes every `size`-th element, then they combine their parts. All
  * invocations of one workgroup call it, with at most as many elements of the result as there are teams.
  */
-export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, size: number, memory: Memory): void {
+export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
   const perUnit = sizeOf(kernel.output.shape.slice(1));
-  f.lines(`let item = begin * ${perUnit} + lane / ${size};`, `let member = lane % ${size};`);
-  writeTeam(f, kernel, size, `item < end * ${perUnit}`, memory);
+  f.lines(`let item = begin * ${perUnit} + lane / ${teams.size};`, `let member = lane % ${teams.size};`);
+  writeTeam(f, kernel, teams, `item < end * ${perUnit}`, memory);
 }
 
 /** Whether each element of a result is worth a workgroup, of whose invocations each has `least` elements. */
@@ -76,28 +104,27 @@ export function isLongReduction(kernel: ReduceKernel, workgroup: number, least: 
 export function writeGroupReduce(
   f: FunctionWriter,
   kernel: ReduceKernel,
-  size: number,
+  teams: Teams,
   memory: Memory,
 ): void {
   f.line("let member = lane;");
   f.block(`for (var item = group; item < ${sizeOf(kernel.output.shape)}; item += groups)`, () => {
-    writeTeam(f, kernel, size, "true", memory);
+    writeTeam(f, kernel, teams, "true", memory);
   });
 }
 
 /** Reduces element `item` of the result, where it `isOwn`, with the team of which this is `member`. */
 function writeTeam(
   f: FunctionWriter,
-  { name, input, axes, output }: ReduceKernel,
-  size: number,
+  kernel: ReduceKernel,
+  teams: Teams,
   isOwn: string,
   memory: Memory,
 ): void {
+  const { input, axes, output } = kernel;
+  const { size } = teams;
   const names = output.shape.map((_, axis) => `i${axis}`);
-  const start = name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31);
-  const result = f.variable(literal(start, input.dtype));
-  const combine = (value: string) =>
-    name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`;
+  const result = f.variable(startOf(kernel));
   f.block(`if (${isOwn})`, () => {
     f.lines(...unravel("item", output.shape, names));
     const extents = axes.map((axis) => input.shape[axis]);
@@ -109,19 +136,52 @@ function writeTeam(
         const at = axes.indexOf(axis);
         return at >= 0 ? places[at] : names[kept++];
       });
-      f.line(combine(load(input, indices, memory)));
+      f.line(combine(kernel, result, load(input, indices, memory)));
     });
   });
-  const part = (index: string) => `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
-  f.block(`for (var half = ${size / 2}; half >= 1; half >>= 1u)`, () => {
-    f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
-    f.line(`if (member < half) { ${combine(part("lane + half"))} }`);
-    f.line("workgroupBarrier();");
-  });
+  if (teams.subgroups) combineBySubgroups(f, kernel, teams, result);
+  else combineByHalves(f, kernel, teams, result);
   f.block(`if (${isOwn} && member == 0)`, () => {
     f.lines(...unravel("item", output.shape, names));
     f.line(store(output, names, result, memory));
   });
+}
+
+/** Combines the parts of every team, of which an invocation has one in `result`: half of them take the other half in. */
+function combineByHalves(f: FunctionWriter, kernel: ReduceKernel, { size }: Teams, result: string): void {
+  f.block(`for (var half = ${size / 2}; half >= 1; half >>= 1u)`, () => {
+    f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
+    f.line(`if (member < half) { ${combine(kernel, result, partAt(kernel, "lane + half"))} }`);
+    f.line("workgroupBarrier();");
+  });
+}
+
+/**
+ * The same by subgroups. WGSL says neither which invocations are in a subgroup nor that all subgroups are full, so every
+ * subgroup combines the parts of every team, shared out among the invocations that it has.
+ */
+function combineBySubgroups(
+  f: FunctionWriter,
+  kernel: ReduceKernel,
+  { size, count }: Teams,
+  result: string,
+): void {
+  f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
+  f.lines("let rank = i32(subgroupExclusiveAdd(1u));", "let ranks = i32(subgroupAdd(1u));");
+  const none = f.let(startOf(kernel));
+  f.count(count, (team) => {
+    const all = f.variable(none);
+    // All go round as often: where invocations part ways, compilers may not join them again.
+    f.block(`for (var first = 0; first < ${size}; first += ranks)`, () => {
+      f.line("let other = first + rank;");
+      const part = partAt(kernel, [...times(team, size), `other % ${size}`].join(" + "));
+      f.line(combine(kernel, all, `select(${none}, ${part}, other < ${size})`));
+    });
+    const total = `${kernel.name === "sum" ? "subgroupAdd" : "subgroupMax"}(${all})`;
+    if (count === 1) f.line(`${result} = ${total};`);
+    else f.lines(`${all} = ${total};`, `if (lane / ${size} == ${team}) { ${result} = ${all}; }`);
+  });
+  f.line("workgroupBarrier();");
 }
 
 /** Writes the body of the function of an argmax; the first of equals wins. */
