@@ -3,10 +3,20 @@
  * function is run in float64, and once more in float32 by the reference, whose distance from float64 is what rounding
  * makes of this case. A backend rounds the same operations in another order.
  */
-import { assert } from "@std/assert";
-import { cast, host, type HostTensor, printProgram, type Spec, type Tensor, trace } from "../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import {
+  cast,
+  host,
+  type HostTensor,
+  printProgram,
+  type Spec,
+  type Tensor,
+  tensor,
+  trace,
+} from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
+import type { Program } from "../../src/program/types.ts";
 import { optimise } from "../../src/transforms/optimise/mod.ts";
 import { flattenTree, mapTree } from "../../src/tree/tree.ts";
 
@@ -59,9 +69,7 @@ export async function assertRight<Args extends readonly unknown[]>(
     using executable = await backend.compile(program, options);
     for (const args of calls) {
       const { leaves } = flattenTree<HostTensor>(args);
-      const truth = runProgram(exact, flattenTree<HostTensor>(widen(args)).leaves);
-      const rounded = runProgram(traced, leaves);
-      const allowed = tolerance(truth, rounded);
+      const { truth, allowed } = truthOf(traced, exact, leaves);
       const [first, second] = [await executable.run(leaves), await executable.run(leaves)];
       truth.forEach((expected, output) => {
         const name = `output ${output} on ${backend.name}`;
@@ -72,6 +80,44 @@ export async function assertRight<Args extends readonly unknown[]>(
       });
     }
   }
+}
+
+/**
+ * The results of a function in float64, and how far from them they may be in float32.
+ *
+ * @param traced The function in float32.
+ * @param exact The same in float64.
+ */
+function truthOf(
+  traced: Program,
+  exact: Program,
+  args: readonly HostTensor[],
+): { readonly truth: readonly HostTensor[]; readonly allowed: number } {
+  const truth = runProgram(exact, widen(args));
+  return { truth, allowed: tolerance(truth, runProgram(traced, args)) };
+}
+
+/**
+ * Fails unless these are the values that `fn` gives in float64, but for rounding.
+ *
+ * @param fn Works in the dtype of its arguments.
+ * @param options `exact`: as many outputs, the first ones, that nothing rounds.
+ */
+export function assertValues(
+  fn: (...args: readonly Tensor[]) => readonly Tensor[],
+  args: readonly HostTensor[],
+  values: readonly (readonly number[])[],
+  { name, exact: count }: { readonly name: string; readonly exact: number },
+): void {
+  const [traced, exact] = [args, widen(args)].map((each) => trace(fn, ...each).program);
+  const { truth, allowed } = truthOf(traced, exact, args);
+  assertEquals(values.length, truth.length, name);
+  truth.forEach((expected, output) => {
+    const { shape } = expected;
+    const actual = tensor(values[output], { shape, dtype: "float64" });
+    const bound = output < count ? 0 : allowed;
+    compare(actual, expected, bound, `output ${output} of ${name}`, () => printProgram(traced));
+  });
 }
 
 /** How far a float32 result of this case may be from the truth. */

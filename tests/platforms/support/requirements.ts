@@ -35,16 +35,16 @@ export async function findCommand(
 export function testInFolder(
   name: string,
   missing: readonly string[],
-  run: (folder: string) => Promise<void>,
+  run: (folder: string, t: Deno.TestContext) => Promise<void>,
 ): void {
   const ignore = missing.length > 0;
   Deno.test({
     name: ignore ? `${name} (needs ${missing.join(", ")})` : name,
     ignore,
-    async fn() {
+    async fn(t) {
       const folder = await Deno.makeTempDir();
       try {
-        await run(folder);
+        await run(folder, t);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
