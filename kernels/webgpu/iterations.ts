@@ -108,7 +108,7 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
       return overItems(
         matrices * itemsOf(Math.min(m, rows), n, tile),
         loop(kernel.k),
-        loop(tile.rows, loop(tile.columns)),
+        loop(tile.columns, loop(tile.rows)),
       );
     }
     case "scan": {

@@ -146,7 +146,7 @@ function compare(
   );
   const bound = expected.dtype === "float64" ? allowed : 0;
   expected.data.forEach((value: number, i: number) => {
-    if (Math.abs(actual.data[i] - value) <= bound) return;
+    if (Object.is(actual.data[i], value) || Math.abs(actual.data[i] - value) <= bound) return;
     throw new Error(
       `${name} at ${i} is ${actual.data[i]}, expected ${value} within ${bound}, in\n${describe()}`,
     );

@@ -5,6 +5,8 @@
 import {
   add,
   cast,
+  concat,
+  full,
   host,
   type HostTensor,
   key,
@@ -67,6 +69,13 @@ function steps(rows: Tensor, xs: Tensor): readonly Tensor[] {
 export const reductionCases: readonly ReductionCase[] = [
   { name: "a long vector", fn: both(), args: [floats(100_003)], exact: 1, by: "subgroups" },
   { name: "long rows of integers", fn: both(1), args: [integers(3, 40_009)], exact: 2, by: "subgroups" },
+  {
+    name: "NaN somewhere",
+    fn: (x) => [reduceMax(concat([x, full([1], NaN, x.dtype), x]))],
+    args: [floats(500)],
+    exact: 1,
+    by: "subgroups",
+  },
   { name: "few columns", fn: both(0), args: [floats(1001, 3)], exact: 1, by: "subgroups" },
   { name: "a short vector", fn: both(), args: [integers(40)], exact: 2, by: "subgroups" },
   {

@@ -1,7 +1,7 @@
 /**
  * Functions of one or two floats in WGSL, of our own: the built-in ones may be off by 2⁻¹¹ and more, and overflow where
- * tanh and sigmoid must not. A module has only those that it uses. WGSL may assume that NaN and infinity do not
- * exist, so what becomes of them is up to the device.
+ * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses. WGSL may assume that NaN and
+ * infinity do not exist, so what becomes of them is up to the device in the end.
  */
 
 interface Source {
@@ -14,7 +14,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   // Cody and Waite's two-part ln 2, Taylor's polynomial, and 2ⁿ in two factors that are normal where 2ⁿ is not.
   exp_: {
     code: `fn exp_(value: f32) -> f32 {
-  let x = clamp(value, -104.0, 89.0);
+  let x = select(select(value, -104.0, value < -104.0), 89.0, value > 89.0); // not clamp, which loses NaN
   let n = floor(fma(x, 1.44269504, 0.5));
   let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
   var p = fma(r, 1.98412698e-4, 1.38888889e-3);
@@ -57,7 +57,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   var p = fma(z, 2.18694886e-2, -5.39682540e-2);
   p = fma(p, z, 1.33333333e-1);
   p = fma(p, z, -3.33333333e-1);
-  let t = 1.0 - 2.0 / (exp_(2.0 * min(a, 20.0)) + 1.0);
+  let t = 1.0 - 2.0 / (exp_(2.0 * select(a, 20.0, a > 20.0)) + 1.0);
   return select(select(t, -t, x < 0.0), fma(p * z, x, x), a < 0.25);
 }`,
   },
@@ -134,7 +134,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   pow_: {
     calls: ["exp_", "log_"],
     code: `fn pow_(a: f32, b: f32) -> f32 {
-  if (b == 0.0 || a == 1.0) { return 1.0; }
+  if (b == 0.0) { return 1.0; }
   let odd = fract(abs(b) * 0.5) == 0.5;
   if (a == 0.0) {
     let size = select(0.0, bitcast<f32>(special(0x7f800000u)), b < 0.0);
@@ -145,6 +145,21 @@ const SOURCES: Readonly<Record<string, Source>> = {
   if (b != floor(b)) { return bitcast<f32>(special(0x7fc00000u)); }
   return select(size, -size, odd);
 }`,
+  },
+  isNan: {
+    code: "fn isNan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
+  },
+  max_: {
+    calls: ["isNan"],
+    code: "fn max_(a: f32, b: f32) -> f32 { return select(select(b, a, a > b), a, isNan(a)); }",
+  },
+  min_: {
+    calls: ["isNan"],
+    code: "fn min_(a: f32, b: f32) -> f32 { return select(select(b, a, a < b), a, isNan(a)); }",
+  },
+  sign_: {
+    calls: ["isNan"],
+    code: "fn sign_(x: f32) -> f32 { return select(sign(x), x, isNan(x)); }",
   },
   divideInt: {
     code: `fn divideInt(a: i32, b: i32) -> i32 {

@@ -16,6 +16,9 @@ const FLOAT_FUNCTIONS: ReadonlySet<string> = new Set([
   "sigmoid",
   "erf",
   "pow",
+  "sign",
+  "max",
+  "min",
 ]);
 
 const OPERATORS: Readonly<Record<string, string>> = {

@@ -23,7 +23,7 @@ export function writeReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Mem
       }
       let kept = 0;
       const indices = input.shape.map((_, axis) => found.get(axis) ?? names[kept++]);
-      f.line(combine(kernel, result, load(input, indices, memory)));
+      f.line(combine(f, kernel, result, load(input, indices, memory)));
     };
     over(axes, new Map());
     f.line(store(output, names, result, memory));
@@ -36,8 +36,10 @@ function startOf({ name, input }: ReduceKernel): string {
 }
 
 /** The statement that takes a value into a result. */
-function combine({ name }: ReduceKernel, result: string, value: string): string {
-  return name === "sum" ? `${result} += ${value};` : `${result} = max(${result}, ${value});`;
+function combine(f: FunctionWriter, { name, input }: ReduceKernel, result: string, value: string): string {
+  if (name === "sum") return `${result} += ${value};`;
+  const max = input.dtype === "float32" ? f.use("max_") : "max";
+  return `${result} = ${max}(${result}, ${value});`;
 }
 
 /** How many elements make up one of a reduction's result. */
@@ -136,7 +138,7 @@ function writeTeam(
         const at = axes.indexOf(axis);
         return at >= 0 ? places[at] : names[kept++];
       });
-      f.line(combine(kernel, result, load(input, indices, memory)));
+      f.line(combine(f, kernel, result, load(input, indices, memory)));
     });
   });
   if (teams.subgroups) combineBySubgroups(f, kernel, teams, result);
@@ -151,7 +153,7 @@ function writeTeam(
 function combineByHalves(f: FunctionWriter, kernel: ReduceKernel, { size }: Teams, result: string): void {
   f.block(`for (var half = ${size / 2}; half >= 1; half >>= 1u)`, () => {
     f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
-    f.line(`if (member < half) { ${combine(kernel, result, partAt(kernel, "lane + half"))} }`);
+    f.line(`if (member < half) { ${combine(f, kernel, result, partAt(kernel, "lane + half"))} }`);
     f.line("workgroupBarrier();");
   });
 }
@@ -175,13 +177,21 @@ function combineBySubgroups(
     f.block(`for (var first = 0; first < ${size}; first += ranks)`, () => {
       f.line("let other = first + rank;");
       const part = partAt(kernel, [...times(team, size), `other % ${size}`].join(" + "));
-      f.line(combine(kernel, all, `select(${none}, ${part}, other < ${size})`));
+      f.line(combine(f, kernel, all, `select(${none}, ${part}, other < ${size})`));
     });
-    const total = `${kernel.name === "sum" ? "subgroupAdd" : "subgroupMax"}(${all})`;
+    const total = subgroupTotal(f, kernel, all);
     if (count === 1) f.line(`${result} = ${total};`);
     else f.lines(`${all} = ${total};`, `if (lane / ${size} == ${team}) { ${result} = ${all}; }`);
   });
   f.line("workgroupBarrier();");
+}
+
+/** What a subgroup has of a result; a maximum with NaN is NaN, which `subgroupMax` may lose. */
+function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: string): string {
+  if (name === "sum") return `subgroupAdd(${part})`;
+  const max = `subgroupMax(${part})`;
+  if (input.dtype !== "float32") return max;
+  return `${max} + subgroupAdd(select(0f, ${part}, ${f.use("isNan")}(${part})))`;
 }
 
 /** Writes the body of the function of an argmax; the first of equals wins. */
