@@ -4,12 +4,13 @@ import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
+import { Staging } from "../staging.ts";
 import { StoredTensor } from "../stored_tensor.ts";
 import type { WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
+import { bindInputs, checkDTypes, haveShapes, keyOf, sameNumbers } from "../lowering/call.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
 import { isSingleThreaded } from "./share.ts";
@@ -38,13 +39,6 @@ interface Compiled {
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
 }
 
-/** Memory for an input or output on the host. */
-interface Staged {
-  readonly address: number;
-  /** Its elements. */
-  readonly size: number;
-}
-
 /** An executable on a wasm device. */
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
@@ -56,21 +50,15 @@ export class WasmExecutable implements Executable {
   /** What the last call ran, and the shapes of its inputs. */
   #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
   #disposed = false;
-  /** Memory for host inputs and for outputs that come to the host, with its elements. */
-  readonly #staging: Readonly<Record<"input" | "output", (Staged | undefined)[]>> = { input: [], output: [] };
+  readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WasmDevice, program: Program, options: CompileOptions) {
-    const unknown = float64In(program);
-    if (unknown) {
-      throw new TypeError(
-        `Cannot compile for ${device.name}: the Program computes ${printSpec(unknown)}, and wasm has ` +
-          `no float64; use cast(x, "float32"), or the device reference`,
-      );
-    }
+    checkDTypes(program, device.name, "wasm");
     this.#device = device;
     this.#program = program;
     this.#options = options;
+    this.#staging = new Staging(device.memory);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
@@ -85,13 +73,8 @@ export class WasmExecutable implements Executable {
 
   /** What the last call ran, if these inputs are of the same sizes. */
   #again(inputs: readonly Input[]): Compiled | undefined {
-    if (!this.#latest || inputs.length !== this.#latest.shapes.length) return undefined;
-    const { shapes, compiled } = this.#latest;
-    for (let index = 0; index < shapes.length; index++) {
-      const { shape, dtype } = inputs[index];
-      if (dtype !== this.#program.inputs[index].dtype || !sameNumbers(shape, shapes[index])) return undefined;
-    }
-    return compiled;
+    if (!this.#latest || !haveShapes(inputs, this.#latest.shapes, this.#program)) return undefined;
+    return this.#latest.compiled;
   }
 
   async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
@@ -217,27 +200,12 @@ export class WasmExecutable implements Executable {
     };
   }
 
-  /** Memory for one host input or output, reused from call to call and as large as the largest that came so far. */
-  #stage(kind: "input" | "output", index: number, size: number): number {
-    const { memory } = this.#device;
-    const staged = this.#staging[kind];
-    const known = staged[index];
-    if (known && known.size >= size) return known.address;
-    if (known) {
-      staged[index] = undefined;
-      memory.free(known.address);
-    }
-    const address = memory.allocate(size * 4, () => `it was for ${kind} ${index}`);
-    staged[index] = { address, size };
-    return address;
-  }
-
   #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
     const { memory } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") {
-        const address = this.#stage("input", index, input.data.length);
+        const address = this.#staging.place("input", index, input.data.length);
         memory.write(address, input);
         return address;
       }
@@ -252,7 +220,7 @@ export class WasmExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
       });
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
       const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
@@ -311,10 +279,7 @@ export class WasmExecutable implements Executable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#drop(key);
-    for (const staged of Object.values(this.#staging)) {
-      for (const place of staged) if (place) this.#device.memory.free(place.address);
-      staged.length = 0;
-    }
+    this.#staging[Symbol.dispose]();
   }
 }
 

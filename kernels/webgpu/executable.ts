@@ -2,7 +2,8 @@
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
-import { bindInputs, float64In, keyOf, sameNumbers } from "../lowering/call.ts";
+import { bindInputs, checkDTypes, haveShapes, keyOf } from "../lowering/call.ts";
+import { Staging } from "../staging.ts";
 import { StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
@@ -18,28 +19,18 @@ export class WebGpuExecutable implements Executable {
   readonly #options: CompileOptions;
   readonly #compiled = new Map<string, Promise<Compiled>>();
   #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
-  readonly #staging: Readonly<
-    Record<"input" | "output", ({ readonly address: number; readonly size: number } | undefined)[]>
-  > = {
-    input: [],
-    output: [],
-  };
+  readonly #staging: Staging;
   /** What was compiled, for reports. */
   readonly #reports = new Map<string, Compiled>();
   #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WebGpuDevice, program: Program, options: CompileOptions) {
-    const unknown = float64In(program);
-    if (unknown) {
-      throw new TypeError(
-        `Cannot compile for ${device.name}: the Program computes ${printSpec(unknown)}, and webgpu has ` +
-          `no float64; use cast(x, "float32"), or the device reference`,
-      );
-    }
+    checkDTypes(program, device.name, "webgpu");
     this.#device = device;
     this.#program = program;
     this.#options = options;
+    this.#staging = new Staging(device);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
@@ -52,12 +43,8 @@ export class WebGpuExecutable implements Executable {
 
   /** What the last call ran, if these inputs are of the same sizes. */
   #again(inputs: readonly Input[]): Compiled | undefined {
-    if (!this.#latest || inputs.length !== this.#latest.shapes.length) return undefined;
-    const { shapes, compiled } = this.#latest;
-    const same = inputs.every(({ shape, dtype }, index) =>
-      dtype === this.#program.inputs[index].dtype && sameNumbers(shape, shapes[index])
-    );
-    return same ? compiled : undefined;
+    if (!this.#latest || !haveShapes(inputs, this.#latest.shapes, this.#program)) return undefined;
+    return this.#latest.compiled;
   }
 
   async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
@@ -84,25 +71,11 @@ export class WebGpuExecutable implements Executable {
     if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
   }
 
-  /** Memory for one host input or output, reused from call to call and as large as the largest that came so far. */
-  #stage(kind: "input" | "output", index: number, size: number): number {
-    const staged = this.#staging[kind];
-    const known = staged[index];
-    if (known && known.size >= size) return known.address;
-    if (known) {
-      staged[index] = undefined;
-      this.#device.free(known.address);
-    }
-    const address = this.#device.allocate(size * 4, () => `it was for ${kind} ${index}`);
-    staged[index] = { address, size };
-    return address;
-  }
-
   async #run(inputs: readonly Input[], compiled: Compiled): Promise<(HostTensor | DeviceTensor)[]> {
     const { device } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
-      if (input.kind === "host") return this.#stage("input", index, input.data.length);
+      if (input.kind === "host") return this.#staging.place("input", index, input.data.length);
       if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
       throw new TypeError(
         `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
@@ -114,7 +87,7 @@ export class WebGpuExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#stage("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
       });
       // After all has its place: memory that grows moves.
       inputs.forEach((input, index) => {
@@ -215,9 +188,6 @@ export class WebGpuExecutable implements Executable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#drop(key);
-    for (const staged of Object.values(this.#staging)) {
-      for (const place of staged) if (place) this.#device.free(place.address);
-      staged.length = 0;
-    }
+    this.#staging[Symbol.dispose]();
   }
 }
