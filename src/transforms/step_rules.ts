@@ -1,0 +1,403 @@
+/**
+ * How each primitive moves the axes of a sequence: the rules behind steps.ts. An axis may be merged with its
+ * neighbors by a reshape (`[batch, time, …]` as rows) and come apart again.
+ */
+import { and, cast, not } from "../operations/elementwise.ts";
+import { reduceMax } from "../operations/reduction.ts";
+import { broadcastTo, concat, expandDims, pad, reverse, slice } from "../operations/structure.ts";
+import { type Attributes, type Equation, type Program, timeAxis, type Value } from "../program/types.ts";
+import {
+  addDims,
+  type Dim,
+  divideDims,
+  multiplyDims,
+  sameShape,
+  type Shape,
+  sizeOfShape,
+  subtractDims,
+} from "../tensor/dims.ts";
+import { type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+
+/** Axis 0 of a sequence. */
+export const BATCH = 0;
+/** Axis 1 of a sequence. */
+export const TIME = 1;
+
+/** Where an axis of a sequence lies in a value: inside `axis`, whose size is `outer · length · inner`. */
+export interface Place {
+  /** Which axis of the sequence: `BATCH`, `TIME`, or a later one that its mask has. */
+  readonly role: number;
+  readonly axis: number;
+  readonly outer: Dim;
+  readonly length: Dim;
+  readonly inner: Dim;
+}
+
+/** What is known of a value that depends on sequences. */
+export interface Followed {
+  /** The axes of the sequence that are still in it, by role. */
+  readonly places: readonly Place[];
+  /** Which of its elements count: bool, an axis per place; undefined where all do. */
+  readonly mask: Tensor | undefined;
+  /** The primitive by which its steps came to depend on more than the same step of the sequences. */
+  readonly mixedBy: string | undefined;
+}
+
+type State = Followed | undefined;
+
+/** An axis that is a sequence's and nothing else. */
+export function wholePlace(role: number, axis: number, length: Dim): Place {
+  return { role, axis, outer: 1, length, inner: 1 };
+}
+
+/** Whether nothing is merged with the axis. */
+export function isWhole({ outer, inner }: Place): boolean {
+  return outer === 1 && inner === 1;
+}
+
+/** The place of one of the sequence's axes. */
+export function placeOf(state: Followed, role: number): Place | undefined {
+  return state.places.find((place) => place.role === role);
+}
+
+/** A value that depends on sequences, and nobody knows how. */
+function lost(by: string): Followed {
+  return { places: [], mask: undefined, mixedBy: by };
+}
+
+/**
+ * Follows sequences through a Program.
+ *
+ * @param given The states of its inputs; undefined, also for what is missing, where no sequence is read.
+ * @param time The open size of time, where position and number of steps matter too: what is computed from them is
+ *   mixed, and what is the same at every step is a sequence of its own.
+ * @returns The states of its outputs.
+ */
+export function followProgram(program: Program, given: readonly State[], time?: Dim): State[] {
+  const states = new Map<Value, State>();
+  program.inputs.forEach((value, index) => states.set(value, given[index]));
+  for (const equation of program.equations) {
+    const results = followEquation(equation, equation.inputs.map((value) => states.get(value)), time);
+    equation.outputs.forEach((value, index) => states.set(value, results[index]));
+  }
+  return program.outputs.map((value) => states.get(value));
+}
+
+/** The states of what an equation gives, from those of what it takes. */
+function followEquation(equation: Equation, inputs: readonly State[], time: Dim | undefined): State[] {
+  const { operation: { name }, attributes } = equation;
+  const [output] = equation.outputs;
+  switch (name) {
+    case "constant":
+      return [undefined];
+    case "size":
+      return [
+        time !== undefined && mentions(attributes as Attributes["size"], time) ? lost(name) : undefined,
+      ];
+    case "iota": {
+      const { shape, axis } = attributes as Attributes["iota"];
+      if (time !== undefined && mentions({ dim: shape[axis] }, time)) return [lost(name)];
+      return [sameAtEveryStep(output, time)];
+    }
+    case "scan":
+      return followScan(attributes as Attributes["scan"], equation.outputs, inputs, time);
+    case "broadcast": {
+      const [x] = inputs;
+      const state = x && spread(x, equation.inputs[0].shape, attributes as Attributes["broadcast"]);
+      if (state && (placeOf(state, TIME) || state.mixedBy)) return [state];
+      return [meet([state, sameAtEveryStep(output, time)], name)];
+    }
+  }
+  if (name === "randomBits" && sameAtEveryStep(output, time)) return [lost(name)];
+  if (inputs.every((state) => state === undefined)) return [undefined];
+  const shapes = equation.inputs.map(({ shape }) => shape);
+  const [x] = inputs;
+  switch (name) {
+    case "reshape":
+      return [x && reshaped(x, shapes[0], output.shape)];
+    case "transpose": {
+      const { permutation } = attributes as Attributes["transpose"];
+      return [x && moved(x, (axis) => permutation.indexOf(axis))];
+    }
+    case "reverse":
+      return [x && reversed(x, (attributes as Attributes["reverse"]).axes)];
+    case "slice":
+      return [x && sliced(x, shapes[0], attributes as Attributes["slice"])];
+    case "pad":
+      return [x && padded(x, attributes as Attributes["pad"])];
+    case "concat":
+      return [joined(inputs, shapes, (attributes as Attributes["concat"]).axis)];
+    case "sum":
+    case "reduceMax":
+      return [x && removed(x, (attributes as Attributes["sum"]).axes, name)];
+    case "argmax":
+      return [x && removed(x, [(attributes as Attributes["argmax"]).axis], name)];
+    case "matmul": {
+      const { transposeLeft, transposeRight } = attributes as Attributes["matmul"];
+      const [rows, columns] = [output.shape.length - 2, output.shape.length - 1];
+      const side = (state: State, inner: number, outer: number, to: number) =>
+        state && moved(contracted(state, inner, name), (axis) => axis === outer ? to : axis);
+      return [meet([
+        transposeLeft ? side(x, rows, columns, rows) : side(x, columns, rows, rows),
+        transposeRight ? side(inputs[1], columns, rows, columns) : side(inputs[1], rows, columns, columns),
+      ], name)];
+    }
+    case "gather": // the axes of the indices come first and stay
+      return [meet([x && lost(name), inputs[1]], name)];
+    case "scatterAdd":
+    case "randomBits":
+      return [lost(name)];
+    default: // elementwise: operands of one shape
+      return [meet(inputs, name)];
+  }
+}
+
+function mentions({ dim }: { readonly dim: Dim }, time: Dim): boolean {
+  return typeof dim !== "number" &&
+    Object.keys(dim.terms).some((monomial) => monomial.split("*").includes(String(time)));
+}
+
+/** The state of a value that is the same at every step of an axis of time. */
+function sameAtEveryStep({ shape }: Spec, time: Dim | undefined): State {
+  const axis = time === undefined ? -1 : shape.indexOf(time);
+  return axis < 0 || time === undefined
+    ? undefined
+    : { places: [wholePlace(TIME, axis, time)], mask: undefined, mixedBy: undefined };
+}
+
+/** With every place on another axis; none where `to` gives -1. */
+function moved(state: Followed, to: (axis: number) => number): Followed {
+  return { ...state, places: state.places.map((place) => ({ ...place, axis: to(place.axis) })) };
+}
+
+/** With `change` made to the mask along the place of `role`, and the place of another length. */
+function rearranged(
+  state: Followed,
+  role: number,
+  by: string,
+  change: (mask: Tensor, axis: number) => Tensor,
+  length?: Dim,
+): Followed {
+  const index = state.places.findIndex((place) => place.role === role);
+  if (!isWhole(state.places[index])) return lost(by);
+  return {
+    places: length === undefined
+      ? state.places
+      : state.places.with(index, { ...state.places[index], length }),
+    mask: state.mask && change(state.mask, index),
+    mixedBy: state.mixedBy ?? (role === TIME ? by : undefined),
+  };
+}
+
+function spread(state: Followed, from: Shape, { shape, axes }: Attributes["broadcast"]): Followed {
+  const grows = ({ axis }: Place) => from[axis] === 1 && shape[axes[axis]] !== 1;
+  return state.places.some(grows) ? lost("broadcast") : moved(state, (axis) => axes[axis]);
+}
+
+function reshaped(state: Followed, from: Shape, to: Shape): Followed {
+  const places = state.places.map((place) => placeAfter(place, from, to));
+  return places.some((place) => place === undefined)
+    ? lost("reshape")
+    : { ...state, places: places as readonly Place[] }; // none is undefined
+}
+
+/** Where an axis lies after a reshape: the number of elements between its neighbors does not change. */
+function placeAfter(place: Place, from: Shape, to: Shape): Place | undefined {
+  if (sameShape(from.slice(0, place.axis + 1), to.slice(0, place.axis + 1))) return place;
+  const distance = multiplyDims(place.inner, sizeOfShape(from.slice(place.axis + 1)));
+  const found = to.flatMap((dim, axis): Place[] => {
+    const inner = divideDims(distance, sizeOfShape(to.slice(axis + 1)));
+    const outer = inner === undefined ? undefined : divideDims(dim, multiplyDims(place.length, inner));
+    return inner === undefined || outer === undefined || inner === 0 || outer === 0
+      ? []
+      : [{ ...place, axis, outer, inner }];
+  });
+  return found.find(isWhole) ?? found[0];
+}
+
+function reversed(state: Followed, axes: readonly number[]): Followed {
+  return state.places.filter(({ axis }) => axes.includes(axis)).reduce(
+    (state, { role }) =>
+      placeOf(state, role) ? rearranged(state, role, "reverse", (mask, axis) => reverse(mask, axis)) : state,
+    state,
+  );
+}
+
+function sliced(state: Followed, from: Shape, { start, size, stride }: Attributes["slice"]): Followed {
+  const cut = ({ axis }: Place) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
+  return state.places.filter(cut).reduce((state, { role, axis }) => {
+    if (!placeOf(state, role)) return state;
+    return rearranged(state, role, "slice", (mask, at) =>
+      slice(
+        mask,
+        mask.shape.map((_, i) => i === at ? start[axis] : 0),
+        mask.shape.map((dim, i) => i === at ? size[axis] : dim),
+        mask.shape.map((_, i) => i === at ? stride[axis] : 1),
+      ), size[axis]);
+  }, state);
+}
+
+/** Zeros that are put in count, as do those that are joined on. */
+function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Followed {
+  const grown = ({ axis }: Place) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
+  return state.places.filter(grown).reduce((state, { role, axis, length }) => {
+    if (!placeOf(state, role)) return state;
+    const along = <T>(mask: Tensor, at: number, value: T, other: T) =>
+      mask.shape.map((_, i) => i === at ? value : other);
+    const within = length === 0 ? 0 : multiplyDims(subtractDims(length, 1), interior[axis]);
+    return rearranged(
+      state,
+      role,
+      "pad",
+      (mask, at) =>
+        not(cast(
+          pad(
+            cast(not(mask), "int32"),
+            along<Dim>(mask, at, low[axis], 0),
+            along<Dim>(mask, at, high[axis], 0),
+            along(mask, at, interior[axis], 0),
+          ),
+          "bool",
+        )),
+      addDims(addDims(length, within), addDims(low[axis], high[axis])),
+    );
+  }, state);
+}
+
+/** Operands joined along an axis; where that is the sequence's own, so are the masks. */
+function joined(states: readonly State[], shapes: readonly Shape[], axis: number): State {
+  const leader = states.find((state) => state?.places.some((place) => place.axis === axis));
+  const role = leader?.places.find((place) => place.axis === axis)?.role;
+  if (leader === undefined || role === undefined) return meet(states, "concat");
+  const sameElsewhere = (state: State) =>
+    state === undefined ||
+    state.places.length === leader.places.length && state.places.every((place, index) => {
+        const other = leader.places[index];
+        return place.role === other.role && place.axis === other.axis && isWhole(place);
+      });
+  if (!leader.places.every(isWhole) || !states.every(sameElsewhere)) return lost("concat");
+  const lengths = states.map((_, index) => shapes[index][axis]);
+  const at = leader.places.findIndex((place) => place.role === role);
+  const everywhere = (length: Dim) =>
+    broadcastTo(tensor(true), leader.places.map((place, i) => i === at ? length : place.length));
+  const masks = states.some((state) => state?.mask)
+    ? states.map((state, index) => state?.mask ?? everywhere(lengths[index]))
+    : undefined;
+  return {
+    places: leader.places.with(at, { ...leader.places[at], length: lengths.reduce(addDims) }),
+    mask: masks && concat(masks, { axis: at }),
+    mixedBy: states.find((state) => state?.mixedBy)?.mixedBy ?? (role === TIME ? "concat" : undefined),
+  };
+}
+
+/** Without the places on `axis`: what is left counts where anything along it counted. */
+function contracted(state: Followed, axis: number, by: string): Followed {
+  const gone = state.places.filter((place) => place.axis === axis);
+  if (gone.length === 0) return state;
+  if (!gone.every(isWhole)) return lost(by);
+  const places = state.places.filter((place) => place.axis !== axis);
+  const axes = state.places.flatMap((place, index) => place.axis === axis ? [index] : []);
+  return {
+    places,
+    mask: state.mask && places.length > 1
+      ? cast(reduceMax(cast(state.mask, "int32"), { axes }), "bool")
+      : undefined,
+    mixedBy: state.mixedBy ?? (gone.some(({ role }) => role === TIME) ? by : undefined),
+  };
+}
+
+/** Reduced over axes, which disappear. */
+function removed(state: Followed, axes: readonly number[], by: string): Followed {
+  const left = axes.reduce((state, axis) => contracted(state, axis, by), state);
+  return moved(left, (axis) => axis - axes.filter((gone) => gone < axis).length);
+}
+
+/**
+ * What comes of values of one shape that meet element by element. Where the same axis of a sequence lies in two places
+ * (all pairs of steps), the result has that which is further out.
+ */
+function meet(states: readonly State[], by: string): State {
+  return states.reduce((a, b): State => {
+    if (a === undefined || b === undefined) return a ?? b;
+    const [first, second] = outermost(a) <= outermost(b) ? [a, b] : [b, a];
+    const agrees = second.places.every((place) => samePlace(place, placeOf(first, place.role)));
+    const places = agrees
+      ? [...first.places, ...second.places.filter(({ role }) => !placeOf(first, role))].sort((p, q) =>
+        p.role - q.role
+      )
+      : first.places;
+    const masks = [first, ...(agrees ? [second] : [])].flatMap((state) =>
+      state.mask ? [expanded(state, state.mask, places)] : []
+    );
+    return {
+      places,
+      mask: masks.length === 0 ? undefined : masks.reduce(and),
+      mixedBy: a.mixedBy ?? b.mixedBy ?? (agrees ? undefined : by),
+    };
+  }, undefined);
+}
+
+function outermost(state: Followed): number {
+  return placeOf(state, TIME)?.axis ?? Infinity;
+}
+
+function samePlace(a: Place, b: Place | undefined): boolean {
+  return b === undefined || a.axis === b.axis && a.outer === b.outer && a.inner === b.inner;
+}
+
+/** A mask over all of `places`, which are more than it has. */
+function expanded(state: Followed, mask: Tensor, places: readonly Place[]): Tensor {
+  const spread = places.reduce(
+    (mask, { role }, axis) => placeOf(state, role) ? mask : expandDims(mask, axis),
+    mask,
+  );
+  return spread === mask ? mask : broadcastTo(spread, places.map(({ length }) => length));
+}
+
+/** A scan: its carries depend on all steps, its stacked outputs lie along the sequences. */
+function followScan(
+  { body, constants, carries, length }: Attributes["scan"],
+  outputs: readonly Value[],
+  inputs: readonly State[],
+  time: Dim | undefined,
+): State[] {
+  const isConstantLength = time === undefined || !mentions({ dim: length }, time);
+  if (inputs.every((state) => state === undefined) && isConstantLength) return outputs.map(() => undefined);
+  const sequences = inputs.slice(constants + carries);
+  const timeAt = (index: number) => timeAxis(body.inputs[constants + carries + index].shape.length + 1);
+  const steps = sequences.map((state, index): State => {
+    const axis = timeAt(index);
+    const place = state && placeOf(state, TIME);
+    if (state === undefined) return undefined;
+    if (!place || place.axis !== axis || !isWhole(place)) return lost("scan");
+    const others = state.places.filter(({ role }) => role !== TIME);
+    return moved({ ...state, places: others, mask: undefined }, (from) => from > axis ? from - 1 : from);
+  });
+  const unmasked = (state: State): State => state && { ...state, mask: undefined };
+  const closedOver = inputs.slice(0, constants).map(unmasked);
+  let carried = inputs.slice(constants, constants + carries).map(unmasked);
+  let results: State[] = [];
+  for (let round = 0; round <= carries; round++) { // each round at least one more carry is known to depend
+    results = followProgram(body, [...closedOver, ...carried, ...steps]).map(unmasked);
+    carried = carried.map((state, index) => meet([state, results[index]], "scan"));
+  }
+  const masks = sequences.reduce((all, state) => meet([all, state], "scan"), undefined);
+  return outputs.map((value, index): State => {
+    const state = results[index] ?? { places: [], mask: undefined, mixedBy: undefined };
+    if (index < carries) return { ...state, mixedBy: "scan" };
+    if (masks === undefined || !placeOf(masks, TIME)) return lost("scan");
+    const axis = timeAxis(value.shape.length);
+    const inside = moved(state, (from) => from >= axis ? from + 1 : from);
+    const places = [...inside.places, wholePlace(TIME, axis, length)].sort((p, q) => p.role - q.role);
+    const mask = masks.places.every((place) =>
+        samePlace(place, places.find(({ role }) => role === place.role))
+      )
+      ? masks.mask
+      : undefined;
+    return {
+      places: mask ? places.filter(({ role }) => placeOf(masks, role)) : places,
+      mask,
+      mixedBy: "scan",
+    };
+  });
+}
