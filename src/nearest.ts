@@ -1,4 +1,45 @@
-/** Errors for names that nobody knows: they tell the nearest known one. */
+/**
+ * Names and values from outside in errors: short whatever is given, and with the nearest known name where a name is
+ * unknown.
+ */
+
+/** The longest text of a value in an error. */
+const LONGEST_TEXT = 80;
+
+/** Names beyond this length are no misspellings: comparing them takes time that grows with the square of it. */
+const LONGEST_NAME = 64;
+
+/** How many known names are listed. */
+const MOST_LISTED = 32;
+
+/** A value as JSON for an error message; a long text, list or object is cut. */
+export function quoted(value: unknown): string {
+  const text = printed(value, 2);
+  return text.length <= LONGEST_TEXT + 2 ? text : `${text.slice(0, LONGEST_TEXT)}…`;
+}
+
+/** A name as the key of an object in code: quoted where it is no short identifier. */
+export function asKey(name: string): string {
+  return name.length <= LONGEST_NAME && /^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name);
+}
+
+/** The beginning of a value as JSON: nothing below `depth`, and no more than can be shown. */
+function printed(value: unknown, depth: number): string {
+  if (typeof value === "string") {
+    const cut = value.length > LONGEST_TEXT;
+    return JSON.stringify(cut ? `${value.slice(0, LONGEST_TEXT - 3)}...` : value);
+  }
+  if (typeof value !== "object" || value === null) return String(value);
+  const list = Array.isArray(value);
+  if (depth === 0) return list ? "[…]" : "{…}";
+  const items: string[] = [];
+  for (const key in value) { // not Object.keys, which lists all of a large object
+    if (items.length * 2 > LONGEST_TEXT) break;
+    const item = printed((value as { readonly [key: string]: unknown })[key], depth - 1); // any object may be read so
+    items.push(list ? item : `${printed(key, 0)}:${item}`);
+  }
+  return list ? `[${items.join(",")}]` : `{${items.join(",")}}`;
+}
 
 /** How many single-character changes turn `a` into `b` (Levenshtein, 1966). */
 function distance(a: string, b: string): number {
@@ -24,10 +65,12 @@ function plain(name: string): string {
  * @param known Earlier names win where several are equally near.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   const wanted = plain(name);
   let best: string | undefined;
   let least = Infinity;
   for (const candidate of known) {
+    if (candidate.length > LONGEST_NAME) continue;
     const changes = distance(wanted, plain(candidate));
     if (changes < least && changes <= Math.max(wanted.length, candidate.length) / 2) {
       best = candidate;
@@ -40,8 +83,10 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 /** The end of an error about an unknown name. */
 function remedy(name: string, known: readonly string[]): string {
   const near = nearest(name, known);
-  if (near !== undefined) return `did you mean ${JSON.stringify(near)}?`;
-  return known.length === 0 ? "there are none" : `expected one of ${known.join(", ")}`;
+  if (near !== undefined) return `did you mean ${quoted(near)}?`;
+  if (known.length === 0) return "there are none";
+  const more = known.length > MOST_LISTED ? ` and ${known.length - MOST_LISTED} more` : "";
+  return `expected one of ${known.slice(0, MOST_LISTED).join(", ")}${more}`;
 }
 
 /**
@@ -51,7 +96,7 @@ function remedy(name: string, known: readonly string[]): string {
  */
 export function unknownName(what: string, name: string, known: readonly string[]): RangeError {
   return new RangeError(
-    `Cannot use the ${what} ${JSON.stringify(name)}: it is unknown; ${remedy(name, known)}`,
+    `Cannot use the ${what} ${quoted(name)}: it is unknown; ${remedy(name, known)}`,
   );
 }
 
@@ -65,15 +110,13 @@ export function unknownName(what: string, name: string, known: readonly string[]
 export function checkOptions(what: string, options: object, known: readonly string[]): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(
-      `Cannot use ${JSON.stringify(options)} as the options of ${what}: expected an object, { ${
-        known[0]
-      }: … }`,
+      `Cannot use ${quoted(options)} as the options of ${what}: expected an object, { ${known[0]}: … }`,
     );
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     throw new RangeError(
-      `Cannot use the option ${JSON.stringify(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
+      `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
     );
   }
 }

@@ -3,7 +3,8 @@
  * size is checked before anything is inflated; zip.js holds the inflated size and the checksum against the declared.
  */
 import { type Entry, Uint8ArrayReader, Uint8ArrayWriter, ZipReader, ZipWriter } from "@zip.js/zip.js";
-import { KerasFileError, reasonOf, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError, reasonOf } from "./errors.ts";
 
 /** What is in a `.keras` file, as it is stored. */
 export interface Archive {
@@ -49,7 +50,7 @@ function checkedEntries(entries: readonly Entry[], length: number): Map<string, 
   }
   const byName = new Map<string, Entry>();
   for (const entry of entries) {
-    const place = `the archive's entry ${shown(entry.filename)}`;
+    const place = `the archive's entry ${quoted(entry.filename)}`;
     const reason = refusesName(entry.filename);
     if (reason !== undefined) throw new KerasFileError(place, `its name is refused: ${reason}`);
     if (byName.has(entry.filename)) throw new KerasFileError(place, "it is there twice");
@@ -70,7 +71,7 @@ function checkedEntries(entries: readonly Entry[], length: number): Map<string, 
 }
 
 async function inflate(entry: Entry, most: number): Promise<Uint8Array> {
-  const place = `the archive's entry ${shown(entry.filename)}`;
+  const place = `the archive's entry ${quoted(entry.filename)}`;
   if (entry.directory) throw new KerasFileError(place, "it is a folder, expected a file");
   if (entry.uncompressedSize > most) {
     throw new KerasFileError(
@@ -92,7 +93,7 @@ function textOf(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new KerasFileError(`the archive's entry ${shown(name)}`, "it is not UTF-8 text", { cause });
+    throw new KerasFileError(`the archive's entry ${quoted(name)}`, "it is not UTF-8 text", { cause });
   }
 }
 
@@ -122,7 +123,7 @@ export async function readArchive(bytes: Uint8Array, maxBytes: number): Promise<
   const find = (name: string): Entry => {
     const entry = entries.get(name);
     if (entry) return entry;
-    throw new KerasFileError("the archive", `it has no ${name}, only ${shown([...entries.keys()])}`);
+    throw new KerasFileError("the archive", `it has no ${name}, only ${quoted([...entries.keys()])}`);
   };
   const config = textOf(CONFIG, await inflate(find(CONFIG), MOST_TEXT));
   const metadata = entries.get(METADATA);

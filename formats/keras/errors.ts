@@ -40,9 +40,3 @@ export function reading<T>(place: string, run: () => T): T {
     throw new KerasFileError(place, reasonOf(error), { cause: error });
   }
 }
-
-/** A value of a file for an error message: short, whatever it is. */
-export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length <= 120 ? text : `${text.slice(0, 120)}…`;
-}

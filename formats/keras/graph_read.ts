@@ -9,7 +9,8 @@ import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
 import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
-import { KerasFileError, reading, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError, reading } from "./errors.ts";
 import { functionOf, operationClasses, toTokens } from "./functions.ts";
 import { type MaskReader, maskReader } from "./read_masks.ts";
 import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
@@ -50,14 +51,14 @@ function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
   return layerList(object.config, place).map((json, index) => {
     const inner = kerasObject(json, `layer ${index} of ${place}`);
     const name = nameIn(inner.json, `layer ${index} of ${place}`);
-    if (names.has(name)) throw new KerasFileError(place, `two of its layers are named ${shown(name)}`);
+    if (names.has(name)) throw new KerasFileError(place, `two of its layers are named ${quoted(name)}`);
     names.add(name);
     const { inbound_nodes: calls } = inner.json;
     const own = placeOf(inner);
     if (!isList(calls) || !calls.every(isObject)) {
       throw new KerasFileError(
         own,
-        `its inbound_nodes are ${shown(calls)}, expected a list of { args, kwargs } as Keras 3 writes`,
+        `its inbound_nodes are ${quoted(calls)}, expected a list of { args, kwargs } as Keras 3 writes`,
       );
     }
     const isOperation = /^keras\.(src\.)?ops\b/.test(String(inner.json.module));
@@ -84,7 +85,7 @@ function nodeAt({ operator, call, index }: History, results: Results, place: str
   if (node) return node;
   throw new KerasFileError(
     place,
-    `it reads output ${index} of call ${call} of ${shown(operator)}, which is not there`,
+    `it reads output ${index} of call ${call} of ${quoted(operator)}, which is not there`,
   );
 }
 
@@ -103,7 +104,7 @@ function nodesOf(value: Json | undefined, results: Results, place: string): Tree
       Object.entries(value).map(([key, item]) => [key, nodesOf(item, results, place)]),
     );
   }
-  throw new KerasFileError(place, `it is given ${shown(value)}, expected tensors of the graph`);
+  throw new KerasFileError(place, `it is given ${quoted(value)}, expected tensors of the graph`);
 }
 
 /** The calls in an order in which each comes after those that it reads. */
@@ -123,7 +124,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
       if (state.has(key)) {
         throw new KerasFileError(
           place,
-          `its layer ${shown(found.operator.name)} reads what depends on itself`,
+          `its layer ${quoted(found.operator.name)} reads what depends on itself`,
         );
       }
       state.set(key, "under way");
@@ -156,7 +157,7 @@ function argumentsOf(
 ): { args: readonly Json[]; named: ReadonlyMap<string, Json> } {
   const { args = [], kwargs = {} } = json;
   if (!isList(args) || !isObject(kwargs)) {
-    throw new KerasFileError(place, `one of its calls is ${shown(json)}, expected { args, kwargs }`);
+    throw new KerasFileError(place, `one of its calls is ${quoted(json)}, expected { args, kwargs }`);
   }
   const means = ([name, value]: [string, Json]) =>
     value !== null && !(name === "training" && value === false);
@@ -179,7 +180,7 @@ function callOperation(
   if (fn === undefined) {
     throw new KerasFileError(
       place,
-      `the operation has no equivalent here with ${shown([...args, ...named.entries()])}; ` +
+      `the operation has no equivalent here with ${quoted([...args, ...named.entries()])}; ` +
         `expected one of ${operationClasses.join(", ")} of tensors and numbers`,
     );
   }
@@ -209,7 +210,7 @@ function callLayer(
   if (first === undefined || unknown !== undefined || others.length > (takesState ? 2 : 0)) {
     throw new KerasFileError(
       place,
-      `one of its calls is ${shown(json)}, expected its input${
+      `one of its calls is ${quoted(json)}, expected its input${
         takesState ? " and an initial state" : ""
       } alone`,
     );
@@ -259,7 +260,7 @@ function masksOf(
   if (given.length === 1 && inputs.length === 1 && given[0]) return [given[0]];
   throw new KerasFileError(
     place,
-    `it is given the masks ${shown(value)}, expected one, or those of its inputs`,
+    `it is given the masks ${quoted(value)}, expected one, or those of its inputs`,
   );
 }
 
@@ -306,7 +307,7 @@ function endsOf(
       Object.entries(value).map(([key, item]) => [key, endsOf(item, results, graphs, place)]),
     );
   }
-  throw new KerasFileError(place, `expected [layer, call, output] or a tree of such, found ${shown(value)}`);
+  throw new KerasFileError(place, `expected [layer, call, output] or a tree of such, found ${quoted(value)}`);
 }
 
 /** The model of a functional configuration. */
@@ -365,6 +366,6 @@ function orderOf(made: Layer, operators: readonly Operator[], place: string): re
     if (layer === undefined) return [];
     const index = made.layers?.indexOf(layer) ?? -1;
     if (index >= 0) return index;
-    throw new KerasFileError(place, `no output depends on its layer ${shown(name)}`);
+    throw new KerasFileError(place, `no output depends on its layer ${quoted(name)}`);
   });
 }

@@ -1,6 +1,7 @@
 /** How a functional configuration names the tensors that its calls read. */
 import type { Json } from "../../src/options/json.ts";
-import { KerasFileError, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError } from "./errors.ts";
 import { isList, isObject } from "./objects.ts";
 
 /** One tensor: which of the outputs of which call of which operator. */
@@ -16,7 +17,7 @@ export function historyOf(value: Json | undefined, place: string): History {
   if (typeof operator === "string" && Number.isSafeInteger(call) && Number.isSafeInteger(index)) {
     return { operator, call: Number(call), index: Number(index) };
   }
-  throw new KerasFileError(place, `expected [layer, call, output], found ${shown(value)}`);
+  throw new KerasFileError(place, `expected [layer, call, output], found ${quoted(value)}`);
 }
 
 /** Whether a value of a configuration is a tensor of the graph. */

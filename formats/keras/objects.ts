@@ -1,6 +1,7 @@
 /** The JSON of a configuration: bounded in depth, and the objects in it, `{ module, class_name, config }`. */
 import type { Json } from "../../src/options/json.ts";
-import { KerasFileError, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError } from "./errors.ts";
 
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
@@ -54,15 +55,15 @@ export interface KerasObject {
  */
 export function kerasObject(value: Json | undefined, place: string): KerasObject {
   if (!isObject(value) || typeof value.class_name !== "string" || !isObject(value.config)) {
-    throw new KerasFileError(place, `expected { class_name, config }, found ${shown(value)}`);
+    throw new KerasFileError(place, `expected { class_name, config }, found ${quoted(value)}`);
   }
   const { class_name: className, module, registered_name: registered, config } = value;
   if (typeof module !== "string" || !/^keras(\.|$)/.test(module)) {
     const own = typeof registered === "string" ? registered : className;
     throw new KerasFileError(
       place,
-      `its class ${shown(own)} (module ${
-        shown(module)
+      `its class ${quoted(own)} (module ${
+        quoted(module)
       }) is not part of Keras, and its code is not in the file; ` +
         `build the model here and read its weights with loadKerasWeights`,
     );
@@ -73,5 +74,5 @@ export function kerasObject(value: Json | undefined, place: string): KerasObject
 /** The name in a configuration. */
 export function nameIn(config: JsonObject, place: string): string {
   if (typeof config.name === "string" && config.name !== "" && !config.name.includes("/")) return config.name;
-  throw new KerasFileError(place, `its name is ${shown(config.name)}, expected a text without "/"`);
+  throw new KerasFileError(place, `its name is ${quoted(config.name)}, expected a text without "/"`);
 }

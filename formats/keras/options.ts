@@ -1,7 +1,8 @@
 /** The options of one layer or cell, by the row of its class: from a Keras configuration to ours, and back. */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { ClassRow } from "./classes.ts";
-import { KerasFileError, reasonOf, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";
 import { isObject, type JsonObject } from "./objects.ts";
 import { readValue, refusal, UnknownValue, writeValue } from "./values.ts";
@@ -38,7 +39,7 @@ export function readOptions(
     if (allowed.includes(value)) continue; // what Keras does not do either
     throw new KerasFileError(
       layer,
-      refusal(layer, option, value, `${shown(allowed[0])}, as nothing else is there in this library`),
+      refusal(layer, option, value, `${quoted(allowed[0])}, as nothing else is there in this library`),
     );
   }
   return options;
@@ -81,7 +82,7 @@ export function writeOptions(row: ClassRow, options: JsonOptions, layer: string)
     else if (value !== null && value !== false && !oursAlone.includes(ours)) {
       throw new TypeError(
         `Cannot write the Keras file: the option ${ours} of ${layer} is ${
-          shown(value)
+          quoted(value)
         }, which Keras does not have`,
       );
     }

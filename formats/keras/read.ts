@@ -5,7 +5,8 @@ import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
 import { type HostTensor, hostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
 import { readArchive } from "./archive.ts";
-import { KerasFileError, reading, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError, reading } from "./errors.ts";
 import { declaredInputs } from "./graph_order.ts";
 import { readGraph } from "./graph_read.ts";
 import { readHdf5, type WeightFile } from "./hdf5.ts";
@@ -118,7 +119,7 @@ function fixedShape(spec: Spec, place: string): number[] {
 function carryOf(shape: readonly number[], path: string, maxBytes: number): HostTensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
   if (!path.split(".").includes("carry") || !(size * 4 <= maxBytes)) {
-    throw new KerasFileError(`the variable ${path}`, `there is no weight for it, of shape ${shown(shape)}`);
+    throw new KerasFileError(`the variable ${path}`, `there is no weight for it, of shape ${quoted(shape)}`);
   }
   return hostTensor(new Float32Array(size), shape);
 }

@@ -16,7 +16,7 @@ import {
 } from "../../src/layers/mod.ts";
 import { fromJson, sequential } from "../../src/models/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import { nearest } from "../../src/nearest.ts";
+import { nearest, quoted } from "../../src/nearest.ts";
 import type { DType, Spec } from "../../src/tensor/tensor.ts";
 import { type Dim, symbol } from "../../src/tensor/dims.ts";
 import {
@@ -28,7 +28,7 @@ import {
   stackedRow,
   timeDistributedRow,
 } from "./classes.ts";
-import { KerasFileError, reading, shown } from "./errors.ts";
+import { KerasFileError, reading } from "./errors.ts";
 import { kerasLayers, mergeClasses } from "./merge.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -63,7 +63,7 @@ export function inside(context: LayerContext, place: string): LayerContext {
 
 /** What a layer is called in errors. */
 export function placeOf({ className, config }: KerasObject): string {
-  return `the layer ${shown(config.name)} (${className})`;
+  return `the layer ${quoted(config.name)} (${className})`;
 }
 
 /** The layer of a configuration. */
@@ -108,7 +108,7 @@ function readPlain({ className, config }: KerasObject, place: string, common: Js
   const near = nearest(className, knownClasses);
   throw new KerasFileError(
     place,
-    `the class ${shown(className)} has no equivalent here` +
+    `the class ${quoted(className)} has no equivalent here` +
       (near === undefined ? `; expected one of ${knownClasses.join(", ")}` : `; the nearest is ${near}`),
   );
 }
@@ -150,7 +150,7 @@ function readCell(value: Json | undefined, layer: string, trainable: boolean): R
   if (className === "StackedRNNCells") {
     readOptions(stackedRow, config, place, ["cells"]);
     if (!isList(config.cells)) {
-      throw new KerasFileError(place, `its cells are ${shown(config.cells)}, expected a list`);
+      throw new KerasFileError(place, `its cells are ${quoted(config.cells)}, expected a list`);
     }
     return stackedCells(config.cells.map((cell) => readCell(cell, place, trainable)));
   }
@@ -159,7 +159,7 @@ function readCell(value: Json | undefined, layer: string, trainable: boolean): R
   if (row && make) return reading(place, () => make(readOptions(row, config, place)));
   throw new KerasFileError(
     place,
-    `the class ${shown(className)} has no equivalent here; expected one of ${
+    `the class ${quoted(className)} has no equivalent here; expected one of ${
       [...cellRows.map((row) => row.className), "StackedRNNCells"].join(", ")
     }`,
   );
@@ -177,7 +177,7 @@ export function layerList(config: JsonObject, place: string): readonly Json[] {
   if (isList(config.layers) && config.layers.length <= MOST_CALLS) return config.layers;
   throw new KerasFileError(
     place,
-    `its layers are ${shown(config.layers)}, expected a list of at most ${MOST_CALLS}`,
+    `its layers are ${quoted(config.layers)}, expected a list of at most ${MOST_CALLS}`,
   );
 }
 
@@ -234,26 +234,26 @@ export function inputSpec(config: JsonObject, place: string, tokens: boolean): S
   for (const option of ["sparse", "ragged", "optional"]) {
     const value = config[option];
     if (value === undefined || value === null || value === false) continue;
-    throw new KerasFileError(place, `the option ${option} is ${shown(value)}, expected false`);
+    throw new KerasFileError(place, `the option ${option} is ${quoted(value)}, expected false`);
   }
   if (!isList(shape) || shape.length === 0) {
     throw new KerasFileError(
       place,
       `its batch_shape is ${
-        shown(shape)
+        quoted(shape)
       }, expected a list of sizes and nulls; a model is saved after it is built`,
     );
   }
   if (typeof dtype !== "string" || !Object.hasOwn(dtypes, dtype)) {
     throw new KerasFileError(
       place,
-      `its dtype is ${shown(dtype)}, expected one of ${Object.keys(dtypes).join(", ")}`,
+      `its dtype is ${quoted(dtype)}, expected one of ${Object.keys(dtypes).join(", ")}`,
     );
   }
   const dims = shape.map((size, axis): Dim => {
     if (size === null) return symbol(["batch", "time"][axis] ?? `size${axis}`);
     if (typeof size === "number" && Number.isSafeInteger(size) && size >= 0) return size;
-    throw new KerasFileError(place, `its batch_shape is ${shown(shape)}, expected sizes and nulls`);
+    throw new KerasFileError(place, `its batch_shape is ${quoted(shape)}, expected sizes and nulls`);
   });
   return { shape: dims, dtype: tokens ? "int32" : dtypes[dtype] };
 }

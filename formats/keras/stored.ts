@@ -1,5 +1,6 @@
 /** Which weight of a file belongs to which of our variables. */
-import { KerasFileError, shown } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { KerasFileError } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
 import type { Layout } from "./layout.ts";
 
@@ -14,7 +15,7 @@ export function storedWeights({ owners, containers }: Layout, file: WeightFile):
       if (names.includes(surplus) || isWithoutWeights(file, `${path}/${surplus}`)) continue;
       throw new KerasFileError(
         `${path}/${surplus}`,
-        `the model has no such layer, only ${shown(names)}; weights are stored by class and order`,
+        `the model has no such layer, only ${quoted(names)}; weights are stored by class and order`,
       );
     }
   }

@@ -4,9 +4,8 @@
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { initializerNames } from "../../src/options/initializers.ts";
-import { nearest } from "../../src/nearest.ts";
+import { nearest, quoted } from "../../src/nearest.ts";
 import { activationNames } from "../../src/operations/activations.ts";
-import { shown } from "./errors.ts";
 import { camelCase, snakeCase } from "./names.ts";
 
 /** What an option can be. */
@@ -161,5 +160,5 @@ const defaultsOf: Readonly<Record<string, JsonOptions>> = {
 
 /** The words for a value that is refused. */
 export function refusal(layer: string, option: string, value: Json, expected: string): string {
-  return `the option ${option} of ${layer} is ${shown(value)}, expected ${expected}`;
+  return `the option ${option} of ${layer} is ${quoted(value)}, expected ${expected}`;
 }

@@ -42,8 +42,3 @@ export function reading<T>(place: string, run: () => T, doing?: string): T {
     });
   }
 }
-
-/** A text of a file for an error message: quoted, and short whatever it is. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length <= 120 ? text : `${text.slice(0, 120)}…`);
-}

@@ -5,6 +5,7 @@
  * @module
  */
 export { fromOnnx, type FromOnnxOptions, type OnnxInput, type OnnxModel } from "./import/from_onnx.ts";
+export type { OnnxLimits } from "./import/limits.ts";
 export { OnnxError, type OnnxErrorOptions } from "./errors.ts";
 export type { ExternalData } from "./tensors.ts";
 export { toOnnx, type ToOnnxOptions } from "./export/to_onnx.ts";

@@ -1,6 +1,7 @@
 /** Tensors in ONNX files: dtypes, sizes that are checked against the data that is there, and both ways of storing it. */
 import { type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
-import { OnnxError, quoted } from "./errors.ts";
+import { quoted } from "../../src/nearest.ts";
+import { OnnxError } from "./errors.ts";
 import type { Partly, TensorProto, ValueInfoProto } from "./protos.ts";
 
 /** The numbers of `TensorProto.DataType` by name. */

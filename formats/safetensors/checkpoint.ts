@@ -4,12 +4,11 @@
  */
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { fromJson, type FromJsonOptions, toJson } from "../../src/models/json.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions, quoted } from "../../src/nearest.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { HostTensor, Tensor } from "../../src/tensor/tensor.ts";
 import type { OptimizerState } from "../../src/training/optimizers.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
-import { quoted } from "../support/differences.ts";
 import { decodeSafetensors, readSafetensors, type SafetensorsFile } from "./decode.ts";
 import { encodeSafetensors, writeSafetensors } from "./encode.ts";
 import type { Metadata } from "./header.ts";
@@ -169,7 +168,7 @@ function treeOf(structure: Json, tensors: Map<string, HostTensor>): Tree<HostTen
     }
     return Object.fromEntries(entries.map(([key, item]) => [key, treeOf(item, tensors)]));
   }
-  throw malformed(`its structure has ${JSON.stringify(structure)} where a tensor's name is expected`);
+  throw malformed(`its structure has ${quoted(structure)} where a tensor's name is expected`);
 }
 
 function modelOf(json: Json, options: FromJsonOptions): Layer {

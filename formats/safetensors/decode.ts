@@ -1,7 +1,6 @@
 /** Safetensors files as named tensors: from bytes, or from a stream of which only what has arrived is believed. */
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions, quoted } from "../../src/nearest.ts";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
-import { quoted } from "../support/differences.ts";
 import { storedTypes } from "./dtypes.ts";
 import { type Entry, headerLengthOf, malformed, type Metadata, parseHeader, PREFIX } from "./header.ts";
 

@@ -1,7 +1,6 @@
 /** Trees of tensors as safetensors files: at once, or piece by piece. */
 import type { HostTensor } from "../../src/tensor/tensor.ts";
-import { checkOptions } from "../../src/nearest.ts";
-import { quoted } from "../support/differences.ts";
+import { checkOptions, quoted } from "../../src/nearest.ts";
 import { bytesOf } from "./dtypes.ts";
 import { layOut, type Metadata } from "./header.ts";
 import { type Named, namedTensors } from "./names.ts";

@@ -4,7 +4,7 @@
  * so that what reads the tensors may trust it. Tensors themselves are in decode.ts and encode.ts.
  */
 import type { Spec } from "../../src/tensor/tensor.ts";
-import { quoted } from "../support/differences.ts";
+import { quoted } from "../../src/nearest.ts";
 import { storedAs, storedTypes } from "./dtypes.ts";
 
 /** The most bytes that a header may have, as in the reference implementation. */

@@ -1,7 +1,8 @@
 /** The names of the tensors of a tree in a file, their paths with slashes, and a tree made of named tensors again. */
 import { printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
-import { differences, quoted } from "../support/differences.ts";
+import { quoted } from "../../src/nearest.ts";
+import { differences } from "../support/differences.ts";
 import { METADATA } from "./header.ts";
 
 /** A tensor that has all its sizes, with its name. */

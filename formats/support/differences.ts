@@ -1,14 +1,10 @@
 /** What two collections of named tensors have apart from each other, as one text for an error. */
+import { quoted } from "../../src/nearest.ts";
 import { sameShape } from "../../src/tensor/dims.ts";
 import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
 
 /** How many names of one kind are listed. */
 const LISTED = 8;
-
-/** A name as it stands in an error: quoted, and cut where it is long. */
-export function quoted(name: string): string {
-  return JSON.stringify(name.length <= 80 ? name : `${name.slice(0, 77)}...`);
-}
 
 function listed(what: string, items: readonly string[]): string[] {
   if (items.length === 0) return [];

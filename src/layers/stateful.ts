@@ -62,5 +62,6 @@ function keepOthers(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined): Tre
 
 function childOf(tree: Tree<Tensor>, key: string | number): Tree<Tensor> | undefined {
   if (isLeaf(tree)) return undefined;
-  return (tree as { readonly [key: string]: Tree<Tensor> })[key]; // an index is a key of an array
+  const children = tree as { readonly [key: string]: Tree<Tensor> }; // an index is a key of an array
+  return Object.hasOwn(children, key) ? children[key] : undefined;
 }

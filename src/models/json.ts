@@ -16,10 +16,13 @@ import { layerNormalization } from "../layers/layer_normalization.ts";
 import { masking } from "../layers/masking.ts";
 import { recurrentLayerTypes } from "../layers/recurrent_types.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
-import { checkOptions, nearest } from "../nearest.ts";
+import { asKey, checkOptions, nearest, quoted } from "../nearest.ts";
 import type { ActivationName } from "../operations/activations.ts";
 import { graphFromJson, type GraphFunction } from "./revive_graph.ts";
 import { sequential } from "./sequential.ts";
+
+/** Layers in layers, in layers, and so on. More are refused, so that nothing that walks them overflows its stack. */
+const DEEPEST = 100;
 
 /** What a saved model needs and JSON cannot hold. */
 export interface FromJsonOptions {
@@ -34,7 +37,7 @@ export interface FromJsonOptions {
 /** An object of JSON. */
 function objectOf(json: Json | undefined, what: string): JsonOptions {
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // no array
-  throw new TypeError(`Cannot load ${what}: current value is ${JSON.stringify(json)}, expected an object`);
+  throw new TypeError(`Cannot load ${what}: current value is ${quoted(json)}, expected an object`);
 }
 
 /** The layers that are not recurrent. Saved options are those of the factory, which checks their names and values. */
@@ -52,7 +55,7 @@ const plainLayerTypes: { readonly [type: string]: LayerReviver } = {
 
 function layersOf(layers: Json | undefined, revive: Revive, what: string): Layer[] {
   if (Array.isArray(layers)) return layers.map((layer) => revive.layer(layer));
-  throw new TypeError(`Cannot load ${what}: its layers are ${JSON.stringify(layers)}, expected an array`);
+  throw new TypeError(`Cannot load ${what}: its layers are ${quoted(layers)}, expected an array`);
 }
 
 /** The containers. */
@@ -70,16 +73,14 @@ function containerTypes(
 /** What was saved under a type. */
 function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { readonly [type: string]: T }): T {
   if (typeof type !== "string") {
-    throw new TypeError(`Cannot load a ${what}: its type is ${JSON.stringify(type)}, expected a text`);
+    throw new TypeError(`Cannot load a ${what}: its type is ${quoted(type)}, expected a text`);
   }
   if (Object.hasOwn(known, type)) return known[type];
   const near = nearest(type, Object.keys(known));
   throw new RangeError(
-    `Cannot load the ${what} ${
-      JSON.stringify(type)
-    }: it is unknown; if it is your own, give what makes it: ` +
-      `fromJson(json, { ${what}s: { ${type}: (options) => … } })` +
-      (near === undefined ? "" : `; or did you mean ${JSON.stringify(near)}?`),
+    `Cannot load the ${what} ${quoted(type)}: it is unknown; if it is your own, give what makes it: ` +
+      `fromJson(json, { ${what}s: { ${asKey(type)}: (options) => … } })` +
+      (near === undefined ? "" : `; or did you mean ${quoted(near)}?`),
   );
 }
 
@@ -106,7 +107,7 @@ export function toJson(layer: Layer): Json {
  * @param json What `toJson` gave, also through `JSON.stringify` and `JSON.parse`.
  * @param options Cells, layers and functions of your own, which are not data, by type or name.
  * @throws RangeError for a type or function that is not known, naming it and what to pass, or an unknown option.
- * @throws TypeError for what no layer looks like.
+ * @throws RangeError for layers that are nested more than 100 deep; TypeError for what no layer looks like.
  */
 export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
   checkOptions("fromJson", options, ["cells", "layers", "functions"]);
@@ -117,20 +118,35 @@ export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
     ...containerTypes(options.functions),
     ...options.layers,
   };
+  let depth = 0;
+  /** Each layer, and each cell, is inside the one that is being read. */
+  const inside = <T>(read: () => T): T => {
+    if (depth === DEEPEST) {
+      throw new RangeError(`Cannot load a layer: it is nested more than ${DEEPEST} levels deep`);
+    }
+    depth++;
+    try {
+      return read();
+    } finally {
+      depth--;
+    }
+  };
   const revive: Revive = {
-    layer: (json): Layer => {
-      const { type, name, trainable, options } = objectOf(json, "a layer");
-      const make = ofType("layer", type, layers);
-      const common = {
-        ...(name === undefined ? {} : { name }),
-        ...(trainable === undefined ? {} : { trainable }),
-      };
-      return make({ ...objectOf(options ?? {}, `the options of ${String(type)}`), ...common }, revive);
-    },
-    cell: (json): RecurrentCell => {
-      const { type, options } = objectOf(json, "a cell");
-      return ofType("cell", type, cells)(objectOf(options ?? {}, `the options of ${String(type)}`), revive);
-    },
+    layer: (json) =>
+      inside((): Layer => {
+        const { type, name, trainable, options } = objectOf(json, "a layer");
+        const make = ofType("layer", type, layers);
+        const common = {
+          ...(name === undefined ? {} : { name }),
+          ...(trainable === undefined ? {} : { trainable }),
+        };
+        return make({ ...objectOf(options ?? {}, `the options of ${quoted(type)}`), ...common }, revive);
+      }),
+    cell: (json) =>
+      inside((): RecurrentCell => {
+        const { type, options } = objectOf(json, "a cell");
+        return ofType("cell", type, cells)(objectOf(options ?? {}, `the options of ${quoted(type)}`), revive);
+      }),
   };
   return revive.layer(json);
 }

@@ -2,7 +2,7 @@
 import type { JsonOptions } from "../options/json.ts";
 import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
-import { unknownName } from "../nearest.ts";
+import { asKey, quoted, unknownName } from "../nearest.ts";
 import { type DType, spec, type Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import { model } from "./graph.ts";
@@ -33,7 +33,7 @@ function readReferences(json: Json | undefined, steps: readonly (readonly Node[]
   const found = steps[step]?.[index];
   if (found) return found;
   throw new RangeError(
-    `Cannot load a model: a step reads ${JSON.stringify(json)}, which no earlier step gives`,
+    `Cannot load a model: a step reads ${quoted(json)}, which no earlier step gives`,
   );
 }
 
@@ -49,7 +49,7 @@ function takeStep(
   if (step.function !== undefined) {
     if (!Object.hasOwn(functions, step.function)) {
       const { message } = unknownName("function", step.function, Object.keys(functions));
-      throw new RangeError(`${message}; give it: fromJson(json, { functions: { ${step.function} } })`);
+      throw new RangeError(`${message}; give it: fromJson(json, { functions: { ${asKey(step.function)} } })`);
     }
     return apply<Tree<Node>>(functions[step.function], ...inputs as readonly Node[]); // saved as a list of nodes
   }
@@ -68,7 +68,7 @@ export function graphFromJson(
   functions: { readonly [name: string]: GraphFunction },
 ): Layer {
   if (!Array.isArray(steps)) {
-    throw new TypeError(`Cannot load a model: its steps are ${JSON.stringify(steps)}, expected an array`);
+    throw new TypeError(`Cannot load a model: its steps are ${quoted(steps)}, expected an array`);
   }
   const nodes: Node[][] = [];
   for (const step of steps as readonly SavedStep[]) {

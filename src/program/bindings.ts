@@ -12,8 +12,8 @@ export function bindShapes(
   actual: readonly (readonly number[])[],
   names: (input: number) => string = (input) => `input ${input}`,
 ): Bindings {
-  const bindings: Record<string, number> = {};
-  const boundBy: Record<string, string> = {};
+  const bindings: Record<string, number> = Object.create(null); // a size may be named like a member of Object
+  const boundBy = new Map<string, string>();
   const later: (() => void)[] = [];
   expected.forEach((shape, input) => {
     const given = actual[input];
@@ -28,9 +28,9 @@ export function bindShapes(
       const name = soleSymbol(dim);
       if (name !== undefined && bindings[name] === undefined) {
         bindings[name] = given[axis];
-        boundBy[name] = names(input);
+        boundBy.set(name, names(input));
       } else if (name !== undefined && bindings[name] !== given[axis]) {
-        fail(axis, `${name} is ${bindings[name]} in ${boundBy[name]}`);
+        fail(axis, `${name} is ${bindings[name]} in ${boundBy.get(name)}`);
       } else {
         later.push(() => {
           const value = evaluateDim(dim, bindings);

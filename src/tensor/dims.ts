@@ -33,8 +33,16 @@ function print(terms: Readonly<Record<string, number>>): string {
   return text;
 }
 
+/** Terms to be filled in, without the members of Object: a size may be named like one. */
+function noTerms(): Record<string, number> {
+  return Object.create(null);
+}
+
 function fromTerms(terms: Record<string, number>): Dim {
-  const kept = Object.fromEntries(Object.entries(terms).filter(([, coefficient]) => coefficient !== 0));
+  const kept = Object.assign(
+    noTerms(),
+    Object.fromEntries(Object.entries(terms).filter(([, coefficient]) => coefficient !== 0)),
+  );
   const monomials = Object.keys(kept);
   if (monomials.length === 0) return 0;
   if (monomials.length === 1 && monomials[0] === "") return kept[""];
@@ -59,7 +67,7 @@ export function symbol(name: string): Dim {
 /** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a + b;
-  const sum: Record<string, number> = { ...termsOf(a) };
+  const sum = Object.assign(noTerms(), termsOf(a));
   for (const [monomial, coefficient] of Object.entries(termsOf(b))) {
     sum[monomial] = (sum[monomial] ?? 0) + coefficient;
   }
@@ -74,7 +82,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 /** `a · b`. */
 export function multiplyDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return a * b;
-  const product: Record<string, number> = {};
+  const product = noTerms();
   for (const [left, p] of Object.entries(termsOf(a))) {
     for (const [right, q] of Object.entries(termsOf(b))) {
       const monomial = [...left.split("*"), ...right.split("*")].filter((name) => name !== "").sort().join(
@@ -92,7 +100,7 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   const divisor = Object.entries(termsOf(b));
   if (divisor.length !== 1) return a === b ? 1 : undefined;
   const [symbols, factor] = divisor[0];
-  const quotient: Record<string, number> = {};
+  const quotient = noTerms();
   for (const [monomial, coefficient] of Object.entries(termsOf(a))) {
     if (coefficient % factor !== 0) return undefined;
     const rest = monomial === "" ? [] : monomial.split("*");
@@ -118,7 +126,7 @@ export function evaluateDim(dim: Dim, bindings: Bindings): number {
   for (const [monomial, coefficient] of Object.entries(dim.terms)) {
     let product = coefficient;
     for (const name of monomial === "" ? [] : monomial.split("*")) {
-      const bound = bindings[name];
+      const bound = Object.hasOwn(bindings, name) ? bindings[name] : undefined;
       if (bound === undefined) throw new RangeError(`Cannot evaluate the size ${dim}: ${name} has no value`);
       product *= bound;
     }

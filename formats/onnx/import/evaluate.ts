@@ -1,7 +1,9 @@
 /** Computes a graph on values: inside a trace it writes the graph's operations down, outside it computes them at once. */
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
-import { OnnxError, quoted, reading } from "../errors.ts";
+import { quoted } from "../../../src/nearest.ts";
+import { OnnxError, reading } from "../errors.ts";
+import type { Mark } from "./limits.ts";
 import type { Node } from "./node.ts";
 import type { Call, Graph } from "./operator.ts";
 import { constantValue, type OnnxValue, valueOf } from "./values.ts";
@@ -15,6 +17,8 @@ export interface Evaluation {
   weightsOf(node: Node): Tree<Tensor> | undefined;
   isState(name: string): boolean;
   setState(name: string, tensor: Tensor): void;
+  /** Told of each node of the model's own graph that was computed. */
+  computed?: Mark;
 }
 
 /** The values of a graph, and of those around it. */
@@ -31,8 +35,8 @@ function find(scope: Scope | undefined, name: string): OnnxValue | undefined {
   return undefined;
 }
 
-/** What errors in here could not do. */
-const RUN = "run the ONNX model";
+/** What errors of a call could not do. */
+export const RUN = "run the ONNX model";
 
 /** The outputs of `graph` for these inputs, which are in its order. */
 export function evaluate(
@@ -73,6 +77,12 @@ export function evaluate(
         if (!result) throw new TypeError(`it has no output ${index} (${quoted(name)})`);
         scope.values.set(name, result);
       });
+      if (!parent) {
+        evaluation.computed?.(
+          node.place,
+          results.flatMap((result) => result.kind === "tensor" ? [result.base] : []),
+        );
+      }
     }, RUN);
   }
   return graph.outputs.map((name) => {

@@ -1,24 +1,25 @@
 /** `fromOnnx`: an ONNX file as a model. */
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
-import { checkOptions } from "../../../src/nearest.ts";
+import { checkOptions, quoted } from "../../../src/nearest.ts";
 import { foldIn } from "../../../src/operations/random.ts";
 import { functionOption } from "../../../src/options/json.ts";
 import { type Dim, printShape, type Shape, symbol } from "../../../src/tensor/dims.ts";
 import { type DType, host, isLeaf, printSpec, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
-import { mapTree, type Tree, treeLeaves } from "../../../src/tree/tree.ts";
-import { OnnxError, quoted } from "../errors.ts";
+import { flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from "../../../src/tree/tree.ts";
+import { OnnxError, reading } from "../errors.ts";
 import { decodeModel, type ModelProto, type ValueInfoProto } from "../protos.ts";
 import { dtypeOf, type ExternalData, sizesOf } from "../tensors.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, RUN } from "./evaluate.ts";
 import { readGraph } from "./graph.ts";
+import { checkWork, limitNames, limitsOf, type Mark, type OnnxLimits } from "./limits.ts";
 import type { Graph } from "./operator.ts";
 import { operators } from "./operators/mod.ts";
 import { tensorOf, valueOf } from "./values.ts";
 import { type Collected, collectVariables } from "./variables.ts";
 
 /** Options of {@linkcode fromOnnx}. */
-export interface FromOnnxOptions {
+export interface FromOnnxOptions extends OnnxLimits {
   /** The name of the layer in summaries and errors. */
   readonly name?: string;
   /**
@@ -126,16 +127,26 @@ function inputsOf(inputs: readonly OnnxInput[], tree: Tree<Tensor>): Tensor[] {
   return given as Tensor[];
 }
 
+/** All that a call reads. */
+interface Read {
+  readonly params: { readonly [name: string]: Tree<Tensor> };
+  readonly state: Record<string, Tensor>;
+  readonly given: readonly Tensor[];
+  readonly key: Tensor | undefined;
+}
+
 /** The layer of a graph. */
 function layerOf(
   graph: Graph,
   inputs: readonly OnnxInput[],
   collected: Collected,
   { name, trainable = () => true }: FromOnnxOptions,
+  limits: Required<OnnxLimits>,
 ): Layer {
   const type = "onnx";
   const self = name === undefined ? type : `${type} ${name}`;
   const { variables } = collected;
+  const order = new Map(graph.steps.map(({ node }, index) => [node, index]));
   const apply = (given: Variables, input: Tree<Tensor>, context: ApplyContext): Applied => {
     const refused = context.mask !== undefined
       ? "a mask"
@@ -151,16 +162,27 @@ function layerOf(
     const state = { ...given.state as { readonly [name: string]: Tensor } };
     collected.checkParams(self, params, state);
     const training = context.training && !context.frozen;
-    const order = new Map(graph.steps.map(({ node }, index) => [node, index]));
-    const values = evaluate(graph, inputsOf(inputs, input).map(valueOf), {
-      training,
-      keyFor: (node) => context.key && foldIn(context.key, order.get(node) ?? 0),
-      variableOf: (graph, name) => collected.variableOf(graph, name, params, state),
-      weightsOf: (node) => collected.weightsOf(node, params),
-      isState: (name) => Object.hasOwn(state, name),
-      setState: (name, tensor) => state[name] = tensor,
+    const compute = ({ params, state, given, key }: Read, computed?: Mark): Tensor[] => {
+      const values = evaluate(graph, given.map(valueOf), {
+        training,
+        keyFor: (node) => key && foldIn(key, order.get(node) ?? 0),
+        variableOf: (graph, name) => collected.variableOf(graph, name, params, state),
+        weightsOf: (node) => collected.weightsOf(node, params),
+        isState: (name) => Object.hasOwn(state, name),
+        setState: (name, tensor) => state[name] = tensor,
+        computed,
+      });
+      return values.map((value, index) =>
+        reading(`output ${quoted(graph.outputs[index])}`, () => tensorOf(value), RUN)
+      );
+    };
+    const read: Read = { params, state, given: inputsOf(inputs, input), key: context.key };
+    const { leaves, structure } = flattenTree<Tensor>(read);
+    checkWork(limits, graph.place, leaves, (tensors, mark) => {
+      const { params, state, given, key } = unflattenTree<Read>(structure, tensors);
+      compute({ params, state: { ...state }, given, key }, mark);
     });
-    const outputs = values.map(tensorOf);
+    const outputs = compute(read);
     const output = outputs.length === 1
       ? outputs[0]
       : Object.fromEntries(graph.outputs.map((name, index) => [name, outputs[index]]));
@@ -187,6 +209,8 @@ function layerOf(
  * floats among the initialisers are trained, except the moving statistics of batch normalisation, which are state.
  * `initParams` of the model gives the file's weights, whatever the key.
  *
+ * A call that would take more work or larger tensors than the limits allow is refused before anything is computed.
+ *
  * @param bytes The file. It is copied: nothing of it is kept.
  * @throws OnnxError for a file that is damaged, or uses what is not supported: the message names the node with its
  *   operator and domain, the initialiser or the input. Errors of a node in a call are OnnxErrors too.
@@ -205,17 +229,19 @@ function layerOf(
  * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
-  checkOptions("fromOnnx", options, ["name", "externalData", "trainable"]);
+  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames]);
+  const limits = limitsOf("fromOnnx", options);
   const proto = decodeModel(bytes);
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");
   const opset = opsetOf(proto);
-  const graph = readGraph({ opset, operators, externalData: options.externalData }, proto.graph, "the graph");
+  const reader = { opset, operators, externalData: options.externalData, maxNodes: limits.maxNodes };
+  const graph = readGraph(reader, proto.graph, "the graph");
   if (graph.outputs.length === 0) throw new OnnxError("the graph", "it has no outputs");
   const inputs = graph.inputs.map(readInput);
   if (inputs.length === 0) throw new OnnxError("the graph", "it has no inputs");
   const collected = collectVariables(graph);
   return {
-    model: layerOf(graph, inputs, collected, options),
+    model: layerOf(graph, inputs, collected, options, limits),
     variables: {
       params: mapTree(collected.variables.params, (leaf: Tensor) => host(leaf)),
       state: collected.variables.state,

@@ -2,8 +2,8 @@
  * A graph of a file, checked and ready to compute: every node's operator is known and used rightly, every name is given
  * before it is read, and every constant has been read. Computing it is in evaluate.ts.
  */
-import { nearest } from "../../../src/nearest.ts";
-import { OnnxError, quoted } from "../errors.ts";
+import { nearest, quoted } from "../../../src/nearest.ts";
+import { OnnxError } from "../errors.ts";
 import { attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
 import { type Constant, type ExternalData, readTensor } from "../tensors.ts";
 import { type Node, readNode } from "./node.ts";
@@ -14,6 +14,8 @@ export interface GraphReader {
   readonly opset: number;
   readonly operators: Operators;
   readonly externalData: ExternalData | undefined;
+  /** How many nodes the model may have, in all its graphs. */
+  readonly maxNodes: number;
 }
 
 /** Graphs inside nodes, in graphs, and so on. More are refused, so that nothing that walks them overflows its stack. */
@@ -26,6 +28,7 @@ export function readGraph(
   place: string,
   outer: ReadonlySet<string> = new Set(),
   depth = 0,
+  read = { nodes: 0 },
 ): Graph {
   if (depth > DEEPEST) {
     throw new OnnxError(place, `it is the ${depth}th graph in a graph, expected at most ${DEEPEST}`);
@@ -49,6 +52,13 @@ export function readGraph(
   for (const name of constants.keys()) define(name, `initialiser ${quoted(name)}`);
   const inputs = proto.input.filter(({ name }) => depth > 0 || !constants.has(name));
   for (const { name } of inputs) define(name, `input ${quoted(name)}`);
+  read.nodes += proto.node.length;
+  if (read.nodes > reader.maxNodes) {
+    throw new OnnxError(
+      place,
+      `the model has ${read.nodes} nodes and more, expected at most ${reader.maxNodes}; maxNodes allows more`,
+    );
+  }
   const steps = proto.node.map((nodeProto, index): Step => {
     const node = readNode(nodeProto, reader.opset, index);
     const operator = operatorOf(reader.operators, node, nodeProto.domain);
@@ -57,7 +67,7 @@ export function readGraph(
     const graphs = new Map<string, Graph>();
     for (const [name, { type, g }] of node.attributes) {
       if (type !== attributeTypes.graph || !g) continue;
-      graphs.set(name, readGraph(reader, g, `${node.place}, ${name}`, known, depth + 1));
+      graphs.set(name, readGraph(reader, g, `${node.place}, ${name}`, known, depth + 1, read));
     }
     for (const name of node.outputs) if (name !== "") define(name, node.place);
     return { node, operator, graphs };

@@ -1,5 +1,6 @@
 /** A node of a graph as operators see it: its attributes by name and type, and where it is, for errors. */
-import { OnnxError, quoted, reading } from "../errors.ts";
+import { quoted } from "../../../src/nearest.ts";
+import { OnnxError, reading } from "../errors.ts";
 import {
   type AttributeProto,
   attributeTypes,

@@ -68,6 +68,11 @@ function optionsOf(node: Node, units: number): Options {
 /** The layout of a node's weights, from its attributes and the shape of R; the weights are checked against it. */
 export function layoutOf(node: Node, weights: OnnxWeights): RecurrentLayout {
   const { shape } = weights.R;
+  if (shape.length !== 3) {
+    throw new RangeError(
+      `its R is ${printSpec(weights.R)}, expected three axes: directions, gates of units, units`,
+    );
+  }
   const size = attribute(node, "hidden_size", "int") ?? shape[2];
   if (typeof size !== "number" || !Number.isInteger(size) || size < 1) {
     throw new RangeError(`its hidden_size is ${size}, expected a whole number from 1`);
