@@ -125,12 +125,43 @@ function parseText(bytes: Uint8Array): unknown {
     throw malformed("its header is no UTF-8 text");
   }
   if (!text.startsWith("{")) throw malformed("its header does not begin with {");
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw malformed(`its header is no JSON (${reason.slice(0, 120)})`);
   }
+  const twice = repeatedKey(text);
+  if (twice !== undefined) throw malformed(`its header has the name ${quoted(twice)} twice`);
+  return json;
+}
+
+const QUOTE = '"'.charCodeAt(0), BACKSLASH = "\\".charCodeAt(0), COLON = ":".charCodeAt(0);
+const OPEN = "{".charCodeAt(0), CLOSE = "}".charCodeAt(0);
+
+/** The first key that an object of a JSON text has twice: the format forbids it, and `JSON.parse` keeps the last. */
+function repeatedKey(text: string): string | undefined {
+  const objects: Set<string>[] = [];
+  let string: readonly [start: number, end: number] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) {
+      const start = at++;
+      for (; text.charCodeAt(at) !== QUOTE; at++) if (text.charCodeAt(at) === BACKSLASH) at++;
+      string = [start, at + 1];
+    } else if (char === OPEN) {
+      objects.push(new Set());
+    } else if (char === CLOSE) {
+      objects.pop();
+    } else if (char === COLON) { // what comes before one is a key
+      const key: string = JSON.parse(text.slice(...string));
+      const keys = objects[objects.length - 1];
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
 }
 
 /**

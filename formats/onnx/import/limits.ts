@@ -54,10 +54,16 @@ export function checkWork(
   run: (inputs: readonly Tensor[], mark: Mark) => void,
 ): void {
   const madeBy = new Map<Value, string>();
+  const checkSize = (node: string, spec: Spec) => {
+    const elements = elementsOf(spec.shape);
+    if (elements <= limits.maxElements) return;
+    throw tooMuch(node, `it makes ${printSpec(spec)} of ${elements} elements`, "maxElements", limits);
+  };
   const { program } = traceFlat(inputs.map(specOf), (tensors) => {
-    run(tensors, (place, results) => {
+    run(tensors, (node, results) => {
       for (const result of results) {
-        if (result.kind === "traced" && !madeBy.has(valueOf(result))) madeBy.set(valueOf(result), place);
+        checkSize(node, result); // here too, before the next node wonders at it
+        if (result.kind === "traced" && !madeBy.has(valueOf(result))) madeBy.set(valueOf(result), node);
       }
     });
     return { outputs: [], result: undefined };
@@ -67,15 +73,7 @@ export function checkWork(
   const check = (node: string) => {
     for (const equation of waiting) {
       work += workOf(equation);
-      const large = equation.outputs.find(({ shape }) => elementsOf(shape) > limits.maxElements);
-      if (large) {
-        throw tooMuch(
-          node,
-          `it gives ${printSpec(large)} of ${elementsOf(large.shape)} elements`,
-          "maxElements",
-          limits,
-        );
-      }
+      for (const value of equation.outputs) checkSize(node, value);
       if (work > limits.maxWork) {
         throw tooMuch(
           node,

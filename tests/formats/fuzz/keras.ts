@@ -2,6 +2,8 @@
  * Mutated Keras files: each must be read, or be refused with a KerasFileError, soon.
  *
  *     deno run --allow-read tests/formats/fuzz/keras.ts [count] [seed]
+ *
+ * Without a seed one is drawn; it is printed.
  */
 import {
   fromKeras,
@@ -13,7 +15,7 @@ import {
 import { readArchive, writeArchive } from "../../../formats/keras/archive.ts";
 import type { Json } from "../../../src/options/json.ts";
 import { examples, variablesOf } from "../keras/models.ts";
-import { mutate, type Random, seeded } from "./mutate.ts";
+import { drawSeed, mutate, type Random, seeded } from "./mutate.ts";
 
 /** The longest that a file may take, in milliseconds; a file that is whole takes some 30. */
 const LONGEST = 10_000;
@@ -132,7 +134,8 @@ export async function fuzz(
 }
 
 if (import.meta.main) {
-  const [count = 100_000, seed = 1] = Deno.args.map(Number);
+  const [count = 100_000, seed = drawSeed()] = Deno.args.map(Number);
+  console.log(`Keras: ${count} files, seed ${seed}`);
   const { read, refused, longest } = await fuzz(count, seed, (done) => console.log(`${done} files`));
   console.log(`${count} files: ${read} read, ${refused} refused, the longest took ${Math.round(longest)} ms`);
 }

@@ -14,6 +14,11 @@ export function seeded(seed: number): Random {
   };
 }
 
+/** A seed nobody has tried: it must be printed, so that what it finds can be found again. */
+export function drawSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000_000;
+}
+
 /** Numbers at which sizes and offsets break. */
 const EXTREMES = [0n, 1n, 7n, 0x7fn, 0x80n, 0xffn, 0xffffn, 0x7fffffffn, 0x80000000n, 0xffffffffn]
   .concat([2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n]);

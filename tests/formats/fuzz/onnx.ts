@@ -2,6 +2,8 @@
  * Mutated ONNX files, half of them as bytes and half as messages: each must be read and traced, or be refused with an OnnxError, soon.
  *
  *     deno run --allow-read tests/formats/fuzz/onnx.ts [count] [seed]
+ *
+ * Without a seed one is drawn; it is printed.
  */
 import { fromOnnx, OnnxError, type OnnxInput, type OnnxModel } from "../../../formats/onnx/mod.ts";
 import type { HostTensor, Spec, Tensor, Tree, Variables } from "../../../mod.ts";
@@ -11,7 +13,7 @@ import { exportCases } from "../onnx/support/cases.ts";
 import { operatorCases } from "../onnx/support/operator_cases.ts";
 import { fileOf } from "../onnx/support/graphs.ts";
 import type { Named } from "../onnx/support/runtime.ts";
-import { mutate, seeded } from "./mutate.ts";
+import { drawSeed, mutate, seeded } from "./mutate.ts";
 import { mutateMessages } from "./onnx_messages.ts";
 
 /** The longest that a file may take, in milliseconds; a file that is whole takes some 20. */
@@ -94,7 +96,8 @@ export function fuzz(count: number, seed: number): Outcome {
 }
 
 if (import.meta.main) {
-  const [count = 100_000, seed = 1] = Deno.args.map(Number);
+  const [count = 100_000, seed = drawSeed()] = Deno.args.map(Number);
+  console.log(`ONNX: ${count} files, seed ${seed}`);
   const begun = performance.now();
   const { read, refused, longest } = fuzz(count, seed);
   const seconds = ((performance.now() - begun) / 1000).toFixed(0);

@@ -2,6 +2,8 @@
  * Reads mutated safetensors files and checkpoints, from bytes and from streams:
  *
  *     deno run --allow-read tests/formats/fuzz/safetensors.ts [count] [first seed]
+ *
+ * Without a seed one is drawn; it is printed.
  */
 import {
   dense,
@@ -23,7 +25,7 @@ import {
   readSafetensors,
   saveCheckpoint,
 } from "../../../formats/safetensors/mod.ts";
-import { fuzz, type FuzzTarget } from "./mutate.ts";
+import { drawSeed, fuzz, type FuzzTarget } from "./mutate.ts";
 
 function isDocumented(error: unknown): boolean {
   return error instanceof SyntaxError &&
@@ -132,7 +134,8 @@ export const safetensorsTargets: Readonly<Record<string, FuzzTarget>> = {
 };
 
 if (import.meta.main) {
-  const [count = 100_000, firstSeed = 1] = Deno.args.map(Number);
+  const [count = 100_000, firstSeed = drawSeed()] = Deno.args.map(Number);
+  console.log(`safetensors: ${count} files, seed ${firstSeed}`);
   const targets = Object.entries(safetensorsTargets);
   for (const [name, target] of targets) {
     const { read, refused, slowest } = await fuzz(target, Math.ceil(count / targets.length), firstSeed);

@@ -308,3 +308,23 @@ Deno.test("restoring names all that is missing, unexpected or different", () => 
     template,
   );
 });
+
+Deno.test("decodeSafetensors: a name that is there twice is refused, at any depth and however it is written", () => {
+  const file = (header: string, data: number) => {
+    const text = new TextEncoder().encode(header);
+    const bytes = new Uint8Array(8 + text.length + data);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+    bytes.set(text, 8);
+    return bytes;
+  };
+  const entry = '{"dtype":"F32","shape":[1],"data_offsets":[0,4]}';
+  const refused = (header: string, name: string) =>
+    assertThrows(() => decodeSafetensors(file(header, 4)), SyntaxError, `has the name ${name} twice`);
+  refused(`{"w":${entry},"w":${entry}}`, '"w"');
+  refused(`{"w":${entry},"\\u0077":${entry}}`, '"w"');
+  refused(`{"a\\"b":${entry}, "other": ${entry}, "a\\"b" :${entry}}`, '"a\\"b"');
+  refused('{"w":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}}', '"shape"');
+  refused(`{"__metadata__":{"k":"1","k":"2"},"w":${entry}}`, '"k"');
+  const whole = decodeSafetensors(file(`{"__metadata__":{"w":"a:\\"{w}","x":"w:"},"w":${entry}}`, 4));
+  assertEquals(whole.metadata, { w: 'a:"{w}', x: "w:" });
+});

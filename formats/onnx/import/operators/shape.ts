@@ -32,22 +32,11 @@ import {
   valueOf,
 } from "../values.ts";
 
-/** Nothing is repeated or filled to more elements than this: what a file asks for must be what it is for. */
-const MOST_ELEMENTS = 2 ** 28;
-
-/** A shape that a file computed, of which no tensor may be unreasonably large. */
+/** A shape that a file computed; how large it may be is checked with the work of the whole call. */
 export function reasonable(shape: Shape): Shape {
-  const elements = shape.includes(0) ? 0 : sizeOfShape(shape);
   const negative = shape.find((dim) => typeof dim === "number" && !(Number.isInteger(dim) && dim >= 0));
-  if (negative !== undefined) {
-    throw new RangeError(`it makes the shape ${printShape(shape)}, of which a size is ${negative}`);
-  }
-  if (typeof elements === "number" && elements > MOST_ELEMENTS) {
-    throw new RangeError(
-      `it makes the shape ${printShape(shape)}, expected at most ${MOST_ELEMENTS} elements`,
-    );
-  }
-  return shape;
+  if (negative === undefined) return shape;
+  throw new RangeError(`it makes the shape ${printShape(shape)}, of which a size is ${negative}`);
 }
 
 /** Axes from an input (new versions) or an attribute (old ones); undefined where there are none. */
