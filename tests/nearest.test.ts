@@ -6,6 +6,7 @@ import {
   concat,
   convolve,
   dense,
+  fromJson,
   grad,
   lstm,
   matmul,
@@ -13,6 +14,7 @@ import {
   normal,
   padSequences,
   scan,
+  setWeights,
   spec,
   split,
   stack,
@@ -24,8 +26,8 @@ import {
   valueAndGrad,
   zeros,
 } from "@cellfold/cellfold";
-import { nearest } from "../src/nearest.ts";
-import { assertEquals, assertRejects } from "@std/assert";
+import { nearest, quoted } from "../src/nearest.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 
 /** An object of any type, as JavaScript would pass it. */
 // deno-lint-ignore no-explicit-any -- on purpose: what TypeScript would refuse
@@ -94,4 +96,34 @@ Deno.test("the nearest name ignores the style of spelling", () => {
   assertEquals(nearest("return_sequences", ["returnState", "returnSequences"]), "returnSequences");
   assertEquals(nearest("batch_size", ["epochs", "batchSize"]), "batchSize");
   assertEquals(nearest("xyz", ["returnState"]), undefined);
+});
+
+Deno.test("quoted: the text of a value is short, whatever the value", () => {
+  assertEquals(quoted("name"), '"name"');
+  assertEquals(quoted({ a: [1, "b", null] }), '{"a":[1,"b",null]}');
+  assertEquals(quoted(undefined), "undefined");
+  let deep: unknown = 1;
+  for (let level = 0; level < 100_000; level++) deep = [deep];
+  const wide = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`key ${i}`, i]));
+  for (const value of ["x".repeat(1e7), deep, wide, new Array(1e6).fill("y".repeat(1000))]) {
+    assert(quoted(value).length < 100);
+  }
+});
+
+Deno.test("unknownName: a name of millions of characters is refused at once, and cut", () => {
+  const long = "unit".repeat(1_000_000);
+  for (
+    const attempt of [
+      () => dense(loose({ [long]: 1 })),
+      () => dense(loose({ units: 1, activation: long })),
+      () => fromJson({ type: long, options: {} }),
+      () => fromJson({ type: "dense", options: { units: 2, kernelInitializer: long } }),
+      () => setWeights({ params: { kernel: zeros([1]) }, state: [] }, { [long]: zeros([1]) }),
+    ]
+  ) {
+    const { message } = assertThrows(attempt, Error);
+    assert(message.length < 1200, `${message.length} characters`);
+  }
+  // Known names may be long as well.
+  assertEquals(nearest("ab", [long, "abc"]), "abc");
 });

@@ -20,6 +20,7 @@ import {
   simpleRnn,
   timeDistributed,
 } from "../../src/layers/mod.ts";
+import type { Json } from "../../src/options/json.ts";
 import { fromJson, getWeights, init, sequential, setWeights, toJson } from "../../src/models/mod.ts";
 import { relu } from "../../src/operations/activations.ts";
 import { add, tanh } from "../../src/operations/elementwise.ts";
@@ -133,4 +134,17 @@ Deno.test("weights that do not fit are refused by path", () => {
     "Cannot set the weight params.0.kernel: current value is float32[2, 3], expected float32[3, 2]",
   );
   assertThrows(() => setWeights(variables, [zeros([2])]), RangeError, "1 are given, expected 2");
+});
+
+Deno.test("fromJson: layers in layers in layers are refused before the stack is full", () => {
+  const nested = (depth: number): Json => {
+    let json: Json = toJson(dense({ units: 1 }));
+    for (let level = 0; level < depth; level++) json = { type: "sequential", options: { layers: [json] } };
+    return json;
+  };
+  assertEquals(fromJson(nested(99)).type, "sequential");
+  for (const depth of [100, 5000, 200_000]) {
+    assertThrows(() => fromJson(nested(depth)), RangeError, "nested more than 100 levels deep");
+  }
+  assertThrows(() => fromJson({ type: "rnn", options: { cell: nested(5000) } }), RangeError, "is unknown");
 });

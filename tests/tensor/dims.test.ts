@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { addDims, type Dim, divideDims, fixedDim, multiplyDims, subtractDims, symbol } from "../../mod.ts";
+import { bindShapes } from "../../src/program/bindings.ts";
 import { evaluateDim, printShape, sameShape, sizeOfShape } from "../../src/tensor/dims.ts";
 
 const batch = symbol("batch");
@@ -78,4 +79,23 @@ Deno.test("an unbound symbol and a name that is none are named", () => {
     RangeError,
     "The unrolled loop needs a fixed size: current value is time",
   );
+});
+
+Deno.test("sizes may be named like members of Object", () => {
+  for (
+    const name of ["constructor", "toString", "hasOwnProperty", "valueOf", "__proto__", "__defineGetter__"]
+  ) {
+    const size = symbol(name);
+    const twice = addDims(size, size);
+    assertEquals(String(twice), `2*${name}`);
+    assertEquals(
+      String(multiplyDims(addDims(size, 1), batch)),
+      String(addDims(multiplyDims(batch, size), batch)),
+    );
+    assertEquals(divideDims(multiplyDims(size, batch), size), batch);
+    assertThrows(() => evaluateDim(twice, {}), RangeError, `${name} has no value`);
+    assertEquals(bindShapes([[size, 2], [twice]], [[3, 2], [6]])[name], 3);
+    assertEquals(evaluateDim(twice, bindShapes([[size]], [[4]])), 8);
+    assertThrows(() => bindShapes([[size], [size]], [[3], [4]]), RangeError, `${name} is 3 in input 0`);
+  }
 });
