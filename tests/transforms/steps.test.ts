@@ -7,6 +7,7 @@ import {
   einsum,
   exp,
   expandDims,
+  type HostTensor,
   iota,
   matmul,
   mean,
@@ -182,4 +183,63 @@ Deno.test("mixedSteps: what depends on other steps, names the operation", () => 
     assert(found, name);
     assertEquals(found.operation, operation, name);
   }
+});
+
+Deno.test("mixedSteps: what it lets pass gives the same in pieces as in one", () => {
+  const begin = 20_261_128;
+  let state = begin;
+  const draw = (
+    n: number,
+  ) => (state = (state * 1103515245 + 12345) % 2147483648, Math.floor(state / 65536) % n);
+  const features = 3;
+  const length = (x: Tensor) => x.shape[1];
+  const moves: Record<string, (x: Tensor) => Tensor> = {
+    exp: (x) => exp(mul(x, 0.1)),
+    kernel: (x) => matmul(x, cast(iota([features, features]), "float32")),
+    softmax: (x) => softmax(x),
+    centered: (x) => sub(x, mean(x, { axes: 2, keepDims: true })),
+    "features reversed": (x) => reverse(x, 2),
+    "features numbered": (x) => add(x, cast(iota([features]), "float32")),
+    "a feature kept": (x) => mul(x, sliceAxis(x, 2, 0, 1)),
+    "joined and cut": (x) => sliceAxis(concat([x, exp(x)]), 2, 1, features),
+    "time first and back": (x) => transpose(exp(transpose(x, [1, 0, 2])), [1, 0, 2]),
+    "rows and back": (x) =>
+      reshape(softmax(reshape(x, [multiplyDims(2, length(x)), features])), [2, length(x), features]),
+    "pairs of features": (x) => sum(mul(expandDims(x, 2), expandDims(x, 3)), { axes: 2 }),
+    "within a step": (x) => add(x, reshape(matmul(expandDims(x, 2), expandDims(x, 3)), [2, length(x), 1])),
+    "a constant sequence": (x) => add(x, ones([2, length(x), features])),
+    "a mean over time": (x) => sub(x, mean(x, { axes: 1, keepDims: true })),
+    "a maximum over time": (x) => sub(x, reduceMax(x, { axes: 1, keepDims: true })),
+    "time reversed": (x) => reverse(x, 1),
+    "the number of the step": (x) => add(x, cast(iota([2, length(x), features], { axis: 1 }), "float32")),
+    "how many steps": (x) => mul(x, sum(ones([2, length(x), 1]), { axes: 1, keepDims: true })),
+    attention: (x) => matmul(softmax(matmul(x, x, { transposeRight: true })), x),
+    fold: (x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, features]), x)[0],
+    "time and features in one": (x) =>
+      reshape(
+        softmax(reshape(x, [2, multiplyDims(features, length(x))])),
+        [2, length(x), features],
+      ),
+    shift: (x) => pad(sliceAxis(x, 1, 0, subtractDims(length(x), 1)), [0, 1, 0], [0, 0, 0]),
+  };
+  const names = Object.keys(moves);
+  const whole = mul(cast(iota([2, 6, features], { axis: 1 }), "float32"), tensor([0.3, -0.2, 0.1]));
+  let passed = 0;
+  for (let round = 0; round < 400; round++) {
+    const chosen = Array.from({ length: 1 + draw(4) }, () => names[draw(names.length)]);
+    const fn = (x: Tensor) => chosen.reduce((x, name) => moves[name](x), x);
+    const mixing = mixedSteps(fn, [spec([2, time, features])], time);
+    const cut = 1 + draw(5);
+    const pieces = concat(
+      [fn(sliceAxis(whole, 1, 0, cut)), fn(sliceAxis(whole, 1, cut, 6 - cut))],
+      { axis: 1 },
+    );
+    const apart = sub(pieces, fn(whole)) as HostTensor;
+    const same = apart.data.every((difference) => Math.abs(difference) < 1e-4);
+    if (mixing === undefined) {
+      passed++;
+      assert(same, `seed ${begin}, round ${round}: ${chosen.join(", ")}`);
+    }
+  }
+  assert(passed > 60 && passed < 360, `${passed} passed`);
 });
