@@ -1,5 +1,6 @@
 /** The states of recurrent layers: Keras writes them as flat lists, ours are trees like the cell's. */
-import type { Layer } from "../../src/layers/mod.ts";
+import { substitute } from "../../src/options/made.ts";
+import { isRecurrentLayer, type Layer, type RecurrentFlags, statefulLayer } from "../../src/layers/mod.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 import { KerasFileError } from "./errors.ts";
 import { type CellData, cellOf, cellsOf } from "./layout.ts";
@@ -39,14 +40,22 @@ const marker = Symbol("ignoresMask");
  * goes on with the output all the same.
  */
 export function ignoringMask<T extends Layer>(layer: T): T {
-  const apply: Layer["apply"] = (variables, input, context) => {
+  const apply: Layer["apply"] = substitute((variables, input, context) => {
     if (context.initialState === undefined || context.mask === undefined) {
       return layer.apply(variables, input, context);
     }
     const applied = layer.apply(variables, input, { ...context, mask: undefined });
     return { ...applied, mask: layer.apply(variables, input, context).mask };
+  });
+  return {
+    ...layer,
+    apply,
+    ...(layer.withStateful ? { withStateful: substitute(() => ignoringMask(statefulLayer(layer))) } : {}),
+    ...(isRecurrentLayer(layer)
+      ? { withFlags: substitute((changes: RecurrentFlags) => ignoringMask(layer.withFlags(changes))) }
+      : {}),
+    [marker]: true,
   };
-  return { ...layer, apply, [marker]: true };
 }
 
 /** Whether a layer is one that {@linkcode ignoringMask} made. */

@@ -31,6 +31,7 @@ export function activation(given: ActivationLike, options: LayerOptions = {}): L
     name,
     trainable,
     options: { activation: activationOption(layer, "activation", given) },
+    named: (name) => activation(given, { ...options, name }),
     initParams: () => [],
     apply: ({ state }, input, { mask }) => ({
       output: activate(floatInput<Tensor>(layer, input, 1)),

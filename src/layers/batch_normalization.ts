@@ -110,7 +110,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     ...layerOptionNames,
   ]);
   const { axis = -1, momentum = 0.99, epsilon = 1e-3, center = true, scale = true } = options;
-  const { betaInitializer = "zeros", gammaInitializer = "ones", name, trainable = true } = options;
+  const { betaInitializer = "zeros", gammaInitializer = "ones", name, trainable } = options;
   const { movingMeanInitializer = "zeros", movingVarianceInitializer = "ones" } = options;
   const layer = layerName({ type: "batchNormalization", name });
   if (!Number.isInteger(axis)) {
@@ -148,6 +148,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
         movingVarianceInitializer,
       ),
     },
+    named: (name) => batchNormalization({ ...options, name }),
     initParams: (key, input) => {
       const size = sizeOf(input);
       const [forGamma, forBeta] = splitKey(key, 2);
@@ -176,7 +177,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       }
       const along = x.shape.map((dim, i) => i === at ? dim : 1);
       const wide = (y: Tensor) => reshape(y, along);
-      const update = training && trainable && !frozen;
+      const update = training && !frozen;
       const { mean, variance } = update
         ? batchMoments(layer, x, mask, at)
         : { mean: wide(moving.movingMean), variance: wide(moving.movingVariance) };

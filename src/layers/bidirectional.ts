@@ -6,8 +6,16 @@ import { concat, reverse } from "../operations/structure.ts";
 import { timeAxis } from "../program/types.ts";
 import { isLeaf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree, zipTrees } from "../tree/tree.ts";
-import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import {
+  defineLayer,
+  layerJson,
+  layerName,
+  layerOptionNames,
+  type LayerOptions,
+  trainedLeaves,
+} from "./define.ts";
 import { functionOption } from "../options/json.ts";
+import { checkAsMade } from "../options/made.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
 import type { Json } from "../options/json.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
@@ -43,7 +51,6 @@ interface Pair {
   readonly forward: RecurrentLayer;
   readonly backward: RecurrentLayer;
   readonly merge: Merge | null;
-  readonly trainable: boolean;
 }
 
 /**
@@ -81,18 +88,18 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
   checkPair(name, layer, given);
   const forced = { zeroOutputForMask: layer.flags.returnSequences };
   const [forward, backward] = [layer.withFlags(forced), given.withFlags(forced)];
-  const trainable = options.trainable ?? true;
-  const pair: Pair = { name, forward, backward, merge: resolveMerge(mergeMode), trainable };
+  const pair: Pair = { name, forward, backward, merge: resolveMerge(mergeMode) };
   return defineLayer({
     type,
     name: options.name,
-    trainable,
+    trainable: options.trainable,
     options: {
       layer: layerJson(layer),
       mergeMode: savedMerge(name, mergeMode),
       backwardLayer: backwardLayer ? layerJson(backwardLayer) : null,
     },
     layers: [forward, backward],
+    named: (name) => bidirectional(layer, { ...options, name }),
     initParams: (key, input) => {
       const [forForward, forBackward] = splitKey(key, 2);
       return {
@@ -111,8 +118,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
     trainableLeaves: (params) => {
       const both = partsOf(name, "params", params);
       // In the order of the leaves: keys are sorted.
-      const leaves = [...backward.trainableLeaves(both.backward), ...forward.trainableLeaves(both.forward)];
-      return leaves.map((leaf) => trainable && leaf);
+      return [...trainedLeaves(backward, both.backward), ...trainedLeaves(forward, both.forward)];
     },
     withStateful: () => {
       throw new TypeError(
@@ -123,7 +129,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
 }
 
 function apply(
-  { name, forward, backward, merge, trainable }: Pair,
+  { name, forward, backward, merge }: Pair,
   variables: Variables,
   input: Tree<Tensor>,
   { initialState, key, ...context }: ApplyContext,
@@ -135,7 +141,6 @@ function apply(
   const run = (layer: RecurrentLayer, direction: "forward" | "backward", index: number) =>
     layer.apply({ params: params[direction], state: state[direction] }, input, {
       ...context,
-      frozen: context.frozen || !trainable,
       key: keys[index],
       initialState: initial[index],
     });
@@ -184,7 +189,7 @@ function initialPair(name: string, initialState: Tree<Tensor>): readonly Tree<Te
 }
 
 function checkRecurrent(name: string, option: string, layer: Layer): void {
-  if (typeof layer === "object" && layer !== null && isRecurrentLayer(layer)) return;
+  if (typeof layer === "object" && layer !== null && isRecurrentLayer(layer)) return checkAsMade(layer);
   const found = typeof layer === "object" && layer !== null ? layer.type : String(layer);
   throw new TypeError(
     `Cannot make ${name}: ${option} is ${found}, expected a recurrent layer such as lstm(...) or rnn(cell)`,

@@ -1,6 +1,7 @@
 /** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
+import { checkAsMade } from "../options/made.ts";
 import { type Dim, fixedDim, type Shape } from "../tensor/dims.ts";
 import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
@@ -77,10 +78,13 @@ export function namedTensors<T>(
   );
 }
 
-/** Throws a TypeError unless `value` is a layer; `where` says for what it is given. */
+/**
+ * Throws a TypeError unless `value` is a layer, and no copy of one with data that does not act; `where` says for what
+ * it is given.
+ */
 export function checkLayer(where: string, value: unknown): asserts value is Layer {
   const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
-  if (typeof given?.apply === "function" && typeof given.initParams === "function") return;
+  if (typeof given?.apply === "function" && typeof given.initParams === "function") return checkAsMade(given);
   throw new TypeError(
     `Cannot ${where}: expected a layer such as dense(...), current value is ` +
       (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : typeof value),

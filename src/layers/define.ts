@@ -3,9 +3,10 @@
  * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
  */
 import type { ReviveCell } from "../cells/json.ts";
-import type { Json, JsonOptions } from "../options/json.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { treeLeaves } from "../tree/tree.ts";
+import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
+import { checkAsMade, made, replacedFunction } from "../options/made.ts";
+import type { HostTensor, Tensor } from "../tensor/tensor.ts";
+import { type Tree, treeLeaves } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";
 
 /** The options that every layer takes. */
@@ -19,23 +20,110 @@ export interface LayerOptions {
 /** The names of the options that every layer takes. */
 export const layerOptionNames = ["name", "trainable"] as const;
 
-/** A layer of which only what is its own must be given. */
+/**
+ * A layer of which only what is its own must be given.
+ *
+ * Its functions need not know whether the layer is trainable: `trainableLeaves` says what is trained unless the layer
+ * is frozen, and `apply` is told by `context.frozen`.
+ */
 export type LayerDefinition =
   & Pick<Layer, "type" | "options" | "initParams" | "apply">
-  & Partial<Omit<Layer, "type" | "options" | "initParams" | "apply">>;
+  & Partial<Omit<Layer, "type" | "options" | "initParams" | "apply">>
+  & {
+    /** The name of the factory in errors; default: the type. */
+    readonly factory?: string;
+    /** The same layer made under another name, so that its errors have it; default: they keep the first name. */
+    named?(name: string | undefined): Layer;
+  };
+
+/** The definitions of layers, by their `apply`. */
+const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
 
 /**
  * The layer of a definition: trainable, without state, and with all parameters trained or none, unless it says
  * otherwise.
+ *
+ * The layer is its data. In a copy, `{ ...layer, trainable: false, name: "encoder" }`, `trainable` and `name` act; a
+ * copy with other options, another type or other layers inside is refused with a TypeError where it is used, unless
+ * it has an `apply` of its own.
+ *
+ * @typeParam Extra What this kind of layer has beside the members of a layer. Its functions get the layer as `this`.
  */
-export function defineLayer(definition: LayerDefinition): Layer {
-  const trainable = definition.trainable ?? true;
-  return {
-    initState: () => [],
-    trainableLeaves: (params) => treeLeaves<Tensor>(params).map(() => trainable),
-    ...definition,
-    trainable,
+export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
+  definition: LayerDefinition & Extra,
+): Layer & Extra {
+  const { factory, named, ...given } = definition;
+  const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
+  /** The definition under the name that the layer has. */
+  const as = ({ name }: Layer): LayerDefinition => {
+    let found = renamed.get(name);
+    if (!found) renamed.set(name, found = definitions.get(named?.(name).apply ?? layer.apply) ?? definition);
+    return found;
   };
+  const members: Pick<Layer, "initParams" | "initState" | "apply" | "trainableLeaves"> & ThisType<Layer> = {
+    initParams(key, input) {
+      return as(this).initParams(key, input);
+    },
+    initState(params, input) {
+      return as(this).initState?.(params, input) ?? [];
+    },
+    apply(variables, input, context) {
+      return as(this).apply(variables, input, this.trainable ? context : { ...context, frozen: true });
+    },
+    trainableLeaves(params) {
+      const leaves = as(this).trainableLeaves?.(params) ?? treeLeaves<Tensor>(params).map(() => true);
+      return leaves.map((leaf) => leaf && this.trainable);
+    },
+  };
+  const optional: Pick<Layer, "checkInput" | "withStateful"> & ThisType<Layer> = {
+    ...(given.checkInput && {
+      checkInput(input: Tree<HostTensor>) {
+        return as(this).checkInput?.(input);
+      },
+    }),
+    ...(given.withStateful && {
+      withStateful() {
+        return changed(this, layer, as(this).withStateful?.() ?? layer);
+      },
+    }),
+  };
+  const layer: Layer & Extra = made<Layer & Extra>(
+    { ...given as Layer & Extra, trainable: given.trainable ?? true, ...members, ...optional },
+    { main: "apply", acts: ["trainable", "name"], factory },
+  );
+  definitions.set(layer.apply, definition);
+  return layer;
+}
+
+/**
+ * A layer that was made for another way of working, such as with a state over calls, like the present layer: with its
+ * data, where that acts.
+ *
+ * @param layer The layer, or a copy of it.
+ * @param original The layer as it was made.
+ * @param other What was made of the original.
+ * @throws TypeError if the copy has functions of its own that cannot be taken over.
+ */
+export function changed<Other extends Layer>(layer: Layer, original: Layer, other: Other): Other {
+  const own: Record<string, unknown> = {};
+  for (const key of ["initParams", "initState", "apply", "trainableLeaves", "checkInput"] as const) {
+    if (layer[key] === original[key]) continue;
+    if (key === "initState" || key === "apply") {
+      throw new TypeError(
+        `Cannot change how ${layerName(layer)} works: its ${key} is a function of your own; ` +
+          `give it a withStateful of its own too`,
+      );
+    }
+    own[key] = layer[key];
+  }
+  const { name, trainable } = layer;
+  if (name === other.name && trainable === other.trainable && Object.keys(own).length === 0) return other;
+  return Object.freeze({ ...other, ...own, name, trainable });
+}
+
+/** Per leaf of `params`, in order, whether training changes it; of a layer of any making that is frozen, none. */
+export function trainedLeaves(layer: Layer, params: Tree<Tensor>): boolean[] {
+  return layer.trainableLeaves(params).map((leaf) => leaf && layer.trainable);
 }
 
 /** A layer's name in errors: its type, and its own name where it has one. */
@@ -45,9 +133,19 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
 
 /**
  * A layer as JSON: `{ type, name?, trainable?, options }`. `JSON.stringify` of it throws a TypeError where an option
- * is a function (see `functionOption`).
+ * is a function (see `functionOption`), and of a copy with functions of its own under the type of the layer.
+ *
+ * @throws TypeError for a copy with data that does not act.
  */
 export function layerJson(layer: Layer): Json {
+  checkAsMade(layer);
+  const replaced = replacedFunction(layer);
+  if (replaced !== undefined) {
+    return refusedJson(
+      `Cannot save ${layerName(layer)}: its ${replaced} is a function of your own, which is not data; ` +
+        `give the copy a type of its own, under which fromJson finds what makes it`,
+    );
+  }
   return {
     type: layer.type,
     ...(layer.name === undefined ? {} : { name: layer.name }),

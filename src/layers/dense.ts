@@ -80,6 +80,7 @@ export function dense(options: DenseOptions): Layer {
       kernelInitializer: initializerOption(layer, "kernelInitializer", kernelInitializer),
       biasInitializer: initializerOption(layer, "biasInitializer", biasInitializer),
     },
+    named: (name) => dense({ ...options, name }),
     initParams: (key, input) => {
       const { shape } = floatInput(layer, input, 2);
       const features = featureSize(layer, shape[shape.length - 1], shape.length - 1);

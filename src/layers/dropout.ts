@@ -34,7 +34,8 @@ export interface DropoutOptions extends LayerOptions {
  */
 export function dropout(options: DropoutOptions): Layer {
   checkOptions("dropout", options, ["rate", "noiseShape", ...layerOptionNames]);
-  const { rate, noiseShape, name, trainable } = options;
+  const { rate, name, trainable } = options;
+  const noiseShape = options.noiseShape && [...options.noiseShape]; // the caller may change its own
   const layer = layerName({ type: "dropout", name });
   if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
     throw new RangeError(
@@ -46,6 +47,7 @@ export function dropout(options: DropoutOptions): Layer {
     name,
     trainable,
     options: { rate, ...(noiseShape ? { noiseShape } : {}) },
+    named: (name) => dropout({ ...options, name }),
     initParams: () => [],
     apply: ({ state }, input, { training, key, mask }) => {
       const x = floatInput<Tensor>(layer, input, 1);

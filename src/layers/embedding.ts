@@ -96,6 +96,7 @@ export function embedding(options: EmbeddingOptions): Layer {
       maskZero,
       embeddingsInitializer: initializerOption(layer, "embeddingsInitializer", embeddingsInitializer),
     },
+    named: (name) => embedding({ ...options, name }),
     initParams: (key, input) => {
       tokensOf(input);
       return { embeddings: initialEmbeddings(key, [inputDim, outputDim]) };

@@ -31,6 +31,7 @@ export function flatten(options: LayerOptions = {}): Layer {
     name,
     trainable,
     options: {},
+    named: (name) => flatten({ ...options, name }),
     initParams: () => [],
     apply: ({ state }, input) => {
       const x = oneInput<Tensor>(layer, input);

@@ -1,5 +1,5 @@
 /**
- * What a layer is: plain data with three pure functions. A model is layers composed, and so just a layer.
+ * What a layer is: plain data with three pure functions, which read it. A model is layers composed, and so just a layer.
  * Parameters are trained; state (batch-norm statistics, a stateful carry) is not, and goes in and out of `apply`.
  */
 import type { Json } from "../options/json.ts";
@@ -22,7 +22,7 @@ export interface ApplyContext {
   readonly key?: Tensor;
   /** Which steps of the input count, bool `[batch, time]`; for an input of several tensors, a tree of masks. */
   readonly mask?: Mask;
-  /** The layer belongs to a container that is not trainable: batch norm keeps its moving statistics, as in Keras. */
+  /** The layer, or a container that it belongs to, is not trainable: batch norm keeps its moving statistics, as in Keras. */
   readonly frozen?: boolean;
   /** The state a recurrent layer begins with instead of zeros. */
   readonly initialState?: Tree<Tensor>;
@@ -41,7 +41,12 @@ export interface Applied<Output = Tree<Tensor>> {
   readonly mask?: Mask;
 }
 
-/** A layer: plain data and pure functions. */
+/**
+ * A layer: plain data and pure functions.
+ *
+ * In a copy of one that the library made, `{ ...layer, name: "encoder", trainable: false }`, the name and `trainable`
+ * act. With other options, another type or other layers inside, a copy is refused with a TypeError where it is used.
+ */
 export interface Layer {
   /** The kind, such as `lstm`; it names the layer in summaries, errors and JSON. */
   readonly type: string;
@@ -49,7 +54,7 @@ export interface Layer {
   readonly name?: string;
   /** The options in full, as they are saved. */
   readonly options: { readonly [key: string]: Json };
-  /** Whether training changes the parameters. */
+  /** Whether training changes the parameters; where not, neither those of the layers inside. */
   readonly trainable: boolean;
   /** The layers inside, in order, of a container. */
   readonly layers?: readonly Layer[];

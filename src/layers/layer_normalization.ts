@@ -70,7 +70,8 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   }
   const initialBeta = resolveInitializer(betaInitializer);
   const initialGamma = resolveInitializer(gammaInitializer);
-  const axesOf = ({ shape }: Spec) => resolveAxes(axis, shape.length, "normalise");
+  const axes = [...axisList]; // the caller may change its own list
+  const axesOf = ({ shape }: Spec) => resolveAxes(axes, shape.length, "normalise");
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   return defineLayer({
     type: "layerNormalization",
@@ -84,6 +85,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
       betaInitializer: initializerOption(layer, "betaInitializer", betaInitializer),
       gammaInitializer: initializerOption(layer, "gammaInitializer", gammaInitializer),
     },
+    named: (name) => layerNormalization({ ...options, name }),
     initParams: (key, input) => {
       const x = floatInput(layer, input, 2);
       const shape = axesOf(x).map((at) => featureSize(layer, x.shape[at], at));

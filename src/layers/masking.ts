@@ -38,6 +38,7 @@ export function masking(options: MaskingOptions = {}): Layer {
     name,
     trainable,
     options: { maskValue },
+    named: (name) => masking({ ...options, name }),
     initParams: () => [],
     apply: ({ state }, input) => {
       const x = floatInput<Tensor>(layer, input, 3);

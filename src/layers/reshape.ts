@@ -30,8 +30,14 @@ export interface ReshapeLayerOptions extends LayerOptions {
  */
 export function reshapeLayer(options: ReshapeLayerOptions): Layer {
   checkOptions("reshape", options, ["targetShape", ...layerOptionNames]);
-  const { targetShape, name, trainable } = options;
+  const { name, trainable } = options;
   const layer = layerName({ type: "reshape", name });
+  if (!Array.isArray(options.targetShape)) {
+    throw new TypeError(
+      `Cannot make ${layer}: targetShape is ${String(options.targetShape)}, expected a list of sizes`,
+    );
+  }
+  const targetShape: readonly number[] = [...options.targetShape]; // the caller may change its own list
   const open = targetShape.filter((dim) => dim === -1).length;
   if (open > 1 || targetShape.some((dim) => !Number.isInteger(dim) || dim < -1)) {
     throw new RangeError(
@@ -61,6 +67,8 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
     name,
     trainable,
     options: { targetShape },
+    named: (name) => reshapeLayer({ ...options, name }),
+    factory: "reshapeLayer",
     initParams: () => [],
     apply: ({ state }, input) => {
       const x = oneInput<Tensor>(layer, input);

@@ -13,7 +13,7 @@ import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts
 import { sameShape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
 import { cellJson } from "../cells/json.ts";
-import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { changed, defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
 import { checkCount } from "../options/checks.ts";
@@ -126,8 +126,14 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
   if (flags.checkpointEvery !== null) checkCount(name, "checkpointEvery", flags.checkpointEvery);
   const withFlags = (changes: RecurrentFlags) =>
     recurrentLayer({ ...definition, options: { ...options, ...changes } });
-  const layer = defineLayer({
+  const layer: RecurrentLayer = defineLayer<Omit<RecurrentLayer, keyof Layer>>({
     type,
+    cell,
+    flags,
+    withFlags(this: RecurrentLayer, changes: RecurrentFlags) {
+      return changed(this, layer, withFlags(changes));
+    },
+    named: (name) => recurrentLayer({ ...definition, options: { ...options, name } }),
     name: options.name,
     trainable: options.trainable,
     options: { ...cellOptions, ...flags },
@@ -145,7 +151,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
       );
     },
   });
-  return { ...layer, cell, flags, withFlags };
+  return layer;
 }
 
 interface Recurrence {

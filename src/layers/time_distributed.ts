@@ -6,7 +6,14 @@ import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { checkLayer, hostReshape } from "./checks.ts";
-import { defineLayer, layerJson, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import {
+  defineLayer,
+  layerJson,
+  layerName,
+  layerOptionNames,
+  type LayerOptions,
+  trainedLeaves,
+} from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
 
 /**
@@ -33,14 +40,16 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
   checkOptions(type, options, layerOptionNames);
   const name = layerName({ type, name: options.name });
   checkLayer(`make ${name}`, layer);
-  const trainable = options.trainable ?? true;
-  const { checkInput } = layer;
   return defineLayer({
     type,
-    name: options.name,
-    trainable,
-    options: { layer: layerJson(layer) },
+    ...options,
+    options: {
+      get layer() {
+        return layerJson(layer);
+      },
+    },
     layers: [layer],
+    named: (name) => timeDistributed(layer, { ...options, name }),
     initParams: (key, input) => layer.initParams(key, mergedSpecs(name, input)),
     initState: (params, input) => layer.initState(params, mergedSpecs(name, input)),
     apply: (variables, input, { mask, initialState, ...context }) => {
@@ -51,7 +60,6 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       const rows = multiplyDims(batch, time);
       const { output, state } = layer.apply(variables, merged(name, input), {
         ...context,
-        frozen: context.frozen || !trainable,
         mask: innerMask(name, mask, batch, time),
       });
       const split = (y: Tensor) => {
@@ -64,8 +72,10 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       };
       return { output: mapTree(output, split), state, mask };
     },
-    trainableLeaves: (params) => layer.trainableLeaves(params).map((leaf) => trainable && leaf),
-    ...(checkInput ? { checkInput: (input) => hostSteps(input, checkInput(hostRows(name, input))) } : {}),
+    trainableLeaves: (params) => trainedLeaves(layer, params),
+    ...(layer.checkInput
+      ? { checkInput: (input) => hostSteps(input, layer.checkInput?.(hostRows(name, input))) }
+      : {}),
   });
 }
 

@@ -2,7 +2,7 @@
  * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
  * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
  */
-import { defineLayer, layerJson, layerName } from "../layers/define.ts";
+import { defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
@@ -53,6 +53,8 @@ export interface ContainerDefinition {
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   /** The same container of other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
+  /** The same container under another name. */
+  readonly named: (name: string | undefined) => Layer;
 }
 
 /** Whether a layer is made of layers that can be walked through. */
@@ -122,17 +124,22 @@ function parts(container: string, what: string, tree: Tree<Tensor>, count: numbe
  * freezes every layer in it.
  */
 export function container(definition: ContainerDefinition): Container {
-  const { type, name, trainable = true, layers, walk } = definition;
+  const { type, name, trainable, layers, walk } = definition;
   const self = layerName({ type, name });
   const described = { type, name, layers, layerNames: uniqueNames(self, layers) };
   const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // specs stand for tensors in a walk for shapes
   const stateful = layers.some((layer) => layer.withStateful !== undefined);
-  const layer = defineLayer({
-    type,
-    name,
+  return defineLayer<Pick<Container, "layers" | "layerNames" | "walk">>({
+    ...described,
     trainable,
-    layers,
-    options: { ...definition.options, layers: layers.map(layerJson) },
+    walk,
+    named: definition.named,
+    options: {
+      ...definition.options,
+      get layers() {
+        return layers.map(layerJson);
+      },
+    },
     initParams: (key, input) => {
       const keys = splitKey(key, layers.length);
       const params: Tree<Tensor>[] = [];
@@ -161,8 +168,7 @@ export function container(definition: ContainerDefinition): Container {
           `Cannot give ${self} an initial state: give it to the layer inside that takes one`,
         );
       }
-      const { training, key } = context;
-      const frozen = context.frozen || !trainable;
+      const { training, key, frozen } = context;
       let calls = 0;
       const { output, mask } = walk(input, context.mask, {
         call: (index, input, extras) => {
@@ -181,10 +187,9 @@ export function container(definition: ContainerDefinition): Container {
     },
     trainableLeaves: (params) =>
       parts(self, "params", params, layers.length).flatMap((part, index) =>
-        layers[index].trainableLeaves(part).map((leaf) => leaf && trainable)
+        trainedLeaves(layers[index], part)
       ),
     checkInput: definition.checkInput,
     ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
   });
-  return { ...layer, layers, layerNames: described.layerNames, walk };
 }

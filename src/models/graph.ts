@@ -151,6 +151,7 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     walk: walkOf(plan),
     checkInput: (input) => checkValues(plan, layers, input),
     withLayers: (others) => graph(plan, others),
+    named: (name) => graph({ ...plan, name, self: layerName({ type: "model", name }) }, layers),
   });
 }
 

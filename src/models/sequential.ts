@@ -33,6 +33,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
   if (!Array.isArray(layers) || layers.length === 0) {
     throw new RangeError(`Cannot make ${self}: it needs an array of one or more layers`);
   }
+  layers = [...layers]; // what the caller does with the list afterwards does not matter
   const places = new Map<Layer, number>();
   layers.forEach((layer, index) => {
     checkLayer(`put entry ${index} into ${self}`, layer);
@@ -63,5 +64,6 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
       return values;
     },
     withLayers: (others) => sequential(others, options),
+    named: (name) => sequential(layers, { ...options, name }),
   });
 }

@@ -1,4 +1,5 @@
 /** A model as a table, and its parameters counted. Only shapes are looked at: no weight is drawn. */
+import { trainedLeaves } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { sizeOfShape } from "../tensor/dims.ts";
@@ -44,7 +45,7 @@ function withoutCarry(state: Tree<Tensor>): Tree<Tensor> {
  */
 export function countParams(layer: Layer, variables: Variables): ParameterCount {
   const { params, state } = variables;
-  const trained = layer.trainableLeaves(params);
+  const trained = trainedLeaves(layer, params);
   const trainable = sizeOf(treeLeaves<Tensor>(params).filter((_, index) => trained[index]));
   const total = sizeOf(params) + sizeOf(withoutCarry(state));
   return { total, trainable, nonTrainable: total - trainable };

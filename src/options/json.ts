@@ -11,11 +11,16 @@ export type JsonOptions = { readonly [key: string]: Json };
  * that names the option.
  */
 export function functionOption(owner: string, option: string): Json {
+  return refusedJson(
+    `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
+      `give a name, or keep the code and save the weights alone`,
+  );
+}
+
+/** What stands for something that is not data: writing it with `JSON.stringify` throws a TypeError of this message. */
+export function refusedJson(message: string): Json {
   const refuse = () => {
-    throw new TypeError(
-      `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
-        `give a name, or keep the code and save the weights alone`,
-    );
+    throw new TypeError(message);
   };
   return Object.defineProperty({}, "toJSON", { value: refuse });
 }

@@ -3,6 +3,7 @@
  * (weights, batch-norm statistics, the optimiser's state, the running means of the epoch) goes in and comes out, so
  * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
  */
+import { trainedLeaves } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { foldIn } from "../operations/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -60,7 +61,7 @@ export function trainableParams<Leaf>(model: Layer, params: Tree<Leaf>): Leaf[] 
 }
 
 function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): readonly boolean[] {
-  const flags = model.trainableLeaves(params);
+  const flags = trainedLeaves(model, params);
   if (flags.length === count) return flags;
   throw new RangeError(
     `Cannot train ${model.type}: its trainableLeaves has ${flags.length} entries, expected ${count}`,

@@ -1,0 +1,220 @@
+/**
+ * Data with functions beside it: layers, cells, losses, metrics, optimizers and schedules are plain objects, so they
+ * can be copied with changes, `{ ...layer, trainable: false }`. Here is what keeps such a copy from saying one thing
+ * and doing another: its functions are called on the copy, and look whether its data is what they were made with.
+ * Fields that a function reads where it acts may differ; any other change is refused, naming it and the remedy.
+ */
+import { nearest } from "../nearest.ts";
+
+/** What every such object has. */
+interface Described {
+  readonly type: string;
+  readonly name?: string;
+  readonly options: object;
+}
+
+/** What is known of an object that a factory made. */
+interface Made {
+  /** The object as it was made. */
+  readonly object: Described;
+  /** The function that does what the object is for; a copy with another is an object of its own. */
+  readonly main: string;
+  /** The fields that are read where they act. */
+  readonly acts: readonly string[];
+  /** How the object is made, for errors: `dense({ … })`. */
+  readonly factory: string;
+}
+
+/** How an object was made. */
+export interface Making<T> {
+  /** The function that does what the object is for. A copy with another one is an object of its own, unchecked. */
+  readonly main: keyof T & string;
+  /** The fields that are read where they act: by the functions through `this`, or by whoever uses the object. */
+  readonly acts?: readonly (keyof T & string)[];
+  /** The name of the factory; default: the type. */
+  readonly factory?: string;
+}
+
+// deno-lint-ignore no-explicit-any -- functions of any arguments, which are handed on as they are
+type AnyFunction = (this: any, ...args: any[]) => unknown;
+
+/** How an object was made, by any of its functions. */
+const makings = new WeakMap<AnyFunction, Made>();
+
+/**
+ * The object, frozen together with its options, whose functions get it as `this` when they are called on it or on a
+ * copy of it, after a look at its data. A function that was taken off its object acts as the object was made.
+ */
+export function made<T extends Described>(object: T, making: Making<T>): Readonly<T> {
+  const result: Record<string, unknown> = {};
+  const record: Made = {
+    object: result as unknown as Described, // complete when the first function is called
+    main: making.main,
+    acts: making.acts ?? [],
+    factory: making.factory ?? object.type,
+  };
+  for (const [key, value] of Object.entries(object)) {
+    if (typeof value !== "function") {
+      result[key] = key === "options" ? frozenOptions(value) : value;
+      continue;
+    }
+    const member = value as AnyFunction;
+    const checked = function (this: unknown, ...args: unknown[]): unknown {
+      return member.apply(subjectOf(record, this), args);
+    };
+    makings.set(checked, record);
+    result[key] = Object.defineProperty(checked, "name", { value: key });
+  }
+  return Object.freeze(result) as unknown as Readonly<T>; // the same keys; functions with the same signatures
+}
+
+/** Whose data a function acts by: the object that it is called on, if it is one of its kind. */
+function subjectOf(record: Made, given: unknown): object {
+  if (given === record.object || !isDescribed(given)) return record.object;
+  if (functionOf(given, record.main) === undefined) return record.object;
+  checkAsMade(given);
+  return given;
+}
+
+function isDescribed(value: unknown): value is Described {
+  return typeof value === "object" && value !== null &&
+    typeof (value as Partial<Described>).type === "string";
+}
+
+function functionOf(object: object, key: string): AnyFunction | undefined {
+  const value = (object as Readonly<Record<string, unknown>>)[key];
+  return typeof value === "function" ? value as AnyFunction : undefined;
+}
+
+/** What is known of an object by its functions. */
+function makingsOf(object: object): Made[] {
+  const found = Object.values(object).map((value) => makings.get(value));
+  return [...new Set(found.filter((record) => record !== undefined))];
+}
+
+/**
+ * Throws unless a copy of an object that a factory made has the data that its functions were made with. Of any other
+ * object nothing is known.
+ *
+ * @throws TypeError naming the object, what was changed, and what to do instead.
+ */
+export function checkAsMade(object: object): void {
+  for (const record of makingsOf(object)) {
+    if (object === record.object) return;
+    const main = functionOf(object, record.main);
+    if (main === undefined || main !== functionOf(record.object, record.main)) continue;
+    const change = changeOf(record, object);
+    if (change === undefined) return;
+    const { type } = record.object;
+    const { name } = object as Described; // a copy of one
+    const self = name === undefined || name === type ? type : `${type} ${name}`;
+    throw new TypeError(`Cannot use ${self}: ${change}`);
+  }
+}
+
+/** The first change that does not act, as text. */
+function changeOf(record: Made, copy: object): string | undefined {
+  const before = record.object as unknown as Readonly<Record<string, unknown>>;
+  const after = copy as Readonly<Record<string, unknown>>;
+  const remedy = (option = "…") => `make it anew, as in ${record.factory}({ ${option} })`;
+  for (const key of Object.keys(before)) {
+    if (record.acts.includes(key) || typeof before[key] === "function" || same(before[key], after[key])) {
+      continue;
+    }
+    const [field, was, is] = firstDifference(key, before[key], after[key]);
+    return `its ${field} was changed from ${was} to ${is} in a copy, which its functions do not read; ` +
+      (key === "type"
+        ? `give the copy a function ${record.main} of its own too`
+        : remedy(field === key ? undefined : `${field}: ${is}`));
+  }
+  for (const [key, value] of Object.entries(after)) {
+    if (key in before || record.acts.includes(key) || value === undefined || typeof value === "function") {
+      continue;
+    }
+    const known = [...Object.keys(before.options as object), ...Object.keys(before), ...record.acts];
+    const near = known.includes(key) ? undefined : nearest(key, known);
+    return `${key}: ${printed(value)} was added to a copy, which its functions do not read; ` +
+      (near === undefined
+        ? `if it is an option, ${remedy(`${key}: ${printed(value)}`)}; data of your own goes under a symbol`
+        : `did you mean ${JSON.stringify(near)}?`);
+  }
+  return undefined;
+}
+
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether two values say the same. */
+function same(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => same(item, b[index]));
+  }
+  if (!isPlain(a) || !isPlain(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && !refusesJson(a) && !refusesJson(b) &&
+    keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]));
+}
+
+/** Where two values differ first: of options the one that does, of anything else the whole. */
+function firstDifference(key: string, before: unknown, after: unknown): [string, string, string] {
+  if ((key !== "options" && key !== "flags") || !isPlain(before) || !isPlain(after)) {
+    return [key, printed(before), printed(after)];
+  }
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const option = keys.find((option) => !same(before[option], after[option])) ?? key;
+  return [option, printed(before[option]), printed(after[option])];
+}
+
+function printed(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (isPlain(value) && refusesJson(value)) return "a function";
+  if (Array.isArray(value) && value.some((item) => typeof item === "object" && item !== null)) {
+    return `${value.length} others`;
+  }
+  if (isPlain(value)) return "another object";
+  return JSON.stringify(value) ?? String(value);
+}
+
+/** Whether this stands for a function in options (see `functionOption`). */
+function refusesJson(value: object): boolean {
+  return Object.hasOwn(value, "toJSON");
+}
+
+/** Functions that a copy may have and still be what its type says. */
+const substitutes = new WeakSet<AnyFunction>();
+
+/** The function, which a copy may have in place of its own and still be saved as what its type says. */
+export function substitute<T extends AnyFunction>(fn: T): T {
+  substitutes.add(fn);
+  return fn;
+}
+
+/**
+ * The name of a function that was replaced in a copy that is still called what the factory made: the data of such a
+ * copy does not say what it does. Undefined where there is none.
+ */
+export function replacedFunction(object: Pick<Described, "type">): string | undefined {
+  for (const { object: before } of makingsOf(object)) {
+    if (before.type !== object.type) continue;
+    const replaced = Object.entries(before).find(([key, value]) => {
+      const present = functionOf(object, key);
+      return typeof value === "function" && present !== value && !(present && substitutes.has(present));
+    });
+    if (replaced) return replaced[0];
+  }
+  return undefined;
+}
+
+/** A copy of options that nobody can change. */
+function frozenOptions(options: object): object {
+  const copy = Array.isArray(options) ? [] : {};
+  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(options))) {
+    if (Array.isArray(options) && key === "length") continue;
+    const { value } = descriptor;
+    const nested = typeof value === "object" && value !== null && !refusesJson(value);
+    Object.defineProperty(copy, key, nested ? { ...descriptor, value: frozenOptions(value) } : descriptor);
+  }
+  return Object.freeze(copy);
+}
