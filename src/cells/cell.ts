@@ -24,7 +24,8 @@ export type SpecsOf<T> = Tree<Tensor> extends T ? Tree<Spec>
 
 /**
  * A cell with its parameters still to be made. Plain data and pure functions, so a cell of your own is an object
- * with these members: nothing to inherit, nothing to register.
+ * with these members: nothing to inherit, nothing to register. A copy of a built-in cell with other data, such as
+ * options, is refused with a TypeError where it is used, unless it has a `step` of its own.
  *
  * @typeParam Params The tree of its parameters; default any tree.
  * @typeParam State The tree of its state.

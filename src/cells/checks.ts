@@ -1,13 +1,17 @@
 /** What everything that takes a cell checks alike. */
+import { checkAsMade } from "../options/made.ts";
 import type { RecurrentCell } from "./cell.ts";
 
-/** Throws a TypeError unless `value` is a cell; `where` says for what it is given. */
+/**
+ * Throws a TypeError unless `value` is a cell, and no copy of one with data that does not act; `where` says for what it
+ * is given.
+ */
 export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
   const given = value as Partial<RecurrentCell & { apply: unknown }> | null | undefined; // any of it may be missing
   if (
     typeof given?.step === "function" && typeof given.initParams === "function" &&
     typeof given.initState === "function"
-  ) return;
+  ) return checkAsMade(given);
   const found = typeof given?.apply === "function" && typeof given.type === "string"
     ? `the layer ${given.type}`
     : typeof value;

@@ -9,6 +9,7 @@ import { isFloat } from "../operations/infer.ts";
 import { dropoutMask, splitKey } from "../operations/random.ts";
 import { type Initializer, type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { JsonOptions } from "../options/json.ts";
+import { made } from "../options/made.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
 import type { Cell } from "../scan.ts";
 import { printShape, type Shape } from "../tensor/dims.ts";
@@ -183,7 +184,7 @@ export function defineCell<Params, State>(definition: CellDefinition<Params, Sta
     }
     return input as Spec; // refused unless it is a leaf
   };
-  return {
+  return made<RecurrentCell>({
     type,
     options: definition.options,
     refuses,
@@ -196,7 +197,7 @@ export function defineCell<Params, State>(definition: CellDefinition<Params, Sta
         ...context,
         input: checked(context.input, params),
       }) as unknown as Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>, // the scan keeps the structure of the state
-  };
+  }, { main: "step" });
 }
 
 /** The shapes of a tree of tensors, for errors: `[batch, 5]`, or each with its path. */

@@ -1,9 +1,23 @@
 /** A cell as JSON, and back. */
-import type { Json, JsonOptions } from "../options/json.ts";
+import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
+import { checkAsMade, replacedFunction } from "../options/made.ts";
 import type { AnyCell, RecurrentCell } from "./cell.ts";
 
-/** A cell as JSON: `{ type, options }`. */
+/**
+ * A cell as JSON: `{ type, options }`. `JSON.stringify` of it throws a TypeError where an option is a function, and for
+ * a copy with functions of its own under the type of the cell.
+ *
+ * @throws TypeError for a copy with data that does not act.
+ */
 export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
+  checkAsMade(cell);
+  const replaced = replacedFunction(cell);
+  if (replaced !== undefined) {
+    return refusedJson(
+      `Cannot save ${cell.type}: its ${replaced} is a function of your own, which is not data; ` +
+        `give the copy a type of its own, under which fromJson finds what makes it`,
+    );
+  }
   return { type: cell.type, options: cell.options };
 }
 

@@ -2,6 +2,7 @@
 import { checkCell } from "./checks.ts";
 import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
+import { made } from "../options/made.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -26,8 +27,9 @@ export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
   if (!Array.isArray(cells) || cells.length === 0) {
     throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);
   }
+  cells = [...cells]; // what the caller does with the list afterwards does not matter
   cells.forEach((cell, index) => checkCell(`make ${type} with entry ${index}`, cell));
-  return {
+  return made<RecurrentCell>({
     type,
     options: { cells: cells.map(cellJson) },
     refuses: (input, params) =>
@@ -67,7 +69,7 @@ export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
         return [output, next];
       };
     },
-  };
+  }, { main: "step" });
 }
 
 /** One tree per cell. */

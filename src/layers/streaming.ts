@@ -18,6 +18,7 @@ import { type Device, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { checkLayer } from "./checks.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { resetStates, statefulLayer } from "./stateful.ts";
@@ -91,6 +92,7 @@ interface Session {
  */
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
   checkOptions("streaming", options, ["batch", "input", "device"]);
+  checkLayer("stream", layer);
   const { batch = 1, device } = options;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);

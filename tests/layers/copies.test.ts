@@ -1,0 +1,302 @@
+/** A layer is its data: what a copy of one changes acts, or is refused. */
+import * as cf from "@cellfold/cellfold";
+import type { Layer, RecurrentCell, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertClose, parts, random, run, single, variablesOf } from "./helpers.ts";
+
+/** The names of the exported functions that make a layer. */
+type Exports = typeof cf;
+type MakesLayer<Name extends keyof Exports> = Exports[Name] extends (...args: never[]) => infer Made
+  ? Made extends Layer ? Name : never
+  : never;
+type Factory = Exclude<
+  { [Name in keyof Exports]: MakesLayer<Name> }[keyof Exports],
+  "defineLayer" | "fromJson" | "statefulLayer"
+>;
+
+interface Example {
+  make(): Layer;
+  readonly input: readonly number[];
+}
+
+const sequence = [2, 4, 3];
+/** A layer of each; a missing one is an error of the type. */
+const factories: { readonly [Name in Factory]: Example } = {
+  activation: { make: () => cf.activation("tanh"), input: sequence },
+  batchNormalization: { make: () => cf.batchNormalization(), input: sequence },
+  bidirectional: {
+    make: () => cf.bidirectional(cf.gru({ units: 2, returnSequences: true })),
+    input: sequence,
+  },
+  convLstm1d: { make: () => cf.convLstm1d({ filters: 2, kernelSize: 2 }), input: [2, 3, 4, 1] },
+  convLstm2d: { make: () => cf.convLstm2d({ filters: 1, kernelSize: 2 }), input: [1, 2, 3, 3, 1] },
+  convLstm3d: { make: () => cf.convLstm3d({ filters: 1, kernelSize: 2 }), input: [1, 2, 2, 3, 2, 1] },
+  dense: { make: () => cf.dense({ units: 2 }), input: sequence },
+  dropout: { make: () => cf.dropout({ rate: 0.5 }), input: sequence },
+  embedding: { make: () => cf.embedding({ inputDim: 5, outputDim: 2 }), input: [2, 4] },
+  flatten: { make: () => cf.flatten(), input: sequence },
+  gru: { make: () => cf.gru({ units: 2 }), input: sequence },
+  layerNormLstm: { make: () => cf.layerNormLstm({ units: 2 }), input: sequence },
+  layerNormalization: { make: () => cf.layerNormalization(), input: sequence },
+  lstm: { make: () => cf.lstm({ units: 2, returnSequences: true, stateful: true }), input: sequence },
+  masking: { make: () => cf.masking(), input: sequence },
+  model: {
+    make: () => {
+      const x = cf.input([null, 3]);
+      return cf.model({
+        inputs: x,
+        outputs: cf.call(cf.lstm({ units: 2 }), cf.call(cf.dense({ units: 2 }), x)),
+      });
+    },
+    input: sequence,
+  },
+  reshapeLayer: { make: () => cf.reshapeLayer({ targetShape: [3, 4] }), input: sequence },
+  rnn: {
+    make: () => cf.rnn(cf.stackedCells([cf.lstmCell({ units: 2 }), cf.gruCell({ units: 2 })])),
+    input: sequence,
+  },
+  sequential: {
+    make: () => cf.sequential([cf.batchNormalization(), cf.simpleRnn({ units: 2 }), cf.dense({ units: 1 })]),
+    input: sequence,
+  },
+  simpleRnn: { make: () => cf.simpleRnn({ units: 2 }), input: sequence },
+  timeDistributed: {
+    make: () => cf.timeDistributed(cf.sequential([cf.dense({ units: 2 }), cf.batchNormalization()])),
+    input: sequence,
+  },
+};
+
+const quiet = { loss: "mse", report: "none", device: "wasm", shuffle: false } as const;
+
+function inputOf({ input }: Example): Tensor {
+  return input.length === 2 ? cf.tensor([[1, 2, 0, 4], [3, 3, 1, 2]], { dtype: "int32" }) : random(1, input);
+}
+
+/** The layer under a head that is trained, so that there always is something to train. */
+function withHead(layer: Layer): Layer {
+  return cf.sequential([layer, cf.flatten(), cf.dense({ units: 1 })]);
+}
+
+const valuesOf = (tree: Tree<Tensor>) => cf.treeLeaves<Tensor>(tree).map((leaf) => [...cf.host(leaf).data]);
+
+/** Variables of the layer before and after two steps. */
+async function trained(layer: Layer, example: Example): Promise<readonly [Variables, Variables]> {
+  const x = inputOf(example);
+  const model = withHead(layer);
+  const batchSize = Number(x.shape[0]);
+  const before = cf.init(model, cf.key(2), cf.spec(x.shape as number[], x.dtype));
+  const data = { x, y: random(3, [batchSize, 1]) };
+  const optimizer = cf.sgd({ learningRate: 0.5 });
+  const { variables } = await cf.fit(model, before, data, { ...quiet, optimizer, batchSize, epochs: 2 });
+  const of = ({ params, state }: Variables): Variables => ({
+    params: parts(params)[0],
+    state: parts(state)[0],
+  });
+  return [of(before), of(variables)];
+}
+
+/** State without what a stateful layer carries, which changes also where a layer is frozen. */
+const statistics = (state: Tree<Tensor>) => "carry" in state ? [] : valuesOf(state);
+
+for (const [name, example] of Object.entries(factories)) {
+  Deno.test(`a frozen copy of ${name} is not trained, says so as JSON, and thaws`, async () => {
+    const layer = example.make();
+    const frozen = { ...layer, trainable: false };
+    const saved = JSON.stringify(cf.toJson(frozen));
+    const loaded = cf.fromJson(JSON.parse(saved));
+    for (const still of [frozen, loaded, { ...cf.sequential([layer]), trainable: false }]) {
+      const [before, after] = await trained(still, example);
+      assertEquals(valuesOf(after.params), valuesOf(before.params));
+      if (still !== frozen && still !== loaded) continue;
+      assertEquals(statistics(after.state), statistics(before.state));
+      assert(still.trainableLeaves(before.params).every((trains) => !trains));
+    }
+    assertEquals(JSON.parse(saved).trainable, false);
+    for (const thawed of [{ ...frozen, trainable: true }, { ...loaded, trainable: true }, layer]) {
+      const [before, after] = await trained(thawed, example);
+      if (cf.treeLeaves(before.params).length === 0) continue;
+      assert(JSON.stringify(valuesOf(after.params)) !== JSON.stringify(valuesOf(before.params)), name);
+    }
+  });
+
+  Deno.test(`a copy of ${name} under another name has it in errors, JSON and models`, () => {
+    const layer = example.make();
+    const renamed = { ...layer, name: "other" };
+    const x = inputOf(example);
+    const variables = cf.init(renamed, cf.key(0), cf.spec(x.shape as number[], x.dtype));
+    assertEquals(valuesOf(run({ ...renamed }, variables, x)), valuesOf(run(layer, variables, x)));
+    const wraps = name === "bidirectional" || name === "timeDistributed"; // what they are given, the layer inside checks
+    const wrong = () =>
+      wraps
+        ? renamed.apply(variables, x, { training: false, initialState: x })
+        : renamed.apply(variables, { a: x, b: x }, { training: false });
+    assertStringIncludes(assertThrows(wrong).message, "other");
+    assertEquals((cf.toJson(renamed) as { name: string }).name, "other");
+    assertStringIncludes(
+      cf.summary(cf.sequential([renamed]), cf.spec(x.shape as number[], x.dtype)),
+      "other (",
+    );
+  });
+
+  Deno.test(`a copy of ${name} with other data is refused wherever it is used`, async () => {
+    const layer = example.make();
+    const x = inputOf(example);
+    const specs = cf.spec(x.shape as number[], x.dtype);
+    const variables = cf.init(layer, cf.key(0), specs);
+    const copies: Layer[] = [
+      { ...layer, type: layer.type === "dense" ? "lstm" : "dense" },
+      { ...layer, options: { ...layer.options, units: 17 } },
+      { ...layer, ...{ units: 17 } },
+      { ...layer, ...{ trainabel: false } },
+      { ...layer, layers: [cf.dense({ units: 1 }), cf.dense({ units: 1 })] },
+    ];
+    for (const copy of copies) {
+      const refused = (use: () => unknown) =>
+        assertStringIncludes(assertThrows(use, TypeError).message, "copy");
+      refused(() => cf.init(copy, cf.key(0), specs));
+      refused(() => copy.apply(variables, x, { training: false }));
+      refused(() => copy.trainableLeaves(variables.params));
+      refused(() => cf.toJson(copy));
+      refused(() => cf.summary(copy, specs));
+      refused(() => cf.sequential([copy]));
+      refused(() => cf.timeDistributed(copy));
+      refused(() => cf.call(copy, cf.input(specs)));
+      refused(() => cf.streaming(copy, variables));
+      await assertRejects(
+        () => cf.predict(copy, variables, x, { batchSize: x.shape[0] as number }),
+        TypeError,
+        "copy",
+      );
+    }
+    const options = layer.options as Record<string, unknown>;
+    assertThrows(() => options.units = 17, TypeError);
+    assertThrows(() => (layer as { trainable: boolean }).trainable = false, TypeError);
+    // A copy that says the same is the same.
+    const same = { ...layer, options: { ...layer.options }, layers: layer.layers && [...layer.layers] };
+    assertEquals(valuesOf(run(same, variables, x)), valuesOf(run(layer, variables, x)));
+  });
+}
+
+Deno.test("what a copy was refused for is named, with what to do", () => {
+  const message = (use: () => unknown) => assertThrows(use, TypeError).message;
+  const x = cf.spec([null, 3, 2]);
+  const init = (layer: Layer) => () => cf.init(layer, cf.key(0), x);
+  const body = cf.lstm({ units: 4, name: "body" });
+  assertEquals(
+    message(init({ ...body, options: { ...body.options, units: 8 } })),
+    "Cannot use lstm body: its units was changed from 4 to 8 in a copy, which its functions do not read; " +
+      "make it anew, as in lstm({ units: 8 })",
+  );
+  const flags = { ...body, flags: { ...body.flags, returnSequences: true } };
+  assertStringIncludes(message(init(flags)), "its returnSequences was changed from false to true");
+  assertStringIncludes(
+    message(init({ ...body, ...{ returnSequences: true } })),
+    "as in lstm({ returnSequences: true })",
+  );
+  assertStringIncludes(message(init({ ...body, ...{ trainabel: false } })), 'did you mean "trainable"?');
+  const reshaped = cf.reshapeLayer({ targetShape: [6] });
+  const other = { ...reshaped, options: { targetShape: [3, 2] } };
+  assertStringIncludes(message(init(other)), "as in reshapeLayer({ targetShape: [3,2] })");
+  const cell = cf.lstmCell({ units: 3 });
+  for (
+    const use of [(cell: RecurrentCell) => cf.rnn(cell), (cell: RecurrentCell) => cf.stackedCells([cell])]
+  ) {
+    const changed = { ...cell, options: { ...cell.options, dropout: 0.5 } };
+    assertStringIncludes(message(() => use(changed)), "its dropout was changed from 0 to 0.5");
+    assertStringIncludes(message(() => use({ ...cell, ...{ units: 8 } })), "units: 8 was added");
+  }
+  assertThrows(() => (cell.options as { units: number }).units = 4, TypeError);
+});
+
+Deno.test("what wraps a frozen copy, and what is made of it, stays frozen", () => {
+  const body = { ...cf.lstm({ units: 2, returnSequences: true }), trainable: false, name: "body" };
+  const x = random(1, sequence);
+  for (
+    const layer of [
+      body.withFlags({ returnState: true }),
+      cf.statefulLayer(body),
+      cf.statefulLayer({ ...body }),
+      cf.bidirectional(body),
+      cf.timeDistributed({ ...cf.dense({ units: 2 }), trainable: false }),
+      { ...cf.bidirectional(cf.lstm({ units: 2 })), trainable: false },
+      cf.sequential([cf.sequential([body]), {
+        ...cf.sequential([cf.dense({ units: 1 })]),
+        trainable: false,
+      }]),
+      cf.statefulLayer({ ...cf.sequential([cf.gru({ units: 2 })]), trainable: false }),
+      cf.rnn(cf.gruCell({ units: 2 })).withFlags({ returnSequences: true }) && cf.sequential([body]),
+    ]
+  ) {
+    const params = layer.initParams(cf.key(0), cf.spec(sequence));
+    assertEquals(layer.trainableLeaves(params), cf.treeLeaves(params).map(() => false));
+    const loaded = cf.fromJson(cf.toJson(layer));
+    assertEquals(loaded.trainableLeaves(params), cf.treeLeaves(params).map(() => false));
+  }
+  assertEquals(cf.statefulLayer(body).name, "body");
+  assertEquals(body.withFlags({}).trainable, false);
+  const norm = { ...cf.timeDistributed(cf.batchNormalization()), trainable: false };
+  const variables = cf.init(norm, cf.key(0), x);
+  assertEquals(norm.apply(variables, x, { training: true }).state, variables.state);
+});
+
+Deno.test("a frozen copy that a graph calls twice is one frozen layer", () => {
+  const shared = { ...cf.dense({ units: 3 }), trainable: false };
+  const x = cf.input([3]);
+  const model = cf.model({ inputs: x, outputs: cf.call(shared, cf.call(shared, x)) });
+  assertEquals(model.layers?.length, 1);
+  const { params } = cf.init(model, cf.key(0), cf.spec([null, 3]));
+  assertEquals(model.trainableLeaves(params), [false, false]);
+});
+
+Deno.test("a copy with functions of its own is a layer of its own, and is not saved under the old type", () => {
+  const inner = cf.dense({ units: 3 });
+  const x = random(1, [2, 3]);
+  const doubled: Layer = {
+    ...inner,
+    apply: (variables, x, context) => {
+      const applied = inner.apply(variables, x, context);
+      return { ...applied, output: cf.mul(single(applied.output), 2) };
+    },
+  };
+  const variables = variablesOf(inner, x);
+  assertClose(run(doubled, variables, x), cf.mul(single(run(inner, variables, x)), 2));
+  assertEquals({ ...doubled, trainable: false }.trainableLeaves(variables.params), [false, false]);
+  assertStringIncludes(
+    assertThrows(() => cf.toJson(doubled), TypeError).message,
+    "its apply is a function of your own",
+  );
+  assertStringIncludes(
+    assertThrows(() => cf.toJson(cf.sequential([doubled])), TypeError).message,
+    "Cannot save dense",
+  );
+  const own = { ...doubled, type: "doubled", options: { units: 3 } };
+  assertEquals(cf.toJson(own), { type: "doubled", options: { units: 3 } });
+  const recurrent = cf.lstm({ units: 2 });
+  const scaled: Layer = { ...recurrent, apply: (v, x, c) => recurrent.apply(v, cf.mul(single(x), 2), c) };
+  assertThrows(() => cf.statefulLayer(scaled), TypeError, "its apply is a function of your own");
+  const cell = cf.gruCell({ units: 2 });
+  const ones = cf.rnn({
+    ...cell,
+    initState: (...args) => cf.mapTree(cell.initState(...args), (h: Tensor) => cf.add(h, 1)),
+  });
+  assertThrows(() => cf.toJson(ones), TypeError, "Cannot save gruCell: its initState");
+});
+
+Deno.test("functions taken off a layer act as it was made; a layer of any making is frozen by its data", () => {
+  const x = random(1, [2, 3]);
+  const { initParams, apply } = cf.dense({ units: 3 });
+  const params = initParams(cf.key(0), x);
+  assertEquals(single(apply({ params, state: [] }, x, { training: false }).output).shape, [2, 3]);
+  const own: Layer = {
+    type: "own",
+    options: {},
+    trainable: false,
+    initParams: () => [cf.ones([1])],
+    initState: () => [],
+    apply: ({ state }, input) => ({ output: input, state }),
+    trainableLeaves: () => [true],
+  };
+  assertEquals(cf.countParams(own, cf.init(own, cf.key(0), x)).trainable, 0);
+  const around = cf.sequential([own]);
+  assertEquals(around.trainableLeaves(cf.init(around, cf.key(0), x).params), [false]);
+});
