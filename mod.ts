@@ -9,7 +9,7 @@ export * from "./src/tree/mod.ts";
 export * from "./src/operations/mod.ts";
 export * from "./src/program/mod.ts";
 export * from "./src/transforms/mod.ts";
-export * from "./src/scan.ts";
+export { type Cell, scan, type ScanOptions } from "./src/scan.ts";
 export * from "./src/options/mod.ts";
 export * from "./src/cells/mod.ts";
 export * from "./src/layers/mod.ts";

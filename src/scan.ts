@@ -63,6 +63,24 @@ export function scan<State, Input, Output>(
   inputs: Input,
   options: ScanOptions = {},
 ): [outputs: Output, finalState: State] {
+  const [outputs, final] = scanOn(cell, { state: initialState }, inputs, options);
+  return [outputs, final.state];
+}
+
+/** Where a scan begins or ends. */
+export interface ScanState<State, Output> {
+  readonly state: State;
+  /** What a masked step puts out where none counted since; default zeros. Only with a mask. */
+  readonly output?: Output;
+}
+
+/** The same as `scan`, going on where another scan ended also in what masked steps put out. */
+export function scanOn<State, Input, Output>(
+  cell: Cell<State, Input, Output>,
+  { state: initialState, output }: ScanState<State, Output>,
+  inputs: Input,
+  options: ScanOptions = {},
+): [outputs: Output, final: ScanState<State, Output>] {
   checkOptions("scan", options, [
     "reverse",
     "mask",
@@ -79,14 +97,17 @@ export function scan<State, Input, Output>(
   const checked: typeof cell = (state, input) => checkStep(cell(state, input), initialState);
   const mask = maskOf(options, inputs, length);
   if (mask) {
-    const previous = maskedOutput === "previous" ? zerosOfOutput(checked, initialState, inputs) : undefined;
+    const previous = maskedOutput === "previous"
+      ? output ?? zerosOfOutput(checked, initialState, inputs)
+      : undefined;
     const [outputs, final] = foldSegments(
       maskedCell(checked),
       { state: initialState, previous },
       { input: inputs, mask },
       { length, reverse, checkpointEvery },
     );
-    return [outputs, final.state];
+    return [outputs, { state: final.state, output: final.previous }];
   }
-  return foldSegments(checked, initialState, inputs, { length, reverse, checkpointEvery });
+  const [outputs, state] = foldSegments(checked, initialState, inputs, { length, reverse, checkpointEvery });
+  return [outputs, { state, output }];
 }

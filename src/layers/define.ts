@@ -64,8 +64,8 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
     initParams(key, input) {
       return as(this).initParams(key, input);
     },
-    initState(params, input) {
-      return as(this).initState?.(params, input) ?? [];
+    initState(params, input, mask) {
+      return as(this).initState?.(params, input, mask) ?? [];
     },
     apply(variables, input, context) {
       return as(this).apply(variables, input, this.trainable ? context : { ...context, frozen: true });

@@ -60,8 +60,8 @@ export interface Layer {
   readonly layers?: readonly Layer[];
   /** Fresh parameters (host tensors) for inputs of these specs. */
   initParams(key: Tensor, input: Tree<Spec>): Tree<Tensor>;
-  /** Fresh state for inputs of these specs. */
-  initState(params: Tree<Tensor>, input: Tree<Spec>): Tree<Tensor>;
+  /** Fresh state for inputs of these specs, and of their masks, where there are any. */
+  initState(params: Tree<Tensor>, input: Tree<Spec>, mask?: Mask): Tree<Tensor>;
   /** The computation: pure, traceable. */
   apply(variables: Variables, input: Tree<Tensor>, context: ApplyContext): Applied;
   /** Per leaf of `params`, in order, whether training changes it. */
@@ -75,6 +75,11 @@ export interface Layer {
    * @throws RangeError naming the first wrong value and where it is.
    */
   checkInput?(input: Tree<HostTensor>): Tree<HostTensor> | void;
+  /**
+   * Per tensor of its input, in order, whether it is a sequence `[batch, time, ...]`, which is fed in chunks, and not
+   * the same in every call; absent: all are.
+   */
+  readonly sequenceInputs?: readonly boolean[];
   /**
    * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure. Absent
    * where there is none inside. A container calls `statefulLayer` on its children.

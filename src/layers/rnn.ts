@@ -8,7 +8,8 @@ import { checkOptions } from "../nearest.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
 import { and, stopGradient } from "../operations/elementwise.ts";
 import { at, reverse } from "../operations/structure.ts";
-import { scan } from "../scan.ts";
+import { scanOn } from "../scan.ts";
+import { zerosOfOutput } from "../scan/masking.ts";
 import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
@@ -18,7 +19,7 @@ import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
 import { checkCount } from "../options/checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
-import { isCarryState } from "./stateful.ts";
+import { type CarryState, isCarryState } from "./stateful.ts";
 
 /** What a recurrent layer does with its cell, in Keras's words. */
 export interface RecurrentFlags {
@@ -108,6 +109,8 @@ export interface RecurrentDefinition {
   /** The options of the cell, as the layer saves them beside its flags. */
   readonly cellOptions: JsonOptions;
   readonly options: RnnOptions;
+  /** Whether its state is such that chunks are the whole sequence also where a chunk begins with masked steps. */
+  readonly streams?: boolean;
 }
 
 /** The recurrent layer of a definition, whose options have been checked. */
@@ -138,14 +141,19 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     trainable: options.trainable,
     options: { ...cellOptions, ...flags },
     initParams: (key, input) => cell.initParams(key, stepsOf(name, cell, input)),
-    initState: (params, input) => {
+    initState: (params, input, mask): Tree<Tensor> => {
       if (!flags.stateful) return [];
       checkFixedBatch(name, input);
-      return { carry: cell.initState(params, stepsOf(name, cell, input, params)) };
+      const steps = stepsOf(name, cell, input, params);
+      const carry = cell.initState(params, steps);
+      if (!definition.streams || mask === undefined || flags.zeroOutputForMask) return { carry };
+      const step = cell.step(params, { training: false, input: steps });
+      return { carry, output: zerosOfOutput(step, carry, input as Tree<Tensor>) }; // only the specs are read
     },
     apply: (variables, input, context) => apply({ name, cell, flags }, variables, input, context),
     withStateful: () => {
-      if (!flags.goBackwards) return withFlags({ stateful: true });
+      const stateful: RnnOptions = { ...options, stateful: true };
+      if (!flags.goBackwards) return recurrentLayer({ ...definition, options: stateful, streams: true });
       throw new TypeError(
         `Cannot feed ${name} in chunks: it goes backwards, so its first step is the end of the sequence`,
       );
@@ -174,7 +182,11 @@ function apply(
   const mask = maskOf(name, input, context.mask);
   const step = cell.step(params, { training: context.training, key: context.key, input: steps });
   const { shape: [, time] } = flattenTree<Spec>(input).leaves[0];
-  const [outputs, final] = scan(step, initial, input, {
+  const before = {
+    state: initial,
+    output: flags.stateful ? (state as Partial<CarryState>).output : undefined,
+  };
+  const [outputs, { state: final, output: last }] = scanOn(step, before, input, {
     reverse: flags.goBackwards,
     mask,
     maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
@@ -186,7 +198,7 @@ function apply(
   const outputMask = flags.returnSequences ? mask : undefined;
   return {
     output: flags.returnState ? [output, final] : output,
-    state: flags.stateful ? { carry: final } : [],
+    state: !flags.stateful ? [] : before.output && last ? { carry: final, output: last } : { carry: final },
     mask: outputMask && flags.returnState ? [outputMask, undefined] : outputMask,
   };
 }

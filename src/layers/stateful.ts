@@ -1,21 +1,25 @@
 /**
- * State over calls: a stateful recurrent layer's state is `{ carry }`, the state of its cell after the last call;
- * every other state (batch-norm statistics) has no such key. That is all that resetting and streaming need to know.
+ * State over calls: a stateful recurrent layer's state is `{ carry }`, the state of its cell after the last call, in a
+ * stream also `output`, for masked steps; every other state (batch-norm statistics) has no such keys. That is all that
+ * resetting and streaming need to know.
  */
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import { isLeaf } from "../tensor/tensor.ts";
-import type { Tree } from "../tree/tree.ts";
+import { isLeaf, printSpec } from "../tensor/tensor.ts";
+import type { Path, Tree } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
 export interface CarryState {
   /** The state of its cell: what the next call begins with. */
   readonly carry: Tree<Tensor>;
+  /** What it put out last: what a masked step of the next chunk puts out. Only in streams with masks. */
+  readonly output?: Tree<Tensor>;
 }
 
 /** Whether a part of a layer's state is a stateful carry. */
 export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tree<Tensor> } {
-  return !Array.isArray(state) && !isLeaf(state) && Object.keys(state).length === 1 && "carry" in state;
+  if (Array.isArray(state) || isLeaf(state) || !("carry" in state)) return false;
+  return Object.keys(state).every((key) => key === "carry" || key === "output");
 }
 
 /**
@@ -48,6 +52,60 @@ export function statefulLayer(layer: Layer): Layer {
  */
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {
   return keepOthers(layer.initState(variables.params, input), variables.state);
+}
+
+/**
+ * The state that a stream begins with: that of `variables`, where it has carries, else fresh ones.
+ *
+ * @param input Specs of the input, with a fixed batch.
+ * @throws TypeError if the state is of another structure, batch or dtype, naming the place and both specs.
+ */
+export function firstState(layer: Layer, { params, state }: Variables, input: Tree<Spec>): Tree<Tensor> {
+  return begun(layer.initState(params, input), state, ["state"]);
+}
+
+function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
+  const refused = (found: string, expected: string) =>
+    new TypeError(
+      `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
+        `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+    );
+  if (isLeaf(fresh)) {
+    if (present !== undefined && isLeaf(present) && printSpec(fresh) === printSpec(present)) return present;
+    throw refused(described(present), printSpec(fresh));
+  }
+  const isEmpty = present === undefined || !isLeaf(present) && Object.keys(present).length === 0;
+  if (isCarryState(fresh)) {
+    if (isEmpty) return fresh;
+    if (!isCarryState(present)) throw refused(described(present), "{carry}, or nothing yet: []");
+    const carried: CarryState = present;
+    return Object.fromEntries(
+      Object.entries(fresh).map(([key, part]) => {
+        // A stateful layer outside a stream has no output of the step before.
+        if (key === "output" && carried.output === undefined) return [key, part];
+        return [key, begun(part, childOf(present, key), [...path, key])];
+      }),
+    );
+  }
+  const keys = Object.keys(fresh);
+  const extra = isEmpty
+    ? undefined
+    : isLeaf(present) || Object.keys(present).find((key) => !keys.includes(key));
+  if (extra !== undefined || !isEmpty && Array.isArray(fresh) !== Array.isArray(present)) {
+    throw refused(described(present), described(fresh));
+  }
+  const child = (key: string, part: Tree<Tensor>) =>
+    begun(part, isEmpty ? undefined : childOf(present, key), [...path, key]);
+  return Array.isArray(fresh)
+    ? fresh.map((part, index) => child(String(index), part))
+    : Object.fromEntries(Object.entries(fresh).map(([key, part]) => [key, child(key, part)]));
+}
+
+/** A part of a state, for errors. */
+function described(state: Tree<Tensor> | undefined): string {
+  if (state === undefined) return "missing";
+  if (isLeaf(state)) return printSpec(state);
+  return Array.isArray(state) ? `an array of ${state.length}` : `{${Object.keys(state).join(", ")}}`;
 }
 
 /** The fresh state, with what is no carry taken from the present one. */

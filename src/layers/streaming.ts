@@ -1,11 +1,11 @@
 /**
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
- * layers, whatever their flags are, with the state kept here.
+ * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
  */
 import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
-import { symbol } from "../tensor/dims.ts";
+import { type Dim, symbol } from "../tensor/dims.ts";
 import {
   type DType,
   type HostTensor,
@@ -21,7 +21,9 @@ import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tr
 import { checkLayer } from "./checks.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
-import { resetStates, statefulLayer } from "./stateful.ts";
+import { chunkChecks } from "./chunks.ts";
+import { layerName } from "./define.ts";
+import { firstState, resetStates, statefulLayer } from "./stateful.ts";
 
 /** Options of {@linkcode streaming}. */
 export interface StreamingOptions {
@@ -33,15 +35,18 @@ export interface StreamingOptions {
   readonly device?: Device;
 }
 
-/** A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. */
+/**
+ * A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. When a stream is
+ * disposed, the calls that were made before are still answered.
+ */
 export interface Stream extends Disposable {
   /** The output for the next steps, a tree of `[batch, steps, ...]`. */
   push(chunk: Tree<Tensor>): Promise<Tree<Tensor>>;
   /** The output for one step, a tree of `[batch, ...]`; where the layer returns sequences, that of the step. */
   step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** Begins anew with the next call. */
+  /** Begins anew with the next call, from the first step of a sequence, also where a state was given. */
   reset(): void;
-  /** The layer's state after the last call that has ended. */
+  /** The layer's state after the last call that has ended: with it as `variables.state` another stream goes on here. */
   readonly state: Tree<Tensor>;
 }
 
@@ -64,19 +69,29 @@ interface Kind {
 
 /** The calls from one reset to the next. */
 interface Session {
-  /** The state where no loop holds it. */
+  /** The state where no loop holds it, on the host. */
   state: Tree<Tensor> | undefined;
+  /** Whether it begins with the state that was given. */
+  readonly goesOn: boolean;
   /** The loop that holds the state. */
   loop: ChunkLoop | undefined;
 }
 
 /**
- * A stream through a layer or model: what its chunks put out, one after another, is what the whole sequence would.
+ * A stream through a layer or model: what its chunks put out, one after another, is what the whole sequence would. An
+ * output without an axis of time, such as that of `lstm` without `returnSequences`, is the one for the steps so far.
+ *
+ * Masks that are made inside (`masking`, `embedding` with `maskZero`) act as in the whole sequence. An input of a graph
+ * that has no open axis of time is the same at every step and is given with every chunk.
  *
  * @param layer Any layer or model that goes forward in time.
- * @param variables Its params and state; neither is changed.
- * @throws TypeError if a layer inside cannot be fed in chunks, such as `bidirectional`. A chunk of another batch is
- *   refused with a RangeError that names the layer.
+ * @param variables Its params and state; neither is changed. The stream goes on where the carries in the state are,
+ *   such as `stream.state` of another stream; where there are none (`state: []`, or that of a layer that is not
+ *   stateful) it begins with fresh ones.
+ * @throws TypeError if a layer inside cannot be fed in chunks, such as `bidirectional`, and with the first chunk (with
+ *   `options.input` at once) if a layer or function computes a step from others, as attention or a mean over time
+ *   does, or if the state is of another structure, batch or dtype. A chunk of another batch is refused with a
+ *   RangeError that names the layer; a call after the stream was disposed with an Error.
  *
  * @example
  * ```ts
@@ -99,27 +114,43 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   }
   const stateful = statefulLayer(layer);
   const { params } = variables;
-  const fresh = (input: Tree<Spec>) => resetStates(stateful, variables, withBatch(input, batch));
-  const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
-  const steps: Kind = {
-    fn: applyStep,
-    sequence: (input) => mapTree(input, (x: Spec) => stackedSpec(x, 1)),
-    loops: [],
+  let givenState = variables.state;
+  const firstOf = ({ goesOn }: Pick<Session, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
+    const specs = withBatch(input, batch);
+    const given: Variables = { params, state: givenState };
+    return goesOn ? firstState(stateful, given, specs) : resetStates(stateful, given, specs);
   };
+  const { isSequence, asSequence } = sequencesOf(stateful);
+  const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
+  const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
+  const checkChunks = chunkChecks(stateful, variables, isSequence);
   // What a call begins with is decided when it is made, so a reset concerns the calls after it only.
-  const begin = (): Session => ({ state: options.input && fresh(options.input), loop: undefined });
-  let session = begin();
+  const begin = (goesOn: boolean): Session => ({
+    state: options.input && firstOf({ goesOn }, options.input),
+    loop: undefined,
+    goesOn,
+  });
+  if (options.input) checkChunks(withBatch(options.input, batch));
+  let session = begin(true);
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
+  let isDisposed = false;
 
   /** Hands the session's state to the loop that goes on with it. */
   const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
     if (current.loop === loop) return;
-    loop.writeState(current.loop?.readState() ?? current.state ?? fresh(kind.sequence(input)));
+    loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
     current.loop = loop;
   };
-  const compileFor = async ({ fn, sequence, loops }: Kind, input: Tree<Tensor>): Promise<ChunkLoop> => {
-    const state = await toHost(fresh(sequence(input)));
+  const compileFor = async (
+    { fn, sequence, loops }: Kind,
+    current: Session,
+    input: Tree<Tensor>,
+  ): Promise<ChunkLoop> => {
+    checkChunks(withBatch(sequence(input), batch));
+    givenState = await toHost(givenState);
+    if (current.state) current.state = await toHost(current.state);
+    const state = current.state ?? firstOf(current, sequence(input));
     const loop = await compileLoop(
       (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) =>
         fn(stateful, { params, state }, input),
@@ -155,7 +186,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       return wait(() => output);
     }
     return wait(async () => {
-      const loop = accepting(input) ?? await compileFor(kind, input);
+      const loop = accepting(input) ?? await compileFor(kind, current, input);
       enter(current, loop, kind, input);
       return await loop.run(await toHost(input));
     });
@@ -163,13 +194,25 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   /** Calls that have to wait keep their order. */
   const wait = (call: () => Promise<Tree<Tensor>>): Promise<Tree<Tensor>> => {
     waiting++;
-    const result = last.then(call).finally(() => waiting--);
+    const result = last.then(call).finally(() => {
+      waiting--;
+      if (isDisposed && waiting === 0) disposeLoops();
+    });
     last = result.catch(() => {}); // the caller of that call is told
     return result;
+  };
+  const disposeLoops = () => {
+    for (const loop of [...chunks.loops.splice(0), ...steps.loops.splice(0)]) loop[Symbol.dispose]();
+  };
+  const checkOpen = (what: string) => {
+    if (isDisposed) {
+      throw new Error(`Cannot ${what} a stream through ${layerName(layer)} that was disposed; make another`);
+    }
   };
   return {
     push: (chunk) => {
       try {
+        checkOpen("push to");
         checkValues(layer, chunk);
         return run(chunks, chunk);
       } catch (error) {
@@ -178,18 +221,19 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     },
     step: (input) => {
       try {
-        if (layer.checkInput) {
-          checkValues(layer, mapTree(input, (x: Tensor) => x.kind === "host" ? expandDims(x, 1) : x));
-        }
+        checkOpen("step");
+        if (layer.checkInput && isOnHost(input)) checkValues(layer, expanded(asSequence, input));
         return run(steps, input);
       } catch (error) {
         return Promise.reject(error);
       }
     },
     reset: () => {
-      session = begin();
+      checkOpen("reset");
+      session = begin(false);
     },
     get state() {
+      checkOpen("read the state of");
       const state = session.loop?.readState() ?? session.state;
       if (state !== undefined) return state;
       throw new Error(
@@ -197,9 +241,29 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       );
     },
     [Symbol.dispose]: () => {
-      for (const loop of [...chunks.loops, ...steps.loops]) loop[Symbol.dispose]();
+      isDisposed = true;
+      if (waiting === 0) disposeLoops();
     },
   };
+}
+
+/** Which tensors of the input are sequences, and what makes one step of them a sequence. */
+function sequencesOf({ sequenceInputs }: Layer) {
+  const isSequence = (index: number): boolean => sequenceInputs?.[index] ?? true;
+  const asSequence = (step: Tree<Spec>, time: Dim): Tree<Spec> => {
+    let index = 0;
+    return mapTree(step, (x: Spec) => isSequence(index++) ? stackedSpec(x, time) : x);
+  };
+  return { isSequence, asSequence };
+}
+
+/** The same for tensors. */
+function expanded(asSequence: (step: Tree<Spec>, time: Dim) => Tree<Spec>, step: Tree<Tensor>): Tree<Tensor> {
+  return zipTrees(
+    step,
+    asSequence(step, 1),
+    (x: Tensor, { shape }: Spec) => shape.length === x.shape.length ? x : expandDims(x, 1),
+  );
 }
 
 function isOnHost(input: Tree<Tensor>): boolean {
@@ -221,22 +285,21 @@ function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): Re
 }
 
 /** One step: the layer gets a sequence of length 1, and what it puts out as a sequence loses its time axis. */
-function applyStep(layer: Layer, variables: Variables, input: Tree<Tensor>): ReturnType<StepFunction> {
-  const { output, state } = layer.apply(variables, mapTree(input, (x: Tensor) => expandDims(x, 1)), {
-    training: false,
-  });
-  const time = symbol("time");
-  const open = mapTree(input, (x: Spec) => stackedSpec(x, time));
-  const specs = outputSpecs<Tree<Spec>>(
-    (variables: Variables, sequence: Tree<Tensor>) =>
-      layer.apply(variables, sequence, { training: false }).output,
-    variables,
-    open,
-  );
-  return [
-    zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
-    state,
-  ];
+function stepOf(asSequence: (step: Tree<Spec>, time: Dim) => Tree<Spec>): StepFunction {
+  return (layer, variables, input) => {
+    const { output, state } = layer.apply(variables, expanded(asSequence, input), { training: false });
+    const time = symbol("time");
+    const specs = outputSpecs<Tree<Spec>>(
+      (variables: Variables, sequence: Tree<Tensor>) =>
+        layer.apply(variables, sequence, { training: false }).output,
+      variables,
+      asSequence(input, time),
+    );
+    return [
+      zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
+      state,
+    ];
+  };
 }
 
 function withBatch(input: Tree<Spec>, batch: number): Tree<Spec> {

@@ -7,6 +7,7 @@ import type { JsonOptions } from "../options/json.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";
+import { inPlace } from "../program/trace.ts";
 import { type HostTensor, isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -51,6 +52,7 @@ export interface ContainerDefinition {
   readonly options: JsonOptions;
   readonly walk: Walk;
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
+  readonly sequenceInputs?: readonly boolean[];
   /** The same container of other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
   /** The same container under another name. */
@@ -85,10 +87,10 @@ function uniqueNames(container: string, layers: readonly Layer[]): string[] {
   });
 }
 
-/** Runs `run`; what it throws says in which layer. */
+/** Runs `run`; what it throws, and what it traces, says in which layer. */
 function within<T>(place: string, run: () => T): T {
   try {
-    return run();
+    return inPlace(place, run);
   } catch (error) {
     if (error instanceof Error) error.message += `, in ${place}`;
     throw error;
@@ -98,12 +100,12 @@ function within<T>(place: string, run: () => T): T {
 /** Steps that find specs; `paramsOf` gives the params of a layer when it is called. */
 export function specSteps(
   container: Pick<Container, "layers" | "layerNames" | "type" | "name">,
-  paramsOf: (index: number, input: Tree<Spec>) => Tree<Tensor>,
+  paramsOf: (index: number, input: Tree<Spec>, extras: CallExtras) => Tree<Tensor>,
 ): Steps {
   return {
     call: (index, input, extras) =>
       within(`${container.layerNames[index]} of ${layerName(container)}`, () => {
-        const params = paramsOf(index, input);
+        const params = paramsOf(index, input, extras);
         return callSpecs(container.layers[index], params, input, extras);
       }),
     compute: (fn, args) => outputSpecs(fn, ...args),
@@ -150,14 +152,14 @@ export function container(definition: ContainerDefinition): Container {
       walk(specsOf(input), undefined, steps);
       return params;
     },
-    initState: (params, input) => {
+    initState: (params, input, mask) => {
       const ofLayer = parts(self, "params", params, layers.length);
       const state: Tree<Tensor>[] = [];
-      const steps = specSteps(described, (index, spec) => {
-        state[index] ??= layers[index].initState(ofLayer[index], spec);
+      const steps = specSteps(described, (index, spec, { mask }) => {
+        state[index] ??= layers[index].initState(ofLayer[index], spec, mask);
         return ofLayer[index];
       });
-      walk(specsOf(input), undefined, steps);
+      walk(specsOf(input), mask, steps);
       return state;
     },
     apply: (variables, input, context) => {
@@ -181,7 +183,7 @@ export function container(definition: ContainerDefinition): Container {
           state[index] = applied.state;
           return { output: applied.output, mask: applied.mask };
         },
-        compute: (fn, args) => fn(...args),
+        compute: (fn, args) => inPlace(`${fn.name || "a function"} of ${self}`, () => fn(...args)),
       });
       return { output, state, mask };
     },
@@ -190,6 +192,7 @@ export function container(definition: ContainerDefinition): Container {
         trainedLeaves(layers[index], part)
       ),
     checkInput: definition.checkInput,
+    ...(definition.sequenceInputs && { sequenceInputs: definition.sequenceInputs }),
     ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
   });
 }

@@ -150,6 +150,7 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     },
     walk: walkOf(plan),
     checkInput: (input) => checkValues(plan, layers, input),
+    sequenceInputs: originsOf(inputs, "").map(({ shape }) => typeof (shape[1] ?? 1) !== "number"),
     withLayers: (others) => graph(plan, others),
     named: (name) => graph({ ...plan, name, self: layerName({ type: "model", name }) }, layers),
   });

@@ -63,6 +63,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
       for (const layer of layers) if (values) values = layer.checkInput?.(values);
       return values;
     },
+    sequenceInputs: layers[0].sequenceInputs,
     withLayers: (others) => sequential(others, options),
     named: (name) => sequential(layers, { ...options, name }),
   });

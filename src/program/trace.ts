@@ -48,6 +48,33 @@ export interface Builder {
 
 let current: Builder | undefined;
 
+/** Which layer or function of a model is being traced. */
+let currentPlace: string | undefined;
+
+/** Where equations come from, as far as somebody said so; for errors. */
+const places = new WeakMap<Equation, string>();
+
+/** Runs `run`, whose equations come from `place`. */
+export function inPlace<T>(place: string, run: () => T): T {
+  const before = currentPlace;
+  currentPlace = before === undefined ? place : `${place}, in ${before}`;
+  try {
+    return run();
+  } finally {
+    currentPlace = before;
+  }
+}
+
+/** Where an equation comes from: `dense of sequential`; undefined where nobody said so. */
+export function placeOfEquation(equation: Equation): string | undefined {
+  return places.get(equation);
+}
+
+function write(builder: Builder, equation: Equation): void {
+  if (currentPlace !== undefined) places.set(equation, currentPlace);
+  builder.equations.push(equation);
+}
+
 /** Whether a trace is going on, so that operations are written down instead of computed. */
 export function isTracing(): boolean {
   return current !== undefined;
@@ -147,7 +174,7 @@ export function emit<K extends OperationName>(
     attributes,
     outputs,
   };
-  builder.equations.push(equation as unknown as Equation); // EquationOf<K> is a member of the union for every K
+  write(builder, equation as unknown as Equation); // EquationOf<K> is a member of the union for every K
   return outputs.map((value) => tracer(builder, value));
 }
 

@@ -84,7 +84,11 @@ export function followProgram(program: Program, given: readonly State[], time?: 
 }
 
 /** The states of what an equation gives, from those of what it takes. */
-function followEquation(equation: Equation, inputs: readonly State[], time: Dim | undefined): State[] {
+export function followEquation(
+  equation: Equation,
+  inputs: readonly State[],
+  time: Dim | undefined,
+): State[] {
   const { operation: { name }, attributes } = equation;
   const [output] = equation.outputs;
   switch (name) {
@@ -152,7 +156,8 @@ function followEquation(equation: Equation, inputs: readonly State[], time: Dim 
   }
 }
 
-function mentions({ dim }: { readonly dim: Dim }, time: Dim): boolean {
+/** Whether a size has to do with the number of steps. */
+export function mentions({ dim }: { readonly dim: Dim }, time: Dim): boolean {
   return typeof dim !== "number" &&
     Object.keys(dim.terms).some((monomial) => monomial.split("*").includes(String(time)));
 }

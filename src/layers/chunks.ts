@@ -1,0 +1,68 @@
+/** What a stream refuses: layers and functions that compute a step from steps which are not in its chunk. */
+import { symbol } from "../tensor/dims.ts";
+import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { type Unstreamable, unstreamable } from "../transforms/streamed_steps.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { layerName } from "./define.ts";
+import type { Layer, Variables } from "./layer.ts";
+
+/**
+ * What checks the specs of a chunk: once for chunks that differ in their number of steps alone.
+ *
+ * @param layer The layer, stateful.
+ * @param isSequence Which tensors of the input are sequences.
+ * @returns What throws a TypeError where chunks would give something else than the whole sequence.
+ */
+export function chunkChecks(
+  layer: Layer,
+  { params }: Variables,
+  isSequence: (index: number) => boolean,
+): (chunk: Tree<Spec>) => void {
+  const checked = new Set<string>();
+  return (chunk) => {
+    const time = symbol("time");
+    let index = 0;
+    const open = mapTree(
+      chunk,
+      ({ shape, dtype }: Spec): Spec =>
+        isSequence(index++) && shape.length > 1
+          ? { shape: [shape[0], time, ...shape.slice(2)], dtype }
+          : { shape, dtype },
+    );
+    const { leaves, structure } = flattenTree<Spec>(open);
+    const key = printStructure(structure) + leaves.map(printSpec).join();
+    if (checked.has(key)) return;
+    const fault = faultOf(layer, params, chunk, open);
+    if (fault !== undefined) throw new TypeError(`Cannot feed ${layerName(layer)} in chunks: ${fault}`);
+    checked.add(key);
+  };
+}
+
+function faultOf(
+  layer: Layer,
+  params: Tree<Tensor>,
+  chunk: Tree<Spec>,
+  open: Tree<Spec>,
+): string | undefined {
+  const apply = (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) => {
+    const applied = layer.apply({ params, state }, input, { training: false });
+    return [applied.output, applied.state] as const;
+  };
+  const stateOf = (input: Tree<Spec>) => layer.initState(params, input);
+  const given = (input: Tree<Spec>) => [params, stateOf(input), input as Tree<Tensor>] as const; // specs stand for tensors
+  let found: Unstreamable | undefined;
+  try {
+    found = unstreamable(apply, given(open), symbol("time"));
+  } catch (error) {
+    outputSpecs(apply, ...given(chunk)); // what is wrong with any sequence is said as it is
+    const { message } = error as Error; // the library throws nothing else
+    return `it takes sequences of this length alone, so a chunk is not a part of one (${message})`;
+  }
+  if (found === undefined) return undefined;
+  const { operation, place, path } = found;
+  const by = operation === "state" ? "the state of the call before" : operation;
+  return `${path.length === 0 ? "its output" : printPath(path, "output")} at a step depends on other steps ` +
+    `(by ${by}${place === undefined ? "" : ` in ${place}`}), as attention or a mean over time does; ` +
+    `use predict with whole sequences`;
+}

@@ -1,0 +1,174 @@
+/**
+ * Whether a function that carries a state over calls gives for the chunks of a sequence what it gives for the whole.
+ * It is traced over an open number of steps and its Program read equation by equation; nothing is computed. Three kinds
+ * of values are told apart beside constants: sequences, of which each step is known when its input is; values for all
+ * steps so far (a state, the last output); and those that mix steps in another way, which a chunk does not have.
+ */
+import { placeOfEquation, traceFlat } from "../program/trace.ts";
+import { type Attributes, type Equation, timeAxis, type Value } from "../program/types.ts";
+import { type Dim, subtractDims } from "../tensor/dims.ts";
+import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
+import { type Followed, followEquation, isWhole, mentions, placeOf, TIME, wholePlace } from "./step_rules.ts";
+
+/** Why a function does not give for chunks what it gives for the whole sequence. */
+export interface Unstreamable {
+  /** The primitive by which a step comes to depend on steps that are not in its chunk. */
+  readonly operation: string;
+  /** The layer or function that has it, as far as it is known. */
+  readonly place: string | undefined;
+  /** Where in the output. */
+  readonly path: Path;
+}
+
+type Kind =
+  /** The same in every call. */
+  | { readonly kind: "fixed" }
+  | { readonly kind: "steps"; readonly followed: Followed }
+  /** A leaf of the state, as the call before left it. */
+  | { readonly kind: "before"; readonly leaf: number }
+  /** What the steps so far come to. */
+  | { readonly kind: "soFar" }
+  | { readonly kind: "mixed"; readonly operation: string; readonly place: string | undefined };
+
+/**
+ * The first output that is another for chunks than for the whole sequence; undefined where there is none. An output
+ * without an axis of time may be what all steps so far come to.
+ *
+ * @param fn `(fixed, state, input) => [output, state]`, pure.
+ * @param input Specs, with `time` as axis 1 of sequences.
+ */
+export function unstreamable<Fixed, State, Input, Output>(
+  fn: (fixed: Fixed, state: State, input: Input) => readonly [Output, State],
+  [fixed, state, input]: readonly [Fixed, State, Input],
+  time: Dim,
+): Unstreamable | undefined {
+  const [constants, states, inputs] = [fixed, state, input].map((tree) => flattenTree<Spec>(tree));
+  const leaves = [...constants.leaves, ...states.leaves, ...inputs.leaves];
+  const { program, result: paths } = traceFlat(leaves.map(specOf), (tensors) => {
+    const part = <T>({ structure, leaves }: typeof states, from: number): T =>
+      unflattenTree<T>(structure, tensors.slice(from, from + leaves.length));
+    const [output, next] = fn(
+      part<Fixed>(constants, 0),
+      part<State>(states, constants.leaves.length),
+      part<Input>(inputs, constants.leaves.length + states.leaves.length),
+    );
+    const outputs = flattenTree<Tensor>(output, "output");
+    return { outputs: [...outputs.leaves, ...flattenTree<Tensor>(next).leaves], result: outputs.paths };
+  });
+  const nextStates = program.outputs.slice(paths.length);
+  const kinds = new Map<Value, Kind>();
+  program.inputs.forEach((value, index) => {
+    const leaf = index - constants.leaves.length;
+    const isState = leaf >= 0 && leaf < states.leaves.length;
+    kinds.set(value, isState ? stateKind(value, leaf, nextStates) : sequenceOrFixed(value, time));
+  });
+  const read = readerOf(nextStates, kinds, time);
+  for (const equation of program.equations) read(equation);
+  for (const [index, path] of paths.entries()) {
+    const value = program.outputs[index];
+    const kind = kinds.get(value) ?? { kind: "fixed" };
+    if (kind.kind === "mixed") return { ...kind, path };
+    if (kind.kind === "before") return { operation: "state", place: undefined, path };
+    const place = kind.kind === "steps" ? placeOf(kind.followed, TIME) : undefined;
+    if (place && !(isWhole(place) && place.axis === 1)) {
+      return { operation: "transpose", place: undefined, path };
+    }
+  }
+  return undefined;
+}
+
+/** A part of the state that no call changes is as fixed as parameters. */
+function stateKind(value: Value, leaf: number, next: readonly Value[]): Kind {
+  return next[leaf] === value ? { kind: "fixed" } : { kind: "before", leaf };
+}
+
+function sequenceOrFixed({ shape }: Value, time: Dim): Kind {
+  if (shape[1] !== time) return { kind: "fixed" };
+  return {
+    kind: "steps",
+    followed: { places: [wholePlace(TIME, 1, time)], mask: undefined, mixedBy: undefined },
+  };
+}
+
+/** What notes the kinds of what an equation gives. */
+function readerOf(
+  nextStates: readonly Value[],
+  kinds: Map<Value, Kind>,
+  time: Dim,
+): (equation: Equation) => void {
+  return (equation) => {
+    const { operation: { name }, attributes, outputs } = equation;
+    const inputs = equation.inputs.map((value): Kind => kinds.get(value) ?? { kind: "fixed" });
+    const mixed: Kind = { kind: "mixed", operation: name, place: placeOfEquation(equation) };
+    const note = (kind: (value: Value, index: number) => Kind) =>
+      outputs.forEach((value, index) => kinds.set(value, kind(value, index)));
+    const broken = inputs.find(({ kind }) => kind === "mixed");
+    if (broken) return note(() => broken);
+    const [first] = inputs;
+    if (name === "stopGradient" && first.kind === "before") return note(() => first);
+    if (name === "scan" && inputs.some(({ kind }) => kind !== "fixed")) {
+      const scan = attributes as Attributes["scan"];
+      if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => mixed);
+      return note(({ shape }, index): Kind =>
+        index < scan.carries ? { kind: "soFar" } : {
+          kind: "steps",
+          followed: {
+            places: [wholePlace(TIME, timeAxis(shape.length), time)],
+            mask: undefined,
+            mixedBy: undefined,
+          },
+        }
+      );
+    }
+    if (inputs.some(({ kind }) => kind === "before")) return note(() => mixed);
+    if (inputs.some(({ kind }) => kind === "soFar")) {
+      const spreads = outputs.some(({ shape }) => shape.some((dim) => mentions({ dim }, time)));
+      return note(() => spreads || inputs.some(({ kind }) => kind === "steps") ? mixed : { kind: "soFar" });
+    }
+    if (
+      name === "slice" && first.kind === "steps" &&
+      isLastStep(first.followed, attributes as Attributes["slice"], time)
+    ) {
+      return note(() => ({ kind: "soFar" }));
+    }
+    const followed = followEquation(
+      equation,
+      inputs.map((kind) => kind.kind === "steps" ? kind.followed : undefined),
+      time,
+    );
+    note((_, index) => {
+      const state = followed[index];
+      if (state === undefined) return { kind: "fixed" };
+      return state.mixedBy === undefined && placeOf(state, TIME) ? { kind: "steps", followed: state } : mixed;
+    });
+  };
+}
+
+/** Whether a scan begins where the call before ended and hands its end on, over steps as they come in. */
+function goesOn(
+  { reverse, constants, carries, length }: Attributes["scan"],
+  equation: Equation,
+  inputs: readonly Kind[],
+  nextStates: readonly Value[],
+  time: Dim,
+): boolean {
+  return !reverse && length === time &&
+    inputs.slice(0, constants).every(({ kind }) => kind === "fixed") &&
+    inputs.slice(constants, constants + carries).every((kind, index) =>
+      kind.kind === "before" && nextStates[kind.leaf] === equation.outputs[index]
+    ) &&
+    inputs.slice(constants + carries).every((kind, index) => {
+      if (kind.kind !== "steps") return false;
+      const place = placeOf(kind.followed, TIME);
+      const axis = timeAxis(equation.inputs[constants + carries + index].shape.length);
+      return place !== undefined && isWhole(place) && place.axis === axis;
+    });
+}
+
+/** Whether this is the last step of a sequence: what the steps so far come to. */
+function isLastStep(followed: Followed, { start, size, stride }: Attributes["slice"], time: Dim): boolean {
+  const place = placeOf(followed, TIME);
+  return place !== undefined && isWhole(place) && size[place.axis] === 1 && stride[place.axis] === 1 &&
+    start[place.axis] === subtractDims(time, 1);
+}
