@@ -9,7 +9,16 @@ import { type Attributes, type Equation, timeAxis, type Value } from "../program
 import { type Dim, subtractDims } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
-import { type Followed, followEquation, isWhole, mentions, placeOf, TIME, wholePlace } from "./step_rules.ts";
+import {
+  type Followed,
+  followEquation,
+  followProgram,
+  isWhole,
+  mentions,
+  placeOf,
+  TIME,
+  wholePlace,
+} from "./step_rules.ts";
 
 /** Why a function does not give for chunks what it gives for the whole sequence. */
 export interface Unstreamable {
@@ -107,7 +116,7 @@ function readerOf(
     if (broken) return note(() => broken);
     const [first] = inputs;
     if (name === "stopGradient" && first.kind === "before") return note(() => first);
-    if (name === "scan" && inputs.some(({ kind }) => kind !== "fixed")) {
+    if (name === "scan" && mentions({ dim: (attributes as Attributes["scan"]).length }, time)) {
       const scan = attributes as Attributes["scan"];
       if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => mixed);
       return note(({ shape }, index): Kind =>
@@ -132,11 +141,11 @@ function readerOf(
     ) {
       return note(() => ({ kind: "soFar" }));
     }
-    const followed = followEquation(
-      equation,
-      inputs.map((kind) => kind.kind === "steps" ? kind.followed : undefined),
-      time,
-    );
+    const states = inputs.map((kind) => kind.kind === "steps" ? kind.followed : undefined);
+    const isOther = name === "scan" && !mentions({ dim: (attributes as Attributes["scan"]).length }, time);
+    const followed = isOther
+      ? followOtherScan(attributes as Attributes["scan"], equation, states, time)
+      : followEquation(equation, states, time);
     note((_, index) => {
       const state = followed[index];
       if (state === undefined) return { kind: "fixed" };
@@ -171,4 +180,39 @@ function isLastStep(followed: Followed, { start, size, stride }: Attributes["sli
   const place = placeOf(followed, TIME);
   return place !== undefined && isWhole(place) && size[place.axis] === 1 && stride[place.axis] === 1 &&
     start[place.axis] === subtractDims(time, 1);
+}
+
+/** A scan over another axis than time, such as one over the parts of each step. */
+function followOtherScan(
+  { body, constants, carries }: Attributes["scan"],
+  equation: Equation,
+  inputs: readonly (Followed | undefined)[],
+  time: Dim,
+): (Followed | undefined)[] {
+  const moved = (state: Followed | undefined, to: (axis: number) => number): Followed | undefined =>
+    state && { ...state, places: state.places.map((place) => ({ ...place, axis: to(place.axis) })) };
+  const slices = inputs.slice(constants + carries).map((state, index) => {
+    const along = timeAxis(equation.inputs[constants + carries + index].shape.length);
+    return moved(state, (axis) => axis > along ? axis - 1 : axis);
+  });
+  const same = (a: Followed, b: Followed) => {
+    const [place, other] = [placeOf(a, TIME), placeOf(b, TIME)];
+    return place !== undefined && other !== undefined && place.axis === other.axis &&
+      place.outer === other.outer && place.inner === other.inner;
+  };
+  let carried = inputs.slice(constants, constants + carries);
+  let results: (Followed | undefined)[] = [];
+  for (let round = 0; round <= carries; round++) { // each round at least one more carry is known to depend
+    results = followProgram(body, [...inputs.slice(0, constants), ...carried, ...slices], time);
+    carried = carried.map((state, index) => {
+      const result = results[index];
+      if (!state || !result || result.mixedBy) return result ?? state;
+      return same(state, result) ? state : { ...result, mixedBy: "scan" };
+    });
+  }
+  return equation.outputs.map(({ shape }, index) => {
+    if (index < carries) return carried[index];
+    const along = timeAxis(shape.length);
+    return moved(results[index], (axis) => axis >= along ? axis + 1 : axis);
+  });
 }

@@ -1,0 +1,371 @@
+/** What streams give for chunks is what predict gives for the whole sequence; anything else is refused. */
+import * as cf from "@cellfold/cellfold";
+import type { Layer, Node, Nodes, Stream, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertClose, random, single } from "./helpers.ts";
+
+/** Small whole numbers drawn from a seed. */
+function drawer(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => (state = (state * 1103515245 + 12345) % 2147483648) % below;
+}
+
+/** The output of pushes and steps of random sizes, joined along time; of an output without time the last. */
+async function streamed(
+  stream: Stream,
+  x: Tree<Tensor>,
+  steps: number,
+  draw: (n: number) => number,
+  joins = true,
+) {
+  const outputs: Tensor[] = [];
+  for (let at = 0; at < steps;) {
+    if (draw(3) === 0) {
+      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, 1, at++))));
+      outputs.push(joins ? cf.expandDims(y, 1) : y);
+      continue;
+    }
+    const size = 1 + draw(Math.min(4, steps - at));
+    outputs.push(single(await stream.push(cf.mapTree(x, (x: Tensor) => cf.sliceAxis(x, 1, at, size)))));
+    at += size;
+  }
+  return joins ? cf.concat(outputs, { axis: 1 }) : outputs[outputs.length - 1];
+}
+
+const predict = async (layer: Layer, variables: Variables, x: Tree<Tensor>) =>
+  single(await cf.predict(layer, variables, x, { device: "wasm" }) as Tree<Tensor>);
+
+/** Steps of a random graph over `[batch, time, 4]`: those that a stream can go through, and those that it cannot. */
+const through: Readonly<Record<string, (x: Node) => Nodes>> = {
+  lstm: (x) => cf.call(cf.lstm({ units: 4, returnSequences: true }), x),
+  gru: (x) => cf.call(cf.gru({ units: 4, returnSequences: true, zeroOutputForMask: true }), x),
+  "stacked cells": (x) =>
+    cf.call(
+      cf.rnn(cf.stackedCells([cf.lstmCell({ units: 3 }), cf.gruCell({ units: 4 })]), {
+        returnSequences: true,
+      }),
+      x,
+    ),
+  masking: (x) => cf.call(cf.masking(), x),
+  dense: (x) => cf.call(cf.dense({ units: 4, activation: "tanh" }), x),
+  dropout: (x) => cf.call(cf.dropout({ rate: 0.5 }), x),
+  "batch normalization": (x) => cf.call(cf.batchNormalization(), x),
+  "layer normalization": (x) => cf.call(cf.layerNormalization(), x),
+  residual: (x) =>
+    cf.apply((a, b) => cf.add(a, b), x, cf.call(cf.lstm({ units: 4, returnSequences: true }), x)),
+  features: (x) =>
+    cf.call(
+      cf.dense({ units: 4 }),
+      cf.apply((a, b) => cf.concat([a, b]), x, cf.call(cf.dense({ units: 2 }), x)),
+    ),
+  "time distributed": (x) =>
+    cf.call(
+      cf.timeDistributed(cf.sequential([cf.reshapeLayer({ targetShape: [2, 2] }), cf.lstm({ units: 4 })])),
+      x,
+    ),
+  "a model": (x) =>
+    cf.call(cf.sequential([cf.simpleRnn({ units: 4, returnSequences: true }), cf.dense({ units: 4 })]), x),
+  "softmax over features": (x) => cf.apply((x) => cf.softmax(x), x),
+};
+const across: Readonly<Record<string, (x: Node) => Nodes>> = {
+  attention: (x) => cf.apply((x) => cf.matmul(cf.softmax(cf.matmul(x, x, { transposeRight: true })), x), x),
+  mean: (x) => cf.apply((x) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true })), x),
+  reverse: (x) => cf.apply((x) => cf.reverse(x, 1), x),
+  shift: (x) =>
+    cf.apply(
+      (x) =>
+        cf.concat([
+          cf.zerosLike(cf.sliceAxis(x, 1, 0, 1)),
+          cf.sliceAxis(x, 1, 0, cf.subtractDims(x.shape[1], 1)),
+        ], { axis: 1 }),
+      x,
+    ),
+  "running sum": (x) =>
+    cf.apply(
+      (x) =>
+        cf.scan((s: Tensor, x: Tensor) => [cf.add(s, x), cf.add(s, x)], cf.zerosLike(cf.at(x, 1, 0)), x)[0],
+      x,
+    ),
+  positions: (x) => cf.apply((x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 1 }), "float32")), x),
+  "softmax over time": (x) => cf.apply((x) => cf.softmax(x, 1), x),
+  "the last output at every step": (x) =>
+    cf.apply((a, b) => cf.add(a, cf.expandDims(b, 1)), x, cf.call(cf.lstm({ units: 4 }), x)),
+  "an initial state": (x) =>
+    cf.call(cf.gru({ units: 4, returnSequences: true }), x, {
+      initialState: cf.call(cf.gru({ units: 4 }), x),
+    }),
+  "a layer called twice": (x) => {
+    const layer = cf.lstm({ units: 4, returnSequences: true });
+    return cf.call(layer, cf.call(layer, x));
+  },
+  "a fold without its state": (x) => cf.call(forgetful(), x),
+};
+
+/** A layer of one's own that has a recurrent layer inside and no state. */
+function forgetful(): Layer {
+  const inner = cf.lstm({ units: 4, returnSequences: true });
+  return cf.defineLayer({
+    type: "forgetful",
+    options: {},
+    initParams: (key, input) => inner.initParams(key, input),
+    apply: ({ params, state }, x, context) => ({
+      output: inner.apply({ params, state: [] }, x, context).output,
+      state,
+    }),
+  });
+}
+
+function drawn<T>(table: Readonly<Record<string, T>>, draw: (n: number) => number): [string, T] {
+  const entries = Object.entries(table);
+  return entries[draw(entries.length)];
+}
+
+Deno.test("random graphs: chunks give what predict gives for the whole, or are refused", async () => {
+  const seed = crypto.getRandomValues(new Uint32Array(1))[0] % 100000;
+  for (let round = 0; round < 24; round++) {
+    const draw = drawer(seed + round);
+    for (let i = 0; i < 5; i++) draw(7);
+    const input = cf.input([null, 4]);
+    const names: string[] = [];
+    let node: Node = input;
+    const bad = draw(3) === 0 ? draw(3) : -1;
+    for (let i = 0; i < 3; i++) {
+      const [name, step] = drawn(i === bad ? across : through, draw);
+      names.push(name);
+      node = step(node);
+    }
+    const what = `seed ${seed}, round ${round}: ${names.join(", ")}`;
+    const model = cf.model({ inputs: input, outputs: node });
+    const variables = cf.init(model, cf.key(round), cf.spec([null, null, 4]));
+    const steps = 3 + draw(8);
+    const batch = 1 + draw(2);
+    const rows = random(round, [batch, steps, 4]);
+    const pads = cf.cast(
+      cf.tensor(Array.from({ length: batch }, () => Array.from({ length: steps }, () => [draw(3) > 0]))),
+      "float32",
+    );
+    const x = cf.mul(rows, pads); // some steps are all 0, for masking
+    using stream = cf.streaming(model, variables, { batch, device: "wasm" });
+    if (bad >= 0) {
+      const error = await assertRejects(() => stream.push(x), TypeError, "Cannot feed model in chunks");
+      assertStringIncludes(error.message, "depends on other steps", what);
+      continue;
+    }
+    try {
+      assertClose(await streamed(stream, x, steps, draw), await predict(model, variables, x), 1e-5);
+    } catch (error) {
+      throw new Error(what, { cause: error });
+    }
+  }
+});
+
+for (const [name, step] of Object.entries(across)) {
+  Deno.test(`a graph with ${name} is refused, at once where the input is known`, () => {
+    const x = cf.input([null, 4]);
+    const model = cf.model({ inputs: x, outputs: cf.call(cf.dense({ units: 2 }), step(x)), name: "whole" });
+    const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+    const options = { input: cf.spec([null, null, 4]) };
+    const { message } = assertThrows(() => cf.streaming(model, variables, options), TypeError);
+    assertStringIncludes(message, "Cannot feed model whole in chunks");
+    assertStringIncludes(message, "use predict with whole sequences");
+  });
+}
+
+for (const [name, step] of Object.entries(through)) {
+  Deno.test(`chunks through ${name} are the whole sequence, masked steps at any place`, async () => {
+    const x = cf.input([null, 4]);
+    const model = cf.model({ inputs: x, outputs: step(cf.call(cf.masking(), x)) });
+    const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+    // The first row is masked at its beginning, the second at its end, both in the middle.
+    const counts = cf.tensor([[0, 1, 0, 0, 1, 1], [1, 1, 0, 0, 0, 0]]);
+    const sequence = cf.mul(random(2, [2, 6, 4]), cf.expandDims(counts, 2));
+    const whole = await predict(model, variables, sequence);
+    for (let seed = 1; seed < 4; seed++) {
+      using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
+      assertClose(await streamed(stream, sequence, 6, drawer(seed)), whole, 1e-5);
+    }
+  });
+}
+
+Deno.test("the reason names the layer or function that mixes steps", async () => {
+  const x = cf.input([null, 4]);
+  const centered = (x: Tensor) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true }));
+  const inner = cf.model({ inputs: x, outputs: cf.apply(centered, x), name: "inner" });
+  const outer = cf.sequential([cf.dense({ units: 4 }), inner, cf.flatten()].slice(0, 2), { name: "outer" });
+  const variables = cf.init(outer, cf.key(0), cf.spec([null, null, 4]));
+  using stream = cf.streaming(outer, variables);
+  const { message } = await assertRejects(() => stream.push(random(1, [1, 3, 4])), TypeError);
+  assertStringIncludes(message, "in centered of model inner, in inner of sequential outer");
+});
+
+Deno.test("layers that are made for a number of steps are refused; what is wrong anyway is said as it is", async () => {
+  const flat = cf.sequential([
+    cf.lstm({ units: 2, returnSequences: true }),
+    cf.flatten(),
+    cf.dense({ units: 1 }),
+  ]);
+  const variables = cf.init(flat, cf.key(0), cf.spec([null, 3, 4]));
+  using stream = cf.streaming(flat, variables);
+  const { message } = await assertRejects(() => stream.push(random(1, [1, 3, 4])), TypeError);
+  assertStringIncludes(message, "Cannot feed sequential in chunks: it takes sequences of this length alone");
+  await assertRejects(
+    () => stream.push(random(1, [1, 3, 5])),
+    TypeError,
+    "Cannot use lstm with an input of shape",
+  );
+  const overTime = cf.sequential([cf.batchNormalization({ axis: 1 })]);
+  using other = cf.streaming(overTime, cf.init(overTime, cf.key(0), cf.spec([null, 3, 4])));
+  await assertRejects(() => other.push(random(1, [1, 3, 4])), TypeError, "sequences of this length alone");
+});
+
+Deno.test("outputs without time are those of the steps so far, also behind other layers", async () => {
+  const x = cf.input([null, 4]);
+  const summary = cf.call(cf.gru({ units: 3 }), cf.call(cf.masking(), x));
+  const last = cf.apply((x) => cf.at(x, 1, -1), cf.call(cf.lstm({ units: 3, returnSequences: true }), x));
+  const both = cf.apply((a, b) => cf.concat([a, b]), summary, last);
+  const model = cf.model({ inputs: x, outputs: cf.call(cf.dense({ units: 2 }), both) });
+  const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+  const sequence = cf.mul(random(2, [1, 6, 4]), cf.tensor([[[0], [1], [1], [0], [1], [0]]]));
+  using stream = cf.streaming(model, variables, { device: "wasm" });
+  for (const [from, size] of [[0, 2], [2, 1], [3, 3]]) {
+    const got = await stream.push(cf.sliceAxis(sequence, 1, from, size));
+    assertClose(got, await predict(model, variables, cf.sliceAxis(sequence, 1, 0, from + size)), 1e-5);
+  }
+});
+
+Deno.test("inputs without time are given with every chunk and every step", async () => {
+  const x = cf.input([null, 4], { name: "x" });
+  const shift = cf.input([3], { name: "shift" });
+  const h = cf.call(cf.lstm({ units: 3, returnSequences: true }), x);
+  const model = cf.model({
+    inputs: { x, shift },
+    outputs: cf.apply((h, s) => cf.add(h, cf.expandDims(s, 1)), h, shift),
+  });
+  const specs = { x: cf.spec([null, null, 4]), shift: cf.spec([null, 3]) };
+  const variables = cf.init(model, cf.key(0), specs);
+  const given = { x: random(1, [2, 5, 4]), shift: random(2, [2, 3]) };
+  const whole = await predict(model, variables, given);
+  using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
+  const part = (from: number, size: number) => ({ ...given, x: cf.sliceAxis(given.x, 1, from, size) });
+  const first = single(await stream.push(part(0, 3)));
+  const second = cf.expandDims(single(await stream.step({ ...given, x: cf.at(given.x, 1, 3) })), 1);
+  const third = single(await stream.push(part(4, 1)));
+  assertClose(cf.concat([first, second, third], { axis: 1 }), whole, 1e-5);
+});
+
+Deno.test("padding tokens in a stream are skipped as in the whole sequence", async () => {
+  const model = cf.sequential([
+    cf.embedding({ inputDim: 6, outputDim: 3, maskZero: true }),
+    cf.lstm({ units: 3, returnSequences: true }),
+    cf.layerNormLstm({ units: 2, returnSequences: true }),
+  ]);
+  const tokens = cf.tensor([[0, 0, 3, 5, 0, 1, 0, 0]], { dtype: "int32" });
+  const variables = cf.init(model, cf.key(0), cf.spec([null, null], "int32"));
+  const whole = await predict(model, variables, tokens);
+  for (let seed = 1; seed < 5; seed++) {
+    using stream = cf.streaming(model, variables, { device: "wasm" });
+    assertClose(await streamed(stream, tokens, 8, drawer(seed)), whole, 1e-5);
+  }
+});
+
+const body = () =>
+  cf.sequential([
+    cf.masking(),
+    cf.lstm({ units: 3, returnSequences: true }),
+    cf.batchNormalization(),
+    cf.gru({ units: 2, returnSequences: true }),
+  ]);
+
+for (const device of ["reference", "wasm", "webgpu"] as const) {
+  Deno.test({
+    name: `a stream goes on from the state of another, to the last bit: ${device}`,
+    ignore: device === "webgpu" && !navigator.gpu,
+    fn: async () => {
+      const model = body();
+      const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+      const x = cf.mul(random(3, [2, 7, 4]), cf.tensor([[[1], [0], [1], [0], [0], [1], [1]]]));
+      const options = { batch: 2, device };
+      using first = cf.streaming(model, variables, options);
+      await first.push(cf.sliceAxis(x, 1, 0, 3));
+      const kept = structuredClone(first.state);
+      const expected = await first.push(cf.sliceAxis(x, 1, 3, 4));
+      for (const input of [undefined, cf.spec([null, null, 4])]) {
+        using second = cf.streaming(model, { ...variables, state: kept }, { ...options, input });
+        if (input) assertClose(second.state, kept);
+        assertClose(await second.push(cf.sliceAxis(x, 1, 3, 4)), expected);
+        assertClose(second.state, first.state);
+        second.reset();
+        using fresh = cf.streaming(model, variables, options);
+        assertClose(await second.push(x), await fresh.push(x));
+      }
+    },
+  });
+}
+
+Deno.test("the carry of a stateful layer begins a stream; states of other models, batches and dtypes are refused", async () => {
+  const layer = cf.lstm({ units: 3, stateful: true, returnSequences: true });
+  const x = random(1, [1, 6, 2]);
+  const { params, state } = cf.init(layer, cf.key(0), cf.spec([1, null, 2]));
+  const { state: carried } = layer.apply({ params, state }, cf.sliceAxis(x, 1, 0, 4), { training: false });
+  using stream = cf.streaming(layer, { params, state: carried }, { device: "wasm" });
+  const whole = await predict(cf.lstm({ units: 3, returnSequences: true }), { params, state: [] }, x);
+  assertClose(await stream.push(cf.sliceAxis(x, 1, 4, 2)), cf.sliceAxis(whole, 1, 4, 2), 1e-6);
+
+  const wrong: readonly [Tree<Tensor>, string][] = [
+    [
+      { carry: [cf.zeros([2, 3]), cf.zeros([2, 3])] },
+      "state.carry.0: current value is float32[2, 3], expected float32[1, 3]",
+    ],
+    [{ carry: [cf.zeros([1, 3]), cf.zeros([1, 4])] }, "state.carry.1: current value is float32[1, 4]"],
+    [{ carry: [cf.zeros([1, 3]), cf.cast(cf.zeros([1, 3]), "float64")] }, "float64[1, 3]"],
+    [{ carry: cf.zeros([1, 3]) }, "expected an array of 2"],
+    [{ carry: [cf.zeros([1, 3])] }, "state.carry.1: current value is missing"],
+    [{ movingMean: cf.zeros([3]) }, "expected {carry}"],
+    [[cf.zeros([1, 3])], "expected {carry}"],
+  ];
+  for (const [state, message] of wrong) {
+    const error = assertThrows(
+      () => cf.streaming(layer, { params, state }, { input: cf.spec([null, null, 2]) }),
+      TypeError,
+    );
+    assertStringIncludes(error.message, message);
+    assertStringIncludes(error.message, "resetStates");
+    using late = cf.streaming(layer, { params, state }, { device: "wasm" });
+    await assertRejects(() => late.push(x), TypeError, message);
+  }
+  const model = body();
+  const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+  const input = cf.spec([null, null, 4]);
+  for (const state of [[], [[], [], [], []]]) { // without the statistics
+    assertThrows(
+      () => cf.streaming(model, { ...variables, state }, { input }),
+      TypeError,
+      "movingMean: current value is missing",
+    );
+  }
+  const more = [...variables.state as Tree<Tensor>[], []];
+  assertThrows(
+    () => cf.streaming(model, { ...variables, state: more }, { input }),
+    TypeError,
+    "expected an array of 4",
+  );
+  assert(cf.treeLeaves(cf.streaming(model, variables, { input }).state).length > 4);
+});
+
+Deno.test("a stream that was disposed answers what was asked before and refuses what comes after", async () => {
+  const layer = cf.gru({ units: 3, returnSequences: true });
+  const variables = cf.init(layer, cf.key(0), cf.spec([null, null, 2]));
+  const x = random(1, [1, 4, 2]);
+  const stream = cf.streaming(layer, variables, { device: "wasm" });
+  const pushes = [stream.push(cf.sliceAxis(x, 1, 0, 2)), stream.push(cf.sliceAxis(x, 1, 2, 2))];
+  stream[Symbol.dispose]();
+  stream[Symbol.dispose]();
+  const [first, second] = (await Promise.all(pushes)).map(single);
+  assertClose(cf.concat([first, second], { axis: 1 }), await predict(layer, variables, x), 1e-6);
+  for (const use of [() => stream.push(x), () => stream.step(cf.at(x, 1, 0))]) {
+    await assertRejects(use, Error, "a stream through gru that was disposed");
+  }
+  assertThrows(() => stream.state, Error, "disposed");
+  assertThrows(() => stream.reset(), Error, "disposed");
+  assertEquals(typeof stream.push, "function");
+});
