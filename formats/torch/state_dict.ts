@@ -1,4 +1,5 @@
 /** Variables from a PyTorch state dict and back; how each layer is converted is in plain.ts and recurrent.ts. */
+import { checkLayer } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { checkOptions } from "../../src/nearest.ts";
 import { cast } from "../../src/operations/elementwise.ts";
@@ -83,6 +84,7 @@ function collect(model: Layer, variables: Variables, places: readonly (Place | u
  * ```
  */
 export function toTorch(model: Layer, variables: Variables, options: TorchOptions = {}): StateDict {
+  checkLayer("convert to PyTorch", model);
   const { modules, prefix } = resolve("toTorch", options);
   return Object.assign({}, ...collect(model, variables, placesOf(model, variables, modules, prefix)));
 }
@@ -123,6 +125,7 @@ export function fromTorch(
   stateDict: StateDict,
   options: TorchOptions = {},
 ): Variables {
+  checkLayer("convert from PyTorch", model);
   const { modules, prefix } = resolve("fromTorch", options);
   const places = placesOf(model, variables, modules, prefix);
   const specs = outputSpecs<readonly Readonly<Record<string, Spec>>[]>(
