@@ -1,16 +1,16 @@
 /**
- * Data with functions beside it: layers, cells, losses, metrics, optimizers and schedules are plain objects, so they
- * can be copied with changes, `{ ...layer, trainable: false }`. Here is what keeps such a copy from saying one thing
+ * Data with functions beside it: layers, cells, losses, metrics, optimizers, schedules and callbacks are plain objects,
+ * so they can be copied with changes, `{ ...layer, trainable: false }`. Here is what keeps such a copy from saying one thing
  * and doing another: its functions are called on the copy, and look whether its data is what they were made with.
  * Fields that a function reads where it acts may differ; any other change is refused, naming it and the remedy.
  */
 import { nearest } from "../nearest.ts";
 
-/** What every such object has. */
+/** What such objects have, as far as they have data at all. */
 interface Described {
-  readonly type: string;
+  readonly type?: string;
   readonly name?: string;
-  readonly options: object;
+  readonly options?: object;
 }
 
 /** What is known of an object that a factory made. */
@@ -31,7 +31,7 @@ export interface Making<T> {
   readonly main: keyof T & string;
   /** The fields that are read where they act: by the functions through `this`, or by whoever uses the object. */
   readonly acts?: readonly (keyof T & string)[];
-  /** The name of the factory; default: the type. */
+  /** The name of the factory; default: the type, which every object has where it is not given. */
   readonly factory?: string;
 }
 
@@ -45,13 +45,13 @@ const makings = new WeakMap<AnyFunction, Made>();
  * The object, frozen together with its options, whose functions get it as `this` when they are called on it or on a
  * copy of it, after a look at its data. A function that was taken off its object acts as the object was made.
  */
-export function made<T extends Described>(object: T, making: Making<T>): Readonly<T> {
+export function made<T extends object>(object: T, making: Making<T>): Readonly<T> {
   const result: Record<string, unknown> = {};
   const record: Made = {
     object: result as unknown as Described, // complete when the first function is called
     main: making.main,
     acts: making.acts ?? [],
-    factory: making.factory ?? object.type,
+    factory: making.factory ?? (object as Described).type ?? "",
   };
   for (const [key, value] of Object.entries(object)) {
     if (typeof value !== "function") {
@@ -70,15 +70,11 @@ export function made<T extends Described>(object: T, making: Making<T>): Readonl
 
 /** Whose data a function acts by: the object that it is called on, if it is one of its kind. */
 function subjectOf(record: Made, given: unknown): object {
-  if (given === record.object || !isDescribed(given)) return record.object;
-  if (functionOf(given, record.main) === undefined) return record.object;
+  if (given === record.object || typeof given !== "object" || given === null) return record.object;
+  const { type } = given as Described; // looked at only if it is the text of one
+  if (typeof type !== typeof record.object.type || !functionOf(given, record.main)) return record.object;
   checkAsMade(given);
   return given;
-}
-
-function isDescribed(value: unknown): value is Described {
-  return typeof value === "object" && value !== null &&
-    typeof (value as Partial<Described>).type === "string";
 }
 
 function functionOf(object: object, key: string): AnyFunction | undefined {
@@ -105,7 +101,7 @@ export function checkAsMade(object: object): void {
     if (main === undefined || main !== functionOf(record.object, record.main)) continue;
     const change = changeOf(record, object);
     if (change === undefined) return;
-    const { type } = record.object;
+    const type = record.object.type ?? record.factory;
     const { name } = object as Described; // a copy of one
     const self = name === undefined || name === type ? type : `${type} ${name}`;
     throw new TypeError(`Cannot use ${self}: ${change}`);
@@ -131,7 +127,7 @@ function changeOf(record: Made, copy: object): string | undefined {
     if (key in before || record.acts.includes(key) || value === undefined || typeof value === "function") {
       continue;
     }
-    const known = [...Object.keys(before.options as object), ...Object.keys(before), ...record.acts];
+    const known = [...Object.keys(record.object.options ?? {}), ...Object.keys(before), ...record.acts];
     const near = known.includes(key) ? undefined : nearest(key, known);
     return `${key}: ${printed(value)} was added to a copy, which its functions do not read; ` +
       (near === undefined

@@ -4,6 +4,7 @@
  */
 import type { Variables } from "../layers/layer.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
+import { checkAsMade, made } from "../options/made.ts";
 import type { Logs } from "./objective.ts";
 
 /** What a callback is told, and what it can do. */
@@ -53,7 +54,8 @@ const EVENTS: readonly (keyof Callback)[] = [
 /**
  * Throws unless callbacks are a list of objects whose functions `on…` are those that `fit` calls.
  *
- * @throws RangeError for another name that begins with `on`, with the nearest known one; TypeError for anything else.
+ * @throws RangeError for another name that begins with `on`, with the nearest known one; TypeError for anything else,
+ *   such as a copy of `earlyStopping()` with another option, which would not act.
  */
 export function checkCallbacks(callbacks: readonly Callback[] | undefined): void {
   if (callbacks === undefined) return;
@@ -67,6 +69,7 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
     for (const name of Object.keys(callback).filter((name) => /^on[A-Z]/.test(name))) {
       if (!EVENTS.some((event) => event === name)) throw unknownName("callback function", name, EVENTS);
     }
+    checkAsMade(callback);
   });
 }
 
@@ -172,7 +175,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let best: number | undefined;
   let bestVariables: Variables | undefined;
   let waited = 0;
-  return {
+  return made<Callback>({
     onTrainBegin(context) {
       checkMonitor(monitor, context);
       best = bestVariables = undefined;
@@ -193,7 +196,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       if (bestVariables) context.replaceVariables(bestVariables);
       bestVariables = undefined;
     },
-  };
+  }, { main: "onEpochEnd", factory: "earlyStopping" });
 }
 
 /**
@@ -222,7 +225,7 @@ export function saving(options: SavingOptions): Callback {
   }
   const isBetter = comparison(monitor, mode);
   let best: number | undefined;
-  return {
+  return made<Callback>({
     onTrainBegin(context) {
       if (saveBestOnly) checkMonitor(monitor, context);
       best = undefined;
@@ -236,5 +239,5 @@ export function saving(options: SavingOptions): Callback {
       }
       await save(await context.variables(), { epoch, logs });
     },
-  };
+  }, { main: "onEpochEnd", factory: "saving" });
 }

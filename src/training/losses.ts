@@ -24,6 +24,7 @@ import {
   stopGradient,
   sub,
 } from "../operations/elementwise.ts";
+import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
@@ -93,6 +94,9 @@ export interface HuberOptions extends LossOptions {
   readonly delta?: number;
 }
 
+/** A copy of a loss may have another reduction. */
+const making = { main: "values", acts: ["reduction"] } as const;
+
 /** Probabilities are kept this far from 0 and 1, as in Keras. */
 const EPSILON = 1e-7;
 
@@ -146,7 +150,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
   checkReduction(type, reduction);
   const counted = (target: Tensor, prediction: Tensor) =>
     notEqual(alignLabels(type, target, prediction), ignoreClass ?? 0);
-  return {
+  return made<Loss>({
     type,
     options: { fromLogits, ignoreClass, reduction },
     reduction,
@@ -160,7 +164,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
       return ignoreClass === null ? values : select(counted(target, prediction), values, 0);
     },
     ...(ignoreClass === null ? {} : { counted }),
-  };
+  }, making);
 }
 
 /**
@@ -173,7 +177,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
 export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   const type = "categoricalCrossentropy";
   const { fromLogits, labelSmoothing, ...definition } = smoothed(type, options);
-  return {
+  return made<Loss>({
     ...definition,
     values(target, prediction) {
       const [t, p] = alignValues(type, target, prediction);
@@ -187,7 +191,7 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
       const { shifted, logSum } = shiftedLogits(logits);
       return sum(mul(smooth, sub(logSum, shifted)), { axes: -1 });
     },
-  };
+  }, making);
 }
 
 /**
@@ -201,7 +205,7 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
 export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): Loss {
   const type = "binaryCrossentropy";
   const { fromLogits, labelSmoothing, ...definition } = smoothed(type, options);
-  return {
+  return made<Loss>({
     ...definition,
     values(target, prediction) {
       const behind = logitsOf(prediction, "sigmoid");
@@ -213,7 +217,7 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
       const yes = mul(smooth, log(safe));
       return neg(meanPerSample(add(yes, mul(sub(1, smooth), log(sub(1, safe))))));
     },
-  };
+  }, making);
 }
 
 /** What crossentropies with smoothed targets have alike: their options, checked and with their defaults. */
@@ -234,7 +238,7 @@ function ofError(
   value: (error: Tensor) => Tensor,
 ): Loss {
   checkReduction(type, reduction);
-  return {
+  return made<Loss>({
     type,
     options,
     reduction,
@@ -243,7 +247,7 @@ function ofError(
       const [t, p] = alignValues(type, target, prediction);
       return meanPerSample(value(sub(p, t)));
     },
-  };
+  }, making);
 }
 
 /** The mean over the last axis of `(prediction - target)²`. */
@@ -307,7 +311,8 @@ export type LossLike = LossName | Loss;
 /**
  * The loss for a name, or the loss itself.
  *
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no loss.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no loss, and for a copy of
+ *   one with other data than its reduction.
  */
 export function resolveLoss(loss: LossLike): Loss {
   if (typeof loss === "string") {
@@ -317,6 +322,7 @@ export function resolveLoss(loss: LossLike): Loss {
   if (typeof loss?.values !== "function") {
     throw new TypeError(`Cannot use ${typeof loss} as a loss: expected a name or a loss such as huber()`);
   }
+  checkAsMade(loss);
   return loss;
 }
 

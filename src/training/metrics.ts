@@ -7,6 +7,7 @@
  */
 import { checkOptions, unknownName } from "../nearest.ts";
 import { add, and, cast, equal, greater, less, mul, select, square, sub } from "../operations/elementwise.ts";
+import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { argmax, mean, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
@@ -80,7 +81,7 @@ function meanMetricOf(
   const { type, name, options = {} } = description;
   const { counted, finish = (value) => value } = extra;
   checkName(type, name);
-  return {
+  return made<Metric>({
     type,
     name,
     options: { ...options, name },
@@ -103,7 +104,7 @@ function meanMetricOf(
       const count = item(state.count);
       return finish(count === 0 ? 0 : item(state.total) / count);
     },
-  };
+  }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
 
 function sparseMatches(type: string): Values {
@@ -249,16 +250,18 @@ export function accuracy(options: MetricOptions = {}): Metric {
   checkOptions("accuracy", options, ["name"]);
   const name = options.name ?? "accuracy";
   const { initState, result } = meanMetric({ name });
-  return {
+  return made<Metric>({
     type: "accuracy",
     name,
     options: { name },
     initState,
     update: (state, target, prediction, weighting) =>
       fittingAccuracy(name, undefined, target, prediction).update(state, target, prediction, weighting),
-    fit: (loss, target, prediction) => fittingAccuracy(name, loss, target, prediction),
+    fit(this: Metric, loss, target, prediction) {
+      return fittingAccuracy(this.name, loss, target, prediction);
+    },
     result,
-  };
+  }, { main: "update", acts: ["name"] });
 }
 
 /** The name of a metric; the names of losses are names of metrics too. */
@@ -303,7 +306,11 @@ function isMetric(metric: Metric | Loss): metric is Metric {
 
 /** The metric for a name, metric or loss; a name becomes the metric's name in logs. */
 function metricFor(metric: MetricLike): Metric {
-  if (typeof metric !== "string") return isMetric(metric) ? metric : lossMetric(resolveLoss(metric));
+  if (typeof metric !== "string") {
+    if (!isMetric(metric)) return lossMetric(resolveLoss(metric));
+    checkAsMade(metric);
+    return metric;
+  }
   if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
   return metric in byName
     ? byName[metric as keyof typeof byName]({ name: metric }) // just tested

@@ -20,6 +20,7 @@ import { sum, zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Json } from "../options/json.ts";
+import { checkAsMade, made } from "../options/made.ts";
 import { isFloat } from "../operations/infer.ts";
 import { sameShape } from "../tensor/dims.ts";
 import type { Options } from "./alignment.ts";
@@ -177,7 +178,7 @@ function optimizer(
   const learningRate = given.learningRate ?? defaults.learningRate;
   const options = { ...checkCommon(type, given, learningRate), ...own.options };
   const { weightDecay } = given;
-  return {
+  return made<Optimizer>({
     type,
     options,
     init(params) {
@@ -232,7 +233,7 @@ function optimizer(
         { ...state, step: add(state.step, 1), ...Object.fromEntries(slots) },
       ];
     },
-  };
+  }, { main: "update" });
 }
 
 /** `rho · mean + (1 - rho) · value`. */
@@ -363,7 +364,7 @@ export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as O
 export type OptimizerLike = OptimizerName | Optimizer;
 
 /**
- * The optimiser for a name, or the optimiser itself.
+ * The optimiser for a name, or the optimiser itself; a copy of one with other data is refused with a TypeError.
  *
  * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no optimiser.
  */
@@ -377,5 +378,6 @@ export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
       `Cannot use ${typeof optimizer} as an optimizer: expected a name or an optimizer such as sgd()`,
     );
   }
+  checkAsMade(optimizer);
   return optimizer;
 }

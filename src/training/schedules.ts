@@ -19,6 +19,7 @@ import {
   select,
   sub,
 } from "../operations/elementwise.ts";
+import { made } from "../options/made.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Options } from "./alignment.ts";
 
@@ -67,14 +68,14 @@ function decay(
   const { initialLearningRate, decaySteps, decayRate, staircase = false } = options;
   checkNumbers(type, { initialLearningRate, decaySteps, decayRate });
   checkSteps(type, "decaySteps", decaySteps);
-  return {
+  return made<Schedule>({
     type,
     options: { initialLearningRate, decaySteps, decayRate, staircase },
     rate(step) {
       const progress = div(cast(step, "float32"), decaySteps);
       return rate(initialLearningRate, decayRate, staircase ? floor(progress) : progress);
     },
-  };
+  }, { main: "rate" });
 }
 
 /**
@@ -150,7 +151,7 @@ export function cosineDecay(options: CosineDecayOptions): Schedule {
     const cosine = mul(add(cos(mul(div(minimum(step, decaySteps), decaySteps), Math.PI)), 1), 0.5);
     return mul(add(mul(cosine, 1 - alpha), alpha), from);
   };
-  return {
+  return made<Schedule>({
     type,
     options: { initialLearningRate, decaySteps, alpha, warmupTarget, warmupSteps },
     rate(step) {
@@ -164,7 +165,7 @@ export function cosineDecay(options: CosineDecayOptions): Schedule {
       );
       return select(less(now, warmupSteps), warming, afterwards);
     },
-  };
+  }, { main: "rate" });
 }
 
 /** Options of {@linkcode piecewiseConstantDecay}. */
@@ -196,7 +197,7 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
       `Cannot make ${type}: boundaries are [${boundaries.join(", ")}], expected them to rise`,
     );
   }
-  return {
+  return made<Schedule>({
     type,
     options: { boundaries: [...boundaries], values: [...values] },
     rate(step) {
@@ -206,7 +207,7 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
         tensor(values[values.length - 1]),
       );
     },
-  };
+  }, { main: "rate" });
 }
 
 /** Options of {@linkcode polynomialDecay}. */
@@ -234,7 +235,7 @@ export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
   const { initialLearningRate, decaySteps, endLearningRate = 0.0001, power = 1, cycle = false } = options;
   checkNumbers(type, { initialLearningRate, decaySteps, endLearningRate, power });
   checkSteps(type, "decaySteps", decaySteps);
-  return {
+  return made<Schedule>({
     type,
     options: { initialLearningRate, decaySteps, endLearningRate, power, cycle },
     rate(step) {
@@ -248,5 +249,5 @@ export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
       const shape = power === 1 ? left : pow(left, power);
       return add(mul(shape, initialLearningRate - endLearningRate), endLearningRate);
     },
-  };
+  }, { main: "rate" });
 }
