@@ -84,8 +84,12 @@ function functionOf(object: object, key: string): AnyFunction | undefined {
 
 /** What is known of an object by its functions. */
 function makingsOf(object: object): Made[] {
-  const found = Object.values(object).map((value) => makings.get(value));
-  return [...new Set(found.filter((record) => record !== undefined))];
+  const found = new Set<Made>();
+  for (const key in object) { // also what an object inherits from another
+    const record = makings.get(functionOf(object, key) ?? makingsOf);
+    if (record) found.add(record);
+  }
+  return [...found];
 }
 
 /**
@@ -118,10 +122,13 @@ function changeOf(record: Made, copy: object): string | undefined {
       continue;
     }
     const [field, was, is] = firstDifference(key, before[key], after[key]);
-    return `its ${field} was changed from ${was} to ${is} in a copy, which its functions do not read; ` +
+    const difference = was === undefined || is === undefined
+      ? `${field} is another in a copy than its functions were made with`
+      : `${field} is ${is} in a copy, but its functions were made with ${was}`;
+    return `${difference}; ` +
       (key === "type"
         ? `give the copy a function ${record.main} of its own too`
-        : remedy(field === key ? undefined : `${field}: ${is}`));
+        : remedy(field === key || is === undefined ? undefined : `${field}: ${is}`));
   }
   for (const [key, value] of Object.entries(after)) {
     if (key in before || record.acts.includes(key) || value === undefined || typeof value === "function") {
@@ -129,9 +136,10 @@ function changeOf(record: Made, copy: object): string | undefined {
     }
     const known = [...Object.keys(record.object.options ?? {}), ...Object.keys(before), ...record.acts];
     const near = known.includes(key) ? undefined : nearest(key, known);
-    return `${key}: ${printed(value)} was added to a copy, which its functions do not read; ` +
+    const text = printed(value);
+    return `${key} is ${text ?? "there"} in a copy, but its functions do not read it there; ` +
       (near === undefined
-        ? `if it is an option, ${remedy(`${key}: ${printed(value)}`)}; data of your own goes under a symbol`
+        ? `if it is an option, ${remedy(text && `${key}: ${text}`)}; data of your own goes under a symbol`
         : `did you mean ${JSON.stringify(near)}?`);
   }
   return undefined;
@@ -154,7 +162,11 @@ function same(a: unknown, b: unknown): boolean {
 }
 
 /** Where two values differ first: of options the one that does, of anything else the whole. */
-function firstDifference(key: string, before: unknown, after: unknown): [string, string, string] {
+function firstDifference(
+  key: string,
+  before: unknown,
+  after: unknown,
+): [field: string, before: string | undefined, after: string | undefined] {
   if ((key !== "options" && key !== "flags") || !isPlain(before) || !isPlain(after)) {
     return [key, printed(before), printed(after)];
   }
@@ -163,14 +175,14 @@ function firstDifference(key: string, before: unknown, after: unknown): [string,
   return [option, printed(before[option]), printed(after[option])];
 }
 
-function printed(value: unknown): string {
-  if (typeof value === "function") return "a function";
-  if (isPlain(value) && refusesJson(value)) return "a function";
-  if (Array.isArray(value) && value.some((item) => typeof item === "object" && item !== null)) {
-    return `${value.length} others`;
+/** A value as text, where that is short. */
+function printed(value: unknown): string | undefined {
+  try {
+    const text = JSON.stringify(value);
+    return text === undefined || text.length > 60 ? undefined : text;
+  } catch {
+    return undefined; // it stands for a function
   }
-  if (isPlain(value)) return "another object";
-  return JSON.stringify(value) ?? String(value);
 }
 
 /** Whether this stands for a function in options (see `functionOption`). */

@@ -184,16 +184,25 @@ Deno.test("what a copy was refused for is named, with what to do", () => {
   const body = cf.lstm({ units: 4, name: "body" });
   assertEquals(
     message(init({ ...body, options: { ...body.options, units: 8 } })),
-    "Cannot use lstm body: its units was changed from 4 to 8 in a copy, which its functions do not read; " +
+    "Cannot use lstm body: units is 8 in a copy, but its functions were made with 4; " +
       "make it anew, as in lstm({ units: 8 })",
   );
   const flags = { ...body, flags: { ...body.flags, returnSequences: true } };
-  assertStringIncludes(message(init(flags)), "its returnSequences was changed from false to true");
+  assertStringIncludes(
+    message(init(flags)),
+    "returnSequences is true in a copy, but its functions were made with false",
+  );
   assertStringIncludes(
     message(init({ ...body, ...{ returnSequences: true } })),
     "as in lstm({ returnSequences: true })",
   );
   assertStringIncludes(message(init({ ...body, ...{ trainabel: false } })), 'did you mean "trainable"?');
+  const inherits: Layer = Object.create(body, { options: { value: { ...body.options, units: 8 } } });
+  assertStringIncludes(message(init(inherits)), "units is 8 in a copy");
+  assertStringIncludes(
+    message(() => cf.init({ ...cf.sequential([body]), layers: [cf.dense({ units: 1 })] }, cf.key(0), x)),
+    "layers is another in a copy than its functions were made with; make it anew, as in sequential({ … })",
+  );
   const reshaped = cf.reshapeLayer({ targetShape: [6] });
   const other = { ...reshaped, options: { targetShape: [3, 2] } };
   assertStringIncludes(message(init(other)), "as in reshapeLayer({ targetShape: [3,2] })");
@@ -202,8 +211,11 @@ Deno.test("what a copy was refused for is named, with what to do", () => {
     const use of [(cell: RecurrentCell) => cf.rnn(cell), (cell: RecurrentCell) => cf.stackedCells([cell])]
   ) {
     const changed = { ...cell, options: { ...cell.options, dropout: 0.5 } };
-    assertStringIncludes(message(() => use(changed)), "its dropout was changed from 0 to 0.5");
-    assertStringIncludes(message(() => use({ ...cell, ...{ units: 8 } })), "units: 8 was added");
+    assertStringIncludes(
+      message(() => use(changed)),
+      "dropout is 0.5 in a copy, but its functions were made with 0",
+    );
+    assertStringIncludes(message(() => use({ ...cell, ...{ units: 8 } })), "units is 8 in a copy, but");
   }
   assertThrows(() => (cell.options as { units: number }).units = 4, TypeError);
 });
