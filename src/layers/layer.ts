@@ -82,7 +82,9 @@ export interface Layer {
   readonly sequenceInputs?: readonly boolean[];
   /**
    * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure. Absent
-   * where there is none inside. A container calls `statefulLayer` on its children.
+   * where there is none inside. A container calls `statefulLayer` on its children. A layer of your own that has this
+   * promises that its outputs, as far as they depend on its state, are for chunks what they are for whole sequences;
+   * of what does not depend on it, that is checked. What it carries from call to call is its state `{ carry }`.
    *
    * @throws TypeError where the layer cannot be fed in chunks, such as one that reads its sequence backwards.
    */

@@ -3,10 +3,12 @@
  * stream also `output`, for masked steps; every other state (batch-norm statistics) has no such keys. That is all that
  * resetting and streaming need to know.
  */
+import { substitute } from "../options/made.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
-import type { Path, Tree } from "../tree/tree.ts";
-import type { Layer, Variables } from "./layer.ts";
+import { promiseSteps } from "../transforms/streamed_steps.ts";
+import { type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
 export interface CarryState {
@@ -23,12 +25,23 @@ export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tr
 }
 
 /**
- * The layer with every recurrent layer in it stateful; a layer without any is returned as it is.
+ * The layer with every recurrent layer in it stateful; a layer without any is returned as it is. A layer of another
+ * kind that can be made stateful promises what it does with its state; of those of the library it is proven.
  *
  * @throws TypeError where the layer cannot be fed in chunks.
  */
 export function statefulLayer(layer: Layer): Layer {
-  return layer.withStateful?.() ?? layer;
+  const stateful = layer.withStateful?.();
+  if (stateful === undefined) return layer;
+  if ("withFlags" in stateful || "walk" in stateful) return stateful; // a recurrent layer or a container
+  return {
+    ...stateful,
+    apply: substitute((variables: Variables, input: Tree<Tensor>, context: ApplyContext) => {
+      const applied = stateful.apply(variables, input, context);
+      promiseSteps(treeLeaves<Tensor>(applied.output), treeLeaves<Tensor>(input));
+      return applied;
+    }),
+  };
 }
 
 /**

@@ -4,7 +4,7 @@
  * of values are told apart beside constants: sequences, of which each step is known when its input is; values for all
  * steps so far (a state, the last output); and those that mix steps in another way, which a chunk does not have.
  */
-import { placeOfEquation, traceFlat } from "../program/trace.ts";
+import { isTraced, placeOfEquation, traceFlat, valueOf } from "../program/trace.ts";
 import { type Attributes, type Equation, timeAxis, type Value } from "../program/types.ts";
 import { type Dim, subtractDims } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -38,7 +38,27 @@ type Kind =
   | { readonly kind: "before"; readonly leaf: number }
   /** What the steps so far come to. */
   | { readonly kind: "soFar" }
-  | { readonly kind: "mixed"; readonly operation: string; readonly place: string | undefined };
+  /** What is made of the state, nobody knows how: of no use but where a layer promises what it is. */
+  | ({ readonly kind: "carried" } & Origin)
+  | ({ readonly kind: "mixed" } & Origin);
+
+/** Where a value came to depend on other steps. */
+interface Origin {
+  readonly operation: string;
+  readonly place: string | undefined;
+}
+
+/** What a layer of the user's own promises: outputs made of these inputs are given for chunks as for the whole. */
+const promises = new WeakMap<Value, readonly Value[]>();
+
+/**
+ * Says that these outputs, as far as they depend on the state, are for chunks what they are for the whole sequence.
+ * Outside a trace nothing happens.
+ */
+export function promiseSteps(outputs: readonly Tensor[], inputs: readonly Tensor[]): void {
+  const values = inputs.filter(isTraced).map(valueOf);
+  for (const output of outputs) if (isTraced(output)) promises.set(valueOf(output), values);
+}
 
 /**
  * The first output that is another for chunks than for the whole sequence; undefined where there is none. An output
@@ -77,7 +97,7 @@ export function unstreamable<Fixed, State, Input, Output>(
   for (const [index, path] of paths.entries()) {
     const value = program.outputs[index];
     const kind = kinds.get(value) ?? { kind: "fixed" };
-    if (kind.kind === "mixed") return { ...kind, path };
+    if (kind.kind === "mixed" || kind.kind === "carried") return { ...kind, path };
     if (kind.kind === "before") return { operation: "state", place: undefined, path };
     const place = kind.kind === "steps" ? placeOf(kind.followed, TIME) : undefined;
     if (place && !(isWhole(place) && place.axis === 1)) {
@@ -109,16 +129,19 @@ function readerOf(
   return (equation) => {
     const { operation: { name }, attributes, outputs } = equation;
     const inputs = equation.inputs.map((value): Kind => kinds.get(value) ?? { kind: "fixed" });
-    const mixed: Kind = { kind: "mixed", operation: name, place: placeOfEquation(equation) };
+    const origin: Origin = { operation: name, place: placeOfEquation(equation) };
+    const mixed: Kind = { kind: "mixed", ...origin };
     const note = (kind: (value: Value, index: number) => Kind) =>
-      outputs.forEach((value, index) => kinds.set(value, kind(value, index)));
-    const broken = inputs.find(({ kind }) => kind === "mixed");
-    if (broken) return note(() => broken);
+      outputs.forEach((value, index) => kinds.set(value, asPromised(value, kind(value, index))));
     const [first] = inputs;
+    const isState = inputs.some(({ kind }) => kind === "before");
+    const carried = inputs.find(({ kind }) => kind === "carried") ??
+      (isState && { kind: "carried", ...origin });
+    const broken = inputs.find(({ kind }) => kind === "mixed");
     if (name === "stopGradient" && first.kind === "before") return note(() => first);
     if (name === "scan" && mentions({ dim: (attributes as Attributes["scan"]).length }, time)) {
       const scan = attributes as Attributes["scan"];
-      if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => mixed);
+      if (!goesOn(scan, equation, inputs, nextStates, time)) return note(() => carried || broken || mixed);
       return note(({ shape }, index): Kind =>
         index < scan.carries ? { kind: "soFar" } : {
           kind: "steps",
@@ -130,7 +153,8 @@ function readerOf(
         }
       );
     }
-    if (inputs.some(({ kind }) => kind === "before")) return note(() => mixed);
+    if (carried) return note(() => carried);
+    if (broken) return note(() => broken);
     if (inputs.some(({ kind }) => kind === "soFar")) {
       const spreads = outputs.some(({ shape }) => shape.some((dim) => mentions({ dim }, time)));
       return note(() => spreads || inputs.some(({ kind }) => kind === "steps") ? mixed : { kind: "soFar" });
@@ -152,6 +176,15 @@ function readerOf(
       return state.mixedBy === undefined && placeOf(state, TIME) ? { kind: "steps", followed: state } : mixed;
     });
   };
+
+  function asPromised(value: Value, kind: Kind): Kind {
+    const from = promises.get(value)?.map((input): Kind => kinds.get(input) ?? { kind: "fixed" });
+    if (kind.kind !== "carried" || from === undefined) return kind;
+    const broken = from.find(({ kind }) => kind === "mixed" || kind === "carried");
+    if (broken) return broken;
+    if (value.shape[1] !== time) return { kind: "soFar" };
+    return from.some(({ kind }) => kind === "soFar") ? kind : sequenceOrFixed(value, time);
+  }
 }
 
 /** Whether a scan begins where the call before ended and hands its end on, over steps as they come in. */

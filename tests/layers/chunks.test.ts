@@ -369,3 +369,59 @@ Deno.test("a stream that was disposed answers what was asked before and refuses 
   assertThrows(() => stream.reset(), Error, "disposed");
   assertEquals(typeof stream.push, "function");
 });
+
+/** A layer of one's own: each step is the mean of it and the two before; stateful, it keeps two steps. */
+function smoothing(stateful: boolean, then: (x: Tensor) => Tensor = (x) => x): Layer {
+  return cf.defineLayer({
+    type: "smoothing",
+    options: {},
+    initParams: () => [],
+    initState: (_, input) => {
+      const { shape: [batch, , features] } = cf.treeLeaves<Tensor>(input)[0];
+      return stateful ? { carry: cf.zeros([batch, 2, features]) } : [];
+    },
+    apply: ({ state }, input) => {
+      const x = single(input);
+      const [batch, time, features] = x.shape;
+      const before = stateful ? single(state) : cf.zeros([batch, 2, features]);
+      const longer = cf.concat([before, x], { axis: 1 });
+      const shifted = [0, 1, 2].map((by) => cf.sliceAxis(longer, 1, by, time));
+      const last = cf.sliceAxis(longer, 1, time, 2);
+      return {
+        output: then(cf.div(shifted.reduce((a, b) => cf.add(a, b)), 3)),
+        state: stateful ? { carry: last } : state,
+      };
+    },
+    withStateful: () => smoothing(true, then),
+  });
+}
+
+Deno.test("a layer of one's own that keeps a state streams; what it does beside its state is looked at", async () => {
+  const x = cf.input([null, 3]);
+  const h = cf.call(smoothing(false), cf.call(cf.gru({ units: 3, returnSequences: true }), x));
+  const model = cf.model({ inputs: x, outputs: cf.call(cf.lstm({ units: 2, returnSequences: true }), h) });
+  const variables = cf.init(model, cf.key(0), cf.spec([null, null, 3]));
+  const sequence = random(1, [1, 9, 3]);
+  const whole = await predict(model, variables, sequence);
+  for (let seed = 1; seed < 4; seed++) {
+    using stream = cf.streaming(model, variables, { device: "wasm" });
+    assertClose(await streamed(stream, sequence, 9, drawer(seed)), whole, 1e-5);
+  }
+  const centered = (x: Tensor) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true }));
+  const behind = cf.sequential([
+    smoothing(false),
+    cf.defineLayer({
+      type: "centering",
+      options: {},
+      initParams: () => [],
+      apply: ({ state }, x) => ({ output: centered(single(x)), state }),
+    }),
+  ]);
+  using stream = cf.streaming(behind, cf.init(behind, cf.key(0), cf.spec([null, null, 3])));
+  await assertRejects(() => stream.push(sequence), TypeError, "in centering of sequential");
+  // Without a promise, what depends on the state is refused.
+  const { withStateful: _, ...silent } = smoothing(true);
+  const unknown = cf.sequential([silent]);
+  using other = cf.streaming(unknown, cf.init(unknown, cf.key(0), cf.spec([1, null, 3])));
+  await assertRejects(() => other.push(sequence), TypeError, "in smoothing of sequential");
+});
