@@ -61,8 +61,14 @@ function faultOf(
   }
   if (found === undefined) return undefined;
   const { operation, place, path } = found;
+  const output = path.length === 0 ? "its output" : printPath(path, "output");
+  if (operation === undefined) {
+    return `${output} has time elsewhere than on its second axis` +
+      `${place === undefined ? "" : ` (by ${place})`}, so chunks of it cannot be put together; ` +
+      `use predict with whole sequences`;
+  }
   const by = operation === "state" ? "the state of the call before" : operation;
-  return `${path.length === 0 ? "its output" : printPath(path, "output")} at a step depends on other steps ` +
+  return `${output} at a step depends on other steps ` +
     `(by ${by}${place === undefined ? "" : ` in ${place}`}), as attention or a mean over time does; ` +
     `use predict with whole sequences`;
 }

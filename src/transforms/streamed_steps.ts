@@ -22,8 +22,8 @@ import {
 
 /** Why a function does not give for chunks what it gives for the whole sequence. */
 export interface Unstreamable {
-  /** The primitive by which a step comes to depend on steps that are not in its chunk. */
-  readonly operation: string;
+  /** The primitive by which a step comes to depend on steps that are not in its chunk; undefined where time is moved. */
+  readonly operation: string | undefined;
   /** The layer or function that has it, as far as it is known. */
   readonly place: string | undefined;
   /** Where in the output. */
@@ -101,7 +101,8 @@ export function unstreamable<Fixed, State, Input, Output>(
     if (kind.kind === "before") return { operation: "state", place: undefined, path };
     const place = kind.kind === "steps" ? placeOf(kind.followed, TIME) : undefined;
     if (place && !(isWhole(place) && place.axis === 1)) {
-      return { operation: "transpose", place: undefined, path };
+      const equation = program.equations.findLast(({ outputs }) => outputs.includes(value));
+      return { operation: undefined, place: equation && placeOfEquation(equation), path };
     }
   }
   return undefined;

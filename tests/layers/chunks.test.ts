@@ -187,6 +187,65 @@ for (const [name, step] of Object.entries(through)) {
   });
 }
 
+const kernel = random(7, [4, 4]);
+const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+  "gated units": (x) => cf.concat([cf.glu(x), cf.glu(x)]),
+  "the largest feature": (x) => cf.cast(cf.argmax(x), "float32"),
+  "features turned round": (x) => cf.reverse(x, 2),
+  "some features": (x) => cf.sliceAxis(x, 2, 1, 2),
+  "features around": (x) => cf.pad(x, [0, 0, 1], [0, 0, 1]),
+  "there and back": (x) => cf.transpose(cf.matmul(cf.transpose(x, [1, 0, 2]), kernel), [1, 0, 2]),
+  "rows": (x) =>
+    cf.reshape(cf.matmul(cf.reshape(x, [cf.multiplyDims(x.shape[0], x.shape[1]), 4]), kernel), x.shape),
+  "pairs of features": (x) => cf.einsum("btf,btg->btfg", x, x),
+  "a quadratic form": (x) => cf.einsum("btf,fg,btg->bt", x, kernel, x),
+  "rows of a table": (x) => cf.gather(kernel, cf.argmax(x)),
+  "positions of features": (x) => cf.mul(x, cf.cast(cf.iota([4]), "float32")),
+  "the same at every step": (x) => cf.add(x, cf.broadcastTo(cf.tensor([1, 2, 3, 4]), x.shape)),
+  "a fold over features": (x) => {
+    const total = (h: Tensor, s: Tensor): [Tensor, Tensor] => [cf.add(h, s), cf.add(h, s)];
+    const [sums] = cf.scan(total, cf.zerosLike(cf.at(x, 2, 0)), cf.transpose(x, [0, 2, 1]));
+    return cf.transpose(sums, [0, 2, 1]);
+  },
+};
+const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+  "the largest step": (x) => cf.reduceMax(x, { axes: 1, keepDims: true }),
+  "scores of all pairs": (x) => cf.einsum("btf,bsf->bts", x, x),
+  "the first step": (x) => cf.at(x, 1, 0),
+  "differences to the first step": (x) => cf.sub(x, cf.sliceAxis(x, 1, 0, 1)),
+  "differences to the last step": (x) => cf.sub(x, cf.sliceAxis(x, 1, -1, 1)),
+  "one step later": (x) => cf.sliceAxis(cf.pad(x, [0, 1, 0], [0, 0, 0]), 1, 0, x.shape[1]),
+  "the number of steps": (x) => cf.div(x, cf.sum(cf.ones([x.shape[1]]))),
+  "a choice by all steps": (x) =>
+    cf.select(cf.greater(cf.sum(x, { axes: [1, 2], keepDims: true }), 0), x, cf.neg(x)),
+  "noise": (x) => cf.mul(x, cf.normal(cf.key(1), x.shape)),
+  "steps of half the size": (x) => cf.reshape(x, [x.shape[0], cf.multiplyDims(x.shape[1], 2), 2]),
+  "features first": (x) => cf.transpose(x, [0, 2, 1]),
+};
+
+for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
+  Deno.test(`a function of each step streams, one of several is refused: ${name}`, async () => {
+    const x = cf.input([null, 4]);
+    const model = cf.model({
+      inputs: x,
+      outputs: cf.apply(fn, cf.call(cf.gru({ units: 4, returnSequences: true }), x)),
+    });
+    const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+    for (const batch of [1, 2]) {
+      const sequence = random(1, [batch, 5, 4]);
+      using stream = cf.streaming(model, variables, { batch, device: "reference" });
+      if (name in unlike) {
+        await assertRejects(() => stream.push(sequence), TypeError, "Cannot feed model in chunks");
+        continue;
+      }
+      const whole = single(
+        await cf.predict(model, variables, sequence, { device: "reference" }) as Tree<Tensor>,
+      );
+      assertClose(await streamed(stream, sequence, 5, drawer(batch)), whole, 1e-5);
+    }
+  });
+}
+
 Deno.test("the reason names the layer or function that mixes steps", async () => {
   const x = cf.input([null, 4]);
   const centered = (x: Tensor) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true }));
