@@ -146,7 +146,8 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
       checkFixedBatch(name, input);
       const steps = stepsOf(name, cell, input, params);
       const carry = cell.initState(params, steps);
-      if (!definition.streams || mask === undefined || flags.zeroOutputForMask) return { carry };
+      const showsZeros = flags.zeroOutputForMask && flags.returnSequences;
+      if (!definition.streams || mask === undefined || showsZeros) return { carry };
       const step = cell.step(params, { training: false, input: steps });
       return { carry, output: zerosOfOutput(step, carry, input as Tree<Tensor>) }; // only the specs are read
     },
@@ -198,9 +199,20 @@ function apply(
   const outputMask = flags.returnSequences ? mask : undefined;
   return {
     output: flags.returnState ? [output, final] : output,
-    state: !flags.stateful ? [] : before.output && last ? { carry: final, output: last } : { carry: final },
+    state: carryState(flags, before.output, final, last),
     mask: outputMask && flags.returnState ? [outputMask, undefined] : outputMask,
   };
+}
+
+/** The state after a call, of the structure of the one before it. */
+function carryState(
+  { stateful }: RecurrentFlags,
+  output: Tree<Tensor> | undefined,
+  carry: Tree<Tensor>,
+  last: Tree<Tensor> | undefined,
+): Tree<Tensor> {
+  if (!stateful) return [];
+  return output === undefined ? { carry } : { carry, output: last ?? output };
 }
 
 /** The specs of one step of the input, which must fit the cell. */

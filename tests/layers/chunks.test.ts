@@ -292,6 +292,22 @@ Deno.test("outputs without time are those of the steps so far, also behind other
   }
 });
 
+Deno.test("the last output behind masked steps is carried from chunk to chunk", async () => {
+  const sequence = cf.mul(
+    random(2, [2, 6, 4]),
+    cf.tensor([[[0], [1], [1], [0], [0], [0]], [[0], [0], [0], [1], [0], [1]]]),
+  );
+  for (const options of [{}, { zeroOutputForMask: true }]) {
+    const model = cf.sequential([cf.masking(), cf.lstm({ units: 3, ...options })]);
+    const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+    using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
+    for (let t = 0; t < 6; t++) {
+      const sofar = await predict(model, variables, cf.sliceAxis(sequence, 1, 0, t + 1));
+      assertClose(await stream.step(cf.at(sequence, 1, t)), sofar, 1e-5);
+    }
+  }
+});
+
 Deno.test("inputs without time are given with every chunk and every step", async () => {
   const x = cf.input([null, 4], { name: "x" });
   const shift = cf.input([3], { name: "shift" });
