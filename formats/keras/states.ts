@@ -37,16 +37,26 @@ const marker = Symbol("ignoresMask");
 
 /**
  * The layer as Keras runs it where an initial state is given: a mask that travels with the input is not looked at, and
- * goes on with the output all the same.
+ * goes on with the output all the same. Where a mask was ignored, its JSON is refused: a layer that is read from it looks
+ * at the mask.
  */
 export function ignoringMask<T extends Layer>(layer: T): T {
-  const apply: Layer["apply"] = substitute((variables, input, context) => {
-    if (context.initialState === undefined || context.mask === undefined) {
-      return layer.apply(variables, input, context);
-    }
-    const applied = layer.apply(variables, input, { ...context, mask: undefined });
-    return { ...applied, mask: layer.apply(variables, input, context).mask };
-  });
+  let ignored = false;
+  const apply: Layer["apply"] = substitute(
+    (variables, input, context) => {
+      if (context.initialState === undefined || context.mask === undefined) {
+        return layer.apply(variables, input, context);
+      }
+      ignored = true;
+      const applied = layer.apply(variables, input, { ...context, mask: undefined });
+      return { ...applied, mask: layer.apply(variables, input, context).mask };
+    },
+    () =>
+      ignored
+        ? "it ignores its mask where it is given an initial state, as Keras does, which its JSON cannot say; " +
+          "save it with toKeras"
+        : undefined,
+  );
   return {
     ...layer,
     apply,

@@ -1,6 +1,6 @@
 /** A cell as JSON, and back. */
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
-import { checkAsMade, replacedFunction } from "../options/made.ts";
+import { checkAsMade, unsavable } from "../options/made.ts";
 import type { AnyCell, RecurrentCell } from "./cell.ts";
 
 /**
@@ -11,13 +11,8 @@ import type { AnyCell, RecurrentCell } from "./cell.ts";
  */
 export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
   checkAsMade(cell);
-  const replaced = replacedFunction(cell);
-  if (replaced !== undefined) {
-    return refusedJson(
-      `Cannot save ${cell.type}: its ${replaced} is a function of your own, which is not data; ` +
-        `give the copy a type of its own, under which fromJson finds what makes it`,
-    );
-  }
+  const reason = unsavable(cell);
+  if (reason !== undefined) return refusedJson(`Cannot save ${cell.type}: ${reason}`);
   return { type: cell.type, options: cell.options };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { ReviveCell } from "../cells/json.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
-import { checkAsMade, made, replacedFunction } from "../options/made.ts";
+import { checkAsMade, made, unsavable } from "../options/made.ts";
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";
@@ -139,13 +139,8 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
  */
 export function layerJson(layer: Layer): Json {
   checkAsMade(layer);
-  const replaced = replacedFunction(layer);
-  if (replaced !== undefined) {
-    return refusedJson(
-      `Cannot save ${layerName(layer)}: its ${replaced} is a function of your own, which is not data; ` +
-        `give the copy a type of its own, under which fromJson finds what makes it`,
-    );
-  }
+  const reason = unsavable(layer);
+  if (reason !== undefined) return refusedJson(`Cannot save ${layerName(layer)}: ${reason}`);
   return {
     type: layer.type,
     ...(layer.name === undefined ? {} : { name: layer.name }),

@@ -190,27 +190,39 @@ function refusesJson(value: object): boolean {
   return Object.hasOwn(value, "toJSON");
 }
 
-/** Functions that a copy may have and still be what its type says. */
-const substitutes = new WeakSet<AnyFunction>();
+/** Functions that a copy may have and still be saved, unless they say why not. */
+const substitutes = new WeakMap<AnyFunction, () => string | undefined>();
 
-/** The function, which a copy may have in place of its own and still be saved as what its type says. */
-export function substitute<T extends AnyFunction>(fn: T): T {
-  substitutes.add(fn);
+/**
+ * The function, which a copy may have in place of its own and still be saved as what its type says.
+ *
+ * @param unsaved Why the data of the copy does not say what it does, if so: the end of a sentence.
+ */
+export function substitute<T extends AnyFunction>(
+  fn: T,
+  unsaved: () => string | undefined = () => undefined,
+): T {
+  substitutes.set(fn, unsaved);
   return fn;
 }
 
 /**
- * The name of a function that was replaced in a copy that is still called what the factory made: the data of such a
- * copy does not say what it does. Undefined where there is none.
+ * Why the data of a copy does not say what it does, such as that a function was replaced in what is still called what
+ * the factory made: the end of a sentence. Undefined where it does.
  */
-export function replacedFunction(object: Pick<Described, "type">): string | undefined {
+export function unsavable(object: Pick<Described, "type">): string | undefined {
   for (const { object: before } of makingsOf(object)) {
     if (before.type !== object.type) continue;
-    const replaced = Object.entries(before).find(([key, value]) => {
+    for (const [key, value] of Object.entries(before)) {
       const present = functionOf(object, key);
-      return typeof value === "function" && present !== value && !(present && substitutes.has(present));
-    });
-    if (replaced) return replaced[0];
+      if (typeof value !== "function" || present === value) continue;
+      const known = present && substitutes.get(present);
+      const reason = known
+        ? known()
+        : `its ${key} is a function of your own, which is not data; give the copy a type of its own, under which ` +
+          `fromJson finds what makes it`;
+      if (reason !== undefined) return reason;
+    }
   }
   return undefined;
 }

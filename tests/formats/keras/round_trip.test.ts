@@ -1,5 +1,5 @@
 /** What we write is read back: weights to the last bit, options, and predictions. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   fromKeras,
   kerasLayers,
@@ -64,6 +64,16 @@ Deno.test({
       const input = read.model.type === "model" ? {} : { input: read.input };
       const again = await fromKeras(await toKeras(read.model, read.variables, input));
       assertEquals(again.variables, read.variables, name);
+      if (name === "translator") { // its decoder ignores its mask, as in Keras
+        for (const { model } of [read, again]) {
+          assertThrows(
+            () => json(model),
+            TypeError,
+            "it ignores its mask where it is given an initial state",
+          );
+        }
+        continue;
+      }
       assertEquals(json(again.model), json(read.model), name);
     }
   },
