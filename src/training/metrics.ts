@@ -5,9 +5,9 @@
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
  * metric goes, and are not written twice.
  */
+import { checkAsMade, made } from "../options/made.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { add, and, cast, equal, greater, less, mul, select, square, sub } from "../operations/elementwise.ts";
-import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { argmax, mean, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
