@@ -4,7 +4,7 @@
  */
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
 import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
-import { maskOfTree } from "../../src/models/masks.ts";
+import { maskOfTree } from "../../src/layers/masks.ts";
 import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
 import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";

@@ -1,13 +1,12 @@
 /** A graph as the configuration of a functional model: operations in Keras's order, each with its calls. */
 import { type Layer, layerName } from "../../src/layers/mod.ts";
-import { callSpecs } from "../../src/models/call_specs.ts";
+import { callSpecs, functionSpecs } from "../../src/models/call_specs.ts";
 import { isContainer } from "../../src/models/container.ts";
-import { masksOfLeaves } from "../../src/models/masks.ts";
+import { masksOfLeaves } from "../../src/layers/masks.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { GraphFunction } from "../../src/models/mod.ts";
 import { addDims, type Dim, type Shape } from "../../src/tensor/dims.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
-import { outputSpecs } from "../../src/transforms/output_specs.ts";
 import { type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { moduleOf, operationOf, toTokens } from "./functions.ts";
 import {
@@ -77,10 +76,10 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
       record({ outputs: treeLeaves<Spec>(result.output), masked });
       return result;
     },
-    compute: (fn, args) => {
-      const output = outputSpecs(fn, ...args);
-      record({ outputs: treeLeaves<Spec>(output), fn });
-      return output;
+    compute: (fn, args, masks) => {
+      const result = functionSpecs(fn, args, masks);
+      record({ outputs: treeLeaves<Spec>(result.output), fn });
+      return result;
     },
   });
   return found;

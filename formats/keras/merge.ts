@@ -5,7 +5,7 @@
 import { checkOptions, unknownName } from "../../src/nearest.ts";
 import { defineLayer, type Layer, layerName, type LayerOptions } from "../../src/layers/mod.ts";
 import type { LayerReviver } from "../../src/layers/define.ts";
-import { masksOfLeaves } from "../../src/models/masks.ts";
+import { masksOfLeaves } from "../../src/layers/masks.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../../src/operations/elementwise.ts";
 import { concat, ones, reshape, resolveAxis } from "../../src/operations/structure.ts";
 import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";

@@ -3,11 +3,16 @@
  * that the file does not have, so that a configuration cannot ask for memory.
  */
 import { isRecurrentLayer, type Layer, type Mask } from "../../src/layers/mod.ts";
-import { type CallExtras, type CallResult, callSpecs, paramSpecs } from "../../src/models/call_specs.ts";
+import {
+  type CallExtras,
+  type CallResult,
+  callSpecs,
+  functionSpecs,
+  paramSpecs,
+} from "../../src/models/call_specs.ts";
 import { isContainer } from "../../src/models/container.ts";
 import { multiplyDims, printShape, type Shape } from "../../src/tensor/dims.ts";
 import { isLeaf, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
-import { outputSpecs } from "../../src/transforms/output_specs.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
@@ -76,7 +81,7 @@ function calledFirst(
         const below = `${path === "" ? "" : `${path}/`}layers/${names.get(index)}`;
         return checkedCall(layer.layers[index], below, input, extras, context);
       },
-      compute: (fn, args) => outputSpecs(fn, ...args),
+      compute: functionSpecs,
     });
   }
   return reading(path, () => {

@@ -1,6 +1,6 @@
 /** Batch normalisation (Ioffe and Szegedy, 2015). */
 import { checkOptions } from "../nearest.ts";
-import { add, cast, div, mul, sqrt, square, sub } from "../operations/elementwise.ts";
+import { add, cast, div, mul, select, sqrt, square, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
 import { mean as meanOf } from "../operations/reduction.ts";
 import { broadcastTo, reshape, resolveAxis, sum } from "../operations/structure.ts";
@@ -11,6 +11,7 @@ import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
+import { widenedMask } from "./sequence.ts";
 import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode batchNormalization}; Keras's words. */
@@ -65,12 +66,12 @@ function moments(x: Tensor, axes: readonly number[]): Moments {
   return { mean, variance: meanOf(square(sub(x, mean)), { axes, keepDims: true }) };
 }
 
-/** The same where every element has a weight, 1 or 0. */
-function weightedMoments(x: Tensor, weights: Tensor, axes: readonly number[]): Moments {
-  const count = add(sum(weights, { axes, keepDims: true }), COUNT_EPSILON);
-  const meanWeighted = (y: Tensor) => div(sum(mul(y, weights), { axes, keepDims: true }), count);
-  const mean = meanWeighted(x);
-  return { mean, variance: meanWeighted(square(sub(x, mean))) };
+/** The same of the elements that count, whatever the others are. */
+function maskedMoments(x: Tensor, mask: Tensor, axes: readonly number[]): Moments {
+  const count = add(sum(cast(mask, x.dtype), { axes, keepDims: true }), COUNT_EPSILON);
+  const meanOfCounted = (y: Tensor) => div(sum(select(mask, y, 0), { axes, keepDims: true }), count);
+  const mean = meanOfCounted(x);
+  return { mean, variance: meanOfCounted(square(select(mask, sub(x, mean), 0))) };
 }
 
 /**
@@ -209,6 +210,6 @@ function batchMoments(layer: string, x: Tensor, mask: Tensor | undefined, at: nu
         }: a mask has the leading axes of the input, without axis ${at} of the features`,
     );
   }
-  const steps = reshape(cast(mask, x.dtype), [...mask.shape, ...x.shape.slice(rank).map(() => 1)]);
-  return weightedMoments(x, broadcastTo(steps, x.shape.map((dim, axis) => axis === at ? 1 : dim)), axes);
+  const steps = broadcastTo(widenedMask(mask, x), x.shape.map((dim, axis) => axis === at ? 1 : dim));
+  return maskedMoments(x, steps, axes);
 }

@@ -2,10 +2,9 @@
 import { checkOptions, unknownName } from "../nearest.ts";
 import { add, mul } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
-import { concat, reverse } from "../operations/structure.ts";
-import { timeAxis } from "../program/types.ts";
+import { concat } from "../operations/structure.ts";
 import { isLeaf, type Tensor } from "../tensor/tensor.ts";
-import { mapTree, type Tree, zipTrees } from "../tree/tree.ts";
+import { type Tree, zipTrees } from "../tree/tree.ts";
 import {
   defineLayer,
   layerJson,
@@ -19,6 +18,7 @@ import { checkAsMade } from "../options/made.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
 import type { Json } from "../options/json.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
+import { reversedSequence } from "./sequence.ts";
 
 /** How the outputs of both directions become one, for each tensor of them. */
 export type Merge = (forward: Tensor, backward: Tensor) => Tensor;
@@ -120,6 +120,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
       // In the order of the leaves: keys are sorted.
       return [...trainedLeaves(backward, both.backward), ...trainedLeaves(forward, both.forward)];
     },
+    masksInput: true, // the scan does
     withStateful: () => {
       throw new TypeError(
         `Cannot feed ${name} in chunks: its backward layer begins at the end of the sequence, which is not there yet`,
@@ -149,13 +150,16 @@ function apply(
   const { returnSequences, returnState } = forward.flags;
   const [ahead, aheadState] = outputAndState(there.output, returnState);
   const [behind, behindState] = outputAndState(back.output, returnState);
+  const [mask, backMask] = [there.mask, back.mask].map((mask) => {
+    const [first] = returnState && Array.isArray(mask) ? mask : [mask];
+    return first as Tensor | undefined; // a recurrent layer has one mask
+  });
   const aligned = returnSequences
-    ? mapTree(behind, (x: Tensor) => reverse(x, timeAxis(x.shape.length)))
+    ? reversedSequence({ output: behind, mask: backMask }).output // its mask is that of the other direction
     : behind;
   const output: Tree<Tensor> = merge
     ? zipTrees(ahead, aligned, merge, { first: "the forward output", second: "the backward output" })
     : [ahead, aligned];
-  const [mask] = returnState && Array.isArray(there.mask) ? there.mask : [there.mask];
   const outputMask = mask && !merge ? [mask, mask] : mask;
   return {
     output: returnState ? [output, [aheadState, behindState]] : output,

@@ -7,7 +7,8 @@ import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, made, unsavable } from "../options/made.ts";
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
-import type { Layer } from "./layer.ts";
+import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
+import { harmlessInput } from "./masks.ts";
 
 /** The options that every layer takes. */
 export interface LayerOptions {
@@ -32,6 +33,11 @@ export type LayerDefinition =
   & {
     /** The name of the factory in errors; default: the type. */
     readonly factory?: string;
+    /**
+     * Whether it replaces what is masked by itself, or hands that on to layers inside. For others it is done before:
+     * they never see NaN where a step does not count.
+     */
+    readonly masksInput?: boolean;
     /** The same layer made under another name, so that its errors have it; default: they keep the first name. */
     named?(name: string | undefined): Layer;
   };
@@ -52,7 +58,7 @@ const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
 export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
   definition: LayerDefinition & Extra,
 ): Layer & Extra {
-  const { factory, named, ...given } = definition;
+  const { factory, named, masksInput, ...given } = definition;
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
   /** The definition under the name that the layer has. */
   const as = ({ name }: Layer): LayerDefinition => {
@@ -68,7 +74,8 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
       return as(this).initState?.(params, input, mask) ?? [];
     },
     apply(variables, input, context) {
-      return as(this).apply(variables, input, this.trainable ? context : { ...context, frozen: true });
+      const counted = masksInput ? input : harmlessInput(input, context.mask);
+      return as(this).apply(variables, counted, this.trainable ? context : { ...context, frozen: true });
     },
     trainableLeaves(params) {
       const leaves = as(this).trainableLeaves?.(params) ?? treeLeaves<Tensor>(params).map(() => true);
@@ -119,6 +126,17 @@ export function changed<Other extends Layer>(layer: Layer, original: Layer, othe
   const { name, trainable } = layer;
   if (name === other.name && trainable === other.trainable && Object.keys(own).length === 0) return other;
   return Object.freeze({ ...other, ...own, name, trainable });
+}
+
+/** Applies a layer of any making, such that what does not count does not count in its derivative either. */
+export function applyLayer(
+  layer: Layer,
+  variables: Variables,
+  input: Tree<Tensor>,
+  context: ApplyContext,
+): Applied {
+  const counted = definitions.has(layer.apply) ? input : harmlessInput(input, context.mask);
+  return layer.apply(variables, counted, context);
 }
 
 /** Per leaf of `params`, in order, whether training changes it; of a layer of any making that is frozen, none. */

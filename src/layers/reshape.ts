@@ -3,7 +3,8 @@ import { checkOptions } from "../nearest.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
 import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { hostReshape, oneInput } from "./checks.ts";
+import { outputMasks } from "../transforms/steps.ts";
+import { hostReshape, oneInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 
@@ -14,8 +15,8 @@ export interface ReshapeLayerOptions extends LayerOptions {
 }
 
 /**
- * Another shape of as many elements per sample, row-major: `[batch, ...]` to `[batch, ...targetShape]`. A mask is
- * dropped, as the steps are gone. (Keras's `Reshape`; `reshape` is the operation on a tensor.)
+ * Another shape of as many elements per sample, row-major: `[batch, ...]` to `[batch, ...targetShape]`. A mask
+ * stays where its axes do, else it is dropped, as the steps are gone. (Keras's `Reshape`; `reshape` is the operation on a tensor.)
  *
  * @throws TypeError when it is used with an input of another number of elements, naming both shapes.
  *
@@ -70,9 +71,11 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
     named: (name) => reshapeLayer({ ...options, name }),
     factory: "reshapeLayer",
     initParams: () => [],
-    apply: ({ state }, input) => {
+    apply: ({ state }, input, { mask }) => {
       const x = oneInput<Tensor>(layer, input);
-      return { output: reshapeTensor(x, shapeOf(x)), state };
+      const change = (x: Tensor) => reshapeTensor(x, shapeOf(x));
+      const [kept] = outputMasks(change, [x], [oneMask(layer, mask)]); // where the axes of the mask are still there
+      return { output: change(x), state, mask: kept };
     },
     checkInput: (input) => {
       const x = oneInput<HostTensor>(layer, input);

@@ -7,7 +7,7 @@ import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
 import { checkOptions } from "../nearest.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
 import { and, stopGradient } from "../operations/elementwise.ts";
-import { at, reverse } from "../operations/structure.ts";
+import { at } from "../operations/structure.ts";
 import { scanOn } from "../scan.ts";
 import { zerosOfOutput } from "../scan/masking.ts";
 import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -19,6 +19,7 @@ import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
 import { checkCount } from "../options/checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
+import { reversedSequence } from "./sequence.ts";
 import { type CarryState, isCarryState } from "./stateful.ts";
 
 /** What a recurrent layer does with its cell, in Keras's words. */
@@ -33,7 +34,7 @@ export interface RecurrentFlags {
   readonly stateful?: boolean;
   /** Accepted and saved; it changes nothing, as the compiler decides the schedule. Default false. */
   readonly unroll?: boolean;
-  /** A masked step puts out zeros rather than the output of the step before; default false. */
+  /** With `returnSequences`, a masked step puts out zeros rather than the output of the step before; default false. */
   readonly zeroOutputForMask?: boolean;
   /**
    * While training, keeps one state per this many steps and computes the others again: less memory, more work. Acts
@@ -79,7 +80,7 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  * the cell's; the layer's state is `[]`, or `{ carry }` where it is stateful. `context.initialState`, a tree like the
  * cell's state, is what the first step begins with. Where `context.mask` is false the state stays; the step puts out
  * what the one before did (zeros before the first), or zeros with `zeroOutputForMask`. The mask goes on with the
- * sequence.
+ * sequence, in the order of its steps: backwards with `goBackwards`.
  *
  * @param cell A built-in cell, or any object with the members of {@linkcode RecurrentCell}.
  * @returns A layer whose `apply` throws a TypeError for an input or initial state of a wrong structure, shape or
@@ -152,6 +153,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
       return { carry, output: zerosOfOutput(step, carry, input as Tree<Tensor>) }; // only the specs are read
     },
     apply: (variables, input, context) => apply({ name, cell, flags }, variables, input, context),
+    masksInput: true, // the scan does
     withStateful: () => {
       const stateful: RnnOptions = { ...options, stateful: true };
       if (!flags.goBackwards) return recurrentLayer({ ...definition, options: stateful, streams: true });
@@ -190,13 +192,15 @@ function apply(
   const [outputs, { state: final, output: last }] = scanOn(step, before, input, {
     reverse: flags.goBackwards,
     mask,
-    maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
+    // Without sequences there is no masked step to be seen: the last output is that of the last step that counts.
+    maskedOutput: flags.zeroOutputForMask && flags.returnSequences ? "zero" : "previous",
     checkpointEvery: typeof time === "number" ? flags.checkpointEvery ?? undefined : undefined,
   });
-  const output = flags.returnSequences
-    ? inOrder(outputs, flags.goBackwards)
-    : lastOf(name, outputs, flags.goBackwards);
-  const outputMask = flags.returnSequences ? mask : undefined;
+  const { output, mask: outputMask } = !flags.returnSequences
+    ? { output: lastOf(name, outputs, flags.goBackwards), mask: undefined }
+    : flags.goBackwards // in the order in which they were computed
+    ? reversedSequence({ output: outputs, mask })
+    : { output: outputs, mask };
   return {
     output: flags.returnState ? [output, final] : output,
     state: carryState(flags, before.output, final, last),
@@ -228,8 +232,9 @@ function stepsOf(name: string, cell: RecurrentCell, input: Tree<Spec>, params?: 
   }
   const steps = mapTree(input, (leaf: Spec) => stepSpec(leaf));
   const reason = cell.refuses?.(steps, params);
-  if (reason !== undefined) throw fail(reason);
-  return steps;
+  if (reason === undefined) return steps;
+  const flat = leaves.every(({ shape }) => shape.length === 2); // features, as from a layer that gives its last output
+  throw fail(flat ? `${reason}; a recurrent layer before it needs returnSequences: true` : reason);
 }
 
 function checkFixedBatch(name: string, input: Tree<Spec>): void {
@@ -309,11 +314,6 @@ function masksIn(mask: Mask): Tensor[] {
   if (mask === undefined) return [];
   if (isTensor(mask)) return [mask];
   return Object.values(mask).flatMap(masksIn);
-}
-
-/** The outputs in the order in which they were computed. */
-function inOrder(outputs: Tree<Tensor>, backwards: boolean): Tree<Tensor> {
-  return backwards ? mapTree(outputs, (x: Tensor) => reverse(x, timeAxis(x.shape.length))) : outputs;
 }
 
 /** The outputs of the step that was computed last. */

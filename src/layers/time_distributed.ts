@@ -1,12 +1,14 @@
 /** A layer applied to every step of a sequence by itself. */
 import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../nearest.ts";
+import { and } from "../operations/elementwise.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { checkLayer, hostReshape } from "./checks.ts";
 import {
+  applyLayer,
   defineLayer,
   layerJson,
   layerName,
@@ -15,13 +17,16 @@ import {
   trainedLeaves,
 } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
+import { maskOfTree, masksOfLeaves } from "./masks.ts";
+import { reducedMask, widenedMask } from "./sequence.ts";
 
 /**
  * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are merged
  * to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are the layer's.
  *
  * The mask `[batch, time]` goes on unchanged; of a mask with more axes `[batch, time, ...]` the layer gets
- * `[batch·time, ...]`.
+ * `[batch·time, ...]`. A mask that the layer makes, or hands on, is split as its output is. Where it gives none, since
+ * the axes inside are gone, a step counts if anything in it counted: of words in sentences, the sentences are left.
  *
  * @returns A layer whose `apply` throws a TypeError for an input without a time axis and one more.
  *
@@ -58,7 +63,7 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       }
       const [batch, time] = sequenceAxes(name, input);
       const rows = multiplyDims(batch, time);
-      const { output, state } = layer.apply(variables, merged(name, input), {
+      const { output, state, mask: inner } = applyLayer(layer, variables, merged(name, input), {
         ...context,
         mask: innerMask(name, mask, batch, time),
       });
@@ -70,7 +75,14 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
           }, expected ${rows} rows, one for each step`,
         );
       };
-      return { output: mapTree(output, split), state, mask };
+      const given = masksOfLeaves(input, mask).filter((mask) => mask !== undefined);
+      const ofSteps = countingInAll(given.filter(({ shape }) => shape.length === 2));
+      const masks = masksOfLeaves(output, inner).map((inner) => {
+        const within = inner && split(inner);
+        if (within === undefined) return countingInAll(given.map((mask) => reducedMask(mask, 2)));
+        return ofSteps ? and(widenedMask(ofSteps, within), within) : within;
+      });
+      return { output: mapTree(output, split), state, mask: maskOfTree(output, masks) };
     },
     trainableLeaves: (params) => trainedLeaves(layer, params),
     ...(layer.checkInput
@@ -122,6 +134,12 @@ function hostSteps(input: Tree<HostTensor>, rows: Tree<HostTensor> | void): Tree
   if (rows === undefined) return;
   const [batch, time] = flattenTree<HostTensor>(input).leaves[0].shape;
   return mapTree(rows, (y: HostTensor) => hostReshape(y, [batch, time, ...y.shape.slice(1)]));
+}
+
+/** A step counts where it counts in all of them. */
+function countingInAll(masks: readonly Tensor[]): Tensor | undefined {
+  const [first, ...others] = new Set(masks);
+  return others.reduce((all, mask) => and(all, mask), first);
 }
 
 /** The mask for the layer inside: of those with further axes, what is left when batch and time are merged. */

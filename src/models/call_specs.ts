@@ -3,9 +3,11 @@ import { abstractly } from "../options/initializers.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { outputMasks } from "../transforms/steps.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
-import { maskOfTree, masksOfLeaves } from "./masks.ts";
+import { harmless } from "../layers/sequence.ts";
+import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
 /** What a call of a layer is given beside its input. Specs may stand for tensors. */
 export interface CallExtras {
@@ -51,6 +53,38 @@ export function callSpecs(
   const count = masksOfLeaves(result.output, undefined).length;
   const masks = Array.from({ length: count }, (_, index) => result.masks[index]);
   return { output: result.output, mask: maskOfTree(result.output, masks) };
+}
+
+/** What a function gives for arguments with these masks; what does not count in them is made harmless. */
+export function computeMasked(
+  fn: (...args: Tensor[]) => Tree<Tensor>,
+  args: readonly Tensor[],
+  masks: readonly (Tensor | undefined)[],
+): CallResult {
+  const output = fn(...args.map((arg, index) => harmless(arg, masks[index])));
+  const kept = masks.some((mask) => mask !== undefined) ? outputMasks(fn, args, masks) : [];
+  return {
+    output,
+    mask: maskOfTree(output, masksOfLeaves(output, undefined).map((_, index) => kept[index])),
+  };
+}
+
+/** The specs of what a function gives for arguments and masks of these specs. */
+export function functionSpecs(
+  fn: (...args: Tensor[]) => Tree<Tensor>,
+  args: readonly Tensor[],
+  masks: readonly (Tensor | undefined)[],
+): CallResult {
+  const { output, masks: kept } = outputSpecs(
+    (args: readonly Tensor[], masks: { readonly [index: string]: Tensor | undefined }) => {
+      const { output, mask } = computeMasked(fn, args, args.map((_, index) => masks[index]));
+      return { output, masks: packed(masksOfLeaves(output, mask)) };
+    },
+    args,
+    packed(masks),
+  );
+  const count = masksOfLeaves(output, undefined).length;
+  return { output, mask: maskOfTree(output, Array.from({ length: count }, (_, index) => kept[index])) };
 }
 
 /** Specs of the params of `layer` for inputs of these specs; no weight is drawn. */

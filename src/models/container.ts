@@ -2,16 +2,15 @@
  * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
  * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
  */
-import { defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
+import { applyLayer, defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";
 import { inPlace } from "../program/trace.ts";
 import { type HostTensor, isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
 import type { Tree } from "../tree/tree.ts";
-import { type CallExtras, type CallResult, callSpecs } from "./call_specs.ts";
+import { type CallExtras, type CallResult, callSpecs, computeMasked, functionSpecs } from "./call_specs.ts";
 
 /** Where a step of a graph stands in it: of no interest to the computation, only to a summary. */
 export interface Link {
@@ -27,8 +26,13 @@ export interface Steps {
   input?(name: string, value: Spec, link: Link): void;
   /** Calls the layer with this index. */
   call(index: number, input: Tree<Tensor>, extras: CallExtras, link?: Link): CallResult;
-  /** Applies a function of tensors. */
-  compute(fn: (...args: Tensor[]) => Tree<Tensor>, args: readonly Tensor[], link: Link): Tree<Tensor>;
+  /** Applies a function of tensors, each with its mask. */
+  compute(
+    fn: (...args: Tensor[]) => Tree<Tensor>,
+    args: readonly Tensor[],
+    masks: readonly (Tensor | undefined)[],
+    link: Link,
+  ): CallResult;
 }
 
 /** Goes through the layers of a container from its input to its output. */
@@ -108,7 +112,7 @@ export function specSteps(
         const params = paramsOf(index, input, extras);
         return callSpecs(container.layers[index], params, input, extras);
       }),
-    compute: (fn, args) => outputSpecs(fn, ...args),
+    compute: functionSpecs,
   };
 }
 
@@ -135,6 +139,7 @@ export function container(definition: ContainerDefinition): Container {
     ...described,
     trainable,
     walk,
+    masksInput: true, // the layers inside do
     named: definition.named,
     options: {
       ...definition.options,
@@ -178,12 +183,13 @@ export function container(definition: ContainerDefinition): Container {
           const applied = within(place, () => {
             const variables = { params: params[index], state: state[index] };
             const own = key && foldIn(key, calls++);
-            return layers[index].apply(variables, input, { ...extras, training, frozen, key: own });
+            return applyLayer(layers[index], variables, input, { ...extras, training, frozen, key: own });
           });
           state[index] = applied.state;
           return { output: applied.output, mask: applied.mask };
         },
-        compute: (fn, args) => inPlace(`${fn.name || "a function"} of ${self}`, () => fn(...args)),
+        compute: (fn, args, masks) =>
+          inPlace(`${fn.name || "a function"} of ${self}`, () => computeMasked(fn, args, masks)),
       });
       return { output, state, mask };
     },

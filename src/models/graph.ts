@@ -16,7 +16,7 @@ import {
 import type { CallResult } from "./call_specs.ts";
 import { container, type Steps, type Walk } from "./container.ts";
 import { referencesJson, sourceJson } from "./graph_json.ts";
-import { maskOfTree, masksOfLeaves } from "./masks.ts";
+import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
 
 /** Options of {@linkcode model}. */
@@ -211,13 +211,13 @@ function walkOf(plan: Plan): Walk {
       masks.set(source, [inputMasks[index]]);
       for (const value of values.get(source) ?? []) steps.input?.(names[index], value, { source, from: [] });
     });
-    const maskOf = (tree: Tree<Node>) =>
-      maskOfTree(tree, originsOf(tree, "").map(({ source, index }) => masks.get(source)?.[index]));
+    const maskOfNode = ({ source, index }: Origin) => masks.get(source)?.[index];
+    const maskOf = (tree: Tree<Node>) => maskOfTree(tree, originsOf(tree, "").map(maskOfNode));
     for (const source of sources) {
       if (source.kind === "input") continue;
       const { output, mask } = source.kind === "call"
         ? callStep(source, called, steps, values, maskOf(source.inputs))
-        : computeStep(source, steps, values);
+        : computeStep(source, steps, values, originsOf(source.inputs, "").map(maskOfNode));
       values.set(source, flattenTree<Tensor>(output).leaves);
       masks.set(source, masksOfLeaves(output, mask));
     }
@@ -244,10 +244,15 @@ function callStep(
   return steps.call(called.indexOf(layer), read(inputs), extras, { source, from });
 }
 
-function computeStep(source: SourceOf<"apply">, steps: Steps, values: Values<Tensor>): CallResult {
+function computeStep(
+  source: SourceOf<"apply">,
+  steps: Steps,
+  values: Values<Tensor>,
+  masks: readonly (Tensor | undefined)[],
+): CallResult {
   const { fn, inputs } = source;
   const args = flattenTree<Tensor>(readTree(values, inputs)).leaves;
-  return { output: steps.compute(fn, args, { source, from: originsOf(inputs, "") }), mask: undefined };
+  return steps.compute(fn, args, masks, { source, from: originsOf(inputs, "") });
 }
 
 /** Throws unless what a model is given fits its inputs. */

@@ -7,10 +7,9 @@ import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
-import { callSpecs, paramSpecs } from "./call_specs.ts";
-import { maskOfTree, masksOfLeaves } from "./masks.ts";
+import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";
+import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
 /**
  * A symbolic value of a graph. One node stands for one tensor; a layer that puts out a tree gives a tree of nodes, and
@@ -178,8 +177,12 @@ function nodesOf<Output>(
 }
 
 /**
- * Applies a pure function of tensors to nodes, such as `add` or one of your own. Its result has no mask. A model with it
- * can be saved if the function has a name; it is handed in at load under that name.
+ * Applies a pure function of tensors to nodes, such as `add` or one of your own. A model with it can be saved if the
+ * function has a name; it is handed in at load under that name.
+ *
+ * Masks go where the axes of their tensors go: a residual connection or a concatenation of features keeps them (a step
+ * counts if it counts in all arguments), what reverses or cuts steps reverses or cuts the mask, and what has no axis of
+ * time has none.
  *
  * @example
  * ```ts
@@ -192,7 +195,10 @@ export function apply<Output extends Tree<Node> = Nodes>(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   ...inputs: readonly Node[]
 ): Output {
-  inputs.forEach((value, index) => originOf(value, `argument ${index} of ${fn.name || "the function"}`));
-  const output = outputSpecs(fn, ...inputs.map((value) => specOf(value) as Tensor)); // specs stand for tensors
-  return nodesOf({ kind: "apply", serial: serials++, fn, inputs }, output, []);
+  const given = inputs.map((value, index) =>
+    originOf(value, `argument ${index} of ${fn.name || "the function"}`)
+  );
+  const specs = given.map((value) => specOf(value) as Tensor); // specs stand for tensors
+  const { output, mask } = functionSpecs(fn, specs, given.map(({ mask }) => mask));
+  return nodesOf({ kind: "apply", serial: serials++, fn, inputs }, output, masksOfLeaves(output, mask));
 }

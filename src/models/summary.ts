@@ -4,7 +4,6 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { sizeOfShape } from "../tensor/dims.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import { callSpecs, paramSpecs, stateSpecs } from "./call_specs.ts";
 import { type Container, isContainer, type Link, specSteps } from "./container.ts";
@@ -141,16 +140,16 @@ function rowsOf(container: Container, params: Tree<Tensor>, state: Tree<Tensor>,
       seen.add(index);
       return result;
     },
-    compute: (fn, args, link) => {
-      const output = outputSpecs(fn, ...args);
+    compute: (fn, args, masks, link) => {
+      const result = steps.compute(fn, args, masks, link);
       const name = fn.name || "function";
       note(
-        { name: `${name} (function)`, shape: printShapes(output), params: "0", from: "" },
+        { name: `${name} (function)`, shape: printShapes(result.output), params: "0", from: "" },
         name,
-        output,
+        result.output,
         link,
       );
-      return output;
+      return result;
     },
   });
   return rows;

@@ -1,6 +1,10 @@
-/** Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. */
+/**
+ * Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. What
+ * it reads is selected too: a derivative of 0 times what does not count must be 0 whatever stands there, NaN as well.
+ */
 import { and, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
+import { isFloat } from "../operations/infer.ts";
 import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
@@ -9,14 +13,18 @@ import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
-/** The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. */
+/**
+ * The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. At such a
+ * step it is given zeros.
+ */
 export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
   { readonly state: State; readonly previous: Output | undefined },
   { readonly input: Input; readonly mask: Tensor },
   Output
 > {
   return ({ state, previous }, { input, mask }) => {
-    const [output, next] = cell(state, input);
+    const counted = mapTree(input, (x: Tensor) => isFloat(x) ? choose(mask, x, zerosLike(x)) : x);
+    const [output, next] = cell(state, counted);
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };

@@ -5,16 +5,15 @@
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { type Container, isContainer } from "../../../src/models/container.ts";
 import type { Spec, Tensor } from "../../../src/tensor/tensor.ts";
-import { trace } from "../../../src/transforms/compile.ts";
-import { type Tree, unflattenTree } from "../../../src/tree/tree.ts";
+import { computeMasked } from "../../../src/models/call_specs.ts";
+import type { Tree } from "../../../src/tree/tree.ts";
 import type { ExportContext } from "./context.ts";
 import type { Edge } from "./graph_builder.ts";
 import { recurrentOf } from "./library.ts";
 import { writeNormalization } from "./normalization.ts";
-import { translateProgram } from "./program.ts";
 import { writeRecurrent } from "./recurrent.ts";
 import { addFinalStates, withStates } from "./states.ts";
-import { type LayerCall, type LayerResult, traceLayer, writeLayer } from "./trace_layer.ts";
+import { type LayerCall, type LayerResult, traceCall, traceLayer, writeLayer } from "./trace_layer.ts";
 
 /** Writes a call of a layer into the graph. */
 export function exportLayer(
@@ -53,17 +52,10 @@ function exportContainer(
       });
       return { output: asTensors(result.output), mask: result.mask };
     },
-    compute: (fn, args) => {
-      const { program, structure } = trace(fn, ...args);
-      const edges = args as readonly Spec[] as readonly Edge[];
-      const part = context.builder.within(path(fn.name === "" ? "function" : fn.name));
-      const names = translateProgram(part, program, (index) => edges[index].edge);
-      const results = program.outputs.map(({ shape, dtype }, index): Edge => ({
-        shape,
-        dtype,
-        edge: names[index],
-      }));
-      return asTensors(unflattenTree<Tree<Edge>>(structure, results));
+    compute: (fn, args, masks) => {
+      const traced = traceCall(args, masks, (args, masks) => computeMasked(fn, args, masks));
+      const result = writeLayer(context.builder, path(fn.name === "" ? "function" : fn.name), traced);
+      return { output: asTensors(result.output), mask: result.mask };
     },
   });
   return { output: asEdges(output), mask: outputMask };

@@ -1,6 +1,6 @@
 /** A layer as a Program, written into the graph as it is: what any layer is exported by that has no operator of its own. */
-import type { Layer, Mask, Variables } from "../../../src/layers/layer.ts";
-import { maskOfTree, masksOfLeaves } from "../../../src/models/masks.ts";
+import type { Applied, Layer, Mask, Variables } from "../../../src/layers/layer.ts";
+import { maskOfTree, masksOfLeaves } from "../../../src/layers/masks.ts";
 import type { Program } from "../../../src/program/types.ts";
 import type { Spec, Tensor } from "../../../src/tensor/tensor.ts";
 import { trace } from "../../../src/transforms/compile.ts";
@@ -36,38 +36,44 @@ export interface TracedLayer {
 
 /** Traces a layer in inference. */
 export function traceLayer(layer: Layer, variables: Variables, call: LayerCall): TracedLayer {
-  const masks = packed(masksOfLeaves(call.input, call.mask));
-  const extras = { masks, initialState: call.initialState };
-  const count = flattenTree(call.input).leaves.length;
+  const { params, state } = variables;
+  const { input, initialState } = call;
+  return traceCall({ params, state, input, initialState }, masksOfLeaves(input, call.mask), (given, masks) =>
+    // The tree of edges stands for tensors in a trace.
+    layer.apply(given as Variables, given.input as Tree<Tensor>, {
+      training: false,
+      mask: maskOfTree(given.input, masks),
+      initialState: given.initialState as Tree<Tensor> | undefined,
+    }));
+}
+
+/**
+ * Traces a computation.
+ *
+ * @param given What it reads: variables and edges.
+ * @param masks Edges. One that stands there several times is one input, so that what meets it knows it again.
+ */
+export function traceCall<Given>(
+  given: Given,
+  masks: readonly (Tensor | undefined)[],
+  compute: (given: Given, masks: readonly (Tensor | undefined)[]) => Pick<Applied, "output" | "mask">,
+): TracedLayer {
+  const distinct = [...new Set(masks.filter((mask) => mask !== undefined))];
   const { program, structure } = trace(
-    (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>, given: typeof extras) => {
-      const list = Array.from({ length: count }, (_, index) => given.masks[index]);
-      const applied = layer.apply({ params, state }, input, {
-        training: false,
-        mask: maskOfTree(input, list),
-        // The tree of edges stands for tensors in a trace.
-        initialState: given.initialState as Tree<Tensor> | undefined,
-      });
+    (given: Given, distinctMasks: readonly Tensor[]) => {
+      const applied = compute(given, masks.map((mask) => mask && distinctMasks[distinct.indexOf(mask)]));
       return { output: applied.output, masks: packed(masksOfLeaves(applied.output, applied.mask)) };
     },
-    variables.params,
-    variables.state,
-    call.input,
-    extras,
+    given,
+    distinct,
   );
-  const leaves = (tree: unknown) => {
-    const { leaves, paths } = flattenTree<Tensor>(tree);
-    return leaves.map((variable, index) => ({ variable, path: paths[index] }));
-  };
+  const { leaves, paths } = flattenTree<Tensor | Edge>([given, distinct]);
   return {
     program,
     structure,
-    inputs: [
-      ...leaves(variables.params),
-      ...leaves(variables.state),
-      ...flattenTree<Edge>(call.input).leaves,
-      ...flattenTree<Edge>(extras).leaves,
-    ],
+    inputs: leaves.map((leaf, index) =>
+      "edge" in leaf ? leaf : { variable: leaf, path: paths[index].slice(2) } // in the params or the state
+    ),
   };
 }
 

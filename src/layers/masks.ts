@@ -1,8 +1,9 @@
 /** Masks beside trees: one per tensor, or none. */
-import type { Mask } from "../layers/layer.ts";
+import type { Mask } from "./layer.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { isTensor, type Tensor } from "../tensor/tensor.ts";
-import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, type Path, type Tree, unflattenTree } from "../tree/tree.ts";
+import { harmless } from "./sequence.ts";
 
 /**
  * The mask of each leaf of `tree`, in order. A mask given for a whole tree belongs to those of its tensors that have
@@ -34,4 +35,12 @@ function isMaskLeaf(mask: Exclude<Mask, undefined>): mask is Tensor {
 export function maskOfTree(tree: unknown, masks: readonly (Tensor | undefined)[]): Mask {
   if (masks.every((mask) => mask === undefined)) return undefined;
   return unflattenTree<Mask>(flattenTree(tree).structure, masks);
+}
+
+/** The input with what is masked in it made harmless, see {@linkcode harmless}. */
+export function harmlessInput(input: Tree<Tensor>, mask: Mask): Tree<Tensor> {
+  if (mask === undefined) return input;
+  const { leaves, structure } = flattenTree<Tensor>(input);
+  const masks = masksOfLeaves(input, mask);
+  return unflattenTree(structure, leaves.map((leaf, index) => harmless(leaf, masks[index])));
 }

@@ -1,0 +1,50 @@
+/** A sequence and its mask, which are one thing: what is done to the steps of one is done to those of the other. */
+import { abs, cast, lessEqual, or, select } from "../operations/elementwise.ts";
+import { reduceMax } from "../operations/reduction.ts";
+import { reshape, reverse } from "../operations/structure.ts";
+import { isFloat } from "../operations/infer.ts";
+import { timeAxis } from "../program/types.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { mapTree, type Tree } from "../tree/tree.ts";
+
+/** Steps, and which of them count. */
+export interface Sequence {
+  /** A tree of `[batch, time, ...]`. */
+  readonly output: Tree<Tensor>;
+  /** bool `[batch, time]`; undefined where all count. */
+  readonly mask: Tensor | undefined;
+}
+
+/** The steps in the other order. */
+export function reversedSequence({ output, mask }: Sequence): Sequence {
+  return {
+    output: mapTree(output, (x: Tensor) => reverse(x, timeAxis(x.shape.length))),
+    mask: mask && reverse(mask, 1),
+  };
+}
+
+/** A mask of further axes as one of `rank`: what is left counts where anything in it counted. */
+export function reducedMask(mask: Tensor, rank: number): Tensor {
+  const axes = mask.shape.map((_, axis) => axis).slice(rank);
+  return axes.length === 0 ? mask : cast(reduceMax(cast(mask, "int32"), { axes }), "bool");
+}
+
+/** A mask with axes of size 1 for those that `x` has more. */
+export function widenedMask(mask: Tensor, x: Tensor): Tensor {
+  return reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
+}
+
+/** The largest magnitude that is left where it does not count: its square and its cube are still finite. */
+const LARGEST_MASKED = 1e12;
+
+/**
+ * `x` with 0 where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must not count in the
+ * derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value stays.
+ *
+ * @param x Float `[batch, time, ...]`; of another dtype it stays as it is.
+ * @param mask bool, of the leading axes of `x`.
+ */
+export function harmless(x: Tensor, mask: Tensor | undefined): Tensor {
+  if (mask === undefined || !isFloat(x) || mask.shape.length > x.shape.length) return x;
+  return select(or(widenedMask(mask, x), lessEqual(abs(x), LARGEST_MASKED)), x, 0);
+}
