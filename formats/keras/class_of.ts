@@ -1,7 +1,6 @@
 /** Keras's class for each of our layers. */
 import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
-import { knownClasses, layerRows } from "./classes.ts";
-import { mergeClasses } from "./merge.ts";
+import { knownClasses, layerRows, mergeClasses } from "./classes.ts";
 
 const containers: Readonly<Record<string, string>> = {
   sequential: "Sequential",

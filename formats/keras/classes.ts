@@ -2,8 +2,20 @@
  * Keras's classes and our types: one row for each, with the options that both have. Our options have Keras's names in
  * camelCase, so a row lists Keras's names and what kind of value each takes.
  */
+import type { MergeMethod } from "../../src/layers/mod.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { Kind } from "./values.ts";
+
+/** Keras's layers of several inputs, which are methods of our `merge`. */
+export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
+  Add: "add",
+  Subtract: "subtract",
+  Multiply: "multiply",
+  Average: "average",
+  Maximum: "maximum",
+  Minimum: "minimum",
+  Concatenate: "concatenate",
+};
 
 /** A class of Keras that we have an equivalent of. */
 export interface ClassRow {

@@ -1,6 +1,6 @@
 /**
- * Keras's operations in a graph (`keras.ops.add(a, b)`, or `a + b`) as functions for `apply`, and back. Neither has a
- * mask: what it puts out counts at every step.
+ * Keras's operations in a graph (`keras.ops.add(a, b)`, or `a + b`) as functions for `apply`, and back. In Keras their
+ * results have no mask, here they have; a layer that Keras gives none is told that every step counts.
  */
 import type { GraphFunction } from "../../src/models/mod.ts";
 import {
@@ -31,7 +31,8 @@ import {
   sub,
   tanh,
 } from "../../src/operations/elementwise.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { broadcastTo } from "../../src/operations/structure.ts";
+import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 
 type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Operand, b: Operand) => Tensor;
@@ -88,6 +89,11 @@ export const operationClasses: readonly string[] = [
   ...Object.keys(binary),
   ...Object.keys(logical),
 ];
+
+/** The mask by which every step of a sequence counts: for a call to which Keras gives no mask. */
+export function everyStep(x: Tensor): Tensor {
+  return broadcastTo(tensor(true), x.shape.slice(0, 2));
+}
 
 /** The function of the tensors among the arguments; undefined where the operation is unknown or takes others. */
 export function functionOf({ className, args }: OperationCall): GraphFunction | undefined {

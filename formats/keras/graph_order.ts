@@ -8,8 +8,8 @@ import type { Layer } from "../../src/layers/mod.ts";
 import { symbol } from "../../src/tensor/dims.ts";
 import type { DType, Spec } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";
-import { toTokens } from "./functions.ts";
-import { masksOfCall, takesMask } from "./masks.ts";
+import { everyStep, toTokens } from "./functions.ts";
+import { masksOfCall, ofAll, takesMask } from "./masks.ts";
 
 /** A step of a saved graph: an input, a call of a layer, or a function. */
 export interface GraphStep {
@@ -42,6 +42,8 @@ export interface KerasNode {
   readonly operation?: MaskOperation;
   /** Of a call: the masks that Keras hands to it beside those that the step gives, one per input tensor. */
   readonly masks?: readonly (Reference | undefined)[];
+  /** Of a call: it is given none, whatever masks travel. */
+  readonly unmasked?: boolean;
 }
 
 /** A graph as Keras has it. */
@@ -94,6 +96,12 @@ export function isTokenCast(step: GraphStep | undefined): boolean {
   return step?.function === toTokens.name;
 }
 
+/** Whether a call is told that every step counts, whatever masks travel: in Keras that is to be given no mask. */
+export function givesNoMask(step: GraphStep, steps: readonly GraphStep[]): boolean {
+  const [given] = referencesIn(step.mask);
+  return given !== undefined && steps[given.node].function === everyStep.name;
+}
+
 /** The graph with the operations for its masks. */
 export function kerasGraph(model: Layer): KerasGraph {
   const steps = stepsOf(model);
@@ -109,12 +117,20 @@ export function kerasGraph(model: Layer): KerasGraph {
     return { node: nodes.length - 1, index: 0 };
   };
   steps.forEach((step, node) => {
-    if (step.layer === undefined) return;
-    const layer = model.layers![step.layer]; // a step calls one of the model's layers
     const inputs = referencesIn(step.inputs).map(resolve).map((tensor) => ({
       tensor,
       mask: masks.get(keyOf(tensor)),
     }));
+    if (step.layer === undefined) {
+      const mask = isTokenCast(step) ? undefined : ofAll(inputs, make);
+      if (mask) masks.set(keyOf({ node, index: 0 }), mask);
+      return;
+    }
+    const layer = model.layers![step.layer]; // a step calls one of the model's layers
+    if (givesNoMask(step, steps)) {
+      nodes[node] = { step: { ...step, mask: undefined }, unmasked: true };
+      return;
+    }
     const [given] = referencesIn(step.mask);
     masksOfCall(layer, inputs, given, make).forEach((mask, index) => {
       if (mask) masks.set(keyOf({ node, index }), mask);

@@ -11,7 +11,8 @@ import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError, reading } from "./errors.ts";
-import { functionOf, operationClasses, toTokens } from "./functions.ts";
+import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
+import { takesMask } from "./masks.ts";
 import { type MaskReader, maskReader } from "./read_masks.ts";
 import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
@@ -195,7 +196,7 @@ function asTokens(layer: Layer, inputs: Tree<Node>): Tree<Node> {
 }
 
 function callLayer(
-  { layer: given, name, object, place, path }: Operator & { readonly layer: Layer },
+  { layer, name, object, place, path }: Operator & { readonly layer: Layer },
   number: number,
   json: JsonObject,
   results: Results,
@@ -203,7 +204,7 @@ function callLayer(
   context: LayerContext,
 ): readonly Node[] {
   const { args, named } = argumentsOf(json, place);
-  const takesState = isRecurrentLayer(given) || given.type === "bidirectional";
+  const takesState = isRecurrentLayer(layer) || layer.type === "bidirectional";
   const known = ["initial_state", "mask"].filter((name) => takesState || name === "mask");
   const [first, ...others] = args;
   const unknown = [...named.keys()].find((name) => !known.includes(name));
@@ -217,26 +218,33 @@ function callLayer(
   }
   const [positional, secondMask] = others;
   const initial = positional ?? named.get("initial_state");
-  const inputs = asTokens(given, nodesOf(first, results, place));
-  const [explicit] = masksOf(secondMask ?? named.get("mask"), historiesIn(first, place), masks, place);
-  const mask = explicit && nodeAt(explicit, results, place);
+  const inputs = asTokens(layer, nodesOf(first, results, place));
+  const given = secondMask ?? named.get("mask");
+  const [explicit] = masksOf(given, historiesIn(first, place), masks, place);
   const initialState = initial === undefined || initial === null
     ? undefined
-    : unflattenState(stateOf(given), treeLeaves<Node>(nodesOf(initial, results, place)), place);
+    : unflattenState(stateOf(layer), treeLeaves<Node>(nodesOf(initial, results, place)), place);
   const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
   const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
-  checkedCall(given, path, specs(inputs), {
+  const isNone = given === undefined && travelling !== undefined && takesMask(layer) &&
+    initialState === undefined;
+  const mask = explicit
+    ? nodeAt(explicit, results, place)
+    : isNone
+    ? apply<Node>(everyStep, treeLeaves<Node>(inputs)[0])
+    : undefined;
+  checkedCall(layer, path, specs(inputs), {
     mask: mask === undefined ? travelling : specs(mask) as Tensor,
     initialState: initialState && specs(initialState),
   }, context);
   const read = historiesIn(first, place).map(tensorKey);
   masks.call(
     (index) => tensorKey({ operator: name, call: number, index }),
-    given,
+    layer,
     read,
     explicit && tensorKey(explicit),
   );
-  return treeLeaves<Node>(call<Tree<Node>>(given, inputs, {
+  return treeLeaves<Node>(call<Tree<Node>>(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
     ...(mask === undefined ? {} : { mask }),
   }));

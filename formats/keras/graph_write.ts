@@ -158,7 +158,9 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
   const callJson = (step: GraphStep, node: number): Json => {
     const layer = layers[step.layer ?? 0];
     const readsCast = referencesIn(step.inputs).some(({ node }) => isTokenCast(nodes[node].step));
-    checkCall(layer, step, found[node].masked ?? false, readsCast);
+    const { masks: own, unmasked = false } = nodes[node];
+    const handed = unmasked || (own?.some((mask) => mask !== undefined) ?? false);
+    checkCall(layer, step, found[node].masked ?? false, handed, readsCast);
     const masks = nodes[node].masks?.map((mask) => mask === undefined ? null : tensorOf(mask));
     const given = step.mask === undefined ? undefined : mapReferences(step.mask, tensorOf);
     const mask = given ?? (masks && masksJson(step.inputs ?? [], masks));
@@ -232,7 +234,13 @@ function stateJson(layer: Layer, state: Json, tensorOf: (reference: Reference) =
 }
 
 /** Throws for a call that Keras would compute otherwise. */
-function checkCall(layer: Layer, step: GraphStep, masked: boolean, readsCast: boolean): void {
+function checkCall(
+  layer: Layer,
+  step: GraphStep,
+  masked: boolean,
+  handed: boolean,
+  readsCast: boolean,
+): void {
   const refuse = (reason: string) => {
     throw new TypeError(`Cannot write the Keras file: a call of ${layerName(layer)} ${reason}`);
   };
@@ -243,6 +251,9 @@ function checkCall(layer: Layer, step: GraphStep, masked: boolean, readsCast: bo
   }
   if (step.mask !== undefined && !takesMask(layer)) {
     refuse("is given a mask, which its class in Keras does not take");
+  }
+  if (masked && !handed && step.mask === undefined && step.initialState === undefined && takesMask(layer)) {
+    refuse("reads a sequence whose mask Keras would not have there; give the mask to the call");
   }
   if (readsCast && !takesTokens(layer)) {
     refuse("reads a cast to tokens, which Keras makes in an Embedding alone");

@@ -1,6 +1,7 @@
 /**
- * How Keras computes masks in a graph: as operations of their own, which it records when a layer is called on symbolic
- * tensors, and hands to layers that take a mask. They count among the nodes of a graph, so its order depends on them.
+ * The masks of a graph as operations of Keras, which it records when a layer is called on symbolic tensors, and hands to
+ * layers that take a mask. They count among the nodes of a graph, so its order depends on them. They are those that
+ * travel here: where Keras by itself would have another, a file says so, as it gives masks to calls by name.
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
@@ -34,8 +35,7 @@ const passing = [
 ];
 
 /**
- * The mask of each output of a call, by Keras's `compute_mask` of the layer's class. Models inside a model have none that
- * is recorded: theirs travel when they run.
+ * The mask of each output of a call. Models inside a model have none that is recorded: theirs travel when they run.
  *
  * @param given The mask that the call is given, instead of the one that comes with its first input.
  */
@@ -53,25 +53,33 @@ export function masksOfCall<Ref extends object | string>(
     return [anyOfLast(make("NotEqual", [first.tensor, Number(options.maskValue)], {}), make)];
   }
   if (layer.type === "merge") {
-    return [
-      options.method === "concatenate" ? ofConcatenate(options.axis, inputs, make) : ofMerge(inputs, make),
-    ];
+    if (options.method === "concatenate" && (options.counts === "any" || options.axis === 1)) {
+      return [ofConcatenate(options.axis, inputs, make)];
+    }
+    return [options.counts === "any" ? ofAny(inputs, make) : ofAll(inputs, make)];
   }
   if (passing.includes(layer.type)) return [before];
-  if (isRecurrentLayer(layer)) return layer.flags.returnSequences ? [before] : [];
-  if (layer.type === "bidirectional") {
-    const [forward] = layer.layers ?? [];
-    if (!isRecurrentLayer(forward) || !forward.flags.returnSequences) return [];
-    return options.mergeMode === null ? [before, before] : [before];
-  }
-  return [];
+  const [recurrent] = layer.type === "bidirectional" ? layer.layers ?? [] : [layer];
+  if (!isRecurrentLayer(recurrent) || !recurrent.flags.returnSequences) return [];
+  // The steps come out in the order in which they were computed, and so does their mask.
+  const after = before && recurrent.flags.goBackwards ? make("Flip", [before], { axis: 1 }) : before;
+  return options.mergeMode === null ? [after, after] : [after];
+}
+
+/** The mask of what an operation on single elements puts out: a step counts if it counts in all its tensors. */
+export function ofAll<Ref extends object | string>(
+  inputs: readonly Pick<MaskedInput<Ref>, "mask">[],
+  make: MakeOperation<Ref>,
+): Ref | undefined {
+  const [first, ...others] = new Set(inputs.flatMap(({ mask }) => mask ?? []));
+  return others.reduce<Ref | undefined>((a, b) => a && make("LogicalAnd", [a, b], {}), first);
 }
 
 function anyOfLast<Ref extends object | string>(mask: Ref, make: MakeOperation<Ref>): Ref {
   return make("Any", [mask], { axis: -1, keepdims: false });
 }
 
-function ofMerge<Ref extends object | string>(
+function ofAny<Ref extends object | string>(
   inputs: readonly MaskedInput<Ref>[],
   make: MakeOperation<Ref>,
 ): Ref | undefined {

@@ -9,4 +9,3 @@ export type { KerasReadOptions } from "./limits.ts";
 export { fromKeras, type KerasModel } from "./read.ts";
 export { type KerasWriteOptions, toKeras } from "./write.ts";
 export { loadKerasWeights, saveKerasWeights } from "./weights.ts";
-export { kerasLayers, merge, type MergeMethod, type MergeOptions } from "./merge.ts";

@@ -24,12 +24,12 @@ import {
   cellRows,
   knownClasses,
   layerRows,
+  mergeClasses,
   rnnRow,
   stackedRow,
   timeDistributedRow,
 } from "./classes.ts";
 import { KerasFileError, reading } from "./errors.ts";
-import { kerasLayers, mergeClasses } from "./merge.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
 import { readOptions, trainableIn } from "./options.ts";
@@ -99,8 +99,10 @@ export function readLayer(object: KerasObject, context: LayerContext): Layer {
 function readPlain({ className, config }: KerasObject, place: string, common: JsonOptions): Layer {
   if (Object.hasOwn(mergeClasses, className)) {
     const options = readOptions({ className, type: "merge", options: { axis: "number" } }, config, place);
-    return fromJson({ type: "merge", options: { method: mergeClasses[className], ...options }, ...common }, {
-      layers: kerasLayers,
+    return fromJson({
+      type: "merge",
+      options: { method: mergeClasses[className], ...options, counts: "any" },
+      ...common,
     });
   }
   const row = layerRows.find((row) => row.className === className);

@@ -4,7 +4,7 @@
  */
 import type { Layer } from "../../src/layers/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import { masksOfCall } from "./masks.ts";
+import { masksOfCall, ofAll } from "./masks.ts";
 
 /** A tensor or a mask: equal texts stand for equal computations. */
 type Expression = string;
@@ -49,6 +49,8 @@ export function maskReader(): MaskReader {
         return Array.isArray(arg) ? arg.map(expand) : typeof arg === "string" ? `"${arg}"` : arg;
       };
       expressions.set(key, apply(className, args.map(expand), config));
+      const mask = ofAll(args.map((arg) => ({ mask: masks.get(keys(arg) ?? "") })), apply);
+      if (mask !== undefined) masks.set(key, mask);
     },
     call: (key, layer, inputs, given) => {
       const pairs = inputs.map((input) => ({ tensor: expressionOf(input), mask: masks.get(input) }));

@@ -84,7 +84,7 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
       return object({ ...writeOptions(timeDistributedRow, options, place), layer: json });
     }
     case "merge": {
-      const { method: _, ...options } = layer.options;
+      const { method: _, counts: __, ...options } = layer.options; // masks are written beside calls
       return object(writeOptions({ className, type: "merge", options: { axis: "number" } }, options, place));
     }
   }

@@ -34,4 +34,5 @@ export { embedding, type EmbeddingOptions, type EmbeddingParams } from "./embedd
 export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
 export { masking, type MaskingOptions } from "./masking.ts";
+export { merge, type MergeMethod, type MergeOptions } from "./merge.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";

@@ -14,6 +14,7 @@ import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
 import { layerNormalization } from "../layers/layer_normalization.ts";
 import { masking } from "../layers/masking.ts";
+import { merge, type MergeOptions } from "../layers/merge.ts";
 import { recurrentLayerTypes } from "../layers/recurrent_types.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import { asKey, checkOptions, nearest, quoted } from "../nearest.ts";
@@ -50,6 +51,7 @@ const plainLayerTypes: { readonly [type: string]: LayerReviver } = {
   flatten: (options) => flatten(options),
   layerNormalization: (options) => layerNormalization(options),
   masking: (options) => masking(options),
+  merge: (options) => merge(options as unknown as MergeOptions),
   reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
 };
 

@@ -1,7 +1,6 @@
 /** Models of ours that Keras has too: what is written, read back, and loaded by Keras itself. */
 import { gruCell, lstmCell, simpleRnnCell, stackedCells } from "../../../src/cells/mod.ts";
 import { convLstm2dCell } from "../../../src/cells/conv_lstm.ts";
-import { merge } from "../../../formats/keras/mod.ts";
 import {
   activation,
   batchNormalization,
@@ -17,6 +16,7 @@ import {
   layerNormalization,
   lstm,
   masking,
+  merge,
   reshapeLayer,
   rnn,
   simpleRnn,

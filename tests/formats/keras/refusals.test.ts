@@ -1,6 +1,6 @@
 /** What Keras has no place for is refused when it is written, naming it. */
 import { assert, assertStringIncludes } from "@std/assert";
-import { merge, saveKerasWeights, toKeras } from "../../../formats/keras/mod.ts";
+import { saveKerasWeights, toKeras } from "../../../formats/keras/mod.ts";
 import type { RecurrentCell } from "../../../src/cells/cell.ts";
 import {
   activation,
@@ -11,6 +11,7 @@ import {
   type Layer,
   layerNormLstm,
   lstm,
+  merge,
   rnn,
 } from "../../../src/layers/mod.ts";
 import { defineLayer } from "../../../src/layers/define.ts";

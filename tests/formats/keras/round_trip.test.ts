@@ -1,13 +1,6 @@
 /** What we write is read back: weights to the last bit, options, and predictions. */
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  fromKeras,
-  kerasLayers,
-  loadKerasWeights,
-  merge,
-  saveKerasWeights,
-  toKeras,
-} from "../../../formats/keras/mod.ts";
+import { fromKeras, loadKerasWeights, saveKerasWeights, toKeras } from "../../../formats/keras/mod.ts";
 import { fromJson, init, toJson } from "../../../src/models/mod.ts";
 import { key } from "../../../src/operations/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -49,11 +42,6 @@ function inputOf(given: unknown, read: unknown): { input?: Parameters<typeof ini
 }
 
 const json = (model: Parameters<typeof toJson>[0]) => JSON.stringify(toJson(model));
-
-Deno.test("layers that reading adds are made from the core's own JSON too", () => {
-  const saved = toJson(merge({ method: "concatenate", axis: 1, name: "both" }));
-  assertEquals(toJson(fromJson(saved, { layers: kerasLayers })), saved);
-});
 
 Deno.test({
   name: "files of Keras are written again without loss",

@@ -1,15 +1,16 @@
 /**
- * What Keras has as layers of several inputs (`Add`, `Concatenate` and so on), as layers of ours: masks go through them
- * by Keras's rules, which a function applied by `apply` has none of.
+ * The layer that makes one tensor of several: a sum, a product, a concatenation and so on. Unlike a function that is
+ * applied in a graph it is data alone, and what is masked has no part in a maximum, a minimum or a product.
  */
-import { checkOptions, unknownName } from "../../src/nearest.ts";
-import { defineLayer, type Layer, layerName, type LayerOptions } from "../../src/layers/mod.ts";
-import type { LayerReviver } from "../../src/layers/define.ts";
-import { masksOfLeaves } from "../../src/layers/masks.ts";
-import { add, cast, maximum, minimum, mul, or, select, sub } from "../../src/operations/elementwise.ts";
-import { concat, ones, reshape, resolveAxis } from "../../src/operations/structure.ts";
-import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
-import { treeLeaves } from "../../src/tree/tree.ts";
+import { checkOptions, unknownName } from "../nearest.ts";
+import { add, and, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
+import { concat, ones, resolveAxis } from "../operations/structure.ts";
+import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { treeLeaves } from "../tree/tree.ts";
+import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import type { Layer } from "./layer.ts";
+import { masksOfLeaves } from "./masks.ts";
+import { widenedMask } from "./sequence.ts";
 
 /** How several inputs become one. */
 export type MergeMethod =
@@ -27,7 +28,14 @@ export interface MergeOptions extends LayerOptions {
   readonly method: MergeMethod;
   /** Of `concatenate`: along which axis, not the batch; default -1, the last. */
   readonly axis?: number;
+  /**
+   * Which steps of the result count: those that count in `all` inputs (default), where one without a mask counts
+   * everywhere; or in `any`, Keras's rule, by which one without a mask leaves the result without one.
+   */
+  readonly counts?: "all" | "any";
 }
+
+type Masks = readonly (Tensor | undefined)[];
 
 /** An input with its mask, `[batch, time]` and as many axes of size 1 as the input has more. */
 interface Masked {
@@ -49,7 +57,7 @@ function extreme(inputs: readonly Masked[], of: (a: Tensor, b: Tensor) => Tensor
 /** What is masked counts as 1; where everything is masked the product is 0. */
 function product(inputs: readonly Masked[]): Tensor {
   const whole = inputs.map(({ x, mask }) => mask ? select(mask, x, 1) : x).reduce((a, b) => mul(a, b));
-  const mask = anyOf(inputs.map(({ mask }) => mask));
+  const mask = rules.any(inputs.map(({ mask }) => mask));
   return mask ? select(mask, whole, 0) : whole;
 }
 
@@ -63,33 +71,36 @@ const methods: Readonly<Record<Exclude<MergeMethod, "concatenate">, (inputs: rea
     minimum: (inputs) => extreme(inputs, minimum),
   };
 
-/** All methods, by the class that Keras has for each. */
-export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
-  Add: "add",
-  Subtract: "subtract",
-  Multiply: "multiply",
-  Average: "average",
-  Maximum: "maximum",
-  Minimum: "minimum",
-  Concatenate: "concatenate",
+/** All methods. */
+export const mergeMethods: readonly MergeMethod[] = [...Object.keys(methods), "concatenate"] as MergeMethod[]; // keys of the table
+
+/** Which steps count of several masks. */
+const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks) => Tensor | undefined>> = {
+  all: (masks) => {
+    const [first, ...others] = new Set(masks.filter((mask) => mask !== undefined));
+    return others.reduce((all, mask) => and(all, mask), first);
+  },
+  any: (masks) => {
+    const present = masks.filter((mask) => mask !== undefined);
+    return present.length === masks.length ? present.reduce((a, b) => or(a, b)) : undefined;
+  },
 };
 
 /**
- * A layer that makes one tensor of a list of them: Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum`,
- * `Minimum` and `Concatenate`.
+ * A layer that makes one tensor of a list of them. (Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum`,
+ * `Minimum` and `Concatenate`.)
  *
  * Input: a list of two or more float tensors of one rank, whose shapes broadcast (`subtract` takes two); of
- * `concatenate`, those that differ along `axis` alone. No params, no state. Masks `[batch, time]`: where every input has
- * one, a step of the result counts if it counts in any of them; with `concatenate` along time, the masks are put
- * together too. A masked step has no part in `maximum`, `minimum` and `multiply`; in the others it has.
+ * `concatenate`, those that differ along `axis` alone. No params, no state.A step of the result counts if
+ * it counts in all of them, or as `counts` says; with `concatenate` along time, the masks are put together too. A masked
+ * step has no part in `maximum`, `minimum` and `multiply`.
  *
  * @throws RangeError for an unknown method or option, TypeError when it is used with inputs that do not fit.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { call, dense, input, model } from "@cellfold/cellfold";
- * import { merge } from "@cellfold/cellfold/keras";
+ * import { call, dense, input, merge, model } from "@cellfold/cellfold";
  * const [left, right] = [input([4], { name: "left" }), input([3], { name: "right" })];
  * const both = call(merge({ method: "concatenate" }), [left, right]);
  * assertEquals(both.shape[1], 7);
@@ -97,12 +108,11 @@ export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
  * ```
  */
 export function merge(options: MergeOptions): Layer {
-  checkOptions("merge", options, ["method", "axis", "name", "trainable"]);
-  const { method, axis = -1, name, trainable } = options;
+  checkOptions("merge", options, ["method", "axis", "counts", ...layerOptionNames]);
+  const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });
-  if (!Object.values(mergeClasses).includes(method)) {
-    throw unknownName("method", String(method), Object.values(mergeClasses));
-  }
+  if (!mergeMethods.includes(method)) throw unknownName("method", String(method), mergeMethods);
+  if (!Object.hasOwn(rules, counts)) throw unknownName("counts", String(counts), Object.keys(rules));
   if (!Number.isInteger(axis) || (options.axis !== undefined && method !== "concatenate")) {
     throw new RangeError(
       `Cannot make ${layer}: axis is ${String(axis)}, expected a whole number, with "concatenate" alone`,
@@ -112,18 +122,23 @@ export function merge(options: MergeOptions): Layer {
     type: "merge",
     name,
     trainable,
-    options: method === "concatenate" ? { method, axis } : { method },
+    named: (name) => merge({ ...options, name }),
+    options: { method, ...(method === "concatenate" ? { axis } : {}), counts },
     initParams: () => [],
-    apply: ({ state }, input, { mask }) => {
+    apply: ({ state }, input, { mask: given }) => {
       const tensors = tensorsOf(layer, method, input);
-      const masks = masksOfLeaves(input, mask);
+      const masks = masksOfLeaves(input, given);
       if (method !== "concatenate") {
-        const inputs = tensors.map((x, index): Masked => ({ x, mask: widened(masks[index], x) }));
-        return { output: methods[method](inputs), state, mask: anyOf(masks) };
+        const inputs = tensors.map((x, index): Masked => ({
+          x,
+          mask: masks[index] && widenedMask(masks[index], x),
+        }));
+        return { output: methods[method](inputs), state, mask: rules[counts](masks) };
       }
       const at = resolveAxis(axis, tensors[0].shape.length, "concatenate");
       if (at === 0) throw new TypeError(`Cannot use ${layer}: axis ${axis} is the batch, which stays apart`);
-      return { output: concat(tensors, { axis: at }), state, mask: maskOfConcat(tensors, masks, at) };
+      const mask = at === 1 ? joinedMask(tensors, masks) : rules[counts](masks);
+      return { output: concat(tensors, { axis: at }), state, mask };
     },
   });
 }
@@ -142,30 +157,9 @@ function tensorsOf(layer: string, method: MergeMethod, input: unknown): Tensor[]
   );
 }
 
-function widened(mask: Tensor | undefined, x: Tensor): Tensor | undefined {
-  return mask && reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
-}
-
-/** Keras's rule: with an input that has no mask every step counts. */
-function anyOf(masks: readonly (Tensor | undefined)[]): Tensor | undefined {
-  const present = masks.filter((mask) => mask !== undefined);
-  return present.length === masks.length ? present.reduce((a, b) => or(a, b)) : undefined;
-}
-
-function maskOfConcat(
-  tensors: readonly Tensor[],
-  masks: readonly (Tensor | undefined)[],
-  axis: number,
-): Tensor | undefined {
-  if (axis > 1 || masks.every((mask) => mask === undefined)) return anyOf(masks);
+/** The masks of sequences that follow one another. */
+function joinedMask(tensors: readonly Tensor[], masks: Masks): Tensor | undefined {
+  if (masks.every((mask) => mask === undefined)) return undefined;
   const whole = masks.map((mask, index) => mask ?? cast(ones(tensors[index].shape.slice(0, 2)), "bool"));
-  return cast(concat(whole.map((mask) => cast(mask, "int32")), { axis: 1 }), "bool");
+  return concat(whole, { axis: 1 });
 }
-
-/**
- * The layers that {@linkcode fromKeras} may put into a model and the core does not know, for the core's `fromJson`:
- * `fromJson(json, { layers: kerasLayers })`.
- */
-export const kerasLayers: { readonly [type: string]: LayerReviver } = {
-  merge: (options) => merge(options as unknown as MergeOptions), // checked by the factory
-};
