@@ -7,10 +7,11 @@ import { splitKey } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkCount } from "../options/checks.ts";
-import { featureSize, floatInput, namedTensors } from "./checks.ts";
+import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
+import { endedMask } from "./sequence.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode dense}; Keras's words. */
@@ -88,7 +89,7 @@ export function dense(options: DenseOptions): Layer {
       const kernel = initialKernel(forKernel, [features, units]);
       return { kernel, ...(useBias ? { bias: initialBias(forBias, [units]) } : {}) };
     },
-    apply: ({ params, state }, input, { mask }) => {
+    apply: ({ params, state }, input, context) => {
       const x = floatInput<Tensor>(layer, input, 2);
       const { kernel, bias } = namedTensors<DenseParams>(layer, "params", params, names);
       if (x.shape[x.shape.length - 1] !== kernel.shape[0]) {
@@ -98,6 +99,8 @@ export function dense(options: DenseOptions): Layer {
         );
       }
       const product = matmul(x, kernel);
+      const given = oneMask(layer, context.mask);
+      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // else it mixes steps
       return { output: activate(bias ? add(product, bias) : product), state, mask };
     },
   });

@@ -4,10 +4,11 @@ import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { checkCount } from "../options/checks.ts";
-import { namedTensors, oneInput } from "./checks.ts";
+import { namedTensors, oneInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
+import { commonMask } from "./sequence.ts";
 import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode embedding}; Keras's words. */
@@ -43,7 +44,7 @@ function position(offset: number, shape: readonly number[]): string {
  * A trained vector for each token.
  *
  * Input int32 `[batch, ...]`, output float32 `[batch, ..., outputDim]`; with `maskZero` the mask is `tokens ≠ 0`
- * (token 0 is still looked up). Params: {@linkcode EmbeddingParams}. A token outside the vocabulary is refused by
+ * (token 0 is still looked up); a mask that came in goes on, and leaves out what it did. Params: {@linkcode EmbeddingParams}. A token outside the vocabulary is refused by
  * `checkInput` before anything runs; inside a compiled function, where values are not known, the nearest row is taken.
  *
  * @throws RangeError for an unknown option, or a size that is none.
@@ -101,14 +102,14 @@ export function embedding(options: EmbeddingOptions): Layer {
       tokensOf(input);
       return { embeddings: initialEmbeddings(key, [inputDim, outputDim]) };
     },
-    apply: ({ params, state }, input) => {
+    apply: ({ params, state }, input, { mask }) => {
       const tokens = tokensOf<Tensor>(input);
       if (isTensor(tokens) && tokens.kind === "host") checkTokens(tokens);
       const { embeddings } = namedTensors<EmbeddingParams>(layer, "params", params, ["embeddings"]);
       return {
         output: gather(embeddings, tokens),
         state,
-        mask: maskZero ? notEqual(tokens, 0) : undefined,
+        mask: commonMask([oneMask(layer, mask), maskZero ? notEqual(tokens, 0) : undefined]),
       };
     },
     checkInput: (input) => checkTokens(tokensOf<HostTensor>(input)),

@@ -3,12 +3,14 @@ import { checkOptions } from "../nearest.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { hostReshape, oneInput } from "./checks.ts";
+import { hostReshape, oneInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
+import { endedMask } from "./sequence.ts";
 
 /**
- * All axes but the batch as one, row-major: `[batch, ...]` to `[batch, size]`. A mask is dropped, as the steps are gone.
+ * All axes but the batch as one, row-major: `[batch, ...]` to `[batch, size]`. A mask is dropped, as the
+ * steps are gone.
  *
  * @example
  * ```ts
@@ -33,9 +35,13 @@ export function flatten(options: LayerOptions = {}): Layer {
     options: {},
     named: (name) => flatten({ ...options, name }),
     initParams: () => [],
-    apply: ({ state }, input) => {
+    apply: ({ state }, input, context) => {
       const x = oneInput<Tensor>(layer, input);
-      return { output: reshape(x, flatShape(x)), state };
+      return {
+        output: reshape(x, flatShape(x)),
+        state,
+        mask: endedMask(oneMask(layer, context.mask), context),
+      };
     },
     checkInput: (input) => {
       const x = oneInput<HostTensor>(layer, input);

@@ -26,6 +26,11 @@ export interface ApplyContext {
   readonly frozen?: boolean;
   /** The state a recurrent layer begins with instead of zeros. */
   readonly initialState?: Tree<Tensor>;
+  /**
+   * Each row of the batch is a step of a sequence around the layer, as in `timeDistributed`: where the layer ends the
+   * axis of time, its mask becomes that of the rows, bool `[batch]`, of which those count in which anything did.
+   */
+  readonly rowsAreSteps?: boolean;
 }
 
 /** A mask per input tensor; undefined where every step counts. */

@@ -5,9 +5,10 @@ import { reduceMax } from "../operations/reduction.ts";
 import { expandDims } from "../operations/structure.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
-import { floatInput } from "./checks.ts";
+import { floatInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
+import { commonMask } from "./sequence.ts";
 
 /** Options of {@linkcode masking}. */
 export interface MaskingOptions extends LayerOptions {
@@ -18,7 +19,8 @@ export interface MaskingOptions extends LayerOptions {
 /**
  * Masks the steps whose features all equal `maskValue`, and sets them to 0.
  *
- * Input and output `[batch, time, ..., features]`; the mask is bool `[batch, time, ...]` and replaces one that came in.
+ * Input and output `[batch, time, ..., features]`; the mask is bool `[batch, time, ...]`. What a
+ * mask that came in leaves out stays left out.
  *
  * @example
  * ```ts
@@ -40,10 +42,14 @@ export function masking(options: MaskingOptions = {}): Layer {
     options: { maskValue },
     named: (name) => masking({ ...options, name }),
     initParams: () => [],
-    apply: ({ state }, input) => {
+    apply: ({ state }, input, { mask }) => {
       const x = floatInput<Tensor>(layer, input, 3);
-      const mask = cast(reduceMax(cast(notEqual(x, maskValue), "int32"), { axes: -1 }), "bool");
-      return { output: select(expandDims(mask, -1), x, 0), state, mask };
+      const counted = cast(reduceMax(cast(notEqual(x, maskValue), "int32"), { axes: -1 }), "bool");
+      return {
+        output: select(expandDims(counted, -1), x, 0),
+        state,
+        mask: commonMask([oneMask(layer, mask), counted]),
+      };
     },
   });
 }

@@ -3,10 +3,10 @@ import { checkOptions } from "../nearest.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
 import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputMasks } from "../transforms/steps.ts";
 import { hostReshape, oneInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
+import { endedMask } from "./sequence.ts";
 
 /** Options of {@linkcode reshapeLayer}. */
 export interface ReshapeLayerOptions extends LayerOptions {
@@ -16,7 +16,9 @@ export interface ReshapeLayerOptions extends LayerOptions {
 
 /**
  * Another shape of as many elements per sample, row-major: `[batch, ...]` to `[batch, ...targetShape]`. A mask
- * stays where its axes do, else it is dropped, as the steps are gone. (Keras's `Reshape`; `reshape` is the operation on a tensor.)
+ * gets the shape of the leading axes that hold as many steps, such as `[batch, sentences·words]` of `[batch, sentences,
+ * words]`; where there are none the steps are gone, and the mask too. (Keras's `Reshape`; `reshape` is the operation on
+ * a tensor.)
  *
  * @throws TypeError when it is used with an input of another number of elements, naming both shapes.
  *
@@ -71,15 +73,24 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
     named: (name) => reshapeLayer({ ...options, name }),
     factory: "reshapeLayer",
     initParams: () => [],
-    apply: ({ state }, input, { mask }) => {
+    apply: ({ state }, input, context) => {
       const x = oneInput<Tensor>(layer, input);
-      const change = (x: Tensor) => reshapeTensor(x, shapeOf(x));
-      const [kept] = outputMasks(change, [x], [oneMask(layer, mask)]); // where the axes of the mask are still there
-      return { output: change(x), state, mask: kept };
+      const mask = oneMask(layer, context.mask);
+      const output = reshapeTensor(x, shapeOf(x));
+      return { output, state, mask: reshapedMask(mask, output) ?? endedMask(mask, context) };
     },
     checkInput: (input) => {
       const x = oneInput<HostTensor>(layer, input);
       return hostReshape(x, shapeOf(x));
     },
   });
+}
+
+/** The mask of what was given another shape: both are row-major, so as many leading elements are the same steps. */
+function reshapedMask(mask: Tensor | undefined, { shape }: Spec): Tensor | undefined {
+  if (mask === undefined) return undefined;
+  const steps = sizeOfShape(mask.shape);
+  const ranks = [mask.shape.length, ...shape.map((_, axis) => axis + 1).slice(1)]; // its own axes first, never the batch
+  const rank = ranks.find((rank) => sizeOfShape(shape.slice(0, rank)) === steps);
+  return rank === undefined ? undefined : reshapeTensor(mask, shape.slice(0, rank));
 }

@@ -6,7 +6,7 @@ import { printShapes } from "../cells/define.ts";
 import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
 import { checkOptions } from "../nearest.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
-import { and, stopGradient } from "../operations/elementwise.ts";
+import { stopGradient } from "../operations/elementwise.ts";
 import { at } from "../operations/structure.ts";
 import { scanOn } from "../scan.ts";
 import { zerosOfOutput } from "../scan/masking.ts";
@@ -19,7 +19,8 @@ import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
 import { checkCount } from "../options/checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
-import { reversedSequence } from "./sequence.ts";
+import { harmlessInput } from "./masks.ts";
+import { commonMask, endedMask, reducedMask, reversedSequence } from "./sequence.ts";
 import { type CarryState, isCarryState } from "./stateful.ts";
 
 /** What a recurrent layer does with its cell, in Keras's words. */
@@ -182,14 +183,14 @@ function apply(
   const given = context.initialState;
   if (given !== undefined) checkInitialState(name, expected, given);
   const initial = given ?? (flags.stateful ? carried(name, expected, state) : expected);
-  const mask = maskOf(name, input, context.mask);
+  const { mask, counted, harmless } = countedSteps(name, input, context.mask);
   const step = cell.step(params, { training: context.training, key: context.key, input: steps });
   const { shape: [, time] } = flattenTree<Spec>(input).leaves[0];
   const before = {
     state: initial,
     output: flags.stateful ? (state as Partial<CarryState>).output : undefined,
   };
-  const [outputs, { state: final, output: last }] = scanOn(step, before, input, {
+  const [outputs, { state: final, output: last }] = scanOn(step, before, harmless, {
     reverse: flags.goBackwards,
     mask,
     // Without sequences there is no masked step to be seen: the last output is that of the last step that counts.
@@ -197,10 +198,10 @@ function apply(
     checkpointEvery: typeof time === "number" ? flags.checkpointEvery ?? undefined : undefined,
   });
   const { output, mask: outputMask } = !flags.returnSequences
-    ? { output: lastOf(name, outputs, flags.goBackwards), mask: undefined }
+    ? { output: lastOf(name, outputs, flags.goBackwards), mask: endedMask(counted, context) }
     : flags.goBackwards // in the order in which they were computed
-    ? reversedSequence({ output: outputs, mask })
-    : { output: outputs, mask };
+    ? reversedSequence({ output: outputs, mask: counted })
+    : { output: outputs, mask: counted };
   return {
     output: flags.returnState ? [output, final] : output,
     state: carryState(flags, before.output, final, last),
@@ -233,8 +234,8 @@ function stepsOf(name: string, cell: RecurrentCell, input: Tree<Spec>, params?: 
   const steps = mapTree(input, (leaf: Spec) => stepSpec(leaf));
   const reason = cell.refuses?.(steps, params);
   if (reason === undefined) return steps;
-  const flat = leaves.every(({ shape }) => shape.length === 2); // features, as from a layer that gives its last output
-  throw fail(flat ? `${reason}; a recurrent layer before it needs returnSequences: true` : reason);
+  const isStep = cell.refuses?.(input, params) === undefined; // as from a layer that gives its last output
+  throw fail(isStep ? `${reason}; a recurrent layer before it needs returnSequences: true` : reason);
 }
 
 function checkFixedBatch(name: string, input: Tree<Spec>): void {
@@ -295,19 +296,33 @@ function carried(name: string, expected: Tree<Spec>, state: Tree<Tensor>): Tree<
   });
 }
 
-/** The mask of all inputs: a step counts where it counts for each of them. */
-function maskOf(name: string, input: Tree<Spec>, mask: Mask): Tensor | undefined {
+interface CountedSteps {
+  /** What the scan leaves out, bool `[batch, time]`. */
+  readonly mask: Tensor | undefined;
+  /** What goes on with the sequence: `mask`, and the rows that count where these are steps, bool `[batch]`. */
+  readonly counted: Tensor | undefined;
+  /** The input, harmless where it is not the scan that leaves something out. */
+  readonly harmless: Tree<Tensor>;
+}
+
+/** A step counts where it counts for every input, and where anything in it counts. */
+function countedSteps(name: string, input: Tree<Tensor>, mask: Mask): CountedSteps {
   const masks = [...new Set(masksIn(mask))];
-  if (masks.length === 0) return undefined;
   const { shape: [batch, time] } = flattenTree<Spec>(input).leaves[0];
   for (const { dtype, shape } of masks) {
-    if (dtype !== "bool" || !sameShape(shape, [batch, time])) {
-      throw new TypeError(
-        `Cannot use ${name} with the mask ${printSpec({ dtype, shape })}: expected bool[${batch}, ${time}]`,
-      );
-    }
+    const fits = dtype === "bool" && shape.length > 0 &&
+      sameShape(shape.slice(0, 2), [batch, time].slice(0, shape.length));
+    if (fits) continue;
+    throw new TypeError(
+      `Cannot use ${name} with the mask ${printSpec({ dtype, shape })}: expected bool[${batch}, ${time}]`,
+    );
   }
-  return masks.reduce(and);
+  const ofSteps = commonMask(
+    masks.filter(({ shape }) => shape.length > 1).map((mask) => reducedMask(mask, 2)),
+  );
+  const counted = commonMask([ofSteps, ...masks.filter(({ shape }) => shape.length === 1)]);
+  const byScan = masks.every(({ shape }) => shape.length === 2);
+  return { mask: ofSteps, counted, harmless: byScan ? input : harmlessInput(input, mask) };
 }
 
 function masksIn(mask: Mask): Tensor[] {

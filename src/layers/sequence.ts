@@ -1,17 +1,17 @@
 /** A sequence and its mask, which are one thing: what is done to the steps of one is done to those of the other. */
-import { abs, cast, lessEqual, or, select } from "../operations/elementwise.ts";
-import { reduceMax } from "../operations/reduction.ts";
-import { reshape, reverse } from "../operations/structure.ts";
+import { abs, and, cast, lessEqual, notEqual, or, select } from "../operations/elementwise.ts";
+import { reshape, reverse, sum } from "../operations/structure.ts";
 import { isFloat } from "../operations/infer.ts";
 import { timeAxis } from "../program/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { ApplyContext } from "./layer.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
 
 /** Steps, and which of them count. */
 export interface Sequence {
   /** A tree of `[batch, time, ...]`. */
   readonly output: Tree<Tensor>;
-  /** bool `[batch, time]`; undefined where all count. */
+  /** bool `[batch, time]`, or `[batch]` where whole rows count; undefined where all do. */
   readonly mask: Tensor | undefined;
 }
 
@@ -19,19 +19,34 @@ export interface Sequence {
 export function reversedSequence({ output, mask }: Sequence): Sequence {
   return {
     output: mapTree(output, (x: Tensor) => reverse(x, timeAxis(x.shape.length))),
-    mask: mask && reverse(mask, 1),
+    mask: mask && mask.shape.length > 1 ? reverse(mask, 1) : mask,
   };
 }
 
 /** A mask of further axes as one of `rank`: what is left counts where anything in it counted. */
 export function reducedMask(mask: Tensor, rank: number): Tensor {
   const axes = mask.shape.map((_, axis) => axis).slice(rank);
-  return axes.length === 0 ? mask : cast(reduceMax(cast(mask, "int32"), { axes }), "bool");
+  return axes.length === 0 ? mask : notEqual(sum(cast(mask, "int32"), { axes }), 0);
+}
+
+/** A step counts where it counts in all of these masks, whose leading axes are the same; undefined where there is none. */
+export function commonMask(masks: readonly (Tensor | undefined)[]): Tensor | undefined {
+  const given = [...new Set(masks)].filter((mask) => mask !== undefined);
+  if (given.length < 2) return given[0];
+  const largest = given.reduce((a, b) => b.shape.length > a.shape.length ? b : a);
+  return given.map((mask) => widenedMask(mask, largest)).reduce(and);
+}
+
+/** The mask where the axis of time ends: that of the rows, if there was one or the rows are steps themselves. */
+export function endedMask(mask: Tensor | undefined, { rowsAreSteps }: ApplyContext): Tensor | undefined {
+  return mask && (rowsAreSteps || mask.shape.length === 1) ? reducedMask(mask, 1) : undefined;
 }
 
 /** A mask with axes of size 1 for those that `x` has more. */
 export function widenedMask(mask: Tensor, x: Tensor): Tensor {
-  return reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
+  return mask.shape.length === x.shape.length
+    ? mask
+    : reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
 }
 
 /** The largest magnitude that is left where it does not count: its square and its cube are still finite. */

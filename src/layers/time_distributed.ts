@@ -1,7 +1,6 @@
 /** A layer applied to every step of a sequence by itself. */
 import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../nearest.ts";
-import { and } from "../operations/elementwise.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -18,15 +17,15 @@ import {
 } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
 import { maskOfTree, masksOfLeaves } from "./masks.ts";
-import { reducedMask, widenedMask } from "./sequence.ts";
+import { commonMask, reducedMask } from "./sequence.ts";
 
 /**
  * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are merged
  * to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are the layer's.
  *
- * The mask `[batch, time]` goes on unchanged; of a mask with more axes `[batch, time, ...]` the layer gets
- * `[batch·time, ...]`. A mask that the layer makes, or hands on, is split as its output is. Where it gives none, since
- * the axes inside are gone, a step counts if anything in it counted: of words in sentences, the sentences are left.
+ * Of a mask `[batch, time, ...]` the layer gets `[batch·time, ...]`, and what it hands on or makes is split as its
+ * output is. Where the axes inside are gone, a step counts if anything in it counted: of words in sentences, the
+ * sentences are left, also where the layer inside made the mask of the words.
  *
  * @returns A layer whose `apply` throws a TypeError for an input without a time axis and one more.
  *
@@ -63,9 +62,11 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       }
       const [batch, time] = sequenceAxes(name, input);
       const rows = multiplyDims(batch, time);
+      const inside = innerMask(name, mask, batch, time);
       const { output, state, mask: inner } = applyLayer(layer, variables, merged(name, input), {
         ...context,
-        mask: innerMask(name, mask, batch, time),
+        mask: inside,
+        rowsAreSteps: true,
       });
       const split = (y: Tensor) => {
         if (y.shape[0] === rows) return reshape(y, [batch, time, ...y.shape.slice(1)]);
@@ -75,13 +76,9 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
           }, expected ${rows} rows, one for each step`,
         );
       };
-      const given = masksOfLeaves(input, mask).filter((mask) => mask !== undefined);
-      const ofSteps = countingInAll(given.filter(({ shape }) => shape.length === 2));
-      const masks = masksOfLeaves(output, inner).map((inner) => {
-        const within = inner && split(inner);
-        if (within === undefined) return countingInAll(given.map((mask) => reducedMask(mask, 2)));
-        return ofSteps ? and(widenedMask(ofSteps, within), within) : within;
-      });
+      if (inner === inside) return { output: mapTree(output, split), state, mask };
+      const given = commonMask(masksOfLeaves(input, mask).map((mask) => mask && reducedMask(mask, 2)));
+      const masks = masksOfLeaves(output, inner).map((inner) => commonMask([given, inner && split(inner)]));
       return { output: mapTree(output, split), state, mask: maskOfTree(output, masks) };
     },
     trainableLeaves: (params) => trainedLeaves(layer, params),
@@ -101,7 +98,7 @@ function sequenceAxes(name: string, input: Tree<Spec>): [Dim, Dim] {
   ) {
     throw new TypeError(
       `Cannot use ${name} with an input of shape ${printShapes(input)}: expected [batch, time, ...], ` +
-        `with an axis after time`,
+        `with an axis after time; a recurrent layer before it needs returnSequences: true`,
     );
   }
   return [batch, time];
@@ -136,13 +133,7 @@ function hostSteps(input: Tree<HostTensor>, rows: Tree<HostTensor> | void): Tree
   return mapTree(rows, (y: HostTensor) => hostReshape(y, [batch, time, ...y.shape.slice(1)]));
 }
 
-/** A step counts where it counts in all of them. */
-function countingInAll(masks: readonly Tensor[]): Tensor | undefined {
-  const [first, ...others] = new Set(masks);
-  return others.reduce((all, mask) => and(all, mask), first);
-}
-
-/** The mask for the layer inside: of those with further axes, what is left when batch and time are merged. */
+/** The mask for the layer inside, in which batch and time are merged: of the rows, or of what is in them. */
 function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
   if (mask === undefined) return undefined;
   if (!isTensor(mask)) {
@@ -155,6 +146,5 @@ function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
       `Cannot use ${name} with the mask ${printSpec(mask)}: expected bool[${batch}, ${time}]`,
     );
   }
-  if (mask.shape.length === 2) return undefined;
   return reshape(mask, [multiplyDims(batch, time), ...mask.shape.slice(2)]);
 }

@@ -175,7 +175,7 @@ export function container(definition: ContainerDefinition): Container {
           `Cannot give ${self} an initial state: give it to the layer inside that takes one`,
         );
       }
-      const { training, key, frozen } = context;
+      const { training, key, frozen, rowsAreSteps } = context;
       let calls = 0;
       const { output, mask } = walk(input, context.mask, {
         call: (index, input, extras) => {
@@ -183,7 +183,13 @@ export function container(definition: ContainerDefinition): Container {
           const applied = within(place, () => {
             const variables = { params: params[index], state: state[index] };
             const own = key && foldIn(key, calls++);
-            return applyLayer(layers[index], variables, input, { ...extras, training, frozen, key: own });
+            return applyLayer(layers[index], variables, input, {
+              ...extras,
+              training,
+              frozen,
+              rowsAreSteps,
+              key: own,
+            });
           });
           state[index] = applied.state;
           return { output: applied.output, mask: applied.mask };

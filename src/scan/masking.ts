@@ -2,9 +2,10 @@
  * Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. What
  * it reads is selected too: a derivative of 0 times what does not count must be 0 whatever stands there, NaN as well.
  */
-import { and, less, select } from "../operations/elementwise.ts";
+import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { isFloat } from "../operations/infer.ts";
+import { reduceMax } from "../operations/reduction.ts";
 import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
@@ -23,11 +24,17 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
   Output
 > {
   return ({ state, previous }, { input, mask }) => {
-    const counted = mapTree(input, (x: Tensor) => isFloat(x) ? choose(mask, x, zerosLike(x)) : x);
+    const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
     const [output, next] = cell(state, counted);
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };
+}
+
+/** What is read of a step: 0 in the rows that do not count; a number for all rows where none of them counts. */
+function countedOnly(x: Tensor, mask: Tensor): Tensor {
+  if (x.shape.length > 0) return choose(mask, x, zerosLike(x));
+  return select(cast(reduceMax(cast(mask, "int32")), "bool"), x, 0);
 }
 
 /** `whenTrue` in the rows where `mask` (`[batch]`) holds, else `whenFalse`. */
