@@ -31,7 +31,9 @@ import {
   sub,
   tanh,
 } from "../../src/operations/elementwise.ts";
-import { broadcastTo } from "../../src/operations/structure.ts";
+import type { JsonOptions } from "../../src/options/json.ts";
+import { reduceMax } from "../../src/operations/reduction.ts";
+import { broadcastTo, reverse } from "../../src/operations/structure.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 
 type Unary = (x: Tensor) => Tensor;
@@ -69,10 +71,21 @@ const binary: Readonly<Record<string, Binary>> = {
 
 const logical: Readonly<Record<string, Logical>> = { LogicalAnd: and, LogicalOr: or };
 
+/** Operations on a tensor with options; undefined for options that are not understood. Masks are computed with them. */
+const configured: Readonly<Record<string, (config: JsonOptions) => Unary | undefined>> = {
+  Any: ({ axis, keepdims }) =>
+    typeof axis === "number" && keepdims === false
+      ? (x) => cast(reduceMax(cast(x, "int32"), { axes: axis }), "bool")
+      : undefined,
+  Flip: ({ axis }) => typeof axis === "number" ? (x) => reverse(x, axis) : undefined,
+};
+
 /** A Keras operation: its class, and its arguments, where null stands for a tensor and a number for itself. */
 export interface OperationCall {
   readonly className: string;
   readonly args: readonly (number | null)[];
+  /** Its options; default none. */
+  readonly config?: JsonOptions;
 }
 
 /** What functions that were made for a file stand for. */
@@ -88,6 +101,7 @@ export const operationClasses: readonly string[] = [
   ...Object.keys(unary),
   ...Object.keys(binary),
   ...Object.keys(logical),
+  ...Object.keys(configured),
 ];
 
 /** The mask by which every step of a sequence counts: for a call to which Keras gives no mask. */
@@ -96,7 +110,12 @@ export function everyStep(x: Tensor): Tensor {
 }
 
 /** The function of the tensors among the arguments; undefined where the operation is unknown or takes others. */
-export function functionOf({ className, args }: OperationCall): GraphFunction | undefined {
+export function functionOf({ className, args, config = {} }: OperationCall): GraphFunction | undefined {
+  if (Object.hasOwn(configured, className)) {
+    const fn = args.length === 1 ? configured[className](config) : undefined;
+    if (fn === undefined) return undefined;
+    return named(fn, { className, args, config });
+  }
   if (Object.hasOwn(unary, className)) return args.length === 1 ? unary[className] : undefined;
   if (Object.hasOwn(logical, className)) {
     return args.length === 2 && args.every((arg) => arg === null) ? logical[className] : undefined;
@@ -106,10 +125,18 @@ export function functionOf({ className, args }: OperationCall): GraphFunction | 
   const operation = binary[className];
   if (a === null && b === null) return operation;
   const fn: GraphFunction = a === null ? (x) => operation(x, b ?? 0) : (x) => operation(a, x);
-  Object.defineProperty(fn, "name", {
-    value: `${className.toLowerCase()}(${args.map((arg) => arg ?? "x")})`,
-  });
-  made.set(fn, { className, args });
+  return named(fn, { className, args });
+}
+
+/** The function for an operation, under a name that says what it does. */
+function named(fn: GraphFunction, operation: OperationCall): GraphFunction {
+  const { className, args, config = {} } = operation;
+  const shown = [
+    ...args.map((arg) => arg ?? "x"),
+    ...Object.entries(config).map(([name, value]) => `${name}=${value}`),
+  ];
+  Object.defineProperty(fn, "name", { value: `${className.toLowerCase()}(${shown})` });
+  made.set(fn, operation);
   return fn;
 }
 

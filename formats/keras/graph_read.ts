@@ -171,12 +171,12 @@ function callOperation(
   results: Results,
   context: LayerContext,
 ): readonly Node[] {
-  const { object: { className }, place } = operator;
+  const { object: { className, config: { name: _, ...config } }, place } = operator;
   countCall(context, place);
   const { args, named } = argumentsOf(json, place);
   const isKnown = args.every((arg) => isTensorOf(arg) || typeof arg === "number") && args.some(isTensorOf);
   const fn = isKnown && named.size === 0
-    ? functionOf({ className, args: args.map((arg) => typeof arg === "number" ? arg : null) })
+    ? functionOf({ className, args: args.map((arg) => typeof arg === "number" ? arg : null), config })
     : undefined;
   if (fn === undefined) {
     throw new KerasFileError(

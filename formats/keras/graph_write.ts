@@ -159,7 +159,11 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     const layer = layers[step.layer ?? 0];
     const readsCast = referencesIn(step.inputs).some(({ node }) => isTokenCast(nodes[node].step));
     const { masks: own, unmasked = false } = nodes[node];
-    const handed = unmasked || (own?.some((mask) => mask !== undefined) ?? false);
+    const ofModel = referencesIn(step.inputs).some(({ node }) => { // what comes out of a model has the mask of its run
+      const { layer } = nodes[node].step ?? {};
+      return layer !== undefined && isContainer(layers[layer]);
+    });
+    const handed = unmasked || ofModel || (own?.some((mask) => mask !== undefined) ?? false);
     checkCall(layer, step, found[node].masked ?? false, handed, readsCast);
     const masks = nodes[node].masks?.map((mask) => mask === undefined ? null : tensorOf(mask));
     const given = step.mask === undefined ? undefined : mapReferences(step.mask, tensorOf);
@@ -277,7 +281,8 @@ function functionJson(
   }
   const tensors = inputs[Symbol.iterator]();
   const args = operation.args.map((arg) => arg ?? tensors.next().value!); // as many as the function takes
-  return operationJson({ className: operation.className, args, config: {} }, name, tensorOf);
+  const { className, config = {} } = operation;
+  return operationJson({ className, args, config }, name, tensorOf);
 }
 
 /** An operation of Keras with its one call. */

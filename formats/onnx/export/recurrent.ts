@@ -175,19 +175,6 @@ function sequenceOf(plan: Plan, Y: string, last: string): string {
   return where(builder, steps, sequence, builder.node("Unsqueeze", [last, builder.ints([1])]));
 }
 
-/** The last output of one layer. */
-function lastOf({ builder, recurrent: { forward }, mask }: Plan, last: string): string {
-  const { goBackwards, zeroOutputForMask } = forward.flags;
-  if (!mask || goBackwards || !zeroOutputForMask) return last;
-  const final = builder.node("Slice", [
-    mask.edge,
-    builder.ints([-1]),
-    builder.ints([Number.MAX_SAFE_INTEGER]),
-    builder.ints([1]),
-  ]);
-  return where(builder, final, last, builder.scalar(0, "float32"));
-}
-
 /** The outputs of both directions as one, or as two where they are not merged. */
 function merged(plan: Plan, forward: string, backward: string): string[] {
   const { builder, mergeMode } = plan;
@@ -213,7 +200,7 @@ function outputOf(plan: Plan, { Y, states: [Y_h] }: Outputs): string[] {
   const { returnSequences } = forward.flags;
   if (!backward) {
     const last = ofDirection(plan, Y_h, 0, 0);
-    return [returnSequences ? sequenceOf(plan, Y, last) : lastOf(plan, last)];
+    return [returnSequences ? sequenceOf(plan, Y, last) : last];
   }
   if (!returnSequences) {
     return merged(plan, ofDirection(plan, Y_h, 0, 0), ofDirection(plan, Y_h, 1, 0));
@@ -249,7 +236,10 @@ function resultOf(plan: Plan, outputs: Outputs): LayerResult {
   const shape: Shape = returnSequences ? [batch, time, features] : [batch, features];
   const edges = names.map((edge): Edge => ({ shape, dtype: "float32", edge }));
   const output: Tree<Edge> = edges.length === 1 ? edges[0] : edges;
-  const passed = returnSequences ? mask as Spec as Tensor | undefined : undefined; // an edge stands for a tensor
+  const ordered: Edge | undefined = mask && forward.flags.goBackwards
+    ? { shape: mask.shape, dtype: mask.dtype, edge: reversedNode(plan.builder, mask.edge, [1]) }
+    : mask;
+  const passed = returnSequences ? ordered as Spec as Tensor | undefined : undefined; // an edge stands for a tensor
   const outputMask: Mask = passed && edges.length > 1 ? [passed, passed] : passed;
   if (!returnState) return { output, mask: outputMask };
   const final = backward ? [finalOf(plan, outputs, 0), finalOf(plan, outputs, 1)] : finalOf(plan, outputs, 0);

@@ -111,7 +111,7 @@ for (const goBackwards of [false, true]) {
     sanitizeOps: false,
     fn: async () => {
       const layer = sequential([lstm({ units: 3, returnSequences: true, goBackwards }), gru({ units: 2 })]);
-      // Backwards the padding comes first in what the second layer reads, but its mask is as it was.
+      // Backwards the padding comes first in what the second layer reads, and in its mask.
       const variables = variablesOf(layer);
       const bytes = toOnnx(layer, variables, { input, lengths: "lengths" });
       const graph = decodeModel(bytes).graph;
