@@ -34,6 +34,7 @@ import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
 import { readOptions, trainableIn } from "./options.ts";
 import { MOST_CALLS, type Reading } from "./sizes.ts";
+import { keepingMaskOrder } from "./states.ts";
 
 /** How the parts of a model are read. */
 export interface LayerContext extends Reading {
@@ -192,7 +193,8 @@ function readSequential(object: KerasObject, context: LayerContext): Layer {
   );
   const layers = objects.flatMap((layer, index) => {
     if (layer.className === "InputLayer" && index === 0) return [];
-    return readLayer(layer, below(within, `layers/${number(snakeCaseOfClass(layer.className))}`));
+    const read = readLayer(layer, below(within, `layers/${number(snakeCaseOfClass(layer.className))}`));
+    return keepingMaskOrder(read);
   });
   return sequential(layers, {
     name: nameIn(object.config, place),

@@ -1,6 +1,19 @@
-/** The states of recurrent layers: Keras writes them as flat lists, ours are trees like the cell's. */
+/**
+ * The states of recurrent layers, which Keras writes as flat lists and ours are trees like the cell's; and recurrent
+ * layers whose masks go as in Keras, where ours would not.
+ */
 import { substitute } from "../../src/options/made.ts";
-import { isRecurrentLayer, type Layer, type RecurrentFlags, statefulLayer } from "../../src/layers/mod.ts";
+import {
+  isRecurrentLayer,
+  type Layer,
+  layerName,
+  type Mask,
+  type RecurrentFlags,
+  statefulLayer,
+} from "../../src/layers/mod.ts";
+import { isContainer } from "../../src/models/container.ts";
+import { reverse } from "../../src/operations/structure.ts";
+import { isTensor } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 import { KerasFileError } from "./errors.ts";
 import { type CellData, cellOf, cellsOf } from "./layout.ts";
@@ -71,4 +84,53 @@ export function ignoringMask<T extends Layer>(layer: T): T {
 /** Whether a layer is one that {@linkcode ignoringMask} made. */
 export function ignoresMask(layer: Layer): boolean {
   return marker in layer;
+}
+
+/** Whether what a layer predicts depends on its mask. */
+function predictsByMask(layer: Layer): boolean {
+  return isRecurrentLayer(layer) || layer.type === "bidirectional" || isContainer(layer) ||
+    (layer.type === "timeDistributed" && (layer.layers ?? []).some(predictsByMask));
+}
+
+const unordered = Symbol("keepsMaskOrder");
+
+/**
+ * The layer as Keras runs it inside a `Sequential`: backwards, it puts its outputs out in the order in which they were
+ * computed and hands on the mask in the order of its input. Any other layer is returned as it is.
+ */
+export function keepingMaskOrder<T extends Layer>(layer: T): T {
+  if (!isRecurrentLayer(layer) || !layer.flags.goBackwards || !layer.flags.returnSequences) return layer;
+  const asGiven = (mask: Mask): Mask =>
+    Array.isArray(mask) ? mask.map(asGiven) : isTensor(mask) ? reverse(mask, 1) : mask;
+  return {
+    ...layer,
+    apply: substitute((variables, input, context) => {
+      const applied = layer.apply(variables, input, context);
+      return { ...applied, mask: asGiven(applied.mask) };
+    }),
+    withFlags: substitute((changes: RecurrentFlags) => keepingMaskOrder(layer.withFlags(changes))),
+    [unordered]: true,
+  };
+}
+
+/**
+ * Throws unless the masks in a sequential model are those that Keras has there; it records none, so none can be given.
+ */
+export function checkSequentialMasks(layers: readonly Layer[]): void {
+  const makesMask = (layer: Layer) => layer.type === "masking" || layer.options.maskZero === true;
+  let masked = false;
+  layers.forEach((layer, index) => {
+    masked ||= makesMask(layer);
+    const inside = layer.type === "timeDistributed" && (layer.layers ?? []).some(makesMask);
+    const backwards = masked && isRecurrentLayer(layer) && layer.flags.goBackwards &&
+      layer.flags.returnSequences && !(unordered in layer);
+    if (!(inside || backwards) || !layers.slice(index + 1).some(predictsByMask)) return;
+    throw new TypeError(
+      `Cannot write the Keras file: the mask behind ${
+        layerName(layer)
+      } is another in Keras's Sequential, which ` +
+        (inside ? "drops it" : "leaves it in the order of the input") +
+        "; make the model with model(...), where masks are given to calls",
+    );
+  });
 }

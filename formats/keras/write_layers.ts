@@ -16,6 +16,7 @@ import {
 import { type CellData, cellOf, cellsOf, refuseCell } from "./layout.ts";
 import { freeNames, numbering, snakeCaseOfClass } from "./names.ts";
 import { float32Policy, writeOptions } from "./options.ts";
+import { checkSequentialMasks } from "./states.ts";
 
 /** A layer of a container that is written. */
 export interface Written {
@@ -135,6 +136,7 @@ export function writeSequential(
   writeGraph: WriteGraph,
 ): { [key: string]: Json } {
   const layers = layer.layers ?? [];
+  checkSequentialMasks(layers);
   const inputs = first.map(({ config }) => String((config as JsonOptions).name));
   const names = namesOf(layers, inputs);
   const ofLayers = params as readonly Tree<Tensor>[]; // a container's params are a list

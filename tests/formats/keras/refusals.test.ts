@@ -11,8 +11,10 @@ import {
   type Layer,
   layerNormLstm,
   lstm,
+  masking,
   merge,
   rnn,
+  timeDistributed,
 } from "../../../src/layers/mod.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import { apply, call, init, input, model, sequential } from "../../../src/models/mod.ts";
@@ -145,3 +147,23 @@ async function refusedSoon(run: () => unknown, word: string): Promise<void> {
   const error = await errorOf((async () => await run())());
   assertStringIncludes(error.message, word);
 }
+
+Deno.test("a sequential model whose masks Keras would reorder or drop is refused, where they matter", async () => {
+  const backwards = gru({ units: 2, goBackwards: true, returnSequences: true });
+  const refusal = "in the order of the input";
+  await refused(sequential([masking(), backwards, lstm({ units: 2 })]), sequence, "gru", refusal);
+  await refused(
+    sequential([masking(), backwards, sequential([lstm({ units: 2 })])]),
+    sequence,
+    "gru",
+    refusal,
+  );
+  const words = timeDistributed(embedding({ inputDim: 9, outputDim: 2, maskZero: true }));
+  const sentences = sequential([words, timeDistributed(gru({ units: 2 }))]);
+  await refused(sentences, spec([null, null, 3], "int32"), "timeDistributed", "drops it");
+  for (const model of [[backwards, lstm({ units: 2 })], [masking(), backwards, dense({ units: 2 })]]) {
+    const whole = sequential(model);
+    const input = sequence;
+    assert((await toKeras(whole, init(whole, key(0), input), { input })).length > 0);
+  }
+});
