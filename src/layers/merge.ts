@@ -3,14 +3,14 @@
  * applied in a graph it is data alone, and what is masked has no part in a maximum, a minimum or a product.
  */
 import { checkOptions, unknownName } from "../nearest.ts";
-import { add, and, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
-import { concat, ones, resolveAxis } from "../operations/structure.ts";
+import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
+import { broadcastTo, concat, ones, resolveAxis } from "../operations/structure.ts";
 import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 import { masksOfLeaves } from "./masks.ts";
-import { widenedMask } from "./sequence.ts";
+import { commonMask, widenedMask } from "./sequence.ts";
 
 /** How several inputs become one. */
 export type MergeMethod =
@@ -76,10 +76,7 @@ export const mergeMethods: readonly MergeMethod[] = [...Object.keys(methods), "c
 
 /** Which steps count of several masks. */
 const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks) => Tensor | undefined>> = {
-  all: (masks) => {
-    const [first, ...others] = new Set(masks.filter((mask) => mask !== undefined));
-    return others.reduce((all, mask) => and(all, mask), first);
-  },
+  all: commonMask,
   any: (masks) => {
     const present = masks.filter((mask) => mask !== undefined);
     return present.length === masks.length ? present.reduce((a, b) => or(a, b)) : undefined;
@@ -91,9 +88,9 @@ const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks)
  * `Minimum` and `Concatenate`.)
  *
  * Input: a list of two or more float tensors of one rank, whose shapes broadcast (`subtract` takes two); of
- * `concatenate`, those that differ along `axis` alone. No params, no state.A step of the result counts if
- * it counts in all of them, or as `counts` says; with `concatenate` along time, the masks are put together too. A masked
- * step has no part in `maximum`, `minimum` and `multiply`.
+ * `concatenate`, those that differ along `axis` alone. No params, no state. A step of the result
+ * counts if it counts in all of them, or as `counts` says; with `concatenate` along time, the masks are put together
+ * too. A masked step has no part in `maximum`, `minimum` and `multiply`.
  *
  * @throws RangeError for an unknown method or option, TypeError when it is used with inputs that do not fit.
  *
@@ -137,7 +134,8 @@ export function merge(options: MergeOptions): Layer {
       }
       const at = resolveAxis(axis, tensors[0].shape.length, "concatenate");
       if (at === 0) throw new TypeError(`Cannot use ${layer}: axis ${axis} is the batch, which stays apart`);
-      const mask = at === 1 ? joinedMask(tensors, masks) : rules[counts](masks);
+      const rank = Math.max(...masks.map((mask) => mask?.shape.length ?? 0)); // masks of rows alone have no axis 1
+      const mask = at < rank ? joinedMask(tensors, masks, { rank, axis: at }) : rules[counts](masks);
       return { output: concat(tensors, { axis: at }), state, mask };
     },
   });
@@ -157,9 +155,16 @@ function tensorsOf(layer: string, method: MergeMethod, input: unknown): Tensor[]
   );
 }
 
-/** The masks of sequences that follow one another. */
-function joinedMask(tensors: readonly Tensor[], masks: Masks): Tensor | undefined {
-  if (masks.every((mask) => mask === undefined)) return undefined;
-  const whole = masks.map((mask, index) => mask ?? cast(ones(tensors[index].shape.slice(0, 2)), "bool"));
-  return concat(whole, { axis: 1 });
+/** The masks, of at most `rank` axes, of what is joined along one of these. */
+function joinedMask(
+  tensors: readonly Tensor[],
+  masks: Masks,
+  { rank, axis }: { readonly rank: number; readonly axis: number },
+): Tensor {
+  const whole = tensors.map(({ shape }, index) => {
+    const all = cast(ones(shape.slice(0, rank)), "bool");
+    const mask = masks[index];
+    return mask ? broadcastTo(widenedMask(mask, all), all.shape) : all;
+  });
+  return concat(whole, { axis });
 }

@@ -3,9 +3,10 @@ import { abs, and, cast, lessEqual, notEqual, or, select } from "../operations/e
 import { reshape, reverse, sum } from "../operations/structure.ts";
 import { isFloat } from "../operations/infer.ts";
 import { timeAxis } from "../program/types.ts";
+import { HARMLESS } from "../scan/masking.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { ApplyContext } from "./layer.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
+import type { ApplyContext } from "./layer.ts";
 
 /** Steps, and which of them count. */
 export interface Sequence {
@@ -53,7 +54,7 @@ export function widenedMask(mask: Tensor, x: Tensor): Tensor {
 const LARGEST_MASKED = 1e12;
 
 /**
- * `x` with 0 where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must not count in the
+ * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must not count in the
  * derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value stays.
  *
  * @param x Float `[batch, time, ...]`; of another dtype it stays as it is.
@@ -61,5 +62,5 @@ const LARGEST_MASKED = 1e12;
  */
 export function harmless(x: Tensor, mask: Tensor | undefined): Tensor {
   if (mask === undefined || !isFloat(x) || mask.shape.length > x.shape.length) return x;
-  return select(or(widenedMask(mask, x), lessEqual(abs(x), LARGEST_MASKED)), x, 0);
+  return select(or(widenedMask(mask, x), lessEqual(abs(x), LARGEST_MASKED)), x, HARMLESS);
 }

@@ -15,8 +15,14 @@ import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
 /**
+ * What is read where a step does not count. Any number would do that no function has an infinite derivative at: 0 will
+ * not, for the sake of roots, logarithms, quotients and norms, nor will 1, for that of arcsines.
+ */
+export const HARMLESS = 0.5;
+
+/**
  * The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. At such a
- * step it is given zeros.
+ * step it is given {@linkcode HARMLESS}.
  */
 export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
   { readonly state: State; readonly previous: Output | undefined },
@@ -31,10 +37,10 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
   };
 }
 
-/** What is read of a step: 0 in the rows that do not count; a number for all rows where none of them counts. */
+/** What is read of a step: something else in the rows that do not count; of a number for all rows, where none counts. */
 function countedOnly(x: Tensor, mask: Tensor): Tensor {
-  if (x.shape.length > 0) return choose(mask, x, zerosLike(x));
-  return select(cast(reduceMax(cast(mask, "int32")), "bool"), x, 0);
+  if (x.shape.length === 0) return select(cast(reduceMax(cast(mask, "int32")), "bool"), x, HARMLESS);
+  return select(widened(mask, x), x, HARMLESS);
 }
 
 /** `whenTrue` in the rows where `mask` (`[batch]`) holds, else `whenFalse`. */
@@ -46,8 +52,13 @@ function choose<T>(mask: Tensor, whenTrue: T, whenFalse: T): T {
           `${mask.shape[0]} that the mask has`,
       );
     }
-    return a === b ? a : select(reshape(mask, [mask.shape[0], ...a.shape.slice(1).map(() => 1)]), a, b);
+    return a === b ? a : select(widened(mask, a), a, b);
   });
+}
+
+/** The mask of rows with axes of size 1 for those that `x` has more. */
+function widened(mask: Tensor, x: Spec): Tensor {
+  return reshape(mask, [mask.shape[0], ...x.shape.slice(1).map(() => 1)]);
 }
 
 /** Zeros like the output of one step. */

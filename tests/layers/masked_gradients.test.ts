@@ -1,0 +1,158 @@
+/**
+ * What does not count in value does not count in the derivative: gradients with NaN, infinities and numbers that
+ * overflow at masked steps are those with ordinary numbers there, and those of the sequence without these steps.
+ */
+import {
+  activation,
+  add,
+  apply,
+  batchNormalization,
+  bidirectional,
+  call,
+  convLstm1d,
+  dense,
+  dropout,
+  grad,
+  gru,
+  input,
+  key,
+  type Layer,
+  layerNormalization,
+  layerNormLstm,
+  lstm,
+  lstmCell,
+  merge,
+  model,
+  mul,
+  reshape,
+  rnn,
+  select,
+  sequential,
+  simpleRnn,
+  simpleRnnCell,
+  square,
+  stackedCells,
+  sum,
+  tanh,
+  type Tensor,
+  tensor,
+  timeDistributed,
+  type Tree,
+  treeLeaves,
+  type Variables,
+} from "@cellfold/cellfold";
+import { assertClose, assertGradient, doubled, random, variablesOf } from "./helpers.ts";
+
+const [BATCH, TIME, FEATURES] = [3, 5, 2];
+
+/** A row of whole length, one with a hole and padding, one that does not count at all. */
+const COUNTED = [[1, 1, 1, 1, 1], [1, 0, 1, 1, 0], [0, 0, 0, 0, 0]];
+const mask = tensor(COUNTED.map((row) => row.map((step) => step === 1)));
+
+const sequences: Readonly<Record<string, Layer>> = {
+  lstm: lstm({ units: 3, returnSequences: true }),
+  gru: gru({ units: 3, returnSequences: true }),
+  "gru that resets before": gru({ units: 3, resetAfter: false, returnSequences: true }),
+  simpleRnn: simpleRnn({ units: 3, returnSequences: true }),
+  "simpleRnn of relu": simpleRnn({ units: 3, activation: "relu", returnSequences: true }),
+  layerNormLstm: layerNormLstm({ units: 3, returnSequences: true }),
+  "zeros where masked": gru({ units: 3, returnSequences: true, zeroOutputForMask: true }),
+  segments: lstm({ units: 3, returnSequences: true, checkpointEvery: 2 }),
+  backwards: lstm({ units: 3, returnSequences: true, goBackwards: true }),
+  "the last output": lstm({ units: 3 }),
+  "the last output, backwards": gru({ units: 3, goBackwards: true }),
+  "stacked cells": rnn(stackedCells([lstmCell({ units: 3 }), simpleRnnCell({ units: 2 })]), {
+    returnSequences: true,
+  }),
+  "both directions": bidirectional(lstm({ units: 3, returnSequences: true })),
+  "both directions, a product": bidirectional(gru({ units: 3, returnSequences: true }), { mergeMode: "mul" }),
+  "both directions, the last outputs": bidirectional(gru({ units: 3 })),
+  "layers on layers": sequential([
+    gru({ units: 3, returnSequences: true, goBackwards: true }),
+    bidirectional(lstm({ units: 2, returnSequences: true })),
+    simpleRnn({ units: 2, goBackwards: true }),
+  ]),
+  dense: dense({ units: 3, activation: "tanh" }),
+  "dense with softmax": dense({ units: 3, activation: "softmax" }),
+  layerNormalization: layerNormalization(),
+  batchNormalization: batchNormalization(),
+  activation: sequential([dense({ units: 2 }), activation("sigmoid")]),
+  dropout: sequential([dropout({ rate: 0.5 }), dense({ units: 2 })]),
+  "dense before a layer that skips": sequential([
+    dense({ units: 3, activation: "relu" }),
+    layerNormalization(),
+    batchNormalization(),
+    lstm({ units: 2 }),
+  ]),
+  "every step by itself": sequential([timeDistributed(dense({ units: 3 })), gru({ units: 2 })]),
+  "every step normalized by itself": timeDistributed(sequential([batchNormalization(), dense({ units: 2 })])),
+};
+
+function residual(): Layer {
+  const x = input([null, FEATURES]);
+  const h = call(dense({ units: FEATURES }), x);
+  const both = apply((a: Tensor, b: Tensor) => add(mul(a, 0.5), tanh(b)), x, h);
+  const wide = call(merge({ method: "concatenate" }), [both, call(merge({ method: "multiply" }), [x, h])]);
+  return model({ inputs: x, outputs: call(gru({ units: 2, returnSequences: true }), wide) });
+}
+
+/** `values` where it counts, and `other` elsewhere. */
+function withOther(values: Tensor, other: number): Tensor {
+  const steps = reshape(mask, [BATCH, TIME, ...values.shape.slice(2).map(() => 1)]);
+  return select(steps, values, other);
+}
+
+/** A loss of what counts. */
+function lossOf(layer: Layer, state: Tree<Tensor>) {
+  return ({ params, x }: Point): Tensor => {
+    const applied = layer.apply({ params, state }, x, { training: true, mask, key: key(4) });
+    const [y] = treeLeaves<Tensor>(applied.output);
+    const [counted] = treeLeaves<Tensor>(applied.mask as Tensor ?? []);
+    const shown = counted && counted.shape.length > 1
+      ? select(reshape(counted, [...counted.shape, ...y.shape.slice(2).map(() => 1)]), y, 0)
+      : y;
+    return sum(square(shown));
+  };
+}
+
+interface Point {
+  readonly params: Tree<Tensor>;
+  readonly x: Tensor;
+}
+
+function gradients(layer: Layer, { params, state }: Variables, x: Tensor) {
+  return grad(lossOf(layer, state))({ params, x });
+}
+
+const graphs: Readonly<Record<string, Layer>> = { "a graph with a residual connection": residual() };
+
+for (const [name, layer] of Object.entries({ ...sequences, ...graphs })) {
+  Deno.test(`gradients do not see what is masked: ${name}`, () => {
+    const x = random(1, [BATCH, TIME, FEATURES]);
+    const variables = variablesOf(layer, x);
+    const expected = gradients(layer, variables, withOther(x, 0));
+    for (const other of [NaN, Infinity, -Infinity, 1e38, -3e38]) {
+      const found = gradients(layer, variables, withOther(x, other));
+      assertClose(found.params, expected.params);
+      assertClose(found.x, expected.x);
+    }
+    const twice = { params: doubled(variables.params), state: doubled(variables.state) };
+    if (name in graphs) return; // the inputs of a graph have a dtype
+    assertGradient((tree) => {
+      const { params, x } = tree as unknown as Point;
+      return lossOf(layer, twice.state)({ params, x: withOther(x, NaN) });
+    }, { params: twice.params, x });
+  });
+}
+
+Deno.test("gradients of a ConvLSTM do not see masked images", () => {
+  const layer = convLstm1d({ filters: 2, kernelSize: 3, padding: "same", returnSequences: true });
+  const x = random(2, [BATCH, TIME, 4, 1]);
+  const variables = variablesOf(layer, x);
+  const expected = gradients(layer, variables, withOther(x, 0));
+  for (const other of [NaN, -Infinity, 1e38]) {
+    const found = gradients(layer, variables, withOther(x, other));
+    assertClose(found.params, expected.params);
+    assertClose(found.x, expected.x);
+  }
+});
