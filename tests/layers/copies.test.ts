@@ -11,8 +11,8 @@ type MakesLayer<Name extends keyof Exports> = Exports[Name] extends (...args: ne
   : never;
 type Factory = Exclude<
   { [Name in keyof Exports]: MakesLayer<Name> }[keyof Exports],
-  "defineLayer" | "fromJson" | "statefulLayer"
->;
+  "defineLayer" | "fromJson" | "statefulLayer" | "merge"
+>; // merge takes several inputs and has a test of its own
 
 interface Example {
   make(): Layer;
@@ -311,4 +311,21 @@ Deno.test("functions taken off a layer act as it was made; a layer of any making
   assertEquals(cf.countParams(own, cf.init(own, cf.key(0), x)).trainable, 0);
   const around = cf.sequential([own]);
   assertEquals(around.trainableLeaves(cf.init(around, cf.key(0), x).params), [false]);
+});
+
+Deno.test("a copy of merge has the data that acts, and is refused with other options", () => {
+  const layer = cf.merge({ method: "add" });
+  const copy = { ...layer, name: "sum", trainable: false };
+  const saved = cf.toJson(copy);
+  assertEquals(saved, cf.toJson(cf.fromJson(saved)));
+  const x = random(4, [2, 3]);
+  assertThrows(() => copy.apply({ params: [], state: [] }, x, { training: false }), TypeError, "merge sum");
+  const { output } = copy.apply({ params: [], state: [] }, [x, x], { training: false });
+  assertEquals(valuesOf(output), valuesOf(cf.mul(x, 2)));
+  const changed = { ...layer, options: { ...layer.options, method: "multiply" } };
+  assertThrows(
+    () => changed.apply({ params: [], state: [] }, [x, x], { training: false }),
+    TypeError,
+    "method",
+  );
 });
