@@ -2,8 +2,6 @@
  * The activations of Keras 3, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves the last
  * axis) and is written so that neither its value nor its derivative overflows where the true one is finite: the
  * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
- *
- * Also here: where the logits behind a softmax or a sigmoid are remembered, for the crossentropies.
  */
 import type { Tensor } from "../tensor/tensor.ts";
 import { printSpec } from "../tensor/tensor.ts";
@@ -156,36 +154,6 @@ export const sparsemax: Activation = (x): Tensor => {
   return maximum(0, sub(below, div(excess, size)));
 };
 
-/** What made probabilities from logits. */
-export type LogitsKind = "softmax" | "sigmoid";
-
-/**
- * The logits behind probabilities. Tensors are plain objects with identity, so a WeakMap beside them does what Keras
- * does with an attribute `_keras_logits`: no layer needs to know of it. A tensor computed further (reshaped, scaled)
- * is another tensor without logits, as in Keras.
- */
-const logitsBehind = new WeakMap<Tensor, { readonly logits: Tensor; readonly kind: LogitsKind }>();
-
-/**
- * Remembers that `probabilities` are the `kind` of `logits`, so that a crossentropy computes with the logits, exactly
- * and without clipping. The activations `"softmax"` and `"sigmoid"` do this; call it in an activation of your own.
- *
- * @returns The probabilities, the same object.
- */
-export function withLogits(probabilities: Tensor, logits: Tensor, kind: LogitsKind): Tensor {
-  logitsBehind.set(probabilities, { logits, kind });
-  return probabilities;
-}
-
-/** The logits whose softmax or sigmoid (as `kind` says) `prediction` is; undefined where that is not known. */
-export function logitsOf(prediction: Tensor, kind: LogitsKind): Tensor | undefined {
-  const found = logitsBehind.get(prediction);
-  return found?.kind === kind ? found.logits : undefined;
-}
-
-const softmaxActivation: Activation = (x) => withLogits(softmax(x), x, "softmax");
-const sigmoidActivation: Activation = (x) => withLogits(sigmoid(x), x, "sigmoid");
-
 /** The name of an activation. */
 export type ActivationName =
   | "linear"
@@ -226,13 +194,13 @@ const named: Record<ActivationName, Activation> = {
   relu,
   relu6,
   leakyRelu,
-  sigmoid: sigmoidActivation,
+  sigmoid: sigmoid as Activation, // its operand may also be a number
   hardSigmoid,
   hardSilu,
   hardSwish: hardSilu,
   tanh: tanh as Activation, // its operand may also be a number
   hardTanh,
-  softmax: softmaxActivation,
+  softmax: softmax as Activation, // without the axis
   logSoftmax: ((x) => logSoftmax(x)) as Activation, // without the axis
   elu,
   selu,
@@ -261,9 +229,6 @@ export const activationNames: readonly ActivationName[] = Object.keys(named) as 
 /** An activation as a layer takes it: a name, a function, or nothing for `linear`. */
 export type ActivationLike = ActivationName | Activation | null | undefined;
 
-/** The operations that stand for an activation which does more: they also remember their logits. */
-const instead = new Map<unknown, Activation>([[softmax, softmaxActivation], [sigmoid, sigmoidActivation]]);
-
 /**
  * The function for an activation.
  *
@@ -281,7 +246,7 @@ const instead = new Map<unknown, Activation>([[softmax, softmaxActivation], [sig
  */
 export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
-  if (typeof activation === "function") return instead.get(activation) ?? activation;
+  if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
     throw new TypeError(`Cannot use ${String(activation)} as an activation: expected a name or a function`);
   }

@@ -1,6 +1,7 @@
 /** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
 import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { handOnLogits } from "./logits.ts";
 import { emit, isTracing } from "../program/trace.ts";
 import type { Attributes, Operation, OperationName } from "../program/types.ts";
 
@@ -16,7 +17,23 @@ export function apply<K extends OperationName>(
       `Cannot compute ${operation.name} of ${describe(input)}: expected a tensor; make one with tensor(...)`,
     );
   }
-  if (isTracing()) return emit(operation, inputs, attributes);
+  const outputs = isTracing() ? emit(operation, inputs, attributes) : applyNow(operation, inputs, attributes);
+  handOnLogits(
+    operation,
+    inputs,
+    attributes,
+    outputs[0],
+    (others) => apply(operation, others, attributes)[0],
+  );
+  return outputs;
+}
+
+/** Computes a primitive at once. */
+function applyNow<K extends OperationName>(
+  operation: Operation<K>,
+  inputs: readonly Tensor[],
+  attributes: Attributes[K],
+): Tensor[] {
   const onHost = inputs.map((input): HostTensor => {
     if (input.kind === "host") return input;
     throw new TypeError(

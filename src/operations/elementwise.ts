@@ -16,6 +16,7 @@ import {
   requireSameDType,
   requireSameShape,
 } from "./infer.ts";
+import { withLogits } from "./logits.ts";
 import { broadcastTo, zerosLike } from "./structure.ts";
 
 /** A tensor, or a number that is taken as a scalar of the other operand's dtype. */
@@ -212,8 +213,11 @@ export const sin = (x: Operand): Tensor => on(elementwiseOperations.sin, x);
 export const cos = (x: Operand): Tensor => on(elementwiseOperations.cos, x);
 /** The hyperbolic tangent. */
 export const tanh = (x: Operand): Tensor => on(elementwiseOperations.tanh, x);
-/** `1 / (1 + e^-x)`. */
-export const sigmoid = (x: Operand): Tensor => on(elementwiseOperations.sigmoid, x);
+/** `1 / (1 + e^-x)`. It remembers `x`, so that a crossentropy computes with the logits. */
+export const sigmoid = (x: Operand): Tensor => {
+  const probabilities = on(elementwiseOperations.sigmoid, x);
+  return typeof x === "number" ? probabilities : withLogits(probabilities, x, "sigmoid");
+};
 /** The error function. */
 export const erf = (x: Operand): Tensor => on(elementwiseOperations.erf, x);
 /** `a + b`. */

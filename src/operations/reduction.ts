@@ -20,6 +20,7 @@ import {
   sub,
 } from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
+import { withLogits } from "./logits.ts";
 import {
   broadcastOperation,
   broadcastTo,
@@ -118,11 +119,14 @@ export function logSumExp(
   return options.keepDims ? result : sum(result, { axes });
 }
 
-/** `exp(x) / sum(exp(x))` along an axis (default: the last). */
+/**
+ * `exp(x) / sum(exp(x))` along an axis (default: the last). It remembers `x`, so that a crossentropy computes with the
+ * logits where the axis of the classes is the last of its prediction.
+ */
 export function softmax(x: Tensor, axis = -1): Tensor {
   const axes = resolveAxis(axis, x.shape.length, "softmax");
   const powers = exp(sub(x, stopGradient(reduceMax(x, { axes, keepDims: true }))));
-  return div(powers, sum(powers, { axes, keepDims: true }));
+  return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
 }
 
 /** `log(softmax(x))` along an axis (default: the last), without overflow. */

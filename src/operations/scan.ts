@@ -29,6 +29,7 @@ import { type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { apply } from "./apply.ts";
 import { add, materialize } from "./elementwise.ts";
+import { axisOf, originOf, withLogits } from "./logits.ts";
 import { zerosLike } from "./structure.ts";
 
 export const scanOperation: Operation<"scan"> = {
@@ -162,6 +163,8 @@ export interface FoldStep<Result> {
 /**
  * Writes (or computes) a scan whose body is traced from `step`, given the carries and one slice of each sequence.
  * What `step` closes over becomes the scan's constants. Gives the final carries and the stacked outputs.
+ *
+ * Logits behind an output are stacked beside it; the passes take them out again where nobody reads them.
  */
 export function foldFlat<Result>(
   initial: readonly Tensor[],
@@ -170,12 +173,17 @@ export function foldFlat<Result>(
   options: FoldOptions,
 ): FoldStep<Result> {
   const specs = [...initial, ...sequences.map(stepSpec)];
-  const { program, captured, result } = traceFlat(specs, (tracers) => {
+  const { program, captured, result: { count, origins, result } } = traceFlat(specs, (tracers) => {
     const { carries, outputs, result } = step(
       tracers.slice(0, initial.length),
       tracers.slice(initial.length),
     );
-    return { outputs: [...carries, ...outputs], result };
+    const origins = outputs.map(originOf);
+    const logits = origins.flatMap((origin) => origin ? [origin.logits(new Map())] : []);
+    return {
+      outputs: [...carries, ...outputs, ...logits],
+      result: { count: carries.length + outputs.length, origins, result },
+    };
   }, { capturesConstants: true });
   const body = {
     ...program,
@@ -187,7 +195,18 @@ export function foldFlat<Result>(
     carries: initial.length,
     ...options,
   });
-  return { carries: results.slice(0, initial.length), outputs: results.slice(initial.length), result };
+  const outputs = results.slice(initial.length, count);
+  let next = count;
+  origins.forEach((origin, index) => {
+    if (!origin) return;
+    const logits = results[next++];
+    const axis = axisOf(origin.classes, program.outputs[initial.length + index].shape);
+    // Classes that are merged with others in a step are not found again in a sequence of steps.
+    if (axis === undefined && origin.kind === "softmax") return;
+    const stackedAxis = axis === undefined || axis < timeAxis(logits.shape.length) ? axis : axis + 1;
+    withLogits(outputs[index], logits, origin.kind, stackedAxis);
+  });
+  return { carries: results.slice(0, initial.length), outputs, result };
 }
 
 /** A value of the forward body that the backward scan reads step by step, found in `tensor`. */

@@ -4,7 +4,7 @@
  * `fromLogits`, or because the prediction came from the activation softmax or sigmoid (operations/activations.ts).
  */
 import { checkOptions, unknownName } from "../nearest.ts";
-import { logitsOf, softplus } from "../operations/activations.ts";
+import { softplus } from "../operations/activations.ts";
 import {
   abs,
   add,
@@ -26,6 +26,7 @@ import {
 } from "../operations/elementwise.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
+import { logitsOf } from "../operations/logits.ts";
 import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import { sizeOfShape } from "../tensor/dims.ts";

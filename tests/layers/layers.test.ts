@@ -13,7 +13,7 @@ import {
 } from "../../src/layers/mod.ts";
 import { initializerNames } from "../../src/options/initializers.ts";
 import { init } from "../../src/models/init.ts";
-import { logitsOf } from "../../src/operations/activations.ts";
+import { logitsOf } from "../../src/operations/logits.ts";
 import { key, normal } from "../../src/operations/random.ts";
 import { zeros } from "../../src/operations/structure.ts";
 import {

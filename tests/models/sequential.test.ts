@@ -13,7 +13,7 @@ import {
   timeDistributed,
 } from "../../src/layers/mod.ts";
 import { getWeights, init, sequential } from "../../src/models/mod.ts";
-import { logitsOf } from "../../src/operations/activations.ts";
+import { logitsOf } from "../../src/operations/logits.ts";
 import { key, normal } from "../../src/operations/random.ts";
 import { zeros } from "../../src/operations/structure.ts";
 import { host, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";

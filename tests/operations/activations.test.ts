@@ -5,9 +5,7 @@ import {
   type ActivationName,
   activationName,
   activationNames,
-  logitsOf,
   resolveActivation,
-  withLogits,
 } from "../../src/operations/activations.ts";
 import { sigmoid } from "../../src/operations/elementwise.ts";
 import { softmax } from "../../src/operations/reduction.ts";
@@ -115,20 +113,4 @@ Deno.test("an unknown activation is refused with the nearest known one", () => {
   );
   assertThrows(() => resolveActivation("toString" as ActivationName), RangeError, "unknown"); // not a name
   assertThrows(() => resolveActivation(3 as unknown as ActivationName), TypeError, "expected a name"); // neither
-});
-
-Deno.test("softmax and sigmoid remember their logits, by name and as operations", () => {
-  const logits = tensor([[1, 2]]);
-  for (const activation of ["softmax", softmax] as ActivationLike[]) { // softmax also takes an axis
-    const probabilities = resolveActivation(activation)(logits);
-    assertEquals(logitsOf(probabilities, "softmax"), logits);
-    assertEquals(logitsOf(probabilities, "sigmoid"), undefined);
-  }
-  for (const activation of ["sigmoid", sigmoid] as ActivationLike[]) { // sigmoid also takes a number
-    assertEquals(logitsOf(resolveActivation(activation)(logits), "sigmoid"), logits);
-  }
-  const own = softmax(logits);
-  assertEquals(logitsOf(own, "softmax"), undefined);
-  assertEquals(withLogits(own, logits, "softmax"), own);
-  assertEquals(logitsOf(own, "softmax"), logits);
 });

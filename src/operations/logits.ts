@@ -1,0 +1,201 @@
+/**
+ * The logits behind probabilities. A softmax or sigmoid remembers what it was made from, and operations that only
+ * rearrange elements hand that on, so that a crossentropy can compute with the logits, exactly and without clipping,
+ * whatever lies between. Nothing is computed for it until {@linkcode logitsOf} asks.
+ *
+ * Tensors are plain objects with identity, so a WeakMap beside them does what Keras does with an attribute
+ * `_keras_logits`: no layer needs to know of it.
+ */
+import { isTracing } from "../program/trace.ts";
+import type { Attributes, Operation, OperationName } from "../program/types.ts";
+import { type Dim, sameShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
+import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { isFloat } from "./infer.ts";
+
+/** What made probabilities from logits. */
+export type LogitsKind = "softmax" | "sigmoid";
+
+/** Where probabilities come from. */
+export interface Origin {
+  readonly kind: LogitsKind;
+  /** Where the classes of a softmax lie; of a sigmoid it is not looked at. */
+  readonly classes: Classes;
+  /** The logits, of the shape of the probabilities; an origin is asked at most once per `asked`. */
+  readonly logits: (asked: Map<Origin, Tensor>) => Tensor;
+}
+
+/**
+ * Where the classes of an element lie among all elements in row-major order: so many, so far from each other. A
+ * reshape changes nothing of it, so that they are found again after axes were merged and split.
+ */
+export interface Classes {
+  readonly count: Dim;
+  readonly stride: Dim;
+}
+
+const origins = new WeakMap<Tensor, Origin>();
+
+/** Where `x` comes from; undefined where that is not known. */
+export function originOf(x: Tensor): Origin | undefined {
+  return origins.get(x);
+}
+
+/** Remembers where `x` comes from. Outside a trace the logits are computed at once: a chain of them would pile up. */
+export function setOrigin(x: Tensor, origin: Origin): void {
+  if (isTracing()) origins.set(x, origin);
+  else {
+    const logits = origin.logits(new Map());
+    origins.set(x, { ...origin, logits: () => logits });
+  }
+}
+
+/**
+ * Remembers that `probabilities` are the `kind` of `logits`, so that a crossentropy computes with the logits, exactly
+ * and without clipping. The operations `softmax` and `sigmoid` do this; call it in an activation of your own.
+ *
+ * The logits stay known behind operations that only rearrange elements and keep the classes of an element together:
+ * reshape, transpose, slice, concat, gather, repetition, reversal, and through the outputs of a scan.
+ *
+ * @param axis The axis of the classes, of a softmax; default the last.
+ * @returns The probabilities, the same object.
+ * @throws TypeError if the shapes differ.
+ */
+export function withLogits(probabilities: Tensor, logits: Tensor, kind: LogitsKind, axis = -1): Tensor {
+  if (!sameShape(probabilities.shape, logits.shape)) {
+    throw new TypeError(
+      `Cannot use ${printSpec(logits)} as the logits of ${printSpec(probabilities)}: expected one shape`,
+    );
+  }
+  const { shape } = probabilities;
+  const classes = classesAlong(shape, axis < 0 ? axis + shape.length : axis);
+  origins.set(probabilities, { kind, classes, logits: () => logits });
+  return probabilities;
+}
+
+/**
+ * The logits whose softmax (over the last axis) or sigmoid, as `kind` says, `prediction` is; undefined where that is
+ * not known.
+ */
+export function logitsOf(prediction: Tensor, kind: LogitsKind): Tensor | undefined {
+  const origin = origins.get(prediction);
+  if (origin?.kind !== kind) return undefined;
+  if (kind === "softmax" && axisOf(origin.classes, prediction.shape) !== prediction.shape.length - 1) {
+    return undefined;
+  }
+  return origin.logits(new Map());
+}
+
+/** The classes along an axis. */
+export function classesAlong(shape: Shape, axis: number): Classes {
+  return { count: shape[axis] ?? 1, stride: sizeOfShape(shape.slice(axis + 1)) };
+}
+
+/** The axis along which the classes lie; undefined where they are merged with others, or split. */
+export function axisOf({ count, stride }: Classes, shape: Shape): number | undefined {
+  const found = shape.findLastIndex((dim, axis) =>
+    dim === count && sizeOfShape(shape.slice(axis + 1)) === stride
+  );
+  return found < 0 ? undefined : found;
+}
+
+/** Which inputs of an operation its output's elements come from; default the first. */
+const sources: { readonly [K in OperationName]?: (inputs: readonly Tensor[]) => readonly Tensor[] } = {
+  concat: (inputs) => inputs,
+  select: (inputs) => inputs.slice(1),
+};
+
+/** What is known where the classes of a softmax are looked for in an output. */
+interface Move<K extends OperationName> {
+  /** The axis of the classes in the input. */
+  readonly axis: number;
+  readonly input: Spec;
+  readonly attributes: Attributes[K];
+  readonly inputs: readonly Spec[];
+}
+
+/**
+ * The operations that only rearrange, each with the axis along which the classes of a softmax lie afterwards;
+ * undefined where they are no longer together, or not all there. A sigmoid may be rearranged in any way.
+ */
+const rearrangements: { readonly [K in OperationName]?: (move: Move<K>) => number | undefined } = {
+  stopGradient: ({ axis }) => axis,
+  cast: ({ axis }) => axis,
+  reverse: ({ axis }) => axis,
+  transpose: ({ axis, attributes: { permutation } }) => permutation.indexOf(axis),
+  broadcast: ({ axis, input, attributes: { shape, axes } }) =>
+    shape[axes[axis]] === input.shape[axis] ? axes[axis] : undefined,
+  slice: ({ axis, input, attributes: { size, stride } }) =>
+    size[axis] === input.shape[axis] && stride[axis] === 1 ? axis : undefined,
+  concat: ({ axis, attributes }) => axis === attributes.axis ? undefined : axis,
+  gather: ({ axis, inputs: [, indices] }) => axis === 0 ? undefined : axis + indices.shape.length - 1,
+  // Whether all classes of an element are chosen from the same side is not known.
+  select: () => undefined,
+};
+
+/** Where the classes of the first source lie after an operation; undefined where the operation does not keep them. */
+function movedClasses<K extends OperationName>(
+  name: K,
+  { kind, classes }: Origin,
+  input: Spec,
+  output: Spec,
+  { inputs, attributes }: { readonly inputs: readonly Spec[]; readonly attributes: Attributes[K] },
+): Classes | undefined {
+  if (name === "reshape") return classes;
+  const rearrange = rearrangements[name];
+  if (!rearrange) return undefined;
+  if (kind === "sigmoid") return classes;
+  const axis = axisOf(classes, input.shape);
+  const moved = axis === undefined ? undefined : rearrange({ axis, input, attributes, inputs });
+  return moved === undefined ? undefined : classesAlong(output.shape, moved);
+}
+
+/**
+ * Hands on where probabilities come from to what an operation has rearranged of them.
+ *
+ * @param again Applies the operation to other inputs.
+ */
+export function handOnLogits<K extends OperationName>(
+  { name }: Operation<K>,
+  inputs: readonly Tensor[],
+  attributes: Attributes[K],
+  output: Tensor,
+  again: (inputs: readonly Tensor[]) => Tensor,
+): void {
+  if (!isFloat(output)) return;
+  const from = sources[name]?.(inputs) ?? inputs.slice(0, 1);
+  const found = from.map((input) => origins.get(input));
+  const [first] = found;
+  if (!first || found.some((origin) => !origin || !isAlike(origin, first))) return;
+  const classes = movedClasses(name, first, from[0], output, { inputs, attributes });
+  if (!classes) return;
+  const origin: Origin = {
+    kind: first.kind,
+    classes,
+    logits: (asked) => {
+      let logits = asked.get(origin);
+      if (!logits) {
+        const moved = new Map(from.map((input, index) => [input, found[index]?.logits(asked) ?? input]));
+        asked.set(origin, logits = again(inputs.map((input) => moved.get(input) ?? input)));
+      }
+      return logits;
+    },
+  };
+  setOrigin(output, origin);
+}
+
+/** Whether what two origins gave may be put together. */
+function isAlike(one: Origin, other: Origin): boolean {
+  const { kind, classes: { count, stride } } = one;
+  return kind === other.kind &&
+    (kind === "sigmoid" || (count === other.classes.count && stride === other.classes.stride));
+}
+
+/**
+ * Says that the logits of `output` are `change` of those of `input`, which has the same axes: for what puts other
+ * probabilities in the place of some.
+ */
+export function changeLogits(output: Tensor, input: Tensor, change: (logits: Tensor) => Tensor): Tensor {
+  const origin = origins.get(input);
+  if (origin) setOrigin(output, { ...origin, logits: (asked) => change(origin.logits(asked)) });
+  return output;
+}
