@@ -1,6 +1,6 @@
 /** What losses and metrics have in common: bringing targets and weights to the shape of predictions and values. */
 import type { Json } from "../options/json.ts";
-import { add, cast, div, equal, mul, select } from "../operations/elementwise.ts";
+import { add, cast, div, equal, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { mean } from "../operations/reduction.ts";
 import { broadcastTo, expandDims, reshape, squeeze } from "../operations/structure.ts";
@@ -95,7 +95,7 @@ export function alignLabels(what: string, target: Tensor, prediction: Tensor): T
  *
  * @throws TypeError that names both shapes.
  */
-export function alignWeight(what: string, weight: Tensor, values: Tensor): Tensor {
+export function alignWeight(what: string, weight: Tensor, values: Spec): Tensor {
   const [rank, wanted] = [weight.shape.length, values.shape.length];
   const dropped = rank === wanted + 1 && lastDim(weight) === 1 ? squeeze(weight, -1) : weight;
   const padded = Array.from({ length: wanted }, (_, axis) => dropped.shape[axis] ?? 1);
@@ -110,17 +110,6 @@ export function alignWeight(what: string, weight: Tensor, values: Tensor): Tenso
     );
   }
   return broadcastTo(reshape(dropped, padded), values.shape);
-}
-
-/**
- * Sample weight and mask as one weight of the shape of `values`, in their dtype; undefined where there is neither.
- */
-export function combineWeights(what: string, values: Tensor, weighting: Weighting): Tensor | undefined {
-  const { sampleWeight, mask } = weighting;
-  const weight = sampleWeight && alignWeight(what, cast(sampleWeight, values.dtype), values);
-  if (!mask) return weight;
-  const counted = cast(alignWeight(what, cast(mask, "bool"), values), values.dtype);
-  return weight ? mul(weight, counted) : counted;
 }
 
 /** `a / b`, and 0 where `b` is 0. */

@@ -8,8 +8,6 @@ import { softplus } from "../operations/activations.ts";
 import {
   abs,
   add,
-  and,
-  cast,
   clip,
   div,
   equal,
@@ -34,18 +32,21 @@ import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import {
   alignLabels,
   alignValues,
-  alignWeight,
-  combineWeights,
   divideOrZero,
   lastDim,
   meanPerSample,
   type Options,
   type Weighting,
 } from "./alignment.ts";
+import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
 
 /**
  * How the values of a loss become one: `sumOverBatchSize` and `mean` are Σ w·l / N, `meanWithSampleWeight` is
- * Σ w·l / Σ w, `sum` is Σ w·l, `none` leaves w·l as they are.
+ * Σ w·l / Σ w, `sum` is Σ w·l, `none` leaves w·l as they are. N is how many values the mask leaves.
+ *
+ * The gradient of a training step is that of its batch's loss. The loss of an epoch, a validation or an evaluation is
+ * that of all its data: both sums go over all batches, and are divided once, so that it does not depend on how the
+ * data is cut into batches.
  */
 export type Reduction = "sumOverBatchSize" | "mean" | "meanWithSampleWeight" | "sum" | "none";
 
@@ -161,8 +162,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? prediction : log(clipped(prediction)));
       const { shifted, logSum } = shiftedLogits(logits);
       const isLabel = equal(expandDims(labels, -1), iota([lastDim(prediction)]));
-      const values = sub(sum(logSum, { axes: -1 }), sum(select(isLabel, shifted, 0), { axes: -1 }));
-      return ignoreClass === null ? values : select(counted(target, prediction), values, 0);
+      return sub(sum(logSum, { axes: -1 }), sum(select(isLabel, shifted, 0), { axes: -1 }));
     },
     ...(ignoreClass === null ? {} : { counted }),
   }, making);
@@ -292,7 +292,7 @@ export type LossName =
   | "mae"
   | "huber";
 
-const byName: Record<LossName, () => Loss> = {
+const byName: Record<LossName, (options?: LossOptions) => Loss> = {
   sparseCategoricalCrossentropy,
   categoricalCrossentropy,
   binaryCrossentropy,
@@ -305,6 +305,13 @@ const byName: Record<LossName, () => Loss> = {
 
 /** All names of losses. */
 export const lossNames: readonly LossName[] = Object.keys(byName) as LossName[]; // keys of `byName`
+
+/** The loss of a name with the default options; with `fromLogits` those that can take logits do. */
+export function lossNamed(name: LossName, fromLogits: boolean): Loss {
+  const made = byName[name]();
+  const options: CrossentropyOptions = { fromLogits };
+  return fromLogits && "fromLogits" in made.options ? byName[name](options) : made;
+}
 
 /** A loss as training takes it: by name, with the default options, or made by a function such as {@linkcode huber}. */
 export type LossLike = LossName | Loss;
@@ -327,12 +334,41 @@ export function resolveLoss(loss: LossLike): Loss {
   return loss;
 }
 
+/** The loss of a batch, and what it was before it was divided. */
+export interface LossSums {
+  /** The loss, a scalar; 0 where nothing counts. */
+  readonly loss: Tensor;
+  /** The sum of the weighted values, a scalar. */
+  readonly total: Tensor;
+  /** What it is divided by, a scalar; undefined with the reduction `sum`. */
+  readonly count: Tensor | undefined;
+}
+
+/**
+ * Numerator and denominator of the loss of a batch; those of several batches are added up for the loss of all. See
+ * {@linkcode computeLoss}.
+ */
+export function lossSums(
+  loss: Loss,
+  target: Tensor,
+  prediction: Tensor,
+  weighting: Weighting = {},
+): LossSums {
+  const weighed = weigh(loss.type, measureOf(loss), target, prediction, weighting);
+  const total = totalOf(weighed);
+  if (loss.reduction === "sum") return { loss: total, total, count: undefined };
+  const count = countOf(weighed, loss.reduction === "meanWithSampleWeight");
+  const counts = weighed.mask ?? weighed.weight;
+  return { loss: counts ? divideOrZero(total, count) : div(total, count), total, count };
+}
+
 /**
  * The loss of a batch, as Keras reduces it.
  *
  * A mask (and the loss's own, for `ignoreClass`) takes steps out of the sum and out of N; a sample weight, `[batch]`
  * or `[batch, time]`, multiplies the values and is not part of N except with `meanWithSampleWeight`. A batch in which
- * nothing counts has the loss 0.
+ * nothing counts has the loss 0. Where a step does not count, or its weight is 0, target and prediction may be
+ * anything, NaN too: neither the loss nor its gradient depends on them.
  *
  * @returns A scalar, or the weighted values with the reduction `none`.
  * @throws TypeError for shapes that do not fit, naming both.
@@ -343,25 +379,17 @@ export function computeLoss(
   prediction: Tensor,
   weighting: Weighting = {},
 ): Tensor {
-  const values = loss.values(target, prediction);
-  const given = weighting.mask && alignWeight(loss.type, cast(weighting.mask, "bool"), values);
-  const own = loss.counted?.(target, prediction);
-  const mask = given && own ? and(given, own) : given ?? own;
-  // Where a step does not count its value may be anything, NaN too: it is replaced, not multiplied away.
-  const kept = mask ? select(mask, values, 0) : values;
-  const { sampleWeight } = weighting;
-  const weighted = sampleWeight ? mul(kept, combineWeights(loss.type, values, { sampleWeight }) ?? 1) : kept;
-  if (loss.reduction === "none") return weighted;
-  const total = sum(weighted);
-  if (loss.reduction === "sum") return total;
-  const weights = combineWeights(
-    loss.type,
-    values,
-    loss.reduction === "meanWithSampleWeight" ? { sampleWeight, mask } : { mask },
-  );
-  return weights
-    ? divideOrZero(total, sum(weights))
-    : div(total, sizeAsTensor(sizeOfShape(values.shape), values.dtype));
+  if (loss.reduction !== "none") return lossSums(loss, target, prediction, weighting).loss;
+  const { values, weight } = weigh(loss.type, measureOf(loss), target, prediction, weighting);
+  return weight ? mul(values, weight) : values;
+}
+
+/** The functions of a loss, which may be methods of an object. */
+export function measureOf(loss: Loss): Measure {
+  return {
+    values: (target, prediction) => loss.values(target, prediction),
+    counted: loss.counted && ((target, prediction) => loss.counted!(target, prediction)),
+  };
 }
 
 /**

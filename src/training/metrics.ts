@@ -1,35 +1,38 @@
 /**
- * Metrics: plain data with pure functions over a state of two scalars, a total and a count, so that a metric can live
- * inside a compiled step and its state on a device. What they count, and how weights and masks enter, is Keras 3's.
+ * Metrics: plain data with pure functions over a state of two running sums, a total and a count, so that a metric can
+ * live inside a compiled step and its state on a device. How weights and masks enter is Keras 3's; beyond it, a metric
+ * knows what the loss of its output knows (see {@linkcode resolveMetric}), and a NaN is never right.
  *
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
  * metric goes, and are not written twice.
  */
 import { checkAsMade, made } from "../options/made.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
-import { add, and, cast, equal, greater, less, mul, select, square, sub } from "../operations/elementwise.ts";
-import { iota } from "../operations/indexing.ts";
-import { argmax, mean, sizeAsTensor } from "../operations/reduction.ts";
-import { expandDims, sum } from "../operations/structure.ts";
-import { item, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import {
-  alignLabels,
-  alignValues,
-  alignWeight,
-  combineWeights,
-  lastDim,
-  type Options,
-  type Weighting,
-} from "./alignment.ts";
-import { type Loss, type LossName, lossNames, resolveLoss } from "./losses.ts";
+  and,
+  cast,
+  equal,
+  greater,
+  less,
+  lessEqual,
+  not,
+  notEqual,
+  select,
+  square,
+  sub,
+} from "../operations/elementwise.ts";
+import { iota } from "../operations/indexing.ts";
+import { logitsOf } from "../operations/logits.ts";
+import { argmax } from "../operations/reduction.ts";
+import { expandDims, sum } from "../operations/structure.ts";
+import type { Spec, Tensor } from "../tensor/tensor.ts";
+import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
+import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
+import { type Loss, type LossName, lossNamed, lossNames, measureOf, resolveLoss } from "./losses.ts";
+import { addToSums, initSums, meanOfSums, type RunningSums } from "./running.ts";
 
-/** What a metric has seen: float32 scalars. */
-export interface MetricState {
-  /** The weighted sum of the values, each sample's being the mean over its steps. */
-  readonly total: Tensor;
-  /** The sum of the weights. */
-  readonly count: Tensor;
-}
+/** What a metric has seen. A metric of your own may keep tensors of other shapes under these names. */
+export type MetricState = RunningSums;
 
 /** A metric. One of your own is an object of this form. */
 export interface Metric {
@@ -55,8 +58,7 @@ export interface MetricOptions {
   readonly name?: string;
 }
 
-/** The values of a batch: one per sample, or more axes behind it. */
-type Values = (target: Tensor, prediction: Tensor) => Tensor;
+type Values = Measure["values"];
 
 function checkName(type: string, name: string): void {
   if (typeof name !== "string" || name === "") {
@@ -64,17 +66,12 @@ function checkName(type: string, name: string): void {
   }
 }
 
-/** The mean over all axes but the first. */
-function perSample(x: Tensor): Tensor {
-  return x.shape.length < 2 ? x : mean(x, { axes: x.shape.slice(1).map((_, axis) => axis + 1) });
-}
-
 /** A metric that is the weighted mean of values; `finish` is applied to it at last. */
 function meanMetricOf(
   description: { readonly type: string; readonly name: string; readonly options?: Options },
   values: Values,
   extra: {
-    readonly counted?: Values;
+    readonly counted?: Measure["counted"];
     readonly finish?: (mean: number) => number;
   } = {},
 ): Metric {
@@ -85,65 +82,74 @@ function meanMetricOf(
     type,
     name,
     options: { ...options, name },
-    initState: () => ({ total: tensor(0), count: tensor(0) }),
-    update(state, target, prediction, weighting = {}) {
-      const all = values(target, prediction);
-      const own = counted?.(target, prediction);
-      const given = weighting.mask && alignWeight(type, cast(weighting.mask, "bool"), all);
-      const mask = given && own ? and(given, own) : given ?? own;
-      const weights = combineWeights(type, all, { sampleWeight: weighting.sampleWeight, mask });
-      const kept = mask ? select(mask, all, 0) : all;
-      const total = sum(perSample(weights ? mul(kept, weights) : kept));
-      const count = weights ? sum(perSample(weights)) : sizeAsTensor(all.shape[0] ?? 1, all.dtype);
-      return {
-        total: add(state.total, cast(total, "float32")),
-        count: add(state.count, cast(count, "float32")),
-      };
+    initState: initSums,
+    update(state, target, prediction, weighting) {
+      const weighed = weigh(type, { values, counted }, target, prediction, weighting);
+      return addToSums(state, totalOf(weighed), countOf(weighed, true));
     },
-    result(state) {
-      const count = item(state.count);
-      return finish(count === 0 ? 0 : item(state.total) / count);
-    },
+    result: (state) => finish(meanOfSums(state)),
   }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
 
-function sparseMatches(type: string): Values {
-  return (target, prediction) =>
-    cast(equal(alignLabels(type, target, prediction), argmax(prediction)), "float32");
+/** bool `[...]`: whether `x` `[..., classes]` has no NaN; where it has one, nothing is known to be the largest. */
+function isKnown(x: Tensor): Tensor {
+  return equal(sum(cast(notEqual(x, x), "int32"), { axes: -1 }), 0);
 }
 
-/** How often the largest prediction is the label: int32 labels `[...]` or `[..., 1]`, predictions `[..., classes]`. */
+/**
+ * How often the largest prediction is the label: int32 labels `[...]` or `[..., 1]`, predictions `[..., classes]`. Of
+ * equal ones the first is the largest; where a prediction is NaN, none is.
+ */
 export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
   const type = "sparseCategoricalAccuracy";
   checkOptions(type, options, ["name"]);
-  return meanMetricOf({ type, name: options.name ?? type }, sparseMatches(type));
+  return meanMetricOf({ type, name: options.name ?? type }, (target, prediction) => {
+    const right = equal(alignLabels(type, target, prediction), argmax(prediction));
+    return cast(and(right, isKnown(prediction)), "float32");
+  });
 }
 
-/** How often the largest prediction is the largest target: both `[..., classes]`, logits or probabilities. */
+/**
+ * How often the largest prediction is the largest target: both `[..., classes]`, logits or probabilities. Of equal
+ * ones the first is the largest; where one is NaN, none is.
+ */
 export function categoricalAccuracy(options: MetricOptions = {}): Metric {
   const type = "categoricalAccuracy";
   checkOptions(type, options, ["name"]);
   return meanMetricOf({ type, name: options.name ?? type }, (target, prediction) => {
     const [t, p] = alignValues(type, target, prediction);
-    return cast(equal(argmax(t), argmax(p)), "float32");
+    return cast(and(equal(argmax(t), argmax(p)), and(isKnown(t), isKnown(p))), "float32");
   });
 }
 
 /** Options of {@linkcode binaryAccuracy}. */
 export interface BinaryAccuracyOptions extends MetricOptions {
-  /** Predictions above it mean 1; default 0.5. For logits give 0. */
-  readonly threshold?: number;
+  /** Predictions above it mean 1; default 0 where the loss of the same output takes logits, else 0.5. */
+  readonly threshold?: number | null;
 }
 
-/** How often a prediction is on the target's (0 or 1) side of the threshold: both of one shape. */
+/**
+ * How often a prediction is on the target's (0 or 1) side of the threshold: both of one shape. A prediction that is
+ * NaN is on neither.
+ */
 export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   const type = "binaryAccuracy";
   checkOptions(type, options, ["name", "threshold"]);
-  const { threshold = 0.5, name = type } = options;
-  return meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
-    const [t, p] = alignValues(type, target, prediction);
-    return cast(equal(t, cast(greater(p, threshold), t.dtype)), "float32");
-  });
+  const { name = type } = options;
+  const threshold = options.threshold ?? null;
+  const made = (ofLogits: boolean) =>
+    meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
+      const [t, p] = alignValues(type, target, prediction);
+      // A loss that takes logits finds them behind a sigmoid; what it is given then are probabilities all the same.
+      const least = threshold ?? (ofLogits && !logitsOf(prediction, "sigmoid") ? 0 : 0.5);
+      return cast(and(equal(t, cast(greater(p, least), t.dtype)), equal(p, p)), "float32");
+    });
+  return threshold === null ? { ...made(false), fit: (loss) => made(takesLogits(loss)) } : made(false);
+}
+
+/** Whether the predictions of an output are logits, as far as its loss says so. */
+function takesLogits(loss: Loss | undefined): boolean {
+  return loss?.options.fromLogits === true;
 }
 
 /** Options of the top-k accuracies. */
@@ -152,11 +158,15 @@ export interface TopKOptions extends MetricOptions {
   readonly k?: number;
 }
 
-/** Whether fewer than `k` predictions are above that of the label; `isLabel` marks it. */
+/**
+ * Whether fewer than `k` predictions are above that of the label, which `isLabel` marks; so predictions that are equal
+ * to it do not keep it out, as in Keras. NaN is above every number, and a label whose prediction is NaN never counts.
+ */
 function inTopK(isLabel: Tensor, prediction: Tensor, k: number): Tensor {
   const ofLabel = sum(select(isLabel, prediction, 0), { axes: -1, keepDims: true });
-  const above = sum(cast(greater(prediction, ofLabel), "float32"), { axes: -1 });
-  return cast(less(above, k), "float32");
+  const above = sum(cast(not(lessEqual(prediction, ofLabel)), "int32"), { axes: -1 });
+  const known = sum(cast(and(isLabel, equal(prediction, prediction)), "int32"), { axes: -1 });
+  return cast(and(less(above, k), less(0, known)), "float32");
 }
 
 function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
@@ -216,18 +226,23 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
   checkOptions("lossMetric", options, ["name"]);
   const { type, options: lossOptions } = loss;
   const name = options.name ?? shortNames[type] ?? type;
-  return meanMetricOf({ type, name, options: lossOptions }, (t, p) => loss.values(t, p), {
-    counted: loss.counted?.bind(loss),
-  });
+  const { values, counted } = measureOf(loss);
+  return meanMetricOf({ type, name, options: lossOptions }, values, { counted });
 }
 
 /**
- * Which accuracy fits, by Keras 3's rule: binary where the prediction's last axis is 1, sparse where the target has
- * fewer axes or a last axis of 1, else categorical. A loss on class numbers makes it sparse in any case.
+ * Which accuracy fits. The loss knows best: with class numbers it is sparse, with a binary crossentropy binary, however
+ * many outputs there are. Else it goes by Keras 3's rule: binary where the prediction's last axis is 1, sparse where
+ * the target has fewer axes or a last axis of 1, else categorical.
  */
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
   if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
-  if (prediction.shape.length < 2 || lastDim(prediction) === 1) return binaryAccuracy({ name });
+  const isBinary = loss?.type === "binaryCrossentropy" || prediction.shape.length < 2 ||
+    lastDim(prediction) === 1;
+  if (isBinary) {
+    const binary = binaryAccuracy({ name });
+    return binary.fit?.(loss, target, prediction) ?? binary;
+  }
   const isSparse = target.shape.length < prediction.shape.length || lastDim(target) === 1;
   return isSparse ? sparseCategoricalAccuracy({ name }) : categoricalAccuracy({ name });
 }
@@ -304,8 +319,11 @@ function isMetric(metric: Metric | Loss): metric is Metric {
   return typeof (metric as Partial<Metric>)?.update === "function"; // a Loss has no such member
 }
 
-/** The metric for a name, metric or loss; a name becomes the metric's name in logs. */
-function metricFor(metric: MetricLike): Metric {
+/**
+ * The metric for a name, metric or loss; a name becomes the metric's name in logs. A crossentropy by name takes logits
+ * where the output's loss does.
+ */
+function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
   if (typeof metric !== "string") {
     if (!isMetric(metric)) return lossMetric(resolveLoss(metric));
     checkAsMade(metric);
@@ -314,12 +332,14 @@ function metricFor(metric: MetricLike): Metric {
   if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
   return metric in byName
     ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
-    : lossMetric(resolveLoss(metric as LossName), { name: metric }); // the other names are those of losses
+    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // the others are losses' names
 }
 
 /**
  * The metric that training computes: a name looked up, a loss made a metric, and `accuracy` made the one that fits
- * the loss and the shapes, keeping its name.
+ * the loss and the shapes, keeping its name. Where the loss takes logits (`fromLogits`), binary accuracies without a
+ * threshold have 0, and crossentropies by name take logits too. What the loss leaves out by itself (`ignoreClass`)
+ * training leaves out of every metric of the same output.
  *
  * @param loss The loss of the same output, if there is one.
  * @param target Shape and dtype of the targets.
@@ -332,6 +352,6 @@ export function resolveMetric(
   target: Spec,
   prediction: Spec,
 ): Metric {
-  const found = metricFor(metric);
+  const found = metricFor(metric, loss);
   return found.fit?.(loss, target, prediction) ?? found;
 }

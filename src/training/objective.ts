@@ -5,12 +5,14 @@
  */
 import type { Mask } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
-import { add, cast, mul } from "../operations/elementwise.ts";
-import { sizeAsTensor } from "../operations/reduction.ts";
+import { add, and, cast, mul } from "../operations/elementwise.ts";
+import { zerosLike } from "../operations/structure.ts";
 import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
-import { computeLoss, type Loss, type LossLike, resolveLoss } from "./losses.ts";
+import { alignWeight } from "./alignment.ts";
+import { type Loss, type LossLike, lossSums, resolveLoss } from "./losses.ts";
 import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
 /** One value for every output, or a tree like the outputs with one for each (or for each part of it). */
 export type PerOutput<Value> =
@@ -22,7 +24,7 @@ export type PerOutput<Value> =
 export interface ObjectiveOptions {
   /** The loss by name or as made by a function such as `huber()`; one for every output, or a tree like the outputs. */
   readonly loss: PerOutput<LossLike>;
-  /** How much each output's loss counts in the sum; default 1. */
+  /** How much each output's loss counts in the sum; default 1. One of weight 0 is only watched, and may be NaN. */
   readonly lossWeights?: PerOutput<number>;
   /**
    * Metrics of every output, or a tree like the outputs with a list for each; default none. As in Keras, sample
@@ -45,11 +47,11 @@ export interface Data {
 
 /** Losses and metrics by name. */
 export interface Logs {
-  /** The mean over the samples seen. */
+  /** That of all data seen, as if it were one batch. */
   readonly [name: string]: number;
 }
 
-/** The running means of an epoch by name, float32 scalars. */
+/** What an epoch has seen by name: the loss of every output, and the metrics. */
 export interface ObjectiveState {
   /** A total and a count. */
   readonly [name: string]: MetricState;
@@ -157,10 +159,9 @@ function trackedBy(heads: readonly Head[]): Tracked[] {
 }
 
 function objectiveOf(heads: readonly Head[]): Objective {
-  const { initState, result } = runningMean;
-  const lossNames = heads.length === 1 ? [] : heads.map(({ name }) => `${name}_loss`);
+  const lossNames = heads.length === 1 ? ["loss"] : heads.map(({ name }) => `${name}_loss`);
   const tracked = trackedBy(heads);
-  const names = ["loss", ...lossNames, ...tracked.map(({ name }) => name)];
+  const names = [...new Set(["loss", ...lossNames]), ...tracked.map(({ name }) => name)];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new RangeError(
@@ -172,7 +173,7 @@ function objectiveOf(heads: readonly Head[]): Objective {
     names,
     initState: () =>
       Object.fromEntries([
-        ...["loss", ...lossNames].map((name) => [name, initState()]),
+        ...lossNames.map((name) => [name, initSums()]),
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
       ]),
     compute({ output, mask }, { y, sampleWeight }, state) {
@@ -185,47 +186,60 @@ function objectiveOf(heads: readonly Head[]): Objective {
         sampleWeight: sampleWeights[index],
       }));
       const losses = heads.map(({ loss }, index) =>
-        computeLoss(loss, targets[index], predictions[index], weightings[index])
+        lossSums(loss, targets[index], predictions[index], weightings[index])
       );
-      const loss = losses.map((value, index) =>
-        heads[index].weight === 1 ? value : mul(value, heads[index].weight)
-      )
-        .reduce((total, value) => add(total, value));
-      const rows = sizeAsTensor(targets[0].shape[0] ?? 1);
-      const next: Record<string, MetricState> = { loss: runningMean.update(state.loss, loss, rows) };
-      lossNames.forEach((name, index) => {
-        next[name] = runningMean.update(state[name], losses[index], rows);
+      const next: Record<string, MetricState> = {};
+      losses.forEach(({ total, count }, index) => {
+        const name = lossNames[index];
+        next[name] = addToSums(state[name], total, count ?? tensor(1));
       });
+      const counted = heads.map(({ loss }, index) =>
+        countedBy(loss, targets[index], predictions[index], masks[index])
+      );
       for (const { name, metric, index, weighted } of tracked) {
-        const weighting = weighted ? weightings[index] : { mask: masks[index] };
+        const { sampleWeight } = weightings[index];
+        const weighting = { mask: counted[index], ...(weighted && { sampleWeight }) };
         next[name] = metric.update(state[name], targets[index], predictions[index], weighting);
       }
-      return { loss, state: next };
+      return { loss: weightedSum(heads, losses.map(({ loss }) => loss)), state: next };
     },
-    results: (state) =>
-      Object.fromEntries([
-        ...["loss", ...lossNames].map((name) => [name, result(state[name])]),
+    results(state) {
+      const losses = heads.map(({ loss }, index) => {
+        const sums = state[lossNames[index]];
+        return loss.reduction === "sum" ? readSums(sums).total : meanOfSums(sums);
+      });
+      // An output of weight 0 is left out: its loss may be NaN.
+      const loss = losses.reduce(
+        (sum, value, index) => heads[index].weight === 0 ? sum : sum + heads[index].weight * value,
+        0,
+      );
+      return Object.fromEntries([
+        ["loss", loss],
+        ...(heads.length === 1 ? [] : lossNames.map((name, index) => [name, losses[index]])),
         ...tracked.map(({ name, metric }) => [name, metric.result(state[name])]),
-      ]),
+      ]);
+    },
   };
 }
 
-/** The mean of the batches' losses, each counting as many times as the batch has rows, as in Keras. */
-const runningMean = {
-  initState: (): MetricState => ({ total: tensor(0), count: tensor(0) }),
-  update: ({ total, count }: MetricState, value: Tensor, rows: Tensor): MetricState => ({
-    total: add(total, mul(cast(value, "float32"), rows)),
-    count: add(count, rows),
-  }),
-  result: ({ total, count }: MetricState): number => {
-    const [sum, rows] = [total, count].map(scalar);
-    return rows === 0 ? 0 : sum / rows;
-  },
-};
+/** The losses of a batch as one, each times its weight; those of weight 0 are left out, as they may be NaN. */
+function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor {
+  const terms = losses.flatMap((loss, index) => {
+    const { weight } = heads[index];
+    return weight === 0 ? [] : [weight === 1 ? loss : mul(loss, weight)];
+  });
+  return terms.length === 0 ? zerosLike(losses[0]) : terms.reduce((total, term) => add(total, term));
+}
 
-function scalar(value: Tensor): number {
-  if (value.kind === "host") return value.data[0];
-  throw new TypeError("Cannot read the running means: bring them to the host first with await toHost(state)");
+/** Which steps of an output count for its metrics: those of the mask that its loss does not leave out. */
+function countedBy(
+  loss: Loss,
+  target: Tensor,
+  prediction: Tensor,
+  mask: Tensor | undefined,
+): Tensor | undefined {
+  const own = loss.counted?.(target, prediction);
+  return mask && own ? and(alignWeight(loss.type, cast(mask, "bool"), own), own) : own ?? mask;
 }
 
 /** `location[0]` is `location_0`, and the first of a list `output_0`. */

@@ -134,9 +134,10 @@ Deno.test("every metric can be traced with a symbolic batch", () => {
     const sparse = name.startsWith("sparse");
     const [target, prediction] = [sparse ? spec([null], "int32") : spec([null, 3]), spec([null, 3])];
     const metric = resolveMetric(name, undefined, target, prediction);
-    traceFlat([target, prediction, spec([]), spec([])], ([t, p, total, count]) => {
-      const state = metric.update({ total, count }, t, p);
-      assertEquals([[...state.total.shape], [...state.count.shape]], [[], []]);
+    const { total, count } = metric.initState();
+    traceFlat([target, prediction, total, count], ([t, p, ...sums]) => {
+      const state = metric.update({ total: sums[0], count: sums[1] }, t, p);
+      assertEquals([state.total.shape, state.count.shape], [total.shape, count.shape]);
       return { outputs: [state.total, state.count], result: undefined };
     });
   }

@@ -1,0 +1,107 @@
+/**
+ * What counts. A loss or a metric is given a mask, sample weights, and what it leaves out itself; what does not count
+ * is replaced before it is used, in targets and predictions. Replacing its value afterwards would not be enough: the
+ * derivative of what is left out is 0 times that of its value, which is NaN where that is infinite or NaN.
+ */
+import { and, cast, mul, notEqual, select } from "../operations/elementwise.ts";
+import { changeLogits } from "../operations/logits.ts";
+import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
+import { broadcastTo, reshape, sum } from "../operations/structure.ts";
+import { sizeOfShape } from "../tensor/dims.ts";
+import { isFloat } from "../operations/infer.ts";
+import type { Spec, Tensor } from "../tensor/tensor.ts";
+import { outputSpecs } from "../transforms/output_specs.ts";
+import { alignWeight, type Weighting } from "./alignment.ts";
+
+/** What is computed of targets and predictions: the functions of a loss, or of a metric. */
+export interface Measure {
+  /** One value per sample, or more axes behind it. */
+  readonly values: (target: Tensor, prediction: Tensor) => Tensor;
+  /** bool of the shape of the values: which of them count. Absent: all. */
+  readonly counted?: ((target: Tensor, prediction: Tensor) => Tensor) | undefined;
+}
+
+/** Values with how they count. */
+export interface Weighed {
+  /** 0 where nothing counts, and not yet weighted. */
+  readonly values: Tensor;
+  /** bool of the shape of the values; undefined where all count. */
+  readonly mask: Tensor | undefined;
+  /** The sample weight in the shape of the values, 0 where the mask is false; undefined where none is given. */
+  readonly weight: Tensor | undefined;
+}
+
+/** In place of a prediction that does not count: one at which losses, and their derivatives, are finite. */
+const HARMLESS_PREDICTION = 0.5;
+/** In place of such a target; not the prediction, since a distance has no derivative at 0. */
+const HARMLESS_TARGET = 0.25;
+
+/**
+ * The values of `measure` with how they count. Where the mask or `counted` is false or the sample weight 0, targets
+ * and predictions may be anything, NaN and labels of no class too: neither the values nor their derivatives see them.
+ *
+ * @param what The loss or metric, for errors.
+ * @throws TypeError for a mask or a weight that does not fit, naming both shapes.
+ */
+export function weigh(
+  what: string,
+  { values, counted }: Measure,
+  target: Tensor,
+  prediction: Tensor,
+  weighting: Weighting = {},
+): Weighed {
+  if (!weighting.mask && !weighting.sampleWeight && !counted) {
+    return { values: values(target, prediction), mask: undefined, weight: undefined };
+  }
+  const like = outputSpecs<Spec>(values, target, prediction);
+  const own = counted && alignWeight(what, counted(target, prediction), like);
+  const given = weighting.mask && alignWeight(what, cast(weighting.mask, "bool"), like);
+  const mask = both(given, own);
+  const raw = weighting.sampleWeight && alignWeight(what, cast(weighting.sampleWeight, like.dtype), like);
+  const counts = both(mask, raw && notEqual(raw, 0));
+  if (!counts) throw new Error("There is a mask, a weight or a rule of its own"); // tested above
+  const found = values(
+    keepCounted(target, counts, HARMLESS_TARGET),
+    keepCounted(prediction, counts, HARMLESS_PREDICTION),
+  );
+  return {
+    values: select(counts, found, 0),
+    mask,
+    weight: raw && mask ? select(mask, raw, 0) : raw,
+  };
+}
+
+/** The sum of the values, each as often as it counts. */
+export function totalOf({ values, weight }: Weighed): Tensor {
+  return sum(weight ? mul(values, weight) : values);
+}
+
+/** How many values count; with `weighted` the sum of their weights. */
+export function countOf({ values, mask, weight }: Weighed, weighted: boolean): Tensor {
+  if (weighted && weight) return sum(weight);
+  return mask ? sum(cast(mask, values.dtype)) : sizeAsTensor(sizeOfShape(values.shape), values.dtype);
+}
+
+function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
+  return a && b ? and(a, b) : a ?? b;
+}
+
+/** `x` with something harmless where it does not count: class 0 of whole numbers. Logits behind `x` stay known. */
+function keepCounted(x: Tensor, counts: Tensor, harmless: number): Tensor {
+  const kept = countsOf(x, counts);
+  const other = isFloat(x) ? harmless : 0;
+  if (x.dtype === "bool") return and(x, kept);
+  return changeLogits(select(kept, x, other), x, (logits) => select(kept, logits, 0));
+}
+
+/**
+ * Which elements of `x` count, in its shape: axes pair up from the first, and an element counts if any value counts
+ * that may depend on it.
+ */
+function countsOf(x: Spec, counts: Tensor): Tensor {
+  const differs = counts.shape.findIndex((dim, axis) => x.shape[axis] !== dim);
+  const shared = differs < 0 ? counts.shape.length : differs;
+  const axes = counts.shape.slice(shared).map((_, index) => shared + index);
+  const any = axes.length === 0 ? counts : cast(reduceMax(cast(counts, "int32"), { axes }), "bool");
+  return broadcastTo(reshape(any, x.shape.map((dim, axis) => axis < shared ? dim : 1)), x.shape);
+}

@@ -1,0 +1,63 @@
+/**
+ * Sums over any number of batches in float32 without loss of precision: they are added in pairs, like a binary
+ * counter. Level j holds the sums of 2^j batches; a batch goes to the first level that is empty, together with all
+ * below it. So n batches cost log n roundings instead of n, no compiler can take them out again as it may do with a
+ * compensated sum, and the rest is added up in float64 on the host.
+ */
+import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
+import { iota } from "../operations/indexing.ts";
+import { expandDims, sum, zeros } from "../operations/structure.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
+
+/** What was seen of something of which a mean is taken: float32 `[24]` each, sums of 1, 2, 4… batches. */
+export interface RunningSums {
+  /** The weighted sum of the values. */
+  readonly total: Tensor;
+  /** The sum of the weights, or the number of values. */
+  readonly count: Tensor;
+}
+
+/** 2^24 batches; more are added to the last level. */
+const LEVELS = 24;
+
+/** Sums of nothing. */
+export function initSums(): RunningSums {
+  return { total: zeros([LEVELS]), count: zeros([LEVELS]) };
+}
+
+/** The sums with those of one more batch, scalars. Pure, traceable. */
+export function addToSums(
+  { total, count }: RunningSums,
+  batchTotal: Tensor,
+  batchCount: Tensor,
+): RunningSums {
+  const level = iota([LEVELS]);
+  const below = less(expandDims(level, 0), expandDims(level, 1)); // [level, those below it]
+  const empty = and(equal(total, 0), equal(count, 0));
+  const belowEmpty = sum(select(below, cast(expandDims(empty, 0), "float32"), 0), { axes: 1 });
+  const carried = equal(belowEmpty, 0); // all levels below are full and are cleared into this one
+  const landing = and(carried, or(empty, equal(level, LEVELS - 1)));
+  const next = (sums: Tensor, batch: Tensor) => {
+    const carry = add(cast(batch, "float32"), sum(select(below, expandDims(sums, 0), 0), { axes: 1 }));
+    return select(landing, add(sums, carry), select(carried, 0, sums));
+  };
+  return { total: next(total, batchTotal), count: next(count, batchCount) };
+}
+
+/** Total and count in float64; the sums are on the host. */
+export function readSums({ total, count }: RunningSums): { readonly total: number; readonly count: number } {
+  return { total: totalOnHost(total), count: totalOnHost(count) };
+}
+
+/** The mean of everything seen; 0 where nothing counted. */
+export function meanOfSums(sums: RunningSums): number {
+  const { total, count } = readSums(sums);
+  return count === 0 ? 0 : total / count;
+}
+
+function totalOnHost(levels: Tensor): number {
+  if (levels.kind === "host") return [...levels.data].reduce((sum, value) => sum + value, 0);
+  throw new TypeError(
+    `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,
+  );
+}
