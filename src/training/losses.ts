@@ -27,7 +27,6 @@ import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
 import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
-import { sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import {
   alignLabels,

@@ -4,18 +4,23 @@
  */
 import { checkOptions, unknownName } from "../nearest.ts";
 import {
+  abs,
   add,
   cast,
   clip,
   div,
   expm1,
+  greater,
+  lessEqual,
   maximum,
   mul,
   neg,
+  select,
   sqrt,
   square,
   sub,
 } from "../operations/elementwise.ts";
+import { reduceMax } from "../operations/reduction.ts";
 import { sum, zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
@@ -141,16 +146,23 @@ function checkCommon(
   return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
 }
 
-/** The root of the sum of squares of all elements. */
-function norm(gradients: readonly Tensor[]): Tensor {
-  return sqrt(gradients.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
-}
-
-/** Gradients no longer than `most`, together. */
+/**
+ * Gradients no longer than `most`, together.
+ *
+ * The norm is that of the gradients over their largest element, so that no square overflows or vanishes: of gradients
+ * of 1e20, whose squares no float32 holds, the shortened ones have the right length. Where one is NaN or infinite there
+ * is no direction: all become NaN, which the next loss shows.
+ */
 function shorten(gradients: readonly Tensor[], most: number): Tensor[] {
   if (gradients.length === 0) return [];
-  const factor = div(most, maximum(norm(gradients), most));
-  return gradients.map((gradient) => mul(gradient, factor));
+  const largest = gradients.map((gradient) => reduceMax(abs(gradient))).reduce((a, b) => maximum(a, b));
+  const scale = select(greater(largest, 0), largest, 1); // 0 and -∞: there is nothing to shorten
+  const scaled = gradients.map((gradient) => div(gradient, scale));
+  const relative = sqrt(scaled.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
+  // How long the scaled ones are to be. Not a maximum, as NaN has to stay.
+  const length = div(most, select(lessEqual(relative, 1), 1, relative));
+  const fits = lessEqual(scale, length);
+  return gradients.map((gradient, index) => select(fits, gradient, mul(scaled[index], length)));
 }
 
 function clipGradients(gradients: readonly Tensor[], options: OptimizerOptions): readonly Tensor[] {
@@ -236,6 +248,19 @@ function optimizer(
   }, { main: "update" });
 }
 
+/**
+ * A gradient whose square is finite where the gradient is: limited to the root of the largest number. What divides by
+ * the root of a mean of squares takes the same step at any such size, while with an infinite square it would never
+ * take one again, in silence. Infinite and NaN stay as they are, and are seen in the weights.
+ */
+function squarable(gradient: Tensor): Tensor {
+  const largest = gradient.dtype === "float64" ? Number.MAX_VALUE : LARGEST_FLOAT32;
+  const limit = Math.sqrt(largest) * (1 - 2 ** -20);
+  return select(lessEqual(abs(gradient), largest), clip(gradient, -limit, limit), gradient);
+}
+
+const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
 /** `rho · mean + (1 - rho) · value`. */
 function movingMean(rho: number, mean: Tensor, value: Tensor): Tensor {
   return add(mul(mean, rho), mul(value, 1 - rho));
@@ -288,7 +313,8 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer {
   return optimizer("rmsprop", options, { learningRate: 0.001 }, {
     options: { rho, momentum, epsilon, centered },
     slots: ["velocity", ...(momentum > 0 ? ["momentum"] : []), ...(centered ? ["averageGradient"] : [])],
-    prepare: (rate) => (gradient, slots) => {
+    prepare: (rate) => (raw, slots) => {
+      const gradient = squarable(raw);
       const velocity = movingMean(rho, slots.velocity, square(gradient));
       const averageGradient = centered && movingMean(rho, slots.averageGradient, gradient);
       const spread = averageGradient ? sub(velocity, square(averageGradient)) : velocity;
@@ -319,7 +345,8 @@ function adamLike(type: "adam" | "adamw", options: AdamOptions): Optimizer {
     prepare(rate, step) {
       const n = cast(add(step, 1), "float32");
       const alpha = div(mul(rate, sqrt(debias(beta2, n))), debias(beta1, n));
-      return (gradient, slots) => {
+      return (raw, slots) => {
+        const gradient = squarable(raw);
         const momentum = add(slots.momentum, mul(sub(gradient, slots.momentum), 1 - beta1));
         const velocity = add(slots.velocity, mul(sub(square(gradient), slots.velocity), 1 - beta2));
         const velocityHat = amsgrad ? maximum(slots.velocityHat, velocity) : velocity;
