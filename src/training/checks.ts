@@ -1,17 +1,16 @@
 /**
- * What is checked on the host before anything runs: how many samples there are and whether all agree, labels within
- * the classes, tokens within the vocabulary, and how a stateful model's batch fits. Shapes are checked by tracing.
+ * What is checked on the host before anything runs: how many samples there are and whether all agree, tokens within
+ * the vocabulary, and how a stateful model's batch fits. Labels are checked in `labels.ts`, shapes by tracing.
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
-import { type Dim, fixedDim } from "../tensor/dims.ts";
+import type { Dim } from "../tensor/dims.ts";
 import { type HostTensor, isLeaf, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Tree } from "../tree/tree.ts";
-import { checkLabels } from "./losses.ts";
-import type { Data, Head } from "./objective.ts";
+import type { Data } from "./objective.ts";
 
 /**
  * The number of samples of inputs, targets and weights.
@@ -57,15 +56,6 @@ export function checkSamples(what: string, x: Tree<Tensor>): number {
 /** Values that no trace can see: tokens within the vocabulary. */
 export function checkInput(model: Layer, x: Tree<Tensor>): void {
   model.checkInput?.(x as Tree<HostTensor>); // sampleCount has checked that every leaf is on the host
-}
-
-/** Labels within the classes, per output. */
-export function checkTargets(heads: readonly Head[], outputs: readonly Spec[], y: Tree<Tensor>): void {
-  const targets = flattenTree<HostTensor>(y).leaves;
-  heads.forEach(({ loss }, index) => {
-    const { shape } = outputs[index];
-    checkLabels(loss, targets[index], fixedDim(shape[shape.length - 1], "The axis of the classes"));
-  });
 }
 
 /**

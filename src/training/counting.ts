@@ -36,6 +36,39 @@ const HARMLESS_PREDICTION = 0.5;
 /** In place of such a target; not the prediction, since a distance has no derivative at 0. */
 const HARMLESS_TARGET = 0.25;
 
+/** What counts, in the shape of the values. */
+export interface Counts {
+  /** bool: whether the mask holds, and the measure's own rule. */
+  readonly mask: Tensor | undefined;
+  /** The sample weight, whatever the mask. */
+  readonly weight: Tensor | undefined;
+  /** bool: whether a value counts at all, its weight not being 0. */
+  readonly counts: Tensor;
+}
+
+/**
+ * Which values of `measure` count; undefined where nothing says that one does not.
+ *
+ * @param what The loss or metric, for errors.
+ * @throws TypeError for a mask or a weight that does not fit, naming both shapes.
+ */
+export function whatCounts(
+  what: string,
+  { values, counted }: Measure,
+  target: Tensor,
+  prediction: Tensor,
+  { mask, sampleWeight }: Weighting,
+): Counts | undefined {
+  if (!mask && !sampleWeight && !counted) return undefined;
+  const like = outputSpecs<Spec>(values, target, prediction);
+  const own = counted && alignWeight(what, counted(target, prediction), like);
+  const given = mask && alignWeight(what, cast(mask, "bool"), like);
+  const weight = sampleWeight && alignWeight(what, cast(sampleWeight, like.dtype), like);
+  const inMask = both(given, own);
+  const counts = both(inMask, weight && notEqual(weight, 0));
+  return counts && { mask: inMask, weight, counts };
+}
+
 /**
  * The values of `measure` with how they count. Where the mask or `counted` is false or the sample weight 0, targets
  * and predictions may be anything, NaN and labels of no class too: neither the values nor their derivatives see them.
@@ -45,29 +78,22 @@ const HARMLESS_TARGET = 0.25;
  */
 export function weigh(
   what: string,
-  { values, counted }: Measure,
+  measure: Measure,
   target: Tensor,
   prediction: Tensor,
   weighting: Weighting = {},
 ): Weighed {
-  if (!weighting.mask && !weighting.sampleWeight && !counted) {
-    return { values: values(target, prediction), mask: undefined, weight: undefined };
-  }
-  const like = outputSpecs<Spec>(values, target, prediction);
-  const own = counted && alignWeight(what, counted(target, prediction), like);
-  const given = weighting.mask && alignWeight(what, cast(weighting.mask, "bool"), like);
-  const mask = both(given, own);
-  const raw = weighting.sampleWeight && alignWeight(what, cast(weighting.sampleWeight, like.dtype), like);
-  const counts = both(mask, raw && notEqual(raw, 0));
-  if (!counts) throw new Error("There is a mask, a weight or a rule of its own"); // tested above
-  const found = values(
+  const found = whatCounts(what, measure, target, prediction, weighting);
+  if (!found) return { values: measure.values(target, prediction), mask: undefined, weight: undefined };
+  const { mask, weight, counts } = found;
+  const values = measure.values(
     keepCounted(target, counts, HARMLESS_TARGET),
     keepCounted(prediction, counts, HARMLESS_PREDICTION),
   );
   return {
-    values: select(counts, found, 0),
+    values: select(counts, values, 0),
     mask,
-    weight: raw && mask ? select(mask, raw, 0) : raw,
+    weight: weight && mask ? select(mask, weight, 0) : weight,
   };
 }
 

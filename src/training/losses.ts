@@ -27,7 +27,7 @@ import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
 import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
-import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import {
   alignLabels,
   alignValues,
@@ -129,7 +129,7 @@ function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly log
  * Crossentropy of class numbers: `-log p[label]`.
  *
  * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to
- * [1e-7, 1 - 1e-7], then normalised. Labels outside the classes are not seen here: {@linkcode checkLabels} finds them.
+ * [1e-7, 1 - 1e-7], then normalised. Labels outside the classes are not seen here: training checks them before anything runs.
  *
  * @throws RangeError for an unknown option or reduction.
  *
@@ -389,32 +389,4 @@ export function measureOf(loss: Loss): Measure {
     values: (target, prediction) => loss.values(target, prediction),
     counted: loss.counted && ((target, prediction) => loss.counted!(target, prediction)),
   };
-}
-
-/**
- * Checks on the host that labels are classes, before anything runs; a loss without class numbers has nothing to check.
- *
- * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`.
- * @param classes The size of the prediction's last axis.
- * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
- */
-export function checkLabels(loss: Loss, target: HostTensor, classes: number): void {
-  if (loss.labels !== "sparse") return;
-  if (target.dtype !== "int32") {
-    throw new TypeError(
-      `Cannot compute ${loss.type}: the labels are ${printSpec(target)}, expected int32 class numbers; ` +
-        `use tensor(labels, { dtype: "int32" })`,
-    );
-  }
-  const { ignoreClass } = loss.options;
-  const wrong = target.data.findIndex((label) => (label < 0 || label >= classes) && label !== ignoreClass);
-  if (wrong < 0) return;
-  const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
-  const step = perSample > 1 ? `, step ${wrong % perSample}` : "";
-  throw new RangeError(
-    `Cannot compute ${loss.type}: label ${target.data[wrong]} at sample ${
-      Math.floor(wrong / perSample)
-    }${step} ` +
-      `is outside 0 … ${classes - 1}`,
-  );
 }

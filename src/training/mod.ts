@@ -55,7 +55,6 @@ export {
 export {
   binaryCrossentropy,
   categoricalCrossentropy,
-  checkLabels,
   computeLoss,
   type CrossentropyOptions,
   huber,
@@ -71,6 +70,7 @@ export {
   sparseCategoricalCrossentropy,
   type SparseCrossentropyOptions,
 } from "./losses.ts";
+export { checkLabels } from "./labels.ts";
 export type { Options, Weighting } from "./alignment.ts";
 export {
   accuracy,

@@ -9,8 +9,9 @@ import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/structure.ts";
 import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
-import { alignWeight } from "./alignment.ts";
-import { type Loss, type LossLike, lossSums, resolveLoss } from "./losses.ts";
+import { alignWeight, type Weighting } from "./alignment.ts";
+import { whatCounts } from "./counting.ts";
+import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./losses.ts";
 import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
@@ -95,6 +96,8 @@ export interface Objective {
     target: Omit<Data, "x">,
     state: ObjectiveState,
   ): { readonly loss: Tensor; readonly state: ObjectiveState };
+  /** Per output which values count for its loss: bool of their shape; undefined where all do. Pure, traceable. */
+  counted(prediction: Prediction, target: Omit<Data, "x">): (Tensor | undefined)[];
   /** The running means as numbers; the state is on the host. */
   results(state: ObjectiveState): Logs;
 }
@@ -176,30 +179,25 @@ function objectiveOf(heads: readonly Head[]): Objective {
         ...lossNames.map((name) => [name, initSums()]),
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
       ]),
-    compute({ output, mask }, { y, sampleWeight }, state) {
-      const predictions = flattenTree<Tensor>(output).leaves;
-      const targets = flattenTree<Tensor>(y).leaves;
-      const masks = spread(mask, output, isOptionalTensor, { what: "the mask", missing: undefined });
-      const sampleWeights = spread(sampleWeight, output, isOptionalTensor, { what: "sampleWeight" });
-      const weightings = heads.map((_, index) => ({
-        mask: masks[index],
-        sampleWeight: sampleWeights[index],
-      }));
-      const losses = heads.map(({ loss }, index) =>
-        lossSums(loss, targets[index], predictions[index], weightings[index])
+    counted: (prediction, target) =>
+      pairs(heads, prediction, target).map(({ loss, target, prediction, weighting }) =>
+        whatCounts(loss.type, measureOf(loss), target, prediction, weighting)?.counts
+      ),
+    compute(given, data, state) {
+      const paired = pairs(heads, given, data);
+      const losses = paired.map(({ loss, target, prediction, weighting }) =>
+        lossSums(loss, target, prediction, weighting)
       );
       const next: Record<string, MetricState> = {};
       losses.forEach(({ total, count }, index) => {
         const name = lossNames[index];
         next[name] = addToSums(state[name], total, count ?? tensor(1));
       });
-      const counted = heads.map(({ loss }, index) =>
-        countedBy(loss, targets[index], predictions[index], masks[index])
-      );
+      const masks = paired.map(metricMask);
       for (const { name, metric, index, weighted } of tracked) {
-        const { sampleWeight } = weightings[index];
-        const weighting = { mask: counted[index], ...(weighted && { sampleWeight }) };
-        next[name] = metric.update(state[name], targets[index], predictions[index], weighting);
+        const { target, prediction, weighting } = paired[index];
+        const { sampleWeight } = weighted ? weighting : {};
+        next[name] = metric.update(state[name], target, prediction, { mask: masks[index], sampleWeight });
       }
       return { loss: weightedSum(heads, losses.map(({ loss }) => loss)), state: next };
     },
@@ -231,13 +229,33 @@ function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor 
   return terms.length === 0 ? zerosLike(losses[0]) : terms.reduce((total, term) => add(total, term));
 }
 
+/** An output of a batch with all that belongs to it. */
+interface Pair {
+  readonly loss: Loss;
+  readonly target: Tensor;
+  readonly prediction: Tensor;
+  readonly weighting: Weighting;
+}
+
+function pairs(
+  heads: readonly Head[],
+  { output, mask }: Prediction,
+  { y, sampleWeight }: Omit<Data, "x">,
+): Pair[] {
+  const predictions = flattenTree<Tensor>(output).leaves;
+  const targets = flattenTree<Tensor>(y).leaves;
+  const masks = spread(mask, output, isOptionalTensor, { what: "the mask", missing: undefined });
+  const sampleWeights = spread(sampleWeight, output, isOptionalTensor, { what: "sampleWeight" });
+  return heads.map(({ loss }, index) => ({
+    loss,
+    target: targets[index],
+    prediction: predictions[index],
+    weighting: { mask: masks[index], sampleWeight: sampleWeights[index] },
+  }));
+}
+
 /** Which steps of an output count for its metrics: those of the mask that its loss does not leave out. */
-function countedBy(
-  loss: Loss,
-  target: Tensor,
-  prediction: Tensor,
-  mask: Tensor | undefined,
-): Tensor | undefined {
+function metricMask({ loss, target, prediction, weighting: { mask } }: Pair): Tensor | undefined {
   const own = loss.counted?.(target, prediction);
   return mask && own ? and(alignWeight(loss.type, cast(mask, "bool"), own), own) : own ?? mask;
 }

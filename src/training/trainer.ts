@@ -13,15 +13,9 @@ import { type DType, item, printSpec, type Spec, specOf, type Tensor, tensor } f
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
-import {
-  checkData,
-  checkInput,
-  checkSamples,
-  checkTargets,
-  checkVariables,
-  statefulBatch,
-} from "./checks.ts";
+import { checkData, checkInput, checkSamples, checkVariables, statefulBatch } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
+import { checkTargets } from "./labels.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
 import { type Data, type Logs, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
@@ -231,7 +225,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       let session = sessions.get(key);
       if (!session) sessions.set(key, session = newSession(variables, data));
       checkInput(model, data.x);
-      checkTargets(session.objective.heads, session.outputs, data.y);
+      checkTargets(model, variables, session, data);
       return session;
     },
     predictor(variables, x) {

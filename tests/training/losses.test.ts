@@ -5,7 +5,6 @@ import { type HostTensor, item, spec, type Tensor, tensor, toNested } from "../.
 import {
   binaryCrossentropy,
   categoricalCrossentropy,
-  checkLabels,
   computeLoss,
   huber,
   type Loss,
@@ -16,6 +15,7 @@ import {
   resolveLoss,
   sparseCategoricalCrossentropy,
 } from "../../src/training/losses.ts";
+import { checkLabels } from "../../src/training/labels.ts";
 import { assertClose, oracleCases, oracleMissing, tensorOf } from "../support/oracle.ts";
 
 const labels = (values: number[] | number[][]): HostTensor => tensor(values, { dtype: "int32" });
@@ -188,7 +188,8 @@ Deno.test("labels outside the classes are named with their place", () => {
   const error = assertThrows(() => checkLabels(loss, labels([0, 1, 2, 3, 4, 12]), 10), RangeError);
   assertEquals(
     error.message,
-    "Cannot compute sparseCategoricalCrossentropy: label 12 at sample 5 is outside 0 … 9",
+    "Cannot compute sparseCategoricalCrossentropy: label 12 at sample 5 is outside 0 … 9; if it marks what does " +
+      "not count, give the loss ignoreClass: 12",
   );
   assertThrows(() => checkLabels(loss, labels([[0, 1], [2, -1]]), 3), RangeError, "sample 1, step 1");
   assertThrows(() => checkLabels(loss, tensor([0, 1]), 3), TypeError, "int32");

@@ -1,0 +1,119 @@
+/**
+ * Labels are checked on the host before anything runs: a class that does not exist would be counted as something, in
+ * silence. Labels that do not count may be anything, such as -1 at padded steps. Which ones count depends on the mask
+ * that the model makes of its input; where that needs no weights, it is computed here, for samples with such labels.
+ */
+import { takeRows } from "../data/batches.ts";
+import type { Layer, Variables } from "../layers/layer.ts";
+import { fixedDim } from "../tensor/dims.ts";
+import { type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { resultFrom } from "../transforms/known.ts";
+import { flattenTree, mapTree } from "../tree/tree.ts";
+import { statefulBatch } from "./checks.ts";
+import type { Loss } from "./losses.ts";
+import type { Data, Objective } from "./objective.ts";
+
+/** How many samples' masks are computed together. */
+const CHUNK = 1024;
+
+/**
+ * Checks that the labels of every output that count are classes.
+ *
+ * @param outputs The specs of the model's outputs.
+ * @throws RangeError naming the first label that is none; TypeError for labels that are no int32.
+ */
+export function checkTargets(
+  model: Layer,
+  variables: Variables,
+  { objective, outputs }: { readonly objective: Objective; readonly outputs: readonly Spec[] },
+  data: Data,
+): void {
+  const targets = flattenTree<HostTensor>(data.y).leaves;
+  objective.heads.forEach(({ loss }, index) => {
+    const { shape } = outputs[index];
+    const target = targets[index];
+    if (loss.labels !== "sparse") return;
+    checkLabels(
+      loss,
+      target,
+      fixedDim(shape[shape.length - 1], "The axis of the classes"),
+      countedLabels(model, variables, objective, data, index),
+    );
+  });
+}
+
+/** Whether the label at a place counts for the loss of the output at `head`; true where that cannot be known. */
+function countedLabels(
+  model: Layer,
+  { params, state }: Variables,
+  objective: Objective,
+  data: Data,
+  head: number,
+): (place: number) => boolean {
+  const target = flattenTree<HostTensor>(data.y).leaves[head];
+  const [samples] = target.shape;
+  const perSample = target.data.length / samples;
+  const batch = statefulBatch(state);
+  const size = typeof batch === "number" ? batch : CHUNK;
+  let chunk = -1;
+  let counted: HostTensor | undefined;
+  return (place) => {
+    const wanted = Math.floor(place / perSample / size);
+    if (wanted !== chunk) {
+      chunk = wanted;
+      const rows = Int32Array.from(
+        { length: Math.min(size, samples - chunk * size) },
+        (_, row) => chunk * size + row,
+      );
+      counted = countedRows(takeRows(data, rows));
+    }
+    return counted === undefined || counted.data[place - chunk * size * perSample] !== 0;
+  };
+
+  function countedRows(rows: Data): HostTensor | undefined {
+    const counts = resultFrom(
+      ({ x, ...target }: Data, variables: Variables): readonly Tensor[] => {
+        const found = objective.counted(model.apply(variables, x, { training: false }), target)[head];
+        return found ? [found] : [];
+      },
+      rows,
+      { params: mapTree(params, specOf), state: mapTree(state, specOf) },
+    );
+    return counts?.[0] as HostTensor | undefined; // the reference computes on the host
+  }
+}
+
+/**
+ * Checks that labels are classes.
+ *
+ * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`.
+ * @param classes The size of the prediction's last axis.
+ * @param counts Whether the label at a place, in row-major order, counts; default all do.
+ * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
+ */
+export function checkLabels(
+  loss: Loss,
+  target: HostTensor,
+  classes: number,
+  counts: (place: number) => boolean = () => true,
+): void {
+  if (loss.labels !== "sparse") return;
+  if (target.dtype !== "int32") {
+    throw new TypeError(
+      `Cannot compute ${loss.type}: the labels are ${printSpec(target)}, expected int32 class numbers; ` +
+        `use tensor(labels, { dtype: "int32" })`,
+    );
+  }
+  const { ignoreClass } = loss.options;
+  const wrong = target.data.findIndex((label, place) =>
+    (label < 0 || label >= classes) && label !== ignoreClass && counts(place)
+  );
+  if (wrong < 0) return;
+  const label = target.data[wrong];
+  const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
+  const step = perSample > 1 ? `, step ${wrong % perSample}` : "";
+  throw new RangeError(
+    `Cannot compute ${loss.type}: label ${label} at sample ${Math.floor(wrong / perSample)}${step} ` +
+      `is outside 0 … ${classes - 1}; if it marks what does not count, give the loss ignoreClass: ${label}`,
+  );
+}
