@@ -1,0 +1,134 @@
+/** What is known of labels before anything runs: which count, and of those whether they are classes. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { dense } from "../../src/layers/dense.ts";
+import { defineLayer } from "../../src/layers/define.ts";
+import { embedding } from "../../src/layers/embedding.ts";
+import type { Layer } from "../../src/layers/layer.ts";
+import { lstm } from "../../src/layers/lstm.ts";
+import { masking } from "../../src/layers/masking.ts";
+import { init } from "../../src/models/init.ts";
+import { sequential } from "../../src/models/sequential.ts";
+import { less } from "../../src/operations/elementwise.ts";
+import { key as randomKey, normal } from "../../src/operations/random.ts";
+import { at, full } from "../../src/operations/structure.ts";
+import { type HostTensor, spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { fit } from "../../src/training/fit.ts";
+import { sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
+import type { Data } from "../../src/training/objective.ts";
+import { evaluate } from "../../src/training/predict.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
+import { resultFrom } from "../../src/transforms/known.ts";
+
+const ints = (rows: readonly number[][]): HostTensor => tensor(rows, { dtype: "int32" });
+const tagger = sequential([
+  embedding({ inputDim: 9, outputDim: 4, maskZero: true }),
+  lstm({ units: 4, returnSequences: true }),
+  dense({ units: 3 }),
+]);
+const variables = init(tagger, randomKey(1), spec([null, null], "int32"));
+const loss = sparseCategoricalCrossentropy({ fromLogits: true });
+const options = {
+  loss,
+  metrics: ["accuracy"],
+  optimizer: "adam",
+  device: "reference",
+  report: "none",
+} as const;
+const tokens = ints([[1, 2, 0, 0], [3, 4, 5, 0], [6, 0, 0, 0]]);
+
+function run(model: Layer, data: Data, given = variables): Promise<Readonly<Record<string, number[]>>> {
+  return fit(model, given, data, { ...options, batchSize: 2 }).then(({ history }) => history);
+}
+
+Deno.test("labels of masked steps need be no class, and change nothing", async () => {
+  const labels = (padding: number) =>
+    ints([[0, 1, padding, padding], [2, 1, 0, padding], [2, padding, padding, padding]]);
+  const expected = await run(tagger, { x: tokens, y: labels(0) });
+  for (const padding of [-1, 3, -100, 255, 2 ** 31 - 1]) {
+    assertEquals(await run(tagger, { x: tokens, y: labels(padding) }), expected);
+  }
+});
+
+Deno.test("a label of no class that counts is refused with its place and the remedy", async () => {
+  const y = ints([[0, 1, -1, -1], [2, 3, 0, -1], [2, -1, -1, -1]]);
+  const error = await assertRejects(
+    () => run(tagger, { x: tokens, y }),
+    RangeError,
+    "label 3 at sample 1, step 1",
+  );
+  assert(error.message.includes("ignoreClass: 3"), error.message);
+  const valid = { x: tokens, y: ints([[0, 1, 1, 1], [2, 1, 0, 1], [1, 1, 1, 1]]) };
+  await assertRejects(
+    () => fit(tagger, variables, valid, { ...options, validation: { x: tokens, y } }),
+    RangeError,
+    "label 3",
+  );
+  await assertRejects(() => evaluate(tagger, variables, { x: tokens, y }, { loss }), RangeError, "label 3");
+});
+
+Deno.test("labels of samples and steps of weight 0 need be no class", async () => {
+  const model = dense({ units: 3 });
+  const given = init(model, randomKey(2), spec([null, 2]));
+  const x = normal(randomKey(3), [3, 2]);
+  const y = tensor([1, 7, 0], { dtype: "int32" });
+  const weighted = await run(model, { x, y, sampleWeight: tensor([1, 0, 2]) }, given);
+  const zero = tensor([1, 0, 0], { dtype: "int32" });
+  assertEquals(
+    weighted.loss,
+    (await run(model, { x, y: zero, sampleWeight: tensor([1, 0, 2]) }, given)).loss,
+  );
+  await assertRejects(
+    () => run(model, { x, y, sampleWeight: tensor([1, 0.5, 2]) }, given),
+    RangeError,
+    "label 7",
+  );
+  await assertRejects(() => run(model, { x, y }, given), RangeError, "label 7 at sample 1 is outside 0 … 2");
+});
+
+Deno.test("far behind the first samples labels are looked at too", async () => {
+  const samples = 3000;
+  const x = Int32Array.from({ length: samples * 2 }, (_, i) => i % 2 === 0 ? 1 + i % 8 : 0);
+  const y = Int32Array.from({ length: samples * 2 }, (_, i) => i % 2 === 0 ? i % 3 : -1);
+  const data = () => ({ x: tensor(x, { shape: [samples, 2] }), y: tensor(y, { shape: [samples, 2] }) });
+  using trainer = createTrainer(tagger, { loss });
+  trainer.session("evaluate", variables, data());
+  y[2 * 2999] = -1;
+  const error = await assertRejects(
+    () => Promise.resolve().then(() => trainer.session("evaluate", variables, data())),
+    RangeError,
+  );
+  assert(error.message.includes("label -1 at sample 2999, step 0"), error.message);
+});
+
+Deno.test("a mask that weights decide is not known beforehand: all labels are looked at", async () => {
+  const gated = defineLayer({
+    type: "gated",
+    options: {},
+    initParams: () => [tensor(0)],
+    apply: ({ params, state }, x) => {
+      const [threshold] = params as readonly Tensor[]; // a list, see above
+      return { output: x, state, mask: less(threshold, at(x as Tensor, -1, 0)) };
+    },
+  });
+  const data = { x: full([2, 3, 3], -1), y: ints([[-1, -1, -1], [0, 1, -1]]) };
+  await assertRejects(
+    () => run(gated, data, { params: [tensor(0)], state: [] }),
+    RangeError,
+    "ignoreClass: -1",
+  );
+  const known = sequential([masking({ maskValue: -1 }), dense({ units: 3 })]);
+  const { loss } = await run(known, data, init(known, randomKey(4), spec([null, null, 3])));
+  assertEquals(loss, [0], "nothing counts");
+});
+
+Deno.test("resultFrom: what reads the unknown is not computed", () => {
+  const known = [tensor([1, 2])];
+  assertEquals(
+    resultFrom(([a]: readonly Tensor[], [b]: readonly Tensor[]) => [a, less(a, b)][0], known, [spec([2])]),
+    known[0],
+  );
+  assertEquals(
+    resultFrom(([a]: readonly Tensor[], [b]: readonly Tensor[]) => less(a, b), known, [spec([2])]),
+    undefined,
+  );
+});
