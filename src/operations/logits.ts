@@ -158,10 +158,10 @@ export function handOnLogits<K extends OperationName>(
   { name }: Operation<K>,
   inputs: readonly Tensor[],
   attributes: Attributes[K],
-  output: Tensor,
+  output: Tensor | undefined,
   again: (inputs: readonly Tensor[]) => Tensor,
 ): void {
-  if (!isFloat(output)) return;
+  if (!output || !isFloat(output)) return; // a scan may have no output
   const from = sources[name]?.(inputs) ?? inputs.slice(0, 1);
   const found = from.map((input) => origins.get(input));
   const [first] = found;
