@@ -87,8 +87,8 @@ const PAUSE_EVERY = 100;
 /**
  * Trains a model.
  *
- * The loss and the metrics of an epoch are means over its samples, computed batch by batch with the weights before
- * each update, as in Keras. A last batch that is smaller runs as it is. A stateful model's carry goes on from batch to
+ * The loss and the metrics of an epoch are those of all its samples as if they were one batch, computed batch by batch
+ * with the weights before each update. A last batch that is smaller runs as it is. A stateful model's carry goes on from batch to
  * batch and from epoch to epoch; a callback begins it anew with `replaceVariables`.
  *
  * @param variables What `init` gave, or an earlier call; it is not changed.

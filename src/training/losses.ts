@@ -61,7 +61,7 @@ export interface Loss {
   readonly labels: "sparse" | "dense";
   /** One value per sample and step: `[batch]` or `[batch, time]`. Pure, traceable. */
   values(target: Tensor, prediction: Tensor): Tensor;
-  /** bool of the shape of the values: which of them count. Absent: all. */
+  /** bool of the shape of the values: which of them count, in the loss and in metrics of its output. Absent: all. */
   counted?(target: Tensor, prediction: Tensor): Tensor;
 }
 

@@ -29,10 +29,9 @@ import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
 import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
 import { type Loss, type LossName, lossNamed, lossNames, measureOf, resolveLoss } from "./losses.ts";
-import { addToSums, initSums, meanOfSums, type RunningSums } from "./running.ts";
+import { addToSums, initSums, meanOfSums, type MetricState } from "./running.ts";
 
-/** What a metric has seen. A metric of your own may keep tensors of other shapes under these names. */
-export type MetricState = RunningSums;
+export type { MetricState };
 
 /** A metric. One of your own is an object of this form. */
 export interface Metric {
@@ -44,7 +43,7 @@ export interface Metric {
   readonly options: Options;
   /** The state before anything was seen. */
   initState(): MetricState;
-  /** The state after one more batch: pure, traceable. */
+  /** The state after one more batch: pure, traceable. The mask of training also leaves out what the loss does. */
   update(state: MetricState, target: Tensor, prediction: Tensor, weighting?: Weighting): MetricState;
   /** The metric to compute instead, where that depends on the output's loss and shapes. */
   fit?(loss: Loss | undefined, target: Spec, prediction: Spec): Metric;

@@ -39,8 +39,8 @@ export interface PredictOptions extends BatchingOptions {
 export const DEFAULT_BATCH_SIZE = 32;
 
 /**
- * Loss and metrics of a data set, in inference. The loss is the mean over the samples; a smaller last batch counts for
- * as many samples as it has.
+ * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the sum over
+ * what counts is divided once, so that `batchSize` changes nothing.
  *
  * A stateful model goes on from `variables.state`, batch by batch; the state in the end is not kept.
  *

@@ -9,8 +9,11 @@ import { iota } from "../operations/indexing.ts";
 import { expandDims, sum, zeros } from "../operations/structure.ts";
 import { printSpec, type Tensor } from "../tensor/tensor.ts";
 
-/** What was seen of something of which a mean is taken: float32 `[24]` each, sums of 1, 2, 4… batches. */
-export interface RunningSums {
+/**
+ * What a metric has seen: float32 `[24]` each, sums of 1, 2, 4… batches. A metric of your own may keep tensors of other
+ * shapes under these names.
+ */
+export interface MetricState {
   /** The weighted sum of the values. */
   readonly total: Tensor;
   /** The sum of the weights, or the number of values. */
@@ -21,16 +24,16 @@ export interface RunningSums {
 const LEVELS = 24;
 
 /** Sums of nothing. */
-export function initSums(): RunningSums {
+export function initSums(): MetricState {
   return { total: zeros([LEVELS]), count: zeros([LEVELS]) };
 }
 
 /** The sums with those of one more batch, scalars. Pure, traceable. */
 export function addToSums(
-  { total, count }: RunningSums,
+  { total, count }: MetricState,
   batchTotal: Tensor,
   batchCount: Tensor,
-): RunningSums {
+): MetricState {
   const level = iota([LEVELS]);
   const below = less(expandDims(level, 0), expandDims(level, 1)); // [level, those below it]
   const empty = and(equal(total, 0), equal(count, 0));
@@ -45,12 +48,12 @@ export function addToSums(
 }
 
 /** Total and count in float64; the sums are on the host. */
-export function readSums({ total, count }: RunningSums): { readonly total: number; readonly count: number } {
+export function readSums({ total, count }: MetricState): { readonly total: number; readonly count: number } {
   return { total: totalOnHost(total), count: totalOnHost(count) };
 }
 
 /** The mean of everything seen; 0 where nothing counted. */
-export function meanOfSums(sums: RunningSums): number {
+export function meanOfSums(sums: MetricState): number {
   const { total, count } = readSums(sums);
   return count === 0 ? 0 : total / count;
 }
