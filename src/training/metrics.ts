@@ -16,14 +16,13 @@ import {
   less,
   lessEqual,
   not,
-  notEqual,
   select,
   square,
   sub,
 } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { argmax } from "../operations/reduction.ts";
+import { argmax, reduceMax } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
@@ -90,9 +89,17 @@ function meanMetricOf(
   }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
 
-/** bool `[...]`: whether `x` `[..., classes]` has no NaN; where it has one, nothing is known to be the largest. */
-function isKnown(x: Tensor): Tensor {
-  return equal(sum(cast(notEqual(x, x), "int32"), { axes: -1 }), 0);
+/**
+ * What predictions are ranked by: the logits where they are behind a softmax, which far apart have probabilities that
+ * are equal, else the predictions; and whether they are known, bool `[...]`. Where one is NaN none is the largest.
+ */
+function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
+  const logits = logitsOf(prediction, "softmax");
+  const scores = logits ?? prediction;
+  const largest = reduceMax(scores, { axes: -1 });
+  // The softmax of an infinite logit is NaN, while an infinite score is as good as any.
+  const known = logits ? equal(sub(largest, largest), 0) : equal(largest, largest);
+  return { scores, known };
 }
 
 /**
@@ -103,8 +110,8 @@ export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
   const type = "sparseCategoricalAccuracy";
   checkOptions(type, options, ["name"]);
   return meanMetricOf({ type, name: options.name ?? type }, (target, prediction) => {
-    const right = equal(alignLabels(type, target, prediction), argmax(prediction));
-    return cast(and(right, isKnown(prediction)), "float32");
+    const { scores, known } = ranked(prediction);
+    return cast(and(equal(alignLabels(type, target, prediction), argmax(scores)), known), "float32");
   });
 }
 
@@ -117,7 +124,9 @@ export function categoricalAccuracy(options: MetricOptions = {}): Metric {
   checkOptions(type, options, ["name"]);
   return meanMetricOf({ type, name: options.name ?? type }, (target, prediction) => {
     const [t, p] = alignValues(type, target, prediction);
-    return cast(and(equal(argmax(t), argmax(p)), and(isKnown(t), isKnown(p))), "float32");
+    const [wanted, found] = [ranked(t), ranked(p)];
+    const right = equal(argmax(wanted.scores), argmax(found.scores));
+    return cast(and(right, and(wanted.known, found.known)), "float32");
   });
 }
 
@@ -162,8 +171,10 @@ export interface TopKOptions extends MetricOptions {
  * to it do not keep it out, as in Keras. NaN is above every number, and a label whose prediction is NaN never counts.
  */
 function inTopK(isLabel: Tensor, prediction: Tensor, k: number): Tensor {
-  const ofLabel = sum(select(isLabel, prediction, 0), { axes: -1, keepDims: true });
-  const above = sum(cast(not(lessEqual(prediction, ofLabel)), "int32"), { axes: -1 });
+  // Probabilities of 0 are all equal; their logits are not.
+  const scores = logitsOf(prediction, "softmax") ?? prediction;
+  const ofLabel = sum(select(isLabel, scores, 0), { axes: -1, keepDims: true });
+  const above = sum(cast(not(lessEqual(scores, ofLabel)), "int32"), { axes: -1 });
   const known = sum(cast(and(isLabel, equal(prediction, prediction)), "int32"), { axes: -1 });
   return cast(and(less(above, k), less(0, known)), "float32");
 }

@@ -23,6 +23,7 @@ import {
   topKCategoricalAccuracy,
 } from "../../src/training/metrics.ts";
 import { sigmoid } from "../../src/operations/elementwise.ts";
+import { softmax } from "../../src/operations/reduction.ts";
 import { compile } from "../../src/transforms/compile.ts";
 import { assertClose, oracleCases, oracleMissing, scalarOf, tensorOf } from "../support/oracle.ts";
 
@@ -123,6 +124,26 @@ Deno.test("top-k accuracies follow Keras where predictions are equal, and NaN is
   assertEquals([at(1, 1, 0, Infinity, 1), at(1, 0, -Infinity, -Infinity, -1)], [1, 0]);
   const oneHot = tensor([[0, 1, 0]]);
   assertEquals(once(topKCategoricalAccuracy({ k: 3 }), oneHot, tensor([[0, NaN, 0]])), 0);
+});
+
+Deno.test("behind a softmax predictions are ranked by their logits, as far apart as they may be", () => {
+  const logits = tensor([[900, 300, 200, 100, 0], [0, 1e-9, 0, 0, 0], [Infinity, 0, 0, 0, 0], [
+    NaN,
+    0,
+    0,
+    0,
+    0,
+  ]]);
+  const found = (metric: Metric, ...given: number[]) => once(metric, labels(given), softmax(logits));
+  // Of the first row all probabilities but one are 0.
+  assertEquals(found(sparseTopKCategoricalAccuracy({ k: 2 }), 4, 1, 1, 1), 1 / 4);
+  assertEquals(found(sparseTopKCategoricalAccuracy({ k: 2 }), 1, 1, 1, 1), 2 / 4);
+  assertEquals(
+    found(sparseTopKCategoricalAccuracy({ k: 5 }), 1, 1, 0, 0),
+    2 / 4,
+    "NaN is not among the 5 largest",
+  );
+  assertEquals(found(sparseCategoricalAccuracy(), 0, 1, 0, 0), 2 / 4);
 });
 
 Deno.test("a prediction or target that is NaN is never right, and errors of it are NaN", () => {
