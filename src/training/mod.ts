@@ -71,6 +71,7 @@ export {
   type SparseCrossentropyOptions,
 } from "./losses.ts";
 export { checkLabels } from "./labels.ts";
+export type { ClippingOptions } from "./gradients.ts";
 export type { Options, Weighting } from "./alignment.ts";
 export {
   accuracy,

@@ -3,31 +3,15 @@
  * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
  */
 import { checkOptions, unknownName } from "../nearest.ts";
-import {
-  abs,
-  add,
-  cast,
-  clip,
-  div,
-  expm1,
-  greater,
-  lessEqual,
-  maximum,
-  mul,
-  neg,
-  select,
-  sqrt,
-  square,
-  sub,
-} from "../operations/elementwise.ts";
-import { reduceMax } from "../operations/reduction.ts";
-import { sum, zerosLike } from "../operations/structure.ts";
+import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
+import { zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Json } from "../options/json.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import { isFloat } from "../operations/infer.ts";
 import { sameShape } from "../tensor/dims.ts";
+import { clipGradients, type ClippingOptions, squarable } from "./gradients.ts";
 import type { Options } from "./alignment.ts";
 import type { Schedule } from "./schedules.ts";
 
@@ -56,17 +40,11 @@ export interface Optimizer {
 }
 
 /** Options that every optimiser has. At most one of the three ways of clipping may be given. */
-export interface OptimizerOptions {
+export interface OptimizerOptions extends ClippingOptions {
   /** A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others. */
   readonly learningRate?: number | Schedule;
   /** Each step takes this share, times the learning rate, off every parameter; default none. */
   readonly weightDecay?: number | null;
-  /** The largest norm of the gradient of each parameter; default none. */
-  readonly clipnorm?: number | null;
-  /** The largest norm of all gradients together; default none. */
-  readonly globalClipnorm?: number | null;
-  /** The largest size of each element of a gradient; default none. */
-  readonly clipvalue?: number | null;
 }
 
 /** Options of {@linkcode sgd}. */
@@ -146,35 +124,6 @@ function checkCommon(
   return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
 }
 
-/**
- * Gradients no longer than `most`, together.
- *
- * The norm is that of the gradients over their largest element, so that no square overflows or vanishes: of gradients
- * of 1e20, whose squares no float32 holds, the shortened ones have the right length. Where one is NaN or infinite there
- * is no direction: all become NaN, which the next loss shows.
- */
-function shorten(gradients: readonly Tensor[], most: number): Tensor[] {
-  if (gradients.length === 0) return [];
-  const largest = gradients.map((gradient) => reduceMax(abs(gradient))).reduce((a, b) => maximum(a, b));
-  const scale = select(greater(largest, 0), largest, 1); // 0 and -∞: there is nothing to shorten
-  const scaled = gradients.map((gradient) => div(gradient, scale));
-  const relative = sqrt(scaled.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
-  // How long the scaled ones are to be. Not a maximum, as NaN has to stay.
-  const length = div(most, select(lessEqual(relative, 1), 1, relative));
-  const fits = lessEqual(scale, length);
-  return gradients.map((gradient, index) => select(fits, gradient, mul(scaled[index], length)));
-}
-
-function clipGradients(gradients: readonly Tensor[], options: OptimizerOptions): readonly Tensor[] {
-  const { clipnorm, globalClipnorm, clipvalue } = options;
-  if (typeof clipnorm === "number") return gradients.flatMap((gradient) => shorten([gradient], clipnorm));
-  if (typeof globalClipnorm === "number") return shorten(gradients, globalClipnorm);
-  if (typeof clipvalue === "number") {
-    return gradients.map((gradient) => clip(gradient, -clipvalue, clipvalue));
-  }
-  return gradients;
-}
-
 /** An optimiser from what it does with one leaf. */
 function optimizer(
   type: string,
@@ -247,19 +196,6 @@ function optimizer(
     },
   }, { main: "update" });
 }
-
-/**
- * A gradient whose square is finite where the gradient is: limited to the root of the largest number. What divides by
- * the root of a mean of squares takes the same step at any such size, while with an infinite square it would never
- * take one again, in silence. Infinite and NaN stay as they are, and are seen in the weights.
- */
-function squarable(gradient: Tensor): Tensor {
-  const largest = gradient.dtype === "float64" ? Number.MAX_VALUE : LARGEST_FLOAT32;
-  const limit = Math.sqrt(largest) * (1 - 2 ** -20);
-  return select(lessEqual(abs(gradient), largest), clip(gradient, -limit, limit), gradient);
-}
-
-const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
 /** `rho · mean + (1 - rho) · value`. */
 function movingMean(rho: number, mean: Tensor, value: Tensor): Tensor {
