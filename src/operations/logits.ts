@@ -54,7 +54,9 @@ export function setOrigin(x: Tensor, origin: Origin): void {
  * and without clipping. The operations `softmax` and `sigmoid` do this; call it in an activation of your own.
  *
  * The logits stay known behind operations that only rearrange elements and keep the classes of an element together:
- * reshape, transpose, slice, concat, gather, repetition, reversal, and through the outputs of a scan.
+ * reshape, transpose, slice, concat, gather, repetition, reversal, and through the outputs of a scan without a mask
+ * (a masked step puts out zeros, or what came before). Where they are not known, a crossentropy takes the
+ * probabilities, clipped.
  *
  * @param axis The axis of the classes, of a softmax; default the last.
  * @returns The probabilities, the same object.

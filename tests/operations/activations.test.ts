@@ -7,7 +7,6 @@ import {
   activationNames,
   resolveActivation,
 } from "../../src/operations/activations.ts";
-import { sigmoid } from "../../src/operations/elementwise.ts";
 import { softmax } from "../../src/operations/reduction.ts";
 import { traceFlat } from "../../src/program/trace.ts";
 import { host, spec, tensor, toNested } from "../../src/tensor/tensor.ts";

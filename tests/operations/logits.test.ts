@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { resolveActivation } from "../../src/operations/activations.ts";
-import { add, cast, mul, select, sigmoid, stopGradient } from "../../src/operations/elementwise.ts";
+import { add, cast, greater, mul, select, sigmoid, stopGradient } from "../../src/operations/elementwise.ts";
 import { gather } from "../../src/operations/indexing.ts";
 import { logitsOf, withLogits } from "../../src/operations/logits.ts";
 import { key as randomKey, normal } from "../../src/operations/random.ts";
@@ -178,8 +179,90 @@ Deno.test("logitsOf: the outputs of a scan know the logits of its steps", async 
   assertSame(await traced((x) => logitsOf(at(run(x), 1, -1), "softmax") ?? x), at(raw(x), 1, -1), "traced");
   const pieces = split(run(x), 3, { axis: 1 });
   assertSame(logitsOf(pieces[1], "softmax"), sliceAxis(raw(x), 1, 1, 1), "a step");
+  const inSegments = (x: Tensor) =>
+    scan(cell, broadcastTo(tensor(0), [2, 4]), x, { checkpointEvery: 2, reverse: true })[0];
+  assertClose(softmax(logitsOf(inSegments(x), "softmax") ?? tensor([NaN])), inSegments(x));
+  // Where a step is masked it puts out zeros, or what came before, which are the softmax of nothing that is at hand.
+  const masked =
+    scan(cell, broadcastTo(tensor(0), [2, 4]), x, { lengths: tensor([3, 2], { dtype: "int32" }) })[0];
+  assertEquals(logitsOf(masked, "softmax"), undefined);
   const { program } = traceFlat([x], ([x]) => ({ outputs: [run(x)], result: undefined }));
   const scans = (given: Program) => given.equations.filter((equation) => isEquation(equation, "scan"));
   assertEquals(scans(program).map(({ outputs }) => outputs.length), [3]);
   assertEquals(scans(optimise(program)).map(({ outputs }) => outputs.length), [2], "nobody reads the logits");
 });
+
+/** Operations on a tensor of any shape, drawn by numbers from 0 to 1. */
+const drawn: readonly ((p: Tensor, draw: () => number) => Tensor)[] = [
+  (p, draw) => {
+    const size = p.shape.map(Number).reduce((a, b) => a * b, 1);
+    const shape: number[] = [];
+    let rest = size;
+    for (let axis = 0; axis < 3; axis++) {
+      const divisors = Array.from({ length: rest }, (_, i) => i + 1).filter((n) => rest % n === 0);
+      const dim = divisors[Math.floor(draw() * divisors.length)];
+      shape.push(dim);
+      rest /= dim;
+    }
+    return reshape(p, [...shape, rest]);
+  },
+  (p, draw) => transpose(p, p.shape.map((_, i) => [i, draw()]).sort(([, a], [, b]) => a - b).map(([i]) => i)),
+  (p, draw) => reverse(p, Math.floor(draw() * p.shape.length)),
+  (p, draw) => {
+    const axis = Math.floor(draw() * p.shape.length);
+    const size = Number(p.shape[axis]);
+    const start = Math.floor(draw() * size);
+    return sliceAxis(p, axis, start, 1 + Math.floor(draw() * (size - start)));
+  },
+  (p, draw) => concat([p, reverse(p, 0)], { axis: Math.floor(draw() * p.shape.length) }),
+  (p, draw) => gather(p, tensor([0, Math.floor(draw() * Number(p.shape[0]))], { dtype: "int32" })),
+  (p, draw) => broadcastTo(expandDims(p, 0), [1 + Math.floor(draw() * 2), ...p.shape]),
+  (p) => {
+    const ones = p.shape.flatMap((dim, axis) => dim === 1 ? [axis] : []);
+    return ones.length < p.shape.length ? squeeze(p, ones) : p;
+  },
+  (p, draw) =>
+    select(greater(draw(), 0.5 * draw()) as Tensor, p, reverse(p, Math.floor(draw() * p.shape.length))),
+];
+
+Deno.test("logitsOf: whatever is done to probabilities, logits that are known are theirs", () => {
+  let known = 0;
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(drawn.length - 1), { maxLength: 6 }),
+      fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+      fc.nat(2),
+      (steps, numbers, axis) => {
+        const draw = () => numbers.next().value;
+        let soft = softmax(x, axis);
+        let sig: Tensor = sigmoid(x);
+        for (const step of steps) {
+          const seen: number[] = [];
+          const remember = () => {
+            seen.push(draw());
+            return seen[seen.length - 1];
+          };
+          if (soft.shape.map(Number).reduce((a, b) => a * b, 1) > 500) break;
+          soft = drawn[step](soft, remember);
+          sig = drawn[step](sig, () => seen.shift() ?? 0);
+        }
+        const logits = logitsOf(soft, "softmax");
+        if (logits) {
+          known++;
+          assertClose(softmax(logits), soft);
+        }
+        const all = logitsOf(sig, "sigmoid");
+        assert(all);
+        assertClose(sigmoid(all), sig);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  assert(known > 10, `only ${known} were known`);
+});
+
+function assertClose(actual: Tensor, expected: Tensor) {
+  assertEquals(actual.shape, expected.shape);
+  const values = host(expected).data;
+  host(actual).data.forEach((value, i) => assert(Math.abs(value - Number(values[i])) < 1e-6));
+}

@@ -5,7 +5,7 @@ import { takeRows } from "../../src/data/batches.ts";
 import { defineLayer } from "../../src/layers/define.ts";
 import { cast, greaterEqual, less, select } from "../../src/operations/elementwise.ts";
 import { foldIn, key as randomKey, normal, uniform } from "../../src/operations/random.ts";
-import { at, broadcastTo } from "../../src/operations/structure.ts";
+import { at, broadcastTo, ones } from "../../src/operations/structure.ts";
 import { item, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
 import {
@@ -15,7 +15,7 @@ import {
   type Reduction,
   sparseCategoricalCrossentropy,
 } from "../../src/training/losses.ts";
-import { meanMetric } from "../../src/training/metrics.ts";
+import { meanMetric, type Metric, sparseTopKCategoricalAccuracy } from "../../src/training/metrics.ts";
 import type { Data, ObjectiveOptions } from "../../src/training/objective.ts";
 import { sgd } from "../../src/training/optimizers.ts";
 import { evaluate } from "../../src/training/predict.ts";
@@ -188,6 +188,37 @@ Deno.test("with several outputs the loss is the weighted sum of the outputs' los
     }),
     { numRuns: 30 },
   ));
+
+Deno.test("metrics leave out what the mask and the loss leave out, one's own metrics too", async () => {
+  const x = tensor([[[5, 0], [0, 5], [5, 0], [5, 0]], [[5, 0], [NaN, 5], [0, 5], [0, 5]]]);
+  const flag = tensor([[1, 1, 1, 1], [1, -1, 1, 1]]);
+  const y = tensor([[0, 1, -1, -1], [1, 0, -1, 1]], { dtype: "int32" });
+  const seen: Metric = {
+    ...meanMetric({ name: "seen" }),
+    update: (state, target, _, weighting) =>
+      meanMetric().update(state, target, weighting?.mask ? cast(weighting.mask, "float32") : ones([1])),
+  };
+  for (const batchSize of [1, 2]) {
+    const logs = await evaluate(maskedBySecond, variables, { x: [x, flag] as Tree<Tensor>, y }, {
+      loss: sparseCategoricalCrossentropy({ fromLogits: true, ignoreClass: -1 }),
+      metrics: [
+        "accuracy",
+        "sparseCategoricalAccuracy",
+        sparseTopKCategoricalAccuracy({ k: 1, name: "top" }),
+        "sparseCategoricalCrossentropy",
+        seen,
+      ],
+      weightedMetrics: ["acc"],
+      batchSize,
+      device: "reference",
+    });
+    for (const name of ["accuracy", "sparseCategoricalAccuracy", "top", "acc"]) {
+      assertAlmostEquals(logs[name], 3 / 4, 1e-6);
+    }
+    assertAlmostEquals(logs.sparseCategoricalCrossentropy, logs.loss, 1e-6);
+    assertAlmostEquals(logs.seen, 4 / 8, 1e-6);
+  }
+});
 
 Deno.test("the gradient of a step is that of its batch's loss, and the logs of one batch are its loss", async () => {
   const data = dataOf({
