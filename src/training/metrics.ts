@@ -71,6 +71,7 @@ function meanMetricOf(
   extra: {
     readonly counted?: Measure["counted"];
     readonly finish?: (mean: number) => number;
+    readonly fit?: Metric["fit"];
   } = {},
 ): Metric {
   const { type, name, options = {} } = description;
@@ -86,6 +87,7 @@ function meanMetricOf(
       return addToSums(state, totalOf(weighed), countOf(weighed, true));
     },
     result: (state) => finish(meanOfSums(state)),
+    ...(extra.fit && { fit: extra.fit }),
   }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
 
@@ -145,14 +147,17 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   checkOptions(type, options, ["name", "threshold"]);
   const { name = type } = options;
   const threshold = options.threshold ?? null;
-  const made = (ofLogits: boolean) =>
+  const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]) =>
     meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
       const [t, p] = alignValues(type, target, prediction);
       // A loss that takes logits finds them behind a sigmoid; what it is given then are probabilities all the same.
       const least = threshold ?? (ofLogits && !logitsOf(prediction, "sigmoid") ? 0 : 0.5);
       return cast(and(equal(t, cast(greater(p, least), t.dtype)), equal(p, p)), "float32");
-    });
-  return threshold === null ? { ...made(false), fit: (loss) => made(takesLogits(loss)) } : made(false);
+    }, { fit });
+  if (threshold !== null) return metricOf(name, false);
+  return metricOf(name, false, function (this: Metric, loss) {
+    return metricOf(this.name, takesLogits(loss));
+  });
 }
 
 /** Whether the predictions of an output are logits, as far as its loss says so. */

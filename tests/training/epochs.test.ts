@@ -54,6 +54,7 @@ const twoHeads = defineLayer({
 const positive = (reduction: Reduction): Loss => ({
   ...meanSquaredError({ reduction }),
   type: "positive",
+  values: (t, p) => meanSquaredError().values(t, p),
   counted: (t) => greaterEqual(at(t, -1, 0), 0),
 });
 
