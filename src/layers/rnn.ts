@@ -35,7 +35,10 @@ export interface RecurrentFlags {
   readonly stateful?: boolean;
   /** Accepted and saved; it changes nothing, as the compiler decides the schedule. Default false. */
   readonly unroll?: boolean;
-  /** With `returnSequences`, a masked step puts out zeros rather than the output of the step before; default false. */
+  /**
+   * A masked step puts out zeros rather than the output of the step before, and so does a layer without
+   * `returnSequences` whose last step is masked, as in Keras; default false.
+   */
   readonly zeroOutputForMask?: boolean;
   /**
    * While training, keeps one state per this many steps and computes the others again: less memory, more work. Acts
@@ -148,7 +151,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
       checkFixedBatch(name, input);
       const steps = stepsOf(name, cell, input, params);
       const carry = cell.initState(params, steps);
-      const showsZeros = flags.zeroOutputForMask && flags.returnSequences;
+      const showsZeros = flags.zeroOutputForMask;
       if (!definition.streams || mask === undefined || showsZeros) return { carry };
       const step = cell.step(params, { training: false, input: steps });
       return { carry, output: zerosOfOutput(step, carry, input as Tree<Tensor>) }; // only the specs are read
@@ -193,8 +196,7 @@ function apply(
   const [outputs, { state: final, output: last }] = scanOn(step, before, harmless, {
     reverse: flags.goBackwards,
     mask,
-    // Without sequences there is no masked step to be seen: the last output is that of the last step that counts.
-    maskedOutput: flags.zeroOutputForMask && flags.returnSequences ? "zero" : "previous",
+    maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
     checkpointEvery: typeof time === "number" ? flags.checkpointEvery ?? undefined : undefined,
   });
   const { output, mask: outputMask } = !flags.returnSequences

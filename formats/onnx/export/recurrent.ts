@@ -175,6 +175,19 @@ function sequenceOf(plan: Plan, Y: string, last: string): string {
   return where(builder, steps, sequence, builder.node("Unsqueeze", [last, builder.ints([1])]));
 }
 
+/** The last output of one layer. */
+function lastOf({ builder, recurrent: { forward }, mask }: Plan, last: string): string {
+  const { goBackwards, zeroOutputForMask } = forward.flags;
+  if (!mask || goBackwards || !zeroOutputForMask) return last;
+  const final = builder.node("Slice", [
+    mask.edge,
+    builder.ints([-1]),
+    builder.ints([Number.MAX_SAFE_INTEGER]),
+    builder.ints([1]),
+  ]);
+  return where(builder, final, last, builder.scalar(0, "float32"));
+}
+
 /** The outputs of both directions as one, or as two where they are not merged. */
 function merged(plan: Plan, forward: string, backward: string): string[] {
   const { builder, mergeMode } = plan;
@@ -200,7 +213,7 @@ function outputOf(plan: Plan, { Y, states: [Y_h] }: Outputs): string[] {
   const { returnSequences } = forward.flags;
   if (!backward) {
     const last = ofDirection(plan, Y_h, 0, 0);
-    return [returnSequences ? sequenceOf(plan, Y, last) : last];
+    return [returnSequences ? sequenceOf(plan, Y, last) : lastOf(plan, last)];
   }
   if (!returnSequences) {
     return merged(plan, ofDirection(plan, Y_h, 0, 0), ofDirection(plan, Y_h, 1, 0));
