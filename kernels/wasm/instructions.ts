@@ -89,6 +89,8 @@ const VECTOR = {
   "v128.xor": 81,
   "v128.bitselect": 82,
   "v128.any_true": 83,
+  "f32x4.demote_f64x2_zero": 94,
+  "f64x2.promote_low_f32x4": 95,
   "f32x4.ceil": 103,
   "f32x4.floor": 104,
   "f32x4.trunc": 105,
@@ -116,6 +118,7 @@ const VECTOR = {
   "f32x4.max": 233,
   "f32x4.pmin": 234,
   "f32x4.pmax": 235,
+  "f64x2.add": 240,
   "i32x4.trunc_sat_f32x4_s": 248,
   "f32x4.convert_i32x4_s": 250,
   "f32x4.relaxed_madd": 0x105,
@@ -326,16 +329,19 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** Counts `counter` from its present value to below `end` (a local or a constant) by `step`. */
+  /**
+   * Counts `counter` from its present value to below `end` (a local or a constant) by `step`. Both are unsigned, as bytes
+   * and addresses beyond 2 GiB are.
+   */
   count(counter: Local, end: { readonly local: Local } | number, step: number, write: () => void): this {
     const pushEnd = () => typeof end === "number" ? this.i32(end) : this.get(end.local);
     return this.block(() => {
       this.get(counter);
-      pushEnd().op("i32.ge_s").brIf(0);
+      pushEnd().op("i32.ge_u").brIf(0);
       this.loop(() => {
         write();
         this.get(counter).i32(step).op("i32.add").tee(counter);
-        pushEnd().op("i32.lt_s").brIf(0);
+        pushEnd().op("i32.lt_u").brIf(0);
       });
     });
   }

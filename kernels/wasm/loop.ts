@@ -39,7 +39,7 @@ export class WasmLoop implements Loop {
     readonly output: number;
     readonly slots: readonly [Slot, Slot];
   }[];
-  readonly #addresses: Int32Array;
+  readonly #addresses: Uint32Array;
   readonly #tableAddress: number;
   #table: Int32Array;
   #buffer: ArrayBufferLike;
@@ -87,7 +87,7 @@ export class WasmLoop implements Loop {
       carried.some(({ output }) => output === index) ? undefined : slotFor(spec)
     );
     this.#results = results.filter((slot) => slot !== undefined);
-    this.#addresses = Int32Array.from([
+    this.#addresses = Uint32Array.from([
       ...places.map(({ address }) => address),
       ...results.map((slot) => slot?.address ?? 0),
     ]);

@@ -10,6 +10,8 @@ const PAGE = 65536;
 /** The most pages that a 32-bit memory can have. */
 export const MAXIMUM_PAGES = 65536;
 const ALIGNMENT = 64;
+/** Where the last buffer must end. */
+const LAST_END = (MAXIMUM_PAGES - 1) * PAGE;
 
 /** Memory that can be allocated and freed. */
 export class DeviceMemory implements TensorMemory {
@@ -44,7 +46,8 @@ export class DeviceMemory implements TensorMemory {
     if (missing <= 0) return;
     const most = MAXIMUM_PAGES - this.memory.buffer.byteLength / PAGE;
     try {
-      if (missing > most) throw new RangeError("more than 4 GiB");
+      // The end of a buffer is an address too, and 2³² is none.
+      if (end > LAST_END) throw new RangeError("more than 4 GiB");
       // In larger pieces, as growing may move or remap the memory.
       this.memory.grow(Math.min(most, Math.max(missing, 256)));
     } catch (cause) {

@@ -192,8 +192,9 @@ function emitInner(
     }
   } else if (from !== undefined && to !== undefined) {
     const last = f.local(i32);
-    f.get(from).set(at);
-    f.get(to).i32(vectorBytes - 1).op("i32.sub").set(last);
+    f.get(from).tee(at).get(to).get(from).op("i32.sub").i32(-vectorBytes).op("i32.and").op("i32.add").set(
+      last,
+    );
     f.count(at, { local: last }, vectorBytes, () => body(4));
     f.count(at, { local: to }, ELEMENT, () => body(1));
   }

@@ -1,13 +1,18 @@
 /** Sums and maxima over axes, and the index of the largest. */
-import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
+import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
 import { collapse, sizeOf, type View } from "../../lowering/views.ts";
+import { accumulate, type Accumulator, type Moving } from "./accumulate.ts";
 import { BEGIN, ELEMENT, END, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
 
 /** Columns that are summed side by side, so that a cache line that was fetched is used whole. */
 const WIDE = 16;
 
-type Moving = { readonly local: Local; readonly strides: readonly number[] };
+/** Rows that are read at once for columns. */
+const ROWS = 8;
+
+/** Vectors that are read side by side where the innermost reduced axis is contiguous, and their elements. */
+const ABREAST = 4, STRIDE = 16;
 
 function pointerTo(f: FunctionBuilder, view: View, memory: Memory): Local {
   const local = f.local(i32);
@@ -26,120 +31,150 @@ export function emitReduce(
 ): FunctionBuilder {
   const f = module.addFunction(name, kernelParams(depth));
   const { input, axes, output } = kernel;
-  const isFloat = input.dtype === "float32";
-  const combine = kernel.name === "sum"
-    ? (isFloat ? "f32x4.add" : "i32x4.add")
-    : (isFloat ? "f32x4.max" : "i32x4.max_s");
-  const start = () => kernel.name === "sum" ? f.i32x4(0) : isFloat ? f.f32x4(-Infinity) : f.i32x4(-(2 ** 31));
   const isReduced = (axis: number) => axes.includes(axis);
-  const keptShape = input.shape.filter((_, axis) => !isReduced(axis));
-  const keptStrides = input.strides.filter((_, axis) => !isReduced(axis));
-  const reduced = collapse(
+  const kept: Kept = {
+    shape: input.shape.filter((_, axis) => !isReduced(axis)),
+    strides: input.strides.filter((_, axis) => !isReduced(axis)),
+  };
+  const { shape, strides: [strides] } = collapse(
     axes.map((axis) => input.shape[axis]),
     [axes.map((axis) => input.strides[axis])],
     0,
   );
-  const from = pointerTo(f, input, memory), to = pointerTo(f, output, memory);
-  const last = keptShape.length - 1;
-
-  if (
-    last >= 0 && keptStrides[last] === 1 && output.strides[last] === 1 && !(reduced.strides[0].at(-1) === 1)
-  ) {
-    // Column by column: vectors along the innermost kept axis.
-    const columns = (first: Local | number, end: Local | number) => {
-      const at = f.local(i32), stop = f.local(i32);
-      const push = (value: Local | number, isLocal: boolean) => isLocal ? f.get(value) : f.i32(value);
-      push(first, last === 0).set(at);
-      const chunk = (lanes: number) => {
-        push(end, last === 0).i32((lanes - 1) * ELEMENT).op("i32.sub").set(stop);
-        f.count(at, { local: stop }, lanes * ELEMENT, () => {
-          const sums = Array.from({ length: Math.ceil(lanes / 4) }, () => f.local(v128));
-          for (const sum of sums) start().set(sum);
-          const source = f.local(i32);
-          f.get(from).get(at).op("i32.add").set(source);
-          loopOver(f, reduced.shape, [{ local: source, strides: reduced.strides[0] }], () => {
-            sums.forEach((sum, index) => {
-              f.get(sum).get(source).memory(lanes === 1 ? "v128.load32_zero" : "v128.load", index * 16).op(
-                combine,
-              ).set(sum);
-            });
-          });
-          sums.forEach((sum, index) => {
-            f.get(to).get(at).op("i32.add").get(sum);
-            if (lanes === 1) f.laneMemory("v128.store32_lane", 0);
-            else f.memory("v128.store", index * 16);
-          });
-        });
-      };
-      for (const lanes of [WIDE, 4, 1]) chunk(lanes);
-    };
-    if (last === 0) {
-      const first = f.local(i32), end = f.local(i32);
-      f.get(BEGIN).i32(ELEMENT).op("i32.mul").set(first);
-      f.get(END).i32(ELEMENT).op("i32.mul").set(end);
-      columns(first, end);
-    } else {
-      overRows(f, keptShape.slice(0, last), [
-        { local: from, strides: keptStrides.slice(0, last) },
-        { local: to, strides: output.strides.slice(0, last) },
-      ], () => columns(0, keptShape[last] * ELEMENT));
-    }
-    return f;
-  }
-  // Element by element of the output: vectors along the innermost reduced axis where it is contiguous.
-  const one = () => {
-    const sum = f.local(v128);
-    start().set(sum);
-    const inner = reduced.shape.length - 1;
-    const source = f.local(i32);
-    f.get(from).set(source);
-    const contiguous = inner >= 0 && reduced.strides[0][inner] === 1 && reduced.shape[inner] >= 4;
-    const tail = f.local(v128);
-    start().set(tail);
-    if (contiguous) {
-      const extent = reduced.shape[inner];
-      const at = f.local(i32);
-      loopOver(f, reduced.shape.slice(0, inner), [{
-        local: source,
-        strides: reduced.strides[0].slice(0, inner),
-      }], () => {
-        f.i32(0).set(at);
-        f.count(
-          at,
-          Math.floor(extent / 4) * 16,
-          16,
-          () => f.get(sum).get(source).get(at).op("i32.add").memory("v128.load").op(combine).set(sum),
-        );
-        f.count(
-          at,
-          extent * ELEMENT,
-          ELEMENT,
-          () =>
-            f.get(tail).get(source).get(at).op("i32.add").memory("v128.load32_splat").op(combine).set(tail),
-        );
-      });
-    } else {
-      loopOver(
-        f,
-        reduced.shape,
-        [{ local: source, strides: reduced.strides[0] }],
-        () => f.get(tail).get(source).memory("v128.load32_splat").op(combine).set(tail),
-      );
-    }
-    // The four partial results of `sum` and the one of `tail`.
-    f.get(to);
-    f.get(sum).get(sum).get(sum).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]).op(combine)
-      .tee(sum);
-    f.get(sum).get(sum).shuffle([4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11]).op(combine);
-    f.get(tail).op(combine).laneMemory("v128.store32_lane", 0);
-  };
-  overRows(
-    f,
-    keptShape,
-    [{ local: from, strides: keptStrides }, { local: to, strides: output.strides }],
-    one,
-  );
+  const last = kept.shape.length - 1;
+  const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
+    strides.at(-1) !== 1;
+  const write = isByColumns ? reduceColumns : reduceElements;
+  write(f, kernel, kept, { shape, strides }, pointerTo(f, input, memory), pointerTo(f, output, memory));
   return f;
+}
+
+/** Axes, and how the input lies along them. */
+interface Kept {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/** Column by column: vectors along the innermost kept axis. */
+function reduceColumns(
+  f: FunctionBuilder,
+  kernel: ReduceKernel,
+  kept: Kept,
+  reduced: Kept,
+  from: Local,
+  to: Local,
+): void {
+  const last = kept.shape.length - 1;
+  const stride = reduced.strides.at(-1) ?? 0;
+  // Neighbours are found behind the pointer, not before it.
+  const abreast = stride >= 0 ? ROWS : 1;
+  const at = f.local(i32), left = f.local(i32), stop = f.local(i32), source = f.local(i32);
+  /** All columns from `at` on, of which there are `left` bytes. */
+  const columns = () => {
+    for (const lanes of [WIDE, 4, 1]) {
+      f.get(at).get(left).i32(-lanes * ELEMENT).op("i32.and").op("i32.add").set(stop);
+      f.get(left).i32(lanes * ELEMENT - 1).op("i32.and").set(left);
+      f.count(at, { local: stop }, lanes * ELEMENT, () => {
+        f.get(from).get(at).op("i32.add").set(source);
+        const results = Math.ceil(lanes / 4);
+        const sums = accumulate(f, kernel, {
+          results,
+          vectors: 1,
+          isScalar: false,
+          dims: reduced.shape,
+          abreast,
+        });
+        const load = lanes === 1 ? "v128.load32_zero" : "v128.load";
+        sums.over(reduced.shape, [{ local: source, strides: reduced.strides }], (places) => {
+          for (let result = 0; result < results; result++) {
+            const terms = Array.from({ length: places }, (_, place) => () => {
+              f.get(source).memory(load, result * 16 + place * stride * ELEMENT);
+            });
+            sums.take(result, 0, ...terms);
+          }
+        });
+        for (let result = 0; result < results; result++) {
+          f.get(to).get(at).op("i32.add");
+          sums.push(result);
+          if (lanes === 1) f.laneMemory("v128.store32_lane", 0);
+          else f.memory("v128.store", result * 16);
+        }
+      });
+    }
+  };
+  if (last === 0) {
+    f.get(BEGIN).i32(ELEMENT).op("i32.mul").set(at);
+    f.get(END).get(BEGIN).op("i32.sub").i32(ELEMENT).op("i32.mul").set(left);
+    columns();
+    return;
+  }
+  overRows(f, kept.shape.slice(0, last), [
+    { local: from, strides: kept.strides.slice(0, last) },
+    { local: to, strides: kernel.output.strides.slice(0, last) },
+  ], () => {
+    f.i32(0).set(at).i32(kept.shape[last] * ELEMENT).set(left);
+    columns();
+  });
+}
+
+/** Element by element of the output: vectors along the innermost reduced axis where it is contiguous. */
+function reduceElements(
+  f: FunctionBuilder,
+  kernel: ReduceKernel,
+  kept: Kept,
+  { shape, strides }: Kept,
+  from: Local,
+  to: Local,
+): void {
+  const inner = shape.length - 1;
+  const source = f.local(i32);
+  const isContiguous = inner >= 0 && strides[inner] === 1 && shape[inner] >= 4;
+  const extent = isContiguous ? shape[inner] : 0;
+  const single = kernel.name === "sum" ? "v128.load32_zero" : "v128.load32_splat";
+  overRows(f, kept.shape, [
+    { local: from, strides: kept.strides },
+    { local: to, strides: kernel.output.strides },
+  ], () => {
+    f.get(from).set(source);
+    const moving = [{ local: source, strides }];
+    const load = (offset: number, lanes: 1 | 4) => () =>
+      f.get(source).memory(lanes === 4 ? "v128.load" : single, offset * ELEMENT);
+    let sum: Accumulator;
+    if (!isContiguous) {
+      sum = accumulate(f, kernel, { results: 1, vectors: 1, isScalar: true, dims: shape });
+      sum.over(shape, moving, () => sum.take(0, 0, load(0, 1)));
+    } else {
+      const outer = shape.slice(0, inner), wholes = Math.floor(extent / STRIDE), rest = extent % STRIDE;
+      const full = Math.floor(rest / 4);
+      const vectors = wholes > 0 ? ABREAST : full + rest % 4;
+      const takeRest = () => {
+        for (let at = 0; at < full; at++) sum.take(0, at, load(wholes * STRIDE + 4 * at, 4));
+        for (let at = full * 4; at < rest; at++) {
+          sum.take(0, (at - 3 * full) % vectors, load(wholes * STRIDE + at, 1));
+        }
+      };
+      sum = accumulate(f, kernel, {
+        results: 1,
+        vectors,
+        isScalar: true,
+        // Of what is left a vector gets two terms at most.
+        dims: wholes > 0 ? [wholes + (rest > 0 ? 2 : 0)] : outer,
+        times: wholes > 0 ? sizeOf(outer) : 1,
+      });
+      if (wholes === 0) sum.over(outer, moving, takeRest);
+      else {
+        loopOver(f, outer, moving, () => {
+          sum.over([wholes], [{ local: source, strides: [STRIDE] }], () => {
+            for (let vector = 0; vector < vectors; vector++) sum.take(0, vector, load(4 * vector, 4));
+          });
+          if (rest > 0) sum.over([], [], takeRest);
+        });
+      }
+    }
+    f.get(to);
+    sum.push(0);
+    f.laneMemory("v128.store32_lane", 0);
+  });
 }
 
 /** Loops over rows `[begin, end)` of the first axis and all of the others; without axes runs once. */

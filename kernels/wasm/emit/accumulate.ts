@@ -1,0 +1,223 @@
+/**
+ * How results grow over many terms. Floats are summed in blocks of few terms, and the blocks in float64: at most
+ * {@linkcode ROUNDINGS} roundings of float32 lie between a term and the sum, so that its error does not grow with its
+ * length (Blanchard, Higham and Mary, "A class of fast and accurate summation algorithms", 2020). Sums of few terms,
+ * of integers, and maxima need no blocks.
+ */
+import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
+import type { ReduceKernel } from "../../lowering/kernels.ts";
+import { sizeOf } from "../../lowering/views.ts";
+import { ELEMENT, loopOver } from "./address.ts";
+
+/** The most roundings between a term and a sum: 16 · 2⁻²⁴ is less than 1e-6. */
+const ROUNDINGS = 16;
+
+/** Bytes of a vector with its halves, and with its pairs, exchanged. */
+const HALVES = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7] as const;
+const PAIRS = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11] as const;
+
+/** A pointer that moves along axes. */
+export interface Moving {
+  readonly local: Local;
+  readonly strides: readonly number[];
+}
+
+/** What grows: results of which each is made of vectors that grow apart. */
+export interface Growth {
+  readonly results: number;
+  /** Vectors of each result. */
+  readonly vectors: number;
+  /** Whether a result is one number, of all lanes of its vectors; else it is a vector of four. */
+  readonly isScalar: boolean;
+  /** The axes that are gone along, and how often. */
+  readonly dims: readonly number[];
+  readonly times?: number;
+  /** Places of the innermost axis at which terms are taken in at once; default 1. */
+  readonly abreast?: number;
+}
+
+/** Writes the code of results that grow. */
+export interface Accumulator {
+  /**
+   * Does `step`, which takes terms in, at every place of the axes `dims` to which the pointers move; so many places
+   * beside each other on the innermost one at once.
+   */
+  readonly over: (
+    dims: readonly number[],
+    moving: readonly Moving[],
+    step: (places: number) => void,
+  ) => void;
+  /** Takes the terms that `push` leaves on the stack one by one into a vector of a result. */
+  readonly take: (result: number, vector: number, ...push: readonly (() => void)[]) => void;
+  /** Leaves a result on the stack: a vector of four, or one with the result in its first lane. */
+  readonly push: (result: number) => void;
+}
+
+/** The instruction that combines two vectors, and what changes nothing in it. */
+function combinationOf({ name, input }: Pick<ReduceKernel, "name" | "input">) {
+  const isFloat = input.dtype === "float32";
+  return name === "sum" ? { combine: isFloat ? "f32x4.add" : "i32x4.add", start: 0, isFloat } as const : {
+    combine: isFloat ? "f32x4.max" : "i32x4.max_s",
+    start: isFloat ? -Infinity : -(2 ** 31),
+    isFloat,
+  } as const;
+}
+
+/** Results of a reduction that grow; they begin when this is called. */
+export function accumulate(
+  f: FunctionBuilder,
+  kernel: Pick<ReduceKernel, "name" | "input">,
+  { results, vectors, isScalar, dims, times = 1, abreast = 1 }: Growth,
+): Accumulator {
+  const { combine, start, isFloat } = combinationOf(kernel);
+  const begin = (local: Local) => (isFloat ? f.f32x4(start) : f.i32x4(start)).set(local);
+  // What is combined beside a vector rounds too: terms side by side, vectors, the lanes of a short sum.
+  const most = ROUNDINGS - Math.ceil(Math.log2(abreast)) - (vectors > 1 ? 4 : 0);
+  const isLong = kernel.name === "sum" && isFloat && times * roundsOf(dims, abreast) > most;
+  const running = Array.from({ length: results }, () => Array.from({ length: vectors }, () => f.local(v128)));
+  running.flat().forEach(begin);
+  /** Leaves what is pushed combined pairwise. */
+  const join = (pushes: readonly (() => void)[]): void => {
+    if (pushes.length === 1) return pushes[0]();
+    const half = Math.ceil(pushes.length / 2);
+    join(pushes.slice(0, half));
+    join(pushes.slice(half));
+    f.op(combine);
+  };
+  const joinVectors = (result: number) => join(running[result].map((local) => () => f.get(local)));
+  const totals = isLong
+    ? running.map(() => Array.from({ length: isScalar ? 1 : 2 }, () => f.local(v128)))
+    : [];
+  for (const total of totals.flat()) f.i32x4(0).set(total);
+  const block = f.local(v128);
+  /** Moves what has grown into the totals. */
+  const settle = () =>
+    totals.forEach((total, result) => {
+      joinVectors(result);
+      f.set(block);
+      running[result].forEach(begin);
+      const [low, high = low] = total;
+      f.get(low).get(block).op("f64x2.promote_low_f32x4").op("f64x2.add").set(low);
+      f.get(high).get(block).get(block).shuffle(HALVES).op("f64x2.promote_low_f32x4").op("f64x2.add").set(
+        high,
+      );
+    });
+  return {
+    over: (dims, moving, step) => {
+      if (isLong) inBlocks(f, dims, moving, { most, abreast }, step, settle);
+      else inStep(f, dims, moving, abreast, step);
+    },
+    take: (result, vector, ...pushes) => {
+      const local = running[result][vector];
+      f.get(local);
+      join(pushes);
+      f.op(combine).set(local);
+    },
+    push: (result) => {
+      if (!isLong) {
+        joinVectors(result);
+        if (!isScalar) return;
+        f.tee(block).get(block).get(block).shuffle(HALVES).op(combine).tee(block);
+        f.get(block).get(block).shuffle(PAIRS).op(combine);
+        return;
+      }
+      const [low, high] = totals[result];
+      if (isScalar) {
+        f.get(low).get(low).get(low).shuffle(HALVES).op("f64x2.add").op("f32x4.demote_f64x2_zero");
+        return;
+      }
+      f.get(low).op("f32x4.demote_f64x2_zero").get(high).op("f32x4.demote_f64x2_zero");
+      f.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]);
+    },
+  };
+}
+
+/** How often something is added to a vector along axes. */
+function roundsOf(dims: readonly number[], abreast: number): number {
+  const inner = dims.at(-1) ?? 1;
+  return sizeOf(dims.slice(0, -1)) * runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
+}
+
+/** Places of an axis as so many at once, again and again, then half as many, and so on. */
+function runsOf(extent: number, abreast: number): { readonly places: number; readonly times: number }[] {
+  if (extent === 0) return [];
+  const times = Math.floor(extent / abreast);
+  const rest = runsOf(extent % abreast, abreast / 2);
+  return times > 0 ? [{ places: abreast, times }, ...rest] : rest;
+}
+
+/** Pointers that move along other strides. */
+function along(moving: readonly Moving[], strides: (all: readonly number[]) => readonly number[]): Moving[] {
+  return moving.map(({ local, strides: all }) => ({ local, strides: strides(all) }));
+}
+
+/** Does `write` with the pointers moved by so many places of an axis. */
+function movedBy(
+  f: FunctionBuilder,
+  moving: readonly Moving[],
+  axis: number,
+  places: number,
+  write: () => void,
+): void {
+  const move = (places: number) => {
+    for (const { local, strides } of moving) {
+      const bytes = places * strides[axis] * ELEMENT;
+      if (bytes !== 0) f.get(local).i32(bytes).op("i32.add").set(local);
+    }
+  };
+  move(places);
+  write();
+  move(-places);
+}
+
+/** Loops over `dims`, along the innermost axis `abreast` places at a time, which is a power of two, and then less. */
+function inStep(
+  f: FunctionBuilder,
+  dims: readonly number[],
+  moving: readonly Moving[],
+  abreast: number,
+  step: (places: number) => void,
+): void {
+  if (dims.length === 0) return step(1);
+  const inner = dims.length - 1;
+  loopOver(f, dims.slice(0, inner), along(moving, (all) => all.slice(0, inner)), () => {
+    let first = 0;
+    for (const { places, times } of runsOf(dims[inner], abreast)) {
+      movedBy(f, moving, inner, first, () => {
+        loopOver(f, [times], along(moving, (all) => [all[inner] * places]), () => step(places));
+      });
+      first += places * times;
+    }
+  });
+}
+
+/** The same in blocks, in which something is added to a vector at most so often, with `after` behind each. */
+function inBlocks(
+  f: FunctionBuilder,
+  dims: readonly number[],
+  moving: readonly Moving[],
+  { most, abreast }: { readonly most: number; readonly abreast: number },
+  step: (places: number) => void,
+  after: () => void,
+): void {
+  if (dims.length === 0) {
+    step(1);
+    return after();
+  }
+  // The axis that is cut, of which a block has `take` places and all of the axes inside it.
+  let axis = dims.length - 1;
+  while (axis > 0 && roundsOf(dims.slice(axis), abreast) <= most) axis--;
+  const inside = dims.slice(axis + 1);
+  const take = inside.length > 0
+    ? Math.max(1, Math.floor(most / roundsOf(inside, abreast)))
+    : Math.max(1, most - Math.log2(abreast)) * abreast;
+  const blocks = Math.floor(dims[axis] / take), left = dims[axis] % take;
+  const block = (size: number) => {
+    inStep(f, [size, ...inside], along(moving, (all) => all.slice(axis)), abreast, step);
+    after();
+  };
+  loopOver(f, dims.slice(0, axis), along(moving, (all) => all.slice(0, axis)), () => {
+    if (blocks > 0) loopOver(f, [blocks], along(moving, (all) => [all[axis] * take]), () => block(take));
+    if (left > 0) movedBy(f, moving, axis, blocks * take, () => block(left));
+  });
+}
