@@ -97,7 +97,11 @@ function measure(call: () => void): { readonly median: number; readonly best: nu
 }
 
 /** A function `(a, b, c, columns, terms, scratch)` for a product with a left operand turned over. */
-function addLong(module: ModuleBuilder, functions: MatmulFunctions, { name, m, n }: Shape): FunctionBuilder {
+function addLong(
+  module: ModuleBuilder,
+  functions: MatmulFunctions,
+  { name, m, k, n }: Shape,
+): FunctionBuilder {
   const long = module.addFunction(name, Array(6).fill(i32));
   const [a, b, c, columns, terms, scratch] = long.params.keys();
   writeLongProduct(long, functions, {
@@ -106,6 +110,7 @@ function addLong(module: ModuleBuilder, functions: MatmulFunctions, { name, m, n
     right: { address: b, stride: 4 * n },
     columns,
     terms,
+    most: { terms: k, columns: n },
     scratch,
   });
   return long;
@@ -147,9 +152,9 @@ function main(): void {
     const call = right
       ? () => pack(b, packed, k, n, ...(right === "rows" ? [4 * n, 4] : [4, 4 * k]))
       : left === "rows"
-      ? () => product(a, 4 * k, 4, packed, c, 4 * n, m, n, k, 0, 0)
+      ? () => product(a, 4 * k, 4, packed, c, 4 * n, m, n, k, 0, 0, 0)
       : left === "strided"
-      ? () => product(a, 4, 4 * m, packed, c, 4 * n, m, n, k, 0, 0)
+      ? () => product(a, 4, 4 * m, packed, c, 4 * n, m, n, k, 0, 0, 0)
       : () => emitted(name)(a, b, c, n, k, packed);
     pack(b, packed, k, n, 4 * n, 4);
     const { median, best } = measure(call);

@@ -63,6 +63,8 @@ export interface MatmulKernel {
   readonly k: number;
   /** What is added to columns from `first` on, `[m, columns]` with contiguous columns, in order and side by side. */
   readonly addends: readonly { readonly first: number; readonly view: View }[];
+  /** Where a backend keeps the sums of a part of many terms. */
+  readonly scratch?: Buffer;
 }
 
 /** Products `[m, k] × [k, n]` with a long k and one right operand, where a backend packs both block by block. */
@@ -180,7 +182,10 @@ export function writesOf(kernel: Kernel): View[] {
 export function buffersOf(kernel: Kernel): Buffer[] {
   const views = [...readsOf(kernel), ...writesOf(kernel)].map(({ buffer }) => buffer);
   if (kernel.kind === "pack") return [...views, kernel.packed];
-  if (kernel.kind === "matmul" && "packed" in kernel.right) return [...views, kernel.right.packed];
+  if (kernel.kind === "matmul") {
+    const { right, scratch } = kernel;
+    return [...views, ...("packed" in right ? [right.packed] : []), ...(scratch ? [scratch] : [])];
+  }
   if (kernel.kind === "longProduct") return [...views, kernel.scratch];
   if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
   return views;

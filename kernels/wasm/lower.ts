@@ -9,7 +9,7 @@ import { lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
-import { packedBytes, panelColumns } from "./matmul/mod.ts";
+import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
 import { shareOf } from "./share.ts";
 
 /** What the kernels depend on beside the Program. */
@@ -61,7 +61,13 @@ function packProduct(kernel: MatmulKernel): Kernel[] {
     size: packedBytes(k, view.shape[view.shape.length - 1]) / 4 * matrices,
     place: { kind: "arena" },
   };
-  return [{ kind: "pack", right: view, packed }, { ...kernel, right: { packed } }];
+  const [m, n] = output.shape.slice(-2);
+  const bytes = productScratch(m, n, k) * matrices;
+  const scratch: Buffer = { name: "parts of a product", size: bytes / 4, place: { kind: "arena" } };
+  return [
+    { kind: "pack", right: view, packed },
+    { ...kernel, right: { packed }, ...(bytes > 0 && { scratch }) },
+  ];
 }
 
 /** Operands that are the same at every step are packed before the loop. */

@@ -72,7 +72,7 @@ function overMatrices(
 
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
 export function emitMatmul(
-  { left, right, output, k, addends }: MatmulKernel,
+  { left, right, output, k, addends, scratch }: MatmulKernel,
   depth: number,
   { module, matmul, options: { memory } }: MatmulEmitter,
   name: string,
@@ -88,6 +88,11 @@ export function emitMatmul(
   const a = addressOf(f, left, memory), c = addressOf(f, output, memory);
   if (!("packed" in right)) throw new Error("A right operand was not packed");
   const packed = memory.addressOf(right.packed);
+  /** Pushes the scratch of rows or matrices from `first` on, each of so many columns. */
+  const pushScratch = (first: Local, columns: number) => {
+    if (!scratch) return f.i32(0);
+    return f.i32(memory.addressOf(scratch)).get(first).i32(2 * columns * ELEMENT).op("i32.mul").op("i32.add");
+  };
   if (rank === 2) {
     toRow(f, a, strideRow);
     toRow(f, c, strideC);
@@ -103,7 +108,8 @@ export function emitMatmul(
       f.i32(k);
       if (address === undefined) f.i32(0);
       else f.get(address);
-      f.i32(stride).call(matmul.product);
+      f.i32(stride);
+      pushScratch(BEGIN, n).call(matmul.product);
     }
     return f;
   }
@@ -113,7 +119,8 @@ export function emitMatmul(
     { local: c, strides: output.strides.slice(0, -2) },
   ], (index) => {
     f.get(a).i32(strideRow).i32(strideK).i32(packed).get(index).i32(bytes).op("i32.mul").op("i32.add");
-    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).i32(0).call(matmul.product);
+    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).i32(0);
+    pushScratch(index, m * n).call(matmul.product);
   });
   return f;
 }
@@ -175,6 +182,7 @@ export function emitLongProduct(
     right: stridedBy(right, 0, isSharedByTerms ? right.strides[0] * ELEMENT : ELEMENT),
     columns,
     terms,
+    most: { terms: k, columns: n },
     scratch: place,
   });
   return f;

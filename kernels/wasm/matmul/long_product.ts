@@ -4,11 +4,9 @@
  * the work is in caches.
  */
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
-import { minimum } from "./product.ts";
+import { BLOCK_TERMS, minimum } from "./product.ts";
+import { PART_TERMS } from "./settle.ts";
 import { panelColumns, pushIf } from "./tile.ts";
-
-/** Terms of the sums in a block; 128 to 384 run alike. */
-const BLOCK_TERMS = 256;
 
 /** Columns in a block. */
 const BLOCK_COLUMNS = 256;
@@ -39,6 +37,8 @@ export interface LongProduct {
   readonly columns: Local;
   /** How many terms; addresses are those of the first of them. Without terms C becomes zero. */
   readonly terms: Local;
+  /** The most that `terms` and `columns` are. */
+  readonly most: { readonly terms: number; readonly columns: number };
   /** {@linkcode longProductScratch} bytes. */
   readonly scratch: Local;
 }
@@ -46,29 +46,50 @@ export interface LongProduct {
 /** Bytes of scratch for `rows` rows of results in all. */
 export function longProductScratch(rows: number, columns: number, terms: number): number {
   const wide = Math.min(BLOCK_COLUMNS, Math.ceil(columns / panelColumns) * panelColumns);
+  const parts = terms > PART_TERMS ? 2 * rows * columns * 4 : 0;
   // A row of ones is written in vectors, of which the last may reach three elements beyond the block.
-  return Math.min(terms, BLOCK_TERMS) * 4 * (rows + wide) + 16;
+  return parts + Math.min(terms, BLOCK_TERMS) * 4 * (rows + wide) + 16;
 }
 
 /** Writes the loops of a product; `functions` are those of {@linkcode addMatmul}'s module. */
 export function writeLongProduct(
   code: FunctionBuilder,
-  functions: Record<"product" | "pack" | "transpose", FunctionBuilder>,
-  { lefts, results, right, columns, terms, scratch }: LongProduct,
+  functions: Record<"product" | "pack" | "transpose" | "settle", FunctionBuilder>,
+  { lefts, results, right, columns, terms, most, scratch }: LongProduct,
 ): void {
-  const [block, rowBytes, panels, width, column, place, later] = Array.from(
-    { length: 7 },
+  const [block, rowBytes, panels, width, column, place, later, blocks, done, sums] = Array.from(
+    { length: 10 },
     () => code.local(i32),
   );
   const first: number[] = [];
   const rows = lefts.reduce((sum, left) => (first.push(sum), sum + left.rows), 0);
   /** Pushes the address of a row of the operands turned over. */
-  const turned = (row: number) => code.get(scratch).get(rowBytes).i32(row).op("i32.mul").op("i32.add");
+  const turned = (row: number) => code.get(blocks).get(rowBytes).i32(row).op("i32.mul").op("i32.add");
   const atColumn = (base: Local) => code.get(base).get(column).i32(2).op("i32.shl").op("i32.add");
   const advance = ({ address, stride }: { readonly address: Local; readonly stride: number }) =>
     code.get(address).get(block).i32(stride).op("i32.mul").op("i32.add").set(address);
 
-  code.i32(0).set(later);
+  // With many terms the sums of a part lie in the scratch, row by row as in the results, and what rounding lost behind.
+  const hasParts = most.terms > PART_TERMS;
+  const strideSums = most.columns * 4, sumBytes = rows * strideSums;
+  const sumsOf = (row: number) => code.get(scratch).i32(row * strideSums).op("i32.add");
+  code.get(scratch).i32(hasParts ? 2 * sumBytes : 0).op("i32.add").set(blocks);
+  code.i32(0).set(later).i32(0).set(done);
+
+  const settleParts = () => {
+    code.get(done).get(block).op("i32.add").tee(done).i32(PART_TERMS - 1).op("i32.and").op("i32.eqz");
+    code.get(terms).get(block).op("i32.eq").op("i32.or").if(() => {
+      let row = 0;
+      for (const { rows, address, stride } of results) {
+        code.get(address).i32(stride);
+        sumsOf(row);
+        sumsOf(row).i32(sumBytes).op("i32.add").i32(strideSums).i32(rows).get(columns);
+        code.get(done).i32(PART_TERMS).op("i32.le_u").call(functions.settle);
+        row += rows;
+      }
+      code.i32(0).set(later);
+    });
+  };
   // At least once: without terms C becomes zero.
   code.loop(() => {
     minimum(code, () => code.get(terms), () => code.i32(BLOCK_TERMS)).set(block);
@@ -94,9 +115,12 @@ export function writeLongProduct(
       atColumn(right.address).get(panels).get(block).get(width).i32(right.stride).i32(4).call(functions.pack);
       let row = 0;
       for (const { rows, address, stride } of results) {
+        const sumStride = hasParts ? strideSums : stride;
+        if (hasParts) sumsOf(row).set(sums);
+        else code.get(address).set(sums);
         turned(row).get(rowBytes).i32(4).get(panels);
-        atColumn(address).i32(stride).i32(rows).get(width).get(block);
-        pushIf(code, later, () => atColumn(address)).get(later).i32(stride).op("i32.mul").call(
+        atColumn(sums).i32(sumStride).i32(rows).get(width).get(block);
+        pushIf(code, later, () => atColumn(sums)).get(later).i32(sumStride).op("i32.mul").i32(0).call(
           functions.product,
         );
         row += rows;
@@ -104,6 +128,7 @@ export function writeLongProduct(
     });
     advance(right);
     code.i32(1).set(later);
+    if (hasParts) settleParts();
     code.get(terms).get(block).op("i32.sub").tee(terms).i32(0).op("i32.gt_s").brIf(0);
   });
 }

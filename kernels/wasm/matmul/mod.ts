@@ -8,6 +8,7 @@
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
 import { addPack, addTranspose } from "./pack.ts";
 import { addProduct } from "./product.ts";
+import { addSettle, PART_TERMS } from "./settle.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
 export { panelColumns } from "./tile.ts";
@@ -22,10 +23,11 @@ export interface MatmulFunctions {
    */
   readonly pack: FunctionBuilder;
   /**
-   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend)`: C[m][n] = A[m][k]·B + D.
+   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend, scratch)`: C[m][n] = A[m][k]·B + D.
    * Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4. Row i of C is at
    * `c + i * strideC`, that of D at `addend + i * strideAddend`, their columns contiguous; D may be C itself. Where
-   * `addend` and `strideAddend` are 0 there is no D.
+   * `addend` and `strideAddend` are 0 there is no D. With more than {@linkcode PART_TERMS} terms it wants
+   * {@linkcode productScratch} bytes at `scratch`, else 0.
    */
   readonly product: FunctionBuilder;
   /**
@@ -33,14 +35,22 @@ export interface MatmulFunctions {
    * source[columns][rows], both with contiguous columns.
    */
   readonly transpose: FunctionBuilder;
+  /** `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: adds a part of a long product. */
+  readonly settle: FunctionBuilder;
 }
 
 /** Adds the functions of the matrix product to a module. */
 export function addMatmul(module: ModuleBuilder, features: TileFeatures): MatmulFunctions {
   const transpose = addTranspose(module);
   const pack = addPack(module, transpose);
-  const product = addProduct(module, addStrip(module, features), features);
-  return { pack, product, transpose };
+  const settle = addSettle(module);
+  const product = addProduct(module, addStrip(module, features), settle, features);
+  return { pack, product, transpose, settle };
+}
+
+/** Bytes of scratch for a product of so many terms, of which some make up a part of it at a time. */
+export function productScratch(m: number, n: number, k: number): number {
+  return k > PART_TERMS ? 2 * m * n * 4 : 0;
 }
 
 /** Bytes of B[k][n] packed. */

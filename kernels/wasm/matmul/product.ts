@@ -1,11 +1,22 @@
 /**
- * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles.
+ * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles. Terms are cut
+ * into blocks too, so that the error of a sum does not grow with its length.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import { mostRows, pushIf, type TileFeatures } from "./tile.ts";
+import { PART_TERMS } from "./settle.ts";
+import { mostRows, panelRowBytes, pushIf, type TileFeatures } from "./tile.ts";
 
 /** Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB run alike. */
 const PASS_BYTES = 1 << 17;
+
+/**
+ * Up to so many terms are added one after another; of more, {@linkcode BLOCK_TERMS} at a time. Of 64x256x64, blocks
+ * would take 9 % more time.
+ */
+const WHOLE_TERMS = 512;
+
+/** Terms of a block: rounding loses less than 1e-6 of 64 that are all alike, about 4e-7, and half as much of 32. */
+export const BLOCK_TERMS = 64;
 
 /** Writes `smaller = min(value, bound)`; both are pushed twice. */
 export function minimum(code: FunctionBuilder, value: () => void, bound: () => void): FunctionBuilder {
@@ -34,25 +45,71 @@ function eachStrip(code: FunctionBuilder, m: Local, most: number, write: (rows: 
   });
 }
 
-/** Adds `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend)`. */
+/** Adds `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend, scratch)`. */
 export function addProduct(
   module: ModuleBuilder,
   strip: FunctionBuilder,
+  settle: FunctionBuilder,
   features: TileFeatures,
 ): FunctionBuilder {
-  const product = module.addFunction("matmul product", Array(11).fill(i32));
-  const [a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend] = product.params.keys();
-  const [panelBytes, passColumns, columns, left, target, added] = Array.from(
-    { length: 6 },
-    () => product.local(i32),
-  );
+  const product = module.addFunction("matmul product", Array(12).fill(i32));
+  const [a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend, scratch] = product.params
+    .keys();
+  const [panelBytes, passColumns, columns, left, target, added, first, terms, sums, strideSums, strideAdded] =
+    Array.from({ length: 11 }, () => product.local(i32));
+  const [scratchBytes, most] = [product.local(i32), product.local(i32)];
   const addTo = (local: Local, push: () => void) => {
     product.get(local);
     push();
     product.op("i32.add").set(local);
   };
+  const columnBytes = () => product.get(passColumns).i32(2).op("i32.shl");
 
-  product.get(k).i32(5).op("i32.shl").set(panelBytes);
+  /** The block of terms from `first` on, for all rows: the sums are what is `added` and these. */
+  const block = () => {
+    product.get(a).get(first).get(strideK).op("i32.mul").op("i32.add").set(left).get(sums).set(target);
+    eachStrip(product, m, mostRows(features), (rows) => {
+      product.get(left).get(strideRow).get(strideK);
+      product.get(packed).get(first).i32(Math.log2(panelRowBytes)).op("i32.shl").op("i32.add").get(
+        panelBytes,
+      );
+      product.get(target).get(strideSums).get(columns).get(terms).get(added).get(strideAdded).get(rows);
+      product.call(strip);
+      addTo(left, () => product.get(rows).get(strideRow).op("i32.mul"));
+      addTo(target, () => product.get(rows).get(strideSums).op("i32.mul"));
+      addTo(added, () => product.get(rows).get(strideAdded).op("i32.mul"));
+    });
+  };
+
+  /** All blocks. With `scratch` every so many make up a part, of which the sums are there until it is settled. */
+  const blocks = () => {
+    product.get(scratch).get(c).get(scratch).op("select").set(sums);
+    product.get(addend).set(added).get(strideAddend).set(strideAdded).i32(0).set(first);
+    product.loop(() => {
+      minimum(product, () => product.get(k).get(first).op("i32.sub"), () => product.get(most)).set(
+        terms,
+      );
+      block();
+      addTo(first, () => product.get(terms));
+      product.get(sums).set(added).get(strideSums).set(strideAdded);
+      product.get(scratch).if(() => {
+        product.get(first).i32(PART_TERMS - 1).op("i32.and").op("i32.eqz");
+        product.get(first).get(k).op("i32.eq").op("i32.or").if(() => {
+          product.get(c).get(strideC).get(scratch).get(scratch).get(scratchBytes).op("i32.add").get(
+            strideSums,
+          );
+          product.get(m).get(columns).get(first).i32(PART_TERMS).op("i32.le_u").call(settle);
+          product.i32(0).set(added).i32(0).set(strideAdded);
+        });
+      });
+      product.get(first).get(k).op("i32.lt_u").brIf(0);
+    });
+  };
+
+  product.get(k).i32(Math.log2(panelRowBytes)).op("i32.shl").set(panelBytes);
+  product.get(k).i32(BLOCK_TERMS).get(k).i32(WHOLE_TERMS).op("i32.le_u").op("select").set(most);
+  product.get(n).i32(2).op("i32.shl").tee(strideSums).get(m).op("i32.mul").set(scratchBytes);
+  product.get(strideSums).get(strideC).get(scratch).op("select").set(strideSums);
   // PASS_BYTES / (panelBytes + 1) panels: the 1 makes k = 0 harmless.
   product.i32(PASS_BYTES).get(panelBytes).i32(1).op("i32.add").op("i32.div_u").i32(1).op("i32.add");
   product.i32(3).op("i32.shl").set(passColumns);
@@ -60,17 +117,11 @@ export function addProduct(
     product.get(n).i32(0).op("i32.le_s").brIf(0);
     product.loop(() => {
       minimum(product, () => product.get(n), () => product.get(passColumns)).set(columns);
-      product.get(a).set(left).get(c).set(target).get(addend).set(added);
-      eachStrip(product, m, mostRows(features), (rows) => {
-        product.get(left).get(strideRow).get(strideK).get(packed).get(panelBytes).get(target).get(strideC);
-        product.get(columns).get(k).get(added).get(strideAddend).get(rows).call(strip);
-        addTo(left, () => product.get(rows).get(strideRow).op("i32.mul"));
-        addTo(target, () => product.get(rows).get(strideC).op("i32.mul"));
-        addTo(added, () => product.get(rows).get(strideAddend).op("i32.mul"));
-      });
+      blocks();
       addTo(packed, () => product.get(passColumns).get(k).op("i32.mul").i32(2).op("i32.shl"));
-      addTo(c, () => product.get(passColumns).i32(2).op("i32.shl"));
-      addTo(addend, () => pushIf(product, addend, () => product.get(passColumns).i32(2).op("i32.shl")));
+      addTo(c, columnBytes);
+      addTo(addend, () => pushIf(product, addend, columnBytes));
+      addTo(scratch, () => pushIf(product, scratch, columnBytes));
       product.get(n).get(passColumns).op("i32.sub").tee(n).i32(0).op("i32.gt_s").brIf(0);
     });
   });

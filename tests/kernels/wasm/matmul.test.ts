@@ -29,6 +29,7 @@ interface LongSizes {
   readonly strideA: number;
   readonly strideB: number;
   readonly strideC: number;
+  readonly most: { readonly terms: number; readonly columns: number };
 }
 
 const PAGES = 512;
@@ -53,7 +54,7 @@ function build(relaxed: boolean): Machine {
 function buildLong(
   relaxed: boolean,
   memory: WebAssembly.Memory,
-  { rows, strideA, strideB, strideC }: LongSizes,
+  { rows, strideA, strideB, strideC, most }: LongSizes,
 ): Emitted {
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
   const functions = addMatmul(module, { relaxed });
@@ -68,6 +69,7 @@ function buildLong(
     right: { address: b, stride: strideB },
     columns,
     terms,
+    most,
     scratch,
   });
   module.export(long);
@@ -192,12 +194,17 @@ function check({ memory, pack, product, long }: Machine, example: Case): void {
     const target = c.address + firstRow * c.strides[0] + firstColumn * 4;
     if (transposed) {
       const first = Math.round(example.columnSplit * rows);
-      const strides = { strideA: a.strides[1], strideB: b.strides[0], strideC: c.strides[0] };
+      const strides = {
+        strideA: a.strides[1],
+        strideB: b.strides[0],
+        strideC: c.strides[0],
+        most: { terms: k, columns },
+      };
       long({ rows: [first, rows - first], ...strides })(from, source, target, columns, k, packed);
     } else {
       const panels = packed + (firstColumn / 8) * k * 32;
       const addend = accumulate ? [target, c.strides[0]] : [0, 0];
-      product(from, ...a.strides, panels, target, c.strides[0], rows, columns, k, ...addend);
+      product(from, ...a.strides, panels, target, c.strides[0], rows, columns, k, ...addend, 0);
     }
   };
   if (!transposed) pack(b.address, packed, k, n, ...b.strides);
@@ -280,6 +287,7 @@ Deno.test("a column of ones sums the rows of the right operand", () => {
         right: { address: b, stride: 4 * n },
         columns,
         terms,
+        most: { terms: k, columns: n },
         scratch,
       });
       module.export(long);
