@@ -97,8 +97,11 @@ class Folder {
     /** Pieces begin at multiples of so many columns. */
     readonly columns: number,
   ) {
-    const note = (value: Value, reader: Equation | undefined) =>
-      this.#readers.set(value, [...this.#readers.get(value) ?? [], reader]);
+    const note = (value: Value, reader: Equation | undefined) => {
+      const known = this.#readers.get(value);
+      if (known) known.push(reader);
+      else this.#readers.set(value, [reader]);
+    };
     program.equations.forEach((equation, place) => {
       this.#places.set(equation, place);
       for (const value of equation.inputs) note(value, equation);

@@ -52,6 +52,12 @@ export interface PreparedBlock {
   readonly unitOf: ReadonlyMap<Equation, number>;
 }
 
+/**
+ * The most operations of a kernel. Each has up to 80 local variables of a function on wasm, where engines take 50,000,
+ * and compilers of shaders take longer over a function than over its halves.
+ */
+const MOST_OPERATIONS = 128;
+
 /** An identity, so that a value is also written somewhere else. */
 function identity(input: Value): Equation {
   return {
@@ -195,7 +201,7 @@ export function prepareBlock(
     const stage = stages.get(output) ?? 0;
     const group = `${stage} ${evaluateShape(output.shape, bindings)}`;
     const open = isElementwise(equation) ? groups.get(group) : undefined;
-    if (open) {
+    if (open && open.equations.length < MOST_OPERATIONS) {
       open.equations.push(equation);
     } else {
       const unit = { stage, equations: [equation] };

@@ -255,11 +255,12 @@ function storesOf(block: PreparedBlock, readLater: readonly Value[], bindings: B
 
 /** One kernel for the equations of an elementwise unit. */
 function fuse(equations: readonly Equation[], { block, stores, locate, context }: Lowering): Kernel {
+  const own = new Set(equations);
   const operations = equations.map((equation): FusedOperation => {
     const [output] = equation.outputs;
     const operands = equation.inputs.map((input): Operand => {
       const maker = block.makers.get(input);
-      if (maker && isElementwise(maker) && equations.includes(maker)) {
+      if (maker && isElementwise(maker) && own.has(maker)) {
         return { kind: "register", value: input };
       }
       const found = locate(input);

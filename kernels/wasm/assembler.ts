@@ -8,6 +8,9 @@ import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
 export { f32, f64, FunctionBuilder, i32, type Local, v128, type ValueType } from "./instructions.ts";
 
+/** What engines take of a function, as the JavaScript interface of WebAssembly has it: locals, and bytes of code. */
+const MOST_LOCALS = 50_000, MOST_CODE = 7_654_321;
+
 /** A function from outside the module. */
 export interface ImportedFunction {
   readonly index: number;
@@ -75,8 +78,22 @@ export class ModuleBuilder {
     return this.#functions;
   }
 
-  /** The module as bytes. */
+  /**
+   * The module as bytes.
+   *
+   * @throws RangeError if a function is more than engines take.
+   */
   encode(): Uint8Array<ArrayBuffer> {
+    for (const { name, locals, params, code } of this.#functions) {
+      const count = locals.length + params.length;
+      // Each local that is declared has two bytes.
+      const bytes = code.length + 2 * locals.length + 16;
+      if (count <= MOST_LOCALS && bytes <= MOST_CODE) continue;
+      throw new RangeError(
+        `Cannot compile ${name} for wasm: it has ${count} local variables and ${bytes} bytes of code, and engines ` +
+          `take ${MOST_LOCALS} and ${MOST_CODE}; compile it in several functions, or use the device reference`,
+      );
+    }
     const out = new ByteWriter();
     out.append([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
     const section = (id: number, write: (body: ByteWriter) => void) => {

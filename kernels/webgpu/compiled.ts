@@ -5,9 +5,10 @@ import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
 import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
+import { inParts } from "../lowering/parts.ts";
 import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type DeviceShape, scheduleOf, shapeFor } from "./schedule.ts";
+import { type DeviceShape, mostTerms, scheduleOf, shapeFor } from "./schedule.ts";
 import { slotBytes } from "./wgsl/address.ts";
 import { type Dispatch, type Repeat, stepsOf, writeModule } from "./wgsl/module.ts";
 
@@ -54,7 +55,7 @@ export async function compileFor(
   const { inputs, outputs } = program;
   const slots = inputs.length + outputs.length;
   webgpu.check();
-  const kernels = lowerProgram(program, { bindings, columns: 1 });
+  const kernels = inParts(lowerProgram(program, { bindings, columns: 1 }), mostTerms(webgpu.shape));
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });

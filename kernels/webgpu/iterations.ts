@@ -4,8 +4,8 @@
  */
 import type { Kernel, MatmulKernel, ReduceKernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
-import { itemsOf, type Tile, type TileCosts, tileFor } from "./wgsl/matmul.ts";
-import { elementsOf, type Teams, teamSize, teamsOf } from "./wgsl/reduce.ts";
+import { BLOCK_TERMS, isInBlocks, itemsOf, type Tile, type TileCosts, tileFor } from "./wgsl/matmul.ts";
+import { blocksOf, elementsOf, type Teams, teamSize, teamsOf } from "./wgsl/reduce.ts";
 
 /** Who calls a kernel's function together. */
 export interface Callers {
@@ -62,6 +62,17 @@ function loop(times: number, ...inside: readonly Rounds[]): Rounds {
   return { all: times * (1 + all) + idle, idle };
 }
 
+/** Loops inside each other, from the outermost. */
+function loops(times: readonly number[]): Rounds[] {
+  return times.reduceRight<Rounds[]>((inner, each) => [loop(each, ...inner)], []);
+}
+
+/** How often an invocation goes round the loops of a long reduction, of which each workgroup has so many elements. */
+export function groupIterations(kernel: ReduceKernel, size: number, items: number): number {
+  const all = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
+  return loop(items, ...all, loop(Math.log2(size))).all;
+}
+
 /** How often an invocation goes round the loops of a kernel, for one step if it is a scan. */
 export function iterationsOf(kernel: Kernel, callers: Callers): number {
   return roundsOf(kernel, callers).all;
@@ -82,15 +93,12 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
     case "reduce": {
       const { size, count, subgroups } = teamsFor(kernel, callers);
       if (size > 1) {
-        const elements = loop(Math.ceil(elementsOf(kernel) / size));
+        const [elements] = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
         // A subgroup may have a single invocation.
         const parts = subgroups ? loop(count, loop(size)) : loop(Math.log2(size));
         return { all: elements.all + parts.all, idle: elements.idle + parts.idle };
       }
-      const overAxes = kernel.axes.map((axis) => kernel.input.shape[axis]).reduceRight<Rounds[]>(
-        (inner, extent) => [loop(extent, ...inner)],
-        [],
-      );
+      const overAxes = loops(kernel.axes.flatMap((axis) => blocksOf(kernel, kernel.input.shape[axis])));
       return overItems(outputsOf(kernel, rows), ...overAxes);
     }
     case "argmax":
@@ -107,7 +115,7 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
       const tile = tileOf(kernel, callers);
       return overItems(
         matrices * itemsOf(Math.min(m, rows), n, tile),
-        loop(kernel.k),
+        ...loops(isInBlocks(kernel.k) ? [Math.ceil(kernel.k / BLOCK_TERMS), BLOCK_TERMS] : [kernel.k]),
         loop(tile.columns, loop(tile.rows)),
       );
     }

@@ -14,7 +14,9 @@
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import { sizeOf } from "../lowering/views.ts";
 import { allIterations, type Callers, splitTerms, stepsAtOnce } from "./iterations.ts";
+import type { MostTerms } from "../lowering/parts.ts";
 import type { TileCosts } from "./wgsl/matmul.ts";
+import { isLongReduction } from "./wgsl/reduce.ts";
 
 /** Invocations and bytes of its workgroup's memory that a block of a large product takes. */
 export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
@@ -28,6 +30,12 @@ const SOFTWARE_INVOCATIONS = 16;
 
 /** Less than the 65,535 after which llvmpipe ends the loops of an invocation. */
 const SOFTWARE_ITERATIONS = 60_000;
+
+/**
+ * Terms of a part of a long product, and the parts up to which each is added to those before where they lie; more are
+ * computed side by side, and summed in blocks.
+ */
+const PART_TERMS = 4096, PARTS_IN_PLACE = 32;
 
 /** What a scan is run as; `auto` chooses by the rule above. */
 export type ScanSchedule = "rows" | "steps";
@@ -116,6 +124,20 @@ export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): Devic
   const work = costs.reduce((sum, cost) => sum + cost, 0);
   const share = (SHARED_SUMS + work * SUMS_PER_WORK) / Math.max(1, costs.length);
   return { ...device, tiles: { ...device.tiles, sums: Math.max(4, Math.min(device.tiles.sums, share)) } };
+}
+
+/**
+ * The most terms of what a kernel sums: of a reduction as many as the loops of a team, or where it has none of an
+ * invocation, may go round.
+ */
+export function mostTerms({ workgroupSize, mostIterations, teamElements }: DeviceShape): MostTerms {
+  // Loops around blocks go round too, and so do those of a team that combine its parts.
+  const rounds = Math.floor(mostIterations * 0.8);
+  return {
+    ofReduction: (kernel) =>
+      isLongReduction(kernel, workgroupSize, teamElements) ? rounds * workgroupSize : rounds,
+    ofProducts: { from: PART_TERMS * PARTS_IN_PLACE, most: PART_TERMS },
+  };
 }
 
 /** The cost of every product among kernels, of all steps. */
@@ -287,7 +309,7 @@ export function planSteps(
     iterations = 0;
   };
   const parts = kernels.flatMap((kernel): readonly Kernel[] =>
-    kernel.kind === "matmul" ? splitTerms(kernel, mostIterations / 4) : [kernel]
+    kernel.kind === "matmul" ? splitTerms(kernel, Math.min(PART_TERMS, mostIterations / 4)) : [kernel]
   );
   for (const kernel of parts) {
     const own = allIterations(kernel, togetherOf(device));

@@ -72,14 +72,15 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
 
   const run = module.addFunction("run", [i32, i32, i32]);
   const [thread, threads, changed] = [0, 1, 2];
+  const part = run.local(i32);
   run.get(thread).setGlobal(emitter.thread);
   steps.forEach(({ kernel, called, share }, index) => {
     const call = () => {
       if (share.alone) {
         run.get(thread).op("i32.eqz").if(() => run.i32(0).i32(share.units).call(called));
       } else {
-        pushPart(run, thread, threads, share, 0);
-        pushPart(run, thread, threads, share, 1);
+        pushPart(run, thread, threads, share, 0, part);
+        pushPart(run, thread, threads, share, 1, part);
         run.call(called);
       }
     };
@@ -107,8 +108,8 @@ function pushPart(
   threads: Local,
   { units, grain }: Share,
   next: 0 | 1,
+  part: Local,
 ): void {
-  const part = f.local(i32);
   const grains = Math.ceil(units / grain);
   f.i32(grains).get(threads).op("i32.add").i32(1).op("i32.sub").get(threads).op("i32.div_s").i32(grain).op(
     "i32.mul",

@@ -8,6 +8,14 @@ import { sizeOf, type View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
+/** Terms that are added one after another, where there are so many that their sums are added by themselves. */
+export const BLOCK_TERMS = 64;
+
+/** Whether a product of so many terms is summed in blocks. */
+export function isInBlocks(k: number): boolean {
+  return k > 8 * BLOCK_TERMS;
+}
+
 type Addend = MatmulKernel["addends"][number];
 
 /** Rows and columns of the tile of an invocation. */
@@ -115,13 +123,23 @@ export function writeMatmul(
       const rights = columns.map((column) =>
         termsOf(f, right.view, right.view.shape.length - 2, at("0", column), memory)
       );
-      f.count(k, (term) => {
+      const add = (to: readonly (readonly string[])[], term: string) => {
         const weights = rights.map((weight) => f.let(weight(term)));
         rows.forEach((_, i) => {
           const factor = f.let(lefts[i](term));
-          weights.forEach((weight, j) => f.line(`${sums[i][j]} = fma(${factor}, ${weight}, ${sums[i][j]});`));
+          weights.forEach((weight, j) => f.line(`${to[i][j]} = fma(${factor}, ${weight}, ${to[i][j]});`));
         });
-      });
+      };
+      if (!isInBlocks(k)) f.count(k, (term) => add(sums, term));
+      else {
+        f.loop({ from: "0", to: `${k}${f.zero}`, step: BLOCK_TERMS }, (block) => {
+          const parts = sums.map((row) => row.map(() => f.variable("0f")));
+          f.loop({ from: block, to: f.let(`min(${block} + ${BLOCK_TERMS}, ${k})`), step: 1 }, (term) => {
+            add(parts, term);
+          });
+          sums.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
+        });
+      }
     }
     // In loops, as compilers take long over every read and write. Registers have no index: the sums move on by one.
     const moveOn = (names: readonly string[]) =>

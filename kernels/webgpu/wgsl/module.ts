@@ -12,7 +12,7 @@ import {
   type ScanKernel,
 } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { type Callers, iterationsOf, teamsFor, tileOf } from "../iterations.ts";
+import { type Callers, groupIterations, iterationsOf, teamsFor, tileOf } from "../iterations.ts";
 import { planRowMemory, type RowMemory } from "../row_memory.ts";
 import {
   type DeviceShape,
@@ -215,6 +215,15 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     });
     return { lines, workgroups: 1, localWords: 0 };
   };
+  const checkIterations = (kernel: Kernel, iterations: number) => {
+    if (iterations <= device.mostIterations) return;
+    throw new RangeError(
+      `Cannot compile ${
+        printKernel(kernel)
+      } for this adapter: an invocation would go round loops ${iterations} ` +
+        `times, and it ends them after ${device.mostIterations}; use the device wasm`,
+    );
+  };
   const spread = (kernel: Kernel, depth: number): Body => {
     if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) return inBlocks(kernel, depth);
     if (kernel.kind === "reduce" && isLongReduction(kernel, size, device.teamElements)) {
@@ -225,14 +234,7 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     const items = kernel.kind === "matmul" ? tilesOf(kernel, tileOf(kernel, callers)) : workOf(kernel).items;
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, Math.ceil(items / size)));
     const iterations = iterationsOf(kernel, { ...callers, invocations: Math.max(all, workgroups * size) });
-    if (iterations > device.mostIterations) {
-      throw new RangeError(
-        `Cannot compile ${
-          printKernel(kernel)
-        } for this adapter: an invocation would go round loops ${iterations} ` +
-          `times, and it ends them after ${device.mostIterations}; use the device wasm`,
-      );
-    }
+    checkIterations(kernel, iterations);
     const called = write(kernel, placeAt(depth, callers));
     const lane = `i32(group.x * ${size}u + lane), ${workgroups * size}`;
     return {
@@ -255,7 +257,9 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
     };
   };
   const byGroups = (kernel: ReduceKernel, depth: number): Body => {
-    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, sizeOf(kernel.output.shape)));
+    const outputs = sizeOf(kernel.output.shape);
+    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, outputs));
+    checkIterations(kernel, groupIterations(kernel, size, Math.ceil(outputs / workgroups)));
     const name = nameOf(kernel);
     const f = newFunction();
     writeGroupReduce(f, kernel, withTeams(teamsOf(size, 1, device)), options.memory);

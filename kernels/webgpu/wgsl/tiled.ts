@@ -5,6 +5,7 @@
  */
 import type { MatmulKernel } from "../../lowering/kernels.ts";
 import { load, type Memory, store } from "./address.ts";
+import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Rows and columns of a block, and terms that pass at a time. */
@@ -46,6 +47,7 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
       `let firstColumn = (block % ${across}) * ${BLOCK};`,
     );
     for (const row of four) f.line(`var sums${row} = vec4<f32>();`);
+    if (isInBlocks(k)) { for (const row of four) f.line(`var parts${row} = vec4<f32>();`); }
     f.block(`for (var term = 0; term < ${k}; term += ${TERMS})`, () => {
       // An invocation brings a vector of each: four rows of a term, and four columns of a term.
       f.lines(
@@ -84,7 +86,12 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
         );
       });
       f.line("workgroupBarrier();");
+      if (!isInBlocks(k)) return;
+      f.block(`if ((term + ${TERMS}) % ${BLOCK_TERMS} == 0 || term + ${TERMS} >= ${k})`, () => {
+        for (const row of four) f.lines(`parts${row} += sums${row};`, `sums${row} = vec4<f32>();`);
+      });
     });
+    if (isInBlocks(k)) { for (const row of four) f.line(`sums${row} = parts${row};`); }
     for (const row of four) {
       for (const column of four) {
         const at = [

@@ -17,7 +17,8 @@ export class FunctionWriter {
   readonly #lines: string[] = [];
   #depth = 1;
   #names = 0;
-  readonly #zero: string;
+  /** What the bound of a loop has behind it, so that no compiler knows how often it goes round. */
+  readonly zero: string;
 
   /**
    * @param use Notes that a function of `functions.ts` is called; gives its name.
@@ -25,7 +26,7 @@ export class FunctionWriter {
    * times, and then takes 2 ms for each read and write.
    */
   constructor(readonly use: (name: string) => string, { keepsLoops }: { readonly keepsLoops: boolean }) {
-    this.#zero = keepsLoops ? " + zero" : "";
+    this.zero = keepsLoops ? " + zero" : "";
   }
 
   line(text: string): void {
@@ -63,7 +64,16 @@ export class FunctionWriter {
   count(end: number, write: (index: string) => void): void {
     if (end === 1) return write("0");
     const name = `n${this.#names++}`;
-    this.block(`for (var ${name} = 0; ${name} < ${end}${this.#zero}; ${name}++)`, () => write(name));
+    this.block(`for (var ${name} = 0; ${name} < ${end}${this.zero}; ${name}++)`, () => write(name));
+  }
+
+  /** A loop from an expression to below another one; `write` is given the counter. */
+  loop(
+    { from, to, step }: { readonly from: string; readonly to: string; readonly step: number },
+    write: (index: string) => void,
+  ): void {
+    const name = `n${this.#names++}`;
+    this.block(`for (var ${name} = ${from}; ${name} < ${to}; ${name} += ${step})`, () => write(name));
   }
 
   /** The items of the units of work, so many in each, one by one for this invocation; `write` is given their number. */

@@ -1,0 +1,130 @@
+/**
+ * Long reductions and products in parts: of one with more terms than a backend has in a kernel, parts are computed side
+ * by side, as one kernel with an axis more, and then summed up.
+ */
+import type { FusedKernel, Kernel, MatmulKernel, ReduceKernel } from "./kernels.ts";
+import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
+
+/** The most terms of an element. */
+export interface MostTerms {
+  readonly ofReduction: (kernel: ReduceKernel) => number;
+  /** Of products `most`, where they have more than `from`. */
+  readonly ofProducts: { readonly from: number; readonly most: number };
+}
+
+/** The kernels with what has too many terms in parts, in scans too. */
+export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
+  return kernels.flatMap((kernel): Kernel[] => {
+    switch (kernel.kind) {
+      case "scan":
+        return [{ ...kernel, body: inParts(kernel.body, most) }];
+      case "reduce":
+        return reduceInParts(kernel, most);
+      case "matmul":
+        return productInParts(kernel, most);
+      default:
+        return [kernel];
+    }
+  });
+}
+
+/** An axis as one of pieces of so many elements and the axis within a piece, and what is left of it behind the last. */
+function cut(view: View, axis: number, size: number): { readonly pieces: View; readonly rest?: View } {
+  const extent = view.shape[axis], count = Math.floor(extent / size);
+  const whole = partOf(view, axis, 0, count * size);
+  const pieces: View = {
+    ...whole,
+    shape: [count, ...view.shape.with(axis, size)],
+    strides: [view.strides[axis] * size, ...view.strides],
+  };
+  const left = extent - count * size;
+  return left === 0 ? { pieces } : { pieces, rest: partOf(view, axis, count * size, left) };
+}
+
+function partOf(view: View, axis: number, start: number, size: number): View {
+  return sliceView(
+    view,
+    view.shape.map((_, other) => other === axis ? start : 0),
+    view.shape.with(axis, size),
+    view.shape.map(() => 1),
+  );
+}
+
+/** Memory for parts of a result, in which each lies as `[1, ...shape]`. */
+function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
+  const shape = [count, ...output.shape];
+  const all = viewOf({ name: "parts", size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+  const at = (part: number): View => {
+    const found = partOf(all, 0, part, 1);
+    return { ...found, shape: found.shape.slice(1), strides: found.strides.slice(1) };
+  };
+  return { all, at };
+}
+
+function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
+  const { input, axes, output } = kernel;
+  const terms = sizeOf(axes.map((axis) => input.shape[axis])), limit = most.ofReduction(kernel);
+  if (terms <= limit || sizeOf(output.shape) === 0) return [kernel];
+  const axis = axes.reduce((longest, each) => input.shape[each] > input.shape[longest] ? each : longest);
+  const size = Math.max(1, Math.floor(limit / (terms / input.shape[axis])));
+  const { pieces, rest } = cut(input, axis, size);
+  const parts = partsOf(output, pieces.shape[0] + (rest ? 1 : 0));
+  const first: ReduceKernel = {
+    ...kernel,
+    input: pieces,
+    axes: axes.map((each) => each + 1),
+    output: partOf(parts.all, 0, 0, pieces.shape[0]),
+  };
+  const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(pieces.shape[0]) }] : [];
+  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [0] };
+  return inParts([first, ...last, sum], most);
+}
+
+function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
+  const { left, right, output, k, addends } = kernel;
+  const { from, most: size } = most.ofProducts;
+  if (k <= from || !("view" in right) || output.shape.length !== 2 || output.dtype !== "float32") {
+    return [kernel];
+  }
+  const lefts = cut(left, 1, size), rights = cut(right.view, 0, size);
+  const parts = partsOf(output, Math.ceil(k / size));
+  const count = lefts.pieces.shape[0];
+  const products: MatmulKernel[] = [{
+    kind: "matmul",
+    left: lefts.pieces,
+    right: { view: rights.pieces },
+    output: partOf(parts.all, 0, 0, count),
+    k: size,
+    addends: [],
+  }];
+  if (lefts.rest && rights.rest) {
+    const [rest, k] = [rights.rest, lefts.rest.shape[1]];
+    products.push({
+      kind: "matmul",
+      left: lefts.rest,
+      right: { view: rest },
+      output: parts.at(count),
+      k,
+      addends: [],
+    });
+  }
+  const sum: ReduceKernel = { kind: "reduce", name: "sum", input: parts.all, axes: [0], output };
+  return [...products, ...inParts([sum], most), ...addends.map((addend) => added(output, addend))];
+}
+
+/** Adds an addend to columns of a product. */
+function added(output: View, { first, view }: MatmulKernel["addends"][number]): FusedKernel {
+  const { shape } = view;
+  const to = sliceView(output, [0, first], shape, [1, 1]);
+  return {
+    kind: "fused",
+    shape,
+    operations: [{
+      name: "add",
+      operands: [{ kind: "view", view: to }, { kind: "view", view }],
+      output: { shape, dtype: output.dtype },
+      inputDType: output.dtype,
+      stores: [to],
+    }],
+  };
+}
