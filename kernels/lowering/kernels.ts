@@ -96,6 +96,8 @@ export interface ScatterKernel {
   readonly indices: View;
   readonly updates: View;
   readonly output: View;
+  /** Where what rounding loses is kept, row-major as the output's shape; absent where it is of no account. */
+  readonly lost?: Buffer;
 }
 
 /** Random bits into a buffer of their own. */
@@ -186,6 +188,7 @@ export function buffersOf(kernel: Kernel): Buffer[] {
     const { right, scratch } = kernel;
     return [...views, ...("packed" in right ? [right.packed] : []), ...(scratch ? [scratch] : [])];
   }
+  if (kernel.kind === "scatterAdd" && kernel.lost) return [...views, kernel.lost];
   if (kernel.kind === "longProduct") return [...views, kernel.scratch];
   if (kernel.kind === "scan") return kernel.body.flatMap(buffersOf);
   return views;

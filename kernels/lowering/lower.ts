@@ -42,6 +42,9 @@ export interface LoweringContext {
   readonly columns: number;
 }
 
+/** Terms that are added one after another where more would be added with what rounding loses. */
+const FEW_TERMS = 32;
+
 function arena(name: string, size: number): Buffer {
   return { name, size, place: { kind: "arena" } };
 }
@@ -332,11 +335,15 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
     }];
   }
   if (isEquation(equation, "scatterAdd")) {
+    const indices = viewIn(equation.inputs[0]);
+    // All of the indices may be of one row.
+    const isLong = output.dtype === "float32" && sizeOf(indices.shape) > FEW_TERMS;
     return [{
       kind: "scatterAdd",
-      indices: viewIn(equation.inputs[0]),
+      indices,
       updates: viewIn(equation.inputs[1]),
       output,
+      ...(isLong && { lost: arena("lost by rounding", sizeOf(output.shape)) }),
     }];
   }
   if (isEquation(equation, "randomBits")) {

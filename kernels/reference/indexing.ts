@@ -27,12 +27,16 @@ const scatterAdd: KernelBuilder<"scatterAdd"> = ({ inputs: [indices], outputs: [
   const rows = output.shape[0];
   const width = product(output.shape.slice(1));
   checkRows(rows, product(indices.shape));
+  // Floats are summed in float64, as by every reduction.
+  const sums = output.dtype === "int32" ? undefined : new Float64Array(rows * width);
   return ([index, updates], [out]) => {
-    out.fill(0);
+    const to = sums ?? out;
+    to.fill(0);
     for (let i = 0; i < index.length; i++) {
       const row = clamp(index[i], rows) * width;
-      for (let j = 0; j < width; j++) out[row + j] += updates[i * width + j];
+      for (let j = 0; j < width; j++) to[row + j] += updates[i * width + j];
     }
+    if (sums) out.set(sums);
   };
 };
 

@@ -1,7 +1,8 @@
 /** Gather and its adjoint. Indices outside the table are clamped into it. */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
 import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
-import { collapse, type View } from "../../lowering/views.ts";
+import { collapse, type View, viewOf } from "../../lowering/views.ts";
+import type { Moving } from "./accumulate.ts";
 import { ELEMENT, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
 import { overRows } from "./reduce.ts";
 
@@ -116,7 +117,10 @@ export function emitGather(
   return f;
 }
 
-/** Writes the function of a scatter; one thread does it all, in the order of the indices. */
+/**
+ * Writes the function of a scatter; one thread does it all, in the order of the indices. What rounding loses of a sum is
+ * added with its next term (Kahan, 1965), as all indices may be of one row.
+ */
 export function emitScatter(
   module: ModuleBuilder,
   kernel: ScatterKernel,
@@ -125,28 +129,87 @@ export function emitScatter(
   name: string,
 ): FunctionBuilder {
   const f = module.addFunction(name, kernelParams(depth));
-  const { indices, updates, output } = kernel;
+  const { indices, updates, output, lost } = kernel;
   const rank = indices.shape.length;
   const table = pointerTo(f, output, memory),
     index = pointerTo(f, indices, memory),
     from = pointerTo(f, updates, memory);
-  loopOver(
-    f,
-    output.shape,
-    [{ local: table, strides: output.strides }],
-    () => f.get(table).i32(0).memory("i32.store"),
-  );
-  const row = f.local(i32), source = f.local(i32);
+  const errors = lost && viewOf(lost, output.shape, output.dtype);
+  const errorTable = errors && pointerTo(f, errors, memory);
+  clear(f, output, table);
+  if (errors && errorTable !== undefined) clear(f, errors, errorTable);
+  const row = f.local(i32), source = f.local(i32), error = f.local(i32);
   loopOver(f, indices.shape, [
     { local: index, strides: indices.strides },
     { local: from, strides: updates.strides.slice(0, rank) },
   ], () => {
-    locateRow(f, table, index, output.shape[0], output.strides[0], row);
+    const [rows, ...shape] = output.shape;
+    locateRow(f, table, index, rows, output.strides[0], row);
     f.get(from).set(source);
-    moveRow(f, output.shape.slice(1), { local: source, strides: updates.strides.slice(rank) }, {
-      local: row,
-      strides: output.strides.slice(1),
-    }, updates.dtype === "float32" ? "f32x4.add" : "i32x4.add");
+    const moved = [{ local: source, strides: updates.strides.slice(rank) }];
+    const target = { local: row, strides: output.strides.slice(1) };
+    if (errors && errorTable !== undefined) {
+      locateRow(f, errorTable, index, rows, errors.strides[0], error);
+      addRow(f, shape, moved[0], target, { local: error, strides: errors.strides.slice(1) });
+    } else {
+      moveRow(f, shape, moved[0], target, updates.dtype === "float32" ? "f32x4.add" : "i32x4.add");
+    }
   });
   return f;
+}
+
+/** Sets all elements of a view to zero. */
+function clear(f: FunctionBuilder, { shape, strides }: View, table: Local): void {
+  const { shape: dims, strides: [along] } = collapse(shape, [strides], 0);
+  const inner = dims.length - 1;
+  if (inner < 0 || along[inner] !== 1) {
+    loopOver(f, dims, [{ local: table, strides: along }], () => f.get(table).i32(0).memory("i32.store"));
+    return;
+  }
+  loopOver(f, dims.slice(0, inner), [{ local: table, strides: along.slice(0, inner) }], () => {
+    f.get(table).i32(0).i32(dims[inner] * ELEMENT).fill();
+  });
+}
+
+/** Adds a row to another one, with what was lost there before, and notes what is lost now. */
+function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: Moving, lost: Moving): void {
+  const all = [from, to, lost];
+  const { shape: dims, strides } = collapse(shape, all.map(({ strides }) => strides), 0);
+  const inner = dims.length - 1;
+  const isContiguous = inner >= 0 && strides.every((each) => each[inner] === 1);
+  const [term, before, sum, rest] = Array.from({ length: 4 }, () => f.local(v128));
+  const at = f.local(i32);
+  const lanes = (count: 1 | 4, offset = 0) => {
+    const address = ({ local }: Moving) => f.get(local).get(at).op("i32.add");
+    const load = (place: Moving) =>
+      address(place).memory(count === 4 ? "v128.load" : "v128.load32_zero", offset);
+    const store = (place: Moving, value: Local) => {
+      address(place).get(value);
+      if (count === 4) f.memory("v128.store", offset);
+      else f.laneMemory("v128.store32_lane", 0, offset);
+    };
+    load(from);
+    load(lost).op("f32x4.add").set(term);
+    load(to).tee(before).get(term).op("f32x4.add").set(sum);
+    f.get(term).get(sum).get(before).op("f32x4.sub").op("f32x4.sub").tee(rest);
+    // A sum that is infinite or NaN has lost nothing.
+    f.get(rest).get(rest).op("f32x4.eq").op("v128.and").set(rest);
+    store(to, sum);
+    store(lost, rest);
+  };
+  f.i32(0).set(at);
+  const outer = isContiguous ? inner : dims.length;
+  const moving = all.map(({ local }, index) => ({ local, strides: strides[index].slice(0, outer) }));
+  loopOver(f, dims.slice(0, outer), moving, () => {
+    if (!isContiguous) return lanes(1);
+    f.i32(0).set(at);
+    f.count(
+      at,
+      Math.floor(dims[inner] / 16) * 64,
+      64,
+      () => [0, 16, 32, 48].forEach((offset) => lanes(4, offset)),
+    );
+    f.count(at, Math.floor(dims[inner] / 4) * 16, 16, () => lanes(4));
+    f.count(at, dims[inner] * ELEMENT, ELEMENT, () => lanes(1));
+  });
 }

@@ -1,6 +1,6 @@
 /** Gather, its adjoint, and random bits. Indices outside the table are clamped into it. */
 import type { GatherKernel, RandomKernel, ScatterKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
+import { sizeOf, viewOf } from "../../lowering/views.ts";
 import { literal, load, type Memory, store, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -25,27 +25,43 @@ export function writeGather(
 /** Writes the body of the function of a scatter; an invocation sums up columns of its own, in the order of the indices. */
 export function writeScatter(
   f: FunctionWriter,
-  { indices, updates, output }: ScatterKernel,
+  { indices, updates, output, lost }: ScatterKernel,
   memory: Memory,
 ): void {
   const rest = output.shape.slice(1);
   if (sizeOf(output.shape) === 0) return;
   const rank = indices.shape.length;
+  const errors = lost && viewOf(lost, output.shape, output.dtype);
   const columns = names(rest, "i"), at = names(indices.shape, "j");
   f.block(`for (var item = lane; item < ${sizeOf(rest)}; item += lanes)`, () => {
     f.lines(...unravel("item", rest, columns));
     f.count(
       output.shape[0],
-      (row) => f.line(store(output, [row, ...columns], literal(0, output.dtype), memory)),
+      (row) => {
+        for (const view of errors ? [output, errors] : [output]) {
+          f.line(store(view, [row, ...columns], literal(0, output.dtype), memory));
+        }
+      },
     );
     if (sizeOf(indices.shape) === 0) return;
     f.count(sizeOf(indices.shape), (index) => {
       f.lines(...unravel(index, indices.shape, at));
       const row = f.let(`clamp(${load(indices, at, memory)}, 0, ${output.shape[0] - 1})`);
-      const sum = `${load(output, [row, ...columns], memory)} + ${
-        load(updates, [...at.slice(0, rank), ...columns], memory)
-      }`;
-      f.line(store(output, [row, ...columns], sum, memory));
+      const place = [row, ...columns];
+      const term = load(updates, [...at.slice(0, rank), ...columns], memory);
+      if (!errors) {
+        f.line(store(output, place, `${load(output, place, memory)} + ${term}`, memory));
+        return;
+      }
+      // No compiler may take the parentheses away (Kahan, 1965): to it, what is added to the bits is not known.
+      const kept = (value: string) => `bitcast<f32>(bitcast<i32>(${value}) + zero)`;
+      const before = f.let(load(output, place, memory));
+      const whole = f.let(`${term} + ${load(errors, place, memory)}`);
+      const sum = f.let(kept(`${before} + ${whole}`));
+      const rest = f.let(`${whole} - ${kept(`${sum} - ${before}`)}`);
+      f.line(store(output, place, sum, memory));
+      // A sum that is infinite or NaN has lost nothing.
+      f.line(store(errors, place, `select(${rest}, 0f, ${f.use("isNan")}(${rest}))`, memory));
     });
   });
 }
