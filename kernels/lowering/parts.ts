@@ -2,12 +2,13 @@
  * Long reductions and products in parts: of one with more terms than a backend has in a kernel, parts are computed side
  * by side, as one kernel with an axis more, and then summed up.
  */
-import type { FusedKernel, Kernel, MatmulKernel, ReduceKernel } from "./kernels.ts";
+import type { FusedKernel, Kernel, MatmulKernel, ReduceKernel, ScatterKernel } from "./kernels.ts";
 import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
 
 /** The most terms of an element. */
 export interface MostTerms {
   readonly ofReduction: (kernel: ReduceKernel) => number;
+  readonly ofScatter: (kernel: ScatterKernel) => number;
   /** Of products `most`, where they have more than `from`. */
   readonly ofProducts: { readonly from: number; readonly most: number };
 }
@@ -22,6 +23,8 @@ export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
         return reduceInParts(kernel, most);
       case "matmul":
         return productInParts(kernel, most);
+      case "scatterAdd":
+        return scatterInParts(kernel, most);
       default:
         return [kernel];
     }
@@ -110,6 +113,25 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
   }
   const sum: ReduceKernel = { kind: "reduce", name: "sum", input: parts.all, axes: [0], output };
   return [...products, ...inParts([sum], most), ...addends.map((addend) => added(output, addend))];
+}
+
+function scatterInParts(kernel: ScatterKernel, most: MostTerms): Kernel[] {
+  const { indices, updates, output } = kernel;
+  const terms = sizeOf(indices.shape), limit = most.ofScatter(kernel);
+  if (terms <= limit || limit < 1) return [kernel];
+  const axis = indices.shape.indexOf(Math.max(...indices.shape));
+  const size = Math.max(1, Math.floor(limit / (terms / indices.shape[axis])));
+  const parts = partsOf(output, Math.ceil(indices.shape[axis] / size));
+  const scatters = Array.from({ length: parts.all.shape[0] }, (_, part): ScatterKernel => {
+    const first = part * size, count = Math.min(size, indices.shape[axis] - first);
+    return {
+      ...kernel,
+      indices: partOf(indices, axis, first, count),
+      updates: partOf(updates, axis, first, count),
+      output: parts.at(part),
+    };
+  });
+  return inParts([...scatters, { kind: "reduce", name: "sum", input: parts.all, axes: [0], output }], most);
 }
 
 /** Adds an addend to columns of a product. */

@@ -136,6 +136,7 @@ export function mostTerms({ workgroupSize, mostIterations, teamElements }: Devic
   return {
     ofReduction: (kernel) =>
       isLongReduction(kernel, workgroupSize, teamElements) ? rounds * workgroupSize : rounds,
+    ofScatter: ({ output }) => rounds - output.shape[0],
     ofProducts: { from: PART_TERMS * PARTS_IN_PLACE, most: PART_TERMS },
   };
 }

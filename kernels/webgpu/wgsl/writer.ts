@@ -6,10 +6,10 @@
 
 /**
  * The declaration of `zero`, which a function's text may have in the bounds of its loops: what the length of an array is
- * no compiler knows, and none has 2³¹ words. Mesa looks up uniforms before it compiles.
+ * no compiler knows, and none here is empty. Mesa looks up uniforms before it compiles.
  */
 export function zeroIn(text: string): string {
-  return /\bzero\b/.test(text) ? "  let zero = i32(arrayLength(&memory) >> 31u);\n" : "";
+  return /\bzero\b/.test(text) ? "  let zero = select(0, 1, arrayLength(&memory) == 0u);\n" : "";
 }
 
 /** Writes the body of one function. */

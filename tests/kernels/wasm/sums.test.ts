@@ -1,0 +1,4 @@
+import { testSums } from "../sums.ts";
+import { backends } from "./backends.ts";
+
+for (const backend of backends) testSums(`wasm, ${backend.name}`, backend, false, 1_000_000);
