@@ -94,20 +94,12 @@ const divInt: Kernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = (a[i] / b[i]) | 0;
 };
 const pow: Kernel = ([a, b], [out]) => {
-  for (let i = 0; i < out.length; i++) out[i] = a[i] ** b[i];
+  for (let i = 0; i < out.length; i++) out[i] = power(a[i], b[i]);
 };
-const powInt: Kernel = ([a, b], [out]) => {
-  for (let i = 0; i < out.length; i++) out[i] = powerOfInt(a[i], b[i]);
-};
-/** By squaring, wrapping; a negative exponent divides 1 towards zero (0 where the base is 0). */
-function powerOfInt(base: number, exponent: number): number {
-  if (exponent < 0) return base === 1 ? 1 : base === -1 ? ((exponent & 1) === 0 ? 1 : -1) : 0;
-  let power = 1;
-  for (let square = base, rest = exponent; rest > 0; rest >>>= 1) {
-    if ((rest & 1) === 1) power = Math.imul(power, square);
-    square = Math.imul(square, square);
-  }
-  return power;
+/** As C99 has it; in JavaScript powers of 1 and -1 with NaN or infinite exponents are NaN. */
+function power(base: number, exponent: number): number {
+  if (base === 1 || (base === -1 && Math.abs(exponent) === Infinity)) return 1;
+  return base ** exponent;
 }
 /** NaN where either is NaN, as `Math.max` has it. */
 const max: Kernel = ([a, b], [out]) => {
@@ -175,7 +167,7 @@ export const elementwise: Kernels<ElementwiseName> = {
   sub: byDType(sub, subInt),
   mul: byDType(mul, mulInt),
   div: byDType(div, divInt),
-  pow: byDType(pow, powInt),
+  pow: always(pow),
   max: always(max),
   min: always(min),
   equal: always(equal),

@@ -92,7 +92,7 @@ function emitCast(f: FunctionBuilder, from: string, to: string): void {
   }
 }
 
-/** `(x > 0) - (x < 0)`, and NaN for NaN. */
+/** `(x > 0) - (x < 0)`; of a float with its sign where it is 0, and NaN for NaN. */
 function emitSign(f: FunctionBuilder, isFloat: boolean): void {
   const x = f.local(v128);
   f.set(x);
@@ -100,8 +100,8 @@ function emitSign(f: FunctionBuilder, isFloat: boolean): void {
     f.get(x).i32x4(0).op("i32x4.lt_s").get(x).i32x4(0).op("i32x4.gt_s").op("i32x4.sub");
     return;
   }
-  f.get(x).f32x4(0).op("f32x4.gt").f32x4(1).op("v128.and");
-  f.get(x).f32x4(0).op("f32x4.lt").f32x4(1).op("v128.and").op("f32x4.sub");
+  f.get(x).f32x4(0).op("f32x4.ne").f32x4(1).op("v128.and");
+  f.get(x).i32x4(-(2 ** 31)).op("v128.and").op("v128.or");
   f.get(x).get(x).get(x).op("f32x4.eq").op("v128.bitselect");
 }
 

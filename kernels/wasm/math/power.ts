@@ -1,5 +1,5 @@
 /**
- * x^y of f32x4 as `Math.pow` has it, in f64 two lanes at a time: 2^(y·log2|x|) needs more of log2|x| than the 24 bits
+ * x^y of f32x4 as C99 has it, in f64 two lanes at a time: 2^(y·log2|x|) needs more of log2|x| than the 24 bits
  * of f32. log2 is a polynomial in s = (m - 1)/(m + 1), as in fdlibm's e_pow.c (Sun Microsystems, 1993).
  */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
@@ -106,10 +106,15 @@ export const pow: VectorEmitter = (f, features) => {
   f.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]).set(result);
   powerOfZeroOrInfinity(f, features, { a, y, result });
   powerOfNegative(f, { x, y, result });
-  // A NaN base gives NaN, but an exponent of 0 gives 1 whatever the base.
+  // NaN gives NaN, but an exponent of 0 gives 1 whatever the base, as a base of 1 does; and of -1 if y is infinite.
   f.get(result).get(x).get(x).op("f32x4.ne").op("v128.or").set(result);
   constant(f, 1).get(result);
-  choose(constant(f.get(y), 0).op("f32x4.eq"), features);
+  constant(f.get(y), 0).op("f32x4.eq");
+  constant(f.get(x), 1).op("f32x4.eq").op("v128.or");
+  constant(f.get(a), 1).op("f32x4.eq");
+  bits(f.get(y), ~SIGN).op("v128.and");
+  constant(f, Infinity).op("f32x4.eq").op("v128.and").op("v128.or");
+  choose(f, features);
 };
 
 /** Where a is 0 or infinite, the result is a, or 1/a for negative exponents, and NaN with the exponent. */

@@ -137,6 +137,16 @@ export function literal(value: number, dtype: View["dtype"]): string {
   return rounded < 0 ? `(${rounded}f)` : `${rounded}f`;
 }
 
+/**
+ * A literal whose value no compiler knows, as a constant of a Program must be: what is computed with it is not computed
+ * as if there were no NaN and no infinity (x · 0 is not 0 for all x), and no overflow is refused.
+ */
+export function hiddenLiteral(value: number, dtype: View["dtype"]): string {
+  if (dtype === "bool") return literal(value, dtype);
+  const [bits] = new Uint32Array((dtype === "int32" ? Int32Array : Float32Array).of(value).buffer);
+  return `bitcast<${typeOf(dtype)}>(special(0x${bits.toString(16)}u))`;
+}
+
 /** Statements that set `names` to the index along each axis of row-major element `index` of a shape. */
 export function unravel(index: string, shape: readonly number[], names: readonly string[]): string[] {
   const lines: string[] = [];

@@ -1,7 +1,10 @@
 /**
  * Functions of one or two floats in WGSL, of our own: the built-in ones may be off by 2⁻¹¹ and more, and overflow where
- * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses. WGSL may assume that NaN and
- * infinity do not exist, so what becomes of them is up to the device in the end.
+ * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses.
+ *
+ * WGSL may assume that NaN and infinity do not exist, and rewrite sums as real numbers allow. What must not be guessed
+ * is therefore asked of the bits, as integers, and what must not be rewritten goes through `special`. That is all that
+ * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
  */
 
 interface Source {
@@ -11,17 +14,96 @@ interface Source {
 }
 
 const SOURCES: Readonly<Record<string, Source>> = {
-  // Cody and Waite's two-part ln 2, Taylor's polynomial, and 2ⁿ in two factors that are normal where 2ⁿ is not.
+  hidden: { code: "fn hidden(x: f32) -> f32 { return bitcast<f32>(special(bitcast<u32>(x))); }" },
+  // Other than hidden(x) to a compiler, so that it does not see what is taken from itself.
+  apart: {
+    code:
+      "fn apart(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ (arrayLength(&memory) & 0x20000000u)); }",
+  },
+  isNan: {
+    code: "fn isNan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
+  },
+  withSign: {
+    code: `fn withSign(size: f32, sign: f32) -> f32 {
+  return bitcast<f32>((bitcast<u32>(size) & 0x7fffffffu) | (bitcast<u32>(sign) & 0x80000000u));
+}`,
+  },
+  // An integer that grows with x, one less for -0 than for 0.
+  order: {
+    code: `fn order(x: f32) -> i32 {
+  let bits = bitcast<i32>(x);
+  return bits ^ ((bits >> 31u) & 0x7fffffff);
+}`,
+  },
+  // The same with both zeros equal.
+  orderOfNumber: {
+    code: `fn orderOfNumber(x: f32) -> i32 {
+  let bits = bitcast<i32>(x);
+  return select(bits, -(bits & 0x7fffffff), bits < 0);
+}`,
+  },
+  less_: {
+    calls: ["isNan", "orderOfNumber"],
+    code: `fn less_(a: f32, b: f32) -> bool {
+  return !isNan(a) && !isNan(b) && orderOfNumber(a) < orderOfNumber(b);
+}`,
+  },
+  lessEqual_: {
+    calls: ["isNan", "orderOfNumber"],
+    code: `fn lessEqual_(a: f32, b: f32) -> bool {
+  return !isNan(a) && !isNan(b) && orderOfNumber(a) <= orderOfNumber(b);
+}`,
+  },
+  equal_: {
+    calls: ["isNan", "orderOfNumber"],
+    code: `fn equal_(a: f32, b: f32) -> bool {
+  return !isNan(a) && orderOfNumber(a) == orderOfNumber(b);
+}`,
+  },
+  max_: {
+    calls: ["isNan", "order"],
+    code: `fn max_(a: f32, b: f32) -> f32 {
+  return select(b, a, isNan(a) || (!isNan(b) && order(a) > order(b)));
+}`,
+  },
+  min_: {
+    calls: ["isNan", "order"],
+    code: `fn min_(a: f32, b: f32) -> f32 {
+  return select(b, a, isNan(a) || (!isNan(b) && order(a) < order(b)));
+}`,
+  },
+  sign_: {
+    calls: ["isNan", "withSign"],
+    code: `fn sign_(x: f32) -> f32 {
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  return select(withSign(select(1.0, 0.0, size == 0u), x), x, isNan(x));
+}`,
+  },
+  toInt: {
+    calls: ["isNan"],
+    code: `fn toInt(x: f32) -> i32 {
+  if (isNan(x)) { return 0; }
+  if ((bitcast<u32>(x) & 0x7fffffffu) >= 0x4f000000u) { return select(0x7fffffff, -0x7fffffff - 1, bitcast<i32>(x) < 0); }
+  return i32(x);
+}`,
+  },
+  toBool: { code: "fn toBool(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) != 0u; }" },
+  // Not f32(x), by which what is multiplied is likely to become a choice.
+  ofBool: {
+    code: "fn ofBool(x: bool) -> f32 { return bitcast<f32>(special(select(0u, 0x3f800000u, x))); }",
+  },
+  // Cody and Waite's two-part ln 2, a polynomial of Remez's algorithm, and 2ⁿ in two factors that are normal where 2ⁿ is not.
   exp_: {
+    calls: ["isNan"],
     code: `fn exp_(value: f32) -> f32 {
-  let x = select(select(value, -104.0, value < -104.0), 89.0, value > 89.0); // not clamp, which loses NaN
+  if (isNan(value)) { return value; }
+  let x = clamp(value, -104.0, 89.0);
   let n = floor(fma(x, 1.44269504, 0.5));
   let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
-  var p = fma(r, 1.98412698e-4, 1.38888889e-3);
-  p = fma(p, r, 8.33333333e-3);
-  p = fma(p, r, 4.16666667e-2);
-  p = fma(p, r, 1.66666667e-1);
-  p = fma(p, r, 0.5);
+  var p = fma(r, 0.0013838897, 0.00836919248);
+  p = fma(p, r, 0.0416681021);
+  p = fma(p, r, 0.166665167);
+  p = fma(p, r, 0.49999994);
   p = fma(p, r, 1.0);
   p = fma(p, r, 1.0);
   let whole = i32(n);
@@ -29,137 +111,293 @@ const SOURCES: Readonly<Record<string, Source>> = {
   return p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((whole - half + 127) << 23u);
 }`,
   },
+  // 2·(h·p + (h - 1/2)), where p = exp(r) - 1 and h = 2ⁿ⁻¹ is finite also where 2ⁿ is not.
   expm1_: {
-    calls: ["exp_"],
-    code: `fn expm1_(x: f32) -> f32 {
-  if (abs(x) > 0.35) { return exp_(x) - 1.0; }
-  var p = fma(x, 2.48015873e-5, 1.98412698e-4);
-  p = fma(p, x, 1.38888889e-3);
-  p = fma(p, x, 8.33333333e-3);
-  p = fma(p, x, 4.16666667e-2);
-  p = fma(p, x, 1.66666667e-1);
-  p = fma(p, x, 0.5);
-  return fma(p * x, x, x);
+    calls: ["isNan", "withSign"],
+    code: `fn expm1_(value: f32) -> f32 {
+  if (isNan(value)) { return value; }
+  let x = clamp(value, -25.0, 89.0);
+  let n = floor(fma(x, 1.44269504, 0.5));
+  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+  var q = fma(r, 0.00134090544, 0.00836634077);
+  q = fma(q, r, 0.0416743271);
+  q = fma(q, r, 0.166665494);
+  q = fma(q, r, 0.5);
+  let h = bitcast<f32>((i32(n) + 126) << 23u);
+  let y = fma(h, r * r * q, fma(h, r, h - 0.5));
+  return withSign(y + y, value);
 }`,
   },
   sigmoid_: {
     calls: ["exp_"],
     code: `fn sigmoid_(x: f32) -> f32 {
   let e = exp_(-abs(x));
-  return select(e, 1.0, x >= 0.0) / (1.0 + e);
+  return select(e, 1.0, bitcast<i32>(x) >= 0) / (1.0 + e);
 }`,
   },
+  // Of |x| = n·ln(2)/2 + r by the addition theorem, with t = tanh(r) and s = 2ⁿ.
   tanh_: {
-    calls: ["exp_"],
+    calls: ["isNan", "withSign"],
     code: `fn tanh_(x: f32) -> f32 {
-  let a = abs(x);
-  let z = x * x;
-  var p = fma(z, 2.18694886e-2, -5.39682540e-2);
-  p = fma(p, z, 1.33333333e-1);
-  p = fma(p, z, -3.33333333e-1);
-  let t = 1.0 - 2.0 / (exp_(2.0 * select(a, 20.0, a > 20.0)) + 1.0);
-  return select(select(t, -t, x < 0.0), fma(p * z, x, x), a < 0.25);
-}`,
-  },
-  // ln(2ᵉ · m) with m between 1/√2 and √2, and ln m by s = (m - 1)/(m + 1).
-  log_: {
-    code: `fn log_(x: f32) -> f32 {
-  if (x == 0.0) { return bitcast<f32>(special(0xff800000u)); }
-  if (x < 0.0) { return bitcast<f32>(special(0x7fc00000u)); }
-  let bits = bitcast<i32>(x);
-  if (bits >= 0x7f800000) { return x; }
-  let e = (bits - 0x3f3504f3) >> 23u;
-  let f = bitcast<f32>(bits - (e << 23u)) - 1.0;
-  let s = f / (2.0 + f);
-  let z = s * s;
-  var r = fma(z, 2.22221985e-1, 2.85714287e-1);
-  r = fma(r, z, 4.00000006e-1);
-  r = fma(r, z, 6.66666667e-1) * z;
-  let h = 0.5 * f * f;
-  let n = f32(e);
-  return n * 0.693359375 - ((h - (s * (h + r) - n * 2.12194440e-4)) - f);
-}`,
-  },
-  log1p_: {
-    calls: ["log_"],
-    code: `fn log1p_(x: f32) -> f32 {
-  if (abs(x) > 0.1) { return log_(1.0 + x); }
-  var p = fma(x, 1.11111111e-1, -0.125);
-  p = fma(p, x, 1.42857143e-1);
-  p = fma(p, x, -1.66666667e-1);
-  p = fma(p, x, 0.2);
-  p = fma(p, x, -0.25);
-  p = fma(p, x, 3.33333333e-1);
-  p = fma(p, x, -0.5);
-  return fma(p * x, x, x);
-}`,
-  },
-  // Abramowitz and Stegun, 7.1.26, and Taylor's polynomial near zero.
-  erf_: {
-    calls: ["exp_"],
-    code: `fn erf_(x: f32) -> f32 {
-  let a = abs(x);
-  if (a < 0.5) {
-    let z = x * x;
-    var p = fma(z, -7.57575758e-4, 4.62962963e-3);
-    p = fma(p, z, -2.38095238e-2);
-    p = fma(p, z, 0.1);
-    p = fma(p, z, -3.33333333e-1);
-    return 1.12837917 * fma(p * z, x, x);
-  }
-  let t = 1.0 / fma(0.3275911, a, 1.0);
-  var q = fma(t, 1.061405429, -1.453152027);
-  q = fma(q, t, 1.421413741);
-  q = fma(q, t, -0.284496736);
-  q = fma(q, t, 0.254829592);
-  let e = 1.0 - q * t * exp_(-a * a);
-  return select(e, -e, x < 0.0);
-}`,
-  },
-  // To a multiple of π/2 in three parts, then the polynomials of Cephes' sinf and cosf.
-  sine: {
-    code: `fn sine(x: f32, quarters: i32) -> f32 {
-  let n = floor(fma(x, 0.636619772, 0.5));
-  let r = fma(n, -7.54978995e-8, fma(n, -4.83751297e-4, fma(n, -1.5703125, x)));
+  if (isNan(x)) { return x; }
+  let a = min(abs(x), 9.1);
+  let n = floor(fma(a, 2.88539008, 0.5));
+  let r = fma(n, -0.346573590, a);
   let z = r * r;
-  let quadrant = (i32(n) + quarters) & 3;
-  let s = fma(fma(fma(z, -1.9515295891e-4, 8.3321608736e-3), z, -1.6666654611e-1) * z, r, r);
-  let c = fma(fma(fma(z, 2.443315711809948e-5, -1.388731625493765e-3), z, 4.166664568298827e-2) * z, z, fma(z, -0.5, 1.0));
+  let t = fma(fma(z, 0.130799219, -0.33330512), z * r, r);
+  let s = bitcast<f32>((i32(n) + 127) << 23u);
+  return withSign(fma(s + 1.0, t, s - 1.0) / fma(s - 1.0, t, s + 1.0), x);
+}`,
+  },
+  // ln(2ᵉ · (1 + g)) with 1 + g between √½ and √2, as in Cephes's logf.
+  logOfParts: {
+    code: `fn logOfParts(e: f32, g: f32) -> f32 {
+  let z = g * g;
+  var q = fma(g, 0.0870535076, -0.14269416);
+  q = fma(q, g, 0.149141073);
+  q = fma(q, g, -0.165774122);
+  q = fma(q, g, 0.19963114);
+  q = fma(q, g, -0.250013411);
+  q = fma(q, g, 0.333339095);
+  return fma(e, 0.693359375, fma(z, -0.5, fma(z * g, q, e * -2.12194440e-4)) + g);
+}`,
+  },
+  log_: {
+    calls: ["logOfParts"],
+    code: `fn log_(x: f32) -> f32 {
+  var bits = bitcast<i32>(x);
+  if ((bits & 0x7fffffff) == 0) { return bitcast<f32>(special(0xff800000u)); }
+  if (bits < 0) { return bitcast<f32>(special(0x7fc00000u)); }
+  if (bits >= 0x7f800000) { return x; }
+  var e = 0;
+  if (bits < 0x00800000) { // a denormal, made normal without arithmetic on it
+    let shift = countLeadingZeros(bitcast<u32>(bits)) - 8u;
+    bits = bits << shift;
+    e = -i32(shift);
+  }
+  let shifted = (bits - 0x3f3504f3) >> 23u;
+  return logOfParts(f32(e + shifted), bitcast<f32>(bits - (shifted << 23u)) - 1.0);
+}`,
+  },
+  // Of u = 1 + x, as rounded, corrected by what the rounding lost.
+  log1p_: {
+    calls: ["hidden", "isNan", "logOfParts", "withSign"],
+    code: `fn log1p_(x: f32) -> f32 {
+  if (isNan(x) || bitcast<u32>(x) == 0x7f800000u) { return x; }
+  if (bitcast<u32>(x) == 0xbf800000u) { return bitcast<f32>(special(0xff800000u)); }
+  if (bitcast<u32>(x) > 0xbf800000u) { return bitcast<f32>(special(0x7fc00000u)); }
+  let u = hidden(x + 1.0);
+  let shifted = (bitcast<i32>(u) - 0x3f3504f3) >> 23u;
+  let lost = x - hidden(u - 1.0);
+  let g = fma(lost, bitcast<f32>(0x3f800000 - (min(shifted, 126) << 23u)), bitcast<f32>(bitcast<i32>(u) - (shifted << 23u)) - 1.0);
+  return withSign(logOfParts(f32(shifted), g), x);
+}`,
+  },
+  // Below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc).
+  erf_: {
+    calls: ["isNan", "withSign"],
+    code: `fn erf_(x: f32) -> f32 {
+  if (isNan(x)) { return x; }
+  let a = min(abs(x), 4.0);
+  let z = a * a;
+  if (a <= 1.0) {
+    var p = fma(z, 7.80690389e-05, -0.00079978531);
+    p = fma(p, z, 0.0051871622);
+    p = fma(p, z, -0.0268533472);
+    p = fma(p, z, 0.112835787);
+    p = fma(p, z, -0.37612626);
+    p = fma(p, z, 0.128379166);
+    return withSign(fma(p, a, a), x);
+  }
+  var g = fma(a, -0.000187608326, 0.00296013337);
+  g = fma(g, a, -0.0218896773);
+  g = fma(g, a, 0.10321822);
+  g = fma(g, a, 0.63801223);
+  g = fma(g, a, 1.12717164);
+  g = fma(g, a, 0.000320576364);
+  let n = floor(fma(g, -1.44269504, 0.5));
+  let r = fma(n, 0.693147181, g);
+  var e = fma(r, 0.008312520402, -0.04189015689);
+  e = fma(e, r, 0.1666711465);
+  e = fma(e, r, -0.499992315);
+  e = fma(e, r, 1.0);
+  e = fma(e, r, -1.0);
+  return withSign(fma(e, bitcast<f32>((i32(n) + 127) << 23u), 1.0), x);
+}`,
+  },
+  multiplyHigh: {
+    code: `fn multiplyHigh(a: u32, b: u32) -> u32 {
+  let a0 = a & 0xffffu;
+  let a1 = a >> 16u;
+  let b0 = b & 0xffffu;
+  let b1 = b >> 16u;
+  let middle = a1 * b0 + ((a0 * b0) >> 16u);
+  let other = a0 * b1 + (middle & 0xffffu);
+  return a1 * b1 + (middle >> 16u) + (other >> 16u);
+}`,
+  },
+  // |x| = m·2ᵉ in quarters of a turn: m times 96 bits of 2/π, of those from which on the product is not a multiple of
+  // four (M. Payne, R. Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983). The result
+  // is the quarter, and the rest, from -π/4 to π/4, as a float.
+  reduceTurns: {
+    calls: ["multiplyHigh"],
+    code: `struct Turned { quarter: i32, rest: f32 }
+fn reduceTurns(size: u32) -> Turned {
+  if (size < 0x3f490fdbu) { return Turned(0, bitcast<f32>(size)); }
+  var digits = array<u32, 8>(
+    0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
+  );
+  let m = (size & 0x007fffffu) | 0x00800000u;
+  let at = (size >> 23u) - 120u;
+  let word = at >> 5u;
+  let shift = at & 31u;
+  let back = 31u - shift;
+  let w0 = (digits[word] << shift) | ((digits[word + 1u] >> 1u) >> back);
+  let w1 = (digits[word + 1u] << shift) | ((digits[word + 2u] >> 1u) >> back);
+  let w2 = (digits[word + 2u] << shift) | ((digits[word + 3u] >> 1u) >> back);
+  let carried = multiplyHigh(m, w2);
+  let low = m * w1 + carried;
+  let high = m * w0 + multiplyHigh(m, w1) + select(0u, 1u, low < carried);
+  let quarter = i32((high + 0x20000000u) >> 30u);
+  var top = (high << 2u) | (low >> 30u);
+  var bottom = low << 2u;
+  let negative = top >= 0x80000000u;
+  if (negative) {
+    bottom = ~bottom + 1u;
+    top = ~top + select(0u, 1u, bottom == 0u);
+  }
+  var exponent = 32u;
+  if (top == 0u) {
+    top = bottom;
+    bottom = 0u;
+    exponent = 64u;
+  }
+  let zeros = countLeadingZeros(top) & 31u;
+  top = (top << zeros) | ((bottom >> 1u) >> (31u - zeros));
+  let rest = f32(multiplyHigh(top, 0xc90fdaa2u)) * bitcast<f32>((128u - exponent - zeros) << 23u);
+  return Turned(quarter, select(rest, -rest, negative));
+}`,
+  },
+  // The polynomials are minimax, of sin(r)/r and cos(r) for |r| <= π/4.
+  sine: {
+    calls: ["reduceTurns"],
+    code: `fn sine(size: u32, quarters: i32) -> f32 {
+  if (size >= 0x7f800000u) { return bitcast<f32>(special(0x7fc00000u)); }
+  let turned = reduceTurns(size);
+  let r = turned.rest;
+  let z = r * r;
+  let quadrant = (turned.quarter + quarters) & 3;
+  let s = fma(fma(fma(z, -0.000195180954, 0.00833218824), z, -0.166666552) * z, r, r);
+  let c = fma(fma(fma(z, 2.44323273e-05, -0.00138873095), z, 0.0416666456) * z, z, fma(z, -0.5, 1.0));
   let value = select(s, c, (quadrant & 1) == 1);
   return select(value, -value, quadrant >= 2);
 }`,
   },
-  sin_: { calls: ["sine"], code: "fn sin_(x: f32) -> f32 { return sine(x, 0); }" },
-  cos_: { calls: ["sine"], code: "fn cos_(x: f32) -> f32 { return sine(x, 1); }" },
-  pow_: {
-    calls: ["exp_", "log_"],
-    code: `fn pow_(a: f32, b: f32) -> f32 {
-  if (b == 0.0) { return 1.0; }
-  let odd = fract(abs(b) * 0.5) == 0.5;
-  if (a == 0.0) {
-    let size = select(0.0, bitcast<f32>(special(0x7f800000u)), b < 0.0);
-    return select(size, -size, odd && bitcast<u32>(a) != 0u);
-  }
-  let size = exp_(b * log_(abs(a)));
-  if (a > 0.0) { return size; }
-  if (b != floor(b)) { return bitcast<f32>(special(0x7fc00000u)); }
-  return select(size, -size, odd);
+  sin_: {
+    calls: ["sine"],
+    code: `fn sin_(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  return bitcast<f32>(bitcast<u32>(sine(bits & 0x7fffffffu, 0)) ^ (bits & 0x80000000u));
 }`,
   },
-  isNan: {
-    code: "fn isNan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
+  cos_: {
+    calls: ["sine"],
+    code: "fn cos_(x: f32) -> f32 { return sine(bitcast<u32>(x) & 0x7fffffffu, 1); }",
   },
-  max_: {
-    calls: ["isNan"],
-    code: "fn max_(a: f32, b: f32) -> f32 { return select(select(b, a, a > b), a, isNan(a)); }",
+  upper: {
+    code: "fn upper(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
   },
-  min_: {
-    calls: ["isNan"],
-    code: "fn min_(a: f32, b: f32) -> f32 { return select(select(b, a, a < b), a, isNan(a)); }",
+  // aᵇ for a > 0, both finite: log2(a) as two floats, then 2 to its product with b, which is two floats too; as in
+  // fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits, so that low parts are not optimised away.
+  powerOfSize: {
+    calls: ["hidden", "upper"],
+    code: `fn powerOfSize(a: f32, b: f32) -> f32 {
+  var bits = bitcast<u32>(a);
+  var n = 0;
+  if (bits < 0x00800000u) {
+    let shift = countLeadingZeros(bits) - 8u;
+    bits = bits << shift;
+    n = -i32(shift);
+  }
+  n += i32(bits >> 23u) - 127;
+  let fraction = bits & 0x007fffffu;
+  var above = 0u; // 1 where the logarithm is taken from 1.5 on
+  bits = fraction | 0x3f800000u;
+  if (fraction > 0x1cc471u) {
+    if (fraction < 0x5db3d7u) { above = 1u; } else { n += 1; bits -= 0x00800000u; }
+  }
+  let m = bitcast<f32>(bits);
+  let base = select(1.0, 1.5, above == 1u);
+  let u = m - base;
+  let v = 1.0 / (m + base);
+  let s = u * v;
+  let sHigh = upper(s);
+  let sumHigh = bitcast<f32>((((bits >> 1u) & 0xfffff000u) | 0x20000000u) + 0x00400000u + (above << 21u));
+  let sumLow = m - hidden(sumHigh - base);
+  let sLow = v * ((u - sHigh * sumHigh) - sHigh * sumLow);
+  let z = s * s;
+  var r = fma(z, 2.0697501302e-01, 2.3066075146e-01);
+  r = fma(r, z, 2.7272811532e-01);
+  r = fma(r, z, 3.3333334327e-01);
+  r = fma(r, z, 4.2857143283e-01);
+  r = fma(r, z, 6.0000002384e-01) * z * z + sLow * (sHigh + s);
+  let square = sHigh * sHigh;
+  let tHigh = upper(3.0 + square + r);
+  let tLow = r - ((tHigh - 3.0) - square);
+  let first = sHigh * tHigh;
+  let second = sLow * tHigh + tLow * s;
+  let pHigh = upper(first + second);
+  let pLow = second - (pHigh - first);
+  let zHigh = 9.6191406250e-01 * pHigh;
+  let zLow = -1.1736857402e-04 * pHigh + pLow * 9.6179670095e-01 + select(0.0, 1.56322085e-06, above == 1u);
+  let dHigh = select(0.0, 5.84960938e-01, above == 1u);
+  let whole = f32(n);
+  let logHigh = upper(((zHigh + zLow) + dHigh) + whole);
+  let logLow = zLow - (((logHigh - whole) - dHigh) - zHigh);
+
+  let bHigh = upper(b);
+  let high = bHigh * logHigh;
+  let low = (b - bHigh) * logHigh + b * logLow;
+  if (!(abs(high) < 256.0)) { return select(bitcast<f32>(special(0x7f800000u)), 0.0, high < 0.0); }
+  let power = floor(high + low + 0.5);
+  let f = (high - power) + low;
+  var e = fma(f, 0.00015594687, 0.0013406644);
+  e = fma(e, f, 0.009617693);
+  e = fma(e, f, 0.055503105);
+  e = fma(e, f, 0.24022652);
+  e = fma(e, f, 0.6931472);
+  e = fma(e, f, 1.0);
+  let k = clamp(i32(power), -200, 200);
+  let half = k >> 1u;
+  return e * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((k - half + 127) << 23u);
+}`,
   },
-  sign_: {
-    calls: ["isNan"],
-    code: "fn sign_(x: f32) -> f32 { return select(sign(x), x, isNan(x)); }",
+  pow_: {
+    calls: ["isNan", "powerOfSize"],
+    code: `fn pow_(a: f32, b: f32) -> f32 {
+  let size = bitcast<u32>(a) & 0x7fffffffu;
+  let exponent = bitcast<u32>(b) & 0x7fffffffu;
+  if (exponent == 0u || bitcast<u32>(a) == 0x3f800000u) { return 1.0; }
+  if (isNan(a) || isNan(b)) { return bitcast<f32>(special(0x7fc00000u)); }
+  let rises = bitcast<i32>(b) >= 0;
+  let infinity = bitcast<f32>(special(0x7f800000u));
+  if (exponent == 0x7f800000u) {
+    if (size == 0x3f800000u) { return 1.0; }
+    return select(0.0, infinity, (size > 0x3f800000u) == rises);
+  }
+  // A float of 2²⁴ and more is even.
+  let isWhole = exponent >= 0x4b800000u || floor(b) == b;
+  let isOdd = exponent < 0x4b800000u && isWhole && (i32(b) & 1) == 1;
+  let isNegative = bitcast<i32>(a) < 0;
+  var y = 0.0;
+  if (size == 0u || size == 0x7f800000u) {
+    y = select(0.0, infinity, (size != 0u) == rises);
+  } else {
+    if (isNegative && !isWhole) { return bitcast<f32>(special(0x7fc00000u)); }
+    y = powerOfSize(bitcast<f32>(size), b);
+  }
+  return bitcast<f32>(bitcast<u32>(y) | select(0u, 0x80000000u, isNegative && isOdd));
+}`,
   },
   divideInt: {
     code: `fn divideInt(a: i32, b: i32) -> i32 {
@@ -168,23 +406,13 @@ const SOURCES: Readonly<Record<string, Source>> = {
   return a / b;
 }`,
   },
-  powInt: {
-    code: `fn powInt(a: i32, b: i32) -> i32 {
-  if (b < 0) { return select(select(0, select(-1, 1, (b & 1) == 0), a == -1), 1, a == 1); }
-  var power = 1;
-  var square = a;
-  for (var rest = b; rest > 0; rest = rest >> 1u) {
-    if ((rest & 1) == 1) { power = power * square; }
-    square = square * square;
-  }
-  return power;
-}`,
-  },
 };
 
-/** The bits of a float that WGSL has no literal for; a variable, so that no compiler computes with it. */
-export const SPECIAL = `var<private> nothing: u32 = 0u;
-fn special(bits: u32) -> u32 { return bits | nothing; }`;
+/**
+ * Bits that no compiler knows, so that it does not compute with what they stand for: floats that WGSL has no literal for,
+ * constants of a Program, results that an optimisation would take for others. No array has 2²⁹ words.
+ */
+export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 
 /** The functions of these names and what they call, in an order in which each comes after what it calls. */
 export function functionSources(names: Iterable<string>): string[] {

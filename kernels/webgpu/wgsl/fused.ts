@@ -1,10 +1,12 @@
 /** Fused elementwise kernels: each invocation computes elements of its own, all intermediate results in registers. */
 import type { Value } from "../../../src/program/types.ts";
+import type { DType } from "../../../src/tensor/tensor.ts";
 import type { FusedKernel, FusedOperation, Operand } from "../../lowering/kernels.ts";
 import { collapse, sizeOf, type View } from "../../lowering/views.ts";
-import { literal, load, type Memory, store, typeOf, unravel } from "./address.ts";
+import { hiddenLiteral, load, type Memory, store, unravel } from "./address.ts";
 import type { FunctionWriter } from "./writer.ts";
 
+/** The operations on floats that are functions of `functions.ts`. */
 const FLOAT_FUNCTIONS: ReadonlySet<string> = new Set([
   "exp",
   "expm1",
@@ -19,6 +21,9 @@ const FLOAT_FUNCTIONS: ReadonlySet<string> = new Set([
   "sign",
   "max",
   "min",
+  "equal",
+  "less",
+  "lessEqual",
 ]);
 
 const OPERATORS: Readonly<Record<string, string>> = {
@@ -36,29 +41,44 @@ const OPERATORS: Readonly<Record<string, string>> = {
 /** Names of the same builtin. */
 const BUILTINS: ReadonlySet<string> = new Set(["abs", "sign", "floor", "sqrt", "max", "min"]);
 
+/** Operations whose results compilers combine with others by rules that hold for real numbers only, as (a + b) - a = b. */
+const COMBINED: ReadonlySet<string> = new Set(["neg", "abs", "floor", "sqrt", "add", "sub", "mul", "div"]);
+
+/** A cast; `use` notes the functions that it calls. */
+function castTo(to: DType, from: DType, a: string, use: (name: string) => string): string {
+  if (to === from) return a;
+  const isFloat = from === "float32";
+  switch (to) {
+    case "bool":
+      return isFloat ? `${use("toBool")}(${a})` : `(${a} != 0)`;
+    case "int32":
+      return isFloat ? `${use("toInt")}(${a})` : `i32(${a})`;
+    default:
+      return from === "bool" ? `${use("ofBool")}(${a})` : `f32(${a})`;
+  }
+}
+
 /** The value of an operation; `use` notes the functions that it calls. */
 export function expression(
   { name, inputDType, output }: FusedOperation,
   operands: readonly string[],
   use: (name: string) => string,
 ): string {
-  const [a, b, c] = operands;
   const isFloat = inputDType === "float32";
+  const [a, second, c] = operands;
+  // x - x is not always 0, nor is x / x always 1.
+  const b = isFloat && (name === "sub" || name === "div") ? `${use("apart")}(${second})` : second;
   if (name === "copy") return a;
   if (name === "neg") return `-${a}`;
   if (name === "not") return `!${a}`;
   if (name === "select") return `select(${c}, ${b}, ${a})`;
-  if (name === "cast") {
-    if (output.dtype === inputDType) return a;
-    return output.dtype === "bool" ? `(${a} != ${isFloat ? "0.0" : "0"})` : `${typeOf(output.dtype)}(${a})`;
-  }
+  if (name === "cast") return castTo(output.dtype, inputDType, a, use);
   if (isFloat && FLOAT_FUNCTIONS.has(name)) return `${use(`${name}_`)}(${operands.join(", ")})`;
   if (inputDType === "int32" && name === "div") return `${use("divideInt")}(${a}, ${b})`;
-  if (inputDType === "int32" && name === "pow") return `${use("powInt")}(${a}, ${b})`;
   if (BUILTINS.has(name)) return `${name}(${operands.join(", ")})`;
   const operator = OPERATORS[name];
   if (operator) return `(${a} ${operator} ${b})`;
-  throw new TypeError(`Cannot compile ${name} of ${operands.length} ${inputDType} operands for webgpu`);
+  throw new TypeError(`Cannot compute ${name} of ${operands.length} ${inputDType} operands for webgpu`);
 }
 
 /** Writes the body of the function of a fused kernel; units of work are rows of the first axis. */
@@ -81,6 +101,17 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
   const placeOf = (view: View): View => flat.get(wide(view)) ?? view;
   const names = dims.map((_, axis) => `i${axis}`);
 
+  const constants = new Map<string, string>();
+  const read = new Set<Value>();
+  for (const { operands } of kernel.operations) {
+    for (const operand of operands) {
+      if (operand.kind === "register") read.add(operand.value);
+      if (operand.kind !== "constant") continue;
+      const text = hiddenLiteral(operand.value, operand.dtype);
+      if (!constants.has(text)) constants.set(text, f.let(text));
+    }
+  }
+
   f.overItems(sizeOf(dims.slice(1)), (item) => {
     f.lines(...unravel(item, dims, names));
     // Everything is read before anything is written: a carry may be written where it was read.
@@ -97,7 +128,7 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
     const valueOf = (operand: Operand): string => {
       switch (operand.kind) {
         case "constant":
-          return literal(operand.value, operand.dtype);
+          return constants.get(hiddenLiteral(operand.value, operand.dtype)) ?? fail();
         case "view":
           return loaded.get(load(placeOf(operand.view), names, memory)) ?? fail();
         case "register":
@@ -105,10 +136,10 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
       }
     };
     for (const operation of kernel.operations) {
-      // What WGSL knows at compile time it computes then, and refuses infinities and overflow.
-      const isKnown = operation.operands.every(({ kind }) => kind === "constant");
-      const operands = operation.operands.map(valueOf).map((text) => isKnown ? f.variable(text) : text);
-      const value = f.let(expression(operation, operands, f.use));
+      const text = expression(operation, operation.operands.map(valueOf), f.use);
+      const isHidden = operation.output.dtype === "float32" && COMBINED.has(operation.name) &&
+        read.has(operation.output);
+      const value = f.let(isHidden ? `${f.use("hidden")}(${text})` : text);
       registers.set(operation.output, value);
       for (const view of operation.stores) f.line(store(placeOf(view), names, value, memory));
     }

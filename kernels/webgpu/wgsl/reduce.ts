@@ -240,7 +240,7 @@ function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: s
   return `${max} + subgroupAdd(select(0f, ${part}, ${f.use("isNan")}(${part})))`;
 }
 
-/** Writes the body of the function of an argmax; the first of equals wins. */
+/** Writes the body of the function of an argmax; NaN counts as largest, the first of equals wins. */
 export function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, memory: Memory): void {
   if (sizeOf(input.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -251,7 +251,12 @@ export function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKe
     const found = f.variable("0");
     f.count(input.shape[axis], (index) => {
       const value = f.let(load(input, indices(index), memory));
-      f.block(`if (${value} > ${best})`, () => f.lines(`${best} = ${value};`, `${found} = ${index};`));
+      const isLarger = input.dtype === "float32"
+        ? `${f.use("less_")}(${best}, ${value}) || (${f.use("isNan")}(${value}) && !${
+          f.use("isNan")
+        }(${best}))`
+        : `${value} > ${best}`;
+      f.block(`if (${isLarger})`, () => f.lines(`${best} = ${value};`, `${found} = ${index};`));
     });
     f.line(store(output, names, found, memory));
   });

@@ -141,12 +141,15 @@ function sameAsInput(equation: Equation, makers: ReadonlyMap<Value, Equation>): 
     return same ? maker.inputs[0] : undefined;
   }
   if (isEquation(equation, "add")) {
-    return scalarOf(second, makers) === 0 ? first : scalarOf(first, makers) === 0 ? second : undefined;
+    // -0 + 0 is 0.
+    const changesNothing = (value: Value) =>
+      Object.is(scalarOf(value, makers), value.dtype === "int32" ? 0 : -0);
+    return changesNothing(second) ? first : changesNothing(first) ? second : undefined;
   }
   if (isEquation(equation, "mul")) {
     return scalarOf(second, makers) === 1 ? first : scalarOf(first, makers) === 1 ? second : undefined;
   }
-  if (isEquation(equation, "sub")) return scalarOf(second, makers) === 0 ? first : undefined;
+  if (isEquation(equation, "sub")) return Object.is(scalarOf(second, makers), 0) ? first : undefined;
   if (isEquation(equation, "div")) return scalarOf(second, makers) === 1 ? first : undefined;
   return undefined;
 }

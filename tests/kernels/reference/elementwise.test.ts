@@ -123,7 +123,7 @@ Deno.test("float arithmetic", () => {
 Deno.test("int32 arithmetic wraps, and division goes towards zero and never throws", () => {
   const wrap = (exact: bigint) => Number(BigInt.asIntN(32, exact));
   const int32 = fc.oneof(fc.integer(), fc.constantFrom(0, 1, -1, 2147483647, -2147483648));
-  fc.assert(fc.property(int32, int32, fc.integer({ min: 0, max: 40 }), (a, b, small) => {
+  fc.assert(fc.property(int32, int32, (a, b) => {
     const [x, y] = [BigInt(a), BigInt(b)];
     assertEquals(run("add", [[a], [b]], "int32"), [wrap(x + y)]);
     assertEquals(run("sub", [[a], [b]], "int32"), [wrap(x - y)]);
@@ -131,9 +131,7 @@ Deno.test("int32 arithmetic wraps, and division goes towards zero and never thro
     assertEquals(run("div", [[a], [b]], "int32"), [b === 0 ? 0 : wrap(x / y)]);
     assertEquals(run("neg", [[a]], "int32"), [wrap(-x)]);
     assertEquals(run("abs", [[a]], "int32"), [wrap(x < 0n ? -x : x)]);
-    assertEquals(run("pow", [[a], [small]], "int32"), [wrap(x ** BigInt(small))]);
   }));
-  assertEquals(run("pow", [[1, -1, -1, 2, 0], [-5, -5, -4, -1, -1]], "int32"), [1, -1, 1, 0, 0]);
 });
 
 Deno.test("logic and select", () => {
