@@ -6,7 +6,7 @@
 import { ByteWriter, pushUnsigned } from "./bytes.ts";
 import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
-export { f32, f64, FunctionBuilder, i32, type Local, v128, type ValueType } from "./instructions.ts";
+export { f32, f64, FunctionBuilder, i32, i64, type Local, v128, type ValueType } from "./instructions.ts";
 
 /** What engines take of a function, as the JavaScript interface of WebAssembly has it: locals, and bytes of code. */
 const MOST_LOCALS = 50_000, MOST_CODE = 7_654_321;

@@ -89,7 +89,7 @@ export function addBarrier(
     barrier.loop(() => {
       add(BARRIER.sleepers, 1).op("drop");
       barrier.get(address).i32(BARRIER.generation).op("i32.add").get(generation);
-      pushI64(barrier, BigInt(Math.round(limitSeconds * 1e9))).memory("memory.atomic.wait32").set(spins);
+      barrier.i64(Math.round(limitSeconds * 1e9)).memory("memory.atomic.wait32").set(spins);
       add(BARRIER.sleepers, -1).op("drop");
       barrier.get(spins).i32(2).op("i32.eq").if(giveUp);
       load(BARRIER.generation).get(generation).op("i32.eq").brIf(0); // woken for nothing
@@ -103,17 +103,4 @@ export function addBarrier(
     sleep();
   }
   return barrier;
-}
-
-/** An i64 constant in signed LEB128; no other kernel needs one, so the assembler has none. */
-function pushI64(into: FunctionBuilder, value: bigint): FunctionBuilder {
-  into.code.push(0x42);
-  for (let rest = value;; rest >>= 7n) {
-    const low = Number(rest & 0x7fn);
-    if (rest >= -64n && rest < 64n) {
-      into.code.push(low);
-      return into;
-    }
-    into.code.push(low | 0x80);
-  }
 }

@@ -23,6 +23,19 @@ export function pushSigned(code: { push(byte: number): unknown }, value: number)
   }
 }
 
+/** Appends a signed LEB128 number of 64 bits. */
+export function pushSigned64(code: { push(byte: number): unknown }, value: bigint): void {
+  for (let rest = BigInt.asIntN(64, value);;) {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) {
+      code.push(low);
+      return;
+    }
+    code.push(low | 0x80);
+  }
+}
+
 const floats = new Float32Array(1);
 const floatBytes = new Uint8Array(floats.buffer);
 

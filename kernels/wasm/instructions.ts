@@ -2,13 +2,13 @@
  * Functions of WebAssembly, written instruction by instruction. Only the opcodes that the kernels use are known.
  * Opcodes: WebAssembly Core Specification 3.0, chapter 5.4.
  */
-import { pushFloat, pushSigned, pushUnsigned } from "./bytes.ts";
+import { pushFloat, pushSigned, pushSigned64, pushUnsigned } from "./bytes.ts";
 
 /** A value type by its byte. */
-export type ValueType = 0x7f | 0x7d | 0x7c | 0x7b;
+export type ValueType = 0x7f | 0x7e | 0x7d | 0x7c | 0x7b;
 
-/** 32-bit integer, 32-bit float, 64-bit float, 128-bit vector. */
-export const i32 = 0x7f, f32 = 0x7d, f64 = 0x7c, v128 = 0x7b;
+/** 32-bit integer, 64-bit integer, 32-bit float, 64-bit float, 128-bit vector. */
+export const i32 = 0x7f, i64 = 0x7e, f32 = 0x7d, f64 = 0x7c, v128 = 0x7b;
 
 /** The index of a local variable or parameter of a function. */
 export type Local = number;
@@ -61,6 +61,14 @@ const PLAIN = {
   "f32.convert_i32_s": [0xb2],
   "f32.demote_f64": [0xb6],
   "f64.promote_f32": [0xbb],
+  "i64.add": [0x7c],
+  "i64.mul": [0x7e],
+  "i64.or": [0x84],
+  "i64.shl": [0x86],
+  "i64.shr_u": [0x88],
+  "i32.wrap_i64": [0xa7],
+  "i64.extend_i32_u": [0xad],
+  "f64.convert_i64_s": [0xb9],
   "f64.add": [0xa0],
   "f64.mul": [0xa2],
 } as const satisfies Readonly<Record<string, readonly number[]>>;
@@ -194,6 +202,19 @@ export class FunctionBuilder {
   i32(value: number): this {
     this.code.push(0x41);
     pushSigned(this.code, value);
+    return this;
+  }
+
+  /** An i64 constant. */
+  i64(value: number | bigint): this {
+    this.code.push(0x42);
+    pushSigned64(this.code, BigInt(value));
+    return this;
+  }
+
+  /** An f64 constant. */
+  f64(value: number): this {
+    this.code.push(0x44, ...new Uint8Array(Float64Array.of(value).buffer));
     return this;
   }
 

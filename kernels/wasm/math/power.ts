@@ -4,7 +4,17 @@
  */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import { bits, choose, constant, double, doubleBits, SIGN, type VectorEmitter } from "./vector.ts";
+import {
+  bits,
+  choose,
+  constant,
+  double,
+  doubleBits,
+  doubleOp as op,
+  SIGN,
+  upperLanes,
+  type VectorEmitter,
+} from "./vector.ts";
 
 /** log2(m)/s in s² for m from √½ to √2, and 2^r for |r| <= 1/2, highest power first: relative errors 7e-10, 3e-9. */
 const LOG2 = [0.4317376182720082, 0.5767143196401631, 0.9617988482100198, 2.8853900797883227];
@@ -22,29 +32,6 @@ const SQRT_HALF = 0x3fe6a09e667f3bcdn, TO_ONE = 0x3ff0000000000000n - SQRT_HALF;
 const MANTISSA = 0x000fffffffffffffn, TWO_TO_52 = 0x4330000000000000n;
 /** Adding it rounds a small f64 to an integer n, and leaves n + 1023 in its low bits. */
 const ROUNDING = 1.5 * 2 ** 52 + 1023;
-
-/** Instructions on f64x2 and i64x2, which only this file uses: the number after the prefix 0xfd. */
-const DOUBLE = {
-  "f32x4.demote_f64x2_zero": 94,
-  "f64x2.promote_low_f32x4": 95,
-  "i64x2.shl": 203,
-  "i64x2.shr_u": 205,
-  "i64x2.add": 206,
-  "f64x2.add": 240,
-  "f64x2.sub": 241,
-  "f64x2.mul": 242,
-  "f64x2.div": 243,
-  "f64x2.pmin": 246,
-  "f64x2.pmax": 247,
-} as const;
-
-/** An instruction; `second` pushes its second operand, unless it is on the stack. */
-function op(f: FunctionBuilder, name: keyof typeof DOUBLE, second?: () => void): FunctionBuilder {
-  second?.();
-  const number = DOUBLE[name];
-  f.code.push(0xfd, ...(number < 128 ? [number] : [number & 127 | 128, number >> 7]));
-  return f;
-}
 
 function polynomial(f: FunctionBuilder, x: Local, coefficients: readonly number[]): FunctionBuilder {
   const [highest, ...rest] = coefficients;
@@ -83,13 +70,6 @@ function powerOfLowerLanes(f: FunctionBuilder, x: Local, y: Local): FunctionBuil
   op(f.get(x), "f64x2.promote_low_f32x4").set(wide);
   op(log2(f, wide), "f64x2.mul", () => op(f.get(y), "f64x2.promote_low_f32x4"));
   return op(exp2(f), "f32x4.demote_f64x2_zero");
-}
-
-/** The upper two lanes of a vector as the lower two lanes of a new local. */
-function upperLanes(f: FunctionBuilder, x: Local): Local {
-  const upper = f.local(v128);
-  f.get(x).get(x).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]).set(upper);
-  return upper;
 }
 
 /** Pushes a mask of the lanes in which x is an integer; infinities are. */

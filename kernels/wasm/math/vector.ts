@@ -136,3 +136,37 @@ export function subtractMultiple(
   f.set(r);
   return r;
 }
+
+/** Instructions on f64x2 and i64x2: the number after the prefix 0xfd. */
+const DOUBLE = {
+  "f32x4.demote_f64x2_zero": 94,
+  "f64x2.promote_low_f32x4": 95,
+  "i64x2.shl": 203,
+  "i64x2.shr_u": 205,
+  "i64x2.add": 206,
+  "f64x2.add": 240,
+  "f64x2.sub": 241,
+  "f64x2.mul": 242,
+  "f64x2.div": 243,
+  "f64x2.pmin": 246,
+  "f64x2.pmax": 247,
+} as const;
+
+/** An instruction on f64x2 or i64x2; `second` pushes its second operand, unless it is on the stack. */
+export function doubleOp(
+  f: FunctionBuilder,
+  name: keyof typeof DOUBLE,
+  second?: () => void,
+): FunctionBuilder {
+  second?.();
+  const number = DOUBLE[name];
+  f.code.push(0xfd, ...(number < 128 ? [number] : [number & 127 | 128, number >> 7]));
+  return f;
+}
+
+/** The upper two lanes of a vector as the lower two lanes of a new local. */
+export function upperLanes(f: FunctionBuilder, x: Local): Local {
+  const upper = f.local(v128);
+  f.get(x).get(x).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]).set(upper);
+  return upper;
+}

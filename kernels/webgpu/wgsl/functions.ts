@@ -94,12 +94,12 @@ const SOURCES: Readonly<Record<string, Source>> = {
   },
   // Cody and Waite's two-part ln 2, a polynomial of Remez's algorithm, and 2ⁿ in two factors that are normal where 2ⁿ is not.
   exp_: {
-    calls: ["isNan"],
+    calls: ["hidden", "isNan"],
     code: `fn exp_(value: f32) -> f32 {
   if (isNan(value)) { return value; }
   let x = clamp(value, -104.0, 89.0);
   let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
   var p = fma(r, 0.0013838897, 0.00836919248);
   p = fma(p, r, 0.0416681021);
   p = fma(p, r, 0.166665167);
@@ -113,12 +113,12 @@ const SOURCES: Readonly<Record<string, Source>> = {
   },
   // 2·(h·p + (h - 1/2)), where p = exp(r) - 1 and h = 2ⁿ⁻¹ is finite also where 2ⁿ is not.
   expm1_: {
-    calls: ["isNan", "withSign"],
+    calls: ["hidden", "isNan", "withSign"],
     code: `fn expm1_(value: f32) -> f32 {
   if (isNan(value)) { return value; }
   let x = clamp(value, -25.0, 89.0);
   let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
   var q = fma(r, 0.00134090544, 0.00836634077);
   q = fma(q, r, 0.0416743271);
   q = fma(q, r, 0.166665494);
@@ -151,6 +151,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   },
   // ln(2ᵉ · (1 + g)) with 1 + g between √½ and √2, as in Cephes's logf.
   logOfParts: {
+    calls: ["hidden"],
     code: `fn logOfParts(e: f32, g: f32) -> f32 {
   let z = g * g;
   var q = fma(g, 0.0870535076, -0.14269416);
@@ -159,7 +160,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   q = fma(q, g, 0.19963114);
   q = fma(q, g, -0.250013411);
   q = fma(q, g, 0.333339095);
-  return fma(e, 0.693359375, fma(z, -0.5, fma(z * g, q, e * -2.12194440e-4)) + g);
+  return fma(e, 0.693359375, hidden(fma(z, -0.5, fma(z * g, q, e * -2.12194440e-4)) + g));
 }`,
   },
   log_: {
@@ -170,7 +171,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   if (bits < 0) { return bitcast<f32>(special(0x7fc00000u)); }
   if (bits >= 0x7f800000) { return x; }
   var e = 0;
-  if (bits < 0x00800000) { // a denormal, made normal without arithmetic on it
+  if (bits < 0x00800000) { // a denormal; what computes with it may take it for 0
     let shift = countLeadingZeros(bitcast<u32>(bits)) - 8u;
     bits = bits << shift;
     e = -i32(shift);
