@@ -12,6 +12,7 @@ import {
   timeAxis,
   type Value,
 } from "../../src/program/types.ts";
+import { requireElements, requireRows } from "../../src/program/empty.ts";
 import { foldAddends, placeAddends, type WithAddends } from "./addends.ts";
 import {
   applyView,
@@ -324,8 +325,10 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
     }];
   }
   if (isEquation(equation, "argmax")) {
+    requireElements(evaluateShape(equation.inputs[0].shape, context.bindings), equation.attributes.axis);
     return [{ kind: "argmax", input: viewIn(equation.inputs[0]), axis: equation.attributes.axis, output }];
   }
+  if (isEquation(equation, "gather") || isEquation(equation, "scatterAdd")) requireIndexed(equation, context);
   if (isEquation(equation, "gather")) {
     return [{
       kind: "gather",
@@ -356,6 +359,15 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
   }
   if (isEquation(equation, "matmul")) return lowerMatmul(equation, output, lowering);
   throw new TypeError(`Cannot compile ${equation.operation.name} for wasm`);
+}
+
+function requireIndexed(
+  equation: EquationOf<"gather"> | EquationOf<"scatterAdd">,
+  { bindings }: LoweringContext,
+): void {
+  const { operation: { name }, inputs, outputs } = equation;
+  const [table, indices] = name === "gather" ? inputs : [outputs[0], inputs[0]];
+  requireRows(name, evaluateShape(table.shape, bindings)[0], evaluateShape(indices.shape, bindings));
 }
 
 function lowerMatmul(

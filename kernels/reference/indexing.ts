@@ -1,11 +1,6 @@
 /** Rows by index, and its adjoint. Indices outside the rows are clamped into range in both. */
+import { requireRows } from "../../src/program/empty.ts";
 import { type KernelBuilder, type Kernels, product } from "./kernel.ts";
-
-function checkRows(rows: number, count: number): void {
-  if (rows === 0 && count > 0) {
-    throw new RangeError(`Cannot index ${count} rows of a tensor that has none`);
-  }
-}
 
 function clamp(index: number, rows: number): number {
   return index < 0 ? 0 : index >= rows ? rows - 1 : index;
@@ -14,7 +9,7 @@ function clamp(index: number, rows: number): number {
 const gather: KernelBuilder<"gather"> = ({ inputs: [operand, indices] }) => {
   const rows = operand.shape[0];
   const width = product(operand.shape.slice(1));
-  checkRows(rows, product(indices.shape));
+  requireRows("gather", rows, indices.shape);
   return ([values, index], [out]) => {
     for (let i = 0; i < index.length; i++) {
       const row = clamp(index[i], rows) * width;
@@ -26,7 +21,7 @@ const gather: KernelBuilder<"gather"> = ({ inputs: [operand, indices] }) => {
 const scatterAdd: KernelBuilder<"scatterAdd"> = ({ inputs: [indices], outputs: [output] }) => {
   const rows = output.shape[0];
   const width = product(output.shape.slice(1));
-  checkRows(rows, product(indices.shape));
+  requireRows("scatterAdd", rows, indices.shape);
   // Floats are summed in float64, as by every reduction.
   const sums = output.dtype === "int32" ? undefined : new Float64Array(rows * width);
   return ([index, updates], [out]) => {

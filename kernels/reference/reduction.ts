@@ -1,4 +1,5 @@
 /** Sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
+import { requireElements } from "../../src/program/empty.ts";
 import type { Values } from "../../src/tensor/tensor.ts";
 import {
   type ConcreteSpec,
@@ -74,8 +75,9 @@ const reduceMax: KernelBuilder<"reduceMax"> = ({ attributes, inputs: [input], ou
   };
 };
 
-/** The first NaN counts as the largest; an empty axis gives 0. */
+/** The first NaN counts as the largest. */
 const argmax: KernelBuilder<"argmax"> = ({ attributes: { axis }, inputs: [{ shape }] }) => {
+  requireElements(shape, axis);
   const size = shape[axis];
   const stride = product(shape.slice(axis + 1));
   return ([x], [out]) => {

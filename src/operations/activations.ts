@@ -19,6 +19,7 @@ import {
   greater,
   greaterEqual,
   less,
+  lessEqual,
   log1p,
   maximum,
   minimum,
@@ -32,7 +33,7 @@ import {
   sub,
   tanh,
 } from "./elementwise.ts";
-import { logSoftmax, reduceMax, softmax } from "./reduction.ts";
+import { LARGEST, logSoftmax, reduceMax, softmax } from "./reduction.ts";
 import { expandDims, split, sum } from "./structure.ts";
 
 /** A function of a tensor that a layer applies to its output or a cell to its gates. */
@@ -47,6 +48,22 @@ export const relu: Activation = (x): Tensor => maximum(0, x);
 /** `min(max(x, 0), 6)`; the derivative at 0 and 6 is 0. */
 export const relu6: Activation = (x): Tensor => minimum(6, relu(x));
 
+/**
+ * Beyond it the functions here are what they are at infinity, to the last bit of float64: `e^-FAR` is 0, and `FAR² + 4`
+ * is `FAR²` for `squareplus`.
+ */
+const FAR = 1e9;
+
+/** `far(x)` above `FAR`, else `near` of `x` limited to `±FAR`, so that no `∞ - ∞` and no `0 · ∞` arises on either side. */
+function nearAndFar(x: Tensor, near: Activation, far: Activation): Tensor {
+  return select(greater(x, FAR), far(x), near(clip(x, -FAR, FAR)));
+}
+
+/** `x · gate(x)` where the gate goes to 0 faster than x to -∞, and to 1 as fast. */
+function gated(x: Tensor, gate: Activation): Tensor {
+  return nearAndFar(x, (near) => mul(near, gate(near)), linear);
+}
+
 /** `x` above 0, else `0.2 · x`. */
 export const leakyRelu: Activation = (x): Tensor => select(greater(x, 0), x, mul(x, 0.2));
 
@@ -54,7 +71,7 @@ export const leakyRelu: Activation = (x): Tensor => select(greater(x, 0), x, mul
 export const hardSigmoid: Activation = (x): Tensor => div(relu6(add(x, 3)), 6);
 
 /** `x · relu6(x + 3) / 6` (Howard et al., 2019); Keras also calls it `hardSwish`. */
-export const hardSilu: Activation = (x): Tensor => mul(x, hardSigmoid(x));
+export const hardSilu: Activation = (x): Tensor => gated(x, hardSigmoid);
 
 /** `x` limited to -1…1. */
 export const hardTanh: Activation = (x): Tensor => clip(x, -1, 1);
@@ -73,28 +90,33 @@ export const selu: Activation = (x): Tensor => {
 export const celu: Activation = (x): Tensor => elu(x);
 
 /** `x · Φ(x) = x/2 · (1 + erf(x/√2))`, exact (Hendrycks and Gimpel, 2016). */
-export const gelu: Activation = (x): Tensor => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+export const gelu: Activation = (x): Tensor =>
+  gated(x, (near) => mul(add(erf(mul(near, Math.SQRT1_2)), 1), 0.5));
 
 /** `x · sigmoid(x)` (Ramachandran et al., 2017); Keras also calls it `swish`. */
-export const silu: Activation = (x): Tensor => mul(x, sigmoid(x));
+export const silu: Activation = (x): Tensor => gated(x, sigmoid);
 
 /**
  * `log(1 + e^x)`, as `(x + |x|)/2 + log(1 + e^-|x|)`: no overflow, and since the derivative of `|x|` at 0 is 0, that
  * of softplus at 0 is 1/2 as it should be (with `max(x, 0)` it would not be).
  */
-export const softplus: Activation = (x): Tensor => {
-  const size = abs(x);
-  return add(add(mul(x, 0.5), mul(size, 0.5)), log1p(exp(neg(size))));
-};
+export const softplus: Activation = (x): Tensor =>
+  nearAndFar(x, (near) => {
+    const size = abs(near);
+    return add(add(mul(near, 0.5), mul(size, 0.5)), log1p(exp(neg(size))));
+  }, linear);
 
-/** `x / (1 + |x|)`. */
-export const softsign: Activation = (x): Tensor => div(x, add(abs(x), 1));
+/** `x / (1 + |x|)`; ±1 at ±∞. */
+export const softsign: Activation = (x): Tensor => {
+  const finite = clip(x, -LARGEST, LARGEST);
+  return div(finite, add(abs(finite), 1));
+};
 
 /** `e^x`. */
 export const exponential: Activation = (x): Tensor => exp(x);
 
 /** `x · tanh(softplus(x))` (Misra, 2019). */
-export const mish: Activation = (x): Tensor => mul(x, tanh(softplus(x)));
+export const mish: Activation = (x): Tensor => gated(x, (near) => tanh(softplus(near)));
 
 /** `log(sigmoid(x)) = -softplus(-x)`. */
 export const logSigmoid: Activation = (x): Tensor => neg(softplus(neg(x)));
@@ -112,18 +134,21 @@ export const glu: Activation = (x): Tensor => {
   return mul(value, sigmoid(gate));
 };
 
-/** `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel. */
+/**
+ * `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel, and with `|x|`
+ * for the root where 4 is nothing beside `x²`, which might overflow.
+ */
 export const squareplus: Activation = (x): Tensor => {
-  const root = sqrt(add(square(x), 4));
-  return select(less(x, 0), div(2, sub(root, minimum(x, 0))), mul(add(x, root), 0.5));
+  const size = abs(x);
+  const root = select(greater(size, FAR), size, sqrt(add(square(clip(x, -FAR, FAR)), 4)));
+  return select(less(x, 0), div(2, sub(root, minimum(x, 0))), add(mul(maximum(x, 0), 0.5), mul(root, 0.5)));
 };
 
 /** `x` moved by 0.5 towards 0, and 0 where it lies within. */
-export const softShrink: Activation = (x): Tensor =>
-  select(greater(x, 0.5), sub(x, 0.5), select(less(x, -0.5), add(x, 0.5), 0));
+export const softShrink: Activation = (x): Tensor => sub(x, clip(x, -0.5, 0.5));
 
-/** `x` where `|x|` is above 0.5, else 0. */
-export const hardShrink: Activation = (x): Tensor => select(greater(abs(x), 0.5), x, 0);
+/** `x` where `|x|` is above 0.5, else 0; NaN stays NaN. */
+export const hardShrink: Activation = (x): Tensor => select(lessEqual(abs(x), 0.5), 0, x);
 
 /** `x - tanh(x)`. */
 export const tanhShrink: Activation = (x): Tensor => sub(x, tanh(x));

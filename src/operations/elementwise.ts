@@ -193,7 +193,7 @@ function on<K extends UnaryName | ArithmeticName | ComparisonName>(
 export const neg = (x: Operand): Tensor => on(elementwiseOperations.neg, x);
 /** `|x|`; the derivative at 0 is 0. */
 export const abs = (x: Operand): Tensor => on(elementwiseOperations.abs, x);
-/** -1, 0 or 1. */
+/** -1, 0 or 1; 0 and NaN stay what they are. */
 export const sign = (x: Operand): Tensor => on(elementwiseOperations.sign, x);
 /** The largest whole number not above `x`. */
 export const floor = (x: Operand): Tensor => on(elementwiseOperations.floor, x);
@@ -226,13 +226,13 @@ export const add = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.
 export const sub = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.sub, a, b);
 /** `a · b`, element by element. */
 export const mul = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.mul, a, b);
-/** `a / b`; int32 divides towards zero. */
+/** `a / b`; int32 divides towards zero, and by zero gives 0. */
 export const div = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.div, a, b);
-/** `a^b` of floats. */
+/** `a^b` of floats, with the special values of C99. */
 export const pow = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.pow, a, b);
-/** The larger of each pair; where they are equal the first has the derivative. */
+/** The larger of each pair, NaN where either is; where they are equal the first has the derivative. */
 export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.max, a, b);
-/** The smaller of each pair; where they are equal the first has the derivative. */
+/** The smaller of each pair, NaN where either is; where they are equal the first has the derivative. */
 export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.min, a, b);
 /** Whether `a = b`, as bool. */
 export const equal = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.equal, a, b);
@@ -262,7 +262,10 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
   return applyOne(elementwiseOperations.select, [condition, a, b].map((x) => broadcastTo(x, shape)), {});
 }
 
-/** `x` as another dtype: floats become int32 by truncation, anything bool by `x ≠ 0`. */
+/**
+ * `x` as another dtype: floats become int32 by truncation (the nearest int32 beyond the range, 0 for NaN), anything bool
+ * by `x ≠ 0`.
+ */
 export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }

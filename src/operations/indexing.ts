@@ -1,4 +1,5 @@
 /** Operations on indices: iota, gather and its adjoint, one-hot. */
+import { requireRows } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import type { Dim, Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -30,6 +31,7 @@ export const gatherOperation: Operation<"gather"> = {
     if (operand.shape.length === 0) {
       throw new TypeError(`Cannot gather from ${printSpec(operand)}: it has no axis`);
     }
+    requireRows("gather", operand.shape[0], indices.shape);
     return [{ shape: [...indices.shape, ...operand.shape.slice(1)], dtype: operand.dtype }];
   },
   derivative: ({ inputs: [operand, indices], cotangents: [c] }) => [
@@ -46,6 +48,7 @@ export const scatterAddOperation: Operation<"scatterAdd"> = {
     if (indices.shape.some((dim, axis) => dim !== updates.shape[axis])) {
       throw new TypeError(`Cannot scatterAdd ${printSpecs([indices, updates])}: leading sizes differ`);
     }
+    requireRows("scatterAdd", rows, indices.shape);
     return [{ shape: [rows, ...updates.shape.slice(indices.shape.length)], dtype: updates.dtype }];
   },
   derivative: ({ inputs: [indices], cotangents: [c] }) => [undefined, c && gather(c, indices)],
@@ -60,6 +63,8 @@ export function iota(shape: Shape, options: { readonly axis?: number; readonly d
 /**
  * The rows of `operand` (`[rows, ...rest]`) at `indices` (int32, any shape): `[...indices, ...rest]`. An index outside
  * takes the nearest row, on every backend.
+ *
+ * @throws RangeError where there are indices and no rows.
  */
 export function gather(operand: Tensor, indices: Tensor): Tensor {
   return applyOne(gatherOperation, [operand, indices], {});

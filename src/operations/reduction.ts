@@ -1,5 +1,6 @@
 /** Reductions beyond the plain sum, and what is built from them: mean, softmax and their kin. */
 import { checkOptions } from "../nearest.ts";
+import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import { type Dim, sizeOfShape } from "../tensor/dims.ts";
 import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -14,6 +15,7 @@ import {
   log,
   mul,
   neg,
+  select,
   sqrt,
   square,
   stopGradient,
@@ -52,6 +54,7 @@ export const argmaxOperation: Operation<"argmax"> = {
   name: "argmax",
   infer: ([x], { axis }) => {
     requireNumber("argmax", [x]);
+    requireElements(x.shape, axis);
     return [{ shape: x.shape.filter((_, other) => other !== axis), dtype: "int32" }];
   },
 };
@@ -79,7 +82,11 @@ export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
   return neg(reduceMax(neg(x), options));
 }
 
-/** The int32 index of the first largest element along an axis (default: the last). */
+/**
+ * The int32 index of the first largest element along an axis (default: the last); of the first NaN, if there is one.
+ *
+ * @throws RangeError where the axis is empty; where its size is known only when it runs, then.
+ */
 export function argmax(x: Tensor, axis = -1): Tensor {
   return applyOne(argmaxOperation, [x], { axis: resolveAxis(axis, x.shape.length, "argmax") });
 }
@@ -103,9 +110,9 @@ export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tenso
 }
 
 /** The largest float32. */
-const LARGEST = 3.4028234663852886e38;
+export const LARGEST = 3.4028234663852886e38;
 
-/** `log(sum(exp(x)))` along an axis (default: the last), without overflow. */
+/** `log(sum(exp(x)))` along an axis (default: the last), without overflow; -∞ of -∞ alone, where its derivative is 0. */
 export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
@@ -114,7 +121,10 @@ export function logSumExp(
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
   const largest = clip(stopGradient(reduceMax(x, { axes, keepDims: true })), -LARGEST, LARGEST);
-  const shifted = log(sum(exp(sub(x, largest)), { axes, keepDims: true }));
+  const total = sum(exp(sub(x, largest)), { axes, keepDims: true });
+  // Of -∞ alone: the logarithm of 0 would have a derivative of 0 · ∞.
+  const isNothing = equal(total, 0);
+  const shifted = select(isNothing, -Infinity, log(select(isNothing, 1, total)));
   const result = add(shifted, largest);
   return options.keepDims ? result : sum(result, { axes });
 }

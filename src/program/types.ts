@@ -17,7 +17,8 @@ export interface Value extends Spec {
 export type None = Readonly<Record<never, never>>;
 
 /**
- * Every primitive with its attributes. Elementwise operations want equal shapes and dtypes (the public functions
+ * Every primitive with its attributes. What each makes of NaN, infinities, zeros of either sign and empty axes is in
+ * docs/numbers.md, and the same on every backend. Elementwise operations want equal shapes and dtypes (the public functions
  * insert `broadcast`); float operations take float32 or float64.
  */
 export interface Attributes {
@@ -34,7 +35,7 @@ export interface Attributes {
   neg: None;
   /** The magnitude. */
   abs: None;
-  /** -1, 0 or 1; 0 where the input is 0. */
+  /** -1, 0 or 1; the input where that is 0 or NaN. */
   sign: None;
   /** The largest integer not above x. */
   floor: None;
@@ -60,7 +61,10 @@ export interface Attributes {
   erf: None;
   /** bool -> bool. */
   not: None;
-  /** To `dtype`: float to int32 truncates, anything to bool is `x != 0`, bool to a number is 0 or 1. */
+  /**
+   * To `dtype`: float to int32 truncates, into the range of int32, with 0 for NaN; anything to bool is `x != 0`; bool
+   * to a number is 0 or 1.
+   */
   cast: { readonly dtype: DType };
   /** The input itself; its derivative is zero. */
   stopGradient: None;
@@ -71,13 +75,13 @@ export interface Attributes {
   sub: None;
   /** a · b. */
   mul: None;
-  /** Floats divide, int32 divides towards zero. */
+  /** Floats divide, int32 divides towards zero, and by zero gives 0. */
   div: None;
-  /** a to the power of b; floats. */
+  /** a to the power of b; floats. Special values are those of C99. */
   pow: None;
-  /** The larger of both. */
+  /** The larger of both; NaN where either is. */
   max: None;
-  /** The smaller of both. */
+  /** The smaller of both; NaN where either is. */
   min: None;
   /** Numbers or bool -> bool. */
   equal: None;
@@ -110,7 +114,7 @@ export interface Attributes {
   pad: { readonly low: readonly Dim[]; readonly high: readonly Dim[]; readonly interior: readonly number[] };
   /** One or more inputs joined along `axis`. */
   concat: { readonly axis: number };
-  /** `(operand [rows, ...rest], indices int32 [...i]) -> [...i, ...rest]`; indices outside are clamped into range. */
+  /** `(operand [rows, ...rest], indices int32 [...i]) -> [...i, ...rest]`; indices outside are clamped into range; no rows are refused. */
   gather: None;
   /** `(indices int32 [...i], updates [...i, ...rest]) -> [rows, ...rest]`: sums of updates by row; the adjoint of gather. */
   scatterAdd: { readonly rows: Dim };
@@ -119,7 +123,7 @@ export interface Attributes {
   sum: { readonly axes: readonly number[] };
   /** Largest over `axes` (sorted), which disappear; -infinity (int32: the least) where an axis is empty. */
   reduceMax: { readonly axes: readonly number[] };
-  /** int32 index of the first largest along `axis`, which disappears. */
+  /** int32 index of the first NaN, else of the first largest, along `axis`, which disappears and may not be empty. */
   argmax: { readonly axis: number };
 
   /**
