@@ -12,6 +12,9 @@ export interface WasmOptions {
   /**
    * Threads, the calling one included; default: as many as the machine runs at once, at most 8. Without
    * `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
+   *
+   * Results are bit-identical for one number of threads only: another number shares sums out otherwise, and rounds them
+   * otherwise.
    */
   readonly threads?: number;
   /** Whether relaxed SIMD is used; default: where the engine has it. */

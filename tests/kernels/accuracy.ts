@@ -46,7 +46,7 @@ export const measured = {
   div: { fn: div, definition: (x, y) => x / y, ranges: [[1, 2, 1, 2], [-10, 10, -10, 10]], bound: 2.5 },
   sqrt: { fn: sqrt, definition: Math.sqrt, ranges: [[1, 4], [0, 1e6]], bound: 2.5 },
   exp: { fn: exp, definition: Math.exp, ranges: [[-1, 1], [-105, 90]], bound: 2 },
-  expm1: { fn: expm1, definition: Math.expm1, ranges: [[-2, 2], [-20, 90], [-0.01, 0.01]], bound: 3 },
+  expm1: { fn: expm1, definition: Math.expm1, ranges: [[-2, 2], [-20, 90], [-0.01, 0.01]], bound: 4 },
   log: { fn: log, definition: Math.log, ranges: [[0.5, 2], [0, 100], [0.99, 1.01]], bound: 2 },
   log1p: {
     fn: log1p,

@@ -233,7 +233,7 @@ export const numbers: { readonly [K in OperationName]: Row } = {
     abs,
     [NaN, Infinity, 0, 0, Infinity],
     Math.abs,
-    "int32: wraps, |-2³¹| is -2³¹.",
+    "int32: wraps, of -2³¹ it is -2³¹.",
     ofIntegers(abs, Math.abs),
   ),
   sign: unary(sign, [NaN, -1, -0, 0, 1], Math.sign, "", ofIntegers(sign, Math.sign)),
@@ -477,6 +477,20 @@ export const numbers: { readonly [K in OperationName]: Row } = {
     ],
   },
 };
+
+/** The rows of the tables in docs/numbers.md, as cells of text: primitives of one float, and others. */
+export function pageRows(): { readonly ofFloat: string[][]; readonly others: string[][] } {
+  const text = (value: number) =>
+    Number.isNaN(value) ? "NaN" : Object.is(value, -0) ? "-0" : String(value).replace("Infinity", "∞");
+  const rows = Object.entries(numbers).map(([name, { results, rule }]) => ({
+    results,
+    cells: [`\`${name}\``, ...(results ?? []).map(text), rule],
+  }));
+  return {
+    ofFloat: rows.filter(({ results }) => results).map(({ cells }) => cells),
+    others: rows.filter(({ results, cells }) => !results && cells[1] !== "").map(({ cells }) => cells),
+  };
+}
 
 /**
  * What compilers for graphics processors like to make other than it is written, since they may assume that there is
