@@ -1,7 +1,7 @@
 /** Elementwise operations on vectors of four. In a register a bool is all ones or all zeros. */
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedOperation } from "../../lowering/kernels.ts";
+import type { FusedOperation, Operand } from "../../lowering/kernels.ts";
 import { cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh, type VectorEmitter } from "../math.ts";
 
 const FLOAT_FUNCTIONS: Readonly<Record<string, VectorEmitter>> = {
@@ -61,6 +61,7 @@ export function emitOperation(
   if (name === "sign") return emitSign(f, inputDType === "float32");
   // The first operand says the dtype, except that a comparison of bools is one of integers.
   const isFloat = inputDType === "float32";
+  if (isFloat && (name === "max" || name === "min") && emitLimit(f, name, operands)) return;
   const plain = (isFloat ? FLOAT : INTEGER)[name];
   if (plain) {
     f.op(plain);
@@ -70,6 +71,25 @@ export function emitOperation(
   if (isFloat && vectorFunction) return vectorFunction(f, features);
   if (!isFloat && name === "div") return emitIntegerDivision(f);
   throw new TypeError(`Cannot compile ${name} of ${operands.length} ${inputDType} operands for wasm`);
+}
+
+/**
+ * The larger or smaller of x and a constant in one instruction, where `f32x4.max` and `min` are several on most
+ * processors: `pmax(x, c)` and `pmin(x, c)` are x where x is NaN. Gives false, and emits nothing, where they would differ.
+ */
+function emitLimit(f: FunctionBuilder, name: "max" | "min", operands: readonly Operand[]): boolean {
+  const [first, second] = operands.map((operand) => operand.kind === "constant" ? operand.value : undefined);
+  const limit = second ?? first;
+  if (limit === undefined || Number.isNaN(limit)) return false;
+  const isZero = limit === 0;
+  if (isZero && (name === "min" || Object.is(limit, -0))) return false;
+  if (second === undefined) {
+    const x = f.local(v128), constant = f.local(v128);
+    f.set(x).set(constant).get(x).get(constant);
+  }
+  f.op(name === "max" ? "f32x4.pmax" : "f32x4.pmin");
+  if (isZero) f.f32x4(0).op("f32x4.add"); // of 0 and -0 the larger is 0
+  return true;
 }
 
 /** `(condition, whenTrue, whenFalse)` on the stack. */
