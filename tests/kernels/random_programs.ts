@@ -11,6 +11,7 @@ import {
   concat,
   div,
   full,
+  type HostTensor,
   matmul,
   mean,
   mul,
@@ -121,8 +122,16 @@ const anyProgram = fc.record({
   read: fc.array(fc.nat(40), { minLength: 1, maxLength: 4 }),
   rows: fc.constantFrom(2, 3, 5, 8),
   columns: fc.constantFrom(1, 4, 7, 16),
+  // Where an element of the first operand is NaN, of either sign: as an index, in some of the Programs.
+  nan: fc.option(fc.nat(127), { freq: 3 }),
   seed: fc.integer(),
 });
+
+/** Makes an element NaN, for odd indices with a sign bit. */
+function placeNaN({ data }: HostTensor, index: number): void {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  bits[index % data.length] = index % 2 === 0 ? 0x7fc00000 : 0xffc00001;
+}
 
 /** The test that random Programs are right on these backends, which the name of the test begins with. */
 export function testRandomPrograms(
@@ -139,7 +148,7 @@ export function testRandomPrograms(
     fn: () =>
       fc.assert(
         fc.asyncProperty(fc.constantFrom(...backends), anyProgram, async (backend, program) => {
-          const { steps, read, rows, columns, seed } = program;
+          const { steps, read, rows, columns, seed, nan } = program;
           const next = numbersFrom(seed);
           const random = (shape: number[]) =>
             float64(Array.from({ length: shape.reduce((a, b) => a * b) }, next), shape);
@@ -148,6 +157,7 @@ export function testRandomPrograms(
             random([rows, columns]),
             random([columns, columns]),
           ]);
+          if (nan !== null) placeNaN(inputs[0] as HostTensor, nan); // made just above
           const compute = (first: Tensor, second: Tensor, matrix: Tensor): Tensor[] => {
             const values = [first, second];
             for (const { name, a, b } of steps) {

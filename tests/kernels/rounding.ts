@@ -126,6 +126,7 @@ function tolerance(truth: readonly HostTensor[], rounded: readonly HostTensor[])
   truth.forEach((exact, output) => {
     if (exact.dtype !== "float64") return;
     exact.data.forEach((value: number, i: number) => {
+      if (!Number.isFinite(value)) return;
       largest = Math.max(largest, Math.abs(value));
       error = Math.max(error, Math.abs(value - rounded[output].data[i]));
     });
