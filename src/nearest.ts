@@ -2,6 +2,7 @@
  * Names and values from outside in errors: short whatever is given, and with the nearest known name where a name is
  * unknown.
  */
+import { describeValue, isPromise } from "./describe.ts";
 
 /** The longest text of a value in an error. */
 const LONGEST_TEXT = 80;
@@ -108,9 +109,11 @@ export function unknownName(what: string, name: string, known: readonly string[]
  *   nearest known one.
  */
 export function checkOptions(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  if (typeof options !== "object" || options === null || Array.isArray(options) || isPromise(options)) {
     throw new TypeError(
-      `Cannot use ${quoted(options)} as the options of ${what}: expected an object, { ${known[0]}: … }`,
+      `Cannot use ${describeValue(options)} as the options of ${what}: expected an object${
+        known.length === 0 ? "" : `, { ${known[0]}: … }`
+      }`,
     );
   }
   for (const key of Object.keys(options)) {

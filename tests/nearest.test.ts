@@ -73,7 +73,7 @@ Deno.test("what is no object is refused where options are expected", () => {
   const message = "as the options of dense: expected an object, { units: … }";
   assertThrows(() => dense(loose(undefined)), TypeError, message);
   assertThrows(() => dense(loose(64)), TypeError, message);
-  assertThrows(() => lstm(loose([64])), TypeError, "Cannot use [64] as the options of lstm");
+  assertThrows(() => lstm(loose([64])), TypeError, "Cannot use an array of 1 as the options of lstm");
 });
 
 Deno.test("a value that an option does not have is refused", () => {

@@ -1,4 +1,5 @@
 /** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
+import { describeValue } from "../describe.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
 import { checkAsMade } from "../options/made.ts";
@@ -87,6 +88,6 @@ export function checkLayer(where: string, value: unknown): asserts value is Laye
   if (typeof given?.apply === "function" && typeof given.initParams === "function") return checkAsMade(given);
   throw new TypeError(
     `Cannot ${where}: expected a layer such as dense(...), current value is ` +
-      (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : typeof value),
+      (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : describeValue(value)),
   );
 }

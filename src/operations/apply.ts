@@ -1,5 +1,6 @@
 /** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
+import { describeValue } from "../describe.ts";
 import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { handOnLogits } from "./logits.ts";
 import { emit, isTracing } from "../program/trace.ts";
@@ -14,7 +15,9 @@ export function apply<K extends OperationName>(
   for (const input of inputs) {
     if (isTensor(input)) continue;
     throw new TypeError(
-      `Cannot compute ${operation.name} of ${describe(input)}: expected a tensor; make one with tensor(...)`,
+      `Cannot compute ${operation.name} of ${
+        describeValue(input)
+      }: expected a tensor; make one with tensor(...)`,
     );
   }
   const outputs = isTracing() ? emit(operation, inputs, attributes) : applyNow(operation, inputs, attributes);
@@ -56,10 +59,4 @@ export function applyOne<K extends OperationName>(
   attributes: Attributes[K],
 ): Tensor {
   return apply(operation, inputs, attributes)[0];
-}
-
-/** What is no tensor, in few words. */
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === "object" && value !== null ? "an object that is no tensor" : String(value);
 }

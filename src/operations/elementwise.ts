@@ -3,7 +3,7 @@
  * number for either operand, which gets the dtype of the other; dtypes never change in silence.
  */
 import type { Shape } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -172,6 +172,9 @@ export function broadcastShapes(name: string, specs: readonly Spec[]): Shape {
 
 /** Operands as tensors of one dtype and shape. */
 function align(name: string, operands: readonly Operand[]): Tensor[] {
+  operands.forEach((operand, index) => {
+    if (typeof operand !== "number") checkTensor(name, operand, `operand ${index}`);
+  });
   const dtype: DType = operands.find((operand): operand is Tensor => typeof operand !== "number")?.dtype ??
     "float32";
   const tensors = operands.map((operand) =>
@@ -257,6 +260,7 @@ export const not = (x: Tensor): Tensor => applyOne(elementwiseOperations.not, [x
 
 /** `whenTrue` where `condition` (bool) holds, else `whenFalse`; all three broadcast. */
 export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand): Tensor {
+  checkTensor("select", condition, "condition");
   const [a, b] = align("select", [whenTrue, whenFalse]);
   const shape = broadcastShapes("select", [condition, a, b]);
   return applyOne(elementwiseOperations.select, [condition, a, b].map((x) => broadcastTo(x, shape)), {});
@@ -267,11 +271,13 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
  * by `x ≠ 0`.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  checkTensor("cast", x);
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }
 
 /** `x`, as a constant to the derivative. */
 export function stopGradient(x: Tensor): Tensor {
+  checkTensor("stopGradient", x);
   return applyOne(elementwiseOperations.stopGradient, [x], {});
 }
 
@@ -280,6 +286,7 @@ export const square = (x: Tensor): Tensor => mul(x, x);
 
 /** `x` limited to `low…high`; the derivative is 0 outside. */
 export function clip(x: Tensor, low: number, high: number): Tensor {
+  checkTensor("clip", x);
   if (!(low <= high)) throw new RangeError(`Cannot clip ${printSpec(x)}: ${low} is above ${high}`);
   return minimum(maximum(x, low), high);
 }

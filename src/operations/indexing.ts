@@ -2,7 +2,7 @@
 import { requireRows } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import type { Dim, Shape } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { cast, equal } from "./elementwise.ts";
 import { printSpecs, requireNumber } from "./infer.ts";
@@ -67,16 +67,21 @@ export function iota(shape: Shape, options: { readonly axis?: number; readonly d
  * @throws RangeError where there are indices and no rows.
  */
 export function gather(operand: Tensor, indices: Tensor): Tensor {
+  checkTensor("gather", operand, "operand");
+  checkTensor("gather", indices, "indices");
   return applyOne(gatherOperation, [operand, indices], {});
 }
 
 /** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
 export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dim): Tensor {
+  checkTensor("scatterAdd", indices, "indices");
+  checkTensor("scatterAdd", updates, "updates");
   return applyOne(scatterAddOperation, [indices, updates], { rows });
 }
 
 /** 1 at each index (int32) along a new last axis of size `classes`, else 0. */
 export function oneHot(indices: Tensor, classes: number, dtype: DType = "float32"): Tensor {
+  checkTensor("oneHot", indices, "indices");
   requireIndices("oneHot", indices);
   return cast(equal(expandDims(indices, -1), iota([classes])), dtype);
 }

@@ -1,6 +1,6 @@
 /** Matrix products, batched and not; `einsum` in einsum.ts comes down to them. */
 import { checkOptions } from "../nearest.ts";
-import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape, sizeOfShape } from "../tensor/dims.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -63,6 +63,8 @@ function requireRank(x: Spec, least: number): void {
  * @throws TypeError that names both shapes.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkTensor("matmul", a, "a");
+  checkTensor("matmul", b, "b");
   checkOptions("matmul", options, ["transposeLeft", "transposeRight"]);
   const { transposeLeft = false, transposeRight = false } = options;
   requireRank(a, 1);

@@ -3,7 +3,7 @@ import { checkOptions } from "../nearest.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import { type Dim, sizeOfShape } from "../tensor/dims.ts";
-import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkTensor, type DType, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import {
   add,
@@ -71,6 +71,7 @@ export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
 
 /** The largest over `axes` (default all); equal largest elements share the derivative. */
 export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("reduceMax", x);
   checkOptions("reduceMax", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "reduceMax");
   const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
@@ -79,6 +80,7 @@ export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The smallest over `axes` (default all). */
 export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("reduceMin", x);
   return neg(reduceMax(neg(x), options));
 }
 
@@ -88,11 +90,13 @@ export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
  * @throws RangeError where the axis is empty; where its size is known only when it runs, then.
  */
 export function argmax(x: Tensor, axis = -1): Tensor {
+  checkTensor("argmax", x);
   return applyOne(argmaxOperation, [x], { axis: resolveAxis(axis, x.shape.length, "argmax") });
 }
 
 /** The mean over `axes` (default all). */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("mean", x);
   checkOptions("mean", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "mean");
   const count = sizeOfShape(axes.map((axis) => x.shape[axis]));
@@ -101,11 +105,13 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The population variance over `axes` (default all). */
 export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("variance", x);
   return mean(square(sub(x, mean(x, { ...options, keepDims: true }))), options);
 }
 
 /** The population standard deviation over `axes` (default all). */
 export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("standardDeviation", x);
   return sqrt(variance(x, options));
 }
 
@@ -117,6 +123,7 @@ export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
 ): Tensor {
+  checkTensor("logSumExp", x);
   checkOptions("logSumExp", options, ["axis", "keepDims"]);
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
@@ -134,6 +141,7 @@ export function logSumExp(
  * logits where the axis of the classes is the last of its prediction.
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
+  checkTensor("softmax", x);
   const axes = resolveAxis(axis, x.shape.length, "softmax");
   const powers = exp(sub(x, stopGradient(reduceMax(x, { axes, keepDims: true }))));
   return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
@@ -141,5 +149,6 @@ export function softmax(x: Tensor, axis = -1): Tensor {
 
 /** `log(softmax(x))` along an axis (default: the last), without overflow. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  checkTensor("logSoftmax", x);
   return sub(x, broadcastTo(logSumExp(x, { axis, keepDims: true }), x.shape));
 }

@@ -13,7 +13,7 @@ import {
   sizeOfShape,
   subtractDims,
 } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -192,6 +192,7 @@ export const sumOperation: Operation<"sum"> = {
  * in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  checkTensor("broadcastTo", x);
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
   if (offset < 0) {
@@ -202,6 +203,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  checkTensor("reshape", x);
   const open = shape.indexOf(-1);
   let target = shape;
   if (open >= 0) {
@@ -219,6 +221,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** Axes in another order; without `permutation`, in reverse order. */
 export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+  checkTensor("transpose", x);
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
   return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
@@ -226,6 +229,7 @@ export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
 
 /** The elements along `axes` in reverse order. */
 export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
+  checkTensor("reverse", x);
   const resolved = resolveAxes(axes, x.shape.length, "reverse");
   return resolved.length === 0 ? x : applyOne(reverseOperation, [x], { axes: resolved });
 }
@@ -253,6 +257,7 @@ export function slice(
 
 /** `size` elements from `start` along one axis, all of the others; a negative start counts from the end. */
 export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
+  checkTensor("sliceAxis", x);
   const at = resolveAxis(axis, x.shape.length, "slice");
   return slice(
     x,
@@ -263,6 +268,7 @@ export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tenso
 
 /** The element at `index` along one axis, which disappears; a negative index counts from the end. */
 export function at(x: Tensor, axis: number, index: Dim): Tensor {
+  checkTensor("at", x);
   const along = resolveAxis(axis, x.shape.length, "index");
   return reshape(sliceAxis(x, along, index, 1), x.shape.filter((_, i) => i !== along));
 }
@@ -312,6 +318,7 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
+  checkTensor("split", x);
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);
@@ -325,12 +332,14 @@ export function split(x: Tensor, parts: number, options: { readonly axis?: numbe
 
 /** A new axis of size 1 before `axis`. */
 export function expandDims(x: Tensor, axis: number): Tensor {
+  checkTensor("expandDims", x);
   const at = resolveAxis(axis, x.shape.length + 1, "add an axis");
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
 
 /** Without the axes given, which must have size 1. */
 export function squeeze(x: Tensor, axes: number | readonly number[]): Tensor {
+  checkTensor("squeeze", x);
   const gone = resolveAxes(axes, x.shape.length, "squeeze");
   for (const axis of gone) {
     if (x.shape[axis] !== 1) {
@@ -363,6 +372,7 @@ export function keepReduced(
 
 /** The sum over `axes` (default all). */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("sum", x);
   checkOptions("sum", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "sum");
   const reduced = axes.length === 0 ? x : applyOne(sumOperation, [x], { axes });

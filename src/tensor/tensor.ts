@@ -2,6 +2,7 @@
  * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
+import { describeValue } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import { type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
 
@@ -66,6 +67,20 @@ export function isTensor(value: unknown): value is Tensor {
   return isLeaf(value) && "kind" in value;
 }
 
+/**
+ * Throws a TypeError unless `value` has the shape and dtype of a tensor.
+ *
+ * @param what What takes it, such as `transpose`.
+ */
+export function checkTensor(what: string, value: unknown, name = "x"): asserts value is Tensor {
+  if (isLeaf(value)) return;
+  throw new TypeError(
+    `Cannot compute ${what}: ${name} is ${
+      describeValue(value)
+    }, expected a tensor; make one with tensor(...)`,
+  );
+}
+
 /** A typed array for `size` elements of `dtype`, all zero. */
 export function allocateValues(dtype: DType, size: number): Values {
   switch (dtype) {
@@ -86,6 +101,9 @@ export function allocateValues(dtype: DType, size: number): Values {
 }
 
 function checkShape(shape: readonly number[]): number {
+  if (!Array.isArray(shape)) {
+    throw new TypeError(`Cannot make a tensor: shape is ${describeValue(shape)}, expected an array of sizes`);
+  }
   for (const dim of shape) {
     if (!Number.isInteger(dim) || dim < 0) {
       throw new RangeError(
@@ -99,6 +117,11 @@ function checkShape(shape: readonly number[]): number {
 /** A host tensor over `data`, which is kept, not copied; its length must be what `shape` says. */
 export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
   const size = checkShape(shape);
+  if (!ArrayBuffer.isView(data)) {
+    throw new TypeError(
+      `Cannot make a tensor over ${describeValue(data)}: expected a typed array; copy lists with tensor(...)`,
+    );
+  }
   if (data.length !== size) {
     throw new RangeError(
       `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
@@ -154,24 +177,37 @@ export function tensor(
   options: { readonly shape?: readonly number[]; readonly dtype?: DType } = {},
 ): HostTensor {
   checkOptions("tensor", options, ["shape", "dtype"]);
-  const typed = ArrayBuffer.isView(values);
+  if (!isNumbers(values)) {
+    throw new TypeError(
+      `Cannot make a tensor of ${
+        describeValue(values)
+      }: expected numbers, nested arrays of them or a typed array`,
+    );
+  }
+  const typed = ArrayBuffer.isView(values) && !(values instanceof DataView);
   const nested = values as NestedNumbers; // read as nested numbers only where it is not a typed array
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
     : flatten(nested);
   const shape = options.shape ?? (typed ? [flat.length] : nestedShape(nested));
   const size = checkShape(shape);
+  if (!typed && options.shape === undefined) checkRectangular(nested, shape, 0);
   if (flat.length !== size) {
     throw new RangeError(
       `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
         `current value has ${flat.length}`,
     );
   }
-  if (!typed && options.shape === undefined) checkRectangular(nested, shape, 0);
   const dtype = options.dtype ?? inferDType(values, flat);
   const data = allocateValues(dtype, size);
   for (let i = 0; i < size; i++) data[i] = convert(flat[i], dtype);
   return { kind: "host", shape: [...shape], dtype, data };
+}
+
+/** Whether these may be the values of a tensor; single values are looked at when they are converted. */
+function isNumbers(values: unknown): boolean {
+  return typeof values === "number" || typeof values === "boolean" || Array.isArray(values) ||
+    (ArrayBuffer.isView(values) && !(values instanceof DataView));
 }
 
 function flatten(values: NestedNumbers): (number | boolean)[] {
@@ -186,24 +222,31 @@ function checkRectangular(values: NestedNumbers, shape: readonly number[], depth
     return;
   }
   throw new RangeError(
-    `Cannot make a tensor from ragged nesting: expected the shape ${printShape(shape)} throughout`,
+    `Cannot make a tensor from ragged nesting: expected the shape ${printShape(shape)} throughout; ` +
+      `padSequences makes ragged sequences equally long`,
   );
 }
 
 function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>): DType {
   if (values instanceof Float64Array) return "float64";
   if (values instanceof Float32Array) return "float32";
+  if (isHalfFloats(values)) return "float32"; // which holds every half-precision number
   if (ArrayBuffer.isView(values)) return "int32";
   return flat.length > 0 && typeof flat[0] === "boolean" ? "bool" : "float32";
 }
 
+/** Whether this is a Float16Array, which not every runtime knows. */
+function isHalfFloats(values: unknown): boolean {
+  return Object.prototype.toString.call(values) === "[object Float16Array]";
+}
+
 function convert(given: number | bigint | boolean, dtype: DType): number {
-  const value = Number(given);
   if (typeof given !== "number" && typeof given !== "bigint" && typeof given !== "boolean") {
     throw new TypeError(
-      `Cannot make a tensor: a value is ${JSON.stringify(given)}, expected numbers or booleans`,
+      `Cannot make a tensor: a value is ${describeValue(given)}, expected numbers or booleans`,
     );
   }
+  const value = Number(given);
   if (dtype === "bool") return value === 0 ? 0 : 1;
   if (dtype === "int32" && value !== (value | 0)) {
     throw new RangeError(
@@ -226,6 +269,9 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
  * ```
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
+  if (!Array.isArray(shape)) {
+    throw new TypeError(`Cannot make a spec: shape is ${describeValue(shape)}, expected an array of sizes`);
+  }
   allocateValues(dtype, 0); // refuses what is no dtype
   return {
     shape: shape.map((dim, axis) => {
@@ -278,6 +324,9 @@ export function toNested(value: Tensor): NestedNumbers {
  * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
  */
 export function host(value: Tensor): HostTensor {
+  if (!isTensor(value)) {
+    throw new TypeError(`Cannot read the values of ${describeValue(value)}: expected a tensor`);
+  }
   if (value.kind === "host") return value;
   if (value.kind === "traced") {
     throw new TypeError(

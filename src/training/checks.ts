@@ -8,6 +8,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
+import { describeValue, isPromise } from "../describe.ts";
 import { type HostTensor, isLeaf, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Tree } from "../tree/tree.ts";
 import type { Data } from "./objective.ts";
@@ -18,6 +19,7 @@ import type { Data } from "./objective.ts";
  * @throws TypeError where they disagree; RangeError where there are none, or an unknown key.
  */
 export function checkData(what: string, data: Data): number {
+  checkPlain(what, "the data", data, "{ x, y }");
   checkOptions(`the data of ${what}`, data, ["x", "y", "sampleWeight"]);
   if (data.x === undefined || data.y === undefined) {
     throw new TypeError(
@@ -38,11 +40,31 @@ export function checkData(what: string, data: Data): number {
 /** Throws a TypeError unless `variables` has what `init` gives. */
 export function checkVariables(what: string, variables: Variables): void {
   if (variables?.params !== undefined && variables.state !== undefined) return;
-  const found = typeof variables === "object" && variables !== null
-    ? Array.isArray(variables) ? "an array" : `{${Object.keys(variables).join(", ")}}`
-    : String(variables);
   throw new TypeError(
-    `Cannot ${what}: the variables are ${found}, expected { params, state } as init(model, key, input) gives`,
+    `Cannot ${what}: the variables are ${describeValue(variables)}; ` +
+      `expected { params, state }, as init(model, key, input) gives`,
+  );
+}
+
+/** Throws a TypeError for what is no plain object, with the remedy for what people try. */
+function checkPlain(what: string, name: string, value: unknown, expected: string): void {
+  const isObject = typeof value === "object" && value !== null && !isTensor(value) && !Array.isArray(value);
+  const isIterator = isObject &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value || "next" in value);
+  if (isObject && !isIterator && !isPromise(value)) return;
+  throw new TypeError(
+    `Cannot ${what}: ${name} is ${describeValue(value)}, expected ${expected}` +
+      (isIterator ? `; for batches from an iterator or a generator use trainer.trainOnBatch in a loop` : ""),
+  );
+}
+
+/** Throws unless `signal` can be listened to. */
+export function checkSignal(what: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined || (typeof signal === "object" && signal !== null && "aborted" in signal)) return;
+  throw new TypeError(
+    `Cannot ${what}: signal is ${
+      describeValue(signal)
+    }, expected an AbortSignal, as new AbortController().signal`,
   );
 }
 
@@ -69,6 +91,21 @@ export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
     if (batch !== undefined) return batch;
   }
   return undefined;
+}
+
+/** The number of samples in a batch where none is said, as in Keras. */
+const DEFAULT_BATCH_SIZE = 32;
+
+/**
+ * The number of samples in a batch: as given, or that of a stateful model's state, or 32.
+ *
+ * @throws RangeError unless it is a whole number from 1.
+ */
+export function batchSizeFor(what: string, state: Tree<Tensor>, given: number | undefined): number {
+  const stateful = statefulBatch(state);
+  const batchSize = given ?? (typeof stateful === "number" ? stateful : DEFAULT_BATCH_SIZE);
+  checkCount(what, "batchSize", batchSize);
+  return batchSize;
 }
 
 /**
@@ -102,7 +139,8 @@ export function checkStatefulBatch(
 /** A whole number from 1. */
 export function checkCount(what: string, option: string, value: number, least = 1): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`Cannot ${what}: ${option} is ${value}, expected a whole number from ${least}`);
+  const given = typeof value === "number" ? value : describeValue(value);
+  throw new RangeError(`Cannot ${what}: ${option} is ${given}, expected a whole number from ${least}`);
 }
 
 /** What `fit` validates with: data of its own, or the last share of the training data. */
@@ -118,7 +156,9 @@ export function splitValidation(
   samples: number,
   validation: Validation | undefined,
 ): readonly [training: Data, validation: Data | undefined] {
-  if (validation === undefined || !("split" in validation)) return [data, validation];
+  if (validation === undefined) return [data, undefined];
+  checkPlain("validate", "validation", validation, "{ x, y } or { split: 0.2 }");
+  if (!("split" in validation)) return [data, validation];
   checkOptions("validation", validation, ["split"]);
   const { split } = validation;
   // The first part is rounded down, as in Keras.

@@ -6,15 +6,21 @@ import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { createPauses } from "../pause.ts";
+import { resetStates } from "../layers/stateful.ts";
+import { item, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { mapTree, type Tree } from "../tree/tree.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import {
+  batchSizeFor,
   checkCount,
   checkData,
+  checkSignal,
   checkStatefulBatch,
   checkVariables,
   splitValidation,
+  statefulBatch,
   type Validation,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
@@ -22,9 +28,9 @@ import { lostWith } from "./device_lost.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
-import { type BatchingOptions, DEFAULT_BATCH_SIZE, prepareEvaluation, runSession } from "./predict.ts";
+import { batchingOptionNames, type BatchingOptions, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import { type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
+import { checkTrainer, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
 
 /** How a trainer goes over data. */
 export interface FitLoopOptions extends BatchingOptions {
@@ -32,17 +38,20 @@ export interface FitLoopOptions extends BatchingOptions {
   readonly epochs?: number;
   /** The epoch to begin with, for going on where an earlier run ended; default 0. */
   readonly initialEpoch?: number;
-  /** Whether each epoch has an order of its own, drawn with the key; default true. */
+  /** Whether each epoch has an order of its own, drawn with the key; default true, but false for a stateful model. */
   readonly shuffle?: boolean;
-  /** The random key of the order and of dropout; default `key(0)`. */
+  /**
+   * The random key of the order and of dropout; default `key(0)`. It is folded with the number of updates before, as
+   * `optimizerState` has counted them, so that a run that goes on does not begin its random numbers anew.
+   */
   readonly key?: Tensor;
   /** Data to validate with after each epoch, or `{ split: 0.2 }`: the last fifth of the data, before any shuffling. */
   readonly validation?: Validation;
-  /** The optimizer's state to go on with; default: a fresh one. */
+  /** The optimizer's state to go on with, of the same optimizer and trained weights; default: a fresh one. */
   readonly optimizerState?: OptimizerState;
   /** What is called while training; default none. */
   readonly callbacks?: readonly Callback[];
-  /** Aborting it ends training after the current step. */
+  /** Aborting it ends training after the present step, or the validation, which then does not count. */
   readonly signal?: AbortSignal;
   /** Default `auto`: a bar on a terminal, elsewhere a line per epoch. */
   readonly report?: Report;
@@ -60,7 +69,7 @@ export interface FitOptions extends ObjectiveOptions, FitLoopOptions {
 export interface FitResult {
   /** Weights and state in the end, on the host. */
   readonly variables: Variables;
-  /** With it a later call goes on as if there had been no break. */
+  /** With it and the variables a later call goes on as if there had been no break. */
   readonly optimizerState: OptimizerState;
   /** Per name one entry per completed epoch. */
   readonly history: History;
@@ -69,7 +78,7 @@ export interface FitResult {
 }
 
 const loopOptions = [
-  "batchSize",
+  ...batchingOptionNames,
   "epochs",
   "initialEpoch",
   "shuffle",
@@ -77,19 +86,21 @@ const loopOptions = [
   "validation",
   "optimizerState",
   "callbacks",
-  "signal",
   "report",
 ];
-
-/** Timers and abort signals get their turn at least once in so many milliseconds. */
-const PAUSE_EVERY = 100;
 
 /**
  * Trains a model.
  *
  * The loss and the metrics of an epoch are those of all its samples as if they were one batch, computed batch by batch
- * with the weights before each update. A last batch that is smaller runs as it is. A stateful model's carry goes on from batch to
- * batch and from epoch to epoch; a callback begins it anew with `replaceVariables`.
+ * with the weights before each update. A last batch that is smaller runs as it is.
+ *
+ * Random numbers (the order of an epoch, the units that dropout drops) depend on the key and on the number of updates
+ * before, which `optimizerState` counts: several calls that hand on variables and `optimizerState` are one long run.
+ *
+ * A stateful model's carry goes on from batch to batch and from epoch to epoch; a callback begins it anew with
+ * `replaceVariables`. Its batch size is that of its state, and its samples stay in their order unless `shuffle` is
+ * true. Its validation begins with fresh carries and leaves those of training alone.
  *
  * @param variables What `init` gave, or an earlier call; it is not changed.
  * @param data Inputs and targets `[samples, ...]` on the host, and sample weights. Values of another dtype than the
@@ -139,12 +150,14 @@ export async function fitWith(
   data: Data,
   options: FitLoopOptions = {},
 ): Promise<FitResult> {
+  checkTrainer("fit", trainer);
   checkOptions("fit", options, loopOptions);
-  const { batchSize = DEFAULT_BATCH_SIZE, epochs = 1, initialEpoch = 0 } = options;
-  checkCount("fit", "batchSize", batchSize);
+  const { epochs = 1, initialEpoch = 0, signal } = options;
   checkCount("fit", "epochs", epochs);
   checkCount("fit", "initialEpoch", initialEpoch, 0);
   checkVariables("fit", variables);
+  checkSignal("fit", signal);
+  const batchSize = batchSizeFor("fit", variables.state, options.batchSize);
   checkCallbacks(options.callbacks);
   const converted = trainer.convert("fit", variables, data);
   const [training, held] = splitValidation(converted, checkData("fit", data), options.validation);
@@ -156,19 +169,26 @@ export async function fitWith(
     prepareEvaluation(trainer, variables, validation, batchSize, "validate");
 
   const { objective } = session;
-  const { shuffle = true, key = randomKey(0), callbacks = [], signal } = options;
+  const isStateful = statefulBatch(variables.state) !== undefined;
+  const { shuffle = !isStateful, key = randomKey(0), callbacks = [] } = options;
   const [shuffleKey, dropoutKey] = splitKey(key, 2);
   const names = [...objective.names, ...(validation ? objective.names.map((name) => `val_${name}`) : [])];
   const history: History = Object.fromEntries(names.map((name) => [name, []]));
   const steps = Math.ceil(samples / batchSize);
   const train = await session.train();
   let live = await toHost(variables);
-  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  let optimizerState = await toHost(trainer.optimizerState("fit", live, options.optimizerState));
+  /** How many updates were made, in all runs that led here. */
+  let updates = item(optimizerState.step);
+  const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);
+  /** What a validation begins with: nothing of what a stateful model remembers from training. */
+  const validated = (): Variables =>
+    validationSpecs ? { ...live, state: resetStates(trainer.model, live, validationSpecs) } : live;
   const guard = createLossGuard(trainer.model, live, history);
   const reporter = createReporter(options.report ?? "auto");
 
   let stopped = false;
-  let pausedAt = performance.now();
+  const pauses = createPauses();
   const use = (next: Variables) => {
     if (next === live) return;
     disposeTree(live);
@@ -191,7 +211,7 @@ export async function fitWith(
   /** One epoch; false where it was broken off. */
   const runEpoch = async (epoch: number): Promise<boolean> => {
     const began = performance.now();
-    const order = shuffle ? shuffledOrder(foldIn(shuffleKey, epoch), samples) : undefined;
+    const order = shuffle ? shuffledOrder(foldIn(shuffleKey, updates), samples) : undefined;
     let metrics: ObjectiveState = objective.initState();
     let step = 0;
     const read = async () => objective.results(await toHost(metrics));
@@ -206,7 +226,7 @@ export async function fitWith(
     });
     try {
       for (const batch of batches(training, { batchSize, order, reuse: true })) {
-        const number = tensor(epoch * steps + step, { dtype: "int32" });
+        const number = tensor(updates, { dtype: "int32" });
         const [params, state, nextOptimizerState, nextMetrics, loss] = await train(
           live.params,
           live.state,
@@ -219,21 +239,20 @@ export async function fitWith(
         [live, optimizerState, metrics] = [{ params, state }, nextOptimizerState, nextMetrics];
         guard.record(loss, { epoch, step });
         step++;
+        updates++;
         if (guard.isDue) await guard.check(live);
         if (reporter.wantsStep()) reporter.step(progress(await read()));
         if (callbacks.some(({ onBatchEnd }) => onBatchEnd)) {
           await call("onBatchEnd", { epoch, step }, await read());
         }
-        if (performance.now() - pausedAt >= PAUSE_EVERY) {
-          await new Promise((resolve) => setTimeout(resolve));
-          pausedAt = performance.now();
-        }
+        if (pauses.isDue()) await pauses.pause();
         if (signal?.aborted || stopped) break;
       }
       await guard.check(live);
       if (step < steps) return false;
       const trained = await read();
-      const tested = validation && validating && await runSession(validating, live, validation, batchSize);
+      const tested = validation && validating &&
+        await runSession(validating, validated(), validation, { batchSize, signal });
       if (tested) guard.validated(tested.loss, { epoch, step: step - 1 });
       const logs: Logs = {
         ...trained,
@@ -243,6 +262,9 @@ export async function fitWith(
       reporter.epoch(progress(logs));
       await call("onEpochEnd", { epoch, step }, logs);
       return true;
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return false; // the validation was broken off
+      throw error;
     } finally {
       disposeTree(metrics);
     }
@@ -271,6 +293,14 @@ export async function fitWith(
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);
   }
+}
+
+/** Specs of a batch of these inputs. */
+function batchSpecs(x: Tree<Tensor>, batchSize: number): Tree<Spec> {
+  return mapTree(x, (leaf: Tensor) => {
+    const { shape, dtype } = specOf(leaf);
+    return { shape: [batchSize, ...shape.slice(1)], dtype };
+  });
 }
 
 /** The logs of the last completed epoch; empty where there is none. */

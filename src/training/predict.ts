@@ -12,16 +12,29 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
+import { createPauses } from "../pause.ts";
+import {
+  batchSizeFor,
+  checkData,
+  checkSamples,
+  checkSignal,
+  checkStatefulBatch,
+  checkVariables,
+} from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
-import { type Session, type Trainer, withTrainer } from "./trainer.ts";
+import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
 
-/** How inference goes over data. */
+/** How data is gone over. */
 export interface BatchingOptions {
-  /** Samples in a batch; default 32. */
+  /** Samples in a batch; default: the batch of a stateful model's state, else 32. */
   readonly batchSize?: number;
+  /** Aborting it ends the work after the present batch; a batch that runs cannot be broken off. */
+  readonly signal?: AbortSignal;
 }
+
+/** The names of {@linkcode BatchingOptions}. */
+export const batchingOptionNames = ["batchSize", "signal"] as const;
 
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateOptions extends ObjectiveOptions, BatchingOptions {
@@ -35,9 +48,6 @@ export interface PredictOptions extends BatchingOptions {
   readonly device?: Device;
 }
 
-/** The number of samples in a batch where none is said, as in Keras. */
-export const DEFAULT_BATCH_SIZE = 32;
-
 /**
  * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the sum over
  * what counts is divided once, so that `batchSize` changes nothing.
@@ -47,6 +57,7 @@ export const DEFAULT_BATCH_SIZE = 32;
  * @param data Inputs and targets `[samples, ...]`, and sample weights.
  * @returns `loss`, the loss of each output where there are several (`<name>_loss`), and the metrics by name.
  * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that do not fit.
+ * @throws The reason of `options.signal`, once that is aborted.
  *
  * @example
  * ```ts
@@ -70,14 +81,20 @@ export async function evaluate(
     "lossWeights",
     "metrics",
     "weightedMetrics",
-    "batchSize",
     "device",
+    ...batchingOptionNames,
   ]);
-  const { batchSize, ...trainerOptions } = options;
+  const { batchSize, signal, ...trainerOptions } = options;
+  checkSignal("evaluate", signal);
+  signal?.throwIfAborted();
   return await withTrainer(model, trainerOptions, async (trainer) => {
     checkVariables("evaluate", variables);
     checkData("evaluate", data);
-    return await withUploaded(trainer, variables, (live) => evaluateWith(trainer, live, data, { batchSize }));
+    return await withUploaded(
+      trainer,
+      variables,
+      (live) => evaluateWith(trainer, live, data, { batchSize, signal }),
+    );
   });
 }
 
@@ -88,11 +105,16 @@ export async function evaluateWith(
   data: Data,
   options: BatchingOptions = {},
 ): Promise<Logs> {
-  const { batchSize = DEFAULT_BATCH_SIZE } = options;
-  checkCount("evaluate", "batchSize", batchSize);
+  checkTrainer("evaluate", trainer);
+  checkOptions("evaluate", options, batchingOptionNames);
+  const { signal } = options;
+  checkSignal("evaluate", signal);
+  signal?.throwIfAborted();
+  checkVariables("evaluate", variables);
+  const batchSize = batchSizeFor("evaluate", variables.state, options.batchSize);
   const converted = trainer.convert("evaluate", variables, data);
   const session = prepareEvaluation(trainer, variables, converted, batchSize);
-  return await runSession(session, variables, converted, batchSize);
+  return await runSession(session, variables, converted, { batchSize, signal });
 }
 
 /** The session for an evaluation, after all checks. */
@@ -103,30 +125,34 @@ export function prepareEvaluation(
   batchSize: number,
   what = "evaluate",
 ): Session {
-  checkCount(what, "batchSize", batchSize);
   const session = trainer.session(what, variables, data);
   checkStatefulBatch(trainer.model, variables.state, checkSamples(what, data.x), batchSize);
   return session;
 }
 
-/** Evaluates data that was checked. */
+/** Evaluates data that was checked. Throws the signal's reason once it is aborted. */
 export async function runSession(
   { objective, test }: Session,
   variables: Variables,
   data: Data,
-  batchSize: number,
+  { batchSize, signal }: { readonly batchSize: number; readonly signal?: AbortSignal },
 ): Promise<Logs> {
   const step = await test();
+  const pauses = createPauses();
   let state = variables.state;
   let metrics: ObjectiveState = objective.initState();
-  for (const batch of batches(data, { batchSize })) {
-    const before = state;
-    [state, metrics] = await step(variables.params, state, metrics, batch);
-    if (before !== variables.state) disposeTree(before);
+  try {
+    for (const batch of batches(data, { batchSize })) {
+      if (pauses.isDue()) await pauses.pause();
+      signal?.throwIfAborted();
+      const before = state;
+      [state, metrics] = await step(variables.params, state, metrics, batch);
+      if (before !== variables.state) disposeTree(before, variables.state);
+    }
+    return objective.results(await toHost(metrics));
+  } finally {
+    disposeTree([state, metrics], variables.state);
   }
-  const logs = objective.results(await toHost(metrics));
-  disposeTree([state, metrics]);
-  return logs;
 }
 
 /**
@@ -139,6 +165,7 @@ export async function runSession(
  * @param x Inputs `[samples, ...]`; values of another dtype than the model takes are converted as by `fit`.
  * @returns The output on the host, the rows of all batches together: `[samples, ...]` for every tensor in it.
  * @throws RangeError for empty data or tokens outside the vocabulary; TypeError for shapes that do not fit.
+ * @throws The reason of `options.signal`, once that is aborted.
  *
  * @example
  * ```ts
@@ -155,15 +182,17 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
   x: Tree<Tensor>,
   options: PredictOptions = {},
 ): Promise<Output> {
-  checkOptions("predict", options, ["batchSize", "device"]);
-  const { batchSize, device } = options;
+  checkOptions("predict", options, ["device", ...batchingOptionNames]);
+  const { batchSize, signal, device } = options;
+  checkSignal("predict", signal);
+  signal?.throwIfAborted();
   return await withTrainer(model, { device }, async (trainer) => {
     checkVariables("predict", variables);
     checkSamples("predict", x);
     return await withUploaded(
       trainer,
       variables,
-      (live) => predictWith<Output>(trainer, live, x, { batchSize }),
+      (live) => predictWith<Output>(trainer, live, x, { batchSize, signal }),
     );
   });
 }
@@ -175,23 +204,34 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   x: Tree<Tensor>,
   options: BatchingOptions = {},
 ): Promise<Output> {
-  const { batchSize = DEFAULT_BATCH_SIZE } = options;
-  checkCount("predict", "batchSize", batchSize);
+  checkTrainer("predict", trainer);
+  checkOptions("predict", options, batchingOptionNames);
+  const { signal } = options;
+  checkSignal("predict", signal);
+  signal?.throwIfAborted();
+  checkVariables("predict", variables);
+  const batchSize = batchSizeFor("predict", variables.state, options.batchSize);
   const samples = checkSamples("predict", x);
   checkStatefulBatch(trainer.model, variables.state, samples, batchSize);
   const converted = trainer.convertInput("predict", variables, x);
   const step = await trainer.predictor(variables, converted);
+  const pauses = createPauses();
   let state = variables.state;
   let rows: Rows | undefined;
-  for (const batch of batches(converted, { batchSize })) {
-    const before = state;
-    let output: Tree<Tensor>;
-    [output, state] = await step(variables.params, state, batch);
-    if (before !== variables.state) disposeTree(before);
-    rows ??= new Rows(output, samples);
-    rows.add(output, Math.min(batchSize, samples - rows.filled));
+  try {
+    for (const batch of batches(converted, { batchSize })) {
+      if (pauses.isDue()) await pauses.pause();
+      signal?.throwIfAborted();
+      const before = state;
+      let output: Tree<Tensor>;
+      [output, state] = await step(variables.params, state, batch);
+      if (before !== variables.state) disposeTree(before, variables.state);
+      rows ??= new Rows(output, samples);
+      rows.add(output, Math.min(batchSize, samples - rows.filled));
+    }
+  } finally {
+    disposeTree(state, variables.state);
   }
-  disposeTree(state);
   return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
 }
 

@@ -6,14 +6,39 @@
 import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
+import { describeValue } from "../describe.ts";
+import { checkLayer } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
-import { type DType, item, printSpec, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  type DType,
+  isTensor,
+  item,
+  printSpec,
+  type Spec,
+  specOf,
+  type Tensor,
+  tensor,
+} from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
-import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
-import { checkData, checkInput, checkSamples, checkVariables, statefulBatch } from "./checks.ts";
+import {
+  checkSameStructure,
+  flattenTree,
+  mapTree,
+  printPath,
+  printStructure,
+  type Tree,
+} from "../tree/tree.ts";
+import {
+  checkCount,
+  checkData,
+  checkInput,
+  checkSamples,
+  checkVariables,
+  statefulBatch,
+} from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { checkTargets } from "./labels.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
@@ -56,7 +81,7 @@ export interface TrainingState {
   readonly variables: Variables;
   /** Absent before the first step. */
   readonly optimizerState?: OptimizerState;
-  /** How many steps were made; default 0. Dropout draws by it. */
+  /** How many steps were made; default: as many as `optimizerState` has counted. Dropout draws by it. */
   readonly step?: number;
 }
 
@@ -104,6 +129,12 @@ export interface Trainer extends Disposable {
   /** The optimizer's state before the first step. */
   initOptimizer(variables: Variables): OptimizerState;
   /**
+   * The optimizer's state to go on with: the given one, or a fresh one.
+   *
+   * @throws TypeError where the given one is not of this trainer's optimizer and trained weights.
+   */
+  optimizerState(what: string, variables: Variables, given?: OptimizerState): OptimizerState;
+  /**
    * One update by one batch. The result stays on the device; a state given on the device is used up by the call,
    * unless it throws.
    *
@@ -139,6 +170,7 @@ export interface Trainer extends Disposable {
  * ```
  */
 export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {
+  checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
   const { device } = options;
   const optimizer = options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer);
@@ -247,13 +279,32 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     upload: async (variables) => await (await identity())(variables),
     initOptimizer: (variables) =>
       requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
-    async trainOnBatch({ variables, optimizerState, step = 0 }, given, { key = randomKey(0) } = {}) {
+    optimizerState(what, variables, given) {
+      if (given === undefined) return trainer.initOptimizer(variables);
+      const used = requireOptimizer(optimizer);
+      const trainable = trainableParams<Spec>(model, variables.params);
+      checkOptimizerState(what, used, given, outputSpecs(used.init, trainable.map(specOf)));
+      return given;
+    },
+    async trainOnBatch(training, given, options = {}) {
+      checkOptions("the training state of trainOnBatch", training, [
+        "variables",
+        "optimizerState",
+        "step",
+        "logs",
+      ]);
+      checkOptions("trainOnBatch", options, ["key"]);
+      const { variables } = training;
+      const { key = randomKey(0) } = options;
       const batch = trainer.convert("train", variables, given);
+      const optimizerState = trainer.optimizerState("train", variables, training.optimizerState);
+      const step = training.step ?? item(await toHost(optimizerState.step));
+      checkCount("train", "step", step, 0);
       const session = trainer.session("train", variables, batch);
       const [params, state, nextOptimizerState, metrics, loss] = await (await session.trial())(
         variables.params,
         variables.state,
-        optimizerState ?? trainer.initOptimizer(variables),
+        optimizerState,
         session.objective.initState(),
         key,
         tensor(step, { dtype: "int32" }),
@@ -261,7 +312,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       );
       const [read, value] = await toHost([metrics, loss] as const);
       disposeTree([metrics, loss]);
-      const before = [variables.params, variables.state, optimizerState ?? []];
+      const before = [variables.params, variables.state, optimizerState];
       const after = [params, state, nextOptimizerState];
       if (!Number.isFinite(item(value))) {
         disposeTree(after, before);
@@ -322,6 +373,46 @@ export async function withTrainer<Result>(
 
 interface CheckedSession extends Session {
   readonly outputs: readonly Spec[];
+}
+
+/** Throws a TypeError unless a value is what `createTrainer` gives. */
+export function checkTrainer(what: string, trainer: unknown): asserts trainer is Trainer {
+  const given = trainer as Partial<Trainer> | null | undefined; // any of it may be missing
+  if (typeof given?.session === "function" && typeof given.predictor === "function") return;
+  throw new TypeError(
+    `Cannot ${what}: the trainer is ${describeValue(trainer)}, expected what createTrainer(model, ...) gives`,
+  );
+}
+
+/** Throws a TypeError unless an optimizer's state is of this optimizer and these trained weights. */
+function checkOptimizerState(
+  what: string,
+  { type }: Optimizer,
+  given: OptimizerState,
+  expected: OptimizerState,
+): void {
+  const remedy =
+    `it is of another optimizer than ${type}, or of other trained weights (of another model, or before ` +
+    `layers were frozen or unfrozen); leave optimizerState out to begin with a fresh one`;
+  checkSameStructure(expected, given, {
+    first: "the expected optimizerState",
+    second: "the given one",
+    root: "optimizerState",
+    remedy,
+  });
+  const wanted = flattenTree<Spec>(expected, "optimizerState");
+  flattenTree<Spec>(given).leaves.forEach((leaf, index) => {
+    const spec = wanted.leaves[index];
+    if (printSpec(leaf) === printSpec(spec)) return;
+    throw new TypeError(
+      `Cannot ${what} with this optimizerState: ${printPath(wanted.paths[index], "optimizerState")} is ` +
+        `${printSpec(leaf)}, expected ${printSpec(spec)}; ${remedy}`,
+    );
+  });
+  if (given.step !== undefined && isTensor(given.step) && given.step.shape.length === 0) return;
+  throw new TypeError(
+    `Cannot ${what}: the state of the optimizer ${type} has no step, expected int32[], the number of updates made`,
+  );
 }
 
 function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {

@@ -2,7 +2,8 @@
  * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are taken in sorted
  * order, so that trees with the same keys always pair up. Errors name the path at which two trees differ.
  */
-import { isLeaf, printSpec } from "../tensor/tensor.ts";
+import { describeValue } from "../describe.ts";
+import { isLeaf } from "../tensor/tensor.ts";
 
 /** The nesting of a tree, without its leaves. */
 export type Structure =
@@ -31,16 +32,8 @@ function keysOf(node: Readonly<Record<string, unknown>>): string[] {
   return Object.keys(node).filter((key) => node[key] !== undefined).sort();
 }
 
-function describe(value: unknown): string {
-  if (isLeaf(value)) return `a tensor ${printSpec(value)}`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (isPlainObject(value)) return `an object with the keys {${keysOf(value).join(", ")}}`;
-  return value === null || value === undefined
-    ? String(value)
-    : typeof value === "object"
-    ? value.constructor.name
-    : `${typeof value} ${String(value)}`;
-}
+/** No tree of tensors is nested so deep; one that refers to itself is. */
+const DEEPEST = 500;
 
 /** Calls `visit` for every leaf, in order. A key whose value is undefined counts as absent. */
 function walk(
@@ -53,6 +46,13 @@ function walk(
     visit(tree, path);
     return LEAF;
   }
+  if (path.length > DEEPEST) {
+    throw new TypeError(
+      `Cannot use ${
+        root === "" ? "this" : root
+      } as a tree: it is nested more than ${DEEPEST} deep, or refers to itself`,
+    );
+  }
   if (Array.isArray(tree)) {
     return { kind: "array", items: tree.map((item, index) => walk(item, [...path, index], root, visit)) };
   }
@@ -61,7 +61,7 @@ function walk(
     return { kind: "object", keys, items: keys.map((key) => walk(tree[key], [...path, key], root, visit)) };
   }
   throw new TypeError(
-    `Cannot use ${describe(tree)} at ${printPath(path, root)} as part of a tree: ` +
+    `Cannot use ${describeValue(tree)} at ${printPath(path, root)} as part of a tree: ` +
       `expected a tensor, an array or a plain object (wrap numbers with tensor(...))`,
   );
 }
@@ -192,7 +192,7 @@ export function checkSameStructure(
     const fail = (): never => {
       throw new TypeError(
         `Cannot pair ${firstName} with ${secondName} at ${printPath(path, names.root)}: ` +
-          `${firstName} has ${describe(a)}, ${secondName} has ${describe(b)}` +
+          `${firstName} has ${describeValue(a)}, ${secondName} has ${describeValue(b)}` +
           (names.remedy === undefined ? "" : `; ${names.remedy}`),
       );
     };

@@ -61,7 +61,12 @@ Deno.test("a stateful model is trained in whole batches of its own size, its car
   const { variables: after } = await fit(model, variables, data, { ...options, batchSize: 4 });
   assert(valuesOf(after.state).every((value) => value !== 0));
   assertEquals((await predict(model, after, x, { batchSize: 4 })).shape, [8, 1]);
-  await assertRejects(() => fit(model, variables, data, options), RangeError, "its state is of a batch of 4");
+  assertEquals((await fit(model, variables, data, options)).variables, after);
+  await assertRejects(
+    () => fit(model, variables, data, { ...options, batchSize: 2 }),
+    RangeError,
+    "its state is of a batch of 4",
+  );
   const odd = { x: majority(6).x, y: line(6).y };
   await assertRejects(
     () => fit(model, variables, odd, { ...options, batchSize: 4 }),

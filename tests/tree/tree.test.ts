@@ -82,12 +82,12 @@ Deno.test("mapping keeps the structure and gives the path", () => {
 Deno.test("what is no tree is refused with its path and what it is", () => {
   const refuse = (value: unknown, part: string) =>
     assertThrows(() => flattenTree({ cells: [leaf(1), value] }, "model"), TypeError, part);
-  refuse(3, "Cannot use number 3 at model.cells[1] as part of a tree");
+  refuse(3, "Cannot use the number 3 at model.cells[1] as part of a tree");
   refuse(null, "Cannot use null at model.cells[1]");
   refuse(undefined, "Cannot use undefined at model.cells[1]");
-  refuse("lstm", "Cannot use string lstm at model.cells[1]");
-  refuse(new Map(), "Cannot use Map at model.cells[1]");
-  refuse(new Float32Array(2), "Cannot use Float32Array at model.cells[1]");
+  refuse("lstm", 'Cannot use the text "lstm" at model.cells[1]');
+  refuse(new Map(), "Cannot use an object of the class Map at model.cells[1]");
+  refuse(new Float32Array(2), "Cannot use an object of the class Float32Array at model.cells[1]");
 });
 
 Deno.test("trees that differ are refused with the first path and both sides", () => {

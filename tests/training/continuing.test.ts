@@ -1,0 +1,158 @@
+/** A run that is cut into several calls is the same run: nothing random begins again. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { batchNormalization } from "../../src/layers/batch_normalization.ts";
+import { dense } from "../../src/layers/dense.ts";
+import { dropout } from "../../src/layers/dropout.ts";
+import type { Variables } from "../../src/layers/layer.ts";
+import { lstm } from "../../src/layers/lstm.ts";
+import { init } from "../../src/models/init.ts";
+import { sequential } from "../../src/models/sequential.ts";
+import { key, normal } from "../../src/operations/random.ts";
+import { item, spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { fit, type FitOptions, type FitResult } from "../../src/training/fit.ts";
+import {
+  adam,
+  type OptimizerLike,
+  type OptimizerState,
+  rmsprop,
+  sgd,
+} from "../../src/training/optimizers.ts";
+import { evaluate } from "../../src/training/predict.ts";
+import { exponentialDecay } from "../../src/training/schedules.ts";
+import { createTrainer } from "../../src/training/trainer.ts";
+import { loadCheckpoint, saveCheckpoint } from "../../formats/safetensors/mod.ts";
+import { valuesOf } from "./models.ts";
+
+const data = { x: normal(key(1), [13, 4, 3]), y: normal(key(2), [13, 1]) };
+const model = sequential([
+  lstm({ units: 3, dropout: 0.2, recurrentDropout: 0.2 }),
+  batchNormalization(),
+  dropout({ rate: 0.5 }),
+  dense({ units: 1 }),
+]);
+
+/** Calls of `fit` one after the other, with the checkpoint written and read in between. */
+async function inCalls(epochs: readonly number[], options: FitOptions): Promise<FitResult> {
+  let variables: Variables = init(model, key(0), data.x);
+  let optimizerState: OptimizerState | undefined;
+  let last: FitResult | undefined;
+  const loss: number[] = [];
+  for (const count of epochs) {
+    last = await fit(model, variables, data, { ...options, epochs: count, optimizerState });
+    loss.push(...last.history.loss);
+    const bytes = saveCheckpoint({ model, variables: last.variables, optimizerState: last.optimizerState });
+    ({ variables, optimizerState } = loadCheckpoint(bytes));
+  }
+  if (!last) throw new Error("no call");
+  return { ...last, history: { loss } };
+}
+
+const optimizers: readonly OptimizerLike[] = [
+  adam({ learningRate: exponentialDecay({ initialLearningRate: 0.01, decaySteps: 3, decayRate: 0.9 }) }),
+  sgd({ momentum: 0.9, nesterov: true }),
+  rmsprop({ momentum: 0.5, centered: true }),
+  sgd(),
+];
+
+for (const device of ["reference", "wasm"] as const) {
+  Deno.test({
+    name: `calls of fit that hand on the optimizer's state are one run, on ${device}`,
+    sanitizeResources: false,
+    sanitizeOps: false,
+    async fn() {
+      for (const optimizer of device === "wasm" ? optimizers : optimizers.slice(0, 1)) {
+        const options: FitOptions = { loss: "mse", optimizer, batchSize: 4, report: "none", device };
+        const whole = await inCalls([4], options);
+        for (const calls of device === "wasm" ? [[2, 2], [1, 1, 1, 1], [1, 3]] : [[2, 2]]) {
+          const cut = await inCalls(calls, options);
+          assertEquals(cut.history.loss, whole.history.loss);
+          assertEquals(valuesOf(cut.variables), valuesOf(whole.variables));
+          assertEquals(valuesOf(cut.optimizerState), valuesOf(whole.optimizerState));
+        }
+      }
+    },
+  });
+}
+
+Deno.test("a key makes a run; the same key in a call that goes on draws anew", async () => {
+  const options: FitOptions = { loss: "mse", optimizer: "sgd", batchSize: 4, report: "none", key: key(7) };
+  const variables = init(model, key(0), data.x);
+  const first = await fit(model, variables, data, options);
+  assertEquals((await fit(model, variables, data, options)).history, first.history);
+  const other = await fit(model, variables, data, { ...options, key: key(8) });
+  assert(other.history.loss[0] !== first.history.loss[0]);
+  // The same weights again, counted as trained for one epoch: only what is drawn differs.
+  const { optimizerState } = first;
+  const later = await fit(model, variables, data, { ...options, optimizerState });
+  assert(later.history.loss[0] !== first.history.loss[0]);
+});
+
+Deno.test("initialEpoch numbers epochs and changes nothing that is drawn", async () => {
+  const options: FitOptions = { loss: "mse", optimizer: "adam", batchSize: 4, report: "none" };
+  const start = init(model, key(0), data.x);
+  const { variables, optimizerState } = await fit(model, start, data, options);
+  const numbered = await fit(model, variables, data, {
+    ...options,
+    optimizerState,
+    initialEpoch: 1,
+    epochs: 2,
+  });
+  const plain = await fit(model, variables, data, { ...options, optimizerState });
+  assertEquals(numbered.history, plain.history);
+});
+
+Deno.test("trainOnBatch counts steps on from the optimizer's state", async () => {
+  using trainer = createTrainer(model, { loss: "mse", optimizer: sgd({ learningRate: 0 }) });
+  const start = init(model, key(0), data.x);
+  const losses = new Set<number>();
+  let optimizerState: OptimizerState | undefined;
+  for (let count = 0; count < 3; count++) {
+    const trained = await trainer.trainOnBatch({ variables: start, optimizerState }, data);
+    assertEquals(trained.step, count + 1);
+    losses.add(trained.logs.loss);
+    optimizerState = trained.optimizerState;
+  }
+  assertEquals(losses.size, 3);
+});
+
+Deno.test("the state of another optimizer, or of other trained weights, is refused by name", async () => {
+  const options: FitOptions = { loss: "mse", optimizer: "adam", report: "none" };
+  const variables = init(model, key(0), data.x);
+  const { optimizerState } = await fit(model, variables, data, options);
+  const refuse = (changed: Partial<FitOptions>, layer = model) =>
+    assertRejects(
+      () => fit(layer, variables, data, { ...options, optimizerState, ...changed }),
+      TypeError,
+      "optimizerState",
+    );
+  await refuse({ optimizer: "sgd" });
+  await refuse({ optimizer: sgd({ momentum: 0.9 }) });
+  await refuse({ optimizer: adam({ amsgrad: true }) });
+  await refuse({ optimizerState: { ...optimizerState, step: tensor([1, 2], { dtype: "int32" }) } });
+  await refuse({}, {
+    ...model,
+    trainableLeaves: (params) => model.trainableLeaves(params).map((_, i) => i > 2),
+  });
+  using trainer = createTrainer(model, { loss: "mse", optimizer: "sgd" });
+  await assertRejects(
+    () => trainer.trainOnBatch({ variables, optimizerState }, data),
+    TypeError,
+    "optimizerState",
+  );
+});
+
+Deno.test("a stateful model keeps its order, and its validation begins with fresh carries", async () => {
+  const stateful = sequential([lstm({ units: 3, stateful: true }), dense({ units: 1 })]);
+  const whole = { x: normal(key(3), [8, 4, 3]), y: normal(key(4), [8, 1]) };
+  const start = init(stateful, key(0), spec([2, null, 3]));
+  const options: FitOptions = { loss: "mse", optimizer: "sgd", report: "none", epochs: 2 };
+  const plain = await fit(stateful, start, whole, options);
+  assertEquals(plain, await fit(stateful, start, whole, { ...options, shuffle: false, batchSize: 2 }));
+  const shuffled = await fit(stateful, start, whole, { ...options, shuffle: true });
+  assert(shuffled.history.loss[0] !== plain.history.loss[0]);
+  const validated = await fit(stateful, start, whole, { ...options, validation: whole });
+  assertEquals(validated.variables, plain.variables);
+  const fresh: Variables = { params: plain.variables.params, state: start.state };
+  assertEquals(validated.history.val_loss[1], (await evaluate(stateful, fresh, whole, { loss: "mse" })).loss);
+  assert(item((plain.optimizerState.step) as Tensor) === 8);
+});
