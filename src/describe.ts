@@ -52,3 +52,13 @@ function describeObject(value: object): string {
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
+
+/**
+ * Throws a TypeError unless `value` is a function.
+ *
+ * @param what What is not possible, such as `compile`.
+ */
+export function checkFunction(what: string, value: unknown, name = "fn"): void {
+  if (typeof value === "function") return;
+  throw new TypeError(`Cannot ${what}: ${name} is ${describeValue(value)}, expected a function`);
+}

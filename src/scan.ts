@@ -5,6 +5,7 @@
  * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
  * arrays and objects of tensors to any depth. Parameters are closed over.
  */
+import { checkFunction } from "./describe.ts";
 import { checkOptions, unknownName } from "./nearest.ts";
 import type { Cell } from "./scan/cell.ts";
 import { checkStep, commonLength } from "./scan/checks.ts";
@@ -81,6 +82,7 @@ export function scanOn<State, Input, Output>(
   inputs: Input,
   options: ScanOptions = {},
 ): [outputs: Output, final: ScanState<State, Output>] {
+  checkFunction("scan", cell, "the cell");
   checkOptions("scan", options, [
     "reverse",
     "mask",

@@ -89,7 +89,7 @@ Deno.test("a value that an option does not have is refused", () => {
   );
   assertThrows(() => spec([null, -3]), RangeError, "the size of axis 1 is -3");
   assertThrows(() => spec([2], loose("float16")), TypeError, "float16");
-  assertThrows(() => tensor(loose(["1"])), TypeError, 'a value is "1"');
+  assertThrows(() => tensor(loose(["1"])), TypeError, 'a value is the text "1"');
 });
 
 Deno.test("the nearest name ignores the style of spelling", () => {

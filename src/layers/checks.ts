@@ -6,7 +6,7 @@ import { checkAsMade } from "../options/made.ts";
 import { type Dim, fixedDim, type Shape } from "../tensor/dims.ts";
 import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
-import type { Layer, Mask } from "./layer.ts";
+import type { Layer, Mask, Variables } from "./layer.ts";
 
 /** The one tensor (or spec) that a layer takes; a tree of several is refused. */
 export function oneInput<T extends Spec>(layer: string, input: unknown): T {
@@ -89,5 +89,15 @@ export function checkLayer(where: string, value: unknown): asserts value is Laye
   throw new TypeError(
     `Cannot ${where}: expected a layer such as dense(...), current value is ` +
       (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : describeValue(value)),
+  );
+}
+
+/** Throws a TypeError unless `variables` has what `init` gives. */
+export function checkVariables(what: string, variables: unknown): void {
+  const given = variables as Partial<Variables> | null | undefined; // any of it may be missing
+  if (given?.params !== undefined && given.state !== undefined) return;
+  throw new TypeError(
+    `Cannot ${what}: the variables are ${describeValue(variables)}; ` +
+      `expected { params, state }, as init(model, key, input) gives`,
   );
 }

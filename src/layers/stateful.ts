@@ -4,6 +4,7 @@
  * resetting and streaming need to know.
  */
 import { substitute } from "../options/made.ts";
+import { checkLayer, checkVariables } from "./checks.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
@@ -31,6 +32,7 @@ export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tr
  * @throws TypeError where the layer cannot be fed in chunks.
  */
 export function statefulLayer(layer: Layer): Layer {
+  checkLayer("make stateful", layer);
   const stateful = layer.withStateful?.();
   if (stateful === undefined) return layer;
   if ("withFlags" in stateful || "walk" in stateful) return stateful; // a recurrent layer or a container
@@ -64,6 +66,8 @@ export function statefulLayer(layer: Layer): Layer {
  * ```
  */
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {
+  checkLayer("reset states", layer);
+  checkVariables("reset states", variables);
   return keepOthers(layer.initState(variables.params, input), variables.state);
 }
 

@@ -2,6 +2,8 @@
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
  * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
  */
+import { createPauses } from "../pause.ts";
+import { checkLayer, checkVariables } from "./checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
@@ -106,8 +108,9 @@ interface Session {
  * ```
  */
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
-  checkOptions("streaming", options, ["batch", "input", "device"]);
   checkLayer("stream", layer);
+  checkVariables("stream", variables);
+  checkOptions("streaming", options, ["batch", "input", "device"]);
   const { batch = 1, device } = options;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);
@@ -132,6 +135,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   });
   if (options.input) checkChunks(withBatch(options.input, batch));
   let session = begin(true);
+  const pauses = createPauses();
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   let isDisposed = false;
@@ -178,7 +182,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     const accepting = (input: Tree<Tensor>) => kind.loops.find((loop) => loop.accepts(input));
     const asGiven = accepting(given);
     const input = asGiven ? given : convert(kind, given);
-    const ready = waiting > 0 ? undefined : asGiven ?? accepting(input);
+    const ready = waiting > 0 || pauses.isDue() ? undefined : asGiven ?? accepting(input);
     if (ready && isOnHost(input)) {
       enter(current, ready, kind, input);
       const output = ready.run(input);
@@ -186,6 +190,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       return wait(() => output);
     }
     return wait(async () => {
+      if (pauses.isDue()) await pauses.pause();
       const loop = accepting(input) ?? await compileFor(kind, current, input);
       enter(current, loop, kind, input);
       return await loop.run(await toHost(input));

@@ -1,4 +1,6 @@
 /** First variables of a layer or model. */
+import { describeValue } from "../describe.ts";
+import { checkLayer } from "../layers/checks.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
 import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -42,6 +44,17 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  * ```
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
+  checkLayer("init", layer);
+  if (!isTensor(key) || key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
+    throw new TypeError(
+      `Cannot init: the key is ${describeValue(key)}, expected a random key, as key(0) gives`,
+    );
+  }
+  if (input === undefined) {
+    throw new TypeError(
+      "Cannot init without an input: expected a spec such as spec([null, 28]) or data, as in init(model, key, x)",
+    );
+  }
   try {
     const specs = inputSpecs(input);
     const params = layer.initParams(key, specs);

@@ -1,4 +1,5 @@
 /** A model as JSON and back: its layers with their options. Weights are apart, see weights.ts. */
+import { checkLayer } from "../layers/checks.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
 import { recurrentCellTypes } from "../cells/mod.ts";
 import { activation } from "../layers/activation.ts";
@@ -100,6 +101,7 @@ function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { read
  * ```
  */
 export function toJson(layer: Layer): Json {
+  checkLayer("write as JSON", layer);
   return JSON.parse(JSON.stringify(layerJson(layer))); // where a function stands, writing the text throws
 }
 

@@ -2,6 +2,7 @@
  * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
  * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
  */
+import { checkFunction, describeValue } from "../describe.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
@@ -75,7 +76,7 @@ function node(source: Source, index: number, spec: Spec, mask?: Tensor): Origin 
 export function originOf(value: unknown, where: string): Origin {
   if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes them
   throw new TypeError(
-    `Cannot use ${isLeaf(value) ? printSpec(value) : String(value)} as ${where}: ` +
+    `Cannot use ${isLeaf(value) ? printSpec(value) : describeValue(value)} as ${where}: ` +
       `expected a node, as input(...), call(...) and apply(...) give`,
   );
 }
@@ -195,6 +196,7 @@ export function apply<Output extends Tree<Node> = Nodes>(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   ...inputs: readonly Node[]
 ): Output {
+  checkFunction("apply to nodes", fn);
   const given = inputs.map((value, index) =>
     originOf(value, `argument ${index} of ${fn.name || "the function"}`)
   );

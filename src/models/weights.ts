@@ -1,4 +1,6 @@
 /** All weights of a model by path, and back: what is saved, carried over and compared. */
+import { describeValue } from "../describe.ts";
+import { checkVariables } from "../layers/checks.ts";
 import type { Variables } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
 import { sameShape } from "../tensor/dims.ts";
@@ -29,6 +31,7 @@ function printWeightPath(path: Path): string {
  * ```
  */
 export function getWeights(variables: Variables): Weight[] {
+  checkVariables("read the weights", variables);
   const { leaves, paths } = flattenTree<Tensor>(weightTree(variables));
   return leaves.map((tensor, index) => ({ path: printWeightPath(paths[index]), tensor }));
 }
@@ -51,6 +54,13 @@ export function setWeights(
   weights: readonly (Tensor | Weight)[] | { readonly [path: string]: Tensor },
 ): Variables {
   const present = getWeights(variables);
+  if (typeof weights !== "object" || weights === null || isTensor(weights)) {
+    throw new TypeError(
+      `Cannot set the weights: they are ${
+        describeValue(weights)
+      }, expected a list of tensors, or tensors by path`,
+    );
+  }
   const given = byPath(present, weights);
   const replaced = present.map(({ path, tensor }) => {
     const next = given.get(path);

@@ -2,6 +2,7 @@
  * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
+import { describeValue } from "../describe.ts";
 import {
   addDims,
   type Dim,
@@ -23,7 +24,11 @@ import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
 export function resolveAxis(axis: number, rank: number, what: string): number {
   const resolved = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
-    throw new RangeError(`Cannot ${what} along axis ${axis}: the tensor has ${rank} axes`);
+    throw new RangeError(
+      `Cannot ${what} along axis ${
+        typeof axis === "number" ? axis : describeValue(axis)
+      }: the tensor has ${rank} axes`,
+    );
   }
   return resolved;
 }
@@ -35,12 +40,26 @@ export function resolveAxes(
   what: string,
 ): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const list = typeof axes === "number" ? [axes] : axes;
+  const list = Array.isArray(axes) ? axes as readonly number[] : [axes as number];
   const resolved = [...new Set(list.map((axis) => resolveAxis(axis, rank, what)))].sort((a, b) => a - b);
   if (resolved.length !== list.length) {
     throw new RangeError(`Cannot ${what} along axes [${list}]: one is given twice`);
   }
   return resolved;
+}
+
+/** Throws a TypeError for what is no shape. */
+function checkSizes(what: string, shape: unknown): void {
+  if (Array.isArray(shape)) return;
+  throw new TypeError(`Cannot compute ${what}: shape is ${describeValue(shape)}, expected an array of sizes`);
+}
+
+/** Throws a TypeError unless these are tensors in an array. */
+function checkTensors(what: string, tensors: unknown): void {
+  if (!Array.isArray(tensors)) {
+    throw new TypeError(`Cannot ${what} ${describeValue(tensors)}: expected an array of tensors`);
+  }
+  tensors.forEach((each, index) => checkTensor(what, each, `tensor ${index}`));
 }
 
 export const broadcastOperation: Operation<"broadcast"> = {
@@ -192,6 +211,7 @@ export const sumOperation: Operation<"sum"> = {
  * in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  checkSizes("broadcastTo", shape);
   checkTensor("broadcastTo", x);
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
@@ -203,6 +223,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  checkSizes("reshape", shape);
   checkTensor("reshape", x);
   const open = shape.indexOf(-1);
   let target = shape;
@@ -302,6 +323,7 @@ export function pad(
 
 /** Tensors joined along an axis (default: the last). */
 export function concat(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  checkTensors("concat", tensors);
   checkOptions("concat", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot concat: no tensors are given");
   const axis = resolveAxis(options.axis ?? -1, tensors[0].shape.length, "concat");
@@ -310,6 +332,7 @@ export function concat(tensors: readonly Tensor[], options: { readonly axis?: nu
 
 /** Tensors of one shape joined along a new axis (default: the first). */
 export function stack(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  checkTensors("stack", tensors);
   checkOptions("stack", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot stack: no tensors are given");
   const axis = resolveAxis(options.axis ?? 0, tensors[0].shape.length + 1, "stack");
@@ -381,6 +404,7 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
 export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
+  checkSizes("full", shape);
   return broadcastTo(tensor(value, { dtype }), shape);
 }
 
@@ -396,5 +420,6 @@ export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
 
 /** Zeros of the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
+  checkTensor("zerosLike", like);
   return zeros(like.shape, like.dtype);
 }

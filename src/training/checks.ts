@@ -37,15 +37,6 @@ export function checkData(what: string, data: Data): number {
   return samples;
 }
 
-/** Throws a TypeError unless `variables` has what `init` gives. */
-export function checkVariables(what: string, variables: Variables): void {
-  if (variables?.params !== undefined && variables.state !== undefined) return;
-  throw new TypeError(
-    `Cannot ${what}: the variables are ${describeValue(variables)}; ` +
-      `expected { params, state }, as init(model, key, input) gives`,
-  );
-}
-
 /** Throws a TypeError for what is no plain object, with the remedy for what people try. */
 function checkPlain(what: string, name: string, value: unknown, expected: string): void {
   const isObject = typeof value === "object" && value !== null && !isTensor(value) && !Array.isArray(value);

@@ -2,6 +2,7 @@
  * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimiser's state and the
  * running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls back.
  */
+import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
@@ -18,7 +19,6 @@ import {
   checkData,
   checkSignal,
   checkStatefulBatch,
-  checkVariables,
   splitValidation,
   statefulBatch,
   type Validation,

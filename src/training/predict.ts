@@ -1,4 +1,5 @@
 /** `evaluate` and `predict`: whole data sets in inference, batch by batch. */
+import { checkVariables } from "../layers/checks.ts";
 import { batches } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
@@ -13,14 +14,7 @@ import {
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import { createPauses } from "../pause.ts";
-import {
-  batchSizeFor,
-  checkData,
-  checkSamples,
-  checkSignal,
-  checkStatefulBatch,
-  checkVariables,
-} from "./checks.ts";
+import { batchSizeFor, checkData, checkSamples, checkSignal, checkStatefulBatch } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";

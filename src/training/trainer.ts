@@ -7,7 +7,7 @@ import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } fro
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { describeValue } from "../describe.ts";
-import { checkLayer } from "../layers/checks.ts";
+import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
@@ -31,14 +31,7 @@ import {
   printStructure,
   type Tree,
 } from "../tree/tree.ts";
-import {
-  checkCount,
-  checkData,
-  checkInput,
-  checkSamples,
-  checkVariables,
-  statefulBatch,
-} from "./checks.ts";
+import { checkCount, checkData, checkInput, checkSamples, statefulBatch } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { checkTargets } from "./labels.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
