@@ -2,6 +2,7 @@
  * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
  * Nothing here knows a device; a batch is host tensors again.
  */
+import { describeValue } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import {
   allocateValues,
@@ -201,6 +202,11 @@ export function shuffledOrder(key: Tensor, count: number): Int32Array {
 
 /** Draws whole numbers from 0 to below a bound, all equally likely: words that would favour some are drawn again. */
 function randomIntegers(key: Tensor): (bound: number) => number {
+  if (!isTensor(key)) {
+    throw new TypeError(
+      `Cannot shuffle samples: the key is ${describeValue(key)}, expected int32[2], as key(0) gives`,
+    );
+  }
   if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
     throw new TypeError(`Cannot shuffle samples: the key is ${printSpec(key)}, expected int32[2]`);
   }
@@ -226,6 +232,11 @@ function randomIntegers(key: Tensor): (bound: number) => number {
 }
 
 function checkIndices(indices: ArrayLike<number>, samples: number): void {
+  if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
+    throw new TypeError(
+      `Cannot take samples: the indices are ${describeValue(indices)}, expected a list of numbers`,
+    );
+  }
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i];
     if (Number.isInteger(index) && index >= 0 && index < samples) continue;

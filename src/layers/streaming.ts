@@ -20,7 +20,6 @@ import { type Device, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
-import { checkLayer } from "./checks.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";

@@ -47,7 +47,7 @@ export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Var
   checkLayer("init", layer);
   if (!isTensor(key) || key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
     throw new TypeError(
-      `Cannot init: the key is ${describeValue(key)}, expected a random key, as key(0) gives`,
+      `Cannot init: the key is ${describeValue(key)}, expected int32[2]; make one with key(seed)`,
     );
   }
   if (input === undefined) {

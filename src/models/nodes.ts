@@ -109,6 +109,11 @@ export interface InputOptions {
  * ```
  */
 export function input(shape: readonly (number | null | string)[] | Spec, options: InputOptions = {}): Node {
+  if (!isLeaf(shape) && !Array.isArray(shape)) {
+    throw new TypeError(
+      `Cannot make an input: shape is ${describeValue(shape)}, expected an array of sizes or a spec`,
+    );
+  }
   checkOptions("input", options, ["name", "dtype"]);
   if (isLeaf(shape) && options.dtype !== undefined && options.dtype !== shape.dtype) {
     throw new TypeError(`Cannot make an input of ${printSpec(shape)} with the dtype ${options.dtype}`);

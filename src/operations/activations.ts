@@ -127,6 +127,7 @@ export const logSigmoid: Activation = (x): Tensor => neg(softplus(neg(x)));
  * @throws RangeError if the last axis has an odd size.
  */
 export const glu: Activation = (x): Tensor => {
+  checkTensor("glu", x);
   if (x.shape.length === 0 || divideDims(x.shape[x.shape.length - 1], 2) === undefined) {
     throw new RangeError(`Cannot compute glu of ${printSpec(x)}: expected an even size of the last axis`);
   }

@@ -1,4 +1,6 @@
 /** Operations on indices: iota, gather and its adjoint, one-hot. */
+import { checkOptions } from "../nearest.ts";
+import { describeValue } from "../describe.ts";
 import { requireRows } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import type { Dim, Shape } from "../tensor/dims.ts";
@@ -56,6 +58,10 @@ export const scatterAddOperation: Operation<"scatterAdd"> = {
 
 /** 0, 1, 2… along an axis (default: the last). */
 export function iota(shape: Shape, options: { readonly axis?: number; readonly dtype?: DType } = {}): Tensor {
+  if (!Array.isArray(shape)) {
+    throw new TypeError(`Cannot make iota: shape is ${describeValue(shape)}, expected an array of sizes`);
+  }
+  checkOptions("iota", options, ["axis", "dtype"]);
   const axis = resolveAxis(options.axis ?? -1, shape.length, "count");
   return applyOne(iotaOperation, [], { shape, axis, dtype: options.dtype ?? "int32" });
 }

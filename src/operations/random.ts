@@ -119,6 +119,9 @@ export function normal(
 ): Tensor {
   checkOptions("normal", options, ["mean", "standardDeviation", "counter"]);
   const { mean = 0, standardDeviation = 1, counter = 0 } = options;
+  if (!Array.isArray(shape)) {
+    throw new TypeError(`Cannot draw: shape is ${describeValue(shape)}, expected an array of sizes`);
+  }
   const uniforms = unit(randomBits(key, [2, ...shape], counter));
   const radius = sqrt(mul(log(sub(1, at(uniforms, 0, 0))), -2));
   return add(mul(mul(radius, cos(mul(at(uniforms, 0, 1), 2 * Math.PI))), standardDeviation), mean);

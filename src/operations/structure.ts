@@ -48,10 +48,14 @@ export function resolveAxes(
   return resolved;
 }
 
-/** Throws a TypeError for what is no shape. */
-function checkSizes(what: string, shape: unknown): void {
-  if (Array.isArray(shape)) return;
-  throw new TypeError(`Cannot compute ${what}: shape is ${describeValue(shape)}, expected an array of sizes`);
+/** The sizes, or a TypeError for what is no array of them. */
+function checkSizes(what: string, sizes: Shape, name = "shape"): Shape {
+  const isSize = (size: unknown) =>
+    typeof size === "number" || (typeof size === "object" && size !== null && "terms" in size);
+  if (Array.isArray(sizes) && sizes.every(isSize)) return sizes;
+  throw new TypeError(
+    `Cannot compute ${what}: ${name} is ${describeValue(sizes)}, expected an array of sizes`,
+  );
 }
 
 /** Throws a TypeError unless these are tensors in an array. */
@@ -260,8 +264,18 @@ export function slice(
   x: Tensor,
   start: readonly Dim[],
   size: readonly Dim[],
-  stride: readonly number[] = x.shape.map(() => 1),
+  stride: readonly number[] | undefined = undefined,
 ): Tensor {
+  checkTensor("slice", x);
+  return sliced(
+    x,
+    checkSizes("slice", start, "start"),
+    checkSizes("slice", size, "size"),
+    stride ?? x.shape.map(() => 1),
+  );
+}
+
+function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: readonly number[]): Tensor {
   if ([start, size, stride].some((list) => list.length !== x.shape.length)) {
     throw new TypeError(
       `Cannot slice ${printSpec(x)}: start, size and stride need ${x.shape.length} entries each`,
@@ -308,8 +322,18 @@ export function pad(
   x: Tensor,
   low: readonly Dim[],
   high: readonly Dim[],
-  interior: readonly number[] = x.shape.map(() => 0),
+  interior: readonly number[] | undefined = undefined,
 ): Tensor {
+  checkTensor("pad", x);
+  return padded(
+    x,
+    checkSizes("pad", low, "low"),
+    checkSizes("pad", high, "high"),
+    interior ?? x.shape.map(() => 0),
+  );
+}
+
+function padded(x: Tensor, low: readonly Dim[], high: readonly Dim[], interior: readonly number[]): Tensor {
   if ([low, high, interior].some((list) => list.length !== x.shape.length)) {
     throw new TypeError(
       `Cannot pad ${printSpec(x)}: low, high and interior need ${x.shape.length} entries each`,
@@ -342,6 +366,9 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
   checkTensor("split", x);
+  if (!Number.isInteger(parts) || parts < 1) {
+    throw new RangeError(`Cannot split into ${describeValue(parts)} parts: expected a whole number from 1`);
+  }
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);

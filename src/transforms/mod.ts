@@ -1,4 +1,5 @@
 /** What is done to functions: differentiate, compile, trace. */
+import { describeValue } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
 export {
   compile,
@@ -38,5 +39,8 @@ export function explain<Args extends readonly unknown[], Result>(
   compiled: Compiled<Args, Result>,
   ...args: readonly unknown[]
 ): string {
+  if (typeof compiled?.explain !== "function") {
+    throw new TypeError(`Cannot explain ${describeValue(compiled)}: expected what await compile(fn) gives`);
+  }
   return compiled.explain(...args);
 }
