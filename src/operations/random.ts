@@ -47,7 +47,11 @@ export const randomBitsOperation: Operation<"randomBits"> = {
  */
 export function key(seed: number): Tensor {
   if (!Number.isSafeInteger(seed)) {
-    throw new RangeError(`Cannot make a key from ${describeValue(seed)}: expected a whole number`);
+    throw new RangeError(
+      `Cannot make a key from ${
+        typeof seed === "number" ? seed : describeValue(seed)
+      }: expected a whole number`,
+    );
   }
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
@@ -130,7 +134,11 @@ export function normal(
 /** bool that is true with the given probability, exactly the same elements on every backend. */
 export function bernoulli(key: Tensor, probability: number, shape: Shape, counter: Operand = 0): Tensor {
   if (!(probability >= 0 && probability <= 1)) {
-    throw new RangeError(`Cannot draw with the probability ${describeValue(probability)}: expected 0 to 1`);
+    throw new RangeError(
+      `Cannot draw with the probability ${
+        typeof probability === "number" ? probability : describeValue(probability)
+      }: expected 0 to 1`,
+    );
   }
   const threshold = Math.min(Math.round(probability * 2 ** 32) - 2 ** 31, 2 ** 31 - 1);
   const drawn = less(randomBits(key, shape, counter), threshold);
@@ -144,7 +152,11 @@ export function bernoulli(key: Tensor, probability: number, shape: Shape, counte
  */
 export function dropoutMask(key: Tensor, rate: number, shape: Shape, counter: Operand = 0): Tensor {
   if (!(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot drop out at the rate ${describeValue(rate)}: expected 0 to below 1`);
+    throw new RangeError(
+      `Cannot drop out at the rate ${
+        typeof rate === "number" ? rate : describeValue(rate)
+      }: expected 0 to below 1`,
+    );
   }
   return mul(cast(bernoulli(key, 1 - rate, shape, counter), "float32"), 1 / (1 - rate));
 }

@@ -50,7 +50,7 @@ export function resolveAxes(
 
 /** The sizes, or a TypeError for what is no array of them. */
 function checkSizes(what: string, sizes: Shape, name = "shape"): Shape {
-  const isSize = (size: unknown) =>
+  const isSize = (size: unknown): size is Dim =>
     typeof size === "number" || (typeof size === "object" && size !== null && "terms" in size);
   if (Array.isArray(sizes) && sizes.every(isSize)) return sizes;
   throw new TypeError(

@@ -4,7 +4,7 @@
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
-import type { Layer, Variables } from "../layers/layer.ts";
+import type { Layer } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
