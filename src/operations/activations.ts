@@ -4,7 +4,7 @@
  * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
  */
 import type { Tensor } from "../tensor/tensor.ts";
-import { printSpec } from "../tensor/tensor.ts";
+import { checkTensor, printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
 import { unknownName } from "../nearest.ts";
 import {
