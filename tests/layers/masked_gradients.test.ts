@@ -12,6 +12,7 @@ import {
   convLstm1d,
   dense,
   dropout,
+  flattenTree,
   grad,
   gru,
   input,
@@ -24,12 +25,14 @@ import {
   merge,
   model,
   mul,
+  type Program,
   reshape,
   rnn,
   select,
   sequential,
   simpleRnn,
   simpleRnnCell,
+  spec,
   square,
   stackedCells,
   sum,
@@ -39,8 +42,13 @@ import {
   timeDistributed,
   type Tree,
   treeLeaves,
+  unflattenTree,
   type Variables,
 } from "@cellfold/cellfold";
+import { assertEquals } from "@std/assert";
+import { traceFlat } from "../../src/program/trace.ts";
+import type { Attributes } from "../../src/program/types.ts";
+import { optimise } from "../../src/transforms/optimise/mod.ts";
 import { assertClose, assertGradient, doubled, random, variablesOf } from "./helpers.ts";
 
 const [BATCH, TIME, FEATURES] = [3, 5, 2];
@@ -154,5 +162,32 @@ Deno.test("gradients of a ConvLSTM do not see masked images", () => {
     const found = gradients(layer, variables, withOther(x, other));
     assertClose(found.params, expected.params);
     assertClose(found.x, expected.x);
+  }
+});
+
+/** The shapes of products in a Program and in the bodies of its scans. */
+function productsOf({ equations }: Program): unknown[] {
+  return equations.flatMap(({ operation: { name }, attributes, outputs }): unknown[] => {
+    if (name === "matmul") return [outputs[0].shape.join()];
+    return name === "scan" ? [productsOf((attributes as Attributes["scan"]).body)] : [];
+  });
+}
+
+Deno.test("a mask leaves the products of inputs and of gradients outside the loop", () => {
+  for (const layer of [lstm({ units: 4 }), gru({ units: 4 }), simpleRnn({ units: 4 })]) {
+    const x = spec([8, 6, 3]);
+    const { leaves, structure } = flattenTree<Tensor>(layer.initParams(key(0), x));
+    const products = [false, true].map((isMasked) => {
+      const { program } = traceFlat([...leaves, x, spec([8, 6], "bool")], (given) => {
+        const [x, mask] = given.slice(leaves.length);
+        const gradient = grad((params: Tree<Tensor>) => {
+          const context = { training: true, mask: isMasked ? mask : undefined };
+          return sum(square(layer.apply({ params, state: [] }, x, context).output as Tensor));
+        })(unflattenTree<Tree<Tensor>>(structure, given.slice(0, leaves.length)));
+        return { outputs: treeLeaves<Tensor>(gradient), result: undefined };
+      });
+      return productsOf(optimise(program));
+    });
+    assertEquals(products[1], products[0], layer.type);
   }
 });
