@@ -1,9 +1,8 @@
 /** Batch normalisation (Ioffe and Szegedy, 2015). */
 import { checkOptions } from "../nearest.ts";
-import { add, cast, div, mul, select, sqrt, square, sub } from "../operations/elementwise.ts";
+import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
-import { mean as meanOf } from "../operations/reduction.ts";
-import { broadcastTo, reshape, resolveAxis, sum } from "../operations/structure.ts";
+import { reshape, resolveAxis } from "../operations/structure.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
@@ -11,7 +10,7 @@ import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
-import { widenedMask } from "./sequence.ts";
+import { type Moments, moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode batchNormalization}; Keras's words. */
@@ -52,33 +51,11 @@ export interface BatchNormalizationState {
   readonly movingVariance: Tensor;
 }
 
-/** Keras's epsilon below the count of unmasked steps, so that a batch without any has mean 0. */
-const COUNT_EPSILON = 1e-7;
-
-interface Moments {
-  readonly mean: Tensor;
-  readonly variance: Tensor;
-}
-
-/** Mean and population variance over `axes`, which stay with size 1. */
-function moments(x: Tensor, axes: readonly number[]): Moments {
-  const mean = meanOf(x, { axes, keepDims: true });
-  return { mean, variance: meanOf(square(sub(x, mean)), { axes, keepDims: true }) };
-}
-
-/** The same of the elements that count, whatever the others are. */
-function maskedMoments(x: Tensor, mask: Tensor, axes: readonly number[]): Moments {
-  const count = add(sum(cast(mask, x.dtype), { axes, keepDims: true }), COUNT_EPSILON);
-  const meanOfCounted = (y: Tensor) => div(sum(select(mask, y, 0), { axes, keepDims: true }), count);
-  const mean = meanOfCounted(x);
-  return { mean, variance: meanOfCounted(square(select(mask, sub(x, mean), 0))) };
-}
-
 /**
  * Normalises each feature: `gamma · (x - mean) / √(variance + epsilon) + beta`.
  *
  * While training, mean and population variance are the batch's, masked steps left out (they are normalised all the
- * same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`; otherwise, and always with
+ * same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`, unless all is masked; otherwise, and always with
  * `trainable: false`, the moving statistics are used. Input and output have one shape; the mask is passed on.
  * Params: {@linkcode NormalizationParams}; state: {@linkcode BatchNormalizationState}.
  *
@@ -179,15 +156,18 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       const along = x.shape.map((dim, i) => i === at ? dim : 1);
       const wide = (y: Tensor) => reshape(y, along);
       const update = training && !frozen;
-      const { mean, variance } = update
-        ? batchMoments(layer, x, mask, at)
-        : { mean: wide(moving.movingMean), variance: wide(moving.movingVariance) };
+      const others = x.shape.map((_, axis) => axis).filter((axis) => axis !== at);
+      const { mean, variance, count }: Pick<Moments, "mean" | "variance" | "count"> = update
+        ? moments(x, others, checkedMask(layer, x, mask, at))
+        : { mean: wide(moving.movingMean), variance: wide(moving.movingVariance), count: undefined };
       const normal = div(sub(x, mean), sqrt(add(variance, epsilon)));
       const scaled = gamma ? mul(normal, wide(gamma)) : normal;
       const output = beta ? add(scaled, wide(beta)) : scaled;
       if (!update) return { output, state, mask };
-      const moved = (before: Tensor, now: Tensor) =>
-        add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
+      const moved = (before: Tensor, now: Tensor) => {
+        const next = add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
+        return count ? select(greater(reshape(count, []), 0), next, before) : next; // nothing says nothing
+      };
       const next: BatchNormalizationState = {
         movingMean: moved(moving.movingMean, mean),
         movingVariance: moved(moving.movingVariance, variance),
@@ -197,12 +177,10 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
   });
 }
 
-/** The statistics of a batch along all axes but `at`, without the masked steps. */
-function batchMoments(layer: string, x: Tensor, mask: Tensor | undefined, at: number): Moments {
-  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== at);
-  if (!mask) return moments(x, axes);
-  const rank = mask.shape.length;
-  if (at < rank || mask.shape.some((dim, axis) => dim !== x.shape[axis])) {
+/** The mask, if it is one of the leading axes of the input, and not of the features. */
+function checkedMask(layer: string, x: Tensor, mask: Tensor | undefined, at: number): Tensor | undefined {
+  if (!mask) return undefined;
+  if (at < mask.shape.length || mask.shape.some((dim, axis) => dim !== x.shape[axis])) {
     throw new TypeError(
       `Cannot use ${layer} with an input of shape ${printShape(x.shape)} and a mask of shape ` +
         `${
@@ -210,6 +188,5 @@ function batchMoments(layer: string, x: Tensor, mask: Tensor | undefined, at: nu
         }: a mask has the leading axes of the input, without axis ${at} of the features`,
     );
   }
-  const steps = broadcastTo(widenedMask(mask, x), x.shape.map((dim, axis) => axis === at ? 1 : dim));
-  return maskedMoments(x, steps, axes);
+  return mask;
 }

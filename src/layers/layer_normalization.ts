@@ -1,17 +1,17 @@
 /** Layer normalisation (Ba et al., 2016). */
 import { checkOptions } from "../nearest.ts";
-import { add, div, mul, sqrt, square, sub } from "../operations/elementwise.ts";
+import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
-import { mean as meanOf } from "../operations/reduction.ts";
 import { reshape, resolveAxes } from "../operations/structure.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { NormalizationParams } from "./batch_normalization.ts";
 import { checkRange } from "../options/checks.ts";
-import { featureSize, floatInput, namedTensors } from "./checks.ts";
+import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import type { Layer } from "./layer.ts";
+import { moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode layerNormalization}; Keras's words. */
@@ -32,7 +32,8 @@ export interface LayerNormalizationOptions extends LayerOptions {
 
 /**
  * Normalises each sample and step over its features: `gamma · (x - mean) / √(variance + epsilon) + beta`, with the
- * population variance. Input and output have one shape; the mask is passed on. Params: {@linkcode NormalizationParams},
+ * population variance; of an axis of time, over the steps that count. Input and output have one shape; the mask is
+ * passed on. Params: {@linkcode NormalizationParams},
  * whose shape is the sizes of `axis`.
  *
  * @throws RangeError for an unknown option or an option out of range.
@@ -108,8 +109,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
         );
       }
       const wide = (y: Tensor) => reshape(y, x.shape.map((dim, at) => axes.includes(at) ? dim : 1));
-      const centred = sub(x, meanOf(x, { axes, keepDims: true }));
-      const variance = meanOf(square(centred), { axes, keepDims: true });
+      const { centred, variance } = moments(x, axes, oneMask(layer, mask));
       const normal = div(centred, sqrt(add(variance, epsilon)));
       const scaled = gamma ? mul(normal, wide(gamma)) : normal;
       return { output: beta ? add(scaled, wide(beta)) : scaled, state, mask };

@@ -5,6 +5,7 @@
 import {
   add,
   apply,
+  batchNormalization,
   bidirectional,
   call,
   concat,
@@ -314,4 +315,26 @@ Deno.test("a recurrent layer on the last output of another names returnSequences
   const message =
     assertThrows(() => init(lstm({ units: 3 }), key(0), spec([null, null, 5, 2])), TypeError).message;
   assert(!message.includes(remedy), message);
+});
+
+Deno.test("normalization is over what counts", () => {
+  const mask = tensor([[true, true, false], [true, false, false]]);
+  const x = tensor([[[1], [3], [NaN]], [[5], [Infinity], [7]]]);
+  const steps = layerNormalization({ axis: [1, 2], center: false, scale: false, epsilon: 1 });
+  const [[first, second], [third]] = toNested(
+    steps.apply({ params: {}, state: [] }, x, { ...context, mask }).output as Tensor,
+  ) as number[][][];
+  const root = Math.fround(Math.sqrt(2)); // of variance 1 and epsilon 1
+  assertClose(tensor([...first, ...second, ...third]), tensor([-1 / root, 1 / root, 0]), 1e-7);
+  const batch = batchNormalization({ momentum: 0.5 });
+  const { params, state } = init(batch, key(0), x);
+  const moving = (mask: Tensor) => batch.apply({ params, state }, x, { training: true, mask }).state;
+  assertClose(moving(mask), { movingMean: tensor([1.5]), movingVariance: tensor([0.5 + 4 / 3]) }, 1e-6);
+  assertClose(moving(tensor([[false, false, false], [false, false, false]])), state);
+  const inside = timeDistributed(batch);
+  assertClose(
+    inside.apply({ params, state }, x, { training: true, mask }).state,
+    { movingMean: tensor([1.5]), movingVariance: tensor([0.5 + 4 / 3]) },
+    1e-6,
+  );
 });

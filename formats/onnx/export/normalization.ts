@@ -2,7 +2,7 @@
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import type { NormalizationParams } from "../../../src/layers/batch_normalization.ts";
 import { resolveAxes, resolveAxis } from "../../../src/operations/structure.ts";
-import { fixedSize, host, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
+import { fixedSize, host, hostTensor, isLeaf, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { ExportContext } from "./context.ts";
 import type { Edge } from "./graph_builder.ts";
 import { isLibraryLayer } from "./library.ts";
@@ -21,8 +21,16 @@ export function writeNormalization(
   if (!write || !isLeaf(input) || input.dtype !== "float32" || !isLibraryLayer(layer, variables, call)) {
     return undefined;
   }
+  if (isOverMasked(layer, input, mask)) return undefined;
   const edge = write(context, name, layer, variables, input);
   return edge === undefined ? undefined : { output: { ...input, edge }, mask };
+}
+
+/** Whether a layer normalization leaves out masked steps, which ONNX's does not. */
+function isOverMasked({ type, options }: Layer, input: Spec, mask: LayerCall["mask"]): boolean {
+  if (type !== "layerNormalization" || mask === undefined || !isLeaf(mask)) return false;
+  const axes = resolveAxes(options.axis as number | readonly number[], input.shape.length, "normalise"); // as it is saved
+  return axes.some((axis) => axis < mask.shape.length);
 }
 
 type Writer = (

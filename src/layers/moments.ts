@@ -1,0 +1,42 @@
+/** Mean and variance of what counts, for the layers that normalize. */
+import { cast, div, maximum, select, square, sub } from "../operations/elementwise.ts";
+import { mean as meanOf } from "../operations/reduction.ts";
+import { broadcastTo, sum } from "../operations/structure.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { widenedMask } from "./sequence.ts";
+
+/** Moments of a tensor; axes that were reduced stay with size 1. */
+export interface Moments {
+  readonly mean: Tensor;
+  /** What they are moments of, without the mean. */
+  readonly centred: Tensor;
+  /** Of the population: divided by the number of elements. */
+  readonly variance: Tensor;
+  /** How many elements count; undefined where all do. */
+  readonly count: Tensor | undefined;
+}
+
+/**
+ * Mean and variance over `axes` of the elements that count; 0 where none does.
+ *
+ * @param mask bool, of the leading axes of `x`. What stands where it is false has no part in the value or in the
+ *   derivative, NaN neither.
+ */
+export function moments(x: Tensor, axes: readonly number[], mask?: Tensor): Moments {
+  const isReduced = (_: unknown, axis: number) => axes.includes(axis);
+  if (mask === undefined || !mask.shape.some(isReduced)) {
+    const mean = meanOf(x, { axes, keepDims: true });
+    const centred = sub(x, mean);
+    return { mean, centred, variance: meanOf(square(centred), { axes, keepDims: true }), count: undefined };
+  }
+  const counted = broadcastTo(
+    widenedMask(mask, x),
+    x.shape.map((dim, axis) => axes.includes(axis) || axis < mask.shape.length ? dim : 1),
+  );
+  const count = sum(cast(counted, x.dtype), { axes, keepDims: true });
+  const ofCounted = (y: Tensor) =>
+    div(sum(select(counted, y, 0), { axes, keepDims: true }), maximum(count, 1));
+  const mean = ofCounted(x);
+  const centred = sub(x, mean);
+  return { mean, centred, variance: ofCounted(square(select(counted, centred, 0))), count };
+}
