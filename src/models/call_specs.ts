@@ -1,12 +1,12 @@
 /** What a layer would give, found by tracing: nothing is computed, no weight is drawn. */
 import { abstractly } from "../options/initializers.ts";
-import type { Layer, Mask } from "../layers/layer.ts";
+import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { outputMasks } from "../transforms/steps.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
-import { mapTree, type Tree } from "../tree/tree.ts";
-import { harmless } from "../layers/sequence.ts";
+import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
+import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
 /** What a call of a layer is given beside its input. Specs may stand for tensors. */
@@ -60,13 +60,15 @@ export function computeMasked(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   args: readonly Tensor[],
   masks: readonly (Tensor | undefined)[],
+  { rowsAreSteps }: Pick<ApplyContext, "rowsAreSteps"> = {},
 ): CallResult {
   const output = fn(...args.map((arg, index) => harmless(arg, masks[index])));
-  const kept = masks.some((mask) => mask !== undefined) ? outputMasks(fn, args, masks) : [];
-  return {
-    output,
-    mask: maskOfTree(output, masksOfLeaves(output, undefined).map((_, index) => kept[index])),
-  };
+  if (masks.every((mask) => mask === undefined)) return { output, mask: undefined };
+  const kept = outputMasks(fn, args, masks);
+  const rows = rowsAreSteps && commonMask(masks.map((mask) => mask && reducedMask(mask, 1)));
+  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // as the sum of their words
+  const leaves = flattenTree<Tensor>(output).leaves;
+  return { output, mask: maskOfTree(output, leaves.map((leaf, index) => kept[index] ?? ofRows(leaf))) };
 }
 
 /** The specs of what a function gives for arguments and masks of these specs. */

@@ -195,7 +195,10 @@ export function container(definition: ContainerDefinition): Container {
           return { output: applied.output, mask: applied.mask };
         },
         compute: (fn, args, masks) =>
-          inPlace(`${fn.name || "a function"} of ${self}`, () => computeMasked(fn, args, masks)),
+          inPlace(
+            `${fn.name || "a function"} of ${self}`,
+            () => computeMasked(fn, args, masks, { rowsAreSteps }),
+          ),
       });
       return { output, state, mask };
     },

@@ -176,6 +176,12 @@ const readers: Readonly<Record<string, () => Layer>> = {
     const read = sequential([words, bidirectional(gru({ units: 2 })), dense({ units: 3 }), flatten()]);
     return sequential([timeDistributed(read), gru({ units: 2, goBackwards: true })]);
   },
+  "sums of words inside": () => {
+    const x = input([null], { dtype: "int32" });
+    const outputs = call(gru({ units: 3, returnSequences: true, zeroOutputForMask: true }), call(words, x));
+    const summed = apply((a: Tensor) => sum(a, { axes: 1 }), outputs); // what is masked adds 0
+    return sequential([timeDistributed(model({ inputs: x, outputs: summed })), lstm({ units: 2 })]);
+  },
   "all words of all sentences": () =>
     sequential([words, reshapeLayer({ targetShape: [-1, 4] }), gru({ units: 3 })]),
   "sentences that see each other": () =>
