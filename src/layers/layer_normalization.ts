@@ -32,9 +32,8 @@ export interface LayerNormalizationOptions extends LayerOptions {
 
 /**
  * Normalises each sample and step over its features: `gamma · (x - mean) / √(variance + epsilon) + beta`, with the
- * population variance; of an axis of time, over the steps that count. Input and output have one shape; the mask is
- * passed on. Params: {@linkcode NormalizationParams},
- * whose shape is the sizes of `axis`.
+ * population variance; where `axis` has the axis of time, over the steps that count. Input and output have one shape;
+ * the mask is passed on. Params: {@linkcode NormalizationParams}, whose shape is the sizes of `axis`.
  *
  * @throws RangeError for an unknown option or an option out of range.
  * @throws TypeError when it is used with an input of another feature size, naming both shapes.

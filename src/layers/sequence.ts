@@ -54,8 +54,8 @@ export function widenedMask(mask: Tensor, x: Tensor): Tensor {
 const LARGEST_MASKED = 1e12;
 
 /**
- * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must not count in the
- * derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value stays.
+ * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must
+ * not count in the derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value stays.
  *
  * @param x Float `[batch, time, ...]`; of another dtype it stays as it is.
  * @param mask bool, of the leading axes of `x`.
