@@ -1,7 +1,7 @@
 /** What we write is read back: weights to the last bit, options, and predictions. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { fromKeras, loadKerasWeights, saveKerasWeights, toKeras } from "../../../formats/keras/mod.ts";
-import { fromJson, init, toJson } from "../../../src/models/mod.ts";
+import { init, toJson } from "../../../src/models/mod.ts";
 import { key } from "../../../src/operations/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { treeLeaves } from "../../../src/tree/tree.ts";
