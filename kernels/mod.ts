@@ -2,6 +2,7 @@
 import type { Backend } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
 import { unknownName } from "../src/nearest.ts";
+import { MOST_SHARES } from "./wasm/phases.ts";
 import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
 import { createWebGpu, webgpu, type WebGpuOptions } from "./webgpu/mod.ts";
 
@@ -55,10 +56,17 @@ function checkDeviceOptions(name: string, given: object, known: readonly string[
   if (unknown !== undefined) throw unknownName(`option of the device ${name}`, unknown, known);
 }
 
-function checkWhole(name: string, option: string, value: number | undefined, least: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least)) return;
+function checkWhole(
+  name: string,
+  option: string,
+  value: number | undefined,
+  least: number,
+  most = Infinity,
+): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
   const what = option === "threads" ? `${value} threads` : `${option} ${value}`;
-  throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number from ${least}`);
+  const range = most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
+  throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number ${range}`);
 }
 
 function checkOneOf(name: string, option: string, value: string | undefined, known: readonly string[]): void {
@@ -70,7 +78,7 @@ function checkOneOf(name: string, option: string, value: string | undefined, kno
 function wasmWith({ name, ...options }: WasmChoice): Backend {
   checkDeviceOptions(name, options, ["threads", "relaxed", "shareFrom"]);
   const { threads, relaxed, shareFrom } = options;
-  checkWhole(name, "threads", threads, 1);
+  checkWhole(name, "threads", threads, 1, MOST_SHARES);
   checkWhole(name, "shareFrom", shareFrom, 0);
   const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
   const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`;

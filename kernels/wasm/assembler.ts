@@ -6,7 +6,7 @@
 import { ByteWriter, pushUnsigned } from "./bytes.ts";
 import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
-export { f32, f64, FunctionBuilder, i32, type Local, v128, type ValueType } from "./instructions.ts";
+export { f32, f64, FunctionBuilder, i32, i64, type Local, v128, type ValueType } from "./instructions.ts";
 
 /** A function from outside the module. */
 export interface ImportedFunction {

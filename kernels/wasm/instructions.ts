@@ -5,10 +5,10 @@
 import { pushFloat, pushSigned, pushUnsigned } from "./bytes.ts";
 
 /** A value type by its byte. */
-export type ValueType = 0x7f | 0x7d | 0x7c | 0x7b;
+export type ValueType = 0x7f | 0x7e | 0x7d | 0x7c | 0x7b;
 
-/** 32-bit integer, 32-bit float, 64-bit float, 128-bit vector. */
-export const i32 = 0x7f, f32 = 0x7d, f64 = 0x7c, v128 = 0x7b;
+/** 32-bit and 64-bit integer, 32-bit float, 64-bit float, 128-bit vector. */
+export const i32 = 0x7f, i64 = 0x7e, f32 = 0x7d, f64 = 0x7c, v128 = 0x7b;
 
 /** The index of a local variable or parameter of a function. */
 export type Local = number;
@@ -30,6 +30,7 @@ const PLAIN = {
   "i32.le_u": [0x4d],
   "i32.ge_s": [0x4e],
   "i32.ge_u": [0x4f],
+  "i32.ctz": [0x68],
   "i32.add": [0x6a],
   "i32.sub": [0x6b],
   "i32.mul": [0x6c],
@@ -44,6 +45,12 @@ const PLAIN = {
   "i32.shr_s": [0x75],
   "i32.shr_u": [0x76],
   "i32.rotl": [0x77],
+  "i32.wrap_i64": [0xa7],
+  "i64.extend_i32_u": [0xad],
+  "i64.eq": [0x51],
+  "i64.or": [0x84],
+  "i64.shl": [0x86],
+  "i64.shr_u": [0x88],
   "f32.eq": [0x5b],
   "f32.ne": [0x5c],
   "f32.lt": [0x5d],
@@ -140,6 +147,11 @@ const MEMORY = {
   "i32.atomic.load": [0xfe, 0x10, 2],
   "i32.atomic.store": [0xfe, 0x17, 2],
   "i32.atomic.rmw.add": [0xfe, 0x1e, 2],
+  "i32.atomic.rmw.and": [0xfe, 0x2c, 2],
+  "i32.atomic.rmw.or": [0xfe, 0x33, 2],
+  "i64.atomic.load": [0xfe, 0x11, 3],
+  "i64.atomic.store": [0xfe, 0x18, 3],
+  "i64.atomic.rmw.cmpxchg": [0xfe, 0x49, 3],
 } as const satisfies Readonly<Record<string, readonly [number, number, number]>>;
 
 /** Instructions on one lane: the number after the prefix 0xfd; those on memory have an alignment and offset too. */
@@ -192,6 +204,19 @@ export class FunctionBuilder {
     this.code.push(0x41);
     pushSigned(this.code, value);
     return this;
+  }
+
+  /** An i64 constant. */
+  i64(value: bigint): this {
+    this.code.push(0x42);
+    for (let rest = value;; rest >>= 7n) {
+      const low = Number(rest & 0x7fn);
+      if (rest >= -64n && rest < 64n) {
+        this.code.push(low);
+        return this;
+      }
+      this.code.push(low | 0x80);
+    }
   }
 
   /** An f32 constant. */

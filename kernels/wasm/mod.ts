@@ -13,7 +13,11 @@ export type { WasmOptions } from "./device.ts";
 /** A wasm backend; its device is made when it is first used. */
 export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
   let device: WasmDevice | undefined;
-  const open = () => device ??= new WasmDevice(name, options);
+  const open = () => {
+    // A device that was lost stays so; whoever compiles anew gets another one.
+    if (device?.isLost) device = undefined;
+    return device ??= new WasmDevice(name, options);
+  };
   return {
     name,
     supports: (program) => float64In(program) === undefined,

@@ -1,10 +1,10 @@
 /** Compiled Programs of the WebGPU backend: one shader module per set of sizes, all of a call in one submission. */
 import type { Program } from "../../src/program/types.ts";
-import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
 import { bindInputs, checkDTypes, haveShapes, keyOf } from "../lowering/call.ts";
 import { Staging } from "../staging.ts";
-import { StoredTensor } from "../stored_tensor.ts";
+import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, stepsOf } from "./wgsl/module.ts";
@@ -77,9 +77,7 @@ export class WebGpuExecutable implements Executable {
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") return this.#staging.place("input", index, input.data.length);
       if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
-      throw new TypeError(
-        `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
-      );
+      throw elsewhere(input, this.#device.name);
     });
     const kept: (StoredTensor | undefined)[] = [];
     try {
