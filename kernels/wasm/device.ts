@@ -90,9 +90,7 @@ export class WasmDevice {
     } catch (error) {
       const isTrap = error instanceof WebAssembly.RuntimeError;
       if (!isTrap && !(error instanceof DeviceLost)) throw error;
-      this.#lost ??= isTrap
-        ? new DeviceLost(`A kernel failed: ${error.message}`, { cause: error })
-        : error;
+      this.#lost ??= isTrap ? new DeviceLost(`A kernel failed: ${error.message}`, { cause: error }) : error;
       this.#pool?.[Symbol.dispose]();
       throw this.#lost;
     }

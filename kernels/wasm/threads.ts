@@ -33,6 +33,11 @@ export interface PoolOptions {
   readonly memory: WebAssembly.Memory;
   /** Where the control block lies: a multiple of 64, with {@linkcode controlBytes} bytes for the pool alone. */
   readonly controlAddress: number;
+  /**
+   * How many threads take part in the calls of each kernel.
+   * @default createCrew
+   */
+  readonly crewOf?: (threads: number) => Crew;
 }
 
 /** Threads that run kernels together. */
@@ -131,6 +136,7 @@ class ThreadPool implements Pool {
   readonly #memory: WebAssembly.Memory;
   readonly #controlAddress: number;
   readonly #words: Int32Array;
+  readonly #crewOf: (threads: number) => Crew;
   readonly #mayWait = mayWait();
   readonly #workers: readonly Worker[];
   readonly #kernels = new Map<number, Kernel>();
@@ -142,7 +148,8 @@ class ThreadPool implements Pool {
   #missing: string | undefined;
   #disposed = false;
 
-  constructor({ threads, memory, controlAddress }: PoolOptions) {
+  constructor({ threads, memory, controlAddress, crewOf = createCrew }: PoolOptions) {
+    this.#crewOf = crewOf;
     this.#threads = threads;
     this.#memory = memory;
     this.#controlAddress = controlAddress;
@@ -197,7 +204,7 @@ class ThreadPool implements Pool {
     const kernel = {
       run: run as Kernel["run"],
       module,
-      crew: createCrew(this.#threads),
+      crew: this.#crewOf(this.#threads),
       threads: this.#threads,
     };
     this.#kernels.set(id, kernel);

@@ -20,8 +20,10 @@ const controlAddress = 64;
 
 const sharedMemory = () => new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
 
+/** A pool whose threads all take part in every call. */
 function poolOf(threads: number, memory = sharedMemory(), address = controlAddress) {
-  return createPool({ threads, memory, controlAddress: address });
+  const crewOf = () => ({ threads, took: () => {} });
+  return createPool({ threads, memory, controlAddress: address, crewOf });
 }
 
 /** A module whose `run` has `params` beside those of its phases, which are locals 0 to 2. */
