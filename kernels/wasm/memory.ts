@@ -3,6 +3,7 @@
  * Executables, parameters and results all lie here, so that they are shared without a copy.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import { DeviceOutOfMemory } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import type { TensorMemory } from "../stored_tensor.ts";
 
@@ -45,15 +46,26 @@ export class DeviceMemory implements TensorMemory {
     const most = MAXIMUM_PAGES - this.memory.buffer.byteLength / PAGE;
     try {
       if (missing > most) throw new RangeError("more than 4 GiB");
-      // In larger pieces, as growing may move or remap the memory.
-      this.memory.grow(Math.min(most, Math.max(missing, 256)));
+      this.#growBy(missing, most);
     } catch (cause) {
-      throw new RangeError(
-        `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives; ${what()}`,
-        {
-          cause,
-        },
+      throw new DeviceOutOfMemory(
+        `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives, which has ` +
+          `${this.memory.buffer.byteLength} and can have ${
+            MAXIMUM_PAGES * PAGE
+          } at most; ${this.used} bytes are in ` +
+          `use, ${what()}`,
+        { cause },
       );
+    }
+  }
+
+  /** In larger pieces, as growing may move or remap the memory; where the engine has no such piece, by what is missing. */
+  #growBy(missing: number, most: number): void {
+    try {
+      this.memory.grow(Math.min(most, Math.max(missing, 256)));
+    } catch (error) {
+      if (missing >= 256) throw error;
+      this.memory.grow(missing);
     }
   }
 

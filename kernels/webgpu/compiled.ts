@@ -54,13 +54,13 @@ export async function compileFor(
   const { inputs, outputs } = program;
   const slots = inputs.length + outputs.length;
   webgpu.check();
-  const kernels = lowerProgram(program, { bindings, columns: 1 });
+  const kernels = lowerProgram(program, { backend: "webgpu", bindings, columns: 1 });
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
   const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
   webgpu.checkBuffer(halfArena.bytes, () => largest(halfArena));
-  const arenaAddress = webgpu.allocate(arena.bytes, () => largest(arena));
+  const arenaAddress = await webgpu.withRoom(() => webgpu.allocate(arena.bytes, () => largest(arena)));
   const created: GPUBuffer[] = [];
   const create = (label: string, size: number, usage: number): GPUBuffer => {
     const buffer = device.createBuffer({ label, size, usage: GPUBufferUsage.COPY_DST | usage });

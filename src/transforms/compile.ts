@@ -1,6 +1,6 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
 import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
-import type { Backend, Executable, Input } from "../../kernels/backend.ts";
+import { type Backend, DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
@@ -18,7 +18,7 @@ import {
 import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
-export { DeviceLost } from "../../kernels/backend.ts";
+export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
@@ -207,15 +207,32 @@ export async function compile<Args extends readonly unknown[], Result>(
       throw error;
     }
   };
+  /** What was compiled for a device that is lost is forgotten, so that the next call compiles for a new one. */
+  const forgetLost = (error: unknown, entry: Entry): unknown => {
+    if (!(error instanceof DeviceLost)) return error;
+    for (const [text, other] of ready) {
+      if (other !== entry) continue;
+      ready.delete(text);
+      entries.delete(text);
+    }
+    if (latest === entry) latest = undefined;
+    entry.executable[Symbol.dispose]();
+    return error;
+  };
   const run = async (args: Args): Promise<Result> => {
     const same = again(args);
-    if (same) {
-      return unflattenTree<Result>(same.entry.structure, await same.entry.executable.run(same.leaves));
+    let { entry, leaves } = same ?? {};
+    if (!entry || !leaves) {
+      const prepared = prepare(args);
+      leaves = prepared.leaves;
+      entry = ready.get(textOf(prepared.key)) ?? await compiled(prepared.key, args);
+      latest = entry;
     }
-    const { key, leaves } = prepare(args);
-    const entry = ready.get(textOf(key)) ?? await compiled(key, args);
-    latest = entry;
-    return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+    try {
+      return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+    } catch (error) {
+      throw forgetLost(error, entry);
+    }
   };
   // Throws at once inside a trace, where nobody could wait for a rejection.
   const call = (...args: Args): Promise<Result> => {
@@ -242,7 +259,11 @@ export async function compile<Args extends readonly unknown[], Result>(
     if (!entry.executable.runSync) {
       throw new Error("Cannot call sync: the device cannot block; use await");
     }
-    return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
+    try {
+      return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
+    } catch (error) {
+      throw forgetLost(error, entry);
+    }
   };
   const compiledCall = Object.assign(call, {
     sync,

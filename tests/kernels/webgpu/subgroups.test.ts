@@ -15,7 +15,7 @@ const LIMITS = {
 /** What is written for a function of one argument, on a device with subgroups or without. */
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
-  const { code, dispatches } = writeModule(lowerProgram(program, { bindings: {}, columns: 1 }), {
+  const { code, dispatches } = writeModule(lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }), {
     memory: { locationOf: () => ({ in: "memory", word: 0 }) },
     slots: 2,
     device: shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups }),
