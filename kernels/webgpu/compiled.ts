@@ -1,6 +1,7 @@
 /** A Program compiled for one set of sizes: its kernels, their schedule, the shader module, and where everything lies. */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
 import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
@@ -90,6 +91,7 @@ export async function compileFor(
       }
     }
     const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
+    device.pushErrorScope("out-of-memory");
     const buffers = {
       slots: create("slots", slotBytes(slots), GPUBufferUsage.UNIFORM),
       ...(steps.length > 0 && {
@@ -99,6 +101,7 @@ export async function compileFor(
         halves: create("halves", Math.max(4, Math.ceil(halfArena.bytes / 4) * 4), GPUBufferUsage.STORAGE),
       }),
     };
+    const scarce = device.popErrorScope().catch(() => null); // a lost device has no errors
     if (buffers.steps) {
       const indices = new Int32Array(buffers.steps.size / 4);
       for (let step = 0; step < Math.max(...steps); step++) indices[step * STEP_BYTES / 4] = step;
@@ -109,6 +112,8 @@ export async function compileFor(
     pipelines.catch(() => {}); // told below
     const error = await device.popErrorScope();
     if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
+    const missing = await scarce;
+    if (missing) throw new DeviceOutOfMemory(`Cannot allocate memory on ${name}: ${missing.message}`);
     return {
       kernels,
       shape,

@@ -18,7 +18,7 @@ import {
   type Validation,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
-import { lostWith } from "./device_lost.ts";
+import { createRescue, type TrainingSnapshot } from "./device_lost.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
@@ -99,7 +99,7 @@ const PAUSE_EVERY = 100;
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
  *   one); TypeError for shapes that do not fit; all before anything runs.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last good
- *   weights.
+ *   weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
  *
  * @example
  * ```ts
@@ -165,6 +165,9 @@ export async function fitWith(
   let live = await toHost(variables);
   let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   const guard = createLossGuard(trainer.model, live, history);
+  let place = { epoch: initialEpoch, step: 0 };
+  const snapshot = (): TrainingSnapshot => ({ variables: live, optimizerState, place });
+  const rescue = createRescue(trainer.model, snapshot(), history);
   const reporter = createReporter(options.report ?? "auto");
 
   let stopped = false;
@@ -218,8 +221,11 @@ export async function fitWith(
         );
         [live, optimizerState, metrics] = [{ params, state }, nextOptimizerState, nextMetrics];
         guard.record(loss, { epoch, step });
-        step++;
-        if (guard.isDue) await guard.check(live);
+        place = { epoch, step: ++step };
+        if (guard.isDue) {
+          await guard.check(live);
+          await rescue.keep(snapshot());
+        }
         if (reporter.wantsStep()) reporter.step(progress(await read()));
         if (callbacks.some(({ onBatchEnd }) => onBatchEnd)) {
           await call("onBatchEnd", { epoch, step }, await read());
@@ -231,6 +237,7 @@ export async function fitWith(
         if (signal?.aborted || stopped) break;
       }
       await guard.check(live);
+      await rescue.keep(snapshot());
       if (step < steps) return false;
       const trained = await read();
       const tested = validation && validating && await runSession(validating, live, validation, batchSize);
@@ -266,7 +273,7 @@ export async function fitWith(
       ...(reason && { stopped: reason }),
     };
   } catch (error) {
-    throw lostWith(error, { variables: guard.latest, history });
+    throw await rescue.errorFor(error, snapshot());
   } finally {
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);

@@ -5,6 +5,7 @@ export {
   type Compiled,
   type CompileOptions,
   type Device,
+  DeviceLost,
   toHost,
   trace,
   type TracedFunction,
