@@ -35,6 +35,12 @@ export class DeviceOutOfMemory extends RangeError {
   override readonly name: string = "RangeError";
 }
 
+/** Thrown by `compile` of a backend whose device cannot be opened on this machine; `auto` takes another one then. */
+export class DeviceUnavailable extends RangeError {
+  /** The name of the class, as of every error about a value out of range. */
+  override readonly name: string = "RangeError";
+}
+
 /** A tensor that a call can read: on the host, or in this backend's memory. */
 export type Input = HostTensor | DeviceTensor;
 
@@ -86,8 +92,10 @@ export interface Executable extends Disposable {
 export interface Backend {
   /** The name by which `device` chooses it. */
   readonly name: string;
-  /** Whether this machine can run it. */
+  /** Whether this machine can run it, which is tried. */
   available(): Promise<boolean>;
+  /** What this machine lacks to run it, for people; undefined where it can. */
+  missing(): Promise<string | undefined>;
   /**
    * Of a backend for graphics processors, which `auto` chooses for large Programs only: whether this machine has one, and
    * not an adapter that computes on the processor.

@@ -11,6 +11,7 @@
  * threads may have stopped half way through, so that the pool refuses further calls.
  */
 import { DeviceLost } from "../backend.ts";
+import { warnOnce } from "../warn.ts";
 import { createCrew, type Crew } from "./crew.ts";
 import { sharesOf } from "./phases.ts";
 import { startWorker, type Thread } from "./start_worker.ts";
@@ -337,7 +338,7 @@ class ThreadPool implements Pool {
   #answered(thread: number, { error }: FromWorker): void {
     this.#workers[thread - 1].started = true;
     // It takes no part in the calls of what it could not load.
-    if (error !== undefined) this.#missing ??= `thread ${thread} of ${this.#threads}: ${error}`;
+    if (error !== undefined) this.#miss(thread, error);
   }
 
   #gone(thread: number, reason: string): void {
@@ -347,7 +348,12 @@ class ThreadPool implements Pool {
     if (worker.started && worker.restarts < MOST_RESTARTS) {
       worker.restarts++;
       this.#start(thread);
-    } else this.#missing ??= `thread ${thread} of ${this.#threads}: ${reason}`;
+    } else this.#miss(thread, reason);
+  }
+
+  #miss(thread: number, reason: string): void {
+    this.#missing ??= `thread ${thread} of ${this.#threads}: ${reason}`;
+    warnOnce(`wasm runs with fewer threads than it could: ${reason}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The WebGPU device: one buffer in which everything lies. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import { DeviceLost, DeviceOutOfMemory } from "../backend.ts";
+import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import { Readback } from "./readback.ts";
 import { type DeviceShape, shapeOf } from "./schedule.ts";
@@ -81,8 +81,9 @@ export class WebGpuDevice implements TensorMemory {
     name: string,
     { schedule, precision, shape: given }: WebGpuOptions & ShapeChoice = {},
   ): Promise<WebGpuDevice> {
-    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) throw new RangeError("Cannot open a WebGPU device: there is no adapter");
+    const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" })
+      .catch(() => null);
+    if (!adapter) throw new DeviceUnavailable(`Cannot open the device ${name}: there is no WebGPU adapter`);
     const isHalf = precision === "f16";
     if (isHalf && !adapter.features.has("shader-f16")) {
       throw new RangeError(
@@ -96,6 +97,13 @@ export class WebGpuDevice implements TensorMemory {
         ...(adapter.features.has("subgroups") ? ["subgroups"] as const : []),
       ],
       requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+    }).catch((cause: Error) => {
+      throw new DeviceUnavailable(
+        `Cannot open the device ${name}: its adapter gives none (${cause.message})`,
+        {
+          cause,
+        },
+      );
     });
     const shape = shapeOf(device.limits, {
       isSoftware: isSoftwareAdapter(adapter),

@@ -1,6 +1,6 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
-import { type Backend, DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
+import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
+import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
@@ -120,9 +120,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   options: CompileOptions = {},
 ): Promise<Compiled<Args, Result>> {
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
-  const backends = options.device === undefined || options.device === "auto"
-    ? await availableBackends()
-    : [await findBackend(options.device)];
+  const devices = await devicesFor(options.device);
   const entries = new Map<string, Promise<Entry>>();
   const ready = new Map<string, Entry>();
   let latest: Entry | undefined;
@@ -137,7 +135,7 @@ export async function compile<Args extends readonly unknown[], Result>(
       checkSameStructure(options.specs, args, { first: "options.specs", second: "the arguments" });
     }
     const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
-    leaves.forEach((leaf, index) => checkInput(leaf, backends, () => printPath(paths[index], "arguments")));
+    leaves.forEach((leaf, index) => checkInput(leaf, devices, () => printPath(paths[index], "arguments")));
     const stored = leaves.find((leaf) => leaf.kind === "device");
     const key: Key = {
       device: stored?.kind === "device" ? stored.device : undefined,
@@ -172,13 +170,14 @@ export async function compile<Args extends readonly unknown[], Result>(
     );
     const keep = keptLeaves(structure, options.keep);
     const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
-    const { backend, why } = await chooseBackend(backends, program, leaves);
-    const same = known(backend.name);
-    if (same) return await same;
     const given = { structure: argumentStructure, specs: leaves.map(specOf) };
-    const executable = await backend.compile(program, { donate, keep });
-    const choice = `on ${backend.name}: ${why}`;
-    return { given, traced, executable, structure, device: backend.name, choice };
+    return await devices.choose(program, leaves, async ({ backend, why }) => {
+      const same = known(backend.name);
+      if (same) return await same;
+      const executable = await backend.compile(program, { donate, keep });
+      const choice = `on ${backend.name}: ${why}`;
+      return { given, traced, executable, structure, device: backend.name, choice };
+    });
   };
 
   // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
@@ -287,7 +286,9 @@ export async function compile<Args extends readonly unknown[], Result>(
       disposed = true;
     },
   });
-  return Object.defineProperty(compiledCall, "device", { get: () => latest?.device ?? backends[0].name });
+  return Object.defineProperty(compiledCall, "device", {
+    get: () => latest?.device ?? devices.backends[0].name,
+  });
 }
 
 /** Whether two shapes are equal; symbols only where they are the same object. */
@@ -298,7 +299,7 @@ function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
   return true;
 }
 
-function checkInput(leaf: Spec, backends: readonly Backend[], where: () => string): void {
+function checkInput(leaf: Spec, { backends }: Devices, where: () => string): void {
   if (!isTensor(leaf) || leaf.kind === "traced") {
     throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
   }

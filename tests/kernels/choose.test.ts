@@ -9,7 +9,15 @@ function backend(name: string, options: Partial<Backend> = {}): Backend {
   const fail = () => {
     throw new Error("not to be called");
   };
-  return { name, supports: () => true, available: fail, compile: fail, upload: fail, ...options };
+  return {
+    name,
+    supports: () => true,
+    available: fail,
+    missing: fail,
+    compile: fail,
+    upload: fail,
+    ...options,
+  };
 }
 
 const wasm = backend("wasm"),
