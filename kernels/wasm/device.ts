@@ -83,8 +83,13 @@ export class WasmDevice {
     );
   }
 
-  /** Runs a kernel; where that ends in the middle, threads may still be writing, so that the device is lost. */
+  /**
+   * Runs a kernel; where that ends in the middle, threads may still be writing, so that the device is lost.
+   *
+   * @throws DeviceLost then, and ever after.
+   */
   guard(run: () => void): void {
+    this.check();
     try {
       run();
     } catch (error) {

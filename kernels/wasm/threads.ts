@@ -326,13 +326,13 @@ class ThreadPool implements Pool {
   }
 
   #check(what: string): void {
-    if (this.#disposed) throw new Error(`Cannot ${what}: the pool is disposed of`);
     if (this.#failure) {
       throw new DeviceLost(
         `Cannot ${what}: the pool cannot be used after a failure (${this.#failure.message})`,
         { cause: this.#failure },
       );
     }
+    if (this.#disposed) throw new Error(`Cannot ${what}: the pool is disposed of`);
   }
 
   #answered(thread: number, { error }: FromWorker): void {

@@ -17,6 +17,7 @@ import {
   ones,
   predict,
   sequential,
+  streaming,
   sum,
   type Tensor,
   tensor,
@@ -152,6 +153,41 @@ Deno.test("a compiled function whose device is lost works again with the next ca
     });
   }
 });
+
+Deno.test(
+  "a stream goes on from the state before the call in which its device was lost",
+  outlives,
+  async () => {
+    const layer = gru({ units: 5, returnSequences: true });
+    const x = host(normal(key(4), [1, 9, 3]));
+    const own = { params: layer.initParams(key(5), x), state: [] };
+    const chunk = (from: number, to: number) =>
+      tensor(host(x).data.slice(3 * from, 3 * to), { shape: [1, to - from, 3] });
+    const expected = host(await predict(layer, own, x, { device: "wasm" })).data;
+    for (const threads of [1, 2]) {
+      await withTraps(async (traps) => {
+        using stream = streaming(layer, own, { device: { name: "wasm", threads, shareFrom: 0 } });
+        const outputs: number[] = [];
+        const push = async (input: Tensor) => {
+          outputs.push(...host(await stream.push(input) as Tensor).data);
+        };
+        await push(chunk(0, 2));
+        await push(chunk(2, 3));
+        traps.next = true;
+        await assertRejects(() => push(chunk(3, 5)), DeviceLost);
+        await assertRejects(() => push(chunk(3, 4)), DeviceLost);
+        traps.next = false;
+        await push(chunk(3, 5));
+        outputs.push(
+          ...host(await stream.step(tensor(host(x).data.slice(15, 18), { shape: [1, 3] })) as Tensor).data,
+        );
+        await push(chunk(6, 9));
+        outputs.forEach((value, i) => assert(Math.abs(value - expected[i]) < 1e-5, `${i}`));
+        assertEquals(outputs.length, expected.length);
+      });
+    }
+  },
+);
 
 /** Memory cannot grow beyond what it has while `run` runs. */
 async function withoutGrowth(run: () => Promise<void>): Promise<void> {
