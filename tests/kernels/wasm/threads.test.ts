@@ -496,3 +496,67 @@ for (const command of [[Deno.execPath(), "run", "--no-prompt"], [node ?? "node",
     },
   });
 }
+
+const isLinux = Deno.build.os === "linux";
+
+for (
+  const [when, calls] of [["between calls", "once()"], [
+    "while it makes calls",
+    "for (;; await pause(0)) once()",
+  ]]
+) {
+  Deno.test({
+    name: `Threads end with the Worker that used them, though it is terminated ${when}`,
+    // In a process of its own, whose threads nobody else starts. They are counted in /proc.
+    ignore: !canSpawn || !isLinux,
+    async fn() {
+      const file = await Deno.makeTempFile({ suffix: ".mts" });
+      const threads = import.meta.resolve("../../../kernels/wasm/threads.ts");
+      await Deno.writeTextFile(
+        file,
+        `const isWorker = typeof WorkerGlobalScope !== "undefined";
+        const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+        if (isWorker) {
+          const { createPool } = await import(${JSON.stringify(threads)});
+          const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+          const pool = createPool({ threads: 4, memory, controlAddress: 64 });
+          const id = await pool.load(new WebAssembly.Module(new Uint8Array([${encodeSums(3)}])));
+          const once = () => pool.run(id, [100000]);
+          once();
+          await pause(300); // its workers have started
+          postMessage(1);
+          ${calls};
+        } else {
+          const count = () => Number(Deno.readTextFileSync("/proc/self/status").match(/Threads:\\s+(\\d+)/)[1]);
+          const most = [];
+          let before;
+          for (let turn = 0; turn < 4; turn++) {
+            const worker = new Worker(import.meta.url, { type: "module" });
+            await new Promise((resolve) => worker.onmessage = resolve);
+            await pause(20);
+            most.push(count());
+            worker.terminate();
+            before ??= most[0] - 4; // the Worker and its pool's three
+            for (let wait = 0; wait < 400 && count() > before + 1; wait++) await pause(50);
+            console.log(count() <= before + 1, most.at(-1) <= most[0] + 2);
+          }
+          Deno.exit();
+        }`,
+      );
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--no-check", "--allow-all", file],
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const limit = setTimeout(() => child.kill("SIGKILL"), 100_000);
+      const { stdout, stderr } = await child.output();
+      clearTimeout(limit);
+      await Deno.remove(file);
+      assertEquals(
+        new TextDecoder().decode(stdout),
+        "true true\n".repeat(4),
+        new TextDecoder().decode(stderr),
+      );
+    },
+  });
+}
