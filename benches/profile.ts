@@ -109,10 +109,10 @@ async function load(
     env: { memory },
     profile: { mark: (kernel: number) => marked(kernel) },
   });
-  const run = exports.run as (thread: number, threads: number, changed: number) => void; // emitted with this signature
+  const run = exports.run as (changed: number) => void; // emitted with this signature
   return (mark) => {
     marked = mark;
-    run(0, 1, 1);
+    run(1);
   };
 }
 

@@ -1,23 +1,24 @@
 /**
- * What it costs to run a kernel on several threads: an empty call back to back and after idleness, and the barrier.
+ * What it costs to run a kernel on several threads: an empty call back to back and after idleness, and a phase.
  *
  * ```sh
  * deno run benches/threads.ts
  * ```
  */
 import { i32, ModuleBuilder } from "../kernels/wasm/assembler.ts";
-import { addBarrier } from "../kernels/wasm/barrier.ts";
+import { addPhases } from "../kernels/wasm/phases.ts";
 import { createPool } from "../kernels/wasm/threads.ts";
 
 const ROUNDS = 1000;
 
-/** A module whose `run(thread, threads, barrierAddress, rounds)` meets at the barrier so many times. */
-function barriers(): WebAssembly.Module {
+/** A module whose `run` has so many phases without any work. */
+function empty(phases: number, shares: number): WebAssembly.Module {
   const module = new ModuleBuilder({ minimum: 1, maximum: 1, shared: true });
-  const barrier = addBarrier(module);
-  const run = module.addFunction("run", [i32, i32, i32, i32]);
-  const round = run.local(i32);
-  run.count(round, { local: 3 }, 1, () => run.get(2).get(1).call(barrier));
+  const phasesOf = addPhases(module, { address: 0, shares });
+  const run = module.addFunction("run", [i32, i32, i32], [i32]);
+  const { phase } = phasesOf(run);
+  for (let index = 0; index < phases; index++) phase("shared", () => {});
+  run.i32(0);
   module.export(run);
   return new WebAssembly.Module(module.encode());
 }
@@ -39,19 +40,19 @@ function report(name: string, taken: readonly number[], per = 1): void {
   console.log(`${name.padEnd(34)}${at(0)}${at(0.5)}${at(0.9)}`);
 }
 
-const threadCounts = [1, 2];
+const threads = 2;
 console.log(`${"microseconds".padEnd(34)}  minimum   median   90 %`);
-for (const threads of threadCounts) {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  using pool = await createPool({ threads, memory, controlAddress: 0 });
-  const id = await pool.load(barriers());
-  const address = pool.barrierAddress;
-  const empty = () => pool.run(id, [address, 0]);
-  await measure(20_000, empty);
-  report(`empty call, ${threads} threads, back to back`, await measure(20_000, empty));
-  const idle = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
-  report(`empty call, ${threads} threads, after idleness`, await measure(200, empty, idle));
-  const meet = () => pool.run(id, [address, ROUNDS]);
-  await measure(100, meet);
-  report(`barrier, ${threads} threads`, await measure(300, meet), ROUNDS);
-}
+const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+using pool = createPool({ threads, memory, controlAddress: 0, crewOf: () => ({ threads, took: () => {} }) });
+const id = await pool.load(empty(1, threads)), many = await pool.load(empty(ROUNDS, threads));
+const idle = (milliseconds: number) => () =>
+  new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+await idle(500)(); // workers start
+const call = () => pool.run(id, []);
+await measure(20_000, call);
+report(`empty call, ${threads} threads, back to back`, await measure(20_000, call));
+report(`empty call, ${threads} threads, dozing`, await measure(200, call, idle(5)));
+report(`empty call, ${threads} threads, idle`, await measure(50, call, idle(80)));
+const meet = () => pool.run(many, []);
+await measure(100, meet);
+report(`phase, ${threads} threads`, await measure(300, meet), ROUNDS);

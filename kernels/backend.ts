@@ -8,9 +8,37 @@
 import type { DeviceTensor, HostTensor } from "../src/tensor/tensor.ts";
 import type { Program } from "../src/program/types.ts";
 
-/** The device of a backend is gone, and all that lay in its memory; what was read from it before is intact. */
+/**
+ * Thrown by a call whose device is lost, and by what still uses tensors on it: a graphics processor that was reset,
+ * unplugged or taken by somebody else, or a kernel that failed half way through. What was read from it before is intact;
+ * tensors of `wasm` can be read after it too. The next call that is given tensors on the host gets a new device.
+ *
+ * @example
+ * ```ts
+ * import { compile, DeviceLost, ones, sum, type Tensor } from "@cellfold/cellfold";
+ * const total = await compile((x: Tensor) => sum(x));
+ * const attempt = () => total(ones([2, 3]));
+ * await attempt().catch((error) => {
+ *   if (error instanceof DeviceLost) return attempt();
+ *   throw error;
+ * });
+ * ```
+ */
 export class DeviceLost extends Error {
-  override readonly name = "DeviceLost";
+  /** The name of the class. */
+  override readonly name: string = "DeviceLost";
+}
+
+/** Thrown by a call for which a device has no memory left. What lies there stays, and other calls go on. */
+export class DeviceOutOfMemory extends RangeError {
+  /** The name of the class, as of every error about a value out of range. */
+  override readonly name: string = "RangeError";
+}
+
+/** Thrown by `compile` of a backend whose device cannot be opened on this machine; `auto` takes another one then. */
+export class DeviceUnavailable extends RangeError {
+  /** The name of the class, as of every error about a value out of range. */
+  override readonly name: string = "RangeError";
 }
 
 /** A tensor that a call can read: on the host, or in this backend's memory. */
@@ -64,8 +92,10 @@ export interface Executable extends Disposable {
 export interface Backend {
   /** The name by which `device` chooses it. */
   readonly name: string;
-  /** Whether this machine can run it. */
+  /** Whether this machine can run it, which is tried. */
   available(): Promise<boolean>;
+  /** What this machine lacks to run it, for people; undefined where it can. */
+  missing(): Promise<string | undefined>;
   /**
    * Of a backend for graphics processors, which `auto` chooses for large Programs only: whether this machine has one, and
    * not an adapter that computes on the processor.

@@ -33,7 +33,8 @@ export function multiplyAdds({ equations }: Program, bindings: Bindings): number
       return sum + steps * multiplyAdds(body, bindings);
     }
     if (operation.name !== "matmul") return sum;
-    const k = evaluateShape(inputs[0].shape, bindings).at(-1) ?? 1;
+    const transposed = "transposeLeft" in attributes && attributes.transposeLeft;
+    const k = evaluateShape(inputs[0].shape, bindings).at(transposed ? -2 : -1) ?? 1;
     return sum + evaluateShape(outputs[0].shape, bindings).reduce((size, dim) => size * dim, k);
   }, 0);
 }

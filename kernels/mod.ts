@@ -1,11 +1,17 @@
 /** The backends by name, those with options, and those that `auto` chooses from. */
-import type { Backend } from "./backend.ts";
+import type { Program } from "../src/program/types.ts";
+import type { Tensor } from "../src/tensor/tensor.ts";
+import { type Backend, DeviceUnavailable } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
 import { unknownName } from "../src/nearest.ts";
+import { MOST_SHARES } from "./wasm/phases.ts";
 import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
+import { warnOnce } from "./warn.ts";
 import { createWebGpu, webgpu, type WebGpuOptions } from "./webgpu/mod.ts";
 
-export { type Choice, chooseBackend } from "./choose.ts";
+import { type Choice, chooseBackend } from "./choose.ts";
+
+export type { Choice } from "./choose.ts";
 export type { WasmOptions } from "./wasm/mod.ts";
 export type { WebGpuOptions } from "./webgpu/mod.ts";
 
@@ -32,15 +38,6 @@ export function backendNames(): string[] {
   return backends.map(({ name }) => name);
 }
 
-/**
- * The backends for `auto` that this machine can run; `reference` is always among them, as the last. Whether there is a
- * graphics processor is not looked for yet.
- */
-export async function availableBackends(): Promise<Backend[]> {
-  const available = await Promise.all(backends.map((each) => each.hasGpu ? true : each.available()));
-  return backends.filter((_, index) => available[index]);
-}
-
 /** Backends made for options; the same options give the same device, so that calls can share tensors. */
 const configured = new Map<string, Backend>();
 
@@ -55,10 +52,17 @@ function checkDeviceOptions(name: string, given: object, known: readonly string[
   if (unknown !== undefined) throw unknownName(`option of the device ${name}`, unknown, known);
 }
 
-function checkWhole(name: string, option: string, value: number | undefined, least: number): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least)) return;
+function checkWhole(
+  name: string,
+  option: string,
+  value: number | undefined,
+  least: number,
+  most = Infinity,
+): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
   const what = option === "threads" ? `${value} threads` : `${option} ${value}`;
-  throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number from ${least}`);
+  const range = most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
+  throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number ${range}`);
 }
 
 function checkOneOf(name: string, option: string, value: string | undefined, known: readonly string[]): void {
@@ -70,7 +74,7 @@ function checkOneOf(name: string, option: string, value: string | undefined, kno
 function wasmWith({ name, ...options }: WasmChoice): Backend {
   checkDeviceOptions(name, options, ["threads", "relaxed", "shareFrom"]);
   const { threads, relaxed, shareFrom } = options;
-  checkWhole(name, "threads", threads, 1);
+  checkWhole(name, "threads", threads, 1, MOST_SHARES);
   checkWhole(name, "shareFrom", shareFrom, 0);
   const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
   const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`;
@@ -91,7 +95,7 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
 /**
  * The backend of this name or choice.
  *
- * @throws RangeError if there is none, or this machine cannot run it.
+ * @throws RangeError if there is none, or this machine cannot run it, with what it lacks.
  */
 export async function findBackend(device: Device): Promise<Backend> {
   const name = typeof device === "string" ? device : device.name;
@@ -104,8 +108,68 @@ export async function findBackend(device: Device): Promise<Backend> {
     : device.name === "webgpu"
     ? webGpuWith(device)
     : named;
-  if (!await backend.available()) {
-    throw new RangeError(`Cannot use the device ${name}: this machine cannot run it`);
-  }
+  const missing = await backend.missing();
+  if (missing !== undefined) throw new RangeError(`Cannot use the device ${name}: ${missing}`);
   return backend;
+}
+
+/** The devices that compiled functions may run on: the one that was named, or all that `auto` chooses from. */
+export interface Devices {
+  /** The backends of which one is chosen; of `auto` those that this machine can run, `reference` as the last. */
+  readonly backends: readonly Backend[];
+  /**
+   * What `compile` gives for the backend that is best for a call with these inputs. Where the device of that one cannot
+   * be opened, `auto` goes on with the others; one that was named says itself what is missing.
+   */
+  choose<Result>(
+    program: Program,
+    inputs: readonly Tensor[],
+    compile: (choice: Choice) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+/**
+ * The devices for a choice. Of `auto`, whether there is a graphics processor is not looked for yet.
+ *
+ * @throws RangeError if there is no device of this name, or this machine cannot run it, with what it lacks.
+ */
+export async function devicesFor(device: Device = "auto"): Promise<Devices> {
+  if (device !== "auto") return devicesAmong([await findBackend(device)], []);
+  const missing = await Promise.all(backends.map((each) => each.hasGpu ? undefined : each.missing()));
+  const notes = backends.flatMap(({ name }, index) => {
+    const why = missing[index];
+    return why === undefined ? [] : [unavailableNote(name, why)];
+  });
+  return devicesAmong(backends.filter((_, index) => missing[index] === undefined), notes);
+}
+
+/** Devices of these backends; `notes` say why others are not among them. For tests, beside {@linkcode devicesFor}. */
+export function devicesAmong(candidates: readonly Backend[], notes: readonly string[]): Devices {
+  let left = { backends: candidates, notes };
+  return {
+    get backends() {
+      return left.backends;
+    },
+    async choose(program, inputs, compile) {
+      for (;;) {
+        const { backend, why } = await chooseBackend(left.backends, program, inputs);
+        try {
+          return await compile({ backend, why: [why, ...left.notes].join("; ") });
+        } catch (error) {
+          if (!(error instanceof DeviceUnavailable) || left.backends.length === 1) throw error;
+          left = {
+            backends: left.backends.filter((other) => other !== backend),
+            notes: [...left.notes, unavailableNote(backend.name, error.message)],
+          };
+        }
+      }
+    },
+  };
+}
+
+/** That `auto` goes on without a backend; told on the console once. */
+function unavailableNote(name: string, why: string): string {
+  const note = `${name} cannot run here: ${why}`;
+  warnOnce(`${note}. The device auto means another one, which may be slower`);
+  return note;
 }

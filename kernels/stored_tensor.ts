@@ -1,4 +1,5 @@
 /** Tensors in the memory of a device: an address, which is given back once. */
+import { DeviceLost } from "./backend.ts";
 import {
   type DeviceTensor,
   type DType,
@@ -88,6 +89,19 @@ export class StoredTensor implements DeviceTensor {
     dropped.unregister(this);
     this.#memory.free(this.#address);
   }
+}
+
+/** What is wrong with a call on `device` that is given a tensor of another one, or of one of its name that was lost. */
+export function elsewhere(input: DeviceTensor, device: string): Error {
+  if (input.device !== device) {
+    return new TypeError(`Cannot run on ${device} with ${printSpec(input)} of the device ${input.device}`);
+  }
+  return new DeviceLost(
+    `Cannot run on ${device} with ${
+      printSpec(input)
+    }: it lies on a device ${device} that was lost; go on from what ` +
+      `was read before`,
+  );
 }
 
 /** @throws TypeError for a tensor that devices of 4 bytes an element cannot hold. */

@@ -12,7 +12,7 @@ import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 
-/** A compiled Program in one thread's memory: a barrier's words, the addresses of inputs and outputs, the arena. */
+/** A compiled Program in one thread's memory: the words of phases, the addresses of inputs and outputs, the arena. */
 export interface Plan {
   readonly kernels: readonly Kernel[];
   readonly arena: Arena;
@@ -21,7 +21,7 @@ export interface Plan {
 }
 
 /** Where things lie; inputs and outputs lie behind the arena. */
-const ADDRESSES = { barrier: 64, table: 1024, arena: 1 << 16 } as const;
+const ADDRESSES = { phases: 64, table: 1024, arena: 1 << 16 } as const;
 
 /** The largest memory that a module may have. */
 export const MAXIMUM_PAGES = 65_536;
@@ -52,7 +52,7 @@ export function planProgram(
       },
     },
     limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: true },
-    barrierAddress: ADDRESSES.barrier,
+    ...(threads > 1 && { phasesAddress: ADDRESSES.phases }),
     threads,
     marks,
   });

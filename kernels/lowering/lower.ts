@@ -38,6 +38,8 @@ import {
 
 /** What the lowering of one executable shares. */
 export interface LoweringContext {
+  /** The backend that is lowered for, which errors name. */
+  readonly backend: string;
   readonly bindings: Bindings;
   /** Pieces of a product that are added to by themselves begin at multiples of so many columns. */
   readonly columns: number;
@@ -358,7 +360,7 @@ function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
     }];
   }
   if (isEquation(equation, "matmul")) return lowerMatmul(equation, output, lowering);
-  throw new TypeError(`Cannot compile ${equation.operation.name} for wasm`);
+  throw new TypeError(`Cannot compile ${equation.operation.name} for ${context.backend}`);
 }
 
 function requireIndexed(

@@ -12,6 +12,7 @@ export { type Application, evaluate, runProgram } from "./execute.ts";
 export const reference: Backend = {
   name: DEVICE,
   available: () => Promise.resolve(true),
+  missing: () => Promise.resolve(undefined),
   supports: () => true,
   // async, so that every error is a rejection
   // deno-lint-ignore require-await

@@ -175,3 +175,8 @@ export function hasSimd(): boolean {
   module.addFunction("add", [v128, v128], [v128]).get(0).get(1).op("f32x4.add");
   return WebAssembly.validate(module.encode());
 }
+
+/** A module without anything in it. */
+export function smallestModule(): Uint8Array<ArrayBuffer> {
+  return Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
+}

@@ -3,18 +3,22 @@ import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { checkStorable, StoredTensor } from "../stored_tensor.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
 import type { Features } from "./features.ts";
+import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
 import { WORTH_SHARING } from "./share.ts";
+import { CONTROL } from "./worker_source.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
 
 /** How a wasm device runs. */
 export interface WasmOptions {
   /**
-   * Threads, the calling one included; default: as many as the machine runs at once, at most 8. Without
+   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8. Without
    * `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
    *
-   * Results are bit-identical for one number of threads only: another number shares sums out otherwise, and rounds them
-   * otherwise.
+   * Results are the same bits from run to run for one number of threads only: sums are put together from as many parts,
+   * so that another number, and with it another machine's default, rounds differently in the last places. Name a number
+   * where bits must not depend on the machine. How many threads are at work does not matter: where the machine has no
+   * processors to spare, or workers cannot be started, fewer compute the same parts.
    */
   readonly threads?: number;
   /** Whether relaxed SIMD is used; default: where the engine has it. */
@@ -25,6 +29,9 @@ export interface WasmOptions {
 
 const CONTROL_ADDRESS = 64;
 
+/** Where the words of phases lie in the memory of every device. */
+export const PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
+
 /** Memory and threads, made once and shared by all executables. */
 export class WasmDevice {
   readonly name: string;
@@ -33,7 +40,8 @@ export class WasmDevice {
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
-  #pool: Promise<Pool> | undefined;
+  #pool: Pool | undefined;
+  #lost: DeviceLost | undefined;
 
   constructor(
     name: string,
@@ -46,13 +54,51 @@ export class WasmDevice {
     this.threads = this.memory.shared ? threads : 1;
   }
 
-  /** The threads, started when first needed. */
-  pool(): Promise<Pool> {
+  /** The threads, started when first needed; for one thread there is no pool. */
+  pool(): Pool | undefined {
+    if (this.threads === 1) return undefined;
     return this.#pool ??= createPool({
       threads: this.threads,
       memory: this.memory.memory,
       controlAddress: CONTROL_ADDRESS,
     });
+  }
+
+  /** Whether a call has failed half way through: tensors can still be read, and nothing can run here any more. */
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** Why some workers could not be started. */
+  get missingThreads(): string | undefined {
+    return this.#pool?.missing;
+  }
+
+  /** @throws DeviceLost once the device is lost. */
+  check(): void {
+    if (!this.#lost) return;
+    throw new DeviceLost(
+      `Cannot use the device ${this.name}: it was lost (${this.#lost.message}); its tensors can still be read`,
+      { cause: this.#lost },
+    );
+  }
+
+  /**
+   * Runs a kernel; where that ends in the middle, threads may still be writing, so that the device is lost.
+   *
+   * @throws DeviceLost then, and ever after.
+   */
+  guard(run: () => void): void {
+    this.check();
+    try {
+      run();
+    } catch (error) {
+      const isTrap = error instanceof WebAssembly.RuntimeError;
+      if (!isTrap && !(error instanceof DeviceLost)) throw error;
+      this.#lost ??= isTrap ? new DeviceLost(`A kernel failed: ${error.message}`, { cause: error }) : error;
+      this.#pool?.[Symbol.dispose]();
+      throw this.#lost;
+    }
   }
 
   /** A tensor of this device, whose values are not set. */

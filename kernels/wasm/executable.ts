@@ -1,12 +1,12 @@
 /** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { Staging } from "../staging.ts";
-import { StoredTensor } from "../stored_tensor.ts";
-import type { WasmDevice } from "./device.ts";
+import { elsewhere, StoredTensor } from "../stored_tensor.ts";
+import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { WasmLoop } from "./loop.ts";
@@ -29,6 +29,8 @@ interface Compiled {
   /** Who ran it last: the serial numbers of those inputs, or a loop. */
   packedFor: readonly number[] | object | undefined;
   readonly unload: () => void;
+  /** How many threads took part in the last call. */
+  readonly threadsNow: () => number;
   readonly alone: boolean;
   readonly kernels: readonly Kernel[];
   readonly emitted: Emitted;
@@ -120,7 +122,8 @@ export class WasmExecutable implements Executable {
     const { donate } = this.#options;
     const stays = (input: number) => !donate[input];
     const kernels = lowerForWasm(this.#program, { bindings, threads, shareFrom, stays });
-    const pool = isSingleThreaded(kernels, shareFrom) ? undefined : await this.#device.pool();
+    this.#device.check();
+    const pool = isSingleThreaded(kernels, shareFrom) ? undefined : this.#device.pool();
     const allocated: number[] = [];
     const allocate = (bytes: number, what: () => string): number => {
       const address = memory.allocate(bytes, what);
@@ -167,12 +170,14 @@ export class WasmExecutable implements Executable {
         },
       },
       limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
-      barrierAddress: pool?.barrierAddress ?? 0,
+      phasesAddress: pool && PHASES_ADDRESS,
       threads,
       shareFrom,
     });
     const module = await WebAssembly.compile(emitted.bytes);
-    const { run, unload } = pool ? await runShared(pool, module) : await runAlone(module, memory.memory);
+    const { run, unload, threadsNow } = pool
+      ? await runShared(this.#device, pool, module)
+      : await runAlone(this.#device, module);
     for (const buffer of arena.constants) {
       if (buffer.place.kind === "constant") {
         memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
@@ -187,6 +192,7 @@ export class WasmExecutable implements Executable {
       ),
       packedFor: undefined,
       unload,
+      threadsNow,
       alone: pool === undefined,
       kernels,
       emitted,
@@ -201,6 +207,7 @@ export class WasmExecutable implements Executable {
   }
 
   #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
+    this.#device.check();
     const { memory } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
@@ -209,10 +216,8 @@ export class WasmExecutable implements Executable {
         memory.write(address, input);
         return address;
       }
-      if (input instanceof StoredTensor && input.device === this.#device.name) return input.address;
-      throw new TypeError(
-        `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
-      );
+      if (input instanceof StoredTensor && input.liesIn(memory)) return input.address;
+      throw elsewhere(input, this.#device.name);
     });
     const kept: (StoredTensor | undefined)[] = [];
     try {
@@ -260,8 +265,11 @@ export class WasmExecutable implements Executable {
 
   describe(): string {
     const { features, memory, threads, name } = this.#device;
-    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena, alone }]) => {
-      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads`;
+    const { missingThreads } = this.#device;
+    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
+      const now = threadsNow();
+      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads` +
+        (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
       return [
         `for ${
           key || "these sizes"
@@ -271,9 +279,13 @@ export class WasmExecutable implements Executable {
       ].join("\n");
     });
     const simd = features.relaxed ? "relaxed" : "plain";
-    return [`kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`, ...parts].join(
-      "\n",
-    );
+    return [
+      `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`,
+      ...(missingThreads === undefined
+        ? []
+        : [`fewer threads, as some could not be started: ${missingThreads}`]),
+      ...parts,
+    ].join("\n");
   }
 
   [Symbol.dispose](): void {
@@ -283,18 +295,25 @@ export class WasmExecutable implements Executable {
   }
 }
 
-async function runShared(pool: Pool, module: WebAssembly.Module): Promise<Pick<Compiled, "run" | "unload">> {
+type Runner = Pick<Compiled, "run" | "unload" | "threadsNow">;
+
+async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Module): Promise<Runner> {
   const id = await pool.load(module);
-  return { run: (changed) => pool.run(id, [changed ? 1 : 0]), unload: () => pool.unload(id) };
+  return {
+    run: (changed) => device.guard(() => pool.run(id, [changed ? 1 : 0])),
+    unload: () => pool.unload(id),
+    threadsNow: () => pool.threadsOf(id),
+  };
 }
 
-async function runAlone(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-): Promise<Pick<Compiled, "run" | "unload">> {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  const run = exports.run as (thread: number, threads: number, changed: number) => void; // emitted with this signature
-  return { run: (changed) => run(0, 1, changed ? 1 : 0), unload: () => {} };
+async function runAlone(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory: device.memory.memory } });
+  const run = exports.run as (changed: number) => void; // emitted with this signature
+  return {
+    run: (changed) => device.guard(() => run(changed ? 1 : 0)),
+    unload: () => {},
+    threadsNow: () => 1,
+  };
 }
 
 /** A number that no other tensor on the device has; NaN, which equals nothing, for one on the host. */

@@ -138,7 +138,7 @@ export class WasmLoop implements Loop {
     if (this.#disposed) return;
     this.#disposed = true;
     const addresses = new Set([
-      ...[...this.#addresses].filter((address) => address !== 0),
+      ...[...this.#addresses].filter((address) => address !== 0).map((address) => address >>> 0),
       ...this.#carried.flatMap(({ slots }) => slots.map(({ address }) => address)),
     ]);
     for (const address of addresses) this.#memory.free(address);

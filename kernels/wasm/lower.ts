@@ -25,7 +25,7 @@ export interface LoweringOptions {
 /** The kernels of a Program for wasm. */
 export function lowerForWasm(program: Program, options: LoweringOptions): Kernel[] {
   const { bindings, stays } = options;
-  const kernels = lowerProgram(program, { bindings, columns: panelColumns });
+  const kernels = lowerProgram(program, { backend: "wasm", bindings, columns: panelColumns });
   return packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { place } = kernel.right.buffer;

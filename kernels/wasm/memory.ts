@@ -3,6 +3,7 @@
  * Executables, parameters and results all lie here, so that they are shared without a copy.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import type { TensorMemory } from "../stored_tensor.ts";
 
@@ -21,9 +22,9 @@ export class DeviceMemory implements TensorMemory {
 
   /** @param reserved Bytes at the beginning that are never handed out. */
   constructor(reserved: number) {
-    this.shared = typeof SharedArrayBuffer !== "undefined";
-    const initial = Math.ceil(reserved / PAGE) + 16;
-    this.memory = new WebAssembly.Memory({ initial, maximum: MAXIMUM_PAGES, shared: this.shared });
+    const sizes = { initial: Math.ceil(reserved / PAGE) + 16, maximum: MAXIMUM_PAGES };
+    this.memory = sharedMemory(sizes) ?? ownMemory(sizes);
+    this.shared = typeof SharedArrayBuffer !== "undefined" && this.memory.buffer instanceof SharedArrayBuffer;
     this.#regions = new Regions(reserved, ALIGNMENT);
   }
 
@@ -48,15 +49,26 @@ export class DeviceMemory implements TensorMemory {
     try {
       // The end of a buffer is an address too, and 2³² is none.
       if (end > LAST_END) throw new RangeError("more than 4 GiB");
-      // In larger pieces, as growing may move or remap the memory.
-      this.memory.grow(Math.min(most, Math.max(missing, 256)));
+      this.#growBy(missing, most);
     } catch (cause) {
-      throw new RangeError(
-        `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives; ${what()}`,
-        {
-          cause,
-        },
+      throw new DeviceOutOfMemory(
+        `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives, which has ` +
+          `${this.memory.buffer.byteLength} and can have ${
+            MAXIMUM_PAGES * PAGE
+          } at most; ${this.used} bytes are in ` +
+          `use, ${what()}`,
+        { cause },
       );
+    }
+  }
+
+  /** In larger pieces, as growing may move or remap the memory; where the engine has no such piece, by what is missing. */
+  #growBy(missing: number, most: number): void {
+    try {
+      this.memory.grow(Math.min(most, Math.max(missing, 256)));
+    } catch (error) {
+      if (missing >= 256) throw error;
+      this.memory.grow(missing);
     }
   }
 
@@ -87,5 +99,25 @@ export class DeviceMemory implements TensorMemory {
     if (dtype === "float32") values.set(new Float32Array(this.memory.buffer, address, size));
     else values.set(this.words(address, size));
     return values;
+  }
+}
+
+type Sizes = { readonly initial: number; readonly maximum: number };
+
+/** Memory for threads; none where the page may not share any, or where the engine has no room to reserve it all. */
+function sharedMemory(sizes: Sizes): WebAssembly.Memory | undefined {
+  if (typeof SharedArrayBuffer === "undefined") return undefined;
+  try {
+    return new WebAssembly.Memory({ ...sizes, shared: true });
+  } catch {
+    return undefined;
+  }
+}
+
+function ownMemory(sizes: Sizes): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory(sizes);
+  } catch (cause) {
+    throw new DeviceUnavailable("Cannot open the device wasm: the engine gives no memory for it", { cause });
   }
 }

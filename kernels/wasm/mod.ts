@@ -3,21 +3,43 @@
  * (`lower.ts`) turns equations into kernels over views, `emit/` writes them, `executable.ts` calls them.
  */
 import type { Backend } from "../backend.ts";
-import { hasSimd } from "./assembler.ts";
+import { hasSimd, smallestModule } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
 import { float64In } from "../lowering/call.ts";
 
 export type { WasmOptions } from "./device.ts";
 
+/** What the engine, or a page's content security policy, refuses; asked once, as it stays so. */
+let missing: Promise<string | undefined> | undefined;
+
+async function findMissing(): Promise<string | undefined> {
+  if (typeof WebAssembly !== "object") return "the engine has no WebAssembly";
+  if (!hasSimd()) return "the engine has no SIMD in WebAssembly";
+  try {
+    await WebAssembly.compile(smallestModule());
+    return undefined;
+  } catch (error) {
+    return `WebAssembly cannot be compiled (${
+      error instanceof Error ? error.message : error
+    }); a content security ` +
+      `policy needs script-src 'wasm-unsafe-eval'`;
+  }
+}
+
 /** A wasm backend; its device is made when it is first used. */
 export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
   let device: WasmDevice | undefined;
-  const open = () => device ??= new WasmDevice(name, options);
+  const open = () => {
+    // A device that was lost stays so; whoever compiles anew gets another one.
+    if (device?.isLost) device = undefined;
+    return device ??= new WasmDevice(name, options);
+  };
   return {
     name,
     supports: (program) => float64In(program) === undefined,
-    available: () => Promise.resolve(typeof WebAssembly === "object" && hasSimd()),
+    available: async () => await (missing ??= findMissing()) === undefined,
+    missing: () => missing ??= findMissing(),
     // async, so that every error is a rejection
     // deno-lint-ignore require-await
     compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),

@@ -1,11 +1,9 @@
 /** Starting a worker of the thread pool, on whichever host: how it is spoken to, and what is heard from it. */
 import { type FromWorker, type ToWorker, WORKER_SOURCE } from "./worker_source.ts";
 
-/** A worker of whichever host. */
+/** A worker of whichever host, which does not keep the process from ending. */
 export interface Thread {
   post(message: ToWorker): void;
-  /** Whether the worker keeps the process alive: only while an answer is awaited. */
-  keepAlive(alive: boolean): void;
   terminate(): void;
 }
 
@@ -22,15 +20,23 @@ interface NodeWorkerThreads {
     on(event: "error", listener: (error: Error) => void): void;
     on(event: "exit", listener: (code: number) => void): void;
     postMessage(message: ToWorker): void;
-    ref(): void;
     unref(): void;
     terminate(): Promise<number>;
   };
 }
 
+/** The part of Trusted Types that the pool uses; not yet in the library's types. */
+interface TrustedTypes {
+  createPolicy(
+    name: string,
+    rules: { readonly createScriptURL: (url: string) => string },
+  ): { createScriptURL(url: string): string };
+}
+
 /**
- * A worker of Deno and Node by `node:worker_threads`, which needs no permission and does not keep the process from
- * ending; of a browser by a Blob.
+ * A worker of Deno and Node by `node:worker_threads`, which needs no permission; of a browser by a Blob.
+ *
+ * @throws {Error} Where a host says at once that it cannot be; a content security policy is often heard of later.
  */
 export function startWorker(listener: Listener): Thread {
   // `process` is not in the types of a browser's globals; where it is a polyfill it lacks `getBuiltinModule`.
@@ -40,27 +46,36 @@ export function startWorker(listener: Listener): Thread {
     const worker = new node.Worker(WORKER_SOURCE, { eval: true });
     worker.on("message", (answer) => listener.answered(answer));
     worker.on("error", (error) => listener.gone(error.message));
-    worker.on("exit", (code) => listener.gone(`its worker ended with code ${code}`));
+    worker.on("exit", (code) => listener.gone(`it ended with code ${code}`));
+    worker.unref();
     return {
       post: (message) => worker.postMessage(message),
-      keepAlive: (alive) => alive ? worker.ref() : worker.unref(),
-      terminate: () => void worker.terminate(),
+      terminate: () => void worker.terminate().catch(() => {}), // it is gone already
     };
   }
   const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
-  const worker = new Worker(url, { type: "module" });
+  const worker = new Worker(trusted(url), { type: "module" });
   worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
     URL.revokeObjectURL(url); // not before the script has been read
     listener.answered(data);
   });
-  worker.addEventListener("error", ({ message }) => {
+  worker.addEventListener("error", (event) => {
+    event.preventDefault?.();
     listener.gone(
-      message || "its worker could not be started (a content security policy must allow `blob:`)",
+      event.message || "it could not be started; a content security policy needs worker-src blob:",
     );
   });
   return {
     post: (message) => worker.postMessage(message),
-    keepAlive: () => {},
     terminate: () => worker.terminate(),
   };
+}
+
+let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
+
+/** The address as a page with `require-trusted-types-for 'script'` wants it, by a policy that is named cellfold. */
+function trusted(url: string): string {
+  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
+  policy ??= trustedTypes?.createPolicy("cellfold", { createScriptURL: (own) => own });
+  return policy?.createScriptURL(url) ?? url;
 }

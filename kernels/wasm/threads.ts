@@ -1,61 +1,68 @@
 /**
- * The thread pool of the wasm backend: workers that run the same kernel at the same time as the calling thread, over
+ * The thread pool of the wasm backend: workers that compute shares of a kernel together with the calling thread, over
  * one shared memory. A call goes through words of that memory (the control block), not through messages, so that it
- * takes microseconds; workers spin for a moment after each call and then sleep. What a worker does is in
- * `worker_source.ts`, how threads meet inside a kernel in `barrier.ts`.
+ * takes microseconds; workers spin for a moment after each call, doze, and then go back to their event loop. What a
+ * worker does is in `worker_source.ts`, how threads share a kernel in `phases.ts`, how many take part in `crew.ts`.
  *
- * A failure never hangs. A trap or exception on any thread is caught there, noted in the control block and poisons the
- * barrier, so that the others leave it. A worker that is gone is found when its `exit` or `error` event arrives between
- * calls; during a call, which blocks, only by time: it has not begun after `startSeconds`, or not finished
- * `finishSeconds` after the caller did, or a barrier waited as long. What cannot be told apart is a worker that was
- * killed inside a kernel and one that is merely slow, nor can an endless loop in the calling thread's own share be left.
- * After any failure the pool refuses further calls: other threads may have stopped half way through.
+ * No worker is needed: a call is over when all its shares are computed, whoever has computed them. One that has not
+ * started yet, that the machine has no processor for, that could not be started or that is gone is missed by nobody, and
+ * one that ended is started anew. What makes a call fail is a trap or exception on any thread, and a worker that is
+ * killed while it computes a share, which only time can tell (`limitSeconds` in `phases.ts`). After a failure other
+ * threads may have stopped half way through, so that the pool refuses further calls.
  */
+import { DeviceLost } from "../backend.ts";
+import { warnOnce } from "../warn.ts";
+import { createCrew, type Crew } from "./crew.ts";
+import { sharesOf } from "./phases.ts";
 import { startWorker, type Thread } from "./start_worker.ts";
-import { BARRIER, COMMAND, CONTROL, type FromWorker, MAX_ARGUMENTS, POISON } from "./worker_source.ts";
+import {
+  CONTROL,
+  type FromWorker,
+  MAX_ARGUMENTS,
+  NO_KERNEL,
+  PHASES,
+  POISON,
+  SLEEP,
+  type ToWorker,
+} from "./worker_source.ts";
 
 /** Options of {@linkcode createPool}. */
 export interface PoolOptions {
-  /** How many threads, the calling one included. */
+  /** How many threads, the calling one included: from 2 to 32. */
   readonly threads: number;
-  /** The memory that modules import as `env.memory`. Where it is not shared, the pool has one thread. */
+  /** The shared memory that modules import as `env.memory`. */
   readonly memory: WebAssembly.Memory;
   /** Where the control block lies: a multiple of 64, with {@linkcode controlBytes} bytes for the pool alone. */
   readonly controlAddress: number;
   /**
-   * After so many seconds in which a worker has not begun a call, it is held to be gone.
-   * @default 10
+   * How many threads take part in the calls of each kernel.
+   * @default createCrew
    */
-  readonly startSeconds?: number;
-  /**
-   * After so many seconds in which a worker has not finished though the caller has, it is held to be gone.
-   * @default 600
-   */
-  readonly finishSeconds?: number;
+  readonly crewOf?: (threads: number) => Crew;
 }
 
 /** Threads that run kernels together. */
 export interface Pool extends Disposable {
-  /** How many threads there are, the calling one included. */
-  readonly threads: number;
-  /** The address that kernels hand to `barrier(address, threads)`. */
-  readonly barrierAddress: number;
+  /** Why workers are missing, if some could not be started. */
+  readonly missing: string | undefined;
   /**
-   * Makes a module known to all threads and resolves to its id. It may import `env.memory` and functions of `Math` as
-   * `math.<name>`, and exports `run(thread, threads, ...args)`.
+   * Makes a module known to all threads and resolves to its id once the calling one has it. It may import `env.memory`
+   * and functions of `Math` as `math.<name>`, and exports `run(thread, mine, phase, ...args)` as written by `phases.ts`.
    *
    * @throws {TypeError} If it imports anything else, or does not export `run`.
    */
   load(module: WebAssembly.Module): Promise<number>;
-  /** Forgets a module. */
+  /** Forgets a module; never throws. */
   unload(id: number): void;
   /**
-   * Calls `run(thread, threads, ...args)` of a module on every thread, the calling one as thread 0, and returns when
-   * all have finished. Blocks; calls do not overlap.
+   * Calls `run` of a module on the calling thread and on the workers that are there for it, and returns when all its
+   * phases are over. Blocks; calls do not overlap.
    *
-   * @throws {Error} If a thread failed, now or in an earlier call, or the pool is disposed of.
+   * @throws {DeviceLost} If a thread failed, now or in an earlier call.
    */
   run(id: number, args: readonly number[]): void;
+  /** How many threads took part in the last call of a module. */
+  threadsOf(id: number): number;
 }
 
 /** The bytes that the control block of a pool takes. */
@@ -80,17 +87,15 @@ export function mayWait(): boolean {
 }
 
 /**
- * Starts a pool. Without `SharedArrayBuffer` (a page that is not cross-origin isolated), with a memory that is not
- * shared or for one thread it has no workers, and `threads` is 1.
+ * Makes a pool, whose workers start meanwhile.
  *
  * @throws {RangeError} If `threads` or `controlAddress` cannot be.
- * @throws {Error} If a worker cannot be started.
  */
-export async function createPool(options: PoolOptions): Promise<Pool> {
+export function createPool(options: PoolOptions): Pool {
   const { threads, memory, controlAddress } = options;
-  if (!Number.isInteger(threads) || threads < 1) {
+  if (!Number.isInteger(threads) || threads < 2 || threads > 32) {
     throw new RangeError(
-      `Cannot create a pool: threads must be a positive integer, current value is ${threads}`,
+      `Cannot create a pool: threads must be a whole number from 2 to 32, current value is ${threads}`,
     );
   }
   const end = controlAddress + controlBytes(threads);
@@ -102,123 +107,119 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
         `in a memory of ${memory.buffer.byteLength}, current value is ${controlAddress}`,
     );
   }
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  const pool = new ThreadPool({ ...options, threads: shared ? threads : 1 });
-  try {
-    await pool.start();
-  } catch (error) {
-    pool[Symbol.dispose]();
-    throw error;
-  }
-  return pool;
+  return new ThreadPool(options);
 }
-
-/** An answer that is awaited from every worker. */
-interface Awaited {
-  remaining: number;
-  error: string | undefined;
-  readonly settle: (error: Error | undefined) => void;
-}
-
-/**
- * How long the caller spins before it sleeps: longer than workers take to wake, about 0.1 ms, as it would have to be
- * woken in its turn.
- */
-const SPIN_MILLISECONDS = 1;
 
 /** How long the caller steps aside for workers that wake. */
 const STEP_ASIDE_MILLISECONDS = 0.02;
 
-type Kernel = (thread: number, threads: number, ...args: readonly number[]) => void;
+/** So many workers that ended are started anew, for each thread: one that always ends must not go on for ever. */
+const MOST_RESTARTS = 3;
+
+interface Kernel {
+  readonly run: (thread: number, mine: number, phase: number, ...args: readonly number[]) => void;
+  readonly module: WebAssembly.Module;
+  readonly crew: Crew;
+  /** The threads of the last call. */
+  threads: number;
+}
+
+/** A worker, and what has become of it. */
+interface Worker {
+  thread: Thread | undefined;
+  /** Whether it has ever answered. */
+  started: boolean;
+  restarts: number;
+}
 
 class ThreadPool implements Pool {
-  readonly threads: number;
-  readonly barrierAddress: number;
+  readonly #threads: number;
   readonly #memory: WebAssembly.Memory;
   readonly #controlAddress: number;
   readonly #words: Int32Array;
-  readonly #arguments: Float64Array;
-  readonly #startSeconds: number;
-  readonly #finishSeconds: number;
+  readonly #crewOf: (threads: number) => Crew;
   readonly #mayWait = mayWait();
-  readonly #workers: Thread[] = [];
+  readonly #workers: readonly Worker[];
   readonly #kernels = new Map<number, Kernel>();
-  readonly #awaited = new Map<number, Awaited>();
-  #loading: Promise<void> = Promise.resolve();
+  /** Among how many threads the last call was shared. */
+  #crew = 0;
   #generation = 0;
   #ids = 0;
   #failure: Error | undefined;
+  #missing: string | undefined;
   #disposed = false;
 
-  constructor({ threads, memory, controlAddress, startSeconds = 10, finishSeconds = 600 }: PoolOptions) {
-    this.threads = threads;
-    this.barrierAddress = controlAddress + 4 * CONTROL.barrier;
+  constructor({ threads, memory, controlAddress, crewOf = createCrew }: PoolOptions) {
+    this.#crewOf = crewOf;
+    this.#threads = threads;
     this.#memory = memory;
     this.#controlAddress = controlAddress;
-    // A shared memory that grows keeps its old buffers valid, so that these views last. One that is not shared would
-    // detach them; one thread has nobody to share the control block with, so that its own is as good.
-    const [block, start] = threads > 1
-      ? [memory.buffer, controlAddress]
-      : [new ArrayBuffer(controlBytes(threads)), 0];
-    this.#words = new Int32Array(block, start, controlBytes(threads) / 4).fill(0);
-    this.#arguments = new Float64Array(block, start + 4 * CONTROL.arguments, MAX_ARGUMENTS);
-    this.#startSeconds = startSeconds;
-    this.#finishSeconds = finishSeconds;
-  }
-
-  async start(): Promise<void> {
-    for (let thread = 1; thread < this.threads; thread++) {
-      this.#workers.push(startWorker({
-        answered: (answer) => this.#answered(answer),
-        gone: (reason) => this.#gone(thread, reason),
-      }));
-    }
-    const started = this.#answers(0);
-    this.#workers.forEach((worker, index) =>
-      worker.post({
-        kind: "start",
-        memory: this.#memory,
-        controlAddress: this.#controlAddress,
-        thread: index + 1,
-        threads: this.threads,
-      })
+    // A shared memory that grows keeps its old buffers valid, so that this view lasts.
+    this.#words = new Int32Array(memory.buffer, controlAddress, controlBytes(threads) / 4).fill(0);
+    this.#workers = Array.from(
+      { length: threads - 1 },
+      () => ({ thread: undefined, started: false, restarts: 0 }),
     );
-    await started;
+    for (let thread = 1; thread < threads; thread++) this.#start(thread);
   }
 
-  load(module: WebAssembly.Module): Promise<number> {
-    // One at a time: each message is followed by one command to receive it.
-    const loaded = this.#loading.then(() => this.#load(module));
-    this.#loading = loaded.then(() => {}, () => {});
-    return loaded;
+  get missing(): string | undefined {
+    return this.#missing;
   }
 
-  async #load(module: WebAssembly.Module): Promise<number> {
+  /** Starts the worker of a thread, and tells it all that the others know. */
+  #start(thread: number): void {
+    const worker = this.#workers[thread - 1];
+    worker.started = false;
+    this.#words.fill(0, this.#wordOf(thread, "told"), this.#wordOf(thread, "told") + CONTROL.wordsPerWorker);
+    let isCurrent = true;
+    const gone = (reason: string) => {
+      if (isCurrent) this.#gone(thread, reason);
+      isCurrent = false;
+    };
+    try {
+      worker.thread = startWorker({
+        answered: (answer) => this.#answered(thread, answer),
+        gone: (reason) => setTimeout(gone, 0, reason), // not before `worker.thread` is set, on any host
+      });
+    } catch (error) {
+      return this.#gone(thread, error instanceof Error ? error.message : String(error));
+    }
+    this.#post(thread, {
+      kind: "start",
+      memory: this.#memory,
+      controlAddress: this.#controlAddress,
+      thread,
+    });
+    for (const [id, { module }] of this.#kernels) this.#post(thread, { kind: "load", id, module });
+  }
+
+  async load(module: WebAssembly.Module): Promise<number> {
     this.#check("load a module");
     const instance = await WebAssembly.instantiate(module, importsOf(module, this.#memory));
     const { run } = instance.exports;
     if (typeof run !== "function") throw new TypeError("Cannot load a module: it does not export `run`");
     this.#check("load a module");
     const id = ++this.#ids;
-    if (this.#workers.length > 0) {
-      const loaded = this.#answers(id);
-      for (const worker of this.#workers) worker.post({ kind: "load", id, module });
-      this.#command(COMMAND.receive, id);
-      try {
-        await loaded;
-      } catch (error) {
-        if (!this.#failure && !this.#disposed) this.#command(COMMAND.unload, id); // some may have loaded it
-        throw error;
-      }
-    }
-    this.#kernels.set(id, run as Kernel); // an exported function; its signature is the contract of `load`
+    // An exported function; its signature is the contract of `load`.
+    const kernel = {
+      run: run as Kernel["run"],
+      module,
+      crew: this.#crewOf(this.#threads),
+      threads: this.#threads,
+    };
+    this.#kernels.set(id, kernel);
+    this.#postAll({ kind: "load", id, module });
     return id;
   }
 
   unload(id: number): void {
-    this.#check("unload a module");
-    if (!this.#kernels.delete(id)) throw new RangeError(`Cannot unload a module: no module has the id ${id}`);
-    this.#command(COMMAND.unload, id);
+    if (!this.#kernels.delete(id) || this.#disposed || this.#failure) return;
+    this.#postAll({ kind: "unload", id });
+  }
+
+  threadsOf(id: number): number {
+    return this.#kernels.get(id)?.threads ?? this.#threads;
   }
 
   run(id: number, args: readonly number[]): void {
@@ -230,178 +231,131 @@ class ThreadPool implements Pool {
         `Cannot run a kernel: it takes at most ${MAX_ARGUMENTS} arguments, got ${args.length}`,
       );
     }
-    this.#command(COMMAND.run, id, args);
+    const words = this.#words;
+    const { threads } = kernel.crew;
+    kernel.threads = threads;
+    if (threads !== this.#crew) Atomics.store(words, CONTROL.phases + PHASES.late / 4, 0);
+    this.#crew = threads;
+    const phase = Atomics.load(words, CONTROL.phases + PHASES.ticket / 4 + 1);
+    const began = performance.now();
+    if (threads > 1) this.#tell(id, threads, phase, args);
     try {
-      kernel(0, this.threads, ...args);
+      kernel.run(0, sharesOf(0, threads), phase, ...args);
     } catch (thrown) {
-      // A worker that failed first has said why; the caller then fails at the barrier only.
-      if (Atomics.compareExchange(this.#words, CONTROL.failed, 0, 1) === 0) {
-        this.#failure = this.#describe(0, thrown instanceof Error ? thrown.message : String(thrown), thrown);
-      }
-      this.#poison();
+      this.#failed(thrown);
     }
-    this.#finish();
-    const failed = Atomics.load(this.#words, CONTROL.failed);
-    if (failed > 1) {
-      const start = CONTROL.message, length = this.#words[CONTROL.messageLength];
-      this.#failure = this.#describe(
-        failed - 1,
-        String.fromCharCode(...this.#words.subarray(start, start + length)),
-      );
-    }
-    if (this.#failure) throw this.#failure;
+    if (Atomics.load(words, CONTROL.failed) !== 0) this.#failed(undefined);
+    kernel.crew.took(performance.now() - began);
+  }
+
+  /** @throws DeviceLost always; the first failure is the one told. */
+  #failed(thrown: unknown): never {
+    const words = this.#words;
+    const first = Atomics.compareExchange(words, CONTROL.failed, 0, 1);
+    const poison = Atomics.compareExchange(words, CONTROL.phases + PHASES.poison / 4, 0, POISON.failed);
+    Atomics.notify(words, CONTROL.phases + PHASES.ticket / 4 + 1);
+    const start = CONTROL.message, length = words[CONTROL.messageLength];
+    const message = poison === POISON.timedOut
+      ? "a share that was begun was not computed in time; its worker was killed, or is still at it"
+      : first > 1
+      ? String.fromCharCode(...words.subarray(start, start + length))
+      : thrown instanceof Error
+      ? thrown.message
+      : String(thrown);
+    this.#failure = new DeviceLost(
+      `Thread ${Math.max(0, first - 1)} of ${this.#threads} failed: ${message}`,
+      { cause: thrown },
+    );
+    throw this.#failure;
   }
 
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
     // Workers leave their loop by themselves: one that is terminated while it sleeps keeps Deno from ending.
-    this.#command(COMMAND.stop, 0);
-    for (const worker of this.#workers) worker.terminate();
-    this.#workers.length = 0;
+    this.#tell(NO_KERNEL.stop, this.#threads);
+    for (const worker of this.#workers) worker.thread?.terminate();
     this.#kernels.clear();
-    for (const { settle } of [...this.#awaited.values()]) settle(new Error("The pool is disposed of"));
   }
 
-  /** Tells all workers what to do, once they have done what they were told before. */
-  #command(command: number, kernel: number, args: readonly number[] = []): void {
-    if (this.#workers.length === 0) return;
-    if (command !== COMMAND.stop) this.#finish();
-    for (let index = 0; index < args.length; index++) this.#arguments[index] = args[index];
+  #wordOf(thread: number, what: "told" | "sleep" | "posted"): number {
+    return CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker + CONTROL[what];
+  }
+
+  /** Tells the workers among the first `threads` threads what to do. */
+  #tell(kernel: number, threads: number, phase = 0, args: readonly number[] = []): void {
     const words = this.#words;
-    words[CONTROL.command] = command;
-    words[CONTROL.kernel] = kernel;
-    words[CONTROL.count] = args.length;
-    this.#generation = (this.#generation + 1) | 0;
-    Atomics.store(words, CONTROL.generation, this.#generation);
-    if (Atomics.load(words, CONTROL.sleepers) === 0) return;
-    Atomics.notify(words, CONTROL.generation);
+    const generation = this.#generation = (this.#generation + 1) | 0;
+    // First of all, so that a worker that is still reading what it was told before finds out.
+    Atomics.store(words, CONTROL.generation, generation);
+    Atomics.store(words, CONTROL.kernel, kernel);
+    Atomics.store(words, CONTROL.threads, threads);
+    Atomics.store(words, CONTROL.phase, phase);
+    Atomics.store(words, CONTROL.count, args.length);
+    for (let index = 0; index < args.length; index++) {
+      Atomics.store(words, CONTROL.arguments + index, args[index]);
+    }
+    let woken = false;
+    for (let thread = 1; thread < threads; thread++) {
+      const worker = this.#workers[thread - 1].thread;
+      if (!worker) continue;
+      Atomics.store(words, this.#wordOf(thread, "told"), generation);
+      const sleep = Atomics.load(words, this.#wordOf(thread, "sleep"));
+      if (sleep === SLEEP.awake) continue;
+      woken = true;
+      if (sleep === SLEEP.dozing) Atomics.notify(words, this.#wordOf(thread, "told"));
+      else if (Atomics.compareExchange(words, this.#wordOf(thread, "sleep"), sleep, SLEEP.awake) === sleep) {
+        worker.post({ kind: "wake" });
+      }
+    }
     // A worker that wakes is first put on the processor of whoever woke it, and stays there for milliseconds while that
     // one is busy. Who steps aside for a moment is put on another.
-    if (this.#mayWait) Atomics.wait(words, CONTROL.aside, 0, STEP_ASIDE_MILLISECONDS);
+    if (woken && this.#mayWait) Atomics.wait(words, CONTROL.aside, 0, STEP_ASIDE_MILLISECONDS);
   }
 
-  /** Waits until all workers have done what they were told. */
-  #finish(): void {
-    for (let thread = 1; thread <= this.#workers.length; thread++) {
-      const worker = CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker;
-      if (!this.#isDone(worker)) this.#wait(worker, thread);
-    }
+  #post(thread: number, message: ToWorker): void {
+    const worker = this.#workers[thread - 1].thread;
+    if (!worker) return;
+    Atomics.add(this.#words, this.#wordOf(thread, "posted"), 1);
+    worker.post(message);
   }
 
-  #isDone(worker: number): boolean {
-    return Atomics.load(this.#words, worker + CONTROL.done) === this.#generation;
-  }
-
-  #wait(worker: number, thread: number): void {
-    const spinUntil = performance.now() + SPIN_MILLISECONDS;
-    do {
-      for (let spin = 0; spin < 64; spin++) {
-        if (this.#isDone(worker)) return;
-        pause();
-      }
-    } while (performance.now() < spinUntil);
-    const words = this.#words;
-    Atomics.store(words, CONTROL.callerSleeps, 1);
-    // Slices are counted, not the clock: a computer that was asleep has lost one slice at most.
-    const slice = Math.min(1, this.#startSeconds, this.#finishSeconds);
-    for (let waited = 0; !this.#isDone(worker);) {
-      const before = Atomics.load(words, worker + CONTROL.done);
-      if (before === this.#generation) break;
-      if (this.#sleep(worker + CONTROL.done, before, slice)) continue;
-      waited += slice;
-      const begun = Atomics.load(words, worker + CONTROL.begun) === this.#generation;
-      // Who did not come to the barrier in time has had its time already.
-      if (waited < (begun && !this.#barrierTimedOut() ? this.#finishSeconds : this.#startSeconds)) continue;
-      this.#poison();
-      this.#break(this.#describe(thread, `it did not ${begun ? "finish" : "begin"} within ${waited} s`));
-      throw this.#failure;
-    }
-    Atomics.store(words, CONTROL.callerSleeps, 0);
-  }
-
-  /** Waits for a word to change; false if it has not done so for `seconds`. */
-  #sleep(index: number, value: number, seconds: number): boolean {
-    if (this.#mayWait) return Atomics.wait(this.#words, index, value, seconds * 1000) !== "timed-out";
-    const until = performance.now() + seconds * 1000;
-    do {
-      for (let spin = 0; spin < 64; spin++) {
-        if (Atomics.load(this.#words, index) !== value) return true;
-        pause();
-      }
-    } while (performance.now() < until);
-    return false;
-  }
-
-  /** Releases all that wait at the barrier. */
-  #poison(): void {
-    const first = CONTROL.barrier;
-    Atomics.compareExchange(this.#words, first + BARRIER.poison / 4, 0, POISON.failed);
-    Atomics.add(this.#words, first + BARRIER.generation / 4, 1);
-    Atomics.notify(this.#words, first + BARRIER.generation / 4);
-  }
-
-  #barrierTimedOut(): boolean {
-    return Atomics.load(this.#words, CONTROL.barrier + BARRIER.poison / 4) === POISON.timedOut;
-  }
-
-  #describe(thread: number, message: string, cause?: unknown): Error {
-    const why = this.#barrierTimedOut()
-      ? `another thread did not come to the barrier in time (${message})`
-      : message;
-    return new Error(`Thread ${thread} of ${this.threads} failed: ${why}`, { cause });
+  #postAll(message: ToWorker): void {
+    for (let thread = 1; thread < this.#threads; thread++) this.#post(thread, message);
+    this.#tell(NO_KERNEL.message, this.#threads);
   }
 
   #check(what: string): void {
-    if (this.#disposed) throw new Error(`Cannot ${what}: the pool is disposed of`);
     if (this.#failure) {
-      throw new Error(`Cannot ${what}: the pool cannot be used after a failure (${this.#failure.message})`, {
-        cause: this.#failure,
-      });
+      throw new DeviceLost(
+        `Cannot ${what}: the pool cannot be used after a failure (${this.#failure.message})`,
+        { cause: this.#failure },
+      );
     }
+    if (this.#disposed) throw new Error(`Cannot ${what}: the pool is disposed of`);
   }
 
-  /** Resolves when every worker has answered about `id`; until then they keep the process alive. */
-  #answers(id: number): Promise<void> {
-    if (this.#workers.length === 0) return Promise.resolve();
-    for (const worker of this.#workers) worker.keepAlive(true);
-    const answers = new Promise<void>((resolve, reject) => {
-      this.#awaited.set(id, {
-        remaining: this.#workers.length,
-        error: undefined,
-        settle: (error) => {
-          this.#awaited.delete(id);
-          for (const worker of this.#workers) worker.keepAlive(false);
-          if (error) reject(error);
-          else resolve();
-        },
-      });
-    });
-    answers.catch(() => {}); // whoever awaits them may have failed before
-    return answers;
-  }
-
-  #answered({ thread, id, error }: FromWorker): void {
-    const awaited = this.#awaited.get(id);
-    if (!awaited) return;
-    if (error !== undefined) awaited.error ??= `Thread ${thread} of ${this.threads} failed: ${error}`;
-    if (--awaited.remaining > 0) return;
-    awaited.settle(awaited.error === undefined ? undefined : new Error(awaited.error));
+  #answered(thread: number, { error }: FromWorker): void {
+    this.#workers[thread - 1].started = true;
+    // It takes no part in the calls of what it could not load.
+    if (error !== undefined) this.#miss(thread, error);
   }
 
   #gone(thread: number, reason: string): void {
-    if (!this.#disposed) this.#break(this.#describe(thread, reason));
+    const worker = this.#workers[thread - 1];
+    worker.thread = undefined;
+    if (this.#disposed || this.#failure) return;
+    if (worker.started && worker.restarts < MOST_RESTARTS) {
+      worker.restarts++;
+      this.#start(thread);
+    } else this.#miss(thread, reason);
   }
 
-  /** Refuses all further calls and whatever is awaited; the first failure is the one told. */
-  #break(failure: Error): void {
-    this.#failure ??= failure;
-    for (const { settle } of [...this.#awaited.values()]) settle(this.#failure);
+  #miss(thread: number, reason: string): void {
+    this.#missing ??= `thread ${thread} of ${this.#threads}: ${reason}`;
+    warnOnce(`wasm runs with fewer threads than it could: ${reason}`);
   }
 }
-
-/** Gives the processor a hint that this is a spin loop, where the engine can. */
-const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {}); // not yet in the library's types
 
 /** What a module imports, all of which must be known. */
 function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Imports {

@@ -3,75 +3,68 @@
  * no bundler. And how the control block lies in shared memory, which both sides read. The caller's side is `threads.ts`.
  */
 
-/** How many arguments a call may have beside `thread` and `threads`. */
+/** How many arguments a call may have beside those of its phases. */
 export const MAX_ARGUMENTS = 16;
 
-/** Word offsets (4 bytes each) in the control block. Every group begins a cache line of 16 words. */
-export const CONTROL = {
-  /** Counts commands; workers wait for it to change. */
-  generation: 0,
-  /** How many workers sleep and must be notified. */
-  sleepers: 1,
-  /** Whether the caller sleeps and must be notified. */
-  callerSleeps: 2,
-  /** 0, or one more than the first thread that failed. */
-  failed: 3,
-  /** One of `COMMAND`, the kernel it is about and how many arguments there are. */
-  command: 4,
-  kernel: 5,
-  count: 6,
-  /** Always 0: who waits here waits for the time alone. */
-  aside: 7,
-  /** The arguments, as float64. */
-  arguments: 16,
-  barrier: 48,
-  /** What the first thread that failed has to say: the number of UTF-16 units, then they, a word each. */
-  messageLength: 80,
-  message: 81,
-  messageUnits: 127,
-  /** For each worker, the last generation that it began and that it finished. */
-  workers: 208,
-  begun: 0,
-  done: 1,
-  wordsPerWorker: 16,
-} as const;
-
-/** Byte offsets within a barrier; what is spun upon has a cache line of its own. */
-export const BARRIER = { arrived: 0, generation: 64, sleepers: 68, poison: 72, bytes: 128 } as const;
+/** Byte offsets of what phases go through (`phases.ts`); what is spun upon has a cache line of its own. */
+export const PHASES = { ticket: 0, done: 64, late: 128, poison: 132, sleepers: 136, bytes: 192 } as const;
 
 /** What the poison word holds; 0 while all is well. */
 export const POISON = { failed: 1, timedOut: 2 } as const;
 
-/** What a worker is told to do. */
-export const COMMAND = {
-  /** Calls a kernel. */
-  run: 1,
-  /** Receives the one message that was posted before: a module to load. */
-  receive: 2,
-  /** Forgets a kernel. */
-  unload: 3,
-  /** Leaves the loop for good. */
-  stop: 4,
+/** Word offsets (4 bytes each) in the control block. Every group begins a cache line of 16 words. */
+export const CONTROL = {
+  phases: 0,
+  /** Counts what workers are told; it changes before what they are told does. */
+  generation: 48,
+  /** The kernel to call, or one of `NO_KERNEL`; among how many threads it is shared, and its first phase. */
+  kernel: 49,
+  threads: 50,
+  phase: 51,
+  count: 52,
+  arguments: 64,
+  /** Always 0: who waits here waits for the time alone. */
+  aside: 80,
+  /** 0, or one more than the first thread that failed. */
+  failed: 81,
+  /** What the first thread that failed has to say: the number of UTF-16 units, then they, a word each. */
+  messageLength: 82,
+  message: 83,
+  messageUnits: 125,
+  /** For each worker: the last generation that it was told, how it sleeps, and how many messages it was posted. */
+  workers: 208,
+  told: 0,
+  sleep: 1,
+  posted: 2,
+  wordsPerWorker: 16,
 } as const;
 
-/** How long an idle worker spins before it sleeps. */
-export const SPIN_MILLISECONDS = 1;
+/** What stands in place of a kernel: there is a message to receive, or the worker leaves its loop for good. */
+export const NO_KERNEL = { message: 0, stop: -1 } as const;
 
-/** What a worker is sent: first `start`, then modules. */
+/** How a worker sleeps: not at all, at a word of memory, or in its event loop, where only a message wakes it. */
+export const SLEEP = { awake: 0, dozing: 1, idle: 2 } as const;
+
+/**
+ * How long a worker without work spins, and how long it then dozes. After that it goes back to its event loop, where it
+ * costs nothing, and where it can be ended: one that waits at a word outlives the worker that has started it.
+ */
+export const SPIN_MILLISECONDS = 1, DOZE_MILLISECONDS = 50;
+
+/** What a worker is sent: first `start`, then modules; `wake` is no message that is counted. */
 export type ToWorker =
   | {
     readonly kind: "start";
     readonly memory: WebAssembly.Memory;
     readonly controlAddress: number;
     readonly thread: number;
-    readonly threads: number;
   }
-  | { readonly kind: "load"; readonly id: number; readonly module: WebAssembly.Module };
+  | { readonly kind: "load"; readonly id: number; readonly module: WebAssembly.Module }
+  | { readonly kind: "unload"; readonly id: number }
+  | { readonly kind: "wake" };
 
 /** What a worker answers. */
 export interface FromWorker {
-  /** Which worker. */
-  readonly thread: number;
   /** The module that it has loaded; 0 once it has started. */
   readonly id: number;
   /** Why it could not. */
@@ -81,33 +74,35 @@ export interface FromWorker {
 /** The script of a worker. */
 export const WORKER_SOURCE = `"use strict";
 const CONTROL = ${JSON.stringify(CONTROL)};
-const COMMAND = ${JSON.stringify(COMMAND)};
-const BARRIER = ${JSON.stringify(BARRIER)};
-const POISON = ${JSON.stringify(POISON)};
-const SPIN_MILLISECONDS = ${SPIN_MILLISECONDS};
+const PHASES = ${JSON.stringify(PHASES)};
+const NO_KERNEL = ${JSON.stringify(NO_KERNEL)};
+const SLEEP = ${JSON.stringify(SLEEP)};
+const SPIN_MILLISECONDS = ${SPIN_MILLISECONDS}, DOZE_MILLISECONDS = ${DOZE_MILLISECONDS};
 
 const port = globalThis.process?.getBuiltinModule?.("node:worker_threads")?.parentPort ?? globalThis;
 const pause = Atomics.pause ?? (() => {});
 const kernels = new Map();
-let memory, words, numbers, own, barrier, thread, threads, seen = 0;
+let memory, words, own, thread, seen = 0, received = 0, stopped = false;
 
 function receive(message) {
-  let error;
-  try {
-    if (message.kind === "start") start(message);
-    else load(message);
-  } catch (thrown) {
-    error = String(thrown?.message ?? thrown);
+  if (message.kind !== "wake") {
+    received++;
+    let error;
+    try {
+      if (message.kind === "start") start(message);
+      else if (message.kind === "load") load(message);
+      else kernels.delete(message.id);
+    } catch (thrown) {
+      error = String(thrown?.message ?? thrown);
+    }
+    if (message.kind !== "unload") port.postMessage({ id: message.id ?? 0, error });
   }
-  port.postMessage({ thread, id: message.id ?? 0, error });
   serve();
 }
 
 function start(message) {
-  ({ memory, thread, threads } = message);
-  const { buffer } = memory;
-  words = new Int32Array(buffer, message.controlAddress);
-  numbers = new Float64Array(buffer, message.controlAddress + 4 * CONTROL.arguments, ${MAX_ARGUMENTS});
+  ({ memory, thread } = message);
+  words = new Int32Array(memory.buffer, message.controlAddress);
   own = CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker;
 }
 
@@ -119,45 +114,65 @@ function load({ id, module }) {
   kernels.set(id, new WebAssembly.Instance(module, { env: { memory }, math }).exports.run);
 }
 
-/** Obeys commands until the next message must be received, or for the last time. */
+/** Does what it is told until it has to go back to the event loop: for a message, or for want of work. */
 function serve() {
-  let args = [];
+  if (words === undefined || stopped) return;
+  Atomics.store(words, own + CONTROL.sleep, SLEEP.awake);
   for (;;) {
-    awaitCommand();
-    seen = Atomics.load(words, CONTROL.generation);
-    Atomics.store(words, own + CONTROL.begun, seen);
-    const command = words[CONTROL.command], id = words[CONTROL.kernel], count = words[CONTROL.count];
-    if (command === COMMAND.run) {
-      if (args.length !== count) args = new Array(count).fill(0);
-      for (let index = 0; index < count; index++) args[index] = numbers[index];
-      try {
-        kernels.get(id)(thread, threads, ...args);
-      } catch (thrown) {
-        fail(thrown);
-      }
-    } else if (command === COMMAND.unload) {
-      kernels.delete(id);
+    if (Atomics.load(words, own + CONTROL.posted) !== received) return;
+    const told = Atomics.load(words, own + CONTROL.told);
+    if (told === seen) {
+      if (!awaitNews()) return;
+    } else if (call(told)) {
+      // It has waited long for others. Whoever wants to end this worker has a turn, then it joins in again.
+      setTimeout(serve);
+      return;
+    } else {
+      seen = told;
+      if (stopped) return;
     }
-    Atomics.store(words, own + CONTROL.done, seen);
-    if (Atomics.load(words, CONTROL.callerSleeps) !== 0) Atomics.notify(words, own + CONTROL.done);
-    if (command === COMMAND.receive || command === COMMAND.stop) return;
   }
 }
 
-function awaitCommand() {
+/** Joins in a call; whether it has left it early. */
+function call(told) {
+  const id = Atomics.load(words, CONTROL.kernel), threads = Atomics.load(words, CONTROL.threads);
+  const phase = Atomics.load(words, CONTROL.phase), count = Atomics.load(words, CONTROL.count);
+  const args = [];
+  for (let index = 0; index < count; index++) args.push(Atomics.load(words, CONTROL.arguments + index));
+  // The next call is being told: this one is over.
+  if (Atomics.load(words, CONTROL.generation) !== told) return false;
+  if (id === NO_KERNEL.stop) stopped = true;
+  const run = kernels.get(id);
+  if (run === undefined) return false;
+  let mine = 0;
+  for (let share = thread; share < 32; share += threads) mine |= 1 << share;
+  try {
+    return run(thread, mine, phase, ...args) === 1;
+  } catch (thrown) {
+    fail(thrown);
+    return false;
+  }
+}
+
+/** Waits to be told something; false where it goes on waiting in the event loop. */
+function awaitNews() {
   const until = performance.now() + SPIN_MILLISECONDS;
   do {
     for (let spin = 0; spin < 64; spin++) {
-      if (Atomics.load(words, CONTROL.generation) !== seen) return;
+      if (Atomics.load(words, own + CONTROL.told) !== seen) return true;
       pause();
     }
   } while (performance.now() < until);
-  Atomics.add(words, CONTROL.sleepers, 1);
-  while (Atomics.load(words, CONTROL.generation) === seen) Atomics.wait(words, CONTROL.generation, seen);
-  Atomics.sub(words, CONTROL.sleepers, 1);
+  Atomics.store(words, own + CONTROL.sleep, SLEEP.dozing);
+  Atomics.wait(words, own + CONTROL.told, seen, DOZE_MILLISECONDS);
+  Atomics.store(words, own + CONTROL.sleep, SLEEP.idle);
+  if (Atomics.load(words, own + CONTROL.told) === seen) return false;
+  Atomics.store(words, own + CONTROL.sleep, SLEEP.awake);
+  return true;
 }
 
-/** The first to fail leaves a message; all who wait at the barrier are released. */
+/** The first to fail leaves a message; all who wait for a share leave. */
 function fail(thrown) {
   if (Atomics.compareExchange(words, CONTROL.failed, 0, thread + 1) === 0) {
     const message = String(thrown?.message ?? thrown).slice(0, CONTROL.messageUnits);
@@ -166,10 +181,8 @@ function fail(thrown) {
       words[CONTROL.message + unit] = message.charCodeAt(unit);
     }
   }
-  const first = CONTROL.barrier;
-  Atomics.compareExchange(words, first + BARRIER.poison / 4, 0, POISON.failed);
-  Atomics.add(words, first + BARRIER.generation / 4, 1);
-  Atomics.notify(words, first + BARRIER.generation / 4);
+  Atomics.compareExchange(words, CONTROL.phases + PHASES.poison / 4, 0, ${POISON.failed});
+  Atomics.notify(words, CONTROL.phases + PHASES.ticket / 4 + 1);
 }
 
 if (port === globalThis) globalThis.onmessage = ({ data }) => receive(data);

@@ -1,6 +1,7 @@
 /** A Program compiled for one set of sizes: its kernels, their schedule, the shader module, and where everything lies. */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
 import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
@@ -55,13 +56,16 @@ export async function compileFor(
   const { inputs, outputs } = program;
   const slots = inputs.length + outputs.length;
   webgpu.check();
-  const kernels = inParts(lowerProgram(program, { bindings, columns: 1 }), mostTerms(webgpu.shape));
+  const kernels = inParts(
+    lowerProgram(program, { backend: "webgpu", bindings, columns: 1 }),
+    mostTerms(webgpu.shape),
+  );
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
   const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
   webgpu.checkBuffer(halfArena.bytes, () => largest(halfArena));
-  const arenaAddress = webgpu.allocate(arena.bytes, () => largest(arena));
+  const arenaAddress = await webgpu.withRoom(() => webgpu.allocate(arena.bytes, () => largest(arena)));
   const created: GPUBuffer[] = [];
   const create = (label: string, size: number, usage: number): GPUBuffer => {
     const buffer = device.createBuffer({ label, size, usage: GPUBufferUsage.COPY_DST | usage });
@@ -91,6 +95,7 @@ export async function compileFor(
       }
     }
     const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
+    device.pushErrorScope("out-of-memory");
     const buffers = {
       slots: create("slots", slotBytes(slots), GPUBufferUsage.UNIFORM),
       ...(steps.length > 0 && {
@@ -100,6 +105,7 @@ export async function compileFor(
         halves: create("halves", Math.max(4, Math.ceil(halfArena.bytes / 4) * 4), GPUBufferUsage.STORAGE),
       }),
     };
+    const scarce = device.popErrorScope().catch(() => null); // a lost device has no errors
     if (buffers.steps) {
       const indices = new Int32Array(buffers.steps.size / 4);
       for (let step = 0; step < Math.max(...steps); step++) indices[step * STEP_BYTES / 4] = step;
@@ -110,6 +116,8 @@ export async function compileFor(
     pipelines.catch(() => {}); // told below
     const error = await device.popErrorScope();
     if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
+    const missing = await scarce;
+    if (missing) throw new DeviceOutOfMemory(`Cannot allocate memory on ${name}: ${missing.message}`);
     return {
       kernels,
       shape,

@@ -1,6 +1,6 @@
 /** The WebGPU device: one buffer in which everything lies. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import { DeviceLost } from "../backend.ts";
+import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import { Readback } from "./readback.ts";
 import { type DeviceShape, shapeOf } from "./schedule.ts";
@@ -14,6 +14,13 @@ const LOST_MILLISECONDS = 200;
 
 /** What the memory begins with, in bytes; it doubles when it is full. */
 const FIRST_BYTES = 1 << 24;
+
+/** The memory has to grow up to `end` before a region is to be had. */
+class NoRoom extends DeviceOutOfMemory {
+  constructor(readonly device: WebGpuDevice, readonly end: number, readonly what: () => string) {
+    super(`Cannot allocate memory on ${device.name} at once: it has to grow to ${end} bytes; ${what()}`);
+  }
+}
 
 /** Limits that are asked for as large as the adapter has them. */
 const LIMITS = [
@@ -49,8 +56,9 @@ export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
   readonly #readback: Readback;
   #memory: GPUBuffer | undefined;
+  #growing: Promise<void> = Promise.resolve();
   #lost: string | undefined;
-  #error: string | undefined;
+  #error: GPUError | undefined;
 
   private constructor(
     readonly name: string,
@@ -64,7 +72,7 @@ export class WebGpuDevice implements TensorMemory {
     });
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // it is told by the next call
-      this.#error ??= (event as GPUUncapturedErrorEvent).error.message; // by its type
+      this.#error ??= (event as GPUUncapturedErrorEvent).error; // by its type
     });
   }
 
@@ -73,8 +81,9 @@ export class WebGpuDevice implements TensorMemory {
     name: string,
     { schedule, precision, shape: given }: WebGpuOptions & ShapeChoice = {},
   ): Promise<WebGpuDevice> {
-    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) throw new RangeError("Cannot open a WebGPU device: there is no adapter");
+    const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" })
+      .catch(() => null);
+    if (!adapter) throw new DeviceUnavailable(`Cannot open the device ${name}: there is no WebGPU adapter`);
     const isHalf = precision === "f16";
     if (isHalf && !adapter.features.has("shader-f16")) {
       throw new RangeError(
@@ -88,6 +97,13 @@ export class WebGpuDevice implements TensorMemory {
         ...(adapter.features.has("subgroups") ? ["subgroups"] as const : []),
       ],
       requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+    }).catch((cause: Error) => {
+      throw new DeviceUnavailable(
+        `Cannot open the device ${name}: its adapter gives none (${cause.message})`,
+        {
+          cause,
+        },
+      );
     });
     const shape = shapeOf(device.limits, {
       isSoftware: isSoftwareAdapter(adapter),
@@ -100,7 +116,8 @@ export class WebGpuDevice implements TensorMemory {
 
   /** The buffer of the moment: it is another one when the memory has grown, and none while nothing is in use. */
   get memory(): GPUBuffer {
-    return this.#memory ??= this.#create(FIRST_BYTES);
+    if (!this.#memory) throw new Error(`The device ${this.name} has no memory, as nothing is in use`);
+    return this.#memory;
   }
 
   get isLost(): boolean {
@@ -121,46 +138,55 @@ export class WebGpuDevice implements TensorMemory {
     }
     const error = this.#error;
     this.#error = undefined;
-    if (error !== undefined) throw new Error(`The device ${this.name} failed: ${error}`);
-  }
-
-  #create(bytes: number): GPUBuffer {
-    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
-    return this.device.createBuffer({ label: "memory", size: bytes, usage: STORAGE | COPY_SRC | COPY_DST });
+    if (!error) return;
+    const message = `The device ${this.name} failed: ${error.message}`;
+    throw error instanceof GPUOutOfMemoryError ? new DeviceOutOfMemory(message) : new Error(message);
   }
 
   /**
    * Does `work` and notes its errors, which {@linkcode check} tells once the promise is fulfilled: to the call that
    * awaits it, or else to the next one.
    */
-  scoped(work: () => void): Promise<void> {
-    this.device.pushErrorScope("out-of-memory");
-    this.device.pushErrorScope("validation");
-    let noted = Promise.resolve();
-    try {
-      work();
-    } finally {
-      noted = Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).then((errors) => {
-        this.#error ??= errors.find((each) => each !== null)?.message;
-      }, () => {}); // a lost device has no errors; `check` tells that it is lost
-    }
-    return noted;
+  async scoped(work: () => void): Promise<void> {
+    const error = await this.#scopes(work);
+    this.#error ??= error;
   }
 
   /**
-   * A region of the memory, as its first byte.
+   * A region of the memory, as its first byte. Called within {@linkcode withRoom}, as memory grows in its own time.
    *
-   * @throws RangeError if the device has no more; `what` says what it was for.
+   * @throws DeviceOutOfMemory if the memory is full; `what` says what it was for.
    */
   allocate(bytes: number, what: () => string): number {
     this.check();
-    return this.#regions.allocate(bytes, (end) => this.#grow(end, what));
+    return this.#regions.allocate(bytes, (end) => {
+      if (end > (this.#memory?.size ?? 0)) throw new NoRoom(this, end, what);
+    });
+  }
+
+  /**
+   * What `attempt` gives, which allocates before it does anything else. While the memory is too small for it, the memory
+   * grows, and it is tried again.
+   *
+   * @throws DeviceOutOfMemory if the device has no more; all that lies in its memory stays.
+   */
+  async withRoom<Result>(attempt: () => Result): Promise<Result> {
+    for (;;) {
+      try {
+        return attempt();
+      } catch (error) {
+        if (!(error instanceof NoRoom && error.device === this)) throw error;
+        const grown = this.#growing.then(() => this.#grow(error));
+        this.#growing = grown.catch(() => {}); // told to whoever wanted it
+        await grown;
+      }
+    }
   }
 
   /**
    * The most bytes that a buffer can have and be bound with.
    *
-   * @throws RangeError if `bytes` are more; `what` says what they are for.
+   * @throws DeviceOutOfMemory if `bytes` are more; `what` says what they are for.
    */
   checkBuffer(bytes: number, what: () => string): number {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
@@ -170,22 +196,69 @@ export class WebGpuDevice implements TensorMemory {
     // What is bound has whole words.
     const most = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4) * 4;
     if (bytes <= most) return most;
-    throw new RangeError(
-      `Cannot allocate memory on ${this.name}: ${bytes} bytes in all are more than the adapter's ${limit} of ${most}; ${what()}`,
+    throw new DeviceOutOfMemory(
+      `Cannot allocate memory on ${this.name}: ${bytes} bytes in all are more than the adapter's ${limit} of ${most}; ` +
+        `${this.used} bytes are in use, ${what()}`,
     );
   }
 
-  #grow(end: number, what: () => string): void {
-    if (end <= this.memory.size) return;
+  /** Replaces the buffer by a larger one, once that is there; until then, and should it not come, the old one stays. */
+  async #grow({ end, what }: NoRoom): Promise<void> {
+    this.check();
+    const size = this.#memory?.size ?? 0;
+    if (size >= end) return; // somebody else wanted as much
     const most = this.checkBuffer(end, what);
-    const before = this.memory;
-    let size = before.size;
-    while (size < end) size = Math.min(most, size * 2);
-    const grown = this.#memory = this.#create(size);
-    const encoder = this.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(before, 0, grown, 0, before.size);
-    this.device.queue.submit([encoder.finish()]);
-    before.destroy();
+    let doubled = Math.min(most, Math.max(size, FIRST_BYTES));
+    while (doubled < end) doubled = Math.min(most, doubled * 2);
+    const grown = await this.#tryCreate(doubled) ?? (doubled > end ? await this.#tryCreate(end) : undefined);
+    this.check();
+    if (!grown) {
+      throw new DeviceOutOfMemory(
+        `Cannot allocate memory on ${this.name}: the device has no buffer of ${end} bytes, though its limits allow ` +
+          `${most}; ${this.used} bytes are in use, which stay, ${what()}`,
+      );
+    }
+    const before = this.#memory; // all of it may have been given back meanwhile
+    if (before) {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(before, 0, grown, 0, before.size);
+      this.device.queue.submit([encoder.finish()]);
+      before.destroy();
+    }
+    this.#memory = grown;
+  }
+
+  async #tryCreate(bytes: number): Promise<GPUBuffer | undefined> {
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    let created: GPUBuffer | undefined;
+    const failed = this.#scopes(() => {
+      created = this.device.createBuffer({
+        label: "memory",
+        size: bytes,
+        usage: STORAGE | COPY_SRC | COPY_DST,
+      });
+    });
+    try {
+      if (!await failed) return created;
+    } catch {
+      // as where it fails later
+    }
+    created?.destroy();
+    return undefined;
+  }
+
+  /** Does `work`; gives what the device says against it, in a moment. */
+  async #scopes(work: () => void): Promise<GPUError | undefined> {
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    let errors: Promise<readonly (GPUError | null)[]> = Promise.resolve([]);
+    try {
+      work();
+    } finally {
+      // A lost device has no errors; `check` tells that it is lost.
+      errors = Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).catch(() => []);
+    }
+    return (await errors).find((each) => each !== null) ?? undefined;
   }
 
   free(address: number): void {

@@ -1,16 +1,24 @@
 /** Compiled Programs of the WebGPU backend: one shader module per set of sizes, all of a call in one submission. */
 import type { Program } from "../../src/program/types.ts";
-import { type DeviceTensor, type HostTensor, printSpec } from "../../src/tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
 import { bindInputs, checkDTypes, haveShapes, keyOf } from "../lowering/call.ts";
 import { Staging } from "../staging.ts";
-import { StoredTensor } from "../stored_tensor.ts";
+import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, stepsOf } from "./wgsl/module.ts";
 
 /** How many sets of sizes stay compiled. */
 const KEPT = 8;
+
+/** A call on its way. */
+interface Submitted {
+  readonly kept: readonly (StoredTensor | undefined)[];
+  /** What comes to the host; absent where all stays. */
+  readonly read: Promise<Values[]> | undefined;
+  readonly checked: Promise<void> | undefined;
+}
 
 /** An executable on a WebGPU device. */
 export class WebGpuExecutable implements Executable {
@@ -37,7 +45,8 @@ export class WebGpuExecutable implements Executable {
     for (;;) {
       const compiled = this.#again(inputs) ?? await this.#compiledFor(inputs);
       // Calls with other sizes may have pushed it out meanwhile.
-      if (!compiled.dropped) return await this.#run(inputs, compiled);
+      const results = await this.#run(inputs, compiled);
+      if (results) return results;
     }
   }
 
@@ -71,15 +80,36 @@ export class WebGpuExecutable implements Executable {
     if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
   }
 
-  async #run(inputs: readonly Input[], compiled: Compiled): Promise<(HostTensor | DeviceTensor)[]> {
+  async #run(
+    inputs: readonly Input[],
+    compiled: Compiled,
+  ): Promise<(HostTensor | DeviceTensor)[] | undefined> {
+    const { outputs } = this.#program;
+    const submitted = await this.#device.withRoom(() => this.#submit(inputs, compiled));
+    if (!submitted) return undefined;
+    const { kept, read, checked } = submitted;
+    try {
+      const [values] = await Promise.all([read, checked]);
+      if (read) this.#device.check();
+      let next = 0;
+      return compiled.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
+        kept[index] ?? { kind: "host", shape, dtype: outputs[index].dtype, data: (values ?? [])[next++] }
+      );
+    } catch (error) {
+      for (const tensor of kept) tensor?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Places all, and submits the call; undefined where what was compiled was dropped while the memory grew. */
+  #submit(inputs: readonly Input[], compiled: Compiled): Submitted | undefined {
+    if (compiled.dropped) return undefined;
     const { device } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") return this.#staging.place("input", index, input.data.length);
       if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
-      throw new TypeError(
-        `Cannot run on ${this.#device.name} with ${printSpec(input)} of the device ${input.device}`,
-      );
+      throw elsewhere(input, this.#device.name);
     });
     const kept: (StoredTensor | undefined)[] = [];
     try {
@@ -89,7 +119,6 @@ export class WebGpuExecutable implements Executable {
           : undefined;
         addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
       });
-      // After all has its place: memory that grows moves.
       inputs.forEach((input, index) => {
         if (input.kind === "host") this.#device.write(addresses[index], input);
       });
@@ -100,21 +129,18 @@ export class WebGpuExecutable implements Executable {
         }
         device.queue.submit([this.#encode(compiled)]);
       });
+      checked.catch(() => {}); // awaited by the call where it reads a result
       this.#device.check();
       const toHost = compiled.outputs.flatMap(({ size }, index) =>
         kept[index] ? [] : [{ address: addresses[inputs.length + index], dtype: outputs[index].dtype, size }]
       );
       // What was asked for is read before the next call can write there: copies are in the order of submission.
-      const read = toHost.length > 0 ? this.#device.read(toHost) : Promise.resolve([]);
+      const read = toHost.length > 0 ? this.#device.read(toHost) : undefined;
+      read?.catch(() => {}); // awaited by the call
       inputs.forEach((input, index) => {
         if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
       });
-      const [values] = await Promise.all([read, toHost.length > 0 ? checked : undefined]);
-      if (toHost.length > 0) this.#device.check();
-      let next = 0;
-      return compiled.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
-        kept[index] ?? { kind: "host", shape, dtype: outputs[index].dtype, data: values[next++] }
-      );
+      return { kept, read, checked: read && checked };
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();
       throw error;

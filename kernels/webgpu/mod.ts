@@ -12,7 +12,14 @@ export type { WebGpuOptions } from "./device.ts";
 /** The machine's adapter, asked for once; null where there is none. */
 let adapter: Promise<GPUAdapter | null> | undefined;
 const requestAdapter = () =>
-  adapter ??= navigator.gpu?.requestAdapter().catch(() => null) ?? Promise.resolve(null);
+  adapter ??= globalThis.navigator?.gpu?.requestAdapter().catch(() => null) ?? Promise.resolve(null);
+
+async function findMissing(): Promise<string | undefined> {
+  if (!globalThis.navigator?.gpu) {
+    return "there is no WebGPU (navigator.gpu), which a page has over https only";
+  }
+  return await requestAdapter() === null ? "there is no WebGPU adapter" : undefined;
+}
 
 /** A WebGPU backend; its device is opened when a Program is compiled. */
 export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "webgpu"): Backend {
@@ -28,7 +35,8 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   return {
     name,
     supports: (program) => float64In(program) === undefined,
-    available: async () => await requestAdapter() !== null,
+    available: async () => await findMissing() === undefined,
+    missing: findMissing,
     hasGpu: async () => {
       const adapter = await requestAdapter();
       return adapter !== null && !isSoftwareAdapter(adapter);

@@ -16,7 +16,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { type Device, toHost } from "../transforms/compile.ts";
+import { type Device, DeviceLost, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
@@ -176,6 +176,15 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     if (!taken) dtypes.set(key, taken = inputDTypes(layer, variables, specs, "input"));
     return convertTree("input", input, taken);
   };
+  /** Loops on a device that is lost are given up; the next call goes on from the state before this one. */
+  const giveUpLost = (error: unknown, current: Session): unknown => {
+    if (!(error instanceof DeviceLost)) return error;
+    if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
+    for (const { loops } of [chunks, steps]) {
+      for (const loop of loops.splice(0)) loop[Symbol.dispose]();
+    }
+    return error;
+  };
   const run = (kind: Kind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
     const current = session;
     const accepting = (input: Tree<Tensor>) => kind.loops.find((loop) => loop.accepts(input));
@@ -184,15 +193,27 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     const ready = waiting > 0 || pauses.isDue() ? undefined : asGiven ?? accepting(input);
     if (ready && isOnHost(input)) {
       enter(current, ready, kind, input);
-      const output = ready.run(input);
-      if (!(output instanceof Promise)) return Promise.resolve(output);
-      return wait(() => output);
+      try {
+        const output = ready.run(input);
+        if (!(output instanceof Promise)) return Promise.resolve(output);
+        const result = output.catch((error) => {
+          throw giveUpLost(error, current);
+        });
+        result.catch(() => {}); // told by the promise below
+        return wait(() => result);
+      } catch (error) {
+        return Promise.reject(giveUpLost(error, current));
+      }
     }
     return wait(async () => {
       if (pauses.isDue()) await pauses.pause();
       const loop = accepting(input) ?? await compileFor(kind, current, input);
       enter(current, loop, kind, input);
-      return await loop.run(await toHost(input));
+      try {
+        return await loop.run(await toHost(input));
+      } catch (error) {
+        throw giveUpLost(error, current);
+      }
     });
   };
   /** Calls that have to wait keep their order. */

@@ -1,34 +1,97 @@
-/** What becomes of training when the device is lost. */
-import { DeviceLost } from "../transforms/compile.ts";
-import type { Variables } from "../layers/layer.ts";
-import type { History } from "./non_finite.ts";
+/** What becomes of training when its device fails. */
+import { DeviceLost, DeviceOutOfMemory, toHost } from "../transforms/compile.ts";
+import type { Layer, Variables } from "../layers/layer.ts";
+import { allFinite } from "./checks.ts";
+import type { History, StepPlace } from "./non_finite.ts";
+import type { OptimizerState } from "./optimizers.ts";
+import { trainableParams } from "./step.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Weights on the host, with what is needed to go on from them. */
+export interface TrainingSnapshot {
+  /** The weights and state. */
+  readonly variables: Variables;
+  /** The optimizer's state at the same step. */
+  readonly optimizerState: OptimizerState;
+  /** Where training stood: the epoch, and its steps that were done. */
+  readonly place: StepPlace;
+}
 
 /**
- * Thrown by `fit` when its device is lost: a graphics processor that was reset, unplugged or taken by somebody else.
- * What was learnt up to the last reading, at most 16 steps before, is not lost: `fit` can go on from `variables`, on the
- * same device once it is back or on another.
+ * Thrown by `fit` when its device fails, after a step or more: a graphics processor that was reset, unplugged or taken
+ * by somebody else, a kernel that failed on a thread, or memory that cannot be had. What was learnt is not lost: `fit` can
+ * go on from `variables` and `optimizerState`, on the same device or on another. They are those after the last step where
+ * the device can still be read, as `wasm` can be, and otherwise those that were read last: 16 steps before, or a hundred times as long as reading takes.
  */
 export class DeviceLostError extends Error {
   /** The name of the class. */
   override readonly name = "DeviceLostError";
   /** The weights and state as last read from the device, on the host. */
   readonly variables: Variables;
+  /** The optimizer's state at the same step, on the host. */
+  readonly optimizerState: OptimizerState;
+  /** The epoch of `variables`, from 0. */
+  readonly epoch: number;
+  /** How many steps of that epoch are in `variables`. */
+  readonly step: number;
   /** The epochs that were completed. */
   readonly history: History;
 
   /** Made by `fit`. */
-  constructor(cause: DeviceLost, { variables, history }: { variables: Variables; history: History }) {
+  constructor(cause: Error, { variables, optimizerState, place }: TrainingSnapshot, history: History) {
     super(
-      `Cannot go on training: ${cause.message}. The weights as last read are in error.variables: fit(model, ` +
-        `error.variables, …, { device: "wasm" }) goes on from them`,
+      `Cannot go on training: ${cause.message}. The weights after ${place.step} steps of epoch ${
+        place.epoch + 1
+      } are ` +
+        `in error.variables: fit(model, error.variables, …, { optimizerState: error.optimizerState }) goes on from ` +
+        `them, on this device or on another`,
       { cause },
     );
     this.variables = variables;
+    this.optimizerState = optimizerState;
+    this.epoch = place.epoch;
+    this.step = place.step;
     this.history = history;
   }
 }
 
-/** What `fit` throws for an error of its steps. */
-export function lostWith(error: unknown, kept: { variables: Variables; history: History }): unknown {
-  return error instanceof DeviceLost ? new DeviceLostError(error, kept) : error;
+/** Reading takes at most one part in so many of the time of training. */
+const SHARE_OF_READING = 100;
+
+/** Keeps what a failing device must not take along. */
+export interface Rescue {
+  /** Called after a step whose loss was read: reads `live`, if the last reading is long ago. */
+  keep(live: TrainingSnapshot): Promise<void>;
+  /** What `fit` throws for an error of its steps, the last of which has left `live`. */
+  errorFor(error: unknown, live: TrainingSnapshot): Promise<unknown>;
+}
+
+/** A rescue that begins with `initial`, on the host. */
+export function createRescue(model: Layer, initial: TrainingSnapshot, history: History): Rescue {
+  let snapshot = initial;
+  let nextAt = 0;
+  const read = async ({ variables, optimizerState, place }: TrainingSnapshot): Promise<TrainingSnapshot> => {
+    const onHost = await toHost([variables, optimizerState] as const);
+    return { variables: onHost[0], optimizerState: onHost[1], place };
+  };
+  return {
+    async keep(live) {
+      const began = performance.now();
+      if (began < nextAt) return;
+      snapshot = await read(live);
+      const ended = performance.now();
+      nextAt = ended + SHARE_OF_READING * (ended - began);
+    },
+    async errorFor(error, live) {
+      if (!(error instanceof DeviceLost || error instanceof DeviceOutOfMemory)) return error;
+      try {
+        const last = await read(live);
+        if (allFinite(trainableParams<Tensor>(model, last.variables.params))) snapshot = last;
+      } catch {
+        // what was read before is what is left
+      }
+      const isFirst = snapshot.place === initial.place && error instanceof DeviceOutOfMemory;
+      return isFirst ? error : new DeviceLostError(error, snapshot, history); // nothing was learnt that could be lost
+    },
+  };
 }

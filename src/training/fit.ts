@@ -24,7 +24,7 @@ import {
   type Validation,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
-import { lostWith } from "./device_lost.ts";
+import { createRescue, type TrainingSnapshot } from "./device_lost.ts";
 import { createLossGuard, type History } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
@@ -110,7 +110,7 @@ const loopOptions = [
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
  *   one); TypeError for shapes that do not fit; all before anything runs.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last good
- *   weights.
+ *   weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
  *
  * @example
  * ```ts
@@ -185,6 +185,9 @@ export async function fitWith(
   const validated = (): Variables =>
     validationSpecs ? { ...live, state: resetStates(trainer.model, live, validationSpecs) } : live;
   const guard = createLossGuard(trainer.model, live, history);
+  let place = { epoch: initialEpoch, step: 0 };
+  const snapshot = (): TrainingSnapshot => ({ variables: live, optimizerState, place });
+  const rescue = createRescue(trainer.model, snapshot(), history);
   const reporter = createReporter(options.report ?? "auto");
 
   let stopped = false;
@@ -238,9 +241,12 @@ export async function fitWith(
         );
         [live, optimizerState, metrics] = [{ params, state }, nextOptimizerState, nextMetrics];
         guard.record(loss, { epoch, step });
-        step++;
+        place = { epoch, step: ++step };
         updates++;
-        if (guard.isDue) await guard.check(live);
+        if (guard.isDue) {
+          await guard.check(live);
+          await rescue.keep(snapshot());
+        }
         if (reporter.wantsStep()) reporter.step(progress(await read()));
         if (callbacks.some(({ onBatchEnd }) => onBatchEnd)) {
           await call("onBatchEnd", { epoch, step }, await read());
@@ -249,6 +255,7 @@ export async function fitWith(
         if (signal?.aborted || stopped) break;
       }
       await guard.check(live);
+      await rescue.keep(snapshot());
       if (step < steps) return false;
       const trained = await read();
       const tested = validation && validating &&
@@ -288,7 +295,7 @@ export async function fitWith(
       ...(reason && { stopped: reason }),
     };
   } catch (error) {
-    throw lostWith(error, { variables: guard.latest, history });
+    throw await rescue.errorFor(error, snapshot());
   } finally {
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);

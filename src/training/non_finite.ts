@@ -82,8 +82,6 @@ const CHECK_EVERY = 16;
 export interface LossGuard {
   /** Takes over the loss of a step. */
   record(loss: Tensor, place: StepPlace): void;
-  /** The weights as last read from the device, on the host. */
-  readonly latest: Variables;
   /** Whether enough losses wait for being read. */
   readonly isDue: boolean;
   /**
@@ -140,9 +138,6 @@ export function createLossGuard(
     record(loss, place) {
       waiting.push({ loss, place });
       last = place;
-    },
-    get latest() {
-      return candidate;
     },
     get isDue() {
       return waiting.length >= CHECK_EVERY;

@@ -1,7 +1,7 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
 import { checkFunction } from "../describe.ts";
-import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
-import type { Backend, Executable, Input } from "../../kernels/backend.ts";
+import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
+import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
@@ -19,7 +19,7 @@ import {
 import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
-export { DeviceLost } from "../../kernels/backend.ts";
+export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
@@ -123,9 +123,7 @@ export async function compile<Args extends readonly unknown[], Result>(
 ): Promise<Compiled<Args, Result>> {
   checkFunction("compile", fn);
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
-  const backends = options.device === undefined || options.device === "auto"
-    ? await availableBackends()
-    : [await findBackend(options.device)];
+  const devices = await devicesFor(options.device);
   const entries = new Map<string, Promise<Entry>>();
   const ready = new Map<string, Entry>();
   let latest: Entry | undefined;
@@ -140,7 +138,7 @@ export async function compile<Args extends readonly unknown[], Result>(
       checkSameStructure(options.specs, args, { first: "options.specs", second: "the arguments" });
     }
     const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
-    leaves.forEach((leaf, index) => checkInput(leaf, backends, () => printPath(paths[index], "arguments")));
+    leaves.forEach((leaf, index) => checkInput(leaf, devices, () => printPath(paths[index], "arguments")));
     const stored = leaves.find((leaf) => leaf.kind === "device");
     const key: Key = {
       device: stored?.kind === "device" ? stored.device : undefined,
@@ -175,13 +173,14 @@ export async function compile<Args extends readonly unknown[], Result>(
     );
     const keep = keptLeaves(structure, options.keep);
     const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
-    const { backend, why } = await chooseBackend(backends, program, leaves);
-    const same = known(backend.name);
-    if (same) return await same;
     const given = { structure: argumentStructure, specs: leaves.map(specOf) };
-    const executable = await backend.compile(program, { donate, keep });
-    const choice = `on ${backend.name}: ${why}`;
-    return { given, traced, executable, structure, device: backend.name, choice };
+    return await devices.choose(program, leaves, async ({ backend, why }) => {
+      const same = known(backend.name);
+      if (same) return await same;
+      const executable = await backend.compile(program, { donate, keep });
+      const choice = `on ${backend.name}: ${why}`;
+      return { given, traced, executable, structure, device: backend.name, choice };
+    });
   };
 
   // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
@@ -210,15 +209,32 @@ export async function compile<Args extends readonly unknown[], Result>(
       throw error;
     }
   };
+  /** What was compiled for a device that is lost is forgotten, so that the next call compiles for a new one. */
+  const forgetLost = (error: unknown, entry: Entry): unknown => {
+    if (!(error instanceof DeviceLost)) return error;
+    for (const [text, other] of ready) {
+      if (other !== entry) continue;
+      ready.delete(text);
+      entries.delete(text);
+    }
+    if (latest === entry) latest = undefined;
+    entry.executable[Symbol.dispose]();
+    return error;
+  };
   const run = async (args: Args): Promise<Result> => {
     const same = again(args);
-    if (same) {
-      return unflattenTree<Result>(same.entry.structure, await same.entry.executable.run(same.leaves));
+    let { entry, leaves } = same ?? {};
+    if (!entry || !leaves) {
+      const prepared = prepare(args);
+      leaves = prepared.leaves;
+      entry = ready.get(textOf(prepared.key)) ?? await compiled(prepared.key, args);
+      latest = entry;
     }
-    const { key, leaves } = prepare(args);
-    const entry = ready.get(textOf(key)) ?? await compiled(key, args);
-    latest = entry;
-    return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+    try {
+      return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+    } catch (error) {
+      throw forgetLost(error, entry);
+    }
   };
   // Throws at once inside a trace, where nobody could wait for a rejection.
   const call = (...args: Args): Promise<Result> => {
@@ -245,7 +261,11 @@ export async function compile<Args extends readonly unknown[], Result>(
     if (!entry.executable.runSync) {
       throw new Error("Cannot call sync: the device cannot block; use await");
     }
-    return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
+    try {
+      return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
+    } catch (error) {
+      throw forgetLost(error, entry);
+    }
   };
   const compiledCall = Object.assign(call, {
     sync,
@@ -269,7 +289,9 @@ export async function compile<Args extends readonly unknown[], Result>(
       disposed = true;
     },
   });
-  return Object.defineProperty(compiledCall, "device", { get: () => latest?.device ?? backends[0].name });
+  return Object.defineProperty(compiledCall, "device", {
+    get: () => latest?.device ?? devices.backends[0].name,
+  });
 }
 
 /** Whether two shapes are equal; symbols only where they are the same object. */
@@ -280,7 +302,7 @@ function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
   return true;
 }
 
-function checkInput(leaf: Spec, backends: readonly Backend[], where: () => string): void {
+function checkInput(leaf: Spec, { backends }: Devices, where: () => string): void {
   if (!isTensor(leaf) || leaf.kind === "traced") {
     throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
   }

@@ -1,5 +1,5 @@
 /** A pure step with a state, compiled to be called in a row: the state stays where it is computed. */
-import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
+import { type Device, devicesFor } from "../../kernels/mod.ts";
 import type { Executable } from "../../kernels/backend.ts";
 import { type HostTensor, isLeaf, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
@@ -39,22 +39,21 @@ export async function compileLoop<Fixed, State, Input, Output>(
   }
   const [outputStructure] = structure.items;
   const optimised = optimise(program);
-  const device = options.device ?? "auto";
-  const backends = device === "auto" ? await availableBackends() : [await findBackend(device)];
+  const devices = await devicesFor(options.device);
   const constant = flattenTree<HostTensor>(await toHost(fixed)).leaves;
   const states = flattenTree<HostTensor>(state);
   const inputs = flattenTree<HostTensor>(input);
-  const { backend } = await chooseBackend(backends, optimised, [
-    ...constant,
-    ...states.leaves,
-    ...inputs.leaves,
-  ]);
   const firstState = constant.length, firstInput = firstState + states.leaves.length;
   const outputs = program.outputs.length - states.leaves.length;
-  const executable = await backend.compile(optimised, {
-    donate: program.inputs.map(() => false),
-    keep: program.outputs.map(() => false),
-  });
+  const executable = await devices.choose(
+    optimised,
+    [...constant, ...states.leaves, ...inputs.leaves],
+    ({ backend }) =>
+      backend.compile(optimised, {
+        donate: program.inputs.map(() => false),
+        keep: program.outputs.map(() => false),
+      }),
+  );
   const key = printStructure(inputs.structure);
   const accepts = (other: Input): boolean => {
     if (isLeaf(input)) {

@@ -6,6 +6,7 @@ export {
   type Compiled,
   type CompileOptions,
   type Device,
+  DeviceLost,
   toHost,
   trace,
   type TracedFunction,

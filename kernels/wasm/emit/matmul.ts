@@ -10,8 +10,8 @@ export interface MatmulEmitter {
   readonly module: ModuleBuilder;
   readonly matmul: MatmulFunctions;
   readonly options: { readonly memory: Memory; readonly threads: number };
-  /** The global variable that holds the number of this thread. */
-  readonly thread: number;
+  /** The global variable that holds the number of the share that is computed. */
+  readonly share: number;
 }
 
 /** Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch. */
@@ -139,11 +139,11 @@ function inColumns(
   return addends.map(({ first, view }) => ({ first, columns: view.shape[1], view }));
 }
 
-/** Columns `[begin, end)` of all products, or terms into the part of this thread. */
+/** Columns `[begin, end)` of all products, or terms into the part of this share. */
 export function emitLongProduct(
   { right, lefts, outputs, shared, scratch }: LongProductKernel,
   depth: number,
-  { module, matmul, options, thread }: MatmulEmitter,
+  { module, matmul, options, share }: MatmulEmitter,
   name: string,
 ): FunctionBuilder {
   const { memory, threads } = options;
@@ -152,9 +152,9 @@ export function emitLongProduct(
   /** Moves an address by so many bytes for each unit of work before the first. */
   const fromBegin = (address: Local, bytes: number) =>
     f.get(address).get(BEGIN).i32(bytes).op("i32.mul").op("i32.add").set(address);
-  /** Moves an address to the piece of this thread. */
+  /** Moves an address to the piece of this share. */
   const toPiece = (address: Local, bytes: number) =>
-    f.get(address).getGlobal(thread).i32(bytes).op("i32.mul").op("i32.add").set(address);
+    f.get(address).getGlobal(share).i32(bytes).op("i32.mul").op("i32.add").set(address);
   const stridedBy = (view: View, axis: number, unit: number | undefined) => {
     const address = addressOf(f, view, memory), stride = view.strides[axis] * ELEMENT;
     if (unit !== undefined) fromBegin(address, unit);

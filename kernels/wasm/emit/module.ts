@@ -1,13 +1,14 @@
 /**
- * The module of an executable: one small function per kernel, the functions of the matrix product, and
- * `run(thread, threads, changed)`, which calls them in order on this thread's share of the rows, with a barrier between
- * kernels that threads share. What is packed once is packed where `changed` is not 0.
+ * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`, which
+ * calls them in order. For one thread it is `run(changed)`. For more it is `run(thread, mine, phase, changed)`, where
+ * each kernel that threads share is a phase of its own (`../phases.ts`). What is packed once is packed where `changed`
+ * is not 0.
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
-import { addBarrier } from "../barrier.ts";
 import type { Features } from "../features.ts";
 import { type Kernel, kernelName, type ScanKernel } from "../../lowering/kernels.ts";
 import { addMatmul } from "../matmul/mod.ts";
+import { addPhases } from "../phases.ts";
 import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
 import { mayWait } from "../threads.ts";
 import { BEGIN, END, FIRST_LOOP, kernelParams, type Memory } from "./address.ts";
@@ -22,8 +23,9 @@ export interface EmitOptions {
   readonly features: Features;
   readonly memory: Memory;
   readonly limits: { readonly minimum: number; readonly maximum: number; readonly shared: boolean };
-  /** Byte address of the barrier's words. */
-  readonly barrierAddress: number;
+  /** Byte address of the words of phases; absent where one thread does it all. */
+  readonly phasesAddress?: number;
+  /** How many shares a kernel has that threads share. Results depend on it, as sums are put together from shares. */
   readonly threads: number;
   /** Elements from which a kernel is shared among threads; default {@linkcode WORTH_SHARING}. */
   readonly shareFrom?: number;
@@ -46,10 +48,8 @@ export interface Emitted {
 /** Emits the module of these kernels. */
 export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
-  const threadGlobal = module.addGlobal();
+  const shareGlobal = module.addGlobal();
   const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
-  // The thread that emits is the one that calls; in a page it may not block.
-  const barrier = addBarrier(module, { mayWait: mayWait(), thread: threadGlobal });
   const matmul = addMatmul(module, options.features);
   const { shareFrom = WORTH_SHARING } = options;
   const emitter: Emitter = {
@@ -59,40 +59,57 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     shareOf: (kernel) => shareOf(kernel, shareFrom),
     names: new Map(),
     kernels: new Map(),
-    thread: threadGlobal,
+    share: shareGlobal,
     mark: (f, kernel) => {
       if (mark) f.i32([...emitter.kernels.keys()].indexOf(kernel)).call(mark);
     },
   };
-  const steps = kernels.map((kernel) => ({
+  const steps = kernels.map((kernel): Step => ({
     kernel,
     called: emitKernel(kernel, 0, emitter),
     share: emitter.shareOf(kernel),
   }));
 
-  const run = module.addFunction("run", [i32, i32, i32]);
-  const [thread, threads, changed] = [0, 1, 2];
-  const part = run.local(i32);
-  run.get(thread).setGlobal(emitter.thread);
-  steps.forEach(({ kernel, called, share }, index) => {
-    const call = () => {
-      if (share.alone) {
-        run.get(thread).op("i32.eqz").if(() => run.i32(0).i32(share.units).call(called));
-      } else {
-        pushPart(run, thread, threads, share, 0, part);
-        pushPart(run, thread, threads, share, 1, part);
-        run.call(called);
-      }
-    };
-    if (kernel.kind === "pack" && kernel.once) run.get(changed).if(call);
-    else call();
+  const { phasesAddress, threads } = options;
+  const isShared = phasesAddress !== undefined;
+  const changed = isShared ? 3 : 0;
+  const run = module.addFunction("run", isShared ? [i32, i32, i32, i32] : [i32], isShared ? [i32] : []);
+  const part = run.local(i32); // one for all kernels: locals of a function are not without number
+  const call = ({ kernel, called }: Step, pushUnits: () => void) => {
+    pushUnits();
+    run.call(called);
     emitter.mark(run, kernel);
-    // Between kernels of the first thread alone nobody need wait.
-    const next = steps[index + 1];
-    if (next && !(share.alone && next.share.alone)) {
-      run.i32(options.barrierAddress).get(threads).call(barrier);
+  };
+  const isOnce = ({ kernel }: Step) => kernel.kind === "pack" && kernel.once === true;
+  const when = (isOnce: boolean, write: () => void) => isOnce ? run.get(changed).if(write) : write();
+  if (isShared) {
+    // The thread that emits is the one that calls; in a page it may not block.
+    const phases = addPhases(module, { address: phasesAddress, shares: threads, mayWait: mayWait() })(run);
+    const writePhase = (group: readonly Step[], write: (step: Step, claimed: Local) => void) =>
+      phases.phase(group[0].share.alone ? "alone" : "shared", (claimed) => {
+        run.get(claimed).setGlobal(shareGlobal);
+        for (const step of group) write(step, claimed);
+      });
+    for (const group of phasesOf(steps)) {
+      if (group[0].share.alone) {
+        writePhase(
+          group,
+          (step) => when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units))),
+        );
+        continue;
+      }
+      // A phase that is left out is left out by all threads, as they have the same arguments.
+      when(isOnce(group[0]), () =>
+        writePhase(group, (step, claimed) =>
+          call(step, () => {
+            pushPart(run, claimed, threads, step.share, 0, part);
+            pushPart(run, claimed, threads, step.share, 1, part);
+          })));
     }
-  });
+    run.i32(0);
+  } else {
+    for (const step of steps) when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units)));
+  }
   module.export(run);
   return {
     bytes: module.encode(),
@@ -101,20 +118,35 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
   };
 }
 
-/** Leaves `min(units, ceil(units / grain / threads) · grain · (thread + next))` on the stack. */
+/** A kernel of the module. */
+interface Step {
+  readonly kernel: Kernel;
+  readonly called: FunctionBuilder;
+  readonly share: Share;
+}
+
+/** The kernels of each phase: those in a row that one thread does alone are one phase. */
+function phasesOf(steps: readonly Step[]): Step[][] {
+  const phases: Step[][] = [];
+  for (const step of steps) {
+    const last = phases.at(-1);
+    if (last && step.share.alone && last[0].share.alone) last.push(step);
+    else phases.push([step]);
+  }
+  return phases;
+}
+
+/** Leaves `min(units, ceil(units / grain / threads) · grain · (claimed + next))` on the stack. */
 function pushPart(
   f: FunctionBuilder,
-  thread: Local,
-  threads: Local,
+  claimed: Local,
+  threads: number,
   { units, grain }: Share,
   next: 0 | 1,
   part: Local,
 ): void {
-  const grains = Math.ceil(units / grain);
-  f.i32(grains).get(threads).op("i32.add").i32(1).op("i32.sub").get(threads).op("i32.div_s").i32(grain).op(
-    "i32.mul",
-  );
-  f.get(thread).i32(next).op("i32.add").op("i32.mul").set(part);
+  const size = Math.ceil(Math.ceil(units / grain) / threads) * grain;
+  f.get(claimed).i32(next).op("i32.add").i32(size).op("i32.mul").set(part);
   f.get(part).i32(units).get(part).i32(units).op("i32.lt_s").op("select");
 }
 

@@ -15,14 +15,17 @@ const LIMITS = {
 /** What is written for a function of one argument, on a device with subgroups or without. */
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
-  const { code, dispatches } = writeModule(lowerProgram(program, { bindings: {}, columns: 1 }), {
-    memory: { locationOf: () => ({ in: "memory", word: 0 }) },
-    slots: 2,
-    device: shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups }),
-    workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
-    halves: false,
-    title: "a test",
-  });
+  const { code, dispatches } = writeModule(
+    lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }),
+    {
+      memory: { locationOf: () => ({ in: "memory", word: 0 }) },
+      slots: 2,
+      device: shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups }),
+      workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
+      halves: false,
+      title: "a test",
+    },
+  );
   return {
     code,
     operations: [...code.matchAll(/subgroup\w+/g)].map(([found]) => found),

@@ -17,7 +17,7 @@ export const missingForPages: readonly string[] = permissions.length > 0
   : ["Chromium"];
 
 /** What makes a document cross-origin isolated, and with it gives it `SharedArrayBuffer`. */
-const ISOLATION = {
+export const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
@@ -27,18 +27,20 @@ const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", json: "
 /** A file by its path: its content, or nothing. */
 export type Files = (path: string) => Promise<Uint8Array<ArrayBuffer> | string | undefined>;
 
-/** Serves `/isolated` and `/plain`, which are empty pages, and files. */
-export function servePages(files: Files): {
+/** The headers of empty pages by their paths. */
+export type Pages = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** Serves empty pages, and files. */
+export function servePages(files: Files, pages: Pages = { "/isolated": ISOLATION, "/plain": {} }): {
   readonly at: (path: string) => string;
   readonly shutdown: () => Promise<void>;
 } {
   const page = { "Content-Type": "text/html" };
   const server = Deno.serve({ hostname: HOST, port: 0, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
-    if (pathname === "/isolated") {
-      return new Response("<!doctype html>", { headers: { ...page, ...ISOLATION } });
+    if (pathname in pages) {
+      return new Response("<!doctype html>", { headers: { ...page, ...pages[pathname] } });
     }
-    if (pathname === "/plain") return new Response("<!doctype html>", { headers: page });
     const content = await files(pathname);
     if (content === undefined) return new Response(undefined, { status: 404 });
     const type = TYPES[pathname.split(".").at(-1) ?? ""] ?? "text/plain";
