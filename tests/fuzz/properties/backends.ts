@@ -1,0 +1,64 @@
+/** Another backend gives the same predictions and the same update. */
+import * as cf from "@cellfold/cellfold";
+import { libraryData, libraryInput } from "../data.ts";
+import { flat } from "../interpreter/nested.ts";
+import { randomFrom } from "../random.ts";
+import { program } from "../program.ts";
+import { literal } from "../source.ts";
+import {
+  type Context,
+  counted,
+  type Device,
+  exactOutputs,
+  Fault,
+  firstApart,
+  predicted,
+  Skipped,
+  trainerFor,
+} from "./context.ts";
+
+const others: readonly Device[] = ["reference", "wasm", { name: "wasm", threads: 1 }, { name: "wasm", threads: 2 }];
+
+/** Throws unless another backend agrees with this one. */
+export async function backends(context: Context): Promise<void> {
+  const { realized, device } = context;
+  const { one, inputs, variables } = realized;
+  const random = randomFrom(one.seed).fork("backends");
+  const other = random.pick(others.filter((name) => name !== device));
+  using trainer = trainerFor(realized, other);
+  const { outputs, exact, tolerances } = exactOutputs(context);
+  const got = await predicted({ realized, trainer }, libraryInput(realized, inputs));
+  one.heads.forEach((_, place) => {
+    const { values, places } = exact[place];
+    const apart = firstApart(counted(outputs[place], got[place]).values, values, tolerances[place]);
+    if (apart === undefined) return;
+    throw new Fault(
+      `on ${literal(other)} output ${place} at ${places[apart]} is not ${values[apart]}`,
+      program(realized, [
+        `const [got, expected] = await Promise.all([${literal(other)}, ${literal(device)}].map(async (device) => {`,
+        `  const output = await cf.predict(model, variables, x, { device });`,
+        `  return cf.treeLeaves(output).flatMap(({ data }) => [...data]);`,
+        `}));`,
+        `const tolerance = ${tolerances[place][apart]};`,
+      ]),
+    );
+  });
+  if (one.statefulBatch !== null && one.statefulBatch !== one.samples) throw new Skipped("several stateful batches");
+  if (one.wildProducts) throw new Skipped("a NaN that does not count is multiplied with weights");
+  const data = libraryData(realized);
+  const updates = [];
+  for (const using of [context.trainer, trainer]) {
+    const after = await cf.toHost((await using.trainOnBatch({ variables }, data)).variables);
+    updates.push(cf.getWeights(after).flatMap(({ tensor }) => [...cf.host(tensor).data]));
+  }
+  // Each is a sum over a chain of up to 2^10 rounded operations, each off by up to 2^-22, whichever backend sums.
+  const size = updates[0].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const tolerance = updates[0].map(() => 2 ** -12 * size);
+  const apart = firstApart(updates[1], updates[0], tolerance);
+  if (apart === undefined) return;
+  throw new Error(
+    `on ${literal(other)} an update gives ${updates[1][apart]}, on ${literal(device)} ${updates[0][apart]}`,
+  );
+}
+
+export { flat };
