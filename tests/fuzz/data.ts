@@ -212,11 +212,11 @@ function drawTarget(one: Case, head: HeadDescription, { x, counts }: Value, plac
 /** Weights of samples or steps, quarters; where one head has them, the others have ones. */
 function drawSampleWeights(one: Case, outputs: readonly (readonly Value[])[]): Realized["sampleWeights"] {
   if (one.heads.every(({ sampleWeight }) => sampleWeight === "none")) return one.heads.map(() => undefined);
-  return one.heads.map(({ sampleWeight, shape }, place) =>
-    outputs.map((_, sample) => {
+  return one.heads.map(({ sampleWeight }, place) =>
+    outputs.map((leaves, sample) => {
       const random = randomFrom(one.seed).fork(`weights ${place} ${sample}`);
       const draw = () => sampleWeight === "none" ? 1 : random.whole(0, 8) / 4;
-      return sampleWeight === "step" ? fill(shape.slice(0, 1), draw) : draw();
+      return sampleWeight === "step" ? fill(shapeOf(leaves[place].x).slice(0, 1), draw) : draw();
     })
   );
 }

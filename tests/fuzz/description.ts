@@ -43,6 +43,8 @@ export type RefTree = Ref | readonly RefTree[] | { readonly [name: string]: RefT
 export type GraphStep =
   | {
     readonly op: "input";
+    /** The batch of a stateful model; null for any. */
+    readonly batch: number | null;
     /** As `input` takes it: null and names are open sizes. */
     readonly shape: readonly (number | null | string)[];
     readonly dtype: InputDescription["dtype"];
@@ -95,8 +97,6 @@ export interface InputDescription {
 
 /** One leaf of what a model puts out, and what is asked of it. */
 export interface HeadDescription {
-  /** The shape of a sample. */
-  readonly shape: readonly number[];
   readonly loss: { readonly type: string; readonly options: Options };
   /** Names, or metrics with options. */
   readonly metrics: readonly (string | { readonly type: string; readonly options: Options })[];
@@ -129,10 +129,6 @@ export interface Case {
   readonly fixedTime: boolean;
   /** Per head whether its first axis is steps. */
   readonly timed: readonly boolean[];
-  /** Per head whether padding keeps out of its loss: it has no steps, or a mask. */
-  readonly maskedOutputs: readonly boolean[];
-  /** Whether a NaN that does not count goes into a product with weights, whose derivative it makes NaN. */
-  readonly wildProducts: boolean;
   /** Whether training draws random numbers (dropout). */
   readonly draws: boolean;
   /** The batch of a stateful model; null where no layer is stateful. */

@@ -108,7 +108,6 @@ function headLayer(scope: Scope, kind: Kind) {
   const { random } = scope;
   if (kind.dtype === "int32") return growOne(scope, kind, 1);
   if (kind.shape.length <= kind.time || random.chance(0.3)) return;
-  if (kind.wild) scope.wildProducts = true;
   const units = random.whole(1, 4);
   const activation = random.pick([undefined, undefined, "softmax", "softmax", "sigmoid", "tanh"]);
   const range: Kind["range"] = activation === "softmax" || activation === "sigmoid" ? activation : undefined;
@@ -166,7 +165,7 @@ class Graph {
     this.inputs.push(description);
     const { time, shape, dtype } = description;
     const open = shape.map((size, axis) => axis >= time ? size : axis === 0 ? null : "inner");
-    return `${this.add({ op: "input", shape: open, dtype })}.0`;
+    return `${this.add({ op: "input", batch: this.scope.batch, shape: open, dtype })}.0`;
   }
 
   /** An input, with its mask or masking layer where it needs one. */
@@ -263,7 +262,7 @@ class Graph {
     const sequences = this.nodes.filter(({ kind }) =>
       kind.time === 1 && kind.shape.length === 2 && kind.dtype === "float32"
     );
-    if (sequences.length === 0 || this.scope.stateful) return;
+    if (sequences.length === 0 || this.scope.batch !== null) return;
     const [first, second] = [random.pick(sequences), random.pick(sequences)];
     const cell = drawCell(random, draws);
     const size = outputSize(cell);
@@ -298,7 +297,7 @@ class Graph {
     const sequences = this.nodes.filter(({ kind }) =>
       kind.time === 1 && kind.shape.length === 2 && kind.dtype === "float32"
     );
-    if (sequences.length === 0 || this.scope.stateful) return;
+    if (sequences.length === 0 || this.scope.batch !== null) return;
     const node = random.pick(sequences);
     const cell = drawCell(random, draws, random.pick(["gruCell", "lstmCell", "simpleRnnCell"]));
     const size = outputSize(cell);
@@ -475,28 +474,35 @@ export function mapRefs(tree: RefTree, fn: (ref: Ref) => Ref): RefTree {
   return Object.fromEntries(Object.entries(tree).map(([name, part]) => [name, mapRefs(part, fn)]));
 }
 
+/** The graph for any batch. */
+function withOpenBatch(model: LayerDescription): LayerDescription {
+  const { graph } = model;
+  if (!graph) return model;
+  const steps = graph.steps.map((step) => step.op === "input" ? { ...step, batch: null } : step);
+  return { ...model, graph: { ...graph, steps } };
+}
+
 /** The case of a seed. */
 export function drawCase(seed: number): Case {
   const random = randomFrom(seed);
-  const stateful = random.chance(0.08);
-  const scope: Scope = { random, draws: random.chance(0.12), stateful, fixed: false, wildProducts: false };
+  const batch = random.chance(0.08) ? random.whole(1, 2) : null;
+  const scope: Scope = { random, draws: random.chance(0.12), batch, fixed: false };
   const time = random.pick([1, 2, 3, 3, 4, 5]);
   const { outputs, ...drawn } = random.chance(0.45) ? drawSequential(scope, time) : drawGraph(scope, time);
-  const hasStateful = stateful && JSON.stringify(drawn.model).includes('"stateful":true');
-  const statefulBatch = hasStateful ? random.whole(1, 2) : null;
+  const isStateful = JSON.stringify(drawn.model).includes('"stateful":true');
+  const statefulBatch = isStateful ? batch : null;
   const heads = outputs.map((kind) => drawHead(random, kind));
   const draws = /"(dropout|recurrentDropout|rate)":0\.[0-9]*[1-9]/.test(JSON.stringify(drawn.model));
   const described: Omit<Case, "properties"> = {
     seed,
     ...drawn,
-    samples: statefulBatch === null ? random.pick([1, 2, 3, 3, 4, 5]) : statefulBatch * random.whole(1, 2),
+    model: isStateful ? drawn.model : withOpenBatch(drawn.model),
+    samples: batch === null ? random.pick([1, 2, 3, 3, 4, 5]) : batch * random.whole(1, 2),
     holes: random.pick(["end", "end", "anywhere", "anywhere", "none"]),
     heads,
     fixedTime: scope.fixed,
     paddable: !scope.fixed && outputs.every(({ clean }) => clean) && drawn.inputs.some(({ time }) => time > 0),
     timed: outputs.map(({ time }) => time > 0),
-    maskedOutputs: outputs.map(({ time, mask }) => time === 0 || mask > 0),
-    wildProducts: scope.wildProducts,
     draws,
     statefulBatch,
   };

@@ -68,7 +68,6 @@ export function drawHead(random: Random, kind: Kind): HeadDescription {
   const dense = loss.type !== "sparseCategoricalCrossentropy";
   const weighted = random.chance(0.4);
   return {
-    shape: kind.shape,
     loss,
     metrics: drawMetrics(random, loss, classes),
     weightedMetrics: random.chance(0.3) ? drawMetrics(random, loss, classes) : [],

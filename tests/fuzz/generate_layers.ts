@@ -16,11 +16,10 @@ export interface Scope {
   readonly random: Random;
   /** Whether layers may draw random numbers in training. */
   readonly draws: boolean;
-  readonly stateful: boolean;
+  /** The batch where layers may be stateful; null where they may not. */
+  readonly batch: number | null;
   /** Set where a layer takes the number of steps as fixed. */
   fixed: boolean;
-  /** Set where a NaN of a step that does not count goes through a layer with parameters that looks at single steps. */
-  wildProducts: boolean;
 }
 
 /** A layer, and what it makes of the kind it was drawn for. */
@@ -45,7 +44,6 @@ const rangeOf = (activation: unknown): Kind["range"] =>
 const dense: Grow = (scope, kind) => {
   const { random } = scope;
   if (kind.shape.length <= kind.time) return;
-  if (kind.wild) scope.wildProducts = true;
   const units = random.whole(1, 4);
   const activation = random.chance(0.5) ? drawActivation(random) : undefined;
   return {
@@ -91,7 +89,6 @@ const normalizationOptions = (random: Random): Options => ({
 const layerNormalization: Grow = (scope, kind) => {
   const { random } = scope;
   if (kind.shape.length <= kind.time) return;
-  if (kind.wild) scope.wildProducts = true;
   const spatial = kind.shape.length - kind.time >= 2 && random.chance(0.5);
   const axis = spatial ? random.pick<number | readonly number[]>([[-2, -1], -2]) : undefined;
   const options = { ...(axis === undefined ? {} : { axis }), ...normalizationOptions(random) };
@@ -167,7 +164,7 @@ function recurrentLayer(scope: Scope, sequences: boolean): { readonly layer: Lay
   const flags = {
     ...drawFlags(random, sequences),
     ...frozen(random),
-    ...(scope.stateful && random.chance(0.7) ? { stateful: true } : {}),
+    ...(scope.batch !== null && random.chance(0.7) ? { stateful: true } : {}),
   };
   if (random.chance(0.3)) {
     const cell = drawAnyCell(random, draws);
@@ -186,7 +183,7 @@ const recurrent: Grow = (scope, kind) => {
 };
 
 const bidirectional: Grow = (scope, kind) => {
-  if (kind.time !== 1 || kind.shape.length !== 2 || scope.stateful) return;
+  if (kind.time !== 1 || kind.shape.length !== 2 || scope.batch !== null) return;
   const { random } = scope;
   const sequences = random.chance(0.6);
   const { layer, units } = recurrentLayer(scope, sequences);
@@ -234,7 +231,6 @@ const timeDistributed: Grow = (scope, kind, depth) => {
     ? growOne(scope, inside, depth - 1)
     : growSequential(scope, inside, depth - 1, random.whole(1, 2));
   if (!inner) return;
-  if (kind.wild && kind.mask === 1) scope.wildProducts = true;
   return {
     layer: { type: "timeDistributed", options: frozen(random), inner: inner.layer },
     kind: sequenceKind(kind, inner.kind),

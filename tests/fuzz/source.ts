@@ -103,7 +103,9 @@ function stepText(
 ): string {
   switch (step.op) {
     case "input":
-      return `cf.input(${literal(step.shape)}, ${literal({ dtype: step.dtype })})`;
+      return step.batch === null
+        ? `cf.input(${literal(step.shape)}, ${literal({ dtype: step.dtype })})`
+        : `cf.input(cf.spec(${literal([step.batch, ...step.shape])}, ${literal(step.dtype)}))`;
     case "apply":
       return `cf.apply(${[step.fn, ...step.inputs.map(ref)].join(", ")})`;
     case "call": {

@@ -7,6 +7,7 @@ import {
   fill,
   mapNested,
   mapVectors,
+  noted,
   matrix,
   type Nested,
   parts,
@@ -121,6 +122,7 @@ function lstmCell(options: Options): CellSteps {
 
 /** The mean is taken off and the standard deviation divided out (Ba et al., 2016). */
 export function normalized(v: readonly number[], epsilon: number): number[] {
+  noted(v);
   const total = (xs: readonly number[]) => xs.reduce((a, b) => rounded(a + b), 0);
   const mean = rounded(total(v) / v.length);
   const centered = v.map((x) => rounded(x - mean));

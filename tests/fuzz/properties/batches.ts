@@ -1,7 +1,6 @@
 /** Batches of any size, and samples in any order, give the same predictions, losses and metrics. */
 import * as cf from "@cellfold/cellfold";
 import { libraryData, libraryInput } from "../data.ts";
-import { flat } from "../interpreter/nested.ts";
 import { flatPlaces, inputText, objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
@@ -97,4 +96,3 @@ export async function order(context: Context): Promise<void> {
   }
 }
 
-export { flat };

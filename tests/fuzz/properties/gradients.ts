@@ -3,14 +3,14 @@
  * compared with differences of the interpreter's loss, and the state (moving statistics, carries) is the interpreter's.
  */
 import * as cf from "@cellfold/cellfold";
-import { interpret, interpreterWeights, libraryData, type Realized, type Weight } from "../data.ts";
+import { interpret, libraryData, type Realized, type Weight } from "../data.ts";
 import { isTrained } from "../frozen.ts";
 import { fill, flat, nest, type Nested } from "../interpreter/nested.ts";
 import { objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
 import { type Context, Fault, firstApart, RATE, Skipped, tolerancesOf } from "./context.ts";
-import { trainingLoss } from "./objective.ts";
+import { hasWildProducts, trainingLoss } from "./objective.ts";
 
 /** The step of the differences: their error is of its square, and 1e-16 / 1e-5 of the loss. */
 const STEP = 1e-5;
@@ -36,7 +36,7 @@ export async function gradients(context: Context): Promise<void> {
   const { realized, trainer } = context;
   const { one, weights, variables } = realized;
   if (one.draws) throw new Skipped("training draws random numbers");
-  if (one.wildProducts) throw new Skipped("a NaN that does not count is multiplied with weights");
+  if (hasWildProducts(realized)) throw new Skipped("a NaN that does not count is multiplied with weights");
   if (one.statefulBatch !== null && one.statefulBatch !== one.samples) throw new Skipped("several stateful batches");
   const trained = weights.filter(({ path }) => isTrained(one.model, path));
   const exact = trainingLoss(realized, weights);
@@ -172,4 +172,3 @@ function stateWeights({ weights }: Realized, state: ReadonlyMap<string, unknown>
   return found;
 }
 
-export { interpreterWeights };

@@ -1,8 +1,8 @@
 /** Losses and metrics of the interpreter, by the names that they have in logs. */
-import { type Inputs, interpret, placesOf, type Realized, type Weight } from "../data.ts";
+import { type Inputs, interpret, type Realized, type Weight } from "../data.ts";
 import type { HeadDescription, Places } from "../description.ts";
-import { type HeadData, lossSums, metricValue, quotient, type Sums } from "../interpreter/losses.ts";
-import type { Nested } from "../interpreter/nested.ts";
+import { type HeadData, lossSums, metricValue, quotient } from "../interpreter/losses.ts";
+import { multipliesWild } from "../interpreter/nested.ts";
 import type { Value } from "../interpreter/types.ts";
 
 /** The name of each head in logs; empty where there is one. */
@@ -82,5 +82,7 @@ export function trainingLoss(realized: Realized, weights: readonly Weight[], inp
   );
 }
 
-export { placesOf };
-export type { Nested, Sums };
+/** Whether what is not finite, and does not count, is multiplied with weights. */
+export function hasWildProducts({ one, weights, inputs }: Realized): boolean {
+  return multipliesWild(() => interpret({ one }, inputs, weights, { training: false }));
+}

@@ -39,7 +39,7 @@ export async function streams(context: Context): Promise<void> {
   } catch (error) {
     // Refused before anything was put out: it must say why, and which layer it is.
     const isRefusal = (error instanceof TypeError || error instanceof RangeError) && !pushing &&
-      /Cannot (feed|stream|use)/.test(error.message);
+      (one.fixedTime || /Cannot (feed|stream|use)/.test(error.message));
     if (isRefusal) throw new Skipped("refused: " + error.message.replace(/[\d\[\],]+/g, "…").slice(0, 60));
     throw error;
   }
