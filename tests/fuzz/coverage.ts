@@ -67,7 +67,10 @@ export function createCoverage(): Coverage {
         if (wildTargets) add("outputs", "targets of NaN where they do not count");
       });
       for (const { property, skipped, fault } of verdicts) {
-        add("properties", `${property}${fault ? " FAULT" : skipped ? "" : ""} ${skipped ? "skipped" : "checked"}`);
+        add(
+          "properties",
+          `${property}${fault ? " FAULT" : skipped ? "" : ""} ${skipped ? "skipped" : "checked"}`,
+        );
         if (skipped) add("skipped", `${property}: ${skipped}`);
       }
     },

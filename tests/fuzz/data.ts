@@ -6,11 +6,21 @@ import * as cf from "@cellfold/cellfold";
 import type { Case, HeadDescription, InputDescription, LayerDescription, Places } from "./description.ts";
 import { leavesOf, type Run, runLayer, type Sample } from "./interpreter/layers.ts";
 import { countsAt } from "./interpreter/layers.ts";
-import { at, type Counts, fill, flat, list, nest, type Nested, type NestedTree, shapeOf } from "./interpreter/nested.ts";
+import {
+  at,
+  type Counts,
+  fill,
+  flat,
+  list,
+  nest,
+  type Nested,
+  type NestedTree,
+  shapeOf,
+} from "./interpreter/nested.ts";
 import { type Params, Value } from "./interpreter/types.ts";
 import { graphFunctions } from "./graph_functions.ts";
 import { ownCells } from "./own_cells.ts";
-import { randomFrom, type Random } from "./random.ts";
+import { type Random, randomFrom } from "./random.ts";
 import { modelText, objectiveText, treeText } from "./source.ts";
 
 /** Inputs of some samples: per leaf and sample. */
@@ -51,7 +61,9 @@ export function modelOf(description: LayerDescription): cf.Layer {
 /** What `fromJson` needs beside the JSON. */
 export const revivers: cf.FromJsonOptions = {
   cells: Object.fromEntries(
-    Object.entries(ownCells).map(([type, { make }]) => [type, (options) => make(options) as cf.RecurrentCell]), // its options
+    Object.entries(ownCells).map((
+      [type, { make }],
+    ) => [type, (options) => make(options) as cf.RecurrentCell]), // its options
   ),
   functions: Object.fromEntries(
     Object.entries(graphFunctions).map(([name, { library }]) => [name, library]),
@@ -96,7 +108,10 @@ function drawCounts(one: Case, group: number, sample: number, sizes: readonly nu
   const draw = (size: number): boolean[] => {
     if (one.holes === "none") return new Array<boolean>(size).fill(true);
     const length = random.chance(0.12) ? 0 : random.whole(1, size);
-    return Array.from({ length: size }, (_, step) => one.holes === "end" ? step < length : random.chance(0.65));
+    return Array.from(
+      { length: size },
+      (_, step) => one.holes === "end" ? step < length : random.chance(0.65),
+    );
   };
   const outer = draw(sizes[0]);
   return sizes.length === 1 ? outer : outer.map((counts) => draw(sizes[1]).map((within) => counts && within));
@@ -105,7 +120,11 @@ function drawCounts(one: Case, group: number, sample: number, sizes: readonly nu
 const specials = [NaN, Infinity, -Infinity, 1e30];
 
 /** A step that does not count, or an ordinary one. */
-function drawNumber(random: Random, { padding, scale = 1, vocabulary = 2 }: InputDescription, counts: boolean): number {
+function drawNumber(
+  random: Random,
+  { padding, scale = 1, vocabulary = 2 }: InputDescription,
+  counts: boolean,
+): number {
   switch (padding.kind) {
     case "token":
       return counts ? random.whole(1, vocabulary - 1) : 0;
@@ -129,9 +148,12 @@ function drawNumber(random: Random, { padding, scale = 1, vocabulary = 2 }: Inpu
 export function drawInput(one: Case, input: InputDescription, sample: number): Nested {
   const random = randomFrom(one.seed).fork(`input ${input.name} ${sample}`);
   // All inputs of a group have the same steps; an inner size of its own has an inner pattern of its own.
-  const sizes = input.shape.slice(0, input.time);
-  const counts = input.time === 0 ? true : drawCounts(one, input.group, sample, sizes);
-  return fill(input.shape, (index) => drawNumber(random, input, countsAt(counts, index.slice(0, input.time))));
+  const sizes = input.shape.slice(0, input.counted);
+  const counts = input.counted === 0 ? true : drawCounts(one, input.group, sample, sizes);
+  return fill(
+    input.shape,
+    (index) => drawNumber(random, input, countsAt(counts, index.slice(0, input.counted))),
+  );
 }
 
 /** Weights that make every option felt: no bias is 0, no gain 1. */
@@ -170,7 +192,10 @@ export function realize(one: Case): Realized {
     outputs.map((leaves, sample) => drawTarget(one, head, leaves[place], place, sample))
   );
   const sampleWeights = drawSampleWeights(one, outputs);
-  const objective = evaluated<cf.ObjectiveOptions>(`const options = {\n  ${objectiveText(one)}\n};`, "options");
+  const objective = evaluated<cf.ObjectiveOptions>(
+    `const options = {\n  ${objectiveText(one)}\n};`,
+    "options",
+  );
   return { ...withInputs, variables: withWeights(fresh, weights), targets, sampleWeights, objective };
 }
 
@@ -179,13 +204,21 @@ export function withWeights(variables: cf.Variables, weights: readonly Weight[])
   return cf.setWeights(
     variables,
     Object.fromEntries(
-      weights.map(({ path, shape, values }) => [path, cf.hostTensor(Float32Array.from(flat(values)), [...shape])]),
+      weights.map((
+        { path, shape, values },
+      ) => [path, cf.hostTensor(Float32Array.from(flat(values)), [...shape])]),
     ),
   );
 }
 
 /** What is wanted of a sample's output, for the places that count and, perhaps as NaN, for the others. */
-function drawTarget(one: Case, head: HeadDescription, { x, counts }: Value, place: number, sample: number): Nested {
+function drawTarget(
+  one: Case,
+  head: HeadDescription,
+  { x, counts }: Value,
+  place: number,
+  sample: number,
+): Nested {
   const random = randomFrom(one.seed).fork(`target ${place} ${sample}`);
   const shape = shapeOf(x);
   const leading = shape.slice(0, -1);
@@ -280,7 +313,14 @@ export function interpret(
   const order = placesOf(one.outputTree);
   const batches = [];
   for (let start = 0; start < samples.length; start += size) {
-    const results = runLayer(one.model, params, samples.slice(start, start + size), { frozen: false }, run, "state");
+    const results = runLayer(
+      one.model,
+      params,
+      samples.slice(start, start + size),
+      { frozen: false },
+      run,
+      "state",
+    );
     batches.push(results.map((sample) => {
       const leaves = leavesOf(sample);
       const byPlace: Value[] = [];

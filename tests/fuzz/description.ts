@@ -87,6 +87,8 @@ export interface InputDescription {
   readonly shape: readonly number[];
   readonly time: 0 | 1 | 2;
   readonly padding: Padding;
+  /** Of how many axes steps may not count; 0 where all do. */
+  readonly counted: 0 | 1 | 2;
   /** Inputs of one group have the same steps that count. */
   readonly group: number;
   /** Tokens are 0 to this, less 1. */

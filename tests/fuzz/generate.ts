@@ -27,7 +27,11 @@ interface Node {
 const features = (random: Random) => random.whole(1, 3);
 
 /** The forms that inputs have. */
-function drawShape(random: Random, time: number, kind: "vector" | "sequence" | "images" | "documents"): Pick<Kind, "shape" | "time"> {
+function drawShape(
+  random: Random,
+  time: number,
+  kind: "vector" | "sequence" | "images" | "documents",
+): Pick<Kind, "shape" | "time"> {
   switch (kind) {
     case "vector":
       return { shape: [features(random)], time: 0 };
@@ -59,6 +63,7 @@ function drawInput(scope: Scope, time: number, group: number, inGraph: boolean):
       shape,
       time: shape.length as 1 | 2,
       padding,
+      counted: padding.kind === "none" ? 0 : shape.length as 1 | 2,
       group,
       vocabulary: 5,
     };
@@ -74,7 +79,12 @@ function drawInput(scope: Scope, time: number, group: number, inGraph: boolean):
     : inGraph && form.time > 0 && random.chance(0.6)
     ? random.chance(0.7) ? { kind: "wild" } : { kind: "tame" }
     : { kind: "none" };
-  return { name: `x${group}`, dtype: "float32", ...form, padding, group, scale };
+  const counted = padding.kind === "none"
+    ? 0
+    : padding.kind === "value" || form.time < 2 || random.chance(0.5)
+    ? form.time
+    : 1;
+  return { name: `x${group}`, dtype: "float32", ...form, padding, counted, group, scale };
 }
 
 /** A model of layers one after another, or some of them in a model of their own. */
@@ -113,7 +123,11 @@ function headLayer(scope: Scope, kind: Kind) {
   const range: Kind["range"] = activation === "softmax" || activation === "sigmoid" ? activation : undefined;
   const layer: LayerDescription = {
     type: "dense",
-    options: { units, ...(activation ? { activation } : {}), ...(random.chance(0.1) ? { trainable: false } : {}) },
+    options: {
+      units,
+      ...(activation ? { activation } : {}),
+      ...(random.chance(0.1) ? { trainable: false } : {}),
+    },
   };
   const after: Kind = { ...kind, shape: [...kind.shape.slice(0, -1), units], range };
   return kind.time > 0 && random.chance(0.3)
@@ -129,7 +143,8 @@ interface Drawn {
   readonly outputTree: Places;
 }
 
-const sameShape = (a: Kind, b: Kind) => a.shape.join() === b.shape.join() && a.time === b.time && a.dtype === b.dtype;
+const sameShape = (a: Kind, b: Kind) =>
+  a.shape.join() === b.shape.join() && a.time === b.time && a.dtype === b.dtype;
 
 /** What two nodes are together. */
 function together(a: Kind, b: Kind): Pick<Kind, "mask" | "wild" | "clean"> {
@@ -170,7 +185,6 @@ class Graph {
 
   /** An input, with its mask or masking layer where it needs one. */
   source(group: number): void {
-    const { random } = this.scope;
     const description = drawInput(this.scope, this.time, group, true);
     const ref = this.input(description);
     const kind = kindOf(description);
@@ -184,13 +198,14 @@ class Graph {
         );
       case "wild":
       case "tame": {
-        const rank = kind.time === 2 && random.chance(0.5) ? 1 : kind.time;
+        const rank = description.counted;
         const mask = this.input({
           name: `mask${group}`,
           dtype: "bool",
           shape: kind.shape.slice(0, rank),
           time: rank,
           padding: { kind: "mask" },
+          counted: rank,
           group,
         });
         const masked: Kind = { ...kind, mask: rank, wild: padding.kind === "wild" };
@@ -239,7 +254,11 @@ class Graph {
       this.nodes.push({ ref: `${step}.0`, kind: { ...kind, shape } });
       return;
     }
-    const step = this.add({ op: "apply", fn: random.pick(["sumOf", "productOf", "weighed"]), inputs: [a.ref, b.ref] });
+    const step = this.add({
+      op: "apply",
+      fn: random.pick(["sumOf", "productOf", "weighed"]),
+      inputs: [a.ref, b.ref],
+    });
     this.nodes.push({ ref: `${step}.0`, kind });
   }
 
@@ -249,7 +268,8 @@ class Graph {
     if (this.called.length === 0) return;
     const { layer, given, result } = random.pick(this.called);
     const fitting = this.nodes.filter(({ kind }) =>
-      sameShape(kind, given) && kind.mask === given.mask && kind.wild === given.wild && kind.clean === given.clean
+      sameShape(kind, given) && kind.mask === given.mask && kind.wild === given.wild &&
+      kind.clean === given.clean
     );
     if (fitting.length === 0) return;
     const step = this.add({ op: "call", layer, inputs: random.pick(fitting).ref });
@@ -333,7 +353,10 @@ class Graph {
     const returned = random.chance(0.6);
     const layer = this.layer({
       type: "rnn",
-      options: { ...(returned ? { returnSequences: true } : {}), ...(random.chance(0.2) ? { goBackwards: true } : {}) },
+      options: {
+        ...(returned ? { returnSequences: true } : {}),
+        ...(random.chance(0.2) ? { goBackwards: true } : {}),
+      },
       cell: { type: "crossing", options: {} },
     });
     const step = this.add({ op: "call", layer, inputs: { a: a.ref, b: b.ref } });
@@ -427,7 +450,9 @@ function pruned(graph: Graph, outputs: readonly Node[], random: Random): Drawn {
   const inputs = inputSteps.flatMap((step, place) => needed.has(step) ? [{ step, place }] : []);
   const places = inputs.map((_, index) => index);
   const inputTree = drawTree(random, places) as Places;
-  const distinct = outputs.filter(({ ref }, index) => outputs.findIndex((other) => other.ref === ref) === index);
+  const distinct = outputs.filter(({ ref }, index) =>
+    outputs.findIndex((other) => other.ref === ref) === index
+  );
   const outputTree = drawTree(random, distinct.map((_, index) => index)) as Places;
   const refsAt = (tree: Places, refs: readonly Ref[]): RefTree => {
     if (typeof tree === "number") return refs[tree];
@@ -501,7 +526,8 @@ export function drawCase(seed: number): Case {
     holes: random.pick(["end", "end", "anywhere", "anywhere", "none"]),
     heads,
     fixedTime: scope.fixed,
-    paddable: !scope.fixed && outputs.every(({ clean }) => clean) && drawn.inputs.some(({ time }) => time > 0),
+    paddable: !scope.fixed && outputs.every(({ clean }) => clean) &&
+      drawn.inputs.some(({ time }) => time > 0),
     timed: outputs.map(({ time }) => time > 0),
     draws,
     statefulBatch,

@@ -105,7 +105,11 @@ export function outputSize({ type, options, cells }: CellDescription): number {
 }
 
 /** A built-in cell over vectors. */
-export function drawCell(random: Random, draws: boolean, type = random.pick(vectorCellTypes)): CellDescription {
+export function drawCell(
+  random: Random,
+  draws: boolean,
+  type = random.pick(vectorCellTypes),
+): CellDescription {
   return { type, options: vectorCells[type](random, draws) };
 }
 
@@ -113,8 +117,11 @@ export function drawCell(random: Random, draws: boolean, type = random.pick(vect
 export function drawAnyCell(random: Random, draws: boolean): CellDescription {
   if (random.chance(0.35)) return { type: "leaky", options: { units: units(random) } };
   if (random.chance(0.55)) {
-    const cells = Array.from({ length: random.whole(1, 3) }, () =>
-      random.chance(0.15) ? { type: "leaky", options: { units: units(random) } } : drawCell(random, draws));
+    const cells = Array.from(
+      { length: random.whole(1, 3) },
+      () =>
+        random.chance(0.15) ? { type: "leaky", options: { units: units(random) } } : drawCell(random, draws),
+    );
     return { type: "stackedCells", options: {}, cells };
   }
   return drawCell(random, draws);

@@ -24,7 +24,10 @@ const smoothing = (random: Random): Options => random.chance(0.3) ? { labelSmoot
 function drawLoss(random: Random, { shape, range }: Kind): HeadDescription["loss"] {
   const classes = shape[shape.length - 1];
   if (random.chance(0.35)) return regression(random);
-  const options = { ...(range ? random.chance(0.1) ? { fromLogits: true } : {} : { fromLogits: true }), ...reduction(random) };
+  const options = {
+    ...(range ? random.chance(0.1) ? { fromLogits: true } : {} : { fromLogits: true }),
+    ...reduction(random),
+  };
   if (range === "sigmoid" || (range === undefined && (classes === 1 || random.chance(0.4)))) {
     return { type: "binaryCrossentropy", options: { ...options, ...smoothing(random) } };
   }
@@ -40,7 +43,11 @@ function drawLoss(random: Random, { shape, range }: Kind): HeadDescription["loss
 }
 
 /** Metrics that make sense beside the loss. */
-function drawMetrics(random: Random, { type, options }: HeadDescription["loss"], classes: number): HeadDescription["metrics"] {
+function drawMetrics(
+  random: Random,
+  { type, options }: HeadDescription["loss"],
+  classes: number,
+): HeadDescription["metrics"] {
   const own = (() => {
     switch (type) {
       case "sparseCategoricalCrossentropy":
@@ -51,9 +58,16 @@ function drawMetrics(random: Random, { type, options }: HeadDescription["loss"],
           }]
           : ["accuracy"];
       case "categoricalCrossentropy":
-        return ["accuracy", "categoricalAccuracy", "mse", { type: "topKCategoricalAccuracy", options: { k: 1 } }];
+        return ["accuracy", "categoricalAccuracy", "mse", {
+          type: "topKCategoricalAccuracy",
+          options: { k: 1 },
+        }];
       case "binaryCrossentropy":
-        return ["mae", { type: "binaryAccuracy", options: { threshold: 0.25 } }, ...(classes === 1 ? ["accuracy"] : [])];
+        return [
+          "mae",
+          { type: "binaryAccuracy", options: { threshold: 0.25 } },
+          ...(classes === 1 ? ["accuracy"] : []),
+        ];
       default:
         return ["mse", "mae", "rmse"];
     }

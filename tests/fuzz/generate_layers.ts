@@ -75,8 +75,15 @@ const activation: Grow = ({ random }, kind) => {
 const dropout: Grow = ({ random, draws }, kind) => {
   const rate = draws ? random.pick([0, 0.25, 0.5]) : 0;
   const noise = draws && random.chance(0.2);
-  const noiseShape = [null, ...kind.shape.map((_, axis) => axis < kind.time && random.chance(0.5) ? 1 : null)];
-  return elementwise({ type: "dropout", options: { rate, ...(noise ? { noiseShape } : {}) } }, kind, kind.range);
+  const noiseShape = [
+    null,
+    ...kind.shape.map((_, axis) => axis < kind.time && random.chance(0.5) ? 1 : null),
+  ];
+  return elementwise(
+    { type: "dropout", options: { rate, ...(noise ? { noiseShape } : {}) } },
+    kind,
+    kind.range,
+  );
 };
 
 const normalizationOptions = (random: Random): Options => ({
@@ -137,7 +144,11 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
   if (kind.wild) return;
   const size = kind.shape.reduce((a, b) => a * b, 1);
   const kinds = (shape: readonly number[], time: 0 | 1): Kind => ({
-    ...reshaped(kind, shape, kind.range === "sigmoid" || shape.at(-1) === last(kind) ? kind.range : undefined),
+    ...reshaped(
+      kind,
+      shape,
+      kind.range === "sigmoid" || shape.at(-1) === last(kind) ? kind.range : undefined,
+    ),
     time,
     mask: 0,
     wild: false,
@@ -159,7 +170,10 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
 };
 
 /** A recurrent layer around a vector cell, as a factory of its own or `rnn`. */
-function recurrentLayer(scope: Scope, sequences: boolean): { readonly layer: LayerDescription; readonly units: number } {
+function recurrentLayer(
+  scope: Scope,
+  sequences: boolean,
+): { readonly layer: LayerDescription; readonly units: number } {
   const { random, draws } = scope;
   const flags = {
     ...drawFlags(random, sequences),

@@ -34,7 +34,9 @@ export interface Found {
 }
 
 /** Runs models one after another. */
-export async function fuzz({ models, seed, backend, most = 1, only, brief = false, log = () => {} }: FuzzOptions) {
+export async function fuzz(
+  { models, seed, backend, most = 1, only, brief = false, log = () => {} }: FuzzOptions,
+) {
   const coverage = createCoverage();
   const found: Found[] = [];
   for (let index = 0; index < models && found.length < most; index++) {
@@ -74,7 +76,9 @@ if (import.meta.main) {
   });
   console.log(coverageText(coverage));
   if (found.length > 0) {
-    console.log(`${found.length} faults: ${found.map(({ seed, property }) => `${property} ${seed}`).join(", ")}`);
+    console.log(
+      `${found.length} faults: ${found.map(({ seed, property }) => `${property} ${seed}`).join(", ")}`,
+    );
   }
   Deno.exit(found.length === 0 ? 0 : 1);
 }

@@ -6,7 +6,9 @@ import { literal, modelText, objectiveText, treeText } from "./source.ts";
 
 /** Samples as the text of a tensor. */
 export function tensorText(samples: readonly Nested[], dtype: string): string {
-  return dtype === "float32" ? `cf.tensor(${literal(samples)})` : `cf.tensor(${literal(samples)}, { dtype: "${dtype}" })`;
+  return dtype === "float32"
+    ? `cf.tensor(${literal(samples)})`
+    : `cf.tensor(${literal(samples)}, { dtype: "${dtype}" })`;
 }
 
 /** What the model is given, as text. */
@@ -16,11 +18,19 @@ export function inputText({ one }: Realized, inputs: Inputs): string {
 
 /** Targets and weights, as text. */
 function dataText({ one, targets, sampleWeights }: Realized): string {
-  const y = treeText(one.outputTree, (place) =>
-    tensorText(targets[place], one.heads[place].loss.type === "sparseCategoricalCrossentropy" ? "int32" : "float32"));
+  const y = treeText(
+    one.outputTree,
+    (place) =>
+      tensorText(
+        targets[place],
+        one.heads[place].loss.type === "sparseCategoricalCrossentropy" ? "int32" : "float32",
+      ),
+  );
   const weighted = sampleWeights.some((weights) => weights !== undefined);
   const sampleWeight = weighted
-    ? `,\n  sampleWeight: ${treeText(one.outputTree, (place) => tensorText(sampleWeights[place]!, "float32"))}` // all or none
+    ? `,\n  sampleWeight: ${
+      treeText(one.outputTree, (place) => tensorText(sampleWeights[place]!, "float32"))
+    }` // all or none
     : "";
   return `const data = { x, y: ${y}${sampleWeight} };`;
 }
@@ -34,7 +44,11 @@ export function modelLines(realized: Realized): string[] {
     return `cf.spec(${literal([one.statefulBatch, ...open])}, "${dtype}")`;
   });
   const texts = weights.map(({ path, values, shape }) =>
-    `  ${JSON.stringify(path)}: ${shape.length === 0 ? `cf.tensor(${literal(values)})` : tensorText(values as readonly Nested[], "float32")},` // it has an axis
+    `  ${JSON.stringify(path)}: ${
+      shape.length === 0
+        ? `cf.tensor(${literal(values)})`
+        : tensorText(values as readonly Nested[], "float32")
+    },` // it has an axis
   );
   return [
     modelText(one.model),

@@ -3,7 +3,14 @@
  * outputs, fewer options. Any change may be tried; one that makes no model, or another fault, is not kept.
  */
 import { realize } from "./data.ts";
-import type { Case, CellDescription, GraphStep, HeadDescription, LayerDescription, Options } from "./description.ts";
+import type {
+  Case,
+  CellDescription,
+  GraphStep,
+  HeadDescription,
+  LayerDescription,
+  Options,
+} from "./description.ts";
 import { mapRefs, readBy } from "./generate.ts";
 import type { Device } from "./properties/context.ts";
 import { effectOfPadding } from "./properties/padding.ts";
@@ -19,6 +26,7 @@ const required = [
   "targetShape",
   "activation of activation",
   "rate",
+  "fromLogits", // without it, what is no probability would be taken for one
   "unitForgetBias", // without it, inputForget is refused
 ];
 
@@ -108,7 +116,9 @@ function* smallerGraphs(layer: LayerDescription): Generator<LayerDescription> {
   // A graph of one path is layers one after another.
   const calls = graph.steps.filter((step) => step.op === "call");
   const isPath = graph.steps.every((step, index) =>
-    step.op === "input" ? index === 0 : step.op === "call" && step.inputs === `${index - 1}.0` && readBy(step).length === 1
+    step.op === "input"
+      ? index === 0
+      : step.op === "call" && step.inputs === `${index - 1}.0` && readBy(step).length === 1
   );
   if (isPath && typeof graph.inputs === "string" && typeof graph.outputs === "string") {
     yield { type: "sequential", options: layer.options, layers: calls.map(({ layer }) => layers[layer]) };
@@ -170,7 +180,9 @@ function* smallerHeads(head: HeadDescription): Generator<HeadDescription> {
   if (head.wildTargets) yield { ...head, wildTargets: false };
   if (head.sampleWeight !== "none") yield { ...head, sampleWeight: "none" };
   if (loss.type !== "meanSquaredError") yield { ...head, loss: { type: "meanSquaredError", options: {} } };
-  for (const options of smallerOptions(loss.type, loss.options)) yield { ...head, loss: { ...loss, options } };
+  for (const options of smallerOptions(loss.type, loss.options)) {
+    yield { ...head, loss: { ...loss, options } };
+  }
 }
 
 function* smallerCases(one: Case): Generator<Case> {
@@ -191,9 +203,12 @@ function* smallerCases(one: Case): Generator<Case> {
   }
   for (let i = 0; i < one.inputs.length; i++) {
     const { scale: _, ...plain } = one.inputs[i];
-    const inputs = (input: Case["inputs"][number]) => one.inputs.map((other, index) => index === i ? input : other);
+    const inputs = (input: Case["inputs"][number]) =>
+      one.inputs.map((other, index) => index === i ? input : other);
     if (one.inputs[i].scale) yield { ...one, inputs: inputs(plain) };
-    if (plain.padding.kind === "wild") yield { ...one, inputs: inputs({ ...plain, padding: { kind: "tame" } }) };
+    if (plain.padding.kind === "wild") {
+      yield { ...one, inputs: inputs({ ...plain, padding: { kind: "tame" } }) };
+    }
   }
   if (one.holes !== "none") yield { ...one, holes: "none" };
   if (one.holes === "anywhere") yield { ...one, holes: "end" };
@@ -246,7 +261,7 @@ function* withoutInput(one: Case): Generator<Case> {
 
 /** A message without its numbers: what must stay while a case shrinks. */
 function kindOf(message: string): string {
-  return message.split("\n")[0].replace(/[-\d.e]+|NaN|Infinity/g, "#").slice(0, 40);
+  return message.split("\n")[0].replace(/[-\d.e]+|NaN|Infinity/g, "#").slice(0, 80);
 }
 
 /** As many cases are tried at most. */
@@ -269,7 +284,10 @@ export async function shrunk(
       const settled = property === "making" ? candidate : settledCase(candidate);
       if (!settled) continue;
       const [verdict] = await runCase(settled, device);
-      if (!verdict?.fault || verdict.property !== property || kindOf(verdict.fault.message) !== kindOf(fault.message)) {
+      if (
+        !verdict?.fault || verdict.property !== property ||
+        kindOf(verdict.fault.message) !== kindOf(fault.message)
+      ) {
         continue;
       }
       smallest = settled;

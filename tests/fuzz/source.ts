@@ -2,7 +2,15 @@
  * A description as the text of a program. The models that the fuzzer runs are made by running this text, so that a
  * printed program builds what was run.
  */
-import type { CellDescription, Case, GraphStep, LayerDescription, Options, Places, RefTree } from "./description.ts";
+import type {
+  Case,
+  CellDescription,
+  GraphStep,
+  LayerDescription,
+  Options,
+  Places,
+  RefTree,
+} from "./description.ts";
 import { graphFunctions } from "./graph_functions.ts";
 import { ownCells } from "./own_cells.ts";
 
@@ -12,7 +20,9 @@ export function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object" && value !== null) {
     const entries = Object.entries(value).filter(([, part]) => part !== undefined);
-    return entries.length === 0 ? "{}" : `{ ${entries.map(([k, v]) => `${key(k)}: ${literal(v)}`).join(", ")} }`;
+    return entries.length === 0
+      ? "{}"
+      : `{ ${entries.map(([k, v]) => `${key(k)}: ${literal(v)}`).join(", ")} }`;
   }
   return JSON.stringify(value);
 }
@@ -66,7 +76,11 @@ class Writer {
     return withOptions(type, [], options);
   }
 
-  #graph(layers: readonly LayerDescription[], graph: NonNullable<LayerDescription["graph"]>, options: Options): string {
+  #graph(
+    layers: readonly LayerDescription[],
+    graph: NonNullable<LayerDescription["graph"]>,
+    options: Options,
+  ): string {
     const names = layers.map((layer) => {
       const text = this.layer(layer);
       const name = this.name("layer");
@@ -134,7 +148,9 @@ function neededBy(text: string): string[] {
   return [
     ...(uses("leaf") ? ["const leaf = (tree, index) => cf.treeLeaves(tree)[index];"] : []),
     ...Object.entries(ownCells).filter(([name]) => uses(name)).map(([, { make }]) => make.toString()),
-    ...Object.entries(graphFunctions).filter(([name]) => uses(name)).map(([, { library }]) => library.toString()),
+    ...Object.entries(graphFunctions).filter(([name]) => uses(name)).map(([, { library }]) =>
+      library.toString()
+    ),
   ];
 }
 
@@ -150,7 +166,9 @@ export function modelText(description: LayerDescription): string {
 export function treeText(places: Places, leaf: (place: number) => string): string {
   if (typeof places === "number") return leaf(places);
   if (Array.isArray(places)) return `[${places.map((part) => treeText(part, leaf)).join(", ")}]`;
-  return `{ ${Object.entries(places).map(([name, part]) => `${key(name)}: ${treeText(part, leaf)}`).join(", ")} }`;
+  return `{ ${
+    Object.entries(places).map(([name, part]) => `${key(name)}: ${treeText(part, leaf)}`).join(", ")
+  } }`;
 }
 
 /** Loss and metric options as a program has them. */

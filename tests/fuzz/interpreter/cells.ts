@@ -5,19 +5,19 @@ import { activate } from "./activations.ts";
 import { convolve, placed, type Window } from "./convolution.ts";
 import {
   fill,
+  mapArrays,
   mapNested,
   mapVectors,
-  noted,
   matrix,
   type Nested,
+  type NestedTree,
+  noted,
   parts,
   plus,
   rounded,
   shapeOf,
   times,
-  type NestedTree,
   vector,
-  mapArrays,
   zerosLike,
 } from "./nested.ts";
 import type { CellSteps, Params } from "./types.ts";
@@ -72,7 +72,8 @@ function gruCell(options: Options): CellSteps {
       const inputBias = bias === undefined ? none : vector(resetAfter ? matrix(bias)[0] : bias);
       const recurrentBias = bias === undefined || !resetAfter ? none : matrix(bias)[1];
       const [xz, xr, xh] = parts(plus(times(vector(one(input)), matrix(kernel)), inputBias), 3);
-      const columns = (from: number) => matrix(recurrentKernel).map((row) => row.slice(from * n, (from + 1) * n));
+      const columns = (from: number) =>
+        matrix(recurrentKernel).map((row) => row.slice(from * n, (from + 1) * n));
       const [bz, br, bh] = parts(recurrentBias, 3);
       const z = gate(xz, times(h, columns(0)), bz);
       const r = gate(xr, times(h, columns(1)), br);
@@ -102,9 +103,7 @@ function lstmCell(options: Options): CellSteps {
         times(h, matrix(recurrentKernel)),
         ...(bias === undefined ? [] : [vector(bias)]),
       );
-      const [zi, zf, zc, zo] = inputForget
-        ? (([i, c, o]) => [i, undefined, c, o])(parts(z, 3))
-        : parts(z, 4);
+      const [zi, zf, zc, zo] = inputForget ? (([i, c, o]) => [i, undefined, c, o])(parts(z, 3)) : parts(z, 4);
       const [pi, po, pf] = peepholes === undefined ? [] : parts(vector(peepholes), inputForget ? 2 : 3);
       const gate = (z: readonly number[], p: readonly number[] | undefined, c: readonly number[]) =>
         act(recurrentActivation, limited(clip, p ? plus(z, product(p, c)) : z));
@@ -192,7 +191,11 @@ function convLstmCell(options: Options, axes: number): CellSteps {
         activate(recurrentActivation, zi),
         activate(activation, zc),
       );
-      const output = mapNested((o, c) => o * c, activate(recurrentActivation, zo), activate(activation, next));
+      const output = mapNested(
+        (o, c) => o * c,
+        activate(recurrentActivation, zo),
+        activate(activation, next),
+      );
       return [output, { 0: output, 1: next }];
     },
   };

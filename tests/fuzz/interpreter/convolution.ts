@@ -9,7 +9,11 @@ export interface Window {
 }
 
 /** Sizes of the output and zeros before the input, per spatial axis. */
-export function placed(input: readonly number[], kernel: readonly number[], { strides, dilation, padding }: Window) {
+export function placed(
+  input: readonly number[],
+  kernel: readonly number[],
+  { strides, dilation, padding }: Window,
+) {
   return input.map((size, axis) => {
     const reach = (kernel[axis] - 1) * dilation[axis] + 1;
     if (padding === "valid") return { size: Math.floor((size - reach) / strides[axis]) + 1, before: 0 };

@@ -17,13 +17,13 @@ import {
   mapNested,
   mapVectors,
   matrix,
-  type Nested,
   nest,
+  type Nested,
+  type NestedTree,
   plus,
   rounded,
   shapeOf,
   times,
-  type NestedTree,
   vector,
   zerosLike,
 } from "./nested.ts";
@@ -183,7 +183,9 @@ const batchNormalization: Layer = ({ options }, params, samples, { frozen }, run
     new Value(
       fill(shape, (index) => {
         const i = index[along];
-        const normal = rounded(rounded(at(x, index) - mean[i]) / rounded(Math.sqrt(variance[i] + Number(epsilon))));
+        const normal = rounded(
+          rounded(at(x, index) - mean[i]) / rounded(Math.sqrt(variance[i] + Number(epsilon))),
+        );
         const scaled = gamma === undefined ? normal : rounded(normal * vector(gamma)[i]);
         return beta === undefined ? scaled : rounded(scaled + vector(beta)[i]);
       }),
@@ -251,7 +253,9 @@ const reshapeLayer = rearranged((x, { targetShape }) => {
 
 /** Rates act in training only, where the interpreter is not asked about layers that draw. */
 const dropout: Layer = ({ options }, _, samples, __, run) => {
-  if (run.training && Number(options.rate) > 0) throw new RangeError("the interpreter draws no random numbers");
+  if (run.training && Number(options.rate) > 0) {
+    throw new RangeError("the interpreter draws no random numbers");
+  }
   return [...samples];
 };
 
@@ -339,7 +343,9 @@ const recurrent: Layer = (description, params, samples, extras, run, path) => {
     description.options;
   const flags = { backwards: Boolean(goBackwards), zeros: Boolean(zeroOutputForMask) };
   return direction(description, params, samples, flags, extras, run, path).map((folded) => {
-    const output = returnSequences ? valuesOf(sequences(folded.outputs), folded.counts) : valuesOf(folded.last);
+    const output = returnSequences
+      ? valuesOf(sequences(folded.outputs), folded.counts)
+      : valuesOf(folded.last);
     return returnState ? [output, valuesOf(folded.state)] : output;
   });
 };
@@ -474,7 +480,9 @@ function steps(own: readonly Sample[], countsOf: (leaf: number) => Counts | unde
       const logits = first.logits && { kind: first.logits.kind, x: values.map(({ logits }) => logits!.x) };
       return new Value(values.map(({ x }) => x), countsOf(leaf++), logits);
     }
-    if (Array.isArray(first)) return first.map((_, i) => join(parts.map((part) => (part as readonly Sample[])[i])));
+    if (Array.isArray(first)) {
+      return first.map((_, i) => join(parts.map((part) => (part as readonly Sample[])[i])));
+    }
     return Object.fromEntries(
       Object.keys(first).sort().map((name) => [
         name,
@@ -522,7 +530,10 @@ const model: Layer = ({ layers = [], graph, options }, params, samples, extras, 
         const args = step.inputs.map((ref) => only(read(ref, row)));
         const masks = args.flatMap(({ counts }) => counts === undefined ? [] : [counts]);
         return [
-          new Value(interpreter(...args.map(({ x }) => x)), masks.length === 0 ? undefined : masks.reduce(both)),
+          new Value(
+            interpreter(...args.map(({ x }) => x)),
+            masks.length === 0 ? undefined : masks.reduce(both),
+          ),
         ];
       });
       return;
@@ -566,7 +577,9 @@ function stepOf(ref: string): number {
 export function leafRefs(tree: RefTree): string[] {
   if (typeof tree === "string") return [tree];
   if (Array.isArray(tree)) return tree.flatMap(leafRefs);
-  return Object.keys(tree).sort().flatMap((name) => leafRefs((tree as GraphDescription["inputs"] & Named)[name]));
+  return Object.keys(tree).sort().flatMap((name) =>
+    leafRefs((tree as GraphDescription["inputs"] & Named)[name])
+  );
 }
 
 type Named = { readonly [name: string]: RefTree };

@@ -26,7 +26,9 @@ type PlaceValue = (
   logits: { readonly kind: "softmax" | "sigmoid"; readonly x: readonly number[] } | undefined,
 ) => number;
 
-const clipped = (p: number) => Math.min(1 - 1e-7, Math.max(1e-7, p));
+/** The bounds as float32 has them. */
+const [LEAST, MOST] = [Math.fround(1e-7), Math.fround(1 - 1e-7)];
+const clipped = (p: number) => Math.min(MOST, Math.max(LEAST, p));
 const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const mean = (xs: readonly number[]) => rounded(sum(xs) / xs.length);
 
@@ -63,7 +65,12 @@ function placeLoss(type: string, options: Options): PlaceValue {
     }
     case "sparseCategoricalCrossentropy":
       return (prediction, target, logits) =>
-        -logProbabilities(prediction, logits, fromLogits, (p) => logSoftmax(p.map((p) => Math.log(clipped(p)))))[
+        -logProbabilities(
+          prediction,
+          logits,
+          fromLogits,
+          (p) => logSoftmax(p.map((p) => Math.log(clipped(p)))),
+        )[
           labelOf(target)
         ];
     case "categoricalCrossentropy":
@@ -72,9 +79,11 @@ function placeLoss(type: string, options: Options): PlaceValue {
           const total = sum(p);
           return p.map((p) => Math.log(clipped(p / total)));
         });
-        return -sum(vector(target).map((t, i) =>
-          rounded((t * (1 - smoothing) + smoothing / prediction.length) * logs[i])
-        ));
+        return -sum(
+          vector(target).map((t, i) =>
+            rounded((t * (1 - smoothing) + smoothing / prediction.length) * logs[i])
+          ),
+        );
       };
     case "binaryCrossentropy":
       return (prediction, target, logits) => {
@@ -83,9 +92,11 @@ function placeLoss(type: string, options: Options): PlaceValue {
         );
         const z = logits?.kind === "sigmoid" ? logits.x : fromLogits ? prediction : undefined;
         if (z) return mean(z.map((z, i) => rounded(rounded(softplus(z)) - rounded(t[i] * z))));
-        return -mean(prediction.map((p, i) =>
-          rounded(t[i] * Math.log(clipped(p)) + (1 - t[i]) * Math.log(1 - clipped(p)))
-        ));
+        return -mean(
+          prediction.map((p, i) =>
+            rounded(t[i] * Math.log(clipped(p)) + (1 - t[i]) * Math.log(1 - clipped(p)))
+          ),
+        );
       };
   }
   throw new RangeError(`the interpreter has no loss ${type}`);
@@ -135,7 +146,9 @@ export function lossSums(type: string, options: Options, data: HeadData): Sums {
   const value = placeLoss(type, options);
   let total = 0, count = 0;
   places(data, ({ prediction, target, logits, weight }) => {
-    if (ignoreClass !== null && type === "sparseCategoricalCrossentropy" && labelOf(target) === ignoreClass) return;
+    if (ignoreClass !== null && type === "sparseCategoricalCrossentropy" && labelOf(target) === ignoreClass) {
+      return;
+    }
     total = rounded(total + rounded(weight * value(prediction, target, logits)));
     count += reduction === "meanWithSampleWeight" ? weight : 1;
   });
@@ -149,7 +162,8 @@ export function quotient({ total, count }: Sums): number {
 
 /** Names of metrics that are losses. */
 const isLoss = (type: string) =>
-  ["mse", "mae", "huber", "meanSquaredError", "meanAbsoluteError"].includes(type) || type.endsWith("Crossentropy");
+  ["mse", "mae", "huber", "meanSquaredError", "meanAbsoluteError"].includes(type) ||
+  type.endsWith("Crossentropy");
 
 /** The metric of a head over all samples; `loss` is the head's, by which `accuracy` is chosen. */
 export function metricValue(
@@ -175,7 +189,9 @@ export function metricValue(
     switch (type) {
       case "rootMeanSquaredError":
       case "rmse":
-        return prediction.forEach((p, i) => add((p - (typeof target === "number" ? target : vector(target)[i])) ** 2));
+        return prediction.forEach((p, i) =>
+          add((p - (typeof target === "number" ? target : vector(target)[i])) ** 2)
+        );
       case "binaryAccuracy": {
         const t = flat(target);
         return prediction.forEach((p, i) => add(t[i] === (p > Number(threshold) ? 1 : 0) ? 1 : 0));
@@ -188,7 +204,9 @@ export function metricValue(
       case "sparseTopKCategoricalAccuracy":
         return add(prediction.filter((p) => p > prediction[labelOf(target)]).length < Number(k) ? 1 : 0);
       case "topKCategoricalAccuracy":
-        return add(prediction.filter((p) => p > prediction[argmax(vector(target))]).length < Number(k) ? 1 : 0);
+        return add(
+          prediction.filter((p) => p > prediction[argmax(vector(target))]).length < Number(k) ? 1 : 0,
+        );
       case "mean":
         return prediction.forEach((p) => add(p));
     }
@@ -199,7 +217,11 @@ export function metricValue(
 }
 
 /** An accuracy follows its loss: what the loss takes for a prediction and what it ignores. */
-function accuracyFor(loss: { readonly type: string; readonly options: Options }, classes: number, own: Options): [string, Options] {
+function accuracyFor(
+  loss: { readonly type: string; readonly options: Options },
+  classes: number,
+  own: Options,
+): [string, Options] {
   if (loss.type === "sparseCategoricalCrossentropy") {
     return ["sparseCategoricalAccuracy", { ...own, ignoreClass: loss.options.ignoreClass ?? null }];
   }

@@ -17,7 +17,10 @@ import {
   trainerFor,
 } from "./context.ts";
 
-const others: readonly Device[] = ["reference", "wasm", { name: "wasm", threads: 1 }, { name: "wasm", threads: 2 }];
+const others: readonly Device[] = ["reference", "wasm", { name: "wasm", threads: 1 }, {
+  name: "wasm",
+  threads: 2,
+}];
 
 /** Throws unless another backend agrees with this one. */
 export async function backends(context: Context): Promise<void> {
@@ -35,7 +38,9 @@ export async function backends(context: Context): Promise<void> {
     throw new Fault(
       `on ${literal(other)} output ${place} at ${places[apart]} is not ${values[apart]}`,
       program(realized, [
-        `const [got, expected] = await Promise.all([${literal(other)}, ${literal(device)}].map(async (device) => {`,
+        `const [got, expected] = await Promise.all([${literal(other)}, ${
+          literal(device)
+        }].map(async (device) => {`,
         `  const output = await cf.predict(model, variables, x, { device });`,
         `  return cf.treeLeaves(output).flatMap(({ data }) => [...data]);`,
         `}));`,
@@ -43,7 +48,9 @@ export async function backends(context: Context): Promise<void> {
       ]),
     );
   });
-  if (one.statefulBatch !== null && one.statefulBatch !== one.samples) throw new Skipped("several stateful batches");
+  if (one.statefulBatch !== null && one.statefulBatch !== one.samples) {
+    throw new Skipped("several stateful batches");
+  }
   if (hasWildProducts(realized)) throw new Skipped("a NaN that does not count is multiplied with weights");
   const data = libraryData(realized);
   const updates = [];
@@ -61,4 +68,3 @@ export async function backends(context: Context): Promise<void> {
     `on ${literal(other)} an update gives ${updates[1][apart]}, on ${literal(device)} ${updates[0][apart]}`,
   );
 }
-

@@ -38,7 +38,9 @@ export async function batchSizes(context: Context): Promise<void> {
   });
   if (one.heads.some(({ loss }) => loss.options.reduction === "sum")) return;
   const { names, expected, tolerance } = expectedLogs(realized);
-  const logs = await cf.evaluateWith(context.trainer, realized.variables, libraryData(realized), { batchSize });
+  const logs = await cf.evaluateWith(context.trainer, realized.variables, libraryData(realized), {
+    batchSize,
+  });
   const apart = firstApart(names.map((name) => logs[name]), expected, tolerance);
   if (apart === undefined) return;
   throw new Fault(
@@ -95,4 +97,3 @@ export async function order(context: Context): Promise<void> {
     throw new Error(`in another order ${names[apart]} is ${logs[names[apart]]}, expected ${expected[apart]}`);
   }
 }
-

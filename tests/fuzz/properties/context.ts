@@ -66,7 +66,10 @@ export function byPlace(one: Realized["one"], output: cf.Tree<cf.Tensor>): Neste
 }
 
 /** Values of a head that count, in order, with where they are. */
-export function counted(outputs: readonly Value[], values: readonly Nested[]): { readonly values: number[]; readonly places: string[] } {
+export function counted(
+  outputs: readonly Value[],
+  values: readonly Nested[],
+): { readonly values: number[]; readonly places: string[] } {
   const found: number[] = [];
   const places: string[] = [];
   outputs.forEach(({ x, counts }, sample) => {

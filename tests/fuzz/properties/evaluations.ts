@@ -14,7 +14,9 @@ export function expectedLogs(realized: Realized) {
   const exact = compute();
   const names = Object.keys(exact);
   const expected = names.map((name) => exact[name]);
-  if (expected.some((value) => !(Math.abs(value) < 1e6))) throw new Skipped("the numbers leave what float32 has");
+  if (expected.some((value) => !(Math.abs(value) < 1e6))) {
+    throw new Skipped("the numbers leave what float32 has");
+  }
   const tolerance = names.map((name, i) => tolerancesOf(one.seed, [expected[i]], () => [compute()[name]])[0]);
   return { names, expected, tolerance };
 }
@@ -31,7 +33,9 @@ export async function evaluations(context: Context): Promise<void> {
   const logs = await cf.evaluateWith(trainer, realized.variables, libraryData(realized), { batchSize });
   const got = names.map((name) => logs[name]);
   const stray = Object.keys(logs).filter((name) => !names.includes(name));
-  if (stray.length > 0) throw new Error(`the logs have ${stray.join()}, which the interpreter does not expect`);
+  if (stray.length > 0) {
+    throw new Error(`the logs have ${stray.join()}, which the interpreter does not expect`);
+  }
   const apart = firstApart(got, expected, tolerance);
   if (apart === undefined) return;
   const name = names[apart];

@@ -22,7 +22,11 @@ const STEP = 1e-5;
 const RELATIVE = 2 ** -12;
 
 /** Weights moved along a direction. */
-function moved(weights: readonly Weight[], direction: ReadonlyMap<string, readonly number[]>, by: number): Weight[] {
+function moved(
+  weights: readonly Weight[],
+  direction: ReadonlyMap<string, readonly number[]>,
+  by: number,
+): Weight[] {
   return weights.map((weight) => {
     const along = direction.get(weight.path);
     if (!along) return weight;
@@ -37,7 +41,9 @@ export async function gradients(context: Context): Promise<void> {
   const { one, weights, variables } = realized;
   if (one.draws) throw new Skipped("training draws random numbers");
   if (hasWildProducts(realized)) throw new Skipped("a NaN that does not count is multiplied with weights");
-  if (one.statefulBatch !== null && one.statefulBatch !== one.samples) throw new Skipped("several stateful batches");
+  if (one.statefulBatch !== null && one.statefulBatch !== one.samples) {
+    throw new Skipped("several stateful batches");
+  }
   const trained = weights.filter(({ path }) => isTrained(one.model, path));
   const exact = trainingLoss(realized, weights);
   if (!(Math.abs(exact) < 1e6)) throw new Skipped("the loss leaves what float32 has");
@@ -50,7 +56,10 @@ export async function gradients(context: Context): Promise<void> {
     if (path.startsWith("state") || isTrained(one.model, path)) continue;
     const now = updated.get(path);
     if (flat(values).every((value, i) => Object.is(value, now?.[i]))) continue;
-    throw new Fault(`the frozen weight ${path} has changed`, trainingProgram(realized, path, flat(values), 0));
+    throw new Fault(
+      `the frozen weight ${path} has changed`,
+      trainingProgram(realized, path, flat(values), 0),
+    );
   }
   checkState(realized, updated);
   if (trained.length === 0) return;
@@ -59,7 +68,9 @@ export async function gradients(context: Context): Promise<void> {
     trained.map(({ path, shape }) => [path, flat(fill(shape, () => random.next() * 2 - 1))]),
   );
   const [ahead, behind] = [STEP, -STEP].map((by) => trainingLoss(realized, moved(weights, direction, by)));
-  const [aheadHalf, behindHalf] = [STEP, -STEP].map((by) => trainingLoss(realized, moved(weights, direction, by / 2)));
+  const [aheadHalf, behindHalf] = [STEP, -STEP].map((by) =>
+    trainingLoss(realized, moved(weights, direction, by / 2))
+  );
   const expected = (ahead - behind) / (2 * STEP);
   const finer = (aheadHalf - behindHalf) / STEP;
   let got = 0, size = Math.abs(exact);
@@ -73,7 +84,8 @@ export async function gradients(context: Context): Promise<void> {
   }
   // At a kink the slopes ahead and behind differ, and nothing is the derivative.
   const bend = Math.abs((ahead - exact) / STEP - (exact - behind) / STEP);
-  const isKink = bend > 1e-3 * (1 + Math.abs(expected)) || Math.abs(expected - finer) > 1e-4 * (1 + Math.abs(expected));
+  const isKink = bend > 1e-3 * (1 + Math.abs(expected)) ||
+    Math.abs(expected - finer) > 1e-4 * (1 + Math.abs(expected));
   if (isKink) throw new Skipped("the loss has a kink here");
   const tolerance = RELATIVE * size;
   if (Math.abs(got - expected) <= tolerance) return;
@@ -107,7 +119,12 @@ const updateLines = [
   `);`,
 ];
 
-function trainingProgram(realized: Realized, path: string, expected: readonly number[], tolerance: number): string {
+function trainingProgram(
+  realized: Realized,
+  path: string,
+  expected: readonly number[],
+  tolerance: number,
+): string {
   return program(realized, [
     ...objectiveLines(realized),
     ...updateLines,
@@ -118,7 +135,11 @@ function trainingProgram(realized: Realized, path: string, expected: readonly nu
 }
 
 function checkLoss(realized: Realized, got: number, exact: number): void {
-  const [tolerance] = tolerancesOf(realized.one.seed, [exact], () => [trainingLoss(realized, realized.weights)]);
+  const [tolerance] = tolerancesOf(
+    realized.one.seed,
+    [exact],
+    () => [trainingLoss(realized, realized.weights)],
+  );
   if (Math.abs(got - exact) <= tolerance) return;
   throw new Fault(
     `the loss of a training batch is ${got}, expected ${exact} ± ${tolerance}`,
@@ -150,7 +171,10 @@ function checkState(realized: Realized, updated: ReadonlyMap<string, ArrayLike<n
 }
 
 /** The interpreter's state by the paths of weights. */
-function stateWeights({ weights }: Realized, state: ReadonlyMap<string, unknown>): Map<string, readonly number[]> {
+function stateWeights(
+  { weights }: Realized,
+  state: ReadonlyMap<string, unknown>,
+): Map<string, readonly number[]> {
   const found = new Map<string, readonly number[]>();
   for (const { path } of weights) {
     if (!path.startsWith("state")) continue;
@@ -164,11 +188,12 @@ function stateWeights({ weights }: Realized, state: ReadonlyMap<string, unknown>
       // A carry has an entry for each row; its path goes on behind `carry`.
       found.set(
         path,
-        Array.isArray(owner) ? owner.flatMap((row) => flat(pick(row, rest.slice(1)))) : flat(pick(owner, rest)),
+        Array.isArray(owner)
+          ? owner.flatMap((row) => flat(pick(row, rest.slice(1))))
+          : flat(pick(owner, rest)),
       );
       break;
     }
   }
   return found;
 }
-

@@ -10,7 +10,9 @@ export function headNames(tree: Places): string[] {
   const names: string[] = [];
   const visit = (places: Places, path: readonly (string | number)[]): void => {
     if (typeof places === "number") {
-      names[places] = path.length === 0 ? "" : [...(typeof path[0] === "number" ? ["output"] : []), ...path].join("_");
+      names[places] = path.length === 0
+        ? ""
+        : [...(typeof path[0] === "number" ? ["output"] : []), ...path].join("_");
       return;
     }
     const parts = Array.isArray(places) ? [...places.entries()] : Object.entries(places);
@@ -72,7 +74,11 @@ export function exactLogs(
 }
 
 /** The loss of one training batch, for these weights and inputs. */
-export function trainingLoss(realized: Realized, weights: readonly Weight[], inputs: Inputs = realized.inputs): number {
+export function trainingLoss(
+  realized: Realized,
+  weights: readonly Weight[],
+  inputs: Inputs = realized.inputs,
+): number {
   const { one } = realized;
   const outputs = interpret(realized, inputs, weights, { training: true }).batches.flat();
   return one.heads.reduce(

@@ -3,7 +3,7 @@ import { type Inputs, interpret, libraryInput, type Realized } from "../data.ts"
 import type { InputDescription } from "../description.ts";
 import { fill, list, type Nested, shapeOf } from "../interpreter/nested.ts";
 import { flatPlaces, inputText, program } from "../program.ts";
-import { randomFrom, type Random } from "../random.ts";
+import { type Random, randomFrom } from "../random.ts";
 import { comparePrediction } from "./predictions.ts";
 import { type Context, counted, exactOutputs, Fault, firstApart, predicted, Skipped } from "./context.ts";
 
@@ -38,15 +38,22 @@ export function padded({ one }: Realized, inputs: Inputs, extra: number, atStart
 }
 
 /** Whether the interpreter gives the same with more padding, and which heads become longer by it. */
-export function effectOfPadding(realized: Realized): { readonly none: boolean; readonly longer: readonly boolean[] } {
+export function effectOfPadding(
+  realized: Realized,
+): { readonly none: boolean; readonly longer: readonly boolean[] } {
   const { one, inputs, weights } = realized;
   const run = (inputs: Inputs) => interpret(realized, inputs, weights, { training: false }).batches.flat();
   const [before, after] = [run(inputs), run(padded(realized, inputs, 1, false))];
   const longer = one.heads.map((_, place) => shapeOf(before[0][place].x)[0] < shapeOf(after[0][place].x)[0]);
   const none = one.heads.every((_, place) => {
     const values = [before, after].map((outputs) => {
-      const now = outputs.map((leaves) => longer[place] ? list(leaves[place].x).slice(0, -1) : leaves[place].x);
-      return counted(before.map((leaves) => leaves[place]), outputs === before ? before.map((l) => l[place].x) : now).values;
+      const now = outputs.map((leaves) =>
+        longer[place] ? list(leaves[place].x).slice(0, -1) : leaves[place].x
+      );
+      return counted(
+        before.map((leaves) => leaves[place]),
+        outputs === before ? before.map((l) => l[place].x) : now,
+      ).values;
     });
     return values[0].every((value, i) => Object.is(value, values[1][i]));
   });

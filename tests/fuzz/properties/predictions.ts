@@ -31,7 +31,14 @@ export async function predictions(context: Context): Promise<void> {
   const { outputs, exact, tolerances } = exactOutputs(context);
   const got = await predicted(context, libraryInput(realized, realized.inputs));
   outputs.forEach((values, place) => {
-    comparedHead(realized, place, counted(values, got[place]).values, exact[place], tolerances[place], got[place]);
+    comparedHead(
+      realized,
+      place,
+      counted(values, got[place]).values,
+      exact[place],
+      tolerances[place],
+      got[place],
+    );
   });
 }
 
@@ -47,6 +54,9 @@ function comparedHead(
   if (apart === undefined) return;
   throw new Fault(
     `output ${place} at ${places[apart]} is ${got[apart]}, expected ${values[apart]} ± ${tolerance[apart]}`,
-    program(realized, comparePrediction(realized, place, flatPlaces(places, samples), values, tolerance[apart])),
+    program(
+      realized,
+      comparePrediction(realized, place, flatPlaces(places, samples), values, tolerance[apart]),
+    ),
   );
 }

@@ -10,7 +10,10 @@ import { type Context, Fault, predicted, trainerFor } from "./context.ts";
 export async function saving(context: Context): Promise<void> {
   const { realized, device } = context;
   const { model, variables } = realized;
-  const { model: loaded, variables: restored } = loadCheckpoint(saveCheckpoint({ model, variables }), revivers);
+  const { model: loaded, variables: restored } = loadCheckpoint(
+    saveCheckpoint({ model, variables }),
+    revivers,
+  );
   const lines = (got: string, expected: string) => [
     `const loaded = cf.fromJson(JSON.parse(JSON.stringify(cf.toJson(model))), { cells: {}, functions: {} }); // and those above`,
     `const got = ${got};`,
@@ -52,6 +55,8 @@ export async function saving(context: Context): Promise<void> {
 
 /** Whether all numbers are the same, NaN included. */
 function same(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((part, i) => same(part, b[i]));
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((part, i) => same(part, b[i]));
+  }
   return Object.is(a, b);
 }

@@ -24,12 +24,16 @@ export async function streams(context: Context): Promise<void> {
     at = next;
   }
   if (cuts.length < 2) throw new Skipped("one chunk");
-  const chunkOf = (from: number, size: number) => inputs.map((samples) => samples.map((s) => list(s).slice(from, from + size)));
+  const chunkOf = (from: number, size: number) =>
+    inputs.map((samples) => samples.map((s) => list(s).slice(from, from + size)));
   const pushed: Nested[][][] = [];
   let from = 0;
   let pushing = false;
   try {
-    using stream = cf.streaming(modelOf(one.model), variables, { batch: one.samples, device: device as cf.Device });
+    using stream = cf.streaming(modelOf(one.model), variables, {
+      batch: one.samples,
+      device: device as cf.Device,
+    });
     for (const size of cuts) {
       const output = await stream.push(libraryInput(realized, chunkOf(from, size)));
       pushed.push(byPlace(one, await cf.toHost(output)));
@@ -53,9 +57,9 @@ export async function streams(context: Context): Promise<void> {
     const leaf = placesOf(one.outputTree).indexOf(place);
     let start = 0;
     throw new Fault(
-      `a stream in chunks of ${cuts} puts out ${literal(joined)} for output ${place}, expected ${values[apart]} at ${
-        places[apart]
-      }`,
+      `a stream in chunks of ${cuts} puts out ${literal(joined)} for output ${place}, expected ${
+        values[apart]
+      } at ${places[apart]}`,
       program(realized, [
         `const stream = cf.streaming(model, variables, { batch: ${one.samples} });`,
         `const chunks = [];`,
