@@ -94,7 +94,7 @@ function placeLoss(type: string, options: Options): PlaceValue {
         if (z) return mean(z.map((z, i) => rounded(rounded(softplus(z)) - rounded(t[i] * z))));
         return -mean(
           prediction.map((p, i) =>
-            rounded(t[i] * Math.log(clipped(p)) + (1 - t[i]) * Math.log(1 - clipped(p)))
+            rounded(t[i] * Math.log(clipped(p)) + (1 - t[i]) * Math.log(rounded(1 - clipped(p))))
           ),
         );
       };
