@@ -138,6 +138,11 @@ const embedding: Grow = ({ random }, kind) => {
   };
 };
 
+/** A kind whose mask tells of its steps. */
+function settled(kind: Kind): Kind {
+  return kind.mask > kind.time ? { ...kind, time: kind.mask } : kind;
+}
+
 /** Layers that make an axis of axes: those of the steps too, whose number is then fixed. */
 const rearranging: Grow = (scope, kind): Grown | undefined => {
   const { random } = scope;
@@ -150,12 +155,16 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
       kind.range === "sigmoid" || shape.at(-1) === last(kind) ? kind.range : undefined,
     ),
     time,
-    mask: 0,
+    mask: kind.mask > 0 && kind.shape.slice(0, kind.mask).join() === shape.slice(0, kind.mask).join()
+      ? kind.mask
+      : 0,
     wild: false,
     clean: kind.time === 0 && kind.clean,
   });
   if (kind.time > 0) scope.fixed = true;
-  if (random.chance(0.5)) return { layer: { type: "flatten", options: {} }, kind: kinds([size], 0) };
+  if (random.chance(0.5)) {
+    return { layer: { type: "flatten", options: {} }, kind: { ...kinds([size], 0), mask: 0 } };
+  }
   // The last axis stays, the others become one or two.
   const rest = size / last(kind);
   const rows = [1, 2, 3].filter((rows) => rest % rows === 0);
@@ -165,7 +174,7 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
   const shape = targetShape.map((size) => size === -1 ? rest / targetShape[0] : size);
   return {
     layer: { type: "reshapeLayer", options: { targetShape } },
-    kind: kinds(shape, shape.length === 2 ? 1 : 0),
+    kind: settled(kinds(shape, shape.length === 2 ? 1 : 0)),
   };
 };
 
@@ -241,9 +250,12 @@ const timeDistributed: Grow = (scope, kind, depth) => {
   if (kind.time === 0 || kind.shape.length < 2 || depth === 0) return;
   const { random } = scope;
   const inside = stepKind(kind);
+  // The rows of a layer inside are steps: no carry of theirs could go on from call to call.
+  const own: Scope = { ...scope, batch: null };
   const inner = random.chance(0.5)
-    ? growOne(scope, inside, depth - 1)
-    : growSequential(scope, inside, depth - 1, random.whole(1, 2));
+    ? growOne(own, inside, depth - 1)
+    : growSequential(own, inside, depth - 1, random.whole(1, 2));
+  scope.fixed ||= own.fixed;
   if (!inner) return;
   return {
     layer: { type: "timeDistributed", options: frozen(random), inner: inner.layer },

@@ -229,27 +229,39 @@ const masking: Layer = ({ options: { maskValue = 0 } }, _, samples) =>
     );
   });
 
-function rearranged(shapeFor: (x: Nested, options: Options) => readonly number[]): Layer {
+/** The mask, where its axes are still the leading ones: row-major, those steps are the same steps. */
+function keptCounts(counts: Counts | undefined, shape: readonly number[]): Counts | undefined {
+  const axes = (counts: Counts): number[] =>
+    typeof counts === "boolean" ? [] : [counts.length, ...(counts.length === 0 ? [] : axes(counts[0]))];
+  return counts !== undefined && axes(counts).every((size, axis) => size === shape[axis])
+    ? counts
+    : undefined;
+}
+
+function rearranged(
+  shapeFor: (x: Nested, options: Options) => readonly number[],
+  keepsMask: boolean,
+): Layer {
   return ({ options }, _, samples) =>
     samples.map((sample) => {
-      const { x, logits } = only(sample);
+      const { x, counts, logits } = only(sample);
       const shape = shapeFor(x, options);
       // The classes of a softmax stay together only where the last axis stays.
       const stays = logits?.kind === "sigmoid" || shape.at(-1) === shapeOf(x).at(-1);
       return new Value(
         nest(flat(x), shape),
-        undefined,
+        keepsMask ? keptCounts(counts, shape) : undefined,
         logits && stays ? { kind: logits.kind, x: nest(flat(logits.x), shape) } : undefined,
       );
     });
 }
 
-const flatten = rearranged((x) => [flat(x).length]);
+const flatten = rearranged((x) => [flat(x).length], false);
 const reshapeLayer = rearranged((x, { targetShape }) => {
   const shape = targetShape as readonly number[]; // as the factory takes it
   const known = shape.filter((size) => size !== -1).reduce((a, b) => a * b, 1);
   return shape.map((size) => size === -1 ? flat(x).length / known : size);
-});
+}, true);
 
 /** Rates act in training only, where the interpreter is not asked about layers that draw. */
 const dropout: Layer = ({ options }, _, samples, __, run) => {
