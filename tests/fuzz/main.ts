@@ -20,6 +20,8 @@ export interface FuzzOptions {
   readonly most?: number;
   /** The properties to check; default: those that the case draws. */
   readonly only?: string;
+  /** A property that is not checked. */
+  readonly without?: string;
   /** Whether programs are left out. */
   readonly brief?: boolean;
   readonly log?: (text: string) => void;
@@ -35,13 +37,14 @@ export interface Found {
 
 /** Runs models one after another. */
 export async function fuzz(
-  { models, seed, backend, most = 1, only, brief = false, log = () => {} }: FuzzOptions,
+  { models, seed, backend, most = 1, only, without, brief = false, log = () => {} }: FuzzOptions,
 ) {
   const coverage = createCoverage();
   const found: Found[] = [];
   for (let index = 0; index < models && found.length < most; index++) {
     const drawn = drawCase((seed + index) >>> 0);
-    const one = only ? { ...drawn, properties: [only] } : drawn;
+    const chosen = only ? [only] : drawn.properties.filter((property) => property !== without);
+    const one = { ...drawn, properties: chosen };
     const verdicts = await runCase(one, backend);
     coverage.count(one, verdicts);
     for (const { property, fault } of verdicts) {
@@ -71,6 +74,7 @@ if (import.meta.main) {
     backend,
     most: Number(option("faults") ?? 1),
     only: option("only"),
+    without: option("without"),
     brief: Deno.args.includes("--brief"),
     log: console.log,
   });

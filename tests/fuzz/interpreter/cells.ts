@@ -11,7 +11,6 @@ import {
   matrix,
   type Nested,
   type NestedTree,
-  noted,
   parts,
   plus,
   rounded,
@@ -121,7 +120,6 @@ function lstmCell(options: Options): CellSteps {
 
 /** The mean is taken off and the standard deviation divided out (Ba et al., 2016). */
 export function normalized(v: readonly number[], epsilon: number): number[] {
-  noted(v);
   const total = (xs: readonly number[]) => xs.reduce((a, b) => rounded(a + b), 0);
   const mean = rounded(total(v) / v.length);
   const centered = v.map((x) => rounded(x - mean));

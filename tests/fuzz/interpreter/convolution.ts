@@ -1,5 +1,5 @@
 /** The convolution of one sample, as a sum over the window at every position. */
-import { at, fill, flat, type Nested, noted, rounded, shapeOf } from "./nested.ts";
+import { at, fill, type Nested, rounded, shapeOf } from "./nested.ts";
 
 /** How the window goes over the input; one number per spatial axis. */
 export interface Window {
@@ -24,7 +24,6 @@ export function placed(
 
 /** `[...space, channels]` and `[...window, channels, filters]` to `[...space, filters]`. */
 export function convolve(x: Nested, kernel: Nested, window: Window): Nested {
-  noted(flat(x));
   const inputShape = shapeOf(x), kernelShape = shapeOf(kernel);
   const axes = inputShape.length - 1;
   const [channels, filters] = kernelShape.slice(axes);

@@ -44,25 +44,6 @@ export function inexactly<T>(random: Random, run: () => T): T {
   }
 }
 
-/** Whether a product was taken of what is not finite. */
-let wild = false;
-
-/**
- * Whether `run` multiplies weights with what is not finite: a step that does not count may be so, but the derivative
- * of such a product is NaN whatever comes after it.
- */
-export function multipliesWild(run: () => unknown): boolean {
-  wild = false;
-  run();
-  return wild;
-}
-
-/** Notes numbers that are about to be multiplied with weights. */
-export function noted<T extends readonly number[]>(v: T): T {
-  if (!v.every(Number.isFinite)) wild = true;
-  return v;
-}
-
 /** The result of an operation, as an inexact machine would have it. */
 export function rounded(x: number): number {
   return noise ? x * (1 + ROUNDING * (2 * noise.next() - 1)) : x;
@@ -134,7 +115,6 @@ export function sum(values: readonly number[]): number {
 
 /** Row times matrix. */
 export function times(v: readonly number[], m: readonly (readonly number[])[]): number[] {
-  noted(v);
   const columns = m[0]?.length ?? 0;
   return Array.from({ length: columns }, (_, j) => sum(v.map((value, i) => rounded(value * m[i][j]))));
 }

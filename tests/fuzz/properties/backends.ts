@@ -4,7 +4,6 @@ import { libraryData, libraryInput } from "../data.ts";
 import { randomFrom } from "../random.ts";
 import { program } from "../program.ts";
 import { literal } from "../source.ts";
-import { hasWildProducts } from "./objective.ts";
 import {
   type Context,
   counted,
@@ -51,7 +50,6 @@ export async function backends(context: Context): Promise<void> {
   if (one.statefulBatch !== null && one.statefulBatch !== one.samples) {
     throw new Skipped("several stateful batches");
   }
-  if (hasWildProducts(realized)) throw new Skipped("a NaN that does not count is multiplied with weights");
   const data = libraryData(realized);
   const updates = [];
   for (const using of [context.trainer, trainer]) {

@@ -2,7 +2,6 @@
 import { type Inputs, interpret, type Realized, type Weight } from "../data.ts";
 import type { HeadDescription, Places } from "../description.ts";
 import { type HeadData, lossSums, metricValue, quotient } from "../interpreter/losses.ts";
-import { multipliesWild } from "../interpreter/nested.ts";
 import type { Value } from "../interpreter/types.ts";
 
 /** The name of each head in logs; empty where there is one. */
@@ -86,9 +85,4 @@ export function trainingLoss(
       total + weight * quotient(lossSums(loss.type, loss.options, headData(realized, outputs, place))),
     0,
   );
-}
-
-/** Whether what is not finite, and does not count, is multiplied with weights. */
-export function hasWildProducts({ one, weights, inputs }: Realized): boolean {
-  return multipliesWild(() => interpret({ one }, inputs, weights, { training: false }));
 }
