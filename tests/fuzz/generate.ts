@@ -241,7 +241,7 @@ class Graph {
     if (!a) return;
     const others = this.nodes.filter(({ kind }) => sameShape(kind, a.kind));
     if (random.chance(0.3)) {
-      const fn = random.pick(["scaled", "squashed"]);
+      const fn = random.pick(["scaled", "tanh"]);
       const step = this.add({ op: "apply", fn, inputs: [a.ref] });
       this.nodes.push({ ref: `${step}.0`, kind: { ...a.kind, range: undefined } });
       return;
@@ -256,7 +256,7 @@ class Graph {
     }
     const step = this.add({
       op: "apply",
-      fn: random.pick(["sumOf", "productOf", "weighed"]),
+      fn: random.pick(["add", "add", "mul", "sub", "maximum", "weighed"]),
       inputs: [a.ref, b.ref],
     });
     this.nodes.push({ ref: `${step}.0`, kind });

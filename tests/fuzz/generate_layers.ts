@@ -138,6 +138,15 @@ const embedding: Grow = ({ random }, kind) => {
   };
 };
 
+/** How many leading axes of a shape have as many places as the mask, which stays theirs. */
+function maskAfter({ mask, shape: before }: Kind, shape: readonly number[]): Kind["mask"] {
+  if (mask === 0) return 0;
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  const places = product(before.slice(0, mask));
+  const last = shape.findIndex((_, axis) => product(shape.slice(0, axis + 1)) === places);
+  return last + 1 as Kind["mask"]; // of two or three axes, the last of which are features
+}
+
 /** A kind whose mask tells of its steps. */
 function settled(kind: Kind): Kind {
   return kind.mask > kind.time ? { ...kind, time: kind.mask } : kind;
@@ -155,9 +164,7 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
       kind.range === "sigmoid" || shape.at(-1) === last(kind) ? kind.range : undefined,
     ),
     time,
-    mask: kind.mask > 0 && kind.shape.slice(0, kind.mask).join() === shape.slice(0, kind.mask).join()
-      ? kind.mask
-      : 0,
+    mask: maskAfter(kind, shape),
     wild: false,
     clean: kind.time === 0 && kind.clean,
   });

@@ -1,8 +1,9 @@
 /** Runs a case: its model is made, and each of its properties checked. */
 import type { Case } from "./description.ts";
 import { realize } from "./data.ts";
-import { type Device, Fault, Skipped, trainerFor } from "./properties/context.ts";
+import { type Device, Fault, trainerFor } from "./properties/context.ts";
 import { properties } from "./properties/mod.ts";
+import { Skipped } from "./skipped.ts";
 
 /** What came of a property. */
 export interface Verdict {
@@ -18,6 +19,7 @@ export async function runCase(one: Case, device: Device): Promise<Verdict[]> {
   try {
     realized = realize(one);
   } catch (error) {
+    if (error instanceof Skipped) return [{ property: "making", skipped: error.message }];
     return [{ property: "making", fault: faultOf(error) }];
   }
   const verdicts: Verdict[] = [];

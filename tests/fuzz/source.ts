@@ -2,6 +2,7 @@
  * A description as the text of a program. The models that the fuzzer runs are made by running this text, so that a
  * printed program builds what was run.
  */
+import * as cf from "@cellfold/cellfold";
 import type {
   Case,
   CellDescription,
@@ -121,7 +122,7 @@ function stepText(
         ? `cf.input(${literal(step.shape)}, ${literal({ dtype: step.dtype })})`
         : `cf.input(cf.spec(${literal([step.batch, ...step.shape])}, ${literal(step.dtype)}))`;
     case "apply":
-      return `cf.apply(${[step.fn, ...step.inputs.map(ref)].join(", ")})`;
+      return `cf.apply(${[functionText(step.fn), ...step.inputs.map(ref)].join(", ")})`;
     case "call": {
       const { initialState, mask } = step;
       const options = [
@@ -132,6 +133,11 @@ function stepText(
       return `cf.call(${layers[step.layer]}, ${tree(step.inputs)}${last})`;
     }
   }
+}
+
+/** An operation of the library, or a function that the program has. */
+function functionText(name: string): string {
+  return Object.hasOwn(cf, name) ? `cf.${name}` : name;
 }
 
 /** Whether a layer surely puts out one tensor. */

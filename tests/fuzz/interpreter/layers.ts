@@ -27,6 +27,7 @@ import {
   vector,
   zerosLike,
 } from "./nested.ts";
+import { Skipped } from "../skipped.ts";
 import { type CellSteps, type Params, Value } from "./types.ts";
 
 /** The tree that one sample has at one place. */
@@ -229,13 +230,17 @@ const masking: Layer = ({ options: { maskValue = 0 } }, _, samples) =>
     );
   });
 
-/** The mask, where its axes are still the leading ones: row-major, those steps are the same steps. */
+/** The mask for another shape, where some of its leading axes have as many places: row-major, they are the same. */
 function keptCounts(counts: Counts | undefined, shape: readonly number[]): Counts | undefined {
-  const axes = (counts: Counts): number[] =>
-    typeof counts === "boolean" ? [] : [counts.length, ...(counts.length === 0 ? [] : axes(counts[0]))];
-  return counts !== undefined && axes(counts).every((size, axis) => size === shape[axis])
-    ? counts
-    : undefined;
+  if (counts === undefined) return undefined;
+  const places = (counts: Counts): boolean[] =>
+    typeof counts === "boolean" ? [counts] : counts.flatMap(places);
+  const given = places(counts);
+  const rank =
+    shape.findIndex((_, axis) => shape.slice(0, axis + 1).reduce((a, b) => a * b, 1) === given.length) + 1;
+  if (rank === 0) return undefined;
+  const again = (x: Nested): Counts => typeof x === "number" ? x === 1 : x.map(again);
+  return again(nest(given.map(Number), shape.slice(0, rank)));
 }
 
 function rearranged(
@@ -286,6 +291,18 @@ function countsOfAll(values: readonly Value[]): readonly boolean[] | undefined {
   return given.length === 0 ? undefined : given[0].map((_, step) => given.every((counts) => counts[step]));
 }
 
+/** Beyond it float32 cannot go on for many steps: gates of linear activations let states grow like 10^(2^steps). */
+const LARGEST_STATE = 1e12;
+
+function checkRange(state: NestedTree): void {
+  mapArrays(state, (x) => {
+    if (flat(x).some((value) => Math.abs(value) > LARGEST_STATE)) {
+      throw new Skipped("a state leaves what float32 has");
+    }
+    return x;
+  });
+}
+
 /** A cell over the steps that count, from the first or from the last. */
 function fold(
   cell: CellSteps,
@@ -306,6 +323,7 @@ function fold(
   const outputs = steps.map((step) => {
     if (counts && !counts[step]) return options.zeros ? nothing : last;
     [last, state] = cell.step(params, state, stepOf(step));
+    checkRange(state);
     return last;
   });
   return { outputs, counts: counts && steps.map((step) => counts[step]), last, state };

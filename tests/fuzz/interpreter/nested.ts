@@ -70,6 +70,7 @@ export function shapeOf(x: Nested): number[] {
 export function mapNested(fn: (...values: number[]) => number, ...xs: readonly Nested[]): Nested {
   const [first] = xs;
   if (typeof first === "number") return rounded(fn(...xs as readonly number[])); // all have one shape
+  if (xs.some((x) => list(x).length !== first.length)) throw new RangeError("arrays of several shapes");
   return first.map((_, index) => mapNested(fn, ...xs.map((x) => list(x)[index])));
 }
 

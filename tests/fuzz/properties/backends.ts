@@ -12,9 +12,9 @@ import {
   Fault,
   firstApart,
   predicted,
-  Skipped,
   trainerFor,
 } from "./context.ts";
+import { Skipped } from "../skipped.ts";
 
 const others: readonly Device[] = ["reference", "wasm", { name: "wasm", threads: 1 }, {
   name: "wasm",

@@ -5,8 +5,9 @@ import { flatPlaces, inputText, objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
 import { comparePrediction } from "./predictions.ts";
-import { type Context, counted, exactOutputs, Fault, firstApart, predicted, Skipped } from "./context.ts";
+import { type Context, counted, exactOutputs, Fault, firstApart, predicted } from "./context.ts";
 import { expectedLogs } from "./evaluations.ts";
+import { Skipped } from "../skipped.ts";
 
 /** Throws unless `predict` in batches of another size gives what the interpreter gives. */
 export async function batchSizes(context: Context): Promise<void> {

@@ -1,10 +1,11 @@
 /** What properties share: the steps compiled once per case, and how numbers are compared. */
 import * as cf from "@cellfold/cellfold";
-import { type Inputs, interpret, placesOf, type Realized, type Weight } from "../data.ts";
+import { type Inputs, interpret, placesOf, type Realized } from "../data.ts";
 import { countsAt } from "../interpreter/layers.ts";
-import { at, fill, flat, inexactly, nest, type Nested, shapeOf } from "../interpreter/nested.ts";
+import { at, fill, inexactly, nest, type Nested, shapeOf } from "../interpreter/nested.ts";
 import type { Value } from "../interpreter/types.ts";
 import { randomFrom } from "../random.ts";
+import { Skipped } from "../skipped.ts";
 
 /** Where the library is run. */
 export type Device = "reference" | "wasm" | "webgpu" | { readonly name: "wasm"; readonly threads: number };
@@ -15,11 +16,6 @@ export class Fault extends Error {
   constructor(message: string, readonly program: string) {
     super(message);
   }
-}
-
-/** A property that has nothing to say about a case, and why. */
-export class Skipped extends Error {
-  override readonly name = "Skipped";
 }
 
 /** The learning rate that makes a weight's change its gradient, which the weight itself then hardly rounds. */
@@ -149,6 +145,3 @@ export function exactOutputs({ realized }: Pick<Context, "realized">, inputs: In
   });
   return { outputs, exact, tolerances };
 }
-
-export { flat };
-export type { Weight };

@@ -2,9 +2,10 @@
 import { interpret, libraryData, type Realized } from "../data.ts";
 import { objectiveLines, program } from "../program.ts";
 import { literal } from "../source.ts";
-import { type Context, Fault, firstApart, Skipped, tolerancesOf } from "./context.ts";
+import { type Context, Fault, firstApart, tolerancesOf } from "./context.ts";
 import { exactLogs } from "./objective.ts";
 import * as cf from "@cellfold/cellfold";
+import { Skipped } from "../skipped.ts";
 
 /** The logs of the interpreter, with how far the library's may be from them. */
 export function expectedLogs(realized: Realized) {

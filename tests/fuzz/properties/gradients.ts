@@ -9,8 +9,9 @@ import { fill, flat, nest, type Nested } from "../interpreter/nested.ts";
 import { objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
-import { type Context, Fault, firstApart, RATE, Skipped, tolerancesOf } from "./context.ts";
+import { type Context, Fault, firstApart, RATE, tolerancesOf } from "./context.ts";
 import { trainingLoss } from "./objective.ts";
+import { Skipped } from "../skipped.ts";
 
 /** The step of the differences: their error is of its square, and 1e-16 / 1e-5 of the loss. */
 const STEP = 1e-5;

@@ -1,15 +1,18 @@
 /** More steps that do not count, at the end or at the start, change nothing. */
 import { type Inputs, interpret, libraryInput, type Realized } from "../data.ts";
 import type { InputDescription } from "../description.ts";
-import { fill, list, type Nested, shapeOf } from "../interpreter/nested.ts";
+import { fill, list, type Nested } from "../interpreter/nested.ts";
 import { flatPlaces, inputText, program } from "../program.ts";
 import { type Random, randomFrom } from "../random.ts";
+import { Value } from "../interpreter/types.ts";
 import { comparePrediction } from "./predictions.ts";
-import { type Context, counted, exactOutputs, Fault, firstApart, predicted, Skipped } from "./context.ts";
+import { type Context, counted, exactOutputs, Fault, firstApart, predicted } from "./context.ts";
+import { Skipped } from "../skipped.ts";
 
 /** A step that does not count. */
-function paddingStep(random: Random, { padding, shape, time }: InputDescription): Nested {
+function paddingStep(random: Random, { padding, shape, time, dtype }: InputDescription): Nested {
   return fill(shape.slice(1), () => {
+    if (dtype !== "float32") return 0;
     switch (padding.kind) {
       case "token":
       case "mask":
@@ -37,6 +40,15 @@ export function padded({ one }: Realized, inputs: Inputs, extra: number, atStart
   });
 }
 
+/** What counts in a head's outputs, sample by sample: padding adds nothing to it, wherever it lies. */
+function effect(before: readonly Value[], after: readonly Value[]) {
+  const longer = before.some(({ x }, sample) => list(x).length < list(after[sample].x).length);
+  const [from, to] = [before, after].map((values) => counted(values, values.map(({ x }) => x)));
+  // Without a mask every step counts, of which those before the padding are compared.
+  const open = longer && after.every(({ counts }) => counts === undefined);
+  return { longer, open, from, to };
+}
+
 /** Whether the interpreter gives the same with more padding, and which heads become longer by it. */
 export function effectOfPadding(
   realized: Realized,
@@ -44,26 +56,22 @@ export function effectOfPadding(
   const { one, inputs, weights } = realized;
   const run = (inputs: Inputs) => interpret(realized, inputs, weights, { training: false }).batches.flat();
   const [before, after] = [run(inputs), run(padded(realized, inputs, 1, false))];
-  const longer = one.heads.map((_, place) => shapeOf(before[0][place].x)[0] < shapeOf(after[0][place].x)[0]);
-  const none = one.heads.every((_, place) => {
-    const values = [before, after].map((outputs) => {
-      const now = outputs.map((leaves) =>
-        longer[place] ? list(leaves[place].x).slice(0, -1) : leaves[place].x
-      );
-      return counted(
-        before.map((leaves) => leaves[place]),
-        outputs === before ? before.map((l) => l[place].x) : now,
-      ).values;
-    });
-    return values[0].every((value, i) => Object.is(value, values[1][i]));
-  });
-  return { none, longer };
+  const effects = one.heads.map((_, place) =>
+    effect(before.map((leaves) => leaves[place]), after.map((leaves) => leaves[place]))
+  );
+  return {
+    none: effects.every(({ open, from, to }) => open || same(from.values, to.values)),
+    longer: effects.map(({ longer }) => longer),
+  };
 }
+
+const same = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 
 /** Throws unless the outputs with padding are those without. */
 export async function padding(context: Context): Promise<void> {
   const { realized } = context;
-  const { one, inputs } = realized;
+  const { one, inputs, weights } = realized;
   if (!one.paddable) throw new Skipped("some output depends on steps that are no padding");
   if (!effectOfPadding(realized).none) throw new Error("the interpreter gives other numbers with padding");
   const random = randomFrom(one.seed).fork("padding");
@@ -71,35 +79,33 @@ export async function padding(context: Context): Promise<void> {
   const atStart = random.chance(0.4);
   const more = padded(realized, inputs, extra, atStart);
   const { outputs, exact, tolerances } = exactOutputs(context);
+  const after = interpret(realized, more, weights, { training: false }).batches.flat();
   const got = await predicted(context, libraryInput(realized, more));
   one.heads.forEach((_, place) => {
-    const shift = (sample: Nested): Nested => {
-      const steps = list(sample);
-      // Only sequences have become longer.
-      if (steps.length !== list(outputs[place][0].x).length + extra || !one.timed[place]) return sample;
-      return atStart ? steps.slice(extra) : steps.slice(0, steps.length - extra);
-    };
-    const shifted = got[place].map(shift);
-    const { values, places } = exact[place];
-    const apart = firstApart(counted(outputs[place], shifted).values, values, tolerances[place]);
-    if (apart === undefined) return;
-    const offset = (text: string) => {
-      const index: number[] = JSON.parse(text);
-      if (one.timed[place] && atStart) index[1] += extra;
-      return JSON.stringify(index);
-    };
+    const head = after.map((leaves) => leaves[place]);
+    const { open } = effect(outputs[place], head);
+    // Where every step counts, the steps of the padding are left out by their number.
+    const isOld = (step: number, steps: number) => atStart ? step >= extra : step < steps - extra;
+    const kept = open
+      ? head.map(({ x }) => new Value(x, list(x).map((_, step) => isOld(step, list(x).length))))
+      : head;
+    const { values: now, places } = counted(kept, got[place]);
+    const { values } = exact[place];
+    const apart = firstApart(now, values, tolerances[place]);
+    if (apart === undefined && now.length === values.length) return;
+    const at = apart ?? 0;
     throw new Fault(
       `with ${extra} more steps of padding at the ${atStart ? "start" : "end"} output ${place} at ${
-        places[apart]
-      } is not ${values[apart]} ± ${tolerances[place][apart]}`,
+        places[at]
+      } is ${now[at]}, expected ${values[at]} ± ${tolerances[place][at]}`,
       program(realized, [
         `const padded = ${inputText(realized, more)};`,
         ...comparePrediction(
           realized,
           place,
-          flatPlaces(places.map(offset), got[place]),
+          flatPlaces(places, got[place]),
           values,
-          tolerances[place][apart],
+          tolerances[place][at],
           undefined,
           "padded",
         ),

@@ -3,7 +3,7 @@ import * as cf from "@cellfold/cellfold";
 import { libraryData } from "../data.ts";
 import { objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
-import { type Context, Fault, Skipped } from "./context.ts";
+import { type Context, Fault } from "./context.ts";
 
 /** Throws unless a run that is cut in two gives the weights of one. */
 export async function resuming(context: Context): Promise<void> {

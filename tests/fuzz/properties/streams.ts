@@ -5,8 +5,9 @@ import { list, type Nested } from "../interpreter/nested.ts";
 import { flatPlaces, inputText, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
-import { byPlace, type Context, counted, exactOutputs, Fault, firstApart, Skipped } from "./context.ts";
+import { byPlace, type Context, counted, exactOutputs, Fault, firstApart } from "./context.ts";
 import { placesOf } from "../data.ts";
+import { Skipped } from "../skipped.ts";
 
 /** Throws unless a stream in random chunks gives what the interpreter gives of the whole sequence. */
 export async function streams(context: Context): Promise<void> {
