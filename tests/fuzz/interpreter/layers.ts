@@ -44,6 +44,8 @@ export interface Run {
 interface Extras {
   /** Per sample. */
   readonly initialState?: readonly NestedTree[];
+  /** Whether the samples are steps of something: a step counts as long as anything in it did. */
+  readonly rows?: boolean;
   readonly frozen: boolean;
 }
 
@@ -232,7 +234,7 @@ const masking: Layer = ({ options: { maskValue = 0 } }, _, samples) =>
 
 /** The mask for another shape, where some of its leading axes have as many places: row-major, they are the same. */
 function keptCounts(counts: Counts | undefined, shape: readonly number[]): Counts | undefined {
-  if (counts === undefined) return undefined;
+  if (counts === undefined || typeof counts === "boolean") return counts;
   const places = (counts: Counts): boolean[] =>
     typeof counts === "boolean" ? [counts] : counts.flatMap(places);
   const given = places(counts);
@@ -247,7 +249,7 @@ function rearranged(
   shapeFor: (x: Nested, options: Options) => readonly number[],
   keepsMask: boolean,
 ): Layer {
-  return ({ options }, _, samples) =>
+  return ({ options }, _, samples, extras) =>
     samples.map((sample) => {
       const { x, counts, logits } = only(sample);
       const shape = shapeFor(x, options);
@@ -255,7 +257,7 @@ function rearranged(
       const stays = logits?.kind === "sigmoid" || shape.at(-1) === shapeOf(x).at(-1);
       return new Value(
         nest(flat(x), shape),
-        keepsMask ? keptCounts(counts, shape) : undefined,
+        (keepsMask ? keptCounts(counts, shape) : undefined) ?? ended(sample, extras),
         logits && stays ? { kind: logits.kind, x: nest(flat(logits.x), shape) } : undefined,
       );
     });
@@ -287,8 +289,28 @@ interface Folded {
 
 /** The mask of all leaves: a step counts where it counts for each of them. */
 function countsOfAll(values: readonly Value[]): readonly boolean[] | undefined {
-  const given = values.flatMap(({ counts }) => counts === undefined ? [] : [counts as readonly boolean[]]); // over time
+  const given = values.flatMap(({ counts }) => Array.isArray(counts) ? [counts as readonly boolean[]] : []); // over time
   return given.length === 0 ? undefined : given[0].map((_, step) => given.every((counts) => counts[step]));
+}
+
+/** Whether the row as a whole counts; undefined where nothing says so. */
+function rowCounts(sample: Sample): boolean | undefined {
+  const given = leavesOf(sample).flatMap(({ counts }) => typeof counts === "boolean" ? [counts] : []);
+  return given.length === 0 ? undefined : given.every((counts) => counts);
+}
+
+/** The mask of steps, all of them false in a row that does not count. */
+function ofRow(sample: Sample, counts: Counts | undefined): Counts | undefined {
+  const row = rowCounts(sample);
+  return row === undefined || counts === undefined ? counts ?? row : both(row, counts);
+}
+
+/** What is left of a mask where the axis of steps ends. */
+function ended(sample: Sample, { rows }: Extras): boolean | undefined {
+  const counts = countsOfAll(leavesOf(sample));
+  const row = rowCounts(sample);
+  if (!rows || counts === undefined) return row;
+  return counts.some((counts) => counts) && (row ?? true);
 }
 
 /** Beyond it float32 cannot go on for many steps: gates of linear activations let states grow like 10^(2^steps). */
@@ -372,10 +394,10 @@ const recurrent: Layer = (description, params, samples, extras, run, path) => {
   const { goBackwards = false, returnSequences = false, returnState = false, zeroOutputForMask = false } =
     description.options;
   const flags = { backwards: Boolean(goBackwards), zeros: Boolean(zeroOutputForMask) };
-  return direction(description, params, samples, flags, extras, run, path).map((folded) => {
+  return direction(description, params, samples, flags, extras, run, path).map((folded, row) => {
     const output = returnSequences
-      ? valuesOf(sequences(folded.outputs), folded.counts)
-      : valuesOf(folded.last);
+      ? valuesOf(sequences(folded.outputs), ofRow(samples[row], folded.counts))
+      : valuesOf(folded.last, ended(samples[row], extras));
     return returnState ? [output, valuesOf(folded.state)] : output;
   });
 };
@@ -427,7 +449,7 @@ const bidirectional: Layer = (description, params, samples, extras, run, path) =
   );
   return samples.map((_, row) => {
     const [forward, backward] = both.map((folded) => folded[row]);
-    const counts = returnSequences ? forward.counts : undefined;
+    const counts = returnSequences ? ofRow(samples[row], forward.counts) : ended(samples[row], extras);
     const [a, b] = returnSequences
       // The second speaks of the steps of the first.
       ? [sequences(forward.outputs), sequences([...backward.outputs].reverse())]
@@ -464,7 +486,7 @@ const timeDistributed: Layer = (description, params, samples, extras, run, path)
     return Array.from({ length: steps }, (_, step) => ofStep(sample, step));
   });
   const frozen = extras.frozen || description.options.trainable === false;
-  const results = runLayer(layer, params, rows, { frozen }, run, path); // as the library's state
+  const results = runLayer(layer, params, rows, { frozen, rows: true }, run, path); // as the library's state
   let next = 0;
   return samples.map((sample, index) => {
     const own = results.slice(next, next += lengths[index]);
@@ -475,8 +497,9 @@ const timeDistributed: Layer = (description, params, samples, extras, run, path)
 /** What the layer inside gets of a step: what is inside of the step's mask. */
 function ofStep(sample: Sample, step: number): Sample {
   if (sample instanceof Value) {
-    const counts = Array.isArray(sample.counts) ? sample.counts[step] as Counts : undefined; // a mask begins with time
-    return new Value(list(sample.x)[step], Array.isArray(counts) ? counts : undefined);
+    // A mask begins with the steps, or speaks of the whole sample.
+    const counts = Array.isArray(sample.counts) ? sample.counts[step] as Counts : sample.counts;
+    return new Value(list(sample.x)[step], counts);
   }
   if (Array.isArray(sample)) return sample.map((part) => ofStep(part, step));
   return Object.fromEntries(Object.entries(sample).map(([name, part]) => [name, ofStep(part, step)]));
@@ -488,12 +511,12 @@ function ofStep(sample: Sample, step: number): Sample {
  */
 function outerCounts(inputs: readonly Value[], outputs: readonly (readonly Value[])[]) {
   const steps = outputs.map((_, step) => step);
-  const given = inputs.flatMap(({ counts }) => counts === undefined ? [] : [counts as readonly Counts[]]); // over time
+  const given = inputs.flatMap(({ counts }) => counts === undefined ? [] : [counts]);
   return (leaf: number): Counts | undefined => {
     const own = outputs.map((values) => values[leaf].counts);
     if (given.length === 0 && own.every((counts) => counts === undefined)) return undefined;
     return steps.map((step) => {
-      const outer = given.every((counts) => anyCounts(counts[step]));
+      const outer = given.every((counts) => anyCounts(typeof counts === "boolean" ? counts : counts[step]));
       const within = own[step];
       return within === undefined ? outer : both(outer, within);
     });
@@ -523,14 +546,14 @@ function steps(own: readonly Sample[], countsOf: (leaf: number) => Counts | unde
   return join(own);
 }
 
-const sequential: Layer = ({ layers = [], options }, params, samples, { frozen }, run, path) =>
+const sequential: Layer = ({ layers = [], options }, params, samples, { frozen, rows }, run, path) =>
   layers.reduce<Sample[]>(
     (samples, layer, index) =>
       runLayer(
         layer,
         (params as Parts)[index] ?? [], // one for each layer
         samples,
-        { frozen: frozen || options.trainable === false },
+        { frozen: frozen || options.trainable === false, rows },
         run,
         `${path}.${index}`,
       ),
@@ -579,6 +602,7 @@ const model: Layer = ({ layers = [], graph, options }, params, samples, extras, 
       inputs,
       {
         frozen,
+        rows: extras.rows,
         initialState: initialState === undefined
           ? undefined
           : rows.map((row) => arraysOf(read(initialState, row), ({ x }) => x)),

@@ -176,7 +176,7 @@ export function metricValue(
     return quotient(lossSums(type, { ...options, reduction: "meanWithSampleWeight" }, data));
   }
   if (type === "accuracy" || type === "acc") {
-    const [chosen, chosenOptions] = accuracyFor(loss, shapeOf(data.outputs[0].x).at(-1) ?? 1, options);
+    const [chosen, chosenOptions] = accuracyFor(loss, data.outputs[0], options);
     return metricValue(chosen, chosenOptions, loss, data);
   }
   const { ignoreClass = null, threshold = 0.5, k = 5 } = options;
@@ -219,13 +219,14 @@ export function metricValue(
 /** An accuracy follows its loss: what the loss takes for a prediction and what it ignores. */
 function accuracyFor(
   loss: { readonly type: string; readonly options: Options },
-  classes: number,
+  { x, logits: known }: Value,
   own: Options,
 ): [string, Options] {
   if (loss.type === "sparseCategoricalCrossentropy") {
     return ["sparseCategoricalAccuracy", { ...own, ignoreClass: loss.options.ignoreClass ?? null }];
   }
-  const logits = loss.type === "binaryCrossentropy" && loss.options.fromLogits;
-  if (classes === 1) return ["binaryAccuracy", { ...own, threshold: logits ? 0 : 0.5 }];
+  // A sigmoid's own output is a probability, whatever the loss computes with.
+  const logits = loss.type === "binaryCrossentropy" && loss.options.fromLogits && known?.kind !== "sigmoid";
+  if (shapeOf(x).at(-1) === 1) return ["binaryAccuracy", { ...own, threshold: logits ? 0 : 0.5 }];
   return ["categoricalAccuracy", own];
 }
