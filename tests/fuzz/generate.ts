@@ -262,6 +262,57 @@ class Graph {
     this.nodes.push({ ref: `${step}.0`, kind });
   }
 
+  /** A layer that makes one of several nodes. */
+  merge(): void {
+    const { random } = this.scope;
+    const a = this.float(random);
+    if (!a || a.kind.shape.length <= a.kind.time) return;
+    const others = this.nodes.filter(({ kind }) =>
+      sameShape(kind, a.kind) && (kind.mask === a.kind.mask || kind.mask === 0 || a.kind.mask === 0)
+    );
+    const method = random.pick([
+      "add",
+      "subtract",
+      "multiply",
+      "average",
+      "maximum",
+      "minimum",
+      "concatenate",
+    ]);
+    const count = method === "subtract" || random.chance(0.7) ? 2 : 3;
+    const given = [a, ...Array.from({ length: count - 1 }, () => random.pick(others))];
+    const kinds = given.map(({ kind }) => kind);
+    const all = kinds.map((kind): Pick<Kind, "mask" | "wild" | "clean"> => kind).reduce((a, b) => ({
+      mask: Math.max(a.mask, b.mask) as Kind["mask"],
+      wild: a.wild || b.wild,
+      clean: a.clean && b.clean,
+    }));
+    const alongTime = method === "concatenate" && a.kind.time > 0 && random.chance(0.3);
+    // Where a step counts that one of them masks, that one's numbers count too.
+    const any = !all.wild && !alongTime && random.chance(0.3);
+    const mask = any && kinds.some(({ mask }) => mask === 0) ? 0 : all.mask;
+    const options = { method, ...(alongTime ? { axis: 1 } : {}), ...(any ? { counts: "any" } : {}) };
+    const layer = this.layer({ type: "merge", options });
+    const step = this.add({ op: "call", layer, inputs: given.map(({ ref }) => ref) });
+    const { shape } = a.kind;
+    const joined = alongTime
+      ? [count * shape[0], ...shape.slice(1)]
+      : method === "concatenate"
+      ? [...shape.slice(0, -1), count * shape[shape.length - 1]]
+      : shape;
+    this.nodes.push({
+      ref: `${step}.0`,
+      kind: {
+        ...a.kind,
+        ...all,
+        mask,
+        shape: joined,
+        range: undefined,
+        clean: all.clean && (!alongTime || kinds.every(({ mask }) => mask > 0)) && (!any || mask > 0),
+      },
+    });
+  }
+
   /** A layer that was called before, on another node of the same features. */
   again(): void {
     const { random } = this.scope;
@@ -390,7 +441,8 @@ function drawGraph(scope: Scope, time: number): Drawn {
     if (what < 0.4) {
       const node = graph.float(random);
       if (node) graph.grow(node);
-    } else if (what < 0.65) graph.apply();
+    } else if (what < 0.52) graph.merge();
+    else if (what < 0.65) graph.apply();
     else if (what < 0.75) graph.again();
     else if (what < 0.87) graph.handOver();
     else if (what < 0.93) graph.bothWays();

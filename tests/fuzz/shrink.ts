@@ -26,6 +26,7 @@ const required = [
   "targetShape",
   "activation of activation",
   "rate",
+  "method",
   "fromLogits", // without it, what is no probability would be taken for one
   "unitForgetBias", // without it, inputForget is refused
 ];

@@ -23,6 +23,7 @@ import {
   plus,
   rounded,
   shapeOf,
+  sum,
   times,
   vector,
   zerosLike,
@@ -638,6 +639,58 @@ export function leafRefs(tree: RefTree): string[] {
 
 type Named = { readonly [name: string]: RefTree };
 
+/** Numbers of one place, those of inputs that count there, as one. */
+const merging: {
+  readonly [method: string]: (all: readonly number[], counting: readonly number[]) => number;
+} = {
+  add: (all) => sum(all),
+  subtract: ([a, b]) => a - b,
+  average: (all) => sum(all) / all.length,
+  multiply: (_, counting) => counting.reduce((a, b) => rounded(a * b), 1),
+  maximum: (all, counting) => counting.length === 0 ? all[0] : Math.max(...counting),
+  minimum: (all, counting) => counting.length === 0 ? all[0] : Math.min(...counting),
+};
+
+/** A step counts where it counts in any. */
+function either(a: Counts, b: Counts): Counts {
+  if (typeof a === "boolean") return a ? mapCounts(b, () => true) : b;
+  if (typeof b === "boolean") return b ? mapCounts(a, () => true) : a;
+  return a.map((part, i) => either(part, b[i]));
+}
+
+function mapCounts(counts: Counts, fn: (counts: boolean) => boolean): Counts {
+  return typeof counts === "boolean" ? fn(counts) : counts.map((part) => mapCounts(part, fn));
+}
+
+const merge: Layer = ({ options: { method, axis = -1, counts = "all" } }, _, samples) =>
+  samples.map((sample) => {
+    const values = leavesOf(sample);
+    const masks = values.flatMap(({ counts }) => counts === undefined ? [] : [counts]);
+    const shape = shapeOf(values[0].x);
+    if (method === "concatenate" && ofSample(Number(axis), shape.length) === 0 && shape.length > 1) {
+      const all = values.map(({ x, counts }): Counts => counts ?? list(x).map(() => true));
+      return new Value(
+        values.flatMap(({ x }) => list(x)),
+        masks.length === 0 ? undefined : all.flatMap((counts) => counts as readonly Counts[]), // over time
+      );
+    }
+    const mask = masks.length === 0 || (counts === "any" && masks.length < values.length)
+      ? undefined
+      : masks.reduce(counts === "any" ? either : both);
+    if (method === "concatenate") return new Value(values.map(({ x }) => x).reduce(joined), mask);
+    const masked = masks.length === values.length;
+    return new Value(
+      fill(shape, (index) => {
+        const all = values.map(({ x }) => at(x, index));
+        const counting = all.filter((_, i) => countsAt(values[i].counts, index));
+        // Where everything is masked a product is 0.
+        if (method === "multiply" && masked && counting.length === 0) return 0;
+        return rounded(merging[String(method)](all, counting));
+      }),
+      mask,
+    );
+  });
+
 const layers: { readonly [type: string]: Layer } = {
   activation,
   batchNormalization,
@@ -654,6 +707,7 @@ const layers: { readonly [type: string]: Layer } = {
   layerNormLstm: recurrent,
   lstm: recurrent,
   masking,
+  merge,
   model,
   reshapeLayer,
   rnn: recurrent,
