@@ -154,9 +154,9 @@ function neededBy(text: string): string[] {
   return [
     ...(uses("leaf") ? ["const leaf = (tree, index) => cf.treeLeaves(tree)[index];"] : []),
     ...Object.entries(ownCells).filter(([name]) => uses(name)).map(([, { make }]) => make.toString()),
-    ...Object.entries(graphFunctions).filter(([name]) => uses(name)).map(([, { library }]) =>
-      library.toString()
-    ),
+    ...Object.entries(graphFunctions).filter(([name]) => !Object.hasOwn(cf, name) && uses(name)).map((
+      [, { library }],
+    ) => library.toString()),
   ];
 }
 
