@@ -113,8 +113,7 @@ const batchNormalization: Grow = ({ random }, kind) => {
 };
 
 const masking: Grow = ({ random }, kind): Grown | undefined => {
-  // A mask that comes in is replaced, so that what it kept out would count.
-  if (kind.time === 0 || kind.shape.length !== kind.time + 1 || kind.wild || kind.mask > 0) return;
+  if (kind.time === 0 || kind.shape.length !== kind.time + 1) return;
   const maskValue = random.pick([0, 0, 1, -0.5]);
   return {
     layer: { type: "masking", options: maskValue === 0 ? {} : { maskValue } },

@@ -215,13 +215,13 @@ const embedding: Layer = ({ options }, params, samples) => {
   const isToken = (x: Nested): Counts => typeof x === "number" ? x !== 0 : x.map(isToken);
   return samples.map((sample) => {
     const { x, counts } = only(sample);
-    return new Value(look(x), options.maskZero ? isToken(x) : counts);
+    return new Value(look(x), inBoth(counts, options.maskZero ? isToken(x) : undefined));
   });
 };
 
 const masking: Layer = ({ options: { maskValue = 0 } }, _, samples) =>
   samples.map((sample) => {
-    const { x } = only(sample);
+    const { x, counts } = only(sample);
     const rank = shapeOf(x).length;
     const isStep = (x: Nested, depth: number): Counts =>
       depth === rank - 1
@@ -229,7 +229,7 @@ const masking: Layer = ({ options: { maskValue = 0 } }, _, samples) =>
         : list(x).map((part) => isStep(part, depth + 1));
     return new Value(
       mapVectors(x, (v) => v.some((value) => value !== maskValue) ? v : v.map(() => 0)),
-      isStep(x, 0),
+      inBoth(counts, isStep(x, 0)),
     );
   });
 
@@ -472,6 +472,11 @@ export function both(a: Counts, b: Counts): Counts {
   if (typeof a === "boolean") return a ? b : none(b);
   if (typeof b === "boolean") return b ? a : none(a);
   return a.map((part, i) => both(part, b[i]));
+}
+
+/** The same where either may say nothing. */
+function inBoth(a: Counts | undefined, b: Counts | undefined): Counts | undefined {
+  return a === undefined || b === undefined ? a ?? b : both(a, b);
 }
 
 function none(counts: Counts): Counts {
