@@ -1,7 +1,7 @@
 /** A layer applied to every step of a sequence by itself. */
 import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../nearest.ts";
-import { reshape } from "../operations/structure.ts";
+import { broadcastTo, reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
@@ -140,6 +140,10 @@ function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
     return Array.isArray(mask) ? mask.map((part) => innerMask(name, part, batch, time)) : Object.fromEntries(
       Object.entries(mask).map(([key, part]) => [key, innerMask(name, part, batch, time)]),
     );
+  }
+  // A mask of rows, as inside another timeDistributed, speaks of all their steps.
+  if (sameShape(mask.shape, [batch])) {
+    return reshape(broadcastTo(reshape(mask, [batch, 1]), [batch, time]), [multiplyDims(batch, time)]);
   }
   if (!sameShape(mask.shape.slice(0, 2), [batch, time])) {
     throw new TypeError(

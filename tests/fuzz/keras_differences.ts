@@ -15,8 +15,6 @@ function someLayer(one: Case, is: (layer: LayerDescription) => boolean): boolean
   return inside(one.model);
 }
 
-const isRecurrent = ({ type }: LayerDescription) => /rnn|gru|lstm/i.test(type);
-
 /** All of them. */
 export const differences: readonly Difference[] = [
   {
@@ -24,18 +22,6 @@ export const differences: readonly Difference[] = [
     reason:
       "A Keras file has no carry: a loaded model begins with zeros, and with batches of the size it was made for.",
     concerns: (one) => one.statefulBatch !== null,
-  },
-  {
-    name: "zeroOutputForMask without sequences",
-    reason:
-      "Keras documents that the option acts only with return_sequences, but puts out zeros where the last step is masked, " +
-      "so that padding changes the result.",
-    concerns: (one) =>
-      someLayer(
-        one,
-        (layer) =>
-          isRecurrent(layer) && layer.options.zeroOutputForMask === true && !layer.options.returnSequences,
-      ),
   },
   {
     name: "glu in front of a layer that is built by its input's shape",

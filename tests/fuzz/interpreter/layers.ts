@@ -349,7 +349,9 @@ function fold(
     checkRange(state);
     return last;
   });
-  return { outputs, counts: counts && steps.map((step) => counts[step]), last, state };
+  // Of the last step, masked or not: with zeros for masked steps it may be zeros.
+  const final = outputs[outputs.length - 1];
+  return { outputs, counts: counts && steps.map((step) => counts[step]), last: final, state };
 }
 
 /** Trees of steps as a tree of sequences. */

@@ -73,8 +73,11 @@ export async function padding(context: Context): Promise<void> {
   const { realized } = context;
   const { one, inputs, weights } = realized;
   if (!one.paddable) throw new Skipped("some output depends on steps that are no padding");
-  // Two sequences of which one was reversed meet at other steps; a mask that values make says what is padding.
-  if (!effectOfPadding(realized).none) throw new Skipped("padding makes other steps meet, or count");
+  // Two sequences of which one was reversed meet at other steps; a mask that values make says what is padding; and
+  // with zeroOutputForMask a last step that is masked puts out zeros.
+  if (!effectOfPadding(realized).none) {
+    throw new Skipped("padding makes other steps meet, count, or be the last");
+  }
   const random = randomFrom(one.seed).fork("padding");
   const extra = random.whole(1, 2);
   const atStart = random.chance(0.4);
