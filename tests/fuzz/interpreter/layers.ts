@@ -177,7 +177,10 @@ const batchNormalization: Layer = ({ options }, params, samples, { frozen }, run
     mean = features.map(meanOf);
     variance = features.map((xs, i) => meanOf(xs.map((x) => rounded(rounded(x - mean[i]) ** 2))));
     const moved = (before: readonly number[], now: readonly number[]) =>
-      before.map((value, i) => value * Number(momentum) + now[i] * (1 - Number(momentum)));
+      // A batch in which nothing counts says nothing.
+      before.map((value, i) =>
+        features[i].length === 0 ? value : value * Number(momentum) + now[i] * (1 - Number(momentum))
+      );
     run.state.set(path, {
       movingMean: moved(state.movingMean, mean),
       movingVariance: moved(state.movingVariance, variance),
