@@ -85,6 +85,8 @@ export interface Layer {
    * the same in every call; absent: all are.
    */
   readonly sequenceInputs?: readonly boolean[];
+  /** The batch that its inputs are declared with, where it is fixed; absent: any. */
+  readonly batch?: number;
   /**
    * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure. Absent
    * where there is none inside. A container calls `statefulLayer` on its children. A layer of your own that has this

@@ -16,6 +16,7 @@ import {
   trainedLeaves,
 } from "./define.ts";
 import type { Layer, Mask } from "./layer.ts";
+import { isRecurrentLayer } from "./rnn.ts";
 import { maskOfTree, masksOfLeaves } from "./masks.ts";
 import { commonMask, reducedMask } from "./sequence.ts";
 
@@ -27,6 +28,7 @@ import { commonMask, reducedMask } from "./sequence.ts";
  * output is. Where the axes inside are gone, a step counts if anything in it counted: of words in sentences, the
  * sentences are left, also where the layer inside made the mask of the words.
  *
+ * @throws TypeError for a layer that is stateful, or has one inside.
  * @returns A layer whose `apply` throws a TypeError for an input without a time axis and one more.
  *
  * @example
@@ -44,6 +46,14 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
   checkOptions(type, options, layerOptionNames);
   const name = layerName({ type, name: options.name });
   checkLayer(`make ${name}`, layer);
+  if (isStateful(layer)) {
+    throw new TypeError(
+      `Cannot make ${name} of ${
+        layerName(layer)
+      }, which is stateful: every step begins by itself, so there is no call ` +
+        `before; leave stateful out`,
+    );
+  }
   return defineLayer({
     type,
     ...options,
@@ -86,6 +96,10 @@ export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer
       ? { checkInput: (input) => hostSteps(input, layer.checkInput?.(hostRows(name, input))) }
       : {}),
   });
+}
+
+function isStateful(layer: Layer): boolean {
+  return isRecurrentLayer(layer) ? layer.flags.stateful : (layer.layers ?? []).some(isStateful);
 }
 
 /** The sizes of batch and time, which all tensors share. */

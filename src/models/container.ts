@@ -57,6 +57,7 @@ export interface ContainerDefinition {
   readonly walk: Walk;
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   readonly sequenceInputs?: readonly boolean[];
+  readonly batch?: number;
   /** The same container of other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
   /** The same container under another name. */
@@ -208,6 +209,7 @@ export function container(definition: ContainerDefinition): Container {
       ),
     checkInput: definition.checkInput,
     ...(definition.sequenceInputs && { sequenceInputs: definition.sequenceInputs }),
+    ...(definition.batch !== undefined && { batch: definition.batch }),
     ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
   });
 }

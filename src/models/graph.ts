@@ -151,6 +151,9 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     walk: walkOf(plan),
     checkInput: (input) => checkValues(plan, layers, input),
     sequenceInputs: originsOf(inputs, "").map(({ shape }) => typeof (shape[1] ?? 1) !== "number"),
+    batch: originsOf(inputs, "").map(({ shape: [batch] }) => batch).find((batch) =>
+      typeof batch === "number"
+    ),
     withLayers: (others) => graph(plan, others),
     named: (name) => graph({ ...plan, name, self: layerName({ type: "model", name }) }, layers),
   });
@@ -163,7 +166,7 @@ function checkValues(
   input: Tree<HostTensor>,
 ): Tree<HostTensor> | void {
   const { outputs, sources, called } = plan;
-  checkGiven(plan, input);
+  checkGiven(plan, input, { anyBatch: true }); // samples of all batches are checked at once
   const values = valuesOfInputs(plan, input);
   const isKnown = (tree: Tree<Node>) => originsOf(tree, "").every(({ source }) => values.has(source));
   for (const source of sources) {
@@ -178,8 +181,17 @@ function checkValues(
 }
 
 /** What a function makes of values that are known, if it is whole numbers, which may be tokens. */
-function tokensFrom({ fn }: SourceOf<"apply">, given: Tree<HostTensor>): Tree<HostTensor> | void {
+function tokensFrom(
+  { fn, inputs: declared }: SourceOf<"apply">,
+  given: Tree<HostTensor>,
+): Tree<HostTensor> | void {
   const args = flattenTree<HostTensor>(given).leaves;
+  // A function of a fixed batch cannot be given all samples.
+  if (
+    args.some(({ shape }, index) =>
+      typeof declared[index].shape[0] === "number" && shape[0] !== declared[index].shape[0]
+    )
+  ) return;
   const specs = flattenTree<Spec>(outputSpecs<Tree<Spec>>(fn, ...args)).leaves;
   if (specs.some(({ dtype }) => dtype !== "int32")) return;
   const { leaves, structure } = flattenTree<Tensor>(fn(...args));
@@ -255,19 +267,24 @@ function computeStep(
   return steps.compute(fn, args, masks, { source, from: originsOf(inputs, "") });
 }
 
+interface FitsOptions {
+  /** Whether the first axis may have any size. */
+  readonly anyBatch?: boolean;
+}
+
 /** Throws unless what a model is given fits its inputs. */
-function checkGiven({ self, inputs, names }: Plan, values: Tree<Spec>): void {
+function checkGiven({ self, inputs, names }: Plan, values: Tree<Spec>, options: FitsOptions = {}): void {
   checkSameStructure(inputs, values, { first: `the inputs of ${self}`, second: "what it is given" });
   const declared = originsOf(inputs, "");
   flattenTree<Spec>(values).leaves.forEach((value, index) =>
-    checkFits(self, names[index], declared[index], value)
+    checkFits(self, names[index], declared[index], value, options)
   );
 }
 
 /** Throws unless a value can be the input that `declared` stands for: open sizes take any. */
-function checkFits(self: string, name: string, declared: Spec, value: Spec): void {
+function checkFits(self: string, name: string, declared: Spec, value: Spec, { anyBatch }: FitsOptions): void {
   const open = value.shape.map((dim, axis) =>
-    typeof declared.shape[axis] === "number" ? dim : declared.shape[axis]
+    typeof declared.shape[axis] === "number" && !(anyBatch && axis === 0) ? dim : declared.shape[axis]
   );
   const fits = value.shape.length === declared.shape.length && sameShape(open, declared.shape);
   if (fits && value.dtype === declared.dtype) return;

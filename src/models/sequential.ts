@@ -64,6 +64,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
       return values;
     },
     sequenceInputs: layers[0].sequenceInputs,
+    batch: layers[0].batch,
     withLayers: (others) => sequential(others, options),
     named: (name) => sequential(layers, { ...options, name }),
   });

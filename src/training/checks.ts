@@ -4,7 +4,7 @@
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
-import type { Layer } from "../layers/layer.ts";
+import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
@@ -84,45 +84,61 @@ export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
   return undefined;
 }
 
+/** The batch that a model was made for, by its state or by what its inputs are declared with; undefined: any. */
+export function batchOf(model: Layer, state: Tree<Tensor>): Dim | undefined {
+  return statefulBatch(state) ?? model.batch;
+}
+
 /** The number of samples in a batch where none is said, as in Keras. */
 const DEFAULT_BATCH_SIZE = 32;
 
 /**
- * The number of samples in a batch: as given, or that of a stateful model's state, or 32.
+ * The number of samples in a batch: as given, or that which the model was made for, or 32.
  *
  * @throws RangeError unless it is a whole number from 1.
  */
-export function batchSizeFor(what: string, state: Tree<Tensor>, given: number | undefined): number {
-  const stateful = statefulBatch(state);
-  const batchSize = given ?? (typeof stateful === "number" ? stateful : DEFAULT_BATCH_SIZE);
+export function batchSizeFor(
+  what: string,
+  model: Layer,
+  { state }: Variables,
+  given: number | undefined,
+): number {
+  const fixed = batchOf(model, state);
+  const batchSize = given ?? (typeof fixed === "number" ? fixed : DEFAULT_BATCH_SIZE);
   checkCount(what, "batchSize", batchSize);
   return batchSize;
 }
 
 /**
- * Throws unless a stateful model gets whole batches of the size it was made for.
+ * Throws unless a model of a fixed batch, such as a stateful one, gets whole batches of the size it was made for.
  *
  * @throws RangeError naming both sizes, or the remainder.
  */
-export function checkStatefulBatch(
+export function checkFixedBatch(
   model: Layer,
   state: Tree<Tensor>,
   samples: number,
   batchSize: number,
 ): void {
-  const batch = statefulBatch(state);
+  const batch = batchOf(model, state);
   if (batch === undefined) return;
   const name = layerName(model);
+  const stateful = statefulBatch(state) !== undefined;
   if (batch !== batchSize) {
     throw new RangeError(
-      `Cannot use the batchSize ${batchSize} with ${name}: it is stateful and its state is of a batch of ${batch}; ` +
-        `give batchSize ${batch}, or make the state with init for a batch of ${batchSize}`,
+      `Cannot use the batchSize ${batchSize} with ${name}: ` +
+        (stateful
+          ? `it is stateful and its state is of a batch of ${batch}; give batchSize ${batch}, or make the state with ` +
+            `init for a batch of ${batchSize}`
+          : `its inputs are declared with a batch of ${batch}; give batchSize ${batch}`),
     );
   }
   if (samples % batchSize !== 0) {
     throw new RangeError(
-      `Cannot cut ${samples} samples into batches of ${batchSize} for ${name}: it is stateful, so every batch must ` +
-        `be whole, and ${samples % batchSize} samples remain; leave them out with splitRows`,
+      `Cannot cut ${samples} samples into batches of ${batchSize} for ${name}: it ` +
+        `${stateful ? "is stateful" : "has a fixed batch"}, so every batch must be whole, and ${
+          samples % batchSize
+        } samples remain; leave them out with splitRows`,
     );
   }
 }

@@ -17,8 +17,8 @@ import {
   batchSizeFor,
   checkCount,
   checkData,
+  checkFixedBatch,
   checkSignal,
-  checkStatefulBatch,
   splitValidation,
   statefulBatch,
   type Validation,
@@ -157,14 +157,14 @@ export async function fitWith(
   checkCount("fit", "initialEpoch", initialEpoch, 0);
   checkVariables("fit", variables);
   checkSignal("fit", signal);
-  const batchSize = batchSizeFor("fit", variables.state, options.batchSize);
+  const batchSize = batchSizeFor("fit", trainer.model, variables, options.batchSize);
   checkCallbacks(options.callbacks);
   const converted = trainer.convert("fit", variables, data);
   const [training, held] = splitValidation(converted, checkData("fit", data), options.validation);
   const validation = held && trainer.convert("validate", variables, held);
   const samples = checkData("fit", training);
   const session = trainer.session("fit", variables, training);
-  checkStatefulBatch(trainer.model, variables.state, samples, batchSize);
+  checkFixedBatch(trainer.model, variables.state, samples, batchSize);
   const validating = validation &&
     prepareEvaluation(trainer, variables, validation, batchSize, "validate");
 

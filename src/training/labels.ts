@@ -9,7 +9,7 @@ import { fixedDim } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
 import { flattenTree, mapTree } from "../tree/tree.ts";
-import { statefulBatch } from "./checks.ts";
+import { batchOf } from "./checks.ts";
 import type { Loss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
 
@@ -53,7 +53,7 @@ function countedLabels(
   const target = flattenTree<HostTensor>(data.y).leaves[head];
   const [samples] = target.shape;
   const perSample = target.data.length / samples;
-  const batch = statefulBatch(state);
+  const batch = batchOf(model, state);
   const size = typeof batch === "number" ? batch : CHUNK;
   let chunk = -1;
   let counted: HostTensor | undefined;

@@ -14,7 +14,7 @@ import {
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import { createPauses } from "../pause.ts";
-import { batchSizeFor, checkData, checkSamples, checkSignal, checkStatefulBatch } from "./checks.ts";
+import { batchSizeFor, checkData, checkFixedBatch, checkSamples, checkSignal } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
@@ -105,7 +105,7 @@ export async function evaluateWith(
   checkSignal("evaluate", signal);
   signal?.throwIfAborted();
   checkVariables("evaluate", variables);
-  const batchSize = batchSizeFor("evaluate", variables.state, options.batchSize);
+  const batchSize = batchSizeFor("evaluate", trainer.model, variables, options.batchSize);
   const converted = trainer.convert("evaluate", variables, data);
   const session = prepareEvaluation(trainer, variables, converted, batchSize);
   return await runSession(session, variables, converted, { batchSize, signal });
@@ -120,7 +120,7 @@ export function prepareEvaluation(
   what = "evaluate",
 ): Session {
   const session = trainer.session(what, variables, data);
-  checkStatefulBatch(trainer.model, variables.state, checkSamples(what, data.x), batchSize);
+  checkFixedBatch(trainer.model, variables.state, checkSamples(what, data.x), batchSize);
   return session;
 }
 
@@ -204,9 +204,9 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   checkSignal("predict", signal);
   signal?.throwIfAborted();
   checkVariables("predict", variables);
-  const batchSize = batchSizeFor("predict", variables.state, options.batchSize);
+  const batchSize = batchSizeFor("predict", trainer.model, variables, options.batchSize);
   const samples = checkSamples("predict", x);
-  checkStatefulBatch(trainer.model, variables.state, samples, batchSize);
+  checkFixedBatch(trainer.model, variables.state, samples, batchSize);
   const converted = trainer.convertInput("predict", variables, x);
   const step = await trainer.predictor(variables, converted);
   const pauses = createPauses();

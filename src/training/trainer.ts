@@ -31,7 +31,7 @@ import {
   printStructure,
   type Tree,
 } from "../tree/tree.ts";
-import { checkCount, checkData, checkInput, checkSamples, statefulBatch } from "./checks.ts";
+import { batchOf, checkCount, checkData, checkInput, checkSamples } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { checkTargets } from "./labels.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
@@ -181,7 +181,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const identity = once(() => compile((variables: Variables) => variables, { device, keep: true }));
 
   const newSession = (variables: Variables, data: Data): CheckedSession => {
-    const open = openBatch(variables.state);
+    const open = openBatch(model, variables.state);
     const [params, state, batch] = [
       mapTree(variables.params, specOf),
       mapTree(variables.state, specOf),
@@ -237,7 +237,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkVariables(what, variables);
       checkSamples(what, x);
       if (isPlainInput(variables, x)) return x;
-      const input = openBatch(variables.state)(x);
+      const input = openBatch(model, variables.state)(x);
       const key = keyOf([variables.params, variables.state, input]);
       let taken = dtypes.get(key);
       if (!taken) dtypes.set(key, taken = inputDTypes(model, variables, input, "x"));
@@ -246,7 +246,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     session(what, variables, data) {
       checkVariables(what, variables);
       checkData(what, data);
-      const key = keyOf([variables.params, variables.state, openBatch(variables.state)(data)]);
+      const key = keyOf([variables.params, variables.state, openBatch(model, variables.state)(data)]);
       let session = sessions.get(key);
       if (!session) sessions.set(key, session = newSession(variables, data));
       checkInput(model, data.x);
@@ -256,7 +256,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     predictor(variables, x) {
       checkVariables("predict", variables);
       checkSamples("predict", x);
-      const input = openBatch(variables.state)(x);
+      const input = openBatch(model, variables.state)(x);
       const key = keyOf([variables.params, variables.state, input]);
       let predictor = predictors.get(key);
       if (!predictor) {
@@ -414,8 +414,8 @@ function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
 }
 
 /** The specs of batches like this one: the first axis is open, but with a stateful model, whose batch is fixed. */
-function openBatch(state: Tree<Tensor>): <T>(batch: T) => T {
-  const batch: Dim = statefulBatch(state) ?? symbol("batch");
+function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
+  const batch: Dim = batchOf(model, state) ?? symbol("batch");
   return (tree) =>
     mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
