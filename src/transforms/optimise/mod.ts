@@ -1,6 +1,7 @@
 /** The optimiser: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
 import type { Program } from "../../program/types.ts";
 import { noteInTrace } from "../../program/trace.ts";
+import { compensate } from "./compensate.ts";
 import { hoist, hoistConstants } from "./hoist.ts";
 import { narrow } from "./narrow.ts";
 import type { Note } from "./rewrite.ts";
@@ -42,6 +43,7 @@ export const passes: readonly Pass[] = [
   { name: "split", run: split },
   { name: "simplify again", run: simplify },
   { name: "prune again", run: prune },
+  { name: "compensate", run: compensate },
 ];
 
 /** Runs every pass; `after` is called with the Program that each gives and what it did. */
