@@ -7,7 +7,6 @@ import {
   mapTree,
   type Spec,
   specOf,
-  tensor,
   treeLeaves,
 } from "@cellfold/cellfold";
 import type { TrainArguments, TrainResult } from "../../src/training/step.ts";
@@ -39,7 +38,6 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
       trainer.initOptimizer(variables),
       session.objective.initState(),
       key(0),
-      tensor(0, { dtype: "int32" }),
       data,
     ];
     return codeOf(await session.train(), args, threads);

@@ -1,5 +1,5 @@
 /** How long the first train step takes, compilation of shaders included, and in how many dispatches it is. */
-import { createTrainer, init, item, key, tensor, toHost } from "@cellfold/cellfold";
+import { createTrainer, init, item, key, toHost } from "@cellfold/cellfold";
 import type { HostTensor } from "@cellfold/cellfold";
 import type { Values } from "../support/measurements.ts";
 import { timed, type Trial } from "../support/messages.ts";
@@ -24,7 +24,6 @@ export function firstCallTrial(task: FirstCallTask, device: string | undefined):
           trainer.initOptimizer(variables),
           session.objective.initState(),
           key(0),
-          tensor(0, { dtype: "int32" }),
           data,
         );
         if (!Number.isFinite(item(await toHost(loss) as HostTensor))) {

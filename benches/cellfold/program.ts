@@ -7,7 +7,6 @@ import {
   type Spec,
   specOf,
   type Tensor,
-  tensor,
   treeLeaves,
 } from "@cellfold/cellfold";
 import type { Kernel } from "../../kernels/lowering/kernels.ts";
@@ -37,7 +36,6 @@ export async function programOf(
         trainer.initOptimizer(variables),
         session.objective.initState(),
         key(0),
-        tensor(0, { dtype: "int32" }),
         data,
       ]] as const;
     })();

@@ -9,7 +9,6 @@ import {
   sampleCount,
   shuffledOrder,
   splitKey,
-  tensor,
   toHost,
   type TrainerOptions,
 } from "@cellfold/cellfold";
@@ -51,7 +50,6 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
         optimizerState,
         metrics,
         dropoutKey,
-        tensor(step, { dtype: "int32" }),
         batch,
       );
       params = result[0];

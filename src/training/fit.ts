@@ -9,7 +9,7 @@ import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { createPauses } from "../pause.ts";
 import { resetStates } from "../layers/stateful.ts";
-import { item, type Spec, specOf, type Tensor, tensor } from "../tensor/tensor.ts";
+import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
@@ -36,7 +36,7 @@ import { checkTrainer, type Trainer, trainerOptionNames, withTrainer } from "./t
 export interface FitLoopOptions extends BatchingOptions {
   /** How often the data is gone over, counted from epoch 0; default 1. */
   readonly epochs?: number;
-  /** The epoch to begin with, for going on where an earlier run ended; default 0. */
+  /** The number of the first epoch; default 0. It only numbers epochs: to go on where it was, give `optimizerState`. */
   readonly initialEpoch?: number;
   /** Whether each epoch has an order of its own, drawn with the key; default true, but false for a stateful model. */
   readonly shuffle?: boolean;
@@ -69,7 +69,10 @@ export interface FitOptions extends ObjectiveOptions, FitLoopOptions {
 export interface FitResult {
   /** Weights and state in the end, on the host. */
   readonly variables: Variables;
-  /** With it and the variables a later call goes on as if there had been no break. */
+  /**
+   * With it, the variables and the same options a later call goes on as if there had been no break, bit for bit: two
+   * epochs, and two more, are four.
+   */
   readonly optimizerState: OptimizerState;
   /** Per name one entry per completed epoch. */
   readonly history: History;
@@ -175,9 +178,10 @@ export async function fitWith(
   const names = [...objective.names, ...(validation ? objective.names.map((name) => `val_${name}`) : [])];
   const history: History = Object.fromEntries(names.map((name) => [name, []]));
   const steps = Math.ceil(samples / batchSize);
+  if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
   const train = await session.train();
   let live = await toHost(variables);
-  let optimizerState = await toHost(trainer.optimizerState("fit", live, options.optimizerState));
+  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** How many updates were made, in all runs that led here. */
   let updates = item(optimizerState.step);
   const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);
@@ -229,14 +233,12 @@ export async function fitWith(
     });
     try {
       for (const batch of batches(training, { batchSize, order, reuse: true })) {
-        const number = tensor(updates, { dtype: "int32" });
         const [params, state, nextOptimizerState, nextMetrics, loss] = await train(
           live.params,
           live.state,
           optimizerState,
           metrics,
           dropoutKey,
-          number,
           batch,
         );
         [live, optimizerState, metrics] = [{ params, state }, nextOptimizerState, nextMetrics];

@@ -10,16 +10,16 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { valueAndGrad } from "../transforms/grad.ts";
 import { flattenTree, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Data, Objective, ObjectiveState } from "./objective.ts";
+import { checkCounted, uncounted } from "./optimizer_state.ts";
 import type { Optimizer, OptimizerState } from "./optimizers.ts";
 
-/** What a train step takes; `step` is an int32 scalar, and dropout draws with the key folded with it. */
+/** What a train step takes; dropout draws with the key folded with the optimizer's step, the only count of updates. */
 export type TrainArguments = [
   params: Tree<Tensor>,
   state: Tree<Tensor>,
   optimizerState: OptimizerState,
   metricsState: ObjectiveState,
   key: Tensor,
-  step: Tensor,
   batch: Data,
 ];
 
@@ -68,13 +68,18 @@ function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): read
   );
 }
 
-/** One update of the weights by the gradient of a batch's loss. Frozen parameters go through as they are. */
+/**
+ * One update of the weights by the gradient of a batch's loss. Frozen parameters go through as they are.
+ *
+ * @throws TypeError where the optimizer's state counts no updates.
+ */
 export function trainStep(
   model: Layer,
   objective: Objective,
   optimizer: Optimizer,
 ): (...args: TrainArguments) => TrainResult {
-  return (params, state, optimizerState, metricsState, key, step, batch) => {
+  return (params, state, optimizerState, metricsState, key, batch) => {
+    const { step } = checkCounted(optimizer, optimizerState);
     const { leaves, structure } = flattenTree<Tensor>(params, "params");
     const flags = trainableFlags(model, params, leaves.length);
     const withTrainable = (trainable: readonly Tensor[]): Tree<Tensor> => {
@@ -93,6 +98,9 @@ export function trainStep(
     const trainable = leaves.filter((_, index) => flags[index]);
     const [[loss, after], gradients] = valueAndGrad(lossOf)(trainable);
     const [updated, nextOptimizerState] = optimizer.update(gradients, optimizerState, trainable);
+    if (checkCounted(optimizer, nextOptimizerState, "update").step === step) {
+      throw uncounted(optimizer, "update leaves it");
+    }
     return [withTrainable(updated), after.state, nextOptimizerState, after.metricsState, loss];
   };
 }

@@ -11,28 +11,13 @@ import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
-import {
-  type DType,
-  isTensor,
-  item,
-  printSpec,
-  type Spec,
-  specOf,
-  type Tensor,
-  tensor,
-} from "../tensor/tensor.ts";
+import { type DType, item, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
-import {
-  checkSameStructure,
-  flattenTree,
-  mapTree,
-  printPath,
-  printStructure,
-  type Tree,
-} from "../tree/tree.ts";
-import { batchOf, checkCount, checkData, checkInput, checkSamples } from "./checks.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { batchOf, checkData, checkInput, checkSamples } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
+import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
 import { checkTargets } from "./labels.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
 import { type Data, type Logs, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
@@ -72,14 +57,14 @@ export const trainerOptionNames = [
 export interface TrainingState {
   /** Weights and state, on the host or the device. */
   readonly variables: Variables;
-  /** Absent before the first step. */
+  /** Absent before the first step. How many steps were made is in it, and dropout draws by that. */
   readonly optimizerState?: OptimizerState;
-  /** How many steps were made; default: as many as `optimizerState` has counted. Dropout draws by it. */
-  readonly step?: number;
 }
 
 /** What one training step gives. */
 export interface TrainedBatch extends Required<TrainingState> {
+  /** How many steps were made, this one included: that of the optimizer's state. */
+  readonly step: number;
   /** Loss and metrics of this batch, before its update. */
   readonly logs: Logs;
 }
@@ -94,6 +79,12 @@ export interface Session {
   readonly trial: () => Promise<Compiled<TrainArguments, TrainResult>>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Promise<Compiled<TestArguments, TestResult>>;
+  /**
+   * Throws unless an optimizer's state is one for the weights that are trained here.
+   *
+   * @throws TypeError naming the place in `optimizerState`, and the remedy.
+   */
+  readonly checkOptimizerState: (state: OptimizerState) => void;
 }
 
 /** A model ready to be trained. Disposing it frees the compiled steps. */
@@ -122,16 +113,14 @@ export interface Trainer extends Disposable {
   /** The optimizer's state before the first step. */
   initOptimizer(variables: Variables): OptimizerState;
   /**
-   * The optimizer's state to go on with: the given one, or a fresh one.
-   *
-   * @throws TypeError where the given one is not of this trainer's optimizer and trained weights.
-   */
-  optimizerState(what: string, variables: Variables, given?: OptimizerState): OptimizerState;
-  /**
    * One update by one batch. The result stays on the device; a state given on the device is used up by the call,
-   * unless it throws.
+   * unless it throws. Handing on `optimizerState` is what makes the next step another one: also for dropout, which
+   * draws by the number of steps in it.
    *
+   * @param state Variables and the optimizer's state, as an earlier call or `fit` gave them; the rest of what they
+   *   gave may be there too.
    * @param key A random key for dropout; the same for all steps. Default `key(0)`.
+   * @throws TypeError if `optimizerState` is of another model or optimizer, or of other trained weights.
    * @throws NonFiniteLossError when the loss is NaN or infinite; the state that was given stays as it was.
    */
   trainOnBatch(state: TrainingState, batch: Data, options?: { readonly key?: Tensor }): Promise<TrainedBatch>;
@@ -193,15 +182,16 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     const metrics = mapTree(objective.initState(), specOf);
     const test = testStep(model, objective);
     outputSpecs(test, params, state, metrics, batch); // losses and metrics name the shapes that do not fit
+    let optimizerSpecs: Tree<Spec> | undefined;
+    const optimizerState = (): Tree<Spec> =>
+      optimizerSpecs ??= stateSpecs(requireOptimizer(optimizer), trainableParams<Spec>(model, params));
     const compileTraining = (donate: readonly number[]) => {
-      const used = requireOptimizer(optimizer);
-      const optimizerState = outputSpecs(used.init, trainableParams<Spec>(model, params));
-      const [key, step] = [{ shape: [2], dtype: "int32" }, { shape: [], dtype: "int32" }];
-      return compile(trainStep(model, objective, used), {
+      const key = { shape: [2], dtype: "int32" };
+      return compile(trainStep(model, objective, requireOptimizer(optimizer)), {
         device,
         donate,
         keep: true,
-        specs: [params, state, optimizerState, metrics, key, step, batch],
+        specs: [params, state, optimizerState(), metrics, key, batch],
       });
     };
     return {
@@ -212,6 +202,8 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       test: once(() =>
         compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
       ),
+      checkOptimizerState: (given) =>
+        checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
     };
   };
 
@@ -270,14 +262,9 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return predictor;
     },
     upload: async (variables) => await (await identity())(variables),
-    initOptimizer: (variables) =>
-      requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
-    optimizerState(what, variables, given) {
-      if (given === undefined) return trainer.initOptimizer(variables);
+    initOptimizer: (variables) => {
       const used = requireOptimizer(optimizer);
-      const trainable = trainableParams<Spec>(model, variables.params);
-      checkOptimizerState(what, used, given, outputSpecs(used.init, trainable.map(specOf)));
-      return given;
+      return checkCounted(used, used.init(trainableParams<Tensor>(model, variables.params)));
     },
     async trainOnBatch(training, given, options = {}) {
       checkOptions("the training state of trainOnBatch", training, [
@@ -285,38 +272,39 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
         "optimizerState",
         "step",
         "logs",
+        "history",
+        "stopped",
       ]);
       checkOptions("trainOnBatch", options, ["key"]);
       const { variables } = training;
       const { key = randomKey(0) } = options;
       const batch = trainer.convert("train", variables, given);
-      const optimizerState = trainer.optimizerState("train", variables, training.optimizerState);
-      const step = training.step ?? item(await toHost(optimizerState.step));
-      checkCount("train", "step", step, 0);
       const session = trainer.session("train", variables, batch);
+      const { optimizerState = trainer.initOptimizer(variables) } = training;
+      session.checkOptimizerState(optimizerState);
       const [params, state, nextOptimizerState, metrics, loss] = await (await session.trial())(
         variables.params,
         variables.state,
         optimizerState,
         session.objective.initState(),
         key,
-        tensor(step, { dtype: "int32" }),
         batch,
       );
-      const [read, value] = await toHost([metrics, loss] as const);
+      const [read, value, counted] = await toHost([metrics, loss, nextOptimizerState.step] as const);
+      const step = item(counted);
       disposeTree([metrics, loss]);
       const before = [variables.params, variables.state, optimizerState];
       const after = [params, state, nextOptimizerState];
       if (!Number.isFinite(item(value))) {
         disposeTree(after, before);
-        throw new NonFiniteLossError(`the loss is ${item(value)} at step ${step + 1}`, {
-          place: { epoch: 0, step },
+        throw new NonFiniteLossError(`the loss is ${item(value)} at step ${step}`, {
+          place: { epoch: 0, step: step - 1 },
           variables: await toHost(variables),
         });
       }
       disposeTree(before, after);
       const logs = session.objective.results(read);
-      return { variables: { params, state }, optimizerState: nextOptimizerState, step: step + 1, logs };
+      return { variables: { params, state }, optimizerState: nextOptimizerState, step, logs };
     },
     async testOnBatch(variables, given) {
       const batch = trainer.convert("evaluate", variables, given);
@@ -377,40 +365,13 @@ export function checkTrainer(what: string, trainer: unknown): asserts trainer is
   );
 }
 
-/** Throws a TypeError unless an optimizer's state is of this optimizer and these trained weights. */
-function checkOptimizerState(
-  what: string,
-  { type }: Optimizer,
-  given: OptimizerState,
-  expected: OptimizerState,
-): void {
-  const remedy =
-    `it is of another optimizer than ${type}, or of other trained weights (of another model, or before ` +
-    `layers were frozen or unfrozen); leave optimizerState out to begin with a fresh one`;
-  checkSameStructure(expected, given, {
-    first: "the expected optimizerState",
-    second: "the given one",
-    root: "optimizerState",
-    remedy,
-  });
-  const wanted = flattenTree<Spec>(expected, "optimizerState");
-  flattenTree<Spec>(given).leaves.forEach((leaf, index) => {
-    const spec = wanted.leaves[index];
-    if (printSpec(leaf) === printSpec(spec)) return;
-    throw new TypeError(
-      `Cannot ${what} with this optimizerState: ${printPath(wanted.paths[index], "optimizerState")} is ` +
-        `${printSpec(leaf)}, expected ${printSpec(spec)}; ${remedy}`,
-    );
-  });
-  if (given.step !== undefined && isTensor(given.step) && given.step.shape.length === 0) return;
-  throw new TypeError(
-    `Cannot ${what}: the state of the optimizer ${type} has no step, expected int32[], the number of updates made`,
-  );
-}
-
 function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
   if (optimizer) return optimizer;
   throw new TypeError("Cannot train: no optimizer is given");
+}
+
+function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
+  return checkCounted(optimizer, outputSpecs<Tree<Spec>>(optimizer.init, trainable));
 }
 
 /** The specs of batches like this one: the first axis is open, but with a stateful model, whose batch is fixed. */

@@ -89,8 +89,7 @@ Deno.test(
       let metrics = session.objective.initState();
       const counts = new Set<number>();
       for (let step = 0; step < 2000; step++) {
-        const number = tensor(step, { dtype: "int32" });
-        const result = await train(params, state, optimizerState, metrics, key(0), number, data);
+        const result = await train(params, state, optimizerState, metrics, key(0), data);
         [params, state, optimizerState, metrics] = result;
         // The loss is read now and then, as by fit.
         if (step % 100 === 99) assert(Number.isFinite(item(await toHost(result[4]) as HostTensor)));

@@ -50,7 +50,6 @@ async function train(device: string, steps: number) {
       optimizerState,
       metrics,
       key(0),
-      tensor(number, { dtype: "int32" }),
       data,
     );
     [params, state, optimizerState, metrics] = result;
