@@ -5,29 +5,41 @@
  */
 
 /** Everybody else gets a turn at least once in so many milliseconds, unless a single call takes longer. */
-const PAUSE_EVERY = 50;
+const TURN_EVERY = 50;
+
+/** Calls that together take less than so many milliseconds need not read the clock each time. */
+const LOOK_EVERY = 5;
+
+/** No more than so many calls go by without a look at the clock, in case that they become slower. */
+const MOST_UNSEEN = 16;
 
 /** Waits for one turn of the event loop. */
 const nextTurn: () => Promise<void> = turnsOf(globalThis as Host);
 
-/** Pauses of one loop. */
-export interface Pauses {
-  /** Whether a pause is due. */
-  isDue(): boolean;
-  /** Lets everybody else have their turn. */
-  pause(): Promise<void>;
+/** When everybody else had their last turn, whoever gave it: there is one thread, and one event loop. */
+let lastTurn = performance.now();
+
+/**
+ * A clock for one kind of call, asked after each: whether a turn is due. Reading the time can take a third of a short
+ * call, so where calls are short it is read every few of them.
+ */
+export function turnClock(): () => boolean {
+  let unseen = 0, every = 1;
+  let lookedAt = lastTurn;
+  return () => {
+    if (++unseen < every) return false;
+    const now = performance.now();
+    every = now - lookedAt < LOOK_EVERY ? Math.min(2 * every, MOST_UNSEEN) : 1;
+    unseen = 0;
+    lookedAt = now;
+    return now - lastTurn >= TURN_EVERY;
+  };
 }
 
-/** Pauses for a loop that begins now. */
-export function createPauses(): Pauses {
-  let last = performance.now();
-  return {
-    isDue: () => performance.now() - last >= PAUSE_EVERY,
-    pause: async () => {
-      await nextTurn();
-      last = performance.now();
-    },
-  };
+/** Lets everybody else have their turn. */
+export async function giveTurn(): Promise<void> {
+  await nextTurn();
+  lastTurn = performance.now();
 }
 
 /** What a runtime may have to make a task with. */
@@ -36,7 +48,11 @@ export interface Host {
   readonly MessageChannel?: typeof MessageChannel;
 }
 
-/** How a turn is waited for: browsers delay nested timers by 4 ms and more, messages and `setImmediate` they do not. */
+/**
+ * How a turn is waited for: browsers delay nested timers by 4 ms and more, and those of a page that is not looked at by
+ * seconds; messages and `setImmediate` they do not. Not by `scheduler.yield`: who yields comes before the timers that
+ * wait, so they would never fire.
+ */
 export function turnsOf({ setImmediate, MessageChannel }: Host): () => Promise<void> {
   if (setImmediate) return () => new Promise((resolve) => void setImmediate(resolve));
   if (!MessageChannel) return () => new Promise((resolve) => void setTimeout(resolve));

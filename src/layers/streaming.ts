@@ -2,7 +2,7 @@
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
  * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
  */
-import { createPauses } from "../pause.ts";
+import { giveTurn, turnClock } from "../pause.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
@@ -38,7 +38,8 @@ export interface StreamingOptions {
 
 /**
  * A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. When a stream is
- * disposed, the calls that were made before are still answered.
+ * disposed, the calls that were made before are still answered. Calls in a row give timers, sockets and abort signals a
+ * turn every 50 milliseconds or so; during a call there is none.
  */
 export interface Stream extends Disposable {
   /** The output for the next steps, a tree of `[batch, steps, ...]`. */
@@ -134,7 +135,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   });
   if (options.input) checkChunks(withBatch(options.input, batch));
   let session = begin(true);
-  const pauses = createPauses();
+  const isTurnDue = turnClock();
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   let isDisposed = false;
@@ -190,12 +191,16 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     const accepting = (input: Tree<Tensor>) => kind.loops.find((loop) => loop.accepts(input));
     const asGiven = accepting(given);
     const input = asGiven ? given : convert(kind, given);
-    const ready = waiting > 0 || pauses.isDue() ? undefined : asGiven ?? accepting(input);
+    const ready = waiting > 0 ? undefined : asGiven ?? accepting(input);
     if (ready && isOnHost(input)) {
       enter(current, ready, kind, input);
       try {
         const output = ready.run(input);
-        if (!(output instanceof Promise)) return Promise.resolve(output);
+        const isDue = isTurnDue();
+        if (!(output instanceof Promise)) {
+          // The input was read and the output is there; only who gets it waits.
+          return isDue ? wait(() => giveTurn().then(() => output)) : Promise.resolve(output);
+        }
         const result = output.catch((error) => {
           throw giveUpLost(error, current);
         });
@@ -206,7 +211,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       }
     }
     return wait(async () => {
-      if (pauses.isDue()) await pauses.pause();
+      if (isTurnDue()) await giveTurn();
       const loop = accepting(input) ?? await compileFor(kind, current, input);
       enter(current, loop, kind, input);
       try {

@@ -7,7 +7,6 @@ import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
-import { createPauses } from "../pause.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
@@ -195,7 +194,6 @@ export async function fitWith(
   const reporter = createReporter(options.report ?? "auto");
 
   let stopped = false;
-  const pauses = createPauses();
   const use = (next: Variables) => {
     if (next === live) return;
     disposeTree(live);
@@ -253,7 +251,6 @@ export async function fitWith(
         if (callbacks.some(({ onBatchEnd }) => onBatchEnd)) {
           await call("onBatchEnd", { epoch, step }, await read());
         }
-        if (pauses.isDue()) await pauses.pause();
         if (signal?.aborted || stopped) break;
       }
       await guard.check(live);

@@ -13,7 +13,6 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { createPauses } from "../pause.ts";
 import { batchSizeFor, checkData, checkFixedBatch, checkSamples, checkSignal } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
@@ -46,7 +45,8 @@ export interface PredictOptions extends BatchingOptions {
  * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the sum over
  * what counts is divided once, so that `batchSize` changes nothing.
  *
- * A stateful model goes on from `variables.state`, batch by batch; the state in the end is not kept.
+ * A stateful model goes on from `variables.state`, batch by batch; the state in the end is not kept. To begin with
+ * fresh carries, give the state that `resetStates` makes.
  *
  * @param data Inputs and targets `[samples, ...]`, and sample weights.
  * @returns `loss`, the loss of each output where there are several (`<name>_loss`), and the metrics by name.
@@ -132,12 +132,10 @@ export async function runSession(
   { batchSize, signal }: { readonly batchSize: number; readonly signal?: AbortSignal },
 ): Promise<Logs> {
   const step = await test();
-  const pauses = createPauses();
   let state = variables.state;
   let metrics: ObjectiveState = objective.initState();
   try {
     for (const batch of batches(data, { batchSize })) {
-      if (pauses.isDue()) await pauses.pause();
       signal?.throwIfAborted();
       const before = state;
       [state, metrics] = await step(variables.params, state, metrics, batch);
@@ -153,7 +151,7 @@ export async function runSession(
  * The outputs of a model for a data set, in inference.
  *
  * A stateful model goes on from `variables.state`, batch by batch, so that row i of each batch continues row i of the
- * batch before; the state in the end is not kept.
+ * batch before; the state in the end is not kept. To begin with fresh carries, give the state that `resetStates` makes.
  *
  * @typeParam Output What the model puts out: a tensor by default; name the tree where it is one.
  * @param x Inputs `[samples, ...]`; values of another dtype than the model takes are converted as by `fit`.
@@ -209,12 +207,10 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   checkFixedBatch(trainer.model, variables.state, samples, batchSize);
   const converted = trainer.convertInput("predict", variables, x);
   const step = await trainer.predictor(variables, converted);
-  const pauses = createPauses();
   let state = variables.state;
   let rows: Rows | undefined;
   try {
     for (const batch of batches(converted, { batchSize })) {
-      if (pauses.isDue()) await pauses.pause();
       signal?.throwIfAborted();
       const before = state;
       let output: Tree<Tensor>;

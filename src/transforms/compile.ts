@@ -3,6 +3,7 @@ import { checkFunction } from "../describe.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
+import { giveTurn, turnClock } from "../pause.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -106,7 +107,8 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
  * Compiles a pure function of trees of tensors.
  *
  * @param fn Pure and synchronous; what it closes over is compiled in as constants.
- * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments.
+ * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments. Calls in
+ *   a loop give timers, sockets and abort signals a turn every 50 milliseconds or so; during a call there is none.
  * @throws RangeError for an unknown device, with the known ones, or an unknown option.
  *
  * @example
@@ -126,6 +128,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   const devices = await devicesFor(options.device);
   const entries = new Map<string, Promise<Entry>>();
   const ready = new Map<string, Entry>();
+  const isTurnDue = turnClock();
   let latest: Entry | undefined;
   let disposed = false;
 
@@ -231,7 +234,9 @@ export async function compile<Args extends readonly unknown[], Result>(
       latest = entry;
     }
     try {
-      return unflattenTree<Result>(entry.structure, await entry.executable.run(leaves));
+      const outputs = await entry.executable.run(leaves);
+      if (isTurnDue()) await giveTurn(); // not before: what was given is read at once
+      return unflattenTree<Result>(entry.structure, outputs);
     } catch (error) {
       throw forgetLost(error, entry);
     }
