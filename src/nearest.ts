@@ -105,10 +105,16 @@ export function unknownName(what: string, name: string, known: readonly string[]
  * Checks that every key of `options` is an option that `what` has.
  *
  * @param what What takes the options, such as `adam`.
+ * @param elsewhere What to do instead, by options that other libraries have here.
  * @throws TypeError for what is no object, such as a number or nothing; RangeError naming the unknown option and the
  *   nearest known one.
  */
-export function checkOptions(what: string, options: object, known: readonly string[]): void {
+export function checkOptions(
+  what: string,
+  options: object,
+  known: readonly string[],
+  elsewhere: Readonly<Record<string, string>> = {},
+): void {
   if (typeof options !== "object" || options === null || Array.isArray(options) || isPromise(options)) {
     throw new TypeError(
       `Cannot use ${describeValue(options)} as the options of ${what}: expected an object${
@@ -118,8 +124,10 @@ export function checkOptions(what: string, options: object, known: readonly stri
   }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
+    const near = nearest(key, [...known, ...Object.keys(elsewhere)]);
+    const instead = near !== undefined && Object.hasOwn(elsewhere, near) ? elsewhere[near] : undefined;
     throw new RangeError(
-      `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
+      `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${instead ?? remedy(key, known)}`,
     );
   }
 }

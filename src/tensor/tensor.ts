@@ -114,7 +114,12 @@ function checkShape(shape: readonly number[]): number {
   return shape.reduce((size, dim) => size * dim, 1);
 }
 
-/** A host tensor over `data`, which is kept, not copied; its length must be what `shape` says. */
+/**
+ * A host tensor over `data`, which is kept, not copied; its length must be what `shape` says.
+ *
+ * @throws TypeError for an array of another type, such as `Int8Array`, which `tensor` converts; RangeError for values
+ *   of a `Uint8Array` that are no `bool`, 0 or 1.
+ */
 export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
   const size = checkShape(shape);
   if (!ArrayBuffer.isView(data)) {
@@ -134,13 +139,34 @@ export function hostTensor(data: Values, shape: readonly number[], dtype?: DType
     ? "int32"
     : data instanceof Float64Array
     ? "float64"
-    : "bool";
+    : data instanceof Uint8Array
+    ? "bool"
+    : undefined;
+  if (inferred === undefined) {
+    throw new TypeError(
+      `Cannot make a tensor over ${
+        describeValue(data)
+      }: expected a Float32Array, Int32Array, Float64Array, or a ` +
+        `Uint8Array of 0 and 1 for bool; tensor(values) converts others`,
+    );
+  }
   if (dtype !== undefined && dtype !== inferred) {
     throw new TypeError(
       `Cannot make a ${dtype} tensor over a ${data.constructor.name}: it holds ${inferred}`,
     );
   }
+  if (inferred === "bool") checkBools(data);
   return { kind: "host", shape, dtype: inferred, data };
+}
+
+function checkBools(data: Values): void {
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] <= 1) continue;
+    throw new RangeError(
+      `Cannot make a bool tensor over a Uint8Array: value ${i} is ${data[i]}, expected 0 or 1; ` +
+        `tensor(values) makes whole numbers int32`,
+    );
+  }
 }
 
 function nestedShape(values: NestedNumbers): number[] {
@@ -252,6 +278,12 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
     throw new RangeError(
       `Cannot make an int32 tensor: current value is ${value}, ` +
         `expected whole numbers from -2147483648 to 2147483647`,
+    );
+  }
+  if (dtype === "float32" && Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
+    throw new RangeError(
+      `Cannot make a float32 tensor: current value is ${value}, which float32 cannot hold; its largest number is ` +
+        `about 3.4e38`,
     );
   }
   return value;

@@ -9,8 +9,8 @@ import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { describeValue, isPromise } from "../describe.ts";
-import { type HostTensor, isLeaf, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { flattenTree, type Tree } from "../tree/tree.ts";
+import { type HostTensor, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { Data } from "./objective.ts";
 
 /**
@@ -33,9 +33,26 @@ export function checkData(what: string, data: Data): number {
     if (other !== samples) {
       throw new TypeError(`Cannot ${what}: x has ${samples} samples, ${name} has ${other}`);
     }
+    const { leaves, paths } = flattenTree<HostTensor>(tree, name);
+    const empty = leaves.findIndex(({ data }) => data.length === 0);
+    if (empty < 0 || samples === 0) continue;
+    throw new RangeError(
+      `Cannot ${what}: ${printPath(paths[empty], name)} is ${
+        printSpec(leaves[empty])
+      }, which holds no value, so ` +
+        `nothing counts in the loss; leave samples without steps out`,
+    );
   }
   return samples;
 }
+
+/** What to do instead of options by which other libraries weigh samples. */
+export const weightsElsewhere = {
+  classWeight:
+    "give each sample the weight of its class in the data, { x, y, sampleWeight: gather(weights, y) }, with " +
+    "weights[i] that of class i and y int32 class numbers",
+  sampleWeight: "give it with the data, { x, y, sampleWeight }",
+} as const;
 
 /** Throws a TypeError for what is no plain object, with the remedy for what people try. */
 function checkPlain(what: string, name: string, value: unknown, expected: string): void {
@@ -45,7 +62,9 @@ function checkPlain(what: string, name: string, value: unknown, expected: string
   if (isObject && !isIterator && !isPromise(value)) return;
   throw new TypeError(
     `Cannot ${what}: ${name} is ${describeValue(value)}, expected ${expected}` +
-      (isIterator ? `; for batches from an iterator or a generator use trainer.trainOnBatch in a loop` : ""),
+      (isIterator || typeof value === "function"
+        ? `; for batches from an iterator or a generator use trainer.trainOnBatch in a loop`
+        : ""),
   );
 }
 

@@ -21,6 +21,7 @@ import {
   splitValidation,
   statefulBatch,
   type Validation,
+  weightsElsewhere,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { createRescue, type TrainingSnapshot } from "./device_lost.ts";
@@ -91,6 +92,15 @@ const loopOptions = [
   "report",
 ];
 
+/** What to do instead of options that `fit` has in other libraries. */
+const elsewhere = {
+  ...weightsElsewhere,
+  validationData: "give validation: { x, y }",
+  validationSplit: "give validation: { split: 0.2 }",
+  verbose: 'give report: "none" for silence',
+  stepsPerEpoch: "an epoch goes over all of the data; for other steps use trainer.trainOnBatch in a loop",
+} as const;
+
 /**
  * Trains a model.
  *
@@ -136,7 +146,7 @@ export async function fit(
   data: Data,
   options: FitOptions,
 ): Promise<FitResult> {
-  checkOptions("fit", options, [...trainerOptionNames, ...loopOptions]);
+  checkOptions("fit", options, [...trainerOptionNames, ...loopOptions], elsewhere);
   const { loss, lossWeights, metrics, weightedMetrics, optimizer, device, ...loop } = options;
   return await withTrainer(
     model,
@@ -153,7 +163,7 @@ export async function fitWith(
   options: FitLoopOptions = {},
 ): Promise<FitResult> {
   checkTrainer("fit", trainer);
-  checkOptions("fit", options, loopOptions);
+  checkOptions("fit", options, loopOptions, elsewhere);
   const { epochs = 1, initialEpoch = 0, signal } = options;
   checkCount("fit", "epochs", epochs);
   checkCount("fit", "initialEpoch", initialEpoch, 0);

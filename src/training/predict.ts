@@ -13,7 +13,14 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { batchSizeFor, checkData, checkFixedBatch, checkSamples, checkSignal } from "./checks.ts";
+import {
+  batchSizeFor,
+  checkData,
+  checkFixedBatch,
+  checkSamples,
+  checkSignal,
+  weightsElsewhere,
+} from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
@@ -77,7 +84,7 @@ export async function evaluate(
     "weightedMetrics",
     "device",
     ...batchingOptionNames,
-  ]);
+  ], weightsElsewhere);
   const { batchSize, signal, ...trainerOptions } = options;
   checkSignal("evaluate", signal);
   signal?.throwIfAborted();

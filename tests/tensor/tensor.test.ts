@@ -81,3 +81,43 @@ Deno.test("the values of a traced tensor cannot be read, and the error says what
     return x;
   }, spec([null]));
 });
+
+Deno.test("tensor refuses what its dtype cannot hold, and names padSequences for ragged rows", () => {
+  for (const rows of [[[1, 2], [3]], [[1], [2, 3]], [[[1], [2]], [[3], [4, 5]]], [[], [1]], [[1, 2], 3]]) {
+    assertThrows(() => tensor(rows as number[][]), RangeError, "ragged"); // as JavaScript would pass it
+    assertThrows(() => tensor(rows as number[][]), RangeError, "padSequences");
+  }
+  assertThrows(() => tensor([300], { dtype: "int8" as "int32" }), TypeError, 'dtype is "int8"');
+  assertThrows(() => tensor([2 ** 31], { dtype: "int32" }), RangeError, "2147483648");
+  assertThrows(() => tensor(new Uint32Array([4e9])), RangeError, "4000000000");
+  assertThrows(() => tensor(new BigUint64Array([2n ** 63n])), RangeError, "int32");
+  assertThrows(() => tensor([0, -1e39]), RangeError, "-1e+39");
+  assertThrows(
+    () => tensor(new Float64Array([1e300]), { dtype: "float32" }),
+    RangeError,
+    "float32 cannot hold",
+  );
+  assertEquals([...tensor([Infinity, -Infinity, 3.4e38]).data].map(Math.sign), [1, -1, 1]);
+  assertEquals(tensor([1e39], { dtype: "float64" }).data[0], 1e39);
+});
+
+Deno.test("tensor reads whole numbers of 8 and 16 bits as they are, and half floats as float32", () => {
+  assertEquals([...tensor(new Int8Array([-128, 127])).data], [-128, 127]);
+  assertEquals([...tensor(new Uint8ClampedArray([0, 255])).data], [0, 255]);
+  assertEquals([...tensor(new Uint16Array([65535])).data], [65535]);
+  if (!("Float16Array" in globalThis)) return; // not every runtime knows it
+  for (const values of [[0.5, 1.5], [1, 2]]) {
+    const half = tensor(new Float16Array(values));
+    assertEquals(half.dtype, "float32");
+    assertEquals([...half.data], values);
+  }
+});
+
+Deno.test("hostTensor refuses arrays that it would read wrong", () => {
+  for (const data of [new Int8Array(2), new Uint8ClampedArray(2), new Uint16Array(2), new BigInt64Array(2)]) {
+    assertThrows(() => hostTensor(data as unknown as Int32Array, [2]), TypeError, "tensor(values) converts");
+  }
+  assertThrows(() => hostTensor(new DataView(new ArrayBuffer(2)) as unknown as Int32Array, [2]), Error);
+  assertThrows(() => hostTensor(new Uint8Array([0, 1, 200]), [3]), RangeError, "value 2 is 200");
+  assertEquals(hostTensor(new Uint8Array([0, 1]), [2]).dtype, "bool");
+});
