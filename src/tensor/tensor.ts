@@ -186,7 +186,8 @@ function nestedShape(values: NestedNumbers): number[] {
  * @param options `shape` (default: that of the nesting) and `dtype` (default: `bool` for booleans, else that of
  *   the typed array, else `float32`). Whole-number types of 8 or 64 bits are converted with range checks.
  * @returns A host tensor; the values are copied.
- * @throws RangeError for ragged nesting, a wrong number of values, or a value outside the dtype's range.
+ * @throws RangeError for ragged nesting, a wrong number of values, or a value outside the range of int32; floats
+ *   are rounded.
  *
  * @example
  * ```ts
@@ -278,12 +279,6 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
     throw new RangeError(
       `Cannot make an int32 tensor: current value is ${value}, ` +
         `expected whole numbers from -2147483648 to 2147483647`,
-    );
-  }
-  if (dtype === "float32" && Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
-    throw new RangeError(
-      `Cannot make a float32 tensor: current value is ${value}, which float32 cannot hold; its largest number is ` +
-        `about 3.4e38`,
     );
   }
   return value;

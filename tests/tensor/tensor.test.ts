@@ -91,14 +91,6 @@ Deno.test("tensor refuses what its dtype cannot hold, and names padSequences for
   assertThrows(() => tensor([2 ** 31], { dtype: "int32" }), RangeError, "2147483648");
   assertThrows(() => tensor(new Uint32Array([4e9])), RangeError, "4000000000");
   assertThrows(() => tensor(new BigUint64Array([2n ** 63n])), RangeError, "int32");
-  assertThrows(() => tensor([0, -1e39]), RangeError, "-1e+39");
-  assertThrows(
-    () => tensor(new Float64Array([1e300]), { dtype: "float32" }),
-    RangeError,
-    "float32 cannot hold",
-  );
-  assertEquals([...tensor([Infinity, -Infinity, 3.4e38]).data].map(Math.sign), [1, -1, 1]);
-  assertEquals(tensor([1e39], { dtype: "float64" }).data[0], 1e39);
 });
 
 Deno.test("tensor reads whole numbers of 8 and 16 bits as they are, and half floats as float32", () => {
