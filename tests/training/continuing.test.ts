@@ -1,5 +1,5 @@
 /** A run that is cut into several calls is the same run: nothing random begins again. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { batchNormalization } from "../../src/layers/batch_normalization.ts";
 import { dense } from "../../src/layers/dense.ts";
 import { dropout } from "../../src/layers/dropout.ts";
@@ -8,7 +8,6 @@ import { lstm } from "../../src/layers/lstm.ts";
 import { init } from "../../src/models/init.ts";
 import { sequential } from "../../src/models/sequential.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { item, spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit, type FitOptions, type FitResult } from "../../src/training/fit.ts";
 import {
   adam,
@@ -17,9 +16,7 @@ import {
   rmsprop,
   sgd,
 } from "../../src/training/optimizers.ts";
-import { evaluate } from "../../src/training/predict.ts";
 import { exponentialDecay } from "../../src/training/schedules.ts";
-import { createTrainer } from "../../src/training/trainer.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../formats/safetensors/mod.ts";
 import { valuesOf } from "./models.ts";
 
@@ -99,60 +96,4 @@ Deno.test("initialEpoch numbers epochs and changes nothing that is drawn", async
   });
   const plain = await fit(model, variables, data, { ...options, optimizerState });
   assertEquals(numbered.history, plain.history);
-});
-
-Deno.test("trainOnBatch counts steps on from the optimizer's state", async () => {
-  using trainer = createTrainer(model, { loss: "mse", optimizer: sgd({ learningRate: 0 }) });
-  const start = init(model, key(0), data.x);
-  const losses = new Set<number>();
-  let optimizerState: OptimizerState | undefined;
-  for (let count = 0; count < 3; count++) {
-    const trained = await trainer.trainOnBatch({ variables: start, optimizerState }, data);
-    assertEquals(trained.step, count + 1);
-    losses.add(trained.logs.loss);
-    optimizerState = trained.optimizerState;
-  }
-  assertEquals(losses.size, 3);
-});
-
-Deno.test("the state of another optimizer, or of other trained weights, is refused by name", async () => {
-  const options: FitOptions = { loss: "mse", optimizer: "adam", report: "none" };
-  const variables = init(model, key(0), data.x);
-  const { optimizerState } = await fit(model, variables, data, options);
-  const refuse = (changed: Partial<FitOptions>, layer = model) =>
-    assertRejects(
-      () => fit(layer, variables, data, { ...options, optimizerState, ...changed }),
-      TypeError,
-      "optimizerState",
-    );
-  await refuse({ optimizer: "sgd" });
-  await refuse({ optimizer: sgd({ momentum: 0.9 }) });
-  await refuse({ optimizer: adam({ amsgrad: true }) });
-  await refuse({ optimizerState: { ...optimizerState, step: tensor([1, 2], { dtype: "int32" }) } });
-  await refuse({}, {
-    ...model,
-    trainableLeaves: (params) => model.trainableLeaves(params).map((_, i) => i > 2),
-  });
-  using trainer = createTrainer(model, { loss: "mse", optimizer: "sgd" });
-  await assertRejects(
-    () => trainer.trainOnBatch({ variables, optimizerState }, data),
-    TypeError,
-    "optimizerState",
-  );
-});
-
-Deno.test("a stateful model keeps its order, and its validation begins with fresh carries", async () => {
-  const stateful = sequential([lstm({ units: 3, stateful: true }), dense({ units: 1 })]);
-  const whole = { x: normal(key(3), [8, 4, 3]), y: normal(key(4), [8, 1]) };
-  const start = init(stateful, key(0), spec([2, null, 3]));
-  const options: FitOptions = { loss: "mse", optimizer: "sgd", report: "none", epochs: 2 };
-  const plain = await fit(stateful, start, whole, options);
-  assertEquals(plain, await fit(stateful, start, whole, { ...options, shuffle: false, batchSize: 2 }));
-  const shuffled = await fit(stateful, start, whole, { ...options, shuffle: true });
-  assert(shuffled.history.loss[0] !== plain.history.loss[0]);
-  const validated = await fit(stateful, start, whole, { ...options, validation: whole });
-  assertEquals(validated.variables, plain.variables);
-  const fresh: Variables = { params: plain.variables.params, state: start.state };
-  assertEquals(validated.history.val_loss[1], (await evaluate(stateful, fresh, whole, { loss: "mse" })).loss);
-  assert(item((plain.optimizerState.step) as Tensor) === 8);
 });

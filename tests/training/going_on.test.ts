@@ -217,6 +217,8 @@ Deno.test("an optimizer's state that does not fit is refused by its place and wi
     "float32[2, 9]",
     "float32[2, 6]",
   );
+  const step = tensor([1, 2], { dtype: "int32" });
+  await refused(() => goOn(partly(true), "adam", { ...all, step }), "optimizerState.step", "int32[2]");
   await refused(() => goOn(partly(true), "adam", loose({})), "optimizerState");
   await refused(() => goOn(partly(true), "adam", loose([])), "optimizerState");
   await refused(() => goOn(partly(true), "adam", loose(null)), "optimizerState");
