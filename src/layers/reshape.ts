@@ -90,7 +90,9 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
 function reshapedMask(mask: Tensor | undefined, { shape }: Spec): Tensor | undefined {
   if (mask === undefined) return undefined;
   const steps = sizeOfShape(mask.shape);
-  const ranks = [mask.shape.length, ...shape.map((_, axis) => axis + 1).slice(1)]; // its own axes first, never the batch
+  // Its own axes first, where features are left behind them; never the batch alone.
+  const own = mask.shape.length < shape.length ? [mask.shape.length] : [];
+  const ranks = [...own, ...shape.map((_, axis) => axis + 1).slice(1)];
   const rank = ranks.find((rank) => sizeOfShape(shape.slice(0, rank)) === steps);
   return rank === undefined ? undefined : reshapeTensor(mask, shape.slice(0, rank));
 }

@@ -49,7 +49,13 @@ export async function streams(context: Context): Promise<void> {
     throw error;
   }
   one.heads.forEach((_, place) => {
-    const joined = one.timed[place]
+    // What was the last output and has other axes now is that of the steps so far, whatever its axis 1 is.
+    const isTimed = one.timed[place] &&
+      outputs[place].every(({ x }, sample) =>
+        list(x).length === steps &&
+        pushed.every((chunk, index) => list(chunk[place][sample]).length === cuts[index])
+      );
+    const joined = isTimed
       ? outputs[place].map((_, sample) => pushed.flatMap((chunk) => list(chunk[place][sample])))
       : pushed[pushed.length - 1][place];
     const { values, places } = exact[place];
@@ -69,7 +75,7 @@ export async function streams(context: Context): Promise<void> {
           start += size;
           return `chunks.push(cf.host(cf.treeLeaves(await stream.push(${text}))[${leaf}]));`;
         }),
-        one.timed[place]
+        isTimed
           ? `const values = cf.host(cf.concat(chunks, { axis: 1 })).data;`
           : `const values = chunks.at(-1).data;`,
         `const got = ${literal(flatPlaces(places, joined))}.map((place) => values[place]);`,
