@@ -118,12 +118,19 @@ function lstmCell(options: Options): CellSteps {
   };
 }
 
-/** The mean is taken off and the standard deviation divided out (Ba et al., 2016). */
-export function normalized(v: readonly number[], epsilon: number): number[] {
-  const total = (xs: readonly number[]) => xs.reduce((a, b) => rounded(a + b), 0);
-  const mean = rounded(total(v) / v.length);
+/** The mean is taken off and the standard deviation divided out (Ba et al., 2016): those of what counts, if any does. */
+export function normalized(
+  v: readonly number[],
+  epsilon: number,
+  counted: readonly boolean[] = [],
+): number[] {
+  const some = counted.some(Boolean);
+  const own = (xs: readonly number[]) => xs.filter((_, i) => !some || counted[i]);
+  const total = (xs: readonly number[]) => own(xs).reduce((a, b) => rounded(a + b), 0);
+  const count = own(v).length;
+  const mean = rounded(total(v) / count);
   const centered = v.map((x) => rounded(x - mean));
-  const variance = rounded(total(centered.map((x) => rounded(x * x))) / v.length);
+  const variance = rounded(total(centered.map((x) => rounded(x * x))) / count);
   return centered.map((x) => rounded(x / rounded(Math.sqrt(variance + epsilon))));
 }
 

@@ -92,11 +92,13 @@ const inner = (description: LayerDescription) => {
 const named = (params: Params) => params as { readonly [name: string]: Nested }; // a plain layer's parameters
 
 /** A layer that works on each value by itself and hands its mask on. */
-function elementwise(fn: (x: Nested, options: Options, params: Params) => Value): Layer {
+function elementwise(
+  fn: (x: Nested, options: Options, params: Params, counts: Counts | undefined) => Value,
+): Layer {
   return ({ options }, params, samples) =>
     samples.map((sample) => {
       const { x, counts } = only(sample);
-      const result = fn(x, options, params);
+      const result = fn(x, options, params, counts);
       return new Value(result.x, counts, result.logits);
     });
 }
@@ -123,7 +125,8 @@ function ofSample(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis - 1;
 }
 
-const layerNormalization = elementwise((x, { axis = -1, epsilon = 1e-3 }, params) => {
+/** The statistics are over what counts, where a mask speaks of an axis that is normalized over. */
+const layerNormalization = elementwise((x, { axis = -1, epsilon = 1e-3 }, params, counts) => {
   const shape = shapeOf(x);
   const axes = (typeof axis === "number" ? [axis] : axis as readonly number[])
     .map((axis) => ofSample(axis, shape.length)).sort();
@@ -143,8 +146,12 @@ const layerNormalization = elementwise((x, { axis = -1, epsilon = 1e-3 }, params
     let normal = results.get(key);
     if (normal === undefined) {
       const values: number[] = [];
-      fill(inGroup, (within) => values.push(at(x, place(group, within))));
-      normal = nest(normalized(values, Number(epsilon)), inGroup);
+      const counted: boolean[] = [];
+      fill(inGroup, (within) => {
+        counted.push(countsAt(counts, place(group, within)));
+        return values.push(at(x, place(group, within)));
+      });
+      normal = nest(normalized(values, Number(epsilon), counted), inGroup);
       results.set(key, normal);
     }
     const within = axes.map((axis) => index[axis]);

@@ -50,11 +50,10 @@ export async function streams(context: Context): Promise<void> {
   }
   one.heads.forEach((_, place) => {
     // What was the last output and has other axes now is that of the steps so far, whatever its axis 1 is.
-    const isTimed = one.timed[place] &&
-      outputs[place].every(({ x }, sample) =>
-        list(x).length === steps &&
-        pushed.every((chunk, index) => list(chunk[place][sample]).length === cuts[index])
-      );
+    const lengthOf = (x: Nested) => Array.isArray(x) ? x.length : -1;
+    const isTimed = outputs[place].every(({ x }, sample) =>
+      lengthOf(x) === steps && pushed.every((chunk, index) => lengthOf(chunk[place][sample]) === cuts[index])
+    );
     const joined = isTimed
       ? outputs[place].map((_, sample) => pushed.flatMap((chunk) => list(chunk[place][sample])))
       : pushed[pushed.length - 1][place];
