@@ -3,26 +3,35 @@ import { assert } from "@std/assert";
 import { measured } from "./accuracy.ts";
 import { pageRows } from "./numbers.ts";
 
-const page = Deno.readTextFileSync(new URL("../../docs/numbers.md", import.meta.url));
+const mayRead = Deno.permissions.querySync({ name: "read" }).state === "granted";
+const page = mayRead ? Deno.readTextFileSync(new URL("../../docs/numbers.md", import.meta.url)) : "";
 const rows = page.split("\n").filter((line) => line.startsWith("|")).map((line) =>
   line.split("|").slice(1, -1).map((cell) => cell.trim())
 );
 
-Deno.test("docs/numbers.md has the special values of every primitive", () => {
-  const { ofFloat, others } = pageRows();
-  for (const cells of [...ofFloat, ...others]) {
-    assert(
-      rows.some((row) => row.join() === cells.join()),
-      `docs/numbers.md has no row | ${cells.join(" | ")} |`,
-    );
-  }
+Deno.test({
+  name: "docs/numbers.md has the special values of every primitive",
+  ignore: !mayRead,
+  fn: () => {
+    const { ofFloat, others } = pageRows();
+    for (const cells of [...ofFloat, ...others]) {
+      assert(
+        rows.some((row) => row.join() === cells.join()),
+        `docs/numbers.md has no row | ${cells.join(" | ")} |`,
+      );
+    }
+  },
 });
 
-Deno.test("docs/numbers.md promises the accuracy that is tested", () => {
-  for (const [name, { bound }] of Object.entries(measured)) {
-    assert(
-      rows.some(([function_, units]) => function_ === `\`${name}\`` && units === String(bound)),
-      `docs/numbers.md has no row | \`${name}\` | ${bound} | …`,
-    );
-  }
+Deno.test({
+  name: "docs/numbers.md promises the accuracy that is tested",
+  ignore: !mayRead,
+  fn: () => {
+    for (const [name, { bound }] of Object.entries(measured)) {
+      assert(
+        rows.some(([function_, units]) => function_ === `\`${name}\`` && units === String(bound)),
+        `docs/numbers.md has no row | \`${name}\` | ${bound} | …`,
+      );
+    }
+  },
 });
