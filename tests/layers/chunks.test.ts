@@ -121,7 +121,7 @@ function drawn<T>(table: Readonly<Record<string, T>>, draw: (n: number) => numbe
 }
 
 Deno.test("random graphs: chunks give what predict gives for the whole, or are refused", async () => {
-  const seed = crypto.getRandomValues(new Uint32Array(1))[0] % 100000;
+  const seed = 61_128;
   for (let round = 0; round < 24; round++) {
     const draw = drawer(seed + round);
     for (let i = 0; i < 5; i++) draw(7);
