@@ -46,7 +46,7 @@ const byElement: { readonly [name: string]: (x: number) => number } = {
   squareplus: (x) => x >= 0 ? (x + Math.sqrt(x * x + 4)) / 2 : 2 / (Math.sqrt(x * x + 4) - x),
   softShrink: (x) => x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : 0,
   hardShrink: (x) => Math.abs(x) > 0.5 ? x : 0,
-  tanhShrink: (x) => x - Math.tanh(x),
+  tanhShrink: (x) => x - rounded(Math.tanh(x)), // near 0 nothing is left but what was rounded
   sparsePlus: (x) => x <= -1 ? 0 : x < 1 ? (x + 1) ** 2 / 4 : x,
   sparseSigmoid: (x) => clip((x + 1) / 2, 0, 1),
 };

@@ -72,7 +72,9 @@ export async function gradients(context: Context): Promise<void> {
   );
   const along = (by: number) => trainingLoss(realized, moved(weights, direction, by));
   const [ahead, behind, halfAhead, halfBehind] = [STEP, -STEP, STEP / 2, -STEP / 2].map(along);
-  const expected = (ahead - behind) / (2 * STEP);
+  // Richardson's extrapolation: the error of a central difference is quartered by half the step.
+  const [wide, narrow] = [(ahead - behind) / (2 * STEP), (halfAhead - halfBehind) / STEP];
+  const expected = (4 * narrow - wide) / 3;
   let got = 0, size = Math.abs(exact);
   for (const { path, values } of trained) {
     const now = updated.get(path);
