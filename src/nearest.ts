@@ -29,7 +29,9 @@ function printed(value: unknown, depth: number): string {
     const cut = value.length > LONGEST_TEXT;
     return JSON.stringify(cut ? `${value.slice(0, LONGEST_TEXT - 3)}...` : value);
   }
+  if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
+  if (value instanceof Promise) return "a Promise (await it first)";
   const list = Array.isArray(value);
   if (depth === 0) return list ? "[…]" : "{…}";
   const items: string[] = [];

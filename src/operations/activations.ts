@@ -3,6 +3,8 @@
  * axis) and is written so that neither its value nor its derivative overflows where the true one is finite: the
  * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
  */
+import { inWords } from "../given.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
@@ -105,6 +107,7 @@ export const logSigmoid: Activation = (x): Tensor => neg(softplus(neg(x)));
  * @throws RangeError if the last axis has an odd size.
  */
 export const glu: Activation = (x): Tensor => {
+  requireTensor("compute glu", x);
   if (x.shape.length === 0 || divideDims(x.shape[x.shape.length - 1], 2) === undefined) {
     throw new RangeError(`Cannot compute glu of ${printSpec(x)}: expected an even size of the last axis`);
   }
@@ -143,6 +146,7 @@ export const sparseSigmoid: Activation = (x): Tensor => minimum(1, maximum(0, mu
  * 1 below the largest element can be in the support, so the rest is raised to there and no sum loses its precision.
  */
 export const sparsemax: Activation = (x): Tensor => {
+  requireTensor("compute sparsemax", x);
   const below = sub(x, stopGradient(reduceMax(x, { axes: -1, keepDims: true })));
   const near = stopGradient(maximum(below, -1));
   const notBelow = cast(greaterEqual(expandDims(near, -2), expandDims(near, -1)), x.dtype);
@@ -248,7 +252,7 @@ export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
   if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
-    throw new TypeError(`Cannot use ${String(activation)} as an activation: expected a name or a function`);
+    throw new TypeError(`Cannot use ${inWords(activation)} as an activation: expected a name or a function`);
   }
   if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
   return named[activation];

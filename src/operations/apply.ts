@@ -1,6 +1,7 @@
 /** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
-import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { requireTensor } from "../tensor/checks.ts";
+import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { handOnLogits } from "./logits.ts";
 import { emit, isTracing } from "../program/trace.ts";
 import type { Attributes, Operation, OperationName } from "../program/types.ts";
@@ -11,12 +12,7 @@ export function apply<K extends OperationName>(
   inputs: readonly Tensor[],
   attributes: Attributes[K],
 ): Tensor[] {
-  for (const input of inputs) {
-    if (isTensor(input)) continue;
-    throw new TypeError(
-      `Cannot compute ${operation.name} of ${describe(input)}: expected a tensor; make one with tensor(...)`,
-    );
-  }
+  for (const input of inputs) requireTensor(`compute ${operation.name}`, input, "an operand");
   const outputs = isTracing() ? emit(operation, inputs, attributes) : applyNow(operation, inputs, attributes);
   handOnLogits(
     operation,
@@ -56,10 +52,4 @@ export function applyOne<K extends OperationName>(
   attributes: Attributes[K],
 ): Tensor {
   return apply(operation, inputs, attributes)[0];
-}
-
-/** What is no tensor, in few words. */
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === "object" && value !== null ? "an object that is no tensor" : String(value);
 }

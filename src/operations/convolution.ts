@@ -6,6 +6,7 @@
  */
 import { checkOptions, unknownName } from "../nearest.ts";
 import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import { fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { matmul } from "./matmul.ts";
 import { concat, pad, reshape, slice } from "./structure.ts";
@@ -112,6 +113,8 @@ function positions(window: readonly number[]): number[][] {
  * ```
  */
 export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions = {}): Tensor {
+  requireTensor("compute convolve", x);
+  requireTensor("compute convolve", kernel, "kernel");
   checkOptions("convolve", options, ["strides", "padding", "dilation"]);
   const rank = x.shape.length;
   if (kernel.shape.length !== rank || rank < 3 || x.shape[rank - 1] !== kernel.shape[rank - 2]) {

@@ -1,4 +1,6 @@
 /** Einstein summation, as a product of matrices between two permutations. */
+import { requireText } from "../given.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { multiplyDims } from "../tensor/dims.ts";
@@ -156,6 +158,8 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
  * ```
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
+  requireText("compute einsum", "the equation", equation, 'a text such as "ij,jk->ik"');
+  operands.forEach((x, index) => requireTensor("compute einsum", x, `operand ${index}`));
   const { inputs, output } = parse(equation, operands);
   const labelled = inputs.map((labels, index) => takeDiagonals({ x: operands[index], labels }));
   const result = labelled.reduce((a, b, index) =>

@@ -2,10 +2,12 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
  * number for either operand, which gets the dtype of the other; dtypes never change in silence.
  */
+import { inWords } from "../given.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import { applyOne } from "./apply.ts";
 import {
   isFloat,
@@ -172,6 +174,11 @@ export function broadcastShapes(name: string, specs: readonly Spec[]): Shape {
 
 /** Operands as tensors of one dtype and shape. */
 function align(name: string, operands: readonly Operand[]): Tensor[] {
+  operands.forEach((operand, index) => {
+    if (typeof operand !== "number") {
+      requireTensor(`compute ${name}`, operand, operands.length === 1 ? "x" : "ab"[index]);
+    }
+  });
   const dtype: DType = operands.find((operand): operand is Tensor => typeof operand !== "number")?.dtype ??
     "float32";
   const tensors = operands.map((operand) =>
@@ -257,6 +264,7 @@ export const not = (x: Tensor): Tensor => applyOne(elementwiseOperations.not, [x
 
 /** `whenTrue` where `condition` (bool) holds, else `whenFalse`; all three broadcast. */
 export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand): Tensor {
+  requireTensor("compute select", condition, "the condition");
   const [a, b] = align("select", [whenTrue, whenFalse]);
   const shape = broadcastShapes("select", [condition, a, b]);
   return applyOne(elementwiseOperations.select, [condition, a, b].map((x) => broadcastTo(x, shape)), {});
@@ -264,6 +272,7 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
 
 /** `x` as another dtype: floats become int32 by truncation, anything bool by `x ≠ 0`. */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  requireTensor("compute cast", x);
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }
 
@@ -277,7 +286,14 @@ export const square = (x: Tensor): Tensor => mul(x, x);
 
 /** `x` limited to `low…high`; the derivative is 0 outside. */
 export function clip(x: Tensor, low: number, high: number): Tensor {
-  if (!(low <= high)) throw new RangeError(`Cannot clip ${printSpec(x)}: ${low} is above ${high}`);
+  requireTensor("compute clip", x);
+  if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
+    throw new RangeError(
+      `Cannot clip ${printSpec(x)}: the limits are ${inWords(low)} and ${
+        inWords(high)
+      }, expected two numbers in order`,
+    );
+  }
   return minimum(maximum(x, low), high);
 }
 

@@ -1,6 +1,8 @@
 /** Operations on indices: iota, gather and its adjoint, one-hot. */
 import type { Operation } from "../program/types.ts";
-import type { Dim, Shape } from "../tensor/dims.ts";
+import { checkOptions } from "../nearest.ts";
+import { requireShape, requireTensor } from "../tensor/checks.ts";
+import { type Dim, requireDim, type Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { cast, equal } from "./elementwise.ts";
@@ -53,6 +55,8 @@ export const scatterAddOperation: Operation<"scatterAdd"> = {
 
 /** 0, 1, 2… along an axis (default: the last). */
 export function iota(shape: Shape, options: { readonly axis?: number; readonly dtype?: DType } = {}): Tensor {
+  requireShape("compute iota", shape);
+  checkOptions("iota", options, ["axis", "dtype"]);
   const axis = resolveAxis(options.axis ?? -1, shape.length, "count");
   return applyOne(iotaOperation, [], { shape, axis, dtype: options.dtype ?? "int32" });
 }
@@ -62,16 +66,22 @@ export function iota(shape: Shape, options: { readonly axis?: number; readonly d
  * takes the nearest row, on every backend.
  */
 export function gather(operand: Tensor, indices: Tensor): Tensor {
+  requireTensor("compute gather", operand, "operand");
+  requireTensor("compute gather", indices, "indices");
   return applyOne(gatherOperation, [operand, indices], {});
 }
 
 /** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
 export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dim): Tensor {
+  requireTensor("compute scatterAdd", indices, "indices");
+  requireTensor("compute scatterAdd", updates, "updates");
+  requireDim("compute scatterAdd", rows, "rows");
   return applyOne(scatterAddOperation, [indices, updates], { rows });
 }
 
 /** 1 at each index (int32) along a new last axis of size `classes`, else 0. */
 export function oneHot(indices: Tensor, classes: number, dtype: DType = "float32"): Tensor {
+  requireTensor("compute oneHot", indices, "indices");
   requireIndices("oneHot", indices);
   return cast(equal(expandDims(indices, -1), iota([classes])), dtype);
 }

@@ -1,5 +1,6 @@
 /** Matrix products, batched and not; `einsum` in einsum.ts comes down to them. */
 import { checkOptions } from "../nearest.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape, sizeOfShape } from "../tensor/dims.ts";
 import type { Operation } from "../program/types.ts";
@@ -63,6 +64,8 @@ function requireRank(x: Spec, least: number): void {
  * @throws TypeError that names both shapes.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  requireTensor("compute matmul", a, "a");
+  requireTensor("compute matmul", b, "b");
   checkOptions("matmul", options, ["transposeLeft", "transposeRight"]);
   const { transposeLeft = false, transposeRight = false } = options;
   requireRank(a, 1);

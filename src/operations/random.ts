@@ -3,9 +3,11 @@
  * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
  * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
+import { inWords, wrongKind } from "../given.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import type { Shape } from "../tensor/dims.ts";
+import { requireShape } from "../tensor/checks.ts";
 import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { add, cast, cos, less, log, minimum, mul, not, type Operand, or, sqrt, sub } from "./elementwise.ts";
@@ -46,7 +48,7 @@ export const randomBitsOperation: Operation<"randomBits"> = {
  */
 export function key(seed: number): Tensor {
   if (!Number.isSafeInteger(seed)) {
-    throw new RangeError(`Cannot make a key from ${seed}: expected a whole number`);
+    throw new RangeError(`Cannot make a key from ${inWords(seed)}: expected a whole number`);
   }
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
@@ -54,16 +56,18 @@ export function key(seed: number): Tensor {
 /** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
 export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
   if (!isTensor(key)) {
-    throw new TypeError(
-      `Cannot draw random bits with ${String(key)}: a key is int32[2]; make one with key(seed)`,
-    );
+    throw wrongKind("draw random numbers", "the key", key, "int32[2]; make one with key(seed)");
   }
+  requireShape("draw random numbers", shape);
   const at = typeof counter === "number" ? tensor(counter, { dtype: "int32" }) : counter;
   return applyOne(randomBitsOperation, [key, at], { shape });
 }
 
 /** `count` independent keys; use each once. */
 export function splitKey(key: Tensor, count: number): Tensor[] {
+  if (!Number.isInteger(count) || count < 0) {
+    throw new RangeError(`Cannot split a key: count is ${inWords(count)}, expected a whole number from 0`);
+  }
   const bits = randomBits(key, [count, 2], SPLIT_COUNTER);
   return Array.from({ length: count }, (_, index) => at(bits, 0, index));
 }
@@ -109,6 +113,7 @@ export function normal(
 ): Tensor {
   checkOptions("normal", options, ["mean", "standardDeviation", "counter"]);
   const { mean = 0, standardDeviation = 1, counter = 0 } = options;
+  requireShape("draw random numbers", shape);
   const uniforms = unit(randomBits(key, [2, ...shape], counter));
   const radius = sqrt(mul(log(sub(1, at(uniforms, 0, 0))), -2));
   return add(mul(mul(radius, cos(mul(at(uniforms, 0, 1), 2 * Math.PI))), standardDeviation), mean);
@@ -116,8 +121,8 @@ export function normal(
 
 /** bool that is true with the given probability, exactly the same elements on every backend. */
 export function bernoulli(key: Tensor, probability: number, shape: Shape, counter: Operand = 0): Tensor {
-  if (!(probability >= 0 && probability <= 1)) {
-    throw new RangeError(`Cannot draw with the probability ${probability}: expected 0 to 1`);
+  if (typeof probability !== "number" || !(probability >= 0 && probability <= 1)) {
+    throw new RangeError(`Cannot draw with the probability ${inWords(probability)}: expected 0 to 1`);
   }
   const threshold = Math.min(Math.round(probability * 2 ** 32) - 2 ** 31, 2 ** 31 - 1);
   const drawn = less(randomBits(key, shape, counter), threshold);
@@ -130,8 +135,8 @@ export function bernoulli(key: Tensor, probability: number, shape: Shape, counte
  * @param rate The probability of 0, in `[0, 1)`.
  */
 export function dropoutMask(key: Tensor, rate: number, shape: Shape, counter: Operand = 0): Tensor {
-  if (!(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot drop out at the rate ${rate}: expected 0 to below 1`);
+  if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
+    throw new RangeError(`Cannot drop out at the rate ${inWords(rate)}: expected 0 to below 1`);
   }
   return mul(cast(bernoulli(key, 1 - rate, shape, counter), "float32"), 1 / (1 - rate));
 }

@@ -1,7 +1,8 @@
 /** Reductions beyond the plain sum, and what is built from them: mean, softmax and their kin. */
 import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
-import { type Dim, sizeOfShape } from "../tensor/dims.ts";
+import { type Dim, requireDim, sizeOfShape } from "../tensor/dims.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import { type DType, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import {
@@ -63,11 +64,13 @@ export const sizeOperation: Operation<"size"> = {
 
 /** A size as a scalar tensor, also where it is known only at run time. */
 export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
+  requireDim("make a tensor of a size", dim);
   return typeof dim === "number" ? tensor(dim, { dtype }) : applyOne(sizeOperation, [], { dim, dtype });
 }
 
 /** The largest over `axes` (default all); equal largest elements share the derivative. */
 export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute reduceMax", x);
   checkOptions("reduceMax", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "reduceMax");
   const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
@@ -76,16 +79,19 @@ export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The smallest over `axes` (default all). */
 export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute reduceMin", x);
   return neg(reduceMax(neg(x), options));
 }
 
 /** The int32 index of the first largest element along an axis (default: the last). */
 export function argmax(x: Tensor, axis = -1): Tensor {
+  requireTensor("compute argmax", x);
   return applyOne(argmaxOperation, [x], { axis: resolveAxis(axis, x.shape.length, "argmax") });
 }
 
 /** The mean over `axes` (default all). */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute mean", x);
   checkOptions("mean", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "mean");
   const count = sizeOfShape(axes.map((axis) => x.shape[axis]));
@@ -94,11 +100,13 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The population variance over `axes` (default all). */
 export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute variance", x);
   return mean(square(sub(x, mean(x, { ...options, keepDims: true }))), options);
 }
 
 /** The population standard deviation over `axes` (default all). */
 export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute standardDeviation", x);
   return sqrt(variance(x, options));
 }
 
@@ -110,6 +118,7 @@ export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
 ): Tensor {
+  requireTensor("compute logSumExp", x);
   checkOptions("logSumExp", options, ["axis", "keepDims"]);
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
@@ -124,6 +133,7 @@ export function logSumExp(
  * logits where the axis of the classes is the last of its prediction.
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
+  requireTensor("compute softmax", x);
   const axes = resolveAxis(axis, x.shape.length, "softmax");
   const powers = exp(sub(x, stopGradient(reduceMax(x, { axes, keepDims: true }))));
   return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
@@ -131,5 +141,6 @@ export function softmax(x: Tensor, axis = -1): Tensor {
 
 /** `log(softmax(x))` along an axis (default: the last), without overflow. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  requireTensor("compute logSoftmax", x);
   return sub(x, broadcastTo(logSumExp(x, { axis, keepDims: true }), x.shape));
 }

@@ -13,6 +13,8 @@ import {
   sizeOfShape,
   subtractDims,
 } from "../tensor/dims.ts";
+import { inWords, requireList } from "../given.ts";
+import { requireShape, requireSpec, requireTensor } from "../tensor/checks.ts";
 import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
@@ -23,7 +25,11 @@ import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
 export function resolveAxis(axis: number, rank: number, what: string): number {
   const resolved = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
-    throw new RangeError(`Cannot ${what} along axis ${axis}: the tensor has ${rank} axes`);
+    throw new RangeError(
+      `Cannot ${what} along axis ${
+        typeof axis === "number" ? axis : inWords(axis)
+      }: the tensor has ${rank} axes`,
+    );
   }
   return resolved;
 }
@@ -36,6 +42,7 @@ export function resolveAxes(
 ): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
   const list = typeof axes === "number" ? [axes] : axes;
+  requireList(what, "axes", list, "the number of an axis, or a list of them");
   const resolved = [...new Set(list.map((axis) => resolveAxis(axis, rank, what)))].sort((a, b) => a - b);
   if (resolved.length !== list.length) {
     throw new RangeError(`Cannot ${what} along axes [${list}]: one is given twice`);
@@ -192,6 +199,8 @@ export const sumOperation: Operation<"sum"> = {
  * in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  requireTensor("compute broadcastTo", x);
+  requireList("compute broadcastTo", "shape", shape, "a list of sizes such as [2, 3]");
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
   if (offset < 0) {
@@ -202,6 +211,8 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  requireTensor("compute reshape", x);
+  requireList("compute reshape", "shape", shape, "a list of sizes such as [2, 3]");
   const open = shape.indexOf(-1);
   let target = shape;
   if (open >= 0) {
@@ -219,6 +230,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** Axes in another order; without `permutation`, in reverse order. */
 export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+  requireTensor("compute transpose", x);
+  if (permutation !== undefined) requireList("compute transpose", "permutation", permutation);
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
   return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
@@ -226,6 +239,7 @@ export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
 
 /** The elements along `axes` in reverse order. */
 export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
+  requireTensor("compute reverse", x);
   const resolved = resolveAxes(axes, x.shape.length, "reverse");
   return resolved.length === 0 ? x : applyOne(reverseOperation, [x], { axes: resolved });
 }
@@ -235,8 +249,9 @@ export function slice(
   x: Tensor,
   start: readonly Dim[],
   size: readonly Dim[],
-  stride: readonly number[] = x.shape.map(() => 1),
+  stride: readonly number[] = onEachAxis("slice", x, 1),
 ): Tensor {
+  requirePerAxis("slice", x, { start, size, stride });
   if ([start, size, stride].some((list) => list.length !== x.shape.length)) {
     throw new TypeError(
       `Cannot slice ${printSpec(x)}: start, size and stride need ${x.shape.length} entries each`,
@@ -253,6 +268,7 @@ export function slice(
 
 /** `size` elements from `start` along one axis, all of the others; a negative start counts from the end. */
 export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
+  requireTensor("compute sliceAxis", x);
   const at = resolveAxis(axis, x.shape.length, "slice");
   return slice(
     x,
@@ -263,8 +279,21 @@ export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tenso
 
 /** The element at `index` along one axis, which disappears; a negative index counts from the end. */
 export function at(x: Tensor, axis: number, index: Dim): Tensor {
+  requireTensor("compute at", x);
   const along = resolveAxis(axis, x.shape.length, "index");
   return reshape(sliceAxis(x, along, index, 1), x.shape.filter((_, i) => i !== along));
+}
+
+/** The same number for each axis of a tensor. */
+function onEachAxis(what: string, x: Tensor, value: number): number[] {
+  requireTensor(`compute ${what}`, x);
+  return x.shape.map(() => value);
+}
+
+/** Throws unless `x` is a tensor and the others are lists with a size for each of its axes. */
+function requirePerAxis(what: string, x: Tensor, lists: Readonly<Record<string, Shape>>): void {
+  requireTensor(`compute ${what}`, x);
+  for (const [name, list] of Object.entries(lists)) requireShape(`compute ${what}`, list, name);
 }
 
 function padWith(
@@ -281,8 +310,9 @@ export function pad(
   x: Tensor,
   low: readonly Dim[],
   high: readonly Dim[],
-  interior: readonly number[] = x.shape.map(() => 0),
+  interior: readonly number[] = onEachAxis("pad", x, 0),
 ): Tensor {
+  requirePerAxis("pad", x, { low, high, interior });
   if ([low, high, interior].some((list) => list.length !== x.shape.length)) {
     throw new TypeError(
       `Cannot pad ${printSpec(x)}: low, high and interior need ${x.shape.length} entries each`,
@@ -296,6 +326,8 @@ export function pad(
 
 /** Tensors joined along an axis (default: the last). */
 export function concat(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  requireList("compute concat", "the first argument", tensors, "an array of tensors");
+  tensors.forEach((x, index) => requireTensor("compute concat", x, `entry ${index}`));
   checkOptions("concat", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot concat: no tensors are given");
   const axis = resolveAxis(options.axis ?? -1, tensors[0].shape.length, "concat");
@@ -304,6 +336,8 @@ export function concat(tensors: readonly Tensor[], options: { readonly axis?: nu
 
 /** Tensors of one shape joined along a new axis (default: the first). */
 export function stack(tensors: readonly Tensor[], options: { readonly axis?: number } = {}): Tensor {
+  requireList("compute stack", "the first argument", tensors, "an array of tensors");
+  tensors.forEach((x, index) => requireTensor("compute stack", x, `entry ${index}`));
   checkOptions("stack", options, ["axis"]);
   if (tensors.length === 0) throw new RangeError("Cannot stack: no tensors are given");
   const axis = resolveAxis(options.axis ?? 0, tensors[0].shape.length + 1, "stack");
@@ -312,6 +346,7 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
+  requireTensor("compute split", x);
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);
@@ -325,12 +360,14 @@ export function split(x: Tensor, parts: number, options: { readonly axis?: numbe
 
 /** A new axis of size 1 before `axis`. */
 export function expandDims(x: Tensor, axis: number): Tensor {
+  requireTensor("compute expandDims", x);
   const at = resolveAxis(axis, x.shape.length + 1, "add an axis");
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
 
 /** Without the axes given, which must have size 1. */
 export function squeeze(x: Tensor, axes: number | readonly number[]): Tensor {
+  requireTensor("compute squeeze", x);
   const gone = resolveAxes(axes, x.shape.length, "squeeze");
   for (const axis of gone) {
     if (x.shape[axis] !== 1) {
@@ -363,6 +400,7 @@ export function keepReduced(
 
 /** The sum over `axes` (default all). */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireTensor("compute sum", x);
   checkOptions("sum", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "sum");
   const reduced = axes.length === 0 ? x : applyOne(sumOperation, [x], { axes });
@@ -371,6 +409,7 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
 export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
+  requireShape("compute full", shape);
   return broadcastTo(tensor(value, { dtype }), shape);
 }
 
@@ -386,5 +425,6 @@ export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
 
 /** Zeros of the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
+  requireSpec("make zeros", like, "like");
   return zeros(like.shape, like.dtype);
 }

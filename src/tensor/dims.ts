@@ -2,6 +2,8 @@
  * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is known
  * only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by elements.
  */
+import { requireList, wrongKind } from "../given.ts";
+import { quoted } from "../nearest.ts";
 
 /** A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`. */
 export interface SymbolicDim {
@@ -52,14 +54,34 @@ function fromTerms(terms: Record<string, number>): Dim {
   return dim;
 }
 
+/**
+ * Throws a TypeError unless `dim` is a size, made here. One of another copy of the library never equals one of this
+ * copy, so that it is refused where it comes in.
+ */
+export function requireDim(what: string, dim: unknown, name = "a size"): asserts dim is Dim {
+  if (typeof dim === "number" || isSymbolic(dim) && interned.get(dim.toString()) === dim) return;
+  if (!isSymbolic(dim)) {
+    throw wrongKind(what, name, dim, 'a whole number or an open size such as symbol("batch")');
+  }
+  throw new TypeError(
+    `Cannot ${what}: ${name} is the open size ${dim} of another copy of the library; import all of it from one place`,
+  );
+}
+
+function isSymbolic(dim: unknown): dim is SymbolicDim {
+  return typeof dim === "object" && dim !== null && "terms" in dim && Object.hasOwn(dim, "toString");
+}
+
 function termsOf(dim: Dim): Readonly<Record<string, number>> {
-  return typeof dim === "number" ? { "": dim } : dim.terms;
+  if (typeof dim === "number") return { "": dim };
+  requireDim("compute a size", dim);
+  return dim.terms;
 }
 
 /** The size named `name`, such as `batch`. */
 export function symbol(name: string): Dim {
-  if (!/^[A-Za-z_]\w*$/.test(name)) {
-    throw new SyntaxError(`Cannot name a size ${JSON.stringify(name)}: not an identifier`);
+  if (typeof name !== "string" || !/^[A-Za-z_]\w*$/.test(name)) {
+    throw new SyntaxError(`Cannot name a size ${quoted(name)}: not an identifier`);
   }
   return fromTerms({ [name]: 1 });
 }
@@ -116,6 +138,7 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
 
 /** The number of elements of a tensor of this shape. */
 export function sizeOfShape(shape: Shape): Dim {
+  requireList("compute a size", "the shape", shape, "a list of sizes");
   return shape.reduce<Dim>((size, dim) => multiplyDims(size, dim), 1);
 }
 
@@ -157,5 +180,6 @@ export function printShape(shape: Shape): string {
  */
 export function fixedDim(dim: Dim, what = "This code"): number {
   if (typeof dim === "number") return dim;
+  requireDim("use a fixed size", dim);
   throw new RangeError(`${what} needs a fixed size: current value is ${dim}, known only at run time`);
 }

@@ -2,8 +2,9 @@
  * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
+import { inWords, requireList, wrongKind } from "../given.ts";
 import { checkOptions } from "../nearest.ts";
-import { type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
+import { type Dim, fixedDim, printShape, requireDim, type Shape, symbol } from "./dims.ts";
 
 /** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
 export type DType = "float32" | "int32" | "bool" | "float64";
@@ -55,6 +56,9 @@ export type Tensor = HostTensor | TracedTensor | DeviceTensor;
 /** Nested numbers or booleans, as in `[[1, 2], [3, 4]]`. */
 export type NestedNumbers = number | boolean | readonly NestedNumbers[];
 
+/** What is taken where no values are needed. */
+const TENSOR_OR_SPEC = "a tensor or a spec; make one with tensor(...) or spec([...])";
+
 /** Whether `value` is a tensor or a spec: a leaf of a tree. */
 export function isLeaf(value: unknown): value is Spec {
   return typeof value === "object" && value !== null && "dtype" in value && "shape" in value &&
@@ -86,6 +90,7 @@ export function allocateValues(dtype: DType, size: number): Values {
 }
 
 function checkShape(shape: readonly number[]): number {
+  requireList("make a tensor", "its shape", shape, "a list of sizes such as [2, 3]");
   for (const dim of shape) {
     if (!Number.isInteger(dim) || dim < 0) {
       throw new RangeError(
@@ -99,6 +104,7 @@ function checkShape(shape: readonly number[]): number {
 /** A host tensor over `data`, which is kept, not copied; its length must be what `shape` says. */
 export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
   const size = checkShape(shape);
+  if (!ArrayBuffer.isView(data)) throw wrongKind("make a tensor", "its data", data, "a typed array");
   if (data.length !== size) {
     throw new RangeError(
       `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
@@ -198,12 +204,12 @@ function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>)
 }
 
 function convert(given: number | bigint | boolean, dtype: DType): number {
-  const value = Number(given);
   if (typeof given !== "number" && typeof given !== "bigint" && typeof given !== "boolean") {
     throw new TypeError(
-      `Cannot make a tensor: a value is ${JSON.stringify(given)}, expected numbers or booleans`,
+      `Cannot make a tensor: a value is ${inWords(given)}, expected numbers or booleans`,
     );
   }
+  const value = Number(given);
   if (dtype === "bool") return value === 0 ? 0 : 1;
   if (dtype === "int32" && value !== (value | 0)) {
     throw new RangeError(
@@ -227,6 +233,7 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
   allocateValues(dtype, 0); // refuses what is no dtype
+  requireList("make a spec", "the shape", shape, "a list of sizes such as [null, 28]");
   return {
     shape: shape.map((dim, axis) => {
       if (typeof dim === "string") return symbol(dim);
@@ -235,7 +242,10 @@ export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "fl
           `Cannot make a spec: the size of axis ${axis} is ${dim}, expected a whole number from 0`,
         );
       }
-      if (dim !== null) return dim;
+      if (dim !== null) {
+        requireDim("make a spec", dim, `the size of axis ${axis}`);
+        return dim;
+      }
       if (axis > 1) {
         throw new RangeError(
           `Cannot make a spec: null at axis ${axis}, but only batch (0) and time (1) may be open`,
@@ -249,11 +259,13 @@ export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "fl
 
 /** Shape and dtype of a tensor, without its values. */
 export function specOf(value: Spec): Spec {
+  if (!isLeaf(value)) throw wrongKind("take shape and dtype", "it", value, TENSOR_OR_SPEC);
   return { shape: value.shape, dtype: value.dtype };
 }
 
 /** Shape and dtype as text: `float32[batch, 28]`. */
 export function printSpec(value: Spec): string {
+  if (!isLeaf(value)) throw wrongKind("print shape and dtype", "it", value, TENSOR_OR_SPEC);
   return `${value.dtype}${printShape(value.shape)}`;
 }
 
@@ -278,6 +290,7 @@ export function toNested(value: Tensor): NestedNumbers {
  * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
  */
 export function host(value: Tensor): HostTensor {
+  if (!isTensor(value)) throw wrongKind("read values", "it", value, "a tensor; make one with tensor(...)");
   if (value.kind === "host") return value;
   if (value.kind === "traced") {
     throw new TypeError(
@@ -302,5 +315,8 @@ export function item(value: Tensor): number {
 
 /** The size of axis `axis`, as a number. */
 export function fixedSize(value: Spec, axis: number): number {
+  if (!Number.isInteger(axis) || axis < 0 || axis >= specOf(value).shape.length) {
+    throw new RangeError(`Cannot take the size of axis ${inWords(axis)} of ${printSpec(value)}`);
+  }
   return fixedDim(value.shape[axis], `Axis ${axis} of ${printSpec(value)}`);
 }
