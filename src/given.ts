@@ -80,9 +80,9 @@ export function requireList(what: string, name: string, value: unknown, expected
   if (!Array.isArray(value)) throw wrongKind(what, name, value, expected);
 }
 
-/** Throws a TypeError unless `value` is an object that is no list and no promise. */
+/** Throws a TypeError unless `value` is an object with keys, and no list, map or promise. */
 export function requireObject(what: string, name: string, value: unknown, expected = "an object"): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value) || isPromise(value)) {
+  if (Object.prototype.toString.call(value) !== "[object Object]" || isPromise(value)) {
     throw wrongKind(what, name, value, expected);
   }
 }

@@ -23,6 +23,11 @@ export function asKey(name: string): string {
   return name.length <= LONGEST_NAME && /^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name);
 }
 
+/** What JavaScript calls an object: `Object`, `Map`, `Promise`. Classes of users are `Object`. */
+function kindOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
 /** The beginning of a value as JSON: nothing below `depth`, and no more than can be shown. */
 function printed(value: unknown, depth: number): string {
   if (typeof value === "string") {
@@ -31,8 +36,10 @@ function printed(value: unknown, depth: number): string {
   }
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
-  if (value instanceof Promise) return "a Promise (await it first)";
+  const kind = kindOf(value);
+  if (kind === "Promise") return "a Promise (await it first)";
   const list = Array.isArray(value);
+  if (!list && kind !== "Object") return kind;
   if (depth === 0) return list ? "[…]" : "{…}";
   const items: string[] = [];
   for (const key in value) { // not Object.keys, which lists all of a large object
@@ -110,7 +117,7 @@ export function unknownName(what: string, name: string, known: readonly string[]
  *   nearest known one.
  */
 export function checkOptions(what: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  if (typeof options !== "object" || options === null || kindOf(options) !== "Object") {
     throw new TypeError(
       `Cannot use ${quoted(options)} as the options of ${what}: expected an object, { ${known[0]}: … }`,
     );

@@ -5,6 +5,7 @@
  * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
  * arrays and objects of tensors to any depth. Parameters are closed over.
  */
+import { requireFunction } from "./given.ts";
 import { checkOptions, unknownName } from "./nearest.ts";
 import type { Cell } from "./scan/cell.ts";
 import { checkStep, commonLength } from "./scan/checks.ts";
@@ -89,6 +90,7 @@ export function scanOn<State, Input, Output>(
     "checkpointEvery",
     "length",
   ]);
+  requireFunction("scan", "the cell", cell, "a function (state, input) => [output, state]");
   const { reverse = false, maskedOutput = "previous", checkpointEvery } = options;
   if (maskedOutput !== "previous" && maskedOutput !== "zero") {
     throw unknownName("maskedOutput", String(maskedOutput), ["previous", "zero"]);

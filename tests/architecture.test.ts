@@ -7,6 +7,7 @@ const ROOT = new URL("../", import.meta.url).href;
 /** From what knows nothing to what knows all; a file imports from its own line and those above it. */
 const ORDER = [
   ["src/nearest.ts"],
+  ["src/given.ts"],
   ["src/tensor/"],
   ["src/tree/"],
   ["src/program/"],

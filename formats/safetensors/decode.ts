@@ -1,4 +1,5 @@
 /** Safetensors files as named tensors: from bytes, or from a stream of which only what has arrived is believed. */
+import { requireBytes, wrongKind } from "../../src/given.ts";
 import { checkOptions, quoted } from "../../src/nearest.ts";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
@@ -47,6 +48,7 @@ function tensorOf({ name, stored, shape }: Entry, bytes: Uint8Array<ArrayBuffer>
  * ```
  */
 export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
+  requireBytes("read a safetensors file", "it", bytes);
   const headerLength = headerLengthOf(bytes.subarray(0, PREFIX), bytes.length);
   const start = PREFIX + headerLength;
   const { entries, metadata } = parseHeader(bytes.subarray(PREFIX, start), bytes.length);
@@ -164,6 +166,9 @@ export async function readSafetensors(
   if (source instanceof Uint8Array) {
     if (length === undefined || length === source.length) return decodeSafetensors(source);
     throw malformed(`it has ${source.length} bytes, expected ${length}`);
+  }
+  if (typeof source?.getReader !== "function") {
+    throw wrongKind("read a safetensors file", "the source", source, "a stream of bytes, or a Uint8Array");
   }
   const reader = new ByteReader(source, length !== undefined);
   try {

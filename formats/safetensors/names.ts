@@ -1,4 +1,6 @@
 /** The names of the tensors of a tree in a file, their paths with slashes, and a tree made of named tensors again. */
+import { requireObject } from "../../src/given.ts";
+import { requireTensor } from "../../src/tensor/checks.ts";
 import { printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/nearest.ts";
@@ -62,6 +64,10 @@ export function namedTensors(tree: unknown): Named[] {
 export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Tensor>>): T {
   const { leaves, paths, structure } = flattenTree<Tensor>(template);
   const expected = new Map(leaves.map((leaf, index) => [nameOf(paths[index]), leaf]));
+  requireObject("restore a tree", "what is given as tensors", tensors, "an object of tensors by name");
+  for (const [name, tensor] of Object.entries(tensors)) {
+    requireTensor("restore a tree", tensor, `the tensor ${quoted(name)}`);
+  }
   const given = new Map(Object.entries(tensors));
   const difference = differences(expected, given);
   if (difference !== undefined) {

@@ -2,6 +2,7 @@
  * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
  * Nothing here knows a device; a batch is host tensors again.
  */
+import { inWords, requireList, requireText } from "../given.ts";
 import { checkOptions } from "../nearest.ts";
 import {
   allocateValues,
@@ -45,6 +46,7 @@ export interface BatchOptions {
  * ```
  */
 export function sampleCount(tree: unknown, name = "data"): number {
+  requireText("count samples", "the name", name);
   const { leaves, paths } = flattenTree<Tensor>(tree, name);
   if (leaves.length === 0) throw new TypeError(`Cannot count the samples of ${name}: it holds no tensor`);
   const sizes = leaves.map((leaf, index) => {
@@ -158,7 +160,9 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
   const samples = sampleCount(tree);
   if (!Number.isInteger(count) || count < 0 || count > samples) {
     throw new RangeError(
-      `Cannot split ${samples} samples: count is ${count}, expected a whole number from 0 to ${samples}`,
+      `Cannot split ${samples} samples: count is ${
+        inWords(count)
+      }, expected a whole number from 0 to ${samples}`,
     );
   }
   return [sliceRows(tree, 0, count), sliceRows(tree, count, samples)];
@@ -185,7 +189,9 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
 export function shuffledOrder(key: Tensor, count: number): Int32Array {
   if (!Number.isInteger(count) || count < 0 || count > 0x7fffffff) {
     throw new RangeError(
-      `Cannot shuffle samples: their number is ${count}, expected a whole number from 0 to 2147483647`,
+      `Cannot shuffle samples: their number is ${
+        inWords(count)
+      }, expected a whole number from 0 to 2147483647`,
     );
   }
   const below = randomIntegers(key);
@@ -201,6 +207,7 @@ export function shuffledOrder(key: Tensor, count: number): Int32Array {
 
 /** Draws whole numbers from 0 to below a bound, all equally likely: words that would favour some are drawn again. */
 function randomIntegers(key: Tensor): (bound: number) => number {
+  host(key);
   if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
     throw new TypeError(`Cannot shuffle samples: the key is ${printSpec(key)}, expected int32[2]`);
   }
@@ -226,11 +233,14 @@ function randomIntegers(key: Tensor): (bound: number) => number {
 }
 
 function checkIndices(indices: ArrayLike<number>, samples: number): void {
+  if (!ArrayBuffer.isView(indices)) requireList("take samples", "what is given as indices", indices);
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i];
     if (Number.isInteger(index) && index >= 0 && index < samples) continue;
     throw new RangeError(
-      `Cannot take samples: index ${i} is ${index}, expected a whole number from 0 to ${samples - 1}`,
+      `Cannot take samples: index ${i} is ${inWords(index)}, expected a whole number from 0 to ${
+        samples - 1
+      }`,
     );
   }
 }

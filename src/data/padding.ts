@@ -1,4 +1,5 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
+import { requireList } from "../given.ts";
 import { checkOptions } from "../nearest.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import {
@@ -65,6 +66,7 @@ export function padSequences(
   const { padding = "pre", truncating = "pre", value = 0, dtype = "int32" } = options;
   checkSide("padding", padding);
   checkSide("truncating", truncating);
+  requireList("pad sequences", "what is given", sequences, "an array of sequences");
   sequences.forEach((sequence, index) => checkSequence(sequence, `sequences[${index}]`));
   const time = options.length ?? sequences.reduce((longest, { length }) => Math.max(longest, length), 0);
   if (!Number.isInteger(time) || time < 0) {

@@ -1,11 +1,12 @@
 /** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
+import { inWords, wrongKind } from "../given.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
 import { checkAsMade } from "../options/made.ts";
 import { type Dim, fixedDim, type Shape } from "../tensor/dims.ts";
 import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
-import type { Layer, Mask } from "./layer.ts";
+import type { Layer, Mask, Variables } from "./layer.ts";
 
 /** The one tensor (or spec) that a layer takes; a tree of several is refused. */
 export function oneInput<T extends Spec>(layer: string, input: unknown): T {
@@ -71,7 +72,7 @@ export function namedTensors<T>(
     ? `an array of ${tree.length}`
     : isLeaf(tree)
     ? printSpec(tree)
-    : String(tree);
+    : inWords(tree);
   throw new TypeError(
     `Cannot use ${layer} with ${given} as its ${what}: expected {${names.join(", ")}}; ` +
       `make the variables with init(layer, key, input)`,
@@ -85,8 +86,18 @@ export function namedTensors<T>(
 export function checkLayer(where: string, value: unknown): asserts value is Layer {
   const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
   if (typeof given?.apply === "function" && typeof given.initParams === "function") return checkAsMade(given);
-  throw new TypeError(
-    `Cannot ${where}: expected a layer such as dense(...), current value is ` +
-      (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : typeof value),
+  const remedy = typeof given?.step === "function" ? "; give rnn(cell)" : "";
+  throw wrongKind(where, "the layer", value, `a layer such as dense(...)${remedy}`);
+}
+
+/** Throws a TypeError unless `variables` has what `init` gives. */
+export function checkVariables(what: string, variables: unknown): asserts variables is Variables {
+  const given = variables as Partial<Variables> | null | undefined; // any of it may be missing
+  if (given?.params !== undefined && given.state !== undefined) return;
+  throw wrongKind(
+    what,
+    "what is given as variables",
+    variables,
+    "{ params, state } as init(model, key, input) gives",
   );
 }

@@ -2,6 +2,7 @@
  * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
  * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
  */
+import { requireFunction, requireObject, requireText, wrongKind } from "../given.ts";
 import type { ReviveCell } from "../cells/json.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, made, unsavable } from "../options/made.ts";
@@ -58,6 +59,11 @@ const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
 export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
   definition: LayerDefinition & Extra,
 ): Layer & Extra {
+  requireObject("define a layer", "the definition", definition, "{ type, options, initParams, apply, ... }");
+  requireText("define a layer", "its type", definition.type);
+  requireObject("define a layer", "its options", definition.options);
+  requireFunction("define a layer", "its initParams", definition.initParams);
+  requireFunction("define a layer", "its apply", definition.apply);
   const { factory, named, masksInput, ...given } = definition;
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
   /** The definition under the name that the layer has. */
@@ -144,8 +150,14 @@ export function trainedLeaves(layer: Layer, params: Tree<Tensor>): boolean[] {
   return layer.trainableLeaves(params).map((leaf) => leaf && layer.trainable);
 }
 
+/** Throws a TypeError unless `layer` has the type of one; more is not needed to name it. */
+function requireNamed(what: string, layer: Pick<Layer, "type">): void {
+  if (typeof layer?.type !== "string") throw wrongKind(what, "it", layer, "a layer such as dense(...)");
+}
+
 /** A layer's name in errors: its type, and its own name where it has one. */
 export function layerName(layer: Pick<Layer, "type" | "name">): string {
+  requireNamed("name a layer", layer);
   return layer.name === undefined || layer.name === layer.type ? layer.type : `${layer.type} ${layer.name}`;
 }
 
@@ -156,6 +168,7 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
  * @throws TypeError for a copy with data that does not act.
  */
 export function layerJson(layer: Layer): Json {
+  requireNamed("save a layer", layer);
   checkAsMade(layer);
   const reason = unsavable(layer);
   if (reason !== undefined) return refusedJson(`Cannot save ${layerName(layer)}: ${reason}`);

@@ -71,7 +71,7 @@ export interface RecurrentLayer extends Layer {
 
 /** Whether a layer is one around a cell. */
 export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
-  return "withFlags" in layer && "cell" in layer;
+  return typeof layer === "object" && layer !== null && "withFlags" in layer && "cell" in layer;
 }
 
 /**

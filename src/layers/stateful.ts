@@ -7,7 +7,8 @@ import { substitute } from "../options/made.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
-import { type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import { flattenTree, type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import { checkLayer, checkVariables } from "./checks.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
@@ -20,7 +21,10 @@ export interface CarryState {
 
 /** Whether a part of a layer's state is a stateful carry. */
 export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tree<Tensor> } {
-  if (Array.isArray(state) || isLeaf(state) || !("carry" in state)) return false;
+  if (
+    typeof state !== "object" || state === null || Array.isArray(state) || isLeaf(state) ||
+    !("carry" in state)
+  ) return false;
   return Object.keys(state).every((key) => key === "carry" || key === "output");
 }
 
@@ -31,6 +35,7 @@ export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tr
  * @throws TypeError where the layer cannot be fed in chunks.
  */
 export function statefulLayer(layer: Layer): Layer {
+  checkLayer("make a layer stateful", layer);
   const stateful = layer.withStateful?.();
   if (stateful === undefined) return layer;
   if ("withFlags" in stateful || "walk" in stateful) return stateful; // a recurrent layer or a container
@@ -64,6 +69,9 @@ export function statefulLayer(layer: Layer): Layer {
  * ```
  */
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {
+  checkLayer("reset states", layer);
+  checkVariables("reset states", variables);
+  flattenTree(input, "input");
   return keepOthers(layer.initState(variables.params, input), variables.state);
 }
 

@@ -18,7 +18,7 @@ import { type Device, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
-import { checkLayer } from "./checks.ts";
+import { checkLayer, checkVariables } from "./checks.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";
@@ -108,6 +108,7 @@ interface Session {
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
   checkOptions("streaming", options, ["batch", "input", "device"]);
   checkLayer("stream", layer);
+  checkVariables("stream", variables);
   const { batch = 1, device } = options;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);

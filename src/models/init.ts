@@ -1,4 +1,7 @@
 /** First variables of a layer or model. */
+import { wrongKind } from "../given.ts";
+import { checkLayer } from "../layers/checks.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
 import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -42,6 +45,16 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  * ```
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
+  checkLayer("make variables", layer);
+  requireTensor("make variables", key, "the key");
+  if (input === undefined) {
+    throw wrongKind(
+      "make variables",
+      "the input",
+      input,
+      "specs or data, as in init(model, key(0), spec([null, 28]))",
+    );
+  }
   try {
     const specs = inputSpecs(input);
     const params = layer.initParams(key, specs);
@@ -57,6 +70,6 @@ export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Var
 
 /** Whether this may be meant as data of `fit`; it may also be the input of a model whose inputs are named x and y. */
 function isDataOfFit(input: Tree<Spec | Tensor>): boolean {
-  return !isLeaf(input) && "x" in input && "y" in input &&
+  return typeof input === "object" && input !== null && !isLeaf(input) && "x" in input && "y" in input &&
     Object.keys(input).every((name) => ["x", "y", "sampleWeight"].includes(name));
 }

@@ -2,6 +2,7 @@
  * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
  * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
  */
+import { inWords, requireFunction, requireList } from "../given.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
@@ -75,7 +76,7 @@ function node(source: Source, index: number, spec: Spec, mask?: Tensor): Origin 
 export function originOf(value: unknown, where: string): Origin {
   if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes them
   throw new TypeError(
-    `Cannot use ${isLeaf(value) ? printSpec(value) : String(value)} as ${where}: ` +
+    `Cannot use ${isLeaf(value) ? printSpec(value) : inWords(value)} as ${where}: ` +
       `expected a node, as input(...), call(...) and apply(...) give`,
   );
 }
@@ -111,6 +112,9 @@ export function input(shape: readonly (number | null | string)[] | Spec, options
   checkOptions("input", options, ["name", "dtype"]);
   if (isLeaf(shape) && options.dtype !== undefined && options.dtype !== shape.dtype) {
     throw new TypeError(`Cannot make an input of ${printSpec(shape)} with the dtype ${options.dtype}`);
+  }
+  if (!isLeaf(shape)) {
+    requireList("make an input", "the shape", shape, "a list of sizes without the batch, or a spec");
   }
   const full = isLeaf(shape) ? specOf(shape) : spec([null, ...shape], options.dtype);
   return node({ kind: "input", serial: serials++, name: options.name, spec: full }, 0, full);
@@ -195,6 +199,7 @@ export function apply<Output extends Tree<Node> = Nodes>(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   ...inputs: readonly Node[]
 ): Output {
+  requireFunction("apply a function to nodes", "the first argument", fn);
   const given = inputs.map((value, index) =>
     originOf(value, `argument ${index} of ${fn.name || "the function"}`)
   );

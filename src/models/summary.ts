@@ -1,4 +1,5 @@
 /** A model as a table, and its parameters counted. Only shapes are looked at: no weight is drawn. */
+import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { trainedLeaves } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
@@ -43,6 +44,8 @@ function withoutCarry(state: Tree<Tensor>): Tree<Tensor> {
  * ```
  */
 export function countParams(layer: Layer, variables: Variables): ParameterCount {
+  checkLayer("count parameters", layer);
+  checkVariables("count parameters", variables);
   const { params, state } = variables;
   const trained = trainedLeaves(layer, params);
   const trainable = sizeOf(treeLeaves<Tensor>(params).filter((_, index) => trained[index]));
@@ -84,6 +87,7 @@ const number = (value: number) => value.toLocaleString("en-US");
  * ```
  */
 export function summary(layer: Layer, input: Tree<Spec | Tensor>): string {
+  checkLayer("summarize a model", layer);
   const specs = inputSpecs(input);
   const params = paramSpecs(layer, specs);
   const state = stateSpecs(layer, params, specs);

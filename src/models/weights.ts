@@ -1,8 +1,11 @@
 /** All weights of a model by path, and back: what is saved, carried over and compared. */
+import { requireObject } from "../given.ts";
+import { checkVariables } from "../layers/checks.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import type { Variables } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
 import { sameShape } from "../tensor/dims.ts";
-import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
 
 /** A weight and where it lies: `params.0.kernel`, `state.1.movingMean`. */
@@ -29,6 +32,7 @@ function printWeightPath(path: Path): string {
  * ```
  */
 export function getWeights(variables: Variables): Weight[] {
+  checkVariables("list weights", variables);
   const { leaves, paths } = flattenTree<Tensor>(weightTree(variables));
   return leaves.map((tensor, index) => ({ path: printWeightPath(paths[index]), tensor }));
 }
@@ -50,12 +54,16 @@ export function setWeights(
   variables: Variables,
   weights: readonly (Tensor | Weight)[] | { readonly [path: string]: Tensor },
 ): Variables {
+  checkVariables("set weights", variables);
+  if (!Array.isArray(weights)) {
+    requireObject("set weights", "what is given as weights", weights, "a list, or an object by path");
+  }
   const present = getWeights(variables);
   const given = byPath(present, weights);
   const replaced = present.map(({ path, tensor }) => {
     const next = given.get(path);
     if (next === undefined) return tensor;
-    if (!isTensor(next)) throw new TypeError(`Cannot set the weight ${path}: what is given is no tensor`);
+    requireTensor(`set the weight ${path}`, next, "what is given");
     if (next.dtype !== tensor.dtype || !sameShape(next.shape, tensor.shape)) {
       throw new TypeError(
         `Cannot set the weight ${path}: current value is ${printSpec(next)}, expected ${printSpec(tensor)}`,
@@ -84,7 +92,9 @@ function byPath(
   }
   const entries = isList(weights)
     ? weights.map((weight, index): [string, Tensor] =>
-      "path" in weight ? [weight.path, weight.tensor] : [paths[index], weight]
+      typeof weight === "object" && weight !== null && "path" in weight
+        ? [weight.path, weight.tensor]
+        : [paths[index], weight]
     )
     : Object.entries(weights);
   for (const [path] of entries) if (!paths.includes(path)) throw unknownName("weight", path, paths);

@@ -41,7 +41,10 @@ import { expandDims, split, sum } from "./structure.ts";
 export type Activation = (x: Tensor) => Tensor;
 
 /** `x` itself. */
-export const linear: Activation = (x): Tensor => x;
+export const linear: Activation = (x): Tensor => {
+  requireTensor("compute linear", x);
+  return x;
+};
 
 /** `max(x, 0)`; the derivative at 0 is 0 (a tie of `maximum` belongs to its first operand). NaN stays NaN. */
 export const relu: Activation = (x): Tensor => maximum(0, x);

@@ -3,6 +3,7 @@
  * from the bits of threefry-2x32, so that a key gives the same weights everywhere. An initialiser is named, or named
  * with options (plain data, saved as it is), or a function of the user's own.
  */
+import { inWords, requireFunction } from "../given.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { printShape } from "../tensor/dims.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
@@ -132,6 +133,7 @@ let shapesOnly = false;
  * a graph under construction), an orthogonal matrix of a large layer would be minutes of work for nothing.
  */
 export function abstractly<T>(run: () => T): T {
+  requireFunction("look at shapes alone", "the first argument", run);
   const before = shapesOnly;
   shapesOnly = true;
   try {
@@ -286,7 +288,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   if (typeof config !== "object" || config === null || typeof config.name !== "string") {
     throw new TypeError(
       `Cannot use ${
-        JSON.stringify(initializer)
+        inWords(initializer)
       } as an initializer: expected a name, { name, ...options } or a function`,
     );
   }

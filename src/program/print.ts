@@ -1,4 +1,5 @@
 /** A Program as text: one line per equation, values numbered in order, bodies of scans indented. */
+import { requireList, requireObject } from "../given.ts";
 import { printShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec } from "../tensor/tensor.ts";
 import { type Equation, isEquation, type Program, type Value } from "./types.ts";
@@ -39,6 +40,10 @@ function printAttributes(equation: Equation): string {
  * ```
  */
 export function printProgram(program: Program): string {
+  requireObject("print a Program", "it", program, "a Program, as trace(fn, ...args).program");
+  for (const part of ["inputs", "equations", "outputs"] as const) {
+    requireList("print a Program", `its ${part}`, program[part]);
+  }
   const names = new Map<Value, string>();
   const name = (value: Value): string => {
     let known = names.get(value);

@@ -2,15 +2,18 @@
  * What is checked on the host before anything runs: how many samples there are and whether all agree, tokens within
  * the vocabulary, and how a stateful model's batch fits. Labels are checked in `labels.ts`, shapes by tracing.
  */
+import { inWords, requireObject, wrongKind } from "../given.ts";
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
-import type { Layer, Variables } from "../layers/layer.ts";
+import type { Layer } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { type HostTensor, isLeaf, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Tree } from "../tree/tree.ts";
-import type { Data } from "./objective.ts";
+import type { Data, Objective } from "./objective.ts";
+
+export { checkVariables } from "../layers/checks.ts";
 
 /**
  * The number of samples of inputs, targets and weights.
@@ -18,6 +21,13 @@ import type { Data } from "./objective.ts";
  * @throws TypeError where they disagree; RangeError where there are none, or an unknown key.
  */
 export function checkData(what: string, data: Data): number {
+  if (isIterator(data)) {
+    throw new TypeError(
+      `Cannot ${what}: the data is ${inWords(data)}, which is gone over piece by piece, expected { x, y }; ` +
+        `call createTrainer(model, options).trainOnBatch with each batch`,
+    );
+  }
+  requireObject(what, "the data", data, "{ x, y }");
   checkOptions(`the data of ${what}`, data, ["x", "y", "sampleWeight"]);
   if (data.x === undefined || data.y === undefined) {
     throw new TypeError(
@@ -35,15 +45,23 @@ export function checkData(what: string, data: Data): number {
   return samples;
 }
 
-/** Throws a TypeError unless `variables` has what `init` gives. */
-export function checkVariables(what: string, variables: Variables): void {
-  if (variables?.params !== undefined && variables.state !== undefined) return;
-  const found = typeof variables === "object" && variables !== null
-    ? Array.isArray(variables) ? "an array" : `{${Object.keys(variables).join(", ")}}`
-    : String(variables);
-  throw new TypeError(
-    `Cannot ${what}: the variables are ${found}, expected { params, state } as init(model, key, input) gives`,
-  );
+/** Whether a value is gone over, as a generator is; a list is none, nor is a Map. */
+function isIterator(value: unknown): value is object {
+  return typeof value === "object" && value !== null && "next" in value && typeof value.next === "function";
+}
+
+/** Throws a TypeError unless `objective` can be computed. */
+export function checkObjective(what: string, objective: unknown): asserts objective is Objective {
+  const given = objective as Partial<Objective> | null | undefined; // any of it may be missing
+  if (typeof given?.compute === "function" && Array.isArray(given.heads)) return;
+  throw wrongKind(what, "the objective", objective, "that of a trainer's session");
+}
+
+/** Throws a TypeError unless `trainer` is one. */
+export function checkTrainer(what: string, trainer: unknown): void {
+  const given = trainer as { readonly convert?: unknown; readonly session?: unknown } | null | undefined; // or anything else
+  if (typeof given?.convert === "function" && typeof given.session === "function") return;
+  throw wrongKind(what, "the trainer", trainer, "what createTrainer(model, options) gives");
 }
 
 /** The number of samples of an input. Throws a RangeError where there are none. */
@@ -102,7 +120,9 @@ export function checkStatefulBatch(
 /** A whole number from 1. */
 export function checkCount(what: string, option: string, value: number, least = 1): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`Cannot ${what}: ${option} is ${value}, expected a whole number from ${least}`);
+  throw new RangeError(
+    `Cannot ${what}: ${option} is ${quoted(value)}, expected a whole number from ${least}`,
+  );
 }
 
 /** What `fit` validates with: data of its own, or the last share of the training data. */
@@ -118,7 +138,9 @@ export function splitValidation(
   samples: number,
   validation: Validation | undefined,
 ): readonly [training: Data, validation: Data | undefined] {
-  if (validation === undefined || !("split" in validation)) return [data, validation];
+  if (validation === undefined) return [data, undefined];
+  requireObject("validate", "the option validation", validation, "{ x, y } or { split: 0.2 }");
+  if (!("split" in validation)) return [data, validation];
   checkOptions("validation", validation, ["split"]);
   const { split } = validation;
   // The first part is rounded down, as in Keras.

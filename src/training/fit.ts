@@ -13,6 +13,7 @@ import {
   checkCount,
   checkData,
   checkStatefulBatch,
+  checkTrainer,
   checkVariables,
   splitValidation,
   type Validation,
@@ -139,6 +140,7 @@ export async function fitWith(
   data: Data,
   options: FitLoopOptions = {},
 ): Promise<FitResult> {
+  checkTrainer("fit", trainer);
   checkOptions("fit", options, loopOptions);
   const { batchSize = DEFAULT_BATCH_SIZE, epochs = 1, initialEpoch = 0 } = options;
   checkCount("fit", "batchSize", batchSize);

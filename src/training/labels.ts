@@ -6,11 +6,12 @@
 import { takeRows } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { fixedDim } from "../tensor/dims.ts";
-import { type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { requireFunction, wrongKind } from "../given.ts";
+import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
 import { flattenTree, mapTree } from "../tree/tree.ts";
 import { statefulBatch } from "./checks.ts";
-import type { Loss } from "./losses.ts";
+import { type Loss, resolveLoss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
 
 /** How many samples' masks are computed together. */
@@ -97,7 +98,12 @@ export function checkLabels(
   classes: number,
   counts: (place: number) => boolean = () => true,
 ): void {
-  if (loss.labels !== "sparse") return;
+  if (resolveLoss(loss).labels !== "sparse") return;
+  host(target);
+  if (typeof classes !== "number") {
+    throw wrongKind("check labels", "the number of classes", classes, "a number");
+  }
+  requireFunction("check labels", "counts", counts);
   if (target.dtype !== "int32") {
     throw new TypeError(
       `Cannot compute ${loss.type}: the labels are ${printSpec(target)}, expected int32 class numbers; ` +

@@ -3,6 +3,8 @@
  * that training makes small, both as in Keras 3. Crossentropies compute with logits wherever they can get them: with
  * `fromLogits`, or because the prediction came from the activation softmax or sigmoid (operations/activations.ts).
  */
+import { requireObject, wrongKind } from "../given.ts";
+import { requireTensor } from "../tensor/checks.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { softplus } from "../operations/activations.ts";
 import {
@@ -326,8 +328,8 @@ export function resolveLoss(loss: LossLike): Loss {
     if (!Object.hasOwn(byName, loss)) throw unknownName("loss", loss, lossNames);
     return byName[loss]();
   }
-  if (typeof loss?.values !== "function") {
-    throw new TypeError(`Cannot use ${typeof loss} as a loss: expected a name or a loss such as huber()`);
+  if (typeof loss?.values !== "function" || typeof loss.type !== "string") { // a list has values too
+    throw wrongKind("use a loss", "it", loss, "a name or a loss such as huber()");
   }
   checkAsMade(loss);
   return loss;
@@ -378,6 +380,13 @@ export function computeLoss(
   prediction: Tensor,
   weighting: Weighting = {},
 ): Tensor {
+  resolveLoss(loss);
+  requireTensor("compute the loss", target, "the target");
+  requireTensor("compute the loss", prediction, "the prediction");
+  requireObject("compute the loss", "weighting", weighting, "{ mask, sampleWeight }");
+  for (const name of ["mask", "sampleWeight"] as const) {
+    if (weighting[name] !== undefined) requireTensor("compute the loss", weighting[name], name);
+  }
   if (loss.reduction !== "none") return lossSums(loss, target, prediction, weighting).loss;
   const { values, weight } = weigh(loss.type, measureOf(loss), target, prediction, weighting);
   return weight ? mul(values, weight) : values;

@@ -234,13 +234,16 @@ export function meanMetric(options: MetricOptions = {}): Metric {
 }
 
 /** Losses that logs call by a short name, as Keras users do. */
-const shortNames: Readonly<Record<string, string>> = { meanSquaredError: "mse", meanAbsoluteError: "mae" };
+const shortNames: ReadonlyMap<string, string> = new Map([
+  ["meanSquaredError", "mse"],
+  ["meanAbsoluteError", "mae"],
+]);
 
 /** The mean of a loss's values as a metric. Its reduction does not matter. */
 export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
   checkOptions("lossMetric", options, ["name"]);
-  const { type, options: lossOptions } = loss;
-  const name = options.name ?? shortNames[type] ?? type;
+  const { type, options: lossOptions } = resolveLoss(loss);
+  const name = options.name ?? shortNames.get(type) ?? type;
   const { values, counted } = measureOf(loss);
   return meanMetricOf({ type, name, options: lossOptions }, values, { counted });
 }
@@ -345,7 +348,7 @@ function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
     return metric;
   }
   if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
-  return metric in byName
+  return Object.hasOwn(byName, metric)
     ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
     : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // the others are losses' names
 }

@@ -313,7 +313,8 @@ function spread<Value>(
   const stray = Object.keys(given).find((key) => !keys.includes(key));
   if (stray !== undefined) throw unknownName(`output of ${option.what}`, stray, keys);
   return keys.flatMap((key) => {
-    const inner = (given as Readonly<Record<string, unknown>>)[key]; // an object, checked above
+    const values = given as Readonly<Record<string, unknown>>; // an object, checked above
+    const inner = Object.hasOwn(values, key) ? values[key] : undefined; // an output may be named like a member
     const part = (output as { readonly [key: string]: Tree<Spec> })[key]; // neither leaf nor array
     if (inner === undefined && "missing" in option) {
       return flattenTree(part).leaves.map(() => option.missing as Value); // given, as just tested

@@ -2,6 +2,7 @@
  * Optimisers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
  * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
  */
+import { requireObject, wrongKind } from "../given.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/structure.ts";
@@ -310,6 +311,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
  * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of clipping.
  */
 export function adamw(options: AdamOptions = {}): Optimizer {
+  requireObject("make adamw", "its options", options);
   const { weightDecay = 0.004 } = options;
   checkNumber("adamw", "weightDecay", weightDecay, 0, Infinity);
   return adamLike("adamw", { ...options, weightDecay });
@@ -337,9 +339,7 @@ export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
     return byName[optimizer]();
   }
   if (typeof optimizer?.update !== "function") {
-    throw new TypeError(
-      `Cannot use ${typeof optimizer} as an optimizer: expected a name or an optimizer such as sgd()`,
-    );
+    throw wrongKind("train", "the optimizer", optimizer, "a name or an optimizer such as sgd()");
   }
   checkAsMade(optimizer);
   return optimizer;

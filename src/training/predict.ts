@@ -12,7 +12,14 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device, toHost } from "../transforms/compile.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
-import { checkCount, checkData, checkSamples, checkStatefulBatch, checkVariables } from "./checks.ts";
+import {
+  checkCount,
+  checkData,
+  checkSamples,
+  checkStatefulBatch,
+  checkTrainer,
+  checkVariables,
+} from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { type Session, type Trainer, withTrainer } from "./trainer.ts";
@@ -88,6 +95,8 @@ export async function evaluateWith(
   data: Data,
   options: BatchingOptions = {},
 ): Promise<Logs> {
+  checkTrainer("evaluate", trainer);
+  checkOptions("evaluateWith", options, ["batchSize"]);
   const { batchSize = DEFAULT_BATCH_SIZE } = options;
   checkCount("evaluate", "batchSize", batchSize);
   const converted = trainer.convert("evaluate", variables, data);
@@ -175,6 +184,9 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   x: Tree<Tensor>,
   options: BatchingOptions = {},
 ): Promise<Output> {
+  checkTrainer("predict", trainer);
+  checkVariables("predict", variables);
+  checkOptions("predictWith", options, ["batchSize"]);
   const { batchSize = DEFAULT_BATCH_SIZE } = options;
   checkCount("predict", "batchSize", batchSize);
   const samples = checkSamples("predict", x);

@@ -3,14 +3,16 @@
  * (weights, batch-norm statistics, the optimiser's state, the running means of the epoch) goes in and comes out, so
  * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
  */
+import { checkLayer } from "../layers/checks.ts";
 import { trainedLeaves } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { foldIn } from "../operations/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { valueAndGrad } from "../transforms/grad.ts";
 import { flattenTree, type Tree, unflattenTree } from "../tree/tree.ts";
+import { checkObjective } from "./checks.ts";
 import type { Data, Objective, ObjectiveState } from "./objective.ts";
-import type { Optimizer, OptimizerState } from "./optimizers.ts";
+import { type Optimizer, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 
 /** What a train step takes; `step` is an int32 scalar, and dropout draws with the key folded with it. */
 export type TrainArguments = [
@@ -74,6 +76,9 @@ export function trainStep(
   objective: Objective,
   optimizer: Optimizer,
 ): (...args: TrainArguments) => TrainResult {
+  checkLayer("train", model);
+  checkObjective("train", objective);
+  resolveOptimizer(optimizer);
   return (params, state, optimizerState, metricsState, key, step, batch) => {
     const { leaves, structure } = flattenTree<Tensor>(params, "params");
     const flags = trainableFlags(model, params, leaves.length);
@@ -99,6 +104,8 @@ export function trainStep(
 
 /** The running means with one more batch, in inference. */
 export function testStep(model: Layer, objective: Objective): (...args: TestArguments) => TestResult {
+  checkLayer("evaluate", model);
+  checkObjective("evaluate", objective);
   return (params, state, metricsState, batch) => {
     const applied = model.apply({ params, state }, batch.x, { training: false });
     return [applied.state, objective.compute(applied, batch, metricsState).state];
@@ -107,6 +114,7 @@ export function testStep(model: Layer, objective: Objective): (...args: TestArgu
 
 /** The outputs for one batch, in inference. */
 export function predictStep(model: Layer): (...args: PredictArguments) => PredictResult {
+  checkLayer("predict", model);
   return (params, state, x) => {
     const applied = model.apply({ params, state }, x, { training: false });
     return [applied.output, applied.state];

@@ -5,6 +5,7 @@
  */
 import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
+import { checkLayer } from "../layers/checks.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
@@ -139,6 +140,7 @@ export interface Trainer extends Disposable {
  * ```
  */
 export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {
+  checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
   const { device } = options;
   const optimizer = options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer);

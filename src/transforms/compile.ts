@@ -1,4 +1,5 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
+import { requireFunction } from "../given.ts";
 import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
@@ -87,6 +88,7 @@ export interface TracedFunction {
  * @param args Tensors or specs; symbolic sizes stay symbols of the Program.
  */
 export function trace(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): TracedFunction {
+  requireFunction("trace a function", "the first argument", fn);
   const { leaves, structure } = flattenTree<Spec>(args, "arguments");
   const { program, result, notes } = traceFlat(leaves, (tracers) => {
     const returned = fn(...unflattenTree<never[]>(structure, tracers));
@@ -119,6 +121,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
   options: CompileOptions = {},
 ): Promise<Compiled<Args, Result>> {
+  requireFunction("compile a function", "the first argument", fn);
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
   const backends = options.device === undefined || options.device === "auto"
     ? await availableBackends()

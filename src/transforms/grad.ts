@@ -1,4 +1,5 @@
 /** `grad` and `valueAndGrad`: derivatives of functions of trees. */
+import { requireFunction } from "../given.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { checkOptions } from "../nearest.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -42,6 +43,7 @@ export function valueAndGrad<Args extends any[], Result extends Differentiable, 
   fn: (...args: Args) => Result,
   options: GradOptions<Index> = {},
 ): (...args: Args) => [value: Result, gradient: Args[Index]] {
+  requireFunction("differentiate", "the first argument", fn);
   checkOptions("valueAndGrad", options, ["argument"]);
   const argument: number = options.argument ?? 0;
   return (...args) => {

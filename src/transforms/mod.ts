@@ -15,6 +15,7 @@ export {
 } from "./compile.ts";
 export { outputSpecs } from "./output_specs.ts";
 
+import { wrongKind } from "../given.ts";
 import type { Compiled } from "./compile.ts";
 
 /**
@@ -38,5 +39,8 @@ export function explain<Args extends readonly unknown[], Result>(
   compiled: Compiled<Args, Result>,
   ...args: readonly unknown[]
 ): string {
+  if (typeof compiled?.explain !== "function") {
+    throw wrongKind("explain", "the first argument", compiled, "a function that compile(...) gave");
+  }
   return compiled.explain(...args);
 }

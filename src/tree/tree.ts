@@ -2,6 +2,15 @@
  * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are taken in sorted
  * order, so that trees with the same keys always pair up. Errors name the path at which two trees differ.
  */
+import {
+  inWords,
+  isPromise,
+  requireFunction,
+  requireList,
+  requireObject,
+  requireText,
+  wrongKind,
+} from "../given.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 
 /** The nesting of a tree, without its leaves. */
@@ -13,10 +22,15 @@ export type Structure =
 /** Where a leaf lies: keys and indices from the root. */
 export type Path = readonly (string | number)[];
 
+/** How deep a tree may be nested; one that holds itself has no end. */
+const DEEPEST = 500;
+
 const LEAF: Structure = { kind: "leaf" };
 
 /** A path as text: `state[0].h`; the root is the name alone. */
 export function printPath(path: Path, root = ""): string {
+  requireList("print a path", "it", path, "a list of keys and indices");
+  requireText("print a path", "the root", root);
   const text = path.map((part) => typeof part === "number" ? `[${part}]` : `.${part}`).join("");
   return root + (root === "" && text.startsWith(".") ? text.slice(1) : text) || "(root)";
 }
@@ -38,7 +52,9 @@ function describe(value: unknown): string {
   return value === null || value === undefined
     ? String(value)
     : typeof value === "object"
-    ? value.constructor.name
+    ? inWords(value)
+    : typeof value === "function"
+    ? "a function"
     : `${typeof value} ${String(value)}`;
 }
 
@@ -53,6 +69,14 @@ function walk(
     visit(tree, path);
     return LEAF;
   }
+  if (path.length > DEEPEST) {
+    throw new RangeError(
+      `Cannot use a tree that is nested more than ${DEEPEST} deep, at ${
+        printPath(path.slice(0, 4), root)
+      }…: ` +
+        `a part of it may hold itself`,
+    );
+  }
   if (Array.isArray(tree)) {
     return { kind: "array", items: tree.map((item, index) => walk(item, [...path, index], root, visit)) };
   }
@@ -62,7 +86,9 @@ function walk(
   }
   throw new TypeError(
     `Cannot use ${describe(tree)} at ${printPath(path, root)} as part of a tree: ` +
-      `expected a tensor, an array or a plain object (wrap numbers with tensor(...))`,
+      (isPromise(tree)
+        ? "await it first"
+        : `expected a tensor, an array or a plain object (wrap numbers with tensor(...))`),
   );
 }
 
@@ -115,9 +141,10 @@ function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolea
 
 /** The tree of this structure with these leaves, in order. */
 export function unflattenTree<T = unknown>(structure: Structure, leaves: readonly unknown[]): T {
+  requireList("build a tree", "the leaves", leaves);
   let next = 0;
   const build = (node: Structure): unknown => {
-    switch (node.kind) {
+    switch (node?.kind) {
       case "leaf":
         return leaves[next++];
       case "array":
@@ -136,6 +163,8 @@ export function unflattenTree<T = unknown>(structure: Structure, leaves: readonl
         }
         return tree;
       }
+      default:
+        throw wrongKind("build a tree", "the structure", node satisfies never, "one that flattenTree gave");
     }
   };
   const tree = build(structure);
@@ -152,6 +181,7 @@ export function treeLeaves<Leaf>(tree: unknown): Leaf[] {
 
 /** A tree of the same structure, each leaf replaced by `change(leaf, path)`. */
 export function mapTree<T, In = unknown, Out = unknown>(tree: T, change: (leaf: In, path: Path) => Out): T {
+  requireFunction("change the leaves of a tree", "the second argument", change);
   const { leaves, structure, paths } = flattenTree<In>(tree);
   return unflattenTree<T>(structure, leaves.map((leaf, index) => change(leaf, paths[index])));
 }
@@ -167,6 +197,7 @@ export function zipTrees<T, A = unknown, B = unknown, Out = unknown>(
   combine: (a: A, b: B, path: Path) => Out,
   names: { readonly first?: string; readonly second?: string } = {},
 ): T {
+  requireFunction("combine trees", "the third argument", combine);
   checkSameStructure(first, second, names);
   const a = flattenTree<A>(first);
   const b = flattenTree<B>(second);
@@ -186,9 +217,15 @@ export function checkSameStructure(
     readonly remedy?: string;
   } = {},
 ): void {
+  requireObject("pair trees", "names", names);
   const firstName = names.first ?? "the first tree";
   const secondName = names.second ?? "the second tree";
   const compare = (a: unknown, b: unknown, path: Path): void => {
+    if (path.length > DEEPEST) {
+      throw new RangeError(
+        `Cannot pair trees that are nested more than ${DEEPEST} deep: one may hold itself`,
+      );
+    }
     const fail = (): never => {
       throw new TypeError(
         `Cannot pair ${firstName} with ${secondName} at ${printPath(path, names.root)}: ` +

@@ -58,7 +58,7 @@ function faultOf(error: unknown): string | undefined {
 
 /** The result of a call, waited for; what it holds of the machine is given back. */
 async function settle(result: unknown): Promise<string | undefined> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve(`was not done after ${PATIENCE} ms`), PATIENCE);
   });

@@ -1,4 +1,5 @@
 /** `fromOnnx`: an ONNX file as a model. */
+import { requireBytes } from "../../../src/given.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
 import { checkOptions, quoted } from "../../../src/nearest.ts";
@@ -231,6 +232,7 @@ function layerOf(
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
   checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames]);
   const limits = limitsOf("fromOnnx", options);
+  requireBytes("read an ONNX file", "it", bytes);
   const proto = decodeModel(bytes);
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");
   const opset = opsetOf(proto);
