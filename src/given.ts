@@ -32,7 +32,9 @@ export function inWords(value: unknown): string {
 function objectInWords(value: object): string {
   if (isPromise(value)) return "a Promise";
   if ("dtype" in value && "shape" in value && Array.isArray(value.shape)) {
-    return `${"kind" in value ? "a tensor" : "a spec"} ${value.dtype}[${value.shape.map(String).join(", ")}]`;
+    return `${"kind" in value ? "a tensor" : "a spec"} ${value.dtype}[${
+      value.shape.map(sizeInWords).join(", ")
+    }]`;
   }
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (ArrayBuffer.isView(value) && "length" in value) return `${nameOf(value)} of ${value.length}`;
@@ -49,9 +51,15 @@ function objectInWords(value: object): string {
     : `an object with the keys {${shown.join(", ")}${keys.length > MOST_KEYS ? ", …" : ""}}`;
 }
 
+function sizeInWords(size: unknown): string {
+  const isOpen = typeof size === "object" && size !== null && Object.hasOwn(size, "toString");
+  return typeof size === "number" || isOpen ? String(size) : "?";
+}
+
 /** The class of an object, with its article. */
 function nameOf(value: object): string {
-  const name: unknown = value.constructor?.name;
+  const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
+  const name: unknown = kind === "Object" ? value.constructor?.name : kind;
   if (typeof name !== "string" || name === "") return "an object";
   return `${/^[AEIOU]/i.test(name) && !name.startsWith("Uint") ? "an" : "a"} ${name}`;
 }

@@ -8,6 +8,7 @@ import {
   type HostTensor,
   hostTensor,
   type NestedNumbers,
+  nestedShape,
 } from "../tensor/tensor.ts";
 
 /** A sequence of numbers, or of feature vectors (nested arrays of one shape). */
@@ -120,13 +121,8 @@ function checkSequence(sequence: unknown, path: string): void {
 
 /** The shape of one step: that of the first step there is. */
 function featureShape(sequences: readonly RaggedSequence[]): number[] {
-  const shape: number[] = [];
-  let step: unknown = sequences.find(({ length }) => length > 0)?.[0];
-  while (Array.isArray(step)) {
-    shape.push(step.length);
-    step = step[0];
-  }
-  return shape;
+  const step = sequences.find(({ length }) => length > 0)?.[0];
+  return step === undefined ? [] : nestedShape(step);
 }
 
 function checkStep(step: NestedNumbers, features: readonly number[], path: () => string): void {

@@ -3,7 +3,7 @@ import { type Application, evaluate } from "../../kernels/reference/mod.ts";
 import { requireTensor } from "../tensor/checks.ts";
 import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { handOnLogits } from "./logits.ts";
-import { emit, isTracing } from "../program/trace.ts";
+import { emit, isTracing, strayTensor } from "../program/trace.ts";
 import type { Attributes, Operation, OperationName } from "../program/types.ts";
 
 /** Applies a primitive: traced inside a trace, computed by the reference backend outside. */
@@ -32,13 +32,12 @@ function applyNow<K extends OperationName>(
 ): Tensor[] {
   const onHost = inputs.map((input): HostTensor => {
     if (input.kind === "host") return input;
+    if (input.kind === "traced") throw strayTensor(input);
     throw new TypeError(
-      input.kind === "traced"
-        ? `Cannot use a traced ${printSpec(input)} outside the function that was traced: return it instead`
-        : `Cannot compute ${operation.name} at once on ${
-          printSpec(input)
-        }: it is on the device ${input.device}; ` +
-          `compile the function, or read the tensor with await toHost(tensor)`,
+      `Cannot compute ${operation.name} at once on ${
+        printSpec(input)
+      }: it is on the device ${input.device}; ` +
+        `compile the function, or read the tensor with await toHost(tensor)`,
     );
   });
   const application: Application<K> = { operation, attributes };

@@ -4,7 +4,7 @@
  */
 import { inWords } from "../given.ts";
 import type { Shape } from "../tensor/dims.ts";
-import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { allocateValues, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
 import { requireTensor } from "../tensor/checks.ts";
@@ -273,6 +273,7 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
 /** `x` as another dtype: floats become int32 by truncation, anything bool by `x ≠ 0`. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   requireTensor("compute cast", x);
+  allocateValues(dtype, 0); // refuses what is no dtype
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }
 

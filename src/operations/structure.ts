@@ -23,8 +23,8 @@ import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
 
 /** An axis from the front (0 is the first) or from the back (-1 is the last). */
 export function resolveAxis(axis: number, rank: number, what: string): number {
-  const resolved = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
+  const resolved = !Number.isInteger(axis) ? NaN : axis < 0 ? axis + rank : axis;
+  if (Number.isNaN(resolved) || resolved < 0 || resolved >= rank) {
     throw new RangeError(
       `Cannot ${what} along axis ${
         typeof axis === "number" ? axis : inWords(axis)
@@ -200,7 +200,7 @@ export const sumOperation: Operation<"sum"> = {
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireTensor("compute broadcastTo", x);
-  requireList("compute broadcastTo", "shape", shape, "a list of sizes such as [2, 3]");
+  requireShape("compute broadcastTo", shape);
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
   if (offset < 0) {
@@ -212,7 +212,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireTensor("compute reshape", x);
-  requireList("compute reshape", "shape", shape, "a list of sizes such as [2, 3]");
+  requireShape("compute reshape", shape);
   const open = shape.indexOf(-1);
   let target = shape;
   if (open >= 0) {

@@ -2,7 +2,7 @@
  * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is known
  * only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by elements.
  */
-import { requireList, wrongKind } from "../given.ts";
+import { inWords, requireList, wrongKind } from "../given.ts";
 import { quoted } from "../nearest.ts";
 
 /** A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`. */
@@ -170,7 +170,12 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** A shape as text: `[batch, 28, 28]`. */
 export function printShape(shape: Shape): string {
-  return `[${shape.map(String).join(", ")}]`;
+  return `[${shape.map(printDim).join(", ")}]`;
+}
+
+/** A size as text, and what is none in words: it may be in an error about itself. */
+function printDim(dim: unknown): string {
+  return typeof dim === "number" || isSymbolic(dim) ? String(dim) : inWords(dim);
 }
 
 /**

@@ -3,7 +3,7 @@
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
 import { inWords, requireList, wrongKind } from "../given.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { type Dim, fixedDim, printShape, requireDim, type Shape, symbol } from "./dims.ts";
 
 /** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
@@ -83,7 +83,7 @@ export function allocateValues(dtype: DType, size: number): Values {
       return new Uint8Array(size);
     default:
       throw new TypeError(
-        `Cannot make a tensor: dtype is ${JSON.stringify(dtype satisfies never)}, ` +
+        `Cannot make a tensor: dtype is ${quoted(dtype satisfies never)}, ` +
           `expected float32, int32, bool or float64`,
       );
   }
@@ -126,10 +126,19 @@ export function hostTensor(data: Values, shape: readonly number[], dtype?: DType
   return { kind: "host", shape, dtype: inferred, data };
 }
 
-function nestedShape(values: NestedNumbers): number[] {
+/** How deep lists of numbers may be nested: more than any tensor has axes. */
+const MOST_AXES = 64;
+
+/** The lengths of nested lists, as the first of each says. */
+export function nestedShape(values: NestedNumbers): number[] {
   const shape: number[] = [];
   let level = values;
   while (Array.isArray(level)) {
+    if (shape.length === MOST_AXES) {
+      throw new RangeError(
+        `Cannot make a tensor: the lists are nested more than ${MOST_AXES} deep; one may hold itself`,
+      );
+    }
     shape.push(level.length);
     level = level[0];
   }
@@ -162,10 +171,11 @@ export function tensor(
   checkOptions("tensor", options, ["shape", "dtype"]);
   const typed = ArrayBuffer.isView(values);
   const nested = values as NestedNumbers; // read as nested numbers only where it is not a typed array
+  const outer = typed ? undefined : nestedShape(nested);
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
     : flatten(nested);
-  const shape = options.shape ?? (typed ? [flat.length] : nestedShape(nested));
+  const shape = options.shape ?? outer ?? [flat.length];
   const size = checkShape(shape);
   if (flat.length !== size) {
     throw new RangeError(
@@ -181,7 +191,9 @@ export function tensor(
 }
 
 function flatten(values: NestedNumbers): (number | boolean)[] {
-  return Array.isArray(values) ? values.flat(Infinity) as (number | boolean)[] : [values as number | boolean];
+  return Array.isArray(values)
+    ? values.flat(MOST_AXES) as (number | boolean)[]
+    : [values as number | boolean];
 }
 
 function checkRectangular(values: NestedNumbers, shape: readonly number[], depth: number): void {

@@ -45,9 +45,10 @@ export function checkData(what: string, data: Data): number {
   return samples;
 }
 
-/** Whether a value is gone over, as a generator is; a list is none, nor is a Map. */
-function isIterator(value: unknown): value is object {
-  return typeof value === "object" && value !== null && "next" in value && typeof value.next === "function";
+/** Whether a value is gone over piece by piece, as a generator or a stream is; a list is not. */
+function isIterator(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    (Symbol.asyncIterator in value || "next" in value && typeof value.next === "function");
 }
 
 /** Throws a TypeError unless `objective` can be computed. */

@@ -4,6 +4,7 @@
  * leaf of the model's output tree; with several of them each has its loss, its weight and its metrics.
  */
 import type { Mask } from "../layers/layer.ts";
+import { inWords } from "../given.ts";
 import { unknownName } from "../nearest.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/structure.ts";
@@ -112,7 +113,9 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
   checkSameStructure(output, target, { first: "the model's output", second: "y" });
   const { leaves: outputs, paths } = flattenTree<Spec>(output);
   const targets = flattenTree<Spec>(target).leaves;
-  const losses = spread(options.loss, output, isLossLike, { what: "loss" }).map(resolveLoss);
+  const losses = spread(options.loss, output, isLossLike, { what: "loss", needed: LOSS_NEEDED }).map(
+    resolveLoss,
+  );
   const weights = spread(options.lossWeights ?? 1, output, isNumber, { what: "lossWeights", missing: 1 });
   const [metrics, weightedMetrics] = (["metrics", "weightedMetrics"] as const).map((what) =>
     spread(options[what] ?? [], output, isMetricList, { what, missing: [] })
@@ -286,12 +289,16 @@ function isMetricList(value: unknown): value is readonly MetricLike[] {
   return Array.isArray(value) && value.every((metric) => isLossLike(metric) || has(metric, "update"));
 }
 
+/** What is said where an output has no loss. */
+const LOSS_NEEDED = "one, as each output needs a loss; for one that is not to be trained, " +
+  "give a loss of weight 0 (lossWeights), or a model without this output";
+
 /** Per output leaf the value that `given` has for it: a value counts for all leaves below its place. */
 function spread<Value>(
   given: unknown,
   output: Tree<Spec>,
   isValue: (value: unknown) => value is Value,
-  option: { readonly what: string; readonly missing?: Value },
+  option: { readonly what: string; readonly missing?: Value; readonly needed?: string },
   path: Path = [],
 ): Value[] {
   if (isValue(given)) return flattenTree(output).leaves.map(() => given);
@@ -299,7 +306,13 @@ function spread<Value>(
     const where = path.length === 0 ? "the output" : `the output ${printPath(path)}`;
     throw new TypeError(`Cannot use ${option.what} for ${where}: expected ${expected}`);
   };
-  if (isLeaf(output)) return fail("one value, as the output is one tensor");
+  if (isLeaf(output)) {
+    return fail(
+      given === undefined || given === null
+        ? option.needed ?? "a value"
+        : `one value, as the output is one tensor, current value is ${inWords(given)}`,
+    );
+  }
   if (Array.isArray(output)) {
     if (!Array.isArray(given) || given.length !== output.length) {
       return fail(`one value for all, or a list of ${output.length}`);

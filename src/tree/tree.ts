@@ -31,6 +31,9 @@ const LEAF: Structure = { kind: "leaf" };
 export function printPath(path: Path, root = ""): string {
   requireList("print a path", "it", path, "a list of keys and indices");
   requireText("print a path", "the root", root);
+  for (const part of path) {
+    if (typeof part !== "number") requireText("print a path", "a part of it", part, "a key or an index");
+  }
   const text = path.map((part) => typeof part === "number" ? `[${part}]` : `.${part}`).join("");
   return root + (root === "" && text.startsWith(".") ? text.slice(1) : text) || "(root)";
 }

@@ -12,6 +12,22 @@ function rejected(): Promise<never> {
   return promise;
 }
 
+/** An object that holds itself. */
+function itself(): unknown {
+  const object: Record<string, unknown> = {};
+  object.self = object;
+  return object;
+}
+
+function listOfItself(): unknown {
+  const list: unknown[] = [];
+  list.push(list);
+  return list;
+}
+
+/** Numbers in so many lists that nobody can walk through them by recursion. */
+const deep: unknown = Array.from({ length: 100_000 }).reduce((inner) => [inner], 1);
+
 /** Wrong nearly everywhere. */
 export const bad: readonly Value[] = [
   { name: "undefined", make: () => undefined },
@@ -27,6 +43,15 @@ export const bad: readonly Value[] = [
   { name: "{}", make: () => ({}) },
   { name: "{ a: 1 }", make: () => ({ a: 1 }) },
   { name: "Map", make: () => new Map() },
+  { name: "generator", make: async function* () {}.bind(undefined) },
+  { name: "itself", make: itself },
+  { name: "list of itself", make: listOfItself },
+  { name: "deep list", make: () => deep },
+  { name: "5n", make: () => 5n },
+  { name: "Symbol", make: () => Symbol("s") },
+  { name: "{ params: Promise, state }", make: () => ({ params: Promise.resolve(x), state: [] }) },
+  { name: "[Promise]", make: () => [Promise.resolve(x)] },
+  { name: "bare object", make: () => Object.create(null) },
   { name: "bytes", make: () => new Uint8Array([1, 2, 3]) },
 ];
 
