@@ -103,17 +103,56 @@ function remedy(name: string, known: readonly string[]): string {
  *
  * @param what What is named, such as `activation`.
  */
-export function unknownName(what: string, name: string, known: readonly string[]): RangeError {
+export function unknownName(what: string, name: unknown, known: readonly string[]): RangeError | TypeError {
+  if (typeof name !== "string") {
+    return new TypeError(
+      `Cannot use ${quoted(name)} as the ${what}: expected ${known.map((one) => quoted(one)).join(" or ")}`,
+    );
+  }
   return new RangeError(
     `Cannot use the ${what} ${quoted(name)}: it is unknown; ${remedy(name, known)}`,
   );
 }
 
+/** Options that are of one kind wherever they are taken, and do not say so by a check of their own. */
+const kinds: ReadonlyMap<string, "boolean" | "string"> = new Map([
+  ...[
+    "amsgrad",
+    "center",
+    "centered",
+    "dropRemainder",
+    "fromLogits",
+    "goBackwards",
+    "inputForget",
+    "keepDims",
+    "maskZero",
+    "nesterov",
+    "peepholes",
+    "resetAfter",
+    "restoreBestWeights",
+    "returnSequences",
+    "returnState",
+    "reuse",
+    "reverse",
+    "scale",
+    "shuffle",
+    "stateful",
+    "trainable",
+    "transposeLeft",
+    "transposeRight",
+    "unitForgetBias",
+    "unroll",
+    "useBias",
+    "zeroOutputForMask",
+  ].map((name) => [name, "boolean"] as const),
+  ["name", "string"],
+]);
+
 /**
  * Checks that every key of `options` is an option that `what` has.
  *
  * @param what What takes the options, such as `adam`.
- * @throws TypeError for what is no object, such as a number or nothing; RangeError naming the unknown option and the
+ * @throws TypeError for what is no object, such as a number or nothing, or an option of the wrong kind; RangeError naming the unknown option and the
  *   nearest known one.
  */
 export function checkOptions(what: string, options: object, known: readonly string[]): void {
@@ -123,9 +162,16 @@ export function checkOptions(what: string, options: object, known: readonly stri
     );
   }
   for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    throw new RangeError(
-      `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
+    if (!known.includes(key)) {
+      throw new RangeError(
+        `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
+      );
+    }
+    const kind = kinds.get(key);
+    const value: unknown = options[key as keyof typeof options]; // one of its keys
+    if (kind === undefined || value === undefined || typeof value === kind) continue;
+    throw new TypeError(
+      `Cannot use the option ${key} of ${what}: current value is ${quoted(value)}, expected a ${kind}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /** What the functions that read take alike. */
-import { inWords, requireBytes } from "../../src/given.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { requireBytes } from "../../src/given.ts";
+import { checkOptions, quoted } from "../../src/nearest.ts";
 
 /** Options of {@linkcode fromKeras} and {@linkcode loadKerasWeights}. */
 export interface KerasReadOptions {
@@ -19,7 +19,7 @@ export function defineOptions(
   requireBytes(`use ${what}`, "the file", bytes);
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
     throw new RangeError(
-      `Cannot use ${what}: maxBytes is ${inWords(maxBytes)}, expected a whole number from 1`,
+      `Cannot use ${what}: maxBytes is ${quoted(maxBytes)}, expected a whole number from 1`,
     );
   }
   return { maxBytes };

@@ -160,7 +160,7 @@ export async function readSafetensors(
   const { length } = options;
   if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0)) {
     throw new RangeError(
-      `Cannot read a safetensors file: length is ${length}, expected a whole number from 0`,
+      `Cannot read a safetensors file: length is ${quoted(length)}, expected a whole number from 0`,
     );
   }
   if (source instanceof Uint8Array) {

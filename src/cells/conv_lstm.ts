@@ -3,7 +3,7 @@ import { add, mul, type Operand } from "../operations/elementwise.ts";
 import { convolve, convolvedSizes } from "../operations/convolution.ts";
 import { splitKey } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { unknownName } from "../nearest.ts";
+import { quoted, unknownName } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
@@ -94,10 +94,14 @@ export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
 
 /** One size for each spatial axis. */
 function perAxis(type: string, option: string, value: number | readonly number[], axes: number): number[] {
-  const list = typeof value === "number" ? new Array<number>(axes).fill(value) : [...value ?? []];
+  const list = typeof value === "number"
+    ? new Array<number>(axes).fill(value)
+    : Array.isArray(value)
+    ? [...value]
+    : [];
   if (list.length !== axes) {
     throw new RangeError(
-      `Cannot make ${type}: ${option} is [${list.join(", ")}], expected a number or ${axes} of them`,
+      `Cannot make ${type}: ${option} is ${quoted(value)}, expected a number or ${axes} of them`,
     );
   }
   list.forEach((size) => checkCount(type, option, size));

@@ -2,7 +2,7 @@
  * What the cells of the library share around their equations: their options, the checks of what they are given, the
  * masks of dropout. A cell of your own needs none of it.
  */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { type Activation, type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -119,7 +119,7 @@ export function resolveCellOptions(
 
 function checkRate(type: string, option: string, rate: number): void {
   if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot make ${type}: ${option} is ${String(rate)}, expected 0 to below 1`);
+    throw new RangeError(`Cannot make ${type}: ${option} is ${quoted(rate)}, expected 0 to below 1`);
   }
 }
 

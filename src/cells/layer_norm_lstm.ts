@@ -1,4 +1,5 @@
 /** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
+import { quoted } from "../nearest.ts";
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { mean } from "../operations/reduction.ts";
@@ -89,7 +90,9 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
   const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
   checkCount(type, "units", units);
-  if (!(epsilon > 0)) throw new RangeError(`Cannot make ${type}: epsilon is ${epsilon}, expected above 0`);
+  if (!(epsilon > 0)) {
+    throw new RangeError(`Cannot make ${type}: epsilon is ${quoted(epsilon)}, expected above 0`);
+  }
   const { activation, recurrentActivation } = resolved;
   const products = matrices(
     resolved,

@@ -2,8 +2,8 @@
  * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
  * Nothing here knows a device; a batch is host tensors again.
  */
-import { inWords, requireList, requireText } from "../given.ts";
-import { checkOptions } from "../nearest.ts";
+import { requireList, requireText } from "../given.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import {
   allocateValues,
   host,
@@ -88,7 +88,9 @@ export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> 
   checkOptions("batches", options, ["batchSize", "order", "dropRemainder", "reuse"]);
   const { batchSize, order, dropRemainder = false, reuse = false } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
-    throw new RangeError(`Cannot batch data: batchSize is ${batchSize}, expected a whole number from 1`);
+    throw new RangeError(
+      `Cannot batch data: batchSize is ${quoted(batchSize)}, expected a whole number from 1`,
+    );
   }
   const samples = sampleCount(data);
   if (samples === 0) throw new RangeError("Cannot batch data: it has 0 samples");
@@ -161,7 +163,7 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
   if (!Number.isInteger(count) || count < 0 || count > samples) {
     throw new RangeError(
       `Cannot split ${samples} samples: count is ${
-        inWords(count)
+        quoted(count)
       }, expected a whole number from 0 to ${samples}`,
     );
   }
@@ -190,7 +192,7 @@ export function shuffledOrder(key: Tensor, count: number): Int32Array {
   if (!Number.isInteger(count) || count < 0 || count > 0x7fffffff) {
     throw new RangeError(
       `Cannot shuffle samples: their number is ${
-        inWords(count)
+        quoted(count)
       }, expected a whole number from 0 to 2147483647`,
     );
   }
@@ -238,9 +240,7 @@ function checkIndices(indices: ArrayLike<number>, samples: number): void {
     const index = indices[i];
     if (Number.isInteger(index) && index >= 0 && index < samples) continue;
     throw new RangeError(
-      `Cannot take samples: index ${i} is ${inWords(index)}, expected a whole number from 0 to ${
-        samples - 1
-      }`,
+      `Cannot take samples: index ${i} is ${quoted(index)}, expected a whole number from 0 to ${samples - 1}`,
     );
   }
 }

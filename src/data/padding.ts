@@ -1,6 +1,6 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
 import { requireList } from "../given.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import {
   allocateValues,
@@ -71,7 +71,7 @@ export function padSequences(
   sequences.forEach((sequence, index) => checkSequence(sequence, `sequences[${index}]`));
   const time = options.length ?? sequences.reduce((longest, { length }) => Math.max(longest, length), 0);
   if (!Number.isInteger(time) || time < 0) {
-    throw new RangeError(`Cannot pad sequences: length is ${time}, expected a whole number from 0`);
+    throw new RangeError(`Cannot pad sequences: length is ${quoted(time)}, expected a whole number from 0`);
   }
 
   const features = featureShape(sequences);

@@ -1,5 +1,5 @@
 /** Two recurrent layers over one sequence, one in each direction. */
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, mul } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { concat } from "../operations/structure.ts";
@@ -194,7 +194,7 @@ function initialPair(name: string, initialState: Tree<Tensor>): readonly Tree<Te
 
 function checkRecurrent(name: string, option: string, layer: Layer): void {
   if (typeof layer === "object" && layer !== null && isRecurrentLayer(layer)) return checkAsMade(layer);
-  const found = typeof layer === "object" && layer !== null ? layer.type : String(layer);
+  const found = typeof layer === "object" && layer !== null ? layer.type : quoted(layer);
   throw new TypeError(
     `Cannot make ${name}: ${option} is ${found}, expected a recurrent layer such as lstm(...) or rnn(cell)`,
   );
@@ -219,7 +219,7 @@ function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLay
 
 function resolveMerge(mode: MergeMode): Merge | null {
   if (mode === null || typeof mode === "function") return mode;
-  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", String(mode), Object.keys(merges));
+  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", mode, Object.keys(merges));
   return merges[mode];
 }
 

@@ -80,6 +80,8 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
       return as(this).initState?.(params, input, mask) ?? [];
     },
     apply(variables, input, context) {
+      requireObject(`apply ${layerName(this)}`, "what is given as variables", variables, "{ params, state }");
+      requireObject(`apply ${layerName(this)}`, "the context", context, "{ training }");
       const counted = masksInput ? input : harmlessInput(input, context.mask);
       return as(this).apply(variables, counted, this.trainable ? context : { ...context, frozen: true });
     },

@@ -1,5 +1,5 @@
 /** The layer that drops inputs while training. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { dropoutMask } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
@@ -39,7 +39,7 @@ export function dropout(options: DropoutOptions): Layer {
   const layer = layerName({ type: "dropout", name });
   if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
     throw new RangeError(
-      `Cannot make ${layer}: rate is ${String(rate)}, expected a number from 0 to below 1`,
+      `Cannot make ${layer}: rate is ${quoted(rate)}, expected a number from 0 to below 1`,
     );
   }
   return defineLayer({

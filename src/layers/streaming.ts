@@ -2,7 +2,7 @@
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
  * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
  */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
@@ -111,7 +111,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   checkVariables("stream", variables);
   const { batch = 1, device } = options;
   if (!Number.isInteger(batch) || batch < 1) {
-    throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);
+    throw new RangeError(`Cannot stream: batch is ${quoted(batch)}, expected a whole number from 1`);
   }
   const stateful = statefulLayer(layer);
   const { params } = variables;

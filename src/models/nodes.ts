@@ -2,11 +2,11 @@
  * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
  * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
  */
-import { inWords, requireFunction, requireList } from "../given.ts";
+import { requireFunction, requireList } from "../given.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";
@@ -76,7 +76,7 @@ function node(source: Source, index: number, spec: Spec, mask?: Tensor): Origin 
 export function originOf(value: unknown, where: string): Origin {
   if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes them
   throw new TypeError(
-    `Cannot use ${isLeaf(value) ? printSpec(value) : inWords(value)} as ${where}: ` +
+    `Cannot use ${isLeaf(value) ? printSpec(value) : quoted(value)} as ${where}: ` +
       `expected a node, as input(...), call(...) and apply(...) give`,
   );
 }

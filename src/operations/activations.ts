@@ -3,12 +3,11 @@
  * axis) and is written so that neither its value nor its derivative overflows where the true one is finite: the
  * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
  */
-import { inWords } from "../given.ts";
 import { requireTensor } from "../tensor/checks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
-import { unknownName } from "../nearest.ts";
+import { quoted, unknownName } from "../nearest.ts";
 import {
   abs,
   add,
@@ -255,7 +254,7 @@ export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
   if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
-    throw new TypeError(`Cannot use ${inWords(activation)} as an activation: expected a name or a function`);
+    throw new TypeError(`Cannot use ${quoted(activation)} as an activation: expected a name or a function`);
   }
   if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
   return named[activation];

@@ -54,7 +54,7 @@ function plan(
   { strides, padding = "valid", dilation }: ConvolutionOptions,
 ): AxisPlan[] {
   if (padding !== "valid" && padding !== "same") {
-    throw unknownName("padding", String(padding), ["valid", "same"]);
+    throw unknownName("padding", padding, ["valid", "same"]);
   }
   const fail = (why: string) =>
     new RangeError(

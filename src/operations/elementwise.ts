@@ -2,7 +2,7 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
  * number for either operand, which gets the dtype of the other; dtypes never change in silence.
  */
-import { inWords } from "../given.ts";
+import { quoted } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { allocateValues, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
@@ -290,8 +290,8 @@ export function clip(x: Tensor, low: number, high: number): Tensor {
   requireTensor("compute clip", x);
   if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
     throw new RangeError(
-      `Cannot clip ${printSpec(x)}: the limits are ${inWords(low)} and ${
-        inWords(high)
+      `Cannot clip ${printSpec(x)}: the limits are ${quoted(low)} and ${
+        quoted(high)
       }, expected two numbers in order`,
     );
   }

@@ -3,8 +3,8 @@
  * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
  * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
-import { inWords, wrongKind } from "../given.ts";
-import { checkOptions } from "../nearest.ts";
+import { wrongKind } from "../given.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { requireShape } from "../tensor/checks.ts";
@@ -48,7 +48,7 @@ export const randomBitsOperation: Operation<"randomBits"> = {
  */
 export function key(seed: number): Tensor {
   if (!Number.isSafeInteger(seed)) {
-    throw new RangeError(`Cannot make a key from ${inWords(seed)}: expected a whole number`);
+    throw new RangeError(`Cannot make a key from ${quoted(seed)}: expected a whole number`);
   }
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
@@ -66,7 +66,7 @@ export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Ten
 /** `count` independent keys; use each once. */
 export function splitKey(key: Tensor, count: number): Tensor[] {
   if (!Number.isInteger(count) || count < 0) {
-    throw new RangeError(`Cannot split a key: count is ${inWords(count)}, expected a whole number from 0`);
+    throw new RangeError(`Cannot split a key: count is ${quoted(count)}, expected a whole number from 0`);
   }
   const bits = randomBits(key, [count, 2], SPLIT_COUNTER);
   return Array.from({ length: count }, (_, index) => at(bits, 0, index));
@@ -122,7 +122,7 @@ export function normal(
 /** bool that is true with the given probability, exactly the same elements on every backend. */
 export function bernoulli(key: Tensor, probability: number, shape: Shape, counter: Operand = 0): Tensor {
   if (typeof probability !== "number" || !(probability >= 0 && probability <= 1)) {
-    throw new RangeError(`Cannot draw with the probability ${inWords(probability)}: expected 0 to 1`);
+    throw new RangeError(`Cannot draw with the probability ${quoted(probability)}: expected 0 to 1`);
   }
   const threshold = Math.min(Math.round(probability * 2 ** 32) - 2 ** 31, 2 ** 31 - 1);
   const drawn = less(randomBits(key, shape, counter), threshold);
@@ -136,7 +136,7 @@ export function bernoulli(key: Tensor, probability: number, shape: Shape, counte
  */
 export function dropoutMask(key: Tensor, rate: number, shape: Shape, counter: Operand = 0): Tensor {
   if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot drop out at the rate ${inWords(rate)}: expected 0 to below 1`);
+    throw new RangeError(`Cannot drop out at the rate ${quoted(rate)}: expected 0 to below 1`);
   }
   return mul(cast(bernoulli(key, 1 - rate, shape, counter), "float32"), 1 / (1 - rate));
 }

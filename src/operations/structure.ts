@@ -13,10 +13,10 @@ import {
   sizeOfShape,
   subtractDims,
 } from "../tensor/dims.ts";
-import { inWords, requireList } from "../given.ts";
+import { requireList } from "../given.ts";
 import { requireShape, requireSpec, requireTensor } from "../tensor/checks.ts";
 import { type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
@@ -27,7 +27,7 @@ export function resolveAxis(axis: number, rank: number, what: string): number {
   if (Number.isNaN(resolved) || resolved < 0 || resolved >= rank) {
     throw new RangeError(
       `Cannot ${what} along axis ${
-        typeof axis === "number" ? axis : inWords(axis)
+        typeof axis === "number" ? axis : quoted(axis)
       }: the tensor has ${rank} axes`,
     );
   }

@@ -3,8 +3,8 @@
  * from the bits of threefry-2x32, so that a key gives the same weights everywhere. An initialiser is named, or named
  * with options (plain data, saved as it is), or a function of the user's own.
  */
-import { inWords, requireFunction } from "../given.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { requireFunction } from "../given.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { printShape } from "../tensor/dims.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
@@ -288,7 +288,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   if (typeof config !== "object" || config === null || typeof config.name !== "string") {
     throw new TypeError(
       `Cannot use ${
-        inWords(initializer)
+        quoted(initializer)
       } as an initializer: expected a name, { name, ...options } or a function`,
     );
   }
@@ -299,7 +299,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   for (const [option, value] of Object.entries(options)) {
     if (value !== undefined && !Number.isFinite(value)) {
       throw new TypeError(
-        `Cannot use the initializer ${name}: ${option} is ${String(value)}, expected a number`,
+        `Cannot use the initializer ${name}: ${option} is ${quoted(value)}, expected a number`,
       );
     }
   }

@@ -1,4 +1,5 @@
 /** What `scan` checks before anything runs: lengths that agree, and a state that keeps its type. */
+import { quoted } from "../nearest.ts";
 import { timeAxis } from "../program/types.ts";
 import { type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec } from "../tensor/tensor.ts";
@@ -8,7 +9,7 @@ import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tr
 export function commonLength(inputs: unknown, given: Dim | undefined): Dim {
   const { leaves, paths } = flattenTree<Spec>(inputs, "inputs");
   if (typeof given === "number" && !(Number.isInteger(given) && given >= 0)) {
-    throw new RangeError(`Cannot scan: options.length is ${given}, expected a whole number from 0`);
+    throw new RangeError(`Cannot scan: options.length is ${quoted(given)}, expected a whole number from 0`);
   }
   let length = given;
   leaves.forEach((sequence, index) => {

@@ -1,4 +1,5 @@
 /** Checkpointing: a scan over segments whose derivative computes each segment again. */
+import { quoted } from "../nearest.ts";
 import { concat, reshape, sliceAxis, transpose } from "../operations/structure.ts";
 import type { FoldOptions } from "../operations/scan.ts";
 import { timeAxis } from "../program/types.ts";
@@ -20,7 +21,7 @@ export function foldSegments<State, Input, Output>(
   if (size === undefined) return fold(cell, initialState, inputs, { ...options, recompute: false });
   if (!Number.isInteger(size) || size < 1) {
     throw new RangeError(
-      `Cannot scan with checkpointEvery: current value is ${size}, expected a whole number from 1`,
+      `Cannot scan with checkpointEvery: current value is ${quoted(size)}, expected a whole number from 1`,
     );
   }
   const length = fixedDim(options.length, "checkpointEvery");

@@ -2,7 +2,7 @@
  * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
-import { inWords, requireList, wrongKind } from "../given.ts";
+import { requireList, wrongKind } from "../given.ts";
 import { checkOptions, quoted } from "../nearest.ts";
 import { type Dim, fixedDim, printShape, requireDim, type Shape, symbol } from "./dims.ts";
 
@@ -218,7 +218,7 @@ function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>)
 function convert(given: number | bigint | boolean, dtype: DType): number {
   if (typeof given !== "number" && typeof given !== "bigint" && typeof given !== "boolean") {
     throw new TypeError(
-      `Cannot make a tensor: a value is ${inWords(given)}, expected numbers or booleans`,
+      `Cannot make a tensor: a value is ${quoted(given)}, expected numbers or booleans`,
     );
   }
   const value = Number(given);
@@ -251,7 +251,7 @@ export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "fl
       if (typeof dim === "string") return symbol(dim);
       if (typeof dim === "number" && !(Number.isInteger(dim) && dim >= 0)) {
         throw new RangeError(
-          `Cannot make a spec: the size of axis ${axis} is ${dim}, expected a whole number from 0`,
+          `Cannot make a spec: the size of axis ${axis} is ${quoted(dim)}, expected a whole number from 0`,
         );
       }
       if (dim !== null) {
@@ -328,7 +328,7 @@ export function item(value: Tensor): number {
 /** The size of axis `axis`, as a number. */
 export function fixedSize(value: Spec, axis: number): number {
   if (!Number.isInteger(axis) || axis < 0 || axis >= specOf(value).shape.length) {
-    throw new RangeError(`Cannot take the size of axis ${inWords(axis)} of ${printSpec(value)}`);
+    throw new RangeError(`Cannot take the size of axis ${quoted(axis)} of ${printSpec(value)}`);
   }
   return fixedDim(value.shape[axis], `Axis ${axis} of ${printSpec(value)}`);
 }

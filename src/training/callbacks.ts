@@ -3,7 +3,7 @@
  * Where weights are saved to is the caller's function: nothing here touches a file.
  */
 import type { Variables } from "../layers/layer.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import type { Logs } from "./objective.ts";
 
@@ -64,7 +64,7 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
   }
   callbacks.forEach((callback, index) => {
     if (typeof callback !== "object" || callback === null) {
-      throw new TypeError(`Cannot fit: callbacks[${index}] is ${String(callback)}, expected an object`);
+      throw new TypeError(`Cannot fit: callbacks[${index}] is ${quoted(callback)}, expected an object`);
     }
     for (const name of Object.keys(callback).filter((name) => /^on[A-Z]/.test(name))) {
       if (!EVENTS.some((event) => event === name)) throw unknownName("callback function", name, EVENTS);
@@ -118,7 +118,9 @@ const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
 
 function checkWhole(what: string, option: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`Cannot use ${what}: ${option} is ${value}, expected a whole number from ${least}`);
+  throw new RangeError(
+    `Cannot use ${what}: ${option} is ${quoted(value)}, expected a whole number from ${least}`,
+  );
 }
 
 /** Compares the values of a log: whether one is better than another by more than `minDelta`. */
@@ -169,7 +171,9 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   checkWhole("earlyStopping", "patience", patience, 0);
   checkWhole("earlyStopping", "startFromEpoch", startFromEpoch, 0);
   if (!(minDelta >= 0)) {
-    throw new RangeError(`Cannot use earlyStopping: minDelta is ${minDelta}, expected a number from 0`);
+    throw new RangeError(
+      `Cannot use earlyStopping: minDelta is ${quoted(minDelta)}, expected a number from 0`,
+    );
   }
   const isBetter = comparison(monitor, mode, minDelta);
   let best: number | undefined;

@@ -148,7 +148,9 @@ export function splitValidation(
   const count = Math.floor(samples * (1 - split));
   if (!(split > 0 && split < 1) || count === 0 || count === samples) {
     throw new RangeError(
-      `Cannot split ${samples} samples: validation.split is ${split}, expected a share between 0 and 1 that leaves ` +
+      `Cannot split ${samples} samples: validation.split is ${
+        quoted(split)
+      }, expected a share between 0 and 1 that leaves ` +
         `samples on both sides`,
     );
   }

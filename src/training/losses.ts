@@ -5,7 +5,7 @@
  */
 import { requireObject, wrongKind } from "../given.ts";
 import { requireTensor } from "../tensor/checks.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { softplus } from "../operations/activations.ts";
 import {
   abs,
@@ -107,13 +107,13 @@ const reductions: readonly Reduction[] = ["sumOverBatchSize", "mean", "meanWithS
 
 function checkReduction(type: string, reduction: Reduction): void {
   if (!reductions.includes(reduction)) {
-    throw unknownName(`reduction of ${type}`, String(reduction), reductions);
+    throw unknownName(`reduction of ${type}`, reduction, reductions);
   }
 }
 
 function checkSmoothing(type: string, labelSmoothing: number): void {
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new RangeError(`Cannot make ${type}: labelSmoothing is ${labelSmoothing}, expected 0 to 1`);
+    throw new RangeError(`Cannot make ${type}: labelSmoothing is ${quoted(labelSmoothing)}, expected 0 to 1`);
   }
 }
 
@@ -275,7 +275,9 @@ export function meanAbsoluteError(options: LossOptions = {}): Loss {
 export function huber(options: HuberOptions = {}): Loss {
   checkOptions("huber", options, ["delta", "reduction"]);
   const { delta = 1, reduction = "sumOverBatchSize" } = options;
-  if (!(delta > 0)) throw new RangeError(`Cannot make huber: delta is ${delta}, expected a number above 0`);
+  if (!(delta > 0)) {
+    throw new RangeError(`Cannot make huber: delta is ${quoted(delta)}, expected a number above 0`);
+  }
   return ofError("huber", { delta, reduction }, reduction, (error) => {
     const size = abs(error);
     return select(lessEqual(size, delta), mul(square(error), 0.5), sub(mul(size, delta), 0.5 * delta ** 2));

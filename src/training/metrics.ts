@@ -7,7 +7,7 @@
  * metric goes, and are not written twice.
  */
 import { checkAsMade, made } from "../options/made.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import {
   and,
   cast,
@@ -188,7 +188,7 @@ function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
   checkOptions(type, options, ["name", "k"]);
   const { k = 5, name = type } = options;
   if (!Number.isInteger(k) || k < 1) {
-    throw new RangeError(`Cannot make ${type}: k is ${k}, expected 1, 2, 3…`);
+    throw new RangeError(`Cannot make ${type}: k is ${quoted(k)}, expected 1, 2, 3…`);
   }
   return meanMetricOf(
     { type, name, options: { k } },

@@ -3,7 +3,7 @@
  * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
  */
 import { requireObject, wrongKind } from "../given.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -92,7 +92,7 @@ function checkNumber(type: string, name: string, value: unknown, least: number, 
   if (typeof value !== "number" || !(value >= least && value <= most)) {
     const from = least === Number.MIN_VALUE ? "above 0" : `from ${least}`;
     const range = most === Infinity ? `a number ${from}` : `a number ${from} to ${most}`;
-    throw new RangeError(`Cannot make ${type}: ${name} is ${String(value)}, expected ${range}`);
+    throw new RangeError(`Cannot make ${type}: ${name} is ${quoted(value)}, expected ${range}`);
   }
 }
 
@@ -106,7 +106,7 @@ function checkCommon(
   if (typeof learningRate === "number") checkNumber(type, "learningRate", learningRate, 0, Infinity);
   else if (typeof learningRate?.rate !== "function") {
     throw new TypeError(
-      `Cannot make ${type}: learningRate is ${String(learningRate)}, expected a number or a schedule`,
+      `Cannot make ${type}: learningRate is ${quoted(learningRate)}, expected a number or a schedule`,
     );
   }
   if (weightDecay !== null) checkNumber(type, "weightDecay", weightDecay, 0, Infinity);
