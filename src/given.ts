@@ -2,7 +2,7 @@
  * What was given where something else is taken: in few words for errors, and checks of the kinds that JavaScript
  * itself has. What a tensor, a layer or a tree is, others know and check with these words.
  */
-import { quoted } from "./nearest.ts";
+import { asKey, quoted } from "./nearest.ts";
 
 /** How many keys of an object are named. */
 const MOST_KEYS = 8;
@@ -41,8 +41,8 @@ function objectInWords(value: object): string {
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return nameOf(value);
   if ("type" in value && typeof value.type === "string") {
-    if ("apply" in value) return `the layer ${quoted(value.type)}`;
-    if ("step" in value) return `the cell ${quoted(value.type)}`;
+    if ("apply" in value) return `the layer ${asKey(value.type)}`;
+    if ("step" in value) return `the cell ${asKey(value.type)}`;
   }
   const keys = Object.keys(value);
   const shown = keys.slice(0, MOST_KEYS).map((key) => key.length > 32 ? `${key.slice(0, 32)}…` : key);

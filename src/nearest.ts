@@ -136,6 +136,7 @@ const kinds: ReadonlyMap<string, "boolean" | "string"> = new Map([
     "reverse",
     "scale",
     "shuffle",
+    "staircase",
     "stateful",
     "trainable",
     "transposeLeft",

@@ -151,7 +151,9 @@ export interface CellDefinition<Params, State> {
 export function defineCell<Params, State>(definition: CellDefinition<Params, State>): RecurrentCell {
   const { type, step, params: names } = definition;
   const typedParams = (params: Tree<Tensor>): Params => {
-    const found = isLeaf(params) ? [] : Object.keys(params).sort();
+    const found = typeof params !== "object" || params === null || isLeaf(params)
+      ? []
+      : Object.keys(params).sort();
     if (found.join() !== [...names].sort().join()) {
       throw new TypeError(
         `Cannot use ${type} with the params {${found.join(", ")}}: expected {${names.join(", ")}}`,

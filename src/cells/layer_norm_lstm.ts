@@ -90,7 +90,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
   const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
   checkCount(type, "units", units);
-  if (!(epsilon > 0)) {
+  if (!(typeof epsilon === "number" && epsilon > 0)) {
     throw new RangeError(`Cannot make ${type}: epsilon is ${quoted(epsilon)}, expected above 0`);
   }
   const { activation, recurrentActivation } = resolved;

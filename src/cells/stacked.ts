@@ -1,4 +1,5 @@
 /** Several cells as one: each step goes through all of them. */
+import { requireObject } from "../given.ts";
 import { checkCell } from "./checks.ts";
 import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
@@ -52,6 +53,7 @@ export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
       });
     },
     step: (params, context) => {
+      requireObject("use stackedCells", "the context", context, "{ training, input }");
       const keys = context.key && splitKey(context.key, cells.length);
       let specs = context.input;
       const steps = partsOf(params, cells, "params").map((part, index) => {

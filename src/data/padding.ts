@@ -105,7 +105,7 @@ export function padSequences(
 function checkSide(option: string, side: string): void {
   if (side !== "pre" && side !== "post") {
     throw new RangeError(
-      `Cannot pad sequences: ${option} is ${JSON.stringify(side)}, expected "pre" or "post"`,
+      `Cannot pad sequences: ${option} is ${quoted(side)}, expected "pre" or "post"`,
     );
   }
 }

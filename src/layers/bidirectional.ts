@@ -178,7 +178,7 @@ function partsOf(
   what: string,
   tree: Tree<Tensor>,
 ): Readonly<Record<"forward" | "backward", Tree<Tensor>>> {
-  if (!isLeaf(tree) && "forward" in tree && "backward" in tree) {
+  if (typeof tree === "object" && tree !== null && !isLeaf(tree) && "forward" in tree && "backward" in tree) {
     return tree as Readonly<Record<"forward" | "backward", Tree<Tensor>>>; // as just checked
   }
   throw new TypeError(`Cannot use ${name}: its ${what} must be { forward, backward }`);
@@ -219,7 +219,9 @@ function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLay
 
 function resolveMerge(mode: MergeMode): Merge | null {
   if (mode === null || typeof mode === "function") return mode;
-  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", mode, Object.keys(merges));
+  if (typeof mode !== "string" || !Object.hasOwn(merges, mode)) {
+    throw unknownName("merge mode", mode, Object.keys(merges));
+  }
   return merges[mode];
 }
 

@@ -109,7 +109,9 @@ export function merge(options: MergeOptions): Layer {
   const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });
   if (!mergeMethods.includes(method)) throw unknownName("method", method, mergeMethods);
-  if (!Object.hasOwn(rules, counts)) throw unknownName("counts", counts, Object.keys(rules));
+  if (typeof counts !== "string" || !Object.hasOwn(rules, counts)) {
+    throw unknownName("counts", counts, Object.keys(rules));
+  }
   if (!Number.isInteger(axis) || (options.axis !== undefined && method !== "concatenate")) {
     throw new RangeError(
       `Cannot make ${layer}: axis is ${quoted(axis)}, expected a whole number, with "concatenate" alone`,

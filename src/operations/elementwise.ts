@@ -290,9 +290,7 @@ export function clip(x: Tensor, low: number, high: number): Tensor {
   requireTensor("compute clip", x);
   if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
     throw new RangeError(
-      `Cannot clip ${printSpec(x)}: the limits are ${quoted(low)} and ${
-        quoted(high)
-      }, expected two numbers in order`,
+      `Cannot clip ${printSpec(x)}: ${quoted(low)} is above ${quoted(high)}, expected two numbers in order`,
     );
   }
   return minimum(maximum(x, low), high);

@@ -1,4 +1,5 @@
 /** What losses and metrics have in common: bringing targets and weights to the shape of predictions and values. */
+import { requireSpec, requireTensor } from "../tensor/checks.ts";
 import type { Json } from "../options/json.ts";
 import { add, cast, div, equal, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -25,6 +26,7 @@ export function lastDim(x: Spec): Dim {
 
 /** Throws unless `prediction` is a float with at least one axis. */
 export function requirePrediction(what: string, prediction: Spec): void {
+  requireSpec(`compute ${what}`, prediction, "the prediction");
   if (!isFloat(prediction) || prediction.shape.length === 0) {
     throw new TypeError(
       `Cannot compute ${what}: the prediction is ${
@@ -42,6 +44,7 @@ export function requirePrediction(what: string, prediction: Spec): void {
  */
 export function alignValues(what: string, target: Tensor, prediction: Tensor): [Tensor, Tensor] {
   requirePrediction(what, prediction);
+  requireTensor(`compute ${what}`, target, "the target");
   let [t, p] = [cast(target, prediction.dtype), prediction];
   if (t.shape.length === p.shape.length - 1 && lastDim(p) === 1) t = expandDims(t, -1);
   if (p.shape.length === t.shape.length - 1 && lastDim(t) === 1) p = expandDims(p, -1);
@@ -68,6 +71,7 @@ export function meanPerSample(values: Tensor): Tensor {
  */
 export function alignLabels(what: string, target: Tensor, prediction: Tensor): Tensor {
   requirePrediction(what, prediction);
+  requireTensor(`compute ${what}`, target, "the target");
   const labels = target.shape.length === prediction.shape.length && lastDim(target) === 1
     ? squeeze(target, -1)
     : target;

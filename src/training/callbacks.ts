@@ -2,6 +2,7 @@
  * Callbacks: plain objects of functions that `fit` calls, and two that everybody needs, early stopping and saving.
  * Where weights are saved to is the caller's function: nothing here touches a file.
  */
+import { requireList, requireObject } from "../given.ts";
 import type { Variables } from "../layers/layer.ts";
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { checkAsMade, made } from "../options/made.ts";
@@ -170,7 +171,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   const { monitor = "val_loss", patience = 0, minDelta = 0, mode = "auto", startFromEpoch = 0 } = options;
   checkWhole("earlyStopping", "patience", patience, 0);
   checkWhole("earlyStopping", "startFromEpoch", startFromEpoch, 0);
-  if (!(minDelta >= 0)) {
+  if (!(typeof minDelta === "number" && minDelta >= 0)) {
     throw new RangeError(
       `Cannot use earlyStopping: minDelta is ${quoted(minDelta)}, expected a number from 0`,
     );
@@ -181,11 +182,13 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let waited = 0;
   return made<Callback>({
     onTrainBegin(context) {
+      requireList("use earlyStopping", "the names in the context", context?.names, "that which fit gives");
       checkMonitor(monitor, context);
       best = bestVariables = undefined;
       waited = 0;
     },
     async onEpochEnd(context) {
+      requireObject("use earlyStopping", "the logs in the context", context?.logs, "those which fit gives");
       if (context.epoch < startFromEpoch) return;
       const value = context.logs[monitor];
       if (isBetter(value, best)) {

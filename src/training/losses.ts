@@ -112,7 +112,7 @@ function checkReduction(type: string, reduction: Reduction): void {
 }
 
 function checkSmoothing(type: string, labelSmoothing: number): void {
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+  if (!(typeof labelSmoothing === "number" && labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new RangeError(`Cannot make ${type}: labelSmoothing is ${quoted(labelSmoothing)}, expected 0 to 1`);
   }
 }
@@ -150,6 +150,11 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
   checkOptions(type, options, ["fromLogits", "ignoreClass", "reduction"]);
   const { fromLogits = false, reduction = "sumOverBatchSize" } = options;
   const ignoreClass = options.ignoreClass ?? null;
+  if (ignoreClass !== null && !Number.isInteger(ignoreClass)) {
+    throw new RangeError(
+      `Cannot make ${type}: ignoreClass is ${quoted(ignoreClass)}, expected a whole number`,
+    );
+  }
   checkReduction(type, reduction);
   const counted = (target: Tensor, prediction: Tensor) =>
     notEqual(alignLabels(type, target, prediction), ignoreClass ?? 0);
@@ -275,7 +280,7 @@ export function meanAbsoluteError(options: LossOptions = {}): Loss {
 export function huber(options: HuberOptions = {}): Loss {
   checkOptions("huber", options, ["delta", "reduction"]);
   const { delta = 1, reduction = "sumOverBatchSize" } = options;
-  if (!(delta > 0)) {
+  if (!(typeof delta === "number" && delta > 0)) {
     throw new RangeError(`Cannot make huber: delta is ${quoted(delta)}, expected a number above 0`);
   }
   return ofError("huber", { delta, reduction }, reduction, (error) => {

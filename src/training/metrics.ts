@@ -6,6 +6,8 @@
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
  * metric goes, and are not written twice.
  */
+import { requireSpec } from "../tensor/checks.ts";
+import { requireObject } from "../given.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import {
@@ -60,7 +62,7 @@ type Values = Measure["values"];
 
 function checkName(type: string, name: string): void {
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot name ${type} ${JSON.stringify(name)}`);
+    throw new TypeError(`Cannot name ${type} ${quoted(name)}`);
   }
 }
 
@@ -83,10 +85,14 @@ function meanMetricOf(
     options: { ...options, name },
     initState: initSums,
     update(state, target, prediction, weighting) {
+      requireObject(`update ${name}`, "the state", state, "what initState or update gave");
       const weighed = weigh(type, { values, counted }, target, prediction, weighting);
       return addToSums(state, totalOf(weighed), countOf(weighed, true));
     },
-    result: (state) => finish(meanOfSums(state)),
+    result(state) {
+      requireObject(`read ${name}`, "the state", state, "what update gave, on the host");
+      return finish(meanOfSums(state));
+    },
     ...(extra.fit && { fit: extra.fit }),
   }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
@@ -147,6 +153,9 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   checkOptions(type, options, ["name", "threshold"]);
   const { name = type } = options;
   const threshold = options.threshold ?? null;
+  if (threshold !== null && typeof threshold !== "number") {
+    throw new TypeError(`Cannot make ${type}: threshold is ${quoted(threshold)}, expected a number`);
+  }
   const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]) =>
     meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
       const [t, p] = alignValues(type, target, prediction);
@@ -162,7 +171,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
 
 /** Whether the predictions of an output are logits, as far as its loss says so. */
 function takesLogits(loss: Loss | undefined): boolean {
-  return loss?.options.fromLogits === true;
+  return loss?.options?.fromLogits === true;
 }
 
 /** Options of the top-k accuracies. */
@@ -254,6 +263,8 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
  * the target has fewer axes or a last axis of 1, else categorical.
  */
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
+  requireSpec("find the accuracy that fits", target, "the target");
+  requireSpec("find the accuracy that fits", prediction, "the prediction");
   if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
   const isBinary = loss?.type === "binaryCrossentropy" || prediction.shape.length < 2 ||
     lastDim(prediction) === 1;

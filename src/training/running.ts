@@ -4,6 +4,7 @@
  * below it. So n batches cost log n roundings instead of n, no compiler can take them out again as it may do with a
  * compensated sum, and the rest is added up in float64 on the host.
  */
+import { requireTensor } from "../tensor/checks.ts";
 import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { expandDims, sum, zeros } from "../operations/structure.ts";
@@ -59,6 +60,7 @@ export function meanOfSums(sums: MetricState): number {
 }
 
 function totalOnHost(levels: Tensor): number {
+  requireTensor("read a running mean", levels, "a sum in its state");
   if (levels.kind === "host") return [...levels.data].reduce((sum, value) => sum + value, 0);
   throw new TypeError(
     `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,

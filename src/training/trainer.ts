@@ -3,6 +3,7 @@
  * one sample, with the batch open, so that a smaller last batch runs as it is; every call of `fit`, `evaluate` and the
  * one-batch forms with the same trainer uses the same executables. Loops over epochs are in `fit.ts`.
  */
+import { requireObject, requireText } from "../given.ts";
 import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import { checkLayer } from "../layers/checks.ts";
@@ -197,6 +198,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const trainer: Trainer = {
     model,
     convert(what, variables, data) {
+      requireText("convert data", "what it is for", what, NAME_OF_WORK);
       checkVariables(what, variables);
       checkData(what, data);
       const { x, y, sampleWeight } = data;
@@ -211,6 +213,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       };
     },
     convertInput(what, variables, x) {
+      requireText("convert an input", "what it is for", what, NAME_OF_WORK);
       checkVariables(what, variables);
       checkSamples(what, x);
       if (isPlainInput(variables, x)) return x;
@@ -221,6 +224,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return convertTree("x", x, taken);
     },
     session(what, variables, data) {
+      requireText("prepare a session", "what it is for", what, NAME_OF_WORK);
       checkVariables(what, variables);
       checkData(what, data);
       const key = keyOf([variables.params, variables.state, openBatch(variables.state)(data)]);
@@ -247,9 +251,20 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return predictor;
     },
     upload: async (variables) => await (await identity())(variables),
-    initOptimizer: (variables) =>
-      requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params)),
-    async trainOnBatch({ variables, optimizerState, step = 0 }, given, { key = randomKey(0) } = {}) {
+    initOptimizer(variables) {
+      checkVariables("make the optimizer's state", variables);
+      return requireOptimizer(optimizer).init(trainableParams<Tensor>(model, variables.params));
+    },
+    async trainOnBatch(trained, given, options = {}) {
+      requireObject(
+        "train",
+        "the first argument",
+        trained,
+        "{ variables }, or what trainOnBatch gave before",
+      );
+      checkOptions("trainOnBatch", options, ["key"]);
+      const { variables, optimizerState, step = 0 } = trained;
+      const { key = randomKey(0) } = options;
       const batch = trainer.convert("train", variables, given);
       const session = trainer.session("train", variables, batch);
       const [params, state, nextOptimizerState, metrics, loss] = await (await session.trial())(
@@ -307,6 +322,9 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   };
   return trainer;
 }
+
+/** What the work for which data is prepared is given as. */
+const NAME_OF_WORK = 'a verb for errors, such as "fit"';
 
 /** What `use` makes of a trainer that lives as long. Without `using`, which Node 22 and older browsers cannot read. */
 export async function withTrainer<Result>(

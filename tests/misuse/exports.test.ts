@@ -6,26 +6,16 @@ import * as safetensors from "@cellfold/cellfold/safetensors";
 import * as torch from "@cellfold/cellfold/torch";
 import { assertEquals } from "@std/assert";
 import { bad, right } from "./values.ts";
-import { combinations, type Fault, faultsOf, type Subject } from "./walk.ts";
+import { combinations, type Fault, faultsOf, report, type Subject } from "./walk.ts";
 
 const modules = { core, keras, onnx, safetensors, torch };
-
-/** Functions whose arguments cannot be checked, with the reason. */
-const exempt: Readonly<Record<string, string>> = {};
 
 /** Options come after the parameters that `length` counts. */
 function subjectsOf(module: object): Subject[] {
   return Object.entries(module).flatMap(([name, value]) =>
-    typeof value !== "function" || /^class\b/.test(Function.prototype.toString.call(value)) || name in exempt
+    typeof value !== "function" || /^class\b/.test(Function.prototype.toString.call(value))
       ? []
       : [{ name, call: value, arity: Math.min(value.length + 1, 4) }]
-  );
-}
-
-function report(faults: readonly Fault[]): string[] {
-  const bySubject = Object.groupBy(faults, ({ subject }) => subject);
-  return Object.entries(bySubject).map(([subject, all = []]) =>
-    `${subject}: ${all.length} calls, as ${all[0].call}: ${all[0].fault}`
   );
 }
 

@@ -127,3 +127,10 @@ export async function faultsOf(subject: Subject, lists: Iterable<readonly Value[
   }
   return faults;
 }
+
+/** The faults as lines for people, one for each subject. */
+export function report(faults: readonly Fault[]): string[] {
+  return Object.entries(Object.groupBy(faults, ({ subject }) => subject)).map(([subject, all = []]) =>
+    `${subject}: ${all.length} calls, as ${all[0].call}: ${all[0].fault}`
+  );
+}

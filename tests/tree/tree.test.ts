@@ -86,8 +86,8 @@ Deno.test("what is no tree is refused with its path and what it is", () => {
   refuse(null, "Cannot use null at model.cells[1]");
   refuse(undefined, "Cannot use undefined at model.cells[1]");
   refuse("lstm", "Cannot use string lstm at model.cells[1]");
-  refuse(new Map(), "Cannot use Map at model.cells[1]");
-  refuse(new Float32Array(2), "Cannot use Float32Array at model.cells[1]");
+  refuse(new Map(), "Cannot use a Map at model.cells[1]");
+  refuse(new Float32Array(2), "Cannot use a Float32Array of 2 at model.cells[1]");
 });
 
 Deno.test("trees that differ are refused with the first path and both sides", () => {
