@@ -94,7 +94,7 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
  * @throws RangeError if there is none, or this machine cannot run it.
  */
 export async function findBackend(device: Device): Promise<Backend> {
-  const name = typeof device === "string" ? device : device.name;
+  const name = typeof device === "string" ? device : device?.name ?? device;
   const named = backends.find((candidate) => candidate.name === name);
   if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
   const backend = typeof device === "string"

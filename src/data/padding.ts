@@ -146,10 +146,15 @@ function flat(step: NestedNumbers): readonly number[] {
 }
 
 function convert(value: number, dtype: DType, path: () => string): number {
+  if (typeof value !== "number" && typeof value !== "boolean") {
+    throw new TypeError(`Cannot pad sequences: ${path()} is ${quoted(value)}, expected a number`);
+  }
   if (dtype === "bool") return value ? 1 : 0;
   if (dtype === "int32" && Number(value) !== (value | 0)) {
     throw new RangeError(
-      `Cannot pad sequences to int32: ${path()} holds ${value}, expected whole numbers from -2147483648 to ` +
+      `Cannot pad sequences to int32: ${path()} holds ${
+        quoted(value)
+      }, expected whole numbers from -2147483648 to ` +
         `2147483647 (or pass dtype: "float32")`,
     );
   }

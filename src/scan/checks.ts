@@ -1,13 +1,14 @@
 /** What `scan` checks before anything runs: lengths that agree, and a state that keeps its type. */
 import { quoted } from "../nearest.ts";
 import { timeAxis } from "../program/types.ts";
-import { type Dim, sameShape } from "../tensor/dims.ts";
+import { type Dim, requireDim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tree.ts";
 
 /** The number of steps that all sequences share. */
 export function commonLength(inputs: unknown, given: Dim | undefined): Dim {
   const { leaves, paths } = flattenTree<Spec>(inputs, "inputs");
+  if (given !== undefined) requireDim("scan", given, "options.length");
   if (typeof given === "number" && !(Number.isInteger(given) && given >= 0)) {
     throw new RangeError(`Cannot scan: options.length is ${quoted(given)}, expected a whole number from 0`);
   }

@@ -1,8 +1,8 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { requireFunction } from "../given.ts";
+import { requireFunction, requireList } from "../given.ts";
 import { availableBackends, chooseBackend, type Device, findBackend } from "../../kernels/mod.ts";
 import type { Backend, Executable, Input } from "../../kernels/backend.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -293,16 +293,18 @@ function checkInput(leaf: Spec, backends: readonly Backend[], where: () => strin
 }
 
 function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
-  const outside = indices?.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
+  if (indices === undefined) return;
+  requireList(what, "what is given as indices", indices);
+  const outside = indices.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
   if (outside !== undefined) {
-    throw new RangeError(`Cannot ${what} by index ${outside}: there are ${count}`);
+    throw new RangeError(`Cannot ${what} by index ${quoted(outside)}: there are ${count}`);
   }
 }
 
 function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean[] {
   const count = (node: Structure): number =>
     node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
-  if (typeof keep !== "object") return new Array(count(structure)).fill(keep ?? false);
+  if (typeof keep === "boolean" || keep === undefined) return new Array(count(structure)).fill(keep ?? false);
   if (structure.kind !== "array") {
     throw new TypeError("Cannot keep results by index: the function does not return an array");
   }
