@@ -1,7 +1,7 @@
 /** First variables of a layer or model. */
 import { wrongKind } from "../given.ts";
 import { checkLayer } from "../layers/checks.ts";
-import { requireTensor } from "../tensor/checks.ts";
+import { requireKey } from "../operations/random.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
 import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -46,7 +46,7 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
   checkLayer("make variables", layer);
-  requireTensor("make variables", key, "the key");
+  requireKey("make variables", key);
   if (input === undefined) {
     throw wrongKind(
       "make variables",

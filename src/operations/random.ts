@@ -53,6 +53,11 @@ export function key(seed: number): Tensor {
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
 
+/** Throws a TypeError unless `key` is a tensor; that it is `int32[2]` is seen where it is used. */
+export function requireKey(what: string, key: unknown): void {
+  if (!isTensor(key)) throw wrongKind(what, "the key", key, "int32[2]; make one with key(seed)");
+}
+
 /** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
 export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
   if (!isTensor(key)) {

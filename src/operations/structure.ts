@@ -234,7 +234,8 @@ export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
   if (permutation !== undefined) requireList("compute transpose", "permutation", permutation);
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
-  return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
+  const isInOrder = order.length === x.shape.length && order.every((axis, i) => axis === i);
+  return isInOrder ? x : applyOne(transposeOperation, [x], { permutation: order });
 }
 
 /** The elements along `axes` in reverse order. */
@@ -349,6 +350,11 @@ export function split(x: Tensor, parts: number, options: { readonly axis?: numbe
   requireTensor("compute split", x);
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
+  if (!Number.isInteger(parts) || parts < 1) {
+    throw new RangeError(
+      `Cannot split ${printSpec(x)} into ${quoted(parts)} parts: expected a whole number from 1`,
+    );
+  }
   const size = divideDims(x.shape[axis], parts);
   if (size === undefined) {
     throw new RangeError(

@@ -191,7 +191,7 @@ function objectiveOf(heads: readonly Head[]): Objective {
       const losses = paired.map(({ loss, target, prediction, weighting }) =>
         lossSums(loss, target, prediction, weighting)
       );
-      const next: Record<string, MetricState> = {};
+      const next: Record<string, MetricState> = Object.create(null); // a name may be any
       losses.forEach(({ total, count }, index) => {
         const name = lossNames[index];
         next[name] = addToSums(state[name], total, count ?? tensor(1));

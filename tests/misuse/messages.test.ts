@@ -146,3 +146,9 @@ Deno.test("trees and lists that hold themselves end", () => {
   assertThrows(() => cf.tensor(any(list)), RangeError, "one may hold itself");
   assertThrows(() => cf.padSequences(any([list])), RangeError, "one may hold itself");
 });
+
+Deno.test("parts and permutations that do not fit are refused", () => {
+  assertThrows(() => cf.split(x, 0.5), RangeError, "into 0.5 parts: expected a whole number from 1");
+  assertThrows(() => cf.split(x, -1), RangeError, "into -1 parts");
+  assertThrows(() => cf.transpose(x, [0]), RangeError, "expected every axis once");
+});
