@@ -24,7 +24,8 @@ const options = { loss: "mse", optimizer: "sgd", report: "none" } as const;
 
 Deno.test("params where variables are expected are refused", async () => {
   const params: Variables = loose(variables.params);
-  const message = "the variables are {kernel, bias}, expected { params, state }";
+  const message =
+    "what is given as variables is an object with the keys {kernel, bias}, expected { params, state }";
   await assertRejects(() => fit(model, params, data, options), TypeError, `Cannot fit: ${message}`);
   await assertRejects(() => evaluate(model, params, data, { loss: "mse" }), TypeError, message);
   await assertRejects(() => predict(model, params, data.x), TypeError, message);
