@@ -60,9 +60,7 @@ export function requireKey(what: string, key: unknown): void {
 
 /** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
 export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
-  if (!isTensor(key)) {
-    throw wrongKind("draw random numbers", "the key", key, "int32[2]; make one with key(seed)");
-  }
+  requireKey("draw random numbers", key);
   requireShape("draw random numbers", shape);
   const at = typeof counter === "number" ? tensor(counter, { dtype: "int32" }) : counter;
   return applyOne(randomBitsOperation, [key, at], { shape });

@@ -29,7 +29,7 @@ Deno.test("params where variables are expected are refused", async () => {
   await assertRejects(() => fit(model, params, data, options), TypeError, `Cannot fit: ${message}`);
   await assertRejects(() => evaluate(model, params, data, { loss: "mse" }), TypeError, message);
   await assertRejects(() => predict(model, params, data.x), TypeError, message);
-  await assertRejects(() => predict(model, loose(undefined), data.x), TypeError, "are undefined");
+  await assertRejects(() => predict(model, loose(undefined), data.x), TypeError, "is undefined");
 });
 
 Deno.test("callbacks that fit would never call are refused", async () => {
