@@ -153,10 +153,16 @@ const kinds: ReadonlyMap<string, "boolean" | "string"> = new Map([
  * Checks that every key of `options` is an option that `what` has.
  *
  * @param what What takes the options, such as `adam`.
+ * @param otherKinds Options that share their name, but not their kind, with those of others.
  * @throws TypeError for what is no object, such as a number or nothing, or an option of the wrong kind; RangeError naming the unknown option and the
  *   nearest known one.
  */
-export function checkOptions(what: string, options: object, known: readonly string[]): void {
+export function checkOptions(
+  what: string,
+  options: object,
+  known: readonly string[],
+  otherKinds: readonly string[] = [],
+): void {
   if (typeof options !== "object" || options === null || kindOf(options) !== "Object") {
     throw new TypeError(
       `Cannot use ${quoted(options)} as the options of ${what}: expected an object, { ${known[0]}: … }`,
@@ -168,7 +174,7 @@ export function checkOptions(what: string, options: object, known: readonly stri
         `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${remedy(key, known)}`,
       );
     }
-    const kind = kinds.get(key);
+    const kind = otherKinds.includes(key) ? undefined : kinds.get(key);
     const value: unknown = options[key as keyof typeof options]; // one of its keys
     if (kind === undefined || value === undefined || typeof value === kind) continue;
     throw new TypeError(

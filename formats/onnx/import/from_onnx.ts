@@ -1,5 +1,5 @@
 /** `fromOnnx`: an ONNX file as a model. */
-import { requireBytes } from "../../../src/given.ts";
+import { requireBytes, requireFunction } from "../../../src/given.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
 import { checkOptions, quoted } from "../../../src/nearest.ts";
@@ -230,7 +230,15 @@ function layerOf(
  * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
-  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames]);
+  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames], ["trainable"]);
+  if (options.trainable !== undefined) {
+    requireFunction(
+      "use fromOnnx",
+      "the option trainable",
+      options.trainable,
+      "a function of the name of a weight",
+    );
+  }
   const limits = limitsOf("fromOnnx", options);
   requireBytes("read an ONNX file", "it", bytes);
   const proto = decodeModel(bytes);
