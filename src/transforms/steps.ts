@@ -1,16 +1,14 @@
 /**
- * What becomes of the steps of sequences inside a function: where the axes of batch and time go, which steps of the
- * result count, and whether each step of the result depends on that step of the arguments alone. The function is
- * traced and its Program read equation by equation; nothing is computed but masks. Masks in graphs and the refusal of
- * what cannot be streamed both stand on this. The rule of each primitive is in step_rules.ts.
+ * What becomes of the steps of sequences inside a function: where the axes of batch and time go, and which steps of
+ * the result count. The function is traced and its Program read equation by equation; nothing is computed but masks.
+ * The rule of each primitive is in step_rules.ts, on which the refusal of what cannot be streamed stands too.
  */
 import { transpose } from "../operations/structure.ts";
 import { traceFlat } from "../program/trace.ts";
-import { timeAxis } from "../program/types.ts";
-import { type Dim, sameShape } from "../tensor/dims.ts";
+import { sameShape } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { flattenTree, type Path, type Tree } from "../tree/tree.ts";
-import { type Followed, followProgram, isWhole, placeOf, TIME, wholePlace } from "./step_rules.ts";
+import { flattenTree, type Tree } from "../tree/tree.ts";
+import { type Followed, followProgram, isWhole, wholePlace } from "./step_rules.ts";
 
 /** A function of tensors. */
 type TensorFunction = (...args: Tensor[]) => Tree<Tensor>;
@@ -66,39 +64,6 @@ export function outputMasks(
   });
 }
 
-/** Why a function cannot be computed step by step. */
-export interface MixedSteps {
-  /** Where in what it returns. */
-  readonly path: Path;
-  /** The primitive by which a step comes to depend on other steps, on its number, or on how many steps there are. */
-  readonly operation: string;
-}
-
-/**
- * Whether a function of sequences can be computed step by step: each step of each output (its axis 1) depends on that
- * step of the arguments alone.
- *
- * @param fn A pure function; it is traced.
- * @param args Specs of its arguments; sequences are those of which axis 1 is `time`.
- * @param time The open size of time.
- * @returns undefined where it can, else the first output that cannot and the operation that mixes steps.
- */
-export function mixedSteps(fn: TensorFunction, args: readonly Spec[], time: Dim): MixedSteps | undefined {
-  const given = args.map((arg): Followed | undefined => {
-    const axis = timeAxis(arg.shape.length);
-    return arg.shape[axis] === time ? followed(arg, undefined) : undefined;
-  });
-  const { states, paths } = follow(fn, args, given, time);
-  for (const [index, state] of states.entries()) {
-    if (state === undefined) continue;
-    const place = placeOf(state, TIME);
-    const operation = state.mixedBy ??
-      (place && isWhole(place) && place.axis === 1 ? undefined : "transpose");
-    if (operation !== undefined) return { path: paths[index], operation };
-  }
-  return undefined;
-}
-
 /** A sequence as it is given: its leading axes are batch and time, and those that its mask has beside. */
 function followed(arg: Spec, mask: Tensor | undefined): Followed | undefined {
   const axes = mask?.shape.length ?? 2;
@@ -111,12 +76,10 @@ function follow(
   fn: TensorFunction,
   args: readonly Spec[],
   given: readonly (Followed | undefined)[],
-  time?: Dim,
-): { states: readonly (Followed | undefined)[]; outputs: readonly Spec[]; paths: readonly Path[] } {
-  const specs = args.map(specOf);
-  const { program, result: paths } = traceFlat(specs, (tensors) => {
-    const { leaves, paths } = flattenTree<Tensor>(fn(...tensors), "result");
-    return { outputs: leaves, result: paths };
-  });
-  return { states: followProgram(program, given, time), outputs: program.outputs, paths };
+): { states: readonly (Followed | undefined)[]; outputs: readonly Spec[] } {
+  const { program } = traceFlat(args.map(specOf), (tensors) => ({
+    outputs: flattenTree<Tensor>(fn(...tensors), "result").leaves,
+    result: undefined,
+  }));
+  return { states: followProgram(program, given), outputs: program.outputs };
 }

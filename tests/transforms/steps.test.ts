@@ -20,6 +20,7 @@ import {
   scan,
   sliceAxis,
   softmax,
+  type Spec,
   spec,
   sub,
   sum,
@@ -31,8 +32,9 @@ import {
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
-import { multiplyDims, subtractDims } from "../../src/tensor/dims.ts";
-import { mixedSteps, outputMasks } from "../../src/transforms/steps.ts";
+import { type Dim, multiplyDims, subtractDims } from "../../src/tensor/dims.ts";
+import { outputMasks } from "../../src/transforms/steps.ts";
+import { unstreamable } from "../../src/transforms/streamed_steps.ts";
 
 type Fn = (...args: Tensor[]) => Tree<Tensor>;
 
@@ -146,9 +148,16 @@ function sliceBits(x: Tensor): Tensor {
 }
 
 const time = symbol("time");
+
+/** Why a function of sequences, which keeps no state, cannot be given them in chunks. */
+function mixedSteps(fn: Fn, args: readonly Spec[], time: Dim) {
+  const whole = (_: Tree<Tensor>, state: Tree<Tensor>, input: readonly Tensor[]) =>
+    [fn(...input), state] as const;
+  return unstreamable(whole, [[], [], args as readonly Tensor[]], time); // specs stand for tensors
+}
 const sequence = spec([2, time, 3]);
 
-Deno.test("mixedSteps: what works step by step", () => {
+Deno.test("unstreamable: what works step by step", () => {
   const stepwise: Record<string, Fn> = {
     elementwise: (x) => mul(exp(x), 2),
     "a product with a kernel": (x) => matmul(x, ones([3, 4])),
@@ -164,8 +173,8 @@ Deno.test("mixedSteps: what works step by step", () => {
   }
 });
 
-Deno.test("mixedSteps: what depends on other steps, names the operation", () => {
-  const mixing: Record<string, [Fn, string]> = {
+Deno.test("unstreamable: what depends on other steps, names the operation", () => {
+  const mixing: Record<string, [Fn, string | undefined]> = {
     "a mean over time": [(x) => sub(x, mean(x, { axes: 1, keepDims: true })), "sum"],
     "a reversal": [(x) => reverse(x, 1), "reverse"],
     "attention": [(x) => matmul(softmax(matmul(x, x, { transposeRight: true })), x), "matmul"],
@@ -175,7 +184,7 @@ Deno.test("mixedSteps: what depends on other steps, names the operation", () => 
     "the number of a step": [(x) => add(x, cast(iota([2, time, 3], { axis: 1 }), "float32")), "iota"],
     "how many steps": [(x) => mul(x, sum(ones([2, time, 1]), { axes: 1, keepDims: true })), "sum"],
     "a fold": [(x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, 3]), x)[0], "scan"],
-    "time elsewhere": [(x) => transpose(x, [1, 0, 2]), "transpose"],
+    "time elsewhere": [(x) => transpose(x, [1, 0, 2]), undefined],
     "features and steps in a row": [(x) => reshape(x, [multiplyDims(time, 3), 2]), "reshape"],
   };
   for (const [name, [fn, operation]] of Object.entries(mixing)) {
@@ -185,7 +194,7 @@ Deno.test("mixedSteps: what depends on other steps, names the operation", () => 
   }
 });
 
-Deno.test("mixedSteps: what it lets pass gives the same in pieces as in one", () => {
+Deno.test("unstreamable: what it lets pass gives the same in pieces as in one", () => {
   const begin = 20_261_128;
   let state = begin;
   const draw = (
