@@ -44,9 +44,13 @@ export function inexactly<T>(random: Random, run: () => T): T {
   }
 }
 
-/** The result of an operation, as an inexact machine would have it. */
+/** What float32 rounds to infinity: half a unit in the last place beyond its largest number. */
+const OVERFLOW = 2 ** 128 - 2 ** 103;
+
+/** The result of an operation: beyond float32's range an infinity, and as an inexact machine would have it. */
 export function rounded(x: number): number {
-  return noise ? x * (1 + ROUNDING * (2 * noise.next() - 1)) : x;
+  const near = noise ? x * (1 + ROUNDING * (2 * noise.next() - 1)) : x;
+  return Math.abs(near) >= OVERFLOW ? Math.sign(near) * Infinity : near;
 }
 
 export function list(x: Nested): readonly Nested[] {

@@ -104,8 +104,8 @@ export function tolerancesOf(
       else if (!Object.is(value, exact[i])) off[i] = Infinity;
     });
   }
-  const largest = exact.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const typical = off.reduce((most, value) => Number.isFinite(value) ? Math.max(most, value) : most, 0);
+  const most = (values: readonly number[]) => Math.max(0, ...values.filter(Number.isFinite));
+  const largest = most(exact.map(Math.abs)), typical = most(off);
   return off.map((own) => own === Infinity ? Infinity : 4 * typical + 2 ** -20 * largest);
 }
 
