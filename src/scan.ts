@@ -1,6 +1,6 @@
 /**
  * The combinator: a cell folded over a sequence. This file says what `scan` means; how it is differentiated is in
- * operations/scan.ts, how it is made fast in transforms/optimise, how it runs in kernels.
+ * operations/scan.ts, how it is made fast in passes, how it runs in kernels.
  *
  * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
  * arrays and objects of tensors to any depth. Parameters are closed over.

@@ -14,6 +14,7 @@ const ORDER = [
   ["kernels/reference/"],
   ["src/operations/"],
   ["kernels/"],
+  ["src/passes/"],
   ["src/transforms/"],
   ["src/scan/", "src/scan.ts"],
   ["src/options/"],

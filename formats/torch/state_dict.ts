@@ -5,7 +5,7 @@ import { checkOptions } from "../../src/nearest.ts";
 import { cast } from "../../src/operations/elementwise.ts";
 import { isFloat } from "../../src/operations/infer.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
-import { outputSpecs } from "../../src/transforms/output_specs.ts";
+import { outputSpecs } from "../../src/program/functions.ts";
 import { differences } from "../support/differences.ts";
 import { COUNTER, type NamedTensors } from "./conversion.ts";
 import { changeVariables, type ModuleNames, type Place, placesOf } from "./modules.ts";

@@ -11,7 +11,7 @@ import {
   type Values,
 } from "../../src/tensor/tensor.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
-import { planProgram } from "../../src/program/plan.ts";
+import { planProgram } from "./plan.ts";
 import type { Attributes, OperationName, Program, Value } from "../../src/program/types.ts";
 import { type ConcreteSpec, type Kernel, type Prepared, product } from "./kernel.ts";
 import { kernels } from "./kernels.ts";

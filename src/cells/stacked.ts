@@ -4,7 +4,7 @@ import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
 import { made } from "../options/made.ts";
 import { isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { AnyCell, CellContext, RecurrentCell } from "./cell.ts";
 

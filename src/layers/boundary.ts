@@ -11,7 +11,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
 

@@ -1,7 +1,7 @@
 /** What a stream refuses: layers and functions that compute a step from steps which are not in its chunk. */
 import { symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { type Unstreamable, unstreamable } from "../transforms/streamed_steps.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { layerName } from "./define.ts";

@@ -18,7 +18,7 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device, DeviceLost, toHost } from "../transforms/compile.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";

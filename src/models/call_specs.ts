@@ -4,7 +4,7 @@ import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { outputMasks } from "../transforms/steps.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";

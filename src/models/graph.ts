@@ -4,7 +4,7 @@ import type { Layer, Mask } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import {
   checkSameStructure,
   flattenTree,

@@ -11,7 +11,7 @@ import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
 /**

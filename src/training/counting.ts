@@ -10,7 +10,7 @@ import { broadcastTo, reshape, sum } from "../operations/structure.ts";
 import { sizeOfShape } from "../tensor/dims.ts";
 import { isFloat } from "../operations/infer.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 
 /** What is computed of targets and predictions: the functions of a loss, or of a metric. */

@@ -13,7 +13,7 @@ import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { type DType, item, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
-import { outputSpecs } from "../transforms/output_specs.ts";
+import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf, checkData, checkInput, checkSamples } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";

@@ -18,7 +18,7 @@ import {
   unflattenTree,
 } from "../tree/tree.ts";
 import { explainProgram } from "./explain.ts";
-import { optimise } from "./optimise/mod.ts";
+import { optimise } from "../passes/mod.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";

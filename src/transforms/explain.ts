@@ -2,7 +2,7 @@
 import type { Executable } from "../../kernels/backend.ts";
 import { printProgram } from "../program/print.ts";
 import type { Program } from "../program/types.ts";
-import { optimise } from "./optimise/mod.ts";
+import { optimise } from "../passes/mod.ts";
 
 /** The passes one by one, with what each did and gave, then the kernels of the executable. */
 export function explainProgram(

@@ -9,7 +9,7 @@ import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
 import { pullback, record } from "../operations/differentiate.ts";
-import { optimise, prepareToDifferentiate } from "./optimise/mod.ts";
+import { optimise, prepareToDifferentiate } from "../passes/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */
 export interface GradOptions<Index extends number = number> {

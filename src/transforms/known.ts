@@ -3,7 +3,7 @@ import { runProgram } from "../../kernels/reference/mod.ts";
 import { traceFlat } from "../program/trace.ts";
 import { type HostTensor, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, unflattenTree } from "../tree/tree.ts";
-import { prune } from "./optimise/prune.ts";
+import { prune } from "../passes/prune.ts";
 
 /**
  * The result of `fn`, computed at once, where it reads nothing of what is unknown; undefined where it does. Nothing is

@@ -5,7 +5,7 @@ import { type HostTensor, isLeaf, printSpec, type Tensor } from "../tensor/tenso
 import { sameShape } from "../tensor/dims.ts";
 import { flattenTree, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
 import { toHost, trace } from "./compile.ts";
-import { optimise } from "./optimise/mod.ts";
+import { optimise } from "../passes/mod.ts";
 
 /** A step that is called in a row. */
 export interface StepLoop<State, Input, Output> extends Disposable {

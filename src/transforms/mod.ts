@@ -15,7 +15,7 @@ export {
   type WebGpuChoice,
   type WebGpuOptions,
 } from "./compile.ts";
-export { outputSpecs } from "./output_specs.ts";
+export { outputSpecs } from "../program/functions.ts";
 
 import type { Compiled } from "./compile.ts";
 

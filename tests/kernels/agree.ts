@@ -15,7 +15,7 @@ import {
 } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { reference } from "../../kernels/reference/mod.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { scrambled } from "./accuracy.ts";
 import { type AgreementCase, agreementCases } from "./agreement.ts";
 

@@ -1,7 +1,7 @@
 /** What a backend gives other than the table of `numbers.ts` says. */
 import { host, type HostTensor, hostTensor, type Tensor, trace } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { type Check, compositions, floats, NORMAL, ofFloats, ofPairs } from "./numbers.ts";
 
 /** Eight roundings, each of half the distance from 1 to the next float32; and twice the smallest denormal. */

@@ -17,7 +17,7 @@ import {
 import type { Backend } from "../../kernels/backend.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { Program } from "../../src/program/types.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree } from "../../src/tree/tree.ts";
 
 /** Half the distance from 1 to the next float32. */

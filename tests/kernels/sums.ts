@@ -18,7 +18,7 @@ import {
 } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { scatterAdd } from "../../src/operations/indexing.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { numbersFrom } from "../operations/finite_differences.ts";
 
 const MOST = 1e-6;

@@ -27,7 +27,7 @@ import {
   toNested,
 } from "../../src/tensor/tensor.ts";
 import { compile } from "../../src/transforms/compile.ts";
-import { outputSpecs } from "../../src/transforms/output_specs.ts";
+import { outputSpecs } from "../../src/program/functions.ts";
 
 const context = { training: false };
 const nothing = { params: [], state: [] };

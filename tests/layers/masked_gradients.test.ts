@@ -48,7 +48,7 @@ import {
 import { assertEquals } from "@std/assert";
 import { traceFlat } from "../../src/program/trace.ts";
 import type { Attributes } from "../../src/program/types.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { assertClose, assertGradient, doubled, random, variablesOf } from "./helpers.ts";
 
 const [BATCH, TIME, FEATURES] = [3, 5, 2];

@@ -26,8 +26,8 @@ import { isEquation, type Program } from "../../src/program/types.ts";
 import { scan } from "../../src/scan.ts";
 import { host, spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { compile } from "../../src/transforms/compile.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
-import { outputSpecs } from "../../src/transforms/output_specs.ts";
+import { optimise } from "../../src/passes/mod.ts";
+import { outputSpecs } from "../../src/program/functions.ts";
 
 const x = normal(randomKey(7), [2, 3, 4]);
 const rows = tensor([[1, 0], [1, 1]], { dtype: "int32" });

@@ -2,7 +2,7 @@
 import { host, type Tensor, trace } from "../../mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { shapeOf } from "../../kernels/webgpu/schedule.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { reductionCases, type ReductionResult } from "./reductions.ts";
 
 /** What came of all cases. */

@@ -15,7 +15,7 @@ import {
   valueAndGrad,
 } from "../../mod.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import {
   anyOptions,

@@ -4,7 +4,7 @@ import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "../../../src/layers/rnn.ts";
 import { stepSpec } from "../../../src/program/types.ts";
 import { printSpec, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
-import { outputSpecs } from "../../../src/transforms/output_specs.ts";
+import { outputSpecs } from "../../../src/program/functions.ts";
 import { flattenTree, mapTree, type Path, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
 import type { ExportContext } from "./context.ts";
 import type { Edge } from "./graph_builder.ts";

@@ -7,7 +7,7 @@
  */
 import { fromOnnx, OnnxError, type OnnxInput, type OnnxModel } from "../../../formats/onnx/mod.ts";
 import type { HostTensor, Spec, Tensor, Tree, Variables } from "../../../mod.ts";
-import { outputSpecs } from "../../../src/transforms/output_specs.ts";
+import { outputSpecs } from "../../../src/program/functions.ts";
 import { bytesOf, namedLeaves } from "../onnx/support/agree.ts";
 import { exportCases } from "../onnx/support/cases.ts";
 import { operatorCases } from "../onnx/support/operator_cases.ts";

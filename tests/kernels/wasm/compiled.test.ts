@@ -40,7 +40,7 @@ import { planProgram } from "../../../benches/cellfold/plan.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import type { Data } from "../../../src/training/objective.ts";
 import type { Equation, Program } from "../../../src/program/types.ts";
-import { optimise } from "../../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../../src/passes/mod.ts";
 
 const [BATCH, FEATURES, UNITS] = [16, 12, 24];
 

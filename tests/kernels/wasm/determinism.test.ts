@@ -23,7 +23,7 @@ import {
   zeros,
 } from "../../../mod.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
-import { optimise } from "../../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../../src/passes/mod.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
 import { assertRight } from "../rounding.ts";
 

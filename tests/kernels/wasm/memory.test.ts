@@ -35,7 +35,7 @@ import { WasmDevice } from "../../../kernels/wasm/device.ts";
 import { WasmExecutable } from "../../../kernels/wasm/executable.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runProgram } from "../../../kernels/reference/mod.ts";
-import { optimise } from "../../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../../src/passes/mod.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import { eventually } from "../../support/eventually.ts";
 

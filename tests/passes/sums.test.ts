@@ -21,7 +21,7 @@ import {
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 
 type Weights = readonly { readonly w: Tensor; readonly u: Tensor; readonly b: Tensor }[];
 

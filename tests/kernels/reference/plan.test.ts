@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { addDims, symbol } from "../../src/tensor/dims.ts";
-import type { DType } from "../../src/tensor/tensor.ts";
-import { planProgram, REGION_ALIGNMENT } from "../../src/program/plan.ts";
-import type { Equation, Program, Value } from "../../src/program/types.ts";
-import { equation, value } from "../kernels/reference/helpers.ts";
+import { addDims, symbol } from "../../../src/tensor/dims.ts";
+import type { DType } from "../../../src/tensor/tensor.ts";
+import { planProgram, REGION_ALIGNMENT } from "../../../kernels/reference/plan.ts";
+import type { Equation, Program, Value } from "../../../src/program/types.ts";
+import { equation, value } from "./helpers.ts";
 
 /** Random Programs: sizes and dtypes are arbitrary, since planning looks at nothing else. */
 const programs: fc.Arbitrary<Program> = fc.record({

@@ -2,19 +2,19 @@
  * Lifting: one operation of a scan's body applied to all steps at once. Values of one step `[batch, ...]` become
  * `[batch, time, ...]` (scalars `[time]`); operands that are the same at every step are repeated where needed.
  */
-import { applyOne } from "../../operations/apply.ts";
-import { matmul } from "../../operations/matmul.ts";
-import { broadcastOperation, reshape } from "../../operations/structure.ts";
-import { isElementwise } from "../../program/elementwise.ts";
+import { applyOne } from "../operations/apply.ts";
+import { matmul } from "../operations/matmul.ts";
+import { broadcastOperation, reshape } from "../operations/structure.ts";
+import { isElementwise } from "../program/elementwise.ts";
 import {
   type Equation,
   type EquationOf,
   isEquation,
   type OperationName,
   stackedSpec,
-} from "../../program/types.ts";
-import type { Dim, Shape } from "../../tensor/dims.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+} from "../program/types.ts";
+import type { Dim, Shape } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Whether `lift` can apply the equation to all steps, given which of its inputs change with time. */
 export function canLift(equation: Equation, changes: readonly boolean[]): boolean {

@@ -4,11 +4,11 @@
  * summed over time first, each row by itself, unless it is stacked anyway. A scan with `recompute` keeps its sums, so
  * that only one segment of what is summed is in memory at a time.
  */
-import { add, neg } from "../../operations/elementwise.ts";
-import { matmul } from "../../operations/matmul.ts";
-import { foldFlat } from "../../operations/scan.ts";
-import { reshape, sum, zerosLike } from "../../operations/structure.ts";
-import { inline, replayEquation } from "../../program/trace.ts";
+import { add, neg } from "../operations/elementwise.ts";
+import { matmul } from "../operations/matmul.ts";
+import { foldFlat } from "../operations/scan.ts";
+import { reshape, sum, zerosLike } from "../operations/structure.ts";
+import { inline, replayEquation } from "../program/trace.ts";
 import {
   type Equation,
   type EquationOf,
@@ -16,9 +16,9 @@ import {
   type Program,
   timeAxis,
   type Value,
-} from "../../program/types.ts";
-import { multiplyDims } from "../../tensor/dims.ts";
-import { printSpec, type Tensor } from "../../tensor/tensor.ts";
+} from "../program/types.ts";
+import { multiplyDims } from "../tensor/dims.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
 import { makersOf, type Note, readersOf, rewrite } from "./rewrite.ts";
 
 /** Moves sums over time out of every scan. */

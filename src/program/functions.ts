@@ -1,5 +1,5 @@
 /** What a function would give, without computing it. */
-import { traceFlat } from "../program/trace.ts";
+import { traceFlat } from "./trace.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, unflattenTree } from "../tree/tree.ts";
 

@@ -2,9 +2,9 @@
  * Simplify: equal computations are done once, and what changes nothing is left out (a reshape to the same shape, the
  * reverse of a reverse, a sum over single elements, adding zero, multiplying by one). Bodies of scans are simplified too.
  */
-import { sameShape, type Shape } from "../../tensor/dims.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import { reshapeOperation } from "../../operations/structure.ts";
+import { sameShape, type Shape } from "../tensor/dims.ts";
+import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import { reshapeOperation } from "../operations/structure.ts";
 import { readersOf } from "./rewrite.ts";
 
 /** Merges equal equations and drops those that change nothing. */

@@ -1,13 +1,13 @@
 /** What the passes share: rewriting a Program by tracing it again, and looking into the body of a scan. */
-import { replay, replayEquation, tensorOf, traceFlat } from "../../program/trace.ts";
+import { replay, replayEquation, tensorOf, traceFlat } from "../program/trace.ts";
 import {
   type Equation,
   isEquation,
   type Program,
   type ScanAttributes,
   type Value,
-} from "../../program/types.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+} from "../program/types.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Told what a pass did, one line each, for people. */
 export type Note = (text: string) => void;

@@ -3,9 +3,9 @@
  * outputs, constants and sequences that do not matter; a stacked output of which only the last step is read becomes
  * a carry; and a scan whose carries are all overwritten at every step becomes its last step alone.
  */
-import { subtractDims } from "../../tensor/dims.ts";
-import { tensor } from "../../tensor/tensor.ts";
-import { constantOperation, newValue } from "../../program/trace.ts";
+import { subtractDims } from "../tensor/dims.ts";
+import { tensor } from "../tensor/tensor.ts";
+import { constantOperation, newValue } from "../program/trace.ts";
 import {
   type Equation,
   type EquationOf,
@@ -13,8 +13,8 @@ import {
   type Program,
   timeAxis,
   type Value,
-} from "../../program/types.ts";
-import { broadcastOperation, reshapeOperation, sliceOperation } from "../../operations/structure.ts";
+} from "../program/types.ts";
+import { broadcastOperation, reshapeOperation, sliceOperation } from "../operations/structure.ts";
 import { type Note, readersOf } from "./rewrite.ts";
 
 type ScanEquation = EquationOf<"scan">;

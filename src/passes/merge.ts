@@ -3,14 +3,14 @@
  * product of a concatenation is taken apart where one part can leave the loop. Derivatives of merged products are
  * merged products, so this runs before differentiation too.
  */
-import { add } from "../../operations/elementwise.ts";
-import { matmul } from "../../operations/matmul.ts";
-import { foldFlat } from "../../operations/scan.ts";
-import { concat, sliceAxis } from "../../operations/structure.ts";
-import { replay, tensorOf } from "../../program/trace.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import { addDims, type Dim } from "../../tensor/dims.ts";
-import { printSpec, type Tensor } from "../../tensor/tensor.ts";
+import { add } from "../operations/elementwise.ts";
+import { matmul } from "../operations/matmul.ts";
+import { foldFlat } from "../operations/scan.ts";
+import { concat, sliceAxis } from "../operations/structure.ts";
+import { replay, tensorOf } from "../program/trace.ts";
+import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import { addDims, type Dim } from "../tensor/dims.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { makersOf, type Note, rewrite, rewriteBodies, type Rewriter } from "./rewrite.ts";
 

@@ -3,14 +3,14 @@
  * their sum can leave it; and additions to all pieces of a merged product become one addition to the product, as
  * products of gates written apart then have the form of those written together.
  */
-import { add } from "../../operations/elementwise.ts";
-import { broadcastTo, concat, sliceAxis } from "../../operations/structure.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import { addDims, type Dim, sameShape } from "../../tensor/dims.ts";
-import { printSpec, type Tensor } from "../../tensor/tensor.ts";
+import { add } from "../operations/elementwise.ts";
+import { broadcastTo, concat, sliceAxis } from "../operations/structure.ts";
+import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import { addDims, type Dim, sameShape } from "../tensor/dims.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { makersOf, type Note, readersOf, rewrite, rewriteBodies, type Rewriter } from "./rewrite.ts";
-import { replayEquation, tensorOf, traceFlat } from "../../program/trace.ts";
+import { replayEquation, tensorOf, traceFlat } from "../program/trace.ts";
 
 type Addition = EquationOf<"add">;
 

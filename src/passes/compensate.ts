@@ -4,14 +4,14 @@
  * thousand steps is as exact as one over ten. Sums that a step reads, such as a running total, are the user's own
  * arithmetic and stay.
  */
-import { add, equal, select, sub } from "../../operations/elementwise.ts";
-import { isFloat } from "../../operations/infer.ts";
-import { foldFlat } from "../../operations/scan.ts";
-import { zerosLike } from "../../operations/structure.ts";
-import { inline } from "../../program/trace.ts";
-import { type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
-import { printSpec } from "../../tensor/tensor.ts";
+import { add, equal, select, sub } from "../operations/elementwise.ts";
+import { isFloat } from "../operations/infer.ts";
+import { foldFlat } from "../operations/scan.ts";
+import { zerosLike } from "../operations/structure.ts";
+import { inline } from "../program/trace.ts";
+import { type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { printSpec } from "../tensor/tensor.ts";
 import { makersOf, type Note, readersOf, rewrite } from "./rewrite.ts";
 
 /** Over so many steps what is lost stays below 10⁻⁶ of the sum, even where all terms are equal and round one way. */

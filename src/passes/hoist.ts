@@ -3,8 +3,8 @@
  * steps at once before it. A scan with `recompute` keeps what depends on its inputs, so that only one segment of it
  * is in memory at a time.
  */
-import { foldFlat } from "../../operations/scan.ts";
-import { replayEquation } from "../../program/trace.ts";
+import { foldFlat } from "../operations/scan.ts";
+import { replayEquation } from "../program/trace.ts";
 import {
   type Equation,
   type EquationOf,
@@ -12,8 +12,8 @@ import {
   type OperationName,
   type Program,
   type Value,
-} from "../../program/types.ts";
-import { printSpec, type Tensor } from "../../tensor/tensor.ts";
+} from "../program/types.ts";
+import { printSpec, type Tensor } from "../tensor/tensor.ts";
 import { type Level, levelsOf } from "./levels.ts";
 import { lift } from "./lift.ts";
 import { makersOf, type Note, rewrite } from "./rewrite.ts";

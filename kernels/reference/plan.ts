@@ -4,9 +4,9 @@
  *
  * Nothing here allocates or runs. The body of a scan is a Program of its own; whoever runs the scan plans it.
  */
-import { type Bindings, evaluateShape } from "../tensor/dims.ts";
-import type { DType } from "../tensor/tensor.ts";
-import { type Equation, isEquation, type Program, type Value } from "./types.ts";
+import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import type { DType } from "../../src/tensor/tensor.ts";
+import { type Equation, isEquation, type Program, type Value } from "../../src/program/types.ts";
 
 /** A range of elements of the arena of `dtype`. */
 export interface Region {

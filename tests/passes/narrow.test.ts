@@ -18,7 +18,7 @@ import {
   trace,
   zeros,
 } from "../../mod.ts";
-import { optimise } from "../../src/transforms/optimise/mod.ts";
+import { optimise } from "../../src/passes/mod.ts";
 
 function text(fn: (...args: never[]) => unknown, ...specs: readonly unknown[]): string {
   return printProgram(optimise(trace(fn, ...specs).program));

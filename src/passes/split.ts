@@ -3,13 +3,13 @@
  * is a concatenation; elementwise work of which only slices are read (the gates of a cell) is done on the slices, so
  * that all gates share one index space.
  */
-import { applyOne } from "../../operations/apply.ts";
-import { broadcastOperation, concat, pad, sliceOperation } from "../../operations/structure.ts";
-import { isElementwise } from "../../program/elementwise.ts";
-import { replayEquation, traceFlat } from "../../program/trace.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../../program/types.ts";
-import { addDims, type Dim } from "../../tensor/dims.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { applyOne } from "../operations/apply.ts";
+import { broadcastOperation, concat, pad, sliceOperation } from "../operations/structure.ts";
+import { isElementwise } from "../program/elementwise.ts";
+import { replayEquation, traceFlat } from "../program/trace.ts";
+import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import { addDims, type Dim } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf, readersOf } from "./rewrite.ts";
 
 /** Joins paddings and pushes slices to the front, in the Program and in the bodies of its scans. */

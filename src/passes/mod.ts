@@ -1,6 +1,6 @@
 /** The optimiser: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
-import type { Program } from "../../program/types.ts";
-import { noteInTrace } from "../../program/trace.ts";
+import type { Program } from "../program/types.ts";
+import { noteInTrace } from "../program/trace.ts";
 import { compensate } from "./compensate.ts";
 import { hoist, hoistConstants } from "./hoist.ts";
 import { narrow } from "./narrow.ts";

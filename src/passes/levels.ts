@@ -2,7 +2,7 @@
  * How much of a scan's body depends on time. `constant`: only on the scan's constants. `time`: on constants and on
  * the step's slices, so all steps can be computed at once. `step`: on the carries, so one step after the other.
  */
-import type { Equation, ScanAttributes, Value } from "../../program/types.ts";
+import type { Equation, ScanAttributes, Value } from "../program/types.ts";
 import { canLift } from "./lift.ts";
 
 /** What a value of a scan's body depends on. */

@@ -3,11 +3,11 @@
  * merged (the segments of a checkpointed scan) from the one and then the other. What is read of a sequence is seen
  * then by the scan that makes it, which keeps no more than that.
  */
-import { replayEquation, traceFlat } from "../../program/trace.ts";
-import { isEquation, type Program, type Value } from "../../program/types.ts";
-import { reshape, slice } from "../../operations/structure.ts";
-import { type Dim, multiplyDims } from "../../tensor/dims.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { replayEquation, traceFlat } from "../program/trace.ts";
+import { isEquation, type Program, type Value } from "../program/types.ts";
+import { reshape, slice } from "../operations/structure.ts";
+import { type Dim, multiplyDims } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf } from "./rewrite.ts";
 
 /** Takes slices from as little as possible, in the Program and in the bodies of its scans. */
