@@ -16,7 +16,7 @@ import type { ModelTask, NestedTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
 import { planProgram } from "./plan.ts";
 
-/** The optimised Program of a task, and its inputs. */
+/** The optimized Program of a task, and its inputs. */
 export async function programOf(
   task: ModelTask | NestedTask,
 ): Promise<{ readonly program: Program; readonly inputs: readonly Tensor[] }> {

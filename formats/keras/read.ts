@@ -30,7 +30,7 @@ export interface KerasModel {
  * Reads a `.keras` file, which Keras 3 wrote with `model.save("….keras")`: a sequential or functional model of layers
  * that are there in this library too (docs/formats.md lists them).
  *
- * What belongs to training in Keras (optimiser, losses, metrics) is not read, and neither are seeds. Inputs of integers
+ * What belongs to training in Keras (optimizer, losses, metrics) is not read, and neither are seeds. Inputs of integers
  * become int32, also the float inputs of an `Embedding`, which Keras casts. The state of a stateful layer begins with
  * zeros, as Keras does not store it.
  *

@@ -10,7 +10,7 @@ import { readHdf5, type WeightGroup, writeHdf5 } from "./hdf5.ts";
 import { defineOptions, type KerasReadOptions } from "./limits.ts";
 import { type Layout, layoutOf } from "./layout.ts";
 import { storedWeights } from "./stored.ts";
-import { toHost } from "../../src/transforms/mod.ts";
+import { toHost } from "../../src/tree/to_host.ts";
 
 /** A model as Keras has them: a single layer is a sequential model of one. */
 export function asModel(layer: Layer, variables: Variables): { model: Layer; variables: Variables } {

@@ -29,7 +29,7 @@ const KERAS_VERSION = "3.15.1";
 /**
  * A `.keras` file, which `keras.saving.load_model("….keras")` reads: the configuration and weights of a model.
  *
- * The model is not compiled: an optimiser, losses and metrics are no part of it. `checkpointEvery` is not written, which
+ * The model is not compiled: an optimizer, losses and metrics are no part of it. `checkpointEvery` is not written, which
  * says how a layer is trained and not what it computes.
  *
  * @param model A `sequential` or a `model`; another layer is written as a sequential model of one.

@@ -78,7 +78,7 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
 }
 
 /**
- * A model with its variables, and what its optimiser remembers, as the bytes of one file.
+ * A model with its variables, and what its optimizer remembers, as the bytes of one file.
  *
  * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and `optimizerState/…`.
  *

@@ -16,7 +16,8 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { type Device, DeviceLost, toHost } from "../transforms/compile.ts";
+import { type Device, DeviceLost } from "../transforms/compile.ts";
+import { toHost } from "../tree/to_host.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";

@@ -1,4 +1,4 @@
-/** The optimiser: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
+/** The optimizer: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
 import type { Program } from "../program/types.ts";
 import { noteInTrace } from "../program/trace.ts";
 import { compensate } from "./compensate.ts";
@@ -47,7 +47,7 @@ export const passes: readonly Pass[] = [
 ];
 
 /** Runs every pass; `after` is called with the Program that each gives and what it did. */
-export function optimise(
+export function runPasses(
   program: Program,
   after: (pass: string, program: Program, notes: readonly string[]) => void = () => {},
 ): Program {

@@ -1,7 +1,40 @@
-/** What a function would give, without computing it. */
-import { traceFlat } from "./trace.ts";
+/** Functions of trees of tensors, traced: the Program that they are, or only what they would give. */
+import { checkFunction } from "../describe.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { flattenTree, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, type Structure, unflattenTree } from "../tree/tree.ts";
+import { traceFlat } from "./trace.ts";
+import type { Program } from "./types.ts";
+
+/** A function traced: its Program, and the structure of what it returns. */
+export interface TracedFunction {
+  /** The function over the leaves of its arguments, before any optimization. */
+  readonly program: Program;
+  /** How the outputs of the Program make up what the function returns. */
+  readonly structure: Structure;
+  /** What passes did before derivatives were taken, for people. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Traces a function of trees of tensors.
+ *
+ * @param fn Pure and synchronous.
+ * @param args Tensors or specs; symbolic sizes stay symbols of the Program.
+ */
+export function trace(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): TracedFunction {
+  checkFunction("trace", fn);
+  const { leaves, structure } = flattenTree<Spec>(args, "arguments");
+  const { program, result, notes } = traceFlat(leaves, (tracers) => {
+    const returned = fn(...unflattenTree<never[]>(structure, tracers));
+    if (returned instanceof Promise) {
+      returned.catch(() => {}); // what it meets once this trace has ended is nobody's concern
+      throw new TypeError("Cannot trace an async function: it must be pure and synchronous");
+    }
+    const output = flattenTree<Tensor>(returned, "result");
+    return { outputs: output.leaves, result: output.structure };
+  });
+  return { program, structure: result, notes };
+}
 
 /**
  * The specs of what `fn` returns for arguments of these specs: it is traced and nothing is computed.

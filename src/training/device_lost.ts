@@ -1,5 +1,6 @@
 /** What becomes of training when its device fails. */
-import { DeviceLost, DeviceOutOfMemory, toHost } from "../transforms/compile.ts";
+import { DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
+import { toHost } from "../tree/to_host.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { allFinite } from "./checks.ts";
 import type { History, StepPlace } from "./non_finite.ts";

@@ -1,5 +1,5 @@
 /**
- * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimiser's state and the
+ * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimizer's state and the
  * running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls back.
  */
 import { checkVariables } from "../layers/checks.ts";
@@ -10,7 +10,8 @@ import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
-import { type Device, toHost } from "../transforms/compile.ts";
+import { type Device } from "../transforms/compile.ts";
+import { toHost } from "../tree/to_host.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import {
   batchSizeFor,

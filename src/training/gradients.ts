@@ -1,5 +1,5 @@
 /**
- * Gradients of any size: shortened to a norm, or limited so that an optimiser may square them. A finite gradient whose
+ * Gradients of any size: shortened to a norm, or limited so that an optimizer may square them. A finite gradient whose
  * square overflows, or vanishes, is treated as one of ordinary size; one that is NaN or infinite stays visible.
  */
 import {

@@ -1,4 +1,4 @@
-/** Training: losses, metrics, optimisers, schedules, and the loops that use them. */
+/** Training: losses, metrics, optimizers, schedules, and the loops that use them. */
 export {
   type Callback,
   type CallbackContext,

@@ -4,7 +4,7 @@
  */
 import type { Layer, Variables } from "../layers/layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { toHost } from "../transforms/compile.ts";
+import { toHost } from "../tree/to_host.ts";
 import { allFinite } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { trainableParams } from "./step.ts";

@@ -1,5 +1,5 @@
 /**
- * Optimisers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
+ * Optimizers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
  * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
  */
 import { checkOptions, unknownName } from "../nearest.ts";
@@ -15,7 +15,7 @@ import { clipGradients, type ClippingOptions, squarable } from "./gradients.ts";
 import type { Options } from "./alignment.ts";
 import type { Schedule } from "./schedules.ts";
 
-/** What an optimiser remembers between steps: the step counter, and trees like the parameters by name. */
+/** What an optimizer remembers between steps: the step counter, and trees like the parameters by name. */
 export interface OptimizerState {
   /** int32 scalar: how many updates were made. */
   readonly step: Tensor;
@@ -23,7 +23,7 @@ export interface OptimizerState {
   readonly [slot: string]: Tree<Tensor>;
 }
 
-/** An optimiser. One of your own is an object of this form. */
+/** An optimizer. One of your own is an object of this form. */
 export interface Optimizer {
   /** The kind, such as `adam`. */
   readonly type: string;
@@ -39,7 +39,7 @@ export interface Optimizer {
   ): [params: Params, state: OptimizerState];
 }
 
-/** Options that every optimiser has. At most one of the three ways of clipping may be given. */
+/** Options that every optimizer has. At most one of the three ways of clipping may be given. */
 export interface OptimizerOptions extends ClippingOptions {
   /** A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others. */
   readonly learningRate?: number | Schedule;
@@ -81,7 +81,7 @@ export interface AdamOptions extends OptimizerOptions {
 
 const commonOptions = ["learningRate", "weightDecay", "clipnorm", "globalClipnorm", "clipvalue"];
 
-/** One number per parameter leaf that an optimiser keeps, by name. */
+/** One number per parameter leaf that an optimizer keeps, by name. */
 type Slots = Readonly<Record<string, Tensor>>;
 
 /** One leaf's step: from its gradient and slots, what is taken off the parameter, and the slots afterwards. */
@@ -124,7 +124,7 @@ function checkCommon(
   return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
 }
 
-/** An optimiser from what it does with one leaf. */
+/** An optimizer from what it does with one leaf. */
 function optimizer(
   type: string,
   given: OptimizerOptions,
@@ -315,21 +315,21 @@ export function adamw(options: AdamOptions = {}): Optimizer {
   return adamLike("adamw", { ...options, weightDecay });
 }
 
-/** The name of an optimiser. */
+/** The name of an optimizer. */
 export type OptimizerName = "sgd" | "rmsprop" | "adam" | "adamw";
 
 const byName: Record<OptimizerName, () => Optimizer> = { sgd, rmsprop, adam, adamw };
 
-/** All names of optimisers. */
+/** All names of optimizers. */
 export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as OptimizerName[]; // keys of `byName`
 
-/** An optimiser as training takes it: by name, with the default options, or made by a function such as {@linkcode sgd}. */
+/** An optimizer as training takes it: by name, with the default options, or made by a function such as {@linkcode sgd}. */
 export type OptimizerLike = OptimizerName | Optimizer;
 
 /**
- * The optimiser for a name, or the optimiser itself; a copy of one with other data is refused with a TypeError.
+ * The optimizer for a name, or the optimizer itself; a copy of one with other data is refused with a TypeError.
  *
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no optimiser.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no optimizer.
  */
 export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
   if (typeof optimizer === "string") {

@@ -11,7 +11,8 @@ import {
   printSpec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { type Device, toHost } from "../transforms/compile.ts";
+import { type Device } from "../transforms/compile.ts";
+import { toHost } from "../tree/to_host.ts";
 import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
 import {
   batchSizeFor,

@@ -1,6 +1,6 @@
 /**
  * The steps of training as pure functions: one update, one evaluation, one prediction. Everything that they change
- * (weights, batch-norm statistics, the optimiser's state, the running means of the epoch) goes in and comes out, so
+ * (weights, batch-norm statistics, the optimizer's state, the running means of the epoch) goes in and comes out, so
  * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
  */
 import { trainedLeaves } from "../layers/define.ts";
@@ -50,7 +50,7 @@ export type PredictArguments = [params: Tree<Tensor>, state: Tree<Tensor>, x: Tr
 export type PredictResult = [output: Tree<Tensor>, state: Tree<Tensor>];
 
 /**
- * The parameters that training changes, in order: what the optimiser sees, as a list.
+ * The parameters that training changes, in order: what the optimizer sees, as a list.
  *
  * @throws RangeError if the layer's `trainableLeaves` is not as long as there are leaves.
  */

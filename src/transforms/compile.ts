@@ -4,9 +4,10 @@ import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { checkOptions } from "../nearest.ts";
 import { giveTurn, turnClock } from "../pause.ts";
-import { isTracing, traceFlat } from "../program/trace.ts";
+import { trace, type TracedFunction } from "../program/functions.ts";
+import { isTracing } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
-import { type HostTensor, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import {
   checkSameStructure,
   flattenTree,
@@ -18,7 +19,7 @@ import {
   unflattenTree,
 } from "../tree/tree.ts";
 import { explainProgram } from "./explain.ts";
-import { optimise } from "../passes/mod.ts";
+import { runPasses } from "../passes/mod.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
@@ -45,7 +46,7 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   readonly device: string;
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
-  /** The optimised Program for arguments of these specs. */
+  /** The optimized Program for arguments of these specs. */
   program(...args: readonly unknown[]): Program;
 }
 
@@ -70,37 +71,6 @@ interface Key {
 
 function textOf({ device = "the host", specs }: Key): string {
   return `${device} ${specs}`;
-}
-
-/** A function traced: its Program, and the structure of what it returns. */
-export interface TracedFunction {
-  /** The function over the leaves of its arguments, before any optimisation. */
-  readonly program: Program;
-  /** How the outputs of the Program make up what the function returns. */
-  readonly structure: Structure;
-  /** What passes did before derivatives were taken, for people. */
-  readonly notes: readonly string[];
-}
-
-/**
- * Traces a function of trees of tensors.
- *
- * @param fn Pure and synchronous.
- * @param args Tensors or specs; symbolic sizes stay symbols of the Program.
- */
-export function trace(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): TracedFunction {
-  checkFunction("trace", fn);
-  const { leaves, structure } = flattenTree<Spec>(args, "arguments");
-  const { program, result, notes } = traceFlat(leaves, (tracers) => {
-    const returned = fn(...unflattenTree<never[]>(structure, tracers));
-    if (returned instanceof Promise) {
-      returned.catch(() => {}); // what it meets once this trace has ended is nobody's concern
-      throw new TypeError("Cannot trace an async function: it must be pure and synchronous");
-    }
-    const output = flattenTree<Tensor>(returned, "result");
-    return { outputs: output.leaves, result: output.structure };
-  });
-  return { program, structure: result, notes };
 }
 
 /**
@@ -169,7 +139,7 @@ export async function compile<Args extends readonly unknown[], Result>(
   ): Promise<Entry> => {
     const traced = build(args);
     const { structure } = traced;
-    const program = optimise(traced.program);
+    const program = runPasses(traced.program);
     checkIndices("donate arguments", options.donate, args.length);
     const donate = (args as readonly unknown[]).flatMap((arg, index) =>
       flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
@@ -276,7 +246,7 @@ export async function compile<Args extends readonly unknown[], Result>(
     sync,
     device: "", // defined below
     program: (...args: readonly unknown[]) =>
-      optimise(build(mapTree(args, (leaf: Spec) => specOf(leaf))).program),
+      runPasses(build(mapTree(args, (leaf: Spec) => specOf(leaf))).program),
     explain: (...args: readonly unknown[]) => {
       if (args.length > 0) return explainProgram(build(mapTree(args, (leaf: Spec) => specOf(leaf))));
       if (ready.size === 0) {
@@ -335,17 +305,4 @@ function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean
   }
   checkIndices("keep results", keep, structure.items.length);
   return structure.items.flatMap((item, index) => new Array(count(item)).fill(keep.includes(index)));
-}
-
-/**
- * A tree with every tensor on the host; tensors that are there already are returned as they are.
- *
- * @throws Error if a device tensor was disposed.
- */
-export async function toHost<T>(tree: T): Promise<T> {
-  const { leaves, structure } = flattenTree<Tensor>(tree);
-  const read = await Promise.all(
-    leaves.map((leaf): Promise<HostTensor> | Tensor => leaf.kind === "device" ? leaf.read() : leaf),
-  );
-  return unflattenTree<T>(structure, read);
 }

@@ -2,7 +2,7 @@
 import type { Executable } from "../../kernels/backend.ts";
 import { printProgram } from "../program/print.ts";
 import type { Program } from "../program/types.ts";
-import { optimise } from "../passes/mod.ts";
+import { runPasses } from "../passes/mod.ts";
 
 /** The passes one by one, with what each did and gave, then the kernels of the executable. */
 export function explainProgram(
@@ -14,7 +14,7 @@ export function explainProgram(
   if (traced.notes.length > 0) {
     parts.unshift(["before derivatives were taken", ...counted(traced.notes)].join("\n"));
   }
-  optimise(traced.program, (pass, program, notes) => {
+  runPasses(traced.program, (pass, program, notes) => {
     const text = printProgram(program);
     const lines = counted(notes);
     parts.push(

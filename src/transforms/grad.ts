@@ -9,7 +9,7 @@ import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
 import { pullback, record } from "../operations/differentiate.ts";
-import { optimise, prepareToDifferentiate } from "../passes/mod.ts";
+import { prepareToDifferentiate, runPasses } from "../passes/mod.ts";
 
 /** Options of `grad` and `valueAndGrad`. */
 export interface GradOptions<Index extends number = number> {
@@ -59,7 +59,7 @@ export function valueAndGrad<Args extends any[], Result extends Differentiable, 
     );
     return unflattenTree(
       pairStructure(result, args[argument]),
-      runProgram(optimise(program), leaves.map(host)),
+      runProgram(runPasses(program), leaves.map(host)),
     );
   };
 }

@@ -4,8 +4,9 @@ import type { Executable } from "../../kernels/backend.ts";
 import { type HostTensor, isLeaf, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { flattenTree, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
-import { toHost, trace } from "./compile.ts";
-import { optimise } from "../passes/mod.ts";
+import { toHost } from "../tree/to_host.ts";
+import { trace } from "../program/functions.ts";
+import { runPasses } from "../passes/mod.ts";
 
 /** A step that is called in a row. */
 export interface StepLoop<State, Input, Output> extends Disposable {
@@ -38,7 +39,7 @@ export async function compileLoop<Fixed, State, Input, Output>(
     throw new TypeError("Cannot compile a loop: the step must return [output, state]");
   }
   const [outputStructure] = structure.items;
-  const optimised = optimise(program);
+  const optimized = runPasses(program);
   const devices = await devicesFor(options.device);
   const constant = flattenTree<HostTensor>(await toHost(fixed)).leaves;
   const states = flattenTree<HostTensor>(state);
@@ -46,10 +47,10 @@ export async function compileLoop<Fixed, State, Input, Output>(
   const firstState = constant.length, firstInput = firstState + states.leaves.length;
   const outputs = program.outputs.length - states.leaves.length;
   const executable = await devices.choose(
-    optimised,
+    optimized,
     [...constant, ...states.leaves, ...inputs.leaves],
     ({ backend }) =>
-      backend.compile(optimised, {
+      backend.compile(optimized, {
         donate: program.inputs.map(() => false),
         keep: program.outputs.map(() => false),
       }),

@@ -7,20 +7,16 @@ export {
   type CompileOptions,
   type Device,
   DeviceLost,
-  toHost,
-  trace,
-  type TracedFunction,
   type WasmChoice,
   type WasmOptions,
   type WebGpuChoice,
   type WebGpuOptions,
 } from "./compile.ts";
-export { outputSpecs } from "../program/functions.ts";
 
 import type { Compiled } from "./compile.ts";
 
 /**
- * A report of what was compiled: what each pass of the optimiser did and the Program after it, then per executable
+ * A report of what was compiled: what each pass of the optimizer did and the Program after it, then per executable
  * its kernels, the bytes of code and of planned memory.
  *
  * @param compiled A compiled function.

@@ -11,3 +11,4 @@ export {
   unflattenTree,
   zipTrees,
 } from "./tree.ts";
+export { toHost } from "./to_host.ts";

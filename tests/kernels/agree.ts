@@ -1,4 +1,4 @@
-/** Holds a backend to the reference on every primitive, optimised and as traced. */
+/** Holds a backend to the reference on every primitive, optimized and as traced. */
 import { assert } from "@std/assert";
 import {
   bernoulli,
@@ -15,7 +15,7 @@ import {
 } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { reference } from "../../kernels/reference/mod.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { scrambled } from "./accuracy.ts";
 import { type AgreementCase, agreementCases } from "./agreement.ts";
 
@@ -32,14 +32,14 @@ export function testAgreement(name: string, backend: Backend, ignore: boolean): 
     sanitizeOps: false,
     async fn(t) {
       for (const [index, one] of agreementCases.entries()) {
-        for (const [how, optimised, special] of WAYS) {
+        for (const [how, optimized, special] of WAYS) {
           await t.step(`${one.name}${how}`, async () => {
             const drawn = inputsOf(one, index + 1);
             const inputs = special
               ? drawn.map((input, i) => withSpecialValues(input, 100 * index + i))
               : drawn;
             const { program: traced } = trace(one.fn as (...args: never[]) => unknown, ...inputs);
-            const program = optimised ? optimise(traced) : traced;
+            const program = optimized ? runPasses(traced) : traced;
             const options = { donate: inputs.map(() => false), keep: program.outputs.map(() => false) };
             using expected = await reference.compile(program, options);
             using compiled = await backend.compile(program, options);
@@ -54,12 +54,12 @@ export function testAgreement(name: string, backend: Backend, ignore: boolean): 
   });
 }
 
-/** How a case is run: a word for it, whether optimised, and whether with special values among the floats. */
+/** How a case is run: a word for it, whether optimized, and whether with special values among the floats. */
 const WAYS = [
   ["", true, false],
-  [", unoptimised", false, false],
+  [", unoptimized", false, false],
   [", with special values", true, true],
-  [", unoptimised with special values", false, true],
+  [", unoptimized with special values", false, true],
 ] as const;
 
 /** NaN of either sign, infinities, zeros of either sign and a denormal, as bits. */

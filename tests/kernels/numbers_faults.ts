@@ -1,7 +1,7 @@
 /** What a backend gives other than the table of `numbers.ts` says. */
 import { host, type HostTensor, hostTensor, type Tensor, trace } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { type Check, compositions, floats, NORMAL, ofFloats, ofPairs } from "./numbers.ts";
 
 /** Eight roundings, each of half the distance from 1 to the next float32; and twice the smallest denormal. */
@@ -62,7 +62,7 @@ export async function faultsOf(
   const faults: string[] = [];
   for (const { name, fn, inputs, order } of waysOf(check, builtIn)) {
     const { program: traced } = trace(fn as (...args: never[]) => unknown, ...inputs); // takes as many as there are
-    for (const [stage, program] of [["optimised", optimise(traced)], ["as traced", traced]] as const) {
+    for (const [stage, program] of [["optimized", runPasses(traced)], ["as traced", traced]] as const) {
       const options = { donate: inputs.map(() => false), keep: program.outputs.map(() => false) };
       using compiled = await backend.compile(program, options);
       const outputs = (await compiled.run(inputs)).map(host);

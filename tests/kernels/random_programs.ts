@@ -1,6 +1,6 @@
 /**
  * That buffers which share memory never live at the same time: random Programs with many intermediate values, of
- * which some are read late, as traced and optimised.
+ * which some are read late, as traced and optimized.
  */
 import { exampleCount } from "../support/examples.ts";
 import fc from "fast-check";
@@ -169,7 +169,7 @@ export function testRandomPrograms(
             return [...read.map((index) => values[index % values.length]), values[values.length - 1]];
           };
           const args = [inputs[0], inputs[1], inputs[2]] as [Tensor, Tensor, Tensor]; // made just above
-          await assertRight(backend, compute, mapTree(args, specOf), [args], { unoptimised: true });
+          await assertRight(backend, compute, mapTree(args, specOf), [args], { unoptimized: true });
         }),
         { numRuns: runs },
       ),

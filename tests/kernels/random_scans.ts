@@ -79,7 +79,7 @@ export function testRandomScans(
       const point = narrow(pointOf(example));
       const fold: Fold = (...fold) => scan(...fold, optionsOf(random, example));
       const both = (p: Point) => [run(example, p, fold), grad(lossOf(example, fold))(p)];
-      await assertRight(backend, both, [mapTree(point, specOf)], [[point]], { unoptimised: true });
+      await assertRight(backend, both, [mapTree(point, specOf)], [[point]], { unoptimized: true });
     },
   );
 

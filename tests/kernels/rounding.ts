@@ -17,7 +17,7 @@ import {
 import type { Backend } from "../../kernels/backend.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { Program } from "../../src/program/types.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree } from "../../src/tree/tree.ts";
 
 /** Half the distance from 1 to the next float32. */
@@ -49,19 +49,19 @@ function widenSpecs<T>(specs: T): T {
  *
  * @param fn Works in the dtype of its arguments.
  * @param specs float32, with symbolic sizes where `calls` differ in them.
- * @param options `unoptimised`: also as traced.
+ * @param options `unoptimized`: also as traced.
  */
 export async function assertRight<Args extends readonly unknown[]>(
   backend: Backend,
   fn: (...args: Args) => unknown,
   specs: readonly unknown[],
   calls: readonly Args[],
-  { unoptimised = false }: { readonly unoptimised?: boolean } = {},
+  { unoptimized = false }: { readonly unoptimized?: boolean } = {},
 ): Promise<void> {
   const traceWith = (given: readonly unknown[]) =>
     trace(fn as (...args: never[]) => unknown, ...given).program; // of the structure of Args
   const [traced, exact] = [traceWith(specs), traceWith(widenSpecs(specs))];
-  for (const program of [optimise(traced), ...(unoptimised ? [traced] : [])]) {
+  for (const program of [runPasses(traced), ...(unoptimized ? [traced] : [])]) {
     const options = {
       donate: program.inputs.map(() => false),
       keep: program.outputs.map(() => false),

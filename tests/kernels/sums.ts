@@ -18,7 +18,7 @@ import {
 } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { scatterAdd } from "../../src/operations/indexing.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { numbersFrom } from "../operations/finite_differences.ts";
 
 const MOST = 1e-6;
@@ -112,7 +112,7 @@ export function testSums(name: string, backend: Backend, ignore: boolean, longes
     sanitizeOps: false,
     async fn() {
       for (const each of casesUpTo(longest)) {
-        const program = optimise(
+        const program = runPasses(
           trace(each.fn, hostTensor(new Float32Array(sizeOf(each.shape)), each.shape)).program,
         );
         using compiled = await backend.compile(program, { donate: [false], keep: [false] });

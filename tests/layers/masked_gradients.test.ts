@@ -48,7 +48,7 @@ import {
 import { assertEquals } from "@std/assert";
 import { traceFlat } from "../../src/program/trace.ts";
 import type { Attributes } from "../../src/program/types.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { assertClose, assertGradient, doubled, random, variablesOf } from "./helpers.ts";
 
 const [BATCH, TIME, FEATURES] = [3, 5, 2];
@@ -186,7 +186,7 @@ Deno.test("a mask leaves the products of inputs and of gradients outside the loo
         })(unflattenTree<Tree<Tensor>>(structure, given.slice(0, leaves.length)));
         return { outputs: treeLeaves<Tensor>(gradient), result: undefined };
       });
-      return productsOf(optimise(program));
+      return productsOf(runPasses(program));
     });
     assertEquals(products[1], products[0], layer.type);
   }

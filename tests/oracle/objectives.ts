@@ -1,4 +1,4 @@
-/** Keras's losses, metrics, optimisers and learning rates as ours, by class name or short name. */
+/** Keras's losses, metrics, optimizers and learning rates as ours, by class name or short name. */
 import {
   adam,
   type AdamOptions,
@@ -134,7 +134,7 @@ export function metricOf(value: Json): Metric {
   return lossMetric(find("metric", losses, name, className)(options), named);
 }
 
-/** The optimiser for `{ class_name, config }`, its learning rate a number or a schedule. */
+/** The optimizer for `{ class_name, config }`, its learning rate a number or a schedule. */
 export function optimizerOf(value: Json | undefined): Optimizer {
   const { className, config } = kerasObject(value);
   const rate = config.learning_rate;

@@ -18,10 +18,10 @@ import {
   trace,
   zeros,
 } from "../../mod.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 
 function text(fn: (...args: never[]) => unknown, ...specs: readonly unknown[]): string {
-  return printProgram(optimise(trace(fn, ...specs).program));
+  return printProgram(runPasses(trace(fn, ...specs).program));
 }
 
 Deno.test("a slice of a concatenation is taken from the part that it lies in", () => {

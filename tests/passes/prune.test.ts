@@ -26,7 +26,7 @@ import {
 
 const count = (text: string, part: string) => text.split(part).length - 1;
 
-async function optimised(fn: (...args: Tensor[]) => unknown, ...specs: unknown[]): Promise<string> {
+async function optimized(fn: (...args: Tensor[]) => unknown, ...specs: unknown[]): Promise<string> {
   using compiled = await compile(fn as (...args: unknown[]) => unknown, { device: "reference" }); // any arguments
   return printProgram(compiled.program(...specs));
 }
@@ -90,7 +90,7 @@ const rnn = (w: Tensor, x: Tensor) =>
   );
 
 Deno.test("a recurrence of which the last output is read stacks nothing", async () => {
-  const text = await optimised((w, x) => at(rnn(w, x)[0], 1, -1), spec([3]), spec([2, 7, 3]));
+  const text = await optimized((w, x) => at(rnn(w, x)[0], 1, -1), spec([3]), spec([2, 7, 3]));
   assertEquals(count(text, "scan"), 1);
   assertEquals(count(text, "float32[2, 7, 3]"), 1, `only the input has all steps:\n${text}`);
 });
@@ -100,7 +100,7 @@ Deno.test("an output that is read elsewhere too is kept whole", async () => {
     const [outputs] = rnn(w, x);
     return [at(outputs, 1, -1), sum(outputs)];
   };
-  const text = await optimised(both, spec([3]), spec([2, 7, 3]));
+  const text = await optimized(both, spec([3]), spec([2, 7, 3]));
   assert(count(text, "float32[2, 7, 3]") >= 2, text);
 });
 
@@ -130,7 +130,7 @@ Deno.test("states, inputs and closed-over values that do not matter leave the sc
   };
   const fn = (x: Tensor, ignored: Tensor, unused: Tensor) =>
     scan(cell(unused), [zeros([2]), zeros([2])], [x, ignored])[1][0];
-  const text = await optimised(fn, spec([2, 5]), spec([2, 5]), spec([]));
+  const text = await optimized(fn, spec([2, 5]), spec([2, 5]), spec([]));
   assertStringIncludes(text, "carries: 1");
   assertEquals(count(text, "mul"), 0, text);
   // The two inputs are named once, in the list of what the Program takes.
@@ -142,12 +142,12 @@ Deno.test("carries that only read each other go together", async () => {
     [a, b, kept]: Tensor[],
     x: Tensor,
   ): [Tensor, Tensor[]] => [kept, [add(b, x), mul(a, 2), add(kept, x)]];
-  const text = await optimised((x) => scan(cell, [zeros([2]), zeros([2]), zeros([2])], x)[0], spec([2, 5]));
+  const text = await optimized((x) => scan(cell, [zeros([2]), zeros([2]), zeros([2])], x)[0], spec([2, 5]));
   assertStringIncludes(text, "carries: 1");
 });
 
 Deno.test("a scan that nobody reads is gone, and a nested one inside a step too", async () => {
-  const unread = await optimised(
+  const unread = await optimized(
     (w, x) => {
       rnn(w, x);
       return w;
@@ -156,7 +156,7 @@ Deno.test("a scan that nobody reads is gone, and a nested one inside a step too"
     spec([2, 7, 3]),
   );
   assertEquals(count(unread, "scan"), 0);
-  const inner = await optimised((x) =>
+  const inner = await optimized((x) =>
     scan(
       (h: Tensor, v: Tensor) => {
         const [states, last] = scan((s: Tensor, u: Tensor) => [s, add(s, u)], h, reshape(v, [2, 3]));
@@ -171,7 +171,7 @@ Deno.test("a scan that nobody reads is gone, and a nested one inside a step too"
 
 Deno.test("the gradient of a loss over the last output keeps no stack of outputs", async () => {
   const loss = (w: Tensor, x: Tensor) => mean(square(at(rnn(w, x)[0], 1, -1)));
-  const text = await optimised(grad(loss), spec([3]), spec([2, 7, 3]));
+  const text = await optimized(grad(loss), spec([3]), spec([2, 7, 3]));
   assertEquals(count(text, "scan"), 2);
   assertEquals(count(text, "pad"), 0, `the cotangent of the last step is no sequence of zeros:\n${text}`);
 });
@@ -179,7 +179,7 @@ Deno.test("the gradient of a loss over the last output keeps no stack of outputs
 Deno.test("a scan of scalars prunes as one with a batch", async () => {
   const fn = (x: Tensor) =>
     at(scan((h: Tensor, v: Tensor) => [mul(v, 2), add(h, v)], tensor(0), x)[0], 0, -1);
-  assertEquals(count(await optimised(fn, spec([6])), "scan"), 0);
+  assertEquals(count(await optimized(fn, spec([6])), "scan"), 0);
   using compiled = await compile(fn, { device: "reference" });
   assertEquals(toNested(await compiled(iota([6], { dtype: "float32" }))), 10);
 });

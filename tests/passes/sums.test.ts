@@ -21,7 +21,7 @@ import {
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 
 type Weights = readonly { readonly w: Tensor; readonly u: Tensor; readonly b: Tensor }[];
 
@@ -59,7 +59,7 @@ function programOf(fn: (gates: Weights, x: Tensor) => Tensor, gates: Weights) {
   const { program } = trace(fn as (...args: never[]) => unknown, ...specs);
   return {
     program,
-    optimised: optimise(program, (_, __, more) => notes.push(...more)),
+    optimized: runPasses(program, (_, __, more) => notes.push(...more)),
     notes: notes.join("\n"),
   };
 }
@@ -67,11 +67,11 @@ function programOf(fn: (gates: Weights, x: Tensor) => Tensor, gates: Weights) {
 for (const order of [["x", "h", "b"], ["h", "x", "b"], ["b", "h", "x"]] as const) {
   Deno.test(`a sum of ${order.join(" + ")} leaves the loop but for its product of the state`, () => {
     const gates = weights(1);
-    const { program, optimised, notes } = programOf(folded(order), gates);
+    const { program, optimized, notes } = programOf(folded(order), gates);
     assert(notes.includes("summed up first 2 of 3 terms"), notes);
     assert(notes.includes(`hoisted add float32[${BATCH}, ${UNITS}] out of a scan`), notes);
     const inputs = treeLeaves<HostTensor>([gates, x]);
-    const [before, after] = [program, optimised].map((each) => runProgram(each, inputs)[0]);
+    const [before, after] = [program, optimized].map((each) => runProgram(each, inputs)[0]);
     for (const [index, value] of before.data.entries()) {
       // A few sums of a dozen terms of order 1 in another order, carried through four steps.
       assert(
@@ -84,9 +84,9 @@ for (const order of [["x", "h", "b"], ["h", "x", "b"], ["b", "h", "x"]] as const
 
 Deno.test("gates written apart in any order are compiled to the body of gates written together", () => {
   const body = (order: readonly ("x" | "h" | "b")[]) => {
-    const { optimised, notes } = programOf(folded(order), weights(3));
+    const { optimized, notes } = programOf(folded(order), weights(3));
     assert(notes.includes("joined 3 additions of a scan into float32[3, 24]"), notes);
-    const text = printProgram(optimised);
+    const text = printProgram(optimized);
     return text.slice(text.indexOf("=> {", text.indexOf(" = scan ")), text.indexOf("\n  }")).replaceAll(
       /%\d+/g,
       "%",
@@ -111,7 +111,7 @@ Deno.test("sums of terms that all wait for the state stay as they were written",
     specOf(normal(key(4), [UNITS, UNITS])),
     specOf(normal(key(5), [BATCH, TIME, UNITS])),
   );
-  optimise(program, (_, __, more) => notes.push(...more));
+  runPasses(program, (_, __, more) => notes.push(...more));
   assertEquals(notes.filter((note) => note.includes("summed") || note.includes("joined")), []);
 });
 
@@ -140,10 +140,10 @@ Deno.test("a sum or maximum over single elements is a reshape", () => {
     sum(x, { axes: [1, 2] }),
   ];
   const { program } = trace(single as (...args: never[]) => unknown, spec([5, 1, 4, 1]));
-  const kinds = optimise(program).equations.map(({ operation }) => operation.name);
+  const kinds = runPasses(program).equations.map(({ operation }) => operation.name);
   assertEquals(kinds.filter((name) => name === "reduceMax"), []);
   assertEquals(kinds.filter((name) => name === "sum"), ["sum"]);
   const input = host(normal(key(4), [5, 1, 4, 1]));
-  const [before, after] = [program, optimise(program)].map((each) => runProgram(each, [input]));
+  const [before, after] = [program, runPasses(program)].map((each) => runProgram(each, [input]));
   before.forEach((value, index) => assertEquals([...after[index].data], [...value.data]));
 });

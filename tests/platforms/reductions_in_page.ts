@@ -2,7 +2,7 @@
 import { host, type Tensor, trace } from "../../mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { shapeOf } from "../../kernels/webgpu/schedule.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { reductionCases, type ReductionResult } from "./reductions.ts";
 
 /** What came of all cases. */
@@ -21,7 +21,7 @@ export async function runReductions(): Promise<ReductionResults> {
     const results: ReductionResult[] = [];
     for (const { fn, args, shape } of reductionCases) {
       const backend = createWebGpu({ shape: { ...device, ...shape } });
-      const program = optimise(trace(fn, ...args).program);
+      const program = runPasses(trace(fn, ...args).program);
       using executable = await backend.compile(program, {
         donate: args.map(() => false),
         keep: program.outputs.map(() => false),

@@ -15,7 +15,7 @@ import {
   valueAndGrad,
 } from "../../mod.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
-import { optimise } from "../../src/passes/mod.ts";
+import { runPasses } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import {
   anyOptions,
@@ -29,7 +29,7 @@ import {
 } from "./folds.ts";
 import { examples, type Point, pointOf } from "./random_cells.ts";
 
-/** Runs a function as a Program, traced with `specs`, with and without the passes of the optimiser. */
+/** Runs a function as a Program, traced with `specs`, with and without the passes of the optimizer. */
 function throughPrograms<Args extends unknown[]>(
   fn: (...args: Args) => unknown,
   specs: Args,
@@ -37,7 +37,7 @@ function throughPrograms<Args extends unknown[]>(
 ): unknown[] {
   const { program, structure } = trace(fn as (...args: never[]) => unknown, ...specs); // specs are Args
   const leaves = flattenTree<HostTensor>(args).leaves;
-  return [program, optimise(program), optimise(optimise(program))].map((each) =>
+  return [program, runPasses(program), runPasses(runPasses(program))].map((each) =>
     unflattenTree(structure, runProgram(each, leaves))
   );
 }
@@ -45,16 +45,16 @@ function throughPrograms<Args extends unknown[]>(
 property("passes change nothing, of values and gradients", [examples(), anyOptions], (example, random) => {
   const point = pointOf(example);
   const both = valueAndGrad(lossOf(example, (...fold) => scan(...fold, optionsOf(random, example))));
-  const [plain, ...optimised] = throughPrograms(both, [mapTree(point, specOf)], [point]);
-  for (const each of optimised) assertTreesClose(each, plain);
+  const [plain, ...optimized] = throughPrograms(both, [mapTree(point, specOf)], [point]);
+  for (const each of optimized) assertTreesClose(each, plain);
 });
 
 property("passes change nothing, of second gradients", [examples(3), anyOptions], (example, random) => {
   const point = pointOf(example);
   const loss = lossOf(example, (...fold) => scan(...fold, optionsOf(random, example)));
   const square = (p: Point) => squares(valueAndGrad(loss)(p)[1]);
-  const [plain, ...optimised] = throughPrograms(valueAndGrad(square), [mapTree(point, specOf)], [point]);
-  for (const each of optimised) assertTreesClose(each, plain);
+  const [plain, ...optimized] = throughPrograms(valueAndGrad(square), [mapTree(point, specOf)], [point]);
+  for (const each of optimized) assertTreesClose(each, plain);
 });
 
 function squares(tree: unknown): Tensor {
@@ -114,7 +114,7 @@ property(
       const [outputs] = run(example, p, (...fold) => scan(...fold, options));
       return squares(mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1)));
     };
-    const [plain, ...optimised] = throughPrograms(valueAndGrad(loss), [mapTree(point, specOf)], [point]);
-    for (const each of optimised) assertTreesClose(each, plain);
+    const [plain, ...optimized] = throughPrograms(valueAndGrad(loss), [mapTree(point, specOf)], [point]);
+    for (const each of optimized) assertTreesClose(each, plain);
   },
 );

@@ -23,7 +23,7 @@ import {
 
 const factories = { SGD: sgd, RMSprop: rmsprop, Adam: adam } as const;
 
-/** The optimiser of an oracle's case. */
+/** The optimizer of an oracle's case. */
 function optimizerOf(
   { class_name, config }: { class_name: keyof typeof factories; config: object },
 ): Optimizer {

@@ -4,7 +4,7 @@ import { dense } from "../../src/layers/dense.ts";
 import { add, mul } from "../../src/operations/elementwise.ts";
 import { zeros } from "../../src/operations/structure.ts";
 import { type HostTensor, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
-import { toHost } from "../../src/transforms/compile.ts";
+import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree } from "../../src/tree/tree.ts";
 import { fit } from "../../src/training/fit.ts";
 import { NonFiniteLossError } from "../../src/training/non_finite.ts";

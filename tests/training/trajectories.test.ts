@@ -9,7 +9,7 @@ import { lstm, type LstmOptions } from "../../src/layers/lstm.ts";
 import type { RecurrentLayer } from "../../src/layers/rnn.ts";
 import { sequential } from "../../src/models/sequential.ts";
 import { type HostTensor, specOf, type Tensor } from "../../src/tensor/tensor.ts";
-import { toHost } from "../../src/transforms/compile.ts";
+import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { fit } from "../../src/training/fit.ts";
 import { binaryCrossentropy, type Loss, sparseCategoricalCrossentropy } from "../../src/training/losses.ts";

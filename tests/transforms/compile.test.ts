@@ -178,7 +178,7 @@ Deno.test("a gradient through scans compiles", async () => {
   assertEquals((await fn(w, x)).map(toNested), valueAndGrad(loss)(w, x).map(toNested));
 });
 
-Deno.test("the optimised Program can be seen without running", async () => {
+Deno.test("the optimized Program can be seen without running", async () => {
   using fn = await compile((x: Tensor, _: Tensor) => sub(mul(x, 1), 0), { device });
   const text = printProgram(fn.program(spec([null, 3]), spec([2])));
   assertEquals(text, "(%0: float32[batch, 3], %1: float32[2]) => {\n  return %0\n}");

@@ -8,7 +8,7 @@ import { iota } from "../../../src/operations/indexing.ts";
 import { expandDims } from "../../../src/operations/structure.ts";
 import type { Dim } from "../../../src/tensor/dims.ts";
 import { printSpec, type Spec, specOf, type Tensor } from "../../../src/tensor/tensor.ts";
-import { trace } from "../../../src/transforms/compile.ts";
+import { trace } from "../../../src/program/functions.ts";
 import { flattenTree, type Path, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
 import { encodeModel, type ModelProto, type Partly } from "../protos.ts";
 import type { ExportContext } from "./context.ts";

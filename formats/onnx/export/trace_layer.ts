@@ -3,7 +3,7 @@ import type { Applied, Layer, Mask, Variables } from "../../../src/layers/layer.
 import { maskOfTree, masksOfLeaves } from "../../../src/layers/masks.ts";
 import type { Program } from "../../../src/program/types.ts";
 import type { Spec, Tensor } from "../../../src/tensor/tensor.ts";
-import { trace } from "../../../src/transforms/compile.ts";
+import { trace } from "../../../src/program/functions.ts";
 import { flattenTree, type Path, type Structure, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
 import type { Edge, GraphBuilder } from "./graph_builder.ts";
 import { translateProgram } from "./program.ts";

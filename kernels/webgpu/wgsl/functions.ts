@@ -309,7 +309,7 @@ fn reduceTurns(size: u32) -> Turned {
     code: "fn upper(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
   },
   // aᵇ for a > 0, both finite: log2(a) as two floats, then 2 to its product with b, which is two floats too; as in
-  // fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits, so that low parts are not optimised away.
+  // fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits, so that low parts are not optimized away.
   powerOfSize: {
     calls: ["hidden", "upper"],
     code: `fn powerOfSize(a: f32, b: f32) -> f32 {
@@ -411,7 +411,7 @@ fn reduceTurns(size: u32) -> Turned {
 
 /**
  * Bits that no compiler knows, so that it does not compute with what they stand for: floats that WGSL has no literal for,
- * constants of a Program, results that an optimisation would take for others. No array has 2²⁹ words.
+ * constants of a Program, results that an optimization would take for others. No array has 2²⁹ words.
  */
 export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 

@@ -40,7 +40,7 @@ import { planProgram } from "../../../benches/cellfold/plan.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import type { Data } from "../../../src/training/objective.ts";
 import type { Equation, Program } from "../../../src/program/types.ts";
-import { optimise } from "../../../src/passes/mod.ts";
+import { runPasses } from "../../../src/passes/mod.ts";
 
 const [BATCH, FEATURES, UNITS] = [16, 12, 24];
 
@@ -218,7 +218,7 @@ function trainStep(
   const update = (params: Tree<Tensor>, x: Tensor): Tree<Tensor> =>
     zipTrees(params, valueAndGrad(lossOf)(params, x)[1], (p: Tensor, g: Tensor) => sub(p, mul(g, 0.01)));
   const { program } = trace(update, params, spec([batch, time, features]));
-  return { program: optimise(program), shapes: program.inputs.map(({ shape }) => shape.map(Number)) };
+  return { program: runPasses(program), shapes: program.inputs.map(({ shape }) => shape.map(Number)) };
 }
 
 const lastStep = (outputs: Tensor) => mean(square(at(outputs, 1, -1)));

@@ -23,7 +23,7 @@ import {
   zeros,
 } from "../../../mod.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
-import { optimise } from "../../../src/passes/mod.ts";
+import { runPasses } from "../../../src/passes/mod.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
 import { assertRight } from "../rounding.ts";
 
@@ -102,7 +102,7 @@ for (const one of cases) {
     sanitizeOps: false,
     async fn() {
       const inputs = inputsOf(one);
-      const program = optimise(trace(one.fn as (...args: never[]) => unknown, ...inputs).program); // tensors
+      const program = runPasses(trace(one.fn as (...args: never[]) => unknown, ...inputs).program); // tensors
       const options = { donate: inputs.map(() => false), keep: program.outputs.map(() => false) };
       for (const threads of [1, 2, 3]) {
         const runs: HostTensor[][] = [];

@@ -35,7 +35,7 @@ import { WasmDevice } from "../../../kernels/wasm/device.ts";
 import { WasmExecutable } from "../../../kernels/wasm/executable.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runProgram } from "../../../kernels/reference/mod.ts";
-import { optimise } from "../../../src/passes/mod.ts";
+import { runPasses } from "../../../src/passes/mod.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import { eventually } from "../../support/eventually.ts";
 
@@ -222,7 +222,7 @@ testOfDevice("addresses beyond 2 GiB are as good as others", async () => {
       return sum(mul(outputs, outputs));
     })(u),
   ];
-  const program = optimise(trace(compute, ...inputs).program);
+  const program = runPasses(trace(compute, ...inputs).program);
   using executable = new WasmExecutable(device, program, {
     donate: inputs.map(() => false),
     keep: program.outputs.map(() => false),

@@ -1,0 +1,16 @@
+/** Trees whose tensors are read from their devices. */
+import type { HostTensor, Tensor } from "../tensor/tensor.ts";
+import { flattenTree, unflattenTree } from "./tree.ts";
+
+/**
+ * A tree with every tensor on the host; tensors that are there already are returned as they are.
+ *
+ * @throws Error if a device tensor was disposed.
+ */
+export async function toHost<T>(tree: T): Promise<T> {
+  const { leaves, structure } = flattenTree<Tensor>(tree);
+  const read = await Promise.all(
+    leaves.map((leaf): Promise<HostTensor> | Tensor => leaf.kind === "device" ? leaf.read() : leaf),
+  );
+  return unflattenTree<T>(structure, read);
+}
