@@ -93,24 +93,40 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
 }
 
 /**
+ * The backend of this name or choice, whether this machine can run it or not.
+ *
+ * @throws RangeError if there is none.
+ */
+function namedBackend(device: Device): Backend {
+  const name = typeof device === "string" ? device : device.name;
+  const named = backends.find((candidate) => candidate.name === name);
+  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
+  if (typeof device === "string") return named;
+  if (device.name === "wasm") return wasmWith(device);
+  return device.name === "webgpu" ? webGpuWith(device) : named;
+}
+
+/**
+ * Throws unless there is a device of this name and its options are right. Whether this machine can run it, the first
+ * call finds out.
+ *
+ * @throws RangeError for an unknown device or option, with the nearest known one.
+ */
+export function checkDevice(device: Device = "auto"): void {
+  if (device !== "auto") namedBackend(device);
+}
+
+/**
  * The backend of this name or choice.
  *
  * @throws RangeError if there is none, or this machine cannot run it, with what it lacks.
  */
 export async function findBackend(device: Device): Promise<Backend> {
-  const name = typeof device === "string" ? device : device.name;
-  const named = backends.find((candidate) => candidate.name === name);
-  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
-  const backend = typeof device === "string"
-    ? named
-    : device.name === "wasm"
-    ? wasmWith(device)
-    : device.name === "webgpu"
-    ? webGpuWith(device)
-    : named;
+  const backend = namedBackend(device);
   const missing = await backend.missing();
-  if (missing !== undefined) throw new RangeError(`Cannot use the device ${name}: ${missing}`);
-  return backend;
+  if (missing === undefined) return backend;
+  const name = typeof device === "string" ? device : device.name;
+  throw new RangeError(`Cannot use the device ${name}: ${missing}`);
 }
 
 /** The devices that compiled functions may run on: the one that was named, or all that `auto` chooses from. */

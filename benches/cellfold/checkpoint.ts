@@ -47,7 +47,7 @@ export async function checkpointTrial(task: CheckpointTask, { device, threads }:
     const [, gradients] = valueAndGrad(lossOf)(params, x);
     return zipTrees(params, gradients, (p: Tensor, g: Tensor) => sub(p, mul(g, LEARNING_RATE)));
   };
-  const compiled = await compile(update, { device });
+  const compiled = compile(update, { device });
   const program = compiled.program(params, x);
   const shapes = treeLeaves<Tensor>([params, x]).map((leaf) => specOf(leaf).shape.map(Number));
   const { arena } = planProgram(program, shapes, { threads });

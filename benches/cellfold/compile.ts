@@ -28,7 +28,7 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
   const data = dataFor(task, 1);
   const model = modelOf(task);
   const variables = init(model, key(0), data.x);
-  const codeBytes = async (shape: ModelShape): Promise<number> => {
+  const codeBytes = (shape: ModelShape): number => {
     using trainer = createTrainer(modelOf(shape), { ...lossOf(shape), device });
     const data = dataFor(shape, 1);
     const session = trainer.session("fit", variables, data);
@@ -40,7 +40,7 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
       key(0),
       data,
     ];
-    return codeOf(await session.train(), args, threads);
+    return codeOf(session.train(), args, threads);
   };
   return {
     run: async () => {

@@ -33,7 +33,7 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
   const variables = init(model, key(0), data.x);
   const session = trainer.session("fit", variables, data);
   const { objective } = session;
-  const train = await session.train();
+  const train = session.train();
   const [shuffleKey, dropoutKey] = splitKey(key(0), 2);
   const samples = sampleCount(data);
   const order = shuffledOrder(shuffleKey, samples);

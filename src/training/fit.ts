@@ -189,7 +189,7 @@ export async function fitWith(
   const history: History = Object.fromEntries(names.map((name) => [name, []]));
   const steps = Math.ceil(samples / batchSize);
   if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
-  const train = await session.train();
+  const train = session.train();
   let live = await toHost(variables);
   let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** How many updates were made, in all runs that led here. */

@@ -125,9 +125,9 @@ for (const [name, options] of Object.entries(variants)) {
           treeLeaves<Tensor>(run(layer, { params, state: [] }, x));
         const loss = (params: Tree<Tensor>, x: Tensor) =>
           forward(params, x).map((leaf) => sum(mul(leaf, leaf))).reduce((a, b) => mul(a, b));
-        using compiled = await compile(forward, { device });
+        using compiled = compile(forward, { device });
         assertClose(await compiled(variables.params, x), whole, 2e-6);
-        using gradient = await compile(valueAndGrad(loss), { device });
+        using gradient = compile(valueAndGrad(loss), { device });
         const [, onDevice] = await gradient(variables.params, x);
         const [, onReference] = valueAndGrad(loss)(variables.params, x);
         const largest = Math.max(

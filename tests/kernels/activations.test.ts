@@ -157,8 +157,8 @@ async function valuesAndSlopes(
   x: Tensor,
   device: Device,
 ): Promise<[HostTensor, HostTensor]> {
-  using value = await compile(fn, { device });
-  using slope = await compile((x: Tensor) => valueAndGrad((x: Tensor) => sum(fn(x)))(x)[1], { device });
+  using value = compile(fn, { device });
+  using slope = compile((x: Tensor) => valueAndGrad((x: Tensor) => sum(fn(x)))(x)[1], { device });
   return await Promise.all([value, slope].map(async (run) => await toHost(await run(x)))) as [
     HostTensor,
     HostTensor,
@@ -218,11 +218,11 @@ for (const { name, device, ignore } of devices) {
             : resolveActivation(activation as ActivationName); // the only key that is none
           for (const [given, expected, derivative] of rows) {
             const x = tensor([given]);
-            using compiled = await compile((x: Tensor) => {
+            using compiled = compile((x: Tensor) => {
               const weights = tensor([expected.map((_, i) => i + 1)]);
               return valueAndGrad((x: Tensor) => sum(mul(fn(x), weights)))(x)[1];
             }, { device });
-            using value = await compile(fn, { device });
+            using value = compile(fn, { device });
             compare(await toHost(await value(x)) as HostTensor, expected, given, activation);
             compare(
               await toHost(await compiled(x)) as HostTensor,

@@ -62,10 +62,10 @@ for (const { name, device, ignore } of devices) {
     name: `${name} refuses an argmax whose axis turns out to be empty, and goes on with the next call`,
     ...options,
     async fn() {
-      using fn = await compile((x: Tensor) => argmax(x, 0), { device, specs: [spec([null, 3])] });
+      using fn = compile((x: Tensor) => argmax(x, 0), { device, specs: [spec([null, 3])] });
       await assertRejects(() => fn(floats([0, 3])), RangeError, "argmax of [0, 3] along axis 0: it is empty");
       assertEquals(toNested(host(await toHost(await fn(floats([2, 3]))))), [0, 0, 0]);
-      using inScan = await compile(
+      using inScan = compile(
         (x: Tensor) => scan((h: Tensor, step: Tensor) => [argmax(step, 0), h] as const, zeros([]), x)[0],
         { device, specs: [spec([null, 2])] },
       );
@@ -77,11 +77,11 @@ for (const { name, device, ignore } of devices) {
     name: `${name} refuses rows of a table that turns out to be empty, and takes none of none`,
     ...options,
     async fn() {
-      using fn = await compile((table: Tensor, indices: Tensor) => gather(table, indices), { device });
+      using fn = compile((table: Tensor, indices: Tensor) => gather(table, indices), { device });
       await assertRejects(() => fn(floats([0, 2]), ints([0])), RangeError, "Cannot gather with 1 index");
       assertEquals((await fn(floats([0, 2]), ints([]))).shape, [0, 2]);
       assertEquals((await fn(floats([3, 0]), ints([1]))).shape, [1, 0]);
-      using adding = await compile(
+      using adding = compile(
         (indices: Tensor, table: Tensor) => scatterAdd(indices, zeros([1, 2]), table.shape[0]),
         { device },
       );

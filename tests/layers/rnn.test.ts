@@ -210,7 +210,7 @@ Deno.test("unroll changes nothing", async () => {
   const variables = variablesOf(layer, x);
   assertClose(run(layer, variables, x), run(lstm({ units: 4 }), variables, x));
   assertEquals(layer.options.unroll, true);
-  using compiled = await compile((input: Tensor) => run(layer, variables, input));
+  using compiled = compile((input: Tensor) => run(layer, variables, input));
   assertClose(await compiled(x), run(layer, variables, x), 1e-6);
 });
 

@@ -84,7 +84,7 @@ function assertSame(actual: Tensor | undefined, expected: Tensor, message: strin
 const both = { eager: (f: (x: Tensor) => Tensor) => Promise.resolve(f(x)), traced: traced };
 
 async function traced(f: (x: Tensor) => Tensor): Promise<Tensor> {
-  const run = await compile(f, { device: "reference" });
+  const run = compile(f, { device: "reference" });
   const result = await run(x);
   run[Symbol.dispose]();
   return result;

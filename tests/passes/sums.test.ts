@@ -124,7 +124,7 @@ Deno.test({
     for (const order of [["x", "h", "b"], ["b", "h", "x"]] as const) {
       const gates = weights(3);
       const [wasm, reference] = await Promise.all(["wasm", "reference"].map(async (device) => {
-        using compiled = await compile(folded(order), { device });
+        using compiled = compile(folded(order), { device });
         return [...((await compiled(gates, x)) as HostTensor).data]; // nothing is kept on the device
       }));
       wasm.forEach((value, index) => assert(Math.abs(value - reference[index]) < 1e-5, `${index}: ${value}`));

@@ -154,7 +154,7 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
         const gradient = grad(({ weights, inputs }: { weights: Weights; inputs: Step }) =>
           loss(weights, inputs, { mask }, mask)
         );
-        using run = await compile(gradient, { device });
+        using run = compile(gradient, { device });
         const at = async (other: number) =>
           treeLeaves<Tensor>(
             await run({ weights, inputs: withOther(mask, other) }) as unknown as Tree<Tensor>,
