@@ -250,7 +250,7 @@ testOfDevice("float64 is refused with the remedy, and auto runs it on the refere
   );
   assertStringIncludes(error.message, 'use cast(x, "float32"), or the device reference');
   using auto = compile(double);
-  assertEquals(auto.device, "wasm");
+  assertEquals(auto.device, "auto");
   const result = host(await auto(tensor([1 / 3], { dtype: "float64" })));
   assertEquals([result.dtype, result.data[0]], ["float64", 2 / 3]);
   using inside = compile((x: Tensor) => sum(mul(x, tensor([1], { dtype: "float64" }))), {
