@@ -1,10 +1,11 @@
 /** Options that are numbers, checked. Errors name the owner, the option and the value. */
+import { quoted } from "../nearest.ts";
 
 /** Throws a RangeError unless the option is a whole number from `least`. */
 export function checkCount(owner: string, option: string, value: unknown, least = 1): void {
   if (Number.isInteger(value) && Number(value) >= least) return;
   throw new RangeError(
-    `Cannot make ${owner}: ${option} is ${String(value)}, expected a whole number from ${least}`,
+    `Cannot make ${owner}: ${option} is ${quoted(value)}, expected a whole number from ${least}`,
   );
 }
 
@@ -17,5 +18,5 @@ export function checkRange(
 ): void {
   if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
   const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
-  throw new RangeError(`Cannot make ${owner}: ${option} is ${String(value)}, expected a number${bounds}`);
+  throw new RangeError(`Cannot make ${owner}: ${option} is ${quoted(value)}, expected a number${bounds}`);
 }
