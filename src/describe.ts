@@ -127,3 +127,11 @@ export function checkBytes(what: string, value: unknown, name = "the file"): voi
   if (value instanceof Uint8Array) return;
   throw wrongKind(what, value, name, "a Uint8Array, as Deno.readFile or new Uint8Array(buffer) gives");
 }
+
+/** Throws a RangeError unless `value` is a whole number from `least` (default 1) to `most`. */
+export function checkCount(what: string, value: unknown, name: string, least = 1, most = Infinity): void {
+  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) return;
+  const given = typeof value === "number" ? value : describeValue(value);
+  const range = `from ${least}${most === Infinity ? "" : ` to ${most}`}`;
+  throw new RangeError(`Cannot ${what}: ${name} is ${given}, expected a whole number ${range}`);
+}

@@ -219,7 +219,7 @@ function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLay
 
 function resolveMerge(mode: MergeMode): Merge | null {
   if (mode === null || typeof mode === "function") return mode;
-  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", String(mode), Object.keys(merges));
+  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", mode, Object.keys(merges));
   return merges[mode];
 }
 

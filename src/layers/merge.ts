@@ -108,8 +108,8 @@ export function merge(options: MergeOptions): Layer {
   checkOptions("merge", options, ["method", "axis", "counts", ...layerOptionNames]);
   const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });
-  if (!mergeMethods.includes(method)) throw unknownName("method", String(method), mergeMethods);
-  if (!Object.hasOwn(rules, counts)) throw unknownName("counts", String(counts), Object.keys(rules));
+  if (!mergeMethods.includes(method)) throw unknownName("method", method, mergeMethods);
+  if (!Object.hasOwn(rules, counts)) throw unknownName("counts", counts, Object.keys(rules));
   if (!Number.isInteger(axis) || (options.axis !== undefined && method !== "concatenate")) {
     throw new RangeError(
       `Cannot make ${layer}: axis is ${String(axis)}, expected a whole number, with "concatenate" alone`,

@@ -1,13 +1,5 @@
-/** Options that are numbers, checked. Errors name the owner, the option and the value. */
+/** Options that are numbers within bounds, checked. Errors name the owner, the option and the value. */
 import { quoted } from "../nearest.ts";
-
-/** Throws a RangeError unless the option is a whole number from `least`. */
-export function checkCount(owner: string, option: string, value: unknown, least = 1): void {
-  if (Number.isInteger(value) && Number(value) >= least) return;
-  throw new RangeError(
-    `Cannot make ${owner}: ${option} is ${quoted(value)}, expected a whole number from ${least}`,
-  );
-}
 
 /** Throws a RangeError unless the option is a finite number from `low` to `high`. */
 export function checkRange(

@@ -170,14 +170,14 @@ function checkBools(data: Values): void {
 /** How deep lists of numbers may be nested: more than any tensor has axes. A list that holds itself has no end. */
 const MOST_AXES = 64;
 
-/** The lengths of nested lists, as the first of each has them. */
-export function nestedShape(values: NestedNumbers): number[] {
+/** The lengths of nested lists, as the first of each has them; `what` is not possible with lists that have no end. */
+export function nestedShape(what: string, values: unknown): number[] {
   const shape: number[] = [];
   let level = values;
   while (Array.isArray(level)) {
     if (shape.length === MOST_AXES) {
       throw new RangeError(
-        `Cannot make a tensor: its lists are nested more than ${MOST_AXES} deep; one of them may hold itself`,
+        `Cannot ${what}: its lists are nested more than ${MOST_AXES} deep; one of them may hold itself`,
       );
     }
     shape.push(level.length);
@@ -223,7 +223,7 @@ export function tensor(
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
     : flatten(nested);
-  const shape = options.shape ?? (typed ? [flat.length] : nestedShape(nested));
+  const shape = options.shape ?? (typed ? [flat.length] : nestedShape("make a tensor", nested));
   const size = elementsOf(shape);
   if (flat.length !== size) {
     throw new RangeError(
@@ -245,7 +245,7 @@ function isNumbers(values: unknown): boolean {
 
 /** The numbers of nested lists, which must be equally long at each depth. */
 function flatten(values: NestedNumbers): (number | boolean)[] {
-  const shape = nestedShape(values);
+  const shape = nestedShape("make a tensor", values);
   checkRectangular(values, shape, 0);
   return Array.isArray(values)
     ? values.flat(shape.length) as (number | boolean)[]

@@ -8,7 +8,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
-import { describeValue, isPromise } from "../describe.ts";
+import { checkCount, describeValue, isPromise } from "../describe.ts";
 import { type HostTensor, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { Data } from "./objective.ts";
@@ -124,7 +124,7 @@ export function batchSizeFor(
 ): number {
   const fixed = batchOf(model, state);
   const batchSize = given ?? (typeof fixed === "number" ? fixed : DEFAULT_BATCH_SIZE);
-  checkCount(what, "batchSize", batchSize);
+  checkCount(what, batchSize, "batchSize");
   return batchSize;
 }
 
@@ -160,13 +160,6 @@ export function checkFixedBatch(
         } samples remain; leave them out with splitRows`,
     );
   }
-}
-
-/** A whole number from 1. */
-export function checkCount(what: string, option: string, value: number, least = 1): void {
-  if (Number.isInteger(value) && value >= least) return;
-  const given = typeof value === "number" ? value : describeValue(value);
-  throw new RangeError(`Cannot ${what}: ${option} is ${given}, expected a whole number from ${least}`);
 }
 
 /** What `fit` validates with: data of its own, or the last share of the training data. */

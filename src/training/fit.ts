@@ -2,6 +2,7 @@
  * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimiser's state and the
  * running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls back.
  */
+import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
@@ -14,7 +15,6 @@ import { type Device, toHost } from "../transforms/compile.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import {
   batchSizeFor,
-  checkCount,
   checkData,
   checkFixedBatch,
   checkSignal,
@@ -165,8 +165,8 @@ export async function fitWith(
   checkTrainer("fit", trainer);
   checkOptions("fit", options, loopOptions, elsewhere);
   const { epochs = 1, initialEpoch = 0, signal } = options;
-  checkCount("fit", "epochs", epochs);
-  checkCount("fit", "initialEpoch", initialEpoch, 0);
+  checkCount("fit", epochs, "epochs");
+  checkCount("fit", initialEpoch, "initialEpoch", 0);
   checkVariables("fit", variables);
   checkSignal("fit", signal);
   const batchSize = batchSizeFor("fit", trainer.model, variables, options.batchSize);

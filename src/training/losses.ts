@@ -105,7 +105,7 @@ const reductions: readonly Reduction[] = ["sumOverBatchSize", "mean", "meanWithS
 
 function checkReduction(type: string, reduction: Reduction): void {
   if (!reductions.includes(reduction)) {
-    throw unknownName(`reduction of ${type}`, String(reduction), reductions);
+    throw unknownName(`reduction of ${type}`, reduction, reductions);
   }
 }
 
