@@ -94,7 +94,11 @@ export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
 
 /** One size for each spatial axis. */
 function perAxis(type: string, option: string, value: number | readonly number[], axes: number): number[] {
-  const list = typeof value === "number" ? new Array<number>(axes).fill(value) : Array.isArray(value) ? [...value] : [];
+  const list = typeof value === "number"
+    ? new Array<number>(axes).fill(value)
+    : Array.isArray(value)
+    ? [...value]
+    : [];
   if (list.length !== axes) {
     throw new RangeError(
       `Cannot make ${type}: ${option} is ${quoted(value)}, expected a number or ${axes} of them`,

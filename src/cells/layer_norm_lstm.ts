@@ -1,4 +1,5 @@
 /** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
+import { checkRange } from "../options/checks.ts";
 import { checkCount } from "../describe.ts";
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
@@ -89,7 +90,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
   const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
   checkCount(`make ${type}`, units, "units");
-  if (!(epsilon > 0)) throw new RangeError(`Cannot make ${type}: epsilon is ${epsilon}, expected above 0`);
+  checkRange(type, "epsilon", epsilon, { above: 0 });
   const { activation, recurrentActivation } = resolved;
   const products = matrices(
     resolved,

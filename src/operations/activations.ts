@@ -278,7 +278,9 @@ export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
   if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
-    throw new TypeError(`Cannot use ${describeValue(activation)} as an activation: expected a name or a function`);
+    throw new TypeError(
+      `Cannot use ${describeValue(activation)} as an activation: expected a name or a function`,
+    );
   }
   if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
   return named[activation];

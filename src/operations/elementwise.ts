@@ -4,7 +4,15 @@
  */
 import { quoted } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
-import { allocateValues, checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  allocateValues,
+  checkTensor,
+  type DType,
+  printSpec,
+  type Spec,
+  type Tensor,
+  tensor,
+} from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -291,7 +299,9 @@ export function clip(x: Tensor, low: number, high: number): Tensor {
   checkTensor("clip", x);
   if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
     throw new RangeError(
-      `Cannot clip ${printSpec(x)} to ${quoted(low)}…${quoted(high)}: expected two numbers, the lower one first`,
+      `Cannot clip ${printSpec(x)} to ${quoted(low)}…${
+        quoted(high)
+      }: expected two numbers, the lower one first`,
     );
   }
   return minimum(maximum(x, low), high);

@@ -232,7 +232,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 /** Axes in another order; without `permutation`, in reverse order. */
 export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
   checkTensor("transpose", x);
-  if (permutation !== undefined) checkList("compute transpose", permutation, "permutation", "an array of axes");
+  if (permutation !== undefined) {
+    checkList("compute transpose", permutation, "permutation", "an array of axes");
+  }
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
   const isInOrder = order.length === x.shape.length && order.every((axis, i) => axis === i);

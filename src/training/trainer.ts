@@ -6,7 +6,7 @@
 import { convertFloats, convertTree, floatDType, inputDTypes, isPlainInput } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { describeValue } from "../describe.ts";
+import { checkText, wrongKind } from "../describe.ts";
 import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
@@ -212,6 +212,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const trainer: Trainer = {
     model,
     convert(what, variables, data) {
+      checkText("convert data", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkData(what, data);
       const { x, y, sampleWeight } = data;
@@ -226,6 +227,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       };
     },
     convertInput(what, variables, x) {
+      checkText("convert an input", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkSamples(what, x);
       if (isPlainInput(variables, x)) return x;
@@ -236,6 +238,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       return convertTree("x", x, taken);
     },
     session(what, variables, data) {
+      checkText("prepare a session", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkData(what, data);
       const key = keyOf([variables.params, variables.state, openBatch(model, variables.state)(data)]);
@@ -263,6 +266,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     },
     upload: async (variables) => await (await identity())(variables),
     initOptimizer: (variables) => {
+      checkVariables("begin training", variables);
       const used = requireOptimizer(optimizer);
       return checkCounted(used, used.init(trainableParams<Tensor>(model, variables.params)));
     },
@@ -356,13 +360,14 @@ interface CheckedSession extends Session {
   readonly outputs: readonly Spec[];
 }
 
+/** How the purpose is given for which data is prepared. */
+const WHAT = 'a verb for errors, such as "fit"';
+
 /** Throws a TypeError unless a value is what `createTrainer` gives. */
 export function checkTrainer(what: string, trainer: unknown): asserts trainer is Trainer {
   const given = trainer as Partial<Trainer> | null | undefined; // any of it may be missing
   if (typeof given?.session === "function" && typeof given.predictor === "function") return;
-  throw new TypeError(
-    `Cannot ${what}: the trainer is ${describeValue(trainer)}, expected what createTrainer(model, ...) gives`,
-  );
+  throw wrongKind(what, trainer, "the trainer", "what createTrainer(model, ...) gives");
 }
 
 function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {

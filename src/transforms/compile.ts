@@ -1,8 +1,8 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { checkFunction } from "../describe.ts";
+import { checkFunction, checkList } from "../describe.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
@@ -320,16 +320,18 @@ function checkInput(leaf: Spec, { backends }: Devices, where: () => string): voi
 }
 
 function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
-  const outside = indices?.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
-  if (outside !== undefined) {
-    throw new RangeError(`Cannot ${what} by index ${outside}: there are ${count}`);
+  if (indices === undefined) return;
+  checkList(what, indices, "what is given", "an array of indices");
+  for (const index of indices) {
+    if (Number.isInteger(index) && index >= 0 && index < count) continue;
+    throw new RangeError(`Cannot ${what} by index ${quoted(index)}: there are ${count}`);
   }
 }
 
 function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean[] {
   const count = (node: Structure): number =>
     node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
-  if (typeof keep !== "object") return new Array(count(structure)).fill(keep ?? false);
+  if (typeof keep === "boolean" || keep === undefined) return new Array(count(structure)).fill(keep ?? false);
   if (structure.kind !== "array") {
     throw new TypeError("Cannot keep results by index: the function does not return an array");
   }
