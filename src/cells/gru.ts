@@ -1,8 +1,8 @@
 /** The gated recurrent unit (Cho et al., 2014), with the reset gate before or after the recurrent product. */
+import { checkCount } from "../describe.ts";
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { at, sliceAxis, split, zeros } from "../operations/structure.ts";
-import { checkCount } from "../options/checks.ts";
 import type { Cell } from "../scan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
@@ -66,7 +66,7 @@ export function gruCell(options: GruCellOptions): RecurrentCell {
   const type = "gruCell";
   const resolved = resolveCellOptions(type, options, gruCellOptionNames);
   const { units, resetAfter = true, clip = null } = options;
-  checkCount(type, "units", units);
+  checkCount(`make ${type}`, units, "units");
   const limit = limiter(type, clip);
   const functions: Functions = {
     activation: (z) => resolved.activation(limit(z)),

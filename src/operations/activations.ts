@@ -6,6 +6,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkTensor, printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
+import { describeValue } from "../describe.ts";
 import { unknownName } from "../nearest.ts";
 import {
   abs,
@@ -40,7 +41,10 @@ import { expandDims, split, sum } from "./structure.ts";
 export type Activation = (x: Tensor) => Tensor;
 
 /** `x` itself. */
-export const linear: Activation = (x): Tensor => x;
+export const linear: Activation = (x): Tensor => {
+  checkTensor("linear", x);
+  return x;
+};
 
 /** `max(x, 0)`; the derivative at 0 is 0 (a tie of `maximum` belongs to its first operand). NaN stays NaN. */
 export const relu: Activation = (x): Tensor => maximum(0, x);
@@ -274,7 +278,9 @@ export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
   if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
-    throw new TypeError(`Cannot use ${String(activation)} as an activation: expected a name or a function`);
+    throw new TypeError(
+      `Cannot use ${describeValue(activation)} as an activation: expected a name or a function`,
+    );
   }
   if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
   return named[activation];

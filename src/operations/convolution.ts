@@ -4,6 +4,7 @@
  *
  * The slices take as many times the memory of the input as the window has positions.
  */
+import { checkCount, checkList } from "../describe.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -53,7 +54,12 @@ function plan(
   { strides, padding = "valid", dilation }: ConvolutionOptions,
 ): AxisPlan[] {
   if (padding !== "valid" && padding !== "same") {
-    throw unknownName("padding", String(padding), ["valid", "same"]);
+    throw unknownName("padding", padding, ["valid", "same"]);
+  }
+  for (const [name, list] of [["strides", strides], ["dilation", dilation]] as const) {
+    if (list === undefined) continue;
+    checkList("convolve", list, name, `an array of ${spatial.length} whole numbers`);
+    for (const number of list) checkCount("convolve", number, name);
   }
   const fail = (why: string) =>
     new RangeError(

@@ -2,7 +2,7 @@
 import { checkOptions } from "../nearest.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
-import { type Dim, sizeOfShape } from "../tensor/dims.ts";
+import { checkDim, type Dim, sizeOfShape } from "../tensor/dims.ts";
 import { checkTensor, type DType, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import {
@@ -66,6 +66,7 @@ export const sizeOperation: Operation<"size"> = {
 
 /** A size as a scalar tensor, also where it is known only at run time. */
 export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
+  checkDim("make a tensor of a size", dim);
   return typeof dim === "number" ? tensor(dim, { dtype }) : applyOne(sizeOperation, [], { dim, dtype });
 }
 

@@ -2,9 +2,10 @@
  * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
-import { describeValue } from "../describe.ts";
+import { checkCount, checkList } from "../describe.ts";
 import {
   addDims,
+  checkShape,
   type Dim,
   divideDims,
   multiplyDims,
@@ -15,20 +16,16 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
 
 /** An axis from the front (0 is the first) or from the back (-1 is the last). */
 export function resolveAxis(axis: number, rank: number, what: string): number {
-  const resolved = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
-    throw new RangeError(
-      `Cannot ${what} along axis ${
-        typeof axis === "number" ? axis : describeValue(axis)
-      }: the tensor has ${rank} axes`,
-    );
+  const resolved = !Number.isInteger(axis) ? NaN : axis < 0 ? axis + rank : axis;
+  if (!(resolved >= 0 && resolved < rank)) {
+    throw new RangeError(`Cannot ${what} along axis ${quoted(axis)}: the tensor has ${rank} axes`);
   }
   return resolved;
 }
@@ -48,21 +45,9 @@ export function resolveAxes(
   return resolved;
 }
 
-/** The sizes, or a TypeError for what is no array of them. */
-function checkSizes(what: string, sizes: Shape, name = "shape"): Shape {
-  const isSize = (size: unknown): size is Dim =>
-    typeof size === "number" || (typeof size === "object" && size !== null && "terms" in size);
-  if (Array.isArray(sizes) && sizes.every(isSize)) return sizes;
-  throw new TypeError(
-    `Cannot compute ${what}: ${name} is ${describeValue(sizes)}, expected an array of sizes`,
-  );
-}
-
 /** Throws a TypeError unless these are tensors in an array. */
 function checkTensors(what: string, tensors: unknown): void {
-  if (!Array.isArray(tensors)) {
-    throw new TypeError(`Cannot ${what} ${describeValue(tensors)}: expected an array of tensors`);
-  }
+  checkList(`compute ${what}`, tensors, "the first argument", "an array of tensors");
   tensors.forEach((each, index) => checkTensor(what, each, `tensor ${index}`));
 }
 
@@ -215,7 +200,7 @@ export const sumOperation: Operation<"sum"> = {
  * in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  checkSizes("broadcastTo", shape);
+  checkShape("compute broadcastTo", shape);
   checkTensor("broadcastTo", x);
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
@@ -227,7 +212,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  checkSizes("reshape", shape);
+  checkShape("compute reshape", shape);
   checkTensor("reshape", x);
   const open = shape.indexOf(-1);
   let target = shape;
@@ -247,9 +232,13 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 /** Axes in another order; without `permutation`, in reverse order. */
 export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
   checkTensor("transpose", x);
+  if (permutation !== undefined) {
+    checkList("compute transpose", permutation, "permutation", "an array of axes");
+  }
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
-  return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
+  const isInOrder = order.length === x.shape.length && order.every((axis, i) => axis === i);
+  return isInOrder ? x : applyOne(transposeOperation, [x], { permutation: order });
 }
 
 /** The elements along `axes` in reverse order. */
@@ -267,12 +256,10 @@ export function slice(
   stride: readonly number[] | undefined = undefined,
 ): Tensor {
   checkTensor("slice", x);
-  return sliced(
-    x,
-    checkSizes("slice", start, "start"),
-    checkSizes("slice", size, "size"),
-    stride ?? x.shape.map(() => 1),
-  );
+  checkShape("compute slice", start, "start");
+  checkShape("compute slice", size, "size");
+  if (stride !== undefined) checkShape("compute slice", stride, "stride");
+  return sliced(x, start, size, stride ?? x.shape.map(() => 1));
 }
 
 function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: readonly number[]): Tensor {
@@ -325,12 +312,10 @@ export function pad(
   interior: readonly number[] | undefined = undefined,
 ): Tensor {
   checkTensor("pad", x);
-  return padded(
-    x,
-    checkSizes("pad", low, "low"),
-    checkSizes("pad", high, "high"),
-    interior ?? x.shape.map(() => 0),
-  );
+  checkShape("compute pad", low, "low");
+  checkShape("compute pad", high, "high");
+  if (interior !== undefined) checkShape("compute pad", interior, "interior");
+  return padded(x, low, high, interior ?? x.shape.map(() => 0));
 }
 
 function padded(x: Tensor, low: readonly Dim[], high: readonly Dim[], interior: readonly number[]): Tensor {
@@ -366,9 +351,7 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
   checkTensor("split", x);
-  if (!Number.isInteger(parts) || parts < 1) {
-    throw new RangeError(`Cannot split into ${describeValue(parts)} parts: expected a whole number from 1`);
-  }
+  checkCount("split", parts, "the number of parts");
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);
@@ -431,7 +414,7 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
 export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
-  checkSizes("full", shape);
+  checkShape("compute full", shape);
   return broadcastTo(tensor(value, { dtype }), shape);
 }
 

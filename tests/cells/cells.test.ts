@@ -239,7 +239,11 @@ Deno.test("options that are wrong are refused with what is known", () => {
   const name: string = "tahn";
   assertThrows(() => gruCell({ units: 3, activation: name as "tanh" }), RangeError, 'did you mean "tanh"?');
   assertThrows(() => lstmCell({ units: 0 }), RangeError, "units is 0, expected a whole number from 1");
-  assertThrows(() => lstmCell({ units: 2, dropout: 1 }), RangeError, "dropout is 1, expected 0 to below 1");
+  assertThrows(
+    () => lstmCell({ units: 2, dropout: 1 }),
+    RangeError,
+    "dropout is 1, expected a number from 0 to below 1",
+  );
   assertThrows(
     () => convLstm2dCell({ filters: 2, kernelSize: [3] }),
     RangeError,

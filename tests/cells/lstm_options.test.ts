@@ -179,7 +179,7 @@ Deno.test("values of the options that mean nothing are refused", () => {
     RangeError,
     "projection is 0, expected a whole number",
   );
-  assertThrows(() => lstmCell({ units: 4, clip: 0 }), RangeError, "clip is 0, expected a number from");
+  assertThrows(() => lstmCell({ units: 4, clip: 0 }), RangeError, "clip is 0, expected a number above 0");
   assertThrows(() => gruCell({ units: 4, clip: -1 }), RangeError, "Cannot make gruCell: clip is -1");
   assertThrows(() => simpleRnn({ units: 4, clip: NaN }), RangeError, "clip is NaN");
   assertThrows(

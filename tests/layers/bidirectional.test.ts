@@ -124,7 +124,11 @@ Deno.test("wrong options are refused", () => {
   const wrong: object = { merge: "sum" };
   assertThrows(() => bidirectional(layer, wrong), RangeError, 'the option "merge" of bidirectional');
   const nested = bidirectional(layer) as ReturnType<typeof gru>;
-  assertThrows(() => bidirectional(nested), TypeError, "layer is bidirectional, expected a recurrent layer");
+  assertThrows(
+    () => bidirectional(nested),
+    TypeError,
+    "layer is the layer bidirectional, expected a recurrent layer",
+  );
   assertThrows(() => statefulLayer(bidirectional(layer)), TypeError, "Cannot feed bidirectional in chunks");
   const options: BidirectionalOptions = { mergeMode: sub };
   assertThrows(

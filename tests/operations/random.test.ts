@@ -127,7 +127,11 @@ Deno.test("a counter may be a tensor of the step, and gives what the number give
 });
 
 Deno.test("what is no key or counter is refused", () => {
-  assertThrows(() => uniform(tensor([1, 2]), [3]), TypeError, "a key is int32[2]; make one with key(seed)");
+  assertThrows(
+    () => uniform(tensor([1, 2]), [3]),
+    TypeError,
+    "the key is float32[2], expected int32[2]; make one with key(seed)",
+  );
   assertThrows(() => uniform(tensor([1, 2, 3], { dtype: "int32" }), [3]), TypeError, "int32[3]");
   assertThrows(() => uniform(key(0), [3], { counter: tensor(1) }), TypeError, "the counter float32[]");
   for (const seed of [0.5, NaN, 2 ** 54]) assertThrows(() => key(seed), RangeError, `from ${seed}`);

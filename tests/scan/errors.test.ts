@@ -190,7 +190,7 @@ Deno.test("checkpointEvery must be a whole number from 1, and the length known",
     assertThrows(
       () => scan(cell, state, inputs, { checkpointEvery }),
       RangeError,
-      `current value is ${checkpointEvery}`,
+      `checkpointEvery is ${checkpointEvery}, expected a whole number from 1`,
     );
   }
   assertThrows(
