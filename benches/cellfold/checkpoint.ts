@@ -10,15 +10,14 @@ import {
   mean,
   mul,
   scan,
-  specOf,
   square,
   sub,
   type Tensor,
   type Tree,
   treeLeaves,
   valueAndGrad,
-  zipTrees,
 } from "@cellfold/cellfold";
+import { specOf, zipTrees } from "@cellfold/cellfold/internal";
 import { noise } from "../../examples/support/section.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { CheckpointTask } from "../support/tasks.ts";

@@ -42,7 +42,8 @@ export interface BatchOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { sampleCount, zeros } from "@cellfold/cellfold";
+ * import { zeros } from "@cellfold/cellfold";
+ * import { sampleCount } from "@cellfold/cellfold/internal";
  * assertEquals(sampleCount({ x: zeros([3, 28]), y: zeros([3]) }), 3);
  * ```
  */
@@ -131,7 +132,8 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { takeRows, tensor } from "@cellfold/cellfold";
+ * import { tensor } from "@cellfold/cellfold";
+ * import { takeRows } from "@cellfold/cellfold/internal";
  * const { x } = takeRows({ x: tensor([10, 20, 30]) }, [2, 0]);
  * assertEquals(x.shape[0], 2);
  * ```
@@ -153,7 +155,8 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { splitRows, zeros } from "@cellfold/cellfold";
+ * import { zeros } from "@cellfold/cellfold";
+ * import { splitRows } from "@cellfold/cellfold/internal";
  * const [train, validation] = splitRows(zeros([10, 28]), 8);
  * assertEquals(train.shape[0], 8);
  * assertEquals(validation.shape[0], 2);
@@ -178,7 +181,8 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, shuffledOrder } from "@cellfold/cellfold";
+ * import { key } from "@cellfold/cellfold";
+ * import { shuffledOrder } from "@cellfold/cellfold/internal";
  * const order = shuffledOrder(key(0), 5);
  * assertEquals(order.toSorted().join(), "0,1,2,3,4");
  * ```

@@ -269,7 +269,8 @@ export type ActivationLike = ActivationName | Activation | null | undefined;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { resolveActivation, tensor, toNested } from "@cellfold/cellfold";
+ * import { tensor, toNested } from "@cellfold/cellfold";
+ * import { resolveActivation } from "@cellfold/cellfold/internal";
  * const relu = resolveActivation("relu");
  * assertEquals(toNested(relu(tensor([-1, 2]))), [0, 2]);
  * ```

@@ -273,7 +273,8 @@ export const initializerNames: readonly InitializerName[] = Object.keys(records)
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, resolveInitializer } from "@cellfold/cellfold";
+ * import { key } from "@cellfold/cellfold";
+ * import { resolveInitializer } from "@cellfold/cellfold/internal";
  * const kernel = resolveInitializer({ name: "orthogonal", gain: 2 })(key(0), [3, 4]);
  * assertEquals(kernel.data.length, 12);
  * assertEquals(kernel.dtype, "float32");

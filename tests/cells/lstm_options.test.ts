@@ -10,7 +10,6 @@ import {
   type Layer,
   lstm,
   lstmCell,
-  type LstmCellOptions,
   mul,
   rnn,
   simpleRnn,
@@ -25,6 +24,7 @@ import {
   valueAndGrad,
   type Variables,
 } from "@cellfold/cellfold";
+import { type LstmCellOptions } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { assertClose, random, run, shapesOf, variablesOf } from "../layers/helpers.ts";

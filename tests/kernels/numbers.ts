@@ -45,7 +45,6 @@ import {
   sigmoid,
   sign,
   sin,
-  sizeAsTensor,
   slice,
   sqrt,
   stopGradient,
@@ -55,6 +54,7 @@ import {
   type Tensor,
   transpose,
 } from "../../mod.ts";
+import { sizeAsTensor } from "../../src/internal.ts";
 import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import type { OperationName } from "../../src/program/types.ts";
 

@@ -20,8 +20,6 @@ import {
   reverse,
   scan,
   sigmoid,
-  sliceAxis,
-  specOf,
   sqrt,
   stack,
   sub,
@@ -30,6 +28,7 @@ import {
   type Tensor,
   transpose,
 } from "../../mod.ts";
+import { sliceAxis, specOf } from "../../src/internal.ts";
 import { mapTree } from "../../src/tree/tree.ts";
 import { float64, numbersFrom } from "../operations/finite_differences.ts";
 import type { Backend } from "../../kernels/backend.ts";

@@ -11,7 +11,6 @@ import {
   type ScanOptions,
   type Spec,
   spec,
-  specOf,
   sum,
   tanh,
   type Tensor,
@@ -19,6 +18,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../mod.ts";
+import { specOf } from "../../src/internal.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";
 import { numbersFrom, randomLike } from "../operations/finite_differences.ts";
 import { anyOptions, type Fold, lossOf, maskFrom, optionsOf, run, weighted } from "../scan/folds.ts";

@@ -1,12 +1,10 @@
 import {
   add,
   bidirectional,
-  type BidirectionalOptions,
   concat,
   gru,
   key,
   lstm,
-  type MergeMode,
   mul,
   reverse,
   spec,
@@ -16,6 +14,7 @@ import {
   tensor,
   type Tree,
 } from "@cellfold/cellfold";
+import { type BidirectionalOptions, type MergeMode } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, parts, random, run, shapesOf, single, variablesOf } from "./helpers.ts";
 

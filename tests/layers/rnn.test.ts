@@ -10,7 +10,6 @@ import {
   grad,
   gru,
   host,
-  isRecurrentLayer,
   key,
   type Layer,
   layerNormLstm,
@@ -24,7 +23,6 @@ import {
   reverse,
   rnn,
   simpleRnn,
-  sliceAxis,
   spec,
   sum,
   tanh,
@@ -35,6 +33,7 @@ import {
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
+import { isRecurrentLayer, sliceAxis } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, countOf, parts, random, run, shapesOf, single, variablesOf } from "./helpers.ts";
 

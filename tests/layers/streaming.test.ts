@@ -7,12 +7,12 @@ import {
   gru,
   lstm,
   sequential,
-  sliceAxis,
   spec,
   streaming,
   type Tensor,
   treeLeaves,
 } from "@cellfold/cellfold";
+import { sliceAxis } from "@cellfold/cellfold/internal";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { assertClose, random, run, single, variablesOf } from "./helpers.ts";
 

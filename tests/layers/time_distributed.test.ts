@@ -5,12 +5,9 @@ import {
   dense,
   embedding,
   gru,
-  type Json,
   key,
   type Layer,
-  layerJson,
   layerNormLstm,
-  type LayerReviver,
   lstm,
   lstmCell,
   resetStates,
@@ -24,6 +21,7 @@ import {
   timeDistributed,
   zeros,
 } from "@cellfold/cellfold";
+import { type Json, layerJson, type LayerReviver } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { cellTypes, layerTypes } from "../../src/models/saved_types.ts";
 import { assertClose, random, run, shapesOf, variablesOf } from "./helpers.ts";

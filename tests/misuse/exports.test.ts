@@ -1,5 +1,6 @@
 /** Every public function, given what it is not made for, says so in the words of the library. */
 import * as core from "@cellfold/cellfold";
+import * as internal from "@cellfold/cellfold/internal";
 import * as keras from "@cellfold/cellfold/keras";
 import * as onnx from "@cellfold/cellfold/onnx";
 import * as safetensors from "@cellfold/cellfold/safetensors";
@@ -8,7 +9,7 @@ import { assertEquals } from "@std/assert";
 import { bad, right } from "./values.ts";
 import { combinations, type Fault, faultsOf, report, type Subject } from "./walk.ts";
 
-const modules = { core, keras, onnx, safetensors, torch };
+const modules = { core, internal, keras, onnx, safetensors, torch };
 
 /** Options come after the parameters that `length` counts. */
 function subjectsOf(module: object): Subject[] {

@@ -1,5 +1,6 @@
 /** Objects that the library makes, whose methods and options a user calls and gives as freely as its functions. */
 import * as cf from "@cellfold/cellfold";
+import * as internal from "@cellfold/cellfold/internal";
 import type { Subject } from "./walk.ts";
 
 /** A thing with its methods, and what remakes it from options where it has some. */
@@ -87,12 +88,12 @@ function graph(): cf.Layer {
 }
 
 /** Methods that only the library calls, with what it made itself. */
-const internal = ["walk"];
+const unwalked = ["walk"];
 
 /** The methods of an object as functions of their arguments. */
 export function methodsOf({ name, object }: Made): Subject[] {
   return Object.entries(object).flatMap(([key, value]) =>
-    typeof value === "function" && !internal.includes(key)
+    typeof value === "function" && !unwalked.includes(key)
       ? [{
         name: `${name}.${key}`,
         call: (...args: never[]) => Reflect.apply(value, object, args),
@@ -169,11 +170,11 @@ const runs: Readonly<
     options: ["reverse", "mask", "lengths", "maskedOutput", "checkpointEvery", "length"],
   },
   streaming: {
-    run: (options) => cf.streaming(recurrent, recurrentVariables, options as cf.StreamingOptions),
+    run: (options) => cf.streaming(recurrent, recurrentVariables, options as internal.StreamingOptions),
     options: ["batch", "input", "device"],
   },
   padSequences: {
-    run: (options) => cf.padSequences([[1, 2], [3]], options as cf.PadOptions),
+    run: (options) => cf.padSequences([[1, 2], [3]], options as internal.PadOptions),
     options: ["length", "padding", "truncating", "value", "dtype"],
   },
   batches: {

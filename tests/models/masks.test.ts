@@ -34,7 +34,6 @@ import {
   sequential,
   simpleRnn,
   simpleRnnCell,
-  sliceAxis,
   spec,
   square,
   stackedCells,
@@ -49,6 +48,7 @@ import {
   type Tree,
   treeLeaves,
 } from "@cellfold/cellfold";
+import { sliceAxis } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { subtractDims } from "../../src/tensor/dims.ts";
 import { assertClose, random } from "../layers/helpers.ts";

@@ -30,7 +30,6 @@ import {
   mul,
   neg,
   not,
-  type OperationName,
   or,
   pad,
   pow,
@@ -54,6 +53,7 @@ import {
   tensor,
   transpose,
 } from "../../mod.ts";
+import { type OperationName } from "../../src/internal.ts";
 import { applyOne } from "../../src/operations/apply.ts";
 import { elementwiseOperations } from "../../src/operations/elementwise.ts";
 import { sizeOperation } from "../../src/operations/reduction.ts";

@@ -7,7 +7,6 @@ import {
   add,
   cast,
   type Equation,
-  fixedDim,
   grad,
   item,
   maximum,
@@ -16,13 +15,13 @@ import {
   pow,
   type Program,
   reduceMax,
-  specOf,
   sum,
   type Tensor,
   tensor,
   toNested,
   trace,
 } from "../../mod.ts";
+import { fixedDim, specOf } from "../../src/internal.ts";
 import { isEquation } from "../../src/program/types.ts";
 import { type DerivativeCase, derivativeCases, type Domain } from "./derivative_cases.ts";
 import { assertGradientAlong, float64, largest, numbersFrom, randomLike } from "./finite_differences.ts";

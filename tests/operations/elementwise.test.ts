@@ -22,7 +22,6 @@ import {
   notEqual,
   or,
   pow,
-  printSpec,
   select,
   sigmoid,
   sign,
@@ -35,6 +34,7 @@ import {
   trace,
   zeros,
 } from "../../mod.ts";
+import { printSpec } from "../../src/internal.ts";
 import { float64, numbersFrom, valuesOf } from "./finite_differences.ts";
 
 const ints = (values: number[]) => tensor(values, { dtype: "int32" });

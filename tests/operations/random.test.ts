@@ -2,13 +2,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import {
   bernoulli,
-  dropoutMask,
   foldIn,
   key,
   normal,
   randomBits,
   scan,
-  specOf,
   splitKey,
   type Tensor,
   tensor,
@@ -16,6 +14,7 @@ import {
   uniform,
   zeros,
 } from "../../mod.ts";
+import { dropoutMask, specOf } from "../../src/internal.ts";
 import { valuesOf } from "./finite_differences.ts";
 
 const COUNT = 100_000;

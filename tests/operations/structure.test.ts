@@ -12,17 +12,14 @@ import {
   oneHot,
   ones,
   pad,
-  printSpec,
   reshape,
   reverse,
   scatterAdd,
   slice,
-  sliceAxis,
   spec,
   split,
   squeeze,
   stack,
-  subtractDims,
   symbol,
   type Tensor,
   tensor,
@@ -32,6 +29,7 @@ import {
   zeros,
   zerosLike,
 } from "../../mod.ts";
+import { printSpec, sliceAxis, subtractDims } from "../../src/internal.ts";
 
 /** 0, 1, 2… of a shape. */
 const count = (shape: readonly number[]) =>

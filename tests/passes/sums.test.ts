@@ -11,13 +11,13 @@ import {
   reduceMax,
   scan,
   spec,
-  specOf,
   splitKey,
   sum,
   tanh,
   type Tensor,
   trace,
 } from "../../mod.ts";
+import { specOf } from "../../src/internal.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";

@@ -8,12 +8,12 @@ import {
   scan,
   type Spec,
   spec,
-  specOf,
   sum,
   type Tensor,
   trace,
   valueAndGrad,
 } from "../../mod.ts";
+import { specOf } from "../../src/internal.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { runPasses } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";

@@ -15,7 +15,6 @@ import {
   einsum,
   equal,
   expandDims,
-  fixedSize,
   gather,
   matmul,
   mean,
@@ -24,13 +23,13 @@ import {
   select,
   sigmoid,
   sin,
-  sliceAxis,
   sub,
   tanh,
   type Tensor,
   tensor,
   zeros,
 } from "../../mod.ts";
+import { fixedSize, sliceAxis } from "../../src/internal.ts";
 import { flattenTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import { float64, numbersFrom } from "../operations/finite_differences.ts";
 

@@ -1,15 +1,6 @@
 /** What `scan` means, said a second time without it: one step after the other, one row of a mask after the other. */
-import {
-  at,
-  broadcastTo,
-  type Cell,
-  expandDims,
-  fixedSize,
-  select,
-  stack,
-  type Tensor,
-  zeros,
-} from "../../mod.ts";
+import { at, broadcastTo, type Cell, expandDims, select, stack, type Tensor, zeros } from "../../mod.ts";
+import { fixedSize } from "../../src/internal.ts";
 import { flattenTree, mapTree, treeLeaves, unflattenTree, zipTrees } from "../../src/tree/tree.ts";
 
 /** The options of a scan that change its result. */

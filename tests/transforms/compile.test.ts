@@ -3,7 +3,6 @@ import {
   add,
   at,
   compile,
-  type DeviceTensor,
   grad,
   item,
   mul,
@@ -21,6 +20,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../mod.ts";
+import { type DeviceTensor } from "../../src/internal.ts";
 
 const device = "reference";
 const double = (x: Tensor) => mul(x, 2);

@@ -18,7 +18,6 @@ import {
   reshape,
   reverse,
   scan,
-  sliceAxis,
   softmax,
   type Spec,
   spec,
@@ -32,6 +31,7 @@ import {
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
+import { sliceAxis } from "@cellfold/cellfold/internal";
 import { type Dim, multiplyDims, subtractDims } from "../../src/tensor/dims.ts";
 import { outputMasks } from "../../src/transforms/steps.ts";
 import { unstreamable } from "../../src/transforms/streamed_steps.ts";

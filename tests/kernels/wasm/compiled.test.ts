@@ -7,7 +7,6 @@ import {
   createTrainer,
   dense,
   einsum,
-  fixedSize,
   type HostTensor,
   init,
   key,
@@ -34,8 +33,8 @@ import {
   uniform,
   valueAndGrad,
   zeros,
-  zipTrees,
 } from "../../../mod.ts";
+import { fixedSize, zipTrees } from "../../../src/internal.ts";
 import { planProgram } from "../../../benches/cellfold/plan.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import type { Data } from "../../../src/training/objective.ts";

@@ -12,7 +12,6 @@ import {
   scan,
   sigmoid,
   softmax,
-  specOf,
   split,
   sum,
   tanh,
@@ -22,6 +21,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../../mod.ts";
+import { specOf } from "../../../src/internal.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runPasses } from "../../../src/passes/mod.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
