@@ -33,14 +33,18 @@ export {
   type ActivationLike,
   type ActivationName,
   activationNames,
+  type AxisOptions,
   type ConvolutionOptions,
   dropoutMask,
+  type DTypeOptions,
   type MatmulOptions,
   type Operand,
+  type PaddingOptions,
   type ReduceOptions,
   resolveActivation,
   sizeAsTensor,
   sliceAxis,
+  type SliceOptions,
 } from "./operations/mod.ts";
 export type {
   Attributes,

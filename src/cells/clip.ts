@@ -13,5 +13,5 @@ export interface ClipOptions {
 export function limiter(type: string, bound: number | null): (z: Tensor) => Tensor {
   if (bound === null) return (z) => z;
   checkRange(type, "clip", bound, { above: 0 });
-  return (z) => clip(z, -bound, bound);
+  return (z) => clip(z, { min: -bound, max: bound });
 }

@@ -155,7 +155,7 @@ function convLstmCell(type: string, axes: number, options: ConvLstmCellOptions):
       };
     },
     initState: ({ kernel }, input) => {
-      const zero = zeros(stateShape(input), kernel.dtype);
+      const zero = zeros(stateShape(input), { dtype: kernel.dtype });
       return [zero, zero];
     },
     build: ({ kernel, recurrentKernel, bias }, context) => {

@@ -232,7 +232,7 @@ export function drawDropouts(
   const [forInput, forState] = splitKey(context.key, 2);
   const times = (key: Tensor, rate: number, shape: Shape) => {
     if (rate === 0) return keep;
-    const mask = dropoutMask(key, rate, shape);
+    const mask = dropoutMask(key, shape, { rate });
     return (x: Tensor) => mul(x, cast(mask, x.dtype));
   };
   return {

@@ -113,7 +113,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
       cellBeta: constant(units, 0),
     }),
     initState: ({ kernel }, input) => {
-      const zero = zeros([input.shape[0], units], kernel.dtype);
+      const zero = zeros([input.shape[0], units], { dtype: kernel.dtype });
       return [zero, zero];
     },
     build: (params, context) => {

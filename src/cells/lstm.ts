@@ -133,8 +133,8 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
         : { projectionKernel: resolved.kernelInitializer(foldIn(key, 3), [units, projection]) }),
     }),
     initState: ({ kernel }, input) => {
-      const c = zeros([input.shape[0], units], kernel.dtype);
-      return [projection === null ? c : zeros([input.shape[0], projection], kernel.dtype), c];
+      const c = zeros([input.shape[0], units], { dtype: kernel.dtype });
+      return [projection === null ? c : zeros([input.shape[0], projection], { dtype: kernel.dtype }), c];
     },
     build: ({ kernel, recurrentKernel, bias, peepholes, projectionKernel }, context) => {
       const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], outputs]);

@@ -57,7 +57,7 @@ export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
     type,
     options: { units, clip, ...resolved.json },
     ...matrices(resolved, units, units, (key) => resolved.biasInitializer(key, [units])),
-    initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
+    initState: ({ kernel }, input) => zeros([input.shape[0], units], { dtype: kernel.dtype }),
     build: ({ kernel, recurrentKernel, bias }, context) => {
       const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
       const b: Operand = bias ?? 0;

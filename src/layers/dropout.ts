@@ -61,7 +61,7 @@ export function dropout(options: DropoutOptions): Layer {
         );
       }
       const drawn = noiseShape?.map((dim, axis) => dim ?? x.shape[axis]) ?? x.shape;
-      return { output: mul(x, cast(dropoutMask(key, rate, drawn), x.dtype)), state, mask };
+      return { output: mul(x, cast(dropoutMask(key, drawn, { rate }), x.dtype)), state, mask };
     },
   });
 }

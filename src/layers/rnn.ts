@@ -342,7 +342,7 @@ function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<T
         `Cannot use ${name} with a sequence of length 0: it has no last output; give steps, or returnSequences: true`,
       );
     }
-    return at(x, axis, backwards ? 0 : -1);
+    return at(x, backwards ? 0 : -1, { axis });
   });
 }
 

@@ -326,7 +326,11 @@ function stepOf(asSequence: (step: Tree<Spec>, time: Dim) => Tree<Spec>): StepFu
       asSequence(input, time),
     );
     return [
-      zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
+      zipTrees(
+        output,
+        specs,
+        (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, { axes: 1 }) : y,
+      ),
       state,
     ];
   };

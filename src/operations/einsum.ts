@@ -88,7 +88,7 @@ function dropUnread({ x, labels }: Labelled, read: string): Labelled {
 }
 
 function permute({ x, labels }: Labelled, order: string): Tensor {
-  return transpose(x, [...order].map((label) => labels.indexOf(label)));
+  return transpose(x, { permutation: [...order].map((label) => labels.indexOf(label)) });
 }
 
 /** A product in which nothing is summed: both operands spread over `labels` and multiplied element by element. */

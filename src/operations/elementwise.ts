@@ -2,7 +2,7 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
  * number for either operand, which gets the dtype of the other; dtypes never change in silence.
  */
-import { quoted } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
 import {
   allocateValues,
@@ -294,9 +294,11 @@ export function stopGradient(x: Tensor): Tensor {
 /** `x²`. */
 export const square = (x: Tensor): Tensor => mul(x, x);
 
-/** `x` limited to `low…high`; the derivative is 0 outside. */
-export function clip(x: Tensor, low: number, high: number): Tensor {
+/** `x` limited to `min…max` (each infinite by default); the derivative is 0 outside. */
+export function clip(x: Tensor, options: { readonly min?: number; readonly max?: number }): Tensor {
   checkTensor("clip", x);
+  checkOptions("clip", options, ["min", "max"]);
+  const { min: low = -Infinity, max: high = Infinity } = options;
   if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
     throw new RangeError(
       `Cannot clip ${printSpec(x)} to ${quoted(low)}…${

@@ -7,7 +7,7 @@ import { checkTensor, type DType, printSpec, type Spec, type Tensor } from "../t
 import { applyOne } from "./apply.ts";
 import { cast, equal } from "./elementwise.ts";
 import { printSpecs, requireNumber } from "./infer.ts";
-import { expandDims, resolveAxis } from "./structure.ts";
+import { type DTypeOptions, expandDims, resolveAxis } from "./structure.ts";
 
 export const iotaOperation: Operation<"iota"> = {
   name: "iota",
@@ -76,17 +76,20 @@ export function gather(operand: Tensor, indices: Tensor): Tensor {
 }
 
 /** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
-export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dim): Tensor {
+export function scatterAdd(indices: Tensor, updates: Tensor, options: { readonly rows: Dim }): Tensor {
   checkTensor("scatterAdd", indices, "indices");
   checkTensor("scatterAdd", updates, "updates");
+  checkOptions("scatterAdd", options, ["rows"]);
+  const { rows } = options;
   checkDim("compute scatterAdd", rows, "rows");
   return applyOne(scatterAddOperation, [indices, updates], { rows });
 }
 
 /** 1 at each index (int32) along a new last axis of size `classes`, else 0. */
-export function oneHot(indices: Tensor, classes: number, dtype: DType = "float32"): Tensor {
+export function oneHot(indices: Tensor, classes: number, options: DTypeOptions = {}): Tensor {
   checkTensor("oneHot", indices, "indices");
   requireIndices("oneHot", indices);
   checkDim("compute oneHot", classes, "classes");
-  return cast(equal(expandDims(indices, -1), iota([classes])), dtype);
+  checkOptions("oneHot", options, ["dtype"]);
+  return cast(equal(expandDims(indices, -1), iota([classes])), options.dtype ?? "float32");
 }

@@ -103,7 +103,7 @@ export const transposeOperation: Operation<"transpose"> = {
     return [{ shape: permutation.map((axis) => x.shape[axis]), dtype: x.dtype }];
   },
   derivative: ({ cotangents: [c], attributes: { permutation } }) => [
-    c && transpose(c, permutation.map((_, axis) => permutation.indexOf(axis))),
+    c && transpose(c, { permutation: permutation.map((_, axis) => permutation.indexOf(axis)) }),
   ],
 };
 
@@ -229,9 +229,11 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, target) ? x : applyOne(reshapeOperation, [x], { shape: target });
 }
 
-/** Axes in another order; without `permutation`, in reverse order. */
-export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+/** Axes in the order of `permutation`; default: in reverse order. */
+export function transpose(x: Tensor, options: { readonly permutation?: readonly number[] } = {}): Tensor {
   checkTensor("transpose", x);
+  checkOptions("transpose", options, ["permutation"]);
+  const { permutation } = options;
   if (permutation !== undefined) {
     checkList("compute transpose", permutation, "permutation", "an array of axes");
   }
@@ -248,14 +250,21 @@ export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
   return resolved.length === 0 ? x : applyOne(reverseOperation, [x], { axes: resolved });
 }
 
-/** `size` elements per axis from `start`, every `stride`-th (default 1); negative starts count from the end. */
-export function slice(
-  x: Tensor,
-  start: readonly Dim[],
-  size: readonly Dim[],
-  stride: readonly number[] | undefined = undefined,
-): Tensor {
+/** What a slice takes, per axis. */
+export interface SliceOptions {
+  /** Where it begins; negative ones count from the end. */
+  readonly start: readonly Dim[];
+  /** How many elements it takes. */
+  readonly size: readonly Dim[];
+  /** Every which element it takes; default: every one. */
+  readonly stride?: readonly number[];
+}
+
+/** `size` elements per axis from `start`, every `stride`-th. */
+export function slice(x: Tensor, options: SliceOptions): Tensor {
   checkTensor("slice", x);
+  checkOptions("slice", options, ["start", "size", "stride"]);
+  const { start, size, stride } = options;
   checkShape("compute slice", start, "start");
   checkShape("compute slice", size, "size");
   if (stride !== undefined) checkShape("compute slice", stride, "stride");
@@ -281,17 +290,17 @@ function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: 
 export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
   checkTensor("sliceAxis", x);
   const at = resolveAxis(axis, x.shape.length, "slice");
-  return slice(
-    x,
-    x.shape.map((_, i) => i === at ? start : 0),
-    x.shape.map((dim, i) => i === at ? size : dim),
-  );
+  return slice(x, {
+    start: x.shape.map((_, i) => i === at ? start : 0),
+    size: x.shape.map((dim, i) => i === at ? size : dim),
+  });
 }
 
-/** The element at `index` along one axis, which disappears; a negative index counts from the end. */
-export function at(x: Tensor, axis: number, index: Dim): Tensor {
+/** The element at `index` along an axis (default: the first), which disappears; a negative index counts from the end. */
+export function at(x: Tensor, index: Dim, options: { readonly axis?: number } = {}): Tensor {
   checkTensor("at", x);
-  const along = resolveAxis(axis, x.shape.length, "index");
+  checkOptions("at", options, ["axis"]);
+  const along = resolveAxis(options.axis ?? 0, x.shape.length, "index");
   return reshape(sliceAxis(x, along, index, 1), x.shape.filter((_, i) => i !== along));
 }
 
@@ -304,14 +313,21 @@ function padWith(
   return applyOne(padOperation, [x], attributes);
 }
 
-/** Zeros around `x`: per axis how many before, after, and (default 0) between neighbours. */
-export function pad(
-  x: Tensor,
-  low: readonly Dim[],
-  high: readonly Dim[],
-  interior: readonly number[] | undefined = undefined,
-): Tensor {
+/** How many zeros are put around a tensor, per axis. */
+export interface PaddingOptions {
+  /** Before the first element. */
+  readonly low: readonly Dim[];
+  /** After the last element. */
+  readonly high: readonly Dim[];
+  /** Between neighbors; default: none. */
+  readonly interior?: readonly number[];
+}
+
+/** Zeros around `x`, and between its elements. */
+export function pad(x: Tensor, options: PaddingOptions): Tensor {
   checkTensor("pad", x);
+  checkOptions("pad", options, ["low", "high", "interior"]);
+  const { low, high, interior } = options;
   checkShape("compute pad", low, "low");
   checkShape("compute pad", high, "high");
   if (interior !== undefined) checkShape("compute pad", interior, "interior");
@@ -370,10 +386,12 @@ export function expandDims(x: Tensor, axis: number): Tensor {
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
 
-/** Without the axes given, which must have size 1. */
-export function squeeze(x: Tensor, axes: number | readonly number[]): Tensor {
+/** Without the axes given, which must have size 1; default: without all of size 1. */
+export function squeeze(x: Tensor, options: { readonly axes?: number | readonly number[] } = {}): Tensor {
   checkTensor("squeeze", x);
-  const gone = resolveAxes(axes, x.shape.length, "squeeze");
+  checkOptions("squeeze", options, ["axes"]);
+  const single = x.shape.flatMap((dim, axis) => dim === 1 ? [axis] : []);
+  const gone = resolveAxes(options.axes ?? single, x.shape.length, "squeeze");
   for (const axis of gone) {
     if (x.shape[axis] !== 1) {
       throw new TypeError(`Cannot squeeze axis ${axis} of ${printSpec(x)}: its size is not 1`);
@@ -412,24 +430,31 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
+/** The dtype of a tensor that is made; default float32. */
+export interface DTypeOptions {
+  readonly dtype?: DType;
+}
+
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
-export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
+export function full(shape: Shape, value: number, options: DTypeOptions = {}): Tensor {
   checkShape("compute full", shape);
+  checkOptions("full", options, ["dtype"]);
+  const { dtype = "float32" } = options;
   return broadcastTo(tensor(value, { dtype }), shape);
 }
 
 /** Zeros. */
-export function zeros(shape: Shape, dtype: DType = "float32"): Tensor {
-  return full(shape, 0, dtype);
+export function zeros(shape: Shape, options: DTypeOptions = {}): Tensor {
+  return full(shape, 0, options);
 }
 
 /** Ones. */
-export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
-  return full(shape, 1, dtype);
+export function ones(shape: Shape, options: DTypeOptions = {}): Tensor {
+  return full(shape, 1, options);
 }
 
 /** Zeros of the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
   checkTensor("zerosLike", like);
-  return zeros(like.shape, like.dtype);
+  return zeros(like.shape, { dtype: like.dtype });
 }

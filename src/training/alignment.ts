@@ -72,7 +72,7 @@ export function alignLabels(what: string, target: Tensor, prediction: Tensor): T
   requirePrediction(what, prediction);
   checkTensor(what, target, "the target");
   const labels = target.shape.length === prediction.shape.length && lastDim(target) === 1
-    ? squeeze(target, -1)
+    ? squeeze(target, { axes: -1 })
     : target;
   const expected = prediction.shape.slice(0, -1);
   if (!sameShape(labels.shape, expected)) {
@@ -100,7 +100,7 @@ export function alignLabels(what: string, target: Tensor, prediction: Tensor): T
  */
 export function alignWeight(what: string, weight: Tensor, values: Spec): Tensor {
   const [rank, wanted] = [weight.shape.length, values.shape.length];
-  const dropped = rank === wanted + 1 && lastDim(weight) === 1 ? squeeze(weight, -1) : weight;
+  const dropped = rank === wanted + 1 && lastDim(weight) === 1 ? squeeze(weight, { axes: -1 }) : weight;
   const padded = Array.from({ length: wanted }, (_, axis) => dropped.shape[axis] ?? 1);
   const fits = dropped.shape.length <= wanted &&
     padded.every((dim, axis) => dim === 1 || dim === values.shape[axis]);

@@ -28,7 +28,7 @@ import {
 import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
+import { max, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import {
   alignLabels,
@@ -112,12 +112,12 @@ function checkReduction(type: string, reduction: Reduction): void {
 }
 
 function clipped(probabilities: Tensor): Tensor {
-  return clip(probabilities, EPSILON, 1 - EPSILON);
+  return clip(probabilities, { min: EPSILON, max: 1 - EPSILON });
 }
 
 /** Logits less their largest, and the logarithm of the sum of their powers (along the last axis, kept). */
 function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
-  const shifted = sub(logits, stopGradient(reduceMax(logits, { axes: -1, keepDims: true })));
+  const shifted = sub(logits, stopGradient(max(logits, { axes: -1, keepDims: true })));
   return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
 }
 

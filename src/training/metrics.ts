@@ -25,7 +25,7 @@ import {
 } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { argmax, reduceMax } from "../operations/reduction.ts";
+import { argmax, max } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
@@ -116,7 +116,7 @@ function meanMetricOf(
 function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
   const logits = logitsOf(prediction, "softmax");
   const scores = logits ?? prediction;
-  const largest = reduceMax(scores, { axes: -1 });
+  const largest = max(scores, { axes: -1 });
   // The softmax of an infinite logit is NaN, while an infinite score is as good as any.
   const known = logits ? equal(sub(largest, largest), 0) : equal(largest, largest);
   return { scores, known };

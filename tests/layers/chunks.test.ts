@@ -23,7 +23,7 @@ async function streamed(
   const outputs: Tensor[] = [];
   for (let at = 0; at < steps;) {
     if (draw(3) === 0) {
-      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, 1, at++))));
+      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, at++, { axis: 1 }))));
       outputs.push(joins ? cf.expandDims(y, 1) : y);
       continue;
     }
@@ -85,11 +85,15 @@ const across: Readonly<Record<string, (x: Node) => Nodes>> = {
   "running sum": (x) =>
     cf.apply(
       (x) =>
-        cf.scan((s: Tensor, x: Tensor) => [cf.add(s, x), cf.add(s, x)], cf.zerosLike(cf.at(x, 1, 0)), x)[0],
+        cf.scan(
+          (s: Tensor, x: Tensor) => [cf.add(s, x), cf.add(s, x)],
+          cf.zerosLike(cf.at(x, 0, { axis: 1 })),
+          x,
+        )[0],
       x,
     ),
   positions: (x) => cf.apply((x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 1 }), "float32")), x),
-  "softmax over time": (x) => cf.apply((x) => cf.softmax(x, 1), x),
+  "softmax over time": (x) => cf.apply((x) => cf.softmax(x, { axis: 1 }), x),
   "the last output at every step": (x) =>
     cf.apply((a, b) => cf.add(a, cf.expandDims(b, 1)), x, cf.call(cf.lstm({ units: 4 }), x)),
   "an initial state": (x) =>
@@ -195,8 +199,9 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "the largest feature": (x) => cf.cast(cf.argmax(x), "float32"),
   "features turned round": (x) => cf.reverse(x, 2),
   "some features": (x) => internal.sliceAxis(x, 2, 1, 2),
-  "features around": (x) => cf.pad(x, [0, 0, 1], [0, 0, 1]),
-  "there and back": (x) => cf.transpose(cf.matmul(cf.transpose(x, [1, 0, 2]), kernel), [1, 0, 2]),
+  "features around": (x) => cf.pad(x, { low: [0, 0, 1], high: [0, 0, 1] }),
+  "there and back": (x) =>
+    cf.transpose(cf.matmul(cf.transpose(x, { permutation: [1, 0, 2] }), kernel), { permutation: [1, 0, 2] }),
   "rows": (x) =>
     cf.reshape(cf.matmul(cf.reshape(x, [internal.multiplyDims(x.shape[0], x.shape[1]), 4]), kernel), x.shape),
   "pairs of features": (x) => cf.einsum("btf,btg->btfg", x, x),
@@ -206,23 +211,28 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "the same at every step": (x) => cf.add(x, cf.broadcastTo(cf.tensor([1, 2, 3, 4]), x.shape)),
   "a fold over features": (x) => {
     const total = (h: Tensor, s: Tensor): [Tensor, Tensor] => [cf.add(h, s), cf.add(h, s)];
-    const [sums] = cf.scan(total, cf.zerosLike(cf.at(x, 2, 0)), cf.transpose(x, [0, 2, 1]));
-    return cf.transpose(sums, [0, 2, 1]);
+    const [sums] = cf.scan(
+      total,
+      cf.zerosLike(cf.at(x, 0, { axis: 2 })),
+      cf.transpose(x, { permutation: [0, 2, 1] }),
+    );
+    return cf.transpose(sums, { permutation: [0, 2, 1] });
   },
 };
 const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
-  "the largest step": (x) => cf.reduceMax(x, { axes: 1, keepDims: true }),
+  "the largest step": (x) => cf.max(x, { axes: 1, keepDims: true }),
   "scores of all pairs": (x) => cf.einsum("btf,bsf->bts", x, x),
-  "the first step": (x) => cf.at(x, 1, 0),
+  "the first step": (x) => cf.at(x, 0, { axis: 1 }),
   "differences to the first step": (x) => cf.sub(x, internal.sliceAxis(x, 1, 0, 1)),
   "differences to the last step": (x) => cf.sub(x, internal.sliceAxis(x, 1, -1, 1)),
-  "one step later": (x) => internal.sliceAxis(cf.pad(x, [0, 1, 0], [0, 0, 0]), 1, 0, x.shape[1]),
+  "one step later": (x) =>
+    internal.sliceAxis(cf.pad(x, { low: [0, 1, 0], high: [0, 0, 0] }), 1, 0, x.shape[1]),
   "the number of steps": (x) => cf.div(x, cf.sum(cf.ones([x.shape[1]]))),
   "a choice by all steps": (x) =>
     cf.select(cf.greater(cf.sum(x, { axes: [1, 2], keepDims: true }), 0), x, cf.neg(x)),
   "noise": (x) => cf.mul(x, cf.normal(cf.key(1), x.shape)),
   "steps of half the size": (x) => cf.reshape(x, [x.shape[0], internal.multiplyDims(x.shape[1], 2), 2]),
-  "features first": (x) => cf.transpose(x, [0, 2, 1]),
+  "features first": (x) => cf.transpose(x, { permutation: [0, 2, 1] }),
 };
 
 for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
@@ -282,7 +292,10 @@ Deno.test("layers that are made for a number of steps are refused; what is wrong
 Deno.test("outputs without time are those of the steps so far, also behind other layers", async () => {
   const x = cf.input([null, 4]);
   const summary = cf.call(cf.gru({ units: 3 }), cf.call(cf.masking(), x));
-  const last = cf.apply((x) => cf.at(x, 1, -1), cf.call(cf.lstm({ units: 3, returnSequences: true }), x));
+  const last = cf.apply(
+    (x) => cf.at(x, -1, { axis: 1 }),
+    cf.call(cf.lstm({ units: 3, returnSequences: true }), x),
+  );
   const both = cf.apply((a, b) => cf.concat([a, b]), summary, last);
   const model = cf.model({ inputs: x, outputs: cf.call(cf.dense({ units: 2 }), both) });
   const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
@@ -305,7 +318,7 @@ Deno.test("the last output behind masked steps is carried from chunk to chunk", 
     using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
     for (let t = 0; t < 6; t++) {
       const sofar = await predict(model, variables, internal.sliceAxis(sequence, 1, 0, t + 1));
-      assertClose(await stream.step(cf.at(sequence, 1, t)), sofar, 1e-5);
+      assertClose(await stream.step(cf.at(sequence, t, { axis: 1 })), sofar, 1e-5);
     }
   }
 });
@@ -325,7 +338,7 @@ Deno.test("inputs without time are given with every chunk and every step", async
   using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
   const part = (from: number, size: number) => ({ ...given, x: internal.sliceAxis(given.x, 1, from, size) });
   const first = single(await stream.push(part(0, 3)));
-  const second = cf.expandDims(single(await stream.step({ ...given, x: cf.at(given.x, 1, 3) })), 1);
+  const second = cf.expandDims(single(await stream.step({ ...given, x: cf.at(given.x, 3, { axis: 1 }) })), 1);
   const third = single(await stream.push(part(4, 1)));
   assertClose(cf.concat([first, second, third], { axis: 1 }), whole, 1e-5);
 });
@@ -441,7 +454,7 @@ Deno.test("a stream that was disposed answers what was asked before and refuses 
   stream[Symbol.dispose]();
   const [first, second] = (await Promise.all(pushes)).map(single);
   assertClose(cf.concat([first, second], { axis: 1 }), await predict(layer, variables, x), 1e-6);
-  for (const use of [() => stream.push(x), () => stream.step(cf.at(x, 1, 0))]) {
+  for (const use of [() => stream.push(x), () => stream.step(cf.at(x, 0, { axis: 1 }))]) {
     await assertRejects(use, Error, "a stream through gru that was disposed");
   }
   assertThrows(() => stream.state, Error, "disposed");

@@ -162,5 +162,5 @@ Deno.test("parts and permutations that do not fit are refused", () => {
     "the number of parts is 0.5, expected a whole number from 1",
   );
   assertThrows(() => cf.split(x, -1), RangeError, "the number of parts is -1");
-  assertThrows(() => cf.transpose(x, [0]), RangeError, "expected every axis once");
+  assertThrows(() => cf.transpose(x, { permutation: [0] }), RangeError, "expected every axis once");
 });

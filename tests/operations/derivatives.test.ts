@@ -9,12 +9,12 @@ import {
   type Equation,
   grad,
   item,
+  max,
   maximum,
   minimum,
   mul,
   pow,
   type Program,
-  reduceMax,
   sum,
   type Tensor,
   tensor,
@@ -157,8 +157,8 @@ Deno.test("equal operands of max and min give the first the whole derivative", (
   assertEquals(gradientsAt(minimum, [1, 2], [1, 1]), [[1, 0], [0, 1]]);
 });
 
-Deno.test("equal largest elements of reduceMax share the derivative", () => {
-  assertEquals(gradientsAt((x) => reduceMax(x), [2, 1, 2, 2]), [[1 / 3, 0, 1 / 3, 1 / 3]]);
+Deno.test("equal largest elements of max share the derivative", () => {
+  assertEquals(gradientsAt((x) => max(x), [2, 1, 2, 2]), [[1 / 3, 0, 1 / 3, 1 / 3]]);
 });
 
 Deno.test("the derivative of abs at 0 is 0", () => {

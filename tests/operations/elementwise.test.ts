@@ -173,13 +173,13 @@ Deno.test("NaN and infinities pass as IEEE 754 has them", () => {
 });
 
 Deno.test("clip limits to both sides and refuses an empty interval", () => {
-  assertEquals(toNested(clip(tensor([-2, 0.5, 2]), -1, 1)), [-1, 0.5, 1]);
+  assertEquals(toNested(clip(tensor([-2, 0.5, 2]), { min: -1, max: 1 })), [-1, 0.5, 1]);
   assertThrows(
-    () => clip(tensor([1]), 1, 0),
+    () => clip(tensor([1]), { min: 1, max: 0 }),
     RangeError,
     "to 1…0: expected two numbers, the lower one first",
   );
-  assertThrows(() => clip(tensor([1]), NaN, 0), RangeError, "to NaN…0");
+  assertThrows(() => clip(tensor([1]), { min: NaN, max: 0 }), RangeError, "to NaN…0");
 });
 
 Deno.test("results never share memory with operands", () => {

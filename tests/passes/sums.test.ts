@@ -6,9 +6,9 @@ import {
   host,
   key,
   matmul,
+  max,
   normal,
   printProgram,
-  reduceMax,
   scan,
   spec,
   splitKey,
@@ -135,7 +135,7 @@ Deno.test({
 Deno.test("a sum or maximum over single elements is a reshape", () => {
   const single = (x: Tensor) => [
     sum(x, { axes: 1 }),
-    reduceMax(x, { axes: [1, 3] }),
+    max(x, { axes: [1, 3] }),
     sum(x, { axes: [1, 3], keepDims: true }),
     sum(x, { axes: [1, 2] }),
   ];

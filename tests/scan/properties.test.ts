@@ -82,7 +82,7 @@ property(
         const repeats = maskedOutput === "previous" && before >= 0 && before < time;
         const expected = repeats
           ? stepsOf(rowOf(outputs, row), before, 1)
-          : mapTree(shown, (x: Tensor) => zeros(x.shape, x.dtype));
+          : mapTree(shown, (x: Tensor) => zeros(x.shape, { dtype: x.dtype }));
         assertTreesClose(shown, expected, `row ${row}, masked step ${step}`);
       });
     }

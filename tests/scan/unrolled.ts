@@ -24,11 +24,11 @@ export function unrolled<State, Input, Output>(
   let shown: Output | undefined;
   for (let count = 0; count < time; count++) {
     const step = reverse ? time - 1 - count : count;
-    const [output, next] = cell(state, mapTree(inputs, (x: Tensor) => at(x, 1, step)));
-    const counts = mask && at(mask, 1, step);
+    const [output, next] = cell(state, mapTree(inputs, (x: Tensor) => at(x, step, { axis: 1 })));
+    const counts = mask && at(mask, step, { axis: 1 });
     const before = maskedOutput === "previous" ? shown : undefined;
     shown = counts
-      ? choose(counts, output, before ?? mapTree(output, (x: Tensor) => zeros(x.shape, x.dtype)))
+      ? choose(counts, output, before ?? mapTree(output, (x: Tensor) => zeros(x.shape, { dtype: x.dtype })))
       : output;
     state = counts ? choose(counts, next, state) : next;
     outputs[step] = shown;
