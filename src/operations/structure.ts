@@ -430,8 +430,9 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
-/** The dtype of a tensor that is made; default float32. */
+/** The dtype of a tensor that is made. */
 export interface DTypeOptions {
+  /** Default: float32. */
   readonly dtype?: DType;
 }
 
