@@ -1,6 +1,7 @@
 /**
  * Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. What
- * it reads is selected too: a derivative of 0 times what does not count must be 0 whatever stands there, NaN as well.
+ * it reads is selected too, input and state: a derivative of 0 times what does not count must be 0 whatever stands
+ * there, NaN as well, and whatever one more step would make of a state that nobody takes further.
  */
 import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
@@ -22,7 +23,7 @@ export const HARMLESS = 0.5;
 
 /**
  * The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. At such a
- * step it is given {@linkcode HARMLESS}.
+ * step it is given {@linkcode HARMLESS}, for its input and for its state.
  */
 export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
   { readonly state: State; readonly previous: Output | undefined },
@@ -31,7 +32,15 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
 > {
   return ({ state, previous }, { input, mask }) => {
     const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
-    const [output, next] = cell(state, counted);
+    const originals = new Map<Tensor, Tensor>();
+    const countedState = mapTree(state, (x: Tensor) => {
+      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // what has no rows can only stay as it is
+      const read = countedOnly(x, mask);
+      originals.set(read, x);
+      return read;
+    });
+    const [output, moved] = cell(countedState, counted);
+    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // what a cell leaves needs no choice
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };
