@@ -96,25 +96,36 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
   );
 }
 
+/** The backend of this name or choice, whether this machine can run it or not. */
+function backendOf(device: Device): Backend {
+  const name = typeof device === "string" ? device : device?.name ?? device;
+  const named = backends.find((candidate) => candidate.name === name);
+  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
+  if (typeof device === "string") return named;
+  if (device.name === "wasm") return wasmWith(device);
+  if (device.name === "webgpu") return webGpuWith(device);
+  const { name: _, ...options } = device satisfies never as { readonly name: string };
+  checkDeviceOptions(name, options, []);
+  return named;
+}
+
+/** Throws at once for what is no device; whether this machine can run it is seen when something is compiled. */
+export function checkDevice(device: Device | undefined): void {
+  if (device !== undefined && device !== "auto") backendOf(device);
+}
+
 /**
  * The backend of this name or choice.
  *
  * @throws RangeError if there is none, or this machine cannot run it, with what it lacks.
  */
 export async function findBackend(device: Device): Promise<Backend> {
-  const name = typeof device === "string" ? device : device?.name ?? device;
-  const named = backends.find((candidate) => candidate.name === name);
-  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
-  const backend = typeof device === "string"
-    ? named
-    : device.name === "wasm"
-    ? wasmWith(device)
-    : device.name === "webgpu"
-    ? webGpuWith(device)
-    : named;
+  const backend = backendOf(device);
   const missing = await backend.missing();
-  if (missing !== undefined) throw new RangeError(`Cannot use the device ${name}: ${missing}`);
-  return backend;
+  if (missing === undefined) return backend;
+  throw new RangeError(
+    `Cannot use the device ${typeof device === "string" ? device : device.name}: ${missing}`,
+  );
 }
 
 /** The devices that compiled functions may run on: the one that was named, or all that `auto` chooses from. */

@@ -12,7 +12,7 @@ import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { type DType, item, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
+import { checkDevice, compile, type Compiled, type Device, toHost } from "../transforms/compile.ts";
 import { outputSpecs } from "../transforms/output_specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf, checkData, checkInput, checkSamples } from "./checks.ts";
@@ -155,6 +155,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
   const { device } = options;
+  checkDevice(device);
   const optimizer = options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer);
   const sessions = new Map<string, CheckedSession>();
   const predictors = new Map<string, Promise<Compiled<PredictArguments, PredictResult>>>();

@@ -21,6 +21,7 @@ import { explainProgram } from "./explain.ts";
 import { optimise } from "./optimise/mod.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
+export { checkDevice } from "../../kernels/mod.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
@@ -125,6 +126,9 @@ export async function compile<Args extends readonly unknown[], Result>(
 ): Promise<Compiled<Args, Result>> {
   checkFunction("compile", fn);
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
+  if (options.specs !== undefined) {
+    checkList("compile", options.specs, "specs", "an array with a spec per argument");
+  }
   const devices = await devicesFor(options.device);
   const entries = new Map<string, Promise<Entry>>();
   const ready = new Map<string, Entry>();

@@ -75,8 +75,12 @@ Deno.test("padSequences names the step that does not fit", () => {
   assertThrows(() => padSequences([[[[1, 2], [3]]]]), TypeError, "uneven nesting");
   // As from JSON that nobody checked.
   assertThrows(() => padSequences([JSON.parse("[1, null]")]), TypeError, "sequences[0][1] is null");
-  assertThrows(() => padSequences(JSON.parse("[1]")), TypeError, "sequences[0] is the number 1, expected an array");
-  assertThrows(() => padSequences(JSON.parse('["text"]')), TypeError, "sequences[0] is text");
+  assertThrows(
+    () => padSequences(JSON.parse("[1]")),
+    TypeError,
+    "sequences[0] is the number 1, expected an array",
+  );
+  assertThrows(() => padSequences(JSON.parse('["text"]')), TypeError, 'sequences[0] is the text "text"');
 });
 
 Deno.test("padSequences checks a step even where truncation drops it", () => {
