@@ -107,7 +107,10 @@ function namedBackend(device: Device): Backend {
   if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
   if (typeof device === "string") return named;
   if (device.name === "wasm") return wasmWith(device);
-  return device.name === "webgpu" ? webGpuWith(device) : named;
+  if (device.name === "webgpu") return webGpuWith(device);
+  const { name: _, ...options } = device satisfies never as { readonly name: string };
+  checkDeviceOptions(named.name, options, []);
+  return named;
 }
 
 /**

@@ -137,6 +137,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "reverse",
   "scale",
   "saveBestOnly",
+  "shuffle",
   "staircase",
   "stateful",
   "transposeLeft",

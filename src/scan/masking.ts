@@ -11,7 +11,7 @@ import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
 import type { Dim } from "../tensor/dims.ts";
-import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
@@ -89,6 +89,7 @@ export function maskOf(
   if (mask === undefined && lengths === undefined) return undefined;
   const batch = flattenTree<Spec>(inputs).leaves.find(({ shape }) => shape.length > 1)?.shape[0];
   const check = (name: string, given: Tensor, dtype: string, shape: readonly (Dim | undefined)[]) => {
+    checkTensor("a scan", given, `the ${name}`);
     if (
       given.dtype !== dtype || given.shape.length !== shape.length ||
       given.shape.some((dim, axis) => shape[axis] !== undefined && dim !== shape[axis])
@@ -100,8 +101,8 @@ export function maskOf(
       );
     }
   };
-  if (mask) check("mask", mask, "bool", [batch, length]);
-  if (!lengths) return mask;
+  if (mask !== undefined) check("mask", mask, "bool", [batch, length]);
+  if (lengths === undefined) return mask;
   check("lengths", lengths, "int32", [batch]);
   const wrong = lengths.kind === "host" && typeof length === "number"
     ? lengths.data.find((steps) => steps < 0 || steps > length)

@@ -32,7 +32,6 @@ import {
   sequential,
   simpleRnn,
   simpleRnnCell,
-  sliceAxis,
   spec,
   square,
   stackedCells,
@@ -45,7 +44,7 @@ import {
   treeLeaves,
   type Variables,
 } from "@cellfold/cellfold";
-import { flattenTree, unflattenTree } from "@cellfold/cellfold/internal";
+import { flattenTree, sliceAxis, unflattenTree } from "@cellfold/cellfold/internal";
 import { assert, assertEquals } from "@std/assert";
 import { traceFlat } from "../../src/program/trace.ts";
 import type { Attributes } from "../../src/program/types.ts";
