@@ -44,7 +44,7 @@ const SUMS: readonly Sum[] = [
     name: "rows of 64 by 10,000 indices",
     shape: [10_000, 64],
     terms: 10_000,
-    of: (x) => scatterAdd(hostTensor(new Int32Array(10_000), [10_000]), x, 100),
+    of: (x) => scatterAdd(hostTensor(new Int32Array(10_000), [10_000]), x, { rows: 100 }),
   },
 ];
 

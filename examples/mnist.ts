@@ -26,11 +26,11 @@ import {
   sparseCategoricalCrossentropy,
   spec,
   splitKey,
-  splitRows,
   summary,
   type Tensor,
   type Variables,
 } from "@cellfold/cellfold";
+import { splitRows } from "@cellfold/cellfold/internal";
 import { learningCurve } from "./support/curve.ts";
 import { drawDigit } from "./support/draw.ts";
 import type { Digits } from "./support/generated_digits.ts";

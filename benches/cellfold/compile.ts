@@ -1,14 +1,6 @@
 /** How long a train step takes to compile, and how much code it is. */
-import {
-  type Compiled,
-  createTrainer,
-  init,
-  key,
-  mapTree,
-  type Spec,
-  specOf,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { type Compiled, createTrainer, init, key, mapTree, type Spec, treeLeaves } from "@cellfold/cellfold";
+import { specOf } from "@cellfold/cellfold/internal";
 import type { TrainArguments, TrainResult } from "../../src/training/step.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { CompileTask } from "../support/tasks.ts";

@@ -1,14 +1,6 @@
 /** The Program of a task, and how much its products have to compute. */
-import {
-  createTrainer,
-  init,
-  key,
-  mapTree,
-  type Spec,
-  specOf,
-  type Tensor,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
+import { specOf } from "@cellfold/cellfold/internal";
 import type { Kernel } from "../../kernels/lowering/kernels.ts";
 import { rowsOf as longRows } from "../../kernels/wasm/long_products.ts";
 import type { Program } from "../../src/program/types.ts";

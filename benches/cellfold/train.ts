@@ -6,12 +6,10 @@ import {
   init,
   key,
   type Layer,
-  sampleCount,
-  shuffledOrder,
   splitKey,
   toHost,
-  type TrainerOptions,
 } from "@cellfold/cellfold";
+import { sampleCount, shuffledOrder, type TrainerOptions } from "@cellfold/cellfold/internal";
 import { createLossGuard } from "../../src/training/non_finite.ts";
 import { disposeTree } from "../../src/training/dispose.ts";
 import { RUN_MILLISECONDS, timed, type Trial } from "../support/messages.ts";

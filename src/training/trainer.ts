@@ -5,7 +5,7 @@
  */
 import { convertFloats, convertTree, floatDType, isPlainInput } from "../layers/boundary.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { describeValue } from "../describe.ts";
+import { checkText, wrongKind } from "../describe.ts";
 import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
@@ -122,6 +122,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const trainer: Trainer = {
     model,
     convert(what, variables, data) {
+      checkText("convert data", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkData(what, data);
       const { x, y, sampleWeight } = data;
@@ -136,11 +137,13 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       };
     },
     convertInput(what, variables, x) {
+      checkText("convert an input", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkSamples(what, x);
       return isPlainInput(variables, x) ? x : convertTree("x", x, inputDTypesFor(steps, variables, x));
     },
     session(what, variables, data) {
+      checkText("prepare a session", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkData(what, data);
       const session = sessionFor(steps, variables, data);
@@ -157,6 +160,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     },
     upload: (variables) => steps.upload()(variables),
     initOptimizer(variables) {
+      checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
       return checkCounted(used, used.init(trainableParams<Tensor>(model, variables.params)));
     },
@@ -253,11 +257,12 @@ export async function withTrainer<Result>(
   }
 }
 
+/** How the purpose is given for which data is prepared. */
+const WHAT = 'a verb for errors, such as "fit"';
+
 /** Throws a TypeError unless a value is what `createTrainer` gives. */
 export function checkTrainer(what: string, trainer: unknown): asserts trainer is Trainer {
   const given = trainer as Partial<Trainer> | null | undefined; // any of it may be missing
   if (typeof given?.session === "function" && typeof given.predictor === "function") return;
-  throw new TypeError(
-    `Cannot ${what}: the trainer is ${describeValue(trainer)}, expected what createTrainer(model, ...) gives`,
-  );
+  throw wrongKind(what, trainer, "the trainer", "what createTrainer(model, ...) gives");
 }

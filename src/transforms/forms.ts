@@ -2,6 +2,8 @@
  * What a compiled function has compiled: an Executable for each structure and specs of the arguments, and each device
  * on which an argument may lie.
  */
+import { checkList } from "../describe.ts";
+import { quoted } from "../nearest.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";
@@ -237,16 +239,18 @@ function checkInput(leaf: Spec, { backends }: Devices, where: () => string): voi
 }
 
 function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
-  const outside = indices?.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
-  if (outside !== undefined) {
-    throw new RangeError(`Cannot ${what} by index ${outside}: there are ${count}`);
+  if (indices === undefined) return;
+  checkList(what, indices, "what is given", "an array of indices");
+  for (const index of indices) {
+    if (Number.isInteger(index) && index >= 0 && index < count) continue;
+    throw new RangeError(`Cannot ${what} by index ${quoted(index)}: there are ${count}`);
   }
 }
 
 function keptLeaves(structure: Structure, keep: Source["keep"]): boolean[] {
   const count = (node: Structure): number =>
     node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
-  if (typeof keep !== "object") return new Array(count(structure)).fill(keep ?? false);
+  if (typeof keep === "boolean" || keep === undefined) return new Array(count(structure)).fill(keep ?? false);
   if (structure.kind !== "array") {
     throw new TypeError("Cannot keep results by index: the function does not return an array");
   }

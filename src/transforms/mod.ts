@@ -1,5 +1,5 @@
 /** What is done to functions: differentiate, compile, trace. */
-import { describeValue } from "../describe.ts";
+import { wrongKind } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
 export {
   compile,
@@ -37,7 +37,7 @@ export function explain<Args extends readonly unknown[], Result>(
   ...args: readonly unknown[]
 ): string {
   if (typeof compiled?.explain !== "function") {
-    throw new TypeError(`Cannot explain ${describeValue(compiled)}: expected what compile(fn) gives`);
+    throw wrongKind("explain", compiled, "the first argument", "what compile(fn) gives");
   }
   return compiled.explain(...args);
 }

@@ -1,19 +1,18 @@
 /** Activations, values and derivatives, of infinities, NaN, zeros of either sign and huge numbers, on every backend. */
 import { assert } from "@std/assert";
 import {
-  type ActivationName,
   compile,
   type Device,
   type HostTensor,
   logSumExp,
   mul,
-  resolveActivation,
   sum,
   type Tensor,
   tensor,
   toHost,
   valueAndGrad,
 } from "../../mod.ts";
+import { type ActivationName, resolveActivation } from "../../src/internal.ts";
 import { erf } from "../../kernels/reference/erf.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";

@@ -76,7 +76,7 @@ Deno.test("a dense layer of another feature size names the layer and both shapes
     "a tree of 2",
   );
   assertThrows(
-    () => layer.apply({ params, state }, zeros([2, 7], "int32"), context),
+    () => layer.apply({ params, state }, zeros([2, 7], { dtype: "int32" }), context),
     TypeError,
     "takes floats",
   );

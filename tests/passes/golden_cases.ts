@@ -45,7 +45,7 @@ export const goldenCases: readonly GoldenCase[] = [
   {
     pass: "narrow",
     shows: "a slice of a concatenation reads the part in which it lies",
-    fn: (a, b) => slice(concat([mul(a, 2), mul(b, 3)], { axis: 1 }), [0, 5], [2, 2]),
+    fn: (a, b) => slice(concat([mul(a, 2), mul(b, 3)], { axis: 1 }), { start: [0, 5], size: [2, 2] }),
     specs: [spec([2, 4]), spec([2, 6])],
   },
   {
@@ -117,7 +117,10 @@ export const goldenCases: readonly GoldenCase[] = [
     shows: "work on a tensor of which only pieces are read is done on the pieces",
     fn: (z) => {
       const gates = sigmoid(z);
-      return mul(slice(gates, [0, 0], [2, 4]), slice(gates, [0, 4], [2, 4]));
+      return mul(
+        slice(gates, { start: [0, 0], size: [2, 4] }),
+        slice(gates, { start: [0, 4], size: [2, 4] }),
+      );
     },
     specs: [spec([2, 8])],
   },

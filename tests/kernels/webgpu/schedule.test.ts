@@ -13,10 +13,10 @@ import {
   layerNormLstm,
   lstm,
   matmul,
+  max,
   mean,
   mul,
   normal,
-  reduceMax,
   sum,
   type Tensor,
   toHost,
@@ -286,7 +286,7 @@ Deno.test({
     const cases: readonly (() => Tensor)[] = [
       () => sum(matrix),
       () => sum(matrix, { axes: 1 }),
-      () => reduceMax(matrix, { axes: 1 }),
+      () => max(matrix, { axes: 1 }),
       () => sum(cast(mul(matrix, 10), "int32"), { axes: 1 }),
       () => norm.apply(variables, input, { training: false }).output as Tensor,
     ];
