@@ -7,6 +7,9 @@
  * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
  */
 
+import { mathFunctions } from "../../math/mod.ts";
+import { functionSource } from "./math.ts";
+
 interface Source {
   readonly code: string;
   /** Other functions that it calls. */
@@ -14,6 +17,9 @@ interface Source {
 }
 
 const SOURCES: Readonly<Record<string, Source>> = {
+  ...Object.fromEntries(
+    Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, functionSource(`${name}_`, fn)]),
+  ),
   hidden: { code: "fn hidden(x: f32) -> f32 { return bitcast<f32>(special(bitcast<u32>(x))); }" },
   // Other than hidden(x) to a compiler, so that it does not see what is taken from itself.
   apart: {
@@ -91,63 +97,6 @@ const SOURCES: Readonly<Record<string, Source>> = {
   // Not f32(x), by which what is multiplied is likely to become a choice.
   ofBool: {
     code: "fn ofBool(x: bool) -> f32 { return bitcast<f32>(special(select(0u, 0x3f800000u, x))); }",
-  },
-  // Cody and Waite's two-part ln 2, a polynomial of Remez's algorithm, and 2ⁿ in two factors that are normal where 2ⁿ is not.
-  exp_: {
-    calls: ["hidden", "isNan"],
-    code: `fn exp_(value: f32) -> f32 {
-  if (isNan(value)) { return value; }
-  let x = clamp(value, -104.0, 89.0);
-  let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
-  var p = fma(r, 0.0013838897, 0.00836919248);
-  p = fma(p, r, 0.0416681021);
-  p = fma(p, r, 0.166665167);
-  p = fma(p, r, 0.49999994);
-  p = fma(p, r, 1.0);
-  p = fma(p, r, 1.0);
-  let whole = i32(n);
-  let half = whole >> 1u;
-  return p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((whole - half + 127) << 23u);
-}`,
-  },
-  // 2·(h·p + (h - 1/2)), where p = exp(r) - 1 and h = 2ⁿ⁻¹ is finite also where 2ⁿ is not.
-  expm1_: {
-    calls: ["hidden", "isNan", "withSign"],
-    code: `fn expm1_(value: f32) -> f32 {
-  if (isNan(value)) { return value; }
-  let x = clamp(value, -25.0, 89.0);
-  let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
-  var q = fma(r, 0.00134090544, 0.00836634077);
-  q = fma(q, r, 0.0416743271);
-  q = fma(q, r, 0.166665494);
-  q = fma(q, r, 0.5);
-  let h = bitcast<f32>((i32(n) + 126) << 23u);
-  let y = fma(h, r * r * q, fma(h, r, h - 0.5));
-  return withSign(y + y, value);
-}`,
-  },
-  sigmoid_: {
-    calls: ["exp_"],
-    code: `fn sigmoid_(x: f32) -> f32 {
-  let e = exp_(-abs(x));
-  return select(e, 1.0, bitcast<i32>(x) >= 0) / (1.0 + e);
-}`,
-  },
-  // Of |x| = n·ln(2)/2 + r by the addition theorem, with t = tanh(r) and s = 2ⁿ.
-  tanh_: {
-    calls: ["isNan", "withSign"],
-    code: `fn tanh_(x: f32) -> f32 {
-  if (isNan(x)) { return x; }
-  let a = min(abs(x), 9.1);
-  let n = floor(fma(a, 2.88539008, 0.5));
-  let r = fma(n, -0.346573590, a);
-  let z = r * r;
-  let t = fma(fma(z, 0.130799219, -0.33330512), z * r, r);
-  let s = bitcast<f32>((i32(n) + 127) << 23u);
-  return withSign(fma(s + 1.0, t, s - 1.0) / fma(s - 1.0, t, s + 1.0), x);
-}`,
   },
   // ln(2ᵉ · (1 + g)) with 1 + g between √½ and √2, as in Cephes's logf.
   logOfParts: {
