@@ -18,11 +18,13 @@
  * included where the device has them; what single functions leave out stands at them. `reference` computes in float64
  * by JavaScript's own functions and knows nothing of this.
  */
+import { erf } from "./error_function.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
+import { log, log1p } from "./logarithm.ts";
 import type { MathFunction } from "./vocabulary.ts";
 
 /** The functions by the names of the operations. */
-export const mathFunctions = { exp, expm1, sigmoid, tanh } as const satisfies Readonly<
+export const mathFunctions = { exp, expm1, log, log1p, tanh, sigmoid, erf } as const satisfies Readonly<
   Record<string, MathFunction>
 >;
 

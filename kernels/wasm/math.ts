@@ -3,8 +3,6 @@
  * leaves the result. Relative errors are below 2e-7 (4e-7 for pow) with and without fused multiply-add, denormals
  * included; what single functions leave out stands at them. Put loops over them inside `withConstants`.
  */
-export { erf } from "./math/error_function.ts";
-export { log, log1p } from "./math/logarithm.ts";
 export { pow } from "./math/power.ts";
 export { cos, sin } from "./math/trigonometric.ts";
 export { constant, withConstants } from "./math/constants.ts";
@@ -16,3 +14,6 @@ export const exp = vectorEmitter(mathFunctions.exp);
 export const expm1 = vectorEmitter(mathFunctions.expm1);
 export const sigmoid = vectorEmitter(mathFunctions.sigmoid);
 export const tanh = vectorEmitter(mathFunctions.tanh);
+export const log = vectorEmitter(mathFunctions.log);
+export const log1p = vectorEmitter(mathFunctions.log1p);
+export const erf = vectorEmitter(mathFunctions.erf);

@@ -29,9 +29,9 @@ const choose: Phrase = { say: ([mask, a, b]) => `select(${bare(b)}, ${bare(a)}, 
 
 /** A float in as few digits as it takes; there is no literal for those that are not finite. */
 function float(value: number): string {
+  if (!Number.isFinite(value)) return literal(value, "float32");
   const digits = Array.from({ length: 9 }, (_, index) => Number(value.toPrecision(index + 1)));
-  const shortest = digits.find((each) => Math.fround(each) === value);
-  if (shortest === undefined) return literal(value, "float32");
+  const shortest = digits.find((each) => Math.fround(each) === value) ?? value;
   return Number.isInteger(shortest) ? shortest.toFixed(1) : `${shortest}`;
 }
 
