@@ -14,17 +14,18 @@
  * means open: `whole` rounds to an integer by adding a large float, or by floor, and `fma` rounds once or twice. None of
  * WGSL's own functions is used for `exp`, `tanh` and so on: they may be off by 2⁻¹¹ and more, and let NaN vanish.
  *
- * The bounds of docs/numbers.md hold in every language, fused or not: 2e-7 in relation (4e-7 for pow), denormals
+ * The bounds of docs/numbers.md hold in every language, fused or not: 2e-7 in relation, denormals
  * included where the device has them; what single functions leave out stands at them. `reference` computes in float64
  * by JavaScript's own functions and knows nothing of this.
  */
 import { erf } from "./error_function.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
 import { log, log1p } from "./logarithm.ts";
+import { pow } from "./power.ts";
 import type { MathFunction } from "./vocabulary.ts";
 
 /** The functions by the names of the operations. */
-export const mathFunctions = { exp, expm1, log, log1p, tanh, sigmoid, erf } as const satisfies Readonly<
+export const mathFunctions = { exp, expm1, log, log1p, tanh, sigmoid, erf, pow } as const satisfies Readonly<
   Record<string, MathFunction>
 >;
 

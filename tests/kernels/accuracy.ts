@@ -62,7 +62,12 @@ export const measured = {
   pow: {
     fn: pow,
     definition: power,
-    ranges: [[0, 4, -70, 70], [0.999, 1.001, -1e5, 1e5], [0, 1e4, -3, 3], [0, 10, 2, 2]],
+    ranges: [[0, 4, -70, 70], [0.7, 1.42, -256, 256], [0.999, 1.001, -1e5, 1e5], [0, 1e4, -3, 3], [
+      0,
+      10,
+      2,
+      2,
+    ]],
     bound: 2,
   },
 } satisfies Record<string, Measured>;

@@ -40,8 +40,8 @@ function shift(name: "i32x4.shl" | "i32x4.shr_s"): Say {
 }
 
 /** a·b + c; rounded once or twice as the engine likes. */
-function multiplyAdd({ f, features }: Writer, product: () => void, addend: () => void): void {
-  product();
+function multiplyAdd({ f, features }: Writer, factors: () => void, addend: () => void): void {
+  factors();
   if (features.relaxed) {
     addend();
     f.op("f32x4.relaxed_madd");
@@ -85,7 +85,9 @@ const INSTRUCTIONS: { readonly [W in Exclude<Word, Silent | "parameter">]: Say }
 
   whole: (writer, { operands: [x], numbers: [scale, bias] }) => {
     const { f, push } = writer;
-    multiplyAdd(writer, () => (push(x), constant(f, scale)), () => constant(f, ROUNDING + bias));
+    push(x);
+    if (scale === 1) constant(f, ROUNDING + bias).op("f32x4.add");
+    else multiplyAdd(writer, () => constant(f, scale), () => constant(f, ROUNDING + bias));
   },
   floatOf: ({ f, push }, { operands: [n], numbers: [bias] }) => {
     push(n);

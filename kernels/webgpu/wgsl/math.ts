@@ -54,7 +54,10 @@ const WGSL: Language = {
     rounded: call("hidden", ["hidden"]),
     orNan: { say: ([result, x]) => `select(${bare(result)}, ${x}, isNan(${x}))`, calls: ["isNan"] },
     // To the nearest, as if a half were rounded up.
-    whole: { say: ([x], [scale]) => `floor(fma(${bare(x)}, ${float(scale)}, 0.5))` },
+    whole: {
+      say: ([x], [scale]) =>
+        scale === 1 ? `floor(${x} + 0.5)` : `floor(fma(${bare(x)}, ${float(scale)}, 0.5))`,
+    },
     floatOf: { say: ([n]) => n },
     lowBits: { say: ([n], [bias]) => `(i32(${n}) + ${bias})` },
     integer: { say: (_, [value]) => integer(value) },
