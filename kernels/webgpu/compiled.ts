@@ -4,7 +4,14 @@ import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
-import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
+import {
+  type Kernel,
+  kernelFunctions,
+  printKernel,
+  readsOf,
+  type ScanKernel,
+  writesOf,
+} from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { inParts } from "../lowering/parts.ts";
 import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
@@ -57,13 +64,16 @@ export async function compileFor(
   const slots = inputs.length + outputs.length;
   webgpu.check();
   const kernels = inParts(
-    lowerProgram(program, { backend: "webgpu", bindings, columns: 1 }),
+    lowerProgram(program, { bindings, columns: 1 }),
     mostTerms(webgpu.shape),
   );
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
-  const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
-  const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
+  const arena = planArena(kernels, kernelFunctions, { only: (buffer) => !halves.has(buffer) });
+  const halfArena = planArena(kernels, kernelFunctions, {
+    only: (buffer) => halves.has(buffer),
+    elementBytes: 2,
+  });
   webgpu.checkBuffer(halfArena.bytes, () => largest(halfArena));
   const arenaAddress = await webgpu.withRoom(() => webgpu.allocate(arena.bytes, () => largest(arena)));
   const created: GPUBuffer[] = [];

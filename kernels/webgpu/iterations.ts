@@ -128,9 +128,6 @@ function roundsOf(kernel: Kernel, callers: Callers): Rounds {
         idle: steps.reduce((sum, each) => sum + each.idle, 1),
       };
     }
-    case "pack":
-    case "longProduct":
-      throw new Error(`The kernel ${kernel.kind} is of another backend`);
   }
 }
 
@@ -150,7 +147,7 @@ export function stepsAtOnce(scan: ScanKernel, callers: Callers, most: number): n
  */
 export function splitTerms(kernel: MatmulKernel, most: number): MatmulKernel[] {
   const { left, right, output, k } = kernel;
-  if (k <= most || !("view" in right) || output.shape.length !== 2) return [kernel];
+  if (k <= most || output.shape.length !== 2) return [kernel];
   const parts: MatmulKernel[] = [];
   for (let first = 0; first < k; first += most) {
     const terms = Math.min(most, k - first);
@@ -159,9 +156,7 @@ export function splitTerms(kernel: MatmulKernel, most: number): MatmulKernel[] {
       ...kernel,
       k: terms,
       left: { ...left, shape: [m, terms], offset: left.offset + first * left.strides[1] },
-      right: {
-        view: { ...right.view, shape: [terms, n], offset: right.view.offset + first * right.view.strides[0] },
-      },
+      right: { ...right, shape: [terms, n], offset: right.offset + first * right.strides[0] },
       addends: first === 0 ? kernel.addends : [{ first: 0, view: output }],
     });
   }

@@ -1,5 +1,5 @@
 /** Which primitives work on each element by itself: what passes may lift out of a loop, and backends may fuse. */
-import type { Equation, OperationName } from "./types.ts";
+import type { Equation, EquationOf, OperationName } from "./types.ts";
 
 /** Functions of one number. */
 const unary = [
@@ -53,7 +53,10 @@ const ELEMENTWISE: ReadonlySet<OperationName> = new Set<ElementwiseName>([
   "stopGradient",
 ]);
 
+/** An equation of any of these. */
+export type ElementwiseEquation = { [Name in ElementwiseName]: EquationOf<Name> }[ElementwiseName];
+
 /** Whether the equation works element by element; `stopGradient` counts, as the identity. */
-export function isElementwise(equation: Equation | undefined): boolean {
+export function isElementwise(equation: Equation | undefined): equation is ElementwiseEquation {
   return equation !== undefined && ELEMENTWISE.has(equation.operation.name);
 }

@@ -88,7 +88,6 @@ export function writeMatmul(
   memory: Memory,
 ): void {
   const { left, right, output, k, addends } = kernel;
-  if (!("view" in right)) throw new Error("A right operand was packed for another backend");
   if (sizeOf(output.shape) === 0) return;
   const [m, n] = output.shape.slice(-2);
   const outer = left.shape.slice(0, -2);
@@ -121,7 +120,7 @@ export function writeMatmul(
       // Not every compiler takes out of the loop what does not change in it.
       const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
       const rights = columns.map((column) =>
-        termsOf(f, right.view, right.view.shape.length - 2, at("0", column), memory)
+        termsOf(f, right, right.shape.length - 2, at("0", column), memory)
       );
       const add = (to: readonly (readonly string[])[], term: string) => {
         const weights = rights.map((weight) => f.let(weight(term)));

@@ -182,9 +182,6 @@ export function writeModule(kernels: readonly Kernel[], options: ModuleOptions):
           kernel.body.map((each) => write(each, { ...place, depth: depth + 1, steps: undefined })),
         );
         break;
-      case "pack":
-      case "longProduct":
-        throw new Error(`The kernel ${kernel.kind} is of another backend`);
     }
     add(name, "begin: i32, end: i32, lane: i32, lanes: i32", depth, f);
     return name;

@@ -51,9 +51,7 @@ async function lstmScan(batch: number, units: number): Promise<ScanKernel> {
     layer.apply(variables, x, { training: false }).output
   );
   const program = compiled.program(variables, x);
-  const scan = lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }).find(({ kind }) =>
-    kind === "scan"
-  );
+  const scan = lowerProgram(program, { bindings: {}, columns: 1 }).find(({ kind }) => kind === "scan");
   assert(scan?.kind === "scan");
   return scan;
 }

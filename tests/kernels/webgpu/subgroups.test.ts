@@ -16,7 +16,7 @@ const LIMITS = {
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
   const { code, dispatches } = writeModule(
-    lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }),
+    lowerProgram(program, { bindings: {}, columns: 1 }),
     {
       memory: { locationOf: () => ({ in: "memory", word: 0 }) },
       slots: 2,
