@@ -8,11 +8,11 @@ import { evaluateShape } from "../../src/tensor/dims.ts";
 import {
   type Equation,
   type EquationOf,
+  isElementwise,
   isEquation,
   type Program,
   type Value,
 } from "../../src/program/types.ts";
-import { isElementwise } from "../../src/program/elementwise.ts";
 import type { Addend } from "./kinds/rule.ts";
 import { applyView, isViewOperation, type ViewEquation } from "./view_operations.ts";
 import { type Located, reshapeView, sizeOf, type View, viewOf } from "./views.ts";

@@ -4,8 +4,14 @@
  */
 import type { DType } from "../../src/tensor/tensor.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type ElementwiseEquation, isElementwise } from "../../src/program/elementwise.ts";
-import { type Equation, isEquation, type Program, type Value } from "../../src/program/types.ts";
+import {
+  type ElementwiseEquation,
+  type Equation,
+  isElementwise,
+  isEquation,
+  type Program,
+  type Value,
+} from "../../src/program/types.ts";
 import { evaluate } from "../reference/mod.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, stagesOf } from "./stages.ts";

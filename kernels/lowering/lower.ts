@@ -4,8 +4,7 @@
  * `rules.ts`. What only one backend does with the kernels, as packing the operands of products, is in its folder.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import type { ElementwiseEquation } from "../../src/program/elementwise.ts";
-import type { Program, Value } from "../../src/program/types.ts";
+import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { foldAddends } from "./addends.ts";
 import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
 import {

@@ -3,8 +3,7 @@
  * concatenation, the carry of the next step) is written straight there; the rest gets buffers of its own.
  */
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
-import { isElementwise } from "../../src/program/elementwise.ts";
-import type { EquationOf, Value } from "../../src/program/types.ts";
+import { type EquationOf, isElementwise, type Value } from "../../src/program/types.ts";
 import type { Place, PreparedBlock } from "./block.ts";
 import { arena } from "./kinds/rule.ts";
 import { ownElementsOf } from "./rules.ts";

@@ -3,8 +3,7 @@
  * leaving registers share a stage and become one kernel; everything else is a kernel of its own. A stage reads only
  * what earlier stages wrote.
  */
-import { isElementwise } from "../../src/program/elementwise.ts";
-import { type Equation, isEquation, type Value } from "../../src/program/types.ts";
+import { type Equation, isElementwise, isEquation, type Value } from "../../src/program/types.ts";
 import { isViewOperation } from "./view_operations.ts";
 
 /** What the stages need to know of a block. */

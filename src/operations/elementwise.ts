@@ -4,8 +4,8 @@
  */
 import type { Shape } from "../tensor/dims.ts";
 import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
-import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
+import type { ArithmeticName, ComparisonName, None, UnaryName } from "../program/elementwise.ts";
+import type { Attributes, DerivativeContext, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import {
   isFloat,

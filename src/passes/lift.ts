@@ -5,10 +5,10 @@
 import { applyOne } from "../operations/apply.ts";
 import { matmul } from "../operations/matmul.ts";
 import { broadcastOperation, reshape } from "../operations/structure.ts";
-import { isElementwise } from "../program/elementwise.ts";
 import {
   type Equation,
   type EquationOf,
+  isElementwise,
   isEquation,
   type OperationName,
   stackedSpec,

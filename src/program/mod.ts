@@ -2,11 +2,17 @@
 export { outputSpecs, trace, type TracedFunction } from "./functions.ts";
 export { printProgram } from "./print.ts";
 export type {
+  ArithmeticAttributes,
+  ChoiceAttributes,
+  ComparisonAttributes,
+  None,
+  UnaryAttributes,
+} from "./elementwise.ts";
+export type {
   Attributes,
   DerivativeContext,
   Equation,
   EquationOf,
-  None,
   Operation,
   OperationName,
   Program,
