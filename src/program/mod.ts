@@ -10,6 +10,7 @@ export type {
 } from "./elementwise.ts";
 export type {
   Attributes,
+  AxisMove,
   DerivativeContext,
   Equation,
   EquationOf,

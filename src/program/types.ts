@@ -125,6 +125,28 @@ export interface Operation<K extends OperationName = OperationName> {
    * means zero) those of the inputs. Only inputs marked in `wanted` are read. Absent: the derivative is zero.
    */
   readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
+  /** Whether all steps of a loop are worth computing at once, though the results then lie in memory; absent: not. */
+  readonly isHeavy?: boolean;
+  /**
+   * The index of an input whose axes are the first ones of the output: at each place along them the output depends on
+   * that element of it, and on all of the other inputs. Absent where there is none.
+   */
+  readonly leading?: number;
+  /**
+   * Of an operation whose output has elements of its first input and no others: the axis of the output along which lies
+   * what lay along an axis of that input, in the same order; undefined where that is torn apart or not all there.
+   */
+  readonly movedAxis?: (move: AxisMove<K>) => number | undefined;
+}
+
+/** What a rule for the axes of an operation is given. */
+export interface AxisMove<K extends OperationName = OperationName> {
+  /** The axis of the first input. */
+  readonly axis: number;
+  /** What the operation takes. */
+  readonly inputs: readonly Spec[];
+  /** How it is applied. */
+  readonly attributes: Attributes[K];
 }
 
 /** What a derivative rule is given. */
