@@ -3,11 +3,13 @@ import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
 import { collapse, sizeOf, type View } from "../../lowering/views.ts";
-import { hiddenLiteral, load, type Memory, store, unravel } from "./address.ts";
+import { hiddenLiteral, load, store, unravel } from "./address.ts";
+import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** What the expression of an operation is made of. */
-interface Site {
+interface Context {
   readonly operation: FusedOperation;
   readonly isFloat: boolean;
   /** Notes that a function of `functions.ts` is called; gives its name. */
@@ -15,7 +17,7 @@ interface Site {
 }
 
 /** The expression of an operation of these operands. */
-type Expression = (operands: readonly string[], site: Site) => string;
+type Expression = (operands: readonly string[], context: Context) => string;
 
 /** An operator between two. */
 function operator(sign: string): Expression {
@@ -34,7 +36,7 @@ function own(name: string): Expression {
 
 /** One way for floats, and another for int32 and bool. */
 function either(float: Expression, integer: Expression): Expression {
-  return (operands, site) => (site.isFloat ? float : integer)(operands, site);
+  return (operands, context) => (context.isFloat ? float : integer)(operands, context);
 }
 
 /** An operator between floats of which compilers must not see that they may be the same: x - x is not always 0. */
@@ -112,8 +114,8 @@ export function expression(
   return expressions[operation.name](operands, { operation, isFloat, use });
 }
 
-/** Writes the body of the function of a fused kernel; units of work are rows of the first axis. */
-export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memory): void {
+/** Units of work are rows of the first axis. */
+function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): void {
   if (sizeOf(kernel.shape) === 0) return;
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   const widened = new Map<View, View>();
@@ -180,3 +182,11 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
 function fail(): never {
   throw new Error("A fused kernel reads a result that it has not computed");
 }
+
+/** How the kind is written. */
+export const fusedWriting: WrittenKinds<FusedKernel> = {
+  fused: {
+    write: writeFused,
+    rounds: ({ shape }, { invocations, rows }) => loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
+  },
+};
