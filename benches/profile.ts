@@ -3,8 +3,7 @@
  * the ceiling of 128-bit multiply-adds, measured in the same run.
  */
 import type { Tensor } from "@cellfold/cellfold";
-import type { Kernel } from "../kernels/lowering/kernels.ts";
-import { rowsOf as longRows } from "../kernels/wasm/long_products.ts";
+import { rowsOfAll, type WasmKernel } from "../kernels/wasm/kernels.ts";
 import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";
 import { MAXIMUM_PAGES, type Plan, planProgram } from "./cellfold/plan.ts";
@@ -149,9 +148,9 @@ function measure(step: Step, count: number): { readonly whole: number; readonly 
 
 /** A row for every kernel. */
 function rowsOf(
-  kernels: readonly Kernel[],
+  kernels: readonly WasmKernel[],
   plan: Plan,
-  times: ReadonlyMap<Kernel, number>,
+  times: ReadonlyMap<WasmKernel, number>,
   depth = 0,
   calls = 1,
 ): Row[] {
@@ -166,12 +165,12 @@ function rowsOf(
   });
 }
 
-function shapeOf(kernel: Kernel): string {
+function shapeOf(kernel: WasmKernel): string {
   switch (kernel.kind) {
-    case "matmul":
+    case "packedMatmul":
       return `${kernel.left.shape.slice(0, -1).join("×")}×${kernel.k}×${kernel.output.shape.at(-1)}`;
     case "longProduct":
-      return `${longRows(kernel.lefts)}×${kernel.right.shape.join("×")}`;
+      return `${rowsOfAll(kernel.lefts)}×${kernel.right.shape.join("×")}`;
     case "fused":
       return `${kernel.shape.join("×")}, ${kernel.operations.length} operations`;
     case "scan":

@@ -6,7 +6,7 @@ import { planArena } from "../../kernels/lowering/arena.ts";
 import type { Arena } from "../../kernels/lowering/arena.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
-import type { Kernel } from "../../kernels/lowering/kernels.ts";
+import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import { lowerForWasm } from "../../kernels/wasm/lower.ts";
 import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
@@ -14,7 +14,7 @@ import type { Program } from "../../src/program/types.ts";
 
 /** A compiled Program in one thread's memory: the words of phases, the addresses of inputs and outputs, the arena. */
 export interface Plan {
-  readonly kernels: readonly Kernel[];
+  readonly kernels: readonly WasmKernel[];
   readonly arena: Arena;
   readonly emitted: Emitted;
   readonly addresses: typeof ADDRESSES;
@@ -37,7 +37,7 @@ export function planProgram(
     threads,
     shareFrom: WORTH_SHARING,
   });
-  const arena = planArena(kernels);
+  const arena = planArena(kernels, wasmFunctions);
   const emitted = emitModule(kernels, {
     features: { relaxed: hasRelaxedSimd() },
     memory: {

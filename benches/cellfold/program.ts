@@ -1,8 +1,7 @@
 /** The Program of a task, and how much its products have to compute. */
 import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
 import { specOf } from "@cellfold/cellfold/internal";
-import type { Kernel } from "../../kernels/lowering/kernels.ts";
-import { rowsOf as longRows } from "../../kernels/wasm/long_products.ts";
+import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { ModelTask, NestedTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
@@ -35,22 +34,17 @@ export function programOf(
   return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
 }
 
-function product(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
-}
-
 /** Multiplications and additions of a product; others have too few to count. */
-export function flopsOf(kernel: Kernel): number {
-  if (kernel.kind === "matmul") return 2 * kernel.k * product(kernel.output.shape);
-  if (kernel.kind === "longProduct") return 2 * longRows(kernel.lefts) * product(kernel.right.shape);
-  return 0;
+export function flopsOf(kernel: WasmKernel): number {
+  const isProduct = kernel.kind === "packedMatmul" || kernel.kind === "longProduct";
+  return isProduct ? 2 * wasmFunctions.workOf(kernel).cost : 0;
 }
 
 /** Multiplications and additions in the products of one step of a task, loops included. */
 export function productFlops(task: ModelTask | NestedTask): number {
   const { program, inputs } = programOf(task);
   const { kernels } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1 });
-  const sum = (kernels: readonly Kernel[]): number =>
+  const sum = (kernels: readonly WasmKernel[]): number =>
     kernels.reduce(
       (total, kernel) =>
         total + (kernel.kind === "scan" ? kernel.length * sum(kernel.body) : flopsOf(kernel)),

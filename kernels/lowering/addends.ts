@@ -8,21 +8,14 @@ import { evaluateShape } from "../../src/tensor/dims.ts";
 import {
   type Equation,
   type EquationOf,
+  isElementwise,
   isEquation,
   type Program,
   type Value,
 } from "../../src/program/types.ts";
-import { applyView, type Located } from "./block.ts";
-import { isElementwise, isViewOperation } from "./stages.ts";
-import { reshapeView, sizeOf, type View, viewOf } from "./views.ts";
-
-/** What is added to some columns of a product. */
-export interface Addend {
-  readonly first: number;
-  readonly columns: number;
-  /** One of the product's inputs from the third on. */
-  readonly value: Value;
-}
+import type { Addend } from "./kinds/rule.ts";
+import { applyView, isViewOperation, type ViewEquation } from "./view_operations.ts";
+import { type Located, reshapeView, sizeOf, type View, viewOf } from "./views.ts";
 
 /** A Program whose products may have more inputs than two: their addends, which `of` tells. */
 export interface WithAddends {
@@ -161,7 +154,7 @@ class Folder {
 
   /** Whether the value lies in memory, in rows, before the equation at this place, and is nothing of the product itself. */
   #isInMemory(value: Value, rows: number, place: number, product: Equation): boolean {
-    const views: Equation[] = [];
+    const views: ViewEquation[] = [];
     let base = value;
     let maker = this.#makers.get(base);
     for (; maker && isViewOperation(maker); maker = this.#makers.get(base)) {

@@ -1,5 +1,5 @@
 /** The arena of an executable: every buffer is placed once, and buffers that do not live at the same time share. */
-import { buffersOf, type Kernel } from "./kernels.ts";
+import type { KernelFunctions } from "./kinds/kind.ts";
 import type { Buffer } from "./views.ts";
 
 const ALIGNMENT = 64;
@@ -14,10 +14,11 @@ export interface Arena {
 
 /**
  * Places every buffer that is not an input or output, or of those the ones that `only` says. Constants and what is
- * packed once live for ever, others from first to last use.
+ * kept from call to call live for ever, others from first to last use.
  */
-export function planArena(
+export function planArena<Kernel>(
   kernels: readonly Kernel[],
+  { buffersOf, keptBy }: Pick<KernelFunctions<Kernel>, "buffersOf" | "keptBy">,
   { only = () => true, elementBytes = 4 }: {
     readonly only?: (buffer: Buffer) => boolean;
     readonly elementBytes?: number;
@@ -33,7 +34,7 @@ export function planArena(
       else lives.set(buffer, { first: index, last: index });
       if (kind === "constant") lives.set(buffer, { first: 0, last: kernels.length });
     }
-    if (kernel.kind === "pack" && kernel.once) lives.set(kernel.packed, { first: 0, last: kernels.length });
+    for (const buffer of keptBy(kernel)) lives.set(buffer, { first: 0, last: kernels.length });
   });
   const offsets = new Map<Buffer, number>();
   const placed: {

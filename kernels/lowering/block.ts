@@ -4,42 +4,35 @@
  */
 import type { DType } from "../../src/tensor/tensor.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type Equation, isEquation, type Program, type Value } from "../../src/program/types.ts";
-import { evaluate } from "../reference/mod.ts";
-import { baseOf, isElementwise, isViewOperation, stagesOf } from "./stages.ts";
 import {
-  broadcastView,
-  reshapeView,
-  reverseView,
-  sizeOf,
-  sliceView,
-  transposeView,
-  type View,
-  viewOf,
-} from "./views.ts";
-
-/** Where a value is: in memory, or known while compiling. */
-export type Located = { readonly view: View } | Constant;
-
-/** A value whose elements are all the same, and known while compiling. */
-export interface Constant {
-  readonly constant: number;
-  readonly dtype: DType;
-}
+  type ElementwiseEquation,
+  type Equation,
+  isElementwise,
+  isEquation,
+  type Program,
+  type Value,
+} from "../../src/program/types.ts";
+import { evaluate } from "../reference/mod.ts";
+import { ownElementsOf } from "./rules.ts";
+import { baseOf, stagesOf } from "./stages.ts";
+import { applyView, isKnown, isViewOperation, type KnownEquation } from "./view_operations.ts";
+import { type Constant, type Located, sizeOf, type View, viewOf } from "./views.ts";
 
 /** Where a result is to be written: a given view, or a part of a concatenation. */
 export type Place = View | { readonly whole: Value; readonly part: number };
 
-/** Equations that become kernels one after the other; those of an elementwise group become one. */
-export interface Unit {
-  readonly stage: number;
-  readonly equations: Equation[];
-}
+/** An equation whose result is not known while compiling. */
+export type ComputedEquation = Exclude<Equation, KnownEquation>;
+
+/** What becomes kernels at once: elementwise equations, which become one, or any other equation. */
+export type Unit =
+  | { readonly stage: number; readonly fused: ElementwiseEquation[] }
+  | { readonly stage: number; readonly equation: Exclude<ComputedEquation, ElementwiseEquation> };
 
 /** A block prepared for lowering. */
 export interface PreparedBlock {
-  readonly equations: readonly Equation[];
-  readonly makers: ReadonlyMap<Value, Equation>;
+  readonly equations: readonly ComputedEquation[];
+  readonly makers: ReadonlyMap<Value, ComputedEquation>;
   readonly copies: ReadonlySet<Equation>;
   /** Values from outside, and constants. */
   readonly given: ReadonlyMap<Value, Located>;
@@ -59,7 +52,7 @@ export interface PreparedBlock {
 const MOST_OPERATIONS = 128;
 
 /** An identity, so that a value is also written somewhere else. */
-function identity(input: Value): Equation {
+function identity(input: Value): ComputedEquation {
   return {
     operation: { name: "stopGradient", infer: ([x]) => [x] },
     inputs: [input],
@@ -69,7 +62,7 @@ function identity(input: Value): Equation {
 }
 
 /** The value of an equation without inputs. */
-function foldConstant(equation: Equation, bindings: Bindings): Located {
+function foldConstant(equation: KnownEquation, bindings: Bindings): Located {
   const [output] = equation.outputs;
   const shape = evaluateShape(output.shape, bindings);
   const [value] = isEquation(equation, "constant")
@@ -100,23 +93,6 @@ function foldElementwise(equation: Equation, inputs: readonly Constant[]): Const
   return { constant, dtype };
 }
 
-/** What a view operation makes of a view; undefined where it takes a copy. */
-export function applyView(equation: Equation, view: View, bindings: Bindings): View | undefined {
-  if (isEquation(equation, "broadcast")) {
-    return broadcastView(view, evaluateShape(equation.attributes.shape, bindings), equation.attributes.axes);
-  }
-  if (isEquation(equation, "reshape")) {
-    return reshapeView(view, evaluateShape(equation.attributes.shape, bindings));
-  }
-  if (isEquation(equation, "transpose")) return transposeView(view, equation.attributes.permutation);
-  if (isEquation(equation, "reverse")) return reverseView(view, equation.attributes.axes);
-  if (isEquation(equation, "slice")) {
-    const { start, size, stride } = equation.attributes;
-    return sliceView(view, evaluateShape(start, bindings), evaluateShape(size, bindings), stride);
-  }
-  throw new Error(`${equation.operation.name} is no view`);
-}
-
 /** Prepares a block; `targets` are the places of the outputs, undefined for carries, which are placed later. */
 export function prepareBlock(
   program: Program,
@@ -124,18 +100,18 @@ export function prepareBlock(
   targets: readonly (View | undefined)[],
   bindings: Bindings,
 ): PreparedBlock {
-  const equations: Equation[] = [];
-  const makers = new Map<Value, Equation>();
+  const equations: ComputedEquation[] = [];
+  const makers = new Map<Value, ComputedEquation>();
   const given = new Map<Value, Located>(inputs);
   const places = new Map<Value, Place[]>();
-  const add = (equation: Equation) => {
+  const add = (equation: ComputedEquation) => {
     equations.push(equation);
     for (const value of equation.outputs) makers.set(value, equation);
   };
   // Elementwise results can be written to several places, other results to one, and everything else is copied.
   const place = (value: Value, where: Place): Value => {
     const maker = makers.get(value);
-    const here = maker !== undefined && !isViewOperation(maker) && !isEquation(maker, "randomBits") &&
+    const here = maker !== undefined && !isViewOperation(maker) && !ownElementsOf(maker.operation.name) &&
       (isElementwise(maker) || !places.has(value));
     if (here) {
       places.set(value, [...places.get(value) ?? [], where]);
@@ -151,7 +127,7 @@ export function prepareBlock(
     const constants = constantInputs(equation, given);
     if (constants) {
       given.set(output, foldElementwise(equation, constants));
-    } else if (equation.inputs.length === 0) {
+    } else if (isKnown(equation)) {
       given.set(output, foldConstant(equation, bindings));
     } else if (isViewOperation(equation) && isConstant(given.get(equation.inputs[0]))) {
       given.set(output, given.get(equation.inputs[0]) as Located); // found just now
@@ -194,27 +170,33 @@ export function prepareBlock(
 
   const stages = stagesOf(block);
   const units: Unit[] = [];
-  const groups = new Map<string, Unit>();
+  const groups = new Map<string, ElementwiseEquation[]>();
   for (const equation of equations) {
     if (isViewOperation(equation) && !copies.has(equation)) continue;
     const [output] = equation.outputs;
     const stage = stages.get(output) ?? 0;
+    if (!isElementwise(equation)) {
+      units.push({ stage, equation });
+      continue;
+    }
     const group = `${stage} ${evaluateShape(output.shape, bindings)}`;
-    const open = isElementwise(equation) ? groups.get(group) : undefined;
-    if (open && open.equations.length < MOST_OPERATIONS) {
-      open.equations.push(equation);
+    const open = groups.get(group);
+    if (open && open.length < MOST_OPERATIONS) {
+      open.push(equation);
     } else {
-      const unit = { stage, equations: [equation] };
-      units.push(unit);
-      if (isElementwise(equation)) groups.set(group, unit);
+      const fused = [equation];
+      units.push({ stage, fused });
+      groups.set(group, fused);
     }
   }
   // A concatenation comes after its parts, which share its stage.
-  const order = ({ stage, equations: [first] }: Unit) => stage + (isEquation(first, "concat") ? 0.5 : 0);
+  const order = (unit: Unit) =>
+    unit.stage + ("equation" in unit && isEquation(unit.equation, "concat") ? 0.5 : 0);
   units.sort((a, b) => order(a) - order(b));
-  const unitOf = new Map(
-    units.flatMap((unit, index) => unit.equations.map((equation) => [equation, index] as const)),
-  );
+  const unitOf = new Map<Equation, number>();
+  units.forEach((unit, index) => {
+    for (const equation of "fused" in unit ? unit.fused : [unit.equation]) unitOf.set(equation, index);
+  });
   return { equations, makers, copies, given, outputs, places, reshaped, units, unitOf };
 }
 

@@ -1,55 +1,32 @@
 /**
- * Lowering: from a Program to kernels over views. Decides where every value lies, what is written straight to where it
- * is wanted (a stacked output, a part of a concatenation, a carry). What runs together is decided in `block.ts`; what
- * only one backend does with the kernels, as packing the operands of products, is in its folder.
+ * Lowering: from a Program to kernels over views. `addends.ts` and `block.ts` prepare a block (a Program, or the body of
+ * a scan), `placement.ts` decides where its results are written, and here its equations become kernels, by the rules of
+ * `rules.ts`. What only one backend does with the kernels, as packing the operands of products, is in its folder.
  */
-import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
+import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
+import { foldAddends } from "./addends.ts";
+import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
 import {
-  type Equation,
-  type EquationOf,
-  isEquation,
-  type Program,
-  timeAxis,
-  type Value,
-} from "../../src/program/types.ts";
-import { requireElements, requireRows } from "../../src/program/empty.ts";
-import { foldAddends, placeAddends, type WithAddends } from "./addends.ts";
-import {
-  applyView,
-  constantTensor,
-  type Located,
-  type Place,
-  prepareBlock,
-  type PreparedBlock,
-} from "./block.ts";
-import { type FusedOperation, type Kernel, type Operand } from "./kernels.ts";
+  type FusedKernel,
+  type FusedOperation,
+  type Kernel,
+  kernelFunctions,
+  type Operand,
+} from "./kernels.ts";
+import { copy, operandOf } from "./kinds/fused.ts";
+import { arena, type Lowering } from "./kinds/rule.ts";
+import { placeCarries, type Stores, storesOf } from "./placement.ts";
 import { rowsOf } from "./rows.ts";
-import { baseOf, isElementwise, isViewOperation, sharesRegisters } from "./stages.ts";
-import {
-  broadcastView,
-  type Buffer,
-  sizeOf,
-  sliceView,
-  stepView,
-  transposeView,
-  type View,
-  viewOf,
-} from "./views.ts";
+import { lowerByRule, type RuledName } from "./rules.ts";
+import { applyView, isViewOperation } from "./view_operations.ts";
+import { broadcastView, type Buffer, type Located, sizeOf, type View, viewOf } from "./views.ts";
 
 /** What the lowering of one executable shares. */
 export interface LoweringContext {
-  /** The backend that is lowered for, which errors name. */
-  readonly backend: string;
   readonly bindings: Bindings;
   /** Pieces of a product that are added to by themselves begin at multiples of so many columns. */
   readonly columns: number;
-}
-
-/** Terms that are added one after another where more would be added with what rounding loses. */
-const FEW_TERMS = 32;
-
-function arena(name: string, size: number): Buffer {
-  return { name, size, place: { kind: "arena" } };
 }
 
 /** Lowers a whole Program: inputs and outputs lie in memory that is looked up at every call. */
@@ -84,60 +61,76 @@ function lowerBlock(
     targets.map((view, i) => i < carries.length ? undefined : view),
     bindings,
   );
-  const lateCarries = placeCarries(block, carries);
-  const stores = storesOf(block, lateCarries.map(({ from }) => from), bindings);
-  const located = new Map<Value, Located>(block.given);
-  const locate = (value: Value): Located => {
-    const known = located.get(value);
-    if (known) return known;
-    const maker = block.makers.get(value);
-    const [stored] = stores.get(value) ?? [];
-    let found: Located | undefined;
-    if (stored) {
-      found = {
-        view: maker && block.copies.has(maker)
-          ? viewOf(stored.buffer, evaluateShape(value.shape, bindings), value.dtype)
-          : stored,
-      };
-    } else if (maker && isViewOperation(maker)) {
-      const input = locate(maker.inputs[0]);
-      if ("constant" in input) found = input;
-      else {
-        const view = applyView(maker, input.view, bindings);
-        found = view && { view };
-      }
-    }
-    if (!found) {
-      throw new Error(
-        `A ${value.dtype} value of ${maker?.operation.name ?? "nothing"} has no place in memory`,
-      );
-    }
-    located.set(value, found);
-    return found;
+  const late = placeCarries(block, carries);
+  const stores = storesOf(block, late.map(({ from }) => from), bindings);
+  const locate = locatorOf(block, stores, bindings);
+  const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, block);
+  const lowering: Lowering<Kernel> = {
+    bindings,
+    depth,
+    locate,
+    viewIn: (value) => inMemory(locate(value), value, bindings),
+    storeOf,
+    addendsOf,
+    lowerBody: (body, given, targets, carries) => {
+      const kernels = lowerBlock(body, given, targets, carries, depth + 1, context);
+      return { kernels, rows: rowsOf(kernels, kernelFunctions) };
+    },
   };
-  const viewIn = (value: Value): View => {
-    const found = locate(value);
-    if ("view" in found) return found.view;
-    const buffer: Buffer = {
-      name: "constant",
-      size: 1,
-      place: { kind: "constant", value: constantTensor(found.constant, found.dtype) },
-    };
-    const shape = evaluateShape(value.shape, bindings);
-    return broadcastView(viewOf(buffer, [], value.dtype), shape, []);
-  };
-  const lowering: Lowering = { block, addendsOf, stores, locate, viewIn, depth, context };
-  const kernels = block.units.flatMap(({ equations }) => {
-    if (isElementwise(equations[0])) return [fuse(equations, lowering)];
-    const more = equations[0].outputs.flatMap((value) =>
+  const kernels = block.units.flatMap((unit): readonly Kernel[] => {
+    if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate }, bindings)];
+    const { equation } = unit;
+    if (isViewOperation(equation)) return [copy(locate(equation.inputs[0]), storeOf(equation.outputs[0]))];
+    // A result that is wanted at several places is computed at the first one.
+    const more = equation.outputs.flatMap((value) =>
       (stores.get(value) ?? []).slice(1).map((to) => copy(locate(value), to))
     );
-    return [...lowerEquation(equations[0], lowering), ...more];
+    return [...lowerByRule<RuledName>(equation, storeOf(equation.outputs[0]), lowering), ...more];
   });
   return [
     ...kernels,
-    ...copyCarries(lateCarries.map(({ from, to }) => ({ from: locate(from), to })), carries),
+    ...copyCarries(late.map(({ from, to }) => ({ from: locate(from), to })), carries),
   ];
+}
+
+/** Where the values of a block are: given from outside, written by its kernels, or a view of another one. */
+function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (value: Value) => Located {
+  const located = new Map<Value, Located>(block.given);
+  const find = (value: Value): Located | undefined => {
+    const maker = block.makers.get(value);
+    const [stored] = stores.get(value) ?? [];
+    if (stored) {
+      // A copy is written in the shape of what it copies, and read in its own.
+      const isCopy = maker && block.copies.has(maker);
+      return {
+        view: isCopy ? viewOf(stored.buffer, evaluateShape(value.shape, bindings), value.dtype) : stored,
+      };
+    }
+    if (!isViewOperation(maker)) return undefined;
+    const input = locate(maker.inputs[0]);
+    if ("constant" in input) return input;
+    const view = applyView(maker, input.view, bindings);
+    return view && { view };
+  };
+  const locate = (value: Value): Located => {
+    const found = located.get(value) ?? find(value) ?? failUnplaced(value, block);
+    located.set(value, found);
+    return found;
+  };
+  return locate;
+}
+
+function failUnplaced(value: Value, { makers }: PreparedBlock): never {
+  const name = makers.get(value)?.operation.name ?? "nothing";
+  throw new Error(`A ${value.dtype} value of ${name} has no place in memory`);
+}
+
+/** A value in memory, where a constant is one element that every other repeats. */
+function inMemory(found: Located, { shape, dtype }: Value, bindings: Bindings): View {
+  if ("view" in found) return found.view;
+  const value = constantTensor(found.constant, found.dtype);
+  const buffer: Buffer = { name: "constant", size: 1, place: { kind: "constant", value } };
+  return broadcastView(viewOf(buffer, [], dtype), evaluateShape(shape, bindings), []);
 }
 
 /** Copies of carries at the end of a step; one that reads a carry goes through memory of its own, so that all may swap. */
@@ -160,269 +153,32 @@ function copyCarries(
   return [...before, ...after];
 }
 
-/** What lowering one equation needs of its block. */
-interface Lowering {
+/** A block whose values have places. */
+interface Placed {
   readonly block: PreparedBlock;
-  /** What is added to the results of products. */
-  readonly addendsOf: WithAddends["of"];
-  readonly stores: ReadonlyMap<Value, readonly View[]>;
+  readonly stores: Stores;
   readonly locate: (value: Value) => Located;
-  readonly viewIn: (value: Value) => View;
-  readonly depth: number;
-  readonly context: LoweringContext;
 }
 
-/**
- * Lets carries be written where they are read from, if nothing reads the old one afterwards; gives those that must
- * be copied at the end of the step.
- */
-function placeCarries(
-  block: PreparedBlock,
-  carries: readonly View[],
-): { readonly from: Value; readonly to: View }[] {
-  const late: { from: Value; to: View }[] = [];
-  carries.forEach((carry, index) => {
-    const value = block.outputs[index];
-    const maker = block.makers.get(value);
-    const writer = maker && block.unitOf.get(maker);
-    const placed = block.places.get(value) ?? [];
-    const possible = writer !== undefined && maker && !block.copies.has(maker) &&
-      !isEquation(maker, "randomBits") &&
-      (isElementwise(maker) || placed.length === 0) && block.outputs.indexOf(value) === index;
-    if (
-      possible && !readsAfter(block, carry, writer)
-    ) {
-      block.places.set(value, [...placed, carry]);
-    } else {
-      late.push({ from: value, to: carry });
-    }
-  });
-  return late;
-}
-
-/** Whether a unit after `writer`, or `writer` itself at another element, reads the carry. */
-function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean {
-  return block.equations.some((equation) => {
-    const reader = block.unitOf.get(equation);
-    if (reader === undefined || reader < writer) return false;
-    return equation.inputs.some((input) => {
-      const base = baseOf(input, block);
-      const found = block.given.get(base);
-      if (!found || !("view" in found) || found.view.buffer !== carry.buffer) return false;
-      return reader > writer || base !== input || !isElementwise(equation);
-    });
-  }) || block.outputs.some((value) => {
-    const found = block.given.get(baseOf(value, block));
-    return found !== undefined && "view" in found && found.view.buffer === carry.buffer;
-  });
-}
-
-/** Where every computed value is written: first where it is read from. */
-function storesOf(block: PreparedBlock, readLater: readonly Value[], bindings: Bindings): Map<Value, View[]> {
-  const stores = new Map<Value, View[]>();
-  const fromMemory = new Set(readLater.map((value) => baseOf(value, block)));
-  for (const equation of block.equations) {
-    if (isViewOperation(equation) && !block.copies.has(equation)) continue;
-    for (const input of equation.inputs) {
-      const maker = block.makers.get(input);
-      const sameKernel = maker !== undefined && sharesRegisters(equation, input, block) &&
-        block.unitOf.get(maker) === block.unitOf.get(equation);
-      if (!sameKernel) fromMemory.add(baseOf(input, block));
-    }
-  }
-  const viewOfPlace = (place: Place): View => {
-    if (!("whole" in place)) return place;
-    const maker = block.makers.get(place.whole) as EquationOf<"concat">; // only concatenations have parts
-    const { axis } = maker.attributes;
-    const sizes = maker.inputs.map((part) => evaluateDim(part.shape[axis], bindings));
-    const from = sizes.slice(0, place.part).reduce((sum, size) => sum + size, 0);
-    const [whole] = stores.get(place.whole) as View[]; // a concatenation is given memory before its parts
-    const start = whole.shape.map((_, i) => i === axis ? from : 0);
-    const size = whole.shape.map((dim, i) => i === axis ? sizes[place.part] : dim);
-    return sliceView(whole, start, size, size.map(() => 1));
-  };
-  for (const equation of block.equations.toReversed()) {
-    if (isViewOperation(equation) && !block.copies.has(equation)) continue;
-    for (const value of equation.outputs) {
-      const wanted = (block.places.get(value) ?? []).map(viewOfPlace);
-      const copied = block.copies.has(equation);
-      const shape = evaluateShape(copied ? equation.inputs[0].shape : value.shape, bindings);
-      const needed = !isElementwise(equation) || fromMemory.has(value);
-      const own = copied || block.reshaped.has(value) || (wanted.length === 0 && needed);
-      const named = isEquation(equation, "randomBits") ? Math.ceil(sizeOf(shape) / 8) * 8 : sizeOf(shape);
-      stores.set(
-        value,
-        own ? [viewOf(arena(equation.operation.name, named), shape, value.dtype), ...wanted] : wanted,
-      );
-    }
-  }
-  return stores;
-}
-
-/** One kernel for the equations of an elementwise unit. */
-function fuse(equations: readonly Equation[], { block, stores, locate, context }: Lowering): Kernel {
-  const own = new Set(equations);
+/** One kernel for elementwise equations. */
+function fuse(
+  equations: readonly ElementwiseEquation[],
+  { block, stores, locate }: Placed,
+  bindings: Bindings,
+): FusedKernel {
+  const own = new Set<unknown>(equations);
   const operations = equations.map((equation): FusedOperation => {
     const [output] = equation.outputs;
-    const operands = equation.inputs.map((input): Operand => {
-      const maker = block.makers.get(input);
-      if (maker && isElementwise(maker) && own.has(maker)) {
-        return { kind: "register", value: input };
-      }
-      const found = locate(input);
-      return "view" in found
-        ? { kind: "view", view: found.view }
-        : { kind: "constant", value: found.constant, dtype: found.dtype };
-    });
     const { name } = equation.operation;
     return {
       name: name === "stopGradient" ? "copy" : name,
-      operands,
+      operands: equation.inputs.map((input): Operand =>
+        own.has(block.makers.get(input)) ? { kind: "register", value: input } : operandOf(locate(input))
+      ),
       output,
       inputDType: equation.inputs[0].dtype,
       stores: stores.get(output) ?? [],
     };
   });
-  return { kind: "fused", shape: evaluateShape(equations[0].outputs[0].shape, context.bindings), operations };
-}
-
-/** A kernel that writes `from` to `to`. */
-function copy(from: Located, to: View): Kernel {
-  const operand: Operand = "view" in from
-    ? { kind: "view", view: from.view }
-    : { kind: "constant", value: from.constant, dtype: from.dtype };
-  const output: Value = { shape: to.shape, dtype: to.dtype };
-  return {
-    kind: "fused",
-    shape: to.shape,
-    operations: [{ name: "copy", operands: [operand], output, inputDType: to.dtype, stores: [to] }],
-  };
-}
-
-/** The kernels of an equation that is neither elementwise nor a view. */
-function lowerEquation(equation: Equation, lowering: Lowering): Kernel[] {
-  const { stores, viewIn, locate, context } = lowering;
-  const [output] = stores.get(equation.outputs[0]) ?? [];
-  if (lowering.block.copies.has(equation)) return [copy(locate(equation.inputs[0]), output)];
-  if (isEquation(equation, "concat")) return []; // its parts were written into it
-  if (isEquation(equation, "scan")) return lowerScan(equation, lowering);
-  if (isEquation(equation, "pad")) {
-    const { low, interior } = equation.attributes;
-    const inside = sliceView(
-      output,
-      evaluateShape(low, context.bindings),
-      evaluateShape(equation.inputs[0].shape, context.bindings),
-      interior.map((gap) => gap + 1),
-    );
-    return [copy({ constant: 0, dtype: output.dtype }, output), copy(locate(equation.inputs[0]), inside)];
-  }
-  if (isEquation(equation, "sum") || isEquation(equation, "reduceMax")) {
-    const { name } = equation.operation;
-    return [{
-      kind: "reduce",
-      name,
-      input: viewIn(equation.inputs[0]),
-      axes: equation.attributes.axes,
-      output,
-    }];
-  }
-  if (isEquation(equation, "argmax")) {
-    requireElements(evaluateShape(equation.inputs[0].shape, context.bindings), equation.attributes.axis);
-    return [{ kind: "argmax", input: viewIn(equation.inputs[0]), axis: equation.attributes.axis, output }];
-  }
-  if (isEquation(equation, "gather") || isEquation(equation, "scatterAdd")) requireIndexed(equation, context);
-  if (isEquation(equation, "gather")) {
-    return [{
-      kind: "gather",
-      operand: viewIn(equation.inputs[0]),
-      indices: viewIn(equation.inputs[1]),
-      output,
-    }];
-  }
-  if (isEquation(equation, "scatterAdd")) {
-    const indices = viewIn(equation.inputs[0]);
-    // All of the indices may be of one row.
-    const isLong = output.dtype === "float32" && sizeOf(indices.shape) > FEW_TERMS;
-    return [{
-      kind: "scatterAdd",
-      indices,
-      updates: viewIn(equation.inputs[1]),
-      output,
-      ...(isLong && { lost: arena("lost by rounding", sizeOf(output.shape)) }),
-    }];
-  }
-  if (isEquation(equation, "randomBits")) {
-    return [{
-      kind: "randomBits",
-      key: viewIn(equation.inputs[0]),
-      counter: viewIn(equation.inputs[1]),
-      output,
-    }];
-  }
-  if (isEquation(equation, "matmul")) return lowerMatmul(equation, output, lowering);
-  throw new TypeError(`Cannot compile ${equation.operation.name} for ${context.backend}`);
-}
-
-function requireIndexed(
-  equation: EquationOf<"gather"> | EquationOf<"scatterAdd">,
-  { bindings }: LoweringContext,
-): void {
-  const { operation: { name }, inputs, outputs } = equation;
-  const [table, indices] = name === "gather" ? inputs : [outputs[0], inputs[0]];
-  requireRows(name, evaluateShape(table.shape, bindings)[0], evaluateShape(indices.shape, bindings));
-}
-
-function lowerMatmul(
-  equation: EquationOf<"matmul">,
-  output: View,
-  { viewIn, addendsOf }: Lowering,
-): Kernel[] {
-  const { transposeLeft, transposeRight } = equation.attributes;
-  const flip = (view: View, flipped: boolean) => {
-    const axes = view.shape.map((_, axis) => axis);
-    return flipped ? transposeView(view, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : view;
-  };
-  const left = flip(viewIn(equation.inputs[0]), transposeLeft);
-  const right = flip(viewIn(equation.inputs[1]), transposeRight);
-  const addends = placeAddends(addendsOf.get(equation) ?? [], viewIn, left.shape[0]);
-  return [{
-    kind: "matmul",
-    left,
-    right: { view: right },
-    output,
-    k: left.shape[left.shape.length - 1],
-    addends,
-  }];
-}
-
-function lowerScan(equation: EquationOf<"scan">, { stores, locate, depth, context }: Lowering): Kernel[] {
-  const { body, constants, carries, length, reverse } = equation.attributes;
-  const { bindings } = context;
-  const given = new Map<Value, Located>();
-  const initial: Kernel[] = [];
-  const carryViews: View[] = [];
-  body.inputs.forEach((value, index) => {
-    const found = locate(equation.inputs[index]);
-    if (index < constants) {
-      given.set(value, found);
-    } else if (index < constants + carries) {
-      const [view] = stores.get(equation.outputs[index - constants]) as View[]; // scans always have memory
-      initial.push(copy(found, view));
-      carryViews.push(view);
-      given.set(value, { view });
-    } else {
-      const axis = timeAxis(equation.inputs[index].shape.length);
-      given.set(value, "view" in found ? { view: stepView(found.view, axis, depth) } : found);
-    }
-  });
-  const targets = body.outputs.map((value, index) => {
-    const [view] = stores.get(equation.outputs[index]) as View[];
-    return index < carries ? view : stepView(view, timeAxis(value.shape.length + 1), depth);
-  });
-  const lowered = lowerBlock(body, given, targets, carryViews, depth + 1, context);
-  const steps = evaluateDim(length, bindings);
-  return [
-    ...initial,
-    { kind: "scan", length: steps, reverse, loop: depth, body: lowered, rows: rowsOf(lowered) },
-  ];
+  return { kind: "fused", shape: evaluateShape(equations[0].outputs[0].shape, bindings), operations };
 }

@@ -2,7 +2,7 @@
  * Long reductions and products in parts: of one with more terms than a backend has in a kernel, parts are computed side
  * by side, as one kernel with an axis more, and then summed up.
  */
-import type { FusedKernel, Kernel, MatmulKernel, ReduceKernel, ScatterKernel } from "./kernels.ts";
+import type { FusedKernel, Kernel, KernelOf, MatmulKernel, ReduceKernel, ScatterKernel } from "./kernels.ts";
 import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
 
 /** The most terms of an element. */
@@ -13,22 +13,21 @@ export interface MostTerms {
   readonly ofProducts: { readonly from: number; readonly most: number };
 }
 
+/** The kinds that may have too many terms, and what has them inside; other kernels stay as they are. */
+const parts: {
+  readonly [K in Kernel["kind"]]?: (kernel: KernelOf<K>, most: MostTerms) => readonly Kernel[];
+} = {
+  scan: (kernel, most) => [{ ...kernel, body: inParts(kernel.body, most) }],
+  reduce: reduceInParts,
+  matmul: productInParts,
+  scatterAdd: scatterInParts,
+};
+
 /** The kernels with what has too many terms in parts, in scans too. */
 export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
-  return kernels.flatMap((kernel): Kernel[] => {
-    switch (kernel.kind) {
-      case "scan":
-        return [{ ...kernel, body: inParts(kernel.body, most) }];
-      case "reduce":
-        return reduceInParts(kernel, most);
-      case "matmul":
-        return productInParts(kernel, most);
-      case "scatterAdd":
-        return scatterInParts(kernel, most);
-      default:
-        return [kernel];
-    }
-  });
+  const partsOf = <K extends Kernel["kind"]>(kernel: KernelOf<K> & { readonly kind: K }): readonly Kernel[] =>
+    parts[kernel.kind]?.(kernel, most) ?? [kernel];
+  return kernels.flatMap((kernel) => partsOf(kernel));
 }
 
 /** An axis as one of pieces of so many elements and the axis within a piece, and what is left of it behind the last. */
@@ -86,16 +85,14 @@ function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
 function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
   const { left, right, output, k, addends } = kernel;
   const { from, most: size } = most.ofProducts;
-  if (k <= from || !("view" in right) || output.shape.length !== 2 || output.dtype !== "float32") {
-    return [kernel];
-  }
-  const lefts = cut(left, 1, size), rights = cut(right.view, 0, size);
+  if (k <= from || output.shape.length !== 2 || output.dtype !== "float32") return [kernel];
+  const lefts = cut(left, 1, size), rights = cut(right, 0, size);
   const parts = partsOf(output, Math.ceil(k / size));
   const count = lefts.pieces.shape[0];
   const products: MatmulKernel[] = [{
     kind: "matmul",
     left: lefts.pieces,
-    right: { view: rights.pieces },
+    right: rights.pieces,
     output: partOf(parts.all, 0, 0, count),
     k: size,
     addends: [],
@@ -105,7 +102,7 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
     products.push({
       kind: "matmul",
       left: lefts.rest,
-      right: { view: rest },
+      right: rest,
       output: parts.at(count),
       k,
       addends: [],

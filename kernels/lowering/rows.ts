@@ -2,7 +2,7 @@
  * Whether threads may share out the rows of a scan: every kernel of its body must work on each row of the batch from
  * that row alone, so that no thread waits for another inside the loop.
  */
-import { type Kernel, readsOf, writesOf } from "./kernels.ts";
+import type { KernelFunctions } from "./kinds/kind.ts";
 import type { Buffer, View } from "./views.ts";
 
 /** How far apart the rows of a buffer are, and where the first begins. */
@@ -12,7 +12,10 @@ interface Rows {
 }
 
 /** The rows that the kernels can share out; 0 if they cannot. */
-export function rowsOf(body: readonly Kernel[]): number {
+export function rowsOf<Kernel>(
+  body: readonly Kernel[],
+  { readsOf, writesOf, isRowWise }: KernelFunctions<Kernel>,
+): number {
   const written = new Map<Buffer, Rows>();
   const writes = body.flatMap(writesOf);
   const rows = writes[0]?.shape[0] ?? 0;
@@ -37,30 +40,8 @@ export function rowsOf(body: readonly Kernel[]): number {
     }
     return low >= 0 && high < found.stride;
   };
-  const rowWise = (kernel: Kernel): boolean => {
-    if (
-      ![...readsOf(kernel), ...writesOf(kernel)].every((view) => kernel.kind === "scan" || staysInRow(view))
-    ) return false;
-    switch (kernel.kind) {
-      case "fused":
-        return kernel.shape[0] === rows;
-      case "reduce":
-        return !kernel.axes.includes(0);
-      case "argmax":
-        return kernel.axis !== 0;
-      case "matmul":
-        return kernel.left.shape.length === 2 &&
-          !("view" in kernel.right && written.has(kernel.right.view.buffer));
-      case "gather":
-        return !written.has(kernel.operand.buffer);
-      case "scan":
-        return kernel.body.every(rowWise);
-      case "pack":
-      case "longProduct":
-      case "scatterAdd":
-      case "randomBits":
-        return false;
-    }
-  };
-  return body.every(rowWise) ? rows : 0;
+  const block = { rows, isWritten: (buffer: Buffer) => written.has(buffer) };
+  const isApart = (kernel: Kernel) =>
+    [...readsOf(kernel), ...writesOf(kernel)].every(staysInRow) && isRowWise(kernel, block);
+  return body.every(isApart) ? rows : 0;
 }

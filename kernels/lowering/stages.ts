@@ -3,23 +3,8 @@
  * leaving registers share a stage and become one kernel; everything else is a kernel of its own. A stage reads only
  * what earlier stages wrote.
  */
-import { isElementwise } from "../../src/program/elementwise.ts";
-import { type Equation, isEquation, type OperationName, type Value } from "../../src/program/types.ts";
-
-export { isElementwise };
-
-const VIEWS: ReadonlySet<OperationName> = new Set<OperationName>([
-  "broadcast",
-  "reshape",
-  "transpose",
-  "reverse",
-  "slice",
-]);
-
-/** Whether the equation only says where elements lie. */
-export function isViewOperation(equation: Equation | undefined): boolean {
-  return equation !== undefined && VIEWS.has(equation.operation.name);
-}
+import { type Equation, isElementwise, isEquation, type Value } from "../../src/program/types.ts";
+import { isViewOperation } from "./view_operations.ts";
 
 /** What the stages need to know of a block. */
 export interface Block {

@@ -38,6 +38,15 @@ export interface View {
   readonly loops: readonly LoopStride[];
 }
 
+/** Where a value is: in memory, or known while compiling. */
+export type Located = { readonly view: View } | Constant;
+
+/** A value whose elements are all the same, and known while compiling. */
+export interface Constant {
+  readonly constant: number;
+  readonly dtype: DType;
+}
+
 /** Strides of a row-major tensor. */
 export function rowMajor(shape: readonly number[]): number[] {
   const strides: number[] = new Array(shape.length);

@@ -8,7 +8,7 @@ import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
-import { type Kernel, printKernel } from "../lowering/kernels.ts";
+import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
 import { bindInputs, checkDTypes, haveShapes, keyOf, sameNumbers } from "../lowering/call.ts";
 import { lowerForWasm } from "./lower.ts";
@@ -32,7 +32,7 @@ interface Compiled {
   /** How many threads took part in the last call. */
   readonly threadsNow: () => number;
   readonly alone: boolean;
-  readonly kernels: readonly Kernel[];
+  readonly kernels: readonly WasmKernel[];
   readonly emitted: Emitted;
   readonly arena: Arena;
   readonly arenaAddress: number;
@@ -145,14 +145,14 @@ export class WasmExecutable implements Executable {
 
   /** Places, emits and instantiates. */
   async #load(
-    kernels: readonly Kernel[],
+    kernels: readonly WasmKernel[],
     pool: Pool | undefined,
     bindings: Bindings,
     allocate: (bytes: number, what: () => string) => number,
   ): Promise<Compiled> {
     const { memory, features, threads, shareFrom } = this.#device;
     const { inputs, outputs } = this.#program;
-    const arena = planArena(kernels);
+    const arena = planArena(kernels, wasmFunctions);
     const arenaAddress = allocate(arena.bytes, () => describeArena(arena));
     const tableAddress = allocate(
       (inputs.length + outputs.length) * 4,
@@ -275,7 +275,7 @@ export class WasmExecutable implements Executable {
           key || "these sizes"
         }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
         `functions, ${arena.bytes} bytes planned`,
-        ...kernels.flatMap((kernel) => printKernel(kernel, "  ")),
+        ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
       ].join("\n");
     });
     const simd = features.relaxed ? "relaxed" : "plain";

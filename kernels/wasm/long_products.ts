@@ -2,18 +2,15 @@
  * Products with long sums, as the gradients of weights are: those with the same right operand are joined, sums of its
  * rows with them, so that it is packed once for all; and what threads share of them is decided.
  */
-import {
-  type Kernel,
-  type LongProductKernel,
-  readsOf,
-  type ReduceKernel,
-  writesOf,
-} from "../lowering/kernels.ts";
+import type { ReduceKernel } from "../lowering/kernels.ts";
+import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { longProductScratch } from "./matmul/mod.ts";
 import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "../lowering/views.ts";
 
 /** From how many terms on both operands are packed block by block. */
 const LONG = 512;
+
+const { readsOf, writesOf } = wasmFunctions;
 
 /** Bytes of results up to which every thread sums terms of its own, and how many terms it must have. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
@@ -45,20 +42,15 @@ function withLefts(
 }
 
 function scratchFor({ shape: [k, n] }: View, lefts: LongProductKernel["lefts"], threads: number): Buffer {
-  const bytes = Math.ceil(longProductScratch(rowsOf(lefts), n, k) / 64) * 64;
+  const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), n, k) / 64) * 64;
   return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
-}
-
-/** The rows of all results. */
-export function rowsOf(lefts: LongProductKernel["lefts"]): number {
-  return lefts.reduce((rows, left) => rows + (left === "ones" ? 1 : left.shape[0]), 0);
 }
 
 /** Joins the long products among the kernels of a block, and lets `threads` share them. */
 export function joinLongProducts(
-  kernels: readonly Kernel[],
-  { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: Kernel) => boolean },
-): Kernel[] {
+  kernels: readonly WasmKernel[],
+  { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: WasmKernel) => boolean },
+): WasmKernel[] {
   let joined = [...kernels];
   for (let at = 0; at < joined.length; at++) {
     const first = joined[at];
@@ -91,7 +83,7 @@ function asRow(view: View): View {
 }
 
 /** Whether the other kernel is a long product after the first, or a sum, over rows of the same right operand. */
-function joins({ right }: LongProductKernel, other: Kernel, before: boolean): boolean {
+function joins({ right }: LongProductKernel, other: WasmKernel, before: boolean): boolean {
   if (other.kind === "longProduct") return !before && sameView(right, other.right);
   if (other.kind !== "reduce" || other.name !== "sum" || right.dtype !== "float32") return false;
   const { input, axes, output } = other;
@@ -109,7 +101,7 @@ function sameView(a: View, b: View): boolean {
 }
 
 /** Whether the kernel at `from` does not depend on those between it and `to`, nor they on it. */
-function mayMove(kernels: readonly Kernel[], from: number, to: number): boolean {
+function mayMove(kernels: readonly WasmKernel[], from: number, to: number): boolean {
   const buffers = (views: readonly View[]) => new Set(views.map(({ buffer }) => buffer));
   const reads = buffers(readsOf(kernels[from])), writes = buffers(writesOf(kernels[from]));
   const between = kernels.slice(Math.min(from, to), Math.max(from, to) + 1).filter((kernel) =>
@@ -125,10 +117,10 @@ function mayMove(kernels: readonly Kernel[], from: number, to: number): boolean 
  * Results that are small are summed up by every thread over terms of its own, which for gradients are the rows of the
  * batch that it worked on before, and then added; of large ones each thread has columns of its own.
  */
-function share(kernel: LongProductKernel, threads: number, isShared: boolean): Kernel[] {
+function share(kernel: LongProductKernel, threads: number, isShared: boolean): WasmKernel[] {
   const { right, lefts, outputs } = kernel;
   const [k, n] = right.shape;
-  const rows = rowsOf(lefts);
+  const rows = rowsOfAll(lefts);
   const scratch = scratchFor(right, lefts, threads);
   if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || k < PART_TERMS * threads) {
     return [{ ...kernel, scratch }];

@@ -4,10 +4,11 @@
  */
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
-import { type Kernel, type MatmulKernel, writesOf } from "../lowering/kernels.ts";
+import type { Kernel, MatmulKernel } from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
-import type { Buffer } from "../lowering/views.ts";
+import { type Buffer, sizeOf } from "../lowering/views.ts";
+import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
 import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
 import { shareOf } from "./share.ts";
@@ -23,9 +24,9 @@ export interface LoweringOptions {
 }
 
 /** The kernels of a Program for wasm. */
-export function lowerForWasm(program: Program, options: LoweringOptions): Kernel[] {
+export function lowerForWasm(program: Program, options: LoweringOptions): WasmKernel[] {
   const { bindings, stays } = options;
-  const kernels = lowerProgram(program, { backend: "wasm", bindings, columns: panelColumns });
+  const kernels = lowerProgram(program, { bindings, columns: panelColumns });
   return packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { place } = kernel.right.buffer;
@@ -36,8 +37,8 @@ export function lowerForWasm(program: Program, options: LoweringOptions): Kernel
 function packProducts(
   kernels: readonly Kernel[],
   { threads, shareFrom }: Pick<LoweringOptions, "threads" | "shareFrom">,
-): Kernel[] {
-  const packed = kernels.flatMap((kernel): Kernel[] => {
+): WasmKernel[] {
+  const packed = kernels.flatMap((kernel): WasmKernel[] => {
     if (kernel.kind === "matmul") return packProduct(kernel);
     if (kernel.kind !== "scan") return [kernel];
     // Inside a loop one thread works on its rows alone.
@@ -45,36 +46,37 @@ function packProducts(
       packProducts(kernel.body, { threads: 1, shareFrom }),
       kernel.loop,
     );
-    return [...before, { ...kernel, body: inside, rows: rowsOf(inside) }];
+    return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
   return joinLongProducts(packed, { threads, isShared: (kernel) => !shareOf(kernel, shareFrom).alone });
 }
 
-function packProduct(kernel: MatmulKernel): Kernel[] {
-  const { left, right, output, k } = kernel;
-  if (!("view" in right)) return [kernel];
-  const { view } = right;
-  if (isLongProduct(left, view) && kernel.addends.length === 0) return [longProduct(left, view, output)];
-  const matrices = view.shape.slice(0, -2).reduce((a, b) => a * b, 1);
+function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
+  const { left, output, k, addends } = product;
+  if (isLongProduct(left, right) && addends.length === 0) return [longProduct(left, right, output)];
+  const matrices = sizeOf(right.shape.slice(0, -2));
   const packed: Buffer = {
     name: "packed operand",
-    size: packedBytes(k, view.shape[view.shape.length - 1]) / 4 * matrices,
+    size: packedBytes(k, right.shape[right.shape.length - 1]) / 4 * matrices,
     place: { kind: "arena" },
   };
   const [m, n] = output.shape.slice(-2);
   const bytes = productScratch(m, n, k) * matrices;
   const scratch: Buffer = { name: "parts of a product", size: bytes / 4, place: { kind: "arena" } };
   return [
-    { kind: "pack", right: view, packed },
-    { ...kernel, right: { packed }, ...(bytes > 0 && { scratch }) },
+    { kind: "pack", right, packed },
+    { ...product, kind: "packedMatmul", packed, ...(bytes > 0 && { scratch }) },
   ];
 }
 
 /** Operands that are the same at every step are packed before the loop. */
-function packBeforeLoop(body: readonly Kernel[], loop: number): { before: Kernel[]; inside: Kernel[] } {
-  const written = new Set(body.flatMap(writesOf).map(({ buffer }) => buffer));
-  const before: Kernel[] = [];
-  const inside: Kernel[] = [];
+function packBeforeLoop(
+  body: readonly WasmKernel[],
+  loop: number,
+): { readonly before: WasmKernel[]; readonly inside: WasmKernel[] } {
+  const written = new Set(body.flatMap(wasmFunctions.writesOf).map(({ buffer }) => buffer));
+  const before: WasmKernel[] = [];
+  const inside: WasmKernel[] = [];
   for (const kernel of body) {
     const same = kernel.kind === "pack" && !written.has(kernel.right.buffer) &&
       kernel.right.loops.every((entry) => entry.loop < loop);

@@ -4,14 +4,33 @@ import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { keyOf } from "../lowering/call.ts";
-import { type Kernel, printKernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
+import {
+  everyKernel,
+  type Kernel,
+  kernelFunctions,
+  printKernel,
+  readsOf,
+  writesOf,
+} from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { inParts } from "../lowering/parts.ts";
 import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type DeviceShape, mostTerms, scheduleOf, shapeFor } from "./schedule.ts";
-import { slotBytes } from "./wgsl/address.ts";
-import { type Dispatch, type Repeat, stepsOf, writeModule } from "./wgsl/module.ts";
+import type { DeviceShape } from "./device_shape.ts";
+import { dispatchesOf } from "./dispatches.ts";
+import { mostTerms } from "./iterations.ts";
+import { scheduleOf, shapeFor } from "./schedule.ts";
+import { type Memory, slotBytes } from "./wgsl/address.ts";
+import {
+  type Dispatch,
+  isRepeat,
+  kernelsOf,
+  localWordsOf,
+  type Repeat,
+  stepsOf,
+  stride,
+  writeModule,
+} from "./wgsl/module.ts";
 
 /** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
 export const STEP_BYTES = 256;
@@ -22,7 +41,7 @@ export interface Compiled {
   /** What the device is for them. */
   readonly shape: DeviceShape;
   readonly code: string;
-  readonly dispatches: readonly (Dispatch | Repeat)[];
+  readonly dispatches: readonly (Dispatch | Repeat<Dispatch>)[];
   readonly pipelines: ReadonlyMap<Dispatch, GPUComputePipeline>;
   readonly layout: GPUBindGroupLayout;
   readonly arena: Arena;
@@ -57,13 +76,16 @@ export async function compileFor(
   const slots = inputs.length + outputs.length;
   webgpu.check();
   const kernels = inParts(
-    lowerProgram(program, { backend: "webgpu", bindings, columns: 1 }),
+    lowerProgram(program, { bindings, columns: 1 }),
     mostTerms(webgpu.shape),
   );
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
-  const arena = planArena(kernels, { only: (buffer) => !halves.has(buffer) });
-  const halfArena = planArena(kernels, { only: (buffer) => halves.has(buffer), elementBytes: 2 });
+  const arena = planArena(kernels, kernelFunctions, { only: (buffer) => !halves.has(buffer) });
+  const halfArena = planArena(kernels, kernelFunctions, {
+    only: (buffer) => halves.has(buffer),
+    elementBytes: 2,
+  });
   webgpu.checkBuffer(halfArena.bytes, () => largest(halfArena));
   const arenaAddress = await webgpu.withRoom(() => webgpu.allocate(arena.bytes, () => largest(arena)));
   const created: GPUBuffer[] = [];
@@ -73,19 +95,22 @@ export async function compileFor(
     return buffer;
   };
   try {
-    const { code, dispatches } = writeModule(kernels, {
-      memory: {
-        locationOf: (buffer) => {
-          const { place } = buffer;
-          if (place.kind === "input") return { in: "slot", index: place.index };
-          if (place.kind === "output") return { in: "slot", index: inputs.length + place.index };
-          if (halves.has(buffer)) return { in: "halves", at: placed(halfArena, buffer) / 2 };
-          return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
-        },
-      },
-      slots,
+    const locationOf: Memory["locationOf"] = (buffer) => {
+      const { place } = buffer;
+      if (place.kind === "input") return { in: "slot", index: place.index };
+      if (place.kind === "output") return { in: "slot", index: inputs.length + place.index };
+      if (halves.has(buffer)) return { in: "halves", at: placed(halfArena, buffer) / 2 };
+      return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
+    };
+    const tasks = dispatchesOf(kernels, {
       device: shape,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
+      elsewhere: (buffer) => locationOf(buffer).in !== "memory",
+    });
+    const { code, dispatches } = writeModule(tasks, {
+      ...shape,
+      memory: { locationOf },
+      slots,
       halves: halves.size > 0,
       title: `A Program of ${program.equations.length} equations for ${keyOf(bindings) || "fixed sizes"}`,
     });
@@ -148,9 +173,9 @@ export function describeCompiled(key: string, compiled: Compiled): string {
   const count = dispatches.reduce(
     (sum, each) =>
       sum +
-      (each.kind === "steps"
+      (isRepeat(each)
         ? each.scan.length * each.dispatches.length
-        : Math.ceil((stepsOf(each) ?? 1) / (each.steps ?? 1))),
+        : Math.ceil((stepsOf(each) ?? 1) / stride(each))),
     0,
   );
   return [
@@ -163,20 +188,23 @@ export function describeCompiled(key: string, compiled: Compiled): string {
   ].join("\n");
 }
 
-function describeDispatch(each: Dispatch | Repeat, shape: DeviceShape): string[] {
-  const line = ({ entryPoint, workgroups, kernels, localWords, subgroups }: Dispatch) =>
-    `${entryPoint}: ${workgroups} workgroups, ${kernels.length} kernels` +
-    (localWords > 0 ? `, ${4 * localWords} bytes of their memory` : "") +
-    (subgroups ? ", reductions by subgroups" : "");
-  const why = (scan: Kernel) =>
-    scan.kind === "scan" ? `; by ${each.kind}: ${scheduleOf(scan, shape).why}` : "";
-  if (each.kind !== "steps") {
-    return [`  ${line(each)}${each.kernels.length === 1 ? why(each.kernels[0]) : ""}`];
+function describeDispatch(each: Dispatch | Repeat<Dispatch>, shape: DeviceShape): string[] {
+  const line = ({ entryPoint, workgroups, task, subgroups }: Dispatch) => {
+    const bytes = 4 * localWordsOf(task);
+    return `${entryPoint}: ${workgroups} workgroups, ${kernelsOf(task).length} kernels` +
+      (bytes > 0 ? `, ${bytes} bytes of their memory` : "") +
+      (subgroups ? ", reductions by subgroups" : "");
+  };
+  const why = (scan: Kernel, way: string) =>
+    scan.kind === "scan" ? `; by ${way}: ${scheduleOf(scan, shape).why}` : "";
+  if (isRepeat(each)) {
+    return [
+      `  ${each.scan.length} times${why(each.scan, each.kind)}`,
+      ...each.dispatches.map((inner) => `    ${line(inner)}`),
+    ];
   }
-  return [
-    `  ${each.scan.length} times${why(each.scan)}`,
-    ...each.dispatches.map((inner) => `    ${line(inner)}`),
-  ];
+  const [first, ...more] = kernelsOf(each.task);
+  return [`  ${line(each)}${more.length === 0 ? why(first, each.task.kind) : ""}`];
 }
 
 /** Where a buffer lies in an arena, in bytes. */
@@ -206,15 +234,12 @@ function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
     views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
       .map(({ buffer }) => buffer),
   );
-  for (const scan of scansIn(kernels)) {
+  for (const { kernel: scan } of everyKernel(kernels)) {
+    if (scan.kind !== "scan") continue;
     const read = new Set(readsOf(scan).filter((view) => !moves(view)).map(({ buffer }) => buffer));
     for (const view of writesOf(scan)) if (!moves(view) && read.has(view.buffer)) found.delete(view.buffer);
   }
   return found;
-}
-
-function scansIn(kernels: readonly Kernel[]): ScanKernel[] {
-  return kernels.flatMap((kernel) => kernel.kind === "scan" ? [kernel, ...scansIn(kernel.body)] : []);
 }
 
 /** The pipelines of all dispatches, and what they bind. */
@@ -222,7 +247,7 @@ function createPipelines(
   device: GPUDevice,
   label: string,
   code: string,
-  dispatches: readonly (Dispatch | Repeat)[],
+  dispatches: readonly (Dispatch | Repeat<Dispatch>)[],
   { steps, halves }: Compiled["buffers"],
 ): { readonly layout: GPUBindGroupLayout; readonly pipelines: Promise<Map<Dispatch, GPUComputePipeline>> } {
   const module = device.createShaderModule({ label, code });
@@ -238,7 +263,7 @@ function createPipelines(
     ],
   });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
-  const all = dispatches.flatMap((each) => each.kind === "steps" ? each.dispatches : [each]);
+  const all = dispatches.flatMap((each) => isRepeat(each) ? each.dispatches : [each]);
   const pipelines = Promise.all(all.map(async (dispatch) => {
     const { entryPoint } = dispatch;
     const compute = { module, entryPoint };

@@ -3,7 +3,7 @@ import { allocateValues, type DType, type HostTensor, type Values } from "../../
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import { Readback } from "./readback.ts";
-import { type DeviceShape, shapeOf } from "./schedule.ts";
+import { type DeviceShape, shapeOf } from "./device_shape.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
 /** Of every address and size in the device's memory, in bytes: what copies and bindings may begin at. */

@@ -7,7 +7,7 @@ import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type Dispatch, stepsOf } from "./wgsl/module.ts";
+import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
 
 /** How many sets of sizes stay compiled. */
 const KEPT = 8;
@@ -160,9 +160,9 @@ export class WebGpuExecutable implements Executable {
       pass.dispatchWorkgroups(each.workgroups);
     };
     for (const each of compiled.dispatches) {
-      if (each.kind !== "steps") {
+      if (!isRepeat(each)) {
         const steps = stepsOf(each) ?? 1;
-        for (let step = 0; step < steps; step += each.steps ?? 1) dispatch(each, step);
+        for (let step = 0; step < steps; step += stride(each)) dispatch(each, step);
         continue;
       }
       const { length, reverse } = each.scan;

@@ -3,22 +3,9 @@
  * alone, such as the state and the gates of a cell. A workgroup has its own rows there for all steps, and only what
  * others read before or after goes through the device's memory.
  */
-import { type Kernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
+import { everyKernel, type Kernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
 import type { Buffer, View } from "../lowering/views.ts";
-
-/** The place of a buffer's rows. */
-export interface RowPlace {
-  /** The word at which the first row of the workgroup begins. */
-  readonly at: number;
-  /** Words between rows. */
-  readonly stride: number;
-}
-
-/** The memory of a workgroup during a scan. */
-export interface RowMemory {
-  readonly words: number;
-  readonly places: ReadonlyMap<Buffer, RowPlace>;
-}
+import type { RowMemory, RowPlace } from "./wgsl/address.ts";
 
 /** Reads and writes of a scan, with those of the loops in it. */
 function viewsOf(scan: ScanKernel): View[] {
@@ -28,13 +15,7 @@ function viewsOf(scan: ScanKernel): View[] {
 /** The left operands of products: each element is read once for every column. */
 function leftOperands(body: readonly Kernel[]): ReadonlySet<Buffer> {
   return new Set(
-    body.flatMap((kernel): Buffer[] =>
-      kernel.kind === "scan"
-        ? [...leftOperands(kernel.body)]
-        : kernel.kind === "matmul"
-        ? [kernel.left.buffer]
-        : []
-    ),
+    everyKernel(body).flatMap(({ kernel }) => kernel.kind === "matmul" ? [kernel.left.buffer] : []),
   );
 }
 

@@ -13,8 +13,8 @@ import {
   type Tensor,
   tensor,
 } from "../tensor/tensor.ts";
-import type { ArithmeticName, ComparisonName, UnaryName } from "../program/elementwise.ts";
-import type { Attributes, DerivativeContext, None, Operation } from "../program/types.ts";
+import type { ArithmeticName, ComparisonName, None, UnaryName } from "../program/elementwise.ts";
+import type { Attributes, DerivativeContext, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import {
   isFloat,
@@ -151,17 +151,20 @@ export const elementwiseOperations = {
       c && wanted[1] ? select(condition, c, 0) : undefined,
       c && wanted[2] ? select(condition, 0, c) : undefined,
     ],
+    // Whether all of an axis is chosen from the same side is not known.
+    movedAxis: () => undefined,
   } satisfies Operation<"select"> as Operation<"select">,
   cast: {
     name: "cast",
     infer: ([x], { dtype }) => [{ shape: x.shape, dtype }],
     derivative: ({ inputs: [x], cotangents: [c] }) => [c && isFloat(c) ? cast(c, x.dtype) : undefined],
+    movedAxis: ({ axis }) => axis,
   } satisfies Operation<"cast"> as Operation<"cast">,
-  stopGradient: { name: "stopGradient", infer: ([x]) => [x] } satisfies Operation<
-    "stopGradient"
-  > as Operation<
-    "stopGradient"
-  >,
+  stopGradient: {
+    name: "stopGradient",
+    infer: ([x]) => [x],
+    movedAxis: ({ axis }) => axis,
+  } satisfies Operation<"stopGradient"> as Operation<"stopGradient">,
 };
 
 /** The shape that several shapes broadcast to, by NumPy's rules. */

@@ -39,6 +39,9 @@ export const gatherOperation: Operation<"gather"> = {
     c && applyOne(scatterAddOperation, [indices, c], { rows: operand.shape[0] }),
     undefined,
   ],
+  isHeavy: true,
+  leading: 1,
+  movedAxis: ({ axis, inputs: [, indices] }) => axis === 0 ? undefined : axis + indices.shape.length - 1,
 };
 
 export const scatterAddOperation: Operation<"scatterAdd"> = {

@@ -7,7 +7,7 @@
  * `_keras_logits`: no layer needs to know of it.
  */
 import { isTracing } from "../program/trace.ts";
-import type { Attributes, Operation, OperationName } from "../program/types.ts";
+import type { Attributes, AxisMove, Operation, OperationName } from "../program/types.ts";
 import { type Dim, sameShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { isFloat } from "./infer.ts";
@@ -54,7 +54,7 @@ export function setOrigin(x: Tensor, origin: Origin): void {
  * and without clipping. The operations `softmax` and `sigmoid` do this; call it in an activation of your own.
  *
  * The logits stay known behind operations that only rearrange elements and keep the classes of an element together:
- * reshape, transpose, slice, concat, gather, repetition, reversal, and through the outputs of a scan without a mask
+ * reshape, transpose, slice, concat, rows by index, repetition, reversal, and through the outputs of a scan without a mask
  * (a masked step puts out zeros, or what came before). Where they are not known, a crossentropy takes the
  * probabilities, clipped.
  *
@@ -106,48 +106,19 @@ const sources: { readonly [K in OperationName]?: (inputs: readonly Tensor[]) => 
   select: (inputs) => inputs.slice(1),
 };
 
-/** What is known where the classes of a softmax are looked for in an output. */
-interface Move<K extends OperationName> {
-  /** The axis of the classes in the input. */
-  readonly axis: number;
-  readonly input: Spec;
-  readonly attributes: Attributes[K];
-  readonly inputs: readonly Spec[];
-}
-
-/**
- * The operations that only rearrange, each with the axis along which the classes of a softmax lie afterwards;
- * undefined where they are no longer together, or not all there. A sigmoid may be rearranged in any way.
- */
-const rearrangements: { readonly [K in OperationName]?: (move: Move<K>) => number | undefined } = {
-  stopGradient: ({ axis }) => axis,
-  cast: ({ axis }) => axis,
-  reverse: ({ axis }) => axis,
-  transpose: ({ axis, attributes: { permutation } }) => permutation.indexOf(axis),
-  broadcast: ({ axis, input, attributes: { shape, axes } }) =>
-    shape[axes[axis]] === input.shape[axis] ? axes[axis] : undefined,
-  slice: ({ axis, input, attributes: { size, stride } }) =>
-    size[axis] === input.shape[axis] && stride[axis] === 1 ? axis : undefined,
-  concat: ({ axis, attributes }) => axis === attributes.axis ? undefined : axis,
-  gather: ({ axis, inputs: [, indices] }) => axis === 0 ? undefined : axis + indices.shape.length - 1,
-  // Whether all classes of an element are chosen from the same side is not known.
-  select: () => undefined,
-};
-
 /** Where the classes of the first source lie after an operation; undefined where the operation does not keep them. */
 function movedClasses<K extends OperationName>(
-  name: K,
+  { name, movedAxis }: Operation<K>,
   { kind, classes }: Origin,
-  input: Spec,
+  source: Spec,
   output: Spec,
-  { inputs, attributes }: { readonly inputs: readonly Spec[]; readonly attributes: Attributes[K] },
+  move: Omit<AxisMove<K>, "axis">,
 ): Classes | undefined {
   if (name === "reshape") return classes;
-  const rearrange = rearrangements[name];
-  if (!rearrange) return undefined;
-  if (kind === "sigmoid") return classes;
-  const axis = axisOf(classes, input.shape);
-  const moved = axis === undefined ? undefined : rearrange({ axis, input, attributes, inputs });
+  if (!movedAxis) return undefined;
+  if (kind === "sigmoid") return classes; // may be rearranged in any way
+  const axis = axisOf(classes, source.shape);
+  const moved = axis === undefined ? undefined : movedAxis({ ...move, axis });
   return moved === undefined ? undefined : classesAlong(output.shape, moved);
 }
 
@@ -157,18 +128,18 @@ function movedClasses<K extends OperationName>(
  * @param again Applies the operation to other inputs.
  */
 export function handOnLogits<K extends OperationName>(
-  { name }: Operation<K>,
+  operation: Operation<K>,
   inputs: readonly Tensor[],
   attributes: Attributes[K],
   output: Tensor | undefined,
   again: (inputs: readonly Tensor[]) => Tensor,
 ): void {
   if (!output || !isFloat(output)) return; // a scan may have no output
-  const from = sources[name]?.(inputs) ?? inputs.slice(0, 1);
+  const from = sources[operation.name]?.(inputs) ?? inputs.slice(0, 1);
   const found = from.map((input) => origins.get(input));
   const [first] = found;
   if (!first || found.some((origin) => !origin || !isAlike(origin, first))) return;
-  const classes = movedClasses(name, first, from[0], output, { inputs, attributes });
+  const classes = movedClasses(operation, first, from[0], output, { inputs, attributes });
   if (!classes) return;
   const origin: Origin = {
     kind: first.kind,

@@ -48,6 +48,7 @@ export const matmulOperation: Operation<"matmul"> = {
         : product(a, c, !transposeLeft, false),
     ];
   },
+  isHeavy: true,
 };
 
 function requireRank(x: Spec, least: number): void {

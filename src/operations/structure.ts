@@ -86,6 +86,8 @@ export const broadcastOperation: Operation<"broadcast"> = {
     });
     return [reshape(sum(c, { axes: repeated }), x.shape)];
   },
+  movedAxis: ({ axis, inputs: [x], attributes: { shape, axes } }) =>
+    shape[axes[axis]] === x.shape[axis] ? axes[axis] : undefined,
 };
 
 export const reshapeOperation: Operation<"reshape"> = {
@@ -113,12 +115,14 @@ export const transposeOperation: Operation<"transpose"> = {
   derivative: ({ cotangents: [c], attributes: { permutation } }) => [
     c && transpose(c, { permutation: permutation.map((_, axis) => permutation.indexOf(axis)) }),
   ],
+  movedAxis: ({ axis, attributes: { permutation } }) => permutation.indexOf(axis),
 };
 
 export const reverseOperation: Operation<"reverse"> = {
   name: "reverse",
   infer: ([x]) => [x],
   derivative: ({ cotangents: [c], attributes: { axes } }) => [c && reverse(c, axes)],
+  movedAxis: ({ axis }) => axis,
 };
 
 /** The elements that `size` steps of `stride` span. */
@@ -150,6 +154,8 @@ export const sliceOperation: Operation<"slice"> = {
       interior: stride.map((step) => step - 1),
     }),
   ],
+  movedAxis: ({ axis, inputs: [x], attributes: { size, stride } }) =>
+    size[axis] === x.shape[axis] && stride[axis] === 1 ? axis : undefined,
 };
 
 export const padOperation: Operation<"pad"> = {
@@ -187,6 +193,7 @@ export const concatOperation: Operation<"concat"> = {
       return c && wanted[index] ? sliceAxis(c, axis, from, input.shape[axis]) : undefined;
     });
   },
+  movedAxis: ({ axis, attributes }) => axis === attributes.axis ? undefined : axis,
 };
 
 export const sumOperation: Operation<"sum"> = {

@@ -27,9 +27,6 @@ const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
   "size",
 ]);
 
-/** Operations worth doing for all steps at once. */
-const HEAVY: ReadonlySet<OperationName> = new Set<OperationName>(["matmul", "gather"]);
-
 /**
  * Whether a constant is added to a product of inputs: outside the loop that costs nothing, as the product's kernel
  * adds it to its sums.
@@ -78,9 +75,8 @@ function leaving(
   for (const equation of body.equations.toReversed()) {
     const level = levels.get(equation.outputs[0]);
     const { name } = equation.operation;
-    const worth = level === "constant"
-      ? !FREE.has(name)
-      : level === "time" && (isMap || HEAVY.has(name) || isAddedToProduct(equation, makers, levels));
+    const worth = level === "constant" ? !FREE.has(name) : level === "time" &&
+      (isMap || equation.operation.isHeavy || isAddedToProduct(equation, makers, levels));
     if (level === "step" || !may(level) || !(worth || equation.outputs.some((value) => needed.has(value)))) {
       continue;
     }

@@ -5,10 +5,10 @@
 import { applyOne } from "../operations/apply.ts";
 import { matmul } from "../operations/matmul.ts";
 import { broadcastOperation, reshape } from "../operations/structure.ts";
-import { isElementwise } from "../program/elementwise.ts";
 import {
   type Equation,
   type EquationOf,
+  isElementwise,
   isEquation,
   type OperationName,
   stackedSpec,
@@ -34,8 +34,9 @@ export function canLift(equation: Equation, changes: readonly boolean[]): boolea
   if (isEquation(equation, "matmul")) {
     return first.shape.length === 2 && !equation.attributes.transposeLeft && changes[0] && !changes[1];
   }
-  if (isEquation(equation, "gather")) return !changes[0] && equation.inputs[1].shape.length > 0;
-  return false;
+  const { leading } = equation.operation;
+  return leading !== undefined && equation.inputs[leading].shape.length > 0 &&
+    changes.every((changes, index) => index === leading || !changes);
 }
 
 /** The axis of the stacked value that is `axis` of one step. */
@@ -117,9 +118,13 @@ export function lift(
   if (isEquation(equation, "matmul")) {
     return matmul(operands[0], operands[1], { transposeRight: equation.attributes.transposeRight });
   }
-  if (isEquation(equation, "gather")) return again<"gather">(equation, {});
-  if (!isElementwise(equation)) {
+  if (!isElementwise(equation) && equation.operation.leading === undefined) {
     throw new Error(`Cannot apply ${equation.operation.name} to all steps at once`);
   }
-  return applyOne(equation.operation as EquationOf<"add">["operation"], all(), equation.attributes as object); // attributes of the same operation
+  const inputs = isElementwise(equation) ? all() : operands;
+  return applyOne(
+    equation.operation as EquationOf<"add">["operation"],
+    inputs,
+    equation.attributes as object,
+  ); // attributes of the same operation
 }

@@ -5,9 +5,15 @@
  */
 import { applyOne } from "../operations/apply.ts";
 import { broadcastOperation, concat, pad, sliceOperation } from "../operations/structure.ts";
-import { isElementwise } from "../program/elementwise.ts";
 import { replayEquation, traceFlat } from "../program/trace.ts";
-import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
+import {
+  type Equation,
+  type EquationOf,
+  isElementwise,
+  isEquation,
+  type Program,
+  type Value,
+} from "../program/types.ts";
 import { addDims, type Dim } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf, readersOf } from "./rewrite.ts";

@@ -1,59 +1,129 @@
-/** Which primitives work on each element by itself: what passes may lift out of a loop, and backends may fuse. */
-import type { Equation, OperationName } from "./types.ts";
+/**
+ * The primitives that work on each element by itself: what passes may lift out of a loop, and backends may fuse. Their
+ * inputs have one shape, and but for the condition of `select` one dtype; floats are float32 or float64.
+ */
+
+/** Attributes of an operation that has none. */
+export type None = Readonly<Record<never, never>>;
 
 /** Functions of one number. */
-const unary = [
-  "neg",
-  "abs",
-  "sign",
-  "floor",
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sqrt",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "erf",
-] as const;
+export interface UnaryAttributes {
+  /** -x. */
+  neg: None;
+  /** The magnitude. */
+  abs: None;
+  /** -1, 0 or 1; the input where that is 0 or NaN. */
+  sign: None;
+  /** The largest integer not above x. */
+  floor: None;
+  /** e to the power of x. */
+  exp: None;
+  /** exp(x) - 1, exact near 0. */
+  expm1: None;
+  /** The natural logarithm. */
+  log: None;
+  /** log(1 + x), exact near 0. */
+  log1p: None;
+  /** The square root. */
+  sqrt: None;
+  /** The sine of radians. */
+  sin: None;
+  /** The cosine of radians. */
+  cos: None;
+  /** The hyperbolic tangent. */
+  tanh: None;
+  /** 1 / (1 + exp(-x)). */
+  sigmoid: None;
+  /** The error function. */
+  erf: None;
+}
+
 /** Functions of two numbers. */
-const arithmetic = ["add", "sub", "mul", "div", "pow", "max", "min"] as const;
+export interface ArithmeticAttributes {
+  /** a + b. */
+  add: None;
+  /** a - b. */
+  sub: None;
+  /** a · b. */
+  mul: None;
+  /** Floats divide, int32 divides towards zero, and by zero gives 0. */
+  div: None;
+  /** a to the power of b; floats. Special values are those of C99. */
+  pow: None;
+  /** The larger of both; NaN where either is. */
+  max: None;
+  /** The smaller of both; NaN where either is. */
+  min: None;
+}
+
 /** Functions of two numbers that give a bool. */
-const comparison = ["equal", "less", "lessEqual"] as const;
+export interface ComparisonAttributes {
+  /** Numbers or bool -> bool. */
+  equal: None;
+  /** Numbers -> bool: a < b. */
+  less: None;
+  /** Numbers -> bool: a <= b. */
+  lessEqual: None;
+}
+
+/** Functions of bools, and of anything. */
+export interface ChoiceAttributes {
+  /** bool -> bool. */
+  not: None;
+  /** bool × bool -> bool. */
+  and: None;
+  /** bool × bool -> bool. */
+  or: None;
+  /** `(condition bool, whenTrue, whenFalse)`, all of one shape. */
+  select: None;
+  /** The input itself; its derivative is zero. */
+  stopGradient: None;
+}
 
 /** The name of a function of one number. */
-export type UnaryName = typeof unary[number];
+export type UnaryName = keyof UnaryAttributes;
 /** The name of a function of two numbers. */
-export type ArithmeticName = typeof arithmetic[number];
+export type ArithmeticName = keyof ArithmeticAttributes;
 /** The name of a comparison. */
-export type ComparisonName = typeof comparison[number];
+export type ComparisonName = keyof ComparisonAttributes;
 /** The name of any elementwise operation. */
-export type ElementwiseName =
-  | UnaryName
-  | ArithmeticName
-  | ComparisonName
-  | "not"
-  | "and"
-  | "or"
-  | "select"
-  | "cast"
-  | "stopGradient";
+export type ElementwiseName = UnaryName | ArithmeticName | ComparisonName | keyof ChoiceAttributes | "cast";
 
-const ELEMENTWISE: ReadonlySet<OperationName> = new Set<ElementwiseName>([
-  ...unary,
-  ...arithmetic,
-  ...comparison,
-  "not",
-  "and",
-  "or",
-  "select",
-  "cast",
-  "stopGradient",
-]);
+/** All names; the compiler tells one that is missing. */
+const names: { readonly [Name in ElementwiseName]: true } = {
+  neg: true,
+  abs: true,
+  sign: true,
+  floor: true,
+  exp: true,
+  expm1: true,
+  log: true,
+  log1p: true,
+  sqrt: true,
+  sin: true,
+  cos: true,
+  tanh: true,
+  sigmoid: true,
+  erf: true,
+  add: true,
+  sub: true,
+  mul: true,
+  div: true,
+  pow: true,
+  max: true,
+  min: true,
+  equal: true,
+  less: true,
+  lessEqual: true,
+  not: true,
+  and: true,
+  or: true,
+  select: true,
+  stopGradient: true,
+  cast: true,
+};
 
-/** Whether the equation works element by element; `stopGradient` counts, as the identity. */
-export function isElementwise(equation: Equation | undefined): boolean {
-  return equation !== undefined && ELEMENTWISE.has(equation.operation.name);
+/** Whether this is the name of an elementwise operation. */
+export function isElementwiseName(name: string): name is ElementwiseName {
+  return Object.hasOwn(names, name);
 }

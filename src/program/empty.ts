@@ -12,7 +12,7 @@ export function requireElements(shape: Shape, axis: number): void {
 }
 
 /** Throws if a tensor without rows is indexed, by `indices` of this shape, unless there are none. */
-export function requireRows(name: "gather" | "scatterAdd", rows: Dim, indices: Shape): void {
+export function requireRows(name: string, rows: Dim, indices: Shape): void {
   if (rows !== 0 || !indices.every((dim) => typeof dim === "number" && dim > 0)) return;
   const count = indices.reduce<number>((size, dim) => size * Number(dim), 1);
   throw new RangeError(

@@ -2,11 +2,18 @@
 export { outputSpecs, trace, type TracedFunction } from "./functions.ts";
 export { printProgram } from "./print.ts";
 export type {
+  ArithmeticAttributes,
+  ChoiceAttributes,
+  ComparisonAttributes,
+  None,
+  UnaryAttributes,
+} from "./elementwise.ts";
+export type {
   Attributes,
+  AxisMove,
   DerivativeContext,
   Equation,
   EquationOf,
-  None,
   Operation,
   OperationName,
   Program,

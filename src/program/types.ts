@@ -2,6 +2,15 @@
  * The intermediate representation: a Program is a list of equations in static single assignment form over values of
  * known dtype and (possibly symbolic) shape. Plain data; tracing builds it, transforms rewrite it, backends run it.
  */
+import {
+  type ArithmeticAttributes,
+  type ChoiceAttributes,
+  type ComparisonAttributes,
+  type ElementwiseName,
+  isElementwiseName,
+  type None,
+  type UnaryAttributes,
+} from "./elementwise.ts";
 import type { Dim, Shape } from "../tensor/dims.ts";
 import type { DType, HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 
@@ -13,15 +22,13 @@ export interface Value extends Spec {
   readonly dtype: DType;
 }
 
-/** Attributes of an operation that has none. */
-export type None = Readonly<Record<never, never>>;
-
 /**
  * Every primitive with its attributes. What each makes of NaN, infinities, zeros of either sign and empty axes is in
  * docs/numbers.md, and the same on every backend. Elementwise operations want equal shapes and dtypes (the public functions
  * insert `broadcast`); float operations take float32 or float64.
  */
-export interface Attributes {
+export interface Attributes
+  extends UnaryAttributes, ArithmeticAttributes, ComparisonAttributes, ChoiceAttributes {
   /** A tensor known while tracing. No inputs. */
   constant: { readonly value: HostTensor };
   /** 0, 1, 2… along `axis`. No inputs. */
@@ -31,70 +38,11 @@ export interface Attributes {
   /** `(key int32[2], counter int32[]) -> int32[shape]`: threefry-2x32 bits; see operations/random.ts. */
   randomBits: { readonly shape: Shape };
 
-  /** -x. */
-  neg: None;
-  /** The magnitude. */
-  abs: None;
-  /** -1, 0 or 1; the input where that is 0 or NaN. */
-  sign: None;
-  /** The largest integer not above x. */
-  floor: None;
-  /** e to the power of x. */
-  exp: None;
-  /** exp(x) - 1, exact near 0. */
-  expm1: None;
-  /** The natural logarithm. */
-  log: None;
-  /** log(1 + x), exact near 0. */
-  log1p: None;
-  /** The square root. */
-  sqrt: None;
-  /** The sine of radians. */
-  sin: None;
-  /** The cosine of radians. */
-  cos: None;
-  /** The hyperbolic tangent. */
-  tanh: None;
-  /** 1 / (1 + exp(-x)). */
-  sigmoid: None;
-  /** The error function. */
-  erf: None;
-  /** bool -> bool. */
-  not: None;
   /**
    * To `dtype`: float to int32 truncates, into the range of int32, with 0 for NaN; anything to bool is `x != 0`; bool
    * to a number is 0 or 1.
    */
   cast: { readonly dtype: DType };
-  /** The input itself; its derivative is zero. */
-  stopGradient: None;
-
-  /** a + b. */
-  add: None;
-  /** a - b. */
-  sub: None;
-  /** a · b. */
-  mul: None;
-  /** Floats divide, int32 divides towards zero, and by zero gives 0. */
-  div: None;
-  /** a to the power of b; floats. Special values are those of C99. */
-  pow: None;
-  /** The larger of both; NaN where either is. */
-  max: None;
-  /** The smaller of both; NaN where either is. */
-  min: None;
-  /** Numbers or bool -> bool. */
-  equal: None;
-  /** Numbers -> bool: a < b. */
-  less: None;
-  /** Numbers -> bool: a <= b. */
-  lessEqual: None;
-  /** bool × bool -> bool. */
-  and: None;
-  /** bool × bool -> bool. */
-  or: None;
-  /** `(condition bool, whenTrue, whenFalse)`, all of one shape. */
-  select: None;
 
   /** To `shape`: input axis i becomes output axis `axes[i]` (increasing); a size 1 may grow; other axes repeat. */
   broadcast: { readonly shape: Shape; readonly axes: readonly number[] };
@@ -177,6 +125,28 @@ export interface Operation<K extends OperationName = OperationName> {
    * means zero) those of the inputs. Only inputs marked in `wanted` are read. Absent: the derivative is zero.
    */
   readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
+  /** Whether all steps of a loop are worth computing at once, though the results then lie in memory; absent: not. */
+  readonly isHeavy?: boolean;
+  /**
+   * The index of an input whose axes are the first ones of the output: at each place along them the output depends on
+   * that element of it, and on all of the other inputs. Absent where there is none.
+   */
+  readonly leading?: number;
+  /**
+   * Of an operation whose output has elements of its first input and no others: the axis of the output along which lies
+   * what lay along an axis of that input, in the same order; undefined where that is torn apart or not all there.
+   */
+  readonly movedAxis?: (move: AxisMove<K>) => number | undefined;
+}
+
+/** What a rule for the axes of an operation is given. */
+export interface AxisMove<K extends OperationName = OperationName> {
+  /** The axis of the first input. */
+  readonly axis: number;
+  /** What the operation takes. */
+  readonly inputs: readonly Spec[];
+  /** How it is applied. */
+  readonly attributes: Attributes[K];
 }
 
 /** What a derivative rule is given. */
@@ -224,6 +194,14 @@ export function isEquation<K extends OperationName>(
   name: K,
 ): equation is Extract<Equation, EquationOf<K>> {
   return equation?.operation.name === name;
+}
+
+/** An application of an elementwise primitive. */
+export type ElementwiseEquation = { [Name in ElementwiseName]: EquationOf<Name> }[ElementwiseName];
+
+/** Whether the equation works element by element; `stopGradient` counts, as the identity. */
+export function isElementwise(equation: Equation | undefined): equation is ElementwiseEquation {
+  return equation !== undefined && isElementwiseName(equation.operation.name);
 }
 
 /** The axis of time in a sequence of this rank: 1, or 0 where each step is a scalar. */

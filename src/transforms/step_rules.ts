@@ -89,7 +89,7 @@ export function followEquation(
   inputs: readonly State[],
   time: Dim | undefined,
 ): State[] {
-  const { operation: { name }, attributes } = equation;
+  const { operation: { name, leading }, attributes } = equation;
   const [output] = equation.outputs;
   switch (name) {
     case "constant":
@@ -116,6 +116,9 @@ export function followEquation(
   if (inputs.every((state) => state === undefined)) return [undefined];
   const shapes = equation.inputs.map(({ shape }) => shape);
   const [x] = inputs;
+  if (leading !== undefined) { // the axes of this input come first and stay
+    return [meet(inputs.map((state, index) => index === leading ? state : state && lost(name)), name)];
+  }
   switch (name) {
     case "reshape":
       return [x && reshaped(x, shapes[0], output.shape)];
@@ -146,8 +149,6 @@ export function followEquation(
         transposeRight ? side(inputs[1], columns, rows, columns) : side(inputs[1], rows, columns, columns),
       ], name)];
     }
-    case "gather": // the axes of the indices come first and stay
-      return [meet([x && lost(name), inputs[1]], name)];
     case "scatterAdd":
     case "randomBits":
       return [lost(name)];

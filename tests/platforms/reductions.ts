@@ -18,7 +18,7 @@ import {
   type Tensor,
   uniform,
 } from "../../mod.ts";
-import type { DeviceShape } from "../../kernels/webgpu/schedule.ts";
+import type { DeviceShape } from "../../kernels/webgpu/device_shape.ts";
 
 /** A function with reductions. */
 export interface ReductionCase {

@@ -1,7 +1,7 @@
 /** The reductions in a page: bundled with the WebGPU backend, whose shape is that of a graphics processor. */
 import { host, type Tensor, trace } from "../../mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
-import { shapeOf } from "../../kernels/webgpu/schedule.ts";
+import { shapeOf } from "../../kernels/webgpu/device_shape.ts";
 import { runPasses } from "../../src/passes/mod.ts";
 import { reductionCases, type ReductionResult } from "./reductions.ts";
 

@@ -37,6 +37,14 @@ export function pushBase(f: FunctionBuilder, view: View, offset: number, memory:
   }
 }
 
+/** The address of a view's element at offset `offset` (elements; default: its first), in a new local. */
+export function pointerTo(f: FunctionBuilder, view: View, memory: Memory, offset = view.offset): Local {
+  const local = f.local(i32);
+  pushBase(f, view, offset, memory);
+  f.set(local);
+  return local;
+}
+
 /** A pointer that several views share: same buffer, strides and loops, other offsets. */
 export interface Pointer {
   readonly view: View;
@@ -69,10 +77,7 @@ export function makePointers(f: FunctionBuilder, views: readonly View[], memory:
   }
   const pointers = new Map<string, Pointer>();
   for (const [key, { view, offset }] of least) {
-    const local = f.local(i32);
-    pushBase(f, view, offset, memory);
-    f.set(local);
-    pointers.set(key, { view, offset, local });
+    pointers.set(key, { view, offset, local: pointerTo(f, view, memory, offset) });
   }
   return {
     all: [...pointers.values()],

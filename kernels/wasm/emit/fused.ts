@@ -2,22 +2,14 @@
  * Fused elementwise kernels: one pass over the index space, four elements at a time, every intermediate result in a
  * register. What does not fill a vector is done one element at a time by the same operations.
  */
-import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
+import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
 import type { FusedKernel, Operand } from "../../lowering/kernels.ts";
 import type { Value } from "../../../src/program/types.ts";
 import { collapse, sizeOf, type View } from "../../lowering/views.ts";
-import {
-  BEGIN,
-  ELEMENT,
-  END,
-  kernelParams,
-  loopOver,
-  makePointers,
-  type Memory,
-  type Pointer,
-} from "./address.ts";
+import { BEGIN, ELEMENT, END, loopOver, makePointers, type Memory, type Pointer } from "./address.ts";
 import { constant, withConstants } from "../math.ts";
+import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
 
 /** How one element or vector of a view is reached in the innermost loop. */
@@ -29,18 +21,20 @@ interface Access {
 }
 
 /** Writes the function of a fused kernel; the caller passes rows `[begin, end)` of the first axis. */
-export function emitFused(
-  module: ModuleBuilder,
-  kernel: FusedKernel,
-  depth: number,
-  features: Features,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitFused(f: FunctionBuilder, kernel: FusedKernel, { features, memory }: Emission): void {
   withConstants(f, () => emitLoops(f, kernel, features, memory));
-  return f;
 }
+
+/** How the kind is emitted. */
+export const fusedEmission: EmittedKinds<FusedKernel> = {
+  fused: {
+    emit: emitFused,
+    cut: ({ shape }, { items }, shareFrom) => ({
+      grain: shape.length === 1 ? 16 : 1,
+      alone: items < shareFrom,
+    }),
+  },
+};
 
 function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, memory: Memory): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;

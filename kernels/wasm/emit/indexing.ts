@@ -1,17 +1,11 @@
 /** Gather and its adjoint. Indices outside the table are clamped into it. */
-import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
+import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
 import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
 import { collapse, type View, viewOf } from "../../lowering/views.ts";
 import type { Moving } from "./accumulate.ts";
-import { ELEMENT, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
+import { ELEMENT, loopOver, pointerTo } from "./address.ts";
+import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
 import { overRows } from "./reduce.ts";
-
-function pointerTo(f: FunctionBuilder, view: View, memory: Memory): Local {
-  const local = f.local(i32);
-  pushBase(f, view, view.offset, memory);
-  f.set(local);
-  return local;
-}
 
 /** Sets `row` to the address of the table's row whose index lies at `index`. */
 function locateRow(
@@ -72,14 +66,7 @@ function moveRow(
 }
 
 /** Writes the function of a gather; rows are those of the first axis of the output, be it the indices' or the table's. */
-export function emitGather(
-  module: ModuleBuilder,
-  kernel: GatherKernel,
-  depth: number,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emission): void {
   const { operand, indices, output } = kernel;
   const rank = indices.shape.length;
   const table = pointerTo(f, operand, memory),
@@ -105,7 +92,7 @@ export function emitGather(
       f.get(row).set(source);
       move(source, 1);
     });
-    return f;
+    return;
   }
   overRows(f, indices.shape, [
     { local: index, strides: indices.strides },
@@ -114,21 +101,13 @@ export function emitGather(
     locate();
     move(row, 0);
   });
-  return f;
 }
 
 /**
  * Writes the function of a scatter; one thread does it all, in the order of the indices. What rounding loses of a sum is
  * added with its next term (Kahan, 1965), as all indices may be of one row.
  */
-export function emitScatter(
-  module: ModuleBuilder,
-  kernel: ScatterKernel,
-  depth: number,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { memory }: Emission): void {
   const { indices, updates, output, lost } = kernel;
   const rank = indices.shape.length;
   const table = pointerTo(f, output, memory),
@@ -155,7 +134,6 @@ export function emitScatter(
       moveRow(f, shape, moved[0], target, updates.dtype === "float32" ? "f32x4.add" : "i32x4.add");
     }
   });
-  return f;
 }
 
 /** Sets all elements of a view to zero. */
@@ -213,3 +191,15 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
     f.count(at, dims[inner] * ELEMENT, ELEMENT, () => lanes(1));
   });
 }
+
+/** How the kinds are emitted. */
+export const indexingEmission: EmittedKinds<GatherKernel | ScatterKernel> = {
+  gather: {
+    emit: emitGather,
+    cut: ({ indices }, { items }, shareFrom) => ({
+      grain: 1,
+      alone: indices.shape.length === 0 || items < shareFrom,
+    }),
+  },
+  scatterAdd: { emit: emitScatter, cut: uncut },
+};

@@ -1,27 +1,16 @@
 /** Matrix products: calls of the module's functions for them with the addresses, strides and sizes of views. */
-import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
-import type { LongProductKernel, MatmulKernel, PackKernel } from "../../lowering/kernels.ts";
-import { type MatmulFunctions, panelColumns, writeLongProduct } from "../matmul/mod.ts";
+import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
+import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../kernels.ts";
+import { panelColumns, writeLongProduct } from "../matmul/mod.ts";
 import type { View } from "../../lowering/views.ts";
-import { BEGIN, ELEMENT, END, kernelParams, type Memory, pushBase } from "./address.ts";
+import { BEGIN, ELEMENT, END, pointerTo, pushBase } from "./address.ts";
+import type { Emission, EmittedKinds } from "./kind.ts";
 
-/** What the emission of products needs to know. */
-export interface MatmulEmitter {
-  readonly module: ModuleBuilder;
-  readonly matmul: MatmulFunctions;
-  readonly options: { readonly memory: Memory; readonly threads: number };
-  /** The global variable that holds the number of the share that is computed. */
-  readonly share: number;
-}
+/** Rows of a product that are computed at once: shares are multiples of them. */
+const ROWS_OF_TILE = 6;
 
 /** Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch. */
-export function emitPack(
-  { right, packed }: PackKernel,
-  depth: number,
-  { module, matmul, options: { memory } }: MatmulEmitter,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, memory }: Emission): void {
   const rank = right.shape.length;
   const [k, n] = right.shape.slice(-2);
   const [strideK, strideN] = right.strides.slice(-2).map((stride) => stride * ELEMENT);
@@ -32,7 +21,7 @@ export function emitPack(
     f.get(source).get(BEGIN).i32(strideN).op("i32.mul").op("i32.add");
     f.get(target).get(BEGIN).i32(k * ELEMENT).op("i32.mul").op("i32.add");
     f.i32(k).get(END).get(BEGIN).op("i32.sub").i32(strideK).i32(strideN).call(matmul.pack);
-    return f;
+    return;
   }
   const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
   overMatrices(f, right.shape.slice(0, -2), [
@@ -41,7 +30,6 @@ export function emitPack(
     f.get(source).get(target).get(index).i32(bytes).op("i32.mul").op("i32.add");
     f.i32(k).i32(n).i32(strideK).i32(strideN).call(matmul.pack);
   });
-  return f;
 }
 
 /** Runs `write` for matrices `[begin, end)` of a batch, numbered row-major, with the pointers moved to each. */
@@ -71,13 +59,11 @@ function overMatrices(
 }
 
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
-export function emitMatmul(
-  { left, right, output, k, addends, scratch }: MatmulKernel,
-  depth: number,
-  { module, matmul, options: { memory } }: MatmulEmitter,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitMatmul(
+  f: FunctionBuilder,
+  { left, packed: operand, output, k, addends, scratch }: PackedMatmulKernel,
+  { matmul, memory }: Emission,
+): void {
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
   const [strideRow, strideK] = left.strides.slice(-2).map((stride) => stride * ELEMENT);
@@ -85,9 +71,8 @@ export function emitMatmul(
   if (output.strides[rank - 1] !== 1 && n > 1) {
     throw new Error("A product is written to columns that are apart");
   }
-  const a = addressOf(f, left, memory), c = addressOf(f, output, memory);
-  if (!("packed" in right)) throw new Error("A right operand was not packed");
-  const packed = memory.addressOf(right.packed);
+  const a = pointerTo(f, left, memory), c = pointerTo(f, output, memory);
+  const packed = memory.addressOf(operand);
   /** Pushes the scratch of rows or matrices from `first` on, each of so many columns. */
   const pushScratch = (first: Local, columns: number) => {
     if (!scratch) return f.i32(0);
@@ -100,7 +85,7 @@ export function emitMatmul(
       let [address, stride] = [undefined as Local | undefined, 0];
       if (view) {
         stride = view.strides[0] * ELEMENT;
-        address = addressOf(f, view, memory);
+        address = pointerTo(f, view, memory);
         toRow(f, address, stride);
       }
       f.get(a).i32(strideRow).i32(strideK).i32(packed + first * k * ELEMENT);
@@ -111,7 +96,7 @@ export function emitMatmul(
       f.i32(stride);
       pushScratch(BEGIN, n).call(matmul.product);
     }
-    return f;
+    return;
   }
   const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
   overMatrices(f, left.shape.slice(0, -2), [
@@ -122,7 +107,6 @@ export function emitMatmul(
     f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).i32(0);
     pushScratch(index, m * n).call(matmul.product);
   });
-  return f;
 }
 
 /** Moves an address to row `begin`. */
@@ -132,7 +116,7 @@ function toRow(f: FunctionBuilder, address: Local, stride: number): void {
 
 /** The columns that somebody reads, in ranges: all, or where there are addends those that have one. */
 function inColumns(
-  addends: MatmulKernel["addends"],
+  addends: PackedMatmulKernel["addends"],
   n: number,
 ): readonly { readonly first: number; readonly columns: number; readonly view?: View }[] {
   if (addends.length === 0) return [{ first: 0, columns: n }];
@@ -140,14 +124,11 @@ function inColumns(
 }
 
 /** Columns `[begin, end)` of all products, or terms into the part of this share. */
-export function emitLongProduct(
+function emitLongProduct(
+  f: FunctionBuilder,
   { right, lefts, outputs, shared, scratch }: LongProductKernel,
-  depth: number,
-  { module, matmul, options, share }: MatmulEmitter,
-  name: string,
-): FunctionBuilder {
-  const { memory, threads } = options;
-  const f = module.addFunction(name, kernelParams(depth));
+  { matmul, memory, threads, share, depth }: Emission,
+): void {
   const [k, n] = right.shape;
   /** Moves an address by so many bytes for each unit of work before the first. */
   const fromBegin = (address: Local, bytes: number) =>
@@ -156,7 +137,7 @@ export function emitLongProduct(
   const toPiece = (address: Local, bytes: number) =>
     f.get(address).getGlobal(share).i32(bytes).op("i32.mul").op("i32.add").set(address);
   const stridedBy = (view: View, axis: number, unit: number | undefined) => {
-    const address = addressOf(f, view, memory), stride = view.strides[axis] * ELEMENT;
+    const address = pointerTo(f, view, memory), stride = view.strides[axis] * ELEMENT;
     if (unit !== undefined) fromBegin(address, unit);
     return { address, stride };
   };
@@ -185,13 +166,25 @@ export function emitLongProduct(
     most: { terms: k, columns: n },
     scratch: place,
   });
-  return f;
 }
 
-/** The address of a view's first element, in a new local. */
-function addressOf(f: FunctionBuilder, view: View, memory: Memory): Local {
-  const local = f.local(i32);
-  pushBase(f, view, view.offset, memory);
-  f.set(local);
-  return local;
-}
+/** How the kinds are emitted. A product counts a term as a quarter of an element. */
+export const productEmission: EmittedKinds<PackKernel | PackedMatmulKernel | LongProductKernel> = {
+  pack: {
+    emit: emitPack,
+    cut: ({ right: { shape } }, { items }, shareFrom) =>
+      shape.length > 2 ? { grain: 1, alone: false } : { grain: panelColumns, alone: items < shareFrom },
+  },
+  packedMatmul: {
+    emit: emitMatmul,
+    cut: ({ output: { shape } }, { cost }, shareFrom) => ({
+      grain: shape.length > 2 ? 1 : ROWS_OF_TILE,
+      alone: cost < shareFrom * 4,
+    }),
+  },
+  longProduct: {
+    emit: emitLongProduct,
+    cut: ({ shared }, { cost }, shareFrom) =>
+      shared === "terms" ? { grain: 16, alone: false } : { grain: panelColumns, alone: cost < shareFrom * 4 },
+  },
+};

@@ -6,17 +6,14 @@
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import { type Kernel, kernelName, type ScanKernel } from "../../lowering/kernels.ts";
+import { wasmFunctions, type WasmKernel } from "../kernels.ts";
+import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
 import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
 import { mayWait } from "../threads.ts";
-import { BEGIN, END, FIRST_LOOP, kernelParams, type Memory } from "./address.ts";
-import { emitFused } from "./fused.ts";
-import { emitGather, emitScatter } from "./indexing.ts";
-import { emitLongProduct, emitMatmul, emitPack, type MatmulEmitter } from "./matmul.ts";
-import { emitRandom } from "./random.ts";
-import { emitArgmax, emitReduce } from "./reduce.ts";
+import { kernelParams, type Memory } from "./address.ts";
+import type { Emission, Inside } from "./kind.ts";
 
 /** What the emission of a module needs to know. */
 export interface EmitOptions {
@@ -42,20 +39,21 @@ export interface Emitted {
   /** Name and bytes of code of every function, for reports. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
   /** The name of each kernel's function, in the order of the numbers that `profile.mark` is called with. */
-  readonly kernels: ReadonlyMap<Kernel, string>;
+  readonly kernels: ReadonlyMap<WasmKernel, string>;
 }
 
 /** Emits the module of these kernels. */
-export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Emitted {
+export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
   const shareGlobal = module.addGlobal();
   const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
-  const matmul = addMatmul(module, options.features);
   const { shareFrom = WORTH_SHARING } = options;
   const emitter: Emitter = {
     module,
-    matmul,
-    options,
+    matmul: addMatmul(module, options.features),
+    memory: options.memory,
+    features: options.features,
+    threads: options.threads,
     shareOf: (kernel) => shareOf(kernel, shareFrom),
     names: new Map(),
     kernels: new Map(),
@@ -80,7 +78,7 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
     run.call(called);
     emitter.mark(run, kernel);
   };
-  const isOnce = ({ kernel }: Step) => kernel.kind === "pack" && kernel.once === true;
+  const isOnce = ({ kernel }: Step) => wasmFunctions.keptBy(kernel).length > 0;
   const when = (isOnce: boolean, write: () => void) => isOnce ? run.get(changed).if(write) : write();
   if (isShared) {
     // The thread that emits is the one that calls; in a page it may not block.
@@ -120,7 +118,7 @@ export function emitModule(kernels: readonly Kernel[], options: EmitOptions): Em
 
 /** A kernel of the module. */
 interface Step {
-  readonly kernel: Kernel;
+  readonly kernel: WasmKernel;
   readonly called: FunctionBuilder;
   readonly share: Share;
 }
@@ -150,79 +148,33 @@ function pushPart(
   f.get(part).i32(units).get(part).i32(units).op("i32.lt_s").op("select");
 }
 
-interface Emitter extends MatmulEmitter {
-  readonly options: EmitOptions;
-  readonly shareOf: (kernel: Kernel) => Share;
+interface Emitter extends Omit<Emission, "depth" | "inside"> {
+  readonly module: ModuleBuilder;
+  readonly shareOf: (kernel: WasmKernel) => Share;
   readonly names: Map<string, number>;
-  readonly kernels: Map<Kernel, string>;
+  readonly kernels: Map<WasmKernel, string>;
   /** Calls `profile.mark` if it was asked for. */
-  readonly mark: (f: FunctionBuilder, kernel: Kernel) => void;
+  readonly mark: (f: FunctionBuilder, kernel: WasmKernel) => void;
 }
 
-function nameOf(kernel: Kernel, { names }: Emitter): string {
-  const base = kernelName(kernel);
+function nameOf(kernel: WasmKernel, { names }: Emitter): string {
+  const base = wasmFunctions.kernelName(kernel);
   const count = names.get(base) ?? 0;
   names.set(base, count + 1);
   return `${base}_${count}`;
 }
 
-function emitKernel(kernel: Kernel, depth: number, emitter: Emitter): FunctionBuilder {
-  const { module, options: { features, memory } } = emitter;
+/** Emits the functions of a kernel and of those inside it. */
+function emitKernel(kernel: WasmKernel, depth: number, emitter: Emitter): FunctionBuilder {
   const name = nameOf(kernel, emitter);
   emitter.kernels.set(kernel, name);
-  switch (kernel.kind) {
-    case "fused":
-      return emitFused(module, kernel, depth, features, memory, name);
-    case "reduce":
-      return emitReduce(module, kernel, depth, memory, name);
-    case "argmax":
-      return emitArgmax(module, kernel, depth, memory, name);
-    case "gather":
-      return emitGather(module, kernel, depth, memory, name);
-    case "scatterAdd":
-      return emitScatter(module, kernel, depth, memory, name);
-    case "randomBits":
-      return emitRandom(module, kernel, depth, memory, name);
-    case "pack":
-      return emitPack(kernel, depth, emitter, name);
-    case "matmul":
-      return emitMatmul(kernel, depth, emitter, name);
-    case "longProduct":
-      return emitLongProduct(kernel, depth, emitter, name);
-    case "scan":
-      return emitScan(kernel, depth, emitter, name);
-  }
-}
-
-/** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
-function emitScan(
-  { length, reverse, body, rows }: ScanKernel,
-  depth: number,
-  emitter: Emitter,
-  name: string,
-): FunctionBuilder {
-  const inside = body.map((kernel) => ({
-    kernel,
-    called: emitKernel(kernel, depth + 1, emitter),
-    share: emitter.shareOf(kernel),
+  const body = "body" in kernel ? kernel.body : [];
+  const inside = body.map((each): Inside => ({
+    units: emitter.shareOf(each).units,
+    called: emitKernel(each, depth + 1, emitter),
+    mark: (f) => emitter.mark(f, each),
   }));
   const f = emitter.module.addFunction(name, kernelParams(depth));
-  const step = f.local(i32), time = f.local(i32);
-  f.i32(0).set(step);
-  // Threads without rows have nothing to do.
-  f.block(() => {
-    f.get(BEGIN).get(END).op("i32.ge_s").brIf(0);
-    f.count(step, length, 1, () => {
-      if (reverse) f.i32(length - 1).get(step).op("i32.sub").set(time);
-      else f.get(step).set(time);
-      for (const { kernel, called, share } of inside) {
-        if (rows > 0) f.get(BEGIN).get(END);
-        else f.i32(0).i32(share.units);
-        for (let loop = 0; loop < depth; loop++) f.get(FIRST_LOOP + loop);
-        f.get(time).call(called);
-        emitter.mark(f, kernel);
-      }
-    });
-  });
+  emissionOf(kernel).emit(f, kernel, { ...emitter, depth, inside });
   return f;
 }

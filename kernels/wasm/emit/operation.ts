@@ -1,76 +1,73 @@
 /** Elementwise operations on vectors of four. In a register a bool is all ones or all zeros. */
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedOperation, Operand } from "../../lowering/kernels.ts";
+import type { FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
 import { cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh, type VectorEmitter } from "../math.ts";
 
-const FLOAT_FUNCTIONS: Readonly<Record<string, VectorEmitter>> = {
-  exp,
-  expm1,
-  log,
-  log1p,
-  sin,
-  cos,
-  tanh,
-  sigmoid,
-  erf,
-  pow,
-};
+/** Writes an operation whose operands are on the stack; leaves its result. */
+type OperationEmitter = (f: FunctionBuilder, operation: FusedOperation, features: Features) => void;
+type Instruction = Parameters<FunctionBuilder["op"]>[0];
 
-/** Instructions by operation for floats and for int32; the operands are on the stack. */
-const FLOAT: Readonly<Record<string, Parameters<FunctionBuilder["op"]>[0]>> = {
-  neg: "f32x4.neg",
-  abs: "f32x4.abs",
-  floor: "f32x4.floor",
-  sqrt: "f32x4.sqrt",
-  add: "f32x4.add",
-  sub: "f32x4.sub",
-  mul: "f32x4.mul",
-  div: "f32x4.div",
-  max: "f32x4.max",
-  min: "f32x4.min",
-  equal: "f32x4.eq",
-  less: "f32x4.lt",
-  lessEqual: "f32x4.le",
-};
-const INTEGER: Readonly<Record<string, Parameters<FunctionBuilder["op"]>[0]>> = {
-  neg: "i32x4.neg",
-  abs: "i32x4.abs",
-  add: "i32x4.add",
-  sub: "i32x4.sub",
-  mul: "i32x4.mul",
-  max: "i32x4.max_s",
-  min: "i32x4.min_s",
-  equal: "i32x4.eq",
-  less: "i32x4.lt_s",
-  lessEqual: "i32x4.le_s",
-  and: "v128.and",
-  or: "v128.or",
-  not: "v128.not",
+/** One instruction. */
+function by(instruction: Instruction): OperationEmitter {
+  return (f) => void f.op(instruction);
+}
+
+/** One way for floats, and another for int32 and bool, whose lanes are integers too. */
+function either(float: OperationEmitter, integer: OperationEmitter): OperationEmitter {
+  return (f, operation, features) =>
+    (operation.inputDType === "float32" ? float : integer)(f, operation, features);
+}
+
+/** A function of the vectors on the stack, which are floats. */
+function calling(emit: VectorEmitter): OperationEmitter {
+  return (f, _, features) => emit(f, features);
+}
+
+/** Every operation: the compiler names one that is missing. */
+const operations: { readonly [Name in FusedName]: OperationEmitter } = {
+  copy: () => {},
+  neg: either(by("f32x4.neg"), by("i32x4.neg")),
+  abs: either(by("f32x4.abs"), by("i32x4.abs")),
+  sign: (f, { inputDType }) => emitSign(f, inputDType === "float32"),
+  floor: by("f32x4.floor"),
+  exp: calling(exp),
+  expm1: calling(expm1),
+  log: calling(log),
+  log1p: calling(log1p),
+  sqrt: by("f32x4.sqrt"),
+  sin: calling(sin),
+  cos: calling(cos),
+  tanh: calling(tanh),
+  sigmoid: calling(sigmoid),
+  erf: calling(erf),
+  add: either(by("f32x4.add"), by("i32x4.add")),
+  sub: either(by("f32x4.sub"), by("i32x4.sub")),
+  mul: either(by("f32x4.mul"), by("i32x4.mul")),
+  div: either(by("f32x4.div"), emitIntegerDivision),
+  pow: calling(pow),
+  max: either(limitOr("max", "f32x4.max"), by("i32x4.max_s")),
+  min: either(limitOr("min", "f32x4.min"), by("i32x4.min_s")),
+  equal: either(by("f32x4.eq"), by("i32x4.eq")),
+  less: either(by("f32x4.lt"), by("i32x4.lt_s")),
+  lessEqual: either(by("f32x4.le"), by("i32x4.le_s")),
+  and: by("v128.and"),
+  or: by("v128.or"),
+  not: by("v128.not"),
+  select: emitSelect,
+  cast: (f, { inputDType, output }) => emitCast(f, inputDType, output.dtype),
 };
 
 /** Writes an operation whose operands are on the stack; leaves its result. */
-export function emitOperation(
-  f: FunctionBuilder,
-  { name, inputDType, output, operands }: FusedOperation,
-  features: Features,
-): void {
-  if (name === "copy") return;
-  if (name === "select") return emitSelect(f);
-  if (name === "cast") return emitCast(f, inputDType, output.dtype);
-  if (name === "sign") return emitSign(f, inputDType === "float32");
-  // The first operand says the dtype, except that a comparison of bools is one of integers.
-  const isFloat = inputDType === "float32";
-  if (isFloat && (name === "max" || name === "min") && emitLimit(f, name, operands)) return;
-  const plain = (isFloat ? FLOAT : INTEGER)[name];
-  if (plain) {
-    f.op(plain);
-    return;
-  }
-  const vectorFunction = FLOAT_FUNCTIONS[name];
-  if (isFloat && vectorFunction) return vectorFunction(f, features);
-  if (!isFloat && name === "div") return emitIntegerDivision(f);
-  throw new TypeError(`Cannot compile ${name} of ${operands.length} ${inputDType} operands for wasm`);
+export function emitOperation(f: FunctionBuilder, operation: FusedOperation, features: Features): void {
+  operations[operation.name](f, operation, features);
+}
+
+/** The larger or smaller of two: with a constant among them {@linkcode emitLimit} where that will do. */
+function limitOr(name: "max" | "min", instruction: Instruction): OperationEmitter {
+  return (f, { operands }) => {
+    if (!emitLimit(f, name, operands)) f.op(instruction);
+  };
 }
 
 /**

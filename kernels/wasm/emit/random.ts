@@ -2,23 +2,17 @@
  * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word `i mod 2`
  * of the block with the counter `(i div 2, counter)`, as on every backend.
  */
-import { type FunctionBuilder, i32, type ModuleBuilder, v128 } from "../assembler.ts";
+import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
 import type { RandomKernel } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
-import { ELEMENT, kernelParams, type Memory, pushBase } from "./address.ts";
+import { ELEMENT, pushBase } from "./address.ts";
+import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 const PARITY = 0x1bd11bda;
 
 /** Writes the function of `randomBits`; its buffer is a multiple of 8 elements and written whole. */
-export function emitRandom(
-  module: ModuleBuilder,
-  kernel: RandomKernel,
-  depth: number,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emission): void {
   const { key, counter, output } = kernel;
   const keys = [f.local(v128), f.local(v128), f.local(v128)];
   const word = (index: 0 | 1) => {
@@ -61,5 +55,7 @@ export function emitRandom(
     );
     f.get(blocks).i32x4(4).op("i32x4.add").set(blocks);
   });
-  return f;
 }
+
+/** How the kind is emitted. */
+export const randomEmission: EmittedKinds<RandomKernel> = { randomBits: { emit: emitRandom, cut: uncut } };

@@ -1,9 +1,10 @@
 /** Sums and maxima over axes, and the index of the largest. */
-import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
+import { f32, type FunctionBuilder, i32, type Local } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
-import { collapse, sizeOf, type View } from "../../lowering/views.ts";
+import { collapse, sizeOf } from "../../lowering/views.ts";
 import { accumulate, type Accumulator, type Moving } from "./accumulate.ts";
-import { BEGIN, ELEMENT, END, kernelParams, loopOver, type Memory, pushBase } from "./address.ts";
+import { BEGIN, ELEMENT, END, loopOver, pointerTo } from "./address.ts";
+import type { Emission, EmittedKinds } from "./kind.ts";
 
 /** Columns that are summed side by side, so that a cache line that was fetched is used whole. */
 const WIDE = 16;
@@ -14,22 +15,8 @@ const ROWS = 8;
 /** Vectors that are read side by side where the innermost reduced axis is contiguous, and their elements. */
 const ABREAST = 4, STRIDE = 16;
 
-function pointerTo(f: FunctionBuilder, view: View, memory: Memory): Local {
-  const local = f.local(i32);
-  pushBase(f, view, view.offset, memory);
-  f.set(local);
-  return local;
-}
-
 /** Writes the function of a reduction; rows are those of the output's first axis. */
-export function emitReduce(
-  module: ModuleBuilder,
-  kernel: ReduceKernel,
-  depth: number,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { memory }: Emission): void {
   const { input, axes, output } = kernel;
   const isReduced = (axis: number) => axes.includes(axis);
   const kept: Kept = {
@@ -46,7 +33,6 @@ export function emitReduce(
     strides.at(-1) !== 1;
   const write = isByColumns ? reduceColumns : reduceElements;
   write(f, kernel, kept, { shape, strides }, pointerTo(f, input, memory), pointerTo(f, output, memory));
-  return f;
 }
 
 /** Axes, and how the input lies along them. */
@@ -204,17 +190,10 @@ export function overRows(
 }
 
 /** Writes the function of an argmax; NaN counts as largest, the first of equals wins. */
-export function emitArgmax(
-  module: ModuleBuilder,
-  kernel: ArgmaxKernel,
-  depth: number,
-  memory: Memory,
-  name: string,
-): FunctionBuilder {
-  const f = module.addFunction(name, kernelParams(depth));
+function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emission): void {
   const { input, axis, output } = kernel;
   const isFloat = input.dtype === "float32";
-  if (sizeOf(input.shape) === 0) return f;
+  if (sizeOf(input.shape) === 0) return;
   const kept = <T>(list: readonly T[]) => list.filter((_, other) => other !== axis);
   const from = pointerTo(f, input, memory), to = pointerTo(f, output, memory);
   const best = f.local(isFloat ? f32 : i32), x = f.local(isFloat ? f32 : i32);
@@ -238,5 +217,22 @@ export function emitArgmax(
     });
     f.get(to).get(bestIndex).memory("i32.store");
   });
-  return f;
 }
+
+/** How the kinds are emitted. */
+export const reductionEmission: EmittedKinds<ReduceKernel | ArgmaxKernel> = {
+  reduce: {
+    emit: emitReduce,
+    cut: ({ output: { shape: { length } } }, { cost }, shareFrom) => ({
+      grain: length === 1 ? 16 : 1,
+      alone: length === 0 || cost < shareFrom,
+    }),
+  },
+  argmax: {
+    emit: emitArgmax,
+    cut: ({ output }, { cost }, shareFrom) => ({
+      grain: 1,
+      alone: output.shape.length === 0 || cost < shareFrom,
+    }),
+  },
+};

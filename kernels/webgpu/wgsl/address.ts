@@ -21,6 +21,20 @@ export interface Memory {
   readonly locationOf: (buffer: Buffer) => Location;
 }
 
+/** The place of a buffer's rows in the memory of a workgroup. */
+export interface RowPlace {
+  /** The word at which the first row of the workgroup begins. */
+  readonly at: number;
+  /** Words between rows. */
+  readonly stride: number;
+}
+
+/** What of a scan lies in the memory of its workgroups. */
+export interface RowMemory {
+  readonly words: number;
+  readonly places: ReadonlyMap<Buffer, RowPlace>;
+}
+
 /** `a * stride`, left out where it is zero. */
 export function times(value: string, stride: number): string[] {
   if (stride === 0 || value === "0") return [];

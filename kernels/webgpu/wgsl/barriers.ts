@@ -1,8 +1,7 @@
 /** Where the invocations of a workgroup must wait for each other. */
 import { type Kernel, readsOf, writesOf } from "../../lowering/kernels.ts";
 import type { Buffer, View } from "../../lowering/views.ts";
-import type { RowMemory } from "../row_memory.ts";
-import type { Memory } from "./address.ts";
+import type { Memory, RowMemory } from "./address.ts";
 
 /**
  * Before which of these kernels, which run one after the other, all must have come to the end of those before. Buffers

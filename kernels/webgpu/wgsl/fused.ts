@@ -1,48 +1,94 @@
 /** Fused elementwise kernels: each invocation computes elements of its own, all intermediate results in registers. */
 import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
-import type { FusedKernel, FusedOperation, Operand } from "../../lowering/kernels.ts";
+import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
 import { collapse, sizeOf, type View } from "../../lowering/views.ts";
-import { hiddenLiteral, load, type Memory, store, unravel } from "./address.ts";
+import { hiddenLiteral, load, store, unravel } from "./address.ts";
+import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
-/** The operations on floats that are functions of `functions.ts`. */
-const FLOAT_FUNCTIONS: ReadonlySet<string> = new Set([
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "erf",
-  "pow",
-  "sign",
-  "max",
-  "min",
-  "equal",
-  "less",
-  "lessEqual",
-]);
+/** What the expression of an operation is made of. */
+interface Context {
+  readonly operation: FusedOperation;
+  readonly isFloat: boolean;
+  /** Notes that a function of `functions.ts` is called; gives its name. */
+  readonly use: (name: string) => string;
+}
 
-const OPERATORS: Readonly<Record<string, string>> = {
-  add: "+",
-  sub: "-",
-  mul: "*",
-  div: "/",
-  equal: "==",
-  less: "<",
-  lessEqual: "<=",
-  and: "&&",
-  or: "||",
+/** The expression of an operation of these operands. */
+type Expression = (operands: readonly string[], context: Context) => string;
+
+/** An operator between two. */
+function operator(sign: string): Expression {
+  return ([a, b]) => `(${a} ${sign} ${b})`;
+}
+
+/** A builtin function. */
+function builtin(name: string): Expression {
+  return (operands) => `${name}(${operands.join(", ")})`;
+}
+
+/** A function of `functions.ts`, which takes floats. */
+function own(name: string): Expression {
+  return (operands, { use }) => `${use(name)}(${operands.join(", ")})`;
+}
+
+/** One way for floats, and another for int32 and bool. */
+function either(float: Expression, integer: Expression): Expression {
+  return (operands, context) => (context.isFloat ? float : integer)(operands, context);
+}
+
+/** An operator between floats of which compilers must not see that they may be the same: x - x is not always 0. */
+function apart(sign: string): Expression {
+  return ([a, b], { use }) => `(${a} ${sign} ${use("apart")}(${b}))`;
+}
+
+/** Every operation: the compiler names one that is missing. */
+const expressions: { readonly [Name in FusedName]: Expression } = {
+  copy: ([x]) => x,
+  neg: ([x]) => `-${x}`,
+  abs: builtin("abs"),
+  sign: either(own("sign_"), builtin("sign")),
+  floor: builtin("floor"),
+  exp: own("exp_"),
+  expm1: own("expm1_"),
+  log: own("log_"),
+  log1p: own("log1p_"),
+  sqrt: builtin("sqrt"),
+  sin: own("sin_"),
+  cos: own("cos_"),
+  tanh: own("tanh_"),
+  sigmoid: own("sigmoid_"),
+  erf: own("erf_"),
+  add: operator("+"),
+  sub: either(apart("-"), operator("-")),
+  mul: operator("*"),
+  div: either(apart("/"), own("divideInt")),
+  pow: own("pow_"),
+  max: either(own("max_"), builtin("max")),
+  min: either(own("min_"), builtin("min")),
+  equal: either(own("equal_"), operator("==")),
+  less: either(own("less_"), operator("<")),
+  lessEqual: either(own("lessEqual_"), operator("<=")),
+  and: operator("&&"),
+  or: operator("||"),
+  not: ([x]) => `!${x}`,
+  select: ([condition, whenTrue, whenFalse]) => `select(${whenFalse}, ${whenTrue}, ${condition})`,
+  cast: ([x], { operation: { output, inputDType }, use }) => castTo(output.dtype, inputDType, x, use),
 };
 
-/** Names of the same builtin. */
-const BUILTINS: ReadonlySet<string> = new Set(["abs", "sign", "floor", "sqrt", "max", "min"]);
-
 /** Operations whose results compilers combine with others by rules that hold for real numbers only, as (a + b) - a = b. */
-const COMBINED: ReadonlySet<string> = new Set(["neg", "abs", "floor", "sqrt", "add", "sub", "mul", "div"]);
+const COMBINED: ReadonlySet<FusedName> = new Set([
+  "neg",
+  "abs",
+  "floor",
+  "sqrt",
+  "add",
+  "sub",
+  "mul",
+  "div",
+]);
 
 /** A cast; `use` notes the functions that it calls. */
 function castTo(to: DType, from: DType, a: string, use: (name: string) => string): string {
@@ -60,29 +106,16 @@ function castTo(to: DType, from: DType, a: string, use: (name: string) => string
 
 /** The value of an operation; `use` notes the functions that it calls. */
 export function expression(
-  { name, inputDType, output }: FusedOperation,
+  operation: FusedOperation,
   operands: readonly string[],
   use: (name: string) => string,
 ): string {
-  const isFloat = inputDType === "float32";
-  const [a, second, c] = operands;
-  // x - x is not always 0, nor is x / x always 1.
-  const b = isFloat && (name === "sub" || name === "div") ? `${use("apart")}(${second})` : second;
-  if (name === "copy") return a;
-  if (name === "neg") return `-${a}`;
-  if (name === "not") return `!${a}`;
-  if (name === "select") return `select(${c}, ${b}, ${a})`;
-  if (name === "cast") return castTo(output.dtype, inputDType, a, use);
-  if (isFloat && FLOAT_FUNCTIONS.has(name)) return `${use(`${name}_`)}(${operands.join(", ")})`;
-  if (inputDType === "int32" && name === "div") return `${use("divideInt")}(${a}, ${b})`;
-  if (BUILTINS.has(name)) return `${name}(${operands.join(", ")})`;
-  const operator = OPERATORS[name];
-  if (operator) return `(${a} ${operator} ${b})`;
-  throw new TypeError(`Cannot compute ${name} of ${operands.length} ${inputDType} operands for webgpu`);
+  const isFloat = operation.inputDType === "float32";
+  return expressions[operation.name](operands, { operation, isFloat, use });
 }
 
-/** Writes the body of the function of a fused kernel; units of work are rows of the first axis. */
-export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memory): void {
+/** Units of work are rows of the first axis. */
+function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): void {
   if (sizeOf(kernel.shape) === 0) return;
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   const widened = new Map<View, View>();
@@ -149,3 +182,11 @@ export function writeFused(f: FunctionWriter, kernel: FusedKernel, memory: Memor
 function fail(): never {
   throw new Error("A fused kernel reads a result that it has not computed");
 }
+
+/** How the kind is written. */
+export const fusedWriting: WrittenKinds<FusedKernel> = {
+  fused: {
+    write: writeFused,
+    rounds: ({ shape }, { invocations, rows }) => loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
+  },
+};

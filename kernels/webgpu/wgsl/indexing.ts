@@ -1,16 +1,18 @@
-/** Gather, its adjoint, and random bits. Indices outside the table are clamped into it. */
-import type { GatherKernel, RandomKernel, ScatterKernel } from "../../lowering/kernels.ts";
+/** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
+import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
 import { sizeOf, viewOf } from "../../lowering/views.ts";
-import { literal, load, type Memory, store, unravel } from "./address.ts";
+import { literal, load, store, unravel } from "./address.ts";
+import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
 
-/** Writes the body of the function of a gather; units of work are rows of the first axis of the output. */
-export function writeGather(
+/** Units of work are rows of the first axis of the output. */
+function writeGather(
   f: FunctionWriter,
   { operand, indices, output }: GatherKernel,
-  memory: Memory,
+  { memory }: Site,
 ): void {
   if (sizeOf(output.shape) === 0) return;
   const rank = indices.shape.length;
@@ -22,11 +24,11 @@ export function writeGather(
   });
 }
 
-/** Writes the body of the function of a scatter; an invocation sums up columns of its own, in the order of the indices. */
-export function writeScatter(
+/** An invocation sums up columns of its own, in the order of the indices. */
+function writeScatter(
   f: FunctionWriter,
   { indices, updates, output, lost }: ScatterKernel,
-  memory: Memory,
+  { memory }: Site,
 ): void {
   const rest = output.shape.slice(1);
   if (sizeOf(output.shape) === 0) return;
@@ -66,33 +68,20 @@ export function writeScatter(
   });
 }
 
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
-
-/**
- * Writes the body of the function of `randomBits`: threefry-2x32 with 20 rounds (Salmon et al., 2011). Element i is
- * word `i mod 2` of the block with the counter `(i div 2, counter)`, as on every backend.
- */
-export function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, memory: Memory): void {
-  const size = sizeOf(output.shape);
-  if (size === 0) return;
-  const bits = (view: typeof key, indices: readonly string[]) =>
-    `bitcast<u32>(${load(view, indices, memory)})`;
-  const keys = [f.let(bits(key, ["0"])), f.let(bits(key, ["1"]))];
-  keys.push(f.let(`${keys[0]} ^ ${keys[1]} ^ 0x1bd11bdau`));
-  const second = f.let(`${bits(counter, [])} + ${keys[1]}`);
-  const flat = { ...output, shape: [size], strides: [1] };
-  f.block(`for (var block = lane; block < ${Math.ceil(size / 2)}; block += lanes)`, () => {
-    const x = f.variable(`u32(block) + ${keys[0]}`), y = f.variable(second);
-    for (let round = 0; round < 20; round++) {
-      const rotation = ROTATIONS[round % 8];
-      f.line(`${x} += ${y}; ${y} = ((${y} << ${rotation}u) | (${y} >> ${32 - rotation}u)) ^ ${x};`);
-      if (round % 4 === 3) {
-        const group = (round + 1) / 4;
-        f.line(`${x} += ${keys[group % 3]}; ${y} += ${keys[(group + 1) % 3]} + ${group}u;`);
-      }
-    }
-    f.line(store(flat, ["block * 2"], `bitcast<i32>(${x})`, memory));
-    const last = store(flat, ["(block * 2 + 1)"], `bitcast<i32>(${y})`, memory);
-    f.line(size % 2 === 0 ? last : `if (block * 2 + 1 < ${size}) { ${last} }`);
-  });
-}
+/** How the kinds are written. */
+export const indexingWriting: WrittenKinds<GatherKernel | ScatterKernel> = {
+  gather: {
+    write: writeGather,
+    rounds: ({ output }, { invocations, rows }) =>
+      loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
+  },
+  scatterAdd: {
+    write: writeScatter,
+    rounds: ({ output, indices }, { invocations }) =>
+      loop(
+        Math.ceil(sizeOf(output.shape.slice(1)) / invocations),
+        loop(output.shape[0] ?? 1),
+        loop(sizeOf(indices.shape)),
+      ),
+  },
+};

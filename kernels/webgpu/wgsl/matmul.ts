@@ -6,6 +6,8 @@
 import type { MatmulKernel } from "../../lowering/kernels.ts";
 import { sizeOf, type View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
+import type { Site, Tile, WrittenKinds } from "./kind.ts";
+import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Terms that are added one after another, where there are so many that their sums are added by themselves. */
@@ -17,45 +19,6 @@ export function isInBlocks(k: number): boolean {
 }
 
 type Addend = MatmulKernel["addends"][number];
-
-/** Rows and columns of the tile of an invocation. */
-export interface Tile {
-  readonly rows: number;
-  readonly columns: number;
-}
-
-/** What tiles are chosen by. */
-export interface TileCosts {
-  /** What the read of an element takes, beside a multiply-add. */
-  readonly read: number;
-  /** How many sums an invocation may have. */
-  readonly sums: number;
-}
-
-const TILES: readonly Tile[] = [
-  [32, 16],
-  [16, 32],
-  [16, 16],
-  [16, 8],
-  [8, 16],
-  [8, 8],
-  [8, 4],
-  [4, 4],
-  [4, 2],
-  [4, 1],
-  [2, 1],
-  [1, 1],
-].map(([rows, columns]) => ({ rows, columns }));
-
-/** The tile by which so many invocations are done first. */
-export function tileFor(rows: number, columns: number, invocations: number, { read, sums }: TileCosts): Tile {
-  const costOf = (tile: Tile) =>
-    Math.max(1, Math.ceil(itemsOf(rows, columns, tile) / invocations)) *
-    (read * (tile.rows + tile.columns) + tile.rows * tile.columns);
-  return TILES.filter((tile) => tile.rows * tile.columns <= sums).reduce((best, tile) =>
-    costOf(tile) < costOf(best) ? tile : best
-  );
-}
 
 /** How many tiles make up a matrix. */
 export function itemsOf(rows: number, columns: number, tile: Tile): number {
@@ -77,18 +40,16 @@ function termsOf(
 }
 
 /**
- * Writes the body of the function of a product; units of work are rows, or matrices of a batch. Where `multiple` divides the
- * number of rows that it is called for, and the tile divides that, no row is checked.
+ * Units of work are rows, or matrices of a batch. Where `multiple` divides the number of rows that it is called for, and
+ * the tile divides that, no row is checked.
  */
-export function writeMatmul(
+function writeMatmul(
   f: FunctionWriter,
   kernel: MatmulKernel,
-  tile: Tile,
-  multiple: number,
-  memory: Memory,
+  { memory, callers, multiple = kernel.output.shape[0] }: Site,
 ): void {
   const { left, right, output, k, addends } = kernel;
-  if (!("view" in right)) throw new Error("A right operand was packed for another backend");
+  const tile = callers.tileOf(kernel);
   if (sizeOf(output.shape) === 0) return;
   const [m, n] = output.shape.slice(-2);
   const outer = left.shape.slice(0, -2);
@@ -121,7 +82,7 @@ export function writeMatmul(
       // Not every compiler takes out of the loop what does not change in it.
       const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
       const rights = columns.map((column) =>
-        termsOf(f, right.view, right.view.shape.length - 2, at("0", column), memory)
+        termsOf(f, right, right.shape.length - 2, at("0", column), memory)
       );
       const add = (to: readonly (readonly string[])[], term: string) => {
         const weights = rights.map((weight) => f.let(weight(term)));
@@ -184,3 +145,20 @@ export function writeMatmul(
     write(f.let(`begin + (item / ${apart}) * ${tile.rows}`), "(end - 1)", "column");
   });
 }
+
+/** How the kind is written. */
+export const productWriting: WrittenKinds<MatmulKernel> = {
+  matmul: {
+    write: writeMatmul,
+    rounds: (kernel, { tileOf, invocations, rows }) => {
+      const { output: { shape }, k } = kernel;
+      const [m, n] = shape.slice(-2);
+      const tile = tileOf(kernel);
+      return loop(
+        Math.ceil(sizeOf(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
+        ...loops(isInBlocks(k) ? [Math.ceil(k / BLOCK_TERMS), BLOCK_TERMS] : [k]),
+        loop(tile.columns, loop(tile.rows)),
+      );
+    },
+  },
+};

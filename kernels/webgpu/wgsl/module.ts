@@ -1,73 +1,74 @@
 /**
- * The shader module of an executable: a function for each kernel, and an entry point for each dispatch of its schedule
- * (`../schedule.ts`).
+ * The shader module of an executable: a function for each kernel, and an entry point for each dispatch. What a dispatch
+ * does, and with how many workgroups, has been decided (`../dispatches.ts`).
  */
 import {
-  buffersOf,
   type Kernel,
   kernelName,
   type MatmulKernel,
-  printKernel,
   type ReduceKernel,
   type ScanKernel,
-} from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
-import { type Callers, groupIterations, iterationsOf, teamsFor, tileOf } from "../iterations.ts";
-import { planRowMemory, type RowMemory } from "../row_memory.ts";
-import {
-  type DeviceShape,
-  type PlannedDispatch,
-  planSteps,
-  rowsPerWorkgroup,
-  togetherOf,
-  workgroupOf,
   workOf,
-} from "../schedule.ts";
-import { declareSlots, type Memory, slotsIn } from "./address.ts";
+} from "../../lowering/kernels.ts";
+import type { Buffer } from "../../lowering/views.ts";
+import { declareSlots, type Memory, type RowMemory, slotsIn } from "./address.ts";
 import { barriersBetween } from "./barriers.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
-import { writeFused } from "./fused.ts";
-import { writeGather, writeRandom, writeScatter } from "./indexing.ts";
-import { itemsOf, type Tile, writeMatmul } from "./matmul.ts";
-import {
-  isLongReduction,
-  teamMemory,
-  type Teams,
-  teamsOf,
-  writeArgmax,
-  writeGroupReduce,
-  writeReduce,
-  writeTeamReduce,
-} from "./reduce.ts";
-import { moveRows, withRows, writeScan } from "./scan.ts";
-import { BLOCK_MEMORY, blocksOf, isLarge, writeTiled } from "./tiled.ts";
-import { FunctionWriter, zeroIn } from "./writer.ts";
+import type { Callers, Site, Teams } from "./kind.ts";
+import { writingOf } from "./kinds.ts";
+import { teamMemory, writeGroupReduce } from "./reduce.ts";
+import { moveRows, withRows } from "./scan.ts";
+import { BLOCK_MEMORY, writeTiled } from "./tiled.ts";
+import { FunctionWriter, type Need, zeroIn } from "./writer.ts";
 
-/** What a dispatch does, and with how many workgroups. */
-export interface Dispatch {
-  readonly kind: PlannedDispatch["kind"];
-  readonly entryPoint: string;
-  readonly workgroups: number;
-  readonly kernels: readonly Kernel[];
-  /** Words of the workgroup's memory that it uses. */
-  readonly localWords: number;
-  /** Whether reductions in it combine what invocations have by subgroups. */
-  readonly subgroups: boolean;
-  /** Steps of a scan that it does at once, where it is done again until all are. */
-  readonly steps?: number;
+/** What a dispatch does. */
+export type Task = { readonly [K in keyof TaskKinds]: { readonly kind: K } & TaskKinds[K] }[keyof TaskKinds];
+
+interface TaskKinds {
+  /** Kernels in order, each ready before the next begins, by one workgroup. */
+  readonly together: { readonly kernels: readonly Kernel[]; readonly callers: Callers };
+  /** A kernel whose items all invocations share out. */
+  readonly spread: { readonly kernel: Kernel; readonly callers: Callers; readonly workgroups: number };
+  /** A product whose blocks the workgroups share out. */
+  readonly blocks: { readonly kernel: MatmulKernel; readonly workgroups: number };
+  /** A reduction whose results the workgroups share out, each of which is a team. */
+  readonly teams: { readonly kernel: ReduceKernel; readonly teams: Teams; readonly workgroups: number };
+  /** A scan of which every workgroup owns rows. */
+  readonly rows: {
+    readonly scan: ScanKernel;
+    /** The most rows of a workgroup. */
+    readonly rows: number;
+    readonly callers: Callers;
+    readonly workgroups: number;
+    /** What it keeps of them in its own memory, and of that what it takes in at first, and gives back at last. */
+    readonly local: RowMemory;
+    readonly enter: ReadonlySet<Buffer>;
+    readonly leave: ReadonlySet<Buffer>;
+    /** Steps that it does at once, where it is less than all: it is done again until all are. */
+    readonly steps?: number;
+  };
 }
 
 /** Dispatches that are done again for every step of a scan. */
-export interface Repeat {
+export interface Repeat<Each> {
   readonly kind: "steps";
   readonly scan: ScanKernel;
-  readonly dispatches: readonly Dispatch[];
+  readonly dispatches: readonly Each[];
+}
+
+/** A dispatch written. */
+export interface Dispatch {
+  readonly task: Task;
+  readonly entryPoint: string;
+  readonly workgroups: number;
+  /** Whether reductions in it combine what invocations have by subgroups. */
+  readonly subgroups: boolean;
 }
 
 /** A module written. */
 export interface Written {
   readonly code: string;
-  readonly dispatches: readonly (Dispatch | Repeat)[];
+  readonly dispatches: readonly (Dispatch | Repeat<Dispatch>)[];
 }
 
 /** What the writing depends on. */
@@ -75,291 +76,238 @@ export interface ModuleOptions {
   readonly memory: Memory;
   /** How many inputs and outputs have slots. */
   readonly slots: number;
-  readonly device: DeviceShape;
-  /** Bytes of memory that a workgroup has: `maxComputeWorkgroupStorageSize`. */
-  readonly workgroupBytes: number;
+  /** Invocations of a workgroup. */
+  readonly workgroupSize: number;
+  /** Whether compilers must find out for themselves how often a loop goes round, and so do not write it out. */
+  readonly keepsLoops: boolean;
   /** Whether some buffers lie in `halves`. */
   readonly halves: boolean;
   /** A line about where this comes from. */
   readonly title: string;
 }
 
-/** How many indices of steps a dispatch needs; undefined if it is done once. */
-export function stepsOf(each: Dispatch | Repeat): number | undefined {
-  if (each.kind === "steps") return each.scan.length;
-  const [scan] = each.kernels;
-  return each.steps !== undefined && scan.kind === "scan" ? scan.length : undefined;
+/** Whether a dispatch is done again for every step of a scan. */
+export function isRepeat<Each extends object>(each: Each | Repeat<Each>): each is Repeat<Each> {
+  return "dispatches" in each;
 }
 
-function tilesOf({ output }: MatmulKernel, tile: Tile): number {
-  const [m, n] = output.shape.slice(-2);
-  return sizeOf(output.shape.slice(0, -2)) * itemsOf(m, n, tile);
+/** Writes the module of these dispatches. */
+export function writeModule(
+  tasks: readonly (Task | Repeat<Task>)[],
+  options: ModuleOptions,
+): Written {
+  const module: Module = { options, used: new Set(), counts: new Map(), functions: [], entryPoints: [] };
+  const dispatches = tasks.map((task): Dispatch | Repeat<Dispatch> =>
+    isRepeat(task)
+      ? { ...task, dispatches: task.dispatches.map((each) => writeDispatch(module, each, 1)) }
+      : writeDispatch(module, task, 0)
+  );
+  return { code: assemble(module, dispatches), dispatches };
 }
 
-/** What the function of a kernel is written for. */
-interface Place {
-  /** How many loops over time are around it. */
-  readonly depth: number;
-  readonly memory: Memory;
-  readonly callers: Callers;
-  /** What divides the number of rows that it is called for; absent where it is called for all. */
-  readonly multiple?: number;
-  /** What is kept in the workgroup's memory. */
-  readonly local: RowMemory;
-  /** Steps of the scan that are done at once; all where absent. */
-  readonly steps?: number;
+/** A module that is being written. */
+interface Module {
+  readonly options: ModuleOptions;
+  /** The functions of `functions.ts` that are called. */
+  readonly used: Set<string>;
+  /** How many functions have a name, but for a number. */
+  readonly counts: Map<string, number>;
+  readonly functions: string[];
+  readonly entryPoints: { readonly text: string; readonly needs: ReadonlySet<Need> }[];
 }
 
-const NONE: RowMemory = { words: 0, places: new Map() };
+/** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
+function writeDispatch(module: Module, task: Task, depth: 0 | 1): Dispatch {
+  const { workgroupSize } = module.options;
+  const needs = new Set<Need>();
+  const lines = [
+    ...(depth > 0 ? ["let t0 = stepIndex.x;"] : []),
+    ...linesOf(task, { module, depth, needs }),
+  ];
+  const entryPoint = `dispatch_${module.entryPoints.length}`;
+  const body = lines.join("\n").split("\n").map((line) => `  ${line}`).join("\n");
+  const text = `@compute @workgroup_size(${workgroupSize})\n` +
+    `fn ${entryPoint}(@builtin(workgroup_id) group: vec3<u32>, ` +
+    `@builtin(local_invocation_index) lane: u32) {\n${body}\n}`;
+  module.entryPoints.push({ text, needs });
+  const workgroups = "workgroups" in task ? task.workgroups : 1;
+  return { task, entryPoint, workgroups, subgroups: needs.has("subgroups") };
+}
 
-/** Writes the module of these kernels. */
-export function writeModule(kernels: readonly Kernel[], options: ModuleOptions): Written {
-  const { device } = options;
-  const size = device.workgroupSize;
-  const used = new Set<string>();
+/** Where the entry point of a dispatch is written. */
+interface EntryPoint {
+  readonly module: Module;
+  /** How many loops are around it, whose indices it hands on. */
+  readonly depth: 0 | 1;
+  /** What the module must declare for it. */
+  readonly needs: Set<Need>;
+}
+
+/** The statements of every kind of dispatch. */
+const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: EntryPoint) => string[] } = {
+  together: ({ kernels, callers }, into) => {
+    const { memory, workgroupSize } = into.module.options;
+    const needs = barriersBetween(kernels, memory);
+    return kernels.flatMap((kernel, index) => {
+      const called = writeKernel(kernel, siteOf(into, callers), into);
+      return [
+        ...(needs[index] ? ["storageBarrier();"] : []),
+        `${called}(0, ${workOf(kernel).units}, i32(lane), ${workgroupSize}${loopsOf(into)});`,
+      ];
+    });
+  },
+  spread: ({ kernel, callers, workgroups }, into) => {
+    const { workgroupSize } = into.module.options;
+    const called = writeKernel(kernel, siteOf(into, callers), into);
+    const lane = `i32(group.x * ${workgroupSize}u + lane), ${workgroups * workgroupSize}`;
+    return [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsOf(into)});`];
+  },
+  blocks: ({ kernel, workgroups }, into) =>
+    callGroups(kernel, workgroups, into, (f, memory) => writeTiled(f, kernel, memory)),
+  teams: ({ kernel, teams, workgroups }, into) =>
+    callGroups(kernel, workgroups, into, (f, memory) => writeGroupReduce(f, kernel, teams, memory)),
+  rows: ({ scan, rows, callers, local, enter, leave, steps }, into) => {
+    const { memory, workgroupSize } = into.module.options;
+    const called = writeKernel(scan, {
+      ...siteOf(into, callers),
+      memory: withRows(memory, local),
+      multiple: scan.rows % rows === 0 ? rows : 1,
+      local,
+      steps,
+    }, into);
+    return [
+      `let begin = i32(group.x) * ${rows};`,
+      `let end = min(begin + ${rows}, ${scan.rows});`,
+      ...moveRows(local, enter, memory, "enter", workgroupSize),
+      `${called}(begin, end, i32(lane), ${workgroupSize});`,
+      ...moveRows(local, leave, memory, "leave", workgroupSize),
+    ];
+  },
+};
+
+function linesOf<K extends keyof TaskKinds>(
+  task: { readonly kind: K } & TaskKinds[K],
+  into: EntryPoint,
+): string[] {
+  return tasks[task.kind](task, into);
+}
+
+/** A kernel outside of loops. */
+function siteOf({ module, depth }: EntryPoint, callers: Callers): Site {
+  return {
+    depth,
+    memory: module.options.memory,
+    callers,
+    local: { words: 0, places: new Map() },
+    called: [],
+  };
+}
+
+/** The indices of the loops around an entry point, as further arguments. */
+function loopsOf({ depth }: EntryPoint): string {
+  return depth > 0 ? ", t0" : "";
+}
+
+/** Writes a kernel's function, and those of the kernels inside it; gives its name. */
+function writeKernel(kernel: Kernel, site: Site, into: EntryPoint): string {
+  const name = nameIn(into.module, kernel);
+  const body = "body" in kernel ? kernel.body : [];
+  const inside = { ...site, depth: site.depth + 1, steps: undefined };
+  const called = body.map((each) => writeKernel(each, inside, into));
+  const f = functionFor(into);
+  writingOf(kernel).write(f, kernel, { ...site, called });
+  addFunction(into.module, name, "begin: i32, end: i32, lane: i32, lanes: i32", site.depth, f);
+  return name;
+}
+
+/** Writes a function `(group, groups, lane, …)`, whose items the workgroups share out, and the call of it. */
+function callGroups(
+  kernel: Kernel,
+  workgroups: number,
+  into: EntryPoint,
+  write: (f: FunctionWriter, memory: Memory) => void,
+): string[] {
+  const name = nameIn(into.module, kernel);
+  const f = functionFor(into);
+  write(f, into.module.options.memory);
+  addFunction(into.module, name, "group: i32, groups: i32, lane: i32", into.depth, f);
+  return [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsOf(into)});`];
+}
+
+function functionFor({ module: { used, options }, needs }: EntryPoint): FunctionWriter {
   const use = (name: string) => {
     used.add(name);
     return name;
   };
-  const counts = new Map<string, number>();
-  const functions: string[] = [];
-  let hasBlocks = false, hasTeams = false, mostLocal = 0;
-  /** Whether teams use subgroups in all dispatches so far, and in the one that is being written. */
-  let hasSubgroups = false, usesSubgroups = false;
-  /** Notes that teams are used. */
-  const withTeams = (teams: Teams): Teams => {
-    hasTeams = true;
-    usesSubgroups ||= teams.subgroups;
-    return teams;
-  };
-  const newFunction = () => new FunctionWriter(use, device);
-  const nameOf = (kernel: Kernel): string => {
-    const base = kernelName(kernel);
-    const count = counts.get(base) ?? 0;
-    counts.set(base, count + 1);
-    return `${base}_${count}`;
-  };
-  const add = (name: string, params: string, depth: number, f: FunctionWriter) => {
-    const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
-    const text = f.text();
-    functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${zeroIn(text)}${text}\n}`);
-  };
-  /** Writes a kernel's function and those that it calls; gives its name. */
-  const write = (kernel: Kernel, place: Place): string => {
-    const name = nameOf(kernel);
-    const { depth, memory, callers } = place;
-    const f = newFunction();
-    switch (kernel.kind) {
-      case "fused":
-        writeFused(f, kernel, memory);
-        break;
-      case "reduce": {
-        const teams = teamsFor(kernel, callers);
-        if (teams.size > 1) writeTeamReduce(f, kernel, withTeams(teams), memory);
-        else writeReduce(f, kernel, memory);
-        break;
-      }
-      case "argmax":
-        writeArgmax(f, kernel, memory);
-        break;
-      case "gather":
-        writeGather(f, kernel, memory);
-        break;
-      case "scatterAdd":
-        writeScatter(f, kernel, memory);
-        break;
-      case "randomBits":
-        writeRandom(f, kernel, memory);
-        break;
-      case "matmul":
-        writeMatmul(f, kernel, tileOf(kernel, callers), place.multiple ?? kernel.output.shape[0], memory);
-        break;
-      case "scan":
-        writeScan(
-          f,
-          kernel,
-          place,
-          kernel.body.map((each) => write(each, { ...place, depth: depth + 1, steps: undefined })),
-        );
-        break;
-      case "pack":
-      case "longProduct":
-        throw new Error(`The kernel ${kernel.kind} is of another backend`);
-    }
-    add(name, "begin: i32, end: i32, lane: i32, lanes: i32", depth, f);
-    return name;
-  };
+  return new FunctionWriter(use, (what) => needs.add(what), options);
+}
 
-  /** The statements of an entry point, with how many workgroups it runs, and words of their memory that it uses. */
-  interface Body {
-    readonly lines: readonly string[];
-    readonly workgroups: number;
-    readonly localWords: number;
-  }
-  const placeAt = (depth: number, callers: Callers): Place => ({
-    depth,
-    memory: options.memory,
-    callers,
-    local: NONE,
-  });
-  const loopsAt = (depth: number) => (depth > 0 ? ", t0" : "");
+function nameIn({ counts }: Module, kernel: Kernel): string {
+  const base = kernelName(kernel);
+  const count = counts.get(base) ?? 0;
+  counts.set(base, count + 1);
+  return `${base}_${count}`;
+}
 
-  const together = (kernels: readonly Kernel[], depth: number): Body => {
-    const needs = barriersBetween(kernels, options.memory);
-    const lines = kernels.flatMap((kernel, index) => {
-      const called = write(kernel, placeAt(depth, togetherOf(device)));
-      return [
-        ...(needs[index] ? ["storageBarrier();"] : []),
-        `${called}(0, ${workOf(kernel).units}, i32(lane), ${size}${loopsAt(depth)});`,
-      ];
-    });
-    return { lines, workgroups: 1, localWords: 0 };
-  };
-  const checkIterations = (kernel: Kernel, iterations: number) => {
-    if (iterations <= device.mostIterations) return;
-    throw new RangeError(
-      `Cannot compile ${
-        printKernel(kernel)
-      } for this adapter: an invocation would go round loops ${iterations} ` +
-        `times, and it ends them after ${device.mostIterations}; use the device wasm`,
-    );
-  };
-  const spread = (kernel: Kernel, depth: number): Body => {
-    if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) return inBlocks(kernel, depth);
-    if (kernel.kind === "reduce" && isLongReduction(kernel, size, device.teamElements)) {
-      return byGroups(kernel, depth);
-    }
-    const all = device.workgroups * size;
-    const callers = { ...workgroupOf(device, Infinity), invocations: all };
-    const items = kernel.kind === "matmul" ? tilesOf(kernel, tileOf(kernel, callers)) : workOf(kernel).items;
-    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, Math.ceil(items / size)));
-    const iterations = iterationsOf(kernel, { ...callers, invocations: Math.max(all, workgroups * size) });
-    checkIterations(kernel, iterations);
-    const called = write(kernel, placeAt(depth, callers));
-    const lane = `i32(group.x * ${size}u + lane), ${workgroups * size}`;
-    return {
-      lines: [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsAt(depth)});`],
-      workgroups,
-      localWords: 0,
-    };
-  };
-  const inBlocks = (kernel: MatmulKernel, depth: number): Body => {
-    hasBlocks = true;
-    const workgroups = Math.min(device.mostWorkgroups, blocksOf(kernel));
-    const name = nameOf(kernel);
-    const f = newFunction();
-    writeTiled(f, kernel, options.memory);
-    add(name, "group: i32, groups: i32, lane: i32", depth, f);
-    return {
-      lines: [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsAt(depth)});`],
-      workgroups,
-      localWords: 0,
-    };
-  };
-  const byGroups = (kernel: ReduceKernel, depth: number): Body => {
-    const outputs = sizeOf(kernel.output.shape);
-    const workgroups = Math.max(1, Math.min(device.mostWorkgroups, outputs));
-    checkIterations(kernel, groupIterations(kernel, size, Math.ceil(outputs / workgroups)));
-    const name = nameOf(kernel);
-    const f = newFunction();
-    writeGroupReduce(f, kernel, withTeams(teamsOf(size, 1, device)), options.memory);
-    add(name, "group: i32, groups: i32, lane: i32", depth, f);
-    return {
-      lines: [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsAt(depth)});`],
-      workgroups,
-      localWords: 0,
-    };
-  };
-  const byRows = (scan: ScanKernel, steps: number | undefined): Body => {
-    const at = kernels.indexOf(scan);
-    const before = new Set(kernels.slice(0, at).flatMap(buffersOf));
-    const after = new Set(kernels.slice(at + 1).flatMap(buffersOf));
-    const rows = rowsPerWorkgroup(scan, device);
-    const local = planRowMemory(scan, {
-      rows,
-      // Teams of a reduction in the scan have their parts there too.
-      bytes: options.workgroupBytes - 4 * size,
-      elsewhere: (buffer) => options.memory.locationOf(buffer).in !== "memory",
-    });
-    mostLocal = Math.max(mostLocal, local.words);
-    // What is left of steps that were done before is there too.
-    if (steps !== undefined) {
-      for (const buffer of local.places.keys()) {
-        before.add(buffer);
-        after.add(buffer);
-      }
-    }
-    const called = write(scan, {
-      ...placeAt(0, workgroupOf(device, rows)),
-      memory: withRows(options.memory, local),
-      multiple: scan.rows % rows === 0 ? rows : 1,
-      local,
-      steps,
-    });
-    return {
-      lines: [
-        `let begin = i32(group.x) * ${rows};`,
-        `let end = min(begin + ${rows}, ${scan.rows});`,
-        ...moveRows(local, before, options.memory, "enter", size),
-        `${called}(begin, end, i32(lane), ${size});`,
-        ...moveRows(local, after, options.memory, "leave", size),
-      ],
-      workgroups: Math.ceil(scan.rows / rows),
-      localWords: local.words,
-    };
-  };
+function addFunction(
+  { functions }: Module,
+  name: string,
+  params: string,
+  depth: number,
+  f: FunctionWriter,
+): void {
+  const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
+  const text = f.text();
+  functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${zeroIn(text)}${text}\n}`);
+}
 
-  const entryPoints: string[] = [];
-  /** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
-  const dispatch = ({ kind, kernels, steps }: PlannedDispatch, depth: number): Dispatch => {
-    const [first] = kernels;
-    usesSubgroups = false;
-    const { lines, workgroups, localWords } = kind === "together"
-      ? together(kernels, depth)
-      : kind === "rows" && first.kind === "scan"
-      ? byRows(first, steps)
-      : spread(first, depth);
-    const entryPoint = `dispatch_${entryPoints.length}`;
-    const body = [...(depth > 0 ? ["let t0 = stepIndex.x;"] : []), ...lines].join("\n").split("\n");
-    entryPoints.push(
-      `@compute @workgroup_size(${size})\nfn ${entryPoint}(@builtin(workgroup_id) group: vec3<u32>, ` +
-        `@builtin(local_invocation_index) lane: u32) {\n${body.map((line) => `  ${line}`).join("\n")}\n}`,
-    );
-    hasSubgroups ||= usesSubgroups;
-    return {
-      kind,
-      entryPoint,
-      workgroups,
-      kernels,
-      localWords,
-      subgroups: usesSubgroups,
-      ...(steps !== undefined && { steps }),
-    };
-  };
-
-  const dispatches = planSteps(kernels, device).map((planned): Dispatch | Repeat =>
-    planned.kind === "steps"
-      ? { ...planned, dispatches: planned.dispatches.map((each) => dispatch(each, 1)) }
-      : dispatch(planned, 0)
-  );
-  const repeats = dispatches.some((each) => each.kind === "steps" || each.steps !== undefined);
+/** The text of the module: what it enables and declares, the functions that are called, and its own. */
+function assemble(
+  { options: { title, halves, slots, workgroupSize }, used, functions, entryPoints }: Module,
+  dispatches: readonly (Dispatch | Repeat<Dispatch>)[],
+): string {
+  const needs = (what: Need) => entryPoints.some((each) => each.needs.has(what));
+  const hasSteps = dispatches.some((each) => stepsOf(each) !== undefined);
+  const localWords = Math.max(0, ...dispatches.map((each) => isRepeat(each) ? 0 : localWordsOf(each.task)));
   const code = [
-    `// ${options.title}`,
-    ...(options.halves ? ["enable f16;"] : []),
-    ...(hasSubgroups ? ["enable subgroups;"] : []),
+    `// ${title}`,
+    ...(halves ? ["enable f16;"] : []),
+    ...(needs("subgroups") ? ["enable subgroups;"] : []),
     "@group(0) @binding(0) var<storage, read_write> memory: array<u32>;",
-    `// Where inputs and outputs begin.\n@group(0) @binding(1) ${declareSlots(options.slots)}`,
-    ...(repeats
+    `// Where inputs and outputs begin.\n@group(0) @binding(1) ${declareSlots(slots)}`,
+    ...(hasSteps
       ? ["// x is the index of the step.\n@group(0) @binding(2) var<uniform> stepIndex: vec4<i32>;"]
       : []),
-    ...(options.halves ? ["@group(0) @binding(3) var<storage, read_write> halves: array<f16>;"] : []),
-    ...(mostLocal > 0 ? [`var<workgroup> rowMemory: array<u32, ${mostLocal}>;`] : []),
-    ...(hasBlocks ? [BLOCK_MEMORY] : []),
-    ...(hasTeams ? [teamMemory(size)] : []),
+    ...(halves ? ["@group(0) @binding(3) var<storage, read_write> halves: array<f16>;"] : []),
+    ...(localWords > 0 ? [`var<workgroup> rowMemory: array<u32, ${localWords}>;`] : []),
+    ...(needs("blocks") ? [BLOCK_MEMORY] : []),
+    ...(needs("teams") ? [teamMemory(workgroupSize)] : []),
     SPECIAL,
     ...functionSources(used),
     ...functions,
-    ...entryPoints,
+    ...entryPoints.map(({ text }) => text),
   ].join("\n\n");
-  return { code: `${code}\n`, dispatches };
+  return `${code}\n`;
+}
+
+/** How many indices of steps a dispatch needs; undefined if it is done once. */
+export function stepsOf(each: Dispatch | Repeat<Dispatch>): number | undefined {
+  if (isRepeat(each)) return each.scan.length;
+  return each.task.kind === "rows" && each.task.steps !== undefined ? each.task.scan.length : undefined;
+}
+
+/** Steps that a dispatch does at once, where it is done again until all are; else 1. */
+export function stride({ task }: Dispatch): number {
+  return task.kind === "rows" ? task.steps ?? 1 : 1;
+}
+
+/** Words of the workgroup's memory that a dispatch uses. */
+export function localWordsOf(task: Task): number {
+  return task.kind === "rows" ? task.local.words : 0;
+}
+
+/** The kernels of a dispatch. */
+export function kernelsOf(task: Task): readonly Kernel[] {
+  if (task.kind === "together") return task.kernels;
+  return [task.kind === "rows" ? task.scan : task.kernel];
 }

@@ -5,10 +5,19 @@
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
 import { sizeOf } from "../../lowering/views.ts";
 import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
+import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
+import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
-/** Writes the body of the function of a reduction; units of work are rows of the output's first axis. */
-export function writeReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
+/** Units of work are rows of the output's first axis; where it has teams, each is of one element. */
+function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
+  const teams = callers.teamsOf(kernel);
+  if (teams.size > 1) writeTeamReduce(f, kernel, teams, memory);
+  else writeOwnReduce(f, kernel, memory);
+}
+
+/** Every invocation reduces elements of the result on its own. */
+function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
   const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -100,49 +109,14 @@ function partAt({ input }: ReduceKernel, index: string): string {
   return `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
 }
 
-/** The teams of a workgroup, one for each element of the result. */
-export interface Teams {
-  /** Invocations of each; 1 where there are no teams. */
-  readonly size: number;
-  /** The most of them that have an element. */
-  readonly count: number;
-  /** Whether subgroups combine their parts. */
-  readonly subgroups: boolean;
-}
-
-/**
- * So many teams of this size. By halves, the parts of all teams are combined in as many rounds as a team has halvings;
- * subgroups combine those of one team after the other, and do so where it is fewer rounds.
- */
-export function teamsOf(size: number, count: number, { subgroups }: Pick<Teams, "subgroups">): Teams {
-  return { size, count, subgroups: subgroups && count < Math.log2(size) };
-}
-
-/**
- * How many invocations of a workgroup with so many make up a team for each element of the result, of which there are at
- * most `outputs`; 1 where a team is not worth it, as each would not have `least` elements.
- */
-export function teamSize(kernel: ReduceKernel, outputs: number, lanes: number, least: number): number {
-  const each = elementsOf(kernel);
-  let size = 1;
-  while (size * 2 * outputs <= lanes && size * 2 * least <= each) size *= 2;
-  return size;
-}
-
 /**
  * Writes the same with teams: each invocation takes every `size`-th element, then they combine their parts. All
  * invocations of one workgroup call it, with at most as many elements of the result as there are teams.
  */
-export function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
+function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
   const perUnit = sizeOf(kernel.output.shape.slice(1));
   f.lines(`let item = begin * ${perUnit} + lane / ${teams.size};`, `let member = lane % ${teams.size};`);
   writeTeam(f, kernel, teams, `item < end * ${perUnit}`, memory);
-}
-
-/** Whether each element of a result is worth a workgroup, of whose invocations each has `least` elements. */
-export function isLongReduction(kernel: ReduceKernel, workgroup: number, least: number): boolean {
-  const isPowerOfTwo = (workgroup & (workgroup - 1)) === 0;
-  return kernel.input.dtype !== "bool" && isPowerOfTwo && elementsOf(kernel) >= workgroup * least;
 }
 
 /** Writes the same as a function `(group: i32, groups: i32, lane: i32)`: a workgroup is a team. */
@@ -167,7 +141,9 @@ function writeTeam(
   memory: Memory,
 ): void {
   const { input, axes, output } = kernel;
-  const { size } = teams;
+  const { size, subgroups } = teams;
+  f.need("teams");
+  if (subgroups) f.need("subgroups");
   const names = output.shape.map((_, axis) => `i${axis}`);
   const result = f.variable(startOf(kernel));
   f.block(`if (${isOwn})`, () => {
@@ -187,7 +163,7 @@ function writeTeam(
     });
     f.line(`${result} = ${all};`);
   });
-  if (teams.subgroups) combineBySubgroups(f, kernel, teams, result);
+  if (subgroups) combineBySubgroups(f, kernel, teams, result);
   else combineByHalves(f, kernel, teams, result);
   f.block(`if (${isOwn} && member == 0)`, () => {
     f.lines(...unravel("item", output.shape, names));
@@ -240,8 +216,8 @@ function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: s
   return `${max} + subgroupAdd(select(0f, ${part}, ${f.use("isNan")}(${part})))`;
 }
 
-/** Writes the body of the function of an argmax; NaN counts as largest, the first of equals wins. */
-export function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, memory: Memory): void {
+/** NaN counts as largest, the first of equals wins. */
+function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { memory }: Site): void {
   if (sizeOf(input.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
   const indices = (index: string) => [...names.slice(0, axis), index, ...names.slice(axis)];
@@ -261,3 +237,36 @@ export function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKe
     f.line(store(output, names, found, memory));
   });
 }
+
+/** The rounds of the loops of a team. */
+function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Rounds[] {
+  const own = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
+  // A subgroup may have a single invocation.
+  return [...own, subgroups ? loop(count, loop(size)) : loop(Math.log2(size))];
+}
+
+/** The rounds of the function of {@linkcode writeGroupReduce}, where a workgroup has so many elements of the result. */
+export function groupRounds(kernel: ReduceKernel, size: number, items: number): Rounds {
+  return loop(items, ...teamRounds(kernel, { size, count: 1, subgroups: false }));
+}
+
+/** How the kinds are written. */
+export const reductionWriting: WrittenKinds<ReduceKernel | ArgmaxKernel> = {
+  reduce: {
+    write: writeReduce,
+    rounds: (kernel, { teamsOf, invocations, rows }) => {
+      const teams = teamsOf(kernel);
+      if (teams.size > 1) return inTurn(teamRounds(kernel, teams));
+      const overAxes = loops(kernel.axes.flatMap((axis) => blocksOf(kernel, kernel.input.shape[axis])));
+      return loop(Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations), ...overAxes);
+    },
+  },
+  argmax: {
+    write: writeArgmax,
+    rounds: (kernel, { invocations, rows }) =>
+      loop(
+        Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations),
+        loop(elementsOf(kernel)),
+      ),
+  },
+};

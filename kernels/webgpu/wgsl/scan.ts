@@ -1,10 +1,10 @@
 /** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their own memory. */
-import type { ScanKernel } from "../../lowering/kernels.ts";
+import { type ScanKernel, workOf } from "../../lowering/kernels.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import type { RowMemory } from "../row_memory.ts";
-import { workOf } from "../schedule.ts";
-import type { Memory } from "./address.ts";
+import type { Memory, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";
+import type { Site, WrittenKinds } from "./kind.ts";
+import { inTurn } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
@@ -43,14 +43,13 @@ export function moveRows(
 }
 
 /**
- * Writes the body of the function of a scan: every kernel of a step in order, with barriers where they need them. With
- * `steps` it does so many from the one in `stepIndex` on.
+ * Every kernel of a step in order, with barriers where they need them. With `steps` it does so many from the one in
+ * `stepIndex` on.
  */
-export function writeScan(
+function writeScan(
   f: FunctionWriter,
   { length, reverse, rows, body }: ScanKernel,
-  { depth, local, steps }: { readonly depth: number; readonly local: RowMemory; readonly steps?: number },
-  called: readonly string[],
+  { depth, local, steps, called }: Site,
 ): void {
   const outer = Array.from({ length: depth }, (_, loop) => `, t${loop}`).join("");
   const range = steps === undefined
@@ -65,3 +64,14 @@ export function writeScan(
     });
   });
 }
+
+/** How the kind is written. */
+export const scanWriting: WrittenKinds<ScanKernel> = {
+  scan: {
+    write: writeScan,
+    rounds: (_, __, inside) => {
+      const { all, idle } = inTurn(inside);
+      return { all: 1 + all, idle: 1 + idle };
+    },
+  },
+};

@@ -9,7 +9,10 @@ import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Rows and columns of a block, and terms that pass at a time. */
-const BLOCK = 64, TERMS = 16;
+export const BLOCK = 64, TERMS = 16;
+
+/** Invocations of a workgroup that computes a block, and bytes of its memory. */
+export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
 
 /** Rows and columns of an invocation. */
 const OWN = 4;
@@ -20,12 +23,6 @@ export const BLOCK_MEMORY = [
   `var<workgroup> rightBlock: array<vec4<f32>, ${TERMS * BLOCK / 4}>;`,
 ].join("\n");
 
-/** Whether a product is large enough for blocks. */
-export function isLarge({ output, k }: MatmulKernel): boolean {
-  const [m, n] = output.shape;
-  return output.shape.length === 2 && m >= BLOCK && n >= BLOCK && k >= TERMS;
-}
-
 /** How many blocks a product has. */
 export function blocksOf({ output }: MatmulKernel): number {
   const [m, n] = output.shape;
@@ -35,10 +32,10 @@ export function blocksOf({ output }: MatmulKernel): number {
 /** Writes the body of a function `(group: i32, groups: i32, lane: i32)` of a product. */
 export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
   const { left, right, output, k, addends } = kernel;
-  if (!("view" in right)) throw new Error("A right operand was packed for another backend");
   const [m, n] = output.shape;
   const across = Math.ceil(n / BLOCK);
   const four = [0, 1, 2, 3];
+  f.need("blocks");
 
   f.lines(`let ownRow = lane / ${BLOCK / OWN};`, `let ownColumn = lane % ${BLOCK / OWN};`);
   f.block(`for (var block = group; block < ${blocksOf(kernel)}; block += groups)`, () => {
@@ -70,7 +67,7 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
         inside: [...below(`rows + ${index}`, m, BLOCK), ...below("leftTerm", k, TERMS)],
       }));
       bring("rightVector", (index) => ({
-        value: load(right.view, ["rightTerm", `(columns + ${index})`], memory),
+        value: load(right, ["rightTerm", `(columns + ${index})`], memory),
         inside: [...below(`columns + ${index}`, n, BLOCK), ...below("rightTerm", k, TERMS)],
       }));
       f.lines(

@@ -12,6 +12,9 @@ export function zeroIn(text: string): string {
   return /\bzero\b/.test(text) ? "  let zero = select(0, 1, arrayLength(&memory) == 0u);\n" : "";
 }
 
+/** What a module must declare for some functions: the memory of teams, that of blocks of products, and subgroups. */
+export type Need = "teams" | "blocks" | "subgroups";
+
 /** Writes the body of one function. */
 export class FunctionWriter {
   readonly #lines: string[] = [];
@@ -22,10 +25,15 @@ export class FunctionWriter {
 
   /**
    * @param use Notes that a function of `functions.ts` is called; gives its name.
+   * @param need Notes what the module must declare.
    * @param options With `keepsLoops` no compiler knows how often a loop goes round: Mesa writes out what goes round 32
    * times, and then takes 2 ms for each read and write.
    */
-  constructor(readonly use: (name: string) => string, { keepsLoops }: { readonly keepsLoops: boolean }) {
+  constructor(
+    readonly use: (name: string) => string,
+    readonly need: (what: Need) => void,
+    { keepsLoops }: { readonly keepsLoops: boolean },
+  ) {
     this.zero = keepsLoops ? " + zero" : "";
   }
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { DType } from "../../../src/tensor/tensor.ts";
-import type { None, OperationName } from "../../../src/program/types.ts";
+import type { None } from "../../../src/program/elementwise.ts";
+import type { OperationName } from "../../../src/program/types.ts";
 import type { Attributes } from "../../../src/program/types.ts";
 import { apply, flat, list } from "./helpers.ts";
 

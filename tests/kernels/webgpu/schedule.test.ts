@@ -27,7 +27,8 @@ import { lowerProgram } from "../../../kernels/lowering/lower.ts";
 import type { Kernel, ScanKernel } from "../../../kernels/lowering/kernels.ts";
 import { type Buffer, viewOf } from "../../../kernels/lowering/views.ts";
 import { planRowMemory } from "../../../kernels/webgpu/row_memory.ts";
-import { scheduleOf, shapeFor, shapeOf } from "../../../kernels/webgpu/schedule.ts";
+import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
+import { scheduleOf, shapeFor } from "../../../kernels/webgpu/schedule.ts";
 import type { Backend } from "../../../kernels/backend.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
 import type { Memory } from "../../../kernels/webgpu/wgsl/address.ts";
@@ -51,9 +52,7 @@ function lstmScan(batch: number, units: number): ScanKernel {
     layer.apply(variables, x, { training: false }).output
   );
   const program = compiled.program(variables, x);
-  const scan = lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }).find(({ kind }) =>
-    kind === "scan"
-  );
+  const scan = lowerProgram(program, { bindings: {}, columns: 1 }).find(({ kind }) => kind === "scan");
   assert(scan?.kind === "scan");
   return scan;
 }

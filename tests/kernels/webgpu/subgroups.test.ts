@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { max, mul, spec, sum, type Tensor, trace } from "../../../mod.ts";
 import { lowerProgram } from "../../../kernels/lowering/lower.ts";
-import { shapeOf } from "../../../kernels/webgpu/schedule.ts";
+import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
+import { dispatchesOf } from "../../../kernels/webgpu/dispatches.ts";
 import { type Dispatch, writeModule } from "../../../kernels/webgpu/wgsl/module.ts";
 
 const LIMITS = {
@@ -15,17 +16,19 @@ const LIMITS = {
 /** What is written for a function of one argument, on a device with subgroups or without. */
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
-  const { code, dispatches } = writeModule(
-    lowerProgram(program, { backend: "webgpu", bindings: {}, columns: 1 }),
-    {
-      memory: { locationOf: () => ({ in: "memory", word: 0 }) },
-      slots: 2,
-      device: shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups }),
-      workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
-      halves: false,
-      title: "a test",
-    },
-  );
+  const device = shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups });
+  const tasks = dispatchesOf(lowerProgram(program, { bindings: {}, columns: 1 }), {
+    device,
+    workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
+    elsewhere: () => false,
+  });
+  const { code, dispatches } = writeModule(tasks, {
+    ...device,
+    memory: { locationOf: () => ({ in: "memory", word: 0 }) },
+    slots: 2,
+    halves: false,
+    title: "a test",
+  });
   return {
     code,
     operations: [...code.matchAll(/subgroup\w+/g)].map(([found]) => found),

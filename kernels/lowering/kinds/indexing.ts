@@ -1,0 +1,71 @@
+/** Rows by index, and sums of rows by index. */
+import { requireRows } from "../../../src/program/empty.ts";
+import { evaluateDim, evaluateShape } from "../../../src/tensor/dims.ts";
+import { type Buffer, sizeOf, type View } from "../views.ts";
+import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import { arena, type Rules } from "./rule.ts";
+
+/** Rows of a table by index. */
+export interface GatherKernel {
+  readonly kind: "gather";
+  readonly operand: View;
+  readonly indices: View;
+  readonly output: View;
+}
+
+/** Sums of rows by index. */
+export interface ScatterKernel {
+  readonly kind: "scatterAdd";
+  readonly indices: View;
+  readonly updates: View;
+  readonly output: View;
+  /** Where what rounding loses is kept, row-major as the output's shape; absent where it is of no account. */
+  readonly lost?: Buffer;
+}
+
+/** Terms that are added one after another where more would be added with what rounding loses. */
+const FEW_TERMS = 32;
+
+/** The records of the kinds. */
+export const indexingKinds: Kinds<GatherKernel | ScatterKernel> = {
+  gather: {
+    reads: ({ operand, indices }) => [operand, indices],
+    writes: ({ output }) => [output],
+    isRowWise: ({ operand }, { isWritten }) => !isWritten(operand.buffer),
+    work: ({ output: { shape } }) => work(rowsIn(shape), sizeOf(shape)),
+    print: ({ operand, output }) => `gather ${printShape(operand)} -> ${printShape(output)}`,
+  },
+  scatterAdd: {
+    reads: ({ indices, updates }) => [indices, updates],
+    writes: ({ output }) => [output],
+    hidden: ({ lost }) => lost ? [lost] : [],
+    isRowWise: () => false,
+    work: ({ output, updates }) => work(1, sizeOf(output.shape.slice(1)), sizeOf(updates.shape)),
+    print: ({ updates, output }) => `scatterAdd ${printShape(updates)} -> ${printShape(output)}`,
+  },
+};
+
+/** The rules for the operations. */
+export const indexingRules: Rules<"gather" | "scatterAdd", GatherKernel | ScatterKernel> = {
+  gather: {
+    lower: ({ inputs: [operand, indices] }, output, { viewIn, bindings }) => {
+      requireRows("gather", evaluateDim(operand.shape[0], bindings), evaluateShape(indices.shape, bindings));
+      return [{ kind: "gather", operand: viewIn(operand), indices: viewIn(indices), output }];
+    },
+  },
+  scatterAdd: {
+    lower: ({ inputs: [index, updates] }, output, { viewIn, bindings }) => {
+      const indices = viewIn(index);
+      requireRows("scatterAdd", output.shape[0], evaluateShape(index.shape, bindings));
+      // All of the indices may be of one row.
+      const isLong = output.dtype === "float32" && sizeOf(indices.shape) > FEW_TERMS;
+      return [{
+        kind: "scatterAdd",
+        indices,
+        updates: viewIn(updates),
+        output,
+        ...(isLong && { lost: arena("lost by rounding", sizeOf(output.shape)) }),
+      }];
+    },
+  },
+};

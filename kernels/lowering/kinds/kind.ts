@@ -1,0 +1,133 @@
+/**
+ * What a kind of kernel is: its record, which has all that the stages before the writing of code ask of it. Each family
+ * of kinds has a file with its records, and a backend that has kinds of its own adds their records to those of
+ * `../kernels.ts`. How a kind is written as code is in the folder of each backend, in tables of the same form.
+ */
+import type { Buffer, View } from "../views.ts";
+
+/** What all kernels have in common; a loop has kernels inside. */
+export interface AnyKernel {
+  readonly kind: string;
+  readonly body?: readonly AnyKernel[];
+}
+
+/** How much a kernel does; of a loop, in one step. */
+export interface Work {
+  /** What it can be told to do a part of: rows of its first axis, or one where it must do all. */
+  readonly units: number;
+  /** Results that can be computed apart. */
+  readonly items: number;
+  /** About as many multiply-adds as it takes the time of. */
+  readonly cost: number;
+  /** How often it is done: the steps of a loop, else 1. */
+  readonly times: number;
+}
+
+/** The work of so many units, items and multiply-adds, which is done once. */
+export function work(units: number, items: number, cost = items): Work {
+  return { units, items, cost, times: 1 };
+}
+
+/** A block whose rows may be worked on apart. */
+export interface RowBlock {
+  readonly rows: number;
+  /** Whether a kernel of the block writes there. */
+  readonly isWritten: (buffer: Buffer) => boolean;
+}
+
+/** The record of a kind that computes. */
+export interface Kind<Kernel> {
+  /** What its function is called, but for a number; default: the kind. */
+  readonly name?: (kernel: Kernel) => string;
+  readonly reads: (kernel: Kernel) => View[];
+  readonly writes: (kernel: Kernel) => View[];
+  /** Buffers that it uses and no view shows, such as scratch; default: none. */
+  readonly hidden?: (kernel: Kernel) => Buffer[];
+  /** Buffers whose content must last from call to call; default: none. */
+  readonly keeps?: (kernel: Kernel) => Buffer[];
+  /** Whether it computes each row of a block from that row alone, given that its views stay in their rows. */
+  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  readonly work: (kernel: Kernel) => Work;
+  /** A line of text. */
+  readonly print: (kernel: Kernel) => string;
+}
+
+/** The record of a kind that repeats the kernels inside, of which everything else is asked. */
+export interface LoopKind<Kernel> {
+  /** The work of a step, whose kernels cost so much. */
+  readonly work: (kernel: Kernel, cost: number) => Work;
+  /** A line of text. */
+  readonly print: (kernel: Kernel) => string;
+}
+
+/** The records of all kinds of a union of kernels: the compiler names one that is missing. */
+export type Kinds<Kernel extends AnyKernel> = {
+  readonly [K in Kernel["kind"]]: KindOf<Extract<Kernel, { readonly kind: K }>>;
+};
+type KindOf<Kernel> = Kernel extends { readonly body: readonly unknown[] } ? LoopKind<Kernel> : Kind<Kernel>;
+
+/** What can be asked of kernels, whatever their kinds. */
+export interface KernelFunctions<Kernel> {
+  /** The views that a kernel reads. */
+  readonly readsOf: (kernel: Kernel) => View[];
+  /** The views that a kernel writes. */
+  readonly writesOf: (kernel: Kernel) => View[];
+  /** Every buffer that a kernel touches. */
+  readonly buffersOf: (kernel: Kernel) => Buffer[];
+  /** Buffers of a kernel whose content must last from call to call. */
+  readonly keptBy: (kernel: Kernel) => Buffer[];
+  /** Whether a kernel computes each row of a block from that row alone, given that its views stay in their rows. */
+  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  /** The work of a kernel, of one step if it is a loop. */
+  readonly workOf: (kernel: Kernel) => Work;
+  /** What a kernel's function is called, but for a number. */
+  readonly kernelName: (kernel: Kernel) => string;
+  /** A kernel as lines of text; what is inside a loop is indented. */
+  readonly printKernel: (kernel: Kernel, indent?: string) => string[];
+}
+
+/** The functions over kernels of these kinds. */
+export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): KernelFunctions<Kernel> {
+  // The record of this very kind: that of a loop exactly where a kernel has others inside.
+  const record = (kernel: Kernel) => kinds[kernel.kind as Kernel["kind"]] as Kind<Kernel> & LoopKind<Kernel>;
+  const inside = (kernel: Kernel) => kernel.body as readonly Kernel[] | undefined; // of the same union
+  const of: KernelFunctions<Kernel> = {
+    readsOf: (kernel) => inside(kernel)?.flatMap(of.readsOf) ?? record(kernel).reads(kernel),
+    writesOf: (kernel) => inside(kernel)?.flatMap(of.writesOf) ?? record(kernel).writes(kernel),
+    buffersOf: (kernel) =>
+      inside(kernel)?.flatMap(of.buffersOf) ?? [
+        ...[...of.readsOf(kernel), ...of.writesOf(kernel)].map(({ buffer }) => buffer),
+        ...record(kernel).hidden?.(kernel) ?? [],
+      ],
+    keptBy: (kernel) => inside(kernel)?.flatMap(of.keptBy) ?? record(kernel).keeps?.(kernel) ?? [],
+    isRowWise: (kernel, block) =>
+      inside(kernel)?.every((each) => of.isRowWise(each, block)) ?? record(kernel).isRowWise(kernel, block),
+    workOf: (kernel) => record(kernel).work(kernel, sum(inside(kernel) ?? [], (each) => costIn(of, each))),
+    kernelName: (kernel) => record(kernel).name?.(kernel) ?? kernel.kind,
+    printKernel: (kernel, indent = "") => [
+      `${indent}${record(kernel).print(kernel)}`,
+      ...inside(kernel)?.flatMap((each) => of.printKernel(each, `${indent}  `)) ?? [],
+    ],
+  };
+  return of;
+}
+
+/** The cost of all steps. */
+function costIn<Kernel>({ workOf }: KernelFunctions<Kernel>, kernel: Kernel): number {
+  const { cost, times } = workOf(kernel);
+  return cost * times;
+}
+
+function sum<T>(list: readonly T[], value: (each: T) => number): number {
+  return list.reduce((total, each) => total + value(each), 0);
+}
+
+/** A shape as text. */
+export function printShape({ shape }: { readonly shape: readonly number[] }): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** The first size of a shape; 1 of a scalar. */
+export function rowsIn(shape: readonly number[]): number {
+  return shape[0] ?? 1;
+}

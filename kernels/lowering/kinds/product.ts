@@ -1,0 +1,65 @@
+/** Matrix products, with what is added to their results. */
+import { placeAddends } from "../addends.ts";
+import { sizeOf, transposeView, type View } from "../views.ts";
+import { type Kinds, printShape, work } from "./kind.ts";
+import type { Rules } from "./rule.ts";
+
+/** What a product is, wherever its right operand lies. */
+export interface Product {
+  readonly left: View;
+  readonly output: View;
+  readonly k: number;
+  /** What is added to columns from `first` on, `[m, columns]` with contiguous columns, in order and side by side. */
+  readonly addends: readonly { readonly first: number; readonly view: View }[];
+}
+
+/** `[m, k] × [k, n]`, or a batch of such products. */
+export interface MatmulKernel extends Product {
+  readonly kind: "matmul";
+  readonly right: View;
+}
+
+/** The multiply-adds of a product with results of this shape, each of so many terms. */
+export function multiplyAddsOf(shape: readonly number[], k: number): number {
+  return sizeOf(shape) * k;
+}
+
+/** The work of a product; units are rows, or matrices of a batch. */
+export function productWork({ output: { shape }, k }: Product) {
+  const units = shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2));
+  return work(units, sizeOf(shape), multiplyAddsOf(shape, k));
+}
+
+/** A product as text. */
+export function printProduct({ left, output, addends }: Product): string {
+  const more = addends.length === 0 ? "" : ` with ${addends.length} addend${addends.length > 1 ? "s" : ""}`;
+  return `matmul ${printShape(left)} -> ${printShape(output)}${more}`;
+}
+
+/** The record of the kind. */
+export const productKinds: Kinds<MatmulKernel> = {
+  matmul: {
+    reads: ({ left, right, addends }) => [left, right, ...addends.map(({ view }) => view)],
+    writes: ({ output }) => [output],
+    isRowWise: ({ left, right }, { isWritten }) => left.shape.length === 2 && !isWritten(right.buffer),
+    work: productWork,
+    print: printProduct,
+  },
+};
+
+/** The rule for the operation. */
+export const productRules: Rules<"matmul", MatmulKernel> = {
+  matmul: {
+    lower: (equation, output, { viewIn, addendsOf }) => {
+      const { inputs, attributes: { transposeLeft, transposeRight } } = equation;
+      const flip = (view: View, flipped: boolean) => {
+        const axes = view.shape.map((_, axis) => axis);
+        return flipped ? transposeView(view, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]) : view;
+      };
+      const left = flip(viewIn(inputs[0]), transposeLeft);
+      const right = flip(viewIn(inputs[1]), transposeRight);
+      const addends = placeAddends(addendsOf.get(equation) ?? [], viewIn, left.shape[0]);
+      return [{ kind: "matmul", left, right, output, k: left.shape[left.shape.length - 1], addends }];
+    },
+  },
+};

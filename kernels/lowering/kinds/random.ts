@@ -1,0 +1,34 @@
+/** Random bits. */
+import { sizeOf, type View } from "../views.ts";
+import { type Kinds, printShape, work } from "./kind.ts";
+import type { Rules } from "./rule.ts";
+
+/** Random bits into a buffer of their own. */
+export interface RandomKernel {
+  readonly kind: "randomBits";
+  readonly key: View;
+  readonly counter: View;
+  readonly output: View;
+}
+
+/** The record of the kind. */
+export const randomKinds: Kinds<RandomKernel> = {
+  randomBits: {
+    reads: ({ key, counter }) => [key, counter],
+    writes: ({ output }) => [output],
+    isRowWise: () => false,
+    work: ({ output: { shape } }) => work(1, Math.ceil(sizeOf(shape) / 2), 20 * sizeOf(shape)),
+    print: ({ output }) => `randomBits ${printShape(output)}`,
+  },
+};
+
+/** The rule for the operation. */
+export const randomRules: Rules<"randomBits", RandomKernel> = {
+  randomBits: {
+    lower: ({ inputs: [key, counter] }, output, { viewIn }) => [
+      { kind: "randomBits", key: viewIn(key), counter: viewIn(counter), output },
+    ],
+    // Backends write several blocks of two words at a time.
+    ownElements: (size) => Math.ceil(size / 8) * 8,
+  },
+};

@@ -1,0 +1,34 @@
+/** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
+import { type FunctionBuilder, i32 } from "../assembler.ts";
+import type { WasmScanKernel } from "../kernels.ts";
+import { BEGIN, END, FIRST_LOOP } from "./address.ts";
+import type { Emission, EmittedKinds } from "./kind.ts";
+
+function emitScan(
+  f: FunctionBuilder,
+  { length, reverse, rows }: WasmScanKernel,
+  { depth, inside }: Emission,
+): void {
+  const step = f.local(i32), time = f.local(i32);
+  f.i32(0).set(step);
+  // Threads without rows have nothing to do.
+  f.block(() => {
+    f.get(BEGIN).get(END).op("i32.ge_s").brIf(0);
+    f.count(step, length, 1, () => {
+      if (reverse) f.i32(length - 1).get(step).op("i32.sub").set(time);
+      else f.get(step).set(time);
+      for (const { units, called, mark } of inside) {
+        if (rows > 0) f.get(BEGIN).get(END);
+        else f.i32(0).i32(units);
+        for (let loop = 0; loop < depth; loop++) f.get(FIRST_LOOP + loop);
+        f.get(time).call(called);
+        mark(f);
+      }
+    });
+  });
+}
+
+/** How the kind is emitted. */
+export const scanEmission: EmittedKinds<WasmScanKernel> = {
+  scan: { emit: emitScan, cut: ({ rows }) => ({ grain: 1, alone: rows === 0 }) },
+};

@@ -1,0 +1,106 @@
+/** The kernels of the wasm backend: those of every backend, but with the operands of products packed. */
+import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
+import { fusedKinds } from "../lowering/kinds/fused.ts";
+import { indexingKinds } from "../lowering/kinds/indexing.ts";
+import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
+import { printProduct, type Product, productWork } from "../lowering/kinds/product.ts";
+import { randomKinds } from "../lowering/kinds/random.ts";
+import { reductionKinds } from "../lowering/kinds/reduction.ts";
+import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
+import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
+
+/** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
+export interface PackKernel {
+  readonly kind: "pack";
+  readonly right: View;
+  readonly packed: Buffer;
+  /** Whether it is done again only when the inputs have changed; what it packs stays in memory. */
+  readonly once?: boolean;
+}
+
+/** A product whose right operand is packed. */
+export interface PackedMatmulKernel extends Product {
+  readonly kind: "packedMatmul";
+  readonly packed: Buffer;
+  /** Where the sums of a part of many terms are kept. */
+  readonly scratch?: Buffer;
+}
+
+/** Products `[m, k] × [k, n]` with a long k and one right operand, which pack both operands block by block. */
+export interface LongProductKernel {
+  readonly kind: "longProduct";
+  /** `[k, n]`, rows contiguous. */
+  readonly right: View;
+  /** `[m, k]`, columns contiguous; `ones` is a row of ones. */
+  readonly lefts: readonly (View | "ones")[];
+  /** `[m, n]` for each left, rows contiguous. Where threads share the terms, one `[threads, all m, n]`, a part for each. */
+  readonly outputs: readonly View[];
+  /** What threads share. */
+  readonly shared: "columns" | "terms";
+  /** A piece for each thread. */
+  readonly scratch: Buffer;
+}
+
+/** A loop over time. */
+export interface WasmScanKernel extends ScanOver<WasmKernel> {}
+
+/** One piece of work. */
+export type WasmKernel =
+  | Exclude<Kernel, MatmulKernel | ScanKernel>
+  | PackKernel
+  | PackedMatmulKernel
+  | LongProductKernel
+  | WasmScanKernel;
+
+/** The kernel of a kind. */
+export type WasmKernelOf<K extends WasmKernel["kind"]> = Extract<WasmKernel, { readonly kind: K }>;
+
+/** The rows of all results of a long product. */
+export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
+  return lefts.reduce((rows, left) => rows + (left === "ones" ? 1 : left.shape[0]), 0);
+}
+
+/** The records of all kinds. */
+const wasmKinds: Kinds<WasmKernel> = {
+  ...fusedKinds,
+  ...reductionKinds,
+  ...indexingKinds,
+  ...randomKinds,
+  ...scanKinds,
+  pack: {
+    reads: ({ right }) => [right],
+    writes: () => [],
+    hidden: ({ packed }) => [packed],
+    keeps: ({ packed, once }) => once ? [packed] : [],
+    isRowWise: () => false,
+    work: ({ right: { shape } }) =>
+      work(shape.length === 2 ? shape[1] : sizeOf(shape.slice(0, -2)), sizeOf(shape)),
+    print: ({ right, once }) => `pack ${printShape(right)}${once ? ", once for the same inputs" : ""}`,
+  },
+  packedMatmul: {
+    name: () => "matmul",
+    reads: ({ left, addends }) => [left, ...addends.map(({ view }) => view)],
+    writes: ({ output }) => [output],
+    hidden: ({ packed, scratch }) => scratch ? [packed, scratch] : [packed],
+    isRowWise: ({ left }) => left.shape.length === 2,
+    work: productWork,
+    print: printProduct,
+  },
+  longProduct: {
+    reads: ({ right, lefts }) => [right, ...lefts.filter((left) => left !== "ones")],
+    writes: ({ outputs }) => [...outputs],
+    hidden: ({ scratch }) => [scratch],
+    isRowWise: () => false,
+    work: ({ right: { shape: [k, n] }, lefts, shared }) => {
+      const rows = rowsOfAll(lefts);
+      return work(shared === "terms" ? k : n, rows * n, rows * k * n);
+    },
+    print: ({ lefts, right, shared }) => {
+      const all = lefts.map((left) => left === "ones" ? "ones" : printShape(left));
+      return `products ${all.join(", ")} with ${printShape(right)}, threads share ${shared}`;
+    },
+  },
+};
+
+/** What is asked of kernels of all kinds. */
+export const wasmFunctions: KernelFunctions<WasmKernel> = functionsOver(wasmKinds);

@@ -1,0 +1,23 @@
+/** How every kind of kernel is emitted. */
+import { fusedEmission } from "./emit/fused.ts";
+import { indexingEmission } from "./emit/indexing.ts";
+import type { EmittedKind, EmittedKinds } from "./emit/kind.ts";
+import { productEmission } from "./emit/matmul.ts";
+import { randomEmission } from "./emit/random.ts";
+import { reductionEmission } from "./emit/reduce.ts";
+import { scanEmission } from "./emit/scan.ts";
+import type { WasmKernel } from "./kernels.ts";
+
+const emitted: EmittedKinds<WasmKernel> = {
+  ...fusedEmission,
+  ...reductionEmission,
+  ...productEmission,
+  ...indexingEmission,
+  ...randomEmission,
+  ...scanEmission,
+};
+
+/** How the kind of a kernel is emitted. */
+export function emissionOf<Kernel extends WasmKernel>({ kind }: Kernel): EmittedKind<Kernel> {
+  return emitted[kind] as EmittedKind<WasmKernel>; // the record of this very kind
+}

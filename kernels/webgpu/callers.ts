@@ -1,0 +1,115 @@
+/** Decisions for those who call a kernel's function together: the tiles of its products, the teams of its reductions. */
+import type { MatmulKernel, ReduceKernel } from "../lowering/kernels.ts";
+import { sizeOf } from "../lowering/views.ts";
+import type { DeviceShape, TileCosts } from "./device_shape.ts";
+import { type Callers, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
+import { itemsOf } from "./wgsl/matmul.ts";
+import { elementsOf } from "./wgsl/reduce.ts";
+
+/** Sums that an invocation has in products which run together. */
+const SMALL_SUMS = 1;
+
+const TILES: readonly Tile[] = [
+  [32, 16],
+  [16, 32],
+  [16, 16],
+  [16, 8],
+  [8, 16],
+  [8, 8],
+  [8, 4],
+  [4, 4],
+  [4, 2],
+  [4, 1],
+  [2, 1],
+  [1, 1],
+].map(([rows, columns]) => ({ rows, columns }));
+
+/** Callers of so many invocations of the whole device, who are given at most so many rows of a kernel. */
+function callersOf(
+  device: DeviceShape,
+  { invocations, rows }: Pick<Callers, "invocations" | "rows">,
+): Callers {
+  return {
+    invocations,
+    rows,
+    tileOf: ({ output: { shape } }) => {
+      const [m, n] = shape.slice(-2);
+      return tileFor(Math.min(m, rows), n, invocations / sizeOf(shape.slice(0, -2)), device.tiles);
+    },
+    teamsOf: (kernel) => {
+      const count = elementsInRows(kernel.output.shape, rows);
+      // Only the invocations of one workgroup have memory in which to combine their parts.
+      const isApart = kernel.input.dtype === "bool" || invocations !== device.workgroupSize;
+      return teams(isApart ? 1 : teamSize(kernel, count, device), count, device);
+    },
+  };
+}
+
+/** The invocations of one workgroup, for so many rows of a scan. */
+export function workgroupOf(device: DeviceShape, rows: number): Callers {
+  return callersOf(device, { invocations: device.workgroupSize, rows });
+}
+
+/** The workgroup that does small kernels together. */
+export function togetherOf(device: DeviceShape): Callers {
+  return workgroupOf({ ...device, tiles: { ...device.tiles, sums: SMALL_SUMS } }, Infinity);
+}
+
+/** So many invocations of the whole device. */
+export function spreadOver(device: DeviceShape, invocations: number): Callers {
+  return callersOf(device, { invocations, rows: Infinity });
+}
+
+/** The tile by which so many invocations are done first. */
+function tileFor(rows: number, columns: number, invocations: number, { read, sums }: TileCosts): Tile {
+  const costOf = (tile: Tile) =>
+    Math.max(1, Math.ceil(itemsOf(rows, columns, tile) / invocations)) *
+    (read * (tile.rows + tile.columns) + tile.rows * tile.columns);
+  return TILES.filter((tile) => tile.rows * tile.columns <= sums).reduce((best, tile) =>
+    costOf(tile) < costOf(best) ? tile : best
+  );
+}
+
+/** How many tiles a product has. */
+export function tilesOf(kernel: MatmulKernel, { tileOf }: Callers): number {
+  const [m, n] = kernel.output.shape.slice(-2);
+  return sizeOf(kernel.output.shape.slice(0, -2)) * itemsOf(m, n, tileOf(kernel));
+}
+
+/**
+ * So many teams of this size. By halves, the parts of all teams are combined in as many rounds as a team has halvings;
+ * subgroups combine those of one team after the other, and do so where it is fewer rounds.
+ */
+function teams(size: number, count: number, { subgroups }: Pick<DeviceShape, "subgroups">): Teams {
+  return { size, count, subgroups: subgroups && count < Math.log2(size) };
+}
+
+/**
+ * How many invocations of a workgroup make up a team for each element of the result, of which there are at most
+ * `outputs`; 1 where a team is not worth it, as each would not have enough elements.
+ */
+function teamSize(
+  kernel: ReduceKernel,
+  outputs: number,
+  { workgroupSize, teamElements }: DeviceShape,
+): number {
+  const each = elementsOf(kernel);
+  let size = 1;
+  while (size * 2 * outputs <= workgroupSize && size * 2 * teamElements <= each) size *= 2;
+  return size;
+}
+
+/** Whether each element of a result is worth a workgroup, of whose invocations each has enough elements. */
+export function isLongReduction(
+  kernel: ReduceKernel,
+  { workgroupSize, teamElements }: DeviceShape,
+): boolean {
+  const isPowerOfTwo = (workgroupSize & (workgroupSize - 1)) === 0;
+  return kernel.input.dtype !== "bool" && isPowerOfTwo &&
+    elementsOf(kernel) >= workgroupSize * teamElements;
+}
+
+/** A workgroup as one team. */
+export function wholeTeam(device: DeviceShape): Teams {
+  return teams(device.workgroupSize, 1, device);
+}

@@ -1,0 +1,35 @@
+/** How every kind of kernel is written, and how often an invocation goes round its loops. */
+import type { Kernel } from "../../lowering/kernels.ts";
+import { fusedWriting } from "./fused.ts";
+import { indexingWriting } from "./indexing.ts";
+import type { Callers, WrittenKind, WrittenKinds } from "./kind.ts";
+import { productWriting } from "./matmul.ts";
+import { randomWriting } from "./random.ts";
+import { reductionWriting } from "./reduce.ts";
+import { loop, type Rounds } from "./rounds.ts";
+import { scanWriting } from "./scan.ts";
+
+const written: WrittenKinds<Kernel> = {
+  ...fusedWriting,
+  ...reductionWriting,
+  ...productWriting,
+  ...indexingWriting,
+  ...randomWriting,
+  ...scanWriting,
+};
+
+/** How the kind of a kernel is written. */
+export function writingOf({ kind }: Kernel): WrittenKind<Kernel> {
+  return written[kind] as WrittenKind<Kernel>; // the record of this very kind
+}
+
+/** How often an invocation goes round the loops of a kernel, in one step if it is a scan. */
+export function roundsOf(kernel: Kernel, callers: Callers): Rounds {
+  const inside = "body" in kernel ? kernel.body.map((each) => allRoundsOf(each, callers)) : [];
+  return writingOf(kernel).rounds(kernel, callers, inside);
+}
+
+function allRoundsOf(kernel: Kernel, callers: Callers): Rounds {
+  const rounds = roundsOf(kernel, callers);
+  return "body" in kernel ? loop(kernel.length, rounds) : rounds;
+}
