@@ -97,7 +97,7 @@ export interface Trainer extends Disposable {
 /**
  * A trainer for `model`.
  *
- * @throws RangeError for an unknown option or name of an optimizer, with the nearest known one.
+ * @throws RangeError for an unknown option, device or name of an optimizer, with the nearest known one.
  *
  * @example
  * ```ts
