@@ -61,7 +61,7 @@ function leastTimes(
     if (!isModel || backend !== undefined || small) return undefined;
     const ceiling = ceilings.get(threads) ?? await sharedCeiling(threads);
     ceilings.set(threads, ceiling);
-    return await productFlops(task) / ceiling / 1e6;
+    return productFlops(task) / ceiling / 1e6;
   };
 }
 

@@ -48,7 +48,7 @@ export async function profile(
     throw new RangeError(`Cannot profile ${workload?.name}: expected a workload that trains or predicts`);
   }
   const machine = await machineLine();
-  const { program, inputs } = await programOf(task);
+  const { program, inputs } = programOf(task);
   const plan = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), {
     threads: 1,
     marks: true,

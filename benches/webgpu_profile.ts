@@ -29,7 +29,7 @@ export async function profileDispatches(
     throw new RangeError(`Cannot profile ${workload?.name}: expected a workload that trains or predicts`);
   }
   const heading = [await machineLine(), await adapterLine()];
-  const [{ program, inputs }, tracing] = await timed(() => programOf(task));
+  const [{ program, inputs }, tracing] = await timed(() => Promise.resolve(programOf(task)));
   const [executable, opening] = await timed(() =>
     createWebGpu().compile(program, {
       donate: inputs.map(() => false),

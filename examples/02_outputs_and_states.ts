@@ -37,7 +37,11 @@ export async function main(log: Log = console.log): Promise<void> {
   const output = await predict(last, variables, x);
   const sequence = await predict(lstm({ units: 4, returnSequences: true }), variables, x);
   log(`one output ${shapeOf(output)}, a sequence of outputs ${shapeOf(sequence)}`);
-  claim(log, largestDifference(at(sequence, 1, -1), output) === 0, "the last of the sequence is the output");
+  claim(
+    log,
+    largestDifference(at(sequence, -1, { axis: 1 }), output) === 0,
+    "the last of the sequence is the output",
+  );
 
   type WithState = [output: Tensor, state: [h: Tensor, c: Tensor]];
   const [again, [h, c]] = await predict<WithState>(lstm({ units: 4, returnState: true }), variables, x);

@@ -5,7 +5,6 @@
 import {
   add,
   fit,
-  fixedSize,
   gruCell,
   init,
   key,
@@ -27,6 +26,7 @@ import {
   uniform,
   zeros,
 } from "@cellfold/cellfold";
+import { fixedSize } from "@cellfold/cellfold/internal";
 import { claim, largestDifference, type Log, noise, parameterCount, shapeOf } from "./support/section.ts";
 
 interface Params {

@@ -1,5 +1,6 @@
 /** Reusing a state: what one layer has read is what another begins with, as state is plain data. */
-import { init, isCarryState, key, lstm, spec } from "@cellfold/cellfold";
+import { init, key, lstm, spec } from "@cellfold/cellfold";
+import { isCarryState } from "@cellfold/cellfold/internal";
 import { claim, largestDifference, type Log, noise } from "./support/section.ts";
 
 const [BATCH, TIME, FEATURES] = [20, 10, 50];

@@ -33,9 +33,9 @@ const digitModel = (recurrent: Layer): Layer =>
   sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
 
 /** How many scans the compiled prediction of a layer holds. */
-async function scansIn(layer: Layer): Promise<number> {
+function scansIn(layer: Layer): number {
   const input = spec([null, 28, 28]);
-  using compiled = await compile((variables: Variables, x: Tensor) =>
+  using compiled = compile((variables: Variables, x: Tensor) =>
     layer.apply(variables, x, { training: false }).output
   );
   const { equations } = compiled.program(init(layer, key(0), input), input);

@@ -7,7 +7,6 @@ import {
   concat,
   einsum,
   fit,
-  fixedSize,
   init,
   key,
   type Layer,
@@ -26,6 +25,7 @@ import {
   uniform,
   zeros,
 } from "@cellfold/cellfold";
+import { fixedSize } from "@cellfold/cellfold/internal";
 import { recordLoss } from "./support/loss_record.ts";
 import { claim, type Log, noise } from "./support/section.ts";
 

@@ -26,11 +26,11 @@ import {
   sparseCategoricalCrossentropy,
   spec,
   splitKey,
-  splitRows,
   summary,
   type Tensor,
   type Variables,
 } from "@cellfold/cellfold";
+import { splitRows } from "@cellfold/cellfold/internal";
 import { learningCurve } from "./support/curve.ts";
 import { drawDigit } from "./support/draw.ts";
 import type { Digits } from "./support/generated_digits.ts";
@@ -70,7 +70,7 @@ interface Prepared extends MnistRun {
 /** Everything that can be wrong with what the user gave is found here, before anything runs. */
 async function prepare(run: MnistRun): Promise<Prepared> {
   await checkFolderOf(run.curve);
-  const { device: runsOn } = await compile((x: Tensor) => x, { device: run.device });
+  const { device: runsOn } = compile((x: Tensor) => x, { device: run.device });
   const { source, train, test } = await loadMnist({ data: run.data });
   const full = run.full || (run.batches === undefined && runsOn !== "reference");
   const samples = ({ images, labels }: Digits, most: number): Samples =>

@@ -16,7 +16,7 @@ import type { Program } from "../src/program/types.ts";
  * @example
  * ```ts
  * import { compile, DeviceLost, ones, sum, type Tensor } from "@cellfold/cellfold";
- * const total = await compile((x: Tensor) => sum(x));
+ * const total = compile((x: Tensor) => sum(x));
  * const attempt = () => total(ones([2, 3]));
  * await attempt().catch((error) => {
  *   if (error instanceof DeviceLost) return attempt();

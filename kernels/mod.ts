@@ -1,9 +1,10 @@
 /** The backends by name, those with options, and those that `auto` chooses from. */
+import { wrongKind } from "../src/describe.ts";
 import type { Program } from "../src/program/types.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { type Backend, DeviceUnavailable } from "./backend.ts";
 import { reference } from "./reference/mod.ts";
-import { unknownName } from "../src/nearest.ts";
+import { quoted, unknownName } from "../src/nearest.ts";
 import { MOST_SHARES } from "./wasm/phases.ts";
 import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
 import { warnOnce } from "./warn.ts";
@@ -60,7 +61,7 @@ function checkWhole(
   most = Infinity,
 ): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
-  const what = option === "threads" ? `${value} threads` : `${option} ${value}`;
+  const what = option === "threads" ? `${quoted(value)} threads` : `${option} ${quoted(value)}`;
   const range = most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
   throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number ${range}`);
 }
@@ -74,6 +75,9 @@ function checkOneOf(name: string, option: string, value: string | undefined, kno
 function wasmWith({ name, ...options }: WasmChoice): Backend {
   checkDeviceOptions(name, options, ["threads", "relaxed", "shareFrom"]);
   const { threads, relaxed, shareFrom } = options;
+  if (relaxed !== undefined && typeof relaxed !== "boolean") {
+    throw wrongKind(`use the device ${name}`, relaxed, "relaxed", "true or false");
+  }
   checkWhole(name, "threads", threads, 1, MOST_SHARES);
   checkWhole(name, "shareFrom", shareFrom, 0);
   const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
@@ -93,24 +97,40 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
 }
 
 /**
+ * The backend of this name or choice, whether this machine can run it or not.
+ *
+ * @throws RangeError if there is none.
+ */
+function namedBackend(device: Device): Backend {
+  const name = typeof device === "string" ? device : device?.name ?? device;
+  const named = backends.find((candidate) => candidate.name === name);
+  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
+  if (typeof device === "string") return named;
+  if (device.name === "wasm") return wasmWith(device);
+  return device.name === "webgpu" ? webGpuWith(device) : named;
+}
+
+/**
+ * Throws unless there is a device of this name and its options are right. Whether this machine can run it, the first
+ * call finds out.
+ *
+ * @throws RangeError for an unknown device or option, with the nearest known one.
+ */
+export function checkDevice(device: Device = "auto"): void {
+  if (device !== "auto") namedBackend(device);
+}
+
+/**
  * The backend of this name or choice.
  *
  * @throws RangeError if there is none, or this machine cannot run it, with what it lacks.
  */
 export async function findBackend(device: Device): Promise<Backend> {
-  const name = typeof device === "string" ? device : device.name;
-  const named = backends.find((candidate) => candidate.name === name);
-  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
-  const backend = typeof device === "string"
-    ? named
-    : device.name === "wasm"
-    ? wasmWith(device)
-    : device.name === "webgpu"
-    ? webGpuWith(device)
-    : named;
+  const backend = namedBackend(device);
   const missing = await backend.missing();
-  if (missing !== undefined) throw new RangeError(`Cannot use the device ${name}: ${missing}`);
-  return backend;
+  if (missing === undefined) return backend;
+  const name = typeof device === "string" ? device : device.name;
+  throw new RangeError(`Cannot use the device ${name}: ${missing}`);
 }
 
 /** The devices that compiled functions may run on: the one that was named, or all that `auto` chooses from. */

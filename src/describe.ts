@@ -1,15 +1,24 @@
-/** Values in the words of errors: what was given where something else was expected. */
+/**
+ * Values in the words of errors: what was given where something else was expected, and checks of the kinds that
+ * JavaScript itself has. Tensors, sizes, layers and trees are checked where they are defined, in the same words.
+ */
+
+/** How many keys of an object are named. */
+const MOST_KEYS = 8;
+
+/** The longest text, key or name that is shown whole. */
+const LONGEST = 40;
 
 /**
  * A value in few words, with the remedy where the mistake is plain: `undefined`, `the number 5`, `an array of 2`,
- * `a Promise; you may have forgotten await`.
+ * `a Promise (you may have forgotten await)`.
  */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
     case "undefined":
       return "undefined";
     case "string":
-      return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
+      return `the text ${JSON.stringify(cut(value))}`;
     case "number":
       return `the number ${value}`;
     case "boolean":
@@ -19,19 +28,28 @@ export function describeValue(value: unknown): string {
     case "symbol":
       return "a symbol";
     case "function":
-      return value.name === "" ? "a function" : `the function ${value.name}`;
+      return value.name === "" ? "a function" : `the function ${cut(String(value.name))}`;
     case "object":
       return value === null ? "null" : describeObject(value);
   }
 }
 
+function cut(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
 function describeObject(value: object): string {
-  if (isPromise(value)) return "a Promise; you may have forgotten await";
+  if (isPromise(value)) return "a Promise (you may have forgotten await)";
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if ("dtype" in value && "shape" in value && Array.isArray(value.shape)) {
-    return `a ${"kind" in value ? "tensor" : "spec"} ${String(value.dtype)}[${
-      value.shape.map(String).join(", ")
+    return `a ${"kind" in value ? "tensor" : "spec"} ${asText(value.dtype)}[${
+      value.shape.map(asText).join(", ")
     }]`;
+  }
+  if (ArrayBuffer.isView(value) && "length" in value) return `a ${value.constructor.name} of ${value.length}`;
+  if ("type" in value && typeof value.type === "string") {
+    if ("apply" in value) return `the layer ${cut(value.type)}`;
+    if ("step" in value) return `the cell ${cut(value.type)}`;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
@@ -44,8 +62,14 @@ function describeObject(value: object): string {
   }
   // As trees see it: sorted, and a key without a value is no part.
   const keys = Object.entries(value).flatMap(([key, part]) => part === undefined ? [] : [key]).sort();
-  const shown = keys.slice(0, 8).join(", ") + (keys.length > 8 ? ", …" : "");
+  const shown = keys.slice(0, MOST_KEYS).map(cut).join(", ") + (keys.length > MOST_KEYS ? ", …" : "");
   return keys.length === 0 ? "an empty object" : `an object with the keys {${shown}}`;
+}
+
+/** A dtype, or a size that is a number or open, as text; whatever else stands in its place is not looked at. */
+function asText(part: unknown): string {
+  const isOpen = typeof part === "object" && part !== null && Object.hasOwn(part, "toString");
+  return typeof part === "string" || typeof part === "number" || isOpen ? String(part) : "?";
 }
 
 /** Whether a value can be awaited. */
@@ -54,11 +78,60 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
+ * The error for an argument of the wrong kind.
+ *
+ * @param what What is not possible, such as `compute add`.
+ * @param name What the value is given as, such as `x` or `the key`.
+ * @param expected What is taken instead, and how one makes it.
+ */
+export function wrongKind(what: string, value: unknown, name: string, expected: string): TypeError {
+  return new TypeError(`Cannot ${what}: ${name} is ${describeValue(value)}, expected ${expected}`);
+}
+
+/**
  * Throws a TypeError unless `value` is a function.
  *
  * @param what What is not possible, such as `compile`.
  */
 export function checkFunction(what: string, value: unknown, name = "fn"): void {
-  if (typeof value === "function") return;
-  throw new TypeError(`Cannot ${what}: ${name} is ${describeValue(value)}, expected a function`);
+  if (typeof value !== "function") throw wrongKind(what, value, name, "a function");
+}
+
+/** Throws a TypeError unless `value` is an array. */
+export function checkList(
+  what: string,
+  value: unknown,
+  name: string,
+  expected = "an array",
+): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw wrongKind(what, value, name, expected);
+}
+
+/** Whether `value` has keys and is no array, map, promise or the like. */
+export function isObject(value: unknown): value is object {
+  return Object.prototype.toString.call(value) === "[object Object]" && !isPromise(value);
+}
+
+/** Throws a TypeError unless `value` has keys and is no array, map, promise or the like. */
+export function checkObject(what: string, value: unknown, name: string, expected = "an object"): void {
+  if (!isObject(value)) throw wrongKind(what, value, name, expected);
+}
+
+/** Throws a TypeError unless `value` is a string. */
+export function checkText(what: string, value: unknown, name: string, expected = "a text"): void {
+  if (typeof value !== "string") throw wrongKind(what, value, name, expected);
+}
+
+/** Throws a TypeError unless `value` is a Uint8Array. */
+export function checkBytes(what: string, value: unknown, name = "the file"): void {
+  if (value instanceof Uint8Array) return;
+  throw wrongKind(what, value, name, "a Uint8Array, as Deno.readFile or new Uint8Array(buffer) gives");
+}
+
+/** Throws a RangeError unless `value` is a whole number from `least` (default 1) to `most`. */
+export function checkCount(what: string, value: unknown, name: string, least = 1, most = Infinity): void {
+  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) return;
+  const given = typeof value === "number" ? value : describeValue(value);
+  const range = `from ${least}${most === Infinity ? "" : ` to ${most}`}`;
+  throw new RangeError(`Cannot ${what}: ${name} is ${given}, expected a whole number ${range}`);
 }

@@ -2,7 +2,7 @@
  * Names and values from outside in errors: short whatever is given, and with the nearest known name where a name is
  * unknown.
  */
-import { describeValue, isPromise } from "./describe.ts";
+import { describeValue, isObject, wrongKind } from "./describe.ts";
 
 /** The longest text of a value in an error. */
 const LONGEST_TEXT = 80;
@@ -30,8 +30,10 @@ function printed(value: unknown, depth: number): string {
     const cut = value.length > LONGEST_TEXT;
     return JSON.stringify(cut ? `${value.slice(0, LONGEST_TEXT - 3)}...` : value);
   }
+  if (typeof value === "function") return describeValue(value);
   if (typeof value !== "object" || value === null) return String(value);
   const list = Array.isArray(value);
+  if (!list && !isPlain(value)) return describeValue(value);
   if (depth === 0) return list ? "[…]" : "{…}";
   const items: string[] = [];
   for (const key in value) { // not Object.keys, which lists all of a large object
@@ -40,6 +42,11 @@ function printed(value: unknown, depth: number): string {
     items.push(list ? item : `${printed(key, 0)}:${item}`);
   }
   return list ? `[${items.join(",")}]` : `{${items.join(",")}}`;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return isObject(value) && (prototype === Object.prototype || prototype === null);
 }
 
 /** How many single-character changes turn `a` into `b` (Levenshtein, 1966). */
@@ -95,19 +102,63 @@ function remedy(name: string, known: readonly string[]): string {
  *
  * @param what What is named, such as `activation`.
  */
-export function unknownName(what: string, name: string, known: readonly string[]): RangeError {
+export function unknownName(what: string, name: unknown, known: readonly string[]): Error {
+  if (typeof name !== "string") {
+    return new TypeError(
+      `Cannot use ${describeValue(name)} as the ${what}: expected one of ${
+        known.slice(0, MOST_LISTED).join(", ")
+      }`,
+    );
+  }
   return new RangeError(
     `Cannot use the ${what} ${quoted(name)}: it is unknown; ${remedy(name, known)}`,
   );
 }
 
+/** Options that are true or false wherever they are taken. */
+const FLAGS: ReadonlySet<string> = new Set([
+  "amsgrad",
+  "center",
+  "centered",
+  "cycle",
+  "dropRemainder",
+  "fromLogits",
+  "goBackwards",
+  "inputForget",
+  "keepDims",
+  "maskZero",
+  "nesterov",
+  "peepholes",
+  "resetAfter",
+  "restoreBestWeights",
+  "returnSequences",
+  "returnState",
+  "reuse",
+  "reverse",
+  "scale",
+  "saveBestOnly",
+  "staircase",
+  "stateful",
+  "transposeLeft",
+  "transposeRight",
+  "unitForgetBias",
+  "unroll",
+  "useBias",
+  "zeroOutputForMask",
+]);
+
+/** What an option has to be where its name says it: a kind of `typeof`. */
+function kindOf(option: string): "boolean" | "string" | undefined {
+  return option === "name" ? "string" : FLAGS.has(option) ? "boolean" : undefined;
+}
+
 /**
- * Checks that every key of `options` is an option that `what` has.
+ * Checks that every key of `options` is an option that `what` has, and that flags are booleans and names are texts.
  *
  * @param what What takes the options, such as `adam`.
  * @param elsewhere What to do instead, by options that other libraries have here.
- * @throws TypeError for what is no object, such as a number or nothing; RangeError naming the unknown option and the
- *   nearest known one.
+ * @throws TypeError for what is no object, such as a number or nothing, and for an option of the wrong kind; RangeError
+ *   naming the unknown option and the nearest known one.
  */
 export function checkOptions(
   what: string,
@@ -115,19 +166,33 @@ export function checkOptions(
   known: readonly string[],
   elsewhere: Readonly<Record<string, string>> = {},
 ): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options) || isPromise(options)) {
+  if (!isObject(options)) {
     throw new TypeError(
       `Cannot use ${describeValue(options)} as the options of ${what}: expected an object${
         known.length === 0 ? "" : `, { ${known[0]}: … }`
       }`,
     );
   }
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
+  for (const [key, value] of Object.entries(options)) {
+    if (known.includes(key)) {
+      checkKind(what, key, value);
+      continue;
+    }
     const near = nearest(key, [...known, ...Object.keys(elsewhere)]);
     const instead = near !== undefined && Object.hasOwn(elsewhere, near) ? elsewhere[near] : undefined;
     throw new RangeError(
       `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${instead ?? remedy(key, known)}`,
     );
   }
+}
+
+function checkKind(what: string, option: string, value: unknown): void {
+  const kind = kindOf(option);
+  if (kind === undefined || value === undefined || typeof value === kind) return;
+  throw wrongKind(
+    `use the options of ${what}`,
+    value,
+    option,
+    kind === "boolean" ? "true or false" : "a text",
+  );
 }

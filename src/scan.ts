@@ -93,7 +93,7 @@ export function scanOn<State, Input, Output>(
   ]);
   const { reverse = false, maskedOutput = "previous", checkpointEvery } = options;
   if (maskedOutput !== "previous" && maskedOutput !== "zero") {
-    throw unknownName("maskedOutput", String(maskedOutput), ["previous", "zero"]);
+    throw unknownName("maskedOutput", maskedOutput, ["previous", "zero"]);
   }
   const length = commonLength(inputs, options.length);
   const checked: typeof cell = (state, input) => checkStep(cell(state, input), initialState);

@@ -21,7 +21,7 @@ const ORDER = [
   ["src/models/"],
   ["src/data/"],
   ["src/training/"],
-  ["mod.ts"],
+  ["mod.ts", "src/internal.ts"],
   ["formats/support/"],
   ["formats/"],
 ];

@@ -2,7 +2,6 @@
 import {
   add,
   einsum,
-  fixedSize,
   matmul,
   mul,
   type RecurrentCell,
@@ -15,6 +14,7 @@ import {
   uniform,
   zeros,
 } from "@cellfold/cellfold";
+import { fixedSize } from "@cellfold/cellfold/internal";
 
 /** The weights of one gate. */
 interface Gate {

@@ -10,15 +10,14 @@ import {
   mean,
   mul,
   scan,
-  specOf,
   square,
   sub,
   type Tensor,
   type Tree,
   treeLeaves,
   valueAndGrad,
-  zipTrees,
 } from "@cellfold/cellfold";
+import { specOf, zipTrees } from "@cellfold/cellfold/internal";
 import { noise } from "../../examples/support/section.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { CheckpointTask } from "../support/tasks.ts";
@@ -41,13 +40,13 @@ export async function checkpointTrial(task: CheckpointTask, { device, threads }:
     const input = { shape: [batch, features], dtype: "float32" } as const;
     const step: Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>> = cell.step(params, { training: true, input });
     const [outputs] = scan(step, cell.initState(params, input), x, { checkpointEvery });
-    return mean(square(at(outputs as Tensor, 1, -1))); // the cell puts out one tensor
+    return mean(square(at(outputs as Tensor, -1, { axis: 1 }))); // the cell puts out one tensor
   };
   const update = (params: Tree<Tensor>, x: Tensor): Tree<Tensor> => {
     const [, gradients] = valueAndGrad(lossOf)(params, x);
     return zipTrees(params, gradients, (p: Tensor, g: Tensor) => sub(p, mul(g, LEARNING_RATE)));
   };
-  const compiled = await compile(update, { device });
+  const compiled = compile(update, { device });
   const program = compiled.program(params, x);
   const shapes = treeLeaves<Tensor>([params, x]).map((leaf) => specOf(leaf).shape.map(Number));
   const { arena } = planProgram(program, shapes, { threads });

@@ -1,14 +1,6 @@
 /** How long a train step takes to compile, and how much code it is. */
-import {
-  type Compiled,
-  createTrainer,
-  init,
-  key,
-  mapTree,
-  type Spec,
-  specOf,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { type Compiled, createTrainer, init, key, mapTree, type Spec, treeLeaves } from "@cellfold/cellfold";
+import { specOf } from "@cellfold/cellfold/internal";
 import type { TrainArguments, TrainResult } from "../../src/training/step.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { CompileTask } from "../support/tasks.ts";
@@ -28,7 +20,7 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
   const data = dataFor(task, 1);
   const model = modelOf(task);
   const variables = init(model, key(0), data.x);
-  const codeBytes = async (shape: ModelShape): Promise<number> => {
+  const codeBytes = (shape: ModelShape): number => {
     using trainer = createTrainer(modelOf(shape), { ...lossOf(shape), device });
     const data = dataFor(shape, 1);
     const session = trainer.session("fit", variables, data);
@@ -40,7 +32,7 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
       key(0),
       data,
     ];
-    return codeOf(await session.train(), args, threads);
+    return codeOf(session.train(), args, threads);
   };
   return {
     run: async () => {

@@ -17,7 +17,7 @@ export function firstCallTrial(task: FirstCallTask, device: string | undefined):
       let report = "";
       const time = await timed(1, async () => {
         const session = trainer.session("fit", variables, data);
-        const train = await session.train();
+        const train = session.train();
         const [, , , , loss] = await train(
           variables.params,
           variables.state,

@@ -50,5 +50,5 @@ async function prepare(task: Task): Promise<Trial> {
   }
 }
 
-const identity = await compile((x: Tensor) => x, { device });
+const identity = compile((x: Tensor) => x, { device });
 await serve({ versions: { Deno: Deno.version.deno, V8: Deno.version.v8, device: identity.device }, prepare });

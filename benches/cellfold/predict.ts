@@ -11,7 +11,7 @@ export async function predictTrial(task: ModelTask, device: string | undefined):
   const { x } = dataFor(task, 1);
   const trainer = createTrainer(model, { device });
   const variables = await trainer.upload(init(model, key(0), x));
-  const predict = await trainer.predictor(variables, x);
+  const predict = trainer.predictor(variables, x);
   const step = async () => {
     const [, state] = await predict(variables.params, variables.state, x);
     disposeTree(state);

@@ -1,14 +1,6 @@
 /** The Program of a task, and how much its products have to compute. */
-import {
-  createTrainer,
-  init,
-  key,
-  mapTree,
-  type Spec,
-  specOf,
-  type Tensor,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
+import { specOf } from "@cellfold/cellfold/internal";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { ModelTask, NestedTask } from "../support/tasks.ts";
@@ -16,9 +8,9 @@ import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.t
 import { planProgram } from "./plan.ts";
 
 /** The optimized Program of a task, and its inputs. */
-export async function programOf(
+export function programOf(
   task: ModelTask | NestedTask,
-): Promise<{ readonly program: Program; readonly inputs: readonly Tensor[] }> {
+): { readonly program: Program; readonly inputs: readonly Tensor[] } {
   const nested = task.kind === "nested";
   const data = nested ? nestedDataFor(task, 1) : dataFor(task, 1);
   const model = nested ? nestedModel(task) : modelOf(task);
@@ -26,10 +18,10 @@ export async function programOf(
   const objective = nested ? { loss: "mse", optimizer: "adam" } as const : lossOf(task);
   using trainer = createTrainer(model, objective);
   const [step, args] = task.kind === "predict"
-    ? [await trainer.predictor(variables, data.x), [variables.params, variables.state, data.x]] as const
-    : await (async () => {
+    ? [trainer.predictor(variables, data.x), [variables.params, variables.state, data.x]] as const
+    : (() => {
       const session = trainer.session("fit", variables, data);
-      return [await session.train(), [
+      return [session.train(), [
         variables.params,
         variables.state,
         trainer.initOptimizer(variables),
@@ -49,8 +41,8 @@ export function flopsOf(kernel: WasmKernel): number {
 }
 
 /** Multiplications and additions in the products of one step of a task, loops included. */
-export async function productFlops(task: ModelTask | NestedTask): Promise<number> {
-  const { program, inputs } = await programOf(task);
+export function productFlops(task: ModelTask | NestedTask): number {
+  const { program, inputs } = programOf(task);
   const { kernels } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1 });
   const sum = (kernels: readonly WasmKernel[]): number =>
     kernels.reduce(

@@ -6,12 +6,10 @@ import {
   init,
   key,
   type Layer,
-  sampleCount,
-  shuffledOrder,
   splitKey,
   toHost,
-  type TrainerOptions,
 } from "@cellfold/cellfold";
+import { sampleCount, shuffledOrder, type TrainerOptions } from "@cellfold/cellfold/internal";
 import { createLossGuard } from "../../src/training/non_finite.ts";
 import { disposeTree } from "../../src/training/dispose.ts";
 import { RUN_MILLISECONDS, timed, type Trial } from "../support/messages.ts";
@@ -33,7 +31,7 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
   const variables = init(model, key(0), data.x);
   const session = trainer.session("fit", variables, data);
   const { objective } = session;
-  const train = await session.train();
+  const train = session.train();
   const [shuffleKey, dropoutKey] = splitKey(key(0), 2);
   const samples = sampleCount(data);
   const order = shuffledOrder(shuffleKey, samples);

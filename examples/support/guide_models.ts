@@ -8,7 +8,6 @@ import {
   dense,
   einsum,
   embedding,
-  fixedSize,
   gru,
   gruCell,
   init,
@@ -42,6 +41,7 @@ import {
   type Variables,
   zeros,
 } from "@cellfold/cellfold";
+import { fixedSize } from "@cellfold/cellfold/internal";
 import { noise } from "./section.ts";
 
 /** A model of the guide. */

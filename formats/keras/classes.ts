@@ -3,8 +3,8 @@
  * camelCase, so a row lists Keras's names and what kind of value each takes.
  */
 import type { MergeMethod } from "../../src/layers/mod.ts";
-import type { Json } from "../../src/options/json.ts";
-import type { Kind } from "./values.ts";
+import { cellOptionKinds } from "./cells.ts";
+import { type ClassRow, how } from "./class_row.ts";
 
 /** Keras's layers of several inputs, which are methods of our `merge`. */
 export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
@@ -17,35 +17,6 @@ export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
   Concatenate: "concatenate",
 };
 
-/** A class of Keras that we have an equivalent of. */
-export interface ClassRow {
-  /** Keras's class. */
-  readonly className: string;
-  /** The type of our layer or cell. */
-  readonly type: string;
-  /** Keras's option names with the kinds of their values. */
-  readonly options: Readonly<Record<string, Kind>>;
-  /** Options that Keras has and we have not, with the values that mean what we do; the first is written. */
-  readonly fixed?: Readonly<Record<string, readonly Json[]>>;
-  /** Options that have no bearing on what is computed here. */
-  readonly without?: readonly string[];
-}
-
-const rates = { dropout: "number", recurrent_dropout: "number" } as const;
-
-const matrices = {
-  activation: "activation",
-  use_bias: "flag",
-  kernel_initializer: "initializer",
-  recurrent_initializer: "initializer",
-  bias_initializer: "initializer",
-} as const;
-
-const simple = { units: "count", ...matrices, ...rates } as const;
-const gated = { ...simple, recurrent_activation: "activation" } as const;
-const gru = { ...gated, reset_after: "flag" } as const;
-const lstm = { ...gated, unit_forget_bias: "flag" } as const;
-
 const flags = {
   return_sequences: "flag",
   return_state: "flag",
@@ -55,24 +26,9 @@ const flags = {
   zero_output_for_mask: "flag",
 } as const;
 
-const convolution = {
-  filters: "count",
-  kernel_size: "counts",
-  strides: "counts",
-  padding: "padding",
-  dilation_rate: "counts",
-  recurrent_activation: "activation",
-  unit_forget_bias: "flag",
-  ...matrices,
-  ...rates,
-} as const;
-
-/** How Keras computes, not what: a seed (we draw by key), and which implementation runs. */
-const how = ["seed", "implementation", "use_cudnn"];
-
 const channelsLast = { data_format: ["channels_last", null] };
 
-const normalisation = {
+const normalization = {
   epsilon: "number",
   center: "flag",
   scale: "flag",
@@ -80,22 +36,18 @@ const normalisation = {
   gamma_initializer: "initializer",
 } as const;
 
-/** The cells. */
-export const cellRows: readonly ClassRow[] = [
-  { className: "SimpleRNNCell", type: "simpleRnnCell", options: simple, without: how },
-  { className: "GRUCell", type: "gruCell", options: gru, without: how },
-  { className: "LSTMCell", type: "lstmCell", options: lstm, without: how },
-];
-
 /** The layers whose options are values; those with layers or cells inside are read by `layers.ts`. */
 export const layerRows: readonly ClassRow[] = [
-  { className: "SimpleRNN", type: "simpleRnn", options: { ...simple, ...flags }, without: how },
-  { className: "GRU", type: "gru", options: { ...gru, ...flags }, without: how },
-  { className: "LSTM", type: "lstm", options: { ...lstm, ...flags }, without: how },
+  ...[["SimpleRNN", "simpleRnn"], ["GRU", "gru"], ["LSTM", "lstm"]].map(([className, type]): ClassRow => ({
+    className,
+    type,
+    options: { ...cellOptionKinds(`${type}Cell`), ...flags },
+    without: how,
+  })),
   ...[1, 2, 3].map((axes): ClassRow => ({
     className: `ConvLSTM${axes}D`,
     type: `convLstm${axes}d`,
-    options: { ...convolution, ...flags },
+    options: { ...cellOptionKinds(`convLstm${axes}dCell`), ...flags },
     fixed: channelsLast,
     without: how,
   })),
@@ -130,14 +82,14 @@ export const layerRows: readonly ClassRow[] = [
       momentum: "number",
       moving_mean_initializer: "initializer",
       moving_variance_initializer: "initializer",
-      ...normalisation,
+      ...normalization,
     },
     without: ["renorm_momentum"],
   },
   {
     className: "LayerNormalization",
     type: "layerNormalization",
-    options: { axis: "axes", ...normalisation },
+    options: { axis: "axes", ...normalization },
   },
   { className: "Dropout", type: "dropout", options: { rate: "number", noise_shape: "noise" }, without: how },
   { className: "Activation", type: "activation", options: { activation: "activation" } },
@@ -155,15 +107,12 @@ export const bidirectionalRow: ClassRow = {
   options: { merge_mode: "merge" },
 };
 
-/** Wrappers and cells that have no options of their own. */
+/** A wrapper that has no options of its own. */
 export const timeDistributedRow: ClassRow = {
   className: "TimeDistributed",
   type: "timeDistributed",
   options: {},
 };
-
-/** Several cells as one. */
-export const stackedRow: ClassRow = { className: "StackedRNNCells", type: "stackedCells", options: {} };
 
 /** All classes that a layer can be of, for errors. */
 export const knownClasses: readonly string[] = [

@@ -32,7 +32,7 @@ import {
   tanh,
 } from "../../src/operations/elementwise.ts";
 import type { JsonOptions } from "../../src/options/json.ts";
-import { reduceMax } from "../../src/operations/reduction.ts";
+import { max } from "../../src/operations/reduction.ts";
 import { broadcastTo, reverse } from "../../src/operations/structure.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 
@@ -75,7 +75,7 @@ const logical: Readonly<Record<string, Logical>> = { LogicalAnd: and, LogicalOr:
 const configured: Readonly<Record<string, (config: JsonOptions) => Unary | undefined>> = {
   Any: ({ axis, keepdims }) =>
     typeof axis === "number" && keepdims === false
-      ? (x) => cast(reduceMax(cast(x, "int32"), { axes: axis }), "bool")
+      ? (x) => cast(max(cast(x, "int32"), { axes: axis }), "bool")
       : undefined,
   Flip: ({ axis }) => typeof axis === "number" ? (x) => reverse(x, axis) : undefined,
 };

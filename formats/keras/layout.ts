@@ -3,12 +3,14 @@
  * through a model. Inside a container, layers are numbered by class in the container's order: `layers/lstm`,
  * `layers/lstm_1`; a wrapper's layer lies under the attribute that holds it.
  */
-import type { Json, JsonOptions } from "../../src/options/json.ts";
+import type { JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
 import { classOf } from "./class_of.ts";
 import { kerasOrder } from "./graph_order.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
-import { type WeightRow, weightRows } from "./weight_rows.ts";
+import { classOfCell, refuseCell } from "./cells.ts";
+import type { WeightRow } from "./weight_row.ts";
+import { weightRows } from "./weight_rows.ts";
 
 /** A layer or cell that may have weights of its own. */
 export interface WeightOwner {
@@ -108,31 +110,4 @@ export function layoutOf(model: Layer, orders: Orders = new Map()): Layout {
   };
   add(model, "", model.name ?? model.type, []);
   return { owners, containers };
-}
-
-const cellClasses: Readonly<Record<string, string>> = {
-  simpleRnnCell: "SimpleRNNCell",
-  gruCell: "GRUCell",
-  lstmCell: "LSTMCell",
-  convLstm1dCell: "ConvLSTMCell",
-  convLstm2dCell: "ConvLSTMCell",
-  convLstm3dCell: "ConvLSTMCell",
-  stackedCells: "StackedRNNCells",
-};
-
-/** Keras's class for a cell. */
-export function classOfCell(cell: CellData, layer: string): string {
-  return Object.hasOwn(cellClasses, cell.type) ? cellClasses[cell.type] : refuseCell(cell, layer);
-}
-
-/** Throws for a cell that Keras does not have. */
-export function refuseCell({ type }: { readonly type: Json }, layer: string): never {
-  throw new TypeError(
-    `Cannot use Keras files with the cell ${
-      String(type)
-    } of ${layer}: Keras has no such cell, and code is not part ` +
-      `of its files; its cells are ${
-        Object.values(cellClasses).filter((name) => name !== "ConvLSTMCell").join(", ")
-      }`,
-  );
 }

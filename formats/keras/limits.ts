@@ -1,4 +1,5 @@
 /** What the functions that read take alike. */
+import { checkBytes, checkCount } from "../../src/describe.ts";
 import { checkOptions } from "../../src/nearest.ts";
 
 /** Options of {@linkcode fromKeras} and {@linkcode loadKerasWeights}. */
@@ -15,15 +16,7 @@ export function defineOptions(
 ): Required<KerasReadOptions> {
   checkOptions(what, options, ["maxBytes"]);
   const { maxBytes = 2 ** 31 - 1 } = options;
-  if (!(bytes instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot use ${what}: the file must be a Uint8Array, current value is ${typeof bytes}`,
-    );
-  }
-  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
-    throw new RangeError(
-      `Cannot use ${what}: maxBytes is ${String(maxBytes)}, expected a whole number from 1`,
-    );
-  }
+  checkBytes(`use ${what}`, bytes);
+  checkCount(`use ${what}`, maxBytes, "maxBytes");
   return { maxBytes };
 }

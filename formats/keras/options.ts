@@ -1,6 +1,6 @@
 /** The options of one layer or cell, by the row of its class: from a Keras configuration to ours, and back. */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import type { ClassRow } from "./classes.ts";
+import type { ClassRow } from "./class_row.ts";
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";

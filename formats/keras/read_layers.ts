@@ -1,7 +1,4 @@
 /** Layers and cells from their configurations. Graphs are read by graph_read.ts, which is handed in. */
-import { gruCell, type GruCellOptions } from "../../src/cells/gru.ts";
-import { lstmCell, type LstmCellOptions } from "../../src/cells/lstm.ts";
-import { simpleRnnCell, type SimpleRnnCellOptions } from "../../src/cells/simple_rnn.ts";
 import type { RecurrentCell } from "../../src/cells/cell.ts";
 import { stackedCells } from "../../src/cells/stacked.ts";
 import {
@@ -19,14 +16,13 @@ import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { nearest, quoted } from "../../src/nearest.ts";
 import type { DType, Spec } from "../../src/tensor/tensor.ts";
 import { type Dim, symbol } from "../../src/tensor/dims.ts";
+import { cellClasses, cellRows, stackedRow } from "./cells.ts";
 import {
   bidirectionalRow,
-  cellRows,
   knownClasses,
   layerRows,
   mergeClasses,
   rnnRow,
-  stackedRow,
   timeDistributedRow,
 } from "./classes.ts";
 import { KerasFileError, reading } from "./errors.ts";
@@ -158,22 +154,13 @@ function readCell(value: Json | undefined, layer: string, trainable: boolean): R
     return stackedCells(config.cells.map((cell) => readCell(cell, place, trainable)));
   }
   const row = cellRows.find((row) => row.className === className);
-  const make = row && Object.hasOwn(cells, row.type) ? cells[row.type] : undefined;
+  const make = row?.make;
   if (row && make) return reading(place, () => make(readOptions(row, config, place)));
   throw new KerasFileError(
     place,
-    `the class ${quoted(className)} has no equivalent here; expected one of ${
-      [...cellRows.map((row) => row.className), "StackedRNNCells"].join(", ")
-    }`,
+    `the class ${quoted(className)} has no equivalent here; expected one of ${cellClasses.join(", ")}`,
   );
 }
-
-/** The factories check what they are given. */
-const cells: Readonly<Record<string, (options: JsonOptions) => RecurrentCell>> = {
-  simpleRnnCell: (options) => simpleRnnCell(options as unknown as SimpleRnnCellOptions),
-  gruCell: (options) => gruCell(options as unknown as GruCellOptions),
-  lstmCell: (options) => lstmCell(options as unknown as LstmCellOptions),
-};
 
 /** The list of layers in the configuration of a container. */
 export function layerList(config: JsonObject, place: string): readonly Json[] {

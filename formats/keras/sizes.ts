@@ -16,9 +16,11 @@ import { isLeaf, printSpec, type Spec, type Tensor } from "../../src/tensor/tens
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
-import { type CellData, cellOf, cellsOf, classOfCell, groupNames } from "./layout.ts";
+import { classOfCell } from "./cells.ts";
+import { type CellData, cellOf, cellsOf, groupNames } from "./layout.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
-import { type WeightRow, weightRows } from "./weight_rows.ts";
+import type { WeightRow } from "./weight_row.ts";
+import { weightRows } from "./weight_rows.ts";
 
 /** What goes along while a file is read. */
 export interface Reading {

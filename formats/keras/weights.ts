@@ -1,6 +1,6 @@
 /** Weights alone: `.weights.h5` files for a model that is there already. */
 import type { Layer, Variables } from "../../src/layers/mod.ts";
-import { checkLayer } from "../../src/layers/checks.ts";
+import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import { getWeights, sequential, setWeights } from "../../src/models/mod.ts";
 import { isContainer } from "../../src/models/container.ts";
 import { fixedDim } from "../../src/tensor/dims.ts";
@@ -52,6 +52,7 @@ export async function loadKerasWeights(
   options: KerasReadOptions = {},
 ): Promise<Variables> {
   checkLayer("read Keras weights", model);
+  checkVariables("read Keras weights", variables);
   const { maxBytes } = defineOptions("loadKerasWeights", bytes, options);
   const whole = asModel(model, variables);
   const layout = layoutOf(whole.model);
@@ -103,6 +104,7 @@ function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
  */
 export async function saveKerasWeights(model: Layer, variables: Variables): Promise<Uint8Array> {
   checkLayer("write Keras weights", model);
+  checkVariables("write Keras weights", variables);
   const whole = asModel(model, variables);
   return await writeHdf5(await weightGroups(whole.model, whole.variables));
 }

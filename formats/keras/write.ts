@@ -1,5 +1,5 @@
 /** A model with its variables as a `.keras` file. */
-import { checkLayer } from "../../src/layers/checks.ts";
+import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, LayerOptions, Variables } from "../../src/layers/mod.ts";
 import { inputSpecs } from "../../src/models/init.ts";
 import { checkOptions } from "../../src/nearest.ts";
@@ -55,6 +55,7 @@ export async function toKeras(
   options: KerasWriteOptions = {},
 ): Promise<Uint8Array> {
   checkLayer("write a Keras file", model);
+  checkVariables("write a Keras file", variables);
   checkOptions("toKeras", options, ["name", "input"]);
   const whole = asModel(model, variables);
   const fallback = whole.model.type === "model" ? "functional" : "sequential";

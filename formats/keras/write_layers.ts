@@ -3,17 +3,11 @@ import { isRecurrentLayer, type Layer, layerName, type RecurrentLayer } from "..
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";
+import { cellRow, refuseCell, stackedRow } from "./cells.ts";
+import type { ClassRow } from "./class_row.ts";
 import { classOf } from "./class_of.ts";
-import {
-  bidirectionalRow,
-  cellRows,
-  type ClassRow,
-  layerRows,
-  rnnRow,
-  stackedRow,
-  timeDistributedRow,
-} from "./classes.ts";
-import { type CellData, cellOf, cellsOf, refuseCell } from "./layout.ts";
+import { bidirectionalRow, layerRows, rnnRow, timeDistributedRow } from "./classes.ts";
+import { type CellData, cellOf, cellsOf } from "./layout.ts";
 import { freeNames, numbering, snakeCaseOfClass } from "./names.ts";
 import { float32Policy, writeOptions } from "./options.ts";
 import { checkSequentialMasks } from "./states.ts";
@@ -112,15 +106,15 @@ function writeCell(
   place: string,
   number: (name: string) => string,
 ): Json {
-  const row = cellRows.find(({ type }) => type === cell.type);
+  const row = cellRow(cell.type);
   const common = { trainable, dtype: float32Policy };
   const named = (className: string) => ({ name: number(snakeCaseOfClass(className)), ...common });
   const where = `${cell.type} in ${place}`;
-  if (row) {
+  if (row?.make) {
     const options = writeOptions(row, cell.options, where);
     return kerasJson("keras.layers", row.className, { ...named(row.className), ...options });
   }
-  if (cell.type !== "stackedCells") return refuseCell(cell, place);
+  if (cell.type !== stackedRow.type) return refuseCell(cell, place);
   const { cells: _, ...options } = cell.options;
   return kerasJson("keras.layers", stackedRow.className, {
     ...named(stackedRow.className),

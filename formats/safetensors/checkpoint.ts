@@ -2,6 +2,7 @@
  * The library's own checkpoints: a safetensors file whose metadata hold the model's JSON and the structure of its
  * variables, so that nothing else is needed to go on.
  */
+import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { fromJson, type FromJsonOptions, toJson } from "../../src/models/json.ts";
 import { checkOptions, quoted } from "../../src/nearest.ts";
@@ -58,6 +59,8 @@ function structureOf(tree: Tree<Tensor>): Tree<string> {
 /** What is written: the tree of all tensors, and the metadata. */
 function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; readonly metadata: Metadata } {
   checkOptions("a checkpoint", checkpoint, ["model", "variables", "optimizerState", "metadata"]);
+  checkLayer("write a checkpoint", checkpoint.model);
+  checkVariables("write a checkpoint", checkpoint.variables);
   const { model, variables: { params, state }, optimizerState, metadata = {} } = checkpoint;
   const reserved = RESERVED.find((key) => Object.hasOwn(metadata, key));
   if (reserved !== undefined) {
@@ -262,8 +265,9 @@ export function loadCheckpoint(bytes: Uint8Array, options: CheckpointOptions = {
  */
 export async function readCheckpoint(
   source: ReadableStream<Uint8Array> | Uint8Array,
-  { length, ...options }: ReadCheckpointOptions = {},
+  options: ReadCheckpointOptions = {},
 ): Promise<Checkpoint> {
-  checkOptions("readCheckpoint", options, ["cells", "layers", "functions"]);
-  return checkpointOf(await readSafetensors(source, { length }), options);
+  checkOptions("readCheckpoint", options, ["cells", "layers", "functions", "length"]);
+  const { length, ...revivers } = options;
+  return checkpointOf(await readSafetensors(source, { length }), revivers);
 }

@@ -1,4 +1,5 @@
 /** Safetensors files as named tensors: from bytes, or from a stream of which only what has arrived is believed. */
+import { checkBytes, checkCount, wrongKind } from "../../src/describe.ts";
 import { checkOptions, quoted } from "../../src/nearest.ts";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
@@ -47,6 +48,7 @@ function tensorOf({ name, stored, shape }: Entry, bytes: Uint8Array<ArrayBuffer>
  * ```
  */
 export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
+  checkBytes("read a safetensors file", bytes);
   const headerLength = headerLengthOf(bytes.subarray(0, PREFIX), bytes.length);
   const start = PREFIX + headerLength;
   const { entries, metadata } = parseHeader(bytes.subarray(PREFIX, start), bytes.length);
@@ -156,14 +158,18 @@ export async function readSafetensors(
 ): Promise<SafetensorsFile> {
   checkOptions("readSafetensors", options, ["length"]);
   const { length } = options;
-  if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0)) {
-    throw new RangeError(
-      `Cannot read a safetensors file: length is ${length}, expected a whole number from 0`,
-    );
-  }
+  if (length !== undefined) checkCount("read a safetensors file", length, "length", 0);
   if (source instanceof Uint8Array) {
     if (length === undefined || length === source.length) return decodeSafetensors(source);
     throw malformed(`it has ${source.length} bytes, expected ${length}`);
+  }
+  if (typeof source?.getReader !== "function") {
+    throw wrongKind(
+      "read a safetensors file",
+      source,
+      "the source",
+      "a ReadableStream of bytes, or a Uint8Array",
+    );
   }
   const reader = new ByteReader(source, length !== undefined);
   try {

@@ -1,5 +1,6 @@
 /** The names of the tensors of a tree in a file, their paths with slashes, and a tree made of named tensors again. */
-import { printSpec, type Tensor } from "../../src/tensor/tensor.ts";
+import { checkObject, wrongKind } from "../../src/describe.ts";
+import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/nearest.ts";
 import { differences } from "../support/differences.ts";
@@ -61,6 +62,10 @@ export function namedTensors(tree: unknown): Named[] {
  */
 export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Tensor>>): T {
   const { leaves, paths, structure } = flattenTree<Tensor>(template);
+  checkObject("restore a tree", tensors, "the second argument", "an object of tensors by name");
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (!isTensor(tensor)) throw wrongKind("restore a tree", tensor, quoted(name), "a tensor");
+  }
   const expected = new Map(leaves.map((leaf, index) => [nameOf(paths[index]), leaf]));
   const given = new Map(Object.entries(tensors));
   const difference = differences(expected, given);

@@ -29,7 +29,7 @@ export const COUNTER = "num_batches_tracked";
 
 /** A matrix `[in, out]` as PyTorch's `[out, in]`, and back. */
 export function transposed(matrix: Tensor): Tensor {
-  return permute(matrix, [1, 0]);
+  return permute(matrix, { permutation: [1, 0] });
 }
 
 /** The error for a layer that no module computes. */

@@ -89,7 +89,7 @@ function batchNorm(layer: Layer): Conversion {
         ...toTorch(variables),
         running_mean: moving.movingMean,
         running_var: moving.movingVariance,
-        [COUNTER]: zeros([], "int32"),
+        [COUNTER]: zeros([], { dtype: "int32" }),
       };
     },
     fromTorch: ({ running_mean, running_var, ...rest }: NamedTensors, template) => ({

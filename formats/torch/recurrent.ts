@@ -85,7 +85,7 @@ const modules: Readonly<Record<string, Module>> = {
     toTorch: ({ kernel, recurrentKernel, bias }) => ({
       weight_ih: transposed(swapped(kernel)),
       weight_hh: transposed(swapped(recurrentKernel)),
-      ...(bias ? { bias_ih: swapped(at(bias, 0, 0)), bias_hh: swapped(at(bias, 0, 1)) } : {}),
+      ...(bias ? { bias_ih: swapped(at(bias, 0)), bias_hh: swapped(at(bias, 1)) } : {}),
     }),
     fromTorch: ({ weight_ih, weight_hh, bias_ih, bias_hh }) => ({
       kernel: swapped(transposed(weight_ih)),

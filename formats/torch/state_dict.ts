@@ -1,5 +1,6 @@
 /** Variables from a PyTorch state dict and back; how each layer is converted is in plain.ts and recurrent.ts. */
-import { checkLayer } from "../../src/layers/checks.ts";
+import { checkObject } from "../../src/describe.ts";
+import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { checkOptions } from "../../src/nearest.ts";
 import { cast } from "../../src/operations/elementwise.ts";
@@ -85,6 +86,7 @@ function collect(model: Layer, variables: Variables, places: readonly (Place | u
  */
 export function toTorch(model: Layer, variables: Variables, options: TorchOptions = {}): StateDict {
   checkLayer("convert to PyTorch", model);
+  checkVariables("convert to PyTorch", variables);
   const { modules, prefix } = resolve("toTorch", options);
   return Object.assign({}, ...collect(model, variables, placesOf(model, variables, modules, prefix)));
 }
@@ -126,6 +128,8 @@ export function fromTorch(
   options: TorchOptions = {},
 ): Variables {
   checkLayer("convert from PyTorch", model);
+  checkVariables("convert from PyTorch", variables);
+  checkObject("convert from PyTorch", stateDict, "the state dict", "an object of tensors by name");
   const { modules, prefix } = resolve("fromTorch", options);
   const places = placesOf(model, variables, modules, prefix);
   const specs = outputSpecs<readonly Readonly<Record<string, Spec>>[]>(

@@ -1,4 +1,5 @@
 /** What everything that takes a cell checks alike. */
+import { wrongKind } from "../describe.ts";
 import { checkAsMade } from "../options/made.ts";
 import type { RecurrentCell } from "./cell.ts";
 
@@ -7,16 +8,11 @@ import type { RecurrentCell } from "./cell.ts";
  * is given.
  */
 export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
-  const given = value as Partial<RecurrentCell & { apply: unknown }> | null | undefined; // any of it may be missing
+  const given = value as Partial<RecurrentCell> | null | undefined; // any of it may be missing
   if (
     typeof given?.step === "function" && typeof given.initParams === "function" &&
     typeof given.initState === "function"
   ) return checkAsMade(given);
-  const found = typeof given?.apply === "function" && typeof given.type === "string"
-    ? `the layer ${given.type}`
-    : typeof value;
-  throw new TypeError(
-    `Cannot ${where}: expected a cell such as lstmCell(...), or an object with the members of RecurrentCell, ` +
-      `current value is ${found}`,
-  );
+  const expected = "a cell such as lstmCell(...), or an object with the members of RecurrentCell";
+  throw wrongKind(where, value, "the cell", expected);
 }

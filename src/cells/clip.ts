@@ -12,6 +12,6 @@ export interface ClipOptions {
 /** What bounds a value before its activation; it does nothing where there is no bound. */
 export function limiter(type: string, bound: number | null): (z: Tensor) => Tensor {
   if (bound === null) return (z) => z;
-  checkRange(type, "clip", bound, { low: Number.MIN_VALUE });
-  return (z) => clip(z, -bound, bound);
+  checkRange(type, "clip", bound, { above: 0 });
+  return (z) => clip(z, { min: -bound, max: bound });
 }

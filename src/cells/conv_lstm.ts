@@ -1,13 +1,13 @@
 /** The convolutional LSTM cell (Shi et al., "Convolutional LSTM Network", 2015), over one to three spatial axes. */
+import { checkCount } from "../describe.ts";
 import { add, mul, type Operand } from "../operations/elementwise.ts";
 import { convolve, convolvedSizes } from "../operations/convolution.ts";
 import { splitKey } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { unknownName } from "../nearest.ts";
+import { quoted, unknownName } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
-import { checkCount } from "../options/checks.ts";
 import {
   defineCell,
   drawDropouts,
@@ -94,20 +94,24 @@ export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
 
 /** One size for each spatial axis. */
 function perAxis(type: string, option: string, value: number | readonly number[], axes: number): number[] {
-  const list = typeof value === "number" ? new Array<number>(axes).fill(value) : [...value ?? []];
+  const list = typeof value === "number"
+    ? new Array<number>(axes).fill(value)
+    : Array.isArray(value)
+    ? [...value]
+    : [];
   if (list.length !== axes) {
     throw new RangeError(
-      `Cannot make ${type}: ${option} is [${list.join(", ")}], expected a number or ${axes} of them`,
+      `Cannot make ${type}: ${option} is ${quoted(value)}, expected a number or ${axes} of them`,
     );
   }
-  list.forEach((size) => checkCount(type, option, size));
+  list.forEach((size) => checkCount(`make ${type}`, size, option));
   return list;
 }
 
 function convLstmCell(type: string, axes: number, options: ConvLstmCellOptions): RecurrentCell {
   const resolved = resolveCellOptions(type, options, convLstmCellOptionNames);
   const { filters, padding = "valid", unitForgetBias = true } = options;
-  checkCount(type, "filters", filters);
+  checkCount(`make ${type}`, filters, "filters");
   if (padding !== "valid" && padding !== "same") throw unknownName("padding", padding, ["valid", "same"]);
   const kernelSize = perAxis(type, "kernelSize", options.kernelSize, axes);
   const strides = perAxis(type, "strides", options.strides ?? 1, axes);
@@ -151,7 +155,7 @@ function convLstmCell(type: string, axes: number, options: ConvLstmCellOptions):
       };
     },
     initState: ({ kernel }, input) => {
-      const zero = zeros(stateShape(input), kernel.dtype);
+      const zero = zeros(stateShape(input), { dtype: kernel.dtype });
       return [zero, zero];
     },
     build: ({ kernel, recurrentKernel, bias }, context) => {

@@ -2,6 +2,8 @@
  * What the cells of the library share around their equations: their options, the checks of what they are given, the
  * masks of dropout. A cell of your own needs none of it.
  */
+import { isObject } from "../describe.ts";
+import { checkRange } from "../options/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { type Activation, type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { cast, mul } from "../operations/elementwise.ts";
@@ -91,8 +93,8 @@ export function resolveCellOptions(
     dropout = 0,
     recurrentDropout = 0,
   } = options;
-  checkRate(type, "dropout", dropout);
-  checkRate(type, "recurrentDropout", recurrentDropout);
+  checkRange(type, "dropout", dropout, { low: 0, below: 1 });
+  checkRange(type, "recurrentDropout", recurrentDropout, { low: 0, below: 1 });
   return {
     activation: resolveActivation(activation),
     recurrentActivation: resolveActivation(recurrentActivation),
@@ -115,12 +117,6 @@ export function resolveCellOptions(
       recurrentDropout,
     },
   };
-}
-
-function checkRate(type: string, option: string, rate: number): void {
-  if (typeof rate !== "number" || !(rate >= 0 && rate < 1)) {
-    throw new RangeError(`Cannot make ${type}: ${option} is ${String(rate)}, expected 0 to below 1`);
-  }
 }
 
 /** What `step` of a cell of one tensor is told. */
@@ -151,7 +147,7 @@ export interface CellDefinition<Params, State> {
 export function defineCell<Params, State>(definition: CellDefinition<Params, State>): RecurrentCell {
   const { type, step, params: names } = definition;
   const typedParams = (params: Tree<Tensor>): Params => {
-    const found = isLeaf(params) ? [] : Object.keys(params).sort();
+    const found = isObject(params) && !isLeaf(params) ? Object.keys(params).sort() : [];
     if (found.join() !== [...names].sort().join()) {
       throw new TypeError(
         `Cannot use ${type} with the params {${found.join(", ")}}: expected {${names.join(", ")}}`,
@@ -195,7 +191,7 @@ export function defineCell<Params, State>(definition: CellDefinition<Params, Sta
     step: (params, context) =>
       definition.build(typedParams(params), {
         ...context,
-        input: checked(context.input, params),
+        input: checked(context?.input, params),
       }) as unknown as Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>, // the scan keeps the structure of the state
   }, { main: "step" });
 }
@@ -236,7 +232,7 @@ export function drawDropouts(
   const [forInput, forState] = splitKey(context.key, 2);
   const times = (key: Tensor, rate: number, shape: Shape) => {
     if (rate === 0) return keep;
-    const mask = dropoutMask(key, rate, shape);
+    const mask = dropoutMask(key, shape, { rate });
     return (x: Tensor) => mul(x, cast(mask, x.dtype));
   };
   return {

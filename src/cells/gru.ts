@@ -1,8 +1,8 @@
 /** The gated recurrent unit (Cho et al., 2014), with the reset gate before or after the recurrent product. */
+import { checkCount } from "../describe.ts";
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { at, sliceAxis, split, zeros } from "../operations/structure.ts";
-import { checkCount } from "../options/checks.ts";
 import type { Cell } from "../scan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
@@ -66,7 +66,7 @@ export function gruCell(options: GruCellOptions): RecurrentCell {
   const type = "gruCell";
   const resolved = resolveCellOptions(type, options, gruCellOptionNames);
   const { units, resetAfter = true, clip = null } = options;
-  checkCount(type, "units", units);
+  checkCount(`make ${type}`, units, "units");
   const limit = limiter(type, clip);
   const functions: Functions = {
     activation: (z) => resolved.activation(limit(z)),
@@ -77,7 +77,7 @@ export function gruCell(options: GruCellOptions): RecurrentCell {
     type,
     options: { units, resetAfter, clip, ...resolved.json },
     ...matrices(resolved, units, 3 * units, (key) => resolved.biasInitializer(key, biasShape)),
-    initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
+    initState: ({ kernel }, input) => zeros([input.shape[0], units], { dtype: kernel.dtype }),
     build: (params, context) => {
       const dropouts = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
       return (resetAfter ? resetAfterStep : resetBeforeStep)(params, units, functions, dropouts);
@@ -94,8 +94,8 @@ function resetAfterStep(
   { activation, recurrentActivation }: Functions,
   { onInput, onState }: Dropouts,
 ): Cell<Tensor, Tensor, Tensor> {
-  const inputBias: Operand = bias ? at(bias, 0, 0) : 0;
-  const recurrentBias: Operand = bias ? at(bias, 0, 1) : 0;
+  const inputBias: Operand = bias ? at(bias, 0) : 0;
+  const recurrentBias: Operand = bias ? at(bias, 1) : 0;
   return (h, x) => {
     const [xz, xr, xh] = split(add(matmul(onInput(x), kernel), inputBias), 3);
     const [hz, hr, hh] = split(add(matmul(onState(h), recurrentKernel), recurrentBias), 3);

@@ -1,4 +1,5 @@
 /** A cell as JSON, and back. */
+import { wrongKind } from "../describe.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, unsavable } from "../options/made.ts";
 import type { AnyCell, RecurrentCell } from "./cell.ts";
@@ -10,6 +11,9 @@ import type { AnyCell, RecurrentCell } from "./cell.ts";
  * @throws TypeError for a copy with data that does not act.
  */
 export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
+  if (typeof cell?.type !== "string") {
+    throw wrongKind("save a cell", cell, "it", "a cell such as lstmCell(...)");
+  }
   checkAsMade(cell);
   const reason = unsavable(cell);
   if (reason !== undefined) return refusedJson(`Cannot save ${cell.type}: ${reason}`);

@@ -1,9 +1,10 @@
 /** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
+import { checkRange } from "../options/checks.ts";
+import { checkCount } from "../describe.ts";
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { mean } from "../operations/reduction.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { checkCount } from "../options/checks.ts";
 import { type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import {
@@ -88,8 +89,8 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
   const type = "layerNormLstmCell";
   const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
-  checkCount(type, "units", units);
-  if (!(epsilon > 0)) throw new RangeError(`Cannot make ${type}: epsilon is ${epsilon}, expected above 0`);
+  checkCount(`make ${type}`, units, "units");
+  checkRange(type, "epsilon", epsilon, { above: 0 });
   const { activation, recurrentActivation } = resolved;
   const products = matrices(
     resolved,
@@ -112,7 +113,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
       cellBeta: constant(units, 0),
     }),
     initState: ({ kernel }, input) => {
-      const zero = zeros([input.shape[0], units], kernel.dtype);
+      const zero = zeros([input.shape[0], units], { dtype: kernel.dtype });
       return [zero, zero];
     },
     build: (params, context) => {

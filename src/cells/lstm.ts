@@ -2,11 +2,11 @@
  * The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al., 2000), and
  * its variants: peepholes, a projected output, coupled gates and clipped gates.
  */
+import { checkCount } from "../describe.ts";
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { foldIn } from "../operations/random.ts";
 import { split, zeros } from "../operations/structure.ts";
-import { checkCount } from "../options/checks.ts";
 import { hostTensor, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";
@@ -93,8 +93,8 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
   const resolved = resolveCellOptions(type, options, lstmCellOptionNames);
   const { units, peepholes = false, projection = null, inputForget = false, clip = null } = options;
   const { unitForgetBias = !inputForget } = options;
-  checkCount(type, "units", units);
-  if (projection !== null) checkCount(type, "projection", projection);
+  checkCount(`make ${type}`, units, "units");
+  if (projection !== null) checkCount(`make ${type}`, projection, "projection");
   if (inputForget && unitForgetBias) {
     throw new RangeError(
       `Cannot make ${type}: unitForgetBias is true, but with inputForget there is no forget gate to have a bias`,
@@ -133,8 +133,8 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
         : { projectionKernel: resolved.kernelInitializer(foldIn(key, 3), [units, projection]) }),
     }),
     initState: ({ kernel }, input) => {
-      const c = zeros([input.shape[0], units], kernel.dtype);
-      return [projection === null ? c : zeros([input.shape[0], projection], kernel.dtype), c];
+      const c = zeros([input.shape[0], units], { dtype: kernel.dtype });
+      return [projection === null ? c : zeros([input.shape[0], projection], { dtype: kernel.dtype }), c];
     },
     build: ({ kernel, recurrentKernel, bias, peepholes, projectionKernel }, context) => {
       const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], outputs]);

@@ -1,8 +1,8 @@
 /** The fully connected recurrent cell (Elman, 1990). */
+import { checkCount } from "../describe.ts";
 import { add, type Operand } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { zeros } from "../operations/structure.ts";
-import { checkCount } from "../options/checks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";
@@ -50,14 +50,14 @@ export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
   const type = "simpleRnnCell";
   const resolved = resolveCellOptions(type, options, simpleRnnCellOptionNames);
   const { units, clip = null } = options;
-  checkCount(type, "units", units);
+  checkCount(`make ${type}`, units, "units");
   const limit = limiter(type, clip);
   const { activation } = resolved;
   return defineCell<Params, Tensor>({
     type,
     options: { units, clip, ...resolved.json },
     ...matrices(resolved, units, units, (key) => resolved.biasInitializer(key, [units])),
-    initState: ({ kernel }, input) => zeros([input.shape[0], units], kernel.dtype),
+    initState: ({ kernel }, input) => zeros([input.shape[0], units], { dtype: kernel.dtype }),
     build: ({ kernel, recurrentKernel, bias }, context) => {
       const { onInput, onState } = drawDropouts(type, resolved, context, [context.input.shape[0], units]);
       const b: Operand = bias ?? 0;

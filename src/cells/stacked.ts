@@ -1,4 +1,5 @@
 /** Several cells as one: each step goes through all of them. */
+import { checkObject, wrongKind } from "../describe.ts";
 import { checkCell } from "./checks.ts";
 import { cellJson } from "./json.ts";
 import { splitKey } from "../operations/random.ts";
@@ -52,6 +53,7 @@ export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
       });
     },
     step: (params, context) => {
+      checkObject(`use ${type}`, context, "the context", "{ training, input }");
       const keys = context.key && splitKey(context.key, cells.length);
       let specs = context.input;
       const steps = partsOf(params, cells, "params").map((part, index) => {
@@ -79,9 +81,8 @@ function partsOf(
   what: string,
 ): readonly Tree<Tensor>[] {
   if (isLeaf(tree) || !Array.isArray(tree) || tree.length !== cells.length) {
-    throw new TypeError(
-      `Cannot use stackedCells: its ${what} must be an array with one tree for each of its ${cells.length} cells`,
-    );
+    const expected = `an array with one tree for each of its ${cells.length} cells`;
+    throw wrongKind("use stackedCells", tree, `its ${what}`, expected);
   }
   return tree;
 }

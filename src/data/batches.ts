@@ -2,8 +2,9 @@
  * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
  * Nothing here knows a device; a batch is host tensors again.
  */
-import { describeValue } from "../describe.ts";
+import { checkCount, wrongKind } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
+import { checkKey } from "../tensor/keys.ts";
 import {
   allocateValues,
   host,
@@ -41,7 +42,8 @@ export interface BatchOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { sampleCount, zeros } from "@cellfold/cellfold";
+ * import { zeros } from "@cellfold/cellfold";
+ * import { sampleCount } from "@cellfold/cellfold/internal";
  * assertEquals(sampleCount({ x: zeros([3, 28]), y: zeros([3]) }), 3);
  * ```
  */
@@ -86,12 +88,15 @@ export function sampleCount(tree: unknown, name = "data"): number {
 export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
   checkOptions("batches", options, ["batchSize", "order", "dropRemainder", "reuse"]);
   const { batchSize, order, dropRemainder = false, reuse = false } = options;
-  if (!Number.isInteger(batchSize) || batchSize < 1) {
-    throw new RangeError(`Cannot batch data: batchSize is ${batchSize}, expected a whole number from 1`);
-  }
+  checkCount("batch data", batchSize, "batchSize");
   const samples = sampleCount(data);
   if (samples === 0) throw new RangeError("Cannot batch data: it has 0 samples");
-  if (order !== undefined) checkIndices(order, samples);
+  if (order !== undefined) {
+    if (!(order instanceof Int32Array)) {
+      throw wrongKind("batch data", order, "order", "an Int32Array, as shuffledOrder(key, samples) gives");
+    }
+    checkIndices(order, samples);
+  }
   const count = order?.length ?? samples;
   const end = dropRemainder ? count - count % batchSize : count;
   return order === undefined
@@ -127,7 +132,8 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { takeRows, tensor } from "@cellfold/cellfold";
+ * import { tensor } from "@cellfold/cellfold";
+ * import { takeRows } from "@cellfold/cellfold/internal";
  * const { x } = takeRows({ x: tensor([10, 20, 30]) }, [2, 0]);
  * assertEquals(x.shape[0], 2);
  * ```
@@ -149,7 +155,8 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { splitRows, zeros } from "@cellfold/cellfold";
+ * import { zeros } from "@cellfold/cellfold";
+ * import { splitRows } from "@cellfold/cellfold/internal";
  * const [train, validation] = splitRows(zeros([10, 28]), 8);
  * assertEquals(train.shape[0], 8);
  * assertEquals(validation.shape[0], 2);
@@ -157,11 +164,7 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
  */
 export function splitRows<T>(tree: T, count: number): [T, T] {
   const samples = sampleCount(tree);
-  if (!Number.isInteger(count) || count < 0 || count > samples) {
-    throw new RangeError(
-      `Cannot split ${samples} samples: count is ${count}, expected a whole number from 0 to ${samples}`,
-    );
-  }
+  checkCount(`split ${samples} samples`, count, "count", 0, samples);
   return [sliceRows(tree, 0, count), sliceRows(tree, count, samples)];
 }
 
@@ -178,17 +181,14 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, shuffledOrder } from "@cellfold/cellfold";
+ * import { key } from "@cellfold/cellfold";
+ * import { shuffledOrder } from "@cellfold/cellfold/internal";
  * const order = shuffledOrder(key(0), 5);
  * assertEquals(order.toSorted().join(), "0,1,2,3,4");
  * ```
  */
 export function shuffledOrder(key: Tensor, count: number): Int32Array {
-  if (!Number.isInteger(count) || count < 0 || count > 0x7fffffff) {
-    throw new RangeError(
-      `Cannot shuffle samples: their number is ${count}, expected a whole number from 0 to 2147483647`,
-    );
-  }
+  checkCount("shuffle samples", count, "their number", 0, 0x7fffffff);
   const below = randomIntegers(key);
   const order = Int32Array.from({ length: count }, (_, index) => index);
   for (let last = count - 1; last > 0; last--) {
@@ -202,14 +202,7 @@ export function shuffledOrder(key: Tensor, count: number): Int32Array {
 
 /** Draws whole numbers from 0 to below a bound, all equally likely: words that would favour some are drawn again. */
 function randomIntegers(key: Tensor): (bound: number) => number {
-  if (!isTensor(key)) {
-    throw new TypeError(
-      `Cannot shuffle samples: the key is ${describeValue(key)}, expected int32[2], as key(0) gives`,
-    );
-  }
-  if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
-    throw new TypeError(`Cannot shuffle samples: the key is ${printSpec(key)}, expected int32[2]`);
-  }
+  checkKey("shuffle samples", key);
   const [key0, key1] = host(key).data;
   let counter = 0;
   let spare: number | undefined;
@@ -232,17 +225,13 @@ function randomIntegers(key: Tensor): (bound: number) => number {
 }
 
 function checkIndices(indices: ArrayLike<number>, samples: number): void {
-  if (!Array.isArray(indices) && !ArrayBuffer.isView(indices)) {
-    throw new TypeError(
-      `Cannot take samples: the indices are ${describeValue(indices)}, expected a list of numbers`,
-    );
+  if (!Array.isArray(indices) && !(ArrayBuffer.isView(indices) && "length" in indices)) {
+    throw wrongKind("take samples", indices, "the list of indices", "an array of numbers");
   }
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i];
     if (Number.isInteger(index) && index >= 0 && index < samples) continue;
-    throw new RangeError(
-      `Cannot take samples: index ${i} is ${index}, expected a whole number from 0 to ${samples - 1}`,
-    );
+    checkCount("take samples", index, `index ${i}`, 0, samples - 1);
   }
 }
 

@@ -5,6 +5,7 @@
  * Layout (LeCun, Cortes, Burges, "The MNIST database", section "File formats"): two zero bytes, a type code, the
  * number of axes, the size of each axis as a 32-bit big-endian number, then the values, big-endian and row-major.
  */
+import { checkBytes } from "../describe.ts";
 import { allocateValues, type DType, type HostTensor, hostTensor } from "../tensor/tensor.ts";
 import { printShape } from "../tensor/dims.ts";
 import { gunzip, isGzip } from "./gzip.ts";
@@ -52,6 +53,7 @@ interface Header {
  * ```
  */
 export async function parseIdx(bytes: Uint8Array): Promise<HostTensor> {
+  checkBytes("parse IDX data", bytes);
   const plain = isGzip(bytes) ? await gunzip(bytes, (beginning) => readHeader(beginning)?.total) : bytes;
   const header = readHeader(plain);
   if (header === undefined) {

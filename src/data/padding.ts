@@ -1,6 +1,6 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
-import { describeValue } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkCount, checkList, describeValue, wrongKind } from "../describe.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import {
   allocateValues,
@@ -8,6 +8,7 @@ import {
   type HostTensor,
   hostTensor,
   type NestedNumbers,
+  nestedShape,
 } from "../tensor/tensor.ts";
 
 /** A sequence of numbers, or of feature vectors (nested arrays of one shape). */
@@ -66,14 +67,10 @@ export function padSequences(
   const { padding = "pre", truncating = "pre", value = 0, dtype = "int32" } = options;
   checkSide("padding", padding);
   checkSide("truncating", truncating);
-  if (!Array.isArray(sequences)) {
-    throw new TypeError(`Cannot pad ${describeValue(sequences)}: expected an array of sequences`);
-  }
+  checkList("pad sequences", sequences, "the first argument", "an array of sequences");
   sequences.forEach((sequence, index) => checkSequence(sequence, `sequences[${index}]`));
   const time = options.length ?? sequences.reduce((longest, { length }) => Math.max(longest, length), 0);
-  if (!Number.isInteger(time) || time < 0) {
-    throw new RangeError(`Cannot pad sequences: length is ${time}, expected a whole number from 0`);
-  }
+  checkCount("pad sequences", time, "length", 0);
 
   const features = featureShape(sequences);
   const stepSize = features.reduce((size, dim) => size * dim, 1);
@@ -106,29 +103,19 @@ export function padSequences(
 function checkSide(option: string, side: string): void {
   if (side !== "pre" && side !== "post") {
     throw new RangeError(
-      `Cannot pad sequences: ${option} is ${JSON.stringify(side)}, expected "pre" or "post"`,
+      `Cannot pad sequences: ${option} is ${quoted(side)}, expected "pre" or "post"`,
     );
   }
 }
 
 function checkSequence(sequence: unknown, path: string): void {
   if (Array.isArray(sequence) || (ArrayBuffer.isView(sequence) && "length" in sequence)) return;
-  throw new TypeError(
-    `Cannot pad sequences: ${path} is ${
-      describe(sequence)
-    }, expected an array of numbers or of feature vectors`,
-  );
+  throw wrongKind("pad sequences", sequence, path, "an array of numbers or of feature vectors");
 }
 
 /** The shape of one step: that of the first step there is. */
 function featureShape(sequences: readonly RaggedSequence[]): number[] {
-  const shape: number[] = [];
-  let step: unknown = sequences.find(({ length }) => length > 0)?.[0];
-  while (Array.isArray(step)) {
-    shape.push(step.length);
-    step = step[0];
-  }
-  return shape;
+  return nestedShape("pad sequences", sequences.find(({ length }) => length > 0)?.[0]);
 }
 
 function checkStep(step: NestedNumbers, features: readonly number[], path: () => string): void {
@@ -143,7 +130,9 @@ function checkStep(step: NestedNumbers, features: readonly number[], path: () =>
   const shape = featureShape([[step]]);
   const given = Array.isArray(step) && !sameShape(shape, features)
     ? `an array of shape ${printShape(shape)}`
-    : describe(step);
+    : Array.isArray(step)
+    ? "an array of uneven nesting"
+    : describeValue(step);
   throw new TypeError(`Cannot pad sequences: ${path()} is ${given}, expected ${expected}`);
 }
 
@@ -152,6 +141,9 @@ function flat(step: NestedNumbers): readonly number[] {
 }
 
 function convert(value: number, dtype: DType, path: () => string): number {
+  if (typeof value !== "number" && typeof value !== "boolean") {
+    throw wrongKind("pad sequences", value, path(), "a number");
+  }
   if (dtype === "bool") return value ? 1 : 0;
   if (dtype === "int32" && Number(value) !== (value | 0)) {
     throw new RangeError(
@@ -160,9 +152,4 @@ function convert(value: number, dtype: DType, path: () => string): number {
     );
   }
   return value;
-}
-
-function describe(value: unknown): string {
-  if (Array.isArray(value)) return "an array of uneven nesting";
-  return typeof value === "object" && value !== null ? `a ${value.constructor?.name}` : String(value);
 }

@@ -1,5 +1,5 @@
 /** Batch normalisation (Ioffe and Szegedy, 2015). */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
 import { reshape, resolveAxis } from "../operations/structure.ts";
@@ -92,7 +92,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
   const { movingMeanInitializer = "zeros", movingVarianceInitializer = "ones" } = options;
   const layer = layerName({ type: "batchNormalization", name });
   if (!Number.isInteger(axis)) {
-    throw new RangeError(`Cannot make ${layer}: axis is ${String(axis)}, expected a whole number`);
+    throw new RangeError(`Cannot make ${layer}: axis is ${quoted(axis)}, expected a whole number`);
   }
   checkRange(layer, "momentum", momentum, { low: 0, high: 1 });
   checkRange(layer, "epsilon", epsilon, { low: 0 });

@@ -1,4 +1,5 @@
 /** Two recurrent layers over one sequence, one in each direction. */
+import { isObject, wrongKind } from "../describe.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { add, mul } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
@@ -178,7 +179,7 @@ function partsOf(
   what: string,
   tree: Tree<Tensor>,
 ): Readonly<Record<"forward" | "backward", Tree<Tensor>>> {
-  if (!isLeaf(tree) && "forward" in tree && "backward" in tree) {
+  if (isObject(tree) && !isLeaf(tree) && "forward" in tree && "backward" in tree) {
     return tree as Readonly<Record<"forward" | "backward", Tree<Tensor>>>; // as just checked
   }
   throw new TypeError(`Cannot use ${name}: its ${what} must be { forward, backward }`);
@@ -193,11 +194,8 @@ function initialPair(name: string, initialState: Tree<Tensor>): readonly Tree<Te
 }
 
 function checkRecurrent(name: string, option: string, layer: Layer): void {
-  if (typeof layer === "object" && layer !== null && isRecurrentLayer(layer)) return checkAsMade(layer);
-  const found = typeof layer === "object" && layer !== null ? layer.type : String(layer);
-  throw new TypeError(
-    `Cannot make ${name}: ${option} is ${found}, expected a recurrent layer such as lstm(...) or rnn(cell)`,
-  );
+  if (isRecurrentLayer(layer)) return checkAsMade(layer);
+  throw wrongKind(`make ${name}`, layer, option, "a recurrent layer such as lstm(...) or rnn(cell)");
 }
 
 function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLayer): void {
@@ -219,7 +217,9 @@ function checkPair(name: string, forward: RecurrentLayer, backward: RecurrentLay
 
 function resolveMerge(mode: MergeMode): Merge | null {
   if (mode === null || typeof mode === "function") return mode;
-  if (!Object.hasOwn(merges, mode)) throw unknownName("merge mode", String(mode), Object.keys(merges));
+  if (typeof mode !== "string" || !Object.hasOwn(merges, mode)) {
+    throw unknownName("merge mode", mode, Object.keys(merges));
+  }
   return merges[mode];
 }
 

@@ -2,6 +2,8 @@
  * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
  * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
  */
+import { checkVariables } from "./checks.ts";
+import { checkFunction, checkObject, checkText, wrongKind } from "../describe.ts";
 import type { ReviveCell } from "../cells/json.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, made, unsavable } from "../options/made.ts";
@@ -58,6 +60,7 @@ const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
 export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
   definition: LayerDefinition & Extra,
 ): Layer & Extra {
+  checkDefinition(definition);
   const { factory, named, masksInput, ...given } = definition;
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
   /** The definition under the name that the layer has. */
@@ -74,6 +77,9 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
       return as(this).initState?.(params, input, mask) ?? [];
     },
     apply(variables, input, context) {
+      const what = `apply ${layerName(this)}`;
+      checkVariables(what, variables);
+      checkObject(what, context, "the context", "{ training: false }, or what a layer is given");
       const counted = masksInput ? input : harmlessInput(input, context.mask);
       return as(this).apply(variables, counted, this.trainable ? context : { ...context, frozen: true });
     },
@@ -100,6 +106,21 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
   );
   definitions.set(layer.apply, definition);
   return layer;
+}
+
+/** Throws unless this can be the definition of a layer: here names and flags of all layers come in. */
+function checkDefinition(definition: LayerDefinition): void {
+  const what = "define a layer";
+  checkObject(what, definition, "the definition", "{ type, options, initParams, apply }");
+  const { type, name, trainable, options, initParams, apply } = definition;
+  checkText(what, type, "its type");
+  if (name !== undefined) checkText(`make ${type}`, name, "name");
+  if (trainable !== undefined && typeof trainable !== "boolean") {
+    throw wrongKind(`make ${type}`, trainable, "trainable", "true or false");
+  }
+  checkObject(`make ${type}`, options, "its options");
+  checkFunction(`make ${type}`, initParams, "its initParams");
+  checkFunction(`make ${type}`, apply, "its apply");
 }
 
 /**
@@ -144,8 +165,14 @@ export function trainedLeaves(layer: Layer, params: Tree<Tensor>): boolean[] {
   return layer.trainableLeaves(params).map((leaf) => leaf && layer.trainable);
 }
 
+/** Throws a TypeError unless `layer` has the type of one: more is not needed to name it. */
+function checkNamed(what: string, layer: Pick<Layer, "type">): void {
+  if (typeof layer?.type !== "string") throw wrongKind(what, layer, "it", "a layer such as dense(...)");
+}
+
 /** A layer's name in errors: its type, and its own name where it has one. */
 export function layerName(layer: Pick<Layer, "type" | "name">): string {
+  checkNamed("name a layer", layer);
   return layer.name === undefined || layer.name === layer.type ? layer.type : `${layer.type} ${layer.name}`;
 }
 
@@ -156,6 +183,7 @@ export function layerName(layer: Pick<Layer, "type" | "name">): string {
  * @throws TypeError for a copy with data that does not act.
  */
 export function layerJson(layer: Layer): Json {
+  checkNamed("save a layer", layer);
   checkAsMade(layer);
   const reason = unsavable(layer);
   if (reason !== undefined) return refusedJson(`Cannot save ${layerName(layer)}: ${reason}`);

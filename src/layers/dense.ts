@@ -1,4 +1,5 @@
 /** The fully connected layer. */
+import { checkCount } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { add } from "../operations/elementwise.ts";
@@ -6,7 +7,6 @@ import { matmul } from "../operations/matmul.ts";
 import { splitKey } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkCount } from "../options/checks.ts";
 import { featureSize, floatInput, namedTensors, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
@@ -65,7 +65,7 @@ export function dense(options: DenseOptions): Layer {
   const { units, activation, useBias = true, name, trainable } = options;
   const { kernelInitializer = "glorotUniform", biasInitializer = "zeros" } = options;
   const layer = layerName({ type: "dense", name });
-  checkCount(layer, "units", units);
+  checkCount(`make ${layer}`, units, "units");
   const activate = resolveActivation(activation);
   const initialKernel = resolveInitializer(kernelInitializer);
   const initialBias = resolveInitializer(biasInitializer);

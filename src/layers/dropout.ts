@@ -1,4 +1,5 @@
 /** The layer that drops inputs while training. */
+import { checkRange } from "../options/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { dropoutMask } from "../operations/random.ts";
@@ -37,11 +38,7 @@ export function dropout(options: DropoutOptions): Layer {
   const { rate, name, trainable } = options;
   const noiseShape = options.noiseShape && [...options.noiseShape]; // the caller may change its own
   const layer = layerName({ type: "dropout", name });
-  if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
-    throw new RangeError(
-      `Cannot make ${layer}: rate is ${String(rate)}, expected a number from 0 to below 1`,
-    );
-  }
+  checkRange(layer, "rate", rate, { low: 0, below: 1 });
   return defineLayer({
     type: "dropout",
     name,
@@ -64,7 +61,7 @@ export function dropout(options: DropoutOptions): Layer {
         );
       }
       const drawn = noiseShape?.map((dim, axis) => dim ?? x.shape[axis]) ?? x.shape;
-      return { output: mul(x, cast(dropoutMask(key, rate, drawn), x.dtype)), state, mask };
+      return { output: mul(x, cast(dropoutMask(key, drawn, { rate }), x.dtype)), state, mask };
     },
   });
 }

@@ -1,9 +1,9 @@
 /** The table that turns tokens into vectors. */
+import { checkCount } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkCount } from "../options/checks.ts";
 import { namedTensors, oneInput, oneMask } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
@@ -68,8 +68,8 @@ export function embedding(options: EmbeddingOptions): Layer {
   const { inputDim, outputDim, maskZero = false, embeddingsInitializer = "randomUniform" } = options;
   const { name, trainable } = options;
   const layer = layerName({ type: "embedding", name });
-  checkCount(layer, "inputDim", inputDim);
-  checkCount(layer, "outputDim", outputDim);
+  checkCount(`make ${layer}`, inputDim, "inputDim");
+  checkCount(`make ${layer}`, outputDim, "outputDim");
   const initialEmbeddings = resolveInitializer(embeddingsInitializer);
   const tokensOf = <T extends Spec>(input: unknown): T => {
     const tokens = oneInput<T>(layer, input);

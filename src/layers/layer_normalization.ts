@@ -1,5 +1,5 @@
 /** Layer normalisation (Ba et al., 2016). */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { reshape, resolveAxes } from "../operations/structure.ts";
@@ -65,7 +65,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   const axisList = typeof axis === "number" ? [axis] : axis;
   if (!Array.isArray(axisList) || !axisList.every(Number.isInteger)) {
     throw new RangeError(
-      `Cannot make ${layer}: axis is ${JSON.stringify(axis)}, expected a whole number or a list`,
+      `Cannot make ${layer}: axis is ${quoted(axis)}, expected a whole number or a list`,
     );
   }
   const initialBeta = resolveInitializer(betaInitializer);

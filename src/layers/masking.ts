@@ -1,7 +1,7 @@
 /** The layer that masks steps by a value. */
 import { checkOptions } from "../nearest.ts";
 import { cast, notEqual, select } from "../operations/elementwise.ts";
-import { reduceMax } from "../operations/reduction.ts";
+import { max } from "../operations/reduction.ts";
 import { expandDims } from "../operations/structure.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
@@ -44,7 +44,7 @@ export function masking(options: MaskingOptions = {}): Layer {
     initParams: () => [],
     apply: ({ state }, input, { mask }) => {
       const x = floatInput<Tensor>(layer, input, 3);
-      const counted = cast(reduceMax(cast(notEqual(x, maskValue), "int32"), { axes: -1 }), "bool");
+      const counted = cast(max(cast(notEqual(x, maskValue), "int32"), { axes: -1 }), "bool");
       return {
         output: select(expandDims(counted, -1), x, 0),
         state,

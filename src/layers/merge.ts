@@ -2,7 +2,7 @@
  * The layer that makes one tensor of several: a sum, a product, a concatenation and so on. Unlike a function that is
  * applied in a graph it is data alone, and what is masked has no part in a maximum, a minimum or a product.
  */
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
 import { broadcastTo, concat, ones, resolveAxis } from "../operations/structure.ts";
 import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
@@ -108,11 +108,13 @@ export function merge(options: MergeOptions): Layer {
   checkOptions("merge", options, ["method", "axis", "counts", ...layerOptionNames]);
   const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });
-  if (!mergeMethods.includes(method)) throw unknownName("method", String(method), mergeMethods);
-  if (!Object.hasOwn(rules, counts)) throw unknownName("counts", String(counts), Object.keys(rules));
+  if (!mergeMethods.includes(method)) throw unknownName("method", method, mergeMethods);
+  if (typeof counts !== "string" || !Object.hasOwn(rules, counts)) {
+    throw unknownName("counts", counts, Object.keys(rules));
+  }
   if (!Number.isInteger(axis) || (options.axis !== undefined && method !== "concatenate")) {
     throw new RangeError(
-      `Cannot make ${layer}: axis is ${String(axis)}, expected a whole number, with "concatenate" alone`,
+      `Cannot make ${layer}: axis is ${quoted(axis)}, expected a whole number, with "concatenate" alone`,
     );
   }
   return defineLayer({

@@ -1,5 +1,5 @@
 /** The layer that gives its input another shape. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
 import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -37,7 +37,7 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
   const layer = layerName({ type: "reshape", name });
   if (!Array.isArray(options.targetShape)) {
     throw new TypeError(
-      `Cannot make ${layer}: targetShape is ${String(options.targetShape)}, expected a list of sizes`,
+      `Cannot make ${layer}: targetShape is ${quoted(options.targetShape)}, expected a list of sizes`,
     );
   }
   const targetShape: readonly number[] = [...options.targetShape]; // the caller may change its own list

@@ -2,6 +2,7 @@
  * The recurrent layer: a cell folded over the time axis of its input. `lstm`, `gru` and the others are this with
  * their cell; nothing here depends on which cell it is.
  */
+import { checkCount } from "../describe.ts";
 import { printShapes } from "../cells/define.ts";
 import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
 import { checkOptions } from "../nearest.ts";
@@ -17,7 +18,6 @@ import { cellJson } from "../cells/json.ts";
 import { changed, defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
-import { checkCount } from "../options/checks.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
 import { commonMask, endedMask, reducedMask, reversedSequence } from "./sequence.ts";
@@ -131,7 +131,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     checkpointEvery: options.checkpointEvery ?? null,
   };
   const name = layerName({ type, name: options.name });
-  if (flags.checkpointEvery !== null) checkCount(name, "checkpointEvery", flags.checkpointEvery);
+  if (flags.checkpointEvery !== null) checkCount(`make ${name}`, flags.checkpointEvery, "checkpointEvery");
   const withFlags = (changes: RecurrentFlags) =>
     recurrentLayer({ ...definition, options: { ...options, ...changes } });
   const layer: RecurrentLayer = defineLayer<Omit<RecurrentLayer, keyof Layer>>({
@@ -342,7 +342,7 @@ function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<T
         `Cannot use ${name} with a sequence of length 0: it has no last output; give steps, or returnSequences: true`,
       );
     }
-    return at(x, axis, backwards ? 0 : -1);
+    return at(x, backwards ? 0 : -1, { axis });
   });
 }
 

@@ -3,12 +3,13 @@
  * stream also `output`, for masked steps; every other state (batch-norm statistics) has no such keys. That is all that
  * resetting and streaming need to know.
  */
+import { isObject } from "../describe.ts";
 import { substitute } from "../options/made.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
-import { type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import { flattenTree, type Path, type Tree, treeLeaves } from "../tree/tree.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
@@ -21,7 +22,7 @@ export interface CarryState {
 
 /** Whether a part of a layer's state is a stateful carry. */
 export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tree<Tensor> } {
-  if (Array.isArray(state) || isLeaf(state) || !("carry" in state)) return false;
+  if (!isObject(state) || isLeaf(state) || !("carry" in state)) return false;
   return Object.keys(state).every((key) => key === "carry" || key === "output");
 }
 
@@ -68,6 +69,7 @@ export function statefulLayer(layer: Layer): Layer {
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {
   checkLayer("reset states", layer);
   checkVariables("reset states", variables);
+  flattenTree(input, "input"); // throws for what is no tree
   return keepOthers(layer.initState(variables.params, input), variables.state);
 }
 

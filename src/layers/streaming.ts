@@ -2,6 +2,7 @@
  * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
  * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
  */
+import { checkCount } from "../describe.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
 import { checkOptions } from "../nearest.ts";
@@ -113,9 +114,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   checkVariables("stream", variables);
   checkOptions("streaming", options, ["batch", "input", "device"]);
   const { batch = 1, device } = options;
-  if (!Number.isInteger(batch) || batch < 1) {
-    throw new RangeError(`Cannot stream: batch is ${batch}, expected a whole number from 1`);
-  }
+  checkCount("stream", batch, "batch");
   const stateful = statefulLayer(layer);
   const { params } = variables;
   let givenState = variables.state;
@@ -327,7 +326,11 @@ function stepOf(asSequence: (step: Tree<Spec>, time: Dim) => Tree<Spec>): StepFu
       asSequence(input, time),
     );
     return [
-      zipTrees(output, specs, (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, 1) : y),
+      zipTrees(
+        output,
+        specs,
+        (y: Tensor, { shape }: Spec) => shape[1] === time ? squeeze(y, { axes: 1 }) : y,
+      ),
       state,
     ];
   };

@@ -2,13 +2,14 @@
  * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
  * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
  */
+import { wrongKind } from "../describe.ts";
 import { applyLayer, defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { statefulLayer } from "../layers/stateful.ts";
 import { foldIn, splitKey } from "../operations/random.ts";
 import { inPlace } from "../program/trace.ts";
-import { type HostTensor, isLeaf, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { type HostTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 import { type CallExtras, type CallResult, callSpecs, computeMasked, functionSpecs } from "./call_specs.ts";
 
@@ -120,10 +121,7 @@ export function specSteps(
 /** What belongs to each layer: an array as long as there are layers. */
 function parts(container: string, what: string, tree: Tree<Tensor>, count: number): readonly Tree<Tensor>[] {
   if (Array.isArray(tree) && tree.length === count) return tree;
-  const found = Array.isArray(tree) ? `an array of ${tree.length}` : isLeaf(tree) ? "a tensor" : "an object";
-  throw new TypeError(
-    `Cannot use ${container} with this ${what}: it is ${found}, expected an array of ${count}`,
-  );
+  throw wrongKind(`use ${container}`, tree, `its ${what}`, `an array of ${count}`);
 }
 
 /**

@@ -1,8 +1,8 @@
 /** First variables of a layer or model. */
-import { describeValue } from "../describe.ts";
 import { checkLayer } from "../layers/checks.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
+import { checkKey } from "../tensor/keys.ts";
 import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
 
@@ -45,11 +45,7 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  */
 export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Variables {
   checkLayer("init", layer);
-  if (!isTensor(key) || key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
-    throw new TypeError(
-      `Cannot init: the key is ${describeValue(key)}, expected int32[2]; make one with key(seed)`,
-    );
-  }
+  checkKey("init", key);
   if (input === undefined) {
     throw new TypeError(
       "Cannot init without an input: expected a spec such as spec([null, 28]) or data, as in init(model, key, x)",

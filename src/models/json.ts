@@ -1,27 +1,13 @@
 /** A model as JSON and back: its layers with their options. Weights are apart, see weights.ts. */
-import { checkLayer } from "../layers/checks.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
-import { recurrentCellTypes } from "../cells/mod.ts";
-import { activation } from "../layers/activation.ts";
-import { batchNormalization } from "../layers/batch_normalization.ts";
 import type { CellReviver } from "../cells/json.ts";
-import type { JsonOptions } from "../options/json.ts";
+import { checkLayer } from "../layers/checks.ts";
 import { layerJson, type LayerReviver, type Revive } from "../layers/define.ts";
-import { dense, type DenseOptions } from "../layers/dense.ts";
-import { dropout, type DropoutOptions } from "../layers/dropout.ts";
-import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
-import { flatten } from "../layers/flatten.ts";
-import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
-import { layerNormalization } from "../layers/layer_normalization.ts";
-import { masking } from "../layers/masking.ts";
-import { merge, type MergeOptions } from "../layers/merge.ts";
-import { recurrentLayerTypes } from "../layers/recurrent_types.ts";
-import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import { asKey, checkOptions, nearest, quoted } from "../nearest.ts";
-import type { ActivationName } from "../operations/activations.ts";
-import { graphFromJson, type GraphFunction } from "./revive_graph.ts";
-import { sequential } from "./sequential.ts";
+import type { Json, JsonOptions } from "../options/json.ts";
+import type { GraphFunction } from "./revive_graph.ts";
+import { cellTypes, layerTypes } from "./saved_types.ts";
 
 /** Layers in layers, in layers, and so on. More are refused, so that nothing that walks them overflows its stack. */
 const DEEPEST = 100;
@@ -40,37 +26,6 @@ export interface FromJsonOptions {
 function objectOf(json: Json | undefined, what: string): JsonOptions {
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // no array
   throw new TypeError(`Cannot load ${what}: current value is ${quoted(json)}, expected an object`);
-}
-
-/** The layers that are not recurrent. Saved options are those of the factory, which checks their names and values. */
-const plainLayerTypes: { readonly [type: string]: LayerReviver } = {
-  activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
-  batchNormalization: (options) => batchNormalization(options),
-  dense: (options) => dense(options as unknown as DenseOptions),
-  dropout: (options) => dropout(options as unknown as DropoutOptions),
-  embedding: (options) => embedding(options as unknown as EmbeddingOptions),
-  flatten: (options) => flatten(options),
-  layerNormalization: (options) => layerNormalization(options),
-  masking: (options) => masking(options),
-  merge: (options) => merge(options as unknown as MergeOptions),
-  reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
-};
-
-function layersOf(layers: Json | undefined, revive: Revive, what: string): Layer[] {
-  if (Array.isArray(layers)) return layers.map((layer) => revive.layer(layer));
-  throw new TypeError(`Cannot load ${what}: its layers are ${quoted(layers)}, expected an array`);
-}
-
-/** The containers. */
-function containerTypes(
-  functions: FromJsonOptions["functions"] = {},
-): { readonly [type: string]: LayerReviver } {
-  return {
-    sequential: ({ layers, ...options }, revive) =>
-      sequential(layersOf(layers, revive, "sequential"), options),
-    model: ({ layers, ...graph }, revive) =>
-      graphFromJson(graph, layersOf(layers, revive, "model"), functions),
-  };
 }
 
 /** What was saved under a type. */
@@ -115,13 +70,8 @@ export function toJson(layer: Layer): Json {
  */
 export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
   checkOptions("fromJson", options, ["cells", "layers", "functions"]);
-  const cells: FromJsonOptions["cells"] = { ...recurrentCellTypes, ...options.cells };
-  const layers = {
-    ...plainLayerTypes,
-    ...recurrentLayerTypes,
-    ...containerTypes(options.functions),
-    ...options.layers,
-  };
+  const cells = { ...cellTypes, ...options.cells };
+  const layers = { ...layerTypes(options.functions), ...options.layers };
   let depth = 0;
   /** Each layer, and each cell, is inside the one that is being read. */
   const inside = <T>(read: () => T): T => {

@@ -1,5 +1,5 @@
 /** All weights of a model by path, and back: what is saved, carried over and compared. */
-import { describeValue } from "../describe.ts";
+import { isObject, wrongKind } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import type { Variables } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
@@ -54,18 +54,14 @@ export function setWeights(
   weights: readonly (Tensor | Weight)[] | { readonly [path: string]: Tensor },
 ): Variables {
   const present = getWeights(variables);
-  if (typeof weights !== "object" || weights === null || isTensor(weights)) {
-    throw new TypeError(
-      `Cannot set the weights: they are ${
-        describeValue(weights)
-      }, expected a list of tensors, or tensors by path`,
-    );
+  if (!Array.isArray(weights) && !isObject(weights) || isTensor(weights)) {
+    throw wrongKind("set weights", weights, "the second argument", "a list of tensors, or tensors by path");
   }
   const given = byPath(present, weights);
   const replaced = present.map(({ path, tensor }) => {
     const next = given.get(path);
     if (next === undefined) return tensor;
-    if (!isTensor(next)) throw new TypeError(`Cannot set the weight ${path}: what is given is no tensor`);
+    if (!isTensor(next)) throw wrongKind(`set the weight ${path}`, next, "what is given", "a tensor");
     if (next.dtype !== tensor.dtype || !sameShape(next.shape, tensor.shape)) {
       throw new TypeError(
         `Cannot set the weight ${path}: current value is ${printSpec(next)}, expected ${printSpec(tensor)}`,
@@ -94,7 +90,7 @@ function byPath(
   }
   const entries = isList(weights)
     ? weights.map((weight, index): [string, Tensor] =>
-      "path" in weight ? [weight.path, weight.tensor] : [paths[index], weight]
+      isObject(weight) && "path" in weight ? [weight.path, weight.tensor] : [paths[index], weight]
     )
     : Object.entries(weights);
   for (const [path] of entries) if (!paths.includes(path)) throw unknownName("weight", path, paths);

@@ -6,6 +6,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkTensor, printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
+import { describeValue } from "../describe.ts";
 import { unknownName } from "../nearest.ts";
 import {
   abs,
@@ -33,14 +34,17 @@ import {
   sub,
   tanh,
 } from "./elementwise.ts";
-import { LARGEST, logSoftmax, reduceMax, softmax } from "./reduction.ts";
+import { LARGEST, logSoftmax, max, softmax } from "./reduction.ts";
 import { expandDims, split, sum } from "./structure.ts";
 
 /** A function of a tensor that a layer applies to its output or a cell to its gates. */
 export type Activation = (x: Tensor) => Tensor;
 
 /** `x` itself. */
-export const linear: Activation = (x): Tensor => x;
+export const linear: Activation = (x): Tensor => {
+  checkTensor("linear", x);
+  return x;
+};
 
 /** `max(x, 0)`; the derivative at 0 is 0 (a tie of `maximum` belongs to its first operand). NaN stays NaN. */
 export const relu: Activation = (x): Tensor => maximum(0, x);
@@ -56,7 +60,7 @@ const FAR = 1e9;
 
 /** `far(x)` above `FAR`, else `near` of `x` limited to `±FAR`, so that no `∞ - ∞` and no `0 · ∞` arises on either side. */
 function nearAndFar(x: Tensor, near: Activation, far: Activation): Tensor {
-  return select(greater(x, FAR), far(x), near(clip(x, -FAR, FAR)));
+  return select(greater(x, FAR), far(x), near(clip(x, { min: -FAR, max: FAR })));
 }
 
 /** `x · gate(x)` where the gate goes to 0 faster than x to -∞, and to 1 as fast. */
@@ -74,7 +78,7 @@ export const hardSigmoid: Activation = (x): Tensor => div(relu6(add(x, 3)), 6);
 export const hardSilu: Activation = (x): Tensor => gated(x, hardSigmoid);
 
 /** `x` limited to -1…1. */
-export const hardTanh: Activation = (x): Tensor => clip(x, -1, 1);
+export const hardTanh: Activation = (x): Tensor => clip(x, { min: -1, max: 1 });
 
 /** `x` from 0 on, else `e^x - 1` (Clevert et al., 2016, with α = 1). */
 export const elu: Activation = (x): Tensor => select(greaterEqual(x, 0), x, expm1(minimum(x, 0)));
@@ -108,7 +112,7 @@ export const softplus: Activation = (x): Tensor =>
 
 /** `x / (1 + |x|)`; ±1 at ±∞. */
 export const softsign: Activation = (x): Tensor => {
-  const finite = clip(x, -LARGEST, LARGEST);
+  const finite = clip(x, { min: -LARGEST, max: LARGEST });
   return div(finite, add(abs(finite), 1));
 };
 
@@ -141,12 +145,12 @@ export const glu: Activation = (x): Tensor => {
  */
 export const squareplus: Activation = (x): Tensor => {
   const size = abs(x);
-  const root = select(greater(size, FAR), size, sqrt(add(square(clip(x, -FAR, FAR)), 4)));
+  const root = select(greater(size, FAR), size, sqrt(add(square(clip(x, { min: -FAR, max: FAR })), 4)));
   return select(less(x, 0), div(2, sub(root, minimum(x, 0))), add(mul(maximum(x, 0), 0.5), mul(root, 0.5)));
 };
 
 /** `x` moved by 0.5 towards 0, and 0 where it lies within. */
-export const softShrink: Activation = (x): Tensor => sub(x, clip(x, -0.5, 0.5));
+export const softShrink: Activation = (x): Tensor => sub(x, clip(x, { min: -0.5, max: 0.5 }));
 
 /** `x` where `|x|` is above 0.5, else 0; NaN stays NaN. */
 export const hardShrink: Activation = (x): Tensor => select(lessEqual(abs(x), 0.5), 0, x);
@@ -156,7 +160,7 @@ export const tanhShrink: Activation = (x): Tensor => sub(x, tanh(x));
 
 /** 0 up to -1, `(x + 1)²/4` between, `x` from 1 on. */
 export const sparsePlus: Activation = (x): Tensor =>
-  select(greaterEqual(x, 1), x, mul(square(add(clip(x, -1, 1), 1)), 0.25));
+  select(greaterEqual(x, 1), x, mul(square(add(clip(x, { min: -1, max: 1 }), 1)), 0.25));
 
 /** `(x + 1)/2` limited to 0…1. */
 export const sparseSigmoid: Activation = (x): Tensor => minimum(1, maximum(0, mul(add(x, 1), 0.5)));
@@ -169,7 +173,7 @@ export const sparseSigmoid: Activation = (x): Tensor => minimum(1, maximum(0, mu
  * 1 below the largest element can be in the support, so the rest is raised to there and no sum loses its precision.
  */
 export const sparsemax: Activation = (x): Tensor => {
-  const below = sub(x, stopGradient(reduceMax(x, { axes: -1, keepDims: true })));
+  const below = sub(x, stopGradient(max(x, { axes: -1, keepDims: true })));
   const near = stopGradient(maximum(below, -1));
   const notBelow = cast(greaterEqual(expandDims(near, -2), expandDims(near, -1)), x.dtype);
   const count = sum(notBelow, { axes: -1 });
@@ -265,7 +269,8 @@ export type ActivationLike = ActivationName | Activation | null | undefined;
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { resolveActivation, tensor, toNested } from "@cellfold/cellfold";
+ * import { tensor, toNested } from "@cellfold/cellfold";
+ * import { resolveActivation } from "@cellfold/cellfold/internal";
  * const relu = resolveActivation("relu");
  * assertEquals(toNested(relu(tensor([-1, 2]))), [0, 2]);
  * ```
@@ -274,7 +279,9 @@ export function resolveActivation(activation: ActivationLike): Activation {
   if (activation === null || activation === undefined) return linear;
   if (typeof activation === "function") return activation;
   if (typeof activation !== "string") {
-    throw new TypeError(`Cannot use ${String(activation)} as an activation: expected a name or a function`);
+    throw new TypeError(
+      `Cannot use ${describeValue(activation)} as an activation: expected a name or a function`,
+    );
   }
   if (!Object.hasOwn(named, activation)) throw unknownName("activation", activation, activationNames);
   return named[activation];

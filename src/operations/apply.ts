@@ -1,9 +1,9 @@
 /** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
-import { describeValue } from "../describe.ts";
+import { wrongKind } from "../describe.ts";
 import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { handOnLogits } from "./logits.ts";
-import { emit, isTracing } from "../program/trace.ts";
+import { emit, isTracing, strayTensor } from "../program/trace.ts";
 import type { Attributes, Operation, OperationName } from "../program/types.ts";
 
 /** Applies a primitive: traced inside a trace, computed by the reference backend outside. */
@@ -14,11 +14,7 @@ export function apply<K extends OperationName>(
 ): Tensor[] {
   for (const input of inputs) {
     if (isTensor(input)) continue;
-    throw new TypeError(
-      `Cannot compute ${operation.name} of ${
-        describeValue(input)
-      }: expected a tensor; make one with tensor(...)`,
-    );
+    throw wrongKind(`compute ${operation.name}`, input, "an operand", "a tensor; make one with tensor(...)");
   }
   const outputs = isTracing() ? emit(operation, inputs, attributes) : applyNow(operation, inputs, attributes);
   handOnLogits(
@@ -39,13 +35,12 @@ function applyNow<K extends OperationName>(
 ): Tensor[] {
   const onHost = inputs.map((input): HostTensor => {
     if (input.kind === "host") return input;
+    if (input.kind === "traced") throw strayTensor(input);
     throw new TypeError(
-      input.kind === "traced"
-        ? `Cannot use a traced ${printSpec(input)} outside the function that was traced: return it instead`
-        : `Cannot compute ${operation.name} at once on ${
-          printSpec(input)
-        }: it is on the device ${input.device}; ` +
-          `compile the function, or read the tensor with await toHost(tensor)`,
+      `Cannot compute ${operation.name} at once on ${
+        printSpec(input)
+      }: it is on the device ${input.device}; ` +
+        `compile the function, or read the tensor with await toHost(tensor)`,
     );
   });
   const application: Application<K> = { operation, attributes };

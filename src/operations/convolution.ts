@@ -4,6 +4,7 @@
  *
  * The slices take as many times the memory of the input as the window has positions.
  */
+import { checkCount, checkList } from "../describe.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -53,7 +54,12 @@ function plan(
   { strides, padding = "valid", dilation }: ConvolutionOptions,
 ): AxisPlan[] {
   if (padding !== "valid" && padding !== "same") {
-    throw unknownName("padding", String(padding), ["valid", "same"]);
+    throw unknownName("padding", padding, ["valid", "same"]);
+  }
+  for (const [name, list] of [["strides", strides], ["dilation", dilation]] as const) {
+    if (list === undefined) continue;
+    checkList("convolve", list, name, `an array of ${spatial.length} whole numbers`);
+    for (const number of list) checkCount("convolve", number, name);
   }
   const fail = (why: string) =>
     new RangeError(
@@ -124,7 +130,10 @@ export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions 
   }
   const window = kernel.shape.slice(0, -2).map((_, axis) => fixedSize(kernel, axis));
   const axes = plan(x.shape.slice(1, -1), window, options);
-  const padded = pad(x, [0, ...axes.map(({ low }) => low), 0], [0, ...axes.map(({ high }) => high), 0]);
+  const padded = pad(x, {
+    low: [0, ...axes.map(({ low }) => low), 0],
+    high: [0, ...axes.map(({ high }) => high), 0],
+  });
   const slices = positions(window).map((position) => shifted(padded, position, axes, options));
   const inner = fixedSize(kernel, rank - 2) * slices.length;
   return matmul(concat(slices), reshape(kernel, [inner, kernel.shape[rank - 1]]));
@@ -138,12 +147,11 @@ function shifted(
   { strides, dilation }: ConvolutionOptions,
 ): Tensor {
   const [batch, channels] = ends(padded);
-  return slice(
-    padded,
-    [0, ...position.map((at, axis) => at * (dilation?.[axis] ?? 1)), 0],
-    [batch, ...axes.map(({ size }) => size), channels],
-    [1, ...axes.map((_, axis) => strides?.[axis] ?? 1), 1],
-  );
+  return slice(padded, {
+    start: [0, ...position.map((at, axis) => at * (dilation?.[axis] ?? 1)), 0],
+    size: [batch, ...axes.map(({ size }) => size), channels],
+    stride: [1, ...axes.map((_, axis) => strides?.[axis] ?? 1), 1],
+  });
 }
 
 function ends({ shape }: Spec): [Dim, Dim] {

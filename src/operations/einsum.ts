@@ -1,5 +1,5 @@
 /** Einstein summation, as a product of matrices between two permutations. */
-import { describeValue } from "../describe.ts";
+import { checkText } from "../describe.ts";
 import { checkTensor } from "../tensor/tensor.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -88,7 +88,7 @@ function dropUnread({ x, labels }: Labelled, read: string): Labelled {
 }
 
 function permute({ x, labels }: Labelled, order: string): Tensor {
-  return transpose(x, [...order].map((label) => labels.indexOf(label)));
+  return transpose(x, { permutation: [...order].map((label) => labels.indexOf(label)) });
 }
 
 /** A product in which nothing is summed: both operands spread over `labels` and multiplied element by element. */
@@ -158,11 +158,7 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
  * ```
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
-  if (typeof equation !== "string") {
-    throw new TypeError(
-      `Cannot compute einsum: the equation is ${describeValue(equation)}, expected text such as "ij,jk->ik"`,
-    );
-  }
+  checkText("compute einsum", equation, "the equation", 'a text such as "ij,jk->ik"');
   operands.forEach((operand, index) => checkTensor("einsum", operand, `operand ${index}`));
   const { inputs, output } = parse(equation, operands);
   const labelled = inputs.map((labels, index) => takeDiagonals({ x: operands[index], labels }));

@@ -2,8 +2,17 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
  * number for either operand, which gets the dtype of the other; dtypes never change in silence.
  */
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
-import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  allocateValues,
+  checkTensor,
+  type DType,
+  printSpec,
+  type Spec,
+  type Tensor,
+  tensor,
+} from "../tensor/tensor.ts";
 import type { ArithmeticName, ComparisonName, None, UnaryName } from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -275,6 +284,7 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkTensor("cast", x);
+  allocateValues(dtype, 0); // refuses what is no dtype
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }
 
@@ -287,10 +297,18 @@ export function stopGradient(x: Tensor): Tensor {
 /** `x²`. */
 export const square = (x: Tensor): Tensor => mul(x, x);
 
-/** `x` limited to `low…high`; the derivative is 0 outside. */
-export function clip(x: Tensor, low: number, high: number): Tensor {
+/** `x` limited to `min…max` (each infinite by default); the derivative is 0 outside. */
+export function clip(x: Tensor, options: { readonly min?: number; readonly max?: number }): Tensor {
   checkTensor("clip", x);
-  if (!(low <= high)) throw new RangeError(`Cannot clip ${printSpec(x)}: ${low} is above ${high}`);
+  checkOptions("clip", options, ["min", "max"]);
+  const { min: low = -Infinity, max: high = Infinity } = options;
+  if (typeof low !== "number" || typeof high !== "number" || !(low <= high)) {
+    throw new RangeError(
+      `Cannot clip ${printSpec(x)} to ${quoted(low)}…${
+        quoted(high)
+      }: expected two numbers, the lower one first`,
+    );
+  }
   return minimum(maximum(x, low), high);
 }
 

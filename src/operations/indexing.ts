@@ -1,14 +1,13 @@
 /** Operations on indices: iota, gather and its adjoint, one-hot. */
 import { checkOptions } from "../nearest.ts";
-import { describeValue } from "../describe.ts";
 import { requireRows } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
-import type { Dim, Shape } from "../tensor/dims.ts";
+import { checkDim, checkShape, type Dim, type Shape } from "../tensor/dims.ts";
 import { checkTensor, type DType, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { cast, equal } from "./elementwise.ts";
 import { printSpecs, requireNumber } from "./infer.ts";
-import { expandDims, resolveAxis } from "./structure.ts";
+import { type DTypeOptions, expandDims, resolveAxis } from "./structure.ts";
 
 export const iotaOperation: Operation<"iota"> = {
   name: "iota",
@@ -61,9 +60,7 @@ export const scatterAddOperation: Operation<"scatterAdd"> = {
 
 /** 0, 1, 2… along an axis (default: the last). */
 export function iota(shape: Shape, options: { readonly axis?: number; readonly dtype?: DType } = {}): Tensor {
-  if (!Array.isArray(shape)) {
-    throw new TypeError(`Cannot make iota: shape is ${describeValue(shape)}, expected an array of sizes`);
-  }
+  checkShape("make iota", shape);
   checkOptions("iota", options, ["axis", "dtype"]);
   const axis = resolveAxis(options.axis ?? -1, shape.length, "count");
   return applyOne(iotaOperation, [], { shape, axis, dtype: options.dtype ?? "int32" });
@@ -82,15 +79,20 @@ export function gather(operand: Tensor, indices: Tensor): Tensor {
 }
 
 /** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
-export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dim): Tensor {
+export function scatterAdd(indices: Tensor, updates: Tensor, options: { readonly rows: Dim }): Tensor {
   checkTensor("scatterAdd", indices, "indices");
   checkTensor("scatterAdd", updates, "updates");
+  checkOptions("scatterAdd", options, ["rows"]);
+  const { rows } = options;
+  checkDim("compute scatterAdd", rows, "rows");
   return applyOne(scatterAddOperation, [indices, updates], { rows });
 }
 
 /** 1 at each index (int32) along a new last axis of size `classes`, else 0. */
-export function oneHot(indices: Tensor, classes: number, dtype: DType = "float32"): Tensor {
+export function oneHot(indices: Tensor, classes: number, options: DTypeOptions = {}): Tensor {
   checkTensor("oneHot", indices, "indices");
   requireIndices("oneHot", indices);
-  return cast(equal(expandDims(indices, -1), iota([classes])), dtype);
+  checkDim("compute oneHot", classes, "classes");
+  checkOptions("oneHot", options, ["dtype"]);
+  return cast(equal(expandDims(indices, -1), iota([classes])), options.dtype ?? "float32");
 }

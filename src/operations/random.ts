@@ -3,11 +3,12 @@
  * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
  * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
-import { describeValue } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkCount } from "../describe.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
-import type { Shape } from "../tensor/dims.ts";
-import { checkTensor, isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { checkShape, type Shape } from "../tensor/dims.ts";
+import { checkKey } from "../tensor/keys.ts";
+import { checkTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import { add, cast, cos, less, log, minimum, mul, not, type Operand, or, sqrt, sub } from "./elementwise.ts";
 import { at } from "./structure.ts";
@@ -20,12 +21,7 @@ const FOLD_COUNTER = -2;
 
 export const randomBitsOperation: Operation<"randomBits"> = {
   name: "randomBits",
-  infer: ([key, counter], { shape }) => {
-    if (key.dtype !== "int32" || key.shape.length !== 1 || key.shape[0] !== 2) {
-      throw new TypeError(
-        `Cannot draw random bits with ${printSpec(key)}: a key is int32[2]; make one with key(seed)`,
-      );
-    }
+  infer: ([, counter], { shape }) => {
     if (counter.dtype !== "int32" || counter.shape.length !== 0) {
       throw new TypeError(`Cannot draw random bits with the counter ${printSpec(counter)}: expected int32[]`);
     }
@@ -47,25 +43,17 @@ export const randomBitsOperation: Operation<"randomBits"> = {
  */
 export function key(seed: number): Tensor {
   if (!Number.isSafeInteger(seed)) {
-    throw new RangeError(
-      `Cannot make a key from ${
-        typeof seed === "number" ? seed : describeValue(seed)
-      }: expected a whole number`,
-    );
+    throw new RangeError(`Cannot make a key from ${quoted(seed)}: expected a whole number`);
   }
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
 
 /** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
-export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Tensor {
-  if (!Array.isArray(shape)) {
-    throw new TypeError(`Cannot draw: shape is ${describeValue(shape)}, expected an array of sizes`);
-  }
-  if (!isTensor(key)) {
-    throw new TypeError(
-      `Cannot draw random bits with ${describeValue(key)}: a key is int32[2]; make one with key(seed)`,
-    );
-  }
+export function randomBits(key: Tensor, shape: Shape, options: { readonly counter?: Operand } = {}): Tensor {
+  checkOptions("randomBits", options, ["counter"]);
+  const { counter = 0 } = options;
+  checkShape("draw", shape);
+  checkKey("draw", key);
   if (typeof counter !== "number") checkTensor("random bits", counter, "counter");
   const at = typeof counter === "number" ? tensor(counter, { dtype: "int32" }) : counter;
   return applyOne(randomBitsOperation, [key, at], { shape });
@@ -73,18 +61,14 @@ export function randomBits(key: Tensor, shape: Shape, counter: Operand = 0): Ten
 
 /** `count` independent keys; use each once. */
 export function splitKey(key: Tensor, count: number): Tensor[] {
-  if (!Number.isInteger(count) || count < 0) {
-    throw new RangeError(
-      `Cannot split a key: count is ${describeValue(count)}, expected a whole number from 0`,
-    );
-  }
-  const bits = randomBits(key, [count, 2], SPLIT_COUNTER);
-  return Array.from({ length: count }, (_, index) => at(bits, 0, index));
+  checkCount("split a key", count, "count", 0);
+  const bits = randomBits(key, [count, 2], { counter: SPLIT_COUNTER });
+  return Array.from({ length: count }, (_, index) => at(bits, index));
 }
 
 /** The key for a number (int32), such as a step or an index: independent for each, and of draws with the key itself. */
 export function foldIn(key: Tensor, number: Operand): Tensor {
-  return randomBits(randomBits(key, [2], FOLD_COUNTER), [2], number);
+  return randomBits(randomBits(key, [2], { counter: FOLD_COUNTER }), [2], { counter: number });
 }
 
 /** Uniform float32 in `[min, max)` (default `[0, 1)`). */
@@ -95,7 +79,7 @@ export function uniform(
 ): Tensor {
   checkOptions("uniform", options, ["min", "max", "counter"]);
   const { min = 0, max = 1, counter = 0 } = options;
-  const drawn = add(mul(unit(randomBits(key, shape, counter)), max - min), min);
+  const drawn = add(mul(unit(randomBits(key, shape, { counter })), max - min), min);
   return minimum(drawn, below(max, min)); // rounding may reach max
 }
 
@@ -119,44 +103,46 @@ function unit(bits: Tensor): Tensor {
 export function normal(
   key: Tensor,
   shape: Shape,
-  options: { readonly mean?: number; readonly standardDeviation?: number; readonly counter?: Operand } = {},
+  options: { readonly mean?: number; readonly stddev?: number; readonly counter?: Operand } = {},
 ): Tensor {
-  checkOptions("normal", options, ["mean", "standardDeviation", "counter"]);
-  const { mean = 0, standardDeviation = 1, counter = 0 } = options;
-  if (!Array.isArray(shape)) {
-    throw new TypeError(`Cannot draw: shape is ${describeValue(shape)}, expected an array of sizes`);
-  }
-  const uniforms = unit(randomBits(key, [2, ...shape], counter));
-  const radius = sqrt(mul(log(sub(1, at(uniforms, 0, 0))), -2));
-  return add(mul(mul(radius, cos(mul(at(uniforms, 0, 1), 2 * Math.PI))), standardDeviation), mean);
+  checkOptions("normal", options, ["mean", "stddev", "counter"]);
+  const { mean = 0, stddev = 1, counter = 0 } = options;
+  checkShape("draw", shape);
+  const uniforms = unit(randomBits(key, [2, ...shape], { counter }));
+  const radius = sqrt(mul(log(sub(1, at(uniforms, 0))), -2));
+  return add(mul(mul(radius, cos(mul(at(uniforms, 1), 2 * Math.PI))), stddev), mean);
 }
 
 /** bool that is true with the given probability, exactly the same elements on every backend. */
-export function bernoulli(key: Tensor, probability: number, shape: Shape, counter: Operand = 0): Tensor {
-  if (!(probability >= 0 && probability <= 1)) {
-    throw new RangeError(
-      `Cannot draw with the probability ${
-        typeof probability === "number" ? probability : describeValue(probability)
-      }: expected 0 to 1`,
-    );
+export function bernoulli(
+  key: Tensor,
+  shape: Shape,
+  options: { readonly probability: number; readonly counter?: Operand },
+): Tensor {
+  checkOptions("bernoulli", options, ["probability", "counter"]);
+  const { probability, counter } = options;
+  if (!(typeof probability === "number" && probability >= 0 && probability <= 1)) {
+    throw new RangeError(`Cannot draw with the probability ${quoted(probability)}: expected 0 to 1`);
   }
   const threshold = Math.min(Math.round(probability * 2 ** 32) - 2 ** 31, 2 ** 31 - 1);
-  const drawn = less(randomBits(key, shape, counter), threshold);
+  const drawn = less(randomBits(key, shape, { counter }), threshold);
   return probability === 1 ? or(drawn, not(drawn)) : drawn;
 }
 
 /**
  * The factors of a dropout: `1 / (1 - rate)` with probability `1 - rate`, else 0 (Srivastava et al., 2014).
  *
- * @param rate The probability of 0, in `[0, 1)`.
+ * @param options `rate`: the probability of 0, in `[0, 1)`.
  */
-export function dropoutMask(key: Tensor, rate: number, shape: Shape, counter: Operand = 0): Tensor {
-  if (!(rate >= 0 && rate < 1)) {
-    throw new RangeError(
-      `Cannot drop out at the rate ${
-        typeof rate === "number" ? rate : describeValue(rate)
-      }: expected 0 to below 1`,
-    );
+export function dropoutMask(
+  key: Tensor,
+  shape: Shape,
+  options: { readonly rate: number; readonly counter?: Operand },
+): Tensor {
+  checkOptions("dropoutMask", options, ["rate", "counter"]);
+  const { rate, counter } = options;
+  if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
+    throw new RangeError(`Cannot drop out at the rate ${quoted(rate)}: expected 0 to below 1`);
   }
-  return mul(cast(bernoulli(key, 1 - rate, shape, counter), "float32"), 1 / (1 - rate));
+  return mul(cast(bernoulli(key, shape, { probability: 1 - rate, counter }), "float32"), 1 / (1 - rate));
 }

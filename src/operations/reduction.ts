@@ -2,7 +2,7 @@
 import { checkOptions } from "../nearest.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
-import { type Dim, sizeOfShape } from "../tensor/dims.ts";
+import { checkDim, type Dim, sizeOfShape } from "../tensor/dims.ts";
 import { checkTensor, type DType, type Tensor, tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";
 import {
@@ -66,22 +66,29 @@ export const sizeOperation: Operation<"size"> = {
 
 /** A size as a scalar tensor, also where it is known only at run time. */
 export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
+  checkDim("make a tensor of a size", dim);
   return typeof dim === "number" ? tensor(dim, { dtype }) : applyOne(sizeOperation, [], { dim, dtype });
 }
 
+/** The axis that a function of vectors works along. */
+export interface AxisOptions {
+  /** Default: the last. */
+  readonly axis?: number;
+}
+
 /** The largest over `axes` (default all); equal largest elements share the derivative. */
-export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
-  checkTensor("reduceMax", x);
-  checkOptions("reduceMax", options, reduceOptionNames);
-  const axes = resolveAxes(options.axes, x.shape.length, "reduceMax");
+export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("max", x);
+  checkOptions("max", options, reduceOptionNames);
+  const axes = resolveAxes(options.axes, x.shape.length, "max");
   const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
 /** The smallest over `axes` (default all). */
-export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
-  checkTensor("reduceMin", x);
-  return neg(reduceMax(neg(x), options));
+export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("min", x);
+  return neg(max(neg(x), options));
 }
 
 /**
@@ -89,9 +96,10 @@ export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
  *
  * @throws RangeError where the axis is empty; where its size is known only when it runs, then.
  */
-export function argmax(x: Tensor, axis = -1): Tensor {
+export function argmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("argmax", x);
-  return applyOne(argmaxOperation, [x], { axis: resolveAxis(axis, x.shape.length, "argmax") });
+  checkOptions("argmax", options, ["axis"]);
+  return applyOne(argmaxOperation, [x], { axis: resolveAxis(options.axis ?? -1, x.shape.length, "argmax") });
 }
 
 /** The mean over `axes` (default all). */
@@ -110,8 +118,8 @@ export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 /** The population standard deviation over `axes` (default all). */
-export function standardDeviation(x: Tensor, options: ReduceOptions = {}): Tensor {
-  checkTensor("standardDeviation", x);
+export function stddev(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor("stddev", x);
   return sqrt(variance(x, options));
 }
 
@@ -127,7 +135,7 @@ export function logSumExp(
   checkOptions("logSumExp", options, ["axis", "keepDims"]);
   const axes = resolveAxis(options.axis ?? -1, x.shape.length, "logSumExp");
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
-  const largest = clip(stopGradient(reduceMax(x, { axes, keepDims: true })), -LARGEST, LARGEST);
+  const largest = clip(stopGradient(max(x, { axes, keepDims: true })), { min: -LARGEST, max: LARGEST });
   const total = sum(exp(sub(x, largest)), { axes, keepDims: true });
   // Of -∞ alone: the logarithm of 0 would have a derivative of 0 · ∞.
   const isNothing = equal(total, 0);
@@ -140,15 +148,17 @@ export function logSumExp(
  * `exp(x) / sum(exp(x))` along an axis (default: the last). It remembers `x`, so that a crossentropy computes with the
  * logits where the axis of the classes is the last of its prediction.
  */
-export function softmax(x: Tensor, axis = -1): Tensor {
+export function softmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("softmax", x);
-  const axes = resolveAxis(axis, x.shape.length, "softmax");
-  const powers = exp(sub(x, stopGradient(reduceMax(x, { axes, keepDims: true }))));
+  checkOptions("softmax", options, ["axis"]);
+  const axes = resolveAxis(options.axis ?? -1, x.shape.length, "softmax");
+  const powers = exp(sub(x, stopGradient(max(x, { axes, keepDims: true }))));
   return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
 }
 
 /** `log(softmax(x))` along an axis (default: the last), without overflow. */
-export function logSoftmax(x: Tensor, axis = -1): Tensor {
+export function logSoftmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("logSoftmax", x);
-  return sub(x, broadcastTo(logSumExp(x, { axis, keepDims: true }), x.shape));
+  checkOptions("logSoftmax", options, ["axis"]);
+  return sub(x, broadcastTo(logSumExp(x, { ...options, keepDims: true }), x.shape));
 }

@@ -2,9 +2,10 @@
  * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
-import { describeValue } from "../describe.ts";
+import { checkCount, checkList } from "../describe.ts";
 import {
   addDims,
+  checkShape,
   type Dim,
   divideDims,
   multiplyDims,
@@ -15,20 +16,16 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
 
 /** An axis from the front (0 is the first) or from the back (-1 is the last). */
 export function resolveAxis(axis: number, rank: number, what: string): number {
-  const resolved = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || resolved < 0 || resolved >= rank) {
-    throw new RangeError(
-      `Cannot ${what} along axis ${
-        typeof axis === "number" ? axis : describeValue(axis)
-      }: the tensor has ${rank} axes`,
-    );
+  const resolved = !Number.isInteger(axis) ? NaN : axis < 0 ? axis + rank : axis;
+  if (!(resolved >= 0 && resolved < rank)) {
+    throw new RangeError(`Cannot ${what} along axis ${quoted(axis)}: the tensor has ${rank} axes`);
   }
   return resolved;
 }
@@ -48,21 +45,9 @@ export function resolveAxes(
   return resolved;
 }
 
-/** The sizes, or a TypeError for what is no array of them. */
-function checkSizes(what: string, sizes: Shape, name = "shape"): Shape {
-  const isSize = (size: unknown): size is Dim =>
-    typeof size === "number" || (typeof size === "object" && size !== null && "terms" in size);
-  if (Array.isArray(sizes) && sizes.every(isSize)) return sizes;
-  throw new TypeError(
-    `Cannot compute ${what}: ${name} is ${describeValue(sizes)}, expected an array of sizes`,
-  );
-}
-
 /** Throws a TypeError unless these are tensors in an array. */
 function checkTensors(what: string, tensors: unknown): void {
-  if (!Array.isArray(tensors)) {
-    throw new TypeError(`Cannot ${what} ${describeValue(tensors)}: expected an array of tensors`);
-  }
+  checkList(`compute ${what}`, tensors, "the first argument", "an array of tensors");
   tensors.forEach((each, index) => checkTensor(what, each, `tensor ${index}`));
 }
 
@@ -120,7 +105,7 @@ export const transposeOperation: Operation<"transpose"> = {
     return [{ shape: permutation.map((axis) => x.shape[axis]), dtype: x.dtype }];
   },
   derivative: ({ cotangents: [c], attributes: { permutation } }) => [
-    c && transpose(c, permutation.map((_, axis) => permutation.indexOf(axis))),
+    c && transpose(c, { permutation: permutation.map((_, axis) => permutation.indexOf(axis)) }),
   ],
   movedAxis: ({ axis, attributes: { permutation } }) => permutation.indexOf(axis),
 };
@@ -222,7 +207,7 @@ export const sumOperation: Operation<"sum"> = {
  * in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  checkSizes("broadcastTo", shape);
+  checkShape("compute broadcastTo", shape);
   checkTensor("broadcastTo", x);
   if (sameShape(x.shape, shape)) return x;
   const offset = shape.length - x.shape.length;
@@ -234,7 +219,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  checkSizes("reshape", shape);
+  checkShape("compute reshape", shape);
   checkTensor("reshape", x);
   const open = shape.indexOf(-1);
   let target = shape;
@@ -251,12 +236,18 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, target) ? x : applyOne(reshapeOperation, [x], { shape: target });
 }
 
-/** Axes in another order; without `permutation`, in reverse order. */
-export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+/** Axes in the order of `permutation`; default: in reverse order. */
+export function transpose(x: Tensor, options: { readonly permutation?: readonly number[] } = {}): Tensor {
   checkTensor("transpose", x);
+  checkOptions("transpose", options, ["permutation"]);
+  const { permutation } = options;
+  if (permutation !== undefined) {
+    checkList("compute transpose", permutation, "permutation", "an array of axes");
+  }
   const order = permutation?.map((axis) => resolveAxis(axis, x.shape.length, "transpose")) ??
     x.shape.map((_, axis) => x.shape.length - 1 - axis);
-  return order.every((axis, i) => axis === i) ? x : applyOne(transposeOperation, [x], { permutation: order });
+  const isInOrder = order.length === x.shape.length && order.every((axis, i) => axis === i);
+  return isInOrder ? x : applyOne(transposeOperation, [x], { permutation: order });
 }
 
 /** The elements along `axes` in reverse order. */
@@ -266,20 +257,25 @@ export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
   return resolved.length === 0 ? x : applyOne(reverseOperation, [x], { axes: resolved });
 }
 
-/** `size` elements per axis from `start`, every `stride`-th (default 1); negative starts count from the end. */
-export function slice(
-  x: Tensor,
-  start: readonly Dim[],
-  size: readonly Dim[],
-  stride: readonly number[] | undefined = undefined,
-): Tensor {
+/** What a slice takes, per axis. */
+export interface SliceOptions {
+  /** Where it begins; negative ones count from the end. */
+  readonly start: readonly Dim[];
+  /** How many elements it takes. */
+  readonly size: readonly Dim[];
+  /** Every which element it takes; default: every one. */
+  readonly stride?: readonly number[];
+}
+
+/** `size` elements per axis from `start`, every `stride`-th. */
+export function slice(x: Tensor, options: SliceOptions): Tensor {
   checkTensor("slice", x);
-  return sliced(
-    x,
-    checkSizes("slice", start, "start"),
-    checkSizes("slice", size, "size"),
-    stride ?? x.shape.map(() => 1),
-  );
+  checkOptions("slice", options, ["start", "size", "stride"]);
+  const { start, size, stride } = options;
+  checkShape("compute slice", start, "start");
+  checkShape("compute slice", size, "size");
+  if (stride !== undefined) checkShape("compute slice", stride, "stride");
+  return sliced(x, start, size, stride ?? x.shape.map(() => 1));
 }
 
 function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: readonly number[]): Tensor {
@@ -301,17 +297,17 @@ function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: 
 export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
   checkTensor("sliceAxis", x);
   const at = resolveAxis(axis, x.shape.length, "slice");
-  return slice(
-    x,
-    x.shape.map((_, i) => i === at ? start : 0),
-    x.shape.map((dim, i) => i === at ? size : dim),
-  );
+  return slice(x, {
+    start: x.shape.map((_, i) => i === at ? start : 0),
+    size: x.shape.map((dim, i) => i === at ? size : dim),
+  });
 }
 
-/** The element at `index` along one axis, which disappears; a negative index counts from the end. */
-export function at(x: Tensor, axis: number, index: Dim): Tensor {
+/** The element at `index` along an axis (default: the first), which disappears; a negative index counts from the end. */
+export function at(x: Tensor, index: Dim, options: { readonly axis?: number } = {}): Tensor {
   checkTensor("at", x);
-  const along = resolveAxis(axis, x.shape.length, "index");
+  checkOptions("at", options, ["axis"]);
+  const along = resolveAxis(options.axis ?? 0, x.shape.length, "index");
   return reshape(sliceAxis(x, along, index, 1), x.shape.filter((_, i) => i !== along));
 }
 
@@ -324,20 +320,25 @@ function padWith(
   return applyOne(padOperation, [x], attributes);
 }
 
-/** Zeros around `x`: per axis how many before, after, and (default 0) between neighbours. */
-export function pad(
-  x: Tensor,
-  low: readonly Dim[],
-  high: readonly Dim[],
-  interior: readonly number[] | undefined = undefined,
-): Tensor {
+/** How many zeros are put around a tensor, per axis. */
+export interface PaddingOptions {
+  /** Before the first element. */
+  readonly low: readonly Dim[];
+  /** After the last element. */
+  readonly high: readonly Dim[];
+  /** Between neighbors; default: none. */
+  readonly interior?: readonly number[];
+}
+
+/** Zeros around `x`, and between its elements. */
+export function pad(x: Tensor, options: PaddingOptions): Tensor {
   checkTensor("pad", x);
-  return padded(
-    x,
-    checkSizes("pad", low, "low"),
-    checkSizes("pad", high, "high"),
-    interior ?? x.shape.map(() => 0),
-  );
+  checkOptions("pad", options, ["low", "high", "interior"]);
+  const { low, high, interior } = options;
+  checkShape("compute pad", low, "low");
+  checkShape("compute pad", high, "high");
+  if (interior !== undefined) checkShape("compute pad", interior, "interior");
+  return padded(x, low, high, interior ?? x.shape.map(() => 0));
 }
 
 function padded(x: Tensor, low: readonly Dim[], high: readonly Dim[], interior: readonly number[]): Tensor {
@@ -373,9 +374,7 @@ export function stack(tensors: readonly Tensor[], options: { readonly axis?: num
 /** `parts` pieces of equal size along an axis (default: the last). */
 export function split(x: Tensor, parts: number, options: { readonly axis?: number } = {}): Tensor[] {
   checkTensor("split", x);
-  if (!Number.isInteger(parts) || parts < 1) {
-    throw new RangeError(`Cannot split into ${describeValue(parts)} parts: expected a whole number from 1`);
-  }
+  checkCount("split", parts, "the number of parts");
   checkOptions("split", options, ["axis"]);
   const axis = resolveAxis(options.axis ?? -1, x.shape.length, "split");
   const size = divideDims(x.shape[axis], parts);
@@ -394,10 +393,12 @@ export function expandDims(x: Tensor, axis: number): Tensor {
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
 
-/** Without the axes given, which must have size 1. */
-export function squeeze(x: Tensor, axes: number | readonly number[]): Tensor {
+/** Without the axes given, which must have size 1; default: without all of size 1. */
+export function squeeze(x: Tensor, options: { readonly axes?: number | readonly number[] } = {}): Tensor {
   checkTensor("squeeze", x);
-  const gone = resolveAxes(axes, x.shape.length, "squeeze");
+  checkOptions("squeeze", options, ["axes"]);
+  const single = x.shape.flatMap((dim, axis) => dim === 1 ? [axis] : []);
+  const gone = resolveAxes(options.axes ?? single, x.shape.length, "squeeze");
   for (const axis of gone) {
     if (x.shape[axis] !== 1) {
       throw new TypeError(`Cannot squeeze axis ${axis} of ${printSpec(x)}: its size is not 1`);
@@ -436,24 +437,32 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
+/** The dtype of a tensor that is made. */
+export interface DTypeOptions {
+  /** Default: float32. */
+  readonly dtype?: DType;
+}
+
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
-export function full(shape: Shape, value: number, dtype: DType = "float32"): Tensor {
-  checkSizes("full", shape);
+export function full(shape: Shape, value: number, options: DTypeOptions = {}): Tensor {
+  checkShape("compute full", shape);
+  checkOptions("full", options, ["dtype"]);
+  const { dtype = "float32" } = options;
   return broadcastTo(tensor(value, { dtype }), shape);
 }
 
 /** Zeros. */
-export function zeros(shape: Shape, dtype: DType = "float32"): Tensor {
-  return full(shape, 0, dtype);
+export function zeros(shape: Shape, options: DTypeOptions = {}): Tensor {
+  return full(shape, 0, options);
 }
 
 /** Ones. */
-export function ones(shape: Shape, dtype: DType = "float32"): Tensor {
-  return full(shape, 1, dtype);
+export function ones(shape: Shape, options: DTypeOptions = {}): Tensor {
+  return full(shape, 1, options);
 }
 
 /** Zeros of the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
   checkTensor("zerosLike", like);
-  return zeros(like.shape, like.dtype);
+  return zeros(like.shape, { dtype: like.dtype });
 }

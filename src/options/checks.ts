@@ -1,21 +1,25 @@
-/** Options that are numbers, checked. Errors name the owner, the option and the value. */
+/** Options that are numbers within bounds, checked. Errors name the owner, the option and the value. */
+import { quoted } from "../nearest.ts";
 
-/** Throws a RangeError unless the option is a whole number from `least`. */
-export function checkCount(owner: string, option: string, value: unknown, least = 1): void {
-  if (Number.isInteger(value) && Number(value) >= least) return;
-  throw new RangeError(
-    `Cannot make ${owner}: ${option} is ${String(value)}, expected a whole number from ${least}`,
-  );
+/** What a number may be: from `low` or above `above`, and to `high` or below `below`. */
+interface Bounds {
+  readonly low?: number;
+  readonly above?: number;
+  readonly high?: number;
+  readonly below?: number;
 }
 
-/** Throws a RangeError unless the option is a finite number from `low` to `high`. */
-export function checkRange(
-  owner: string,
-  option: string,
-  value: unknown,
-  { low = -Infinity, high = Infinity }: { readonly low?: number; readonly high?: number } = {},
-): void {
-  if (typeof value === "number" && Number.isFinite(value) && value >= low && value <= high) return;
-  const bounds = `${low === -Infinity ? "" : ` from ${low}`}${high === Infinity ? "" : ` to ${high}`}`;
-  throw new RangeError(`Cannot make ${owner}: ${option} is ${String(value)}, expected a number${bounds}`);
+/** Throws a RangeError unless the option is a finite number within the bounds. */
+export function checkRange(owner: string, option: string, value: unknown, bounds: Bounds = {}): void {
+  const { low = -Infinity, above = -Infinity, high = Infinity, below = Infinity } = bounds;
+  const isWithin = typeof value === "number" && Number.isFinite(value) &&
+    value >= low && value > above && value <= high && value < below;
+  if (isWithin) return;
+  const from = bounds.low === undefined
+    ? bounds.above === undefined ? "" : ` above ${above}`
+    : ` from ${low}`;
+  const to = bounds.high === undefined
+    ? bounds.below === undefined ? "" : ` to below ${below}`
+    : ` to ${high}`;
+  throw new RangeError(`Cannot make ${owner}: ${option} is ${quoted(value)}, expected a number${from}${to}`);
 }

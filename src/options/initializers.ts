@@ -3,8 +3,10 @@
  * from the bits of threefry-2x32, so that a key gives the same weights everywhere. An initialiser is named, or named
  * with options (plain data, saved as it is), or a function of the user's own.
  */
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkFunction, describeValue } from "../describe.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { printShape } from "../tensor/dims.ts";
+import { checkKey } from "../tensor/keys.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
 import type { Json } from "./json.ts";
@@ -75,12 +77,8 @@ export function computeFans(shape: readonly number[]): { readonly fanIn: number;
 
 /** The two words of a key. */
 function wordsOf(key: Tensor): [number, number] {
-  const { data, dtype, shape } = host(key);
-  if (dtype !== "int32" || shape.length !== 1 || shape[0] !== 2) {
-    throw new TypeError(
-      `Cannot draw weights with ${dtype}${printShape(shape)}: a key is int32[2]; make one with key(seed)`,
-    );
-  }
+  checkKey("draw weights", key);
+  const { data } = host(key);
   return [data[0], data[1]];
 }
 
@@ -132,6 +130,7 @@ let shapesOnly = false;
  * a graph under construction), an orthogonal matrix of a large layer would be minutes of work for nothing.
  */
 export function abstractly<T>(run: () => T): T {
+  checkFunction("run abstractly", run, "the argument");
   const before = shapesOnly;
   shapesOnly = true;
   try {
@@ -274,7 +273,8 @@ export const initializerNames: readonly InitializerName[] = Object.keys(records)
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, resolveInitializer } from "@cellfold/cellfold";
+ * import { key } from "@cellfold/cellfold";
+ * import { resolveInitializer } from "@cellfold/cellfold/internal";
  * const kernel = resolveInitializer({ name: "orthogonal", gain: 2 })(key(0), [3, 4]);
  * assertEquals(kernel.data.length, 12);
  * assertEquals(kernel.dtype, "float32");
@@ -286,7 +286,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   if (typeof config !== "object" || config === null || typeof config.name !== "string") {
     throw new TypeError(
       `Cannot use ${
-        JSON.stringify(initializer)
+        describeValue(initializer)
       } as an initializer: expected a name, { name, ...options } or a function`,
     );
   }
@@ -297,7 +297,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   for (const [option, value] of Object.entries(options)) {
     if (value !== undefined && !Number.isFinite(value)) {
       throw new TypeError(
-        `Cannot use the initializer ${name}: ${option} is ${String(value)}, expected a number`,
+        `Cannot use the initializer ${name}: ${option} is ${quoted(value)}, expected a number`,
       );
     }
   }

@@ -1,5 +1,7 @@
 /** Options as data: what a model's JSON holds of its cells and layers. */
 
+import { checkText } from "../describe.ts";
+
 /** Plain JSON values: the options of a layer as they are saved. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -11,6 +13,8 @@ export type JsonOptions = { readonly [key: string]: Json };
  * that names the option.
  */
 export function functionOption(owner: string, option: string): Json {
+  checkText("mark an option as a function", owner, "the owner");
+  checkText("mark an option as a function", option, "the option");
   return refusedJson(
     `Cannot save ${owner}: its option ${option} is a function, which is not data; ` +
       `give a name, or keep the code and save the weights alone`,

@@ -49,10 +49,10 @@ export function narrow(program: Program): Program {
           ];
           const outer = sliceOf(input, put(start, Math.floor(begin / inner), 0), put(size, 1, inner));
           const flat = reshape(outer, put(size, inner));
-          return slice(flat, flat.shape.map((_, i) => i === axis ? begin % inner : 0), size);
+          return slice(flat, { start: flat.shape.map((_, i) => i === axis ? begin % inner : 0), size });
         }
       }
-      return slice(get(value), start, size);
+      return slice(get(value), { start, size });
     };
     for (const equation of program.equations) {
       if (isEquation(equation, "scan")) {

@@ -166,5 +166,8 @@ function joinedPads(
     if (contents[i].attributes.low[axis] !== end) return undefined;
   }
   const joined = concat(contents.map(({ inputs: [content] }) => get(content)), { axis });
-  return pad(joined, contents[0].attributes.low, contents[contents.length - 1].attributes.high);
+  return pad(joined, {
+    low: contents[0].attributes.low,
+    high: contents[contents.length - 1].attributes.high,
+  });
 }

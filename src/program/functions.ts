@@ -58,6 +58,7 @@ export function outputSpecs<Args extends readonly unknown[], Result>(
 /** The same for arguments given as specs. */
 export function outputSpecs<Result>(fn: (...args: never[]) => Result, ...args: readonly unknown[]): Result;
 export function outputSpecs(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): unknown {
+  checkFunction("find output specs", fn);
   const { leaves, structure } = flattenTree<Spec>(args, "arguments");
   return traceFlat(leaves, (tracers) => {
     const result = fn(...unflattenTree<never[]>(structure, tracers));

@@ -1,4 +1,5 @@
 /** A Program as text: one line per equation, values numbered in order, bodies of scans indented. */
+import { checkList, checkObject } from "../describe.ts";
 import { printShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec } from "../tensor/tensor.ts";
 import { type Equation, isEquation, type Program, type Value } from "./types.ts";
@@ -39,6 +40,11 @@ function printAttributes(equation: Equation): string {
  * ```
  */
 export function printProgram(program: Program): string {
+  const expected = "a Program, as trace(fn, ...args).program";
+  checkObject("print a Program", program, "the argument", expected);
+  for (const part of ["inputs", "equations", "outputs"] as const) {
+    checkList("print a Program", program[part], `its ${part}`, expected);
+  }
   const names = new Map<Value, string>();
   const name = (value: Value): string => {
     let known = names.get(value);

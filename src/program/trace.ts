@@ -48,6 +48,9 @@ export interface Builder {
 
 let current: Builder | undefined;
 
+/** All Programs that were ever under construction here, and not in another copy of the library. */
+const builders = new WeakSet<Builder>();
+
 /** Which layer or function of a model is being traced. */
 let currentPlace: string | undefined;
 
@@ -118,14 +121,23 @@ function valueIn(builder: Builder, tensor: Tensor): Value {
       const { builder: owner, value } = tensor as Tracer; // only this file makes traced tensors
       if (owner === builder) return value;
       if (!isOpen(owner)) {
-        throw new TypeError(
-          `Cannot use a traced ${printSpec(tensor)} outside the function that was traced: ` +
-            `return it from that function instead of storing it`,
-        );
+        throw strayTensor(tensor);
       }
       return captureIn(builder, value, tensor);
     }
   }
+}
+
+/** The error for a traced tensor where its trace is not going on. */
+export function strayTensor(tensor: TracedTensor): TypeError {
+  const { builder } = tensor as Tracer; // or what another copy of this file made of it
+  return new TypeError(
+    builders.has(builder)
+      ? `Cannot use a traced ${printSpec(tensor)} outside the function that was traced: ` +
+        `return it from that function instead of storing it`
+      : `Cannot use a traced ${printSpec(tensor)}: another copy of the library traces it; ` +
+        `import all of it from one place`,
+  );
 }
 
 function captureIn(builder: Builder, identity: Value | HostTensor, outer: Tensor): Value {
@@ -259,6 +271,7 @@ export function traceFlat<Result>(
     constants: new Map(),
     capturesConstants: options.capturesConstants ?? false,
   };
+  builders.add(builder);
   current = builder;
   try {
     const { outputs, result } = run(builder.inputs.map((value) => tracer(builder, value)));

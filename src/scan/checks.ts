@@ -1,15 +1,15 @@
 /** What `scan` checks before anything runs: lengths that agree, and a state that keeps its type. */
+import { checkCount } from "../describe.ts";
 import { timeAxis } from "../program/types.ts";
-import { type Dim, sameShape } from "../tensor/dims.ts";
+import { checkDim, type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, zipTrees } from "../tree/tree.ts";
 
 /** The number of steps that all sequences share. */
 export function commonLength(inputs: unknown, given: Dim | undefined): Dim {
   const { leaves, paths } = flattenTree<Spec>(inputs, "inputs");
-  if (typeof given === "number" && !(Number.isInteger(given) && given >= 0)) {
-    throw new RangeError(`Cannot scan: options.length is ${given}, expected a whole number from 0`);
-  }
+  if (typeof given === "number") checkCount("scan", given, "options.length", 0);
+  else if (given !== undefined) checkDim("scan", given, "options.length");
   let length = given;
   leaves.forEach((sequence, index) => {
     const where = `${printPath(paths[index], "inputs")} (${printSpec(sequence)})`;

@@ -5,7 +5,7 @@
 import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { isFloat } from "../operations/infer.ts";
-import { reduceMax } from "../operations/reduction.ts";
+import { max } from "../operations/reduction.ts";
 import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
@@ -39,7 +39,7 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
 
 /** What is read of a step: something else in the rows that do not count; of a number for all rows, where none counts. */
 function countedOnly(x: Tensor, mask: Tensor): Tensor {
-  if (x.shape.length === 0) return select(cast(reduceMax(cast(mask, "int32")), "bool"), x, HARMLESS);
+  if (x.shape.length === 0) return select(cast(max(cast(mask, "int32")), "bool"), x, HARMLESS);
   return select(widened(mask, x), x, HARMLESS);
 }
 

@@ -1,4 +1,5 @@
 /** Checkpointing: a scan over segments whose derivative computes each segment again. */
+import { checkCount } from "../describe.ts";
 import { concat, reshape, sliceAxis, transpose } from "../operations/structure.ts";
 import type { FoldOptions } from "../operations/scan.ts";
 import { timeAxis } from "../program/types.ts";
@@ -18,11 +19,7 @@ export function foldSegments<State, Input, Output>(
   },
 ): [Output, State] {
   if (size === undefined) return fold(cell, initialState, inputs, { ...options, recompute: false });
-  if (!Number.isInteger(size) || size < 1) {
-    throw new RangeError(
-      `Cannot scan with checkpointEvery: current value is ${size}, expected a whole number from 1`,
-    );
-  }
+  checkCount("scan", size, "checkpointEvery");
   const length = fixedDim(options.length, "checkpointEvery");
   const count = Math.floor(length / size);
   const whole = count * size;

@@ -2,6 +2,8 @@
  * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is known
  * only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by elements.
  */
+import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
+import { quoted } from "../nearest.ts";
 
 /** A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`. */
 export interface SymbolicDim {
@@ -21,6 +23,9 @@ export type Shape = readonly Dim[];
 export type Bindings = Readonly<Record<string, number>>;
 
 const interned = new Map<string, SymbolicDim>();
+
+/** The open sizes made here, and not by another copy of the library. */
+const ours = new WeakSet<object>();
 
 function print(terms: Readonly<Record<string, number>>): string {
   let text = "";
@@ -48,18 +53,53 @@ function fromTerms(terms: Record<string, number>): Dim {
   if (monomials.length === 1 && monomials[0] === "") return kept[""];
   const text = print(kept);
   let dim = interned.get(text);
-  if (!dim) interned.set(text, dim = Object.freeze({ terms: Object.freeze(kept), toString: () => text }));
+  if (!dim) {
+    dim = Object.freeze({ terms: Object.freeze(kept), toString: () => text });
+    interned.set(text, dim);
+    ours.add(dim);
+  }
   return dim;
 }
 
+function isOpen(dim: unknown): dim is SymbolicDim {
+  return typeof dim === "object" && dim !== null && "terms" in dim && Object.hasOwn(dim, "toString");
+}
+
+/**
+ * Throws a TypeError unless `dim` is a whole number or an open size. An open size of another copy of the library equals
+ * none of this copy, so it is refused too.
+ *
+ * @param what What is not possible, such as `reshape`.
+ */
+export function checkDim(what: string, dim: unknown, name = "a size"): asserts dim is Dim {
+  if (typeof dim === "number" ? Number.isInteger(dim) : isOpen(dim) && ours.has(dim)) return;
+  if (isOpen(dim)) {
+    throw new TypeError(
+      `Cannot ${what}: ${name} is the open size ${dim} of another copy of the library; import all of it from one place`,
+    );
+  }
+  throw wrongKind(what, dim, name, 'a whole number or an open size such as symbol("batch")');
+}
+
+/** Throws a TypeError unless `shape` is an array of whole numbers and open sizes. */
+export function checkShape(what: string, shape: unknown, name = "shape"): asserts shape is Shape {
+  checkList(what, shape, name, "an array of sizes");
+  for (let axis = 0; axis < shape.length; axis++) {
+    if (!Number.isInteger(shape[axis])) checkDim(what, shape[axis], `${name}[${axis}]`);
+  }
+}
+
 function termsOf(dim: Dim): Readonly<Record<string, number>> {
-  return typeof dim === "number" ? { "": dim } : dim.terms;
+  if (typeof dim === "number") return { "": dim };
+  checkDim("compute with sizes", dim);
+  return dim.terms;
 }
 
 /** The size named `name`, such as `batch`. */
 export function symbol(name: string): Dim {
+  checkText("name a size", name, "the name");
   if (!/^[A-Za-z_]\w*$/.test(name)) {
-    throw new SyntaxError(`Cannot name a size ${JSON.stringify(name)}: not an identifier`);
+    throw new SyntaxError(`Cannot name a size ${quoted(name)}: not an identifier`);
   }
   return fromTerms({ [name]: 1 });
 }
@@ -147,7 +187,12 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** A shape as text: `[batch, 28, 28]`. */
 export function printShape(shape: Shape): string {
-  return `[${shape.map(String).join(", ")}]`;
+  return `[${shape.map(printDim).join(", ")}]`;
+}
+
+/** A size as text. What is none is described: it may be named in an error about itself. */
+function printDim(dim: unknown): string {
+  return typeof dim === "number" || isOpen(dim) ? String(dim) : describeValue(dim);
 }
 
 /**
@@ -157,5 +202,6 @@ export function printShape(shape: Shape): string {
  */
 export function fixedDim(dim: Dim, what = "This code"): number {
   if (typeof dim === "number") return dim;
+  checkDim("use a size as a number", dim);
   throw new RangeError(`${what} needs a fixed size: current value is ${dim}, known only at run time`);
 }

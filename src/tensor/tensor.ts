@@ -2,9 +2,9 @@
  * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
  * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
-import { describeValue } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
-import { type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
+import { checkList, describeValue, wrongKind } from "../describe.ts";
+import { checkOptions, quoted } from "../nearest.ts";
+import { checkDim, type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
 
 /** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
 export type DType = "float32" | "int32" | "bool" | "float64";
@@ -74,11 +74,12 @@ export function isTensor(value: unknown): value is Tensor {
  */
 export function checkTensor(what: string, value: unknown, name = "x"): asserts value is Tensor {
   if (isLeaf(value)) return;
-  throw new TypeError(
-    `Cannot compute ${what}: ${name} is ${
-      describeValue(value)
-    }, expected a tensor; make one with tensor(...)`,
-  );
+  throw wrongKind(`compute ${what}`, value, name, "a tensor; make one with tensor(...)");
+}
+
+function checkSpec(what: string, value: unknown): void {
+  if (isLeaf(value)) return;
+  throw wrongKind(what, value, "the value", "a tensor or a spec; make one with tensor(...) or spec([...])");
 }
 
 /** A typed array for `size` elements of `dtype`, all zero. */
@@ -94,16 +95,15 @@ export function allocateValues(dtype: DType, size: number): Values {
       return new Uint8Array(size);
     default:
       throw new TypeError(
-        `Cannot make a tensor: dtype is ${JSON.stringify(dtype satisfies never)}, ` +
+        `Cannot make a tensor: dtype is ${quoted(dtype satisfies never)}, ` +
           `expected float32, int32, bool or float64`,
       );
   }
 }
 
-function checkShape(shape: readonly number[]): number {
-  if (!Array.isArray(shape)) {
-    throw new TypeError(`Cannot make a tensor: shape is ${describeValue(shape)}, expected an array of sizes`);
-  }
+/** The number of elements of a shape that is known. */
+function elementsOf(shape: readonly number[]): number {
+  checkList("make a tensor", shape, "shape", "an array of sizes");
   for (const dim of shape) {
     if (!Number.isInteger(dim) || dim < 0) {
       throw new RangeError(
@@ -121,11 +121,9 @@ function checkShape(shape: readonly number[]): number {
  *   of a `Uint8Array` that are no `bool`, 0 or 1.
  */
 export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
-  const size = checkShape(shape);
+  const size = elementsOf(shape);
   if (!ArrayBuffer.isView(data)) {
-    throw new TypeError(
-      `Cannot make a tensor over ${describeValue(data)}: expected a typed array; copy lists with tensor(...)`,
-    );
+    throw wrongKind("make a tensor", data, "its data", "a typed array; copy lists with tensor(...)");
   }
   if (data.length !== size) {
     throw new RangeError(
@@ -169,10 +167,19 @@ function checkBools(data: Values): void {
   }
 }
 
-function nestedShape(values: NestedNumbers): number[] {
+/** How deep lists of numbers may be nested: more than any tensor has axes. A list that holds itself has no end. */
+const MOST_AXES = 64;
+
+/** The lengths of nested lists, as the first of each has them; `what` is not possible with lists that have no end. */
+export function nestedShape(what: string, values: unknown): number[] {
   const shape: number[] = [];
   let level = values;
   while (Array.isArray(level)) {
+    if (shape.length === MOST_AXES) {
+      throw new RangeError(
+        `Cannot ${what}: its lists are nested more than ${MOST_AXES} deep; one of them may hold itself`,
+      );
+    }
     shape.push(level.length);
     level = level[0];
   }
@@ -216,9 +223,8 @@ export function tensor(
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
     : flatten(nested);
-  const shape = options.shape ?? (typed ? [flat.length] : nestedShape(nested));
-  const size = checkShape(shape);
-  if (!typed && options.shape === undefined) checkRectangular(nested, shape, 0);
+  const shape = options.shape ?? (typed ? [flat.length] : nestedShape("make a tensor", nested));
+  const size = elementsOf(shape);
   if (flat.length !== size) {
     throw new RangeError(
       `Cannot make a tensor of shape ${printShape(shape)}: it has ${size} elements, ` +
@@ -237,8 +243,13 @@ function isNumbers(values: unknown): boolean {
     (ArrayBuffer.isView(values) && !(values instanceof DataView));
 }
 
+/** The numbers of nested lists, which must be equally long at each depth. */
 function flatten(values: NestedNumbers): (number | boolean)[] {
-  return Array.isArray(values) ? values.flat(Infinity) as (number | boolean)[] : [values as number | boolean];
+  const shape = nestedShape("make a tensor", values);
+  checkRectangular(values, shape, 0);
+  return Array.isArray(values)
+    ? values.flat(shape.length) as (number | boolean)[]
+    : [values as number | boolean];
 }
 
 function checkRectangular(values: NestedNumbers, shape: readonly number[], depth: number): void {
@@ -296,9 +307,7 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
  * ```
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
-  if (!Array.isArray(shape)) {
-    throw new TypeError(`Cannot make a spec: shape is ${describeValue(shape)}, expected an array of sizes`);
-  }
+  checkList("make a spec", shape, "shape", "an array of sizes");
   allocateValues(dtype, 0); // refuses what is no dtype
   return {
     shape: shape.map((dim, axis) => {
@@ -308,7 +317,10 @@ export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "fl
           `Cannot make a spec: the size of axis ${axis} is ${dim}, expected a whole number from 0`,
         );
       }
-      if (dim !== null) return dim;
+      if (dim !== null) {
+        checkDim("make a spec", dim, `the size of axis ${axis}`);
+        return dim;
+      }
       if (axis > 1) {
         throw new RangeError(
           `Cannot make a spec: null at axis ${axis}, but only batch (0) and time (1) may be open`,
@@ -322,11 +334,13 @@ export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "fl
 
 /** Shape and dtype of a tensor, without its values. */
 export function specOf(value: Spec): Spec {
+  checkSpec("take shape and dtype", value);
   return { shape: value.shape, dtype: value.dtype };
 }
 
 /** Shape and dtype as text: `float32[batch, 28]`. */
 export function printSpec(value: Spec): string {
+  checkSpec("print shape and dtype", value);
   return `${value.dtype}${printShape(value.shape)}`;
 }
 
@@ -352,7 +366,7 @@ export function toNested(value: Tensor): NestedNumbers {
  */
 export function host(value: Tensor): HostTensor {
   if (!isTensor(value)) {
-    throw new TypeError(`Cannot read the values of ${describeValue(value)}: expected a tensor`);
+    throw wrongKind("read values", value, "the value", "a tensor; make one with tensor(...)");
   }
   if (value.kind === "host") return value;
   if (value.kind === "traced") {
@@ -378,5 +392,11 @@ export function item(value: Tensor): number {
 
 /** The size of axis `axis`, as a number. */
 export function fixedSize(value: Spec, axis: number): number {
-  return fixedDim(value.shape[axis], `Axis ${axis} of ${printSpec(value)}`);
+  const { shape } = specOf(value);
+  if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) {
+    throw new RangeError(
+      `Cannot take the size of axis ${quoted(axis)} of ${printSpec(value)}: it has ${shape.length} axes`,
+    );
+  }
+  return fixedDim(shape[axis], `Axis ${axis} of ${printSpec(value)}`);
 }

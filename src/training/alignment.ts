@@ -5,7 +5,7 @@ import { isFloat } from "../operations/infer.ts";
 import { mean } from "../operations/reduction.ts";
 import { broadcastTo, expandDims, reshape, squeeze } from "../operations/structure.ts";
 import { type Dim, printShape, sameShape } from "../tensor/dims.ts";
-import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 
 /** What a loss or a metric may be told beside target and prediction. */
 export interface Weighting {
@@ -25,6 +25,7 @@ export function lastDim(x: Spec): Dim {
 
 /** Throws unless `prediction` is a float with at least one axis. */
 export function requirePrediction(what: string, prediction: Spec): void {
+  checkTensor(what, prediction, "the prediction");
   if (!isFloat(prediction) || prediction.shape.length === 0) {
     throw new TypeError(
       `Cannot compute ${what}: the prediction is ${
@@ -42,6 +43,7 @@ export function requirePrediction(what: string, prediction: Spec): void {
  */
 export function alignValues(what: string, target: Tensor, prediction: Tensor): [Tensor, Tensor] {
   requirePrediction(what, prediction);
+  checkTensor(what, target, "the target");
   let [t, p] = [cast(target, prediction.dtype), prediction];
   if (t.shape.length === p.shape.length - 1 && lastDim(p) === 1) t = expandDims(t, -1);
   if (p.shape.length === t.shape.length - 1 && lastDim(t) === 1) p = expandDims(p, -1);
@@ -68,8 +70,9 @@ export function meanPerSample(values: Tensor): Tensor {
  */
 export function alignLabels(what: string, target: Tensor, prediction: Tensor): Tensor {
   requirePrediction(what, prediction);
+  checkTensor(what, target, "the target");
   const labels = target.shape.length === prediction.shape.length && lastDim(target) === 1
-    ? squeeze(target, -1)
+    ? squeeze(target, { axes: -1 })
     : target;
   const expected = prediction.shape.slice(0, -1);
   if (!sameShape(labels.shape, expected)) {
@@ -97,7 +100,7 @@ export function alignLabels(what: string, target: Tensor, prediction: Tensor): T
  */
 export function alignWeight(what: string, weight: Tensor, values: Spec): Tensor {
   const [rank, wanted] = [weight.shape.length, values.shape.length];
-  const dropped = rank === wanted + 1 && lastDim(weight) === 1 ? squeeze(weight, -1) : weight;
+  const dropped = rank === wanted + 1 && lastDim(weight) === 1 ? squeeze(weight, { axes: -1 }) : weight;
   const padded = Array.from({ length: wanted }, (_, axis) => dropped.shape[axis] ?? 1);
   const fits = dropped.shape.length <= wanted &&
     padded.every((dim, axis) => dim === 1 || dim === values.shape[axis]);

@@ -2,6 +2,8 @@
  * Callbacks: plain objects of functions that `fit` calls, and two that everybody needs, early stopping and saving.
  * Where weights are saved to is the caller's function: nothing here touches a file.
  */
+import { checkRange } from "../options/checks.ts";
+import { checkCount, checkList, checkObject, checkText, wrongKind } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { checkAsMade, made } from "../options/made.ts";
@@ -60,11 +62,11 @@ const EVENTS: readonly (keyof Callback)[] = [
 export function checkCallbacks(callbacks: readonly Callback[] | undefined): void {
   if (callbacks === undefined) return;
   if (!Array.isArray(callbacks)) {
-    throw new TypeError("Cannot fit: callbacks is no array, expected [callback, …]");
+    throw wrongKind("fit", callbacks, "callbacks", "an array, [callback, …]");
   }
   callbacks.forEach((callback, index) => {
     if (typeof callback !== "object" || callback === null) {
-      throw new TypeError(`Cannot fit: callbacks[${index}] is ${String(callback)}, expected an object`);
+      throw wrongKind("fit", callback, `callbacks[${index}]`, "an object");
     }
     for (const name of Object.keys(callback).filter((name) => /^on[A-Z]/.test(name))) {
       if (!EVENTS.some((event) => event === name)) throw unknownName("callback function", name, EVENTS);
@@ -116,11 +118,6 @@ export interface SavingInfo {
 
 const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
 
-function checkWhole(what: string, option: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`Cannot use ${what}: ${option} is ${value}, expected a whole number from ${least}`);
-}
-
 /** Compares the values of a log: whether one is better than another by more than `minDelta`. */
 function comparison(
   monitor: string,
@@ -133,7 +130,9 @@ function comparison(
     best === undefined ? !Number.isNaN(value) : more ? value - minDelta > best : value + minDelta < best;
 }
 
-function checkMonitor(monitor: string, { names }: CallbackContext): void {
+function checkMonitor(monitor: string, context: CallbackContext): void {
+  checkList("monitor training", context?.names, "the names in the context", "those that fit gives");
+  const { names } = context;
   if (names.includes(monitor)) return;
   throw new RangeError(
     `Cannot monitor ${JSON.stringify(monitor)}: the logs have ${names.join(", ")}` +
@@ -166,11 +165,10 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     "startFromEpoch",
   ]);
   const { monitor = "val_loss", patience = 0, minDelta = 0, mode = "auto", startFromEpoch = 0 } = options;
-  checkWhole("earlyStopping", "patience", patience, 0);
-  checkWhole("earlyStopping", "startFromEpoch", startFromEpoch, 0);
-  if (!(minDelta >= 0)) {
-    throw new RangeError(`Cannot use earlyStopping: minDelta is ${minDelta}, expected a number from 0`);
-  }
+  checkCount("make earlyStopping", patience, "patience", 0);
+  checkCount("make earlyStopping", startFromEpoch, "startFromEpoch", 0);
+  checkRange("earlyStopping", "minDelta", minDelta, { low: 0 });
+  checkText("make earlyStopping", monitor, "monitor", "the name of a log");
   const isBetter = comparison(monitor, mode, minDelta);
   let best: number | undefined;
   let bestVariables: Variables | undefined;
@@ -182,6 +180,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       waited = 0;
     },
     async onEpochEnd(context) {
+      checkObject("use earlyStopping", context?.logs, "the logs in the context", "those that fit gives");
       if (context.epoch < startFromEpoch) return;
       const value = context.logs[monitor];
       if (isBetter(value, best)) {
@@ -216,7 +215,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
 export function saving(options: SavingOptions): Callback {
   checkOptions("saving", options, ["save", "every", "saveBestOnly", "monitor", "mode"]);
   const { save, every = 1, saveBestOnly = false, monitor = "val_loss", mode = "auto" } = options;
-  checkWhole("saving", "every", every, 1);
+  checkCount("make saving", every, "every");
   if (typeof save !== "function") {
     throw new TypeError(`Cannot use saving: save is ${typeof save}, expected a function`);
   }

@@ -6,9 +6,9 @@ import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import type { Dim } from "../tensor/dims.ts";
-import { describeValue, isPromise } from "../describe.ts";
+import { checkCount, isObject, wrongKind } from "../describe.ts";
 import { type HostTensor, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { Data } from "./objective.ts";
@@ -56,26 +56,20 @@ export const weightsElsewhere = {
 
 /** Throws a TypeError for what is no plain object, with the remedy for what people try. */
 function checkPlain(what: string, name: string, value: unknown, expected: string): void {
-  const isObject = typeof value === "object" && value !== null && !isTensor(value) && !Array.isArray(value);
-  const isIterator = isObject &&
+  const isRecord = isObject(value) && !isTensor(value);
+  const isIterator = typeof value === "object" && value !== null && !Array.isArray(value) &&
     (Symbol.asyncIterator in value || Symbol.iterator in value || "next" in value);
-  if (isObject && !isIterator && !isPromise(value)) return;
-  throw new TypeError(
-    `Cannot ${what}: ${name} is ${describeValue(value)}, expected ${expected}` +
-      (isIterator || typeof value === "function"
-        ? `; for batches from an iterator or a generator use trainer.trainOnBatch in a loop`
-        : ""),
-  );
+  if (isRecord && !isIterator) return;
+  const remedy = isIterator || typeof value === "function"
+    ? "; for batches from an iterator or a generator use trainer.trainOnBatch in a loop"
+    : "";
+  throw wrongKind(what, value, name, expected + remedy);
 }
 
 /** Throws unless `signal` can be listened to. */
 export function checkSignal(what: string, signal: AbortSignal | undefined): void {
   if (signal === undefined || (typeof signal === "object" && signal !== null && "aborted" in signal)) return;
-  throw new TypeError(
-    `Cannot ${what}: signal is ${
-      describeValue(signal)
-    }, expected an AbortSignal, as new AbortController().signal`,
-  );
+  throw wrongKind(what, signal, "signal", "an AbortSignal, as new AbortController().signal");
 }
 
 /** The number of samples of an input. Throws a RangeError where there are none. */
@@ -124,7 +118,7 @@ export function batchSizeFor(
 ): number {
   const fixed = batchOf(model, state);
   const batchSize = given ?? (typeof fixed === "number" ? fixed : DEFAULT_BATCH_SIZE);
-  checkCount(what, "batchSize", batchSize);
+  checkCount(what, batchSize, "batchSize");
   return batchSize;
 }
 
@@ -162,13 +156,6 @@ export function checkFixedBatch(
   }
 }
 
-/** A whole number from 1. */
-export function checkCount(what: string, option: string, value: number, least = 1): void {
-  if (Number.isInteger(value) && value >= least) return;
-  const given = typeof value === "number" ? value : describeValue(value);
-  throw new RangeError(`Cannot ${what}: ${option} is ${given}, expected a whole number from ${least}`);
-}
-
 /** What `fit` validates with: data of its own, or the last share of the training data. */
 export type Validation = Data | { readonly split: number };
 
@@ -189,9 +176,11 @@ export function splitValidation(
   const { split } = validation;
   // The first part is rounded down, as in Keras.
   const count = Math.floor(samples * (1 - split));
-  if (!(split > 0 && split < 1) || count === 0 || count === samples) {
+  if (!(typeof split === "number" && split > 0 && split < 1) || count === 0 || count === samples) {
     throw new RangeError(
-      `Cannot split ${samples} samples: validation.split is ${split}, expected a share between 0 and 1 that leaves ` +
+      `Cannot split ${samples} samples: validation.split is ${
+        quoted(split)
+      }, expected a share between 0 and 1 that leaves ` +
         `samples on both sides`,
     );
   }

@@ -5,7 +5,7 @@
  */
 import { and, cast, mul, notEqual, select } from "../operations/elementwise.ts";
 import { changeLogits } from "../operations/logits.ts";
-import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
+import { max, sizeAsTensor } from "../operations/reduction.ts";
 import { broadcastTo, reshape, sum } from "../operations/structure.ts";
 import { sizeOfShape } from "../tensor/dims.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -128,6 +128,6 @@ function countsOf(x: Spec, counts: Tensor): Tensor {
   const differs = counts.shape.findIndex((dim, axis) => x.shape[axis] !== dim);
   const shared = differs < 0 ? counts.shape.length : differs;
   const axes = counts.shape.slice(shared).map((_, index) => shared + index);
-  const any = axes.length === 0 ? counts : cast(reduceMax(cast(counts, "int32"), { axes }), "bool");
+  const any = axes.length === 0 ? counts : cast(max(cast(counts, "int32"), { axes }), "bool");
   return broadcastTo(reshape(any, x.shape.map((dim, axis) => axis < shared ? dim : 1)), x.shape);
 }

@@ -2,6 +2,7 @@
  * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimizer's state and the
  * running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls back.
  */
+import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
@@ -15,7 +16,6 @@ import { toHost } from "../tree/to_host.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import {
   batchSizeFor,
-  checkCount,
   checkData,
   checkFixedBatch,
   checkSignal,
@@ -166,8 +166,8 @@ export async function fitWith(
   checkTrainer("fit", trainer);
   checkOptions("fit", options, loopOptions, elsewhere);
   const { epochs = 1, initialEpoch = 0, signal } = options;
-  checkCount("fit", "epochs", epochs);
-  checkCount("fit", "initialEpoch", initialEpoch, 0);
+  checkCount("fit", epochs, "epochs");
+  checkCount("fit", initialEpoch, "initialEpoch", 0);
   checkVariables("fit", variables);
   checkSignal("fit", signal);
   const batchSize = batchSizeFor("fit", trainer.model, variables, options.batchSize);
@@ -189,7 +189,7 @@ export async function fitWith(
   const history: History = Object.fromEntries(names.map((name) => [name, []]));
   const steps = Math.ceil(samples / batchSize);
   if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
-  const train = await session.train();
+  const train = session.train();
   let live = await toHost(variables);
   let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** How many updates were made, in all runs that led here. */

@@ -15,7 +15,7 @@ import {
   sqrt,
   square,
 } from "../operations/elementwise.ts";
-import { reduceMax } from "../operations/reduction.ts";
+import { max } from "../operations/reduction.ts";
 import { sum } from "../operations/structure.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -40,7 +40,7 @@ const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
  */
 function shorten(gradients: readonly Tensor[], most: number): Tensor[] {
   if (gradients.length === 0) return [];
-  const largest = gradients.map((gradient) => reduceMax(abs(gradient))).reduce((a, b) => maximum(a, b));
+  const largest = gradients.map((gradient) => max(abs(gradient))).reduce((a, b) => maximum(a, b));
   const scale = select(greater(largest, 0), largest, 1); // 0 and -∞: there is nothing to shorten
   const scaled = gradients.map((gradient) => div(gradient, scale));
   const relative = sqrt(scaled.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
@@ -56,7 +56,7 @@ export function clipGradients(gradients: readonly Tensor[], options: ClippingOpt
   if (typeof clipnorm === "number") return gradients.flatMap((gradient) => shorten([gradient], clipnorm));
   if (typeof globalClipnorm === "number") return shorten(gradients, globalClipnorm);
   if (typeof clipvalue === "number") {
-    return gradients.map((gradient) => clip(gradient, -clipvalue, clipvalue));
+    return gradients.map((gradient) => clip(gradient, { min: -clipvalue, max: clipvalue }));
   }
   return gradients;
 }
@@ -69,5 +69,5 @@ export function clipGradients(gradients: readonly Tensor[], options: ClippingOpt
 export function squarable(gradient: Tensor): Tensor {
   const largest = gradient.dtype === "float64" ? Number.MAX_VALUE : LARGEST_FLOAT32;
   const limit = Math.sqrt(largest) * (1 - 2 ** -20);
-  return select(lessEqual(abs(gradient), largest), clip(gradient, -limit, limit), gradient);
+  return select(lessEqual(abs(gradient), largest), clip(gradient, { min: -limit, max: limit }), gradient);
 }

@@ -3,14 +3,15 @@
  * silence. Labels that do not count may be anything, such as -1 at padded steps. Which ones count depends on the mask
  * that the model makes of its input; where that needs no weights, it is computed here, for samples with such labels.
  */
+import { checkCount, checkFunction } from "../describe.ts";
 import { takeRows } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { fixedDim } from "../tensor/dims.ts";
-import { type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
 import { flattenTree, mapTree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
-import type { Loss } from "./losses.ts";
+import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
 
 /** How many samples' masks are computed together. */
@@ -97,7 +98,11 @@ export function checkLabels(
   classes: number,
   counts: (place: number) => boolean = () => true,
 ): void {
+  checkLoss("check labels", loss);
   if (loss.labels !== "sparse") return;
+  host(target); // throws for what is none
+  checkCount("check labels", classes, "the number of classes", 0);
+  checkFunction("check labels", counts, "counts");
   if (target.dtype !== "int32") {
     throw new TypeError(
       `Cannot compute ${loss.type}: the labels are ${printSpec(target)}, expected int32 class numbers; ` +

@@ -3,6 +3,9 @@
  * that training makes small, both as in Keras 3. Crossentropies compute with logits wherever they can get them: with
  * `fromLogits`, or because the prediction came from the activation softmax or sigmoid (operations/activations.ts).
  */
+import { checkTensor, type Tensor } from "../tensor/tensor.ts";
+import { checkRange } from "../options/checks.ts";
+import { wrongKind } from "../describe.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { softplus } from "../operations/activations.ts";
 import {
@@ -25,9 +28,8 @@ import {
 import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { reduceMax, sizeAsTensor } from "../operations/reduction.ts";
+import { max, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import {
   alignLabels,
   alignValues,
@@ -105,23 +107,17 @@ const reductions: readonly Reduction[] = ["sumOverBatchSize", "mean", "meanWithS
 
 function checkReduction(type: string, reduction: Reduction): void {
   if (!reductions.includes(reduction)) {
-    throw unknownName(`reduction of ${type}`, String(reduction), reductions);
-  }
-}
-
-function checkSmoothing(type: string, labelSmoothing: number): void {
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new RangeError(`Cannot make ${type}: labelSmoothing is ${labelSmoothing}, expected 0 to 1`);
+    throw unknownName(`reduction of ${type}`, reduction, reductions);
   }
 }
 
 function clipped(probabilities: Tensor): Tensor {
-  return clip(probabilities, EPSILON, 1 - EPSILON);
+  return clip(probabilities, { min: EPSILON, max: 1 - EPSILON });
 }
 
 /** Logits less their largest, and the logarithm of the sum of their powers (along the last axis, kept). */
 function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
-  const shifted = sub(logits, stopGradient(reduceMax(logits, { axes: -1, keepDims: true })));
+  const shifted = sub(logits, stopGradient(max(logits, { axes: -1, keepDims: true })));
   return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
 }
 
@@ -149,6 +145,9 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
   const { fromLogits = false, reduction = "sumOverBatchSize" } = options;
   const ignoreClass = options.ignoreClass ?? null;
   checkReduction(type, reduction);
+  if (ignoreClass !== null && !Number.isInteger(ignoreClass)) {
+    throw wrongKind(`make ${type}`, ignoreClass, "ignoreClass", "a whole number");
+  }
   const counted = (target: Tensor, prediction: Tensor) =>
     notEqual(alignLabels(type, target, prediction), ignoreClass ?? 0);
   return made<Loss>({
@@ -225,7 +224,7 @@ function smoothed(type: string, given: SmoothedCrossentropyOptions) {
   checkOptions(type, given, ["fromLogits", "labelSmoothing", "reduction"]);
   const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = given;
   checkReduction(type, reduction);
-  checkSmoothing(type, labelSmoothing);
+  checkRange(type, "labelSmoothing", labelSmoothing, { low: 0, high: 1 });
   const options = { fromLogits, labelSmoothing, reduction };
   return { type, options, reduction, labels: "dense", fromLogits, labelSmoothing } as const;
 }
@@ -273,7 +272,7 @@ export function meanAbsoluteError(options: LossOptions = {}): Loss {
 export function huber(options: HuberOptions = {}): Loss {
   checkOptions("huber", options, ["delta", "reduction"]);
   const { delta = 1, reduction = "sumOverBatchSize" } = options;
-  if (!(delta > 0)) throw new RangeError(`Cannot make huber: delta is ${delta}, expected a number above 0`);
+  checkRange("huber", "delta", delta, { above: 0 });
   return ofError("huber", { delta, reduction }, reduction, (error) => {
     const size = abs(error);
     return select(lessEqual(size, delta), mul(square(error), 0.5), sub(mul(size, delta), 0.5 * delta ** 2));
@@ -326,8 +325,8 @@ export function resolveLoss(loss: LossLike): Loss {
     if (!Object.hasOwn(byName, loss)) throw unknownName("loss", loss, lossNames);
     return byName[loss]();
   }
-  if (typeof loss?.values !== "function") {
-    throw new TypeError(`Cannot use ${typeof loss} as a loss: expected a name or a loss such as huber()`);
+  if (typeof loss?.values !== "function" || typeof loss.type !== "string") { // a list has values too
+    throw wrongKind("use a loss", loss, "it", "a name or a loss such as huber()");
   }
   checkAsMade(loss);
   return loss;
@@ -378,9 +377,26 @@ export function computeLoss(
   prediction: Tensor,
   weighting: Weighting = {},
 ): Tensor {
+  checkArguments(loss, target, prediction, weighting);
   if (loss.reduction !== "none") return lossSums(loss, target, prediction, weighting).loss;
   const { values, weight } = weigh(loss.type, measureOf(loss), target, prediction, weighting);
   return weight ? mul(values, weight) : values;
+}
+
+/** Throws a TypeError unless `loss` is a loss, and no name of one or copy with data that does not act. */
+export function checkLoss(what: string, loss: unknown): asserts loss is Loss {
+  if (typeof loss !== "object") throw wrongKind(what, loss, "the loss", "one such as huber()");
+  resolveLoss(loss as Loss); // which throws for what is none
+}
+
+function checkArguments(loss: Loss, target: Tensor, prediction: Tensor, weighting: Weighting): void {
+  checkLoss("compute the loss", loss);
+  checkTensor("the loss", target, "the target");
+  checkTensor("the loss", prediction, "the prediction");
+  checkOptions("computeLoss", weighting, ["mask", "sampleWeight"]);
+  for (const name of ["mask", "sampleWeight"] as const) {
+    if (weighting[name] !== undefined) checkTensor("the loss", weighting[name], name);
+  }
 }
 
 /** The functions of a loss, which may be methods of an object. */

@@ -6,8 +6,11 @@
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
  * metric goes, and are not written twice.
  */
+import { checkTensor } from "../tensor/tensor.ts";
+import { checkRange } from "../options/checks.ts";
+import { checkCount, checkObject } from "../describe.ts";
 import { checkAsMade, made } from "../options/made.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import {
   and,
   cast,
@@ -22,12 +25,20 @@ import {
 } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { argmax, reduceMax } from "../operations/reduction.ts";
+import { argmax, max } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
 import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
-import { type Loss, type LossName, lossNamed, lossNames, measureOf, resolveLoss } from "./losses.ts";
+import {
+  checkLoss,
+  type Loss,
+  type LossName,
+  lossNamed,
+  lossNames,
+  measureOf,
+  resolveLoss,
+} from "./losses.ts";
 import { addToSums, initSums, meanOfSums, type MetricState } from "./running.ts";
 
 export type { MetricState };
@@ -60,9 +71,12 @@ type Values = Measure["values"];
 
 function checkName(type: string, name: string): void {
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot name ${type} ${JSON.stringify(name)}`);
+    throw new TypeError(`Cannot name ${type} ${quoted(name)}`);
   }
 }
+
+/** What the functions of a metric are given. */
+const STATE = "what initState or update of this metric gave";
 
 /** A metric that is the weighted mean of values; `finish` is applied to it at last. */
 function meanMetricOf(
@@ -83,10 +97,14 @@ function meanMetricOf(
     options: { ...options, name },
     initState: initSums,
     update(state, target, prediction, weighting) {
+      checkObject(`update ${name}`, state, "the state", STATE);
       const weighed = weigh(type, { values, counted }, target, prediction, weighting);
       return addToSums(state, totalOf(weighed), countOf(weighed, true));
     },
-    result: (state) => finish(meanOfSums(state)),
+    result(state) {
+      checkObject(`read ${name}`, state, "the state", STATE);
+      return finish(meanOfSums(state));
+    },
     ...(extra.fit && { fit: extra.fit }),
   }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
 }
@@ -98,7 +116,7 @@ function meanMetricOf(
 function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
   const logits = logitsOf(prediction, "softmax");
   const scores = logits ?? prediction;
-  const largest = reduceMax(scores, { axes: -1 });
+  const largest = max(scores, { axes: -1 });
   // The softmax of an infinite logit is NaN, while an infinite score is as good as any.
   const known = logits ? equal(sub(largest, largest), 0) : equal(largest, largest);
   return { scores, known };
@@ -147,6 +165,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   checkOptions(type, options, ["name", "threshold"]);
   const { name = type } = options;
   const threshold = options.threshold ?? null;
+  if (threshold !== null) checkRange(type, "threshold", threshold);
   const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]) =>
     meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
       const [t, p] = alignValues(type, target, prediction);
@@ -162,7 +181,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
 
 /** Whether the predictions of an output are logits, as far as its loss says so. */
 function takesLogits(loss: Loss | undefined): boolean {
-  return loss?.options.fromLogits === true;
+  return loss?.options?.fromLogits === true;
 }
 
 /** Options of the top-k accuracies. */
@@ -187,9 +206,7 @@ function inTopK(isLabel: Tensor, prediction: Tensor, k: number): Tensor {
 function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
   checkOptions(type, options, ["name", "k"]);
   const { k = 5, name = type } = options;
-  if (!Number.isInteger(k) || k < 1) {
-    throw new RangeError(`Cannot make ${type}: k is ${k}, expected 1, 2, 3…`);
-  }
+  checkCount(`make ${type}`, k, "k");
   return meanMetricOf(
     { type, name, options: { k } },
     (target, prediction) =>
@@ -234,13 +251,17 @@ export function meanMetric(options: MetricOptions = {}): Metric {
 }
 
 /** Losses that logs call by a short name, as Keras users do. */
-const shortNames: Readonly<Record<string, string>> = { meanSquaredError: "mse", meanAbsoluteError: "mae" };
+const shortNames: ReadonlyMap<string, string> = new Map([
+  ["meanSquaredError", "mse"],
+  ["meanAbsoluteError", "mae"],
+]);
 
 /** The mean of a loss's values as a metric. Its reduction does not matter. */
 export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
   checkOptions("lossMetric", options, ["name"]);
+  checkLoss("make a metric", loss);
   const { type, options: lossOptions } = loss;
-  const name = options.name ?? shortNames[type] ?? type;
+  const name = options.name ?? shortNames.get(type) ?? type;
   const { values, counted } = measureOf(loss);
   return meanMetricOf({ type, name, options: lossOptions }, values, { counted });
 }
@@ -251,6 +272,8 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
  * the target has fewer axes or a last axis of 1, else categorical.
  */
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
+  checkTensor(name, target, "the target");
+  checkTensor(name, prediction, "the prediction");
   if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
   const isBinary = loss?.type === "binaryCrossentropy" || prediction.shape.length < 2 ||
     lastDim(prediction) === 1;

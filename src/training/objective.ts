@@ -3,6 +3,7 @@
  * model's outputs, one function from predictions and targets to the loss of a batch and the running means of an epoch. An output is a
  * leaf of the model's output tree; with several of them each has its loss, its weight and its metrics.
  */
+import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
@@ -112,7 +113,9 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
   checkSameStructure(output, target, { first: "the model's output", second: "y" });
   const { leaves: outputs, paths } = flattenTree<Spec>(output);
   const targets = flattenTree<Spec>(target).leaves;
-  const losses = spread(options.loss, output, isLossLike, { what: "loss" }).map(resolveLoss);
+  const losses = spread(options.loss, output, isLossLike, { what: "loss", needed: LOSS_NEEDED }).map(
+    resolveLoss,
+  );
   const weights = spread(options.lossWeights ?? 1, output, isNumber, { what: "lossWeights", missing: 1 });
   const [metrics, weightedMetrics] = (["metrics", "weightedMetrics"] as const).map((what) =>
     spread(options[what] ?? [], output, isMetricList, { what, missing: [] })
@@ -188,7 +191,7 @@ function objectiveOf(heads: readonly Head[]): Objective {
       const losses = paired.map(({ loss, target, prediction, weighting }) =>
         lossSums(loss, target, prediction, weighting)
       );
-      const next: Record<string, MetricState> = {};
+      const next: Record<string, MetricState> = Object.create(null); // a name may be that of a member of Object
       losses.forEach(({ total, count }, index) => {
         const name = lossNames[index];
         next[name] = addToSums(state[name], total, count ?? tensor(1));
@@ -286,20 +289,31 @@ function isMetricList(value: unknown): value is readonly MetricLike[] {
   return Array.isArray(value) && value.every((metric) => isLossLike(metric) || has(metric, "update"));
 }
 
+/** What is expected where an output has no loss. */
+const LOSS_NEEDED =
+  "one, as each output needs a loss; for one that is not to be trained give a loss of weight 0 " +
+  "(lossWeights), or make a model without this output";
+
 /** Per output leaf the value that `given` has for it: a value counts for all leaves below its place. */
 function spread<Value>(
   given: unknown,
   output: Tree<Spec>,
   isValue: (value: unknown) => value is Value,
-  option: { readonly what: string; readonly missing?: Value },
+  option: { readonly what: string; readonly needed?: string; readonly missing?: Value },
   path: Path = [],
 ): Value[] {
   if (isValue(given)) return flattenTree(output).leaves.map(() => given);
   const fail = (expected: string): never => {
     const where = path.length === 0 ? "the output" : `the output ${printPath(path)}`;
-    throw new TypeError(`Cannot use ${option.what} for ${where}: expected ${expected}`);
+    throw wrongKind(`use ${option.what} for ${where}`, given, "it", expected);
   };
-  if (isLeaf(output)) return fail("one value, as the output is one tensor");
+  if (isLeaf(output)) {
+    return fail(
+      given === undefined || given === null
+        ? option.needed ?? "a value"
+        : "one value, as the output is one tensor",
+    );
+  }
   if (Array.isArray(output)) {
     if (!Array.isArray(given) || given.length !== output.length) {
       return fail(`one value for all, or a list of ${output.length}`);
@@ -313,7 +327,8 @@ function spread<Value>(
   const stray = Object.keys(given).find((key) => !keys.includes(key));
   if (stray !== undefined) throw unknownName(`output of ${option.what}`, stray, keys);
   return keys.flatMap((key) => {
-    const inner = (given as Readonly<Record<string, unknown>>)[key]; // an object, checked above
+    const values = given as Readonly<Record<string, unknown>>; // an object, checked above
+    const inner = Object.hasOwn(values, key) ? values[key] : undefined; // an output may be named like a member of Object
     const part = (output as { readonly [key: string]: Tree<Spec> })[key]; // neither leaf nor array
     if (inner === undefined && "missing" in option) {
       return flattenTree(part).leaves.map(() => option.missing as Value); // given, as just tested

@@ -2,7 +2,9 @@
  * Optimizers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
  * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
  */
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkObject, wrongKind } from "../describe.ts";
+import { checkRange } from "../options/checks.ts";
+import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/structure.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -87,14 +89,6 @@ type Slots = Readonly<Record<string, Tensor>>;
 /** One leaf's step: from its gradient and slots, what is taken off the parameter, and the slots afterwards. */
 type LeafStep = (gradient: Tensor, slots: Slots) => { readonly taken: Tensor; readonly slots: Slots };
 
-function checkNumber(type: string, name: string, value: unknown, least: number, most: number): void {
-  if (typeof value !== "number" || !(value >= least && value <= most)) {
-    const from = least === Number.MIN_VALUE ? "above 0" : `from ${least}`;
-    const range = most === Infinity ? `a number ${from}` : `a number ${from} to ${most}`;
-    throw new RangeError(`Cannot make ${type}: ${name} is ${String(value)}, expected ${range}`);
-  }
-}
-
 /** The common options in full, as they are saved. */
 function checkCommon(
   type: string,
@@ -102,13 +96,13 @@ function checkCommon(
   learningRate: number | Schedule,
 ): Record<string, Json> {
   const { weightDecay = null, clipnorm = null, globalClipnorm = null, clipvalue = null } = options;
-  if (typeof learningRate === "number") checkNumber(type, "learningRate", learningRate, 0, Infinity);
+  if (typeof learningRate === "number") checkRange(type, "learningRate", learningRate, { low: 0 });
   else if (typeof learningRate?.rate !== "function") {
     throw new TypeError(
-      `Cannot make ${type}: learningRate is ${String(learningRate)}, expected a number or a schedule`,
+      `Cannot make ${type}: learningRate is ${quoted(learningRate)}, expected a number or a schedule`,
     );
   }
-  if (weightDecay !== null) checkNumber(type, "weightDecay", weightDecay, 0, Infinity);
+  if (weightDecay !== null) checkRange(type, "weightDecay", weightDecay, { low: 0 });
   const clips = Object.entries({ clipnorm, globalClipnorm, clipvalue }).filter(([, value]) => value !== null);
   if (clips.length > 1) {
     throw new RangeError(
@@ -117,7 +111,7 @@ function checkCommon(
       } are given, expected at most one of them`,
     );
   }
-  for (const [name, value] of clips) checkNumber(type, name, value, Number.MIN_VALUE, Infinity);
+  for (const [name, value] of clips) checkRange(type, name, value, { above: 0 });
   const rate = typeof learningRate === "number"
     ? learningRate
     : { type: learningRate.type, options: learningRate.options };
@@ -221,7 +215,7 @@ function movingMean(rho: number, mean: Tensor, value: Tensor): Tensor {
 export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions("sgd", options, [...commonOptions, "momentum", "nesterov"]);
   const { momentum = 0, nesterov = false } = options;
-  checkNumber("sgd", "momentum", momentum, 0, 1);
+  checkRange("sgd", "momentum", momentum, { low: 0, high: 1 });
   return optimizer("sgd", options, { learningRate: 0.01 }, {
     options: { momentum, nesterov },
     slots: momentum === 0 ? [] : ["momentum"],
@@ -243,9 +237,9 @@ export function sgd(options: SgdOptions = {}): Optimizer {
 export function rmsprop(options: RmspropOptions = {}): Optimizer {
   checkOptions("rmsprop", options, [...commonOptions, "rho", "momentum", "epsilon", "centered"]);
   const { rho = 0.9, momentum = 0, epsilon = 1e-7, centered = false } = options;
-  checkNumber("rmsprop", "rho", rho, 0, 1);
-  checkNumber("rmsprop", "momentum", momentum, 0, 1);
-  checkNumber("rmsprop", "epsilon", epsilon, 0, Infinity);
+  checkRange("rmsprop", "rho", rho, { low: 0, high: 1 });
+  checkRange("rmsprop", "momentum", momentum, { low: 0, high: 1 });
+  checkRange("rmsprop", "epsilon", epsilon, { low: 0 });
   return optimizer("rmsprop", options, { learningRate: 0.001 }, {
     options: { rho, momentum, epsilon, centered },
     slots: ["velocity", ...(momentum > 0 ? ["momentum"] : []), ...(centered ? ["averageGradient"] : [])],
@@ -272,9 +266,9 @@ function adamLike(type: "adam" | "adamw", options: AdamOptions): Optimizer {
   checkOptions(type, options, [...commonOptions, "beta1", "beta2", "epsilon", "amsgrad"]);
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, amsgrad = false } = options;
   for (const [name, beta] of [["beta1", beta1], ["beta2", beta2]] as const) {
-    checkNumber(type, name, beta, 0, 1 - 2 ** -24);
+    checkRange(type, name, beta, { low: 0, high: 1 - 2 ** -24 });
   }
-  checkNumber(type, "epsilon", epsilon, 0, Infinity);
+  checkRange(type, "epsilon", epsilon, { low: 0 });
   return optimizer(type, options, { learningRate: 0.001 }, {
     options: { beta1, beta2, epsilon, amsgrad },
     slots: ["momentum", "velocity", ...(amsgrad ? ["velocityHat"] : [])],
@@ -310,8 +304,9 @@ export function adam(options: AdamOptions = {}): Optimizer {
  * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of clipping.
  */
 export function adamw(options: AdamOptions = {}): Optimizer {
+  checkObject("make adamw", options, "the options");
   const { weightDecay = 0.004 } = options;
-  checkNumber("adamw", "weightDecay", weightDecay, 0, Infinity);
+  checkRange("adamw", "weightDecay", weightDecay, { low: 0 });
   return adamLike("adamw", { ...options, weightDecay });
 }
 
@@ -337,9 +332,7 @@ export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
     return byName[optimizer]();
   }
   if (typeof optimizer?.update !== "function") {
-    throw new TypeError(
-      `Cannot use ${typeof optimizer} as an optimizer: expected a name or an optimizer such as sgd()`,
-    );
+    throw wrongKind("use an optimizer", optimizer, "it", "a name or an optimizer such as sgd()");
   }
   checkAsMade(optimizer);
   return optimizer;

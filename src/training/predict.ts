@@ -214,7 +214,7 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   const samples = checkSamples("predict", x);
   checkFixedBatch(trainer.model, variables.state, samples, batchSize);
   const converted = trainer.convertInput("predict", variables, x);
-  const step = await trainer.predictor(variables, converted);
+  const step = trainer.predictor(variables, converted);
   let state = variables.state;
   let rows: Rows | undefined;
   try {

@@ -92,7 +92,7 @@ export function barLine(progress: Progress, columns: number): string {
  */
 export function createReporter(report: Report, terminal: Terminal | undefined = findTerminal()): Reporter {
   if (typeof report === "function") return lines(report);
-  if (!REPORTS.includes(report)) throw unknownName("report", String(report), REPORTS);
+  if (!REPORTS.includes(report)) throw unknownName("report", report, REPORTS);
   if (report === "none") return lines(() => {});
   if (report === "lines" || !terminal) return lines((line) => console.log(line));
   return bar(terminal);

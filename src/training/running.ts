@@ -7,7 +7,7 @@
 import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { expandDims, sum, zeros } from "../operations/structure.ts";
-import { printSpec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * What a metric has seen: float32 `[24]` each, sums of 1, 2, 4… batches. A metric of your own may keep tensors of other
@@ -59,6 +59,7 @@ export function meanOfSums(sums: MetricState): number {
 }
 
 function totalOnHost(levels: Tensor): number {
+  checkTensor("a running mean", levels, "a sum in its state");
   if (levels.kind === "host") return [...levels.data].reduce((sum, value) => sum + value, 0);
   throw new TypeError(
     `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,

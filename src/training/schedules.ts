@@ -2,7 +2,7 @@
  * Learning-rate schedules of Keras 3: pure functions of the step, a scalar int32 tensor that counts the updates made
  * before (0 at the first one). They run inside the compiled training step.
  */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions, quoted } from "../nearest.ts";
 import {
   add,
   cast,
@@ -36,14 +36,14 @@ export interface Schedule {
 function checkNumbers(type: string, numbers: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(numbers)) {
     if (!Number.isFinite(value)) {
-      throw new TypeError(`Cannot make ${type}: ${name} is ${String(value)}, expected a number`);
+      throw new TypeError(`Cannot make ${type}: ${name} is ${quoted(value)}, expected a number`);
     }
   }
 }
 
 function checkSteps(type: string, name: string, steps: number): void {
   if (!(steps > 0)) {
-    throw new RangeError(`Cannot make ${type}: ${name} is ${String(steps)}, expected a number above 0`);
+    throw new RangeError(`Cannot make ${type}: ${name} is ${quoted(steps)}, expected a number above 0`);
   }
 }
 

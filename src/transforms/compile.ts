@@ -1,25 +1,24 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
 import { checkFunction } from "../describe.ts";
-import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
-import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
+import { checkDevice, type Device } from "../../kernels/mod.ts";
 import { checkOptions } from "../nearest.ts";
+import { runPasses } from "../passes/mod.ts";
 import { giveTurn, turnClock } from "../pause.ts";
-import { trace, type TracedFunction } from "../program/functions.ts";
 import { isTracing } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
-import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import {
-  checkSameStructure,
-  flattenTree,
-  leavesOf,
-  mapTree,
-  printPath,
-  printStructure,
-  type Structure,
-  unflattenTree,
-} from "../tree/tree.ts";
+import { type Spec, specOf } from "../tensor/tensor.ts";
+import { mapTree, unflattenTree } from "../tree/tree.ts";
 import { explainProgram } from "./explain.ts";
-import { runPasses } from "../passes/mod.ts";
+import {
+  createForms,
+  disposeForms,
+  findLatest,
+  findOrCompile,
+  findReady,
+  forgetIfLost,
+  type Forms,
+  traceSource,
+} from "./forms.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
@@ -42,7 +41,7 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   (...args: Args): Promise<Result>;
   /** Runs it now; throws where blocking is impossible, or before the first asynchronous call with these shapes. */
   sync(...args: Args): Result;
-  /** The name of the backend: that of the last call, or before the first the one that would be asked first. */
+  /** The name of the backend: that of the last call; before the first one as chosen, `auto` among them. */
   readonly device: string;
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
@@ -50,165 +49,43 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   program(...args: readonly unknown[]): Program;
 }
 
-interface Entry {
-  /** The structure of the arguments and their specs, by which a later call finds this entry at once. */
-  readonly given: { readonly structure: Structure; readonly specs: readonly Spec[] };
-  /** As traced, before any pass. */
-  readonly traced: TracedFunction;
-  readonly executable: Executable;
-  readonly structure: Structure;
-  /** The name of the backend. */
-  readonly device: string;
-  /** The device, and why it was chosen. */
-  readonly choice: string;
-}
-
-/** By what an entry is found: the device on which an argument lies, if one does, and the specs of the arguments. */
-interface Key {
-  readonly device: string | undefined;
-  readonly specs: string;
-}
-
-function textOf({ device = "the host", specs }: Key): string {
-  return `${device} ${specs}`;
-}
-
 /**
  * Compiles a pure function of trees of tensors.
  *
  * @param fn Pure and synchronous; what it closes over is compiled in as constants.
- * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments. Calls in
+ * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments,
+ *   at the first call with them. Calls in
  *   a loop give timers, sockets and abort signals a turn every 50 milliseconds or so; during a call there is none.
- * @throws RangeError for an unknown device, with the known ones, or an unknown option.
+ * @throws RangeError for an unknown device, with the known ones, or an unknown option. A call throws it where this
+ *   machine cannot run the device that was named, with what it lacks.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { compile, item, sum, tensor, type Tensor } from "@cellfold/cellfold";
- * const total = await compile((x: Tensor) => sum(x));
+ * const total = compile((x: Tensor) => sum(x));
  * assertEquals(item(await total(tensor([1, 2, 3]))), 6);
  * ```
  */
-export async function compile<Args extends readonly unknown[], Result>(
+export function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
   options: CompileOptions = {},
-): Promise<Compiled<Args, Result>> {
+): Compiled<Args, Result> {
   checkFunction("compile", fn);
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
-  const devices = await devicesFor(options.device);
-  const entries = new Map<string, Promise<Entry>>();
-  const ready = new Map<string, Entry>();
+  const { device, donate, keep, specs } = options;
+  checkDevice(device);
+  const forms = createForms({ fn: fn as (...args: never[]) => unknown, device, donate, keep, specs }); // of Args
   const isTurnDue = turnClock();
-  let latest: Entry | undefined;
-  let disposed = false;
-
-  const build = (args: readonly unknown[]) => {
-    return trace(fn as (...args: never[]) => unknown, ...(options.specs ?? args)); // args: Args
-  };
-  const prepare = (args: readonly unknown[]) => {
-    if (disposed) throw new Error("Cannot call a compiled function: it was disposed");
-    if (options.specs) {
-      checkSameStructure(options.specs, args, { first: "options.specs", second: "the arguments" });
-    }
-    const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
-    leaves.forEach((leaf, index) => checkInput(leaf, devices, () => printPath(paths[index], "arguments")));
-    const stored = leaves.find((leaf) => leaf.kind === "device");
-    const key: Key = {
-      device: stored?.kind === "device" ? stored.device : undefined,
-      specs: printStructure(structure) + (options.specs ? "" : leaves.map(printSpec).join()),
-    };
-    return { key, leaves: leaves as Input[], structure }; // checked just above
-  };
-  /** The entry of the last call with the leaves of these arguments, if they are of the same specs. */
-  const again = (
-    args: readonly unknown[],
-  ): { readonly entry: Entry; readonly leaves: Input[] } | undefined => {
-    if (!latest || disposed) return undefined;
-    const { structure, specs } = latest.given;
-    const leaves = leavesOf<Tensor>(structure, args);
-    const matches = leaves?.every((leaf, index) =>
-      isTensor(leaf) && leaf.kind !== "traced" && leaf.dtype === specs[index].dtype &&
-      (options.specs !== undefined || sameSizes(leaf.shape, specs[index].shape)) &&
-      (leaf.kind === "host" || leaf.device === latest?.device)
-    );
-    return matches ? { entry: latest, leaves: leaves as Input[] } : undefined; // checked just above
-  };
-  const create = async (
-    args: Args,
-    known: (device: string) => Promise<Entry> | undefined,
-  ): Promise<Entry> => {
-    const traced = build(args);
-    const { structure } = traced;
-    const program = runPasses(traced.program);
-    checkIndices("donate arguments", options.donate, args.length);
-    const donate = (args as readonly unknown[]).flatMap((arg, index) =>
-      flattenTree(arg).leaves.map(() => options.donate?.includes(index) ?? false)
-    );
-    const keep = keptLeaves(structure, options.keep);
-    const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
-    const given = { structure: argumentStructure, specs: leaves.map(specOf) };
-    return await devices.choose(program, leaves, async ({ backend, why }) => {
-      const same = known(backend.name);
-      if (same) return await same;
-      const executable = await backend.compile(program, { donate, keep });
-      const choice = `on ${backend.name}: ${why}`;
-      return { given, traced, executable, structure, device: backend.name, choice };
-    });
-  };
-
-  // Calls that come while the first one compiles wait for the same executable; a failure may be tried again.
-  const compiled = async (key: Key, args: Args): Promise<Entry> => {
-    const at = textOf(key);
-    let pending = entries.get(at);
-    if (!pending) {
-      const elsewhere = (device: string) =>
-        device === key.device ? undefined : entries.get(textOf({ ...key, device }));
-      entries.set(at, pending = create(args, elsewhere));
-    }
-    try {
-      const entry = await pending;
-      if (disposed) {
-        entry.executable[Symbol.dispose]();
-        throw new Error("Cannot call a compiled function: it was disposed");
-      }
-      // Later calls find it by its device too: results that stayed there come back as arguments.
-      for (const text of [at, textOf({ ...key, device: entry.device })]) {
-        entries.set(text, pending);
-        ready.set(text, entry);
-      }
-      return entry;
-    } catch (error) {
-      entries.delete(at);
-      throw error;
-    }
-  };
-  /** What was compiled for a device that is lost is forgotten, so that the next call compiles for a new one. */
-  const forgetLost = (error: unknown, entry: Entry): unknown => {
-    if (!(error instanceof DeviceLost)) return error;
-    for (const [text, other] of ready) {
-      if (other !== entry) continue;
-      ready.delete(text);
-      entries.delete(text);
-    }
-    if (latest === entry) latest = undefined;
-    entry.executable[Symbol.dispose]();
-    return error;
-  };
   const run = async (args: Args): Promise<Result> => {
-    const same = again(args);
-    let { entry, leaves } = same ?? {};
-    if (!entry || !leaves) {
-      const prepared = prepare(args);
-      leaves = prepared.leaves;
-      entry = ready.get(textOf(prepared.key)) ?? await compiled(prepared.key, args);
-      latest = entry;
-    }
+    const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
     try {
-      const outputs = await entry.executable.run(leaves);
+      const outputs = await form.executable.run(leaves);
       if (isTurnDue()) await giveTurn(); // not before: what was given is read at once
-      return unflattenTree<Result>(entry.structure, outputs);
+      return unflattenTree<Result>(form.structure, outputs);
     } catch (error) {
-      throw forgetLost(error, entry);
+      forgetIfLost(forms, form, error);
+      throw error;
     }
   };
   // Throws at once inside a trace, where nobody could wait for a rejection.
@@ -220,89 +97,48 @@ export async function compile<Args extends readonly unknown[], Result>(
     }
     return run(args);
   };
-  const sync = (...args: Args): Result => {
-    let found = again(args);
-    if (!found) {
-      const { key, leaves } = prepare(args);
-      const entry = ready.get(textOf(key));
-      if (!entry) {
-        throw new Error(
-          "Cannot call sync: call the compiled function once with await for these shapes first",
-        );
-      }
-      found = { entry, leaves };
-    }
-    const { entry, leaves } = found;
-    if (!entry.executable.runSync) {
-      throw new Error("Cannot call sync: the device cannot block; use await");
-    }
-    try {
-      return unflattenTree<Result>(entry.structure, entry.executable.runSync(leaves));
-    } catch (error) {
-      throw forgetLost(error, entry);
-    }
-  };
-  const compiledCall = Object.assign(call, {
-    sync,
+  const compiled = Object.assign(call, {
+    sync: (...args: Args): Result => runNow<Result>(forms, args),
     device: "", // defined below
-    program: (...args: readonly unknown[]) =>
-      runPasses(build(mapTree(args, (leaf: Spec) => specOf(leaf))).program),
-    explain: (...args: readonly unknown[]) => {
-      if (args.length > 0) return explainProgram(build(mapTree(args, (leaf: Spec) => specOf(leaf))));
-      if (ready.size === 0) {
-        throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
-      }
-      return [...new Set(ready.values())].map(({ traced, executable, choice }) =>
-        `${choice}\n\n${explainProgram(traced, executable)}`
-      ).join("\n\n");
-    },
-    [Symbol.dispose]: () => {
-      for (const { executable } of new Set(ready.values())) executable[Symbol.dispose]();
-      ready.clear();
-      entries.clear();
-      latest = undefined;
-      disposed = true;
-    },
+    program: (...args: readonly unknown[]) => runPasses(traceSource(forms.source, args.map(specsOf)).program),
+    explain: (...args: readonly unknown[]) => explainForms(forms, args),
+    [Symbol.dispose]: () => disposeForms(forms),
   });
-  return Object.defineProperty(compiledCall, "device", {
-    get: () => latest?.device ?? devices.backends[0].name,
-  });
+  return Object.defineProperty(compiled, "device", { get: () => deviceOf(forms) });
 }
 
-/** Whether two shapes are equal; symbols only where they are the same object. */
-function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
-  return true;
-}
-
-function checkInput(leaf: Spec, { backends }: Devices, where: () => string): void {
-  if (!isTensor(leaf) || leaf.kind === "traced") {
-    throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
+function runNow<Result>(forms: Forms, args: readonly unknown[]): Result {
+  const found = findReady(forms, args);
+  if (!found) {
+    throw new Error("Cannot call sync: call the compiled function once with await for these shapes first");
   }
-  if (leaf.kind === "device" && !backends.some(({ name }) => name === leaf.device)) {
-    throw new TypeError(
-      `Cannot run on ${backends[0].name} with ${printSpec(leaf)} at ${where()}: it is on the device ` +
-        `${leaf.device}; read it with await toHost(tensor) first`,
-    );
+  const { form, leaves } = found;
+  if (!form.executable.runSync) {
+    throw new Error("Cannot call sync: the device cannot block; use await");
+  }
+  try {
+    return unflattenTree<Result>(form.structure, form.executable.runSync(leaves));
+  } catch (error) {
+    forgetIfLost(forms, form, error);
+    throw error;
   }
 }
 
-function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
-  const outside = indices?.find((index) => !(Number.isInteger(index) && index >= 0 && index < count));
-  if (outside !== undefined) {
-    throw new RangeError(`Cannot ${what} by index ${outside}: there are ${count}`);
-  }
+function specsOf(arg: unknown): unknown {
+  return mapTree(arg, (leaf: Spec) => specOf(leaf));
 }
 
-function keptLeaves(structure: Structure, keep: CompileOptions["keep"]): boolean[] {
-  const count = (node: Structure): number =>
-    node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
-  if (typeof keep !== "object") return new Array(count(structure)).fill(keep ?? false);
-  if (structure.kind !== "array") {
-    throw new TypeError("Cannot keep results by index: the function does not return an array");
+function explainForms({ source, ready }: Forms, args: readonly unknown[]): string {
+  if (args.length > 0) return explainProgram(traceSource(source, args.map(specsOf)));
+  if (ready.size === 0) {
+    throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
   }
-  checkIndices("keep results", keep, structure.items.length);
-  return structure.items.flatMap((item, index) => new Array(count(item)).fill(keep.includes(index)));
+  return [...new Set(ready.values())].map(({ traced, executable, choice }) =>
+    `${choice}\n\n${explainProgram(traced, executable)}`
+  ).join("\n\n");
+}
+
+/** The name of the device of the last call; before the first one, that of the device that is asked first. */
+function deviceOf({ source: { device = "auto" }, devices, latest }: Forms): string {
+  return latest?.device ?? devices?.backends[0].name ?? (typeof device === "string" ? device : device.name);
 }

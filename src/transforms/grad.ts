@@ -123,7 +123,7 @@ function differentiated<Args extends unknown[]>(
   const inputs = [...leaves, ...captured];
   const tape = record(prepareToDifferentiate(program), inputs, [...active, ...captured.map(() => false)]);
   const [value, ...outputs] = tape.outputs;
-  const cotangents = pullback(tape, [ones([], value.dtype), ...outputs.map(() => undefined)]);
+  const cotangents = pullback(tape, [ones([], { dtype: value.dtype }), ...outputs.map(() => undefined)]);
   const gradients = leaves.flatMap((leaf, index) =>
     active[index] ? [materialize(cotangents[index], leaf)] : []
   );

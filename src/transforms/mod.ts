@@ -1,5 +1,5 @@
 /** What is done to functions: differentiate, compile, trace. */
-import { describeValue } from "../describe.ts";
+import { wrongKind } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
 export {
   compile,
@@ -27,7 +27,7 @@ import type { Compiled } from "./compile.ts";
  * ```ts
  * import { assert } from "@std/assert";
  * import { compile, explain, matmul, tanh, type Tensor, zeros } from "@cellfold/cellfold";
- * const layer = await compile((x: Tensor, w: Tensor) => tanh(matmul(x, w)));
+ * const layer = compile((x: Tensor, w: Tensor) => tanh(matmul(x, w)));
  * await layer(zeros([2, 3]), zeros([3, 4]));
  * assert(explain(layer).includes("matmul"));
  * ```
@@ -37,7 +37,7 @@ export function explain<Args extends readonly unknown[], Result>(
   ...args: readonly unknown[]
 ): string {
   if (typeof compiled?.explain !== "function") {
-    throw new TypeError(`Cannot explain ${describeValue(compiled)}: expected what await compile(fn) gives`);
+    throw wrongKind("explain", compiled, "the first argument", "what compile(fn) gives");
   }
   return compiled.explain(...args);
 }

@@ -3,7 +3,7 @@
  * neighbors by a reshape (`[batch, time, …]` as rows) and come apart again.
  */
 import { and, cast, not } from "../operations/elementwise.ts";
-import { reduceMax } from "../operations/reduction.ts";
+import { max } from "../operations/reduction.ts";
 import { broadcastTo, concat, expandDims, pad, reverse, slice } from "../operations/structure.ts";
 import { type Attributes, type Equation, type Program, timeAxis, type Value } from "../program/types.ts";
 import {
@@ -233,13 +233,18 @@ function sliced(state: Followed, from: Shape, { start, size, stride }: Attribute
   const cut = ({ axis }: Place) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
   return state.places.filter(cut).reduce((state, { role, axis }) => {
     if (!placeOf(state, role)) return state;
-    return rearranged(state, role, "slice", (mask, at) =>
-      slice(
-        mask,
-        mask.shape.map((_, i) => i === at ? start[axis] : 0),
-        mask.shape.map((dim, i) => i === at ? size[axis] : dim),
-        mask.shape.map((_, i) => i === at ? stride[axis] : 1),
-      ), size[axis]);
+    return rearranged(
+      state,
+      role,
+      "slice",
+      (mask, at) =>
+        slice(mask, {
+          start: mask.shape.map((_, i) => i === at ? start[axis] : 0),
+          size: mask.shape.map((dim, i) => i === at ? size[axis] : dim),
+          stride: mask.shape.map((_, i) => i === at ? stride[axis] : 1),
+        }),
+      size[axis],
+    );
   }, state);
 }
 
@@ -257,12 +262,11 @@ function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Fo
       "pad",
       (mask, at) =>
         not(cast(
-          pad(
-            cast(not(mask), "int32"),
-            along<Dim>(mask, at, low[axis], 0),
-            along<Dim>(mask, at, high[axis], 0),
-            along(mask, at, interior[axis], 0),
-          ),
+          pad(cast(not(mask), "int32"), {
+            low: along<Dim>(mask, at, low[axis], 0),
+            high: along<Dim>(mask, at, high[axis], 0),
+            interior: along(mask, at, interior[axis], 0),
+          }),
           "bool",
         )),
       addDims(addDims(length, within), addDims(low[axis], high[axis])),
@@ -306,7 +310,7 @@ function contracted(state: Followed, axis: number, by: string): Followed {
   return {
     places,
     mask: state.mask && places.length > 1
-      ? cast(reduceMax(cast(state.mask, "int32"), { axes }), "bool")
+      ? cast(max(cast(state.mask, "int32"), { axes }), "bool")
       : undefined,
     mixedBy: state.mixedBy ?? (gone.some(({ role }) => role === TIME) ? by : undefined),
   };

@@ -59,7 +59,7 @@ export function outputMasks(
     const leads = order.every((place, axis) =>
       state.places[place].axis === axis && isWhole(state.places[place])
     );
-    const mask = leads ? transpose(state.mask, order) : undefined;
+    const mask = leads ? transpose(state.mask, { permutation: order }) : undefined;
     return mask && sameShape(mask.shape, spec.shape.slice(0, mask.shape.length)) ? mask : undefined;
   });
 }

@@ -2,7 +2,7 @@
  * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are taken in sorted
  * order, so that trees with the same keys always pair up. Errors name the path at which two trees differ.
  */
-import { describeValue } from "../describe.ts";
+import { checkFunction, checkList, checkObject, checkText, describeValue, wrongKind } from "../describe.ts";
 import { isLeaf } from "../tensor/tensor.ts";
 
 /** The nesting of a tree, without its leaves. */
@@ -18,6 +18,11 @@ const LEAF: Structure = { kind: "leaf" };
 
 /** A path as text: `state[0].h`; the root is the name alone. */
 export function printPath(path: Path, root = ""): string {
+  checkList("print a path", path, "the path", "a list of keys and indices");
+  checkText("print a path", root, "the root");
+  for (const part of path) {
+    if (typeof part !== "number") checkText("print a path", part, "a part of it", "a key or an index");
+  }
   const text = path.map((part) => typeof part === "number" ? `[${part}]` : `.${part}`).join("");
   return root + (root === "" && text.startsWith(".") ? text.slice(1) : text) || "(root)";
 }
@@ -35,6 +40,15 @@ function keysOf(node: Readonly<Record<string, unknown>>): string[] {
 /** No tree of tensors is nested so deep; one that refers to itself is. */
 const DEEPEST = 500;
 
+function checkDepth(path: Path, root: string): void {
+  if (path.length <= DEEPEST) return;
+  throw new TypeError(
+    `Cannot use ${
+      root === "" ? "this" : root
+    } as a tree: it is nested more than ${DEEPEST} deep, or refers to itself`,
+  );
+}
+
 /** Calls `visit` for every leaf, in order. A key whose value is undefined counts as absent. */
 function walk(
   tree: unknown,
@@ -46,13 +60,7 @@ function walk(
     visit(tree, path);
     return LEAF;
   }
-  if (path.length > DEEPEST) {
-    throw new TypeError(
-      `Cannot use ${
-        root === "" ? "this" : root
-      } as a tree: it is nested more than ${DEEPEST} deep, or refers to itself`,
-    );
-  }
+  checkDepth(path, root);
   if (Array.isArray(tree)) {
     return { kind: "array", items: tree.map((item, index) => walk(item, [...path, index], root, visit)) };
   }
@@ -71,6 +79,7 @@ export function flattenTree<Leaf>(
   tree: unknown,
   name = "",
 ): { readonly leaves: Leaf[]; readonly structure: Structure; readonly paths: Path[] } {
+  checkText("flatten a tree", name, "its name");
   const leaves: Leaf[] = [];
   const paths: Path[] = [];
   const structure = walk(tree, [], name, (leaf, path) => {
@@ -115,9 +124,10 @@ function collect(structure: Structure, tree: unknown, leaves: unknown[]): boolea
 
 /** The tree of this structure with these leaves, in order. */
 export function unflattenTree<T = unknown>(structure: Structure, leaves: readonly unknown[]): T {
+  checkList("build a tree", leaves, "the leaves");
   let next = 0;
   const build = (node: Structure): unknown => {
-    switch (node.kind) {
+    switch (node?.kind) {
       case "leaf":
         return leaves[next++];
       case "array":
@@ -136,6 +146,8 @@ export function unflattenTree<T = unknown>(structure: Structure, leaves: readonl
         }
         return tree;
       }
+      default:
+        throw wrongKind("build a tree", node satisfies never, "the structure", "one that flattenTree gives");
     }
   };
   const tree = build(structure);
@@ -152,6 +164,7 @@ export function treeLeaves<Leaf>(tree: unknown): Leaf[] {
 
 /** A tree of the same structure, each leaf replaced by `change(leaf, path)`. */
 export function mapTree<T, In = unknown, Out = unknown>(tree: T, change: (leaf: In, path: Path) => Out): T {
+  checkFunction("map a tree", change, "the second argument");
   const { leaves, structure, paths } = flattenTree<In>(tree);
   return unflattenTree<T>(structure, leaves.map((leaf, index) => change(leaf, paths[index])));
 }
@@ -167,6 +180,7 @@ export function zipTrees<T, A = unknown, B = unknown, Out = unknown>(
   combine: (a: A, b: B, path: Path) => Out,
   names: { readonly first?: string; readonly second?: string } = {},
 ): T {
+  checkFunction("zip trees", combine, "the third argument");
   checkSameStructure(first, second, names);
   const a = flattenTree<A>(first);
   const b = flattenTree<B>(second);
@@ -186,9 +200,11 @@ export function checkSameStructure(
     readonly remedy?: string;
   } = {},
 ): void {
+  checkObject("pair trees", names, "the names");
   const firstName = names.first ?? "the first tree";
   const secondName = names.second ?? "the second tree";
   const compare = (a: unknown, b: unknown, path: Path): void => {
+    checkDepth(path, names.root ?? "");
     const fail = (): never => {
       throw new TypeError(
         `Cannot pair ${firstName} with ${secondName} at ${printPath(path, names.root)}: ` +

@@ -9,7 +9,6 @@ import {
   mul,
   outputSpecs,
   type RecurrentCell,
-  recurrentCellTypes,
   rnn,
   simpleRnnCell,
   type Spec,
@@ -23,6 +22,7 @@ import {
   treeLeaves,
 } from "@cellfold/cellfold";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { cellTypes } from "../../src/models/saved_types.ts";
 import {
   assertClose,
   assertGradient,
@@ -99,13 +99,13 @@ for (const [name, { cell, input }] of Object.entries(cells)) {
 
   Deno.test(`${name}: it comes back from its JSON with the same params and outputs`, () => {
     const saved = JSON.parse(JSON.stringify(cell.options));
-    const revive: Parameters<typeof recurrentCellTypes[string]>[1] = {
+    const revive: Parameters<typeof cellTypes[string]>[1] = {
       cell: (json) => {
         const { type, options } = json as { type: string; options: Record<string, never> }; // as cellJson wrote it
-        return recurrentCellTypes[type](options, revive);
+        return cellTypes[type](options, revive);
       },
     };
-    const again = recurrentCellTypes[cell.type](saved, revive);
+    const again = cellTypes[cell.type](saved, revive);
     assertEquals(JSON.stringify(again.options), JSON.stringify(cell.options));
     const x = random(5, input);
     const [first, second] = [cell, again].map((each) => rnn(each));
@@ -239,7 +239,11 @@ Deno.test("options that are wrong are refused with what is known", () => {
   const name: string = "tahn";
   assertThrows(() => gruCell({ units: 3, activation: name as "tanh" }), RangeError, 'did you mean "tanh"?');
   assertThrows(() => lstmCell({ units: 0 }), RangeError, "units is 0, expected a whole number from 1");
-  assertThrows(() => lstmCell({ units: 2, dropout: 1 }), RangeError, "dropout is 1, expected 0 to below 1");
+  assertThrows(
+    () => lstmCell({ units: 2, dropout: 1 }),
+    RangeError,
+    "dropout is 1, expected a number from 0 to below 1",
+  );
   assertThrows(
     () => convLstm2dCell({ filters: 2, kernelSize: [3] }),
     RangeError,

@@ -4,7 +4,6 @@ import {
   add,
   bidirectional,
   fit,
-  fixedSize,
   fromJson,
   init,
   key,
@@ -22,6 +21,7 @@ import {
   treeLeaves,
   zeros,
 } from "@cellfold/cellfold";
+import { fixedSize } from "@cellfold/cellfold/internal";
 
 interface Params {
   readonly kernel: Tensor;

@@ -67,11 +67,19 @@ Deno.test("padSequences names the step that does not fit", () => {
     TypeError,
     "sequences[1][0] is an array of shape [1], expected a number",
   );
-  assertThrows(() => padSequences([[[1]], [1]]), TypeError, "sequences[1][0] is 1, expected numbers nested");
+  assertThrows(
+    () => padSequences([[[1]], [1]]),
+    TypeError,
+    "sequences[1][0] is the number 1, expected numbers nested",
+  );
   assertThrows(() => padSequences([[[[1, 2], [3]]]]), TypeError, "uneven nesting");
   // As from JSON that nobody checked.
   assertThrows(() => padSequences([JSON.parse("[1, null]")]), TypeError, "sequences[0][1] is null");
-  assertThrows(() => padSequences(JSON.parse("[1]")), TypeError, "sequences[0] is 1, expected an array");
+  assertThrows(
+    () => padSequences(JSON.parse("[1]")),
+    TypeError,
+    "sequences[0] is the number 1, expected an array",
+  );
   assertThrows(() => padSequences(JSON.parse('["text"]')), TypeError, "sequences[0] is text");
 });
 

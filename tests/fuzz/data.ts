@@ -3,6 +3,7 @@
  * Ordinary numbers are sixteenths, which float32 has exactly.
  */
 import * as cf from "@cellfold/cellfold";
+import type * as internal from "@cellfold/cellfold/internal";
 import type { Case, HeadDescription, InputDescription, LayerDescription, Places } from "./description.ts";
 import { leavesOf, type Run, runLayer, type Sample } from "./interpreter/layers.ts";
 import { countsAt } from "./interpreter/layers.ts";
@@ -45,7 +46,7 @@ export interface Realized {
   /** Per head and sample; absent where the head has none. */
   readonly sampleWeights: readonly (readonly Nested[] | undefined)[];
   /** Loss, weights and metrics. */
-  readonly objective: cf.ObjectiveOptions;
+  readonly objective: internal.ObjectiveOptions;
 }
 
 /** Runs the text of a program that makes constants, and gives one of them. */
@@ -59,7 +60,7 @@ export function modelOf(description: LayerDescription): cf.Layer {
 }
 
 /** What `fromJson` needs beside the JSON. */
-export const revivers: cf.FromJsonOptions = {
+export const revivers: internal.FromJsonOptions = {
   cells: Object.fromEntries(
     Object.entries(ownCells).map((
       [type, { make }],
@@ -192,7 +193,7 @@ export function realize(one: Case): Realized {
     outputs.map((leaves, sample) => drawTarget(one, head, leaves[place], place, sample))
   );
   const sampleWeights = drawSampleWeights(one, outputs);
-  const objective = evaluated<cf.ObjectiveOptions>(
+  const objective = evaluated<internal.ObjectiveOptions>(
     `const options = {\n  ${objectiveText(one)}\n};`,
     "options",
   );

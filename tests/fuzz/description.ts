@@ -2,7 +2,7 @@
  * The description of a model, its data and what is asked of it: plain data, from which the library's model, the
  * interpreter's and a printed program are made. It holds no weights and no numbers: `data.ts` draws them by seed.
  */
-import type { Json } from "../../mod.ts";
+import type { Json } from "../../src/internal.ts";
 
 /** Options of a layer, cell or loss as its factory takes them. */
 export type Options = { readonly [name: string]: Json };

@@ -4,20 +4,21 @@
  * text of the first, so what it uses is reached through `cf`.
  */
 import * as cf from "@cellfold/cellfold";
+import type * as internal from "@cellfold/cellfold/internal";
 import type { Options } from "./description.ts";
 import { matrix, type Nested, rounded, times, vector } from "./interpreter/nested.ts";
 import type { CellSteps } from "./interpreter/types.ts";
 
 /** Both forms of a cell. */
 export interface OwnCell {
-  readonly make: (options: Options) => cf.AnyCell;
+  readonly make: (options: Options) => internal.AnyCell;
   readonly steps: (options: Options) => CellSteps;
 }
 
 type Fields = { readonly [name: string]: Nested };
 
 /** A leaky integrator with a state `{ h, steps }`; the output is `h` divided by the number of steps that counted. */
-function leaky(options: Options): cf.AnyCell {
+function leaky(options: Options): internal.AnyCell {
   const units = Number(options.units);
   return {
     type: "leaky",
@@ -54,7 +55,7 @@ function leakySteps(_: Options): CellSteps {
 }
 
 /** Two sequences at once, `{ a, b }` of one size, to two outputs `{ up: a + state, by: b · state }`. */
-function crossing(options: Options): cf.AnyCell {
+function crossing(options: Options): internal.AnyCell {
   return {
     type: "crossing",
     options: options,

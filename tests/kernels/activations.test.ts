@@ -1,19 +1,18 @@
 /** Activations, values and derivatives, of infinities, NaN, zeros of either sign and huge numbers, on every backend. */
 import { assert } from "@std/assert";
 import {
-  type ActivationName,
   compile,
   type Device,
   type HostTensor,
   logSumExp,
   mul,
-  resolveActivation,
   sum,
   type Tensor,
   tensor,
   toHost,
   valueAndGrad,
 } from "../../mod.ts";
+import { type ActivationName, resolveActivation } from "../../src/internal.ts";
 import { erf } from "../../kernels/reference/erf.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
@@ -157,8 +156,8 @@ async function valuesAndSlopes(
   x: Tensor,
   device: Device,
 ): Promise<[HostTensor, HostTensor]> {
-  using value = await compile(fn, { device });
-  using slope = await compile((x: Tensor) => valueAndGrad((x: Tensor) => sum(fn(x)))(x)[1], { device });
+  using value = compile(fn, { device });
+  using slope = compile((x: Tensor) => valueAndGrad((x: Tensor) => sum(fn(x)))(x)[1], { device });
   return await Promise.all([value, slope].map(async (run) => await toHost(await run(x)))) as [
     HostTensor,
     HostTensor,
@@ -218,11 +217,11 @@ for (const { name, device, ignore } of devices) {
             : resolveActivation(activation as ActivationName); // the only key that is none
           for (const [given, expected, derivative] of rows) {
             const x = tensor([given]);
-            using compiled = await compile((x: Tensor) => {
+            using compiled = compile((x: Tensor) => {
               const weights = tensor([expected.map((_, i) => i + 1)]);
               return valueAndGrad((x: Tensor) => sum(mul(fn(x), weights)))(x)[1];
             }, { device });
-            using value = await compile(fn, { device });
+            using value = compile(fn, { device });
             compare(await toHost(await value(x)) as HostTensor, expected, given, activation);
             compare(
               await toHost(await compiled(x)) as HostTensor,

@@ -85,8 +85,8 @@ function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
     const tensor: Tensor = first === "int32"
       ? cast(floor(uniform(drawn, shape, { min: -2, max: 9 })), "int32")
       : first === "bool"
-      ? bernoulli(drawn, 0.6, shape)
-      : normal(drawn, shape, { standardDeviation: 0.8 });
+      ? bernoulli(drawn, shape, { probability: 0.6 })
+      : normal(drawn, shape, { stddev: 0.8 });
     return host(tensor);
   });
 }

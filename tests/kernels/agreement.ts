@@ -25,6 +25,7 @@ import {
   log,
   log1p,
   matmul,
+  max,
   maximum,
   mean,
   minimum,
@@ -36,7 +37,6 @@ import {
   pad,
   pow,
   randomBits,
-  reduceMax,
   reshape,
   reverse,
   scan,
@@ -127,9 +127,9 @@ const structure: AgreementCase[] = [
   ...one("reshape", (x) => mul(reshape(transpose(x), [-1]), 2), [3, 4], [2, 3, 4]),
   ...one("transpose", (x) => add(transpose(x), 1), [3, 5], [2, 3, 4]),
   ...one("reverse", (x) => add(reverse(x, [0, -1]), 0.5), [4, 9], [2, 3, 5]),
-  ...one("slice", (x) => mul(slice(x, [1, 2], [2, 4], [2, 2]), 3), [5, 9]),
-  ...one("pad", (x) => pad(x, [1, 0], [2, 3], [1, 2]), [3, 4], [1, 1]),
-  ...one("concat", (x) => concat([x, mul(x, 2), slice(x, [0, 1], [3, 2])]), [3, 5]),
+  ...one("slice", (x) => mul(slice(x, { start: [1, 2], size: [2, 4], stride: [2, 2] }), 3), [5, 9]),
+  ...one("pad", (x) => pad(x, { low: [1, 0], high: [2, 3], interior: [1, 2] }), [3, 4], [1, 1]),
+  ...one("concat", (x) => concat([x, mul(x, 2), slice(x, { start: [0, 1], size: [3, 2] })]), [3, 5]),
   ...one("concat rows", (x) => concat([x, zeros([2, 5]), x], { axis: 0 }), [3, 5]),
   ...one("stack", (x) => stack([x, neg(x), x], { axis: 1 }), [3, 5]),
   ...one("outputs of every kind", (x) => [x, x, reshape(x, [-1]), zeros([2, 3]), transpose(x)], [3, 4]),
@@ -143,13 +143,13 @@ const structure: AgreementCase[] = [
 const reductions: AgreementCase[] = [
   ...[[0], [1], [2], [0, 1], [1, 2], [0, 2], [0, 1, 2]].flatMap((axes) => [
     ...one(`sum ${axes}`, (x) => sum(x, { axes }), [3, 5, 7], [2, 17, 40], [1, 4, 4]),
-    ...one(`reduceMax ${axes}`, (x) => reduceMax(x, { axes }), [3, 5, 7], [2, 17, 40]),
+    ...one(`reduceMax ${axes}`, (x) => max(x, { axes }), [3, 5, 7], [2, 17, 40]),
   ]),
   ...one("sum of a transpose", (x) => sum(transpose(x), { axes: 0 }), [6, 9]),
   ...one("sum of nothing", (x) => sum(x, { axes: 0 }), [0, 5]),
   ...one("mean", (x) => mean(x), [7], [64, 100]),
   ...one("argmax", (x) => argmax(x), [7], [3, 5], [2, 3, 9]),
-  ...one("argmax rows", (x) => argmax(x, 0), [6, 9]),
+  ...one("argmax rows", (x) => argmax(x, { axis: 0 }), [6, 9]),
   ...one("softmax", (x) => softmax(x), [3, 10], [2, 3, 5]),
   ...one("sum of integers", (x) => sum(cast(mul(x, 10), "int32"), { axes: 0 }), [6, 9]),
 ];
@@ -187,12 +187,12 @@ const indexing: AgreementCase[] = [
   { name: "gather scalars", fn: (table, indices) => gather(table, indices), inputs: [[6], ["int32", 9]] },
   {
     name: "gather blocks",
-    fn: (table, indices) => gather(transpose(table, [0, 2, 1]), indices),
+    fn: (table, indices) => gather(transpose(table, { permutation: [0, 2, 1] }), indices),
     inputs: [[6, 2, 5], ["int32", 3]],
   },
   {
     name: "scatterAdd",
-    fn: (indices, updates) => scatterAdd(indices, updates, 6),
+    fn: (indices, updates) => scatterAdd(indices, updates, { rows: 6 }),
     inputs: [["int32", 3, 4], [3, 4, 5]],
   },
   { name: "oneHot", fn: (indices) => oneHot(indices, 5), inputs: [["int32", 7]] },
@@ -208,7 +208,7 @@ const indexing: AgreementCase[] = [
   },
   {
     name: "randomBits",
-    fn: (key) => [randomBits(key, [13]), randomBits(foldIn(key, 7), [3, 8], 5)],
+    fn: (key) => [randomBits(key, [13]), randomBits(foldIn(key, 7), [3, 8], { counter: 5 })],
     inputs: [["int32", 2]],
   },
 ];
@@ -268,7 +268,7 @@ const scans: AgreementCase[] = [
           const next = add(n, 1);
           return [mul(step, cast(next, "float32")), [next, add(s, step)]] as const;
         },
-        [zeros([], "int32"), h],
+        [zeros([], { dtype: "int32" }), h],
         x,
       ),
     inputs: [[4, 3], [4, 5, 3]],
@@ -333,7 +333,7 @@ const scans: AgreementCase[] = [
           return [next, next] as const;
         };
         const [ys] = scan(gate, zeros([5, 4]), x);
-        return sum(mul(at(ys, 1, -1), 3));
+        return sum(mul(at(ys, -1, { axis: 1 }), 3));
       })([wi, ui, wf, uf]),
     inputs: [[4, 4], [4, 4], [4, 4], [4, 4], [5, 6, 4]],
   },

@@ -37,8 +37,8 @@ const wasm = backend("wasm"),
   gpu = backend("webgpu", { hasGpu: () => Promise.resolve(true) }),
   reference = backend("reference");
 
-async function productOf(n: number): Promise<Program> {
-  using compiled = await compile((a: Tensor, b: Tensor) => matmul(a, b));
+function productOf(n: number): Program {
+  using compiled = compile((a: Tensor, b: Tensor) => matmul(a, b));
   return compiled.program(spec([n, n]), spec([n, n]));
 }
 
@@ -69,40 +69,38 @@ Deno.test("arguments on a device decide, then what the Program needs", async () 
   assertEquals((await chooseBackend([unable], program, [zeros(4), zeros(4)])).backend, unable);
 });
 
-Deno.test("the multiply-adds of a scan are those of all its steps", async () => {
+Deno.test("the multiply-adds of a scan are those of all its steps", () => {
   const layer = lstm({ units: 8 });
   const x = spec([2, 30, 4]);
   const params = layer.initParams({ ...tensor([0, 1], { dtype: "int32" }) }, x);
-  using compiled = await compile((variables: Variables, x: Tensor) =>
+  using compiled = compile((variables: Variables, x: Tensor) =>
     layer.apply(variables, x, { training: false }).output
   );
   const program = compiled.program({ params, state: [] }, x);
   assertEquals(multiplyAdds(program, {}), 30 * 2 * 32 * (4 + 8));
 });
 
-Deno.test("the multiply-adds of a product are the same however its operands lie", async () => {
+Deno.test("the multiply-adds of a product are the same however its operands lie", () => {
   const [m, k, n] = [6, 640, 10];
   for (const transposeLeft of [false, true]) {
     for (const transposeRight of [false, true]) {
-      using compiled = await compile((a: Tensor, b: Tensor) =>
-        matmul(a, b, { transposeLeft, transposeRight })
-      );
+      using compiled = compile((a: Tensor, b: Tensor) => matmul(a, b, { transposeLeft, transposeRight }));
       const left = transposeLeft ? [k, m] : [m, k], right = transposeRight ? [n, k] : [k, n];
       assertEquals(multiplyAdds(compiled.program(spec(left), spec(right)), {}), m * k * n);
     }
   }
 });
 
-Deno.test("a train step counts the gradients of its products too, in scans and convolutions", async () => {
+Deno.test("a train step counts the gradients of its products too, in scans and convolutions", () => {
   // Each product of the forward pass has two in the backward pass: for the gradients of both operands.
-  using dense = await compile(grad((w: Tensor, x: Tensor) => sum(square(matmul(x, w)))));
+  using dense = compile(grad((w: Tensor, x: Tensor) => sum(square(matmul(x, w)))));
   const [b, i, o] = [64, 48, 32];
   assertEquals(multiplyAdds(dense.program(spec([i, o]), spec([b, i])), {}), 2 * b * i * o);
 
   const layer = lstm({ units: 8 });
   const x = spec([16, 30, 4]);
   const params = layer.initParams({ ...tensor([0, 1], { dtype: "int32" }) }, x);
-  using step = await compile(
+  using step = compile(
     grad((params: Variables["params"], x: Tensor) =>
       sum(square(layer.apply({ params, state: [] }, x, { training: true }).output as Tensor))
     ),
@@ -116,7 +114,7 @@ Deno.test("a train step counts the gradients of its products too, in scans and c
   const convolution = convLstm2d({ filters: 4, kernelSize: 3, padding: "same" });
   const images = spec([2, 5, 9, 9, 3]);
   const kernels = convolution.initParams({ ...tensor([0, 1], { dtype: "int32" }) }, images);
-  using forward = await compile((variables: Variables, x: Tensor) =>
+  using forward = compile((variables: Variables, x: Tensor) =>
     convolution.apply(variables, x, { training: false }).output
   );
   const each = 2 * 81 * 9 * 16; // rows, places, terms of a window, gates times filters
@@ -177,13 +175,14 @@ Deno.test({
   async fn() {
     const program = `Reflect.deleteProperty(globalThis, "WebAssembly");
       const { compile, mul } = await import(${JSON.stringify(import.meta.resolve("../../mod.ts"))});
+      const x = { kind: "host", shape: [2], dtype: "float32", data: Float32Array.of(1, 2) };
       for (let time = 0; time < 2; time++) {
-        const f = await compile((x) => mul(x, x));
-        await f({ kind: "host", shape: [2], dtype: "float32", data: Float32Array.of(1, 2) });
+        const f = compile((x) => mul(x, x));
+        await f(x);
         console.log(f.device, f.explain().includes("wasm cannot run here: the engine has no WebAssembly"));
       }
       for (const device of ["wasm", { name: "wasm", threads: 1 }]) {
-        await compile((x) => x, { device }).catch(({ name, message }) => console.log(name, message));
+        await compile((x) => x, { device })(x).catch(({ name, message }) => console.log(name, message));
       }`;
     const file = await Deno.makeTempFile({ suffix: ".mts" });
     await Deno.writeTextFile(file, program);
@@ -210,10 +209,10 @@ Deno.test({
 });
 
 Deno.test("explain tells the device and why", async () => {
-  using named = await compile((a: Tensor) => matmul(a, a), { device: "wasm" });
+  using named = compile((a: Tensor) => matmul(a, a), { device: "wasm" });
   await named(zeros(2));
   assertStringIncludes(named.explain(), "on wasm: as asked for");
-  using automatic = await compile((a: Tensor) => matmul(a, a));
+  using automatic = compile((a: Tensor) => matmul(a, a));
   await automatic(zeros(2));
   assertStringIncludes(automatic.explain(), "on wasm: ");
 });

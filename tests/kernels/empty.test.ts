@@ -23,12 +23,12 @@ const floats = (shape: readonly number[]) =>
 
 Deno.test("argmax refuses an axis that is known to be empty, and no other", () => {
   assertThrows(
-    () => argmax(zeros([0, 3]), 0),
+    () => argmax(zeros([0, 3]), { axis: 0 }),
     RangeError,
     "Cannot take the argmax of [0, 3] along axis 0: it is empty",
   );
   assertThrows(() => argmax(zeros([2, 0])), RangeError, "argmax of [2, 0] along axis 1");
-  assertThrows(() => argmax(zeros([0, 0]), 0), RangeError, "argmax of [0, 0] along axis 0");
+  assertThrows(() => argmax(zeros([0, 0]), { axis: 0 }), RangeError, "argmax of [0, 0] along axis 0");
   assertEquals(argmax(zeros([0, 3])).shape, [0]);
 });
 
@@ -39,12 +39,12 @@ Deno.test("gather and scatterAdd refuse indices of no rows, and take none of non
     "Cannot gather with 2 indices and a tensor of no rows",
   );
   assertThrows(
-    () => scatterAdd(ints([0]), zeros([1, 2]), 0),
+    () => scatterAdd(ints([0]), zeros([1, 2]), { rows: 0 }),
     RangeError,
     "Cannot scatterAdd with 1 index and a tensor of no rows",
   );
   assertEquals(gather(zeros([0, 2]), ints([])).shape, [0, 2]);
-  assertEquals(scatterAdd(ints([]), zeros([0, 2]), 0).shape, [0, 2]);
+  assertEquals(scatterAdd(ints([]), zeros([0, 2]), { rows: 0 }).shape, [0, 2]);
 });
 
 const devices: readonly { readonly name: string; readonly device: Device; readonly ignore?: boolean }[] = [
@@ -62,11 +62,12 @@ for (const { name, device, ignore } of devices) {
     name: `${name} refuses an argmax whose axis turns out to be empty, and goes on with the next call`,
     ...options,
     async fn() {
-      using fn = await compile((x: Tensor) => argmax(x, 0), { device, specs: [spec([null, 3])] });
+      using fn = compile((x: Tensor) => argmax(x, { axis: 0 }), { device, specs: [spec([null, 3])] });
       await assertRejects(() => fn(floats([0, 3])), RangeError, "argmax of [0, 3] along axis 0: it is empty");
       assertEquals(toNested(host(await toHost(await fn(floats([2, 3]))))), [0, 0, 0]);
-      using inScan = await compile(
-        (x: Tensor) => scan((h: Tensor, step: Tensor) => [argmax(step, 0), h] as const, zeros([]), x)[0],
+      using inScan = compile(
+        (x: Tensor) =>
+          scan((h: Tensor, step: Tensor) => [argmax(step, { axis: 0 }), h] as const, zeros([]), x)[0],
         { device, specs: [spec([null, 2])] },
       );
       await assertRejects(() => inScan(floats([0, 2])), RangeError, "along axis 0: it is empty");
@@ -77,12 +78,12 @@ for (const { name, device, ignore } of devices) {
     name: `${name} refuses rows of a table that turns out to be empty, and takes none of none`,
     ...options,
     async fn() {
-      using fn = await compile((table: Tensor, indices: Tensor) => gather(table, indices), { device });
+      using fn = compile((table: Tensor, indices: Tensor) => gather(table, indices), { device });
       await assertRejects(() => fn(floats([0, 2]), ints([0])), RangeError, "Cannot gather with 1 index");
       assertEquals((await fn(floats([0, 2]), ints([]))).shape, [0, 2]);
       assertEquals((await fn(floats([3, 0]), ints([1]))).shape, [1, 0]);
-      using adding = await compile(
-        (indices: Tensor, table: Tensor) => scatterAdd(indices, zeros([1, 2]), table.shape[0]),
+      using adding = compile(
+        (indices: Tensor, table: Tensor) => scatterAdd(indices, zeros([1, 2]), { rows: table.shape[0] }),
         { device },
       );
       await assertRejects(() => adding(ints([0]), floats([0])), RangeError, "Cannot scatterAdd with 1 index");

@@ -27,6 +27,7 @@ import {
   log,
   log1p,
   matmul,
+  max,
   maximum,
   minimum,
   mul,
@@ -36,7 +37,6 @@ import {
   pad,
   pow,
   randomBits,
-  reduceMax,
   reshape,
   reverse,
   scan,
@@ -45,7 +45,6 @@ import {
   sigmoid,
   sign,
   sin,
-  sizeAsTensor,
   slice,
   sqrt,
   stopGradient,
@@ -55,6 +54,7 @@ import {
   type Tensor,
   transpose,
 } from "../../mod.ts";
+import { sizeAsTensor } from "../../src/internal.ts";
 import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import type { OperationName } from "../../src/program/types.ts";
 
@@ -335,12 +335,15 @@ export const numbers: { readonly [K in OperationName]: Row } = {
   reshape: { rule: MOVES, checks: [moved((x) => reshape(transpose(x), [6]), [2, 3], [0, 3, 1, 4, 2, 5])] },
   transpose: { rule: MOVES, checks: [moved((x) => transpose(x), [3, 2], [0, 2, 4, 1, 3, 5])] },
   reverse: { rule: MOVES, checks: [moved((x) => reverse(x, 0), [7], [6, 5, 4, 3, 2, 1, 0])] },
-  slice: { rule: MOVES, checks: [moved((x) => slice(x, [1], [3], [2]), [7], [1, 3, 5])] },
+  slice: {
+    rule: MOVES,
+    checks: [moved((x) => slice(x, { start: [1], size: [3], stride: [2] }), [7], [1, 3, 5])],
+  },
   pad: {
     rule: `${MOVES} What is added is 0.`,
     checks: [
-      of((x) => pad(x, [1], [1], [1]), floats([NaN, -0]), [0, NaN, 0, -0, 0]),
-      of((x) => pad(x, [2], [1]), floats([]), [0, 0, 0]),
+      of((x) => pad(x, { low: [1], high: [1], interior: [1] }), floats([NaN, -0]), [0, NaN, 0, -0, 0]),
+      of((x) => pad(x, { low: [2], high: [1] }), floats([]), [0, 0, 0]),
     ],
   },
   concat: {
@@ -372,17 +375,17 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       "Adds as `add` does; indices outside take the nearest row; updates of no rows are refused, unless there are none.",
     checks: [
       {
-        fn: (indices, updates) => scatterAdd(indices, updates, 3),
+        fn: (indices, updates) => scatterAdd(indices, updates, { rows: 3 }),
         inputs: [ints([MOST, 0, LEAST, 1]), floats([NaN, Infinity, 1, LARGEST])],
         expected: [Infinity, LARGEST, NaN],
       },
       {
-        fn: (indices, updates) => scatterAdd(indices, updates, 2),
+        fn: (indices, updates) => scatterAdd(indices, updates, { rows: 2 }),
         inputs: [ints([]), floats([])],
         expected: [0, 0],
       },
       {
-        fn: (indices, updates) => scatterAdd(indices, updates, 0),
+        fn: (indices, updates) => scatterAdd(indices, updates, { rows: 0 }),
         inputs: [ints([]), floats([])],
         expected: [],
       },
@@ -412,18 +415,18 @@ export const numbers: { readonly [K in OperationName]: Row } = {
     rule: "NaN with NaN; -∞ (int32: -2³¹) where an axis is empty.",
     checks: [
       of(
-        (x) => reduceMax(x, { axes: 1 }),
+        (x) => max(x, { axes: 1 }),
         floats([1, NaN, 2, NaN, 1, 9, 3, Infinity, 0, -Infinity, -LARGEST, -1e30], [4, 3]),
         [NaN, NaN, Infinity, -1e30],
       ),
-      of((x) => reduceMax(x, { axes: 0 }), floats([1, NaN, -0, -Infinity, NaN, 5, 0, -Infinity], [2, 4]), [
+      of((x) => max(x, { axes: 0 }), floats([1, NaN, -0, -Infinity, NaN, 5, 0, -Infinity], [2, 4]), [
         ...[NaN, NaN, 0, -Infinity],
       ]),
-      of((x) => reduceMax(x), floats([NaN, NaN, ...Array(40).fill(1)]), [NaN]),
-      of((x) => reduceMax(x), floats([...Array(41).fill(1), NaN]), [NaN]),
-      of((x) => reduceMax(x, { axes: 0 }), floats([], [0, 2]), [-Infinity, -Infinity]),
-      of((x) => reduceMax(x, { axes: 0 }), ints([], [0, 2]), [LEAST, LEAST]),
-      of((x) => reduceMax(x), ints([LEAST, -5]), [-5]),
+      of((x) => max(x), floats([NaN, NaN, ...Array(40).fill(1)]), [NaN]),
+      of((x) => max(x), floats([...Array(41).fill(1), NaN]), [NaN]),
+      of((x) => max(x, { axes: 0 }), floats([], [0, 2]), [-Infinity, -Infinity]),
+      of((x) => max(x, { axes: 0 }), ints([], [0, 2]), [LEAST, LEAST]),
+      of((x) => max(x), ints([LEAST, -5]), [-5]),
     ],
   },
   argmax: {
@@ -434,7 +437,12 @@ export const numbers: { readonly [K in OperationName]: Row } = {
         floats([1, NaN, 3, NaN, 9, NaN, 3, 3, 1, -Infinity, -Infinity, NaN, NaN, NaN, 1], [5, 3]),
         [1, 0, 0, 2, 0],
       ),
-      of((x) => argmax(x, 0), floats([1, -Infinity, -0, NaN, 5, -Infinity, 0, 1], [2, 4]), [1, 0, 0, 0]),
+      of((x) => argmax(x, { axis: 0 }), floats([1, -Infinity, -0, NaN, 5, -Infinity, 0, 1], [2, 4]), [
+        1,
+        0,
+        0,
+        0,
+      ]),
       of((x) => argmax(x), floats([TINY, NORMAL, 0, -TINY, -NORMAL, -Infinity], [2, 3]), [1, 0]),
       of((x) => argmax(x), ints([LEAST, LEAST, MOST, MOST], [2, 2]), [0, 0]),
       of((x) => argmax(x), floats([], [0, 3]), []),

@@ -13,15 +13,13 @@ import {
   full,
   type HostTensor,
   matmul,
+  max,
   mean,
   mul,
   neg,
-  reduceMax,
   reverse,
   scan,
   sigmoid,
-  sliceAxis,
-  specOf,
   sqrt,
   stack,
   sub,
@@ -30,6 +28,7 @@ import {
   type Tensor,
   transpose,
 } from "../../mod.ts";
+import { sliceAxis, specOf } from "../../src/internal.ts";
 import { mapTree } from "../../src/tree/tree.ts";
 import { float64, numbersFrom } from "../operations/finite_differences.ts";
 import type { Backend } from "../../kernels/backend.ts";
@@ -46,7 +45,7 @@ const operations = {
   product: (a, _, matrix) => tanh(matmul(a, matrix)),
   productTransposed: (a, _, matrix) => tanh(matmul(a, matrix, { transposeRight: true })),
   biased: (a, b, matrix) => tanh(add(matmul(a, matrix), b)),
-  biasedByRow: (a, b, matrix) => tanh(add(broadcastTo(at(b, 0, 0), a.shape), matmul(a, matrix))),
+  biasedByRow: (a, b, matrix) => tanh(add(broadcastTo(at(b, 0), a.shape), matmul(a, matrix))),
   residual: (a, _, matrix) => tanh(add(a, matmul(a, matrix))),
   sumOfProducts: (a, b, matrix) => tanh(add(matmul(a, matrix), matmul(b, matrix))),
   pieces: (a, b, matrix) => {
@@ -64,7 +63,8 @@ const operations = {
     const columns = Number(a.shape[1]);
     return tanh(add(sliceAxis(matmul(a, concat([matrix, matrix], { axis: 1 })), 1, 0, columns), b));
   },
-  constants: (a) => tanh(add(a, div(full(a.shape, 1, a.dtype), sqrt(full(a.shape, 4, a.dtype))))),
+  constants: (a) =>
+    tanh(add(a, div(full(a.shape, 1, { dtype: a.dtype }), sqrt(full(a.shape, 4, { dtype: a.dtype }))))),
   overlappingPieces: (a, b, matrix) => {
     const columns = Number(a.shape[1]);
     const both = matmul(a, concat([matrix, matrix], { axis: 1 }));
@@ -74,7 +74,7 @@ const operations = {
   gram: (a, b) => tanh(matmul(b, mul(matmul(a, b, { transposeLeft: true }), 0.1))),
   sumOfRows: (a) => tanh(broadcastTo(sum(a, { axes: 0, keepDims: true }), a.shape)),
   meanOfColumns: (a) => broadcastTo(mean(a, { axes: 1, keepDims: true }), a.shape),
-  largest: (a) => broadcastTo(reduceMax(a, { axes: 1, keepDims: true }), a.shape),
+  largest: (a) => broadcastTo(max(a, { axes: 1, keepDims: true }), a.shape),
   turned: (a) => transpose(tanh(transpose(a))),
   reversed: (a) => reverse(a, [0, 1]),
   rotated: (a) => concat([sliceAxis(a, 0, 1, Number(a.shape[0]) - 1), sliceAxis(a, 0, 0, 1)], { axis: 0 }),
@@ -106,10 +106,12 @@ const operations = {
       stack([a, neg(a)], { axis: 1 }),
     );
     const [totals, rest] = outputs;
-    return add(at(rest, 1, -1), broadcastTo(at(totals, 1, -1), a.shape));
+    return add(at(rest, -1, { axis: 1 }), broadcastTo(at(totals, -1, { axis: 1 }), a.shape));
   },
   lastOfFolded: (a, b) =>
-    at(scan((h: Tensor, x: Tensor) => [add(h, x), tanh(x)], a, stack([b, a], { axis: 1 }))[0], 1, -1),
+    at(scan((h: Tensor, x: Tensor) => [add(h, x), tanh(x)], a, stack([b, a], { axis: 1 }))[0], -1, {
+      axis: 1,
+    }),
 } satisfies Record<string, (a: Tensor, b: Tensor, matrix: Tensor) => Tensor>;
 type Name = keyof typeof operations;
 const names = Object.keys(operations) as Name[]; // the keys of a literal

@@ -11,7 +11,6 @@ import {
   type ScanOptions,
   type Spec,
   spec,
-  specOf,
   sum,
   tanh,
   type Tensor,
@@ -19,6 +18,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../mod.ts";
+import { specOf } from "../../src/internal.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";
 import { numbersFrom, randomLike } from "../operations/finite_differences.ts";
 import { anyOptions, type Fold, lossOf, maskFrom, optionsOf, run, weighted } from "../scan/folds.ts";
@@ -135,7 +135,7 @@ export function testRandomScans(
       const options = optionsOf(random, example);
       const both = valueAndGrad((p: Point): [Tensor, unknown] => {
         const [outputs] = run(example, p, (...fold) => scan(...fold, options));
-        const last = mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1));
+        const last = mapTree(outputs, (x: Tensor) => at(x, options.reverse ? 0 : -1, { axis: 1 }));
         return [weighted(last, example.seed), last];
       });
       await assertRight(backend, both, [mapTree(point, specOf)], [[point]]);
@@ -152,7 +152,7 @@ export function testRandomScans(
         ...point,
         inputs: mapTree(
           point.inputs,
-          (x: Tensor) => randomLike(zeros([batch, time, inner * units], x.dtype), example.seed),
+          (x: Tensor) => randomLike(zeros([batch, time, inner * units], { dtype: x.dtype }), example.seed),
         ),
       });
       const outerOptions = optionsOf(outer, example);
@@ -161,7 +161,7 @@ export function testRandomScans(
         const cell: Cell<State, unknown, unknown> = (state, input) => {
           // The inner cell closes over what the outer one computes from its state, and over the parameters.
           const [first] = treeLeaves<Tensor>(state.floats);
-          const bias = tanh(mul(p.parameters.vectors.bias, at(first, 0, 0)));
+          const bias = tanh(mul(p.parameters.vectors.bias, at(first, 0)));
           const parameters = { ...p.parameters, vectors: { ...p.parameters.vectors, bias } };
           const steps = mapTree(input, (x: Tensor) => reshape(x, [batch, inner, units]));
           return scan(cellOf(example, parameters), state, steps, innerOptions);

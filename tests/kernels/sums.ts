@@ -64,7 +64,7 @@ function casesUpTo(longest: number): SumCase[] {
     {
       ...over([longest / 10, 2], [0]),
       name: `rows of one index, of ${longest / 10}`,
-      fn: (x) => scatterAdd(hostTensor(new Int32Array(longest / 10), [longest / 10]), x, 1),
+      fn: (x) => scatterAdd(hostTensor(new Int32Array(longest / 10), [longest / 10]), x, { rows: 1 }),
     },
     ...[513, 2047, 2049, 4500, longest / 8].map((k): SumCase => ({
       ...over([k, 3], [0]),

@@ -1,12 +1,10 @@
 import {
   add,
   bidirectional,
-  type BidirectionalOptions,
   concat,
   gru,
   key,
   lstm,
-  type MergeMode,
   mul,
   reverse,
   spec,
@@ -16,6 +14,7 @@ import {
   tensor,
   type Tree,
 } from "@cellfold/cellfold";
+import { type BidirectionalOptions, type MergeMode } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, parts, random, run, shapesOf, single, variablesOf } from "./helpers.ts";
 
@@ -124,7 +123,11 @@ Deno.test("wrong options are refused", () => {
   const wrong: object = { merge: "sum" };
   assertThrows(() => bidirectional(layer, wrong), RangeError, 'the option "merge" of bidirectional');
   const nested = bidirectional(layer) as ReturnType<typeof gru>;
-  assertThrows(() => bidirectional(nested), TypeError, "layer is bidirectional, expected a recurrent layer");
+  assertThrows(
+    () => bidirectional(nested),
+    TypeError,
+    "layer is the layer bidirectional, expected a recurrent layer",
+  );
   assertThrows(() => statefulLayer(bidirectional(layer)), TypeError, "Cannot feed bidirectional in chunks");
   const options: BidirectionalOptions = { mergeMode: sub };
   assertThrows(

@@ -1,6 +1,8 @@
 /** What streams give for chunks is what predict gives for the whole sequence; anything else is refused. */
 import * as cf from "@cellfold/cellfold";
-import type { Layer, Node, Nodes, Stream, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import * as internal from "@cellfold/cellfold/internal";
+import type { Layer, Node, Stream, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import type { Nodes } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, random, single } from "./helpers.ts";
 
@@ -21,12 +23,12 @@ async function streamed(
   const outputs: Tensor[] = [];
   for (let at = 0; at < steps;) {
     if (draw(3) === 0) {
-      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, 1, at++))));
+      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, at++, { axis: 1 }))));
       outputs.push(joins ? cf.expandDims(y, 1) : y);
       continue;
     }
     const size = 1 + draw(Math.min(4, steps - at));
-    outputs.push(single(await stream.push(cf.mapTree(x, (x: Tensor) => cf.sliceAxis(x, 1, at, size)))));
+    outputs.push(single(await stream.push(cf.mapTree(x, (x: Tensor) => internal.sliceAxis(x, 1, at, size)))));
     at += size;
   }
   return joins ? cf.concat(outputs, { axis: 1 }) : outputs[outputs.length - 1];
@@ -75,19 +77,23 @@ const across: Readonly<Record<string, (x: Node) => Nodes>> = {
     cf.apply(
       (x) =>
         cf.concat([
-          cf.zerosLike(cf.sliceAxis(x, 1, 0, 1)),
-          cf.sliceAxis(x, 1, 0, cf.subtractDims(x.shape[1], 1)),
+          cf.zerosLike(internal.sliceAxis(x, 1, 0, 1)),
+          internal.sliceAxis(x, 1, 0, internal.subtractDims(x.shape[1], 1)),
         ], { axis: 1 }),
       x,
     ),
   "running sum": (x) =>
     cf.apply(
       (x) =>
-        cf.scan((s: Tensor, x: Tensor) => [cf.add(s, x), cf.add(s, x)], cf.zerosLike(cf.at(x, 1, 0)), x)[0],
+        cf.scan(
+          (s: Tensor, x: Tensor) => [cf.add(s, x), cf.add(s, x)],
+          cf.zerosLike(cf.at(x, 0, { axis: 1 })),
+          x,
+        )[0],
       x,
     ),
   positions: (x) => cf.apply((x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 1 }), "float32")), x),
-  "softmax over time": (x) => cf.apply((x) => cf.softmax(x, 1), x),
+  "softmax over time": (x) => cf.apply((x) => cf.softmax(x, { axis: 1 }), x),
   "the last output at every step": (x) =>
     cf.apply((a, b) => cf.add(a, cf.expandDims(b, 1)), x, cf.call(cf.lstm({ units: 4 }), x)),
   "an initial state": (x) =>
@@ -192,11 +198,12 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "gated units": (x) => cf.concat([cf.glu(x), cf.glu(x)]),
   "the largest feature": (x) => cf.cast(cf.argmax(x), "float32"),
   "features turned round": (x) => cf.reverse(x, 2),
-  "some features": (x) => cf.sliceAxis(x, 2, 1, 2),
-  "features around": (x) => cf.pad(x, [0, 0, 1], [0, 0, 1]),
-  "there and back": (x) => cf.transpose(cf.matmul(cf.transpose(x, [1, 0, 2]), kernel), [1, 0, 2]),
+  "some features": (x) => internal.sliceAxis(x, 2, 1, 2),
+  "features around": (x) => cf.pad(x, { low: [0, 0, 1], high: [0, 0, 1] }),
+  "there and back": (x) =>
+    cf.transpose(cf.matmul(cf.transpose(x, { permutation: [1, 0, 2] }), kernel), { permutation: [1, 0, 2] }),
   "rows": (x) =>
-    cf.reshape(cf.matmul(cf.reshape(x, [cf.multiplyDims(x.shape[0], x.shape[1]), 4]), kernel), x.shape),
+    cf.reshape(cf.matmul(cf.reshape(x, [internal.multiplyDims(x.shape[0], x.shape[1]), 4]), kernel), x.shape),
   "pairs of features": (x) => cf.einsum("btf,btg->btfg", x, x),
   "a quadratic form": (x) => cf.einsum("btf,fg,btg->bt", x, kernel, x),
   "rows of a table": (x) => cf.gather(kernel, cf.argmax(x)),
@@ -204,23 +211,28 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "the same at every step": (x) => cf.add(x, cf.broadcastTo(cf.tensor([1, 2, 3, 4]), x.shape)),
   "a fold over features": (x) => {
     const total = (h: Tensor, s: Tensor): [Tensor, Tensor] => [cf.add(h, s), cf.add(h, s)];
-    const [sums] = cf.scan(total, cf.zerosLike(cf.at(x, 2, 0)), cf.transpose(x, [0, 2, 1]));
-    return cf.transpose(sums, [0, 2, 1]);
+    const [sums] = cf.scan(
+      total,
+      cf.zerosLike(cf.at(x, 0, { axis: 2 })),
+      cf.transpose(x, { permutation: [0, 2, 1] }),
+    );
+    return cf.transpose(sums, { permutation: [0, 2, 1] });
   },
 };
 const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
-  "the largest step": (x) => cf.reduceMax(x, { axes: 1, keepDims: true }),
+  "the largest step": (x) => cf.max(x, { axes: 1, keepDims: true }),
   "scores of all pairs": (x) => cf.einsum("btf,bsf->bts", x, x),
-  "the first step": (x) => cf.at(x, 1, 0),
-  "differences to the first step": (x) => cf.sub(x, cf.sliceAxis(x, 1, 0, 1)),
-  "differences to the last step": (x) => cf.sub(x, cf.sliceAxis(x, 1, -1, 1)),
-  "one step later": (x) => cf.sliceAxis(cf.pad(x, [0, 1, 0], [0, 0, 0]), 1, 0, x.shape[1]),
+  "the first step": (x) => cf.at(x, 0, { axis: 1 }),
+  "differences to the first step": (x) => cf.sub(x, internal.sliceAxis(x, 1, 0, 1)),
+  "differences to the last step": (x) => cf.sub(x, internal.sliceAxis(x, 1, -1, 1)),
+  "one step later": (x) =>
+    internal.sliceAxis(cf.pad(x, { low: [0, 1, 0], high: [0, 0, 0] }), 1, 0, x.shape[1]),
   "the number of steps": (x) => cf.div(x, cf.sum(cf.ones([x.shape[1]]))),
   "a choice by all steps": (x) =>
     cf.select(cf.greater(cf.sum(x, { axes: [1, 2], keepDims: true }), 0), x, cf.neg(x)),
   "noise": (x) => cf.mul(x, cf.normal(cf.key(1), x.shape)),
-  "steps of half the size": (x) => cf.reshape(x, [x.shape[0], cf.multiplyDims(x.shape[1], 2), 2]),
-  "features first": (x) => cf.transpose(x, [0, 2, 1]),
+  "steps of half the size": (x) => cf.reshape(x, [x.shape[0], internal.multiplyDims(x.shape[1], 2), 2]),
+  "features first": (x) => cf.transpose(x, { permutation: [0, 2, 1] }),
 };
 
 for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
@@ -280,15 +292,18 @@ Deno.test("layers that are made for a number of steps are refused; what is wrong
 Deno.test("outputs without time are those of the steps so far, also behind other layers", async () => {
   const x = cf.input([null, 4]);
   const summary = cf.call(cf.gru({ units: 3 }), cf.call(cf.masking(), x));
-  const last = cf.apply((x) => cf.at(x, 1, -1), cf.call(cf.lstm({ units: 3, returnSequences: true }), x));
+  const last = cf.apply(
+    (x) => cf.at(x, -1, { axis: 1 }),
+    cf.call(cf.lstm({ units: 3, returnSequences: true }), x),
+  );
   const both = cf.apply((a, b) => cf.concat([a, b]), summary, last);
   const model = cf.model({ inputs: x, outputs: cf.call(cf.dense({ units: 2 }), both) });
   const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
   const sequence = cf.mul(random(2, [1, 6, 4]), cf.tensor([[[0], [1], [1], [0], [1], [0]]]));
   using stream = cf.streaming(model, variables, { device: "wasm" });
   for (const [from, size] of [[0, 2], [2, 1], [3, 3]]) {
-    const got = await stream.push(cf.sliceAxis(sequence, 1, from, size));
-    assertClose(got, await predict(model, variables, cf.sliceAxis(sequence, 1, 0, from + size)), 1e-5);
+    const got = await stream.push(internal.sliceAxis(sequence, 1, from, size));
+    assertClose(got, await predict(model, variables, internal.sliceAxis(sequence, 1, 0, from + size)), 1e-5);
   }
 });
 
@@ -302,8 +317,8 @@ Deno.test("the last output behind masked steps is carried from chunk to chunk", 
     const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
     using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
     for (let t = 0; t < 6; t++) {
-      const sofar = await predict(model, variables, cf.sliceAxis(sequence, 1, 0, t + 1));
-      assertClose(await stream.step(cf.at(sequence, 1, t)), sofar, 1e-5);
+      const sofar = await predict(model, variables, internal.sliceAxis(sequence, 1, 0, t + 1));
+      assertClose(await stream.step(cf.at(sequence, t, { axis: 1 })), sofar, 1e-5);
     }
   }
 });
@@ -321,9 +336,9 @@ Deno.test("inputs without time are given with every chunk and every step", async
   const given = { x: random(1, [2, 5, 4]), shift: random(2, [2, 3]) };
   const whole = await predict(model, variables, given);
   using stream = cf.streaming(model, variables, { batch: 2, device: "wasm" });
-  const part = (from: number, size: number) => ({ ...given, x: cf.sliceAxis(given.x, 1, from, size) });
+  const part = (from: number, size: number) => ({ ...given, x: internal.sliceAxis(given.x, 1, from, size) });
   const first = single(await stream.push(part(0, 3)));
-  const second = cf.expandDims(single(await stream.step({ ...given, x: cf.at(given.x, 1, 3) })), 1);
+  const second = cf.expandDims(single(await stream.step({ ...given, x: cf.at(given.x, 3, { axis: 1 }) })), 1);
   const third = single(await stream.push(part(4, 1)));
   assertClose(cf.concat([first, second, third], { axis: 1 }), whole, 1e-5);
 });
@@ -361,13 +376,13 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
       const x = cf.mul(random(3, [2, 7, 4]), cf.tensor([[[1], [0], [1], [0], [0], [1], [1]]]));
       const options = { batch: 2, device };
       using first = cf.streaming(model, variables, options);
-      await first.push(cf.sliceAxis(x, 1, 0, 3));
+      await first.push(internal.sliceAxis(x, 1, 0, 3));
       const kept = structuredClone(first.state);
-      const expected = await first.push(cf.sliceAxis(x, 1, 3, 4));
+      const expected = await first.push(internal.sliceAxis(x, 1, 3, 4));
       for (const input of [undefined, cf.spec([null, null, 4])]) {
         using second = cf.streaming(model, { ...variables, state: kept }, { ...options, input });
         if (input) assertClose(second.state, kept);
-        assertClose(await second.push(cf.sliceAxis(x, 1, 3, 4)), expected);
+        assertClose(await second.push(internal.sliceAxis(x, 1, 3, 4)), expected);
         assertClose(second.state, first.state);
         second.reset();
         using fresh = cf.streaming(model, variables, options);
@@ -381,10 +396,12 @@ Deno.test("the carry of a stateful layer begins a stream; states of other models
   const layer = cf.lstm({ units: 3, stateful: true, returnSequences: true });
   const x = random(1, [1, 6, 2]);
   const { params, state } = cf.init(layer, cf.key(0), cf.spec([1, null, 2]));
-  const { state: carried } = layer.apply({ params, state }, cf.sliceAxis(x, 1, 0, 4), { training: false });
+  const { state: carried } = layer.apply({ params, state }, internal.sliceAxis(x, 1, 0, 4), {
+    training: false,
+  });
   using stream = cf.streaming(layer, { params, state: carried }, { device: "wasm" });
   const whole = await predict(cf.lstm({ units: 3, returnSequences: true }), { params, state: [] }, x);
-  assertClose(await stream.push(cf.sliceAxis(x, 1, 4, 2)), cf.sliceAxis(whole, 1, 4, 2), 1e-6);
+  assertClose(await stream.push(internal.sliceAxis(x, 1, 4, 2)), internal.sliceAxis(whole, 1, 4, 2), 1e-6);
 
   const wrong: readonly [Tree<Tensor>, string][] = [
     [
@@ -432,12 +449,12 @@ Deno.test("a stream that was disposed answers what was asked before and refuses 
   const variables = cf.init(layer, cf.key(0), cf.spec([null, null, 2]));
   const x = random(1, [1, 4, 2]);
   const stream = cf.streaming(layer, variables, { device: "wasm" });
-  const pushes = [stream.push(cf.sliceAxis(x, 1, 0, 2)), stream.push(cf.sliceAxis(x, 1, 2, 2))];
+  const pushes = [stream.push(internal.sliceAxis(x, 1, 0, 2)), stream.push(internal.sliceAxis(x, 1, 2, 2))];
   stream[Symbol.dispose]();
   stream[Symbol.dispose]();
   const [first, second] = (await Promise.all(pushes)).map(single);
   assertClose(cf.concat([first, second], { axis: 1 }), await predict(layer, variables, x), 1e-6);
-  for (const use of [() => stream.push(x), () => stream.step(cf.at(x, 1, 0))]) {
+  for (const use of [() => stream.push(x), () => stream.step(cf.at(x, 0, { axis: 1 }))]) {
     await assertRejects(use, Error, "a stream through gru that was disposed");
   }
   assertThrows(() => stream.state, Error, "disposed");
@@ -460,8 +477,8 @@ function smoothing(stateful: boolean, then: (x: Tensor) => Tensor = (x) => x): L
       const [batch, time, features] = x.shape;
       const before = stateful ? single(state) : cf.zeros([batch, 2, features]);
       const longer = cf.concat([before, x], { axis: 1 });
-      const shifted = [0, 1, 2].map((by) => cf.sliceAxis(longer, 1, by, time));
-      const last = cf.sliceAxis(longer, 1, time, 2);
+      const shifted = [0, 1, 2].map((by) => internal.sliceAxis(longer, 1, by, time));
+      const last = internal.sliceAxis(longer, 1, time, 2);
       return {
         output: then(cf.div(shifted.reduce((a, b) => cf.add(a, b)), 3)),
         state: stateful ? { carry: last } : state,

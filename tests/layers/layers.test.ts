@@ -76,7 +76,7 @@ Deno.test("a dense layer of another feature size names the layer and both shapes
     "a tree of 2",
   );
   assertThrows(
-    () => layer.apply({ params, state }, zeros([2, 7], "int32"), context),
+    () => layer.apply({ params, state }, zeros([2, 7], { dtype: "int32" }), context),
     TypeError,
     "takes floats",
   );
@@ -208,7 +208,7 @@ Deno.test("a compiled layer puts out what the same layer does at once", async ()
   const x = normal(key(5), [3, 4, 2]) as HostTensor; // eager
   const mask = tensor([[true, true, false, true], [true, false, false, false], [true, true, true, true]]);
   const variables = init(layer, key(0), x);
-  const compiled = await compile((x: Tensor, mask: Tensor) =>
+  const compiled = compile((x: Tensor, mask: Tensor) =>
     layer.apply(variables, x, { training: true, mask }).output as Tensor
   );
   const eager = host(one(layer.apply(variables, x, { training: true, mask }).output)).data;

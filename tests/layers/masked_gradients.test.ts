@@ -12,7 +12,6 @@ import {
   convLstm1d,
   dense,
   dropout,
-  flattenTree,
   grad,
   gru,
   input,
@@ -42,9 +41,9 @@ import {
   timeDistributed,
   type Tree,
   treeLeaves,
-  unflattenTree,
   type Variables,
 } from "@cellfold/cellfold";
+import { flattenTree, unflattenTree } from "@cellfold/cellfold/internal";
 import { assertEquals } from "@std/assert";
 import { traceFlat } from "../../src/program/trace.ts";
 import type { Attributes } from "../../src/program/types.ts";

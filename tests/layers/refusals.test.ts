@@ -37,9 +37,13 @@ Deno.test("a cell where a layer is expected is refused with the remedy", () => {
 });
 
 Deno.test("a layer or a function where a cell is expected is refused", () => {
-  assertThrows(() => rnn(loose(lstm({ units: 2 }))), TypeError, "current value is the layer lstm");
-  assertThrows(() => rnn(loose(() => [])), TypeError, "current value is function");
-  assertThrows(() => rnn(loose(undefined)), TypeError, "Cannot make rnn: expected a cell");
+  assertThrows(() => rnn(loose(lstm({ units: 2 }))), TypeError, "the cell is the layer lstm");
+  assertThrows(() => rnn(loose(() => [])), TypeError, "the cell is a function");
+  assertThrows(
+    () => rnn(loose(undefined)),
+    TypeError,
+    "Cannot make rnn: the cell is undefined, expected a cell",
+  );
   assertThrows(
     () => stackedCells([lstmCell({ units: 2 }), loose(dense({ units: 2 }))]),
     TypeError,
@@ -72,7 +76,7 @@ Deno.test("the variables of another layer are refused with what is expected", ()
 Deno.test("axes and rates that are no numbers are refused", () => {
   assertThrows(() => layerNormalization({ axis: loose("last") }), RangeError, 'axis is "last"');
   assertThrows(() => batchNormalization({ axis: 0.5 }), RangeError, "axis is 0.5");
-  assertThrows(() => lstm({ units: 2, dropout: loose("0.5") }), RangeError, "dropout is 0.5");
+  assertThrows(() => lstm({ units: 2, dropout: loose("0.5") }), RangeError, 'dropout is "0.5"');
 });
 
 Deno.test("a token outside the vocabulary is refused at once, and in a stream", async () => {

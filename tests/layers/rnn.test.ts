@@ -10,7 +10,6 @@ import {
   grad,
   gru,
   host,
-  isRecurrentLayer,
   key,
   type Layer,
   layerNormLstm,
@@ -24,7 +23,6 @@ import {
   reverse,
   rnn,
   simpleRnn,
-  sliceAxis,
   spec,
   sum,
   tanh,
@@ -35,6 +33,7 @@ import {
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
+import { isRecurrentLayer, sliceAxis } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, countOf, parts, random, run, shapesOf, single, variablesOf } from "./helpers.ts";
 
@@ -61,7 +60,7 @@ Deno.test("the last output is the last of all, forwards and backwards", () => {
     const variables = variablesOf(all, x);
     const [sequence, state] = parts(run(all, variables, x)) as readonly Tensor[]; // of a GRU both are tensors
     const last = run(all.withFlags({ returnSequences: false, returnState: false }), variables, x);
-    assertClose(at(sequence, 1, -1), last);
+    assertClose(at(sequence, -1, { axis: 1 }), last);
     assertClose(state, last);
   }
 });
@@ -101,7 +100,7 @@ Deno.test("masked steps keep the state, and put out what the step before did, or
   const mask = tensor([[true, true, false, false, false], [true, true, false, false, false]]);
   const short = sliceAxis(x, 1, 0, 2);
   const [shortOutput, shortState] = parts(run(layer, variables, short)) as readonly Tensor[]; // of a GRU
-  const last = at(shortOutput, 1, -1);
+  const last = at(shortOutput, -1, { axis: 1 });
   const repeated = concat([shortOutput, ...[0, 1, 2].map(() => sliceAxis(shortOutput, 1, 1, 1))], {
     axis: 1,
   });
@@ -202,7 +201,7 @@ Deno.test("a cell of one's own: nested inputs, outputs and states", () => {
 
 function mapAt(tree: Tree<Tensor>, index: number): Tree<Tensor> {
   const { a, b } = tree as Record<string, Tensor>; // the outputs of the nested cell
-  return { a: at(a, 1, index), b: at(b, 1, index) };
+  return { a: at(a, index, { axis: 1 }), b: at(b, index, { axis: 1 }) };
 }
 
 Deno.test("unroll changes nothing", async () => {
@@ -210,7 +209,7 @@ Deno.test("unroll changes nothing", async () => {
   const variables = variablesOf(layer, x);
   assertClose(run(layer, variables, x), run(lstm({ units: 4 }), variables, x));
   assertEquals(layer.options.unroll, true);
-  using compiled = await compile((input: Tensor) => run(layer, variables, input));
+  using compiled = compile((input: Tensor) => run(layer, variables, input));
   assertClose(await compiled(x), run(layer, variables, x), 1e-6);
 });
 
@@ -320,7 +319,7 @@ Deno.test("a step is what the equations of the cell say", () => {
   const { kernel, recurrentKernel, bias } = params as Record<string, Tensor>; // of a simpleRnn
   let h: Tensor = zeros([2, 4]);
   for (let t = 0; t < 5; t++) {
-    h = tanh(add(add(matmul(at(x, 1, t), kernel), matmul(h, recurrentKernel)), bias));
+    h = tanh(add(add(matmul(at(x, t, { axis: 1 }), kernel), matmul(h, recurrentKernel)), bias));
   }
   assertClose(run(layer, stateless(params), x), h, 1e-6);
 });

@@ -5,16 +5,11 @@ import {
   dense,
   embedding,
   gru,
-  type Json,
   key,
   type Layer,
-  layerJson,
   layerNormLstm,
-  type LayerReviver,
   lstm,
   lstmCell,
-  recurrentCellTypes,
-  recurrentLayerTypes,
   resetStates,
   reshape,
   rnn,
@@ -26,7 +21,9 @@ import {
   timeDistributed,
   zeros,
 } from "@cellfold/cellfold";
+import { type Json, layerJson, type LayerReviver } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { cellTypes, layerTypes } from "../../src/models/saved_types.ts";
 import { assertClose, random, run, shapesOf, variablesOf } from "./helpers.ts";
 
 const x = random(1, [2, 5, 3]);
@@ -85,18 +82,15 @@ Deno.test("an input without an axis after time is refused", () => {
 });
 
 Deno.test("layers come back from JSON with the same options, params and outputs", () => {
-  const other: Readonly<Record<string, LayerReviver>> = {
-    dense: (options) => dense(options as unknown as { units: number }),
-  };
   type Saved = { type: string; name?: string; options: { readonly [key: string]: Json } };
   const revive: Parameters<LayerReviver>[1] = {
     cell: (json) => {
       const { type, options } = json as Saved; // as cellJson wrote it
-      return recurrentCellTypes[type](options, revive);
+      return cellTypes[type](options, revive);
     },
     layer: (json) => {
       const { type, options, ...common } = json as Saved; // as layerJson wrote it
-      return { ...recurrentLayerTypes, ...other }[type]({ ...options, ...common }, revive);
+      return layerTypes()[type]({ ...options, ...common }, revive);
     },
   };
   const backwardLayer = simpleRnn({ units: 2, goBackwards: true, activation: "relu" });

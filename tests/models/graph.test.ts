@@ -143,7 +143,7 @@ Deno.test("a graph model compiles, differentiates and nests", async () => {
     "params.0.0.bias",
     "params.0.0.kernel",
   ]);
-  const compiled = await compile((x: Tensor) => layer.apply({ params, state }, x, context).output as Tensor);
+  const compiled = compile((x: Tensor) => layer.apply({ params, state }, x, context).output as Tensor);
   // Eager calls run on the reference backend, compiled ones on one that rounds differently.
   assertClose(await compiled(value), run(layer, { params, state }, value), 1e-6);
   const traced = outputSpecs(

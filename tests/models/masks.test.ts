@@ -34,7 +34,6 @@ import {
   sequential,
   simpleRnn,
   simpleRnnCell,
-  sliceAxis,
   spec,
   square,
   stackedCells,
@@ -49,6 +48,7 @@ import {
   type Tree,
   treeLeaves,
 } from "@cellfold/cellfold";
+import { sliceAxis } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { subtractDims } from "../../src/tensor/dims.ts";
 import { assertClose, random } from "../layers/helpers.ts";
@@ -79,7 +79,8 @@ const betweens: Readonly<Record<string, (x: Node) => Tree<Node>>> = {
   scaling: (x) => apply((a: Tensor) => mul(tanh(a), 3), x),
   "a gate of another layer": (x) => apply(mul, x, call(dense({ units: 4, activation: "sigmoid" }), x)),
   "a sum over features": (x) => apply((a: Tensor) => sum(square(a), { axes: -1, keepDims: true }), x),
-  "time first and back": (x) => apply((a: Tensor) => transpose(transpose(a, [1, 0, 2]), [1, 0, 2]), x),
+  "time first and back": (x) =>
+    apply((a: Tensor) => transpose(transpose(a, { permutation: [1, 0, 2] }), { permutation: [1, 0, 2] }), x),
   "features in groups": (x) =>
     apply((a: Tensor) => reshape(reshape(a, [...a.shape.slice(0, 2), 2, 2]), a.shape), x),
   "steps without the first": (x) => apply((a: Tensor) => sliceAxis(a, 1, 1, subtractDims(a.shape[1], 1)), x),

@@ -25,17 +25,16 @@ import {
   log,
   log1p,
   matmul,
+  max,
   maximum,
   minimum,
   mul,
   neg,
   not,
-  type OperationName,
   or,
   pad,
   pow,
   randomBits,
-  reduceMax,
   reshape,
   reverse,
   scan,
@@ -54,6 +53,7 @@ import {
   tensor,
   transpose,
 } from "../../mod.ts";
+import { type OperationName } from "../../src/internal.ts";
 import { applyOne } from "../../src/operations/apply.ts";
 import { elementwiseOperations } from "../../src/operations/elementwise.ts";
 import { sizeOperation } from "../../src/operations/reduction.ts";
@@ -180,22 +180,22 @@ const differentiable = {
   ],
   transpose: [
     one("a matrix", shape, (x) => transpose(x)),
-    one("a rotation of three axes", [2, 3, 2], (x) => transpose(x, [1, 2, 0])),
+    one("a rotation of three axes", [2, 3, 2], (x) => transpose(x, { permutation: [1, 2, 0] })),
   ],
   reverse: [
     one("one axis", shape, (x) => reverse(x, 1)),
     one("two axes", [2, 3, 2], (x) => reverse(x, [0, 2])),
   ],
   slice: [
-    one("a part", [3, 4], (x) => slice(x, [1, 0], [2, 3])),
-    one("every second and third", [5, 7], (x) => slice(x, [0, 1], [3, 2], [2, 3])),
-    one("nothing", [3, 4], (x) => slice(x, [1, 0], [0, 4])),
-    one("from the end", [4], (x) => slice(x, [-2], [2])),
+    one("a part", [3, 4], (x) => slice(x, { start: [1, 0], size: [2, 3] })),
+    one("every second and third", [5, 7], (x) => slice(x, { start: [0, 1], size: [3, 2], stride: [2, 3] })),
+    one("nothing", [3, 4], (x) => slice(x, { start: [1, 0], size: [0, 4] })),
+    one("from the end", [4], (x) => slice(x, { start: [-2], size: [2] })),
   ],
   pad: [
-    one("around", shape, (x) => pad(x, [1, 0], [0, 2])),
-    one("between", shape, (x) => pad(x, [0, 1], [1, 0], [2, 1])),
-    one("around nothing", [0, 2], (x) => pad(x, [1, 0], [1, 0], [1, 1])),
+    one("around", shape, (x) => pad(x, { low: [1, 0], high: [0, 2] })),
+    one("between", shape, (x) => pad(x, { low: [0, 1], high: [1, 0], interior: [2, 1] })),
+    one("around nothing", [0, 2], (x) => pad(x, { low: [1, 0], high: [1, 0], interior: [1, 1] })),
   ],
   concat: [
     {
@@ -217,8 +217,8 @@ const differentiable = {
     one("a table of indices, some outside", [3], (x) => gather(x, int([-1, 1, 3, 0], [2, 2]))),
   ],
   scatterAdd: [
-    one("rows that meet", [4, 2], (x) => scatterAdd(int([1, 0, 1, 1]), x, 3)),
-    one("indices outside", [2, 2], (x) => scatterAdd(int([-5, 2, 7, 1], [2, 2]), x, 3)),
+    one("rows that meet", [4, 2], (x) => scatterAdd(int([1, 0, 1, 1]), x, { rows: 3 })),
+    one("indices outside", [2, 2], (x) => scatterAdd(int([-5, 2, 7, 1], [2, 2]), x, { rows: 3 })),
   ],
 
   sum: [
@@ -228,9 +228,9 @@ const differentiable = {
     one("no elements", [0, 3], (x) => sum(x, { axes: 0 })),
   ],
   reduceMax: [
-    one("everything", shape, (x) => reduceMax(x), "distinct"),
-    one("one axis", [2, 3, 2], (x) => reduceMax(x, { axes: 1 }), "distinct"),
-    one("two axes", [2, 2, 2], (x) => reduceMax(x, { axes: [0, 2], keepDims: true }), "distinct"),
+    one("everything", shape, (x) => max(x), "distinct"),
+    one("one axis", [2, 3, 2], (x) => max(x, { axes: 1 }), "distinct"),
+    one("two axes", [2, 2, 2], (x) => max(x, { axes: [0, 2], keepDims: true }), "distinct"),
   ],
 
   matmul: [
@@ -278,7 +278,11 @@ const constant = {
   iota: [one("alone", shape, () => iota([3], { dtype: "float64" }))],
   size: [one("alone", shape, () => applyOne(sizeOperation, [], { dim: 3, dtype: "float64" }))],
   randomBits: [
-    one("with a counter from the input", [], (x) => numeric(randomBits(key(1), [3], cast(x, "int32")))),
+    one(
+      "with a counter from the input",
+      [],
+      (x) => numeric(randomBits(key(1), [3], { counter: cast(x, "int32") })),
+    ),
   ],
   sign: unary(sign, "distinct"),
   floor: unary(floor, "distinct"),

@@ -40,14 +40,15 @@ const keeping: Readonly<Record<string, (p: Tensor) => Tensor>> = {
   "merged and split": (p) => reshape(reshape(p, [6, 4]), [3, 2, 4]),
   "an axis in front": (p) => expandDims(p, 0),
   "an axis before the last": (p) => expandDims(p, -2),
-  squeezed: (p) => squeeze(expandDims(p, 1), 1),
+  squeezed: (p) => squeeze(expandDims(p, 1), { axes: 1 }),
   "there and back": (p) => reshape(reshape(p, [24]), [2, 3, 4]),
-  transposed: (p) => transpose(p, [1, 0, 2]),
-  "transposed away and back": (p) => transpose(transpose(p, [2, 0, 1]), [1, 2, 0]),
+  transposed: (p) => transpose(p, { permutation: [1, 0, 2] }),
+  "transposed away and back": (p) =>
+    transpose(transpose(p, { permutation: [2, 0, 1] }), { permutation: [1, 2, 0] }),
   "reversed in time": (p) => reverse(p, 1),
   "classes reversed": (p) => reverse(p, 2),
-  "every second step": (p) => slice(p, [0, 0, 0], [2, 2, 4], [1, 2, 1]),
-  "the last step": (p) => at(p, 1, -1),
+  "every second step": (p) => slice(p, { start: [0, 0, 0], size: [2, 2, 4], stride: [1, 2, 1] }),
+  "the last step": (p) => at(p, -1, { axis: 1 }),
   "time joined": (p) => concat([p, sliceAxis(p, 1, 0, 1)], { axis: 1 }),
   stacked: (p) => stack([p, reverse(p, 0)]),
   repeated: (p) => broadcastTo(expandDims(p, 0), [5, 2, 3, 4]),
@@ -59,17 +60,17 @@ const keeping: Readonly<Record<string, (p: Tensor) => Tensor>> = {
 /** Rearrangements that take classes apart, or let others in. */
 const breaking: Readonly<Record<string, (p: Tensor) => Tensor>> = {
   "classes cut": (p) => sliceAxis(p, 2, 0, 3),
-  "every second class": (p) => slice(p, [0, 0, 0], [2, 3, 2], [1, 1, 2]),
+  "every second class": (p) => slice(p, { start: [0, 0, 0], size: [2, 3, 2], stride: [1, 1, 2] }),
   "classes joined": (p) => concat([p, p], { axis: 2 }),
-  "classes to the front": (p) => transpose(p, [2, 0, 1]),
+  "classes to the front": (p) => transpose(p, { permutation: [2, 0, 1] }),
   "classes merged": (p) => reshape(p, [2, 12]),
   "other classes": (p) => reshape(p, [2, 4, 3]),
   "merged, then reversed": (p) => reshape(reverse(reshape(p, [2, 12]), 1), [2, 3, 4]),
   "an axis behind": (p) => expandDims(p, -1),
-  "classes gathered": (p) => gather(transpose(p, [2, 0, 1]), rows),
+  "classes gathered": (p) => gather(transpose(p, { permutation: [2, 0, 1] }), rows),
   scaled: (p) => mul(p, 0.5),
   mixed: (p) => mul(add(p, reverse(p, 0)), 0.5),
-  padded: (p) => pad(p, [0, 0, 0], [0, 1, 0]),
+  padded: (p) => pad(p, { low: [0, 0, 0], high: [0, 1, 0] }),
   "joined with something else": (p) => concat([p, x], { axis: 1 }),
   chosen: (p) => select(sides, p, reverse(p, 0)),
 };
@@ -84,7 +85,7 @@ function assertSame(actual: Tensor | undefined, expected: Tensor, message: strin
 const both = { eager: (f: (x: Tensor) => Tensor) => Promise.resolve(f(x)), traced: traced };
 
 async function traced(f: (x: Tensor) => Tensor): Promise<Tensor> {
-  const run = await compile(f, { device: "reference" });
+  const run = compile(f, { device: "reference" });
   const result = await run(x);
   run[Symbol.dispose]();
   return result;
@@ -120,9 +121,13 @@ for (const [how, run] of Object.entries(both)) {
 }
 
 Deno.test("logitsOf: a softmax over another axis counts once that axis is the last", () => {
-  const p = softmax(x, 1);
+  const p = softmax(x, { axis: 1 });
   assertEquals(logitsOf(p, "softmax"), undefined);
-  assertSame(logitsOf(transpose(p, [0, 2, 1]), "softmax"), transpose(x, [0, 2, 1]), "transposed");
+  assertSame(
+    logitsOf(transpose(p, { permutation: [0, 2, 1] }), "softmax"),
+    transpose(x, { permutation: [0, 2, 1] }),
+    "transposed",
+  );
   assertEquals(logitsOf(reshape(p, [2, 12]), "softmax"), undefined);
 });
 
@@ -176,7 +181,11 @@ Deno.test("logitsOf: the outputs of a scan know the logits of its steps", async 
       x,
     )[0];
   assertSame(logitsOf(run(x), "softmax"), raw(x), "eager");
-  assertSame(await traced((x) => logitsOf(at(run(x), 1, -1), "softmax") ?? x), at(raw(x), 1, -1), "traced");
+  assertSame(
+    await traced((x) => logitsOf(at(run(x), -1, { axis: 1 }), "softmax") ?? x),
+    at(raw(x), -1, { axis: 1 }),
+    "traced",
+  );
   const pieces = split(run(x), 3, { axis: 1 });
   assertSame(logitsOf(pieces[1], "softmax"), sliceAxis(raw(x), 1, 1, 1), "a step");
   const inSegments = (x: Tensor) =>
@@ -210,7 +219,10 @@ const drawn: readonly ((p: Tensor, draw: () => number) => Tensor)[] = [
     }
     return reshape(p, [...shape, rest]);
   },
-  (p, draw) => transpose(p, p.shape.map((_, i) => [i, draw()]).sort(([, a], [, b]) => a - b).map(([i]) => i)),
+  (p, draw) =>
+    transpose(p, {
+      permutation: p.shape.map((_, i) => [i, draw()]).sort(([, a], [, b]) => a - b).map(([i]) => i),
+    }),
   (p, draw) => reverse(p, Math.floor(draw() * p.shape.length)),
   (p, draw) => {
     const axis = Math.floor(draw() * p.shape.length);
@@ -223,7 +235,7 @@ const drawn: readonly ((p: Tensor, draw: () => number) => Tensor)[] = [
   (p, draw) => broadcastTo(expandDims(p, 0), [1 + Math.floor(draw() * 2), ...p.shape]),
   (p) => {
     const ones = p.shape.flatMap((dim, axis) => dim === 1 ? [axis] : []);
-    return ones.length < p.shape.length ? squeeze(p, ones) : p;
+    return ones.length < p.shape.length ? squeeze(p, { axes: ones }) : p;
   },
   (p, draw) =>
     select(greater(draw(), 0.5 * draw()) as Tensor, p, reverse(p, Math.floor(draw() * p.shape.length))),
@@ -238,7 +250,7 @@ Deno.test("logitsOf: whatever is done to probabilities, logits that are known ar
       fc.nat(2),
       (steps, numbers, axis) => {
         const draw = () => numbers.next().value;
-        let soft = softmax(x, axis);
+        let soft = softmax(x, { axis });
         let sig: Tensor = sigmoid(x);
         for (const step of steps) {
           const seen: number[] = [];

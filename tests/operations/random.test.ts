@@ -2,13 +2,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import {
   bernoulli,
-  dropoutMask,
   foldIn,
   key,
   normal,
   randomBits,
   scan,
-  specOf,
   splitKey,
   type Tensor,
   tensor,
@@ -16,6 +14,7 @@ import {
   uniform,
   zeros,
 } from "../../mod.ts";
+import { dropoutMask, specOf } from "../../src/internal.ts";
 import { valuesOf } from "./finite_differences.ts";
 
 const COUNT = 100_000;
@@ -60,28 +59,28 @@ Deno.test("normal has the first four moments of the normal distribution", () => 
     assertAlmostEquals(moment(values, 2), 1, 5 * Math.sqrt((3 - 1) / COUNT));
     assertAlmostEquals(moment(values, 3), 0, 5 * Math.sqrt(15 / COUNT));
     assertAlmostEquals(moment(values, 4), 3, 5 * Math.sqrt((105 - 9) / COUNT));
-    const scaled = valuesOf(normal(key(seed), [COUNT], { mean: 4, standardDeviation: 0.5 }));
+    const scaled = valuesOf(normal(key(seed), [COUNT], { mean: 4, stddev: 0.5 }));
     assertMean(scaled, 4, 0.25, "mean of the scaled");
   }
 });
 
 Deno.test("bernoulli is true as often as asked, never at 0 and always at 1", () => {
   for (const probability of [0, 0.1, 0.5, 0.99, 1]) {
-    const drawn = bernoulli(key(3), probability, [COUNT]);
+    const drawn = bernoulli(key(3), [COUNT], { probability });
     assertEquals(drawn.dtype, "bool");
     assertMean(valuesOf(drawn), probability, probability * (1 - probability), "frequency");
   }
   for (const probability of [-0.1, 1.1, NaN]) {
-    assertThrows(() => bernoulli(key(0), probability, [1]), RangeError, `the probability ${probability}`);
+    assertThrows(() => bernoulli(key(0), [1], { probability }), RangeError, `the probability ${probability}`);
   }
 });
 
 Deno.test("a dropout mask keeps the mean", () => {
-  const values = valuesOf(dropoutMask(key(5), 0.25, [COUNT]));
+  const values = valuesOf(dropoutMask(key(5), [COUNT], { rate: 0.25 }));
   assertEquals([...new Set(values)].sort(), [0, Math.fround(1 / 0.75)]);
   assertMean(values, 1, 0.25 / 0.75, "mean");
-  assertEquals(toNested(dropoutMask(key(5), 0, [3])), [1, 1, 1]);
-  assertThrows(() => dropoutMask(key(0), 1, [1]), RangeError, "expected 0 to below 1");
+  assertEquals(toNested(dropoutMask(key(5), [3], { rate: 0 })), [1, 1, 1]);
+  assertThrows(() => dropoutMask(key(0), [1], { rate: 1 }), RangeError, "expected 0 to below 1");
 });
 
 Deno.test("every bit is set half of the time", () => {
@@ -90,7 +89,7 @@ Deno.test("every bit is set half of the time", () => {
 });
 
 Deno.test("the same key, counter and shape give the same draw; others give others", () => {
-  const draw = (seed: number, counter = 0) => valuesOf(randomBits(key(seed), [64], counter)).join();
+  const draw = (seed: number, counter = 0) => valuesOf(randomBits(key(seed), [64], { counter })).join();
   const draws = [0, 1, -1, 2 ** 32, 2 ** 53 - 1].flatMap((seed) => [0, 1, -1, 7].map((c) => draw(seed, c)));
   assertEquals(new Set(draws).size, draws.length);
   assertEquals(draw(5, 6), draw(5, 6));
@@ -127,7 +126,11 @@ Deno.test("a counter may be a tensor of the step, and gives what the number give
 });
 
 Deno.test("what is no key or counter is refused", () => {
-  assertThrows(() => uniform(tensor([1, 2]), [3]), TypeError, "a key is int32[2]; make one with key(seed)");
+  assertThrows(
+    () => uniform(tensor([1, 2]), [3]),
+    TypeError,
+    "the key is float32[2], expected int32[2]; make one with key(seed)",
+  );
   assertThrows(() => uniform(tensor([1, 2, 3], { dtype: "int32" }), [3]), TypeError, "int32[3]");
   assertThrows(() => uniform(key(0), [3], { counter: tensor(1) }), TypeError, "the counter float32[]");
   for (const seed of [0.5, NaN, 2 ** 54]) assertThrows(() => key(seed), RangeError, `from ${seed}`);

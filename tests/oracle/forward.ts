@@ -38,7 +38,7 @@ export async function runForward(
   const only = (tensors: Named): Named =>
     Object.fromEntries(Object.keys(expected).flatMap((name) => tensors[name] ? [[name, tensors[name]]] : []));
   if (Object.keys(gradients).length === 0) {
-    using compiled = await compile((tensors: Named) => only(forward(tensors)), { device });
+    using compiled = compile((tensors: Named) => only(forward(tensors)), { device });
     return compareTensors("outputs", await compiled(given), expected, OUTPUT_TOLERANCE);
   }
   const isActive = ([name]: [string, Tensor]) => name in gradients;
@@ -48,7 +48,7 @@ export async function runForward(
     const outputs = forward({ ...active, ...rest });
     return [weightedSum(outputs, cotangents), only(outputs)];
   };
-  using compiled = await compile(valueAndGrad(lossOf), { device });
+  using compiled = compile(valueAndGrad(lossOf), { device });
   const cotangents = tensorsOf(tensorsIn(fields, "cotangents", place));
   const [[, outputs], gradient] = await compiled(active, rest, cotangents);
   return [

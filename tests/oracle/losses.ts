@@ -37,7 +37,7 @@ export async function runMetric(oracleCase: OracleCase, device: Device): Promise
     const prediction: Tensor = y_pred ?? values;
     return metric.update(state, y_true ?? values, prediction, { sampleWeight: sample_weight, mask });
   };
-  using compiled = await compile(update, { device });
+  using compiled = compile(update, { device });
   const findings: Finding[] = [];
   let state = metric.initState();
   for (const [index, step] of stepsOf(oracleCase).entries()) {

@@ -108,11 +108,11 @@ export async function runStateful(oracleCase: OracleCase, device: Device): Promi
   };
   let [run, gradient]: [Run | undefined, Named] = [undefined, {}];
   if (Object.keys(gradients).length > 0) {
-    using compiled = await compile(valueAndGrad(lossOfAll), { device });
+    using compiled = compile(valueAndGrad(lossOfAll), { device });
     const [[, ran], found] = await compiled(active, rest, cotangents);
     [run, gradient] = [ran, found];
   } else {
-    using compiled = await compile((tensors: Named) => runSteps(steps, prepared, tensors), { device });
+    using compiled = compile((tensors: Named) => runSteps(steps, prepared, tensors), { device });
     run = await compiled(given);
   }
   const findings = steps.flatMap((step, index) => [
@@ -161,7 +161,7 @@ async function runReuse(
     });
     return namedOutputs(outputNames(object), applied.output);
   };
-  using compiled = await compile(forward, { device });
+  using compiled = compile(forward, { device });
   return [
     ...compareTensors("reuse states_used", had, used, OUTPUT_TOLERANCE),
     ...compareTensors(

@@ -89,7 +89,8 @@ export function torchCall(oracleCase: OracleCase): Forward {
   const layers = layersOf(oracleCase);
   const model = sequential(layers);
   const modules = Object.fromEntries(layers.map((_, index) => [nameOf(layers, index), ""]));
-  const batchMajor = (x: Tensor) => config.batch_first === true ? x : transpose(x, [1, 0, 2]);
+  const batchMajor = (x: Tensor) =>
+    config.batch_first === true ? x : transpose(x, { permutation: [1, 0, 2] });
   const weights = Object.keys(fields.weights as JsonObject); // an object of tensors, as checked when it was read
   const slots = module === "torch.LSTM" ? ["h", "c"] : ["h"];
   const directions = config.bidirectional === true ? 2 : 1;
@@ -107,7 +108,7 @@ export function torchCall(oracleCase: OracleCase): Forward {
     const states: Tree<Tensor>[] = [];
     layers.forEach((layer, index) => {
       const one = (direction: number): Tree<Tensor> => {
-        const parts = slots.map((slot) => at(tensors[`${slot}_0`], 0, index * directions + direction));
+        const parts = slots.map((slot) => at(tensors[`${slot}_0`], index * directions + direction));
         return parts.length === 1 ? parts[0] : parts;
       };
       const initialState = tensors.h_0 && (directions === 2 ? [one(0), one(1)] : one(0));

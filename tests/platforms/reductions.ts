@@ -10,8 +10,8 @@ import {
   host,
   type HostTensor,
   key,
+  max,
   maximum,
-  reduceMax,
   scan,
   sub,
   sum,
@@ -51,14 +51,14 @@ function integers(...shape: readonly number[]): HostTensor {
   return host(cast(uniform(key(shape[0]), shape, { min: -900, max: -1 }), "int32"));
 }
 
-const both = (axes?: number) => (x: Tensor) => [reduceMax(x, { axes }), sum(x, { axes })];
+const both = (axes?: number) => (x: Tensor) => [max(x, { axes }), sum(x, { axes })];
 
 /** Steps of a scan, each of which reduces rows of `[batch, features]` and goes on with what comes of it. */
 function steps(rows: Tensor, xs: Tensor): readonly Tensor[] {
   const step = (rows: Tensor, x: Tensor) => {
     const next = add(rows, x);
     const total = sum(next, { axes: 1, keepDims: true }),
-      largest = reduceMax(next, { axes: 1, keepDims: true });
+      largest = max(next, { axes: 1, keepDims: true });
     return [[total, largest], add(sub(next, largest), maximum(total, -5))] as const;
   };
   const [outputs, last] = scan<Tensor, Tensor, readonly Tensor[]>(step, rows, xs);
@@ -71,7 +71,7 @@ export const reductionCases: readonly ReductionCase[] = [
   { name: "long rows of integers", fn: both(1), args: [integers(3, 40_009)], exact: 2, by: "subgroups" },
   {
     name: "NaN somewhere",
-    fn: (x) => [reduceMax(concat([x, full([1], NaN, x.dtype), x]))],
+    fn: (x) => [max(concat([x, full([1], NaN, { dtype: x.dtype }), x]))],
     args: [floats(500)],
     exact: 1,
     by: "subgroups",

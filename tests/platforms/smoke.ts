@@ -66,7 +66,7 @@ async function train(cellfold: Library, device: library.Device): Promise<number[
 }
 
 /** Images of noise, labelled by the brightest of their first ten columns, so that there is something to learn. */
-function drawBatch({ argmax, mean, sliceAxis, uniform }: Library, key: library.Tensor): library.Data {
+function drawBatch({ argmax, mean, slice, uniform }: Library, key: library.Tensor): library.Data {
   const x = uniform(key, [BATCH, 28, 28]);
-  return { x, y: argmax(sliceAxis(mean(x, { axes: 1 }), 1, 0, 10)) };
+  return { x, y: argmax(slice(mean(x, { axes: 1 }), { start: [0, 0], size: [BATCH, 10] })) };
 }

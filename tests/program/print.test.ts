@@ -1,17 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  add,
-  matmul,
-  printProgram,
-  scan,
-  sliceAxis,
-  spec,
-  tanh,
-  type Tensor,
-  tensor,
-  trace,
-  zeros,
-} from "../../mod.ts";
+import { add, matmul, printProgram, scan, spec, tanh, type Tensor, tensor, trace, zeros } from "../../mod.ts";
+import { sliceAxis } from "../../src/internal.ts";
 
 const recurrence = (w: Tensor, xs: Tensor) =>
   scan(

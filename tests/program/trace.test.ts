@@ -52,7 +52,7 @@ Deno.test("a traced tensor that leaked from the step of a scan is refused", () =
 });
 
 Deno.test("a device tensor cannot be closed over, and the error says to pass it", async () => {
-  using keep = await compile((x: Tensor) => mul(x, 2), { device: "reference", keep: true });
+  using keep = compile((x: Tensor) => mul(x, 2), { device: "reference", keep: true });
   const there = await keep(tensor([1, 2]));
   assertThrows(
     () => traceOne((x) => add(x, there), 2),

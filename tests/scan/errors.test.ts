@@ -158,20 +158,27 @@ Deno.test("without inputs there must be a length, a whole number from 0", () => 
 
 Deno.test("a mask must be bool [batch, time]", () => {
   const cell: Cell<Tensor, Tensor, Tensor> = (s, x) => [x, add(s, x)];
-  for (const mask of [zeros([2, 3]), zeros([3, 2], "bool"), zeros([2], "bool"), zeros([1, 3], "bool")]) {
+  for (
+    const mask of [
+      zeros([2, 3]),
+      zeros([3, 2], { dtype: "bool" }),
+      zeros([2], { dtype: "bool" }),
+      zeros([1, 3], { dtype: "bool" }),
+    ]
+  ) {
     assertThrows(() => scan(cell, state, inputs, { mask }), TypeError, "expected bool[2, 3]");
   }
 });
 
 Deno.test("lengths must be int32 [batch]", () => {
   const cell: Cell<Tensor, Tensor, Tensor> = (s, x) => [x, add(s, x)];
-  for (const lengths of [zeros([2]), zeros([3], "int32"), zeros([2, 1], "int32")]) {
+  for (const lengths of [zeros([2]), zeros([3], { dtype: "int32" }), zeros([2, 1], { dtype: "int32" })]) {
     assertThrows(() => scan(cell, state, inputs, { lengths }), TypeError, "expected int32[2]");
   }
 });
 
 Deno.test("a mask needs a state and outputs with the batch in front", () => {
-  const mask = zeros([2, 3], "bool");
+  const mask = zeros([2, 3], { dtype: "bool" });
   assertThrows(
     () => scan((n: Tensor, x: Tensor) => [x, add(n, 1)], tensor(0), inputs, { mask }),
     TypeError,
@@ -190,7 +197,7 @@ Deno.test("checkpointEvery must be a whole number from 1, and the length known",
     assertThrows(
       () => scan(cell, state, inputs, { checkpointEvery }),
       RangeError,
-      `current value is ${checkpointEvery}`,
+      `checkpointEvery is ${checkpointEvery}, expected a whole number from 1`,
     );
   }
   assertThrows(

@@ -5,17 +5,15 @@ import fc from "fast-check";
 import {
   add,
   type Cell,
-  fixedDim,
   host,
   type HostTensor,
   mul,
   type ScanOptions,
-  sliceAxis,
-  specOf,
   sum,
   type Tensor,
   tensor,
 } from "../../mod.ts";
+import { fixedDim, sliceAxis, specOf } from "../../src/internal.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, treeLeaves } from "../../src/tree/tree.ts";
 import { largest, numbersFrom, randomLike, valuesOf } from "../operations/finite_differences.ts";
 import { cellOf, type Example, type Point, type State, stateOf } from "./random_cells.ts";

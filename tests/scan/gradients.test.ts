@@ -66,7 +66,7 @@ property(
     const scale = scaleOf(run(example, point, fold));
     const gradient = grad(loss)(point);
     for (const part of ["parameters", "state", "inputs"] as const) {
-      const still = mapTree(point, (x: Tensor) => zeros(x.shape, x.dtype));
+      const still = mapTree(point, (x: Tensor) => zeros(x.shape, { dtype: x.dtype }));
       const direction = { ...still, [part]: randomLike(point[part], example.seed + 2) };
       assertGradientAlong((p) => item(loss(p)), point, gradient, direction, scale, `the gradient by ${part}`);
     }
@@ -136,7 +136,7 @@ function nested(example: Example, inner: number, outerFold: Fold, innerFold: Fol
     const cell: Cell<State, unknown, unknown> = (state, input) => {
       // The inner cell closes over what the outer one computes from its state, and over the parameters.
       const [first] = treeLeaves<Tensor>(state.floats);
-      const bias = tanh(add(point.parameters.vectors.bias, at(first, 0, 0)));
+      const bias = tanh(add(point.parameters.vectors.bias, at(first, 0)));
       const parameters = { ...point.parameters, vectors: { ...point.parameters.vectors, bias } };
       const steps = mapTree(input, (x: Tensor) => reshape(x, [example.batch, inner, example.units]));
       return innerFold(cellOf(example, parameters), state, steps);
@@ -156,7 +156,10 @@ property(
       inputs: mapTree(
         point.inputs,
         (x: Tensor) =>
-          randomLike(zeros([example.batch, example.time, inner * example.units], x.dtype), example.seed),
+          randomLike(
+            zeros([example.batch, example.time, inner * example.units], { dtype: x.dtype }),
+            example.seed,
+          ),
       ),
     };
     const outerOptions = optionsOf(outer, example);

@@ -67,9 +67,9 @@ const gap = add(0.5, square(random(4, [BATCH, TIME])));
 
 function initial(batch: number, dtype: "float32" | "float64"): State {
   return {
-    count: zeros([batch], "int32"),
-    hidden: zeros([batch, 2], dtype),
-    total: zeros([batch, 2], dtype),
+    count: zeros([batch], { dtype: "int32" }),
+    hidden: zeros([batch, 2], { dtype }),
+    total: zeros([batch, 2], { dtype }),
   };
 }
 
@@ -109,7 +109,9 @@ function gradientOfRows(mask: Tensor, options: ScanOptions): Weights {
       if (steps.length === 0) return cast(tensor(0), "float64");
       const pick = (z: Tensor) =>
         concat(
-          steps.map((step) => slice(z, [row, step, 0].slice(0, z.shape.length), [1, 1, ...z.shape.slice(2)])),
+          steps.map((step) =>
+            slice(z, { start: [row, step, 0].slice(0, z.shape.length), size: [1, 1, ...z.shape.slice(2)] })
+          ),
           { axis: 1 },
         );
       return loss(weights, { gap: pick(doubled(gap)), x: pick(doubled(x)) }, options);
@@ -154,7 +156,7 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
         const gradient = grad(({ weights, inputs }: { weights: Weights; inputs: Step }) =>
           loss(weights, inputs, { mask }, mask)
         );
-        using run = await compile(gradient, { device });
+        using run = compile(gradient, { device });
         const at = async (other: number) =>
           treeLeaves<Tensor>(
             await run({ weights, inputs: withOther(mask, other) }) as unknown as Tree<Tensor>,

@@ -8,12 +8,12 @@ import {
   scan,
   type Spec,
   spec,
-  specOf,
   sum,
   type Tensor,
   trace,
   valueAndGrad,
 } from "../../mod.ts";
+import { specOf } from "../../src/internal.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { runPasses } from "../../src/passes/mod.ts";
 import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
@@ -94,7 +94,8 @@ property(
     const point = pointOf(example);
     const options = optionsOf(random, example);
     const outputsOf = (p: Point) => run(example, p, (...fold) => scan(...fold, options))[0];
-    const last = (outputs: unknown) => mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1));
+    const last = (outputs: unknown) =>
+      mapTree(outputs, (x: Tensor) => at(x, options.reverse ? 0 : -1, { axis: 1 }));
     const expected = last(outputsOf(point));
     for (
       const actual of throughPrograms((p: Point) => last(outputsOf(p)), [mapTree(point, specOf)], [point])
@@ -112,7 +113,7 @@ property(
     const options = optionsOf(random, example);
     const loss = (p: Point) => {
       const [outputs] = run(example, p, (...fold) => scan(...fold, options));
-      return squares(mapTree(outputs, (x: Tensor) => at(x, 1, options.reverse ? 0 : -1)));
+      return squares(mapTree(outputs, (x: Tensor) => at(x, options.reverse ? 0 : -1, { axis: 1 })));
     };
     const [plain, ...optimized] = throughPrograms(valueAndGrad(loss), [mapTree(point, specOf)], [point]);
     for (const each of optimized) assertTreesClose(each, plain);

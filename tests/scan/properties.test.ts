@@ -1,7 +1,8 @@
 /** What holds for the scan of any cell, over random cells, trees, shapes and options. Gradients: gradients.test.ts. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { concat, reverse, scan, sliceAxis, specOf, type Tensor, tensor, zeros } from "../../mod.ts";
+import { concat, reverse, scan, type Tensor, tensor, zeros } from "../../mod.ts";
+import { sliceAxis, specOf } from "../../src/internal.ts";
 import { mapTree, treeLeaves, zipTrees } from "../../src/tree/tree.ts";
 import {
   anyOptions,
@@ -81,7 +82,7 @@ property(
         const repeats = maskedOutput === "previous" && before >= 0 && before < time;
         const expected = repeats
           ? stepsOf(rowOf(outputs, row), before, 1)
-          : mapTree(shown, (x: Tensor) => zeros(x.shape, x.dtype));
+          : mapTree(shown, (x: Tensor) => zeros(x.shape, { dtype: x.dtype }));
         assertTreesClose(shown, expected, `row ${row}, masked step ${step}`);
       });
     }

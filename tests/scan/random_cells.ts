@@ -15,7 +15,6 @@ import {
   einsum,
   equal,
   expandDims,
-  fixedSize,
   gather,
   matmul,
   mean,
@@ -24,13 +23,13 @@ import {
   select,
   sigmoid,
   sin,
-  sliceAxis,
   sub,
   tanh,
   type Tensor,
   tensor,
   zeros,
 } from "../../mod.ts";
+import { fixedSize, sliceAxis } from "../../src/internal.ts";
 import { flattenTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import { float64, numbersFrom } from "../operations/finite_differences.ts";
 
@@ -152,7 +151,7 @@ export function pointOf({ layouts, batch, units, time, seed }: Example): Point {
 /** The initial state of an example with these floats. */
 export function stateOf({ counts }: Example, floats: unknown): State {
   const [first] = treeLeaves<Tensor>(floats);
-  return counts ? { floats, counter: zeros([first.shape[0]], "int32") } : { floats };
+  return counts ? { floats, counter: zeros([first.shape[0]], { dtype: "int32" }) } : { floats };
 }
 
 /** The cell of an example, closing over `parameters`. */
@@ -179,7 +178,7 @@ function evaluator(
   const { shape, dtype } = state[0];
   const units = fixedSize(state[0], 1);
   const wide = (x: Tensor) => broadcastTo(x, shape);
-  const steps = expandDims(counter ?? zeros([shape[0]], "int32"), 1);
+  const steps = expandDims(counter ?? zeros([shape[0]], { dtype: "int32" }), 1);
   const compute = (expression: Expression): Tensor => {
     switch (expression.of) {
       case "state":
@@ -192,7 +191,7 @@ function evaluator(
       case "counter":
         return wide(cast(steps, dtype));
       case "lookup":
-        return gather(matrix, counter ?? zeros([shape[0]], "int32"));
+        return gather(matrix, counter ?? zeros([shape[0]], { dtype: "int32" }));
       case "number":
         return wide(tensor(expression.value, { dtype }));
       case "tanh":

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { addDims, type Dim, divideDims, fixedDim, multiplyDims, subtractDims, symbol } from "../../mod.ts";
+import { type Dim, symbol } from "../../mod.ts";
+import { addDims, divideDims, fixedDim, multiplyDims, subtractDims } from "../../src/internal.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import { evaluateDim, printShape, sameShape, sizeOfShape } from "../../src/tensor/dims.ts";
 

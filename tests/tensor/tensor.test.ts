@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { host, hostTensor, item, printSpec, spec, symbol, tensor, toNested, trace } from "../../mod.ts";
+import { host, hostTensor, item, spec, symbol, tensor, toNested, trace } from "../../mod.ts";
+import { printSpec } from "../../src/internal.ts";
 
 Deno.test("nested arrays come back from toNested", () => {
   const matrices = fc.tuple(fc.nat(3), fc.nat(3)).chain(([rows, columns]) =>

@@ -145,7 +145,7 @@ Deno.test("batches, steps and compiled calls in a loop give turns", async () => 
   await assertTurns(() => trainer.testOnBatch(variables, { x, y: x }));
   let state: TrainingState = { variables };
   await assertTurns(async () => state = await trainer.trainOnBatch(state, { x, y: x }));
-  using next = await compile((x: Tensor) => add(x, 1), { device });
+  using next = compile((x: Tensor) => add(x, 1), { device });
   await assertTurns(() => next(x));
   await assertTurns(() => predict(model, variables, x, { device }));
 });
@@ -203,7 +203,7 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
   fn: async () => {
-    const probe = await compile((x: Tensor) => add(x, 1), { device });
+    const probe = compile((x: Tensor) => add(x, 1), { device });
     await probe(tensor(0));
     const used = () => Number(probe.explain().match(/(\d+) bytes of its memory in use/)?.[1]);
     // State that goes from batch to batch: carries and statistics.

@@ -1,5 +1,6 @@
 /** Losses, metrics, optimizers, schedules and callbacks are data too: what a copy changes acts, or is refused. */
 import * as cf from "@cellfold/cellfold";
+import * as internal from "@cellfold/cellfold/internal";
 import type { Callback, Loss, Metric, Optimizer, Schedule } from "@cellfold/cellfold";
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { resolveLoss } from "../../src/training/losses.ts";
@@ -25,7 +26,7 @@ const metrics: readonly Metric[] = [
   cf.sparseTopKCategoricalAccuracy(),
   cf.rootMeanSquaredError(),
   cf.meanMetric(),
-  cf.lossMetric(cf.huber()),
+  internal.lossMetric(cf.huber()),
 ];
 const optimizers: readonly Optimizer[] = [cf.sgd(), cf.rmsprop(), cf.adam(), cf.adamw()];
 const schedules: readonly Schedule[] = [
@@ -48,7 +49,7 @@ Deno.test("copies of losses with other options are refused; another reduction ac
     for (const copy of copiesOf(loss)) {
       assertStringIncludes(message(() => cf.computeLoss(copy, target, values)), "copy");
       assertStringIncludes(message(() => resolveLoss(copy)), "copy");
-      assertStringIncludes(message(() => cf.resolveMetric(copy, undefined, target, values)), "copy");
+      assertStringIncludes(message(() => internal.resolveMetric(copy, undefined, target, values)), "copy");
     }
     const total = cf.item(cf.computeLoss({ ...loss, reduction: "sum" }, target, values));
     assertEquals(total, cf.item(cf.sum(cf.computeLoss({ ...loss, reduction: "none" }, target, values))));
@@ -74,11 +75,11 @@ Deno.test("copies of losses with other options are refused; another reduction ac
 Deno.test("copies of metrics with other options are refused; another name acts", async () => {
   for (const metric of metrics) {
     for (const copy of copiesOf(metric)) {
-      assertStringIncludes(message(() => cf.resolveMetric(copy, undefined, labels, values)), "copy");
+      assertStringIncludes(message(() => internal.resolveMetric(copy, undefined, labels, values)), "copy");
       assertStringIncludes(message(() => copy.update(copy.initState(), labels, values)), "copy");
     }
     const renamed = { ...metric, name: "other" };
-    assertEquals(cf.resolveMetric(renamed, undefined, labels, values).name, "other");
+    assertEquals(internal.resolveMetric(renamed, undefined, labels, values).name, "other");
   }
   const logs = await cf.evaluate(cf.dense({ units: 1 }), denseVariables(1, 1), line(4), {
     loss: "mse",

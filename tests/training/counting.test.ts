@@ -294,7 +294,7 @@ for (const device of ["wasm", "webgpu"] as const) {
           const target = loss.labels === "sparse" ? labels : single(dense);
           const { mask, sampleWeight } = weighting;
           const given = { mask, sampleWeight: sampleWeight && single(sampleWeight) };
-          const f = await compile(
+          const f = compile(
             valueAndGrad((p: Tensor, t: Tensor) => computeLoss(loss, t, p, given)),
             { device },
           );

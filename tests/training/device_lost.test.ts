@@ -131,7 +131,7 @@ Deno.test("a compiled function whose device is lost works again with the next ca
   for (const threads of [1, 2]) {
     await withTraps(async (traps) => {
       const device: Device = { name: "wasm", threads, shareFrom: 0 };
-      using f = await compile((x: Tensor) => mul(x, sum(x)), { device, keep: true });
+      using f = compile((x: Tensor) => mul(x, sum(x)), { device, keep: true });
       const x = ones([8, 4]);
       const kept = await f(x);
       traps.next = true;
@@ -207,8 +207,8 @@ Deno.test(
   outlives,
   async () => {
     const device: Device = { name: "wasm", threads: 1 };
-    using big = await compile((a: Tensor) => mul(ones([1 << 21]), a), { device, keep: true });
-    using small = await compile((a: Tensor) => mul(a, 2), { device });
+    using big = compile((a: Tensor) => mul(ones([1 << 21]), a), { device, keep: true });
+    using small = compile((a: Tensor) => mul(a, 2), { device });
     const kept = await big(tensor(3));
     await small(tensor(1));
     await withoutGrowth(async () => {
@@ -288,8 +288,8 @@ Deno.test(
     const device: Device = { name: "webgpu", schedule: "steps" };
     const unhandled = await unhandledIn(() =>
       withBuffersUpTo(async (limit) => {
-        using fill = await compile((a: Tensor) => mul(ones([1 << 20]), a), { device, keep: true });
-        using small = await compile((a: Tensor) => mul(a, 2), { device });
+        using fill = compile((a: Tensor) => mul(ones([1 << 20]), a), { device, keep: true });
+        using small = compile((a: Tensor) => mul(a, 2), { device });
         const kept: Tensor[] = [await fill(tensor(0))];
         limit.bytes = 20e6; // no more than the first 16 MiB
         const results = await Promise.allSettled(
@@ -326,7 +326,7 @@ Deno.test("webgpu: a compiled function works again after its device was lost", w
   };
   try {
     const device: Device = { name: "webgpu", schedule: "rows" };
-    using f = await compile((x: Tensor) => mul(x, sum(x)), { device });
+    using f = compile((x: Tensor) => mul(x, sum(x)), { device });
     assertEquals(host(await f(ones([2, 2]))).data[0], 4);
     devices.at(-1)?.destroy();
     await devices.at(-1)?.lost;

@@ -46,7 +46,11 @@ const twoHeads = defineLayer({
   initParams: () => [],
   apply: ({ state }, x) => {
     const [output, flag] = x as readonly Tensor[]; // the tests give a list
-    return { output: { a: output, b: at(output, -1, 0) }, state, mask: { a: less(0, flag), b: undefined } };
+    return {
+      output: { a: output, b: at(output, 0, { axis: -1 }) },
+      state,
+      mask: { a: less(0, flag), b: undefined },
+    };
   },
 });
 
@@ -55,7 +59,7 @@ const positive = (reduction: Reduction): Loss => ({
   ...meanSquaredError({ reduction }),
   type: "positive",
   values: (t, p) => meanSquaredError().values(t, p),
-  counted: (t) => greaterEqual(at(t, -1, 0), 0),
+  counted: (t) => greaterEqual(at(t, 0, { axis: -1 }), 0),
 });
 
 const losses: Readonly<Record<string, (reduction: Reduction) => Loss>> = {
@@ -169,12 +173,14 @@ Deno.test("with several outputs the loss is the weighted sum of the outputs' los
       const y = dataOf({ ...example, loss: "mse" }).y;
       const [output, flag] = x as readonly Tensor[]; // dataOf makes a list
       const [a, b] = [positive(example.reduction), meanSquaredError({ reduction: example.reduction })];
-      const data = { x, y: { a: y, b: at(y, -1, 1) }, ...(sampleWeight && { sampleWeight }) };
+      const data = { x, y: { a: y, b: at(y, 1, { axis: -1 }) }, ...(sampleWeight && { sampleWeight }) };
       const given = sampleWeight as Tensor | undefined;
       const ofA = item(computeLoss(a, y, output, { mask: less(0, flag), sampleWeight: given }));
       const perSample = given && given.shape.length === 1 ? given : undefined;
       if (given && !perSample) return; // the second output has values for [samples, time] without features
-      const ofB = item(computeLoss(b, at(y, -1, 1), at(output, -1, 0), { sampleWeight: perSample }));
+      const ofB = item(
+        computeLoss(b, at(y, 1, { axis: -1 }), at(output, 0, { axis: -1 }), { sampleWeight: perSample }),
+      );
       for (const batchSize of example.batchSizes) {
         const logs = await evaluate(twoHeads, variables, data, {
           loss: { a, b },
@@ -264,7 +270,7 @@ Deno.test("an output of weight 0 is watched, and may be NaN", async () => {
 
 Deno.test("addToSums: the mean of many batches keeps its precision, and the order does not matter", async () => {
   const device = { name: "wasm", threads: 1 } as const;
-  const step = await compile(addToSums, { device, keep: true, donate: [0] });
+  const step = compile(addToSums, { device, keep: true, donate: [0] });
   const count = 70_001;
   const values = Float32Array.from({ length: count }, (_, i) => 0.1 + 1e-3 * ((i * 7919) % 997));
   const exact = [...values].reduce((sum, value) => sum + value, 0) / count;

@@ -15,7 +15,7 @@ const devices = [
 
 /** What one step of gradient descent takes off parameters that are 0, on a device. */
 async function taken(optimizer: Optimizer, gradients: readonly Tensor[], device: typeof devices[number]) {
-  const update = await compile((...gradients: Tensor[]) => {
+  const update = compile((...gradients: Tensor[]) => {
     const params = gradients.map(zerosLike);
     return optimizer.update(gradients, optimizer.init(params), params)[0];
   }, { device });

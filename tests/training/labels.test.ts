@@ -107,7 +107,7 @@ Deno.test("a mask that weights decide is not known beforehand: all labels are lo
     initParams: () => [tensor(0)],
     apply: ({ params, state }, x) => {
       const [threshold] = params as readonly Tensor[]; // a list, see above
-      return { output: x, state, mask: less(threshold, at(x as Tensor, -1, 0)) };
+      return { output: x, state, mask: less(threshold, at(x as Tensor, 0, { axis: -1 })) };
     },
   });
   const data = { x: full([2, 3, 3], -1), y: ints([[-1, -1, -1], [0, 1, -1]]) };

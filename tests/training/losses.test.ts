@@ -205,7 +205,7 @@ Deno.test("unknown names, options and values are refused", () => {
   ); // no name
   assertThrows(() => huber({ detla: 1 } as object), RangeError, 'did you mean "delta"'); // no option
   assertThrows(() => huber({ delta: 0 }), RangeError, "above 0");
-  assertThrows(() => binaryCrossentropy({ labelSmoothing: 2 }), RangeError, "expected 0 to 1");
+  assertThrows(() => binaryCrossentropy({ labelSmoothing: 2 }), RangeError, "expected a number from 0 to 1");
   assertThrows(() => meanSquaredError({ reduction: "men" as "mean" }), RangeError, 'did you mean "mean"'); // wrong
   assertThrows(() => resolveLoss(3 as unknown as Loss), TypeError, "expected a name"); // neither
 });

@@ -283,7 +283,7 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
         top9: sparseTopKCategoricalAccuracy({ k: 9 }),
       };
       const states = Object.fromEntries(Object.entries(metrics).map(([name, m]) => [name, m.initState()]));
-      const update = await compile(
+      const update = compile(
         (t: Tensor, p: Tensor) =>
           Object.fromEntries(
             Object.entries(metrics).map(([name, metric]) => [name, metric.update(states[name], t, p)]),

@@ -45,7 +45,7 @@ Deno.test("callbacks that fit would never call are refused", async () => {
     RangeError,
     'did you mean "onEpochEnd"?',
   );
-  await assertRejects(() => fitWith(loose({})), TypeError, "callbacks is no array");
+  await assertRejects(() => fitWith(loose({})), TypeError, "callbacks is an empty object, expected an array");
   await assertRejects(() => fitWith([loose(() => {})]), TypeError, "callbacks[0] is");
 });
 

@@ -83,7 +83,7 @@ Deno.test("what is no tensor, tree, layer or variables is named where it is give
     sum: (bad) => cellfold.sum(bad),
     matmul: (bad) => cellfold.matmul(zeros([2, 2]), bad),
     concat: (bad) => cellfold.concat(bad),
-    slice: (bad) => cellfold.slice(bad, [0], [1]),
+    slice: (bad) => cellfold.slice(bad, { start: [0], size: [1] }),
     einsum: (bad) => cellfold.einsum("ij,jk->ik", zeros([2, 2]), bad),
     zeros: (bad) => zeros(bad),
     getWeights: (bad) => cellfold.getWeights(bad),

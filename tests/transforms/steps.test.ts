@@ -10,15 +10,14 @@ import {
   type HostTensor,
   iota,
   matmul,
+  max,
   mean,
   mul,
   ones,
   pad,
-  reduceMax,
   reshape,
   reverse,
   scan,
-  sliceAxis,
   softmax,
   type Spec,
   spec,
@@ -32,6 +31,7 @@ import {
   type Tree,
   zeros,
 } from "@cellfold/cellfold";
+import { sliceAxis } from "@cellfold/cellfold/internal";
 import { type Dim, multiplyDims, subtractDims } from "../../src/tensor/dims.ts";
 import { outputMasks } from "../../src/transforms/steps.ts";
 import { unstreamable } from "../../src/transforms/streamed_steps.ts";
@@ -58,7 +58,8 @@ Deno.test("outputMasks: what keeps the axis of time keeps the mask", () => {
     "a product of rows": (x) => reshape(matmul(reshape(x, [6, 2]), kernel), [2, 3, 4]),
     einsum: (x) => einsum("bti,io->bto", x, kernel),
     "its own attention": (x) => matmul(softmax(matmul(x, x, { transposeRight: true })), x),
-    "there and back": (x) => transpose(mul(transpose(x, [1, 0, 2]), 2), [1, 0, 2]),
+    "there and back": (x) =>
+      transpose(mul(transpose(x, { permutation: [1, 0, 2] }), 2), { permutation: [1, 0, 2] }),
     "further axes": (x) => reshape(x, [2, 3, 1, 2]),
     "a fold": (x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, 2]), x)[0],
   };
@@ -76,8 +77,12 @@ Deno.test("outputMasks: what rearranges steps rearranges the mask", () => {
   ]]);
   assertEquals(masksOf((x) => concat([ones([2, 1, 2]), x], { axis: 1 })), [[[1, 1, 1, 0], [1, 1, 0, 0]]]);
   assertEquals(masksOf((x) => concat([x, x])), [same]);
-  assertEquals(masksOf((x) => pad(sliceAxis(x, 1, 0, 2), [0, 1, 0], [0, 0, 0])), [[[1, 1, 1], [1, 1, 0]]]);
-  assertEquals(masksOf((x) => transpose(x, [1, 0, 2])), [[[1, 1], [1, 0], [0, 0]]]);
+  assertEquals(masksOf((x) => pad(sliceAxis(x, 1, 0, 2), { low: [0, 1, 0], high: [0, 0, 0] })), [[[1, 1, 1], [
+    1,
+    1,
+    0,
+  ]]]);
+  assertEquals(masksOf((x) => transpose(x, { permutation: [1, 0, 2] })), [[[1, 1], [1, 0], [0, 0]]]);
 });
 
 Deno.test("outputMasks: several masks meet, and a step counts if it counts in all", () => {
@@ -100,7 +105,7 @@ Deno.test("outputMasks: a mask over masks is reduced as the data is", () => {
   const words = ones([1, 3, 2, 4]); // [batch, sentences, words, features]
   const inner = tensor([[[true, true], [true, false], [false, false]]]);
   assertEquals(masksOf((x) => sum(x, { axes: 2 }), [words], [inner]), [[[1, 1, 0]]]);
-  assertEquals(masksOf((x) => reduceMax(x, { axes: 3 }), [words], [inner]), [[[[1, 1], [1, 0], [0, 0]]]]);
+  assertEquals(masksOf((x) => max(x, { axes: 3 }), [words], [inner]), [[[[1, 1], [1, 0], [0, 0]]]]);
   assertEquals(masksOf((x) => add(x, 1), [words], [inner]), [[[[1, 1], [1, 0], [0, 0]]]]);
 });
 
@@ -111,7 +116,7 @@ Deno.test("outputMasks: what has no axis of time has no mask", () => {
     "all rows": (x) => reshape(x, [6, 2]),
     "the last step": (x) => reshape(sliceAxis(x, 1, 2, 1), [2, 2]),
     "the last state": (x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, 2]), x)[1],
-    "another axis first": (x) => transpose(x, [0, 2, 1]),
+    "another axis first": (x) => transpose(x, { permutation: [0, 2, 1] }),
   };
   for (const [name, fn] of Object.entries(ending)) assertEquals(masksOf(fn), [undefined], name);
 });
@@ -131,8 +136,8 @@ Deno.test("outputMasks: random rearrangements treat the mask as they treat data"
       (x) => concat([x, ones([x.shape[0], 2, 3])], { axis: 1 }),
       (x) => concat([x, reverse(x, 0)], { axis: 0 }),
       (x) => reshape(reshape(x, [(x.shape[0] as number) * (x.shape[1] as number), 3]), x.shape),
-      (x) => transpose(reverse(transpose(x, [1, 0, 2]), 0), [1, 0, 2]),
-      (x) => transpose(x, [1, 0, 2]),
+      (x) => transpose(reverse(transpose(x, { permutation: [1, 0, 2] }), 0), { permutation: [1, 0, 2] }),
+      (x) => transpose(x, { permutation: [1, 0, 2] }),
     ];
     const chosen = Array.from({ length: 1 + draw(4) }, () => moves[draw(moves.length)]);
     const fn = (x: Tensor) =>
@@ -166,7 +171,7 @@ Deno.test("unstreamable: what works step by step", () => {
     "a constant at every step": (x) => add(x, ones([2, time, 3])),
     "a constant alone": () => ones([2, time, 3]),
     "two sequences": (x, y) => concat([x, y]),
-    "attention within a step": (x) => softmax(expandDims(x, -1), -2),
+    "attention within a step": (x) => softmax(expandDims(x, -1), { axis: -2 }),
   };
   for (const [name, fn] of Object.entries(stepwise)) {
     assertEquals(mixedSteps(fn, [sequence, sequence], time), undefined, name);
@@ -178,13 +183,16 @@ Deno.test("unstreamable: what depends on other steps, names the operation", () =
     "a mean over time": [(x) => sub(x, mean(x, { axes: 1, keepDims: true })), "sum"],
     "a reversal": [(x) => reverse(x, 1), "reverse"],
     "attention": [(x) => matmul(softmax(matmul(x, x, { transposeRight: true })), x), "matmul"],
-    "a maximum over time": [(x) => reduceMax(x, { axes: 1 }), "reduceMax"],
-    "a shift": [(x) => pad(sliceAxis(x, 1, 0, subtractDims(time, 1)), [0, 1, 0], [0, 0, 0]), "slice"],
+    "a maximum over time": [(x) => max(x, { axes: 1 }), "reduceMax"],
+    "a shift": [
+      (x) => pad(sliceAxis(x, 1, 0, subtractDims(time, 1)), { low: [0, 1, 0], high: [0, 0, 0] }),
+      "slice",
+    ],
     "joining": [(x) => concat([x, x], { axis: 1 }), "concat"],
     "the number of a step": [(x) => add(x, cast(iota([2, time, 3], { axis: 1 }), "float32")), "iota"],
     "how many steps": [(x) => mul(x, sum(ones([2, time, 1]), { axes: 1, keepDims: true })), "sum"],
     "a fold": [(x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, 3]), x)[0], "scan"],
-    "time elsewhere": [(x) => transpose(x, [1, 0, 2]), undefined],
+    "time elsewhere": [(x) => transpose(x, { permutation: [1, 0, 2] }), undefined],
     "features and steps in a row": [(x) => reshape(x, [multiplyDims(time, 3), 2]), "reshape"],
   };
   for (const [name, [fn, operation]] of Object.entries(mixing)) {
@@ -211,14 +219,15 @@ Deno.test("unstreamable: what it lets pass gives the same in pieces as in one", 
     "features numbered": (x) => add(x, cast(iota([features]), "float32")),
     "a feature kept": (x) => mul(x, sliceAxis(x, 2, 0, 1)),
     "joined and cut": (x) => sliceAxis(concat([x, exp(x)]), 2, 1, features),
-    "time first and back": (x) => transpose(exp(transpose(x, [1, 0, 2])), [1, 0, 2]),
+    "time first and back": (x) =>
+      transpose(exp(transpose(x, { permutation: [1, 0, 2] })), { permutation: [1, 0, 2] }),
     "rows and back": (x) =>
       reshape(softmax(reshape(x, [multiplyDims(2, length(x)), features])), [2, length(x), features]),
     "pairs of features": (x) => sum(mul(expandDims(x, 2), expandDims(x, 3)), { axes: 2 }),
     "within a step": (x) => add(x, reshape(matmul(expandDims(x, 2), expandDims(x, 3)), [2, length(x), 1])),
     "a constant sequence": (x) => add(x, ones([2, length(x), features])),
     "a mean over time": (x) => sub(x, mean(x, { axes: 1, keepDims: true })),
-    "a maximum over time": (x) => sub(x, reduceMax(x, { axes: 1, keepDims: true })),
+    "a maximum over time": (x) => sub(x, max(x, { axes: 1, keepDims: true })),
     "time reversed": (x) => reverse(x, 1),
     "the number of the step": (x) => add(x, cast(iota([2, length(x), features], { axis: 1 }), "float32")),
     "how many steps": (x) => mul(x, sum(ones([2, length(x), 1]), { axes: 1, keepDims: true })),
@@ -229,7 +238,7 @@ Deno.test("unstreamable: what it lets pass gives the same in pieces as in one", 
         softmax(reshape(x, [2, multiplyDims(features, length(x))])),
         [2, length(x), features],
       ),
-    shift: (x) => pad(sliceAxis(x, 1, 0, subtractDims(length(x), 1)), [0, 1, 0], [0, 0, 0]),
+    shift: (x) => pad(sliceAxis(x, 1, 0, subtractDims(length(x), 1)), { low: [0, 1, 0], high: [0, 0, 0] }),
   };
   const names = Object.keys(moves);
   const whole = mul(cast(iota([2, 6, features], { axis: 1 }), "float32"), tensor([0.3, -0.2, 0.1]));

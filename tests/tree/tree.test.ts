@@ -87,7 +87,7 @@ Deno.test("what is no tree is refused with its path and what it is", () => {
   refuse(undefined, "Cannot use undefined at model.cells[1]");
   refuse("lstm", 'Cannot use the text "lstm" at model.cells[1]');
   refuse(new Map(), "Cannot use an object of the class Map at model.cells[1]");
-  refuse(new Float32Array(2), "Cannot use an object of the class Float32Array at model.cells[1]");
+  refuse(new Float32Array(2), "Cannot use a Float32Array of 2 at model.cells[1]");
 });
 
 Deno.test("trees that differ are refused with the first path and both sides", () => {

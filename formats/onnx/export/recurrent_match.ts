@@ -94,21 +94,23 @@ function ordered(rows: Tensor, { operator, inputForget }: Match): Tensor {
   if (operator !== "LSTM") return rows;
   const parts = split(rows, inputForget ? 3 : 4, { axis: 0 });
   const [i, f, c, o] = inputForget
-    ? [parts[0], zeros(parts[0].shape, rows.dtype), parts[1], parts[2]]
+    ? [parts[0], zeros(parts[0].shape, { dtype: rows.dtype }), parts[1], parts[2]]
     : parts;
   return concat([i, o, f, c], { axis: 0 });
 }
 
 /** Peepholes i, o, f; of coupled gates with zeros for f. */
 function orderedPeepholes(peepholes: Tensor, { inputForget, units }: Match): Tensor {
-  return inputForget ? concat([peepholes, zeros([units], peepholes.dtype)], { axis: 0 }) : peepholes;
+  return inputForget
+    ? concat([peepholes, zeros([units], { dtype: peepholes.dtype })], { axis: 0 })
+    : peepholes;
 }
 
 /** Both biases of ONNX: that of the input, and that of the state (0 where our cell has one bias). */
 function biases(bias: Tensor, match: Match): Tensor {
   if (bias.shape.length === 2) return reshape(bias, [-1]);
   const ofInput = ordered(bias, match);
-  return concat([ofInput, zeros(ofInput.shape, bias.dtype)], { axis: 0 });
+  return concat([ofInput, zeros(ofInput.shape, { dtype: bias.dtype })], { axis: 0 });
 }
 
 /** The weights of all directions. */

@@ -1,4 +1,5 @@
 /** `toOnnx`: a model as an ONNX file. */
+import { checkLayer, checkVariables } from "../../../src/layers/checks.ts";
 import type { Layer, Mask, Variables } from "../../../src/layers/layer.ts";
 import { isContainer } from "../../../src/models/container.ts";
 import { toJson } from "../../../src/models/json.ts";
@@ -157,6 +158,8 @@ function metadata(model: Layer): Partly<ModelProto>["metadataProps"] {
  * ```
  */
 export function toOnnx(model: Layer, variables: Variables, options: ToOnnxOptions): Uint8Array<ArrayBuffer> {
+  checkLayer("export to ONNX", model);
+  checkVariables("export to ONNX", variables);
   checkOptions("toOnnx", options, ["input", "inputNames", "outputNames", "lengths", "rightPadded", "states"]);
   const builder = GraphBuilder.create();
   const input = inputEdges(builder, options);

@@ -1,4 +1,5 @@
 /** `fromOnnx`: an ONNX file as a model. */
+import { checkBytes, checkFunction } from "../../../src/describe.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
 import { checkOptions, quoted } from "../../../src/nearest.ts";
@@ -230,6 +231,8 @@ function layerOf(
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
   checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames]);
+  if (options.trainable !== undefined) checkFunction("use fromOnnx", options.trainable, "trainable");
+  checkBytes("read an ONNX file", bytes);
   const limits = limitsOf("fromOnnx", options);
   const proto = decodeModel(bytes);
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");

@@ -2,6 +2,7 @@
  * What a graph may ask for. A file of a few hundred bytes can describe work of hours and tensors of terabytes, and a
  * call that has begun cannot be broken off; so a graph is traced and its work counted before it is computed.
  */
+import { quoted } from "../../../src/nearest.ts";
 import { traceFlat, valueOf } from "../../../src/program/trace.ts";
 import { type Equation, isEquation, type Program, type Value } from "../../../src/program/types.ts";
 import { type Dim, type Shape } from "../../../src/tensor/dims.ts";
@@ -31,7 +32,7 @@ export function limitsOf(what: string, { maxNodes, maxWork, maxElements }: OnnxL
     const value = given[name];
     if (value === undefined) continue;
     if (typeof value !== "number" || !(value >= 1)) {
-      throw new RangeError(`Cannot use ${what}: ${name} is ${String(value)}, expected a number from 1`);
+      throw new RangeError(`Cannot use ${what}: ${name} is ${quoted(value)}, expected a number from 1`);
     }
     all[name] = value;
   }

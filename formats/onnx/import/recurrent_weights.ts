@@ -88,10 +88,10 @@ function biasOf(bias: Tensor, layout: RecurrentLayout): Tensor {
 /** The weights of each direction. They were checked. */
 export function cellWeights(layout: RecurrentLayout, { W, R, B, P }: OnnxWeights): CellWeights[] {
   return Array.from({ length: layout.directions }, (_, direction) => ({
-    kernel: transpose(reordered(at(W, 0, direction), layout)),
-    recurrentKernel: transpose(reordered(at(R, 0, direction), layout)),
-    ...(B ? { bias: biasOf(at(B, 0, direction), layout) } : {}),
-    ...(P ? { peepholes: peepholesOf(at(P, 0, direction), layout) } : {}),
+    kernel: transpose(reordered(at(W, direction), layout)),
+    recurrentKernel: transpose(reordered(at(R, direction), layout)),
+    ...(B ? { bias: biasOf(at(B, direction), layout) } : {}),
+    ...(P ? { peepholes: peepholesOf(at(P, direction), layout) } : {}),
   }));
 }
 

@@ -76,7 +76,7 @@ export function tensorOf(value: OnnxValue): Tensor {
   if (value.kind === "sizes") return sizesTensor(value);
   const { base, axes } = value;
   const order = axes.filter((axis): axis is number => axis !== undefined);
-  return reshape(transpose(base, order), shapeOf(value));
+  return reshape(transpose(base, { permutation: order }), shapeOf(value));
 }
 
 function sizesTensor({ sizes, scalar }: SizesValue): Tensor {

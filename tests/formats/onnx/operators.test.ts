@@ -25,9 +25,7 @@ for (const operatorCase of operatorCases) {
       const expected = await runOnWeb(bytes, operatorCase.inputs);
       const { model, variables, outputs, inputs } = fromOnnx(bytes);
       const given = inputs.length === 1 ? operatorCase.inputs[inputs[0].name] : operatorCase.inputs;
-      using compiled = await compile((x: Tree<Tensor>) =>
-        model.apply(variables, x, { training: false }).output
-      );
+      using compiled = compile((x: Tree<Tensor>) => model.apply(variables, x, { training: false }).output);
       const eager = outputsOf(outputs, model.apply(variables, given, { training: false }).output);
       for (const actual of [eager, outputsOf(outputs, await compiled(given))]) {
         assertEquals(Object.keys(actual).sort(), Object.keys(operatorCase.outputs).sort());

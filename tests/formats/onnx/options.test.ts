@@ -197,7 +197,7 @@ Deno.test("what cannot be exported is refused, with what to change", () => {
     ...layer,
     apply: (variables, x, context) => {
       const applied = layer.apply(variables, x, context);
-      const drawn = cast(bernoulli(key(1), 0.5, [2]), "float32");
+      const drawn = cast(bernoulli(key(1), [2], { probability: 0.5 }), "float32");
       return {
         ...applied,
         output: concat([applied.output as Tensor, applied.output as Tensor], { axis: 0 }),
@@ -209,7 +209,7 @@ Deno.test("what cannot be exported is refused, with what to change", () => {
   const noisy: Layer = {
     ...layer,
     apply: (_, __, { training }) => ({
-      output: cast(bernoulli(key(1), training ? 0.4 : 0.5, [2]), "float32"),
+      output: cast(bernoulli(key(1), [2], { probability: training ? 0.4 : 0.5 }), "float32"),
       state: [],
     }),
   };

@@ -56,7 +56,7 @@ for (const exportCase of [...exportCases, ...optionCases, ...guideCases]) {
     const run = async (layer: Layer, variables: Variables, x: Tree<Tensor>) => {
       const call = (variables: Variables, x: Tree<Tensor>) =>
         layer.apply(variables, x, { training: false }).output;
-      using compiled = await compile(call, { device: "wasm" });
+      using compiled = compile(call, { device: "wasm" });
       return await compiled(variables, x);
     };
     const native = await run(exportCase.layer, variablesOf(exportCase), exportCase.data);
@@ -68,7 +68,7 @@ for (const exportCase of [...exportCases, ...optionCases, ...guideCases]) {
 
 /** The last Program and the kernels that run, as `explain` prints them. */
 async function kernelsOf(layer: Layer, variables: Variables, x: Tensor): Promise<string> {
-  using compiled = await compile(
+  using compiled = compile(
     (variables: Variables, x: Tensor) => layer.apply(variables, x, { training: false }).output,
     { device: "wasm" },
   );

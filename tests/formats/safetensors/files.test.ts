@@ -282,7 +282,7 @@ Deno.test("what cannot be written is refused by name", async () => {
   assertThrows(() => encodeSafetensors(spec([2]) as Tensor), TypeError, "float32[2] has no values");
   const misspelt: object = { metdata: {} };
   assertThrows(() => encodeSafetensors({}, misspelt), RangeError, 'did you mean "metadata"?');
-  using double = await compile((x: Tensor) => mul(x, 2), { device: "reference", keep: true });
+  using double = compile((x: Tensor) => mul(x, 2), { device: "reference", keep: true });
   const onDevice = await double(tensor([1, 2]));
   assertThrows(
     () => encodeSafetensors({ x: onDevice }),

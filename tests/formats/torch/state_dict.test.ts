@@ -251,7 +251,7 @@ Deno.test("all names that do not fit are listed at once", () => {
     ...rest,
     "fc.bais": bias,
     "rnn.weight_ih_l0": zeros([8, 4]),
-    "fc.weight": zeros([1, 2], "int32"),
+    "fc.weight": zeros([1, 2], { dtype: "int32" }),
   };
   assertThrows(
     () => fromTorch(layer, variables, stateDict),

@@ -7,7 +7,6 @@ import {
   createTrainer,
   dense,
   einsum,
-  fixedSize,
   type HostTensor,
   init,
   key,
@@ -34,8 +33,8 @@ import {
   uniform,
   valueAndGrad,
   zeros,
-  zipTrees,
 } from "../../../mod.ts";
+import { fixedSize, zipTrees } from "../../../src/internal.ts";
 import { planProgram } from "../../../benches/cellfold/plan.ts";
 import { fitWith } from "../../../src/training/fit.ts";
 import type { Data } from "../../../src/training/objective.ts";
@@ -107,7 +106,7 @@ async function explainTraining(
 
 const sequences = (time: number): Data => ({
   x: zeros([BATCH, time, FEATURES]) as HostTensor, // eager
-  y: zeros([BATCH], "int32") as HostTensor, // eager
+  y: zeros([BATCH], { dtype: "int32" }) as HostTensor, // eager
 });
 const explainGuide = (recurrent: Layer, time: number) =>
   explainTraining(guide(recurrent), sequences(time), "sparseCategoricalCrossentropy");
@@ -221,7 +220,7 @@ function trainStep(
   return { program: runPasses(program), shapes: program.inputs.map(({ shape }) => shape.map(Number)) };
 }
 
-const lastStep = (outputs: Tensor) => mean(square(at(outputs, 1, -1)));
+const lastStep = (outputs: Tensor) => mean(square(at(outputs, -1, { axis: 1 })));
 const allSteps = (outputs: Tensor) => mean(square(outputs));
 
 function countEquations({ equations }: Program): number {

@@ -12,7 +12,6 @@ import {
   scan,
   sigmoid,
   softmax,
-  specOf,
   split,
   sum,
   tanh,
@@ -22,6 +21,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../../mod.ts";
+import { specOf } from "../../../src/internal.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runPasses } from "../../../src/passes/mod.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
@@ -67,7 +67,7 @@ const cases: readonly Case[] = [
     name: "the gradient of an LSTM",
     fn: (x, kernel, recurrent) =>
       valueAndGrad(([kernel, recurrent]: readonly Tensor[]) => {
-        const zero = zeros([37, 24], x.dtype);
+        const zero = zeros([37, 24], { dtype: x.dtype });
         const [outputs, [, last]] = scan(lstmStep(kernel, recurrent), [zero, zero], x);
         return add(mean(mul(outputs, outputs)), mean(last));
       })([kernel, recurrent]),

@@ -1,5 +1,5 @@
 /** That the memory of a wasm device does not grow, is all given back, reaches 4 GiB, and is refused beyond. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   add,
   batchNormalization,
@@ -46,7 +46,7 @@ function testOfDevice(name: string, fn: () => Promise<void>): void {
 
 /** How many bytes of a device's memory are in use, as its executables say. */
 async function meter(device: Device): Promise<() => number> {
-  const probe = await compile((x: Tensor) => add(x, 1), { device });
+  const probe = compile((x: Tensor) => add(x, 1), { device });
   await probe(tensor(0));
   return () => {
     const [, bytes] = probe.explain().match(/(\d+) bytes of its memory in use/) ?? [];
@@ -94,7 +94,7 @@ testOfDevice("calls, kept results, many sizes, streams and failures give all the
   const used = await meter(device);
   const before = used();
   {
-    using step = await compile((state: Tensor, x: Tensor): [Tensor, Tensor] => [add(state, x), sum(x)], {
+    using step = compile((state: Tensor, x: Tensor): [Tensor, Tensor] => [add(state, x), sum(x)], {
       device,
       donate: [0],
       keep: [0],
@@ -106,13 +106,13 @@ testOfDevice("calls, kept results, many sizes, streams and failures give all the
       readings.push(used());
     }
     assertEquals(new Set(readings.slice(2)).size, 1);
-    using read = await compile((x: Tensor) => mul(x, 1), { device });
+    using read = compile((x: Tensor) => mul(x, 1), { device });
     assertEquals(host(await read(state)).data[0], 200);
     if (state.kind === "device") state[Symbol.dispose]();
   }
   assertEquals(used(), before);
   {
-    using sized = await compile((x: Tensor) => tanh(x), { device, specs: [spec([null])] });
+    using sized = compile((x: Tensor) => tanh(x), { device, specs: [spec([null])] });
     const readings: number[] = [];
     for (let size = 300; size > 0; size -= 10) {
       await sized(zeros([size]));
@@ -141,19 +141,19 @@ testOfDevice(
     const used = await meter(device);
     const before = used();
     {
-      using fn = await compile((x: Tensor) => sum(tanh(x)), { device, specs: [spec([null])] });
+      using fn = compile((x: Tensor) => sum(tanh(x)), { device, specs: [spec([null])] });
       const sizes = [3, 3, 3, ...Array.from({ length: 24 }, (_, size) => size), 3];
       const sums = await Promise.all(sizes.map((size) => fn(zeros([size]))));
       assertEquals(sums.map((x) => item(x)), sizes.map(() => 0));
     }
     assertEquals(used(), before);
-    const late = await compile((x: Tensor) => sum(tanh(x)), { device, specs: [spec([null])] });
+    const late = compile((x: Tensor) => sum(tanh(x)), { device, specs: [spec([null])] });
     await late(zeros([2]));
     const pending = late(zeros([5]));
     late[Symbol.dispose]();
     await pending.catch(() => {}); // whether it still answers is not said
     assertEquals(used(), before);
-    const early = await compile((x: Tensor) => sum(tanh(x)), { device });
+    const early = compile((x: Tensor) => sum(tanh(x)), { device });
     const first = early(zeros([4]));
     early[Symbol.dispose]();
     await first.catch(() => {});
@@ -165,7 +165,7 @@ testOfDevice("a plan beyond 4 GiB is refused by the largest buffers and checkpoi
   const device: Device = { name: "wasm", threads: 1, relaxed: false };
   const used = await meter(device);
   const before = used();
-  using wide = await compile((x: Tensor) => {
+  using wide = compile((x: Tensor) => {
     const square = sin(add(expandDims(x, 1), x)); // [40000, 40000], 6.4 GB
     return sum(matmul(square, square));
   }, { device });
@@ -174,7 +174,7 @@ testOfDevice("a plan beyond 4 GiB is refused by the largest buffers and checkpoi
   assertStringIncludes(error.message, "sin (6400000000 bytes)");
   assertStringIncludes(error.message, "checkpointEvery");
 
-  using long = await compile((w: Tensor) =>
+  using long = compile((w: Tensor) =>
     valueAndGrad((w: Tensor) => {
       const [outputs] = scan(
         (h: Tensor) => {
@@ -196,7 +196,7 @@ testOfDevice("an output beyond 4 GiB is refused", async () => {
   const device: Device = { name: "wasm", threads: 1, relaxed: true };
   const used = await meter(device);
   const before = used();
-  using wide = await compile((x: Tensor) => [mul(x, 2), add(expandDims(x, 1), x)], { device, keep: true });
+  using wide = compile((x: Tensor) => [mul(x, 2), add(expandDims(x, 1), x)], { device, keep: true });
   await assertRejects(() => wide(zeros([40_000])), RangeError, "Cannot allocate");
   await assertRejects(() => wide(zeros([40_000])), RangeError, "Cannot allocate");
   wide[Symbol.dispose]();
@@ -242,27 +242,27 @@ testOfDevice("addresses beyond 2 GiB are as good as others", async () => {
 
 testOfDevice("float64 is refused with the remedy, and auto runs it on the reference", async () => {
   const double = (x: Tensor) => mul(x, 2);
-  using refused = await compile(double, { device: "wasm" });
+  using refused = compile(double, { device: "wasm" });
   const error = await assertRejects(
     () => refused(tensor([1], { dtype: "float64" })),
     TypeError,
     "no float64",
   );
   assertStringIncludes(error.message, 'use cast(x, "float32"), or the device reference');
-  using auto = await compile(double);
-  assertEquals(auto.device, "wasm");
+  using auto = compile(double);
+  assertEquals(auto.device, "auto");
   const result = host(await auto(tensor([1 / 3], { dtype: "float64" })));
   assertEquals([result.dtype, result.data[0]], ["float64", 2 / 3]);
-  using inside = await compile((x: Tensor) => sum(mul(x, tensor([1], { dtype: "float64" }))), {
+  using inside = compile((x: Tensor) => sum(mul(x, tensor([1], { dtype: "float64" }))), {
     device: { name: "wasm", threads: 1 },
   });
   await assertRejects(() => inside(tensor([1], { dtype: "float64" })), TypeError, "float64");
   assertEquals(createWasm().name, "wasm");
 });
 
-testOfDevice("an option shareFrom that is no whole number is refused", async () => {
+Deno.test("an option shareFrom that is no whole number is refused", () => {
   for (const shareFrom of [-1, 0.5, NaN]) {
-    await assertRejects(
+    assertThrows(
       () => compile((x: Tensor) => x, { device: { name: "wasm", shareFrom } }),
       RangeError,
       `shareFrom ${shareFrom}: expected a whole number from 0`,

@@ -42,8 +42,8 @@ function valuesOf(x: Tensor): number[] {
 }
 
 testOfDevice("a product follows its right operand, on the device and on the host", async (device) => {
-  using product = await compile((a: Tensor, b: Tensor) => matmul(a, b), { device });
-  using upload = await compile((x: Tensor) => mul(x, 1), { device, keep: true });
+  using product = compile((a: Tensor, b: Tensor) => matmul(a, b), { device });
+  using upload = compile((x: Tensor) => mul(x, 1), { device, keep: true });
   const [first, second] = [await upload(rights[0]), await upload(rights[1])];
   for (const [right, index] of [[first, 0], [first, 0], [second, 1], [first, 0]] as const) {
     assertEquals(valuesOf(await product(left, right)), expected[index]);

@@ -83,7 +83,7 @@ Deno.test(
       const trainer = createTrainer(model, { ...objective, device });
       const variables = init(model, key(0), data.x);
       const session = trainer.session("train", variables, data);
-      const train = await session.train();
+      const train = session.train();
       let [params, state] = [variables.params, variables.state];
       let optimizerState = trainer.initOptimizer(variables);
       let metrics = session.objective.initState();
@@ -148,7 +148,7 @@ Deno.test(
   "what is larger than the adapter's memory is refused by the name of the limit",
   options,
   async () => {
-    const total = await compile((k: Tensor) => sum(normal(k, [1 << 15, 1 << 15])), { device: "webgpu" });
+    const total = compile((k: Tensor) => sum(normal(k, [1 << 15, 1 << 15])), { device: "webgpu" });
     const error = await assertRejects(() => total(key(0)), RangeError);
     assert(
       /the adapter's max(BufferSize|StorageBufferBindingSize) of \d+/.test(error.message),

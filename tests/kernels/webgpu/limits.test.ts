@@ -30,7 +30,7 @@ async function valuesOn<Args extends readonly Tensor[]>(
   fn: (...args: Args) => Tensor,
   ...args: Args
 ): Promise<{ readonly values: number[]; readonly report: string }> {
-  using compiled = await compile(fn, { device });
+  using compiled = compile(fn, { device });
   const result = host(await toHost(await compiled(...args)) as HostTensor);
   return { values: [...result.data], report: compiled.explain() };
 }
@@ -135,8 +135,8 @@ Deno.test(
   "arguments may come from the host, then from a device, then from the host again",
   options,
   async () => {
-    using make = await compile((x: Tensor) => mul(x, 3), { device: "webgpu", keep: true });
-    using twice = await compile((x: Tensor) => mul(x, 2));
+    using make = compile((x: Tensor) => mul(x, 3), { device: "webgpu", keep: true });
+    using twice = compile((x: Tensor) => mul(x, 2));
     const onDevice = await make(tensor([1, 2, 3]));
     const values = async (x: Tensor) => [...host(await toHost(await twice(x)) as HostTensor).data];
     assertEquals(await values(tensor([1, 2, 3])), [2, 4, 6]);

@@ -13,10 +13,10 @@ import {
   layerNormLstm,
   lstm,
   matmul,
+  max,
   mean,
   mul,
   normal,
-  reduceMax,
   sum,
   type Tensor,
   toHost,
@@ -44,11 +44,11 @@ const LIMITS = {
 const gpu = shapeOf(LIMITS, { isSoftware: false, threads: 8 });
 
 /** The scan of an LSTM's forward pass. */
-async function lstmScan(batch: number, units: number): Promise<ScanKernel> {
+function lstmScan(batch: number, units: number): ScanKernel {
   const layer = lstm({ units, kernelInitializer: "zeros", recurrentInitializer: "zeros" });
   const x = host(normal(key(0), [batch, 3, 5]));
   const variables = init(layer, key(1), x);
-  using compiled = await compile((variables: Variables, x: Tensor) =>
+  using compiled = compile((variables: Variables, x: Tensor) =>
     layer.apply(variables, x, { training: false }).output
   );
   const program = compiled.program(variables, x);
@@ -98,7 +98,7 @@ const weights = host(normal(key(4), [6, 9, 7]));
 async function computedOn(device: Device): Promise<{ readonly values: number[]; readonly report: string }> {
   const loss = (variables: Variables, x: Tensor) =>
     sum(mul(layer.apply(variables, x, { training: false }).output as Tensor, weights));
-  using compiled = await compile((variables: Variables, x: Tensor) => [
+  using compiled = compile((variables: Variables, x: Tensor) => [
     layer.apply(variables, x, { training: false }).output as Tensor,
     grad(loss)(variables, x),
   ], { device });
@@ -150,7 +150,7 @@ async function assertSameOn<Args extends readonly Tensor[]>(
   tolerance = 1e-5,
 ): Promise<string> {
   // deno-lint-ignore no-explicit-any -- any tree of tensors
-  using compiled = await compile(fn as any, { device: "reference" });
+  using compiled = compile(fn as any, { device: "reference" });
   const expected = treeLeaves<HostTensor>(await toHost(await compiled(...args)));
   const program = compiled.program(...args);
   const inputs = args.map(host);
@@ -285,7 +285,7 @@ Deno.test({
     const cases: readonly (() => Tensor)[] = [
       () => sum(matrix),
       () => sum(matrix, { axes: 1 }),
-      () => reduceMax(matrix, { axes: 1 }),
+      () => max(matrix, { axes: 1 }),
       () => sum(cast(mul(matrix, 10), "int32"), { axes: 1 }),
       () => norm.apply(variables, input, { training: false }).output as Tensor,
     ];

@@ -37,7 +37,7 @@ async function train(device: string, steps: number) {
   });
   const variables = init(model, key(0), data.x);
   const session = trainer.session("train", variables, data);
-  const step = await session.train();
+  const step = session.train();
   let { params, state } = variables;
   let optimizerState = trainer.initOptimizer(variables);
   let metrics = session.objective.initState();

@@ -194,7 +194,7 @@ const dropout: Operator = {
     if (rate === undefined) throw new TypeError("its ratio is known only at run time, expected a constant");
     const key = call.training && rate > 0 ? call.keyFor(node) : undefined;
     if (call.training && rate > 0 && !key) throw new TypeError("it needs a key while training");
-    const factors = key && dropoutMask(key, rate, x.shape);
+    const factors = key && dropoutMask(key, x.shape, { rate });
     const kept = factors ? notEqual(factors, 0) : equal(x, x);
     return [valueOf(factors ? mul(x, cast(factors, x.dtype)) : x), valueOf(kept)];
   },

@@ -97,12 +97,11 @@ function sliced(node: Node, inputs: Inputs): OnnxValue {
     );
     return sizesOf(backwards ? picked.reverse() : picked);
   }
-  const part = slice(
-    tensorOf(x),
-    parts.map(({ start }) => start),
-    parts.map(({ size }) => size),
-    parts.map(({ stride }) => stride),
-  );
+  const part = slice(tensorOf(x), {
+    start: parts.map(({ start }) => start),
+    size: parts.map(({ size }) => size),
+    stride: parts.map(({ stride }) => stride),
+  });
   return valueOf(reverse(part, parts.flatMap(({ backwards }, axis) => backwards ? [axis] : [])));
 }
 
@@ -131,17 +130,17 @@ function gathered(node: Node, inputs: Inputs): OnnxValue {
       const picked = checked.map((index) => x.sizes[fixedDim(index, "An index")]);
       return indices.scalar ? scalarSize(picked[0]) : sizesOf(picked);
     }
-    if (indices.scalar) return valueOf(at(tensorOf(x), axis, checked[0]));
+    if (indices.scalar) return valueOf(at(tensorOf(x), checked[0], { axis }));
   }
   const operand = tensorOf(x);
   const rows = wrapped(indicesOf(indices), size);
   const others = operand.shape.map((_, other) => other).filter((other) => other !== axis);
-  const picked = gather(transpose(operand, [axis, ...others]), rows);
+  const picked = gather(transpose(operand, { permutation: [axis, ...others] }), rows);
   const count = rows.shape.length;
   const before = Array.from({ length: axis }, (_, index) => count + index);
   const middle = Array.from({ length: count }, (_, index) => index);
   const after = others.slice(axis).map((_, index) => count + axis + index);
-  return valueOf(transpose(picked, [...before, ...middle, ...after]));
+  return valueOf(transpose(picked, { permutation: [...before, ...middle, ...after] }));
 }
 
 /** ScatterND that adds up rows. */
@@ -157,7 +156,7 @@ function scattered(node: Node, inputs: Inputs): OnnxValue {
     throw new TypeError(`its indices are ${printSpec(indices)}, expected rows: a last axis of size 1`);
   }
   const rows = wrapped(reshape(indices, indices.shape.slice(0, -1)), data.shape[0]);
-  return valueOf(add(data, scatterAdd(rows, updates, data.shape[0])));
+  return valueOf(add(data, scatterAdd(rows, updates, { rows: data.shape[0] })));
 }
 
 /** OneHot with a constant depth. */
@@ -169,7 +168,7 @@ function oneHot(node: Node, inputs: Inputs): OnnxValue {
   const axis = axisOf(attribute(node, "axis", "int") ?? -1, rank);
   const classes = iota(Array.from({ length: rank }, (_, other) => other === axis ? depth : 1), { axis });
   const hot = equal(expandDims(wrapped(indices, depth), axis), classes);
-  return valueOf(select(hot, at(values, 0, 1), at(values, 0, 0)));
+  return valueOf(select(hot, at(values, 1), at(values, 0)));
 }
 
 /** The operators of this file. */

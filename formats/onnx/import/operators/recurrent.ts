@@ -94,7 +94,7 @@ function recurrenceOf(options: Options, index: number, weights: CellWeights, x: 
   const context = { training: false, input: stepSpec(x) };
   const [gates, candidate, cellActivation] = options.activations[index];
   const shared = { units, useBias: weights.bias !== undefined, clip };
-  const zero = zeros([x.shape[0], units], x.dtype);
+  const zero = zeros([x.shape[0], units], { dtype: x.dtype });
   switch (operator) {
     case "RNN": {
       const cell = simpleRnnCell({ ...shared, activation: gates });
@@ -143,7 +143,7 @@ function initialStates(value: OnnxValue, { batchFirst, directions }: Options): T
   if (both.shape[0] !== 2) {
     throw new TypeError(`its initial state is ${printSpec(both)}, expected 2 directions`);
   }
-  return [at(both, 0, 0), at(both, 0, 1)];
+  return [at(both, 0), at(both, 1)];
 }
 
 function lengthsOf(value: OnnxValue | undefined, x: Tensor): Tensor | undefined {

@@ -11,14 +11,7 @@ import {
   stopGradient,
   sub,
 } from "../../../../src/operations/elementwise.ts";
-import {
-  argmax,
-  logSoftmax,
-  mean,
-  reduceMax,
-  reduceMin,
-  softmax,
-} from "../../../../src/operations/reduction.ts";
+import { argmax, logSoftmax, max, mean, min, softmax } from "../../../../src/operations/reduction.ts";
 import { at, type ReduceOptions, reshape, reverse, sum } from "../../../../src/operations/structure.ts";
 import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
@@ -44,13 +37,15 @@ function product(x: Tensor, { axes, keepDims }: ReduceOptions): Tensor {
     if (size < 1 || size > MOST) {
       throw new RangeError(`it multiplies ${size} elements along axis ${axis}, expected 1 to ${MOST}`);
     }
-    result = Array.from({ length: size }, (_, index) => at(result, axis, index)).reduce((a, b) => mul(a, b));
+    result = Array.from({ length: size }, (_, index) => at(result, index, { axis })).reduce((a, b) =>
+      mul(a, b)
+    );
   }
   return keepDims ? reshape(result, x.shape.map((dim, axis) => gone.includes(axis) ? 1 : dim)) : result;
 }
 
 function logSumExp(x: Tensor, options: ReduceOptions): Tensor {
-  const largest = stopGradient(reduceMax(x, { ...options, keepDims: true }));
+  const largest = stopGradient(max(x, { ...options, keepDims: true }));
   const total = log(sum(exp(sub(x, largest)), options));
   return add(total, reshape(largest, total.shape));
 }
@@ -78,7 +73,7 @@ function reduction(
 }
 
 /** Softmax and its kin: over one axis, and before version 13 over all axes from one on, side by side. */
-function overAxis(compute: (x: Tensor, axis: number) => Tensor): Operator {
+function overAxis(compute: (x: Tensor, options: { readonly axis: number }) => Tensor): Operator {
   return {
     attributes: ["axis"],
     inputs: [1, 1],
@@ -87,9 +82,9 @@ function overAxis(compute: (x: Tensor, axis: number) => Tensor): Operator {
       const rank = x.shape.length;
       const old = node.opset < 13;
       const axis = axisOf(attribute(node, "axis", "int") ?? (old ? 1 : -1), rank);
-      if (!old || axis === rank - 1) return [valueOf(compute(x, axis))];
+      if (!old || axis === rank - 1) return [valueOf(compute(x, { axis }))];
       const flat: Shape = [sizeOfShape(x.shape.slice(0, axis)), sizeOfShape(x.shape.slice(axis))];
-      return [valueOf(reshape(compute(reshape(x, flat), 1), x.shape))];
+      return [valueOf(reshape(compute(reshape(x, flat), { axis: 1 }), x.shape))];
     },
   };
 }
@@ -102,7 +97,9 @@ function argument(sign: (x: Tensor) => Tensor): Operator {
       const x = sign(tensorOf(given(inputs, 0)));
       const axis = axisOf(attribute(node, "axis", "int") ?? 0, x.shape.length);
       const last = flag(node, "select_last_index", false);
-      const found = last ? sub(fixedSize(x, axis) - 1, argmax(reverse(x, axis), axis)) : argmax(x, axis);
+      const found = last
+        ? sub(fixedSize(x, axis) - 1, argmax(reverse(x, axis), { axis }))
+        : argmax(x, { axis });
       const keep = flag(node, "keepdims", true);
       return [valueOf(keep ? reshape(found, x.shape.map((dim, other) => other === axis ? 1 : dim)) : found)];
     },
@@ -113,8 +110,8 @@ function argument(sign: (x: Tensor) => Tensor): Operator {
 export const reductionOperators: Operators = {
   ReduceSum: reduction(sum),
   ReduceMean: reduction(mean),
-  ReduceMax: reduction(reduceMax),
-  ReduceMin: reduction(reduceMin),
+  ReduceMax: reduction(max),
+  ReduceMin: reduction(min),
   ReduceProd: reduction(product, (sizes) => sizes.reduce<Dim>(multiplyDims, 1)),
   ReduceSumSquare: reduction((x, options) => sum(square(x), options)),
   ReduceL1: reduction((x, options) => sum(abs(x), options)),

@@ -167,10 +167,10 @@ function padded(node: Node, inputs: Inputs): OnnxValue {
   reasonable(x.shape.map((dim, axis) => addDims(dim, around[axis] + behind[axis])));
   const fill = inputs[2] ? tensorOf(inputs[2]) : attribute(node, "value", "float") ?? 0;
   if (fill === 0 || (typeof fill !== "number" && fill.kind === "host" && fill.data[0] === 0)) {
-    return valueOf(pad(x, around, behind));
+    return valueOf(pad(x, { low: around, high: behind }));
   }
   if (x.dtype === "bool") throw new TypeError("it pads bool with true, which is not supported");
-  return valueOf(add(pad(sub(x, fill), around, behind), fill));
+  return valueOf(add(pad(sub(x, fill), { low: around, high: behind }), fill));
 }
 
 /** How many numbers lie between `start` and `limit`. */

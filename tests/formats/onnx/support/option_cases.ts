@@ -6,13 +6,13 @@ import {
   type Layer,
   lstm,
   lstmCell,
-  type LstmCellOptions,
   rnn,
   sequential,
   simpleRnn,
   spec,
   tensor,
 } from "@cellfold/cellfold";
+import { type LstmCellOptions } from "@cellfold/cellfold/internal";
 import { noise } from "../../../../examples/support/section.ts";
 import type { ExportCase } from "./cases.ts";
 

@@ -1,0 +1,100 @@
+/**
+ * How every built-in layer and cell is read from its saved options, by type. The casts say what the options were when
+ * they were saved; the factories check what they are given.
+ */
+import {
+  convLstm1dCell,
+  convLstm2dCell,
+  convLstm3dCell,
+  type ConvLstmCellOptions,
+} from "../cells/conv_lstm.ts";
+import { gruCell, type GruCellOptions } from "../cells/gru.ts";
+import type { CellReviver } from "../cells/json.ts";
+import { layerNormLstmCell, type LayerNormLstmCellOptions } from "../cells/layer_norm_lstm.ts";
+import { lstmCell, type LstmCellOptions } from "../cells/lstm.ts";
+import { simpleRnnCell, type SimpleRnnCellOptions } from "../cells/simple_rnn.ts";
+import { stackedCells } from "../cells/stacked.ts";
+import { activation } from "../layers/activation.ts";
+import { batchNormalization } from "../layers/batch_normalization.ts";
+import { bidirectional, type MergeMode } from "../layers/bidirectional.ts";
+import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../layers/conv_lstm.ts";
+import type { LayerReviver, Revive } from "../layers/define.ts";
+import { dense, type DenseOptions } from "../layers/dense.ts";
+import { dropout, type DropoutOptions } from "../layers/dropout.ts";
+import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
+import { flatten } from "../layers/flatten.ts";
+import { gru, type GruOptions } from "../layers/gru.ts";
+import type { Layer } from "../layers/layer.ts";
+import { layerNormLstm, type LayerNormLstmOptions } from "../layers/layer_norm_lstm.ts";
+import { layerNormalization } from "../layers/layer_normalization.ts";
+import { lstm, type LstmOptions } from "../layers/lstm.ts";
+import { masking } from "../layers/masking.ts";
+import { merge, type MergeOptions } from "../layers/merge.ts";
+import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
+import { type RecurrentLayer, rnn, type RnnOptions } from "../layers/rnn.ts";
+import { simpleRnn, type SimpleRnnOptions } from "../layers/simple_rnn.ts";
+import { timeDistributed } from "../layers/time_distributed.ts";
+import { quoted } from "../nearest.ts";
+import type { ActivationName } from "../operations/activations.ts";
+import type { Json } from "../options/json.ts";
+import { graphFromJson, type GraphFunction } from "./revive_graph.ts";
+import { sequential } from "./sequential.ts";
+
+/** The cells. */
+export const cellTypes: { readonly [type: string]: CellReviver } = {
+  simpleRnnCell: (options) => simpleRnnCell(options as unknown as SimpleRnnCellOptions),
+  gruCell: (options) => gruCell(options as unknown as GruCellOptions),
+  lstmCell: (options) => lstmCell(options as unknown as LstmCellOptions),
+  layerNormLstmCell: (options) => layerNormLstmCell(options as unknown as LayerNormLstmCellOptions),
+  convLstm1dCell: (options) => convLstm1dCell(options as unknown as ConvLstmCellOptions),
+  convLstm2dCell: (options) => convLstm2dCell(options as unknown as ConvLstmCellOptions),
+  convLstm3dCell: (options) => convLstm3dCell(options as unknown as ConvLstmCellOptions),
+  stackedCells: ({ cells }, revive) =>
+    stackedCells((cells as readonly Json[]).map((cell) => revive.cell(cell))), // as stackedCells saved it
+};
+
+/** The layers that hold no graph. */
+const plainTypes: { readonly [type: string]: LayerReviver } = {
+  activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
+  batchNormalization: (options) => batchNormalization(options),
+  dense: (options) => dense(options as unknown as DenseOptions),
+  dropout: (options) => dropout(options as unknown as DropoutOptions),
+  embedding: (options) => embedding(options as unknown as EmbeddingOptions),
+  flatten: (options) => flatten(options),
+  layerNormalization: (options) => layerNormalization(options),
+  masking: (options) => masking(options),
+  merge: (options) => merge(options as unknown as MergeOptions),
+  reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
+  simpleRnn: (options) => simpleRnn(options as unknown as SimpleRnnOptions),
+  gru: (options) => gru(options as unknown as GruOptions),
+  lstm: (options) => lstm(options as unknown as LstmOptions),
+  layerNormLstm: (options) => layerNormLstm(options as unknown as LayerNormLstmOptions),
+  convLstm1d: (options) => convLstm1d(options as unknown as ConvLstmOptions),
+  convLstm2d: (options) => convLstm2d(options as unknown as ConvLstmOptions),
+  convLstm3d: (options) => convLstm3d(options as unknown as ConvLstmOptions),
+  rnn: ({ cell, ...options }, revive) => rnn(revive.cell(cell), options as RnnOptions),
+  bidirectional: ({ layer, backwardLayer, mergeMode, ...options }, revive) =>
+    bidirectional(revive.layer(layer) as RecurrentLayer, {
+      ...options,
+      mergeMode: mergeMode as MergeMode,
+      backwardLayer: backwardLayer ? revive.layer(backwardLayer) as RecurrentLayer : null,
+    }),
+  timeDistributed: ({ layer, ...options }, revive) => timeDistributed(revive.layer(layer), options),
+  sequential: ({ layers, ...options }, revive) => sequential(layersOf(layers, revive, "sequential"), options),
+};
+
+/** The layers; `functions` are those of the `apply` nodes of graphs, by name. */
+export function layerTypes(
+  functions: { readonly [name: string]: GraphFunction } = {},
+): { readonly [type: string]: LayerReviver } {
+  return {
+    ...plainTypes,
+    model: ({ layers, ...graph }, revive) =>
+      graphFromJson(graph, layersOf(layers, revive, "model"), functions),
+  };
+}
+
+function layersOf(layers: Json | undefined, revive: Revive, what: string): Layer[] {
+  if (Array.isArray(layers)) return layers.map((layer) => revive.layer(layer));
+  throw new TypeError(`Cannot load ${what}: its layers are ${quoted(layers)}, expected an array`);
+}

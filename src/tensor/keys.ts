@@ -1,0 +1,19 @@
+/** What a random key is. Keys are made and drawn with in `operations/random.ts`. */
+import { wrongKind } from "../describe.ts";
+import { isTensor, printSpec, type Spec } from "./tensor.ts";
+
+/**
+ * Throws a TypeError unless `key` is a random key, a tensor of `int32[2]`.
+ *
+ * @param what What is not possible, such as `draw random numbers`.
+ */
+export function checkKey(what: string, key: unknown): void {
+  const expected = "int32[2]; make one with key(seed)";
+  if (!isTensor(key)) throw wrongKind(what, key, "the key", expected);
+  if (isKeySpec(key)) return;
+  throw new TypeError(`Cannot ${what}: the key is ${printSpec(key)}, expected ${expected}`);
+}
+
+function isKeySpec({ dtype, shape }: Spec): boolean {
+  return dtype === "int32" && shape.length === 1 && shape[0] === 2;
+}

@@ -1,0 +1,259 @@
+/**
+ * What a compiled function has compiled: an Executable for each structure and specs of the arguments, and each device
+ * on which an argument may lie.
+ */
+import { checkList } from "../describe.ts";
+import { quoted } from "../nearest.ts";
+import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
+import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
+import { runPasses } from "../passes/mod.ts";
+import { trace, type TracedFunction } from "../program/functions.ts";
+import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import {
+  checkSameStructure,
+  flattenTree,
+  leavesOf,
+  printPath,
+  printStructure,
+  type Structure,
+} from "../tree/tree.ts";
+
+/** A function, and how it is compiled. */
+export interface Source {
+  readonly fn: (...args: never[]) => unknown;
+  readonly device: Device | undefined;
+  readonly donate: readonly number[] | undefined;
+  readonly keep: boolean | readonly number[] | undefined;
+  readonly specs: readonly unknown[] | undefined;
+}
+
+/** A function compiled for arguments of certain specs. */
+export interface Form {
+  /** The structure of the arguments and their specs, by which a later call finds this form at once. */
+  readonly given: { readonly structure: Structure; readonly specs: readonly Spec[] };
+  /** As traced, before any pass. */
+  readonly traced: TracedFunction;
+  readonly executable: Executable;
+  /** The structure of what the function returns. */
+  readonly structure: Structure;
+  /** The name of the backend. */
+  readonly device: string;
+  /** The device, and why it was chosen. */
+  readonly choice: string;
+}
+
+/** All forms of a function. */
+export interface Forms {
+  readonly source: Source;
+  /** The devices to choose from; looked up at the first call. */
+  devices: Devices | undefined;
+  /** By the text of their keys, those that are still being compiled too. */
+  readonly pending: Map<string, Promise<Form>>;
+  /** By the text of their keys, those that can run. */
+  readonly ready: Map<string, Form>;
+  /** The form of the last call. */
+  latest: Form | undefined;
+  disposed: boolean;
+}
+
+/** A form, and the leaves of the arguments to run it with. */
+export interface Found {
+  readonly form: Form;
+  readonly leaves: readonly Input[];
+}
+
+/** By what a form is found: the device on which an argument lies, if one does, and the specs of the arguments. */
+interface Key {
+  readonly device: string | undefined;
+  readonly specs: string;
+}
+
+/** No form yet. */
+export function createForms(source: Source): Forms {
+  return {
+    source,
+    devices: undefined,
+    pending: new Map(),
+    ready: new Map(),
+    latest: undefined,
+    disposed: false,
+  };
+}
+
+/** The function traced with the specs of its options, or else with these arguments. */
+export function traceSource({ fn, specs }: Source, args: readonly unknown[]): TracedFunction {
+  return trace(fn, ...(specs ?? args));
+}
+
+/** The form of the last call with the leaves of these arguments, if they are of the same specs. */
+export function findLatest({ source, latest, disposed }: Forms, args: readonly unknown[]): Found | undefined {
+  if (!latest || disposed) return undefined;
+  const { structure, specs } = latest.given;
+  const leaves = leavesOf<Tensor>(structure, args);
+  const matches = leaves?.every((leaf, index) =>
+    isTensor(leaf) && leaf.kind !== "traced" && leaf.dtype === specs[index].dtype &&
+    (source.specs !== undefined || sameSizes(leaf.shape, specs[index].shape)) &&
+    (leaf.kind === "host" || leaf.device === latest.device)
+  );
+  return matches ? { form: latest, leaves: leaves as Input[] } : undefined; // checked just above
+}
+
+/** A form for these arguments that can run; undefined where none was compiled yet. */
+export function findReady(forms: Forms, args: readonly unknown[]): Found | undefined {
+  const latest = findLatest(forms, args);
+  if (latest || !forms.devices) return latest;
+  const { key, leaves } = prepare(forms, forms.devices, args);
+  const form = forms.ready.get(textOf(key));
+  return form && { form, leaves };
+}
+
+/** The form for these arguments, compiled if there is none. */
+export async function findOrCompile(forms: Forms, args: readonly unknown[]): Promise<Found> {
+  const latest = findLatest(forms, args);
+  if (latest) return latest;
+  const devices = forms.devices ?? await devicesFor(forms.source.device);
+  forms.devices ??= devices;
+  const { key, leaves } = prepare(forms, devices, args);
+  const form = forms.ready.get(textOf(key)) ?? await compileOnce(forms, devices, key, args);
+  forms.latest = form;
+  return { form, leaves };
+}
+
+function prepare({ source, disposed }: Forms, devices: Devices, args: readonly unknown[]) {
+  if (disposed) throw new Error("Cannot call a compiled function: it was disposed");
+  if (source.specs) {
+    checkSameStructure(source.specs, args, { first: "options.specs", second: "the arguments" });
+  }
+  const { leaves, structure, paths } = flattenTree<Tensor>(args, "arguments");
+  leaves.forEach((leaf, index) => checkInput(leaf, devices, () => printPath(paths[index], "arguments")));
+  const stored = leaves.find((leaf) => leaf.kind === "device");
+  const key: Key = {
+    device: stored?.kind === "device" ? stored.device : undefined,
+    specs: printStructure(structure) + (source.specs ? "" : leaves.map(printSpec).join()),
+  };
+  return { key, leaves: leaves as Input[] }; // checked just above
+}
+
+function textOf({ device = "the host", specs }: Key): string {
+  return `${device} ${specs}`;
+}
+
+/** Calls that come while the first one compiles wait for the same executable; a failure may be tried again. */
+async function compileOnce(
+  forms: Forms,
+  devices: Devices,
+  key: Key,
+  args: readonly unknown[],
+): Promise<Form> {
+  const { pending, ready } = forms;
+  const at = textOf(key);
+  let compiling = pending.get(at);
+  if (!compiling) {
+    const elsewhere = (device: string) =>
+      device === key.device ? undefined : pending.get(textOf({ ...key, device }));
+    pending.set(at, compiling = compileForm(forms.source, devices, args, elsewhere));
+  }
+  try {
+    const form = await compiling;
+    if (forms.disposed) {
+      form.executable[Symbol.dispose]();
+      throw new Error("Cannot call a compiled function: it was disposed");
+    }
+    // Later calls find it by its device too: results that stayed there come back as arguments.
+    for (const text of [at, textOf({ ...key, device: form.device })]) {
+      pending.set(text, compiling);
+      ready.set(text, form);
+    }
+    return form;
+  } catch (error) {
+    pending.delete(at);
+    throw error;
+  }
+}
+
+/** Traces, runs the passes and compiles; `known` gives the form of the same specs on another device. */
+async function compileForm(
+  source: Source,
+  devices: Devices,
+  args: readonly unknown[],
+  known: (device: string) => Promise<Form> | undefined,
+): Promise<Form> {
+  const traced = traceSource(source, args);
+  const { structure } = traced;
+  const program = runPasses(traced.program);
+  checkIndices("donate arguments", source.donate, args.length);
+  const donate = args.flatMap((arg, index) =>
+    flattenTree(arg).leaves.map(() => source.donate?.includes(index) ?? false)
+  );
+  const keep = keptLeaves(structure, source.keep);
+  const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
+  const given = { structure: argumentStructure, specs: leaves.map(specOf) };
+  return await devices.choose(program, leaves, async ({ backend, why }) => {
+    const same = known(backend.name);
+    if (same) return await same;
+    const executable = await backend.compile(program, { donate, keep });
+    const choice = `on ${backend.name}: ${why}`;
+    return { given, traced, executable, structure, device: backend.name, choice };
+  });
+}
+
+/** After an error of a call: what was compiled for a device that is lost is forgotten, so that the next call compiles. */
+export function forgetIfLost(forms: Forms, form: Form, error: unknown): void {
+  if (!(error instanceof DeviceLost)) return;
+  for (const [text, other] of forms.ready) {
+    if (other !== form) continue;
+    forms.ready.delete(text);
+    forms.pending.delete(text);
+  }
+  if (forms.latest === form) forms.latest = undefined;
+  form.executable[Symbol.dispose]();
+}
+
+/** Frees every form; none is found or compiled afterwards. */
+export function disposeForms(forms: Forms): void {
+  for (const { executable } of new Set(forms.ready.values())) executable[Symbol.dispose]();
+  forms.ready.clear();
+  forms.pending.clear();
+  forms.latest = undefined;
+  forms.disposed = true;
+}
+
+/** Whether two shapes are equal; symbols only where they are the same object. */
+function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
+}
+
+function checkInput(leaf: Spec, { backends }: Devices, where: () => string): void {
+  if (!isTensor(leaf) || leaf.kind === "traced") {
+    throw new TypeError(`Cannot run with ${printSpec(leaf)} at ${where()}: it has no values`);
+  }
+  if (leaf.kind === "device" && !backends.some(({ name }) => name === leaf.device)) {
+    throw new TypeError(
+      `Cannot run on ${backends[0].name} with ${printSpec(leaf)} at ${where()}: it is on the device ` +
+        `${leaf.device}; read it with await toHost(tensor) first`,
+    );
+  }
+}
+
+function checkIndices(what: string, indices: readonly number[] | undefined, count: number): void {
+  if (indices === undefined) return;
+  checkList(what, indices, "what is given", "an array of indices");
+  for (const index of indices) {
+    if (Number.isInteger(index) && index >= 0 && index < count) continue;
+    throw new RangeError(`Cannot ${what} by index ${quoted(index)}: there are ${count}`);
+  }
+}
+
+function keptLeaves(structure: Structure, keep: Source["keep"]): boolean[] {
+  const count = (node: Structure): number =>
+    node.kind === "leaf" ? 1 : node.items.reduce((n, item) => n + count(item), 0);
+  if (typeof keep === "boolean" || keep === undefined) return new Array(count(structure)).fill(keep ?? false);
+  if (structure.kind !== "array") {
+    throw new TypeError("Cannot keep results by index: the function does not return an array");
+  }
+  checkIndices("keep results", keep, structure.items.length);
+  return structure.items.flatMap((item, index) => new Array(count(item)).fill(keep.includes(index)));
+}

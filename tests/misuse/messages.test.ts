@@ -1,0 +1,166 @@
+/** The commonest mistakes, and the remedies that their errors name. */
+import * as cf from "@cellfold/cellfold";
+import * as internal from "@cellfold/cellfold/internal";
+import { loadCheckpoint, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+import { assertRejects, assertThrows } from "@std/assert";
+
+// deno-lint-ignore no-explicit-any -- what JavaScript lets one pass
+const any = (value: unknown): any => value;
+
+const model = cf.sequential([cf.dense({ units: 2 })]);
+const x = cf.ones([4, 3]);
+const y = cf.ones([4, 2]);
+const variables = cf.init(model, cf.key(0), x);
+const options = { loss: "mse", optimizer: "sgd", report: "none" } as const;
+
+Deno.test("plain numbers in lists are to be made tensors", () => {
+  const remedy = "make one with tensor(...)";
+  assertThrows(
+    () => cf.add(any([1]), any([2])),
+    TypeError,
+    `compute add: operand 0 is an array of 1, expected a tensor; ${remedy}`,
+  );
+  assertThrows(() => cf.mul(x, any([2])), TypeError, `compute mul: operand 1 is an array of 1`);
+  assertThrows(() => cf.matmul(x, any([[1], [2]])), TypeError, `compute matmul: b is an array of 2`);
+  assertThrows(() => cf.sum(any([1, 2])), TypeError, remedy);
+  assertThrows(() => cf.concat(any([[1], [2]])), TypeError, `compute concat: tensor 0 is an array of 1`);
+  assertThrows(() => cf.tanh(any(new Float32Array(2))), TypeError, "operand 0 is a Float32Array of 2");
+  assertThrows(() => cf.relu(any("1")), TypeError, 'operand 1 is the text "1"');
+});
+
+Deno.test("a promise is to be awaited, wherever it is given", async () => {
+  const soon = (value: unknown) => any(Promise.resolve(value));
+  const awaited = "a Promise (you may have forgotten await)";
+  assertThrows(() => cf.exp(soon(x)), TypeError, awaited);
+  assertThrows(() => cf.init(model, cf.key(0), soon(x)), TypeError, awaited);
+  assertThrows(() => cf.init(soon(model), cf.key(0), x), TypeError, awaited);
+  assertThrows(() => cf.explain(soon(0)), TypeError, awaited);
+  assertThrows(() => cf.summary(soon(model), x), TypeError, awaited);
+  assertThrows(() => cf.streaming(model, soon(variables)), TypeError, awaited);
+  assertThrows(() => cf.getWeights(soon(variables)), TypeError, awaited);
+  assertThrows(() => saveCheckpoint({ model, variables: soon(variables) }), TypeError, awaited);
+  assertThrows(() => loadCheckpoint(soon(new Uint8Array())), TypeError, awaited);
+  await assertRejects(() => cf.fit(soon(model), variables, { x, y }, options), TypeError, awaited);
+  await assertRejects(() => cf.fit(model, soon(variables), { x, y }, options), TypeError, awaited);
+  await assertRejects(() => cf.fit(model, variables, soon({ x, y }), options), TypeError, awaited);
+  await assertRejects(
+    () => cf.fit(model, variables, { x: soon(x), y }, options),
+    TypeError,
+    awaited,
+  );
+  await assertRejects(() => cf.fit(model, variables, { x, y }, soon(options)), TypeError, awaited);
+  await assertRejects(() => cf.predict(model, variables, soon(x)), TypeError, awaited);
+  await assertRejects(() => cf.toHost(soon(x)), TypeError, awaited);
+  const compiled = await cf.compile((a: cf.Tensor) => cf.exp(a), { device: "reference" });
+  await assertRejects(() => compiled(soon(x)), TypeError, awaited);
+});
+
+Deno.test("what is left out is named", async () => {
+  assertThrows(
+    () => any(cf.init)(model, cf.key(0)),
+    TypeError,
+    "init without an input: expected a spec such as spec([null, 28]) or data",
+  );
+  assertThrows(
+    () => any(cf.init)(model, x),
+    TypeError,
+    "init: the key is float32[4, 3], expected int32[2]; make one with key(seed)",
+  );
+  assertThrows(() => any(cf.init)(model), TypeError, "the key is undefined");
+  await assertRejects(
+    () => any(cf.predict)(model, x),
+    TypeError,
+    "{ params, state }, as init(model, key, input) gives",
+  );
+  await assertRejects(() => any(cf.fit)(model, variables, { x, y }), TypeError, "as the options of fit");
+});
+
+Deno.test("what stands where something else is expected is named", async () => {
+  await assertRejects(
+    () => cf.fit(model, any(model), { x, y }, options),
+    TypeError,
+    "the variables are the layer sequential",
+  );
+  await assertRejects(
+    () => cf.fit(any(variables), variables, { x, y }, options),
+    TypeError,
+    "the keys {params, state}",
+  );
+  await assertRejects(
+    () => cf.fit(model, variables, { x, y }, { ...options, validation: any(0.2) }),
+    TypeError,
+    "validation is the number 0.2, expected { x, y } or { split: 0.2 }",
+  );
+  await assertRejects(
+    () => cf.fit(model, variables, any([x, y]), options),
+    TypeError,
+    "the data is an array of 2",
+  );
+  await assertRejects(
+    () => cf.fit(model, variables, any(pieces()), options),
+    TypeError,
+    "use trainer.trainOnBatch in a loop",
+  );
+});
+
+async function* pieces() {
+  yield await Promise.resolve({ x, y });
+}
+
+Deno.test("options are refused where they would be ignored", () => {
+  assertThrows(() => cf.sgd(any(new Map([["learningRate", 0.1]]))), TypeError, "Map");
+  assertThrows(() => cf.lstm({ units: 2, returnSequences: any("false") }), TypeError, "returnSequences");
+  assertThrows(
+    () => cf.dense({ units: 2, name: any(7) }),
+    TypeError,
+    "name is the number 7, expected a text",
+  );
+  assertThrows(() => cf.sum(x, { keepDims: any(1) }), TypeError, "keepDims");
+});
+
+Deno.test("an output without a loss is named, with what to do", async () => {
+  const input = cf.input([3]);
+  const two = cf.model({
+    inputs: input,
+    outputs: {
+      wanted: cf.call(cf.dense({ units: 1 }), input),
+      constructor: cf.call(cf.dense({ units: 1 }), input),
+    },
+  });
+  const made = cf.init(two, cf.key(0), x);
+  const target = cf.ones([4, 1]);
+  const data = { x, y: { wanted: target, constructor: target } };
+  const run = (loss: unknown) => cf.fit(two, made, data, { ...options, loss: any(loss) });
+  for (
+    const [loss, given] of [[{ wanted: "mse", constructor: null }, "null"], [{ wanted: "mse" }, "undefined"]]
+  ) {
+    const expected = `the output constructor: it is ${given}, expected one, as each output needs a loss`;
+    await assertRejects(
+      () => run(loss),
+      TypeError,
+      expected,
+    );
+  }
+  await cf.fit(two, made, data, { ...options, lossWeights: { wanted: 1 } as const });
+});
+
+Deno.test("trees and lists that hold themselves end", () => {
+  const tree: Record<string, unknown> = {};
+  tree.inner = [tree];
+  const list: unknown[] = [];
+  list.push(list);
+  assertThrows(() => internal.flattenTree(tree), TypeError, "nested more than 500 deep, or refers to itself");
+  assertThrows(() => internal.checkSameStructure(tree, tree), TypeError, "or refers to itself");
+  assertThrows(() => cf.tensor(any(list)), RangeError, "one of them may hold itself");
+  assertThrows(() => cf.padSequences(any([list])), RangeError, "one of them may hold itself");
+});
+
+Deno.test("parts and permutations that do not fit are refused", () => {
+  assertThrows(
+    () => cf.split(x, 0.5),
+    RangeError,
+    "the number of parts is 0.5, expected a whole number from 1",
+  );
+  assertThrows(() => cf.split(x, -1), RangeError, "the number of parts is -1");
+  assertThrows(() => cf.transpose(x, { permutation: [0] }), RangeError, "expected every axis once");
+});
