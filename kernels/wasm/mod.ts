@@ -2,13 +2,21 @@
  * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Lowering
  * (`lower.ts`) turns equations into kernels over views, `emit/` writes them, `executable.ts` calls them.
  */
-import type { Backend } from "../backend.ts";
+import type { Backend, DeviceEntry } from "../backend.ts";
+import { checkBoolean, checkWhole } from "../device_options.ts";
 import { hasSimd, smallestModule } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
 import { float64In } from "../lowering/call.ts";
+import { MOST_SHARES } from "./phases.ts";
 
 export type { WasmOptions } from "./device.ts";
+
+/** The device wasm with options of its own. */
+export interface WasmChoice extends WasmOptions {
+  /** The backend. */
+  readonly name: "wasm";
+}
 
 /** What the engine, or a page's content security policy, refuses; asked once, as it stays so. */
 let missing: Promise<string | undefined> | undefined;
@@ -49,3 +57,20 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
 
 /** WebAssembly SIMD on all threads. */
 export const wasm: Backend = createWasm();
+
+/** The device, for the list of all. */
+export const wasmDevice: DeviceEntry = {
+  backend: wasm,
+  optionNames: ["threads", "relaxed", "shareFrom"],
+  configure: (options: WasmOptions) => {
+    const { threads, relaxed, shareFrom } = options;
+    checkBoolean("wasm", "relaxed", relaxed);
+    checkWhole("wasm", "threads", threads, { least: 1, most: MOST_SHARES });
+    checkWhole("wasm", "shareFrom", shareFrom, { least: 0 });
+    const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
+    return {
+      text: `wasm(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`,
+      create: (name) => createWasm(options, name),
+    };
+  },
+};
