@@ -108,3 +108,21 @@ export interface Backend {
   /** Copies a tensor into the device's memory. */
   upload(tensor: HostTensor): DeviceTensor;
 }
+
+/** A device as its folder gives it to `kernels/mod.ts`. */
+export interface DeviceEntry {
+  /** The backend without options, by whose name `device` chooses it. */
+  readonly backend: Backend;
+  /** What options there are beside the name; others are refused. */
+  readonly optionNames: readonly string[];
+  /** Checks options, which may be anything; absent where there are none. */
+  readonly configure?: (options: Readonly<Record<string, unknown>>) => Configured;
+}
+
+/** A device with options. */
+export interface Configured {
+  /** Its name with the options: the same for options that mean the same. */
+  readonly text: string;
+  /** Makes the backend. */
+  readonly create: (name: string) => Backend;
+}

@@ -1,38 +1,26 @@
-/** The backends by name, those with options, and those that `auto` chooses from. */
-import { wrongKind } from "../src/describe.ts";
+/** The devices by name, and those that `auto` chooses from. What each is, and its options, is in its folder. */
 import type { Program } from "../src/program/types.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
-import { type Backend, DeviceUnavailable } from "./backend.ts";
-import { reference } from "./reference/mod.ts";
-import { quoted, unknownName } from "../src/nearest.ts";
-import { MOST_SHARES } from "./wasm/phases.ts";
-import { createWasm, wasm, type WasmOptions } from "./wasm/mod.ts";
-import { warnOnce } from "./warn.ts";
-import { createWebGpu, webgpu, type WebGpuOptions } from "./webgpu/mod.ts";
-
+import { unknownName } from "../src/nearest.ts";
+import { type Backend, type DeviceEntry, DeviceUnavailable } from "./backend.ts";
 import { type Choice, chooseBackend } from "./choose.ts";
+import { checkOptionNames } from "./device_options.ts";
+import { referenceDevice } from "./reference/mod.ts";
+import { warnOnce } from "./warn.ts";
+import { type WasmChoice, wasmDevice } from "./wasm/mod.ts";
+import { type WebGpuChoice, webGpuDevice } from "./webgpu/mod.ts";
 
 export type { Choice } from "./choose.ts";
-export type { WasmOptions } from "./wasm/mod.ts";
-export type { WebGpuOptions } from "./webgpu/mod.ts";
+export type { WasmChoice, WasmOptions } from "./wasm/mod.ts";
+export type { WebGpuChoice, WebGpuOptions } from "./webgpu/mod.ts";
 
-/** The device wasm with options of its own. */
-export interface WasmChoice extends WasmOptions {
-  /** The backend. */
-  readonly name: "wasm";
-}
-
-/** The device webgpu with options of its own. */
-export interface WebGpuChoice extends WebGpuOptions {
-  /** The backend. */
-  readonly name: "webgpu";
-}
+/** Every device. `auto` prefers those that come first. */
+const devices: readonly DeviceEntry[] = [wasmDevice, webGpuDevice, referenceDevice];
 
 /** The choice of a device: `auto` for the fastest that this machine can run, a backend's name, or one with options. */
 export type Device = string | WasmChoice | WebGpuChoice;
 
-/** Every backend. */
-const backends: readonly Backend[] = [wasm, webgpu, reference];
+const backends = devices.map(({ backend }) => backend);
 
 /** The names by which `device` chooses a backend. */
 export function backendNames(): string[] {
@@ -42,60 +30,6 @@ export function backendNames(): string[] {
 /** Backends made for options; the same options give the same device, so that calls can share tensors. */
 const configured = new Map<string, Backend>();
 
-function configuredAs(text: string, create: (name: string) => Backend): Backend {
-  let backend = configured.get(text);
-  if (!backend) configured.set(text, backend = create(text));
-  return backend;
-}
-
-function checkDeviceOptions(name: string, given: object, known: readonly string[]): void {
-  const unknown = Object.keys(given).find((option) => !known.includes(option));
-  if (unknown !== undefined) throw unknownName(`option of the device ${name}`, unknown, known);
-}
-
-function checkWhole(
-  name: string,
-  option: string,
-  value: number | undefined,
-  least: number,
-  most = Infinity,
-): void {
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
-  const what = option === "threads" ? `${quoted(value)} threads` : `${option} ${quoted(value)}`;
-  const range = most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
-  throw new RangeError(`Cannot use the device ${name} with ${what}: expected a whole number ${range}`);
-}
-
-function checkOneOf(name: string, option: string, value: string | undefined, known: readonly string[]): void {
-  if (value !== undefined && !known.includes(value)) {
-    throw unknownName(`${option} of the device ${name}`, value, known);
-  }
-}
-
-function wasmWith({ name, ...options }: WasmChoice): Backend {
-  checkDeviceOptions(name, options, ["threads", "relaxed", "shareFrom"]);
-  const { threads, relaxed, shareFrom } = options;
-  if (relaxed !== undefined && typeof relaxed !== "boolean") {
-    throw wrongKind(`use the device ${name}`, relaxed, "relaxed", "true or false");
-  }
-  checkWhole(name, "threads", threads, 1, MOST_SHARES);
-  checkWhole(name, "shareFrom", shareFrom, 0);
-  const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
-  const text = `${name}(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`;
-  return configuredAs(text, (text) => createWasm(options, text));
-}
-
-function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
-  checkDeviceOptions(name, options, ["schedule", "precision"]);
-  const { schedule = "auto", precision = "f32" } = options;
-  checkOneOf(name, "schedule", schedule, ["auto", "rows", "steps"]);
-  checkOneOf(name, "precision", precision, ["f32", "f16"]);
-  return configuredAs(
-    `${name}(schedule: ${schedule}, precision: ${precision})`,
-    (text) => createWebGpu({ schedule, precision }, text),
-  );
-}
-
 /**
  * The backend of this name or choice, whether this machine can run it or not.
  *
@@ -103,14 +37,16 @@ function webGpuWith({ name, ...options }: WebGpuChoice): Backend {
  */
 function namedBackend(device: Device): Backend {
   const name = typeof device === "string" ? device : device?.name ?? device;
-  const named = backends.find((candidate) => candidate.name === name);
-  if (!named) throw unknownName("device", name, ["auto", ...backendNames()]);
-  if (typeof device === "string") return named;
-  if (device.name === "wasm") return wasmWith(device);
-  if (device.name === "webgpu") return webGpuWith(device);
-  const { name: _, ...options } = device satisfies never as { readonly name: string };
-  checkDeviceOptions(named.name, options, []);
-  return named;
+  const entry = devices.find(({ backend }) => backend.name === name);
+  if (!entry) throw unknownName("device", name, ["auto", ...backendNames()]);
+  if (typeof device === "string") return entry.backend;
+  const { name: _, ...options } = device;
+  checkOptionNames(name, options, entry.optionNames);
+  if (!entry.configure) return entry.backend;
+  const { text, create } = entry.configure(options);
+  let backend = configured.get(text);
+  if (!backend) configured.set(text, backend = create(text));
+  return backend;
 }
 
 /**

@@ -2,7 +2,7 @@
  * The reference backend: plain loops, obviously right, and the oracle for every other backend. It runs everywhere,
  * knows every primitive and every dtype, and also answers eager calls. It has no threads and no fusion.
  */
-import type { Backend } from "../backend.ts";
+import type { Backend, DeviceEntry } from "../backend.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
 import { ReferenceExecutable } from "./executable.ts";
 
@@ -19,3 +19,6 @@ export const reference: Backend = {
   compile: async (program, options) => new ReferenceExecutable(program, options),
   upload: ({ data, shape, dtype }) => new ReferenceTensor(data.slice(), shape, dtype),
 };
+
+/** The device, for the list of all. */
+export const referenceDevice: DeviceEntry = { backend: reference, optionNames: [] };

@@ -13,13 +13,21 @@
  * decided at run time (`phases.ts`), and with how many threads a kernel is fastest is measured (`crew.ts`); `threads.ts`
  * has the pool of workers, which `start_worker.ts` starts in any host. What limits the speed is in docs/performance.md.
  */
-import type { Backend } from "../backend.ts";
+import type { Backend, DeviceEntry } from "../backend.ts";
+import { checkBoolean, checkWhole } from "../device_options.ts";
 import { hasSimd, smallestModule } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
 import { float64In } from "../lowering/call.ts";
+import { MOST_SHARES } from "./phases.ts";
 
 export type { WasmOptions } from "./device.ts";
+
+/** The device wasm with options of its own. */
+export interface WasmChoice extends WasmOptions {
+  /** The backend. */
+  readonly name: "wasm";
+}
 
 /** What the engine, or a page's content security policy, refuses; asked once, as it stays so. */
 let missing: Promise<string | undefined> | undefined;
@@ -60,3 +68,20 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
 
 /** WebAssembly SIMD on all threads. */
 export const wasm: Backend = createWasm();
+
+/** The device, for the list of all. */
+export const wasmDevice: DeviceEntry = {
+  backend: wasm,
+  optionNames: ["threads", "relaxed", "shareFrom"],
+  configure: (options: WasmOptions) => {
+    const { threads, relaxed, shareFrom } = options;
+    checkBoolean("wasm", "relaxed", relaxed);
+    checkWhole("wasm", "threads", threads, { least: 1, most: MOST_SHARES });
+    checkWhole("wasm", "shareFrom", shareFrom, { least: 0 });
+    const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
+    return {
+      text: `wasm(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`,
+      create: (name) => createWasm(options, name),
+    };
+  },
+};

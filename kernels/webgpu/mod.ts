@@ -20,12 +20,19 @@
  * addend that only the device knows, tiles of products are larger, and only sums of a thousand elements have teams. It
  * also stops the loops of an invocation silently after 65,535 iterations; `iterations.ts` cuts up what would need more.
  */
-import type { Backend } from "../backend.ts";
+import type { Backend, DeviceEntry } from "../backend.ts";
+import { checkOneOf } from "../device_options.ts";
 import { float64In } from "../lowering/call.ts";
 import { isSoftwareAdapter, type ShapeChoice, WebGpuDevice, type WebGpuOptions } from "./device.ts";
 import { WebGpuExecutable } from "./executable.ts";
 
 export type { WebGpuOptions } from "./device.ts";
+
+/** The device webgpu with options of its own. */
+export interface WebGpuChoice extends WebGpuOptions {
+  /** The backend. */
+  readonly name: "webgpu";
+}
 
 /** The machine's adapter, asked for once; null where there is none. */
 let adapter: Promise<GPUAdapter | null> | undefined;
@@ -69,3 +76,17 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
 
 /** The graphics processor. */
 export const webgpu: Backend = createWebGpu();
+
+/** The device, for the list of all. */
+export const webGpuDevice: DeviceEntry = {
+  backend: webgpu,
+  optionNames: ["schedule", "precision"],
+  configure: ({ schedule = "auto", precision = "f32" }: WebGpuOptions) => {
+    checkOneOf("webgpu", "schedule", schedule, ["auto", "rows", "steps"]);
+    checkOneOf("webgpu", "precision", precision, ["f32", "f16"]);
+    return {
+      text: `webgpu(schedule: ${schedule}, precision: ${precision})`,
+      create: (name) => createWebGpu({ schedule, precision }, name),
+    };
+  },
+};
