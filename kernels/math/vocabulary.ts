@@ -33,6 +33,15 @@ export const VOCABULARY = {
   /** n + bias in the low 22 bits; those above are anything. */
   lowBits: { operands: ["whole"], result: "int" },
 
+  /**
+   * n and r of a float from 0 to the largest, given by its bits: the float is n·π/2 + r with |r| <= π/4 and r rounded once
+   * or twice. Of infinity and NaN it may be anything.
+   */
+  turn: { operands: ["int"], result: "turn" },
+  /** n, in the lowest two bits; those above are anything. */
+  quarterOf: { operands: ["turn"], result: "int" },
+  restOf: { operands: ["turn"], result: "float" },
+
   integer: { operands: [], result: "int" },
   addInt: { operands: ["int", "int"], result: "int" },
   subInt: { operands: ["int", "int"], result: "int" },
@@ -66,7 +75,7 @@ interface Signature {
   readonly result: Type;
 }
 
-export type Type = "float" | "int" | "mask" | "whole";
+export type Type = "float" | "int" | "mask" | "whole" | "turn";
 export type Word = keyof typeof VOCABULARY;
 
 /** A word with its operands. */
@@ -84,6 +93,7 @@ export type Float = Expression<"float">;
 export type Int = Expression<"int">;
 export type Mask = Expression<"mask">;
 export type Whole = Expression<"whole">;
+export type Turn = Expression<"turn">;
 
 /** A function of floats. */
 export interface MathFunction {
@@ -132,6 +142,10 @@ export const whole = (a: Float, { scale, bias }: { readonly scale: number; reado
   say("whole", [Math.fround(scale), bias], [a]);
 export const floatOf = (n: Whole) => say("floatOf", [n.numbers[1]], [n]);
 export const lowBits = (n: Whole) => say("lowBits", [n.numbers[1]], [n]);
+
+export const turn = (bits: Int) => say("turn", [], [bits]);
+export const quarterOf = (turned: Turn) => say("quarterOf", [], [turned]);
+export const restOf = (turned: Turn) => say("restOf", [], [turned]);
 
 export const integer = (value: number) => say("integer", [value | 0], []);
 export const addInt = (a: Int, b: Int) => say("addInt", [], [a, b]);

@@ -2,20 +2,9 @@
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
 import type { FusedOperation, Operand } from "../../lowering/kernels.ts";
-import { cos, erf, exp, expm1, log, log1p, pow, sigmoid, sin, tanh, type VectorEmitter } from "../math.ts";
+import { type VectorEmitter, vectorFunctions } from "../math.ts";
 
-const FLOAT_FUNCTIONS: Readonly<Record<string, VectorEmitter>> = {
-  exp,
-  expm1,
-  log,
-  log1p,
-  sin,
-  cos,
-  tanh,
-  sigmoid,
-  erf,
-  pow,
-};
+const FLOAT_FUNCTIONS: Readonly<Record<string, VectorEmitter>> = vectorFunctions;
 
 /** Instructions by operation for floats and for int32; the operands are on the stack. */
 const FLOAT: Readonly<Record<string, Parameters<FunctionBuilder["op"]>[0]>> = {

@@ -8,6 +8,7 @@
  */
 
 import { mathFunctions } from "../../math/mod.ts";
+import { TWO_OVER_PI } from "../../math/trigonometric.ts";
 import { functionSource } from "./math.ts";
 
 interface Source {
@@ -117,9 +118,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
     code: `struct Turned { quarter: i32, rest: f32 }
 fn reduceTurns(size: u32) -> Turned {
   if (size < 0x3f490fdbu) { return Turned(0, bitcast<f32>(size)); }
-  var digits = array<u32, 8>(
-    0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
-  );
+  var digits = array<u32, 8>(${TWO_OVER_PI.map((word) => `0x${word.toString(16)}u`).join(", ")});
   let m = (size & 0x007fffffu) | 0x00800000u;
   let at = (size >> 23u) - 120u;
   let word = at >> 5u;
@@ -150,32 +149,6 @@ fn reduceTurns(size: u32) -> Turned {
   let rest = f32(multiplyHigh(top, 0xc90fdaa2u)) * bitcast<f32>((128u - exponent - zeros) << 23u);
   return Turned(quarter, select(rest, -rest, negative));
 }`,
-  },
-  // The polynomials are minimax, of sin(r)/r and cos(r) for |r| <= π/4.
-  sine: {
-    calls: ["reduceTurns"],
-    code: `fn sine(size: u32, quarters: i32) -> f32 {
-  if (size >= 0x7f800000u) { return bitcast<f32>(special(0x7fc00000u)); }
-  let turned = reduceTurns(size);
-  let r = turned.rest;
-  let z = r * r;
-  let quadrant = (turned.quarter + quarters) & 3;
-  let s = fma(fma(fma(z, -0.000195180954, 0.00833218824), z, -0.166666552) * z, r, r);
-  let c = fma(fma(fma(z, 2.44323273e-05, -0.00138873095), z, 0.0416666456) * z, z, fma(z, -0.5, 1.0));
-  let value = select(s, c, (quadrant & 1) == 1);
-  return select(value, -value, quadrant >= 2);
-}`,
-  },
-  sin_: {
-    calls: ["sine"],
-    code: `fn sin_(x: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  return bitcast<f32>(bitcast<u32>(sine(bits & 0x7fffffffu, 0)) ^ (bits & 0x80000000u));
-}`,
-  },
-  cos_: {
-    calls: ["sine"],
-    code: "fn cos_(x: f32) -> f32 { return sine(bitcast<u32>(x) & 0x7fffffffu, 1); }",
   },
   divideInt: {
     code: `fn divideInt(a: i32, b: i32) -> i32 {
