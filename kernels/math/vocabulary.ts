@@ -2,8 +2,8 @@
  * The words in which the functions of this folder are written, each with the types of its operands and of its result,
  * and a constructor for each. An expression is plain data; what no word says, a function is made of in its own file.
  *
- * Floats are float32 and integers 32 bits, which wrap. A language need not promise IEEE 754: where a word has no result
- * for NaN or infinity, anything may come out, and what matters is chosen afterwards, by the bits of the operand.
+ * Floats are float32 and integers 32 bits, which wrap. A language need not promise IEEE 754, and may take denormals for
+ * 0: what NaN, infinity and denormals decide is asked of the bits. Integers made of NaN may be anything, but nothing traps.
  */
 
 /** The operands and the result of each word. */
@@ -75,6 +75,7 @@ interface Signature {
   readonly result: Type;
 }
 
+/** What a value is: `whole` and `turn` are what a language likes, and give a float and an integer. */
 export type Type = "float" | "int" | "mask" | "whole" | "turn";
 export type Word = keyof typeof VOCABULARY;
 
@@ -99,6 +100,26 @@ export type Turn = Expression<"turn">;
 export interface MathFunction {
   readonly parameters: readonly string[];
   readonly result: Float;
+}
+
+/** Whether an expression is a constant. */
+export function isConstant({ word }: Expression): boolean {
+  return word === "number" || word === "integer";
+}
+
+/** How often every expression in `result` is read; `see` gives the expression as the language has it. */
+export function readsOf(
+  result: Expression,
+  see: (expression: Expression) => Expression = (expression) => expression,
+): ReadonlyMap<Expression, number> {
+  const reads = new Map<Expression, number>();
+  const read = (expression: Expression): void => {
+    const count = reads.get(expression) ?? 0;
+    reads.set(expression, count + 1);
+    if (count === 0) expression.operands.forEach((operand) => read(see(operand)));
+  };
+  read(see(result));
+  return reads;
 }
 
 type Operands<T extends readonly Type[]> = { readonly [K in keyof T]: Expression<T[K]> };

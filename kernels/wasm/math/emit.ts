@@ -1,8 +1,7 @@
 /** The functions of `kernels/math` as instructions on f32x4: what wasm has for each word. */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import { isConstant, readsOf } from "../../math/text.ts";
-import type { Expression, MathFunction, Word } from "../../math/vocabulary.ts";
+import { type Expression, isConstant, type MathFunction, readsOf, type Word } from "../../math/vocabulary.ts";
 import { bits, constant } from "./constants.ts";
 import { type Reduced, reduceTurns } from "./turns.ts";
 

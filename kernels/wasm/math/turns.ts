@@ -13,6 +13,7 @@ const FIRST = 1.57079632673412561417, SECOND = 6.07710050630396597660e-11;
 const NEAR = 2 ** 20;
 /** Adding it rounds a small f64 to an integer, which then stands in its low bits. */
 const ROUNDING = 1.5 * 2 ** 52;
+
 /** n in its low bits, and r. */
 export interface Reduced {
   readonly n: Local;
@@ -33,11 +34,8 @@ function reduceLowerLanes(f: FunctionBuilder, a: Local, n: Local): FunctionBuild
 
 /** All lanes of a, which are not negative, as if they were small. */
 function reduceNear(f: FunctionBuilder, a: Local): Reduced {
-  const lower = f.local(v128),
-    high = f.local(v128),
-    upper = f.local(v128),
-    n = f.local(v128),
-    r = f.local(v128);
+  const lower = f.local(v128), upper = f.local(v128), n = f.local(v128), r = f.local(v128);
+  const high = f.local(v128);
   reduceLowerLanes(f, a, lower);
   f.get(a).get(a).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]).set(high);
   reduceLowerLanes(f, high, upper);

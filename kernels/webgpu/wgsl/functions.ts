@@ -1,12 +1,11 @@
 /**
- * Functions of one or two floats in WGSL, of our own: the built-in ones may be off by 2⁻¹¹ and more, and overflow where
- * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses.
+ * Functions of one or two floats in WGSL, of our own; those of mathematics come from `math.ts`. A module has only those
+ * that it uses.
  *
  * WGSL may assume that NaN and infinity do not exist, and rewrite sums as real numbers allow. What must not be guessed
  * is therefore asked of the bits, as integers, and what must not be rewritten goes through `special`. That is all that
  * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
  */
-
 import { mathFunctions } from "../../math/mod.ts";
 import { TWO_OVER_PI } from "../../math/trigonometric.ts";
 import { functionSource } from "./math.ts";
@@ -18,9 +17,6 @@ interface Source {
 }
 
 const SOURCES: Readonly<Record<string, Source>> = {
-  ...Object.fromEntries(
-    Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, functionSource(`${name}_`, fn)]),
-  ),
   hidden: { code: "fn hidden(x: f32) -> f32 { return bitcast<f32>(special(bitcast<u32>(x))); }" },
   // Other than hidden(x) to a compiler, so that it does not see what is taken from itself.
   apart: {
@@ -165,16 +161,20 @@ fn reduceTurns(size: u32) -> Turned {
  */
 export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 
+/** The functions of mathematics, as they are called here. */
+const MATH = new Map(Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, fn]));
+
 /** The functions of these names and what they call, in an order in which each comes after what it calls. */
 export function functionSources(names: Iterable<string>): string[] {
-  const written = new Set<string>();
+  const written = new Map<string, string>();
   const write = (name: string): void => {
     if (written.has(name)) return;
-    const source = SOURCES[name];
+    const math = MATH.get(name);
+    const source = math ? functionSource(name, math) : SOURCES[name];
     if (!source) throw new Error(`There is no WGSL function ${name}`);
     for (const called of source.calls ?? []) write(called);
-    written.add(name);
+    written.set(name, source.code);
   };
   for (const name of names) write(name);
-  return [...written].map((name) => SOURCES[name].code);
+  return [...written.values()];
 }
