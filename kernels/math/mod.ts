@@ -22,10 +22,22 @@ import { erf } from "./error_function.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
 import { log, log1p } from "./logarithm.ts";
 import { pow } from "./power.ts";
+import { cos, sin } from "./trigonometric.ts";
 import type { MathFunction } from "./vocabulary.ts";
 
 /** The functions by the names of the operations. */
-export const mathFunctions = { exp, expm1, log, log1p, tanh, sigmoid, erf, pow } as const satisfies Readonly<
+export const mathFunctions = {
+  exp,
+  expm1,
+  log,
+  log1p,
+  sin,
+  cos,
+  tanh,
+  sigmoid,
+  erf,
+  pow,
+} as const satisfies Readonly<
   Record<string, MathFunction>
 >;
 

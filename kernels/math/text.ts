@@ -1,5 +1,5 @@
 /** A function of mathematics as the text of a language, by what that language has for each word. */
-import type { Expression, MathFunction, Word } from "./vocabulary.ts";
+import { type Expression, isConstant, type MathFunction, readsOf, type Word } from "./vocabulary.ts";
 
 /** What a language says for a word; `numbers` are those of the expression. */
 export interface Phrase {
@@ -50,24 +50,4 @@ export function bodyOf({ parameters, result }: MathFunction, { phrases, declare 
   };
   const text = write(result);
   return { statements, result: text, calls: [...calls] };
-}
-
-/** Whether an expression is a constant. */
-export function isConstant({ word }: Expression): boolean {
-  return word === "number" || word === "integer";
-}
-
-/** How often every expression in `result` is read; `see` gives the expression as the language has it. */
-export function readsOf(
-  result: Expression,
-  see: (expression: Expression) => Expression = (expression) => expression,
-): ReadonlyMap<Expression, number> {
-  const reads = new Map<Expression, number>();
-  const read = (expression: Expression): void => {
-    const count = reads.get(expression) ?? 0;
-    reads.set(expression, count + 1);
-    if (count === 0) expression.operands.forEach((operand) => read(see(operand)));
-  };
-  read(see(result));
-  return reads;
 }

@@ -2,8 +2,8 @@
  * The words in which the functions of this folder are written, each with the types of its operands and of its result,
  * and a constructor for each. An expression is plain data; what no word says, a function is made of in its own file.
  *
- * Floats are float32 and integers 32 bits, which wrap. A language need not promise IEEE 754: where a word has no result
- * for NaN or infinity, anything may come out, and what matters is chosen afterwards, by the bits of the operand.
+ * Floats are float32 and integers 32 bits, which wrap. A language need not promise IEEE 754, and may take denormals for
+ * 0: what NaN, infinity and denormals decide is asked of the bits. Integers made of NaN may be anything, but nothing traps.
  */
 
 /** The operands and the result of each word. */
@@ -32,6 +32,15 @@ export const VOCABULARY = {
   floatOf: { operands: ["whole"], result: "float" },
   /** n + bias in the low 22 bits; those above are anything. */
   lowBits: { operands: ["whole"], result: "int" },
+
+  /**
+   * n and r of a float from 0 to the largest, given by its bits: the float is n·π/2 + r with |r| <= π/4 and r rounded once
+   * or twice. Of infinity and NaN it may be anything.
+   */
+  turn: { operands: ["int"], result: "turn" },
+  /** n, in the lowest two bits; those above are anything. */
+  quarterOf: { operands: ["turn"], result: "int" },
+  restOf: { operands: ["turn"], result: "float" },
 
   integer: { operands: [], result: "int" },
   addInt: { operands: ["int", "int"], result: "int" },
@@ -66,7 +75,8 @@ interface Signature {
   readonly result: Type;
 }
 
-export type Type = "float" | "int" | "mask" | "whole";
+/** What a value is: `whole` and `turn` are what a language likes, and give a float and an integer. */
+export type Type = "float" | "int" | "mask" | "whole" | "turn";
 export type Word = keyof typeof VOCABULARY;
 
 /** A word with its operands. */
@@ -84,11 +94,32 @@ export type Float = Expression<"float">;
 export type Int = Expression<"int">;
 export type Mask = Expression<"mask">;
 export type Whole = Expression<"whole">;
+export type Turn = Expression<"turn">;
 
 /** A function of floats. */
 export interface MathFunction {
   readonly parameters: readonly string[];
   readonly result: Float;
+}
+
+/** Whether an expression is a constant. */
+export function isConstant({ word }: Expression): boolean {
+  return word === "number" || word === "integer";
+}
+
+/** How often every expression in `result` is read; `see` gives the expression as the language has it. */
+export function readsOf(
+  result: Expression,
+  see: (expression: Expression) => Expression = (expression) => expression,
+): ReadonlyMap<Expression, number> {
+  const reads = new Map<Expression, number>();
+  const read = (expression: Expression): void => {
+    const count = reads.get(expression) ?? 0;
+    reads.set(expression, count + 1);
+    if (count === 0) expression.operands.forEach((operand) => read(see(operand)));
+  };
+  read(see(result));
+  return reads;
 }
 
 type Operands<T extends readonly Type[]> = { readonly [K in keyof T]: Expression<T[K]> };
@@ -132,6 +163,10 @@ export const whole = (a: Float, { scale, bias }: { readonly scale: number; reado
   say("whole", [Math.fround(scale), bias], [a]);
 export const floatOf = (n: Whole) => say("floatOf", [n.numbers[1]], [n]);
 export const lowBits = (n: Whole) => say("lowBits", [n.numbers[1]], [n]);
+
+export const turn = (bits: Int) => say("turn", [], [bits]);
+export const quarterOf = (turned: Turn) => say("quarterOf", [], [turned]);
+export const restOf = (turned: Turn) => say("restOf", [], [turned]);
 
 export const integer = (value: number) => say("integer", [value | 0], []);
 export const addInt = (a: Int, b: Int) => say("addInt", [], [a, b]);

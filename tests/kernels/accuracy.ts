@@ -135,7 +135,10 @@ export function worstOf(
 ): Worst {
   let worst: Worst = { units: 0, at: [0, 0], actual: 0 };
   for (let i = 0; i < x.length; i++) {
-    const units = unitsApart(results[i], definition(x[i], y[i]));
+    const truth = definition(x[i], y[i]);
+    // A unit is at least 2⁻²⁴ of the truth: most results need not be looked at more closely. NaN does.
+    if (Math.abs(results[i] - truth) <= worst.units * Math.abs(truth) * 2 ** -24) continue;
+    const units = unitsApart(results[i], truth);
     if (units > worst.units) worst = { units, at: [x[i], y[i]], actual: results[i] };
   }
   return worst;

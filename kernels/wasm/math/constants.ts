@@ -55,8 +55,3 @@ export function bits(f: FunctionBuilder, value: number): FunctionBuilder {
 export function double(f: FunctionBuilder, value: number): FunctionBuilder {
   return lanesConstant(f, new Int32Array(Float64Array.of(value, value).buffer));
 }
-
-/** Pushes two equal i64, from a local within `withConstants`. */
-export function doubleBits(f: FunctionBuilder, value: bigint): FunctionBuilder {
-  return lanesConstant(f, new Int32Array(BigInt64Array.of(value, value).buffer));
-}

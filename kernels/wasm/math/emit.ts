@@ -1,9 +1,9 @@
 /** The functions of `kernels/math` as instructions on f32x4: what wasm has for each word. */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import { isConstant, readsOf } from "../../math/text.ts";
-import type { Expression, MathFunction, Word } from "../../math/vocabulary.ts";
+import { type Expression, isConstant, type MathFunction, readsOf, type Word } from "../../math/vocabulary.ts";
 import { bits, constant } from "./constants.ts";
+import { type Reduced, reduceTurns } from "./turns.ts";
 
 /** Writes code that takes the operands as f32x4 from the stack and leaves one f32x4. */
 export type VectorEmitter = (f: FunctionBuilder, features: Features) => void;
@@ -13,6 +13,8 @@ interface Writer {
   readonly f: FunctionBuilder;
   readonly features: Features;
   readonly push: (expression: Expression) => void;
+  /** What a `turn` has given. */
+  readonly turned: (expression: Expression) => Reduced;
 }
 
 /** Words without instructions: a vector is floats or integers as one likes, and NaN and rounding are those of IEEE 754. */
@@ -70,7 +72,7 @@ const choose: Say = ({ f, features, push }, { operands: [mask, a, b] }) => {
   }
 };
 
-const INSTRUCTIONS: { readonly [W in Exclude<Word, Silent | "parameter">]: Say } = {
+const INSTRUCTIONS: { readonly [W in Exclude<Word, Silent | "parameter" | "turn">]: Say } = {
   number: ({ f }, { numbers: [value] }) => constant(f, value),
   add: instruction("f32x4.add"),
   sub: instruction("f32x4.sub"),
@@ -94,6 +96,9 @@ const INSTRUCTIONS: { readonly [W in Exclude<Word, Silent | "parameter">]: Say }
     constant(f, ROUNDING + bias).op("f32x4.sub");
   },
   lowBits: ({ push }, { operands: [n] }) => push(n),
+
+  quarterOf: ({ f, turned }, { operands: [turn] }) => f.get(turned(turn).n),
+  restOf: ({ f, turned }, { operands: [turn] }) => f.get(turned(turn).r),
 
   integer: ({ f }, { numbers: [value] }) => bits(f, value),
   addInt: instruction("i32x4.add"),
@@ -133,6 +138,15 @@ export function vectorEmitter({ parameters, result }: MathFunction): VectorEmitt
     const arguments_ = parameters.map(() => f.local(v128));
     for (const local of arguments_.toReversed()) f.set(local);
     const locals = new Map<Expression, Local>();
+    const turns = new Map<Expression, Reduced>();
+    const turned = (turn: Expression): Reduced => {
+      const known = turns.get(turn);
+      if (known) return known;
+      push(turn.operands[0]);
+      const reduced = reduceTurns(f);
+      turns.set(turn, reduced);
+      return reduced;
+    };
     const push = (given: Expression): void => {
       const expression = spoken(given);
       const { word } = expression;
@@ -141,8 +155,8 @@ export function vectorEmitter({ parameters, result }: MathFunction): VectorEmitt
         f.get(known);
         return;
       }
-      if (word === "parameter" || isSilent(word)) return;
-      INSTRUCTIONS[word]({ f, features, push }, expression);
+      if (word === "parameter" || word === "turn" || isSilent(word)) return; // none of them comes here
+      INSTRUCTIONS[word]({ f, features, push, turned }, expression);
       if (isConstant(expression) || reads.get(expression) === 1) return;
       const local = f.local(v128);
       f.tee(local);

@@ -1,13 +1,13 @@
 /**
- * Functions of one or two floats in WGSL, of our own: the built-in ones may be off by 2⁻¹¹ and more, and overflow where
- * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses.
+ * Functions of one or two floats in WGSL, of our own; those of mathematics come from `math.ts`. A module has only those
+ * that it uses.
  *
  * WGSL may assume that NaN and infinity do not exist, and rewrite sums as real numbers allow. What must not be guessed
  * is therefore asked of the bits, as integers, and what must not be rewritten goes through `special`. That is all that
  * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
  */
-
 import { mathFunctions } from "../../math/mod.ts";
+import { TWO_OVER_PI } from "../../math/trigonometric.ts";
 import { functionSource } from "./math.ts";
 
 interface Source {
@@ -17,9 +17,6 @@ interface Source {
 }
 
 const SOURCES: Readonly<Record<string, Source>> = {
-  ...Object.fromEntries(
-    Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, functionSource(`${name}_`, fn)]),
-  ),
   hidden: { code: "fn hidden(x: f32) -> f32 { return bitcast<f32>(special(bitcast<u32>(x))); }" },
   // Other than hidden(x) to a compiler, so that it does not see what is taken from itself.
   apart: {
@@ -117,9 +114,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
     code: `struct Turned { quarter: i32, rest: f32 }
 fn reduceTurns(size: u32) -> Turned {
   if (size < 0x3f490fdbu) { return Turned(0, bitcast<f32>(size)); }
-  var digits = array<u32, 8>(
-    0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
-  );
+  var digits = array<u32, 8>(${TWO_OVER_PI.map((word) => `0x${word.toString(16)}u`).join(", ")});
   let m = (size & 0x007fffffu) | 0x00800000u;
   let at = (size >> 23u) - 120u;
   let word = at >> 5u;
@@ -151,32 +146,6 @@ fn reduceTurns(size: u32) -> Turned {
   return Turned(quarter, select(rest, -rest, negative));
 }`,
   },
-  // The polynomials are minimax, of sin(r)/r and cos(r) for |r| <= π/4.
-  sine: {
-    calls: ["reduceTurns"],
-    code: `fn sine(size: u32, quarters: i32) -> f32 {
-  if (size >= 0x7f800000u) { return bitcast<f32>(special(0x7fc00000u)); }
-  let turned = reduceTurns(size);
-  let r = turned.rest;
-  let z = r * r;
-  let quadrant = (turned.quarter + quarters) & 3;
-  let s = fma(fma(fma(z, -0.000195180954, 0.00833218824), z, -0.166666552) * z, r, r);
-  let c = fma(fma(fma(z, 2.44323273e-05, -0.00138873095), z, 0.0416666456) * z, z, fma(z, -0.5, 1.0));
-  let value = select(s, c, (quadrant & 1) == 1);
-  return select(value, -value, quadrant >= 2);
-}`,
-  },
-  sin_: {
-    calls: ["sine"],
-    code: `fn sin_(x: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  return bitcast<f32>(bitcast<u32>(sine(bits & 0x7fffffffu, 0)) ^ (bits & 0x80000000u));
-}`,
-  },
-  cos_: {
-    calls: ["sine"],
-    code: "fn cos_(x: f32) -> f32 { return sine(bitcast<u32>(x) & 0x7fffffffu, 1); }",
-  },
   divideInt: {
     code: `fn divideInt(a: i32, b: i32) -> i32 {
   if (b == 0) { return 0; }
@@ -192,16 +161,20 @@ fn reduceTurns(size: u32) -> Turned {
  */
 export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 
+/** The functions of mathematics, as they are called here. */
+const MATH = new Map(Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, fn]));
+
 /** The functions of these names and what they call, in an order in which each comes after what it calls. */
 export function functionSources(names: Iterable<string>): string[] {
-  const written = new Set<string>();
+  const written = new Map<string, string>();
   const write = (name: string): void => {
     if (written.has(name)) return;
-    const source = SOURCES[name];
+    const math = MATH.get(name);
+    const source = math ? functionSource(name, math) : SOURCES[name];
     if (!source) throw new Error(`There is no WGSL function ${name}`);
     for (const called of source.calls ?? []) write(called);
-    written.add(name);
+    written.set(name, source.code);
   };
   for (const name of names) write(name);
-  return [...written].map((name) => SOURCES[name].code);
+  return [...written.values()];
 }

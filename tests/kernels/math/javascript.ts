@@ -40,6 +40,9 @@ function javascript(fused: boolean): Language {
       whole: { say: ([x], [scale]) => `Math.floor(fround(fround(${x} * ${scale}) + 0.5))` },
       floatOf: same,
       lowBits: { say: ([n], [bias]) => `(${n} + ${bias} | 0)` },
+      turn: call("turn"),
+      quarterOf: { say: ([turned]) => `${turned}.quarter` },
+      restOf: { say: ([turned]) => `${turned}.rest` },
       integer: { say: (_, [value]) => `(${value})` },
       addInt: { say: ([a, b]) => `(${a} + ${b} | 0)` },
       subInt: { say: ([a, b]) => `(${a} - ${b} | 0)` },
@@ -70,6 +73,20 @@ const BITS = `const fround = Math.fround, float = new Float32Array(1), int = new
 function bitsOf(x) { float[0] = x; return int[0]; }
 function ofBits(x) { int[0] = x; return float[0]; }`;
 
+/** π/2 in 2⁻²⁵⁶. */
+const HALF_PI = 0x1921fb54442d18469898cc51701b839a252049c1114cf98e804177d4c76273644n;
+
+/** n and r of a float that is given by its bits: exactly, in integers. */
+function turn(bits: number): { readonly quarter: number; readonly rest: number } {
+  if (bits >= 0x7f800000) return { quarter: 0, rest: NaN };
+  const exponent = Math.max(1, bits >> 23), significand = bits & 0x7fffff | (bits >> 23 === 0 ? 0 : 0x800000);
+  // In 2⁻¹⁴⁹⁻²⁵⁶, which π/2 is brought to, so that both have what they need.
+  const size = BigInt(significand) << BigInt(exponent - 1 + 256);
+  const quarter = (2n * size + (HALF_PI << 149n)) / (HALF_PI << 150n);
+  const rest = size - quarter * (HALF_PI << 149n);
+  return { quarter: Number(quarter & 3n), rest: Math.fround(Number(rest) * 2 ** -405) };
+}
+
 /** A function of arrays, element by element, with what is multiplied and added rounded once or twice. */
 export function inJavaScript(
   fn: MathFunction,
@@ -86,5 +103,5 @@ return (operands, results) => {
 ${lines}
   }
 };`;
-  return new Function(code)();
+  return new Function("turn", code)(turn);
 }
