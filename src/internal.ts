@@ -56,6 +56,7 @@ export type {
   TracedFunction,
 } from "./program/mod.ts";
 export type {
+  DeviceName,
   Differentiable,
   GradOptions,
   WasmChoice,
@@ -204,3 +205,11 @@ export {
   splitRows,
   takeRows,
 } from "./data/mod.ts";
+export type {
+  Backend,
+  CompileOptions as BackendCompileOptions,
+  Executable,
+  Input,
+  Loop,
+  LoopRoles,
+} from "../kernels/backend.ts";

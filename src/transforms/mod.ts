@@ -7,6 +7,7 @@ export {
   type CompileOptions,
   type Device,
   DeviceLost,
+  type DeviceName,
   type WasmChoice,
   type WasmOptions,
   type WebGpuChoice,
