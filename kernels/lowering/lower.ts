@@ -20,7 +20,8 @@ import { placeCarries, type Stores, storesOf } from "./placement.ts";
 import { rowsOf } from "./rows.ts";
 import { lowerByRule, type RuledName } from "./rules.ts";
 import { applyView, isViewOperation } from "./view_operations.ts";
-import { broadcastView, type Buffer, type Located, sizeOf, type View, viewOf } from "./views.ts";
+import { broadcastView, type Buffer, type Located, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** What the lowering of one executable shares. */
 export interface LoweringContext {

@@ -3,7 +3,8 @@
  * by side, as one kernel with an axis more, and then summed up.
  */
 import type { FusedKernel, Kernel, KernelOf, MatmulKernel, ReduceKernel, ScatterKernel } from "./kernels.ts";
-import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
+import { sliceView, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The most terms of an element. */
 export interface MostTerms {

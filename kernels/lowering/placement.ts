@@ -9,7 +9,8 @@ import { arena } from "./kinds/rule.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, sharesRegisters } from "./stages.ts";
 import { isViewOperation } from "./view_operations.ts";
-import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
+import { sliceView, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** Where values are written: first where they are read from. */
 export type Stores = ReadonlyMap<Value, readonly View[]>;

@@ -7,7 +7,8 @@ import { printProduct, type Product, productWork } from "../lowering/kinds/produ
 import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
-import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
+import type { Buffer, View } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
 export interface PackKernel {

@@ -5,7 +5,8 @@
 import type { ReduceKernel } from "../lowering/kernels.ts";
 import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { longProductScratch } from "./matmul/mod.ts";
-import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "../lowering/views.ts";
+import { type Buffer, reshapeView, sliceView, type View, viewOf } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** From how many terms on both operands are packed block by block. */
 const LONG = 512;

@@ -7,7 +7,7 @@ import {
   type ScanKernel,
   workOf,
 } from "../lowering/kernels.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
+import type { Buffer } from "../lowering/views.ts";
 import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import { checkIterations } from "./iterations.ts";
@@ -17,6 +17,7 @@ import { roundsOf } from "./wgsl/kinds.ts";
 import type { Repeat, Task } from "./wgsl/module.ts";
 import { groupRounds } from "./wgsl/reduce.ts";
 import { BLOCK, blocksOf, TERMS } from "./wgsl/tiled.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** What the dispatches depend on beside the kernels. */
 export interface DispatchOptions {

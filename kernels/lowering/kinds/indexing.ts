@@ -1,9 +1,10 @@
 /** Rows by index, and sums of rows by index. */
 import { requireRows } from "../../../src/program/empty.ts";
 import { evaluateDim, evaluateShape } from "../../../src/tensor/dims.ts";
-import { type Buffer, sizeOf, type View } from "../views.ts";
+import type { Buffer, View } from "../views.ts";
 import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
 import { arena, type Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Rows of a table by index. */
 export interface GatherKernel {

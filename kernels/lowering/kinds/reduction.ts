@@ -1,9 +1,10 @@
 /** Sums and maxima over axes, and the index of the largest. */
 import { requireElements } from "../../../src/program/empty.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
-import { sizeOf, type View } from "../views.ts";
+import type { View } from "../views.ts";
 import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
 import type { Rule, Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** A sum or maximum over axes. */
 export interface ReduceKernel {

@@ -1,10 +1,11 @@
 /** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
 import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
-import { sizeOf, viewOf } from "../../lowering/views.ts";
+import { viewOf } from "../../lowering/views.ts";
 import { literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
 

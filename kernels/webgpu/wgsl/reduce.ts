@@ -3,11 +3,11 @@
  * are few of them a team of invocations for each.
  */
 import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
 import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
 import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Units of work are rows of the output's first axis; where it has teams, each is of one element. */
 function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
