@@ -7,13 +7,8 @@ import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { foldAddends } from "./addends.ts";
 import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
-import {
-  type FusedKernel,
-  type FusedOperation,
-  type Kernel,
-  kernelFunctions,
-  type Operand,
-} from "./kernels.ts";
+import { type Kernel, kernelFunctions } from "./kernels.ts";
+import type { FusedKernel, FusedOperation, Operand } from "./kinds/fused.ts";
 import { copy, operandOf } from "./kinds/fused.ts";
 import { arena, type Lowering } from "./kinds/rule.ts";
 import { placeCarries, type Stores, storesOf } from "./placement.ts";

@@ -4,7 +4,8 @@
  */
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
-import type { Kernel, MatmulKernel } from "../lowering/kernels.ts";
+import type { Kernel } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";

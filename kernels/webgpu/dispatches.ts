@@ -1,12 +1,7 @@
 /** What every dispatch of a schedule does, and with how many workgroups: all that is decided before it is written. */
-import {
-  buffersOf,
-  type Kernel,
-  type MatmulKernel,
-  type ReduceKernel,
-  type ScanKernel,
-  workOf,
-} from "../lowering/kernels.ts";
+import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
 import type { DeviceShape } from "./device_shape.ts";

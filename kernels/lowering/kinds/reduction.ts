@@ -23,11 +23,14 @@ export interface ArgmaxKernel {
   readonly output: View;
 }
 
-const workOf = ({ input, output }: ReduceKernel | ArgmaxKernel) =>
+/** A kernel of this family. */
+export type ReductionKernel = ReduceKernel | ArgmaxKernel;
+
+const workOf = ({ input, output }: ReductionKernel) =>
   work(rowsIn(output.shape), sizeOf(output.shape), sizeOf(input.shape));
 
 /** The records of the kinds. */
-export const reductionKinds: Kinds<ReduceKernel | ArgmaxKernel> = {
+export const reductionKinds: Kinds<ReductionKernel> = {
   reduce: {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
@@ -54,7 +57,7 @@ function reduceRule<Name extends ReduceKernel["name"]>(name: Name): Rule<Name, R
 }
 
 /** The rules for the operations. */
-export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReduceKernel | ArgmaxKernel> = {
+export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReductionKernel> = {
   sum: reduceRule("sum"),
   reduceMax: reduceRule("reduceMax"),
   argmax: {

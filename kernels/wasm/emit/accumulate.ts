@@ -5,7 +5,7 @@
  * of integers, and maxima need no blocks.
  */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
-import type { ReduceKernel } from "../../lowering/kernels.ts";
+import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import { ELEMENT, loopOver } from "./address.ts";
 import { sizeOf } from "../../shapes.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedKernel, Operand } from "../../lowering/kernels.ts";
+import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
 import type { Value } from "../../../src/program/types.ts";
 import { collapse, type View } from "../../lowering/views.ts";
 import { BEGIN, ELEMENT, END, loopOver, makePointers, type Memory, type Pointer } from "./address.ts";

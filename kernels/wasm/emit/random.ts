@@ -3,7 +3,7 @@
  * of the block with the counter `(i div 2, counter)`, as on every backend.
  */
 import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
-import type { RandomKernel } from "../../lowering/kernels.ts";
+import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { ELEMENT, pushBase } from "./address.ts";
 import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
 import { sizeOf } from "../../shapes.ts";

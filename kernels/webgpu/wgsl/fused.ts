@@ -1,7 +1,7 @@
 /** Fused elementwise kernels: each invocation computes elements of its own, all intermediate results in registers. */
 import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
-import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
+import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
 import { collapse, type View } from "../../lowering/views.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";

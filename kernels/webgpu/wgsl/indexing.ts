@@ -1,5 +1,5 @@
 /** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
-import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
+import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { viewOf } from "../../lowering/views.ts";
 import { literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
@@ -70,7 +70,7 @@ function writeScatter(
 }
 
 /** How the kinds are written. */
-export const indexingWriting: WrittenKinds<GatherKernel | ScatterKernel> = {
+export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
     rounds: ({ output }, { invocations, rows }) =>

@@ -1,5 +1,6 @@
 /** What the writing of a kind of kernel is: the body of its function, and how often that goes round loops. */
-import type { MatmulKernel, ReduceKernel } from "../../lowering/kernels.ts";
+import type { MatmulKernel } from "../../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
 import type { Memory, RowMemory } from "./address.ts";
 import type { Rounds } from "./rounds.ts";

@@ -3,7 +3,7 @@
  * several sums. Columns of a tile are as far apart as there are tiles beside each other, so that neighbouring
  * invocations read neighbouring columns.
  */
-import type { MatmulKernel } from "../../lowering/kernels.ts";
+import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";

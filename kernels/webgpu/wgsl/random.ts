@@ -1,5 +1,5 @@
 /** Random bits. */
-import type { RandomKernel } from "../../lowering/kernels.ts";
+import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { load, store } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
