@@ -14,6 +14,7 @@ import type { Program } from "../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../src/tensor/dims.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import type { Backend } from "./backend.ts";
+import { multiplyAddsOf } from "./lowering/kinds/product.ts";
 
 /** Multiply-adds of a call from which a graphics processor is worth it. */
 export const WORTH_GPU = 1e9;
@@ -35,7 +36,7 @@ export function multiplyAdds({ equations }: Program, bindings: Bindings): number
     if (operation.name !== "matmul") return sum;
     const transposed = "transposeLeft" in attributes && attributes.transposeLeft;
     const k = evaluateShape(inputs[0].shape, bindings).at(transposed ? -2 : -1) ?? 1;
-    return sum + evaluateShape(outputs[0].shape, bindings).reduce((size, dim) => size * dim, k);
+    return sum + multiplyAddsOf(evaluateShape(outputs[0].shape, bindings), k);
   }, 0);
 }
 

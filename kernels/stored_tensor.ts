@@ -1,5 +1,6 @@
 /** Tensors in the memory of a device: an address, which is given back once. */
 import { DeviceLost } from "./backend.ts";
+import { sizeOf } from "./shapes.ts";
 import {
   type DeviceTensor,
   type DType,
@@ -43,7 +44,7 @@ export class StoredTensor implements DeviceTensor {
     readonly dtype: DType,
   ) {
     this.#memory = memory;
-    this.#size = shape.reduce((size, dim) => size * dim, 1);
+    this.#size = sizeOf(shape);
     this.#address = memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`);
     dropped.register(this, { memory, address: this.#address }, this);
   }

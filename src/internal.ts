@@ -47,18 +47,29 @@ export {
   type SliceOptions,
 } from "./operations/mod.ts";
 export type {
+  ArithmeticAttributes,
   Attributes,
+  AxisMove,
+  ChoiceAttributes,
+  ComparisonAttributes,
   DerivativeContext,
   EquationOf,
   None,
   OperationName,
   ScanAttributes,
   TracedFunction,
+  UnaryAttributes,
 } from "./program/mod.ts";
 export type {
+  Backend,
+  BackendCompileOptions,
   DeviceName,
   Differentiable,
+  Executable,
   GradOptions,
+  Input,
+  Loop,
+  LoopRoles,
   WasmChoice,
   WasmOptions,
   WebGpuChoice,
@@ -205,11 +216,3 @@ export {
   splitRows,
   takeRows,
 } from "./data/mod.ts";
-export type {
-  Backend,
-  CompileOptions as BackendCompileOptions,
-  Executable,
-  Input,
-  Loop,
-  LoopRoles,
-} from "../kernels/backend.ts";

@@ -15,7 +15,8 @@ import {
 } from "../../src/program/types.ts";
 import type { Addend } from "./kinds/rule.ts";
 import { applyView, isViewOperation, type ViewEquation } from "./view_operations.ts";
-import { type Located, reshapeView, sizeOf, type View, viewOf } from "./views.ts";
+import { type Located, reshapeView, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** A Program whose products may have more inputs than two: their addends, which `of` tells. */
 export interface WithAddends {

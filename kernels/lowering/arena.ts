@@ -1,5 +1,6 @@
 /** The arena of an executable: every buffer is placed once, and buffers that do not live at the same time share. */
 import type { KernelFunctions } from "./kinds/kind.ts";
+import { type Life, planMemory } from "../memory_plan.ts";
 import type { Buffer } from "./views.ts";
 
 const ALIGNMENT = 64;
@@ -24,40 +25,25 @@ export function planArena<Kernel>(
     readonly elementBytes?: number;
   } = {},
 ): Arena {
-  const lives = new Map<Buffer, { first: number; last: number }>();
+  const lives = new Map<Buffer, Life>();
+  const note = (buffer: Buffer, first: number, last: number) =>
+    lives.set(buffer, { size: buffer.size * elementBytes, first, last });
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
       const { kind } = buffer.place;
       if (kind === "input" || kind === "output" || !only(buffer)) continue;
-      const known = lives.get(buffer);
-      if (known) known.last = Math.max(known.last, index);
-      else lives.set(buffer, { first: index, last: index });
-      if (kind === "constant") lives.set(buffer, { first: 0, last: kernels.length });
+      if (kind === "constant") note(buffer, 0, kernels.length);
+      else {
+        const { first = index, last = index } = lives.get(buffer) ?? {};
+        note(buffer, first, Math.max(last, index));
+      }
     }
-    for (const buffer of keptBy(kernel)) lives.set(buffer, { first: 0, last: kernels.length });
+    for (const buffer of keptBy(kernel)) note(buffer, 0, kernels.length);
   });
-  const offsets = new Map<Buffer, number>();
-  const placed: {
-    readonly start: number;
-    readonly end: number;
-    readonly first: number;
-    readonly last: number;
-  }[] = [];
-  let bytes = 0;
-  // The largest first: small ones fill the gaps.
-  for (const [buffer, { first, last }] of [...lives].sort(([a], [b]) => b.size - a.size)) {
-    const size = Math.ceil(buffer.size * elementBytes / ALIGNMENT) * ALIGNMENT;
-    const rivals = placed.filter((other) => other.first <= last && first <= other.last).sort((a, b) =>
-      a.start - b.start
-    );
-    let start = 0;
-    for (const rival of rivals) {
-      if (rival.start >= start + size) break;
-      start = Math.max(start, rival.end);
-    }
-    offsets.set(buffer, start);
-    placed.push({ start, end: start + size, first, last });
-    bytes = Math.max(bytes, start + size);
-  }
-  return { offsets, bytes, constants: [...lives.keys()].filter(({ place }) => place.kind === "constant") };
+  const { offsets, size } = planMemory(lives, ALIGNMENT);
+  return {
+    offsets,
+    bytes: size,
+    constants: [...lives.keys()].filter(({ place }) => place.kind === "constant"),
+  };
 }

@@ -16,7 +16,8 @@ import { evaluate } from "../reference/mod.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, stagesOf } from "./stages.ts";
 import { applyView, isKnown, isViewOperation, type KnownEquation } from "./view_operations.ts";
-import { type Constant, type Located, sizeOf, type View, viewOf } from "./views.ts";
+import { type Constant, type Located, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** Where a result is to be written: a given view, or a part of a concatenation. */
 export type Place = View | { readonly whole: Value; readonly part: number };

@@ -3,18 +3,12 @@
  * by the backends. What each kind is, and what is asked of it, is in `kinds/`.
  */
 import { type FusedKernel, fusedKinds } from "./kinds/fused.ts";
-import { type GatherKernel, indexingKinds, type ScatterKernel } from "./kinds/indexing.ts";
+import { type IndexingKernel, indexingKinds } from "./kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds } from "./kinds/kind.ts";
 import { type MatmulKernel, productKinds } from "./kinds/product.ts";
 import { type RandomKernel, randomKinds } from "./kinds/random.ts";
-import { type ArgmaxKernel, type ReduceKernel, reductionKinds } from "./kinds/reduction.ts";
+import { type ReductionKernel, reductionKinds } from "./kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "./kinds/scan.ts";
-
-export type { FusedKernel, FusedName, FusedOperation, Operand } from "./kinds/fused.ts";
-export type { GatherKernel, ScatterKernel } from "./kinds/indexing.ts";
-export type { MatmulKernel } from "./kinds/product.ts";
-export type { RandomKernel } from "./kinds/random.ts";
-export type { ArgmaxKernel, ReduceKernel } from "./kinds/reduction.ts";
 
 /** A loop over time. */
 export interface ScanKernel extends ScanOver<Kernel> {}
@@ -22,11 +16,9 @@ export interface ScanKernel extends ScanOver<Kernel> {}
 /** One piece of work. */
 export type Kernel =
   | FusedKernel
-  | ReduceKernel
-  | ArgmaxKernel
+  | ReductionKernel
   | MatmulKernel
-  | GatherKernel
-  | ScatterKernel
+  | IndexingKernel
   | RandomKernel
   | ScanKernel;
 

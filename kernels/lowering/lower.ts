@@ -7,20 +7,16 @@ import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { foldAddends } from "./addends.ts";
 import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
-import {
-  type FusedKernel,
-  type FusedOperation,
-  type Kernel,
-  kernelFunctions,
-  type Operand,
-} from "./kernels.ts";
+import { type Kernel, kernelFunctions } from "./kernels.ts";
+import type { FusedKernel, FusedOperation, Operand } from "./kinds/fused.ts";
 import { copy, operandOf } from "./kinds/fused.ts";
 import { arena, type Lowering } from "./kinds/rule.ts";
 import { placeCarries, type Stores, storesOf } from "./placement.ts";
 import { rowsOf } from "./rows.ts";
 import { lowerByRule, type RuledName } from "./rules.ts";
 import { applyView, isViewOperation } from "./view_operations.ts";
-import { broadcastView, type Buffer, type Located, sizeOf, type View, viewOf } from "./views.ts";
+import { broadcastView, type Buffer, type Located, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** What the lowering of one executable shares. */
 export interface LoweringContext {

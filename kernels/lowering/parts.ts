@@ -2,8 +2,13 @@
  * Long reductions and products in parts: of one with more terms than a backend has in a kernel, parts are computed side
  * by side, as one kernel with an axis more, and then summed up.
  */
-import type { FusedKernel, Kernel, KernelOf, MatmulKernel, ReduceKernel, ScatterKernel } from "./kernels.ts";
-import { sizeOf, sliceView, type View, viewOf } from "./views.ts";
+import type { Kernel, KernelOf } from "./kernels.ts";
+import type { FusedKernel } from "./kinds/fused.ts";
+import type { ScatterKernel } from "./kinds/indexing.ts";
+import type { MatmulKernel } from "./kinds/product.ts";
+import type { ReduceKernel } from "./kinds/reduction.ts";
+import { sliceView, type View, viewOf } from "./views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The most terms of an element. */
 export interface MostTerms {

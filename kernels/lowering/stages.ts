@@ -30,12 +30,19 @@ export function sharesRegisters(equation: Equation, value: Value, block: Block):
     value.shape.join() === equation.outputs[0].shape.join();
 }
 
-/** The stage of every value that is computed; values from outside have stage 0. */
+/** The equations of a block that become kernels, or parts of one: all but views. */
+function computed(block: Block): readonly Equation[] {
+  return block.equations.filter((equation) => !isViewOperation(equation) || block.copies.has(equation));
+}
+
+/**
+ * The stage of every value that is computed; values from outside have stage 0. It is first the earliest in which it can
+ * be computed, and then, of elementwise work, the one in which a kernel is saved ({@linkcode postpone}).
+ */
 export function stagesOf(block: Block): Map<Value, number> {
   const stages = new Map<Value, number>();
   const stageOf = (value: Value): number => stages.get(baseOf(value, block)) ?? 0;
-  for (const equation of block.equations) {
-    if (isViewOperation(equation) && !block.copies.has(equation)) continue;
+  for (const equation of computed(block)) {
     let stage = 1;
     for (const input of equation.inputs) {
       // What is computed here is written into its part of a concatenation at once; the rest is copied.
@@ -49,32 +56,41 @@ export function stagesOf(block: Block): Map<Value, number> {
   return stages;
 }
 
-/** Moves elementwise work to the stage of the readers that could take it from registers, where that saves a kernel. */
+/**
+ * Moves elementwise work to a later stage where that saves a kernel. In `tanh(add(matmul(h, w), mul(x, x)))`, the `mul`
+ * could run in stage 1, beside the product. The `add` reads the product and so has stage 2; moved there, the `mul` is in
+ * the same kernel, and its result goes from register to register instead of through memory.
+ *
+ * Equations are taken from the last to the first, so that the stages of all readers of a value are final:
+ * - readers that could have it in a register, elementwise ones of the same shape, draw it to the first of their stages;
+ * - readers that find it in memory set a limit: the stage before theirs, or that of a concatenation, of which it is
+ *   written as a part. A value does not go beyond the first of these limits;
+ * - a value that nothing reads, an output, goes to the last stage that has elementwise work of its shape.
+ */
 function postpone(block: Block, stages: Map<Value, number>): void {
-  const fromRegisters = new Map<Value, number>();
-  const fromMemory = new Map<Value, number>();
+  const equations = computed(block);
+  const stageOf = (value: Value) => stages.get(value) ?? 0;
+  const lastOfShape = new Map<string, number>();
+  for (const { outputs: [value] } of equations.filter(isElementwise)) {
+    const shape = value.shape.join();
+    lastOfShape.set(shape, Math.max(lastOfShape.get(shape) ?? 0, stageOf(value)));
+  }
+  const drawn = new Map<Value, number>();
+  const limits = new Map<Value, number>();
   const lower = (map: Map<Value, number>, value: Value, stage: number) =>
     map.set(value, Math.min(map.get(value) ?? Infinity, stage));
-  const lastOfShape = new Map<string, number>();
-  for (const equation of block.equations) {
-    if (!isElementwise(equation)) continue;
-    const key = equation.outputs[0].shape.join();
-    lastOfShape.set(key, Math.max(lastOfShape.get(key) ?? 0, stages.get(equation.outputs[0]) ?? 0));
-  }
-  for (const equation of block.equations.toReversed()) {
-    if (isViewOperation(equation) && !block.copies.has(equation)) continue;
+  for (const equation of equations.toReversed()) {
     const [value] = equation.outputs;
     if (isElementwise(equation)) {
-      const now = stages.get(value) ?? 0;
-      const limit = fromMemory.get(value) ?? Infinity;
-      const to = fromRegisters.get(value) ??
-        (limit === Infinity ? lastOfShape.get(value.shape.join()) ?? now : now);
-      if (to > now && to <= limit) stages.set(value, to);
+      const now = stageOf(value), limit = limits.get(value);
+      const wish = drawn.get(value) ?? (limit === undefined ? lastOfShape.get(value.shape.join()) : now) ??
+        now;
+      if (wish > now && wish <= (limit ?? Infinity)) stages.set(value, wish);
     }
-    const stage = Math.min(...equation.outputs.map((output) => stages.get(output) ?? 0));
+    const stage = Math.min(...equation.outputs.map(stageOf));
     for (const input of equation.inputs) {
-      if (sharesRegisters(equation, input, block)) lower(fromRegisters, input, stage);
-      else lower(fromMemory, baseOf(input, block), isEquation(equation, "concat") ? stage : stage - 1);
+      if (sharesRegisters(equation, input, block)) lower(drawn, input, stage);
+      else lower(limits, baseOf(input, block), isEquation(equation, "concat") ? stage : stage - 1);
     }
   }
 }

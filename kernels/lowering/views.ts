@@ -3,6 +3,7 @@
  * views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements (4 bytes).
  */
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
+import { rowMajor, sizeOf } from "../shapes.ts";
 
 /** Where a buffer's memory comes from. */
 export type Place =
@@ -45,22 +46,6 @@ export type Located = { readonly view: View } | Constant;
 export interface Constant {
   readonly constant: number;
   readonly dtype: DType;
-}
-
-/** Strides of a row-major tensor. */
-export function rowMajor(shape: readonly number[]): number[] {
-  const strides: number[] = new Array(shape.length);
-  let stride = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    strides[axis] = stride;
-    stride *= shape[axis];
-  }
-  return strides;
-}
-
-/** The number of elements. */
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
 }
 
 /** All of a buffer as a row-major tensor. */

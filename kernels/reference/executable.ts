@@ -2,7 +2,7 @@
  * A compiled Program on the reference backend: memory and kernels are prepared once per set of symbolic sizes and
  * used by every later call with those sizes. Also decides whose memory a kept output gets.
  */
-import { type Bindings, printShape } from "../../src/tensor/dims.ts";
+import { printShape } from "../../src/tensor/dims.ts";
 import {
   type DeviceTensor,
   type HostTensor,
@@ -13,25 +13,22 @@ import {
 import type { Program } from "../../src/program/types.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
-import { bindInputs, prepare } from "./execute.ts";
+import { CompiledSizes } from "../sizes.ts";
+import { prepare } from "./execute.ts";
 import type { Prepared } from "./kernel.ts";
-
-/** For so many sets of sizes the prepared state is kept; of more, the least recently used is dropped. */
-const CACHED_SIZES = 8;
 
 /** A compiled Program; see the contract in `kernels/backend.ts`. */
 export class ReferenceExecutable implements Executable {
   readonly #program: Program;
   readonly #options: CompileOptions;
-  /** By bindings as text, least recently used first. */
-  readonly #prepared = new Map<string, Prepared>();
-  #disposed = false;
+  readonly #sizes: CompiledSizes<Prepared>;
 
   constructor(program: Program, options: CompileOptions) {
     checkCount("donate", options.donate.length, program.inputs.length, "inputs");
     checkCount("keep", options.keep.length, program.outputs.length, "outputs");
     this.#program = program;
     this.#options = options;
+    this.#sizes = new CompiledSizes(program);
   }
 
   // async, so that every error is a rejection
@@ -41,8 +38,7 @@ export class ReferenceExecutable implements Executable {
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
-    if (this.#disposed) throw new Error(`Cannot run a Program compiled for ${DEVICE}: it was disposed`);
-    const prepared = this.#prepare(bindInputs(this.#program, inputs));
+    const prepared = this.#sizes.getOr(inputs, (bindings) => prepare(this.#program, bindings));
     const results = prepared.run(inputs.map(valuesOf));
 
     const donated = inputs.filter((input, index): input is ReferenceTensor =>
@@ -64,7 +60,7 @@ export class ReferenceExecutable implements Executable {
       `${DEVICE}: ${equations.length} equations, (${inputs.map(printSpec).join(", ")}) -> ` +
       `(${outputs.map(printSpec).join(", ")})`,
     ];
-    for (const [sizes, prepared] of this.#prepared) {
+    for (const [sizes, prepared] of this.#sizes.entries) {
       lines.push(
         `  prepared for {${sizes}}: ${prepared.elements} elements of memory, outputs ` +
           prepared.outputs.map(({ shape }) => printShape(shape)).join(", "),
@@ -74,22 +70,7 @@ export class ReferenceExecutable implements Executable {
   }
 
   [Symbol.dispose](): void {
-    this.#disposed = true;
-    this.#prepared.clear();
-  }
-
-  #prepare(bindings: Bindings): Prepared {
-    const key = Object.keys(bindings).sort().map((name) => `${name}: ${bindings[name]}`).join(", ");
-    const prepared = this.#prepared.get(key) ?? prepare(this.#program, bindings);
-    this.#prepared.delete(key);
-    this.#prepared.set(key, prepared);
-    if (this.#prepared.size > CACHED_SIZES) {
-      for (const oldest of this.#prepared.keys()) {
-        this.#prepared.delete(oldest);
-        break;
-      }
-    }
-    return prepared;
+    this.#sizes[Symbol.dispose]();
   }
 }
 

@@ -10,11 +10,12 @@ import {
   type Spec,
   type Values,
 } from "../../src/tensor/tensor.ts";
-import { bindShapes } from "../../src/program/bindings.ts";
+import { bindInputs } from "../call.ts";
 import { planProgram } from "./plan.ts";
 import type { Attributes, OperationName, Program, Value } from "../../src/program/types.ts";
-import { type ConcreteSpec, type Kernel, type Prepared, product } from "./kernel.ts";
+import type { ConcreteSpec, Kernel, Prepared } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The part of an equation that says what is computed. */
 export interface Application<K extends OperationName> {
@@ -106,7 +107,7 @@ export function evaluate<K extends OperationName>(
 ): HostTensor[] {
   const outputs = outputSpecs.map(({ shape, dtype }) => {
     const sizes = evaluateShape(shape, bindings);
-    return hostTensor(allocateValues(dtype, product(sizes)), sizes);
+    return hostTensor(allocateValues(dtype, sizeOf(sizes)), sizes);
   });
   const kernel = buildKernel(equation, inputs, outputs, bindings);
   kernel(inputs.map(({ data }) => data), outputs.map(({ data }) => data));
@@ -122,27 +123,4 @@ export function runProgram(program: Program, inputs: readonly HostTensor[]): Hos
   const prepared = prepare(program, bindInputs(program, inputs));
   const results = prepared.run(inputs.map(({ data }) => data));
   return prepared.outputs.map(({ shape }, output) => hostTensor(results[output].slice(), shape));
-}
-
-/**
- * The values of the Program's symbolic sizes, from tensors that were checked against it.
- *
- * @throws TypeError for a wrong number of inputs or a wrong dtype, RangeError for a wrong shape.
- */
-export function bindInputs(
-  program: Program,
-  inputs: readonly (Spec & { readonly shape: readonly number[] })[],
-): Bindings {
-  if (inputs.length !== program.inputs.length) {
-    throw new TypeError(
-      `Cannot run with ${inputs.length} inputs: expected ${program.inputs.length}`,
-    );
-  }
-  inputs.forEach(({ dtype }, input) => {
-    const expected = program.inputs[input].dtype;
-    if (dtype !== expected) {
-      throw new TypeError(`Cannot run with input ${input} of dtype ${dtype}: expected ${expected}`);
-    }
-  });
-  return bindShapes(program.inputs.map(({ shape }) => shape), inputs.map(({ shape }) => shape));
 }

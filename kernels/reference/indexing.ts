@@ -1,6 +1,7 @@
 /** Rows by index, and its adjoint. Indices outside the rows are clamped into range in both. */
 import { requireRows } from "../../src/program/empty.ts";
-import { type KernelBuilder, type Kernels, product } from "./kernel.ts";
+import type { KernelBuilder, Kernels } from "./kernel.ts";
+import { sizeOf } from "../shapes.ts";
 
 function clamp(index: number, rows: number): number {
   return index < 0 ? 0 : index >= rows ? rows - 1 : index;
@@ -8,7 +9,7 @@ function clamp(index: number, rows: number): number {
 
 const gather: KernelBuilder<"gather"> = ({ inputs: [operand, indices] }) => {
   const rows = operand.shape[0];
-  const width = product(operand.shape.slice(1));
+  const width = sizeOf(operand.shape.slice(1));
   requireRows("gather", rows, indices.shape);
   return ([values, index], [out]) => {
     for (let i = 0; i < index.length; i++) {
@@ -20,7 +21,7 @@ const gather: KernelBuilder<"gather"> = ({ inputs: [operand, indices] }) => {
 
 const scatterAdd: KernelBuilder<"scatterAdd"> = ({ inputs: [indices], outputs: [output] }) => {
   const rows = output.shape[0];
-  const width = product(output.shape.slice(1));
+  const width = sizeOf(output.shape.slice(1));
   requireRows("scatterAdd", rows, indices.shape);
   // Floats are summed in float64, as by every reduction.
   const sums = output.dtype === "int32" ? undefined : new Float64Array(rows * width);

@@ -46,21 +46,6 @@ export type KernelBuilder<K extends OperationName> = (site: Site<K>) => Kernel;
 /** Builders for the operations of one family. */
 export type Kernels<K extends OperationName> = { readonly [Name in K]: KernelBuilder<Name> };
 
-/** The number of elements of a shape. */
-export function product(shape: readonly number[]): number {
-  return shape.reduce((size, dim) => size * dim, 1);
-}
-
-/** Elements between neighbours along each axis, row-major. */
-export function rowMajor(shape: readonly number[]): number[] {
-  const strides: number[] = new Array(shape.length);
-  for (let axis = shape.length - 1, stride = 1; axis >= 0; axis--) {
-    strides[axis] = stride;
-    stride *= shape[axis];
-  }
-  return strides;
-}
-
 /** How the elements of a box lie in memory. */
 export interface Layout {
   readonly offset: number;

@@ -3,7 +3,8 @@
  * its layout and dtype; then each output row is a sum of panel rows (the order i, k, j: contiguous inner loops).
  */
 import type { Values } from "../../src/tensor/tensor.ts";
-import { type KernelBuilder, type Kernels, product } from "./kernel.ts";
+import type { KernelBuilder, Kernels } from "./kernel.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** A matrix inside an array: element (row, column) is at `offset + row * rowStride + column * columnStride`. */
 interface Matrix {
@@ -78,7 +79,7 @@ const matmul: KernelBuilder<"matmul"> = ({ attributes, inputs: [left], outputs: 
   const m = output.shape[rank - 2];
   const n = output.shape[rank - 1];
   const k = left.shape[transposeLeft ? rank - 2 : rank - 1];
-  const batches = product(output.shape.slice(0, rank - 2));
+  const batches = sizeOf(output.shape.slice(0, rank - 2));
   const leftLayout: Matrix = transposeLeft
     ? { rowStride: 1, columnStride: m }
     : { rowStride: k, columnStride: 1 };

@@ -5,6 +5,8 @@
  * Nothing here allocates or runs. The body of a scan is a Program of its own; whoever runs the scan plans it.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import { type Life, planMemory } from "../memory_plan.ts";
+import { sizeOf } from "../shapes.ts";
 import type { DType } from "../../src/tensor/tensor.ts";
 import { type Equation, isEquation, type Program, type Value } from "../../src/program/types.ts";
 
@@ -50,47 +52,23 @@ export const REGION_ALIGNMENT = 4;
 export function planProgram(program: Program, bindings: Bindings): Plan {
   const shapes = resolveShapes(program, bindings);
   const { owner, aliases } = findAliases(program);
-  const lastRead = findLastReads(program, owner);
   const once = new Set(program.equations.filter((equation) => equation.inputs.length === 0));
-
-  const arenas: Record<DType, Arena> = {
-    float32: new Arena(),
-    int32: new Arena(),
-    bool: new Arena(),
-    float64: new Arena(),
-  };
+  const lives = findLives(program, { shapes, owner, aliases, once });
+  const plans = mapDTypes((dtype) =>
+    planMemory(new Map([...lives].filter(([value]) => value.dtype === dtype)), REGION_ALIGNMENT)
+  );
   const regions = new Map<Value, Region>();
-  const place = (value: Value) => {
-    // every value of the Program has a shape by now: resolveShapes visited it
-    const size = shapes.get(value)!.reduce((product, dim) => product * dim, 1);
-    regions.set(value, { dtype: value.dtype, offset: arenas[value.dtype].take(size), size });
-  };
+  for (const value of program.equations.flatMap(({ outputs }) => outputs)) {
+    const { dtype } = value, offset = plans[dtype].offsets.get(owner(value));
+    // Every value has a shape by now: resolveShapes visited it.
+    if (offset !== undefined) regions.set(value, { dtype, offset, size: sizeOf(shapes.get(value)!) });
+  }
+  return { shapes, regions, arenas: mapDTypes((dtype) => plans[dtype].size), once, aliases };
+}
 
-  for (const equation of once) equation.outputs.forEach(place);
-  program.equations.forEach((equation, index) => {
-    if (aliases.has(equation)) {
-      const region = regions.get(owner(equation.outputs[0]));
-      if (region) regions.set(equation.outputs[0], region);
-    } else if (!once.has(equation)) {
-      equation.outputs.forEach(place);
-    }
-    for (const value of lastRead.get(index) ?? []) {
-      const region = regions.get(value);
-      if (region) arenas[region.dtype].give(region.offset, region.size);
-    }
-  });
-  return {
-    shapes,
-    regions,
-    arenas: {
-      float32: arenas.float32.size,
-      int32: arenas.int32.size,
-      bool: arenas.bool.size,
-      float64: arenas.float64.size,
-    },
-    once,
-    aliases,
-  };
+/** Something for each dtype. */
+function mapDTypes<Result>(of: (dtype: DType) => Result): Record<DType, Result> {
+  return { float32: of("float32"), int32: of("int32"), bool: of("bool"), float64: of("float64") };
 }
 
 function resolveShapes(program: Program, bindings: Bindings): Map<Value, readonly number[]> {
@@ -129,72 +107,27 @@ function findAliases(program: Program): { owner: (value: Value) => Value; aliase
   return { owner, aliases };
 }
 
-/** By index of equation, the owners of memory that nobody reads after it. */
-function findLastReads(program: Program, owner: (value: Value) => Value): Map<number, Value[]> {
-  const last = new Map<Value, number>();
-  program.equations.forEach((equation, index) => {
-    for (const value of [...equation.outputs, ...equation.inputs]) last.set(owner(value), index);
+/** From which equation to which the owners of memory live: those of equations that run once, and outputs, to the end. */
+function findLives(
+  { equations, outputs }: Program,
+  { shapes, owner, aliases, once }: Pick<Plan, "shapes" | "aliases" | "once"> & {
+    readonly owner: (value: Value) => Value;
+  },
+): Map<Value, Life> {
+  const lives = new Map<Value, Life>();
+  equations.forEach((equation, index) => {
+    const lasts = once.has(equation);
+    for (const value of aliases.has(equation) ? [] : equation.outputs) {
+      const size = sizeOf(shapes.get(value)!); // as above
+      lives.set(value, { size, first: lasts ? 0 : index, last: lasts ? equations.length : index });
+    }
+    for (const value of equation.inputs) extend(lives, owner(value), index);
   });
-  for (const equation of program.equations) {
-    if (equation.inputs.length === 0) { for (const value of equation.outputs) last.delete(value); }
-  }
-  for (const value of program.outputs) last.delete(owner(value));
-  const byIndex = new Map<number, Value[]>();
-  for (const [value, index] of last) byIndex.set(index, [...byIndex.get(index) ?? [], value]);
-  return byIndex;
+  for (const value of outputs) extend(lives, owner(value), equations.length);
+  return lives;
 }
 
-/** A growing range of elements from which regions are taken, best fit first, and given back. */
-class Arena {
-  /** How many elements were ever in use at once, gaps included. */
-  size = 0;
-  /** Free ranges in order of offset, no two adjacent. */
-  readonly #free: { offset: number; size: number }[] = [];
-
-  take(elements: number): number {
-    const size = roundUp(elements);
-    if (size === 0) return 0;
-    let best: { offset: number; size: number } | undefined;
-    for (const range of this.#free) {
-      if (range.size >= size && (best === undefined || range.size < best.size)) best = range;
-    }
-    if (best === undefined) {
-      const last = this.#free.at(-1);
-      if (last === undefined || last.offset + last.size !== this.size) {
-        this.size += size;
-        return this.size - size;
-      }
-      // the free range at the end is too small: grow it
-      this.size = last.offset + size;
-      last.size = size;
-      best = last;
-    }
-    const offset = best.offset;
-    best.offset += size;
-    best.size -= size;
-    if (best.size === 0) this.#free.splice(this.#free.indexOf(best), 1);
-    return offset;
-  }
-
-  give(offset: number, elements: number): void {
-    const size = roundUp(elements);
-    if (size === 0) return;
-    let index = this.#free.findIndex((range) => range.offset > offset);
-    if (index < 0) index = this.#free.length;
-    this.#free.splice(index, 0, { offset, size });
-    this.#joinWithNext(index);
-    this.#joinWithNext(index - 1);
-  }
-
-  #joinWithNext(index: number): void {
-    const range = this.#free[index];
-    const next = this.#free[index + 1];
-    if (range === undefined || next === undefined || range.offset + range.size !== next.offset) return;
-    range.size += next.size;
-    this.#free.splice(index + 1, 1);
-  }
-}
-
-function roundUp(elements: number): number {
-  return Math.ceil(elements / REGION_ALIGNMENT) * REGION_ALIGNMENT;
+function extend(lives: Map<Value, Life>, value: Value, last: number): void {
+  const life = lives.get(value);
+  if (life) lives.set(value, { ...life, last: Math.max(life.last, last) });
 }

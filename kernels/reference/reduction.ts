@@ -1,15 +1,8 @@
 /** Sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
 import { requireElements } from "../../src/program/empty.ts";
 import type { Values } from "../../src/tensor/tensor.ts";
-import {
-  type ConcreteSpec,
-  type KernelBuilder,
-  type Kernels,
-  product,
-  rowMajor,
-  type Walk,
-  walk,
-} from "./kernel.ts";
+import { type ConcreteSpec, type KernelBuilder, type Kernels, type Walk, walk } from "./kernel.ts";
+import { rowMajor, sizeOf } from "../shapes.ts";
 
 /** The walk over all elements of `input` in which the target is the element that each is reduced into. */
 function reduce(input: ConcreteSpec, axes: readonly number[], output: ConcreteSpec): Walk {
@@ -52,7 +45,7 @@ const sum: KernelBuilder<"sum"> = ({ attributes, inputs: [input], outputs: [outp
       addIntsAlong(path, x, out);
     };
   }
-  const sums = new Float64Array(product(output.shape));
+  const sums = new Float64Array(sizeOf(output.shape));
   return ([x], [out]) => {
     sums.fill(0);
     addAlong(path, x, sums);
@@ -79,7 +72,7 @@ const reduceMax: KernelBuilder<"reduceMax"> = ({ attributes, inputs: [input], ou
 const argmax: KernelBuilder<"argmax"> = ({ attributes: { axis }, inputs: [{ shape }] }) => {
   requireElements(shape, axis);
   const size = shape[axis];
-  const stride = product(shape.slice(axis + 1));
+  const stride = sizeOf(shape.slice(axis + 1));
   return ([x], [out]) => {
     for (let i = 0; i < out.length; i++) {
       const inner = i % stride;

@@ -5,7 +5,8 @@
 import { evaluateDim } from "../../src/tensor/dims.ts";
 import { allocateValues, type Values } from "../../src/tensor/tensor.ts";
 import { timeAxis } from "../../src/program/types.ts";
-import { type ConcreteSpec, type KernelBuilder, type Kernels, product } from "./kernel.ts";
+import type { ConcreteSpec, KernelBuilder, Kernels } from "./kernel.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** How one step lies in a sequence: `outer` pieces of `inner` elements, one every `inner * length`. */
 interface Frame {
@@ -17,8 +18,8 @@ interface Frame {
 function frameOf({ shape }: ConcreteSpec): Frame {
   const axis = timeAxis(shape.length);
   return {
-    outer: product(shape.slice(0, axis)),
-    inner: product(shape.slice(axis + 1)),
+    outer: sizeOf(shape.slice(0, axis)),
+    inner: sizeOf(shape.slice(axis + 1)),
     length: shape[axis],
   };
 }
@@ -45,13 +46,13 @@ const scan: KernelBuilder<"scan"> = ({ attributes, inputs, outputs, bindings, pr
   const frames = inputs.slice(firstSequence).map(frameOf);
   const stackFrames = outputs.slice(carries).map(frameOf);
   const slices = body.inputs.slice(firstSequence).map(({ shape, dtype }) =>
-    allocateValues(dtype, product(shape))
+    allocateValues(dtype, sizeOf(shape))
   );
   // A next carry that the body passes on from its inputs may be overwritten while the carries are renewed one by
   // one (think of two that swap), so it is set aside first.
   const passedOn = program.outputs.slice(0, carries).map((output) => program.inputs.includes(output));
   const setAside = body.inputs.slice(constants, firstSequence).map(({ shape, dtype }, carry) =>
-    allocateValues(dtype, passedOn[carry] ? product(shape) : 0)
+    allocateValues(dtype, passedOn[carry] ? sizeOf(shape) : 0)
   );
   const bodyInputs: Values[] = new Array(body.inputs.length);
 

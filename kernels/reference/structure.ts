@@ -3,7 +3,8 @@
  * a broadcast reads with stride 0, a reversal with a negative one, a pad writes with gaps.
  */
 import { type Dim, evaluateDim } from "../../src/tensor/dims.ts";
-import { copyAlong, type KernelBuilder, type Kernels, rowMajor, walk } from "./kernel.ts";
+import { copyAlong, type KernelBuilder, type Kernels, walk } from "./kernel.ts";
+import { rowMajor } from "../shapes.ts";
 
 type Structure =
   | "constant"

@@ -10,15 +10,15 @@ import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { bindInputs, checkDTypes, haveShapes, keyOf, sameNumbers } from "../lowering/call.ts";
+import { sameNumbers } from "../call.ts";
+import { checkDTypes } from "../lowering/dtypes.ts";
+import { CompiledSizes } from "../sizes.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
 import { isSingleThreaded } from "./share.ts";
 import type { Pool } from "./threads.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
-
-/** How many sets of sizes stay compiled. */
-const KEPT = 8;
+import type { Buffer } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The Program compiled for one set of sizes. */
 interface Compiled {
@@ -46,12 +46,7 @@ export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
   readonly #options: CompileOptions;
-  readonly #compiled = new Map<string, Compiled>();
-  /** Sizes that are being compiled. */
-  readonly #compiling = new Map<string, Promise<void>>();
-  /** What the last call ran, and the shapes of its inputs. */
-  #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
-  #disposed = false;
+  readonly #sizes: CompiledSizes<Compiled>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
@@ -60,37 +55,30 @@ export class WasmExecutable implements Executable {
     this.#device = device;
     this.#program = program;
     this.#options = options;
+    this.#sizes = new CompiledSizes(program, ({ unload, arenaAddress, tableAddress }) => {
+      unload();
+      device.memory.free(arenaAddress);
+      device.memory.free(tableAddress);
+    });
     this.#staging = new Staging(device.memory);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    return this.#run(inputs, this.#again(inputs) ?? await this.#compiledFor(inputs));
+    return this.#run(inputs, await this.#compiledFor(inputs));
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
-    const compiled = this.#again(inputs) ?? this.#compiled.get(keyOf(bindInputs(this.#program, inputs)));
+    const compiled = this.#sizes.get(inputs);
     if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
     return this.#run(inputs, compiled);
   }
 
-  /** What the last call ran, if these inputs are of the same sizes. */
-  #again(inputs: readonly Input[]): Compiled | undefined {
-    if (!this.#latest || !haveShapes(inputs, this.#latest.shapes, this.#program)) return undefined;
-    return this.#latest.compiled;
-  }
-
-  async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
-    const bindings = bindInputs(this.#program, inputs);
-    const key = keyOf(bindings);
-    const compiled = this.#compiled.get(key) ?? await this.#prepare(key, bindings);
-    // While it was compiled it may have been disposed of.
-    if (this.#compiled.has(key)) this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
-    return compiled;
+  #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
+    return this.#sizes.find(inputs, (bindings) => this.#compile(bindings));
   }
 
   async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
-    const bindings = bindInputs(this.#program, inputs);
-    const compiled = await this.#prepare(keyOf(bindings), bindings);
+    const compiled = await this.#compiledFor(inputs);
     const outputs = compiled.outputs.map(({ shape }, index) => ({
       shape,
       dtype: this.#program.outputs[index].dtype,
@@ -98,26 +86,7 @@ export class WasmExecutable implements Executable {
     return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
   }
 
-  /** What is compiled for these sizes; calls that come meanwhile wait for the same, and other sizes may push it out. */
-  async #prepare(key: string, bindings: Bindings): Promise<Compiled> {
-    for (;;) {
-      this.#checkDisposed();
-      const compiled = this.#compiled.get(key);
-      if (compiled) return compiled;
-      let pending = this.#compiling.get(key);
-      if (!pending) {
-        pending = this.#compile(key, bindings).finally(() => this.#compiling.delete(key));
-        this.#compiling.set(key, pending);
-      }
-      await pending;
-    }
-  }
-
-  #checkDisposed(): void {
-    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
-  }
-
-  async #compile(key: string, bindings: Bindings): Promise<void> {
+  async #compile(bindings: Bindings): Promise<Compiled> {
     const { memory, threads, shareFrom } = this.#device;
     const { donate } = this.#options;
     const stays = (input: number) => !donate[input];
@@ -131,16 +100,11 @@ export class WasmExecutable implements Executable {
       return address;
     };
     try {
-      const compiled = await this.#load(kernels, pool, bindings, allocate);
-      if (this.#disposed) compiled.unload();
-      this.#checkDisposed();
-      this.#compiled.set(key, compiled);
+      return await this.#load(kernels, pool, bindings, allocate);
     } catch (error) {
       for (const address of allocated) memory.free(address);
       throw error;
     }
-    const [oldest] = this.#compiled.keys();
-    if (this.#compiled.size > KEPT) this.#drop(oldest);
   }
 
   /** Places, emits and instantiates. */
@@ -253,20 +217,10 @@ export class WasmExecutable implements Executable {
     return results;
   }
 
-  #drop(key: string): void {
-    const compiled = this.#compiled.get(key);
-    if (!compiled) return;
-    this.#compiled.delete(key);
-    if (this.#latest?.compiled === compiled) this.#latest = undefined;
-    compiled.unload();
-    this.#device.memory.free(compiled.arenaAddress);
-    this.#device.memory.free(compiled.tableAddress);
-  }
-
   describe(): string {
     const { features, memory, threads, name } = this.#device;
     const { missingThreads } = this.#device;
-    const parts = [...this.#compiled].map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
+    const parts = this.#sizes.entries.map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
       const now = threadsNow();
       const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads` +
         (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
@@ -289,8 +243,7 @@ export class WasmExecutable implements Executable {
   }
 
   [Symbol.dispose](): void {
-    this.#disposed = true;
-    for (const key of [...this.#compiled.keys()]) this.#drop(key);
+    this.#sizes[Symbol.dispose]();
     this.#staging[Symbol.dispose]();
   }
 }

@@ -1,5 +1,6 @@
 /** The kernels of the wasm backend: those of every backend, but with the operands of products packed. */
-import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
+import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
 import { indexingKinds } from "../lowering/kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
@@ -7,7 +8,8 @@ import { printProduct, type Product, productWork } from "../lowering/kinds/produ
 import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
-import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
+import type { Buffer, View } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
 export interface PackKernel {

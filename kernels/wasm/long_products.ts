@@ -2,10 +2,11 @@
  * Products with long sums, as the gradients of weights are: those with the same right operand are joined, sums of its
  * rows with them, so that it is packed once for all; and what threads share of them is decided.
  */
-import type { ReduceKernel } from "../lowering/kernels.ts";
+import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { longProductScratch } from "./matmul/mod.ts";
-import { type Buffer, reshapeView, sizeOf, sliceView, type View, viewOf } from "../lowering/views.ts";
+import { type Buffer, reshapeView, sliceView, type View, viewOf } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** From how many terms on both operands are packed block by block. */
 const LONG = 512;

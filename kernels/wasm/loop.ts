@@ -6,7 +6,7 @@ import { allocateValues, type HostTensor, type Spec, type Values } from "../../s
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { StoredTensor } from "../stored_tensor.ts";
 import type { DeviceMemory } from "./memory.ts";
-import { sizeOf } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** A place for a tensor, with a view of it that is made anew when the memory has grown. */
 interface Slot {

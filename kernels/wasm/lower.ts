@@ -4,14 +4,16 @@
  */
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
-import type { Kernel, MatmulKernel } from "../lowering/kernels.ts";
+import type { Kernel } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
+import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
 import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
 import { shareOf } from "./share.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on beside the Program. */
 export interface LoweringOptions {

@@ -18,7 +18,7 @@ import { checkBoolean, checkWhole } from "../device_options.ts";
 import { hasSimd, smallestModule } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
 import { WasmExecutable } from "./executable.ts";
-import { float64In } from "../lowering/call.ts";
+import { float64In } from "../lowering/dtypes.ts";
 import { MOST_SHARES } from "./phases.ts";
 
 export type { WasmOptions } from "./device.ts";

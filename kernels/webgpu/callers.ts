@@ -1,10 +1,11 @@
 /** Decisions for those who call a kernel's function together: the tiles of its products, the teams of its reductions. */
-import type { MatmulKernel, ReduceKernel } from "../lowering/kernels.ts";
-import { sizeOf } from "../lowering/views.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
 import { type Callers, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
 import { itemsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** Sums that an invocation has in products which run together. */
 const SMALL_SUMS = 1;

@@ -3,7 +3,7 @@ import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
-import { keyOf } from "../lowering/call.ts";
+import { keyOf } from "../call.ts";
 import {
   everyKernel,
   type Kernel,
@@ -14,7 +14,7 @@ import {
 } from "../lowering/kernels.ts";
 import { lowerProgram } from "../lowering/lower.ts";
 import { inParts } from "../lowering/parts.ts";
-import { type Buffer, sizeOf, type View } from "../lowering/views.ts";
+import type { Buffer, View } from "../lowering/views.ts";
 import type { WebGpuDevice } from "./device.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import { dispatchesOf } from "./dispatches.ts";
@@ -31,6 +31,7 @@ import {
   stride,
   writeModule,
 } from "./wgsl/module.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
 export const STEP_BYTES = 256;

@@ -1,13 +1,8 @@
 /** What every dispatch of a schedule does, and with how many workgroups: all that is decided before it is written. */
-import {
-  buffersOf,
-  type Kernel,
-  type MatmulKernel,
-  type ReduceKernel,
-  type ScanKernel,
-  workOf,
-} from "../lowering/kernels.ts";
-import { type Buffer, sizeOf } from "../lowering/views.ts";
+import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
+import type { Buffer } from "../lowering/views.ts";
 import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import { checkIterations } from "./iterations.ts";
@@ -17,6 +12,7 @@ import { roundsOf } from "./wgsl/kinds.ts";
 import type { Repeat, Task } from "./wgsl/module.ts";
 import { groupRounds } from "./wgsl/reduce.ts";
 import { BLOCK, blocksOf, TERMS } from "./wgsl/tiled.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** What the dispatches depend on beside the kernels. */
 export interface DispatchOptions {

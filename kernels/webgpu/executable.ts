@@ -2,15 +2,13 @@
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
-import { bindInputs, checkDTypes, haveShapes, keyOf } from "../lowering/call.ts";
+import { checkDTypes } from "../lowering/dtypes.ts";
+import { CompiledSizes } from "../sizes.ts";
 import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
-
-/** How many sets of sizes stay compiled. */
-const KEPT = 8;
 
 /** A call on its way. */
 interface Submitted {
@@ -25,12 +23,8 @@ export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
   readonly #options: CompileOptions;
-  readonly #compiled = new Map<string, Promise<Compiled>>();
-  #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
+  readonly #sizes: CompiledSizes<Compiled>;
   readonly #staging: Staging;
-  /** What was compiled, for reports. */
-  readonly #reports = new Map<string, Compiled>();
-  #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WebGpuDevice, program: Program, options: CompileOptions) {
@@ -38,46 +32,24 @@ export class WebGpuExecutable implements Executable {
     this.#device = device;
     this.#program = program;
     this.#options = options;
+    this.#sizes = new CompiledSizes(program, (compiled) => {
+      compiled.dropped = true;
+      device.free(compiled.arenaAddress);
+      for (const buffer of Object.values(compiled.buffers)) buffer?.destroy();
+    });
     this.#staging = new Staging(device);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
     for (;;) {
-      const compiled = this.#again(inputs) ?? await this.#compiledFor(inputs);
+      const compiled = await this.#sizes.find(
+        inputs,
+        (bindings) => compileFor(this.#device, this.#program, bindings),
+      );
       // Calls with other sizes may have pushed it out meanwhile.
       const results = await this.#run(inputs, compiled);
       if (results) return results;
     }
-  }
-
-  /** What the last call ran, if these inputs are of the same sizes. */
-  #again(inputs: readonly Input[]): Compiled | undefined {
-    if (!this.#latest || !haveShapes(inputs, this.#latest.shapes, this.#program)) return undefined;
-    return this.#latest.compiled;
-  }
-
-  async #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
-    const bindings = bindInputs(this.#program, inputs);
-    const key = keyOf(bindings);
-    this.#checkDisposed();
-    let pending = this.#compiled.get(key);
-    if (!pending) {
-      this.#compiled.set(key, pending = compileFor(this.#device, this.#program, bindings));
-      pending.catch(() => this.#compiled.delete(key));
-    }
-    const compiled = await pending;
-    this.#checkDisposed();
-    if (compiled.dropped) return compiled;
-    this.#reports.delete(key); // the latest is the last
-    this.#reports.set(key, compiled);
-    this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
-    const oldest = [...this.#reports.keys()].find((other) => other !== key);
-    if (this.#reports.size > KEPT && oldest !== undefined) this.#drop(oldest);
-    return compiled;
-  }
-
-  #checkDisposed(): void {
-    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
   }
 
   async #run(
@@ -192,28 +164,14 @@ export class WebGpuExecutable implements Executable {
     return compiled.bound.group;
   }
 
-  #drop(key: string): void {
-    const pending = this.#compiled.get(key);
-    this.#compiled.delete(key);
-    const known = this.#reports.get(key);
-    this.#reports.delete(key);
-    if (known) known.dropped = true;
-    if (this.#latest?.compiled === known) this.#latest = undefined;
-    pending?.then(({ arenaAddress, buffers }) => {
-      this.#device.free(arenaAddress);
-      for (const buffer of Object.values(buffers)) buffer?.destroy();
-    }, () => {});
-  }
-
   describe(): string {
     const { name, used } = this.#device;
-    const parts = [...this.#reports].map(([key, compiled]) => describeCompiled(key, compiled));
+    const parts = this.#sizes.entries.map(([key, compiled]) => describeCompiled(key, compiled));
     return [`kernels on ${name}, ${used} bytes of its memory in use`, ...parts].join("\n");
   }
 
   [Symbol.dispose](): void {
-    this.#disposed = true;
-    for (const key of [...this.#compiled.keys()]) this.#drop(key);
+    this.#sizes[Symbol.dispose]();
     this.#staging[Symbol.dispose]();
   }
 }

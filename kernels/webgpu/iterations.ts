@@ -2,7 +2,8 @@
  * What keeps the loops of an invocation within what an adapter has: how often it goes round them, how many steps of a
  * scan it does at once, how long sums may be, and products in parts of their terms.
  */
-import { type Kernel, type MatmulKernel, printKernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import { type Kernel, printKernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { MostTerms } from "../lowering/parts.ts";
 import { isLongReduction } from "./callers.ts";
 import type { DeviceShape } from "./device_shape.ts";

@@ -22,7 +22,7 @@
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkOneOf } from "../device_options.ts";
-import { float64In } from "../lowering/call.ts";
+import { float64In } from "../lowering/dtypes.ts";
 import { isSoftwareAdapter, type ShapeChoice, WebGpuDevice, type WebGpuOptions } from "./device.ts";
 import { WebGpuExecutable } from "./executable.ts";
 

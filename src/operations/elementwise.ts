@@ -13,7 +13,13 @@ import {
   type Tensor,
   tensor,
 } from "../tensor/tensor.ts";
-import type { ArithmeticName, ComparisonName, None, UnaryName } from "../program/elementwise.ts";
+import type {
+  ArithmeticName,
+  ComparisonName,
+  ElementwiseName,
+  None,
+  UnaryName,
+} from "../program/elementwise.ts";
 import type { Attributes, DerivativeContext, Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import {
@@ -90,6 +96,11 @@ function logical<K extends "and" | "or" | "not">(name: K): Operation<K> {
   };
 }
 
+/** An operation that costs less than reading its result from memory. */
+function cheap<K extends ElementwiseName>(operation: Operation<K>): Operation<K> {
+  return { ...operation, isCheap: true };
+}
+
 /** Ties of `max` and `min` give the whole cotangent to the first operand, as TensorFlow does. */
 const maxSlopes = [
   (c: Tensor, a: Tensor, b: Tensor) => select(lessEqual(b, a), c, 0),
@@ -98,10 +109,10 @@ const maxSlopes = [
 
 /** The records of the elementwise primitives. */
 export const elementwiseOperations = {
-  neg: unary("neg", (c) => neg(c), requireNumber),
-  abs: unary("abs", (c, x) => mul(c, sign(x)), requireNumber),
-  sign: unary("sign", undefined, requireNumber),
-  floor: unary("floor"),
+  neg: cheap(unary("neg", (c) => neg(c), requireNumber)),
+  abs: cheap(unary("abs", (c, x) => mul(c, sign(x)), requireNumber)),
+  sign: cheap(unary("sign", undefined, requireNumber)),
+  floor: cheap(unary("floor")),
   exp: unary("exp", (c, _, y) => mul(c, y)),
   expm1: unary("expm1", (c, _, y) => mul(c, add(y, 1))),
   log: unary("log", (c, x) => div(c, x)),
@@ -112,9 +123,9 @@ export const elementwiseOperations = {
   tanh: unary("tanh", (c, _, y) => mul(c, sub(1, mul(y, y)))),
   sigmoid: unary("sigmoid", (c, _, y) => mul(c, mul(y, sub(1, y)))),
   erf: unary("erf", (c, x) => mul(c, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)))),
-  add: arithmetic("add", [(c) => c, (c) => c]),
-  sub: arithmetic("sub", [(c) => c, (c) => neg(c)]),
-  mul: arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)]),
+  add: cheap(arithmetic("add", [(c) => c, (c) => c])),
+  sub: cheap(arithmetic("sub", [(c) => c, (c) => neg(c)])),
+  mul: cheap(arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)])),
   div: arithmetic("div", [(c, _, b) => div(c, b), (c, _, b, y) => neg(div(mul(c, y), b))]),
   pow: arithmetic("pow", [
     // The branches that are not taken get harmless arguments, for the derivative of the derivative.
@@ -127,17 +138,17 @@ export const elementwiseOperations = {
       return select(positive, mul(c, mul(y, log(select(positive, a, 1)))), 0);
     },
   ]),
-  max: arithmetic("max", maxSlopes),
-  min: arithmetic("min", [
+  max: cheap(arithmetic("max", maxSlopes)),
+  min: cheap(arithmetic("min", [
     (c, a, b) => select(lessEqual(a, b), c, 0),
     (c, a, b) => select(lessEqual(a, b), 0, c),
-  ]),
-  equal: comparison("equal"),
-  less: comparison("less"),
-  lessEqual: comparison("lessEqual"),
-  and: logical("and"),
-  or: logical("or"),
-  not: logical("not"),
+  ])),
+  equal: cheap(comparison("equal")),
+  less: cheap(comparison("less")),
+  lessEqual: cheap(comparison("lessEqual")),
+  and: cheap(logical("and")),
+  or: cheap(logical("or")),
+  not: cheap(logical("not")),
   select: {
     name: "select",
     infer: ([condition, whenTrue, whenFalse]) => {
@@ -151,6 +162,7 @@ export const elementwiseOperations = {
       c && wanted[1] ? select(condition, c, 0) : undefined,
       c && wanted[2] ? select(condition, 0, c) : undefined,
     ],
+    isCheap: true,
     // Whether all of an axis is chosen from the same side is not known.
     movedAxis: () => undefined,
   } satisfies Operation<"select"> as Operation<"select">,
@@ -158,11 +170,13 @@ export const elementwiseOperations = {
     name: "cast",
     infer: ([x], { dtype }) => [{ shape: x.shape, dtype }],
     derivative: ({ inputs: [x], cotangents: [c] }) => [c && isFloat(c) ? cast(c, x.dtype) : undefined],
+    isCheap: true,
     movedAxis: ({ axis }) => axis,
   } satisfies Operation<"cast"> as Operation<"cast">,
   stopGradient: {
     name: "stopGradient",
     infer: ([x]) => [x],
+    isCheap: true,
     movedAxis: ({ axis }) => axis,
   } satisfies Operation<"stopGradient"> as Operation<"stopGradient">,
 };

@@ -11,6 +11,7 @@ import { type DTypeOptions, expandDims, resolveAxis } from "./structure.ts";
 
 export const iotaOperation: Operation<"iota"> = {
   name: "iota",
+  isCheap: true,
   infer: (_, { shape, dtype }) => {
     if (dtype === "bool") throw new TypeError("Cannot count in bool: expected the dtype of a number");
     return [{ shape, dtype }];

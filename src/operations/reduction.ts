@@ -61,6 +61,7 @@ export const argmaxOperation: Operation<"argmax"> = {
 
 export const sizeOperation: Operation<"size"> = {
   name: "size",
+  isCheap: true,
   infer: (_, { dtype }) => [{ shape: [], dtype }],
 };
 

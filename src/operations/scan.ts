@@ -272,35 +272,6 @@ function transpose(
   return { forward, ...result };
 }
 
-/** Operations that cost less than reading their result from memory. */
-const CHEAP: ReadonlySet<string> = new Set<keyof Attributes>([
-  "constant",
-  "iota",
-  "size",
-  "neg",
-  "abs",
-  "sign",
-  "floor",
-  "not",
-  "cast",
-  "stopGradient",
-  "add",
-  "sub",
-  "mul",
-  "max",
-  "min",
-  "equal",
-  "less",
-  "lessEqual",
-  "and",
-  "or",
-  "select",
-  "broadcast",
-  "reshape",
-  "slice",
-  "concat",
-]);
-
 /** Without `recompute`: the forward scan puts out the residuals, the backward one reads them. */
 function readResiduals(
   { inputs, outputs, attributes }: DerivativeContext<"scan">,
@@ -327,7 +298,7 @@ function readResiduals(
     if (invariant.has(value) || kept.has(value)) return true;
     const maker = makers.get(value);
     if (!maker) return !isCarry(value);
-    return CHEAP.has(maker.operation.name) && maker.inputs.every(cheap);
+    return maker.operation.isCheap === true && maker.inputs.every(cheap);
   };
   for (const value of [...kept].filter((value) => makers.has(value)).reverse()) {
     kept.delete(value);

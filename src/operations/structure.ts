@@ -61,6 +61,7 @@ function checkTensors(what: string, tensors: unknown): void {
 
 export const broadcastOperation: Operation<"broadcast"> = {
   name: "broadcast",
+  isCheap: true,
   infer: ([x], { shape, axes }) => {
     if (
       axes.length !== x.shape.length ||
@@ -92,6 +93,7 @@ export const broadcastOperation: Operation<"broadcast"> = {
 
 export const reshapeOperation: Operation<"reshape"> = {
   name: "reshape",
+  isCheap: true,
   infer: ([x], { shape }) => {
     if (sizeOfShape(x.shape) !== sizeOfShape(shape)) {
       throw new TypeError(
@@ -133,6 +135,7 @@ function span(size: Dim, stride: number): Dim {
 
 export const sliceOperation: Operation<"slice"> = {
   name: "slice",
+  isCheap: true,
   infer: ([x], { start, size, stride }) => {
     x.shape.forEach((dim, axis) => {
       const end = addDims(start[axis], span(size[axis], stride[axis]));
@@ -171,6 +174,7 @@ export const padOperation: Operation<"pad"> = {
 
 export const concatOperation: Operation<"concat"> = {
   name: "concat",
+  isCheap: true,
   infer: (inputs, { axis }) => {
     requireSameDType("concat", inputs);
     const [first] = inputs;

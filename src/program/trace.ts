@@ -169,6 +169,7 @@ function constantIn(builder: Builder, tensor: HostTensor): Value {
 /** The record of the primitive `constant`; here because tracing itself makes constants. */
 export const constantOperation: Operation<"constant"> = {
   name: "constant",
+  isCheap: true,
   infer: (_, { value }) => [specOf(value)],
 };
 

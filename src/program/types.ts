@@ -125,6 +125,8 @@ export interface Operation<K extends OperationName = OperationName> {
    * means zero) those of the inputs. Only inputs marked in `wanted` are read. Absent: the derivative is zero.
    */
   readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
+  /** Whether it costs less than reading its result from memory, so that derivatives compute it again; absent: not. */
+  readonly isCheap?: boolean;
   /** Whether all steps of a loop are worth computing at once, though the results then lie in memory; absent: not. */
   readonly isHeavy?: boolean;
   /**

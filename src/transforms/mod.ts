@@ -14,6 +14,15 @@ export {
   type WebGpuOptions,
 } from "./compile.ts";
 
+export type {
+  Backend,
+  CompileOptions as BackendCompileOptions,
+  Executable,
+  Input,
+  Loop,
+  LoopRoles,
+} from "../../kernels/backend.ts";
+
 import type { Compiled } from "./compile.ts";
 
 /**

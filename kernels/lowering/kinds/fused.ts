@@ -3,9 +3,10 @@ import type { DType } from "../../../src/tensor/tensor.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
 import type { ElementwiseName } from "../../../src/program/elementwise.ts";
 import type { Value } from "../../../src/program/types.ts";
-import { type Located, sizeOf, sliceView, type View } from "../views.ts";
+import { type Located, sliceView, type View } from "../views.ts";
 import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** What an elementwise operation reads. */
 export type Operand =

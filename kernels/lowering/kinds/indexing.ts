@@ -1,9 +1,10 @@
 /** Rows by index, and sums of rows by index. */
 import { requireRows } from "../../../src/program/empty.ts";
 import { evaluateDim, evaluateShape } from "../../../src/tensor/dims.ts";
-import { type Buffer, sizeOf, type View } from "../views.ts";
+import type { Buffer, View } from "../views.ts";
 import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
 import { arena, type Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Rows of a table by index. */
 export interface GatherKernel {
@@ -23,11 +24,14 @@ export interface ScatterKernel {
   readonly lost?: Buffer;
 }
 
+/** A kernel of this family. */
+export type IndexingKernel = GatherKernel | ScatterKernel;
+
 /** Terms that are added one after another where more would be added with what rounding loses. */
 const FEW_TERMS = 32;
 
 /** The records of the kinds. */
-export const indexingKinds: Kinds<GatherKernel | ScatterKernel> = {
+export const indexingKinds: Kinds<IndexingKernel> = {
   gather: {
     reads: ({ operand, indices }) => [operand, indices],
     writes: ({ output }) => [output],
@@ -46,7 +50,7 @@ export const indexingKinds: Kinds<GatherKernel | ScatterKernel> = {
 };
 
 /** The rules for the operations. */
-export const indexingRules: Rules<"gather" | "scatterAdd", GatherKernel | ScatterKernel> = {
+export const indexingRules: Rules<"gather" | "scatterAdd", IndexingKernel> = {
   gather: {
     lower: ({ inputs: [operand, indices] }, output, { viewIn, bindings }) => {
       requireRows("gather", evaluateDim(operand.shape[0], bindings), evaluateShape(indices.shape, bindings));

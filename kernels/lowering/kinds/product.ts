@@ -1,8 +1,9 @@
 /** Matrix products, with what is added to their results. */
 import { placeAddends } from "../addends.ts";
-import { sizeOf, transposeView, type View } from "../views.ts";
+import { transposeView, type View } from "../views.ts";
 import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** What a product is, wherever its right operand lies. */
 export interface Product {

@@ -1,7 +1,8 @@
 /** Random bits. */
-import { sizeOf, type View } from "../views.ts";
+import type { View } from "../views.ts";
 import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Random bits into a buffer of their own. */
 export interface RandomKernel {

@@ -1,9 +1,10 @@
 /** Sums and maxima over axes, and the index of the largest. */
 import { requireElements } from "../../../src/program/empty.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
-import { sizeOf, type View } from "../views.ts";
+import type { View } from "../views.ts";
 import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
 import type { Rule, Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** A sum or maximum over axes. */
 export interface ReduceKernel {
@@ -22,11 +23,14 @@ export interface ArgmaxKernel {
   readonly output: View;
 }
 
-const workOf = ({ input, output }: ReduceKernel | ArgmaxKernel) =>
+/** A kernel of this family. */
+export type ReductionKernel = ReduceKernel | ArgmaxKernel;
+
+const workOf = ({ input, output }: ReductionKernel) =>
   work(rowsIn(output.shape), sizeOf(output.shape), sizeOf(input.shape));
 
 /** The records of the kinds. */
-export const reductionKinds: Kinds<ReduceKernel | ArgmaxKernel> = {
+export const reductionKinds: Kinds<ReductionKernel> = {
   reduce: {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
@@ -53,7 +57,7 @@ function reduceRule<Name extends ReduceKernel["name"]>(name: Name): Rule<Name, R
 }
 
 /** The rules for the operations. */
-export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReduceKernel | ArgmaxKernel> = {
+export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReductionKernel> = {
   sum: reduceRule("sum"),
   reduceMax: reduceRule("reduceMax"),
   argmax: {

@@ -5,9 +5,9 @@
  * of integers, and maxima need no blocks.
  */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
-import type { ReduceKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
+import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import { ELEMENT, loopOver } from "./address.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** The most roundings between a term and a sum: 16 · 2⁻²⁴ is less than 1e-6. */
 const ROUNDINGS = 16;

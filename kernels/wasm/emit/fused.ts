@@ -4,13 +4,14 @@
  */
 import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedKernel, Operand } from "../../lowering/kernels.ts";
+import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
 import type { Value } from "../../../src/program/types.ts";
-import { collapse, sizeOf, type View } from "../../lowering/views.ts";
+import { collapse, type View } from "../../lowering/views.ts";
 import { BEGIN, ELEMENT, END, loopOver, makePointers, type Memory, type Pointer } from "./address.ts";
 import { constant, withConstants } from "../math.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** How one element or vector of a view is reached in the innermost loop. */
 interface Access {

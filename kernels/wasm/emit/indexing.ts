@@ -1,6 +1,6 @@
 /** Gather and its adjoint. Indices outside the table are clamped into it. */
 import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
-import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
+import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { collapse, type View, viewOf } from "../../lowering/views.ts";
 import type { Moving } from "./accumulate.ts";
 import { ELEMENT, loopOver, pointerTo } from "./address.ts";
@@ -193,7 +193,7 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
 }
 
 /** How the kinds are emitted. */
-export const indexingEmission: EmittedKinds<GatherKernel | ScatterKernel> = {
+export const indexingEmission: EmittedKinds<IndexingKernel> = {
   gather: {
     emit: emitGather,
     cut: ({ indices }, { items }, shareFrom) => ({

@@ -1,7 +1,7 @@
 /** Elementwise operations on vectors of four. In a register a bool is all ones or all zeros. */
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
-import type { FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
+import type { FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
 import { type VectorEmitter, vectorFunctions } from "../math.ts";
 
 /** Writes an operation whose operands are on the stack; leaves its result. */

@@ -3,10 +3,10 @@
  * of the block with the counter `(i div 2, counter)`, as on every backend.
  */
 import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
-import type { RandomKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
+import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { ELEMENT, pushBase } from "./address.ts";
 import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
+import { sizeOf } from "../../shapes.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 const PARITY = 0x1bd11bda;

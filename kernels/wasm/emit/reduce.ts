@@ -1,10 +1,11 @@
 /** Sums and maxima over axes, and the index of the largest. */
 import { f32, type FunctionBuilder, i32, type Local } from "../assembler.ts";
-import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
-import { collapse, sizeOf } from "../../lowering/views.ts";
+import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
+import { collapse } from "../../lowering/views.ts";
 import { accumulate, type Accumulator, type Moving } from "./accumulate.ts";
 import { BEGIN, ELEMENT, END, loopOver, pointerTo } from "./address.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Columns that are summed side by side, so that a cache line that was fetched is used whole. */
 const WIDE = 16;
@@ -220,7 +221,7 @@ function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emissi
 }
 
 /** How the kinds are emitted. */
-export const reductionEmission: EmittedKinds<ReduceKernel | ArgmaxKernel> = {
+export const reductionEmission: EmittedKinds<ReductionKernel> = {
   reduce: {
     emit: emitReduce,
     cut: ({ output: { shape: { length } } }, { cost }, shareFrom) => ({

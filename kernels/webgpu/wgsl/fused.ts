@@ -1,12 +1,13 @@
 /** Fused elementwise kernels: each invocation computes elements of its own, all intermediate results in registers. */
 import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
-import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kernels.ts";
-import { collapse, sizeOf, type View } from "../../lowering/views.ts";
+import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
+import { collapse, type View } from "../../lowering/views.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** What the expression of an operation is made of. */
 interface Context {

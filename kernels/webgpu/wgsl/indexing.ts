@@ -1,10 +1,11 @@
 /** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
-import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
-import { sizeOf, viewOf } from "../../lowering/views.ts";
+import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
+import { viewOf } from "../../lowering/views.ts";
 import { literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
 
@@ -69,7 +70,7 @@ function writeScatter(
 }
 
 /** How the kinds are written. */
-export const indexingWriting: WrittenKinds<GatherKernel | ScatterKernel> = {
+export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
     rounds: ({ output }, { invocations, rows }) =>

@@ -1,10 +1,11 @@
 /** What the writing of a kind of kernel is: the body of its function, and how often that goes round loops. */
-import type { MatmulKernel, ReduceKernel } from "../../lowering/kernels.ts";
+import type { MatmulKernel } from "../../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
-import { sizeOf } from "../../lowering/views.ts";
 import type { Memory, RowMemory } from "./address.ts";
 import type { Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Rows and columns of a product that an invocation computes. */
 export interface Tile {

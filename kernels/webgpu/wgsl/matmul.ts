@@ -3,12 +3,13 @@
  * several sums. Columns of a tile are as far apart as there are tiles beside each other, so that neighbouring
  * invocations read neighbouring columns.
  */
-import type { MatmulKernel } from "../../lowering/kernels.ts";
-import { sizeOf, type View } from "../../lowering/views.ts";
+import type { MatmulKernel } from "../../lowering/kinds/product.ts";
+import type { View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
 import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Terms that are added one after another, where there are so many that their sums are added by themselves. */
 export const BLOCK_TERMS = 64;

@@ -1,10 +1,10 @@
 /** Random bits. */
-import type { RandomKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
+import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { load, store } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 

@@ -2,12 +2,12 @@
  * Sums and maxima over axes, and the index of the largest: an invocation for each element of the result, or where there
  * are few of them a team of invocations for each.
  */
-import type { ArgmaxKernel, ReduceKernel } from "../../lowering/kernels.ts";
-import { sizeOf } from "../../lowering/views.ts";
+import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
 import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
 import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** Units of work are rows of the output's first axis; where it has teams, each is of one element. */
 function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
@@ -251,7 +251,7 @@ export function groupRounds(kernel: ReduceKernel, size: number, items: number): 
 }
 
 /** How the kinds are written. */
-export const reductionWriting: WrittenKinds<ReduceKernel | ArgmaxKernel> = {
+export const reductionWriting: WrittenKinds<ReductionKernel> = {
   reduce: {
     write: writeReduce,
     rounds: (kernel, { teamsOf, invocations, rows }) => {

@@ -3,7 +3,7 @@
  * its 256 invocations has 4 by 4 in registers. Both operands pass through the workgroup's memory, 16 terms at a time, as
  * vectors of four: an element is read from the device's memory once for 64 sums.
  */
-import type { MatmulKernel } from "../../lowering/kernels.ts";
+import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import { load, type Memory, store } from "./address.ts";
 import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
 import type { FunctionWriter } from "./writer.ts";

@@ -102,7 +102,7 @@ Deno.test("sizes are read off the inputs of each call, and outputs outlive later
   assertEquals(list(results[1][0]), [2, 4, 6, 8, 10, 12]);
   assertEquals(results[2][1].shape, [0, 2]);
   assertEquals(list(results[12][1]), [-1, -2]);
-  assertStringIncludes(executable.describe(), "prepared for {batch: 12}");
+  assertStringIncludes(executable.describe(), "prepared for {batch=12}");
 });
 
 Deno.test("inputs that do not fit are refused by count, dtype and shape", async () => {
@@ -112,7 +112,7 @@ Deno.test("inputs that do not fit are refused by count, dtype and shape", async 
   await assertRejects(
     () => executable.run([x, counting([3, 2], "int32")]),
     TypeError,
-    "input 1 of dtype int32",
+    "int32[3, 2] as input 1: expected float32[batch, 2]",
   );
   await assertRejects(() => executable.run([x, counting([4, 2])]), RangeError, "batch is 3 in input 0");
   await assertRejects(() => executable.run([counting([3, 4]), x]), RangeError, "input 0 of shape [3, 4]");

@@ -108,7 +108,7 @@ Deno.test("memory of dead values is used again: a chain of any length needs two 
   assertEquals(plan.arenas, { float32: 128, int32: 0, bool: 0, float64: 0 });
 });
 
-Deno.test("neighbouring free ranges join, and one at the end grows with the arena", () => {
+Deno.test("the largest are placed first, and smaller ones lie where they were before, or will be", () => {
   const x = value([4]);
   const [a, b, sink, joined, grown] = [value([8]), value([8]), value([4]), value([16]), value([40])];
   const plan = planProgram({
@@ -122,9 +122,11 @@ Deno.test("neighbouring free ranges join, and one at the end grows with the aren
     ],
     outputs: [joined, grown],
   }, {});
-  assertEquals(plan.regions.get(sink), { dtype: "float32", offset: 16, size: 4 });
-  assertEquals(plan.regions.get(joined), { dtype: "float32", offset: 0, size: 16 });
-  assertEquals(plan.regions.get(grown), { dtype: "float32", offset: 16, size: 40 });
+  assertEquals(plan.regions.get(grown), { dtype: "float32", offset: 0, size: 40 });
+  assertEquals(plan.regions.get(joined), { dtype: "float32", offset: 40, size: 16 });
+  assertEquals(plan.regions.get(a)?.offset, 0);
+  assertEquals(plan.regions.get(b)?.offset, 8);
+  assertEquals(plan.regions.get(sink)?.offset, 16);
   assertEquals(plan.arenas.float32, 56);
 });
 

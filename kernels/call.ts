@@ -1,32 +1,9 @@
-/** What executables of every backend that lowers Programs ask of one and of a call of it. */
-import { bindShapes } from "../../src/program/bindings.ts";
-import type { Program } from "../../src/program/types.ts";
-import type { Bindings } from "../../src/tensor/dims.ts";
-import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
-import type { Input } from "../backend.ts";
-
-function* everyValue(program: Program): Generator<Spec> {
-  yield* program.inputs;
-  for (const { outputs, operation, attributes } of program.equations) {
-    yield* outputs;
-    if (operation.name === "scan" && "body" in attributes) yield* everyValue(attributes.body);
-  }
-}
-
-/** A value of the Program that is float64, which no arena of 4 bytes an element can hold. */
-export function float64In(program: Program): Spec | undefined {
-  return everyValue(program).find(({ dtype }) => dtype === "float64");
-}
-
-/** @throws TypeError if the Program computes in float64; `device` is named in the error. */
-export function checkDTypes(program: Program, device: string, backend: string): void {
-  const unknown = float64In(program);
-  if (!unknown) return;
-  throw new TypeError(
-    `Cannot compile for ${device}: the Program computes ${printSpec(unknown)}, and ${backend} has ` +
-      `no float64; use cast(x, "float32"), or the device reference`,
-  );
-}
+/** What executables of every backend ask of the inputs of a call. */
+import { bindShapes } from "../src/program/bindings.ts";
+import type { Program } from "../src/program/types.ts";
+import type { Bindings } from "../src/tensor/dims.ts";
+import { printSpec, type Spec } from "../src/tensor/tensor.ts";
+import type { Input } from "./backend.ts";
 
 /** Whether two lists of numbers, such as shapes, are equal. */
 export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {

@@ -1,0 +1,26 @@
+/** Whether a Program computes in what kernels over views can hold: elements of 4 bytes. */
+import type { Program } from "../../src/program/types.ts";
+import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
+
+function* everyValue(program: Program): Generator<Spec> {
+  yield* program.inputs;
+  for (const { outputs, operation, attributes } of program.equations) {
+    yield* outputs;
+    if (operation.name === "scan" && "body" in attributes) yield* everyValue(attributes.body);
+  }
+}
+
+/** A value of the Program that is float64, which no arena of 4 bytes an element can hold. */
+export function float64In(program: Program): Spec | undefined {
+  return everyValue(program).find(({ dtype }) => dtype === "float64");
+}
+
+/** @throws TypeError if the Program computes in float64; `device` is named in the error. */
+export function checkDTypes(program: Program, device: string, backend: string): void {
+  const unknown = float64In(program);
+  if (!unknown) return;
+  throw new TypeError(
+    `Cannot compile for ${device}: the Program computes ${printSpec(unknown)}, and ${backend} has ` +
+      `no float64; use cast(x, "float32"), or the device reference`,
+  );
+}

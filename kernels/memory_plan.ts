@@ -1,0 +1,36 @@
+/** Planning memory: pieces that are never in use at the same time may lie in the same place. */
+
+/** How much of memory something takes, and at which steps it is in use, both included. */
+export interface Life {
+  readonly size: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Where everything lies, and how much memory that takes. */
+export interface MemoryPlan<Key> {
+  readonly offsets: ReadonlyMap<Key, number>;
+  readonly size: number;
+}
+
+/** Places everything at multiples of `alignment`: the largest first, so that small pieces fill the gaps. */
+export function planMemory<Key>(lives: ReadonlyMap<Key, Life>, alignment: number): MemoryPlan<Key> {
+  const offsets = new Map<Key, number>();
+  const placed: (Life & { readonly start: number; readonly end: number })[] = [];
+  let total = 0;
+  for (const [key, life] of [...lives].sort(([, a], [, b]) => b.size - a.size)) {
+    const size = Math.ceil(life.size / alignment) * alignment;
+    const rivals = placed.filter(({ first, last }) => first <= life.last && life.first <= last).sort((a, b) =>
+      a.start - b.start
+    );
+    let start = 0;
+    for (const rival of rivals) {
+      if (rival.start >= start + size) break;
+      start = Math.max(start, rival.end);
+    }
+    offsets.set(key, start);
+    placed.push({ ...life, start, end: start + size });
+    total = Math.max(total, start + size);
+  }
+  return { offsets, size: total };
+}

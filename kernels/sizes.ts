@@ -1,0 +1,124 @@
+/** What an executable of any backend has compiled for the sizes of its calls. */
+import type { Program } from "../src/program/types.ts";
+import type { Bindings } from "../src/tensor/dims.ts";
+import type { Input } from "./backend.ts";
+import { bindInputs, haveShapes, keyOf } from "./call.ts";
+
+/** So many sets of sizes stay compiled. */
+const KEPT = 8;
+
+/**
+ * What is compiled for sets of sizes. {@linkcode KEPT} of them stay; of more, the least recently used one goes. Calls in a
+ * row with the same sizes do not look further than the shapes of their inputs.
+ */
+export class CompiledSizes<Compiled extends object> implements Disposable {
+  readonly #program: Program;
+  readonly #drop: (compiled: Compiled) => void;
+  /** By {@linkcode keyOf}, the least recently used first. */
+  readonly #compiled = new Map<string, Compiled>();
+  /** Sizes that are being compiled. */
+  readonly #compiling = new Map<string, Promise<void>>();
+  /** What the last call used, and the shapes of its inputs. */
+  #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
+  #disposed = false;
+
+  /** @param drop Gives back what something compiled holds; default: nothing. */
+  constructor(program: Program, drop: (compiled: Compiled) => void = () => {}) {
+    this.#program = program;
+    this.#drop = drop;
+  }
+
+  /**
+   * What is compiled for these inputs.
+   *
+   * @throws TypeError or RangeError if they are not what the Program takes; Error once this is disposed.
+   */
+  get(inputs: readonly Input[]): Compiled | undefined {
+    return this.#again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
+  }
+
+  /** The same, or what `compile` gives now. */
+  getOr(inputs: readonly Input[], compile: (bindings: Bindings) => Compiled): Compiled {
+    const again = this.#again(inputs);
+    if (again) return again;
+    const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
+    if (!this.#compiled.has(key)) this.#add(key, compile(bindings));
+    return this.#known(inputs, key) as Compiled; // it was added just now
+  }
+
+  /** The same; calls that come while it is compiled wait for it, and other sizes may push it out meanwhile. */
+  async find(
+    inputs: readonly Input[],
+    compile: (bindings: Bindings, key: string) => Promise<Compiled>,
+  ): Promise<Compiled> {
+    const again = this.#again(inputs);
+    if (again) return again;
+    const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
+    for (;;) {
+      const compiled = this.#known(inputs, key);
+      if (compiled) return compiled;
+      let pending = this.#compiling.get(key);
+      if (!pending) {
+        pending = this.#compile(key, () => compile(bindings, key));
+        this.#compiling.set(key, pending);
+      }
+      await pending;
+    }
+  }
+
+  /** Everything that is compiled by its key, the least recently used first. */
+  get entries(): readonly (readonly [string, Compiled])[] {
+    return [...this.#compiled];
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    for (const key of [...this.#compiled.keys()]) this.#remove(key);
+  }
+
+  /** What the last call used, if these inputs are of the same sizes. */
+  #again(inputs: readonly Input[]): Compiled | undefined {
+    this.#check();
+    const latest = this.#latest;
+    return latest && haveShapes(inputs, latest.shapes, this.#program) ? latest.compiled : undefined;
+  }
+
+  /** What is compiled for a key, which is used now for these inputs. */
+  #known(inputs: readonly Input[], key: string): Compiled | undefined {
+    this.#check();
+    const compiled = this.#compiled.get(key);
+    if (!compiled) return undefined;
+    this.#compiled.delete(key);
+    this.#compiled.set(key, compiled);
+    this.#latest = { shapes: inputs.map(({ shape }) => shape), compiled };
+    return compiled;
+  }
+
+  #check(): void {
+    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
+  }
+
+  async #compile(key: string, compile: () => Promise<Compiled>): Promise<void> {
+    try {
+      const compiled = await compile();
+      if (this.#disposed) this.#drop(compiled);
+      else this.#add(key, compiled);
+    } finally {
+      this.#compiling.delete(key);
+    }
+  }
+
+  #add(key: string, compiled: Compiled): void {
+    this.#compiled.set(key, compiled);
+    const [oldest] = this.#compiled.keys();
+    if (this.#compiled.size > KEPT) this.#remove(oldest);
+  }
+
+  #remove(key: string): void {
+    const compiled = this.#compiled.get(key);
+    if (!compiled) return;
+    this.#compiled.delete(key);
+    if (this.#latest?.compiled === compiled) this.#latest = undefined;
+    this.#drop(compiled);
+  }
+}
