@@ -12,9 +12,9 @@ if (examples !== "all" && examples !== "few") {
 }
 
 /**
- * All of `count`, or a tenth with `CELLFOLD_EXAMPLES=few`, as in `deno task test:quick`, and where tests have no
+ * All of `count`, or a twentieth with `CELLFOLD_EXAMPLES=few`, as in `deno task test:quick`, and where tests have no
  * permissions: they then ask whether anything wants one, not once more whether all is right.
  */
 export function exampleCount(count: number): number {
-  return examples === "all" ? count : Math.ceil(count / 10);
+  return examples === "all" ? count : Math.ceil(count / 20);
 }
