@@ -2,7 +2,7 @@
  * The benchmark: every workload, with the peers in the same run.
  *
  * ```sh
- * deno task bench --peers --json figures.json
+ * deno task bench --peers --json figures.json --markdown docs/performance.md
  * ```
  */
 import { productFlops } from "./cellfold/program.ts";
@@ -10,7 +10,7 @@ import { sharedCeiling } from "./support/ceiling.ts";
 import { bestEntries, type Entry, entryOf } from "./support/measurements.ts";
 import { adapterLine, machineLine } from "./support/machine.ts";
 import { type BenchOptions, HELP, isNamed, parseOptions } from "./support/options.ts";
-import { markdownTable, printTable, type Results } from "./support/report.ts";
+import { markdownTable, pageWithTable, printTable, type Results } from "./support/report.ts";
 import { Contest } from "./support/rounds.ts";
 import { smallTask, type Task } from "./support/tasks.ts";
 import { webGpuWorkloads, workloadsForAdapter } from "./webgpu_workloads.ts";
@@ -100,9 +100,9 @@ async function run(options: BenchOptions): Promise<Results> {
     machine,
     ...adapter,
     [...contest.versions].map(([name, version]) => `${name} ${version}`).join(", "),
-    `Medians of ${runs} runs that take turns; a peer with the better of 1 and 2 threads`,
+    `Medians of ${runs} runs that take turns; peers with 1 or 2 threads, whichever is faster`,
     ...[...ceilings].map(([threads, ceiling]) =>
-      `Least: what products take at the ceiling of 128-bit multiply-adds, ${
+      `Lower bound: matrix products alone at the peak rate of 128-bit multiply-adds, ${
         ceiling.toFixed(1)
       } GFLOP/s on ${threads} threads`.replace("1 threads", "1 thread")
     ),
@@ -112,6 +112,15 @@ async function run(options: BenchOptions): Promise<Results> {
 
 async function writeJson(path: string, entries: readonly Entry[]): Promise<void> {
   await Deno.writeTextFile(path, `${JSON.stringify(entries, null, 2)}\n`);
+}
+
+/** Writes the table to a file; a page such as docs/performance.md keeps what stands around its table. */
+async function writeTable(path: string, backend: string, table: string): Promise<void> {
+  const page = await Deno.readTextFile(path).catch((error: unknown) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  });
+  await Deno.writeTextFile(path, pageWithTable(page, backend, table));
 }
 
 async function main(options: BenchOptions): Promise<void> {
@@ -132,7 +141,9 @@ async function main(options: BenchOptions): Promise<void> {
   }
   const results = await run(options);
   console.log(printTable(results));
-  if (options.markdown) await Deno.writeTextFile(options.markdown, markdownTable(results));
+  if (options.markdown) {
+    await writeTable(options.markdown, options.backend ?? "wasm", markdownTable(results));
+  }
 }
 
 if (import.meta.main) {

@@ -109,7 +109,9 @@ export function checkList(
 
 /** Whether `value` has keys and is no array, map, promise or the like. */
 export function isObject(value: unknown): value is object {
-  return Object.prototype.toString.call(value) === "[object Object]" && !isPromise(value);
+  if (typeof value !== "object" || value === null || isPromise(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** Throws a TypeError unless `value` has keys and is no array, map, promise or the like. */

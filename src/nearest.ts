@@ -92,22 +92,24 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 function remedy(name: string, known: readonly string[]): string {
   const near = nearest(name, known);
   if (near !== undefined) return `did you mean ${quoted(near)}?`;
-  if (known.length === 0) return "there are none";
+  return known.length === 0 ? "there are none" : `expected one of ${listed(known)}`;
+}
+
+/** The known names, so many as can be shown. */
+function listed(known: readonly string[]): string {
   const more = known.length > MOST_LISTED ? ` and ${known.length - MOST_LISTED} more` : "";
-  return `expected one of ${known.slice(0, MOST_LISTED).join(", ")}${more}`;
+  return known.slice(0, MOST_LISTED).join(", ") + more;
 }
 
 /**
- * The error for a name that is not among the known ones.
+ * The error for a name that is not among the known ones: a RangeError, or a TypeError for what is no text.
  *
  * @param what What is named, such as `activation`.
  */
 export function unknownName(what: string, name: unknown, known: readonly string[]): Error {
   if (typeof name !== "string") {
     return new TypeError(
-      `Cannot use ${describeValue(name)} as the ${what}: expected one of ${
-        known.slice(0, MOST_LISTED).join(", ")
-      }`,
+      `Cannot use ${describeValue(name)} as the ${what}: expected one of ${listed(known)}`,
     );
   }
   return new RangeError(
@@ -137,6 +139,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "reverse",
   "scale",
   "saveBestOnly",
+  "shuffle",
   "staircase",
   "stateful",
   "transposeLeft",

@@ -20,7 +20,10 @@ export type { Cell } from "./scan/cell.ts";
 export interface ScanOptions {
   /** From the last step to the first; outputs stay with the step that made them. Default false. */
   readonly reverse?: boolean;
-  /** bool `[batch, time]`: where it is false the state stays as it is. Any pattern of holes. */
+  /**
+   * bool `[batch, time]`: where it is false the state stays as it is. Any pattern of holes. A cell works on each row by
+   * itself: what it is given in a row that does not count, of the input and of the state, are other numbers.
+   */
   readonly mask?: Tensor;
   /** int32 `[batch]`: the steps of each row that count, from the first; 0 is allowed. */
   readonly lengths?: Tensor;

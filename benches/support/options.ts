@@ -37,7 +37,7 @@ Usage: deno task bench [options]
                        one that the variable CELLFOLD_PYTHON names
   --only NAMES         some workloads, separated by commas; "cliff" is all that begin with cliff/
   --json FILE          writes the figures
-  --markdown FILE      writes the table
+  --markdown FILE      writes the table; in a page with marks, such as docs/performance.md, between them
   --device NAME        the device of Cellfold (default auto)
   --backend webgpu     the workloads of WebGPU instead, on that device
   --data FOLDER        the MNIST files, for the workloads of an epoch (default: digits made up)

@@ -1,4 +1,4 @@
-/** The table of a run: on the terminal with all that was measured, in Markdown what a reader wants. */
+/** The table of a run: on the terminal with everything that was measured, in Markdown with what a reader needs. */
 import type { Workload } from "../workloads.ts";
 import type { Entry } from "./measurements.ts";
 import { describeTarget, evaluate, printFigure, printMilliseconds, type Verdict } from "./targets.ts";
@@ -55,7 +55,7 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
       const against = target.kind === "peer" || target.kind === "workload"
         ? ` ${describeTarget(target).slice(2)}`
         : "";
-      const least = verdict.leastMs === undefined ? "" : ", below the least";
+      const least = verdict.leastMs === undefined ? "" : ", below the lower bound";
       return `${markOf(verdict)} ${figure}${against} (≤ ${limits(verdict)}${least})`;
     });
     return [
@@ -67,7 +67,7 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
   });
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [
-    line(["workload", "Cellfold", "peers", "reached (must be; aim)"]),
+    line(["workload", "Cellfold", "peers", "target met? (required; goal)"]),
     line(["---", "---", "---", "---"]),
     ...rows.map(line),
     "",
@@ -76,10 +76,21 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
   ].join("\n");
 }
 
-/** The time, and under it the least. */
+/**
+ * A page with the table of a backend in place of what stands between its marks, `<!-- bench wasm -->` and
+ * `<!-- end of bench wasm -->`; just the table where the page has no such marks.
+ */
+export function pageWithTable(page: string, backend: string, table: string): string {
+  const [start, end] = [`<!-- bench ${backend} -->`, `<!-- end of bench ${backend} -->`];
+  const [from, to] = [page.indexOf(start), page.indexOf(end)];
+  if (from < 0 || to < from) return table;
+  return `${page.slice(0, from + start.length)}\n\n${table}\n${page.slice(to)}`;
+}
+
+/** The time, and under it the lower bound. */
 function ownTime(own: Entry | undefined): string {
   if (!own) return "–";
-  const least = own.leastMs === undefined ? "" : `<br>(least ${printMilliseconds(own.leastMs)})`;
+  const least = own.leastMs === undefined ? "" : `<br>(lower bound ${printMilliseconds(own.leastMs)})`;
   return `${printMilliseconds(own.medianMs)}${least}`;
 }
 
@@ -106,8 +117,8 @@ function printVerdict(verdict: Verdict): string {
 }
 
 function limits({ target }: Verdict): string {
-  const aim = target.aim === undefined ? "" : `; aim ${printFigure(target, target.aim)}`;
-  return `${printFigure(target, target.mustReach)}${aim}`;
+  const goal = target.aim === undefined ? "" : `; goal ${printFigure(target, target.aim)}`;
+  return `${printFigure(target, target.mustReach)}${goal}`;
 }
 
 function markOf({ passes }: Verdict): string {

@@ -129,6 +129,8 @@ const VECTOR = {
   "f32x4.pmin": 234,
   "f32x4.pmax": 235,
   "f64x2.add": 240,
+  "f64x2.sub": 241,
+  "f64x2.mul": 242,
   "i32x4.trunc_sat_f32x4_s": 248,
   "f32x4.convert_i32x4_s": 250,
   "f32x4.relaxed_madd": 0x105,

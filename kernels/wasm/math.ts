@@ -1,11 +1,23 @@
 /**
- * Vector math over f32x4, written inline: for each function an emitter, which takes its operands from the stack and
- * leaves the result. Relative errors are below 2e-7 (4e-7 for pow) with and without fused multiply-add, denormals
- * included; what single functions leave out stands at them. Put loops over them inside `withConstants`.
+ * Vector math over f32x4, written inline: for each function of `kernels/math` an emitter, which takes its operands from
+ * the stack and leaves the result. Put loops over them inside `withConstants`.
  */
-export { erf } from "./math/error_function.ts";
-export { exp, expm1, sigmoid, tanh } from "./math/exponential.ts";
-export { log, log1p } from "./math/logarithm.ts";
-export { pow } from "./math/power.ts";
-export { cos, sin } from "./math/trigonometric.ts";
-export { constant, type VectorEmitter, withConstants } from "./math/vector.ts";
+import { mathFunctions, type MathName } from "../math/mod.ts";
+import { type VectorEmitter, vectorEmitter } from "./math/emit.ts";
+
+export { constant, withConstants } from "./math/constants.ts";
+export type { VectorEmitter } from "./math/emit.ts";
+
+/** The functions by the names of the operations. */
+export const vectorFunctions: Readonly<Record<MathName, VectorEmitter>> = {
+  exp: vectorEmitter(mathFunctions.exp),
+  expm1: vectorEmitter(mathFunctions.expm1),
+  log: vectorEmitter(mathFunctions.log),
+  log1p: vectorEmitter(mathFunctions.log1p),
+  sin: vectorEmitter(mathFunctions.sin),
+  cos: vectorEmitter(mathFunctions.cos),
+  tanh: vectorEmitter(mathFunctions.tanh),
+  sigmoid: vectorEmitter(mathFunctions.sigmoid),
+  erf: vectorEmitter(mathFunctions.erf),
+  pow: vectorEmitter(mathFunctions.pow),
+};

@@ -1,6 +1,17 @@
 /**
- * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Lowering
- * (`lower.ts`) turns equations into kernels over views, `emit/` writes them, `executable.ts` calls them.
+ * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Programs in
+ * float64 run on the reference backend instead.
+ *
+ * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products, before the loop
+ * where they stay the same. `long_products.ts` joins gradients of weights that share an operand, and `share.ts` divides
+ * a kernel among threads. `emit/` writes the code of kernels with the assembler in `assembler.ts`; `matmul/` has the
+ * packed products, with tiles in registers, and `math/` the vector forms of `exp`, `tanh` and the like. `executable.ts`
+ * makes the calls and repacks weights only when they change between calls.
+ *
+ * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix what is added
+ * up in which order, so results depend on the number of threads in the options alone. Which thread computes a share is
+ * decided at run time (`phases.ts`), and with how many threads a kernel is fastest is measured (`crew.ts`); `threads.ts`
+ * has the pool of workers, which `start_worker.ts` starts in any host. What limits the speed is in docs/performance.md.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkBoolean, checkWhole } from "../device_options.ts";

@@ -1,5 +1,5 @@
 /** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
-import { describeValue } from "../describe.ts";
+import { describeValue, isObject, wrongKind } from "../describe.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
 import { checkAsMade } from "../options/made.ts";
@@ -86,16 +86,19 @@ export function namedTensors<T>(
 export function checkLayer(where: string, value: unknown): asserts value is Layer {
   const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
   if (typeof given?.apply === "function" && typeof given.initParams === "function") return checkAsMade(given);
-  throw new TypeError(
-    `Cannot ${where}: expected a layer such as dense(...), current value is ` +
-      (typeof given?.step === "function" ? `the cell ${given.type}; give rnn(cell)` : describeValue(value)),
-  );
+  const remedy = typeof given?.step === "function" ? "; give rnn(cell)" : "";
+  throw wrongKind(where, value, "the layer", `a layer such as dense(...)${remedy}`);
+}
+
+/** Whether a value may be a tree of tensors, as far as is seen without walking through it. */
+function isTree(value: unknown): boolean {
+  return Array.isArray(value) || isObject(value);
 }
 
 /** Throws a TypeError unless `variables` has what `init` gives. */
 export function checkVariables(what: string, variables: unknown): void {
   const given = variables as Partial<Variables> | null | undefined; // any of it may be missing
-  if (given?.params !== undefined && given.state !== undefined) return;
+  if (isTree(given?.params) && isTree(given?.state)) return;
   throw new TypeError(
     `Cannot ${what}: the variables are ${describeValue(variables)}; ` +
       `expected { params, state }, as init(model, key, input) gives`,

@@ -50,8 +50,8 @@ export interface RecurrentFlags {
 /** Options of {@linkcode rnn}. */
 export interface RnnOptions extends RecurrentFlags, LayerOptions {}
 
-/** The names of `RnnOptions`. */
-export const rnnOptionNames = [
+/** The names of the flags of a recurrent layer. */
+const flagNames = [
   "returnSequences",
   "returnState",
   "goBackwards",
@@ -59,8 +59,10 @@ export const rnnOptionNames = [
   "unroll",
   "zeroOutputForMask",
   "checkpointEvery",
-  ...layerOptionNames,
 ] as const;
+
+/** The names of `RnnOptions`. */
+export const rnnOptionNames = [...flagNames, ...layerOptionNames] as const;
 
 /** A layer around a cell. */
 export interface RecurrentLayer extends Layer {
@@ -139,6 +141,7 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     cell,
     flags,
     withFlags(this: RecurrentLayer, changes: RecurrentFlags) {
+      checkOptions(`withFlags of ${name}`, changes, flagNames);
       return changed(this, layer, withFlags(changes));
     },
     named: (name) => recurrentLayer({ ...definition, options: { ...options, name } }),

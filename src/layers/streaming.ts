@@ -17,7 +17,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { type Device, DeviceLost } from "../transforms/compile.ts";
+import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../program/functions.ts";
@@ -115,6 +115,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   checkOptions("streaming", options, ["batch", "input", "device"]);
   const { batch = 1, device } = options;
   checkCount("stream", batch, "batch");
+  checkDevice(device);
   const stateful = statefulLayer(layer);
   const { params } = variables;
   let givenState = variables.state;
@@ -129,11 +130,11 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const checkChunks = chunkChecks(stateful, variables, isSequence);
   // What a call begins with is decided when it is made, so a reset concerns the calls after it only.
   const begin = (goesOn: boolean): Session => ({
-    state: options.input && firstOf({ goesOn }, options.input),
+    state: options.input === undefined ? undefined : firstOf({ goesOn }, options.input),
     loop: undefined,
     goesOn,
   });
-  if (options.input) checkChunks(withBatch(options.input, batch));
+  if (options.input !== undefined) checkChunks(withBatch(options.input, batch));
   let session = begin(true);
   const isTurnDue = turnClock();
   let waiting = 0;

@@ -2,7 +2,7 @@
  * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
-import { checkCount, checkList } from "../describe.ts";
+import { checkCount, checkList, wrongKind } from "../describe.ts";
 import {
   addDims,
   checkShape,
@@ -15,7 +15,15 @@ import {
   sizeOfShape,
   subtractDims,
 } from "../tensor/dims.ts";
-import { checkTensor, type DType, printSpec, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  checkSpec,
+  checkTensor,
+  type DType,
+  printSpec,
+  type Spec,
+  type Tensor,
+  tensor,
+} from "../tensor/tensor.ts";
 import { checkOptions, quoted } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
@@ -450,6 +458,7 @@ export interface DTypeOptions {
 /** A tensor of one value. Symbolic sizes are possible inside a trace. */
 export function full(shape: Shape, value: number, options: DTypeOptions = {}): Tensor {
   checkShape("compute full", shape);
+  if (typeof value !== "number") throw wrongKind("compute full", value, "the value", "a number");
   checkOptions("full", options, ["dtype"]);
   const { dtype = "float32" } = options;
   return broadcastTo(tensor(value, { dtype }), shape);
@@ -467,6 +476,6 @@ export function ones(shape: Shape, options: DTypeOptions = {}): Tensor {
 
 /** Zeros of the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
-  checkTensor("zerosLike", like);
+  checkSpec("make zeros", like, "the argument");
   return zeros(like.shape, { dtype: like.dtype });
 }

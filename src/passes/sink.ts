@@ -46,10 +46,26 @@ interface Body {
   readonly isSequence: (value: Value) => boolean;
   /** A value that is the same at every step, as the surrounding trace has it. */
   readonly constant: (value: Value) => Tensor | undefined;
+  /** What has been found: many sums may read one value, and ways to it are far more than values. */
+  readonly found: Map<Value, Sum | undefined>;
 }
 
 /** How the sum over time of `value` comes from larger operations after the loop; undefined if it does not. */
 function sumOver(value: Value, body: Body): Sum | undefined {
+  if (body.found.has(value)) return body.found.get(value);
+  const sum = madeSum(value, body);
+  let computed: Tensor | undefined;
+  const found = sum && {
+    reads: [...new Set(sum.reads)],
+    sums: [...new Set(sum.sums)],
+    total: (...given: Parameters<Sum["total"]>) => computed ??= sum.total(...given),
+  };
+  body.found.set(value, found);
+  return found;
+}
+
+/** The same from what the value is made of. */
+function madeSum(value: Value, body: Body): Sum | undefined {
   if (body.isSequence(value)) {
     return { reads: [], sums: [value], total: (_, summed) => summed(value) };
   }
@@ -102,18 +118,24 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
   const makers = makersOf(body);
   const readers = readersOf(body);
   const positions = new Map(body.inputs.map((value, index) => [value, index]));
+  const outside = new Map<Value, Tensor | undefined>();
+  const constantOf = (value: Value): Tensor | undefined => {
+    const index = positions.get(value);
+    if (index !== undefined) return index < constants ? operands[index] : undefined;
+    const maker = makers.get(value);
+    const inputs = maker?.inputs.map(known.constant);
+    if (!maker || maker.outputs.length > 1 || !inputs?.every((input) => input !== undefined)) {
+      return undefined;
+    }
+    return replayEquation(maker, inputs)[0];
+  };
   const known: Body = {
     makers,
+    found: new Map(),
     isSequence: (value) => (positions.get(value) ?? -1) >= constants + carries,
     constant: (value) => {
-      const index = positions.get(value);
-      if (index !== undefined) return index < constants ? operands[index] : undefined;
-      const maker = makers.get(value);
-      const inputs = maker?.inputs.map(known.constant);
-      if (!maker || maker.outputs.length > 1 || !inputs?.every((input) => input !== undefined)) {
-        return undefined;
-      }
-      return replayEquation(maker, inputs)[0];
+      if (!outside.has(value)) outside.set(value, constantOf(value));
+      return outside.get(value);
     },
   };
   const sums = body.outputs.slice(0, carries).map((next, carry): Sum | undefined => {

@@ -14,7 +14,7 @@ import {
   type Program,
   type Value,
 } from "../program/types.ts";
-import { addDims, type Dim } from "../tensor/dims.ts";
+import { addDims, type Dim, sameShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf, readersOf } from "./rewrite.ts";
 
@@ -33,6 +33,7 @@ export function split(program: Program): Program {
       write(maker);
       return get(value);
     };
+    const slicing: Slicing = { makers, get, onlySliced, found: new Map() };
     const write = (equation: Equation): void => {
       const [output] = equation.outputs;
       if (isEquation(equation, "scan")) {
@@ -54,7 +55,7 @@ export function split(program: Program): Program {
     const slicedFirst = (equation: EquationOf<"slice">): Tensor | undefined => {
       if (!onlySliced.has(equation.inputs[0])) return undefined;
       const { start, size } = equation.attributes;
-      return sliceOf(equation.inputs[0], start, size, makers, get, onlySliced);
+      return sliceOf(equation.inputs[0], start, size, slicing);
     };
     for (const equation of program.equations) {
       if (!equation.outputs.every((value) => onlySliced.has(value))) write(equation);
@@ -95,18 +96,37 @@ function isPlainSlice(equation: Equation | undefined): boolean {
   return isEquation(equation, "slice") && equation.attributes.stride.every((step) => step === 1);
 }
 
+/** What slices are computed from. */
+interface Slicing {
+  readonly makers: ReadonlyMap<Value, Equation>;
+  readonly get: (value: Value) => Tensor;
+  readonly onlySliced: ReadonlySet<Value>;
+  /** The slices that there are: a value may be reached in far more ways than it has slices. */
+  readonly found: Map<Value, Piece[]>;
+}
+
+interface Piece {
+  readonly start: readonly Dim[];
+  readonly size: readonly Dim[];
+  readonly tensor: Tensor;
+}
+
 /** A slice of a value, computed from slices of what it is computed from. */
-function sliceOf(
-  value: Value,
-  start: readonly Dim[],
-  size: readonly Dim[],
-  makers: ReadonlyMap<Value, Equation>,
-  get: (value: Value) => Tensor,
-  onlySliced: ReadonlySet<Value>,
-): Tensor {
+function sliceOf(value: Value, start: readonly Dim[], size: readonly Dim[], slicing: Slicing): Tensor {
+  const pieces = slicing.found.get(value) ?? [];
+  slicing.found.set(value, pieces);
+  const known = pieces.find((piece) => sameShape(piece.start, start) && sameShape(piece.size, size));
+  if (known) return known.tensor;
+  const tensor = madeSlice(value, start, size, slicing);
+  pieces.push({ start, size, tensor });
+  return tensor;
+}
+
+function madeSlice(value: Value, start: readonly Dim[], size: readonly Dim[], slicing: Slicing): Tensor {
+  const { makers, get, onlySliced } = slicing;
   const maker = makers.get(value);
   if (maker && isElementwise(maker) && onlySliced.has(value)) {
-    const operands = maker.inputs.map((input) => sliceOf(input, start, size, makers, get, onlySliced));
+    const operands = maker.inputs.map((input) => sliceOf(input, start, size, slicing));
     return applyOne((maker as EquationOf<"add">).operation, operands, maker.attributes as object); // one elementwise operation
   }
   if (isEquation(maker, "broadcast")) {
@@ -147,17 +167,22 @@ function joinedPads(
   get: (value: Value) => Tensor,
 ): Tensor | undefined {
   if (!isEquation(equation, "add")) return undefined;
-  const terms: Value[] = [];
-  const collect = (value: Value): void => {
+  const seen = new Set<Value>();
+  const paddings: Padding[] = [];
+  /** Whether all terms are paddings, none of them there twice, as twice the same lies on one place. */
+  const collect = (value: Value): boolean => {
+    if (seen.has(value)) return false;
+    seen.add(value);
     const maker = makers.get(value);
-    if (isEquation(maker, "add")) maker.inputs.forEach(collect);
-    else terms.push(value);
+    if (isEquation(maker, "add")) return maker.inputs.every(collect);
+    if (!isEquation(maker, "pad")) return false;
+    paddings.push(maker);
+    return true;
   };
-  equation.inputs.forEach(collect);
-  const paddings = terms.map((value) => makers.get(value));
+  if (!equation.inputs.every(collect)) return undefined;
   const axis = paddedAxis(paddings[0]);
   if (axis === undefined || paddings.some((maker) => paddedAxis(maker) !== axis)) return undefined;
-  const contents = (paddings as Padding[]).toSorted((a, b) => { // all have a padded axis, so all are paddings
+  const contents = paddings.toSorted((a, b) => {
     const [left, right] = [a.attributes.low[axis], b.attributes.low[axis]];
     return typeof left === "number" && typeof right === "number" ? left - right : 0;
   });

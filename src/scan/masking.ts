@@ -1,6 +1,7 @@
 /**
  * Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. What
- * it reads is selected too: a derivative of 0 times what does not count must be 0 whatever stands there, NaN as well.
+ * it reads is selected too, input and state: a derivative of 0 times what does not count must be 0 whatever stands
+ * there, NaN as well, and whatever one more step would make of a state that nobody takes further.
  */
 import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
@@ -10,7 +11,7 @@ import { expandDims, reshape, zerosLike } from "../operations/structure.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
 import type { Dim } from "../tensor/dims.ts";
-import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
@@ -22,7 +23,7 @@ export const HARMLESS = 0.5;
 
 /**
  * The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. At such a
- * step it is given {@linkcode HARMLESS}.
+ * step it is given {@linkcode HARMLESS}, for its input and for its state.
  */
 export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
   { readonly state: State; readonly previous: Output | undefined },
@@ -31,7 +32,15 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
 > {
   return ({ state, previous }, { input, mask }) => {
     const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
-    const [output, next] = cell(state, counted);
+    const originals = new Map<Tensor, Tensor>();
+    const countedState = mapTree(state, (x: Tensor) => {
+      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // what has no rows can only stay as it is
+      const read = countedOnly(x, mask);
+      originals.set(read, x);
+      return read;
+    });
+    const [output, moved] = cell(countedState, counted);
+    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // what a cell leaves needs no choice
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };
@@ -80,6 +89,7 @@ export function maskOf(
   if (mask === undefined && lengths === undefined) return undefined;
   const batch = flattenTree<Spec>(inputs).leaves.find(({ shape }) => shape.length > 1)?.shape[0];
   const check = (name: string, given: Tensor, dtype: string, shape: readonly (Dim | undefined)[]) => {
+    checkTensor("a scan", given, `the ${name}`);
     if (
       given.dtype !== dtype || given.shape.length !== shape.length ||
       given.shape.some((dim, axis) => shape[axis] !== undefined && dim !== shape[axis])
@@ -91,8 +101,8 @@ export function maskOf(
       );
     }
   };
-  if (mask) check("mask", mask, "bool", [batch, length]);
-  if (!lengths) return mask;
+  if (mask !== undefined) check("mask", mask, "bool", [batch, length]);
+  if (lengths === undefined) return mask;
   check("lengths", lengths, "int32", [batch]);
   const wrong = lengths.kind === "host" && typeof length === "number"
     ? lengths.data.find((steps) => steps < 0 || steps > length)

@@ -90,9 +90,8 @@ export function checkShape(what: string, shape: unknown, name = "shape"): assert
 }
 
 function termsOf(dim: Dim): Readonly<Record<string, number>> {
-  if (typeof dim === "number") return { "": dim };
   checkDim("compute with sizes", dim);
-  return dim.terms;
+  return typeof dim === "number" ? { "": dim } : dim.terms;
 }
 
 /** The size named `name`, such as `batch`. */
@@ -106,7 +105,7 @@ export function symbol(name: string): Dim {
 
 /** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
-  if (typeof a === "number" && typeof b === "number") return a + b;
+  if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) + Number(b);
   const sum = Object.assign(noTerms(), termsOf(a));
   for (const [monomial, coefficient] of Object.entries(termsOf(b))) {
     sum[monomial] = (sum[monomial] ?? 0) + coefficient;
@@ -121,7 +120,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 
 /** `a · b`. */
 export function multiplyDims(a: Dim, b: Dim): Dim {
-  if (typeof a === "number" && typeof b === "number") return a * b;
+  if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) * Number(b);
   const product = noTerms();
   for (const [left, p] of Object.entries(termsOf(a))) {
     for (const [right, q] of Object.entries(termsOf(b))) {
@@ -201,7 +200,7 @@ function printDim(dim: unknown): string {
  * @throws RangeError if the size is symbolic.
  */
 export function fixedDim(dim: Dim, what = "This code"): number {
-  if (typeof dim === "number") return dim;
   checkDim("use a size as a number", dim);
+  if (typeof dim === "number") return dim;
   throw new RangeError(`${what} needs a fixed size: current value is ${dim}, known only at run time`);
 }

@@ -68,18 +68,19 @@ export function isTensor(value: unknown): value is Tensor {
 }
 
 /**
- * Throws a TypeError unless `value` has the shape and dtype of a tensor.
+ * Throws a TypeError unless `value` is a tensor.
  *
  * @param what What takes it, such as `transpose`.
  */
 export function checkTensor(what: string, value: unknown, name = "x"): asserts value is Tensor {
-  if (isLeaf(value)) return;
+  if (isTensor(value)) return;
   throw wrongKind(`compute ${what}`, value, name, "a tensor; make one with tensor(...)");
 }
 
-function checkSpec(what: string, value: unknown): void {
+/** Throws a TypeError unless `value` is a tensor or a spec. */
+export function checkSpec(what: string, value: unknown, name = "the value"): asserts value is Spec {
   if (isLeaf(value)) return;
-  throw wrongKind(what, value, "the value", "a tensor or a spec; make one with tensor(...) or spec([...])");
+  throw wrongKind(what, value, name, "a tensor or a spec; make one with tensor(...) or spec([...])");
 }
 
 /** A typed array for `size` elements of `dtype`, all zero. */

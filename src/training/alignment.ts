@@ -5,7 +5,7 @@ import { isFloat } from "../operations/infer.ts";
 import { mean } from "../operations/reduction.ts";
 import { broadcastTo, expandDims, reshape, squeeze } from "../operations/structure.ts";
 import { type Dim, printShape, sameShape } from "../tensor/dims.ts";
-import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkSpec, checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 
 /** What a loss or a metric may be told beside target and prediction. */
 export interface Weighting {
@@ -25,7 +25,7 @@ export function lastDim(x: Spec): Dim {
 
 /** Throws unless `prediction` is a float with at least one axis. */
 export function requirePrediction(what: string, prediction: Spec): void {
-  checkTensor(what, prediction, "the prediction");
+  checkSpec(`compute ${what}`, prediction, "the prediction");
   if (!isFloat(prediction) || prediction.shape.length === 0) {
     throw new TypeError(
       `Cannot compute ${what}: the prediction is ${

@@ -3,7 +3,7 @@
  * Where weights are saved to is the caller's function: nothing here touches a file.
  */
 import { checkRange } from "../options/checks.ts";
-import { checkCount, checkList, checkObject, checkText, wrongKind } from "../describe.ts";
+import { checkCount, checkList, checkObject, checkText, isObject, wrongKind } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
 import { checkAsMade, made } from "../options/made.ts";
@@ -65,7 +65,7 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
     throw wrongKind("fit", callbacks, "callbacks", "an array, [callback, …]");
   }
   callbacks.forEach((callback, index) => {
-    if (typeof callback !== "object" || callback === null) {
+    if (!isObject(callback)) {
       throw wrongKind("fit", callback, `callbacks[${index}]`, "an object");
     }
     for (const name of Object.keys(callback).filter((name) => /^on[A-Z]/.test(name))) {

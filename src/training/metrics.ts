@@ -6,7 +6,7 @@
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
  * metric goes, and are not written twice.
  */
-import { checkTensor } from "../tensor/tensor.ts";
+import { checkSpec } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { checkCount, checkObject } from "../describe.ts";
 import { checkAsMade, made } from "../options/made.ts";
@@ -272,8 +272,8 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
  * the target has fewer axes or a last axis of 1, else categorical.
  */
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
-  checkTensor(name, target, "the target");
-  checkTensor(name, prediction, "the prediction");
+  checkSpec(`compute ${name}`, target, "the target");
+  checkSpec(`compute ${name}`, prediction, "the prediction");
   if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
   const isBinary = loss?.type === "binaryCrossentropy" || prediction.shape.length < 2 ||
     lastDim(prediction) === 1;
@@ -354,7 +354,8 @@ export const metricNames: readonly MetricName[] = [
 export type MetricLike = MetricName | Metric | Loss;
 
 function isMetric(metric: Metric | Loss): metric is Metric {
-  return typeof (metric as Partial<Metric>)?.update === "function"; // a Loss has no such member
+  const { update, result } = (metric ?? {}) as Partial<Metric>; // a Loss has no such members, nor an optimizer both
+  return typeof update === "function" && typeof result === "function";
 }
 
 /**

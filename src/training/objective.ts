@@ -113,12 +113,20 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
   checkSameStructure(output, target, { first: "the model's output", second: "y" });
   const { leaves: outputs, paths } = flattenTree<Spec>(output);
   const targets = flattenTree<Spec>(target).leaves;
-  const losses = spread(options.loss, output, isLossLike, { what: "loss", needed: LOSS_NEEDED }).map(
+  const losses = spread(options.loss, output, isLossLike, {
+    what: "loss",
+    value: "the name of a loss, or a loss",
+    needed: LOSS_NEEDED,
+  }).map(
     resolveLoss,
   );
-  const weights = spread(options.lossWeights ?? 1, output, isNumber, { what: "lossWeights", missing: 1 });
+  const weights = spread(options.lossWeights ?? 1, output, isNumber, {
+    what: "lossWeights",
+    value: "a number",
+    missing: 1,
+  });
   const [metrics, weightedMetrics] = (["metrics", "weightedMetrics"] as const).map((what) =>
-    spread(options[what] ?? [], output, isMetricList, { what, missing: [] })
+    spread(options[what] ?? [], output, isMetricList, { what, value: "an array of metrics", missing: [] })
   );
   const heads = outputs.map((spec, index): Head => {
     const loss = losses[index];
@@ -247,8 +255,15 @@ function pairs(
 ): Pair[] {
   const predictions = flattenTree<Tensor>(output).leaves;
   const targets = flattenTree<Tensor>(y).leaves;
-  const masks = spread(mask, output, isOptionalTensor, { what: "the mask", missing: undefined });
-  const sampleWeights = spread(sampleWeight, output, isOptionalTensor, { what: "sampleWeight" });
+  const masks = spread(mask, output, isOptionalTensor, {
+    what: "the mask",
+    value: "a tensor",
+    missing: undefined,
+  });
+  const sampleWeights = spread(sampleWeight, output, isOptionalTensor, {
+    what: "sampleWeight",
+    value: "a tensor",
+  });
   return heads.map(({ loss }, index) => ({
     loss,
     target: targets[index],
@@ -299,7 +314,14 @@ function spread<Value>(
   given: unknown,
   output: Tree<Spec>,
   isValue: (value: unknown) => value is Value,
-  option: { readonly what: string; readonly needed?: string; readonly missing?: Value },
+  option: {
+    readonly what: string;
+    /** What a value is. */
+    readonly value: string;
+    /** Why there must be one. */
+    readonly needed?: string;
+    readonly missing?: Value;
+  },
   path: Path = [],
 ): Value[] {
   if (isValue(given)) return flattenTree(output).leaves.map(() => given);
@@ -307,12 +329,9 @@ function spread<Value>(
     const where = path.length === 0 ? "the output" : `the output ${printPath(path)}`;
     throw wrongKind(`use ${option.what} for ${where}`, given, "it", expected);
   };
+  const isNothing = given === undefined || given === null;
   if (isLeaf(output)) {
-    return fail(
-      given === undefined || given === null
-        ? option.needed ?? "a value"
-        : "one value, as the output is one tensor",
-    );
+    return fail(isNothing ? option.needed ?? option.value : `${option.value}, as the output is one tensor`);
   }
   if (Array.isArray(output)) {
     if (!Array.isArray(given) || given.length !== output.length) {

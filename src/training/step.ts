@@ -3,6 +3,8 @@
  * (weights, batch-norm statistics, the optimizer's state, the running means of the epoch) goes in and comes out, so
  * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
  */
+import { checkLayer } from "../layers/checks.ts";
+import { wrongKind } from "../describe.ts";
 import { trainedLeaves } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
 import { foldIn } from "../operations/random.ts";
@@ -11,7 +13,7 @@ import { valueAndGrad } from "../transforms/grad.ts";
 import { flattenTree, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Data, Objective, ObjectiveState } from "./objective.ts";
 import { checkCounted, uncounted } from "./optimizer_state.ts";
-import type { Optimizer, OptimizerState } from "./optimizers.ts";
+import { type Optimizer, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 
 /** What a train step takes; dropout draws with the key folded with the optimizer's step, the only count of updates. */
 export type TrainArguments = [
@@ -68,6 +70,13 @@ function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): read
   );
 }
 
+/** Throws a TypeError unless `objective` can be computed. */
+function checkObjective(what: string, objective: unknown): void {
+  const given = objective as Partial<Objective> | null | undefined; // any of it may be missing
+  if (typeof given?.compute === "function" && Array.isArray(given.heads)) return;
+  throw wrongKind(what, objective, "the objective", "that of a trainer's session");
+}
+
 /**
  * One update of the weights by the gradient of a batch's loss. Frozen parameters go through as they are.
  *
@@ -78,6 +87,9 @@ export function trainStep(
   objective: Objective,
   optimizer: Optimizer,
 ): (...args: TrainArguments) => TrainResult {
+  checkLayer("train", model);
+  checkObjective("train", objective);
+  resolveOptimizer(optimizer); // throws for what is none
   return (params, state, optimizerState, metricsState, key, batch) => {
     const { step } = checkCounted(optimizer, optimizerState);
     const { leaves, structure } = flattenTree<Tensor>(params, "params");
@@ -107,6 +119,8 @@ export function trainStep(
 
 /** The running means with one more batch, in inference. */
 export function testStep(model: Layer, objective: Objective): (...args: TestArguments) => TestResult {
+  checkLayer("evaluate", model);
+  checkObjective("evaluate", objective);
   return (params, state, metricsState, batch) => {
     const applied = model.apply({ params, state }, batch.x, { training: false });
     return [applied.state, objective.compute(applied, batch, metricsState).state];
@@ -115,6 +129,7 @@ export function testStep(model: Layer, objective: Objective): (...args: TestArgu
 
 /** The outputs for one batch, in inference. */
 export function predictStep(model: Layer): (...args: PredictArguments) => PredictResult {
+  checkLayer("predict", model);
   return (params, state, x) => {
     const applied = model.apply({ params, state }, x, { training: false });
     return [applied.output, applied.state];

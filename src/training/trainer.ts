@@ -10,7 +10,7 @@ import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../nearest.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { item, type Tensor } from "../tensor/tensor.ts";
-import type { Compiled } from "../transforms/compile.ts";
+import { checkDevice, type Compiled } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Tree } from "../tree/tree.ts";
 import { checkData, checkInput, checkSamples } from "./checks.ts";
@@ -97,7 +97,7 @@ export interface Trainer extends Disposable {
 /**
  * A trainer for `model`.
  *
- * @throws RangeError for an unknown option or name of an optimizer, with the nearest known one.
+ * @throws RangeError for an unknown option, device or name of an optimizer, with the nearest known one.
  *
  * @example
  * ```ts
@@ -118,6 +118,7 @@ export interface Trainer extends Disposable {
 export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {
   checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
+  checkDevice(options.device);
   const steps = createSteps(model, options);
   const trainer: Trainer = {
     model,

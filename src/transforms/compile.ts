@@ -1,5 +1,5 @@
 /** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
-import { checkFunction } from "../describe.ts";
+import { checkFunction, checkList } from "../describe.ts";
 import { checkDevice, type Device } from "../../kernels/mod.ts";
 import { checkOptions } from "../nearest.ts";
 import { runPasses } from "../passes/mod.ts";
@@ -21,6 +21,7 @@ import {
 } from "./forms.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
+export { checkDevice } from "../../kernels/mod.ts";
 export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
@@ -74,6 +75,7 @@ export function compile<Args extends readonly unknown[], Result>(
   checkFunction("compile", fn);
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
   const { device, donate, keep, specs } = options;
+  if (specs !== undefined) checkList("compile", specs, "specs", "an array with a spec per argument");
   checkDevice(device);
   const forms = createForms({ fn: fn as (...args: never[]) => unknown, device, donate, keep, specs }); // of Args
   const isTurnDue = turnClock();

@@ -1,9 +1,10 @@
 /** What must be reached: the evaluation, and the data of the workloads. */
 import { assert, assertEquals } from "@std/assert";
 import type { Entry, Subject } from "../../benches/support/measurements.ts";
-import { markdownTable, printTable } from "../../benches/support/report.ts";
+import { markdownTable, pageWithTable, printTable } from "../../benches/support/report.ts";
 import { evaluate, printFigure, type Target } from "../../benches/support/targets.ts";
 import { smallTask } from "../../benches/support/tasks.ts";
+import { webGpuWorkloads } from "../../benches/webgpu_workloads.ts";
 import { workloads } from "../../benches/workloads.ts";
 
 const entry = (
@@ -88,4 +89,28 @@ Deno.test("both tables say for every workload what was reached", () => {
   }
   const rows = markdown.split("\n").filter((line) => line.startsWith("|"));
   assertEquals(new Set(rows.map((row) => row.split("|").length)).size, 1, "every row has as many cells");
+});
+
+Deno.test("a table replaces what stands between the marks of its backend, and nothing else", () => {
+  const page = "before\n\n<!-- bench wasm -->\n\nold\n\n<!-- end of bench wasm -->\n\nafter\n";
+  const written = pageWithTable(page, "wasm", "new\n");
+  assertEquals(written, page.replace("old", "new"));
+  assertEquals(pageWithTable(written, "wasm", "old\n"), page);
+  assertEquals(pageWithTable(page, "webgpu", "new\n"), "new\n");
+  assertEquals(pageWithTable("", "wasm", "new\n"), "new\n");
+});
+
+Deno.test({
+  name: "docs/performance.md has a place for the table of each backend, with every workload in it",
+  ignore: Deno.permissions.querySync({ name: "read" }).state !== "granted",
+  fn: () => {
+    const page = Deno.readTextFileSync(new URL("../../docs/performance.md", import.meta.url));
+    for (const [backend, all] of Object.entries({ wasm: workloads, webgpu: webGpuWorkloads })) {
+      const [, table] = page.split(new RegExp(`<!-- (?:end of )?bench ${backend} -->`));
+      assert(table, `no marks for ${backend}`);
+      for (const { name } of all.filter(({ name }) => !name.startsWith("gpu/"))) { // those need a GPU
+        assert(table.includes(`| \`${name}\``), `${name} is missing`);
+      }
+    }
+  },
 });

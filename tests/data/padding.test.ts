@@ -80,7 +80,7 @@ Deno.test("padSequences names the step that does not fit", () => {
     TypeError,
     "sequences[0] is the number 1, expected an array",
   );
-  assertThrows(() => padSequences(JSON.parse('["text"]')), TypeError, "sequences[0] is text");
+  assertThrows(() => padSequences(JSON.parse('["text"]')), TypeError, 'sequences[0] is the text "text"');
 });
 
 Deno.test("padSequences checks a step even where truncation drops it", () => {

@@ -101,7 +101,10 @@ export function tensorOf(
   return cf.hostTensor(data, [samples.length, ...shape], dtype);
 }
 
-const sixteenth = (random: Random, most = 32) => random.whole(-most, most) / 16;
+/** The largest input of a scale of 1, of those that count. */
+export const LARGEST_INPUT = 2;
+
+const sixteenth = (random: Random) => random.whole(-16 * LARGEST_INPUT, 16 * LARGEST_INPUT) / 16;
 
 /** Which steps of a sample count, by the group of its inputs. */
 function drawCounts(one: Case, group: number, sample: number, sizes: readonly number[]): Counts {

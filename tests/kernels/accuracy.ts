@@ -62,7 +62,12 @@ export const measured = {
   pow: {
     fn: pow,
     definition: power,
-    ranges: [[0, 4, -70, 70], [0.999, 1.001, -1e5, 1e5], [0, 1e4, -3, 3], [0, 10, 2, 2]],
+    ranges: [[0, 4, -70, 70], [0.7, 1.42, -256, 256], [0.999, 1.001, -1e5, 1e5], [0, 1e4, -3, 3], [
+      0,
+      10,
+      2,
+      2,
+    ]],
     bound: 2,
   },
 } satisfies Record<string, Measured>;
@@ -75,14 +80,14 @@ export function scrambled(i: number): number {
 }
 
 /** Floats of every sign and exponent, evenly among their bits. */
-function allExponents(count: number, seed: number): Float32Array {
+function allExponents(count: number, seed: number): Float32Array<ArrayBuffer> {
   const step = 2 ** 32 / count;
   return new Float32Array(
     Uint32Array.from({ length: count }, (_, i) => i * step + scrambled(i + seed) % step).buffer,
   );
 }
 
-function uniformly(count: number, low: number, high: number, seed: number): Float32Array {
+function uniformly(count: number, low: number, high: number, seed: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: count }, (_, i) => low + (high - low) * scrambled(i + seed) / 2 ** 32);
 }
 
@@ -104,13 +109,12 @@ export interface Worst {
   readonly actual: number;
 }
 
-/** Measures a function with so many numbers in each stretch. */
-export async function measure(
-  backend: Backend,
-  { fn, definition, ranges }: Measured,
+/** Operands in so many pairs: of every sign and exponent, closely in the ranges. */
+export function operandsFor(
+  ranges: Measured["ranges"],
   count: number,
-): Promise<Worst> {
-  const operands: (readonly [Float32Array, Float32Array])[] = [
+): (readonly [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>])[] {
+  return [
     [
       allExponents(count, 0),
       allExponents(count, 77).toSorted((a, b) => scrambled(a * 1e6) - scrambled(b * 1e6)),
@@ -121,17 +125,39 @@ export async function measure(
       [uniformly(count, low, high, 0), uniformly(count, low2, high2, count)] as const
     ),
   ];
+}
+
+/** The worst of the results for these operands. */
+export function worstOf(
+  definition: Measured["definition"],
+  [x, y]: readonly [Float32Array, Float32Array],
+  results: ArrayLike<number>,
+): Worst {
+  let worst: Worst = { units: 0, at: [0, 0], actual: 0 };
+  for (let i = 0; i < x.length; i++) {
+    const truth = definition(x[i], y[i]);
+    // A unit is at least 2⁻²⁴ of the truth: most results need not be looked at more closely. NaN does.
+    if (Math.abs(results[i] - truth) <= worst.units * Math.abs(truth) * 2 ** -24) continue;
+    const units = unitsApart(results[i], truth);
+    if (units > worst.units) worst = { units, at: [x[i], y[i]], actual: results[i] };
+  }
+  return worst;
+}
+
+/** Measures a function with so many numbers in each stretch. */
+export async function measure(
+  backend: Backend,
+  { fn, definition, ranges }: Measured,
+  count: number,
+): Promise<Worst> {
   let worst: Worst = { units: 0, at: [0, 0], actual: 0 };
   const spec = hostTensor(new Float32Array(count), [count]);
   const { program } = trace(fn as (...args: never[]) => unknown, spec, spec);
   using compiled = await backend.compile(program, { donate: [false, false], keep: [false] });
-  for (const [x, y] of operands) {
+  for (const [x, y] of operandsFor(ranges, count)) {
     const [result] = await compiled.run([hostTensor(x, [count]), hostTensor(y, [count])]);
-    const { data } = host(result);
-    for (let i = 0; i < count; i++) {
-      const units = unitsApart(data[i], definition(x[i], y[i]));
-      if (units > worst.units) worst = { units, at: [x[i], y[i]], actual: data[i] };
-    }
+    const each = worstOf(definition, [x, y], host(result).data);
+    if (each.units > worst.units) worst = each;
   }
   return worst;
 }

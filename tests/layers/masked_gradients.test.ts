@@ -14,6 +14,7 @@ import {
   dropout,
   grad,
   gru,
+  host,
   input,
   key,
   type Layer,
@@ -43,8 +44,8 @@ import {
   treeLeaves,
   type Variables,
 } from "@cellfold/cellfold";
-import { flattenTree, unflattenTree } from "@cellfold/cellfold/internal";
-import { assertEquals } from "@std/assert";
+import { flattenTree, sliceAxis, unflattenTree } from "@cellfold/cellfold/internal";
+import { assert, assertEquals } from "@std/assert";
 import { traceFlat } from "../../src/program/trace.ts";
 import type { Attributes } from "../../src/program/types.ts";
 import { runPasses } from "../../src/passes/mod.ts";
@@ -161,6 +162,34 @@ Deno.test("gradients of a ConvLSTM do not see masked images", () => {
     const found = gradients(layer, variables, withOther(x, other));
     assertClose(found.params, expected.params);
     assertClose(found.x, expected.x);
+  }
+});
+
+Deno.test("gradients do not see what one more step would make of the state at the end", () => {
+  // States that float32 has no exponential function of, once they have been multiplied by the recurrent kernel.
+  const ones = { kernelInitializer: "ones", recurrentInitializer: "ones", biasInitializer: "zeros" } as const;
+  const options = { ...ones, units: 1, activation: "exponential" } as const;
+  const layers: readonly (readonly [Layer, number])[] = [
+    [simpleRnn(options), 40],
+    [simpleRnn({ ...options, checkpointEvery: 2 }), 40],
+    [lstm({ ...options, unitForgetBias: false }), 1],
+    [simpleRnn({ ...options, returnSequences: true }), 60],
+  ];
+  for (const [layer, gain] of layers.slice(2).slice(1)) {
+    const x = tensor([[[1.5], [0], [0]]]);
+    const counts = tensor([[true, false, false]]);
+    const made = layer.initParams(key(0), x) as Readonly<Record<string, Tensor>>;
+    const params = { ...made, recurrentKernel: mul(made.recurrentKernel, gain) };
+    const of = (steps: number) =>
+      grad(({ params, x }: Point) => {
+        const [whole, mask] = [sliceAxis(x, 1, 0, steps), sliceAxis(counts, 1, 0, steps)];
+        const { output } = layer.apply({ params, state: [] }, whole, { training: true, mask });
+        return sum(layer.options.returnSequences ? sliceAxis(output as Tensor, 1, 0, 1) : output as Tensor);
+      })({ params, x });
+    const [expected, found] = [of(1), of(3)];
+    assertClose(found.params, expected.params);
+    assertClose(found.x, expected.x);
+    for (const leaf of treeLeaves<Tensor>(found.params)) assert(host(leaf).data.every(Number.isFinite));
   }
 });
 

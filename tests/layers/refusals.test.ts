@@ -29,7 +29,7 @@ const context = { training: false };
 
 Deno.test("a cell where a layer is expected is refused with the remedy", () => {
   const cell = loose(lstmCell({ units: 2 }));
-  const remedy = "current value is the cell lstmCell; give rnn(cell)";
+  const remedy = "the layer is the cell lstmCell, expected a layer such as dense(...); give rnn(cell)";
   assertThrows(() => sequential([dense({ units: 2 }), cell]), TypeError, `entry 1 into sequential`);
   assertThrows(() => sequential([cell]), TypeError, remedy);
   assertThrows(() => timeDistributed(cell), TypeError, remedy);

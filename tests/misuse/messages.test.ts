@@ -155,7 +155,7 @@ Deno.test("trees and lists that hold themselves end", () => {
   assertThrows(() => cf.padSequences(any([list])), RangeError, "one of them may hold itself");
 });
 
-Deno.test("parts and permutations that do not fit are refused", () => {
+Deno.test("what was once taken in silence is refused", () => {
   assertThrows(
     () => cf.split(x, 0.5),
     RangeError,
@@ -163,4 +163,49 @@ Deno.test("parts and permutations that do not fit are refused", () => {
   );
   assertThrows(() => cf.split(x, -1), RangeError, "the number of parts is -1");
   assertThrows(() => cf.transpose(x, { permutation: [0] }), RangeError, "expected every axis once");
+  assertThrows(() => cf.zeros([0.5]), TypeError, "shape[0] is the number 0.5, expected a whole number");
+  assertThrows(
+    () => internal.addDims(NaN, 1),
+    TypeError,
+    "a size is the number NaN, expected a whole number",
+  );
+  assertThrows(() => cf.full([2], any([1, 2])), TypeError, "the value is an array of 2, expected a number");
+  assertThrows(
+    () => cf.cast(any(cf.spec([2])), "float32"),
+    TypeError,
+    "x is a spec float32[2], expected a tensor",
+  );
+  assertThrows(() => cf.cast(x, any("int8")), TypeError, 'dtype is "int8", expected float32');
+  assertThrows(() => cf.tensor(any([[1], 2]), { shape: [2] }), RangeError, "ragged nesting");
+  assertThrows(() => cf.streaming(model, variables, { device: any("gpu") }), RangeError, "did you mean");
+  assertThrows(() => cf.gru({ units: 2 }).withFlags(any({ units: 3 })), RangeError, "withFlags of gru");
+  assertThrows(() => cf.predictStep(any(variables)), TypeError, "expected a layer such as dense(...)");
+  assertThrows(() => cf.trainStep(model, any({}), cf.sgd()), TypeError, "the objective is an empty object");
+  assertThrows(
+    () => internal.resolveMetric(any(cf.sgd()), undefined, y, y),
+    TypeError,
+    "expected a name or a loss such as huber()",
+  );
+});
+
+Deno.test("what may hold more than one thing is checked in all of them", async () => {
+  await assertRejects(
+    () => cf.fit(model, variables, { x, y }, { ...options, callbacks: any([[]]) }),
+    TypeError,
+    "callbacks[0] is an array of 0, expected an object",
+  );
+  await assertRejects(
+    () => cf.fit(model, variables, { x, y }, { ...options, lossWeights: any("1") }),
+    TypeError,
+    'it is the text "1", expected a number, as the output is one tensor',
+  );
+  await assertRejects(
+    () => cf.predict(model, any({ params: 3, state: [] }), x),
+    TypeError,
+    "the variables are",
+  );
+  assertThrows(
+    () => cf.convolve(cf.ones([1, 4, 1]), cf.ones([2, 1, 1]), { strides: any([0.5]) }),
+    RangeError,
+  );
 });

@@ -30,6 +30,7 @@ const ENGINE_WORDS = new RegExp(
     "Invalid string length",
     "Method get TypedArray",
     "incompatible receiver",
+    "Spread syntax",
     "Invalid value used",
   ].join("|"),
 );

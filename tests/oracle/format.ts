@@ -1,5 +1,5 @@
 /**
- * The oracle's files: `{ format: "rnn-oracle/1", group, cases: [...] }`. They are checked as they are read, so that
+ * What the oracle's files hold: `{ format: "rnn-oracle/1", group, cases: [...] }`. They are checked as they are read, so that
  * what runs the cases may trust them. What the cases mean is in the rooms beside this file.
  */
 import { allocateValues, type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
@@ -151,16 +151,6 @@ export function parseOracle(text: string, file: string): OracleFile {
   const { cases } = root;
   if (!Array.isArray(cases)) throw malformed(file, "cases is no list");
   return { group, cases: cases.map((item: Json, index) => parseCase(item, `${file}: case ${index}`)) };
-}
-
-/** All files of a folder that end in `.json`, by name. */
-export function readOracle(folder: string): OracleFile[] {
-  const directory = folder.replace(/(?<=.)\/+$/, "");
-  const names = [...Deno.readDirSync(directory)]
-    .filter(({ name, isFile, isSymlink }) => name.endsWith(".json") && (isFile || isSymlink))
-    .map(({ name }) => name)
-    .sort();
-  return names.map((name) => parseOracle(Deno.readTextFileSync(`${directory}/${name}`), name));
 }
 
 /** The tensors of a part of a case; none where the part is absent. */

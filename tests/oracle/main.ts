@@ -1,18 +1,20 @@
 /**
- * `deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES]`: every case of every file in DIR on a backend,
- * a line per group, exit status 1 on any miss. For wasm, `--threads N` and `--plain` (SIMD without relaxed
- * instructions) say how it runs, and `--share` has its threads share all work, however little.
+ * `deno task oracle [DIR] [--backend NAME] [--group NAMES] [--skip NAMES]`: every case of every file in DIR, or of the
+ * cases in this repository, on a backend, a line per group, exit status 1 on any miss. For wasm, `--threads N` and
+ * `--plain` (SIMD without relaxed instructions) say how it runs, and `--share` has its threads share all work, however
+ * little.
  */
 import { type Device, findBackend } from "../../kernels/mod.ts";
 import { isHit, type Outcome, runCase } from "./run.ts";
-import { type OracleFile, readOracle } from "./format.ts";
+import { casesFolder, readOracle } from "./files.ts";
+import type { OracleFile } from "./format.ts";
 import { caseLines, groupLine } from "./report.ts";
 
-const USAGE = "deno task oracle DIR [--backend NAME] [--group NAMES] [--skip NAMES] " +
+const USAGE = "deno task oracle [DIR] [--backend NAME] [--group NAMES] [--skip NAMES] " +
   "[--threads N] [--plain] [--share]";
 
 interface Arguments {
-  readonly folder: string;
+  readonly folder: string | URL;
   readonly device: Device;
   /** Only these groups; all where absent. */
   readonly only?: readonly string[];
@@ -53,9 +55,9 @@ function parseArguments(args: readonly string[]): Arguments {
       options[name] = given;
     }
   }
-  if (folders.length !== 1) throw new Error(`expected one folder, got ${folders.length}`);
+  if (folders.length > 1) throw new Error(`expected one folder at most, got ${folders.length}`);
   return {
-    folder: folders[0],
+    folder: folders[0] ?? casesFolder,
     device: deviceOf(options.backend ?? "reference", options),
     only: options.group?.split(","),
     skip: options.skip?.split(",") ?? [],
@@ -71,9 +73,9 @@ async function runGroup({ group, cases }: OracleFile, device: Device): Promise<b
 }
 
 /** The files that were asked for. */
-function chosen({ folder, only, skip }: Arguments): OracleFile[] {
-  const files = readOracle(folder);
-  if (files.length === 0) throw new Error(`there are no .json files in ${folder}`);
+async function chosen({ folder, only, skip }: Arguments): Promise<OracleFile[]> {
+  const files = await readOracle(folder);
+  if (files.length === 0) throw new Error(`there are no .json or .json.gz files in ${folder}`);
   const unknown = only?.find((name) => !files.some(({ group }) => group === name));
   if (unknown !== undefined) {
     throw new Error(
@@ -91,7 +93,7 @@ async function main(args: readonly string[]): Promise<number> {
     const given = parseArguments(args);
     device = given.device;
     await findBackend(device);
-    files = chosen(given);
+    files = await chosen(given);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\nusage: ${USAGE}`);
     return 2;

@@ -2,13 +2,11 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import type { WasmChoice } from "../../src/transforms/compile.ts";
-import { oracleMissing } from "../support/oracle.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
+import { groupNames, mayReadCases, readGroup } from "./files.ts";
 import { type OracleTensor, parseOracle } from "./format.ts";
 import { caseLines, groupLine } from "./report.ts";
 import { isHit, runCase } from "./run.ts";
-
-const folder = new URL("../../../shared/oracle/", import.meta.url);
 
 /** The groups of the oracle. */
 const groups = [
@@ -42,12 +40,12 @@ for (const device of devices) {
   for (const group of groups) {
     Deno.test({
       name: `the oracle's cases of ${group} on ${on}`,
-      ignore: oracleMissing,
+      ignore: !mayReadCases,
       // The workers of a device outlive a test.
       sanitizeResources: false,
       sanitizeOps: false,
       async fn() {
-        const file = parseOracle(Deno.readTextFileSync(new URL(`${group}.json`, folder)), `${group}.json`);
+        const file = parseOracle(await readGroup(group), `${group}.json`);
         const outcomes = [];
         for (const oracleCase of file.cases) outcomes.push(await runCase(oracleCase, device));
         const misses = outcomes.filter((outcome) => !outcome.oracleCase.quirk && !isHit(outcome));
@@ -56,6 +54,12 @@ for (const device of devices) {
     });
   }
 }
+
+Deno.test({
+  name: "every file of cases is a group that is run",
+  ignore: !mayReadCases,
+  fn: () => assertEquals(groupNames(), groups),
+});
 
 const expected: OracleTensor = { shape: [2, 2], dtype: "float32", data: [100, 0, -50, 1] };
 
@@ -189,6 +193,12 @@ Deno.test({
       const refused = await run("--threads", "2");
       assertEquals(refused.code, 2);
       assertStringIncludes(refused.error, "are options of --backend wasm");
+
+      const zipped = new Blob([denseFile(7)]).stream().pipeThrough(new CompressionStream("gzip"));
+      await Deno.writeFile(`${directory}/zipped.json.gz`, zipped);
+      const both = await run();
+      assertEquals(both.code, 0, both.error);
+      assertEquals(both.out.match(/^dense: 1\/1/gm)?.length, 2);
 
       await Deno.writeTextFile(`${directory}/dense.json`, "{}");
       const malformed = await run();

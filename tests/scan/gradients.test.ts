@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import {
   add,
-  at,
   type Cell,
   concat,
   expandDims,
@@ -136,10 +135,12 @@ function nested(example: Example, inner: number, outerFold: Fold, innerFold: Fol
     const cell: Cell<State, unknown, unknown> = (state, input) => {
       // The inner cell closes over what the outer one computes from its state, and over the parameters.
       const [first] = treeLeaves<Tensor>(state.floats);
-      const bias = tanh(add(point.parameters.vectors.bias, at(first, 0)));
-      const parameters = { ...point.parameters, vectors: { ...point.parameters.vectors, bias } };
+      const shift = tanh(add(point.parameters.vectors.bias, first));
+      const step = cellOf(example, point.parameters);
+      const shifted: typeof step = (state, input) =>
+        step(state, mapTree(input, (x: Tensor) => add(x, shift)));
       const steps = mapTree(input, (x: Tensor) => reshape(x, [example.batch, inner, example.units]));
-      return innerFold(cellOf(example, parameters), state, steps);
+      return innerFold(shifted, state, steps);
     };
     const [outputs, final] = outerFold(cell, stateOf(example, point.state), point.inputs);
     return weighted([outputs, final.floats], example.seed + 1);

@@ -1,9 +1,10 @@
-/** Reads cases of the numeric oracle for unit tests, where its folder exists and may be read. */
+/** Reads cases of the numeric oracle for unit tests, where they may be read. */
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
+import { mayReadCases, readGroup } from "../oracle/files.ts";
 import { type OracleTensor, type OracleTensors, tensorOf } from "../oracle/format.ts";
 
 export { camelCase } from "../oracle/names.ts";
-export { type OracleTensor, type OracleTensors, tensorOf };
+export { mayReadCases, type OracleTensor, type OracleTensors, tensorOf };
 
 /** The part of a case that the unit tests read. */
 export interface OracleCase {
@@ -22,23 +23,9 @@ export interface OracleCase {
   }[];
 }
 
-const folder = new URL("../../../shared/oracle/", import.meta.url);
-
-function isMissing(): boolean {
-  if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return true;
-  try {
-    return !Deno.statSync(folder).isDirectory;
-  } catch {
-    return true;
-  }
-}
-
-/** Whether the oracle's folder cannot be read here; tests that need it are then ignored. */
-export const oracleMissing: boolean = isMissing();
-
 /** All cases of a group. */
-export function oracleCases(group: string): OracleCase[] {
-  return JSON.parse(Deno.readTextFileSync(new URL(`${group}.json`, folder))).cases;
+export async function oracleCases(group: string): Promise<OracleCase[]> {
+  return JSON.parse(await readGroup(group)).cases;
 }
 
 /** A scalar float32 of the oracle's form. */

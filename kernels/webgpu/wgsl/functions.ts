@@ -1,11 +1,14 @@
 /**
- * Functions of one or two floats in WGSL, of our own: the built-in ones may be off by 2⁻¹¹ and more, and overflow where
- * tanh and sigmoid must not, or let NaN vanish. A module has only those that it uses.
+ * Functions of one or two floats in WGSL, of our own; those of mathematics come from `math.ts`. A module has only those
+ * that it uses.
  *
  * WGSL may assume that NaN and infinity do not exist, and rewrite sums as real numbers allow. What must not be guessed
  * is therefore asked of the bits, as integers, and what must not be rewritten goes through `special`. That is all that
  * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
  */
+import { mathFunctions } from "../../math/mod.ts";
+import { TWO_OVER_PI } from "../../math/trigonometric.ts";
+import { functionSource } from "./math.ts";
 
 interface Source {
   readonly code: string;
@@ -92,140 +95,6 @@ const SOURCES: Readonly<Record<string, Source>> = {
   ofBool: {
     code: "fn ofBool(x: bool) -> f32 { return bitcast<f32>(special(select(0u, 0x3f800000u, x))); }",
   },
-  // Cody and Waite's two-part ln 2, a polynomial of Remez's algorithm, and 2ⁿ in two factors that are normal where 2ⁿ is not.
-  exp_: {
-    calls: ["hidden", "isNan"],
-    code: `fn exp_(value: f32) -> f32 {
-  if (isNan(value)) { return value; }
-  let x = clamp(value, -104.0, 89.0);
-  let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
-  var p = fma(r, 0.0013838897, 0.00836919248);
-  p = fma(p, r, 0.0416681021);
-  p = fma(p, r, 0.166665167);
-  p = fma(p, r, 0.49999994);
-  p = fma(p, r, 1.0);
-  p = fma(p, r, 1.0);
-  let whole = i32(n);
-  let half = whole >> 1u;
-  return p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((whole - half + 127) << 23u);
-}`,
-  },
-  // 2·(h·p + (h - 1/2)), where p = exp(r) - 1 and h = 2ⁿ⁻¹ is finite also where 2ⁿ is not.
-  expm1_: {
-    calls: ["hidden", "isNan", "withSign"],
-    code: `fn expm1_(value: f32) -> f32 {
-  if (isNan(value)) { return value; }
-  let x = clamp(value, -25.0, 89.0);
-  let n = floor(fma(x, 1.44269504, 0.5));
-  let r = fma(n, 2.12194440e-4, hidden(fma(n, -0.693359375, x)));
-  var q = fma(r, 0.00134090544, 0.00836634077);
-  q = fma(q, r, 0.0416743271);
-  q = fma(q, r, 0.166665494);
-  q = fma(q, r, 0.5);
-  let h = bitcast<f32>((i32(n) + 126) << 23u);
-  let y = fma(h, r * r * q, fma(h, r, h - 0.5));
-  return withSign(y + y, value);
-}`,
-  },
-  sigmoid_: {
-    calls: ["exp_"],
-    code: `fn sigmoid_(x: f32) -> f32 {
-  let e = exp_(-abs(x));
-  return select(e, 1.0, bitcast<i32>(x) >= 0) / (1.0 + e);
-}`,
-  },
-  // Of |x| = n·ln(2)/2 + r by the addition theorem, with t = tanh(r) and s = 2ⁿ.
-  tanh_: {
-    calls: ["isNan", "withSign"],
-    code: `fn tanh_(x: f32) -> f32 {
-  if (isNan(x)) { return x; }
-  let a = min(abs(x), 9.1);
-  let n = floor(fma(a, 2.88539008, 0.5));
-  let r = fma(n, -0.346573590, a);
-  let z = r * r;
-  let t = fma(fma(z, 0.130799219, -0.33330512), z * r, r);
-  let s = bitcast<f32>((i32(n) + 127) << 23u);
-  return withSign(fma(s + 1.0, t, s - 1.0) / fma(s - 1.0, t, s + 1.0), x);
-}`,
-  },
-  // ln(2ᵉ · (1 + g)) with 1 + g between √½ and √2, as in Cephes's logf.
-  logOfParts: {
-    calls: ["hidden"],
-    code: `fn logOfParts(e: f32, g: f32) -> f32 {
-  let z = g * g;
-  var q = fma(g, 0.0870535076, -0.14269416);
-  q = fma(q, g, 0.149141073);
-  q = fma(q, g, -0.165774122);
-  q = fma(q, g, 0.19963114);
-  q = fma(q, g, -0.250013411);
-  q = fma(q, g, 0.333339095);
-  return fma(e, 0.693359375, hidden(fma(z, -0.5, fma(z * g, q, e * -2.12194440e-4)) + g));
-}`,
-  },
-  log_: {
-    calls: ["logOfParts"],
-    code: `fn log_(x: f32) -> f32 {
-  var bits = bitcast<i32>(x);
-  if ((bits & 0x7fffffff) == 0) { return bitcast<f32>(special(0xff800000u)); }
-  if (bits < 0) { return bitcast<f32>(special(0x7fc00000u)); }
-  if (bits >= 0x7f800000) { return x; }
-  var e = 0;
-  if (bits < 0x00800000) { // a denormal; what computes with it may take it for 0
-    let shift = countLeadingZeros(bitcast<u32>(bits)) - 8u;
-    bits = bits << shift;
-    e = -i32(shift);
-  }
-  let shifted = (bits - 0x3f3504f3) >> 23u;
-  return logOfParts(f32(e + shifted), bitcast<f32>(bits - (shifted << 23u)) - 1.0);
-}`,
-  },
-  // Of u = 1 + x, as rounded, corrected by what the rounding lost.
-  log1p_: {
-    calls: ["hidden", "isNan", "logOfParts", "withSign"],
-    code: `fn log1p_(x: f32) -> f32 {
-  if (isNan(x) || bitcast<u32>(x) == 0x7f800000u) { return x; }
-  if (bitcast<u32>(x) == 0xbf800000u) { return bitcast<f32>(special(0xff800000u)); }
-  if (bitcast<u32>(x) > 0xbf800000u) { return bitcast<f32>(special(0x7fc00000u)); }
-  let u = hidden(x + 1.0);
-  let shifted = (bitcast<i32>(u) - 0x3f3504f3) >> 23u;
-  let lost = x - hidden(u - 1.0);
-  let g = fma(lost, bitcast<f32>(0x3f800000 - (min(shifted, 126) << 23u)), bitcast<f32>(bitcast<i32>(u) - (shifted << 23u)) - 1.0);
-  return withSign(logOfParts(f32(shifted), g), x);
-}`,
-  },
-  // Below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc).
-  erf_: {
-    calls: ["isNan", "withSign"],
-    code: `fn erf_(x: f32) -> f32 {
-  if (isNan(x)) { return x; }
-  let a = min(abs(x), 4.0);
-  let z = a * a;
-  if (a <= 1.0) {
-    var p = fma(z, 7.80690389e-05, -0.00079978531);
-    p = fma(p, z, 0.0051871622);
-    p = fma(p, z, -0.0268533472);
-    p = fma(p, z, 0.112835787);
-    p = fma(p, z, -0.37612626);
-    p = fma(p, z, 0.128379166);
-    return withSign(fma(p, a, a), x);
-  }
-  var g = fma(a, -0.000187608326, 0.00296013337);
-  g = fma(g, a, -0.0218896773);
-  g = fma(g, a, 0.10321822);
-  g = fma(g, a, 0.63801223);
-  g = fma(g, a, 1.12717164);
-  g = fma(g, a, 0.000320576364);
-  let n = floor(fma(g, -1.44269504, 0.5));
-  let r = fma(n, 0.693147181, g);
-  var e = fma(r, 0.008312520402, -0.04189015689);
-  e = fma(e, r, 0.1666711465);
-  e = fma(e, r, -0.499992315);
-  e = fma(e, r, 1.0);
-  e = fma(e, r, -1.0);
-  return withSign(fma(e, bitcast<f32>((i32(n) + 127) << 23u), 1.0), x);
-}`,
-  },
   multiplyHigh: {
     code: `fn multiplyHigh(a: u32, b: u32) -> u32 {
   let a0 = a & 0xffffu;
@@ -245,9 +114,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
     code: `struct Turned { quarter: i32, rest: f32 }
 fn reduceTurns(size: u32) -> Turned {
   if (size < 0x3f490fdbu) { return Turned(0, bitcast<f32>(size)); }
-  var digits = array<u32, 8>(
-    0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
-  );
+  var digits = array<u32, 8>(${TWO_OVER_PI.map((word) => `0x${word.toString(16)}u`).join(", ")});
   let m = (size & 0x007fffffu) | 0x00800000u;
   let at = (size >> 23u) - 120u;
   let word = at >> 5u;
@@ -279,127 +146,6 @@ fn reduceTurns(size: u32) -> Turned {
   return Turned(quarter, select(rest, -rest, negative));
 }`,
   },
-  // The polynomials are minimax, of sin(r)/r and cos(r) for |r| <= π/4.
-  sine: {
-    calls: ["reduceTurns"],
-    code: `fn sine(size: u32, quarters: i32) -> f32 {
-  if (size >= 0x7f800000u) { return bitcast<f32>(special(0x7fc00000u)); }
-  let turned = reduceTurns(size);
-  let r = turned.rest;
-  let z = r * r;
-  let quadrant = (turned.quarter + quarters) & 3;
-  let s = fma(fma(fma(z, -0.000195180954, 0.00833218824), z, -0.166666552) * z, r, r);
-  let c = fma(fma(fma(z, 2.44323273e-05, -0.00138873095), z, 0.0416666456) * z, z, fma(z, -0.5, 1.0));
-  let value = select(s, c, (quadrant & 1) == 1);
-  return select(value, -value, quadrant >= 2);
-}`,
-  },
-  sin_: {
-    calls: ["sine"],
-    code: `fn sin_(x: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  return bitcast<f32>(bitcast<u32>(sine(bits & 0x7fffffffu, 0)) ^ (bits & 0x80000000u));
-}`,
-  },
-  cos_: {
-    calls: ["sine"],
-    code: "fn cos_(x: f32) -> f32 { return sine(bitcast<u32>(x) & 0x7fffffffu, 1); }",
-  },
-  upper: {
-    code: "fn upper(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }",
-  },
-  // aᵇ for a > 0, both finite: log2(a) as two floats, then 2 to its product with b, which is two floats too; as in
-  // fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits, so that low parts are not optimized away.
-  powerOfSize: {
-    calls: ["hidden", "upper"],
-    code: `fn powerOfSize(a: f32, b: f32) -> f32 {
-  var bits = bitcast<u32>(a);
-  var n = 0;
-  if (bits < 0x00800000u) {
-    let shift = countLeadingZeros(bits) - 8u;
-    bits = bits << shift;
-    n = -i32(shift);
-  }
-  n += i32(bits >> 23u) - 127;
-  let fraction = bits & 0x007fffffu;
-  var above = 0u; // 1 where the logarithm is taken from 1.5 on
-  bits = fraction | 0x3f800000u;
-  if (fraction > 0x1cc471u) {
-    if (fraction < 0x5db3d7u) { above = 1u; } else { n += 1; bits -= 0x00800000u; }
-  }
-  let m = bitcast<f32>(bits);
-  let base = select(1.0, 1.5, above == 1u);
-  let u = m - base;
-  let v = 1.0 / (m + base);
-  let s = u * v;
-  let sHigh = upper(s);
-  let sumHigh = bitcast<f32>((((bits >> 1u) & 0xfffff000u) | 0x20000000u) + 0x00400000u + (above << 21u));
-  let sumLow = m - hidden(sumHigh - base);
-  let sLow = v * ((u - sHigh * sumHigh) - sHigh * sumLow);
-  let z = s * s;
-  var r = fma(z, 2.0697501302e-01, 2.3066075146e-01);
-  r = fma(r, z, 2.7272811532e-01);
-  r = fma(r, z, 3.3333334327e-01);
-  r = fma(r, z, 4.2857143283e-01);
-  r = fma(r, z, 6.0000002384e-01) * z * z + sLow * (sHigh + s);
-  let square = sHigh * sHigh;
-  let tHigh = upper(3.0 + square + r);
-  let tLow = r - ((tHigh - 3.0) - square);
-  let first = sHigh * tHigh;
-  let second = sLow * tHigh + tLow * s;
-  let pHigh = upper(first + second);
-  let pLow = second - (pHigh - first);
-  let zHigh = 9.6191406250e-01 * pHigh;
-  let zLow = -1.1736857402e-04 * pHigh + pLow * 9.6179670095e-01 + select(0.0, 1.56322085e-06, above == 1u);
-  let dHigh = select(0.0, 5.84960938e-01, above == 1u);
-  let whole = f32(n);
-  let logHigh = upper(((zHigh + zLow) + dHigh) + whole);
-  let logLow = zLow - (((logHigh - whole) - dHigh) - zHigh);
-
-  let bHigh = upper(b);
-  let high = bHigh * logHigh;
-  let low = (b - bHigh) * logHigh + b * logLow;
-  if (!(abs(high) < 256.0)) { return select(bitcast<f32>(special(0x7f800000u)), 0.0, high < 0.0); }
-  let power = floor(high + low + 0.5);
-  let f = (high - power) + low;
-  var e = fma(f, 0.00015594687, 0.0013406644);
-  e = fma(e, f, 0.009617693);
-  e = fma(e, f, 0.055503105);
-  e = fma(e, f, 0.24022652);
-  e = fma(e, f, 0.6931472);
-  e = fma(e, f, 1.0);
-  let k = clamp(i32(power), -200, 200);
-  let half = k >> 1u;
-  return e * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((k - half + 127) << 23u);
-}`,
-  },
-  pow_: {
-    calls: ["isNan", "powerOfSize"],
-    code: `fn pow_(a: f32, b: f32) -> f32 {
-  let size = bitcast<u32>(a) & 0x7fffffffu;
-  let exponent = bitcast<u32>(b) & 0x7fffffffu;
-  if (exponent == 0u || bitcast<u32>(a) == 0x3f800000u) { return 1.0; }
-  if (isNan(a) || isNan(b)) { return bitcast<f32>(special(0x7fc00000u)); }
-  let rises = bitcast<i32>(b) >= 0;
-  let infinity = bitcast<f32>(special(0x7f800000u));
-  if (exponent == 0x7f800000u) {
-    if (size == 0x3f800000u) { return 1.0; }
-    return select(0.0, infinity, (size > 0x3f800000u) == rises);
-  }
-  // A float of 2²⁴ and more is even.
-  let isWhole = exponent >= 0x4b800000u || floor(b) == b;
-  let isOdd = exponent < 0x4b800000u && isWhole && (i32(b) & 1) == 1;
-  let isNegative = bitcast<i32>(a) < 0;
-  var y = 0.0;
-  if (size == 0u || size == 0x7f800000u) {
-    y = select(0.0, infinity, (size != 0u) == rises);
-  } else {
-    if (isNegative && !isWhole) { return bitcast<f32>(special(0x7fc00000u)); }
-    y = powerOfSize(bitcast<f32>(size), b);
-  }
-  return bitcast<f32>(bitcast<u32>(y) | select(0u, 0x80000000u, isNegative && isOdd));
-}`,
-  },
   divideInt: {
     code: `fn divideInt(a: i32, b: i32) -> i32 {
   if (b == 0) { return 0; }
@@ -415,16 +161,20 @@ fn reduceTurns(size: u32) -> Turned {
  */
 export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 
+/** The functions of mathematics, as they are called here. */
+const MATH = new Map(Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, fn]));
+
 /** The functions of these names and what they call, in an order in which each comes after what it calls. */
 export function functionSources(names: Iterable<string>): string[] {
-  const written = new Set<string>();
+  const written = new Map<string, string>();
   const write = (name: string): void => {
     if (written.has(name)) return;
-    const source = SOURCES[name];
+    const math = MATH.get(name);
+    const source = math ? functionSource(name, math) : SOURCES[name];
     if (!source) throw new Error(`There is no WGSL function ${name}`);
     for (const called of source.calls ?? []) write(called);
-    written.add(name);
+    written.set(name, source.code);
   };
   for (const name of names) write(name);
-  return [...written].map((name) => SOURCES[name].code);
+  return [...written.values()];
 }

@@ -1,5 +1,5 @@
 /** The activations of Keras 3, from their definitions, on the numbers of the last axis. */
-import { mapVectors, type Nested, rounded } from "./nested.ts";
+import { mapVectors, type Nested, rounded, sum } from "./nested.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const softplus = (x: number) => x > 30 ? x + Math.exp(-x) : Math.log1p(Math.exp(x));
@@ -53,7 +53,7 @@ const byElement: { readonly [name: string]: (x: number) => number } = {
 
 export function logSoftmax(v: readonly number[]): number[] {
   const most = Math.max(...v);
-  const total = Math.log(v.reduce((sum, x) => sum + Math.exp(x - most), 0));
+  const total = Math.log(sum(v.map((x) => Math.exp(x - most)))); // close to 1 little is left of it
   return v.map((x) => rounded(rounded(x - most) - rounded(total)));
 }
 

@@ -3,6 +3,7 @@ import type { CellDescription, Options } from "../description.ts";
 import { ownCells } from "../own_cells.ts";
 import { activate } from "./activations.ts";
 import { convolve, placed, type Window } from "./convolution.ts";
+import { logitsBehind } from "./logits.ts";
 import {
   fill,
   mapArrays,
@@ -19,7 +20,7 @@ import {
   vector,
   zerosLike,
 } from "./nested.ts";
-import type { CellSteps, Params } from "./types.ts";
+import type { CellSteps, Logits, Params } from "./types.ts";
 
 type Named = { readonly [name: string]: Nested };
 
@@ -51,8 +52,9 @@ function simpleRnnCell({ units, activation = "tanh", clip }: Options): CellSteps
         times(vector(one(state)), matrix(recurrentKernel)),
         ...(bias === undefined ? [] : [vector(bias)]),
       );
-      const h = act(activation, limited(clip, z));
-      return [h, h];
+      const x = limited(clip, z);
+      const h = act(activation, x);
+      return [h, h, logitsBehind(activation, x)];
     },
   };
 }
@@ -220,20 +222,22 @@ function stackedCells(cells: readonly CellDescription[]): CellSteps {
     const initials: NestedTree[] = [];
     const next: NestedTree[] = [];
     let output = input;
+    let logits: Logits | undefined;
     steps.forEach((cell, index) => {
       const own = (params as Parts)[index]; // one for each cell
       initials.push(cell.initial(own, output));
-      const [out, state] = cell.step(own, states?.[index] ?? initials[index], output);
+      const [out, state, behind] = cell.step(own, states?.[index] ?? initials[index], output);
       next.push(state);
       output = out;
+      logits = behind;
     });
-    return { initials: numbered(initials), next: numbered(next), output };
+    return { initials: numbered(initials), next: numbered(next), output, logits };
   };
   return {
     initial: (params, input) => walk(params, undefined, mapArrays(input, zerosLike)).initials,
     step: (params, state, input) => {
-      const { next, output } = walk(params, state as Parts, input); // one for each cell
-      return [output, next];
+      const { next, output, logits } = walk(params, state as Parts, input); // one for each cell
+      return [output, next, logits];
     },
   };
 }

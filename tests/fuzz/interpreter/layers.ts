@@ -6,12 +6,14 @@ import type { GraphDescription, LayerDescription, Options, RefTree } from "../de
 import { graphFunctions } from "../graph_functions.ts";
 import { activate } from "./activations.ts";
 import { cellSteps, normalized } from "./cells.ts";
+import { joinedLogits, logitsBehind, oneAfterAnother, stackedLogits } from "./logits.ts";
 import {
   at,
   type Counts,
   fill,
   flat,
   isNested,
+  joined,
   list,
   mapArrays,
   mapNested,
@@ -29,7 +31,7 @@ import {
   zerosLike,
 } from "./nested.ts";
 import { Skipped } from "../skipped.ts";
-import { type CellSteps, type Params, Value } from "./types.ts";
+import { type CellSteps, type Logits, type Params, Value } from "./types.ts";
 
 /** The tree that one sample has at one place. */
 export type Sample = Value | readonly Sample[] | { readonly [name: string]: Sample };
@@ -77,9 +79,9 @@ function arraysOf(sample: Sample, fn: (value: Value) => Nested): NestedTree {
   return Object.fromEntries(Object.entries(sample).map(([name, part]) => [name, arraysOf(part, fn)]));
 }
 
-/** A tree of arrays as values. */
-function valuesOf(tree: NestedTree, counts?: Counts): Sample {
-  if (isNested(tree)) return new Value(tree, counts);
+/** A tree of arrays as values; only a single array has logits. */
+function valuesOf(tree: NestedTree, counts?: Counts, logits?: Logits): Sample {
+  if (isNested(tree)) return new Value(tree, counts, logits);
   const names = Object.keys(tree);
   if (names.every((name) => /^\d+$/.test(name))) return names.map((name) => valuesOf(tree[name], counts));
   return Object.fromEntries(names.map((name) => [name, valuesOf(tree[name], counts)]));
@@ -105,8 +107,7 @@ function elementwise(
 
 /** The activation of that name, and what it was made from. */
 function activated(name: unknown, x: Nested): Value {
-  const kind = name === "softmax" || name === "sigmoid" ? name : undefined;
-  return new Value(activate(name, x), undefined, kind && { kind, x });
+  return new Value(activate(name, x), undefined, logitsBehind(name, x));
 }
 
 const dense = elementwise((x, { activation }, params) => {
@@ -118,7 +119,12 @@ const dense = elementwise((x, { activation }, params) => {
   return activated(activation, z);
 });
 
-const activation = elementwise((x, { activation }) => activated(activation, x));
+const activation: Layer = ({ options: { activation } }, _, samples) =>
+  samples.map((sample) => {
+    const { x, counts, logits } = only(sample);
+    const result = activated(activation, x);
+    return new Value(result.x, counts, activation === "linear" ? logits : result.logits);
+  });
 
 /** Axes that are counted with the batch, as axes of a sample. */
 function ofSample(axis: number, rank: number): number {
@@ -295,6 +301,8 @@ interface Folded {
   readonly outputs: readonly NestedTree[];
   readonly counts: readonly boolean[] | undefined;
   readonly last: NestedTree;
+  /** Those behind each output; a masked step puts out something else, so that a sequence with a mask has none. */
+  readonly logits: readonly (Logits | undefined)[];
   readonly state: NestedTree;
 }
 
@@ -353,15 +361,18 @@ function fold(
   // The form of an output; its numbers are thrown away.
   const nothing = mapArrays(cell.step(params, state, nothingIn)[0], zerosLike);
   let last = nothing;
+  const logits: (Logits | undefined)[] = [];
   const outputs = steps.map((step) => {
     if (counts && !counts[step]) return options.zeros ? nothing : last;
-    [last, state] = cell.step(params, state, stepOf(step));
-    checkRange(state);
+    const [output, next, behind] = cell.step(params, state, stepOf(step));
+    checkRange(next);
+    [last, state] = [output, next];
+    if (!counts) logits.push(behind);
     return last;
   });
   // Of the last step, masked or not: with zeros for masked steps it may be zeros.
   const final = outputs[outputs.length - 1];
-  return { outputs, counts: counts && steps.map((step) => counts[step]), last: final, state };
+  return { outputs, counts: counts && steps.map((step) => counts[step]), last: final, logits, state };
 }
 
 /** Trees of steps as a tree of sequences. */
@@ -409,8 +420,8 @@ const recurrent: Layer = (description, params, samples, extras, run, path) => {
   const flags = { backwards: Boolean(goBackwards), zeros: Boolean(zeroOutputForMask) };
   return direction(description, params, samples, flags, extras, run, path).map((folded, row) => {
     const output = returnSequences
-      ? valuesOf(sequences(folded.outputs), ofRow(samples[row], folded.counts))
-      : valuesOf(folded.last, ended(samples[row], extras));
+      ? valuesOf(sequences(folded.outputs), ofRow(samples[row], folded.counts), stackedLogits(folded.logits))
+      : valuesOf(folded.last, ended(samples[row], extras), folded.logits.at(-1));
     return returnState ? [output, valuesOf(folded.state)] : output;
   });
 };
@@ -435,11 +446,6 @@ function mergeArrays(mode: unknown, a: NestedTree, b: NestedTree): NestedTree {
 }
 
 type Parts = { readonly [name: string]: NestedTree };
-
-function joined(a: Nested, b: Nested): Nested {
-  const [as, bs] = [list(a), list(b)];
-  return typeof as[0] === "number" ? [...as, ...bs] : as.map((part, i) => joined(part, bs[i]));
-}
 
 const bidirectional: Layer = (description, params, samples, extras, run, path) => {
   const ahead = inner(description);
@@ -467,9 +473,16 @@ const bidirectional: Layer = (description, params, samples, extras, run, path) =
       // The second speaks of the steps of the first.
       ? [sequences(forward.outputs), sequences([...backward.outputs].reverse())]
       : [forward.last, backward.last];
+    const logits = returnSequences
+      ? [stackedLogits(forward.logits), stackedLogits([...backward.logits].reverse())]
+      : [forward.logits.at(-1), backward.logits.at(-1)];
     const output = mergeMode === null
-      ? [valuesOf(a, counts), valuesOf(b, counts)]
-      : valuesOf(mergeArrays(mergeMode, a, b), counts);
+      ? [valuesOf(a, counts, logits[0]), valuesOf(b, counts, logits[1])]
+      : valuesOf(
+        mergeArrays(mergeMode, a, b),
+        counts,
+        mergeMode === "concat" ? joinedLogits(logits) : undefined,
+      );
     return returnState ? [output, [valuesOf(forward.state), valuesOf(backward.state)]] : output;
   });
 };
@@ -604,6 +617,7 @@ const model: Layer = ({ layers = [], graph, options }, params, samples, extras, 
           new Value(
             interpreter(...args.map(({ x }) => x)),
             masks.length === 0 ? undefined : masks.reduce(both),
+            step.fn === "beside" ? joinedLogits(args.map(({ logits }) => logits)) : undefined,
           ),
         ];
       });
@@ -689,12 +703,19 @@ const merge: Layer = ({ options: { method, axis = -1, counts = "all" } }, _, sam
       return new Value(
         values.flatMap(({ x }) => list(x)),
         masks.length === 0 ? undefined : all.flatMap((counts) => counts as readonly Counts[]), // over time
+        oneAfterAnother(values.map(({ logits }) => logits)),
       );
     }
     const mask = masks.length === 0 || (counts === "any" && masks.length < values.length)
       ? undefined
       : masks.reduce(counts === "any" ? either : both);
-    if (method === "concatenate") return new Value(values.map(({ x }) => x).reduce(joined), mask);
+    if (method === "concatenate") {
+      return new Value(
+        values.map(({ x }) => x).reduce(joined),
+        mask,
+        joinedLogits(values.map(({ logits }) => logits)),
+      );
+    }
     const masked = masks.length === values.length;
     return new Value(
       fill(shape, (index) => {

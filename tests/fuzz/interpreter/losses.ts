@@ -29,7 +29,7 @@ type PlaceValue = (
 /** The bounds as float32 has them. */
 const [LEAST, MOST] = [Math.fround(1e-7), Math.fround(1 - 1e-7)];
 const clipped = (p: number) => Math.min(MOST, Math.max(LEAST, p));
-const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+const softplus = (x: number) => Math.max(x, 0) + Math.log(rounded(1 + Math.exp(-Math.abs(x))));
 const mean = (xs: readonly number[]) => rounded(sum(xs) / xs.length);
 
 /** A loss that is a mean over the last axis of something of the error. */

@@ -118,6 +118,12 @@ export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => rounded(total + value), 0);
 }
 
+/** Joined along the last axis. */
+export function joined(a: Nested, b: Nested): Nested {
+  const [as, bs] = [list(a), list(b)];
+  return typeof as[0] === "number" ? [...as, ...bs] : as.map((part, i) => joined(part, bs[i]));
+}
+
 /** Row times matrix. */
 export function times(v: readonly number[], m: readonly (readonly number[])[]): number[] {
   const columns = m[0]?.length ?? 0;

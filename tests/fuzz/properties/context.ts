@@ -109,6 +109,14 @@ export function tolerancesOf(
   return off.map((own) => own === Infinity ? Infinity : 4 * typical + 2 ** -20 * largest);
 }
 
+/**
+ * How far a loss or metric may be from the exact one. A crossentropy adds to 1 before it takes the logarithm, and loses
+ * half a unit of 1 by it.
+ */
+export function toleranceOfLog(seed: number, exact: number, compute: () => number): number {
+  return tolerancesOf(seed, [exact], () => [compute()])[0] + 2 ** -22;
+}
+
 /** The first number that is not near enough; undefined where all are. */
 export function firstApart(
   got: readonly number[],

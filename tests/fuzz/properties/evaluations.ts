@@ -2,7 +2,7 @@
 import { interpret, libraryData, type Realized } from "../data.ts";
 import { objectiveLines, program } from "../program.ts";
 import { literal } from "../source.ts";
-import { type Context, Fault, firstApart, tolerancesOf } from "./context.ts";
+import { type Context, Fault, firstApart, toleranceOfLog } from "./context.ts";
 import { exactLogs } from "./objective.ts";
 import * as cf from "@cellfold/cellfold";
 import { Skipped } from "../skipped.ts";
@@ -18,11 +18,7 @@ export function expectedLogs(realized: Realized) {
   if (expected.some((value) => !(Math.abs(value) < 1e6))) {
     throw new Skipped("the numbers leave what float32 has");
   }
-  // A crossentropy adds to 1 before it takes the logarithm, and loses half a unit of 1 by it.
-  const ofOne = 2 ** -22;
-  const tolerance = names.map((name, i) =>
-    tolerancesOf(one.seed, [expected[i]], () => [compute()[name]])[0] + ofOne
-  );
+  const tolerance = names.map((name, i) => toleranceOfLog(one.seed, expected[i], () => compute()[name]));
   return { names, expected, tolerance };
 }
 

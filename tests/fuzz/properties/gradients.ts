@@ -9,7 +9,7 @@ import { fill, flat, nest, type Nested } from "../interpreter/nested.ts";
 import { objectiveLines, program } from "../program.ts";
 import { randomFrom } from "../random.ts";
 import { literal } from "../source.ts";
-import { type Context, Fault, firstApart, RATE, tolerancesOf } from "./context.ts";
+import { type Context, Fault, firstApart, RATE, toleranceOfLog, tolerancesOf } from "./context.ts";
 import { trainingLoss } from "./objective.ts";
 import { Skipped } from "../skipped.ts";
 
@@ -139,10 +139,10 @@ function trainingProgram(
 }
 
 function checkLoss(realized: Realized, got: number, exact: number): void {
-  const [tolerance] = tolerancesOf(
+  const tolerance = toleranceOfLog(
     realized.one.seed,
-    [exact],
-    () => [trainingLoss(realized, realized.weights)],
+    exact,
+    () => trainingLoss(realized, realized.weights),
   );
   if (Math.abs(got - exact) <= tolerance) return;
   throw new Fault(

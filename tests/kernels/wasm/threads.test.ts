@@ -12,6 +12,7 @@ import { addPhases, type Phases, type PhasesOptions } from "../../../kernels/was
 import process from "node:process";
 import { controlBytes, createPool, defaultThreads, type Pool } from "../../../kernels/wasm/threads.ts";
 import { eventually } from "../../support/eventually.ts";
+import { capturingWorkers } from "../../support/workers.ts";
 
 const pages = { minimum: 2, maximum: 2, shared: true };
 /** Kernels write behind the control block. */
@@ -306,34 +307,6 @@ Deno.test("A share that takes long is waited for, and who has waited long joins 
   pool.run(id, []);
   assertEquals([...counts], [2, 2]);
 });
-
-/** What becomes of the workers that `run` starts. */
-async function capturingWorkers(
-  run: (workers: readonly { terminate(): Promise<number> }[]) => Promise<void>,
-) {
-  const threads = process.getBuiltinModule("node:worker_threads");
-  const { getBuiltinModule } = process;
-  const workers: { terminate(): Promise<number> }[] = [];
-  const Captured = class extends threads.Worker {
-    constructor(...args: ConstructorParameters<typeof threads.Worker>) {
-      super(...args);
-      workers.push(this);
-    }
-  };
-  Reflect.set(
-    process,
-    "getBuiltinModule",
-    (name: string) =>
-      name === "node:worker_threads"
-        ? { ...threads, Worker: Captured }
-        : Reflect.apply(getBuiltinModule, process, [name]),
-  );
-  try {
-    await run(workers);
-  } finally {
-    Reflect.set(process, "getBuiltinModule", getBuiltinModule);
-  }
-}
 
 Deno.test("A worker that is killed is missed by no call, known or not, and started anew", async () => {
   await capturingWorkers(async (workers) => {

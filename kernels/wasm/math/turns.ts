@@ -1,24 +1,11 @@
 /**
- * sin and cos of f32x4: x is n·π/2 + r. Up to 2²⁰ n·π/2 is taken off in f64, π/2 being in two parts of which the first
- * has few enough bits for its product with n to be exact (W. J. Cody, W. Waite, "Software Manual for the Elementary
- * Functions", 1980, chapter 8). Beyond, lane by lane, the significand is multiplied by those digits of 2/π that matter
- * (M. Payne, R. Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983). So r is as exact as
- * a float can be, near the zeros too, and the results are good to 2e-7 in relation, of every float.
+ * The reduction of floats by π/2. Up to 2²⁰ n·π/2 is taken off in f64, π/2 being in two parts of which the first has few
+ * enough bits for its product with n to be exact (W. J. Cody, W. Waite, "Software Manual for the Elementary Functions",
+ * 1980, chapter 8). Beyond, lane by lane, the significand is multiplied by those digits of 2/π that matter.
  */
 import { type FunctionBuilder, i32, i64, type Local, v128 } from "../assembler.ts";
-import type { Features } from "../features.ts";
-import {
-  bits,
-  choose,
-  constant,
-  double,
-  doubleOp,
-  multiplyAdd,
-  polynomial,
-  SIGN,
-  upperLanes,
-  type VectorEmitter,
-} from "./vector.ts";
+import { TWO_OVER_PI } from "../../math/trigonometric.ts";
+import { bits, double } from "./constants.ts";
 
 /** π/2 in f64: the first part has 33 bits, so that its product with n < 2²⁰ is exact. */
 const FIRST = 1.57079632673412561417, SECOND = 6.07710050630396597660e-11;
@@ -26,16 +13,9 @@ const FIRST = 1.57079632673412561417, SECOND = 6.07710050630396597660e-11;
 const NEAR = 2 ** 20;
 /** Adding it rounds a small f64 to an integer, which then stands in its low bits. */
 const ROUNDING = 1.5 * 2 ** 52;
-/** 32 zeros, then the digits of 2/π, in 32 bits each. */
-const TWO_OVER_PI = [
-  ...[0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab],
-];
-/** (sin(r)/r - 1) / r² and (cos(r) - 1 + r²/2) / r⁴ in r² for |r| <= π/4: relative errors 4.0e-9 and 1.2e-10. */
-const SIN = [-0.000195180954, 0.00833218824, -0.166666552];
-const COS = [2.44323273e-05, -0.00138873095, 0.0416666456];
 
 /** n in its low bits, and r. */
-interface Reduced {
+export interface Reduced {
   readonly n: Local;
   readonly r: Local;
 }
@@ -43,20 +23,22 @@ interface Reduced {
 /** Pushes r of the lower two lanes of a in the lower two lanes; `n` becomes the integer in two lanes of 64 bits. */
 function reduceLowerLanes(f: FunctionBuilder, a: Local, n: Local): FunctionBuilder {
   const wide = f.local(v128), whole = f.local(v128);
-  doubleOp(f.get(a), "f64x2.promote_low_f32x4").set(wide);
-  doubleOp(double(f.get(wide), 2 / Math.PI), "f64x2.mul");
-  doubleOp(double(f, ROUNDING), "f64x2.add").tee(n);
-  doubleOp(double(f, ROUNDING), "f64x2.sub").set(whole);
-  doubleOp(f.get(wide), "f64x2.sub", () => doubleOp(double(f.get(whole), FIRST), "f64x2.mul"));
-  doubleOp(f, "f64x2.sub", () => doubleOp(double(f.get(whole), SECOND), "f64x2.mul"));
-  return doubleOp(f, "f32x4.demote_f64x2_zero");
+  f.get(a).op("f64x2.promote_low_f32x4").set(wide);
+  double(f.get(wide), 2 / Math.PI).op("f64x2.mul");
+  double(f, ROUNDING).op("f64x2.add").tee(n);
+  double(f, ROUNDING).op("f64x2.sub").set(whole);
+  double(f.get(wide).get(whole), FIRST).op("f64x2.mul").op("f64x2.sub");
+  double(f.get(whole), SECOND).op("f64x2.mul").op("f64x2.sub");
+  return f.op("f32x4.demote_f64x2_zero");
 }
 
 /** All lanes of a, which are not negative, as if they were small. */
 function reduceNear(f: FunctionBuilder, a: Local): Reduced {
   const lower = f.local(v128), upper = f.local(v128), n = f.local(v128), r = f.local(v128);
+  const high = f.local(v128);
   reduceLowerLanes(f, a, lower);
-  reduceLowerLanes(f, upperLanes(f, a), upper);
+  f.get(a).get(a).shuffle([8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]).set(high);
+  reduceLowerLanes(f, high, upper);
   f.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]).set(r);
   f.get(lower).get(upper).shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]).set(n);
   return { n, r };
@@ -111,36 +93,11 @@ function floatBits(value: number): number {
   return new Int32Array(Float32Array.of(value).buffer)[0];
 }
 
-/** Quadrant 0 of sin is that of cos one quadrant further on. */
-function sineOf(f: FunctionBuilder, features: Features, quadrants: 0 | 1): void {
-  const x = f.local(v128), a = f.local(v128), z = f.local(v128), sine = f.local(v128), cosine = f.local(v128);
-  bits(f.tee(x), ~SIGN).op("v128.and").set(a);
+/** Reduces the floats on the stack, which are not negative. */
+export function reduceTurns(f: FunctionBuilder): Reduced {
+  const a = f.local(v128);
+  f.set(a);
   const reduced = reduceNear(f, a);
-  const { n, r } = reduced;
   bits(f.get(a), floatBits(NEAR)).op("i32x4.ge_s").op("v128.any_true").if(() => reduceFar(f, a, reduced));
-  if (quadrants === 1) bits(f.get(n), 1).op("i32x4.add").set(n);
-
-  f.get(r).get(r).op("f32x4.mul").tee(z);
-  f.get(r).op("f32x4.mul");
-  polynomial(f, features, z, SIN);
-  multiplyAdd(f, features, () => f.get(r)).set(sine);
-  f.get(z).get(z).op("f32x4.mul");
-  polynomial(f, features, z, COS);
-  multiplyAdd(f, features, () => {
-    constant(f.get(z), -0.5);
-    multiplyAdd(f, features, () => constant(f, 1));
-  }).set(cosine);
-
-  f.get(cosine).get(sine);
-  choose(f.get(n).i32(31).op("i32x4.shl").i32(31).op("i32x4.shr_s"), features);
-  f.get(n).i32(30).op("i32x4.shl");
-  if (quadrants === 0) f.get(x).op("v128.xor");
-  bits(f, SIGN).op("v128.and").op("v128.xor");
-  // All ones, which is a NaN, where x is infinite or NaN.
-  bits(f.get(a), floatBits(Infinity)).op("i32x4.ge_s").op("v128.or");
+  return reduced;
 }
-
-/** The sine of radians. */
-export const sin: VectorEmitter = (f, features) => sineOf(f, features, 0);
-/** The cosine of radians. */
-export const cos: VectorEmitter = (f, features) => sineOf(f, features, 1);
