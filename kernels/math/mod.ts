@@ -43,3 +43,11 @@ export const mathFunctions = {
 
 /** The name of one. */
 export type MathName = keyof typeof mathFunctions;
+
+/** Something for every function. */
+export function mapFunctions<Result>(
+  of: (fn: MathFunction, name: MathName) => Result,
+): { readonly [Name in MathName]: Result } {
+  const entries = Object.entries(mathFunctions).map(([name, fn]) => [name, of(fn, name as MathName)]);
+  return Object.fromEntries(entries); // under the same names
+}

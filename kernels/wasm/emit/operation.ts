@@ -2,6 +2,7 @@
 import { type FunctionBuilder, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
 import type { FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
+import { mapFunctions } from "../../math/mod.ts";
 import { type VectorEmitter, vectorFunctions } from "../math.ts";
 
 /** Writes an operation whose operands are on the stack; leaves its result. */
@@ -26,26 +27,17 @@ function calling(emit: VectorEmitter): OperationEmitter {
 
 /** Every operation: the compiler names one that is missing. */
 const operations: { readonly [Name in FusedName]: OperationEmitter } = {
+  ...mapFunctions((_, name) => calling(vectorFunctions[name])),
   copy: () => {},
   neg: either(by("f32x4.neg"), by("i32x4.neg")),
   abs: either(by("f32x4.abs"), by("i32x4.abs")),
   sign: (f, { inputDType }) => emitSign(f, inputDType === "float32"),
   floor: by("f32x4.floor"),
-  exp: calling(vectorFunctions.exp),
-  expm1: calling(vectorFunctions.expm1),
-  log: calling(vectorFunctions.log),
-  log1p: calling(vectorFunctions.log1p),
   sqrt: by("f32x4.sqrt"),
-  sin: calling(vectorFunctions.sin),
-  cos: calling(vectorFunctions.cos),
-  tanh: calling(vectorFunctions.tanh),
-  sigmoid: calling(vectorFunctions.sigmoid),
-  erf: calling(vectorFunctions.erf),
   add: either(by("f32x4.add"), by("i32x4.add")),
   sub: either(by("f32x4.sub"), by("i32x4.sub")),
   mul: either(by("f32x4.mul"), by("i32x4.mul")),
   div: either(by("f32x4.div"), emitIntegerDivision),
-  pow: calling(vectorFunctions.pow),
   max: either(limitOr("max", "f32x4.max"), by("i32x4.max_s")),
   min: either(limitOr("min", "f32x4.min"), by("i32x4.min_s")),
   equal: either(by("f32x4.eq"), by("i32x4.eq")),

@@ -3,6 +3,7 @@ import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
 import { collapse, type View } from "../../lowering/views.ts";
+import { mapFunctions } from "../../math/mod.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
@@ -47,26 +48,17 @@ function apart(sign: string): Expression {
 
 /** Every operation: the compiler names one that is missing. */
 const expressions: { readonly [Name in FusedName]: Expression } = {
+  ...mapFunctions((_, name) => own(`${name}_`)),
   copy: ([x]) => x,
   neg: ([x]) => `-${x}`,
   abs: builtin("abs"),
   sign: either(own("sign_"), builtin("sign")),
   floor: builtin("floor"),
-  exp: own("exp_"),
-  expm1: own("expm1_"),
-  log: own("log_"),
-  log1p: own("log1p_"),
   sqrt: builtin("sqrt"),
-  sin: own("sin_"),
-  cos: own("cos_"),
-  tanh: own("tanh_"),
-  sigmoid: own("sigmoid_"),
-  erf: own("erf_"),
   add: operator("+"),
   sub: either(apart("-"), operator("-")),
   mul: operator("*"),
   div: either(apart("/"), own("divideInt")),
-  pow: own("pow_"),
   max: either(own("max_"), builtin("max")),
   min: either(own("min_"), builtin("min")),
   equal: either(own("equal_"), operator("==")),
