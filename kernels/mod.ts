@@ -17,8 +17,11 @@ export type { WebGpuChoice, WebGpuOptions } from "./webgpu/mod.ts";
 /** Every device. `auto` prefers those that come first. */
 const devices: readonly DeviceEntry[] = [wasmDevice, webGpuDevice, referenceDevice];
 
-/** The choice of a device: `auto` for the fastest that this machine can run, a backend's name, or one with options. */
-export type Device = string | WasmChoice | WebGpuChoice;
+/** The names of devices; `auto` is the fastest that this machine can run. */
+export type DeviceName = "auto" | "wasm" | "webgpu" | "reference";
+
+/** The choice of a device: by name, by name with options, or a backend of your own. */
+export type Device = DeviceName | WasmChoice | WebGpuChoice | Backend;
 
 const backends = devices.map(({ backend }) => backend);
 
@@ -30,12 +33,18 @@ export function backendNames(): string[] {
 /** Backends made for options; the same options give the same device, so that calls can share tensors. */
 const configured = new Map<string, Backend>();
 
+/** Whether a choice is a backend itself, and not the name of one. */
+function isBackend(device: Device): device is Backend {
+  return typeof device === "object" && device !== null && "compile" in device && "missing" in device;
+}
+
 /**
  * The backend of this name or choice, whether this machine can run it or not.
  *
  * @throws RangeError if there is none.
  */
 function namedBackend(device: Device): Backend {
+  if (isBackend(device)) return device;
   const name = typeof device === "string" ? device : device?.name ?? device;
   const entry = devices.find(({ backend }) => backend.name === name);
   if (!entry) throw unknownName("device", name, ["auto", ...backendNames()]);

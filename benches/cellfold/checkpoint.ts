@@ -3,6 +3,7 @@ import {
   at,
   type Cell,
   compile,
+  type Device,
   init,
   key,
   lstm,
@@ -26,7 +27,7 @@ import { planProgram } from "./plan.ts";
 const LEARNING_RATE = 0.01;
 
 interface Options {
-  readonly device: string | undefined;
+  readonly device: Device | undefined;
   readonly threads: number;
 }
 

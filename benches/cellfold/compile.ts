@@ -1,5 +1,14 @@
 /** How long a train step takes to compile, and how much code it is. */
-import { type Compiled, createTrainer, init, key, mapTree, type Spec, treeLeaves } from "@cellfold/cellfold";
+import {
+  type Compiled,
+  createTrainer,
+  type Device,
+  init,
+  key,
+  mapTree,
+  type Spec,
+  treeLeaves,
+} from "@cellfold/cellfold";
 import { specOf } from "@cellfold/cellfold/internal";
 import type { TrainArguments, TrainResult } from "../../src/training/step.ts";
 import { timed, type Trial } from "../support/messages.ts";
@@ -11,7 +20,7 @@ import { planProgram } from "./plan.ts";
 const LATER_STEPS = 10;
 
 interface Options {
-  readonly device: string | undefined;
+  readonly device: Device | undefined;
   readonly threads: number;
 }
 

@@ -1,12 +1,12 @@
 /** An epoch of `fit`, as a user calls it: compilation, shuffling and validation included. */
-import { type Data, fit, init, key } from "@cellfold/cellfold";
+import { type Data, type Device, fit, init, key } from "@cellfold/cellfold";
 import { timed, type Trial } from "../support/messages.ts";
 import type { EpochTask } from "../support/tasks.ts";
 import { loadMnist } from "../../examples/support/mnist_data.ts";
 import { dataFor, lossOf, modelOf } from "./models.ts";
 
 /** A trial whose runs are one call of `fit` each. */
-export async function epochTrial(task: EpochTask, device: string | undefined): Promise<Trial> {
+export async function epochTrial(task: EpochTask, device: Device | undefined): Promise<Trial> {
   const model = modelOf(task);
   const [train, validation] = task.folder === undefined
     ? [task.samples, task.validation].map((samples) => dataFor({ ...task, batch: samples }, 1))

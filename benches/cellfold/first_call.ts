@@ -1,5 +1,5 @@
 /** How long the first train step takes, compilation of shaders included, and in how many dispatches it is. */
-import { createTrainer, init, item, key, toHost } from "@cellfold/cellfold";
+import { createTrainer, type Device, init, item, key, toHost } from "@cellfold/cellfold";
 import type { HostTensor } from "@cellfold/cellfold";
 import type { Values } from "../support/measurements.ts";
 import { timed, type Trial } from "../support/messages.ts";
@@ -7,7 +7,7 @@ import type { FirstCallTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf } from "./models.ts";
 
 /** A trial of one run, from the model to the loss of its first step. */
-export function firstCallTrial(task: FirstCallTask, device: string | undefined): Trial {
+export function firstCallTrial(task: FirstCallTask, device: Device | undefined): Trial {
   const data = dataFor(task, 1);
   const model = modelOf(task);
   const variables = init(model, key(0), data.x);

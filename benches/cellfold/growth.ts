@@ -1,4 +1,5 @@
 /** Whether memory grows from train step to train step. */
+import type { Device } from "@cellfold/cellfold";
 import type { Trial } from "../support/messages.ts";
 import { slope } from "../support/statistics.ts";
 import type { GrowthTask } from "../support/tasks.ts";
@@ -13,7 +14,7 @@ function collect(): void {
 }
 
 /** A trial of one run: many steps, with readings of the resident memory between them. */
-export function growthTrial(task: GrowthTask, device: string | undefined): Trial {
+export function growthTrial(task: GrowthTask, device: Device | undefined): Trial {
   return {
     run: async () => {
       using steps = await trainTrial(modelOf(task), dataFor(task, STEPS), {

@@ -1,5 +1,5 @@
 /** Cellfold as a subject of the benchmark: `main.ts THREADS [DEVICE]`. */
-import { compile, type Tensor } from "@cellfold/cellfold";
+import { compile, type Device, type Tensor } from "@cellfold/cellfold";
 import type { Task } from "../support/tasks.ts";
 import type { Trial } from "../support/messages.ts";
 import { askedThreads, serve } from "../support/serve.ts";
@@ -16,7 +16,7 @@ import { STEPS, trainTrial } from "./train.ts";
 const threads = askedThreads();
 // The device takes as many threads as the machine is said to have, when it is first used.
 Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-const device: string | undefined = Deno.args[1];
+const device = Deno.args[1] as Device | undefined; // a word; what is no device is refused
 
 async function prepare(task: Task): Promise<Trial> {
   switch (task.kind) {

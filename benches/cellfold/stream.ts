@@ -1,5 +1,5 @@
 /** One step at a time through a stream, whose state is carried. */
-import { gru, init, key, spec, streaming } from "@cellfold/cellfold";
+import { type Device, gru, init, key, spec, streaming } from "@cellfold/cellfold";
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
 import type { StreamTask } from "../support/tasks.ts";
@@ -7,7 +7,7 @@ import type { StreamTask } from "../support/tasks.ts";
 /** A trial that pushes one step of one sequence. */
 export async function streamTrial(
   { features, units }: StreamTask,
-  device: string | undefined,
+  device: Device | undefined,
 ): Promise<Trial> {
   const layer = gru({ units, returnSequences: true });
   const variables = init(layer, key(0), spec([null, null, features]));

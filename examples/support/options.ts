@@ -1,4 +1,5 @@
 /** The options of `deno task example`, read from the command line. */
+import type { Device } from "@cellfold/cellfold";
 import { unknownName } from "../../src/nearest.ts";
 
 /** What one run of the example does. */
@@ -12,7 +13,7 @@ export interface MnistRun {
   readonly epochs: number;
   readonly seed: number;
   /** The device by name; default: whichever is the fastest here. */
-  readonly device?: string;
+  readonly device?: Device;
   /** Where the learning curve is written. */
   readonly curve: string;
 }
@@ -69,7 +70,7 @@ export function parseOptions(args: readonly string[]): MnistRun | undefined {
     batches: values.has("--batches") ? wholeNumber("--batches", values.get("--batches") ?? "", 1) : undefined,
     epochs: wholeNumber("--epochs", values.get("--epochs") ?? "1", 1),
     seed: wholeNumber("--seed", values.get("--seed") ?? "0", 0),
-    device: values.get("--device"),
+    device: values.get("--device") as Device | undefined, // what is no device is refused
     curve: values.get("--curve") ?? "mnist-curve.svg",
   };
 }

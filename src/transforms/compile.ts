@@ -22,7 +22,14 @@ import {
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 export { checkDevice } from "../../kernels/mod.ts";
-export type { Device, WasmChoice, WasmOptions, WebGpuChoice, WebGpuOptions } from "../../kernels/mod.ts";
+export type {
+  Device,
+  DeviceName,
+  WasmChoice,
+  WasmOptions,
+  WebGpuChoice,
+  WebGpuOptions,
+} from "../../kernels/mod.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {

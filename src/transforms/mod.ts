@@ -7,11 +7,21 @@ export {
   type CompileOptions,
   type Device,
   DeviceLost,
+  type DeviceName,
   type WasmChoice,
   type WasmOptions,
   type WebGpuChoice,
   type WebGpuOptions,
 } from "./compile.ts";
+
+export type {
+  Backend,
+  CompileOptions as BackendCompileOptions,
+  Executable,
+  Input,
+  Loop,
+  LoopRoles,
+} from "../../kernels/backend.ts";
 
 import type { Compiled } from "./compile.ts";
 

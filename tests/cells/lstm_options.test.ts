@@ -114,7 +114,7 @@ for (const [name, options] of Object.entries(variants)) {
   });
 
   // An adapter on the processor takes seconds to compile a variant, so only the one with all options runs there.
-  for (const device of name === "everything" ? ["wasm", "webgpu"] : ["wasm"]) {
+  for (const device of name === "everything" ? ["wasm", "webgpu"] as const : ["wasm"] as const) {
     Deno.test({
       name: `an LSTM with ${name} on ${device} follows the equations, and its gradient is the reference's`,
       ignore: device === "webgpu" && noWebGpu,

@@ -3,6 +3,7 @@ import * as layerModule from "../../src/layers/mod.ts";
 import * as modelModule from "../../src/models/mod.ts";
 import * as cellModule from "../../src/cells/mod.ts";
 import { activationNames } from "../../src/operations/activations.ts";
+import { exampleCount } from "../support/examples.ts";
 import { createCoverage } from "./coverage.ts";
 import { libraryInput, realize } from "./data.ts";
 import { drawCase } from "./generate.ts";
@@ -55,7 +56,7 @@ function factories(module: object): string[] {
 
 Deno.test("fuzz: random models agree with the interpreter, and what must change nothing changes nothing", async () => {
   const seed = 20_261_128; // always the same: new ones are for the task, which has time for what they find
-  const { found } = await fuzz({ models: 150, seed, backend: "wasm" });
+  const { found } = await fuzz({ models: exampleCount(150), seed, backend: "wasm" });
   const [fault] = found;
   assert(
     fault === undefined,

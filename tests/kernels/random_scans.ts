@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   at,
   type Cell,
+  type Device,
   grad,
   mul,
   reshape,
@@ -51,7 +52,7 @@ function squares(tree: unknown): Tensor {
 
 /** The properties of scans on these backends, which the names of the tests begin with. */
 export function testRandomScans(
-  device: string,
+  device: Device,
   backends: readonly Backend[],
   { ignore = false, runs = exampleCount(200) }: { readonly ignore?: boolean; readonly runs?: number } = {},
 ): void {

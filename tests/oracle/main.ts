@@ -28,7 +28,7 @@ const FLAGS = ["plain", "share"];
 
 /** The device for `--backend`, `--threads`, `--plain` and `--share`. */
 function deviceOf(name: string, { threads, plain, share }: Record<string, string>): Device {
-  if (threads === undefined && plain === undefined && share === undefined) return name;
+  if (threads === undefined && plain === undefined && share === undefined) return name as Device; // what is no device is refused
   if (name !== "wasm") throw new Error("--threads, --plain and --share are options of --backend wasm");
   return {
     name,

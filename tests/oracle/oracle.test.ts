@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
+import { webgpu } from "../../kernels/webgpu/mod.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import type { WasmChoice } from "../../src/transforms/compile.ts";
+import { exampleCount } from "../support/examples.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { groupNames, mayReadCases, readGroup } from "./files.ts";
 import { type OracleTensor, parseOracle } from "./format.ts";
@@ -25,22 +27,24 @@ const groups = [
 ];
 
 /** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */
-const devices: readonly ("reference" | WasmChoice)[] = [
-  "reference",
+const devices: readonly ("reference" | "webgpu" | WasmChoice)[] = [
   ...[true, false].filter((relaxed) => !relaxed || hasRelaxedSimd()).flatMap((relaxed): WasmChoice[] => [
-    { name: "wasm", threads: 1, relaxed },
     { name: "wasm", threads: 2, relaxed, shareFrom: 0 },
+    { name: "wasm", threads: 1, relaxed },
   ]),
+  "reference",
+  "webgpu",
 ];
+const noWebGpu = !await webgpu.available();
 
-for (const device of devices) {
+for (const device of devices.slice(0, exampleCount(devices.length))) {
   const on = typeof device === "string"
     ? device
     : `wasm, ${device.threads} threads, ${device.relaxed ? "relaxed" : "plain"} SIMD`;
   for (const group of groups) {
     Deno.test({
       name: `the oracle's cases of ${group} on ${on}`,
-      ignore: !mayReadCases,
+      ignore: !mayReadCases || (device === "webgpu" && noWebGpu),
       // The workers of a device outlive a test.
       sanitizeResources: false,
       sanitizeOps: false,

@@ -123,7 +123,7 @@ Deno.test({
   fn: async () => {
     for (const order of [["x", "h", "b"], ["b", "h", "x"]] as const) {
       const gates = weights(3);
-      const [wasm, reference] = await Promise.all(["wasm", "reference"].map(async (device) => {
+      const [wasm, reference] = await Promise.all((["wasm", "reference"] as const).map(async (device) => {
         using compiled = compile(folded(order), { device });
         return [...((await compiled(gates, x)) as HostTensor).data]; // nothing is kept on the device
       }));

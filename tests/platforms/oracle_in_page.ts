@@ -1,4 +1,5 @@
 /** The oracle's cases in a page: bundled with the library, handed the text of the files. */
+import type { Device } from "@cellfold/cellfold";
 import { caseLines, groupLine } from "../oracle/report.ts";
 import { parseOracle } from "../oracle/format.ts";
 import { isHit, runCase } from "../oracle/run.ts";
@@ -11,7 +12,7 @@ export interface GroupResult {
 }
 
 /** Runs the cases of a file on a device. */
-export async function runOracle(text: string, name: string, device: string): Promise<GroupResult> {
+export async function runOracle(text: string, name: string, device: Device): Promise<GroupResult> {
   const { group, cases } = parseOracle(text, name);
   const outcomes = [];
   for (const oracleCase of cases) outcomes.push(await runCase(oracleCase, device));

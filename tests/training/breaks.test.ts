@@ -67,7 +67,7 @@ async function assertReason(run: (signal: AbortSignal) => Promise<unknown>): Pro
   assert(await run(signal).then(() => undefined, (error) => error) === reason);
 }
 
-for (const name of ["reference", "wasm", "webgpu"]) {
+for (const name of ["reference", "wasm", "webgpu"] as const) {
   Deno.test({
     name: `on ${name} predict and evaluate are broken off by a timer, with the signal's reason`,
     sanitizeResources: false, // a device outlives a test

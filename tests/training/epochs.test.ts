@@ -23,6 +23,7 @@ import { addToSums, initSums, meanOfSums } from "../../src/training/running.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { compile } from "../../src/transforms/compile.ts";
 import type { Tree } from "../../src/tree/tree.ts";
+import { exampleCount } from "../support/examples.ts";
 
 const variables = { params: [], state: [] };
 const TIME = 5;
@@ -135,7 +136,7 @@ Deno.test("the loss of an evaluation is that of all data, for batches of any siz
         for (const [name, value] of Object.entries(logs)) assertClose(value, found[0][name], name);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: exampleCount(60) },
   ));
 
 Deno.test("the logs of a fit and its validation are those of all data, shuffled, for batches of any size", () =>
@@ -163,7 +164,7 @@ Deno.test("the logs of a fit and its validation are those of all data, shuffled,
         assertClose(history[`val_${name}`][0], expected[name], `val_${name}`);
       }
     }),
-    { numRuns: 30 },
+    { numRuns: exampleCount(30) },
   ));
 
 Deno.test("with several outputs the loss is the weighted sum of the outputs' losses over all data", () =>
@@ -193,7 +194,7 @@ Deno.test("with several outputs the loss is the weighted sum of the outputs' los
         assertClose(logs.loss, ofA + weight * ofB, "both");
       }
     }),
-    { numRuns: 30 },
+    { numRuns: exampleCount(30) },
   ));
 
 Deno.test("metrics leave out what the mask and the loss leave out, one's own metrics too", async () => {

@@ -107,7 +107,7 @@ Deno.test("evaluate and predict go on from the carries that they are given", asy
   assertEquals(await predict(model, variables, half.x), going); // what was given stays as it is
 });
 
-for (const device of ["wasm", "webgpu"]) {
+for (const device of ["wasm", "webgpu"] as const) {
   Deno.test(`on ${device} epochs of a stateful model, a break and more epochs are all epochs`, async () => {
     const wholly = { ...options, device, validation: held };
     const whole = await fit(model, initial, data, { ...wholly, epochs: 4 });

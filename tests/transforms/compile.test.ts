@@ -1,9 +1,12 @@
+import type { Backend } from "../../kernels/backend.ts";
+import { reference } from "../../kernels/reference/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   add,
   at,
   compile,
   grad,
+  host,
   item,
   mul,
   neg,
@@ -186,6 +189,7 @@ Deno.test("the optimized Program can be seen without running", () => {
 
 Deno.test("what cannot be compiled is refused", async () => {
   assertThrows(
+    // @ts-expect-error -- a typo does not compile
     () => compile(double, { device: "abacus" }),
     RangeError,
     'Cannot use the device "abacus"',
@@ -220,4 +224,26 @@ Deno.test("many calls at once each get their own answer", async () => {
     Array.from({ length: 20 }, (_, i) => fn(tensor(new Array(1 + i % 3).fill(i)))),
   );
   assertEquals(answers.map(item), Array.from({ length: 20 }, (_, i) => 2 * i));
+});
+
+Deno.test("a backend of one's own is a device: its object, not a name", async () => {
+  const programs: string[] = [];
+  const counting: Backend = {
+    ...reference,
+    name: "counting",
+    compile(program, options) {
+      programs.push(printProgram(program));
+      return reference.compile(program, options);
+    },
+  };
+  using fn = compile((x: Tensor) => mul(x, 2), { device: counting });
+  assertEquals(host(await fn(tensor([1, 2]))).data, Float32Array.of(2, 4));
+  assertEquals([fn.device, programs.length], ["counting", 1]);
+  const absent: Backend = { ...counting, missing: () => Promise.resolve("it is switched off") };
+  using refused = compile((x: Tensor) => x, { device: absent });
+  await assertRejects(
+    () => refused(tensor(1)),
+    RangeError,
+    "Cannot use the device counting: it is switched off",
+  );
 });

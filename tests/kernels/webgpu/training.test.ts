@@ -4,6 +4,7 @@ import {
   batchNormalization,
   createTrainer,
   dense,
+  type Device,
   host,
   type HostTensor,
   init,
@@ -28,7 +29,7 @@ const data = {
 };
 
 /** The losses of so many steps on one batch, what `explain` says, and bytes in use after the first and last step. */
-async function train(device: string, steps: number) {
+async function train(device: Device, steps: number) {
   using trainer = createTrainer(model, {
     loss: "sparseCategoricalCrossentropy",
     optimizer: "adam",
