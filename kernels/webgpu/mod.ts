@@ -1,8 +1,9 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches. `wgsl/` writes a function for each kernel and an entry point for each
- * dispatch, `compiled.ts` makes the pipelines once per set of sizes, and `executable.ts` submits them. All tensors lie in
+ * `schedule.ts` turns kernels into dispatches, `dispatches.ts` and `callers.ts` decide how each is done, for a device as
+ * `device_shape.ts` describes it. `wgsl/` writes a function for each kernel and an entry point for each dispatch, and
+ * decides nothing. `compiled.ts` makes the pipelines once per set of sizes, and `executable.ts` submits them. All tensors lie in
  * one buffer, which `device.ts` divides into regions, enlarges, and releases when nothing is in use. Memory grows within
  * an error scope: the old buffer stays until the new one has its content, so a call that does not fit fails alone. With
  * `precision: "f16"`, values that exist for every step are stored as half floats in a buffer of their own.
@@ -15,7 +16,7 @@
  * (`wgsl/reduce.ts`). Teams combine their parts in workgroup memory by halves, two barriers for each, or with the feature
  * `subgroups` in two barriers in all. `explain` says which.
  *
- * Adapters that compute on the CPU get other code (`DeviceShape` in `schedule.ts`). Mesa's llvmpipe unrolls every loop
+ * Adapters that compute on the CPU get other code (`DeviceShape` in `device_shape.ts`). Mesa's llvmpipe unrolls every loop
  * that it can count up to 32 iterations, and takes 2 ms to compile each read and write: there, loop bounds contain an
  * addend that only the device knows, tiles of products are larger, and only sums of a thousand elements have teams. It
  * also stops the loops of an invocation silently after 65,535 iterations; `iterations.ts` cuts up what would need more.
