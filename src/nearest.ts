@@ -174,7 +174,7 @@ export function checkOptions(
       `Cannot use ${describeValue(options)} as the options of ${what}: expected an object${
         known.length === 0
           ? ""
-          : ` such as { ${known[0]}: ${isPlain(options) ? JSON.stringify(options) : "…"} }`
+          : ` such as { ${known[0]}: ${isShort(options) ? JSON.stringify(options) : "…"} }`
       }`,
     );
   }
@@ -192,7 +192,7 @@ export function checkOptions(
 }
 
 /** Whether a value can be shown as it is: a number, or a text of a few characters. */
-function isPlain(value: unknown): boolean {
+function isShort(value: unknown): boolean {
   return typeof value === "number" && Number.isFinite(value) ||
     typeof value === "string" && value.length <= 16;
 }
