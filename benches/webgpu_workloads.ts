@@ -100,6 +100,6 @@ export const webGpuWorkloads: readonly Workload[] = [...anywhere, ...onGpu];
 export async function workloadsForAdapter(): Promise<readonly Workload[] | undefined> {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return undefined;
-  const { isSoftwareAdapter } = await import("../kernels/webgpu/device.ts");
+  const { isSoftwareAdapter } = await import("../kernels/webgpu/adapter.ts");
   return isSoftwareAdapter(adapter) ? anywhere : webGpuWorkloads;
 }

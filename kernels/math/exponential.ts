@@ -82,5 +82,5 @@ export const tanh = define(["x"], (x) => {
   const t = named("t", fma(mul(z, r), polynomial(z, TANH), r));
   const s = named("s", powerOfTwo(lowBits(n)));
   const below = named("below", sub(s, number(1))), above = named("above", add(s, number(1)));
-  return orNan(withSign(div(fma(above, t, below), fma(below, t, above)), x), x);
+  return orNan(withSign(div(fma(t, above, below), fma(t, below, above)), x), x);
 });

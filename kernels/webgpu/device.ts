@@ -3,6 +3,7 @@ import { allocateValues, type DType, type HostTensor, type Values } from "../../
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
 import { Readback } from "./readback.ts";
+import { isSoftwareAdapter } from "./adapter.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
@@ -332,11 +333,4 @@ export class WebGpuDevice implements TensorMemory {
       if (this.used === 0) this.#readback.clear();
     }
   }
-}
-
-/** Whether an adapter computes on the processor. */
-export function isSoftwareAdapter({ info }: GPUAdapter): boolean {
-  return /llvmpipe|swiftshader|software|basic render/i.test(
-    `${info.description} ${info.device} ${info.architecture}`,
-  );
 }

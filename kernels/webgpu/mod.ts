@@ -24,8 +24,8 @@
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkOneOf } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { isSoftwareAdapter, type ShapeChoice, WebGpuDevice, type WebGpuOptions } from "./device.ts";
-import { WebGpuExecutable } from "./executable.ts";
+import { findMissing, isSoftwareAdapter, requestAdapter } from "./adapter.ts";
+import type { ShapeChoice, WebGpuDevice, WebGpuOptions } from "./device.ts";
 
 export type { WebGpuOptions } from "./device.ts";
 
@@ -35,18 +35,6 @@ export interface WebGpuChoice extends WebGpuOptions {
   readonly name: "webgpu";
 }
 
-/** The machine's adapter, asked for once; null where there is none. */
-let adapter: Promise<GPUAdapter | null> | undefined;
-const requestAdapter = () =>
-  adapter ??= globalThis.navigator?.gpu?.requestAdapter().catch(() => null) ?? Promise.resolve(null);
-
-async function findMissing(): Promise<string | undefined> {
-  if (!globalThis.navigator?.gpu) {
-    return "there is no WebGPU (navigator.gpu), which a page has over https only";
-  }
-  return await requestAdapter() === null ? "there is no WebGPU adapter" : undefined;
-}
-
 /** A WebGPU backend; its device is opened when a Program is compiled. */
 export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "webgpu"): Backend {
   let opening: Promise<WebGpuDevice> | undefined;
@@ -54,7 +42,7 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   const open = async () => {
     // A device that was lost stays so; whoever compiles anew gets another one.
     if (device?.isLost) device = opening = undefined;
-    opening ??= WebGpuDevice.open(name, options);
+    opening ??= import("./device.ts").then(({ WebGpuDevice }) => WebGpuDevice.open(name, options));
     opening.catch(() => opening = undefined); // it may be tried again
     return device = await opening;
   };
@@ -67,7 +55,10 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
       const adapter = await requestAdapter();
       return adapter !== null && !isSoftwareAdapter(adapter);
     },
-    compile: async (program, options) => new WebGpuExecutable(await open(), program, options),
+    compile: async (program, options) => {
+      const { WebGpuExecutable } = await import("./executable.ts"); // most programs never need it
+      return new WebGpuExecutable(await open(), program, options);
+    },
     upload: (tensor) => {
       if (!device) throw new Error(`Cannot put a tensor on ${name}: compile something for it first`);
       return device.upload(tensor);
