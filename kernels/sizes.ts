@@ -29,17 +29,29 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
   }
 
   /**
+   * What the last call used, if these inputs are of the same sizes: with it a call can begin before anything is awaited,
+   * so that what its caller does next, such as disposing of an input, comes after it.
+   *
+   * @throws Error once this is disposed.
+   */
+  again(inputs: readonly Input[]): Compiled | undefined {
+    this.#check();
+    const latest = this.#latest;
+    return latest && haveShapes(inputs, latest.shapes, this.#program) ? latest.compiled : undefined;
+  }
+
+  /**
    * What is compiled for these inputs.
    *
    * @throws TypeError or RangeError if they are not what the Program takes; Error once this is disposed.
    */
   get(inputs: readonly Input[]): Compiled | undefined {
-    return this.#again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
+    return this.again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
   }
 
   /** The same, or what `compile` gives now. */
   getOr(inputs: readonly Input[], compile: (bindings: Bindings) => Compiled): Compiled {
-    const again = this.#again(inputs);
+    const again = this.again(inputs);
     if (again) return again;
     const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
     if (!this.#compiled.has(key)) this.#add(key, compile(bindings));
@@ -51,7 +63,7 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
     inputs: readonly Input[],
     compile: (bindings: Bindings, key: string) => Promise<Compiled>,
   ): Promise<Compiled> {
-    const again = this.#again(inputs);
+    const again = this.again(inputs);
     if (again) return again;
     const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
     for (;;) {
@@ -74,13 +86,6 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#remove(key);
-  }
-
-  /** What the last call used, if these inputs are of the same sizes. */
-  #again(inputs: readonly Input[]): Compiled | undefined {
-    this.#check();
-    const latest = this.#latest;
-    return latest && haveShapes(inputs, latest.shapes, this.#program) ? latest.compiled : undefined;
   }
 
   /** What is compiled for a key, which is used now for these inputs. */
