@@ -20,5 +20,5 @@ export const reference: Backend = {
   upload: ({ data, shape, dtype }) => new ReferenceTensor(data.slice(), shape, dtype),
 };
 
-/** The device, for the list of all. */
+/** The device, for the list of all devices. */
 export const referenceDevice: DeviceEntry = { backend: reference, optionNames: [] };
