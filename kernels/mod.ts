@@ -87,8 +87,8 @@ export interface Devices {
   readonly backends: readonly Backend[];
   /**
    * The result of `compile` for the backend that is best for a call with these inputs. If that backend's
-   * device cannot be opened, `auto` goes on to the others; a backend chosen by name throws what is missing.
-   * be opened, `auto` goes on with the others; one that was named says itself what is missing.
+   * device cannot be opened, `auto` tries the others; a backend chosen by name throws an error that says what
+   * is missing.
    */
   choose<Result>(
     program: Program,

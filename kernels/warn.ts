@@ -12,7 +12,7 @@ export function warnOnce(text: string): void {
 /** The value of `process.env.NODE_ENV` in Node, or what bundlers substitute for it. */
 declare const process: { readonly env: { readonly NODE_ENV?: string } };
 
-/** Whether `NODE_ENV` is `production`. In Deno it is read only with permission, so that Deno never prompts. */
+/** Whether `NODE_ENV` is `production`. In Deno it is read only if permitted, so Deno never prompts. */
 function isProduction(): boolean {
   try {
     const query = { name: "env", variable: "NODE_ENV" } as const;

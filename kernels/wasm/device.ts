@@ -92,9 +92,8 @@ export class WasmDevice {
 
   /**
    * Runs a kernel. If it fails halfway, threads may still be writing, so the device is lost.
-   * Runs a kernel; where that ends in the middle, threads may still be writing, so that the device is lost.
+   *
    * @throws DeviceLost if it fails, and on every later call.
-   * @throws DeviceLost then, and ever after.
    */
   guard(run: () => void): void {
     this.check();

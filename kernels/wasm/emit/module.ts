@@ -29,7 +29,6 @@ export interface EmitOptions {
   /**
    * Whether the module imports `profile.mark(kernel)` and calls it with the number of each kernel as soon as
    * that has run; default: it does not.
-   * that has run; default: it does not.
    */
   readonly marks?: boolean;
 }
