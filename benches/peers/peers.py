@@ -338,7 +338,7 @@ def main():
             else:
                 run = None
                 say({})
-        except Exception as error:  # whatever a library raises is told
+        except Exception as error:  # whatever a library raises is reported
             say({"error": f"{type(error).__name__}: {error}"})
 
 

@@ -20,7 +20,7 @@ async function processorName(): Promise<string> {
   return name ?? `a processor for ${Deno.build.arch}`;
 }
 
-/** The line with the machine, the date and the load; call it before the first run, whose load must not count. */
+/** The machine, the date and the load as a line; call it before the first run, which would add to the load. */
 export async function machineLine(): Promise<string> {
   const load = (await outputOf("cat", "/proc/loadavg"))?.split(" ")[0];
   return `${await processorName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; ` +

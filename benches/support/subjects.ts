@@ -88,7 +88,7 @@ export function threadsOf(peer: Peer): readonly number[] {
   }
 }
 
-/** Sets the thread pools of the libraries under NumPy, PyTorch and TensorFlow, which are read before any import. */
+/** Sets the thread pools of the libraries under NumPy, PyTorch and TensorFlow, which read them on import. */
 function threadVariables(threads: number): { readonly [name: string]: string } {
   const names = [
     "OMP_NUM_THREADS",

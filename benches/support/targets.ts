@@ -5,7 +5,7 @@ import type { Entry, Peer } from "./measurements.ts";
 export type Target =
   /** The ratio of the median to that of a peer in the same run. */
   | { readonly kind: "peer"; readonly peer: Peer; readonly mustReach: number; readonly aim?: number }
-  /** The ratio of the median, divided by `parts` (such as directions), to that of another workload of Cellfold. */
+  /** The ratio of the median, divided by `parts` (such as directions), to that of another workload. */
   | {
     readonly kind: "workload";
     readonly workload: string;

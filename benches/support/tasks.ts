@@ -18,7 +18,7 @@ export type Variant =
   | "bidirectional"
   | "layer-norm";
 
-/** The guide's model: a recurrent layer over `[batch, time, features]`, batch normalisation, ten logits. */
+/** The guide's model: a recurrent layer over `[batch, time, features]`, batch normalization, ten logits. */
 export interface ModelTask {
   /** One update by SGD on the crossentropy, or one prediction with input and output on the host. */
   readonly kind: "train" | "predict";
