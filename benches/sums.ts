@@ -1,7 +1,7 @@
 /**
- * The speed and the error of sums on one thread of the wasm backend, by shape: `deno run benches/sums.ts
- * [part of a name]`. All values are equal, so that the roundings of a running sum all go the same way. The
- * machine may be shared: look at the best times.
+ * The speed and the error of sums on one thread of the wasm backend, by shape:
+ * `deno run benches/sums.ts [part of a name]`. All values are equal, so that the roundings of a running sum
+ * all go the same way. The machine may be shared: look at the best times.
  */
 import { compile, hostTensor, matmul, sum, type Tensor } from "../mod.ts";
 import { scatterAdd } from "../src/operations/indexing.ts";

@@ -53,9 +53,14 @@ export type Input = HostTensor | DeviceTensor;
 
 /** How an executable treats the memory of its inputs and outputs. */
 export interface CompileOptions {
-  /** Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the call. */
+  /**
+   * Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the
+   * call.
+   */
   readonly donate: readonly boolean[];
-  /** Per output of the Program: whether it stays in the device's memory (`DeviceTensor`) or comes to the host. */
+  /**
+   * Per output of the Program: whether it stays in the device's memory (`DeviceTensor`) or comes to the host.
+   */
   readonly keep: readonly boolean[];
 }
 

@@ -20,7 +20,9 @@ async function processorName(): Promise<string> {
   return name ?? `a processor for ${Deno.build.arch}`;
 }
 
-/** The machine, the date and the load as a line; call it before the first run, which would add to the load. */
+/**
+ * The machine, the date and the load as a line; call it before the first run, which would add to the load.
+ */
 export async function machineLine(): Promise<string> {
   const load = (await outputOf("cat", "/proc/loadavg"))?.split(" ")[0];
   return `${await processorName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; ` +

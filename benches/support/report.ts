@@ -79,8 +79,8 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
 }
 
 /**
- * A page in which the table of a backend replaces the text between its marks, `<!-- bench wasm -->` and `<!--
- * end of bench wasm -->`; just the table if the page has no such marks.
+ * A page in which the table of a backend replaces the text between its marks, `<!-- bench wasm -->` and
+ * `<!-- end of bench wasm -->`; just the table if the page has no such marks.
  */
 export function pageWithTable(page: string, backend: string, table: string): string {
   const [start, end] = [`<!-- bench ${backend} -->`, `<!-- end of bench ${backend} -->`];

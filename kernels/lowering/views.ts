@@ -1,6 +1,7 @@
 /**
- * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes are
- * views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements (4 bytes).
+ * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes
+ * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
+ * (4 bytes).
  */
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";

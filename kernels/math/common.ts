@@ -22,7 +22,9 @@ import {
 
 /** The bits of 1, of infinity, and the sign bit. */
 export const ONE = 0x3f800000, INFINITY = 0x7f800000, SIGN = 0x80000000;
-/** ln 2 in two parts (Cody and Waite): the first has 9 bits, so that its product with an exponent is exact. */
+/**
+ * ln 2 in two parts (Cody and Waite): the first has 9 bits, so that its product with an exponent is exact.
+ */
 export const LN2_HIGH = 0.693359375, LN2_LOW = -2.12194440e-4;
 
 /** The polynomial in x with these coefficients, highest power first (Horner's rule). */

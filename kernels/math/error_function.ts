@@ -1,6 +1,6 @@
 /**
- * erf: below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc), both by Remez's algorithm.
- * (The division in two is that of N. Juffa's erff, NVIDIA developer forum, 2013.)
+ * erf: below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc), both by Remez's
+ * algorithm. (The division in two is that of N. Juffa's erff, NVIDIA developer forum, 2013.)
  */
 import { polynomial, powerOfTwo, sizeOf, withSign } from "./common.ts";
 import {

@@ -69,8 +69,8 @@ export const sigmoid = define(["x"], (x) => {
 
 /**
  * tanh of |x| = n·ln(2)/2 + r by the addition theorem: with t = tanh(r) and s = 2ⁿ it is
- * ((s - 1) + (s + 1)·t) / ((s + 1) + (s - 1)·t). A rational function of x alone, as in Eigen, takes fewer operations,
- * but rounds too often where tanh is near 1 (3e-7).
+ * ((s - 1) + (s + 1)·t) / ((s + 1) + (s - 1)·t). A rational function of x alone, as in Eigen, takes fewer
+ * operations, but rounds too often where tanh is near 1 (3e-7).
  */
 export const tanh = define(["x"], (x) => {
   const size = named("size", atMost(sizeOf(x), 9.1));

@@ -25,7 +25,7 @@ import {
   xor,
 } from "./vocabulary.ts";
 
-/** (sin(r)/r - 1) / r² and (cos(r) - 1 + r²/2) / r⁴ in r² for |r| <= π/4: relative errors 4.0e-9 and 1.2e-10. */
+/** (sin(r)/r - 1) / r² and (cos(r) - 1 + r²/2) / r⁴ in r², |r| <= π/4: relative errors 4.0e-9 and 1.2e-10. */
 const SIN = [-0.000195180954, 0.00833218824, -0.166666552];
 const COS = [2.44323273e-05, -0.00138873095, 0.0416666456];
 

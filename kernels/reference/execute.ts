@@ -1,6 +1,6 @@
 /**
- * Runs Programs and single operations on host memory: a planned Program is a list of kernels over views of one arena
- * per dtype. Devices, donation and caching by shape are in `executable.ts`.
+ * Runs Programs and single operations on host memory: a planned Program is a list of kernels over views of
+ * one arena per dtype. Devices, donation and caching by shape are in `executable.ts`.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import {
@@ -32,7 +32,9 @@ function buildKernel<K extends OperationName>(
   return kernels[operation.name]({ attributes, inputs, outputs, bindings, prepare });
 }
 
-/** Plans `program`, allocates its memory, builds its kernels and computes what does not depend on its inputs. */
+/**
+ * Plans `program`, allocates its memory, builds its kernels and computes what does not depend on its inputs.
+ */
 export function prepare(program: Program, bindings: Bindings): Prepared {
   const plan = planProgram(program, bindings);
   const arenas = {

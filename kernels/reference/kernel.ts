@@ -37,8 +37,8 @@ export interface Prepared {
   /** Elements of memory that it holds, without the bodies of scans. */
   readonly elements: number;
   /**
-   * Runs on the values of the inputs. The outputs are views: of this memory, valid until the next run, or of an
-   * input where the Program's output is its input.
+   * Runs on the values of the inputs. The outputs are views: of this memory, valid until the next run, or of
+   * an input where the Program's output is its input.
    */
   run(inputs: readonly Values[]): readonly Values[];
 }

@@ -1,6 +1,7 @@
 /**
- * The reference backend: plain loops, obviously right, and the oracle for every other backend. It runs everywhere,
- * knows every primitive and every dtype, and also answers eager calls. It has no threads and no fusion.
+ * The reference backend: plain loops, obviously right, and the oracle for every other backend. It runs
+ * everywhere, knows every primitive and every dtype, and also answers eager calls. It has no threads and no
+ * fusion.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";

@@ -12,8 +12,8 @@ import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.t
 /** How a wasm device runs. */
 export interface WasmOptions {
   /**
-   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8. Without
-   * `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
+   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8.
+   * Without `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
    *
    * Results are the same to the bit from run to run only for the same number of threads: sums are put
    * together from as many parts, so another number, and with it another machine's default, rounds differently

@@ -39,8 +39,8 @@ export interface LongProductKernel {
   /** `[m, k]`, columns contiguous; `ones` is a row of ones. */
   readonly lefts: readonly (View | "ones")[];
   /**
-   * `[m, n]` for each left operand, with contiguous rows. If threads share the terms, one `[threads, total m,
-   * n]`, with a part for each thread.
+   * `[m, n]` for each left operand, with contiguous rows. If threads share the terms, one
+   * `[threads, total m, n]`, with a part for each thread.
    */
   readonly outputs: readonly View[];
   /** What threads divide: the terms or the columns. */

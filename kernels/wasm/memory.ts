@@ -1,6 +1,6 @@
 /**
- * The device's memory: one WebAssembly memory that grows, and an allocator over it. Addresses and sizes are bytes.
- * Executables, parameters and results all lie here, so that they are shared without a copy.
+ * The device's memory: one WebAssembly memory that grows, and an allocator over it. Addresses and sizes are
+ * bytes. Executables, parameters and results all lie here, so that they are shared without a copy.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";

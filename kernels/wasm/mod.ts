@@ -1,6 +1,6 @@
 /**
- * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Programs in
- * float64 run on the reference backend instead.
+ * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine.
+ * Programs in float64 run on the reference backend instead.
  *
  * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products,
  * before the loop if they stay the same. `long_products.ts` joins gradients of weights that share an operand,

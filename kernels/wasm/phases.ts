@@ -60,7 +60,10 @@ export interface Phases {
   phase(kind: "shared" | "alone", work: (share: Local) => void): void;
 }
 
-/** Parameters of every function with phases: the thread, the bits of its own shares, the number of the first phase. */
+/**
+ * Parameters of every function with phases: the thread, the bits of its own shares, the number of the first
+ * phase.
+ */
 const THREAD = 0, MINE = 1, PHASE = 2;
 
 /**

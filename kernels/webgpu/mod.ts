@@ -1,16 +1,17 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches, `dispatches.ts` and `callers.ts` decide how each is done, for a device as
- * `device_shape.ts` describes it. `wgsl/` writes a function for each kernel and an entry point for each dispatch, and
- * decides nothing. `compiled.ts` makes the pipelines once per set of sizes, and `executable.ts` submits them. All tensors lie in
- * one buffer, which `device.ts` divides into regions, enlarges, and releases when nothing is in use. Memory grows within
- * an error scope: the old buffer stays until the new one has its content, so a call that does not fit fails alone. With
- * `precision: "f16"`, values that exist for every step are stored as half floats in a buffer of their own.
+ * `schedule.ts` turns kernels into dispatches, `dispatches.ts` and `callers.ts` decide how each is done, for
+ * a device as `device_shape.ts` describes it. `wgsl/` writes a function for each kernel and an entry point
+ * for each dispatch, and decides nothing. `compiled.ts` makes the pipelines once per set of sizes, and
+ * `executable.ts` submits them. All tensors lie in one buffer, which `device.ts` divides into regions,
+ * enlarges, and releases when nothing is in use. Memory grows within an error scope: the old buffer stays
+ * until the new one has its content, so a call that does not fit fails alone. With `precision: "f16"`, values
+ * that exist for every step are stored as half floats in a buffer of their own.
  *
- * Batches go in through `queue.writeBuffer`, whose staging the browser recycles in the order of submissions, so that
- * nothing waits; results come out through the buffers that `readback.ts` keeps mapped. A device error is thrown by the
- * call that caused it if that call reads a result, else by the next call.
+ * Batches go in through `queue.writeBuffer`, whose staging the browser recycles in the order of submissions,
+ * so that nothing waits; results come out through the buffers that `readback.ts` keeps mapped. A device error
+ * is thrown by the call that caused it if that call reads a result, else by the next call.
  *
  * When few results are reduced from many elements, a team of invocations shares the elements of each result
  * (`wgsl/reduce.ts`). Teams combine their parts in workgroup memory by halving, with two barriers per round,

@@ -11,7 +11,9 @@ import type { Emission, EmittedKinds } from "./kind.ts";
 /** Rows of a product that are computed together: shares are multiples of it. */
 const ROWS_OF_TILE = 6;
 
-/** Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch. */
+/**
+ * Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch.
+ */
 function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, memory }: Emission): void {
   const rank = right.shape.length;
   const [k, n] = right.shape.slice(-2);

@@ -1,8 +1,8 @@
 /**
  * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`,
- * which calls them in order. For one thread it is `run(changed)`. For more it is `run(thread, mine, phase,
- * changed)`, and each kernel that threads share is a phase (`../phases.ts`). What is packed once is repacked
- * only if `changed` is not 0.
+ * which calls them in order. For one thread it is `run(changed)`. For more it is
+ * `run(thread, mine, phase, changed)`, and each kernel that threads share is a phase (`../phases.ts`). What
+ * is packed once is repacked only if `changed` is not 0.
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
 import type { Features } from "../features.ts";

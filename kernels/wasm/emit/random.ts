@@ -1,6 +1,6 @@
 /**
- * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word `i mod 2`
- * of the block with the counter `(i div 2, counter)`, as on every backend.
+ * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word
+ * `i mod 2` of the block with the counter `(i div 2, counter)`, as on every backend.
  */
 import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
 import type { RandomKernel } from "../../lowering/kinds/random.ts";

@@ -18,8 +18,8 @@ export { type LongProduct, longProductScratch, writeLongProduct } from "./long_p
 export interface MatmulFunctions {
   /**
    * `pack(source, destination, k, n, strideK, strideN)`: packs B[k][n], whose element (p, j) is at
-   * `source + p * strideK + j * strideN`, into {@linkcode packedBytes} bytes for `product`. Fast if either stride
-   * is 4.
+   * `source + p * strideK + j * strideN`, into {@linkcode packedBytes} bytes for `product`. Fast if either
+   * stride is 4.
    */
   readonly pack: FunctionBuilder;
   /**
@@ -31,11 +31,13 @@ export interface MatmulFunctions {
    */
   readonly product: FunctionBuilder;
   /**
-   * `transpose(source, destination, rows, columns, strideSource, strideDestination)`: destination[rows][columns] from
-   * source[columns][rows], both with contiguous columns.
+   * `transpose(source, destination, rows, columns, strideSource, strideDestination)`:
+   * destination[rows][columns] from source[columns][rows], both with contiguous columns.
    */
   readonly transpose: FunctionBuilder;
-  /** `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: adds a part of a long product. */
+  /**
+   * `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: adds a part of a long product.
+   */
   readonly settle: FunctionBuilder;
 }
 

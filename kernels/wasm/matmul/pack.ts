@@ -12,8 +12,8 @@ const GROUP = 4;
 const LANES = 4;
 
 /**
- * Adds `pack(source, destination, k, n, strideK, strideN)`: element (p, j) is read at `source + p * strideK +
- * j * strideN`; columns beyond `n` of the last panel become zero.
+ * Adds `pack(source, destination, k, n, strideK, strideN)`: element (p, j) is read at
+ * `source + p * strideK + j * strideN`; columns beyond `n` of the last panel become zero.
  */
 export function addPack(module: ModuleBuilder, transpose: FunctionBuilder): FunctionBuilder {
   const elements = addElements(module);

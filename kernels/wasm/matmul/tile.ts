@@ -34,9 +34,9 @@ export interface TileFeatures {
 const TILE_PARAMS = 11;
 
 /**
- * Panels side by side in a tile, indexed by its rows less one. Without fusion a product needs its own register
- * before it is added: there 4x8 ran at 39 GFLOP/s, and 6x8 at 30, because it spills. With fusion 3x16 spills:
- * it ran at 28, compared to 45 for 3x8.
+ * Panels side by side in a tile, indexed by its rows less one. Without fusion a product needs its own
+ * register before it is added: there 4x8 ran at 39 GFLOP/s, and 6x8 at 30, because it spills. With fusion
+ * 3x16 spills: it ran at 28, compared to 45 for 3x8.
  */
 const PANELS = { fused: [4, 3, 1, 1, 1, 1], plain: [4, 2, 1, 1] } as const;
 
@@ -72,7 +72,10 @@ export function addStrip(module: ModuleBuilder, features: TileFeatures): Functio
   return strip;
 }
 
-/** Adds `edge(left, right, c, columns, addend)`: writes the first 1 to 7 of eight sums, each with its addend if there is one. */
+/**
+ * Adds `edge(left, right, c, columns, addend)`: writes the first 1 to 7 of eight sums, each with its addend
+ * if there is one.
+ */
 function addEdge(module: ModuleBuilder): FunctionBuilder {
   const edge = module.addFunction("matmul edge", [v128, v128, i32, i32, i32]);
   const [left, right, c, columns, addend] = [0, 1, 2, 3, 4];
