@@ -29,17 +29,29 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
   }
 
   /**
+   * The compiled code of the last call, if these inputs have the same sizes. With it a call can begin before
+   * anything is awaited, so that what its caller does next, such as disposing of an input, comes after it.
+   *
+   * @throws Error once this is disposed.
+   */
+  again(inputs: readonly Input[]): Compiled | undefined {
+    this.#check();
+    const latest = this.#latest;
+    return latest && haveShapes(inputs, latest.shapes, this.#program) ? latest.compiled : undefined;
+  }
+
+  /**
    * The compiled code for these inputs, if there is any.
    *
    * @throws TypeError or RangeError if they do not match the Program's inputs; Error once this is disposed.
    */
   get(inputs: readonly Input[]): Compiled | undefined {
-    return this.#again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
+    return this.again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
   }
 
   /** The same, or what `compile` returns now. */
   getOr(inputs: readonly Input[], compile: (bindings: Bindings) => Compiled): Compiled {
-    const again = this.#again(inputs);
+    const again = this.again(inputs);
     if (again) return again;
     const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
     if (!this.#compiled.has(key)) this.#add(key, compile(bindings));
@@ -54,7 +66,7 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
     inputs: readonly Input[],
     compile: (bindings: Bindings, key: string) => Promise<Compiled>,
   ): Promise<Compiled> {
-    const again = this.#again(inputs);
+    const again = this.again(inputs);
     if (again) return again;
     const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
     for (;;) {
@@ -77,13 +89,6 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const key of [...this.#compiled.keys()]) this.#remove(key);
-  }
-
-  /** The compiled code of the last call, if these inputs have the same sizes. */
-  #again(inputs: readonly Input[]): Compiled | undefined {
-    this.#check();
-    const latest = this.#latest;
-    return latest && haveShapes(inputs, latest.shapes, this.#program) ? latest.compiled : undefined;
   }
 
   /** The compiled code for a key, marked as used for these inputs. */

@@ -172,7 +172,9 @@ export function checkOptions(
   if (!isObject(options)) {
     throw new TypeError(
       `Cannot use ${describeValue(options)} as the options of ${what}: expected an object${
-        known.length === 0 ? "" : `, { ${known[0]}: … }`
+        known.length === 0
+          ? ""
+          : ` such as { ${known[0]}: ${isShort(options) ? JSON.stringify(options) : "…"} }`
       }`,
     );
   }
@@ -187,6 +189,12 @@ export function checkOptions(
       `Cannot use the option ${quoted(key)} of ${what}: it is unknown; ${instead ?? remedy(key, known)}`,
     );
   }
+}
+
+/** Whether a value can be shown as it is: a number, or a text of a few characters. */
+function isShort(value: unknown): boolean {
+  return typeof value === "number" && Number.isFinite(value) ||
+    typeof value === "string" && value.length <= 16;
 }
 
 function checkKind(what: string, option: string, value: unknown): void {

@@ -64,7 +64,7 @@ export class WasmExecutable implements Executable {
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    return this.#run(inputs, await this.#compiledFor(inputs));
+    return this.#run(inputs, this.#sizes.again(inputs) ?? await this.#compiledFor(inputs));
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {

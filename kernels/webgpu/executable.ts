@@ -44,7 +44,7 @@ export class WebGpuExecutable implements Executable {
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
     for (;;) {
-      const compiled = await this.#sizes.find(
+      const compiled = this.#sizes.again(inputs) ?? await this.#sizes.find(
         inputs,
         (bindings) => compileFor(this.#device, this.#program, bindings),
       );

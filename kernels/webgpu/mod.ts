@@ -1,9 +1,9 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches, `dispatches.ts` and `callers.ts` decide how each is done, for
- * a device as `device_shape.ts` describes it. `wgsl/` writes a function for each kernel and an entry point
- * for each dispatch, and decides nothing. `compiled.ts` makes the pipelines once per set of sizes, and
+ * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `callers.ts` decide how each is done, for
+ * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a function for each kernel
+ * and an entry point for each dispatch. `compiled.ts` makes the pipelines once per set of sizes, and
  * `executable.ts` submits them. All tensors lie in one buffer, which `device.ts` divides into regions,
  * enlarges, and releases when nothing is in use. Memory grows within an error scope: the old buffer stays
  * until the new one has its content, so a call that does not fit fails alone. With `precision: "f16"`, values

@@ -1,5 +1,5 @@
 /** What the device `auto` means. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   compile,
   convLstm2d,
@@ -14,7 +14,7 @@ import {
   type Variables,
 } from "../../mod.ts";
 import { type Backend, DeviceUnavailable } from "../../kernels/backend.ts";
-import { type Choice, devicesAmong } from "../../kernels/mod.ts";
+import { checkDevice, type Choice, type Device, devicesAmong } from "../../kernels/mod.ts";
 import { chooseBackend, multiplyAdds } from "../../kernels/choose.ts";
 import type { Program } from "../../src/program/types.ts";
 
@@ -215,4 +215,20 @@ Deno.test("explain tells the device and why", async () => {
   using automatic = compile((a: Tensor) => matmul(a, a));
   await automatic(zeros(2));
   assertStringIncludes(automatic.explain(), "on wasm: ");
+});
+
+Deno.test("options are those of the device that is named: others are refused, with the nearest that it has", () => {
+  const refused = (device: unknown, message: string) =>
+    assertThrows(() => checkDevice(device as Device), RangeError, message);
+  refused(
+    { name: "wasm", thread: 2 },
+    'option of the device wasm "thread": it is unknown; did you mean "threads"',
+  );
+  refused({ name: "wasm", schedule: "rows" }, 'option of the device wasm "schedule"');
+  refused({ name: "webgpu", threads: 2 }, 'option of the device webgpu "threads"');
+  refused({ name: "reference", threads: 2 }, 'option of the device reference "threads"');
+  refused({ name: "wasm", threads: 0 }, "0 threads: expected a whole number from 1 to 32");
+  refused({ name: "webgpu", schedule: "row" }, 'schedule of the device webgpu "row"');
+  checkDevice({ name: "wasm", threads: 2, relaxed: false });
+  checkDevice({ name: "webgpu", precision: "f16" });
 });

@@ -1,8 +1,9 @@
 /** What executables keep for the sizes of their calls. */
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { add, type HostTensor, spec, trace, zeros } from "../../mod.ts";
 import { host } from "../../src/tensor/tensor.ts";
 import { CompiledSizes } from "../../kernels/sizes.ts";
+import { createWasm } from "../../kernels/wasm/mod.ts";
 import { symbol } from "../../src/tensor/dims.ts";
 
 const { program } = trace((x) => add(x, 1), spec([symbol("batch")]));
@@ -55,4 +56,18 @@ Deno.test("what is compiled is dropped once, when it is disposed, and so is what
   await assertRejects(() => pending, Error, "it was disposed");
   assertEquals(dropped, [1, 2]);
   assertThrows(() => sizes.get(ofBatch(1)), Error, "it was disposed");
+});
+
+Deno.test("a call with the sizes of the last one begins before anything is awaited", async () => {
+  using executable = await createWasm({ threads: 1 }).compile(program, { donate: [false], keep: [true] });
+  const kept = async (inputs: Parameters<typeof executable.run>[0]) => {
+    const [output] = await executable.run(inputs);
+    assert(output.kind === "device");
+    return output;
+  };
+  const first = await kept(ofBatch(2));
+  const second = kept([first]);
+  first[Symbol.dispose]();
+  using result = await second;
+  assertEquals([...(await result.read()).data], [2, 2]);
 });
