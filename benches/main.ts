@@ -16,7 +16,7 @@ import { smallTask, type Task } from "./support/tasks.ts";
 import { webGpuWorkloads, workloadsForAdapter } from "./webgpu_workloads.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
-/** The workloads of a backend that this machine can do. */
+/** The workloads of a backend that this machine can run. */
 async function workloadsOf(backend: BenchOptions["backend"]): Promise<readonly Workload[]> {
   if (backend === undefined) return workloads;
   const possible = await workloadsForAdapter();
@@ -27,7 +27,7 @@ async function workloadsOf(backend: BenchOptions["backend"]): Promise<readonly W
   return possible;
 }
 
-/** The workloads asked for, and those that their targets compare them with. */
+/** The requested workloads, and those that their targets compare them with. */
 function chosen(workloads: readonly Workload[], only: readonly string[] | undefined): readonly Workload[] {
   if (!only) return workloads;
   const named = workloads.filter(({ name }) => only.some((asked) => isNamed(name, asked)));
@@ -40,7 +40,7 @@ function chosen(workloads: readonly Workload[], only: readonly string[] | undefi
   return workloads.filter(({ name }) => needed.has(name));
 }
 
-/** Workloads by what they are compared with: those in one group take turns. */
+/** Groups workloads by what they are compared with: those in one group take turns. */
 function groupsOf(asked: readonly Workload[]): readonly (readonly Workload[])[] {
   const groups = new Map<string, Workload[]>();
   for (const workload of asked) {
@@ -51,7 +51,7 @@ function groupsOf(asked: readonly Workload[]): readonly (readonly Workload[])[] 
   return [...groups.values()];
 }
 
-/** Tells of a task what its products take at least with so many threads, in milliseconds. */
+/** Returns the least time that the products of a task can take with a number of threads, in milliseconds. */
 function leastTimes(
   { backend, small }: BenchOptions,
   ceilings: Map<number, number>,
@@ -80,7 +80,7 @@ async function run(options: BenchOptions): Promise<Results> {
     taskOf: small ? smallTask : (task) => task.kind === "epoch" ? { ...task, folder: options.data } : task,
   });
   const machine = await machineLine();
-  /** GFLOP/s by the number of threads. */
+  /** GFLOP/s by number of threads. */
   const ceilings = new Map<number, number>();
   const leastOf = leastTimes(options, ceilings);
   const adapter = options.backend === "webgpu" ? [await adapterLine()] : [];
@@ -93,7 +93,7 @@ async function run(options: BenchOptions): Promise<Results> {
       const leastMs = task && await leastOf(task, threads);
       entries.push({ ...entryOf(measurement), ...(leastMs === undefined ? {} : { leastMs }) });
     }
-    // A long run that is broken off has not been for nothing.
+    // Written after each group, so that an interrupted run keeps its results.
     if (options.json) await writeJson(options.json, bestEntries(entries));
   }
   const heading = [
@@ -114,7 +114,7 @@ async function writeJson(path: string, entries: readonly Entry[]): Promise<void>
   await Deno.writeTextFile(path, `${JSON.stringify(entries, null, 2)}\n`);
 }
 
-/** Writes the table to a file; a page such as docs/performance.md keeps what stands around its table. */
+/** Writes the table to a file; a page such as docs/performance.md keeps the text around its table. */
 async function writeTable(path: string, backend: string, table: string): Promise<void> {
   const page = await Deno.readTextFile(path).catch((error: unknown) => {
     if (error instanceof Deno.errors.NotFound) return "";

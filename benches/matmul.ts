@@ -1,7 +1,8 @@
 /**
- * The speed of the wasm matrix products by shape, beside the ceiling of 128-bit multiply-adds measured in the same
- * run: `deno run benches/matmul.ts [part of a name] [--plain] [--cpu]`. One thread. The machine may be shared: look at
- * the best, and for products of many milliseconds at `--cpu`, which counts the time of the process alone.
+ * The speed of the wasm matrix products by shape, compared with the ceiling of 128-bit multiply-adds measured
+ * in the same run: `deno run benches/matmul.ts [part of a name] [--plain] [--cpu]`. One thread. The machine
+ * may be shared: look at the best times, and for products of many milliseconds use `--cpu`, which measures
+ * the CPU time of the process.
  */
 import nodeProcess from "node:process";
 import { type FunctionBuilder, hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../kernels/wasm/assembler.ts";
@@ -15,7 +16,10 @@ import {
 
 type Emitted = (...params: number[]) => void;
 
-/** A product and how its left operand lies; or, with `right`, the packing of a right operand that lies so. */
+/**
+ * A product and the layout of its left operand; or, with `right`, the packing of a right operand of that
+ * layout.
+ */
 interface Shape {
   readonly name: string;
   readonly m: number;
@@ -52,7 +56,7 @@ const PAGES = 1024;
 const CEILING_SUMS = 12;
 const CEILING_TURNS = 20_000;
 
-/** Adds a loop of independent multiply-adds of registers. */
+/** Adds a loop of independent multiply-adds in registers. */
 function addCeiling(module: ModuleBuilder, relaxed: boolean): FunctionBuilder {
   const ceiling = module.addFunction("ceiling", [i32]);
   const [turn, address] = [ceiling.local(i32), 0];
@@ -70,14 +74,17 @@ function addCeiling(module: ModuleBuilder, relaxed: boolean): FunctionBuilder {
   return ceiling;
 }
 
-/** The present time in milliseconds. */
+/** The current time in milliseconds. */
 function now(): number {
   if (!Deno.args.includes("--cpu")) return performance.now();
   const { user, system } = nodeProcess.cpuUsage();
   return (user + system) / 1000;
 }
 
-/** Median and least milliseconds of one call: samples of about half a millisecond or one call, after a warm-up. */
+/**
+ * Median and minimum milliseconds of one call: samples of about half a millisecond or one call, after a
+ * warm-up.
+ */
 function measure(call: () => void): { readonly median: number; readonly best: number } {
   const time = (calls: number) => {
     const start = now();
@@ -96,7 +103,7 @@ function measure(call: () => void): { readonly median: number; readonly best: nu
   return { median: samples[samples.length >> 1], best: samples[0] };
 }
 
-/** A function `(a, b, c, columns, terms, scratch)` for a product with a left operand turned over. */
+/** A function `(a, b, c, columns, terms, scratch)` for a product with a transposed left operand. */
 function addLong(
   module: ModuleBuilder,
   functions: MatmulFunctions,
@@ -128,7 +135,7 @@ function main(): void {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
   const bytes = module.encode();
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-  // An export is typed as a value of any kind; these are functions of i32.
+  // The type of an export covers every kind of value; these are functions of i32.
   const emitted = (name: string) => instance.exports[name] as Emitted;
   const [ceiling, pack, product] = ["ceiling", "pack", "product"].map(emitted);
   new Float32Array(memory.buffer).forEach((_, index, all) => all[index] = Math.sin(index));

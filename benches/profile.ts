@@ -1,6 +1,6 @@
 /**
- * Where the time of a step goes, by kernel, on one thread: the emitted module says when each kernel has run. Beside it
- * the ceiling of 128-bit multiply-adds, measured in the same run.
+ * Where the time of a step goes, by kernel, on one thread: the emitted module reports when each kernel has
+ * run. It is compared with the ceiling of 128-bit multiply-adds, measured in the same run.
  */
 import type { Tensor } from "@cellfold/cellfold";
 import { rowsOfAll, type WasmKernel } from "../kernels/wasm/kernels.ts";
@@ -14,22 +14,24 @@ import { median } from "./support/statistics.ts";
 import { smallTask } from "./support/tasks.ts";
 import type { Workload } from "./workloads.ts";
 
-/** A kernel, with the loops around it. */
+/** A kernel, with its enclosing loops. */
 interface Row {
   readonly name: string;
   readonly depth: number;
   /** How often a step calls it. */
   readonly calls: number;
-  /** Milliseconds of all its calls in a step, without those of the kernels inside: the median of several steps. */
+  /**
+   * Milliseconds of all its calls in a step, without those of nested kernels: the median of several steps.
+   */
   readonly milliseconds: number;
   readonly flops: number;
   readonly shape: string;
 }
 
-/** Steps that are measured, after so many milliseconds of steps that are not: until then the engine compiles. */
+/** How many steps are measured, after this many milliseconds of warm-up, in which the engine compiles. */
 const STEPS = 100, WARM_UP_MILLISECONDS = 300;
 
-/** Kernels that take a lesser part of a step are not listed one by one. */
+/** Kernels that take a smaller part of a step than this are not listed individually. */
 const SMALL = 0.002;
 
 const PAGE = 1 << 16, ALIGNMENT = 64;
@@ -115,16 +117,16 @@ async function load(
   };
 }
 
-/** How many elements each output of the Program has. */
+/** The number of elements of each output of the Program. */
 function outputSizes(program: Program, inputs: readonly Tensor[]): readonly number[] {
-  // Whatever is not fixed is the batch, which is the first axis of the last input.
+  // Every symbolic size is the batch, which is the first axis of the last input.
   const batch = Number(inputs[inputs.length - 1].shape[0]);
   return program.outputs.map(({ shape }) =>
     shape.reduce<number>((size, dim) => size * (typeof dim === "number" ? dim : batch), 1)
   );
 }
 
-/** Milliseconds of a step and of each kernel in it, less what marking takes. */
+/** Milliseconds of a step and of each kernel in it, without the cost of marking. */
 function measure(step: Step, count: number): { readonly whole: number; readonly kernels: readonly number[] } {
   const ignore = () => {};
   for (const start = performance.now(); performance.now() - start < WARM_UP_MILLISECONDS;) step(ignore);

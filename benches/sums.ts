@@ -1,12 +1,12 @@
 /**
- * The speed and the error of sums on one thread of the wasm backend, by shape: `deno run benches/sums.ts [part of a
- * name]`. Values are all alike, so that the roundings of a running sum go the same way. The machine may be shared: look
- * at the best.
+ * The speed and the error of sums on one thread of the wasm backend, by shape:
+ * `deno run benches/sums.ts [part of a name]`. All values are equal, so that the roundings of a running sum
+ * all go the same way. The machine may be shared: look at the best times.
  */
 import { compile, hostTensor, matmul, sum, type Tensor } from "../mod.ts";
 import { scatterAdd } from "../src/operations/indexing.ts";
 
-/** A sum of a tensor, of so many equal terms. */
+/** A sum of a tensor, with this many equal terms. */
 interface Sum {
   readonly name: string;
   readonly shape: readonly number[];

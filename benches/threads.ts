@@ -1,5 +1,6 @@
 /**
- * What it costs to run a kernel on several threads: an empty call back to back and after idleness, and a phase.
+ * The cost of running a kernel on several threads: an empty call, back to back and after idleness, and a
+ * phase.
  *
  * ```sh
  * deno run benches/threads.ts
@@ -11,7 +12,7 @@ import { createPool } from "../kernels/wasm/threads.ts";
 
 const ROUNDS = 1000;
 
-/** A module whose `run` has so many phases without any work. */
+/** A module whose `run` has this many phases without any work. */
 function empty(phases: number, shares: number): WebAssembly.Module {
   const module = new ModuleBuilder({ minimum: 1, maximum: 1, shared: true });
   const phasesOf = addPhases(module, { address: 0, shares });

@@ -1,6 +1,6 @@
 /**
- * Where the time of a step on WebGPU goes, by dispatch, and that of the first call. A dispatch is timed by doing it many
- * times in one pass: what a single one takes is less than what reading a result does.
+ * Where the time of a step on WebGPU goes, by dispatch, and that of the first call. A dispatch is timed by
+ * repeating it many times in one pass: a single one takes less time than reading a result.
  */
 import type { Tensor } from "@cellfold/cellfold";
 import { createWebGpu } from "../kernels/webgpu/mod.ts";
@@ -11,12 +11,12 @@ import { median } from "./support/statistics.ts";
 import { smallTask } from "./support/tasks.ts";
 import type { Workload } from "./workloads.ts";
 
-/** How often a dispatch is repeated, and how many such steps are timed of each, after so many that are not. */
+/** How often a dispatch is repeated, how many such steps are timed for each, and how many steps warm up. */
 const REPEATS = 50, STEPS = 5, WARM_UPS = 10;
 
 /**
- * The table of a workload that trains or predicts. The first call compiles shaders where no cache of the driver has
- * them: Mesa's is off with `MESA_SHADER_CACHE_DISABLE=true`.
+ * The table of a workload that trains or predicts. The first call compiles the shaders unless the driver has
+ * cached them: set `MESA_SHADER_CACHE_DISABLE=true` to disable Mesa's cache.
  *
  * @throws RangeError for another workload.
  */
@@ -86,7 +86,7 @@ async function times(step: () => Promise<void>): Promise<number> {
   return median(all);
 }
 
-/** Watches the passes of a device, and repeats a dispatch of each where asked to. */
+/** Watches the passes of a device, and repeats one dispatch of each on request. */
 function watch() {
   const { setPipeline, dispatchWorkgroups } = GPUComputePassEncoder.prototype;
   const { beginComputePass } = GPUCommandEncoder.prototype;

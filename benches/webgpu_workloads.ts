@@ -1,4 +1,4 @@
-/** What `deno task bench --backend webgpu` measures: on any adapter, and what takes a graphics processor. */
+/** What `deno task bench --backend webgpu` measures: on any adapter, and what requires a GPU. */
 import type { Peer } from "./support/measurements.ts";
 import type { Target } from "./support/targets.ts";
 import type { ModelTask } from "./support/tasks.ts";
@@ -8,7 +8,7 @@ const LARGE = { cell: "lstm", batch: 64, time: 200, features: 256, units: 1024 }
 
 const peer = (peer: Peer, mustReach: number): Target => ({ kind: "peer", peer, mustReach });
 
-/** A workload on any adapter; figures against peers on a processor and on a graphics processor are others. */
+/** A workload for any adapter; its figures compared with peers differ between a CPU and a GPU. */
 function workload(
   name: string,
   measures: string,
@@ -19,7 +19,7 @@ function workload(
   return { name, measures, task, threads: 2, peers, targets };
 }
 
-/** On an adapter that computes on the processor. */
+/** On an adapter that computes on the CPU. */
 const anywhere: readonly Workload[] = [
   workload(
     "webgpu/guide-predict",
@@ -66,7 +66,7 @@ const anywhere: readonly Workload[] = [
   },
 ];
 
-/** On a graphics processor. */
+/** On a GPU. */
 const onGpu: readonly Workload[] = [
   workload(
     "gpu/guide-train",
@@ -96,7 +96,9 @@ const onGpu: readonly Workload[] = [
 /** The workloads of the backend webgpu. */
 export const webGpuWorkloads: readonly Workload[] = [...anywhere, ...onGpu];
 
-/** Those among them that this machine's adapter can do in any time; undefined where there is no adapter. */
+/**
+ * Those among them that this machine's adapter can finish in reasonable time; undefined without an adapter.
+ */
 export async function workloadsForAdapter(): Promise<readonly Workload[] | undefined> {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter) return undefined;

@@ -1,4 +1,4 @@
-/** The workloads of the benchmark: what each measures, which peers can do the same, and how well it must do. */
+/** The workloads of the benchmark: what each measures, which peers can do the same, and its targets. */
 import type { Peer } from "./support/measurements.ts";
 import type { Target } from "./support/targets.ts";
 import type { ModelTask, NestedTask, Task, Variant } from "./support/tasks.ts";
@@ -6,19 +6,19 @@ import type { ModelTask, NestedTask, Task, Variant } from "./support/tasks.ts";
 /** One row of the table. */
 export interface Workload {
   readonly name: string;
-  /** One line for people. */
+  /** One line for people to read. */
   readonly measures: string;
   readonly task: Task;
   /** The threads of Cellfold. */
   readonly threads: number;
-  /** Who can do the same. */
+  /** The peers that can do the same. */
   readonly peers: readonly Peer[];
-  /** Peers that are asked for one number of threads; of the others the better of 1 and 2 counts. */
+  /** Peers that run with one number of threads; for the others the better of 1 and 2 counts. */
   readonly peerThreads?: Partial<Record<Peer, number>>;
   readonly targets: readonly Target[];
-  /** Another number of runs than asked for, where a run takes long. */
+  /** A number of runs that replaces the requested one, if a run takes long. */
   readonly runs?: number;
-  /** Whether each run has a process of its own. */
+  /** Whether each run has a fresh process. */
   readonly freshProcess?: boolean;
   /** Flags of V8 for Cellfold's process. */
   readonly v8Flags?: readonly string[];
@@ -47,7 +47,7 @@ const peer = (peer: Peer, mustReach: number, aim?: number): Target => ({
 
 const guideTask = (changes: Partial<ModelTask> = {}): ModelTask => ({ kind: "train", ...GUIDE, ...changes });
 
-/** What leaves Keras's fast path, against the same step on it. */
+/** Models that leave Keras's fast path, compared with the same step on it. */
 function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: number): Workload {
   return {
     name: `cliff/${variant}`,
@@ -172,7 +172,8 @@ export const workloads: readonly Workload[] = [
     freshProcess: true,
     targets: [
       { kind: "time", mustReach: 150, aim: 50 },
-      // Addresses are written in as many bytes as they need, so a longer sequence has a few more.
+      // Addresses are encoded in as many bytes as they need, so code for a longer sequence is a few bytes
+      // larger.
       { kind: "value", value: "code for 2800 steps, by that for 28", unit: "×", mustReach: 1.01, aim: 1 },
     ],
   },
@@ -192,7 +193,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
-    // A young generation of one size: V8 makes it larger by megabytes at some time, however little is kept.
+    // A young generation of fixed size: V8 would grow it by megabytes at some point, however little is kept.
     v8Flags: ["--min-semi-space-size=1", "--max-semi-space-size=1"],
     targets: [{ kind: "value", value: "growth of memory", unit: "bytes a step", mustReach: 100, aim: 0 }],
   },

@@ -1,17 +1,18 @@
 /**
- * The contract that every backend keeps. A backend turns a Program into an Executable and owns the memory of its
+ * The contract of every backend. A backend turns a Program into an Executable and owns the memory of its
  * device; it knows Programs and primitives, and nothing of cells, layers or training.
  *
- * What a backend is not: it holds no user state, it decides nothing about gradients, and it never changes the
- * meaning of a Program; `reference` is the oracle for all of them.
+ * A backend holds no user state, decides nothing about gradients, and never changes the meaning of a Program;
+ * `reference` is the oracle for all of them.
  */
 import type { DeviceTensor, HostTensor } from "../src/tensor/tensor.ts";
 import type { Program } from "../src/program/types.ts";
 
 /**
- * Thrown by a call whose device is lost, and by what still uses tensors on it: a graphics processor that was reset,
- * unplugged or taken by somebody else, or a kernel that failed half way through. What was read from it before is intact;
- * tensors of `wasm` can be read after it too. The next call that is given tensors on the host gets a new device.
+ * Thrown by a call whose device is lost, and by any later use of tensors on it: a GPU that was reset,
+ * unplugged or taken over by another program, or a kernel that failed halfway. Data that was read from it
+ * before is intact; tensors of `wasm` can still be read afterwards. The next call whose inputs are on the
+ * host gets a new device.
  *
  * @example
  * ```ts
@@ -29,15 +30,21 @@ export class DeviceLost extends Error {
   override readonly name: string = "DeviceLost";
 }
 
-/** Thrown by a call for which a device has no memory left. What lies there stays, and other calls go on. */
+/**
+ * Thrown by a call for which a device has no memory left. The contents of the memory are kept, and other
+ * calls go on.
+ */
 export class DeviceOutOfMemory extends RangeError {
-  /** The name of the class, as of every error about a value out of range. */
+  /** The name of the class, as for every error about a value out of range. */
   override readonly name: string = "RangeError";
 }
 
-/** Thrown by `compile` of a backend whose device cannot be opened on this machine; `auto` takes another one then. */
+/**
+ * Thrown by `compile` of a backend whose device cannot be opened on this machine; `auto` then takes another
+ * one.
+ */
 export class DeviceUnavailable extends RangeError {
-  /** The name of the class, as of every error about a value out of range. */
+  /** The name of the class, as for every error about a value out of range. */
   override readonly name: string = "RangeError";
 }
 
@@ -46,45 +53,53 @@ export type Input = HostTensor | DeviceTensor;
 
 /** How an executable treats the memory of its inputs and outputs. */
 export interface CompileOptions {
-  /** Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the call. */
+  /**
+   * Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the
+   * call.
+   */
   readonly donate: readonly boolean[];
-  /** Per output of the Program: whether it stays in the device's memory (`DeviceTensor`) or comes to the host. */
+  /**
+   * Per output of the Program: whether it stays in the device's memory (`DeviceTensor`) or comes to the host.
+   */
   readonly keep: readonly boolean[];
 }
 
-/** What the inputs and outputs of a loop are; inputs in neither list stay as they were given. */
+/** The inputs and outputs of a loop; inputs in neither list stay as first given. */
 export interface LoopRoles {
-  /** Outputs that are inputs of the next call; their inputs are given for the first one. */
+  /** Outputs that become inputs of the next call; those inputs are given for the first call. */
   readonly carried: readonly { readonly input: number; readonly output: number }[];
-  /** Inputs that every call brings. */
+  /** Inputs that are given for every call. */
   readonly fresh: readonly number[];
 }
 
-/** Calls in a row, without a promise, that allocate nothing but their results. */
+/** Consecutive synchronous calls that allocate nothing but their results. */
 export interface Loop extends Disposable {
-  /** One call with the fresh inputs, whose specs are those given at first; gives the outputs that are not carried. */
+  /**
+   * One call with the fresh inputs, whose specs are those given at first; returns the outputs that are not
+   * carried.
+   */
   run(fresh: readonly HostTensor[]): HostTensor[];
-  /** What is carried, in the order of the roles. */
+  /** The carried values, in the order of the roles. */
   read(): HostTensor[];
-  /** Sets what is carried. */
+  /** Sets the carried values. */
   write(carried: readonly HostTensor[]): void;
 }
 
-/** A compiled Program, to be called again and again. */
+/** A compiled Program, which can be called repeatedly. */
 export interface Executable extends Disposable {
   /**
-   * Runs it. Inputs have the Program's dtypes and shapes; sizes that are symbols in the Program take their values
-   * from the inputs. Outputs are valid until they are disposed or collected, also after later calls.
+   * Runs it. Inputs have the Program's dtypes and shapes; sizes that are symbols in the Program take their
+   * values from the inputs. Outputs remain valid after later calls, until they are disposed or collected.
    */
   run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]>;
-  /** The same without a promise; absent where blocking is impossible. */
+  /** The same synchronously; absent if blocking is impossible. */
   runSync?(inputs: readonly Input[]): (HostTensor | DeviceTensor)[];
   /**
-   * Prepares a loop of calls on the inputs given; absent where calls cannot return at once. Outputs that are carried
+   * Prepares a loop of calls on the given inputs; absent if calls cannot be synchronous. Carried outputs
    * become inputs of the next call in place.
    */
   loop?(inputs: readonly Input[], roles: LoopRoles): Promise<Loop>;
-  /** What was compiled, for people. */
+  /** What was compiled, for people to read. */
   describe(): string;
 }
 
@@ -92,16 +107,16 @@ export interface Executable extends Disposable {
 export interface Backend {
   /** The name by which `device` chooses it. */
   readonly name: string;
-  /** Whether this machine can run it, which is tried. */
+  /** Whether this machine can run it, which is tried out. */
   available(): Promise<boolean>;
-  /** What this machine lacks to run it, for people; undefined where it can. */
+  /** What this machine lacks to run it, for people to read; undefined if it lacks nothing. */
   missing(): Promise<string | undefined>;
   /**
-   * Of a backend for graphics processors, which `auto` chooses for large Programs only: whether this machine has one, and
-   * not an adapter that computes on the processor.
+   * For a GPU backend, which `auto` chooses for large Programs only: whether this machine has a GPU, and not
+   * just an adapter that computes on the CPU.
    */
   hasGpu?(): Promise<boolean>;
-  /** Whether it has every dtype that the Program computes in. */
+  /** Whether it supports every dtype that the Program computes in. */
   supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */
   compile(program: Program, options: CompileOptions): Promise<Executable>;
@@ -109,19 +124,19 @@ export interface Backend {
   upload(tensor: HostTensor): DeviceTensor;
 }
 
-/** A device as its folder gives it to `kernels/mod.ts`. */
+/** A device as its folder exports it to `kernels/mod.ts`. */
 export interface DeviceEntry {
   /** The backend without options, by whose name `device` chooses it. */
   readonly backend: Backend;
-  /** What options there are beside the name; others are refused. */
+  /** The options besides the name; others are rejected. */
   readonly optionNames: readonly string[];
-  /** Checks options, which may be anything; absent where there are none. */
+  /** Checks options of any type; absent if there are none. */
   readonly configure?: (options: Readonly<Record<string, unknown>>) => Configured;
 }
 
 /** A device with options. */
 export interface Configured {
-  /** Its name with the options: the same for options that mean the same. */
+  /** Its name with the options: the same for equivalent options. */
   readonly text: string;
   /** Makes the backend. */
   readonly create: (name: string) => Backend;

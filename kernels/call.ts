@@ -1,4 +1,4 @@
-/** What executables of every backend ask of the inputs of a call. */
+/** Checks of the inputs of a call, for executables of every backend. */
 import { bindShapes } from "../src/program/bindings.ts";
 import type { Program } from "../src/program/types.ts";
 import type { Bindings } from "../src/tensor/dims.ts";
@@ -12,7 +12,7 @@ export function sameNumbers(a: readonly number[], b: readonly number[]): boolean
   return true;
 }
 
-/** Whether inputs have the dtypes of the Program's and these shapes. */
+/** Whether inputs have these shapes and the dtypes of the Program's inputs. */
 export function haveShapes(
   inputs: readonly Input[],
   shapes: readonly (readonly number[])[],
@@ -34,7 +34,7 @@ export function keyOf(bindings: Bindings): string {
 /**
  * The values of the Program's symbolic sizes for these inputs.
  *
- * @throws TypeError if their number or a dtype does not fit; RangeError if a shape does not.
+ * @throws TypeError if their number or a dtype does not match; RangeError if a shape does not.
  */
 export function bindInputs({ inputs: expected }: Program, inputs: readonly Spec[]): Bindings {
   if (inputs.length !== expected.length) {

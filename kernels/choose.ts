@@ -1,13 +1,14 @@
 /**
- * What the device `auto` means for a Program:
+ * How the device `auto` is chosen for a Program:
  *
- * 1. The device on which an argument lies, so that the functions of a training run share its parameters.
- * 2. WebGPU on a graphics processor, where a call has at least {@linkcode WORTH_GPU} multiply-adds in products. An
- *    adapter that computes on the processor never wins against wasm, which has the same processor to itself.
- * 3. Wasm where the engine has SIMD, else the reference.
+ * 1. The device that holds an argument, so that the functions of a training run share its parameters.
+ * 2. WebGPU on a GPU, if a call has at least {@linkcode WORTH_GPU} multiply-adds in products. An adapter that
+ *    computes on the CPU never beats wasm, which has the same CPU to itself.
+ * 3. Wasm if the engine has SIMD, else the reference.
  *
- * The limit of the second rule is an estimate, not a measurement: that many take wasm 10 to 25 ms on two cores, and a
- * graphics processor a millisecond or two beside what it takes to submit a call and walk the steps of a scan.
+ * The threshold of the second rule is an estimate, not a measurement: wasm takes 10 to 25 ms for that many on
+ * two cores, and a GPU one or two milliseconds on top of submitting a call and iterating over the steps of a
+ * scan.
  */
 import { bindShapes } from "../src/program/bindings.ts";
 import type { Program } from "../src/program/types.ts";
@@ -16,7 +17,7 @@ import type { Tensor } from "../src/tensor/tensor.ts";
 import type { Backend } from "./backend.ts";
 import { multiplyAddsOf } from "./lowering/kinds/product.ts";
 
-/** Multiply-adds of a call from which a graphics processor is worth it. */
+/** Multiply-adds per call from which a GPU is worth it. */
 export const WORTH_GPU = 1e9;
 
 /** A backend, and why it was chosen. */
@@ -41,8 +42,8 @@ export function multiplyAdds({ equations }: Program, bindings: Bindings): number
 }
 
 /**
- * The backend among `candidates` for a call with these inputs. Whether there is a graphics processor is looked for only
- * where one would be worth it: opening its driver takes a second on some machines.
+ * The backend among `candidates` for a call with these inputs. It checks for a GPU only if one would be worth
+ * it: opening its driver takes a second on some machines.
  */
 export async function chooseBackend(
   candidates: readonly Backend[],
@@ -50,7 +51,7 @@ export async function chooseBackend(
   inputs: readonly Tensor[],
 ): Promise<Choice> {
   const able = candidates.filter((candidate) => candidate.supports(program));
-  // One that was asked for by name says itself why it cannot.
+  // A backend chosen by name reports itself why it cannot run.
   if (candidates.length === 1 || able.length === 0) return { backend: candidates[0], why: "as asked for" };
   const lies = able.find(({ name }) =>
     inputs.some((input) => input.kind === "device" && input.device === name)

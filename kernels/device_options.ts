@@ -1,14 +1,14 @@
-/** Checks of the options with which a device is chosen, for the backends that have some. */
+/** Checks of the options of a device, for the backends that have some. */
 import { wrongKind } from "../src/describe.ts";
 import { quoted, unknownName } from "../src/nearest.ts";
 
-/** @throws RangeError for an option that a device does not have, with the nearest that it has. */
+/** @throws RangeError for an option that a device does not have, with the nearest one that it has. */
 export function checkOptionNames(device: string, given: object, known: readonly string[]): void {
   const unknown = Object.keys(given).find((option) => !known.includes(option));
   if (unknown !== undefined) throw unknownName(`option of the device ${device}`, unknown, known);
 }
 
-/** @throws RangeError unless an option is absent or a whole number within a range. */
+/** @throws RangeError unless an option is absent or an integer within a range. */
 export function checkWhole(
   device: string,
   option: string,

@@ -1,19 +1,19 @@
-/** Planning memory: pieces that are never in use at the same time may lie in the same place. */
+/** Planning memory: pieces that are never live at the same time may share a place. */
 
-/** How much of memory something takes, and at which steps it is in use, both included. */
+/** The size of a piece, and the steps during which it is live, both ends included. */
 export interface Life {
   readonly size: number;
   readonly first: number;
   readonly last: number;
 }
 
-/** Where everything lies, and how much memory that takes. */
+/** The place of every piece, and the total size. */
 export interface MemoryPlan<Key> {
   readonly offsets: ReadonlyMap<Key, number>;
   readonly size: number;
 }
 
-/** Places everything at multiples of `alignment`: the largest first, so that small pieces fill the gaps. */
+/** Places every piece at a multiple of `alignment`: the largest first, so that small pieces fill the gaps. */
 export function planMemory<Key>(lives: ReadonlyMap<Key, Life>, alignment: number): MemoryPlan<Key> {
   const offsets = new Map<Key, number>();
   const placed: (Life & { readonly start: number; readonly end: number })[] = [];

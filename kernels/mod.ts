@@ -1,4 +1,4 @@
-/** The devices by name, and those that `auto` chooses from. What each is, and its options, is in its folder. */
+/** The devices by name, and those that `auto` chooses from. Each device and its options are in its folder. */
 import type { Program } from "../src/program/types.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { unknownName } from "../src/nearest.ts";
@@ -14,7 +14,7 @@ export type { Choice } from "./choose.ts";
 export type { WasmChoice, WasmOptions } from "./wasm/mod.ts";
 export type { WebGpuChoice, WebGpuOptions } from "./webgpu/mod.ts";
 
-/** Every device. `auto` prefers those that come first. */
+/** Every device. `auto` prefers earlier ones. */
 const devices: readonly DeviceEntry[] = [wasmDevice, webGpuDevice, referenceDevice];
 
 /** The names of devices; `auto` is the fastest that this machine can run. */
@@ -30,7 +30,7 @@ export function backendNames(): string[] {
   return backends.map(({ name }) => name);
 }
 
-/** Backends made for options; the same options give the same device, so that calls can share tensors. */
+/** Backends created for options; equivalent options give the same device, so that calls can share tensors. */
 const configured = new Map<string, Backend>();
 
 /** Whether a choice is a backend itself, and not the name of one. */
@@ -39,7 +39,7 @@ function isBackend(device: Device): device is Backend {
 }
 
 /**
- * The backend of this name or choice, whether this machine can run it or not.
+ * The backend of this name or choice, whether or not this machine can run it.
  *
  * @throws RangeError if there is none.
  */
@@ -59,8 +59,8 @@ function namedBackend(device: Device): Backend {
 }
 
 /**
- * Throws unless there is a device of this name and its options are right. Whether this machine can run it, the first
- * call finds out.
+ * Throws unless there is a device of this name and its options are valid. The first call finds out whether
+ * this machine can run it.
  *
  * @throws RangeError for an unknown device or option, with the nearest known one.
  */
@@ -81,13 +81,14 @@ export async function findBackend(device: Device): Promise<Backend> {
   throw new RangeError(`Cannot use the device ${name}: ${missing}`);
 }
 
-/** The devices that compiled functions may run on: the one that was named, or all that `auto` chooses from. */
+/** The devices that compiled functions may run on: the named one, or all that `auto` chooses from. */
 export interface Devices {
-  /** The backends of which one is chosen; of `auto` those that this machine can run, `reference` as the last. */
+  /** The candidates; for `auto` those that this machine can run, with `reference` as the last. */
   readonly backends: readonly Backend[];
   /**
-   * What `compile` gives for the backend that is best for a call with these inputs. Where the device of that one cannot
-   * be opened, `auto` goes on with the others; one that was named says itself what is missing.
+   * The result of `compile` for the backend that is best for a call with these inputs. If that backend's
+   * device cannot be opened, `auto` tries the others; a backend chosen by name throws an error that says what
+   * is missing.
    */
   choose<Result>(
     program: Program,
@@ -97,7 +98,7 @@ export interface Devices {
 }
 
 /**
- * The devices for a choice. Of `auto`, whether there is a graphics processor is not looked for yet.
+ * The devices for a choice. For `auto`, this does not check for a GPU yet.
  *
  * @throws RangeError if there is no device of this name, or this machine cannot run it, with what it lacks.
  */
@@ -111,7 +112,9 @@ export async function devicesFor(device: Device = "auto"): Promise<Devices> {
   return devicesAmong(backends.filter((_, index) => missing[index] === undefined), notes);
 }
 
-/** Devices of these backends; `notes` say why others are not among them. For tests, beside {@linkcode devicesFor}. */
+/**
+ * Devices of these backends; `notes` say why others are missing. For tests, beside {@linkcode devicesFor}.
+ */
 export function devicesAmong(candidates: readonly Backend[], notes: readonly string[]): Devices {
   let left = { backends: candidates, notes };
   return {
@@ -135,7 +138,7 @@ export function devicesAmong(candidates: readonly Backend[], notes: readonly str
   };
 }
 
-/** That `auto` goes on without a backend; told on the console once. */
+/** The warning that `auto` goes on without a backend, printed to the console once. */
 function unavailableNote(name: string, why: string): string {
   const note = `${name} cannot run here: ${why}`;
   warnOnce(`${note}. The device auto means another one, which may be slower`);

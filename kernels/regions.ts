@@ -1,11 +1,11 @@
-/** Regions of a linear memory: an allocator of addresses, which knows nothing of what lies there. */
+/** Regions of a linear memory: an allocator of addresses, which knows nothing of their contents. */
 
 interface Region {
   start: number;
   size: number;
 }
 
-/** Hands out regions and takes them back; neighbours that are free are merged. */
+/** Allocates and frees regions; adjacent free regions are merged. */
 export class Regions {
   /** Unused regions by address. */
   #free: Region[] = [];
@@ -14,21 +14,21 @@ export class Regions {
   readonly #sizes = new Map<number, number>();
 
   /**
-   * @param reserved Bytes at the beginning that are never handed out.
-   * @param alignment Of every address and size, in bytes.
+   * @param reserved Bytes at the beginning that are never allocated.
+   * @param alignment The alignment of every address and size, in bytes.
    */
   constructor(reserved: number, readonly alignment: number) {
     this.#end = Math.ceil(reserved / alignment) * alignment;
   }
 
-  /** Bytes handed out. */
+  /** Allocated bytes. */
   get used(): number {
     return this.#used;
   }
 
   /**
-   * A region of at least `bytes` bytes. Where no free one is large enough it lies at the end; `grow` is called first
-   * with the end that the memory must have then, and may throw.
+   * A region of at least `bytes` bytes. If no free one is large enough it lies at the end; then `grow` is
+   * called first with the required end of the memory, and may throw.
    */
   allocate(bytes: number, grow: (end: number) => void): number {
     const size = Math.max(this.alignment, Math.ceil(bytes / this.alignment) * this.alignment);
@@ -50,7 +50,7 @@ export class Regions {
     return start;
   }
 
-  /** Gives back what `allocate` gave. */
+  /** Frees what `allocate` returned. */
   free(start: number): void {
     const size = this.#sizes.get(start);
     if (size === undefined) throw new Error(`Cannot free address ${start}: it is not allocated`);

@@ -4,33 +4,33 @@ import type { Bindings } from "../src/tensor/dims.ts";
 import type { Input } from "./backend.ts";
 import { bindInputs, haveShapes, keyOf } from "./call.ts";
 
-/** So many sets of sizes stay compiled. */
+/** The most sets of sizes that stay compiled. */
 const KEPT = 8;
 
 /**
- * What is compiled for sets of sizes. {@linkcode KEPT} of them stay; of more, the least recently used one goes. Calls in a
- * row with the same sizes do not look further than the shapes of their inputs.
+ * The compiled code for each set of sizes. It keeps {@linkcode KEPT} of them, and evicts the least recently
+ * used. Consecutive calls with the same sizes compare only the shapes of their inputs.
  */
 export class CompiledSizes<Compiled extends object> implements Disposable {
   readonly #program: Program;
   readonly #drop: (compiled: Compiled) => void;
-  /** By {@linkcode keyOf}, the least recently used first. */
+  /** By {@linkcode keyOf}, least recently used first. */
   readonly #compiled = new Map<string, Compiled>();
   /** Sizes that are being compiled. */
   readonly #compiling = new Map<string, Promise<void>>();
-  /** What the last call used, and the shapes of its inputs. */
+  /** The compiled code of the last call, and the shapes of its inputs. */
   #latest: { readonly shapes: readonly (readonly number[])[]; readonly compiled: Compiled } | undefined;
   #disposed = false;
 
-  /** @param drop Gives back what something compiled holds; default: nothing. */
+  /** @param drop Releases what compiled code holds; default: nothing. */
   constructor(program: Program, drop: (compiled: Compiled) => void = () => {}) {
     this.#program = program;
     this.#drop = drop;
   }
 
   /**
-   * What the last call used, if these inputs are of the same sizes: with it a call can begin before anything is awaited,
-   * so that what its caller does next, such as disposing of an input, comes after it.
+   * The compiled code of the last call, if these inputs have the same sizes. With it a call can begin before
+   * anything is awaited, so that what its caller does next, such as disposing of an input, comes after it.
    *
    * @throws Error once this is disposed.
    */
@@ -41,24 +41,27 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
   }
 
   /**
-   * What is compiled for these inputs.
+   * The compiled code for these inputs, if there is any.
    *
-   * @throws TypeError or RangeError if they are not what the Program takes; Error once this is disposed.
+   * @throws TypeError or RangeError if they do not match the Program's inputs; Error once this is disposed.
    */
   get(inputs: readonly Input[]): Compiled | undefined {
     return this.again(inputs) ?? this.#known(inputs, keyOf(bindInputs(this.#program, inputs)));
   }
 
-  /** The same, or what `compile` gives now. */
+  /** The same, or what `compile` returns now. */
   getOr(inputs: readonly Input[], compile: (bindings: Bindings) => Compiled): Compiled {
     const again = this.again(inputs);
     if (again) return again;
     const bindings = bindInputs(this.#program, inputs), key = keyOf(bindings);
     if (!this.#compiled.has(key)) this.#add(key, compile(bindings));
-    return this.#known(inputs, key) as Compiled; // it was added just now
+    return this.#known(inputs, key) as Compiled; // it was just added
   }
 
-  /** The same; calls that come while it is compiled wait for it, and other sizes may push it out meanwhile. */
+  /**
+   * The same, asynchronously; calls during compilation wait for it, and other sizes may evict the result
+   * meanwhile.
+   */
   async find(
     inputs: readonly Input[],
     compile: (bindings: Bindings, key: string) => Promise<Compiled>,
@@ -78,7 +81,7 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
     }
   }
 
-  /** Everything that is compiled by its key, the least recently used first. */
+  /** Everything compiled, with its key, least recently used first. */
   get entries(): readonly (readonly [string, Compiled])[] {
     return [...this.#compiled];
   }
@@ -88,7 +91,7 @@ export class CompiledSizes<Compiled extends object> implements Disposable {
     for (const key of [...this.#compiled.keys()]) this.#remove(key);
   }
 
-  /** What is compiled for a key, which is used now for these inputs. */
+  /** The compiled code for a key, marked as used for these inputs. */
   #known(inputs: readonly Input[], key: string): Compiled | undefined {
     this.#check();
     const compiled = this.#compiled.get(key);

@@ -1,13 +1,13 @@
-/** Memory of a device for the inputs and outputs of an executable that are on the host. */
+/** Device memory for the inputs and outputs of an executable that are on the host. */
 import type { TensorMemory } from "./stored_tensor.ts";
 
 interface Place {
   readonly address: number;
-  /** Its elements. */
+  /** Its size in elements. */
   readonly size: number;
 }
 
-/** Its places, reused from call to call and each as large as the largest tensor that came so far. */
+/** The places, reused from call to call and each as large as the largest tensor so far. */
 export class Staging implements Disposable {
   readonly #memory: Pick<TensorMemory, "allocate" | "free">;
   readonly #places: Readonly<Record<"input" | "output", (Place | undefined)[]>> = { input: [], output: [] };
@@ -16,7 +16,7 @@ export class Staging implements Disposable {
     this.#memory = memory;
   }
 
-  /** The address of an input or output of so many elements. */
+  /** The address of an input or output of `size` elements. */
   place(kind: "input" | "output", index: number, size: number): number {
     const places = this.#places[kind], known = places[index];
     if (known && known.size >= size) return known.address;

@@ -1,4 +1,4 @@
-/** Tensors in the memory of a device: an address, which is given back once. */
+/** Tensors in the memory of a device: an address, which is freed once. */
 import { DeviceLost } from "./backend.ts";
 import { sizeOf } from "./shapes.ts";
 import {
@@ -11,15 +11,15 @@ import {
 
 /** The memory of a device, as its tensors need it. */
 export interface TensorMemory {
-  /** Memory for `bytes` bytes; `what` says in an error what it was for. */
+  /** Allocates `bytes` bytes; `what` says in an error what they were for. */
   allocate(bytes: number, what: () => string): number;
-  /** Gives it back. */
+  /** Frees it. */
   free(address: number): void;
   /** Copies elements out. */
   readTensor(address: number, dtype: DType, size: number): Values | Promise<Values>;
 }
 
-// Memory of tensors that were dropped without being disposed is given back when they are collected.
+// The memory of tensors that were dropped without being disposed is freed when they are collected.
 const dropped = new FinalizationRegistry<{ readonly memory: TensorMemory; readonly address: number }>((
   { memory, address },
 ) => memory.free(address));
@@ -29,7 +29,7 @@ let serials = 0;
 /** A tensor in a device's memory. */
 export class StoredTensor implements DeviceTensor {
   readonly kind = "device";
-  /** No other tensor has the same, also not one that takes over its memory. */
+  /** No other tensor has the same one, not even one that takes over its memory. */
   readonly serial = ++serials;
   readonly #memory: TensorMemory;
   readonly #address: number;
@@ -58,7 +58,7 @@ export class StoredTensor implements DeviceTensor {
     return this.#gone !== undefined;
   }
 
-  /** The byte address; throws once the memory is gone. */
+  /** The byte address; throws once the memory is freed. */
   get address(): number {
     if (this.#gone === "donated") {
       throw new Error(
@@ -75,7 +75,7 @@ export class StoredTensor implements DeviceTensor {
     return { kind: "host", shape: this.shape, dtype: this.dtype, data };
   }
 
-  /** Gives the memory back because a call took it over. */
+  /** Gives up the memory because a call took it over. */
   donate(): void {
     this.#release("donated");
   }
@@ -92,7 +92,10 @@ export class StoredTensor implements DeviceTensor {
   }
 }
 
-/** What is wrong with a call on `device` that is given a tensor of another one, or of one of its name that was lost. */
+/**
+ * The error of a call on `device` that is given a tensor of another device, or of a lost device of the same
+ * name.
+ */
 export function elsewhere(input: DeviceTensor, device: string): Error {
   if (input.device !== device) {
     return new TypeError(`Cannot run on ${device} with ${printSpec(input)} of the device ${input.device}`);
@@ -105,7 +108,7 @@ export function elsewhere(input: DeviceTensor, device: string): Error {
   );
 }
 
-/** @throws TypeError for a tensor that devices of 4 bytes an element cannot hold. */
+/** @throws TypeError for a tensor that devices with 4-byte elements cannot hold. */
 export function checkStorable(tensor: HostTensor, device: string): void {
   if (tensor.dtype !== "float64") return;
   throw new TypeError(

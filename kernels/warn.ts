@@ -1,4 +1,4 @@
-/** Telling a developer what runs slower than it could on this host. */
+/** Warnings for developers about what runs slower than it could on this host. */
 
 const told = new Set<string>();
 
@@ -9,19 +9,19 @@ export function warnOnce(text: string): void {
   console.warn(`Cellfold: ${text}`);
 }
 
-/** What `process.env` has in Node, and what bundlers write in its place. */
+/** The value of `process.env.NODE_ENV` in Node, or what bundlers substitute for it. */
 declare const process: { readonly env: { readonly NODE_ENV?: string } };
 
-/** Whether `NODE_ENV` is `production`. Deno is asked only where that is allowed already, so that nobody is prompted. */
+/** Whether `NODE_ENV` is `production`. In Deno it is read only if permitted, so Deno never prompts. */
 function isProduction(): boolean {
   try {
     const query = { name: "env", variable: "NODE_ENV" } as const;
     if (globalThis.Deno?.permissions.querySync(query).state === "granted") {
       return Deno.env.get("NODE_ENV") === "production";
     }
-    // deno-lint-ignore no-process-global -- the very words that bundlers look for
+    // deno-lint-ignore no-process-global -- bundlers look for exactly this expression
     return !globalThis.Deno && process.env.NODE_ENV === "production";
   } catch {
-    return false; // there is no such thing, as in a page
+    return false; // it does not exist, as in a page
   }
 }

@@ -33,10 +33,10 @@ interface Gates {
   readonly o: Gate;
 }
 
-/** Small enough that training is calm; speed does not depend on it. */
+/** Small enough for stable training; the speed does not depend on it. */
 const WEIGHTS = { min: -0.1, max: 0.1 };
 
-/** The LSTM's equations with the four gates apart, as in a textbook. */
+/** The LSTM's equations with four separate gates, as in a textbook. */
 export function ownLstmCell(units: number): RecurrentCell {
   return {
     type: "ownLstm",
@@ -80,7 +80,7 @@ export function ownLstmCell(units: number): RecurrentCell {
 /** Keras's initializer `uniform`. */
 const RANGE = { min: -0.05, max: 0.05 };
 
-/** The cell of the guide's section on nested inputs; `[batch, i1]` and `[batch, i2, i3]` in, `units` out. */
+/** The cell of the guide's section on nested inputs: `[batch, i1]` and `[batch, i2, i3]` in, `units` out. */
 export function nestedCell(units: readonly [number, number, number]): RecurrentCell {
   const [unit1, unit2, unit3] = units;
   return {

@@ -1,4 +1,4 @@
-/** Training on a very long sequence that keeps few states: the memory that its plan takes. */
+/** Training on a very long sequence that stores few states: the memory that its plan takes. */
 import {
   at,
   type Cell,
@@ -41,7 +41,7 @@ export async function checkpointTrial(task: CheckpointTask, { device, threads }:
     const input = { shape: [batch, features], dtype: "float32" } as const;
     const step: Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>> = cell.step(params, { training: true, input });
     const [outputs] = scan(step, cell.initState(params, input), x, { checkpointEvery });
-    return mean(square(at(outputs as Tensor, -1, { axis: 1 }))); // the cell puts out one tensor
+    return mean(square(at(outputs as Tensor, -1, { axis: 1 }))); // the cell returns one tensor
   };
   const update = (params: Tree<Tensor>, x: Tensor): Tree<Tensor> => {
     const [, gradients] = valueAndGrad(lossOf)(params, x);

@@ -1,4 +1,4 @@
-/** How long a train step takes to compile, and how much code it is. */
+/** How long a train step takes to compile, and the size of its code. */
 import {
   type Compiled,
   createTrainer,
@@ -16,7 +16,7 @@ import type { CompileTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf, type ModelShape } from "./models.ts";
 import { planProgram } from "./plan.ts";
 
-/** Steps of which the least time is that of a step. */
+/** How many steps are timed; the least time counts. */
 const LATER_STEPS = 10;
 
 interface Options {
@@ -24,7 +24,7 @@ interface Options {
   readonly threads: number;
 }
 
-/** A trial of one run, from the model to the end of its first step, less a later step. */
+/** A trial of one run: the time from the model to the end of its first step, minus that of a later step. */
 export function compileTrial(task: CompileTask, { device, threads }: Options): Trial {
   const data = dataFor(task, 1);
   const model = modelOf(task);

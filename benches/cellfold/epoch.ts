@@ -21,7 +21,7 @@ export async function epochTrial(task: EpochTask, device: Device | undefined): P
   };
 }
 
-/** MNIST, to train on and to validate on. */
+/** MNIST, for training and for validation. */
 async function digitsOf(folder: string): Promise<Data[]> {
   const { train, test } = await loadMnist({ data: folder });
   return [train, test].map(({ images, labels }) => ({ x: images, y: labels }));

@@ -1,4 +1,4 @@
-/** How long the first train step takes, compilation of shaders included, and in how many dispatches it is. */
+/** How long the first train step takes, including shader compilation, and how many dispatches it has. */
 import { createTrainer, type Device, init, item, key, toHost } from "@cellfold/cellfold";
 import type { HostTensor } from "@cellfold/cellfold";
 import type { Values } from "../support/measurements.ts";

@@ -1,4 +1,4 @@
-/** Whether memory grows from train step to train step. */
+/** Whether memory grows from one train step to the next. */
 import type { Device } from "@cellfold/cellfold";
 import type { Trial } from "../support/messages.ts";
 import { slope } from "../support/statistics.ts";
@@ -6,7 +6,7 @@ import type { GrowthTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf } from "./models.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
-/** Collects garbage now; there with `--v8-flags=--expose-gc`. */
+/** Collects garbage now; available with `--v8-flags=--expose-gc`. */
 function collect(): void {
   const { gc } = globalThis as { gc?: () => void };
   if (!gc) throw new Error("Cannot collect garbage: run with --v8-flags=--expose-gc");

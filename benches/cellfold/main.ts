@@ -14,9 +14,9 @@ import { streamTrial } from "./stream.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
 const threads = askedThreads();
-// The device takes as many threads as the machine is said to have, when it is first used.
+// The device uses as many threads as the machine reports when it is first used.
 Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-const device = Deno.args[1] as Device | undefined; // a word; what is no device is refused
+const device = Deno.args[1] as Device | undefined; // a word; an unknown device is rejected
 
 async function prepare(task: Task): Promise<Trial> {
   switch (task.kind) {

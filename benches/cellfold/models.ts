@@ -22,7 +22,7 @@ import { noise } from "../../examples/support/section.ts";
 import type { ModelTask, NestedTask } from "../support/tasks.ts";
 import { nestedCell, ownLstmCell } from "./cells.ts";
 
-/** What a model is, without what is done with it. */
+/** A model, without what is done with it. */
 export type ModelShape = Omit<ModelTask, "kind">;
 
 const CLASSES = 10;
@@ -57,7 +57,7 @@ function recurrentOf({ cell, variant, units }: ModelShape): Layer {
   }
 }
 
-/** By what the guide's model is trained. */
+/** The training options of the guide's model. */
 export function lossOf(_task: ModelShape) {
   return {
     loss: sparseCategoricalCrossentropy({ fromLogits: true }),
@@ -78,7 +78,7 @@ export function dataFor(
   return { x, y: hostTensor(Int32Array.from(labels), [samples]) };
 }
 
-/** Three steps in ten, anywhere in the sequence, become zeros, which `masking` leaves out. */
+/** Three steps in ten, anywhere in the sequence, are set to zero, which `masking` leaves out. */
 function punchHoles(x: HostTensor, { features }: ModelShape): void {
   const steps = x.data.length / features;
   noise([steps], 3).data.forEach((value, step) => {

@@ -1,6 +1,6 @@
 /**
- * What the wasm backend makes of a Program for given shapes, without running it: kernels, memory and code. The steps are
- * those of `kernels/wasm/executable.ts`.
+ * How the wasm backend compiles a Program for given shapes, without running it: kernels, memory and code. The
+ * steps are those of `kernels/wasm/executable.ts`.
  */
 import { planArena } from "../../kernels/lowering/arena.ts";
 import type { Arena } from "../../kernels/lowering/arena.ts";
@@ -12,7 +12,10 @@ import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 
-/** A compiled Program in one thread's memory: the words of phases, the addresses of inputs and outputs, the arena. */
+/**
+ * A compiled Program in one thread's memory: the words of phases, the addresses of inputs and outputs, the
+ * arena.
+ */
 export interface Plan {
   readonly kernels: readonly WasmKernel[];
   readonly arena: Arena;
@@ -20,10 +23,10 @@ export interface Plan {
   readonly addresses: typeof ADDRESSES;
 }
 
-/** Where things lie; inputs and outputs lie behind the arena. */
+/** The memory layout; inputs and outputs follow the arena. */
 const ADDRESSES = { phases: 64, table: 1024, arena: 1 << 16 } as const;
 
-/** The largest memory that a module may have. */
+/** The maximum memory of a module. */
 export const MAXIMUM_PAGES = 65_536;
 
 /** Lowers, plans and emits a Program for inputs of these shapes. */

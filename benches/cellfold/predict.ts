@@ -1,11 +1,11 @@
-/** A prediction: from a batch on the host to logits on the host, the weights on the device. */
+/** A prediction from a batch on the host to logits on the host, with the weights on the device. */
 import { createTrainer, type Device, init, key } from "@cellfold/cellfold";
 import { disposeTree } from "../../src/training/dispose.ts";
 import { repeated, type Trial } from "../support/messages.ts";
 import type { ModelTask } from "../support/tasks.ts";
 import { dataFor, modelOf } from "./models.ts";
 
-/** A trial that predicts the same batch again and again. */
+/** A trial that predicts the same batch repeatedly. */
 export async function predictTrial(task: ModelTask, device: Device | undefined): Promise<Trial> {
   const model = modelOf(task);
   const { x } = dataFor(task, 1);

@@ -1,4 +1,4 @@
-/** The Program of a task, and how much its products have to compute. */
+/** The Program of a task, and the amount of computation in its products. */
 import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
 import { specOf } from "@cellfold/cellfold/internal";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
@@ -34,7 +34,7 @@ export function programOf(
   return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
 }
 
-/** Multiplications and additions of a product; others have too few to count. */
+/** Multiplications and additions of a product; other operations are too few to count. */
 export function flopsOf(kernel: WasmKernel): number {
   const isProduct = kernel.kind === "packedMatmul" || kernel.kind === "longProduct";
   return isProduct ? 2 * wasmFunctions.workOf(kernel).cost : 0;

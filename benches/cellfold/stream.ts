@@ -1,10 +1,10 @@
-/** One step at a time through a stream, whose state is carried. */
+/** One step at a time through a stream with a carried state. */
 import { type Device, gru, init, key, spec, streaming } from "@cellfold/cellfold";
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
 import type { StreamTask } from "../support/tasks.ts";
 
-/** A trial that pushes one step of one sequence. */
+/** A trial that processes one step of one sequence. */
 export async function streamTrial(
   { features, units }: StreamTask,
   device: Device | undefined,

@@ -1,4 +1,6 @@
-/** A step of `fit`, as `fit` makes it: a batch copied from shuffled data, and losses read back every few steps. */
+/**
+ * A training step as `fit` runs it: a batch copied from shuffled data, and losses read back every few steps.
+ */
 import {
   batches,
   createTrainer,
@@ -14,17 +16,20 @@ import { createLossGuard } from "../../src/training/non_finite.ts";
 import { disposeTree } from "../../src/training/dispose.ts";
 import { RUN_MILLISECONDS, timed, type Trial } from "../support/messages.ts";
 
-/** The steps of an epoch: as many as `fit` makes between two readings of the losses, of which it thus has one. */
+/**
+ * The steps of an epoch: as many as `fit` runs between two readings of the losses, so that an epoch has one
+ * reading.
+ */
 export const STEPS = 16;
 
-/** How a model is trained, and in batches of what size. */
+/** How a model is trained, and the batch size. */
 export interface TrainOptions extends TrainerOptions {
   readonly batchSize: number;
-  /** How many runs come before the first; default 3. */
+  /** How many runs precede the first; default 3. */
   readonly warmUps?: number;
 }
 
-/** A trial whose runs go over all of `data` as often as makes them long enough to be timed. */
+/** A trial whose runs iterate over all of `data` as often as a timed run needs. */
 export async function trainTrial(model: Layer, data: Data, options: TrainOptions): Promise<Trial> {
   const { batchSize, warmUps = 3, ...trainerOptions } = options;
   const trainer = createTrainer(model, trainerOptions);

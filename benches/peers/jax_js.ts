@@ -1,8 +1,8 @@
 /**
- * jax-js on wasm or WebGPU as a subject of the benchmark. It has no scan, so the LSTM is unrolled by hand; its calls are
- * the synchronous ones, which on the CPU are the faster.
+ * jax-js on wasm or WebGPU as a subject of the benchmark. It has no scan, so the LSTM is unrolled by hand;
+ * its synchronous calls are used, which are faster on the CPU.
  *
- * Every operation takes over its operands; `.ref` keeps one for another use.
+ * Every operation takes ownership of its operands; `.ref` keeps one for another use.
  */
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
@@ -84,7 +84,7 @@ function paramsFor({ features, units }: ModelTask): Params {
   };
 }
 
-/** The mean crossentropy of a batch; takes over all its arguments. */
+/** The mean crossentropy of a batch; takes ownership of all its arguments. */
 function lossFor({ batch, time, features, units }: ModelTask) {
   return (params: Params, x: JaxArray, oneHot: JaxArray): JaxArray => {
     const { kernel, recurrent, bias, scale, shift, dense, denseBias } = params;
@@ -109,7 +109,7 @@ function lossFor({ batch, time, features, units }: ModelTask) {
   };
 }
 
-// deno-lint-ignore require-await -- that a task cannot be done is told by a rejection
+// deno-lint-ignore require-await -- a task that is not supported rejects
 async function prepare(task: Task): Promise<Trial> {
   if (task.kind !== "train" || task.cell !== "lstm" || task.variant) {
     throw new Error("jax-js has only the guide's train step");
@@ -134,7 +134,7 @@ async function prepare(task: Task): Promise<Trial> {
     const [loss, next] = update(params, x.ref, oneHot.ref);
     params = next;
     const [value] = Array.from(loss.dataSync());
-    for (const name of names) params[name].ref.dataSync(); // what was put off is done now
+    for (const name of names) params[name].ref.dataSync(); // runs the deferred work now
     if (!Number.isFinite(value)) throw new Error("The loss is no number");
   };
   const stepOnGpu = async () => {

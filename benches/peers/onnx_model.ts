@@ -1,7 +1,7 @@
 /**
- * The guide's model as ONNX (https://onnx.ai/onnx/intro/concepts.html; field numbers from onnx.proto3): batch-major
- * input, transposed for the LSTM operator, then batch normalisation and the logits. Its weights are random: only its
- * speed is looked at.
+ * The guide's model as ONNX (https://onnx.ai/onnx/intro/concepts.html; field numbers from onnx.proto3):
+ * batch-major input, transposed for the LSTM operator, then batch normalization and the logits. Its weights
+ * are random, as only its speed is measured.
  */
 import { noise } from "../../examples/support/section.ts";
 import type { ModelTask } from "../support/tasks.ts";
@@ -77,7 +77,7 @@ function real(name: string, value: number): Field {
   return message(5, [text(1, name), float(2, value), integer(20, ATTRIBUTE_FLOAT)]);
 }
 
-/** Small weights; none is negative, so a variance may be one of them. */
+/** Small weights; none is negative, so they can serve as variances too. */
 function weight(name: string, shape: readonly number[], seed: number): Field {
   const values = noise(shape, seed).data.map((value) => 0.1 * value + 0.01);
   const raw = new Uint8Array(new Float32Array(values).buffer);

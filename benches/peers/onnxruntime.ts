@@ -1,4 +1,4 @@
-/** What both builds of ONNX Runtime share: a session for the model, called from the host to the host. */
+/** What both builds of ONNX Runtime share: a session for the model, with inputs and outputs on the host. */
 import { noise } from "../../examples/support/section.ts";
 import { repeated, type Trial } from "../support/messages.ts";
 import type { Task } from "../support/tasks.ts";
@@ -29,7 +29,7 @@ interface OnnxTensor {
   readonly data: ArrayLike<number>;
 }
 
-/** A trial that predicts the same batch again and again. */
+/** A trial that predicts the same batch repeatedly. */
 export async function onnxTrial(
   runtime: OnnxRuntime,
   task: Task,

@@ -16,17 +16,17 @@ CLASSES = 10
 LEARNING_RATE = 0.01
 BATCH_NORM = {"eps": 0.001, "momentum": 0.01}  # Keras's, in PyTorch's words
 WARM_UP_SECONDS = 1.0
-# What a run of short steps takes at least, as in benches/support/messages.ts.
+# The shortest duration of a run of short steps, as in benches/support/messages.ts.
 RUN_SECONDS = 0.1
-# A run of `fit` is a call over so many batches, so that its start-up does not count ...
+# A run of `fit` is one call over this many batches, so that its start-up is negligible ...
 FIT_BATCHES = 400
-# ... or, where steps are long, over as many as take so long: start-up is then a hundredth of it or less.
+# ... or, if steps are long, over as many as take this long: start-up is then at most a hundredth of it.
 FIT_SECONDS = 10.0
-# Samples that take more memory than this are gone over again and again within one call of `fit`.
+# Within one call of `fit`, samples that would take more memory than this are reused.
 FIT_BYTES = 256 << 20
 
 if SUBJECT == "jax":
-    # XLA's pool is as large as the set of processors it finds.
+    # XLA's thread pool is as large as its set of processors.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 import numpy as np  # noqa: E402, after the threads are set
@@ -83,7 +83,7 @@ class PyTorch:
         if DEVICE == "cuda":
             self.versions["cuDNN"] = str(torch.backends.cudnn.version())
             self.versions["GPU"] = torch.cuda.get_device_name()
-            # As here: float32 without tensor cores.
+            # As in Cellfold: float32 without tensor cores.
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     def model(self, task):
@@ -149,7 +149,7 @@ class Jax:
         x, labels = guide_data(task, 1)
 
         def apply(params, x):
-            # The inputs of all steps at once, as whoever knows JAX writes it.
+            # The inputs of all steps in one product, as experienced users of JAX write it.
             products = x @ params["kernel"] + params["bias"]
 
             def step(state, z):
@@ -315,7 +315,7 @@ class Keras:
 
 
 def main():
-    # What libraries print must not get into the conversation.
+    # Output of libraries must not get into the protocol.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -338,7 +338,7 @@ def main():
             else:
                 run = None
                 say({})
-        except Exception as error:  # whatever a library raises is told
+        except Exception as error:  # whatever a library raises is reported
             say({"error": f"{type(error).__name__}: {error}"})
 
 

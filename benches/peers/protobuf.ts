@@ -1,4 +1,4 @@
-/** The little of Protocol Buffers' wire format that writing a small message takes. */
+/** The part of the Protocol Buffers wire format that is needed to write a small message. */
 
 /** A field of a message, encoded. */
 export type Field = Uint8Array<ArrayBuffer>;
@@ -40,12 +40,12 @@ export function text(number: number, value: string): Field {
   return bytes(number, new TextEncoder().encode(value));
 }
 
-/** A message inside the message. */
+/** A nested message. */
 export function message(number: number, fields: readonly Field[]): Field {
   return bytes(number, joined(fields));
 }
 
-/** Fields one after the other: a message. */
+/** A message: its fields in order. */
 export function joined(fields: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(fields.reduce((size, { length }) => size + length, 0));
   let at = 0;

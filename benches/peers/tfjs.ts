@@ -47,7 +47,7 @@ function modelOf({ time, features, units }: ModelTask): TfModel {
   const model = tf.sequential();
   model.add(tf.layers.lstm({ units, inputShape: [time, features], recurrentActivation: "sigmoid" }));
   model.add(tf.layers.batchNormalization({}));
-  // Its crossentropy wants probabilities.
+  // Its crossentropy expects probabilities.
   model.add(tf.layers.dense({ units: 10, activation: "softmax" }));
   model.compile({ loss: "sparseCategoricalCrossentropy", optimizer: tf.train.sgd(0.01) });
   return model;
@@ -63,7 +63,7 @@ async function prepare(task: Task): Promise<Trial> {
   const labels = Float32Array.from({ length: task.batch }, (_, row) => row % 10);
   const train = async () => {
     const [x, y] = [tf.tensor(values, shape), tf.tensor(labels, [task.batch, 1])];
-    await model.trainOnBatch(x, y); // its loss is read, and with it what came before
+    await model.trainOnBatch(x, y); // reads the loss, which waits for the work before it
     x.dispose();
     y.dispose();
   };

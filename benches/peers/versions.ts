@@ -1,5 +1,5 @@
 /**
- * The peers written in JavaScript, from npm at these versions. They are imported by computed names when they are
+ * The peers written in JavaScript, at these npm versions. They are imported by computed names when they are
  * measured, so that checking and testing the library downloads none of them.
  */
 const VERSIONS = {
@@ -14,7 +14,10 @@ const VERSIONS = {
 /** A package by name. */
 export type PeerPackage = keyof typeof VERSIONS;
 
-/** Imports a package or an entry point of it, such as `/webgpu`; `Module` is the part of it that is used, since its own types are not there to check against. */
+/**
+ * Imports a package or an entry point of it, such as `/webgpu`; `Module` is the part of it that is used, as
+ * its own types are not available for checking.
+ */
 export async function importPeer<Module>(name: PeerPackage, entry = ""): Promise<Module> {
   const module: Module = await import(`npm:${name}@${VERSIONS[name]}${entry}`);
   return module;

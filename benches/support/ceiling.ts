@@ -1,15 +1,18 @@
-/** How many operations a second 128-bit multiply-adds of registers reach: what no kernel here can exceed. */
+/**
+ * How many operations per second 128-bit multiply-adds in registers reach: an upper limit for every kernel
+ * here.
+ */
 import { hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../../kernels/wasm/assembler.ts";
 
-/** Independent sums, enough to hide the latency of an addition; turns of the loop. */
+/** Independent sums, enough to hide the latency of an addition; iterations of the loop. */
 const SUMS = 12, TURNS = 20_000;
 
-/** Operations of a 128-bit multiply-add. */
+/** Operations per 128-bit multiply-add. */
 const OPERATIONS = 8;
 
 const REPEATS = 1000;
 
-/** The same of so many threads at once, all of them together. */
+/** The total rate of this many threads running at once. */
 export async function sharedCeiling(threads: number): Promise<number> {
   const workers = Array.from(
     { length: threads },
@@ -30,7 +33,7 @@ export async function sharedCeiling(threads: number): Promise<number> {
   }
 }
 
-/** GFLOP/s of the best of many short runs, fused where the engine has relaxed SIMD. */
+/** GFLOP/s of the best of many short runs, fused if the engine has relaxed SIMD. */
 export function multiplyAddCeiling(): number {
   const relaxed = hasRelaxedSimd();
   const module = new ModuleBuilder({ minimum: 1, maximum: 1, shared: true });

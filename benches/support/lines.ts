@@ -1,6 +1,6 @@
 /** Text, line by line. */
 
-/** Cuts a stream of text at its line ends; an unfinished last line counts. */
+/** Splits a stream of text at its line ends; an unfinished last line counts. */
 export class TextLineStream extends TransformStream<string, string> {
   constructor() {
     let rest = "";

@@ -1,6 +1,8 @@
-/** What a run was made on. */
+/** The machine of a run. */
 
-/** The standard output of a command; undefined where it does not work. Deno may not read /proc without all permissions. */
+/**
+ * The standard output of a command; undefined if it fails. Deno may not read /proc without all permissions.
+ */
 async function outputOf(command: string, ...args: readonly string[]): Promise<string | undefined> {
   try {
     const { success, stdout } = await new Deno.Command(command, { args: [...args], stderr: "null" }).output();
@@ -10,7 +12,7 @@ async function outputOf(command: string, ...args: readonly string[]): Promise<st
   }
 }
 
-/** The processor by name, where the system tells it. */
+/** The name of the processor, if the system provides it. */
 async function processorName(): Promise<string> {
   const name = Deno.build.os === "linux"
     ? /^model name\s*:\s*(.+)$/m.exec(await outputOf("cat", "/proc/cpuinfo") ?? "")?.[1]
@@ -18,14 +20,16 @@ async function processorName(): Promise<string> {
   return name ?? `a processor for ${Deno.build.arch}`;
 }
 
-/** The line about the machine and the date, to be made before the first run: it tells the load without it. */
+/**
+ * The machine, the date and the load as a line; call it before the first run, which would add to the load.
+ */
 export async function machineLine(): Promise<string> {
   const load = (await outputOf("cat", "/proc/loadavg"))?.split(" ")[0];
   return `${await processorName()}, ${navigator.hardwareConcurrency} cores, ${Deno.build.os}; ` +
     new Date().toISOString().slice(0, 10) + (load === undefined ? "" : `; load before the first run ${load}`);
 }
 
-/** The line about the adapter of WebGPU. */
+/** The line with the WebGPU adapter. */
 export async function adapterLine(): Promise<string> {
   const info = (await navigator.gpu?.requestAdapter())?.info;
   return info

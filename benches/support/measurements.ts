@@ -1,7 +1,7 @@
-/** What was measured, and the two forms in which it is kept: one entry per workload and subject, as JSON. */
+/** Measurements, and the two forms in which they are kept: one entry per workload and subject, as JSON. */
 import { median } from "./statistics.ts";
 
-/** Whatever is measured: this library and its peers. */
+/** Everything that is measured: this library and its peers. */
 export const SUBJECTS = [
   "cellfold",
   "pytorch",
@@ -25,14 +25,14 @@ export type Subject = typeof SUBJECTS[number];
 /** The subjects that Cellfold is compared with. */
 export type Peer = Exclude<Subject, "cellfold">;
 
-/** What one subject did in one workload, with one number of threads. */
+/** The measurements of one subject in one workload, with one number of threads. */
 export interface Measurement {
   readonly workload: string;
   readonly subject: Subject;
   readonly threads: number;
   /** Milliseconds of one step, one entry per run. */
   readonly times: readonly number[];
-  /** What else was measured, by name: bytes and counts. */
+  /** Other measured values, by name: bytes and counts. */
   readonly values?: Values;
 }
 
@@ -42,8 +42,9 @@ export interface Values {
 }
 
 /**
- * One entry of the JSON; `values` is there only in workloads about memory and code, `leastMs` where most of the work is
- * products: what they take alone at the ceiling of 128-bit multiply-adds, measured in the same run.
+ * One entry of the JSON; `values` is present only in workloads about memory and code, `leastMs` if most of
+ * the work is products: the time they alone take at the ceiling of 128-bit multiply-adds, measured in the
+ * same run.
  */
 export interface Entry {
   readonly workload: string;
@@ -67,7 +68,7 @@ export function entryOf({ workload, subject, threads, times, values }: Measureme
   };
 }
 
-/** Of each workload and subject the entry with the better number of threads, by the median. */
+/** For each workload and subject, the entry with the better number of threads, by the median. */
 export function bestEntries(entries: readonly Entry[]): Entry[] {
   const best = new Map<string, Entry>();
   for (const entry of entries) {

@@ -1,41 +1,42 @@
 /**
- * What the benchmark and its subjects say to each other: one JSON object a line, requests on the standard input of a
- * subject's process and one reply to each on its standard output. `peers/peers.py` says the same.
+ * The protocol between the benchmark and its subjects: one JSON object per line, requests on the standard
+ * input of a subject's process and one reply to each on its standard output. `peers/peers.py` implements the
+ * same.
  */
 import type { Values } from "./measurements.ts";
 import type { Task } from "./tasks.ts";
 
-/** What a subject is asked. */
+/** A request to a subject. */
 export type Request =
-  /** Builds what the task needs, warms it up and lets go of the task before. */
+  /** Builds what the task needs, warms it up and releases the previous task. */
   | { readonly command: "prepare"; readonly task: Task }
-  /** One run. */
+  /** Runs the task once. */
   | { readonly command: "run" }
-  /** Lets go of the task. */
+  /** Releases the task. */
   | { readonly command: "release" };
 
-/** What a subject answers; the first line, before any request, is `{ versions }`. */
+/** A subject's reply; the first line, before any request, is `{ versions }`. */
 export interface Reply {
-  /** Why it cannot be done. */
+  /** Why the request failed. */
   readonly error?: string;
-  /** Name and version of every engine and library at work. */
+  /** Name and version of every engine and library in use. */
   readonly versions?: { readonly [name: string]: string };
   /** Milliseconds of one step: the mean over the steps of the run. */
   readonly time?: number;
-  /** What else was measured. */
+  /** Other measured values. */
   readonly values?: Values;
 }
 
-/** A task made ready. */
+/** A prepared task. */
 export interface Trial extends Disposable {
-  /** One run; what it gives are milliseconds of one step, and what else was measured. */
+  /** Runs it once and returns the milliseconds of one step, and other measured values. */
   run(): Promise<{ readonly time: number; readonly values?: Values }>;
 }
 
-/** A step; where it gives a promise, the next one waits for it. */
+/** A step; if it returns a promise, the next one waits for it. */
 export type Work = () => unknown;
 
-/** The mean milliseconds of `work`, done `times` times over. */
+/** The mean milliseconds of `work` over `times` runs. */
 export async function timed(times: number, work: Work): Promise<number> {
   const start = performance.now();
   for (let time = 0; time < times; time++) {
@@ -46,13 +47,14 @@ export async function timed(times: number, work: Work): Promise<number> {
 }
 
 /**
- * What a run of short steps takes at least, so that clocks, messages and the waking of threads, which fell asleep
- * while the others had their turns, do not count; at most so many steps. `peers.py` keeps the same.
+ * The shortest duration of a run of short steps, so that clocks, messages and the waking of threads that fell
+ * asleep during the turns of others are negligible; and the most steps of a run. `peers.py` uses the same
+ * duration.
  */
 export const RUN_MILLISECONDS = 100;
 const MOST_STEPS = 10_000;
 
-/** Warms `work` up and chooses how many steps make a run. */
+/** Warms `work` up and chooses the number of steps of a run. */
 async function warmUp(work: Work, milliseconds = 1000): Promise<number> {
   const until = performance.now() + milliseconds;
   let best = Infinity;

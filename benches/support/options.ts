@@ -3,16 +3,16 @@ import { unknownName } from "../../src/nearest.ts";
 import type { Peer } from "./measurements.ts";
 import { SUBJECTS } from "./measurements.ts";
 
-/** What one call of the benchmark does. */
+/** What one run of the benchmark does. */
 export interface BenchOptions {
-  /** Workloads by name or by the part before the slash; all where absent. */
+  /** Workloads by name or by the part before the slash; all if absent. */
   readonly only?: readonly string[];
   /** The peers that take part; none by default. */
   readonly peers: readonly Peer[];
   readonly device?: string;
-  /** The backend whose workloads are run: those of wasm and the reference where absent, or those of webgpu. */
+  /** The backend whose workloads run: those of wasm and the reference if absent, or those of webgpu. */
   readonly backend?: "webgpu";
-  /** A folder with the MNIST files; without it epochs are over digits made up. */
+  /** A folder with the MNIST files; without it epochs use made-up digits. */
   readonly data?: string;
   /** Threads of Cellfold; default: each workload's. */
   readonly threads?: number;
@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly json?: string;
   /** A file for the table. */
   readonly markdown?: string;
-  /** A workload whose time is to be told apart by kernel. */
+  /** A workload whose time is broken down by kernel. */
   readonly profile?: string;
   /** Sizes that any device finishes at once. */
   readonly small: boolean;
@@ -71,7 +71,7 @@ const KNOWN: readonly string[] = [...FLAGS, ...VALUED];
  * Reads the command line; a leading `--` is skipped, values follow their option after a space or an `=`.
  *
  * @param workloads The names of the workloads.
- * @throws RangeError for an option or a name that is unknown (with the nearest known one), or a value that does not fit.
+ * @throws RangeError for an unknown option or name (with the nearest known one), or an invalid value.
  */
 export function parseOptions(args: readonly string[], workloads: readonly string[]): BenchOptions {
   const values = new Map<string, string | undefined>();
@@ -120,7 +120,7 @@ export function parseOptions(args: readonly string[], workloads: readonly string
   };
 }
 
-/** Whether a workload is the one of this name, or one of the group. */
+/** Whether a workload has this name or belongs to this group. */
 export function isNamed(workload: string, name: string): boolean {
   return workload === name || workload.startsWith(`${name}/`);
 }

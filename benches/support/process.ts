@@ -1,4 +1,4 @@
-/** A subject's process as the benchmark sees it: asked one thing at a time, silent otherwise. */
+/** A subject's process as the benchmark sees it: it runs one request at a time and is idle otherwise. */
 import { TextLineStream } from "./lines.ts";
 import type { Subject, Values } from "./measurements.ts";
 import type { Reply, Request } from "./messages.ts";
@@ -11,15 +11,15 @@ export interface Launch {
   readonly env?: { readonly [name: string]: string };
 }
 
-/** So long may a request take: a run of Keras's `fit` takes minutes on a busy machine. */
+/** How long a request may take: Keras's `fit` takes minutes on a busy machine. */
 const PATIENCE = 20 * 60 * 1000;
 
-/** So much of the standard error is kept for what goes wrong. */
+/** How much of the standard error is kept for error messages. */
 const KEPT = 2000;
 
 /** A running subject. */
 export class SubjectProcess implements AsyncDisposable {
-  /** Name and version of what is at work in it. */
+  /** Names and versions of the libraries in it. */
   versions: { readonly [name: string]: string } = {};
   readonly #child: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
@@ -41,7 +41,7 @@ export class SubjectProcess implements AsyncDisposable {
     this.#collectErrors();
   }
 
-  /** Starts a subject and waits until it is there. */
+  /** Starts a subject and waits until it is ready. */
   static async start(subject: Subject, threads: number, launch: Launch): Promise<SubjectProcess> {
     const started = new SubjectProcess(subject, threads, launch);
     try {
@@ -53,19 +53,19 @@ export class SubjectProcess implements AsyncDisposable {
     return started;
   }
 
-  /** Makes a task ready and warms it up. */
+  /** Prepares a task and warms it up. */
   async prepare(task: Task): Promise<void> {
     await this.#ask({ command: "prepare", task });
   }
 
-  /** Milliseconds of one step, and what else was measured. */
+  /** Milliseconds of one step, and other measured values. */
   async run(): Promise<{ readonly time: number; readonly values?: Values }> {
     const { time, values } = await this.#ask({ command: "run" });
     if (time === undefined) throw new Error(`Cannot use the reply of ${this.subject}: it has no time`);
     return { time, values };
   }
 
-  /** Lets go of the task. */
+  /** Releases the task. */
   async release(): Promise<void> {
     await this.#ask({ command: "release" });
   }
@@ -106,9 +106,11 @@ export class SubjectProcess implements AsyncDisposable {
   }
 }
 
-/** The line that tells most: the last one that speaks of an error, as what follows may be a trace; else the last. */
+/**
+ * The most informative line: the last one that mentions an error, as a trace may follow it; else the last.
+ */
 function errorLine(text: string): string {
-  // deno-lint-ignore no-control-regex -- the colours of a terminal
+  // deno-lint-ignore no-control-regex -- the colors of a terminal
   const lines = text.replaceAll(/\x1b\[[0-9;]*m/g, "").trimEnd().split("\n");
   return (lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "").trim();
 }

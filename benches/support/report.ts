@@ -1,15 +1,17 @@
-/** The table of a run: on the terminal with everything that was measured, in Markdown with what a reader needs. */
+/**
+ * The table of a run: on the terminal with everything that was measured, in Markdown with what readers need.
+ */
 import type { Workload } from "../workloads.ts";
 import type { Entry } from "./measurements.ts";
 import { describeTarget, evaluate, printFigure, printMilliseconds, type Verdict } from "./targets.ts";
 
-/** Everything that a report is about. */
+/** The contents of a report. */
 export interface Results {
   /** The workloads that were run. */
   readonly workloads: readonly Workload[];
-  /** Of each workload and subject the better entry. */
+  /** For each workload and subject, the better entry. */
   readonly entries: readonly Entry[];
-  /** The machine, the date, the versions: a line each. */
+  /** The machine, the date, the versions: one line each. */
   readonly heading: readonly string[];
 }
 
@@ -42,7 +44,7 @@ export function printTable({ workloads, entries, heading }: Results): string {
   return lines.join("\n");
 }
 
-/** The table as Markdown, with the heading as a sentence each below it. */
+/** The table as Markdown, with each line of the heading as a sentence below it. */
 export function markdownTable({ workloads, entries, heading }: Results): string {
   const rows = workloads.map((workload) => {
     const own = ownEntry(workload, entries);
@@ -77,8 +79,8 @@ export function markdownTable({ workloads, entries, heading }: Results): string 
 }
 
 /**
- * A page with the table of a backend in place of what stands between its marks, `<!-- bench wasm -->` and
- * `<!-- end of bench wasm -->`; just the table where the page has no such marks.
+ * A page in which the table of a backend replaces the text between its marks, `<!-- bench wasm -->` and
+ * `<!-- end of bench wasm -->`; just the table if the page has no such marks.
  */
 export function pageWithTable(page: string, backend: string, table: string): string {
   const [start, end] = [`<!-- bench ${backend} -->`, `<!-- end of bench ${backend} -->`];
@@ -87,7 +89,7 @@ export function pageWithTable(page: string, backend: string, table: string): str
   return `${page.slice(0, from + start.length)}\n\n${table}\n${page.slice(to)}`;
 }
 
-/** The time, and under it the lower bound. */
+/** The time, and the lower bound below it. */
 function ownTime(own: Entry | undefined): string {
   if (!own) return "–";
   const least = own.leastMs === undefined ? "" : `<br>(lower bound ${printMilliseconds(own.leastMs)})`;
@@ -102,7 +104,7 @@ function entriesOf({ name }: Workload, entries: readonly Entry[]): readonly Entr
   return entries.filter(({ workload }) => workload === name);
 }
 
-/** The targets of a workload, looked at. */
+/** The evaluated targets of a workload. */
 export function verdictsOf(workload: Workload, entries: readonly Entry[]): readonly Verdict[] {
   return workload.targets.map((target) => evaluate(target, workload.name, entries));
 }

@@ -1,6 +1,6 @@
 /**
- * The order of measurement: all subjects of a workload are made ready, then take turns, a run each, so that what else
- * the machine does meets all of them alike.
+ * The order of measurement: all subjects of a workload are prepared, then take turns, one run each, so that
+ * other activity on the machine affects them alike.
  */
 import type { Workload } from "../workloads.ts";
 import type { Measurement, Peer, Subject, Values } from "./measurements.ts";
@@ -14,20 +14,20 @@ export interface RoundOptions {
   readonly runs: number;
   /** The peers that take part. */
   readonly peers: readonly Peer[];
-  /** Another number of threads for Cellfold than the workload's. */
+  /** A number of threads for Cellfold that replaces the workload's. */
   readonly threads?: number;
   readonly device?: string;
   readonly python?: string;
-  /** Told what happens, and what does not work. */
+  /** Logs progress and failures. */
   readonly log: (line: string) => void;
-  /** Changes the task, as where everything is to be small. */
+  /** Changes the task, for example to small sizes. */
   readonly taskOf?: (task: Task) => Task;
 }
 
-/** After so many runs the worse number of threads of a peer drops out, where it is so much slower. */
+/** After this many runs, numbers of threads of a peer that are this much slower than its best drop out. */
 const TRIAL_RUNS = 3, DROPPED_FROM = 1.2;
 
-/** So long every process is left alone before a run: threads that spin after the run before it fall asleep. */
+/** The pause before every run, in which spinning threads of the run before fall asleep. */
 const PAUSE_MILLISECONDS = 20;
 
 /** Measures workloads; the processes of peers are kept from one to the next. */
@@ -40,12 +40,12 @@ export class Contest implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Name and version of everything that took part. */
+  /** Name and version of every library that took part. */
   get versions(): ReadonlyMap<string, string> {
     return this.#versions;
   }
 
-  /** Measures workloads side by side. What a subject cannot do is told, and the others go on. */
+  /** Measures workloads side by side. What a subject cannot do is logged, and the others go on. */
   async run(group: readonly Workload[]): Promise<Measurement[]> {
     const [first] = group;
     const runs = Math.min(this.#options.runs, first.runs ?? Infinity);
@@ -53,7 +53,7 @@ export class Contest implements AsyncDisposable {
     const entrants: Entrant[] = [];
     for (const workload of group) entrants.push(...await this.#enter(workload));
     for (let round = 0; round < runs; round++) {
-      // Each round begins with another subject: nobody always follows the same one.
+      // Each round begins with another subject, so that none always follows the same one.
       for (let turn = 0; turn < entrants.length; turn++) {
         await entrants[(round + turn) % entrants.length].run();
       }
@@ -66,12 +66,12 @@ export class Contest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const process of this.#processes.values()) {
-      await process.then((started) => started[Symbol.asyncDispose](), () => {}); // what did not start was told
+      await process.then((started) => started[Symbol.asyncDispose](), () => {}); // a failed start was logged
     }
     this.#processes.clear();
   }
 
-  /** Starts and prepares everyone, one after the other: warming up is work. */
+  /** Starts and prepares all subjects one after the other, as warming up takes CPU time. */
   async #enter(workload: Workload): Promise<Entrant[]> {
     const { peers, log, taskOf = (task) => task } = this.#options;
     const wanted: readonly (readonly [Subject, number])[] = [
@@ -102,7 +102,10 @@ export class Contest implements AsyncDisposable {
     return entrants;
   }
 
-  /** The end of a task: a peer, which may take long to start, waits for the next one, Cellfold's process ends. */
+  /**
+   * The end of a task: a peer, which may take long to start, is kept for the next task; Cellfold's process
+   * ends.
+   */
   async #leave({ process, failed }: Entrant): Promise<void> {
     if (process.subject === "cellfold") await process[Symbol.asyncDispose]();
     else if (!failed) await process.release();
@@ -123,7 +126,7 @@ export class Contest implements AsyncDisposable {
     return process;
   }
 
-  /** Of a peer that runs with several numbers of threads, those that are clearly slower leave. */
+  /** Removes the clearly slower ones of a peer's numbers of threads. */
   async #dropWorse(entrants: Entrant[]): Promise<void> {
     const best = new Map<string, number>();
     for (const { contestant, best: time } of entrants) {
@@ -136,7 +139,7 @@ export class Contest implements AsyncDisposable {
     }
   }
 
-  /** Every run in a process of its own, of Cellfold alone. */
+  /** Every run in a fresh process, for Cellfold alone. */
   async #runFresh(workload: Workload, runs: number): Promise<Measurement> {
     const { threads = workload.threads, taskOf = (task) => task } = this.#options;
     const times: number[] = [];
@@ -164,7 +167,7 @@ class Entrant {
     readonly log: (line: string) => void,
   ) {}
 
-  /** The same for all numbers of threads of a subject. */
+  /** A key that is the same for all numbers of threads of a subject. */
   get contestant(): string {
     return `${this.process.subject} ${this.workload}`;
   }

@@ -3,14 +3,14 @@ import { TextLineStream } from "./lines.ts";
 import type { Reply, Request, Trial } from "./messages.ts";
 import type { Task } from "./tasks.ts";
 
-/** A subject as its process knows it. */
+/** A subject as its process sees it. */
 export interface Served {
   readonly versions: { readonly [name: string]: string };
-  /** Makes a task ready, warmed up. Throws where the subject cannot do it. */
+  /** Prepares a task and warms it up. Throws if the subject cannot do it. */
   prepare(task: Task): Promise<Trial>;
 }
 
-/** Serves until there are no more requests, then ends the process, whatever threads it has. */
+/** Serves until there are no more requests, then ends the process, even if threads are still running. */
 export async function serve(subject: Served): Promise<never> {
   const output = Deno.stdout.writable.getWriter();
   const encoder = new TextEncoder();
@@ -32,7 +32,7 @@ export async function serve(subject: Served): Promise<never> {
         return {};
     }
   };
-  // Libraries that print would break the conversation.
+  // Libraries that print would corrupt the protocol.
   console.log =
     console.info =
     console.debug =
@@ -49,12 +49,12 @@ export async function serve(subject: Served): Promise<never> {
   Deno.exit(0);
 }
 
-/** The backend that the process was asked to use: its second argument; undefined where there is none. */
+/** The requested backend: the second argument of the process; undefined if there is none. */
 export function askedBackend(): string | undefined {
   return Deno.args[1];
 }
 
-/** The number of threads that the process was asked to use: its first argument. */
+/** The requested number of threads: the first argument of the process. */
 export function askedThreads(): number {
   return Number(Deno.args[0] ?? 1);
 }

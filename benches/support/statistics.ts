@@ -1,6 +1,6 @@
-/** What is said of repeated measurements. */
+/** Statistics of repeated measurements. */
 
-/** The middle one; the mean of the middle two where there is no middle one. */
+/** The median; the mean of the two middle values if their number is even. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError("Cannot take the median of no values");
   const sorted = values.toSorted((a, b) => a - b);
@@ -8,7 +8,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** The slope of the line with the least squares through these points. */
+/** The slope of the least-squares line through these points. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
   if (points.length < 2) throw new RangeError(`Cannot fit a line to ${points.length} points`);
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;

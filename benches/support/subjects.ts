@@ -4,13 +4,13 @@ import type { Launch } from "./process.ts";
 
 const here = (path: string) => decodeURIComponent(new URL(path, import.meta.url).pathname);
 
-/** Subjects that `peers/peers.py` speaks for. */
+/** Subjects that `peers/peers.py` runs. */
 const PYTHON: readonly Subject[] = ["pytorch", "jax", "keras", "tf_keras", "pytorch-gpu", "jax-gpu"];
 
 /** Peers on WebGPU. */
 const WEBGPU: readonly Subject[] = ["tfjs-webgpu", "jax-js-webgpu", "onnxruntime-webgpu"];
 
-/** Peers on a graphics processor of their own. */
+/** Peers on the GPU. */
 const GPU: readonly Subject[] = ["pytorch-gpu", "jax-gpu"];
 
 const SCRIPTS: { readonly [subject in Subject]?: string } = {
@@ -24,28 +24,28 @@ const SCRIPTS: { readonly [subject in Subject]?: string } = {
   "onnxruntime-webgpu": here("../peers/onnxruntime_web.ts"),
 };
 
-/** Compilation of shaders is part of a first call; Mesa's cache on disk would hide it from the second process on. */
+/** Shader compilation is part of a first call; Mesa's disk cache would hide it from the second process on. */
 const NO_SHADER_CACHE = { MESA_SHADER_CACHE_DISABLE: "true" };
 
-/** What keeps peers in Python off a graphics processor, or lets them have one. */
+/** Environment variables that keep peers in Python off the GPU, or let them use it. */
 const CPU_VARIABLES = { CUDA_VISIBLE_DEVICES: "", JAX_PLATFORMS: "cpu" };
 const GPU_VARIABLES = { JAX_PLATFORMS: "cuda", CELLFOLD_PEER_DEVICE: "cuda" };
 
-/** What a subject's process is told. */
+/** The settings of a subject's process. */
 export interface LaunchOptions {
   readonly threads: number;
-  /** The device of Cellfold by name. */
+  /** The name of Cellfold's device. */
   readonly device?: string;
-  /** The Python that has the peers which are written in it. */
+  /** The Python interpreter that has the peers written in Python installed. */
   readonly python?: string;
-  /** Flags of V8 beside the one for garbage collection. */
+  /** Flags of V8 besides the one for garbage collection. */
   readonly v8Flags?: readonly string[];
 }
 
 /**
  * How a subject is started.
  *
- * @throws Error for a peer in Python where none is named.
+ * @throws Error for a peer in Python if no interpreter is given.
  */
 export function launchOf(subject: Subject, { threads, device, python, v8Flags = [] }: LaunchOptions): Launch {
   if (PYTHON.includes(subject)) {
@@ -58,7 +58,7 @@ export function launchOf(subject: Subject, { threads, device, python, v8Flags = 
   }
   const script = SCRIPTS[subject];
   if (!script) throw new Error(`There is no script for ${subject}`);
-  // Peers bring native code and files of their own; nothing of them is locked into the library's deno.lock.
+  // Peers bring native code and files of their own; none of them are locked in the library's deno.lock.
   const permissions = subject === "cellfold" ? ["--allow-read", "--allow-env"] : ["--allow-all", "--no-lock"];
   const args = [
     "run",
@@ -88,7 +88,7 @@ export function threadsOf(peer: Peer): readonly number[] {
   }
 }
 
-/** The pools of the libraries under NumPy, PyTorch and TensorFlow; they are read before anything is imported. */
+/** Sets the thread pools of the libraries under NumPy, PyTorch and TensorFlow, which read them on import. */
 function threadVariables(threads: number): { readonly [name: string]: string } {
   const names = [
     "OMP_NUM_THREADS",

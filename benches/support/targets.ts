@@ -1,11 +1,11 @@
-/** How well a workload must do, as data, and whether it did. */
+/** The performance targets of a workload, as data, and whether it meets them. */
 import type { Entry, Peer } from "./measurements.ts";
 
-/** What must be reached, and what a later look will ask for. Every figure is "at most". */
+/** What must be reached, and an aim for later. Every figure is a maximum. */
 export type Target =
-  /** The median by that of a peer in the same run. */
+  /** The ratio of the median to that of a peer in the same run. */
   | { readonly kind: "peer"; readonly peer: Peer; readonly mustReach: number; readonly aim?: number }
-  /** The median by that of another workload of Cellfold; `parts` divides it, as for the directions of a layer. */
+  /** The ratio of the median, divided by `parts` (such as directions), to that of another workload. */
   | {
     readonly kind: "workload";
     readonly workload: string;
@@ -24,17 +24,20 @@ export type Target =
     readonly aim?: number;
   };
 
-/** A target looked at. */
+/** An evaluated target. */
 export interface Verdict {
   readonly target: Target;
-  /** The ratio, time or value that was measured; undefined where what it is compared with was not. */
+  /** The measured ratio, time or value; undefined if what it is compared with was not measured. */
   readonly reached?: number;
   readonly passes?: boolean;
-  /** Where it is missed and lies below what products alone take at the ceiling: that, in milliseconds. */
+  /**
+   * If the target is missed and lies below what products alone take at the ceiling: that time, in
+   * milliseconds.
+   */
   readonly leastMs?: number;
 }
 
-/** Looks at the target of a workload in the best entries of a run. */
+/** Evaluates the target of a workload on the best entries of a run. */
 export function evaluate(target: Target, workload: string, entries: readonly Entry[]): Verdict {
   const find = (name: string, subject: Entry["subject"]) =>
     entries.find((entry) => entry.workload === name && entry.subject === subject);
@@ -69,7 +72,7 @@ function reachedBy(
   }
 }
 
-/** The target in words, without what must be reached. */
+/** The target in words, without the required figure. */
 export function describeTarget(target: Target): string {
   switch (target.kind) {
     case "peer":
@@ -96,7 +99,7 @@ export function printFigure(target: Target, figure: number): string {
   }
 }
 
-/** A time, in the unit that reads best. */
+/** A time in a suitable unit. */
 export function printMilliseconds(milliseconds: number): string {
   if (milliseconds < 0.1) return `${(milliseconds * 1000).toFixed(milliseconds < 0.01 ? 2 : 1)} µs`;
   if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(1)} s`;

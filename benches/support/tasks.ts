@@ -1,12 +1,12 @@
 /**
- * What a workload asks of a subject, as plain data: it goes to the subject's process as JSON, to `peers/peers.py` too.
- * What is compared with what, and how well it must do, is in `workloads.ts`.
+ * What a workload asks of a subject, as plain data: it is sent to the subject's process as JSON, including
+ * `peers/peers.py`. Comparisons and targets are in `workloads.ts`.
  */
 
 /** The cell of the recurrent layer. */
 export type CellName = "lstm" | "gru" | "simple";
 
-/** What is changed in the guide's model where Keras leaves its fast path, or a user writes the cell. */
+/** Changes to the guide's model with which Keras leaves its fast path, or the cell is user-defined. */
 export type Variant =
   | "own-cell"
   | "elu"
@@ -18,9 +18,9 @@ export type Variant =
   | "bidirectional"
   | "layer-norm";
 
-/** The guide's model: a recurrent layer over `[batch, time, features]`, batch normalisation, ten logits. */
+/** The guide's model: a recurrent layer over `[batch, time, features]`, batch normalization, ten logits. */
 export interface ModelTask {
-  /** One update by SGD on the crossentropy, or one prediction from the host to the host. */
+  /** One update by SGD on the crossentropy, or one prediction with input and output on the host. */
   readonly kind: "train" | "predict";
   readonly cell: CellName;
   readonly variant?: Variant;
@@ -38,11 +38,11 @@ export interface NestedTask {
   /** `[i1, i2, i3]`: the inputs are `[batch, time, i1]` and `[batch, time, i2, i3]`. */
   readonly inputs: readonly [number, number, number];
   readonly units: readonly [number, number, number];
-  /** Whether the loss reads the final states too, and not the last outputs only. */
+  /** Whether the loss reads the final states too, not only the last outputs. */
   readonly readsState: boolean;
 }
 
-/** One step of a GRU whose state is carried, fed by itself. */
+/** One step of a GRU whose state is carried and whose output is its next input. */
 export interface StreamTask {
   readonly kind: "stream";
   readonly features: number;
@@ -52,7 +52,7 @@ export interface StreamTask {
 /** Compiling the train step of a model, in a fresh process. */
 export interface CompileTask extends Omit<ModelTask, "kind"> {
   readonly kind: "compile";
-  /** Another length, whose code must be as large. */
+  /** Another length, for which the code must have the same size. */
   readonly otherTime: number;
 }
 
@@ -61,17 +61,17 @@ export interface FirstCallTask extends Omit<ModelTask, "kind"> {
   readonly kind: "firstCall";
 }
 
-/** Resident memory from train step to train step. */
+/** Resident memory from one train step to the next. */
 export interface GrowthTask extends Omit<ModelTask, "kind"> {
   readonly kind: "growth";
   readonly steps: number;
-  /** So many steps come before the first reading. */
+  /** How many steps precede the first reading. */
   readonly settling: number;
-  /** Memory is read every so many steps. */
+  /** How many steps lie between readings of memory. */
   readonly every: number;
 }
 
-/** One update of an LSTM over a long sequence that keeps few states. */
+/** One update of an LSTM over a long sequence that stores few states. */
 export interface CheckpointTask {
   readonly kind: "checkpoint";
   readonly batch: number;
@@ -90,7 +90,7 @@ export interface EpochTask extends Omit<ModelTask, "kind"> {
   readonly folder?: string;
 }
 
-/** Everything that a subject can be asked. */
+/** Every task that a subject can be given. */
 export type Task =
   | ModelTask
   | NestedTask
@@ -101,7 +101,9 @@ export type Task =
   | CheckpointTask
   | EpochTask;
 
-/** The same task at sizes that any device finishes at once: to try the harness, never for figures. */
+/**
+ * The same task at sizes that any device finishes at once: for trying out the benchmark, never for figures.
+ */
 export function smallTask(task: Task): Task {
   const least = (size: number, most: number) => Math.min(size, most);
   switch (task.kind) {

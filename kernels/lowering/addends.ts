@@ -1,7 +1,7 @@
 /**
- * Addends: what is added to a product right after it (a bias, the inputs' product beside the state's) becomes part of
- * the product's kernel, which adds it while its sums are still in registers. It takes whole products or columns of them
- * by themselves, as the gates of a cell do.
+ * Addends: what is added to a product right after it (a bias, the inputs' product next to the state's)
+ * becomes part of the product's kernel, which adds it while its sums are still in registers. An addend may
+ * cover the whole product or some of its columns, such as the gates of a cell.
  */
 import type { Bindings } from "../../src/tensor/dims.ts";
 import { evaluateShape } from "../../src/tensor/dims.ts";
@@ -18,7 +18,7 @@ import { applyView, isViewOperation, type ViewEquation } from "./view_operations
 import { type Located, reshapeView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** A Program whose products may have more inputs than two: their addends, which `of` tells. */
+/** A Program whose products may have more than two inputs: their addends, which are in `of`. */
 export interface WithAddends {
   readonly program: Program;
   readonly of: ReadonlyMap<Equation, readonly Addend[]>;
@@ -40,10 +40,10 @@ export function foldAddends(
   const of = new Map<Equation, readonly Addend[]>();
   const folder = new Folder(program, given, bindings, columns);
   const gone = new Set<Equation>();
-  /** What is read instead of the results of additions that are gone. */
+  /** Replacements for the results of additions that were removed. */
   const instead = new Map<Value, Value>();
   const products = new Set<Equation>();
-  /** Products by the first addition to them, in whose place they are written. */
+  /** The new products by the first addition to them, which they replace in the order of equations. */
   const startingAt = new Map<Equation, Equation>();
   for (const equation of program.equations) {
     const additions = folder.additionsTo(equation);
@@ -88,7 +88,7 @@ class Folder {
     readonly program: Program,
     readonly given: ReadonlyMap<Value, Located>,
     readonly bindings: Bindings,
-    /** Pieces begin at multiples of so many columns. */
+    /** Pieces begin at multiples of this many columns. */
     readonly columns: number,
   ) {
     const note = (value: Value, reader: Equation | undefined) => {
@@ -104,7 +104,7 @@ class Folder {
     for (const value of program.outputs) note(value, undefined);
   }
 
-  /** All that becomes of a product, if that is additions to it or to columns of it. */
+  /** All uses of a product, if they are additions to it or to columns of it; else undefined. */
   additionsTo(product: Equation): Addition[] | undefined {
     if (!isEquation(product, "matmul") || product.attributes.transposeLeft) return undefined;
     const shape = evaluateShape(product.outputs[0].shape, this.bindings);
@@ -120,7 +120,7 @@ class Folder {
       (index === 0 || first >= sorted[index - 1].first + sorted[index - 1].columns) &&
       this.#isInMemory(value, shape[0], start, product)
     );
-    // Two pieces that are added to each other have one addition.
+    // Two pieces that are added to each other share one addition.
     if (new Set(additions.map(({ equation }) => equation)).size < additions.length) return undefined;
     return fits ? sorted : undefined;
   }
@@ -138,7 +138,7 @@ class Folder {
 
   #collect(piece: Value, view: View, whole: View, into: Addition[]): boolean {
     const readers = this.#readers.get(piece) ?? [];
-    // Views that are read by one addition each, or one addition.
+    // Views that are each read by one addition, or a single addition.
     const [only] = readers;
     if (readers.length === 1 && isEquation(only, "add")) {
       const addition = additionTo(only, piece, view, whole);
@@ -153,7 +153,10 @@ class Folder {
     });
   }
 
-  /** Whether the value lies in memory, in rows, before the equation at this place, and is nothing of the product itself. */
+  /**
+   * Whether the value lies in memory, in rows, before the equation at this place, and does not depend on the
+   * product.
+   */
   #isInMemory(value: Value, rows: number, place: number, product: Equation): boolean {
     const views: ViewEquation[] = [];
     let base = value;
@@ -167,7 +170,7 @@ class Folder {
       return false;
     }
     if (maker === product || maker?.inputs.length === 0) return false;
-    // An output, and a part of a concatenation, lie where they are wanted, which need not be in rows.
+    // An output, or a part of a concatenation, has a given place, which need not be in rows.
     const readers = this.#readers.get(base) ?? [];
     if (maker && readers.some((reader) => reader === undefined || isEquation(reader, "concat"))) return false;
     const shape = evaluateShape(base.shape, this.bindings);
@@ -179,7 +182,7 @@ class Folder {
   }
 }
 
-/** The addition to a piece of a product, if the piece is whole columns. */
+/** The addition to a piece of a product, if the piece consists of whole columns. */
 function additionTo(
   equation: EquationOf<"add">,
   piece: Value,
@@ -198,14 +201,14 @@ function additionTo(
   return fits ? { equation, piece, value: left === piece ? right : left, first, columns } : undefined;
 }
 
-/** An addend as `[rows, columns]` with contiguous columns; undefined where it does not lie so. */
+/** An addend as `[rows, columns]` with contiguous columns; undefined if its layout differs. */
 export function addendView(view: View, rows: number): View | undefined {
   const matrix = reshapeView(view, [rows, sizeOf(view.shape) / rows]);
   if (!matrix || (matrix.shape[1] !== 1 && matrix.strides[1] !== 1)) return undefined;
   return { ...matrix, strides: [matrix.strides[0], 1] };
 }
 
-/** Where addends lie; those side by side in one buffer are one. */
+/** The places of addends; adjacent ones in one buffer are merged. */
 export function placeAddends(
   addends: readonly Addend[],
   viewIn: (value: Value) => View,
@@ -227,7 +230,7 @@ export function placeAddends(
   return placed;
 }
 
-/** Whether the second addend lies right behind the first, in the product and in memory. */
+/** Whether the second addend directly follows the first, in the product and in memory. */
 function runsOn(a: { readonly first: number; readonly view: View }, b: typeof a): boolean {
   const columns = a.view.shape[1];
   return a.first + columns === b.first && a.view.buffer === b.view.buffer &&

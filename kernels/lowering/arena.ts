@@ -1,4 +1,7 @@
-/** The arena of an executable: every buffer is placed once, and buffers that do not live at the same time share. */
+/**
+ * The arena of an executable: every buffer is placed once; buffers that are never live at the same time may
+ * share memory.
+ */
 import type { KernelFunctions } from "./kinds/kind.ts";
 import { type Life, planMemory } from "../memory_plan.ts";
 import type { Buffer } from "./views.ts";
@@ -9,13 +12,13 @@ const ALIGNMENT = 64;
 export interface Arena {
   readonly offsets: ReadonlyMap<Buffer, number>;
   readonly bytes: number;
-  /** Constants to be written once. */
+  /** Constants that are written once. */
   readonly constants: readonly Buffer[];
 }
 
 /**
- * Places every buffer that is not an input or output, or of those the ones that `only` says. Constants and what is
- * kept from call to call live for ever, others from first to last use.
+ * Places every buffer that is not an input or output, or only those that `only` accepts. Constants and
+ * buffers that keep their content from call to call live forever, others from first to last use.
  */
 export function planArena<Kernel>(
   kernels: readonly Kernel[],

@@ -1,6 +1,6 @@
 /**
- * Blocks: a Program (or the body of a scan) prepared for lowering. Constants are folded, everything that must be
- * written to a given place has a value of its own, and every equation knows its stage and unit of work.
+ * Blocks: a Program (or the body of a scan) prepared for lowering. Constants are folded, every result that
+ * must be written to a given place is a value of its own, and every equation has a stage and a unit of work.
  */
 import type { DType } from "../../src/tensor/tensor.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
@@ -19,13 +19,13 @@ import { applyView, isKnown, isViewOperation, type KnownEquation } from "./view_
 import { type Constant, type Located, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** Where a result is to be written: a given view, or a part of a concatenation. */
+/** Where a result is written: a given view, or a part of a concatenation. */
 export type Place = View | { readonly whole: Value; readonly part: number };
 
-/** An equation whose result is not known while compiling. */
+/** An equation whose result is not known at compile time. */
 export type ComputedEquation = Exclude<Equation, KnownEquation>;
 
-/** What becomes kernels at once: elementwise equations, which become one, or any other equation. */
+/** What becomes one kernel: several elementwise equations, or one equation of another kind. */
 export type Unit =
   | { readonly stage: number; readonly fused: ElementwiseEquation[] }
   | { readonly stage: number; readonly equation: Exclude<ComputedEquation, ElementwiseEquation> };
@@ -37,22 +37,22 @@ export interface PreparedBlock {
   readonly copies: ReadonlySet<Equation>;
   /** Values from outside, and constants. */
   readonly given: ReadonlyMap<Value, Located>;
-  /** The block's outputs; a value of a place of its own where it was given one. */
+  /** The block's outputs; one with a given place is a separate value. */
   readonly outputs: readonly Value[];
   readonly places: Map<Value, Place[]>;
-  /** Values that a reshape reads, which want row-major memory of their own. */
+  /** Values that a reshape reads, which need row-major memory of their own. */
   readonly reshaped: ReadonlySet<Value>;
   readonly units: readonly Unit[];
   readonly unitOf: ReadonlyMap<Equation, number>;
 }
 
 /**
- * The most operations of a kernel. Each has up to 80 local variables of a function on wasm, where engines take 50,000,
- * and compilers of shaders take longer over a function than over its halves.
+ * The most operations of a kernel. On wasm each takes up to 80 local variables of a function, of which
+ * engines allow 50,000; and shader compilers take longer over a function than over its two halves.
  */
 const MOST_OPERATIONS = 128;
 
-/** An identity, so that a value is also written somewhere else. */
+/** An identity, so that a value is also written to another place. */
 function identity(input: Value): ComputedEquation {
   return {
     operation: { name: "stopGradient", infer: ([x]) => [x] },
@@ -68,20 +68,20 @@ function foldConstant(equation: KnownEquation, bindings: Bindings): Located {
   const shape = evaluateShape(output.shape, bindings);
   const [value] = isEquation(equation, "constant")
     ? [equation.attributes.value]
-    : evaluate(equation as never, [], [{ shape, dtype: output.dtype }], bindings); // one of iota and size
+    : evaluate(equation as never, [], [{ shape, dtype: output.dtype }], bindings); // either iota or size
   if (value.data.length === 1 && shape.length === 0) return { constant: value.data[0], dtype: value.dtype };
   const buffer = { name: "constant", size: value.data.length, place: { kind: "constant", value } } as const;
   return { view: viewOf(buffer, shape, output.dtype) };
 }
 
-/** The inputs of an elementwise operation of which all are known while compiling. */
+/** The inputs of an elementwise operation whose inputs are all known at compile time. */
 function constantInputs(equation: Equation, given: ReadonlyMap<Value, Located>): Constant[] | undefined {
   if (!isElementwise(equation) || equation.inputs.length === 0) return undefined;
   const found = equation.inputs.map((value) => given.get(value)).filter(isConstant);
   return found.length === equation.inputs.length ? found : undefined;
 }
 
-/** The value of an elementwise operation, the same for all elements, as its inputs are. */
+/** The value of an elementwise operation on uniform inputs, which is uniform too. */
 function foldElementwise(equation: Equation, inputs: readonly Constant[]): Constant {
   const [{ dtype }] = equation.outputs;
   const scalars = inputs.map(({ constant, dtype }) => constantTensor(constant, dtype));
@@ -94,7 +94,9 @@ function foldElementwise(equation: Equation, inputs: readonly Constant[]): Const
   return { constant, dtype };
 }
 
-/** Prepares a block; `targets` are the places of the outputs, undefined for carries, which are placed later. */
+/**
+ * Prepares a block; `targets` are the places of the outputs, undefined for carries, which are placed later.
+ */
 export function prepareBlock(
   program: Program,
   inputs: ReadonlyMap<Value, Located>,
@@ -109,7 +111,7 @@ export function prepareBlock(
     equations.push(equation);
     for (const value of equation.outputs) makers.set(value, equation);
   };
-  // Elementwise results can be written to several places, other results to one, and everything else is copied.
+  // Elementwise results can be written to several places, other results to one; everything else is copied.
   const place = (value: Value, where: Place): Value => {
     const maker = makers.get(value);
     const here = maker !== undefined && !isViewOperation(maker) && !ownElementsOf(maker.operation.name) &&
@@ -146,7 +148,7 @@ export function prepareBlock(
     return target ? place(value, target) : value;
   });
 
-  // Reshapes that no view can say are copies; found by trying with row-major memory.
+  // Reshapes that no view can express are copies; found by trying on row-major memory.
   const copies = new Set<Equation>();
   const reshaped = new Set<Value>();
   const block = { equations, outputs, makers, copies };
@@ -201,7 +203,7 @@ export function prepareBlock(
   return { equations, makers, copies, given, outputs, places, reshaped, units, unitOf };
 }
 
-/** Whether a value is known while compiling. */
+/** Whether a value is known at compile time. */
 export function isConstant(located: Located | undefined): located is Constant {
   return located !== undefined && "constant" in located;
 }

@@ -1,4 +1,4 @@
-/** Whether a Program computes in what kernels over views can hold: elements of 4 bytes. */
+/** Whether a Program computes in dtypes that kernels over views support: elements of 4 bytes. */
 import type { Program } from "../../src/program/types.ts";
 import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
 
@@ -10,12 +10,12 @@ function* everyValue(program: Program): Generator<Spec> {
   }
 }
 
-/** A value of the Program that is float64, which no arena of 4 bytes an element can hold. */
+/** A float64 value of the Program, which no arena of 4-byte elements can hold. */
 export function float64In(program: Program): Spec | undefined {
   return everyValue(program).find(({ dtype }) => dtype === "float64");
 }
 
-/** @throws TypeError if the Program computes in float64; `device` is named in the error. */
+/** @throws TypeError if the Program computes in float64; the error names `device`. */
 export function checkDTypes(program: Program, device: string, backend: string): void {
   const unknown = float64In(program);
   if (!unknown) return;

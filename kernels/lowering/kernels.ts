@@ -1,6 +1,6 @@
 /**
- * What a lowered Program consists of: kernels over views, in order. Plain data, made by `lower.ts` and written as code
- * by the backends. What each kind is, and what is asked of it, is in `kinds/`.
+ * What a lowered Program consists of: kernels over views, in order. They are plain data, created by
+ * `lower.ts` and written as code by the backends. Each kind and its properties are in `kinds/`.
  */
 import { type FusedKernel, fusedKinds } from "./kinds/fused.ts";
 import { type IndexingKernel, indexingKinds } from "./kinds/indexing.ts";
@@ -35,18 +35,18 @@ const kinds: Kinds<Kernel> = {
   ...scanKinds,
 };
 
-/** What is asked of kernels of all kinds. */
+/** The functions that apply to kernels of all kinds. */
 export const kernelFunctions: KernelFunctions<Kernel> = functionsOver(kinds);
 
 export const { readsOf, writesOf, buffersOf, workOf, kernelName, printKernel } = kernelFunctions;
 
-/** A kernel, and how often the loops around it repeat it. */
+/** A kernel, and how often the enclosing loops repeat it. */
 export interface Repeated {
   readonly kernel: Kernel;
   readonly times: number;
 }
 
-/** All kernels, those inside loops too. */
+/** All kernels, including those inside loops. */
 export function everyKernel(kernels: readonly Kernel[], times = 1): Repeated[] {
   return kernels.flatMap((kernel) =>
     kernel.kind === "scan"

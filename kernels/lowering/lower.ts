@@ -1,7 +1,8 @@
 /**
- * Lowering: from a Program to kernels over views. `addends.ts` and `block.ts` prepare a block (a Program, or the body of
- * a scan), `placement.ts` decides where its results are written, and here its equations become kernels, by the rules of
- * `rules.ts`. What only one backend does with the kernels, as packing the operands of products, is in its folder.
+ * Lowering: from a Program to kernels over views. `addends.ts` and `block.ts` prepare a block (a Program, or
+ * the body of a scan), `placement.ts` decides where its results are written, and this file turns its
+ * equations into kernels, by the rules of `rules.ts`. What only one backend does with the kernels, such as
+ * packing the operands of products, is in that backend's folder.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
@@ -18,14 +19,14 @@ import { applyView, isViewOperation } from "./view_operations.ts";
 import { broadcastView, type Buffer, type Located, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** What the lowering of one executable shares. */
+/** What the lowering of an executable shares among its blocks. */
 export interface LoweringContext {
   readonly bindings: Bindings;
-  /** Pieces of a product that are added to by themselves begin at multiples of so many columns. */
+  /** Pieces of a product that have their own addends begin at multiples of this many columns. */
   readonly columns: number;
 }
 
-/** Lowers a whole Program: inputs and outputs lie in memory that is looked up at every call. */
+/** Lowers a whole Program: the addresses of inputs and outputs are looked up at every call. */
 export function lowerProgram(program: Program, context: LoweringContext): Kernel[] {
   const outside = (kind: "input" | "output") => (value: Value, index: number): View => {
     const shape = evaluateShape(value.shape, context.bindings);
@@ -77,7 +78,7 @@ function lowerBlock(
     if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate }, bindings)];
     const { equation } = unit;
     if (isViewOperation(equation)) return [copy(locate(equation.inputs[0]), storeOf(equation.outputs[0]))];
-    // A result that is wanted at several places is computed at the first one.
+    // A result with several places is computed at the first one and copied to the others.
     const more = equation.outputs.flatMap((value) =>
       (stores.get(value) ?? []).slice(1).map((to) => copy(locate(value), to))
     );
@@ -96,7 +97,7 @@ function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (v
     const maker = block.makers.get(value);
     const [stored] = stores.get(value) ?? [];
     if (stored) {
-      // A copy is written in the shape of what it copies, and read in its own.
+      // A copy is written in the shape of its source, and read in its own.
       const isCopy = maker && block.copies.has(maker);
       return {
         view: isCopy ? viewOf(stored.buffer, evaluateShape(value.shape, bindings), value.dtype) : stored,
@@ -121,7 +122,7 @@ function failUnplaced(value: Value, { makers }: PreparedBlock): never {
   throw new Error(`A ${value.dtype} value of ${name} has no place in memory`);
 }
 
-/** A value in memory, where a constant is one element that every other repeats. */
+/** A value in memory; a constant is one element with strides of zero. */
 function inMemory(found: Located, { shape, dtype }: Value, bindings: Bindings): View {
   if ("view" in found) return found.view;
   const value = constantTensor(found.constant, found.dtype);
@@ -129,7 +130,10 @@ function inMemory(found: Located, { shape, dtype }: Value, bindings: Bindings): 
   return broadcastView(viewOf(buffer, [], dtype), evaluateShape(shape, bindings), []);
 }
 
-/** Copies of carries at the end of a step; one that reads a carry goes through memory of its own, so that all may swap. */
+/**
+ * Copies of carries at the end of a step; a copy that reads a carry goes through a temporary, so that carries
+ * may swap.
+ */
 function copyCarries(
   late: readonly { readonly from: Located; readonly to: View }[],
   carries: readonly View[],

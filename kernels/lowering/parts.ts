@@ -1,6 +1,6 @@
 /**
- * Long reductions and products in parts: of one with more terms than a backend has in a kernel, parts are computed side
- * by side, as one kernel with an axis more, and then summed up.
+ * Long reductions and products in parts: if one has more terms than a backend allows per kernel, its parts
+ * are computed side by side, by one kernel with an additional axis, and then summed.
  */
 import type { Kernel, KernelOf } from "./kernels.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
@@ -10,15 +10,15 @@ import type { ReduceKernel } from "./kinds/reduction.ts";
 import { sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** The most terms of an element. */
+/** The most terms of an element of a result. */
 export interface MostTerms {
   readonly ofReduction: (kernel: ReduceKernel) => number;
   readonly ofScatter: (kernel: ScatterKernel) => number;
-  /** Of products `most`, where they have more than `from`. */
+  /** Products with more than `from` terms are split into parts of `most`. */
   readonly ofProducts: { readonly from: number; readonly most: number };
 }
 
-/** The kinds that may have too many terms, and what has them inside; other kernels stay as they are. */
+/** The kinds that may have too many terms or contain such kernels; other kernels stay unchanged. */
 const parts: {
   readonly [K in Kernel["kind"]]?: (kernel: KernelOf<K>, most: MostTerms) => readonly Kernel[];
 } = {
@@ -28,14 +28,17 @@ const parts: {
   scatterAdd: scatterInParts,
 };
 
-/** The kernels with what has too many terms in parts, in scans too. */
+/** The kernels, with those that have too many terms split into parts, inside scans too. */
 export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
   const partsOf = <K extends Kernel["kind"]>(kernel: KernelOf<K> & { readonly kind: K }): readonly Kernel[] =>
     parts[kernel.kind]?.(kernel, most) ?? [kernel];
   return kernels.flatMap((kernel) => partsOf(kernel));
 }
 
-/** An axis as one of pieces of so many elements and the axis within a piece, and what is left of it behind the last. */
+/**
+ * Splits an axis into pieces of `size` elements: an axis of pieces and one within a piece, and the rest after
+ * the last.
+ */
 function cut(view: View, axis: number, size: number): { readonly pieces: View; readonly rest?: View } {
   const extent = view.shape[axis], count = Math.floor(extent / size);
   const whole = partOf(view, axis, 0, count * size);
@@ -57,7 +60,7 @@ function partOf(view: View, axis: number, start: number, size: number): View {
   );
 }
 
-/** Memory for parts of a result, in which each lies as `[1, ...shape]`. */
+/** Memory for parts of a result, each with the shape `[1, ...shape]`. */
 function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
   const shape = [count, ...output.shape];
   const all = viewOf({ name: "parts", size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);

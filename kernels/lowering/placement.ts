@@ -1,6 +1,6 @@
 /**
- * Placement: where the kernels of a block write their results. What is wanted somewhere (an output, a part of a
- * concatenation, the carry of the next step) is written straight there; the rest gets buffers of its own.
+ * Placement: where the kernels of a block write their results. A result with a given place (an output, a part
+ * of a concatenation, the carry of the next step) is written directly there; the rest gets separate buffers.
  */
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { type EquationOf, isElementwise, type Value } from "../../src/program/types.ts";
@@ -12,11 +12,11 @@ import { isViewOperation } from "./view_operations.ts";
 import { sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** Where values are written: first where they are read from. */
+/** The places to which values are written; they are read from the first. */
 export type Stores = ReadonlyMap<Value, readonly View[]>;
 
 /**
- * Lets the next carry of a scan be written over the one of this step, where nothing needs that any more; gives those
+ * Lets the next carry of a scan overwrite the current one if nothing needs that any more; returns the carries
  * that must be copied at the end of the step.
  */
 export function placeCarries(
@@ -35,25 +35,29 @@ export function placeCarries(
   return late;
 }
 
-/** Whether the kernel that computes the next carry, which is output `index`, may write it over the carry at once. */
+/**
+ * Whether the kernel that computes the next carry, output `index`, may write it directly over the current
+ * one.
+ */
 function mayWriteOver(block: PreparedBlock, value: Value, index: number, carry: View): boolean {
   const maker = block.makers.get(value);
   const writer = maker && block.unitOf.get(maker);
   if (!maker || writer === undefined) return false; // given from outside, or a view
-  // A reshape's copy has another shape, and some kernels write nowhere but in a buffer of their own.
+  // A reshape's copy has another shape, and some kernels can only write a buffer of their own.
   if (block.copies.has(maker) || ownElementsOf(maker.operation.name)) return false;
   // Fused kernels can write a result to several places, others to one.
   if (!isElementwise(maker) && block.places.has(value)) return false;
-  // Of two carries that become the same value, the second is a copy.
+  // If two carries become the same value, the second is a copy.
   return block.outputs.indexOf(value) === index && !readsAfter(block, carry, writer);
 }
 
 /**
- * Whether the carry of this step is still needed when unit `writer` has begun to write over it:
+ * Whether the carry of this step is still needed once unit `writer` has begun to overwrite it:
  * - by a unit that runs later;
- * - by the writer itself, unless that reads each element just before it writes it: an elementwise kernel that reads the
- *   carry as it lies. Through a view (reversed, say), or in a product, it would read what it has overwritten;
- * - by an output, which is read when the step is over: the carry passed on to another carry, or stacked.
+ * - by the writer itself, unless it reads each element just before it writes it, as an elementwise kernel
+ *   does that reads the carry directly. Through a view (reversed, say), or in a product, it would read what
+ *   it has overwritten;
+ * - by an output, which is read at the end of the step: the carry passed on to another carry, or stacked.
  */
 function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean {
   const isCarry = (value: Value) => {
@@ -70,20 +74,21 @@ function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean 
 }
 
 /**
- * Where the kernels of a block write every value that they compute. The first place is the one from which it is read.
+ * Where the kernels of a block write every value that they compute. It is read from the first place.
  *
- * - A value that is wanted somewhere is written there: straight to an output, into its part of a concatenation, over a
- *   carry. Only if it is wanted nowhere does it get a buffer of its own.
- * - It gets one nevertheless, and is copied to where it is wanted, if a reshape reads it, which takes row-major memory,
- *   or if it is a reshape's copy itself.
- * - The result of an elementwise equation that only its own kernel reads is written nowhere: it stays in a register.
+ * - A value with given places is written directly to them: to an output, into its part of a concatenation,
+ *   over a carry. Only a value without any gets a buffer of its own.
+ * - It gets one nevertheless, and is copied to its given places, if a reshape reads it, which requires
+ *   row-major memory, or if it is a reshape's copy itself.
+ * - The result of an elementwise equation that only its own kernel reads is not written: it stays in a
+ *   register.
  *
- * @param readLater Values that copies at the end of the step read.
+ * @param readLater Values that are read by copies at the end of the step.
  */
 export function storesOf(block: PreparedBlock, readLater: readonly Value[], bindings: Bindings): Stores {
   const stores = new Map<Value, View[]>();
   const inMemory = readFromMemory(block, readLater);
-  // From the last to the first: a concatenation has memory before its parts do.
+  // From the last to the first, so that a concatenation has memory before its parts do.
   for (const equation of block.equations.toReversed()) {
     const isCopy = block.copies.has(equation);
     if (isViewOperation(equation) && !isCopy) continue;
@@ -102,7 +107,7 @@ export function storesOf(block: PreparedBlock, readLater: readonly Value[], bind
   return stores;
 }
 
-/** The values that are read from memory: by another kernel than the one that computes them, or at the end of the step. */
+/** The values that are read from memory: by a kernel other than their own, or at the end of the step. */
 function readFromMemory(block: PreparedBlock, readLater: readonly Value[]): ReadonlySet<Value> {
   const found = new Set(readLater.map((value) => baseOf(value, block)));
   for (const equation of block.equations) {

@@ -1,17 +1,17 @@
 /**
- * Whether threads may share out the rows of a scan: every kernel of its body must work on each row of the batch from
- * that row alone, so that no thread waits for another inside the loop.
+ * Whether threads may divide the rows of a scan among them: every kernel of its body must compute each row of
+ * the batch from that row alone, so that no thread waits for another inside the loop.
  */
 import type { KernelFunctions } from "./kinds/kind.ts";
 import type { Buffer, View } from "./views.ts";
 
-/** How far apart the rows of a buffer are, and where the first begins. */
+/** The distance between the rows of a buffer, and where the first begins. */
 interface Rows {
   readonly stride: number;
   readonly offset: number;
 }
 
-/** The rows that the kernels can share out; 0 if they cannot. */
+/** How many rows the kernels can divide; 0 if they cannot. */
 export function rowsOf<Kernel>(
   body: readonly Kernel[],
   { readsOf, writesOf, isRowWise }: KernelFunctions<Kernel>,
@@ -27,7 +27,7 @@ export function rowsOf<Kernel>(
     if (known && known.stride !== stride) return 0;
     written.set(buffer, { stride, offset: 0 });
   }
-  // A view stays in its row if axis 0 steps from row to row and the other axes do not leave it.
+  // A view stays in its row if axis 0 steps from row to row and the other axes do not leave the row.
   const staysInRow = (view: View): boolean => {
     const found = written.get(view.buffer);
     if (!found) return true;

@@ -1,4 +1,6 @@
-/** The rule of lowering for every operation that is neither elementwise, nor a view, nor known while compiling. */
+/**
+ * The lowering rule of every operation that is not elementwise, not a view, and not known at compile time.
+ */
 import type { ElementwiseName } from "../../src/program/elementwise.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernel } from "./kernels.ts";
@@ -24,7 +26,7 @@ const rules: Rules<RuledName, Kernel, Kernel> = {
   ...scanRules,
 };
 
-/** The kernels of an equation that has a rule, which write its first output to `output`. */
+/** The kernels of an equation that has a rule; they write its first output to `output`. */
 export function lowerByRule<Name extends RuledName>(
   equation: Applied<Name>,
   output: View,
@@ -33,7 +35,10 @@ export function lowerByRule<Name extends RuledName>(
   return rules[equation.operation.name].lower(equation, output, lowering);
 }
 
-/** The elements of the buffer for so many, where the operation writes a buffer of its own and nowhere else. */
+/**
+ * The buffer size for a number of elements, if the operation can only write a buffer of its own; else
+ * undefined.
+ */
 export function ownElementsOf(name: OperationName): ((size: number) => number) | undefined {
-  return name in rules ? rules[name as RuledName].ownElements : undefined; // as was just seen
+  return name in rules ? rules[name as RuledName].ownElements : undefined; // as just checked
 }

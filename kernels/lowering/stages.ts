@@ -1,21 +1,21 @@
 /**
- * Stages: which equations of a block run together. Elementwise equations of one shape that reach each other without
- * leaving registers share a stage and become one kernel; everything else is a kernel of its own. A stage reads only
- * what earlier stages wrote.
+ * Stages: which equations of a block run together. Elementwise equations of one shape that read each other's
+ * results from registers share a stage and become one kernel; every other equation is a kernel of its own. A
+ * stage reads only what earlier stages wrote.
  */
 import { type Equation, isElementwise, isEquation, type Value } from "../../src/program/types.ts";
 import { isViewOperation } from "./view_operations.ts";
 
-/** What the stages need to know of a block. */
+/** What the stages depend on in a block. */
 export interface Block {
   readonly equations: readonly Equation[];
   readonly outputs: readonly Value[];
   readonly makers: ReadonlyMap<Value, Equation>;
-  /** Reshapes that take a copy, and so are kernels. */
+  /** Reshapes that need a copy, and so are kernels. */
   readonly copies: ReadonlySet<Equation>;
 }
 
-/** The value that a chain of views begins with. */
+/** The value at the start of a chain of views. */
 export function baseOf(value: Value, { makers, copies }: Block): Value {
   const maker = makers.get(value);
   return maker && isViewOperation(maker) && !copies.has(maker)
@@ -23,7 +23,7 @@ export function baseOf(value: Value, { makers, copies }: Block): Value {
     : value;
 }
 
-/** Whether `equation` can read `value` from a register, were both in one kernel. */
+/** Whether `equation` could read `value` from a register if both were in one kernel. */
 export function sharesRegisters(equation: Equation, value: Value, block: Block): boolean {
   const maker = block.makers.get(value);
   return isElementwise(equation) && isElementwise(maker) &&
@@ -36,8 +36,9 @@ function computed(block: Block): readonly Equation[] {
 }
 
 /**
- * The stage of every value that is computed; values from outside have stage 0. It is first the earliest in which it can
- * be computed, and then, of elementwise work, the one in which a kernel is saved ({@linkcode postpone}).
+ * The stage of every computed value; values from outside have stage 0. It is first the earliest stage in
+ * which the value can be computed; elementwise work then moves to a later one if that saves a kernel
+ * ({@linkcode postpone}).
  */
 export function stagesOf(block: Block): Map<Value, number> {
   const stages = new Map<Value, number>();
@@ -45,7 +46,7 @@ export function stagesOf(block: Block): Map<Value, number> {
   for (const equation of computed(block)) {
     let stage = 1;
     for (const input of equation.inputs) {
-      // What is computed here is written into its part of a concatenation at once; the rest is copied.
+      // What is computed here is written directly into its part of a concatenation; the rest is copied.
       const together = sharesRegisters(equation, input, block) ||
         (isEquation(equation, "concat") && block.makers.has(input) && baseOf(input, block) === input);
       stage = Math.max(stage, stageOf(input) + (together ? 0 : 1));
@@ -57,15 +58,16 @@ export function stagesOf(block: Block): Map<Value, number> {
 }
 
 /**
- * Moves elementwise work to a later stage where that saves a kernel. In `tanh(add(matmul(h, w), mul(x, x)))`, the `mul`
- * could run in stage 1, beside the product. The `add` reads the product and so has stage 2; moved there, the `mul` is in
- * the same kernel, and its result goes from register to register instead of through memory.
+ * Moves elementwise work to a later stage if that saves a kernel. In `tanh(add(matmul(h, w), mul(x, x)))`,
+ * the `mul` could run in stage 1, beside the product. The `add` reads the product and so has stage 2; moved
+ * there, the `mul` joins its kernel, and its result goes from register to register instead of through memory.
  *
- * Equations are taken from the last to the first, so that the stages of all readers of a value are final:
- * - readers that could have it in a register, elementwise ones of the same shape, draw it to the first of their stages;
- * - readers that find it in memory set a limit: the stage before theirs, or that of a concatenation, of which it is
- *   written as a part. A value does not go beyond the first of these limits;
- * - a value that nothing reads, an output, goes to the last stage that has elementwise work of its shape.
+ * Equations are visited from the last to the first, so that the stages of all readers of a value are final:
+ * - readers that could have it in a register, elementwise ones of the same shape, pull it to the first of
+ *   their stages;
+ * - readers that find it in memory set a limit: the stage before theirs, or that of a concatenation of which
+ *   it is written as a part. A value does not move beyond the lowest of these limits;
+ * - a value that nothing reads, an output, moves to the last stage that has elementwise work of its shape.
  */
 function postpone(block: Block, stages: Map<Value, number>): void {
   const equations = computed(block);

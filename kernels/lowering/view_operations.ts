@@ -1,20 +1,23 @@
-/** The operations that only say where elements lie, and what each makes of a view; and those that a compiler knows. */
+/**
+ * The operations that only change where elements lie, with their effect on a view; and those known at compile
+ * time.
+ */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { Equation, EquationOf, OperationName } from "../../src/program/types.ts";
 import type { Applied } from "./kinds/rule.ts";
 import { broadcastView, reshapeView, reverseView, sliceView, transposeView, type View } from "./views.ts";
 
-/** The name of an operation that only says where elements lie. */
+/** The name of an operation that only changes where elements lie. */
 export type ViewName = "broadcast" | "reshape" | "transpose" | "reverse" | "slice";
 /** An equation of one of these. */
 export type ViewEquation = { [Name in ViewName]: EquationOf<Name> }[ViewName];
 
-/** The name of an operation without inputs, whose values are known while compiling. */
+/** The name of an operation without inputs, whose value is known at compile time. */
 export type KnownName = "constant" | "iota" | "size";
 /** An equation of one of these. */
 export type KnownEquation = { [Name in KnownName]: EquationOf<Name> }[KnownName];
 
-/** What each makes of a view; undefined where that takes a copy. */
+/** The view that each returns; undefined if a copy is needed. */
 const views: {
   readonly [Name in ViewName]: (
     view: View,
@@ -31,12 +34,12 @@ const views: {
     sliceView(view, evaluateShape(start, bindings), evaluateShape(size, bindings), stride),
 };
 
-/** Whether the equation only says where elements lie. */
+/** Whether the equation only changes where elements lie. */
 export function isViewOperation(equation: Equation | undefined): equation is ViewEquation {
   return equation !== undefined && equation.operation.name in views;
 }
 
-/** What a view operation makes of a view; undefined where it takes a copy. */
+/** The view that a view operation returns; undefined if a copy is needed. */
 export function applyView(equation: ViewEquation, view: View, bindings: Bindings): View | undefined {
   return apply<ViewName>(equation, view, bindings);
 }
@@ -51,7 +54,7 @@ function apply<Name extends ViewName>(
 
 const KNOWN: ReadonlySet<OperationName> = new Set<KnownName>(["constant", "iota", "size"]);
 
-/** Whether the equation's value is known while compiling. */
+/** Whether the equation's value is known at compile time. */
 export function isKnown(equation: Equation): equation is KnownEquation {
   return KNOWN.has(equation.operation.name);
 }

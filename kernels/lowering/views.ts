@@ -1,6 +1,7 @@
 /**
- * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes are
- * views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements (4 bytes).
+ * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes
+ * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
+ * (4 bytes).
  */
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
@@ -11,12 +12,12 @@ export type Place =
   | { readonly kind: "arena" }
   /** The memory of an input or output, whose address is looked up at every call. */
   | { readonly kind: "input" | "output"; readonly index: number }
-  /** Filled once, when the executable is made. */
+  /** Filled once, when the executable is created. */
   | { readonly kind: "constant"; readonly value: HostTensor };
 
-/** A piece of memory; identity matters. */
+/** A piece of memory; compared by identity. */
 export interface Buffer {
-  /** What it holds, for reports. */
+  /** Its contents, for reports. */
   readonly name: string;
   readonly size: number;
   readonly place: Place;
@@ -33,16 +34,16 @@ export interface View {
   readonly buffer: Buffer;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  /** 0 where an axis repeats one element. */
+  /** 0 if an axis repeats one element. */
   readonly strides: readonly number[];
   readonly offset: number;
   readonly loops: readonly LoopStride[];
 }
 
-/** Where a value is: in memory, or known while compiling. */
+/** Where a value is: in memory, or known at compile time. */
 export type Located = { readonly view: View } | Constant;
 
-/** A value whose elements are all the same, and known while compiling. */
+/** A value whose elements are all the same and known at compile time. */
 export interface Constant {
   readonly constant: number;
   readonly dtype: DType;
@@ -53,7 +54,7 @@ export function viewOf(buffer: Buffer, shape: readonly number[], dtype: DType): 
   return { buffer, dtype, shape, strides: rowMajor(shape), offset: 0, loops: [] };
 }
 
-/** Repeats a view along new or unit axes. */
+/** Repeats a view along new axes or axes of size 1. */
 export function broadcastView(view: View, shape: readonly number[], axes: readonly number[]): View {
   const strides = shape.map((dim, axis) => {
     const from = axes.indexOf(axis);
@@ -96,7 +97,7 @@ export function reverseView(view: View, axes: readonly number[]): View {
   };
 }
 
-/** The same elements in another shape, or undefined where that takes a copy. */
+/** The same elements in another shape, or undefined if that needs a copy. */
 export function reshapeView(view: View, shape: readonly number[]): View | undefined {
   if (sizeOf(shape) === 0) return { ...view, shape, strides: rowMajor(shape) };
   const from = view.shape.flatMap((dim, axis) => dim === 1 ? [] : [{ dim, stride: view.strides[axis] }]);
@@ -138,7 +139,7 @@ export function stepView(view: View, axis: number, loop: number): View {
   };
 }
 
-/** Merges neighbouring axes along which all strides run on; the first `fixed` axes stay. */
+/** Merges adjacent axes along which all strides are contiguous; the first `fixed` axes stay. */
 export function collapse(
   shape: readonly number[],
   strides: readonly (readonly number[])[],

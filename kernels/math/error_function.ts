@@ -1,6 +1,6 @@
 /**
- * erf: below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc), both by Remez's algorithm.
- * (The division in two is that of N. Juffa's erff, NVIDIA developer forum, 2013.)
+ * erf: below 1 an odd polynomial, above it 1 - exp(-g) with a polynomial g for -ln(erfc), both by Remez's
+ * algorithm. (The division in two is that of N. Juffa's erff, NVIDIA developer forum, 2013.)
  */
 import { polynomial, powerOfTwo, sizeOf, withSign } from "./common.ts";
 import {
@@ -38,7 +38,7 @@ const ABOVE = [
   1.12717164,
   0.000320576364,
 ];
-/** -exp(-r) for |r| <= ln 2 / 2: error 1e-7, of what is at most a fifth of the result. */
+/** -exp(-r) for |r| <= ln 2 / 2: error 1e-7, of a term that is at most a fifth of the result. */
 const MINUS_EXP_OF_NEGATIVE = [0.008312520402, -0.04189015689, 0.1666711465, -0.499992315, 1, -1];
 
 /** The error function. */

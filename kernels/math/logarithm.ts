@@ -1,6 +1,6 @@
 /**
- * log and log1p: the argument is 2ᵉ·(1 + g) with 1 + g between √½ and √2, and log(1 + g) = g - g²/2 + g³·q(g) as in
- * Cephes's logf (S. L. Moshier, netlib.org/cephes), with a q of Remez's algorithm.
+ * log and log1p: the argument is 2ᵉ·(1 + g) with 1 + g between √½ and √2, and log(1 + g) = g - g²/2 + g³·q(g)
+ * as in Cephes's logf (S. L. Moshier, netlib.org/cephes), with q from Remez's algorithm.
  */
 import { INFINITY, LN2_HIGH, LN2_LOW, ONE, polynomial, withSign } from "./common.ts";
 import {
@@ -47,7 +47,9 @@ function logOfParts(e: Float, g: Float): Float {
   return named("result", fma(e, number(LN2_HIGH), rounded(add(fma(z, number(-0.5), curved), g))));
 }
 
-/** The result, or what the logarithm is where its argument, given by its bits too, is infinite, 0, negative or NaN. */
+/**
+ * The result, or the special value if the argument, also given by its bits, is infinite, 0, negative or NaN.
+ */
 function withSpecialValues(result: Float, argument: Float, bits: Int): Float {
   const finite = choose(lessInt(bits, integer(INFINITY)), result, argument);
   const positive = choose(lessInt(bits, integer(0)), number(NaN), finite);
@@ -55,8 +57,8 @@ function withSpecialValues(result: Float, argument: Float, bits: Int): Float {
 }
 
 /**
- * The natural logarithm, of denormals too: their bits, as an integer, are a float that is 2¹⁴⁹ times as large. So no
- * device that takes denormals for 0 gets to see one.
+ * The natural logarithm, of denormals too: their bits, read as an integer, give a float that is 2¹⁴⁹ times as
+ * large, so a device that treats denormals as 0 never sees one.
  */
 export const log = define(["x"], (x) => {
   const bits = named("bits", bitsOf(x));
@@ -67,15 +69,15 @@ export const log = define(["x"], (x) => {
 });
 
 /**
- * log(1 + x): of u = 1 + x, as rounded, corrected by what the rounding lost, x - (u - 1), scaled like g. Where 1 + x is
- * not in need of scaling g is x itself.
+ * log(1 + x): that of u = 1 + x, as rounded, corrected by the rounding error x - (u - 1), scaled like g. If 1
+ * + x needs no scaling, g is x itself.
  */
 export const log1p = define(["x"], (x) => {
   const u = named("u", rounded(add(x, number(1))));
   const bits = named("bits", bitsOf(u));
   const { e, g: roundedG } = split(bits);
   const lost = named("lost", sub(x, rounded(sub(u, number(1)))));
-  // 2⁻ᵉ; where e is larger than 126, nothing was lost.
+  // 2⁻ᵉ; if e is larger than 126, nothing was lost.
   const scale = ofBits(subInt(integer(ONE), shiftLeft(minInt(e, integer(126)), 23)));
   const g = named("g", fma(lost, scale, roundedG));
   const result = withSpecialValues(logOfParts(named("exponent", toFloat(e)), g), u, bits);

@@ -1,7 +1,7 @@
 /**
- * pow as C99 has it. 2^(y·log2|x|) needs more of log2|x| than the 24 bits of a float: log2|x| is two floats, and so is
- * its product with y, as in fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits, so that their
- * products are exact, and no compiler takes the low parts for 0.
+ * pow as in C99. 2^(y·log2|x|) needs more of log2|x| than the 24 bits of a float: log2|x| is two floats, and
+ * so is its product with y, as in fdlibm's e_powf.c (Sun Microsystems, 1993). High parts are cut off as bits,
+ * so that their products are exact and no compiler can simplify the low parts to 0.
  */
 import { INFINITY, ONE, polynomial, powersOfTwo, SIGN } from "./common.ts";
 import {
@@ -49,7 +49,7 @@ const SCALE = 9.6179670095e-01, SCALE_HIGH = 9.6191406250e-01, SCALE_LOW = -1.17
 /** The bits of √½, and of the smallest float that is not denormal. */
 const SQRT_HALF = 0x3f3504f3, NORMAL = 0x00800000;
 
-/** A float in two parts, of which the first has 12 bits. */
+/** Splits a float into two parts, the first with 12 bits. */
 interface Parts {
   readonly high: Float;
   readonly low: Float;
@@ -63,7 +63,7 @@ function upper(x: Float): Float {
 /** log2 of a positive float, given by its bits: n + log2(m) with m between √½ and √2. */
 function log2(bits: Int): Parts {
   const tiny = named("tiny", lessInt(bits, integer(NORMAL)));
-  // The bits of a denormal as an integer are a float that is 2¹⁴⁹ times as large.
+  // The bits of a denormal, read as an integer, give a float that is 2¹⁴⁹ times as large.
   const scaled = named("scaled", chooseInt(tiny, bitsOf(toFloat(bits)), bits));
   const exponent = named("exponent", shiftRight(subInt(scaled, integer(SQRT_HALF)), 23));
   const n = named("n", sub(toFloat(exponent), choose(tiny, number(149), number(0))));
@@ -77,7 +77,7 @@ function log2(bits: Int): Parts {
   const left = sub(sub(difference, mul(sHigh, sumHigh)), mul(sHigh, sumLow));
   const sLow = named("sLow", mul(inverse, left));
 
-  // 3 + s² + …, as t, times s.
+  // 3 + s² + …, in t, times s.
   const z = named("z", mul(s, s)), square = named("square", mul(sHigh, sHigh));
   const r = named("r", add(mul(mul(polynomial(z, LOG), z), z), mul(sLow, add(sHigh, s))));
   const tHigh = named("tHigh", upper(add(add(number(3), square), r)));
@@ -93,7 +93,7 @@ function log2(bits: Int): Parts {
   return { high, low: named("logLow", sub(zLow, sub(sub(high, n), zHigh))) };
 }
 
-/** 2 to a sum of two floats; 0 or infinity where it is beyond what a float can be. */
+/** 2 to the power of a sum of two floats; 0 or infinity if it is out of range. */
 function exp2({ high, low }: Parts): Float {
   const h = named("limited", atMost(atLeast(high, -200), 200));
   const l = named("low", choose(equal(h, high), low, number(0)));
@@ -113,14 +113,14 @@ export const pow = define(["x", "y"], (x, y) => {
 
   const isInteger = named("isInteger", equal(floor(y), y));
   const real = choose(both(lessInt(bits, integer(0)), not(isInteger)), number(NaN), power);
-  // A base of 0 and an infinite one give what a limit is, as an infinite exponent does: infinity where |x| > 1 and
-  // y > 0, and where both are not.
+  // A base of 0 or infinity gives the limit, as an infinite exponent does: infinity if |x| > 1 and y > 0, or
+  // if neither holds.
   const grows = lessInt(xor(subInt(integer(ONE), size), yBits), integer(0));
   const isInfinite = named("isInfinite", equalInt(ySize, integer(INFINITY)));
   const isEnd = either(equalInt(size, integer(0)), equalInt(size, integer(INFINITY)));
   const end = choose(grows, number(Infinity), number(0));
   const absolute = named("absolute", choose(either(isEnd, isInfinite), end, real));
-  // An integer whose half is none is odd; all large floats are even.
+  // An integer is odd if its half is not an integer; all large floats are even.
   const half = named("half", mul(y, number(0.5)));
   const isOdd = both(isInteger, not(equal(floor(half), half)));
   const signed = ofBits(or(bitsOf(absolute), and(bits, chooseInt(isOdd, integer(SIGN), integer(0)))));

@@ -1,7 +1,7 @@
-/** A function of mathematics as the text of a language, by what that language has for each word. */
+/** A mathematical function as the text of a language, from the language's form of each word. */
 import { type Expression, isConstant, type MathFunction, readsOf, type Word } from "./vocabulary.ts";
 
-/** What a language says for a word; `numbers` are those of the expression. */
+/** The language's text for a word; `numbers` are those of the expression. */
 export interface Phrase {
   readonly say: (operands: readonly string[], numbers: readonly number[]) => string;
   /** Functions that it calls. */
@@ -11,7 +11,7 @@ export interface Phrase {
 /** A language whose programs are text. */
 export interface Language {
   readonly phrases: { readonly [W in Exclude<Word, "parameter">]: Phrase };
-  /** The statement that gives a value a name. */
+  /** The statement that binds a value to a name. */
   readonly declare: (name: string, value: string) => string;
 }
 
@@ -23,7 +23,7 @@ export interface Body {
   readonly calls: readonly string[];
 }
 
-/** Writes the body: what has a name, or is read more than once, is declared; the rest stands where it is read. */
+/** Writes the body: values that have a name, or are read more than once, are declared; others are inlined. */
 export function bodyOf({ parameters, result }: MathFunction, { phrases, declare }: Language): Body {
   const reads = readsOf(result);
   const statements: string[] = [], calls = new Set<string>(), taken = new Map<string, number>();

@@ -1,7 +1,7 @@
 /**
- * sin and cos: x is n·π/2 + r, with r as exact as a float can be, near the zeros too and of every float, so that the
- * results are good to 2e-7 in relation. How a language finds n and r depends on what integers and doubles it has
- * (`turn`); what is made of them is here.
+ * sin and cos: x is n·π/2 + r, with r as exact as a float can be, even near the zeros and for every float, so
+ * that the results have a relative error of 2e-7. How a language finds n and r depends on its integers and
+ * doubles (`turn`); the rest is here.
  */
 import { INFINITY, polynomial, SIGN } from "./common.ts";
 import {
@@ -25,19 +25,19 @@ import {
   xor,
 } from "./vocabulary.ts";
 
-/** (sin(r)/r - 1) / r² and (cos(r) - 1 + r²/2) / r⁴ in r² for |r| <= π/4: relative errors 4.0e-9 and 1.2e-10. */
+/** (sin(r)/r - 1) / r² and (cos(r) - 1 + r²/2) / r⁴ in r², |r| <= π/4: relative errors 4.0e-9 and 1.2e-10. */
 const SIN = [-0.000195180954, 0.00833218824, -0.166666552];
 const COS = [2.44323273e-05, -0.00138873095, 0.0416666456];
 
 /**
- * 32 zeros, then the digits of 2/π, in 32 bits each: those that matter for `turn` of any float (M. Payne, R. Hanek,
- * "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983).
+ * 32 zeros, then the digits of 2/π, in words of 32 bits: those that matter for `turn` of any float (M. Payne,
+ * R. Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983).
  */
 export const TWO_OVER_PI: readonly number[] = [
   ...[0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab],
 ];
 
-/** What is made of x: sin, or cos, which is one quadrant further on. */
+/** The result for x: sin, or cos, which is one quadrant further on. */
 function ofTurn(x: Float, isSine: boolean): Float {
   const size = named("size", and(bitsOf(x), integer(~SIGN)));
   const turned = named("turned", turn(size));

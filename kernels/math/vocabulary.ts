@@ -1,9 +1,11 @@
 /**
- * The words in which the functions of this folder are written, each with the types of its operands and of its result,
- * and a constructor for each. An expression is plain data; what no word says, a function is made of in its own file.
+ * The words in which the functions of this folder are written, each with the types of its operands and of its
+ * result, and a constructor for each. An expression is plain data; functions build everything else from these
+ * words in their own files.
  *
- * Floats are float32 and integers 32 bits, which wrap. A language need not promise IEEE 754, and may take denormals for
- * 0: what NaN, infinity and denormals decide is asked of the bits. Integers made of NaN may be anything, but nothing traps.
+ * Floats are float32; integers have 32 bits and wrap. A language need not guarantee IEEE 754, and may treat
+ * denormals as 0: anything that depends on NaN, infinity or denormals tests the bits. Integers converted from
+ * NaN may have any value, but nothing traps.
  */
 
 /** The operands and the result of each word. */
@@ -17,28 +19,28 @@ export const VOCABULARY = {
   div: { operands: ["float", "float"], result: "float" },
   /** a·b + c, rounded once or twice. */
   fma: { operands: ["float", "float", "float"], result: "float" },
-  /** The smaller, and the larger, of a float and a limit; where the language has NaN, that of a NaN is NaN. */
+  /** The smaller, and the larger, of a float and a limit; NaN for NaN if the language has NaN. */
   atMost: { operands: ["float", "float"], result: "float" },
   atLeast: { operands: ["float", "float"], result: "float" },
   floor: { operands: ["float"], result: "float" },
-  /** The float as it was rounded: what is computed with it must not be simplified as if it were a real number. */
+  /** The float as rounded: what is computed with it must not be simplified as if it were a real number. */
   rounded: { operands: ["float"], result: "float" },
-  /** The result, or NaN where the second operand is NaN: said only where it does not follow from IEEE 754. */
+  /** The result, or NaN if the second operand is NaN: used only if that does not follow from IEEE 754. */
   orNan: { operands: ["float", "float"], result: "float" },
 
-  /** n, the integer next to a float times a scale, below 2²¹; and a bias that is to be added to its bits. */
+  /** n, the integer next to a float times a scale, below 2²¹; and a bias that is added to its bits. */
   whole: { operands: ["float"], result: "whole" },
   /** n. */
   floatOf: { operands: ["whole"], result: "float" },
-  /** n + bias in the low 22 bits; those above are anything. */
+  /** n + bias in the low 22 bits; the higher bits are unspecified. */
   lowBits: { operands: ["whole"], result: "int" },
 
   /**
-   * n and r of a float from 0 to the largest, given by its bits: the float is n·π/2 + r with |r| <= π/4 and r rounded once
-   * or twice. Of infinity and NaN it may be anything.
+   * n and r of a float from 0 to the largest, given by its bits: the float is n·π/2 + r with |r| <= π/4 and r
+   * rounded once or twice. For infinity and NaN they are unspecified.
    */
   turn: { operands: ["int"], result: "turn" },
-  /** n, in the lowest two bits; those above are anything. */
+  /** n, in the lowest two bits; the higher bits are unspecified. */
   quarterOf: { operands: ["turn"], result: "int" },
   restOf: { operands: ["turn"], result: "float" },
 
@@ -49,13 +51,13 @@ export const VOCABULARY = {
   and: { operands: ["int", "int"], result: "int" },
   or: { operands: ["int", "int"], result: "int" },
   xor: { operands: ["int", "int"], result: "int" },
-  /** By a number of bits that is known; to the right with copies of the sign. */
+  /** By a constant number of bits; the right shift copies the sign. */
   shiftLeft: { operands: ["int"], result: "int" },
   shiftRight: { operands: ["int"], result: "int" },
   /** The bits of a float, and the float of these bits. */
   bitsOf: { operands: ["float"], result: "int" },
   ofBits: { operands: ["int"], result: "float" },
-  /** The float next to an integer. */
+  /** The float nearest to an integer. */
   toFloat: { operands: ["int"], result: "float" },
 
   less: { operands: ["float", "float"], result: "mask" },
@@ -65,7 +67,7 @@ export const VOCABULARY = {
   both: { operands: ["mask", "mask"], result: "mask" },
   either: { operands: ["mask", "mask"], result: "mask" },
   not: { operands: ["mask"], result: "mask" },
-  /** The first where the mask holds, else the second. Both are computed. */
+  /** The first if the mask holds, else the second. Both are computed. */
   choose: { operands: ["mask", "float", "float"], result: "float" },
   chooseInt: { operands: ["mask", "int", "int"], result: "int" },
 } as const satisfies Readonly<Record<string, Signature>>;
@@ -75,7 +77,10 @@ interface Signature {
   readonly result: Type;
 }
 
-/** What a value is: `whole` and `turn` are what a language likes, and give a float and an integer. */
+/**
+ * The type of a value: the representation of `whole` and `turn` is up to the language; they give a float and
+ * an integer.
+ */
 export type Type = "float" | "int" | "mask" | "whole" | "turn";
 export type Word = keyof typeof VOCABULARY;
 
@@ -84,9 +89,12 @@ export interface Expression<T extends Type = Type> {
   readonly word: Word;
   readonly type: T;
   readonly operands: readonly Expression[];
-  /** What belongs to the word itself: a constant, by how many bits, scale and bias, the bias of the operand. */
+  /**
+   * The constants of the word itself: a value, the number of bits, scale and bias, or the bias of the
+   * operand.
+   */
   readonly numbers: readonly number[];
-  /** What it is called where a language writes it down. */
+  /** Its name in languages that write one. */
   readonly name?: string;
 }
 
@@ -107,7 +115,7 @@ export function isConstant({ word }: Expression): boolean {
   return word === "number" || word === "integer";
 }
 
-/** How often every expression in `result` is read; `see` gives the expression as the language has it. */
+/** How often every expression in `result` is read; `see` maps an expression to its form in the language. */
 export function readsOf(
   result: Expression,
   see: (expression: Expression) => Expression = (expression) => expression,
@@ -146,7 +154,7 @@ export function named<T extends Type>(name: string, expression: Expression<T>): 
   return { ...expression, name };
 }
 
-/** A constant: the float32 next to the number. */
+/** A constant: the float32 nearest to the number. */
 export const number = (value: number) => say("number", [Math.fround(value)], []);
 export const add = (a: Float, b: Float) => say("add", [], [a, b]);
 export const sub = (a: Float, b: Float) => say("sub", [], [a, b]);

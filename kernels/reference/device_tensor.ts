@@ -1,4 +1,4 @@
-/** Tensors that live in the memory of the reference backend, which is this process's own. */
+/** Tensors in the memory of the reference backend, which is that of this process. */
 import {
   type DeviceTensor,
   type DType,
@@ -11,7 +11,7 @@ import {
 /** The name of the device. */
 export const DEVICE = "reference";
 
-/** A handle on values that nobody else writes, until they are disposed or donated. */
+/** A handle on values that nothing else writes, until they are disposed or donated. */
 export class ReferenceTensor implements DeviceTensor {
   readonly kind = "device";
   readonly device = DEVICE;
@@ -20,7 +20,7 @@ export class ReferenceTensor implements DeviceTensor {
   #values: Values | undefined;
   #fate = "";
 
-  /** Takes `values` over. */
+  /** Takes ownership of `values`. */
   constructor(values: Values, shape: readonly number[], dtype: DType) {
     this.#values = values;
     this.shape = shape;

@@ -1,6 +1,6 @@
 /**
- * Elementwise operations. Each has a loop of its own, so that V8 compiles each for itself; floats and int32 have
- * different loops where their arithmetic differs. Storing into a Float32Array rounds, into an Int32Array wraps.
+ * Elementwise operations. Each has its own loop, so that V8 optimizes each separately; floats and int32 have
+ * different loops if their arithmetic differs. Storing into a Float32Array rounds, into an Int32Array wraps.
  */
 import type { Kernel, KernelBuilder, Kernels } from "./kernel.ts";
 import type { OperationName } from "../../src/program/types.ts";
@@ -43,7 +43,7 @@ const cos: Kernel = ([x], [out]) => {
 const tanh: Kernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.tanh(x[i]);
 };
-/** The exponential is of a negative number on either side, so it never overflows. */
+/** The argument of the exponential is never positive, so it never overflows. */
 const sigmoid: Kernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) {
     const e = Math.exp(-Math.abs(x[i]));
@@ -61,7 +61,7 @@ const copy: Kernel = ([x], [out]) => out.set(x);
 const castToBool: Kernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = x[i] === 0 ? 0 : 1;
 };
-/** Towards zero; what lies outside becomes the nearest int32, NaN becomes 0. */
+/** Towards zero; values out of range become the nearest int32, NaN becomes 0. */
 const castToInt: Kernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) {
     out[i] = Math.max(-2147483648, Math.min(2147483647, x[i])) | 0;
@@ -89,19 +89,19 @@ const mulInt: Kernel = ([a, b], [out]) => {
 const div: Kernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] / b[i];
 };
-/** 0 where the divisor is 0: `| 0` turns NaN and the infinities into 0. */
+/** 0 if the divisor is 0: `| 0` turns NaN and the infinities into 0. */
 const divInt: Kernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = (a[i] / b[i]) | 0;
 };
 const pow: Kernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = power(a[i], b[i]);
 };
-/** As C99 has it; in JavaScript powers of 1 and -1 with NaN or infinite exponents are NaN. */
+/** As in C99; in JavaScript, powers of 1 and -1 with NaN or infinite exponents are NaN. */
 function power(base: number, exponent: number): number {
   if (base === 1 || (base === -1 && Math.abs(exponent) === Infinity)) return 1;
   return base ** exponent;
 }
-/** NaN where either is NaN, as `Math.max` has it. */
+/** NaN if either is NaN, as with `Math.max`. */
 const max: Kernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.max(a[i], b[i]);
 };

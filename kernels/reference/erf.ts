@@ -1,9 +1,9 @@
 /**
  * The error function in float64, to about one unit in the last place.
  *
- * W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23 (1969),
- * pp. 631-637; coefficients as in his CALERF (SPECFUN, netlib.org/specfun/erf). Each list is a polynomial, highest
- * power first.
+ * W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23
+ * (1969), pp. 631-637; coefficients as in his CALERF (SPECFUN, netlib.org/specfun/erf). Each list is a
+ * polynomial, highest power first.
  */
 
 const SMALL_NUMERATOR = [

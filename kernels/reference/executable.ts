@@ -1,6 +1,6 @@
 /**
- * A compiled Program on the reference backend: memory and kernels are prepared once per set of symbolic sizes and
- * used by every later call with those sizes. Also decides whose memory a kept output gets.
+ * A compiled Program on the reference backend: memory and kernels are prepared once per set of symbolic sizes
+ * and reused by later calls with those sizes. It also decides which memory a kept output gets.
  */
 import { printShape } from "../../src/tensor/dims.ts";
 import {
@@ -91,9 +91,9 @@ function valuesOf(input: Input): Values {
   );
 }
 
-/** The memory of donated inputs, given out to kept outputs. */
+/** The memory of donated inputs, reused for kept outputs. */
 class DonatedMemory {
-  /** Donated arrays that are themselves a result: handed over as they are, never written. */
+  /** Donated arrays that are themselves a result: handed over unchanged, never written. */
   readonly #results: Set<Values>;
   /** The others: free for any result of their dtype and size. */
   readonly #free: Set<Values>;

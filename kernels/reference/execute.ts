@@ -1,6 +1,6 @@
 /**
- * Runs Programs and single operations on host memory: a planned Program is a list of kernels over views of one arena
- * per dtype. Devices, donation and caching by shape are in `executable.ts`.
+ * Runs Programs and single operations on host memory: a planned Program is a list of kernels over views of
+ * one arena per dtype. Devices, donation and caching by shape are in `executable.ts`.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import {
@@ -32,7 +32,9 @@ function buildKernel<K extends OperationName>(
   return kernels[operation.name]({ attributes, inputs, outputs, bindings, prepare });
 }
 
-/** Plans `program`, allocates its memory, builds its kernels and computes what does not depend on its inputs. */
+/**
+ * Plans `program`, allocates its memory, builds its kernels and computes what does not depend on its inputs.
+ */
 export function prepare(program: Program, bindings: Bindings): Prepared {
   const plan = planProgram(program, bindings);
   const arenas = {
@@ -53,7 +55,7 @@ export function prepare(program: Program, bindings: Bindings): Prepared {
     return { shape, dtype: value.dtype };
   };
 
-  // Lists of arrays in which the places of the Program's inputs are filled in anew by every run.
+  // Lists of arrays in which every run fills in the Program's inputs.
   const places: { readonly list: Values[]; readonly at: number; readonly input: number }[] = [];
   const listOf = (values: readonly Value[]): Values[] => {
     const list: Values[] = new Array(values.length);
@@ -95,7 +97,7 @@ export function prepare(program: Program, bindings: Bindings): Prepared {
  *
  * @param equation The operation (only its name is read) and its attributes.
  * @param inputs Values of the inputs; they are trusted to satisfy the operation's shape rule.
- * @param outputSpecs Specs of the outputs, as the shape rule gives them.
+ * @param outputSpecs Specs of the outputs, as returned by the shape rule.
  * @param bindings Values of symbols in the attributes or specs, if there are any.
  * @returns Fresh tensors.
  */
@@ -117,7 +119,7 @@ export function evaluate<K extends OperationName>(
 /**
  * Runs a Program once on host tensors.
  *
- * @throws TypeError or RangeError where the inputs are not what the Program takes.
+ * @throws TypeError or RangeError if the inputs do not match the Program's.
  */
 export function runProgram(program: Program, inputs: readonly HostTensor[]): HostTensor[] {
   const prepared = prepare(program, bindInputs(program, inputs));

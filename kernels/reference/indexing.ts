@@ -23,7 +23,7 @@ const scatterAdd: KernelBuilder<"scatterAdd"> = ({ inputs: [indices], outputs: [
   const rows = output.shape[0];
   const width = sizeOf(output.shape.slice(1));
   requireRows("scatterAdd", rows, indices.shape);
-  // Floats are summed in float64, as by every reduction.
+  // Floats are summed in float64, as in every reduction.
   const sums = output.dtype === "int32" ? undefined : new Float64Array(rows * width);
   return ([index, updates], [out]) => {
     const to = sums ?? out;

@@ -1,6 +1,6 @@
 /**
- * What a kernel of the reference backend is, and the strided walk that most of them share. A kernel is built once for
- * fixed shapes and then called on typed arrays again and again; it allocates nothing when called.
+ * What a kernel of the reference backend is, and the strided walk that most of them share. A kernel is built
+ * once for fixed shapes and then called on typed arrays repeatedly; calls allocate nothing.
  */
 import type { Bindings } from "../../src/tensor/dims.ts";
 import type { DType, Values } from "../../src/tensor/tensor.ts";
@@ -12,7 +12,10 @@ export interface ConcreteSpec {
   readonly dtype: DType;
 }
 
-/** Computes outputs from inputs. Outputs may hold old values and are overwritten whole; they never overlap inputs. */
+/**
+ * Computes outputs from inputs. Outputs may hold old values and are overwritten completely; they never
+ * overlap inputs.
+ */
 export type Kernel = (inputs: readonly Values[], outputs: readonly Values[]) => void;
 
 /** Everything that is known about one equation before it runs. */
@@ -22,7 +25,7 @@ export interface Site<K extends OperationName> {
   readonly outputs: readonly ConcreteSpec[];
   /** The values of the symbols that may occur in the attributes. */
   readonly bindings: Bindings;
-  /** Prepares a Program that the attributes hold. */
+  /** Prepares a Program that is an attribute. */
   readonly prepare: (program: Program, bindings: Bindings) => Prepared;
 }
 
@@ -31,11 +34,11 @@ export interface Prepared {
   /** Specs of the Program's inputs and outputs. */
   readonly inputs: readonly ConcreteSpec[];
   readonly outputs: readonly ConcreteSpec[];
-  /** Elements of memory that it holds, bodies of scans not counted. */
+  /** Elements of memory that it holds, without the bodies of scans. */
   readonly elements: number;
   /**
-   * Runs on the values of the inputs. The outputs are views: of this memory, valid until the next run, or of an
-   * input where the Program's output is its input.
+   * Runs on the values of the inputs. The outputs are views: of this memory, valid until the next run, or of
+   * an input where the Program's output is its input.
    */
   run(inputs: readonly Values[]): readonly Values[];
 }
@@ -54,7 +57,7 @@ export interface Layout {
 
 /**
  * A box walked in two memories at once: `starts` many runs of `length` elements, evenly spaced within a run.
- * Where the runs begin is tabled, so that kernels are two plain loops.
+ * The starts of the runs are in a table, so that kernels are two plain loops.
  */
 export interface Walk {
   readonly length: number;
@@ -66,7 +69,7 @@ export interface Walk {
 
 /** The walk over a box of this shape, in row-major order, with the longest runs that both layouts allow. */
 export function walk(shape: readonly number[], source: Layout, target: Layout): Walk {
-  // Axes from the innermost outwards; neighbours that both memories step through evenly are one axis.
+  // Axes from the innermost outwards; neighbors that both memories step through evenly are merged.
   const axes: { size: number; source: number; target: number }[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const size = shape[axis];

@@ -1,4 +1,4 @@
-/** The table of all kernels of the reference backend: the type checker refuses it if a primitive is missing. */
+/** The table of all kernels of the reference backend; the type checker reports a missing primitive. */
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernels } from "./kernel.ts";
 import { elementwise } from "./elementwise.ts";

@@ -1,12 +1,15 @@
 /**
- * The matrix product. The right operand is copied once per matrix into a row-major float64 panel `[k, n]`, whatever
- * its layout and dtype; then each output row is a sum of panel rows (the order i, k, j: contiguous inner loops).
+ * The matrix product. The right operand is copied once per matrix into a row-major float64 panel `[k, n]`,
+ * whatever its layout and dtype; then each output row is a sum of panel rows (the order i, k, j: contiguous
+ * inner loops).
  */
 import type { Values } from "../../src/tensor/tensor.ts";
 import type { KernelBuilder, Kernels } from "./kernel.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** A matrix inside an array: element (row, column) is at `offset + row * rowStride + column * columnStride`. */
+/**
+ * A matrix inside an array: element (row, column) is at `offset + row * rowStride + column * columnStride`.
+ */
 interface Matrix {
   readonly rowStride: number;
   readonly columnStride: number;

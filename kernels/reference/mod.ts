@@ -1,6 +1,7 @@
 /**
- * The reference backend: plain loops, obviously right, and the oracle for every other backend. It runs everywhere,
- * knows every primitive and every dtype, and also answers eager calls. It has no threads and no fusion.
+ * The reference backend: plain loops, obviously right, and the oracle for every other backend. It runs
+ * everywhere, knows every primitive and every dtype, and also answers eager calls. It has no threads and no
+ * fusion.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
@@ -20,5 +21,5 @@ export const reference: Backend = {
   upload: ({ data, shape, dtype }) => new ReferenceTensor(data.slice(), shape, dtype),
 };
 
-/** The device, for the list of all. */
+/** The device, for the list of all devices. */
 export const referenceDevice: DeviceEntry = { backend: reference, optionNames: [] };

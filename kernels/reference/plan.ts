@@ -1,8 +1,10 @@
 /**
- * Where every buffer of a Program lies, decided once before the first run. Plain data for any backend: a region of an
- * arena (one per dtype) for each value that an equation makes. Values that are never live together share memory.
+ * Where every buffer of a Program lies, decided once before the first run. Plain data for any backend: a
+ * region of an arena (one per dtype) for each value that an equation computes. Values that are never live
+ * together share memory.
  *
- * Nothing here allocates or runs. The body of a scan is a Program of its own; whoever runs the scan plans it.
+ * Nothing here allocates or runs. The body of a scan is a separate Program, planned by whatever runs the
+ * scan.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type Life, planMemory } from "../memory_plan.ts";
@@ -28,24 +30,25 @@ export interface Plan {
   /** How many elements the arena of each dtype needs. */
   readonly arenas: Readonly<Record<DType, number>>;
   /**
-   * Equations without inputs: they give the same at every run, so they are run once, before the first. Nothing else
-   * is ever placed where their outputs lie.
+   * Equations without inputs: they return the same in every run, so they run once, before the first. Nothing
+   * else is ever placed where their outputs lie.
    */
   readonly once: ReadonlySet<Equation>;
-  /** `reshape` and `stopGradient` equations whose output has the region of their input: they need not be run. */
+  /** `reshape` and `stopGradient` equations whose output has the region of their input: they need not run. */
   readonly aliases: ReadonlySet<Equation>;
 }
 
-/** Offsets are multiples of this many elements: 16 bytes where an element has 4, as SIMD loads like it. */
+/** Offsets are multiples of this many elements: 16 bytes if an element has 4, which suits SIMD loads. */
 export const REGION_ALIGNMENT = 4;
 
 /**
- * Places every value that the equations of `program` make.
+ * Places every value that the equations of `program` compute.
  *
- * A value lives from the equation that makes it through the last one that reads it; outputs of the Program live to
- * the end. An equation's outputs never lie over its own inputs, so a kernel may write before it has read everything.
+ * A value lives from the equation that computes it through the last one that reads it; outputs of the Program
+ * live to the end. An equation's outputs never overlap its inputs, so a kernel may write before it has read
+ * everything.
  *
- * @param program The Program; the bodies of its scans are not entered.
+ * @param program The Program, without the bodies of its scans.
  * @param bindings The value of every symbolic size.
  * @throws RangeError naming a symbol that has no value, or a size that would be negative.
  */
@@ -66,7 +69,7 @@ export function planProgram(program: Program, bindings: Bindings): Plan {
   return { shapes, regions, arenas: mapDTypes((dtype) => plans[dtype].size), once, aliases };
 }
 
-/** Something for each dtype. */
+/** A value for each dtype. */
 function mapDTypes<Result>(of: (dtype: DType) => Result): Record<DType, Result> {
   return { float32: of("float32"), int32: of("int32"), bool: of("bool"), float64: of("float64") };
 }
@@ -89,8 +92,9 @@ function resolveShapes(program: Program, bindings: Bindings): Map<Value, readonl
 }
 
 /**
- * Which equations only rename memory, and the value whose region each value uses. What renames an input of the
- * Program is a copy: inputs are not placed, and a result must not change when its caller reuses the input.
+ * The equations that only rename memory, and the value whose region each value uses. An equation that renames
+ * an input of the Program copies it: inputs are not placed, and a result must not change when its caller
+ * reuses the input.
  */
 function findAliases(program: Program): { owner: (value: Value) => Value; aliases: Set<Equation> } {
   const inputs = new Set(program.inputs);
@@ -107,7 +111,10 @@ function findAliases(program: Program): { owner: (value: Value) => Value; aliase
   return { owner, aliases };
 }
 
-/** From which equation to which the owners of memory live: those of equations that run once, and outputs, to the end. */
+/**
+ * The equations from and to which each owner of memory is live; the results of equations that run once, and
+ * outputs, live to the end.
+ */
 function findLives(
   { equations, outputs }: Program,
   { shapes, owner, aliases, once }: Pick<Plan, "shapes" | "aliases" | "once"> & {

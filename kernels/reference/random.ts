@@ -1,4 +1,7 @@
-/** Random bits: threefry-2x32 over the flat index. Element i is word `i & 1` of the block with counter `(i >> 1, counter)`. */
+/**
+ * Random bits: threefry-2x32 over the flat index. Element i is word `i & 1` of the block with counter
+ * `(i >> 1, counter)`.
+ */
 import { threefry2x32 } from "../../src/tensor/threefry.ts";
 import type { KernelBuilder, Kernels } from "./kernel.ts";
 

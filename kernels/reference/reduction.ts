@@ -4,7 +4,7 @@ import type { Values } from "../../src/tensor/tensor.ts";
 import { type ConcreteSpec, type KernelBuilder, type Kernels, type Walk, walk } from "./kernel.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
-/** The walk over all elements of `input` in which the target is the element that each is reduced into. */
+/** The walk over all elements of `input` in which the target is the element into which each is reduced. */
 function reduce(input: ConcreteSpec, axes: readonly number[], output: ConcreteSpec): Walk {
   const kept = rowMajor(output.shape);
   let next = 0;

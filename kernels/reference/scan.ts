@@ -1,6 +1,6 @@
 /**
- * The fold over time, as it is defined: slice, run the body, keep the outputs, carry on. The body is prepared once;
- * the carries live in the scan's own outputs, which hold the final carries when the last step is done.
+ * The fold over time by its definition: slice, run the body, keep the outputs, carry on. The body is prepared
+ * once; the carries live in the scan's own outputs, which hold the final carries after the last step.
  */
 import { evaluateDim } from "../../src/tensor/dims.ts";
 import { allocateValues, type Values } from "../../src/tensor/tensor.ts";
@@ -8,7 +8,7 @@ import { timeAxis } from "../../src/program/types.ts";
 import type { ConcreteSpec, KernelBuilder, Kernels } from "./kernel.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** How one step lies in a sequence: `outer` pieces of `inner` elements, one every `inner * length`. */
+/** The layout of one step in a sequence: `outer` pieces of `inner` elements, one every `inner * length`. */
 interface Frame {
   readonly outer: number;
   readonly inner: number;
@@ -48,8 +48,8 @@ const scan: KernelBuilder<"scan"> = ({ attributes, inputs, outputs, bindings, pr
   const slices = body.inputs.slice(firstSequence).map(({ shape, dtype }) =>
     allocateValues(dtype, sizeOf(shape))
   );
-  // A next carry that the body passes on from its inputs may be overwritten while the carries are renewed one by
-  // one (think of two that swap), so it is set aside first.
+  // A next carry that is an input of the body may be overwritten while the carries are updated one by one
+  // (two carries that swap, for example), so it is copied first.
   const passedOn = program.outputs.slice(0, carries).map((output) => program.inputs.includes(output));
   const setAside = body.inputs.slice(constants, firstSequence).map(({ shape, dtype }, carry) =>
     allocateValues(dtype, passedOn[carry] ? sizeOf(shape) : 0)

@@ -1,6 +1,6 @@
 /**
- * Operations that make or move elements without arithmetic on them. All movement is one strided walk, prepared once:
- * a broadcast reads with stride 0, a reversal with a negative one, a pad writes with gaps.
+ * Operations that create or move elements without arithmetic on them. All movement is one strided walk,
+ * prepared once: a broadcast reads with stride 0, a reversal with a negative one, a pad writes with gaps.
  */
 import { type Dim, evaluateDim } from "../../src/tensor/dims.ts";
 import { copyAlong, type KernelBuilder, type Kernels, walk } from "./kernel.ts";
@@ -117,7 +117,7 @@ const concat: KernelBuilder<"concat"> = ({ attributes: { axis }, inputs, outputs
   };
 };
 
-/** Builders of the kernels that make or move elements. */
+/** Builders of the kernels that create or move elements. */
 export const structure: Kernels<Structure> = {
   constant,
   iota,

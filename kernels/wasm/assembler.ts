@@ -1,17 +1,20 @@
 /**
- * A small assembler for WebAssembly: functions are written instruction by instruction (`instructions.ts`), a module is
- * encoded to bytes here. It knows nothing of what the kernels compute.
- * Format: WebAssembly Core Specification 3.0, chapter 5.
+ * A small assembler for WebAssembly: functions are written instruction by instruction (`instructions.ts`),
+ * and a module is encoded to bytes here. It knows nothing of what the kernels compute. Format: WebAssembly
+ * Core Specification 3.0, chapter 5.
  */
 import { ByteWriter, pushUnsigned } from "./bytes.ts";
 import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
 export { f32, f64, FunctionBuilder, i32, i64, type Local, v128, type ValueType } from "./instructions.ts";
 
-/** What engines take of a function, as the JavaScript interface of WebAssembly has it: locals, and bytes of code. */
+/**
+ * The limits of a function in engines, from the JavaScript interface of WebAssembly: locals, and bytes of
+ * code.
+ */
 const MOST_LOCALS = 50_000, MOST_CODE = 7_654_321;
 
-/** A function from outside the module. */
+/** An imported function. */
 export interface ImportedFunction {
   readonly index: number;
   readonly module: string;
@@ -32,13 +35,13 @@ export class ModuleBuilder {
   ) {}
 
   #typeOf(params: readonly ValueType[], results: readonly ValueType[]): number {
-    // No function has as many as 128 parameters or results, so that each count is one byte.
+    // No function has 128 parameters or results or more, so each count is one byte.
     const text = [0x60, params.length, ...params, results.length, ...results].join();
     const known = this.#types.indexOf(text);
     return known >= 0 ? known : this.#types.push(text) - 1;
   }
 
-  /** A function of the import object: `module.name`. */
+  /** Imports the function `module.name` of the import object. */
   importFunction(
     module: string,
     name: string,
@@ -51,7 +54,7 @@ export class ModuleBuilder {
     return imported;
   }
 
-  /** A new function; write its code into what is returned. */
+  /** Adds a function; write its code into the builder that is returned. */
   addFunction(
     name: string,
     params: readonly ValueType[],
@@ -63,17 +66,17 @@ export class ModuleBuilder {
     return added;
   }
 
-  /** A new i32 variable of the module's instance, 0 at first; gives its index. */
+  /** Adds an i32 global variable of the instance, initially 0; returns its index. */
   addGlobal(): number {
     return this.#globals++;
   }
 
-  /** Makes a function callable from outside. */
+  /** Exports a function. */
   export(added: FunctionBuilder, name = added.name): void {
     this.#exports.push({ name, index: added.index });
   }
 
-  /** The functions added, for reports. */
+  /** The functions of the module, for reports. */
   get functions(): readonly FunctionBuilder[] {
     return this.#functions;
   }
@@ -81,12 +84,12 @@ export class ModuleBuilder {
   /**
    * The module as bytes.
    *
-   * @throws RangeError if a function is more than engines take.
+   * @throws RangeError if a function exceeds the limits of engines.
    */
   encode(): Uint8Array<ArrayBuffer> {
     for (const { name, locals, params, code } of this.#functions) {
       const count = locals.length + params.length;
-      // Each local that is declared has two bytes.
+      // Each declared local takes two bytes.
       const bytes = code.length + 2 * locals.length + 16;
       if (count <= MOST_LOCALS && bytes <= MOST_CODE) continue;
       throw new RangeError(
@@ -176,7 +179,7 @@ export function hasSimd(): boolean {
   return WebAssembly.validate(module.encode());
 }
 
-/** A module without anything in it. */
+/** An empty module. */
 export function smallestModule(): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 }

@@ -45,7 +45,7 @@ export function pushFloat(code: { push(byte: number): unknown }, value: number):
   for (const byte of floatBytes) code.push(byte);
 }
 
-/** Bytes that grow. */
+/** A growing array of bytes. */
 export class ByteWriter {
   #bytes = new Uint8Array(1024);
   length = 0;
@@ -77,7 +77,7 @@ export class ByteWriter {
     this.append(bytes);
   }
 
-  /** Appends what `write` writes, with its length before it. */
+  /** Appends what `write` writes, preceded by its length. */
   sized(write: (inner: ByteWriter) => void): void {
     const inner = new ByteWriter();
     write(inner);
@@ -85,7 +85,7 @@ export class ByteWriter {
     this.append(inner.bytes());
   }
 
-  /** What was written so far. */
+  /** The bytes written so far. */
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.length);
   }

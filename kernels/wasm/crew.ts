@@ -1,45 +1,51 @@
 /**
- * How many of the threads there are take part in the calls of a kernel: as many as make them fast here and now, which
- * is measured. A machine may have fewer processors to spare than it has: other programs are busy, or a container has a
- * quota. Results do not depend on it, as shares do not.
+ * How many of the available threads take part in the calls of a kernel: as many as make it fastest here and
+ * now, which is measured. A machine may have fewer idle processors than processors: other programs are busy,
+ * or a container has a quota. Results do not depend on this number, as the shares stay the same.
  *
- * Now and then some calls are made with half or twice as many threads. Where they were faster, that is the number from
- * then on. What trials cost beyond other calls is at most a fiftieth of the time of all.
+ * Now and then a few calls run with half or twice as many threads. If they are faster, that becomes the
+ * number. The extra cost of trials is at most a fiftieth of the total time.
  */
 
-/** So many calls in a row say how fast a number of threads is: their median. */
+/**
+ * How many consecutive calls are timed, usually and in a trial; their median is the time of a number of
+ * threads.
+ */
 const CALLS = 5, TRIAL_CALLS = 3;
 
-/** Trials may cost one part in so many of the time. */
+/** Trials may cost one part in this many of the time. */
 const SHARE_OF_TRIALS = 50;
 
 /** Calls between trials: at first, and at most. */
 const FIRST_PAUSE = 8, LONGEST_PAUSE = 4096;
 
-/** Fewer threads are taken where they are hardly slower, as they leave processors to others; more where that pays. */
+/**
+ * Half the threads win if their time is below this fraction, and leave processors to others; twice as many
+ * win below this.
+ */
 const FEWER_FROM = 0.95, MORE_FROM = 0.85;
 
-/** So much slower than it was, a number of threads is doubted at once. */
+/** How much slower than before a number of threads must be to start a trial at once. */
 const SUSPICIOUS = 1.5;
 
 /** What is known about the calls of one kernel. */
 export interface Crew {
   /** The threads that take part in the next call. */
   readonly threads: number;
-  /** The next call has taken so many milliseconds. */
+  /** Records that the last call took this many milliseconds. */
   took(milliseconds: number): void;
 }
 
-/** The crew of a kernel that at most so many threads can share. */
+/** The crew of a kernel that at most `most` threads can share. */
 export function createCrew(most: number): Crew {
   let settled = most;
   let tried: number | undefined;
   let direction: "fewer" | "more" = "fewer";
   let times: number[] = [];
-  /** The median of the calls before the trial, and the least there was. */
+  /** The median of the calls before the trial, and the lowest median so far. */
   let usual = Infinity, best = Infinity;
   let calls = 0, pause = FIRST_PAUSE;
-  /** Milliseconds to go before the last trial is paid for. */
+  /** Milliseconds of calls still to run until the last trial is paid off. */
   let debt = 0;
 
   const settle = (threads: number, median: number) => {

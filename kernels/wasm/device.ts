@@ -12,27 +12,31 @@ import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.t
 /** How a wasm device runs. */
 export interface WasmOptions {
   /**
-   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8. Without
-   * `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
+   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8.
+   * Without `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
    *
-   * Results are the same bits from run to run for one number of threads only: sums are put together from as many parts,
-   * so that another number, and with it another machine's default, rounds differently in the last places. Name a number
-   * where bits must not depend on the machine. How many threads are at work does not matter: where the machine has no
-   * processors to spare, or workers cannot be started, fewer compute the same parts.
+   * Results are the same to the bit from run to run only for the same number of threads: sums are put
+   * together from as many parts, so another number, and with it another machine's default, rounds differently
+   * in the last places. Set a number if results must not depend on the machine. How many threads are actually
+   * at work does not matter: if the machine has no idle processors, or workers cannot be started, fewer
+   * threads compute the same parts.
    */
   readonly threads?: number;
-  /** Whether relaxed SIMD is used; default: where the engine has it. */
+  /** Whether relaxed SIMD is used; default: if the engine has it. */
   readonly relaxed?: boolean;
-  /** Elements from which threads share a kernel, whole number from 0; default 4096. 0 shares all, for tests. */
+  /**
+   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, for
+   * tests.
+   */
   readonly shareFrom?: number;
 }
 
 const CONTROL_ADDRESS = 64;
 
-/** Where the words of phases lie in the memory of every device. */
+/** The address of the words of phases in the memory of every device. */
 export const PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
 
-/** Memory and threads, made once and shared by all executables. */
+/** Memory and threads, created once and shared by all executables. */
 export class WasmDevice {
   readonly name: string;
   readonly memory: DeviceMemory;
@@ -54,7 +58,7 @@ export class WasmDevice {
     this.threads = this.memory.shared ? threads : 1;
   }
 
-  /** The threads, started when first needed; for one thread there is no pool. */
+  /** The threads, started when first needed; undefined for one thread. */
   pool(): Pool | undefined {
     if (this.threads === 1) return undefined;
     return this.#pool ??= createPool({
@@ -64,7 +68,10 @@ export class WasmDevice {
     });
   }
 
-  /** Whether a call has failed half way through: tensors can still be read, and nothing can run here any more. */
+  /**
+   * Whether a call has failed halfway: tensors can still be read, but nothing can run on this device any
+   * more.
+   */
   get isLost(): boolean {
     return this.#lost !== undefined;
   }
@@ -84,9 +91,9 @@ export class WasmDevice {
   }
 
   /**
-   * Runs a kernel; where that ends in the middle, threads may still be writing, so that the device is lost.
+   * Runs a kernel. If it fails halfway, threads may still be writing, so the device is lost.
    *
-   * @throws DeviceLost then, and ever after.
+   * @throws DeviceLost if it fails, and on every later call.
    */
   guard(run: () => void): void {
     this.check();
@@ -101,7 +108,7 @@ export class WasmDevice {
     }
   }
 
-  /** A tensor of this device, whose values are not set. */
+  /** A tensor on this device with uninitialized values. */
   tensor(shape: readonly number[], dtype: DType): StoredTensor {
     return new StoredTensor(this.memory, this.name, shape, dtype);
   }

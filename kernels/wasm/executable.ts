@@ -22,11 +22,11 @@ import { sizeOf } from "../shapes.ts";
 
 /** The Program compiled for one set of sizes. */
 interface Compiled {
-  /** Runs the kernels, on all threads or on this one alone; `changed` where what is packed once has changed. */
+  /** Runs the kernels, on all threads or on this one alone; `changed` if what is packed once has changed. */
   readonly run: (changed: boolean) => void;
-  /** The inputs that are packed once. */
+  /** The indices of the inputs that are packed once. */
   readonly packedOnce: readonly number[];
-  /** Who ran it last: the serial numbers of those inputs, or a loop. */
+  /** What those inputs are packed for: their serial numbers in the last call, or the loop that ran last. */
   packedFor: readonly number[] | object | undefined;
   readonly unload: () => void;
   /** How many threads took part in the last call. */
@@ -36,7 +36,7 @@ interface Compiled {
   readonly emitted: Emitted;
   readonly arena: Arena;
   readonly arenaAddress: number;
-  /** Words with the addresses of inputs, then of outputs. */
+  /** The address of the words that hold the addresses of inputs, then of outputs. */
   readonly tableAddress: number;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
 }
@@ -107,7 +107,7 @@ export class WasmExecutable implements Executable {
     }
   }
 
-  /** Places, emits and instantiates. */
+  /** Lowers, allocates, emits and instantiates. */
   async #load(
     kernels: readonly WasmKernel[],
     pool: Pool | undefined,
@@ -194,7 +194,7 @@ export class WasmExecutable implements Executable {
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
       const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
       const { packedFor } = compiled;
-      compiled.packedFor = undefined; // should it not come to its end
+      compiled.packedFor = undefined; // in case the call fails
       compiled.run(!Array.isArray(packedFor) || !sameNumbers(serials, packedFor));
       compiled.packedFor = serials;
     } catch (error) {
@@ -269,7 +269,7 @@ async function runAlone(device: WasmDevice, module: WebAssembly.Module): Promise
   };
 }
 
-/** A number that no other tensor on the device has; NaN, which equals nothing, for one on the host. */
+/** A number that no other tensor on the device has; NaN, which equals nothing, for a tensor on the host. */
 function serialOf(input: Input): number {
   return input instanceof StoredTensor ? input.serial : NaN;
 }

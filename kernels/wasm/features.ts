@@ -2,6 +2,6 @@
 
 /** Features that emitted code may use. */
 export interface Features {
-  /** Relaxed SIMD: `f32x4.relaxed_madd`, which multiplies and adds at once. */
+  /** Relaxed SIMD: `f32x4.relaxed_madd`, which multiplies and adds in one instruction. */
   readonly relaxed: boolean;
 }

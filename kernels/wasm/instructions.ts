@@ -1,6 +1,6 @@
 /**
- * Functions of WebAssembly, written instruction by instruction. Only the opcodes that the kernels use are known.
- * Opcodes: WebAssembly Core Specification 3.0, chapter 5.4.
+ * Functions of WebAssembly, written instruction by instruction. Only the opcodes that the kernels use are
+ * listed. Opcodes: WebAssembly Core Specification 3.0, chapter 5.4.
  */
 import { pushFloat, pushSigned, pushSigned64, pushUnsigned } from "./bytes.ts";
 
@@ -162,7 +162,10 @@ const MEMORY = {
   "i64.atomic.rmw.cmpxchg": [0xfe, 0x49, 3],
 } as const satisfies Readonly<Record<string, readonly [number, number, number]>>;
 
-/** Instructions on one lane: the number after the prefix 0xfd; those on memory have an alignment and offset too. */
+/**
+ * Instructions on one lane: the number after the prefix 0xfd; those that access memory also have an alignment
+ * and offset.
+ */
 const LANE = {
   "i32x4.extract_lane": 27,
   "i32x4.replace_lane": 28,
@@ -171,7 +174,7 @@ const LANE = {
 } as const;
 const LANE_MEMORY = { "v128.load32_lane": 86, "v128.store32_lane": 90 } as const;
 
-/** A function being written. Blocks are closures, so that they always end. */
+/** A function in the making. Blocks are closures, so that they always end. */
 export class FunctionBuilder {
   readonly code: number[] = [];
   readonly locals: ValueType[] = [];
@@ -183,7 +186,7 @@ export class FunctionBuilder {
     readonly results: readonly ValueType[],
   ) {}
 
-  /** A new local variable, zero at first. */
+  /** A new local variable, initially zero. */
   local(type: ValueType): Local {
     this.locals.push(type);
     return this.params.length + this.locals.length - 1;
@@ -282,7 +285,7 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** Picks 16 bytes out of two vectors. */
+  /** Picks 16 bytes from two vectors. */
   shuffle(bytes: readonly number[]): this {
     this.code.push(0xfd, 13, ...bytes);
     return this;
@@ -294,7 +297,7 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** `write` may leave by `br(0)`. */
+  /** `write` may leave the block by `br(0)`. */
   block(write: () => void): this {
     this.code.push(0x02, 0x40);
     write();
@@ -302,7 +305,7 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** `write` may begin again by `br(0)`. */
+  /** `write` may repeat the loop by `br(0)`. */
   loop(write: () => void): this {
     this.code.push(0x03, 0x40);
     write();
@@ -334,7 +337,7 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** The value of a global variable of the module. */
+  /** Pushes the value of a global variable of the module. */
   getGlobal(index: number): this {
     this.code.push(0x23);
     pushUnsigned(this.code, index);
@@ -347,21 +350,21 @@ export class FunctionBuilder {
     return this;
   }
 
-  /** Fills memory: address, byte, length are on the stack. */
+  /** Fills memory; address, byte and length are on the stack. */
   fill(): this {
     this.code.push(0xfc, 0x0b, 0x00);
     return this;
   }
 
-  /** Copies memory: destination, source, length are on the stack. */
+  /** Copies memory; destination, source and length are on the stack. */
   copy(): this {
     this.code.push(0xfc, 0x0a, 0x00, 0x00);
     return this;
   }
 
   /**
-   * Counts `counter` from its present value to below `end` (a local or a constant) by `step`. Both are unsigned, as bytes
-   * and addresses beyond 2 GiB are.
+   * Counts `counter` from its current value up to below `end` (a local or a constant) by `step`. Both are
+   * unsigned, as byte counts and addresses may exceed 2 GiB.
    */
   count(counter: Local, end: { readonly local: Local } | number, step: number, write: () => void): this {
     const pushEnd = () => typeof end === "number" ? this.i32(end) : this.get(end.local);

@@ -1,4 +1,4 @@
-/** The kernels of the wasm backend: those of every backend, but with the operands of products packed. */
+/** The kernels of the wasm backend: those of every backend, with packed operands for products. */
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
@@ -16,30 +16,36 @@ export interface PackKernel {
   readonly kind: "pack";
   readonly right: View;
   readonly packed: Buffer;
-  /** Whether it is done again only when the inputs have changed; what it packs stays in memory. */
+  /** Whether it is repacked only when the inputs change; the packed operand then stays in memory. */
   readonly once?: boolean;
 }
 
-/** A product whose right operand is packed. */
+/** A product with a packed right operand. */
 export interface PackedMatmulKernel extends Product {
   readonly kind: "packedMatmul";
   readonly packed: Buffer;
-  /** Where the sums of a part of many terms are kept. */
+  /** Scratch for the sums of a part, if there are many terms. */
   readonly scratch?: Buffer;
 }
 
-/** Products `[m, k] × [k, n]` with a long k and one right operand, which pack both operands block by block. */
+/**
+ * Products `[m, k] × [k, n]` with a long k and a common right operand, which pack both operands block by
+ * block.
+ */
 export interface LongProductKernel {
   readonly kind: "longProduct";
   /** `[k, n]`, rows contiguous. */
   readonly right: View;
   /** `[m, k]`, columns contiguous; `ones` is a row of ones. */
   readonly lefts: readonly (View | "ones")[];
-  /** `[m, n]` for each left, rows contiguous. Where threads share the terms, one `[threads, all m, n]`, a part for each. */
+  /**
+   * `[m, n]` for each left operand, with contiguous rows. If threads share the terms, one
+   * `[threads, total m, n]`, with a part for each thread.
+   */
   readonly outputs: readonly View[];
-  /** What threads share. */
+  /** What threads divide: the terms or the columns. */
   readonly shared: "columns" | "terms";
-  /** A piece for each thread. */
+  /** Scratch, with a piece for each thread. */
   readonly scratch: Buffer;
 }
 
@@ -57,7 +63,7 @@ export type WasmKernel =
 /** The kernel of a kind. */
 export type WasmKernelOf<K extends WasmKernel["kind"]> = Extract<WasmKernel, { readonly kind: K }>;
 
-/** The rows of all results of a long product. */
+/** The number of rows of all results of a long product. */
 export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
   return lefts.reduce((rows, left) => rows + (left === "ones" ? 1 : left.shape[0]), 0);
 }
@@ -104,5 +110,5 @@ const wasmKinds: Kinds<WasmKernel> = {
   },
 };
 
-/** What is asked of kernels of all kinds. */
+/** The functions that apply to kernels of all kinds. */
 export const wasmFunctions: KernelFunctions<WasmKernel> = functionsOver(wasmKinds);

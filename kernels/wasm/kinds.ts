@@ -17,7 +17,7 @@ const emitted: EmittedKinds<WasmKernel> = {
   ...scanEmission,
 };
 
-/** How the kind of a kernel is emitted. */
+/** How the kind of this kernel is emitted. */
 export function emissionOf<Kernel extends WasmKernel>({ kind }: Kernel): EmittedKind<Kernel> {
   return emitted[kind] as EmittedKind<WasmKernel>; // the record of this very kind
 }

@@ -1,6 +1,7 @@
 /**
- * Products with long sums, as the gradients of weights are: those with the same right operand are joined, sums of its
- * rows with them, so that it is packed once for all; and what threads share of them is decided.
+ * Products with long sums, such as the gradients of weights. Those with the same right operand are joined,
+ * along with sums of its rows, so that it is packed once for all; this file also decides how threads share
+ * them.
  */
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
@@ -8,21 +9,21 @@ import { longProductScratch } from "./matmul/mod.ts";
 import { type Buffer, reshapeView, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** From how many terms on both operands are packed block by block. */
+/** The number of terms from which both operands are packed block by block. */
 const LONG = 512;
 
 const { readsOf, writesOf } = wasmFunctions;
 
-/** Bytes of results up to which every thread sums terms of its own, and how many terms it must have. */
+/** The most bytes of results for which every thread sums its own terms, and the fewest terms per thread. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
 
-/** Whether a product is one of these. */
+/** Whether a product is a long product. */
 export function isLongProduct(left: View, right: View): boolean {
   const rank = left.shape.length;
   return rank === 2 && left.shape[1] >= LONG && left.strides[0] === 1 && right.strides[1] === 1;
 }
 
-/** One product alone. */
+/** A long product of a single product. */
 export function longProduct(left: View, right: View, output: View): LongProductKernel {
   return withLefts(right, [left], [output]);
 }
@@ -47,7 +48,7 @@ function scratchFor({ shape: [k, n] }: View, lefts: LongProductKernel["lefts"], 
   return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
 }
 
-/** Joins the long products among the kernels of a block, and lets `threads` share them. */
+/** Joins the long products among the kernels of a block, and divides them among `threads`. */
 export function joinLongProducts(
   kernels: readonly WasmKernel[],
   { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: WasmKernel) => boolean },
@@ -83,7 +84,9 @@ function asRow(view: View): View {
   return { ...view, shape: [1, ...view.shape], strides: [0, ...view.strides] };
 }
 
-/** Whether the other kernel is a long product after the first, or a sum, over rows of the same right operand. */
+/**
+ * Whether the other kernel can join the first: a long product or a sum over rows of the same right operand.
+ */
 function joins({ right }: LongProductKernel, other: WasmKernel, before: boolean): boolean {
   if (other.kind === "longProduct") return !before && sameView(right, other.right);
   if (other.kind !== "reduce" || other.name !== "sum" || right.dtype !== "float32") return false;
@@ -101,7 +104,7 @@ function sameView(a: View, b: View): boolean {
     `${a.strides}` === `${b.strides}` && JSON.stringify(a.loops) === JSON.stringify(b.loops);
 }
 
-/** Whether the kernel at `from` does not depend on those between it and `to`, nor they on it. */
+/** Whether the kernel at `from` and those between it and `to` are independent of each other. */
 function mayMove(kernels: readonly WasmKernel[], from: number, to: number): boolean {
   const buffers = (views: readonly View[]) => new Set(views.map(({ buffer }) => buffer));
   const reads = buffers(readsOf(kernels[from])), writes = buffers(writesOf(kernels[from]));
@@ -115,8 +118,8 @@ function mayMove(kernels: readonly WasmKernel[], from: number, to: number): bool
 }
 
 /**
- * Results that are small are summed up by every thread over terms of its own, which for gradients are the rows of the
- * batch that it worked on before, and then added; of large ones each thread has columns of its own.
+ * For small results, every thread sums its own terms, which for gradients are the rows of the batch that it
+ * worked on before, and the sums are then added. For large results, each thread computes its own columns.
  */
 function share(kernel: LongProductKernel, threads: number, isShared: boolean): WasmKernel[] {
   const { right, lefts, outputs } = kernel;

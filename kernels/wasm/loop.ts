@@ -1,6 +1,7 @@
 /**
- * Loops of calls on the wasm backend: every input and output has its place for good, what is carried has two and they
- * change roles from call to call, so that a call copies its fresh inputs in, runs, and copies its results out.
+ * Loops of calls on the wasm backend: every input and output has a permanent place. A carried value has two,
+ * which swap roles from call to call, so a call only copies its fresh inputs in, runs, and copies its results
+ * out.
  */
 import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
@@ -8,7 +9,7 @@ import { StoredTensor } from "../stored_tensor.ts";
 import type { DeviceMemory } from "./memory.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** A place for a tensor, with a view of it that is made anew when the memory has grown. */
+/** A place for a tensor, with a view of it that is renewed when the memory grows. */
 interface Slot {
   readonly spec: Spec & { readonly shape: readonly number[] };
   readonly address: number;
@@ -16,24 +17,24 @@ interface Slot {
   view: Float32Array | Int32Array;
 }
 
-/** What of a compiled Program a loop needs. */
+/** What a loop needs of a compiled Program. */
 interface Runnable {
   readonly run: (changed: boolean) => void;
-  /** The inputs that are packed once, and who ran it last. */
+  /** The inputs that are packed once, and what they are packed for. */
   readonly packedOnce: readonly number[];
   packedFor: unknown;
   readonly tableAddress: number;
 }
 
-/** A loop; the executable that made it must outlive it. */
+/** A loop; the executable that created it must outlive it. */
 export class WasmLoop implements Loop {
   readonly #memory: DeviceMemory;
   readonly #runnable: Runnable;
-  /** Whether what is packed once changes with every call here. */
+  /** Whether what is packed once changes with every call of this loop. */
   readonly #packsEveryTime: boolean;
   readonly #fresh: readonly Slot[];
   readonly #results: readonly Slot[];
-  /** The places of each carried value: the one that is read next, and the other. */
+  /** The two places of each carried value: the one that is read next, and the other. */
   readonly #carried: readonly {
     readonly input: number;
     readonly output: number;
@@ -95,7 +96,7 @@ export class WasmLoop implements Loop {
     this.#table = memory.words(tableAddress, this.#addresses.length);
   }
 
-  /** Views are of the memory as it was; growing makes a new buffer. */
+  /** Views are on the old buffer; growing the memory creates a new one. */
   #refresh(): void {
     const { buffer } = this.#memory.memory;
     if (buffer === this.#buffer) return;
@@ -115,7 +116,7 @@ export class WasmLoop implements Loop {
     }
     this.#table.set(this.#addresses);
     const changed = this.#packsEveryTime || this.#runnable.packedFor !== this;
-    this.#runnable.packedFor = undefined; // should it not come to its end
+    this.#runnable.packedFor = undefined; // in case the call fails
     this.#runnable.run(changed);
     this.#runnable.packedFor = this;
     this.#turn = 1 - this.#turn;

@@ -1,6 +1,6 @@
 /**
- * Lowering for wasm: right operands of products are packed, those that are the same at every step before the loop; what
- * has a long sum is joined and shared out in `long_products.ts`.
+ * Lowering for wasm: right operands of products are packed, before the loop if they are the same at every
+ * step; long sums are joined and shared by `long_products.ts`.
  */
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
@@ -15,13 +15,16 @@ import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
 import { shareOf } from "./share.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** What the kernels depend on beside the Program. */
+/** What the kernels depend on besides the Program. */
 export interface LoweringOptions {
   readonly bindings: Bindings;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
-  /** Whether an input often stays the same from call to call, so that it is worth keeping packed; default: none does. */
+  /**
+   * Whether an input often stays the same from call to call, so that it is worth keeping packed; default:
+   * none is.
+   */
   readonly stays?: (input: number) => boolean;
 }
 
@@ -43,7 +46,7 @@ function packProducts(
   const packed = kernels.flatMap((kernel): WasmKernel[] => {
     if (kernel.kind === "matmul") return packProduct(kernel);
     if (kernel.kind !== "scan") return [kernel];
-    // Inside a loop one thread works on its rows alone.
+    // Inside a loop each thread works on its own rows.
     const { before, inside } = packBeforeLoop(
       packProducts(kernel.body, { threads: 1, shareFrom }),
       kernel.loop,
@@ -71,7 +74,7 @@ function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
   ];
 }
 
-/** Operands that are the same at every step are packed before the loop. */
+/** Moves the packing of operands that are the same at every step before the loop. */
 function packBeforeLoop(
   body: readonly WasmKernel[],
   loop: number,

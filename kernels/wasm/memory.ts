@@ -1,6 +1,6 @@
 /**
- * The device's memory: one WebAssembly memory that grows, and an allocator over it. Addresses and sizes are bytes.
- * Executables, parameters and results all lie here, so that they are shared without a copy.
+ * The device's memory: one WebAssembly memory that grows, and an allocator over it. Addresses and sizes are
+ * bytes. Executables, parameters and results all lie here, so that they are shared without a copy.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
@@ -11,7 +11,7 @@ const PAGE = 65536;
 /** The most pages that a 32-bit memory can have. */
 export const MAXIMUM_PAGES = 65536;
 const ALIGNMENT = 64;
-/** Where the last buffer must end. */
+/** The last buffer must end at or before this address. */
 const LAST_END = (MAXIMUM_PAGES - 1) * PAGE;
 
 /** Memory that can be allocated and freed. */
@@ -20,7 +20,7 @@ export class DeviceMemory implements TensorMemory {
   readonly shared: boolean;
   readonly #regions: Regions;
 
-  /** @param reserved Bytes at the beginning that are never handed out. */
+  /** @param reserved Bytes at the beginning that are never allocated. */
   constructor(reserved: number) {
     const sizes = { initial: Math.ceil(reserved / PAGE) + 16, maximum: MAXIMUM_PAGES };
     this.memory = sharedMemory(sizes) ?? ownMemory(sizes);
@@ -28,7 +28,7 @@ export class DeviceMemory implements TensorMemory {
     this.#regions = new Regions(reserved, ALIGNMENT);
   }
 
-  /** Bytes handed out. */
+  /** Allocated bytes. */
   get used(): number {
     return this.#regions.used;
   }
@@ -36,7 +36,7 @@ export class DeviceMemory implements TensorMemory {
   /**
    * Memory for `bytes` bytes, aligned to 64.
    *
-   * @throws RangeError if the engine has no more; `what` says what it was for.
+   * @throws RangeError if the engine has no more; `what` names what it was for.
    */
   allocate(bytes: number, what: () => string): number {
     return this.#regions.allocate(bytes, (end) => this.#grow(end, what));
@@ -47,7 +47,7 @@ export class DeviceMemory implements TensorMemory {
     if (missing <= 0) return;
     const most = MAXIMUM_PAGES - this.memory.buffer.byteLength / PAGE;
     try {
-      // The end of a buffer is an address too, and 2³² is none.
+      // The end of a buffer must be a 32-bit address too, and 2³² is not.
       if (end > LAST_END) throw new RangeError("more than 4 GiB");
       this.#growBy(missing, most);
     } catch (cause) {
@@ -62,7 +62,10 @@ export class DeviceMemory implements TensorMemory {
     }
   }
 
-  /** In larger pieces, as growing may move or remap the memory; where the engine has no such piece, by what is missing. */
+  /**
+   * Grows in large pieces, as growing may move or remap the memory; if the engine cannot, by exactly what is
+   * missing.
+   */
   #growBy(missing: number, most: number): void {
     try {
       this.memory.grow(Math.min(most, Math.max(missing, 256)));
@@ -72,7 +75,7 @@ export class DeviceMemory implements TensorMemory {
     }
   }
 
-  /** Gives back what `allocate` gave. */
+  /** Frees what `allocate` returned. */
   free(start: number): void {
     this.#regions.free(start);
   }
@@ -104,7 +107,10 @@ export class DeviceMemory implements TensorMemory {
 
 type Sizes = { readonly initial: number; readonly maximum: number };
 
-/** Memory for threads; none where the page may not share any, or where the engine has no room to reserve it all. */
+/**
+ * Shared memory for threads; undefined if the page may not share memory, or the engine cannot reserve its
+ * full size.
+ */
 function sharedMemory(sizes: Sizes): WebAssembly.Memory | undefined {
   if (typeof SharedArrayBuffer === "undefined") return undefined;
   try {

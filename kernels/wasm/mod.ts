@@ -1,17 +1,19 @@
 /**
- * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine. Programs in
- * float64 run on the reference backend instead.
+ * The wasm backend: any Program as WebAssembly SIMD, emitted at run time, on all threads of the machine.
+ * Programs in float64 run on the reference backend instead.
  *
- * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products, before the loop
- * where they stay the same. `long_products.ts` joins gradients of weights that share an operand, and `share.ts` divides
- * a kernel among threads. `emit/` writes the code of kernels with the assembler in `assembler.ts`; `matmul/` has the
- * packed products, with tiles in registers, and `math/` the vector forms of `exp`, `tanh` and the like. `executable.ts`
- * makes the calls and repacks weights only when they change between calls.
+ * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products,
+ * before the loop if they stay the same. `long_products.ts` joins gradients of weights that share an operand,
+ * and `share.ts` divides a kernel among threads. `emit/` writes the code of kernels with the assembler in
+ * `assembler.ts`; `matmul/` has the packed products, with tiles in registers, and `math/` the vector forms of
+ * `exp`, `tanh` and the like. `executable.ts` makes the calls and repacks weights only when they change
+ * between calls.
  *
- * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix what is added
- * up in which order, so results depend on the number of threads in the options alone. Which thread computes a share is
- * decided at run time (`phases.ts`), and with how many threads a kernel is fastest is measured (`crew.ts`); `threads.ts`
- * has the pool of workers, which `start_worker.ts` starts in any host. What limits the speed is in docs/performance.md.
+ * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the
+ * order of additions, so results depend only on the `threads` option. Which thread computes a share is
+ * decided at run time (`phases.ts`), and how many threads make a kernel fastest is measured (`crew.ts`);
+ * `threads.ts` has the pool of workers, which `start_worker.ts` starts on any host. What limits the speed is
+ * in docs/performance.md.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkBoolean, checkWhole } from "../device_options.ts";
@@ -23,13 +25,13 @@ import { MOST_SHARES } from "./phases.ts";
 
 export type { WasmOptions } from "./device.ts";
 
-/** The device wasm with options of its own. */
+/** The device wasm with options. */
 export interface WasmChoice extends WasmOptions {
   /** The backend. */
   readonly name: "wasm";
 }
 
-/** What the engine, or a page's content security policy, refuses; asked once, as it stays so. */
+/** What the engine, or a page's content security policy, refuses; checked once, as it does not change. */
 let missing: Promise<string | undefined> | undefined;
 
 async function findMissing(): Promise<string | undefined> {
@@ -46,11 +48,11 @@ async function findMissing(): Promise<string | undefined> {
   }
 }
 
-/** A wasm backend; its device is made when it is first used. */
+/** A wasm backend; its device is created on first use. */
 export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
   let device: WasmDevice | undefined;
   const open = () => {
-    // A device that was lost stays so; whoever compiles anew gets another one.
+    // A lost device stays lost; the next compilation creates a new one.
     if (device?.isLost) device = undefined;
     return device ??= new WasmDevice(name, options);
   };
@@ -69,7 +71,7 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
 /** WebAssembly SIMD on all threads. */
 export const wasm: Backend = createWasm();
 
-/** The device, for the list of all. */
+/** The device, for the list of all devices. */
 export const wasmDevice: DeviceEntry = {
   backend: wasm,
   optionNames: ["threads", "relaxed", "shareFrom"],

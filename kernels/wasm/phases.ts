@@ -1,12 +1,13 @@
 /**
- * How threads share a kernel: as wasm functions that the code of a call runs between its parts. A call is a sequence of
- * phases, and each phase has so many shares of work. What the shares are is fixed when the code is emitted, and so is
- * what is added up in which order; who computes a share is not. A thread claims its own shares first; once those of
- * another have waited for a while it claims them too, so that nobody waits for a thread that the machine has no
- * processor for, that is still starting, or that is gone. A phase ends when all its shares are computed.
+ * How threads share a kernel: wasm functions that the code of a call runs between its parts. A call is a
+ * sequence of phases, and each phase has a number of shares of work. The shares, and with them the order of
+ * additions, are fixed when the code is emitted; which thread computes a share is not. A thread claims its
+ * own shares first, and claims another's once they have waited for a while, so that no call waits for a
+ * thread that the machine has no processor for, that is still starting, or that has ended. A phase ends when
+ * all its shares are computed.
  *
- * Claims are bits of one 64-bit word whose other half counts phases, so that whoever comes too late, by a phase or by
- * many calls, finds nothing to claim. How calls are told to threads is in `threads.ts`.
+ * Claims are bits of one 64-bit word whose other half counts phases, so that a thread that arrives too late,
+ * by a phase or by many calls, finds nothing to claim. How threads are notified of calls is in `threads.ts`.
  */
 import { type FunctionBuilder, i32, i64, type Local, type ModuleBuilder } from "./assembler.ts";
 import { PHASES, POISON } from "./worker_source.ts";
@@ -15,37 +16,37 @@ import { PHASES, POISON } from "./worker_source.ts";
 export const MOST_SHARES = 32;
 
 /**
- * How often the word is read before a thread takes over another's share: about 0.05 ms. Threads that were asleep take
- * that long to wake, and a share that is taken over is not computed where its data is.
+ * How often a thread polls before it takes over another's share: about 0.05 ms. Threads that were asleep take
+ * that long to wake, and a share that is taken over runs on a processor that does not have its data in cache.
  */
 const SPINS_BEFORE_HELPING = 50_000;
 
 /**
- * How often the word is read before a thread goes to sleep: about 0.3 ms. One thread's rows may take that much longer
- * than another's, and who sleeps takes 0.1 ms to wake.
+ * How often a thread polls before it goes to sleep: about 0.3 ms. One thread's rows may take that much longer
+ * than another's, and a sleeping thread takes 0.1 ms to wake.
  */
 const SPINS = 300_000;
 
-/** A thread that sleeps looks around after so many nanoseconds. */
+/** After how many nanoseconds a sleeping thread checks again. */
 const SLICE = 1_000_000_000n;
 
-/** What a thread is told that claims a share: that the phase is over, or that it has waited for one slice. */
+/** What a claim returns if there is no share: the phase is over, or the thread has waited for one slice. */
 const OVER = -1, LEAVE = -2;
 
 /** How threads wait. */
 export interface PhasesOptions {
   /** Byte address of the words of {@linkcode PHASES}, a multiple of 64. */
   readonly address: number;
-  /** How many shares a phase has that threads share. */
+  /** How many shares a phase that threads share has. */
   readonly shares: number;
   /**
-   * Whether the calling thread, thread 0, may block. The main thread of a browser may not: then it spins.
+   * Whether the calling thread, thread 0, may block. The main thread of a browser may not, and spins instead.
    * @default true
    */
   readonly mayWait?: boolean;
   /**
-   * After so many seconds in which a share that somebody has claimed is not computed, that thread is held to be gone.
-   * About so many where the caller only spins, as wasm has no clock.
+   * After how many seconds a thread that has claimed a share, and not computed it, counts as gone. This is
+   * approximate if the calling thread can only spin, as wasm has no clock.
    * @default 600
    */
   readonly limitSeconds?: number;
@@ -53,19 +54,22 @@ export interface PhasesOptions {
 
 /** Writes the phases of a call. */
 export interface Phases {
-  /** The parameters of a function with phases: its first ones. */
+  /** The parameters that a function with phases starts with. */
   readonly params: readonly (typeof i32)[];
   /** A phase with all shares, or with one; `work` computes the share whose number is in the local. */
   phase(kind: "shared" | "alone", work: (share: Local) => void): void;
 }
 
-/** Parameters of every function with phases: the thread, the bits of its own shares, the number of the first phase. */
+/**
+ * Parameters of every function with phases: the thread, the bits of its own shares, the number of the first
+ * phase.
+ */
 const THREAD = 0, MINE = 1, PHASE = 2;
 
 /**
- * Adds what phases need to a module, and gives what writes them into functions whose first parameters are
- * `(thread, mine, phase)`. They give 0 once all phases are over, and 1 to a worker that has waited for long: it may look
- * around, and call again with the same arguments.
+ * Adds the functions of phases to a module, and returns what writes phases into functions whose first
+ * parameters are `(thread, mine, phase)`. These return 0 once all phases are over, and 1 to a worker that has
+ * waited for long: it may handle other events, and call again with the same arguments.
  */
 export function addPhases(module: ModuleBuilder, options: PhasesOptions): (into: FunctionBuilder) => Phases {
   const claim = addClaim(module, options);
@@ -91,19 +95,22 @@ export function addPhases(module: ModuleBuilder, options: PhasesOptions): (into:
   });
 }
 
-/** The bits of so many shares, as i32. */
+/** The bits of `shares` shares, as i32. */
 function allOf(shares: number): number {
   return shares >= MOST_SHARES ? -1 : 2 ** shares - 1;
 }
 
-/** The bits of the shares that `thread` of `threads` claims first: every so-manieth. */
+/** The bits of the shares that `thread` of `threads` claims first: every `threads`-th. */
 export function sharesOf(thread: number, threads: number): number {
   let bits = 0;
   for (let share = thread; share < MOST_SHARES; share += threads) bits |= 1 << share;
   return bits;
 }
 
-/** `claim(thread, mine, phase, all)`: the share that is now this thread's, or that there is none. */
+/**
+ * `claim(thread, mine, phase, all)`: the share that now belongs to this thread, or a negative number if there
+ * is none.
+ */
 function addClaim(
   module: ModuleBuilder,
   { address, mayWait = true, limitSeconds = 600 }: PhasesOptions,
@@ -117,7 +124,9 @@ function addClaim(
     at(PHASES.poison).i32(POISON.timedOut).memory("i32.atomic.store");
     at(PHASES.ticket + 4).i32(-1).memory("memory.atomic.notify").op("drop").op("unreachable");
   };
-  /** Waits of thread 0 end the call after the limit; a worker, which holds no share here, may just leave. */
+  /**
+   * Waiting beyond the limit ends the call on thread 0; a worker, which holds no share here, simply returns.
+   */
   const countWaits = (limit: number) => {
     f.get(THREAD).if(() => f.i32(LEAVE).op("return"));
     f.get(waits).i32(1).op("i32.add").tee(waits).i32(limit).op("i32.ge_s").if(giveUp);
@@ -141,7 +150,7 @@ function addClaim(
     f.get(ticket).op("i32.wrap_i64").i32(-1).op("i32.xor").get(all).op("i32.and").set(free);
     f.get(free).if(
       () => {
-        // One's own, else what was late before, else what nobody has come for.
+        // Its own, else those marked late, else, after a while, any that are unclaimed.
         f.get(free).get(MINE).op("i32.and").tee(bit).op("i32.eqz").if(() => {
           at(PHASES.late).memory("i32.atomic.load").get(free).op("i32.and").tee(bit).op("i32.eqz").if(() => {
             f.get(spins).i32(SPINS_BEFORE_HELPING).op("i32.ge_s").if(() => {
@@ -153,7 +162,7 @@ function addClaim(
           f.get(bit).i32(0).get(bit).op("i32.sub").op("i32.and").set(bit); // the lowest
           at(PHASES.ticket).get(ticket).get(ticket).get(bit).op("i64.extend_i32_u").op("i64.or");
           f.memory("i64.atomic.rmw.cmpxchg").get(ticket).op("i64.eq").if(() => {
-            // Who comes for its own is late no more.
+            // A thread that claims its own share is no longer late.
             f.get(bit).get(MINE).op("i32.and").if(() => {
               at(PHASES.late).memory("i32.atomic.load").get(MINE).op("i32.and").if(() => {
                 at(PHASES.late).get(MINE).i32(-1).op("i32.xor").memory("i32.atomic.rmw.and").op("drop");
@@ -161,7 +170,7 @@ function addClaim(
             });
             f.get(bit).op("i32.ctz").op("return");
           });
-          f.br(2); // somebody else was first
+          f.br(2); // another thread was first
         });
       },
       () => {
@@ -177,7 +186,7 @@ function addClaim(
   return f;
 }
 
-/** `finish(phase, shares)`: one share more is computed; the last one begins the next phase. */
+/** `finish(phase, shares)`: counts a computed share; the last one starts the next phase. */
 function addFinish(module: ModuleBuilder, address: number): FunctionBuilder {
   const f = module.addFunction("finish", [i32, i32]);
   const [phase, shares] = [0, 1];
@@ -186,7 +195,7 @@ function addFinish(module: ModuleBuilder, address: number): FunctionBuilder {
     at(PHASES.done).i32(0).memory("i32.atomic.store");
     at(PHASES.ticket).get(phase).i32(1).op("i32.add").op("i64.extend_i32_u").i64(32n).op("i64.shl");
     f.memory("i64.atomic.store");
-    // A notification costs more than all the rest.
+    // A notification costs more than everything else here.
     at(PHASES.sleepers).memory("i32.atomic.load").if(() => {
       at(PHASES.ticket + 4).i32(-1).memory("memory.atomic.notify").op("drop");
     });

@@ -3,10 +3,16 @@ import type { Cut } from "./emit/kind.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { emissionOf } from "./kinds.ts";
 
-/** Elements from which a kernel is worth sharing among threads; products count four times as many terms. */
+/**
+ * Elements from which a kernel is worth sharing among threads; products count a term as a quarter of an
+ * element.
+ */
 export const WORTH_SHARING = 4096;
 
-/** How a kernel's work is cut: so many units in pieces of a multiple of `grain`; one thread does it all if `alone`. */
+/**
+ * How a kernel's work is divided: `units` units, in pieces of a multiple of `grain`; one thread does it all
+ * if `alone`.
+ */
 export interface Share extends Cut {
   readonly units: number;
 }
@@ -17,7 +23,7 @@ export function shareOf(kernel: WasmKernel, shareFrom: number): Share {
   return { units: work.units, ...emissionOf(kernel).cut(kernel, work, shareFrom) };
 }
 
-/** Whether one thread does all of it, so that no other need be woken. */
+/** Whether one thread runs all kernels, so that no other need be woken. */
 export function isSingleThreaded(kernels: readonly WasmKernel[], shareFrom = WORTH_SHARING): boolean {
   return kernels.every((kernel) => shareOf(kernel, shareFrom).alone);
 }

@@ -1,13 +1,13 @@
-/** Starting a worker of the thread pool, on whichever host: how it is spoken to, and what is heard from it. */
+/** Starting a worker of the thread pool on any host, and exchanging messages with it. */
 import { type FromWorker, type ToWorker, WORKER_SOURCE } from "./worker_source.ts";
 
-/** A worker of whichever host, which does not keep the process from ending. */
+/** A worker on any host, which does not keep the process from ending. */
 export interface Thread {
   post(message: ToWorker): void;
   terminate(): void;
 }
 
-/** What is heard from a worker. */
+/** Handlers for the events of a worker. */
 export interface Listener {
   answered(answer: FromWorker): void;
   gone(reason: string): void;
@@ -34,12 +34,14 @@ interface TrustedTypes {
 }
 
 /**
- * A worker of Deno and Node by `node:worker_threads`, which needs no permission; of a browser by a Blob.
+ * Starts a worker: in Deno and Node by `node:worker_threads`, which needs no permission; in a browser from a
+ * Blob.
  *
- * @throws {Error} Where a host says at once that it cannot be; a content security policy is often heard of later.
+ * @throws {Error} If the host refuses at once; a refusal by a content security policy is often reported
+ * later.
  */
 export function startWorker(listener: Listener): Thread {
-  // `process` is not in the types of a browser's globals; where it is a polyfill it lacks `getBuiltinModule`.
+  // `process` is not among the types of a browser's globals; a polyfill of it lacks `getBuiltinModule`.
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   const node = process?.getBuiltinModule?.("node:worker_threads") as NodeWorkerThreads | undefined; // by its name
   if (node) {
@@ -50,7 +52,7 @@ export function startWorker(listener: Listener): Thread {
     worker.unref();
     return {
       post: (message) => worker.postMessage(message),
-      terminate: () => void worker.terminate().catch(() => {}), // it is gone already
+      terminate: () => void worker.terminate().catch(() => {}), // it has ended already
     };
   }
   const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
@@ -73,7 +75,7 @@ export function startWorker(listener: Listener): Thread {
 
 let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
 
-/** The address as a page with `require-trusted-types-for 'script'` wants it, by a policy that is named cellfold. */
+/** The URL as a page with `require-trusted-types-for 'script'` requires it, by a policy named cellfold. */
 function trusted(url: string): string {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
   policy ??= trustedTypes?.createPolicy("cellfold", { createScriptURL: (own) => own });

@@ -1,14 +1,16 @@
 /**
- * The thread pool of the wasm backend: workers that compute shares of a kernel together with the calling thread, over
- * one shared memory. A call goes through words of that memory (the control block), not through messages, so that it
- * takes microseconds; workers spin for a moment after each call, doze, and then go back to their event loop. What a
- * worker does is in `worker_source.ts`, how threads share a kernel in `phases.ts`, how many take part in `crew.ts`.
+ * The thread pool of the wasm backend: workers that compute shares of a kernel together with the calling
+ * thread, over one shared memory. Calls are passed through words of that memory (the control block), not by
+ * messages, so that they take microseconds; workers spin for a moment after each call, doze, and then return
+ * to their event loop. What a worker does is in `worker_source.ts`, how threads share a kernel in
+ * `phases.ts`, how many take part in `crew.ts`.
  *
- * No worker is needed: a call is over when all its shares are computed, whoever has computed them. One that has not
- * started yet, that the machine has no processor for, that could not be started or that is gone is missed by nobody, and
- * one that ended is started anew. What makes a call fail is a trap or exception on any thread, and a worker that is
- * killed while it computes a share, which only time can tell (`limitSeconds` in `phases.ts`). After a failure other
- * threads may have stopped half way through, so that the pool refuses further calls.
+ * No call depends on any one worker: a call is over when all its shares are computed, by whichever threads.
+ * Calls go on without a worker that has not started yet, that the machine has no processor for, that could
+ * not be started or that has ended; one that has ended is restarted. A call fails on a trap or exception on
+ * any thread, or if a worker is killed while it computes a share, which only a timeout can detect
+ * (`limitSeconds` in `phases.ts`). After a failure other threads may have stopped halfway, so the pool
+ * refuses further calls.
  */
 import { DeviceLost } from "../backend.ts";
 import { warnOnce } from "../warn.ts";
@@ -32,10 +34,13 @@ export interface PoolOptions {
   readonly threads: number;
   /** The shared memory that modules import as `env.memory`. */
   readonly memory: WebAssembly.Memory;
-  /** Where the control block lies: a multiple of 64, with {@linkcode controlBytes} bytes for the pool alone. */
+  /**
+   * The address of the control block: a multiple of 64, followed by {@linkcode controlBytes} bytes for the
+   * pool alone.
+   */
   readonly controlAddress: number;
   /**
-   * How many threads take part in the calls of each kernel.
+   * Chooses how many threads take part in the calls of each kernel.
    * @default createCrew
    */
   readonly crewOf?: (threads: number) => Crew;
@@ -46,17 +51,18 @@ export interface Pool extends Disposable {
   /** Why workers are missing, if some could not be started. */
   readonly missing: string | undefined;
   /**
-   * Makes a module known to all threads and resolves to its id once the calling one has it. It may import `env.memory`
-   * and functions of `Math` as `math.<name>`, and exports `run(thread, mine, phase, ...args)` as written by `phases.ts`.
+   * Sends a module to all threads and resolves to its id once the calling thread has it. It may import
+   * `env.memory` and functions of `Math` as `math.<name>`, and exports `run(thread, mine, phase, ...args)` as
+   * written by `phases.ts`.
    *
    * @throws {TypeError} If it imports anything else, or does not export `run`.
    */
   load(module: WebAssembly.Module): Promise<number>;
-  /** Forgets a module; never throws. */
+  /** Unloads a module; never throws. */
   unload(id: number): void;
   /**
-   * Calls `run` of a module on the calling thread and on the workers that are there for it, and returns when all its
-   * phases are over. Blocks; calls do not overlap.
+   * Calls `run` of a module on the calling thread and on the workers that are ready for it, and returns when
+   * all its phases are over. Blocks; calls do not overlap.
    *
    * @throws {DeviceLost} If a thread failed, now or in an earlier call.
    */
@@ -65,7 +71,7 @@ export interface Pool extends Disposable {
   threadsOf(id: number): number;
 }
 
-/** The bytes that the control block of a pool takes. */
+/** The size of a pool's control block in bytes. */
 export function controlBytes(threads: number): number {
   return 4 * (CONTROL.workers + CONTROL.wordsPerWorker * (threads - 1));
 }
@@ -87,9 +93,9 @@ export function mayWait(): boolean {
 }
 
 /**
- * Makes a pool, whose workers start meanwhile.
+ * Creates a pool; its workers start in the background.
  *
- * @throws {RangeError} If `threads` or `controlAddress` cannot be.
+ * @throws {RangeError} If `threads` or `controlAddress` is out of range.
  */
 export function createPool(options: PoolOptions): Pool {
   const { threads, memory, controlAddress } = options;
@@ -110,10 +116,12 @@ export function createPool(options: PoolOptions): Pool {
   return new ThreadPool(options);
 }
 
-/** How long the caller steps aside for workers that wake. */
+/** How long the caller sleeps to make way for waking workers. */
 const STEP_ASIDE_MILLISECONDS = 0.02;
 
-/** So many workers that ended are started anew, for each thread: one that always ends must not go on for ever. */
+/**
+ * How many workers that ended are restarted per thread: one that always ends must not be restarted forever.
+ */
 const MOST_RESTARTS = 3;
 
 interface Kernel {
@@ -124,7 +132,7 @@ interface Kernel {
   threads: number;
 }
 
-/** A worker, and what has become of it. */
+/** A worker and its state. */
 interface Worker {
   thread: Thread | undefined;
   /** Whether it has ever answered. */
@@ -141,7 +149,7 @@ class ThreadPool implements Pool {
   readonly #mayWait = mayWait();
   readonly #workers: readonly Worker[];
   readonly #kernels = new Map<number, Kernel>();
-  /** Among how many threads the last call was shared. */
+  /** How many threads shared the last call. */
   #crew = 0;
   #generation = 0;
   #ids = 0;
@@ -154,7 +162,7 @@ class ThreadPool implements Pool {
     this.#threads = threads;
     this.#memory = memory;
     this.#controlAddress = controlAddress;
-    // A shared memory that grows keeps its old buffers valid, so that this view lasts.
+    // A shared memory that grows keeps its old buffers valid, so this view stays valid.
     this.#words = new Int32Array(memory.buffer, controlAddress, controlBytes(threads) / 4).fill(0);
     this.#workers = Array.from(
       { length: threads - 1 },
@@ -167,7 +175,7 @@ class ThreadPool implements Pool {
     return this.#missing;
   }
 
-  /** Starts the worker of a thread, and tells it all that the others know. */
+  /** Starts the worker of a thread, and sends it everything that the others have. */
   #start(thread: number): void {
     const worker = this.#workers[thread - 1];
     worker.started = false;
@@ -248,7 +256,7 @@ class ThreadPool implements Pool {
     kernel.crew.took(performance.now() - began);
   }
 
-  /** @throws DeviceLost always; the first failure is the one told. */
+  /** @throws DeviceLost always; the first failure is the one reported. */
   #failed(thrown: unknown): never {
     const words = this.#words;
     const first = Atomics.compareExchange(words, CONTROL.failed, 0, 1);
@@ -282,11 +290,11 @@ class ThreadPool implements Pool {
     return CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker + CONTROL[what];
   }
 
-  /** Tells the workers among the first `threads` threads what to do. */
+  /** Gives the workers among the first `threads` threads their next call. */
   #tell(kernel: number, threads: number, phase = 0, args: readonly number[] = []): void {
     const words = this.#words;
     const generation = this.#generation = (this.#generation + 1) | 0;
-    // First of all, so that a worker that is still reading what it was told before finds out.
+    // Stored first, so that a worker that is still reading the previous call notices.
     Atomics.store(words, CONTROL.generation, generation);
     Atomics.store(words, CONTROL.kernel, kernel);
     Atomics.store(words, CONTROL.threads, threads);
@@ -308,8 +316,9 @@ class ThreadPool implements Pool {
         worker.post({ kind: "wake" });
       }
     }
-    // A worker that wakes is first put on the processor of whoever woke it, and stays there for milliseconds while that
-    // one is busy. Who steps aside for a moment is put on another.
+    // The system first puts a waking worker on the processor of the thread that woke it, and leaves it there
+    // for milliseconds while that thread is busy. If the caller sleeps for a moment, the worker is moved to
+    // another one.
     if (woken && this.#mayWait) Atomics.wait(words, CONTROL.aside, 0, STEP_ASIDE_MILLISECONDS);
   }
 
@@ -337,7 +346,7 @@ class ThreadPool implements Pool {
 
   #answered(thread: number, { error }: FromWorker): void {
     this.#workers[thread - 1].started = true;
-    // It takes no part in the calls of what it could not load.
+    // It takes no part in the calls of a module that it could not load.
     if (error !== undefined) this.#miss(thread, error);
   }
 
@@ -357,7 +366,7 @@ class ThreadPool implements Pool {
   }
 }
 
-/** What a module imports, all of which must be known. */
+/** The imports of a module, all of which must be known. */
 function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory): WebAssembly.Imports {
   const math: Record<string, WebAssembly.ImportValue> = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {

@@ -1,37 +1,44 @@
 /**
- * What a worker of the pool runs, as text: a worker is made from a string, so that it needs no file, no permission and
- * no bundler. And how the control block lies in shared memory, which both sides read. The caller's side is `threads.ts`.
+ * The code of a pool's worker as text: a worker is created from a string, so that it needs no file, no
+ * permission and no bundler. Also the layout of the control block in shared memory, which both sides read.
+ * The caller's side is `threads.ts`.
  */
 
-/** How many arguments a call may have beside those of its phases. */
+/** How many arguments a call may have besides those of its phases. */
 export const MAX_ARGUMENTS = 16;
 
-/** Byte offsets of what phases go through (`phases.ts`); what is spun upon has a cache line of its own. */
+/**
+ * Byte offsets of the words of phases (`phases.ts`); words that threads spin on have a cache line to
+ * themselves.
+ */
 export const PHASES = { ticket: 0, done: 64, late: 128, poison: 132, sleepers: 136, bytes: 192 } as const;
 
-/** What the poison word holds; 0 while all is well. */
+/** The values of the poison word; 0 while there is no failure. */
 export const POISON = { failed: 1, timedOut: 2 } as const;
 
-/** Word offsets (4 bytes each) in the control block. Every group begins a cache line of 16 words. */
+/** Word offsets (4 bytes each) in the control block. Every group starts a cache line of 16 words. */
 export const CONTROL = {
   phases: 0,
-  /** Counts what workers are told; it changes before what they are told does. */
+  /** Counts calls and messages; it changes before their data does. */
   generation: 48,
-  /** The kernel to call, or one of `NO_KERNEL`; among how many threads it is shared, and its first phase. */
+  /** The kernel to call, or one of `NO_KERNEL`; how many threads share it, and its first phase. */
   kernel: 49,
   threads: 50,
   phase: 51,
   count: 52,
   arguments: 64,
-  /** Always 0: who waits here waits for the time alone. */
+  /** Always 0: a thread that waits on it waits for the timeout. */
   aside: 80,
   /** 0, or one more than the first thread that failed. */
   failed: 81,
-  /** What the first thread that failed has to say: the number of UTF-16 units, then they, a word each. */
+  /** The message of the first thread that failed: the number of UTF-16 units, then the units, a word each. */
   messageLength: 82,
   message: 83,
   messageUnits: 125,
-  /** For each worker: the last generation that it was told, how it sleeps, and how many messages it was posted. */
+  /**
+   * For each worker: the last generation it was given, how it sleeps, and how many messages were posted to
+   * it.
+   */
   workers: 208,
   told: 0,
   sleep: 1,
@@ -39,19 +46,21 @@ export const CONTROL = {
   wordsPerWorker: 16,
 } as const;
 
-/** What stands in place of a kernel: there is a message to receive, or the worker leaves its loop for good. */
+/** Values in place of a kernel: there is a message to receive, or the worker must leave its loop for good. */
 export const NO_KERNEL = { message: 0, stop: -1 } as const;
 
-/** How a worker sleeps: not at all, at a word of memory, or in its event loop, where only a message wakes it. */
+/**
+ * How a worker sleeps: not at all, on a word of memory, or in its event loop, where only a message wakes it.
+ */
 export const SLEEP = { awake: 0, dozing: 1, idle: 2 } as const;
 
 /**
- * How long a worker without work spins, and how long it then dozes. After that it goes back to its event loop, where it
- * costs nothing, and where it can be ended: one that waits at a word outlives the worker that has started it.
+ * How long a worker without work spins, and then dozes. After that it returns to its event loop, where it
+ * costs nothing and can be terminated: a worker that waits on a word outlives the one that started it.
  */
 export const SPIN_MILLISECONDS = 1, DOZE_MILLISECONDS = 50;
 
-/** What a worker is sent: first `start`, then modules; `wake` is no message that is counted. */
+/** What a worker is sent: first `start`, then modules; `wake` is not counted as a message. */
 export type ToWorker =
   | {
     readonly kind: "start";
@@ -63,9 +72,9 @@ export type ToWorker =
   | { readonly kind: "unload"; readonly id: number }
   | { readonly kind: "wake" };
 
-/** What a worker answers. */
+/** The replies of a worker. */
 export interface FromWorker {
-  /** The module that it has loaded; 0 once it has started. */
+  /** The id of the module that it has loaded; 0 once it has started. */
   readonly id: number;
   /** Why it could not. */
   readonly error?: string;

@@ -1,4 +1,7 @@
-/** Decisions for those who call a kernel's function together: the tiles of its products, the teams of its reductions. */
+/**
+ * How the invocations that run a kernel together divide it: the tiles of its products, the teams of its
+ * reductions.
+ */
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
@@ -7,7 +10,7 @@ import { itemsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** Sums that an invocation has in products which run together. */
+/** Sums per invocation in products that run together. */
 const SMALL_SUMS = 1;
 
 const TILES: readonly Tile[] = [
@@ -25,7 +28,9 @@ const TILES: readonly Tile[] = [
   [1, 1],
 ].map(([rows, columns]) => ({ rows, columns }));
 
-/** Callers of so many invocations of the whole device, who are given at most so many rows of a kernel. */
+/**
+ * Callers of `invocations` invocations across the whole device, which get at most `rows` rows of a kernel.
+ */
 function callersOf(
   device: DeviceShape,
   { invocations, rows }: Pick<Callers, "invocations" | "rows">,
@@ -39,29 +44,29 @@ function callersOf(
     },
     teamsOf: (kernel) => {
       const count = elementsInRows(kernel.output.shape, rows);
-      // Only the invocations of one workgroup have memory in which to combine their parts.
+      // Only the invocations of one workgroup share memory in which to combine their parts.
       const isApart = kernel.input.dtype === "bool" || invocations !== device.workgroupSize;
       return teams(isApart ? 1 : teamSize(kernel, count, device), count, device);
     },
   };
 }
 
-/** The invocations of one workgroup, for so many rows of a scan. */
+/** The invocations of one workgroup, for `rows` rows of a scan. */
 export function workgroupOf(device: DeviceShape, rows: number): Callers {
   return callersOf(device, { invocations: device.workgroupSize, rows });
 }
 
-/** The workgroup that does small kernels together. */
+/** The workgroup that runs small kernels together. */
 export function togetherOf(device: DeviceShape): Callers {
   return workgroupOf({ ...device, tiles: { ...device.tiles, sums: SMALL_SUMS } }, Infinity);
 }
 
-/** So many invocations of the whole device. */
+/** `invocations` invocations across the whole device. */
 export function spreadOver(device: DeviceShape, invocations: number): Callers {
   return callersOf(device, { invocations, rows: Infinity });
 }
 
-/** The tile by which so many invocations are done first. */
+/** The tile with which this many invocations finish first. */
 function tileFor(rows: number, columns: number, invocations: number, { read, sums }: TileCosts): Tile {
   const costOf = (tile: Tile) =>
     Math.max(1, Math.ceil(itemsOf(rows, columns, tile) / invocations)) *
@@ -78,16 +83,16 @@ export function tilesOf(kernel: MatmulKernel, { tileOf }: Callers): number {
 }
 
 /**
- * So many teams of this size. By halves, the parts of all teams are combined in as many rounds as a team has halvings;
- * subgroups combine those of one team after the other, and do so where it is fewer rounds.
+ * `count` teams of `size` invocations. Halving combines the parts of all teams at once, in log2(size) rounds;
+ * subgroups combine one team after the other, and are used if that takes fewer rounds.
  */
 function teams(size: number, count: number, { subgroups }: Pick<DeviceShape, "subgroups">): Teams {
   return { size, count, subgroups: subgroups && count < Math.log2(size) };
 }
 
 /**
- * How many invocations of a workgroup make up a team for each element of the result, of which there are at most
- * `outputs`; 1 where a team is not worth it, as each would not have enough elements.
+ * How many invocations of a workgroup form the team of each element of the result, which has at most
+ * `outputs` elements; 1 if each invocation of a team would have too few elements to be worth it.
  */
 function teamSize(
   kernel: ReduceKernel,
@@ -100,7 +105,7 @@ function teamSize(
   return size;
 }
 
-/** Whether each element of a result is worth a workgroup, of whose invocations each has enough elements. */
+/** Whether each element of the result has enough terms to occupy a whole workgroup. */
 export function isLongReduction(
   kernel: ReduceKernel,
   { workgroupSize, teamElements }: DeviceShape,

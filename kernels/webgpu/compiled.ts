@@ -1,4 +1,7 @@
-/** A Program compiled for one set of sizes: its kernels, their schedule, the shader module, and where everything lies. */
+/**
+ * A Program compiled for one set of sizes: its kernels, their schedule, the shader module, and the memory
+ * layout.
+ */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
@@ -33,13 +36,13 @@ import {
 } from "./wgsl/module.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** Between the indices of steps in their buffer, in bytes: what an adapter may ask for at most. */
+/** Bytes between the indices of steps in their buffer: the largest alignment that an adapter may require. */
 export const STEP_BYTES = 256;
 
 /** The Program compiled for one set of sizes. */
 export interface Compiled {
   readonly kernels: readonly Kernel[];
-  /** What the device is for them. */
+  /** The device's shape for these kernels. */
   readonly shape: DeviceShape;
   readonly code: string;
   readonly dispatches: readonly (Dispatch | Repeat<Dispatch>)[];
@@ -48,24 +51,25 @@ export interface Compiled {
   readonly arena: Arena;
   readonly arenaAddress: number;
   readonly buffers: {
-    /** The words at which inputs, then outputs begin. */
+    /** The words at which the inputs, then the outputs, begin. */
     readonly slots: GPUBuffer;
-    /** The indices of steps, where scans run step by step. */
+    /** The indices of steps, if scans run step by step. */
     readonly steps?: GPUBuffer;
-    /** What is stored as f16. */
+    /** The values stored as f16. */
     readonly halves?: GPUBuffer;
   };
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
-  /** Whether its memory was given back. */
+  /** Whether its memory was released. */
   dropped: boolean;
-  /** The bind group, and the memory that it binds. */
+  /** The bind group, and the memory it binds. */
   bound: { readonly memory: GPUBuffer; readonly group: GPUBindGroup } | undefined;
 }
 
 /**
  * Compiles a Program for these sizes.
  *
- * @throws Error with what the device says of a shader; RangeError if it has not enough memory.
+ * @throws Error with the device's message about a shader; RangeError if the device does not have enough
+ * memory.
  */
 export async function compileFor(
   webgpu: WebGpuDevice,
@@ -139,7 +143,7 @@ export async function compileFor(
     }
     device.pushErrorScope("validation");
     const { layout, pipelines } = createPipelines(device, name, code, dispatches, buffers);
-    pipelines.catch(() => {}); // told below
+    pipelines.catch(() => {}); // reported below
     const error = await device.popErrorScope();
     if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
     const missing = await scarce;
@@ -168,7 +172,7 @@ export async function compileFor(
   }
 }
 
-/** What was compiled, for people. */
+/** What was compiled, for people to read. */
 export function describeCompiled(key: string, compiled: Compiled): string {
   const { kernels, shape, code, dispatches, arena } = compiled;
   const count = dispatches.reduce(
@@ -215,7 +219,7 @@ function placed({ offsets }: Arena, buffer: Buffer): number {
   return offset;
 }
 
-/** What takes the most of an arena, and what makes it less. */
+/** What takes the most space in an arena, and how to reduce it. */
 function largest({ offsets, bytes }: Arena): string {
   const names = [...offsets.keys()].sort((a, b) => b.size - a.size).slice(0, 3).map(({ name, size }) =>
     `${name} (${4 * size} bytes)`
@@ -225,8 +229,8 @@ function largest({ offsets, bytes }: Arena): string {
 }
 
 /**
- * The buffers that have a value for every step of a scan. What a scan carries from step to step is none, also where
- * another scan reads it at every step.
+ * The buffers that hold a value for every step of a scan. A carry is not one of them, even if another scan
+ * reads it at every step.
  */
 function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
@@ -243,7 +247,7 @@ function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   return found;
 }
 
-/** The pipelines of all dispatches, and what they bind. */
+/** The pipelines of all dispatches, and their bindings. */
 function createPipelines(
   device: GPUDevice,
   label: string,

@@ -1,4 +1,4 @@
-/** The WebGPU device: one buffer in which everything lies. */
+/** The WebGPU device: one buffer that holds everything. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
 import { Regions } from "../regions.ts";
@@ -7,23 +7,23 @@ import { isSoftwareAdapter } from "./adapter.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
-/** Of every address and size in the device's memory, in bytes: what copies and bindings may begin at. */
+/** Alignment in bytes of every address and size in the device's memory, as copies and bindings require. */
 const ALIGNMENT = 256;
 
-/** So long after a failure it may take until a device is known to be lost. */
+/** How long after a failure it may take until a device is known to be lost. */
 const LOST_MILLISECONDS = 200;
 
-/** What the memory begins with, in bytes; it doubles when it is full. */
+/** The initial size of the memory in bytes; it doubles when it is full. */
 const FIRST_BYTES = 1 << 24;
 
-/** The memory has to grow up to `end` before a region is to be had. */
+/** The memory must grow to `end` before a region can be allocated. */
 class NoRoom extends DeviceOutOfMemory {
   constructor(readonly device: WebGpuDevice, readonly end: number, readonly what: () => string) {
     super(`Cannot allocate memory on ${device.name} at once: it has to grow to ${end} bytes; ${what()}`);
   }
 }
 
-/** Limits that are asked for as large as the adapter has them. */
+/** Limits that are requested as large as the adapter supports. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -35,24 +35,26 @@ const LIMITS = [
 /** How a device computes. */
 export interface WebGpuOptions {
   /**
-   * How a scan runs: `rows` as one dispatch in which workgroups own rows of the batch, `steps` as dispatches for every
-   * step over the whole device. `auto`, the default, estimates which takes less time.
+   * How a scan runs: `rows` as one dispatch in which each workgroup owns rows of the batch, `steps` as
+   * dispatches for every step over the whole device. `auto`, the default, picks whichever it estimates to be
+   * faster.
    */
   readonly schedule?: "rows" | "steps" | "auto";
   /**
-   * How values of every step (residuals, stacked outputs) are stored: `f32`, the default, or `f16`, which halves their
-   * memory and has 11 bits, from 6e-8 to 65,504: gradients of single steps that are smaller become 0, so scale the loss
-   * of a large batch or a long sequence. Sums, states and parameters are f32 either way.
+   * How values of every step (residuals, stacked outputs) are stored: `f32`, the default, or `f16`, which
+   * halves their memory and has 11 bits of precision, from 6e-8 to 65,504: smaller gradients of single steps
+   * become 0, so scale the loss of a large batch or a long sequence. Sums, states and parameters are f32
+   * either way.
    */
   readonly precision?: "f32" | "f16";
 }
 
-/** Another shape than the adapter suggests, as for tests of what only other adapters would do. */
+/** A shape other than the adapter suggests, for tests of code paths that only other adapters take. */
 export interface ShapeChoice {
   readonly shape?: Partial<DeviceShape>;
 }
 
-/** A device, opened when it is first used. */
+/** A device, opened on first use. */
 export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
   readonly #readback: Readback;
@@ -72,12 +74,12 @@ export class WebGpuDevice implements TensorMemory {
       this.#lost = message || reason;
     });
     device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault(); // it is told by the next call
+      event.preventDefault(); // the next call reports it
       this.#error ??= (event as GPUUncapturedErrorEvent).error; // by its type
     });
   }
 
-  /** @throws RangeError if there is no adapter, or it lacks what the options ask for. */
+  /** @throws RangeError if there is no adapter, or it lacks what the options require. */
   static async open(
     name: string,
     { schedule, precision, shape: given }: WebGpuOptions & ShapeChoice = {},
@@ -115,7 +117,7 @@ export class WebGpuDevice implements TensorMemory {
     return new WebGpuDevice(name, device, { ...shape, ...given }, isHalf);
   }
 
-  /** The buffer of the moment: it is another one when the memory has grown, and none while nothing is in use. */
+  /** The current buffer: it is replaced when the memory grows, and absent while nothing is in use. */
   get memory(): GPUBuffer {
     if (!this.#memory) throw new Error(`The device ${this.name} has no memory, as nothing is in use`);
     return this.#memory;
@@ -130,7 +132,7 @@ export class WebGpuDevice implements TensorMemory {
     return this.#regions.used;
   }
 
-  /** @throws Error once the device is lost, or after an error that no call was there to tell. */
+  /** @throws Error once the device is lost, or after an error that no call has reported yet. */
   check(): void {
     if (this.#lost !== undefined) {
       throw new DeviceLost(
@@ -145,8 +147,8 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   /**
-   * Does `work` and notes its errors, which {@linkcode check} tells once the promise is fulfilled: to the call that
-   * awaits it, or else to the next one.
+   * Runs `work` and records its errors. Once the promise is fulfilled, {@linkcode check} throws them: in the
+   * call that awaits it, or else in the next one.
    */
   async scoped(work: () => void): Promise<void> {
     const error = await this.#scopes(work);
@@ -154,9 +156,10 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   /**
-   * A region of the memory, as its first byte. Called within {@linkcode withRoom}, as memory grows in its own time.
+   * A region of the memory, as the address of its first byte. Call it within {@linkcode withRoom}, as growing
+   * is asynchronous.
    *
-   * @throws DeviceOutOfMemory if the memory is full; `what` says what it was for.
+   * @throws DeviceOutOfMemory if the memory is full; `what` names what it was for.
    */
   allocate(bytes: number, what: () => string): number {
     this.check();
@@ -166,10 +169,10 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   /**
-   * What `attempt` gives, which allocates before it does anything else. While the memory is too small for it, the memory
-   * grows, and it is tried again.
+   * The result of `attempt`, which must allocate before it does anything else. If the memory is too small, it
+   * grows and `attempt` runs again.
    *
-   * @throws DeviceOutOfMemory if the device has no more; all that lies in its memory stays.
+   * @throws DeviceOutOfMemory if the device has no more memory; the contents of its memory are kept.
    */
   async withRoom<Result>(attempt: () => Result): Promise<Result> {
     for (;;) {
@@ -178,23 +181,23 @@ export class WebGpuDevice implements TensorMemory {
       } catch (error) {
         if (!(error instanceof NoRoom && error.device === this)) throw error;
         const grown = this.#growing.then(() => this.#grow(error));
-        this.#growing = grown.catch(() => {}); // told to whoever wanted it
+        this.#growing = grown.catch(() => {}); // reported to the calls that wait for it
         await grown;
       }
     }
   }
 
   /**
-   * The most bytes that a buffer can have and be bound with.
+   * The size in bytes of the largest buffer that can be created and bound.
    *
-   * @throws DeviceOutOfMemory if `bytes` are more; `what` says what they are for.
+   * @throws DeviceOutOfMemory if `bytes` is larger; `what` names what they are for.
    */
   checkBuffer(bytes: number, what: () => string): number {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const limit = maxBufferSize < maxStorageBufferBindingSize
       ? "maxBufferSize"
       : "maxStorageBufferBindingSize";
-    // What is bound has whole words.
+    // Bindings have whole words.
     const most = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4) * 4;
     if (bytes <= most) return most;
     throw new DeviceOutOfMemory(
@@ -203,11 +206,14 @@ export class WebGpuDevice implements TensorMemory {
     );
   }
 
-  /** Replaces the buffer by a larger one, once that is there; until then, and should it not come, the old one stays. */
+  /**
+   * Replaces the buffer by a larger one once that exists; until then, or if it cannot be created, the old one
+   * stays.
+   */
   async #grow({ end, what }: NoRoom): Promise<void> {
     this.check();
     const size = this.#memory?.size ?? 0;
-    if (size >= end) return; // somebody else wanted as much
+    if (size >= end) return; // another call has grown it already
     const most = this.checkBuffer(end, what);
     let doubled = Math.min(most, Math.max(size, FIRST_BYTES));
     while (doubled < end) doubled = Math.min(most, doubled * 2);
@@ -219,7 +225,7 @@ export class WebGpuDevice implements TensorMemory {
           `${most}; ${this.used} bytes are in use, which stay, ${what()}`,
       );
     }
-    const before = this.#memory; // all of it may have been given back meanwhile
+    const before = this.#memory; // all of it may have been released meanwhile
     if (before) {
       const encoder = this.device.createCommandEncoder();
       encoder.copyBufferToBuffer(before, 0, grown, 0, before.size);
@@ -242,13 +248,13 @@ export class WebGpuDevice implements TensorMemory {
     try {
       if (!await failed) return created;
     } catch {
-      // as where it fails later
+      // treated like an error reported later
     }
     created?.destroy();
     return undefined;
   }
 
-  /** Does `work`; gives what the device says against it, in a moment. */
+  /** Runs `work`; resolves to the device's error, if there is one. */
   async #scopes(work: () => void): Promise<GPUError | undefined> {
     this.device.pushErrorScope("out-of-memory");
     this.device.pushErrorScope("validation");
@@ -256,7 +262,7 @@ export class WebGpuDevice implements TensorMemory {
     try {
       work();
     } finally {
-      // A lost device has no errors; `check` tells that it is lost.
+      // A lost device reports no errors; `check` throws that it is lost.
       errors = Promise.all([this.device.popErrorScope(), this.device.popErrorScope()]).catch(() => []);
     }
     return (await errors).find((each) => each !== null) ?? undefined;
@@ -270,14 +276,14 @@ export class WebGpuDevice implements TensorMemory {
     this.#readback.clear();
   }
 
-  /** Copies a tensor in; 4 bytes per element. */
+  /** Copies a tensor to the device; 4 bytes per element. */
   write(address: number, { data, dtype }: HostTensor): void {
     if (data.length === 0) return;
     const words = dtype === "float32" || dtype === "int32" ? data : Int32Array.from(data);
     this.device.queue.writeBuffer(this.memory, address, words as Float32Array<ArrayBuffer>); // or another array of words
   }
 
-  /** A tensor of this device, whose values are not set. */
+  /** A tensor on this device with uninitialized values. */
   tensor(shape: readonly number[], dtype: DType): StoredTensor {
     return new StoredTensor(this, this.name, shape, dtype);
   }
@@ -294,7 +300,7 @@ export class WebGpuDevice implements TensorMemory {
     return values;
   }
 
-  /** Reads regions of the memory, in one copy. */
+  /** Reads regions of the memory in one copy. */
   async read(
     regions: readonly { readonly address: number; readonly dtype: DType; readonly size: number }[],
   ): Promise<Values[]> {
@@ -324,7 +330,7 @@ export class WebGpuDevice implements TensorMemory {
       this.check();
       return values;
     } catch (cause) {
-      // Where the device was lost, that is told a moment later.
+      // If the device was lost, that becomes known a moment later.
       const { lost } = this.device;
       await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, LOST_MILLISECONDS))]);
       this.check();

@@ -1,36 +1,39 @@
-/** What a device is to a schedule: how large its workgroups are, how many run at once, and about how fast they are. */
+/**
+ * What a schedule needs to know of a device: the size of its workgroups, how many run at once, and roughly
+ * how fast they are.
+ */
 import { BLOCK_BYTES, BLOCK_INVOCATIONS } from "./wgsl/tiled.ts";
 
 /**
- * Invocations of a workgroup on a processor: few of them have larger tiles of a product each, and reads are what takes
- * the time there. Of 64, 32, 16 and 8, a train step of the guide's model was fastest with 16 and 8, and compiled fastest
- * with 16.
+ * Invocations of a workgroup on a CPU. With few of them, each has larger tiles of a product, and so fewer
+ * reads, which dominate the time there. Of 64, 32, 16 and 8, a train step of the guide's model was fastest
+ * with 16 and 8, and compiled fastest with 16.
  */
 const SOFTWARE_INVOCATIONS = 16;
 
-/** Less than the 65,535 after which llvmpipe ends the loops of an invocation. */
+/** Less than the 65,535 iterations after which llvmpipe ends the loops of an invocation. */
 const SOFTWARE_ITERATIONS = 60_000;
 
-/** What a scan is run as; `auto` chooses by the rule of `schedule.ts`. */
+/** How scans run; `auto` applies the rule of `schedule.ts`. */
 export type ScanSchedule = "rows" | "steps";
 
-/** What the tiles of products are chosen by. */
+/** The costs by which the tiles of products are chosen. */
 export interface TileCosts {
-  /** What the read of an element takes, beside a multiply-add. */
+  /** The cost of reading an element, relative to a multiply-add. */
   readonly read: number;
-  /** How many sums an invocation may have. */
+  /** The most sums an invocation may have. */
   readonly sums: number;
 }
 
-/** About how fast a device is; what a schedule is estimated by. */
+/** Roughly how fast a device is, for the estimates of a schedule. */
 export interface Speed {
-  /** Multiply-adds that a workgroup does in a microsecond on rows of its own. */
+  /** Multiply-adds per microsecond of a workgroup that works on its own rows. */
   readonly work: number;
-  /** The same where all work on one product, and share what they read. */
+  /** The same if all workgroups work on one product and share what they read. */
   readonly spread: number;
-  /** Bytes of weights that a workgroup reads in a microsecond. */
+  /** Bytes of weights that a workgroup reads per microsecond. */
   readonly bytes: number;
-  /** Microseconds that a dispatch takes beside its work. */
+  /** Microseconds of overhead per dispatch. */
   readonly dispatch: number;
 }
 
@@ -38,30 +41,30 @@ export interface Speed {
 export interface DeviceShape {
   /** Invocations of a workgroup. */
   readonly workgroupSize: number;
-  /** How many workgroups fill the device: rows of a scan are shared out among as many. */
+  /** How many workgroups fill the device: the rows of a scan are divided among that many. */
   readonly workgroups: number;
-  /** Workgroups that a dispatch may have: `maxComputeWorkgroupsPerDimension`. */
+  /** The most workgroups of a dispatch: `maxComputeWorkgroupsPerDimension`. */
   readonly mostWorkgroups: number;
   readonly speed: Speed;
-  /** Whether large products go in blocks through the memory of workgroups: on a processor that is memory like any. */
+  /** Whether large products go in blocks through workgroup memory, which on a CPU is ordinary memory. */
   readonly blocks: boolean;
-  /** How often an invocation may go round loops in a dispatch. */
+  /** The most loop iterations of an invocation in a dispatch. */
   readonly mostIterations: number;
-  /** What tiles of products cost. */
+  /** The costs of tiles of products. */
   readonly tiles: TileCosts;
-  /** How many elements each invocation of a team has at least. */
+  /** The fewest elements for each invocation of a team. */
   readonly teamElements: number;
-  /** Whether invocations are in subgroups that combine what they have: the feature `subgroups`. */
+  /** Whether the invocations of a subgroup can combine their values: the feature `subgroups`. */
   readonly subgroups: boolean;
-  /** Whether compilers must find out for themselves how often a loop goes round, and so do not write it out. */
+  /** Whether trip counts are hidden from the shader compiler, so that it does not unroll loops. */
   readonly keepsLoops: boolean;
-  /** The way of every scan that can go it, where it is not left to the rule. */
+  /** How every scan that can run this way does; absent if the rule decides. */
   readonly forced?: ScanSchedule;
 }
 
 /**
- * The shape of a device. Its speed is not measured: a device that computes on the processor has a workgroup for each of
- * its threads, and a graphics processor is taken to run 64 workgroups at once.
+ * The shape of a device. Its speed is not measured: a device that computes on the CPU is assumed to run one
+ * workgroup per thread, and a GPU 64 workgroups at once.
  */
 export function shapeOf(
   limits: Pick<

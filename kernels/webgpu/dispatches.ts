@@ -1,4 +1,7 @@
-/** What every dispatch of a schedule does, and with how many workgroups: all that is decided before it is written. */
+/**
+ * What each dispatch of a schedule does, and with how many workgroups: everything that is decided before code
+ * is written.
+ */
 import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
@@ -14,19 +17,19 @@ import { groupRounds } from "./wgsl/reduce.ts";
 import { BLOCK, blocksOf, TERMS } from "./wgsl/tiled.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** What the dispatches depend on beside the kernels. */
+/** What the dispatches depend on besides the kernels. */
 export interface DispatchOptions {
   readonly device: DeviceShape;
-  /** Bytes of memory that a workgroup has: `maxComputeWorkgroupStorageSize`. */
+  /** Bytes of workgroup memory: `maxComputeWorkgroupStorageSize`. */
   readonly workgroupBytes: number;
-  /** Whether a buffer must stay where it is. */
+  /** Whether a buffer must stay out of workgroup memory. */
   readonly elsewhere: (buffer: Buffer) => boolean;
 }
 
 /**
  * The dispatches of kernels, in order.
  *
- * @throws RangeError if an invocation would go round loops more often than the adapter has it.
+ * @throws RangeError if an invocation would need more loop iterations than the adapter allows.
  */
 export function dispatchesOf(
   kernels: readonly Kernel[],
@@ -46,7 +49,7 @@ export function dispatchesOf(
   );
 }
 
-/** A kernel over the whole device. */
+/** A kernel that runs across the whole device. */
 function spread(kernel: Kernel, device: DeviceShape): Task {
   if (kernel.kind === "matmul" && device.blocks && isLarge(kernel)) {
     return { kind: "blocks", kernel, workgroups: Math.min(device.mostWorkgroups, blocksOf(kernel)) };
@@ -62,13 +65,13 @@ function spread(kernel: Kernel, device: DeviceShape): Task {
   return { kind: "spread", kernel, callers, workgroups };
 }
 
-/** Whether a product is large enough for blocks. */
+/** Whether a product is large enough to run in blocks. */
 function isLarge({ output, k }: MatmulKernel): boolean {
   const [m, n] = output.shape;
   return output.shape.length === 2 && m >= BLOCK && n >= BLOCK && k >= TERMS;
 }
 
-/** A reduction of which every result has a workgroup. */
+/** A reduction in which each result has a workgroup. */
 function byTeams(kernel: ReduceKernel, device: DeviceShape): Task {
   const outputs = sizeOf(kernel.output.shape);
   const workgroups = Math.max(1, Math.min(device.mostWorkgroups, outputs));
@@ -77,7 +80,7 @@ function byTeams(kernel: ReduceKernel, device: DeviceShape): Task {
   return { kind: "teams", kernel, teams: wholeTeam(device), workgroups };
 }
 
-/** A scan by rows; what other kernels read or write is moved in and out. */
+/** A scan by rows; what other kernels read or write is copied in and out. */
 function byRows(
   scan: ScanKernel,
   steps: number | undefined,
@@ -88,11 +91,11 @@ function byRows(
   const rows = rowsPerWorkgroup(scan, device);
   const local = planRowMemory(scan, {
     rows,
-    // Teams of a reduction in the scan have their parts there too.
+    // Teams of a reduction in the scan keep their parts in workgroup memory too.
     bytes: workgroupBytes - 4 * device.workgroupSize,
     elsewhere,
   });
-  // What is left of steps that were done before is there too.
+  // A scan in several dispatches hands all of it from one to the next.
   const all = steps === undefined ? [] : [...local.places.keys()];
   return {
     kind: "rows",

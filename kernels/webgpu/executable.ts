@@ -1,4 +1,6 @@
-/** Compiled Programs of the WebGPU backend: one shader module per set of sizes, all of a call in one submission. */
+/**
+ * Compiled Programs of the WebGPU backend: one shader module per set of sizes, and one submission per call.
+ */
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input } from "../backend.ts";
@@ -10,10 +12,10 @@ import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compi
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
 
-/** A call on its way. */
+/** A call in progress. */
 interface Submitted {
   readonly kept: readonly (StoredTensor | undefined)[];
-  /** What comes to the host; absent where all stays. */
+  /** The results that are read back to the host; absent if all stay on the device. */
   readonly read: Promise<Values[]> | undefined;
   readonly checked: Promise<void> | undefined;
 }
@@ -46,7 +48,7 @@ export class WebGpuExecutable implements Executable {
         inputs,
         (bindings) => compileFor(this.#device, this.#program, bindings),
       );
-      // Calls with other sizes may have pushed it out meanwhile.
+      // Calls with other sizes may have evicted it meanwhile.
       const results = await this.#run(inputs, compiled);
       if (results) return results;
     }
@@ -73,7 +75,10 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
-  /** Places all, and submits the call; undefined where what was compiled was dropped while the memory grew. */
+  /**
+   * Allocates everything and submits the call; undefined if the compiled code was evicted while the memory
+   * grew.
+   */
   #submit(inputs: readonly Input[], compiled: Compiled): Submitted | undefined {
     if (compiled.dropped) return undefined;
     const { device } = this.#device;
@@ -101,12 +106,12 @@ export class WebGpuExecutable implements Executable {
         }
         device.queue.submit([this.#encode(compiled)]);
       });
-      checked.catch(() => {}); // awaited by the call where it reads a result
+      checked.catch(() => {}); // awaited by the call if it reads a result
       this.#device.check();
       const toHost = compiled.outputs.flatMap(({ size }, index) =>
         kept[index] ? [] : [{ address: addresses[inputs.length + index], dtype: outputs[index].dtype, size }]
       );
-      // What was asked for is read before the next call can write there: copies are in the order of submission.
+      // Results are copied before the next call can overwrite them: copies run in the order of submission.
       const read = toHost.length > 0 ? this.#device.read(toHost) : undefined;
       read?.catch(() => {}); // awaited by the call
       inputs.forEach((input, index) => {
@@ -119,7 +124,7 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
-  /** All dispatches, in one pass. */
+  /** Encodes all dispatches in one pass. */
   #encode(compiled: Compiled): GPUCommandBuffer {
     const encoder = this.#device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();

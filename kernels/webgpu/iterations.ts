@@ -1,6 +1,6 @@
 /**
- * What keeps the loops of an invocation within what an adapter has: how often it goes round them, how many steps of a
- * scan it does at once, how long sums may be, and products in parts of their terms.
+ * Keeps the loops of an invocation within the adapter's limit: counts their iterations, chooses how many
+ * steps of a scan run per dispatch and how long sums may be, and splits products by their terms.
  */
 import { type Kernel, printKernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
@@ -11,22 +11,22 @@ import type { Callers } from "./wgsl/kind.ts";
 import { roundsOf } from "./wgsl/kinds.ts";
 
 /**
- * Terms of a part of a long product, and the parts up to which each is added to those before where they lie; more are
- * computed side by side, and summed in blocks.
+ * The terms of a part of a long product, and the number of parts up to which each is added in place to those
+ * before it; more are computed side by side and summed in blocks.
  */
 const PART_TERMS = 4096, PARTS_IN_PLACE = 32;
 
-/** How often an invocation goes round the loops of a kernel, in all steps if it is a scan. */
+/** The loop iterations of an invocation of a kernel, over all steps if it is a scan. */
 export function allIterations(kernel: Kernel, callers: Callers): number {
   return roundsOf(kernel, callers).all * Math.max(1, workOf(kernel).times);
 }
 
-/** How many steps of a scan may be done at once, which may be more than it has; 0 where one is too much. */
+/** How many steps of a scan fit into one dispatch, which may be more than it has; 0 if one is too many. */
 export function stepsAtOnce(scan: ScanKernel, callers: Callers, most: number): number {
   return Math.floor(most / roundsOf(scan, callers).all);
 }
 
-/** @throws RangeError if an invocation would go round the loops of a kernel more often than the adapter has it. */
+/** @throws RangeError if an invocation of a kernel needs more loop iterations than the adapter allows. */
 export function checkIterations(kernel: Kernel, iterations: number, { mostIterations }: DeviceShape): void {
   if (iterations <= mostIterations) return;
   throw new RangeError(
@@ -38,12 +38,12 @@ export function checkIterations(kernel: Kernel, iterations: number, { mostIterat
 }
 
 /**
- * The most terms of what a kernel sums: of a reduction as many as the loops of a team, or where it has none of an
- * invocation, may go round.
+ * The most terms that a kernel may sum: for a reduction, as many as fit into the loops of its team, or of a
+ * single invocation if it has no team.
  */
 export function mostTerms(device: DeviceShape): MostTerms {
   const { workgroupSize, mostIterations } = device;
-  // Loops around blocks go round too, and so do those of a team that combine its parts.
+  // The loops around blocks count too, and so do those in which a team combines its parts.
   const rounds = Math.floor(mostIterations * 0.8);
   return {
     ofReduction: (kernel) => isLongReduction(kernel, device) ? rounds * workgroupSize : rounds,
@@ -53,8 +53,8 @@ export function mostTerms(device: DeviceShape): MostTerms {
 }
 
 /**
- * A product as products of parts of its terms, in order, each of which adds to the one before, so that no loop goes
- * round more often than the device has it.
+ * Splits a product by its terms into products that each add to the one before, in order, so that no loop
+ * exceeds the device's limit.
  */
 export function splitTerms(kernel: MatmulKernel, { mostIterations }: DeviceShape): MatmulKernel[] {
   const { left, right, output, k } = kernel;

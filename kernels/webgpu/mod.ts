@@ -1,25 +1,27 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `callers.ts` decide how each is done, for a device as
- * `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a function for each kernel and an entry point for
- * each dispatch. `compiled.ts` makes the pipelines once per set of sizes, and `executable.ts` submits them. All tensors
- * lie in one buffer, which `device.ts` divides into regions, enlarges, and releases when nothing is in use. Memory grows
- * within an error scope: the old buffer stays until the new one has its content, so a call that does not fit fails
- * alone. With `precision: "f16"`, values that exist for every step are stored as half floats in a buffer of their own.
+ * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `callers.ts` decide how each is done, for
+ * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a function for each kernel
+ * and an entry point for each dispatch. `compiled.ts` makes the pipelines once per set of sizes, and
+ * `executable.ts` submits them. All tensors lie in one buffer, which `device.ts` divides into regions,
+ * enlarges, and releases when nothing is in use. Memory grows within an error scope: the old buffer stays
+ * until the new one has its content, so a call that does not fit fails alone. With `precision: "f16"`, values
+ * that exist for every step are stored as half floats in a buffer of their own.
  *
- * Batches go in through `queue.writeBuffer`, whose staging the browser recycles in the order of submissions, so that
- * nothing waits; results come out through the buffers that `readback.ts` keeps mapped. A device error is thrown by the
- * call that caused it if that call reads a result, else by the next call.
+ * Batches go in through `queue.writeBuffer`, whose staging the browser recycles in the order of submissions,
+ * so that nothing waits; results come out through the buffers that `readback.ts` keeps mapped. A device error
+ * is thrown by the call that caused it if that call reads a result, else by the next call.
  *
- * Where few results are reduced from many elements, a team of invocations shares the elements of each result
- * (`wgsl/reduce.ts`). Teams combine their parts in workgroup memory by halves, two barriers for each, or with the feature
- * `subgroups` in two barriers in all. `explain` says which.
+ * When few results are reduced from many elements, a team of invocations shares the elements of each result
+ * (`wgsl/reduce.ts`). Teams combine their parts in workgroup memory by halving, with two barriers per round,
+ * or with the feature `subgroups` in two barriers in all. `explain` says which.
  *
- * Adapters that compute on the CPU get other code (`DeviceShape` in `device_shape.ts`). Mesa's llvmpipe unrolls every loop
- * that it can count up to 32 iterations, and takes 2 ms to compile each read and write: there, loop bounds contain an
- * addend that only the device knows, tiles of products are larger, and only sums of a thousand elements have teams. It
- * also stops the loops of an invocation silently after 65,535 iterations; `iterations.ts` cuts up what would need more.
+ * Adapters that compute on the CPU get different code (`DeviceShape` in `device_shape.ts`). Mesa's llvmpipe
+ * unrolls every loop with a constant count of up to 32 iterations, and takes 2 ms to compile each read and
+ * write: there, loop bounds contain an addend that is known only at run time, tiles of products are larger,
+ * and only sums of a thousand elements or more have teams. It also silently stops the loops of an invocation
+ * after 65,535 iterations; `iterations.ts` splits whatever would need more.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkOneOf } from "../device_options.ts";
@@ -29,7 +31,7 @@ import type { ShapeChoice, WebGpuDevice, WebGpuOptions } from "./device.ts";
 
 export type { WebGpuOptions } from "./device.ts";
 
-/** The device webgpu with options of its own. */
+/** The device webgpu with options. */
 export interface WebGpuChoice extends WebGpuOptions {
   /** The backend. */
   readonly name: "webgpu";
@@ -40,10 +42,10 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   let opening: Promise<WebGpuDevice> | undefined;
   let device: WebGpuDevice | undefined;
   const open = async () => {
-    // A device that was lost stays so; whoever compiles anew gets another one.
+    // A lost device stays lost; the next compilation opens a new one.
     if (device?.isLost) device = opening = undefined;
     opening ??= import("./device.ts").then(({ WebGpuDevice }) => WebGpuDevice.open(name, options));
-    opening.catch(() => opening = undefined); // it may be tried again
+    opening.catch(() => opening = undefined); // opening may be retried
     return device = await opening;
   };
   return {
@@ -66,10 +68,10 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
   };
 }
 
-/** The graphics processor. */
+/** The GPU. */
 export const webgpu: Backend = createWebGpu();
 
-/** The device, for the list of all. */
+/** The device, for the list of all devices. */
 export const webGpuDevice: DeviceEntry = {
   backend: webgpu,
   optionNames: ["schedule", "precision"],

@@ -1,9 +1,9 @@
-/** Reading back: buffers that the host can map, kept from read to read. */
+/** Reading back: buffers that the host can map, reused from read to read. */
 
-/** So many are kept, of at most so many bytes each. */
+/** The most buffers that are kept, and the most bytes of each. */
 const KEPT = 4, KEPT_BYTES = 1 << 20;
 
-/** Reads what commands of a device copy for the host. */
+/** Reads what the commands of a device copy for the host. */
 export class Readback {
   readonly #device: GPUDevice;
   /** Not in use; each has been mapped before. */
@@ -13,7 +13,7 @@ export class Readback {
     this.#device = device;
   }
 
-  /** Submits commands that `copy` so many bytes into a buffer; gives what `use` makes of them when they are there. */
+  /** Submits commands that `copy` `bytes` bytes into a buffer; resolves to the result of `use` on them. */
   async read<Result>(
     bytes: number,
     copy: (encoder: GPUCommandEncoder, target: GPUBuffer) => void,
@@ -63,9 +63,9 @@ export class Readback {
 }
 
 /**
- * What a buffer whose mapping was just asked for holds, if it is there. Deno waits for the device when it is asked, and
- * then tells 10 ms later that the buffer is mapped; it ends the process if the buffer has never been mapped before.
- * Elsewhere a mapping that is pending is an error.
+ * The content of a buffer whose mapping was just requested, if it is available. Deno's `getMappedRange` waits
+ * for the device, while its promise of the mapping resolves 10 ms later; but it ends the process if the
+ * buffer has never been mapped before. Elsewhere, reading a pending mapping is an error.
  */
 function rangeOf(buffer: GPUBuffer, bytes: number): ArrayBuffer | undefined {
   try {

@@ -1,13 +1,13 @@
 /**
- * What of a scan lies in the memory of its workgroups: buffers of which every row is read and written for that row
- * alone, such as the state and the gates of a cell. A workgroup has its own rows there for all steps, and only what
- * others read before or after goes through the device's memory.
+ * What a scan keeps in the memory of its workgroups: buffers whose rows are each read and written for that
+ * row alone, such as the state and the gates of a cell. A workgroup keeps its own rows there for all steps;
+ * only what other kernels write before or read after goes through the device's memory.
  */
 import { everyKernel, type Kernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
 import type { Buffer, View } from "../lowering/views.ts";
 import type { RowMemory, RowPlace } from "./wgsl/address.ts";
 
-/** Reads and writes of a scan, with those of the loops in it. */
+/** Reads and writes of a scan, including those of nested loops. */
 function viewsOf(scan: ScanKernel): View[] {
   return [...readsOf(scan), ...writesOf(scan)];
 }
@@ -20,8 +20,8 @@ function leftOperands(body: readonly Kernel[]): ReadonlySet<Buffer> {
 }
 
 /**
- * Places what of `scan` fits into so many bytes for `rows` rows, what products read first, then the smallest; nothing
- * whose name `elsewhere` has.
+ * Places as many buffers of `scan` as fit into `bytes` bytes for `rows` rows: the left operands of products
+ * first, then the smallest. Leaves out buffers for which `elsewhere` is true.
  */
 export function planRowMemory(
   scan: ScanKernel,
@@ -37,7 +37,7 @@ export function planRowMemory(
     const isWhole = buffer.size === stride * scan.rows;
     if (buffer.place.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
   }
-  // What is somewhere else at another step is kept for later.
+  // A value with a separate place for each step outlives the step.
   for (const { buffer, loops, strides: [stride] } of views) {
     if (loops.length > 0 || stride !== strides.get(buffer)) strides.delete(buffer);
   }

@@ -1,15 +1,16 @@
 /**
  * How the kernels of a Program become dispatches. There are four ways:
  *
- * - **together**: several small kernels in a row, done by one workgroup, as a dispatch costs more than they do;
- * - **spread**: one kernel with as many invocations as it has items, over the whole device;
- * - **rows**: a scan as one dispatch, in which every workgroup owns rows of the batch and walks the steps;
- * - **steps**: a scan as dispatches for every step, each over the whole device.
+ * - **together**: several small kernels in a row run in one workgroup, as a dispatch costs more than they do;
+ * - **spread**: one kernel runs over the whole device, with as many invocations as it has items;
+ * - **rows**: a scan is one dispatch, in which every workgroup owns rows of the batch and iterates over the
+ *   steps;
+ * - **steps**: a scan is a series of dispatches for every step, each over the whole device.
  *
- * Which one a scan gets: **rows** needs rows that can be worked on apart, runs at the speed of the workgroups that own
- * one, and each of them reads all weights at every step; **steps** has the whole device for each kernel, reads weights
- * once, and pays a dispatch for each kernel of each step. The one whose estimated time for a step is less is chosen: with
- * few rows or large weights (a batch of 1, or 1,024 units) that is **steps**.
+ * How a scan runs: **rows** needs rows that are independent of each other, uses only the workgroups that own
+ * rows, and has each of them read all weights at every step; **steps** uses the whole device for each kernel,
+ * reads the weights once, and pays for a dispatch per kernel and step. The one with the lower estimated time
+ * per step is chosen: with few rows or large weights (a batch of 1, or 1,024 units) that is **steps**.
  */
 import { everyKernel, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
 import { togetherOf, workgroupOf } from "./callers.ts";
@@ -17,29 +18,30 @@ import type { DeviceShape, ScanSchedule } from "./device_shape.ts";
 import { allIterations, splitTerms, stepsAtOnce } from "./iterations.ts";
 import type { Repeat } from "./wgsl/module.ts";
 
-/** So many kernels run together at most: compilers take long over a large function. */
+/** The most kernels that run together: compilers take long over large functions. */
 const MOST_TOGETHER = 8;
 
-/** Kernels of less cost than this run together. */
+/** Kernels that cost less than this run together. */
 const SMALL = 80_000;
 
-/** Sums that the products of a Program share, and how many more with each multiply-add. */
+/** The sums that the products of a Program share, and how many more per multiply-add. */
 const SHARED_SUMS = 128, SUMS_PER_WORK = 1 / 4e6;
 
 /** Kernels that run as one dispatch. */
 export type PlannedDispatch =
-  /** In order, each ready before the next begins. */
+  /** In order; each kernel ends before the next begins. */
   | { readonly kind: "together"; readonly kernels: readonly Kernel[] }
   | { readonly kind: "spread"; readonly kernel: Kernel }
-  /** With the steps that it does at once, where they are less than all: it is done again until all are. */
+  /** `steps` is present if one dispatch runs fewer than all steps: it is then repeated until all are done. */
   | { readonly kind: "rows"; readonly scan: ScanKernel; readonly steps?: number };
 
-/** A dispatch of a kind. */
+/** A planned dispatch of the given kind. */
 export type PlannedOf<K extends PlannedDispatch["kind"]> = Extract<PlannedDispatch, { readonly kind: K }>;
 
 /**
- * The device for these kernels. Where loops are kept, a sum of a product takes a compiler about 0.5 ms, which many
- * products of little work would never make up for: they share some sums, and more with more work.
+ * The device shape for these kernels. If the compiler does not unroll loops, each sum of a product takes
+ * about 0.5 ms to compile, which many cheap products would never recover: all products share a number of sums
+ * that grows with their total work.
  */
 export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): DeviceShape {
   if (!device.keepsLoops) return device;
@@ -51,7 +53,7 @@ export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): Devic
   return { ...device, tiles: { ...device.tiles, sums: Math.max(4, Math.min(device.tiles.sums, share)) } };
 }
 
-/** The cost of a kernel, of all steps if it is a scan. */
+/** The cost of a kernel, over all steps if it is a scan. */
 function costOf(kernel: Kernel): number {
   const { cost, times } = workOf(kernel);
   return cost * times;
@@ -66,12 +68,12 @@ function weightBytes(body: readonly Kernel[]): number {
   );
 }
 
-/** Rows of each workgroup where a scan goes by rows. */
+/** The rows of each workgroup if a scan runs by rows. */
 export function rowsPerWorkgroup({ rows }: ScanKernel, { workgroups }: DeviceShape): number {
   return Math.ceil(rows / workgroups);
 }
 
-/** The way of a scan, and why. */
+/** How a scan runs, and why. */
 export function scheduleOf(
   scan: ScanKernel,
   device: DeviceShape,
@@ -99,14 +101,16 @@ export function scheduleOf(
   };
 }
 
-/** How many steps a scan by rows does at once. */
+/** How many steps a scan by rows runs per dispatch. */
 function atOnce(scan: ScanKernel, device: DeviceShape): number {
   return stepsAtOnce(scan, workgroupOf(device, rowsPerWorkgroup(scan, device)), device.mostIterations);
 }
 
-/** The dispatches of kernels outside of scans that go by steps; a scan among them runs in its loop. */
+/**
+ * The dispatches of kernels that contain no scan by steps; a scan among them runs as a loop in its dispatch.
+ */
 function planDispatches(kernels: readonly Kernel[], device: DeviceShape): PlannedDispatch[] {
-  return planSteps(kernels, device, () => "together") as PlannedDispatch[]; // no scan goes by steps
+  return planSteps(kernels, device, () => "together") as PlannedDispatch[]; // no scan runs by steps
 }
 
 /** The dispatches of kernels, in order. */

@@ -1,4 +1,6 @@
-/** Elementwise operations over one index space, in one pass over registers; and copies, which are the simplest. */
+/**
+ * Elementwise operations over one index space, in one pass over registers; and copies, the simplest of them.
+ */
 import type { DType } from "../../../src/tensor/tensor.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
 import type { ElementwiseName } from "../../../src/program/elementwise.ts";
@@ -53,7 +55,7 @@ export const fusedKinds: Kinds<FusedKernel> = {
   },
 };
 
-/** What an operation reads of a value that is no result of its kernel. */
+/** The operand for a value that is not a result of the same kernel. */
 export function operandOf(found: Located): Operand {
   return "view" in found
     ? { kind: "view", view: found.view }
@@ -70,7 +72,7 @@ export function copy(from: Located, to: View): FusedKernel {
   };
 }
 
-/** Operations that only move elements, and take a copy. */
+/** Operations that only move elements, but need a copy. */
 export const copyRules: Rules<"pad" | "concat", FusedKernel> = {
   concat: { lower: () => [] }, // its parts are written into it
   pad: {

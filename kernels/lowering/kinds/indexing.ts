@@ -20,14 +20,16 @@ export interface ScatterKernel {
   readonly indices: View;
   readonly updates: View;
   readonly output: View;
-  /** Where what rounding loses is kept, row-major as the output's shape; absent where it is of no account. */
+  /**
+   * Where rounding errors are kept, in row-major order of the output's shape; absent if they are negligible.
+   */
   readonly lost?: Buffer;
 }
 
 /** A kernel of this family. */
 export type IndexingKernel = GatherKernel | ScatterKernel;
 
-/** Terms that are added one after another where more would be added with what rounding loses. */
+/** Up to this many terms are added one after another; with more, rounding errors are kept and added. */
 const FEW_TERMS = 32;
 
 /** The records of the kinds. */
@@ -61,7 +63,7 @@ export const indexingRules: Rules<"gather" | "scatterAdd", IndexingKernel> = {
     lower: ({ inputs: [index, updates] }, output, { viewIn, bindings }) => {
       const indices = viewIn(index);
       requireRows("scatterAdd", output.shape[0], evaluateShape(index.shape, bindings));
-      // All of the indices may be of one row.
+      // All indices may refer to one row.
       const isLong = output.dtype === "float32" && sizeOf(indices.shape) > FEW_TERMS;
       return [{
         kind: "scatterAdd",

@@ -1,72 +1,75 @@
 /**
- * What a kind of kernel is: its record, which has all that the stages before the writing of code ask of it. Each family
- * of kinds has a file with its records, and a backend that has kinds of its own adds their records to those of
- * `../kernels.ts`. How a kind is written as code is in the folder of each backend, in tables of the same form.
+ * What a kind of kernel is: a record with everything that the stages before code generation need to know of
+ * it. Each family of kinds has a file with its records, and a backend that has further kinds adds their
+ * records to those of `../kernels.ts`. How a kind is written as code is in the folder of each backend, in
+ * tables of the same form.
  */
 import type { Buffer, View } from "../views.ts";
 
-/** What all kernels have in common; a loop has kernels inside. */
+/** What all kernels have in common; a loop contains kernels. */
 export interface AnyKernel {
   readonly kind: string;
   readonly body?: readonly AnyKernel[];
 }
 
-/** How much a kernel does; of a loop, in one step. */
+/** How much work a kernel does; for a loop, in one step. */
 export interface Work {
-  /** What it can be told to do a part of: rows of its first axis, or one where it must do all. */
+  /** The units into which it can be divided: the rows of its first axis, or one if it must run as a whole. */
   readonly units: number;
-  /** Results that can be computed apart. */
+  /** Results that can be computed independently. */
   readonly items: number;
-  /** About as many multiply-adds as it takes the time of. */
+  /** The cost, as the number of multiply-adds that take about the same time. */
   readonly cost: number;
-  /** How often it is done: the steps of a loop, else 1. */
+  /** How often it runs: the steps of a loop, else 1. */
   readonly times: number;
 }
 
-/** The work of so many units, items and multiply-adds, which is done once. */
+/** The work of a kernel that runs once, with this many units, items and multiply-adds. */
 export function work(units: number, items: number, cost = items): Work {
   return { units, items, cost, times: 1 };
 }
 
-/** A block whose rows may be worked on apart. */
+/** A block whose rows may be computed independently. */
 export interface RowBlock {
   readonly rows: number;
-  /** Whether a kernel of the block writes there. */
+  /** Whether a kernel of the block writes to the buffer. */
   readonly isWritten: (buffer: Buffer) => boolean;
 }
 
 /** The record of a kind that computes. */
 export interface Kind<Kernel> {
-  /** What its function is called, but for a number; default: the kind. */
+  /** The name of its function, without a number; default: the kind. */
   readonly name?: (kernel: Kernel) => string;
   readonly reads: (kernel: Kernel) => View[];
   readonly writes: (kernel: Kernel) => View[];
-  /** Buffers that it uses and no view shows, such as scratch; default: none. */
+  /** Buffers that it uses outside its views, such as scratch; default: none. */
   readonly hidden?: (kernel: Kernel) => Buffer[];
   /** Buffers whose content must last from call to call; default: none. */
   readonly keeps?: (kernel: Kernel) => Buffer[];
-  /** Whether it computes each row of a block from that row alone, given that its views stay in their rows. */
+  /**
+   * Whether it computes each row of a block from that row alone, provided that its views stay in their rows.
+   */
   readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
   readonly work: (kernel: Kernel) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
 
-/** The record of a kind that repeats the kernels inside, of which everything else is asked. */
+/** The record of a kind that repeats the kernels inside, from which everything else follows. */
 export interface LoopKind<Kernel> {
-  /** The work of a step, whose kernels cost so much. */
+  /** The work of a step, given the total cost of its kernels. */
   readonly work: (kernel: Kernel, cost: number) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
 
-/** The records of all kinds of a union of kernels: the compiler names one that is missing. */
+/** The records of all kinds of a union of kernels: the type checker reports a missing one. */
 export type Kinds<Kernel extends AnyKernel> = {
   readonly [K in Kernel["kind"]]: KindOf<Extract<Kernel, { readonly kind: K }>>;
 };
 type KindOf<Kernel> = Kernel extends { readonly body: readonly unknown[] } ? LoopKind<Kernel> : Kind<Kernel>;
 
-/** What can be asked of kernels, whatever their kinds. */
+/** The functions that apply to kernels of any kind. */
 export interface KernelFunctions<Kernel> {
   /** The views that a kernel reads. */
   readonly readsOf: (kernel: Kernel) => View[];
@@ -76,19 +79,22 @@ export interface KernelFunctions<Kernel> {
   readonly buffersOf: (kernel: Kernel) => Buffer[];
   /** Buffers of a kernel whose content must last from call to call. */
   readonly keptBy: (kernel: Kernel) => Buffer[];
-  /** Whether a kernel computes each row of a block from that row alone, given that its views stay in their rows. */
+  /**
+   * Whether a kernel computes each row of a block from that row alone, provided that its views stay in their
+   * rows.
+   */
   readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
-  /** The work of a kernel, of one step if it is a loop. */
+  /** The work of a kernel; for a loop, of one step. */
   readonly workOf: (kernel: Kernel) => Work;
-  /** What a kernel's function is called, but for a number. */
+  /** The name of a kernel's function, without a number. */
   readonly kernelName: (kernel: Kernel) => string;
-  /** A kernel as lines of text; what is inside a loop is indented. */
+  /** A kernel as lines of text; the kernels inside a loop are indented. */
   readonly printKernel: (kernel: Kernel, indent?: string) => string[];
 }
 
 /** The functions over kernels of these kinds. */
 export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): KernelFunctions<Kernel> {
-  // The record of this very kind: that of a loop exactly where a kernel has others inside.
+  // The record of this very kind: that of a loop exactly if the kernel contains others.
   const record = (kernel: Kernel) => kinds[kernel.kind as Kernel["kind"]] as Kind<Kernel> & LoopKind<Kernel>;
   const inside = (kernel: Kernel) => kernel.body as readonly Kernel[] | undefined; // of the same union
   const of: KernelFunctions<Kernel> = {
@@ -127,7 +133,7 @@ export function printShape({ shape }: { readonly shape: readonly number[] }): st
   return `[${shape.join(", ")}]`;
 }
 
-/** The first size of a shape; 1 of a scalar. */
+/** The first size of a shape; 1 for a scalar. */
 export function rowsIn(shape: readonly number[]): number {
   return shape[0] ?? 1;
 }

@@ -1,16 +1,19 @@
-/** Matrix products, with what is added to their results. */
+/** Matrix products, with their addends. */
 import { placeAddends } from "../addends.ts";
 import { transposeView, type View } from "../views.ts";
 import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** What a product is, wherever its right operand lies. */
+/** What all products have, wherever their right operand lies. */
 export interface Product {
   readonly left: View;
   readonly output: View;
   readonly k: number;
-  /** What is added to columns from `first` on, `[m, columns]` with contiguous columns, in order and side by side. */
+  /**
+   * The addends of columns from `first` on, `[m, columns]` with contiguous columns, in order and without
+   * overlap.
+   */
   readonly addends: readonly { readonly first: number; readonly view: View }[];
 }
 
@@ -20,7 +23,7 @@ export interface MatmulKernel extends Product {
   readonly right: View;
 }
 
-/** The multiply-adds of a product with results of this shape, each of so many terms. */
+/** The multiply-adds of a product with results of this shape, each of `k` terms. */
 export function multiplyAddsOf(shape: readonly number[], k: number): number {
   return sizeOf(shape) * k;
 }

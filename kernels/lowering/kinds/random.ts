@@ -4,7 +4,7 @@ import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** Random bits into a buffer of their own. */
+/** Random bits, written to a buffer of their own. */
 export interface RandomKernel {
   readonly kind: "randomBits";
   readonly key: View;

@@ -1,9 +1,12 @@
-/** What a rule of lowering is: how the equations of an operation become kernels, and what it may ask of their block. */
+/**
+ * What a lowering rule is: how the equations of an operation become kernels, and what it may use of their
+ * block.
+ */
 import type { Bindings } from "../../../src/tensor/dims.ts";
 import type { Attributes, OperationName, Program, Value } from "../../../src/program/types.ts";
 import type { Buffer, Located, View } from "../views.ts";
 
-/** What is added to some columns of a product. */
+/** An addend for some columns of a product. */
 export interface Addend {
   readonly first: number;
   readonly columns: number;
@@ -11,7 +14,7 @@ export interface Addend {
   readonly value: Value;
 }
 
-/** An equation of an operation, as far as it matters here. */
+/** The parts of an equation that matter here. */
 export interface Applied<Name extends OperationName> {
   readonly operation: { readonly name: Name };
   readonly inputs: readonly Value[];
@@ -22,16 +25,19 @@ export interface Applied<Name extends OperationName> {
 /** The block whose equation is lowered. */
 export interface Lowering<Inside = unknown> {
   readonly bindings: Bindings;
-  /** How many loops over time are around the block. */
+  /** How many loops over time enclose the block. */
   readonly depth: number;
   readonly locate: (value: Value) => Located;
-  /** A value in memory; a constant is put there. */
+  /** The view of a value in memory; a constant is placed there. */
   readonly viewIn: (value: Value) => View;
-  /** Where a value that the block computes is written first. */
+  /** The first place to which a value that the block computes is written. */
   readonly storeOf: (value: Value) => View;
-  /** What is added to the results of products. */
+  /** The addends of products. */
   readonly addendsOf: ReadonlyMap<object, readonly Addend[]>;
-  /** Lowers the body of a loop of this block; gives its kernels, and how many rows may be worked on apart. */
+  /**
+   * Lowers the body of a loop of this block; returns its kernels, and how many rows may be computed
+   * independently.
+   */
   readonly lowerBody: (
     program: Program,
     given: ReadonlyMap<Value, Located>,
@@ -44,11 +50,11 @@ export interface Lowering<Inside = unknown> {
 export interface Rule<Name extends OperationName, Kernel, Inside = unknown> {
   /** The kernels that write the first output to `output`. */
   readonly lower: (equation: Applied<Name>, output: View, lowering: Lowering<Inside>) => readonly Kernel[];
-  /** The elements of the buffer for so many, where its kernel writes a buffer of its own and nowhere else. */
+  /** The buffer size for a number of elements, if its kernel can only write a buffer of its own. */
   readonly ownElements?: (size: number) => number;
 }
 
-/** The rules for operations: the compiler names one that is missing. */
+/** The rules for operations: the type checker reports a missing one. */
 export type Rules<Name extends OperationName, Kernel, Inside = unknown> = {
   readonly [N in Name]: Rule<N, Kernel, Inside>;
 };

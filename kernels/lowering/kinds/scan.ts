@@ -14,11 +14,14 @@ export interface ScanKernel<Inside> {
   /** The depth of the loop; its index is an argument of the kernels inside. */
   readonly loop: number;
   readonly body: readonly Inside[];
-  /** The rows that threads may share out, as every kernel inside works on each row alone; 0 if one must do it all. */
+  /**
+   * The rows that threads may divide, as every kernel inside works on each row alone; 0 if one thread must do
+   * all.
+   */
   readonly rows: number;
 }
 
-/** The record of the kind, whatever is inside. */
+/** The record of the kind, for any kernels inside. */
 export const scanKinds: { readonly scan: LoopKind<ScanKernel<unknown>> } = {
   scan: {
     work: ({ rows, length }, cost) => ({
@@ -34,7 +37,10 @@ export const scanKinds: { readonly scan: LoopKind<ScanKernel<unknown>> } = {
   },
 };
 
-/** The kernels of a fold: its carries are copied to where they stay, and are read and written there at every step. */
+/**
+ * The kernels of a fold: its carries are copied to their final place, and are read and written there at every
+ * step.
+ */
 function lowerScan<Inside>(
   { attributes, inputs, outputs }: Applied<"scan">,
   _: View,

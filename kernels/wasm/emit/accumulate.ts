@@ -1,8 +1,8 @@
 /**
- * How results grow over many terms. Floats are summed in blocks of few terms, and the blocks in float64: at most
- * {@linkcode ROUNDINGS} roundings of float32 lie between a term and the sum, so that its error does not grow with its
- * length (Blanchard, Higham and Mary, "A class of fast and accurate summation algorithms", 2020). Sums of few terms,
- * of integers, and maxima need no blocks.
+ * How results accumulate over many terms. Floats are summed in blocks of few terms, and the blocks in
+ * float64: at most {@linkcode ROUNDINGS} roundings to float32 lie between a term and the sum, so that its
+ * error does not grow with its length (Blanchard, Higham and Mary, "A class of fast and accurate summation
+ * algorithms", 2020). Short sums, integer sums and maxima need no blocks.
  */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
@@ -12,7 +12,7 @@ import { sizeOf } from "../../shapes.ts";
 /** The most roundings between a term and a sum: 16 · 2⁻²⁴ is less than 1e-6. */
 const ROUNDINGS = 16;
 
-/** Bytes of a vector with its halves, and with its pairs, exchanged. */
+/** Byte shuffles of a vector that swap its halves, and that swap the lanes of each pair. */
 const HALVES = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7] as const;
 const PAIRS = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11] as const;
 
@@ -22,38 +22,38 @@ export interface Moving {
   readonly strides: readonly number[];
 }
 
-/** What grows: results of which each is made of vectors that grow apart. */
+/** What accumulates: results, each in several independent vectors. */
 export interface Growth {
   readonly results: number;
   /** Vectors of each result. */
   readonly vectors: number;
-  /** Whether a result is one number, of all lanes of its vectors; else it is a vector of four. */
+  /** Whether a result is one number, combined from all lanes of its vectors; else it is a vector of four. */
   readonly isScalar: boolean;
-  /** The axes that are gone along, and how often. */
+  /** The extents of the axes that are iterated over, and how often that happens. */
   readonly dims: readonly number[];
   readonly times?: number;
-  /** Places of the innermost axis at which terms are taken in at once; default 1. */
+  /** How many places along the innermost axis are accumulated at once; default 1. */
   readonly abreast?: number;
 }
 
-/** Writes the code of results that grow. */
+/** Writes the code that accumulates results. */
 export interface Accumulator {
   /**
-   * Does `step`, which takes terms in, at every place of the axes `dims` to which the pointers move; so many places
-   * beside each other on the innermost one at once.
+   * Runs `step`, which accumulates terms, at every place of the axes `dims`, along which the pointers move;
+   * `step` covers the given number of adjacent places on the innermost axis.
    */
   readonly over: (
     dims: readonly number[],
     moving: readonly Moving[],
     step: (places: number) => void,
   ) => void;
-  /** Takes the terms that `push` leaves on the stack one by one into a vector of a result. */
+  /** Accumulates the terms that `push` leaves on the stack, one by one, into a vector of a result. */
   readonly take: (result: number, vector: number, ...push: readonly (() => void)[]) => void;
-  /** Leaves a result on the stack: a vector of four, or one with the result in its first lane. */
+  /** Pushes a result: a vector of four, or one with the result in its first lane. */
   readonly push: (result: number) => void;
 }
 
-/** The instruction that combines two vectors, and what changes nothing in it. */
+/** The instruction that combines two vectors, and its neutral element. */
 function combinationOf({ name, input }: Pick<ReduceKernel, "name" | "input">) {
   const isFloat = input.dtype === "float32";
   return name === "sum" ? { combine: isFloat ? "f32x4.add" : "i32x4.add", start: 0, isFloat } as const : {
@@ -63,7 +63,7 @@ function combinationOf({ name, input }: Pick<ReduceKernel, "name" | "input">) {
   } as const;
 }
 
-/** Results of a reduction that grow; they begin when this is called. */
+/** Accumulators of a reduction, which are initialized by this call. */
 export function accumulate(
   f: FunctionBuilder,
   kernel: Pick<ReduceKernel, "name" | "input">,
@@ -71,12 +71,12 @@ export function accumulate(
 ): Accumulator {
   const { combine, start, isFloat } = combinationOf(kernel);
   const begin = (local: Local) => (isFloat ? f.f32x4(start) : f.i32x4(start)).set(local);
-  // What is combined beside a vector rounds too: terms side by side, vectors, the lanes of a short sum.
+  // Combining across vectors rounds too: adjacent terms, vectors, the lanes of a short sum.
   const most = ROUNDINGS - Math.ceil(Math.log2(abreast)) - (vectors > 1 ? 4 : 0);
   const isLong = kernel.name === "sum" && isFloat && times * roundsOf(dims, abreast) > most;
   const running = Array.from({ length: results }, () => Array.from({ length: vectors }, () => f.local(v128)));
   running.flat().forEach(begin);
-  /** Leaves what is pushed combined pairwise. */
+  /** Combines what is pushed pairwise, and leaves the result on the stack. */
   const join = (pushes: readonly (() => void)[]): void => {
     if (pushes.length === 1) return pushes[0]();
     const half = Math.ceil(pushes.length / 2);
@@ -90,7 +90,7 @@ export function accumulate(
     : [];
   for (const total of totals.flat()) f.i32x4(0).set(total);
   const block = f.local(v128);
-  /** Moves what has grown into the totals. */
+  /** Adds the running vectors to the totals and restarts them. */
   const settle = () =>
     totals.forEach((total, result) => {
       joinVectors(result);
@@ -132,13 +132,13 @@ export function accumulate(
   };
 }
 
-/** How often something is added to a vector along axes. */
+/** How many times something is added to a vector over these axes. */
 function roundsOf(dims: readonly number[], abreast: number): number {
   const inner = dims.at(-1) ?? 1;
   return sizeOf(dims.slice(0, -1)) * runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
 }
 
-/** Places of an axis as so many at once, again and again, then half as many, and so on. */
+/** Splits an axis into runs of `abreast` places, then of half as many, and so on. */
 function runsOf(extent: number, abreast: number): { readonly places: number; readonly times: number }[] {
   if (extent === 0) return [];
   const times = Math.floor(extent / abreast);
@@ -146,12 +146,12 @@ function runsOf(extent: number, abreast: number): { readonly places: number; rea
   return times > 0 ? [{ places: abreast, times }, ...rest] : rest;
 }
 
-/** Pointers that move along other strides. */
+/** The pointers with other strides. */
 function along(moving: readonly Moving[], strides: (all: readonly number[]) => readonly number[]): Moving[] {
   return moving.map(({ local, strides: all }) => ({ local, strides: strides(all) }));
 }
 
-/** Does `write` with the pointers moved by so many places of an axis. */
+/** Runs `write` with the pointers moved by `places` places along an axis. */
 function movedBy(
   f: FunctionBuilder,
   moving: readonly Moving[],
@@ -170,7 +170,9 @@ function movedBy(
   move(-places);
 }
 
-/** Loops over `dims`, along the innermost axis `abreast` places at a time, which is a power of two, and then less. */
+/**
+ * Loops over `dims`, along the innermost axis in steps of `abreast` places (a power of two), then of fewer.
+ */
 function inStep(
   f: FunctionBuilder,
   dims: readonly number[],
@@ -191,7 +193,7 @@ function inStep(
   });
 }
 
-/** The same in blocks, in which something is added to a vector at most so often, with `after` behind each. */
+/** The same in blocks that each add at most `most` times to a vector, with `after` behind each block. */
 function inBlocks(
   f: FunctionBuilder,
   dims: readonly number[],
@@ -204,7 +206,7 @@ function inBlocks(
     step(1);
     return after();
   }
-  // The axis that is cut, of which a block has `take` places and all of the axes inside it.
+  // The axis that is divided: a block has `take` places of it and all of the axes inside it.
   let axis = dims.length - 1;
   while (axis > 0 && roundsOf(dims.slice(axis), abreast) <= most) axis--;
   const inside = dims.slice(axis + 1);

@@ -5,9 +5,9 @@ import type { Buffer, View } from "../../lowering/views.ts";
 /** Bytes of an element in every arena. */
 export const ELEMENT = 4;
 
-/** Where buffers lie when the code runs. */
+/** Where buffers lie at run time. */
 export interface Memory {
-  /** The byte address of a buffer whose place is fixed. */
+  /** The byte address of a buffer with a fixed place. */
   readonly addressOf: (buffer: Buffer) => number;
   /** The byte address of a word that holds the address of an input or output of the call. */
   readonly slotOf: (buffer: Buffer) => number;
@@ -21,7 +21,7 @@ export function kernelParams(depth: number): (typeof i32)[] {
   return new Array(FIRST_LOOP + depth).fill(i32);
 }
 
-/** Leaves the byte address of the view's element at offset `offset` (elements) on the stack. */
+/** Pushes the byte address of the view's element at offset `offset` (in elements). */
 export function pushBase(f: FunctionBuilder, view: View, offset: number, memory: Memory): void {
   const { place } = view.buffer;
   const looked = place.kind === "input" || place.kind === "output";
@@ -37,7 +37,9 @@ export function pushBase(f: FunctionBuilder, view: View, offset: number, memory:
   }
 }
 
-/** The address of a view's element at offset `offset` (elements; default: its first), in a new local. */
+/**
+ * A new local with the address of the view's element at offset `offset` (in elements; default: its first).
+ */
 export function pointerTo(f: FunctionBuilder, view: View, memory: Memory, offset = view.offset): Local {
   const local = f.local(i32);
   pushBase(f, view, offset, memory);
@@ -45,7 +47,7 @@ export function pointerTo(f: FunctionBuilder, view: View, memory: Memory, offset
   return local;
 }
 
-/** A pointer that several views share: same buffer, strides and loops, other offsets. */
+/** A pointer shared by several views: same buffer, strides and loops, different offsets. */
 export interface Pointer {
   readonly view: View;
   /** The least offset of the views, which the pointer includes. */
@@ -53,13 +55,13 @@ export interface Pointer {
   readonly local: Local;
 }
 
-/** Pointers for views, and for each view its pointer and the bytes to add. */
+/** Pointers for views, and for each view its pointer and the bytes to add to it. */
 export interface Pointers {
   readonly all: readonly Pointer[];
   readonly find: (view: View) => { readonly pointer: Pointer; readonly bytes: number };
 }
 
-/** Shares pointers among views and sets them to their base addresses. */
+/** Shares pointers among views and initializes them. */
 export function makePointers(f: FunctionBuilder, views: readonly View[], memory: Memory): Pointers {
   const keyOf = ({ buffer, strides, loops }: View): string =>
     `${bufferNumber(buffer)} ${strides} ${loops.map(({ loop, stride }) => `${loop}:${stride}`)}`;
@@ -90,8 +92,8 @@ export function makePointers(f: FunctionBuilder, views: readonly View[], memory:
 }
 
 /**
- * Loops over `dims` from the outermost, moving the pointers along; `write` is the innermost body. Pointers are as
- * before afterwards.
+ * Loops over `dims` from the outermost, moving the pointers along; `write` is the innermost body. The
+ * pointers are restored afterwards.
  */
 export function loopOver(
   f: FunctionBuilder,

@@ -1,6 +1,6 @@
 /**
- * Fused elementwise kernels: one pass over the index space, four elements at a time, every intermediate result in a
- * register. What does not fill a vector is done one element at a time by the same operations.
+ * Fused elementwise kernels: one pass over the index space, four elements at a time, with every intermediate
+ * result in a register. The elements that do not fill a vector go through the same operations one at a time.
  */
 import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
@@ -13,11 +13,11 @@ import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** How one element or vector of a view is reached in the innermost loop. */
+/** How an element or vector of a view is reached in the innermost loop. */
 interface Access {
   readonly pointer: Pointer;
   readonly bytes: number;
-  /** Elements between neighbours of the innermost axis. */
+  /** Elements between neighbors along the innermost axis. */
   readonly stride: number;
 }
 
@@ -26,7 +26,7 @@ function emitFused(f: FunctionBuilder, kernel: FusedKernel, { features, memory }
   withConstants(f, () => emitLoops(f, kernel, features, memory));
 }
 
-/** How the kind is emitted. */
+/** How this kind is emitted. */
 export const fusedEmission: EmittedKinds<FusedKernel> = {
   fused: {
     emit: emitFused,
@@ -52,7 +52,7 @@ function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, 
     ...operands.flatMap((x) => x.kind === "view" ? [normal(x.view)] : []),
     ...stores.map(normal),
   ]);
-  // All axes in one where every view runs on through the rows too; else the rows stay an axis.
+  // Merges all axes into one if every view is contiguous across rows too; else the rows stay an axis.
   const flat = collapse(shape, views.map(({ strides }) => strides), 0);
   const isFlat = flat.shape.length === 1;
   const { shape: dims, strides } = isFlat ? flat : collapse(shape, views.map(({ strides }) => strides), 1);
@@ -107,7 +107,7 @@ function emitInner(
   to: Local | undefined,
   extent: number | undefined,
 ): void {
-  // What is the same along the axis is loaded once before it.
+  // What is constant along the axis is loaded once before it.
   const repeated = new Map<string, Local>();
   const keyOf = ({ pointer, bytes }: Access) => `${pointer.local} ${bytes}`;
   for (const { operands } of kernel.operations) {
@@ -152,7 +152,7 @@ function emitInner(
         }
       }
     };
-    // What is also written here (a carry in its place) is read before anything is written.
+    // Everything is read before anything is written: a carry may be written in place.
     const written = new Set(kernel.operations.flatMap(({ stores }) => stores.map(({ buffer }) => buffer)));
     for (const { operands } of kernel.operations) {
       for (const operand of operands) {

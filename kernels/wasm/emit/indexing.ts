@@ -7,7 +7,7 @@ import { ELEMENT, loopOver, pointerTo } from "./address.ts";
 import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
 import { overRows } from "./reduce.ts";
 
-/** Sets `row` to the address of the table's row whose index lies at `index`. */
+/** Sets `row` to the address of the table row whose index lies at `index`. */
 function locateRow(
   f: FunctionBuilder,
   table: Local,
@@ -23,7 +23,7 @@ function locateRow(
   f.get(table).get(at).i32(stride * ELEMENT).op("i32.mul").op("i32.add").set(row);
 }
 
-/** Moves `rest` elements from one pointer to another, adding to what is there if asked. */
+/** Copies `rest` elements from one pointer to another, or adds them to what is there. */
 function moveRow(
   f: FunctionBuilder,
   shape: readonly number[],
@@ -65,7 +65,10 @@ function moveRow(
   });
 }
 
-/** Writes the function of a gather; rows are those of the first axis of the output, be it the indices' or the table's. */
+/**
+ * Writes the function of a gather; rows run over the first axis of the output, whether it comes from indices
+ * or table.
+ */
 function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emission): void {
   const { operand, indices, output } = kernel;
   const rank = indices.shape.length;
@@ -74,7 +77,7 @@ function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emissi
     to = pointerTo(f, output, memory);
   const row = f.local(i32), target = f.local(i32);
   const locate = () => locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
-  /** Moves what the table has at an index; its first `outer` axes are gone through already. */
+  /** Copies what the table has at an index; its first `outer` axes have been indexed already. */
   const move = (from: Local, outer: number) => {
     f.get(to).set(target);
     moveRow(f, operand.shape.slice(1 + outer), { local: from, strides: operand.strides.slice(1 + outer) }, {
@@ -104,8 +107,8 @@ function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emissi
 }
 
 /**
- * Writes the function of a scatter; one thread does it all, in the order of the indices. What rounding loses of a sum is
- * added with its next term (Kahan, 1965), as all indices may be of one row.
+ * Writes the function of a scatter; one thread does it all, in the order of the indices. The rounding error
+ * of a sum is added with its next term (Kahan, 1965), as all indices may be of one row.
  */
 function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { memory }: Emission): void {
   const { indices, updates, output, lost } = kernel;
@@ -149,7 +152,7 @@ function clear(f: FunctionBuilder, { shape, strides }: View, table: Local): void
   });
 }
 
-/** Adds a row to another one, with what was lost there before, and notes what is lost now. */
+/** Adds a row to another, with the rounding error of earlier additions, and stores the new error. */
 function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: Moving, lost: Moving): void {
   const all = [from, to, lost];
   const { shape: dims, strides } = collapse(shape, all.map(({ strides }) => strides), 0);
@@ -170,7 +173,7 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
     load(lost).op("f32x4.add").set(term);
     load(to).tee(before).get(term).op("f32x4.add").set(sum);
     f.get(term).get(sum).get(before).op("f32x4.sub").op("f32x4.sub").tee(rest);
-    // A sum that is infinite or NaN has lost nothing.
+    // An infinite or NaN sum has no rounding error to carry.
     f.get(rest).get(rest).op("f32x4.eq").op("v128.and").set(rest);
     store(to, sum);
     store(lost, rest);
@@ -192,7 +195,7 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
   });
 }
 
-/** How the kinds are emitted. */
+/** How these kinds are emitted. */
 export const indexingEmission: EmittedKinds<IndexingKernel> = {
   gather: {
     emit: emitGather,

@@ -1,4 +1,4 @@
-/** What the emission of a kind of kernel is: the code of its function, and how threads share what it does. */
+/** How a kind of kernel is emitted: the code of its function, and how threads share its work. */
 import type { FunctionBuilder } from "../assembler.ts";
 import type { Work } from "../../lowering/kinds/kind.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
@@ -6,7 +6,10 @@ import type { Features } from "../features.ts";
 import type { MatmulFunctions } from "../matmul/mod.ts";
 import type { Memory } from "./address.ts";
 
-/** How a kernel's units of work are cut: in pieces of a multiple of `grain`; one thread does it all if `alone`. */
+/**
+ * How a kernel's units of work are divided: in pieces of a multiple of `grain`; one thread does it all if
+ * `alone`.
+ */
 export interface Cut {
   readonly grain: number;
   readonly alone: boolean;
@@ -17,36 +20,39 @@ export interface Inside {
   /** How many units of work it has. */
   readonly units: number;
   readonly called: FunctionBuilder;
-  /** Writes into the loop that the kernel has run, where that is asked for. */
+  /** Writes a report into the loop that the kernel has run, if profiling is on. */
   readonly mark: (f: FunctionBuilder) => void;
 }
 
-/** What the emission of a function may refer to. */
+/** What the emission of a function may use. */
 export interface Emission {
   readonly memory: Memory;
   readonly features: Features;
   readonly matmul: MatmulFunctions;
   readonly threads: number;
-  /** The global variable that holds the number of the share that is computed. */
+  /** The global variable that holds the number of the current share. */
   readonly share: number;
-  /** How many loops are around the kernel. */
+  /** How many loops enclose the kernel. */
   readonly depth: number;
-  /** The kernels inside, of a loop. */
+  /** For a loop, the kernels inside. */
   readonly inside: readonly Inside[];
 }
 
 /** How a kind is emitted. */
 export interface EmittedKind<Kernel> {
-  /** Writes the body of the kernel's function, whose parameters are the units to work on and the indices of loops. */
+  /**
+   * Writes the body of the kernel's function; its parameters are the units to work on and the indices of
+   * loops.
+   */
   readonly emit: (f: FunctionBuilder, kernel: Kernel, emission: Emission) => void;
-  /** How threads share it, where that is worth it from `shareFrom` elements on. */
+  /** How threads share it, if that is worth it from `shareFrom` elements on. */
   readonly cut: (kernel: Kernel, work: Work, shareFrom: number) => Cut;
 }
 
-/** How kinds are emitted: the compiler names one that is missing. */
+/** How kinds are emitted: the type checker reports a missing one. */
 export type EmittedKinds<Kernel extends AnyKernel> = {
   readonly [K in Kernel["kind"]]: EmittedKind<Extract<Kernel, { readonly kind: K }>>;
 };
 
-/** Of what is never shared. */
+/** The cut of a kernel that is never shared. */
 export const uncut = (): Cut => ({ grain: 1, alone: true });

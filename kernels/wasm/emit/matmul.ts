@@ -1,4 +1,6 @@
-/** Matrix products: calls of the module's functions for them with the addresses, strides and sizes of views. */
+/**
+ * Matrix products: calls of the module's product functions with the addresses, strides and sizes of views.
+ */
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
 import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../kernels.ts";
 import { panelColumns, writeLongProduct } from "../matmul/mod.ts";
@@ -6,10 +8,12 @@ import type { View } from "../../lowering/views.ts";
 import { BEGIN, ELEMENT, END, pointerTo, pushBase } from "./address.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 
-/** Rows of a product that are computed at once: shares are multiples of them. */
+/** Rows of a product that are computed together: shares are multiples of it. */
 const ROWS_OF_TILE = 6;
 
-/** Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch. */
+/**
+ * Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch.
+ */
 function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, memory }: Emission): void {
   const rank = right.shape.length;
   const [k, n] = right.shape.slice(-2);
@@ -32,7 +36,10 @@ function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, m
   });
 }
 
-/** Runs `write` for matrices `[begin, end)` of a batch, numbered row-major, with the pointers moved to each. */
+/**
+ * Runs `write` for matrices `[begin, end)` of a batch, numbered in row-major order, with the pointers moved
+ * to each.
+ */
 function overMatrices(
   f: FunctionBuilder,
   shape: readonly number[],
@@ -73,7 +80,7 @@ function emitMatmul(
   }
   const a = pointerTo(f, left, memory), c = pointerTo(f, output, memory);
   const packed = memory.addressOf(operand);
-  /** Pushes the scratch of rows or matrices from `first` on, each of so many columns. */
+  /** Pushes the scratch address of rows or matrices from `first` on, each with this many columns. */
   const pushScratch = (first: Local, columns: number) => {
     if (!scratch) return f.i32(0);
     return f.i32(memory.addressOf(scratch)).get(first).i32(2 * columns * ELEMENT).op("i32.mul").op("i32.add");
@@ -114,7 +121,7 @@ function toRow(f: FunctionBuilder, address: Local, stride: number): void {
   f.get(address).get(BEGIN).i32(stride).op("i32.mul").op("i32.add").set(address);
 }
 
-/** The columns that somebody reads, in ranges: all, or where there are addends those that have one. */
+/** The columns to compute, in ranges: those of the addends, or all if there are none. */
 function inColumns(
   addends: PackedMatmulKernel["addends"],
   n: number,
@@ -123,14 +130,14 @@ function inColumns(
   return addends.map(({ first, view }) => ({ first, columns: view.shape[1], view }));
 }
 
-/** Columns `[begin, end)` of all products, or terms into the part of this share. */
+/** Columns `[begin, end)` of all products, or terms `[begin, end)` into the part of this share. */
 function emitLongProduct(
   f: FunctionBuilder,
   { right, lefts, outputs, shared, scratch }: LongProductKernel,
   { matmul, memory, threads, share, depth }: Emission,
 ): void {
   const [k, n] = right.shape;
-  /** Moves an address by so many bytes for each unit of work before the first. */
+  /** Moves an address forward by `bytes` for each unit of work before the first. */
   const fromBegin = (address: Local, bytes: number) =>
     f.get(address).get(BEGIN).i32(bytes).op("i32.mul").op("i32.add").set(address);
   /** Moves an address to the piece of this share. */
@@ -168,7 +175,7 @@ function emitLongProduct(
   });
 }
 
-/** How the kinds are emitted. A product counts a term as a quarter of an element. */
+/** How these kinds are emitted. A product counts a term as a quarter of an element. */
 export const productEmission: EmittedKinds<PackKernel | PackedMatmulKernel | LongProductKernel> = {
   pack: {
     emit: emitPack,

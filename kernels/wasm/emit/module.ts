@@ -1,8 +1,8 @@
 /**
- * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`, which
- * calls them in order. For one thread it is `run(changed)`. For more it is `run(thread, mine, phase, changed)`, where
- * each kernel that threads share is a phase of its own (`../phases.ts`). What is packed once is packed where `changed`
- * is not 0.
+ * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`,
+ * which calls them in order. For one thread it is `run(changed)`. For more it is
+ * `run(thread, mine, phase, changed)`, and each kernel that threads share is a phase (`../phases.ts`). What
+ * is packed once is repacked only if `changed` is not 0.
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
 import type { Features } from "../features.ts";
@@ -15,30 +15,30 @@ import { mayWait } from "../threads.ts";
 import { kernelParams, type Memory } from "./address.ts";
 import type { Emission, Inside } from "./kind.ts";
 
-/** What the emission of a module needs to know. */
+/** The options for emitting a module. */
 export interface EmitOptions {
   readonly features: Features;
   readonly memory: Memory;
   readonly limits: { readonly minimum: number; readonly maximum: number; readonly shared: boolean };
-  /** Byte address of the words of phases; absent where one thread does it all. */
+  /** Byte address of the words of phases; absent for one thread. */
   readonly phasesAddress?: number;
-  /** How many shares a kernel has that threads share. Results depend on it, as sums are put together from shares. */
+  /** How many shares a shared kernel has. Results depend on it, as sums are put together from shares. */
   readonly threads: number;
   /** Elements from which a kernel is shared among threads; default {@linkcode WORTH_SHARING}. */
   readonly shareFrom?: number;
   /**
-   * Whether the module calls `profile.mark(kernel)`, which it then imports, with the number of each kernel as soon as
+   * Whether the module imports `profile.mark(kernel)` and calls it with the number of each kernel as soon as
    * that has run; default: it does not.
    */
   readonly marks?: boolean;
 }
 
-/** A module emitted. */
+/** An emitted module. */
 export interface Emitted {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Name and bytes of code of every function, for reports. */
+  /** Name and code size in bytes of every function, for reports. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
-  /** The name of each kernel's function, in the order of the numbers that `profile.mark` is called with. */
+  /** The name of each kernel's function, in the order of the numbers passed to `profile.mark`. */
   readonly kernels: ReadonlyMap<WasmKernel, string>;
 }
 
@@ -72,7 +72,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   const isShared = phasesAddress !== undefined;
   const changed = isShared ? 3 : 0;
   const run = module.addFunction("run", isShared ? [i32, i32, i32, i32] : [i32], isShared ? [i32] : []);
-  const part = run.local(i32); // one for all kernels: locals of a function are not without number
+  const part = run.local(i32); // one for all kernels, as the number of locals is limited
   const call = ({ kernel, called }: Step, pushUnits: () => void) => {
     pushUnits();
     run.call(called);
@@ -96,7 +96,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
         );
         continue;
       }
-      // A phase that is left out is left out by all threads, as they have the same arguments.
+      // If a phase is skipped, all threads skip it, as they have the same arguments.
       when(isOnce(group[0]), () =>
         writePhase(group, (step, claimed) =>
           call(step, () => {
@@ -123,7 +123,7 @@ interface Step {
   readonly share: Share;
 }
 
-/** The kernels of each phase: those in a row that one thread does alone are one phase. */
+/** The kernels of each phase: consecutive kernels that one thread does alone form one phase. */
 function phasesOf(steps: readonly Step[]): Step[][] {
   const phases: Step[][] = [];
   for (const step of steps) {
@@ -134,7 +134,7 @@ function phasesOf(steps: readonly Step[]): Step[][] {
   return phases;
 }
 
-/** Leaves `min(units, ceil(units / grain / threads) · grain · (claimed + next))` on the stack. */
+/** Pushes `min(units, ceil(units / grain / threads) · grain · (claimed + next))`. */
 function pushPart(
   f: FunctionBuilder,
   claimed: Local,
@@ -153,7 +153,7 @@ interface Emitter extends Omit<Emission, "depth" | "inside"> {
   readonly shareOf: (kernel: WasmKernel) => Share;
   readonly names: Map<string, number>;
   readonly kernels: Map<WasmKernel, string>;
-  /** Calls `profile.mark` if it was asked for. */
+  /** Calls `profile.mark` if profiling is on. */
   readonly mark: (f: FunctionBuilder, kernel: WasmKernel) => void;
 }
 

@@ -5,27 +5,27 @@ import type { FusedName, FusedOperation, Operand } from "../../lowering/kinds/fu
 import { mapFunctions } from "../../math/mod.ts";
 import { type VectorEmitter, vectorFunctions } from "../math.ts";
 
-/** Writes an operation whose operands are on the stack; leaves its result. */
+/** Writes an operation whose operands are on the stack, and leaves its result there. */
 type OperationEmitter = (f: FunctionBuilder, operation: FusedOperation, features: Features) => void;
 type Instruction = Parameters<FunctionBuilder["op"]>[0];
 
-/** One instruction. */
+/** A single instruction. */
 function by(instruction: Instruction): OperationEmitter {
   return (f) => void f.op(instruction);
 }
 
-/** One way for floats, and another for int32 and bool, whose lanes are integers too. */
+/** One form for floats, and another for int32 and bool, whose lanes are integers too. */
 function either(float: OperationEmitter, integer: OperationEmitter): OperationEmitter {
   return (f, operation, features) =>
     (operation.inputDType === "float32" ? float : integer)(f, operation, features);
 }
 
-/** A function of the vectors on the stack, which are floats. */
+/** A function of the float vectors on the stack. */
 function calling(emit: VectorEmitter): OperationEmitter {
   return (f, _, features) => emit(f, features);
 }
 
-/** Every operation: the compiler names one that is missing. */
+/** Every operation: the type checker reports a missing one. */
 const operations: { readonly [Name in FusedName]: OperationEmitter } = {
   ...mapFunctions((_, name) => calling(vectorFunctions[name])),
   copy: () => {},
@@ -50,12 +50,12 @@ const operations: { readonly [Name in FusedName]: OperationEmitter } = {
   cast: (f, { inputDType, output }) => emitCast(f, inputDType, output.dtype),
 };
 
-/** Writes an operation whose operands are on the stack; leaves its result. */
+/** Writes an operation whose operands are on the stack, and leaves its result there. */
 export function emitOperation(f: FunctionBuilder, operation: FusedOperation, features: Features): void {
   operations[operation.name](f, operation, features);
 }
 
-/** The larger or smaller of two: with a constant among them {@linkcode emitLimit} where that will do. */
+/** The larger or smaller of two; if one is a constant, {@linkcode emitLimit} is tried first. */
 function limitOr(name: "max" | "min", instruction: Instruction): OperationEmitter {
   return (f, { operands }) => {
     if (!emitLimit(f, name, operands)) f.op(instruction);
@@ -63,8 +63,9 @@ function limitOr(name: "max" | "min", instruction: Instruction): OperationEmitte
 }
 
 /**
- * The larger or smaller of x and a constant in one instruction, where `f32x4.max` and `min` are several on most
- * processors: `pmax(x, c)` and `pmin(x, c)` are x where x is NaN. Gives false, and emits nothing, where they would differ.
+ * The larger or smaller of x and a constant in one instruction, as `f32x4.max` and `min` take several on most
+ * processors: `pmax(x, c)` and `pmin(x, c)` are x if x is NaN. Returns false, and emits nothing, if the
+ * results could differ.
  */
 function emitLimit(f: FunctionBuilder, name: "max" | "min", operands: readonly Operand[]): boolean {
   const [first, second] = operands.map((operand) => operand.kind === "constant" ? operand.value : undefined);
@@ -81,7 +82,7 @@ function emitLimit(f: FunctionBuilder, name: "max" | "min", operands: readonly O
   return true;
 }
 
-/** `(condition, whenTrue, whenFalse)` on the stack. */
+/** Selects by `(condition, whenTrue, whenFalse)` on the stack. */
 function emitSelect(f: FunctionBuilder): void {
   const whenFalse = f.local(v128), whenTrue = f.local(v128), condition = f.local(v128);
   f.set(whenFalse).set(whenTrue).set(condition);
@@ -101,7 +102,7 @@ function emitCast(f: FunctionBuilder, from: string, to: string): void {
   }
 }
 
-/** `(x > 0) - (x < 0)`; of a float with its sign where it is 0, and NaN for NaN. */
+/** `(x > 0) - (x < 0)`; a float zero keeps its sign, and NaN stays NaN. */
 function emitSign(f: FunctionBuilder, isFloat: boolean): void {
   const x = f.local(v128);
   f.set(x);
@@ -114,7 +115,7 @@ function emitSign(f: FunctionBuilder, isFloat: boolean): void {
   f.get(x).get(x).get(x).op("f32x4.eq").op("v128.bitselect");
 }
 
-/** Towards zero, lane by lane; 0 for a divisor of 0, and no trap for the least integer by -1. */
+/** Divides towards zero, lane by lane; 0 for a divisor of 0, and no trap for the least integer by -1. */
 function emitIntegerDivision(f: FunctionBuilder): void {
   const divisor = f.local(v128), dividend = f.local(v128), result = f.local(v128);
   f.set(divisor).set(dividend);

@@ -1,6 +1,6 @@
 /**
- * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word `i mod 2`
- * of the block with the counter `(i div 2, counter)`, as on every backend.
+ * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word
+ * `i mod 2` of the block with the counter `(i div 2, counter)`, as on every backend.
  */
 import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
 import type { RandomKernel } from "../../lowering/kinds/random.ts";
@@ -11,7 +11,7 @@ import { sizeOf } from "../../shapes.ts";
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 const PARITY = 0x1bd11bda;
 
-/** Writes the function of `randomBits`; its buffer is a multiple of 8 elements and written whole. */
+/** Writes the function of `randomBits`; its buffer is a multiple of 8 elements and is filled whole. */
 function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emission): void {
   const { key, counter, output } = kernel;
   const keys = [f.local(v128), f.local(v128), f.local(v128)];
@@ -57,5 +57,5 @@ function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emissi
   });
 }
 
-/** How the kind is emitted. */
+/** How this kind is emitted. */
 export const randomEmission: EmittedKinds<RandomKernel> = { randomBits: { emit: emitRandom, cut: uncut } };

@@ -7,13 +7,13 @@ import { BEGIN, ELEMENT, END, loopOver, pointerTo } from "./address.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** Columns that are summed side by side, so that a cache line that was fetched is used whole. */
+/** Columns that are summed side by side, so that a fetched cache line is used whole. */
 const WIDE = 16;
 
-/** Rows that are read at once for columns. */
+/** Rows that are read together when summing columns. */
 const ROWS = 8;
 
-/** Vectors that are read side by side where the innermost reduced axis is contiguous, and their elements. */
+/** Vectors that are read side by side if the innermost reduced axis is contiguous, and their elements. */
 const ABREAST = 4, STRIDE = 16;
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
@@ -53,10 +53,10 @@ function reduceColumns(
 ): void {
   const last = kept.shape.length - 1;
   const stride = reduced.strides.at(-1) ?? 0;
-  // Neighbours are found behind the pointer, not before it.
+  // Neighbors must lie after the pointer, not before it.
   const abreast = stride >= 0 ? ROWS : 1;
   const at = f.local(i32), left = f.local(i32), stop = f.local(i32), source = f.local(i32);
-  /** All columns from `at` on, of which there are `left` bytes. */
+  /** All columns from `at` on, `left` bytes in total. */
   const columns = () => {
     for (const lanes of [WIDE, 4, 1]) {
       f.get(at).get(left).i32(-lanes * ELEMENT).op("i32.and").op("i32.add").set(stop);
@@ -104,7 +104,7 @@ function reduceColumns(
   });
 }
 
-/** Element by element of the output: vectors along the innermost reduced axis where it is contiguous. */
+/** One output element at a time: vectors along the innermost reduced axis if it is contiguous. */
 function reduceElements(
   f: FunctionBuilder,
   kernel: ReduceKernel,
@@ -144,7 +144,7 @@ function reduceElements(
         results: 1,
         vectors,
         isScalar: true,
-        // Of what is left a vector gets two terms at most.
+        // In the remainder, a vector gets at most two terms.
         dims: wholes > 0 ? [wholes + (rest > 0 ? 2 : 0)] : outer,
         times: wholes > 0 ? sizeOf(outer) : 1,
       });
@@ -164,7 +164,7 @@ function reduceElements(
   });
 }
 
-/** Loops over rows `[begin, end)` of the first axis and all of the others; without axes runs once. */
+/** Loops over rows `[begin, end)` of the first axis and all of the others; runs once without axes. */
 export function overRows(
   f: FunctionBuilder,
   dims: readonly number[],
@@ -190,7 +190,7 @@ export function overRows(
   });
 }
 
-/** Writes the function of an argmax; NaN counts as largest, the first of equals wins. */
+/** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
 function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emission): void {
   const { input, axis, output } = kernel;
   const isFloat = input.dtype === "float32";
@@ -220,7 +220,7 @@ function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emissi
   });
 }
 
-/** How the kinds are emitted. */
+/** How these kinds are emitted. */
 export const reductionEmission: EmittedKinds<ReductionKernel> = {
   reduce: {
     emit: emitReduce,

@@ -28,7 +28,7 @@ function emitScan(
   });
 }
 
-/** How the kind is emitted. */
+/** How this kind is emitted. */
 export const scanEmission: EmittedKinds<WasmScanKernel> = {
   scan: { emit: emitScan, cut: ({ rows }) => ({ grain: 1, alone: rows === 0 }) },
 };

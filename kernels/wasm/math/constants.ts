@@ -1,14 +1,13 @@
-/**
- * Constants of four lanes, which may be held outside a loop.
- */
+/** Vector constants of four lanes, which may be hoisted out of a loop. */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 
 /** The constants held in locals of a function while `withConstants` writes it, by the bits of their lanes. */
 const held = new WeakMap<FunctionBuilder, Map<string, Local>>();
 
 /**
- * Holds every constant that `write` asks for in a local that is set once, before the code of `write`. Put it around
- * a loop: V8 builds an inline vector constant anew at each use, which takes longer than the arithmetic on it.
+ * Keeps every constant that `write` asks for in a local that is set once, before the code of `write`. Put it
+ * around a loop: V8 rebuilds an inline vector constant at each use, which takes longer than the arithmetic on
+ * it.
  */
 export function withConstants(f: FunctionBuilder, write: () => void): void {
   if (held.has(f)) return write();
@@ -23,7 +22,7 @@ export function withConstants(f: FunctionBuilder, write: () => void): void {
   const end = f.code.length;
   for (const [lanes, local] of constants) pushLanes(f, lanes.split(",").map(Number)).set(local);
   const initial = f.code.splice(end);
-  // Branches count blocks, not bytes, so that code may be put in before them.
+  // Branches count blocks, not bytes, so code may be inserted before them.
   f.code.splice(begin, 0, ...initial);
 }
 

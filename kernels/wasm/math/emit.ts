@@ -1,11 +1,11 @@
-/** The functions of `kernels/math` as instructions on f32x4: what wasm has for each word. */
+/** The functions of `kernels/math` as instructions on f32x4: the wasm form of each word. */
 import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
 import { type Expression, isConstant, type MathFunction, readsOf, type Word } from "../../math/vocabulary.ts";
 import { bits, constant } from "./constants.ts";
 import { type Reduced, reduceTurns } from "./turns.ts";
 
-/** Writes code that takes the operands as f32x4 from the stack and leaves one f32x4. */
+/** Writes code that pops f32x4 operands from the stack and pushes one f32x4. */
 export type VectorEmitter = (f: FunctionBuilder, features: Features) => void;
 
 /** A function being written: `push` leaves the value of an expression on the stack. */
@@ -13,20 +13,23 @@ interface Writer {
   readonly f: FunctionBuilder;
   readonly features: Features;
   readonly push: (expression: Expression) => void;
-  /** What a `turn` has given. */
+  /** The results of a `turn`. */
   readonly turned: (expression: Expression) => Reduced;
 }
 
-/** Words without instructions: a vector is floats or integers as one likes, and NaN and rounding are those of IEEE 754. */
+/**
+ * Words that need no instructions: a vector holds floats or integers alike, and NaN and rounding follow IEEE
+ * 754.
+ */
 const SILENT = ["rounded", "orNan", "bitsOf", "ofBits"] as const;
 type Silent = (typeof SILENT)[number];
 
-/** 1.5·2²³: adding it rounds a small float to an integer, which then stands in the low bits of the sum. */
+/** 1.5·2²³: adding it rounds a small float to an integer, which then lies in the low bits of the sum. */
 const ROUNDING = 12582912;
 
 type Say = (writer: Writer, expression: Expression) => void;
 
-/** The operands, then an instruction. */
+/** Pushes the operands, then an instruction. */
 function instruction(name: Parameters<FunctionBuilder["op"]>[0]): Say {
   return ({ f, push }, { operands }) => {
     operands.forEach(push);
@@ -41,7 +44,7 @@ function shift(name: "i32x4.shl" | "i32x4.shr_s"): Say {
   };
 }
 
-/** a·b + c; rounded once or twice as the engine likes. */
+/** a·b + c; rounded once or twice, depending on the engine. */
 function multiplyAdd({ f, features }: Writer, factors: () => void, addend: () => void): void {
   factors();
   if (features.relaxed) {
@@ -54,7 +57,10 @@ function multiplyAdd({ f, features }: Writer, factors: () => void, addend: () =>
   }
 }
 
-/** In a vector a mask is all ones or all zeros: all ones are a NaN too, and a mask of anything is 0 or that. */
+/**
+ * In a vector a mask is all ones or all zeros: all ones are a NaN, and ANDing anything with a mask gives it
+ * or 0.
+ */
 const choose: Say = ({ f, features, push }, { operands: [mask, a, b] }) => {
   if (isConstant(b) && Object.is(b.numbers[0], 0)) {
     push(a);
@@ -80,7 +86,7 @@ const INSTRUCTIONS: { readonly [W in Exclude<Word, Silent | "parameter" | "turn"
   div: instruction("f32x4.div"),
   fma: (writer, { operands: [a, b, c] }) =>
     multiplyAdd(writer, () => [a, b].forEach(writer.push), () => writer.push(c)),
-  // `pmin(x, c)` and `pmax(x, c)` are x where x is NaN, and one instruction where `min` and `max` are several.
+  // `pmin(x, c)` and `pmax(x, c)` are x if x is NaN, and one instruction, while `min` and `max` are several.
   atMost: instruction("f32x4.pmin"),
   atLeast: instruction("f32x4.pmax"),
   floor: instruction("f32x4.floor"),
@@ -126,7 +132,7 @@ function isSilent(word: Word): word is Silent {
   return (SILENT as readonly Word[]).includes(word);
 }
 
-/** The expression that has the instructions. */
+/** The instructions for an expression. */
 function spoken(expression: Expression): Expression {
   return isSilent(expression.word) ? spoken(expression.operands[0]) : expression;
 }
@@ -155,7 +161,7 @@ export function vectorEmitter({ parameters, result }: MathFunction): VectorEmitt
         f.get(known);
         return;
       }
-      if (word === "parameter" || word === "turn" || isSilent(word)) return; // none of them comes here
+      if (word === "parameter" || word === "turn" || isSilent(word)) return; // none of these gets here
       INSTRUCTIONS[word]({ f, features, push, turned }, expression);
       if (isConstant(expression) || reads.get(expression) === 1) return;
       const local = f.local(v128);

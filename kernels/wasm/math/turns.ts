@@ -1,7 +1,8 @@
 /**
- * The reduction of floats by π/2. Up to 2²⁰ n·π/2 is taken off in f64, π/2 being in two parts of which the first has few
- * enough bits for its product with n to be exact (W. J. Cody, W. Waite, "Software Manual for the Elementary Functions",
- * 1980, chapter 8). Beyond, lane by lane, the significand is multiplied by those digits of 2/π that matter.
+ * The reduction of floats by π/2. Up to 2²⁰, n·π/2 is subtracted in f64; π/2 is in two parts, the first with
+ * few enough bits that its product with n is exact (W. J. Cody, W. Waite, "Software Manual for the Elementary
+ * Functions", 1980, chapter 8). Beyond that, lane by lane, the significand is multiplied by those digits of
+ * 2/π that matter.
  */
 import { type FunctionBuilder, i32, i64, type Local, v128 } from "../assembler.ts";
 import { TWO_OVER_PI } from "../../math/trigonometric.ts";
@@ -11,7 +12,7 @@ import { bits, double } from "./constants.ts";
 const FIRST = 1.57079632673412561417, SECOND = 6.07710050630396597660e-11;
 /** The largest number that is reduced in f64. */
 const NEAR = 2 ** 20;
-/** Adding it rounds a small f64 to an integer, which then stands in its low bits. */
+/** Adding it rounds a small f64 to an integer, which then lies in its low bits. */
 const ROUNDING = 1.5 * 2 ** 52;
 
 /** n in its low bits, and r. */
@@ -20,7 +21,10 @@ export interface Reduced {
   readonly r: Local;
 }
 
-/** Pushes r of the lower two lanes of a in the lower two lanes; `n` becomes the integer in two lanes of 64 bits. */
+/**
+ * Pushes r of the lower two lanes of a in the lower two lanes; sets `n` to the integer in two lanes of 64
+ * bits.
+ */
 function reduceLowerLanes(f: FunctionBuilder, a: Local, n: Local): FunctionBuilder {
   const wide = f.local(v128), whole = f.local(v128);
   f.get(a).op("f64x2.promote_low_f32x4").set(wide);
@@ -32,7 +36,7 @@ function reduceLowerLanes(f: FunctionBuilder, a: Local, n: Local): FunctionBuild
   return f.op("f32x4.demote_f64x2_zero");
 }
 
-/** All lanes of a, which are not negative, as if they were small. */
+/** Reduces all lanes of a, which are not negative, as if they were small. */
 function reduceNear(f: FunctionBuilder, a: Local): Reduced {
   const lower = f.local(v128), upper = f.local(v128), n = f.local(v128), r = f.local(v128);
   const high = f.local(v128);
@@ -45,8 +49,8 @@ function reduceNear(f: FunctionBuilder, a: Local): Reduced {
 }
 
 /**
- * Reduces the lanes of a that are large: a = m·2ᵉ, and m·2/π·2ᵉ in 64 bits, of which the first two are whole quarters of
- * a turn. Digits that only give multiples of four are left out, and those after the next 96 change nothing.
+ * Reduces the large lanes of a: a = m·2ᵉ, and m·2/π·2ᵉ in 64 bits, whose first two are whole quarter turns.
+ * Digits that only contribute multiples of four are left out, and those after the next 96 change nothing.
  */
 function reduceFar(f: FunctionBuilder, a: Local, { n, r }: Reduced): void {
   const lane = f.local(i32), size = f.local(i32), at = f.local(i32), turns = f.local(i64), m = f.local(i64);
@@ -66,7 +70,7 @@ function reduceFar(f: FunctionBuilder, a: Local, { n, r }: Reduced): void {
       });
       f.get(at).i32(31).op("i32.and").set(at);
       const shifted = (high: Local, low: Local) => {
-        // The upper 32 bits of two words, moved to the left.
+        // The upper 32 bits of two words, shifted left.
         f.get(high).i64(32).op("i64.shl").get(low).op("i64.or");
         f.get(at).op("i64.extend_i32_u").op("i64.shl").i64(32).op("i64.shr_u");
       };

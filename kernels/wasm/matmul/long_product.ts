@@ -1,7 +1,7 @@
 /**
- * Products with long sums, Aᵀ·B for any number of A that share B: what the gradients of weights are. B is packed and
- * every A turned over block by block of terms, so that both are read once at strides of whole rows, and the rest of
- * the work is in caches.
+ * Products with long sums, Aᵀ·B for any number of A that share B, such as the gradients of weights. B is
+ * packed and every A transposed block by block of terms, so that both are read once at strides of whole rows,
+ * and the rest of the work is in caches.
  */
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
 import { BLOCK_TERMS, minimum } from "./product.ts";
@@ -15,11 +15,14 @@ const BLOCK_COLUMNS = 256;
 export interface LongLeft {
   /** Columns of A, which are rows of the product. */
   readonly rows: number;
-  /** The address of A and the bytes between its rows; absent where A is one column of ones, for the sum of B's rows. */
+  /**
+   * The address of A and the bytes between its rows; absent if A is one column of ones, for the sum of B's
+   * rows.
+   */
   readonly source?: { readonly address: Local; readonly stride: number };
 }
 
-/** A result C[rows][n] with contiguous columns; the results take the rows of the lefts in turn. */
+/** A result C[rows][n] with contiguous columns; the results take the rows of the left operands in order. */
 export interface LongResult {
   readonly rows: number;
   readonly address: Local;
@@ -27,27 +30,27 @@ export interface LongResult {
   readonly stride: number;
 }
 
-/** What {@linkcode writeLongProduct} writes. Its locals are changed. */
+/** The operands of {@linkcode writeLongProduct}, which changes their locals. */
 export interface LongProduct {
   readonly lefts: readonly LongLeft[];
   readonly results: readonly LongResult[];
   /** The address of B[k][n] and the bytes between its rows. */
   readonly right: { readonly address: Local; readonly stride: number };
-  /** Columns of B; addresses are those of the first of them. */
+  /** Columns of B; addresses are those of the first one. */
   readonly columns: Local;
-  /** How many terms; addresses are those of the first of them. Without terms C becomes zero. */
+  /** How many terms; addresses are those of the first one. Without terms C becomes zero. */
   readonly terms: Local;
-  /** The most that `terms` and `columns` are. */
+  /** The maxima of `terms` and `columns`. */
   readonly most: { readonly terms: number; readonly columns: number };
-  /** {@linkcode longProductScratch} bytes. */
+  /** The address of {@linkcode longProductScratch} bytes. */
   readonly scratch: Local;
 }
 
-/** Bytes of scratch for `rows` rows of results in all. */
+/** Bytes of scratch for `rows` rows of results in total. */
 export function longProductScratch(rows: number, columns: number, terms: number): number {
   const wide = Math.min(BLOCK_COLUMNS, Math.ceil(columns / panelColumns) * panelColumns);
   const parts = terms > PART_TERMS ? 2 * rows * columns * 4 : 0;
-  // A row of ones is written in vectors, of which the last may reach three elements beyond the block.
+  // A row of ones is written in vectors, the last of which may extend three elements beyond the block.
   return parts + Math.min(terms, BLOCK_TERMS) * 4 * (rows + wide) + 16;
 }
 
@@ -63,13 +66,14 @@ export function writeLongProduct(
   );
   const first: number[] = [];
   const rows = lefts.reduce((sum, left) => (first.push(sum), sum + left.rows), 0);
-  /** Pushes the address of a row of the operands turned over. */
+  /** Pushes the address of a row of the transposed operands. */
   const turned = (row: number) => code.get(blocks).get(rowBytes).i32(row).op("i32.mul").op("i32.add");
   const atColumn = (base: Local) => code.get(base).get(column).i32(2).op("i32.shl").op("i32.add");
   const advance = ({ address, stride }: { readonly address: Local; readonly stride: number }) =>
     code.get(address).get(block).i32(stride).op("i32.mul").op("i32.add").set(address);
 
-  // With many terms the sums of a part lie in the scratch, row by row as in the results, and what rounding lost behind.
+  // With many terms the scratch holds the sums of a part, row by row as in the results, then their rounding
+  // errors.
   const hasParts = most.terms > PART_TERMS;
   const strideSums = most.columns * 4, sumBytes = rows * strideSums;
   const sumsOf = (row: number) => code.get(scratch).i32(row * strideSums).op("i32.add");

@@ -1,9 +1,9 @@
 /**
- * Matrix products in wasm: generic functions, shared by all products of a module, that emitted code calls with
- * addresses, strides in bytes and sizes. How fast each shape runs is printed by benches/matmul.ts.
+ * Matrix products in wasm: generic functions, shared by all products of a module, that emitted code calls
+ * with addresses, strides in bytes and sizes. benches/matmul.ts prints the speed of each shape.
  *
- * A product may be split among threads by rows, or by columns in multiples of 8, by moving the pointers: every
- * element adds up its terms in the same order and comes out the same to the bit.
+ * A product may be split among threads by rows, or by columns in multiples of 8, by moving the pointers:
+ * every element adds its terms in the same order, so the result is the same to the bit.
  */
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
 import { addPack, addTranspose } from "./pack.ts";
@@ -18,24 +18,26 @@ export { type LongProduct, longProductScratch, writeLongProduct } from "./long_p
 export interface MatmulFunctions {
   /**
    * `pack(source, destination, k, n, strideK, strideN)`: packs B[k][n], whose element (p, j) is at
-   * `source + p * strideK + j * strideN`, into {@linkcode packedBytes} bytes for `product`. Fast if either stride
-   * is 4.
+   * `source + p * strideK + j * strideN`, into {@linkcode packedBytes} bytes for `product`. Fast if either
+   * stride is 4.
    */
   readonly pack: FunctionBuilder;
   /**
-   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend, scratch)`: C[m][n] = A[m][k]·B + D.
-   * Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4. Row i of C is at
-   * `c + i * strideC`, that of D at `addend + i * strideAddend`, their columns contiguous; D may be C itself. Where
-   * `addend` and `strideAddend` are 0 there is no D. With more than {@linkcode PART_TERMS} terms it wants
-   * {@linkcode productScratch} bytes at `scratch`, else 0.
+   * `product(a, strideRow, strideK, packed, c, strideC, m, n, k, addend, strideAddend, scratch)`: C[m][n] =
+   * A[m][k]·B + D. Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4.
+   * Row i of C is at `c + i * strideC`, that of D at `addend + i * strideAddend`, with contiguous columns; D
+   * may be C itself. There is no D if `addend` and `strideAddend` are 0. More than {@linkcode PART_TERMS}
+   * terms need {@linkcode productScratch} bytes at `scratch`; else it is 0.
    */
   readonly product: FunctionBuilder;
   /**
-   * `transpose(source, destination, rows, columns, strideSource, strideDestination)`: destination[rows][columns] from
-   * source[columns][rows], both with contiguous columns.
+   * `transpose(source, destination, rows, columns, strideSource, strideDestination)`:
+   * destination[rows][columns] from source[columns][rows], both with contiguous columns.
    */
   readonly transpose: FunctionBuilder;
-  /** `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: adds a part of a long product. */
+  /**
+   * `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: adds a part of a long product.
+   */
   readonly settle: FunctionBuilder;
 }
 
@@ -48,7 +50,7 @@ export function addMatmul(module: ModuleBuilder, features: TileFeatures): Matmul
   return { pack, product, transpose, settle };
 }
 
-/** Bytes of scratch for a product of so many terms, of which some make up a part of it at a time. */
+/** Bytes of scratch for a product, which is summed in parts if it has many terms; else 0. */
 export function productScratch(m: number, n: number, k: number): number {
   return k > PART_TERMS ? 2 * m * n * 4 : 0;
 }

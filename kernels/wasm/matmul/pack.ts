@@ -1,6 +1,6 @@
 /**
- * Packing the operands of the matrix product: the right one into panels of 8 columns, `[ceil(n / 8)][k][8]` floats,
- * which a tile reads from front to back whatever its strides were; and turning a matrix over.
+ * Packing the operands of the matrix product: the right one into panels of 8 columns, `[ceil(n / 8)][k][8]`
+ * floats, which a tile reads from front to back regardless of the original strides; and transposing a matrix.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
 import { panelColumns, panelRowBytes } from "./tile.ts";
@@ -13,7 +13,7 @@ const LANES = 4;
 
 /**
  * Adds `pack(source, destination, k, n, strideK, strideN)`: element (p, j) is read at
- * `source + p * strideK + j * strideN`, columns beyond `n` of the last panel become zero.
+ * `source + p * strideK + j * strideN`; columns beyond `n` of the last panel become zero.
  */
 export function addPack(module: ModuleBuilder, transpose: FunctionBuilder): FunctionBuilder {
   const elements = addElements(module);
@@ -22,7 +22,7 @@ export function addPack(module: ModuleBuilder, transpose: FunctionBuilder): Func
   const [source, destination, k, n, strideK, strideN] = pack.params.keys();
   const [panelBytes, wide] = [0, 0].map(() => pack.local(i32));
 
-  // Whole panels the fast way where there is one, and one by one what is left.
+  // Whole panels the fast way if there is one, and the rest element by element.
   pack.get(k).i32(5).op("i32.shl").set(panelBytes);
   pack.get(strideN).i32(4).op("i32.eq").if(() => {
     pack.get(n).i32(-panelColumns).op("i32.and").set(wide);
@@ -43,7 +43,10 @@ export function addPack(module: ModuleBuilder, transpose: FunctionBuilder): Func
   return pack;
 }
 
-/** Adds `elements(source, destination, k, n, strideK, strideN, panelBytes)`: any shape and strides, one by one. */
+/**
+ * Adds `elements(source, destination, k, n, strideK, strideN, panelBytes)`: any shape and strides, element by
+ * element.
+ */
 function addElements(module: ModuleBuilder): FunctionBuilder {
   const elements = module.addFunction("matmul pack elements", Array(7).fill(i32));
   const [source, destination, k, n, strideK, strideN, panelBytes] = elements.params.keys();
@@ -73,9 +76,9 @@ function addElements(module: ModuleBuilder): FunctionBuilder {
 }
 
 /**
- * Adds `rows(source, destination, k, n, strideK, panelBytes)` for a row-major operand, n a multiple of 8. Four rows
- * are read side by side through all panels: a panel at a time would read at a stride that often hits few sets of the
- * cache.
+ * Adds `rows(source, destination, k, n, strideK, panelBytes)` for a row-major operand, with n a multiple of
+ * 8. Four rows are read side by side through all panels: reading one panel at a time would use a stride that
+ * often hits few sets of the cache.
  */
 function addRows(module: ModuleBuilder): FunctionBuilder {
   const rows = module.addFunction("matmul pack rows", Array(6).fill(i32));
@@ -110,7 +113,9 @@ function addRows(module: ModuleBuilder): FunctionBuilder {
   return rows;
 }
 
-/** Pushes min(position, end - 4): the last block of four overlaps the one before if four do not divide `end`. */
+/**
+ * Pushes min(position, end - 4): the last block of four overlaps the one before unless four divides `end`.
+ */
 function overlapping(code: FunctionBuilder, position: Local, end: Local): FunctionBuilder {
   const last = () => code.get(end).i32(4).op("i32.sub");
   code.get(position);
@@ -121,8 +126,9 @@ function overlapping(code: FunctionBuilder, position: Local, end: Local): Functi
 }
 
 /**
- * Adds `transpose(source, destination, rows, columns, strideSource, strideDestination)`: destination[rows][columns]
- * from source[columns][rows], each with contiguous rows so many bytes apart. Blocks of 4 by 4 turn over in registers.
+ * Adds `transpose(source, destination, rows, columns, strideSource, strideDestination)`:
+ * destination[rows][columns] from source[columns][rows], both with contiguous rows at the given strides.
+ * Blocks of 4 by 4 are transposed in registers.
  */
 export function addTranspose(module: ModuleBuilder): FunctionBuilder {
   const code = module.addFunction("matmul transpose", Array(6).fill(i32));

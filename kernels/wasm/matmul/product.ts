@@ -1,21 +1,24 @@
 /**
- * Products cut into blocks that stay in the caches, and strips of rows, for which tile.ts has the tiles. Terms are cut
- * into blocks too, so that the error of a sum does not grow with its length.
+ * Products in blocks that stay in the caches, and in strips of rows, whose tiles are in tile.ts. Terms are
+ * divided into blocks too, so that the error of a sum does not grow with its length.
  */
 import { type FunctionBuilder, i32, type Local, type ModuleBuilder } from "../assembler.ts";
 import { PART_TERMS } from "./settle.ts";
 import { mostRows, panelRowBytes, pushIf, type TileFeatures } from "./tile.ts";
 
-/** Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB run alike. */
+/**
+ * Bytes of the packed right operand that all rows pass over before the next ones; 64 to 256 KiB are equally
+ * fast.
+ */
 const PASS_BYTES = 1 << 17;
 
 /**
- * Up to so many terms are added one after another; of more, {@linkcode BLOCK_TERMS} at a time. Of 64x256x64, blocks
- * would take 9 % more time.
+ * Up to this many terms are added one after another; beyond it, {@linkcode BLOCK_TERMS} at a time. For
+ * 64x256x64, blocks would take 9 % more time.
  */
 const WHOLE_TERMS = 512;
 
-/** Terms of a block: rounding loses less than 1e-6 of 64 that are all alike, about 4e-7, and half as much of 32. */
+/** Terms of a block: rounding loses less than 1e-6 of 64 equal terms, about 4e-7, and half as much of 32. */
 export const BLOCK_TERMS = 64;
 
 /** Writes `smaller = min(value, bound)`; both are pushed twice. */
@@ -28,8 +31,8 @@ export function minimum(code: FunctionBuilder, value: () => void, bound: () => v
 }
 
 /**
- * Runs `write` for strips of rows, as even as `most` rows allow: with 6, 64 rows are 9 strips of 6 and 2 of 5, and no
- * strip of a row or two is left over.
+ * Runs `write` for strips of rows, as even as `most` rows allow: with 6, 64 rows are 9 strips of 6 and 2 of
+ * 5, so that no strip of one or two rows is left over.
  */
 function eachStrip(code: FunctionBuilder, m: Local, most: number, write: (rows: Local) => void): void {
   const [left, strips, rows] = [0, 0, 0].map(() => code.local(i32));
@@ -65,7 +68,7 @@ export function addProduct(
   };
   const columnBytes = () => product.get(passColumns).i32(2).op("i32.shl");
 
-  /** The block of terms from `first` on, for all rows: the sums are what is `added` and these. */
+  /** The block of terms from `first` on, for all rows: adds its sums to what lies at `added`. */
   const block = () => {
     product.get(a).get(first).get(strideK).op("i32.mul").op("i32.add").set(left).get(sums).set(target);
     eachStrip(product, m, mostRows(features), (rows) => {
@@ -81,7 +84,10 @@ export function addProduct(
     });
   };
 
-  /** All blocks. With `scratch` every so many make up a part, of which the sums are there until it is settled. */
+  /**
+   * All blocks. With `scratch`, several form a part, whose sums stay there until they are added to the
+   * result.
+   */
   const blocks = () => {
     product.get(scratch).get(c).get(scratch).op("select").set(sums);
     product.get(addend).set(added).get(strideAddend).set(strideAdded).i32(0).set(first);

@@ -1,6 +1,7 @@
 /**
- * Sums of parts of long products: rows of a part are added to rows of the result, with what rounding loses kept beside
- * it (Kahan, "Further remarks on reducing truncation errors", 1965), so that any number of parts is as good as one.
+ * Sums of parts of long products: rows of a part are added to rows of the result, with the rounding errors
+ * kept beside it (Kahan, "Further remarks on reducing truncation errors", 1965), so that any number of parts
+ * is as accurate as one.
  */
 import { type FunctionBuilder, i32, type ModuleBuilder, v128 } from "../assembler.ts";
 
@@ -8,8 +9,8 @@ import { type FunctionBuilder, i32, type ModuleBuilder, v128 } from "../assemble
 export const PART_TERMS = 2048;
 
 /**
- * Adds `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: C += part, or C = part if it is the first;
- * `errors` is laid out as the part is.
+ * Adds `settle(c, strideC, part, errors, stridePart, rows, columns, isFirst)`: C += part, or C = part if it
+ * is the first; `errors` has the layout of the part.
  */
 export function addSettle(module: ModuleBuilder): FunctionBuilder {
   const settle = module.addFunction("matmul settle", Array(8).fill(i32));
@@ -32,7 +33,7 @@ export function addSettle(module: ModuleBuilder): FunctionBuilder {
       load(errors).op("f32x4.add").set(term);
       load(c).tee(before).get(term).op("f32x4.add").set(sum);
       settle.get(term).get(sum).get(before).op("f32x4.sub").op("f32x4.sub").set(lost);
-      // What a sum that is infinite or NaN has lost is nothing.
+      // An infinite or NaN sum has no rounding error.
       settle.get(lost).get(lost).get(lost).op("f32x4.eq").op("v128.and").set(lost);
     });
     store(c, sum);

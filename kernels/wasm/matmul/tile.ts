@@ -1,10 +1,11 @@
 /**
- * The tiles of the matrix product: one function per number of rows, each running through the panels of the packed
- * right operand with all its sums in registers. What cuts a product into tiles is in product.ts.
+ * The tiles of the matrix product: one function per number of rows, each of which iterates over the panels of
+ * the packed right operand with all its sums in registers. product.ts divides a product into tiles.
  *
- * V8 gives 15 vector registers, and an x64 core of today starts two multiply-adds of four cycles each per cycle: from
- * 8 independent sums on, 12 better, the units are busy. Hence the shapes below. Every tile adds up an element's terms
- * one by one from the first to the last, so the result does not depend on the tile that an element falls into.
+ * V8 provides 15 vector registers, and a current x64 core starts two multiply-adds of four cycles each per
+ * cycle: 8 independent sums, better 12, keep the units busy. Hence the shapes below. Every tile adds an
+ * element's terms one by one from the first to the last, so the result does not depend on the tile that an
+ * element falls into.
  */
 import { f32, type FunctionBuilder, i32, type Local, type ModuleBuilder, v128 } from "../assembler.ts";
 
@@ -15,15 +16,15 @@ export const panelColumns = 8;
 export const panelRowBytes = 32;
 
 /**
- * Terms of the sums per turn of the loop over a row-major left operand. Of the ceiling, 64x64x256 reaches 91 % with 4,
- * 94 % with 8, 93 % with 16.
+ * Terms per loop iteration over a row-major left operand. Of the ceiling, 64x64x256 reaches 91 % with 4, 94 %
+ * with 8, 93 % with 16.
  */
 const UNROLL = 8;
 
-/** The bytes of the first of four lanes, four times: spreads it over a vector. */
+/** The bytes of the first of four lanes, four times: broadcasts it to a vector. */
 const FIRST_LANE = Array.from({ length: 16 }, (_, byte) => byte % 4);
 
-/** What a tile is emitted with. */
+/** The features that a tile is emitted with. */
 export interface TileFeatures {
   /** Fuse multiplication and addition. */
   readonly relaxed: boolean;
@@ -33,8 +34,9 @@ export interface TileFeatures {
 const TILE_PARAMS = 11;
 
 /**
- * Panels side by side in a tile, by its rows less one. Without fusion a product needs a register of its own before it
- * is added: 4x8 ran at 39 GFLOP/s there, 6x8 at 30, because it spills; so did 3x16 with fusion, at 28 beside 45 of 3x8.
+ * Panels side by side in a tile, indexed by its rows less one. Without fusion a product needs its own
+ * register before it is added: there 4x8 ran at 39 GFLOP/s, and 6x8 at 30, because it spills. With fusion
+ * 3x16 spills: it ran at 28, compared to 45 for 3x8.
  */
 const PANELS = { fused: [4, 3, 1, 1, 1, 1], plain: [4, 2, 1, 1] } as const;
 
@@ -48,9 +50,9 @@ export function mostRows(features: TileFeatures): number {
 }
 
 /**
- * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, addend, strideAddend, rows)`: `rows` (1 to
- * `mostRows`) rows of C, `n` columns wide, from as many rows of A, the panels at `packed`, `panelBytes` apart, and rows
- * of D at `addend`, if that is not 0.
+ * Adds `strip(a, strideRow, strideK, packed, panelBytes, c, strideC, n, k, addend, strideAddend, rows)`:
+ * computes `rows` (1 to `mostRows`) rows of C, `n` columns wide, from as many rows of A, the panels at
+ * `packed`, `panelBytes` apart, and rows of D at `addend`, if that is not 0.
  */
 export function addStrip(module: ModuleBuilder, features: TileFeatures): FunctionBuilder {
   const edge = addEdge(module);
@@ -70,7 +72,10 @@ export function addStrip(module: ModuleBuilder, features: TileFeatures): Functio
   return strip;
 }
 
-/** Adds `edge(left, right, c, columns, addend)`: writes the first 1 to 7 of eight sums, each with its addend if there is one. */
+/**
+ * Adds `edge(left, right, c, columns, addend)`: writes the first 1 to 7 of eight sums, each with its addend
+ * if there is one.
+ */
 function addEdge(module: ModuleBuilder): FunctionBuilder {
   const edge = module.addFunction("matmul edge", [v128, v128, i32, i32, i32]);
   const [left, right, c, columns, addend] = [0, 1, 2, 3, 4];
@@ -88,7 +93,7 @@ function addEdge(module: ModuleBuilder): FunctionBuilder {
   return edge;
 }
 
-/** Pushes what `push` pushes where an address is not 0, else 0. */
+/** Pushes what `push` pushes if an address is not 0, else 0. */
 export function pushIf(code: FunctionBuilder, address: Local, push: () => void): FunctionBuilder {
   push();
   return code.i32(0).get(address).op("select");
@@ -127,12 +132,13 @@ function addTile(
   };
 
   /**
-   * One term of every sum. What is used again is held in registers, the pair of vectors of the only panel or the
+   * One term of every sum. What is reused is held in registers, the pair of vectors of the only panel or the
    * factors of few rows; the other side passes through one register.
    *
-   * Where an engine checks the bounds of every load, as V8 does in Deno, the branches compete with multiplication for
-   * a unit of Intel's cores. `inPairs` has half as many: the first of two factors is loaded with its neighbour and
-   * spread out; the second then ends where that load ended, and needs no check of its own.
+   * If an engine checks the bounds of every load, as V8 does in Deno, the branches compete with
+   * multiplications for a unit of Intel's cores. `inPairs` has half as many: the first of two factors is
+   * loaded with its neighbor and broadcast; the second load then ends where the first ended, and needs no
+   * check.
    */
   const terms = (step: number, { inPairs }: { readonly inPairs: boolean }) => {
     const loadFactor = (row: number) => {
@@ -166,7 +172,7 @@ function addTile(
     for (let row = 1; row < rows; row++) tile.get(left[row - 1]).get(strideRow).op("i32.add").set(left[row]);
     tile.get(packed).set(right[0]);
     for (let panel = 1; panel < panels; panel++) {
-      // A panel beyond the last is the one before again, its sums are not stored.
+      // A panel beyond the last repeats the one before; its sums are not stored.
       tile.get(right[panel - 1]);
       tile.get(panelBytes).i32(0).get(n).i32(panel * panelColumns).op("i32.gt_s").op("select").op("i32.add");
       tile.set(right[panel]);
@@ -175,7 +181,7 @@ function addTile(
     tile.get(packed).get(k).i32(5).op("i32.shl").op("i32.add").set(end);
   };
 
-  /** A row-major: several terms per turn, addressed by immediates. */
+  /** For row-major A: several terms per iteration, addressed by immediates. */
   const unrolled = () => {
     tile.get(strideK).i32(4).op("i32.eq").if(() => {
       tile.get(packed).get(k).i32(-UNROLL).op("i32.and").i32(5).op("i32.shl").op("i32.add").set(blockEnd);

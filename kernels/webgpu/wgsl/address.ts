@@ -1,19 +1,19 @@
 /**
- * Addresses in WGSL: how the elements of views are reached. Most lie in the device's memory, an array of words; values
- * of every step may lie in an array of half floats, and what a scan keeps from step to step in the memory of a
- * workgroup.
+ * Addresses in WGSL: how the elements of views are reached. Most lie in the device's memory, an array of
+ * words; values of every step may lie in an array of half floats, and what a scan keeps from step to step may
+ * lie in workgroup memory.
  */
 import type { Buffer, View } from "../../lowering/views.ts";
 
 /** Where a buffer lies. */
 export type Location =
-  /** From this word of the device's memory on. */
+  /** At this word of the device's memory. */
   | { readonly in: "memory"; readonly word: number }
-  /** From the word of the device's memory that `slots` has at this index for the call. */
+  /** At the word of the device's memory that the call stores at this index of `slots`. */
   | { readonly in: "slot"; readonly index: number }
-  /** From this element of `halves` on, as f16. */
+  /** At this element of `halves`, as f16. */
   | { readonly in: "halves"; readonly at: number }
-  /** From this word of `rowMemory` on: the rows of the workgroup, from row `begin` on, each `stride` words. */
+  /** At this word of `rowMemory`: the rows of the workgroup from row `begin` on, each `stride` words long. */
   | { readonly in: "local"; readonly at: number; readonly stride: number };
 
 /** Where buffers lie. */
@@ -21,7 +21,7 @@ export interface Memory {
   readonly locationOf: (buffer: Buffer) => Location;
 }
 
-/** The place of a buffer's rows in the memory of a workgroup. */
+/** The place of a buffer's rows in workgroup memory. */
 export interface RowPlace {
   /** The word at which the first row of the workgroup begins. */
   readonly at: number;
@@ -29,35 +29,35 @@ export interface RowPlace {
   readonly stride: number;
 }
 
-/** What of a scan lies in the memory of its workgroups. */
+/** What a scan keeps in workgroup memory. */
 export interface RowMemory {
   readonly words: number;
   readonly places: ReadonlyMap<Buffer, RowPlace>;
 }
 
-/** `a * stride`, left out where it is zero. */
+/** `a * stride`, omitted if it is zero. */
 export function times(value: string, stride: number): string[] {
   if (stride === 0 || value === "0") return [];
   return [stride === 1 ? value : `${value} * ${stride}`];
 }
 
-/** The name of the word at which an input or output begins, which each function that has it looks up once. */
+/** The variable with the word at which an input or output begins; each function looks it up once. */
 function slotName(index: number): string {
   return `slot_${index}`;
 }
 
-/** What sets the names of slots that a function's text has. */
+/** Declarations of the slot variables that a function's text uses. */
 export function slotsIn(text: string): string {
   const indices = new Set([...text.matchAll(/\bslot_(\d+)\b/g)].map(([, index]) => Number(index)));
   return [...indices].map((index) => `  let ${slotName(index)} = ${slotAt(index)};\n`).join("");
 }
 
-/** An element of `slots`, which is in vectors of four, as a uniform must be. */
+/** An element of `slots`, stored in vectors of four, as a uniform must be. */
 function slotAt(index: number): string {
   return `slots[${Math.floor(index / 4)}][${index % 4}]`;
 }
 
-/** Bytes of `slots` for so many inputs and outputs. */
+/** The bytes of `slots` for `count` inputs and outputs. */
 export function slotBytes(count: number): number {
   return 16 * Math.max(1, Math.ceil(count / 4));
 }
@@ -67,13 +67,13 @@ export function declareSlots(count: number): string {
   return `var<uniform> slots: array<vec4<i32>, ${slotBytes(count) / 16}>;`;
 }
 
-/** An element: the array that it is in, and its index there, an expression. */
+/** An element: its array, and its index there as an expression. */
 export interface Place {
   readonly array: "memory" | "halves" | "rowMemory";
   readonly index: string;
 }
 
-/** The place of an element whose index along each axis is an expression. */
+/** The place of an element, given an index expression for each axis. */
 export function placeAt(view: View, indices: readonly string[], { locationOf }: Memory): Place {
   const location = locationOf(view.buffer);
   let array: Place["array"] = "memory", fixed = view.offset;
@@ -108,7 +108,7 @@ export function load(view: View, indices: readonly string[], memory: Memory): st
   return loadPlace(view.dtype, placeAt(view, indices, memory));
 }
 
-/** Reads what is at a place as a value of a dtype. */
+/** Reads the value at a place as a value of the dtype. */
 export function loadPlace(dtype: View["dtype"], { array, index }: Place): string {
   const element = `${array}[${index}]`;
   if (array === "halves") return `f32(${element})`;
@@ -152,8 +152,9 @@ export function literal(value: number, dtype: View["dtype"]): string {
 }
 
 /**
- * A literal whose value no compiler knows, as a constant of a Program must be: what is computed with it is not computed
- * as if there were no NaN and no infinity (x · 0 is not 0 for all x), and no overflow is refused.
+ * A literal whose value is hidden from the compiler, as every constant of a Program must be: otherwise the
+ * compiler may simplify as if there were no NaN or infinity (x · 0 is not 0 for all x), or reject an
+ * overflow.
  */
 export function hiddenLiteral(value: number, dtype: View["dtype"]): string {
   if (dtype === "bool") return literal(value, dtype);

@@ -4,8 +4,8 @@ import type { Buffer, View } from "../../lowering/views.ts";
 import type { Memory, RowMemory } from "./address.ts";
 
 /**
- * Before which of these kernels, which run one after the other, all must have come to the end of those before. Buffers
- * that are not needed at the same time may lie in the same place.
+ * For each of these kernels, which run in order, whether all invocations must finish the kernels before it
+ * first. Buffers that are not live at the same time may share a place.
  */
 export function barriersBetween(kernels: readonly Kernel[], memory: Memory): boolean[] {
   const read = new Set<Buffer>(), written = new Set<Buffer>();
@@ -36,8 +36,9 @@ function overlap(a: Buffer, b: Buffer, { locationOf }: Memory): boolean {
 }
 
 /**
- * The barriers that a kernel of a loop needs after it: one for each kind of memory in which it wrote what others read;
- * any one where another writes what it has read.
+ * The barriers that a loop needs after a kernel: one for each kind of memory in which it wrote a buffer that
+ * any kernel reads or another one writes; if there is none, a workgroup barrier if another kernel overwrites
+ * what it has read.
  */
 export function barriersAfter(kernel: Kernel, body: readonly Kernel[], { places }: RowMemory): string[] {
   const others = body.filter((other) => other !== kernel);

@@ -1,10 +1,11 @@
 /**
- * Functions of one or two floats in WGSL, of our own; those of mathematics come from `math.ts`. A module has only those
- * that it uses.
+ * Our own WGSL functions of one or two floats; mathematical functions come from `math.ts`. A module contains
+ * only those that it uses.
  *
- * WGSL may assume that NaN and infinity do not exist, and rewrite sums as real numbers allow. What must not be guessed
- * is therefore asked of the bits, as integers, and what must not be rewritten goes through `special`. That is all that
- * there is to comparisons, maxima, casts and constants here; see docs/numbers.md for what they give.
+ * WGSL may assume that NaN and infinity do not exist, and may reassociate sums as for real numbers. Tests
+ * that must be reliable therefore work on the bits, as integers, and what must not be rewritten goes through
+ * `special`. Comparisons, maxima, casts and constants need nothing more; docs/numbers.md says what they
+ * return.
  */
 import { mathFunctions } from "../../math/mod.ts";
 import { TWO_OVER_PI } from "../../math/trigonometric.ts";
@@ -18,7 +19,7 @@ interface Source {
 
 const SOURCES: Readonly<Record<string, Source>> = {
   hidden: { code: "fn hidden(x: f32) -> f32 { return bitcast<f32>(special(bitcast<u32>(x))); }" },
-  // Other than hidden(x) to a compiler, so that it does not see what is taken from itself.
+  // To the compiler this differs from hidden(x), so it does not see a value subtracted from itself.
   apart: {
     code:
       "fn apart(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ (arrayLength(&memory) & 0x20000000u)); }",
@@ -38,7 +39,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   return bits ^ ((bits >> 31u) & 0x7fffffff);
 }`,
   },
-  // The same with both zeros equal.
+  // The same with -0 equal to 0.
   orderOfNumber: {
     code: `fn orderOfNumber(x: f32) -> i32 {
   let bits = bitcast<i32>(x);
@@ -91,7 +92,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
 }`,
   },
   toBool: { code: "fn toBool(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) != 0u; }" },
-  // Not f32(x), by which what is multiplied is likely to become a choice.
+  // Not f32(x), as compilers tend to turn a multiplication by it into a select.
   ofBool: {
     code: "fn ofBool(x: bool) -> f32 { return bitcast<f32>(special(select(0u, 0x3f800000u, x))); }",
   },
@@ -106,9 +107,9 @@ const SOURCES: Readonly<Record<string, Source>> = {
   return a1 * b1 + (middle >> 16u) + (other >> 16u);
 }`,
   },
-  // |x| = m·2ᵉ in quarters of a turn: m times 96 bits of 2/π, of those from which on the product is not a multiple of
-  // four (M. Payne, R. Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983). The result
-  // is the quarter, and the rest, from -π/4 to π/4, as a float.
+  // |x| = m·2ᵉ in quarter turns: m times those 96 bits of 2/π from which on the product is not a multiple of
+  // four (M. Payne, R. Hanek, "Radian Reduction for Trigonometric Functions", SIGNUM Newsletter 18, 1983).
+  // The result is the quadrant, and the remainder from -π/4 to π/4 as a float.
   reduceTurns: {
     calls: ["multiplyHigh"],
     code: `struct Turned { quarter: i32, rest: f32 }
@@ -156,15 +157,15 @@ fn reduceTurns(size: u32) -> Turned {
 };
 
 /**
- * Bits that no compiler knows, so that it does not compute with what they stand for: floats that WGSL has no literal for,
- * constants of a Program, results that an optimization would take for others. No array has 2²⁹ words.
+ * Bits that no compiler knows, so that it cannot simplify what they represent: floats without a WGSL literal,
+ * constants of a Program, and results that an optimization would mistake for others. No array has 2²⁹ words.
  */
 export const SPECIAL = `fn special(bits: u32) -> u32 { return bits | (arrayLength(&memory) >> 29u); }`;
 
-/** The functions of mathematics, as they are called here. */
+/** The mathematical functions, as they are called here. */
 const MATH = new Map(Object.entries(mathFunctions).map(([name, fn]) => [`${name}_`, fn]));
 
-/** The functions of these names and what they call, in an order in which each comes after what it calls. */
+/** The named functions and the functions they call, each after those that it calls. */
 export function functionSources(names: Iterable<string>): string[] {
   const written = new Map<string, string>();
   const write = (name: string): void => {

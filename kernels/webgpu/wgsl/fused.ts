@@ -1,4 +1,7 @@
-/** Fused elementwise kernels: each invocation computes elements of its own, all intermediate results in registers. */
+/**
+ * Fused elementwise kernels: each invocation computes its own elements, with all intermediate results in
+ * registers.
+ */
 import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
@@ -10,18 +13,18 @@ import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** What the expression of an operation is made of. */
+/** What the expression of an operation is built from. */
 interface Context {
   readonly operation: FusedOperation;
   readonly isFloat: boolean;
-  /** Notes that a function of `functions.ts` is called; gives its name. */
+  /** Records a call of a function of `functions.ts`; returns its name. */
   readonly use: (name: string) => string;
 }
 
-/** The expression of an operation of these operands. */
+/** The expression of an operation on these operands. */
 type Expression = (operands: readonly string[], context: Context) => string;
 
-/** An operator between two. */
+/** An infix operator. */
 function operator(sign: string): Expression {
   return ([a, b]) => `(${a} ${sign} ${b})`;
 }
@@ -36,17 +39,17 @@ function own(name: string): Expression {
   return (operands, { use }) => `${use(name)}(${operands.join(", ")})`;
 }
 
-/** One way for floats, and another for int32 and bool. */
+/** One form for floats, and another for int32 and bool. */
 function either(float: Expression, integer: Expression): Expression {
   return (operands, context) => (context.isFloat ? float : integer)(operands, context);
 }
 
-/** An operator between floats of which compilers must not see that they may be the same: x - x is not always 0. */
+/** An operator on floats that hides from the compiler whether they are equal: x - x is not always 0. */
 function apart(sign: string): Expression {
   return ([a, b], { use }) => `(${a} ${sign} ${use("apart")}(${b}))`;
 }
 
-/** Every operation: the compiler names one that is missing. */
+/** Every operation: the type checker reports a missing one. */
 const expressions: { readonly [Name in FusedName]: Expression } = {
   ...mapFunctions((_, name) => own(`${name}_`)),
   copy: ([x]) => x,
@@ -71,7 +74,7 @@ const expressions: { readonly [Name in FusedName]: Expression } = {
   cast: ([x], { operation: { output, inputDType }, use }) => castTo(output.dtype, inputDType, x, use),
 };
 
-/** Operations whose results compilers combine with others by rules that hold for real numbers only, as (a + b) - a = b. */
+/** Operations that compilers combine by rules of real numbers, such as (a + b) - a = b. */
 const COMBINED: ReadonlySet<FusedName> = new Set([
   "neg",
   "abs",
@@ -83,7 +86,7 @@ const COMBINED: ReadonlySet<FusedName> = new Set([
   "div",
 ]);
 
-/** A cast; `use` notes the functions that it calls. */
+/** A cast; `use` records the functions that it calls. */
 function castTo(to: DType, from: DType, a: string, use: (name: string) => string): string {
   if (to === from) return a;
   const isFloat = from === "float32";
@@ -97,7 +100,7 @@ function castTo(to: DType, from: DType, a: string, use: (name: string) => string
   }
 }
 
-/** The value of an operation; `use` notes the functions that it calls. */
+/** The value of an operation; `use` records the functions that it calls. */
 export function expression(
   operation: FusedOperation,
   operands: readonly string[],
@@ -140,7 +143,7 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): v
 
   f.overItems(sizeOf(dims.slice(1)), (item) => {
     f.lines(...unravel(item, dims, names));
-    // Everything is read before anything is written: a carry may be written where it was read.
+    // Everything is read before anything is written: a carry may be written to the place that is read.
     const loaded = new Map<string, string>();
     for (const { operands } of kernel.operations) {
       for (const operand of operands) {
@@ -176,7 +179,7 @@ function fail(): never {
   throw new Error("A fused kernel reads a result that it has not computed");
 }
 
-/** How the kind is written. */
+/** How this kind is written. */
 export const fusedWriting: WrittenKinds<FusedKernel> = {
   fused: {
     write: writeFused,

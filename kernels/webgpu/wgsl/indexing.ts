@@ -1,4 +1,4 @@
-/** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
+/** Rows by index, and sums of such rows. Indices outside the table are clamped into it. */
 import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { viewOf } from "../../lowering/views.ts";
 import { literal, load, store, unravel } from "./address.ts";
@@ -25,7 +25,7 @@ function writeGather(
   });
 }
 
-/** An invocation sums up columns of its own, in the order of the indices. */
+/** An invocation sums its own columns, in the order of the indices. */
 function writeScatter(
   f: FunctionWriter,
   { indices, updates, output, lost }: ScatterKernel,
@@ -56,20 +56,20 @@ function writeScatter(
         f.line(store(output, place, `${load(output, place, memory)} + ${term}`, memory));
         return;
       }
-      // No compiler may take the parentheses away (Kahan, 1965): to it, what is added to the bits is not known.
+      // The compiler must not drop the parentheses (Kahan, 1965): a hidden addend to the bits prevents it.
       const kept = (value: string) => `bitcast<f32>(bitcast<i32>(${value}) + zero)`;
       const before = f.let(load(output, place, memory));
       const whole = f.let(`${term} + ${load(errors, place, memory)}`);
       const sum = f.let(kept(`${before} + ${whole}`));
       const rest = f.let(`${whole} - ${kept(`${sum} - ${before}`)}`);
       f.line(store(output, place, sum, memory));
-      // A sum that is infinite or NaN has lost nothing.
+      // An infinite or NaN sum has no rounding error to carry.
       f.line(store(errors, place, `select(${rest}, 0f, ${f.use("isNan")}(${rest}))`, memory));
     });
   });
 }
 
-/** How the kinds are written. */
+/** How these kinds are written. */
 export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,

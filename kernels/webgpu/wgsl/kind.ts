@@ -1,4 +1,4 @@
-/** What the writing of a kind of kernel is: the body of its function, and how often that goes round loops. */
+/** How a kind of kernel is written: the body of its function, and how many loop iterations that takes. */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
@@ -7,7 +7,7 @@ import type { Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** Rows and columns of a product that an invocation computes. */
+/** The rows and columns of a product that one invocation computes. */
 export interface Tile {
   readonly rows: number;
   readonly columns: number;
@@ -15,57 +15,57 @@ export interface Tile {
 
 /** The teams of a workgroup, one for each element of a reduction's result. */
 export interface Teams {
-  /** Invocations of each; 1 where there are no teams. */
+  /** Invocations per team; 1 without teams. */
   readonly size: number;
-  /** The most of them that have an element. */
+  /** The most teams that have an element. */
   readonly count: number;
   /** Whether subgroups combine their parts. */
   readonly subgroups: boolean;
 }
 
-/** Who calls a kernel's function together, and what is decided for them. */
+/** The invocations that run a kernel's function together, and what is decided for them. */
 export interface Callers {
-  /** How many invocations. */
+  /** How many invocations there are. */
   readonly invocations: number;
-  /** The most rows of the kernel that they are given. */
+  /** The most rows of the kernel that they get. */
   readonly rows: number;
   readonly tileOf: (kernel: MatmulKernel) => Tile;
   readonly teamsOf: (kernel: ReduceKernel) => Teams;
 }
 
-/** What the function of a kernel is written for. */
+/** What a kernel's function is written for. */
 export interface Site {
-  /** How many loops over time are around it. */
+  /** How many loops over time enclose it. */
   readonly depth: number;
   readonly memory: Memory;
   readonly callers: Callers;
-  /** What divides the number of rows that it is called for; absent where it is called for all. */
+  /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
   readonly multiple?: number;
-  /** What is kept in the workgroup's memory. */
+  /** What is kept in workgroup memory. */
   readonly local: RowMemory;
-  /** Steps of a scan that are done at once; all where absent. */
+  /** Steps of a scan that run per dispatch; absent if all do. */
   readonly steps?: number;
-  /** The functions of the kernels inside, of a scan. */
+  /** For a scan, the functions of the kernels inside. */
   readonly called: readonly string[];
 }
 
 /** How a kind is written. */
 export interface WrittenKind<Kernel> {
   /**
-   * Writes the body of the function `(begin, end, lane, lanes, t0, …)`, which does the kernel's units of work `[begin,
-   * end)` with `lanes` invocations, of which the calling one is `lane`.
+   * Writes the body of the function `(begin, end, lane, lanes, t0, …)`, which computes the kernel's units of
+   * work `[begin, end)` with `lanes` invocations; the calling one is number `lane`.
    */
   readonly write: (f: FunctionWriter, kernel: Kernel, site: Site) => void;
-  /** How often one of the callers goes round the loops of that; of a scan in one step, with the rounds of its kernels. */
+  /** The loop iterations of one caller; for a scan those of one step, including its kernels. */
   readonly rounds: (kernel: Kernel, callers: Callers, inside: readonly Rounds[]) => Rounds;
 }
 
-/** How kinds are written: the compiler names one that is missing. */
+/** How kinds are written: the type checker reports a missing one. */
 export type WrittenKinds<Kernel extends AnyKernel> = {
   readonly [K in Kernel["kind"]]: WrittenKind<Extract<Kernel, { readonly kind: K }>>;
 };
 
-/** How many elements so many of the rows of a shape have. */
+/** How many elements the first `rows` rows of a shape have. */
 export function elementsInRows([first = 1, ...rest]: readonly number[], rows: number): number {
   return Math.min(first, rows) * sizeOf(rest);
 }

@@ -1,4 +1,4 @@
-/** How every kind of kernel is written, and how often an invocation goes round its loops. */
+/** How every kind of kernel is written, and how many loop iterations an invocation of it takes. */
 import type { Kernel } from "../../lowering/kernels.ts";
 import { fusedWriting } from "./fused.ts";
 import { indexingWriting } from "./indexing.ts";
@@ -18,12 +18,12 @@ const written: WrittenKinds<Kernel> = {
   ...scanWriting,
 };
 
-/** How the kind of a kernel is written. */
+/** How the kind of this kernel is written. */
 export function writingOf({ kind }: Kernel): WrittenKind<Kernel> {
   return written[kind] as WrittenKind<Kernel>; // the record of this very kind
 }
 
-/** How often an invocation goes round the loops of a kernel, in one step if it is a scan. */
+/** The loop iterations of an invocation of a kernel, in one step if it is a scan. */
 export function roundsOf(kernel: Kernel, callers: Callers): Rounds {
   const inside = "body" in kernel ? kernel.body.map((each) => allRoundsOf(each, callers)) : [];
   return writingOf(kernel).rounds(kernel, callers, inside);

@@ -1,12 +1,13 @@
 /**
- * The functions of `kernels/math` in WGSL: what it has for each word. WGSL may assume that NaN and infinity do not exist,
- * and rewrite sums as real numbers allow: what is `rounded` is hidden from that, and NaN is chosen by its bits.
+ * The functions of `kernels/math` in WGSL: its form of each word. WGSL may assume that NaN and infinity do
+ * not exist, and may rewrite sums as for real numbers: `rounded` values are hidden from that, and NaN is
+ * selected by its bits.
  */
 import { bodyOf, type Language, type Phrase } from "../../math/text.ts";
 import type { MathFunction } from "../../math/vocabulary.ts";
 import { literal } from "./address.ts";
 
-/** Without the parentheses around it. */
+/** The text without its outer parentheses. */
 function bare(text: string): string {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -27,7 +28,7 @@ function call(name: string, calls?: readonly string[]): Phrase {
 
 const choose: Phrase = { say: ([mask, a, b]) => `select(${bare(b)}, ${bare(a)}, ${bare(mask)})` };
 
-/** A float in as few digits as it takes; there is no literal for those that are not finite. */
+/** A float in as few digits as it needs; there is no literal for those that are not finite. */
 function float(value: number): string {
   if (!Number.isFinite(value)) return literal(value, "float32");
   const digits = Array.from({ length: 9 }, (_, index) => Number(value.toPrecision(index + 1)));
@@ -35,7 +36,7 @@ function float(value: number): string {
   return Number.isInteger(shortest) ? shortest.toFixed(1) : `${shortest}`;
 }
 
-/** An integer, bits in hexadecimal. */
+/** An integer, with bits in hexadecimal. */
 function integer(value: number): string {
   return value >= 0 && value < 1000 ? `${value}` : `i32(0x${(value >>> 0).toString(16)}u)`;
 }
@@ -53,7 +54,7 @@ const WGSL: Language = {
     floor: call("floor"),
     rounded: call("hidden", ["hidden"]),
     orNan: { say: ([result, x]) => `select(${bare(result)}, ${x}, isNan(${x}))`, calls: ["isNan"] },
-    // To the nearest, as if a half were rounded up.
+    // Rounds to nearest, halves up.
     whole: {
       say: ([x], [scale]) =>
         scale === 1 ? `floor(${x} + 0.5)` : `floor(fma(${bare(x)}, ${float(scale)}, 0.5))`,

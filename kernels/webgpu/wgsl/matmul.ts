@@ -1,7 +1,7 @@
 /**
- * Matrix products: an invocation computes a tile of a few rows and columns, so that it reads each operand once for
- * several sums. Columns of a tile are as far apart as there are tiles beside each other, so that neighbouring
- * invocations read neighbouring columns.
+ * Matrix products: an invocation computes a tile of a few rows and columns, so that each operand it reads
+ * serves several sums. The columns of a tile are spaced by the number of tiles side by side, so that
+ * neighboring invocations read neighboring columns.
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
@@ -11,10 +11,10 @@ import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** Terms that are added one after another, where there are so many that their sums are added by themselves. */
+/** Terms that are added one after another if a product is summed in blocks. */
 export const BLOCK_TERMS = 64;
 
-/** Whether a product of so many terms is summed in blocks. */
+/** Whether a product of `k` terms is summed in blocks. */
 export function isInBlocks(k: number): boolean {
   return k > 8 * BLOCK_TERMS;
 }
@@ -26,7 +26,9 @@ export function itemsOf(rows: number, columns: number, tile: Tile): number {
   return Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
 }
 
-/** What reads the elements of a view along `axis`, from the one at `indices` on, whose place is computed once. */
+/**
+ * Reads the elements of a view along `axis`, starting at `indices`; the place of the first is computed once.
+ */
 function termsOf(
   f: FunctionWriter,
   view: View,
@@ -41,8 +43,8 @@ function termsOf(
 }
 
 /**
- * Units of work are rows, or matrices of a batch. Where `multiple` divides the number of rows that it is called for, and
- * the tile divides that, no row is checked.
+ * Units of work are rows, or matrices of a batch. If `multiple` divides the number of rows of each call, and
+ * the tile divides `multiple`, rows need no bounds check.
  */
 function writeMatmul(
   f: FunctionWriter,
@@ -58,7 +60,7 @@ function writeMatmul(
   const at = (row: string, column: string) => [...batch, row, column];
   const apart = Math.ceil(n / tile.columns);
   const isWhole = apart * tile.columns === n;
-  // What all rows add is read once for a column.
+  // An addend that is the same for all rows is read once per column.
   const perColumn = addends.filter(({ view }) => view.strides[0] === 0);
   const perElement = addends.filter((addend) => !perColumn.includes(addend));
   const writeIf = (conditions: readonly string[], write: () => void) =>
@@ -80,7 +82,7 @@ function writeMatmul(
     });
     const sums = rows.map(() => columns.map(() => f.variable("0f")));
     if (k > 0) {
-      // Not every compiler takes out of the loop what does not change in it.
+      // Hoisted by hand: not every compiler moves invariants out of the loop.
       const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
       const rights = columns.map((column) =>
         termsOf(f, right, right.shape.length - 2, at("0", column), memory)
@@ -103,13 +105,14 @@ function writeMatmul(
         });
       }
     }
-    // In loops, as compilers take long over every read and write. Registers have no index: the sums move on by one.
+    // In loops, as compilers take long over every read and write. Registers have no index, so the sums shift
+    // by one.
     const moveOn = (names: readonly string[]) =>
       names.slice(1).forEach((next, at) => f.line(`${names[at]} = ${next};`));
     f.count(tile.columns, (j) => {
       const column = f.let(`${firstColumn} + ${j} * ${apart}`);
       const isInside = isWhole ? [] : [`${column} < ${n}`];
-      /** Adds an element of an addend to a variable, where it has the column. */
+      /** Adds an element of an addend to a variable, if the addend covers the column. */
       const add = (to: string, { first: from, view }: Addend, row: string, conditions: readonly string[]) => {
         const place = from === 0 ? column : `(${column} - ${from})`;
         const isAll = from === 0 && view.shape[1] === n;
@@ -147,7 +150,7 @@ function writeMatmul(
   });
 }
 
-/** How the kind is written. */
+/** How this kind is written. */
 export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,

@@ -1,6 +1,6 @@
 /**
- * The shader module of an executable: a function for each kernel, and an entry point for each dispatch. What a dispatch
- * does, and with how many workgroups, has been decided (`../dispatches.ts`).
+ * The shader module of an executable: a function for each kernel, and an entry point for each dispatch. What
+ * a dispatch does, and with how many workgroups, has been decided before (`../dispatches.ts`).
  */
 import { type Kernel, kernelName, type ScanKernel, workOf } from "../../lowering/kernels.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
@@ -20,68 +20,71 @@ import { FunctionWriter, type Need, zeroIn } from "./writer.ts";
 export type Task = { readonly [K in keyof TaskKinds]: { readonly kind: K } & TaskKinds[K] }[keyof TaskKinds];
 
 interface TaskKinds {
-  /** Kernels in order, each ready before the next begins, by one workgroup. */
+  /** Kernels in order, run by one workgroup; each ends before the next begins. */
   readonly together: { readonly kernels: readonly Kernel[]; readonly callers: Callers };
-  /** A kernel whose items all invocations share out. */
+  /** A kernel whose items are divided among all invocations. */
   readonly spread: { readonly kernel: Kernel; readonly callers: Callers; readonly workgroups: number };
-  /** A product whose blocks the workgroups share out. */
+  /** A product whose blocks are divided among the workgroups. */
   readonly blocks: { readonly kernel: MatmulKernel; readonly workgroups: number };
-  /** A reduction whose results the workgroups share out, each of which is a team. */
+  /** A reduction whose results are divided among the workgroups, each of which is one team. */
   readonly teams: { readonly kernel: ReduceKernel; readonly teams: Teams; readonly workgroups: number };
-  /** A scan of which every workgroup owns rows. */
+  /** A scan in which every workgroup owns rows. */
   readonly rows: {
     readonly scan: ScanKernel;
     /** The most rows of a workgroup. */
     readonly rows: number;
     readonly callers: Callers;
     readonly workgroups: number;
-    /** What it keeps of them in its own memory, and of that what it takes in at first, and gives back at last. */
+    /**
+     * What it keeps in workgroup memory, and which of those buffers it loads at the start and stores at the
+     * end.
+     */
     readonly local: RowMemory;
     readonly enter: ReadonlySet<Buffer>;
     readonly leave: ReadonlySet<Buffer>;
-    /** Steps that it does at once, where it is less than all: it is done again until all are. */
+    /** Steps per dispatch, if fewer than all: the dispatch is then repeated until all are done. */
     readonly steps?: number;
   };
 }
 
-/** Dispatches that are done again for every step of a scan. */
+/** Dispatches that are repeated for every step of a scan. */
 export interface Repeat<Each> {
   readonly kind: "steps";
   readonly scan: ScanKernel;
   readonly dispatches: readonly Each[];
 }
 
-/** A dispatch written. */
+/** A written dispatch. */
 export interface Dispatch {
   readonly task: Task;
   readonly entryPoint: string;
   readonly workgroups: number;
-  /** Whether reductions in it combine what invocations have by subgroups. */
+  /** Whether its reductions combine the parts of invocations by subgroups. */
   readonly subgroups: boolean;
 }
 
-/** A module written. */
+/** A written module. */
 export interface Written {
   readonly code: string;
   readonly dispatches: readonly (Dispatch | Repeat<Dispatch>)[];
 }
 
-/** What the writing depends on. */
+/** What the written code depends on. */
 export interface ModuleOptions {
   readonly memory: Memory;
   /** How many inputs and outputs have slots. */
   readonly slots: number;
   /** Invocations of a workgroup. */
   readonly workgroupSize: number;
-  /** Whether compilers must find out for themselves how often a loop goes round, and so do not write it out. */
+  /** Whether trip counts are hidden from the shader compiler, so that it does not unroll loops. */
   readonly keepsLoops: boolean;
   /** Whether some buffers lie in `halves`. */
   readonly halves: boolean;
-  /** A line about where this comes from. */
+  /** A line that says where the code comes from. */
   readonly title: string;
 }
 
-/** Whether a dispatch is done again for every step of a scan. */
+/** Whether a dispatch is repeated for every step of a scan. */
 export function isRepeat<Each extends object>(each: Each | Repeat<Each>): each is Repeat<Each> {
   return "dispatches" in each;
 }
@@ -100,18 +103,20 @@ export function writeModule(
   return { code: assemble(module, dispatches), dispatches };
 }
 
-/** A module that is being written. */
+/** A module in the making. */
 interface Module {
   readonly options: ModuleOptions;
   /** The functions of `functions.ts` that are called. */
   readonly used: Set<string>;
-  /** How many functions have a name, but for a number. */
+  /** How many functions share a name, apart from their number. */
   readonly counts: Map<string, number>;
   readonly functions: string[];
   readonly entryPoints: { readonly text: string; readonly needs: ReadonlySet<Need> }[];
 }
 
-/** Writes an entry point; `depth` is 1 for the dispatches of a step, which find its index in `stepIndex`. */
+/**
+ * Writes an entry point; `depth` is 1 for the dispatches of a step, which read its index from `stepIndex`.
+ */
 function writeDispatch(module: Module, task: Task, depth: 0 | 1): Dispatch {
   const { workgroupSize } = module.options;
   const needs = new Set<Need>();
@@ -129,12 +134,12 @@ function writeDispatch(module: Module, task: Task, depth: 0 | 1): Dispatch {
   return { task, entryPoint, workgroups, subgroups: needs.has("subgroups") };
 }
 
-/** Where the entry point of a dispatch is written. */
+/** The context in which the entry point of a dispatch is written. */
 interface EntryPoint {
   readonly module: Module;
-  /** How many loops are around it, whose indices it hands on. */
+  /** How many loops enclose it; it passes their indices on. */
   readonly depth: 0 | 1;
-  /** What the module must declare for it. */
+  /** Records what the module must declare for it. */
   readonly needs: Set<Need>;
 }
 
@@ -198,12 +203,12 @@ function siteOf({ module, depth }: EntryPoint, callers: Callers): Site {
   };
 }
 
-/** The indices of the loops around an entry point, as further arguments. */
+/** The indices of the loops around an entry point, as additional arguments. */
 function loopsOf({ depth }: EntryPoint): string {
   return depth > 0 ? ", t0" : "";
 }
 
-/** Writes a kernel's function, and those of the kernels inside it; gives its name. */
+/** Writes a kernel's function, and those of the kernels inside it; returns its name. */
 function writeKernel(kernel: Kernel, site: Site, into: EntryPoint): string {
   const name = nameIn(into.module, kernel);
   const body = "body" in kernel ? kernel.body : [];
@@ -215,7 +220,10 @@ function writeKernel(kernel: Kernel, site: Site, into: EntryPoint): string {
   return name;
 }
 
-/** Writes a function `(group, groups, lane, …)`, whose items the workgroups share out, and the call of it. */
+/**
+ * Writes a function `(group, groups, lane, …)` whose items are divided among the workgroups, and the call of
+ * it.
+ */
 function callGroups(
   kernel: Kernel,
   workgroups: number,
@@ -256,7 +264,7 @@ function addFunction(
   functions.push(`fn ${name}(${params}${loops}) {\n${slotsIn(text)}${zeroIn(text)}${text}\n}`);
 }
 
-/** The text of the module: what it enables and declares, the functions that are called, and its own. */
+/** The text of the module: extensions and declarations, the functions that are called, and its own. */
 function assemble(
   { options: { title, halves, slots, workgroupSize }, used, functions, entryPoints }: Module,
   dispatches: readonly (Dispatch | Repeat<Dispatch>)[],
@@ -285,18 +293,18 @@ function assemble(
   return `${code}\n`;
 }
 
-/** How many indices of steps a dispatch needs; undefined if it is done once. */
+/** How many step indices a dispatch needs; undefined if it runs once. */
 export function stepsOf(each: Dispatch | Repeat<Dispatch>): number | undefined {
   if (isRepeat(each)) return each.scan.length;
   return each.task.kind === "rows" && each.task.steps !== undefined ? each.task.scan.length : undefined;
 }
 
-/** Steps that a dispatch does at once, where it is done again until all are; else 1. */
+/** Steps per run of a dispatch that is repeated until all are done; else 1. */
 export function stride({ task }: Dispatch): number {
   return task.kind === "rows" ? task.steps ?? 1 : 1;
 }
 
-/** Words of the workgroup's memory that a dispatch uses. */
+/** Words of workgroup memory that a dispatch uses. */
 export function localWordsOf(task: Task): number {
   return task.kind === "rows" ? task.local.words : 0;
 }

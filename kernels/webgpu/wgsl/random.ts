@@ -37,7 +37,7 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
   });
 }
 
-/** How the kind is written. */
+/** How this kind is written. */
 export const randomWriting: WrittenKinds<RandomKernel> = {
   randomBits: {
     write: writeRandom,

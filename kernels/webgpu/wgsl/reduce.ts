@@ -1,6 +1,6 @@
 /**
- * Sums and maxima over axes, and the index of the largest: an invocation for each element of the result, or where there
- * are few of them a team of invocations for each.
+ * Sums and maxima over axes, and the index of the largest element: an invocation for each element of the
+ * result, or a team of invocations for each if there are few.
  */
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
 import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
@@ -9,14 +9,14 @@ import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
-/** Units of work are rows of the output's first axis; where it has teams, each is of one element. */
+/** Units of work are rows of the output's first axis; with teams, each team has one element. */
 function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
   const teams = callers.teamsOf(kernel);
   if (teams.size > 1) writeTeamReduce(f, kernel, teams, memory);
   else writeOwnReduce(f, kernel, memory);
 }
 
-/** Every invocation reduces elements of the result on its own. */
+/** Every invocation reduces its own elements of the result. */
 function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
   const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
@@ -39,12 +39,12 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
 }
 
 /**
- * Terms, and sums of blocks of terms, that are added one after another: a sum of many floats is one of sums of sums, so
- * that its error does not grow with its length. Rounding loses about 1e-7 of 16 that are all alike.
+ * How many terms, or sums of blocks of terms, are added one after another: long float sums are sums of sums,
+ * so that their error does not grow with their length. Rounding loses about 1e-7 of a sum of 16 equal terms.
  */
 const BLOCK = 16;
 
-/** Counts from an expression to below another one by `step`, which takes so many rounds at most. */
+/** Counts from one expression up to below another by `step`, in at most `rounds` iterations. */
 interface Range {
   readonly from: string;
   readonly to: string;
@@ -52,7 +52,7 @@ interface Range {
   readonly rounds: number;
 }
 
-/** How a loop of so many rounds is cut: the rounds of each of the loops inside each other, from the outermost. */
+/** Splits a loop of `rounds` iterations: the iterations of each of the nested loops, from the outermost. */
 export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, rounds: number): number[] {
   if (name !== "sum" || input.dtype !== "float32" || rounds <= 2 * BLOCK) return [rounds];
   let size = BLOCK;
@@ -60,7 +60,7 @@ export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, 
   return [Math.ceil(rounds / size), ...new Array(Math.round(Math.log2(size) / Math.log2(BLOCK))).fill(BLOCK)];
 }
 
-/** Writes the loops of a result, or of a part of it, which is in the variable that is given back. */
+/** Writes the loops of a result, or of a part of it, and returns the variable that holds it. */
 function grow(
   f: FunctionWriter,
   kernel: ReduceKernel,
@@ -82,36 +82,37 @@ function grow(
   return write(range, loops);
 }
 
-/** What a result begins with: it changes nothing. */
+/** The initial value of a result, which changes nothing. */
 function startOf({ name, input }: ReduceKernel): string {
   return literal(name === "sum" ? 0 : input.dtype === "float32" ? -Infinity : -(2 ** 31), input.dtype);
 }
 
-/** The statement that takes a value into a result. */
+/** The statement that combines a value with a result. */
 function combine(f: FunctionWriter, { name, input }: ReduceKernel, result: string, value: string): string {
   if (name === "sum") return `${result} += ${value};`;
   const max = input.dtype === "float32" ? f.use("max_") : "max";
   return `${result} = ${max}(${result}, ${value});`;
 }
 
-/** How many elements make up one of a reduction's result. */
+/** How many elements are reduced into each element of the result. */
 export function elementsOf({ input, output }: Pick<ReduceKernel, "input" | "output">): number {
   return sizeOf(input.shape) / Math.max(1, sizeOf(output.shape));
 }
 
-/** Where the invocations of a workgroup put their part of a result. */
+/** Where the invocations of a workgroup store their parts of a result. */
 export function teamMemory(lanes: number): string {
   return `var<workgroup> parts: array<u32, ${lanes}>;`;
 }
 
-/** What an invocation put there. */
+/** The part that an invocation stored. */
 function partAt({ input }: ReduceKernel, index: string): string {
   return `bitcast<${typeOf(input.dtype)}>(parts[${index}])`;
 }
 
 /**
- * Writes the same with teams: each invocation takes every `size`-th element, then they combine their parts. All
- * invocations of one workgroup call it, with at most as many elements of the result as there are teams.
+ * Writes a reduction with teams: each invocation reduces every `size`-th element, then they combine their
+ * parts. All invocations of one workgroup must call it, with at most as many elements of the result as there
+ * are teams.
  */
 function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
   const perUnit = sizeOf(kernel.output.shape.slice(1));
@@ -119,7 +120,9 @@ function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, 
   writeTeam(f, kernel, teams, `item < end * ${perUnit}`, memory);
 }
 
-/** Writes the same as a function `(group: i32, groups: i32, lane: i32)`: a workgroup is a team. */
+/**
+ * Writes a reduction as a function `(group: i32, groups: i32, lane: i32)`, with each workgroup as one team.
+ */
 export function writeGroupReduce(
   f: FunctionWriter,
   kernel: ReduceKernel,
@@ -132,7 +135,7 @@ export function writeGroupReduce(
   });
 }
 
-/** Reduces element `item` of the result, where it `isOwn`, with the team of which this is `member`. */
+/** Reduces element `item` of the result if `isOwn` holds; this invocation is number `member` of the team. */
 function writeTeam(
   f: FunctionWriter,
   kernel: ReduceKernel,
@@ -171,7 +174,10 @@ function writeTeam(
   });
 }
 
-/** Combines the parts of every team, of which an invocation has one in `result`: half of them take the other half in. */
+/**
+ * Combines the parts of every team, one in `result` per invocation: in each round, half of them add the other
+ * half's.
+ */
 function combineByHalves(f: FunctionWriter, kernel: ReduceKernel, { size }: Teams, result: string): void {
   f.block(`for (var half = ${size / 2}; half >= 1; half >>= 1u)`, () => {
     f.lines(`parts[lane] = bitcast<u32>(${result});`, "workgroupBarrier();");
@@ -181,8 +187,8 @@ function combineByHalves(f: FunctionWriter, kernel: ReduceKernel, { size }: Team
 }
 
 /**
- * The same by subgroups. WGSL says neither which invocations are in a subgroup nor that all subgroups are full, so every
- * subgroup combines the parts of every team, shared out among the invocations that it has.
+ * The same by subgroups. WGSL specifies neither which invocations form a subgroup nor that all subgroups are
+ * full, so every subgroup combines the parts of every team, divided among the invocations that it has.
  */
 function combineBySubgroups(
   f: FunctionWriter,
@@ -195,7 +201,7 @@ function combineBySubgroups(
   const none = f.let(startOf(kernel));
   f.count(count, (team) => {
     const all = f.variable(none);
-    // All go round as often: where invocations part ways, compilers may not join them again.
+    // All run the same number of iterations: compilers may not reconverge invocations that diverge.
     f.block(`for (var first = 0; first < ${size}; first += ranks)`, () => {
       f.line("let other = first + rank;");
       const part = partAt(kernel, [...times(team, size), `other % ${size}`].join(" + "));
@@ -208,7 +214,7 @@ function combineBySubgroups(
   f.line("workgroupBarrier();");
 }
 
-/** What a subgroup has of a result; a maximum with NaN is NaN, which `subgroupMax` may lose. */
+/** The total of a subgroup; a maximum with NaN is NaN, which `subgroupMax` may lose. */
 function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: string): string {
   if (name === "sum") return `subgroupAdd(${part})`;
   const max = `subgroupMax(${part})`;
@@ -216,7 +222,7 @@ function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: s
   return `${max} + subgroupAdd(select(0f, ${part}, ${f.use("isNan")}(${part})))`;
 }
 
-/** NaN counts as largest, the first of equals wins. */
+/** NaN counts as the largest; of equal elements the first wins. */
 function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { memory }: Site): void {
   if (sizeOf(input.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -238,19 +244,22 @@ function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, {
   });
 }
 
-/** The rounds of the loops of a team. */
+/** The iterations of the loops of a team. */
 function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Rounds[] {
   const own = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
-  // A subgroup may have a single invocation.
+  // A subgroup may consist of a single invocation.
   return [...own, subgroups ? loop(count, loop(size)) : loop(Math.log2(size))];
 }
 
-/** The rounds of the function of {@linkcode writeGroupReduce}, where a workgroup has so many elements of the result. */
+/**
+ * The iterations of {@linkcode writeGroupReduce}'s function if a workgroup has `items` elements of the
+ * result.
+ */
 export function groupRounds(kernel: ReduceKernel, size: number, items: number): Rounds {
   return loop(items, ...teamRounds(kernel, { size, count: 1, subgroups: false }));
 }
 
-/** How the kinds are written. */
+/** How these kinds are written. */
 export const reductionWriting: WrittenKinds<ReductionKernel> = {
   reduce: {
     write: writeReduce,

@@ -1,4 +1,4 @@
-/** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their own memory. */
+/** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their memory. */
 import { type ScanKernel, workOf } from "../../lowering/kernels.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import type { Memory, RowMemory } from "./address.ts";
@@ -18,8 +18,8 @@ export function withRows({ locationOf }: Memory, { places }: RowMemory): Memory 
 }
 
 /**
- * Statements with which a workgroup copies its rows, `begin` to `end`, of these buffers out of the device's memory when
- * it enters the scan, or back when it leaves.
+ * Statements with which a workgroup copies its rows `[begin, end)` of these buffers from the device's memory
+ * when it enters the scan, or back when it leaves.
  */
 export function moveRows(
   { places }: RowMemory,
@@ -38,13 +38,13 @@ export function moveRows(
     ];
   });
   if (lines.length === 0) return [];
-  // Rows are copied by others than those that compute with them.
+  // The invocations that copy rows are not those that compute with them.
   return direction === "enter" ? [...lines, "workgroupBarrier();"] : ["workgroupBarrier();", ...lines];
 }
 
 /**
- * Every kernel of a step in order, with barriers where they need them. With `steps` it does so many from the one in
- * `stepIndex` on.
+ * Runs every kernel of a step in order, with barriers where they are needed. With `steps` it runs that many
+ * steps, starting at the one in `stepIndex`.
  */
 function writeScan(
   f: FunctionWriter,
@@ -65,7 +65,7 @@ function writeScan(
   });
 }
 
-/** How the kind is written. */
+/** How this kind is written. */
 export const scanWriting: WrittenKinds<ScanKernel> = {
   scan: {
     write: writeScan,

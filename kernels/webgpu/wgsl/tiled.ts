@@ -1,23 +1,23 @@
 /**
- * Large matrix products on a graphics processor: a workgroup computes a block of 64 rows and columns, of which each of
- * its 256 invocations has 4 by 4 in registers. Both operands pass through the workgroup's memory, 16 terms at a time, as
- * vectors of four: an element is read from the device's memory once for 64 sums.
+ * Large matrix products on a GPU: a workgroup computes a block of 64 rows and columns, of which each of its
+ * 256 invocations holds 4 by 4 in registers. Both operands pass through workgroup memory, 16 terms at a time,
+ * as vectors of four: each element read from the device's memory serves 64 sums.
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import { load, type Memory, store } from "./address.ts";
 import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
 import type { FunctionWriter } from "./writer.ts";
 
-/** Rows and columns of a block, and terms that pass at a time. */
+/** Rows and columns of a block, and terms per pass. */
 export const BLOCK = 64, TERMS = 16;
 
-/** Invocations of a workgroup that computes a block, and bytes of its memory. */
+/** The invocations of a workgroup that computes a block, and the bytes of its memory. */
 export const BLOCK_INVOCATIONS = 256, BLOCK_BYTES = 8192;
 
-/** Rows and columns of an invocation. */
+/** Rows and columns per invocation. */
 const OWN = 4;
 
-/** What a module with such products declares. */
+/** The declarations that a module with such products needs. */
 export const BLOCK_MEMORY = [
   `var<workgroup> leftBlock: array<vec4<f32>, ${TERMS * BLOCK / 4}>;`,
   `var<workgroup> rightBlock: array<vec4<f32>, ${TERMS * BLOCK / 4}>;`,
@@ -46,7 +46,7 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
     for (const row of four) f.line(`var sums${row} = vec4<f32>();`);
     if (isInBlocks(k)) { for (const row of four) f.line(`var parts${row} = vec4<f32>();`); }
     f.block(`for (var term = 0; term < ${k}; term += ${TERMS})`, () => {
-      // An invocation brings a vector of each: four rows of a term, and four columns of a term.
+      // An invocation loads one vector of each operand: four rows of a term, and four columns of a term.
       f.lines(
         `let leftTerm = term + lane % ${TERMS};`,
         `let rows = firstRow + (lane / ${TERMS}) * ${OWN};`,
