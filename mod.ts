@@ -1,6 +1,6 @@
 /**
- * Cellfold: recurrent networks as folds. A cell is a pure function, a sequence is folded through it, and the fold is
- * differentiated and compiled whatever the cell is.
+ * Cellfold: recurrent networks as folds. A cell is a pure function that is folded over a sequence; the fold
+ * is differentiated and compiled for any cell.
  *
  * @module
  */

@@ -1,17 +1,17 @@
 /**
- * Values in the words of errors: what was given where something else was expected, and checks of the kinds that
- * JavaScript itself has. Tensors, sizes, layers and trees are checked where they are defined, in the same words.
+ * Describes values in errors: what was given when something else was expected, and checks for JavaScript's
+ * own types. Tensors, sizes, layers and trees are checked where they are defined, with the same wording.
  */
 
-/** How many keys of an object are named. */
+/** How many keys of an object are listed. */
 const MOST_KEYS = 8;
 
-/** The longest text, key or name that is shown whole. */
+/** The longest text, key or name that is shown in full. */
 const LONGEST = 40;
 
 /**
- * A value in few words, with the remedy where the mistake is plain: `undefined`, `the number 5`, `an array of 2`,
- * `a Promise (you may have forgotten await)`.
+ * A short description of a value, with the remedy for an obvious mistake: `undefined`, `the number 5`,
+ * `an array of 2`, `a Promise (you may have forgotten await)`.
  */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
@@ -60,13 +60,13 @@ function describeObject(value: object): string {
       ? "an object of a class"
       : `an object of the class ${name}`;
   }
-  // As trees see it: sorted, and a key without a value is no part.
+  // As in trees: sorted, and a key whose value is undefined is absent.
   const keys = Object.entries(value).flatMap(([key, part]) => part === undefined ? [] : [key]).sort();
   const shown = keys.slice(0, MOST_KEYS).map(cut).join(", ") + (keys.length > MOST_KEYS ? ", …" : "");
   return keys.length === 0 ? "an empty object" : `an object with the keys {${shown}}`;
 }
 
-/** A dtype, or a size that is a number or open, as text; whatever else stands in its place is not looked at. */
+/** A dtype, or a size that is a number or open, as text; anything else in its place is not inspected. */
 function asText(part: unknown): string {
   const isOpen = typeof part === "object" && part !== null && Object.hasOwn(part, "toString");
   return typeof part === "string" || typeof part === "number" || isOpen ? String(part) : "?";
@@ -80,9 +80,9 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 /**
  * The error for an argument of the wrong kind.
  *
- * @param what What is not possible, such as `compute add`.
- * @param name What the value is given as, such as `x` or `the key`.
- * @param expected What is taken instead, and how one makes it.
+ * @param what What cannot be done, such as `compute add`.
+ * @param name The name of the argument, such as `x` or `the key`.
+ * @param expected What is accepted instead, and how to make it.
  */
 export function wrongKind(what: string, value: unknown, name: string, expected: string): TypeError {
   return new TypeError(`Cannot ${what}: ${name} is ${describeValue(value)}, expected ${expected}`);
@@ -91,7 +91,7 @@ export function wrongKind(what: string, value: unknown, name: string, expected: 
 /**
  * Throws a TypeError unless `value` is a function.
  *
- * @param what What is not possible, such as `compile`.
+ * @param what What cannot be done, such as `compile`.
  */
 export function checkFunction(what: string, value: unknown, name = "fn"): void {
   if (typeof value !== "function") throw wrongKind(what, value, name, "a function");
@@ -107,14 +107,14 @@ export function checkList(
   if (!Array.isArray(value)) throw wrongKind(what, value, name, expected);
 }
 
-/** Whether `value` has keys and is no array, map, promise or the like. */
+/** Whether `value` has keys and is not an array, map, promise or the like. */
 export function isObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null || isPromise(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || Object.prototype.toString.call(value) === "[object Object]";
 }
 
-/** Throws a TypeError unless `value` has keys and is no array, map, promise or the like. */
+/** Throws a TypeError unless `value` has keys and is not an array, map, promise or the like. */
 export function checkObject(what: string, value: unknown, name: string, expected = "an object"): void {
   if (!isObject(value)) throw wrongKind(what, value, name, expected);
 }
@@ -130,7 +130,7 @@ export function checkBytes(what: string, value: unknown, name = "the file"): voi
   throw wrongKind(what, value, name, "a Uint8Array, as Deno.readFile or new Uint8Array(buffer) gives");
 }
 
-/** Throws a RangeError unless `value` is a whole number from `least` (default 1) to `most`. */
+/** Throws a RangeError unless `value` is an integer from `least` (default 1) to `most`. */
 export function checkCount(what: string, value: unknown, name: string, least = 1, most = Infinity): void {
   if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) return;
   const given = typeof value === "number" ? value : describeValue(value);

@@ -1,5 +1,5 @@
 /**
- * What extensions and readers of formats need beside the public interface: names of options, checks, the arithmetic of
+ * What extensions and format readers need besides the public interface: option names, checks, arithmetic on
  * sizes, trees as leaves and structure. It may change in any minor version.
  *
  * @module

@@ -1,25 +1,24 @@
 /**
- * Names and values from outside in errors: short whatever is given, and with the nearest known name where a name is
- * unknown.
+ * External names and values in errors: kept short, and an unknown name comes with the nearest known one.
  */
 import { describeValue, isObject, wrongKind } from "./describe.ts";
 
 /** The longest text of a value in an error. */
 const LONGEST_TEXT = 80;
 
-/** Names beyond this length are no misspellings: comparing them takes time that grows with the square of it. */
+/** Longer names are not treated as misspellings: comparing them takes quadratic time. */
 const LONGEST_NAME = 64;
 
 /** How many known names are listed. */
 const MOST_LISTED = 32;
 
-/** A value as JSON for an error message; a long text, list or object is cut. */
+/** A value as JSON for an error message; a long text, list or object is truncated. */
 export function quoted(value: unknown): string {
   const text = printed(value, 2);
   return text.length <= LONGEST_TEXT + 2 ? text : `${text.slice(0, LONGEST_TEXT)}…`;
 }
 
-/** A name as the key of an object in code: quoted where it is no short identifier. */
+/** A name as the key of an object in code: quoted unless it is a short identifier. */
 export function asKey(name: string): string {
   return name.length <= LONGEST_NAME && /^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name);
 }
@@ -36,7 +35,7 @@ function printed(value: unknown, depth: number): string {
   if (!list && !isPlain(value)) return describeValue(value);
   if (depth === 0) return list ? "[…]" : "{…}";
   const items: string[] = [];
-  for (const key in value) { // not Object.keys, which lists all of a large object
+  for (const key in value) { // not Object.keys, which lists all keys of a large object
     if (items.length * 2 > LONGEST_TEXT) break;
     const item = printed((value as { readonly [key: string]: unknown })[key], depth - 1); // any object may be read so
     items.push(list ? item : `${printed(key, 0)}:${item}`);
@@ -49,7 +48,7 @@ function isPlain(value: object): boolean {
   return isObject(value) && (prototype === Object.prototype || prototype === null);
 }
 
-/** How many single-character changes turn `a` into `b` (Levenshtein, 1966). */
+/** The number of single-character changes that turn `a` into `b` (Levenshtein, 1966). */
 function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -62,15 +61,16 @@ function distance(a: string, b: string): number {
   return previous[b.length];
 }
 
-/** Spelling styles are no difference: `hard_sigmoid` is `hardSigmoid`. */
+/** Spelling styles are treated as equal: `hard_sigmoid` is `hardSigmoid`. */
 function plain(name: string): string {
   return name.replaceAll(/[_\-\s]/g, "").toLowerCase();
 }
 
 /**
- * The known name most like `name`; undefined where none is near (more than half of the characters would change).
+ * The known name most similar to `name`; undefined if none is near (more than half of the characters would
+ * change).
  *
- * @param known Earlier names win where several are equally near.
+ * @param known Earlier names win if several are equally near.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > LONGEST_NAME) return undefined;
@@ -95,16 +95,17 @@ function remedy(name: string, known: readonly string[]): string {
   return known.length === 0 ? "there are none" : `expected one of ${listed(known)}`;
 }
 
-/** The known names, so many as can be shown. */
+/** The known names, as many as can be shown. */
 function listed(known: readonly string[]): string {
   const more = known.length > MOST_LISTED ? ` and ${known.length - MOST_LISTED} more` : "";
   return known.slice(0, MOST_LISTED).join(", ") + more;
 }
 
 /**
- * The error for a name that is not among the known ones: a RangeError, or a TypeError for what is no text.
+ * The error for a name that is not among the known ones: a RangeError, or a TypeError for a value that is not
+ * text.
  *
- * @param what What is named, such as `activation`.
+ * @param what The kind of name, such as `activation`.
  */
 export function unknownName(what: string, name: unknown, known: readonly string[]): Error {
   if (typeof name !== "string") {
@@ -117,7 +118,7 @@ export function unknownName(what: string, name: unknown, known: readonly string[
   );
 }
 
-/** Options that are true or false wherever they are taken. */
+/** Options that are booleans wherever they are accepted. */
 const FLAGS: ReadonlySet<string> = new Set([
   "amsgrad",
   "center",
@@ -150,18 +151,19 @@ const FLAGS: ReadonlySet<string> = new Set([
   "zeroOutputForMask",
 ]);
 
-/** What an option has to be where its name says it: a kind of `typeof`. */
+/** The kind of `typeof` that an option must have, if its name determines that. */
 function kindOf(option: string): "boolean" | "string" | undefined {
   return option === "name" ? "string" : FLAGS.has(option) ? "boolean" : undefined;
 }
 
 /**
- * Checks that every key of `options` is an option that `what` has, and that flags are booleans and names are texts.
+ * Checks that every key of `options` is an option of `what`, that flags are booleans and that names are
+ * strings.
  *
- * @param what What takes the options, such as `adam`.
- * @param elsewhere What to do instead, by options that other libraries have here.
- * @throws TypeError for what is no object, such as a number or nothing, and for an option of the wrong kind; RangeError
- *   naming the unknown option and the nearest known one.
+ * @param what The function that takes the options, such as `adam`.
+ * @param elsewhere What to use instead of options that other libraries have here.
+ * @throws TypeError if options are not an object, such as a number, and for an option of the wrong kind;
+ *   RangeError naming the unknown option and the nearest known one.
  */
 export function checkOptions(
   what: string,
@@ -191,7 +193,7 @@ export function checkOptions(
   }
 }
 
-/** Whether a value can be shown as it is: a number, or a text of a few characters. */
+/** Whether a value can be shown in full: a number, or a short text. */
 function isShort(value: unknown): boolean {
   return typeof value === "number" && Number.isFinite(value) ||
     typeof value === "string" && value.length <= 16;

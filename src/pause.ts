@@ -1,27 +1,27 @@
 /**
- * Giving others their turn: what is awaited but computed on this thread (a prediction, a validation, the steps of a
- * stream) keeps timers, sockets and abort signals waiting until it pauses. A promise alone is no pause, for its
- * reactions come before anything else; a task is.
+ * Yielding to other tasks: awaited work that is computed on this thread (a prediction, a validation, the
+ * steps of a stream) blocks timers, sockets and abort signals until it pauses. Awaiting a promise is not a
+ * pause, as its reactions run before anything else; a task is.
  */
 
-/** Everybody else gets a turn at least once in so many milliseconds, unless a single call takes longer. */
+/** Other tasks get a turn at least once in this many milliseconds, unless a single call takes longer. */
 const TURN_EVERY = 50;
 
-/** Calls that together take less than so many milliseconds need not read the clock each time. */
+/** Calls that together take less than this many milliseconds need not read the clock each time. */
 const LOOK_EVERY = 5;
 
-/** No more than so many calls go by without a look at the clock, in case that they become slower. */
+/** At most this many calls run without reading the clock, in case they become slower. */
 const MOST_UNSEEN = 16;
 
 /** Waits for one turn of the event loop. */
 const nextTurn: () => Promise<void> = turnsOf(globalThis as Host);
 
-/** When everybody else had their last turn, whoever gave it: there is one thread, and one event loop. */
+/** When other tasks last had a turn, whatever code yielded: there is one thread and one event loop. */
 let lastTurn = performance.now();
 
 /**
- * A clock for one kind of call, asked after each: whether a turn is due. Reading the time can take a third of a short
- * call, so where calls are short it is read every few of them.
+ * A clock for one kind of call, asked after each call whether a turn is due. Reading the time can take a
+ * third of a short call, so for short calls it is read only once every few calls.
  */
 export function turnClock(): () => boolean {
   let unseen = 0, every = 1;
@@ -36,22 +36,22 @@ export function turnClock(): () => boolean {
   };
 }
 
-/** Lets everybody else have their turn. */
+/** Yields to all other tasks. */
 export async function giveTurn(): Promise<void> {
   await nextTurn();
   lastTurn = performance.now();
 }
 
-/** What a runtime may have to make a task with. */
+/** The means that a runtime may have for making a task. */
 export interface Host {
   readonly setImmediate?: (task: () => void) => unknown;
   readonly MessageChannel?: typeof MessageChannel;
 }
 
 /**
- * How a turn is waited for: browsers delay nested timers by 4 ms and more, and those of a page that is not looked at by
- * seconds; messages and `setImmediate` they do not. Not by `scheduler.yield`: who yields comes before the timers that
- * wait, so they would never fire.
+ * How to wait for a turn: browsers delay nested timers by 4 ms and more, and those of a background page by
+ * seconds, but not messages and `setImmediate`. Not by `scheduler.yield`: its continuations run before
+ * waiting timers, which would never fire.
  */
 export function turnsOf({ setImmediate, MessageChannel }: Host): () => Promise<void> {
   if (setImmediate) return () => new Promise((resolve) => void setImmediate(resolve));

@@ -1,6 +1,6 @@
 /**
- * The combinator: a cell folded over a sequence. This file says what `scan` means; how it is differentiated is in
- * operations/scan.ts, how it is made fast in passes, how it runs in kernels.
+ * The combinator: folds a cell over a sequence. This file defines what `scan` computes; operations/scan.ts
+ * differentiates it, the passes make it fast, and the backends run it as kernels.
  *
  * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
  * arrays and objects of tensors to any depth. Parameters are closed over.
@@ -16,36 +16,38 @@ import type { Tensor } from "./tensor/tensor.ts";
 
 export type { Cell } from "./scan/cell.ts";
 
-/** How a scan goes over its sequence. */
+/** How a scan runs over its sequence. */
 export interface ScanOptions {
-  /** From the last step to the first; outputs stay with the step that made them. Default false. */
+  /** From the last step to the first; each output stays at its own step. Default false. */
   readonly reverse?: boolean;
   /**
-   * bool `[batch, time]`: where it is false the state stays as it is. Any pattern of holes. A cell works on each row by
-   * itself: what it is given in a row that does not count, of the input and of the state, are other numbers.
+   * bool `[batch, time]`: where it is false the state does not change. Holes may be anywhere. A cell must
+   * treat each row independently: in masked rows it gets placeholder values for both input and state.
    */
   readonly mask?: Tensor;
-  /** int32 `[batch]`: the steps of each row that count, from the first; 0 is allowed. */
+  /** int32 `[batch]`: how many steps of each row count, starting from the first; 0 is allowed. */
   readonly lengths?: Tensor;
-  /** What a masked step puts out: the output of the step before (zeros at first), as Keras, or zeros. */
+  /** The output of a masked step: the previous step's output (zeros at first), as in Keras, or zeros. */
   readonly maskedOutput?: "previous" | "zero";
-  /** Keeps one state per this many steps for the derivative and computes the rest again: less memory, more work. */
+  /**
+   * Keeps one state per this many steps for the derivative and recomputes the rest: less memory, more work.
+   */
   readonly checkpointEvery?: number;
-  /** The number of steps; needed only where `inputs` has no tensors. */
+  /** The number of steps; needed only if `inputs` has no tensors. */
   readonly length?: Dim;
 }
 
 /**
  * Folds `cell` over a sequence.
  *
- * @param cell The step; traced once, whatever the length.
+ * @param cell The step; traced once, regardless of the length.
  * @param initialState The state before the first step.
  * @param inputs A tree of sequences, batch-major: `[batch, time, ...]`, or `[time]` for scalars. The cell gets the
  *   same tree of steps: `[batch, ...]`, or scalars.
- * @returns The outputs, each step's stacked along time, and the state after the last step. A sequence of length 0
- *   gives empty outputs and the initial state.
- * @throws TypeError if the state changes its structure, shape or dtype, naming the path and the remedy; RangeError for
- *   an unknown option or a sequence of another length.
+ * @returns The outputs, stacked along time, and the state after the last step. A sequence of length 0 gives
+ *   empty outputs and the initial state.
+ * @throws TypeError if the state changes its structure, shape or dtype, naming the path and the remedy;
+ *   RangeError for an unknown option or sequences of different lengths.
  *
  * @example
  * ```ts
@@ -74,11 +76,11 @@ export function scan<State, Input, Output>(
 /** Where a scan begins or ends. */
 export interface ScanState<State, Output> {
   readonly state: State;
-  /** What a masked step puts out where none counted since; default zeros. Only with a mask. */
+  /** The output of masked steps before the first step that counts; default zeros. Only with a mask. */
   readonly output?: Output;
 }
 
-/** The same as `scan`, going on where another scan ended also in what masked steps put out. */
+/** Like `scan`, but also continues the output of masked steps from where another scan ended. */
 export function scanOn<State, Input, Output>(
   cell: Cell<State, Input, Output>,
   { state: initialState, output }: ScanState<State, Output>,

@@ -1,17 +1,18 @@
 /**
- * What a recurrent cell is to a layer: how its parameters and its first state are made, and the step itself. The
- * step is a plain `Cell`, a pure function that closes over the parameters; nothing here knows about sequences.
+ * What a recurrent cell is to a layer: it makes its parameters and initial state, and the step itself. The
+ * step is a plain `Cell`, a pure function that closes over the parameters; nothing here knows about
+ * sequences.
  */
 import type { Cell } from "../scan/cell.ts";
 import type { Json } from "../options/json.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 
-/** What `step` is told about the call it is made for. */
+/** The context of the call that `step` is made for. */
 export interface CellContext {
   /** Training: dropout acts. */
   readonly training: boolean;
-  /** The random key of this call, where there is one. */
+  /** The random key of this call, if there is one. */
   readonly key?: Tensor;
   /** Specs of one step's input: `[batch, ...]`. */
   readonly input: Tree<Spec>;
@@ -23,14 +24,14 @@ export type SpecsOf<T> = Tree<Tensor> extends T ? Tree<Spec>
   : { readonly [Key in keyof T]: SpecsOf<T[Key]> };
 
 /**
- * A cell with its parameters still to be made. Plain data and pure functions, so a cell of your own is an object
- * with these members: nothing to inherit, nothing to register. A copy of a built-in cell with other data, such as
- * options, is refused with a TypeError where it is used, unless it has a `step` of its own.
+ * A cell whose parameters are still to be made. It is plain data and pure functions, so a custom cell is an
+ * object with these members: nothing to inherit, nothing to register. A copy of a built-in cell with other
+ * data, such as options, is refused with a TypeError where it is used, unless it has its own `step`.
  *
- * @typeParam Params The tree of its parameters; default any tree.
+ * @typeParam Params The tree of its parameters; any tree by default.
  * @typeParam State The tree of its state.
  * @typeParam Input The tree that one step takes.
- * @typeParam Output The tree that one step puts out.
+ * @typeParam Output The tree that one step returns.
  */
 export interface RecurrentCell<
   Params = Tree<Tensor>,
@@ -38,17 +39,18 @@ export interface RecurrentCell<
   Input = Tree<Tensor>,
   Output = Tree<Tensor>,
 > {
-  /** The kind, such as `lstmCell`; under this name a model's JSON asks for it. */
+  /** The kind, such as `lstmCell`; a model's JSON refers to the cell by this name. */
   readonly type: string;
-  /** The options in full, as they are saved. */
+  /** The full options, as they are saved. */
   readonly options: { readonly [key: string]: Json };
   /** Fresh parameters (host tensors) for inputs of these specs, one step: `[batch, ...]`. */
   initParams(key: Tensor, input: SpecsOf<Input>): Params;
   /** The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be symbolic. */
   initState(params: Params, input: SpecsOf<Input>): State;
   /**
-   * Why inputs of these specs (one step) do not fit the cell, or these parameters; undefined where they do. The layer
-   * around the cell says it together with its own name and input. Absent: whatever the step takes.
+   * Why inputs of these specs (one step) do not fit the cell or these parameters; undefined if they fit. The
+   * surrounding layer adds its own name and the input to the message. If absent, the cell accepts whatever
+   * its step accepts.
    */
   refuses?(input: SpecsOf<Input>, params?: Params): string | undefined;
   /**
@@ -58,6 +60,6 @@ export interface RecurrentCell<
   step(params: Params, context: CellContext): Cell<State, Input, Output>;
 }
 
-/** A cell whatever its parameters, state, input and output are. */
+/** A cell with any parameters, state, input and output. */
 // deno-lint-ignore no-explicit-any -- a cell of interfaces is no cell of `Tree`, which asks for index signatures
 export type AnyCell = RecurrentCell<any, any, any, any>;

@@ -1,14 +1,14 @@
-/** What everything that takes a cell checks alike. */
+/** The checks shared by everything that takes a cell. */
 import { wrongKind } from "../describe.ts";
 import { checkAsMade } from "../options/made.ts";
 import type { RecurrentCell } from "./cell.ts";
 
 /**
- * Throws a TypeError unless `value` is a cell, and no copy of one with data that does not act; `where` says for what it
- * is given.
+ * Throws a TypeError unless `value` is a cell, and not a copy whose changed data has no effect; `where` names
+ * what it is given for.
  */
 export function checkCell(where: string, value: unknown): asserts value is RecurrentCell {
-  const given = value as Partial<RecurrentCell> | null | undefined; // any of it may be missing
+  const given = value as Partial<RecurrentCell> | null | undefined; // any member may be missing
   if (
     typeof given?.step === "function" && typeof given.initParams === "function" &&
     typeof given.initState === "function"

@@ -25,11 +25,11 @@ export interface ConvLstmCellOptions extends GatedCellOptions {
   readonly kernelSize: number | readonly number[];
   /** How far the window moves over the input; default 1. */
   readonly strides?: number | readonly number[];
-  /** Zeros around the input: none (`valid`, default) or as many as keep its size (`same`). */
+  /** Zero padding: none (`valid`, default) or as much as keeps the size of the input (`same`). */
   readonly padding?: "valid" | "same";
-  /** The distance between the positions of the window on the input; default 1. */
+  /** The spacing of the window's positions on the input; default 1. */
   readonly dilationRate?: number | readonly number[];
-  /** Whether the bias of the forget gate begins at 1; default true. */
+  /** Whether the bias of the forget gate starts at 1; default true. */
   readonly unitForgetBias?: boolean;
 }
 
@@ -63,9 +63,9 @@ interface Params {
  *     c = f·c + i·g
  *     h = o·activation(c)
  *
- * where `x∗W` is a convolution with the strides, padding and dilation of the options and `h∗U` one that keeps the
- * size (`same`, stride 1). The state is `[h, c]`, each `[batch, ...space, filters]`; the output is `h`. As Keras,
- * without the peephole terms of the paper.
+ * where `x∗W` is a convolution with the strides, padding and dilation of the options and `h∗U` is one that
+ * keeps the size (`same`, stride 1). The state is `[h, c]`, each `[batch, ...space, filters]`; the output is
+ * `h`. As in Keras, without the peephole terms of the paper.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

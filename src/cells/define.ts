@@ -1,6 +1,6 @@
 /**
- * What the cells of the library share around their equations: their options, the checks of what they are given, the
- * masks of dropout. A cell of your own needs none of it.
+ * What the library's cells share besides their equations: options, checks of their arguments, and dropout
+ * masks. A custom cell needs none of it.
  */
 import { isObject } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
@@ -19,9 +19,9 @@ import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor 
 import { flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { RecurrentCell } from "./cell.ts";
 
-/** The options that all cells with units have, in Keras's words. */
+/** The options shared by all cells with units, named as in Keras. */
 export interface CellOptions {
-  /** The function of the candidate; default `tanh`, null for none. */
+  /** The activation of the candidate; default `tanh`, null for none. */
   readonly activation?: ActivationLike;
   /** Whether a bias is added; default true. */
   readonly useBias?: boolean;
@@ -31,15 +31,15 @@ export interface CellOptions {
   readonly recurrentInitializer?: InitializerLike;
   /** Default `zeros`. */
   readonly biasInitializer?: InitializerLike;
-  /** The share of the input that is dropped while training, 0 to below 1; default 0. */
+  /** The fraction of the input that is dropped while training, from 0 to below 1; default 0. */
   readonly dropout?: number;
-  /** The share of the recurrent state that is dropped while training, 0 to below 1; default 0. */
+  /** The fraction of the recurrent state that is dropped while training, from 0 to below 1; default 0. */
   readonly recurrentDropout?: number;
 }
 
 /** The options of a cell with gates. */
 export interface GatedCellOptions extends CellOptions {
-  /** The function of the gates; default `sigmoid`. */
+  /** The activation of the gates; default `sigmoid`. */
   readonly recurrentActivation?: ActivationLike;
 }
 
@@ -57,7 +57,7 @@ export const cellOptionNames = [
 /** The names of `GatedCellOptions`. */
 export const gatedCellOptionNames = [...cellOptionNames, "recurrentActivation"] as const;
 
-/** Options with defaults, as functions, and as they are saved. */
+/** Options with defaults: resolved to functions, and as they are saved. */
 export interface ResolvedCellOptions {
   readonly activation: Activation;
   readonly recurrentActivation: Activation;
@@ -67,7 +67,7 @@ export interface ResolvedCellOptions {
   readonly biasInitializer: Initializer;
   readonly dropout: number;
   readonly recurrentDropout: number;
-  /** `recurrentActivation` is among them only where the cell has it. */
+  /** `recurrentActivation` is among them only if the cell has it. */
   readonly json: JsonOptions;
 }
 
@@ -119,7 +119,7 @@ export function resolveCellOptions(
   };
 }
 
-/** What `step` of a cell of one tensor is told. */
+/** The arguments of `step` for a cell of one tensor. */
 export interface StepContext {
   readonly training: boolean;
   readonly key?: Tensor;
@@ -134,16 +134,16 @@ export interface CellDefinition<Params, State> {
   readonly params: readonly (keyof Params & string)[];
   /** The shape of one step as text, for errors, and its rank. */
   readonly step: { readonly text: string; readonly rank: number };
-  /** How many features the input has that these parameters are for. */
+  /** The number of input features that these parameters are made for. */
   features(params: Params): number;
-  /** Anything else that an input can have wrong. */
+  /** Any further check of the input. */
   refuses?(input: Spec): string | undefined;
   initParams(key: Tensor, input: Spec): Params;
   initState(params: Params, input: Spec): State;
   build(params: Params, context: StepContext): Cell<State, Tensor, Tensor>;
 }
 
-/** The cell of a definition: what it is given is checked, and typed here once. */
+/** The cell of a definition; its arguments are checked and typed here, once. */
 export function defineCell<Params, State>(definition: CellDefinition<Params, State>): RecurrentCell {
   const { type, step, params: names } = definition;
   const typedParams = (params: Tree<Tensor>): Params => {
@@ -211,9 +211,9 @@ export interface Dropouts {
 
 /**
  * One mask for the input and one for the recurrent state, drawn once and the same at every step (Gal and
- * Ghahramani, 2016), where the context is training and the rates are above 0; otherwise nothing happens to either.
+ * Ghahramani, 2016), if the context is training and the rates are above 0; otherwise both are unchanged.
  *
- * @throws TypeError if a mask is to be drawn and there is no key.
+ * @throws TypeError if a mask must be drawn and there is no key.
  */
 export function drawDropouts(
   type: string,

@@ -47,9 +47,10 @@ interface Params {
  *     g = activation(x·Wh + (r·h)·Uh + bh)         without
  *     h = z·h + (1 - z)·g
  *
- * With `resetAfter` the input and the recurrent products have a bias each, rows 0 and 1 of `bias`. With `clip` what
- * the activations are given is limited to `-clip…clip`. The state is the tensor `h`, `[batch, units]`, which is also
- * the output. Recurrent dropout acts on the `h` of the products, not on the one that `z` mixes in.
+ * With `resetAfter` the input and the recurrent products have a bias each, rows 0 and 1 of `bias`. With
+ * `clip` the inputs of the activations are limited to `-clip…clip`. The state is the tensor `h`,
+ * `[batch, units]`, which is also the output. Recurrent dropout applies to the `h` in the products, not to
+ * the one that `z` mixes in.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *
@@ -85,7 +86,7 @@ export function gruCell(options: GruCellOptions): RecurrentCell {
   });
 }
 
-/** What candidate and gates go through. */
+/** The activations of the candidate and the gates. */
 type Functions = Pick<ResolvedCellOptions, "activation" | "recurrentActivation">;
 
 function resetAfterStep(

@@ -5,10 +5,10 @@ import { checkAsMade, unsavable } from "../options/made.ts";
 import type { AnyCell, RecurrentCell } from "./cell.ts";
 
 /**
- * A cell as JSON: `{ type, options }`. `JSON.stringify` of it throws a TypeError where an option is a function, and for
- * a copy with functions of its own under the type of the cell.
+ * A cell as JSON: `{ type, options }`. `JSON.stringify` of it throws a TypeError if an option is a function,
+ * or if the cell is a copy that has its own functions but keeps the type of the original.
  *
- * @throws TypeError for a copy with data that does not act.
+ * @throws TypeError for a copy whose changed data has no effect.
  */
 export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
   if (typeof cell?.type !== "string") {
@@ -22,9 +22,9 @@ export function cellJson(cell: Pick<AnyCell, "type" | "options">): Json {
 
 /** How the cells inside a cell are read from JSON. */
 export interface ReviveCell {
-  /** The cell that `cellJson` wrote. */
+  /** Reads the cell that `cellJson` wrote. */
   cell(json: Json): RecurrentCell;
 }
 
-/** The cell of saved options. */
+/** Makes the cell from saved options. */
 export type CellReviver = (options: JsonOptions, revive: ReviveCell) => AnyCell;

@@ -21,7 +21,7 @@ import { matrices } from "./matrices.ts";
 export interface LayerNormLstmCellOptions extends GatedCellOptions {
   /** The size of the state and the output. */
   readonly units: number;
-  /** Whether the bias of the forget gate begins at 1; default true. */
+  /** Whether the bias of the forget gate starts at 1; default true. */
   readonly unitForgetBias?: boolean;
   /** Added to the variance; default 0.001. */
   readonly epsilon?: number;
@@ -145,7 +145,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
 function layerNorm(v: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
   const centred = sub(v, mean(v, { axes: -1, keepDims: true }));
   const variance = mean(square(centred), { axes: -1, keepDims: true });
-  // One division a row: multiplying by the reciprocal is as exact, and its derivative divides nothing.
+  // One division per row: multiplying by the reciprocal is as accurate, and its derivative has no division.
   return add(mul(mul(centred, div(1, sqrt(add(variance, epsilon)))), gamma), beta);
 }
 

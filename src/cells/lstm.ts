@@ -22,15 +22,20 @@ import { matrices } from "./matrices.ts";
 
 /** Options of {@linkcode lstmCell}. */
 export interface LstmCellOptions extends GatedCellOptions, ClipOptions {
-  /** The size of the cell state, and of the output where there is no projection. */
+  /** The size of the cell state, and of the output if there is no projection. */
   readonly units: number;
-  /** Whether the bias of the forget gate begins at 1; default true, unless `inputForget` leaves that gate out. */
+  /**
+   * Whether the bias of the forget gate starts at 1; default true, unless `inputForget` removes that gate.
+   */
   readonly unitForgetBias?: boolean;
   /** Whether the gates see the cell state (Gers and Schmidhuber, 2000); default false. */
   readonly peepholes?: boolean;
   /** The size of a projected output (Sak et al., 2014; PyTorch's `proj_size`); default null: no projection. */
   readonly projection?: number | null;
-  /** Whether the forget gate is what the input gate leaves, 1 - i (Greff et al., 2015; as in ONNX); default false. */
+  /**
+   * Whether the forget gate is 1 - i, what the input gate leaves (Greff et al., 2015; as in ONNX); default
+   * false.
+   */
   readonly inputForget?: boolean;
 }
 
@@ -68,13 +73,14 @@ interface Params {
  *     c = f·c + i·g
  *     h = o·activation(c)
  *
- * The state is `[h, c]`, each `[batch, units]`; the output is `h`. Options change a line each:
+ * The state is `[h, c]`, each `[batch, units]`; the output is `h`. Each option changes one line:
  *
- * - `peepholes`: `pi·c`, `pf·c` and `po·c` are added before the activations of i, f and o. The first two see the `c`
- *   of the step before, o sees the new one. They begin at 0.
+ * - `peepholes`: `pi·c`, `pf·c` and `po·c` are added before the activations of i, f and o. The first two use
+ *   the previous step's `c`, o uses the new one. They start at 0.
  * - `projection`: `h = (o·activation(c))·P`, so that the output and the state `h` are `[batch, projection]`.
  * - `inputForget`: `f = 1 - i`; there are no weights for f.
- * - `clip`: what the activations of i, f, g and o are given is limited to `-clip…clip`, the `c` of the last line is not.
+ * - `clip`: the inputs of the activations of i, f, g and o are limited to `-clip…clip`; the `c` of the last
+ *   line is not.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *
@@ -127,7 +133,7 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
       ...(peepholes
         ? { peepholes: hostTensor(new Float32Array((gates - 1) * units), [(gates - 1) * units]) }
         : {}),
-      // The first three keys are those of the products.
+      // The first three keys belong to the products.
       ...(projection === null
         ? {}
         : { projectionKernel: resolved.kernelInitializer(foldIn(key, 3), [units, projection]) }),
@@ -149,7 +155,7 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
         const i = gate(zi, pi, c);
         const f = inputForget ? sub(1, i) : gate(parts[1], pf, c);
         const g = activation(limit(zc));
-        // Only a peephole has o wait for the new c.
+        // Only a peephole makes o wait for the new c.
         const early = po ? undefined : gate(zo, undefined, c);
         const nextC = add(mul(f, c), mul(i, g));
         const o = early ?? gate(zo, po, nextC);

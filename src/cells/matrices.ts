@@ -1,4 +1,6 @@
-/** What cells have alike that multiply their input and their state by a matrix each: `x·W + h·U + b`. */
+/**
+ * What cells that multiply their input and their state by one matrix each have in common: `x·W + h·U + b`.
+ */
 import { splitKey } from "../operations/random.ts";
 import { fixedSize, type HostTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { ResolvedCellOptions } from "./define.ts";
@@ -6,11 +8,11 @@ import type { ResolvedCellOptions } from "./define.ts";
 const names = ["kernel", "recurrentKernel"] as const;
 
 /**
- * The parts of a definition that follow from both matrices.
+ * The parts of a cell definition that follow from both matrices.
  *
  * @param units The size of the state.
  * @param columns The number of columns of both: the units of all gates together.
- * @param bias Makes the bias, where the options have it.
+ * @param bias Makes the bias, if the options have it.
  */
 export function matrices(
   { useBias, kernelInitializer, recurrentInitializer }: ResolvedCellOptions,

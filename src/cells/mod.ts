@@ -1,4 +1,4 @@
-/** The recurrent cells: what a cell is to a layer, the built-in ones, and cells on top of each other. */
+/** The recurrent cells: what a cell is to a layer, the built-in cells, and stacked cells. */
 export type { AnyCell, CellContext, RecurrentCell, SpecsOf } from "./cell.ts";
 export type { ClipOptions } from "./clip.ts";
 export type { CellOptions, GatedCellOptions } from "./define.ts";

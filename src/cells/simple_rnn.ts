@@ -32,8 +32,8 @@ interface Params {
  *
  *     h = activation(x·W + h·U + b)
  *
- * The state is the tensor `h`, `[batch, units]`, which is also the output. With `clip` what the activation is given is
- * limited to `-clip…clip`.
+ * The state is the tensor `h`, `[batch, units]`, which is also the output. With `clip` the input of the
+ * activation is limited to `-clip…clip`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

@@ -1,4 +1,4 @@
-/** Several cells as one: each step goes through all of them. */
+/** Several cells as one: each step runs through all of them. */
 import { checkObject, wrongKind } from "../describe.ts";
 import { checkCell } from "./checks.ts";
 import { cellJson } from "./json.ts";
@@ -10,8 +10,8 @@ import type { Tree } from "../tree/tree.ts";
 import type { AnyCell, CellContext, RecurrentCell } from "./cell.ts";
 
 /**
- * Cells on top of each other as one cell (Keras's `StackedRNNCells`): the output of each is the input of the next.
- * Params and state are arrays with those of each cell, the first cell first; the output is that of the last cell.
+ * Stacked cells as one cell (Keras's `StackedRNNCells`): the output of each is the input of the next. Params
+ * and state are arrays with one entry per cell, the first cell first; the output is that of the last cell.
  *
  * @throws RangeError if there are no cells.
  *
@@ -28,7 +28,7 @@ export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
   if (!Array.isArray(cells) || cells.length === 0) {
     throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);
   }
-  cells = [...cells]; // what the caller does with the list afterwards does not matter
+  cells = [...cells]; // a copy: the caller may change the list later
   cells.forEach((cell, index) => checkCell(`make ${type} with entry ${index}`, cell));
   return made<RecurrentCell>({
     type,
@@ -87,7 +87,7 @@ function partsOf(
   return tree;
 }
 
-/** The specs of what a cell puts out at one step. */
+/** The specs of a cell's output at one step. */
 function outputOf(cell: RecurrentCell, params: Tree<Tensor>, input: Tree<Spec>): Tree<Spec> {
   const step = (params: Tree<Tensor>, x: Tree<Tensor>): Tree<Tensor> =>
     cell.step(params, { training: false, input })(cell.initState(params, input), x)[0];

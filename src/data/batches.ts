@@ -1,6 +1,6 @@
 /**
- * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into batches.
- * Nothing here knows a device; a batch is host tensors again.
+ * Trees of host tensors that share their first axis, the samples: counted, split, shuffled and cut into
+ * batches. Nothing here knows about devices; a batch is again host tensors.
  */
 import { checkCount, wrongKind } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
@@ -21,13 +21,16 @@ import { flattenTree, mapTree, printPath, unflattenTree } from "../tree/tree.ts"
 export interface BatchOptions {
   /** The number of samples in a batch. */
   readonly batchSize: number;
-  /** Which samples in which order, as from {@linkcode shuffledOrder}; default: all, as they are stored. */
+  /**
+   * Which samples to take and in which order, as from {@linkcode shuffledOrder}; default: all, as they are
+   * stored.
+   */
   readonly order?: Int32Array;
-  /** Whether to leave out a last batch that is smaller than the others; default false. */
+  /** Whether to drop a last batch that is smaller than the others; default false. */
   readonly dropRemainder?: boolean;
   /**
-   * Whether a batch that is copied may lie in the memory of the one before, which then changes: for who is done with a
-   * batch when the next one comes. Default false.
+   * Whether a copied batch may reuse the memory of the previous one, which then changes: for callers that are
+   * done with a batch when the next one arrives. Default false.
    */
   readonly reuse?: boolean;
 }
@@ -72,8 +75,9 @@ export function sampleCount(tree: unknown, name = "data"): number {
  *
  * @param data A tree of host tensors `[samples, ...]`.
  * @param options The batch size, the order, and whether the remainder is dropped.
- * @returns An iterator of trees of the same structure, with tensors `[batchSize, ...]`; the last batch is smaller
- *   where the samples do not divide evenly. Without `order` the batches are views of `data`, else copies.
+ * @returns An iterator of trees of the same structure, with tensors `[batchSize, ...]`; the last batch is
+ *   smaller if the samples do not divide evenly. Without `order` the batches are views of `data`, else
+ *   copies.
  * @throws RangeError if there are no samples, or an option or an entry of `order` is out of range.
  * @throws TypeError if the tensors differ in the number of samples.
  *
@@ -127,7 +131,7 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  * @param tree A tree of host tensors `[samples, ...]`.
  * @param indices Which samples, each from 0.
  * @returns A tree of the same structure with tensors `[indices.length, ...]`.
- * @throws RangeError if an index is not that of a sample.
+ * @throws RangeError if an index is out of range.
  *
  * @example
  * ```ts
@@ -144,12 +148,12 @@ export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
 }
 
 /**
- * Splits a tree in two, as for training and validation. Shuffle with {@linkcode takeRows} first where the samples
- * are sorted.
+ * Splits a tree in two, as for training and validation. Shuffle with {@linkcode takeRows} first if the
+ * samples are sorted.
  *
  * @param tree A tree of host tensors `[samples, ...]`.
  * @param count The number of samples in the first part.
- * @returns The first `count` samples and the others, as views of `tree`.
+ * @returns The first `count` samples and the rest, as views of `tree`.
  * @throws RangeError if `count` is not between 0 and the number of samples.
  *
  * @example
@@ -169,14 +173,14 @@ export function splitRows<T>(tree: T, count: number): [T, T] {
 }
 
 /**
- * A random order of `count` samples: the shuffle of Fisher and Yates (Durstenfeld, "Algorithm 235", 1964), driven by
+ * A random order of `count` samples: the Fisher-Yates shuffle (Durstenfeld, "Algorithm 235", 1964), driven by
  * a random key, so that the same key gives the same order everywhere.
  *
  * @param key A random key, `int32[2]`.
  * @param count The number of samples.
  * @returns The numbers from 0 to `count - 1`, each once.
  * @throws TypeError if `key` is not a random key.
- * @throws RangeError if `count` is not a whole number from 0 to 2³¹ − 1.
+ * @throws RangeError if `count` is not a integer from 0 to 2³¹ − 1.
  *
  * @example
  * ```ts
@@ -200,7 +204,10 @@ export function shuffledOrder(key: Tensor, count: number): Int32Array {
   return order;
 }
 
-/** Draws whole numbers from 0 to below a bound, all equally likely: words that would favour some are drawn again. */
+/**
+ * Draws integers from 0 to below a bound, all equally likely: words that would favor some of them are drawn
+ * again.
+ */
 function randomIntegers(key: Tensor): (bound: number) => number {
   checkKey("shuffle samples", key);
   const [key0, key1] = host(key).data;
@@ -242,7 +249,7 @@ function sliceRows<T>(tree: T, from: number, to: number): T {
   });
 }
 
-/** Rows of a tensor, in a new one or in `into`, which is of that shape. */
+/** Copies rows of a tensor to a new one, or to `into`, which has the right shape. */
 function copyRows(
   { data, shape, dtype }: HostTensor,
   indices: ArrayLike<number>,

@@ -1,6 +1,6 @@
-/** Gzip for the data files of this folder: detected by its magic bytes, inflated by the platform's own stream. */
+/** Gzip for the data files of this folder: detected by its magic bytes, inflated by the platform's stream. */
 
-/** Whether `bytes` begin like a gzip file. */
+/** Whether `bytes` start like a gzip file. */
 export function isGzip(bytes: Uint8Array): boolean {
   return bytes.length >= 2 && bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
@@ -9,9 +9,10 @@ export function isGzip(bytes: Uint8Array): boolean {
  * Inflates a gzip file, or as much of it as is wanted.
  *
  * @param bytes The whole file.
- * @param wanted Given the beginning of the content, how many bytes are wanted, or undefined while that beginning is
- *   too short to tell. Inflating stops within one chunk beyond that number, so that a small file which inflates to
- *   gigabytes costs nothing; the result is then longer than wanted, which is for the caller to refuse.
+ * @param wanted Given the start of the content, returns how many bytes are wanted, or undefined if that start
+ *   is too short to decide. Inflating stops within one chunk after that number, so that a small file which
+ *   inflates to gigabytes costs nothing; the result is then longer than wanted, and the caller must refuse
+ *   it.
  * @returns The content.
  * @throws SyntaxError if the file is corrupt, truncated, or followed by other bytes.
  */

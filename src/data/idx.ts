@@ -1,6 +1,6 @@
 /**
- * The IDX format, in which MNIST and its relatives are published. Works on bytes: reading files or fetching them is
- * the caller's business, so that the library itself needs no permission.
+ * The IDX format, in which MNIST and its relatives are published. It works on bytes: the caller reads or
+ * fetches files, so that the library itself needs no permission.
  *
  * Layout (LeCun, Cortes, Burges, "The MNIST database", section "File formats"): two zero bytes, a type code, the
  * number of axes, the size of each axis as a 32-bit big-endian number, then the values, big-endian and row-major.
@@ -28,7 +28,7 @@ const ELEMENTS: Readonly<Record<number, Element>> = {
 interface Header {
   readonly element: Element;
   readonly shape: readonly number[];
-  /** Where the values begin. */
+  /** Where the values start. */
   readonly offset: number;
   /** How long the file must be. */
   readonly total: number;
@@ -96,7 +96,7 @@ function readHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < offset) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, offset);
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  // Of the sizes that are not zero, so that an infinite product never meets a zero.
+  // The product of the sizes that are not zero, so that infinity is never multiplied by zero.
   if (!Number.isSafeInteger(shape.reduce((size, dim) => size * (dim || 1), element.bytes))) {
     throw new SyntaxError(
       `Cannot parse IDX data: its header declares ${printShape(shape)}, more values than a file can hold`,

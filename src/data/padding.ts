@@ -18,17 +18,17 @@ export type RaggedSequence = ArrayLike<number> | readonly NestedNumbers[];
 export interface PadOptions {
   /** The number of timesteps of the result; default: the length of the longest sequence. */
   readonly length?: number;
-  /** Where shorter sequences are filled up, before or after their steps; default `"pre"`. */
+  /** The side on which shorter sequences are padded, before or after their steps; default `"pre"`. */
   readonly padding?: "pre" | "post";
-  /** Where longer sequences lose steps, at their beginning or end; default `"pre"`. */
+  /** The side on which longer sequences are truncated, their start or end; default `"pre"`. */
   readonly truncating?: "pre" | "post";
-  /** What padded steps hold; default 0. */
+  /** The value of padded steps; default 0. */
   readonly value?: number;
   /** The type of the values; default `"int32"`, for tokens. Features are usually `"float32"`. */
   readonly dtype?: DType;
 }
 
-/** What {@linkcode padSequences} gives. */
+/** The result of {@linkcode padSequences}. */
 export interface PaddedSequences {
   /** `[batch, time, ...features]`. */
   readonly values: HostTensor;
@@ -43,8 +43,8 @@ export interface PaddedSequences {
  *
  * @param sequences Arrays of numbers, or of feature vectors that all have one shape. A sequence may have no steps.
  * @param options The length to reach, the sides at which to pad and truncate, the padding value and the dtype.
- * @returns `values` of shape `[batch, time, ...features]`, the `mask` `[batch, time]` and the `lengths` `[batch]`.
- *   Where no sequence has a step, the features are taken to be plain numbers.
+ * @returns `values` of shape `[batch, time, ...features]`, the `mask` `[batch, time]` and the `lengths`
+ *   `[batch]`. If no sequence has a step, the features are assumed to be plain numbers.
  * @throws TypeError if the steps differ in shape or are not numbers.
  * @throws RangeError if a value does not fit the dtype, or an option is out of range.
  *
@@ -113,7 +113,7 @@ function checkSequence(sequence: unknown, path: string): void {
   throw wrongKind("pad sequences", sequence, path, "an array of numbers or of feature vectors");
 }
 
-/** The shape of one step: that of the first step there is. */
+/** The shape of one step: that of the first step found. */
 function featureShape(sequences: readonly RaggedSequence[]): number[] {
   return nestedShape("pad sequences", sequences.find(({ length }) => length > 0)?.[0]);
 }

@@ -8,8 +8,8 @@ import type { Layer } from "./layer.ts";
 import { activationOption } from "../options/saved.ts";
 
 /**
- * Applies an activation, given by name or as a function of a tensor. The mask is passed on. A softmax or sigmoid by
- * name lets losses use its logits.
+ * Applies an activation, given by name or as a function of a tensor. The mask is passed on. With a softmax or
+ * sigmoid given by name, losses can use its logits.
  *
  * @throws RangeError for an unknown name, with the nearest known one.
  *

@@ -13,11 +13,11 @@ import type { Layer } from "./layer.ts";
 import { type Moments, moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
 
-/** Options of {@linkcode batchNormalization}; Keras's words. */
+/** Options of {@linkcode batchNormalization}, named as in Keras. */
 export interface BatchNormalizationOptions extends LayerOptions {
-  /** The axis of the features; statistics are over all others. Default -1, the last. */
+  /** The axis of the features; statistics are taken over all others. Default -1, the last. */
   readonly axis?: number;
-  /** How much of the moving statistics stays at each training step; default 0.99. */
+  /** How much of the moving statistics is kept at each training step; default 0.99. */
   readonly momentum?: number;
   /** Added to the variance; default 1e-3. */
   readonly epsilon?: number;
@@ -54,13 +54,14 @@ export interface BatchNormalizationState {
 /**
  * Normalises each feature: `gamma · (x - mean) / √(variance + epsilon) + beta`.
  *
- * While training, mean and population variance are the batch's, masked steps left out (they are normalised all the
- * same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`, unless all is masked; otherwise, and always with
- * `trainable: false`, the moving statistics are used. Input and output have one shape; the mask is passed on.
- * Params: {@linkcode NormalizationParams}; state: {@linkcode BatchNormalizationState}.
+ * While training, the mean and population variance are those of the batch without its masked steps (which are
+ * normalized all the same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`,
+ * unless everything is masked; otherwise, and always with `trainable: false`, the moving statistics are used.
+ * Input and output have the same shape; the mask is passed on. Params: {@linkcode NormalizationParams};
+ * state: {@linkcode BatchNormalizationState}.
  *
  * @throws RangeError for an unknown option or an option out of range.
- * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ * @throws TypeError when the input has another number of features, naming both shapes.
  *
  * @example
  * ```ts
@@ -137,7 +138,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
     },
     initState: (_, input) => {
       const size = sizeOf(input);
-      // State is made without a key: an initialiser that draws gives the same numbers each time.
+      // State is made without a key: a random initializer gives the same numbers each time.
       const key = seedKey(0);
       return { movingMean: initialMean(key, [size]), movingVariance: initialVariance(key, [size]) };
     },
@@ -166,7 +167,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       if (!update) return { output, state, mask };
       const moved = (before: Tensor, now: Tensor) => {
         const next = add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
-        return count ? select(greater(reshape(count, []), 0), next, before) : next; // nothing says nothing
+        return count ? select(greater(reshape(count, []), 0), next, before) : next; // if nothing counts, the statistics do not change
       };
       const next: BatchNormalizationState = {
         movingMean: moved(moving.movingMean, mean),
@@ -177,7 +178,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
   });
 }
 
-/** The mask, if it is one of the leading axes of the input, and not of the features. */
+/** The mask, if its axes are leading axes of the input without the feature axis. */
 function checkedMask(layer: string, x: Tensor, mask: Tensor | undefined, at: number): Tensor | undefined {
   if (!mask) return undefined;
   if (at < mask.shape.length || mask.shape.some((dim, axis) => dim !== x.shape[axis])) {

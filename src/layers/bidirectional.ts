@@ -21,13 +21,13 @@ import type { Json } from "../options/json.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "./rnn.ts";
 import { reversedSequence } from "./sequence.ts";
 
-/** How the outputs of both directions become one, for each tensor of them. */
+/** How the outputs of both directions are merged, for each tensor of them. */
 export type Merge = (forward: Tensor, backward: Tensor) => Tensor;
 
-/** A merge as {@linkcode bidirectional} takes it; null for none. */
+/** A merge as {@linkcode bidirectional} accepts it; null for none. */
 export type MergeMode = "concat" | "sum" | "mul" | "ave" | Merge | null;
 
-/** The merges that have a name. */
+/** The named merges. */
 const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
   concat: (forward, backward) => concat([forward, backward]),
   sum: (forward, backward) => add(forward, backward),
@@ -38,11 +38,11 @@ const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
 /** Options of {@linkcode bidirectional}. */
 export interface BidirectionalOptions extends LayerOptions {
   /**
-   * How both outputs become one: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of both, or
-   * null: the output is `[forward, backward]`.
+   * How the outputs are merged: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of
+   * both, or null: the output is `[forward, backward]`.
    */
   readonly mergeMode?: MergeMode;
-  /** The layer for the other direction; default: a copy of `layer` that goes the other way. */
+  /** The layer for the other direction; default: a copy of `layer` that runs the other way. */
   readonly backwardLayer?: RecurrentLayer | null;
 }
 
@@ -55,16 +55,16 @@ interface Pair {
 }
 
 /**
- * A recurrent layer together with one that goes the other way; the sequence of the second is flipped back, so that
- * both speak of the same steps, and both outputs are merged.
+ * A recurrent layer together with one that runs the other way; the second sequence is flipped back, so that
+ * both line up step by step, and the outputs are merged.
  *
- * Params and state are `{ forward, backward }`, each those of its layer. With `returnState` the output is
- * `[output, [forwardState, backwardState]]`, and `context.initialState` is `[forwardState, backwardState]`. As in
- * Keras, masked steps put out zeros where sequences are returned, whatever `zeroOutputForMask` says.
+ * Params and state are `{ forward, backward }`, one for each layer. With `returnState` the output is
+ * `[output, [forwardState, backwardState]]`, and `context.initialState` is `[forwardState, backwardState]`.
+ * As in Keras, masked steps output zeros when sequences are returned, whatever `zeroOutputForMask` is.
  *
- * @param layer A recurrent layer, such as `lstm(...)`; the flags of both are taken from it.
- * @throws TypeError if the backward layer goes the same way, or differs in `returnSequences`, `returnState` or
- *   `stateful`; RangeError for an unknown merge mode or option, with the nearest known one.
+ * @param layer A recurrent layer, such as `lstm(...)`; both directions use its flags.
+ * @throws TypeError if the backward layer runs in the same direction, or differs in `returnSequences`,
+ *   `returnState` or `stateful`; RangeError for an unknown merge mode or option, with the nearest known one.
  *
  * @example
  * ```ts
@@ -169,7 +169,7 @@ function apply(
   };
 }
 
-/** What a recurrent layer put out, and its state where it returns it. */
+/** The output of a recurrent layer, and its state if it is returned. */
 function outputAndState(output: Tree<Tensor>, returnState: boolean): readonly Tree<Tensor>[] {
   return returnState ? output as readonly Tree<Tensor>[] : [output, []]; // with returnState it is [output, state]
 }

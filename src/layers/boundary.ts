@@ -1,6 +1,6 @@
 /**
- * The boundary between what users have and what a model computes with: inputs of another dtype (float64, whole
- * numbers where floats are expected) are converted on the host, with checks that no value is lost.
+ * The boundary between the data of users and what a model computes with: inputs of another dtype (float64,
+ * integers where floats are expected) are converted on the host, with checks that no value is lost.
  */
 import { isFloat } from "../operations/infer.ts";
 import {
@@ -20,18 +20,18 @@ export function floatDType({ params }: Variables): DType {
   return flattenTree<Spec>(params).leaves.find(isFloat)?.dtype ?? "float32";
 }
 
-/** Whether every leaf has the dtype that a model takes for sure, so that nothing is to be found out. */
+/** Whether every leaf already has a dtype that a model certainly accepts, so that no tracing is needed. */
 export function isPlainInput(variables: Variables, input: Tree<Spec>): boolean {
   const float = floatDType(variables);
   return flattenTree<Spec>(input).leaves.every(({ dtype }) => dtype === float || dtype === "bool");
 }
 
 /**
- * The dtype in which a layer takes each leaf of an input of these specs, found by tracing: floats in the dtype of the
- * parameters; whole numbers as they are, or where they are not taken so, as floats.
+ * The dtype in which a layer accepts each leaf of an input of these specs, found by tracing: floats in the
+ * dtype of the parameters; integers unchanged, or as floats if integers are not accepted.
  *
  * @param name What the input is called in errors.
- * @throws What the layer says of the input as it is, where it takes none of these.
+ * @throws The layer's error for the unchanged input, if it accepts none of these.
  */
 export function inputDTypes(layer: Layer, variables: Variables, input: Tree<Spec>, name: string): DType[] {
   const { leaves, structure, paths } = flattenTree<Spec>(input, name);
@@ -66,7 +66,7 @@ export function inputDTypes(layer: Layer, variables: Variables, input: Tree<Spec
 }
 
 /**
- * A tree on the host with leaves of these dtypes; those that have them are not copied.
+ * A tree on the host with leaves of these dtypes; leaves that already have them are not copied.
  *
  * @param name What the tree is called in errors.
  * @throws RangeError naming the path and the first value that the dtype cannot hold.
@@ -84,7 +84,7 @@ export function convertTree<T>(name: string, tree: T, dtypes: readonly DType[]):
   );
 }
 
-/** The floats of a tree in one dtype. */
+/** Converts the floats of a tree to one dtype. */
 export function convertFloats<T>(name: string, tree: T, float: DType): T {
   const { leaves } = flattenTree<Spec>(tree, name);
   return convertTree(name, tree, leaves.map((leaf) => isFloat(leaf) ? float : leaf.dtype));
@@ -96,7 +96,7 @@ function converted(tensor: HostTensor, dtype: DType, where: () => string): HostT
   for (let index = 0; index < data.length; index++) {
     const value = tensor.data[index];
     data[index] = value;
-    // Rounding is what a float does; what becomes infinite, or another whole number, is lost.
+    // Floats may be rounded; a value is lost if it becomes infinite or another integer.
     if (data[index] === value || (!whole && (Number.isFinite(data[index]) || !Number.isFinite(value)))) {
       continue;
     }

@@ -1,4 +1,7 @@
-/** What layers check alike: their input, their variables, and what should be a layer. Errors name the layer. */
+/**
+ * The checks that layers share: of their input, their variables, and of arguments that should be layers.
+ * Errors name the layer.
+ */
 import { describeValue, isObject, wrongKind } from "../describe.ts";
 import type { RecurrentCell } from "../cells/cell.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -8,7 +11,7 @@ import { type HostTensor, hostTensor, isLeaf, printSpec, type Spec, type Tensor 
 import { treeLeaves } from "../tree/tree.ts";
 import type { Layer, Mask, Variables } from "./layer.ts";
 
-/** The one tensor (or spec) that a layer takes; a tree of several is refused. */
+/** The one tensor (or spec) that a layer accepts; a tree of several is refused. */
 export function oneInput<T extends Spec>(layer: string, input: unknown): T {
   if (isLeaf(input)) return input as T; // a tree of T that is a leaf is a T
   throw new TypeError(
@@ -31,12 +34,12 @@ export function floatInput<T extends Spec>(layer: string, input: unknown, rank: 
   return x;
 }
 
-/** The same values in another shape with as many elements; not copied. */
+/** The same values in another shape of the same size; not copied. */
 export function hostReshape({ data, dtype }: HostTensor, shape: Shape): HostTensor {
   return hostTensor(data, shape.map((dim) => fixedDim(dim, "An axis of a tensor on the host")), dtype);
 }
 
-/** The size of an axis that parameters are made for; it must be known. */
+/** The size of an axis that parameters depend on; it must be known. */
 export function featureSize(layer: string, dim: Dim, axis: number): number {
   if (typeof dim === "number") return dim;
   throw new TypeError(
@@ -51,9 +54,10 @@ export function oneMask(layer: string, mask: Mask): Tensor | undefined {
 }
 
 /**
- * What a layer made with `initParams` or `initState`: an object of exactly these tensors.
+ * The result of a layer's `initParams` or `initState`: an object of exactly these tensors.
  *
- * @throws TypeError naming what is there and what is expected, as where the variables are those of another layer.
+ * @throws TypeError naming what is there and what is expected, for example if the variables belong to another
+ * layer.
  */
 export function namedTensors<T>(
   layer: string,
@@ -80,24 +84,24 @@ export function namedTensors<T>(
 }
 
 /**
- * Throws a TypeError unless `value` is a layer, and no copy of one with data that does not act; `where` says for what
- * it is given.
+ * Throws a TypeError unless `value` is a layer, and not a copy whose changed data has no effect; `where`
+ * names what it is given for.
  */
 export function checkLayer(where: string, value: unknown): asserts value is Layer {
-  const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any of it may be missing
+  const given = value as Partial<Layer & RecurrentCell> | null | undefined; // any member may be missing
   if (typeof given?.apply === "function" && typeof given.initParams === "function") return checkAsMade(given);
   const remedy = typeof given?.step === "function" ? "; give rnn(cell)" : "";
   throw wrongKind(where, value, "the layer", `a layer such as dense(...)${remedy}`);
 }
 
-/** Whether a value may be a tree of tensors, as far as is seen without walking through it. */
+/** Whether a value may be a tree of tensors, as far as can be seen without walking it. */
 function isTree(value: unknown): boolean {
   return Array.isArray(value) || isObject(value);
 }
 
 /** Throws a TypeError unless `variables` has what `init` gives. */
 export function checkVariables(what: string, variables: unknown): void {
-  const given = variables as Partial<Variables> | null | undefined; // any of it may be missing
+  const given = variables as Partial<Variables> | null | undefined; // any member may be missing
   if (isTree(given?.params) && isTree(given?.state)) return;
   throw new TypeError(
     `Cannot ${what}: the variables are ${describeValue(variables)}; ` +

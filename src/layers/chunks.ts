@@ -1,4 +1,4 @@
-/** What a stream refuses: layers and functions that compute a step from steps which are not in its chunk. */
+/** What a stream refuses: layers and functions that compute a step from steps outside its chunk. */
 import { symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
@@ -8,11 +8,11 @@ import { layerName } from "./define.ts";
 import type { Layer, Variables } from "./layer.ts";
 
 /**
- * What checks the specs of a chunk: once for chunks that differ in their number of steps alone.
+ * Makes the check of a chunk's specs; it runs once for chunks that differ only in their number of steps.
  *
  * @param layer The layer, stateful.
  * @param isSequence Which tensors of the input are sequences.
- * @returns What throws a TypeError where chunks would give something else than the whole sequence.
+ * @returns A function that throws a TypeError if chunks would give other results than the whole sequence.
  */
 export function chunkChecks(
   layer: Layer,
@@ -55,7 +55,7 @@ function faultOf(
   try {
     found = unstreamable(apply, given(open), symbol("time"));
   } catch (error) {
-    outputSpecs(apply, ...given(chunk)); // what is wrong with any sequence is said as it is
+    outputSpecs(apply, ...given(chunk)); // an error that any sequence would cause is passed on unchanged
     const { message } = error as Error; // the library throws nothing else
     return `it takes sequences of this length alone, so a chunk is not a part of one (${message})`;
   }

@@ -1,6 +1,6 @@
 /**
- * What the factories of layers share: `defineLayer` fills in the members that most layers have alike; `layerJson`
- * and `LayerReviver` are how a layer is written as JSON and read back. No layer lives here.
+ * What the layer factories share: `defineLayer` fills in the members that most layers have in common;
+ * `layerJson` and `LayerReviver` write a layer as JSON and read it back. No layer lives here.
  */
 import { checkVariables } from "./checks.ts";
 import { checkFunction, checkObject, checkText, wrongKind } from "../describe.ts";
@@ -24,10 +24,10 @@ export interface LayerOptions {
 export const layerOptionNames = ["name", "trainable"] as const;
 
 /**
- * A layer of which only what is its own must be given.
+ * The definition of a layer: only what is specific to it must be given.
  *
- * Its functions need not know whether the layer is trainable: `trainableLeaves` says what is trained unless the layer
- * is frozen, and `apply` is told by `context.frozen`.
+ * Its functions need not know whether the layer is trainable: `trainableLeaves` says what is trained unless
+ * the layer is frozen, and `apply` gets `context.frozen`.
  */
 export type LayerDefinition =
   & Pick<Layer, "type" | "options" | "initParams" | "apply">
@@ -36,11 +36,14 @@ export type LayerDefinition =
     /** The name of the factory in errors; default: the type. */
     readonly factory?: string;
     /**
-     * Whether it replaces what is masked by itself, or hands that on to layers inside. For others it is done before:
-     * they never see NaN where a step does not count.
+     * Whether the layer replaces masked values itself, or leaves that to the layers inside it. For other
+     * layers they are replaced beforehand: they never see NaN in a step that does not count.
      */
     readonly masksInput?: boolean;
-    /** The same layer made under another name, so that its errors have it; default: they keep the first name. */
+    /**
+     * Makes the same layer under another name, so that its errors use that name; default: they keep the first
+     * name.
+     */
     named?(name: string | undefined): Layer;
   };
 
@@ -48,14 +51,15 @@ export type LayerDefinition =
 const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
 
 /**
- * The layer of a definition: trainable, without state, and with all parameters trained or none, unless it says
- * otherwise.
+ * The layer of a definition: trainable, stateless, and with all parameters trained or none, unless the
+ * definition says otherwise.
  *
- * The layer is its data. In a copy, `{ ...layer, trainable: false, name: "encoder" }`, `trainable` and `name` act; a
- * copy with other options, another type or other layers inside is refused with a TypeError where it is used, unless
- * it has an `apply` of its own.
+ * The layer is its data. In a copy, `{ ...layer, trainable: false, name: "encoder" }`, `trainable` and `name`
+ * take effect; a copy with other options, another type or other layers inside is refused with a TypeError
+ * where it is used, unless it has its own `apply`.
  *
- * @typeParam Extra What this kind of layer has beside the members of a layer. Its functions get the layer as `this`.
+ * @typeParam Extra What this kind of layer has besides the members of a layer. Its functions get the layer as
+ * `this`.
  */
 export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
   definition: LayerDefinition & Extra,
@@ -108,7 +112,9 @@ export function defineLayer<Extra extends object = Readonly<Record<never, never>
   return layer;
 }
 
-/** Throws unless this can be the definition of a layer: here names and flags of all layers come in. */
+/**
+ * Throws unless this can be the definition of a layer: the names and flags of all layers are checked here.
+ */
 function checkDefinition(definition: LayerDefinition): void {
   const what = "define a layer";
   checkObject(what, definition, "the definition", "{ type, options, initParams, apply }");
@@ -124,13 +130,13 @@ function checkDefinition(definition: LayerDefinition): void {
 }
 
 /**
- * A layer that was made for another way of working, such as with a state over calls, like the present layer: with its
- * data, where that acts.
+ * A variant of a layer (such as one with state across calls) that matches the layer as it is now: with its
+ * changed data, where that takes effect.
  *
  * @param layer The layer, or a copy of it.
  * @param original The layer as it was made.
- * @param other What was made of the original.
- * @throws TypeError if the copy has functions of its own that cannot be taken over.
+ * @param other The variant made from the original.
+ * @throws TypeError if the copy has its own functions, which cannot be carried over.
  */
 export function changed<Other extends Layer>(layer: Layer, original: Layer, other: Other): Other {
   const own: Record<string, unknown> = {};
@@ -149,7 +155,7 @@ export function changed<Other extends Layer>(layer: Layer, original: Layer, othe
   return Object.freeze({ ...other, ...own, name, trainable });
 }
 
-/** Applies a layer of any making, such that what does not count does not count in its derivative either. */
+/** Applies any layer, custom ones included, so that masked values do not count in its derivative either. */
 export function applyLayer(
   layer: Layer,
   variables: Variables,
@@ -160,27 +166,30 @@ export function applyLayer(
   return layer.apply(variables, counted, context);
 }
 
-/** Per leaf of `params`, in order, whether training changes it; of a layer of any making that is frozen, none. */
+/**
+ * Per leaf of `params`, in order, whether training changes it; none in a frozen layer, custom ones included.
+ */
 export function trainedLeaves(layer: Layer, params: Tree<Tensor>): boolean[] {
   return layer.trainableLeaves(params).map((leaf) => leaf && layer.trainable);
 }
 
-/** Throws a TypeError unless `layer` has the type of one: more is not needed to name it. */
+/** Throws a TypeError unless `layer` has the type of one, which is enough to name it. */
 function checkNamed(what: string, layer: Pick<Layer, "type">): void {
   if (typeof layer?.type !== "string") throw wrongKind(what, layer, "it", "a layer such as dense(...)");
 }
 
-/** A layer's name in errors: its type, and its own name where it has one. */
+/** A layer's name in errors: its type, and its own name if it has one. */
 export function layerName(layer: Pick<Layer, "type" | "name">): string {
   checkNamed("name a layer", layer);
   return layer.name === undefined || layer.name === layer.type ? layer.type : `${layer.type} ${layer.name}`;
 }
 
 /**
- * A layer as JSON: `{ type, name?, trainable?, options }`. `JSON.stringify` of it throws a TypeError where an option
- * is a function (see `functionOption`), and of a copy with functions of its own under the type of the layer.
+ * A layer as JSON: `{ type, name?, trainable?, options }`. `JSON.stringify` of it throws a TypeError if an
+ * option is a function (see `functionOption`), or if the layer is a copy that has its own functions but keeps
+ * the type of the original.
  *
- * @throws TypeError for a copy with data that does not act.
+ * @throws TypeError for a copy whose changed data has no effect.
  */
 export function layerJson(layer: Layer): Json {
   checkNamed("save a layer", layer);
@@ -197,9 +206,9 @@ export function layerJson(layer: Layer): Json {
 
 /** How the parts of a layer are read from JSON. */
 export interface Revive extends ReviveCell {
-  /** The layer that `layerJson` wrote. */
+  /** Reads the layer that `layerJson` wrote. */
   layer(json: Json): Layer;
 }
 
-/** The layer of saved options; `name` and `trainable` are among them where the JSON had them. */
+/** Makes the layer from saved options; `name` and `trainable` are among them if the JSON has them. */
 export type LayerReviver = (options: JsonOptions, revive: Revive) => Layer;

@@ -14,11 +14,14 @@ import type { Layer } from "./layer.ts";
 import { endedMask } from "./sequence.ts";
 import { activationOption, initializerOption } from "../options/saved.ts";
 
-/** Options of {@linkcode dense}; Keras's words. */
+/** Options of {@linkcode dense}, named as in Keras. */
 export interface DenseOptions extends LayerOptions {
   /** The size of the output's last axis. */
   readonly units: number;
-  /** A name or a function; default `linear`. A softmax or sigmoid by name lets losses use its logits. */
+  /**
+   * A name or a function; default `linear`. With a softmax or sigmoid given by name, losses can use its
+   * logits.
+   */
   readonly activation?: ActivationLike;
   /** Default true. */
   readonly useBias?: boolean;
@@ -41,8 +44,8 @@ export interface DenseParams {
  *
  * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params: {@linkcode DenseParams}.
  *
- * @throws RangeError for an unknown option or activation, or `units` that is no size.
- * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ * @throws RangeError for an unknown option or activation, or if `units` is not a valid size.
+ * @throws TypeError when the input has another number of features, naming both shapes.
  *
  * @example
  * ```ts
@@ -100,7 +103,7 @@ export function dense(options: DenseOptions): Layer {
       }
       const product = matmul(x, kernel);
       const given = oneMask(layer, context.mask);
-      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // else it mixes steps
+      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // otherwise it mixes steps
       return { output: activate(bias ? add(product, bias) : product), state, mask };
     },
   });

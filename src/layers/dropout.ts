@@ -13,13 +13,17 @@ import type { Layer } from "./layer.ts";
 export interface DropoutOptions extends LayerOptions {
   /** The probability that an element becomes 0, from 0 to below 1. */
   readonly rate: number;
-  /** The shape of what is drawn, which broadcasts to the input's; null is the input's size. Default all null. */
+  /**
+   * The shape of the random mask, which broadcasts to the input's; null is the input's size. Default all
+   * null.
+   */
   readonly noiseShape?: readonly (number | null)[];
 }
 
 /**
- * While training, elements become 0 with probability `rate` and the others are divided by `1 - rate` (Srivastava et
- * al., 2014); otherwise nothing happens. Input and output have one shape; the mask is passed on.
+ * While training, elements become 0 with probability `rate` and the others are divided by `1 - rate`
+ * (Srivastava et al., 2014); otherwise the input is returned unchanged. Input and output have the same shape;
+ * the mask is passed on.
  *
  * @throws RangeError for an unknown option, or a rate outside `[0, 1)`.
  * @throws TypeError when it is used for training without a key.
@@ -36,7 +40,7 @@ export interface DropoutOptions extends LayerOptions {
 export function dropout(options: DropoutOptions): Layer {
   checkOptions("dropout", options, ["rate", "noiseShape", ...layerOptionNames]);
   const { rate, name, trainable } = options;
-  const noiseShape = options.noiseShape && [...options.noiseShape]; // the caller may change its own
+  const noiseShape = options.noiseShape && [...options.noiseShape]; // the caller may change the original
   const layer = layerName({ type: "dropout", name });
   checkRange(layer, "rate", rate, { low: 0, below: 1 });
   return defineLayer({

@@ -1,4 +1,4 @@
-/** The table that turns tokens into vectors. */
+/** The layer that maps tokens to vectors. */
 import { checkCount } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import { notEqual } from "../operations/elementwise.ts";
@@ -11,7 +11,7 @@ import type { Layer } from "./layer.ts";
 import { commonMask } from "./sequence.ts";
 import { initializerOption } from "../options/saved.ts";
 
-/** Options of {@linkcode embedding}; Keras's words. */
+/** Options of {@linkcode embedding}, named as in Keras. */
 export interface EmbeddingOptions extends LayerOptions {
   /** The size of the vocabulary: tokens are 0 to `inputDim - 1`. */
   readonly inputDim: number;
@@ -41,13 +41,14 @@ function position(offset: number, shape: readonly number[]): string {
 }
 
 /**
- * A trained vector for each token.
+ * A trainable vector for each token.
  *
- * Input int32 `[batch, ...]`, output float32 `[batch, ..., outputDim]`; with `maskZero` the mask is `tokens ≠ 0`
- * (token 0 is still looked up); a mask that came in goes on, and leaves out what it did. Params: {@linkcode EmbeddingParams}. A token outside the vocabulary is refused by
- * `checkInput` before anything runs; inside a compiled function, where values are not known, the nearest row is taken.
+ * Input int32 `[batch, ...]`, output float32 `[batch, ..., outputDim]`. With `maskZero` the mask is
+ * `tokens ≠ 0` (token 0 is still looked up), combined with the incoming mask if there is one. Params:
+ * {@linkcode EmbeddingParams}. `checkInput` refuses a token outside the vocabulary before anything runs;
+ * inside a compiled function, where values are not known, the nearest row is used.
  *
- * @throws RangeError for an unknown option, or a size that is none.
+ * @throws RangeError for an unknown option or an invalid size.
  * @throws TypeError when it is used with floats.
  *
  * @example

@@ -1,4 +1,4 @@
-/** The layer that makes one axis of all. */
+/** The layer that flattens all axes into one. */
 import { checkOptions } from "../nearest.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
@@ -9,8 +9,8 @@ import type { Layer } from "./layer.ts";
 import { endedMask } from "./sequence.ts";
 
 /**
- * All axes but the batch as one, row-major: `[batch, ...]` to `[batch, size]`. A mask is dropped, as the
- * steps are gone.
+ * Flattens all axes but the batch into one, row-major: `[batch, ...]` to `[batch, size]`. A mask is dropped,
+ * as the steps are gone.
  *
  * @example
  * ```ts

@@ -14,7 +14,7 @@ import type { Layer } from "./layer.ts";
 import { moments } from "./moments.ts";
 import { initializerOption } from "../options/saved.ts";
 
-/** Options of {@linkcode layerNormalization}; Keras's words. */
+/** Options of {@linkcode layerNormalization}, named as in Keras. */
 export interface LayerNormalizationOptions extends LayerOptions {
   /** The axis or axes to normalise over; default -1, the last. */
   readonly axis?: number | readonly number[];
@@ -31,12 +31,13 @@ export interface LayerNormalizationOptions extends LayerOptions {
 }
 
 /**
- * Normalises each sample and step over its features: `gamma · (x - mean) / √(variance + epsilon) + beta`, with the
- * population variance; where `axis` has the axis of time, over the steps that count. Input and output have one shape;
- * the mask is passed on. Params: {@linkcode NormalizationParams}, whose shape is the sizes of `axis`.
+ * Normalizes each sample and step over its features: `gamma · (x - mean) / √(variance + epsilon) + beta`,
+ * with the population variance; if `axis` includes the time axis, over the steps that count. Input and output
+ * have the same shape; the mask is passed on. Params: {@linkcode NormalizationParams}, whose shape is the
+ * sizes of `axis`.
  *
  * @throws RangeError for an unknown option or an option out of range.
- * @throws TypeError when it is used with an input of another feature size, naming both shapes.
+ * @throws TypeError when the input has another number of features, naming both shapes.
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   }
   const initialBeta = resolveInitializer(betaInitializer);
   const initialGamma = resolveInitializer(gammaInitializer);
-  const axes = [...axisList]; // the caller may change its own list
+  const axes = [...axisList]; // the caller may change the original list
   const axesOf = ({ shape }: Spec) => resolveAxes(axes, shape.length, "normalise");
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   return defineLayer({

@@ -19,8 +19,8 @@ export interface MaskingOptions extends LayerOptions {
 /**
  * Masks the steps whose features all equal `maskValue`, and sets them to 0.
  *
- * Input and output `[batch, time, ..., features]`; the mask is bool `[batch, time, ...]`. What a mask that
- * came in leaves out stays left out.
+ * Input and output `[batch, time, ..., features]`; the mask is bool `[batch, time, ...]`. Steps that the
+ * incoming mask leaves out stay masked.
  *
  * @example
  * ```ts

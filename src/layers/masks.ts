@@ -6,8 +6,8 @@ import { flattenTree, type Path, type Tree, unflattenTree } from "../tree/tree.t
 import { harmless } from "./sequence.ts";
 
 /**
- * The mask of each leaf of `tree`, in order. A mask given for a whole tree belongs to those of its tensors that have
- * the mask's axes and more.
+ * The mask of each leaf of `tree`, in order. A mask given for a whole tree applies to those of its tensors
+ * that have the mask's axes and more.
  */
 export function masksOfLeaves(tree: unknown, mask: Mask): (Tensor | undefined)[] {
   const { leaves, paths } = flattenTree<Tensor>(tree);
@@ -26,18 +26,18 @@ function maskAt(mask: Mask, path: Path, leaf: Tensor): Tensor | undefined {
   return maskAt(children[path[0]], path.slice(1), leaf);
 }
 
-/** Specs stand for masks where only shapes are looked at. */
+/** Specs stand for masks where only shapes are needed. */
 function isMaskLeaf(mask: Exclude<Mask, undefined>): mask is Tensor {
   return isTensor(mask) || ("dtype" in mask && Array.isArray(mask.shape));
 }
 
-/** The masks of the leaves of `tree` as one: undefined where there is none. */
+/** The masks of the leaves of `tree` combined into one: undefined if there is none. */
 export function maskOfTree(tree: unknown, masks: readonly (Tensor | undefined)[]): Mask {
   if (masks.every((mask) => mask === undefined)) return undefined;
   return unflattenTree<Mask>(flattenTree(tree).structure, masks);
 }
 
-/** The input with what is masked in it made harmless, see {@linkcode harmless}. */
+/** The input with its masked values replaced, see {@linkcode harmless}. */
 export function harmlessInput(input: Tree<Tensor>, mask: Mask): Tree<Tensor> {
   if (mask === undefined) return input;
   const { leaves, structure } = flattenTree<Tensor>(input);

@@ -1,6 +1,7 @@
 /**
- * The layer that makes one tensor of several: a sum, a product, a concatenation and so on. Unlike a function that is
- * applied in a graph it is data alone, and what is masked has no part in a maximum, a minimum or a product.
+ * The layer that merges several tensors into one: a sum, a product, a concatenation and so on. Unlike a
+ * function applied in a graph it is pure data, and masked values do not affect a maximum, a minimum or a
+ * product.
  */
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
@@ -12,7 +13,7 @@ import type { Layer } from "./layer.ts";
 import { masksOfLeaves } from "./masks.ts";
 import { commonMask, widenedMask } from "./sequence.ts";
 
-/** How several inputs become one. */
+/** How several inputs are merged into one. */
 export type MergeMethod =
   | "add"
   | "subtract"
@@ -24,20 +25,21 @@ export type MergeMethod =
 
 /** Options of {@linkcode merge}. */
 export interface MergeOptions extends LayerOptions {
-  /** How. */
+  /** The merge method. */
   readonly method: MergeMethod;
-  /** Of `concatenate`: along which axis, not the batch; default -1, the last. */
+  /** For `concatenate`: the axis, which may not be the batch; default -1, the last. */
   readonly axis?: number;
   /**
-   * Which steps of the result count: those that count in `all` inputs (default), where one without a mask counts
-   * everywhere; or in `any`, Keras's rule, by which one without a mask leaves the result without one.
+   * Which steps of the result count: those that count in `all` inputs (default), where an input without a
+   * mask counts everywhere; or in `any`, Keras's rule, by which an input without a mask leaves the result
+   * without one.
    */
   readonly counts?: "all" | "any";
 }
 
 type Masks = readonly (Tensor | undefined)[];
 
-/** An input with its mask, `[batch, time]` and as many axes of size 1 as the input has more. */
+/** An input with its mask, `[batch, time]` plus axes of size 1 up to the rank of the input. */
 interface Masked {
   readonly x: Tensor;
   readonly mask: Tensor | undefined;
@@ -45,7 +47,7 @@ interface Masked {
 
 const sum = (inputs: readonly Masked[]) => inputs.map(({ x }) => x).reduce((a, b) => add(a, b));
 
-/** Where one of two is masked, the other is taken: there is no number that a maximum leaves as it is. */
+/** If one of two is masked, the other is taken: no single number is neutral for a maximum. */
 function extreme(inputs: readonly Masked[], of: (a: Tensor, b: Tensor) => Tensor): Tensor {
   return inputs.reduce((before, next) => {
     const x = next.mask ? select(next.mask, next.x, before.x) : next.x;
@@ -54,7 +56,7 @@ function extreme(inputs: readonly Masked[], of: (a: Tensor, b: Tensor) => Tensor
   }).x;
 }
 
-/** What is masked counts as 1; where everything is masked the product is 0. */
+/** Masked values count as 1; if everything is masked the product is 0. */
 function product(inputs: readonly Masked[]): Tensor {
   const whole = inputs.map(({ x, mask }) => mask ? select(mask, x, 1) : x).reduce((a, b) => mul(a, b));
   const mask = rules.any(inputs.map(({ mask }) => mask));
@@ -74,7 +76,7 @@ const methods: Readonly<Record<Exclude<MergeMethod, "concatenate">, (inputs: rea
 /** All methods. */
 export const mergeMethods: readonly MergeMethod[] = [...Object.keys(methods), "concatenate"] as MergeMethod[]; // keys of the table
 
-/** Which steps count of several masks. */
+/** Which steps count, given several masks. */
 const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks) => Tensor | undefined>> = {
   all: commonMask,
   any: (masks) => {
@@ -84,15 +86,15 @@ const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks)
 };
 
 /**
- * A layer that makes one tensor of a list of them. (Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum`,
- * `Minimum` and `Concatenate`.)
+ * A layer that merges a list of tensors into one. (Keras's `Add`, `Subtract`, `Multiply`, `Average`,
+ * `Maximum`, `Minimum` and `Concatenate`.)
  *
- * Input: a list of two or more float tensors of one rank, whose shapes broadcast (`subtract` takes two); of
- * `concatenate`, those that differ along `axis` alone. No params, no state. A step of the result
- * counts if it counts in all of them, or as `counts` says; with `concatenate` along time, the masks are put together
- * too. A masked step has no part in `maximum`, `minimum` and `multiply`.
+ * Input: a list of two or more float tensors of the same rank whose shapes broadcast (`subtract` takes two);
+ * for `concatenate`, tensors that differ only along `axis`. No params, no state. A step of the result counts
+ * if it counts in all inputs, or as `counts` says; `concatenate` along time also concatenates the masks. A
+ * masked step has no effect on `maximum`, `minimum` and `multiply`.
  *
- * @throws RangeError for an unknown method or option, TypeError when it is used with inputs that do not fit.
+ * @throws RangeError for an unknown method or option, TypeError when the inputs do not fit.
  *
  * @example
  * ```ts
@@ -157,7 +159,7 @@ function tensorsOf(layer: string, method: MergeMethod, input: unknown): Tensor[]
   );
 }
 
-/** The masks, of at most `rank` axes, of what is joined along one of these. */
+/** The masks, of at most `rank` axes, for inputs joined along one of these. */
 function joinedMask(
   tensors: readonly Tensor[],
   masks: Masks,

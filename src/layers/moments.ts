@@ -1,26 +1,26 @@
-/** Mean and variance of what counts, for the layers that normalize. */
+/** Mean and variance of the elements that count, for the layers that normalize. */
 import { cast, div, maximum, select, square, sub } from "../operations/elementwise.ts";
 import { mean as meanOf } from "../operations/reduction.ts";
 import { broadcastTo, sum } from "../operations/structure.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { widenedMask } from "./sequence.ts";
 
-/** Moments of a tensor; axes that were reduced stay with size 1. */
+/** Moments of a tensor; reduced axes stay with size 1. */
 export interface Moments {
   readonly mean: Tensor;
-  /** What they are moments of, without the mean. */
+  /** The input without its mean. */
   readonly centred: Tensor;
   /** Of the population: divided by the number of elements. */
   readonly variance: Tensor;
-  /** How many elements count; undefined where all do. */
+  /** How many elements count; undefined if all do. */
   readonly count: Tensor | undefined;
 }
 
 /**
- * Mean and variance over `axes` of the elements that count; 0 where none does.
+ * Mean and variance over `axes` of the elements that count; 0 if none does.
  *
- * @param mask bool, of the leading axes of `x`. What stands where it is false has no part in the value or in the
- *   derivative, NaN neither.
+ * @param mask bool, of the leading axes of `x`. Values where it is false, even NaN, affect neither the result
+ *   nor the derivative.
  */
 export function moments(x: Tensor, axes: readonly number[], mask?: Tensor): Moments {
   const isReduced = (_: unknown, axis: number) => axes.includes(axis);

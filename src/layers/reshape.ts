@@ -10,17 +10,17 @@ import { endedMask } from "./sequence.ts";
 
 /** Options of {@linkcode reshapeLayer}. */
 export interface ReshapeLayerOptions extends LayerOptions {
-  /** The new shape without the batch; one size may be -1 and is worked out. */
+  /** The new shape without the batch; one size may be -1 and is inferred. */
   readonly targetShape: readonly number[];
 }
 
 /**
- * Another shape of as many elements per sample, row-major: `[batch, ...]` to `[batch, ...targetShape]`. A mask
- * gets the shape of the leading axes that hold as many steps, such as `[batch, sentences·words]` of `[batch, sentences,
- * words]`; where there are none the steps are gone, and the mask too. (Keras's `Reshape`; `reshape` is the operation on
- * a tensor.)
+ * Another shape with the same number of elements per sample, row-major: `[batch, ...]` to
+ * `[batch, ...targetShape]`. A mask gets the shape of the leading axes that hold the same number of steps,
+ * such as `[batch, sentences·words]` from `[batch, sentences, words]`; if there are none the steps are gone,
+ * and the mask too. (Keras's `Reshape`; `reshape` is the operation on a tensor.)
  *
- * @throws TypeError when it is used with an input of another number of elements, naming both shapes.
+ * @throws TypeError when the input has another number of elements, naming both shapes.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
       `Cannot make ${layer}: targetShape is ${quoted(options.targetShape)}, expected a list of sizes`,
     );
   }
-  const targetShape: readonly number[] = [...options.targetShape]; // the caller may change its own list
+  const targetShape: readonly number[] = [...options.targetShape]; // the caller may change the original list
   const open = targetShape.filter((dim) => dim === -1).length;
   if (open > 1 || targetShape.some((dim) => !Number.isInteger(dim) || dim < -1)) {
     throw new RangeError(
@@ -86,11 +86,14 @@ export function reshapeLayer(options: ReshapeLayerOptions): Layer {
   });
 }
 
-/** The mask of what was given another shape: both are row-major, so as many leading elements are the same steps. */
+/**
+ * The mask of a reshaped input: both shapes are row-major, so the same number of leading elements are the
+ * same steps.
+ */
 function reshapedMask(mask: Tensor | undefined, { shape }: Spec): Tensor | undefined {
   if (mask === undefined) return undefined;
   const steps = sizeOfShape(mask.shape);
-  // Its own axes first, where features are left behind them; never the batch alone.
+  // Its own axes first, if features remain behind them; never the batch alone.
   const own = mask.shape.length < shape.length ? [mask.shape.length] : [];
   const ranks = [...own, ...shape.map((_, axis) => axis + 1).slice(1)];
   const rank = ranks.find((rank) => sizeOfShape(shape.slice(0, rank)) === steps);

@@ -1,6 +1,6 @@
 /**
- * The recurrent layer: a cell folded over the time axis of its input. `lstm`, `gru` and the others are this with
- * their cell; nothing here depends on which cell it is.
+ * The recurrent layer: a cell folded over the time axis of its input. `lstm`, `gru` and the others are this
+ * layer with their cell; nothing here depends on which cell it is.
  */
 import { checkCount } from "../describe.ts";
 import { printShapes } from "../cells/define.ts";
@@ -23,26 +23,26 @@ import { harmlessInput } from "./masks.ts";
 import { commonMask, endedMask, reducedMask, reversedSequence } from "./sequence.ts";
 import { type CarryState, isCarryState } from "./stateful.ts";
 
-/** What a recurrent layer does with its cell, in Keras's words. */
+/** What a recurrent layer does with its cell, named as in Keras. */
 export interface RecurrentFlags {
   /** The outputs of all steps `[batch, time, ...]`, or (default) of the last one `[batch, ...]`. */
   readonly returnSequences?: boolean;
-  /** The output becomes `[output, state]`, the state being that of the cell after the last step; default false. */
+  /** The output becomes `[output, state]`, with the cell's state after the last step; default false. */
   readonly returnState?: boolean;
   /** From the last step to the first; the outputs are in the order of processing. Default false. */
   readonly goBackwards?: boolean;
-  /** Each call begins with the state after the one before; the batch is then fixed. Default false. */
+  /** Each call starts with the state after the previous one; the batch is then fixed. Default false. */
   readonly stateful?: boolean;
-  /** Accepted and saved; it changes nothing, as the compiler decides the schedule. Default false. */
+  /** Accepted and saved, without effect: the compiler decides the schedule. Default false. */
   readonly unroll?: boolean;
   /**
-   * A masked step puts out zeros rather than the output of the step before, and so does a layer without
+   * A masked step outputs zeros rather than the previous step's output, and so does a layer without
    * `returnSequences` whose last step is masked, as in Keras; default false.
    */
   readonly zeroOutputForMask?: boolean;
   /**
-   * While training, keeps one state per this many steps and computes the others again: less memory, more work. Acts
-   * where the number of steps is known, as it is when a model runs. Default null: all are kept.
+   * While training, keeps one state per this many steps and recomputes the others: less memory, more work.
+   * Takes effect if the number of steps is known, as it is when a model runs. Default null: all are kept.
    */
   readonly checkpointEvery?: number | null;
 }
@@ -82,16 +82,17 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
 /**
  * The layer that folds a cell over sequences `[batch, time, ...]` (or a tree of such).
  *
- * Output: that of the last step, or with `returnSequences` of all; with `returnState`, `[output, state]`. Params are
- * the cell's; the layer's state is `[]`, or `{ carry }` where it is stateful. `context.initialState`, a tree like the
- * cell's state, is what the first step begins with. Where `context.mask` is false the state stays; the step puts out
- * what the one before did (zeros before the first), or zeros with `zeroOutputForMask`. The mask goes on with the
- * sequence, in the order of its steps: backwards with `goBackwards`.
+ * Output: that of the last step, or of all steps with `returnSequences`; with `returnState`,
+ * `[output, state]`. Params are the cell's; the layer's state is `[]`, or `{ carry }` if it is stateful.
+ * `context.initialState`, a tree like the cell's state, is the state before the first step. Where
+ * `context.mask` is false the state does not change; the step outputs what the previous one did (zeros before
+ * the first), or zeros with `zeroOutputForMask`. The mask is passed on with the sequence, in the order of its
+ * steps: backwards with `goBackwards`.
  *
  * @param cell A built-in cell, or any object with the members of {@linkcode RecurrentCell}.
- * @returns A layer whose `apply` throws a TypeError for an input or initial state of a wrong structure, shape or
- *   dtype, and a RangeError for a batch that differs from the stateful one or a sequence of length 0 without a last
- *   step.
+ * @returns A layer whose `apply` throws a TypeError for an input or initial state of the wrong structure,
+ *   shape or dtype, and a RangeError for a batch that differs from the stateful one or if the last step of an
+ *   empty sequence is asked for.
  *
  * @example
  * ```ts
@@ -109,14 +110,14 @@ export function rnn(cell: AnyCell, options: RnnOptions = {}): RecurrentLayer {
   return recurrentLayer({ type: "rnn", cell, cellOptions: { cell: cellJson(cell) }, options });
 }
 
-/** What makes a recurrent layer. */
+/** The definition of a recurrent layer. */
 export interface RecurrentDefinition {
   readonly type: string;
   readonly cell: RecurrentCell;
   /** The options of the cell, as the layer saves them beside its flags. */
   readonly cellOptions: JsonOptions;
   readonly options: RnnOptions;
-  /** Whether its state is such that chunks are the whole sequence also where a chunk begins with masked steps. */
+  /** Whether chunks give the same results as the whole sequence even if a chunk starts with masked steps. */
   readonly streams?: boolean;
 }
 
@@ -214,7 +215,7 @@ function apply(
   };
 }
 
-/** The state after a call, of the structure of the one before it. */
+/** The state after a call, with the structure of the previous one. */
 function carryState(
   { stateful }: RecurrentFlags,
   output: Tree<Tensor> | undefined,
@@ -270,7 +271,7 @@ function checkInitialState(name: string, expected: Tree<Spec>, given: Tree<Spec>
   });
 }
 
-/** What a stateful layer begins with: no gradient goes from one call to the one before. */
+/** The initial state of a stateful layer: no gradient flows from one call to the previous one. */
 function carried(name: string, expected: Tree<Spec>, state: Tree<Tensor>): Tree<Tensor> {
   if (!isCarryState(state)) {
     throw new TypeError(
@@ -302,15 +303,17 @@ function carried(name: string, expected: Tree<Spec>, state: Tree<Tensor>): Tree<
 }
 
 interface CountedSteps {
-  /** What the scan leaves out, bool `[batch, time]`. */
+  /** The mask given to the scan, bool `[batch, time]`. */
   readonly mask: Tensor | undefined;
-  /** What goes on with the sequence: `mask`, and the rows that count where these are steps, bool `[batch]`. */
+  /**
+   * What is passed on with the sequence: `mask`, and the rows that count if rows are steps, bool `[batch]`.
+   */
   readonly counted: Tensor | undefined;
-  /** The input, harmless where it is not the scan that leaves something out. */
+  /** The input, with masked values replaced unless the scan itself masks them. */
   readonly harmless: Tree<Tensor>;
 }
 
-/** A step counts where it counts for every input, and where anything in it counts. */
+/** A step counts if it counts for every input, and if anything in it counts. */
 function countedSteps(name: string, input: Tree<Tensor>, mask: Mask): CountedSteps {
   const masks = [...new Set(masksIn(mask))];
   const { shape: [batch, time] } = flattenTree<Spec>(input).leaves[0];
@@ -349,7 +352,7 @@ function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<T
   });
 }
 
-/** The options of a cell and those of the layer around it, told apart. */
+/** Separates the options of a cell from those of the layer around it. */
 export function splitOptions<Options extends RnnOptions>(
   type: string,
   options: Options,

@@ -1,4 +1,4 @@
-/** A sequence and its mask, which are one thing: what is done to the steps of one is done to those of the other. */
+/** A sequence with its mask: whatever is done to the steps of one is done to those of the other. */
 import { abs, and, cast, lessEqual, notEqual, or, select } from "../operations/elementwise.ts";
 import { reshape, reverse, sum } from "../operations/structure.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -12,11 +12,11 @@ import type { ApplyContext } from "./layer.ts";
 export interface Sequence {
   /** A tree of `[batch, time, ...]`. */
   readonly output: Tree<Tensor>;
-  /** bool `[batch, time]`, or `[batch]` where whole rows count; undefined where all do. */
+  /** bool `[batch, time]`, or `[batch]` if whole rows count; undefined if all do. */
   readonly mask: Tensor | undefined;
 }
 
-/** The steps in the other order. */
+/** The steps in reverse order. */
 export function reversedSequence({ output, mask }: Sequence): Sequence {
   return {
     output: mapTree(output, (x: Tensor) => reverse(x, timeAxis(x.shape.length))),
@@ -24,13 +24,16 @@ export function reversedSequence({ output, mask }: Sequence): Sequence {
   };
 }
 
-/** A mask of further axes as one of `rank`: what is left counts where anything in it counted. */
+/** A mask with more axes reduced to `rank`: a remaining element counts if anything in it did. */
 export function reducedMask(mask: Tensor, rank: number): Tensor {
   const axes = mask.shape.map((_, axis) => axis).slice(rank);
   return axes.length === 0 ? mask : notEqual(sum(cast(mask, "int32"), { axes }), 0);
 }
 
-/** A step counts where it counts in all of these masks, whose leading axes are the same; undefined where there is none. */
+/**
+ * A step counts if it counts in all of these masks, whose leading axes are the same; undefined if there is
+ * none.
+ */
 export function commonMask(masks: readonly (Tensor | undefined)[]): Tensor | undefined {
   const given = [...new Set(masks)].filter((mask) => mask !== undefined);
   if (given.length < 2) return given[0];
@@ -38,26 +41,33 @@ export function commonMask(masks: readonly (Tensor | undefined)[]): Tensor | und
   return given.map((mask) => widenedMask(mask, largest)).reduce(and);
 }
 
-/** The mask where the axis of time ends: that of the rows, if there was one or the rows are steps themselves. */
+/**
+ * The mask once the time axis is removed: that of the rows, if there was one or the rows are steps
+ * themselves.
+ */
 export function endedMask(mask: Tensor | undefined, { rowsAreSteps }: ApplyContext): Tensor | undefined {
   return mask && (rowsAreSteps || mask.shape.length === 1) ? reducedMask(mask, 1) : undefined;
 }
 
-/** A mask with axes of size 1 for those that `x` has more. */
+/** A mask extended with axes of size 1 to the rank of `x`. */
 export function widenedMask(mask: Tensor, x: Tensor): Tensor {
   return mask.shape.length === x.shape.length
     ? mask
     : reshape(mask, [...mask.shape, ...x.shape.slice(mask.shape.length).map(() => 1)]);
 }
 
-/** The largest magnitude that is left where it does not count: its square and its cube are still finite. */
+/**
+ * The largest magnitude that is left unchanged where it does not count: its square and its cube are still
+ * finite.
+ */
 const LARGEST_MASKED = 1e12;
 
 /**
- * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: what does not count in value must
- * not count in the derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value stays.
+ * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: a masked value must not
+ * affect the derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value is
+ * unchanged.
  *
- * @param x Float `[batch, time, ...]`; of another dtype it stays as it is.
+ * @param x Float `[batch, time, ...]`; other dtypes are returned unchanged.
  * @param mask bool, of the leading axes of `x`.
  */
 export function harmless(x: Tensor, mask: Tensor | undefined): Tensor {

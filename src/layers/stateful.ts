@@ -1,7 +1,7 @@
 /**
- * State over calls: a stateful recurrent layer's state is `{ carry }`, the state of its cell after the last call, in a
- * stream also `output`, for masked steps; every other state (batch-norm statistics) has no such keys. That is all that
- * resetting and streaming need to know.
+ * State across calls: a stateful recurrent layer's state is `{ carry }`, the state of its cell after the last
+ * call, and in a stream also `output`, for masked steps; every other state (batch-norm statistics) has no
+ * such keys. Resetting and streaming rely on this alone.
  */
 import { isObject } from "../describe.ts";
 import { substitute } from "../options/made.ts";
@@ -14,9 +14,11 @@ import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
 export interface CarryState {
-  /** The state of its cell: what the next call begins with. */
+  /** The state of its cell: where the next call starts. */
   readonly carry: Tree<Tensor>;
-  /** What it put out last: what a masked step of the next chunk puts out. Only in streams with masks. */
+  /**
+   * Its last output, which a masked step at the start of the next chunk repeats. Only in streams with masks.
+   */
   readonly output?: Tree<Tensor>;
 }
 
@@ -27,10 +29,11 @@ export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tr
 }
 
 /**
- * The layer with every recurrent layer in it stateful; a layer without any is returned as it is. A layer of another
- * kind that can be made stateful promises what it does with its state; of those of the library it is proven.
+ * The layer with every recurrent layer in it stateful; a layer without any is returned unchanged. A custom
+ * layer that can be made stateful promises correct handling of its state; the library's own layers are proven
+ * correct.
  *
- * @throws TypeError where the layer cannot be fed in chunks.
+ * @throws TypeError if the layer cannot be fed in chunks.
  */
 export function statefulLayer(layer: Layer): Layer {
   checkLayer("make stateful", layer);
@@ -48,12 +51,12 @@ export function statefulLayer(layer: Layer): Layer {
 }
 
 /**
- * The state of `layer` with fresh carries and everything else (batch-norm statistics) as it is: Keras's
+ * The state of `layer` with fresh carries and everything else (batch-norm statistics) unchanged: Keras's
  * `reset_states`.
  *
- * @param variables The params and the present state; the state may also be that of the layer before it was made
- *   stateful.
- * @param input Specs of the input; the batch must be fixed where a layer is stateful.
+ * @param variables The params and the present state; the state may also be that of the layer before it was
+ *   made stateful.
+ * @param input Specs of the input; the batch must be fixed if a layer is stateful.
  *
  * @example
  * ```ts
@@ -69,15 +72,15 @@ export function statefulLayer(layer: Layer): Layer {
 export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec>): Tree<Tensor> {
   checkLayer("reset states", layer);
   checkVariables("reset states", variables);
-  flattenTree(input, "input"); // throws for what is no tree
+  flattenTree(input, "input"); // throws for anything that is not a tree
   return keepOthers(layer.initState(variables.params, input), variables.state);
 }
 
 /**
- * The state that a stream begins with: that of `variables`, where it has carries, else fresh ones.
+ * The initial state of a stream: that of `variables`, if it has carries, else a fresh one.
  *
  * @param input Specs of the input, with a fixed batch.
- * @throws TypeError if the state is of another structure, batch or dtype, naming the place and both specs.
+ * @throws TypeError if the state has another structure, batch or dtype, naming the place and both specs.
  */
 export function firstState(layer: Layer, { params, state }: Variables, input: Tree<Spec>): Tree<Tensor> {
   return begun(layer.initState(params, input), state, ["state"]);
@@ -100,7 +103,7 @@ function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Pat
     const carried: CarryState = present;
     return Object.fromEntries(
       Object.entries(fresh).map(([key, part]) => {
-        // A stateful layer outside a stream has no output of the step before.
+        // A stateful layer outside a stream has no output of the previous step.
         if (key === "output" && carried.output === undefined) return [key, part];
         return [key, begun(part, childOf(present, key), [...path, key])];
       }),
@@ -127,7 +130,7 @@ function described(state: Tree<Tensor> | undefined): string {
   return Array.isArray(state) ? `an array of ${state.length}` : `{${Object.keys(state).join(", ")}}`;
 }
 
-/** The fresh state, with what is no carry taken from the present one. */
+/** The fresh state, with everything but carries taken from the present one. */
 function keepOthers(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined): Tree<Tensor> {
   if (present === undefined || isCarryState(fresh)) return fresh;
   if (isLeaf(fresh)) return present;

@@ -1,6 +1,7 @@
 /**
- * Feeding a layer or model in chunks: its recurrent layers go on where the chunk before ended. The same as stateful
- * layers, whatever their flags are, with the state kept here. What a chunk cannot give is refused: see chunks.ts.
+ * Feeds a layer or model in chunks: its recurrent layers continue where the previous chunk ended. Like
+ * stateful layers, whatever their flags, but with the state kept here. What a chunk cannot compute is
+ * refused: see chunks.ts.
  */
 import { checkCount } from "../describe.ts";
 import { giveTurn, turnClock } from "../pause.ts";
@@ -32,29 +33,32 @@ import { firstState, resetStates, statefulLayer } from "./stateful.ts";
 export interface StreamingOptions {
   /** How many sequences are fed side by side; default 1. */
   readonly batch?: number;
-  /** Specs of the input `[batch, time, ...]`, where the state is read before anything was pushed. */
+  /** Specs of the input `[batch, time, ...]`, needed to read the state before anything was pushed. */
   readonly input?: Tree<Spec>;
   /** The backend by name; default `auto`. */
   readonly device?: Device;
 }
 
 /**
- * A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. When a stream is
- * disposed, the calls that were made before are still answered. Calls in a row give timers, sockets and abort signals a
- * turn every 50 milliseconds or so; during a call there is none.
+ * A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. When a
+ * stream is disposed, earlier calls still complete. Between consecutive calls, timers, sockets and abort
+ * signals get a turn about every 50 milliseconds; during a call they get none.
  */
 export interface Stream extends Disposable {
   /** The output for the next steps, a tree of `[batch, steps, ...]`. */
   push(chunk: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** The output for one step, a tree of `[batch, ...]`; where the layer returns sequences, that of the step. */
+  /** The output for one step, a tree of `[batch, ...]`; if the layer returns sequences, that of the step. */
   step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** Begins anew with the next call, from the first step of a sequence, also where a state was given. */
+  /** The next call starts a new sequence from its first step, even if an initial state was given. */
   reset(): void;
-  /** The layer's state after the last call that has ended: with it as `variables.state` another stream goes on here. */
+  /**
+   * The layer's state after the last completed call; another stream continues here if it gets it as
+   * `variables.state`.
+   */
   readonly state: Tree<Tensor>;
 }
 
-/** How a call goes through the layer. */
+/** How a call runs through the layer. */
 type StepFunction = (
   layer: Layer,
   variables: Variables,
@@ -66,36 +70,37 @@ type ChunkLoop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 /** The calls of one kind, compiled once per specs of the input. */
 interface Kind {
   readonly fn: StepFunction;
-  /** Specs of the sequence that an input stands for. */
+  /** Specs of the sequence that an input represents. */
   readonly sequence: (input: Tree<Spec>) => Tree<Spec>;
   readonly loops: ChunkLoop[];
 }
 
 /** The calls from one reset to the next. */
 interface Session {
-  /** The state where no loop holds it, on the host. */
+  /** The state on the host, while no loop holds it. */
   state: Tree<Tensor> | undefined;
-  /** Whether it begins with the state that was given. */
+  /** Whether it starts with the given state. */
   readonly goesOn: boolean;
   /** The loop that holds the state. */
   loop: ChunkLoop | undefined;
 }
 
 /**
- * A stream through a layer or model: what its chunks put out, one after another, is what the whole sequence would. An
- * output without an axis of time, such as that of `lstm` without `returnSequences`, is the one for the steps so far.
+ * A stream through a layer or model: the outputs of its chunks, one after another, equal those of the whole
+ * sequence. An output without a time axis, such as that of `lstm` without `returnSequences`, is the one for
+ * the steps so far.
  *
- * Masks that are made inside (`masking`, `embedding` with `maskZero`) act as in the whole sequence. An input of a graph
- * that has no open axis of time is the same at every step and is given with every chunk.
+ * Masks made inside (`masking`, `embedding` with `maskZero`) act as in the whole sequence. A graph input that
+ * has no open time axis is the same at every step and is given with every chunk.
  *
- * @param layer Any layer or model that goes forward in time.
- * @param variables Its params and state; neither is changed. The stream goes on where the carries in the state are,
- *   such as `stream.state` of another stream; where there are none (`state: []`, or that of a layer that is not
- *   stateful) it begins with fresh ones.
- * @throws TypeError if a layer inside cannot be fed in chunks, such as `bidirectional`, and with the first chunk (with
- *   `options.input` at once) if a layer or function computes a step from others, as attention or a mean over time
- *   does, or if the state is of another structure, batch or dtype. A chunk of another batch is refused with a
- *   RangeError that names the layer; a call after the stream was disposed with an Error.
+ * @param layer Any layer or model that runs forward in time.
+ * @param variables Its params and state; neither is changed. The stream continues from the carries in the
+ *   state, such as `stream.state` of another stream; if there are none (`state: []`, or that of a layer that
+ *   is not stateful) it starts with fresh ones.
+ * @throws TypeError if a layer inside cannot be fed in chunks, such as `bidirectional`; and, with the first
+ *   chunk (with `options.input` at once), if a layer or function computes a step from others, as attention or
+ *   a mean over time does, or if the state has another structure, batch or dtype. A chunk with another batch
+ *   is refused with a RangeError that names the layer; a call after the stream was disposed with an Error.
  *
  * @example
  * ```ts
@@ -128,7 +133,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
   const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
   const checkChunks = chunkChecks(stateful, variables, isSequence);
-  // What a call begins with is decided when it is made, so a reset concerns the calls after it only.
+  // The initial state of a call is decided when the call is made, so a reset affects only later calls.
   const begin = (goesOn: boolean): Session => ({
     state: options.input === undefined ? undefined : firstOf({ goesOn }, options.input),
     loop: undefined,
@@ -141,7 +146,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   let last: Promise<unknown> = Promise.resolve();
   let isDisposed = false;
 
-  /** Hands the session's state to the loop that goes on with it. */
+  /** Hands the session's state to the loop that continues with it. */
   const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
     if (current.loop === loop) return;
     loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
@@ -168,7 +173,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return loop;
   };
   const dtypes = new Map<string, readonly DType[]>();
-  /** The input in the dtypes that the layer takes. */
+  /** The input in the dtypes that the layer accepts. */
   const convert = ({ sequence }: Kind, input: Tree<Tensor>): Tree<Tensor> => {
     if (isPlainInput(variables, input)) return input;
     const specs = withBatch(sequence(input), batch);
@@ -178,7 +183,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     if (!taken) dtypes.set(key, taken = inputDTypes(layer, variables, specs, "input"));
     return convertTree("input", input, taken);
   };
-  /** Loops on a device that is lost are given up; the next call goes on from the state before this one. */
+  /** Loops on a lost device are given up; the next call continues from the state before this one. */
   const giveUpLost = (error: unknown, current: Session): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
@@ -199,13 +204,13 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
         const output = ready.run(input);
         const isDue = isTurnDue();
         if (!(output instanceof Promise)) {
-          // The input was read and the output is there; only who gets it waits.
+          // The input has been read and the output is there; only its receiver waits.
           return isDue ? wait(() => giveTurn().then(() => output)) : Promise.resolve(output);
         }
         const result = output.catch((error) => {
           throw giveUpLost(error, current);
         });
-        result.catch(() => {}); // told by the promise below
+        result.catch(() => {}); // reported by the promise below
         return wait(() => result);
       } catch (error) {
         return Promise.reject(giveUpLost(error, current));
@@ -229,7 +234,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       waiting--;
       if (isDisposed && waiting === 0) disposeLoops();
     });
-    last = result.catch(() => {}); // the caller of that call is told
+    last = result.catch(() => {}); // reported to the caller of that call
     return result;
   };
   const disposeLoops = () => {
@@ -278,7 +283,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   };
 }
 
-/** Which tensors of the input are sequences, and what makes one step of them a sequence. */
+/** Which tensors of the input are sequences, and how one step of them is made a sequence. */
 function sequencesOf({ sequenceInputs }: Layer) {
   const isSequence = (index: number): boolean => sequenceInputs?.[index] ?? true;
   const asSequence = (step: Tree<Spec>, time: Dim): Tree<Spec> => {
@@ -303,11 +308,13 @@ function isOnHost(input: Tree<Tensor>): boolean {
     : flattenTree<Tensor>(input).leaves.every(({ kind }) => kind === "host");
 }
 
-/** Values that no trace can see, such as tokens within the vocabulary; what is on a device is not looked at. */
+/**
+ * Checks values that no trace can see, such as tokens within the vocabulary; data on a device is not checked.
+ */
 function checkValues(layer: Layer, input: Tree<Tensor>): void {
   if (!layer.checkInput) return;
   const { leaves } = flattenTree<Tensor>(input, "input");
-  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput(input as Tree<HostTensor>); // as just seen
+  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput(input as Tree<HostTensor>); // as just checked
 }
 
 function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): ReturnType<StepFunction> {
@@ -315,7 +322,7 @@ function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): Re
   return [output, state];
 }
 
-/** One step: the layer gets a sequence of length 1, and what it puts out as a sequence loses its time axis. */
+/** One step: the layer gets a sequence of length 1, and its sequence outputs lose their time axis. */
 function stepOf(asSequence: (step: Tree<Spec>, time: Dim) => Tree<Spec>): StepFunction {
   return (layer, variables, input) => {
     const { output, state } = layer.apply(variables, expanded(asSequence, input), { training: false });

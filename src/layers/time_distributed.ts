@@ -1,4 +1,4 @@
-/** A layer applied to every step of a sequence by itself. */
+/** A layer applied to every step of a sequence separately. */
 import { printShapes } from "../cells/define.ts";
 import { checkOptions } from "../nearest.ts";
 import { broadcastTo, reshape } from "../operations/structure.ts";
@@ -24,12 +24,12 @@ import { commonMask, reducedMask } from "./sequence.ts";
  * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are merged
  * to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are the layer's.
  *
- * Of a mask `[batch, time, ...]` the layer gets `[batch·time, ...]`, and what it hands on or makes is split as its
- * output is. Where the axes inside are gone, a step counts if anything in it counted: of words in sentences, the
- * sentences are left, also where the layer inside made the mask of the words.
+ * A mask `[batch, time, ...]` reaches the layer as `[batch·time, ...]`, and the mask that the layer passes on
+ * or makes is split like its output. If the inner axes are gone, a step counts if anything in it counted:
+ * from words in sentences, the sentences remain, even if the layer inside made the mask of the words.
  *
- * @throws TypeError for a layer that is stateful, or has one inside.
- * @returns A layer whose `apply` throws a TypeError for an input without a time axis and one more.
+ * @throws TypeError for a layer that is stateful, or has a stateful one inside.
+ * @returns A layer whose `apply` throws a TypeError for an input without a time axis and at least one more.
  *
  * @example
  * ```ts
@@ -140,14 +140,14 @@ function hostRows(name: string, input: Tree<HostTensor>): Tree<HostTensor> {
   });
 }
 
-/** What the layer inside hands on of its rows, as steps again. */
+/** The mask that the layer inside passes on for its rows, as steps again. */
 function hostSteps(input: Tree<HostTensor>, rows: Tree<HostTensor> | void): Tree<HostTensor> | void {
   if (rows === undefined) return;
   const [batch, time] = flattenTree<HostTensor>(input).leaves[0].shape;
   return mapTree(rows, (y: HostTensor) => hostReshape(y, [batch, time, ...y.shape.slice(1)]));
 }
 
-/** The mask for the layer inside, in which batch and time are merged: of the rows, or of what is in them. */
+/** The mask for the layer inside, with batch and time merged: of the rows, or of their contents. */
 function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
   if (mask === undefined) return undefined;
   if (!isTensor(mask)) {
@@ -155,7 +155,7 @@ function innerMask(name: string, mask: Mask, batch: Dim, time: Dim): Mask {
       Object.entries(mask).map(([key, part]) => [key, innerMask(name, part, batch, time)]),
     );
   }
-  // A mask of rows, as inside another timeDistributed, speaks of all their steps.
+  // A mask of rows, as inside another timeDistributed, applies to all their steps.
   if (sameShape(mask.shape, [batch])) {
     return reshape(broadcastTo(reshape(mask, [batch, 1]), [batch, time]), [multiplyDims(batch, time)]);
   }

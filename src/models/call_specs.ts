@@ -1,4 +1,4 @@
-/** What a layer would give, found by tracing: nothing is computed, no weight is drawn. */
+/** What a layer would return, found by tracing: nothing is computed and no weight is drawn. */
 import { abstractly } from "../options/initializers.ts";
 import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
@@ -9,25 +9,25 @@ import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
-/** What a call of a layer is given beside its input. Specs may stand for tensors. */
+/** The arguments of a layer call besides its input. Specs may stand for tensors. */
 export interface CallExtras {
   readonly mask?: Mask;
   readonly initialState?: Tree<Tensor>;
 }
 
-/** What a layer puts out; specs where it was only traced. */
+/** The output of a layer; specs if it was only traced. */
 export interface CallResult {
   readonly output: Tree<Tensor>;
   readonly mask: Mask;
 }
 
-/** A list with holes as an object: an absent key is no part of a tree. */
+/** A list with holes as an object: an absent key is not part of a tree. */
 function packed(masks: readonly (Tensor | undefined)[]): { readonly [index: string]: Tensor | undefined } {
   return Object.fromEntries(masks.map((mask, index) => [index, mask]));
 }
 
 /**
- * The specs of what `layer` puts out.
+ * The specs of the output of `layer`.
  *
  * @param params Its params, or specs of them.
  * @param input Specs, as are the masks and the initial state in `extras`.
@@ -55,7 +55,7 @@ export function callSpecs(
   return { output: result.output, mask: maskOfTree(result.output, masks) };
 }
 
-/** What a function gives for arguments with these masks; what does not count in them is made harmless. */
+/** The result of a function for arguments with these masks; their masked values are replaced. */
 export function computeMasked(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   args: readonly Tensor[],
@@ -66,12 +66,12 @@ export function computeMasked(
   if (masks.every((mask) => mask === undefined)) return { output, mask: undefined };
   const kept = outputMasks(fn, args, masks);
   const rows = rowsAreSteps && commonMask(masks.map((mask) => mask && reducedMask(mask, 1)));
-  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // as the sum of their words
+  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // for example a sum over the words of a row
   const leaves = flattenTree<Tensor>(output).leaves;
   return { output, mask: maskOfTree(output, leaves.map((leaf, index) => kept[index] ?? ofRows(leaf))) };
 }
 
-/** The specs of what a function gives for arguments and masks of these specs. */
+/** The specs of a function's result for arguments and masks of these specs. */
 export function functionSpecs(
   fn: (...args: Tensor[]) => Tree<Tensor>,
   args: readonly Tensor[],

@@ -1,6 +1,6 @@
 /**
- * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params, state,
- * keys, masks, freezing and errors are the same for both and live here. A container is a layer.
+ * A container: layers and the walk through them. `sequential` and `model` differ only in the walk; params,
+ * state, keys, masks, freezing and errors are the same for both and live here. A container is itself a layer.
  */
 import { wrongKind } from "../describe.ts";
 import { applyLayer, defineLayer, layerJson, layerName, trainedLeaves } from "../layers/define.ts";
@@ -13,15 +13,15 @@ import { type HostTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 import { type CallExtras, type CallResult, callSpecs, computeMasked, functionSpecs } from "./call_specs.ts";
 
-/** Where a step of a graph stands in it: of no interest to the computation, only to a summary. */
+/** The place of a step in its graph: irrelevant to the computation, used only by the summary. */
 export interface Link {
-  /** What stands for this step. */
+  /** The object that represents this step. */
   readonly source: object;
   /** The steps it reads, and which of their tensors. */
   readonly from: readonly { readonly source: object; readonly index: number }[];
 }
 
-/** What a walk does at its steps; specs stand for tensors where only shapes are wanted. */
+/** What a walk does at its steps; specs stand for tensors if only shapes are needed. */
 export interface Steps {
   /** Called for each input that has a name. */
   input?(name: string, value: Spec, link: Link): void;
@@ -36,13 +36,13 @@ export interface Steps {
   ): CallResult;
 }
 
-/** Goes through the layers of a container from its input to its output. */
+/** Walks through the layers of a container from its input to its output. */
 export type Walk = (input: Tree<Tensor>, mask: Mask, steps: Steps) => CallResult;
 
-/** A layer made of layers. */
+/** A layer composed of layers. */
 export interface Container extends Layer {
   readonly layers: readonly Layer[];
-  /** A name for each of them, unique in here: its own, or its type with a number. */
+  /** A name for each layer, unique within this container: its own, or its type with a number. */
   readonly layerNames: readonly string[];
   readonly walk: Walk;
 }
@@ -53,24 +53,24 @@ export interface ContainerDefinition {
   readonly name?: string;
   readonly trainable?: boolean;
   readonly layers: readonly Layer[];
-  /** The options beside the layers. */
+  /** The options besides the layers. */
   readonly options: JsonOptions;
   readonly walk: Walk;
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   readonly sequenceInputs?: readonly boolean[];
   readonly batch?: number;
-  /** The same container of other layers. */
+  /** The same container with other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
   /** The same container under another name. */
   readonly named: (name: string | undefined) => Layer;
 }
 
-/** Whether a layer is made of layers that can be walked through. */
+/** Whether a layer is composed of layers that can be walked through. */
 export function isContainer(layer: Layer): layer is Container {
   return "walk" in layer && typeof layer.walk === "function";
 }
 
-/** A name for each layer: its own, or its type, with a number where that is taken: `lstm`, `lstm_1`. */
+/** A name for each layer: its own, or its type, with a number if that is taken: `lstm`, `lstm_1`. */
 function uniqueNames(container: string, layers: readonly Layer[]): string[] {
   const taken = new Set<string>();
   for (const { name } of layers) {
@@ -80,7 +80,7 @@ function uniqueNames(container: string, layers: readonly Layer[]): string[] {
     }
     taken.add(name);
   }
-  const numbers = new Map<string, number>(); // per type the next that may be free: there may be many layers of one
+  const numbers = new Map<string, number>(); // the next number to try per type: many layers may have the same type
   return layers.map(({ name, type }) => {
     if (name !== undefined) return name;
     let number = numbers.get(type) ?? 0;
@@ -93,7 +93,7 @@ function uniqueNames(container: string, layers: readonly Layer[]): string[] {
   });
 }
 
-/** Runs `run`; what it throws, and what it traces, says in which layer. */
+/** Runs `run`; its errors and its trace name the layer. */
 function within<T>(place: string, run: () => T): T {
   try {
     return inPlace(place, run);
@@ -103,7 +103,7 @@ function within<T>(place: string, run: () => T): T {
   }
 }
 
-/** Steps that find specs; `paramsOf` gives the params of a layer when it is called. */
+/** Steps that only compute specs; `paramsOf` gives the params of a layer when it is called. */
 export function specSteps(
   container: Pick<Container, "layers" | "layerNames" | "type" | "name">,
   paramsOf: (index: number, input: Tree<Spec>, extras: CallExtras) => Tree<Tensor>,
@@ -118,21 +118,21 @@ export function specSteps(
   };
 }
 
-/** What belongs to each layer: an array as long as there are layers. */
+/** One entry per layer: an array of the right length. */
 function parts(container: string, what: string, tree: Tree<Tensor>, count: number): readonly Tree<Tensor>[] {
   if (Array.isArray(tree) && tree.length === count) return tree;
   throw wrongKind(`use ${container}`, tree, `its ${what}`, `an array of ${count}`);
 }
 
 /**
- * The layer of a container. Params and state are arrays with an entry per layer. A container that is not trainable
- * freezes every layer in it.
+ * The layer of a container. Params and state are arrays with one entry per layer. A container that is not
+ * trainable freezes every layer in it.
  */
 export function container(definition: ContainerDefinition): Container {
   const { type, name, trainable, layers, walk } = definition;
   const self = layerName({ type, name });
   const described = { type, name, layers, layerNames: uniqueNames(self, layers) };
-  const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // specs stand for tensors in a walk for shapes
+  const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // specs stand for tensors when walking for shapes
   const stateful = layers.some((layer) => layer.withStateful !== undefined);
   return defineLayer<Pick<Container, "layers" | "layerNames" | "walk">>({
     ...described,

@@ -1,4 +1,4 @@
-/** The model between symbolic inputs and outputs. It is a layer; the nodes it is made of are in nodes.ts. */
+/** The model between symbolic inputs and outputs. It is a layer; its nodes are defined in nodes.ts. */
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
@@ -21,7 +21,7 @@ import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
 
 /** Options of {@linkcode model}. */
 export interface ModelOptions extends LayerOptions {
-  /** One input, a list, or named ones: any tree of nodes that `input` gave. */
+  /** One input, a list, or named ones: any tree of nodes returned by `input`. */
   readonly inputs: Tree<Node>;
   /** One output, a list, or named ones: any tree of nodes. */
   readonly outputs: Tree<Node>;
@@ -41,7 +41,10 @@ function readBy(source: Source): Origin[] {
   }
 }
 
-/** Every source that the outputs need, in the order in which they were made, which is an order of computation. */
+/**
+ * Every source that the outputs need, in the order in which they were made, which is a valid order of
+ * computation.
+ */
 function sourcesOf(outputs: readonly Origin[]): Source[] {
   const found = new Set<Source>();
   const pending = outputs.map(({ source }) => source);
@@ -62,7 +65,7 @@ function inputNames(inputs: Tree<Node>, nodes: readonly Origin[]): string[] {
   });
 }
 
-/** Throws unless the inputs are inputs, each once, and exactly those that the outputs need. */
+/** Throws unless the inputs are input nodes, each given once, and exactly those that the outputs need. */
 function checkConnected(
   self: string,
   inputs: readonly Origin[],
@@ -96,8 +99,8 @@ function checkConnected(
 /**
  * The model between symbolic inputs and outputs: a layer.
  *
- * It takes and gives trees like those of its inputs and outputs. Params and state are arrays with an entry per distinct
- * layer, in the order of the calls.
+ * It accepts and returns trees like those of its inputs and outputs. Params and state are arrays with one
+ * entry per distinct layer, in the order of the calls.
  *
  * @throws RangeError if an input is missing, unused or given twice, naming it.
  *
@@ -159,7 +162,9 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
   });
 }
 
-/** Every layer checks the values that reach it; what the model puts out, where that is known without computing. */
+/**
+ * Every layer checks the values that reach it; returns the model's output if it is known without computing.
+ */
 function checkValues(
   plan: Plan,
   layers: readonly Layer[],
@@ -180,13 +185,13 @@ function checkValues(
   if (isKnown(outputs)) return readTree(values, outputs);
 }
 
-/** What a function makes of values that are known, if it is whole numbers, which may be tokens. */
+/** The result of a function on known values, if it has integers, which may be tokens. */
 function tokensFrom(
   { fn, inputs: declared }: SourceOf<"apply">,
   given: Tree<HostTensor>,
 ): Tree<HostTensor> | void {
   const args = flattenTree<HostTensor>(given).leaves;
-  // A function of a fixed batch cannot be given all samples.
+  // A function of a fixed batch size cannot take all samples at once.
   if (
     args.some(({ shape }, index) =>
       typeof declared[index].shape[0] === "number" && shape[0] !== declared[index].shape[0]
@@ -198,7 +203,7 @@ function tokensFrom(
   return unflattenTree(structure, leaves.map(host));
 }
 
-/** What each source gave. */
+/** The result of each source. */
 type Values<Leaf> = Map<Source, readonly Leaf[]>;
 
 function valuesOfInputs<Leaf>({ inputs }: Plan, given: Tree<Leaf>): Values<Leaf> {
@@ -207,11 +212,11 @@ function valuesOfInputs<Leaf>({ inputs }: Plan, given: Tree<Leaf>): Values<Leaf>
 }
 
 function readTree<Leaf>(values: Values<Leaf>, tree: Tree<Node>): Tree<Leaf> {
-  // Sources come in the order of computation, so every node that is read has its value.
+  // Sources are in the order of computation, so every node that is read has its value.
   return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index]) as unknown as Tree<Leaf>;
 }
 
-/** Goes through the sources in order. */
+/** Walks through the sources in order. */
 function walkOf(plan: Plan): Walk {
   const { inputs, outputs, names, sources, called } = plan;
   return (input, mask, steps) => {
@@ -272,7 +277,7 @@ interface FitsOptions {
   readonly anyBatch?: boolean;
 }
 
-/** Throws unless what a model is given fits its inputs. */
+/** Throws unless the given values fit the model's inputs. */
 function checkGiven({ self, inputs, names }: Plan, values: Tree<Spec>, options: FitsOptions = {}): void {
   checkSameStructure(inputs, values, { first: `the inputs of ${self}`, second: "what it is given" });
   const declared = originsOf(inputs, "");
@@ -281,7 +286,7 @@ function checkGiven({ self, inputs, names }: Plan, values: Tree<Spec>, options: 
   );
 }
 
-/** Throws unless a value can be the input that `declared` stands for: open sizes take any. */
+/** Throws unless a value can be the input that `declared` describes: open sizes accept any size. */
 function checkFits(self: string, name: string, declared: Spec, value: Spec, { anyBatch }: FitsOptions): void {
   const open = value.shape.map((dim, axis) =>
     typeof declared.shape[axis] === "number" && !(anyBatch && axis === 0) ? dim : declared.shape[axis]

@@ -1,6 +1,6 @@
 /**
- * How a graph is written as JSON: its steps in order, and references to what they give. A reference is a text,
- * `"3.0"`: the first tensor of step 3. Reading it back is in revive.ts.
+ * How a graph is written as JSON: its steps in order, and references to their results. A reference is a
+ * string, `"3.0"`: the first tensor of step 3. It is read back in revive_graph.ts.
  */
 import { functionOption } from "../options/json.ts";
 import type { Json } from "../options/json.ts";
@@ -12,7 +12,7 @@ import type { Node, Origin, Source } from "./nodes.ts";
 /** A tree of nodes as a tree of references to the sources. */
 export function referencesJson(tree: Tree<Node>, sources: readonly Source[]): Json {
   if (isLeaf(tree)) {
-    const { source, index } = tree as Origin; // every node is one
+    const { source, index } = tree as Origin; // every node is a SourcedNode
     return `${sources.indexOf(source)}.${index}`;
   }
   if (Array.isArray(tree)) return tree.map((item) => referencesJson(item, sources));

@@ -1,4 +1,4 @@
-/** First variables of a layer or model. */
+/** The initial variables of a layer or model. */
 import { checkLayer } from "../layers/checks.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { symbol } from "../tensor/dims.ts";
@@ -6,7 +6,9 @@ import { checkKey } from "../tensor/keys.ts";
 import { isLeaf, isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
 
-/** Specs of an input given as specs, or as data whose first axis is the samples and becomes the open `batch`. */
+/**
+ * Specs of an input given as specs, or as data whose first axis is the samples and becomes the open `batch`.
+ */
 export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
   const { leaves, paths } = flattenTree<Spec>(input, "input");
   leaves.forEach((leaf, index) => {
@@ -29,10 +31,10 @@ export function inputSpecs(input: Tree<Spec | Tensor>): Tree<Spec> {
  *
  * @param layer A layer or model.
  * @param key A random key; the same key gives the same weights everywhere.
- * @param input A tree of specs, or inputs, whose first axis is taken as an open batch. Of data for `fit` it is the x:
- *   `init(model, key, train.x)`, since `{ x, y }` are the inputs of a model that names them so. A stateful layer needs
- *   a spec with a fixed batch.
- * @throws TypeError if a layer cannot take what reaches it, naming the layer and both shapes.
+ * @param input A tree of specs, or of data, whose first axis becomes the open batch. For data of `fit`, pass
+ *   the x: `init(model, key, train.x)`, because `{ x, y }` would be the inputs of a model with inputs of
+ *   those names. A stateful layer needs a spec with a fixed batch.
+ * @throws TypeError if a layer cannot take its input, naming the layer and both shapes.
  *
  * @example
  * ```ts
@@ -64,7 +66,10 @@ export function init(layer: Layer, key: Tensor, input: Tree<Spec | Tensor>): Var
   }
 }
 
-/** Whether this may be meant as data of `fit`; it may also be the input of a model whose inputs are named x and y. */
+/**
+ * Whether this may be meant as data for `fit`; it may also be the input of a model whose inputs are named x
+ * and y.
+ */
 function isDataOfFit(input: Tree<Spec | Tensor>): boolean {
   return !isLeaf(input) && "x" in input && "y" in input &&
     Object.keys(input).every((name) => ["x", "y", "sampleWeight"].includes(name));

@@ -1,4 +1,4 @@
-/** A model as JSON and back: its layers with their options. Weights are apart, see weights.ts. */
+/** A model as JSON and back: its layers with their options. Weights are handled separately, in weights.ts. */
 import type { RecurrentCell } from "../cells/cell.ts";
 import type { CellReviver } from "../cells/json.ts";
 import { checkLayer } from "../layers/checks.ts";
@@ -9,14 +9,16 @@ import type { Json, JsonOptions } from "../options/json.ts";
 import type { GraphFunction } from "./revive_graph.ts";
 import { cellTypes, layerTypes } from "./saved_types.ts";
 
-/** Layers in layers, in layers, and so on. More are refused, so that nothing that walks them overflows its stack. */
+/**
+ * How deep layers may be nested. Deeper models are refused, so that walking them never overflows the stack.
+ */
 const DEEPEST = 100;
 
-/** What a saved model needs and JSON cannot hold. */
+/** The parts of a saved model that JSON cannot hold. */
 export interface FromJsonOptions {
-  /** Cells of your own by type: what makes one from its saved options. */
+  /** Custom cells by type: functions that make one from its saved options. */
   readonly cells?: { readonly [type: string]: CellReviver };
-  /** Layers of your own by type; `name` and `trainable` are among the options. */
+  /** Custom layers by type; `name` and `trainable` are among the options. */
   readonly layers?: { readonly [type: string]: LayerReviver };
   /** The functions of `apply` by name. */
   readonly functions?: { readonly [name: string]: GraphFunction };
@@ -24,7 +26,7 @@ export interface FromJsonOptions {
 
 /** An object of JSON. */
 function objectOf(json: Json | undefined, what: string): JsonOptions {
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // no array
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // not an array
   throw new TypeError(`Cannot load ${what}: current value is ${quoted(json)}, expected an object`);
 }
 
@@ -57,23 +59,23 @@ function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { read
  */
 export function toJson(layer: Layer): Json {
   checkLayer("write as JSON", layer);
-  return JSON.parse(JSON.stringify(layerJson(layer))); // where a function stands, writing the text throws
+  return JSON.parse(JSON.stringify(layerJson(layer))); // a placeholder for a function throws when the text is written
 }
 
 /**
- * The layer or model that `toJson` wrote.
+ * Reads the layer or model that `toJson` wrote.
  *
- * @param json What `toJson` gave, also through `JSON.stringify` and `JSON.parse`.
- * @param options Cells, layers and functions of your own, which are not data, by type or name.
- * @throws RangeError for a type or function that is not known, naming it and what to pass, or an unknown option.
- * @throws RangeError for layers that are nested more than 100 deep; TypeError for what no layer looks like.
+ * @param json The result of `toJson`, possibly after `JSON.stringify` and `JSON.parse`.
+ * @param options Custom cells, layers and functions, which are not data, by type or name.
+ * @throws RangeError for an unknown type or function, naming it and what to pass, or for an unknown option.
+ * @throws RangeError for layers nested more than 100 deep; TypeError for JSON that is not a layer.
  */
 export function fromJson(json: Json, options: FromJsonOptions = {}): Layer {
   checkOptions("fromJson", options, ["cells", "layers", "functions"]);
   const cells = { ...cellTypes, ...options.cells };
   const layers = { ...layerTypes(options.functions), ...options.layers };
   let depth = 0;
-  /** Each layer, and each cell, is inside the one that is being read. */
+  /** Each layer, and each cell, is inside the one being read. */
   const inside = <T>(read: () => T): T => {
     if (depth === DEEPEST) {
       throw new RangeError(`Cannot load a layer: it is nested more than ${DEEPEST} levels deep`);

@@ -1,4 +1,4 @@
-/** Models: layers composed, their variables, summaries, and how they are saved. */
+/** Models: composed layers, their variables, summaries, and saving. */
 export { sequential } from "./sequential.ts";
 export { apply, call, type CallOptions, input, type InputOptions, type Node, type Nodes } from "./nodes.ts";
 export { model, type ModelOptions } from "./graph.ts";

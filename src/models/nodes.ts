@@ -1,6 +1,6 @@
 /**
- * The nodes of a graph: symbolic inputs, what layers put out when they are called on nodes, and functions of nodes. A
- * node knows its shape, dtype and where it comes from; nothing is computed. The model between nodes is in graph.ts.
+ * The nodes of a graph: symbolic inputs, the outputs of layers called on nodes, and functions of nodes. A
+ * node knows its shape, dtype and source; nothing is computed. The model between nodes is in graph.ts.
  */
 import { checkFunction, describeValue } from "../describe.ts";
 import { checkLayer } from "../layers/checks.ts";
@@ -13,20 +13,25 @@ import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
 /**
- * A symbolic value of a graph. One node stands for one tensor; a layer that puts out a tree gives a tree of nodes, and
- * a list of them can be taken apart: `const [output, state] = call(lstm({ units: 8, returnState: true }), x)`.
+ * A symbolic value of a graph. One node stands for one tensor; a layer that returns a tree gives a tree of
+ * nodes, and a list of them can be destructured:
+ * `const [output, state] = call(lstm({ units: 8, returnState: true }), x)`.
  */
 export interface Node extends Spec {
-  /** Says that this is a node and no tensor. */
+  /** Marks this as a node rather than a tensor. */
   readonly symbolic: true;
-  /** Throws: one node cannot be taken apart. */
+  /** Throws: a single node cannot be destructured. */
   [Symbol.iterator](): Iterator<Nodes>;
 }
 
-/** What `call` gives: a node, or a list of what it gives. For objects name the type: `call<{ left: Node }>(...)`. */
+/**
+ * The result of `call`: a node, or a list of results. For objects name the type: `call<{ left: Node }>(...)`.
+ */
 export interface Nodes extends Node, Iterable<Nodes> {}
 
-/** Where nodes come from. Made by `input`, `call` and `apply`; `serial` is the order in which they were made. */
+/**
+ * Where nodes come from. Made by `input`, `call` and `apply`; `serial` is the order in which they were made.
+ */
 export type Source =
   | { readonly kind: "input"; readonly serial: number; readonly name?: string; readonly spec: Spec }
   | {
@@ -44,12 +49,12 @@ export type Source =
     readonly inputs: readonly Node[];
   };
 
-/** A node with where it comes from; every node is one. */
+/** A node with its source; every node is one. */
 export interface Origin extends Node {
   readonly source: Source;
-  /** Which of the leaves that its source gives. */
+  /** Which leaf of its source's result it is. */
   readonly index: number;
-  /** The spec of its mask, where it has one. */
+  /** The spec of its mask, if it has one. */
   readonly mask: Tensor | undefined;
 }
 
@@ -72,9 +77,9 @@ function node(source: Source, index: number, spec: Spec, mask?: Tensor): Origin 
   };
 }
 
-/** The node, checked to be one. */
+/** The node, after checking that it is one. */
 export function originOf(value: unknown, where: string): Origin {
-  if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes them
+  if (isLeaf(value) && "symbolic" in value) return value as Origin; // only this file makes nodes
   throw new TypeError(
     `Cannot use ${isLeaf(value) ? printSpec(value) : describeValue(value)} as ${where}: ` +
       `expected a node, as input(...), call(...) and apply(...) give`,
@@ -98,8 +103,8 @@ export interface InputOptions {
 /**
  * A symbolic input of a model.
  *
- * @param shape The shape of one sample, without the batch (Keras's `shape`): null first is the open `time`, a name is
- *   an open size of its own. Or a spec with all axes.
+ * @param shape The shape of one sample, without the batch (Keras's `shape`): a leading null is the open
+ *   `time`, a name is a separate open size. Or a spec with all axes.
  *
  * @example
  * ```ts
@@ -122,9 +127,9 @@ export function input(shape: readonly (number | null | string)[] | Spec, options
   return node({ kind: "input", serial: serials++, name: options.name, spec: full }, 0, full);
 }
 
-/** What a call is given beside its input. */
+/** The arguments of a call besides its input. */
 export interface CallOptions {
-  /** The state that a recurrent layer begins with, as another put it out. */
+  /** The initial state of a recurrent layer, as another one returned it. */
   readonly initialState?: Tree<Node>;
   /** bool `[batch, time]`, instead of the mask that travels with the input. */
   readonly mask?: Node;
@@ -133,10 +138,10 @@ export interface CallOptions {
 /**
  * Calls a layer on nodes. The same layer called twice shares its params.
  *
- * The mask of the input goes along, also where an initial state is given (Keras 3 drops it there).
+ * The mask of the input is passed on, even if an initial state is given (Keras 3 drops it then).
  *
  * @param inputs A node, or a tree of nodes for a layer that takes a tree.
- * @returns A node, or a tree of nodes for a layer that puts out a tree.
+ * @returns A node, or a tree of nodes for a layer that returns a tree.
  * @throws TypeError if the layer cannot take them, naming the layer and both shapes.
  *
  * @example
@@ -172,7 +177,7 @@ export function call<Output extends Tree<Node> = Nodes>(
   return nodesOf(source, result.output, masksOfLeaves(result.output, result.mask));
 }
 
-/** The nodes for what a source gives. */
+/** The nodes for the results of a source. */
 function nodesOf<Output>(
   source: Source,
   output: Tree<Tensor>,
@@ -183,12 +188,12 @@ function nodesOf<Output>(
 }
 
 /**
- * Applies a pure function of tensors to nodes, such as `add` or one of your own. A model with it can be saved if the
- * function has a name; it is handed in at load under that name.
+ * Applies a pure function of tensors to nodes, such as `add` or a custom one. A model with it can be saved if
+ * the function has a name; loading it requires the function under that name.
  *
- * Masks go where the axes of their tensors go: a residual connection or a concatenation of features keeps them (a step
- * counts if it counts in all arguments), what reverses or cuts steps reverses or cuts the mask, and what has no axis of
- * time has none.
+ * Masks follow the axes of their tensors: a residual connection or a concatenation of features keeps them (a
+ * step counts if it counts in all arguments), a function that reverses or slices steps also reverses or
+ * slices the mask, and a result without a time axis has none.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** A graph read from JSON: its steps are taken again, in order, on new nodes. Writing it is in graph_json.ts. */
+/** A graph read from JSON: its steps are replayed, in order, on new nodes. Writing it is in graph_json.ts. */
 import type { JsonOptions } from "../options/json.ts";
 import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
@@ -23,7 +23,7 @@ interface SavedStep {
   readonly mask?: Json;
 }
 
-/** A tree of references as the nodes they name. */
+/** A tree of references as the nodes they refer to. */
 function readReferences(json: Json | undefined, steps: readonly (readonly Node[])[]): Tree<Node> {
   if (Array.isArray(json)) return json.map((item) => readReferences(item, steps));
   if (typeof json === "object" && json !== null) {
@@ -37,7 +37,7 @@ function readReferences(json: Json | undefined, steps: readonly (readonly Node[]
   );
 }
 
-/** A step taken. */
+/** A step replayed. */
 function takeStep(
   { shape, dtype, ...step }: SavedStep,
   layers: readonly Layer[],

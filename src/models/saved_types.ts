@@ -1,6 +1,6 @@
 /**
- * How every built-in layer and cell is read from its saved options, by type. The casts say what the options were when
- * they were saved; the factories check what they are given.
+ * How every built-in layer and cell is read from its saved options, by type. The casts restate the types that
+ * the options had when they were saved; the factories check the values.
  */
 import {
   convLstm1dCell,
@@ -53,7 +53,7 @@ export const cellTypes: { readonly [type: string]: CellReviver } = {
     stackedCells((cells as readonly Json[]).map((cell) => revive.cell(cell))), // as stackedCells saved it
 };
 
-/** The layers that hold no graph. */
+/** The layers that do not contain a graph. */
 const plainTypes: { readonly [type: string]: LayerReviver } = {
   activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
   batchNormalization: (options) => batchNormalization(options),

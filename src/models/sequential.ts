@@ -1,4 +1,4 @@
-/** Layers one after another. */
+/** Layers in sequence. */
 import { checkLayer } from "../layers/checks.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
@@ -8,14 +8,14 @@ import type { Tree } from "../tree/tree.ts";
 import { container } from "./container.ts";
 
 /**
- * A layer that calls layers one after another; masks travel with the values.
+ * A layer that calls layers one after another; masks are passed along with the values.
  *
- * Params and state are arrays with an entry per layer, as in `params[0].kernel`; a layer without any has an empty one.
- * With `trainable: false` every layer inside is frozen.
+ * Params and state are arrays with one entry per layer, as in `params[0].kernel`; a layer without variables
+ * has an empty one. With `trainable: false` every layer inside is frozen.
  *
- * @param layers At least one; each object once (use `model` to share a layer).
- * @throws RangeError if there are none, or two have one name.
- * @throws TypeError when a layer is used with what it cannot take, naming the layer and both shapes.
+ * @param layers At least one layer; each object once (use `model` to share a layer).
+ * @throws RangeError if there are no layers, or two have the same name.
+ * @throws TypeError when a layer cannot take its input, naming the layer and both shapes.
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
   if (!Array.isArray(layers) || layers.length === 0) {
     throw new RangeError(`Cannot make ${self}: it needs an array of one or more layers`);
   }
-  layers = [...layers]; // what the caller does with the list afterwards does not matter
+  layers = [...layers]; // a copy: the caller may change the list later
   const places = new Map<Layer, number>();
   layers.forEach((layer, index) => {
     checkLayer(`put entry ${index} into ${self}`, layer);

@@ -1,4 +1,4 @@
-/** A model as a table, and its parameters counted. Only shapes are looked at: no weight is drawn. */
+/** A model as a table, and its parameter counts. Only shapes are needed: no weight is drawn. */
 import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { trainedLeaves } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
@@ -10,7 +10,7 @@ import { callSpecs, paramSpecs, stateSpecs } from "./call_specs.ts";
 import { type Container, isContainer, type Link, specSteps } from "./container.ts";
 import { inputSpecs } from "./init.ts";
 
-/** How many numbers a layer remembers. */
+/** How many numbers a layer's variables hold. */
 export interface ParameterCount {
   /** All of them. */
   readonly total: number;
@@ -21,7 +21,7 @@ export interface ParameterCount {
 }
 
 function sizeOf(tree: Tree<Spec>): number {
-  // Only a stateful carry could have an open size; `withoutCarry` has left it out.
+  // Only a stateful carry could have an open size, and `withoutCarry` removed it.
   return treeLeaves<Spec>(tree).reduce((total, leaf) => total + Number(sizeOfShape(leaf.shape)), 0);
 }
 
@@ -53,7 +53,7 @@ export function countParams(layer: Layer, variables: Variables): ParameterCount 
   return { total, trainable, nonTrainable: total - trainable };
 }
 
-/** A shape as a summary prints it: `(batch, 28, 64)`; a tree of them in its brackets. */
+/** A shape as a summary prints it: `(batch, 28, 64)`; a tree of shapes in its brackets. */
 function printShapes(tree: Tree<Spec>): string {
   if (isLeaf(tree)) return `(${tree.shape.join(", ")}${tree.shape.length === 1 ? "," : ""})`;
   if (Array.isArray(tree)) return `[${tree.map(printShapes).join(", ")}]`;
@@ -70,12 +70,12 @@ interface Row {
 const number = (value: number) => value.toLocaleString("en-US");
 
 /**
- * A model as a table: a row per layer with its output shape (open sizes by name) and the number of its parameters,
- * for a graph what it is connected to, and the totals. The counts are Keras's.
+ * A model as a table: one row per layer with its output shape (open sizes by name), the number of its
+ * parameters and, for a graph, its connections; then the totals. The counts match Keras's.
  *
- * @param layer A layer or model; of a nested model the table has one row.
- * @param input A tree of specs, or data, whose first axis is taken as an open batch.
- * @throws TypeError if a layer cannot take what reaches it, naming the layer and both shapes.
+ * @param layer A layer or model; a nested model is one row of the table.
+ * @param input A tree of specs, or of data, whose first axis becomes the open batch.
+ * @throws TypeError if a layer cannot take its input, naming the layer and both shapes.
  *
  * @example
  * ```ts
@@ -107,7 +107,7 @@ export function summary(layer: Layer, input: Tree<Spec | Tensor>): string {
   ].join("\n");
 }
 
-/** Specs stand for tensors where only shapes are looked at. */
+/** Specs stand for tensors where only shapes are needed. */
 function asTensors(specs: Tree<Spec>): Tree<Tensor> {
   return specs as Tree<Tensor>;
 }
@@ -117,7 +117,7 @@ function rowOf(layer: Layer, name: string, output: Tree<Spec>, variables: Variab
   return { name: `${name} (${layer.type})`, shape: printShapes(output), params: number(total), from: "" };
 }
 
-/** A row per input and step of a container, in the order of the walk. */
+/** One row per input and step of a container, in the order of the walk. */
 function rowsOf(container: Container, params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Spec>): Row[] {
   const ofLayer = { params: params as readonly Tree<Tensor>[], state: state as readonly Tree<Tensor>[] }; // a container's
   const rows: Row[] = [];

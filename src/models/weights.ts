@@ -1,4 +1,4 @@
-/** All weights of a model by path, and back: what is saved, carried over and compared. */
+/** All weights of a model by path, and back: for saving, transferring and comparing them. */
 import { isObject, wrongKind } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import type { Variables } from "../layers/layer.ts";
@@ -7,7 +7,7 @@ import { sameShape } from "../tensor/dims.ts";
 import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
 
-/** A weight and where it lies: `params.0.kernel`, `state.1.movingMean`. */
+/** A weight and its path: `params.0.kernel`, `state.1.movingMean`. */
 export interface Weight {
   /** Keys and indices from the root, joined by dots. */
   readonly path: string;
@@ -43,11 +43,11 @@ function weightTree({ params, state }: Variables): Variables {
 /**
  * The same variables with other weights.
  *
- * @param variables What says which weights there are; not changed.
- * @param weights All of them in the order of {@linkcode getWeights} (a list of tensors, or what it gave), or some by
- *   path (an object); those without an entry stay.
- * @throws RangeError for a path that is not there, with the nearest one, or a list of another length.
- * @throws TypeError for another shape or dtype, naming the path and both.
+ * @param variables The variables whose weights are replaced; not changed.
+ * @param weights All of them in the order of {@linkcode getWeights} (a list of tensors, or its result), or
+ *   some by path (an object); weights without an entry are kept.
+ * @throws RangeError for an unknown path, with the nearest one, or a list of the wrong length.
+ * @throws TypeError for a wrong shape or dtype, naming the path and both.
  */
 export function setWeights(
   variables: Variables,

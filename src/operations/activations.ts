@@ -1,7 +1,8 @@
 /**
- * The activations of Keras 3, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves the last
- * axis) and is written so that neither its value nor its derivative overflows where the true one is finite: the
- * branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative would be NaN.
+ * The activations of Keras 3, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves
+ * the last axis) and is written so that neither its value nor its derivative overflows if the true one is
+ * finite: the branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative
+ * would be NaN.
  */
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkTensor, printSpec } from "../tensor/tensor.ts";
@@ -53,8 +54,8 @@ export const relu: Activation = (x): Tensor => maximum(0, x);
 export const relu6: Activation = (x): Tensor => minimum(6, relu(x));
 
 /**
- * Beyond it the functions here are what they are at infinity, to the last bit of float64: `e^-FAR` is 0, and `FAR² + 4`
- * is `FAR²` for `squareplus`.
+ * Beyond this value the functions here equal their limits, to the last bit of float64: `e^-FAR` is 0, and
+ * `FAR² + 4` is `FAR²` for `squareplus`.
  */
 const FAR = 1e9;
 
@@ -63,7 +64,7 @@ function nearAndFar(x: Tensor, near: Activation, far: Activation): Tensor {
   return select(greater(x, FAR), far(x), near(clip(x, { min: -FAR, max: FAR })));
 }
 
-/** `x · gate(x)` where the gate goes to 0 faster than x to -∞, and to 1 as fast. */
+/** `x · gate(x)` for a gate that goes to 0 faster than x goes to -∞, and equally fast to 1. */
 function gated(x: Tensor, gate: Activation): Tensor {
   return nearAndFar(x, (near) => mul(near, gate(near)), linear);
 }
@@ -80,17 +81,17 @@ export const hardSilu: Activation = (x): Tensor => gated(x, hardSigmoid);
 /** `x` limited to -1…1. */
 export const hardTanh: Activation = (x): Tensor => clip(x, { min: -1, max: 1 });
 
-/** `x` from 0 on, else `e^x - 1` (Clevert et al., 2016, with α = 1). */
+/** `x` for `x ≥ 0`, else `e^x - 1` (Clevert et al., 2016, with α = 1). */
 export const elu: Activation = (x): Tensor => select(greaterEqual(x, 0), x, expm1(minimum(x, 0)));
 
-/** `scale · x` from 0 on, else `scale · α · (e^x - 1)` (Klambauer et al., 2017). */
+/** `scale · x` for `x ≥ 0`, else `scale · α · (e^x - 1)` (Klambauer et al., 2017). */
 export const selu: Activation = (x): Tensor => {
   const alpha = 1.6732632423543772;
   const scale = 1.0507009873554805;
   return select(greaterEqual(x, 0), mul(x, scale), mul(expm1(minimum(x, 0)), scale * alpha));
 };
 
-/** `max(x, 0) + α · (e^(min(x, 0)/α) - 1)` (Barron, 2017) with α = 1, where it is `elu`. */
+/** `max(x, 0) + α · (e^(min(x, 0)/α) - 1)` (Barron, 2017) with α = 1, which equals `elu`. */
 export const celu: Activation = (x): Tensor => elu(x);
 
 /** `x · Φ(x) = x/2 · (1 + erf(x/√2))`, exact (Hendrycks and Gimpel, 2016). */
@@ -101,8 +102,8 @@ export const gelu: Activation = (x): Tensor =>
 export const silu: Activation = (x): Tensor => gated(x, sigmoid);
 
 /**
- * `log(1 + e^x)`, as `(x + |x|)/2 + log(1 + e^-|x|)`: no overflow, and since the derivative of `|x|` at 0 is 0, that
- * of softplus at 0 is 1/2 as it should be (with `max(x, 0)` it would not be).
+ * `log(1 + e^x)`, as `(x + |x|)/2 + log(1 + e^-|x|)`: no overflow, and since the derivative of `|x|` at 0 is
+ * 0, that of softplus at 0 is correctly 1/2 (with `max(x, 0)` it would not be).
  */
 export const softplus: Activation = (x): Tensor =>
   nearAndFar(x, (near) => {
@@ -140,8 +141,8 @@ export const glu: Activation = (x): Tensor => {
 };
 
 /**
- * `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel, and with `|x|`
- * for the root where 4 is nothing beside `x²`, which might overflow.
+ * `(x + √(x² + 4)) / 2` (Barron, 2021); below 0 in the form `2 / (√(x² + 4) - x)`, which does not cancel, and
+ * with `|x|` for the root when 4 is negligible next to `x²`, which might overflow.
  */
 export const squareplus: Activation = (x): Tensor => {
   const size = abs(x);
@@ -149,7 +150,7 @@ export const squareplus: Activation = (x): Tensor => {
   return select(less(x, 0), div(2, sub(root, minimum(x, 0))), add(mul(maximum(x, 0), 0.5), mul(root, 0.5)));
 };
 
-/** `x` moved by 0.5 towards 0, and 0 where it lies within. */
+/** `x` moved by 0.5 toward 0, and 0 within that distance. */
 export const softShrink: Activation = (x): Tensor => sub(x, clip(x, { min: -0.5, max: 0.5 }));
 
 /** `x` where `|x|` is above 0.5, else 0; NaN stays NaN. */
@@ -158,7 +159,7 @@ export const hardShrink: Activation = (x): Tensor => select(lessEqual(abs(x), 0.
 /** `x - tanh(x)`. */
 export const tanhShrink: Activation = (x): Tensor => sub(x, tanh(x));
 
-/** 0 up to -1, `(x + 1)²/4` between, `x` from 1 on. */
+/** 0 up to -1, `(x + 1)²/4` between, `x` from 1. */
 export const sparsePlus: Activation = (x): Tensor =>
   select(greaterEqual(x, 1), x, mul(square(add(clip(x, { min: -1, max: 1 }), 1)), 0.25));
 
@@ -168,9 +169,10 @@ export const sparseSigmoid: Activation = (x): Tensor => minimum(1, maximum(0, mu
 /**
  * The Euclidean projection of the last axis onto the probabilities (Martins and Astudillo, 2016).
  *
- * Element i is in the support if `1 + k·xᵢ > Σ xⱼ` over the `k` elements that are not below it; comparing all pairs
- * needs no sort and `n²` values for an axis of size n: meant for tens or hundreds of classes. Only what lies less than
- * 1 below the largest element can be in the support, so the rest is raised to there and no sum loses its precision.
+ * Element i is in the support if `1 + k·xᵢ > Σ xⱼ` over the `k` elements that are not below it. Comparing all
+ * pairs needs no sort but `n²` values for an axis of size n: it is meant for tens or hundreds of classes.
+ * Only elements less than 1 below the largest can be in the support, so the others are raised to that bound,
+ * and no sum loses precision.
  */
 export const sparsemax: Activation = (x): Tensor => {
   const below = sub(x, stopGradient(max(x, { axes: -1, keepDims: true })));
@@ -218,7 +220,7 @@ export type ActivationName =
   | "sparseSigmoid"
   | "sparsemax";
 
-/** Every activation that has a name. */
+/** Every named activation. */
 const named: Record<ActivationName, Activation> = {
   linear,
   relu,
@@ -256,7 +258,7 @@ const named: Record<ActivationName, Activation> = {
 /** All names of activations. */
 export const activationNames: readonly ActivationName[] = Object.keys(named) as ActivationName[]; // keys of `named`
 
-/** An activation as a layer takes it: a name, a function, or nothing for `linear`. */
+/** An activation as a layer accepts it: a name, a function, or nothing for `linear`. */
 export type ActivationLike = ActivationName | Activation | null | undefined;
 
 /**
@@ -288,7 +290,7 @@ export function resolveActivation(activation: ActivationLike): Activation {
 }
 
 /**
- * The name under which an activation is saved; undefined for a function of the user's own, which is not data.
+ * The name under which an activation is saved; undefined for a user's function, which is not data.
  *
  * @throws RangeError for an unknown name, as {@linkcode resolveActivation} does.
  */

@@ -1,4 +1,7 @@
-/** The one door to the primitives: inside a trace an operation is written down, outside it is computed at once. */
+/**
+ * The only entry to the primitives: inside a trace an operation is recorded, outside it is computed
+ * immediately.
+ */
 import { type Application, evaluate } from "../../kernels/reference/mod.ts";
 import { wrongKind } from "../describe.ts";
 import { type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
@@ -27,7 +30,7 @@ export function apply<K extends OperationName>(
   return outputs;
 }
 
-/** Computes a primitive at once. */
+/** Computes a primitive immediately. */
 function applyNow<K extends OperationName>(
   operation: Operation<K>,
   inputs: readonly Tensor[],

@@ -1,8 +1,9 @@
 /**
- * Convolution, composed of pad, slice, concat and matmul: every position of the window is one strided slice of the
- * input, and all of them side by side are multiplied by the kernel at once. Its derivative follows from theirs.
+ * Convolution, composed of pad, slice, concat and matmul: each position of the window is a strided slice of
+ * the input, and all slices together are multiplied by the kernel at once. The derivative follows from
+ * theirs.
  *
- * The slices take as many times the memory of the input as the window has positions.
+ * The slices take the memory of the input times the number of window positions.
  */
 import { checkCount, checkList } from "../describe.ts";
 import { checkOptions, unknownName } from "../nearest.ts";
@@ -16,11 +17,11 @@ export interface ConvolutionOptions {
   /** Per spatial axis, how far the window moves; default 1. */
   readonly strides?: readonly number[];
   /**
-   * `valid` (default): the window stays inside. `same`: zeros around, so that with stride 1 the size stays (else
-   * ⌈size/stride⌉); where their number is odd, the one more is after.
+   * `valid` (default): the window stays inside. `same`: zero padding that keeps the size with stride 1
+   * (otherwise ⌈size/stride⌉); if the amount is odd, the extra zero comes after.
    */
   readonly padding?: "valid" | "same";
-  /** Per spatial axis, the distance between the positions of the window; default 1. */
+  /** Per spatial axis, the spacing of the window's positions; default 1. */
   readonly dilation?: readonly number[];
 }
 
@@ -31,7 +32,7 @@ interface AxisPlan {
   readonly high: Dim;
 }
 
-/** The size of the output along an axis, and the zeros around the input. */
+/** The size of the output along an axis, and the zero padding of the input. */
 function planAxis(input: Dim, window: number, stride: number, dilation: number, same: boolean): AxisPlan {
   const span = (window - 1) * dilation + 1;
   if (stride === 1) {
@@ -101,9 +102,9 @@ function positions(window: readonly number[]): number[][] {
 }
 
 /**
- * The cross-correlation that is called convolution in this field, over any number of spatial axes.
+ * Cross-correlation, which this field calls convolution, over any number of spatial axes.
  *
- * @param x `[batch, ...spatial, in]`; spatial sizes may be symbolic where the stride is 1.
+ * @param x `[batch, ...spatial, in]`; spatial sizes may be symbolic if the stride is 1.
  * @param kernel `[...window, in, out]`.
  * @returns `[batch, ...spatial, out]`.
  * @throws TypeError if the ranks or numbers of channels do not fit; RangeError if the window is larger than the input.
@@ -139,7 +140,7 @@ export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions 
   return matmul(concat(slices), reshape(kernel, [inner, kernel.shape[rank - 1]]));
 }
 
-/** What the window sees at one of its positions, everywhere. */
+/** What one position of the window reads, for every placement of the window. */
 function shifted(
   padded: Tensor,
   position: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation of Programs, in two halves: `record` runs a Program in the current trace and remembers
- * what happened, `pullback` walks back over it. The scan's derivative uses the same halves on its body.
+ * Reverse-mode differentiation of Programs, in two halves: `record` runs a Program in the current trace and
+ * keeps its values, `pullback` goes back over them. The scan's derivative uses the same halves on its body.
  */
 import { isFloat } from "./infer.ts";
 import { addCotangents } from "./elementwise.ts";
@@ -34,7 +34,7 @@ export function activeValues(program: Program, activeInputs: readonly boolean[])
   return active;
 }
 
-/** Runs `program` on `inputs` in the current trace, so that `pullback` can follow. */
+/** Runs `program` on `inputs` in the current trace, ready for `pullback`. */
 export function record(program: Program, inputs: readonly Tensor[], activeInputs: readonly boolean[]): Tape {
   const active = activeValues(program, activeInputs);
   const entries: TapeEntry[] = [];

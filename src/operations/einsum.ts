@@ -1,4 +1,4 @@
-/** Einstein summation, as a product of matrices between two permutations. */
+/** Einstein summation, as a matrix product between two permutations. */
 import { checkText } from "../describe.ts";
 import { checkTensor } from "../tensor/tensor.ts";
 import type { Dim } from "../tensor/dims.ts";
@@ -15,7 +15,7 @@ interface Labelled {
   readonly labels: string;
 }
 
-/** Letters that stand for the axes of `...`; equations are written in lower case. */
+/** Letters that represent the axes of `...`; equations use lower case. */
 const ELLIPSIS_LABELS = "ZYXWVUTSRQ";
 
 function parse(equation: string, operands: readonly Spec[]): { inputs: string[]; output: string } {
@@ -69,7 +69,7 @@ function parse(equation: string, operands: readonly Spec[]): { inputs: string[];
   return { inputs: expanded, output };
 }
 
-/** Replaces a letter that stands twice by its diagonal: what is off the diagonal is zeroed and summed away. */
+/** Replaces a repeated letter by its diagonal: off-diagonal elements are zeroed and summed away. */
 function takeDiagonals({ x, labels }: Labelled): Labelled {
   for (let axis = 0; axis < labels.length; axis++) {
     const other = labels.indexOf(labels[axis], axis + 1);
@@ -81,7 +81,7 @@ function takeDiagonals({ x, labels }: Labelled): Labelled {
   return { x, labels };
 }
 
-/** Sums away the letters that nobody else reads. */
+/** Sums over the letters that nothing else reads. */
 function dropUnread({ x, labels }: Labelled, read: string): Labelled {
   const axes = [...labels].flatMap((label, axis) => read.includes(label) ? [] : [axis]);
   return { x: sum(x, { axes }), labels: [...labels].filter((label) => read.includes(label)).join("") };
@@ -91,7 +91,7 @@ function permute({ x, labels }: Labelled, order: string): Tensor {
   return transpose(x, { permutation: [...order].map((label) => labels.indexOf(label)) });
 }
 
-/** A product in which nothing is summed: both operands spread over `labels` and multiplied element by element. */
+/** A product without summation: both operands are broadcast to `labels` and multiplied elementwise. */
 function outer(a: Labelled, b: Labelled, labels: string): Labelled {
   const spread = (of: Labelled) => {
     const own = [...labels].filter((label) => of.labels.includes(label)).join("");
@@ -103,7 +103,7 @@ function outer(a: Labelled, b: Labelled, labels: string): Labelled {
   return { x: mul(spread(a), spread(b)), labels };
 }
 
-/** One product of two operands; `read` are the letters that are needed afterwards. */
+/** One product of two operands; `read` are the letters that are needed later. */
 function contract(a: Labelled, b: Labelled, read: string): Labelled {
   a = dropUnread(a, b.labels + read);
   b = dropUnread(b, a.labels + read);
@@ -121,7 +121,7 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
     dims(of, labels).reduce<Dim>((n, dim) => multiplyDims(n, dim), 1);
   const leading = dims(a, batch);
   const [m, k, n] = [size(a, left), size(a, inner), size(b, right)];
-  // An operand that already lies the other way round is multiplied as it lies.
+  // An operand that is already transposed is multiplied without moving it.
   const transposeLeft = a.labels === batch + inner + left && left !== "";
   const transposeRight = b.labels === batch + right + inner && right !== "";
   const product = matmul(
@@ -142,10 +142,10 @@ function contract(a: Labelled, b: Labelled, read: string): Labelled {
 }
 
 /**
- * Einstein summation: axes are named by lower-case letters, those absent from the output are summed.
+ * Einstein summation: axes are named by lower-case letters, and those absent from the output are summed.
  *
- * @param equation Such as `"bi,io->bo"`; `...` stands for any leading axes; without `->` the output has the letters
- *   that occur once, sorted.
+ * @param equation Such as `"bi,io->bo"`; `...` stands for any leading axes; without `->` the output has the
+ *   letters that occur once, sorted.
  * @param operands One tensor per part of the equation; several are contracted from left to right.
  * @throws SyntaxError naming the letter or operand that does not fit.
  *

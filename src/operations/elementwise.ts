@@ -1,6 +1,6 @@
 /**
- * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and take a plain
- * number for either operand, which gets the dtype of the other; dtypes never change in silence.
+ * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and accept a
+ * plain number for either operand, which gets the dtype of the other; dtypes are never converted implicitly.
  */
 import { checkOptions, quoted } from "../nearest.ts";
 import type { Shape } from "../tensor/dims.ts";
@@ -34,7 +34,7 @@ import {
 import { withLogits } from "./logits.ts";
 import { broadcastTo, zerosLike } from "./structure.ts";
 
-/** A tensor, or a number that is taken as a scalar of the other operand's dtype. */
+/** A tensor, or a number that becomes a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;
 
 /** A unary operation on floats (or numbers); `slope` gives the input's cotangent. */
@@ -128,7 +128,7 @@ export const elementwiseOperations = {
   mul: cheap(arithmetic("mul", [(c, _, b) => mul(c, b), (c, a) => mul(c, a)])),
   div: arithmetic("div", [(c, _, b) => div(c, b), (c, _, b, y) => neg(div(mul(c, y), b))]),
   pow: arithmetic("pow", [
-    // The branches that are not taken get harmless arguments, for the derivative of the derivative.
+    // The branches not taken get harmless arguments, for the second derivative.
     (c, a, b) => {
       const constant = equal(b, 0);
       return select(constant, 0, mul(c, mul(b, pow(a, select(constant, 1, sub(b, 1))))));
@@ -163,7 +163,7 @@ export const elementwiseOperations = {
       c && wanted[2] ? select(condition, 0, c) : undefined,
     ],
     isCheap: true,
-    // Whether all of an axis is chosen from the same side is not known.
+    // It is not known whether all elements of an axis are chosen from the same side.
     movedAxis: () => undefined,
   } satisfies Operation<"select"> as Operation<"select">,
   cast: {
@@ -222,17 +222,17 @@ function on<K extends UnaryName | ArithmeticName | ComparisonName>(
 export const neg = (x: Operand): Tensor => on(elementwiseOperations.neg, x);
 /** `|x|`; the derivative at 0 is 0. */
 export const abs = (x: Operand): Tensor => on(elementwiseOperations.abs, x);
-/** -1, 0 or 1; 0 and NaN stay what they are. */
+/** -1, 0 or 1; 0 and NaN are unchanged. */
 export const sign = (x: Operand): Tensor => on(elementwiseOperations.sign, x);
-/** The largest whole number not above `x`. */
+/** The largest integer not above `x`. */
 export const floor = (x: Operand): Tensor => on(elementwiseOperations.floor, x);
 /** `e^x`. */
 export const exp = (x: Operand): Tensor => on(elementwiseOperations.exp, x);
-/** `e^x - 1`, exact near 0. */
+/** `e^x - 1`, accurate near 0. */
 export const expm1 = (x: Operand): Tensor => on(elementwiseOperations.expm1, x);
 /** The natural logarithm. */
 export const log = (x: Operand): Tensor => on(elementwiseOperations.log, x);
-/** `log(1 + x)`, exact near 0. */
+/** `log(1 + x)`, accurate near 0. */
 export const log1p = (x: Operand): Tensor => on(elementwiseOperations.log1p, x);
 /** The square root. */
 export const sqrt = (x: Operand): Tensor => on(elementwiseOperations.sqrt, x);
@@ -255,13 +255,13 @@ export const add = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.
 export const sub = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.sub, a, b);
 /** `a · b`, element by element. */
 export const mul = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.mul, a, b);
-/** `a / b`; int32 divides towards zero, and by zero gives 0. */
+/** `a / b`; int32 division truncates toward zero, and gives 0 for a divisor of 0. */
 export const div = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.div, a, b);
 /** `a^b` of floats, with the special values of C99. */
 export const pow = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.pow, a, b);
-/** The larger of each pair, NaN where either is; where they are equal the first has the derivative. */
+/** The larger of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
 export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.max, a, b);
-/** The smaller of each pair, NaN where either is; where they are equal the first has the derivative. */
+/** The smaller of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
 export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.min, a, b);
 /** Whether `a = b`, as bool. */
 export const equal = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.equal, a, b);
@@ -284,7 +284,7 @@ export const or = (a: Tensor, b: Tensor): Tensor =>
 /** Whether the bool does not hold. */
 export const not = (x: Tensor): Tensor => applyOne(elementwiseOperations.not, [x], {});
 
-/** `whenTrue` where `condition` (bool) holds, else `whenFalse`; all three broadcast. */
+/** `whenTrue` where `condition` (bool) is true, else `whenFalse`; all three broadcast. */
 export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand): Tensor {
   checkTensor("select", condition, "condition");
   const [a, b] = align("select", [whenTrue, whenFalse]);
@@ -298,11 +298,11 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkTensor("cast", x);
-  allocateValues(dtype, 0); // refuses what is no dtype
+  allocateValues(dtype, 0); // throws if it is not a dtype
   return x.dtype === dtype ? x : applyOne(elementwiseOperations.cast, [x], { dtype });
 }
 
-/** `x`, as a constant to the derivative. */
+/** `x`, treated as a constant by derivatives. */
 export function stopGradient(x: Tensor): Tensor {
   checkTensor("stopGradient", x);
   return applyOne(elementwiseOperations.stopGradient, [x], {});
@@ -331,7 +331,7 @@ export function addCotangents(a: Tensor | undefined, b: Tensor | undefined): Ten
   return a && b ? add(a, b) : a ?? b;
 }
 
-/** A cotangent, zeros where it is undefined. */
+/** A cotangent, or zeros if it is undefined. */
 export function materialize(cotangent: Tensor | undefined, like: Spec): Tensor {
   return cotangent ?? zerosLike(like);
 }

@@ -68,10 +68,10 @@ export function iota(shape: Shape, options: { readonly axis?: number; readonly d
 }
 
 /**
- * The rows of `operand` (`[rows, ...rest]`) at `indices` (int32, any shape): `[...indices, ...rest]`. An index outside
- * takes the nearest row, on every backend.
+ * The rows of `operand` (`[rows, ...rest]`) at `indices` (int32, any shape): `[...indices, ...rest]`. An
+ * index out of range reads the nearest row, on every backend.
  *
- * @throws RangeError where there are indices and no rows.
+ * @throws RangeError if there are indices but no rows.
  */
 export function gather(operand: Tensor, indices: Tensor): Tensor {
   checkTensor("gather", operand, "operand");
@@ -79,7 +79,7 @@ export function gather(operand: Tensor, indices: Tensor): Tensor {
   return applyOne(gatherOperation, [operand, indices], {});
 }
 
-/** For each of `rows` rows the sum of the updates (`[...indices, ...rest]`) whose index names it. */
+/** For each of `rows` rows, the sum of the updates (`[...indices, ...rest]`) with its index. */
 export function scatterAdd(indices: Tensor, updates: Tensor, options: { readonly rows: Dim }): Tensor {
   checkTensor("scatterAdd", indices, "indices");
   checkTensor("scatterAdd", updates, "updates");

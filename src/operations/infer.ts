@@ -1,4 +1,4 @@
-/** What shape rules have in common: checks with errors that name both shapes. */
+/** What shape rules share: checks whose errors name both shapes. */
 import { printSpec, type Spec } from "../tensor/tensor.ts";
 import { sameShape } from "../tensor/dims.ts";
 

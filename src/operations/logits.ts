@@ -1,10 +1,10 @@
 /**
- * The logits behind probabilities. A softmax or sigmoid remembers what it was made from, and operations that only
- * rearrange elements hand that on, so that a crossentropy can compute with the logits, exactly and without clipping,
- * whatever lies between. Nothing is computed for it until {@linkcode logitsOf} asks.
+ * The logits behind probabilities. A softmax or sigmoid remembers its input, and operations that only
+ * rearrange elements pass that on, so that a crossentropy can compute with the logits, exactly and without
+ * clipping, whatever lies between. Nothing is computed for it until {@linkcode logitsOf} is called.
  *
- * Tensors are plain objects with identity, so a WeakMap beside them does what Keras does with an attribute
- * `_keras_logits`: no layer needs to know of it.
+ * Tensors are plain objects with identity, so a WeakMap does what Keras does with an attribute
+ * `_keras_logits`: no layer needs to know about it.
  */
 import { isTracing } from "../program/trace.ts";
 import type { Attributes, AxisMove, Operation, OperationName } from "../program/types.ts";
@@ -12,21 +12,21 @@ import { type Dim, sameShape, type Shape, sizeOfShape } from "../tensor/dims.ts"
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { isFloat } from "./infer.ts";
 
-/** What made probabilities from logits. */
+/** The function that made probabilities from logits. */
 export type LogitsKind = "softmax" | "sigmoid";
 
-/** Where probabilities come from. */
+/** The origin of probabilities. */
 export interface Origin {
   readonly kind: LogitsKind;
-  /** Where the classes of a softmax lie; of a sigmoid it is not looked at. */
+  /** Where the classes of a softmax lie; not used for a sigmoid. */
   readonly classes: Classes;
-  /** The logits, of the shape of the probabilities; an origin is asked at most once per `asked`. */
+  /** The logits, in the shape of the probabilities; an origin is evaluated at most once per `asked`. */
   readonly logits: (asked: Map<Origin, Tensor>) => Tensor;
 }
 
 /**
- * Where the classes of an element lie among all elements in row-major order: so many, so far from each other. A
- * reshape changes nothing of it, so that they are found again after axes were merged and split.
+ * Where the classes of an element lie among all elements in row-major order: their number and their distance.
+ * A reshape does not change this, so the classes are found again after axes were merged and split.
  */
 export interface Classes {
   readonly count: Dim;
@@ -35,12 +35,15 @@ export interface Classes {
 
 const origins = new WeakMap<Tensor, Origin>();
 
-/** Where `x` comes from; undefined where that is not known. */
+/** The origin of `x`; undefined if it is not known. */
 export function originOf(x: Tensor): Origin | undefined {
   return origins.get(x);
 }
 
-/** Remembers where `x` comes from. Outside a trace the logits are computed at once: a chain of them would pile up. */
+/**
+ * Records the origin of `x`. Outside a trace the logits are computed immediately, or a chain of origins would
+ * pile up.
+ */
 export function setOrigin(x: Tensor, origin: Origin): void {
   if (isTracing()) origins.set(x, origin);
   else {
@@ -50,15 +53,16 @@ export function setOrigin(x: Tensor, origin: Origin): void {
 }
 
 /**
- * Remembers that `probabilities` are the `kind` of `logits`, so that a crossentropy computes with the logits, exactly
- * and without clipping. The operations `softmax` and `sigmoid` do this; call it in an activation of your own.
+ * Records that `probabilities` are the `kind` of `logits`, so that a crossentropy computes with the logits,
+ * exactly and without clipping. The operations `softmax` and `sigmoid` do this; call it in a custom
+ * activation.
  *
- * The logits stay known behind operations that only rearrange elements and keep the classes of an element together:
- * reshape, transpose, slice, concat, rows by index, repetition, reversal, and through the outputs of a scan without a mask
- * (a masked step puts out zeros, or what came before). Where they are not known, a crossentropy takes the
- * probabilities, clipped.
+ * The logits stay known through operations that only rearrange elements and keep the classes of an element
+ * together: reshape, transpose, slice, concat, rows by index, repetition, reversal, and through the outputs
+ * of a scan without a mask (a masked step outputs zeros, or the previous output). If they are not known, a
+ * crossentropy uses the probabilities, clipped.
  *
- * @param axis The axis of the classes, of a softmax; default the last.
+ * @param axis The class axis of a softmax; default the last.
  * @returns The probabilities, the same object.
  * @throws TypeError if the shapes differ.
  */
@@ -75,8 +79,8 @@ export function withLogits(probabilities: Tensor, logits: Tensor, kind: LogitsKi
 }
 
 /**
- * The logits whose softmax (over the last axis) or sigmoid, as `kind` says, `prediction` is; undefined where that is
- * not known.
+ * The logits whose softmax (over the last axis) or sigmoid, depending on `kind`, is `prediction`; undefined
+ * if they are not known.
  */
 export function logitsOf(prediction: Tensor, kind: LogitsKind): Tensor | undefined {
   const origin = origins.get(prediction);
@@ -92,7 +96,7 @@ export function classesAlong(shape: Shape, axis: number): Classes {
   return { count: shape[axis] ?? 1, stride: sizeOfShape(shape.slice(axis + 1)) };
 }
 
-/** The axis along which the classes lie; undefined where they are merged with others, or split. */
+/** The class axis; undefined if it is merged with others, or split. */
 export function axisOf({ count, stride }: Classes, shape: Shape): number | undefined {
   const found = shape.findLastIndex((dim, axis) =>
     dim === count && sizeOfShape(shape.slice(axis + 1)) === stride
@@ -100,13 +104,16 @@ export function axisOf({ count, stride }: Classes, shape: Shape): number | undef
   return found < 0 ? undefined : found;
 }
 
-/** Which inputs of an operation its output's elements come from; default the first. */
+/** The inputs that the elements of an operation's output come from; default the first. */
 const sources: { readonly [K in OperationName]?: (inputs: readonly Tensor[]) => readonly Tensor[] } = {
   concat: (inputs) => inputs,
   select: (inputs) => inputs.slice(1),
 };
 
-/** Where the classes of the first source lie after an operation; undefined where the operation does not keep them. */
+/**
+ * Where the classes of the first source lie after an operation; undefined if the operation does not keep
+ * them.
+ */
 function movedClasses<K extends OperationName>(
   { name, movedAxis }: Operation<K>,
   { kind, classes }: Origin,
@@ -123,7 +130,7 @@ function movedClasses<K extends OperationName>(
 }
 
 /**
- * Hands on where probabilities come from to what an operation has rearranged of them.
+ * Passes the origin of probabilities on to the result of an operation that rearranged them.
  *
  * @param again Applies the operation to other inputs.
  */
@@ -156,7 +163,7 @@ export function handOnLogits<K extends OperationName>(
   setOrigin(output, origin);
 }
 
-/** Whether what two origins gave may be put together. */
+/** Whether the results of two origins may be combined. */
 function isAlike(one: Origin, other: Origin): boolean {
   const { kind, classes: { count, stride } } = one;
   return kind === other.kind &&
@@ -164,8 +171,8 @@ function isAlike(one: Origin, other: Origin): boolean {
 }
 
 /**
- * Says that the logits of `output` are `change` of those of `input`, which has the same axes: for what puts other
- * probabilities in the place of some.
+ * Records that the logits of `output` are `change` of those of `input`, which has the same axes: for code
+ * that replaces some of the probabilities.
  */
 export function changeLogits(output: Tensor, input: Tensor, change: (logits: Tensor) => Tensor): Tensor {
   const origin = origins.get(input);

@@ -1,4 +1,4 @@
-/** Matrix products, batched and not; `einsum` in einsum.ts comes down to them. */
+/** Matrix products, batched or not; `einsum` in einsum.ts reduces to them. */
 import { checkOptions } from "../nearest.ts";
 import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape, sizeOfShape } from "../tensor/dims.ts";
@@ -58,8 +58,9 @@ function requireRank(x: Spec, least: number): void {
 }
 
 /**
- * The matrix product over the last two axes: `[...batch, m, k] × [...batch, k, n] -> [...batch, m, n]`, with equal
- * leading sizes. A matrix on the right also multiplies a left operand of any rank: `[..., k] × [k, n] -> [..., n]`.
+ * The matrix product over the last two axes: `[...batch, m, k] × [...batch, k, n] -> [...batch, m, n]`, with
+ * equal leading sizes. A matrix on the right also multiplies a left operand of any rank:
+ * `[..., k] × [k, n] -> [..., n]`.
  *
  * @throws TypeError that names both shapes.
  */

@@ -1,4 +1,4 @@
-/** The public operations. Outside a trace they compute at once; inside one they are written down. */
+/** The public operations. Outside a trace they compute immediately; inside one they are recorded. */
 export {
   abs,
   add,

@@ -13,10 +13,13 @@ import { applyOne } from "./apply.ts";
 import { add, cast, cos, less, log, minimum, mul, not, type Operand, or, sqrt, sub } from "./elementwise.ts";
 import { at } from "./structure.ts";
 
-/** The counter of `splitKey`, so that its draws are not those of counter 0. */
+/** The counter of `splitKey`, which separates its draws from those of counter 0. */
 const SPLIT_COUNTER = -1;
 
-/** The counter with which `foldIn` makes a key of its own, so that its numbers are no counters of the given one. */
+/**
+ * The counter with which `foldIn` first derives a separate key, so that its numbers are not counters of the
+ * given key.
+ */
 const FOLD_COUNTER = -2;
 
 export const randomBitsOperation: Operation<"randomBits"> = {
@@ -30,7 +33,7 @@ export const randomBitsOperation: Operation<"randomBits"> = {
 };
 
 /**
- * A random key from a seed: any whole number up to 2^53.
+ * A random key from a seed: any integer up to 2^53.
  *
  * @example
  * ```ts
@@ -48,7 +51,7 @@ export function key(seed: number): Tensor {
   return tensor([Math.floor(seed / 2 ** 32) | 0, seed | 0], { dtype: "int32" });
 }
 
-/** Random int32 of the whole range; another `counter` (int32) gives other bits from the same key. */
+/** Random int32 over the whole range; another `counter` (int32) gives other bits from the same key. */
 export function randomBits(key: Tensor, shape: Shape, options: { readonly counter?: Operand } = {}): Tensor {
   checkOptions("randomBits", options, ["counter"]);
   const { counter = 0 } = options;
@@ -66,7 +69,10 @@ export function splitKey(key: Tensor, count: number): Tensor[] {
   return Array.from({ length: count }, (_, index) => at(bits, index));
 }
 
-/** The key for a number (int32), such as a step or an index: independent for each, and of draws with the key itself. */
+/**
+ * The key for a number (int32), such as a step or an index: independent for each number, and of draws with
+ * the key itself.
+ */
 export function foldIn(key: Tensor, number: Operand): Tensor {
   return randomBits(randomBits(key, [2], { counter: FOLD_COUNTER }), [2], { counter: number });
 }
@@ -83,7 +89,7 @@ export function uniform(
   return minimum(drawn, below(max, min)); // rounding may reach max
 }
 
-/** The largest float32 below `max` (or `min`, where they are the same). */
+/** The largest float32 below `max` (or `min`, if they are equal). */
 function below(max: number, min: number): number {
   const bits = new Int32Array(1);
   const float = new Float32Array(bits.buffer);
@@ -94,12 +100,15 @@ function below(max: number, min: number): number {
   return float[0];
 }
 
-/** The bits as a float32 in [0, 1): the int32 range divided by 2^32, kept below 1 where rounding would reach it. */
+/**
+ * The bits as a float32 in [0, 1): the int32 range divided by 2^32, kept below 1 when rounding would reach
+ * it.
+ */
 function unit(bits: Tensor): Tensor {
   return minimum(add(mul(cast(bits, "float32"), 2 ** -32), 0.5), 1 - 2 ** -24);
 }
 
-/** Normal float32 (default mean 0, standard deviation 1), by the transform of Box and Muller (1958). */
+/** Normal float32 (default mean 0, standard deviation 1), by the Box-Muller transform (1958). */
 export function normal(
   key: Tensor,
   shape: Shape,
@@ -113,7 +122,7 @@ export function normal(
   return add(mul(mul(radius, cos(mul(at(uniforms, 1), 2 * Math.PI))), stddev), mean);
 }
 
-/** bool that is true with the given probability, exactly the same elements on every backend. */
+/** bool that is true with the given probability; the same elements on every backend. */
 export function bernoulli(
   key: Tensor,
   shape: Shape,
@@ -130,7 +139,7 @@ export function bernoulli(
 }
 
 /**
- * The factors of a dropout: `1 / (1 - rate)` with probability `1 - rate`, else 0 (Srivastava et al., 2014).
+ * The factors of dropout: `1 / (1 - rate)` with probability `1 - rate`, else 0 (Srivastava et al., 2014).
  *
  * @param options `rate`: the probability of 0, in `[0, 1)`.
  */

@@ -1,4 +1,4 @@
-/** Reductions beyond the plain sum, and what is built from them: mean, softmax and their kin. */
+/** Reductions beyond the plain sum, and what is built from them: mean, softmax and related functions. */
 import { checkOptions } from "../nearest.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
@@ -65,7 +65,7 @@ export const sizeOperation: Operation<"size"> = {
   infer: (_, { dtype }) => [{ shape: [], dtype }],
 };
 
-/** A size as a scalar tensor, also where it is known only at run time. */
+/** A size as a scalar tensor, even if it is known only at run time. */
 export function sizeAsTensor(dim: Dim, dtype: DType = "float32"): Tensor {
   checkDim("make a tensor of a size", dim);
   return typeof dim === "number" ? tensor(dim, { dtype }) : applyOne(sizeOperation, [], { dim, dtype });
@@ -95,7 +95,7 @@ export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
 /**
  * The int32 index of the first largest element along an axis (default: the last); of the first NaN, if there is one.
  *
- * @throws RangeError where the axis is empty; where its size is known only when it runs, then.
+ * @throws RangeError if the axis is empty; at run time if its size is known only then.
  */
 export function argmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("argmax", x);
@@ -127,7 +127,10 @@ export function stddev(x: Tensor, options: ReduceOptions = {}): Tensor {
 /** The largest float32. */
 export const LARGEST = 3.4028234663852886e38;
 
-/** `log(sum(exp(x)))` along an axis (default: the last), without overflow; -∞ of -∞ alone, where its derivative is 0. */
+/**
+ * `log(sum(exp(x)))` along an axis (default: the last), without overflow; -∞ if all elements are -∞, with a
+ * derivative of 0.
+ */
 export function logSumExp(
   x: Tensor,
   options: { readonly axis?: number; readonly keepDims?: boolean } = {},
@@ -138,7 +141,7 @@ export function logSumExp(
   // Kept finite, so that infinities stay infinities instead of becoming NaN.
   const largest = clip(stopGradient(max(x, { axes, keepDims: true })), { min: -LARGEST, max: LARGEST });
   const total = sum(exp(sub(x, largest)), { axes, keepDims: true });
-  // Of -∞ alone: the logarithm of 0 would have a derivative of 0 · ∞.
+  // For -∞ alone: the logarithm of 0 would have a derivative of 0 · ∞.
   const isNothing = equal(total, 0);
   const shifted = select(isNothing, -Infinity, log(select(isNothing, 1, total)));
   const result = add(shifted, largest);
@@ -146,8 +149,8 @@ export function logSumExp(
 }
 
 /**
- * `exp(x) / sum(exp(x))` along an axis (default: the last). It remembers `x`, so that a crossentropy computes with the
- * logits where the axis of the classes is the last of its prediction.
+ * `exp(x) / sum(exp(x))` along an axis (default: the last). It remembers `x`, so that a crossentropy computes
+ * with the logits if the class axis is the last of its prediction.
  */
 export function softmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("softmax", x);

@@ -1,7 +1,8 @@
 /**
- * The primitive `scan` and its derivative, which is a scan in the other direction. The forward scan puts out what the
- * backward one needs (residuals): values of the body that cannot be had cheaply from its inputs. With `recompute` it
- * puts out the carries alone, and the backward body runs the forward body again.
+ * The primitive `scan` and its derivative, which is a scan in the opposite direction. The forward scan
+ * outputs what the backward one needs (residuals): values of the body that cannot be recomputed cheaply from
+ * its inputs. With `recompute` it outputs only the carries, and the backward body runs the forward body
+ * again.
  */
 import { activeValues, pullback, record, type Tape } from "./differentiate.ts";
 import {
@@ -60,7 +61,9 @@ export const scanOperation: Operation<"scan"> = {
   },
 };
 
-/** Inputs of the body that carry derivatives: those asked for, and the carries that come to depend on them. */
+/**
+ * Inputs of the body that carry derivatives: the requested ones, and the carries that come to depend on them.
+ */
 function activeInputs(
   { body, constants, carries }: Attributes["scan"],
   wanted: readonly boolean[],
@@ -78,7 +81,7 @@ function activeInputs(
   return active;
 }
 
-/** The backward body before its inputs are arranged: what it reads of the forward body, and what it gives. */
+/** The backward body before its inputs are arranged: what it reads from the forward body, and its results. */
 interface Transposed {
   /** The forward body, run again so that `reads` are values of it. */
   readonly forward: Program;
@@ -99,7 +102,7 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
   const activeSequences = indices.filter((index) => active[index] && index >= constants + carries);
   const stacked = outputs.map((_, index) => index).filter((index) => index >= carries && cotangents[index]);
 
-  // Runs back over one step: cotangents in, cotangents of the body's active inputs out.
+  // Goes back over one step: cotangents in, cotangents of the body's active inputs out.
   const back = (tape: Tape, given: readonly Tensor[]): Tensor[] => {
     const ofOutputs: (Tensor | undefined)[] = body.outputs.map(() => undefined);
     activeCarries.forEach((index, i) => ofOutputs[index - constants] = given[i]);
@@ -145,26 +148,27 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
   return byInput;
 }
 
-/** How a scan goes, beside what it computes. */
+/** How a scan runs, apart from its body. */
 export interface FoldOptions {
   readonly length: Dim;
   readonly reverse: boolean;
   readonly recompute: boolean;
 }
 
-/** What one step of a fold gives. */
+/** The results of one step of a fold. */
 export interface FoldStep<Result> {
   readonly carries: readonly Tensor[];
   readonly outputs: readonly Tensor[];
-  /** Anything that is known after tracing the step. */
+  /** Any extra result of tracing the step. */
   readonly result: Result;
 }
 
 /**
- * Writes (or computes) a scan whose body is traced from `step`, given the carries and one slice of each sequence.
- * What `step` closes over becomes the scan's constants. Gives the final carries and the stacked outputs.
+ * Records (or computes) a scan whose body is traced from `step`, given the carries and one slice of each
+ * sequence. What `step` closes over becomes the scan's constants. Returns the final carries and the stacked
+ * outputs.
  *
- * Logits behind an output are stacked beside it; the passes take them out again where nobody reads them.
+ * Logits behind an output are stacked beside it; the passes remove them if nothing reads them.
  */
 export function foldFlat<Result>(
   initial: readonly Tensor[],
@@ -201,7 +205,7 @@ export function foldFlat<Result>(
     if (!origin) return;
     const logits = results[next++];
     const axis = axisOf(origin.classes, program.outputs[initial.length + index].shape);
-    // Classes that are merged with others in a step are not found again in a sequence of steps.
+    // Classes merged with other axes in a step are not found again in a sequence of steps.
     if (axis === undefined && origin.kind === "softmax") return;
     const stackedAxis = axis === undefined || axis < timeAxis(logits.shape.length) ? axis : axis + 1;
     withLogits(outputs[index], logits, origin.kind, stackedAxis);
@@ -215,7 +219,7 @@ interface Read {
   readonly tensor: Tensor;
 }
 
-/** How the backward body is computed from what it reads and the cotangents of one step. */
+/** How the backward body is computed from its reads and the cotangents of one step. */
 interface BackwardStep {
   readonly sequences: readonly Read[];
   readonly run: (found: ReadonlyMap<Value, Tensor>, cotangents: readonly Tensor[]) => Tensor[];
@@ -252,7 +256,10 @@ function runAgain(
   };
 }
 
-/** The body run forward in one trace and back in a trace inside it: what the inner one captures are the residuals. */
+/**
+ * The body runs forward in one trace and backward in a nested trace: the values that the inner one captures
+ * are the residuals.
+ */
 function transpose(
   body: Program,
   active: readonly boolean[],
@@ -272,7 +279,7 @@ function transpose(
   return { forward, ...result };
 }
 
-/** Without `recompute`: the forward scan puts out the residuals, the backward one reads them. */
+/** Without `recompute`: the forward scan outputs the residuals, and the backward one reads them. */
 function readResiduals(
   { inputs, outputs, attributes }: DerivativeContext<"scan">,
   { forward, backward, reads }: Transposed,
@@ -293,7 +300,7 @@ function readResiduals(
   const kept = new Set(
     wanted.filter((value) => !invariant.has(value) && (makers.has(value) || isCarry(value))),
   );
-  // Whether a value can be had again from constants, sequences and the residuals that stay.
+  // Whether a value can be recomputed from constants, sequences and the residuals that are kept.
   const cheap = (value: Value): boolean => {
     if (invariant.has(value) || kept.has(value)) return true;
     const maker = makers.get(value);

@@ -1,5 +1,5 @@
 /**
- * Operations that move elements or add them up, without arithmetic on single ones: broadcast, reshape, transpose,
+ * Operations that move or sum elements, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
 import { checkCount, checkList, wrongKind } from "../describe.ts";
@@ -215,8 +215,8 @@ export const sumOperation: Operation<"sum"> = {
 };
 
 /**
- * `x` repeated to `shape` by the rules of NumPy: axes pair up from the last, a size 1 grows, missing axes are added
- * in front.
+ * `x` repeated to `shape` by NumPy's rules: axes are matched from the last, a size of 1 grows, and missing
+ * axes are added in front.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   checkShape("compute broadcastTo", shape);
@@ -229,7 +229,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return applyOne(broadcastOperation, [x], { shape, axes: x.shape.map((_, axis) => axis + offset) });
 }
 
-/** `x` with another shape of as many elements, row-major; one size may be -1 and is worked out. */
+/** `x` in another shape of the same size, row-major; one size may be -1 and is inferred. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   checkShape("compute reshape", shape);
   checkTensor("reshape", x);
@@ -271,11 +271,11 @@ export function reverse(x: Tensor, axes: number | readonly number[]): Tensor {
 
 /** What a slice takes, per axis. */
 export interface SliceOptions {
-  /** Where it begins; negative ones count from the end. */
+  /** The first index; negative ones count from the end. */
   readonly start: readonly Dim[];
-  /** How many elements it takes. */
+  /** The number of elements. */
   readonly size: readonly Dim[];
-  /** Every which element it takes; default: every one. */
+  /** The distance between elements; default 1. */
   readonly stride?: readonly number[];
 }
 
@@ -305,7 +305,9 @@ function sliced(x: Tensor, start: readonly Dim[], size: readonly Dim[], stride: 
   return applyOne(sliceOperation, [x], { start: from, size, stride });
 }
 
-/** `size` elements from `start` along one axis, all of the others; a negative start counts from the end. */
+/**
+ * `size` elements from `start` along one axis, all along the others; a negative start counts from the end.
+ */
 export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tensor {
   checkTensor("sliceAxis", x);
   const at = resolveAxis(axis, x.shape.length, "slice");
@@ -315,7 +317,10 @@ export function sliceAxis(x: Tensor, axis: number, start: Dim, size: Dim): Tenso
   });
 }
 
-/** The element at `index` along an axis (default: the first), which disappears; a negative index counts from the end. */
+/**
+ * The element at `index` along an axis (default: the first), which is removed; a negative index counts from
+ * the end.
+ */
 export function at(x: Tensor, index: Dim, options: { readonly axis?: number } = {}): Tensor {
   checkTensor("at", x);
   checkOptions("at", options, ["axis"]);
@@ -332,7 +337,7 @@ function padWith(
   return applyOne(padOperation, [x], attributes);
 }
 
-/** How many zeros are put around a tensor, per axis. */
+/** How many zeros pad a tensor, per axis. */
 export interface PaddingOptions {
   /** Before the first element. */
   readonly low: readonly Dim[];
@@ -342,7 +347,7 @@ export interface PaddingOptions {
   readonly interior?: readonly number[];
 }
 
-/** Zeros around `x`, and between its elements. */
+/** Pads `x` with zeros, around it and between its elements. */
 export function pad(x: Tensor, options: PaddingOptions): Tensor {
   checkTensor("pad", x);
   checkOptions("pad", options, ["low", "high", "interior"]);
@@ -405,7 +410,7 @@ export function expandDims(x: Tensor, axis: number): Tensor {
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
 
-/** Without the axes given, which must have size 1; default: without all of size 1. */
+/** Without the given axes, which must have size 1; default: without all axes of size 1. */
 export function squeeze(x: Tensor, options: { readonly axes?: number | readonly number[] } = {}): Tensor {
   checkTensor("squeeze", x);
   checkOptions("squeeze", options, ["axes"]);
@@ -423,14 +428,14 @@ export function squeeze(x: Tensor, options: { readonly axes?: number | readonly 
 export interface ReduceOptions {
   /** The axes to reduce; default all. */
   readonly axes?: number | readonly number[];
-  /** Whether reduced axes stay, with size 1; default false. */
+  /** Whether reduced axes are kept, with size 1; default false. */
   readonly keepDims?: boolean;
 }
 
 /** The names of `ReduceOptions`. */
 export const reduceOptionNames: readonly string[] = ["axes", "keepDims"];
 
-/** Puts reduced axes back with size 1 where `keepDims` asks for it. */
+/** Restores reduced axes with size 1 if `keepDims` is set. */
 export function keepReduced(
   reduced: Tensor,
   x: Spec,
@@ -449,13 +454,13 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
-/** The dtype of a tensor that is made. */
+/** The dtype of a new tensor. */
 export interface DTypeOptions {
   /** Default: float32. */
   readonly dtype?: DType;
 }
 
-/** A tensor of one value. Symbolic sizes are possible inside a trace. */
+/** A tensor filled with one value. Sizes may be symbolic inside a trace. */
 export function full(shape: Shape, value: number, options: DTypeOptions = {}): Tensor {
   checkShape("compute full", shape);
   if (typeof value !== "number") throw wrongKind("compute full", value, "the value", "a number");
@@ -474,7 +479,7 @@ export function ones(shape: Shape, options: DTypeOptions = {}): Tensor {
   return full(shape, 1, options);
 }
 
-/** Zeros of the shape and dtype of `like`. */
+/** Zeros with the shape and dtype of `like`. */
 export function zerosLike(like: Spec): Tensor {
   checkSpec("make zeros", like, "the argument");
   return zeros(like.shape, { dtype: like.dtype });

@@ -1,7 +1,7 @@
-/** Options that are numbers within bounds, checked. Errors name the owner, the option and the value. */
+/** Checks options that are numbers within bounds. Errors name the owner, the option and the value. */
 import { quoted } from "../nearest.ts";
 
-/** What a number may be: from `low` or above `above`, and to `high` or below `below`. */
+/** The range of a number: `low` or more (or above `above`), and `high` or less (or below `below`). */
 interface Bounds {
   readonly low?: number;
   readonly above?: number;

@@ -1,7 +1,7 @@
 /**
- * The initialisers of Keras 3: where the first weights come from. They run on the host, before any trace, in float64,
- * from the bits of threefry-2x32, so that a key gives the same weights everywhere. An initialiser is named, or named
- * with options (plain data, saved as it is), or a function of the user's own.
+ * The initializers of Keras 3: how the initial weights are made. They run on the host, before any trace, in
+ * float64, from the bits of threefry-2x32, so that a key gives the same weights everywhere. An initializer is
+ * a name, a name with options (plain data, saved unchanged), or a user's function.
  */
 import { checkFunction, describeValue } from "../describe.ts";
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
@@ -15,7 +15,7 @@ import { orthonormalColumns } from "./orthogonal.ts";
 /** Fresh float32 weights of a shape from a random key (`int32[2]`, on the host). */
 export type Initializer = (key: Tensor, shape: readonly number[]) => HostTensor;
 
-/** Options of each initialiser, by name; Keras's words. */
+/** Options of each initializer, by name, named as in Keras. */
 export interface InitializerOptions {
   /** Uniform within ±√(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
   glorotUniform: NoOptions;
@@ -33,7 +33,7 @@ export interface InitializerOptions {
   randomUniform: { readonly minval?: number; readonly maxval?: number };
   /** Normal; `mean` 0 and `stddev` 0.05 by default. */
   randomNormal: { readonly mean?: number; readonly stddev?: number };
-  /** Normal, drawn again where it is more than two `stddev` (default 0.05) from the `mean` (default 0). */
+  /** Normal, redrawn if it is more than two `stddev` (default 0.05) from the `mean` (default 0). */
   truncatedNormal: { readonly mean?: number; readonly stddev?: number };
   /** `gain` (default 1) times a random matrix with orthonormal rows or columns (Saxe et al., 2014). */
   orthogonal: { readonly gain?: number };
@@ -47,7 +47,7 @@ export interface InitializerOptions {
   constant: { readonly value?: number };
 }
 
-/** The options of an initialiser that has none. */
+/** The options of an initializer that has none. */
 export type NoOptions = Readonly<Record<never, never>>;
 
 /** The name of an initialiser. */
@@ -58,14 +58,14 @@ export type InitializerConfig = {
   [Name in InitializerName]: { readonly name: Name } & InitializerOptions[Name];
 }[InitializerName];
 
-/** An initialiser as a layer takes it. */
+/** An initializer as a layer accepts it. */
 export type InitializerLike = InitializerName | InitializerConfig | Initializer;
 
-/** The factor between the standard deviation of a normal and that of the same cut at two of them, as Keras has it. */
+/** The standard deviation of a normal distribution truncated at two standard deviations, as in Keras. */
 const TRUNCATED_STDDEV = 0.87962566103423978;
 
 /**
- * How many inputs and outputs one unit of a weight has, as Keras counts them: a matrix is `[in, out]`, more axes are a
+ * The fan-in and fan-out of a weight, counted as in Keras: a matrix is `[in, out]`, and more axes are a
  * convolution kernel `[...window, in, out]`.
  */
 export function computeFans(shape: readonly number[]): { readonly fanIn: number; readonly fanOut: number } {
@@ -109,7 +109,10 @@ function drawNormal(key: Tensor, data: Float32Array | Float64Array): void {
   }
 }
 
-/** Fills `data` with standard normals within ±2; element i takes the first that fits of the draws of counters (i, n). */
+/**
+ * Fills `data` with standard normals within ±2; element i takes the first of the draws of counters (i, n)
+ * that is in range.
+ */
 function drawTruncatedNormal(key: Tensor, data: Float32Array): void {
   const [key0, key1] = wordsOf(key);
   for (let i = 0; i < data.length; i++) {
@@ -122,12 +125,12 @@ function drawTruncatedNormal(key: Tensor, data: Float32Array): void {
   }
 }
 
-/** Whether only shapes are wanted: see {@linkcode abstractly}. */
+/** Whether only shapes are needed: see {@linkcode abstractly}. */
 let shapesOnly = false;
 
 /**
- * Runs `run` with every initialiser giving zeros at once: where only the shapes of parameters are wanted (a summary,
- * a graph under construction), an orthogonal matrix of a large layer would be minutes of work for nothing.
+ * Runs `run` with every initializer returning zeros immediately: if only the shapes of parameters are needed
+ * (a summary, a graph under construction), an orthogonal matrix of a large layer would waste minutes.
  */
 export function abstractly<T>(run: () => T): T {
   checkFunction("run abstractly", run, "the argument");
@@ -140,7 +143,7 @@ export function abstractly<T>(run: () => T): T {
   }
 }
 
-/** The initialiser, or zeros where only shapes are wanted. */
+/** The initializer, or zeros if only shapes are needed. */
 function unlessAbstract(initializer: Initializer): Initializer {
   return (key, shape) => shapesOnly ? filled(shape, () => {}) : initializer(key, shape);
 }
@@ -189,7 +192,8 @@ function orthogonal(gain: number): Initializer {
     const q = new Float64Array(long * short);
     drawNormal(key, q);
     orthonormalColumns(q, long, short);
-    // `q` holds one vector of `long` after another: as rows of a wide matrix, as columns of a tall one.
+    // `q` holds vectors of length `long` one after another: the rows of a wide matrix, or the columns of a
+    // tall one.
     return filled(shape, (data) => {
       for (let vector = 0; vector < short; vector++) {
         for (let i = 0; i < long; i++) {
@@ -212,7 +216,7 @@ function identity(gain: number): Initializer {
   };
 }
 
-/** What is known of an initialiser: its options, and how they make one. */
+/** The record of an initializer: its options, and how it is made from them. */
 interface InitializerRecord<Options> {
   readonly known: readonly (keyof Options & string)[];
   make(options: Options): Initializer;
@@ -304,7 +308,7 @@ export function resolveInitializer(initializer: InitializerLike): Initializer {
   return unlessAbstract(record.make(options));
 }
 
-/** An initialiser as it is saved; undefined for a function, which is not data. */
+/** An initializer as it is saved; undefined for a function, which is not data. */
 export function initializerToJson(initializer: InitializerLike): Json | undefined {
   if (typeof initializer === "function") return undefined;
   return typeof initializer === "string" ? initializer : { ...initializer };

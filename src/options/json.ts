@@ -1,4 +1,4 @@
-/** Options as data: what a model's JSON holds of its cells and layers. */
+/** Options as data: what a model's JSON stores for its cells and layers. */
 
 import { checkText } from "../describe.ts";
 
@@ -9,8 +9,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonOptions = { readonly [key: string]: Json };
 
 /**
- * What stands in `options` for a function, which is not data: writing it with `JSON.stringify` throws a TypeError
- * that names the option.
+ * The placeholder in `options` for a function, which is not data: writing it with `JSON.stringify` throws a
+ * TypeError that names the option.
  */
 export function functionOption(owner: string, option: string): Json {
   checkText("mark an option as a function", owner, "the owner");
@@ -21,7 +21,10 @@ export function functionOption(owner: string, option: string): Json {
   );
 }
 
-/** What stands for something that is not data: writing it with `JSON.stringify` throws a TypeError of this message. */
+/**
+ * The placeholder for something that is not data: writing it with `JSON.stringify` throws a TypeError with
+ * this message.
+ */
 export function refusedJson(message: string): Json {
   const refuse = () => {
     throw new TypeError(message);

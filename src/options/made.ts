@@ -1,25 +1,26 @@
 /**
- * Data with functions beside it: layers, cells, losses, metrics, optimizers, schedules and callbacks are plain objects,
- * so they can be copied with changes, `{ ...layer, trainable: false }`. Here is what keeps such a copy from saying one thing
- * and doing another: its functions are called on the copy, and look whether its data is what they were made with.
- * Fields that a function reads where it acts may differ; any other change is refused, naming it and the remedy.
+ * Data with functions beside it: layers, cells, losses, metrics, optimizers, schedules and callbacks are
+ * plain objects, so they can be copied with changes, `{ ...layer, trainable: false }`. This file keeps the
+ * data and the behavior of such a copy consistent: its functions, called on the copy, check that its data is
+ * what they were made with. Fields that a function reads when it runs may differ; any other change is
+ * refused, naming it and the remedy.
  */
 import { nearest } from "../nearest.ts";
 
-/** What such objects have, as far as they have data at all. */
+/** The data members of such objects, if present. */
 interface Described {
   readonly type?: string;
   readonly name?: string;
   readonly options?: object;
 }
 
-/** What is known of an object that a factory made. */
+/** The record of an object that a factory made. */
 interface Made {
   /** The object as it was made. */
   readonly object: Described;
-  /** The function that does what the object is for; a copy with another is an object of its own. */
+  /** The object's main function; a copy with another one is a custom object. */
   readonly main: string;
-  /** The fields that are read where they act. */
+  /** The fields that are read at use. */
   readonly acts: readonly string[];
   /** How the object is made, for errors: `dense({ … })`. */
   readonly factory: string;
@@ -27,23 +28,24 @@ interface Made {
 
 /** How an object was made. */
 export interface Making<T> {
-  /** The function that does what the object is for. A copy with another one is an object of its own, unchecked. */
+  /** The object's main function. A copy with another one is a custom object and is not checked. */
   readonly main: keyof T & string;
-  /** The fields that are read where they act: by the functions through `this`, or by whoever uses the object. */
+  /** The fields that are read at use: by the functions through `this`, or by code that uses the object. */
   readonly acts?: readonly (keyof T & string)[];
-  /** The name of the factory; default: the type, which every object has where it is not given. */
+  /** The name of the factory; default: the type, which every object without this entry has. */
   readonly factory?: string;
 }
 
 // deno-lint-ignore no-explicit-any -- functions of any arguments, which are handed on as they are
 type AnyFunction = (this: any, ...args: any[]) => unknown;
 
-/** How an object was made, by any of its functions. */
+/** How an object was made, looked up by any of its functions. */
 const makings = new WeakMap<AnyFunction, Made>();
 
 /**
- * The object, frozen together with its options, whose functions get it as `this` when they are called on it or on a
- * copy of it, after a look at its data. A function that was taken off its object acts as the object was made.
+ * Freezes the object together with its options. Its functions get the object as `this` when they are called
+ * on it or on a copy of it, after its data is checked. A function detached from its object acts as the object
+ * was made.
  */
 export function made<T extends object>(object: T, making: Making<T>): Readonly<T> {
   const result: Record<string, unknown> = {};
@@ -68,10 +70,10 @@ export function made<T extends object>(object: T, making: Making<T>): Readonly<T
   return Object.freeze(result) as unknown as Readonly<T>; // the same keys; functions with the same signatures
 }
 
-/** Whose data a function acts by: the object that it is called on, if it is one of its kind. */
+/** The object whose data a function uses: the one it is called on, if that is of its kind. */
 function subjectOf(record: Made, given: unknown): object {
   if (given === record.object || typeof given !== "object" || given === null) return record.object;
-  const { type } = given as Described; // looked at only if it is the text of one
+  const { type } = given as Described; // read only if it is text
   if (typeof type !== typeof record.object.type || !functionOf(given, record.main)) return record.object;
   checkAsMade(given);
   return given;
@@ -82,7 +84,7 @@ function functionOf(object: object, key: string): AnyFunction | undefined {
   return typeof value === "function" ? value as AnyFunction : undefined;
 }
 
-/** What is known of an object by its functions. */
+/** The record of an object, found by its functions. */
 function makingsOf(object: object): Made[] {
   const found = new Set<Made>();
   for (const key in object) { // also what an object inherits from another
@@ -93,8 +95,8 @@ function makingsOf(object: object): Made[] {
 }
 
 /**
- * Throws unless a copy of an object that a factory made has the data that its functions were made with. Of any other
- * object nothing is known.
+ * Throws unless a copy of a factory's object has the data that its functions were made with. Other objects
+ * have no record and pass.
  *
  * @throws TypeError naming the object, what was changed, and what to do instead.
  */
@@ -112,7 +114,7 @@ export function checkAsMade(object: object): void {
   }
 }
 
-/** The first change that does not act, as text. */
+/** The first change that has no effect, as text. */
 function changeOf(record: Made, copy: object): string | undefined {
   const before = record.object as unknown as Readonly<Record<string, unknown>>;
   const after = copy as Readonly<Record<string, unknown>>;
@@ -149,7 +151,7 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether two values say the same. */
+/** Whether two values are equivalent. */
 function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (Array.isArray(a)) {
@@ -161,7 +163,9 @@ function same(a: unknown, b: unknown): boolean {
     keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]));
 }
 
-/** Where two values differ first: of options the one that does, of anything else the whole. */
+/**
+ * The first difference of two values: for options the one that differs, for anything else the whole value.
+ */
 function firstDifference(
   key: string,
   before: unknown,
@@ -175,28 +179,28 @@ function firstDifference(
   return [option, printed(before[option]), printed(after[option])];
 }
 
-/** A value as text, where that is short. */
+/** A value as text, if that is short. */
 function printed(value: unknown): string | undefined {
   try {
     const text = JSON.stringify(value);
     return text === undefined || text.length > 60 ? undefined : text;
   } catch {
-    return undefined; // it stands for a function
+    return undefined; // a placeholder for a function
   }
 }
 
-/** Whether this stands for a function in options (see `functionOption`). */
+/** Whether this is a placeholder for a function in options (see `functionOption`). */
 function refusesJson(value: object): boolean {
   return Object.hasOwn(value, "toJSON");
 }
 
-/** Functions that a copy may have and still be saved, unless they say why not. */
+/** Functions that a copy may have and still be saved, unless they give a reason why not. */
 const substitutes = new WeakMap<AnyFunction, () => string | undefined>();
 
 /**
- * The function, which a copy may have in place of its own and still be saved as what its type says.
+ * Marks a function that a copy may have in place of the original and still be saved under its type.
  *
- * @param unsaved Why the data of the copy does not say what it does, if so: the end of a sentence.
+ * @param unsaved Why the copy's data does not describe what it does, if so: the end of a sentence.
  */
 export function substitute<T extends AnyFunction>(
   fn: T,
@@ -207,8 +211,8 @@ export function substitute<T extends AnyFunction>(
 }
 
 /**
- * Why the data of a copy does not say what it does, such as that a function was replaced in what is still called what
- * the factory made: the end of a sentence. Undefined where it does.
+ * Why the data of a copy does not describe what it does, for example because a function was replaced while
+ * the type was kept: the end of a sentence. Undefined if it does.
  */
 export function unsavable(object: Pick<Described, "type">): string | undefined {
   for (const { object: before } of makingsOf(object)) {
@@ -227,7 +231,7 @@ export function unsavable(object: Pick<Described, "type">): string | undefined {
   return undefined;
 }
 
-/** A copy of options that nobody can change. */
+/** A deeply frozen copy of options. */
 function frozenOptions(options: object): object {
   const copy = Array.isArray(options) ? [] : {};
   for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(options))) {

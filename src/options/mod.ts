@@ -1,4 +1,4 @@
-/** What options of cells and layers can be: JSON, initialisers. (Activations are among the operations.) */
+/** The option values of cells and layers: JSON and initializers. (Activations are among the operations.) */
 export { functionOption, type Json, type JsonOptions } from "./json.ts";
 export {
   abstractly,

@@ -1,9 +1,11 @@
 /**
- * Orthonormal vectors by the modified Gram-Schmidt process (Björck, 1967), in place: memory is the matrix itself.
+ * Orthonormal vectors by the modified Gram-Schmidt process (Björck, 1967), in place: it needs no memory
+ * beyond the matrix.
  *
- * In float64 the loss of orthogonality is about 1e-16 times the condition number, which for random normal matrices
- * of some thousand columns is far below the rounding of the float32 weights they become. Its factor R has a positive
- * diagonal, so a normal matrix gives a uniformly (Haar) distributed one, with no signs to mend (Mezzadri, 2007).
+ * In float64 the loss of orthogonality is about 1e-16 times the condition number, which for random normal
+ * matrices of some thousand columns is far below the rounding of the float32 weights they become. The factor
+ * R has a positive diagonal, so a normal matrix gives a uniformly (Haar) distributed one, without sign
+ * corrections (Mezzadri, 2007).
  */
 
 /**
@@ -27,7 +29,10 @@ export function orthonormalColumns(vectors: Float64Array, length: number, count:
   }
 }
 
-/** Takes the share of the unit vector `q` out of four others; four independent sums keep the processor busy. */
+/**
+ * Subtracts from four vectors their projections on the unit vector `q`; four independent sums keep the
+ * processor busy.
+ */
 function removeFromFour(q: Float64Array, [a, b, c, d]: readonly Float64Array[]): void {
   let [shareA, shareB, shareC, shareD] = [0, 0, 0, 0];
   for (let i = 0; i < q.length; i++) {
@@ -46,7 +51,7 @@ function removeFromFour(q: Float64Array, [a, b, c, d]: readonly Float64Array[]):
   }
 }
 
-/** Takes the share of the unit vector `q` out of `a`. */
+/** Subtracts from `a` its projection on the unit vector `q`. */
 function remove(q: Float64Array, a: Float64Array): void {
   let share = 0;
   for (let i = 0; i < q.length; i++) share += q[i] * a[i];

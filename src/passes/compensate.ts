@@ -1,8 +1,8 @@
 /**
- * Compensate: a carry that only sums something over many steps, and that nobody looks at before the end, keeps what
- * rounding loses of it (Kahan, "Further remarks on reducing truncation errors", 1965), so that a sum over a hundred
- * thousand steps is as exact as one over ten. Sums that a step reads, such as a running total, are the user's own
- * arithmetic and stay.
+ * Compensate: a carry that only sums something over many steps, and is not read before the end, keeps its
+ * rounding errors (Kahan, "Further remarks on reducing truncation errors", 1965), so that a sum over a
+ * hundred thousand steps is as accurate as one over ten. Sums that a step reads, such as a running total, are
+ * the user's arithmetic and are not changed.
  */
 import { add, equal, select, sub } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -14,10 +14,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { printSpec } from "../tensor/tensor.ts";
 import { makersOf, type Note, readersOf, rewrite } from "./rewrite.ts";
 
-/** Over so many steps what is lost stays below 10⁻⁶ of the sum, even where all terms are equal and round one way. */
+/**
+ * Over this many steps the loss stays below 10⁻⁶ of the sum, even if all terms are equal and round the same
+ * way.
+ */
 const FEW_STEPS = 128;
 
-/** Lets sums over time in every scan keep what rounding loses. */
+/** Makes sums over time in every scan keep their rounding errors. */
 export function compensate(program: Program, note: Note): Program {
   return rewrite(
     program,
@@ -26,7 +29,7 @@ export function compensate(program: Program, note: Note): Program {
   );
 }
 
-/** A carry that sums, with what is added to it at each step. */
+/** A summing carry, with what is added to it at each step. */
 interface Total {
   readonly carry: number;
   readonly term: Value;
@@ -47,7 +50,7 @@ function compensateScan(
     note(`a sum of ${printSpec(body.outputs[carry])} over ${length} steps keeps what rounding loses`);
   }
   const first = constants + carries;
-  // The totals are taken out, and what is added to them is put out instead.
+  // The totals are removed, and their addends become outputs instead.
   const terms: Program = {
     ...body,
     outputs: body.outputs.map((value, index) => totals.find(({ carry }) => carry === index)?.term ?? value),
@@ -67,7 +70,7 @@ function compensateScan(
         const total = add(before, term);
         const error = sub(sub(total, before), term);
         next[carry] = total;
-        return select(equal(error, error), error, 0); // of an infinite total nothing is known
+        return select(equal(error, error), error, 0); // an infinite total has no rounding error
       });
       return { carries: [...next, ...lost], outputs: results.slice(carries), result: undefined };
     },
@@ -76,7 +79,10 @@ function compensateScan(
   return [...final.slice(0, carries), ...outputs];
 }
 
-/** The carries that are sums: the next is the one before and something, and neither is read by anything else. */
+/**
+ * The carries that are sums: the next one is the previous one plus something, and neither is read by anything
+ * else.
+ */
 function totalsOf(body: Program, constants: number, carries: number): Total[] {
   const makers = makersOf(body);
   const readers = readersOf(body);

@@ -1,7 +1,7 @@
 /**
- * Hoist: what a scan computes from constants alone leaves the loop, and products of the inputs (x·W) are done for all
- * steps at once before it. A scan with `recompute` keeps what depends on its inputs, so that only one segment of it
- * is in memory at a time.
+ * Hoist: what a scan computes from constants alone moves out of the loop, and products of the inputs (x·W)
+ * are computed for all steps at once before it. A scan with `recompute` keeps what depends on its inputs, so
+ * that only one segment of it is in memory at a time.
  */
 import { foldFlat } from "../operations/scan.ts";
 import { replayEquation } from "../program/trace.ts";
@@ -18,7 +18,7 @@ import { type Level, levelsOf } from "./levels.ts";
 import { lift } from "./lift.ts";
 import { makersOf, type Note, rewrite } from "./rewrite.ts";
 
-/** Operations not worth leaving the loop for: they cost nothing there, and memory outside. */
+/** Operations not worth moving out of the loop: they cost nothing there, but need memory outside. */
 const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
   "constant",
   "broadcast",
@@ -28,7 +28,7 @@ const FREE: ReadonlySet<OperationName> = new Set<OperationName>([
 ]);
 
 /**
- * Whether a constant is added to a product of inputs: outside the loop that costs nothing, as the product's kernel
+ * Whether a constant is added to a product of inputs: outside the loop that is free, as the product's kernel
  * adds it to its sums.
  */
 function isAddedToProduct(
@@ -44,12 +44,12 @@ function isAddedToProduct(
   return product !== undefined && constant !== undefined;
 }
 
-/** Moves out of every scan what need not be in it. */
+/** Moves everything out of a scan that need not be in it. */
 export function hoist(program: Program, note: Note): Program {
   return hoistWhere(program, note, () => true);
 }
 
-/** Moves out of every scan only what is the same at every step. */
+/** Moves only what is the same at every step out of a scan. */
 export function hoistConstants(program: Program, note: Note): Program {
   return hoistWhere(program, note, (level) => level === "constant");
 }
@@ -62,7 +62,7 @@ function hoistWhere(program: Program, note: Note, may: (level: Level | undefined
   );
 }
 
-/** The equations that leave the body: those worth it, and what they need. */
+/** The equations that leave the body: those worth moving, and what they need. */
 function leaving(
   body: Program,
   levels: ReadonlyMap<Value, Level>,
@@ -97,7 +97,7 @@ function hoistScan(
   const levels = levelsOf(attributes);
   const leave = leaving(body, levels, carries === 0 && !attributes.recompute, may);
 
-  // Outside: constants as they are, what changes with time stacked.
+  // Outside: constants unchanged, time-dependent values stacked.
   const outside = new Map<Value, Tensor>();
   body.inputs.forEach((value, index) => {
     if (index < constants || index >= constants + carries) outside.set(value, operands[index]);

@@ -1,6 +1,7 @@
 /**
- * How much of a scan's body depends on time. `constant`: only on the scan's constants. `time`: on constants and on
- * the step's slices, so all steps can be computed at once. `step`: on the carries, so one step after the other.
+ * How much of a scan's body depends on time. `constant`: only on the scan's constants. `time`: on constants
+ * and on the step's slices, so all steps can be computed at once. `step`: on the carries, so steps run one
+ * after another.
  */
 import type { Equation, ScanAttributes, Value } from "../program/types.ts";
 import { canLift } from "./lift.ts";

@@ -60,7 +60,7 @@ function repeated(x: Tensor, length: Dim): Tensor {
   });
 }
 
-/** Applies the equation to all steps; inputs that change with time are given stacked, the others as they are. */
+/** Applies the equation to all steps; time-dependent inputs are given stacked, the others unchanged. */
 export function lift(
   equation: Equation,
   operands: readonly Tensor[],

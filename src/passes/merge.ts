@@ -1,7 +1,7 @@
 /**
- * Merge: in the body of a scan, products that share their left operand become one over concatenated columns, and a
- * product of a concatenation is taken apart where one part can leave the loop. Derivatives of merged products are
- * merged products, so this runs before differentiation too.
+ * Merge: in the body of a scan, products that share their left operand become one over concatenated columns,
+ * and a product of a concatenation is split if one part can leave the loop. Derivatives of merged products
+ * are merged products, so this runs before differentiation too.
  */
 import { add } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
@@ -24,7 +24,7 @@ export function merge(program: Program, note: Note): Program {
   });
 }
 
-/** Takes products of concatenations apart in the bodies of all scans, where a part can leave the loop. */
+/** Splits products of concatenations in the bodies of all scans, if a part can leave the loop. */
 export function takeProductsApart(program: Program, note: Note): Program {
   return rewriteBodies(
     program,
@@ -36,10 +36,10 @@ function withBody(equation: EquationOf<"scan">, body: Program): EquationOf<"scan
   return { ...equation, attributes: { ...equation.attributes, body } };
 }
 
-/** A rewriter for the body of a scan, made with a look at all of it. */
+/** A rewriter for the body of a scan, made after inspecting all of it. */
 type BodyRewriter = (body: Program, levels: ReadonlyMap<Value, Level>, note: Note) => Rewriter;
 
-/** Products of a concatenation of which one part is known before the loop and another is not, taken apart. */
+/** Splits products of a concatenation if one part is known before the loop and another is not. */
 const takeApart: BodyRewriter = (body, levels, note) => {
   const makers = makersOf(body);
   return (equation, operands, emitAgain) => {
@@ -85,7 +85,7 @@ function sharedLeft(body: Program, levels: ReadonlyMap<Value, Level>): Product[]
   return [...groups.values()].flatMap((byRight) => [...byRight.values()]).filter((group) => group.length > 1);
 }
 
-/** Writes the scan with the products of each group as one. */
+/** Records the scan with the products of each group merged. */
 function writeScan(equation: EquationOf<"scan">, operands: readonly Tensor[], note: Note): Tensor[] {
   const { body, constants, carries, ...options } = equation.attributes;
   const groups = sharedLeft(body, levelsOf(equation.attributes));
@@ -133,7 +133,7 @@ function writeScan(equation: EquationOf<"scan">, operands: readonly Tensor[], no
   return [...finals, ...outputs];
 }
 
-/** The right operand outside the loop, where it is a constant of the scan. */
+/** The right operand outside the loop, if it is a constant of the scan. */
 function rightOf(
   product: Product,
   body: Program,

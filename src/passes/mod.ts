@@ -1,4 +1,4 @@
-/** The optimizer: passes from Program to Program, in order. Each pass is a file; none changes what is computed. */
+/** The optimizer: passes from Program to Program, in order. Each pass is a file; none changes the result. */
 import type { Program } from "../program/types.ts";
 import { noteInTrace } from "../program/trace.ts";
 import { compensate } from "./compensate.ts";
@@ -18,7 +18,7 @@ export interface Pass {
   readonly run: (program: Program, note: Note) => Program;
 }
 
-/** Passes that also run before a Program is differentiated, as derivatives keep the form that they give. */
+/** Passes that also run before a Program is differentiated, as derivatives keep the form they produce. */
 const early: readonly Pass[] = [
   { name: "narrow", run: narrow },
   { name: "prune", run: prune },
@@ -46,7 +46,7 @@ export const passes: readonly Pass[] = [
   { name: "compensate", run: compensate },
 ];
 
-/** Runs every pass; `after` is called with the Program that each gives and what it did. */
+/** Runs every pass; `after` is called with the resulting Program and a description of each. */
 export function runPasses(
   program: Program,
   after: (pass: string, program: Program, notes: readonly string[]) => void = () => {},
@@ -59,7 +59,7 @@ export function runPasses(
   }, program);
 }
 
-/** The form of a Program of which derivatives are best taken: what the value does not read is gone, products are out. */
+/** The best form of a Program for differentiation: unread values are removed, and products are hoisted. */
 export function prepareToDifferentiate(program: Program): Program {
   return early.reduce((current, { run }) => run(current, noteInTrace), program);
 }

@@ -1,7 +1,7 @@
 /**
- * Narrow: a slice of a concatenation is taken from the part that it lies in, and one step of two axes that a reshape
- * merged (the segments of a checkpointed scan) from the one and then the other. What is read of a sequence is seen
- * then by the scan that makes it, which keeps no more than that.
+ * Narrow: a slice of a concatenation is taken from the part that contains it, and one step of two axes merged
+ * by a reshape (the segments of a checkpointed scan) from the first axis and then the second. The scan that
+ * makes a sequence then sees what is read of it, and keeps only that.
  */
 import { replayEquation, traceFlat } from "../program/trace.ts";
 import { isEquation, type Program, type Value } from "../program/types.ts";
@@ -10,7 +10,7 @@ import { type Dim, multiplyDims } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf } from "./rewrite.ts";
 
-/** Takes slices from as little as possible, in the Program and in the bodies of its scans. */
+/** Slices the smallest possible values, in the Program and in the bodies of its scans. */
 export function narrow(program: Program): Program {
   const makers = makersOf(program);
   return traceFlat(program.inputs, (inputs) => {
@@ -76,7 +76,7 @@ export function narrow(program: Program): Program {
   }).program;
 }
 
-/** The axis of `output` that is two neighbouring axes of `input`, all others being the same. */
+/** The axis of `output` that merges two neighboring axes of `input`, all others being the same. */
 function mergedAxis(input: Value, output: Value): number | undefined {
   if (input.shape.length !== output.shape.length + 1) return undefined;
   const axis = output.shape.findIndex((dim, index) => dim !== input.shape[index]);

@@ -1,7 +1,8 @@
 /**
- * Prune: what nobody reads is neither computed nor stored. Equations without readers go; a scan loses the carries,
- * outputs, constants and sequences that do not matter; a stacked output of which only the last step is read becomes
- * a carry; and a scan whose carries are all overwritten at every step becomes its last step alone.
+ * Prune: unread values are neither computed nor stored. Equations without readers are removed; a scan loses
+ * the carries, outputs, constants and sequences that do not matter; a stacked output of which only the last
+ * step is read becomes a carry; and a scan whose carries are all overwritten at every step is reduced to its
+ * last step.
  */
 import { subtractDims } from "../tensor/dims.ts";
 import { tensor } from "../tensor/tensor.ts";
@@ -36,7 +37,7 @@ function pruneBlock(program: Program): Program {
   return dropUnread(lastStepsOnly(dropUnread(program)));
 }
 
-/** How much there is of a Program, bodies of scans included. */
+/** The size of a Program, including the bodies of its scans. */
 function sizeOf({ equations }: Program): { readonly equations: number; readonly scans: number } {
   let count = equations.length, scans = 0;
   for (const equation of equations) {
@@ -102,7 +103,7 @@ function pruneScan(equation: ScanEquation, live: ReadonlySet<Value>): ScanEquati
   };
 }
 
-/** Whether `equation` takes just the last step that `scan` makes of one of its stacked outputs. */
+/** Whether `equation` takes only the last step of one of the stacked outputs of `scan`. */
 function takesLastStep(equation: Equation, { length, reverse }: ScanEquation["attributes"]): boolean {
   if (!isEquation(equation, "slice")) return false;
   const { start, size } = equation.attributes;
@@ -118,7 +119,7 @@ function takesLastStep(equation: Equation, { length, reverse }: ScanEquation["at
 function lastStepsOnly(program: Program): Program {
   const readers = readersOf(program);
 
-  /** Slices of a last step, each to be read off a final carry instead. */
+  /** Slices of a last step, each to be read from a final carry instead. */
   const replaced = new Map<Equation, Value>();
   const equations: Equation[] = [];
   for (const equation of program.equations) {
@@ -218,7 +219,7 @@ function carriesInsteadOfStacks(scan: ScanEquation, marked: readonly boolean[]) 
   return { before, scan: smaller, finals };
 }
 
-/** The last step alone, where no step reads what the one before left and at least one step runs. */
+/** The last step alone, if no step reads the previous one's carries and at least one step runs. */
 function lastStepInline({ attributes, inputs, outputs }: ScanEquation): Equation[] | undefined {
   const { body, constants, carries, length, reverse } = attributes;
   if (typeof length !== "number" || length < 1 || outputs.length > carries) return undefined;
@@ -262,7 +263,8 @@ function lastStepInline({ attributes, inputs, outputs }: ScanEquation): Equation
       { ...equation, inputs: equation.inputs.map(map), outputs: equation.outputs.map(map) } as Equation,
     ); // same operation
   }
-  // A final carry may be an input of the body, or stand for two carries: reshape to its own Value names it anew.
+  // A final carry may be an input of the body, or belong to two carries: a reshape to its own shape gives it
+  // a new Value.
   outputs.forEach((output, index) => {
     const named: EquationOf<"reshape"> = {
       operation: reshapeOperation,

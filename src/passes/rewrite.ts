@@ -1,4 +1,4 @@
-/** What the passes share: rewriting a Program by tracing it again, and looking into the body of a scan. */
+/** What the passes share: rewriting a Program by tracing it again, and inspecting the body of a scan. */
 import { replay, replayEquation, tensorOf, traceFlat } from "../program/trace.ts";
 import {
   type Equation,
@@ -9,17 +9,20 @@ import {
 } from "../program/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Told what a pass did, one line each, for people. */
+/** Receives one line for each change of a pass, for people. */
 export type Note = (text: string) => void;
 
-/** What becomes of an equation: called with its operands in the new trace and what writes it unchanged. */
+/**
+ * The result of rewriting an equation: called with its operands in the new trace and a function that records
+ * it unchanged.
+ */
 export type Rewriter = (
   equation: Equation,
   operands: readonly Tensor[],
   emitAgain: () => Tensor[],
 ) => Tensor[];
 
-/** The Program that writes, for each equation, what `each` makes of it. */
+/** The Program made by rewriting each equation with `each`. */
 export function rewrite(program: Program, each: Rewriter): Program {
   return traceFlat(program.inputs, (inputs) => {
     const tensors = replay(program, inputs, each);
@@ -27,7 +30,7 @@ export function rewrite(program: Program, each: Rewriter): Program {
   }).program;
 }
 
-/** The equations that read each value; undefined stands for the Program's outputs. */
+/** The equations that read each value; undefined represents the Program's outputs. */
 export function readersOf(program: Program): Map<Value, (Equation | undefined)[]> {
   const readers = new Map<Value, (Equation | undefined)[]>();
   const note = (value: Value, reader: Equation | undefined) => {
@@ -47,7 +50,7 @@ export function makersOf(program: Program): Map<Value, Equation> {
   return makers;
 }
 
-/** The Program with `change` made of the body of every scan, the innermost first. */
+/** The Program with `change` applied to the body of every scan, innermost first. */
 export function rewriteBodies(
   program: Program,
   change: (body: Program, attributes: ScanAttributes) => Program,

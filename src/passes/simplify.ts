@@ -1,13 +1,14 @@
 /**
- * Simplify: equal computations are done once, and what changes nothing is left out (a reshape to the same shape, the
- * reverse of a reverse, a sum over single elements, adding zero, multiplying by one). Bodies of scans are simplified too.
+ * Simplify: equal computations are done once, and equations without effect are removed (a reshape to the same
+ * shape, the reverse of a reverse, a sum over single elements, adding zero, multiplying by one). Bodies of
+ * scans are simplified too.
  */
 import { sameShape, type Shape } from "../tensor/dims.ts";
 import { type Equation, type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
 import { reshapeOperation } from "../operations/structure.ts";
 import { readersOf } from "./rewrite.ts";
 
-/** Merges equal equations and drops those that change nothing. */
+/** Merges equal equations and drops those without effect. */
 export function simplify(program: Program): Program {
   const replaced = new Map<Value, Value>();
   const current = (value: Value): Value => replaced.get(value) ?? value;
@@ -22,7 +23,7 @@ export function simplify(program: Program): Program {
   const seen = new Map<string, Equation>();
   const equations: Equation[] = [];
   const readers = readersOf(program);
-  /** Whether nothing else reads the value, which nothing has replaced. */
+  /** Whether nothing else reads the value, and nothing has replaced it. */
   const isOnlyHere = (value: Value) => (readers.get(value)?.length ?? 0) === 1 && current(value) === value;
   for (const original of program.equations) {
     const operands = { ...original, inputs: original.inputs.map(current) } as Equation; // the same operation
@@ -52,7 +53,7 @@ function simplifyBody(equation: EquationOf<"scan">): EquationOf<"scan"> {
   return { ...equation, attributes: { ...attributes, body: simplify(attributes.body) } };
 }
 
-/** Text that is equal for equations that compute the same; undefined for scans, which are compared by nobody. */
+/** A key that is equal for equations that compute the same; undefined for scans, which are not compared. */
 function keyOf(equation: Equation, numberOf: (value: Value) => number): string | undefined {
   if (isEquation(equation, "scan")) return undefined;
   const inputs = equation.inputs.map(numberOf).join();
@@ -68,8 +69,8 @@ function keyOf(equation: Equation, numberOf: (value: Value) => number): string |
 }
 
 /**
- * Reads through what the equation undoes or repeats: a reshape of a reshape, a transpose of a transpose, and a sum of a
- * sum if it alone reads that. A sum or maximum over single elements is a reshape.
+ * Skips what the equation undoes or repeats: a reshape of a reshape, a transpose of a transpose, and a sum of
+ * a sum that has no other reader. A sum or maximum over single elements is a reshape.
  */
 function shorten(original: Equation, makers: ReadonlyMap<Value, Equation>, readsAlone: boolean): Equation {
   const equation = reducesNothing(original) ? reshapeTo(original) : original;
@@ -122,7 +123,7 @@ function isIdentity(shape: Shape, order: readonly number[]): boolean {
   return order.length === shape.length && order.every((axis, index) => axis === index);
 }
 
-/** The input that the equation's output equals, if it changes nothing. */
+/** The input that the equation's output equals, if it has no effect. */
 function sameAsInput(equation: Equation, makers: ReadonlyMap<Value, Equation>): Value | undefined {
   const [first, second] = equation.inputs;
   if (isEquation(equation, "reshape")) {

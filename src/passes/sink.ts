@@ -1,8 +1,8 @@
 /**
- * Sink: a carry that only sums something over the steps (every weight gradient does) leaves the loop. What a product
- * sums is stacked, and one product over all steps follows the scan. What is summed over the rows of the batch is
- * summed over time first, each row by itself, unless it is stacked anyway. A scan with `recompute` keeps its sums, so
- * that only one segment of what is summed is in memory at a time.
+ * Sink: a carry that only sums something over the steps (as every weight gradient does) leaves the loop. The
+ * operands of summed products are stacked, and one product over all steps follows the scan. A sum over the
+ * rows of the batch is first taken over time, row by row, unless its terms are stacked anyway. A scan with
+ * `recompute` keeps its sums, so that only one segment of their terms is in memory at a time.
  */
 import { add, neg } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
@@ -39,18 +39,21 @@ interface Sum {
   readonly total: (stacked: (value: Value) => Tensor, summed: (value: Value) => Tensor) => Tensor;
 }
 
-/** What is known of the body whose sums are looked for. */
+/** What is known about the body whose sums are searched. */
 interface Body {
   readonly makers: ReadonlyMap<Value, Equation>;
   /** Whether a value is the step's slice of a sequence. */
   readonly isSequence: (value: Value) => boolean;
-  /** A value that is the same at every step, as the surrounding trace has it. */
+  /** A value that is the same at every step, as a tensor of the surrounding trace. */
   readonly constant: (value: Value) => Tensor | undefined;
-  /** What has been found: many sums may read one value, and ways to it are far more than values. */
+  /** Earlier results: many sums may read the same value, and there are far more paths than values. */
   readonly found: Map<Value, Sum | undefined>;
 }
 
-/** How the sum over time of `value` comes from larger operations after the loop; undefined if it does not. */
+/**
+ * How the sum over time of `value` can be computed by larger operations after the loop; undefined if it
+ * cannot.
+ */
 function sumOver(value: Value, body: Body): Sum | undefined {
   if (body.found.has(value)) return body.found.get(value);
   const sum = madeSum(value, body);
@@ -64,7 +67,7 @@ function sumOver(value: Value, body: Body): Sum | undefined {
   return found;
 }
 
-/** The same from what the value is made of. */
+/** The same, from the operands of the value. */
 function madeSum(value: Value, body: Body): Sum | undefined {
   if (body.isSequence(value)) {
     return { reads: [], sums: [value], total: (_, summed) => summed(value) };
@@ -75,7 +78,7 @@ function madeSum(value: Value, body: Body): Sum | undefined {
   if (isEquation(maker, "matmul") && first.shape.length === 2) {
     const { transposeLeft, transposeRight } = maker.attributes;
     const right = body.constant(second);
-    // The sum of products with one matrix is the product of the sum.
+    // The sum of products with the same matrix is the product of the sum.
     const left = right && !transposeLeft ? sumOver(first, body) : undefined;
     if (right && left) {
       return {
@@ -157,13 +160,13 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
   const firstSequence = constants + carries;
   const sequenceInputs = body.inputs.slice(firstSequence);
   const stackedOutputs = body.outputs.slice(carries);
-  // Slices of the inputs are stacked already, and so are outputs; the rest is put out in addition.
+  // Slices of the inputs are already stacked, and so are outputs; the rest become additional outputs.
   const added = [...new Set(sums.flatMap((found) => found?.reads ?? []))].filter((value) =>
     !sequenceInputs.includes(value) && !stackedOutputs.includes(value)
   );
   const isStacked = (value: Value) =>
     sequenceInputs.includes(value) || stackedOutputs.includes(value) || added.includes(value);
-  // Each of these is summed by a new carry of its own shape.
+  // Each of these is summed by a new carry of its shape.
   const accumulated = [...new Set(sums.flatMap((found) => found?.sums ?? []))].filter((value) =>
     !isStacked(value)
   );
@@ -178,7 +181,8 @@ function sinkScan(equation: EquationOf<"scan">, operands: readonly Tensor[], not
     ],
     operands.slice(firstSequence),
     (carryTensors, steps) => {
-      // A carry that left is read only by the sum that left with it; any tensor of its spec stands for it here.
+      // A removed carry is read only by the sum that was removed with it; any tensor of its spec can replace
+      // it here.
       const before = body.inputs.slice(constants, firstSequence).map((_, carry) =>
         staying.includes(carry) ? carryTensors[staying.indexOf(carry)] : operands[constants + carry]
       );

@@ -1,7 +1,7 @@
 /**
- * Split: pieces of a tensor are worked on as pieces. A sum of paddings that tile an axis (the derivative of slices)
- * is a concatenation; elementwise work of which only slices are read (the gates of a cell) is done on the slices, so
- * that all gates share one index space.
+ * Split: parts of a tensor are processed as parts. A sum of paddings that tile an axis (the derivative of
+ * slices) is a concatenation; elementwise work of which only slices are read (the gates of a cell) is done on
+ * the slices, so that all gates share one index space.
  */
 import { applyOne } from "../operations/apply.ts";
 import { broadcastOperation, concat, pad, sliceOperation } from "../operations/structure.ts";
@@ -18,7 +18,7 @@ import { addDims, type Dim, sameShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { makersOf, readersOf } from "./rewrite.ts";
 
-/** Joins paddings and pushes slices to the front, in the Program and in the bodies of its scans. */
+/** Joins paddings and moves slices toward the inputs, in the Program and in the bodies of its scans. */
 export function split(program: Program): Program {
   const makers = makersOf(program);
   const onlySliced = valuesOnlySliced(program, makers);
@@ -51,7 +51,7 @@ export function split(program: Program): Program {
         );
       }
     };
-    /** The slice of what `equation` slices, computed from slices; undefined where that is not wanted. */
+    /** The slice that `equation` takes, computed from slices; undefined if that is not worthwhile. */
     const slicedFirst = (equation: EquationOf<"slice">): Tensor | undefined => {
       if (!onlySliced.has(equation.inputs[0])) return undefined;
       const { start, size } = equation.attributes;
@@ -79,7 +79,7 @@ function valuesOnlySliced(program: Program, makers: ReadonlyMap<Value, Equation>
       );
     if (sliced && (isElementwise(equation) || makers.has(value))) found.add(value);
   }
-  // A broadcast by itself is no work: it stays unless the elementwise work around it goes.
+  // A broadcast alone is not work: it is kept unless the elementwise work around it goes.
   for (const value of found) {
     const maker = makers.get(value);
     if (
@@ -96,12 +96,12 @@ function isPlainSlice(equation: Equation | undefined): boolean {
   return isEquation(equation, "slice") && equation.attributes.stride.every((step) => step === 1);
 }
 
-/** What slices are computed from. */
+/** The context for computing slices. */
 interface Slicing {
   readonly makers: ReadonlyMap<Value, Equation>;
   readonly get: (value: Value) => Tensor;
   readonly onlySliced: ReadonlySet<Value>;
-  /** The slices that there are: a value may be reached in far more ways than it has slices. */
+  /** The slices made so far: a value can be reached in far more ways than it has slices. */
   readonly found: Map<Value, Piece[]>;
 }
 
@@ -111,7 +111,7 @@ interface Piece {
   readonly tensor: Tensor;
 }
 
-/** A slice of a value, computed from slices of what it is computed from. */
+/** A slice of a value, computed from slices of its operands. */
 function sliceOf(value: Value, start: readonly Dim[], size: readonly Dim[], slicing: Slicing): Tensor {
   const pieces = slicing.found.get(value) ?? [];
   slicing.found.set(value, pieces);
@@ -150,7 +150,9 @@ function plainSlice(x: Tensor, start: readonly Dim[], size: readonly Dim[]): Ten
 
 type Padding = EquationOf<"pad">;
 
-/** The one axis that the equation pads, without gaps between elements; undefined if it is no such padding. */
+/**
+ * The one axis that the equation pads, without gaps between elements; undefined if it is not such a padding.
+ */
 function paddedAxis(equation: Equation | undefined): number | undefined {
   if (!isEquation(equation, "pad")) return undefined;
   const { low, high, interior } = equation.attributes;
@@ -160,7 +162,7 @@ function paddedAxis(equation: Equation | undefined): number | undefined {
   return axes.length === 1 && interior[axes[0]] === 0 ? axes[0] : undefined;
 }
 
-/** A sum of paddings of one axis whose contents lie side by side, as a padded concatenation. */
+/** A sum of paddings of one axis whose contents are adjacent, as a padded concatenation. */
 function joinedPads(
   equation: Equation,
   makers: ReadonlyMap<Value, Equation>,
@@ -169,7 +171,7 @@ function joinedPads(
   if (!isEquation(equation, "add")) return undefined;
   const seen = new Set<Value>();
   const paddings: Padding[] = [];
-  /** Whether all terms are paddings, none of them there twice, as twice the same lies on one place. */
+  /** Whether all terms are paddings and none occurs twice, which would overlap. */
   const collect = (value: Value): boolean => {
     if (seen.has(value)) return false;
     seen.add(value);

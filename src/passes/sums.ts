@@ -1,7 +1,7 @@
 /**
- * Sums in the body of a scan: of several terms, those that are known before the loop are summed up first, so that
- * their sum can leave it; and additions to all pieces of a merged product become one addition to the product, as
- * products of gates written apart then have the form of those written together.
+ * Sums in the body of a scan: among several terms, those known before the loop are summed first, so that
+ * their sum can leave it; and additions to all parts of a merged product become one addition to the product,
+ * so that products of gates written separately get the same form as those written together.
  */
 import { add } from "../operations/elementwise.ts";
 import { broadcastTo, concat, sliceAxis } from "../operations/structure.ts";
@@ -14,7 +14,7 @@ import { replayEquation, tensorOf, traceFlat } from "../program/trace.ts";
 
 type Addition = EquationOf<"add">;
 
-/** Sums up first what is known before the loop, in the bodies of all scans. */
+/** Sums first what is known before the loop, in the bodies of all scans. */
 export function regroupSums(program: Program, note: Note): Program {
   return rewriteBodies(
     program,
@@ -22,10 +22,10 @@ export function regroupSums(program: Program, note: Note): Program {
   );
 }
 
-/** Joins additions to the pieces of a value, in the bodies of all scans. */
+/** Joins additions to the parts of a value, in the bodies of all scans. */
 export function mergeSums(program: Program, note: Note): Program {
   return rewriteBodies(program, (body, attributes) => {
-    // What is joined may itself be in pieces.
+    // A joined value may itself be made of parts.
     for (let current = body;;) {
       const group = additionsToPieces(current, levelsOf({ ...attributes, body: current }));
       if (!group) return current;
@@ -52,7 +52,7 @@ function regroup(body: Program, levels: ReadonlyMap<Value, Level>, note: Note): 
     if (!isEquation(equation, "add") || isInner(equation.outputs[0])) return emitAgain();
     const terms = equation.inputs.flatMap(termsOf);
     const isLate = (value: Value) => levels.get(value) === "step";
-    // A carry comes last, so that one that only sums can still leave the loop.
+    // A carry comes last, so that a carry that only sums can still leave the loop.
     const isCarry = (value: Value) => isLate(value) && !makers.has(value);
     const early = terms.filter((term) => !isLate(term));
     const late = [
@@ -64,17 +64,17 @@ function regroup(body: Program, levels: ReadonlyMap<Value, Level>, note: Note): 
     );
     if (early.length < 2 || late.length === 0 || !isApart) return emitAgain();
     note(`summed up first ${early.length} of ${terms.length} terms ${printSpec(equation.outputs[0])}`);
-    return [[...early, ...late].map((term) => tensors.get(term) as Tensor).reduce((a, b) => add(a, b))]; // operands of equations before
+    return [[...early, ...late].map((term) => tensors.get(term) as Tensor).reduce((a, b) => add(a, b))]; // operands of earlier equations
   };
 }
 
-/** Additions to pieces that make up a value, and what is added. */
+/** Additions to parts that make up a value, and their addends. */
 interface Group {
   /** The value `[batch, columns]`. */
   readonly whole: Value;
   /** In the order of the columns. */
   readonly parts: readonly { readonly equation: Addition; readonly first: Dim; readonly size: Dim }[];
-  /** Another value in such pieces, or vectors that are repeated. */
+  /** Another value in the same parts, or vectors that are repeated. */
   readonly added: { readonly whole: Value } | { readonly vectors: readonly Value[] };
 }
 
@@ -144,7 +144,7 @@ function addedTo(
   return fit ? { vectors } : undefined;
 }
 
-/** The body with one addition where the first was, and pieces of it instead of the others. */
+/** The body with one addition in place of the first, and slices of it in place of the others. */
 function join(body: Program, { whole, parts, added }: Group): Program {
   return traceFlat(body.inputs, (inputs) => {
     const tensors = new Map<Value, Tensor>(body.inputs.map((value, index) => [value, inputs[index]]));

@@ -1,9 +1,9 @@
-/** The values of a Program's symbolic sizes, read off the shapes of actual inputs. */
+/** The values of a Program's symbolic sizes, read from the shapes of actual inputs. */
 import { type Bindings, type Dim, evaluateDim, printShape, type Shape } from "../tensor/dims.ts";
 
 /**
- * The value of each symbol in `expected` so that it equals `actual`. Sizes that are a symbol alone bind it; other
- * sizes are checked once all symbols are bound.
+ * The value of each symbol for which `expected` equals `actual`. A size that is a symbol alone binds it;
+ * other sizes are checked once all symbols are bound.
  *
  * @throws RangeError naming the input, both shapes and the axis.
  */

@@ -1,6 +1,7 @@
 /**
- * The primitives that work on each element by itself: what passes may lift out of a loop, and backends may fuse. Their
- * inputs have one shape, and but for the condition of `select` one dtype; floats are float32 or float64.
+ * The primitives that work on each element separately: passes may lift them out of a loop, and backends may
+ * fuse them. Their inputs have the same shape and, except for the condition of `select`, the same dtype;
+ * floats are float32 or float64.
  */
 
 /** Attributes of an operation that has none. */
@@ -12,17 +13,17 @@ export interface UnaryAttributes {
   neg: None;
   /** The magnitude. */
   abs: None;
-  /** -1, 0 or 1; the input where that is 0 or NaN. */
+  /** -1, 0 or 1; the input if that is 0 or NaN. */
   sign: None;
   /** The largest integer not above x. */
   floor: None;
   /** e to the power of x. */
   exp: None;
-  /** exp(x) - 1, exact near 0. */
+  /** exp(x) - 1, accurate near 0. */
   expm1: None;
   /** The natural logarithm. */
   log: None;
-  /** log(1 + x), exact near 0. */
+  /** log(1 + x), accurate near 0. */
   log1p: None;
   /** The square root. */
   sqrt: None;
@@ -46,13 +47,13 @@ export interface ArithmeticAttributes {
   sub: None;
   /** a · b. */
   mul: None;
-  /** Floats divide, int32 divides towards zero, and by zero gives 0. */
+  /** Division; for int32 it truncates toward zero, and gives 0 for a divisor of 0. */
   div: None;
-  /** a to the power of b; floats. Special values are those of C99. */
+  /** a to the power of b; floats. Special values follow C99. */
   pow: None;
-  /** The larger of both; NaN where either is. */
+  /** The larger of both; NaN if either is NaN. */
   max: None;
-  /** The smaller of both; NaN where either is. */
+  /** The smaller of both; NaN if either is NaN. */
   min: None;
 }
 
@@ -89,7 +90,7 @@ export type ComparisonName = keyof ComparisonAttributes;
 /** The name of any elementwise operation. */
 export type ElementwiseName = UnaryName | ArithmeticName | ComparisonName | keyof ChoiceAttributes | "cast";
 
-/** All names; the compiler tells one that is missing. */
+/** All names; the compiler reports a missing one. */
 const names: { readonly [Name in ElementwiseName]: true } = {
   neg: true,
   abs: true,

@@ -1,4 +1,7 @@
-/** What has no result where an axis is empty: refused while tracing where sizes are known, else when they are. */
+/**
+ * Operations that have no result on an empty axis: refused while tracing if sizes are known, else at run
+ * time.
+ */
 import type { Dim, Shape } from "../tensor/dims.ts";
 
 /** Throws if an axis along which an argmax is taken has no elements. */

@@ -1,17 +1,17 @@
-/** Functions of trees of tensors, traced: the Program that they are, or only what they would give. */
+/** Traces functions of trees of tensors: to a Program, or only to the specs of their results. */
 import { checkFunction } from "../describe.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Structure, unflattenTree } from "../tree/tree.ts";
 import { traceFlat } from "./trace.ts";
 import type { Program } from "./types.ts";
 
-/** A function traced: its Program, and the structure of what it returns. */
+/** A traced function: its Program, and the structure of its result. */
 export interface TracedFunction {
   /** The function over the leaves of its arguments, before any optimization. */
   readonly program: Program;
-  /** How the outputs of the Program make up what the function returns. */
+  /** How the Program's outputs make up the function's result. */
   readonly structure: Structure;
-  /** What passes did before derivatives were taken, for people. */
+  /** What passes did before differentiation, for people. */
   readonly notes: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
   const { program, result, notes } = traceFlat(leaves, (tracers) => {
     const returned = fn(...unflattenTree<never[]>(structure, tracers));
     if (returned instanceof Promise) {
-      returned.catch(() => {}); // what it meets once this trace has ended is nobody's concern
+      returned.catch(() => {}); // rejections after this trace has ended are ignored
       throw new TypeError("Cannot trace an async function: it must be pure and synchronous");
     }
     const output = flattenTree<Tensor>(returned, "result");
@@ -37,7 +37,7 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
 }
 
 /**
- * The specs of what `fn` returns for arguments of these specs: it is traced and nothing is computed.
+ * The specs of the result of `fn` for arguments of these specs: it is traced and nothing is computed.
  *
  * @param fn A function of trees of tensors.
  * @param args Trees of tensors or specs.

@@ -1,4 +1,4 @@
-/** The intermediate representation, for those who want to look at it. */
+/** The intermediate representation, for inspection. */
 export { outputSpecs, trace, type TracedFunction } from "./functions.ts";
 export { printProgram } from "./print.ts";
 export type {

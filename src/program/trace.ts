@@ -1,7 +1,7 @@
 /**
- * Tracing: running a function on tensors that know only shape and dtype, and writing down what it does as a Program.
- * Traces nest (the body of a scan is traced inside the trace that holds the scan); a value of an outer trace that is
- * used inside becomes a captured input of the inner Program.
+ * Tracing: runs a function on tensors that know only shape and dtype, and records its operations as a
+ * Program. Traces nest (the body of a scan is traced inside the trace that holds the scan); a value of an
+ * outer trace that is used inside becomes a captured input of the inner Program.
  */
 import {
   type HostTensor,
@@ -34,7 +34,7 @@ interface Tracer extends TracedTensor {
 /** A Program under construction. */
 export interface Builder {
   readonly parent: Builder | undefined;
-  /** What transforms did on the way, for people. */
+  /** What transforms did along the way, for people. */
   readonly notes: string[];
   readonly inputs: Value[];
   /** In order of computation. A derivative rule may replace an entry by one with more outputs. */
@@ -48,13 +48,13 @@ export interface Builder {
 
 let current: Builder | undefined;
 
-/** All Programs that were ever under construction here, and not in another copy of the library. */
+/** All Programs ever under construction here, rather than in another copy of the library. */
 const builders = new WeakSet<Builder>();
 
 /** Which layer or function of a model is being traced. */
 let currentPlace: string | undefined;
 
-/** Where equations come from, as far as somebody said so; for errors. */
+/** Where equations come from, as far as it was given; for errors. */
 const places = new WeakMap<Equation, string>();
 
 /** Runs `run`, whose equations come from `place`. */
@@ -68,7 +68,7 @@ export function inPlace<T>(place: string, run: () => T): T {
   }
 }
 
-/** Where an equation comes from: `dense of sequential`; undefined where nobody said so. */
+/** Where an equation comes from: `dense of sequential`; undefined if it was not given. */
 export function placeOfEquation(equation: Equation): string | undefined {
   return places.get(equation);
 }
@@ -78,7 +78,7 @@ function write(builder: Builder, equation: Equation): void {
   builder.equations.push(equation);
 }
 
-/** Whether a trace is going on, so that operations are written down instead of computed. */
+/** Whether a trace is active, so that operations are recorded instead of computed. */
 export function isTracing(): boolean {
   return current !== undefined;
 }
@@ -92,7 +92,7 @@ function tracer(builder: Builder, value: Value): Tracer {
   return { kind: "traced", shape: value.shape, dtype: value.dtype, builder, value };
 }
 
-/** Remembers for `explain` what a transform did inside the current trace; forgotten outside one. */
+/** Records for `explain` what a transform did inside the current trace; ignored outside one. */
 export function noteInTrace(text: string): void {
   current?.notes.push(text);
 }
@@ -107,7 +107,7 @@ function isOpen(builder: Builder): boolean {
   return false;
 }
 
-/** The Value that stands for `tensor` in `builder`. */
+/** The Value that represents `tensor` in `builder`. */
 function valueIn(builder: Builder, tensor: Tensor): Value {
   switch (tensor.kind) {
     case "host":
@@ -128,9 +128,9 @@ function valueIn(builder: Builder, tensor: Tensor): Value {
   }
 }
 
-/** The error for a traced tensor where its trace is not going on. */
+/** The error for a traced tensor whose trace is not active. */
 export function strayTensor(tensor: TracedTensor): TypeError {
-  const { builder } = tensor as Tracer; // or what another copy of this file made of it
+  const { builder } = tensor as Tracer; // or the same made by another copy of this file
   return new TypeError(
     builders.has(builder)
       ? `Cannot use a traced ${printSpec(tensor)} outside the function that was traced: ` +
@@ -173,7 +173,7 @@ export const constantOperation: Operation<"constant"> = {
   infer: (_, { value }) => [specOf(value)],
 };
 
-/** Writes `operation` into the current trace and gives its outputs, traced. */
+/** Records `operation` in the current trace and returns its traced outputs. */
 export function emit<K extends OperationName>(
   operation: Operation<K>,
   inputs: readonly Tensor[],
@@ -191,7 +191,7 @@ export function emit<K extends OperationName>(
   return outputs.map((value) => tracer(builder, value));
 }
 
-/** Writes an equation again in the current trace, on other operands; gives its outputs, traced. */
+/** Records an equation again in the current trace, on other operands; returns its traced outputs. */
 export function replayEquation(equation: Equation, operands: readonly Tensor[]): TracedTensor[] {
   const builder = builderNow();
   if (isEquation(equation, "constant")) {
@@ -204,9 +204,9 @@ export function replayEquation(equation: Equation, operands: readonly Tensor[]):
 }
 
 /**
- * Runs every equation of `program` in the current trace on `inputs`; gives the tensors of all its values.
+ * Runs every equation of `program` in the current trace on `inputs`; returns the tensors of all its values.
  *
- * @param each Called instead of plain writing, with what writes the equation.
+ * @param each Called instead of recording, with a function that records the equation.
  */
 export function replay(
   program: Program,
@@ -227,26 +227,26 @@ export function replay(
   return tensors;
 }
 
-/** The tensor that stands for `value` after a replay. */
+/** The tensor that represents `value` after a replay. */
 export function tensorOf(tensors: ReadonlyMap<Value, Tensor>, value: Value): Tensor {
   const found = tensors.get(value);
   if (!found) throw new Error(`A Program reads a ${printSpec(value)} that nothing computes`);
   return found;
 }
 
-/** Runs `program` in the current trace on `inputs`; gives its outputs. */
+/** Runs `program` in the current trace on `inputs`; returns its outputs. */
 export function inline(program: Program, inputs: readonly Tensor[]): Tensor[] {
   const tensors = replay(program, inputs);
   return program.outputs.map((value) => tensorOf(tensors, value));
 }
 
-/** What tracing a function gives. */
+/** The result of tracing a function. */
 export interface Trace<Result> {
-  /** Inputs: those asked for, then one per entry of `captured`. */
+  /** Inputs: the requested ones, then one per entry of `captured`. */
   readonly program: Program;
   /** Tensors of the surrounding trace (or large constants) that the function closed over. */
   readonly captured: readonly Tensor[];
-  /** What the function returned beside its outputs. */
+  /** What the function returned besides its outputs. */
   readonly result: Result;
   /** What transforms inside the function did, for people. */
   readonly notes: readonly string[];
@@ -255,8 +255,9 @@ export interface Trace<Result> {
 /**
  * Traces `run` on inputs of these specs.
  *
- * @param run Given the traced inputs; gives the tensors that become the Program's outputs, and a result of its own.
- * @param options `capturesConstants`: large constants become captured inputs, as a scan's body wants them.
+ * @param run Called with the traced inputs; returns the tensors that become the Program's outputs, and an
+ * extra result.
+ * @param options `capturesConstants`: large constants become captured inputs, as needed for a scan's body.
  */
 export function traceFlat<Result>(
   specs: readonly Spec[],
@@ -293,7 +294,7 @@ export function traceFlat<Result>(
   }
 }
 
-/** The Value that a traced tensor stands for in its own trace. */
+/** The Value that a traced tensor represents in its own trace. */
 export function valueOf(tensor: Tensor): Value {
   if (tensor.kind !== "traced") throw new Error(`${printSpec(tensor)} is not traced`);
   return (tensor as Tracer).value; // only this file makes traced tensors
@@ -305,15 +306,15 @@ function locate(output: Tensor): { readonly builder: Builder; readonly index: nu
   return { builder, index: builder.equations.findIndex((equation) => equation.outputs.includes(value)) };
 }
 
-/** The equation that computes `output`, as it stands now. */
+/** The equation that computes `output`, in its present form. */
 export function equationOf(output: Tensor): Equation {
   const { builder, index } = locate(output);
   return builder.equations[index];
 }
 
 /**
- * Gives an equation that was already written more outputs, which are returned, traced. A derivative rule uses it to
- * keep what it needs of a computation instead of running it again.
+ * Adds outputs to an equation that was already recorded, and returns them, traced. A derivative rule uses
+ * this to keep intermediate results of a computation instead of running it again.
  */
 export function extendEquation<K extends OperationName>(
   output: Tensor,
@@ -328,7 +329,7 @@ export function extendEquation<K extends OperationName>(
   return values.map((value) => tracer(builder, value));
 }
 
-/** Whether `value` is a tensor of a trace that is going on. */
+/** Whether `value` is a tensor of an active trace. */
 export function isTraced(value: unknown): value is TracedTensor {
   return isTensor(value) && value.kind === "traced";
 }

@@ -14,7 +14,7 @@ import {
 import type { Dim, Shape } from "../tensor/dims.ts";
 import type { DType, HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 
-/** What an equation computes, or what a Program is given. Values are compared by identity. */
+/** The result of an equation, or an input of a Program. Values are compared by identity. */
 export interface Value extends Spec {
   /** Sizes may be symbolic. */
   readonly shape: Shape;
@@ -23,9 +23,9 @@ export interface Value extends Spec {
 }
 
 /**
- * Every primitive with its attributes. What each makes of NaN, infinities, zeros of either sign and empty axes is in
- * docs/numbers.md, and the same on every backend. Elementwise operations want equal shapes and dtypes (the public functions
- * insert `broadcast`); float operations take float32 or float64.
+ * Every primitive with its attributes. docs/numbers.md defines what each does with NaN, infinities, zeros of
+ * either sign and empty axes; it is the same on every backend. Elementwise operations need equal shapes and
+ * dtypes (the public functions insert `broadcast`); float operations take float32 or float64.
  */
 export interface Attributes
   extends UnaryAttributes, ArithmeticAttributes, ComparisonAttributes, ChoiceAttributes {
@@ -39,14 +39,17 @@ export interface Attributes
   randomBits: { readonly shape: Shape };
 
   /**
-   * To `dtype`: float to int32 truncates, into the range of int32, with 0 for NaN; anything to bool is `x != 0`; bool
-   * to a number is 0 or 1.
+   * To `dtype`: float to int32 truncates and clamps to the range of int32, with 0 for NaN; anything to bool
+   * is `x != 0`; bool to a number is 0 or 1.
    */
   cast: { readonly dtype: DType };
 
-  /** To `shape`: input axis i becomes output axis `axes[i]` (increasing); a size 1 may grow; other axes repeat. */
+  /**
+   * To `shape`: input axis i becomes output axis `axes[i]` (increasing); a size 1 may grow; other axes
+   * repeat.
+   */
   broadcast: { readonly shape: Shape; readonly axes: readonly number[] };
-  /** The same elements in row-major order under another shape. */
+  /** The same elements in row-major order in another shape. */
   reshape: { readonly shape: Shape };
   /** Output axis i is input axis `permutation[i]`. */
   transpose: { readonly permutation: readonly number[] };
@@ -58,20 +61,29 @@ export interface Attributes
     readonly size: readonly Dim[];
     readonly stride: readonly number[];
   };
-  /** Per axis: `low` zeros before, `high` after, `interior` between neighbours (an axis of size n takes n-1 of them). */
+  /**
+   * Per axis: `low` zeros before, `high` after, `interior` between neighbors (an axis of size n has n-1
+   * gaps).
+   */
   pad: { readonly low: readonly Dim[]; readonly high: readonly Dim[]; readonly interior: readonly number[] };
   /** One or more inputs joined along `axis`. */
   concat: { readonly axis: number };
-  /** `(operand [rows, ...rest], indices int32 [...i]) -> [...i, ...rest]`; indices outside are clamped into range; no rows are refused. */
+  /**
+   * `(operand [rows, ...rest], indices int32 [...i]) -> [...i, ...rest]`; indices out of range are clamped;
+   * an operand without rows is refused.
+   */
   gather: None;
   /** `(indices int32 [...i], updates [...i, ...rest]) -> [rows, ...rest]`: sums of updates by row; the adjoint of gather. */
   scatterAdd: { readonly rows: Dim };
 
-  /** Sums over `axes` (sorted), which disappear. */
+  /** Sums over `axes` (sorted), which are removed. */
   sum: { readonly axes: readonly number[] };
-  /** Largest over `axes` (sorted), which disappear; -infinity (int32: the least) where an axis is empty. */
+  /** Largest over `axes` (sorted), which are removed; -infinity (int32: the minimum) if an axis is empty. */
   reduceMax: { readonly axes: readonly number[] };
-  /** int32 index of the first NaN, else of the first largest, along `axis`, which disappears and may not be empty. */
+  /**
+   * int32 index of the first NaN, else of the first largest, along `axis`, which is removed and may not be
+   * empty.
+   */
   argmax: { readonly axis: number };
 
   /**
@@ -86,8 +98,9 @@ export interface Attributes
 
 /**
  * A fold. Inputs are `constants`, then the initial carries, then sequences. The body takes the constants, the
- * carries and one slice of every sequence, and gives the next carries (same specs), then one slice per stacked
- * output. Outputs are the final carries, then the stacked outputs, aligned with the steps that made them.
+ * carries and one slice of every sequence, and returns the next carries (same specs), then one slice per
+ * stacked output. Outputs are the final carries, then the stacked outputs, aligned with the steps that made
+ * them.
  *
  * Time is axis 1 of a sequence (`[batch, time, ...]` has slices `[batch, ...]`), or axis 0 of a sequence of
  * scalars (`[time]`); `timeAxis` says which.
@@ -103,14 +116,14 @@ export interface ScanAttributes {
   readonly length: Dim;
   /** Steps run from the last element to the first. */
   readonly reverse: boolean;
-  /** The derivative keeps only the carries of each step and computes the body again (checkpointing). */
+  /** The derivative keeps only the carries of each step and recomputes the body (checkpointing). */
   readonly recompute: boolean;
 }
 
 /** The name of a primitive. */
 export type OperationName = keyof Attributes;
 
-/** The record of a primitive: everything that is known about it outside the backends. */
+/** The record of a primitive: everything known about it outside the backends. */
 export interface Operation<K extends OperationName = OperationName> {
   /** Its name, by which backends find their kernel. */
   readonly name: K;
@@ -121,45 +134,52 @@ export interface Operation<K extends OperationName = OperationName> {
    */
   readonly infer: (inputs: readonly Spec[], attributes: Attributes[K]) => Spec[];
   /**
-   * The derivative, reverse mode, written with traced operations: from the cotangents of the outputs (undefined
-   * means zero) those of the inputs. Only inputs marked in `wanted` are read. Absent: the derivative is zero.
+   * The reverse-mode derivative, written with traced operations: maps the cotangents of the outputs
+   * (undefined means zero) to those of the inputs. Only inputs marked in `wanted` are read. Absent: the
+   * derivative is zero.
    */
   readonly derivative?: (context: DerivativeContext<K>) => (Tensor | undefined)[];
-  /** Whether it costs less than reading its result from memory, so that derivatives compute it again; absent: not. */
+  /**
+   * Whether it costs less than reading its result from memory, so that derivatives recompute it; absent:
+   * false.
+   */
   readonly isCheap?: boolean;
-  /** Whether all steps of a loop are worth computing at once, though the results then lie in memory; absent: not. */
+  /**
+   * Whether computing all steps of a loop at once is worthwhile, although the results then need memory;
+   * absent: false.
+   */
   readonly isHeavy?: boolean;
   /**
-   * The index of an input whose axes are the first ones of the output: at each place along them the output depends on
-   * that element of it, and on all of the other inputs. Absent where there is none.
+   * The index of an input whose axes are the first ones of the output: each place along them depends on that
+   * element of the input, and on all of the other inputs. Absent if there is none.
    */
   readonly leading?: number;
   /**
-   * Of an operation whose output has elements of its first input and no others: the axis of the output along which lies
-   * what lay along an axis of that input, in the same order; undefined where that is torn apart or not all there.
+   * For an operation whose output has only elements of its first input: the output axis that holds what lay
+   * along an axis of that input, in the same order; undefined if that is split up or incomplete.
    */
   readonly movedAxis?: (move: AxisMove<K>) => number | undefined;
 }
 
-/** What a rule for the axes of an operation is given. */
+/** The arguments of a rule for the axes of an operation. */
 export interface AxisMove<K extends OperationName = OperationName> {
   /** The axis of the first input. */
   readonly axis: number;
-  /** What the operation takes. */
+  /** The operation's inputs. */
   readonly inputs: readonly Spec[];
-  /** How it is applied. */
+  /** Its attributes. */
   readonly attributes: Attributes[K];
 }
 
-/** What a derivative rule is given. */
+/** The arguments of a derivative rule. */
 export interface DerivativeContext<K extends OperationName = OperationName> {
-  /** What the operation took. */
+  /** The operation's inputs. */
   readonly inputs: readonly Tensor[];
-  /** What it gave. */
+  /** Its outputs. */
   readonly outputs: readonly Tensor[];
   /** Its attributes. */
   readonly attributes: Attributes[K];
-  /** The gradients by its outputs; undefined means zero. */
+  /** The gradients with respect to its outputs; undefined means zero. */
   readonly cotangents: readonly (Tensor | undefined)[];
   /** Which inputs need a cotangent. */
   readonly wanted: readonly boolean[];
@@ -169,11 +189,11 @@ export interface DerivativeContext<K extends OperationName = OperationName> {
 export interface EquationOf<K extends OperationName> {
   /** The record of the primitive. */
   readonly operation: Operation<K>;
-  /** What it takes. */
+  /** Its inputs. */
   readonly inputs: readonly Value[];
-  /** How it is applied. */
+  /** Its attributes. */
   readonly attributes: Attributes[K];
-  /** What it gives; each is given by this equation alone. */
+  /** Its outputs; no other equation makes them. */
   readonly outputs: readonly Value[];
 }
 
@@ -182,11 +202,11 @@ export type Equation = { [K in OperationName]: EquationOf<K> }[OperationName];
 
 /** Inputs, equations in order of computation, outputs. An output may be an input. */
 export interface Program {
-  /** What a call gives it. */
+  /** The values given by a call. */
   readonly inputs: readonly Value[];
-  /** What it computes, each after what it reads. */
+  /** The equations, each after those whose results it reads. */
   readonly equations: readonly Equation[];
-  /** What it returns. */
+  /** The values returned. */
   readonly outputs: readonly Value[];
 }
 
@@ -206,7 +226,7 @@ export function isElementwise(equation: Equation | undefined): equation is Eleme
   return equation !== undefined && isElementwiseName(equation.operation.name);
 }
 
-/** The axis of time in a sequence of this rank: 1, or 0 where each step is a scalar. */
+/** The time axis of a sequence of this rank: 1, or 0 if each step is a scalar. */
 export function timeAxis(rank: number): number {
   return Math.min(1, rank - 1);
 }

@@ -1,7 +1,8 @@
-/** The type that everything else is about. */
+/** The type at the center of the library. */
 
 /**
- * One step: from the state and the step's input, the output and the next state. Pure; parameters are closed over.
+ * One step: maps the state and the step's input to the output and the next state. Pure; parameters are closed
+ * over.
  */
 export type Cell<State, Input, Output> = (
   state: State,

@@ -1,4 +1,4 @@
-/** The fold of a cell over trees: the trees are flattened, the primitive `scan` does the rest. */
+/** Folds a cell over trees: the trees are flattened, and the primitive `scan` does the rest. */
 import { foldFlat, type FoldOptions } from "../operations/scan.ts";
 import type { Cell } from "./cell.ts";
 import type { Tensor } from "../tensor/tensor.ts";

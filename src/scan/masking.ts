@@ -1,7 +1,7 @@
 /**
- * Masks as a transform of cells: a masked step keeps its state, so a mask is a `select` in the step, nothing else. What
- * it reads is selected too, input and state: a derivative of 0 times what does not count must be 0 whatever stands
- * there, NaN as well, and whatever one more step would make of a state that nobody takes further.
+ * Masks as a transform of cells: a masked step keeps its state, so a mask is just a `select` in the step.
+ * What the step reads, input and state, is selected too: a derivative multiplied by 0 must be 0 even if the
+ * masked value is NaN, or if one more step from an unused state would give one.
  */
 import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
@@ -16,14 +16,14 @@ import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
 
 /**
- * What is read where a step does not count. Any number would do that no function has an infinite derivative at: 0 will
- * not, for the sake of roots, logarithms, quotients and norms, nor will 1, for that of arcsines.
+ * The value read where a step does not count. Any number at which no function has an infinite derivative
+ * would do: not 0, because of roots, logarithms, quotients and norms, and not 1, because of arcsines.
  */
 export const HARMLESS = 0.5;
 
 /**
- * The cell that keeps its state where the step's mask is false, and puts out what it put out before, or zeros. At such a
- * step it is given {@linkcode HARMLESS}, for its input and for its state.
+ * The cell that, where the step's mask is false, keeps its state and repeats its previous output, or outputs
+ * zeros. At such a step it gets {@linkcode HARMLESS} as input and state.
  */
 export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output>): Cell<
   { readonly state: State; readonly previous: Output | undefined },
@@ -34,19 +34,22 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
     const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
     const originals = new Map<Tensor, Tensor>();
     const countedState = mapTree(state, (x: Tensor) => {
-      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // what has no rows can only stay as it is
+      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // a state without rows can only stay unchanged
       const read = countedOnly(x, mask);
       originals.set(read, x);
       return read;
     });
     const [output, moved] = cell(countedState, counted);
-    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // what a cell leaves needs no choice
+    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // what a cell does not change needs no select
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };
 }
 
-/** What is read of a step: something else in the rows that do not count; of a number for all rows, where none counts. */
+/**
+ * What a step reads: a placeholder in the rows that do not count; for a number shared by all rows, only if
+ * none counts.
+ */
 function countedOnly(x: Tensor, mask: Tensor): Tensor {
   if (x.shape.length === 0) return select(cast(max(cast(mask, "int32")), "bool"), x, HARMLESS);
   return select(widened(mask, x), x, HARMLESS);
@@ -80,7 +83,7 @@ export function zerosOfOutput<State, Input, Output>(
   return mapTree(output, (x: Spec) => zerosLike(x));
 }
 
-/** The mask that `mask` and `lengths` come to, bool `[batch, time]`; undefined where every step counts. */
+/** The mask that `mask` and `lengths` give together, bool `[batch, time]`; undefined if every step counts. */
 export function maskOf(
   { mask, lengths }: { readonly mask?: Tensor; readonly lengths?: Tensor },
   inputs: unknown,

@@ -1,4 +1,4 @@
-/** Checkpointing: a scan over segments whose derivative computes each segment again. */
+/** Checkpointing: a scan over segments whose derivative recomputes each segment. */
 import { checkCount } from "../describe.ts";
 import { concat, reshape, sliceAxis, transpose } from "../operations/structure.ts";
 import type { FoldOptions } from "../operations/scan.ts";
@@ -9,7 +9,10 @@ import { type Dim, fixedDim } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { mapTree, zipTrees } from "../tree/tree.ts";
 
-/** With `checkpointEvery`: a scan over segments whose derivative computes each segment again, then what is left. */
+/**
+ * With `checkpointEvery`: a scan over segments whose derivative recomputes each segment, then the remaining
+ * steps.
+ */
 export function foldSegments<State, Input, Output>(
   cell: Cell<State, Input, Output>,
   initialState: State,

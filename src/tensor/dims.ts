@@ -24,7 +24,7 @@ export type Bindings = Readonly<Record<string, number>>;
 
 const interned = new Map<string, SymbolicDim>();
 
-/** The open sizes made here, and not by another copy of the library. */
+/** The open sizes made here, rather than by another copy of the library. */
 const ours = new WeakSet<object>();
 
 function print(terms: Readonly<Record<string, number>>): string {
@@ -38,7 +38,7 @@ function print(terms: Readonly<Record<string, number>>): string {
   return text;
 }
 
-/** Terms to be filled in, without the members of Object: a size may be named like one. */
+/** Empty terms without the members of Object, since a size may be named like one. */
 function noTerms(): Record<string, number> {
   return Object.create(null);
 }
@@ -66,10 +66,10 @@ function isOpen(dim: unknown): dim is SymbolicDim {
 }
 
 /**
- * Throws a TypeError unless `dim` is a whole number or an open size. An open size of another copy of the library equals
- * none of this copy, so it is refused too.
+ * Throws a TypeError unless `dim` is an integer or an open size. An open size from another copy of the
+ * library never equals one of this copy, so it is refused too.
  *
- * @param what What is not possible, such as `reshape`.
+ * @param what What cannot be done, such as `reshape`.
  */
 export function checkDim(what: string, dim: unknown, name = "a size"): asserts dim is Dim {
   if (typeof dim === "number" ? Number.isInteger(dim) : isOpen(dim) && ours.has(dim)) return;
@@ -81,7 +81,7 @@ export function checkDim(what: string, dim: unknown, name = "a size"): asserts d
   throw wrongKind(what, dim, name, 'a whole number or an open size such as symbol("batch")');
 }
 
-/** Throws a TypeError unless `shape` is an array of whole numbers and open sizes. */
+/** Throws a TypeError unless `shape` is an array of integers and open sizes. */
 export function checkShape(what: string, shape: unknown, name = "shape"): asserts shape is Shape {
   checkList(what, shape, name, "an array of sizes");
   for (let axis = 0; axis < shape.length; axis++) {
@@ -133,7 +133,7 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
   return fromTerms(product);
 }
 
-/** `a / b` where `b` is a number or a single monomial that divides every term of `a`; otherwise undefined. */
+/** `a / b` if `b` is a number or a single monomial that divides every term of `a`; otherwise undefined. */
 export function divideDims(a: Dim, b: Dim): Dim | undefined {
   if (b === 0) return undefined;
   const divisor = Object.entries(termsOf(b));
@@ -158,7 +158,7 @@ export function sizeOfShape(shape: Shape): Dim {
   return shape.reduce<Dim>((size, dim) => multiplyDims(size, dim), 1);
 }
 
-/** The value of `dim` where its symbols have the values in `bindings`; a `RangeError` names an unbound symbol. */
+/** The value of `dim` for the symbols in `bindings`; a `RangeError` names an unbound symbol. */
 export function evaluateDim(dim: Dim, bindings: Bindings): number {
   if (typeof dim === "number") return dim;
   let value = 0;
@@ -189,13 +189,13 @@ export function printShape(shape: Shape): string {
   return `[${shape.map(printDim).join(", ")}]`;
 }
 
-/** A size as text. What is none is described: it may be named in an error about itself. */
+/** A size as text. A value that is not a size is described: it may be named in an error about itself. */
 function printDim(dim: unknown): string {
   return typeof dim === "number" || isOpen(dim) ? String(dim) : describeValue(dim);
 }
 
 /**
- * `dim` as a number, for code that cannot work with a size that is known only at run time.
+ * `dim` as a number, for code that cannot handle a size known only at run time.
  *
  * @throws RangeError if the size is symbolic.
  */

@@ -1,11 +1,11 @@
-/** What a random key is. Keys are made and drawn with in `operations/random.ts`. */
+/** What a random key is. `operations/random.ts` makes keys and draws with them. */
 import { wrongKind } from "../describe.ts";
 import { isTensor, printSpec, type Spec } from "./tensor.ts";
 
 /**
  * Throws a TypeError unless `key` is a random key, a tensor of `int32[2]`.
  *
- * @param what What is not possible, such as `draw random numbers`.
+ * @param what What cannot be done, such as `draw random numbers`.
  */
 export function checkKey(what: string, key: unknown): void {
   const expected = "int32[2]; make one with key(seed)";

@@ -6,7 +6,7 @@ import { checkList, describeValue, wrongKind } from "../describe.ts";
 import { checkOptions, quoted } from "../nearest.ts";
 import { checkDim, type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
 
-/** The type of an element. `float64` lives in the reference backend only, for gradient checks. */
+/** The type of an element. `float64` exists only in the reference backend, for gradient checks. */
 export type DType = "float32" | "int32" | "bool" | "float64";
 
 /** Row-major values; `bool` is 0 or 1 in a `Uint8Array`. */
@@ -22,35 +22,38 @@ export interface Spec {
 
 /** A tensor whose values are in this process's memory. */
 export interface HostTensor extends Spec {
-  /** Tells it from other tensors. */
+  /** Distinguishes it from other tensors. */
   readonly kind: "host";
   /** The size of each axis. */
   readonly shape: readonly number[];
-  /** Row-major, as many as the shape says. */
+  /** Row-major; the length is determined by the shape. */
   readonly data: Values;
 }
 
-/** A tensor inside a trace: shape and dtype are known, values are not. Made and understood by `program/trace.ts`. */
+/**
+ * A tensor inside a trace: shape and dtype are known, values are not. Made and interpreted by
+ * `program/trace.ts`.
+ */
 export interface TracedTensor extends Spec {
-  /** Tells it from other tensors. */
+  /** Distinguishes it from other tensors. */
   readonly kind: "traced";
 }
 
 /** A tensor in a device's memory; `toHost` reads it, disposing frees it. */
 export interface DeviceTensor extends Spec, Disposable {
-  /** Tells it from other tensors. */
+  /** Distinguishes it from other tensors. */
   readonly kind: "device";
   /** The size of each axis. */
   readonly shape: readonly number[];
   /** The device's name, such as `reference`. */
   readonly device: string;
-  /** Copies the values to the host; throws once disposed or donated. */
+  /** Copies the values to the host; throws once the tensor is disposed or donated. */
   read(): Promise<HostTensor>;
   /** Whether the memory was freed or given to a later call. */
   readonly disposed: boolean;
 }
 
-/** What every operation takes and gives. */
+/** What every operation takes and returns. */
 export type Tensor = HostTensor | TracedTensor | DeviceTensor;
 
 /** Nested numbers or booleans, as in `[[1, 2], [3, 4]]`. */
@@ -70,7 +73,7 @@ export function isTensor(value: unknown): value is Tensor {
 /**
  * Throws a TypeError unless `value` is a tensor.
  *
- * @param what What takes it, such as `transpose`.
+ * @param what The operation that takes it, such as `transpose`.
  */
 export function checkTensor(what: string, value: unknown, name = "x"): asserts value is Tensor {
   if (isTensor(value)) return;
@@ -116,10 +119,10 @@ function elementsOf(shape: readonly number[]): number {
 }
 
 /**
- * A host tensor over `data`, which is kept, not copied; its length must be what `shape` says.
+ * A host tensor over `data`, which is kept, not copied; its length must match `shape`.
  *
- * @throws TypeError for an array of another type, such as `Int8Array`, which `tensor` converts; RangeError for values
- *   of a `Uint8Array` that are no `bool`, 0 or 1.
+ * @throws TypeError for an array of another type, such as `Int8Array`, which `tensor` converts; RangeError
+ *   for values of a `Uint8Array` that are not a `bool`, 0 or 1.
  */
 export function hostTensor(data: Values, shape: readonly number[], dtype?: DType): HostTensor {
   const size = elementsOf(shape);
@@ -168,10 +171,16 @@ function checkBools(data: Values): void {
   }
 }
 
-/** How deep lists of numbers may be nested: more than any tensor has axes. A list that holds itself has no end. */
+/**
+ * How deep lists of numbers may be nested: deeper than any tensor has axes. A list that contains itself has
+ * no end.
+ */
 const MOST_AXES = 64;
 
-/** The lengths of nested lists, as the first of each has them; `what` is not possible with lists that have no end. */
+/**
+ * The lengths of nested lists, from the first list at each depth; `what` cannot be done with lists that have
+ * no end.
+ */
 export function nestedShape(what: string, values: unknown): number[] {
   const shape: number[] = [];
   let level = values;
@@ -191,11 +200,11 @@ export function nestedShape(what: string, values: unknown): number[] {
  * A tensor from nested arrays or a flat list of values.
  *
  * @param values Nested arrays, or a typed array or flat array together with `options.shape`.
- * @param options `shape` (default: that of the nesting) and `dtype` (default: `bool` for booleans, else that of
- *   the typed array, else `float32`). Whole-number types of 8 or 64 bits are converted with range checks.
+ * @param options `shape` (default: that of the nesting) and `dtype` (default: `bool` for booleans, else that
+ *   of the typed array, else `float32`). Integer types of 8 or 64 bits are converted with range checks.
  * @returns A host tensor; the values are copied.
- * @throws RangeError for ragged nesting, a wrong number of values, or a value outside the range of int32; floats
- *   are rounded.
+ * @throws RangeError for ragged nesting, a wrong number of values, or a value outside the range of int32;
+ *   floats are rounded.
  *
  * @example
  * ```ts
@@ -220,7 +229,7 @@ export function tensor(
     );
   }
   const typed = ArrayBuffer.isView(values) && !(values instanceof DataView);
-  const nested = values as NestedNumbers; // read as nested numbers only where it is not a typed array
+  const nested = values as NestedNumbers; // read as nested numbers only if it is not a typed array
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
     : flatten(nested);
@@ -238,13 +247,13 @@ export function tensor(
   return { kind: "host", shape: [...shape], dtype, data };
 }
 
-/** Whether these may be the values of a tensor; single values are looked at when they are converted. */
+/** Whether these may be the values of a tensor; single values are checked when they are converted. */
 function isNumbers(values: unknown): boolean {
   return typeof values === "number" || typeof values === "boolean" || Array.isArray(values) ||
     (ArrayBuffer.isView(values) && !(values instanceof DataView));
 }
 
-/** The numbers of nested lists, which must be equally long at each depth. */
+/** The numbers of nested lists, which must have equal lengths at each depth. */
 function flatten(values: NestedNumbers): (number | boolean)[] {
   const shape = nestedShape("make a tensor", values);
   checkRectangular(values, shape, 0);
@@ -269,12 +278,12 @@ function checkRectangular(values: NestedNumbers, shape: readonly number[], depth
 function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>): DType {
   if (values instanceof Float64Array) return "float64";
   if (values instanceof Float32Array) return "float32";
-  if (isHalfFloats(values)) return "float32"; // which holds every half-precision number
+  if (isHalfFloats(values)) return "float32"; // which can hold every half-precision number
   if (ArrayBuffer.isView(values)) return "int32";
   return flat.length > 0 && typeof flat[0] === "boolean" ? "bool" : "float32";
 }
 
-/** Whether this is a Float16Array, which not every runtime knows. */
+/** Whether this is a Float16Array, which not every runtime has. */
 function isHalfFloats(values: unknown): boolean {
   return Object.prototype.toString.call(values) === "[object Float16Array]";
 }
@@ -297,8 +306,8 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
 }
 
 /**
- * Shape and dtype of an input, for `init`, `summary` and tracing. `null` first is the symbolic size `batch`, `null`
- * second is `time`, elsewhere `null` is refused; a size may also be given by a name of its own.
+ * Shape and dtype of an input, for `init`, `summary` and tracing. A `null` in first place is the symbolic
+ * size `batch`, in second place `time`, and elsewhere it is refused; a size may also be given by its name.
  *
  * @example
  * ```ts
@@ -309,7 +318,7 @@ function convert(given: number | bigint | boolean, dtype: DType): number {
  */
 export function spec(shape: readonly (Dim | null | string)[], dtype: DType = "float32"): Spec {
   checkList("make a spec", shape, "shape", "an array of sizes");
-  allocateValues(dtype, 0); // refuses what is no dtype
+  allocateValues(dtype, 0); // throws if it is not a dtype
   return {
     shape: shape.map((dim, axis) => {
       if (typeof dim === "string") return symbol(dim);

@@ -1,5 +1,5 @@
 /**
- * Threefry-2x32 with 20 rounds: the counter-based random function from which every random bit is made, on the host
+ * Threefry-2x32 with 20 rounds: the counter-based random function that makes every random bit, on the host
  * and on every backend. A pure function of integers; keys and distributions live elsewhere.
  *
  * Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and its library Random123.
@@ -15,7 +15,8 @@ function rotateLeft(word: number, bits: number): number {
 /**
  * Two random words for a key and a counter of two words each.
  *
- * @param key0 First word of the key; of every argument the low 32 bits count, signed or unsigned alike.
+ * @param key0 First word of the key; only the low 32 bits of each argument are used, signed or unsigned
+ * alike.
  * @param key1 Second word of the key.
  * @param counter0 First word of the counter.
  * @param counter1 Second word of the counter.

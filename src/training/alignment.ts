@@ -1,4 +1,4 @@
-/** What losses and metrics have in common: bringing targets and weights to the shape of predictions and values. */
+/** What losses and metrics share: bringing targets and weights to the shape of predictions and values. */
 import type { Json } from "../options/json.ts";
 import { add, cast, div, equal, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -7,9 +7,9 @@ import { broadcastTo, expandDims, reshape, squeeze } from "../operations/structu
 import { type Dim, printShape, sameShape } from "../tensor/dims.ts";
 import { checkSpec, checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 
-/** What a loss or a metric may be told beside target and prediction. */
+/** The context of a loss or metric, besides target and prediction. */
 export interface Weighting {
-  /** How much each sample (`[batch]`) or each step (`[batch, time]`) counts. */
+  /** The weight of each sample (`[batch]`) or each step (`[batch, time]`). */
   readonly sampleWeight?: Tensor;
   /** bool `[batch, time]`: which steps of the prediction count. */
   readonly mask?: Tensor;
@@ -36,8 +36,8 @@ export function requirePrediction(what: string, prediction: Spec): void {
 }
 
 /**
- * Target and prediction of one shape and dtype: a last axis of size 1 that only one of them has is added to the other,
- * and the target becomes a float.
+ * Target and prediction with the same shape and dtype: a last axis of size 1 that only one of them has is
+ * added to the other, and the target becomes a float.
  *
  * @throws TypeError that names both shapes.
  */
@@ -64,7 +64,8 @@ export function meanPerSample(values: Tensor): Tensor {
 }
 
 /**
- * Class numbers (int32) of the shape `prediction` has without its last axis; a last axis of size 1 is dropped.
+ * Class indices (int32) with the shape of `prediction` without its last axis; a last axis of size 1 is
+ * dropped.
  *
  * @throws TypeError that names both shapes, or the dtype.
  */
@@ -115,7 +116,7 @@ export function alignWeight(what: string, weight: Tensor, values: Spec): Tensor 
   return broadcastTo(reshape(dropped, padded), values.shape);
 }
 
-/** `a / b`, and 0 where `b` is 0. */
+/** `a / b`, or 0 if `b` is 0. */
 export function divideOrZero(a: Tensor, b: Tensor): Tensor {
   const none = equal(b, 0);
   return select(none, 0, div(a, add(b, cast(none, b.dtype))));

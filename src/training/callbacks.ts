@@ -1,6 +1,6 @@
 /**
- * Callbacks: plain objects of functions that `fit` calls, and two that everybody needs, early stopping and saving.
- * Where weights are saved to is the caller's function: nothing here touches a file.
+ * Callbacks: plain objects of functions that `fit` calls, and two common ones, early stopping and saving. The
+ * caller's function decides where weights are saved: nothing here touches a file.
  */
 import { checkRange } from "../options/checks.ts";
 import { checkCount, checkList, checkObject, checkText, isObject, wrongKind } from "../describe.ts";
@@ -9,37 +9,37 @@ import { checkOptions, unknownName } from "../nearest.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import type { Logs } from "./objective.ts";
 
-/** What a callback is told, and what it can do. */
+/** What a callback can read and do. */
 export interface CallbackContext {
   /** The epoch, from 0. */
   readonly epoch: number;
   /** How many epochs there are. */
   readonly epochs: number;
-  /** Steps of this epoch that are done. */
+  /** Completed steps of this epoch. */
   readonly step: number;
   /** How many steps an epoch has. */
   readonly steps: number;
-  /** Losses and metrics so far: of the epoch, and at its end those of the validation too. */
+  /** Losses and metrics so far in the epoch, and at its end those of the validation too. */
   readonly logs: Logs;
   /** The names that the logs have at the end of an epoch. */
   readonly names: readonly string[];
   /** The present weights and state, copied to the host. */
   variables(): Promise<Variables>;
-  /** Goes on with other weights or another state, such as a stateful carry that begins anew. */
+  /** Continues with other weights or another state, such as a reset stateful carry. */
   replaceVariables(variables: Variables): void;
-  /** Ends training: after this step, or at once where an epoch begins or ends. */
+  /** Ends training: after this step, or at once if called when an epoch starts or ends. */
   stop(): void;
 }
 
-/** A callback: any of these functions; what they return is awaited. */
+/** A callback: any of these functions; their results are awaited. */
 export interface Callback {
-  /** Before the first epoch; what is wrong with a callback's options is said here. */
+  /** Before the first epoch; invalid options of a callback throw here. */
   onTrainBegin?(context: CallbackContext): void | Promise<void>;
   /** Before the first step of an epoch. */
   onEpochBegin?(context: CallbackContext): void | Promise<void>;
-  /** After each step; its logs are read off the device each time, which costs a little. */
+  /** After each step; reading its logs copies them from the device each time, which costs a little. */
   onBatchEnd?(context: CallbackContext): void | Promise<void>;
-  /** After the validation of an epoch that was completed. */
+  /** After the validation of a completed epoch. */
   onEpochEnd?(context: CallbackContext): void | Promise<void>;
   /** Also after an abort, but not after an error. */
   onTrainEnd?(context: CallbackContext): void | Promise<void>;
@@ -54,10 +54,10 @@ const EVENTS: readonly (keyof Callback)[] = [
 ];
 
 /**
- * Throws unless callbacks are a list of objects whose functions `on…` are those that `fit` calls.
+ * Throws unless callbacks are a list of objects whose `on…` functions are among those that `fit` calls.
  *
- * @throws RangeError for another name that begins with `on`, with the nearest known one; TypeError for anything else,
- *   such as a copy of `earlyStopping()` with another option, which would not act.
+ * @throws RangeError for another name that starts with `on`, with the nearest known one; TypeError for
+ *   anything else, such as a copy of `earlyStopping()` with another option, which would have no effect.
  */
 export function checkCallbacks(callbacks: readonly Callback[] | undefined): void {
   if (callbacks === undefined) return;
@@ -75,40 +75,43 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
   });
 }
 
-/** Whether less or more is better; `auto`: more for what is named an accuracy, else less. */
+/** Whether less or more is better; `auto`: more for names that contain accuracy, else less. */
 export type MonitorMode = "auto" | "min" | "max";
 
 /** Options of {@linkcode earlyStopping}. */
 export interface EarlyStoppingOptions {
-  /** The name of the log that is watched; default `val_loss`. */
+  /** The name of the monitored log; default `val_loss`. */
   readonly monitor?: string;
-  /** After how many epochs without improvement training ends, as in Keras; default 0, which acts as 1. */
+  /**
+   * The number of epochs without improvement after which training ends, as in Keras; default 0, which acts
+   * as 1.
+   */
   readonly patience?: number;
-  /** The least change that is an improvement; default 0. */
+  /** The smallest change that counts as an improvement; default 0. */
   readonly minDelta?: number;
   /** Default `auto`. */
   readonly mode?: MonitorMode;
   /** Whether to end with the weights of the best epoch instead of the last; default false. */
   readonly restoreBestWeights?: boolean;
-  /** The epoch, from 0, at which watching begins; default 0. */
+  /** The epoch, from 0, at which monitoring starts; default 0. */
   readonly startFromEpoch?: number;
 }
 
 /** Options of {@linkcode saving}. */
 export interface SavingOptions {
-  /** Where the weights go. */
+  /** The function that receives the weights. */
   readonly save: (variables: Variables, info: SavingInfo) => void | Promise<void>;
-  /** Every so many epochs; default 1. */
+  /** Saves once every this many epochs; default 1. */
   readonly every?: number;
   /** Whether to save only when the monitored log is better than ever before; default false. */
   readonly saveBestOnly?: boolean;
-  /** The name of the log that is watched with `saveBestOnly`; default `val_loss`. */
+  /** The name of the log monitored with `saveBestOnly`; default `val_loss`. */
   readonly monitor?: string;
   /** Default `auto`. */
   readonly mode?: MonitorMode;
 }
 
-/** What is told about the weights that are saved. */
+/** Information about the saved weights. */
 export interface SavingInfo {
   /** The epoch, from 0. */
   readonly epoch: number;
@@ -145,7 +148,7 @@ function checkMonitor(monitor: string, context: CallbackContext): void {
 /**
  * Ends training when a log has stopped improving.
  *
- * @throws RangeError for an unknown option or mode; when training begins, for a log that there will not be.
+ * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist.
  *
  * @example
  * ```ts
@@ -199,9 +202,9 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
 }
 
 /**
- * Hands the weights to a function of the caller's at the end of epochs.
+ * Passes the weights to the caller's function at the end of epochs.
  *
- * @throws RangeError for an unknown option or mode; when training begins, for a log that there will not be.
+ * @throws RangeError for an unknown option or mode; when training starts, for a log that will not exist.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * What is checked on the host before anything runs: how many samples there are and whether all agree, tokens within
- * the vocabulary, and how a stateful model's batch fits. Labels are checked in `labels.ts`, shapes by tracing.
+ * Checks on the host before anything runs: that there are samples and their counts agree, that tokens are
+ * within the vocabulary, and that a stateful model's batch fits. Labels are checked in `labels.ts`, shapes by
+ * tracing.
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
 import { layerName } from "../layers/define.ts";
@@ -16,7 +17,7 @@ import type { Data } from "./objective.ts";
 /**
  * The number of samples of inputs, targets and weights.
  *
- * @throws TypeError where they disagree; RangeError where there are none, or an unknown key.
+ * @throws TypeError if they disagree; RangeError if there are none, or for an unknown key.
  */
 export function checkData(what: string, data: Data): number {
   checkPlain(what, "the data", data, "{ x, y }");
@@ -46,7 +47,7 @@ export function checkData(what: string, data: Data): number {
   return samples;
 }
 
-/** What to do instead of options by which other libraries weigh samples. */
+/** What to use instead of other libraries' options for weighting samples. */
 export const weightsElsewhere = {
   classWeight:
     "give each sample the weight of its class in the data, { x, y, sampleWeight: gather(weights, y) }, with " +
@@ -54,7 +55,7 @@ export const weightsElsewhere = {
   sampleWeight: "give it with the data, { x, y, sampleWeight }",
 } as const;
 
-/** Throws a TypeError for what is no plain object, with the remedy for what people try. */
+/** Throws a TypeError for anything but a plain object, with the remedy for common mistakes. */
 function checkPlain(what: string, name: string, value: unknown, expected: string): void {
   const isRecord = isObject(value) && !isTensor(value);
   const isIterator = typeof value === "object" && value !== null && !Array.isArray(value) &&
@@ -66,26 +67,26 @@ function checkPlain(what: string, name: string, value: unknown, expected: string
   throw wrongKind(what, value, name, expected + remedy);
 }
 
-/** Throws unless `signal` can be listened to. */
+/** Throws unless `signal` is an abort signal. */
 export function checkSignal(what: string, signal: AbortSignal | undefined): void {
   if (signal === undefined || (typeof signal === "object" && signal !== null && "aborted" in signal)) return;
   throw wrongKind(what, signal, "signal", "an AbortSignal, as new AbortController().signal");
 }
 
-/** The number of samples of an input. Throws a RangeError where there are none. */
+/** The number of samples of an input. Throws a RangeError if there are none. */
 export function checkSamples(what: string, x: Tree<Tensor>): number {
   const samples = sampleCount(x, "x");
   if (samples === 0) throw new RangeError(`Cannot ${what}: the data is empty, x has 0 samples`);
   return samples;
 }
 
-/** Values that no trace can see: tokens within the vocabulary. */
+/** Checks values that no trace can see: tokens within the vocabulary. */
 export function checkInput(model: Layer, x: Tree<Tensor>): void {
   model.checkInput?.(x as Tree<HostTensor>); // sampleCount has checked that every leaf is on the host
 }
 
 /**
- * The batch that a stateful model was made for: the first size of its carries; undefined where there are none.
+ * The batch that a stateful model was made for: the first size of its carries; undefined if there are none.
  */
 export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
   if (isCarryState(state)) return flattenTree<Spec>(state.carry).leaves[0]?.shape[0];
@@ -97,18 +98,18 @@ export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
   return undefined;
 }
 
-/** The batch that a model was made for, by its state or by what its inputs are declared with; undefined: any. */
+/** The batch that a model was made for, from its state or its declared inputs; undefined: any. */
 export function batchOf(model: Layer, state: Tree<Tensor>): Dim | undefined {
   return statefulBatch(state) ?? model.batch;
 }
 
-/** The number of samples in a batch where none is said, as in Keras. */
+/** The default number of samples in a batch, as in Keras. */
 const DEFAULT_BATCH_SIZE = 32;
 
 /**
  * The number of samples in a batch: as given, or that which the model was made for, or 32.
  *
- * @throws RangeError unless it is a whole number from 1.
+ * @throws RangeError unless it is a positive integer.
  */
 export function batchSizeFor(
   what: string,
@@ -123,7 +124,7 @@ export function batchSizeFor(
 }
 
 /**
- * Throws unless a model of a fixed batch, such as a stateful one, gets whole batches of the size it was made for.
+ * Throws unless a model with a fixed batch, such as a stateful one, gets full batches of that size.
  *
  * @throws RangeError naming both sizes, or the remainder.
  */
@@ -156,13 +157,13 @@ export function checkFixedBatch(
   }
 }
 
-/** What `fit` validates with: data of its own, or the last share of the training data. */
+/** What `fit` validates with: separate data, or the last fraction of the training data. */
 export type Validation = Data | { readonly split: number };
 
 /**
- * Training and validation data apart.
+ * Training and validation data, separated.
  *
- * @throws RangeError for a share that leaves either empty.
+ * @throws RangeError for a fraction that leaves either empty.
  */
 export function splitValidation(
   data: Data,
@@ -187,7 +188,7 @@ export function splitValidation(
   return splitRows(data, count);
 }
 
-/** Whether every number of a tree on the host is finite. */
+/** Whether every number in a tree on the host is finite. */
 export function allFinite(tree: unknown): boolean {
   return flattenTree<Tensor>(tree).leaves.every((leaf) =>
     !isTensor(leaf) || leaf.kind !== "host" || !leaf.dtype.startsWith("float") ||

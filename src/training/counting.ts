@@ -1,7 +1,8 @@
 /**
- * What counts. A loss or a metric is given a mask, sample weights, and what it leaves out itself; what does not count
- * is replaced before it is used, in targets and predictions. Replacing its value afterwards would not be enough: the
- * derivative of what is left out is 0 times that of its value, which is NaN where that is infinite or NaN.
+ * Which values count. A loss or a metric gets a mask and sample weights, and may leave out values itself; in
+ * targets and predictions, values that do not count are replaced before they are used. Replacing the result
+ * afterwards would not be enough: the derivative of a value left out is 0 times that of its result, which is
+ * NaN if that is infinite or NaN.
  */
 import { and, cast, mul, notEqual, select } from "../operations/elementwise.ts";
 import { changeLogits } from "../operations/logits.ts";
@@ -13,41 +14,41 @@ import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 
-/** What is computed of targets and predictions: the functions of a loss, or of a metric. */
+/** The computation on targets and predictions: the functions of a loss, or of a metric. */
 export interface Measure {
-  /** One value per sample, or more axes behind it. */
+  /** One value per sample, or more trailing axes. */
   readonly values: (target: Tensor, prediction: Tensor) => Tensor;
   /** bool of the shape of the values: which of them count. Absent: all. */
   readonly counted?: ((target: Tensor, prediction: Tensor) => Tensor) | undefined;
 }
 
-/** Values with how they count. */
+/** Values with their weights. */
 export interface Weighed {
-  /** 0 where nothing counts, and not yet weighted. */
+  /** 0 where the value does not count; not yet weighted. */
   readonly values: Tensor;
-  /** bool of the shape of the values; undefined where all count. */
+  /** bool of the shape of the values; undefined if all count. */
   readonly mask: Tensor | undefined;
-  /** The sample weight in the shape of the values, 0 where the mask is false; undefined where none is given. */
+  /** The sample weight in the shape of the values, 0 where the mask is false; undefined if none is given. */
   readonly weight: Tensor | undefined;
 }
 
-/** In place of a prediction that does not count: one at which losses, and their derivatives, are finite. */
+/** Replaces a prediction that does not count: losses and their derivatives are finite here. */
 const HARMLESS_PREDICTION = 0.5;
-/** In place of such a target; not the prediction, since a distance has no derivative at 0. */
+/** Replaces such a target; it differs from the prediction, since a distance has no derivative at 0. */
 const HARMLESS_TARGET = 0.25;
 
-/** What counts, in the shape of the values. */
+/** Which values count, in the shape of the values. */
 export interface Counts {
-  /** bool: whether the mask holds, and the measure's own rule. */
+  /** bool: where both the mask and the measure's own rule hold. */
   readonly mask: Tensor | undefined;
-  /** The sample weight, whatever the mask. */
+  /** The sample weight, regardless of the mask. */
   readonly weight: Tensor | undefined;
-  /** bool: whether a value counts at all, its weight not being 0. */
+  /** bool: whether a value counts and has a weight other than 0. */
   readonly counts: Tensor;
 }
 
 /**
- * Which values of `measure` count; undefined where nothing says that one does not.
+ * Which values of `measure` count; undefined if nothing excludes any.
  *
  * @param what The loss or metric, for errors.
  * @throws TypeError for a mask or a weight that does not fit, naming both shapes.
@@ -70,8 +71,9 @@ export function whatCounts(
 }
 
 /**
- * The values of `measure` with how they count. Where the mask or `counted` is false or the sample weight 0, targets
- * and predictions may be anything, NaN and labels of no class too: neither the values nor their derivatives see them.
+ * The values of `measure` with their weights. Where the mask or `counted` is false or the sample weight is 0,
+ * targets and predictions may be anything, even NaN and invalid labels: they affect neither the values nor
+ * their derivatives.
  *
  * @param what The loss or metric, for errors.
  * @throws TypeError for a mask or a weight that does not fit, naming both shapes.
@@ -97,7 +99,7 @@ export function weigh(
   };
 }
 
-/** The sum of the values, each as often as it counts. */
+/** The sum of the values, each times its weight. */
 export function totalOf({ values, weight }: Weighed): Tensor {
   return sum(weight ? mul(values, weight) : values);
 }
@@ -112,7 +114,9 @@ function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined 
   return a && b ? and(a, b) : a ?? b;
 }
 
-/** `x` with something harmless where it does not count: class 0 of whole numbers. Logits behind `x` stay known. */
+/**
+ * `x` with placeholder values where it does not count: class 0 for integers. Logits behind `x` stay known.
+ */
 function keepCounted(x: Tensor, counts: Tensor, harmless: number): Tensor {
   const kept = countsOf(x, counts);
   const other = isFloat(x) ? harmless : 0;
@@ -121,8 +125,8 @@ function keepCounted(x: Tensor, counts: Tensor, harmless: number): Tensor {
 }
 
 /**
- * Which elements of `x` count, in its shape: axes pair up from the first, and an element counts if any value counts
- * that may depend on it.
+ * Which elements of `x` count, in its shape: axes are matched from the first, and an element counts if any
+ * value that may depend on it counts.
  */
 function countsOf(x: Spec, counts: Tensor): Tensor {
   const differs = counts.shape.findIndex((dim, axis) => x.shape[axis] !== dim);

@@ -1,4 +1,4 @@
-/** What becomes of training when its device fails. */
+/** What happens to training when its device fails. */
 import { DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
@@ -8,21 +8,22 @@ import type { OptimizerState } from "./optimizers.ts";
 import { trainableParams } from "./step.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Weights on the host, with what is needed to go on from them. */
+/** Weights on the host, with what is needed to continue from them. */
 export interface TrainingSnapshot {
   /** The weights and state. */
   readonly variables: Variables;
   /** The optimizer's state at the same step. */
   readonly optimizerState: OptimizerState;
-  /** Where training stood: the epoch, and its steps that were done. */
+  /** The position of training: the epoch, and its completed steps. */
   readonly place: StepPlace;
 }
 
 /**
- * Thrown by `fit` when its device fails, after a step or more: a graphics processor that was reset, unplugged or taken
- * by somebody else, a kernel that failed on a thread, or memory that cannot be had. What was learnt is not lost: `fit` can
- * go on from `variables` and `optimizerState`, on the same device or on another. They are those after the last step where
- * the device can still be read, as `wasm` can be, and otherwise those that were read last: 16 steps before, or a hundred times as long as reading takes.
+ * Thrown by `fit` when its device fails after at least one step: a GPU that was reset, unplugged or taken by
+ * another process, a kernel that failed on a thread, or memory that cannot be allocated. Progress is not
+ * lost: `fit` can continue from `variables` and `optimizerState`, on the same device or another. They are
+ * those after the last step if the device can still be read, as `wasm` can, and otherwise those that were
+ * read last: 16 steps earlier, or a hundred times as long ago as a reading takes.
  */
 export class DeviceLostError extends Error {
   /** The name of the class. */
@@ -33,7 +34,7 @@ export class DeviceLostError extends Error {
   readonly optimizerState: OptimizerState;
   /** The epoch of `variables`, from 0. */
   readonly epoch: number;
-  /** How many steps of that epoch are in `variables`. */
+  /** How many steps of that epoch are included in `variables`. */
   readonly step: number;
   /** The epochs that were completed. */
   readonly history: History;
@@ -56,18 +57,18 @@ export class DeviceLostError extends Error {
   }
 }
 
-/** Reading takes at most one part in so many of the time of training. */
+/** Reading takes at most one part in this many of the training time. */
 const SHARE_OF_READING = 100;
 
-/** Keeps what a failing device must not take along. */
+/** Keeps copies of what a failing device would lose. */
 export interface Rescue {
-  /** Called after a step whose loss was read: reads `live`, if the last reading is long ago. */
+  /** Called after a step whose loss was read: reads `live` if the last reading was long ago. */
   keep(live: TrainingSnapshot): Promise<void>;
-  /** What `fit` throws for an error of its steps, the last of which has left `live`. */
+  /** The error that `fit` throws for an error in its steps; the last successful step produced `live`. */
   errorFor(error: unknown, live: TrainingSnapshot): Promise<unknown>;
 }
 
-/** A rescue that begins with `initial`, on the host. */
+/** A rescue that starts with `initial`, on the host. */
 export function createRescue(model: Layer, initial: TrainingSnapshot, history: History): Rescue {
   let snapshot = initial;
   let nextAt = 0;
@@ -89,10 +90,10 @@ export function createRescue(model: Layer, initial: TrainingSnapshot, history: H
         const last = await read(live);
         if (allFinite(trainableParams<Tensor>(model, last.variables.params))) snapshot = last;
       } catch {
-        // what was read before is what is left
+        // the previous copy is what remains
       }
       const isFirst = snapshot.place === initial.place && error instanceof DeviceOutOfMemory;
-      return isFirst ? error : new DeviceLostError(error, snapshot, history); // nothing was learnt that could be lost
+      return isFirst ? error : new DeviceLostError(error, snapshot, history); // no progress that could be lost
     },
   };
 }

@@ -33,28 +33,40 @@ import { batchingOptionNames, type BatchingOptions, prepareEvaluation, runSessio
 import { createReporter, type Report } from "./progress.ts";
 import { checkTrainer, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
 
-/** How a trainer goes over data. */
+/** How a trainer iterates over data. */
 export interface FitLoopOptions extends BatchingOptions {
-  /** How often the data is gone over, counted from epoch 0; default 1. */
+  /** The number of passes over the data, counted from epoch 0; default 1. */
   readonly epochs?: number;
-  /** The number of the first epoch; default 0. It only numbers epochs: to go on where it was, give `optimizerState`. */
+  /**
+   * The number of the first epoch; default 0. It only numbers epochs: to continue an earlier run, give
+   * `optimizerState`.
+   */
   readonly initialEpoch?: number;
-  /** Whether each epoch has an order of its own, drawn with the key; default true, but false for a stateful model. */
+  /**
+   * Whether each epoch has a different order, drawn with the key; default true, but false for a stateful
+   * model.
+   */
   readonly shuffle?: boolean;
   /**
-   * The random key of the order and of dropout; default `key(0)`. It is folded with the number of updates before, as
-   * `optimizerState` has counted them, so that a run that goes on does not begin its random numbers anew.
+   * The random key of the order and of dropout; default `key(0)`. It is folded with the number of earlier
+   * updates, as counted in `optimizerState`, so that a continued run does not repeat its random numbers.
    */
   readonly key?: Tensor;
-  /** Data to validate with after each epoch, or `{ split: 0.2 }`: the last fifth of the data, before any shuffling. */
+  /**
+   * Data to validate with after each epoch, or `{ split: 0.2 }`: the last fifth of the data, before any
+   * shuffling.
+   */
   readonly validation?: Validation;
-  /** The optimizer's state to go on with, of the same optimizer and trained weights; default: a fresh one. */
+  /**
+   * The optimizer's state to continue with, from the same optimizer and trained weights; default: a fresh
+   * one.
+   */
   readonly optimizerState?: OptimizerState;
-  /** What is called while training; default none. */
+  /** Objects whose functions are called while training; default none. */
   readonly callbacks?: readonly Callback[];
-  /** Aborting it ends training after the present step, or the validation, which then does not count. */
+  /** Aborting it ends training after the present step, or during the validation, which is then discarded. */
   readonly signal?: AbortSignal;
-  /** Default `auto`: a bar on a terminal, elsewhere a line per epoch. */
+  /** Default `auto`: a bar on a terminal, otherwise one line per epoch. */
   readonly report?: Report;
 }
 
@@ -66,16 +78,16 @@ export interface FitOptions extends ObjectiveOptions, FitLoopOptions {
   readonly device?: Device;
 }
 
-/** What training gives. */
+/** The result of training. */
 export interface FitResult {
-  /** Weights and state in the end, on the host. */
+  /** The final weights and state, on the host. */
   readonly variables: Variables;
   /**
-   * With it, the variables and the same options a later call goes on as if there had been no break, bit for bit: two
-   * epochs, and two more, are four.
+   * With it, the variables and the same options, a later call continues as if there had been no break, bit
+   * for bit: two epochs and two more are four.
    */
   readonly optimizerState: OptimizerState;
-  /** Per name one entry per completed epoch. */
+  /** By name, one entry per completed epoch. */
   readonly history: History;
   /** Why training ended before the last epoch. */
   readonly stopped?: "aborted" | "callback";
@@ -93,7 +105,7 @@ const loopOptions = [
   "report",
 ];
 
-/** What to do instead of options that `fit` has in other libraries. */
+/** What to use instead of options that `fit` has in other libraries. */
 const elsewhere = {
   ...weightsElsewhere,
   validationData: "give validation: { x, y }",
@@ -105,25 +117,27 @@ const elsewhere = {
 /**
  * Trains a model.
  *
- * The loss and the metrics of an epoch are those of all its samples as if they were one batch, computed batch by batch
- * with the weights before each update. A last batch that is smaller runs as it is.
+ * The loss and the metrics of an epoch are those of all its samples as if they were one batch, computed batch
+ * by batch with the weights before each update. A smaller last batch runs with its own size.
  *
- * Random numbers (the order of an epoch, the units that dropout drops) depend on the key and on the number of updates
- * before, which `optimizerState` counts: several calls that hand on variables and `optimizerState` are one long run.
+ * Random numbers (the order of an epoch, the units that dropout drops) depend on the key and on the number of
+ * earlier updates, which `optimizerState` counts: several calls that pass on variables and `optimizerState`
+ * act as one long run.
  *
- * A stateful model's carry goes on from batch to batch and from epoch to epoch; a callback begins it anew with
- * `replaceVariables`. Its batch size is that of its state, and its samples stay in their order unless `shuffle` is
- * true. Its validation begins with fresh carries and leaves those of training alone.
+ * A stateful model's carry continues from batch to batch and from epoch to epoch; a callback resets it with
+ * `replaceVariables`. The batch size is that of its state, and its samples keep their order unless `shuffle`
+ * is true. Validation starts with fresh carries and leaves those of training unchanged.
  *
- * @param variables What `init` gave, or an earlier call; it is not changed.
- * @param data Inputs and targets `[samples, ...]` on the host, and sample weights. Values of another dtype than the
- *   model takes (float64, whole numbers for floats) are converted; one that would be lost is refused with a RangeError.
+ * @param variables The result of `init`, or of an earlier call; not changed.
+ * @param data Inputs and targets `[samples, ...]` on the host, and sample weights. Values of another dtype
+ *   than the model accepts (float64, integers for floats) are converted; a value that would be lost is
+ *   refused with a RangeError.
  * @returns The new variables, the optimizer's state and the history: `loss`, metrics, and with validation the same
  *   names with `val_` before them.
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
  *   one); TypeError for shapes that do not fit; all before anything runs.
- * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last good
- *   weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
+ * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last
+ *   good weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
  *
  * @example
  * ```ts
@@ -192,10 +206,10 @@ export async function fitWith(
   const train = session.train();
   let live = await toHost(variables);
   let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
-  /** How many updates were made, in all runs that led here. */
+  /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);
-  /** What a validation begins with: nothing of what a stateful model remembers from training. */
+  /** The initial state of a validation: without what a stateful model carries from training. */
   const validated = (): Variables =>
     validationSpecs ? { ...live, state: resetStates(trainer.model, live, validationSpecs) } : live;
   const guard = createLossGuard(trainer.model, live, history);
@@ -224,7 +238,7 @@ export async function fitWith(
     stop: () => void (stopped = true),
   });
 
-  /** One epoch; false where it was broken off. */
+  /** Runs one epoch; returns false if it was interrupted. */
   const runEpoch = async (epoch: number): Promise<boolean> => {
     const began = performance.now();
     const order = shuffle ? shuffledOrder(foldIn(shuffleKey, updates), samples) : undefined;
@@ -280,7 +294,7 @@ export async function fitWith(
       await call("onEpochEnd", { epoch, step }, logs);
       return true;
     } catch (error) {
-      if (signal?.aborted && error === signal.reason) return false; // the validation was broken off
+      if (signal?.aborted && error === signal.reason) return false; // the validation was interrupted
       throw error;
     } finally {
       disposeTree(metrics);
@@ -320,7 +334,7 @@ function batchSpecs(x: Tree<Tensor>, batchSize: number): Tree<Spec> {
   });
 }
 
-/** The logs of the last completed epoch; empty where there is none. */
+/** The logs of the last completed epoch; empty if there is none. */
 function lastLogs(history: History): Logs {
   return Object.fromEntries(
     Object.entries(history).flatMap(([name, values]) => {

@@ -1,6 +1,7 @@
 /**
- * Gradients of any size: shortened to a norm, or limited so that an optimizer may square them. A finite gradient whose
- * square overflows, or vanishes, is treated as one of ordinary size; one that is NaN or infinite stays visible.
+ * Gradients of any magnitude: clipped to a norm, or limited so that an optimizer can square them. A finite
+ * gradient whose square overflows or underflows is treated like one of ordinary size; NaN and infinity stay
+ * visible.
  */
 import {
   abs,
@@ -25,32 +26,32 @@ export interface ClippingOptions {
   readonly clipnorm?: number | null;
   /** The largest norm of all gradients together; default none. */
   readonly globalClipnorm?: number | null;
-  /** The largest size of each element of a gradient; default none. */
+  /** The largest magnitude of each element of a gradient; default none. */
   readonly clipvalue?: number | null;
 }
 
 const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
 /**
- * Gradients no longer than `most`, together.
+ * Scales gradients so that their joint norm is at most `most`.
  *
- * The norm is that of the gradients over their largest element, so that no square overflows or vanishes: of gradients
- * of 1e20, whose squares no float32 holds, the shortened ones have the right length. Where one is NaN or infinite there
- * is no direction: all become NaN, which the next loss shows.
+ * The norm is computed from the gradients divided by their largest element, so that no square overflows or
+ * underflows: even gradients of 1e20, whose squares exceed float32, are clipped to the right length. If one
+ * is NaN or infinite there is no direction: all become NaN, which the next loss shows.
  */
 function shorten(gradients: readonly Tensor[], most: number): Tensor[] {
   if (gradients.length === 0) return [];
   const largest = gradients.map((gradient) => max(abs(gradient))).reduce((a, b) => maximum(a, b));
-  const scale = select(greater(largest, 0), largest, 1); // 0 and -∞: there is nothing to shorten
+  const scale = select(greater(largest, 0), largest, 1); // 0 and -∞: nothing needs clipping
   const scaled = gradients.map((gradient) => div(gradient, scale));
   const relative = sqrt(scaled.map((gradient) => sum(square(gradient))).reduce((a, b) => add(a, b)));
-  // How long the scaled ones are to be. Not a maximum, as NaN has to stay.
+  // The target norm of the scaled gradients. Not a maximum, as NaN must remain.
   const length = div(most, select(lessEqual(relative, 1), 1, relative));
   const fits = lessEqual(scale, length);
   return gradients.map((gradient, index) => select(fits, gradient, mul(scaled[index], length)));
 }
 
-/** The gradients, clipped as asked for. */
+/** The gradients, clipped as requested. */
 export function clipGradients(gradients: readonly Tensor[], options: ClippingOptions): readonly Tensor[] {
   const { clipnorm, globalClipnorm, clipvalue } = options;
   if (typeof clipnorm === "number") return gradients.flatMap((gradient) => shorten([gradient], clipnorm));
@@ -62,9 +63,10 @@ export function clipGradients(gradients: readonly Tensor[], options: ClippingOpt
 }
 
 /**
- * A gradient whose square is finite where the gradient is: limited to the root of the largest number. What divides by
- * the root of a mean of squares takes the same step at any such size, while with an infinite square it would never
- * take one again, in silence. Infinite and NaN stay as they are, and are seen in the weights.
+ * A gradient whose square is finite if the gradient is: limited to the square root of the largest number. An
+ * optimizer that divides by the root of a mean of squares takes the same step at any such magnitude, while
+ * after an infinite square it would silently never take a step again. Infinity and NaN are kept, and show in
+ * the weights.
  */
 export function squarable(gradient: Tensor): Tensor {
   const largest = gradient.dtype === "float64" ? Number.MAX_VALUE : LARGEST_FLOAT32;

@@ -1,7 +1,8 @@
 /**
- * Labels are checked on the host before anything runs: a class that does not exist would be counted as something, in
- * silence. Labels that do not count may be anything, such as -1 at padded steps. Which ones count depends on the mask
- * that the model makes of its input; where that needs no weights, it is computed here, for samples with such labels.
+ * Labels are checked on the host before anything runs: a class that does not exist would silently be counted
+ * as something. Labels that do not count may be anything, such as -1 at padded steps. Which ones count
+ * depends on the mask that the model makes from its input; if that needs no weights, it is computed here, for
+ * samples with such labels.
  */
 import { checkCount, checkFunction } from "../describe.ts";
 import { takeRows } from "../data/batches.ts";
@@ -14,14 +15,14 @@ import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
 
-/** How many samples' masks are computed together. */
+/** The number of samples whose masks are computed together. */
 const CHUNK = 1024;
 
 /**
- * Checks that the labels of every output that count are classes.
+ * Checks that the labels that count, of every output, are classes.
  *
  * @param outputs The specs of the model's outputs.
- * @throws RangeError naming the first label that is none; TypeError for labels that are no int32.
+ * @throws RangeError naming the first invalid label; TypeError for labels that are not int32.
  */
 export function checkTargets(
   model: Layer,
@@ -43,7 +44,7 @@ export function checkTargets(
   });
 }
 
-/** Whether the label at a place counts for the loss of the output at `head`; true where that cannot be known. */
+/** Whether the label at a place counts for the loss of the output at `head`; true if that cannot be known. */
 function countedLabels(
   model: Layer,
   { params, state }: Variables,
@@ -89,7 +90,7 @@ function countedLabels(
  *
  * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`.
  * @param classes The size of the prediction's last axis.
- * @param counts Whether the label at a place, in row-major order, counts; default all do.
+ * @param counts Whether the label at a place, in row-major order, counts; by default all do.
  * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
  */
 export function checkLabels(
@@ -100,7 +101,7 @@ export function checkLabels(
 ): void {
   checkLoss("check labels", loss);
   if (loss.labels !== "sparse") return;
-  host(target); // throws for what is none
+  host(target); // throws if it is not a label tensor
   checkCount("check labels", classes, "the number of classes", 0);
   checkFunction("check labels", counts, "counts");
   if (target.dtype !== "int32") {

@@ -1,7 +1,8 @@
 /**
- * Losses: plain data with a function that gives one value per sample (and step), and their reduction to the number
- * that training makes small, both as in Keras 3. Crossentropies compute with logits wherever they can get them: with
- * `fromLogits`, or because the prediction came from the activation softmax or sigmoid (operations/activations.ts).
+ * Losses: plain data with a function that gives one value per sample (and step), and their reduction to the
+ * number that training minimizes, both as in Keras 3. Crossentropies compute with logits whenever they can:
+ * with `fromLogits`, or if the prediction comes from the activation softmax or sigmoid
+ * (operations/activations.ts).
  */
 import { checkTensor, type Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
@@ -42,24 +43,28 @@ import {
 import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
 
 /**
- * How the values of a loss become one: `sumOverBatchSize` and `mean` are Σ w·l / N, `meanWithSampleWeight` is
- * Σ w·l / Σ w, `sum` is Σ w·l, `none` leaves w·l as they are. N is how many values the mask leaves.
+ * How the values of a loss are reduced to one: `sumOverBatchSize` and `mean` are Σ w·l / N,
+ * `meanWithSampleWeight` is Σ w·l / Σ w, `sum` is Σ w·l, `none` keeps the values w·l. N is the number of
+ * values that the mask keeps.
  *
- * The gradient of a training step is that of its batch's loss. The loss of an epoch, a validation or an evaluation is
- * that of all its data: both sums go over all batches, and are divided once, so that it does not depend on how the
- * data is cut into batches.
+ * The gradient of a training step is that of its batch's loss. The loss of an epoch, a validation or an
+ * evaluation is that of all its data: both sums run over all batches and are divided once, so that the result
+ * does not depend on how the data is cut into batches.
  */
 export type Reduction = "sumOverBatchSize" | "mean" | "meanWithSampleWeight" | "sum" | "none";
 
-/** A loss. One of your own is an object of this form. */
+/** A loss. A custom loss is an object of this form. */
 export interface Loss {
   /** The kind, such as `huber`; it names the loss in errors and JSON. */
   readonly type: string;
-  /** The options in full, as they are saved. */
+  /** The full options, as they are saved. */
   readonly options: Options;
-  /** How the values become one. */
+  /** How the values are reduced to one. */
   readonly reduction: Reduction;
-  /** What targets are: class numbers (int32, one axis less than the prediction) or numbers (the prediction's shape). */
+  /**
+   * What targets are: class indices (int32, one axis less than the prediction) or numbers (the prediction's
+   * shape).
+   */
   readonly labels: "sparse" | "dense";
   /** One value per sample and step: `[batch]` or `[batch, time]`. Pure, traceable. */
   values(target: Tensor, prediction: Tensor): Tensor;
@@ -81,7 +86,7 @@ export interface CrossentropyOptions extends LossOptions {
 
 /** Options of {@linkcode sparseCategoricalCrossentropy}. */
 export interface SparseCrossentropyOptions extends CrossentropyOptions {
-  /** The label of what does not count, such as -1; default none. */
+  /** The label of values that do not count, such as -1; default none. */
   readonly ignoreClass?: number | null;
 }
 
@@ -115,17 +120,20 @@ function clipped(probabilities: Tensor): Tensor {
   return clip(probabilities, { min: EPSILON, max: 1 - EPSILON });
 }
 
-/** Logits less their largest, and the logarithm of the sum of their powers (along the last axis, kept). */
+/**
+ * Logits minus their maximum, and the logarithm of the sum of their exponentials (along the last axis, kept).
+ */
 function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
   const shifted = sub(logits, stopGradient(max(logits, { axes: -1, keepDims: true })));
   return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
 }
 
 /**
- * Crossentropy of class numbers: `-log p[label]`.
+ * Crossentropy of class indices: `-log p[label]`.
  *
- * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to
- * [1e-7, 1 - 1e-7], then normalised. Labels outside the classes are not seen here: training checks them before anything runs.
+ * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to [1e-7,
+ * 1 - 1e-7], then normalized. Labels outside the classes are not detected here: training checks them before
+ * anything runs.
  *
  * @throws RangeError for an unknown option or reduction.
  *
@@ -194,10 +202,10 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
 }
 
 /**
- * Crossentropy of yes or no: the mean over the last axis of `-t · log p - (1 - t) · log(1 - p)`.
+ * Binary crossentropy: the mean over the last axis of `-t · log p - (1 - t) · log(1 - p)`.
  *
  * Targets have the shape of the predictions, or lack a last axis of size 1. Probabilities are clipped to
- * [1e-7, 1 - 1e-7]; `labelSmoothing` draws targets towards 1/2.
+ * [1e-7, 1 - 1e-7]; `labelSmoothing` moves targets toward 1/2.
  *
  * @throws RangeError for an unknown option or reduction, or a smoothing outside 0 to 1.
  */
@@ -210,7 +218,7 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
       const behind = logitsOf(prediction, "sigmoid");
       const [t, p] = alignValues(type, target, behind ?? prediction);
       const smooth = labelSmoothing === 0 ? t : add(mul(t, 1 - labelSmoothing), 0.5 * labelSmoothing);
-      // log(1 + e^x) - t·x is the same with p = sigmoid(x), and exact for large |x|.
+      // log(1 + e^x) - t·x is the same with p = sigmoid(x), and accurate for large |x|.
       if (behind || fromLogits) return meanPerSample(sub(softplus(p), mul(smooth, p)));
       const safe = clipped(p);
       const yes = mul(smooth, log(safe));
@@ -219,7 +227,7 @@ export function binaryCrossentropy(options: SmoothedCrossentropyOptions = {}): L
   }, making);
 }
 
-/** What crossentropies with smoothed targets have alike: their options, checked and with their defaults. */
+/** What crossentropies with smoothed targets share: their options, checked and with their defaults. */
 function smoothed(type: string, given: SmoothedCrossentropyOptions) {
   checkOptions(type, given, ["fromLogits", "labelSmoothing", "reduction"]);
   const { fromLogits = false, labelSmoothing = 0, reduction = "sumOverBatchSize" } = given;
@@ -304,21 +312,24 @@ const byName: Record<LossName, (options?: LossOptions) => Loss> = {
 /** All names of losses. */
 export const lossNames: readonly LossName[] = Object.keys(byName) as LossName[]; // keys of `byName`
 
-/** The loss of a name with the default options; with `fromLogits` those that can take logits do. */
+/** The loss of a name with the default options; `fromLogits` applies to the losses that can take logits. */
 export function lossNamed(name: LossName, fromLogits: boolean): Loss {
   const made = byName[name]();
   const options: CrossentropyOptions = { fromLogits };
   return fromLogits && "fromLogits" in made.options ? byName[name](options) : made;
 }
 
-/** A loss as training takes it: by name, with the default options, or made by a function such as {@linkcode huber}. */
+/**
+ * A loss as training accepts it: by name, with the default options, or made by a function such as {@linkcode
+ * huber}.
+ */
 export type LossLike = LossName | Loss;
 
 /**
  * The loss for a name, or the loss itself.
  *
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no loss, and for a copy of
- *   one with other data than its reduction.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for anything that is not a
+ *   loss, and for a copy of one with changed data other than its reduction.
  */
 export function resolveLoss(loss: LossLike): Loss {
   if (typeof loss === "string") {
@@ -332,19 +343,19 @@ export function resolveLoss(loss: LossLike): Loss {
   return loss;
 }
 
-/** The loss of a batch, and what it was before it was divided. */
+/** The loss of a batch, and its parts before the division. */
 export interface LossSums {
-  /** The loss, a scalar; 0 where nothing counts. */
+  /** The loss, a scalar; 0 if nothing counts. */
   readonly loss: Tensor;
   /** The sum of the weighted values, a scalar. */
   readonly total: Tensor;
-  /** What it is divided by, a scalar; undefined with the reduction `sum`. */
+  /** The divisor, a scalar; undefined with the reduction `sum`. */
   readonly count: Tensor | undefined;
 }
 
 /**
- * Numerator and denominator of the loss of a batch; those of several batches are added up for the loss of all. See
- * {@linkcode computeLoss}.
+ * Numerator and denominator of the loss of a batch; those of several batches are summed for the loss of all.
+ * See {@linkcode computeLoss}.
  */
 export function lossSums(
   loss: Loss,
@@ -363,10 +374,11 @@ export function lossSums(
 /**
  * The loss of a batch, as Keras reduces it.
  *
- * A mask (and the loss's own, for `ignoreClass`) takes steps out of the sum and out of N; a sample weight, `[batch]`
- * or `[batch, time]`, multiplies the values and is not part of N except with `meanWithSampleWeight`. A batch in which
- * nothing counts has the loss 0. Where a step does not count, or its weight is 0, target and prediction may be
- * anything, NaN too: neither the loss nor its gradient depends on them.
+ * A mask (and the loss's own, for `ignoreClass`) removes steps from the sum and from N; a sample weight,
+ * `[batch]` or `[batch, time]`, multiplies the values and is not part of N except with
+ * `meanWithSampleWeight`. A batch in which nothing counts has a loss of 0. Where a step does not count, or
+ * its weight is 0, target and prediction may be anything, even NaN: neither the loss nor its gradient depends
+ * on them.
  *
  * @returns A scalar, or the weighted values with the reduction `none`.
  * @throws TypeError for shapes that do not fit, naming both.
@@ -383,10 +395,10 @@ export function computeLoss(
   return weight ? mul(values, weight) : values;
 }
 
-/** Throws a TypeError unless `loss` is a loss, and no name of one or copy with data that does not act. */
+/** Throws a TypeError unless `loss` is a loss, and not a name or a copy whose changed data has no effect. */
 export function checkLoss(what: string, loss: unknown): asserts loss is Loss {
   if (typeof loss !== "object") throw wrongKind(what, loss, "the loss", "one such as huber()");
-  resolveLoss(loss as Loss); // which throws for what is none
+  resolveLoss(loss as Loss); // throws if it is not a loss
 }
 
 function checkArguments(loss: Loss, target: Tensor, prediction: Tensor, weighting: Weighting): void {

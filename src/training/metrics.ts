@@ -1,10 +1,11 @@
 /**
- * Metrics: plain data with pure functions over a state of two running sums, a total and a count, so that a metric can
- * live inside a compiled step and its state on a device. How weights and masks enter is Keras 3's; beyond it, a metric
- * knows what the loss of its output knows (see {@linkcode resolveMetric}), and a NaN is never right.
+ * Metrics: plain data with pure functions over a state of two running sums, a total and a count, so that a
+ * metric can live inside a compiled step and its state on a device. Weights and masks enter as in Keras 3; in
+ * addition, a metric knows what the loss of its output knows (see {@linkcode resolveMetric}), and a NaN is
+ * never correct.
  *
- * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy go wherever a
- * metric goes, and are not written twice.
+ * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy can be
+ * used wherever a metric can, and are not written twice.
  */
 import { checkSpec } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
@@ -43,27 +44,30 @@ import { addToSums, initSums, meanOfSums, type MetricState } from "./running.ts"
 
 export type { MetricState };
 
-/** A metric. One of your own is an object of this form. */
+/** A metric. A custom metric is an object of this form. */
 export interface Metric {
   /** The kind, such as `topKCategoricalAccuracy`. */
   readonly type: string;
-  /** What it is called in logs and histories. */
+  /** Its name in logs and histories. */
   readonly name: string;
-  /** The options in full, as they are saved. */
+  /** The full options, as they are saved. */
   readonly options: Options;
   /** The state before anything was seen. */
   initState(): MetricState;
-  /** The state after one more batch: pure, traceable. The mask of training also leaves out what the loss does. */
+  /**
+   * The state after one more batch: pure, traceable. In training, the mask also excludes what the loss
+   * ignores.
+   */
   update(state: MetricState, target: Tensor, prediction: Tensor, weighting?: Weighting): MetricState;
-  /** The metric to compute instead, where that depends on the output's loss and shapes. */
+  /** The metric to compute instead, if it depends on the output's loss and shapes. */
   fit?(loss: Loss | undefined, target: Spec, prediction: Spec): Metric;
-  /** The metric of everything seen; 0 before the first batch. The state's tensors are on the host. */
+  /** The metric over everything seen; 0 before the first batch. The state's tensors are on the host. */
   result(state: MetricState): number;
 }
 
 /** Options that every metric has. */
 export interface MetricOptions {
-  /** What it is called in logs and histories. */
+  /** Its name in logs and histories. */
   readonly name?: string;
 }
 
@@ -75,10 +79,10 @@ function checkName(type: string, name: string): void {
   }
 }
 
-/** What the functions of a metric are given. */
+/** The arguments of a metric's functions. */
 const STATE = "what initState or update of this metric gave";
 
-/** A metric that is the weighted mean of values; `finish` is applied to it at last. */
+/** A metric that is the weighted mean of values; `finish` is applied to the result. */
 function meanMetricOf(
   description: { readonly type: string; readonly name: string; readonly options?: Options },
   values: Values,
@@ -110,21 +114,22 @@ function meanMetricOf(
 }
 
 /**
- * What predictions are ranked by: the logits where they are behind a softmax, which far apart have probabilities that
- * are equal, else the predictions; and whether they are known, bool `[...]`. Where one is NaN none is the largest.
+ * The scores that predictions are ranked by: the logits behind a softmax, whose probabilities become equal
+ * when logits are far apart, else the predictions; and whether they are known, bool `[...]`. If one is NaN
+ * none is the largest.
  */
 function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
   const logits = logitsOf(prediction, "softmax");
   const scores = logits ?? prediction;
   const largest = max(scores, { axes: -1 });
-  // The softmax of an infinite logit is NaN, while an infinite score is as good as any.
+  // The softmax of an infinite logit is NaN, while an infinite score is valid.
   const known = logits ? equal(sub(largest, largest), 0) : equal(largest, largest);
   return { scores, known };
 }
 
 /**
- * How often the largest prediction is the label: int32 labels `[...]` or `[..., 1]`, predictions `[..., classes]`. Of
- * equal ones the first is the largest; where a prediction is NaN, none is.
+ * How often the largest prediction is the label: int32 labels `[...]` or `[..., 1]`, predictions
+ * `[..., classes]`. Of equal ones the first counts as the largest; if a prediction is NaN, none does.
  */
 export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
   const type = "sparseCategoricalAccuracy";
@@ -136,8 +141,8 @@ export function sparseCategoricalAccuracy(options: MetricOptions = {}): Metric {
 }
 
 /**
- * How often the largest prediction is the largest target: both `[..., classes]`, logits or probabilities. Of equal
- * ones the first is the largest; where one is NaN, none is.
+ * How often the largest prediction is the largest target: both `[..., classes]`, logits or probabilities. Of
+ * equal ones the first counts as the largest; if one is NaN, none does.
  */
 export function categoricalAccuracy(options: MetricOptions = {}): Metric {
   const type = "categoricalAccuracy";
@@ -152,13 +157,13 @@ export function categoricalAccuracy(options: MetricOptions = {}): Metric {
 
 /** Options of {@linkcode binaryAccuracy}. */
 export interface BinaryAccuracyOptions extends MetricOptions {
-  /** Predictions above it mean 1; default 0 where the loss of the same output takes logits, else 0.5. */
+  /** Predictions above it mean 1; default 0 if the loss of the same output takes logits, else 0.5. */
   readonly threshold?: number | null;
 }
 
 /**
- * How often a prediction is on the target's (0 or 1) side of the threshold: both of one shape. A prediction that is
- * NaN is on neither.
+ * How often a prediction is on the same side of the threshold as the target (0 or 1): both of one shape. A
+ * NaN prediction is on neither side.
  */
 export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   const type = "binaryAccuracy";
@@ -169,7 +174,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]) =>
     meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
       const [t, p] = alignValues(type, target, prediction);
-      // A loss that takes logits finds them behind a sigmoid; what it is given then are probabilities all the same.
+      // A loss that takes logits finds them behind a sigmoid; its argument is then still probabilities.
       const least = threshold ?? (ofLogits && !logitsOf(prediction, "sigmoid") ? 0 : 0.5);
       return cast(and(equal(t, cast(greater(p, least), t.dtype)), equal(p, p)), "float32");
     }, { fit });
@@ -179,23 +184,24 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   });
 }
 
-/** Whether the predictions of an output are logits, as far as its loss says so. */
+/** Whether the predictions of an output are logits, as far as its loss determines that. */
 function takesLogits(loss: Loss | undefined): boolean {
   return loss?.options?.fromLogits === true;
 }
 
 /** Options of the top-k accuracies. */
 export interface TopKOptions extends MetricOptions {
-  /** How many of the largest predictions are looked at; default 5. */
+  /** How many of the largest predictions are considered; default 5. */
   readonly k?: number;
 }
 
 /**
- * Whether fewer than `k` predictions are above that of the label, which `isLabel` marks; so predictions that are equal
- * to it do not keep it out, as in Keras. NaN is above every number, and a label whose prediction is NaN never counts.
+ * Whether fewer than `k` predictions are above that of the label, which `isLabel` marks; so predictions equal
+ * to it do not exclude it, as in Keras. NaN is above every number, and a label whose prediction is NaN is
+ * never correct.
  */
 function inTopK(isLabel: Tensor, prediction: Tensor, k: number): Tensor {
-  // Probabilities of 0 are all equal; their logits are not.
+  // Probabilities of 0 are all equal, but their logits are not.
   const scores = logitsOf(prediction, "softmax") ?? prediction;
   const ofLabel = sum(select(isLabel, scores, 0), { axes: -1, keepDims: true });
   const above = sum(cast(not(lessEqual(scores, ofLabel)), "int32"), { axes: -1 });
@@ -244,19 +250,19 @@ export function rootMeanSquaredError(options: MetricOptions = {}): Metric {
   );
 }
 
-/** The mean of the predictions, whatever the target is; for values that are worth watching, such as a loss. */
+/** The mean of the predictions, whatever the target is; for values worth monitoring, such as a loss. */
 export function meanMetric(options: MetricOptions = {}): Metric {
   checkOptions("mean", options, ["name"]);
   return meanMetricOf({ type: "mean", name: options.name ?? "mean" }, (_, prediction) => prediction);
 }
 
-/** Losses that logs call by a short name, as Keras users do. */
+/** Losses with a short name in logs, as in Keras. */
 const shortNames: ReadonlyMap<string, string> = new Map([
   ["meanSquaredError", "mse"],
   ["meanAbsoluteError", "mae"],
 ]);
 
-/** The mean of a loss's values as a metric. Its reduction does not matter. */
+/** The mean of a loss's values as a metric. The loss's reduction does not matter. */
 export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
   checkOptions("lossMetric", options, ["name"]);
   checkLoss("make a metric", loss);
@@ -267,9 +273,9 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
 }
 
 /**
- * Which accuracy fits. The loss knows best: with class numbers it is sparse, with a binary crossentropy binary, however
- * many outputs there are. Else it goes by Keras 3's rule: binary where the prediction's last axis is 1, sparse where
- * the target has fewer axes or a last axis of 1, else categorical.
+ * Which accuracy fits. The loss decides first: class indices give sparse, a binary crossentropy gives binary,
+ * regardless of the number of outputs. Otherwise Keras 3's rule applies: binary if the prediction's last axis
+ * is 1, sparse if the target has fewer axes or a last axis of 1, else categorical.
  */
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
   checkSpec(`compute ${name}`, target, "the target");
@@ -286,8 +292,8 @@ function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, pre
 }
 
 /**
- * The accuracy that fits the loss and the shapes: sparse categorical, categorical or binary. Training decides with
- * {@linkcode resolveMetric}; used by itself the metric decides by the shapes that it is updated with.
+ * The accuracy that fits the loss and the shapes: sparse categorical, categorical or binary. Training decides
+ * with {@linkcode resolveMetric}; used alone, the metric decides by the shapes that it is updated with.
  *
  * @example
  * ```ts
@@ -350,17 +356,17 @@ export const metricNames: readonly MetricName[] = [
   ...lossNames,
 ];
 
-/** A metric as training takes it: by name, made by a function such as {@linkcode accuracy}, or a loss. */
+/** A metric as training accepts it: by name, made by a function such as {@linkcode accuracy}, or a loss. */
 export type MetricLike = MetricName | Metric | Loss;
 
 function isMetric(metric: Metric | Loss): metric is Metric {
-  const { update, result } = (metric ?? {}) as Partial<Metric>; // a Loss has no such members, nor an optimizer both
+  const { update, result } = (metric ?? {}) as Partial<Metric>; // a Loss has no such members, and an optimizer does not have both
   return typeof update === "function" && typeof result === "function";
 }
 
 /**
- * The metric for a name, metric or loss; a name becomes the metric's name in logs. A crossentropy by name takes logits
- * where the output's loss does.
+ * The metric for a name, metric or loss; a name becomes the metric's name in logs. A crossentropy given by
+ * name takes logits if the output's loss does.
  */
 function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
   if (typeof metric !== "string") {
@@ -371,19 +377,20 @@ function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
   if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
   return metric in byName
     ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
-    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // the others are losses' names
+    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // all other names are losses
 }
 
 /**
- * The metric that training computes: a name looked up, a loss made a metric, and `accuracy` made the one that fits
- * the loss and the shapes, keeping its name. Where the loss takes logits (`fromLogits`), binary accuracies without a
- * threshold have 0, and crossentropies by name take logits too. What the loss leaves out by itself (`ignoreClass`)
- * training leaves out of every metric of the same output.
+ * The metric that training computes: a name is looked up, a loss becomes a metric, and `accuracy` becomes the
+ * one that fits the loss and the shapes, keeping its name. If the loss takes logits (`fromLogits`), binary
+ * accuracies without a threshold use 0, and crossentropies given by name take logits too. Values that the
+ * loss ignores (`ignoreClass`) are excluded from every metric of the same output.
  *
  * @param loss The loss of the same output, if there is one.
  * @param target Shape and dtype of the targets.
  * @param prediction Shape and dtype of the predictions.
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no metric.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for anything that is not a
+ * metric.
  */
 export function resolveMetric(
   metric: MetricLike,

@@ -1,6 +1,6 @@
 /**
- * What guards training against a loss that is no number: losses stay on the device and are read together every few
- * steps, and the last weights known to be good are kept on the host.
+ * Guards training against a loss that is NaN or infinite: losses stay on the device and are read together
+ * every few steps, and the last weights known to be good are kept on the host.
  */
 import type { Layer, Variables } from "../layers/layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -16,21 +16,21 @@ export interface History {
 }
 
 /**
- * Thrown by `fit` and `trainOnBatch` when the loss of a batch is NaN or infinite, and by `fit` when that of the
- * validation is. What was learnt before is not lost.
+ * Thrown by `fit` and `trainOnBatch` when the loss of a batch is NaN or infinite, and by `fit` when that of
+ * the validation is. Earlier progress is not lost.
  */
 export class NonFiniteLossError extends Error {
   /** The name of the class. */
   override readonly name = "NonFiniteLossError";
   /** The epoch, from 0. */
   readonly epoch: number;
-  /** The step of that epoch, from 0; of `trainOnBatch` the step of the training state. */
+  /** The step of that epoch, from 0; for `trainOnBatch`, the step of the training state. */
   readonly step: number;
   /** Whether the loss is that of the validation after the epoch. */
   readonly validation: boolean;
   /**
-   * The last weights known to be good, on the host: with them the loss of some earlier batch was finite, or that of
-   * the last validation. Of `trainOnBatch`: those that it was given.
+   * The last weights known to be good, on the host: with them the loss of some earlier batch, or that of the
+   * last validation, was finite. For `trainOnBatch`: the weights that it was given.
    */
   readonly variables: Variables;
   /** The epochs that were completed. */
@@ -59,9 +59,9 @@ export interface StepPlace {
   readonly step: number;
 }
 
-/** What a {@linkcode NonFiniteLossError} carries. */
+/** The details of a {@linkcode NonFiniteLossError}. */
 export interface NonFiniteDetails {
-  /** Where training stands. */
+  /** The position of training. */
   readonly place: StepPlace;
   /** The last good weights, on the host. */
   readonly variables: Variables;
@@ -75,36 +75,36 @@ function placeText({ epoch, step }: StepPlace): string {
   return `at step ${step + 1} of epoch ${epoch + 1}`;
 }
 
-/** So many losses are read together: on a GPU each reading waits for all work sent before it. */
+/** How many losses are read together: on a GPU each reading waits for all work submitted before it. */
 const CHECK_EVERY = 16;
 
 /** Watches the losses of a training run. */
 export interface LossGuard {
-  /** Takes over the loss of a step. */
+  /** Takes ownership of the loss of a step. */
   record(loss: Tensor, place: StepPlace): void;
-  /** Whether enough losses wait for being read. */
+  /** Whether enough losses are waiting to be read. */
   readonly isDue: boolean;
   /**
-   * Reads the losses that wait, and keeps `variables` as the next candidate for good weights.
+   * Reads the waiting losses, and keeps `variables` as the next candidate for good weights.
    *
-   * @throws NonFiniteLossError at the first that is no finite number.
+   * @throws NonFiniteLossError at the first loss that is not finite.
    */
   check(variables: Variables): Promise<void>;
   /**
-   * Looks at the loss of the validation, which is that of the weights given to the last `check`.
+   * Checks the loss of the validation, which is that of the weights given to the last `check`.
    *
-   * @throws NonFiniteLossError if it is no finite number.
+   * @throws NonFiniteLossError if it is not finite.
    */
   validated(loss: number, place: StepPlace): void;
   /**
-   * The weights in the end, on the host; their loss nobody has seen, so they are looked at themselves.
+   * The final weights, on the host; no loss was computed with them, so they are checked themselves.
    *
    * @throws NonFiniteLossError if a trained weight is not finite.
    */
   finish(variables: Variables): Promise<Variables>;
 }
 
-/** A guard that begins with `initial`, on the host, as the last good weights. */
+/** A guard that starts with `initial`, on the host, as the last good weights. */
 export function createLossGuard(
   model: Layer,
   initial: Variables,
@@ -112,7 +112,7 @@ export function createLossGuard(
 ): LossGuard {
   let waiting: { readonly loss: Tensor; readonly place: StepPlace }[] = [];
   let last: StepPlace = { epoch: 0, step: 0 };
-  // The candidate is what the first waiting loss was computed with; it is good once that loss is finite.
+  // The first waiting loss was computed with the candidate, which is good once that loss is finite.
   let candidate = initial;
   let good = candidate;
   const check = async (variables: Variables | undefined) => {

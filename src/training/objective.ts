@@ -1,7 +1,8 @@
 /**
- * What training makes small: from the options `loss`, `lossWeights`, `metrics` and `weightedMetrics` and the shapes of a
- * model's outputs, one function from predictions and targets to the loss of a batch and the running means of an epoch. An output is a
- * leaf of the model's output tree; with several of them each has its loss, its weight and its metrics.
+ * What training minimizes: from the options `loss`, `lossWeights`, `metrics` and `weightedMetrics` and the
+ * shapes of a model's outputs, one function from predictions and targets to the loss of a batch and the
+ * running means of an epoch. An output is a leaf of the model's output tree; each of several outputs has its
+ * own loss, weight and metrics.
  */
 import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
@@ -16,66 +17,80 @@ import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./lo
 import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
-/** One value for every output, or a tree like the outputs with one for each (or for each part of it). */
+/**
+ * One value for every output, or a tree like the outputs with one value for each (or for each part of it).
+ */
 export type PerOutput<Value> =
   | Value
   | readonly PerOutput<Value>[]
   | { readonly [output: string]: PerOutput<Value> };
 
-/** What is made small and what is watched. */
+/** What is minimized and what is monitored. */
 export interface ObjectiveOptions {
-  /** The loss by name or as made by a function such as `huber()`; one for every output, or a tree like the outputs. */
+  /**
+   * The loss by name or as made by a function such as `huber()`; one for every output, or a tree like the
+   * outputs.
+   */
   readonly loss: PerOutput<LossLike>;
-  /** How much each output's loss counts in the sum; default 1. One of weight 0 is only watched, and may be NaN. */
+  /**
+   * The weight of each output's loss in the sum; default 1. A loss of weight 0 is only monitored, and may be
+   * NaN.
+   */
   readonly lossWeights?: PerOutput<number>;
   /**
-   * Metrics of every output, or a tree like the outputs with a list for each; default none. As in Keras, sample
-   * weights do not weight them; masks do.
+   * Metrics of every output, or a tree like the outputs with a list for each; default none. As in Keras,
+   * sample weights do not apply to them; masks do.
    */
   readonly metrics?: PerOutput<readonly MetricLike[]>;
-  /** Metrics that sample weights weight, in the same forms; one also in `metrics` is called `weighted_<name>`. */
+  /**
+   * Metrics that sample weights apply to, in the same forms; one that is also in `metrics` is called
+   * `weighted_<name>`.
+   */
   readonly weightedMetrics?: PerOutput<readonly MetricLike[]>;
 }
 
-/** Samples and what is to be learnt of them: trees of tensors `[samples, ...]`. */
+/** Samples and their targets: trees of tensors `[samples, ...]`. */
 export interface Data {
   /** The model's input. */
   readonly x: Tree<Tensor>;
   /** Targets, a tree like the model's output. */
   readonly y: Tree<Tensor>;
-  /** How much each sample (`[samples]`) or step (`[samples, time]`) counts: for every output, or a tree like them. */
+  /**
+   * The weight of each sample (`[samples]`) or step (`[samples, time]`): for every output, or a tree like
+   * them.
+   */
   readonly sampleWeight?: Tree<Tensor>;
 }
 
 /** Losses and metrics by name. */
 export interface Logs {
-  /** That of all data seen, as if it were one batch. */
+  /** The loss over all data seen, as if it were one batch. */
   readonly [name: string]: number;
 }
 
-/** What an epoch has seen by name: the loss of every output, and the metrics. */
+/** The running results of an epoch by name: the loss of every output, and the metrics. */
 export interface ObjectiveState {
   /** A total and a count. */
   readonly [name: string]: MetricState;
 }
 
-/** One output: where it is, and what is asked of it. */
+/** One output: its place, loss and metrics. */
 export interface Head {
-  /** Its name in logs; empty where it is the only one. */
+  /** Its name in logs; empty if it is the only one. */
   readonly name: string;
-  /** Where it is in the output tree. */
+  /** Its path in the output tree. */
   readonly path: Path;
-  /** What is made small. */
+  /** What is minimized. */
   readonly loss: Loss;
-  /** How much its loss counts in the sum. */
+  /** The weight of its loss in the sum. */
   readonly weight: number;
-  /** What is watched, without regard to sample weights. */
+  /** The metrics without sample weights. */
   readonly metrics: readonly Metric[];
-  /** What is watched by sample weight. */
+  /** The metrics with sample weights. */
   readonly weightedMetrics: readonly Metric[];
 }
 
-/** What a model gave for a batch. */
+/** The model's results for a batch. */
 export interface Prediction {
   /** The model's output. */
   readonly output: Tree<Tensor>;
@@ -83,21 +98,23 @@ export interface Prediction {
   readonly mask?: Mask;
 }
 
-/** The loss and the metrics of a model, ready for its shapes. */
+/** The loss and the metrics of a model, prepared for its shapes. */
 export interface Objective {
   /** Its outputs, in the order of the leaves. */
   readonly heads: readonly Head[];
-  /** The names in logs, in the order in which people read them. */
+  /** The names in logs, in display order. */
   readonly names: readonly string[];
   /** The running means before the first batch. */
   initState(): ObjectiveState;
-  /** The loss of a batch, a float scalar, and the running means with it. Pure, traceable. */
+  /** The loss of a batch, a float scalar, and the running means including it. Pure, traceable. */
   compute(
     prediction: Prediction,
     target: Omit<Data, "x">,
     state: ObjectiveState,
   ): { readonly loss: Tensor; readonly state: ObjectiveState };
-  /** Per output which values count for its loss: bool of their shape; undefined where all do. Pure, traceable. */
+  /**
+   * Per output, which values count for its loss: bool of their shape; undefined if all do. Pure, traceable.
+   */
   counted(prediction: Prediction, target: Omit<Data, "x">): (Tensor | undefined)[];
   /** The running means as numbers; the state is on the host. */
   results(state: ObjectiveState): Logs;
@@ -106,8 +123,8 @@ export interface Objective {
 /**
  * The objective for outputs and targets of these specs.
  *
- * @throws TypeError where targets or options do not match the outputs, naming the path; RangeError for an unknown
- *   name, two metrics of one name, or a loss with the reduction `none`.
+ * @throws TypeError if targets or options do not match the outputs, naming the path; RangeError for an
+ *   unknown name, two metrics of one name, or a loss with the reduction `none`.
  */
 export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, target: Tree<Spec>): Objective {
   checkSameStructure(output, target, { first: "the model's output", second: "y" });
@@ -231,7 +248,10 @@ function objectiveOf(heads: readonly Head[]): Objective {
   };
 }
 
-/** The losses of a batch as one, each times its weight; those of weight 0 are left out, as they may be NaN. */
+/**
+ * The sum of the losses of a batch, each times its weight; those of weight 0 are left out, as they may be
+ * NaN.
+ */
 function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor {
   const terms = losses.flatMap((loss, index) => {
     const { weight } = heads[index];
@@ -240,7 +260,7 @@ function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor 
   return terms.length === 0 ? zerosLike(losses[0]) : terms.reduce((total, term) => add(total, term));
 }
 
-/** An output of a batch with all that belongs to it. */
+/** An output of a batch with everything that belongs to it. */
 interface Pair {
   readonly loss: Loss;
   readonly target: Tensor;
@@ -272,7 +292,7 @@ function pairs(
   }));
 }
 
-/** Which steps of an output count for its metrics: those of the mask that its loss does not leave out. */
+/** Which steps of an output count for its metrics: those of the mask that its loss does not exclude. */
 function metricMask({ loss, target, prediction, weighting: { mask } }: Pair): Tensor | undefined {
   const own = loss.counted?.(target, prediction);
   return mask && own ? and(alignWeight(loss.type, cast(mask, "bool"), own), own) : own ?? mask;
@@ -304,21 +324,21 @@ function isMetricList(value: unknown): value is readonly MetricLike[] {
   return Array.isArray(value) && value.every((metric) => isLossLike(metric) || has(metric, "update"));
 }
 
-/** What is expected where an output has no loss. */
+/** The expected value if an output has no loss. */
 const LOSS_NEEDED =
   "one, as each output needs a loss; for one that is not to be trained give a loss of weight 0 " +
   "(lossWeights), or make a model without this output";
 
-/** Per output leaf the value that `given` has for it: a value counts for all leaves below its place. */
+/** Per output leaf, its value in `given`: a value applies to all leaves below its place. */
 function spread<Value>(
   given: unknown,
   output: Tree<Spec>,
   isValue: (value: unknown) => value is Value,
   option: {
     readonly what: string;
-    /** What a value is. */
+    /** What a value is called in errors. */
     readonly value: string;
-    /** Why there must be one. */
+    /** Why one is required. */
     readonly needed?: string;
     readonly missing?: Value;
   },

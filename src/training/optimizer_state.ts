@@ -1,4 +1,4 @@
-/** What is checked of an optimizer's state before anything runs: that it counts, and is one to go on with. */
+/** Checks of an optimizer's state before anything runs: that it counts updates, and can be continued from. */
 import { isLeaf, printSpec, type Spec } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree } from "../tree/tree.ts";
 import type { Optimizer, OptimizerState } from "./optimizers.ts";
@@ -6,7 +6,7 @@ import type { Optimizer, OptimizerState } from "./optimizers.ts";
 /**
  * Throws unless `given` has the structure, shapes and dtypes of the states of an optimizer.
  *
- * @param expected Specs of what the optimizer's `init` gives for the params that are trained.
+ * @param expected Specs of the result of the optimizer's `init` for the trained params.
  * @throws TypeError naming the place in `optimizerState`, and the remedy.
  */
 export function checkOptimizerState(optimizer: Optimizer, expected: Tree<Spec>, given: OptimizerState): void {
@@ -34,9 +34,10 @@ export function checkOptimizerState(optimizer: Optimizer, expected: Tree<Spec>, 
 }
 
 /**
- * The state of an optimizer, or its specs, if it counts updates; the optimizer may be of somebody else's making.
+ * The state of an optimizer, or its specs, after checking that it counts updates; the optimizer may be
+ * custom.
  *
- * @param from Which function of the optimizer gave it.
+ * @param from The optimizer function that returned it.
  * @throws TypeError if it does not.
  */
 export function checkCounted<State extends Tree<Spec>>(

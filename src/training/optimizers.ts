@@ -17,19 +17,19 @@ import { clipGradients, type ClippingOptions, squarable } from "./gradients.ts";
 import type { Options } from "./alignment.ts";
 import type { Schedule } from "./schedules.ts";
 
-/** What an optimizer remembers between steps: the step counter, and trees like the parameters by name. */
+/** An optimizer's state between steps: the step counter, and trees like the parameters by name. */
 export interface OptimizerState {
-  /** int32 scalar: how many updates were made. */
+  /** int32 scalar: the number of updates made. */
   readonly step: Tensor;
-  /** What is kept per parameter, such as `momentum`: a tree like the parameters. */
+  /** State per parameter, such as `momentum`: a tree like the parameters. */
   readonly [slot: string]: Tree<Tensor>;
 }
 
-/** An optimizer. One of your own is an object of this form. */
+/** An optimizer. A custom optimizer is an object of this form. */
 export interface Optimizer {
   /** The kind, such as `adam`. */
   readonly type: string;
-  /** The options in full, as they are saved. */
+  /** The full options, as they are saved. */
   readonly options: Options;
   /** The state before the first update, for these parameters. */
   init(params: Tree<Tensor>): OptimizerState;
@@ -41,39 +41,39 @@ export interface Optimizer {
   ): [params: Params, state: OptimizerState];
 }
 
-/** Options that every optimizer has. At most one of the three ways of clipping may be given. */
+/** Options that every optimizer has. At most one of the three clipping options may be given. */
 export interface OptimizerOptions extends ClippingOptions {
   /** A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others. */
   readonly learningRate?: number | Schedule;
-  /** Each step takes this share, times the learning rate, off every parameter; default none. */
+  /** Each step subtracts this fraction, times the learning rate, from every parameter; default none. */
   readonly weightDecay?: number | null;
 }
 
 /** Options of {@linkcode sgd}. */
 export interface SgdOptions extends OptimizerOptions {
-  /** How much of the last step is taken again, 0 to 1; default 0. */
+  /** The fraction of the previous step that is added again, 0 to 1; default 0. */
   readonly momentum?: number;
-  /** Whether the momentum is that of Nesterov; default false. */
+  /** Whether to use Nesterov momentum; default false. */
   readonly nesterov?: boolean;
 }
 
 /** Options of {@linkcode rmsprop}. */
 export interface RmspropOptions extends OptimizerOptions {
-  /** How slowly the mean of squares forgets; default 0.9. */
+  /** The decay rate of the mean of squares; default 0.9. */
   readonly rho?: number;
-  /** How much of the last step is taken again; default 0. */
+  /** The fraction of the previous step that is added again; default 0. */
   readonly momentum?: number;
   /** Added to the mean of squares, inside the root; default 1e-7. */
   readonly epsilon?: number;
-  /** Whether the squared mean of gradients is taken off the mean of squares; default false. */
+  /** Whether the squared mean of gradients is subtracted from the mean of squares; default false. */
   readonly centered?: boolean;
 }
 
 /** Options of {@linkcode adam}. */
 export interface AdamOptions extends OptimizerOptions {
-  /** How slowly the mean of gradients forgets; default 0.9. */
+  /** The decay rate of the mean of gradients; default 0.9. */
   readonly beta1?: number;
-  /** How slowly the mean of squares forgets; default 0.999. */
+  /** The decay rate of the mean of squares; default 0.999. */
   readonly beta2?: number;
   /** Added to the root of the mean of squares; default 1e-7. */
   readonly epsilon?: number;
@@ -83,13 +83,15 @@ export interface AdamOptions extends OptimizerOptions {
 
 const commonOptions = ["learningRate", "weightDecay", "clipnorm", "globalClipnorm", "clipvalue"];
 
-/** One number per parameter leaf that an optimizer keeps, by name. */
+/** The values that an optimizer keeps per parameter leaf, by name. */
 type Slots = Readonly<Record<string, Tensor>>;
 
-/** One leaf's step: from its gradient and slots, what is taken off the parameter, and the slots afterwards. */
+/**
+ * One leaf's step: from its gradient and slots, the amount subtracted from the parameter and the new slots.
+ */
 type LeafStep = (gradient: Tensor, slots: Slots) => { readonly taken: Tensor; readonly slots: Slots };
 
-/** The common options in full, as they are saved. */
+/** The full common options, as they are saved. */
 function checkCommon(
   type: string,
   options: OptimizerOptions,
@@ -118,7 +120,7 @@ function checkCommon(
   return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
 }
 
-/** An optimizer from what it does with one leaf. */
+/** An optimizer defined by its step for one leaf. */
 function optimizer(
   type: string,
   given: OptimizerOptions,
@@ -126,7 +128,10 @@ function optimizer(
   own: {
     readonly options: Record<string, Json>;
     readonly slots: readonly string[];
-    /** What all leaves share is computed once, from the learning rate and the number of updates before. */
+    /**
+     * Values shared by all leaves are computed once, from the learning rate and the number of earlier
+     * updates.
+     */
     prepare(rate: Tensor, step: Tensor): LeafStep;
   },
 ): Optimizer {
@@ -230,7 +235,8 @@ export function sgd(options: SgdOptions = {}): Optimizer {
 }
 
 /**
- * RMSprop (Hinton, 2012): the gradient over the root of the moving mean of its squares, `epsilon` inside the root.
+ * RMSprop (Hinton, 2012): the gradient divided by the root of the moving mean of its squares, `epsilon`
+ * inside the root.
  *
  * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
  */
@@ -255,9 +261,12 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer {
   });
 }
 
-/** `1 - beta^n` without cancellation, of the beta that float32 has, since Keras takes the power in float32. */
+/**
+ * `1 - beta^n` without cancellation, for the beta rounded to float32, since Keras computes the power in
+ * float32.
+ */
 function debias(beta: number, n: Tensor): Tensor {
-  // A beta of 0 has the logarithm -∞, which not every backend knows; e^-100 is 0 beside 1.
+  // A beta of 0 has the logarithm -∞, which not every backend handles; e^-100 is 0 next to 1.
   const logarithm = Math.max(Math.log(Math.fround(beta)), -100);
   return neg(expm1(mul(n, logarithm)));
 }
@@ -288,8 +297,8 @@ function adamLike(type: "adam" | "adamw", options: AdamOptions): Optimizer {
 }
 
 /**
- * Adam (Kingma and Ba, 2014): moving means of the gradient and its square, freed of their bias towards 0, `epsilon`
- * outside the root; with `amsgrad` by the largest mean of squares so far (Reddi et al., 2018).
+ * Adam (Kingma and Ba, 2014): bias-corrected moving means of the gradient and its square, `epsilon` outside
+ * the root; with `amsgrad`, the largest mean of squares so far (Reddi et al., 2018).
  *
  * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
  */
@@ -298,7 +307,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
 }
 
 /**
- * {@linkcode adam} with weight decay apart from the gradient (Loshchilov and Hutter, 2017); `weightDecay` is 0.004 by
+ * {@linkcode adam} with decoupled weight decay (Loshchilov and Hutter, 2017); `weightDecay` is 0.004 by
  * default.
  *
  * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of clipping.
@@ -318,13 +327,17 @@ const byName: Record<OptimizerName, () => Optimizer> = { sgd, rmsprop, adam, ada
 /** All names of optimizers. */
 export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as OptimizerName[]; // keys of `byName`
 
-/** An optimizer as training takes it: by name, with the default options, or made by a function such as {@linkcode sgd}. */
+/**
+ * An optimizer as training accepts it: by name, with the default options, or made by a function such as
+ * {@linkcode sgd}.
+ */
 export type OptimizerLike = OptimizerName | Optimizer;
 
 /**
  * The optimizer for a name, or the optimizer itself; a copy of one with other data is refused with a TypeError.
  *
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for what is no optimizer.
+ * @throws RangeError for an unknown name, with the nearest known one; TypeError for anything that is not an
+ * optimizer.
  */
 export function resolveOptimizer(optimizer: OptimizerLike): Optimizer {
   if (typeof optimizer === "string") {

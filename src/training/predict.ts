@@ -26,11 +26,11 @@ import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
 
-/** How data is gone over. */
+/** How to iterate over data. */
 export interface BatchingOptions {
   /** Samples in a batch; default: the batch of a stateful model's state, else 32. */
   readonly batchSize?: number;
-  /** Aborting it ends the work after the present batch; a batch that runs cannot be broken off. */
+  /** Aborting it ends the work after the present batch; a running batch cannot be interrupted. */
   readonly signal?: AbortSignal;
 }
 
@@ -50,14 +50,14 @@ export interface PredictOptions extends BatchingOptions {
 }
 
 /**
- * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the sum over
- * what counts is divided once, so that `batchSize` changes nothing.
+ * Loss and metrics of a data set, in inference. They are those of all samples as if they were one batch: the
+ * sum over the values that count is divided once, so that `batchSize` changes nothing.
  *
- * A stateful model goes on from `variables.state`, batch by batch; the state in the end is not kept. To begin with
- * fresh carries, give the state that `resetStates` makes.
+ * A stateful model continues from `variables.state`, batch by batch; the final state is not kept. To start
+ * with fresh carries, give the state that `resetStates` makes.
  *
  * @param data Inputs and targets `[samples, ...]`, and sample weights.
- * @returns `loss`, the loss of each output where there are several (`<name>_loss`), and the metrics by name.
+ * @returns `loss`, the loss of each output if there are several (`<name>_loss`), and the metrics by name.
  * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that do not fit.
  * @throws The reason of `options.signal`, once that is aborted.
  *
@@ -132,7 +132,7 @@ export function prepareEvaluation(
   return session;
 }
 
-/** Evaluates data that was checked. Throws the signal's reason once it is aborted. */
+/** Evaluates data that has been checked. Throws the signal's reason once it is aborted. */
 export async function runSession(
   { objective, test }: Session,
   variables: Variables,
@@ -158,11 +158,12 @@ export async function runSession(
 /**
  * The outputs of a model for a data set, in inference.
  *
- * A stateful model goes on from `variables.state`, batch by batch, so that row i of each batch continues row i of the
- * batch before; the state in the end is not kept. To begin with fresh carries, give the state that `resetStates` makes.
+ * A stateful model continues from `variables.state`, batch by batch, so that row i of each batch continues
+ * row i of the previous batch; the final state is not kept. To start with fresh carries, give the state that
+ * `resetStates` makes.
  *
- * @typeParam Output What the model puts out: a tensor by default; name the tree where it is one.
- * @param x Inputs `[samples, ...]`; values of another dtype than the model takes are converted as by `fit`.
+ * @typeParam Output The model's output: a tensor by default; name the type if it is a tree.
+ * @param x Inputs `[samples, ...]`; values of another dtype than the model accepts are converted as in `fit`.
  * @returns The output on the host, the rows of all batches together: `[samples, ...]` for every tensor in it.
  * @throws RangeError for empty data or tokens outside the vocabulary; TypeError for shapes that do not fit.
  * @throws The reason of `options.signal`, once that is aborted.
@@ -233,7 +234,7 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
 }
 
-/** What `use` makes of the variables on the device, which live as long. */
+/** The result of `use` on the variables on the device, which are freed afterwards. */
 async function withUploaded<Result>(
   trainer: Trainer,
   variables: Variables,

@@ -1,35 +1,38 @@
 /**
- * How training is shown: a bar on a terminal, rewritten in place, and elsewhere one plain line per epoch. Terminals
- * are found by looking (`Deno.stdout`, Node's `process.stdout`): no import, no permission, nothing in a browser.
+ * How training is displayed: a bar on a terminal, rewritten in place, and elsewhere one plain line per epoch.
+ * Terminals are detected from globals (`Deno.stdout`, Node's `process.stdout`): no import, no permission,
+ * nothing in a browser.
  */
 import { unknownName } from "../nearest.ts";
 import type { Logs } from "./objective.ts";
 
-/** How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function is given each epoch's line. */
+/**
+ * How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function gets each epoch's line.
+ */
 export type Report = "auto" | "bar" | "lines" | "none" | ((line: string) => void);
 
-/** Where training is. */
+/** The position of training. */
 export interface Progress {
   /** The epoch, from 0, and how many there are. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Steps of this epoch that are done, and how many it has. */
+  /** Completed steps of this epoch, and their total. */
   readonly step: number;
   readonly steps: number;
-  /** Samples of this epoch that were seen. */
+  /** Samples of this epoch seen so far. */
   readonly samples: number;
-  /** Milliseconds since the epoch began. */
+  /** Milliseconds since the epoch started. */
   readonly elapsed: number;
   readonly logs: Logs;
 }
 
-/** What shows the progress of training. */
+/** Displays the progress of training. */
 export interface Reporter {
-  /** Whether it would show a step now; asked before logs are read off the device. */
+  /** Whether it would display a step now; asked before logs are read from the device. */
   readonly wantsStep: () => boolean;
   readonly step: (progress: Progress) => void;
   readonly epoch: (progress: Progress) => void;
-  /** Leaves the terminal in order, whatever happened. */
+  /** Restores the terminal, whatever happened. */
   readonly end: () => void;
 }
 
@@ -40,12 +43,15 @@ export interface Terminal {
   readonly columns: () => number;
 }
 
-/** The bar is rewritten at most once in so many milliseconds. */
+/** The shortest time between two drawings of the bar, in milliseconds. */
 const INTERVAL = 100;
 const BAR_WIDTH = 24;
 const REPORTS = ["auto", "bar", "lines", "none"];
 
-/** A number for people: 4 decimals, of which trailing zeros are dropped but for 2; very small or large: `1.234e-7`. */
+/**
+ * A number for display: 4 decimals, of which trailing zeros are dropped but for 2; very small or large:
+ * `1.234e-7`.
+ */
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return String(value);
@@ -81,14 +87,14 @@ export function barLine(progress: Progress, columns: number): string {
   const line = `epoch ${epoch + 1}/${epochs} ${bar} ${step}/${steps}  ${
     formatLogs(logs)
   }  ${speed}  ${left} left`;
-  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // a wrapped line is not rewritten
+  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // a wrapped line cannot be rewritten
 }
 
 /**
- * What reports as `report` says.
+ * The reporter for `report`.
  *
- * @param terminal Where a bar is drawn; default: the process's own, if there is one.
- * @throws RangeError for an unknown way to report, with the nearest known one.
+ * @param terminal Where a bar is drawn; default: the process's terminal, if there is one.
+ * @throws RangeError for an unknown kind of report, with the nearest known one.
  */
 export function createReporter(report: Report, terminal: Terminal | undefined = findTerminal()): Reporter {
   if (typeof report === "function") return lines(report);
@@ -107,7 +113,7 @@ function lines(print: (line: string) => void): Reporter {
   };
 }
 
-/** Back to the line's begin, and what was there erased. */
+/** Returns to the start of the line and erases it. */
 const REWRITE = "\r\x1b[K";
 
 function bar(terminal: Terminal): Reporter {
@@ -133,7 +139,7 @@ function bar(terminal: Terminal): Reporter {
   };
 }
 
-/** The parts of a runtime's globals that are looked at; any of them may be missing. */
+/** The parts of a runtime's globals that are used; any of them may be missing. */
 interface Runtime {
   readonly Deno?: {
     readonly stdout?: { isTerminal?(): boolean; writeSync?(bytes: Uint8Array): number };
@@ -144,7 +150,7 @@ interface Runtime {
   };
 }
 
-/** The terminal that standard output is, if it is one. */
+/** The terminal of standard output, if it is one. */
 export function findTerminal(runtime: Runtime = globalThis as Runtime): Terminal | undefined { // all optional
   const { Deno: deno, process } = runtime;
   if (deno?.stdout?.isTerminal) {
@@ -160,7 +166,7 @@ export function findTerminal(runtime: Runtime = globalThis as Runtime): Terminal
         try {
           return deno.consoleSize?.().columns ?? 80;
         } catch {
-          return 80; // standard output is a terminal, but not the one that is asked for its size
+          return 80; // standard output is a terminal, but its size cannot be read
         }
       },
     };

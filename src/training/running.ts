@@ -1,8 +1,8 @@
 /**
- * Sums over any number of batches in float32 without loss of precision: they are added in pairs, like a binary
- * counter. Level j holds the sums of 2^j batches; a batch goes to the first level that is empty, together with all
- * below it. So n batches cost log n roundings instead of n, no compiler can take them out again as it may do with a
- * compensated sum, and the rest is added up in float64 on the host.
+ * Sums over any number of batches in float32 with little loss of precision: they are added in pairs, like a
+ * binary counter. Level j holds the sum of 2^j batches; a batch goes to the first empty level, together with
+ * all levels below it. So n batches cost log n roundings instead of n, no compiler can optimize this away as
+ * it may a compensated sum, and the levels are added in float64 on the host.
  */
 import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
@@ -10,8 +10,8 @@ import { expandDims, sum, zeros } from "../operations/structure.ts";
 import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 
 /**
- * What a metric has seen: float32 `[24]` each, sums of 1, 2, 4… batches. A metric of your own may keep tensors of other
- * shapes under these names.
+ * The sums of a metric: float32 `[24]` each, sums of 1, 2, 4… batches. A custom metric may keep tensors of
+ * other shapes under these names.
  */
 export interface MetricState {
   /** The weighted sum of the values. */
@@ -20,15 +20,15 @@ export interface MetricState {
   readonly count: Tensor;
 }
 
-/** 2^24 batches; more are added to the last level. */
+/** 2^24 batches; further ones are added to the last level. */
 const LEVELS = 24;
 
-/** Sums of nothing. */
+/** Empty sums. */
 export function initSums(): MetricState {
   return { total: zeros([LEVELS]), count: zeros([LEVELS]) };
 }
 
-/** The sums with those of one more batch, scalars. Pure, traceable. */
+/** The sums including one more batch, given as scalars. Pure, traceable. */
 export function addToSums(
   { total, count }: MetricState,
   batchTotal: Tensor,
@@ -38,7 +38,7 @@ export function addToSums(
   const below = less(expandDims(level, 0), expandDims(level, 1)); // [level, those below it]
   const empty = and(equal(total, 0), equal(count, 0));
   const belowEmpty = sum(select(below, cast(expandDims(empty, 0), "float32"), 0), { axes: 1 });
-  const carried = equal(belowEmpty, 0); // all levels below are full and are cleared into this one
+  const carried = equal(belowEmpty, 0); // all levels below are full and are merged into this one
   const landing = and(carried, or(empty, equal(level, LEVELS - 1)));
   const next = (sums: Tensor, batch: Tensor) => {
     const carry = add(cast(batch, "float32"), sum(select(below, expandDims(sums, 0), 0), { axes: 1 }));
@@ -52,7 +52,7 @@ export function readSums({ total, count }: MetricState): { readonly total: numbe
   return { total: totalOnHost(total), count: totalOnHost(count) };
 }
 
-/** The mean of everything seen; 0 where nothing counted. */
+/** The mean of everything seen; 0 if nothing counted. */
 export function meanOfSums(sums: MetricState): number {
   const { total, count } = readSums(sums);
   return count === 0 ? 0 : total / count;

@@ -1,6 +1,6 @@
 /**
- * Learning-rate schedules of Keras 3: pure functions of the step, a scalar int32 tensor that counts the updates made
- * before (0 at the first one). They run inside the compiled training step.
+ * Learning-rate schedules of Keras 3: pure functions of the step, a scalar int32 tensor that counts earlier
+ * updates (0 at the first one). They run inside the compiled training step.
  */
 import { checkOptions, quoted } from "../nearest.ts";
 import {
@@ -23,11 +23,11 @@ import { made } from "../options/made.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import type { Options } from "./alignment.ts";
 
-/** A learning-rate schedule. One of your own is an object of this form. */
+/** A learning-rate schedule. A custom schedule is an object of this form. */
 export interface Schedule {
   /** The kind, such as `exponentialDecay`. */
   readonly type: string;
-  /** The options in full, as they are saved. */
+  /** The full options, as they are saved. */
   readonly options: Options;
   /** The learning rate, a float32 scalar, at a step, an int32 scalar. Pure, traceable. */
   rate(step: Tensor): Tensor;
@@ -51,11 +51,11 @@ function checkSteps(type: string, name: string, steps: number): void {
 export interface DecayOptions {
   /** The rate at step 0. */
   readonly initialLearningRate: number;
-  /** Over how many steps the rate decays once. */
+  /** The number of steps over which the rate decays once. */
   readonly decaySteps: number;
   /** How strongly the rate decays. */
   readonly decayRate: number;
-  /** Whether the rate stays the same between multiples of `decaySteps`; default false. */
+  /** Whether the rate is constant between multiples of `decaySteps`; default false. */
   readonly staircase?: boolean;
 }
 
@@ -112,19 +112,19 @@ export function inverseTimeDecay(options: DecayOptions): Schedule {
 export interface CosineDecayOptions {
   /** The rate at step 0. */
   readonly initialLearningRate: number;
-  /** How many steps the decay takes, after the warm-up. */
+  /** The length of the decay in steps, after the warm-up. */
   readonly decaySteps: number;
-  /** The share of the rate that is left in the end; default 0. */
+  /** The fraction of the rate that is left at the end; default 0. */
   readonly alpha?: number;
-  /** The rate at the end of the warm-up, which begins at `initialLearningRate`; default none: no warm-up. */
+  /** The rate at the end of the warm-up, which starts at `initialLearningRate`; default none: no warm-up. */
   readonly warmupTarget?: number | null;
-  /** How many steps the warm-up takes; default 0. */
+  /** The length of the warm-up in steps; default 0. */
   readonly warmupSteps?: number;
 }
 
 /**
- * Half a cosine from the full rate down to `alpha` of it (Loshchilov and Hutter, 2016), after a linear warm-up from
- * `initialLearningRate` to `warmupTarget` where one is given.
+ * Half a cosine from the full rate down to `alpha` of it (Loshchilov and Hutter, 2016), after a linear
+ * warm-up from `initialLearningRate` to `warmupTarget` if one is given.
  *
  * @throws RangeError for an unknown option or a number of steps out of range; TypeError for a missing one.
  */
@@ -170,16 +170,17 @@ export function cosineDecay(options: CosineDecayOptions): Schedule {
 
 /** Options of {@linkcode piecewiseConstantDecay}. */
 export interface PiecewiseConstantDecayOptions {
-  /** Steps in rising order; up to and with each, the value of the same index holds. */
+  /** Steps in ascending order; up to and including each, the value with the same index applies. */
   readonly boundaries: readonly number[];
-  /** One more than there are boundaries. */
+  /** One more than the number of boundaries. */
   readonly values: readonly number[];
 }
 
 /**
- * `values[0]` up to and with step `boundaries[0]`, `values[1]` up to and with `boundaries[1]` …, then the last value.
+ * `values[0]` up to and including step `boundaries[0]`, `values[1]` up to `boundaries[1]` …, then the last
+ * value.
  *
- * @throws RangeError for an unknown option, boundaries that do not rise, or a number of values that does not fit.
+ * @throws RangeError for an unknown option, boundaries that do not ascend, or the wrong number of values.
  */
 export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): Schedule {
   const type = "piecewiseConstantDecay";
@@ -214,9 +215,9 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
 export interface PolynomialDecayOptions {
   /** The rate at step 0. */
   readonly initialLearningRate: number;
-  /** How many steps the decay takes. */
+  /** The length of the decay in steps. */
   readonly decaySteps: number;
-  /** The rate in the end; default 0.0001. */
+  /** The final rate; default 0.0001. */
   readonly endLearningRate?: number;
   /** The power of the polynomial; default 1, a line. */
   readonly power?: number;

@@ -1,7 +1,8 @@
 /**
- * The steps of training as pure functions: one update, one evaluation, one prediction. Everything that they change
- * (weights, batch-norm statistics, the optimizer's state, the running means of the epoch) goes in and comes out, so
- * that a compiled step may overwrite it in place. Compiling and calling them is the trainer's work.
+ * The steps of training as pure functions: one update, one evaluation, one prediction. Everything that they
+ * change (weights, batch-norm statistics, the optimizer's state, the running means of the epoch) is an
+ * argument and a result, so that a compiled step may overwrite it in place. The trainer compiles and calls
+ * them.
  */
 import { checkLayer } from "../layers/checks.ts";
 import { wrongKind } from "../describe.ts";
@@ -15,7 +16,10 @@ import type { Data, Objective, ObjectiveState } from "./objective.ts";
 import { checkCounted, uncounted } from "./optimizer_state.ts";
 import { type Optimizer, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 
-/** What a train step takes; dropout draws with the key folded with the optimizer's step, the only count of updates. */
+/**
+ * The arguments of a train step; dropout draws with the key folded with the optimizer's step, the only count
+ * of updates.
+ */
 export type TrainArguments = [
   params: Tree<Tensor>,
   state: Tree<Tensor>,
@@ -25,7 +29,7 @@ export type TrainArguments = [
   batch: Data,
 ];
 
-/** What a train step gives; the loss is that of the batch before the update. */
+/** The results of a train step; the loss is that of the batch before the update. */
 export type TrainResult = [
   params: Tree<Tensor>,
   state: Tree<Tensor>,
@@ -34,7 +38,7 @@ export type TrainResult = [
   loss: Tensor,
 ];
 
-/** What an evaluation step takes. */
+/** The arguments of an evaluation step. */
 export type TestArguments = [
   params: Tree<Tensor>,
   state: Tree<Tensor>,
@@ -42,19 +46,19 @@ export type TestArguments = [
   batch: Data,
 ];
 
-/** What an evaluation step gives; the state changes only where a layer is stateful. */
+/** The results of an evaluation step; the state changes only if a layer is stateful. */
 export type TestResult = [state: Tree<Tensor>, metricsState: ObjectiveState];
 
-/** What a prediction step takes. */
+/** The arguments of a prediction step. */
 export type PredictArguments = [params: Tree<Tensor>, state: Tree<Tensor>, x: Tree<Tensor>];
 
-/** What a prediction step gives. */
+/** The results of a prediction step. */
 export type PredictResult = [output: Tree<Tensor>, state: Tree<Tensor>];
 
 /**
- * The parameters that training changes, in order: what the optimizer sees, as a list.
+ * The parameters that training changes, in order: the list that the optimizer gets.
  *
- * @throws RangeError if the layer's `trainableLeaves` is not as long as there are leaves.
+ * @throws RangeError if the length of the layer's `trainableLeaves` is not the number of leaves.
  */
 export function trainableParams<Leaf>(model: Layer, params: Tree<Leaf>): Leaf[] {
   const { leaves } = flattenTree<Leaf>(params, "params");
@@ -70,17 +74,17 @@ function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): read
   );
 }
 
-/** Throws a TypeError unless `objective` can be computed. */
+/** Throws a TypeError unless the loss and metrics of `objective` can be computed. */
 function checkObjective(what: string, objective: unknown): void {
-  const given = objective as Partial<Objective> | null | undefined; // any of it may be missing
+  const given = objective as Partial<Objective> | null | undefined; // any member may be missing
   if (typeof given?.compute === "function" && Array.isArray(given.heads)) return;
   throw wrongKind(what, objective, "the objective", "that of a trainer's session");
 }
 
 /**
- * One update of the weights by the gradient of a batch's loss. Frozen parameters go through as they are.
+ * One update of the weights by the gradient of a batch's loss. Frozen parameters are returned unchanged.
  *
- * @throws TypeError where the optimizer's state counts no updates.
+ * @throws TypeError if the optimizer's state does not count updates.
  */
 export function trainStep(
   model: Layer,
@@ -89,7 +93,7 @@ export function trainStep(
 ): (...args: TrainArguments) => TrainResult {
   checkLayer("train", model);
   checkObjective("train", objective);
-  resolveOptimizer(optimizer); // throws for what is none
+  resolveOptimizer(optimizer); // throws for an invalid state
   return (params, state, optimizerState, metricsState, key, batch) => {
     const { step } = checkCounted(optimizer, optimizerState);
     const { leaves, structure } = flattenTree<Tensor>(params, "params");
@@ -117,7 +121,7 @@ export function trainStep(
   };
 }
 
-/** The running means with one more batch, in inference. */
+/** The running means including one more batch, in inference. */
 export function testStep(model: Layer, objective: Objective): (...args: TestArguments) => TestResult {
   checkLayer("evaluate", model);
   checkObjective("evaluate", objective);

@@ -1,6 +1,6 @@
 /**
- * The compiled steps of a trainer: those of training and evaluation for each kind of data, a prediction for each kind
- * of inputs. Each is made once, with the size of the batch open.
+ * The compiled steps of a trainer: training and evaluation for each kind of data, prediction for each kind of
+ * input. Each is compiled once, with the batch size open.
  */
 import { inputDTypes } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
@@ -27,7 +27,7 @@ import {
   trainStep,
 } from "./step.ts";
 
-/** What a trainer trains by; `predict` needs none of it, `evaluate` no optimizer. */
+/** The options of a trainer; `predict` needs none of them, and `evaluate` no optimizer. */
 export interface TrainerOptions extends Partial<ObjectiveOptions> {
   /** The optimizer by name or as made by a function such as `adam()`. */
   readonly optimizer?: OptimizerLike;
@@ -51,24 +51,24 @@ export interface Session {
   readonly objective: Objective;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
-  /** The same that donates only the running means, for callers that may have to go back. */
+  /** The same, but only the running means are donated, for callers that may have to go back. */
   readonly trial: () => Compiled<TrainArguments, TrainResult>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
-   * Throws unless an optimizer's state is one for the weights that are trained here.
+   * Throws unless an optimizer's state matches the weights that are trained here.
    *
    * @throws TypeError naming the place in `optimizerState`, and the remedy.
    */
   readonly checkOptimizerState: (state: OptimizerState) => void;
 }
 
-/** A session, and the specs of the outputs that its targets are checked with. */
+/** A session, and the specs of the outputs that its targets are checked against. */
 export interface CheckedSession extends Session {
   readonly outputs: readonly Spec[];
 }
 
-/** The steps that a trainer has compiled, by the specs of what they are given. */
+/** The steps that a trainer has compiled, by the specs of their arguments. */
 export interface Steps {
   readonly model: Layer;
   readonly options: TrainerOptions;
@@ -125,7 +125,7 @@ export function predictorFor(
   return predictor;
 }
 
-/** The dtypes in which the model takes inputs of these specs. */
+/** The dtypes in which the model accepts inputs of these specs. */
 export function inputDTypesFor(
   { model, dtypes }: Steps,
   variables: Variables,
@@ -146,7 +146,7 @@ export function disposeSteps({ compiled, sessions, predictors }: Steps): void {
   predictors.clear();
 }
 
-/** Makes something at the first call, and adds it to what will be freed. */
+/** Makes something at the first call, and adds it to the list of what will be freed. */
 function once<Value extends Disposable>(compiled: Disposable[], make: () => Value): () => Value {
   let value: Value | undefined;
   return () => {
@@ -203,7 +203,10 @@ function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
   return checkCounted(optimizer, outputSpecs<Tree<Spec>>(optimizer.init, trainable));
 }
 
-/** The specs of batches like this one: the first axis is open, but with a stateful model, whose batch is fixed. */
+/**
+ * The specs of batches like this one: the first axis is open, except for a stateful model, whose batch is
+ * fixed.
+ */
 function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
   const batch: Dim = batchOf(model, state) ?? symbol("batch");
   return (tree) =>

@@ -1,7 +1,8 @@
 /**
- * A trainer: a model with what it is trained by, and its steps compiled. Each step is compiled once for the shapes of
- * one sample, with the batch open, so that a smaller last batch runs as it is; every call of `fit`, `evaluate` and the
- * one-batch forms with the same trainer uses the same executables. Loops over epochs are in `fit.ts`.
+ * A trainer: a model with its training options and compiled steps. Each step is compiled once for the shapes
+ * of one sample, with the batch open, so that a smaller last batch needs no other step; every call of `fit`,
+ * `evaluate` and the one-batch forms with the same trainer uses the same executables. Loops over epochs are
+ * in `fit.ts`.
  */
 import { convertFloats, convertTree, floatDType, isPlainInput } from "../layers/boundary.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
@@ -35,17 +36,17 @@ import {
 
 export { type Session, trainerOptionNames, type TrainerOptions } from "./steps.ts";
 
-/** Where training stands between two batches. */
+/** The state of training between two batches. */
 export interface TrainingState {
   /** Weights and state, on the host or the device. */
   readonly variables: Variables;
-  /** Absent before the first step. How many steps were made is in it, and dropout draws by that. */
+  /** Absent before the first step. It counts the steps made, which dropout draws with. */
   readonly optimizerState?: OptimizerState;
 }
 
-/** What one training step gives. */
+/** The result of one training step. */
 export interface TrainedBatch extends Required<TrainingState> {
-  /** How many steps were made, this one included: that of the optimizer's state. */
+  /** The number of steps made, including this one, from the optimizer's state. */
   readonly step: number;
   /** Loss and metrics of this batch, before its update. */
   readonly logs: Logs;
@@ -53,21 +54,22 @@ export interface TrainedBatch extends Required<TrainingState> {
 
 /** A model ready to be trained. Disposing it frees the compiled steps. */
 export interface Trainer extends Disposable {
-  /** What is trained. */
+  /** The model to train. */
   readonly model: Layer;
   /**
    * The steps for these variables and data, compiled at most once; inputs and labels are checked.
    *
-   * @throws TypeError or RangeError where shapes, targets or options do not fit.
+   * @throws TypeError or RangeError if shapes, targets or options do not fit.
    */
   session(what: string, variables: Variables, data: Data): Session;
   /** The compiled prediction for these variables and inputs. */
   predictor(variables: Variables, x: Tree<Tensor>): Compiled<PredictArguments, PredictResult>;
   /**
-   * Data in the dtypes that the model takes: float64 becomes the dtype of the parameters, and whole numbers become
-   * floats where the model takes none. Nothing is copied where all fits.
+   * Data in the dtypes that the model accepts: float64 becomes the dtype of the parameters, and integers
+   * become floats if the model does not accept them. Nothing is copied if everything fits.
    *
-   * @throws RangeError naming the path and the first value that is lost; TypeError where the model takes no such input.
+   * @throws RangeError naming the path and the first value that would be lost; TypeError if the model accepts
+   * no such input.
    */
   convert<Given extends Data>(what: string, variables: Variables, data: Given): Given;
   /** The same for inputs alone. */
@@ -77,15 +79,15 @@ export interface Trainer extends Disposable {
   /** The optimizer's state before the first step. */
   initOptimizer(variables: Variables): OptimizerState;
   /**
-   * One update by one batch. The result stays on the device; a state given on the device is used up by the call,
-   * unless it throws. Handing on `optimizerState` is what makes the next step another one: also for dropout, which
+   * One update by one batch. The result stays on the device; a state given on the device is consumed by the
+   * call, unless it throws. Pass on `optimizerState` to advance to the next step, for dropout too, which
    * draws by the number of steps in it.
    *
-   * @param state Variables and the optimizer's state, as an earlier call or `fit` gave them; the rest of what they
-   *   gave may be there too.
+   * @param state Variables and the optimizer's state, as an earlier call or `fit` returned them; the rest of
+   *   that result may be included.
    * @param key A random key for dropout; the same for all steps. Default `key(0)`.
    * @throws TypeError if `optimizerState` is of another model or optimizer, or of other trained weights.
-   * @throws NonFiniteLossError when the loss is NaN or infinite; the state that was given stays as it was.
+   * @throws NonFiniteLossError when the loss is NaN or infinite; the given state is unchanged.
    */
   trainOnBatch(state: TrainingState, batch: Data, options?: { readonly key?: Tensor }): Promise<TrainedBatch>;
   /** Loss and metrics of one batch, in inference. */
@@ -97,7 +99,7 @@ export interface Trainer extends Disposable {
 /**
  * A trainer for `model`.
  *
- * @throws RangeError for an unknown option, device or name of an optimizer, with the nearest known one.
+ * @throws RangeError for an unknown option, device or optimizer name, with the nearest known one.
  *
  * @example
  * ```ts
@@ -244,7 +246,10 @@ async function predictOnBatch(
   return output;
 }
 
-/** Runs `use` with a trainer, then disposes it. Without `using`, which Node 22 and older browsers cannot read. */
+/**
+ * Runs `use` with a trainer, then disposes it. Without `using`, which Node 22 and older browsers cannot
+ * parse.
+ */
 export async function withTrainer<Result>(
   model: Layer,
   options: TrainerOptions,
@@ -258,12 +263,12 @@ export async function withTrainer<Result>(
   }
 }
 
-/** How the purpose is given for which data is prepared. */
+/** The expected form of the name that says what data is prepared for. */
 const WHAT = 'a verb for errors, such as "fit"';
 
-/** Throws a TypeError unless a value is what `createTrainer` gives. */
+/** Throws a TypeError unless a value was made by `createTrainer`. */
 export function checkTrainer(what: string, trainer: unknown): asserts trainer is Trainer {
-  const given = trainer as Partial<Trainer> | null | undefined; // any of it may be missing
+  const given = trainer as Partial<Trainer> | null | undefined; // any member may be missing
   if (typeof given?.session === "function" && typeof given.predictor === "function") return;
   throw wrongKind(what, trainer, "the trainer", "what createTrainer(model, ...) gives");
 }

@@ -1,4 +1,4 @@
-/** `compile`: a function becomes an Executable of a backend, once per shape of its arguments. */
+/** `compile`: turns a function into an Executable of a backend, once per shape of its arguments. */
 import { checkFunction, checkList } from "../describe.ts";
 import { checkDevice, type Device } from "../../kernels/mod.ts";
 import { checkOptions } from "../nearest.ts";
@@ -39,7 +39,10 @@ export interface CompileOptions {
   readonly donate?: readonly number[];
   /** Whether results stay on the device: all of them, or the elements of a returned array by index. Default none. */
   readonly keep?: boolean | readonly number[];
-  /** Specs of the arguments: traced once with these, so that symbolic sizes stay open; default: per shape. */
+  /**
+   * Specs of the arguments: the function is traced once with these, so that symbolic sizes stay open;
+   * default: per shape.
+   */
   readonly specs?: readonly unknown[];
 }
 
@@ -47,9 +50,12 @@ export interface CompileOptions {
 export interface Compiled<Args extends readonly unknown[], Result> extends Disposable {
   /** Runs it; arguments are trees of tensors on the host or on this device. */
   (...args: Args): Promise<Result>;
-  /** Runs it now; throws where blocking is impossible, or before the first asynchronous call with these shapes. */
+  /**
+   * Runs it synchronously; throws if blocking is impossible, or before the first asynchronous call with these
+   * shapes.
+   */
   sync(...args: Args): Result;
-  /** The name of the backend: that of the last call; before the first one as chosen, `auto` among them. */
+  /** The name of the backend of the last call; before the first call, the chosen device, possibly `auto`. */
   readonly device: string;
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
@@ -61,11 +67,11 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
  * Compiles a pure function of trees of tensors.
  *
  * @param fn Pure and synchronous; what it closes over is compiled in as constants.
- * @returns An async function of the same arguments. It compiles once per structure and shape of the arguments,
- *   at the first call with them. Calls in
- *   a loop give timers, sockets and abort signals a turn every 50 milliseconds or so; during a call there is none.
- * @throws RangeError for an unknown device, with the known ones, or an unknown option. A call throws it where this
- *   machine cannot run the device that was named, with what it lacks.
+ * @returns An async function of the same arguments. It compiles once per structure and shape of the
+ *   arguments, at the first call with them. Between calls in a loop, timers, sockets and abort signals get a
+ *   turn about every 50 milliseconds; during a call they get none.
+ * @throws RangeError for an unknown device, with the known ones, or an unknown option. A call throws it if
+ *   this machine cannot run the named device, with what is missing.
  *
  * @example
  * ```ts
@@ -90,14 +96,14 @@ export function compile<Args extends readonly unknown[], Result>(
     const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
     try {
       const outputs = await form.executable.run(leaves);
-      if (isTurnDue()) await giveTurn(); // not before: what was given is read at once
+      if (isTurnDue()) await giveTurn(); // not earlier: the arguments are read immediately
       return unflattenTree<Result>(form.structure, outputs);
     } catch (error) {
       forgetIfLost(forms, form, error);
       throw error;
     }
   };
-  // Throws at once inside a trace, where nobody could wait for a rejection.
+  // Throws synchronously inside a trace, where a rejection could not be awaited.
   const call = (...args: Args): Promise<Result> => {
     if (isTracing()) {
       throw new TypeError(
@@ -147,7 +153,7 @@ function explainForms({ source, ready }: Forms, args: readonly unknown[]): strin
   ).join("\n\n");
 }
 
-/** The name of the device of the last call; before the first one, that of the device that is asked first. */
+/** The name of the device of the last call; before the first call, that of the device that is tried first. */
 function deviceOf({ source: { device = "auto" }, devices, latest }: Forms): string {
   return latest?.device ?? devices?.backends[0].name ?? (typeof device === "string" ? device : device.name);
 }

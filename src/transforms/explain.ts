@@ -1,10 +1,10 @@
-/** What became of a Program on its way to a device, for people. */
+/** What happened to a Program on its way to a device, for people. */
 import type { Executable } from "../../kernels/backend.ts";
 import { printProgram } from "../program/print.ts";
 import type { Program } from "../program/types.ts";
 import { runPasses } from "../passes/mod.ts";
 
-/** The passes one by one, with what each did and gave, then the kernels of the executable. */
+/** The passes one by one, with what each did and the Program after it, then the kernels of the executable. */
 export function explainProgram(
   traced: { readonly program: Program; readonly notes: readonly string[] },
   executable?: Executable,
@@ -27,7 +27,7 @@ export function explainProgram(
   return parts.join("\n\n");
 }
 
-/** Notes as indented lines, equal ones once with their number. */
+/** Notes as indented lines, equal ones once with their count. */
 function counted(notes: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);

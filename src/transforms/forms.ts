@@ -1,6 +1,6 @@
 /**
- * What a compiled function has compiled: an Executable for each structure and specs of the arguments, and each device
- * on which an argument may lie.
+ * What a compiled function has compiled: an Executable for each structure and specs of the arguments, and for
+ * each device that holds an argument.
  */
 import { checkList } from "../describe.ts";
 import { quoted } from "../nearest.ts";
@@ -29,12 +29,12 @@ export interface Source {
 
 /** A function compiled for arguments of certain specs. */
 export interface Form {
-  /** The structure of the arguments and their specs, by which a later call finds this form at once. */
+  /** The structure of the arguments and their specs, by which a later call finds this form quickly. */
   readonly given: { readonly structure: Structure; readonly specs: readonly Spec[] };
   /** As traced, before any pass. */
   readonly traced: TracedFunction;
   readonly executable: Executable;
-  /** The structure of what the function returns. */
+  /** The structure of the function's result. */
   readonly structure: Structure;
   /** The name of the backend. */
   readonly device: string;
@@ -47,9 +47,9 @@ export interface Forms {
   readonly source: Source;
   /** The devices to choose from; looked up at the first call. */
   devices: Devices | undefined;
-  /** By the text of their keys, those that are still being compiled too. */
+  /** By the text of their keys, including those still being compiled. */
   readonly pending: Map<string, Promise<Form>>;
-  /** By the text of their keys, those that can run. */
+  /** By the text of their keys, those ready to run. */
   readonly ready: Map<string, Form>;
   /** The form of the last call. */
   latest: Form | undefined;
@@ -62,7 +62,7 @@ export interface Found {
   readonly leaves: readonly Input[];
 }
 
-/** By what a form is found: the device on which an argument lies, if one does, and the specs of the arguments. */
+/** The key of a form: the device that holds an argument, if one does, and the specs of the arguments. */
 interface Key {
   readonly device: string | undefined;
   readonly specs: string;
@@ -80,12 +80,12 @@ export function createForms(source: Source): Forms {
   };
 }
 
-/** The function traced with the specs of its options, or else with these arguments. */
+/** The function traced with the specs from its options, or else with these arguments. */
 export function traceSource({ fn, specs }: Source, args: readonly unknown[]): TracedFunction {
   return trace(fn, ...(specs ?? args));
 }
 
-/** The form of the last call with the leaves of these arguments, if they are of the same specs. */
+/** The form of the last call with the leaves of these arguments, if they have the same specs. */
 export function findLatest({ source, latest, disposed }: Forms, args: readonly unknown[]): Found | undefined {
   if (!latest || disposed) return undefined;
   const { structure, specs } = latest.given;
@@ -98,7 +98,7 @@ export function findLatest({ source, latest, disposed }: Forms, args: readonly u
   return matches ? { form: latest, leaves: leaves as Input[] } : undefined; // checked just above
 }
 
-/** A form for these arguments that can run; undefined where none was compiled yet. */
+/** A form for these arguments that is ready to run; undefined if none was compiled yet. */
 export function findReady(forms: Forms, args: readonly unknown[]): Found | undefined {
   const latest = findLatest(forms, args);
   if (latest || !forms.devices) return latest;
@@ -138,7 +138,9 @@ function textOf({ device = "the host", specs }: Key): string {
   return `${device} ${specs}`;
 }
 
-/** Calls that come while the first one compiles wait for the same executable; a failure may be tried again. */
+/**
+ * Calls made while the first one compiles wait for the same executable; a failed compilation may be retried.
+ */
 async function compileOnce(
   forms: Forms,
   devices: Devices,
@@ -159,7 +161,7 @@ async function compileOnce(
       form.executable[Symbol.dispose]();
       throw new Error("Cannot call a compiled function: it was disposed");
     }
-    // Later calls find it by its device too: results that stayed there come back as arguments.
+    // Later calls find it by its device too, since results that stayed there come back as arguments.
     for (const text of [at, textOf({ ...key, device: form.device })]) {
       pending.set(text, compiling);
       ready.set(text, form);
@@ -171,7 +173,7 @@ async function compileOnce(
   }
 }
 
-/** Traces, runs the passes and compiles; `known` gives the form of the same specs on another device. */
+/** Traces, runs the passes and compiles; `known` returns the form of the same specs on another device. */
 async function compileForm(
   source: Source,
   devices: Devices,
@@ -197,7 +199,9 @@ async function compileForm(
   });
 }
 
-/** After an error of a call: what was compiled for a device that is lost is forgotten, so that the next call compiles. */
+/**
+ * After a failed call: what was compiled for a lost device is dropped, so that the next call compiles again.
+ */
 export function forgetIfLost(forms: Forms, form: Form, error: unknown): void {
   if (!(error instanceof DeviceLost)) return;
   for (const [text, other] of forms.ready) {
@@ -218,7 +222,7 @@ export function disposeForms(forms: Forms): void {
   forms.disposed = true;
 }
 
-/** Whether two shapes are equal; symbols only where they are the same object. */
+/** Whether two shapes are equal; symbols are equal only if they are the same object. */
 function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;

@@ -17,17 +17,17 @@ export interface GradOptions<Index extends number = number> {
   readonly argument?: Index;
 }
 
-/** A scalar, or a scalar and anything else that is to be returned beside it. */
+/** A scalar, or a scalar and any auxiliary result to be returned with it. */
 export type Differentiable = Tensor | readonly [value: Tensor, auxiliary: unknown];
 
 /**
- * A function that gives the value of `fn` and its gradient.
+ * A function that returns the value of `fn` and its gradient.
  *
  * @param fn A pure function of trees of tensors. Returns a float scalar, or `[scalar, auxiliary]`.
  * @param options Which argument the gradient is of; all its leaves must be floats.
- * @returns A function of the same arguments giving `[what fn returns, gradient]`; the gradient has the structure of
- *   the argument. It may be traced, compiled, and differentiated again.
- * @throws TypeError if the argument has a leaf that is no float, or `fn` gives no scalar.
+ * @returns A function of the same arguments returning `[result of fn, gradient]`; the gradient has the
+ *   structure of the argument. It may be traced, compiled, and differentiated again.
+ * @throws TypeError if the argument has a leaf that is not a float, or `fn` does not return a scalar.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export function valueAndGrad<Args extends any[], Result extends Differentiable, 
   };
 }
 
-/** A function that gives the gradient of `fn`; see `valueAndGrad`. */
+/** A function that returns the gradient of `fn`; see `valueAndGrad`. */
 // deno-lint-ignore no-explicit-any -- lets the parameter types of fn be inferred from its annotations
 export function grad<Args extends any[], Index extends number = 0>(
   fn: (...args: Args) => Differentiable,
@@ -78,7 +78,7 @@ function pairStructure(result: Structure, argument: unknown): Structure {
   return { kind: "array", items: [result, flattenTree(argument).structure] };
 }
 
-/** Which leaves of all arguments belong to the one that is differentiated; they must be floats. */
+/** Which leaves of all arguments belong to the differentiated one; they must be floats. */
 function activeLeaves(args: readonly unknown[], argument: number): boolean[] {
   if (argument < 0 || argument >= args.length || !Number.isInteger(argument)) {
     throw new RangeError(
@@ -101,7 +101,7 @@ function activeLeaves(args: readonly unknown[], argument: number): boolean[] {
   });
 }
 
-/** Traces `fn`, then writes it and its derivative into the current trace. */
+/** Traces `fn`, then records it and its derivative in the current trace. */
 function differentiated<Args extends unknown[]>(
   fn: (...args: Args) => Differentiable,
   leaves: readonly Tensor[],

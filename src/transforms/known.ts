@@ -1,4 +1,4 @@
-/** What a function gives of some of its arguments alone, while the others are known by shape only. */
+/** What a function computes from some of its arguments alone, while the others are known by shape only. */
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { traceFlat } from "../program/trace.ts";
 import { type HostTensor, isTensor, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -6,8 +6,8 @@ import { flattenTree, unflattenTree } from "../tree/tree.ts";
 import { prune } from "../passes/prune.ts";
 
 /**
- * The result of `fn`, computed at once, where it reads nothing of what is unknown; undefined where it does. Nothing is
- * computed beside it: of a model of which only the mask is asked for, the layers are not run.
+ * The result of `fn`, computed immediately, if it reads nothing unknown; undefined if it does. Nothing else
+ * is computed: if only the mask of a model is requested, the layers are not run.
  *
  * @param known Trees of tensors on the host.
  * @param unknown Trees of tensors or specs.

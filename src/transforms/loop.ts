@@ -1,4 +1,4 @@
-/** A pure step with a state, compiled to be called in a row: the state stays where it is computed. */
+/** A pure step with a state, compiled to be called repeatedly: the state stays where it is computed. */
 import { type Device, devicesFor } from "../../kernels/mod.ts";
 import type { Executable } from "../../kernels/backend.ts";
 import { type HostTensor, isLeaf, printSpec, type Tensor } from "../tensor/tensor.ts";
@@ -8,11 +8,11 @@ import { toHost } from "../tree/to_host.ts";
 import { trace } from "../program/functions.ts";
 import { runPasses } from "../passes/mod.ts";
 
-/** A step that is called in a row. */
+/** A step that is called repeatedly. */
 export interface StepLoop<State, Input, Output> extends Disposable {
   /** Whether the input has the structure and specs that this loop was compiled for. */
   accepts(input: Input): boolean;
-  /** One step: its output at once where the device can block, else a promise of it. */
+  /** Runs one step; returns its output directly if the device can block, else a promise of it. */
   run(input: Input): Output | Promise<Output>;
   /** The state after the last step. */
   readState(): State;
@@ -21,11 +21,11 @@ export interface StepLoop<State, Input, Output> extends Disposable {
 }
 
 /**
- * Compiles `(fixed, state, input) => [output, state]` for calls in a row.
+ * Compiles `(fixed, state, input) => [output, state]` for repeated calls.
  *
- * @param fixed What is the same in every call, such as parameters; copied to the device once.
- * @param state The first state, on the host.
- * @param input An input like all that will come, on the host.
+ * @param fixed Values that are the same in every call, such as parameters; copied to the device once.
+ * @param state The initial state, on the host.
+ * @param input An input like all later ones, on the host.
  */
 export async function compileLoop<Fixed, State, Input, Output>(
   fn: (fixed: Fixed, state: State, input: Input) => readonly [Output, State],
@@ -65,7 +65,7 @@ export async function compileLoop<Fixed, State, Input, Output>(
       given.leaves.every((leaf, index) => printSpec(leaf) === printSpec(inputs.leaves[index]));
   };
   const leavesOf = (other: Input): HostTensor[] =>
-    isLeaf(other) ? [other as unknown as HostTensor] : flattenTree<HostTensor>(other).leaves; // `accepts` has checked
+    isLeaf(other) ? [other as unknown as HostTensor] : flattenTree<HostTensor>(other).leaves; // `accepts` has checked it
   const build = (leaves: readonly HostTensor[]): Output =>
     outputStructure.kind === "leaf" ? leaves[0] as Output : unflattenTree<Output>(outputStructure, leaves); // one leaf: the output itself
 
@@ -88,7 +88,7 @@ export async function compileLoop<Fixed, State, Input, Output>(
   };
 }
 
-/** The same by ordinary calls, for a backend without loops. */
+/** The same with ordinary calls, for a backend without loops. */
 function callByCall<State, Input, Output>(
   executable: Executable,
   constant: readonly HostTensor[],

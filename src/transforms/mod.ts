@@ -1,4 +1,4 @@
-/** What is done to functions: differentiate, compile, trace. */
+/** Transforms of functions: differentiate, compile, trace. */
 import { wrongKind } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
 export {
@@ -26,8 +26,8 @@ export type {
 import type { Compiled } from "./compile.ts";
 
 /**
- * A report of what was compiled: what each pass of the optimizer did and the Program after it, then per executable
- * its kernels, the bytes of code and of planned memory.
+ * A report of what was compiled: what each pass of the optimizer did and the Program after it, then per
+ * executable its kernels and the bytes of code and of planned memory.
  *
  * @param compiled A compiled function.
  * @param args Tensors or specs to explain it for; default: all shapes that it was called with.

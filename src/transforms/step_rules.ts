@@ -1,6 +1,6 @@
 /**
- * How each primitive moves the axes of a sequence: the rules behind steps.ts. An axis may be merged with its
- * neighbors by a reshape (`[batch, time, …]` as rows) and come apart again.
+ * How each primitive moves the axes of a sequence: the rules behind steps.ts. A reshape may merge an axis
+ * with its neighbors (`[batch, time, …]` as rows) and split it again.
  */
 import { and, cast, not } from "../operations/elementwise.ts";
 import { max } from "../operations/reduction.ts";
@@ -33,19 +33,19 @@ export interface Place {
   readonly inner: Dim;
 }
 
-/** What is known of a value that depends on sequences. */
+/** What is known about a value that depends on sequences. */
 export interface Followed {
-  /** The axes of the sequence that are still in it, by role. */
+  /** The sequence axes that it still has, by role. */
   readonly places: readonly Place[];
-  /** Which of its elements count: bool, an axis per place; undefined where all do. */
+  /** Which of its elements count: bool, one axis per place; undefined if all do. */
   readonly mask: Tensor | undefined;
-  /** The primitive by which its steps came to depend on more than the same step of the sequences. */
+  /** The primitive that made its steps depend on more than the same step of the sequences. */
   readonly mixedBy: string | undefined;
 }
 
 type State = Followed | undefined;
 
-/** An axis that is a sequence's and nothing else. */
+/** An axis that is a sequence axis and nothing else. */
 export function wholePlace(role: number, axis: number, length: Dim): Place {
   return { role, axis, outer: 1, length, inner: 1 };
 }
@@ -60,7 +60,7 @@ export function placeOf(state: Followed, role: number): Place | undefined {
   return state.places.find((place) => place.role === role);
 }
 
-/** A value that depends on sequences, and nobody knows how. */
+/** A value that depends on sequences in an unknown way. */
 function lost(by: string): Followed {
   return { places: [], mask: undefined, mixedBy: by };
 }
@@ -68,9 +68,9 @@ function lost(by: string): Followed {
 /**
  * Follows sequences through a Program.
  *
- * @param given The states of its inputs; undefined, also for what is missing, where no sequence is read.
- * @param time The open size of time, where position and number of steps matter too: what is computed from them is
- *   mixed, and what is the same at every step is a sequence of its own.
+ * @param given The states of its inputs; undefined or missing if no sequence is read.
+ * @param time The open size of time, if position and number of steps matter too: what is computed from them
+ *   is mixed, and what is the same at every step is a sequence too.
  * @returns The states of its outputs.
  */
 export function followProgram(program: Program, given: readonly State[], time?: Dim): State[] {
@@ -83,7 +83,7 @@ export function followProgram(program: Program, given: readonly State[], time?: 
   return program.outputs.map((value) => states.get(value));
 }
 
-/** The states of what an equation gives, from those of what it takes. */
+/** The states of an equation's outputs, from those of its inputs. */
 export function followEquation(
   equation: Equation,
   inputs: readonly State[],
@@ -157,13 +157,13 @@ export function followEquation(
   }
 }
 
-/** Whether a size has to do with the number of steps. */
+/** Whether a size depends on the number of steps. */
 export function mentions({ dim }: { readonly dim: Dim }, time: Dim): boolean {
   return typeof dim !== "number" &&
     Object.keys(dim.terms).some((monomial) => monomial.split("*").includes(String(time)));
 }
 
-/** The state of a value that is the same at every step of an axis of time. */
+/** The state of a value that is the same at every step along a time axis. */
 function sameAtEveryStep({ shape }: Spec, time: Dim | undefined): State {
   const axis = time === undefined ? -1 : shape.indexOf(time);
   return axis < 0 || time === undefined
@@ -171,12 +171,12 @@ function sameAtEveryStep({ shape }: Spec, time: Dim | undefined): State {
     : { places: [wholePlace(TIME, axis, time)], mask: undefined, mixedBy: undefined };
 }
 
-/** With every place on another axis; none where `to` gives -1. */
+/** With every place moved to another axis; removed if `to` gives -1. */
 function moved(state: Followed, to: (axis: number) => number): Followed {
   return { ...state, places: state.places.map((place) => ({ ...place, axis: to(place.axis) })) };
 }
 
-/** With `change` made to the mask along the place of `role`, and the place of another length. */
+/** With `change` applied to the mask along the place of `role`, and another length of that place. */
 function rearranged(
   state: Followed,
   role: number,
@@ -248,7 +248,7 @@ function sliced(state: Followed, from: Shape, { start, size, stride }: Attribute
   }, state);
 }
 
-/** Zeros that are put in count, as do those that are joined on. */
+/** Inserted zeros count, as do joined elements. */
 function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Followed {
   const grown = ({ axis }: Place) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
   return state.places.filter(grown).reduce((state, { role, axis, length }) => {
@@ -274,7 +274,7 @@ function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Fo
   }, state);
 }
 
-/** Operands joined along an axis; where that is the sequence's own, so are the masks. */
+/** Operands joined along an axis; if that is the sequence's own, their masks are joined too. */
 function joined(states: readonly State[], shapes: readonly Shape[], axis: number): State {
   const leader = states.find((state) => state?.places.some((place) => place.axis === axis));
   const role = leader?.places.find((place) => place.axis === axis)?.role;
@@ -300,7 +300,7 @@ function joined(states: readonly State[], shapes: readonly Shape[], axis: number
   };
 }
 
-/** Without the places on `axis`: what is left counts where anything along it counted. */
+/** Without the places on `axis`: a remaining element counts if anything along it counted. */
 function contracted(state: Followed, axis: number, by: string): Followed {
   const gone = state.places.filter((place) => place.axis === axis);
   if (gone.length === 0) return state;
@@ -316,15 +316,15 @@ function contracted(state: Followed, axis: number, by: string): Followed {
   };
 }
 
-/** Reduced over axes, which disappear. */
+/** Reduced over axes, which are removed. */
 function removed(state: Followed, axes: readonly number[], by: string): Followed {
   const left = axes.reduce((state, axis) => contracted(state, axis, by), state);
   return moved(left, (axis) => axis - axes.filter((gone) => gone < axis).length);
 }
 
 /**
- * What comes of values of one shape that meet element by element. Where the same axis of a sequence lies in two places
- * (all pairs of steps), the result has that which is further out.
+ * The state of an elementwise combination of values of one shape. If the same sequence axis lies in two
+ * places (all pairs of steps), the result has the outer one.
  */
 function meet(states: readonly State[], by: string): State {
   return states.reduce((a, b): State => {
@@ -355,7 +355,7 @@ function samePlace(a: Place, b: Place | undefined): boolean {
   return b === undefined || a.axis === b.axis && a.outer === b.outer && a.inner === b.inner;
 }
 
-/** A mask over all of `places`, which are more than it has. */
+/** A mask extended to all of `places`, which are more than it has. */
 function expanded(state: Followed, mask: Tensor, places: readonly Place[]): Tensor {
   const spread = places.reduce(
     (mask, { role }, axis) => placeOf(state, role) ? mask : expandDims(mask, axis),
@@ -387,7 +387,7 @@ function followScan(
   const closedOver = inputs.slice(0, constants).map(unmasked);
   let carried = inputs.slice(constants, constants + carries).map(unmasked);
   let results: State[] = [];
-  for (let round = 0; round <= carries; round++) { // each round at least one more carry is known to depend
+  for (let round = 0; round <= carries; round++) { // each round finds at least one more carry that depends on sequences
     results = followProgram(body, [...closedOver, ...carried, ...steps]).map(unmasked);
     carried = carried.map((state, index) => meet([state, results[index]], "scan"));
   }

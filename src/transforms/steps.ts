@@ -1,7 +1,7 @@
 /**
- * What becomes of the steps of sequences inside a function: where the axes of batch and time go, and which steps of
- * the result count. The function is traced and its Program read equation by equation; nothing is computed but masks.
- * The rule of each primitive is in step_rules.ts, on which the refusal of what cannot be streamed stands too.
+ * How the steps of sequences pass through a function: where the batch and time axes go, and which steps of
+ * the result count. The function is traced and its Program analyzed equation by equation; only masks are
+ * computed. The rule of each primitive is in step_rules.ts, which also decides what cannot be streamed.
  */
 import { transpose } from "../operations/structure.ts";
 import { traceFlat } from "../program/trace.ts";
@@ -14,18 +14,18 @@ import { type Followed, followProgram, isWhole, wholePlace } from "./step_rules.
 type TensorFunction = (...args: Tensor[]) => Tree<Tensor>;
 
 /**
- * The masks of what `fn` gives for arguments with these masks.
+ * The masks of the results of `fn` for arguments with these masks.
  *
- * A mask, bool `[batch, time]` or with further axes, goes where the leading axes of its argument go: elementwise
- * operations keep it, and where several meet a step counts if it counts in all of them; reversing, slicing, joining and
- * transposing rearrange the mask as they rearrange the data; a product has the mask of its left operand's rows; where
- * an axis is summed or maximized away, what is left counts if anything in it counted. An output whose leading axes are
- * no longer those of a mask has none.
+ * A mask, bool `[batch, time]` or with further axes, follows the leading axes of its argument: elementwise
+ * operations keep it, and if several masks meet a step counts if it counts in all of them; reversing,
+ * slicing, joining and transposing rearrange the mask like the data; a product has the mask of its left
+ * operand's rows; if an axis is reduced by a sum or maximum, a remaining element counts if anything in it
+ * counted. An output whose leading axes are no longer those of a mask has none.
  *
  * @param fn A pure function; it is traced.
  * @param args Tensors, or specs inside a trace.
- * @param masks One per argument; undefined where every step counts.
- * @returns A mask per leaf of what `fn` returns, in order.
+ * @param masks One per argument; undefined if every step counts.
+ * @returns A mask per leaf of the result of `fn`, in order.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export function outputMasks(
   });
 }
 
-/** A sequence as it is given: its leading axes are batch and time, and those that its mask has beside. */
+/** A sequence as given: its leading axes are batch and time, and the further axes of its mask. */
 function followed(arg: Spec, mask: Tensor | undefined): Followed | undefined {
   const axes = mask?.shape.length ?? 2;
   if (arg.shape.length < axes) return undefined;

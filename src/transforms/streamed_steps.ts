@@ -1,8 +1,9 @@
 /**
- * Whether a function that carries a state over calls gives for the chunks of a sequence what it gives for the whole.
- * It is traced over an open number of steps and its Program read equation by equation; nothing is computed. Three kinds
- * of values are told apart beside constants: sequences, of which each step is known when its input is; values for all
- * steps so far (a state, the last output); and those that mix steps in another way, which a chunk does not have.
+ * Whether a function that carries state across calls gives the same results for the chunks of a sequence as
+ * for the whole. It is traced over an open number of steps and its Program analyzed equation by equation;
+ * nothing is computed. Besides constants there are three kinds of values: sequences, each step of which is
+ * known when its input is; values for all steps so far (a state, the last output); and those that mix steps
+ * in another way, which a chunk cannot provide.
  */
 import { isTraced, placeOfEquation, traceFlat, valueOf } from "../program/trace.ts";
 import { type Attributes, type Equation, timeAxis, type Value } from "../program/types.ts";
@@ -20,13 +21,13 @@ import {
   wholePlace,
 } from "./step_rules.ts";
 
-/** Why a function does not give for chunks what it gives for the whole sequence. */
+/** Why a function does not give the same results for chunks as for the whole sequence. */
 export interface Unstreamable {
-  /** The primitive by which a step comes to depend on steps that are not in its chunk; undefined where time is moved. */
+  /** The primitive that makes a step depend on steps outside its chunk; undefined if time is moved. */
   readonly operation: string | undefined;
-  /** The layer or function that has it, as far as it is known. */
+  /** The layer or function that contains it, if known. */
   readonly place: string | undefined;
-  /** Where in the output. */
+  /** The place in the output. */
   readonly path: Path;
 }
 
@@ -34,11 +35,11 @@ type Kind =
   /** The same in every call. */
   | { readonly kind: "fixed" }
   | { readonly kind: "steps"; readonly followed: Followed }
-  /** A leaf of the state, as the call before left it. */
+  /** A leaf of the state, as the previous call left it. */
   | { readonly kind: "before"; readonly leaf: number }
-  /** What the steps so far come to. */
+  /** The result of the steps so far. */
   | { readonly kind: "soFar" }
-  /** What is made of the state, nobody knows how: of no use but where a layer promises what it is. */
+  /** Made from the state in an unknown way: usable only if a layer promises what it is. */
   | ({ readonly kind: "carried" } & Origin)
   | ({ readonly kind: "mixed" } & Origin);
 
@@ -48,12 +49,12 @@ interface Origin {
   readonly place: string | undefined;
 }
 
-/** What a layer of the user's own promises: outputs made of these inputs are given for chunks as for the whole. */
+/** The promise of a custom layer: outputs made from these inputs are the same for chunks as for the whole. */
 const promises = new WeakMap<Value, readonly Value[]>();
 
 /**
- * Says that these outputs, as far as they depend on the state, are for chunks what they are for the whole sequence.
- * Outside a trace nothing happens.
+ * Declares that these outputs, as far as they depend on the state, are the same for chunks as for the whole
+ * sequence. Has no effect outside a trace.
  */
 export function promiseSteps(outputs: readonly Tensor[], inputs: readonly Tensor[]): void {
   const values = inputs.filter(isTraced).map(valueOf);
@@ -61,8 +62,8 @@ export function promiseSteps(outputs: readonly Tensor[], inputs: readonly Tensor
 }
 
 /**
- * The first output that is another for chunks than for the whole sequence; undefined where there is none. An output
- * without an axis of time may be what all steps so far come to.
+ * The first output that differs between chunks and the whole sequence; undefined if there is none. An output
+ * without a time axis may be the result of all steps so far.
  *
  * @param fn `(fixed, state, input) => [output, state]`, pure.
  * @param input Specs, with `time` as axis 1 of sequences.
@@ -121,7 +122,7 @@ function sequenceOrFixed({ shape }: Value, time: Dim): Kind {
   };
 }
 
-/** What notes the kinds of what an equation gives. */
+/** Records the kinds of an equation's outputs. */
 function readerOf(
   nextStates: readonly Value[],
   kinds: Map<Value, Kind>,
@@ -188,7 +189,9 @@ function readerOf(
   }
 }
 
-/** Whether a scan begins where the call before ended and hands its end on, over steps as they come in. */
+/**
+ * Whether a scan starts where the previous call ended and passes its end on, over steps in order of arrival.
+ */
 function goesOn(
   { reverse, constants, carries, length }: Attributes["scan"],
   equation: Equation,
@@ -209,7 +212,7 @@ function goesOn(
     });
 }
 
-/** Whether this is the last step of a sequence: what the steps so far come to. */
+/** Whether this is the last step of a sequence: the result of the steps so far. */
 function isLastStep(followed: Followed, { start, size, stride }: Attributes["slice"], time: Dim): boolean {
   const place = placeOf(followed, TIME);
   return place !== undefined && isWhole(place) && size[place.axis] === 1 && stride[place.axis] === 1 &&
@@ -236,7 +239,7 @@ function followOtherScan(
   };
   let carried = inputs.slice(constants, constants + carries);
   let results: (Followed | undefined)[] = [];
-  for (let round = 0; round <= carries; round++) { // each round at least one more carry is known to depend
+  for (let round = 0; round <= carries; round++) { // each round finds at least one more carry that depends on the state
     results = followProgram(body, [...inputs.slice(0, constants), ...carried, ...slices], time);
     carried = carried.map((state, index) => {
       const result = results[index];

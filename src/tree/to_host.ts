@@ -1,9 +1,9 @@
-/** Trees whose tensors are read from their devices. */
+/** Copies the tensors of trees from their devices to the host. */
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import { flattenTree, unflattenTree } from "./tree.ts";
 
 /**
- * A tree with every tensor on the host; tensors that are there already are returned as they are.
+ * A tree with every tensor on the host; tensors that are there already are returned unchanged.
  *
  * @throws Error if a device tensor was disposed.
  */

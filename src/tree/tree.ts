@@ -1,6 +1,7 @@
 /**
- * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are taken in sorted
- * order, so that trees with the same keys always pair up. Errors name the path at which two trees differ.
+ * Trees: any nesting of arrays and plain objects whose leaves are tensors (or specs). Object keys are visited
+ * in sorted order, so that trees with the same keys always pair up. Errors name the path at which two trees
+ * differ.
  */
 import { checkFunction, checkList, checkObject, checkText, describeValue, wrongKind } from "../describe.ts";
 import { isLeaf } from "../tensor/tensor.ts";
@@ -11,7 +12,7 @@ export type Structure =
   | { readonly kind: "array"; readonly items: readonly Structure[] }
   | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly Structure[] };
 
-/** Where a leaf lies: keys and indices from the root. */
+/** The position of a leaf: keys and indices from the root. */
 export type Path = readonly (string | number)[];
 
 const LEAF: Structure = { kind: "leaf" };
@@ -37,7 +38,7 @@ function keysOf(node: Readonly<Record<string, unknown>>): string[] {
   return Object.keys(node).filter((key) => node[key] !== undefined).sort();
 }
 
-/** No tree of tensors is nested so deep; one that refers to itself is. */
+/** The nesting limit: no tree of tensors is this deep, but a cyclic one is. */
 const DEEPEST = 500;
 
 function checkDepth(path: Path, root: string): void {
@@ -74,7 +75,10 @@ function walk(
   );
 }
 
-/** The leaves of a tree in order, with its structure and the path of each leaf. `name` begins the paths in errors. */
+/**
+ * The leaves of a tree in order, with its structure and the path of each leaf. In errors, paths start with
+ * `name`.
+ */
 export function flattenTree<Leaf>(
   tree: unknown,
   name = "",
@@ -90,8 +94,8 @@ export function flattenTree<Leaf>(
 }
 
 /**
- * The leaves of a tree that has this structure; undefined if it has another. It is for who has seen the structure
- * before: it makes no paths, no text and no errors.
+ * The leaves of a tree that has this structure; undefined if it has another. For callers that know the
+ * structure already: it makes no paths, text or errors.
  */
 export function leavesOf<Leaf>(structure: Structure, tree: unknown): Leaf[] | undefined {
   const leaves: Leaf[] = [];
@@ -194,7 +198,7 @@ export function checkSameStructure(
   names: {
     readonly first?: string;
     readonly second?: string;
-    /** What paths begin with. */
+    /** The first part of paths. */
     readonly root?: string;
     /** What to do about it. */
     readonly remedy?: string;
