@@ -5,7 +5,7 @@ import { layerName } from "../../src/layers/define.ts";
 import type { DenseParams } from "../../src/layers/dense.ts";
 import type { EmbeddingParams } from "../../src/layers/embedding.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
-import { zeros } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { type Conversion, COUNTER, type NamedTensors, noModule, transposed } from "./conversion.ts";
 
 /** The params of a layer, checked to be these. */

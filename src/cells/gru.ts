@@ -2,7 +2,8 @@
 import { checkCount } from "../describe.ts";
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { at, sliceAxis, split, zeros } from "../operations/structure.ts";
+import { at, sliceAxis, split } from "../operations/structure.ts";
+import { zeros } from "../operations/creation.ts";
 import type { Cell } from "../scan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";

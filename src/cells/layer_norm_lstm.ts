@@ -4,7 +4,8 @@ import { checkCount } from "../describe.ts";
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { mean } from "../operations/reduction.ts";
-import { split, zeros } from "../operations/structure.ts";
+import { split } from "../operations/structure.ts";
+import { zeros } from "../operations/creation.ts";
 import { type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import {

@@ -2,7 +2,7 @@
 import { checkCount } from "../describe.ts";
 import { add, type Operand } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
-import { zeros } from "../operations/structure.ts";
+import { zeros } from "../operations/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";

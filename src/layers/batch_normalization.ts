@@ -2,7 +2,8 @@
 import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
-import { reshape, resolveAxis } from "../operations/structure.ts";
+import { reshape } from "../operations/structure.ts";
+import { resolveAxis } from "../operations/axes.ts";
 import { printShape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";

@@ -2,7 +2,8 @@
 import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
-import { reshape, resolveAxes } from "../operations/structure.ts";
+import { reshape } from "../operations/structure.ts";
+import { resolveAxes } from "../operations/axes.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import type { NormalizationParams } from "./batch_normalization.ts";

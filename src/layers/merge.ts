@@ -5,7 +5,9 @@
  */
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
-import { broadcastTo, concat, ones, resolveAxis } from "../operations/structure.ts";
+import { broadcastTo, concat } from "../operations/structure.ts";
+import { resolveAxis } from "../operations/axes.ts";
+import { ones } from "../operations/creation.ts";
 import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { treeLeaves } from "../tree/tree.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";

@@ -32,7 +32,8 @@ import {
   requireSameShape,
 } from "./infer.ts";
 import { withLogits } from "./logits.ts";
-import { broadcastTo, zerosLike } from "./structure.ts";
+import { broadcastTo } from "./structure.ts";
+import { zerosLike } from "./creation.ts";
 
 /** A tensor, or a number that becomes a scalar of the other operand's dtype. */
 export type Operand = Tensor | number;

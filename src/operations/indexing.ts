@@ -7,7 +7,9 @@ import { checkTensor, type DType, printSpec, type Spec, type Tensor } from "../t
 import { applyOne } from "./apply.ts";
 import { cast, equal } from "./elementwise.ts";
 import { printSpecs, requireNumber } from "./infer.ts";
-import { type DTypeOptions, expandDims, resolveAxis } from "./structure.ts";
+import { expandDims } from "./structure.ts";
+import { resolveAxis } from "./axes.ts";
+import { type DTypeOptions } from "./creation.ts";
 
 export const iotaOperation: Operation<"iota"> = {
   name: "iota",

@@ -41,13 +41,9 @@ export {
   at,
   broadcastTo,
   concat,
-  type DTypeOptions,
   expandDims,
-  full,
-  ones,
   pad,
   type PaddingOptions,
-  type ReduceOptions,
   reshape,
   reverse,
   slice,
@@ -58,9 +54,9 @@ export {
   stack,
   sum,
   transpose,
-  zeros,
-  zerosLike,
 } from "./structure.ts";
+export { type ReduceOptions } from "./axes.ts";
+export { type DTypeOptions, full, ones, zeros, zerosLike } from "./creation.ts";
 export {
   argmax,
   type AxisOptions,

@@ -23,16 +23,8 @@ import {
 } from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
 import { withLogits } from "./logits.ts";
-import {
-  broadcastOperation,
-  broadcastTo,
-  keepReduced,
-  reduceOptionNames,
-  type ReduceOptions,
-  resolveAxes,
-  resolveAxis,
-  sum,
-} from "./structure.ts";
+import { broadcastOperation, broadcastTo, keepReduced, sum } from "./structure.ts";
+import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 
 export const reduceMaxOperation: Operation<"reduceMax"> = {
   name: "reduceMax",

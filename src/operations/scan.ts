@@ -31,7 +31,7 @@ import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { apply } from "./apply.ts";
 import { add, materialize } from "./elementwise.ts";
 import { axisOf, originOf, withLogits } from "./logits.ts";
-import { zerosLike } from "./structure.ts";
+import { zerosLike } from "./creation.ts";
 
 export const scanOperation: Operation<"scan"> = {
   name: "scan",

@@ -2,7 +2,7 @@
  * Operations that move or sum elements, without arithmetic on single ones: broadcast, reshape, transpose,
  * reverse, slice, pad, concat, sum. They live together because the derivative of each is another of them.
  */
-import { checkCount, checkList, wrongKind } from "../describe.ts";
+import { checkCount, checkList } from "../describe.ts";
 import {
   addDims,
   checkShape,
@@ -15,43 +15,12 @@ import {
   sizeOfShape,
   subtractDims,
 } from "../tensor/dims.ts";
-import {
-  checkSpec,
-  checkTensor,
-  type DType,
-  printSpec,
-  type Spec,
-  type Tensor,
-  tensor,
-} from "../tensor/tensor.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkOptions } from "../nearest.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
+import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 import { printSpecs, requireNumber, requireSameDType } from "./infer.ts";
-
-/** An axis from the front (0 is the first) or from the back (-1 is the last). */
-export function resolveAxis(axis: number, rank: number, what: string): number {
-  const resolved = !Number.isInteger(axis) ? NaN : axis < 0 ? axis + rank : axis;
-  if (!(resolved >= 0 && resolved < rank)) {
-    throw new RangeError(`Cannot ${what} along axis ${quoted(axis)}: the tensor has ${rank} axes`);
-  }
-  return resolved;
-}
-
-/** Axes given as one, several or none (all), resolved and sorted. */
-export function resolveAxes(
-  axes: number | readonly number[] | undefined,
-  rank: number,
-  what: string,
-): number[] {
-  if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const list = Array.isArray(axes) ? axes as readonly number[] : [axes as number];
-  const resolved = [...new Set(list.map((axis) => resolveAxis(axis, rank, what)))].sort((a, b) => a - b);
-  if (resolved.length !== list.length) {
-    throw new RangeError(`Cannot ${what} along axes [${list}]: one is given twice`);
-  }
-  return resolved;
-}
 
 /** Throws a TypeError unless these are tensors in an array. */
 function checkTensors(what: string, tensors: unknown): void {
@@ -424,17 +393,6 @@ export function squeeze(x: Tensor, options: { readonly axes?: number | readonly 
   return reshape(x, x.shape.filter((_, axis) => !gone.includes(axis)));
 }
 
-/** Options of a reduction. */
-export interface ReduceOptions {
-  /** The axes to reduce; default all. */
-  readonly axes?: number | readonly number[];
-  /** Whether reduced axes are kept, with size 1; default false. */
-  readonly keepDims?: boolean;
-}
-
-/** The names of `ReduceOptions`. */
-export const reduceOptionNames: readonly string[] = ["axes", "keepDims"];
-
 /** Restores reduced axes with size 1 if `keepDims` is set. */
 export function keepReduced(
   reduced: Tensor,
@@ -452,35 +410,4 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = resolveAxes(options.axes, x.shape.length, "sum");
   const reduced = axes.length === 0 ? x : applyOne(sumOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);
-}
-
-/** The dtype of a new tensor. */
-export interface DTypeOptions {
-  /** Default: float32. */
-  readonly dtype?: DType;
-}
-
-/** A tensor filled with one value. Sizes may be symbolic inside a trace. */
-export function full(shape: Shape, value: number, options: DTypeOptions = {}): Tensor {
-  checkShape("compute full", shape);
-  if (typeof value !== "number") throw wrongKind("compute full", value, "the value", "a number");
-  checkOptions("full", options, ["dtype"]);
-  const { dtype = "float32" } = options;
-  return broadcastTo(tensor(value, { dtype }), shape);
-}
-
-/** Zeros. */
-export function zeros(shape: Shape, options: DTypeOptions = {}): Tensor {
-  return full(shape, 0, options);
-}
-
-/** Ones. */
-export function ones(shape: Shape, options: DTypeOptions = {}): Tensor {
-  return full(shape, 1, options);
-}
-
-/** Zeros with the shape and dtype of `like`. */
-export function zerosLike(like: Spec): Tensor {
-  checkSpec("make zeros", like, "the argument");
-  return zeros(like.shape, { dtype: like.dtype });
 }

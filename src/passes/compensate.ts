@@ -7,7 +7,7 @@
 import { add, equal, select, sub } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { foldFlat } from "../operations/scan.ts";
-import { zerosLike } from "../operations/structure.ts";
+import { zerosLike } from "../operations/creation.ts";
 import { inline } from "../program/trace.ts";
 import { type EquationOf, isEquation, type Program, type Value } from "../program/types.ts";
 import type { Tensor } from "../tensor/tensor.ts";

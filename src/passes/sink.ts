@@ -7,7 +7,8 @@
 import { add, neg } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { foldFlat } from "../operations/scan.ts";
-import { reshape, sum, zerosLike } from "../operations/structure.ts";
+import { reshape, sum } from "../operations/structure.ts";
+import { zerosLike } from "../operations/creation.ts";
 import { inline, replayEquation } from "../program/trace.ts";
 import {
   type Equation,

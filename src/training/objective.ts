@@ -8,7 +8,7 @@ import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
 import { unknownName } from "../nearest.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
-import { zerosLike } from "../operations/structure.ts";
+import { zerosLike } from "../operations/creation.ts";
 import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";

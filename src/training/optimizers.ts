@@ -6,7 +6,7 @@ import { checkObject, wrongKind } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
 import { checkOptions, quoted, unknownName } from "../nearest.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
-import { zerosLike } from "../operations/structure.ts";
+import { zerosLike } from "../operations/creation.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Json } from "../options/json.ts";

@@ -6,7 +6,8 @@
  */
 import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
-import { expandDims, sum, zeros } from "../operations/structure.ts";
+import { expandDims, sum } from "../operations/structure.ts";
+import { zeros } from "../operations/creation.ts";
 import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 
 /**

@@ -3,7 +3,7 @@ import { checkFunction } from "../describe.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { checkOptions } from "../nearest.ts";
 import { isFloat } from "../operations/infer.ts";
-import { ones } from "../operations/structure.ts";
+import { ones } from "../operations/creation.ts";
 import { materialize } from "../operations/elementwise.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";

@@ -15,7 +15,7 @@ import { initializerNames } from "../../src/options/initializers.ts";
 import { init } from "../../src/models/init.ts";
 import { logitsOf } from "../../src/operations/logits.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { zeros } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import {
   host,
   type HostTensor,

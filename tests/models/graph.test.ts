@@ -22,7 +22,8 @@ import {
 } from "../../src/models/mod.ts";
 import { add, mul, notEqual } from "../../src/operations/elementwise.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { concat, sliceAxis, sum, zeros } from "../../src/operations/structure.ts";
+import { concat, sliceAxis, sum } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { host, type Spec, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { compile, grad } from "../../src/transforms/mod.ts";
 import { outputSpecs } from "../../src/program/functions.ts";

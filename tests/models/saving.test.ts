@@ -25,7 +25,7 @@ import { fromJson, getWeights, init, sequential, setWeights, toJson } from "../.
 import { relu } from "../../src/operations/activations.ts";
 import { add, tanh } from "../../src/operations/elementwise.ts";
 import { key } from "../../src/operations/random.ts";
-import { zeros } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 
 /** Through text, as a file would hold it. */

@@ -15,7 +15,7 @@ import {
 import { getWeights, init, sequential } from "../../src/models/mod.ts";
 import { logitsOf } from "../../src/operations/logits.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { zeros } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { host, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { grad } from "../../src/transforms/mod.ts";
 import { outputSpecs } from "../../src/program/functions.ts";

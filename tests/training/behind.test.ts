@@ -22,7 +22,8 @@ import { type Activation, resolveActivation } from "../../src/operations/activat
 import { add, mul, sigmoid } from "../../src/operations/elementwise.ts";
 import { key as randomKey, normal } from "../../src/operations/random.ts";
 import { softmax } from "../../src/operations/reduction.ts";
-import { concat, reverse, sliceAxis, zeros } from "../../src/operations/structure.ts";
+import { concat, reverse, sliceAxis } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { type HostTensor, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
 import { binaryCrossentropy, sparseCategoricalCrossentropy } from "../../src/training/losses.ts";

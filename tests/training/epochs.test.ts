@@ -5,7 +5,8 @@ import { takeRows } from "../../src/data/batches.ts";
 import { defineLayer } from "../../src/layers/define.ts";
 import { cast, greaterEqual, less, select } from "../../src/operations/elementwise.ts";
 import { foldIn, key as randomKey, normal, uniform } from "../../src/operations/random.ts";
-import { at, broadcastTo, ones } from "../../src/operations/structure.ts";
+import { at, broadcastTo } from "../../src/operations/structure.ts";
+import { ones } from "../../src/operations/creation.ts";
 import { item, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
 import {

@@ -2,7 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { key as randomKey, normal } from "../../src/operations/random.ts";
 import { mul } from "../../src/operations/elementwise.ts";
-import { zerosLike } from "../../src/operations/structure.ts";
+import { zerosLike } from "../../src/operations/creation.ts";
 import { host, item, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { adam, adamw, type Optimizer, rmsprop, sgd } from "../../src/training/optimizers.ts";
 import { compile } from "../../src/transforms/compile.ts";

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { defineLayer } from "../../src/layers/define.ts";
 import { dense } from "../../src/layers/dense.ts";
 import { add, mul } from "../../src/operations/elementwise.ts";
-import { zeros } from "../../src/operations/structure.ts";
+import { zeros } from "../../src/operations/creation.ts";
 import { type HostTensor, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree } from "../../src/tree/tree.ts";

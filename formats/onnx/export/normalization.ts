@@ -1,7 +1,7 @@
 /** Batch and layer normalisation as ONNX's operators, so that what reads the file knows what is what. */
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import type { NormalizationParams } from "../../../src/layers/batch_normalization.ts";
-import { resolveAxes, resolveAxis } from "../../../src/operations/structure.ts";
+import { resolveAxes, resolveAxis } from "../../../src/operations/axes.ts";
 import { fixedSize, host, hostTensor, isLeaf, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { ExportContext } from "./context.ts";
 import type { Edge } from "./graph_builder.ts";

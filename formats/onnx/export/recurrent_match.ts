@@ -1,7 +1,8 @@
 /** Which recurrent layers the operators LSTM, GRU and RNN compute, and their weights as these operators have them. */
 import type { Variables } from "../../../src/layers/layer.ts";
 import type { RecurrentLayer } from "../../../src/layers/rnn.ts";
-import { concat, reshape, split, stack, transpose, zeros } from "../../../src/operations/structure.ts";
+import { concat, reshape, split, stack, transpose } from "../../../src/operations/structure.ts";
+import { zeros } from "../../../src/operations/creation.ts";
 import { host, type HostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { Recurrent } from "./library.ts";
 

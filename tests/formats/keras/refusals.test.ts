@@ -20,7 +20,7 @@ import { defineLayer } from "../../../src/layers/define.ts";
 import { apply, call, init, input, model, sequential } from "../../../src/models/mod.ts";
 import { add, mul } from "../../../src/operations/elementwise.ts";
 import { key } from "../../../src/operations/random.ts";
-import { zeros } from "../../../src/operations/structure.ts";
+import { zeros } from "../../../src/operations/creation.ts";
 import { type Spec, spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import { errorOf } from "./support.ts";

@@ -12,7 +12,8 @@ import {
   sub,
 } from "../../../../src/operations/elementwise.ts";
 import { argmax, logSoftmax, max, mean, min, softmax } from "../../../../src/operations/reduction.ts";
-import { at, type ReduceOptions, reshape, reverse, sum } from "../../../../src/operations/structure.ts";
+import { at, reshape, reverse, sum } from "../../../../src/operations/structure.ts";
+import { type ReduceOptions } from "../../../../src/operations/axes.ts";
 import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axesOf, axisOf, flag, type Node } from "../node.ts";
