@@ -52,7 +52,7 @@ export interface KerasGraph {
   readonly nodes: readonly KerasNode[];
   /** The operations in Keras's order, each with the nodes that are its calls. */
   readonly operations: readonly (readonly number[])[];
-  /** A reference to something that Keras inserts automatically. */
+  /** Resolves a reference past the steps that Keras performs by itself. */
   readonly resolve: (reference: Reference) => Reference;
 }
 

@@ -37,7 +37,7 @@ interface Header {
 /**
  * Reads an IDX file, plain or gzipped.
  *
- * @param bytes The whole file; gzip is recognised by its magic bytes.
+ * @param bytes The whole file; gzip is recognized by its magic bytes.
  * @returns A host tensor of the file's shape. Types of 8, 16 and 32 bits become `int32`, float `float32`, double
  *   `float64`.
  * @throws SyntaxError if the magic number or type code is unknown, the file is shorter or longer than its header

@@ -8,7 +8,7 @@ export function activationOption(owner: string, option: string, activation: Acti
   return activationName(activation) ?? functionOption(owner, option);
 }
 
-/** An initialiser as it is saved. */
+/** An initializer as it is saved. */
 export function initializerOption(owner: string, option: string, initializer: InitializerLike): Json {
   return initializerToJson(initializer) ?? functionOption(owner, option);
 }

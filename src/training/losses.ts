@@ -177,7 +177,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
 /**
  * Crossentropy of distributions: `-Σ t · log p` over the last axis. Targets have the shape of the predictions.
  *
- * Probabilities are normalised, then clipped to [1e-7, 1 - 1e-7].
+ * Probabilities are normalized, then clipped to [1e-7, 1 - 1e-7].
  *
  * @throws RangeError for an unknown option or reduction, or a smoothing outside 0 to 1.
  */

@@ -6,7 +6,7 @@ import type { OperatorWeights } from "./recurrent_match.ts";
 /** An export in progress. */
 export interface ExportContext {
   readonly builder: GraphBuilder;
-  /** Masks made by layers are padded on the right. */
+  /** Whether masks made by layers are known to be padded on the right. */
   readonly rightPadded: boolean;
   /** Initial states become inputs and final states outputs. */
   readonly states: boolean;

@@ -49,7 +49,7 @@ const batchNormalization: Writer = ({ builder: graph }, name, { options }, varia
   const size = fixedSize(movingMean, 0);
   const filled = (value: number) => hostTensor(new Float32Array(size).fill(value), [size]);
   const builder = graph.within(name);
-  // ONNX normalises axis 1.
+  // ONNX normalizes axis 1.
   const others = input.shape.map((_, other) => other).filter((other) => other !== axis);
   const order = [...others.slice(0, 1), axis, ...others.slice(1)];
   const straight = order.every((from, to) => from === to);

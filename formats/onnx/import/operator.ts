@@ -64,7 +64,7 @@ export interface Graph {
   /** For the whole model, without those that an initializer provides. */
   readonly inputs: readonly ValueInfoProto[];
   readonly outputs: readonly string[];
-  /** The initialisers, by name. */
+  /** The initializers, by name. */
   readonly constants: ReadonlyMap<string, Constant>;
   /** In order of computation. */
   readonly steps: readonly Step[];

@@ -170,7 +170,7 @@ export function castValue(value: OnnxValue, dtype: DType): OnnxValue {
   return { ...value, base: cast(value.base, dtype) };
 }
 
-/** The sum of sizes; negative numbers count from the end. */
+/** An index from the start of an axis; negative numbers count from the end. */
 export function fromEnd(index: Dim, size: Dim): Dim {
   return typeof index === "number" && index < 0 ? addDims(size, index) : index;
 }

@@ -22,7 +22,7 @@ type State = { readonly [name: string]: Tensor };
 /** The variables of a graph, and how its nodes find theirs. */
 export interface Collected {
   readonly variables: Variables<Params, State>;
-  /** The weight or state behind an initialiser. */
+  /** The weight or state behind an initializer. */
   variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
   /** The weights of a recurrent node, if they are kept in our layout. */
   weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
@@ -69,7 +69,7 @@ function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>
   return W && R ? { W, R, B, P } : undefined;
 }
 
-/** The names of initialisers that are statistics of batch normalisation. */
+/** The names of initializers that are statistics of batch normalization. */
 function statistics(graph: Graph): Set<string> {
   const names = graph.steps.flatMap(({ node }) =>
     node.operator === "BatchNormalization" ? node.inputs.slice(3, 5) : []

@@ -1,4 +1,4 @@
-/** Batch and layer normalisation. */
+/** Batch and layer normalization. */
 import { add, div, mul, sqrt, square, sub } from "../../../../src/operations/elementwise.ts";
 import { mean as meanOf } from "../../../../src/operations/reduction.ts";
 import { reshape } from "../../../../src/operations/structure.ts";
