@@ -121,7 +121,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
     const pending: { key: string; parents: string[] }[] = [];
     const enter = (key: string) => {
       const found = byKey.get(key);
-      if (found === undefined || state.get(key) === "done") return; // an input, or something that nodeAt will report as missing
+      if (found === undefined || state.get(key) === "done") return; // else nodeAt throws later
       if (state.has(key)) {
         throw new KerasFileError(
           place,

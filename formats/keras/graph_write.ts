@@ -163,7 +163,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     const layer = layers[step.layer ?? 0];
     const readsCast = referencesIn(step.inputs).some(({ node }) => isTokenCast(nodes[node].step));
     const { masks: own, unmasked = false } = nodes[node];
-    const ofModel = referencesIn(step.inputs).some(({ node }) => { // the output of a model has the mask of its run
+    const ofModel = referencesIn(step.inputs).some(({ node }) => { // with the mask of its run
       const { layer } = nodes[node].step ?? {};
       return layer !== undefined && isContainer(layers[layer]);
     });
@@ -208,7 +208,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
       const { step } = nodes[reference.node];
       const { name, call } = calls.get(reference.node)!; // as above
       const isModel = step?.layer !== undefined && layers[step.layer].type === "model";
-      if (!isTokenCast(step)) return [name, isModel ? call + 1 : call, reference.index]; // Keras counts one call of its own
+      if (!isTokenCast(step)) return [name, isModel ? call + 1 : call, reference.index]; // Keras adds one
       throw new TypeError(
         `Cannot write the Keras file: an output of ${layerName(model)} is a cast to tokens`,
       );

@@ -167,7 +167,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       if (!update) return { output, state, mask };
       const moved = (before: Tensor, now: Tensor) => {
         const next = add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
-        return count ? select(greater(reshape(count, []), 0), next, before) : next; // unchanged if nothing counts
+        return count ? select(greater(reshape(count, []), 0), next, before) : next; // if any counts
       };
       const next: BatchNormalizationState = {
         movingMean: moved(moving.movingMean, mean),

@@ -103,7 +103,7 @@ export function dense(options: DenseOptions): Layer {
       }
       const product = matmul(x, kernel);
       const given = oneMask(layer, context.mask);
-      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // otherwise it mixes steps
+      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // else it mixes steps
       return { output: activate(bias ? add(product, bias) : product), state, mask };
     },
   });

@@ -168,7 +168,7 @@ function sequenceOf(plan: Plan, Y: string, last: string): string {
   const { goBackwards, zeroOutputForMask } = forward.flags;
   const alone = builder.node("Squeeze", [Y, builder.ints([1])]);
   const sequence = builder.node("Transpose", [alone], { perm: { ints: [1, 0, 2] } });
-  if (goBackwards) return reversedNode(builder, sequence, [1]); // masked steps come first: both kinds output zeros
+  if (goBackwards) return reversedNode(builder, sequence, [1]); // masked steps come first and are 0
   if (!mask || zeroOutputForMask) return sequence;
   // After a row's end our layer repeats its last output, while ONNX gives zeros.
   const steps = builder.node("Unsqueeze", [mask.edge, builder.ints([2])]);

@@ -103,6 +103,6 @@ export function writeLayer(
     edges,
   );
   const count = flattenTree(output).leaves.length;
-  const list = Array.from({ length: count }, (_, index) => masks[index] as Spec as Tensor | undefined); // a spec stands for a tensor
+  const list = Array.from({ length: count }, (_, index) => masks[index] as Spec as Tensor | undefined); // a stand-in
   return { output, mask: maskOfTree(output, list) };
 }
