@@ -86,7 +86,8 @@ function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
 }
 
 /**
- * A `.weights.h5` file, which `model.load_weights("….weights.h5")` reads in Keras 3 for a model of the same layers.
+ * A `.weights.h5` file, which `model.load_weights("….weights.h5")` reads in Keras 3 for a model of the same
+ * layers.
  *
  * The state of stateful layers is not a weight in Keras and is left out.
  *

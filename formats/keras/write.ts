@@ -28,15 +28,16 @@ export interface KerasWriteOptions {
 const KERAS_VERSION = "3.15.1";
 
 /**
- * A `.keras` file, which `keras.saving.load_model("….keras")` reads: the configuration and weights of a model.
+ * A `.keras` file, which `keras.saving.load_model("….keras")` reads: the configuration and weights of a
+ * model.
  *
  * The model is not compiled: an optimizer, losses and metrics are not included. `checkpointEvery` is not
  * written, as it affects how a layer is trained, not what it computes.
  *
  * @param model A `sequential` or a `model`; another layer is written as a sequential model of one.
  * @param variables Its weights, on the host or a device.
- * @throws TypeError for a layer, cell, function or option that Keras does not have, naming it, and for a sequential
- *   model without `input`.
+ * @throws TypeError for a layer, cell, function or option that Keras does not have, naming it, and for a
+ *   sequential model without `input`.
  *
  * @example
  * ```ts

@@ -86,10 +86,11 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
 /**
  * Writes a model with its variables, and its optimizer's state, as the bytes of one file.
  *
- * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and `optimizerState/…`.
+ * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and
+ * `optimizerState/…`.
  *
- * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is not on the
- *   host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
+ * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is
+ *   not on the host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
  *
  * @example
  * ```ts

@@ -33,8 +33,8 @@ function tensorOf({ name, stored, shape }: Entry, bytes: Uint8Array<ArrayBuffer>
 /**
  * The tensors of a safetensors file by name.
  *
- * F32, F64, I32 and BOOL have our dtypes. F16 and BF16 become float32, which holds each of their values; I8, U8, I16,
- * U16, U32, I64 and U64 become int32. The values are copied.
+ * F32, F64, I32 and BOOL have our dtypes. F16 and BF16 become float32, which holds each of their values; I8,
+ * U8, I16, U16, U32, I64 and U64 become int32. The values are copied.
  *
  * @throws SyntaxError saying what is wrong with the file and where, before anything is allocated: a header
  *   that is too long, is not JSON, or describes tensors with gaps, overlaps or sizes that do not match the

@@ -1,6 +1,6 @@
 /**
- * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is every
- * machine that runs Deno, Node or a browser.
+ * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is
+ * every machine that runs Deno, Node or a browser.
  */
 import type { DType, HostTensor, Values } from "../../src/tensor/tensor.ts";
 

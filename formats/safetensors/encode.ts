@@ -34,7 +34,8 @@ function onHost({ name, tensor }: Named): HostTensor {
 }
 
 /**
- * A tree of tensors as the bytes of a safetensors file. The tensors are named by their paths, `params/0/kernel`.
+ * A tree of tensors as the bytes of a safetensors file. The tensors are named by their paths,
+ * `params/0/kernel`.
  *
  * float32, float64, int32 and bool are written as F32, F64, I32 and BOOL. The same tree gives the same bytes.
  *

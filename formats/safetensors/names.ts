@@ -20,7 +20,8 @@ function nameOf(path: Path): string {
 }
 
 /**
- * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named `(root)`.
+ * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named
+ * `(root)`.
  *
  * @throws TypeError for a leaf without values; RangeError for two leaves with the same name, or a name that
  * files reserve.

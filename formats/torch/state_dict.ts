@@ -48,7 +48,8 @@ function collect(model: Layer, variables: Variables, places: readonly (Place | u
 }
 
 /**
- * The variables of a model as the state dict of its counterpart in PyTorch, to be saved with `encodeSafetensors`.
+ * The variables of a model as the state dict of its counterpart in PyTorch, to be saved with
+ * `encodeSafetensors`.
  *
  * | here | there |
  * | --- | --- |

@@ -1,4 +1,6 @@
-/** Options that may be names or functions, as they are saved; a function is refused when the layer is saved. */
+/**
+ * Options that may be names or functions, as they are saved; a function is refused when the layer is saved.
+ */
 import { type ActivationLike, activationName } from "../operations/activations.ts";
 import { type InitializerLike, initializerToJson } from "./initializers.ts";
 import { functionOption, type Json } from "./json.ts";

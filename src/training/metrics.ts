@@ -224,13 +224,19 @@ function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
   );
 }
 
-/** How often the label is among the `k` largest predictions; shapes as for {@linkcode sparseCategoricalAccuracy}. */
+/**
+ * How often the label is among the `k` largest predictions; shapes as for {@linkcode
+ * sparseCategoricalAccuracy}.
+ */
 export function sparseTopKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "sparseTopKCategoricalAccuracy";
   return topK(type, options, (target, prediction) => alignLabels(type, target, prediction));
 }
 
-/** How often the largest target is among the `k` largest predictions; shapes as for {@linkcode categoricalAccuracy}. */
+/**
+ * How often the largest target is among the `k` largest predictions; shapes as for {@linkcode
+ * categoricalAccuracy}.
+ */
 export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "topKCategoricalAccuracy";
   return topK(type, options, (target, prediction) => argmax(alignValues(type, target, prediction)[0]));

@@ -1,4 +1,7 @@
-/** The states of recurrent layers as inputs and outputs of the graph, and those of stateful layers as constants. */
+/**
+ * The states of recurrent layers as inputs and outputs of the graph, and those of stateful layers as
+ * constants.
+ */
 import { bidirectional, type MergeMode } from "../../../src/layers/bidirectional.ts";
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "../../../src/layers/rnn.ts";
