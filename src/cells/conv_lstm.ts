@@ -93,8 +93,8 @@ export function convLstm2dCell(options: ConvLstmCellOptions): RecurrentCell {
 }
 
 /**
- * The ConvLSTM cell over sequences of `[batch, depth, height, width, channels]`; see {@linkcode
- * convLstm1dCell}.
+ * The ConvLSTM cell over sequences of `[batch, depth, height, width, channels]`; see
+ * {@linkcode convLstm1dCell}.
  */
 export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
   return convLstmCell("convLstm3dCell", 3, options);

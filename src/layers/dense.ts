@@ -42,8 +42,8 @@ export interface DenseParams {
 /**
  * A fully connected layer: `activation(x · kernel + bias)` over the last axis.
  *
- * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params: {@linkcode
- * DenseParams}.
+ * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params:
+ * {@linkcode DenseParams}.
  *
  * @throws RangeError for an unknown option or activation, or if `units` is not a valid size.
  * @throws TypeError when the input has another number of features, naming both shapes.

@@ -324,8 +324,8 @@ export function lossNamed(name: LossName, fromLogits: boolean): Loss {
 }
 
 /**
- * A loss as training accepts it: by name, with the default options, or made by a function such as {@linkcode
- * huber}.
+ * A loss as training accepts it: by name, with the default options, or made by a function such as
+ * {@linkcode huber}.
  */
 export type LossLike = LossName | Loss;
 

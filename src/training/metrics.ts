@@ -225,8 +225,8 @@ function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
 }
 
 /**
- * How often the label is among the `k` largest predictions; shapes as for {@linkcode
- * sparseCategoricalAccuracy}.
+ * How often the label is among the `k` largest predictions; shapes as for
+ * {@linkcode sparseCategoricalAccuracy}.
  */
 export function sparseTopKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "sparseTopKCategoricalAccuracy";
@@ -234,8 +234,8 @@ export function sparseTopKCategoricalAccuracy(options: TopKOptions = {}): Metric
 }
 
 /**
- * How often the largest target is among the `k` largest predictions; shapes as for {@linkcode
- * categoricalAccuracy}.
+ * How often the largest target is among the `k` largest predictions; shapes as for
+ * {@linkcode categoricalAccuracy}.
  */
 export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "topKCategoricalAccuracy";
