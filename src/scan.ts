@@ -2,8 +2,8 @@
  * The combinator: folds a cell over a sequence. This file defines what `scan` computes; operations/scan.ts
  * differentiates it, the passes make it fast, and the backends run it as kernels.
  *
- * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor, or
- * arrays and objects of tensors to any depth. Parameters are closed over.
+ * A cell is a pure function `(state, input) => [output, state]`. State, input and output are trees: a tensor,
+ * or arrays and objects of tensors to any depth. Parameters are closed over.
  */
 import { checkFunction } from "./describe.ts";
 import { checkOptions, unknownName } from "./nearest.ts";
@@ -42,8 +42,8 @@ export interface ScanOptions {
  *
  * @param cell The step; traced once, regardless of the length.
  * @param initialState The state before the first step.
- * @param inputs A tree of sequences, batch-major: `[batch, time, ...]`, or `[time]` for scalars. The cell gets the
- *   same tree of steps: `[batch, ...]`, or scalars.
+ * @param inputs A tree of sequences, batch-major: `[batch, time, ...]`, or `[time]` for scalars. The cell
+ *   gets the same tree of steps: `[batch, ...]`, or scalars.
  * @returns The outputs, stacked along time, and the state after the last step. A sequence of length 0 gives
  *   empty outputs and the initial state.
  * @throws TypeError if the state changes its structure, shape or dtype, naming the path and the remedy;

@@ -1,16 +1,17 @@
 /**
- * The archive of a `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`. Every name and every
- * size is checked before anything is inflated; zip.js holds the inflated size and the checksum against the declared.
+ * The archive of a `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`. Every name
+ * and size is checked before anything is inflated; zip.js checks the inflated size and the checksum against
+ * the declared ones.
  */
 import { type Entry, Uint8ArrayReader, Uint8ArrayWriter, ZipReader, ZipWriter } from "@zip.js/zip.js";
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 
-/** What is in a `.keras` file, as it is stored. */
+/** The contents of a `.keras` file, as stored. */
 export interface Archive {
   /** `config.json`. */
   readonly config: string;
-  /** `metadata.json`; a file may lack it. */
+  /** `metadata.json`; it may be missing. */
   readonly metadata?: string;
   /** `model.weights.h5`. */
   readonly weights: Uint8Array;
@@ -20,19 +21,19 @@ const CONFIG = "config.json";
 const METADATA = "metadata.json";
 const WEIGHTS = "model.weights.h5";
 
-/** The most that texts may be inflated to. */
+/** The largest inflated size of text entries. */
 const MOST_TEXT = 16 * 2 ** 20;
 
-/** The most entries; Keras writes three, and one for each asset. */
+/** The largest number of entries; Keras writes three, and one for each asset. */
 const MOST_ENTRIES = 10_000;
 
-/** Deflate cannot make less than one byte of this many. */
+/** Deflate never compresses more than this many bytes into one. */
 const DEFLATE_FACTOR = 1032;
 
 /** No threads, so that no permission is needed and nothing outlives the call. */
 const here = { useWebWorkers: false } as const;
 
-/** Why a name is not one of a file inside the archive; undefined where it is. */
+/** Why a name is not that of a file inside the archive; undefined if it is. */
 function refusesName(name: string): string | undefined {
   if (/^([/\\]|[A-Za-z]:)/.test(name)) return "it is absolute";
   if (name.split(/[/\\]/).includes("..")) return "it leads out of the archive";
@@ -40,7 +41,7 @@ function refusesName(name: string): string | undefined {
   return undefined;
 }
 
-/** The entries by name, all of them checked. */
+/** The entries by name, all checked. */
 function checkedEntries(entries: readonly Entry[], length: number): Map<string, Entry> {
   if (entries.length > MOST_ENTRIES) {
     throw new KerasFileError(
@@ -97,7 +98,7 @@ function textOf(name: string, bytes: Uint8Array): string {
   }
 }
 
-/** Whether the bytes begin as a zip archive does. */
+/** Whether the bytes start like a zip archive. */
 export function isArchive(bytes: Uint8Array): boolean {
   return bytes.length > 3 && bytes[0] === 0x50 && bytes[1] === 0x4b;
 }
@@ -105,8 +106,9 @@ export function isArchive(bytes: Uint8Array): boolean {
 /**
  * Opens a `.keras` file.
  *
- * @param maxBytes The most that the weights may be inflated to.
- * @throws KerasFileError for what is no such archive, a name that leads out of it, or a size that is wrong or too large.
+ * @param maxBytes The largest inflated size of the weights.
+ * @throws KerasFileError if it is not such an archive, a name leads out of it, or a size is wrong or too
+ * large.
  */
 export async function readArchive(bytes: Uint8Array, maxBytes: number): Promise<Archive> {
   if (!isArchive(bytes)) {
@@ -134,7 +136,7 @@ export async function readArchive(bytes: Uint8Array, maxBytes: number): Promise<
   };
 }
 
-/** A `.keras` file; its entries are stored and not deflated, as Keras does. */
+/** Writes a `.keras` file; its entries are stored rather than deflated, as in Keras. */
 export async function writeArchive({ config, metadata = "{}", weights }: Archive): Promise<Uint8Array> {
   const writer = new ZipWriter(new Uint8ArrayWriter(), { ...here, level: 0, dataDescriptor: false });
   const encoder = new TextEncoder();

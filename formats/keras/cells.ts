@@ -1,6 +1,6 @@
 /**
- * The cells: for each its class in Keras, its options, its weights and how it is made. A cell of Keras is added here
- * and nowhere else.
+ * The cells: for each, its class in Keras, its options, its weights and how it is made. A new Keras cell
+ * needs to be added only here.
  */
 import type { RecurrentCell } from "../../src/cells/cell.ts";
 import { gruCell, type GruCellOptions } from "../../src/cells/gru.ts";
@@ -15,7 +15,7 @@ import { count, last, param, type WeightRow } from "./weight_row.ts";
 export interface CellRow extends ClassRow {
   /** Its weights in Keras's order. */
   readonly weights: (options: JsonOptions) => readonly WeightRow[];
-  /** The cell of these options, which the factory checks; absent where Keras has it inside of a layer only. */
+  /** The cell with these options, which the factory checks; absent if Keras has it only inside a layer. */
   readonly make?: (options: JsonOptions) => RecurrentCell;
 }
 
@@ -66,7 +66,7 @@ function convolution(options: JsonOptions): WeightRow[] {
   ];
 }
 
-/** The cells that an `RNN` can have. */
+/** The cells that an `RNN` can contain. */
 export const cellRows: readonly CellRow[] = [
   {
     className: "SimpleRNNCell",
@@ -104,10 +104,10 @@ export const cellRows: readonly CellRow[] = [
   })),
 ];
 
-/** Several cells as one; it has no options of its own. */
+/** Stacked cells as one; it has no options itself. */
 export const stackedRow: ClassRow = { className: "StackedRNNCells", type: "stackedCells", options: {} };
 
-/** The classes that the cell of an `RNN` can be of, for errors. */
+/** The possible classes of an `RNN`'s cell, for errors. */
 export const cellClasses: readonly string[] = [
   ...cellRows.filter(({ make }) => make).map(({ className }) => className),
   stackedRow.className,

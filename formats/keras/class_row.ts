@@ -1,8 +1,8 @@
-/** A class of Keras and our type: one row, with the options that both have. */
+/** A Keras class and our type: one row, with the options that both have. */
 import type { Json } from "../../src/options/json.ts";
 import type { Kind } from "./values.ts";
 
-/** A class of Keras that we have an equivalent of. */
+/** A Keras class that has an equivalent here. */
 export interface ClassRow {
   /** Keras's class. */
   readonly className: string;
@@ -10,11 +10,11 @@ export interface ClassRow {
   readonly type: string;
   /** Keras's option names with the kinds of their values. */
   readonly options: Readonly<Record<string, Kind>>;
-  /** Options that Keras has and we have not, with the values that mean what we do; the first is written. */
+  /** Options that only Keras has, with the values equivalent to ours; the first is written. */
   readonly fixed?: Readonly<Record<string, readonly Json[]>>;
-  /** Options that have no bearing on what is computed here. */
+  /** Options that do not affect the result here. */
   readonly without?: readonly string[];
 }
 
-/** How Keras computes, not what: a seed (we draw by key), and which implementation runs. */
+/** How Keras computes, not what: a seed (we draw by key), and the implementation to run. */
 export const how: readonly string[] = ["seed", "implementation", "use_cudnn"];

@@ -1,12 +1,12 @@
 /**
- * Keras's classes and our types: one row for each, with the options that both have. Our options have Keras's names in
- * camelCase, so a row lists Keras's names and what kind of value each takes.
+ * Keras's classes and our types: one row for each, with the options that both have. Our options have Keras's
+ * names in camelCase, so a row lists Keras's names and the kind of value of each.
  */
 import type { MergeMethod } from "../../src/layers/mod.ts";
 import { cellOptionKinds } from "./cells.ts";
 import { type ClassRow, how } from "./class_row.ts";
 
-/** Keras's layers of several inputs, which are methods of our `merge`. */
+/** Keras's layers with several inputs, which are methods of our `merge`. */
 export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
   Add: "add",
   Subtract: "subtract",
@@ -36,7 +36,7 @@ const normalization = {
   gamma_initializer: "initializer",
 } as const;
 
-/** The layers whose options are values; those with layers or cells inside are read by `layers.ts`. */
+/** The layers whose options are values; those with layers or cells inside are read by `read_layers.ts`. */
 export const layerRows: readonly ClassRow[] = [
   ...[["SimpleRNN", "simpleRnn"], ["GRU", "gru"], ["LSTM", "lstm"]].map(([className, type]): ClassRow => ({
     className,
@@ -97,24 +97,24 @@ export const layerRows: readonly ClassRow[] = [
   { className: "Reshape", type: "reshape", options: { target_shape: "sizes" } },
 ];
 
-/** The options of `RNN` beside its cell. */
+/** The options of `RNN` besides its cell. */
 export const rnnRow: ClassRow = { className: "RNN", type: "rnn", options: flags };
 
-/** The options of `Bidirectional` beside its layers. */
+/** The options of `Bidirectional` besides its layers. */
 export const bidirectionalRow: ClassRow = {
   className: "Bidirectional",
   type: "bidirectional",
   options: { merge_mode: "merge" },
 };
 
-/** A wrapper that has no options of its own. */
+/** A wrapper without options. */
 export const timeDistributedRow: ClassRow = {
   className: "TimeDistributed",
   type: "timeDistributed",
   options: {},
 };
 
-/** All classes that a layer can be of, for errors. */
+/** All possible classes of a layer, for errors. */
 export const knownClasses: readonly string[] = [
   ...layerRows.map(({ className }) => className),
   "RNN",

@@ -1,8 +1,8 @@
-/** What a Keras file that cannot be read is refused with, and how errors from elsewhere become it. */
+/** The error for an unreadable Keras file, and how other errors are converted to it. */
 
 /**
- * A Keras file that cannot be read: damaged, hostile, or holding what this library has no equivalent for. The message
- * says where in the file and what was expected.
+ * A Keras file that cannot be read: damaged, hostile, or with contents that have no equivalent in this
+ * library. The message says where in the file and what was expected.
  *
  * @example
  * ```ts
@@ -16,22 +16,26 @@
 export class KerasFileError extends Error {
   /** `KerasFileError`. */
   override readonly name: string = "KerasFileError";
-  /** Where in the file: an entry of the archive, a path in the configuration, or a path among the weights. */
+  /**
+   * The place in the file: an entry of the archive, a path in the configuration, or a path among the weights.
+   */
   readonly place: string;
 
-  /** The error for what is wrong at a place; `cause` is the error that told of it, if there was one. */
+  /** The error for a problem at a place; `cause` is the original error, if there was one. */
   constructor(place: string, reason: string, options?: ErrorOptions) {
     super(`Cannot read the Keras file: ${place}: ${reason}`, options);
     this.place = place;
   }
 }
 
-/** What was thrown, as text. WebAssembly code compiled from C++ may throw anything, a number for instance. */
+/** A thrown value as text. WebAssembly code compiled from C++ may throw anything, a number for instance. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : `the library behind it failed with ${String(thrown)}`;
 }
 
-/** Runs `run`; what it throws becomes a {@linkcode KerasFileError} at `place`, unless it is one already. */
+/**
+ * Runs `run`; anything it throws becomes a {@linkcode KerasFileError} at `place`, unless it already is one.
+ */
 export function reading<T>(place: string, run: () => T): T {
   try {
     return run();

@@ -1,6 +1,7 @@
 /**
- * Keras's operations in a graph (`keras.ops.add(a, b)`, or `a + b`) as functions for `apply`, and back. In Keras their
- * results have no mask, here they have; a layer that Keras gives none is told that every step counts.
+ * Keras's operations in a graph (`keras.ops.add(a, b)`, or `a + b`) as functions for `apply`, and back. In
+ * Keras their results have no mask, but here they do; where Keras passes a layer no mask, it gets one in
+ * which every step counts.
  */
 import type { GraphFunction } from "../../src/models/mod.ts";
 import {
@@ -71,7 +72,7 @@ const binary: Readonly<Record<string, Binary>> = {
 
 const logical: Readonly<Record<string, Logical>> = { LogicalAnd: and, LogicalOr: or };
 
-/** Operations on a tensor with options; undefined for options that are not understood. Masks are computed with them. */
+/** Operations on a tensor with options; undefined for unsupported options. Masks are computed with them. */
 const configured: Readonly<Record<string, (config: JsonOptions) => Unary | undefined>> = {
   Any: ({ axis, keepdims }) =>
     typeof axis === "number" && keepdims === false
@@ -80,7 +81,10 @@ const configured: Readonly<Record<string, (config: JsonOptions) => Unary | undef
   Flip: ({ axis }) => typeof axis === "number" ? (x) => reverse(x, axis) : undefined,
 };
 
-/** A Keras operation: its class, and its arguments, where null stands for a tensor and a number for itself. */
+/**
+ * A Keras operation: its class and its arguments, where null is a placeholder for a tensor and numbers are
+ * literal.
+ */
 export interface OperationCall {
   readonly className: string;
   readonly args: readonly (number | null)[];
@@ -88,15 +92,15 @@ export interface OperationCall {
   readonly config?: JsonOptions;
 }
 
-/** What functions that were made for a file stand for. */
+/** The operations behind the functions that were made for a file. */
 const made = new WeakMap<GraphFunction, OperationCall>();
 
-/** Tokens as Keras's `Embedding` takes them: it casts what it is given. */
+/** Tokens as Keras's `Embedding` takes them: it casts its input. */
 export function toTokens(x: Tensor): Tensor {
   return cast(x, "int32");
 }
 
-/** All classes of operations that are known. */
+/** The classes of all known operations. */
 export const operationClasses: readonly string[] = [
   ...Object.keys(unary),
   ...Object.keys(binary),
@@ -104,12 +108,15 @@ export const operationClasses: readonly string[] = [
   ...Object.keys(configured),
 ];
 
-/** The mask by which every step of a sequence counts: for a call to which Keras gives no mask. */
+/** The mask in which every step of a sequence counts: for a call to which Keras passes no mask. */
 export function everyStep(x: Tensor): Tensor {
   return broadcastTo(tensor(true), x.shape.slice(0, 2));
 }
 
-/** The function of the tensors among the arguments; undefined where the operation is unknown or takes others. */
+/**
+ * The function of the tensors among the arguments; undefined for an unknown operation or unsupported
+ * arguments.
+ */
 export function functionOf({ className, args, config = {} }: OperationCall): GraphFunction | undefined {
   if (Object.hasOwn(configured, className)) {
     const fn = args.length === 1 ? configured[className](config) : undefined;
@@ -128,7 +135,7 @@ export function functionOf({ className, args, config = {} }: OperationCall): Gra
   return named(fn, { className, args });
 }
 
-/** The function for an operation, under a name that says what it does. */
+/** The function for an operation, with a descriptive name. */
 function named(fn: GraphFunction, operation: OperationCall): GraphFunction {
   const { className, args, config = {} } = operation;
   const shown = [
@@ -140,7 +147,7 @@ function named(fn: GraphFunction, operation: OperationCall): GraphFunction {
   return fn;
 }
 
-/** The Keras operation for a function of `count` tensors; undefined where there is none. */
+/** The Keras operation for a function of `count` tensors; undefined if there is none. */
 export function operationOf(fn: GraphFunction, count: number): OperationCall | undefined {
   const found = made.get(fn);
   if (found) return found;
@@ -149,7 +156,7 @@ export function operationOf(fn: GraphFunction, count: number): OperationCall | u
   return className === undefined || count > 2 ? undefined : { className, args: new Array(count).fill(null) };
 }
 
-/** The module that Keras finds an operation in. */
+/** The Python module of an operation. */
 export function moduleOf(className: string): string {
   return className === "Sigmoid" ? "keras.src.ops.nn" : "keras.src.ops.numpy";
 }

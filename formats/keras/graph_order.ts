@@ -1,7 +1,7 @@
 /**
- * A graph of ours as Keras has it: with the operations that compute its masks, and in Keras's order, which numbers the
- * groups of weights in a file. The order is by depth from the outputs, the deepest first, and within a depth as a
- * depth-first walk from the outputs meets the operations (`map_graph` in `keras.src.ops.function`).
+ * Our graph as Keras has it: with the operations that compute its masks, and in Keras's order, which numbers
+ * the groups of weights in a file. The order is by depth from the outputs, deepest first, and within a depth
+ * in the order of a depth-first walk from the outputs (`map_graph` in `keras.src.ops.function`).
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { Layer } from "../../src/layers/mod.ts";
@@ -23,7 +23,7 @@ export interface GraphStep {
   readonly mask?: Json;
 }
 
-/** One of the tensors that a node gives. In a saved graph, `"3.0"` is the first tensor of step 3. */
+/** One of the output tensors of a node. In a saved graph, `"3.0"` is the first tensor of step 3. */
 export interface Reference {
   readonly node: number;
   readonly index: number;
@@ -36,23 +36,23 @@ export interface MaskOperation {
   readonly config: JsonOptions;
 }
 
-/** A node of Keras's graph: a step of ours, or an operation that computes a mask. */
+/** A node of Keras's graph: one of our steps, or an operation that computes a mask. */
 export interface KerasNode {
   readonly step?: GraphStep;
   readonly operation?: MaskOperation;
-  /** Of a call: the masks that Keras hands to it beside those that the step gives, one per input tensor. */
+  /** For a call: the masks that Keras passes it besides those that the step has, one per input tensor. */
   readonly masks?: readonly (Reference | undefined)[];
-  /** Of a call: it is given none, whatever masks travel. */
+  /** For a call: it gets no mask, whatever masks its inputs carry. */
   readonly unmasked?: boolean;
 }
 
 /** A graph as Keras has it. */
 export interface KerasGraph {
-  /** The steps of ours under their own numbers, then the operations for masks. */
+  /** Our steps under their own numbers, then the operations for masks. */
   readonly nodes: readonly KerasNode[];
   /** The operations in Keras's order, each with the nodes that are its calls. */
   readonly operations: readonly (readonly number[])[];
-  /** A reference past what Keras does by itself. */
+  /** Resolves a reference past the steps that Keras performs by itself. */
   readonly resolve: (reference: Reference) => Reference;
 }
 
@@ -67,7 +67,7 @@ export function referencesIn(tree: Json | undefined): Reference[] {
   return Object.entries(tree).sort(([a], [b]) => a < b ? -1 : 1).flatMap(([, child]) => referencesIn(child));
 }
 
-/** The tree with something in place of each reference. */
+/** The tree with each reference replaced. */
 export function mapReferences<T>(tree: Json, change: (reference: Reference) => T): Tree<T> {
   if (Array.isArray(tree)) return tree.map((item) => mapReferences(item, change));
   if (typeof tree === "object" && tree !== null) {
@@ -91,12 +91,15 @@ export function stepsOf(model: Layer): readonly GraphStep[] {
   return model.options.steps as unknown as readonly GraphStep[]; // written by the model itself
 }
 
-/** Whether a step is a cast of tokens, which Keras makes inside of an `Embedding`. */
+/** Whether a step is a cast of tokens, which Keras does inside an `Embedding`. */
 export function isTokenCast(step: GraphStep | undefined): boolean {
   return step?.function === toTokens.name;
 }
 
-/** Whether a call is told that every step counts, whatever masks travel: in Keras that is to be given no mask. */
+/**
+ * Whether a call gets a mask in which every step counts, whatever its inputs carry: in Keras that is a call
+ * without a mask.
+ */
 export function givesNoMask(step: GraphStep, steps: readonly GraphStep[]): boolean {
   const [given] = referencesIn(step.mask);
   return given !== undefined && steps[given.node].function === everyStep.name;
@@ -143,28 +146,28 @@ export function kerasGraph(model: Layer): KerasGraph {
   return { nodes, operations: operationsInOrder(nodes, outputs, resolve), resolve };
 }
 
-/** What a node reads, in Keras's order: arguments, then named ones by name. */
+/** What a node reads, in Keras's order: positional arguments, then named ones by name. */
 export function readBy({ step, operation, masks = [] }: KerasNode): Reference[] {
   if (operation) return operation.args.flatMap((arg) => typeof arg === "number" ? [] : arg);
   const handed = masks.filter((mask) => mask !== undefined);
   return [...[step?.inputs, step?.initialState, step?.mask].flatMap(referencesIn), ...handed];
 }
 
-/** An operation is a layer, which several nodes may call, or a node of its own. */
+/** An operation is a layer, which several nodes may call, or a separate node. */
 function operationOf({ step }: KerasNode, node: number): string {
   return step?.layer === undefined ? `node ${node}` : `layer ${step.layer}`;
 }
 
 type Resolve = KerasGraph["resolve"];
 
-/** The nodes after those that they read, and the operations as the walk meets them. */
+/** The nodes after those that they read, and the operations in the order of the walk. */
 function walk(nodes: readonly KerasNode[], outputs: readonly Reference[], resolve: Resolve) {
   const met = new Map<string, number>();
   const finished = new Set<number>();
   const order: number[] = [];
   const pending: { readonly node: number; readonly parents: Reference[] }[] = [];
   const enter = (node: number) => {
-    if (finished.has(node)) return; // a node reads earlier ones only, so none is under way twice
+    if (finished.has(node)) return; // a node reads only earlier ones, so none is visited twice at once
     const operation = operationOf(nodes[node], node);
     if (!met.has(operation)) met.set(operation, met.size);
     pending.push({ node, parents: readBy(nodes[node]).map(resolve).reverse() });
@@ -208,7 +211,7 @@ function operationsInOrder(
   return operations.map((operation) => calls.get(operation) ?? []);
 }
 
-/** The layers of a container in the order in which Keras keeps them, as indices. */
+/** The layers of a container in Keras's order, as indices. */
 export function kerasOrder(container: Layer): readonly number[] {
   if (container.type !== "model") return (container.layers ?? []).map((_, index) => index);
   const { nodes, operations } = kerasGraph(container);

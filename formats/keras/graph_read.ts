@@ -1,6 +1,6 @@
 /**
- * A graph (Keras's functional model) from its configuration: nodes are taken in an order in which each finds what it
- * reads, on new nodes of ours.
+ * Reads a graph (Keras's functional model) from its configuration: nodes are rebuilt as ours in an order in
+ * which each finds what it reads.
  */
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
 import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
@@ -41,7 +41,7 @@ interface Operator {
   /** The group of its weights. */
   readonly path: string;
   readonly calls: readonly JsonObject[];
-  /** Whether it is a graph, which has a call of its own that Keras counts among the ends of a graph around it. */
+  /** Whether it is a graph, which has a call of its own that Keras counts in the surrounding graph. */
   readonly isGraph: boolean;
 }
 
@@ -78,7 +78,7 @@ function operatorsOf(object: KerasObject, context: LayerContext): Operator[] {
   });
 }
 
-/** The nodes that every call gave, by operator and call; those of operations are made when they are asked for. */
+/** The nodes returned by every call, by operator and call; those of operations are made on demand. */
 type Results = Map<string, () => readonly Node[]>;
 
 function nodeAt({ operator, call, index }: History, results: Results, place: string): Node {
@@ -90,13 +90,13 @@ function nodeAt({ operator, call, index }: History, results: Results, place: str
   );
 }
 
-/** Calls `run` once, when its result is first asked for. */
+/** Calls `run` once, when its result is first needed. */
 function later<T>(run: () => T): () => T {
   let result: { readonly value: T } | undefined;
   return () => (result ??= { value: run() }).value;
 }
 
-/** A tree of tensors as one of nodes. */
+/** A tree of tensors as a tree of nodes. */
 function nodesOf(value: Json | undefined, results: Results, place: string): Tree<Node> {
   if (isList(value)) return value.map((item) => nodesOf(item, results, place));
   if (isObject(value) && isTensorOf(value)) return nodeAt(historiesIn(value, place)[0], results, place);
@@ -108,7 +108,7 @@ function nodesOf(value: Json | undefined, results: Results, place: string): Tree
   throw new KerasFileError(place, `it is given ${quoted(value)}, expected tensors of the graph`);
 }
 
-/** The calls in an order in which each comes after those that it reads. */
+/** The calls in an order in which each follows those that it reads. */
 function inOrder(operators: readonly Operator[], place: string): { operator: Operator; call: number }[] {
   const byKey = new Map(
     operators.flatMap((operator) =>
@@ -121,7 +121,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
     const pending: { key: string; parents: string[] }[] = [];
     const enter = (key: string) => {
       const found = byKey.get(key);
-      if (found === undefined || state.get(key) === "done") return; // an input, or what nodeAt will not find
+      if (found === undefined || state.get(key) === "done") return; // else nodeAt throws later
       if (state.has(key)) {
         throw new KerasFileError(
           place,
@@ -151,7 +151,7 @@ function inOrder(operators: readonly Operator[], place: string): { operator: Ope
   return order;
 }
 
-/** The arguments of a call: a list, and named ones without those that mean nothing: null, and no training. */
+/** The arguments of a call: a list, and the named ones that matter, without null and without training. */
 function argumentsOf(
   json: JsonObject,
   place: string,
@@ -189,7 +189,7 @@ function callOperation(
   return treeLeaves<Node>(apply(fn, ...nodes));
 }
 
-/** Float tokens, Keras's default, as ours; other inputs as they are. */
+/** Converts float tokens, Keras's default, to ours; other inputs are unchanged. */
 function asTokens(layer: Layer, inputs: Tree<Node>): Tree<Node> {
   if (!takesTokens(layer)) return inputs;
   return mapTree(inputs, (node: Node): Tree<Node> => node.dtype === "int32" ? node : apply(toTokens, node));
@@ -250,7 +250,7 @@ function callLayer(
   }));
 }
 
-/** The mask that a call is given beside those that travel with its inputs anyway. */
+/** The mask passed to a call besides those that its inputs carry anyway. */
 function masksOf(
   value: Json | undefined,
   inputs: readonly History[],
@@ -272,7 +272,7 @@ function masksOf(
   );
 }
 
-/** Keras drops a travelling mask where an initial state is given, so a layer that is called like that drops it too. */
+/** Keras drops the inputs' mask if an initial state is given, so a layer called that way drops it too. */
 function withKerasMasks(operator: Operator): Operator {
   const { layer, calls, place } = operator;
   if (layer === undefined || !(isRecurrentLayer(layer) || layer.type === "bidirectional")) return operator;
@@ -282,7 +282,7 @@ function withKerasMasks(operator: Operator): Operator {
   return takesState && !takesMask ? { ...operator, layer: ignoringMask(layer) } : operator;
 }
 
-/** The names of inputs that layers of tokens read, and nothing else but the masks of those. */
+/** The names of inputs that are read only by layers of tokens, and by the masks of those. */
 function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
   const tokens = new Set<string>();
   const others = new Set<string>();
@@ -294,7 +294,7 @@ function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
   return tokens.difference(others);
 }
 
-/** The nodes that the configuration names; a list of one is that one, as Keras once wrote a single tensor. */
+/** The nodes that the configuration names; a list of one is that one, as Keras once wrote single tensors. */
 function endsOf(
   value: Json | undefined,
   results: Results,

@@ -1,4 +1,7 @@
-/** A graph as the configuration of a functional model: operations in Keras's order, each with its calls. */
+/**
+ * Writes a graph as the configuration of a functional model: operations in Keras's order, each with its
+ * calls.
+ */
 import { type Layer, layerName } from "../../src/layers/mod.ts";
 import { callSpecs, functionSpecs } from "../../src/models/call_specs.ts";
 import { isContainer } from "../../src/models/container.ts";
@@ -27,7 +30,7 @@ import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
 import { checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
 
-/** A shape as Keras writes it: null for what is open. */
+/** A shape as Keras writes it: null for an open size. */
 export function batchShape(shape: Shape): Json {
   return shape.map((dim: Dim) => typeof dim === "number" ? dim : null);
 }
@@ -43,16 +46,16 @@ export function inputJson(name: string, { shape, dtype }: Spec): { [key: string]
   });
 }
 
-/** What a walk through the graph finds of each node. */
+/** What a walk through the graph finds out about each node. */
 interface Found {
   readonly outputs: readonly Spec[];
-  /** Of a function. */
+  /** For a function. */
   readonly fn?: GraphFunction;
-  /** Whether a mask came with the input of a call. */
+  /** Whether the input of a call carried a mask. */
   readonly masked?: boolean;
 }
 
-/** Walks through the steps of the graph on shapes. */
+/** Walks through the steps of the graph with shapes only. */
 function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
   const found: Found[] = [];
   const inputs = declaredInputs(model);
@@ -62,7 +65,7 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
   });
   const others = stepsOf(model).flatMap((step, index) => step.shape === undefined ? [index] : []).values();
   const record = (step: Found) => {
-    const { value = 0 } = others.next(); // the walk takes the steps in their order
+    const { value = 0 } = others.next(); // the walk visits the steps in order
     found[value] = step;
   };
   const ofLayers = params as readonly Tree<Tensor>[]; // a container's params are a list
@@ -85,7 +88,7 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
   return found;
 }
 
-/** The spec of what an operation for masks gives. */
+/** The spec of the result of a mask operation. */
 function specOfMask(
   { className, args, config }: MaskOperation,
   specOf: (reference: Reference) => Spec,
@@ -114,7 +117,8 @@ function specOfMask(
 /**
  * The functional model.
  *
- * @throws TypeError for a function that is no operation of Keras, and for a call that Keras would compute otherwise.
+ * @throws TypeError for a function that is not a Keras operation, and for a call that Keras would compute
+ * differently.
  */
 export function writeGraph({ layer: model, name, params }: Written): { [key: string]: Json } {
   const { nodes, operations, resolve } = kerasGraph(model);
@@ -136,7 +140,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     return inputNames[node] ?? free(snakeCaseOfClass(found[node].fn?.name ?? "") || "input_layer");
   };
 
-  /** The name of the operation of each node, and which of its calls the node is. */
+  /** The operation name of each node, and which of its calls the node is. */
   const calls = new Map<number, { readonly name: string; readonly call: number }>();
   for (const made of operations) {
     const [first] = made;
@@ -159,7 +163,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     const layer = layers[step.layer ?? 0];
     const readsCast = referencesIn(step.inputs).some(({ node }) => isTokenCast(nodes[node].step));
     const { masks: own, unmasked = false } = nodes[node];
-    const ofModel = referencesIn(step.inputs).some(({ node }) => { // what comes out of a model has the mask of its run
+    const ofModel = referencesIn(step.inputs).some(({ node }) => { // with the mask of its run
       const { layer } = nodes[node].step ?? {};
       return layer !== undefined && isContainer(layers[layer]);
     });
@@ -204,7 +208,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
       const { step } = nodes[reference.node];
       const { name, call } = calls.get(reference.node)!; // as above
       const isModel = step?.layer !== undefined && layers[step.layer].type === "model";
-      if (!isTokenCast(step)) return [name, isModel ? call + 1 : call, reference.index]; // Keras counts one of its own
+      if (!isTokenCast(step)) return [name, isModel ? call + 1 : call, reference.index]; // Keras adds one
       throw new TypeError(
         `Cannot write the Keras file: an output of ${layerName(model)} is a cast to tokens`,
       );
@@ -214,7 +218,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     class_name: "Functional",
     config: {
       name,
-      ...(model.trainable ? {} : { trainable: false }), // Keras hands true down to layers that are frozen
+      ...(model.trainable ? {} : { trainable: false }), // Keras passes true to layers that are frozen
       layers: json,
       input_layers: ends(model.options.inputs),
       output_layers: ends(model.options.outputs),
@@ -231,13 +235,13 @@ function masksJson(inputs: Json, masks: readonly Json[]): Json {
   });
 }
 
-/** An initial state: a list, flat for both directions together, nested as the cells are otherwise. */
+/** An initial state: a list, flat for both directions together, otherwise nested like the cells. */
 function stateJson(layer: Layer, state: Json, tensorOf: (reference: Reference) => Json): Json {
   if (layer.type === "bidirectional" || !Array.isArray(state)) return referencesIn(state).map(tensorOf);
   return mapReferences(state, tensorOf);
 }
 
-/** Throws for a call that Keras would compute otherwise. */
+/** Throws for a call that Keras would compute differently. */
 function checkCall(
   layer: Layer,
   step: GraphStep,
@@ -285,7 +289,7 @@ function functionJson(
   return operationJson({ className, args, config }, name, tensorOf);
 }
 
-/** An operation of Keras with its one call. */
+/** A Keras operation with its single call. */
 function operationJson(
   { className, args, config }: MaskOperation,
   name: string,

@@ -1,6 +1,7 @@
 /**
- * HDF5 files through h5wasm, which is libhdf5 compiled to WebAssembly: groups with tensors of floats, read and written.
- * Nothing here knows which groups Keras writes. What the library throws becomes a KerasFileError that names the path.
+ * HDF5 files through h5wasm, which is libhdf5 compiled to WebAssembly: groups of float tensors, read and
+ * written. Nothing here knows which groups Keras writes. Errors of the library become KerasFileErrors that
+ * name the path.
  */
 import type { Dataset, File as H5File, Group } from "h5wasm";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
@@ -13,24 +14,24 @@ type H5wasm = typeof import("h5wasm");
 /** `\x89HDF\r\n\x1a\n`. */
 const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** Deflate cannot make less than one byte of this many. */
+/** Deflate never compresses more than this many bytes into one. */
 const DEFLATE_FACTOR = 1032;
 
 /** An open HDF5 file. */
 export interface WeightFile {
-  /** The names in a group, sorted; undefined where there is no such group. */
+  /** The names in a group, sorted; undefined if there is no such group. */
   names(path: string): readonly string[] | undefined;
-  /** The shape of a tensor of floats; undefined where there is nothing at the path. */
+  /** The shape of a float tensor; undefined if there is nothing at the path. */
   shape(path: string): readonly number[] | undefined;
-  /** The values of a tensor whose shape must be this, as float32. */
+  /** The values of a tensor that must have this shape, as float32. */
   tensor(path: string, shape: readonly number[]): HostTensor;
 }
 
 /**
- * Opens an HDF5 file for the time of `run`.
+ * Opens an HDF5 file while `run` runs.
  *
- * @param maxBytes The most that all tensors together may take.
- * @throws KerasFileError for what is no HDF5 file or is damaged.
+ * @param maxBytes The largest total size of all tensors.
+ * @throws KerasFileError if it is not an HDF5 file or is damaged.
  */
 export async function readHdf5<T>(
   bytes: Uint8Array,
@@ -54,9 +55,9 @@ export async function readHdf5<T>(
       })));
 }
 
-/** What the file's tensors may take. */
+/** The memory limit of the file's tensors. */
 interface Bounds {
-  /** Of the whole file, in bytes. */
+  /** The size of the whole file in bytes. */
   readonly length: number;
   readonly maxBytes: number;
 }
@@ -69,7 +70,7 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
     known.set(group.path, found);
     return found;
   };
-  /** The object at a path, which is followed from group to group; links elsewhere are refused. */
+  /** The object at a path, followed from group to group; links to other places are refused. */
   const find = (path: string): Group | Dataset | undefined => {
     let group: Group = file;
     const parts = path.split("/");
@@ -138,7 +139,7 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
   };
 }
 
-/** What libhdf5 finds at a path; the errors of its wrapper do not tell why it finds nothing. */
+/** What libhdf5 finds at a path; the errors of its wrapper do not say why it finds nothing. */
 function undamaged<T>(path: string, run: () => T): T {
   try {
     return run();
@@ -152,7 +153,7 @@ function tooMuch(what: string, { maxBytes }: Bounds): string {
   return `${what} more than ${maxBytes} bytes, which is not read; if the file can be trusted, raise maxBytes`;
 }
 
-/** The shape of a dataset, checked to fit into the file and into memory. */
+/** The shape of a dataset, after checking that it fits into the file and into memory. */
 function shapeOf(path: string, dataset: Dataset, bounds: Bounds): readonly number[] {
   const { shape, size, chunks } = dataset.metadata;
   if (shape === null) throw new KerasFileError(path, "it has no values");
@@ -174,7 +175,7 @@ function shapeOf(path: string, dataset: Dataset, bounds: Bounds): readonly numbe
   return whole;
 }
 
-/** The values, read into memory of the library first. */
+/** The values, first read into the library's memory. */
 function valuesOf(
   { Module }: H5wasm,
   path: string,
@@ -200,7 +201,7 @@ function valuesOf(
 export interface WeightGroup {
   /** Its path from the root, such as `layers/dense/vars`. */
   readonly path: string;
-  /** Texts that describe it. */
+  /** Descriptive texts, written as attributes. */
   readonly attributes: Readonly<Record<string, string>>;
   /** float32. */
   readonly tensors: readonly HostTensor[];
@@ -218,7 +219,7 @@ export async function writeHdf5(groups: readonly WeightGroup[]): Promise<Uint8Ar
         } finally {
           file.close();
         }
-        return Uint8Array.from(h5wasm.Module.FS.readFile(path)); // a copy, as the library's file goes
+        return Uint8Array.from(h5wasm.Module.FS.readFile(path)); // a copy, as the library's file is removed
       }));
   } catch (error) {
     throw new Error(`Cannot write the Keras file: its weights: ${reasonOf(error)}`, { cause: error });

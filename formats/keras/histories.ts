@@ -4,7 +4,7 @@ import { quoted } from "../../src/nearest.ts";
 import { KerasFileError } from "./errors.ts";
 import { isList, isObject } from "./objects.ts";
 
-/** One tensor: which of the outputs of which call of which operator. */
+/** One tensor: the operator, its call, and the output of that call. */
 export interface History {
   readonly operator: string;
   readonly call: number;
@@ -37,6 +37,6 @@ export function historiesIn(value: Json | undefined, place: string): History[] {
 /** A call as a key. */
 export const keyOf = (operator: string, call: number): string => JSON.stringify([operator, call]);
 
-/** A tensor as the masks' reader knows it. */
+/** The key of a tensor for the mask reader. */
 export const tensorKey = ({ operator, call, index }: History): string =>
   JSON.stringify([operator, call, index]);

@@ -1,7 +1,7 @@
 /**
- * Where Keras 3 stores the weights of a model: the groups of its HDF5 file, as `keras.src.saving.saving_lib` walks
- * through a model. Inside a container, layers are numbered by class in the container's order: `layers/lstm`,
- * `layers/lstm_1`; a wrapper's layer lies under the attribute that holds it.
+ * Where Keras 3 stores the weights of a model: the groups of its HDF5 file, following the walk of
+ * `keras.src.saving.saving_lib`. Inside a container, layers are numbered by class in the container's order:
+ * `layers/lstm`, `layers/lstm_1`; a wrapper's layer is stored under the attribute that holds it.
  */
 import type { JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
@@ -12,7 +12,7 @@ import { classOfCell, refuseCell } from "./cells.ts";
 import type { WeightRow } from "./weight_row.ts";
 import { weightRows } from "./weight_rows.ts";
 
-/** A layer or cell that may have weights of its own. */
+/** A layer or cell that may have weights. */
 export interface WeightOwner {
   /** Its group: `layers/bidirectional/forward_layer/cell`. */
   readonly path: string;
@@ -20,17 +20,17 @@ export interface WeightOwner {
   readonly name: string;
   /** Its weights, in the order in which they are stored. */
   readonly rows: readonly WeightRow[];
-  /** Where they are in our variables, below `params` and `state`. */
+  /** Their place in our variables, below `params` and `state`. */
   readonly variables: readonly (string | number)[];
 }
 
-/** The orders of containers that were read from a file; for others Keras's own is worked out. */
+/** The layer orders of containers read from a file; for others, Keras's order is computed. */
 export type Orders = ReadonlyMap<Layer, readonly number[]>;
 
 /** Everything that stores weights. */
 export interface Layout {
   readonly owners: readonly WeightOwner[];
-  /** The groups of containers' layers, and the names that may be in them. */
+  /** The groups of containers' layers, and the names allowed in them. */
   readonly containers: readonly { readonly path: string; readonly names: readonly string[] }[];
 }
 
@@ -46,12 +46,12 @@ export function cellOf(layer: Layer): CellData {
   return layer.options.cell as unknown as CellData; // written by the layer itself
 }
 
-/** The cells of stacked ones. */
+/** The cells of stacked cells. */
 export function cellsOf({ options }: CellData): readonly CellData[] {
   return options.cells as unknown as readonly CellData[]; // written by stackedCells
 }
 
-/** The names of the groups of a container's layers, by our index of the layer. */
+/** The group names of a container's layers, by our index of the layer. */
 export function groupNames(container: Layer, orders: Orders): ReadonlyMap<number, string> {
   const layers = container.layers ?? [];
   const number = numbering();
@@ -60,7 +60,7 @@ export function groupNames(container: Layer, orders: Orders): ReadonlyMap<number
 }
 
 /**
- * The layout of a container, the top of a file.
+ * The layout of a container, the root of a file.
  *
  * @throws TypeError for a layer or cell that Keras does not have, naming it.
  */

@@ -1,7 +1,7 @@
 /**
- * The HDF5 library, h5wasm, so that damaged files leave nothing behind in it. What it throws from C unwinds nothing: each
- * error would take a piece of the WebAssembly stack with it until none is left. And libhdf5 prints what is wrong with a
- * file to the console.
+ * The HDF5 library, h5wasm, used so that damaged files leave nothing behind in it. An error thrown from C
+ * does not unwind: each would leak a piece of the WebAssembly stack until none is left. libhdf5 would also
+ * print errors to the console.
  */
 type H5wasm = typeof import("h5wasm");
 
@@ -12,22 +12,22 @@ let loaded: Promise<H5wasm> | undefined;
 export function loadHdf5(): Promise<H5wasm> {
   return loaded ??= import("h5wasm").then(async (h5wasm) => {
     const { FS } = await h5wasm.ready;
-    // Emscripten's function, which the types of h5wasm leave out.
+    // Emscripten's function, which the types of h5wasm omit.
     const standardError = (FS as unknown as { getStream?(fd: number): FS.FSStream | undefined }).getStream?.(
       2,
     );
     if (standardError) FS.close(standardError);
-    FS.open("/dev/null", "w"); // takes the lowest number that is free, which is that of the standard error
+    FS.open("/dev/null", "w"); // gets the lowest free descriptor, which is that of standard error
     return h5wasm;
   });
 }
 
-/** The name of the function that `ccall` is made to call. */
+/** The name of the function that `ccall` calls. */
 const HOOK = "cellfoldSession";
 
 /**
- * Runs `run` and gives the stack of the library back, whatever is thrown: Emscripten's `ccall` saves the stack to pass a
- * text, and restores it after the function that it calls.
+ * Runs `run` and then restores the library's stack, whatever is thrown: Emscripten's `ccall` saves the stack
+ * to pass text, and restores it after the function that it calls.
  */
 export function inSession<T>({ Module }: H5wasm, run: () => T): T {
   let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
@@ -46,7 +46,7 @@ export function inSession<T>({ Module }: H5wasm, run: () => T): T {
   return outcome.value;
 }
 
-/** Gives a file to `run` by its path in the library's memory, and takes it away again. */
+/** Passes a file to `run` by its path in the library's memory, and removes it afterwards. */
 export function withFile<T>(
   { Module: { FS } }: H5wasm,
   bytes: Uint8Array | undefined,
@@ -57,16 +57,16 @@ export function withFile<T>(
   try {
     return run(path);
   } finally {
-    quietly(() => FS.truncate(path, 0)); // where a damaged file cannot be closed, its bytes go all the same
+    quietly(() => FS.truncate(path, 0)); // even if a damaged file cannot be closed, its bytes are freed
     quietly(() => FS.unlink(path));
   }
 }
 
-/** Runs what tidies up after an error that matters more than one in here. */
+/** Runs cleanup after an error that matters more than one in the cleanup. */
 export function quietly(run: () => unknown): void {
   try {
     run();
   } catch {
-    // a file may be damaged so that it cannot be closed either
+    // a damaged file may be impossible to close, too
   }
 }

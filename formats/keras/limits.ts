@@ -1,14 +1,17 @@
-/** What the functions that read take alike. */
+/** What the reading functions share. */
 import { checkBytes, checkCount } from "../../src/describe.ts";
 import { checkOptions } from "../../src/nearest.ts";
 
 /** Options of {@linkcode fromKeras} and {@linkcode loadKerasWeights}. */
 export interface KerasReadOptions {
-  /** The most bytes that the weights, or one of them, may take in memory. Default 2³¹ - 1, about 2 GiB. */
+  /**
+   * The largest size in bytes of all weights together in memory, or of one of them. Default 2³¹ - 1, about 2
+   * GiB.
+   */
   readonly maxBytes?: number;
 }
 
-/** The options, checked, with their defaults; checks the bytes too. */
+/** The options, checked, with their defaults; also checks the bytes. */
 export function defineOptions(
   what: string,
   bytes: Uint8Array,

@@ -1,25 +1,25 @@
 /**
- * The masks of a graph as operations of Keras, which it records when a layer is called on symbolic tensors, and hands to
- * layers that take a mask. They count among the nodes of a graph, so its order depends on them. They are those that
- * travel here: where Keras by itself would have another, a file says so, as it gives masks to calls by name.
+ * The masks of a graph as Keras operations, which Keras records when a layer is called on symbolic tensors,
+ * and passes to layers that take a mask. They count among the nodes of a graph, so its order depends on them.
+ * They are our masks: where Keras by itself would have another one, the file passes ours to the call by name.
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
 
-/** A tensor that a layer is called on: what stands for it, and for its mask where it has one. */
+/** An input tensor of a layer: its reference, and that of its mask if it has one. */
 export interface MaskedInput<Ref> {
   readonly tensor: Ref;
   readonly mask: Ref | undefined;
 }
 
-/** Makes what stands for the result of an operation of Keras. */
+/** Makes the reference to the result of a Keras operation. */
 export type MakeOperation<Ref> = (
   className: string,
   args: readonly (Ref | number | readonly Ref[])[],
   config: JsonOptions,
 ) => Ref;
 
-/** Whether the layer's class in Keras takes a mask, which is then handed to it. */
+/** Whether the layer's Keras class takes a mask, which is then passed to it. */
 export function takesMask(layer: Layer): boolean {
   return isRecurrentLayer(layer) ||
     ["bidirectional", "timeDistributed", "batchNormalization", "sequential", "model"].includes(layer.type);
@@ -35,9 +35,9 @@ const passing = [
 ];
 
 /**
- * The mask of each output of a call. Models inside a model have none that is recorded: theirs travel when they run.
+ * The mask of each output of a call. Nested models have none recorded: theirs are passed along when they run.
  *
- * @param given The mask that the call is given, instead of the one that comes with its first input.
+ * @param given The mask passed to the call, instead of the one of its first input.
  */
 export function masksOfCall<Ref extends object | string>(
   layer: Layer,
@@ -61,12 +61,12 @@ export function masksOfCall<Ref extends object | string>(
   if (passing.includes(layer.type)) return [before];
   const [recurrent] = layer.type === "bidirectional" ? layer.layers ?? [] : [layer];
   if (!isRecurrentLayer(recurrent) || !recurrent.flags.returnSequences) return [];
-  // The steps come out in the order in which they were computed, and so does their mask.
+  // The output steps are in the order in which they were computed, and so is their mask.
   const after = before && recurrent.flags.goBackwards ? make("Flip", [before], { axis: 1 }) : before;
   return options.mergeMode === null ? [after, after] : [after];
 }
 
-/** The mask of what an operation on single elements puts out: a step counts if it counts in all its tensors. */
+/** The mask of an elementwise operation's output: a step counts if it counts in all its tensors. */
 export function ofAll<Ref extends object | string>(
   inputs: readonly Pick<MaskedInput<Ref>, "mask">[],
   make: MakeOperation<Ref>,

@@ -1,6 +1,6 @@
 /**
- * Files of Keras 3, both ways: whole models (`.keras`) and weights alone (`.weights.h5`). HDF5 is read and written by
- * h5wasm, archives by zip.js; the core knows neither.
+ * Keras 3 files, both ways: whole models (`.keras`) and weights alone (`.weights.h5`). HDF5 is read and
+ * written by h5wasm, archives by zip.js; the core depends on neither.
  *
  * @module
  */

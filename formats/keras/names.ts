@@ -1,4 +1,4 @@
-/** Keras's spellings and ours. */
+/** Converts between Keras's spellings and ours. */
 
 /** `recurrent_kernel` as `recurrentKernel`. */
 export function camelCase(name: string): string {
@@ -10,7 +10,7 @@ export function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** A class as Keras names its objects and the groups of its weights (`keras.src.utils.naming.to_snake_case`). */
+/** A class name as Keras names its objects and weight groups (`keras.src.utils.naming.to_snake_case`). */
 export function snakeCaseOfClass(name: string): string {
   return name.replaceAll(/\W+/g, "")
     .replaceAll(/(.)([A-Z][a-z]+)/g, "$1_$2")
@@ -18,7 +18,7 @@ export function snakeCaseOfClass(name: string): string {
     .toLowerCase();
 }
 
-/** Gives names that are taken a number: `lstm`, `lstm_1`, `lstm_2`, as Keras does inside one container. */
+/** Numbers repeated names: `lstm`, `lstm_1`, `lstm_2`, as Keras does inside one container. */
 export function numbering(): (name: string) => string {
   const used = new Map<string, number>();
   return (name) => {
@@ -28,7 +28,7 @@ export function numbering(): (name: string) => string {
   };
 }
 
-/** The same, where some names are given and must not be made again. */
+/** The same, if some names are already given and must not be made again. */
 export function freeNames(taken: Iterable<string>): (name: string) => string {
   const used = new Set(taken);
   return (name) => {

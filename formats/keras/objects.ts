@@ -1,4 +1,4 @@
-/** The JSON of a configuration: bounded in depth, and the objects in it, `{ module, class_name, config }`. */
+/** The JSON of a configuration, with limited depth, and its objects, `{ module, class_name, config }`. */
 import type { Json } from "../../src/options/json.ts";
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError } from "./errors.ts";
@@ -9,7 +9,7 @@ export type JsonObject = { readonly [key: string]: Json };
 /** How deep a configuration may be nested; a layer inside a layer takes about four levels. */
 const MOST_DEPTH = 100;
 
-/** Whether a value is an object and no list. */
+/** Whether a value is an object and not a list. */
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -19,7 +19,7 @@ export function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value);
 }
 
-/** Reads JSON that is not nested deeper than code that calls itself can follow. */
+/** Reads JSON that is not nested too deeply for recursive code. */
 export function parseConfig(text: string, place: string): Json {
   let config: Json;
   try {
@@ -40,18 +40,18 @@ export function parseConfig(text: string, place: string): Json {
   return config;
 }
 
-/** Something of Keras with its options. */
+/** A Keras object with its options. */
 export interface KerasObject {
   readonly className: string;
   readonly config: JsonObject;
-  /** The whole object, with what belongs to its place in a graph. */
+  /** The whole object, including its place in a graph. */
   readonly json: JsonObject;
 }
 
 /**
- * A layer, cell or model of Keras's own.
+ * One of Keras's own layers, cells or models.
  *
- * @throws KerasFileError for another thing, or one that is not part of Keras.
+ * @throws KerasFileError for anything else, or for an object that is not part of Keras.
  */
 export function kerasObject(value: Json | undefined, place: string): KerasObject {
   if (!isObject(value) || typeof value.class_name !== "string" || !isObject(value.config)) {

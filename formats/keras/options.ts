@@ -1,4 +1,7 @@
-/** The options of one layer or cell, by the row of its class: from a Keras configuration to ours, and back. */
+/**
+ * Converts the options of one layer or cell, by the row of its class: from a Keras configuration to ours, and
+ * back.
+ */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { ClassRow } from "./class_row.ts";
 import { quoted } from "../../src/nearest.ts";
@@ -10,15 +13,15 @@ import { readValue, refusal, UnknownValue, writeValue } from "./values.ts";
 /** Options of every layer that are read elsewhere. */
 const common = ["name", "trainable", "dtype"];
 
-/** Ours that say how a layer is run and not what it computes, so that they need no equivalent. */
+/** Our options that determine how a layer runs, not what it computes, so that they need no equivalent. */
 const oursAlone = ["checkpointEvery"];
 
 /**
  * The options of a configuration as ours.
  *
- * @param layer What the configuration is of, for errors.
+ * @param layer The layer of the configuration, for errors.
  * @param apart Options that the caller reads.
- * @throws KerasFileError naming an option or value that we do not have.
+ * @throws KerasFileError naming an option or value that has no equivalent.
  */
 export function readOptions(
   row: ClassRow,
@@ -31,12 +34,12 @@ export function readOptions(
   for (const [option, value] of Object.entries(config)) {
     if (common.includes(option) || apart.includes(option) || row.without?.includes(option)) continue;
     if (Object.hasOwn(row.options, option)) {
-      if (value === null && row.options[option] === "noise") continue; // no shape of its own
+      if (value === null && row.options[option] === "noise") continue; // null: no noise shape
       options[camelCase(option)] = valueOf(row, option, value, layer);
       continue;
     }
     const allowed = row.fixed && Object.hasOwn(row.fixed, option) ? row.fixed[option] : [null, false];
-    if (allowed.includes(value)) continue; // what Keras does not do either
+    if (allowed.includes(value)) continue; // nothing that this library lacks
     throw new KerasFileError(
       layer,
       refusal(layer, option, value, `${quoted(allowed[0])}, as nothing else is there in this library`),
@@ -100,7 +103,7 @@ function plainOptions(options: JsonOptions, layer: string): JsonOptions {
   }
 }
 
-/** What Keras writes of the dtype of a layer. */
+/** How Keras writes the dtype of a layer. */
 export const float32Policy: Json = {
   module: "keras",
   class_name: "DTypePolicy",

@@ -1,4 +1,4 @@
-/** A `.keras` file as a model with its variables. */
+/** Reads a `.keras` file as a model with its variables. */
 import { defineOptions, type KerasReadOptions } from "./limits.ts";
 import type { Layer, Variables } from "../../src/layers/mod.ts";
 import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
@@ -18,7 +18,7 @@ import { storedWeights } from "./stored.ts";
 
 /** A model from a file. */
 export interface KerasModel {
-  /** A `sequential` or a `model`; its layers have the names that they have in Keras. */
+  /** A `sequential` or a `model`; its layers keep their names in Keras. */
   readonly model: Layer;
   /** Its weights: float32 tensors on the host. */
   readonly variables: Variables;
@@ -27,17 +27,18 @@ export interface KerasModel {
 }
 
 /**
- * Reads a `.keras` file, which Keras 3 wrote with `model.save("….keras")`: a sequential or functional model of layers
- * that are there in this library too (docs/formats.md lists them).
+ * Reads a `.keras` file, written by Keras 3 with `model.save("….keras")`: a sequential or functional model of
+ * layers that this library has too (docs/formats.md lists them).
  *
- * What belongs to training in Keras (optimizer, losses, metrics) is not read, and neither are seeds. Inputs of integers
- * become int32, also the float inputs of an `Embedding`, which Keras casts. The state of a stateful layer begins with
- * zeros, as Keras does not store it.
+ * What belongs to training in Keras (optimizer, losses, metrics) is not read, nor are seeds. Integer inputs
+ * become int32, as do the float inputs of an `Embedding`, which Keras casts. The state of a stateful layer
+ * starts at zero, as Keras does not store it.
  *
  * @param bytes The whole file.
  * @returns The model, its variables and the specs of its input.
- * @throws KerasFileError for a file that is damaged or hostile, a layer, option or value that has no equivalent (named),
- *   weights of another shape than the configuration asks for, or a size above `maxBytes`. Nothing is half loaded.
+ * @throws KerasFileError for a damaged or hostile file, a layer, option or value without an equivalent
+ *   (named), weights of another shape than the configuration requires, or a size above `maxBytes`. Nothing is
+ *   half loaded.
  *
  * @example
  * ```ts
@@ -86,7 +87,7 @@ function readModel(object: KerasObject, file: WeightFile, maxBytes: number): Ker
   return { model, variables: reading(place, () => variablesOf(model, specs, file, orders, maxBytes)), input };
 }
 
-/** The variables of the model, with what the file has for each. */
+/** The variables of the model, with the values from the file. */
 function variablesOf(
   model: Layer,
   input: Tree<Tensor>,
@@ -115,7 +116,7 @@ function fixedShape(spec: Spec, place: string): number[] {
   });
 }
 
-/** What Keras does not store: the state of a stateful layer, which begins with zeros. */
+/** What Keras does not store: the state of a stateful layer, which starts at zero. */
 function carryOf(shape: readonly number[], path: string, maxBytes: number): HostTensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
   if (!path.split(".").includes("carry") || !(size * 4 <= maxBytes)) {

@@ -1,4 +1,4 @@
-/** Layers and cells from their configurations. Graphs are read by graph_read.ts, which is handed in. */
+/** Reads layers and cells from their configurations. Graphs are read by graph_read.ts, which is passed in. */
 import type { RecurrentCell } from "../../src/cells/cell.ts";
 import { stackedCells } from "../../src/cells/stacked.ts";
 import {
@@ -32,20 +32,20 @@ import { readOptions, trainableIn } from "./options.ts";
 import { MOST_CALLS, type Reading } from "./sizes.ts";
 import { keepingMaskOrder } from "./states.ts";
 
-/** How the parts of a model are read. */
+/** The context in which the parts of a model are read. */
 export interface LayerContext extends Reading {
   /** The group of the layer's weights. */
   readonly path: string;
-  /** How many containers it is in. */
+  /** The number of surrounding containers. */
   readonly depth: number;
   /** Reads a graph. */
   readonly readGraph: (object: KerasObject, context: LayerContext) => Layer;
 }
 
-/** The most containers inside each other: finding shapes takes twice as long for each. */
+/** The deepest nesting of containers: each level doubles the time of finding shapes. */
 const MOST_CONTAINERS = 6;
 
-/** The context of what lies inside. */
+/** The context of the contents. */
 export function below(context: LayerContext, name: string): LayerContext {
   return { ...context, path: context.path === "" ? name : `${context.path}/${name}` };
 }
@@ -58,12 +58,12 @@ export function inside(context: LayerContext, place: string): LayerContext {
   return { ...context, depth: context.depth + 1 };
 }
 
-/** What a layer is called in errors. */
+/** The name of a layer in errors. */
 export function placeOf({ className, config }: KerasObject): string {
   return `the layer ${quoted(config.name)} (${className})`;
 }
 
-/** The layer of a configuration. */
+/** Reads the layer of a configuration. */
 export function readLayer(object: KerasObject, context: LayerContext): Layer {
   const place = placeOf(object);
   const { className, config } = object;
@@ -138,7 +138,7 @@ function readBidirectional(object: KerasObject, context: LayerContext, common: J
   });
 }
 
-/** The cell of an `RNN`: the cell's own flag must say what the layer's does, as ours have none. */
+/** The cell of an `RNN`: the cell's own flag must agree with the layer's, as our cells have none. */
 function readCell(value: Json | undefined, layer: string, trainable: boolean): RecurrentCell {
   const place = `the cell of ${layer}`;
   const object = kerasObject(value, place);
@@ -189,7 +189,7 @@ function readSequential(object: KerasObject, context: LayerContext): Layer {
   });
 }
 
-/** Whether what enters a layer is tokens: Keras casts what an `Embedding` is given, ours takes int32. */
+/** Whether the input of a layer is tokens: Keras casts an `Embedding`'s input, ours takes int32. */
 export function takesTokens(layer: Layer): boolean {
   if (layer.type === "embedding") return true;
   const [first] = layer.layers ?? [];

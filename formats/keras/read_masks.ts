@@ -1,33 +1,34 @@
 /**
- * The masks in a functional configuration: Keras records how it computes them and hands them to layers. Where a call is
- * given just the mask that travels with its input, it needs none here, since masks travel by themselves.
+ * The masks in a functional configuration: Keras records how it computes them and passes them to layers. If a
+ * call gets just the mask that its input carries, none is needed here, since masks are passed along
+ * automatically.
  */
 import type { Layer } from "../../src/layers/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { masksOfCall, ofAll } from "./masks.ts";
 
-/** A tensor or a mask: equal texts stand for equal computations. */
+/** A tensor or a mask: equal texts are equal computations. */
 type Expression = string;
 
-/** What is known of the masks of a graph as it is read. */
+/** What is known about the masks of a graph as it is read. */
 export interface MaskReader {
-  /** Notes an operation; its arguments are JSON in which `tensor` finds the keys of tensors. */
+  /** Records an operation; its arguments are JSON in which `tensor` finds the keys of tensors. */
   operation(key: string, className: string, args: readonly Json[], config: JsonOptions, keys: KeysOf): void;
-  /** Notes a call of a layer on tensors by their keys; `given` is the key of the mask that it is given. */
+  /** Records a call of a layer on tensors by their keys; `given` is the key of the mask passed to it. */
   call(
     key: (index: number) => string,
     layer: Layer,
     inputs: readonly string[],
     given: string | undefined,
   ): void;
-  /** Whether the tensor `mask` is the mask that travels with the tensor `input`. */
+  /** Whether the tensor `mask` is the mask carried by the tensor `input`. */
   travels(input: string, mask: string): boolean;
 }
 
-/** The key of the tensor that a JSON value is; undefined for another value. */
+/** The key of the tensor that a JSON value represents; undefined for another value. */
 export type KeysOf = (value: Json) => string | undefined;
 
-/** Knows nothing yet. */
+/** Starts without knowledge. */
 export function maskReader(): MaskReader {
   const interned = new Map<string, Expression>();
   /** A short name for each distinct computation, so that texts do not grow with the graph. */

@@ -1,6 +1,6 @@
 /**
- * Holds a file's weights against its configuration as layer after layer is called on shapes: nothing of a size is made
- * that the file does not have, so that a configuration cannot ask for memory.
+ * Checks a file's weights against its configuration as each layer is called on shapes: no size is allocated
+ * that the file does not contain, so that a configuration cannot demand memory.
  */
 import { isRecurrentLayer, type Layer, type Mask } from "../../src/layers/mod.ts";
 import {
@@ -22,31 +22,31 @@ import { numbering, snakeCaseOfClass } from "./names.ts";
 import type { WeightRow } from "./weight_row.ts";
 import { weightRows } from "./weight_rows.ts";
 
-/** What goes along while a file is read. */
+/** The context carried along while a file is read. */
 export interface Reading {
   readonly file: WeightFile;
-  /** The orders of the containers read so far. */
+  /** The layer orders of the containers read so far. */
   readonly orders: Map<Layer, readonly number[]>;
-  /** How many calls of layers may still be made. */
+  /** How many more layer calls are allowed. */
   readonly budget: { calls: number };
-  /** What calls have put out, as a layer that is shared is called on the same shapes again and again. */
+  /** The outputs of earlier calls, as a shared layer is called on the same shapes repeatedly. */
   readonly results: Map<Layer, Map<string, CallResult>>;
 }
 
-/** The most calls of layers in a model, those inside of layers among them. */
+/** The largest number of layer calls in a model, including those inside layers. */
 export const MOST_CALLS = 2000;
 
-/** Counts a call of a layer or operation, so that a small file cannot ask for endless work. */
+/** Counts a call of a layer or operation, so that a small file cannot demand endless work. */
 export function countCall({ budget }: Reading, place: string): void {
   if (budget.calls-- > 0) return;
   throw new KerasFileError(place, `the model calls layers more than ${MOST_CALLS} times, which is not read`);
 }
 
 /**
- * What a layer puts out for inputs of these specs, its weights checked.
+ * The output specs of a layer for inputs of these specs, after checking its weights.
  *
  * @param path The group of its weights.
- * @throws KerasFileError where a weight has another shape than the configuration asks for.
+ * @throws KerasFileError if a weight has another shape than the configuration requires.
  */
 export function checkedCall(
   layer: Layer,
@@ -64,7 +64,7 @@ export function checkedCall(
   return result;
 }
 
-/** Trees of specs as a text. */
+/** Trees of specs as text. */
 function described(trees: unknown): string {
   return JSON.stringify(trees, (_, value) => isLeaf(value) ? printSpec(value) : value);
 }

@@ -1,6 +1,6 @@
 /**
- * The states of recurrent layers, which Keras writes as flat lists and ours are trees like the cell's; and recurrent
- * layers whose masks go as in Keras, where ours would not.
+ * The states of recurrent layers, which are flat lists in Keras and trees like the cell's here; and recurrent
+ * layers whose masks behave as in Keras, where ours would differ.
  */
 import { substitute } from "../../src/options/made.ts";
 import {
@@ -18,7 +18,7 @@ import type { Tree } from "../../src/tree/tree.ts";
 import { KerasFileError } from "./errors.ts";
 import { type CellData, cellOf, cellsOf } from "./layout.ts";
 
-/** How a state is nested; null stands for a tensor. */
+/** How a state is nested; null is a tensor. */
 export type StateShape = null | readonly StateShape[];
 
 function stateOfCell(cell: CellData): StateShape {
@@ -26,13 +26,13 @@ function stateOfCell(cell: CellData): StateShape {
   return /lstm/i.test(cell.type) ? [null, null] : null;
 }
 
-/** The nesting of the state of a recurrent layer, or of one in both directions. */
+/** The nesting of the state of a recurrent layer, or of a bidirectional one. */
 export function stateOf(layer: Layer): StateShape {
   if (layer.type === "bidirectional") return (layer.layers ?? []).map(stateOf);
   return stateOfCell(cellOf(layer));
 }
 
-/** Tensors as the tree that a state is. */
+/** Tensors as the tree of a state. */
 export function unflattenState<Leaf>(shape: StateShape, leaves: readonly Leaf[], place: string): Tree<Leaf> {
   const rest = [...leaves];
   const take = (shape: StateShape): Tree<Leaf> => {
@@ -49,9 +49,9 @@ export function unflattenState<Leaf>(shape: StateShape, leaves: readonly Leaf[],
 const marker = Symbol("ignoresMask");
 
 /**
- * The layer as Keras runs it where an initial state is given: a mask that travels with the input is not looked at, and
- * goes on with the output all the same. Where a mask was ignored, its JSON is refused: a layer that is read from it looks
- * at the mask.
+ * The layer as Keras runs it if an initial state is given: the mask carried by the input is ignored, and
+ * still passed on with the output. If a mask was ignored, toJson refuses the layer: a layer read from that
+ * JSON would use the mask.
  */
 export function ignoringMask<T extends Layer>(layer: T): T {
   let ignored = false;
@@ -81,12 +81,12 @@ export function ignoringMask<T extends Layer>(layer: T): T {
   };
 }
 
-/** Whether a layer is one that {@linkcode ignoringMask} made. */
+/** Whether a layer was made by {@linkcode ignoringMask}. */
 export function ignoresMask(layer: Layer): boolean {
   return marker in layer;
 }
 
-/** Whether what a layer predicts depends on its mask. */
+/** Whether a layer's output depends on its mask. */
 function predictsByMask(layer: Layer): boolean {
   return isRecurrentLayer(layer) || layer.type === "bidirectional" || isContainer(layer) ||
     (layer.type === "timeDistributed" && (layer.layers ?? []).some(predictsByMask));
@@ -95,8 +95,9 @@ function predictsByMask(layer: Layer): boolean {
 const unordered = Symbol("keepsMaskOrder");
 
 /**
- * The layer as Keras runs it inside a `Sequential`: backwards, it puts its outputs out in the order in which they were
- * computed and hands on the mask in the order of its input. Any other layer is returned as it is.
+ * The layer as Keras runs it inside a `Sequential`: a backwards layer outputs its steps in the order in which
+ * they were computed, but passes on the mask in the order of its input. Any other layer is returned
+ * unchanged.
  */
 export function keepingMaskOrder<T extends Layer>(layer: T): T {
   if (!isRecurrentLayer(layer) || !layer.flags.goBackwards || !layer.flags.returnSequences) return layer;
@@ -114,7 +115,7 @@ export function keepingMaskOrder<T extends Layer>(layer: T): T {
 }
 
 /**
- * Throws unless the masks in a sequential model are those that Keras has there; it records none, so none can be given.
+ * Throws unless the masks in a sequential model match Keras's; it records none, so none can be passed.
  */
 export function checkSequentialMasks(layers: readonly Layer[]): void {
   const makesMask = (layer: Layer) => layer.type === "masking" || layer.options.maskZero === true;

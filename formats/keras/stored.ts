@@ -1,4 +1,4 @@
-/** Which weight of a file belongs to which of our variables. */
+/** Matches the weights of a file to our variables. */
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
@@ -7,7 +7,7 @@ import type { Layout } from "./layout.ts";
 /**
  * The paths in the file by those of our variables (`params.0.kernel`).
  *
- * @throws KerasFileError where the file has layers or weights that the model has not, or lacks some.
+ * @throws KerasFileError if the file has layers or weights that the model does not have, or lacks some.
  */
 export function storedWeights({ owners, containers }: Layout, file: WeightFile): ReadonlyMap<string, string> {
   for (const { path, names } of containers) {
@@ -35,7 +35,7 @@ export function storedWeights({ owners, containers }: Layout, file: WeightFile):
   return stored;
 }
 
-/** Whether a layer's group holds nothing but the empty list of its weights, as those of inputs and activations do. */
+/** Whether a layer's group holds only the empty list of its weights, like those of inputs and activations. */
 function isWithoutWeights(file: WeightFile, path: string): boolean {
   return (file.names(path) ?? []).every((name) =>
     name === "vars" && file.names(`${path}/vars`)?.length === 0

@@ -1,6 +1,6 @@
 /**
- * The values of options: from a Keras configuration to ours and back, by kind. A value that one side lacks is refused
- * with an error that names the layer, the option and the value.
+ * Converts option values from a Keras configuration to ours and back, by kind. A value that one side lacks is
+ * refused with an error that names the layer, the option and the value.
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { initializerNames } from "../../src/options/initializers.ts";
@@ -8,7 +8,7 @@ import { nearest, quoted } from "../../src/nearest.ts";
 import { activationNames } from "../../src/operations/activations.ts";
 import { camelCase, snakeCase } from "./names.ts";
 
-/** What an option can be. */
+/** The possible values of an option. */
 export type Kind =
   | "flag"
   | "number"
@@ -22,9 +22,9 @@ export type Kind =
   | "activation"
   | "initializer";
 
-/** Refuses a value; the message is completed by who knows the layer and the option. */
+/** Refuses a value; the caller, which knows the layer and the option, completes the message. */
 export class UnknownValue extends Error {
-  /** What would have been right. */
+  /** What would have been valid. */
   readonly expected: string;
   constructor(expected: string) {
     super(expected);
@@ -38,7 +38,7 @@ function isObject(value: unknown): value is { readonly [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Kinds of which values are written alike on both sides: whether a value is one, and the words for it. */
+/** Kinds whose values are written the same on both sides: whether a value is one, and its description. */
 const plainKinds: Readonly<
   Record<Exclude<Kind, "activation" | "initializer">, readonly [(value: Json) => boolean, string]>
 > = {
@@ -106,10 +106,12 @@ function readActivation(value: Json): Json {
   );
 }
 
-/** What Keras writes of an initialiser beside what it draws; we draw by key, so a seed has no meaning here. */
+/**
+ * What Keras writes for an initializer besides its options; we draw by key, so a seed has no meaning here.
+ */
 const withoutMeaning = ["seed"];
 
-/** Options of Keras's initialisers that only null is known for. */
+/** Options of Keras's initializers for which only null is supported. */
 const onlyNull = ["input_axes", "output_axes"];
 
 function readInitializer(value: Json): Json {
@@ -148,7 +150,7 @@ function writeInitializer(value: Json): Json {
   };
 }
 
-/** The options with which ours and Keras's initialisers draw where none is given, written out as Keras does. */
+/** The default options of our and Keras's initializers, written out as Keras does. */
 const defaultsOf: Readonly<Record<string, JsonOptions>> = {
   randomUniform: { minval: -0.05, maxval: 0.05 },
   randomNormal: { mean: 0, stddev: 0.05 },
@@ -158,7 +160,7 @@ const defaultsOf: Readonly<Record<string, JsonOptions>> = {
   constant: { value: 0 },
 };
 
-/** The words for a value that is refused. */
+/** The description of a refused value. */
 export function refusal(layer: string, option: string, value: Json, expected: string): string {
   return `the option ${option} of ${layer} is ${quoted(value)}, expected ${expected}`;
 }

@@ -8,7 +8,7 @@ export interface WeightRow {
   readonly name: string;
   /** Whether it is trained. */
   readonly part: "params" | "state";
-  /** Its shape where the layer's input has this one; of a cell, the input of one step. */
+  /** Its shape for a layer input of this shape; for a cell, the input of one step. */
   shape(input: Shape): Shape;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The weights of each kind of layer and cell in the order in which Keras stores them, with their shapes for an input.
- * The shapes hold a file against its configuration before anything of that size is allocated.
+ * The weights of each kind of layer and cell in the order in which Keras stores them, with their shapes for
+ * an input. With the shapes, a file is checked against its configuration before anything of that size is
+ * allocated.
  */
 import type { JsonOptions } from "../../src/options/json.ts";
 import type { Shape } from "../../src/tensor/dims.ts";
@@ -42,7 +43,7 @@ const rows: Readonly<Record<string, (options: JsonOptions) => readonly WeightRow
   merge: () => [],
 };
 
-/** The weights of a layer or cell of this type; undefined where there is no such type in Keras. */
+/** The weights of a layer or cell of this type; undefined if Keras has no such type. */
 export function weightRows(type: string, options: JsonOptions): readonly WeightRow[] | undefined {
   return Object.hasOwn(rows, type) ? rows[type](options) : cellRow(type)?.weights(options);
 }

@@ -1,4 +1,4 @@
-/** Weights alone: `.weights.h5` files for a model that is there already. */
+/** Weights alone: `.weights.h5` files for an existing model. */
 import type { Layer, Variables } from "../../src/layers/mod.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import { getWeights, sequential, setWeights } from "../../src/models/mod.ts";
@@ -12,7 +12,7 @@ import { type Layout, layoutOf } from "./layout.ts";
 import { storedWeights } from "./stored.ts";
 import { toHost } from "../../src/tree/to_host.ts";
 
-/** A model as Keras has them: a single layer is a sequential model of one. */
+/** A model as Keras has it: a single layer is a sequential model of one. */
 export function asModel(layer: Layer, variables: Variables): { model: Layer; variables: Variables } {
   if (isContainer(layer)) return { model: layer, variables };
   return {
@@ -22,15 +22,16 @@ export function asModel(layer: Layer, variables: Variables): { model: Layer; var
 }
 
 /**
- * The variables with the weights of a file: a `.weights.h5` (Keras's `model.save_weights`), or those in a `.keras`.
+ * The variables with the weights of a file: a `.weights.h5` (Keras's `model.save_weights`), or those in a
+ * `.keras`.
  *
- * The model must be built as the one that was saved: Keras stores weights by the classes and the order of layers, not
- * by their names. The state of stateful layers is not stored and stays.
+ * The model must be built like the one that was saved: Keras stores weights by the classes and the order of
+ * layers, not by their names. The state of stateful layers is not stored and is kept.
  *
- * @param model The model; any layer, which then is the only layer of a sequential model in Keras.
+ * @param model The model; any other layer is treated as the only layer of a sequential model in Keras.
  * @param variables Its variables, as `init` makes them; not changed.
  * @param bytes The whole file.
- * @throws KerasFileError for a file that is damaged or hostile, or weights that do not fit, naming the place.
+ * @throws KerasFileError for a damaged or hostile file, or weights that do not fit, naming the place.
  * @throws TypeError for a layer or cell that Keras does not have.
  *
  * @example
@@ -75,7 +76,7 @@ export async function loadKerasWeights(
   };
 }
 
-/** The shape of a variable that a layer of the model has. */
+/** The shape of a variable of a layer of the model. */
 function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
   const tensor = present.get(path);
   if (tensor) return tensor.shape.map((dim) => fixedDim(dim, "A weight"));
@@ -85,9 +86,10 @@ function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
 }
 
 /**
- * A `.weights.h5` file, which `model.load_weights("….weights.h5")` reads in Keras 3 for a model of the same layers.
+ * A `.weights.h5` file, which `model.load_weights("….weights.h5")` reads in Keras 3 for a model of the same
+ * layers.
  *
- * The state of stateful layers is no weight in Keras and is left out.
+ * The state of stateful layers is not a weight in Keras and is left out.
  *
  * @param model The model; a single layer is written as a sequential model of one.
  * @throws TypeError for a layer or cell that Keras does not have, naming it, or variables of another model.
@@ -109,7 +111,10 @@ export async function saveKerasWeights(model: Layer, variables: Variables): Prom
   return await writeHdf5(await weightGroups(whole.model, whole.variables));
 }
 
-/** Throws for variables that Keras has no place for, which would be lost; what a stateful layer carries is none. */
+/**
+ * Throws for variables that Keras has no place for, which would be lost, except the carry of a stateful
+ * layer.
+ */
 function checkCovered({ owners }: Layout, variables: Variables): void {
   const places = new Set(
     owners.flatMap(({ rows, variables }) =>

@@ -1,4 +1,4 @@
-/** A model with its variables as a `.keras` file. */
+/** Writes a model with its variables as a `.keras` file. */
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, LayerOptions, Variables } from "../../src/layers/mod.ts";
 import { inputSpecs } from "../../src/models/init.ts";
@@ -17,25 +17,27 @@ export interface KerasWriteOptions {
   /** The model's name in Keras; default its own, or `sequential` or `functional`. */
   readonly name?: LayerOptions["name"];
   /**
-   * The input of a model that does not say what it takes, as a `sequential` does not: a spec such as
-   * `spec([null, null, 28])`, or a tensor, whose first axis is taken as an open batch. Not for a graph, which has inputs.
+   * The input of a model that does not declare it, such as a `sequential`: a spec such as
+   * `spec([null, null, 28])`, or a tensor, whose first axis becomes an open batch. Not for a graph, which has
+   * inputs.
    */
   readonly input?: Tree<Spec | Tensor>;
 }
 
-/** The version of Keras whose format is written. */
+/** The Keras version whose format is written. */
 const KERAS_VERSION = "3.15.1";
 
 /**
- * A `.keras` file, which `keras.saving.load_model("….keras")` reads: the configuration and weights of a model.
+ * A `.keras` file, which `keras.saving.load_model("….keras")` reads: the configuration and weights of a
+ * model.
  *
- * The model is not compiled: an optimizer, losses and metrics are no part of it. `checkpointEvery` is not written, which
- * says how a layer is trained and not what it computes.
+ * The model is not compiled: an optimizer, losses and metrics are not included. `checkpointEvery` is not
+ * written, as it affects how a layer is trained, not what it computes.
  *
  * @param model A `sequential` or a `model`; another layer is written as a sequential model of one.
  * @param variables Its weights, on the host or a device.
- * @throws TypeError for a layer, cell, function or option that Keras does not have, naming it, and for a sequential
- *   model without `input`.
+ * @throws TypeError for a layer, cell, function or option that Keras does not have, naming it, and for a
+ *   sequential model without `input`.
  *
  * @example
  * ```ts
@@ -82,7 +84,7 @@ function configOf(written: Written, input: KerasWriteOptions["input"]): Json {
         "as in toKeras(model, variables, { input: spec([null, null, 28]) })",
     );
   }
-  const spec = inputSpecs(input) as Spec; // of one leaf, as just checked
+  const spec = inputSpecs(input) as Spec; // a single leaf, as just checked
   return writeSequential(written, [inputJson("input_layer", spec)], writeGraph);
 }
 

@@ -1,4 +1,6 @@
-/** Layers and cells as Keras configurations. Graphs are written by graph_write.ts, which is handed in. */
+/**
+ * Writes layers and cells as Keras configurations. Graphs are written by graph_write.ts, which is passed in.
+ */
 import { isRecurrentLayer, type Layer, layerName, type RecurrentLayer } from "../../src/layers/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -12,19 +14,19 @@ import { freeNames, numbering, snakeCaseOfClass } from "./names.ts";
 import { float32Policy, writeOptions } from "./options.ts";
 import { checkSequentialMasks } from "./states.ts";
 
-/** A layer of a container that is written. */
+/** A layer of a container to be written. */
 export interface Written {
   readonly layer: Layer;
   /** Its name in Keras. */
   readonly name: string;
-  /** Its params, of which the shapes are used. */
+  /** Its params, of which only the shapes are used. */
   readonly params: Tree<Tensor>;
 }
 
 /** Writes a graph. */
 export type WriteGraph = (written: Written) => Json;
 
-/** An object as Keras writes one of its own. */
+/** An object as Keras writes its own ones. */
 export function kerasJson(module: string, className: string, config: JsonOptions): { [key: string]: Json } {
   return { module, class_name: className, config, registered_name: null };
 }
@@ -123,7 +125,7 @@ function writeCell(
   });
 }
 
-/** A sequential model; `first` is its `InputLayer`, which one inside another model needs not. */
+/** A sequential model; `first` is its `InputLayer`, which one nested in another model does not need. */
 export function writeSequential(
   { layer, name, params }: Written,
   first: readonly { [key: string]: Json }[],

@@ -1,14 +1,14 @@
-/** What an ONNX file that cannot be read is refused with, and how errors from elsewhere become it. */
+/** The error for an unreadable ONNX file, and how other errors are converted to it. */
 
-/** What an {@linkcode OnnxError} may say beside the place and the reason. */
+/** What an {@linkcode OnnxError} may include besides the place and the reason. */
 export interface OnnxErrorOptions extends ErrorOptions {
-  /** What could not be done; default `read the ONNX file`. */
+  /** What cannot be done; default `read the ONNX file`. */
   readonly doing?: string;
 }
 
 /**
- * An ONNX file that cannot be read or run: damaged, hostile, or using what this library has no equivalent for. The
- * message says where in the file and what was expected.
+ * An ONNX file that cannot be read or run: damaged, hostile, or using features that have no equivalent in
+ * this library. The message says where in the file and what was expected.
  *
  * @example
  * ```ts
@@ -20,17 +20,17 @@ export interface OnnxErrorOptions extends ErrorOptions {
 export class OnnxError extends Error {
   /** `OnnxError`. */
   override readonly name: string = "OnnxError";
-  /** Where in the file: a node with its operator, an initialiser, an input. */
+  /** The place in the file: a node with its operator, an initializer, an input. */
   readonly place: string;
 
-  /** The error for what is wrong at a place; `cause` is the error that told of it, if there was one. */
+  /** The error for a problem at a place; `cause` is the original error, if there was one. */
   constructor(place: string, reason: string, options: OnnxErrorOptions = {}) {
     super(`Cannot ${options.doing ?? "read the ONNX file"}: ${place}: ${reason}`, options);
     this.place = place;
   }
 }
 
-/** Runs `run`; what it throws becomes an {@linkcode OnnxError} at `place`, unless it is one already. */
+/** Runs `run`; anything it throws becomes an {@linkcode OnnxError} at `place`, unless it already is one. */
 export function reading<T>(place: string, run: () => T, doing?: string): T {
   try {
     return run();

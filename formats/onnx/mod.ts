@@ -1,6 +1,6 @@
 /**
- * Models in ONNX, the open format of trained models: what is trained here runs wherever ONNX is served, and what was
- * trained elsewhere predicts and goes on training here.
+ * Models in ONNX, the open format of trained models: models trained here run wherever ONNX is supported, and
+ * models trained elsewhere predict and train further here.
  *
  * @module
  */

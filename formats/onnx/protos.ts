@@ -1,6 +1,7 @@
 /**
- * ONNX's messages (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as far as they are used: their fields as
- * types, and with their numbers as a description for the codec. What the numbers mean is elsewhere.
+ * ONNX's messages (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as far as they are used: their
+ * fields as types, and as a description with field numbers for the codec. What the values mean is defined
+ * elsewhere.
  */
 import { create, createFileRegistry, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
@@ -19,13 +20,13 @@ export interface ModelProto {
   readonly metadataProps: readonly StringStringEntryProto[];
 }
 
-/** Which operators of a domain are meant. */
+/** A domain of operators and its version. */
 export interface OperatorSetIdProto {
   readonly domain: string;
   readonly version: bigint;
 }
 
-/** An entry of a table of texts. */
+/** An entry of a string table. */
 export interface StringStringEntryProto {
   readonly key: string;
   readonly value: string;
@@ -80,7 +81,7 @@ export const attributeTypes = {
   strings: 8,
 } as const;
 
-/** A tensor with its values, or where they are. */
+/** A tensor with its values, or their location. */
 export interface TensorProto {
   readonly dims: readonly bigint[];
   readonly dataType: number;
@@ -102,7 +103,7 @@ export interface ValueInfoProto {
   readonly type?: TypeProto;
 }
 
-/** The type of a value; no member where it is something else than a tensor. */
+/** The type of a value; without members if it is not a tensor. */
 export interface TypeProto {
   readonly tensorType?: { readonly elemType: number; readonly shape?: TensorShapeProto };
 }
@@ -130,8 +131,8 @@ const OPTIONAL = 1;
 const REPEATED = 3;
 
 /**
- * Per message its fields: number and type, `[]` for repeated, `[packed]` for packed ones. Enumerations are int32, which
- * is the same on the wire and keeps numbers that nobody knows.
+ * The fields of each message: number and type, `[]` for repeated, `[packed]` for packed ones. Enumerations
+ * are int32, which is the same on the wire and keeps unknown numbers.
  */
 const messages: Readonly<Record<string, Readonly<Record<string, readonly [number, string]>>>> = {
   ModelProto: {
@@ -200,7 +201,7 @@ const messages: Readonly<Record<string, Readonly<Record<string, readonly [number
   DimensionProto: { dim_value: [1, "int64"], dim_param: [2, "string"] },
 };
 
-/** The field of a descriptor for a type as `messages` writes it. */
+/** The field of a descriptor for a type as written in `messages`. */
 function fieldOf(name: string, number: number, type: string) {
   const [, base, list] = type.match(/^(\w+?)(\[\w*\])?$/) ?? ["", type];
   const common = { name, number, label: list === undefined ? OPTIONAL : REPEATED };
@@ -211,7 +212,10 @@ function fieldOf(name: string, number: number, type: string) {
   return { ...common, type: MESSAGE, typeName: `.onnx.${base}` };
 }
 
-/** The codec's schema of `ModelProto`. proto2, as ONNX's own: a field that is set is written, also where it is 0. */
+/**
+ * The codec's schema of `ModelProto`. proto2, like ONNX's own: a field that is set is written, even if it
+ * is 0.
+ */
 const modelSchema: DescMessage = (() => {
   const file = create(FileDescriptorProtoSchema, {
     name: "onnx.proto",
@@ -228,9 +232,9 @@ const modelSchema: DescMessage = (() => {
 })();
 
 /**
- * The model that a file holds.
+ * The model in a file.
  *
- * @throws OnnxError for bytes that are no such message, or nest too deeply.
+ * @throws OnnxError for bytes that are not such a message, or nest too deeply.
  */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   if (!(bytes instanceof Uint8Array)) {

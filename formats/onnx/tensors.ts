@@ -1,4 +1,4 @@
-/** Tensors in ONNX files: dtypes, sizes that are checked against the data that is there, and both ways of storing it. */
+/** Tensors in ONNX files: dtypes, sizes checked against the data present, and both ways of storing it. */
 import { type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { quoted } from "../../src/nearest.ts";
 import { OnnxError } from "./errors.ts";
@@ -19,7 +19,7 @@ export const dataTypes = {
   double: 11,
 } as const;
 
-/** The name of a type of elements that can be read. */
+/** The name of an element type that can be read. */
 export type ElementType =
   | "float"
   | "double"
@@ -31,7 +31,7 @@ export type ElementType =
   | "int64"
   | "bool";
 
-/** Our dtype for each type of elements; whole numbers are int32 here. */
+/** Our dtype for each element type; integers are int32 here. */
 const dtypes: Readonly<Record<ElementType, DType>> = {
   float: "float32",
   double: "float64",
@@ -44,7 +44,7 @@ const dtypes: Readonly<Record<ElementType, DType>> = {
   bool: "bool",
 };
 
-/** The type of elements for one of our dtypes. */
+/** The element type for one of our dtypes. */
 export const elementTypes: Readonly<Record<DType, "float" | "double" | "int32" | "bool">> = {
   float32: "float",
   float64: "double",
@@ -52,10 +52,10 @@ export const elementTypes: Readonly<Record<DType, "float" | "double" | "int32" |
   bool: "bool",
 };
 
-/** The largest size of an axis: int32, as sizes are on devices. */
+/** The largest size of an axis: int32, like sizes on devices. */
 const LARGEST_SIZE = 2 ** 31 - 1;
 
-/** The type of elements of a `DataType` number. */
+/** The element type of a `DataType` number. */
 export function elementTypeOf(place: string, number: number): ElementType {
   const name = Object.entries(dataTypes).find(([, value]) => value === number)?.[0];
   if (name !== undefined && Object.hasOwn(dtypes, name)) return name as ElementType; // as just seen
@@ -70,7 +70,7 @@ export function dtypeOf(place: string, number: number): DType {
   return dtypes[elementTypeOf(place, number)];
 }
 
-/** A constant of a file: whole numbers of 64 bits are kept as they are, others as a tensor. */
+/** A constant of a file: 64-bit integers are kept unchanged, others as a tensor. */
 export interface Constant {
   readonly shape: readonly number[];
   readonly type: ElementType;
@@ -78,10 +78,10 @@ export interface Constant {
   readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 }
 
-/** Reads a file beside the model by the location that the model names; `length` bytes from `offset`. */
+/** Reads a file next to the model by the location that the model names; `length` bytes from `offset`. */
 export type ExternalData = (location: string, offset: number, length: number | undefined) => Uint8Array;
 
-/** What an external file was asked for. */
+/** A request to an external file. */
 interface ExternalRange {
   readonly location: string;
   readonly offset: number;
@@ -106,7 +106,7 @@ function bytesPerElement(type: ElementType): number {
   }
 }
 
-/** Sizes as numbers; throws where one is negative or too large. */
+/** Sizes as numbers; throws if one is negative or too large. */
 export function sizesOf(place: string, dims: readonly bigint[]): number[] {
   return dims.map((dim, axis) => {
     if (dim >= 0n && dim <= BigInt(LARGEST_SIZE)) return Number(dim);
@@ -114,14 +114,14 @@ export function sizesOf(place: string, dims: readonly bigint[]): number[] {
   });
 }
 
-/** The number of elements; throws where it is no number that an array could have. */
+/** The number of elements; throws if no array could have it. */
 function countOf(place: string, shape: readonly number[]): number {
   const count = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, 1);
   if (count <= LARGEST_SIZE) return count;
   throw new OnnxError(place, `its shape is [${shape.join(", ")}], which has too many elements`);
 }
 
-/** A constant of a file. Every size is checked against the data that is there before anything is allocated. */
+/** A constant of a file. Every size is checked against the data present before anything is allocated. */
 export function readTensor(place: string, proto: TensorProto, external: ExternalData | undefined): Constant {
   const type = elementTypeOf(place, proto.dataType);
   const shape = sizesOf(place, proto.dims);
@@ -153,7 +153,7 @@ export function readTensor(place: string, proto: TensorProto, external: External
   return { shape, type, data: fromList(list, type) };
 }
 
-/** Where the data of a tensor is; refused unless it lies in the model's own folder. */
+/** The location of a tensor's data; refused unless it lies in the model's own folder. */
 function externalRange(place: string, { externalData }: TensorProto): ExternalRange {
   const entries = new Map(externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location") ?? "";
@@ -189,7 +189,7 @@ function fromBytes(
       `its data has ${bytes.length} bytes, expected ${size} for ${type}[${shape.join(", ")}]`,
     );
   }
-  const { buffer } = new Uint8Array(bytes); // a copy of its own, aligned
+  const { buffer } = new Uint8Array(bytes); // a separate copy, aligned
   switch (type) {
     case "float":
       return { shape, type, data: new Float32Array(buffer) };
@@ -249,7 +249,7 @@ function fromList(list: readonly number[] | readonly bigint[], type: ElementType
   }
 }
 
-/** A constant as one of our tensors; throws where a whole number is too large for int32. */
+/** A constant as one of our tensors; throws if an integer is too large for int32. */
 export function hostTensorOf(place: string, { shape, type, data }: Constant): HostTensor {
   if (!(data instanceof BigInt64Array)) return hostTensor(data, shape, dtypes[type]);
   const values = Int32Array.from(data, (value, index) => {
@@ -260,7 +260,7 @@ export function hostTensorOf(place: string, { shape, type, data }: Constant): Ho
   return hostTensor(values, shape);
 }
 
-/** A tensor of ours as an initialiser. */
+/** One of our tensors as an initializer. */
 export function tensorProto(name: string, { shape, dtype, data }: HostTensor): Partly<TensorProto> {
   return {
     name,
@@ -270,7 +270,7 @@ export function tensorProto(name: string, { shape, dtype, data }: HostTensor): P
   };
 }
 
-/** Whole numbers of 64 bits as an initialiser: sizes and axes. */
+/** 64-bit integers as an initializer: sizes and axes. */
 export function int64Proto(name: string, values: readonly number[], scalar = false): Partly<TensorProto> {
   return {
     name,

@@ -1,6 +1,6 @@
 /**
- * The library's own checkpoints: a safetensors file whose metadata hold the model's JSON and the structure of its
- * variables, so that nothing else is needed to go on.
+ * The library's own checkpoints: a safetensors file whose metadata holds the model's JSON and the structure
+ * of its variables, so that nothing else is needed to continue.
  */
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
@@ -15,42 +15,45 @@ import { encodeSafetensors, writeSafetensors } from "./encode.ts";
 import type { Metadata } from "./header.ts";
 import { namedTensors } from "./names.ts";
 
-/** What a checkpoint holds. */
+/** The contents of a checkpoint. */
 export interface Checkpoint {
-  /** The layer or model; cells, layers and functions of your own are handed in when it is read. */
+  /** The layer or model; custom cells, layers and functions are passed in when it is read. */
   readonly model: Layer;
   /** Its params and state. */
   readonly variables: Variables;
-  /** What `fit` needs to go on as if it had not stopped. */
+  /** What `fit` needs to continue as if it had not stopped. */
   readonly optimizerState?: OptimizerState;
-  /** Text of your own, by key, such as the epoch. */
+  /** Custom text, by key, such as the epoch. */
   readonly metadata?: Metadata;
 }
 
-/** Options of {@linkcode loadCheckpoint}: what the model needs and JSON cannot hold. */
+/** Options of {@linkcode loadCheckpoint}: the parts of the model that JSON cannot hold. */
 export type CheckpointOptions = FromJsonOptions;
 
 /** Options of {@linkcode readCheckpoint}. */
 export interface ReadCheckpointOptions extends CheckpointOptions {
-  /** The length of the file in bytes, where it is known. */
+  /** The length of the file in bytes, if it is known. */
   readonly length?: number;
 }
 
-/** The metadata that make a file a checkpoint. */
+/** The metadata that makes a file a checkpoint. */
 const OWN = { format: "cellfold", version: "1" };
 const RESERVED = [...Object.keys(OWN), "model", "structure"];
 
 /** How deep the model and the structure of a file may be nested: layers within layers, trees within trees. */
 const DEPTH_LIMIT = 256;
 
-/** How many values the JSON of a model may have: some thousand layers, so that a graph is walked through in time. */
+/**
+ * How many values the JSON of a model may have: some thousand layers, so that a graph is walked in reasonable
+ * time.
+ */
 const MODEL_LIMIT = 100_000;
 
 function malformed(problem: string, cause?: unknown): SyntaxError {
   return new SyntaxError(`Cannot read the checkpoint: ${problem}`, { cause });
 }
 
-/** A tree as the names of its leaves in its nesting. */
+/** The structure of a tree with the names of its leaves. */
 function structureOf(tree: Tree<Tensor>): Tree<string> {
   const names = namedTensors(tree).map(({ name }) => name);
   return unflattenTree(flattenTree(tree).structure, names);
@@ -81,12 +84,13 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
 }
 
 /**
- * A model with its variables, and what its optimizer remembers, as the bytes of one file.
+ * Writes a model with its variables, and its optimizer's state, as the bytes of one file.
  *
- * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and `optimizerState/…`.
+ * It is a safetensors file that any reader opens: the tensors are named `params/…`, `state/…` and
+ * `optimizerState/…`.
  *
- * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is not on the
- *   host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
+ * @throws TypeError if an option of the model is a function, naming the layer and the option, or a tensor is
+ *   not on the host; RangeError for metadata under a name that checkpoints use, or keys with slashes.
  *
  * @example
  * ```ts
@@ -108,9 +112,9 @@ export function saveCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> 
 }
 
 /**
- * The same file as {@linkcode saveCheckpoint} gives, piece by piece; the tensors may be on a device.
+ * The same file as {@linkcode saveCheckpoint} returns, in pieces; the tensors may be on a device.
  *
- * @throws As {@linkcode saveCheckpoint}, at once.
+ * @throws As {@linkcode saveCheckpoint}, immediately.
  *
  * @example
  * ```ts
@@ -128,7 +132,7 @@ export function writeCheckpoint(checkpoint: Checkpoint): ReadableStream<Uint8Arr
   return writeSafetensors(tree, { metadata });
 }
 
-/** The value of a JSON text, which is not nested too deep to be walked through, and not too large. */
+/** The value of a JSON text that is neither nested too deeply to be walked nor too large. */
 function parse(text: string | undefined, what: string, limit = Infinity): Json {
   if (text === undefined) {
     throw malformed(`its metadata have no ${what}; a file of tensors alone is read by decodeSafetensors`);
@@ -150,7 +154,7 @@ function parse(text: string | undefined, what: string, limit = Infinity): Json {
   return value;
 }
 
-/** The tree of a structure as `structureOf` wrote it, with the tensors that it names. */
+/** The tree of a structure written by `structureOf`, with the tensors that it names. */
 function treeOf(structure: Json, tensors: Map<string, HostTensor>): Tree<HostTensor> {
   if (typeof structure === "string") {
     const tensor = tensors.get(structure);
@@ -165,7 +169,7 @@ function treeOf(structure: Json, tensors: Map<string, HostTensor>): Tree<HostTen
   if (Array.isArray(structure)) return structure.map((item) => treeOf(item, tensors));
   if (typeof structure === "object" && structure !== null) {
     const entries = Object.entries(structure);
-    // With both keys it would be taken for a tensor itself.
+    // With both keys it would be mistaken for a tensor.
     if (entries.some(([key]) => key === "dtype") && entries.some(([key]) => key === "shape")) {
       throw malformed("its structure has an object with the keys dtype and shape");
     }
@@ -182,7 +186,7 @@ function modelOf(json: Json, options: FromJsonOptions): Layer {
   }
 }
 
-/** Throws unless the params have the structure that the model's layers have. */
+/** Throws unless the params have the structure of the model's layers. */
 function checkParams(model: Layer, params: Tree<Tensor>): void {
   try {
     model.trainableLeaves(params);
@@ -220,9 +224,9 @@ function checkpointOf({ tensors, metadata }: SafetensorsFile, options: FromJsonO
 }
 
 /**
- * What {@linkcode saveCheckpoint} wrote.
+ * Reads what {@linkcode saveCheckpoint} wrote.
  *
- * @param options Cells, layers and functions of your own by type or name, as for `fromJson`.
+ * @param options Custom cells, layers and functions by type or name, as for `fromJson`.
  * @throws SyntaxError saying what is wrong with the file; nothing is half-loaded.
  *
  * @example

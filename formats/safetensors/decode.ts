@@ -1,11 +1,14 @@
-/** Safetensors files as named tensors: from bytes, or from a stream of which only what has arrived is believed. */
+/**
+ * Safetensors files as named tensors: from bytes, or from a stream, whose declared sizes are not trusted
+ * beyond what has arrived.
+ */
 import { checkBytes, checkCount, wrongKind } from "../../src/describe.ts";
 import { checkOptions, quoted } from "../../src/nearest.ts";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
 import { type Entry, headerLengthOf, malformed, type Metadata, parseHeader, PREFIX } from "./header.ts";
 
-/** What a safetensors file holds. */
+/** The contents of a safetensors file. */
 export interface SafetensorsFile {
   /** The tensors by name, in the order of their bytes. */
   readonly tensors: Readonly<Record<string, HostTensor>>;
@@ -13,10 +16,10 @@ export interface SafetensorsFile {
   readonly metadata: Metadata;
 }
 
-/** The tensor of an entry from its bytes, which lie in a buffer of their own. */
+/** The tensor of an entry from its bytes, which are in a separate buffer. */
 function tensorOf({ name, stored, shape }: Entry, bytes: Uint8Array<ArrayBuffer>): [string, HostTensor] {
   const type = storedTypes.get(stored);
-  if (type === undefined) throw malformed(`the dtype ${stored} is unknown`); // entries have known ones
+  if (type === undefined) throw malformed(`the dtype ${stored} is unknown`); // entries have known types
   try {
     return [name, hostTensor(type.read(bytes), shape, type.dtype)];
   } catch (error) {
@@ -30,12 +33,12 @@ function tensorOf({ name, stored, shape }: Entry, bytes: Uint8Array<ArrayBuffer>
 /**
  * The tensors of a safetensors file by name.
  *
- * F32, F64, I32 and BOOL have our dtypes. F16 and BF16 become float32, which holds each of their values; I8, U8, I16,
- * U16, U32, I64 and U64 become int32. The values are copied.
+ * F32, F64, I32 and BOOL have our dtypes. F16 and BF16 become float32, which holds each of their values; I8,
+ * U8, I16, U16, U32, I64 and U64 become int32. The values are copied.
  *
- * @throws SyntaxError saying what is wrong with the file and where, before anything is allocated: a header that is
- *   too long, no JSON, or describes tensors with gaps, overlaps or sizes that are not those of the file; or a dtype
- *   or a value that no tensor here can hold.
+ * @throws SyntaxError saying what is wrong with the file and where, before anything is allocated: a header
+ *   that is too long, is not JSON, or describes tensors with gaps, overlaps or sizes that do not match the
+ *   file; or a dtype or a value that no tensor here can hold.
  *
  * @example
  * ```ts
@@ -62,7 +65,10 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
 
 /** Options of {@linkcode readSafetensors}. */
 export interface ReadOptions {
-  /** The length of the file in bytes, where it is known: sizes are then checked against it before anything is read. */
+  /**
+   * The length of the file in bytes, if it is known: sizes are then checked against it before anything is
+   * read.
+   */
   readonly length?: number;
 }
 
@@ -78,7 +84,7 @@ class ByteReader {
     this.#trusted = trusted;
   }
 
-  /** Some bytes that are still there; undefined at the end. */
+  /** Some of the remaining bytes; undefined at the end. */
   async #more(): Promise<Uint8Array | undefined> {
     while (this.#rest.length === 0) {
       const { done, value } = await this.#source.read();
@@ -91,7 +97,10 @@ class ByteReader {
     return this.#rest;
   }
 
-  /** Exactly `count` bytes, in a buffer of their own; room is made only for what has been checked or has arrived. */
+  /**
+   * Exactly `count` bytes, in a separate buffer; memory is allocated only for what has been checked or has
+   * arrived.
+   */
   async take(count: number, what: string): Promise<Uint8Array<ArrayBuffer>> {
     let bytes = new Uint8Array(this.#trusted ? count : Math.min(count, 1 << 16));
     let filled = 0;
@@ -115,7 +124,7 @@ class ByteReader {
     return await this.#more() === undefined;
   }
 
-  /** Lets go of the stream; what is left of it after an error is not read. */
+  /** Releases the stream; after an error the rest is not read. */
   async close(error?: unknown): Promise<void> {
     if (error !== undefined) await this.#source.cancel(error).catch(() => {});
     this.#source.releaseLock();
@@ -136,11 +145,14 @@ async function readStream(reader: ByteReader, length: number | undefined): Promi
 }
 
 /**
- * The same as {@linkcode decodeSafetensors} from a stream, as a file or a response has one; nothing is held twice.
+ * The same as {@linkcode decodeSafetensors} from a stream, such as that of a file or a response; nothing is
+ * held twice.
  *
- * @param source A stream of bytes, which is read to its end, or let go where an error is found; or all bytes.
- * @param options `length`: without it, room is made for no more than twice what has arrived.
- * @throws SyntaxError as {@linkcode decodeSafetensors}, and where the stream is shorter or longer than it should be.
+ * @param source A stream of bytes, which is read to its end, or released when an error is found; or all
+ * bytes.
+ * @param options `length`: without it, at most twice as much is allocated as has arrived.
+ * @throws SyntaxError as {@linkcode decodeSafetensors}, and if the stream is shorter or longer than it should
+ * be.
  *
  * @example
  * ```ts

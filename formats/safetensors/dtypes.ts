@@ -1,6 +1,6 @@
 /**
- * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is every
- * machine that runs Deno, Node or a browser.
+ * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is
+ * every machine that runs Deno, Node or a browser.
  */
 import type { DType, HostTensor, Values } from "../../src/tensor/tensor.ts";
 
@@ -8,18 +8,18 @@ import type { DType, HostTensor, Values } from "../../src/tensor/tensor.ts";
 export interface StoredType {
   /** Bytes per element. */
   readonly size: number;
-  /** The dtype that its elements get here. */
+  /** The dtype of its elements here. */
   readonly dtype: DType;
   /**
    * The values of some elements.
    *
-   * @param bytes All bytes of a buffer of its own, which may be kept; as many as the elements have.
-   * @throws RangeError saying which element cannot be held.
+   * @param bytes All bytes of a separate buffer, which may be kept; as many as the elements need.
+   * @throws RangeError naming the element that cannot be represented.
    */
   readonly read: (bytes: Uint8Array<ArrayBuffer>) => Values;
 }
 
-/** Each element as an int32; what does not fit is refused. */
+/** Each element as an int32; values out of range are refused. */
 function wholeNumbers(elements: ArrayLike<number | bigint>): Int32Array {
   const values = new Int32Array(elements.length);
   for (let index = 0; index < values.length; index++) {
@@ -58,8 +58,8 @@ function brainFloats(bits: Uint16Array): Float32Array {
 }
 
 /**
- * The element types that are read. F32, F64, I32 and BOOL are our dtypes; F16 and BF16 are widened, whole numbers
- * become int32 where they fit. Those left out (F8, F4, complex numbers) have no dtype here.
+ * The supported element types. F32, F64, I32 and BOOL are our dtypes; F16 and BF16 are widened, and integers
+ * become int32 if they fit. Those left out (F8, F4, complex numbers) have no dtype here.
  */
 export const storedTypes: ReadonlyMap<string, StoredType> = new Map<string, StoredType>([
   ["F32", { size: 4, dtype: "float32", read: ({ buffer }) => new Float32Array(buffer) }],

@@ -1,4 +1,4 @@
-/** Trees of tensors as safetensors files: at once, or piece by piece. */
+/** Writes trees of tensors as safetensors files: at once, or in pieces. */
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { checkOptions, quoted } from "../../src/nearest.ts";
 import { bytesOf } from "./dtypes.ts";
@@ -11,7 +11,7 @@ export interface SafetensorsOptions {
   readonly metadata?: Metadata;
 }
 
-/** How many bytes are handed on at once. */
+/** The size in bytes of the pieces. */
 const CHUNK = 1 << 20;
 
 function layOutTree(tree: unknown, options: SafetensorsOptions) {
@@ -34,13 +34,15 @@ function onHost({ name, tensor }: Named): HostTensor {
 }
 
 /**
- * A tree of tensors as the bytes of a safetensors file. The tensors are named by their paths, `params/0/kernel`.
+ * A tree of tensors as the bytes of a safetensors file. The tensors are named by their paths,
+ * `params/0/kernel`.
  *
  * float32, float64, int32 and bool are written as F32, F64, I32 and BOOL. The same tree gives the same bytes.
  *
- * @param tree Tensors on the host in arrays and objects, such as variables; empty ones leave no trace.
- * @throws TypeError for a tensor on a device, or metadata that is no text; RangeError for two leaves of one name (keys
- *   with slashes), or a tree of so many tensors that no reader takes the header (100 MB).
+ * @param tree Tensors on the host in arrays and objects, such as variables; empty arrays and objects are not
+ * stored.
+ * @throws TypeError for a tensor on a device, or metadata that is not text; RangeError for two leaves with
+ *   the same name (keys with slashes), or so many tensors that readers would refuse the header (100 MB).
  *
  * @example
  * ```ts
@@ -69,7 +71,7 @@ export function encodeSafetensors(
   return file;
 }
 
-/** The pieces of a file, one tensor on the host at a time. */
+/** The pieces of a file, with one tensor on the host at a time. */
 async function* pieces(
   header: Uint8Array<ArrayBuffer>,
   leaves: readonly Named[],
@@ -78,18 +80,18 @@ async function* pieces(
   for (const { tensor } of leaves) {
     const bytes = bytesOf(tensor.kind === "host" ? tensor : await tensor.read());
     for (let offset = 0; offset < bytes.length; offset += CHUNK) {
-      yield bytes.slice(offset, offset + CHUNK); // a copy: who reads a stream may transfer what it gets
+      yield bytes.slice(offset, offset + CHUNK); // a copy: readers of a stream may transfer what they get
     }
   }
 }
 
 /**
- * The same file as {@linkcode encodeSafetensors} gives, piece by piece: beside the tree itself it takes a megabyte,
- * and one tensor where the tree is on a device.
+ * The same file as {@linkcode encodeSafetensors} returns, in pieces: besides the tree itself it needs a
+ * megabyte, and one tensor if the tree is on a device.
  *
- * @param tree Tensors on the host or a device; they must stay as they are until the stream has been read.
+ * @param tree Tensors on the host or a device; they must not change until the stream has been read.
  * @returns A stream to pipe into a file or a request.
- * @throws As {@linkcode encodeSafetensors}, at once, but takes tensors on a device.
+ * @throws As {@linkcode encodeSafetensors}, immediately, but accepts tensors on a device.
  *
  * @example
  * ```ts

@@ -1,19 +1,19 @@
 /**
- * The header of a safetensors file: 8 bytes with the length of a JSON text, the text, then the bytes of all tensors
- * without gaps (https://github.com/huggingface/safetensors, section Format). Everything about sizes is checked here,
- * so that what reads the tensors may trust it. Tensors themselves are in decode.ts and encode.ts.
+ * The header of a safetensors file: 8 bytes with the length of a JSON text, the text, then the bytes of all
+ * tensors without gaps (https://github.com/huggingface/safetensors, section Format). All sizes are checked
+ * here, so that code reading the tensors may trust them. Tensors themselves are in decode.ts and encode.ts.
  */
 import type { Spec } from "../../src/tensor/tensor.ts";
 import { quoted } from "../../src/nearest.ts";
 import { storedAs, storedTypes } from "./dtypes.ts";
 
-/** The most bytes that a header may have, as in the reference implementation. */
+/** The largest header in bytes, as in the reference implementation. */
 export const HEADER_LIMIT = 100_000_000;
 
 /** The bytes before the header: its length. */
 export const PREFIX = 8;
 
-/** The key of the header that is no tensor. */
+/** The key of the header that is not a tensor. */
 export const METADATA = "__metadata__";
 
 /** Text about a file, by key. */
@@ -25,29 +25,29 @@ export interface Entry {
   /** One of {@linkcode storedTypes}. */
   readonly stored: string;
   readonly shape: readonly number[];
-  /** Where its bytes begin after the header. */
+  /** The offset of its bytes after the header. */
   readonly begin: number;
   readonly end: number;
 }
 
-/** What a header says. */
+/** The contents of a header. */
 export interface Header {
-  /** In the order of their bytes, which follow each other without gaps. */
+  /** In the order of their bytes, which are contiguous. */
   readonly entries: readonly Entry[];
   readonly metadata: Metadata;
   /** How many bytes follow the header. */
   readonly dataLength: number;
 }
 
-/** The error for a file that is not as it should be. */
+/** The error for an invalid file. */
 export function malformed(problem: string): SyntaxError {
   return new SyntaxError(`Cannot read the safetensors file: ${problem}`);
 }
 
 /**
- * The length of the header that the first 8 bytes tell.
+ * The length of the header, from the first 8 bytes.
  *
- * @param fileLength The length of the file, where it is known.
+ * @param fileLength The length of the file, if it is known.
  */
 export function headerLengthOf(prefix: Uint8Array, fileLength?: number): number {
   if (prefix.length < PREFIX) {
@@ -72,7 +72,7 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-/** How many bytes elements of this shape have; undefined where no file can hold them. */
+/** The number of bytes for elements of this shape; undefined if no file can hold them. */
 function byteLength(shape: readonly number[], size: number): number | undefined {
   if (shape.includes(0)) return 0;
   let bytes = size;
@@ -140,7 +140,10 @@ function parseText(bytes: Uint8Array): unknown {
 const QUOTE = '"'.charCodeAt(0), BACKSLASH = "\\".charCodeAt(0), COLON = ":".charCodeAt(0);
 const OPEN = "{".charCodeAt(0), CLOSE = "}".charCodeAt(0);
 
-/** The first key that an object of a JSON text has twice: the format forbids it, and `JSON.parse` keeps the last. */
+/**
+ * The first key that occurs twice in an object of a JSON text: the format forbids it, and `JSON.parse` keeps
+ * the last.
+ */
 function repeatedKey(text: string): string | undefined {
   const objects: Set<string>[] = [];
   let string: readonly [start: number, end: number] = [0, 0];
@@ -154,7 +157,7 @@ function repeatedKey(text: string): string | undefined {
       objects.push(new Set());
     } else if (char === CLOSE) {
       objects.pop();
-    } else if (char === COLON) { // what comes before one is a key
+    } else if (char === COLON) { // a text before a colon is a key
       const key: string = JSON.parse(text.slice(...string));
       const keys = objects[objects.length - 1];
       if (keys.has(key)) return key;
@@ -165,11 +168,11 @@ function repeatedKey(text: string): string | undefined {
 }
 
 /**
- * What a header says, checked: the bytes of the tensors are as many as their shapes say, follow each other without
- * gaps or overlaps, and end where the file does.
+ * The contents of a header, checked: the byte ranges of the tensors match their shapes, are contiguous
+ * without gaps or overlaps, and end where the file does.
  *
  * @param bytes The header alone.
- * @param fileLength The length of the file, where it is known.
+ * @param fileLength The length of the file, if it is known.
  */
 export function parseHeader(bytes: Uint8Array, fileLength?: number): Header {
   const json = parseText(bytes);
@@ -200,9 +203,9 @@ export function parseHeader(bytes: Uint8Array, fileLength?: number): Header {
   };
 }
 
-/** Where the bytes of tensors go. */
+/** Where the bytes of tensors are written. */
 export interface Layout<Leaf> {
-  /** The length of the header and the header, padded with spaces so that all values are aligned. */
+  /** The header with its length, padded with spaces so that all values are aligned. */
   readonly header: Uint8Array<ArrayBuffer>;
   /** The tensors in the order of their bytes: larger elements first, then by name. */
   readonly leaves: readonly Leaf[];
@@ -219,7 +222,7 @@ export interface NamedLeaf extends Spec {
 /**
  * The header for tensors, and the order of their bytes.
  *
- * @throws TypeError for metadata that is no text; RangeError if the header becomes larger than a reader takes.
+ * @throws TypeError for metadata that is not text; RangeError if the header is larger than readers accept.
  */
 export function layOut<Leaf extends NamedLeaf>(leaves: readonly Leaf[], metadata: Metadata): Layout<Leaf> {
   for (const [key, text] of Object.entries(metadata)) {

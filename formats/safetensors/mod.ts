@@ -1,6 +1,6 @@
 /**
- * Safetensors files: any tree of tensors in and out, at once or streamed, and the library's own checkpoints, which are
- * such files with the model in their metadata.
+ * Safetensors files: reads and writes any tree of tensors, at once or streamed, and the library's own
+ * checkpoints, which are such files with the model in their metadata.
  *
  * @module
  */

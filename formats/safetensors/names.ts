@@ -1,4 +1,7 @@
-/** The names of the tensors of a tree in a file, their paths with slashes, and a tree made of named tensors again. */
+/**
+ * The names of a tree's tensors in a file, which are their paths with slashes, and the tree rebuilt from
+ * named tensors.
+ */
 import { checkObject, wrongKind } from "../../src/describe.ts";
 import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
@@ -6,7 +9,7 @@ import { quoted } from "../../src/nearest.ts";
 import { differences } from "../support/differences.ts";
 import { METADATA } from "./header.ts";
 
-/** A tensor that has all its sizes, with its name. */
+/** A tensor whose sizes are all known, with its name. */
 export interface Named {
   readonly name: string;
   readonly tensor: Exclude<Tensor, { readonly kind: "traced" }>;
@@ -17,9 +20,11 @@ function nameOf(path: Path): string {
 }
 
 /**
- * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named `(root)`.
+ * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named
+ * `(root)`.
  *
- * @throws TypeError for a leaf without values; RangeError for two leaves of one name, or a name that files reserve.
+ * @throws TypeError for a leaf without values; RangeError for two leaves with the same name, or a name that
+ * files reserve.
  */
 export function namedTensors(tree: unknown): Named[] {
   const { leaves, paths } = flattenTree<Tensor>(tree);
@@ -41,10 +46,10 @@ export function namedTensors(tree: unknown): Named[] {
 }
 
 /**
- * A tree like another with the tensors of a file, by name: what {@linkcode encodeSafetensors} wrote of a tree of that
- * structure.
+ * A tree like another with the tensors of a file, by name, as {@linkcode encodeSafetensors} wrote them from a
+ * tree of that structure.
  *
- * @param template The structure, shapes and dtypes wanted: variables that `init` made, or specs.
+ * @param template The structure, shapes and dtypes wanted: variables from `init`, or specs.
  * @param tensors By name; all of the template's, and no others.
  * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype.
  *

@@ -1,4 +1,4 @@
-/** What two collections of named tensors have apart from each other, as one text for an error. */
+/** The differences between two collections of named tensors, as one text for an error. */
 import { quoted } from "../../src/nearest.ts";
 import { sameShape } from "../../src/tensor/dims.ts";
 import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
@@ -14,12 +14,12 @@ function listed(what: string, items: readonly string[]): string[] {
 
 /** What may differ. */
 export interface DifferenceOptions {
-  /** Whether a dtype will do in place of another; default: no other one. */
+  /** Whether a dtype is acceptable in place of another; default: no other one. */
   readonly fits?: (given: Spec, expected: Spec) => boolean;
 }
 
 /**
- * What is missing, unexpected or of another shape or dtype, with all names; undefined where everything fits.
+ * What is missing, unexpected or of another shape or dtype, with all names; undefined if everything fits.
  *
  * @param expected What must be there.
  * @param given What is there.

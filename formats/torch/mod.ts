@@ -1,6 +1,6 @@
 /**
- * PyTorch state dicts: the names and layouts of nn.LSTM, GRU, RNN, Linear, Embedding, LayerNorm and BatchNorm1d, to and
- * from the variables of layers and models. Files are safetensors.
+ * PyTorch state dicts: the names and layouts of nn.LSTM, GRU, RNN, Linear, Embedding, LayerNorm and
+ * BatchNorm1d, to and from the variables of layers and models. Files are safetensors.
  *
  * @module
  */

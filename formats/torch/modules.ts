@@ -9,9 +9,9 @@ import { type Conversion, type Counterpart, noModule } from "./conversion.ts";
 import { plainConversions } from "./plain.ts";
 import { recurrentOf } from "./recurrent.ts";
 
-/** A layer with tensors of its own, and where these are in a state dict. */
+/** A layer with tensors, and their place in a state dict. */
 export interface Place {
-  /** What all names of its tensors begin with, such as `encoder.rnn.`. */
+  /** The prefix of its tensors' names, such as `encoder.rnn.`. */
   readonly prefix: string;
   readonly conversion: Conversion;
 }
@@ -19,13 +19,13 @@ export interface Place {
 /** The module of each layer, by the path of its name in the model. */
 export type ModuleNames = Readonly<Record<string, string>>;
 
-/** A layer inside containers, and its names in them joined by dots. */
+/** A layer inside containers, with its names in them joined by dots. */
 interface Inner {
   readonly layer: Layer;
   readonly path: string;
 }
 
-/** All layers that are no containers, in order; what is applied to each step is the layer itself. */
+/** All layers that are not containers, in order; for a layer applied to each step, the inner layer. */
 function innerLayers(layer: Layer, path: readonly string[] = []): Inner[] {
   if (isContainer(layer)) {
     return layer.layers.flatMap((inner, index) => innerLayers(inner, [...path, layer.layerNames[index]]));
@@ -34,7 +34,7 @@ function innerLayers(layer: Layer, path: readonly string[] = []): Inner[] {
   return [{ layer, path: path.join(".") }];
 }
 
-/** What belongs to each layer of a container. */
+/** The variables of each layer of a container. */
 function parts(layer: Layer, what: string, tree: Tree<Tensor>, count: number): readonly Tree<Tensor>[] {
   if (Array.isArray(tree) && tree.length === count) return tree;
   throw new TypeError(
@@ -81,12 +81,14 @@ function counterpartOf(layer: Layer, params: Tree<Tensor>): Counterpart | undefi
 }
 
 /**
- * For each layer that is no container, in order, its place in a state dict; undefined for a layer without tensors.
+ * For each layer that is not a container, in order, its place in a state dict; undefined for a layer without
+ * tensors.
  *
- * @param variables The model's, which say which layers have parameters.
- * @param modules Other names than those of the layers. Recurrent layers of one name are the layers of one module.
- * @throws TypeError for a layer that PyTorch has no module for; RangeError for a path that the model does not have, or
- *   two layers of one module that cannot be.
+ * @param variables The model's variables, which determine the layers that have parameters.
+ * @param modules Names that differ from those of the layers. Recurrent layers with the same name are the
+ * layers of one module.
+ * @throws TypeError for a layer that has no PyTorch module; RangeError for a path that the model does not
+ *   have, or layers that cannot form one module.
  */
 export function placesOf(
   model: Layer,

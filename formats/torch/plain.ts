@@ -8,7 +8,7 @@ import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { zeros } from "../../src/operations/creation.ts";
 import { type Conversion, COUNTER, type NamedTensors, noModule, transposed } from "./conversion.ts";
 
-/** The params of a layer, checked to be these. */
+/** The params of a layer, after checking them. */
 function paramsOf<Params>(layer: Layer, { params }: Variables, names: readonly string[]): Params {
   return namedTensors<Params>(layerName(layer), "params", params, names);
 }
@@ -42,7 +42,7 @@ function table(layer: Layer): Conversion {
   };
 }
 
-/** `weight` and `bias` of a normalisation, which PyTorch has both or none of. */
+/** `weight` and `bias` of a normalization; PyTorch has both or neither. */
 function affine(layer: Layer): Conversion {
   const { scale, center } = layer.options;
   if (scale !== center) {

@@ -1,8 +1,9 @@
 /**
  * The conversions of recurrent layers: nn.LSTM, GRU and RNN with several layers, in one or both directions.
  *
- * PyTorch's gates are i, f, g, o and r, z, n (torch.nn.LSTM and GRU, the equations of their documentation), ours i, f,
- * c, o and z, r, h; its GRU is ours with `resetAfter`. It has two biases, which are added up except in a GRU.
+ * PyTorch's gates are i, f, g, o and r, z, n (torch.nn.LSTM and GRU, the equations of their documentation),
+ * ours i, f, c, o and z, r, h; its GRU is ours with `resetAfter`. It has two biases, which are summed except
+ * in a GRU.
  */
 import { namedTensors } from "../../src/layers/checks.ts";
 import type { Layer } from "../../src/layers/layer.ts";
@@ -21,7 +22,10 @@ interface SavedCell {
   readonly options: JsonOptions;
 }
 
-/** What a module computes: options that a cell must have, and how its params and the tensors become each other. */
+/**
+ * What a module computes: the options that a cell must have, and the conversion between its params and the
+ * tensors.
+ */
 interface Module {
   readonly name: string;
   readonly required: JsonOptions;
@@ -97,7 +101,7 @@ const modules: Readonly<Record<string, Module>> = {
   simpleRnnCell: { name: "RNN", required: { clip: null }, ...inOrder },
 };
 
-/** The module for a cell, which must have no option that PyTorch lacks. */
+/** The module for a cell, which must not use options that PyTorch lacks. */
 function moduleOf(layer: Layer, { type, options }: SavedCell): Module {
   if (!Object.hasOwn(modules, type)) {
     throw noModule(layer, `there is no module for its ${type}, only for ${Object.keys(modules).join(", ")}`);
@@ -121,7 +125,7 @@ function moduleOf(layer: Layer, { type, options }: SavedCell): Module {
   return module;
 }
 
-/** The params of a cell, checked to be those that its options say. */
+/** The params of a cell, checked against its options. */
 function paramsOf(layer: Layer, { options }: SavedCell, params: Tree<Tensor>): CellParams {
   return namedTensors<CellParams>(layer.type, "params", params, [
     "kernel",
@@ -175,7 +179,7 @@ function convertDirection(layer: Layer, { suffix, cells, partsOf, whole }: Direc
   };
 }
 
-/** What must be alike in all layers of one module. */
+/** What must be equal in all layers of one module. */
 function kindOf(layer: Layer, cell: SavedCell, bidirectional: boolean): string {
   const { units, projection, useBias, activation } = cell.options;
   const { name } = moduleOf(layer, cell);
@@ -235,7 +239,7 @@ function namedTrees(
 /**
  * A recurrent layer as PyTorch sees it; undefined for any other layer.
  *
- * @throws TypeError saying which option PyTorch lacks.
+ * @throws TypeError naming the option that PyTorch lacks.
  */
 export function recurrentOf(layer: Layer): Counterpart | undefined {
   if (layer.type === "bidirectional") {

@@ -1,4 +1,6 @@
-/** Variables from a PyTorch state dict and back; how each layer is converted is in plain.ts and recurrent.ts. */
+/**
+ * Variables from a PyTorch state dict and back; the conversion of each layer is in plain.ts and recurrent.ts.
+ */
 import { checkObject } from "../../src/describe.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
@@ -11,17 +13,20 @@ import { differences } from "../support/differences.ts";
 import { COUNTER, type NamedTensors } from "./conversion.ts";
 import { changeVariables, type ModuleNames, type Place, placesOf } from "./modules.ts";
 
-/** The tensors of a PyTorch module by name: what `module.state_dict()` gives. */
+/** The tensors of a PyTorch module by name, as `module.state_dict()` returns them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
 
 /** Options of {@linkcode fromTorch} and {@linkcode toTorch}. */
 export interface TorchOptions {
   /**
-   * The attribute in PyTorch for layers of a model, by their names there (joined by dots inside of several models);
-   * default: the same names. Recurrent layers that are given one name are the layers 0, 1, … of one module.
+   * The attributes in PyTorch for layers of a model, by their names there (joined by dots inside nested
+   * models); default: the same names. Recurrent layers that are given the same name are the layers 0, 1, … of
+   * one module.
    */
   readonly modules?: ModuleNames;
-  /** What the model itself is in a larger one, such as `encoder`: other names are left alone. Default: nothing. */
+  /**
+   * The name of the model itself in a larger one, such as `encoder`: other names are ignored. Default: none.
+   */
   readonly prefix?: string;
 }
 
@@ -30,7 +35,7 @@ function resolve(what: string, options: TorchOptions): Required<TorchOptions> {
   return { modules: options.modules ?? {}, prefix: (options.prefix ?? "").replace(/\.$/, "") };
 }
 
-/** The tensors of each layer by their full names; none for a layer that has no place. */
+/** The tensors of each layer by their full names; none for a layer without a place. */
 function collect(model: Layer, variables: Variables, places: readonly (Place | undefined)[]): NamedTensors[] {
   const collected: NamedTensors[] = [];
   changeVariables(model, variables, (own, index) => {
@@ -43,7 +48,8 @@ function collect(model: Layer, variables: Variables, places: readonly (Place | u
 }
 
 /**
- * The variables of a model as the state dict of its counterpart in PyTorch, to be saved with `encodeSafetensors`.
+ * The variables of a model as the state dict of its counterpart in PyTorch, to be saved with
+ * `encodeSafetensors`.
  *
  * | here | there |
  * | --- | --- |
@@ -54,15 +60,17 @@ function collect(model: Layer, variables: Variables, places: readonly (Place | u
  * | `layerNormalization` | nn.LayerNorm; `weight`, `bias` |
  * | `batchNormalization` | nn.BatchNorm1d; `weight`, `bias`, `running_mean`, `running_var`, `num_batches_tracked` |
  *
- * Where PyTorch has two biases and we have one, `bias_ih` is ours and `bias_hh` zero. What is no tensor must be the
- * same on both sides: epsilon (here 1e-3 unless given, there 1e-5) and momentum (here the share that stays, there the
- * share that is new: `momentum: 0.9` is `momentum=0.1`; PyTorch's running variance is the unbiased one). Modules are
- * made with `batch_first=True`; a BatchNorm1d after a recurrent layer takes `[batch, features, time]`.
+ * Where PyTorch has two biases and we have one, `bias_ih` is ours and `bias_hh` is zero. Settings that are
+ * not tensors must agree on both sides: epsilon (default 1e-3 here, 1e-5 in PyTorch) and momentum (here the
+ * fraction that is kept, there the fraction that is new: `momentum: 0.9` is `momentum=0.1`; PyTorch's running
+ * variance is the unbiased one). Modules are made with `batch_first=True`; a BatchNorm1d after a recurrent
+ * layer takes `[batch, features, time]`.
  *
- * @param model A layer, whose tensors have no prefix, or a model, whose layers' names are the attributes in PyTorch.
- * @throws TypeError for a layer, or an option of one, that PyTorch has no counterpart for, naming both (peepholes,
- *   other activations, `resetAfter: false`, a layer that only goes backwards); RangeError for a name in `modules` that
- *   the model does not have, or layers that cannot be one module.
+ * @param model A layer, whose tensors have no prefix, or a model, whose layers' names are the attributes in
+ * PyTorch.
+ * @throws TypeError for a layer or option without a PyTorch counterpart, naming both (peepholes, other
+ *   activations, `resetAfter: false`, a layer that only runs backwards); RangeError for a name in `modules`
+ *   that the model does not have, or layers that cannot form one module.
  *
  * @example
  * ```ts
@@ -92,18 +100,19 @@ export function toTorch(model: Layer, variables: Variables, options: TorchOption
 }
 
 /**
- * The variables of a model from the state dict of its counterpart in PyTorch, as {@linkcode toTorch} describes it; a
- * file is read by `decodeSafetensors(bytes).tensors`.
+ * The variables of a model from the state dict of its counterpart in PyTorch, as {@linkcode toTorch}
+ * describes it; use `decodeSafetensors(bytes).tensors` to read a file.
  *
- * Where PyTorch has two biases and we have one, ours is their sum. Floats are converted to the dtype of the variables;
- * `num_batches_tracked` may be there or not, nothing here depends on it. It is made of operations that can be traced
- * and differentiated.
+ * Where PyTorch has two biases and we have one, ours is their sum. Floats are converted to the dtype of the
+ * variables; `num_batches_tracked` may be present, but is not used. The conversion consists of operations
+ * that can be traced and differentiated.
  *
- * @param variables The model's, as `init` made them; they say what shapes are expected. A stateful layer keeps its state.
- * @param stateDict All tensors of the module, and no others but outside of `prefix`.
+ * @param variables The model's variables, as made by `init`; they determine the expected shapes. A stateful
+ * layer keeps its state.
+ * @param stateDict All tensors of the module, and no others except outside `prefix`.
  * @returns New variables; the given ones are not changed.
- * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype; and what
- *   {@linkcode toTorch} throws.
+ * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype; and the errors
+ *   of {@linkcode toTorch}.
  *
  * @example
  * ```ts

@@ -45,7 +45,10 @@ export interface RecurrentCell<
   readonly options: { readonly [key: string]: Json };
   /** Fresh parameters (host tensors) for inputs of these specs, one step: `[batch, ...]`. */
   initParams(key: Tensor, input: SpecsOf<Input>): Params;
-  /** The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be symbolic. */
+  /**
+   * The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be
+   * symbolic.
+   */
   initState(params: Params, input: SpecsOf<Input>): State;
   /**
    * Why inputs of these specs (one step) do not fit the cell or these parameters; undefined if they fit. The
@@ -54,8 +57,8 @@ export interface RecurrentCell<
    */
   refuses?(input: SpecsOf<Input>, params?: Params): string | undefined;
   /**
-   * The step for these parameters. Called once per call, outside the scan: what is drawn here (a dropout mask) is
-   * the same at every step.
+   * The step for these parameters. Called once per call, outside the scan: what is drawn here (a dropout
+   * mask) is the same at every step.
    */
   step(params: Params, context: CellContext): Cell<State, Input, Output>;
 }

@@ -1,4 +1,7 @@
-/** The convolutional LSTM cell (Shi et al., "Convolutional LSTM Network", 2015), over one to three spatial axes. */
+/**
+ * The convolutional LSTM cell (Shi et al., "Convolutional LSTM Network", 2015), over one to three spatial
+ * axes.
+ */
 import { checkCount } from "../describe.ts";
 import { add, mul, type Operand } from "../operations/elementwise.ts";
 import { convolve, convolvedSizes } from "../operations/convolution.ts";
@@ -18,7 +21,9 @@ import {
   resolveCellOptions,
 } from "./define.ts";
 
-/** Options of the cells {@linkcode convLstm1dCell}, {@linkcode convLstm2dCell} and {@linkcode convLstm3dCell}. */
+/**
+ * Options of the cells {@linkcode convLstm1dCell}, {@linkcode convLstm2dCell} and {@linkcode convLstm3dCell}.
+ */
 export interface ConvLstmCellOptions extends GatedCellOptions {
   /** The number of channels of the state and the output. */
   readonly filters: number;
@@ -88,7 +93,10 @@ export function convLstm2dCell(options: ConvLstmCellOptions): RecurrentCell {
   return convLstmCell("convLstm2dCell", 2, options);
 }
 
-/** The ConvLSTM cell over sequences of `[batch, depth, height, width, channels]`; see {@linkcode convLstm1dCell}. */
+/**
+ * The ConvLSTM cell over sequences of `[batch, depth, height, width, channels]`; see
+ * {@linkcode convLstm1dCell}.
+ */
 export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
   return convLstmCell("convLstm3dCell", 3, options);
 }

@@ -75,7 +75,8 @@ export interface ResolvedCellOptions {
  * The shared options of the cell `type`, checked and with their defaults.
  *
  * @param known The names of all options that the cell has.
- * @throws RangeError for an option or name that is unknown, with the nearest known one, or a rate outside 0 to 1.
+ * @throws RangeError for an option or name that is unknown, with the nearest known one, or a rate outside 0
+ * to 1.
  */
 export function resolveCellOptions(
   type: string,

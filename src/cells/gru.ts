@@ -23,7 +23,10 @@ import { matrices } from "./matrices.ts";
 export interface GruCellOptions extends GatedCellOptions, ClipOptions {
   /** The size of the state and the output. */
   readonly units: number;
-  /** Whether the reset gate acts after the recurrent product (arXiv 1406.1078v1, cuDNN) or before it; default true. */
+  /**
+   * Whether the reset gate acts after the recurrent product (arXiv 1406.1078v1, cuDNN) or before it; default
+   * true.
+   */
   readonly resetAfter?: boolean;
 }
 

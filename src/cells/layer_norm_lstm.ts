@@ -1,4 +1,4 @@
-/** The LSTM cell with layer normalisation (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
+/** The LSTM cell with layer normalization (Ba, Kiros and Hinton, "Layer Normalization", 2016). */
 import { checkRange } from "../options/checks.ts";
 import { checkCount } from "../describe.ts";
 import { add, div, mul, type Operand, sqrt, square, sub } from "../operations/elementwise.ts";
@@ -43,13 +43,13 @@ interface Params {
   readonly recurrentKernel: Tensor;
   /** `[4·units]`. */
   readonly bias?: Tensor;
-  /** `[4·units]`: gain and shift of the normalised x·W. */
+  /** `[4·units]`: gain and shift of the normalized x·W. */
   readonly inputGamma: Tensor;
   readonly inputBeta: Tensor;
-  /** `[4·units]`: gain and shift of the normalised h·U. */
+  /** `[4·units]`: gain and shift of the normalized h·U. */
   readonly recurrentGamma: Tensor;
   readonly recurrentBeta: Tensor;
-  /** `[units]`: gain and shift of the normalised c. */
+  /** `[units]`: gain and shift of the normalized c. */
   readonly cellGamma: Tensor;
   readonly cellBeta: Tensor;
 }
@@ -64,7 +64,7 @@ const normNames = [
 ] as const;
 
 /**
- * The LSTM cell with layer normalisation:
+ * The LSTM cell with layer normalization:
  *
  *     z = LN(x·W; inputGamma, inputBeta) + LN(h·U; recurrentGamma, recurrentBeta) + b
  *     i, f, c̃, o = the four parts of z
@@ -73,8 +73,8 @@ const normNames = [
  *
  *     LN(v; gamma, beta) = gamma·(v - mean(v)) / √(variance(v) + epsilon) + beta
  *
- * with mean and variance over all values of one row. The state is `[h, c]`, each `[batch, units]`, `c` before its
- * normalisation; the output is `h`.
+ * with mean and variance over all values of one row. The state is `[h, c]`, each `[batch, units]`, `c` before
+ * its normalization; the output is `h`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

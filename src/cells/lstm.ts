@@ -1,6 +1,6 @@
 /**
- * The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al., 2000), and
- * its variants: peepholes, a projected output, coupled gates and clipped gates.
+ * The long short-term memory cell (Hochreiter and Schmidhuber, 1997; with the forget gate of Gers et al.,
+ * 2000), and its variants: peepholes, a projected output, coupled gates and clipped gates.
  */
 import { checkCount } from "../describe.ts";
 import { add, mul, type Operand, sub } from "../operations/elementwise.ts";
@@ -31,7 +31,9 @@ export interface LstmCellOptions extends GatedCellOptions, ClipOptions {
   readonly unitForgetBias?: boolean;
   /** Whether the gates see the cell state (Gers and Schmidhuber, 2000); default false. */
   readonly peepholes?: boolean;
-  /** The size of a projected output (Sak et al., 2014; PyTorch's `proj_size`); default null: no projection. */
+  /**
+   * The size of a projected output (Sak et al., 2014; PyTorch's `proj_size`); default null: no projection.
+   */
   readonly projection?: number | null;
   /**
    * Whether the forget gate is 1 - i, what the input gate leaves (Greff et al., 2015; as in ONNX); default

@@ -40,7 +40,8 @@ export interface BatchOptions {
  *
  * @param tree A tree of host tensors of rank 1 or more.
  * @param name What the tree is called in errors; default `data`.
- * @throws TypeError naming the paths if sizes differ, a tensor is a scalar or not on the host, or the tree is empty.
+ * @throws TypeError naming the paths if sizes differ, a tensor is a scalar or not on the host, or the tree is
+ * empty.
  *
  * @example
  * ```ts

@@ -2,8 +2,9 @@
  * The IDX format, in which MNIST and its relatives are published. It works on bytes: the caller reads or
  * fetches files, so that the library itself needs no permission.
  *
- * Layout (LeCun, Cortes, Burges, "The MNIST database", section "File formats"): two zero bytes, a type code, the
- * number of axes, the size of each axis as a 32-bit big-endian number, then the values, big-endian and row-major.
+ * Layout (LeCun, Cortes, Burges, "The MNIST database", section "File formats"): two zero bytes, a type code,
+ * the number of axes, the size of each axis as a 32-bit big-endian number, then the values, big-endian and
+ * row-major.
  */
 import { checkBytes } from "../describe.ts";
 import { allocateValues, type DType, type HostTensor, hostTensor } from "../tensor/tensor.ts";
@@ -37,11 +38,11 @@ interface Header {
 /**
  * Reads an IDX file, plain or gzipped.
  *
- * @param bytes The whole file; gzip is recognised by its magic bytes.
- * @returns A host tensor of the file's shape. Types of 8, 16 and 32 bits become `int32`, float `float32`, double
- *   `float64`.
- * @throws SyntaxError if the magic number or type code is unknown, the file is shorter or longer than its header
- *   says, or the gzip data is corrupt.
+ * @param bytes The whole file; gzip is recognized by its magic bytes.
+ * @returns A host tensor of the file's shape. Types of 8, 16 and 32 bits become `int32`, float `float32`,
+ *   double `float64`.
+ * @throws SyntaxError if the magic number or type code is unknown, the file is shorter or longer than its
+ *   header says, or the gzip data is corrupt.
  *
  * @example
  * ```ts

@@ -41,8 +41,10 @@ export interface PaddedSequences {
 /**
  * Pads or truncates sequences of different lengths to one length.
  *
- * @param sequences Arrays of numbers, or of feature vectors that all have one shape. A sequence may have no steps.
- * @param options The length to reach, the sides at which to pad and truncate, the padding value and the dtype.
+ * @param sequences Arrays of numbers, or of feature vectors that all have one shape. A sequence may have no
+ * steps.
+ * @param options The length to reach, the sides at which to pad and truncate, the padding value and the
+ * dtype.
  * @returns `values` of shape `[batch, time, ...features]`, the `mask` `[batch, time]` and the `lengths`
  *   `[batch]`. If no sequence has a step, the features are assumed to be plain numbers.
  * @throws TypeError if the steps differ in shape or are not numbers.

@@ -1,4 +1,4 @@
-/** Batch normalisation (Ioffe and Szegedy, 2015). */
+/** Batch normalization (Ioffe and Szegedy, 2015). */
 import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
@@ -36,7 +36,7 @@ export interface BatchNormalizationOptions extends LayerOptions {
   readonly movingVarianceInitializer?: InitializerLike;
 }
 
-/** Parameters of a normalisation. */
+/** Parameters of a normalization. */
 export interface NormalizationParams {
   /** `[features]`; absent without `scale`. */
   readonly gamma?: Tensor;
@@ -53,7 +53,7 @@ export interface BatchNormalizationState {
 }
 
 /**
- * Normalises each feature: `gamma · (x - mean) / √(variance + epsilon) + beta`.
+ * Normalizes each feature: `gamma · (x - mean) / √(variance + epsilon) + beta`.
  *
  * While training, the mean and population variance are those of the batch without its masked steps (which are
  * normalized all the same), and the moving statistics become `momentum · moving + (1 - momentum) · batch`,
@@ -168,7 +168,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       if (!update) return { output, state, mask };
       const moved = (before: Tensor, now: Tensor) => {
         const next = add(mul(before, momentum), mul(reshape(now, before.shape), 1 - momentum));
-        return count ? select(greater(reshape(count, []), 0), next, before) : next; // if nothing counts, the statistics do not change
+        return count ? select(greater(reshape(count, []), 0), next, before) : next; // if any counts
       };
       const next: BatchNormalizationState = {
         movingMean: moved(moving.movingMean, mean),

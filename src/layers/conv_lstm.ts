@@ -23,8 +23,8 @@ function convLstm(
 }
 
 /**
- * The ConvLSTM layer over `[batch, time, space, channels]`: `rnn(convLstm1dCell(options))`, the options side by side.
- * Its state is `[h, c]`.
+ * The ConvLSTM layer over `[batch, time, space, channels]`: `rnn(convLstm1dCell(options))`, the options side
+ * by side. Its state is `[h, c]`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

@@ -42,7 +42,8 @@ export interface DenseParams {
 /**
  * A fully connected layer: `activation(x · kernel + bias)` over the last axis.
  *
- * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params: {@linkcode DenseParams}.
+ * Input `[batch, ..., features]`, output `[batch, ..., units]`; the mask is passed on. Params:
+ * {@linkcode DenseParams}.
  *
  * @throws RangeError for an unknown option or activation, or if `units` is not a valid size.
  * @throws TypeError when the input has another number of features, naming both shapes.
@@ -103,7 +104,7 @@ export function dense(options: DenseOptions): Layer {
       }
       const product = matmul(x, kernel);
       const given = oneMask(layer, context.mask);
-      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // otherwise it mixes steps
+      const mask = given && given.shape.length < x.shape.length ? given : endedMask(given, context); // else it mixes steps
       return { output: activate(bias ? add(product, bias) : product), state, mask };
     },
   });

@@ -21,7 +21,9 @@ export interface ApplyContext {
   readonly training: boolean;
   /** The random key of this call; a layer that draws random numbers (dropout) needs it while training. */
   readonly key?: Tensor;
-  /** Which steps of the input count, bool `[batch, time]`; for an input of several tensors, a tree of masks. */
+  /**
+   * Which steps of the input count, bool `[batch, time]`; for an input of several tensors, a tree of masks.
+   */
   readonly mask?: Mask;
   /**
    * The layer, or a container around it, is not trainable: batch norm keeps its moving statistics, as in

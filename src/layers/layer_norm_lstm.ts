@@ -1,4 +1,4 @@
-/** The LSTM layer with layer normalisation. */
+/** The LSTM layer with layer normalization. */
 import {
   layerNormLstmCell,
   layerNormLstmCellOptionNames,
@@ -10,8 +10,8 @@ import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } fr
 export interface LayerNormLstmOptions extends LayerNormLstmCellOptions, RnnOptions {}
 
 /**
- * The LSTM layer with layer normalisation: `rnn(layerNormLstmCell(options))`, the options side by side. Its state is
- * `[h, c]`.
+ * The LSTM layer with layer normalization: `rnn(layerNormLstmCell(options))`, the options side by side. Its
+ * state is `[h, c]`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

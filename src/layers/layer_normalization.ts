@@ -1,4 +1,4 @@
-/** Layer normalisation (Ba et al., 2016). */
+/** Layer normalization (Ba et al., 2016). */
 import { checkOptions, quoted } from "../nearest.ts";
 import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
@@ -17,7 +17,7 @@ import { initializerOption } from "../options/saved.ts";
 
 /** Options of {@linkcode layerNormalization}, named as in Keras. */
 export interface LayerNormalizationOptions extends LayerOptions {
-  /** The axis or axes to normalise over; default -1, the last. */
+  /** The axis or axes to normalize over; default -1, the last. */
   readonly axis?: number | readonly number[];
   /** Added to the variance; default 1e-3. */
   readonly epsilon?: number;

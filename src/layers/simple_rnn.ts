@@ -6,7 +6,8 @@ import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } fr
 export interface SimpleRnnOptions extends SimpleRnnCellOptions, RnnOptions {}
 
 /**
- * The simple recurrent layer: `rnn(simpleRnnCell(options))`, the options side by side. Its state is the tensor `h`.
+ * The simple recurrent layer: `rnn(simpleRnnCell(options))`, the options side by side. Its state is the
+ * tensor `h`.
  *
  * @throws RangeError for an unknown option or name (with the nearest known one), or a value out of range.
  *

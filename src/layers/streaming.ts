@@ -314,7 +314,7 @@ function isOnHost(input: Tree<Tensor>): boolean {
 function checkValues(layer: Layer, input: Tree<Tensor>): void {
   if (!layer.checkInput) return;
   const { leaves } = flattenTree<Tensor>(input, "input");
-  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput(input as Tree<HostTensor>); // as just checked
+  if (leaves.every(({ kind }) => kind === "host")) layer.checkInput(input as Tree<HostTensor>); // all on the host
 }
 
 function applySteps(layer: Layer, variables: Variables, input: Tree<Tensor>): ReturnType<StepFunction> {

@@ -21,8 +21,9 @@ import { maskOfTree, masksOfLeaves } from "./masks.ts";
 import { commonMask, reducedMask } from "./sequence.ts";
 
 /**
- * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are merged
- * to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are the layer's.
+ * A layer that applies another to every step of `[batch, time, ...]` (or a tree of such): batch and time are
+ * merged to `[batch·time, ...]`, the layer is applied once, and they are split again. Params and state are
+ * the layer's.
  *
  * A mask `[batch, time, ...]` reaches the layer as `[batch·time, ...]`, and the mask that the layer passes on
  * or makes is split like its output. If the inner axes are gone, a step counts if anything in it counted:

@@ -66,7 +66,7 @@ export function computeMasked(
   if (masks.every((mask) => mask === undefined)) return { output, mask: undefined };
   const kept = outputMasks(fn, args, masks);
   const rows = rowsAreSteps && commonMask(masks.map((mask) => mask && reducedMask(mask, 1)));
-  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // for example a sum over the words of a row
+  const ofRows = ({ shape }: Spec) => rows && shape[0] === rows.shape[0] ? rows : undefined; // sums of words
   const leaves = flattenTree<Tensor>(output).leaves;
   return { output, mask: maskOfTree(output, leaves.map((leaf, index) => kept[index] ?? ofRows(leaf))) };
 }

@@ -80,7 +80,7 @@ function uniqueNames(container: string, layers: readonly Layer[]): string[] {
     }
     taken.add(name);
   }
-  const numbers = new Map<string, number>(); // the next number to try per type: many layers may have the same type
+  const numbers = new Map<string, number>(); // the next number to try per type
   return layers.map(({ name, type }) => {
     if (name !== undefined) return name;
     let number = numbers.get(type) ?? 0;
@@ -132,7 +132,7 @@ export function container(definition: ContainerDefinition): Container {
   const { type, name, trainable, layers, walk } = definition;
   const self = layerName({ type, name });
   const described = { type, name, layers, layerNames: uniqueNames(self, layers) };
-  const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // specs stand for tensors when walking for shapes
+  const specsOf = (tree: Tree<Spec>) => tree as Tree<Tensor>; // a walk for shapes
   const stateful = layers.some((layer) => layer.withStateful !== undefined);
   return defineLayer<Pick<Container, "layers" | "layerNames" | "walk">>({
     ...described,

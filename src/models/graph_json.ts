@@ -23,7 +23,9 @@ function specJson({ shape, dtype }: Spec): Json {
   return { shape: shape.map((dim) => typeof dim === "number" ? dim : dim.toString()), dtype };
 }
 
-/** A step as JSON. A function is written as its name; one without a name is refused when the model is saved. */
+/**
+ * A step as JSON. A function is written as its name; one without a name is refused when the model is saved.
+ */
 export function sourceJson(source: Source, sources: readonly Source[], layers: readonly Layer[]): Json {
   switch (source.kind) {
     case "input":

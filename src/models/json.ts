@@ -26,7 +26,7 @@ export interface FromJsonOptions {
 
 /** An object of JSON. */
 function objectOf(json: Json | undefined, what: string): JsonOptions {
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // not an array
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as JsonOptions; // no array
   throw new TypeError(`Cannot load ${what}: current value is ${quoted(json)}, expected an object`);
 }
 
@@ -59,7 +59,7 @@ function ofType<T>(what: "layer" | "cell", type: Json | undefined, known: { read
  */
 export function toJson(layer: Layer): Json {
   checkLayer("write as JSON", layer);
-  return JSON.parse(JSON.stringify(layerJson(layer))); // a placeholder for a function throws when the text is written
+  return JSON.parse(JSON.stringify(layerJson(layer))); // throws if an option is a function
 }
 
 /**

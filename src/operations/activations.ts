@@ -59,7 +59,10 @@ export const relu6: Activation = (x): Tensor => minimum(6, relu(x));
  */
 const FAR = 1e9;
 
-/** `far(x)` above `FAR`, else `near` of `x` limited to `±FAR`, so that no `∞ - ∞` and no `0 · ∞` arises on either side. */
+/**
+ * `far(x)` above `FAR`, else `near` of `x` limited to `±FAR`, so that no `∞ - ∞` and no `0 · ∞` arises on
+ * either side.
+ */
 function nearAndFar(x: Tensor, near: Activation, far: Activation): Tensor {
   return select(greater(x, FAR), far(x), near(clip(x, { min: -FAR, max: FAR })));
 }

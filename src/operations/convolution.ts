@@ -107,7 +107,8 @@ function positions(window: readonly number[]): number[][] {
  * @param x `[batch, ...spatial, in]`; spatial sizes may be symbolic if the stride is 1.
  * @param kernel `[...window, in, out]`.
  * @returns `[batch, ...spatial, out]`.
- * @throws TypeError if the ranks or numbers of channels do not fit; RangeError if the window is larger than the input.
+ * @throws TypeError if the ranks or numbers of channels do not fit; RangeError if the window is larger than
+ * the input.
  *
  * @example
  * ```ts

@@ -49,8 +49,8 @@ export function record(program: Program, inputs: readonly Tensor[], activeInputs
 }
 
 /**
- * The cotangents of the Program's inputs from those of its outputs, computed in the current trace; undefined means
- * zero. Inputs that were not active get undefined.
+ * The cotangents of the Program's inputs from those of its outputs, computed in the current trace; undefined
+ * means zero. Inputs that were not active get undefined.
  */
 export function pullback(tape: Tape, cotangents: readonly (Tensor | undefined)[]): (Tensor | undefined)[] {
   const sums = new Map<Value, Tensor>();

@@ -294,8 +294,8 @@ export function select(condition: Tensor, whenTrue: Operand, whenFalse: Operand)
 }
 
 /**
- * `x` as another dtype: floats become int32 by truncation (the nearest int32 beyond the range, 0 for NaN), anything bool
- * by `x ≠ 0`.
+ * `x` as another dtype: floats become int32 by truncation (the nearest int32 beyond the range, 0 for NaN),
+ * anything bool by `x ≠ 0`.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkTensor("cast", x);

@@ -1,7 +1,7 @@
 /**
- * Random numbers from explicit keys. A key is `int32[2]`; the bits are threefry-2x32 with 20 rounds (Salmon et al.,
- * "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element i of a draw is
- * word `i mod 2` of the block whose counter is `(i div 2, counter)`.
+ * Random numbers from explicit keys. A key is `int32[2]`; the bits are threefry-2x32 with 20 rounds (Salmon
+ * et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), so every backend draws the same ones: element
+ * i of a draw is word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
 import { checkCount } from "../describe.ts";
 import { checkOptions, quoted } from "../nearest.ts";

@@ -85,7 +85,8 @@ export function min(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 /**
- * The int32 index of the first largest element along an axis (default: the last); of the first NaN, if there is one.
+ * The int32 index of the first largest element along an axis (default: the last); of the first NaN, if there
+ * is one.
  *
  * @throws RangeError if the axis is empty; at run time if its size is known only then.
  */

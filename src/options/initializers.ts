@@ -50,10 +50,10 @@ export interface InitializerOptions {
 /** The options of an initializer that has none. */
 export type NoOptions = Readonly<Record<never, never>>;
 
-/** The name of an initialiser. */
+/** The name of an initializer. */
 export type InitializerName = keyof InitializerOptions;
 
-/** An initialiser with options, as plain data: `{ name: "orthogonal", gain: 2 }`. */
+/** An initializer with options, as plain data: `{ name: "orthogonal", gain: 2 }`. */
 export type InitializerConfig = {
   [Name in InitializerName]: { readonly name: Name } & InitializerOptions[Name];
 }[InitializerName];
@@ -263,11 +263,11 @@ const records: { readonly [Name in InitializerName]: InitializerRecord<Initializ
   constant: { known: ["value"], make: ({ value = 0 }) => constantOf(value) },
 };
 
-/** All names of initialisers. */
+/** All names of initializers. */
 export const initializerNames: readonly InitializerName[] = Object.keys(records) as InitializerName[]; // keys of `records`
 
 /**
- * The function for an initialiser.
+ * The function for an initializer.
  *
  * @param initializer A name, a name with options, or a function `(key, shape) => HostTensor`.
  * @returns A function that runs on the host and throws a TypeError for a shape that it cannot fill.

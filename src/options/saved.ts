@@ -1,4 +1,6 @@
-/** Options that may be names or functions, as they are saved; a function is refused when the layer is saved. */
+/**
+ * Options that may be names or functions, as they are saved; a function is refused when the layer is saved.
+ */
 import { type ActivationLike, activationName } from "../operations/activations.ts";
 import { type InitializerLike, initializerToJson } from "./initializers.ts";
 import { functionOption, type Json } from "./json.ts";
@@ -8,7 +10,7 @@ export function activationOption(owner: string, option: string, activation: Acti
   return activationName(activation) ?? functionOption(owner, option);
 }
 
-/** An initialiser as it is saved. */
+/** An initializer as it is saved. */
 export function initializerOption(owner: string, option: string, initializer: InitializerLike): Json {
   return initializerToJson(initializer) ?? functionOption(owner, option);
 }

@@ -1,6 +1,7 @@
 /**
- * Lifting: one operation of a scan's body applied to all steps at once. Values of one step `[batch, ...]` become
- * `[batch, time, ...]` (scalars `[time]`); operands that are the same at every step are repeated where needed.
+ * Lifting: one operation of a scan's body applied to all steps at once. Values of one step `[batch, ...]`
+ * become `[batch, time, ...]` (scalars `[time]`); operands that are the same at every step are repeated where
+ * needed.
  */
 import { applyOne } from "../operations/apply.ts";
 import { matmul } from "../operations/matmul.ts";

@@ -61,7 +61,10 @@ function dropUnread(program: Program): Program {
   return { ...program, equations: kept.reverse() };
 }
 
-/** The indices of the carries that matter: read afterwards, or read by the body on the way to something that is. */
+/**
+ * The indices of the carries that matter: read afterwards, or read by the body on the way to something that
+ * is.
+ */
 function liveCarries(
   { attributes: { body, constants, carries }, outputs }: ScanEquation,
   live: ReadonlySet<Value>,

@@ -64,7 +64,7 @@ function regroup(body: Program, levels: ReadonlyMap<Value, Level>, note: Note): 
     );
     if (early.length < 2 || late.length === 0 || !isApart) return emitAgain();
     note(`summed up first ${early.length} of ${terms.length} terms ${printSpec(equation.outputs[0])}`);
-    return [[...early, ...late].map((term) => tensors.get(term) as Tensor).reduce((a, b) => add(a, b))]; // operands of earlier equations
+    return [[...early, ...late].map((term) => tensors.get(term) as Tensor).reduce((a, b) => add(a, b))]; // earlier operands
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * The intermediate representation: a Program is a list of equations in static single assignment form over values of
- * known dtype and (possibly symbolic) shape. Plain data; tracing builds it, transforms rewrite it, backends run it.
+ * The intermediate representation: a Program is a list of equations in static single assignment form over
+ * values of known dtype and (possibly symbolic) shape. Plain data; tracing builds it, transforms rewrite it,
+ * backends run it.
  */
 import {
   type ArithmeticAttributes,
@@ -73,7 +74,10 @@ export interface Attributes
    * an operand without rows is refused.
    */
   gather: None;
-  /** `(indices int32 [...i], updates [...i, ...rest]) -> [rows, ...rest]`: sums of updates by row; the adjoint of gather. */
+  /**
+   * `(indices int32 [...i], updates [...i, ...rest]) -> [rows, ...rest]`: sums of updates by row; the adjoint
+   * of gather.
+   */
   scatterAdd: { readonly rows: Dim };
 
   /** Sums over `axes` (sorted), which are removed. */
@@ -87,8 +91,8 @@ export interface Attributes
   argmax: { readonly axis: number };
 
   /**
-   * `[...b, m, k] × [...b, k, n] -> [...b, m, n]`; ranks and leading sizes are equal. `transposeLeft`: the left input
-   * is `[...b, k, m]`; `transposeRight`: the right one is `[...b, n, k]`.
+   * `[...b, m, k] × [...b, k, n] -> [...b, m, n]`; ranks and leading sizes are equal. `transposeLeft`: the
+   * left input is `[...b, k, m]`; `transposeRight`: the right one is `[...b, n, k]`.
    */
   matmul: { readonly transposeLeft: boolean; readonly transposeRight: boolean };
 

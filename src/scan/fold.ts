@@ -4,7 +4,9 @@ import type { Cell } from "./cell.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { flattenTree, unflattenTree } from "../tree/tree.ts";
 
-/** The primitive: traces the cell once and applies `scan` to what it closes over, the state and the sequences. */
+/**
+ * The primitive: traces the cell once and applies `scan` to what it closes over, the state and the sequences.
+ */
 export function fold<State, Input, Output>(
   cell: Cell<State, Input, Output>,
   initialState: State,

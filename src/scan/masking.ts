@@ -35,13 +35,13 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
     const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
     const originals = new Map<Tensor, Tensor>();
     const countedState = mapTree(state, (x: Tensor) => {
-      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // a state without rows can only stay unchanged
+      if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // without rows it cannot change
       const read = countedOnly(x, mask);
       originals.set(read, x);
       return read;
     });
     const [output, moved] = cell(countedState, counted);
-    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // what a cell does not change needs no select
+    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // unchanged values need no select
     const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };

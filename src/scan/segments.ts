@@ -57,7 +57,9 @@ function sliceTime(x: Tensor, from: Dim, steps: Dim): Tensor {
   return sliceAxis(x, timeAxis(x.shape.length), from, steps);
 }
 
-/** `[batch, count·size, ...]` as a sequence of `count` segments `[batch, size, ...]` (of scalars: `[size]`). */
+/**
+ * `[batch, count·size, ...]` as a sequence of `count` segments `[batch, size, ...]` (of scalars: `[size]`).
+ */
 function segmented(x: Tensor, count: number, size: number): Tensor {
   if (x.shape.length === 1) return transpose(reshape(x, [count, size]));
   return reshape(x, [x.shape[0], count, size, ...x.shape.slice(2)]);

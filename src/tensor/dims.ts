@@ -1,13 +1,18 @@
 /**
- * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is known
- * only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by elements.
+ * Sizes of axes. A `Dim` is a number, or a polynomial over named symbols (`batch`, `time`) whose value is
+ * known only when a Program runs. Polynomials are interned: equal sizes are `===`, so shapes compare by
+ * elements.
  */
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
 import { quoted } from "../nearest.ts";
 
-/** A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`. */
+/**
+ * A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`.
+ */
 export interface SymbolicDim {
-  /** Coefficient by monomial; a monomial is its symbols sorted and joined by `*`, the constant term is `""`. */
+  /**
+   * Coefficient by monomial; a monomial is its symbols sorted and joined by `*`, the constant term is `""`.
+   */
   readonly terms: Readonly<Record<string, number>>;
   /** The polynomial as text. */
   toString(): string;

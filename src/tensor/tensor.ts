@@ -1,6 +1,6 @@
 /**
- * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are here), on
- * a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
+ * Tensors as plain data: a shape, a dtype and row-major values. A tensor is on the host (its values are
+ * here), on a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
 import { checkList, describeValue, wrongKind } from "../describe.ts";
 import { checkOptions, quoted } from "../nearest.ts";
@@ -357,7 +357,8 @@ export function printSpec(value: Spec): string {
 /**
  * The values of a host tensor as nested arrays; a scalar gives a number, `bool` gives 0 and 1.
  *
- * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
+ * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost`
+ * reads.
  */
 export function toNested(value: Tensor): NestedNumbers {
   const { data, shape } = host(value);
@@ -372,7 +373,8 @@ export function toNested(value: Tensor): NestedNumbers {
 /**
  * The same tensor, known to be on the host.
  *
- * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost` reads.
+ * @throws TypeError for a traced tensor, whose values are not known, or a device tensor, which `toHost`
+ * reads.
  */
 export function host(value: Tensor): HostTensor {
   if (!isTensor(value)) {

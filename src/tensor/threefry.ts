@@ -2,7 +2,8 @@
  * Threefry-2x32 with 20 rounds: the counter-based random function that makes every random bit, on the host
  * and on every backend. A pure function of integers; keys and distributions live elsewhere.
  *
- * Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and its library Random123.
+ * Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and its library
+ * Random123.
  */
 
 /** The constant of the key schedule: Skein's 0x1BD11BDAA9FC1A22, high word. */
@@ -28,7 +29,8 @@ export function threefry2x32(
   counter0: number,
   counter1: number,
 ): [number, number] {
-  // The schedule cycles through three words; `a` is added before the next four rounds, `b` before those after them.
+  // The schedule cycles through three words; `a` is added before the next four rounds, `b` before those after
+  // them.
   let a = key0 | 0;
   let b = key1 | 0;
   let c = PARITY ^ key0 ^ key1;

@@ -94,8 +94,8 @@ export function alignLabels(what: string, target: Tensor, prediction: Tensor): T
 }
 
 /**
- * `weight` repeated to the shape of `values`: its axes are the leading ones of `values`, and a last axis of size 1
- * that `values` does not have is dropped.
+ * `weight` repeated to the shape of `values`: its axes are the leading ones of `values`, and a last axis of
+ * size 1 that `values` does not have is dropped.
  *
  * @throws TypeError that names both shapes.
  */

@@ -93,7 +93,7 @@ export function createRescue(model: Layer, initial: TrainingSnapshot, history: H
         // the previous copy is what remains
       }
       const isFirst = snapshot.place === initial.place && error instanceof DeviceOutOfMemory;
-      return isFirst ? error : new DeviceLostError(error, snapshot, history); // no progress that could be lost
+      return isFirst ? error : new DeviceLostError(error, snapshot, history); // nothing to rescue
     },
   };
 }

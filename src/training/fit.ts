@@ -1,6 +1,7 @@
 /**
- * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimizer's state and the
- * running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls back.
+ * `fit`: epochs of training over data on the host. Weights, batch-norm statistics, the optimizer's state and
+ * the running means stay on the device from step to step; the host shuffles, cuts batches, reports and calls
+ * back.
  */
 import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
@@ -132,10 +133,10 @@ const elsewhere = {
  * @param data Inputs and targets `[samples, ...]` on the host, and sample weights. Values of another dtype
  *   than the model accepts (float64, integers for floats) are converted; a value that would be lost is
  *   refused with a RangeError.
- * @returns The new variables, the optimizer's state and the history: `loss`, metrics, and with validation the same
- *   names with `val_` before them.
- * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest known
- *   one); TypeError for shapes that do not fit; all before anything runs.
+ * @returns The new variables, the optimizer's state and the history: `loss`, metrics, and with validation the
+ *   same names with `val_` before them.
+ * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest
+ *   known one); TypeError for shapes that do not fit; all before anything runs.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last
  *   good weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
  *

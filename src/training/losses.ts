@@ -68,7 +68,10 @@ export interface Loss {
   readonly labels: "sparse" | "dense";
   /** One value per sample and step: `[batch]` or `[batch, time]`. Pure, traceable. */
   values(target: Tensor, prediction: Tensor): Tensor;
-  /** bool of the shape of the values: which of them count, in the loss and in metrics of its output. Absent: all. */
+  /**
+   * bool of the shape of the values: which of them count, in the loss and in metrics of its output. Absent:
+   * all.
+   */
   counted?(target: Tensor, prediction: Tensor): Tensor;
 }
 
@@ -175,9 +178,10 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
 }
 
 /**
- * Crossentropy of distributions: `-Σ t · log p` over the last axis. Targets have the shape of the predictions.
+ * Crossentropy of distributions: `-Σ t · log p` over the last axis. Targets have the shape of the
+ * predictions.
  *
- * Probabilities are normalised, then clipped to [1e-7, 1 - 1e-7].
+ * Probabilities are normalized, then clipped to [1e-7, 1 - 1e-7].
  *
  * @throws RangeError for an unknown option or reduction, or a smoothing outside 0 to 1.
  */
@@ -272,8 +276,8 @@ export function meanAbsoluteError(options: LossOptions = {}): Loss {
 }
 
 /**
- * The mean over the last axis of `e²/2` where `|e| ≤ delta`, else `delta · |e| - delta²/2`, with `e` the error
- * (Huber, 1964).
+ * The mean over the last axis of `e²/2` where `|e| ≤ delta`, else `delta · |e| - delta²/2`, with `e` the
+ * error (Huber, 1964).
  *
  * @throws RangeError for an unknown option or reduction, or a delta that is not above 0.
  */
@@ -320,8 +324,8 @@ export function lossNamed(name: LossName, fromLogits: boolean): Loss {
 }
 
 /**
- * A loss as training accepts it: by name, with the default options, or made by a function such as {@linkcode
- * huber}.
+ * A loss as training accepts it: by name, with the default options, or made by a function such as
+ * {@linkcode huber}.
  */
 export type LossLike = LossName | Loss;
 

@@ -224,13 +224,19 @@ function topK(type: string, options: TopKOptions, labelsOf: Values): Metric {
   );
 }
 
-/** How often the label is among the `k` largest predictions; shapes as for {@linkcode sparseCategoricalAccuracy}. */
+/**
+ * How often the label is among the `k` largest predictions; shapes as for
+ * {@linkcode sparseCategoricalAccuracy}.
+ */
 export function sparseTopKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "sparseTopKCategoricalAccuracy";
   return topK(type, options, (target, prediction) => alignLabels(type, target, prediction));
 }
 
-/** How often the largest target is among the `k` largest predictions; shapes as for {@linkcode categoricalAccuracy}. */
+/**
+ * How often the largest target is among the `k` largest predictions; shapes as for
+ * {@linkcode categoricalAccuracy}.
+ */
 export function topKCategoricalAccuracy(options: TopKOptions = {}): Metric {
   const type = "topKCategoricalAccuracy";
   return topK(type, options, (target, prediction) => argmax(alignValues(type, target, prediction)[0]));
@@ -360,7 +366,7 @@ export const metricNames: readonly MetricName[] = [
 export type MetricLike = MetricName | Metric | Loss;
 
 function isMetric(metric: Metric | Loss): metric is Metric {
-  const { update, result } = (metric ?? {}) as Partial<Metric>; // a Loss has no such members, and an optimizer does not have both
+  const { update, result } = (metric ?? {}) as Partial<Metric>; // no loss or optimizer has both
   return typeof update === "function" && typeof result === "function";
 }
 
@@ -377,7 +383,7 @@ function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
   if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
   return metric in byName
     ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
-    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // all other names are losses
+    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // the rest are losses
 }
 
 /**

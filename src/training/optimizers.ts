@@ -1,6 +1,7 @@
 /**
- * Optimizers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is Keras's:
- * gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then it takes its step.
+ * Optimizers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is
+ * Keras's: gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then
+ * it takes its step.
  */
 import { checkObject, wrongKind } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
@@ -43,7 +44,9 @@ export interface Optimizer {
 
 /** Options that every optimizer has. At most one of the three clipping options may be given. */
 export interface OptimizerOptions extends ClippingOptions {
-  /** A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others. */
+  /**
+   * A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others.
+   */
   readonly learningRate?: number | Schedule;
   /** Each step subtracts this fraction, times the learning rate, from every parameter; default none. */
   readonly weightDecay?: number | null;
@@ -310,7 +313,8 @@ export function adam(options: AdamOptions = {}): Optimizer {
  * {@linkcode adam} with decoupled weight decay (Loshchilov and Hutter, 2017); `weightDecay` is 0.004 by
  * default.
  *
- * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of clipping.
+ * @throws RangeError for an unknown option, a value out of range, no weight decay, or more than one way of
+ * clipping.
  */
 export function adamw(options: AdamOptions = {}): Optimizer {
   checkObject("make adamw", options, "the options");
@@ -334,7 +338,8 @@ export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as O
 export type OptimizerLike = OptimizerName | Optimizer;
 
 /**
- * The optimizer for a name, or the optimizer itself; a copy of one with other data is refused with a TypeError.
+ * The optimizer for a name, or the optimizer itself; a copy of one with other data is refused with a
+ * TypeError.
  *
  * @throws RangeError for an unknown name, with the nearest known one; TypeError for anything that is not an
  * optimizer.

@@ -58,7 +58,8 @@ export interface PredictOptions extends BatchingOptions {
  *
  * @param data Inputs and targets `[samples, ...]`, and sample weights.
  * @returns `loss`, the loss of each output if there are several (`<name>_loss`), and the metrics by name.
- * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that do not fit.
+ * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that
+ * do not fit.
  * @throws The reason of `options.signal`, once that is aborted.
  *
  * @example

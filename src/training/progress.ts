@@ -87,7 +87,7 @@ export function barLine(progress: Progress, columns: number): string {
   const line = `epoch ${epoch + 1}/${epochs} ${bar} ${step}/${steps}  ${
     formatLogs(logs)
   }  ${speed}  ${left} left`;
-  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // a wrapped line cannot be rewritten
+  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // avoids wrapping
 }
 
 /**

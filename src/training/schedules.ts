@@ -221,7 +221,9 @@ export interface PolynomialDecayOptions {
   readonly endLearningRate?: number;
   /** The power of the polynomial; default 1, a line. */
   readonly power?: number;
-  /** Whether the rate rises again after `decaySteps`, decaying over the next multiple of them; default false. */
+  /**
+   * Whether the rate rises again after `decaySteps`, decaying over the next multiple of them; default false.
+   */
   readonly cycle?: boolean;
 }
 
@@ -241,7 +243,8 @@ export function polynomialDecay(options: PolynomialDecayOptions): Schedule {
     options: { initialLearningRate, decaySteps, endLearningRate, power, cycle },
     rate(step) {
       const now = cast(step, "float32");
-      // With cycle, the end is the first multiple of decaySteps that the step does not exceed: ceil(x) = -floor(-x).
+      // With cycle, the end is the first multiple of decaySteps that the step does not exceed: ceil(x) =
+      // -floor(-x).
       const multiple = neg(floor(div(now, -decaySteps)));
       const progress = cycle
         ? div(now, mul(select(equal(now, 0), 1, multiple), decaySteps))

@@ -263,7 +263,7 @@ export async function withTrainer<Result>(
   }
 }
 
-/** The expected form of the name that says what data is prepared for. */
+/** The first argument that the methods above expect, for errors. */
 const WHAT = 'a verb for errors, such as "fit"';
 
 /** Throws a TypeError unless a value was made by `createTrainer`. */

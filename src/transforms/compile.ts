@@ -37,7 +37,10 @@ export interface CompileOptions {
   readonly device?: Device;
   /** Indices of arguments whose device memory a call may overwrite; such tensors are unusable afterwards. */
   readonly donate?: readonly number[];
-  /** Whether results stay on the device: all of them, or the elements of a returned array by index. Default none. */
+  /**
+   * Whether results stay on the device: all of them, or the elements of a returned array by index. Default
+   * none.
+   */
   readonly keep?: boolean | readonly number[];
   /**
    * Specs of the arguments: the function is traced once with these, so that symbolic sizes stay open;

@@ -65,7 +65,7 @@ export async function compileLoop<Fixed, State, Input, Output>(
       given.leaves.every((leaf, index) => printSpec(leaf) === printSpec(inputs.leaves[index]));
   };
   const leavesOf = (other: Input): HostTensor[] =>
-    isLeaf(other) ? [other as unknown as HostTensor] : flattenTree<HostTensor>(other).leaves; // `accepts` has checked it
+    isLeaf(other) ? [other as unknown as HostTensor] : flattenTree<HostTensor>(other).leaves; // as accepted
   const build = (leaves: readonly HostTensor[]): Output =>
     outputStructure.kind === "leaf" ? leaves[0] as Output : unflattenTree<Output>(outputStructure, leaves); // one leaf: the output itself
 

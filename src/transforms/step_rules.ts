@@ -387,7 +387,7 @@ function followScan(
   const closedOver = inputs.slice(0, constants).map(unmasked);
   let carried = inputs.slice(constants, constants + carries).map(unmasked);
   let results: State[] = [];
-  for (let round = 0; round <= carries; round++) { // each round finds at least one more carry that depends on sequences
+  for (let round = 0; round <= carries; round++) { // each finds a dependent carry
     results = followProgram(body, [...closedOver, ...carried, ...steps]).map(unmasked);
     carried = carried.map((state, index) => meet([state, results[index]], "scan"));
   }

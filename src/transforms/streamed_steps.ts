@@ -239,7 +239,7 @@ function followOtherScan(
   };
   let carried = inputs.slice(constants, constants + carries);
   let results: (Followed | undefined)[] = [];
-  for (let round = 0; round <= carries; round++) { // each round finds at least one more carry that depends on the state
+  for (let round = 0; round <= carries; round++) { // each finds a dependent carry
     results = followProgram(body, [...inputs.slice(0, constants), ...carried, ...slices], time);
     carried = carried.map((state, index) => {
       const result = results[index];

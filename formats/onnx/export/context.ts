@@ -1,12 +1,12 @@
-/** What the layers of a model share while they are written into a graph. */
+/** The state shared by the layers of a model while they are written into a graph. */
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Edge, GraphBuilder } from "./graph_builder.ts";
 import type { OperatorWeights } from "./recurrent_match.ts";
 
-/** An export that is going on. */
+/** An export in progress. */
 export interface ExportContext {
   readonly builder: GraphBuilder;
-  /** Masks that layers make are padded on the right. */
+  /** Whether masks made by layers are known to be padded on the right. */
   readonly rightPadded: boolean;
   /** Initial states become inputs and final states outputs. */
   readonly states: boolean;
@@ -18,7 +18,7 @@ export interface ExportContext {
   readonly lengths: Map<string, string>;
 }
 
-/** The steps of each row that count, int32 `[batch]`; undefined where the mask may have holes. */
+/** How many steps of each row count, int32 `[batch]`; undefined if the mask may have holes. */
 export function lengthsOf({ builder, rightPadded, lengths }: ExportContext, mask: Edge): string | undefined {
   if (mask.lengths !== undefined) return mask.lengths;
   if (!rightPadded) return undefined;

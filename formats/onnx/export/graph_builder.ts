@@ -1,7 +1,7 @@
 /**
- * An ONNX graph under construction. Graphs nest (the body of a Scan); names are unique over all of them, and what the
- * outer graphs name is known to the inner ones. Weights, constants and sizes that are known only at run time live in
- * the outermost graph, so that nothing is computed again at every step.
+ * An ONNX graph under construction. Graphs nest (the body of a Scan); names are unique across all of them,
+ * and inner graphs can read the names of outer ones. Weights, constants and sizes known only at run time live
+ * in the outermost graph, so that nothing is recomputed at every step.
  */
 import { type Dim, type Shape } from "../../../src/tensor/dims.ts";
 import { type DType, host, type HostTensor, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
@@ -17,11 +17,11 @@ import { dataTypes, elementTypes, int64Proto, tensorProto, valueInfo } from "../
 /** A tensor of the graph: its spec, and the name under which nodes read it. */
 export interface Edge extends Spec {
   readonly edge: string;
-  /** Of a mask that is known to be padded on the right: int32 `[batch]`, the steps of each row that count. */
+  /** For a mask known to be padded on the right: int32 `[batch]`, how many steps of each row count. */
   readonly lengths?: string;
 }
 
-/** The value of an attribute. A list of numbers is of whole ones. */
+/** The value of an attribute. Numbers in a list are integers. */
 export type AttributeValue =
   | { readonly float: number }
   | { readonly int: number }
@@ -31,7 +31,7 @@ export type AttributeValue =
   | { readonly strings: readonly string[] }
   | { readonly graph: Partly<GraphProto> };
 
-/** Attributes by name; those that are undefined are left out. */
+/** Attributes by name; undefined ones are omitted. */
 export type Attributes = { readonly [name: string]: AttributeValue | undefined };
 
 function attributeProto(name: string, value: AttributeValue): Partly<AttributeProto> {
@@ -45,16 +45,16 @@ function attributeProto(name: string, value: AttributeValue): Partly<AttributePr
   return { name, type: attributeTypes.graph, g: value.graph };
 }
 
-/** What stands for "to the end" in a Slice. */
+/** The value that means "to the end" in a Slice. */
 export const FAR = Number.MAX_SAFE_INTEGER;
 
-/** Everything that graphs in one model share. */
+/** What all graphs of one model share. */
 interface Model {
   readonly names: Set<string>;
   readonly initializers: Partly<GraphProto>["initializer"] & unknown[];
   readonly weights: Map<HostTensor, string>;
   readonly constants: Map<string, string>;
-  /** Where the value of each symbol is found: an input of the model and an axis of it. */
+  /** Where the value of each symbol is found: an input of the model and one of its axes. */
   readonly symbols: Map<string, { readonly edge: string; readonly axis: number }>;
   readonly sizes: Map<Dim, string>;
 }
@@ -64,7 +64,7 @@ export class GraphBuilder {
   readonly nodes: Partly<NodeProto>[] = [];
   readonly #model: Model;
   readonly #root: GraphBuilder;
-  /** What names of this part of the graph begin with: the layer. */
+  /** The prefix of names in this part of the graph: the layer. */
   readonly #prefix: string;
 
   private constructor(
@@ -103,7 +103,7 @@ export class GraphBuilder {
     return new GraphBuilder(this.#model, this.#root, this.#prefix);
   }
 
-  /** A name that nothing else has. */
+  /** A unique name. */
   fresh(wanted: string): string {
     const { names } = this.#model;
     let name = wanted;
@@ -112,12 +112,12 @@ export class GraphBuilder {
     return name;
   }
 
-  /** A name that nothing else has, of this part of the graph. */
+  /** A unique name for this part of the graph. */
   local(wanted: string): string {
     return this.fresh(this.#prefix + wanted);
   }
 
-  /** Adds a node; gives the names of its outputs, of which those that are not wanted are empty. */
+  /** Adds a node; returns the names of its outputs, which are empty for unwanted ones. */
   nodeOf(
     operator: string,
     inputs: readonly string[],
@@ -145,7 +145,7 @@ export class GraphBuilder {
     return this.nodeOf(operator, inputs, [true], attributes)[0];
   }
 
-  /** Adds a node whose output has this name, which is the caller's. */
+  /** Adds a node whose output has this name, chosen by the caller. */
   named(operator: string, inputs: readonly string[], output: string): void {
     this.nodes.push({
       name: this.fresh(`${output}/${operator}`),
@@ -155,7 +155,7 @@ export class GraphBuilder {
     });
   }
 
-  /** A weight or another tensor that is known; the same tensor is written once. */
+  /** A weight or another known tensor; the same tensor is written once. */
   tensor(given: Tensor, name = "constant"): string {
     const tensor = host(given);
     const { weights, initializers } = this.#model;
@@ -167,7 +167,7 @@ export class GraphBuilder {
     return fresh;
   }
 
-  /** A constant that is written once for all that ask for the same. */
+  /** A constant that is written once for all its readers. */
   #constant(key: string, make: (name: string) => ReturnType<typeof int64Proto>): string {
     const { constants, initializers } = this.#model;
     let name = constants.get(key);
@@ -178,7 +178,7 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Whole numbers of 64 bits: axes and sizes. */
+  /** 64-bit integers: axes and sizes. */
   ints(values: readonly number[]): string {
     return this.#constant(`int64[${values}]`, (name) => int64Proto(name, values));
   }
@@ -189,13 +189,13 @@ export class GraphBuilder {
     return this.#constant(key, (name) => tensorProto(name, scalarTensor(value, dtype)));
   }
 
-  /** Says that an axis of an input is the value of a symbol. */
+  /** Declares that an axis of an input is the value of a symbol. */
   bindSymbol(symbol: string, edge: string, axis: number): void {
     const { symbols } = this.#model;
     if (!symbols.has(symbol)) symbols.set(symbol, { edge, axis });
   }
 
-  /** A size as int64 `[1]`; one that is known only at run time is computed once, in the outermost graph. */
+  /** A size as int64 `[1]`; one known only at run time is computed once, in the outermost graph. */
   size(dim: Dim): string {
     if (typeof dim === "number") return this.ints([dim]);
     const { sizes } = this.#model;
@@ -237,7 +237,7 @@ export class GraphBuilder {
     return this.node("Concat", dims.map((dim) => this.size(dim)), { axis: { int: 0 } });
   }
 
-  /** The graph as a message. */
+  /** The graph as a protobuf message. */
   graph(name: string, inputs: readonly Edge[], outputs: readonly Edge[]): Partly<GraphProto> {
     const info = ({ edge, dtype, shape }: Edge) =>
       valueInfo(edge, dataTypes[elementTypes[dtype]], shape.map(sizeText));
@@ -256,7 +256,7 @@ function sizeText(dim: Dim): number | string {
   return typeof dim === "number" ? dim : dim.toString();
 }
 
-/** A list of names without the empty ones at its end. */
+/** A list of names without trailing empty ones. */
 function trimmed(names: readonly string[]): readonly string[] {
   const last = names.findLastIndex((name) => name !== "");
   return names.slice(0, last + 1);

@@ -1,6 +1,6 @@
 /**
- * Layers as parts of a graph. Containers are walked through; a recurrent layer or a normalisation that ONNX has an
- * operator for becomes that operator; everything else is traced and written equation by equation.
+ * Layers as parts of a graph. Containers are walked through; a recurrent layer or a normalization that ONNX
+ * has an operator for becomes that operator; everything else is traced and written equation by equation.
  */
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { type Container, isContainer } from "../../../src/models/container.ts";
@@ -37,9 +37,9 @@ function exportContainer(
   { params, state }: Variables,
   { input, mask }: LayerCall,
 ): LayerResult {
-  const partsOf = (tree: Tree<Tensor>) => tree as readonly Tree<Tensor>[]; // an entry for each layer
+  const partsOf = (tree: Tree<Tensor>) => tree as readonly Tree<Tensor>[]; // one entry per layer
   const path = (part: string) => name === "" ? part : `${name}/${part}`;
-  // Edges stand for tensors in a walk: nobody in it looks at more than their specs.
+  // Edges stand for tensors in a walk, which reads only their specs.
   const asTensors = (tree: Tree<Edge>) => tree as Tree<Spec> as Tree<Tensor>;
   const asEdges = (tree: Tree<Tensor>) => tree as Tree<Spec> as Tree<Edge>;
   const { output, mask: outputMask } = layer.walk(asTensors(input), mask, {
@@ -61,7 +61,9 @@ function exportContainer(
   return { output: asEdges(output), mask: outputMask };
 }
 
-/** Writes a recurrent layer: as one operator where there is one, else as a Scan. Its state may come from outside. */
+/**
+ * Writes a recurrent layer: as one operator if there is one, else as a Scan. Its state may come from outside.
+ */
 function exportRecurrent(
   context: ExportContext,
   name: string,

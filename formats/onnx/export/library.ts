@@ -6,7 +6,7 @@ import { printProgram } from "../../../src/program/print.ts";
 import { type LayerCall, traceLayer } from "./trace_layer.ts";
 
 /**
- * Whether `layer` computes the same as the library's layer of its type and options. A cell or layer of the user's own
+ * Whether `layer` computes the same as the library's layer of its type and options. A custom cell or layer
  * may have any type and options, so both are traced and compared.
  */
 export function isLibraryLayer(layer: Layer, variables: Variables, call: LayerCall): boolean {
@@ -14,7 +14,7 @@ export function isLibraryLayer(layer: Layer, variables: Variables, call: LayerCa
   try {
     rebuilt = fromJson(toJson(layer));
   } catch {
-    return false; // of the user's own, or an option is a function
+    return false; // a custom one, or an option is a function
   }
   const text = (layer: Layer) => printProgram(traceLayer(layer, variables, call).program);
   return text(layer) === text(rebuilt);

@@ -1,4 +1,4 @@
-/** Batch and layer normalisation as ONNX's operators, so that what reads the file knows what is what. */
+/** Batch and layer normalization as ONNX operators, so that readers of the file recognize them. */
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import type { NormalizationParams } from "../../../src/layers/batch_normalization.ts";
 import { resolveAxes, resolveAxis } from "../../../src/operations/axes.ts";
@@ -8,7 +8,7 @@ import type { Edge } from "./graph_builder.ts";
 import { isLibraryLayer } from "./library.ts";
 import { type LayerCall, type LayerResult, weightName } from "./trace_layer.ts";
 
-/** Writes a normalisation of the library; undefined for other layers, and where no operator computes it. */
+/** Writes a normalization of the library; undefined for other layers, and if no operator computes it. */
 export function writeNormalization(
   context: ExportContext,
   name: string,
@@ -26,7 +26,7 @@ export function writeNormalization(
   return edge === undefined ? undefined : { output: { ...input, edge }, mask };
 }
 
-/** Whether a layer normalization leaves out masked steps, which ONNX's does not. */
+/** Whether a layer normalization excludes masked steps, which ONNX's does not. */
 function isOverMasked({ type, options }: Layer, input: Spec, mask: LayerCall["mask"]): boolean {
   if (type !== "layerNormalization" || mask === undefined || !isLeaf(mask)) return false;
   const axes = resolveAxes(options.axis as number | readonly number[], input.shape.length, "normalise"); // as it is saved
@@ -49,7 +49,7 @@ const batchNormalization: Writer = ({ builder: graph }, name, { options }, varia
   const size = fixedSize(movingMean, 0);
   const filled = (value: number) => hostTensor(new Float32Array(size).fill(value), [size]);
   const builder = graph.within(name);
-  // ONNX normalises axis 1.
+  // ONNX normalizes axis 1.
   const others = input.shape.map((_, other) => other).filter((other) => other !== axis);
   const order = [...others.slice(0, 1), axis, ...others.slice(1)];
   const straight = order.every((from, to) => from === to);

@@ -1,4 +1,4 @@
-/** The primitives of Programs as operators of ONNX: one translation each. */
+/** The primitives of Programs as ONNX operators: one translation each. */
 import type { OperationName, Value } from "../../../src/program/types.ts";
 import {
   addDims,
@@ -16,10 +16,10 @@ import type { Operands, Translation, Written } from "./translation.ts";
 /** Writes an equation. */
 type Translate<K extends OperationName> = (translation: Translation, equation: Written<K>) => void;
 
-/** Writes an equation of which only the operands matter. */
+/** Writes an equation for which only the operands matter. */
 type TranslateOperands = (translation: Translation, equation: Operands) => void;
 
-/** A primitive that is one operator of the same operands, which may broadcast. */
+/** A primitive that is one operator on the same operands, which may broadcast. */
 function direct(operator: string): TranslateOperands {
   return (t, { inputs, outputs: [output] }) => t.set(output, t.builder.node(operator, t.operands(inputs)));
 }
@@ -36,7 +36,7 @@ function cast(builder: GraphBuilder, x: string, dtype: Value["dtype"]): string {
   return builder.node("Cast", [x], { to: { int: dataTypes[elementTypes[dtype]] } });
 }
 
-/** Reshapes; sizes that are known only at run time are copied or worked out where possible. */
+/** Writes a reshape; sizes known only at run time are copied or inferred where possible. */
 export function reshapeNode(builder: GraphBuilder, x: string, from: Shape, to: Shape): string {
   if (sameShape(from, to)) return x;
   const copied = to.map((dim, axis) => typeof dim !== "number" && from[axis] === dim ? 0 : dim);
@@ -75,7 +75,7 @@ const matmul: Translate<"matmul"> = (t, { inputs: [a, b], outputs: [output], att
   t.set(output, builder.node("MatMul", operands));
 };
 
-/** A bound of a Slice: from the end where that makes it a number. */
+/** A bound of a Slice: counted from the end if that makes it a number. */
 function bound(at: Dim, size: Dim): Dim {
   if (typeof at === "number") return at;
   const fromEnd = subtractDims(at, size);
@@ -119,7 +119,7 @@ const pad: Translate<"pad"> = (
   let shape: Shape = x.shape;
   interior.forEach((zeros, axis) => {
     if (zeros === 0) return;
-    // Each element gets zeros after it; those after the last one are cut.
+    // Each element is followed by zeros; those after the last one are cut.
     const wide = builder.node("Unsqueeze", [name, builder.ints([axis + 1])]);
     const around = Array.from(
       { length: 2 * (shape.length + 1) },
@@ -148,7 +148,7 @@ const iota: Translate<"iota"> = (t, { outputs: [output], attributes: { shape, ax
   t.set(output, sameShape(alone, shape) ? placed : builder.node("Expand", [placed, builder.shape(shape)]));
 };
 
-/** An index outside takes the nearest row, which ONNX's Gather does not do. */
+/** An index out of range reads the nearest row, unlike ONNX's Gather. */
 const gather: Translate<"gather"> = (t, { inputs: [operand, indices], outputs: [output] }) => {
   const { builder } = t;
   const last = subtractDims(operand.shape[0], 1);
@@ -172,7 +172,7 @@ const scatterAdd: Translate<"scatterAdd"> = (t, { inputs: [indices, updates], ou
   t.set(output, builder.node("ScatterND", [zeros, rows, t.name(updates)], attributes));
 };
 
-/** ONNX's Where has no kernel for bools in onnxruntime: they are chosen by logic. */
+/** onnxruntime has no kernel of Where for bools: they are selected by logical operators. */
 const select: Translate<"select"> = (t, { inputs: [condition, a, b], outputs: [output] }) => {
   const { builder } = t;
   if (a.dtype !== "bool") {
@@ -196,7 +196,7 @@ export function reversedNode(builder: GraphBuilder, x: string, axes: readonly nu
   return builder.node("Slice", [x, each(-1), each(-FAR), builder.ints(axes), each(-1)]);
 }
 
-/** What cannot be written: inference draws nothing. */
+/** What cannot be written: inference draws no random numbers. */
 const randomBits: Translate<"randomBits"> = () => {
   throw new TypeError(
     "Cannot export to ONNX: the model draws random bits (randomBits), which ONNX cannot draw alike; " +
@@ -228,7 +228,7 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
     return builder.node("Mul", [above, builder.node("Tanh", [half])]);
   }),
   log: direct("Log"),
-  // Within an ulp of 1 of the exact one.
+  // Within 1 ulp of the exact result.
   log1p: composed((builder, x, { dtype }) =>
     builder.node("Log", [builder.node("Add", [x, builder.scalar(1, dtype)])])
   ),

@@ -1,6 +1,6 @@
 /**
- * Programs as nodes of ONNX, equation by equation: one translation for each primitive, in primitives.ts. A broadcast is
- * written only where the operator that reads it would not broadcast by itself.
+ * Programs as ONNX nodes, equation by equation: one translation for each primitive, in primitives.ts. A
+ * broadcast is written only if the operator that reads it would not broadcast by itself.
  */
 import type { OperationName, Program, Value } from "../../../src/program/types.ts";
 import type { GraphBuilder } from "./graph_builder.ts";
@@ -8,7 +8,7 @@ import { translations } from "./primitives.ts";
 import { Translation, type Written } from "./translation.ts";
 
 /**
- * Writes `program` into the graph; gives the names of its outputs.
+ * Writes `program` into the graph; returns the names of its outputs.
  *
  * @param inputs The name of each input of the Program; called for those that are read.
  */

@@ -29,7 +29,7 @@ interface Plan {
   readonly mergeMode: string | null;
 }
 
-/** Writes a recurrent layer as one operator; undefined where no operator computes it. */
+/** Writes a recurrent layer as one operator; undefined if no operator computes it. */
 export function writeRecurrent(
   context: ExportContext,
   name: string,
@@ -75,7 +75,7 @@ function initialEdges(
   return backward ? [leaves.slice(0, each), leaves.slice(each)] : [leaves];
 }
 
-/** The names of the weights; empty where the operator has none. */
+/** The names of the weights; empty if the operator has none. */
 type OperatorEdges = Readonly<Record<keyof OperatorWeights, string>>;
 
 function weightEdges(
@@ -97,7 +97,7 @@ function weightEdges(
   };
 }
 
-/** What the operator puts out, those that are wanted. */
+/** The wanted outputs of the operator. */
 interface Outputs {
   readonly Y: string;
   readonly states: readonly string[];
@@ -157,7 +157,7 @@ function ofDirection({ builder, recurrent }: Plan, edge: string, direction: numb
     : builder.node("Squeeze", [edge, builder.ints([axis])]);
 }
 
-/** `value` in the rows or steps where `condition` (bool) holds, else `otherwise`. */
+/** `value` in the rows or steps where `condition` (bool) is true, else `otherwise`. */
 function where(builder: GraphBuilder, condition: string, value: string, otherwise: string): string {
   return builder.node("Where", [condition, value, otherwise]);
 }
@@ -168,9 +168,9 @@ function sequenceOf(plan: Plan, Y: string, last: string): string {
   const { goBackwards, zeroOutputForMask } = forward.flags;
   const alone = builder.node("Squeeze", [Y, builder.ints([1])]);
   const sequence = builder.node("Transpose", [alone], { perm: { ints: [1, 0, 2] } });
-  if (goBackwards) return reversedNode(builder, sequence, [1]); // masked steps come first: both kinds put out zeros
+  if (goBackwards) return reversedNode(builder, sequence, [1]); // masked steps come first and are 0
   if (!mask || zeroOutputForMask) return sequence;
-  // After a row's end our layer repeats its last output, ONNX gives zeros.
+  // After a row's end our layer repeats its last output, while ONNX gives zeros.
   const steps = builder.node("Unsqueeze", [mask.edge, builder.ints([2])]);
   return where(builder, steps, sequence, builder.node("Unsqueeze", [last, builder.ints([1])]));
 }
@@ -188,7 +188,7 @@ function lastOf({ builder, recurrent: { forward }, mask }: Plan, last: string): 
   return where(builder, final, last, builder.scalar(0, "float32"));
 }
 
-/** The outputs of both directions as one, or as two where they are not merged. */
+/** The outputs of both directions merged, or as two if they are not merged. */
 function merged(plan: Plan, forward: string, backward: string): string[] {
   const { builder, mergeMode } = plan;
   switch (mergeMode) {
@@ -226,7 +226,7 @@ function outputOf(plan: Plan, { Y, states: [Y_h] }: Outputs): string[] {
   return merged(plan, ofDirection(plan, both, 0, 2), ofDirection(plan, both, 1, 2));
 }
 
-/** The final state of a direction: that of a row without steps is the one that it began with. */
+/** The final state of a direction: a row without steps keeps its initial state. */
 function finalOf(plan: Plan, { states }: Outputs, direction: number): Tree<Edge> {
   const { builder, input, match: { units, operator }, lengths, initial } = plan;
   const edges = states.map((state, part): Edge => {

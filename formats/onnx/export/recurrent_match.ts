@@ -1,4 +1,7 @@
-/** Which recurrent layers the operators LSTM, GRU and RNN compute, and their weights as these operators have them. */
+/**
+ * The recurrent layers that the operators LSTM, GRU and RNN can compute, and their weights in the operators'
+ * layout.
+ */
 import type { Variables } from "../../../src/layers/layer.ts";
 import type { RecurrentLayer } from "../../../src/layers/rnn.ts";
 import { concat, reshape, split, stack, transpose } from "../../../src/operations/structure.ts";
@@ -6,14 +9,14 @@ import { zeros } from "../../../src/operations/creation.ts";
 import { host, type HostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { Recurrent } from "./library.ts";
 
-/** An activation of ONNX: its name, with alpha and beta where it has them. */
+/** An ONNX activation: its name, with alpha and beta if it has them. */
 interface OnnxActivation {
   readonly name: string;
   readonly alpha?: number;
   readonly beta?: number;
 }
 
-/** ONNX's activations for those of ours that it has. */
+/** The ONNX activations for ours, where they exist. */
 const activations: { readonly [name: string]: OnnxActivation } = {
   tanh: { name: "Tanh" },
   sigmoid: { name: "Sigmoid" },
@@ -31,19 +34,19 @@ const activations: { readonly [name: string]: OnnxActivation } = {
 export interface Match {
   readonly operator: "LSTM" | "GRU" | "RNN";
   readonly units: number;
-  /** Those of all directions, one after the other. */
+  /** Those of all directions, one after another. */
   readonly activations: readonly OnnxActivation[];
   readonly resetAfter: boolean;
   readonly peepholes: boolean;
   readonly inputForget: boolean;
-  /** Null where values are not limited. */
+  /** Null if values are not limited. */
   readonly clip: number | null;
 }
 
 function matchCell({ cell }: RecurrentLayer): Match | undefined {
   const { type, options } = cell;
   const { units, activation, recurrentActivation } = options;
-  // As the file has it: too small for a float32 is 0, which operators refuse, and too large is no bound.
+  // As float32: a bound too small is 0, which operators refuse, and one too large is no bound.
   const clip = typeof options.clip === "number" ? Math.fround(options.clip) : Infinity;
   if (clip === 0 || options.projection) return undefined; // no operator projects its output
   const own = typeof activation === "string" ? activations[activation] : undefined;
@@ -63,7 +66,7 @@ function matchCell({ cell }: RecurrentLayer): Match | undefined {
   return undefined;
 }
 
-/** The operator for one layer or both of a pair; undefined where there is none. */
+/** The operator for one layer or both of a pair; undefined if there is none. */
 export function matchRecurrent({ forward, backward }: Recurrent): Match | undefined {
   const first = matchCell(forward);
   if (!first || !backward) return first;
@@ -90,7 +93,7 @@ export function cellParams({ params }: Variables, { backward }: Recurrent): read
   return [pair.forward, pair.backward];
 }
 
-/** Rows of gates in ONNX's order; of coupled gates with zeros for f, which nothing reads. */
+/** Rows of gates in ONNX's order; coupled gates have zeros for f, which nothing reads. */
 function ordered(rows: Tensor, { operator, inputForget }: Match): Tensor {
   if (operator !== "LSTM") return rows;
   const parts = split(rows, inputForget ? 3 : 4, { axis: 0 });
@@ -100,14 +103,14 @@ function ordered(rows: Tensor, { operator, inputForget }: Match): Tensor {
   return concat([i, o, f, c], { axis: 0 });
 }
 
-/** Peepholes i, o, f; of coupled gates with zeros for f. */
+/** Peepholes i, o, f; coupled gates have zeros for f. */
 function orderedPeepholes(peepholes: Tensor, { inputForget, units }: Match): Tensor {
   return inputForget
     ? concat([peepholes, zeros([units], { dtype: peepholes.dtype })], { axis: 0 })
     : peepholes;
 }
 
-/** Both biases of ONNX: that of the input, and that of the state (0 where our cell has one bias). */
+/** Both biases of ONNX: that of the input, and that of the state (0 if our cell has one bias). */
 function biases(bias: Tensor, match: Match): Tensor {
   if (bias.shape.length === 2) return reshape(bias, [-1]);
   const ofInput = ordered(bias, match);
@@ -126,14 +129,14 @@ export interface OperatorWeights {
   readonly P: HostTensor | undefined;
 }
 
-/** The weights as the operator has them. */
+/** The weights in the operator's layout. */
 export function operatorWeights(match: Match, cells: readonly CellParams[]): OperatorWeights {
   const stacked = (of: (cell: CellParams) => Tensor) => host(stack(cells.map(of)));
   const { bias, peepholes } = cells[0];
   return {
     W: stacked(({ kernel }) => ordered(transpose(kernel), match)),
     R: stacked(({ recurrentKernel }) => ordered(transpose(recurrentKernel), match)),
-    // Both directions have a bias or neither, and peepholes likewise, as was matched.
+    // Both directions have a bias or neither, and likewise peepholes, as was checked.
     B: bias && stacked((cell) => biases(cell.bias ?? bias, match)),
     P: peepholes && stacked((cell) => orderedPeepholes(cell.peepholes ?? peepholes, match)),
   };

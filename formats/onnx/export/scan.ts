@@ -4,7 +4,7 @@ import type { Spec } from "../../../src/tensor/tensor.ts";
 import type { Edge } from "./graph_builder.ts";
 import type { Translation, Written } from "./translation.ts";
 
-/** Writes a scan. Constants of the body are known to it by the names they have outside. */
+/** Writes a scan. Its body refers to constants by their outer names. */
 export function translateScan(t: Translation, { inputs, outputs, attributes }: Written<"scan">): void {
   const { body, constants, carries, length, reverse } = attributes;
   const { builder } = t;
@@ -15,7 +15,7 @@ export function translateScan(t: Translation, { inputs, outputs, attributes }: W
     dtype,
     edge: builder.local(name),
   });
-  // ONNX knows the number of steps by a sequence: without one, it is given one to count.
+  // ONNX infers the number of steps from a sequence: a scan without one gets one to count.
   const counted: Spec = { shape: [], dtype: "int32" };
   const slices = body.inputs.slice(constants + carries);
   const stateEdges = body.inputs.slice(constants, constants + carries).map((value) => edgeOf(value, "state"));

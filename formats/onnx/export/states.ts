@@ -1,4 +1,7 @@
-/** The states of recurrent layers as inputs and outputs of the graph, and those of stateful layers as constants. */
+/**
+ * The states of recurrent layers as inputs and outputs of the graph, and those of stateful layers as
+ * constants.
+ */
 import { bidirectional, type MergeMode } from "../../../src/layers/bidirectional.ts";
 import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { isRecurrentLayer, type RecurrentLayer } from "../../../src/layers/rnn.ts";
@@ -11,14 +14,14 @@ import type { Edge } from "./graph_builder.ts";
 import { recurrentOf } from "./library.ts";
 import { type LayerCall, weightName } from "./trace_layer.ts";
 
-/** A layer and its call, with the state that it begins with made explicit where that is no zeros. */
+/** A layer and its call, with the initial state made explicit unless it is zeros. */
 export interface WithStates {
   readonly shown: Layer;
   readonly given: LayerCall;
   readonly stateless: Variables;
 }
 
-/** A recurrent layer as it is written: it returns its state where that is an output, and is not stateful. */
+/** A recurrent layer as it is written: it returns its state if that is an output, and is not stateful. */
 export function withStates(
   context: ExportContext,
   name: string,
@@ -64,7 +67,7 @@ function withFlags(
   });
 }
 
-/** What belongs to each direction of a tree `{ forward, backward }`, or all of it where there is one direction. */
+/** The part of each direction in a tree `{ forward, backward }`, or all of it if there is one direction. */
 function ofDirections(
   layer: Layer,
   tree: Tree<Tensor>,
@@ -76,12 +79,12 @@ function ofDirections(
   return [[pair.forward, both.forward], [pair.backward, both.backward]];
 }
 
-/** One tree, or a list of those of both directions. */
+/** One tree, or a list with those of both directions. */
 function joined<T>(trees: readonly Tree<T>[]): Tree<T> {
   return trees.length === 1 ? trees[0] : trees;
 }
 
-/** The specs of the state that a layer begins with. */
+/** The specs of a layer's initial state. */
 function stateSpecs(layer: Layer, { params }: Variables, input: Tree<Edge>): Tree<Spec> {
   const steps = mapTree(input, (edge: Spec) => stepSpec(edge));
   return joined(
@@ -91,7 +94,7 @@ function stateSpecs(layer: Layer, { params }: Variables, input: Tree<Edge>): Tre
   );
 }
 
-/** The state that a stateful layer has, as constants. */
+/** The state of a stateful layer, as constants. */
 function carriedState(
   { builder }: ExportContext,
   name: string,
@@ -121,7 +124,7 @@ export function addFinalStates(context: ExportContext, name: string, layer: Laye
   addStates(context, context.stateOutputs, layer, `${name}.final`, final);
 }
 
-/** The name of a part of a state: `h` and `c` of an LSTM, `h` where there is one, else its path. */
+/** The name of a part of a state: `h` and `c` of an LSTM, `h` if there is only one, else its path. */
 function labelOf(layer: Layer, path: Path): string {
   const pair = recurrentOf(layer);
   const [direction, rest] = pair?.backward

@@ -19,43 +19,46 @@ import { translateProgram } from "./program.ts";
 
 /** Options of {@linkcode toOnnx}. */
 export interface ToOnnxOptions {
-  /** Specs of the input, a tree like what the model takes. Symbolic sizes (`null`, or names) stay open in the file. */
+  /**
+   * Specs of the input, a tree like the model's input. Symbolic sizes (`null`, or names) stay open in the
+   * file.
+   */
   readonly input: Tree<Spec>;
   /** The names of the inputs, in the order of the tree; default `input`, or their paths in the tree. */
   readonly inputNames?: readonly string[];
   /**
-   * The names of the outputs, in the order of the tree; default `output`, or their paths in the tree, with `output_` in
-   * front where an input has that name.
+   * The names of the outputs, in the order of the tree; default `output`, or their paths in the tree,
+   * prefixed with `output_` if an input has that name.
    */
   readonly outputNames?: readonly string[];
   /**
-   * Adds an input of this name, int32 `[batch]`: how many steps of each row count, from the first. It is the mask of
-   * the model's input.
+   * Adds an input with this name, int32 `[batch]`: how many steps of each row count, from the first. It acts
+   * as the mask of the model's input.
    */
   readonly lengths?: string;
   /**
-   * Whether the masks that layers make (`masking`, `embedding` with `maskZero`) are known to be padded on the right:
-   * then the operators LSTM, GRU and RNN are given `sequence_lens`. Default false: such layers become Scan, which is
-   * right for any mask.
+   * Whether the masks that layers make (`masking`, `embedding` with `maskZero`) are known to be padded on the
+   * right: then the operators LSTM, GRU and RNN get `sequence_lens`. Default false: such layers become Scan,
+   * which is correct for any mask.
    */
   readonly rightPadded?: boolean;
   /**
-   * Adds an input for the initial state of every recurrent layer that is not given one, and an output for its final
-   * state: `lstm.initial_h`, `lstm.final_c`. Default false.
+   * Adds an input for the initial state of every recurrent layer that is not given one, and an output for its
+   * final state: `lstm.initial_h`, `lstm.final_c`. Default false.
    */
   readonly states?: boolean;
 }
 
-/** The version of the operators that files are written in. */
+/** The version of the operators in written files. */
 export const OPSET = 17;
 
-/** The version of the format that came with them. */
+/** The version of the format that belongs to it. */
 const IR_VERSION = 8;
 
-/** The version of the library; a test holds it to deno.json. */
+/** The version of the library; a test checks it against deno.json. */
 export const VERSION = "0.1.0";
 
-/** A name for each leaf of a tree: those given, or its path, or `alone` where the tree is one leaf. */
+/** A name for each leaf of a tree: those given, or its path, or `alone` if the tree is one leaf. */
 function leafNames(
   option: string,
   given: readonly string[] | undefined,
@@ -75,7 +78,7 @@ function leafNames(
   );
 }
 
-/** The symbol that a size is, alone. */
+/** The symbol that a size consists of, if it is one alone. */
 function symbolOf(dim: Dim): string | undefined {
   return typeof dim === "number" || !/^[A-Za-z_]\w*$/.test(String(dim)) ? undefined : String(dim);
 }
@@ -103,7 +106,7 @@ function inputEdges(builder: GraphBuilder, { input, inputNames }: ToOnnxOptions)
   return unflattenTree<Tree<Edge>>(structure, edges);
 }
 
-/** The input of lengths, and the mask that it makes. */
+/** The input of lengths, and the mask made from it. */
 function lengthsMask(
   builder: GraphBuilder,
   name: string | undefined,
@@ -121,30 +124,30 @@ function lengthsMask(
   return { edges: [edge], mask: mask as Spec as Tensor }; // an edge stands for a tensor
 }
 
-/** What the file says of itself. */
+/** The metadata of the file. */
 function metadata(model: Layer): Partly<ModelProto>["metadataProps"] {
   try {
     return [{ key: "cellfold.model", value: JSON.stringify(toJson(model)) }];
   } catch (error) {
-    if (error instanceof TypeError) return []; // a function is no data
+    if (error instanceof TypeError) return []; // a function is not data
     throw error;
   }
 }
 
 /**
- * A model as an ONNX file, for inference: operators of version 17, which `onnx.checker` accepts and onnxruntime and
- * onnxruntime-web run.
+ * Writes a model as an ONNX file, for inference: operators of version 17, which `onnx.checker` accepts and
+ * onnxruntime and onnxruntime-web run.
  *
- * LSTM, GRU and RNN layers become the operators of these names (both directions of `bidirectional` in one node), the
- * normalisations likewise. Every other cell, an LSTM with a projection, a layer whose mask may have holes and one whose
- * activations ONNX does not have become `Scan`, whose body is the cell's own Program; all other layers are written
- * operation by operation. The metadata holds the model's JSON under `cellfold.model`, unless a function is among its
- * options.
+ * LSTM, GRU and RNN layers become the operators of these names (both directions of `bidirectional` in one
+ * node), and likewise the normalizations. Every other cell, an LSTM with a projection, a layer whose mask may
+ * have holes and one with activations that ONNX lacks become `Scan`, whose body is the cell's own Program;
+ * all other layers are written operation by operation. The metadata holds the model's JSON under
+ * `cellfold.model`, unless a function is among its options.
  *
  * @param model Any layer or model.
  * @param variables Its variables, on the host.
  * @returns The bytes of the file, weights included.
- * @throws TypeError or RangeError for what ONNX cannot say, or options that do not fit the model.
+ * @throws TypeError or RangeError for what ONNX cannot express, or options that do not fit the model.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** A layer as a Program, written into the graph as it is: what any layer is exported by that has no operator of its own. */
+/** Writes a layer as a Program into the graph: the general way to export layers without an operator. */
 import type { Applied, Layer, Mask, Variables } from "../../../src/layers/layer.ts";
 import { maskOfTree, masksOfLeaves } from "../../../src/layers/masks.ts";
 import type { Program } from "../../../src/program/types.ts";
@@ -8,14 +8,14 @@ import { flattenTree, type Path, type Structure, type Tree, unflattenTree } from
 import type { Edge, GraphBuilder } from "./graph_builder.ts";
 import { translateProgram } from "./program.ts";
 
-/** What a layer is called with: edges of the graph. */
+/** The arguments of a layer call: edges of the graph. */
 export interface LayerCall {
   readonly input: Tree<Edge>;
   readonly mask: Mask;
   readonly initialState: Tree<Edge> | undefined;
 }
 
-/** What a layer gives. */
+/** The results of a layer. */
 export interface LayerResult {
   readonly output: Tree<Edge>;
   readonly mask: Mask;
@@ -30,7 +30,7 @@ function packed<T>(list: readonly (T | undefined)[]): { readonly [index: string]
 export interface TracedLayer {
   readonly program: Program;
   readonly structure: Structure;
-  /** What each input of the Program stands for: an edge, or a variable with its path. */
+  /** What each input of the Program is: an edge, or a variable with its path. */
   readonly inputs: readonly (Edge | { readonly variable: Tensor; readonly path: Path })[];
 }
 
@@ -51,7 +51,7 @@ export function traceLayer(layer: Layer, variables: Variables, call: LayerCall):
  * Traces a computation.
  *
  * @param given What it reads: variables and edges.
- * @param masks Edges. One that stands there several times is one input, so that what meets it knows it again.
+ * @param masks Edges. One that occurs several times is a single input, so that its readers recognize it.
  */
 export function traceCall<Given>(
   given: Given,
@@ -94,7 +94,7 @@ export function writeLayer(
   });
   const edges = program.outputs.map((value, index): Edge => {
     const given = inputs[program.inputs.indexOf(value)];
-    if (given && "edge" in given) return given; // what is passed on stays what it is: a mask with known lengths
+    if (given && "edge" in given) return given; // passed through unchanged: a mask with known lengths
     const { shape, dtype }: Spec = value;
     return { shape, dtype, edge: names[index] };
   });
@@ -103,6 +103,6 @@ export function writeLayer(
     edges,
   );
   const count = flattenTree(output).leaves.length;
-  const list = Array.from({ length: count }, (_, index) => masks[index] as Spec as Tensor | undefined); // stands for one
+  const list = Array.from({ length: count }, (_, index) => masks[index] as Spec as Tensor | undefined); // a stand-in
   return { output, mask: maskOfTree(output, list) };
 }

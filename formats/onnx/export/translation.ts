@@ -1,4 +1,7 @@
-/** The names of a Program's values while it is written as nodes; broadcasts are put off until somebody needs them. */
+/**
+ * The names of a Program's values while it is written as nodes; broadcasts are deferred until they are
+ * needed.
+ */
 import type { Attributes, OperationName, Program, Value } from "../../../src/program/types.ts";
 import { sameShape } from "../../../src/tensor/dims.ts";
 import { printSpec } from "../../../src/tensor/tensor.ts";
@@ -9,13 +12,13 @@ export interface Written<K extends OperationName> extends Operands {
   readonly attributes: Attributes[K];
 }
 
-/** What an equation takes and gives. */
+/** The inputs and outputs of an equation. */
 export interface Operands {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
 }
 
-/** Writes a Program into a graph; gives the names of its outputs. */
+/** Writes a Program into a graph; returns the names of its outputs. */
 export type WriteProgram = (
   builder: GraphBuilder,
   program: Program,
@@ -53,17 +56,17 @@ export class Translation {
     return name;
   }
 
-  /** Says under which name a value is found. */
+  /** Sets the name of a value. */
   set(value: Value, name: string): void {
     this.#names.set(value, name);
   }
 
-  /** Puts a broadcast off until somebody needs it. */
+  /** Defers a broadcast until it is needed. */
   broadcast(value: Value, source: Value, axes: readonly number[]): void {
     this.#pending.set(value, { source, axes });
   }
 
-  /** Operands of an operator that broadcasts by NumPy's rules; together they still have the whole shape. */
+  /** Operands of an operator that broadcasts by NumPy's rules; together they still have the full shape. */
   operands(values: readonly Value[]): string[] {
     const sizesOf = (value: Value): Value["shape"] => {
       const pending = this.#names.has(value) ? undefined : this.#pending.get(value);
@@ -79,7 +82,7 @@ export class Translation {
     return values.map((value) => this.#names.get(value) ?? this.#aligned(value));
   }
 
-  /** The source of a pending broadcast with its axes in place, those in front left out. */
+  /** The source of a pending broadcast with its axes in place, without leading ones. */
   #aligned(value: Value): string {
     const pending = this.#pending.get(value);
     if (!pending) return this.name(value);

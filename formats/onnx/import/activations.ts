@@ -16,8 +16,8 @@ import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { attribute, type Node } from "./node.ts";
 
 /**
- * An activation: how many of alpha and beta it takes, their defaults (as the operators of these names have
- * them, and 1 and 0 or 1 where there is no such operator any more; onnxruntime takes 0 for some), and what it is.
+ * An activation: how many of alpha and beta it takes, their defaults (those of the operators of these names,
+ * and 1 and 0 or 1 where there is no such operator any more; onnxruntime uses 0 for some), and its function.
  */
 interface Definition {
   readonly alpha?: number;
@@ -25,7 +25,7 @@ interface Definition {
   make(alpha: number, beta: number): ActivationLike;
 }
 
-/** Whether two numbers are one float32. */
+/** Whether two numbers are the same float32. */
 function same(a: number, b: number): boolean {
   return Math.fround(a) === Math.fround(b);
 }
@@ -36,7 +36,7 @@ export function leakyReluOf(alpha: number): ActivationLike {
   return (x) => select(greaterEqual(x, 0), x, mul(x, alpha));
 }
 
-/** `x` from 0 on, else `alpha · (e^x - 1)`. */
+/** `x` for `x ≥ 0`, else `alpha · (e^x - 1)`. */
 export function eluOf(alpha: number): ActivationLike {
   if (alpha === 1) return "elu";
   return (x) => select(greaterEqual(x, 0), x, mul(expm1(minimum(x, 0)), alpha));
@@ -59,7 +59,7 @@ function affineOf(alpha: number, beta: number): ActivationLike {
   return (x) => add(mul(x, alpha), beta);
 }
 
-/** In small letters, as onnxruntime compares names. */
+/** In lower case, as onnxruntime compares names. */
 const definitions: { readonly [name: string]: Definition } = {
   relu: { make: () => "relu" },
   tanh: { make: () => "tanh" },
@@ -75,8 +75,8 @@ const definitions: { readonly [name: string]: Definition } = {
 };
 
 /**
- * The activations of a recurrent node, a list for each direction. Alpha and beta are taken from their lists in order
- * by those that have them; where a list has ended the defaults are. Equal ones are one value.
+ * The activations of a recurrent node, a list for each direction. Those that take alpha and beta consume them
+ * from the lists in order; once a list is exhausted, defaults are used. Equal activations are one value.
  *
  * @param defaults The names for one direction.
  */

@@ -1,4 +1,7 @@
-/** Computes a graph on values: inside a trace it writes the graph's operations down, outside it computes them at once. */
+/**
+ * Computes a graph on values: inside a trace it records the graph's operations, outside it computes them
+ * immediately.
+ */
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import { quoted } from "../../../src/nearest.ts";
@@ -8,7 +11,7 @@ import type { Node } from "./node.ts";
 import type { Call, Graph } from "./operator.ts";
 import { constantValue, type OnnxValue, valueOf } from "./values.ts";
 
-/** What an evaluation is given by the model. */
+/** What the model provides to an evaluation. */
 export interface Evaluation {
   readonly training: boolean;
   keyFor(node: Node): Tensor | undefined;
@@ -17,7 +20,7 @@ export interface Evaluation {
   weightsOf(node: Node): Tree<Tensor> | undefined;
   isState(name: string): boolean;
   setState(name: string, tensor: Tensor): void;
-  /** Told of each node of the model's own graph that was computed. */
+  /** Called for each node of the model's own graph that was computed. */
   computed?: Mark;
 }
 
@@ -35,7 +38,7 @@ function find(scope: Scope | undefined, name: string): OnnxValue | undefined {
   return undefined;
 }
 
-/** What errors of a call could not do. */
+/** What cannot be done, for errors of a call. */
 export const RUN = "run the ONNX model";
 
 /** The outputs of `graph` for these inputs, which are in its order. */

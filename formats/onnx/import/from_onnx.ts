@@ -1,4 +1,4 @@
-/** `fromOnnx`: an ONNX file as a model. */
+/** `fromOnnx`: reads an ONNX file as a model. */
 import { checkBytes, checkFunction } from "../../../src/describe.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
@@ -24,8 +24,9 @@ export interface FromOnnxOptions extends OnnxLimits {
   /** The name of the layer in summaries and errors. */
   readonly name?: string;
   /**
-   * Reads data that the file says is in another one in its folder: `length` bytes (all that follow, where it is
-   * undefined) from `offset`. Without it, such a file is refused. Locations outside the folder never get here.
+   * Reads data that the model stores in another file of its folder: `length` bytes (or the rest, if
+   * undefined) from `offset`. Without it, such a model is refused. It is never called with locations outside
+   * the folder.
    */
   readonly externalData?: ExternalData;
   /** Whether training changes the weight of this name; default: all are trained. */
@@ -36,17 +37,17 @@ export interface FromOnnxOptions extends OnnxLimits {
 export interface OnnxInput {
   /** Its name in the graph. */
   readonly name: string;
-  /** What it is given as; whole numbers of any width are int32. */
+  /** The dtype in which it is given; integers of any width are int32. */
   readonly dtype: DType;
-  /** Sizes that the file leaves open are symbols; undefined where it says nothing of them. */
+  /** Sizes that the file leaves open are symbols; undefined if the file does not give a shape. */
   readonly shape: Shape | undefined;
 }
 
-/** What {@linkcode fromOnnx} gives. */
+/** The result of {@linkcode fromOnnx}. */
 export interface OnnxModel {
   /**
-   * The model: a layer. It takes the graph's input, or an object of them by name where there are several, and gives its
-   * output or an object likewise.
+   * The model: a layer. It takes the graph's input, or an object by name if there are several, and likewise
+   * for its outputs.
    */
   readonly model: Layer;
   /** The weights and the state of the file. */
@@ -57,13 +58,13 @@ export interface OnnxModel {
   readonly outputs: readonly string[];
   /** The version of the operators. */
   readonly opset: number;
-  /** What wrote the file, with its version. */
+  /** The program that wrote the file, with its version. */
   readonly producer: string;
-  /** The file's table of texts. */
+  /** The file's metadata. */
   readonly metadata: { readonly [key: string]: string };
 }
 
-/** The versions of the standard operators that are understood. */
+/** The supported versions of the standard operators. */
 const OPSETS = { first: 7, last: 26 };
 
 function opsetOf({ opsetImport }: ModelProto): number {
@@ -78,7 +79,7 @@ function opsetOf({ opsetImport }: ModelProto): number {
   );
 }
 
-/** A size of an input as ours; names that are no identifiers are rewritten. */
+/** A size of an input as ours; names that are not identifiers are rewritten. */
 function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
   if (value !== undefined) return sizesOf(`input ${quoted(name)}`, [value])[0];
   const text = (param === "" ? `${name}_${axis}` : param).replaceAll(/\W/g, "_");
@@ -128,7 +129,7 @@ function inputsOf(inputs: readonly OnnxInput[], tree: Tree<Tensor>): Tensor[] {
   return given as Tensor[];
 }
 
-/** All that a call reads. */
+/** Everything that a call reads. */
 interface Read {
   readonly params: { readonly [name: string]: Tree<Tensor> };
   readonly state: Record<string, Tensor>;
@@ -204,17 +205,18 @@ function layerOf(
 }
 
 /**
- * The model in an ONNX file: a layer that predicts, trains and can be put among other layers, with the file's weights.
+ * Reads the model in an ONNX file: a layer that predicts, trains and can be combined with other layers, with
+ * the file's weights.
  *
- * LSTM, GRU and RNN become the library's own cells wherever these compute the same, so they are compiled like them; the
- * floats among the initialisers are trained, except the moving statistics of batch normalisation, which are state.
- * `initParams` of the model gives the file's weights, whatever the key.
+ * LSTM, GRU and RNN become the library's own cells wherever these compute the same, so they compile like
+ * them; the floats among the initializers are trained, except the moving statistics of batch normalization,
+ * which are state. `initParams` of the model returns the file's weights, whatever the key.
  *
- * A call that would take more work or larger tensors than the limits allow is refused before anything is computed.
+ * A call that would exceed the limits on work or tensor sizes is refused before anything is computed.
  *
- * @param bytes The file. It is copied: nothing of it is kept.
- * @throws OnnxError for a file that is damaged, or uses what is not supported: the message names the node with its
- *   operator and domain, the initialiser or the input. Errors of a node in a call are OnnxErrors too.
+ * @param bytes The file. What is needed of it is copied.
+ * @throws OnnxError for a file that is damaged or uses unsupported features: the message names the node with
+ *   its operator and domain, the initializer or the input. Errors of a node in a call are OnnxErrors too.
  *
  * @example
  * ```ts

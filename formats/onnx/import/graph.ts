@@ -1,6 +1,6 @@
 /**
- * A graph of a file, checked and ready to compute: every node's operator is known and used rightly, every name is given
- * before it is read, and every constant has been read. Computing it is in evaluate.ts.
+ * A graph of a file, checked and ready to compute: every node's operator is known and used correctly, every
+ * name is defined before it is read, and every constant has been read. evaluate.ts computes it.
  */
 import { nearest, quoted } from "../../../src/nearest.ts";
 import { OnnxError } from "../errors.ts";
@@ -9,19 +9,22 @@ import { type Constant, type ExternalData, readTensor } from "../tensors.ts";
 import { type Node, readNode } from "./node.ts";
 import type { Graph, Operator, Operators, Step } from "./operator.ts";
 
-/** What reading a graph takes. */
+/** The context for reading a graph. */
 export interface GraphReader {
   readonly opset: number;
   readonly operators: Operators;
   readonly externalData: ExternalData | undefined;
-  /** How many nodes the model may have, in all its graphs. */
+  /** The largest number of nodes in the model, in all its graphs. */
   readonly maxNodes: number;
 }
 
-/** Graphs inside nodes, in graphs, and so on. More are refused, so that nothing that walks them overflows its stack. */
+/**
+ * How deep graphs inside nodes may be nested. Deeper ones are refused, so that walking them never overflows
+ * the stack.
+ */
 const DEEPEST = 16;
 
-/** Reads a graph. `outer` are the names that the graphs around it know. */
+/** Reads a graph. `outer` are the names known to the graphs around it. */
 export function readGraph(
   reader: GraphReader,
   proto: GraphProto,
@@ -117,7 +120,7 @@ function operatorOf(operators: Operators, node: Node, domain: string): Operator 
   );
 }
 
-/** Throws unless a node has the attributes, inputs and outputs that its operator has. */
+/** Throws unless a node has valid attributes, inputs and outputs for its operator. */
 function checkUse({ place, attributes, inputs, outputs }: Node, operator: Operator): void {
   const strange = [...attributes.keys()].find((name) => !operator.attributes.includes(name));
   if (strange !== undefined) {

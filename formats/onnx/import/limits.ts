@@ -1,6 +1,7 @@
 /**
- * What a graph may ask for. A file of a few hundred bytes can describe work of hours and tensors of terabytes, and a
- * call that has begun cannot be broken off; so a graph is traced and its work counted before it is computed.
+ * Limits on what a graph may demand. A file of a few hundred bytes can describe hours of work and terabytes
+ * of tensors, and a running call cannot be interrupted; so a graph is traced and its work counted before it
+ * is computed.
  */
 import { quoted } from "../../../src/nearest.ts";
 import { traceFlat, valueOf } from "../../../src/program/trace.ts";
@@ -9,11 +10,14 @@ import { type Dim, type Shape } from "../../../src/tensor/dims.ts";
 import { printSpec, type Spec, specOf, type Tensor } from "../../../src/tensor/tensor.ts";
 import { OnnxError } from "../errors.ts";
 
-/** What a graph may ask for; sizes that its inputs leave open count as 1, since who calls it decides them. */
+/**
+ * Limits on what a graph may demand; sizes that its inputs leave open count as 1, since the caller chooses
+ * them.
+ */
 export interface OnnxLimits {
-  /** Nodes, those of graphs inside nodes among them. Default 50,000. */
+  /** Nodes, including those of graphs inside nodes. Default 50,000. */
   readonly maxNodes?: number;
-  /** Operations on elements in a call, a multiply-add counting as one. Default 10¹¹: seconds to a minute. */
+  /** Elementwise operations in a call, counting a multiply-add as one. Default 10¹¹: seconds to a minute. */
   readonly maxWork?: number;
   /** Elements of one tensor. Default 2²⁸: 1 GiB. */
   readonly maxElements?: number;
@@ -24,7 +28,7 @@ export const limitNames: readonly (keyof OnnxLimits)[] = ["maxNodes", "maxWork",
 
 const DEFAULTS: Required<OnnxLimits> = { maxNodes: 50_000, maxWork: 1e11, maxElements: 2 ** 28 };
 
-/** The limits in full, checked. */
+/** The limits with defaults, checked. */
 export function limitsOf(what: string, { maxNodes, maxWork, maxElements }: OnnxLimits): Required<OnnxLimits> {
   const given = { maxNodes, maxWork, maxElements };
   const all = { ...DEFAULTS };
@@ -39,14 +43,14 @@ export function limitsOf(what: string, { maxNodes, maxWork, maxElements }: OnnxL
   return all;
 }
 
-/** Told of what a node gave. */
+/** Called with the results of a node. */
 export type Mark = (place: string, results: readonly Tensor[]) => void;
 
 /**
  * Throws unless a computation stays within the limits; nothing is computed.
  *
  * @param inputs All tensors that it reads.
- * @param run The computation, on tensors that stand for `inputs`; it tells of each node that it has computed.
+ * @param run The computation, on tensors that stand for `inputs`; it reports each node that it has computed.
  */
 export function checkWork(
   limits: Required<OnnxLimits>,
@@ -63,14 +67,14 @@ export function checkWork(
   const { program } = traceFlat(inputs.map(specOf), (tensors) => {
     run(tensors, (node, results) => {
       for (const result of results) {
-        checkSize(node, result); // here too, before the next node wonders at it
+        checkSize(node, result); // here too, before the next node fails on it
         if (result.kind === "traced" && !madeBy.has(valueOf(result))) madeBy.set(valueOf(result), node);
       }
     });
     return { outputs: [], result: undefined };
   });
   let work = 0;
-  let waiting: Equation[] = []; // equations of a node whose result has not come yet
+  let waiting: Equation[] = []; // equations of a node without a result yet
   const check = (node: string) => {
     for (const equation of waiting) {
       work += workOf(equation);
@@ -105,7 +109,7 @@ function tooMuch(
   });
 }
 
-/** A size, with every open one taken as 1. */
+/** A size, with every symbol counted as 1. */
 function least(dim: Dim): number {
   return typeof dim === "number" ? dim : Math.max(0, Object.values(dim.terms).reduce((sum, n) => sum + n, 0));
 }

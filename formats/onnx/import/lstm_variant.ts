@@ -1,6 +1,6 @@
 /**
- * The LSTM of ONNX's operator whose cell has another activation than its candidate (h and g in ONNX): the only one that
- * is not the library's.
+ * The LSTM of ONNX's operator with an activation of the cell that differs from that of the candidate (h and g
+ * in ONNX): the only variant that the library's cell does not cover.
  */
 import { limiter } from "../../../src/cells/clip.ts";
 import type { Activation } from "../../../src/operations/activations.ts";
@@ -15,7 +15,7 @@ import type { CellWeights } from "./recurrent_weights.ts";
 /** The step of an LSTM; its state is `[h, c]`. */
 type LstmStep = Cell<Tree<Tensor>, Tensor, Tensor>;
 
-/** How the output gate is computed, and what activates the cell. */
+/** How the output gate is computed, and the activation of the cell. */
 export interface CellActivationOptions {
   readonly clip: number | null;
   readonly inputForget: boolean;
@@ -24,12 +24,12 @@ export interface CellActivationOptions {
 }
 
 /**
- * The step with another output, from `c` as `lstmCell` makes it:
+ * The step with another output, computed from the `c` of `lstmCell`:
  *
  *     o = gates(x·Wo + h·Uo + bo + po·c)
  *     h = o·cell(c)
  *
- * @param step That of `lstmCell` with these weights and options.
+ * @param step The step of `lstmCell` with these weights and options.
  */
 export function withCellActivation(
   step: LstmStep,
@@ -41,7 +41,7 @@ export function withCellActivation(
   return (state, x) => {
     const [, next] = step(state, x);
     const [[h], [, nextC]] = [treeLeaves<Tensor>(state), treeLeaves<Tensor>(next)];
-    // As in lstmCell to the letter, so that what is compiled has every product and the gate once.
+    // Exactly as in lstmCell, so that the compiled step has every product and the gate only once.
     const z = add(add(matmul(x, kernel), bias ?? 0), matmul(h, recurrentKernel));
     const zo = split(z, inputForget ? 3 : 4)[inputForget ? 2 : 3];
     const o = gates(limit(po ? add(zo, mul(po, nextC)) : zo));

@@ -15,15 +15,15 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, AttributeProto>;
-  /** The version of the operator set that the file asks for. */
+  /** The version of the operator set that the file requires. */
   readonly opset: number;
   /** `node "scores" (Gemm)`. */
   readonly place: string;
-  /** Its own name, or one made of its operator and its first output. */
+  /** Its name, or one made from its operator and its first output. */
   readonly name: string;
 }
 
-/** Reads a node; its attributes are checked to be those that its operator has. */
+/** Reads a node and checks that its operator has these attributes. */
 export function readNode(proto: NodeProto, opset: number, index: number): Node {
   const { name, opType, domain } = proto;
   const from = domain === "" || domain === "ai.onnx" ? "" : `, domain ${quoted(domain)}`;
@@ -53,7 +53,7 @@ export function readNode(proto: NodeProto, opset: number, index: number): Node {
   };
 }
 
-/** What the fields of an attribute hold, by the name of its type. */
+/** The contents of an attribute's fields, by the name of its type. */
 interface AttributeValues {
   readonly float: number;
   readonly int: number;
@@ -69,7 +69,9 @@ function text(place: string, bytes: Uint8Array): string {
   return reading(place, () => new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }
 
-/** A whole number of 64 bits as a number; the extreme ones, which say "to the end", lose digits that do not matter. */
+/**
+ * A 64-bit integer as a number; the extreme ones, which mean "to the end", lose digits that do not matter.
+ */
 function whole(value: bigint): number {
   return Number(value);
 }
@@ -91,9 +93,9 @@ const readers: {
 };
 
 /**
- * An attribute of a node; undefined where it is absent.
+ * An attribute of a node; undefined if it is absent.
  *
- * @throws OnnxError where it has another type.
+ * @throws OnnxError if it has another type.
  */
 export function attribute<Type extends keyof AttributeValues>(
   node: Node,
@@ -116,7 +118,7 @@ export function flag(node: Node, name: string, otherwise: boolean): boolean {
   throw new OnnxError(node.place, `its attribute ${name} is ${value}, expected 0 or 1`);
 }
 
-/** An axis of a tensor of this rank, from the front or from the back. */
+/** An axis of a tensor of this rank, counted from the front or the back. */
 export function axisOf(axis: number, rank: number): number {
   const resolved = axis < 0 ? axis + rank : axis;
   if (Number.isInteger(resolved) && resolved >= 0 && resolved < rank) return resolved;

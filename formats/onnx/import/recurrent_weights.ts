@@ -1,7 +1,7 @@
 /**
- * The weights of ONNX's recurrent operators in the layout of the library's cells, which is Keras's: LSTM gates i, o, f, c
- * become i, f, c, o (without f where the gates are coupled), matrices are transposed, and both biases become one where
- * only their sum counts.
+ * The weights of ONNX's recurrent operators in the layout of the library's cells, which is Keras's: LSTM
+ * gates i, o, f, c become i, f, c, o (without f if the gates are coupled), matrices are transposed, and both
+ * biases become one if only their sum matters.
  */
 import { add } from "../../../src/operations/elementwise.ts";
 import { at, concat, sliceAxis, split, stack, transpose } from "../../../src/operations/structure.ts";
@@ -12,10 +12,10 @@ import type { Tree } from "../../../src/tree/tree.ts";
 /** The recurrent operators. */
 export type RecurrentName = "LSTM" | "GRU" | "RNN";
 
-/** How many matrices each has for a gate or candidate. */
+/** The number of matrices (one per gate or candidate) of each. */
 export const gateCounts: Readonly<Record<RecurrentName, number>> = { LSTM: 4, GRU: 3, RNN: 1 };
 
-/** The weights of a node, as ONNX has them. */
+/** The weights of a node, in ONNX's layout. */
 export interface OnnxWeights {
   /** `[directions, gates·units, features]`. */
   readonly W: Tensor;
@@ -27,21 +27,21 @@ export interface OnnxWeights {
   readonly P?: Tensor;
 }
 
-/** What decides the layout. */
+/** What determines the layout. */
 export interface RecurrentLayout {
   readonly operator: RecurrentName;
   readonly directions: number;
   readonly units: number;
-  /** Of a GRU: the reset gate acts after the recurrent product. */
+  /** For a GRU: the reset gate acts after the recurrent product. */
   readonly resetAfter: boolean;
-  /** Of an LSTM: the forget gate is 1 - i, so that nothing reads its weights. */
+  /** For an LSTM: the forget gate is 1 - i, so that nothing reads its weights. */
   readonly inputForget: boolean;
 }
 
 /** The weights of one direction: those of `lstmCell`, `gruCell` or `simpleRnnCell`. */
 export type CellWeights = { readonly [name: string]: Tensor };
 
-/** Throws unless the weights have the shapes that the operator asks for. */
+/** Throws unless the weights have the shapes that the operator requires. */
 export function checkWeights({ operator, directions, units }: RecurrentLayout, weights: OnnxWeights): void {
   const rows = gateCounts[operator] * units;
   const check = (name: keyof OnnxWeights, ...rest: readonly (number | "any")[]) => {
@@ -66,7 +66,7 @@ export function checkWeights({ operator, directions, units }: RecurrentLayout, w
   check("P", 3 * units);
 }
 
-/** The pieces of an LSTM's rows i, o, f, c as i, f, c, o, or as i, c, o. */
+/** The parts of an LSTM's rows i, o, f, c as i, f, c, o, or as i, c, o. */
 function reordered(rows: Tensor, { operator, inputForget }: RecurrentLayout): Tensor {
   if (operator !== "LSTM") return rows;
   const [i, o, f, c] = split(rows, 4, { axis: 0 });
@@ -85,7 +85,7 @@ function biasOf(bias: Tensor, layout: RecurrentLayout): Tensor {
   return reordered(add(ofInput, ofState), layout);
 }
 
-/** The weights of each direction. They were checked. */
+/** The weights of each direction, already checked. */
 export function cellWeights(layout: RecurrentLayout, { W, R, B, P }: OnnxWeights): CellWeights[] {
   return Array.from({ length: layout.directions }, (_, direction) => ({
     kernel: transpose(reordered(at(W, direction), layout)),
@@ -95,7 +95,7 @@ export function cellWeights(layout: RecurrentLayout, { W, R, B, P }: OnnxWeights
   }));
 }
 
-/** The weights of all directions as one tree: those of the one, or `{ forward, backward }`. */
+/** The weights of all directions as one tree: those of the only one, or `{ forward, backward }`. */
 export function weightTree(weights: readonly CellWeights[]): Tree<Tensor> {
   const [forward, backward] = weights;
   return backward ? { forward, backward } : forward;

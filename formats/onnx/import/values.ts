@@ -1,7 +1,7 @@
 /**
- * What flows along the edges of an imported graph: tensors whose axes are moved only once somebody reads them, so that
- * the transpositions around ONNX's recurrent operators cancel; and whole numbers that are known while tracing, such as
- * sizes of axes, so that a graph may compute shapes.
+ * The values on the edges of an imported graph: tensors whose axes are moved only when they are read, so that
+ * the transpositions around ONNX's recurrent operators cancel; and integers known while tracing, such as
+ * sizes of axes, so that a graph can compute shapes.
  */
 import { addDims, type Dim, fixedDim, printShape, type Shape } from "../../../src/tensor/dims.ts";
 import { type DType, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
@@ -10,10 +10,10 @@ import { sizeAsTensor } from "../../../src/operations/reduction.ts";
 import { concat, reshape, transpose } from "../../../src/operations/structure.ts";
 import { type Constant, hostTensorOf } from "../tensors.ts";
 
-/** Whole numbers with more elements than this are no sizes: they become a tensor. */
+/** Integers with more elements than this are not sizes: they become a tensor. */
 const MOST_SIZES = 1024;
 
-/** A tensor, seen with its axes in another order. */
+/** A tensor, viewed with its axes in another order. */
 export interface TensorValue {
   readonly kind: "tensor";
   readonly base: Tensor;
@@ -21,22 +21,22 @@ export interface TensorValue {
   readonly axes: readonly (number | undefined)[];
 }
 
-/** Whole numbers that are known while tracing, each a number or a symbolic size; one axis, or a scalar. */
+/** Integers known while tracing, each a number or a symbolic size; one axis, or a scalar. */
 export interface SizesValue {
   readonly kind: "sizes";
   readonly sizes: readonly Dim[];
   readonly scalar: boolean;
 }
 
-/** What an edge carries. */
+/** The value of an edge. */
 export type OnnxValue = TensorValue | SizesValue;
 
-/** A tensor as it is. */
+/** A tensor without reordering. */
 export function valueOf(base: Tensor): TensorValue {
   return { kind: "tensor", base, axes: base.shape.map((_, axis) => axis) };
 }
 
-/** Whole numbers along one axis. */
+/** Integers along one axis. */
 export function sizesOf(sizes: readonly Dim[]): SizesValue {
   if (sizes.length > MOST_SIZES) {
     throw new RangeError(`it computes ${sizes.length} sizes, expected at most ${MOST_SIZES}`);
@@ -44,12 +44,12 @@ export function sizesOf(sizes: readonly Dim[]): SizesValue {
   return { kind: "sizes", sizes, scalar: false };
 }
 
-/** A whole number. */
+/** A single integer. */
 export function scalarSize(size: Dim): SizesValue {
   return { kind: "sizes", sizes: [size], scalar: true };
 }
 
-/** The value of a constant: sizes where it is a few whole numbers. */
+/** The value of a constant: sizes if it is a few integers. */
 export function constantValue(place: string, constant: Constant): OnnxValue {
   const { shape, type, data } = constant;
   const whole = data instanceof BigInt64Array || data instanceof Int32Array;
@@ -91,7 +91,7 @@ function sizesTensor({ sizes, scalar }: SizesValue): Tensor {
   return scalar ? scalars[0] : concat(scalars.map((size) => reshape(size, [1])), { axis: 0 });
 }
 
-/** A value as a tensor of floats; whole numbers and bools are refused. */
+/** A value as a float tensor; integers and bools are refused. */
 export function floatsOf(value: OnnxValue): Tensor {
   const tensor = tensorOf(value);
   if (tensor.dtype === "float32" || tensor.dtype === "float64") return tensor;
@@ -105,7 +105,7 @@ export function indicesOf(value: OnnxValue): Tensor {
   throw new TypeError(`it takes whole numbers, current value is ${tensor.dtype}${printShape(tensor.shape)}`);
 }
 
-/** The whole numbers of a value that decides a shape: they must be known while tracing. */
+/** The integers of a value that determines a shape: they must be known while tracing. */
 export function knownSizes(value: OnnxValue, what: string): readonly Dim[] {
   if (value.kind === "sizes") return value.sizes;
   const { base } = value;
@@ -156,7 +156,7 @@ export function squeezed(value: OnnxValue, gone: readonly number[]): OnnxValue {
   if (gone.every((axis) => value.axes[axis] === undefined)) {
     return { ...value, axes: value.axes.filter((_, axis) => !gone.includes(axis)) };
   }
-  // Axes of the base go: it is reshaped, in its own order.
+  // Axes of the base are removed: it is reshaped, in its own order.
   const dropped = gone.map((axis) => value.axes[axis]).filter((axis): axis is number => axis !== undefined);
   const base = reshape(value.base, value.base.shape.filter((_, axis) => !dropped.includes(axis)));
   const moved = (axis: number) => axis - dropped.filter((other) => other < axis).length;
@@ -170,7 +170,7 @@ export function castValue(value: OnnxValue, dtype: DType): OnnxValue {
   return { ...value, base: cast(value.base, dtype) };
 }
 
-/** The sum of sizes that are counted from the end where they are negative numbers. */
+/** An index from the start of an axis; negative numbers count from the end. */
 export function fromEnd(index: Dim, size: Dim): Dim {
   return typeof index === "number" && index < 0 ? addDims(size, index) : index;
 }

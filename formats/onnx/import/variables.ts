@@ -1,6 +1,7 @@
 /**
- * Which of a graph's initialisers are weights, which are state and which are constants. The weights of a recurrent node
- * that nobody else reads are kept in the layout of the library's cells, so that the step computes nothing but the cell.
+ * Which initializers of a graph are weights, which are state and which are constants. The weights of a
+ * recurrent node that nothing else reads are kept in the layout of the library's cells, so that the step
+ * computes only the cell.
  */
 import type { Variables } from "../../../src/layers/layer.ts";
 import { type HostTensor, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
@@ -21,9 +22,9 @@ type State = { readonly [name: string]: Tensor };
 /** The variables of a graph, and how its nodes find theirs. */
 export interface Collected {
   readonly variables: Variables<Params, State>;
-  /** The weight or state behind an initialiser. */
+  /** The weight or state behind an initializer. */
   variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
-  /** The weights of a recurrent node, where they are kept in our layout. */
+  /** The weights of a recurrent node, if they are kept in our layout. */
   weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
   /** Throws unless these are variables of this graph. */
   checkParams(self: string, params: Params, state: State): void;
@@ -31,7 +32,7 @@ export interface Collected {
 
 /** Names of variables, each once. */
 function uniqueNames(): (wanted: string) => string {
-  const taken = new Set(["__proto__"]); // as a key it would be no key
+  const taken = new Set(["__proto__"]); // it would not become an ordinary key
   return (wanted) => {
     let name = wanted;
     for (let number = 1; taken.has(name); number++) name = `${wanted}_${number}`;
@@ -53,7 +54,7 @@ const weightInputs: { readonly [operator: string]: Partial<Record<keyof OnnxWeig
   RNN: { W: 1, R: 2, B: 3 },
 };
 
-/** The weights of a recurrent node as ONNX has them, if all are initialisers that nobody else reads. */
+/** The weights of a recurrent node in ONNX's layout, if all are initializers that nothing else reads. */
 function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>): OnnxWeights | undefined {
   const found: Partial<Record<keyof OnnxWeights, HostTensor>> = {};
   for (const [key, index] of Object.entries(weightInputs[node.operator] ?? {})) {
@@ -68,7 +69,7 @@ function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>
   return W && R ? { W, R, B, P } : undefined;
 }
 
-/** The names of initialisers that are statistics of batch normalisation. */
+/** The names of initializers that are statistics of batch normalization. */
 function statistics(graph: Graph): Set<string> {
   const names = graph.steps.flatMap(({ node }) =>
     node.operator === "BatchNormalization" ? node.inputs.slice(3, 5) : []

@@ -62,7 +62,7 @@ function unaryNumber(compute: (x: Tensor) => Tensor): Operator {
   };
 }
 
-/** Sizes of both operands side by side; undefined unless they pair up. */
+/** Pairs the sizes of both operands; undefined unless they match up. */
 function pairs(a: SizesValue, b: SizesValue): (readonly [Dim, Dim])[] | undefined {
   const length = Math.max(a.sizes.length, b.sizes.length);
   const at = ({ sizes }: SizesValue, index: number) => sizes.length === 1 ? sizes[0] : sizes[index];
@@ -70,7 +70,7 @@ function pairs(a: SizesValue, b: SizesValue): (readonly [Dim, Dim])[] | undefine
   return paired.every(([x, y]) => x !== undefined && y !== undefined) ? paired : undefined;
 }
 
-/** An operator of two tensors; `sizes` computes whole numbers that are known, where it can. */
+/** An operator of two tensors; `sizes` computes known integers, where it can. */
 function binary(
   compute: (a: Tensor, b: Tensor) => Tensor,
   sizes?: (a: Dim, b: Dim) => Dim | undefined,
@@ -103,7 +103,7 @@ function variadic(combine: (a: Tensor, b: Tensor) => Tensor): Operator {
   };
 }
 
-/** Both numbers, or undefined where one is known only at run time. */
+/** Both numbers, or undefined if one is known only at run time. */
 function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) => Dim | undefined {
   return (a, b) => typeof a === "number" && typeof b === "number" ? compute(a, b) : undefined;
 }
@@ -113,7 +113,7 @@ function divideSizes(a: Dim, b: Dim): Dim | undefined {
   return divideDims(a, b);
 }
 
-/** Which sizes are equal, where all of that is known: a size is never negative. */
+/** Which sizes are equal, if all of that is known: a size is never negative. */
 function equalSizes(a: SizesValue, b: SizesValue): Tensor | undefined {
   const decided = pairs(a, b)?.map(([x, y]) => {
     if (x === y) return 1;
@@ -125,7 +125,7 @@ function equalSizes(a: SizesValue, b: SizesValue): Tensor | undefined {
   return hostTensor(Uint8Array.from(decided), a.scalar && b.scalar ? [] : [decided.length]);
 }
 
-/** Of two lists of sizes the one or the other, where it is known which. */
+/** Selects from two lists of sizes, if the selection is known. */
 function chosenSizes(condition: OnnxValue, a: SizesValue, b: SizesValue): OnnxValue | undefined {
   const which = tensorOf(condition);
   const paired = pairs(a, b);
@@ -158,7 +158,7 @@ function clipped(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(high === undefined ? above : minimum(above, high));
 }
 
-/** Truncation towards an even number where a value lies between two. */
+/** Rounds halfway values to even. */
 function round(x: Tensor): Tensor {
   const down = floor(x);
   const rest = sub(x, down);

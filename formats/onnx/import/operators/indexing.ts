@@ -1,4 +1,4 @@
-/** Operators that pick elements: Slice, Gather, and what adds to picked rows. */
+/** Operators that select elements: Slice, Gather, and those that add to selected rows. */
 import { add, equal, less, select } from "../../../../src/operations/elementwise.ts";
 import { gather, iota, scatterAdd } from "../../../../src/operations/indexing.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
@@ -27,10 +27,10 @@ interface AxisPart {
   readonly backwards: boolean;
 }
 
-/** Beyond this a bound means the end (or the beginning) of the axis. */
+/** A bound beyond this means the end (or the start) of the axis. */
 const FAR = 2 ** 31 - 1;
 
-/** What Slice takes of an axis whose size is a number. */
+/** The part that Slice takes of an axis whose size is a number. */
 function partOfFixed(size: number, start: number, end: number, step: number): AxisPart {
   const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
   const absolute = (value: number) => value < 0 ? value + size : value;
@@ -47,7 +47,7 @@ function partOfFixed(size: number, start: number, end: number, step: number): Ax
   return { start: first, size: count, stride: -step, backwards: true };
 }
 
-/** The same where the size is known only at run time: what reaches the end, or is certain to lie inside. */
+/** The same if the size is known only at run time: parts that reach the end, or are certain to lie inside. */
 function partOfOpen(size: Dim, start: Dim, end: Dim, step: number): AxisPart {
   const isEnd = (bound: Dim) => bound === size || (typeof bound === "number" && bound >= FAR);
   const isFirst = (bound: Dim) => typeof bound === "number" && bound <= -FAR;
@@ -105,7 +105,7 @@ function sliced(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(reverse(part, parts.flatMap(({ backwards }, axis) => backwards ? [axis] : [])));
 }
 
-/** Indices that count from the end where they are negative. */
+/** Indices that count from the end if they are negative. */
 function wrapped(indices: Tensor, size: Dim): Tensor {
   return select(less(indices, 0), add(indices, sizeAsTensor(size, "int32")), indices);
 }
@@ -143,7 +143,7 @@ function gathered(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(transpose(picked, { permutation: [...before, ...middle, ...after] }));
 }
 
-/** ScatterND that adds up rows. */
+/** ScatterND that sums rows. */
 function scattered(node: Node, inputs: Inputs): OnnxValue {
   const reduction = attribute(node, "reduction", "string") ?? "none";
   if (reduction !== "add") {

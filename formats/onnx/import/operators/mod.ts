@@ -1,4 +1,4 @@
-/** Every operator that can be imported, by name. */
+/** All supported operators, by name. */
 import type { Operators } from "../operator.ts";
 import { elementwiseOperators } from "./elementwise.ts";
 import { indexingOperators } from "./indexing.ts";
@@ -9,7 +9,7 @@ import { reductionOperators } from "./reductions.ts";
 import { scanOperators } from "./scan.ts";
 import { shapeOperators } from "./shape.ts";
 
-/** The operators of the standard domain that are supported. */
+/** The supported operators of the standard domain. */
 export const operators: Operators = {
   ...elementwiseOperators,
   ...indexingOperators,

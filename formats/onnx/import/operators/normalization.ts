@@ -1,4 +1,4 @@
-/** Batch and layer normalisation. */
+/** Batch and layer normalization. */
 import { add, div, mul, sqrt, square, sub } from "../../../../src/operations/elementwise.ts";
 import { mean as meanOf } from "../../../../src/operations/reduction.ts";
 import { reshape } from "../../../../src/operations/structure.ts";
@@ -9,8 +9,8 @@ import { type Call, given, type Inputs, type Operators } from "../operator.ts";
 import { floatsOf, type OnnxValue, valueOf } from "../values.ts";
 
 /**
- * While training, the batch's own mean and population variance are used, and the moving ones in the model's state are
- * moved towards them by the node's momentum; otherwise the moving ones are used.
+ * While training, the batch's mean and population variance are used, and the moving ones in the model's state
+ * move toward them by the node's momentum; otherwise the moving ones are used.
  */
 function batchNormalized(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
   const [x, scale, bias, mean, variance] = [0, 1, 2, 3, 4].map((index) => floatsOf(given(inputs, index)));

@@ -33,11 +33,11 @@ const defaultActivations: Readonly<Record<RecurrentName, readonly string[]>> = {
   RNN: ["Tanh"],
 };
 
-/** What a node's attributes say. */
+/** The attributes of a node. */
 interface Options extends RecurrentLayout {
   readonly direction: "forward" | "reverse" | "bidirectional";
   readonly activations: readonly (readonly ActivationLike[])[];
-  /** Null where values are not limited. */
+  /** Null if values are not limited. */
   readonly clip: number | null;
   readonly batchFirst: boolean;
 }
@@ -66,7 +66,9 @@ function optionsOf(node: Node, units: number): Options {
   };
 }
 
-/** The layout of a node's weights, from its attributes and the shape of R; the weights are checked against it. */
+/**
+ * The layout of a node's weights, from its attributes and the shape of R; the weights are checked against it.
+ */
 export function layoutOf(node: Node, weights: OnnxWeights): RecurrentLayout {
   const { shape } = weights.R;
   if (shape.length !== 3) {
@@ -83,7 +85,7 @@ export function layoutOf(node: Node, weights: OnnxWeights): RecurrentLayout {
   return options;
 }
 
-/** A cell's step, and the state that it begins with. */
+/** A cell's step and its initial state. */
 interface Recurrence {
   readonly step: Cell<Tree<Tensor>, Tensor, Tensor>;
   readonly initial: readonly Tensor[];
@@ -201,7 +203,7 @@ function compute(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
     const reverse = direction === "reverse" || index === 1;
     const state: Tree<Tensor> = isLstm ? parts : parts[0];
     const [outputs, final] = scan(step, state, x, { reverse, lengths, maskedOutput: "zero" });
-    // As onnxruntime: a row without steps ends with zeros, whatever it began with.
+    // As in onnxruntime: a row without steps ends with zeros, whatever its initial state.
     const begun = initial.some((value) => value !== undefined);
     const ended = lengths && begun
       ? mapTree(final, (part: Tensor) => select(equal(reshape(lengths, [lengths.shape[0], 1]), 0), 0, part))
@@ -214,7 +216,7 @@ function compute(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
   return isLstm ? [Y, states(0), states(1)] : [Y, states(0)];
 }
 
-/** The weights of a node whose weights are not the model's own, in our layout. */
+/** The weights of a node, in our layout, if they are not the model's own. */
 function weightsInGraph(node: Node, inputs: Inputs): CellWeights[] {
   const optional = (value: OnnxValue | undefined) => value && floatsOf(value);
   const weights = {

@@ -1,4 +1,4 @@
-/** Operators that sum up axes, and softmax. */
+/** Operators that reduce axes, and softmax. */
 import {
   abs,
   add,
@@ -51,7 +51,7 @@ function logSumExp(x: Tensor, options: ReduceOptions): Tensor {
   return add(total, reshape(largest, total.shape));
 }
 
-/** A reduction; `known` computes whole numbers that are known. */
+/** A reduction; `known` computes known integers. */
 function reduction(
   reduce: (x: Tensor, options: ReduceOptions) => Tensor,
   known?: (sizes: readonly Dim[]) => Dim | undefined,
@@ -73,7 +73,10 @@ function reduction(
   };
 }
 
-/** Softmax and its kin: over one axis, and before version 13 over all axes from one on, side by side. */
+/**
+ * Softmax and related operators: over one axis, and before version 13 over all axes from one onward,
+ * flattened.
+ */
 function overAxis(compute: (x: Tensor, options: { readonly axis: number }) => Tensor): Operator {
   return {
     attributes: ["axis"],

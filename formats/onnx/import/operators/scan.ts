@@ -1,4 +1,4 @@
-/** The operator Scan: its body is computed once, as the cell of a fold of the library. */
+/** The operator Scan: its body is traced once, as the cell of a fold of the library. */
 import { fold } from "../../../../src/scan/fold.ts";
 import { checkStep } from "../../../../src/scan/checks.ts";
 import { reverse } from "../../../../src/operations/structure.ts";
@@ -9,7 +9,7 @@ import { attribute, axisOf, type Node } from "../node.ts";
 import { type Call, given, type Inputs, type Operators } from "../operator.ts";
 import { type OnnxValue, permuted, shapeOf, tensorOf, valueOf } from "../values.ts";
 
-/** A list of numbers of a node, one for each of `count` sequences. */
+/** A node's list of numbers, one for each of `count` sequences. */
 function perSequence(node: Node, name: string, count: number): readonly number[] {
   const list = attribute(node, name, "ints") ?? Array.from({ length: count }, () => 0);
   if (list.length === count) return list;
@@ -23,7 +23,7 @@ function directions(node: Node, name: string, count: number): readonly boolean[]
   });
 }
 
-/** A sequence with the axis that is scanned where the library's scan has it. */
+/** A sequence with the scanned axis where the library's scan expects it. */
 function sequenceOf(value: OnnxValue, axis: number, flipped: boolean): Tensor {
   const rank = shapeOf(value).length;
   const from = axisOf(axis, rank);
@@ -33,7 +33,7 @@ function sequenceOf(value: OnnxValue, axis: number, flipped: boolean): Tensor {
   return flipped ? reverse(sequence, time) : sequence;
 }
 
-/** What was stacked by the library's scan with the axis where the node wants it. */
+/** A stacked output of the library's scan with the axis where the node wants it. */
 function outputOf(stacked: Tensor, axis: number, flipped: boolean): OnnxValue {
   const rank = stacked.shape.length;
   const time = timeAxis(rank);
@@ -69,7 +69,7 @@ function scanned(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
   const outBackwards = directions(node, "scan_output_directions", stackedCount);
   const inAxes = perSequence(node, "scan_input_axes", count);
   const outAxes = perSequence(node, "scan_output_axes", stackedCount);
-  // The library's scan goes one way: that of the first sequence; others are turned round.
+  // The library's scan runs in one direction: that of the first sequence; others are reversed.
   const reversed = backwards[0];
   const initial = inputs.slice(0, carries).map((_, index) => tensorOf(given(inputs, index)));
   const sequences = inAxes.map((axis, index) =>
@@ -88,7 +88,7 @@ function scanned(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
     sequences,
     { length, reverse: reversed, recompute: false },
   );
-  // Outputs are stacked in the order of the steps, or against it.
+  // Outputs are stacked in the order of the steps, or in reverse.
   const outputs = stacked.map((tensor, index) =>
     outputOf(tensor, outAxes[index], outBackwards[index] !== reversed)
   );

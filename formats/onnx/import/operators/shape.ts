@@ -32,19 +32,19 @@ import {
   valueOf,
 } from "../values.ts";
 
-/** A shape that a file computed; how large it may be is checked with the work of the whole call. */
+/** A shape computed by a file; its size is checked with the work of the whole call. */
 export function reasonable(shape: Shape): Shape {
   const negative = shape.find((dim) => typeof dim === "number" && !(Number.isInteger(dim) && dim >= 0));
   if (negative === undefined) return shape;
   throw new RangeError(`it makes the shape ${printShape(shape)}, of which a size is ${negative}`);
 }
 
-/** Axes from an input (new versions) or an attribute (old ones); undefined where there are none. */
+/** Axes from an input (new versions) or an attribute (old ones); undefined if there are none. */
 function listedAxes(node: Node, input: OnnxValue | undefined): readonly number[] | undefined {
   return input ? knownNumbers(input, "axes") : attribute(node, "axes", "ints");
 }
 
-/** The shape that Reshape asks for: 0 keeps a size, -1 is worked out. */
+/** The shape requested by Reshape: 0 keeps a size, -1 is inferred. */
 function reshaped(x: Shape, wanted: readonly Dim[], allowZero: boolean): Shape {
   const kept = wanted.map((size, axis) => {
     if (size !== 0 || allowZero) return size;
@@ -97,7 +97,7 @@ function concatenated(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(concat(tensors, { axis: axisOf(axis, tensors[0].shape.length) }));
 }
 
-/** The sizes of the pieces of a Split: given, or as equal as can be. */
+/** The sizes of the parts of a Split: given, or as equal as possible. */
 function pieces(node: Node, inputs: Inputs, size: Dim): readonly Dim[] {
   const listed = inputs[1] ? knownSizes(inputs[1], "sizes") : attribute(node, "split", "ints");
   if (listed) return listed;
@@ -138,7 +138,7 @@ function splitValue(node: Node, inputs: Inputs): OnnxValue[] {
   });
 }
 
-/** Zeros or another value around a tensor; negative amounts cut. */
+/** Pads a tensor with zeros or another value; negative amounts cut. */
 function padded(node: Node, inputs: Inputs): OnnxValue {
   const mode = attribute(node, "mode", "string") ?? "constant";
   if (mode !== "constant") throw new RangeError(`its mode is ${JSON.stringify(mode)}, expected constant`);
@@ -173,7 +173,7 @@ function padded(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(add(pad(sub(x, fill), { low: around, high: behind }), fill));
 }
 
-/** How many numbers lie between `start` and `limit`. */
+/** The number of elements from `start` to `limit`. */
 function ranged(start: OnnxValue, limit: OnnxValue, step: OnnxValue): OnnxValue {
   const known = [start, limit, step].map((value) => value.kind === "sizes" ? value.sizes[0] : undefined);
   const [from, to, by] = known;
