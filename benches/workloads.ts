@@ -63,7 +63,7 @@ function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: num
 export const workloads: readonly Workload[] = [
   {
     name: "guide/train",
-    measures: "a step of fit: LSTM of 64 units over 28 × 28, batch normalisation, ten logits; batch 64",
+    measures: "a step of fit: LSTM of 64 units over 28 × 28, batch normalization, ten logits; batch 64",
     task: guideTask(),
     threads: 2,
     peers: ["pytorch", "jax", "keras", "jax-js", "tfjs-wasm"],
@@ -154,7 +154,7 @@ export const workloads: readonly Workload[] = [
   cliff("unroll", "unroll"),
   cliff("mask-holes", "a mask with holes"),
   cliff("bidirectional", "both directions, each counted by itself", 1.25, 2),
-  cliff("layer-norm", "layer normalisation in the cell", 1.6),
+  cliff("layer-norm", "layer normalization in the cell", 1.6),
   {
     name: "tiny/step",
     measures: "stream.push of one step to a GRU of 4 units",

@@ -56,7 +56,7 @@ export async function chooseBackend(
   const lies = able.find(({ name }) =>
     inputs.some((input) => input.kind === "device" && input.device === name)
   );
-  if (lies) return { backend: lies, why: "arguments lie there" };
+  if (lies) return { backend: lies, why: "arguments are stored there" };
   const backend = able.find(({ hasGpu }) => !hasGpu) ?? able[0];
   const gpu = able.find(({ hasGpu }) => hasGpu);
   if (!gpu?.hasGpu) return { backend, why: "the fastest here that can run it" };

@@ -101,9 +101,9 @@ function lossFor({ batch, time, features, units }: ModelTask) {
       h = o.mul(np.tanh(c.ref));
     }
     for (const used of [products, recurrent, c]) used.dispose();
-    const centred = h.ref.sub(h.mean(0));
-    const variance = np.square(centred.ref).mean(0);
-    const normal = centred.div(np.sqrt(variance.add(EPSILON))).mul(scale).add(shift);
+    const centered = h.ref.sub(h.mean(0));
+    const variance = np.square(centered.ref).mean(0);
+    const normal = centered.div(np.sqrt(variance.add(EPSILON))).mul(scale).add(shift);
     const logits = np.matmul(normal, dense).add(denseBias);
     return nn.logSoftmax(logits, 1).mul(oneHot).sum().mul(-1 / batch);
   };

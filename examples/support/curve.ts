@@ -20,7 +20,7 @@ const WIDTH = 640;
 const HEIGHT = 400;
 const PLOT = { left: 72, right: WIDTH - 24, top: 76, bottom: HEIGHT - 56 } as const;
 /** Middle tones, which stand out on white and on black; lines differ in their dashes too. */
-const COLOURS = ["#2f81f7", "#d9730d", "#2a9d4a", "#c2418f", "#8a63d2", "#a87f00"];
+const COLORS = ["#2f81f7", "#d9730d", "#2a9d4a", "#c2418f", "#8a63d2", "#a87f00"];
 const DASHES = ["", "7 4", "2 4", "10 4 2 4"];
 const TEXT = "#7b828c";
 
@@ -105,7 +105,7 @@ function curve(
   y: (value: number) => number,
   index: number,
 ): string {
-  const colour = COLOURS[index % COLOURS.length];
+  const color = COLORS[index % COLORS.length];
   const runs: string[][] = [[]];
   values.forEach((value, i) => {
     if (Number.isFinite(value)) runs[runs.length - 1].push(`${round(x(i + 1))},${round(y(value))}`);
@@ -114,13 +114,13 @@ function curve(
   return runs.filter((run) => run.length > 0).map((run) => {
     if (run.length > 1) return `<polyline points="${run.join(" ")}" ${pen(index)}/>`;
     const [cx, cy] = run[0].split(",");
-    return `<circle cx="${cx}" cy="${cy}" r="3" fill="${colour}"/>`;
+    return `<circle cx="${cx}" cy="${cy}" r="3" fill="${color}"/>`;
   }).join("\n");
 }
 
 function pen(index: number): string {
   const dashes = DASHES[index % DASHES.length];
-  return `fill="none" stroke="${COLOURS[index % COLOURS.length]}" stroke-width="2" stroke-linejoin="round"` +
+  return `fill="none" stroke="${COLORS[index % COLORS.length]}" stroke-width="2" stroke-linejoin="round"` +
     (dashes === "" ? "" : ` stroke-dasharray="${dashes}"`);
 }
 

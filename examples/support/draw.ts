@@ -1,4 +1,4 @@
-/** Images as text, for a terminal without colours. */
+/** Images as text, for a terminal without colors. */
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 
 const SHADES = [" ", "░", "▒", "▓", "█"];

@@ -264,7 +264,7 @@ class ThreadPool implements Pool {
     Atomics.notify(words, CONTROL.phases + PHASES.ticket / 4 + 1);
     const start = CONTROL.message, length = words[CONTROL.messageLength];
     const message = poison === POISON.timedOut
-      ? "a share that was begun was not computed in time; its worker was killed, or is still at it"
+      ? "a share that was begun was not computed in time; its worker was killed, or is still running"
       : first > 1
       ? String.fromCharCode(...words.subarray(start, start + length))
       : thrown instanceof Error

@@ -123,7 +123,7 @@ function load({ id, module }) {
   kernels.set(id, new WebAssembly.Instance(module, { env: { memory }, math }).exports.run);
 }
 
-/** Does what it is told until it has to go back to the event loop: for a message, or for want of work. */
+/** Runs calls until it has to return to the event loop: for a message, or because there is no work. */
 function serve() {
   if (words === undefined || stopped) return;
   Atomics.store(words, own + CONTROL.sleep, SLEEP.awake);
@@ -133,7 +133,7 @@ function serve() {
     if (told === seen) {
       if (!awaitNews()) return;
     } else if (call(told)) {
-      // It has waited long for others. Whoever wants to end this worker has a turn, then it joins in again.
+      // It has waited long for other threads. A message that ends this worker is received, then it joins in again.
       setTimeout(serve);
       return;
     } else {
@@ -143,13 +143,13 @@ function serve() {
   }
 }
 
-/** Joins in a call; whether it has left it early. */
+/** Takes part in a call; returns whether it left early. */
 function call(told) {
   const id = Atomics.load(words, CONTROL.kernel), threads = Atomics.load(words, CONTROL.threads);
   const phase = Atomics.load(words, CONTROL.phase), count = Atomics.load(words, CONTROL.count);
   const args = [];
   for (let index = 0; index < count; index++) args.push(Atomics.load(words, CONTROL.arguments + index));
-  // The next call is being told: this one is over.
+  // The next call is being announced: this one is over.
   if (Atomics.load(words, CONTROL.generation) !== told) return false;
   if (id === NO_KERNEL.stop) stopped = true;
   const run = kernels.get(id);
@@ -164,7 +164,7 @@ function call(told) {
   }
 }
 
-/** Waits to be told something; false where it goes on waiting in the event loop. */
+/** Waits for a call; false if it continues to wait in the event loop. */
 function awaitNews() {
   const until = performance.now() + SPIN_MILLISECONDS;
   do {
@@ -181,7 +181,7 @@ function awaitNews() {
   return true;
 }
 
-/** The first to fail leaves a message; all who wait for a share leave. */
+/** The first thread that fails leaves a message; all threads that wait for a share leave. */
 function fail(thrown) {
   if (Atomics.compareExchange(words, CONTROL.failed, 0, thread + 1) === 0) {
     const message = String(thrown?.message ?? thrown).slice(0, CONTROL.messageUnits);

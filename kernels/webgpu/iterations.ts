@@ -30,10 +30,8 @@ export function stepsAtOnce(scan: ScanKernel, callers: Callers, most: number): n
 export function checkIterations(kernel: Kernel, iterations: number, { mostIterations }: DeviceShape): void {
   if (iterations <= mostIterations) return;
   throw new RangeError(
-    `Cannot compile ${
-      printKernel(kernel)
-    } for this adapter: an invocation would go round loops ${iterations} ` +
-      `times, and it ends them after ${mostIterations}; use the device wasm`,
+    `Cannot compile ${printKernel(kernel)} for this adapter: an invocation would run ${iterations} ` +
+      `loop iterations, and it ends loops after ${mostIterations}; use the device wasm`,
   );
 }
 

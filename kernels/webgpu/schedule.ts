@@ -81,7 +81,7 @@ export function scheduleOf(
   const canRows = scan.rows > 0 && atOnce(scan, device) > 0;
   const canLoop = scan.rows === 0 && allIterations(scan, togetherOf(device)) <= device.mostIterations;
   if (!canRows && !canLoop) {
-    return { schedule: "steps", why: "the adapter has no loops as long as a step takes" };
+    return { schedule: "steps", why: "a step takes more loop iterations than the adapter allows" };
   }
   if (device.forced === "steps") return { schedule: "steps", why: "as asked for" };
   if (device.forced === "rows" && canRows) return { schedule: "rows", why: "as asked for" };

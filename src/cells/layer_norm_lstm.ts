@@ -144,10 +144,10 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
 
 /** Equation 4 of the paper, over the last axis. */
 function layerNorm(v: Tensor, gamma: Tensor, beta: Tensor, epsilon: number): Tensor {
-  const centred = sub(v, mean(v, { axes: -1, keepDims: true }));
-  const variance = mean(square(centred), { axes: -1, keepDims: true });
+  const centered = sub(v, mean(v, { axes: -1, keepDims: true }));
+  const variance = mean(square(centered), { axes: -1, keepDims: true });
   // One division per row: multiplying by the reciprocal is as accurate, and its derivative has no division.
-  return add(mul(mul(centred, div(1, sqrt(add(variance, epsilon)))), gamma), beta);
+  return add(mul(mul(centered, div(1, sqrt(add(variance, epsilon)))), gamma), beta);
 }
 
 function constant(size: number, value: number): HostTensor {

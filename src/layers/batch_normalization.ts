@@ -104,7 +104,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
   const initialVariance = resolveInitializer(movingVarianceInitializer);
   const sizeOf = (input: unknown) => {
     const { shape } = floatInput(layer, input, 2);
-    const at = resolveAxis(axis, shape.length, "normalise");
+    const at = resolveAxis(axis, shape.length, "normalize");
     return featureSize(layer, shape[at], at);
   };
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
@@ -148,7 +148,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Lay
       const mask = oneMask(layer, masks);
       const { gamma, beta } = namedTensors<NormalizationParams>(layer, "params", params, names);
       const moving = namedTensors<BatchNormalizationState>(layer, "state", state, stateNames);
-      const at = resolveAxis(axis, x.shape.length, "normalise");
+      const at = resolveAxis(axis, x.shape.length, "normalize");
       if (x.shape[at] !== moving.movingMean.shape[0]) {
         throw new TypeError(
           `Cannot use ${layer} with an input of shape ${printShape(x.shape)}: ` +

@@ -73,7 +73,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
   const initialBeta = resolveInitializer(betaInitializer);
   const initialGamma = resolveInitializer(gammaInitializer);
   const axes = [...axisList]; // the caller may change the original list
-  const axesOf = ({ shape }: Spec) => resolveAxes(axes, shape.length, "normalise");
+  const axesOf = ({ shape }: Spec) => resolveAxes(axes, shape.length, "normalize");
   const names = [...(scale ? ["gamma"] : []), ...(center ? ["beta"] : [])];
   return defineLayer({
     type: "layerNormalization",
@@ -110,8 +110,8 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Lay
         );
       }
       const wide = (y: Tensor) => reshape(y, x.shape.map((dim, at) => axes.includes(at) ? dim : 1));
-      const { centred, variance } = moments(x, axes, oneMask(layer, mask));
-      const normal = div(centred, sqrt(add(variance, epsilon)));
+      const { centered, variance } = moments(x, axes, oneMask(layer, mask));
+      const normal = div(centered, sqrt(add(variance, epsilon)));
       const scaled = gamma ? mul(normal, wide(gamma)) : normal;
       return { output: beta ? add(scaled, wide(beta)) : scaled, state, mask };
     },

@@ -9,7 +9,7 @@ import { widenedMask } from "./sequence.ts";
 export interface Moments {
   readonly mean: Tensor;
   /** The input without its mean. */
-  readonly centred: Tensor;
+  readonly centered: Tensor;
   /** Of the population: divided by the number of elements. */
   readonly variance: Tensor;
   /** How many elements count; undefined if all do. */
@@ -26,8 +26,8 @@ export function moments(x: Tensor, axes: readonly number[], mask?: Tensor): Mome
   const isReduced = (_: unknown, axis: number) => axes.includes(axis);
   if (mask === undefined || !mask.shape.some(isReduced)) {
     const mean = meanOf(x, { axes, keepDims: true });
-    const centred = sub(x, mean);
-    return { mean, centred, variance: meanOf(square(centred), { axes, keepDims: true }), count: undefined };
+    const centered = sub(x, mean);
+    return { mean, centered, variance: meanOf(square(centered), { axes, keepDims: true }), count: undefined };
   }
   const counted = broadcastTo(
     widenedMask(mask, x),
@@ -37,6 +37,6 @@ export function moments(x: Tensor, axes: readonly number[], mask?: Tensor): Mome
   const ofCounted = (y: Tensor) =>
     div(sum(select(counted, y, 0), { axes, keepDims: true }), maximum(count, 1));
   const mean = ofCounted(x);
-  const centred = sub(x, mean);
-  return { mean, centred, variance: ofCounted(square(select(counted, centred, 0))), count };
+  const centered = sub(x, mean);
+  return { mean, centered, variance: ofCounted(square(select(counted, centered, 0))), count };
 }

@@ -24,7 +24,7 @@ export function orthonormalColumns(vectors: Float64Array, length: number, count:
     }
     block.forEach((a, index) => {
       for (const q of block.slice(0, index)) remove(q, a);
-      normalise(a);
+      normalize(a);
     });
   }
 }
@@ -58,7 +58,7 @@ function remove(q: Float64Array, a: Float64Array): void {
   for (let i = 0; i < q.length; i++) a[i] -= q[i] * share;
 }
 
-function normalise(a: Float64Array): void {
+function normalize(a: Float64Array): void {
   let squares = 0;
   for (let i = 0; i < a.length; i++) squares += a[i] * a[i];
   const factor = 1 / Math.sqrt(squares);

@@ -196,8 +196,8 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
       const smooth = labelSmoothing === 0 ? t : add(mul(t, 1 - labelSmoothing), spread);
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? p : undefined);
       if (!logits) {
-        const normalised = div(p, sum(p, { axes: -1, keepDims: true }));
-        return neg(sum(mul(smooth, log(clipped(normalised))), { axes: -1 }));
+        const normalized = div(p, sum(p, { axes: -1, keepDims: true }));
+        return neg(sum(mul(smooth, log(clipped(normalized))), { axes: -1 }));
       }
       const { shifted, logSum } = shiftedLogits(logits);
       return sum(mul(smooth, sub(logSum, shifted)), { axes: -1 });

@@ -279,7 +279,7 @@ Deno.test("an input that does not fit names the cell and both shapes", () => {
   );
 });
 
-Deno.test("layer normalisation makes the projections of an LSTM independent of the scale of its input", () => {
+Deno.test("layer normalization makes the projections of an LSTM independent of the scale of its input", () => {
   const layer = rnn(layerNormLstmCell({ units: 8, epsilon: 1e-9 }));
   const x = random(1, [2, 3, 5]);
   const variables = variablesOf(layer, x);

@@ -87,7 +87,7 @@ export function doubled<T>(tree: T): T {
 /**
  * Fails unless the gradient of `fn` at `tree` in one random direction is the central difference along it. In float64
  * with a step of 1e-5 the difference errs by 1e-10 times a sixth of the third derivative (up to some thousand where
- * layer normalisation divides by √epsilon) and by 1e-11 of rounding: 1e-6 is safe.
+ * layer normalization divides by √epsilon) and by 1e-11 of rounding: 1e-6 is safe.
  */
 export function assertGradient(fn: (tree: Tree<Tensor>) => Tensor, tree: Tree<Tensor>, seed = 3): void {
   const at = doubled(tree);

@@ -164,7 +164,7 @@ Deno.test("batch norm moves its statistics while training, not when it is frozen
   assertEquals(frozen.trainableLeaves(variables.params), [false, false]);
 });
 
-Deno.test("batch norm normalises any axis; without a valid step its batch has mean and variance 0", () => {
+Deno.test("batch norm normalizes any axis; without a valid step its batch has mean and variance 0", () => {
   const layer = batchNormalization({ axis: 1, epsilon: 1e-12 });
   const x = tensor([[[1, 3], [0, 4]], [[1, 3], [0, 4]]]);
   const { output } = layer.apply(init(layer, key(0), x), x, { training: true });
@@ -217,7 +217,7 @@ Deno.test("a compiled layer puts out what the same layer does at once", async ()
   compiled[Symbol.dispose]();
 });
 
-Deno.test("every initialiser by name makes a kernel", () => {
+Deno.test("every initializer by name makes a kernel", () => {
   for (const kernelInitializer of initializerNames) {
     const { params } = init(dense({ units: 3, kernelInitializer }), key(0), float(null, 3));
     assertEquals((params as Record<string, Tensor>).kernel.shape, [3, 3]);

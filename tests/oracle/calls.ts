@@ -53,7 +53,7 @@ export function namedOutputs(names: readonly string[], output: Tree<Tensor>): Re
 }
 
 /**
- * Whether a case trains. The files do not say so, but a batch normalisation that trains moves its statistics, and one
+ * Whether a case trains. The files do not say so, but a batch normalization that trains moves its statistics, and one
  * that does not leaves them as they were.
  */
 function trains({ config, fields, place }: OracleCase): boolean {

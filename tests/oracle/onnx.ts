@@ -6,7 +6,7 @@ import type { OracleCase } from "./format.ts";
 import type { Forward } from "./forward.ts";
 import type { Named } from "./names.ts";
 
-/** A call of the imported model: its inputs are those of the graph, what the case says of initialisers is not read. */
+/** A call of the imported model: its inputs are those of the graph, what the case says of initializers is not read. */
 export function onnxCall({ fields }: OracleCase): Forward {
   const bytes = Uint8Array.fromBase64(String(fields.model_base64));
   const { model, variables, inputs, outputs } = fromOnnx(bytes);

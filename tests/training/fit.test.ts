@@ -137,14 +137,14 @@ Deno.test("frozen layers stay as they are, with weight decay too", async () => {
 });
 
 Deno.test("batch-norm statistics move while training, and validation leaves them", async () => {
-  const normalised = chain(batchNormalization({ momentum: 0.5 }), dense({ units: 1 }));
+  const normalized = chain(batchNormalization({ momentum: 0.5 }), dense({ units: 1 }));
   const statistics = { movingMean: zeros([1]), movingVariance: ones([1]) };
   const variables = {
     params: [{ gamma: ones([1]), beta: zeros([1]) }, denseVariables(1, 1).params],
     state: [statistics, []],
   };
   const data = { x: tensor([[2], [4]]), y: tensor([[1], [2]]) };
-  const { variables: after } = await fit(normalised, variables, data, { ...quiet, validation: data });
+  const { variables: after } = await fit(normalized, variables, data, { ...quiet, validation: data });
   assertEquals(valuesOf(after.state), [1.5, 1]); // half of the way to mean 3 and variance 1
 });
 

@@ -29,7 +29,7 @@ export function writeNormalization(
 /** Whether a layer normalization excludes masked steps, which ONNX's does not. */
 function isOverMasked({ type, options }: Layer, input: Spec, mask: LayerCall["mask"]): boolean {
   if (type !== "layerNormalization" || mask === undefined || !isLeaf(mask)) return false;
-  const axes = resolveAxes(options.axis as number | readonly number[], input.shape.length, "normalise"); // as it is saved
+  const axes = resolveAxes(options.axis as number | readonly number[], input.shape.length, "normalize"); // as it is saved
   return axes.some((axis) => axis < mask.shape.length);
 }
 
@@ -45,7 +45,7 @@ const batchNormalization: Writer = ({ builder: graph }, name, { options }, varia
   const { gamma, beta } = variables.params as unknown as NormalizationParams; // of a library layer, as was checked
   const { movingMean, movingVariance } = variables.state as { readonly [name: string]: Tensor };
   const rank = input.shape.length;
-  const axis = resolveAxis(Number(options.axis), rank, "normalise");
+  const axis = resolveAxis(Number(options.axis), rank, "normalize");
   const size = fixedSize(movingMean, 0);
   const filled = (value: number) => hostTensor(new Float32Array(size).fill(value), [size]);
   const builder = graph.within(name);
@@ -68,7 +68,7 @@ const batchNormalization: Writer = ({ builder: graph }, name, { options }, varia
 const layerNormalization: Writer = ({ builder: graph }, name, { options }, { params }, input) => {
   const { gamma, beta } = params as unknown as NormalizationParams; // of a library layer, as was checked
   const rank = input.shape.length;
-  const axes = resolveAxes(options.axis as number | readonly number[], rank, "normalise"); // as the layer's option is
+  const axes = resolveAxes(options.axis as number | readonly number[], rank, "normalize"); // as the layer's option is
   const last = axes.every((axis, index) => axis === rank - axes.length + index);
   if (!gamma || !last) return undefined;
   const weights = [builderTensor(gamma, "gamma"), ...(beta ? [builderTensor(beta, "beta")] : [])];

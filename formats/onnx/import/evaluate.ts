@@ -58,7 +58,7 @@ export function evaluate(
     const variable = evaluation.variableOf(graph, name);
     scope.values.set(
       name,
-      variable ? valueOf(variable) : constantValue(`initialiser ${quoted(name)}`, constant),
+      variable ? valueOf(variable) : constantValue(`initializer ${quoted(name)}`, constant),
     );
   }
   for (const { node, operator, graphs } of graph.steps) {

@@ -37,7 +37,7 @@ export function readGraph(
     throw new OnnxError(place, `it is the ${depth}th graph in a graph, expected at most ${DEEPEST}`);
   }
   if (proto.sparseInitializer.length > 0) {
-    throw new OnnxError(place, "it has sparse initialisers, which are not supported");
+    throw new OnnxError(place, "it has sparse initializers, which are not supported");
   }
   const known = new Set(outer);
   const own = new Set<string>();
@@ -52,7 +52,7 @@ export function readGraph(
     known.add(name);
   };
   const constants = readInitializers(reader, proto, place);
-  for (const name of constants.keys()) define(name, `initialiser ${quoted(name)}`);
+  for (const name of constants.keys()) define(name, `initializer ${quoted(name)}`);
   const inputs = proto.input.filter(({ name }) => depth > 0 || !constants.has(name));
   for (const { name } of inputs) define(name, `input ${quoted(name)}`);
   read.nodes += proto.node.length;
@@ -90,8 +90,8 @@ function readInitializers(
 ): Map<string, Constant> {
   const constants = new Map<string, Constant>();
   for (const tensor of proto.initializer) {
-    const where = `initialiser ${quoted(tensor.name)}`;
-    if (tensor.name === "") throw new OnnxError(place, "an initialiser has no name");
+    const where = `initializer ${quoted(tensor.name)}`;
+    if (tensor.name === "") throw new OnnxError(place, "an initializer has no name");
     if (constants.has(tensor.name)) throw new OnnxError(where, "there are two of this name");
     constants.set(tensor.name, readTensor(where, tensor, externalData));
   }
@@ -104,7 +104,7 @@ function checkKnown(place: string, name: string, known: ReadonlySet<string>): vo
     place,
     `it reads ${
       quoted(name)
-    }, which no input, no initialiser and no node before it gives: the graph has a cycle, ` +
+    }, which no input, no initializer and no node before it gives: the graph has a cycle, ` +
       `or its nodes are not in order`,
   );
 }

@@ -84,7 +84,7 @@ const refused: readonly (readonly [name: string, bytes: () => Uint8Array, ...par
     "__proto__",
   ],
   ["an output that nobody gives", () => modelOf(graph([node("Relu", ["x"], ["y"])])), 'output "out"'],
-  ["a negative size", () => lying({ dims: [-1n] }), 'initialiser "w"', "-1"],
+  ["a negative size", () => lying({ dims: [-1n] }), 'initializer "w"', "-1"],
   ["a size beyond all memory", () => lying({ dims: [2n ** 40n] }), "1099511627776"],
   [
     "sizes whose product overflows",
@@ -102,7 +102,7 @@ const refused: readonly (readonly [name: string, bytes: () => Uint8Array, ...par
   }, "1 elements, expected 2"],
   ["a type that is none", () => lying({ dataType: 99 }), "99"],
   ["texts as weights", () => lying({ dataType: dataTypes.string }), "string"],
-  ["sparse initialisers", () => modelOf({ ...identity, sparseInitializer: [{}] }), "sparse"],
+  ["sparse initializers", () => modelOf({ ...identity, sparseInitializer: [{}] }), "sparse"],
   [
     "no inputs",
     () => modelOf(graph([node("Constant", [], ["out"], { value_float: { float: 1 } })], { inputs: {} })),

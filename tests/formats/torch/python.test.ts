@@ -39,7 +39,7 @@ interface Pair {
 const tokens = tensor(Array.from({ length: 24 }, (_, i) => (i * 7) % 11), { shape: [4, 6], dtype: "int32" });
 
 const pairs: Readonly<Record<string, Pair>> = {
-  "a bidirectional LSTM with projections, normalisations and a classifier": {
+  "a bidirectional LSTM with projections, normalizations and a classifier": {
     layer: sequential([
       embedding({ inputDim: 11, outputDim: 5, name: "table" }),
       bidirectional(lstm({ units: 6, projection: 4, returnSequences: true }), { name: "lower" }),

@@ -20,11 +20,11 @@ function batchNormalized(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
   if (!flag(node, "spatial", true)) throw new TypeError("its spatial is 0, which is not supported");
   const epsilon = attribute(node, "epsilon", "float") ?? 1e-5;
   const momentum = attribute(node, "momentum", "float") ?? 0.9;
-  if (x.shape.length < 2) throw new TypeError(`it normalises ${printSpec(x)}, expected 2 or more axes`);
+  if (x.shape.length < 2) throw new TypeError(`it normalizes ${printSpec(x)}, expected 2 or more axes`);
   for (const part of [scale, bias, mean, variance]) {
     if (part.shape.length === 1 && part.shape[0] === x.shape[1]) continue;
     throw new TypeError(
-      `it normalises ${printShape(x.shape)} with ${printSpec(part)}, expected [${x.shape[1]}]`,
+      `it normalizes ${printShape(x.shape)} with ${printSpec(part)}, expected [${x.shape[1]}]`,
     );
   }
   const wide = (part: Tensor) => reshape(part, x.shape.map((dim, axis) => axis === 1 ? dim : 1));
@@ -52,9 +52,9 @@ function layerNormalized(node: Node, inputs: Inputs): OnnxValue[] {
   if (type !== 1) throw new RangeError(`its stash_type is ${type}, expected 1 (float)`);
   const axes = Array.from({ length: rank - first }, (_, index) => first + index);
   const mean = meanOf(x, { axes, keepDims: true });
-  const centred = sub(x, mean);
-  const deviation = sqrt(add(meanOf(square(centred), { axes, keepDims: true }), epsilon));
-  const scaled = mul(div(centred, deviation), floatsOf(given(inputs, 1)));
+  const centered = sub(x, mean);
+  const deviation = sqrt(add(meanOf(square(centered), { axes, keepDims: true }), epsilon));
+  const scaled = mul(div(centered, deviation), floatsOf(given(inputs, 1)));
   const output = inputs[2] ? add(scaled, floatsOf(inputs[2])) : scaled;
   return [valueOf(output), valueOf(mean), valueOf(div(1, deviation))];
 }

@@ -144,7 +144,7 @@ const weights = {
   variance: tensor([0.5, 1, 2]),
 };
 
-const normalisations: OperatorCase[] = [
+const normalizations: OperatorCase[] = [
   {
     name: "BatchNormalization",
     nodes: [
@@ -289,7 +289,7 @@ export const operatorCases: readonly OperatorCase[] = [
   ...elementwise,
   ...products,
   ...reductions,
-  ...normalisations,
+  ...normalizations,
   ...shapes,
   ...scanCases,
   ...recurrentCases,
