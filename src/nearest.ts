@@ -124,6 +124,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "centered",
   "cycle",
   "dropRemainder",
+  "exclusive",
   "fromLogits",
   "goBackwards",
   "inputForget",

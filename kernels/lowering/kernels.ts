@@ -2,6 +2,7 @@
  * What a lowered Program consists of: kernels over views, in order. Plain data, made by `lower.ts` and written as code
  * by the backends. What each kind is, and what is asked of it, is in `kinds/`.
  */
+import { type CumsumKernel, cumsumKinds } from "./kinds/cumsum.ts";
 import { type FusedKernel, fusedKinds } from "./kinds/fused.ts";
 import { type GatherKernel, indexingKinds, type ScatterKernel } from "./kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds } from "./kinds/kind.ts";
@@ -10,6 +11,7 @@ import { type RandomKernel, randomKinds } from "./kinds/random.ts";
 import { type ArgmaxKernel, type ReduceKernel, reductionKinds } from "./kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "./kinds/scan.ts";
 
+export type { CumsumKernel } from "./kinds/cumsum.ts";
 export type { FusedKernel, FusedName, FusedOperation, Operand } from "./kinds/fused.ts";
 export type { GatherKernel, ScatterKernel } from "./kinds/indexing.ts";
 export type { MatmulKernel } from "./kinds/product.ts";
@@ -24,6 +26,7 @@ export type Kernel =
   | FusedKernel
   | ReduceKernel
   | ArgmaxKernel
+  | CumsumKernel
   | MatmulKernel
   | GatherKernel
   | ScatterKernel
@@ -37,6 +40,7 @@ export type KernelOf<K extends Kernel["kind"]> = Extract<Kernel, { readonly kind
 const kinds: Kinds<Kernel> = {
   ...fusedKinds,
   ...reductionKinds,
+  ...cumsumKinds,
   ...productKinds,
   ...indexingKinds,
   ...randomKinds,

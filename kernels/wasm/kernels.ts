@@ -1,5 +1,6 @@
 /** The kernels of the wasm backend: those of every backend, but with the operands of products packed. */
 import type { Kernel, MatmulKernel, ScanKernel } from "../lowering/kernels.ts";
+import { cumsumKinds } from "../lowering/kinds/cumsum.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
 import { indexingKinds } from "../lowering/kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
@@ -64,6 +65,7 @@ export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
 const wasmKinds: Kinds<WasmKernel> = {
   ...fusedKinds,
   ...reductionKinds,
+  ...cumsumKinds,
   ...indexingKinds,
   ...randomKinds,
   ...scanKinds,

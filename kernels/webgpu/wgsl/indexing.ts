@@ -1,7 +1,7 @@
 /** Rows by index, and the sums of such rows. Indices outside the table are clamped into it. */
 import type { GatherKernel, ScatterKernel } from "../../lowering/kernels.ts";
 import { sizeOf, viewOf } from "../../lowering/views.ts";
-import { literal, load, store, unravel } from "./address.ts";
+import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
@@ -55,8 +55,7 @@ function writeScatter(
         f.line(store(output, place, `${load(output, place, memory)} + ${term}`, memory));
         return;
       }
-      // No compiler may take the parentheses away (Kahan, 1965): to it, what is added to the bits is not known.
-      const kept = (value: string) => `bitcast<f32>(bitcast<i32>(${value}) + zero)`;
+      // No compiler may take the parentheses away (Kahan, 1965).
       const before = f.let(load(output, place, memory));
       const whole = f.let(`${term} + ${load(errors, place, memory)}`);
       const sum = f.let(kept(`${before} + ${whole}`));
