@@ -36,6 +36,7 @@ export {
   concat,
   convolve,
   cos,
+  cumsum,
   div,
   einsum,
   elu,

@@ -35,6 +35,7 @@ export {
   activationNames,
   type AxisOptions,
   type ConvolutionOptions,
+  type CumsumOptions,
   dropoutMask,
   type DTypeOptions,
   type MatmulOptions,

@@ -125,6 +125,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "centered",
   "cycle",
   "dropRemainder",
+  "exclusive",
   "fromLogits",
   "goBackwards",
   "inputForget",

@@ -2,6 +2,7 @@
  * What a lowered Program consists of: kernels over views, in order. They are plain data, created by
  * `lower.ts` and written as code by the backends. Each kind and its properties are in `kinds/`.
  */
+import { type CumsumKernel, cumsumKinds } from "./kinds/cumsum.ts";
 import { type FusedKernel, fusedKinds } from "./kinds/fused.ts";
 import { type IndexingKernel, indexingKinds } from "./kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds } from "./kinds/kind.ts";
@@ -17,6 +18,7 @@ export interface ScanKernel extends ScanOver<Kernel> {}
 export type Kernel =
   | FusedKernel
   | ReductionKernel
+  | CumsumKernel
   | MatmulKernel
   | IndexingKernel
   | RandomKernel
@@ -29,6 +31,7 @@ export type KernelOf<K extends Kernel["kind"]> = Extract<Kernel, { readonly kind
 const kinds: Kinds<Kernel> = {
   ...fusedKinds,
   ...reductionKinds,
+  ...cumsumKinds,
   ...productKinds,
   ...indexingKinds,
   ...randomKinds,

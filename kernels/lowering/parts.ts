@@ -1,18 +1,20 @@
 /**
- * Long reductions and products in parts: if one has more terms than a backend allows per kernel, its parts
+ * Long reductions, running sums and products in parts: if one has more terms than a backend allows per kernel, its parts
  * are computed side by side, by one kernel with an additional axis, and then summed.
  */
 import type { Kernel, KernelOf } from "./kernels.ts";
+import type { CumsumKernel } from "./kinds/cumsum.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
 import type { ScatterKernel } from "./kinds/indexing.ts";
 import type { MatmulKernel } from "./kinds/product.ts";
 import type { ReduceKernel } from "./kinds/reduction.ts";
-import { sliceView, type View, viewOf } from "./views.ts";
+import { broadcastView, sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** The most terms of an element of a result. */
 export interface MostTerms {
   readonly ofReduction: (kernel: ReduceKernel) => number;
+  readonly ofCumsum: number;
   readonly ofScatter: (kernel: ScatterKernel) => number;
   /** Products with more than `from` terms are split into parts of `most`. */
   readonly ofProducts: { readonly from: number; readonly most: number };
@@ -24,6 +26,7 @@ const parts: {
 } = {
   scan: (kernel, most) => [{ ...kernel, body: inParts(kernel.body, most) }],
   reduce: reduceInParts,
+  cumsum: cumsumInParts,
   matmul: productInParts,
   scatterAdd: scatterInParts,
 };
@@ -139,18 +142,61 @@ function scatterInParts(kernel: ScatterKernel, most: MostTerms): Kernel[] {
   return inParts([...scatters, { kind: "reduce", name: "sum", input: parts.all, axes: [0], output }], most);
 }
 
+/**
+ * The running sums of all parts, to which is then added what comes before each part: the running sum of the sums of the
+ * parts. The axis of the parts comes right before the one that they are of, so that rows stay rows.
+ */
+function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
+  const { input, axis, output } = kernel;
+  const size = most.ofCumsum;
+  const extent = output.shape[axis];
+  if (extent <= size || sizeOf(output.shape) === 0) return [kernel];
+  const count = Math.ceil(extent / size);
+  const between = (name: string) => {
+    const shape = output.shape.with(axis, count);
+    return viewOf({ name, size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+  };
+  const sums = between("sums of parts"), before = between("sums before parts");
+  /** So many parts of so many elements each, from a part on: what computes their sums, and what adds to these. */
+  const partsFrom = (first: number, parts: number, length: number) => {
+    const divided = (view: View): View => {
+      const { shape, strides, ...rest } = partOf(view, axis, first * size, parts * length);
+      return {
+        ...rest,
+        shape: shape.toSpliced(axis, 1, parts, length),
+        strides: strides.toSpliced(axis, 1, strides[axis] * length, strides[axis]),
+      };
+    };
+    const [from, to] = [divided(input), divided(output)];
+    const start = partOf(before, axis, first, parts);
+    const kept = to.shape.map((_, at) => at).filter((at) => at !== axis + 1);
+    const total = partOf(sums, axis, first, parts);
+    const sum: ReduceKernel = { kind: "reduce", name: "sum", input: from, axes: [axis + 1], output: total };
+    const running: CumsumKernel = { ...kernel, input: from, axis: axis + 1, output: to };
+    return { sums: [sum, running], add: addition(to, broadcastView(start, to.shape, kept)) };
+  };
+  const whole = Math.floor(extent / size), left = extent - whole * size;
+  const groups = [partsFrom(0, whole, size), ...(left === 0 ? [] : [partsFrom(whole, 1, left)])];
+  const ofParts: CumsumKernel = { ...kernel, input: sums, exclusive: true, output: before };
+  return inParts([...groups.flatMap(({ sums }) => sums), ofParts, ...groups.map(({ add }) => add)], most);
+}
+
 /** Adds an addend to columns of a product. */
 function added(output: View, { first, view }: MatmulKernel["addends"][number]): FusedKernel {
-  const { shape } = view;
-  const to = sliceView(output, [0, first], shape, [1, 1]);
+  return addition(sliceView(output, [0, first], view.shape, [1, 1]), view);
+}
+
+/** Adds a view to another one. */
+function addition(to: View, view: View): FusedKernel {
+  const { shape, dtype } = to;
   return {
     kind: "fused",
     shape,
     operations: [{
       name: "add",
       operands: [{ kind: "view", view: to }, { kind: "view", view }],
-      output: { shape, dtype: output.dtype },
-      inputDType: output.dtype,
+      output: { shape, dtype },
+      inputDType: dtype,
       stores: [to],
     }],
   };

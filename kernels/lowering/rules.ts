@@ -4,6 +4,7 @@
 import type { ElementwiseName } from "../../src/program/elementwise.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernel } from "./kernels.ts";
+import { cumsumRules } from "./kinds/cumsum.ts";
 import { copyRules } from "./kinds/fused.ts";
 import { indexingRules } from "./kinds/indexing.ts";
 import { productRules } from "./kinds/product.ts";
@@ -20,6 +21,7 @@ export type RuledName = Exclude<OperationName, ElementwiseName | ViewName | Know
 const rules: Rules<RuledName, Kernel, Kernel> = {
   ...copyRules,
   ...reductionRules,
+  ...cumsumRules,
   ...productRules,
   ...indexingRules,
   ...randomRules,

@@ -1,4 +1,4 @@
-/** Sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
+/** Sums, running sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
 import { requireElements } from "../../src/program/empty.ts";
 import type { Values } from "../../src/tensor/tensor.ts";
 import { type ConcreteSpec, type KernelBuilder, type Kernels, type Walk, walk } from "./kernel.ts";
@@ -87,5 +87,36 @@ const argmax: KernelBuilder<"argmax"> = ({ attributes: { axis }, inputs: [{ shap
   };
 };
 
-/** Builders of the kernels that reduce axes. */
-export const reduction: Kernels<"sum" | "reduceMax" | "argmax"> = { sum, reduceMax, argmax };
+const cumsum: KernelBuilder<"cumsum"> = ({ attributes, inputs: [{ shape, dtype }] }) => {
+  const { axis, exclusive, reverse } = attributes;
+  const size = shape[axis];
+  const stride = sizeOf(shape.slice(axis + 1));
+  const lines = sizeOf(shape.toSpliced(axis, 1));
+  const add = dtype === "int32"
+    ? (sum: number, term: number) => (sum + term) | 0
+    : (sum: number, term: number) => sum + term;
+  const round = dtype === "float32" ? Math.fround : (sum: number) => sum;
+  return ([x], [out]) => {
+    for (let line = 0; line < lines; line++) {
+      const inner = line % stride;
+      const start = (line - inner) * size + inner;
+      let sum = 0;
+      for (let i = 0; i < size; i++) {
+        const at = start + (reverse ? size - 1 - i : i) * stride;
+        const before = sum;
+        sum = add(sum, x[at]);
+        // What is infinite in the output is so for the sums after it, too.
+        if (!Number.isFinite(round(sum))) sum = round(sum);
+        out[at] = exclusive ? before : sum;
+      }
+    }
+  };
+};
+
+/** Builders of the kernels that reduce axes, or sum along one. */
+export const reduction: Kernels<"sum" | "reduceMax" | "argmax" | "cumsum"> = {
+  sum,
+  reduceMax,
+  argmax,
+  cumsum,
+};

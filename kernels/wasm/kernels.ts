@@ -1,6 +1,7 @@
 /** The kernels of the wasm backend: those of every backend, with packed operands for products. */
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
+import { cumsumKinds } from "../lowering/kinds/cumsum.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
 import { indexingKinds } from "../lowering/kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
@@ -72,6 +73,7 @@ export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
 const wasmKinds: Kinds<WasmKernel> = {
   ...fusedKinds,
   ...reductionKinds,
+  ...cumsumKinds,
   ...indexingKinds,
   ...randomKinds,
   ...scanKinds,

@@ -1,4 +1,5 @@
 /** How every kind of kernel is emitted. */
+import { cumsumEmission } from "./emit/cumsum.ts";
 import { fusedEmission } from "./emit/fused.ts";
 import { indexingEmission } from "./emit/indexing.ts";
 import type { EmittedKind, EmittedKinds } from "./emit/kind.ts";
@@ -11,6 +12,7 @@ import type { WasmKernel } from "./kernels.ts";
 const emitted: EmittedKinds<WasmKernel> = {
   ...fusedEmission,
   ...reductionEmission,
+  ...cumsumEmission,
   ...productEmission,
   ...indexingEmission,
   ...randomEmission,

@@ -16,6 +16,9 @@ import { roundsOf } from "./wgsl/kinds.ts";
  */
 const PART_TERMS = 4096, PARTS_IN_PLACE = 32;
 
+/** The elements of a part of a long running sum, which one invocation adds one after another. */
+const CUMSUM_TERMS = 1024;
+
 /** The loop iterations of an invocation of a kernel, over all steps if it is a scan. */
 export function allIterations(kernel: Kernel, callers: Callers): number {
   return roundsOf(kernel, callers).all * Math.max(1, workOf(kernel).times);
@@ -45,6 +48,7 @@ export function mostTerms(device: DeviceShape): MostTerms {
   const rounds = Math.floor(mostIterations * 0.8);
   return {
     ofReduction: (kernel) => isLongReduction(kernel, device) ? rounds * workgroupSize : rounds,
+    ofCumsum: CUMSUM_TERMS,
     ofScatter: ({ output }) => rounds - output.shape[0],
     ofProducts: { from: PART_TERMS * PARTS_IN_PLACE, most: PART_TERMS },
   };

@@ -70,6 +70,7 @@ export {
   stddev,
   variance,
 } from "./reduction.ts";
+export { cumsum, type CumsumOptions } from "./cumsum.ts";
 export { gather, iota, oneHot, scatterAdd } from "./indexing.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
 export { type ConvolutionOptions, convolve } from "./convolution.ts";

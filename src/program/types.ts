@@ -89,6 +89,11 @@ export interface Attributes
    * empty.
    */
   argmax: { readonly axis: number };
+  /**
+   * Sums along `axis` of the elements up to each one, which with `exclusive` is left out; `reverse`: of those from each
+   * one to the end.
+   */
+  cumsum: { readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean };
 
   /**
    * `[...b, m, k] × [...b, k, n] -> [...b, m, n]`; ranks and leading sizes are equal. `transposeLeft`: the

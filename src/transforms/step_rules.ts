@@ -128,6 +128,8 @@ export function followEquation(
     }
     case "reverse":
       return [x && reversed(x, (attributes as Attributes["reverse"]).axes)];
+    case "cumsum":
+      return [x && summedUp(x, (attributes as Attributes["cumsum"]).axis)];
     case "slice":
       return [x && sliced(x, shapes[0], attributes as Attributes["slice"])];
     case "pad":
@@ -227,6 +229,12 @@ function reversed(state: Followed, axes: readonly number[]): Followed {
       placeOf(state, role) ? rearranged(state, role, "reverse", (mask, axis) => reverse(mask, axis)) : state,
     state,
   );
+}
+
+/** Each step as the sum of those up to it: all stay where they are, and count as before. */
+function summedUp(state: Followed, axis: number): Followed {
+  const place = state.places.find((place) => place.axis === axis);
+  return place ? rearranged(state, place.role, "cumsum", (mask) => mask) : state;
 }
 
 function sliced(state: Followed, from: Shape, { start, size, stride }: Attributes["slice"]): Followed {

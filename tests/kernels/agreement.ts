@@ -10,6 +10,7 @@ import {
   concat,
   convolve,
   cos,
+  cumsum,
   div,
   einsum,
   equal,
@@ -150,6 +151,32 @@ const reductions: AgreementCase[] = [
   ...one("mean", (x) => mean(x), [7], [64, 100]),
   ...one("argmax", (x) => argmax(x), [7], [3, 5], [2, 3, 9]),
   ...one("argmax rows", (x) => argmax(x, { axis: 0 }), [6, 9]),
+  ...[0, 1, 2].flatMap((axis) => one(`cumsum ${axis}`, (x) => cumsum(x, { axis }), [3, 5, 7], [2, 17, 40])),
+  ...one(
+    "cumsum of every kind",
+    (x) =>
+      [false, true].flatMap((exclusive) =>
+        [false, true].map((reverse) => cumsum(x, { axis: 0, exclusive, reverse }))
+      ),
+    [7],
+    [5, 9],
+    [0, 3],
+    [3, 0],
+    [2500, 3],
+  ),
+  ...one("cumsum of one axis after the other", (x) => cumsum(cumsum(x), { axis: 0, reverse: true }), [6, 9]),
+  ...one(
+    "cumsum of a view, and a view of it",
+    (x) => transpose(cumsum(reverse(transpose(x), 1), { axis: 0 })),
+    [6, 9],
+    [2, 4, 3],
+  ),
+  ...one("cumsum of a part", (x) => cumsum(slice(x, { start: [1, 2], size: [2, 4], stride: [2, 2] })), [
+    5,
+    9,
+  ]),
+  ...one("long cumsum", (x) => cumsum(x, { axis: 1, reverse: true }), [3, 2049, 2], [2, 1025]),
+  ...one("cumsum of integers", (x) => cumsum(cast(mul(x, 10), "int32"), { axis: 0 }), [6, 9], [3000]),
   ...one("softmax", (x) => softmax(x), [3, 10], [2, 3, 5]),
   ...one("sum of integers", (x) => sum(cast(mul(x, 10), "int32"), { axes: 0 }), [6, 9]),
 ];
@@ -229,6 +256,21 @@ const scans: AgreementCase[] = [
     name: "scan reversed",
     fn: (w, u, h, x) => scan(cell(w, u), h, x, { reverse: true }),
     inputs: [[3, 8], [8, 8], [5, 8], [5, 6, 3]],
+  },
+  {
+    name: "scan with running sums",
+    fn: (h, x) => scan((h: Tensor, x: Tensor) => [cumsum(add(h, x)), cumsum(mul(h, x), { axis: 0 })], h, x),
+    inputs: [[5, 8], [5, 6, 8]],
+  },
+  {
+    name: "scan with running sums of rows",
+    fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, cumsum(mul(h, x), { exclusive: true })], h, x),
+    inputs: [[5, 8], [5, 6, 8]],
+  },
+  {
+    name: "scan with long running sums",
+    fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, mul(cumsum(add(h, x)), 0.01)], h, x),
+    inputs: [[3, 1500], [3, 2, 1500]],
   },
   {
     name: "scan of no steps",

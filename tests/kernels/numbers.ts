@@ -12,6 +12,7 @@ import {
   cast,
   concat,
   cos,
+  cumsum,
   div,
   equal,
   erf,
@@ -446,6 +447,36 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       of((x) => argmax(x), floats([TINY, NORMAL, 0, -TINY, -NORMAL, -Infinity], [2, 3]), [1, 0]),
       of((x) => argmax(x), ints([LEAST, LEAST, MOST, MOST], [2, 2]), [0, 0]),
       of((x) => argmax(x), floats([], [0, 3]), []),
+    ],
+  },
+  cumsum: {
+    rule:
+      "Adds as `add` does, beginning with 0: after a NaN all sums are NaN; after an infinity or an overflow they are infinite, or NaN from where ∞ meets -∞. int32 wraps.",
+    checks: [
+      ...[1, 0].map((axis) => {
+        const lines = [
+          { x: [1, NaN, 2, Infinity], sums: [1, NaN, NaN, NaN] },
+          { x: [1, Infinity, 2, Infinity], sums: [1, Infinity, Infinity, Infinity] },
+          { x: [-Infinity, 1, Infinity, 1], sums: [-Infinity, -Infinity, NaN, NaN] },
+          { x: [LARGEST, LARGEST, -LARGEST, 1], sums: [LARGEST, Infinity, Infinity, Infinity] },
+          { x: [-0, -0, 0, -1], sums: [0, 0, 0, -1] },
+        ];
+        const laid = (lists: readonly (readonly number[])[]) =>
+          axis === 1 ? lists.flat() : lists[0].flatMap((_, i) => lists.map((list) => list[i]));
+        return of(
+          (x) => cumsum(x, { axis }),
+          floats(laid(lines.map(({ x }) => x)), axis === 1 ? [5, 4] : [4, 5]),
+          laid(lines.map(({ sums }) => sums)),
+        );
+      }),
+      of(
+        (x) => cumsum(x, { exclusive: true, reverse: true }),
+        floats([NaN, 1, Infinity, 2, LARGEST, -1, LARGEST, LARGEST], [2, 4]),
+        [Infinity, Infinity, 2, 0, Infinity, Infinity, LARGEST, 0],
+      ),
+      of((x) => cumsum(x), ints([MOST, 1, 1]), [MOST, LEAST, LEAST + 1]),
+      of((x) => cumsum(x, { axis: 0 }), floats([], [0, 3]), []),
+      of((x) => cumsum(x), floats([], [0, 3]), []),
     ],
   },
   matmul: {

@@ -1,9 +1,10 @@
 /**
- * Holds sums of every kind to their value in float64: the error is at most 1e-6 of the sum of the magnitudes, whatever
+ * Holds sums of every kind, running ones too, to their value in float64: the error is at most 1e-6 of the sum of the magnitudes, whatever
  * the length. Equal terms are the hardest, as a running sum rounds them all the same way.
  */
 import { assert } from "@std/assert";
 import {
+  cumsum,
   grad,
   host,
   hostTensor,
@@ -102,7 +103,7 @@ const FILLS: readonly { readonly name: string; readonly value: (draw: () => numb
   { name: "numbers of both signs", value: (draw) => draw() },
 ];
 
-/** A test of a backend with sums of up to `longest` terms, which 40 divides. */
+/** Tests of a backend with sums and running sums of up to `longest` terms, which 40 divides. */
 export function testSums(name: string, backend: Backend, ignore: boolean, longest: number): void {
   Deno.test({
     name: `sum, mean, matmul, scatterAdd: on ${name} no error grows with the length`,
@@ -125,6 +126,73 @@ export function testSums(name: string, backend: Backend, ignore: boolean, longes
         }
       }
     },
+  });
+  Deno.test({
+    name: `cumsum: on ${name} no error grows with the length`,
+    ignore,
+    sanitizeResources: false,
+    sanitizeOps: false,
+    fn: () => testRunningSums(name, backend, longest),
+  });
+}
+
+/** Running sums along an axis, in every layout. */
+function runningCasesUpTo(longest: number): { readonly shape: readonly number[]; readonly axis: number }[] {
+  return [
+    ...LENGTHS.flatMap((length) => [
+      { shape: [3, length], axis: 1 },
+      { shape: [length, 9], axis: 0 },
+      { shape: [2, length, 5], axis: 1 },
+    ]),
+    { shape: [longest], axis: 0 },
+    { shape: [2, longest / 4], axis: 1 },
+  ];
+}
+
+async function testRunningSums(name: string, backend: Backend, longest: number): Promise<void> {
+  for (const { shape, axis } of runningCasesUpTo(longest)) {
+    for (const reverse of [false, true]) {
+      const { program } = trace(
+        (x: Tensor) => cumsum(x, { axis, reverse }),
+        hostTensor(new Float32Array(sizeOf(shape)), shape),
+      );
+      using compiled = await backend.compile(program, { donate: [false], keep: [false] });
+      for (const fill of FILLS) {
+        const seed = shape[axis];
+        const draw = numbersFrom(seed);
+        const x = Float32Array.from({ length: sizeOf(shape) }, () => fill.value(draw));
+        const [result] = await compiled.run([hostTensor(x, shape)]);
+        const what =
+          `cumsum of [${shape}] along ${axis}, reverse ${reverse}, of ${fill.name} on ${name}, seed ${seed}`;
+        checkRunning(x, host(result).data, { shape, axis, reverse, what });
+      }
+    }
+  }
+}
+
+function checkRunning(
+  x: Float32Array,
+  got: ArrayLike<number>,
+  { shape, axis, reverse, what }: {
+    readonly shape: readonly number[];
+    readonly axis: number;
+    readonly reverse: boolean;
+    readonly what: string;
+  },
+): void {
+  const length = shape[axis], stride = sizeOf(shape.slice(axis + 1));
+  const sums = new Float64Array(x.length), magnitudes = new Float64Array(x.length);
+  x.forEach((_, i) => {
+    const at = reverse ? x.length - 1 - i : i;
+    const place = Math.floor(at / stride) % length;
+    const before = reverse ? at + stride : at - stride;
+    const isFirst = place === (reverse ? length - 1 : 0);
+    sums[at] = x[at] + (isFirst ? 0 : sums[before]);
+    magnitudes[at] = Math.abs(x[at]) + (isFirst ? 0 : magnitudes[before]);
+    const error = Math.abs(got[at] - sums[at]) / magnitudes[at];
+    if (!(error <= MOST)) {
+      throw new Error(`${what}: element ${at} is ${got[at]}, not ${sums[at]}; the error is ${error}`);
+    }
   });
 }
 

@@ -197,6 +197,7 @@ const kernel = random(7, [4, 4]);
 const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "gated units": (x) => cf.concat([cf.glu(x), cf.glu(x)]),
   "the largest feature": (x) => cf.cast(cf.argmax(x), "float32"),
+  "running sums of features": (x) => cf.cumsum(x),
   "features turned round": (x) => cf.reverse(x, 2),
   "some features": (x) => internal.sliceAxis(x, 2, 1, 2),
   "features around": (x) => cf.pad(x, { low: [0, 0, 1], high: [0, 0, 1] }),
@@ -222,6 +223,7 @@ const alike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
 const unlike: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "the largest step": (x) => cf.max(x, { axes: 1, keepDims: true }),
   "scores of all pairs": (x) => cf.einsum("btf,bsf->bts", x, x),
+  "a running sum of steps": (x) => cf.cumsum(x, { axis: 1 }),
   "the first step": (x) => cf.at(x, 0, { axis: 1 }),
   "differences to the first step": (x) => cf.sub(x, internal.sliceAxis(x, 1, 0, 1)),
   "differences to the last step": (x) => cf.sub(x, internal.sliceAxis(x, 1, -1, 1)),

@@ -11,6 +11,7 @@ import {
   cast,
   concat,
   cos,
+  cumsum,
   div,
   equal,
   erf,
@@ -231,6 +232,12 @@ const differentiable = {
     one("everything", shape, (x) => max(x), "distinct"),
     one("one axis", [2, 3, 2], (x) => max(x, { axes: 1 }), "distinct"),
     one("two axes", [2, 2, 2], (x) => max(x, { axes: [0, 2], keepDims: true }), "distinct"),
+  ],
+  cumsum: [
+    one("the last axis", shape, (x) => cumsum(x)),
+    one("another axis, from the end", [2, 3, 2], (x) => cumsum(x, { axis: 1, reverse: true })),
+    one("without the element itself", [3, 2], (x) => cumsum(x, { axis: 0, exclusive: true })),
+    one("no elements", [2, 0], (x) => cumsum(x)),
   ],
 
   matmul: [

@@ -4,6 +4,7 @@ import {
   add,
   cast,
   concat,
+  cumsum,
   einsum,
   exp,
   expandDims,
@@ -61,6 +62,8 @@ Deno.test("outputMasks: what keeps the axis of time keeps the mask", () => {
     "there and back": (x) =>
       transpose(mul(transpose(x, { permutation: [1, 0, 2] }), 2), { permutation: [1, 0, 2] }),
     "further axes": (x) => reshape(x, [2, 3, 1, 2]),
+    "a running sum over time": (x) => cumsum(x, { axis: 1 }),
+    "a running sum over features": (x) => cumsum(x),
     "a fold": (x) => scan((h: Tensor, x: Tensor) => [add(h, x), add(h, x)], zeros([2, 2]), x)[0],
   };
   for (const [name, fn] of Object.entries(keeping)) assertEquals(masksOf(fn), [same], name);
@@ -167,6 +170,7 @@ Deno.test("unstreamable: what works step by step", () => {
     elementwise: (x) => mul(exp(x), 2),
     "a product with a kernel": (x) => matmul(x, ones([3, 4])),
     "a normalization over features": (x) => sub(x, mean(x, { axes: -1, keepDims: true })),
+    "a running sum over features": (x) => cumsum(x),
     "rows and back": (x) => reshape(reshape(x, [multiplyDims(time, 2), 3]), [2, time, 3]),
     "a constant at every step": (x) => add(x, ones([2, time, 3])),
     "a constant alone": () => ones([2, time, 3]),
@@ -182,6 +186,8 @@ Deno.test("unstreamable: what depends on other steps, names the operation", () =
   const mixing: Record<string, [Fn, string | undefined]> = {
     "a mean over time": [(x) => sub(x, mean(x, { axes: 1, keepDims: true })), "sum"],
     "a reversal": [(x) => reverse(x, 1), "reverse"],
+    "a running sum": [(x) => cumsum(x, { axis: 1 }), "cumsum"],
+    "a running sum of rows": [(x) => cumsum(reshape(x, [multiplyDims(time, 2), 3]), { axis: 0 }), "cumsum"],
     "attention": [(x) => matmul(softmax(matmul(x, x, { transposeRight: true })), x), "matmul"],
     "a maximum over time": [(x) => max(x, { axes: 1 }), "reduceMax"],
     "a shift": [

@@ -275,6 +275,10 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
     const found = t.builder.node("ArgMax", [t.name(x)], { axis: { int: axis }, keepdims: { int: 0 } });
     t.set(output, cast(t.builder, found, "int32"));
   },
+  cumsum: (t, { inputs: [x], outputs: [output], attributes: { axis, exclusive, reverse } }) => {
+    const flags: Attributes = { exclusive: { int: Number(exclusive) }, reverse: { int: Number(reverse) } };
+    t.set(output, t.builder.node("CumSum", [t.name(x), t.builder.scalar(axis, "int32")], flags));
+  },
   matmul,
   scan: translateScan,
 };

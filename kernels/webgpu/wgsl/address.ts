@@ -162,6 +162,14 @@ export function hiddenLiteral(value: number, dtype: View["dtype"]): string {
   return `bitcast<${typeOf(dtype)}>(special(0x${bits.toString(16)}u))`;
 }
 
+/**
+ * A sum or difference of floats that no compiler rewrites as real numbers allow: to it, what is added to the bits is not
+ * known.
+ */
+export function kept(value: string): string {
+  return `bitcast<f32>(bitcast<i32>(${value}) + zero)`;
+}
+
 /** Statements that set `names` to the index along each axis of row-major element `index` of a shape. */
 export function unravel(index: string, shape: readonly number[], names: readonly string[]): string[] {
   const lines: string[] = [];

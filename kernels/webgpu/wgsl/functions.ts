@@ -27,6 +27,9 @@ const SOURCES: Readonly<Record<string, Source>> = {
   isNan: {
     code: "fn isNan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }",
   },
+  isFinite: {
+    code: "fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }",
+  },
   withSign: {
     code: `fn withSign(size: f32, sign: f32) -> f32 {
   return bitcast<f32>((bitcast<u32>(size) & 0x7fffffffu) | (bitcast<u32>(sign) & 0x80000000u));

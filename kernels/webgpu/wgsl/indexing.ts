@@ -1,7 +1,7 @@
 /** Rows by index, and sums of such rows. Indices outside the table are clamped into it. */
 import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { viewOf } from "../../lowering/views.ts";
-import { literal, load, store, unravel } from "./address.ts";
+import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
@@ -56,8 +56,7 @@ function writeScatter(
         f.line(store(output, place, `${load(output, place, memory)} + ${term}`, memory));
         return;
       }
-      // The compiler must not drop the parentheses (Kahan, 1965): a hidden addend to the bits prevents it.
-      const kept = (value: string) => `bitcast<f32>(bitcast<i32>(${value}) + zero)`;
+      // The compiler must not drop the parentheses (Kahan, 1965).
       const before = f.let(load(output, place, memory));
       const whole = f.let(`${term} + ${load(errors, place, memory)}`);
       const sum = f.let(kept(`${before} + ${whole}`));

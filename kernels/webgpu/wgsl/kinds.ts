@@ -1,5 +1,6 @@
 /** How every kind of kernel is written, and how many loop iterations an invocation of it takes. */
 import type { Kernel } from "../../lowering/kernels.ts";
+import { cumsumWriting } from "./cumsum.ts";
 import { fusedWriting } from "./fused.ts";
 import { indexingWriting } from "./indexing.ts";
 import type { Callers, WrittenKind, WrittenKinds } from "./kind.ts";
@@ -12,6 +13,7 @@ import { scanWriting } from "./scan.ts";
 const written: WrittenKinds<Kernel> = {
   ...fusedWriting,
   ...reductionWriting,
+  ...cumsumWriting,
   ...productWriting,
   ...indexingWriting,
   ...randomWriting,

@@ -1,4 +1,5 @@
-/** Operators that reduce axes, and softmax. */
+/** Operators that reduce axes, running sums, and softmax. */
+import { cumsum } from "../../../../src/operations/cumsum.ts";
 import {
   abs,
   add,
@@ -18,7 +19,16 @@ import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src
 import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axesOf, axisOf, flag, type Node } from "../node.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
-import { floatsOf, knownNumbers, scalarSize, shapeOf, sizesOf, tensorOf, valueOf } from "../values.ts";
+import {
+  floatsOf,
+  knownNumbers,
+  type OnnxValue,
+  scalarSize,
+  shapeOf,
+  sizesOf,
+  tensorOf,
+  valueOf,
+} from "../values.ts";
 
 /** The axes that a node reduces: an attribute in old versions, an input in new ones. */
 function reducedAxes(node: Node, inputs: Inputs, rank: number): number[] {
@@ -110,6 +120,17 @@ function argument(sign: (x: Tensor) => Tensor): Operator {
   };
 }
 
+/** A running sum, along an axis that is an input. */
+function runningSum(node: Node, inputs: Inputs): OnnxValue {
+  const x = tensorOf(given(inputs, 0));
+  const [axis] = knownNumbers(given(inputs, 1), "axis");
+  return valueOf(cumsum(x, {
+    axis: axisOf(axis, x.shape.length),
+    exclusive: flag(node, "exclusive", false),
+    reverse: flag(node, "reverse", false),
+  }));
+}
+
 /** The operators of this file. */
 export const reductionOperators: Operators = {
   ReduceSum: reduction(sum),
@@ -126,4 +147,9 @@ export const reductionOperators: Operators = {
   LogSoftmax: overAxis(logSoftmax),
   ArgMax: argument((x) => x),
   ArgMin: argument(neg),
+  CumSum: {
+    attributes: ["exclusive", "reverse"],
+    inputs: [2, 2],
+    compute: (node, inputs) => [runningSum(node, inputs)],
+  },
 };

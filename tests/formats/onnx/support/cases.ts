@@ -9,6 +9,7 @@ import {
   type Cell,
   concat,
   convLstm1dCell,
+  cumsum,
   dense,
   embedding,
   flatten,
@@ -107,6 +108,17 @@ function encoderDecoder(): Layer {
     { initialState: [stateH, stateC] },
   );
   return model({ inputs: { source, target }, outputs: call(dense({ units: 3 }), decoded) });
+}
+
+/** Running sums of every kind. */
+function runningSums(): Layer {
+  const x = input([null, 4]);
+  const sums = [false, true].flatMap((exclusive) =>
+    [false, true].flatMap((reverse) =>
+      [1, 2].map((axis) => apply((x) => cumsum(x, { axis, exclusive, reverse }), x))
+    )
+  );
+  return model({ inputs: x, outputs: sums });
 }
 
 function twoInputs(): Layer {
@@ -276,6 +288,7 @@ export const exportCases: readonly ExportCase[] = [
     data: [noise([2, 5, 4], 1), noise([2, 5, 3, 2], 2)],
     operators: ["Scan"],
   },
+  plain("running sums", runningSums(), ["CumSum"]),
   {
     name: "convolutional lstm",
     layer: rnn(convLstm1dCell({ filters: 2, kernelSize: 3, padding: "same" }), { returnSequences: true }),

@@ -135,6 +135,9 @@ const reductions: OperatorCase[] = [
   one("LogSoftmax", { x }, { axis: 0 }),
   one("ArgMax", { x }, { axis: 1, keepdims: 0 }, int64),
   one("ArgMin", { x }, { axis: -1 }, int64),
+  one("CumSum", { x }, {}, { ints: { axis: [1] } }),
+  one("CumSum", { x }, { exclusive: 1, reverse: 1 }, { ints: { axis: [-1] } }),
+  one("CumSum", { whole }, { reverse: 1 }, { ...int32, ints: { axis: [0] } }),
 ];
 
 const weights = {

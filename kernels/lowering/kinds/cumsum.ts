@@ -1,0 +1,38 @@
+/** Running sums along an axis. */
+import { sizeOf } from "../../shapes.ts";
+import type { View } from "../views.ts";
+import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import type { Rules } from "./rule.ts";
+
+/** The sums along an axis up to each element. */
+export interface CumsumKernel {
+  readonly kind: "cumsum";
+  readonly input: View;
+  readonly axis: number;
+  /** Each element is left out of its own sum. */
+  readonly exclusive: boolean;
+  /** Sums begin at the end of the axis. */
+  readonly reverse: boolean;
+  readonly output: View;
+}
+
+/** The record of the kind. */
+export const cumsumKinds: Kinds<CumsumKernel> = {
+  cumsum: {
+    reads: ({ input }) => [input],
+    writes: ({ output }) => [output],
+    isRowWise: ({ axis }) => axis !== 0,
+    work: ({ axis, output: { shape } }) =>
+      work(axis === 0 ? 1 : rowsIn(shape), sizeOf(shape.toSpliced(axis, 1)), sizeOf(shape)),
+    print: ({ axis, output }) => `cumsum ${printShape(output)} along ${axis}`,
+  },
+};
+
+/** The rule for the operation. */
+export const cumsumRules: Rules<"cumsum", CumsumKernel> = {
+  cumsum: {
+    lower: ({ inputs: [input], attributes }, output, { viewIn }) => [
+      { kind: "cumsum", input: viewIn(input), ...attributes, output },
+    ],
+  },
+};
