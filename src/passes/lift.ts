@@ -19,7 +19,9 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** Whether `lift` can apply the equation to all steps, given which of its inputs change with time. */
 export function canLift(equation: Equation, changes: readonly boolean[]): boolean {
-  if (isElementwise(equation) || isEquation(equation, "reverse")) return true;
+  if (isElementwise(equation) || isEquation(equation, "reverse") || isEquation(equation, "cumsum")) {
+    return true;
+  }
   const [first] = equation.inputs;
   const [output] = equation.outputs;
   if (isEquation(equation, "slice") || isEquation(equation, "pad")) return first.shape.length > 0;
@@ -96,6 +98,9 @@ export function lift(
   }
   if (isEquation(equation, "reverse")) {
     return again<"reverse">(equation, { axes: equation.attributes.axes.map(stackedAxis) });
+  }
+  if (isEquation(equation, "cumsum")) {
+    return again<"cumsum">(equation, { ...equation.attributes, axis: stackedAxis(equation.attributes.axis) });
   }
   if (isEquation(equation, "broadcast")) {
     const axes = equation.attributes.axes.map(stackedAxis);

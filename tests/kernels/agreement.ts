@@ -267,6 +267,11 @@ const scans: AgreementCase[] = [
     fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, cumsum(mul(h, x), { exclusive: true })], h, x),
     inputs: [[5, 8], [5, 6, 8]],
   },
+  ...[0, 1].map((axis): AgreementCase => ({
+    name: `scan with products of running sums along ${axis}`,
+    fn: (h, x, w) => scan((h: Tensor, x: Tensor) => [h, add(h, matmul(cumsum(x, { axis }), w))], h, x),
+    inputs: [[3, 5], [3, 4, 6], [6, 5]],
+  })),
   {
     name: "scan with long running sums",
     fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, mul(cumsum(add(h, x)), 0.01)], h, x),
