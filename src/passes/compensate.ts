@@ -4,7 +4,7 @@
  * hundred thousand steps is as accurate as one over ten. Sums that a step reads, such as a running total, are
  * the user's arithmetic and are not changed.
  */
-import { add, equal, select, sub } from "../operations/elementwise.ts";
+import { abs, add, less, select, sub } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { foldFlat } from "../operations/scan.ts";
 import { zerosLike } from "../operations/creation.ts";
@@ -70,7 +70,7 @@ function compensateScan(
         const total = add(before, term);
         const error = sub(sub(total, before), term);
         next[carry] = total;
-        return select(equal(error, error), error, 0); // an infinite total has no rounding error
+        return select(less(abs(error), Infinity), error, 0); // an infinite total has no rounding error
       });
       return { carries: [...next, ...lost], outputs: results.slice(carries), result: undefined };
     },

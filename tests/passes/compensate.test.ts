@@ -88,6 +88,8 @@ for (const { name, device, ignore } of devices) {
       assertEquals(count.data[0], 3 * steps);
       const [infinite] = await once(run, full([2, steps], 1), device) as HostTensor[];
       assertEquals([...infinite.data], [Infinity, Infinity]);
+      const [overflown] = await once(run, full([2, steps], 3e38), device) as HostTensor[]; // of finite terms
+      assertEquals([...overflown.data], [Infinity, Infinity]);
       const [unknown] = await once(run, full([2, steps], NaN), device) as HostTensor[];
       assertEquals([...unknown.data], [NaN, NaN]);
     },
