@@ -381,6 +381,11 @@ export const numbers: { readonly [K in OperationName]: Row } = {
         expected: [Infinity, LARGEST, NaN],
       },
       {
+        fn: (indices, updates) => scatterAdd(indices, updates, { rows: 1 }), // enough terms that rounding errors are kept
+        inputs: [ints(Array(40).fill(0)), floats([LARGEST, LARGEST, LARGEST, ...Array(37).fill(1)])],
+        expected: [Infinity],
+      },
+      {
         fn: (indices, updates) => scatterAdd(indices, updates, { rows: 2 }),
         inputs: [ints([]), floats([])],
         expected: [0, 0],

@@ -173,8 +173,8 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
     load(lost).op("f32x4.add").set(term);
     load(to).tee(before).get(term).op("f32x4.add").set(sum);
     f.get(term).get(sum).get(before).op("f32x4.sub").op("f32x4.sub").tee(rest);
-    // An infinite or NaN sum has no rounding error to carry.
-    f.get(rest).get(rest).op("f32x4.eq").op("v128.and").set(rest);
+    // An infinite or NaN sum, for which rest - rest is NaN, has no rounding error to carry.
+    f.get(rest).get(rest).op("f32x4.sub").tee(term).get(term).op("f32x4.eq").op("v128.and").set(rest);
     store(to, sum);
     store(lost, rest);
   };

@@ -63,7 +63,7 @@ function writeScatter(
       const rest = f.let(`${whole} - ${kept(`${sum} - ${before}`)}`);
       f.line(store(output, place, sum, memory));
       // An infinite or NaN sum has no rounding error to carry.
-      f.line(store(errors, place, `select(${rest}, 0f, ${f.use("isNan")}(${rest}))`, memory));
+      f.line(store(errors, place, `select(0f, ${rest}, ${f.use("isFinite")}(${sum}))`, memory));
     });
   });
 }
