@@ -107,10 +107,8 @@ export function findReady(forms: Forms, args: readonly unknown[]): Found | undef
   return form && { form, leaves };
 }
 
-/** The form for these arguments, compiled if there is none. */
+/** The form for arguments that {@linkcode findLatest} has none for, compiled if there is none yet. */
 export async function findOrCompile(forms: Forms, args: readonly unknown[]): Promise<Found> {
-  const latest = findLatest(forms, args);
-  if (latest) return latest;
   const devices = forms.devices ?? await devicesFor(forms.source.device);
   forms.devices ??= devices;
   const { key, leaves } = prepare(forms, devices, args);
