@@ -15,7 +15,7 @@ import type { Program } from "../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../src/tensor/dims.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import type { Backend } from "./backend.ts";
-import { multiplyAddsOf } from "./lowering/kinds/product.ts";
+import { sizeOf } from "./shapes.ts";
 
 /** Multiply-adds per call from which a GPU is worth it. */
 export const WORTH_GPU = 1e9;
@@ -37,7 +37,7 @@ export function multiplyAdds({ equations }: Program, bindings: Bindings): number
     if (operation.name !== "matmul") return sum;
     const transposed = "transposeLeft" in attributes && attributes.transposeLeft;
     const k = evaluateShape(inputs[0].shape, bindings).at(transposed ? -2 : -1) ?? 1;
-    return sum + multiplyAddsOf(evaluateShape(outputs[0].shape, bindings), k);
+    return sum + sizeOf(evaluateShape(outputs[0].shape, bindings)) * k;
   }, 0);
 }
 

@@ -20,9 +20,25 @@ export interface TensorMemory {
 }
 
 // The memory of tensors that were dropped without being disposed is freed when they are collected.
-const dropped = new FinalizationRegistry<{ readonly memory: TensorMemory; readonly address: number }>((
-  { memory, address },
-) => memory.free(address));
+const dropped = new FinalizationRegistry<Held>(({ memory, address, attached }) => {
+  memory.free(address);
+  for (const more of attached.values()) memory.free(more.address);
+});
+
+/** The memory of a tensor. */
+interface Held {
+  readonly memory: TensorMemory;
+  readonly address: number;
+  /** Further memory that belongs to it, by what it is for. */
+  readonly attached: Map<string, Attached>;
+}
+
+/** Memory that belongs to a tensor, for another form of it. */
+export interface Attached {
+  readonly address: number;
+  /** Whether it has been filled. */
+  isReady: boolean;
+}
 
 let serials = 0;
 
@@ -34,6 +50,9 @@ export class StoredTensor implements DeviceTensor {
   readonly #memory: TensorMemory;
   readonly #address: number;
   readonly #size: number;
+  readonly #attached = new Map<string, Attached>();
+  /** How many users keep its memory although it may be disposed of. */
+  #users = 0;
   #gone: "disposed" | "donated" | undefined;
 
   /** @param device The device's name. */
@@ -46,7 +65,36 @@ export class StoredTensor implements DeviceTensor {
     this.#memory = memory;
     this.#size = sizeOf(shape);
     this.#address = memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`);
-    dropped.register(this, { memory, address: this.#address }, this);
+    dropped.register(this, { memory, address: this.#address, attached: this.#attached }, this);
+  }
+
+  /**
+   * Memory that belongs to this tensor and is freed with it, for what `key` names: allocated at the first
+   * call.
+   */
+  attach(key: string, bytes: number): Attached {
+    let found = this.#attached.get(key);
+    if (!found) {
+      const address = this.#memory.allocate(bytes, () => `it was for a form of ${printSpec(this)}`);
+      this.#attached.set(key, found = { address, isReady: false });
+    }
+    return found;
+  }
+
+  /** Keeps the memory, even if the tensor is disposed of, until the result is. */
+  retain(): Disposable & { readonly address: number } {
+    const address = this.address;
+    this.#users++;
+    let isHeld = true;
+    return {
+      address,
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#users--;
+        if (this.#gone) this.#free();
+      },
+    };
   }
 
   /** Whether it lies in this memory. */
@@ -87,8 +135,15 @@ export class StoredTensor implements DeviceTensor {
   #release(reason: "disposed" | "donated"): void {
     if (this.#gone) return;
     this.#gone = reason;
+    this.#free();
+  }
+
+  #free(): void {
+    if (this.#users > 0) return;
     dropped.unregister(this);
     this.#memory.free(this.#address);
+    for (const { address } of this.#attached.values()) this.#memory.free(address);
+    this.#attached.clear();
   }
 }
 

@@ -3,8 +3,7 @@
  * becomes part of the product's kernel, which adds it while its sums are still in registers. An addend may
  * cover the whole product or some of its columns, such as the gates of a cell.
  */
-import type { Bindings } from "../../src/tensor/dims.ts";
-import { evaluateShape } from "../../src/tensor/dims.ts";
+import { addDims, type Dim, divideDims } from "../../src/tensor/dims.ts";
 import {
   type Equation,
   type EquationOf,
@@ -15,7 +14,7 @@ import {
 } from "../../src/program/types.ts";
 import type { Addend } from "./kinds/rule.ts";
 import { applyView, isViewOperation, type ViewEquation } from "./view_operations.ts";
-import { type Located, reshapeView, type View, viewOf } from "./views.ts";
+import { type Located, reshapeView, sameLoops, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** A Program whose products may have more than two inputs: their addends, which are in `of`. */
@@ -35,10 +34,10 @@ interface Addition extends Addend {
 export function foldAddends(
   program: Program,
   given: ReadonlyMap<Value, Located>,
-  { bindings, columns }: { readonly bindings: Bindings; readonly columns: number },
+  columns: number,
 ): WithAddends {
   const of = new Map<Equation, readonly Addend[]>();
-  const folder = new Folder(program, given, bindings, columns);
+  const folder = new Folder(program, given, columns);
   const gone = new Set<Equation>();
   /** Replacements for the results of additions that were removed. */
   const instead = new Map<Value, Value>();
@@ -87,7 +86,6 @@ class Folder {
   constructor(
     readonly program: Program,
     readonly given: ReadonlyMap<Value, Located>,
-    readonly bindings: Bindings,
     /** Pieces begin at multiples of this many columns. */
     readonly columns: number,
   ) {
@@ -107,7 +105,7 @@ class Folder {
   /** All uses of a product, if they are additions to it or to columns of it; else undefined. */
   additionsTo(product: Equation): Addition[] | undefined {
     if (!isEquation(product, "matmul") || product.attributes.transposeLeft) return undefined;
-    const shape = evaluateShape(product.outputs[0].shape, this.bindings);
+    const { shape } = product.outputs[0];
     if (shape.length !== 2 || sizeOf(shape) === 0) return undefined;
     const whole = viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
     const additions: Addition[] = [];
@@ -148,7 +146,7 @@ class Folder {
     }
     return readers.every((reader) => {
       if (!reader || !(isEquation(reader, "slice") || isEquation(reader, "reshape"))) return false;
-      const next = applyView(reader, view, this.bindings);
+      const next = applyView(reader, view);
       return next !== undefined && this.#collect(reader.outputs[0], next, whole, into);
     });
   }
@@ -157,7 +155,7 @@ class Folder {
    * Whether the value lies in memory, in rows, before the equation at this place, and does not depend on the
    * product.
    */
-  #isInMemory(value: Value, rows: number, place: number, product: Equation): boolean {
+  #isInMemory(value: Value, rows: Dim, place: number, product: Equation): boolean {
     const views: ViewEquation[] = [];
     let base = value;
     let maker = this.#makers.get(base);
@@ -173,11 +171,10 @@ class Folder {
     // An output, or a part of a concatenation, has a given place, which need not be in rows.
     const readers = this.#readers.get(base) ?? [];
     if (maker && readers.some((reader) => reader === undefined || isEquation(reader, "concat"))) return false;
-    const shape = evaluateShape(base.shape, this.bindings);
     let view: View | undefined = found && "view" in found
       ? found.view
-      : viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
-    for (const equation of views) view = view && applyView(equation, view, this.bindings);
+      : viewOf({ name: "", size: sizeOf(base.shape), place: { kind: "arena" } }, base.shape, "float32");
+    for (const equation of views) view = view && applyView(equation, view);
     return view !== undefined && addendView(view, rows) !== undefined;
   }
 }
@@ -192,29 +189,36 @@ function additionTo(
   const [left, right] = equation.inputs;
   if (left === right) return undefined;
   const [rows, all] = whole.shape;
-  const columns = sizeOf(view.shape) / rows;
-  if (!Number.isInteger(columns)) return undefined;
-  const matrix = reshapeView(view, [rows, columns]);
+  const columns = divideDims(sizeOf(view.shape), rows);
   const first = view.offset;
+  // Pieces of columns have fixed places in a row.
+  if (typeof columns !== "number" || typeof first !== "number" || typeof all !== "number") return undefined;
+  const matrix = reshapeView(view, [rows, columns]);
   const fits = matrix !== undefined && (columns === 1 || matrix.strides[1] === 1) &&
     (rows === 1 || matrix.strides[0] === all) && first + columns <= all;
   return fits ? { equation, piece, value: left === piece ? right : left, first, columns } : undefined;
 }
 
 /** An addend as `[rows, columns]` with contiguous columns; undefined if its layout differs. */
-export function addendView(view: View, rows: number): View | undefined {
-  const matrix = reshapeView(view, [rows, sizeOf(view.shape) / rows]);
-  if (!matrix || (matrix.shape[1] !== 1 && matrix.strides[1] !== 1)) return undefined;
-  return { ...matrix, strides: [matrix.strides[0], 1] };
+export function addendView(view: View, rows: Dim): Columns | undefined {
+  const columns = divideDims(sizeOf(view.shape), rows);
+  const matrix = typeof columns === "number" ? reshapeView(view, [rows, columns]) : undefined;
+  if (typeof columns !== "number" || !matrix || (columns !== 1 && matrix.strides[1] !== 1)) return undefined;
+  return { ...matrix, shape: [rows, columns], strides: [matrix.strides[0], 1] };
+}
+
+/** Contiguous columns of rows. */
+export interface Columns extends View {
+  readonly shape: readonly [Dim, number];
 }
 
 /** The places of addends; adjacent ones in one buffer are merged. */
 export function placeAddends(
   addends: readonly Addend[],
   viewIn: (value: Value) => View,
-  rows: number,
-): { first: number; view: View }[] {
-  const placed: { first: number; view: View }[] = [];
+  rows: Dim,
+): { first: number; view: Columns }[] {
+  const placed: { first: number; view: Columns }[] = [];
   for (const { first, value } of addends) {
     const view = addendView(viewIn(value), rows);
     if (!view) throw new Error("An addend does not lie in rows");
@@ -231,10 +235,10 @@ export function placeAddends(
 }
 
 /** Whether the second addend directly follows the first, in the product and in memory. */
-function runsOn(a: { readonly first: number; readonly view: View }, b: typeof a): boolean {
+function runsOn(a: { readonly first: number; readonly view: Columns }, b: typeof a): boolean {
   const columns = a.view.shape[1];
   return a.first + columns === b.first && a.view.buffer === b.view.buffer &&
-    a.view.offset + columns === b.view.offset &&
+    addDims(a.view.offset, columns) === b.view.offset &&
     (a.view.shape[0] === 1 || a.view.strides[0] === b.view.strides[0]) &&
-    JSON.stringify(a.view.loops) === JSON.stringify(b.view.loops);
+    sameLoops(a.view, b.view);
 }

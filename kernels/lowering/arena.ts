@@ -2,6 +2,7 @@
  * The arena of an executable: every buffer is placed once; buffers that are never live at the same time may
  * share memory.
  */
+import { type Bindings, evaluateDim } from "../../src/tensor/dims.ts";
 import type { KernelFunctions } from "./kinds/kind.ts";
 import { type Life, planMemory } from "../memory_plan.ts";
 import type { Buffer } from "./views.ts";
@@ -23,14 +24,15 @@ export interface Arena {
 export function planArena<Kernel>(
   kernels: readonly Kernel[],
   { buffersOf, keptBy }: Pick<KernelFunctions<Kernel>, "buffersOf" | "keptBy">,
-  { only = () => true, elementBytes = 4 }: {
+  { bindings = {}, only = () => true, elementBytes = 4 }: {
+    readonly bindings?: Bindings;
     readonly only?: (buffer: Buffer) => boolean;
     readonly elementBytes?: number;
   } = {},
 ): Arena {
   const lives = new Map<Buffer, Life>();
   const note = (buffer: Buffer, first: number, last: number) =>
-    lives.set(buffer, { size: buffer.size * elementBytes, first, last });
+    lives.set(buffer, { size: evaluateDim(buffer.size, bindings) * elementBytes, first, last });
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
       const { kind } = buffer.place;

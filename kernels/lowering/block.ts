@@ -2,8 +2,8 @@
  * Blocks: a Program (or the body of a scan) prepared for lowering. Constants are folded, every result that
  * must be written to a given place is a value of its own, and every equation has a stage and a unit of work.
  */
-import type { DType } from "../../src/tensor/tensor.ts";
-import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
+import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import {
   type ElementwiseEquation,
   type Equation,
@@ -16,7 +16,7 @@ import { evaluate } from "../reference/mod.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, stagesOf } from "./stages.ts";
 import { applyView, isKnown, isViewOperation, type KnownEquation } from "./view_operations.ts";
-import { type Constant, type Located, type View, viewOf } from "./views.ts";
+import { type Buffer, type Constant, type Located, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** Where a result is written: a given view, or a part of a concatenation. */
@@ -62,16 +62,23 @@ function identity(input: Value): ComputedEquation {
   };
 }
 
-/** The value of an equation without inputs. */
-function foldConstant(equation: KnownEquation, bindings: Bindings): Located {
-  const [output] = equation.outputs;
-  const shape = evaluateShape(output.shape, bindings);
-  const [value] = isEquation(equation, "constant")
-    ? [equation.attributes.value]
-    : evaluate(equation as never, [], [{ shape, dtype: output.dtype }], bindings); // either iota or size
-  if (value.data.length === 1 && shape.length === 0) return { constant: value.data[0], dtype: value.dtype };
-  const buffer = { name: "constant", size: value.data.length, place: { kind: "constant", value } } as const;
-  return { view: viewOf(buffer, shape, output.dtype) };
+/** The value of an equation without inputs; one that depends on open sizes follows when they are known. */
+function evaluateKnown(equation: KnownEquation): Located {
+  const [{ shape, dtype }] = equation.outputs;
+  if (isEquation(equation, "size")) {
+    const at = (bindings: Bindings) => constantTensor(evaluateDim(equation.attributes.dim, bindings), dtype).data[0];
+    return { constant: typeof equation.attributes.dim === "number" ? at({}) : at, dtype };
+  }
+  const at = (bindings: Bindings): HostTensor => {
+    if (isEquation(equation, "constant")) return equation.attributes.value;
+    const [value] = evaluate(equation as never, [], [{ shape: evaluateShape(shape, bindings), dtype }], bindings); // an iota
+    return value;
+  };
+  const isOpen = shape.some((dim) => typeof dim !== "number");
+  const value = isOpen ? at : at({});
+  if (shape.length === 0 && typeof value !== "function") return { constant: value.data[0], dtype };
+  const buffer: Buffer = { name: "constant", size: sizeOf(shape), place: { kind: "constant", value } };
+  return { view: viewOf(buffer, shape, dtype) };
 }
 
 /** The inputs of an elementwise operation whose inputs are all known at compile time. */
@@ -82,16 +89,21 @@ function constantInputs(equation: Equation, given: ReadonlyMap<Value, Located>):
 }
 
 /** The value of an elementwise operation on uniform inputs, which is uniform too. */
-function foldElementwise(equation: Equation, inputs: readonly Constant[]): Constant {
+function evaluateUniform(equation: Equation, inputs: readonly Constant[]): Constant {
   const [{ dtype }] = equation.outputs;
-  const scalars = inputs.map(({ constant, dtype }) => constantTensor(constant, dtype));
-  const alone = {
-    ...equation,
-    inputs: scalars.map(({ dtype }): Value => ({ shape: [], dtype })),
-    outputs: [{ shape: [], dtype }],
+  const at = (bindings: Bindings): number => {
+    const scalars = inputs.map(({ constant, dtype }) =>
+      constantTensor(typeof constant === "number" ? constant : constant(bindings), dtype)
+    );
+    const alone = {
+      ...equation,
+      inputs: scalars.map(({ dtype }): Value => ({ shape: [], dtype })),
+      outputs: [{ shape: [], dtype }],
+    };
+    const [{ data: [constant] }] = evaluate(alone as never, scalars, [{ shape: [], dtype }]); // the same operation
+    return constant;
   };
-  const [{ data: [constant] }] = evaluate(alone as never, scalars, [{ shape: [], dtype }]); // the same operation
-  return { constant, dtype };
+  return { constant: inputs.some(({ constant }) => typeof constant !== "number") ? at : at({}), dtype };
 }
 
 /**
@@ -101,7 +113,6 @@ export function prepareBlock(
   program: Program,
   inputs: ReadonlyMap<Value, Located>,
   targets: readonly (View | undefined)[],
-  bindings: Bindings,
 ): PreparedBlock {
   const equations: ComputedEquation[] = [];
   const makers = new Map<Value, ComputedEquation>();
@@ -129,9 +140,9 @@ export function prepareBlock(
     const [output] = equation.outputs;
     const constants = constantInputs(equation, given);
     if (constants) {
-      given.set(output, foldElementwise(equation, constants));
+      given.set(output, evaluateUniform(equation, constants));
     } else if (isKnown(equation)) {
-      given.set(output, foldConstant(equation, bindings));
+      given.set(output, evaluateKnown(equation));
     } else if (isViewOperation(equation) && isConstant(given.get(equation.inputs[0]))) {
       given.set(output, given.get(equation.inputs[0]) as Located); // found just now
     } else if (isEquation(equation, "concat")) {
@@ -156,13 +167,12 @@ export function prepareBlock(
   const trialOf = (value: Value): View => {
     const found = given.get(value);
     if (found && "view" in found) return found.view;
-    const shape = evaluateShape(value.shape, bindings);
     return trial.get(value) ??
-      viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, value.dtype);
+      viewOf({ name: "", size: sizeOf(value.shape), place: { kind: "arena" } }, value.shape, value.dtype);
   };
   for (const equation of equations) {
     if (!isViewOperation(equation)) continue;
-    const view = applyView(equation, trialOf(equation.inputs[0]), bindings);
+    const view = applyView(equation, trialOf(equation.inputs[0]));
     if (view) {
       trial.set(equation.outputs[0], view);
       if (isEquation(equation, "reshape")) reshaped.add(baseOf(equation.outputs[0], block));
@@ -182,7 +192,7 @@ export function prepareBlock(
       units.push({ stage, equation });
       continue;
     }
-    const group = `${stage} ${evaluateShape(output.shape, bindings)}`;
+    const group = `${stage} ${output.shape}`;
     const open = groups.get(group);
     if (open && open.length < MOST_OPERATIONS) {
       open.push(equation);

@@ -2,6 +2,7 @@
  * What a lowered Program consists of: kernels over views, in order. They are plain data, created by
  * `lower.ts` and written as code by the backends. Each kind and its properties are in `kinds/`.
  */
+import { type Dim, multiplyDims } from "../../src/tensor/dims.ts";
 import { type CumsumKernel, cumsumKinds } from "./kinds/cumsum.ts";
 import { type FusedKernel, fusedKinds } from "./kinds/fused.ts";
 import { type IndexingKernel, indexingKinds } from "./kinds/indexing.ts";
@@ -46,14 +47,14 @@ export const { readsOf, writesOf, buffersOf, workOf, kernelName, printKernel } =
 /** A kernel, and how often the enclosing loops repeat it. */
 export interface Repeated {
   readonly kernel: Kernel;
-  readonly times: number;
+  readonly times: Dim;
 }
 
 /** All kernels, including those inside loops. */
-export function everyKernel(kernels: readonly Kernel[], times = 1): Repeated[] {
+export function everyKernel(kernels: readonly Kernel[], times: Dim = 1): Repeated[] {
   return kernels.flatMap((kernel) =>
     kernel.kind === "scan"
-      ? [{ kernel, times }, ...everyKernel(kernel.body, times * kernel.length)]
+      ? [{ kernel, times }, ...everyKernel(kernel.body, multiplyDims(times, kernel.length))]
       : [{ kernel, times }]
   );
 }

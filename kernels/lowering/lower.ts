@@ -4,7 +4,7 @@
  * equations into kernels, by the rules of `rules.ts`. What only one backend does with the kernels, such as
  * packing the operands of products, is in that backend's folder.
  */
-import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
+import type { Bindings } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { foldAddends } from "./addends.ts";
 import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
@@ -21,25 +21,31 @@ import { sizeOf } from "../shapes.ts";
 
 /** What the lowering of an executable shares among its blocks. */
 export interface LoweringContext {
-  readonly bindings: Bindings;
   /** Pieces of a product that have their own addends begin at multiples of this many columns. */
   readonly columns: number;
 }
 
+/** A lowered Program. */
+export interface Lowered<Kernel> {
+  readonly kernels: readonly Kernel[];
+  /** What the sizes of a call must meet, and throws otherwise. */
+  readonly checks: readonly ((bindings: Bindings) => void)[];
+}
+
 /** Lowers a whole Program: the addresses of inputs and outputs are looked up at every call. */
-export function lowerProgram(program: Program, context: LoweringContext): Kernel[] {
-  const outside = (kind: "input" | "output") => (value: Value, index: number): View => {
-    const shape = evaluateShape(value.shape, context.bindings);
-    return viewOf(
-      { name: `${kind} ${index}`, size: sizeOf(shape), place: { kind, index } },
-      shape,
-      value.dtype,
-    );
-  };
+export function lowerProgram(program: Program, { columns }: LoweringContext): Lowered<Kernel> {
+  const outside = (kind: "input" | "output") => ({ shape, dtype }: Value, index: number): View =>
+    viewOf({ name: `${kind} ${index}`, size: sizeOf(shape), place: { kind, index } }, shape, dtype);
+  const checks: ((bindings: Bindings) => void)[] = [];
   const inputs = program.inputs.map(outside("input"));
   const given = new Map(program.inputs.map((value, index) => [value, { view: inputs[index] }]));
-  return lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  const context: BlockContext = { columns, check: (holds) => checks.push(holds) };
+  const kernels = lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  return { kernels, checks };
 }
+
+/** What all blocks of a lowering share. */
+interface BlockContext extends LoweringContext, Pick<Lowering, "check"> {}
 
 /** Lowers a block. `targets` are the places of the outputs; the first ones are those of the `carries`. */
 function lowerBlock(
@@ -48,25 +54,23 @@ function lowerBlock(
   targets: readonly View[],
   carries: readonly View[],
   depth: number,
-  context: LoweringContext,
+  context: BlockContext,
 ): Kernel[] {
-  const { bindings } = context;
-  const { program: folded, of: addendsOf } = foldAddends(program, given, context);
+  const { program: folded, of: addendsOf } = foldAddends(program, given, context.columns);
   const block = prepareBlock(
     folded,
     given,
     targets.map((view, i) => i < carries.length ? undefined : view),
-    bindings,
   );
   const late = placeCarries(block, carries);
-  const stores = storesOf(block, late.map(({ from }) => from), bindings);
-  const locate = locatorOf(block, stores, bindings);
+  const stores = storesOf(block, late.map(({ from }) => from));
+  const locate = locatorOf(block, stores);
   const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, block);
   const lowering: Lowering<Kernel> = {
-    bindings,
+    check: context.check,
     depth,
     locate,
-    viewIn: (value) => inMemory(locate(value), value, bindings),
+    viewIn: (value) => inMemory(locate(value), value),
     storeOf,
     addendsOf,
     lowerBody: (body, given, targets, carries) => {
@@ -75,7 +79,7 @@ function lowerBlock(
     },
   };
   const kernels = block.units.flatMap((unit): readonly Kernel[] => {
-    if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate }, bindings)];
+    if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate })];
     const { equation } = unit;
     if (isViewOperation(equation)) return [copy(locate(equation.inputs[0]), storeOf(equation.outputs[0]))];
     // A result with several places is computed at the first one and copied to the others.
@@ -91,7 +95,7 @@ function lowerBlock(
 }
 
 /** Where the values of a block are: given from outside, written by its kernels, or a view of another one. */
-function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (value: Value) => Located {
+function locatorOf(block: PreparedBlock, stores: Stores): (value: Value) => Located {
   const located = new Map<Value, Located>(block.given);
   const find = (value: Value): Located | undefined => {
     const maker = block.makers.get(value);
@@ -100,13 +104,13 @@ function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (v
       // A copy is written in the shape of its source, and read in its own.
       const isCopy = maker && block.copies.has(maker);
       return {
-        view: isCopy ? viewOf(stored.buffer, evaluateShape(value.shape, bindings), value.dtype) : stored,
+        view: isCopy ? viewOf(stored.buffer, value.shape, value.dtype) : stored,
       };
     }
     if (!isViewOperation(maker)) return undefined;
     const input = locate(maker.inputs[0]);
     if ("constant" in input) return input;
-    const view = applyView(maker, input.view, bindings);
+    const view = applyView(maker, input.view);
     return view && { view };
   };
   const locate = (value: Value): Located => {
@@ -123,11 +127,14 @@ function failUnplaced(value: Value, { makers }: PreparedBlock): never {
 }
 
 /** A value in memory; a constant is one element with strides of zero. */
-function inMemory(found: Located, { shape, dtype }: Value, bindings: Bindings): View {
+function inMemory(found: Located, { shape, dtype }: Value): View {
   if ("view" in found) return found.view;
-  const value = constantTensor(found.constant, found.dtype);
+  const { constant } = found;
+  const value = typeof constant === "number"
+    ? constantTensor(constant, found.dtype)
+    : (bindings: Bindings) => constantTensor(constant(bindings), found.dtype);
   const buffer: Buffer = { name: "constant", size: 1, place: { kind: "constant", value } };
-  return broadcastView(viewOf(buffer, [], dtype), evaluateShape(shape, bindings), []);
+  return broadcastView(viewOf(buffer, [], dtype), shape, []);
 }
 
 /**
@@ -164,7 +171,6 @@ interface Placed {
 function fuse(
   equations: readonly ElementwiseEquation[],
   { block, stores, locate }: Placed,
-  bindings: Bindings,
 ): FusedKernel {
   const own = new Set<unknown>(equations);
   const operations = equations.map((equation): FusedOperation => {
@@ -180,5 +186,5 @@ function fuse(
       stores: stores.get(output) ?? [],
     };
   });
-  return { kind: "fused", shape: evaluateShape(equations[0].outputs[0].shape, bindings), operations };
+  return { kind: "fused", shape: equations[0].outputs[0].shape, operations };
 }

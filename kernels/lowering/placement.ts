@@ -2,7 +2,7 @@
  * Placement: where the kernels of a block write their results. A result with a given place (an output, a part
  * of a concatenation, the carry of the next step) is written directly there; the rest gets separate buffers.
  */
-import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
+import { addDims, type Dim } from "../../src/tensor/dims.ts";
 import { type EquationOf, isElementwise, type Value } from "../../src/program/types.ts";
 import type { PreparedBlock } from "./block.ts";
 import { arena } from "./kinds/rule.ts";
@@ -85,7 +85,7 @@ function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean 
  *
  * @param readLater Values that are read by copies at the end of the step.
  */
-export function storesOf(block: PreparedBlock, readLater: readonly Value[], bindings: Bindings): Stores {
+export function storesOf(block: PreparedBlock, readLater: readonly Value[]): Stores {
   const stores = new Map<Value, View[]>();
   const inMemory = readFromMemory(block, readLater);
   // From the last to the first, so that a concatenation has memory before its parts do.
@@ -94,11 +94,11 @@ export function storesOf(block: PreparedBlock, readLater: readonly Value[], bind
     if (isViewOperation(equation) && !isCopy) continue;
     for (const value of equation.outputs) {
       const wanted = (block.places.get(value) ?? []).map((place) =>
-        "whole" in place ? partOf(place.whole, place.part, block, stores, bindings) : place
+        "whole" in place ? partOf(place.whole, place.part, block, stores) : place
       );
       const isNeeded = !isElementwise(equation) || inMemory.has(value);
       const isOwn = isCopy || block.reshaped.has(value) || (wanted.length === 0 && isNeeded);
-      const shape = evaluateShape(isCopy ? equation.inputs[0].shape : value.shape, bindings);
+      const { shape } = isCopy ? equation.inputs[0] : value;
       const { name } = equation.operation;
       const size = ownElementsOf(name)?.(sizeOf(shape)) ?? sizeOf(shape);
       stores.set(value, isOwn ? [viewOf(arena(name, size), shape, value.dtype), ...wanted] : wanted);
@@ -128,12 +128,11 @@ function partOf(
   part: number,
   { makers }: PreparedBlock,
   stores: Stores,
-  bindings: Bindings,
 ): View {
   const { inputs, attributes: { axis } } = makers.get(value) as EquationOf<"concat">; // nothing else has parts
   const [whole] = stores.get(value) as readonly View[]; // it has memory before its parts
-  const sizes = inputs.map(({ shape }) => evaluateDim(shape[axis], bindings));
-  const from = sizes.slice(0, part).reduce((sum, size) => sum + size, 0);
+  const sizes = inputs.map(({ shape }) => shape[axis]);
+  const from = sizes.slice(0, part).reduce<Dim>((sum, size) => addDims(sum, size), 0);
   const size = whole.shape.with(axis, sizes[part]);
   return sliceView(whole, size.map((_, i) => i === axis ? from : 0), size, size.map(() => 1));
 }

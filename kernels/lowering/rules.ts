@@ -2,6 +2,7 @@
  * The lowering rule of every operation that is not elementwise, not a view, and not known at compile time.
  */
 import type { ElementwiseName } from "../../src/program/elementwise.ts";
+import type { Dim } from "../../src/tensor/dims.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernel } from "./kernels.ts";
 import { cumsumRules } from "./kinds/cumsum.ts";
@@ -41,6 +42,6 @@ export function lowerByRule<Name extends RuledName>(
  * The buffer size for a number of elements, if the operation can only write a buffer of its own; else
  * undefined.
  */
-export function ownElementsOf(name: OperationName): ((size: number) => number) | undefined {
+export function ownElementsOf(name: OperationName): ((size: Dim) => Dim) | undefined {
   return name in rules ? rules[name as RuledName].ownElements : undefined; // as just checked
 }

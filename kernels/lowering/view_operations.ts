@@ -2,7 +2,6 @@
  * The operations that only change where elements lie, with their effect on a view; and those known at compile
  * time.
  */
-import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { Equation, EquationOf, OperationName } from "../../src/program/types.ts";
 import type { Applied } from "./kinds/rule.ts";
 import { broadcastView, reshapeView, reverseView, sliceView, transposeView, type View } from "./views.ts";
@@ -22,16 +21,13 @@ const views: {
   readonly [Name in ViewName]: (
     view: View,
     equation: Applied<Name>,
-    bindings: Bindings,
   ) => View | undefined;
 } = {
-  broadcast: (view, { attributes: { shape, axes } }, bindings) =>
-    broadcastView(view, evaluateShape(shape, bindings), axes),
-  reshape: (view, { attributes: { shape } }, bindings) => reshapeView(view, evaluateShape(shape, bindings)),
+  broadcast: (view, { attributes: { shape, axes } }) => broadcastView(view, shape, axes),
+  reshape: (view, { attributes: { shape } }) => reshapeView(view, shape),
   transpose: (view, { attributes: { permutation } }) => transposeView(view, permutation),
   reverse: (view, { attributes: { axes } }) => reverseView(view, axes),
-  slice: (view, { attributes: { start, size, stride } }, bindings) =>
-    sliceView(view, evaluateShape(start, bindings), evaluateShape(size, bindings), stride),
+  slice: (view, { attributes: { start, size, stride } }) => sliceView(view, start, size, stride),
 };
 
 /** Whether the equation only changes where elements lie. */
@@ -40,16 +36,12 @@ export function isViewOperation(equation: Equation | undefined): equation is Vie
 }
 
 /** The view that a view operation returns; undefined if a copy is needed. */
-export function applyView(equation: ViewEquation, view: View, bindings: Bindings): View | undefined {
-  return apply<ViewName>(equation, view, bindings);
+export function applyView(equation: ViewEquation, view: View): View | undefined {
+  return apply<ViewName>(equation, view);
 }
 
-function apply<Name extends ViewName>(
-  equation: Applied<Name>,
-  view: View,
-  bindings: Bindings,
-): View | undefined {
-  return views[equation.operation.name](view, equation, bindings);
+function apply<Name extends ViewName>(equation: Applied<Name>, view: View): View | undefined {
+  return views[equation.operation.name](view, equation);
 }
 
 const KNOWN: ReadonlySet<OperationName> = new Set<KnownName>(["constant", "iota", "size"]);

@@ -1,8 +1,9 @@
 /**
  * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes
  * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
- * (4 bytes).
+ * (4 bytes); where they depend on a size that is known only at a call, they are polynomials of it.
  */
+import { addDims, type Bindings, type Dim, divideDims, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
@@ -12,50 +13,53 @@ export type Place =
   | { readonly kind: "arena" }
   /** The memory of an input or output, whose address is looked up at every call. */
   | { readonly kind: "input" | "output"; readonly index: number }
-  /** Filled once, when the executable is created. */
-  | { readonly kind: "constant"; readonly value: HostTensor };
+  /** Filled once, when the executable is created; one that depends on open sizes, when these are known. */
+  | { readonly kind: "constant"; readonly value: HostTensor | ((bindings: Bindings) => HostTensor) };
 
 /** A piece of memory; compared by identity. */
 export interface Buffer {
   /** Its contents, for reports. */
   readonly name: string;
-  readonly size: number;
+  readonly size: Dim;
   readonly place: Place;
 }
 
 /** An offset that grows with the index of an enclosing loop over time (0 is the outermost loop). */
 export interface LoopStride {
   readonly loop: number;
-  readonly stride: number;
+  readonly stride: Dim;
 }
 
 /** A value in memory. */
 export interface View {
   readonly buffer: Buffer;
   readonly dtype: DType;
-  readonly shape: readonly number[];
+  readonly shape: Shape;
   /** 0 if an axis repeats one element. */
-  readonly strides: readonly number[];
-  readonly offset: number;
+  readonly strides: Shape;
+  readonly offset: Dim;
   readonly loops: readonly LoopStride[];
 }
 
 /** Where a value is: in memory, or known at compile time. */
 export type Located = { readonly view: View } | Constant;
 
-/** A value whose elements are all the same and known at compile time. */
+/** A number that depends on open sizes. */
+export type OpenNumber = (bindings: Bindings) => number;
+
+/** A value whose elements are all the same and known at compile time, or as soon as the open sizes are. */
 export interface Constant {
-  readonly constant: number;
+  readonly constant: number | OpenNumber;
   readonly dtype: DType;
 }
 
 /** All of a buffer as a row-major tensor. */
-export function viewOf(buffer: Buffer, shape: readonly number[], dtype: DType): View {
+export function viewOf(buffer: Buffer, shape: Shape, dtype: DType): View {
   return { buffer, dtype, shape, strides: rowMajor(shape), offset: 0, loops: [] };
 }
 
 /** Repeats a view along new axes or axes of size 1. */
-export function broadcastView(view: View, shape: readonly number[], axes: readonly number[]): View {
+export function broadcastView(view: View, shape: Shape, axes: readonly number[]): View {
   const strides = shape.map((dim, axis) => {
     const from = axes.indexOf(axis);
     return from < 0 || (view.shape[from] === 1 && dim !== 1) ? 0 : view.strides[from];
@@ -66,15 +70,15 @@ export function broadcastView(view: View, shape: readonly number[], axes: readon
 /** Part of a view. */
 export function sliceView(
   view: View,
-  start: readonly number[],
-  size: readonly number[],
+  start: Shape,
+  size: Shape,
   stride: readonly number[],
 ): View {
   return {
     ...view,
     shape: size,
-    strides: view.strides.map((step, axis) => step * stride[axis]),
-    offset: view.strides.reduce((offset, step, axis) => offset + step * start[axis], view.offset),
+    strides: view.strides.map((step, axis) => multiplyDims(step, stride[axis])),
+    offset: view.strides.reduce((offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])), view.offset),
   };
 }
 
@@ -92,16 +96,19 @@ export function reverseView(view: View, axes: readonly number[]): View {
   if (sizeOf(view.shape) === 0) return view;
   return {
     ...view,
-    strides: view.strides.map((step, axis) => axes.includes(axis) ? -step : step),
-    offset: axes.reduce((offset, axis) => offset + view.strides[axis] * (view.shape[axis] - 1), view.offset),
+    strides: view.strides.map((step, axis) => axes.includes(axis) ? multiplyDims(step, -1) : step),
+    offset: axes.reduce(
+      (offset, axis) => addDims(offset, multiplyDims(view.strides[axis], addDims(view.shape[axis], -1))),
+      view.offset,
+    ),
   };
 }
 
 /** The same elements in another shape, or undefined if that needs a copy. */
-export function reshapeView(view: View, shape: readonly number[]): View | undefined {
+export function reshapeView(view: View, shape: Shape): View | undefined {
   if (sizeOf(shape) === 0) return { ...view, shape, strides: rowMajor(shape) };
   const from = view.shape.flatMap((dim, axis) => dim === 1 ? [] : [{ dim, stride: view.strides[axis] }]);
-  const strides: number[] = new Array(shape.length).fill(0);
+  const strides: Dim[] = new Array(shape.length).fill(0);
   let at = 0;
   for (let axis = 0; axis < shape.length;) {
     if (shape[axis] === 1) {
@@ -112,21 +119,29 @@ export function reshapeView(view: View, shape: readonly number[]): View | undefi
     let source = from[at].dim, sourceEnd = at + 1;
     let target = shape[axis], targetEnd = axis + 1;
     while (source !== target) {
-      if (source < target) source *= from[sourceEnd++].dim;
-      else target *= shape[targetEnd++];
+      const isShorter = isPart(source, target);
+      if (isShorter && sourceEnd < from.length) source = multiplyDims(source, from[sourceEnd++].dim);
+      else if (!isShorter && targetEnd < shape.length) target = multiplyDims(target, shape[targetEnd++]);
+      else return undefined; // sizes of different symbols, which only a call can compare
     }
     for (let i = at; i + 1 < sourceEnd; i++) {
-      if (from[i].stride !== from[i + 1].stride * from[i + 1].dim) return undefined;
+      if (from[i].stride !== multiplyDims(from[i + 1].stride, from[i + 1].dim)) return undefined;
     }
-    let stride = from[sourceEnd - 1].stride;
+    let stride: Dim = from[sourceEnd - 1].stride;
     for (let i = targetEnd - 1; i >= axis; i--) {
       strides[i] = shape[i] === 1 ? 0 : stride;
-      stride *= shape[i];
+      stride = multiplyDims(stride, shape[i]);
     }
     at = sourceEnd;
     axis = targetEnd;
   }
   return { ...view, shape, strides };
+}
+
+/** Whether a product of sizes should grow to become equal to another one: that is a multiple of it, or larger. */
+function isPart(a: Dim, b: Dim): boolean {
+  if (typeof a === "number" && typeof b === "number") return a < b;
+  return divideDims(b, a) !== undefined || (typeof a === "number" && divideDims(a, b) === undefined);
 }
 
 /** One step of a sequence along `axis`, at the index of an enclosing loop. */
@@ -139,20 +154,26 @@ export function stepView(view: View, axis: number, loop: number): View {
   };
 }
 
+/** Whether two views move alike with the loops around them. */
+export function sameLoops({ loops: a }: View, { loops: b }: View): boolean {
+  return a.length === b.length && a.every(({ loop, stride }, i) => loop === b[i].loop && stride === b[i].stride);
+}
+
 /** Merges adjacent axes along which all strides are contiguous; the first `fixed` axes stay. */
 export function collapse(
-  shape: readonly number[],
-  strides: readonly (readonly number[])[],
+  shape: Shape,
+  strides: readonly Shape[],
   fixed: number,
-): { readonly shape: number[]; readonly strides: number[][] } {
+): { readonly shape: Dim[]; readonly strides: Dim[][] } {
   const dims = [...shape];
   const all = strides.map((list) => [...list]);
   for (let axis = dims.length - 1; axis > fixed; axis--) {
-    const runsOn = all.every((list) => list[axis - 1] === list[axis] * dims[axis] || dims[axis - 1] === 1) ||
+    const runsOn =
+      all.every((list) => list[axis - 1] === multiplyDims(list[axis], dims[axis]) || dims[axis - 1] === 1) ||
       dims[axis] === 1;
     if (!runsOn) continue;
     if (dims[axis] !== 1) { for (const list of all) list[axis - 1] = list[axis]; }
-    dims[axis - 1] *= dims[axis];
+    dims[axis - 1] = multiplyDims(dims[axis - 1], dims[axis]);
     dims.splice(axis, 1);
     for (const list of all) list.splice(axis, 1);
   }

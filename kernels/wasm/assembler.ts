@@ -60,8 +60,13 @@ export class ModuleBuilder {
     params: readonly ValueType[],
     results: readonly ValueType[] = [],
   ): FunctionBuilder {
-    this.#typeOf(params, results);
-    const added = new FunctionBuilder(name, this.#imports.length + this.#functions.length, params, results);
+    return this.add((index) => new FunctionBuilder(name, index, params, results));
+  }
+
+  /** Adds the function that is made for this index. */
+  add<Builder extends FunctionBuilder>(make: (index: number) => Builder): Builder {
+    const added = make(this.#imports.length + this.#functions.length);
+    this.#typeOf(added.params, added.results);
     this.#functions.push(added);
     return added;
   }
@@ -87,10 +92,10 @@ export class ModuleBuilder {
    * @throws RangeError if a function exceeds the limits of engines.
    */
   encode(): Uint8Array<ArrayBuffer> {
-    for (const { name, locals, params, code } of this.#functions) {
+    for (const { name, locals, params, body } of this.#functions) {
       const count = locals.length + params.length;
       // Each declared local takes two bytes.
-      const bytes = code.length + 2 * locals.length + 16;
+      const bytes = body.length + 2 * locals.length + 16;
       if (count <= MOST_LOCALS && bytes <= MOST_CODE) continue;
       throw new RangeError(
         `Cannot compile ${name} for wasm: it has ${count} local variables and ${bytes} bytes of code, and engines ` +
@@ -145,7 +150,7 @@ export class ModuleBuilder {
         pushUnsigned(body, index);
       }));
     section(10, (body) =>
-      list(body, this.#functions, ({ locals, code }) =>
+      list(body, this.#functions, ({ locals, body: code }) =>
         body.sized((inner) => {
           list(inner, locals, (type) => inner.append([1, type]));
           inner.append(code);

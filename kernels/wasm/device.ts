@@ -5,6 +5,7 @@ import { hasRelaxedSimd } from "./assembler.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
+import { Scratch } from "./scratch.ts";
 import { WORTH_SHARING } from "./share.ts";
 import { CONTROL } from "./worker_source.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
@@ -40,6 +41,8 @@ export const PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
 export class WasmDevice {
   readonly name: string;
   readonly memory: DeviceMemory;
+  /** What calls use while they run. */
+  readonly scratch: Scratch;
   readonly features: Features;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
@@ -55,6 +58,7 @@ export class WasmDevice {
     this.shareFrom = shareFrom;
     this.features = { relaxed };
     this.memory = new DeviceMemory(CONTROL_ADDRESS + controlBytes(threads));
+    this.scratch = new Scratch(this.memory);
     this.threads = this.memory.shared ? threads : 1;
   }
 

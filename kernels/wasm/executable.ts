@@ -1,53 +1,38 @@
-/** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
+/** Compiled Programs of the wasm backend: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
-import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
+import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
 import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
-import { type Arena, planArena } from "../lowering/arena.ts";
-import { Staging } from "../staging.ts";
-import { elsewhere, StoredTensor } from "../stored_tensor.ts";
-import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
-import { emitModule, type Emitted } from "./emit/module.ts";
-import { wasmFunctions, type WasmKernel } from "./kernels.ts";
-import { WasmLoop } from "./loop.ts";
-import { sameNumbers } from "../call.ts";
+import { bindInputs, haveShapes, keyOf } from "../call.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
-import { CompiledSizes } from "../sizes.ts";
-import { lowerForWasm } from "./lower.ts";
-import { MAXIMUM_PAGES } from "./memory.ts";
-import { isSingleThreaded } from "./share.ts";
-import type { Pool } from "./threads.ts";
-import type { Buffer } from "../lowering/views.ts";
-import { sizeOf } from "../shapes.ts";
+import { elsewhere, StoredTensor } from "../stored_tensor.ts";
+import { type Bound, Plans } from "./bound.ts";
+import { codeFor } from "./code_for.ts";
+import type { WasmDevice } from "./device.ts";
+import { wasmFunctions } from "./kernels.ts";
+import { WasmLoop } from "./loop.ts";
+import { packedFor } from "./packed.ts";
 
-/** The Program compiled for one set of sizes. */
-interface Compiled {
-  /** Runs the kernels, on all threads or on this one alone; `changed` if what is packed once has changed. */
-  readonly run: (changed: boolean) => void;
-  /** The indices of the inputs that are packed once. */
-  readonly packedOnce: readonly number[];
-  /** What those inputs are packed for: their serial numbers in the last call, or the loop that ran last. */
-  packedFor: readonly number[] | object | undefined;
-  readonly unload: () => void;
-  /** How many threads took part in the last call. */
-  readonly threadsNow: () => number;
-  readonly alone: boolean;
-  readonly kernels: readonly WasmKernel[];
-  readonly emitted: Emitted;
-  readonly arena: Arena;
-  readonly arenaAddress: number;
-  /** The address of the words that hold the addresses of inputs, then of outputs. */
-  readonly tableAddress: number;
-  readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+/** The plans of executables that were dropped without being disposed of are freed when these are collected. */
+const dropped = new FinalizationRegistry<Loaded>(({ plans }) => plans?.[Symbol.dispose]());
+
+/** What an executable has loaded; it does not refer to the executable. */
+interface Loaded {
+  plans: Plans | undefined;
 }
+
+/** Tensors in scratch begin at multiples of this many bytes. */
+const ALIGNMENT = 64;
 
 /** An executable on a wasm device. */
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
   readonly #options: CompileOptions;
-  readonly #sizes: CompiledSizes<Compiled>;
-  readonly #staging: Staging;
+  readonly #loaded: Loaded = { plans: undefined };
+  #loading: Promise<Plans> | undefined;
+  /** The shapes of the last call's inputs, and its sizes. */
+  #latest: { readonly shapes: readonly (readonly number[])[]; readonly bound: Bound } | undefined;
+  #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WasmDevice, program: Program, options: CompileOptions) {
@@ -55,232 +40,143 @@ export class WasmExecutable implements Executable {
     this.#device = device;
     this.#program = program;
     this.#options = options;
-    this.#sizes = new CompiledSizes(program, ({ unload, arenaAddress, tableAddress }) => {
-      unload();
-      device.memory.free(arenaAddress);
-      device.memory.free(tableAddress);
-    });
-    this.#staging = new Staging(device.memory);
+    dropped.register(this, this.#loaded, this);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    return this.#run(inputs, this.#sizes.again(inputs) ?? await this.#compiledFor(inputs));
+    // Where the code is loaded a call begins before anything is awaited, so that what its caller does next,
+    // such as disposing of an input, comes after it.
+    if (!this.#loaded.plans) {
+      this.#check();
+      bindInputs(this.#program, inputs);
+      await this.#load();
+    }
+    return this.runSync(inputs);
   }
 
   runSync(inputs: readonly Input[]): (HostTensor | DeviceTensor)[] {
-    const compiled = this.#sizes.get(inputs);
-    if (!compiled) throw new Error("Cannot run now: call it once with await for these sizes first");
-    return this.#run(inputs, compiled);
-  }
-
-  #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
-    return this.#sizes.find(inputs, (bindings) => this.#compile(bindings));
+    this.#check();
+    const { plans } = this.#loaded;
+    if (!plans) throw new Error("Cannot run now: call it once with await first");
+    return this.#run(inputs, this.#boundFor(inputs, plans), plans);
   }
 
   async loop(inputs: readonly Input[], roles: LoopRoles): Promise<Loop> {
-    const compiled = await this.#compiledFor(inputs);
-    const outputs = compiled.outputs.map(({ shape }, index) => ({
-      shape,
-      dtype: this.#program.outputs[index].dtype,
-    }));
-    return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
-  }
-
-  async #compile(bindings: Bindings): Promise<Compiled> {
-    const { memory, threads, shareFrom } = this.#device;
-    const { donate } = this.#options;
-    const stays = (input: number) => !donate[input];
-    const kernels = lowerForWasm(this.#program, { bindings, threads, shareFrom, stays });
-    this.#device.check();
-    const pool = isSingleThreaded(kernels, shareFrom) ? undefined : this.#device.pool();
-    const allocated: number[] = [];
-    const allocate = (bytes: number, what: () => string): number => {
-      const address = memory.allocate(bytes, what);
-      allocated.push(address);
-      return address;
-    };
-    try {
-      return await this.#load(kernels, pool, bindings, allocate);
-    } catch (error) {
-      for (const address of allocated) memory.free(address);
-      throw error;
-    }
-  }
-
-  /** Lowers, allocates, emits and instantiates. */
-  async #load(
-    kernels: readonly WasmKernel[],
-    pool: Pool | undefined,
-    bindings: Bindings,
-    allocate: (bytes: number, what: () => string) => number,
-  ): Promise<Compiled> {
-    const { memory, features, threads, shareFrom } = this.#device;
-    const { inputs, outputs } = this.#program;
-    const arena = planArena(kernels, wasmFunctions);
-    const arenaAddress = allocate(arena.bytes, () => describeArena(arena));
-    const tableAddress = allocate(
-      (inputs.length + outputs.length) * 4,
-      () => "it was for a table of addresses",
-    );
-    const emitted = emitModule(kernels, {
-      features,
-      memory: {
-        addressOf: (buffer) => arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer)),
-        slotOf: ({ place }) => {
-          if (place.kind !== "input" && place.kind !== "output") {
-            throw new Error("Only inputs and outputs have slots");
-          }
-          return tableAddress + 4 * (place.kind === "input" ? place.index : inputs.length + place.index);
-        },
-      },
-      limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
-      phasesAddress: pool && PHASES_ADDRESS,
-      threads,
-      shareFrom,
-    });
-    const module = await WebAssembly.compile(emitted.bytes);
-    const { run, unload, threadsNow } = pool
-      ? await runShared(this.#device, pool, module)
-      : await runAlone(this.#device, module);
-    for (const buffer of arena.constants) {
-      if (buffer.place.kind === "constant") {
-        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
-      }
-    }
-    return {
-      run,
-      packedOnce: kernels.flatMap((kernel) =>
-        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.place
-          ? [kernel.right.buffer.place.index]
-          : []
-      ),
-      packedFor: undefined,
-      unload,
-      threadsNow,
-      alone: pool === undefined,
-      kernels,
-      emitted,
-      arena,
-      arenaAddress,
-      tableAddress,
-      outputs: outputs.map(({ shape }) => {
-        const concrete = evaluateShape(shape, bindings);
-        return { shape: concrete, size: sizeOf(concrete) };
-      }),
-    };
-  }
-
-  #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
-    this.#device.check();
-    const { memory } = this.#device;
+    this.#check();
+    bindInputs(this.#program, inputs);
+    const plans = await this.#load();
+    const bound = this.#boundFor(inputs, plans);
     const { outputs } = this.#program;
-    const addresses = inputs.map((input, index): number => {
-      if (input.kind === "host") {
-        const address = this.#staging.place("input", index, input.data.length);
-        memory.write(address, input);
-        return address;
-      }
-      if (input instanceof StoredTensor && input.liesIn(memory)) return input.address;
-      throw elsewhere(input, this.#device.name);
+    const specs = bound.outputs.map(({ shape }, index) => ({ shape, dtype: outputs[index].dtype }));
+    return new WasmLoop(this.#device, plans, bound, inputs, specs, roles);
+  }
+
+  #check(): void {
+    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
+    this.#device.check();
+  }
+
+  /** Compiles at the first call, for all later ones. */
+  #load(): Promise<Plans> {
+    const { donate } = this.#options;
+    return this.#loading ??= codeFor(this.#device, this.#program, (input) => !donate[input]).then((code) => {
+      const plans = new Plans(this.#device, this.#program, code);
+      if (this.#disposed) plans[Symbol.dispose]();
+      return this.#loaded.plans = plans;
+    }, (error) => {
+      this.#loading = undefined;
+      throw error;
     });
+  }
+
+  #boundFor(inputs: readonly Input[], plans: Plans): Bound {
+    const latest = this.#latest;
+    if (latest && haveShapes(inputs, latest.shapes, this.#program)) return latest.bound;
+    const bindings = bindInputs(this.#program, inputs);
+    const bound = plans.for(bindings, keyOf(bindings));
+    this.#latest = { shapes: inputs.map(({ shape }) => shape), bound };
+    return bound;
+  }
+
+  #run(inputs: readonly Input[], bound: Bound, plans: Plans): (HostTensor | DeviceTensor)[] {
+    const { memory, scratch, name } = this.#device;
+    const { outputs } = this.#program;
+    const { keep, donate } = this.#options;
     const kept: (StoredTensor | undefined)[] = [];
     try {
-      compiled.outputs.forEach(({ shape, size }, index) => {
-        kept[index] = this.#options.keep[index]
-          ? this.#device.tensor(shape, outputs[index].dtype)
-          : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
+      // Places after the intermediate results, for what is on the host, and addresses of the rest.
+      let end = bound.bytes;
+      const placeFor = (elements: number): number => {
+        const at = end;
+        end += Math.ceil(elements * 4 / ALIGNMENT) * ALIGNMENT;
+        return at;
+      };
+      const places = inputs.map((input) => {
+        if (input.kind === "host") return placeFor(input.data.length);
+        if (!(input instanceof StoredTensor && input.liesIn(memory))) throw elsewhere(input, name);
+        return input.address; // throws if it is gone
       });
-      memory.words(compiled.tableAddress, addresses.length).set(addresses);
-      const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
-      const { packedFor } = compiled;
-      compiled.packedFor = undefined; // in case the call fails
-      compiled.run(!Array.isArray(packedFor) || !sameNumbers(serials, packedFor));
-      compiled.packedFor = serials;
+      const { packs } = plans.code;
+      const packed = packedFor(packs, inputs).map((form, index) => form ?? placeFor(packs[index].packed.size));
+      const results = bound.outputs.map(({ size }, index) => keep[index] ? undefined : placeFor(size));
+      bound.outputs.forEach(({ shape }, index) => {
+        kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
+      });
+      const base = scratch.take(end, () => plans.describe(bound));
+      const from = inputs.map((input, index) => {
+        if (input.kind === "device") return places[index];
+        memory.write(base + places[index], input);
+        return base + places[index];
+      });
+      const to = results.map((place, index) => kept[index]?.address ?? base + (place ?? 0));
+      const forms = packed.map((place) =>
+        typeof place === "number" ? { address: base + place, isReady: false } : place
+      );
+      plans.run(bound, from, to, forms);
+      const made = bound.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
+        const { dtype } = outputs[index];
+        return kept[index] ?? { kind: "host", shape, dtype, data: memory.readTensor(to[index], dtype, size) };
+      });
+      inputs.forEach((input, index) => {
+        if (donate[index] && input instanceof StoredTensor) input.donate();
+      });
+      return made;
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();
       throw error;
     }
-    const results = compiled.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
-      const { dtype } = outputs[index];
-      return kept[index] ??
-        {
-          kind: "host",
-          shape,
-          dtype,
-          data: memory.readTensor(addresses[inputs.length + index], dtype, size),
-        };
-    });
-    inputs.forEach((input, index) => {
-      if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
-    });
-    return results;
   }
 
   describe(): string {
-    const { features, memory, threads, name } = this.#device;
-    const { missingThreads } = this.#device;
-    const parts = this.#sizes.entries.map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
-      const now = threadsNow();
-      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads` +
-        (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
-      return [
-        `for ${
-          key || "these sizes"
-        }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
-        `functions, ${arena.bytes} bytes planned`,
-        ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
-      ].join("\n");
-    });
+    const { features, memory, scratch, threads, name, missingThreads } = this.#device;
     const simd = features.relaxed ? "relaxed" : "plain";
     return [
-      `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`,
+      `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use, of which ${scratch.bytes} are ` +
+      `shared by all calls`,
       ...(missingThreads === undefined
         ? []
         : [`fewer threads, as some could not be started: ${missingThreads}`]),
-      ...parts,
+      ...(this.#loaded.plans ? describeCode(this.#loaded.plans, threads) : []),
     ].join("\n");
   }
 
   [Symbol.dispose](): void {
-    this.#sizes[Symbol.dispose]();
-    this.#staging[Symbol.dispose]();
+    this.#disposed = true;
+    dropped.unregister(this);
+    this.#loaded.plans?.[Symbol.dispose]();
+    this.#loaded.plans = undefined;
+    this.#latest = undefined;
   }
 }
 
-type Runner = Pick<Compiled, "run" | "unload" | "threadsNow">;
-
-async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Module): Promise<Runner> {
-  const id = await pool.load(module);
-  return {
-    run: (changed) => device.guard(() => pool.run(id, [changed ? 1 : 0])),
-    unload: () => pool.unload(id),
-    threadsNow: () => pool.threadsOf(id),
-  };
-}
-
-async function runAlone(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory: device.memory.memory } });
-  const run = exports.run as (changed: number) => void; // emitted with this signature
-  return {
-    run: (changed) => device.guard(() => run(changed ? 1 : 0)),
-    unload: () => {},
-    threadsNow: () => 1,
-  };
-}
-
-/** A number that no other tensor on the device has; NaN, which equals nothing, for a tensor on the host. */
-function serialOf(input: Input): number {
-  return input instanceof StoredTensor ? input.serial : NaN;
-}
-
-function failUnplaced(buffer: Buffer): never {
-  throw new Error(`The buffer of ${buffer.name} has no place in the arena`);
-}
-
-function describeArena({ offsets, bytes }: Arena): string {
-  const largest = [...offsets.keys()].sort((a, b) => b.size - a.size).slice(0, 5);
-  return `the plan takes ${bytes} bytes, its largest buffers are ${
-    largest.map(({ name, size }) => `${name} (${size * 4} bytes)`).join(", ")
-  }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
+function describeCode({ code, entries, threadsNow }: Plans, threads: number): string[] {
+  const { kernels, emitted } = code;
+  const how = (isAlone: boolean) =>
+    isAlone ? "1 thread, as there is too little work to share" : `${threads} threads` +
+      (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
+  return [
+    `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
+    ...entries.map(([key, { isAlone, bytes }]) => `for ${key || "these sizes"}: ${how(isAlone)}, ${bytes} bytes planned`),
+    ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
+  ];
 }

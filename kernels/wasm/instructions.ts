@@ -178,6 +178,7 @@ const LANE_MEMORY = { "v128.load32_lane": 86, "v128.store32_lane": 90 } as const
 export class FunctionBuilder {
   readonly code: number[] = [];
   readonly locals: ValueType[] = [];
+  readonly #words = new Map<number, Local>();
 
   constructor(
     readonly name: string,
@@ -190,6 +191,27 @@ export class FunctionBuilder {
   local(type: ValueType): Local {
     this.locals.push(type);
     return this.params.length + this.locals.length - 1;
+  }
+
+  /** A local with the i32 at this address, which is read when the function begins. */
+  word(address: number): Local {
+    const known = this.#words.get(address) ?? this.local(i32);
+    this.#words.set(address, known);
+    return known;
+  }
+
+  /** All instructions, those that read words first. */
+  get body(): readonly number[] {
+    const entry: number[] = [];
+    for (const [address, local] of this.#words) {
+      entry.push(0x41);
+      pushSigned(entry, 0);
+      entry.push(0x28, 2);
+      pushUnsigned(entry, address);
+      entry.push(0x21);
+      pushUnsigned(entry, local);
+    }
+    return entry.concat(this.code);
   }
 
   get(local: Local): this {

@@ -1,4 +1,5 @@
 /** The kernels of the wasm backend: those of every backend, with packed operands for products. */
+import type { Dim } from "../../src/tensor/dims.ts";
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { cumsumKinds } from "../lowering/kinds/cumsum.ts";
@@ -10,7 +11,6 @@ import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
 import type { Buffer, View } from "../lowering/views.ts";
-import { sizeOf } from "../shapes.ts";
 
 /** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
 export interface PackKernel {
@@ -37,8 +37,10 @@ export interface LongProductKernel {
   readonly kind: "longProduct";
   /** `[k, n]`, rows contiguous. */
   readonly right: View;
+  /** n. */
+  readonly columns: number;
   /** `[m, k]`, columns contiguous; `ones` is a row of ones. */
-  readonly lefts: readonly (View | "ones")[];
+  readonly lefts: readonly (LongLeft | "ones")[];
   /**
    * `[m, n]` for each left operand, with contiguous rows. If threads share the terms, one
    * `[threads, total m, n]`, with a part for each thread.
@@ -47,7 +49,12 @@ export interface LongProductKernel {
   /** What threads divide: the terms or the columns. */
   readonly shared: "columns" | "terms";
   /** Scratch, with a piece for each thread. */
-  readonly scratch: Buffer;
+  readonly scratch: Buffer & { readonly size: number };
+}
+
+/** The left operand of a long product: a fixed number of rows. */
+export interface LongLeft extends View {
+  readonly shape: readonly [number, Dim];
 }
 
 /** A loop over time. */
@@ -83,8 +90,8 @@ const wasmKinds: Kinds<WasmKernel> = {
     hidden: ({ packed }) => [packed],
     keeps: ({ packed, once }) => once ? [packed] : [],
     isRowWise: () => false,
-    work: ({ right: { shape } }) =>
-      work(shape.length === 2 ? shape[1] : sizeOf(shape.slice(0, -2)), sizeOf(shape)),
+    work: ({ right: { shape } }, { of, elements }) =>
+      work(shape.length === 2 ? of(shape[1]) : elements(shape.slice(0, -2)), elements(shape)),
     print: ({ right, once }) => `pack ${printShape(right)}${once ? ", once for the same inputs" : ""}`,
   },
   packedMatmul: {
@@ -101,9 +108,9 @@ const wasmKinds: Kinds<WasmKernel> = {
     writes: ({ outputs }) => [...outputs],
     hidden: ({ scratch }) => [scratch],
     isRowWise: () => false,
-    work: ({ right: { shape: [k, n] }, lefts, shared }) => {
-      const rows = rowsOfAll(lefts);
-      return work(shared === "terms" ? k : n, rows * n, rows * k * n);
+    work: ({ right: { shape: [terms] }, columns, lefts, shared }, { of }) => {
+      const rows = rowsOfAll(lefts), k = of(terms);
+      return work(shared === "terms" ? k : columns, rows * columns, rows * k * columns);
     },
     print: ({ lefts, right, shared }) => {
       const all = lefts.map((left) => left === "ones" ? "ones" : printShape(left));

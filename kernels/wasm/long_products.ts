@@ -6,7 +6,7 @@
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { longProductScratch } from "./matmul/mod.ts";
-import { type Buffer, reshapeView, sliceView, type View, viewOf } from "../lowering/views.ts";
+import { reshapeView, sameLoops, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** The number of terms from which both operands are packed block by block. */
@@ -17,34 +17,40 @@ const { readsOf, writesOf } = wasmFunctions;
 /** The most bytes of results for which every thread sums its own terms, and the fewest terms per thread. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
 
-/** Whether a product is a long product. */
-export function isLongProduct(left: View, right: View): boolean {
-  const rank = left.shape.length;
-  return rank === 2 && left.shape[1] >= LONG && left.strides[0] === 1 && right.strides[1] === 1;
-}
-
-/** A long product of a single product. */
-export function longProduct(left: View, right: View, output: View): LongProductKernel {
-  return withLefts(right, [left], [output]);
+/**
+ * The product as a long product, if it is one. One whose number of terms is open, as it is summed over the batch
+ * or over time, counts as one.
+ */
+export function longProduct(left: View, right: View, output: View): LongProductKernel | undefined {
+  const [rows, terms] = left.shape, columns = right.shape[1];
+  const isLong = left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG);
+  if (!isLong || typeof rows !== "number" || typeof columns !== "number") return undefined;
+  if (left.strides[0] !== 1 || right.strides[1] !== 1) return undefined;
+  return withLefts(right, columns, [{ ...left, shape: [rows, terms] }], [output]);
 }
 
 function withLefts(
   right: View,
+  columns: number,
   lefts: LongProductKernel["lefts"],
   outputs: readonly View[],
 ): LongProductKernel {
   return {
     kind: "longProduct",
     right,
+    columns,
     lefts,
     outputs,
     shared: "columns",
-    scratch: scratchFor(right, lefts, 1),
+    scratch: scratchFor({ right, columns, lefts }, 1),
   };
 }
 
-function scratchFor({ shape: [k, n] }: View, lefts: LongProductKernel["lefts"], threads: number): Buffer {
-  const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), n, k) / 64) * 64;
+function scratchFor(
+  { right: { shape: [k] }, columns, lefts }: Pick<LongProductKernel, "right" | "columns" | "lefts">,
+  threads: number,
+): LongProductKernel["scratch"] {
+  const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), columns, k) / 64) * 64;
   return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
 }
 
@@ -68,6 +74,7 @@ export function joinLongProducts(
     );
     joined[at] = withLefts(
       first.right,
+      first.columns,
       [...first.lefts, ...parts.flatMap(({ lefts }) => lefts)],
       [...first.outputs, ...parts.flatMap(({ outputs }) => outputs)],
     );
@@ -101,7 +108,7 @@ function joins({ right }: LongProductKernel, other: WasmKernel, before: boolean)
 
 function sameView(a: View, b: View): boolean {
   return a.buffer === b.buffer && a.offset === b.offset && `${a.shape}` === `${b.shape}` &&
-    `${a.strides}` === `${b.strides}` && JSON.stringify(a.loops) === JSON.stringify(b.loops);
+    `${a.strides}` === `${b.strides}` && sameLoops(a, b);
 }
 
 /** Whether the kernel at `from` and those between it and `to` are independent of each other. */
@@ -122,22 +129,22 @@ function mayMove(kernels: readonly WasmKernel[], from: number, to: number): bool
  * worked on before, and the sums are then added. For large results, each thread computes its own columns.
  */
 function share(kernel: LongProductKernel, threads: number, isShared: boolean): WasmKernel[] {
-  const { right, lefts, outputs } = kernel;
-  const [k, n] = right.shape;
+  const { right, columns: n, lefts, outputs } = kernel;
+  const [k] = right.shape;
   const rows = rowsOfAll(lefts);
-  const scratch = scratchFor(right, lefts, threads);
-  if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || k < PART_TERMS * threads) {
-    return [{ ...kernel, scratch }];
-  }
+  const scratch = scratchFor(kernel, threads);
+  const hasFewTerms = typeof k === "number" && k < PART_TERMS * threads;
+  if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || hasFewTerms) return [{ ...kernel, scratch }];
   const parts = viewOf(
     { name: "parts of sums", size: threads * rows * n, place: { kind: "arena" } },
     [threads, rows, n],
     right.dtype,
   );
   let first = 0;
-  const sums = outputs.map((output): ReduceKernel => {
-    const input = sliceView(parts, [0, first, 0], [threads, output.shape[0], n], [1, 1, 1]);
-    first += output.shape[0];
+  const sums = outputs.map((output, index): ReduceKernel => {
+    const left = lefts[index], height = left === "ones" ? 1 : left.shape[0];
+    const input = sliceView(parts, [0, first, 0], [threads, height, n], [1, 1, 1]);
+    first += height;
     return { kind: "reduce", name: "sum", input, axes: [0], output };
   });
   return [{ ...kernel, outputs: [parts], shared: "terms", scratch }, ...sums];

@@ -1,13 +1,16 @@
 /**
  * Loops of calls on the wasm backend: every input and output has a permanent place. A carried value has two,
  * which swap roles from call to call, so a call only copies its fresh inputs in, runs, and copies its results
- * out.
+ * out. Inputs that stay the same and lie on the device are read where they lie.
  */
 import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
-import { StoredTensor } from "../stored_tensor.ts";
-import type { DeviceMemory } from "./memory.ts";
 import { sizeOf } from "../shapes.ts";
+import { type Attached, StoredTensor } from "../stored_tensor.ts";
+import type { Bound, Plans } from "./bound.ts";
+import type { WasmDevice } from "./device.ts";
+import type { DeviceMemory } from "./memory.ts";
+import { packedInput, packedOf } from "./packed.ts";
 
 /** A place for a tensor, with a view of it that is renewed when the memory grows. */
 interface Slot {
@@ -17,21 +20,14 @@ interface Slot {
   view: Float32Array | Int32Array;
 }
 
-/** What a loop needs of a compiled Program. */
-interface Runnable {
-  readonly run: (changed: boolean) => void;
-  /** The inputs that are packed once, and what they are packed for. */
-  readonly packedOnce: readonly number[];
-  packedFor: unknown;
-  readonly tableAddress: number;
-}
+/** The memory of loops that were dropped without being disposed of is freed when they are collected. */
+const dropped = new FinalizationRegistry<Disposable>((held) => held[Symbol.dispose]());
 
 /** A loop; the executable that created it must outlive it. */
 export class WasmLoop implements Loop {
-  readonly #memory: DeviceMemory;
-  readonly #runnable: Runnable;
-  /** Whether what is packed once changes with every call of this loop. */
-  readonly #packsEveryTime: boolean;
+  readonly #device: WasmDevice;
+  readonly #plans: Plans;
+  readonly #bound: Bound;
   readonly #fresh: readonly Slot[];
   readonly #results: readonly Slot[];
   /** The two places of each carried value: the one that is read next, and the other. */
@@ -40,30 +36,36 @@ export class WasmLoop implements Loop {
     readonly output: number;
     readonly slots: readonly [Slot, Slot];
   }[];
-  readonly #addresses: Uint32Array;
-  readonly #tableAddress: number;
-  #table: Int32Array;
+  readonly #inputs: number[];
+  readonly #outputs: number[];
+  readonly #packed: Attached[];
+  /** Those of operands that change from call to call. */
+  readonly #repacked: readonly Attached[];
+  readonly #held: Disposable;
   #buffer: ArrayBufferLike;
   #turn = 0;
   #disposed = false;
 
   constructor(
-    memory: DeviceMemory,
-    runnable: Runnable,
+    device: WasmDevice,
+    plans: Plans,
+    bound: Bound,
     inputs: readonly Input[],
     outputs: readonly (Spec & { readonly shape: readonly number[] })[],
     { carried, fresh }: LoopRoles,
   ) {
-    this.#memory = memory;
-    const { tableAddress } = runnable;
-    this.#runnable = runnable;
-    this.#packsEveryTime = runnable.packedOnce.some((index) =>
-      fresh.includes(index) || carried.some(({ input }) => input === index)
-    );
-    this.#tableAddress = tableAddress;
+    this.#device = device;
+    this.#plans = plans;
+    this.#bound = bound;
+    const { memory } = device;
+    const held = new DisposableStack();
+    const allocate = (bytes: number): number => {
+      const address = memory.allocate(bytes, () => "it was for a loop of calls");
+      held.defer(() => memory.free(address));
+      return address;
+    };
     const slotFor = (spec: Spec & { readonly shape: readonly number[] }): Slot => {
-      const size = sizeOf(spec.shape);
-      const address = memory.allocate(size * 4, () => "it was for a loop of calls");
+      const size = sizeOf(spec.shape), address = allocate(size * 4);
       return {
         spec: { shape: spec.shape, dtype: spec.dtype },
         address,
@@ -71,39 +73,54 @@ export class WasmLoop implements Loop {
         view: viewAt(memory, spec, address, size),
       };
     };
-    const places = inputs.map(slotFor);
-    inputs.forEach((input, index) => {
-      if (input.kind === "host") memory.write(places[index].address, input);
-      else if (input instanceof StoredTensor) {
-        memory.copy(input.address, places[index].address, places[index].size * 4);
-      } else throw new TypeError("Cannot begin a loop with a tensor of another device");
-    });
-    this.#fresh = fresh.map((index) => places[index]);
-    this.#carried = carried.map(({ input, output }) => ({
-      input,
-      output: inputs.length + output,
-      slots: [places[input], slotFor(inputs[input])],
-    }));
-    const results = outputs.map((spec, index) =>
-      carried.some(({ output }) => output === index) ? undefined : slotFor(spec)
-    );
-    this.#results = results.filter((slot) => slot !== undefined);
-    this.#addresses = Uint32Array.from([
-      ...places.map(({ address }) => address),
-      ...results.map((slot) => slot?.address ?? 0),
-    ]);
+    try {
+      const changes = new Set([...fresh, ...carried.map(({ input }) => input)]);
+      const places = inputs.map((input, index): Slot | number => {
+        if (input instanceof StoredTensor && !changes.has(index)) return held.use(input.retain()).address;
+        const slot = slotFor(input);
+        if (input.kind === "host") memory.write(slot.address, input);
+        else if (input instanceof StoredTensor) memory.copy(input.address, slot.address, slot.size * 4);
+        else throw new TypeError("Cannot begin a loop with a tensor of another device");
+        return slot;
+      });
+      const slotOf = (index: number) => places[index] as Slot; // as those that change have
+      this.#fresh = fresh.map(slotOf);
+      this.#carried = carried.map(({ input, output }) => ({
+        input,
+        output,
+        slots: [slotOf(input), slotFor(inputs[input])],
+      }));
+      const results = outputs.map((spec, index) =>
+        carried.some(({ output }) => output === index) ? undefined : slotFor(spec)
+      );
+      this.#results = results.filter((slot) => slot !== undefined);
+      this.#inputs = places.map((place) => typeof place === "number" ? place : place.address);
+      this.#outputs = results.map((slot) => slot?.address ?? 0);
+      const { packs } = plans.code;
+      this.#packed = packs.map((kernel): Attached => {
+        const index = packedInput(kernel), input = inputs[index];
+        return input instanceof StoredTensor && !changes.has(index)
+          ? packedOf(input, kernel)
+          : { address: allocate(kernel.packed.size * 4), isReady: false };
+      });
+      this.#repacked = this.#packed.filter((_, index) => changes.has(packedInput(packs[index])));
+    } catch (error) {
+      held.dispose();
+      throw error;
+    }
+    this.#held = held;
     this.#buffer = memory.memory.buffer;
-    this.#table = memory.words(tableAddress, this.#addresses.length);
+    dropped.register(this, held, this);
   }
 
   /** Views are on the old buffer; growing the memory creates a new one. */
   #refresh(): void {
-    const { buffer } = this.#memory.memory;
+    const { memory } = this.#device;
+    const { buffer } = memory.memory;
     if (buffer === this.#buffer) return;
     this.#buffer = buffer;
-    this.#table = this.#memory.words(this.#tableAddress, this.#addresses.length);
     const all = [...this.#fresh, ...this.#results, ...this.#carried.flatMap(({ slots }) => slots)];
-    for (const slot of all) slot.view = viewAt(this.#memory, slot.spec, slot.address, slot.size);
+    for (const slot of all) slot.view = viewAt(memory, slot.spec, slot.address, slot.size);
   }
 
   run(fresh: readonly HostTensor[]): HostTensor[] {
@@ -111,15 +128,13 @@ export class WasmLoop implements Loop {
     this.#refresh();
     for (let i = 0; i < this.#fresh.length; i++) this.#fresh[i].view.set(fresh[i].data);
     for (const { input, output, slots } of this.#carried) {
-      this.#addresses[input] = slots[this.#turn].address;
-      this.#addresses[output] = slots[1 - this.#turn].address;
+      this.#inputs[input] = slots[this.#turn].address;
+      this.#outputs[output] = slots[1 - this.#turn].address;
     }
-    this.#table.set(this.#addresses);
-    const changed = this.#packsEveryTime || this.#runnable.packedFor !== this;
-    this.#runnable.packedFor = undefined; // in case the call fails
-    this.#runnable.run(changed);
-    this.#runnable.packedFor = this;
+    for (const form of this.#repacked) form.isReady = false;
+    this.#plans.run(this.#bound, this.#inputs, this.#outputs, this.#packed);
     this.#turn = 1 - this.#turn;
+    this.#refresh(); // scratch may have grown the memory
     const results: HostTensor[] = new Array(this.#results.length);
     for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);
     return results;
@@ -138,11 +153,8 @@ export class WasmLoop implements Loop {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const addresses = new Set([
-      ...[...this.#addresses].filter((address) => address !== 0).map((address) => address >>> 0),
-      ...this.#carried.flatMap(({ slots }) => slots.map(({ address }) => address)),
-    ]);
-    for (const address of addresses) this.#memory.free(address);
+    dropped.unregister(this);
+    this.#held[Symbol.dispose]();
   }
 }
 

@@ -3,21 +3,20 @@
  * step; long sums are joined and shared by `long_products.ts`.
  */
 import type { Program } from "../../src/program/types.ts";
-import type { Bindings } from "../../src/tensor/dims.ts";
+import { multiplyDims } from "../../src/tensor/dims.ts";
 import type { Kernel } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
-import { lowerProgram } from "../lowering/lower.ts";
+import { type Lowered, lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
-import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
-import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
-import { shareOf } from "./share.ts";
-import { sizeOf } from "../shapes.ts";
+import { joinLongProducts, longProduct } from "./long_products.ts";
+import { panelColumns, PART_TERMS } from "./matmul/mod.ts";
+import { fixedSizes, isOpen, shareOf } from "./share.ts";
+import { roundedUp, sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */
 export interface LoweringOptions {
-  readonly bindings: Bindings;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
@@ -29,14 +28,16 @@ export interface LoweringOptions {
 }
 
 /** The kernels of a Program for wasm. */
-export function lowerForWasm(program: Program, options: LoweringOptions): WasmKernel[] {
-  const { bindings, stays } = options;
-  const kernels = lowerProgram(program, { bindings, columns: panelColumns });
-  return packProducts(kernels, options).map((kernel) => {
+export function lowerForWasm(program: Program, options: LoweringOptions): Lowered<WasmKernel> {
+  const { stays } = options;
+  const { kernels, checks } = lowerProgram(program, { columns: panelColumns });
+  const packed = packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { place } = kernel.right.buffer;
-    return place.kind === "input" && stays?.(place.index) ? { ...kernel, once: true } : kernel;
+    const isFixed = typeof kernel.packed.size === "number";
+    return place.kind === "input" && isFixed && stays?.(place.index) ? { ...kernel, once: true } : kernel;
   });
+  return { kernels: packed, checks };
 }
 
 function packProducts(
@@ -53,24 +54,25 @@ function packProducts(
     );
     return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
-  return joinLongProducts(packed, { threads, isShared: (kernel) => !shareOf(kernel, shareFrom).alone });
+  return joinLongProducts(packed, { threads, isShared: (kernel) => isOpen(kernel) || !shareOf(kernel, shareFrom, fixedSizes).alone });
 }
 
 function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
   const { left, output, k, addends } = product;
-  if (isLongProduct(left, right) && addends.length === 0) return [longProduct(left, right, output)];
-  const matrices = sizeOf(right.shape.slice(0, -2));
-  const packed: Buffer = {
-    name: "packed operand",
-    size: packedBytes(k, right.shape[right.shape.length - 1]) / 4 * matrices,
+  const long = addends.length === 0 ? longProduct(left, right, output) : undefined;
+  if (long) return [long];
+  const matrices = sizeOf(right.shape.slice(0, -2)), columns = right.shape[right.shape.length - 1];
+  const size = multiplyDims(multiplyDims(roundedUp(columns, panelColumns), k), matrices);
+  const packed: Buffer = { name: "packed operand", size, place: { kind: "arena" } };
+  const scratch: Buffer = {
+    name: "parts of a product",
+    size: multiplyDims(sizeOf(output.shape), 2),
     place: { kind: "arena" },
   };
-  const [m, n] = output.shape.slice(-2);
-  const bytes = productScratch(m, n, k) * matrices;
-  const scratch: Buffer = { name: "parts of a product", size: bytes / 4, place: { kind: "arena" } };
+  const isLong = typeof k !== "number" || k > PART_TERMS;
   return [
     { kind: "pack", right, packed },
-    { ...product, kind: "packedMatmul", packed, ...(bytes > 0 && { scratch }) },
+    { ...product, kind: "packedMatmul", packed, ...(isLong && { scratch }) },
   ];
 }
 

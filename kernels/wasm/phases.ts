@@ -56,8 +56,11 @@ export interface PhasesOptions {
 export interface Phases {
   /** The parameters that a function with phases starts with. */
   readonly params: readonly (typeof i32)[];
-  /** A phase with all shares, or with one; `work` computes the share whose number is in the local. */
-  phase(kind: "shared" | "alone", work: (share: Local) => void): void;
+  /**
+   * A phase with all shares, or with one; `work` computes the share whose number is in the local. A local
+   * decides which, if that depends on the call: 1 for one share.
+   */
+  phase(kind: "shared" | "alone" | { readonly isAlone: Local }, work: (share: Local) => void): void;
 }
 
 /**
@@ -78,16 +81,23 @@ export function addPhases(module: ModuleBuilder, options: PhasesOptions): (into:
     params: [i32, i32, i32],
     phase(kind, work) {
       const share = f.local(i32);
-      const shares = kind === "alone" ? 1 : options.shares;
+      const pushShares = (alone: number, shared: number) => {
+        if (typeof kind === "string") f.i32(kind === "alone" ? alone : shared);
+        else f.i32(alone).i32(shared).get(kind.isAlone).op("select");
+      };
       f.block(() => {
         f.loop(() => {
-          f.get(THREAD).get(MINE).get(PHASE).i32(allOf(shares)).call(claim).tee(share);
+          f.get(THREAD).get(MINE).get(PHASE);
+          pushShares(allOf(1), allOf(options.shares));
+          f.call(claim).tee(share);
           f.i32(0).op("i32.lt_s").if(() => {
             f.get(share).i32(LEAVE).op("i32.eq").if(() => f.i32(1).op("return"));
             f.br(2);
           });
           work(share);
-          f.get(PHASE).i32(shares).call(finish).br(0);
+          f.get(PHASE);
+          pushShares(1, options.shares);
+          f.call(finish).br(0);
         });
       });
       f.get(PHASE).i32(1).op("i32.add").set(PHASE);

@@ -6,6 +6,7 @@ import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
+import { withSizes } from "../../src/program/sizes.ts";
 import { keyOf } from "../call.ts";
 import {
   everyKernel,
@@ -80,10 +81,9 @@ export async function compileFor(
   const { inputs, outputs } = program;
   const slots = inputs.length + outputs.length;
   webgpu.check();
-  const kernels = inParts(
-    lowerProgram(program, { bindings, columns: 1 }),
-    mostTerms(webgpu.shape),
-  );
+  const lowered = lowerProgram(withSizes(program, bindings), { columns: 1 });
+  for (const check of lowered.checks) check(bindings);
+  const kernels = inParts(lowered.kernels, mostTerms(webgpu.shape));
   const shape = shapeFor(kernels, webgpu.shape);
   const halves = isHalf ? buffersOfSteps(kernels) : new Set<Buffer>();
   const arena = planArena(kernels, kernelFunctions, { only: (buffer) => !halves.has(buffer) });

@@ -179,6 +179,22 @@ export function evaluateDim(dim: Dim, bindings: Bindings): number {
   return value;
 }
 
+/**
+ * Whether `a <= b` for all values of their symbols, which are at least 1; false if that is not so, or cannot be
+ * seen from the coefficients.
+ */
+export function isAtMost(a: Dim, b: Dim): boolean {
+  if (typeof a === "number" && typeof b === "number") return a <= b;
+  // With 1 + s for every symbol, the difference has no negative coefficient.
+  const difference = subtractDims(b, a);
+  const terms = typeof difference === "number" ? { "": difference } : difference.terms;
+  const shifted = Object.entries(terms).reduce<Dim>((sum, [monomial, coefficient]) => {
+    const symbols = monomial === "" ? [] : monomial.split("*");
+    return addDims(sum, symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient));
+  }, 0);
+  return Object.values(termsOf(shifted)).every((coefficient) => coefficient >= 0);
+}
+
 /** Every dim of `shape` as a number. */
 export function evaluateShape(shape: Shape, bindings: Bindings): number[] {
   return shape.map((dim) => evaluateDim(dim, bindings));

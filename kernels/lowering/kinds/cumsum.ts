@@ -1,7 +1,6 @@
 /** Running sums along an axis. */
-import { sizeOf } from "../../shapes.ts";
 import type { View } from "../views.ts";
-import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
 
 /** The sums along an axis up to each element. */
@@ -22,8 +21,8 @@ export const cumsumKinds: Kinds<CumsumKernel> = {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
     isRowWise: ({ axis }) => axis !== 0,
-    work: ({ axis, output: { shape } }) =>
-      work(axis === 0 ? 1 : rowsIn(shape), sizeOf(shape.toSpliced(axis, 1)), sizeOf(shape)),
+    work: ({ axis, output: { shape } }, { rows, elements }) =>
+      work(axis === 0 ? 1 : rows(shape), elements(shape.toSpliced(axis, 1)), elements(shape)),
     print: ({ axis, output }) => `cumsum ${printShape(output)} along ${axis}`,
   },
 };

@@ -2,17 +2,16 @@
  * Elementwise operations over one index space, in one pass over registers; and copies, the simplest of them.
  */
 import type { DType } from "../../../src/tensor/tensor.ts";
-import { evaluateShape } from "../../../src/tensor/dims.ts";
+import type { Shape } from "../../../src/tensor/dims.ts";
 import type { ElementwiseName } from "../../../src/program/elementwise.ts";
 import type { Value } from "../../../src/program/types.ts";
-import { type Located, sliceView, type View } from "../views.ts";
-import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import { type Located, type OpenNumber, sliceView, type View } from "../views.ts";
+import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
-import { sizeOf } from "../../shapes.ts";
 
 /** What an elementwise operation reads. */
 export type Operand =
-  | { readonly kind: "constant"; readonly value: number; readonly dtype: DType }
+  | { readonly kind: "constant"; readonly value: number | OpenNumber; readonly dtype: DType }
   | { readonly kind: "view"; readonly view: View }
   /** A result of the same kernel. */
   | { readonly kind: "register"; readonly value: Value };
@@ -34,7 +33,7 @@ export interface FusedOperation {
 /** Elementwise operations over one index space, in one pass over registers. */
 export interface FusedKernel {
   readonly kind: "fused";
-  readonly shape: readonly number[];
+  readonly shape: Shape;
   readonly operations: readonly FusedOperation[];
 }
 
@@ -49,8 +48,8 @@ export const fusedKinds: Kinds<FusedKernel> = {
       operations.flatMap(({ operands }) => operands.flatMap((x) => x.kind === "view" ? [x.view] : [])),
     writes: ({ operations }) => operations.flatMap(({ stores }) => stores),
     isRowWise: ({ shape }, { rows }) => shape[0] === rows,
-    work: ({ shape, operations }) =>
-      work(rowsIn(shape), sizeOf(shape), sizeOf(shape) * Math.max(1, operations.length / 4)),
+    work: ({ shape, operations }, { rows, elements }) =>
+      work(rows(shape), elements(shape), elements(shape) * Math.max(1, operations.length / 4)),
     print: (kernel) => `fused ${printShape(kernel)}: ${kernel.operations.map(({ name }) => name).join(" ")}`,
   },
 };
@@ -76,11 +75,11 @@ export function copy(from: Located, to: View): FusedKernel {
 export const copyRules: Rules<"pad" | "concat", FusedKernel> = {
   concat: { lower: () => [] }, // its parts are written into it
   pad: {
-    lower: ({ attributes: { low, interior }, inputs: [input] }, output, { bindings, locate }) => {
+    lower: ({ attributes: { low, interior }, inputs: [input] }, output, { locate }) => {
       const inside = sliceView(
         output,
-        evaluateShape(low, bindings),
-        evaluateShape(input.shape, bindings),
+        low,
+        input.shape,
         interior.map((gap) => gap + 1),
       );
       return [copy({ constant: 0, dtype: output.dtype }, output), copy(locate(input), inside)];

@@ -1,8 +1,8 @@
 /** Rows by index, and sums of rows by index. */
 import { requireRows } from "../../../src/program/empty.ts";
-import { evaluateDim, evaluateShape } from "../../../src/tensor/dims.ts";
+import { evaluateDim, evaluateShape, isAtMost } from "../../../src/tensor/dims.ts";
 import type { Buffer, View } from "../views.ts";
-import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import { type Kinds, printShape, work } from "./kind.ts";
 import { arena, type Rules } from "./rule.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -38,7 +38,7 @@ export const indexingKinds: Kinds<IndexingKernel> = {
     reads: ({ operand, indices }) => [operand, indices],
     writes: ({ output }) => [output],
     isRowWise: ({ operand }, { isWritten }) => !isWritten(operand.buffer),
-    work: ({ output: { shape } }) => work(rowsIn(shape), sizeOf(shape)),
+    work: ({ output: { shape } }, { rows, elements }) => work(rows(shape), elements(shape)),
     print: ({ operand, output }) => `gather ${printShape(operand)} -> ${printShape(output)}`,
   },
   scatterAdd: {
@@ -46,7 +46,8 @@ export const indexingKinds: Kinds<IndexingKernel> = {
     writes: ({ output }) => [output],
     hidden: ({ lost }) => lost ? [lost] : [],
     isRowWise: () => false,
-    work: ({ output, updates }) => work(1, sizeOf(output.shape.slice(1)), sizeOf(updates.shape)),
+    work: ({ output, updates }, { elements }) =>
+      work(1, elements(output.shape.slice(1)), elements(updates.shape)),
     print: ({ updates, output }) => `scatterAdd ${printShape(updates)} -> ${printShape(output)}`,
   },
 };
@@ -54,17 +55,21 @@ export const indexingKinds: Kinds<IndexingKernel> = {
 /** The rules for the operations. */
 export const indexingRules: Rules<"gather" | "scatterAdd", IndexingKernel> = {
   gather: {
-    lower: ({ inputs: [operand, indices] }, output, { viewIn, bindings }) => {
-      requireRows("gather", evaluateDim(operand.shape[0], bindings), evaluateShape(indices.shape, bindings));
+    lower: ({ inputs: [operand, indices] }, output, { viewIn, check }) => {
+      check((bindings) =>
+        requireRows("gather", evaluateDim(operand.shape[0], bindings), evaluateShape(indices.shape, bindings))
+      );
       return [{ kind: "gather", operand: viewIn(operand), indices: viewIn(indices), output }];
     },
   },
   scatterAdd: {
-    lower: ({ inputs: [index, updates] }, output, { viewIn, bindings }) => {
+    lower: ({ inputs: [index, updates] }, output, { viewIn, check }) => {
       const indices = viewIn(index);
-      requireRows("scatterAdd", output.shape[0], evaluateShape(index.shape, bindings));
+      check((bindings) =>
+        requireRows("scatterAdd", evaluateDim(output.shape[0], bindings), evaluateShape(index.shape, bindings))
+      );
       // All indices may refer to one row.
-      const isLong = output.dtype === "float32" && sizeOf(indices.shape) > FEW_TERMS;
+      const isLong = output.dtype === "float32" && !isAtMost(sizeOf(indices.shape), FEW_TERMS);
       return [{
         kind: "scatterAdd",
         indices,

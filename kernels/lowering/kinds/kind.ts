@@ -4,6 +4,8 @@
  * records to those of `../kernels.ts`. How a kind is written as code is in the folder of each backend, in
  * tables of the same form.
  */
+import { type Bindings, type Dim, evaluateDim, type Shape } from "../../../src/tensor/dims.ts";
+import { sizeOf } from "../../shapes.ts";
 import type { Buffer, View } from "../views.ts";
 
 /** What all kernels have in common; a loop contains kernels. */
@@ -29,9 +31,24 @@ export function work(units: number, items: number, cost = items): Work {
   return { units, items, cost, times: 1 };
 }
 
+/** Sizes as they are in one call. */
+export interface Sizes {
+  readonly of: (dim: Dim) => number;
+  /** The number of elements. */
+  readonly elements: (shape: Shape) => number;
+  /** The first size of a shape; 1 for a scalar. */
+  readonly rows: (shape: Shape) => number;
+}
+
+/** The sizes of a call whose symbols have these values. */
+export function sizesAt(bindings: Bindings): Sizes {
+  const of = (dim: Dim) => evaluateDim(dim, bindings);
+  return { of, elements: (shape) => of(sizeOf(shape)), rows: ([rows = 1]) => of(rows) };
+}
+
 /** A block whose rows may be computed independently. */
 export interface RowBlock {
-  readonly rows: number;
+  readonly rows: Dim;
   /** Whether a kernel of the block writes to the buffer. */
   readonly isWritten: (buffer: Buffer) => boolean;
 }
@@ -50,7 +67,7 @@ export interface Kind<Kernel> {
    * Whether it computes each row of a block from that row alone, provided that its views stay in their rows.
    */
   readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
-  readonly work: (kernel: Kernel) => Work;
+  readonly work: (kernel: Kernel, sizes: Sizes) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
@@ -58,7 +75,7 @@ export interface Kind<Kernel> {
 /** The record of a kind that repeats the kernels inside, from which everything else follows. */
 export interface LoopKind<Kernel> {
   /** The work of a step, given the total cost of its kernels. */
-  readonly work: (kernel: Kernel, cost: number) => Work;
+  readonly work: (kernel: Kernel, sizes: Sizes, cost: number) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
@@ -84,8 +101,8 @@ export interface KernelFunctions<Kernel> {
    * rows.
    */
   readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
-  /** The work of a kernel; for a loop, of one step. */
-  readonly workOf: (kernel: Kernel) => Work;
+  /** The work of a kernel in a call; for a loop, of one step. */
+  readonly workOf: (kernel: Kernel, sizes: Sizes) => Work;
   /** The name of a kernel's function, without a number. */
   readonly kernelName: (kernel: Kernel) => string;
   /** A kernel as lines of text; the kernels inside a loop are indented. */
@@ -108,7 +125,8 @@ export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): K
     keptBy: (kernel) => inside(kernel)?.flatMap(of.keptBy) ?? record(kernel).keeps?.(kernel) ?? [],
     isRowWise: (kernel, block) =>
       inside(kernel)?.every((each) => of.isRowWise(each, block)) ?? record(kernel).isRowWise(kernel, block),
-    workOf: (kernel) => record(kernel).work(kernel, sum(inside(kernel) ?? [], (each) => costIn(of, each))),
+    workOf: (kernel, sizes) =>
+      record(kernel).work(kernel, sizes, sum(inside(kernel) ?? [], (each) => costIn(of, each, sizes))),
     kernelName: (kernel) => record(kernel).name?.(kernel) ?? kernel.kind,
     printKernel: (kernel, indent = "") => [
       `${indent}${record(kernel).print(kernel)}`,
@@ -119,8 +137,8 @@ export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): K
 }
 
 /** The cost of all steps. */
-function costIn<Kernel>({ workOf }: KernelFunctions<Kernel>, kernel: Kernel): number {
-  const { cost, times } = workOf(kernel);
+function costIn<Kernel>({ workOf }: KernelFunctions<Kernel>, kernel: Kernel, sizes: Sizes): number {
+  const { cost, times } = workOf(kernel, sizes);
   return cost * times;
 }
 
@@ -129,11 +147,6 @@ function sum<T>(list: readonly T[], value: (each: T) => number): number {
 }
 
 /** A shape as text. */
-export function printShape({ shape }: { readonly shape: readonly number[] }): string {
+export function printShape({ shape }: { readonly shape: Shape }): string {
   return `[${shape.join(", ")}]`;
-}
-
-/** The first size of a shape; 1 for a scalar. */
-export function rowsIn(shape: readonly number[]): number {
-  return shape[0] ?? 1;
 }

@@ -1,20 +1,20 @@
 /** Matrix products, with their addends. */
-import { placeAddends } from "../addends.ts";
+import type { Dim } from "../../../src/tensor/dims.ts";
+import { type Columns, placeAddends } from "../addends.ts";
 import { transposeView, type View } from "../views.ts";
-import { type Kinds, printShape, work } from "./kind.ts";
+import { type Kinds, printShape, type Sizes, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
-import { sizeOf } from "../../shapes.ts";
 
 /** What all products have, wherever their right operand lies. */
 export interface Product {
   readonly left: View;
   readonly output: View;
-  readonly k: number;
+  readonly k: Dim;
   /**
    * The addends of columns from `first` on, `[m, columns]` with contiguous columns, in order and without
    * overlap.
    */
-  readonly addends: readonly { readonly first: number; readonly view: View }[];
+  readonly addends: readonly { readonly first: number; readonly view: Columns }[];
 }
 
 /** `[m, k] × [k, n]`, or a batch of such products. */
@@ -23,15 +23,10 @@ export interface MatmulKernel extends Product {
   readonly right: View;
 }
 
-/** The multiply-adds of a product with results of this shape, each of `k` terms. */
-export function multiplyAddsOf(shape: readonly number[], k: number): number {
-  return sizeOf(shape) * k;
-}
-
 /** The work of a product; units are rows, or matrices of a batch. */
-export function productWork({ output: { shape }, k }: Product) {
-  const units = shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2));
-  return work(units, sizeOf(shape), multiplyAddsOf(shape, k));
+export function productWork({ output: { shape }, k }: Product, { of, elements, rows }: Sizes) {
+  const units = shape.length === 2 ? rows(shape) : elements(shape.slice(0, -2));
+  return work(units, elements(shape), elements(shape) * of(k));
 }
 
 /** A product as text. */

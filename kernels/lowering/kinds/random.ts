@@ -2,7 +2,7 @@
 import type { View } from "../views.ts";
 import { type Kinds, printShape, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
-import { sizeOf } from "../../shapes.ts";
+import { roundedUp } from "../../shapes.ts";
 
 /** Random bits, written to a buffer of their own. */
 export interface RandomKernel {
@@ -18,7 +18,7 @@ export const randomKinds: Kinds<RandomKernel> = {
     reads: ({ key, counter }) => [key, counter],
     writes: ({ output }) => [output],
     isRowWise: () => false,
-    work: ({ output: { shape } }) => work(1, Math.ceil(sizeOf(shape) / 2), 20 * sizeOf(shape)),
+    work: ({ output: { shape } }, { elements }) => work(1, Math.ceil(elements(shape) / 2), 20 * elements(shape)),
     print: ({ output }) => `randomBits ${printShape(output)}`,
   },
 };
@@ -30,6 +30,6 @@ export const randomRules: Rules<"randomBits", RandomKernel> = {
       { kind: "randomBits", key: viewIn(key), counter: viewIn(counter), output },
     ],
     // Backends write several blocks of two words at a time.
-    ownElements: (size) => Math.ceil(size / 8) * 8,
+    ownElements: (size) => roundedUp(size, 8),
   },
 };

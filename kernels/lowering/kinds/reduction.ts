@@ -2,9 +2,8 @@
 import { requireElements } from "../../../src/program/empty.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
 import type { View } from "../views.ts";
-import { type Kinds, printShape, rowsIn, work } from "./kind.ts";
+import { type Kinds, printShape, type Sizes, work } from "./kind.ts";
 import type { Rule, Rules } from "./rule.ts";
-import { sizeOf } from "../../shapes.ts";
 
 /** A sum or maximum over axes. */
 export interface ReduceKernel {
@@ -26,8 +25,8 @@ export interface ArgmaxKernel {
 /** A kernel of this family. */
 export type ReductionKernel = ReduceKernel | ArgmaxKernel;
 
-const workOf = ({ input, output }: ReductionKernel) =>
-  work(rowsIn(output.shape), sizeOf(output.shape), sizeOf(input.shape));
+const workOf = ({ input, output }: ReductionKernel, { rows, elements }: Sizes) =>
+  work(rows(output.shape), elements(output.shape), elements(input.shape));
 
 /** The records of the kinds. */
 export const reductionKinds: Kinds<ReductionKernel> = {
@@ -61,8 +60,8 @@ export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReductionKern
   sum: reduceRule("sum"),
   reduceMax: reduceRule("reduceMax"),
   argmax: {
-    lower: ({ inputs: [input], attributes: { axis } }, output, { viewIn, bindings }) => {
-      requireElements(evaluateShape(input.shape, bindings), axis);
+    lower: ({ inputs: [input], attributes: { axis } }, output, { viewIn, check }) => {
+      check((bindings) => requireElements(evaluateShape(input.shape, bindings), axis));
       return [{ kind: "argmax", input: viewIn(input), axis, output }];
     },
   },

@@ -2,7 +2,7 @@
  * What a lowering rule is: how the equations of an operation become kernels, and what it may use of their
  * block.
  */
-import type { Bindings } from "../../../src/tensor/dims.ts";
+import type { Bindings, Dim } from "../../../src/tensor/dims.ts";
 import type { Attributes, OperationName, Program, Value } from "../../../src/program/types.ts";
 import type { Buffer, Located, View } from "../views.ts";
 
@@ -24,7 +24,8 @@ export interface Applied<Name extends OperationName> {
 
 /** The block whose equation is lowered. */
 export interface Lowering<Inside = unknown> {
-  readonly bindings: Bindings;
+  /** Notes a condition that the sizes of every call must meet, else the function throws. */
+  readonly check: (holds: (bindings: Bindings) => void) => void;
   /** How many loops over time enclose the block. */
   readonly depth: number;
   readonly locate: (value: Value) => Located;
@@ -43,7 +44,7 @@ export interface Lowering<Inside = unknown> {
     given: ReadonlyMap<Value, Located>,
     targets: readonly View[],
     carries: readonly View[],
-  ) => { readonly kernels: readonly Inside[]; readonly rows: number };
+  ) => { readonly kernels: readonly Inside[]; readonly rows: Dim };
 }
 
 /** The rule for an operation. */
@@ -51,7 +52,7 @@ export interface Rule<Name extends OperationName, Kernel, Inside = unknown> {
   /** The kernels that write the first output to `output`. */
   readonly lower: (equation: Applied<Name>, output: View, lowering: Lowering<Inside>) => readonly Kernel[];
   /** The buffer size for a number of elements, if its kernel can only write a buffer of its own. */
-  readonly ownElements?: (size: number) => number;
+  readonly ownElements?: (size: Dim) => Dim;
 }
 
 /** The rules for operations: the type checker reports a missing one. */
@@ -60,6 +61,6 @@ export type Rules<Name extends OperationName, Kernel, Inside = unknown> = {
 };
 
 /** A buffer that is planned into the arena. */
-export function arena(name: string, size: number): Buffer {
+export function arena(name: string, size: Dim): Buffer {
   return { name, size, place: { kind: "arena" } };
 }

@@ -1,5 +1,5 @@
 /** Loops over time. */
-import { evaluateDim } from "../../../src/tensor/dims.ts";
+import type { Dim } from "../../../src/tensor/dims.ts";
 import { timeAxis, type Value } from "../../../src/program/types.ts";
 import { type Located, stepView, type View } from "../views.ts";
 import { copy, type FusedKernel } from "./fused.ts";
@@ -9,7 +9,7 @@ import type { Applied, Lowering } from "./rule.ts";
 /** A loop over time. */
 export interface ScanKernel<Inside> {
   readonly kind: "scan";
-  readonly length: number;
+  readonly length: Dim;
   readonly reverse: boolean;
   /** The depth of the loop; its index is an argument of the kernels inside. */
   readonly loop: number;
@@ -18,20 +18,20 @@ export interface ScanKernel<Inside> {
    * The rows that threads may divide, as every kernel inside works on each row alone; 0 if one thread must do
    * all.
    */
-  readonly rows: number;
+  readonly rows: Dim;
 }
 
 /** The record of the kind, for any kernels inside. */
 export const scanKinds: { readonly scan: LoopKind<ScanKernel<unknown>> } = {
   scan: {
-    work: ({ rows, length }, cost) => ({
-      units: Math.max(1, rows),
-      items: Math.max(1, rows),
+    work: ({ rows, length }, { of }, cost) => ({
+      units: Math.max(1, of(rows)),
+      items: Math.max(1, of(rows)),
       cost,
-      times: length,
+      times: of(length),
     }),
     print: ({ rows, reverse, length }) => {
-      const threads = rows > 0 ? `${rows} rows shared by all threads` : "on one thread";
+      const threads = rows !== 0 ? `${rows} rows shared by all threads` : "on one thread";
       return `scan of ${length} steps${reverse ? ", from the last" : ""}, ${threads}`;
     },
   },
@@ -44,7 +44,7 @@ export const scanKinds: { readonly scan: LoopKind<ScanKernel<unknown>> } = {
 function lowerScan<Inside>(
   { attributes, inputs, outputs }: Applied<"scan">,
   _: View,
-  { locate, storeOf, depth, bindings, lowerBody }: Lowering<Inside>,
+  { locate, storeOf, depth, lowerBody }: Lowering<Inside>,
 ): (FusedKernel | ScanKernel<Inside>)[] {
   const { body, constants, carries, length, reverse } = attributes;
   const given = new Map<Value, Located>();
@@ -71,7 +71,7 @@ function lowerScan<Inside>(
   const { kernels, rows } = lowerBody(body, given, targets, carryViews);
   return [
     ...initial,
-    { kind: "scan", length: evaluateDim(length, bindings), reverse, loop: depth, body: kernels, rows },
+    { kind: "scan", length, reverse, loop: depth, body: kernels, rows },
   ];
 }
 

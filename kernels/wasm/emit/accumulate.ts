@@ -4,10 +4,11 @@
  * error does not grow with its length (Blanchard, Higham and Mary, "A class of fast and accurate summation
  * algorithms", 2020). Short sums, integer sums and maxima need no blocks.
  */
-import { type FunctionBuilder, type Local, v128 } from "../assembler.ts";
+import { type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import { i32, type Local, v128 } from "../assembler.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
-import { ELEMENT, loopOver } from "./address.ts";
-import { sizeOf } from "../../shapes.ts";
+import { loopOver, type Moving } from "./address.ts";
+import type { Extent, KernelCode } from "./code.ts";
 
 /** The most roundings between a term and a sum: 16 · 2⁻²⁴ is less than 1e-6. */
 const ROUNDINGS = 16;
@@ -15,12 +16,6 @@ const ROUNDINGS = 16;
 /** Byte shuffles of a vector that swap its halves, and that swap the lanes of each pair. */
 const HALVES = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7] as const;
 const PAIRS = [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11] as const;
-
-/** A pointer that moves along axes. */
-export interface Moving {
-  readonly local: Local;
-  readonly strides: readonly number[];
-}
 
 /** What accumulates: results, each in several independent vectors. */
 export interface Growth {
@@ -30,8 +25,8 @@ export interface Growth {
   /** Whether a result is one number, combined from all lanes of its vectors; else it is a vector of four. */
   readonly isScalar: boolean;
   /** The extents of the axes that are iterated over, and how often that happens. */
-  readonly dims: readonly number[];
-  readonly times?: number;
+  readonly dims: readonly Extent[];
+  readonly times?: Dim;
   /** How many places along the innermost axis are accumulated at once; default 1. */
   readonly abreast?: number;
 }
@@ -43,7 +38,7 @@ export interface Accumulator {
    * `step` covers the given number of adjacent places on the innermost axis.
    */
   readonly over: (
-    dims: readonly number[],
+    dims: readonly Extent[],
     moving: readonly Moving[],
     step: (places: number) => void,
   ) => void;
@@ -65,7 +60,7 @@ function combinationOf({ name, input }: Pick<ReduceKernel, "name" | "input">) {
 
 /** Accumulators of a reduction, which are initialized by this call. */
 export function accumulate(
-  f: FunctionBuilder,
+  f: KernelCode,
   kernel: Pick<ReduceKernel, "name" | "input">,
   { results, vectors, isScalar, dims, times = 1, abreast = 1 }: Growth,
 ): Accumulator {
@@ -73,7 +68,7 @@ export function accumulate(
   const begin = (local: Local) => (isFloat ? f.f32x4(start) : f.i32x4(start)).set(local);
   // Combining across vectors rounds too: adjacent terms, vectors, the lanes of a short sum.
   const most = ROUNDINGS - Math.ceil(Math.log2(abreast)) - (vectors > 1 ? 4 : 0);
-  const isLong = kernel.name === "sum" && isFloat && times * roundsOf(dims, abreast) > most;
+  const isLong = kernel.name === "sum" && isFloat && openAsMany(times) * roundsOf(dims, abreast) > most;
   const running = Array.from({ length: results }, () => Array.from({ length: vectors }, () => f.local(v128)));
   running.flat().forEach(begin);
   /** Combines what is pushed pairwise, and leaves the result on the stack. */
@@ -132,10 +127,17 @@ export function accumulate(
   };
 }
 
+/** An extent as a number; one that is known only at a call counts as infinite. */
+function openAsMany(extent: Extent): number {
+  return typeof extent === "number" ? extent : Infinity;
+}
+
 /** How many times something is added to a vector over these axes. */
-function roundsOf(dims: readonly number[], abreast: number): number {
+function roundsOf(dims: readonly Extent[], abreast: number): number {
   const inner = dims.at(-1) ?? 1;
-  return sizeOf(dims.slice(0, -1)) * runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
+  const outer = dims.slice(0, -1).map(openAsMany);
+  if (typeof inner !== "number" || outer.includes(Infinity)) return Infinity;
+  return outer.reduce((all, each) => all * each, 1) * runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
 }
 
 /** Splits an axis into runs of `abreast` places, then of half as many, and so on. */
@@ -147,56 +149,81 @@ function runsOf(extent: number, abreast: number): { readonly places: number; rea
 }
 
 /** The pointers with other strides. */
-function along(moving: readonly Moving[], strides: (all: readonly number[]) => readonly number[]): Moving[] {
+function along(moving: readonly Moving[], strides: (all: readonly Dim[]) => readonly Dim[]): Moving[] {
   return moving.map(({ local, strides: all }) => ({ local, strides: strides(all) }));
 }
 
 /** Runs `write` with the pointers moved by `places` places along an axis. */
 function movedBy(
-  f: FunctionBuilder,
+  f: KernelCode,
   moving: readonly Moving[],
   axis: number,
-  places: number,
+  places: Extent,
   write: () => void,
 ): void {
-  const move = (places: number) => {
+  const move = (sign: 1 | -1) => {
     for (const { local, strides } of moving) {
-      const bytes = places * strides[axis] * ELEMENT;
-      if (bytes !== 0) f.get(local).i32(bytes).op("i32.add").set(local);
+      if (typeof places === "number") f.move(local, multiplyDims(strides[axis], sign * places));
+      else if (strides[axis] !== 0) {
+        f.get(local).size(places).bytes(multiplyDims(strides[axis], sign)).op("i32.mul").op("i32.add").set(local);
+      }
     }
   };
-  move(places);
+  move(1);
   write();
-  move(-places);
+  move(-1);
 }
 
 /**
  * Loops over `dims`, along the innermost axis in steps of `abreast` places (a power of two), then of fewer.
  */
 function inStep(
-  f: FunctionBuilder,
-  dims: readonly number[],
+  f: KernelCode,
+  dims: readonly Extent[],
   moving: readonly Moving[],
   abreast: number,
   step: (places: number) => void,
 ): void {
   if (dims.length === 0) return step(1);
-  const inner = dims.length - 1;
+  const inner = dims.length - 1, extent = dims[inner];
   loopOver(f, dims.slice(0, inner), along(moving, (all) => all.slice(0, inner)), () => {
+    if (typeof extent !== "number") return openRuns(f, extent, along(moving, (all) => all.slice(inner)), abreast, step);
     let first = 0;
-    for (const { places, times } of runsOf(dims[inner], abreast)) {
+    for (const { places, times } of runsOf(extent, abreast)) {
       movedBy(f, moving, inner, first, () => {
-        loopOver(f, [times], along(moving, (all) => [all[inner] * places]), () => step(places));
+        loopOver(f, [times], along(moving, (all) => [multiplyDims(all[inner], places)]), () => step(places));
       });
       first += places * times;
     }
   });
 }
 
+/** The same along one axis whose extent is known at a call only: as many runs as it has. */
+function openRuns(
+  f: KernelCode,
+  extent: Extent,
+  moving: readonly Moving[],
+  abreast: number,
+  step: (places: number) => void,
+): void {
+  const place = f.local(i32), stop = f.local(i32);
+  f.i32(0).set(place);
+  for (let places = abreast; places >= 1; places /= 2) {
+    f.size(extent).i32(-places).op("i32.and").set(stop);
+    f.count(place, { local: stop }, places, () => {
+      step(places);
+      for (const { local, strides } of moving) f.move(local, multiplyDims(strides[0], places));
+    });
+  }
+  for (const { local, strides: [stride] } of moving) {
+    if (stride !== 0) f.get(local).get(place).bytes(stride).op("i32.mul").op("i32.sub").set(local);
+  }
+}
+
 /** The same in blocks that each add at most `most` times to a vector, with `after` behind each block. */
 function inBlocks(
-  f: FunctionBuilder,
-  dims: readonly number[],
+  f: KernelCode,
+  dims: readonly Extent[],
   moving: readonly Moving[],
   { most, abreast }: { readonly most: number; readonly abreast: number },
   step: (places: number) => void,
@@ -213,13 +240,17 @@ function inBlocks(
   const take = inside.length > 0
     ? Math.max(1, Math.floor(most / roundsOf(inside, abreast)))
     : Math.max(1, most - Math.log2(abreast)) * abreast;
-  const blocks = Math.floor(dims[axis] / take), left = dims[axis] % take;
-  const block = (size: number) => {
+  const extent = dims[axis];
+  const isKnown = typeof extent === "number";
+  const blocks = isKnown ? Math.floor(extent / take) : { local: f.hold(() => f.size(extent).i32(take).op("i32.div_u")) };
+  const left = isKnown ? extent % take : { local: f.hold(() => f.size(extent).i32(take).op("i32.rem_u")) };
+  const whole = isKnown ? extent - extent % take : { local: f.hold(() => f.size(extent).size(left).op("i32.sub")) };
+  const block = (size: Extent) => {
     inStep(f, [size, ...inside], along(moving, (all) => all.slice(axis)), abreast, step);
     after();
   };
   loopOver(f, dims.slice(0, axis), along(moving, (all) => all.slice(0, axis)), () => {
-    if (blocks > 0) loopOver(f, [blocks], along(moving, (all) => [all[axis] * take]), () => block(take));
-    if (left > 0) movedBy(f, moving, axis, blocks * take, () => block(left));
+    if (blocks !== 0) loopOver(f, [blocks], along(moving, (all) => [multiplyDims(all[axis], take)]), () => block(take));
+    if (left !== 0) movedBy(f, moving, axis, whole, () => block(left));
   });
 }

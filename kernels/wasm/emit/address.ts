@@ -1,17 +1,8 @@
 /** Addresses and loops: how emitted code reaches the elements of views. */
-import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
+import { addDims, type Dim, multiplyDims, subtractDims } from "../../../src/tensor/dims.ts";
+import { i32, type Local } from "../assembler.ts";
 import type { Buffer, View } from "../../lowering/views.ts";
-
-/** Bytes of an element in every arena. */
-export const ELEMENT = 4;
-
-/** Where buffers lie at run time. */
-export interface Memory {
-  /** The byte address of a buffer with a fixed place. */
-  readonly addressOf: (buffer: Buffer) => number;
-  /** The byte address of a word that holds the address of an input or output of the call. */
-  readonly slotOf: (buffer: Buffer) => number;
-}
+import { ELEMENT, type Extent, type KernelCode } from "./code.ts";
 
 /** The parameters of a kernel's function: the rows to work on, then the index of each enclosing loop. */
 export const BEGIN = 0, END = 1, FIRST_LOOP = 2;
@@ -22,36 +13,26 @@ export function kernelParams(depth: number): (typeof i32)[] {
 }
 
 /** Pushes the byte address of the view's element at offset `offset` (in elements). */
-export function pushBase(f: FunctionBuilder, view: View, offset: number, memory: Memory): void {
-  const { place } = view.buffer;
-  const looked = place.kind === "input" || place.kind === "output";
-  const bytes = offset * ELEMENT;
-  if (looked) {
-    f.i32(memory.slotOf(view.buffer)).memory("i32.load");
-    if (bytes !== 0) f.i32(bytes).op("i32.add");
-  } else {
-    f.i32(memory.addressOf(view.buffer) + bytes);
-  }
+export function pushBase(f: KernelCode, view: View, offset: Dim): void {
+  f.address(view.buffer);
+  if (offset !== 0) f.bytes(offset).op("i32.add");
   for (const { loop, stride } of view.loops) {
-    if (stride !== 0) f.get(FIRST_LOOP + loop).i32(stride * ELEMENT).op("i32.mul").op("i32.add");
+    if (stride !== 0) f.get(FIRST_LOOP + loop).bytes(stride).op("i32.mul").op("i32.add");
   }
 }
 
 /**
  * A new local with the address of the view's element at offset `offset` (in elements; default: its first).
  */
-export function pointerTo(f: FunctionBuilder, view: View, memory: Memory, offset = view.offset): Local {
-  const local = f.local(i32);
-  pushBase(f, view, offset, memory);
-  f.set(local);
-  return local;
+export function pointerTo(f: KernelCode, view: View, offset = view.offset): Local {
+  return f.hold(() => pushBase(f, view, offset));
 }
 
-/** A pointer shared by several views: same buffer, strides and loops, different offsets. */
+/** A pointer shared by several views: same buffer, strides and loops, offsets a fixed distance apart. */
 export interface Pointer {
   readonly view: View;
   /** The least offset of the views, which the pointer includes. */
-  readonly offset: number;
+  readonly offset: Dim;
   readonly local: Local;
 }
 
@@ -61,34 +42,48 @@ export interface Pointers {
   readonly find: (view: View) => { readonly pointer: Pointer; readonly bytes: number };
 }
 
+/** The part of a size that is a number. */
+function fixedPart(dim: Dim): number {
+  return typeof dim === "number" ? dim : dim.terms[""] ?? 0;
+}
+
 /** Shares pointers among views and initializes them. */
-export function makePointers(f: FunctionBuilder, views: readonly View[], memory: Memory): Pointers {
-  const keyOf = ({ buffer, strides, loops }: View): string =>
-    `${bufferNumber(buffer)} ${strides} ${loops.map(({ loop, stride }) => `${loop}:${stride}`)}`;
+export function makePointers(f: KernelCode, views: readonly View[]): Pointers {
+  const keyOf = ({ buffer, strides, loops, offset }: View): string =>
+    `${bufferNumber(buffer)} ${strides} ${loops.map(({ loop, stride }) => `${loop}:${stride}`)} ${
+      subtractDims(offset, fixedPart(offset))
+    }`;
   const numbers = new Map<Buffer, number>();
   const bufferNumber = (buffer: Buffer): number => {
     const known = numbers.get(buffer) ?? numbers.size;
     numbers.set(buffer, known);
     return known;
   };
-  const least = new Map<string, { view: View; offset: number }>();
+  const least = new Map<string, View>();
   for (const view of views) {
     const key = keyOf(view);
     const known = least.get(key);
-    if (!known || view.offset < known.offset) least.set(key, { view, offset: view.offset });
+    if (!known || fixedPart(view.offset) < fixedPart(known.offset)) least.set(key, view);
   }
   const pointers = new Map<string, Pointer>();
-  for (const [key, { view, offset }] of least) {
-    pointers.set(key, { view, offset, local: pointerTo(f, view, memory, offset) });
+  for (const [key, view] of least) {
+    const { offset } = view;
+    pointers.set(key, { view, offset, local: pointerTo(f, view, offset) });
   }
   return {
     all: [...pointers.values()],
     find: (view) => {
       const pointer = pointers.get(keyOf(view));
       if (!pointer) throw new Error("A view has no pointer");
-      return { pointer, bytes: (view.offset - pointer.offset) * ELEMENT };
+      return { pointer, bytes: (fixedPart(view.offset) - fixedPart(pointer.offset)) * ELEMENT };
     },
   };
+}
+
+/** A pointer that moves along axes. */
+export interface Moving {
+  readonly local: Local;
+  readonly strides: readonly Dim[];
 }
 
 /**
@@ -96,9 +91,9 @@ export function makePointers(f: FunctionBuilder, views: readonly View[], memory:
  * pointers are restored afterwards.
  */
 export function loopOver(
-  f: FunctionBuilder,
-  dims: readonly number[],
-  moving: readonly { readonly local: Local; readonly strides: readonly number[] }[],
+  f: KernelCode,
+  dims: readonly Extent[],
+  moving: readonly Moving[],
   write: () => void,
 ): void {
   if (dims.length === 0) return write();
@@ -109,13 +104,46 @@ export function loopOver(
   f.i32(0).set(counter);
   f.count(counter, dim, 1, () => {
     loopOver(f, rest, inner, write);
-    for (const { local, strides } of moving) {
-      if (strides[0] !== 0) f.get(local).i32(strides[0] * ELEMENT).op("i32.add").set(local);
-    }
+    for (const { local, strides } of moving) f.move(local, strides[0]);
   });
-  if (dim > 0) {
-    for (const { local, strides } of moving) {
-      if (strides[0] !== 0) f.get(local).i32(-dim * strides[0] * ELEMENT).op("i32.add").set(local);
-    }
+  if (dim === 0) return;
+  for (const { local, strides } of moving) {
+    if (typeof dim === "object" && "local" in dim) {
+      if (strides[0] !== 0) {
+        f.get(local).get(dim.local).bytes(strides[0]).op("i32.mul").op("i32.sub").set(local);
+      }
+    } else f.move(local, multiplyDims(multiplyDims(dim, strides[0]), -1));
   }
+}
+
+/** Loops over rows `[begin, end)` of the first axis and all of the others; runs once without axes. */
+export function overRows(
+  f: KernelCode,
+  dims: readonly Dim[],
+  moving: readonly Moving[],
+  write: () => void,
+): void {
+  if (dims.length === 0) return write();
+  for (const { local, strides } of moving) toRow(f, local, strides[0]);
+  const row = f.local(i32);
+  f.get(BEGIN).set(row);
+  f.count(row, { local: END }, 1, () => {
+    loopOver(
+      f,
+      dims.slice(1),
+      moving.map(({ local, strides }) => ({ local, strides: strides.slice(1) })),
+      write,
+    );
+    for (const { local, strides } of moving) f.move(local, strides[0]);
+  });
+}
+
+/** Moves an address to row `begin`, rows being this many elements apart. */
+export function toRow(f: KernelCode, address: Local, stride: Dim): void {
+  if (stride !== 0) f.get(address).get(BEGIN).bytes(stride).op("i32.mul").op("i32.add").set(address);
+}
+
+/** The last index along an axis of this size. */
+export function lastOf(size: Dim): Dim {
+  return addDims(size, -1);
 }

@@ -1,22 +1,23 @@
 /** Running sums along an axis. */
-import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
+import { addDims, type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import { i32, type Local, v128 } from "../assembler.ts";
 import type { CumsumKernel } from "../../lowering/kinds/cumsum.ts";
 import type { View } from "../../lowering/views.ts";
 import { sizeOf } from "../../shapes.ts";
-import { ELEMENT, loopOver, pointerTo } from "./address.ts";
-import type { Emission, EmittedKinds } from "./kind.ts";
-import { overRows } from "./reduce.ts";
+import { lastOf, loopOver, overRows, pointerTo } from "./address.ts";
+import type { KernelCode } from "./code.ts";
+import type { EmittedKinds } from "./kind.ts";
 
 /**
  * Writes the function of a running sum; rows are those of the first axis, or it is one unit of work where that is summed
  * along. Where neighbours lie side by side, four are summed at once.
  */
-function emitCumsum(f: FunctionBuilder, kernel: CumsumKernel, { memory }: Emission): void {
+function emitCumsum(f: KernelCode, kernel: CumsumKernel): void {
   const { input, axis, reverse, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const first = ({ offset, strides }: View) =>
-    offset + (reverse ? (output.shape[axis] - 1) * strides[axis] : 0);
-  const from = pointerTo(f, input, memory, first(input)), to = pointerTo(f, output, memory, first(output));
+    reverse ? addDims(offset, multiplyDims(lastOf(output.shape[axis]), strides[axis])) : offset;
+  const from = pointerTo(f, input, first(input)), to = pointerTo(f, output, first(output));
   const shape = output.shape.toSpliced(axis, 1);
   const [source, target] = [input, output].map(({ strides }) => strides.toSpliced(axis, 1));
   const inner = shape.length - 1;
@@ -30,8 +31,8 @@ function emitCumsum(f: FunctionBuilder, kernel: CumsumKernel, { memory }: Emissi
   ], () => {
     f.i32(0).set(at);
     if (!isByColumns) return sumAlong(f, kernel, 1, from, to, at);
-    f.count(at, Math.floor(shape[inner] / 4) * 16, 16, () => sumAlong(f, kernel, 4, from, to, at));
-    f.count(at, shape[inner] * ELEMENT, ELEMENT, () => sumAlong(f, kernel, 1, from, to, at));
+    f.countBytes(at, shape[inner], 4, () => sumAlong(f, kernel, 4, from, to, at));
+    f.countBytes(at, shape[inner], 1, () => sumAlong(f, kernel, 1, from, to, at));
   });
 }
 
@@ -40,7 +41,7 @@ function emitCumsum(f: FunctionBuilder, kernel: CumsumKernel, { memory }: Emissi
  * with its next term (Kahan, 1965).
  */
 function sumAlong(
-  f: FunctionBuilder,
+  f: KernelCode,
   { input, axis, exclusive, reverse, output }: CumsumKernel,
   lanes: 1 | 4,
   from: Local,
@@ -49,7 +50,7 @@ function sumAlong(
 ): void {
   const [sum, before, term, lost] = Array.from({ length: 4 }, () => f.local(v128));
   const source = f.local(i32), target = f.local(i32), index = f.local(i32);
-  const step = ({ strides }: View) => strides[axis] * ELEMENT * (reverse ? -1 : 1);
+  const step = ({ strides }: View): Dim => multiplyDims(strides[axis], reverse ? -1 : 1);
   const zero = (local: Local) => f.i32(0).op("i32x4.splat").set(local);
   const store = () => {
     f.get(target).get(sum);
@@ -73,8 +74,7 @@ function sumAlong(
       f.get(lost).get(lost).op("f32x4.sub").tee(term).get(term).op("f32x4.eq").op("v128.and").set(lost);
     }
     if (!exclusive) store();
-    f.get(source).i32(step(input)).op("i32.add").set(source);
-    f.get(target).i32(step(output)).op("i32.add").set(target);
+    f.move(source, step(input)).move(target, step(output));
   });
 }
 

@@ -2,12 +2,14 @@
  * Fused elementwise kernels: one pass over the index space, four elements at a time, with every intermediate
  * result in a register. The elements that do not fill a vector go through the same operations one at a time.
  */
-import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
+import { type Dim, divideDims, multiplyDims } from "../../../src/tensor/dims.ts";
+import { i32, type Local, v128 } from "../assembler.ts";
 import type { Features } from "../features.ts";
 import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
 import type { Value } from "../../../src/program/types.ts";
-import { collapse, type View } from "../../lowering/views.ts";
-import { BEGIN, ELEMENT, END, loopOver, makePointers, type Memory, type Pointer } from "./address.ts";
+import { collapse, type OpenNumber, type View } from "../../lowering/views.ts";
+import { BEGIN, END, loopOver, makePointers, type Pointer, toRow } from "./address.ts";
+import { ELEMENT, type KernelCode } from "./code.ts";
 import { constant, withConstants } from "../math.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
@@ -18,12 +20,12 @@ interface Access {
   readonly pointer: Pointer;
   readonly bytes: number;
   /** Elements between neighbors along the innermost axis. */
-  readonly stride: number;
+  readonly stride: Dim;
 }
 
 /** Writes the function of a fused kernel; the caller passes rows `[begin, end)` of the first axis. */
-function emitFused(f: FunctionBuilder, kernel: FusedKernel, { features, memory }: Emission): void {
-  withConstants(f, () => emitLoops(f, kernel, features, memory));
+function emitFused(f: KernelCode, kernel: FusedKernel, { features }: Emission): void {
+  withConstants(f, () => emitLoops(f, kernel, features));
 }
 
 /** How this kind is emitted. */
@@ -37,7 +39,7 @@ export const fusedEmission: EmittedKinds<FusedKernel> = {
   },
 };
 
-function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, memory: Memory): void {
+function emitLoops(f: KernelCode, kernel: FusedKernel, features: Features): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   if (sizeOf(shape) === 0) return;
   const withAxis = (view: View): View =>
@@ -58,7 +60,7 @@ function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, 
   const { shape: dims, strides } = isFlat ? flat : collapse(shape, views.map(({ strides }) => strides), 1);
   const stridesOf = new Map(views.map((view, index) => [view, strides[index]]));
 
-  const pointers = makePointers(f, views, memory);
+  const pointers = makePointers(f, views);
   const pointerStrides = pointers.all.map((pointer) => ({
     local: pointer.local,
     strides: stridesOf.get(pointer.view) ?? [],
@@ -68,19 +70,13 @@ function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, 
     const found = pointers.find(normal(view));
     return { ...found, stride: (stridesOf.get(normal(view)) ?? [])[inner] };
   };
-  const rowElements = isFlat ? dims[0] / shape[0] : 1;
-  if (isFlat) {
-    const from = f.local(i32), to = f.local(i32);
-    f.get(BEGIN).i32(rowElements * ELEMENT).op("i32.mul").set(from);
-    f.get(END).i32(rowElements * ELEMENT).op("i32.mul").set(to);
-    emitInner(f, kernel, accessOf, features, from, to, undefined);
+  const rowElements = isFlat ? divideDims(dims[0], shape[0]) : undefined;
+  if (rowElements !== undefined) {
+    const [from, to] = [BEGIN, END].map((row) => f.hold(() => f.get(row).bytes(rowElements).op("i32.mul")));
+    emitInner(f, kernel, accessOf, features, { from, to });
     return;
   }
-  for (const { local, strides } of pointerStrides) {
-    if (strides[0] !== 0) {
-      f.get(local).get(BEGIN).i32(strides[0] * ELEMENT).op("i32.mul").op("i32.add").set(local);
-    }
-  }
+  for (const { local, strides } of pointerStrides) toRow(f, local, strides[0]);
   const row = f.local(i32);
   f.get(BEGIN).set(row);
   f.count(row, { local: END }, 1, () => {
@@ -89,29 +85,31 @@ function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, 
       f,
       dims.slice(1, inner),
       between,
-      () => emitInner(f, kernel, accessOf, features, undefined, undefined, dims[inner]),
+      () => emitInner(f, kernel, accessOf, features, dims[inner]),
     );
-    for (const { local, strides } of pointerStrides) {
-      if (strides[0] !== 0) f.get(local).i32(strides[0] * ELEMENT).op("i32.add").set(local);
-    }
+    for (const { local, strides } of pointerStrides) f.move(local, strides[0]);
   });
 }
 
-/** The innermost axis: from byte `from` to `to` (locals), or all `extent` elements. */
+/** The innermost axis: from byte `from` to `to` (locals), or as many elements. */
 function emitInner(
-  f: FunctionBuilder,
+  f: KernelCode,
   kernel: FusedKernel,
   accessOf: (view: View) => Access,
   features: Features,
-  from: Local | undefined,
-  to: Local | undefined,
-  extent: number | undefined,
+  along: { readonly from: Local; readonly to: Local } | Dim,
 ): void {
   // What is constant along the axis is loaded once before it.
   const repeated = new Map<string, Local>();
+  const open = new Map<OpenNumber, Local>();
   const keyOf = ({ pointer, bytes }: Access) => `${pointer.local} ${bytes}`;
   for (const { operands } of kernel.operations) {
     for (const operand of operands) {
+      if (operand.kind === "constant" && typeof operand.value !== "number" && !open.has(operand.value)) {
+        const local = f.local(v128);
+        f.openNumber(operand.value, operand.dtype).set(local);
+        open.set(operand.value, local);
+      }
       if (operand.kind !== "view") continue;
       const access = accessOf(operand.view);
       if (access.stride !== 0 || repeated.has(keyOf(access))) continue;
@@ -129,7 +127,8 @@ function emitInner(
     const push = (operand: Operand): void => {
       switch (operand.kind) {
         case "constant":
-          if (operand.dtype === "float32") constant(f, operand.value);
+          if (typeof operand.value !== "number") f.get(open.get(operand.value) ?? fail());
+          else if (operand.dtype === "float32") constant(f, operand.value);
           else f.i32x4(operand.dtype === "bool" ? (operand.value ? -1 : 0) : operand.value);
           return;
         case "register":
@@ -173,25 +172,29 @@ function emitInner(
     }
   };
   const vectorBytes = 4 * ELEMENT;
-  if (extent !== undefined) {
-    const vectors = Math.floor(extent / 4) * vectorBytes;
+  if (typeof along === "number") {
+    const vectors = Math.floor(along / 4) * vectorBytes;
     if (vectors > 0) {
       f.i32(0).set(at);
       if (vectors === vectorBytes) body(4);
       else f.count(at, vectors, vectorBytes, () => body(4));
     }
-    if (extent % 4 > 0) {
+    if (along % 4 > 0) {
       f.i32(vectors).set(at);
-      if (extent % 4 === 1) body(1);
-      else f.count(at, extent * ELEMENT, ELEMENT, () => body(1));
+      if (along % 4 === 1) body(1);
+      else f.count(at, along * ELEMENT, ELEMENT, () => body(1));
     }
-  } else if (from !== undefined && to !== undefined) {
-    const last = f.local(i32);
-    f.get(from).tee(at).get(to).get(from).op("i32.sub").i32(-vectorBytes).op("i32.and").op("i32.add").set(
-      last,
+  } else if ("to" in along) {
+    const { from, to } = along;
+    const last = f.hold(() =>
+      f.get(from).tee(at).get(to).get(from).op("i32.sub").i32(-vectorBytes).op("i32.and").op("i32.add")
     );
     f.count(at, { local: last }, vectorBytes, () => body(4));
     f.count(at, { local: to }, ELEMENT, () => body(1));
+  } else {
+    f.i32(0).set(at);
+    f.countBytes(at, along, 4, () => body(4));
+    f.countBytes(at, along, 1, () => body(1));
   }
 }
 
@@ -200,36 +203,50 @@ function fail(): never {
 }
 
 /** Loads one or four elements at byte offset `at` of the innermost axis. */
-function load(f: FunctionBuilder, { pointer, bytes, stride }: Access, at: Local, lanes: 1 | 4): void {
+function load(f: KernelCode, { pointer, bytes, stride }: Access, at: Local, lanes: 1 | 4): void {
   if (stride === 1) {
     f.get(pointer.local).get(at).op("i32.add");
     f.memory(lanes === 4 ? "v128.load" : "v128.load32_zero", bytes);
     return;
   }
-  const address = strided(f, pointer, stride, at, lanes);
-  const step = Math.abs(stride) * ELEMENT;
-  const offset = (lane: number) => bytes + (stride < 0 ? (lanes - 1 - lane) * step : lane * step);
-  f.get(address).memory("v128.load32_zero", offset(0));
+  const laneAt = strided(f, { pointer, bytes, stride }, at, lanes);
+  f.memory("v128.load32_zero", laneAt(0));
   if (lanes === 1) return;
   const vector = f.local(v128);
   f.set(vector);
   for (const lane of [1, 2, 3]) {
-    f.get(address).get(vector).laneMemory("v128.load32_lane", lane, offset(lane)).set(vector);
+    const offset = laneAt(lane);
+    f.get(vector).laneMemory("v128.load32_lane", lane, offset).set(vector);
   }
   f.get(vector);
 }
 
-/** The lowest address of the elements, in a new local. */
-function strided(f: FunctionBuilder, pointer: Pointer, stride: number, at: Local, lanes: 1 | 4): Local {
-  const address = f.local(i32);
-  f.get(pointer.local).get(at).i32(stride).op("i32.mul").op("i32.add");
-  if (stride < 0 && lanes === 4) f.i32(3 * stride * ELEMENT).op("i32.add");
-  f.set(address);
-  return address;
+/**
+ * Pushes the address of the element of a lane, and returns an offset from it: the lowest address of all lanes,
+ * with the lane's distance as offset if that is known, else the address itself.
+ */
+function strided(
+  f: KernelCode,
+  { pointer, bytes, stride }: Access,
+  at: Local,
+  lanes: 1 | 4,
+): (lane: number) => number {
+  const isKnown = typeof stride === "number";
+  const isBackwards = isKnown && stride < 0;
+  const address = f.hold(() => {
+    f.get(pointer.local).get(at).size(stride).op("i32.mul").op("i32.add");
+    if (isBackwards && lanes === 4) f.i32(3 * stride * ELEMENT).op("i32.add");
+  });
+  return (lane) => {
+    f.get(address);
+    if (isKnown) return bytes + (isBackwards ? lane - lanes + 1 : lane) * stride * ELEMENT;
+    if (lane > 0) f.bytes(multiplyDims(stride, lane)).op("i32.add");
+    return bytes;
+  };
 }
 
 function store(
-  f: FunctionBuilder,
+  f: KernelCode,
   { pointer, bytes, stride }: Access,
   at: Local,
   lanes: 1 | 4,
@@ -247,11 +264,10 @@ function store(
     else f.laneMemory("v128.store32_lane", 0, bytes);
     return;
   }
-  const address = strided(f, pointer, stride, at, lanes);
-  const step = Math.abs(stride) * ELEMENT;
+  const laneAt = strided(f, { pointer, bytes, stride }, at, lanes);
   for (let lane = 0; lane < lanes; lane++) {
-    f.get(address);
+    const offset = laneAt(lane);
     push();
-    f.laneMemory("v128.store32_lane", lane, bytes + (stride < 0 ? (lanes - 1 - lane) * step : lane * step));
+    f.laneMemory("v128.store32_lane", lane, offset);
   }
 }

@@ -1,34 +1,34 @@
 /** Gather and its adjoint. Indices outside the table are clamped into it. */
-import { type FunctionBuilder, i32, type Local, v128 } from "../assembler.ts";
+import type { Dim } from "../../../src/tensor/dims.ts";
+import { i32, type Local, v128 } from "../assembler.ts";
 import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { collapse, type View, viewOf } from "../../lowering/views.ts";
-import type { Moving } from "./accumulate.ts";
-import { ELEMENT, loopOver, pointerTo } from "./address.ts";
-import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
-import { overRows } from "./reduce.ts";
+import { lastOf, loopOver, type Moving, overRows, pointerTo } from "./address.ts";
+import type { KernelCode } from "./code.ts";
+import { type EmittedKinds, uncut } from "./kind.ts";
 
 /** Sets `row` to the address of the table row whose index lies at `index`. */
 function locateRow(
-  f: FunctionBuilder,
+  f: KernelCode,
   table: Local,
   index: Local,
-  rows: number,
-  stride: number,
+  rows: Dim,
+  stride: Dim,
   row: Local,
 ): void {
   const at = f.local(i32);
   f.get(index).memory("i32.load").set(at);
   f.i32(0).get(at).get(at).i32(0).op("i32.lt_s").op("select").set(at);
-  f.i32(rows - 1).get(at).get(at).i32(rows - 1).op("i32.gt_s").op("select").set(at);
-  f.get(table).get(at).i32(stride * ELEMENT).op("i32.mul").op("i32.add").set(row);
+  f.size(lastOf(rows)).get(at).get(at).size(lastOf(rows)).op("i32.gt_s").op("select").set(at);
+  f.get(table).get(at).bytes(stride).op("i32.mul").op("i32.add").set(row);
 }
 
 /** Copies `rest` elements from one pointer to another, or adds them to what is there. */
 function moveRow(
-  f: FunctionBuilder,
-  shape: readonly number[],
-  from: { readonly local: Local; readonly strides: readonly number[] },
-  to: { readonly local: Local; readonly strides: readonly number[] },
+  f: KernelCode,
+  shape: readonly Dim[],
+  from: Moving,
+  to: Moving,
   add: "f32x4.add" | "i32x4.add" | undefined,
 ): void {
   const { shape: dims, strides: [source, target] } = collapse(shape, [from.strides, to.strides], 0);
@@ -60,8 +60,8 @@ function moveRow(
       else f.laneMemory("v128.store32_lane", 0);
     };
     f.i32(0).set(at);
-    f.count(at, Math.floor(dims[inner] / 4) * 16, 16, () => element(4));
-    f.count(at, dims[inner] * ELEMENT, ELEMENT, () => element(1));
+    f.countBytes(at, dims[inner], 4, () => element(4));
+    f.countBytes(at, dims[inner], 1, () => element(1));
   });
 }
 
@@ -69,12 +69,10 @@ function moveRow(
  * Writes the function of a gather; rows run over the first axis of the output, whether it comes from indices
  * or table.
  */
-function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emission): void {
+function emitGather(f: KernelCode, kernel: GatherKernel): void {
   const { operand, indices, output } = kernel;
   const rank = indices.shape.length;
-  const table = pointerTo(f, operand, memory),
-    index = pointerTo(f, indices, memory),
-    to = pointerTo(f, output, memory);
+  const table = pointerTo(f, operand), index = pointerTo(f, indices), to = pointerTo(f, output);
   const row = f.local(i32), target = f.local(i32);
   const locate = () => locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
   /** Copies what the table has at an index; its first `outer` axes have been indexed already. */
@@ -110,14 +108,12 @@ function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emissi
  * Writes the function of a scatter; one thread does it all, in the order of the indices. The rounding error
  * of a sum is added with its next term (Kahan, 1965), as all indices may be of one row.
  */
-function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { memory }: Emission): void {
+function emitScatter(f: KernelCode, kernel: ScatterKernel): void {
   const { indices, updates, output, lost } = kernel;
   const rank = indices.shape.length;
-  const table = pointerTo(f, output, memory),
-    index = pointerTo(f, indices, memory),
-    from = pointerTo(f, updates, memory);
+  const table = pointerTo(f, output), index = pointerTo(f, indices), from = pointerTo(f, updates);
   const errors = lost && viewOf(lost, output.shape, output.dtype);
-  const errorTable = errors && pointerTo(f, errors, memory);
+  const errorTable = errors && pointerTo(f, errors);
   clear(f, output, table);
   if (errors && errorTable !== undefined) clear(f, errors, errorTable);
   const row = f.local(i32), source = f.local(i32), error = f.local(i32);
@@ -140,7 +136,7 @@ function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { memory }: Emis
 }
 
 /** Sets all elements of a view to zero. */
-function clear(f: FunctionBuilder, { shape, strides }: View, table: Local): void {
+function clear(f: KernelCode, { shape, strides }: View, table: Local): void {
   const { shape: dims, strides: [along] } = collapse(shape, [strides], 0);
   const inner = dims.length - 1;
   if (inner < 0 || along[inner] !== 1) {
@@ -148,12 +144,12 @@ function clear(f: FunctionBuilder, { shape, strides }: View, table: Local): void
     return;
   }
   loopOver(f, dims.slice(0, inner), [{ local: table, strides: along.slice(0, inner) }], () => {
-    f.get(table).i32(0).i32(dims[inner] * ELEMENT).fill();
+    f.get(table).i32(0).bytes(dims[inner]).fill();
   });
 }
 
 /** Adds a row to another, with the rounding error of earlier additions, and stores the new error. */
-function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: Moving, lost: Moving): void {
+function addRow(f: KernelCode, shape: readonly Dim[], from: Moving, to: Moving, lost: Moving): void {
   const all = [from, to, lost];
   const { shape: dims, strides } = collapse(shape, all.map(({ strides }) => strides), 0);
   const inner = dims.length - 1;
@@ -184,14 +180,9 @@ function addRow(f: FunctionBuilder, shape: readonly number[], from: Moving, to: 
   loopOver(f, dims.slice(0, outer), moving, () => {
     if (!isContiguous) return lanes(1);
     f.i32(0).set(at);
-    f.count(
-      at,
-      Math.floor(dims[inner] / 16) * 64,
-      64,
-      () => [0, 16, 32, 48].forEach((offset) => lanes(4, offset)),
-    );
-    f.count(at, Math.floor(dims[inner] / 4) * 16, 16, () => lanes(4));
-    f.count(at, dims[inner] * ELEMENT, ELEMENT, () => lanes(1));
+    f.countBytes(at, dims[inner], 16, () => [0, 16, 32, 48].forEach((offset) => lanes(4, offset)));
+    f.countBytes(at, dims[inner], 4, () => lanes(4));
+    f.countBytes(at, dims[inner], 1, () => lanes(1));
   });
 }
 

@@ -1,10 +1,10 @@
 /** How a kind of kernel is emitted: the code of its function, and how threads share its work. */
 import type { FunctionBuilder } from "../assembler.ts";
+import type { KernelCode } from "./code.ts";
 import type { Work } from "../../lowering/kinds/kind.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
 import type { Features } from "../features.ts";
 import type { MatmulFunctions } from "../matmul/mod.ts";
-import type { Memory } from "./address.ts";
 
 /**
  * How a kernel's units of work are divided: in pieces of a multiple of `grain`; one thread does it all if
@@ -17,8 +17,8 @@ export interface Cut {
 
 /** The function of a kernel inside a loop, already emitted. */
 export interface Inside {
-  /** How many units of work it has. */
-  readonly units: number;
+  /** Pushes how many units of work it has. */
+  readonly pushUnits: (f: KernelCode) => void;
   readonly called: FunctionBuilder;
   /** Writes a report into the loop that the kernel has run, if profiling is on. */
   readonly mark: (f: FunctionBuilder) => void;
@@ -26,7 +26,6 @@ export interface Inside {
 
 /** What the emission of a function may use. */
 export interface Emission {
-  readonly memory: Memory;
   readonly features: Features;
   readonly matmul: MatmulFunctions;
   readonly threads: number;
@@ -44,7 +43,9 @@ export interface EmittedKind<Kernel> {
    * Writes the body of the kernel's function; its parameters are the units to work on and the indices of
    * loops.
    */
-  readonly emit: (f: FunctionBuilder, kernel: Kernel, emission: Emission) => void;
+  readonly emit: (f: KernelCode, kernel: Kernel, emission: Emission) => void;
+  /** Whether the code reads the number of its share; default: it does not. */
+  readonly dependsOnShare?: (kernel: Kernel) => boolean;
   /** How threads share it, if that is worth it from `shareFrom` elements on. */
   readonly cut: (kernel: Kernel, work: Work, shareFrom: number) => Cut;
 }

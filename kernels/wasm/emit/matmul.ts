@@ -1,11 +1,13 @@
 /**
  * Matrix products: calls of the module's product functions with the addresses, strides and sizes of views.
  */
-import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
+import { type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import { i32, type Local } from "../assembler.ts";
 import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../kernels.ts";
-import { panelColumns, writeLongProduct } from "../matmul/mod.ts";
+import { packedBytes, panelColumns, PART_TERMS, writeLongProduct } from "../matmul/mod.ts";
 import type { View } from "../../lowering/views.ts";
-import { BEGIN, ELEMENT, END, pointerTo, pushBase } from "./address.ts";
+import { BEGIN, END, type Moving, pointerTo, toRow } from "./address.ts";
+import { ELEMENT, type KernelCode } from "./code.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 
 /** Rows of a product that are computed together: shares are multiples of it. */
@@ -14,26 +16,31 @@ const ROWS_OF_TILE = 6;
 /**
  * Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch.
  */
-function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, memory }: Emission): void {
+function emitPack(f: KernelCode, { right, packed }: PackKernel, { matmul }: Emission): void {
   const rank = right.shape.length;
   const [k, n] = right.shape.slice(-2);
-  const [strideK, strideN] = right.strides.slice(-2).map((stride) => stride * ELEMENT);
-  const source = f.local(i32), target = f.local(i32);
-  pushBase(f, right, right.offset, memory);
-  f.set(source).i32(memory.addressOf(packed)).set(target);
+  const [strideK, strideN] = right.strides.slice(-2);
+  const source = pointerTo(f, right), target = f.hold(() => f.address(packed));
   if (rank === 2) {
-    f.get(source).get(BEGIN).i32(strideN).op("i32.mul").op("i32.add");
-    f.get(target).get(BEGIN).i32(k * ELEMENT).op("i32.mul").op("i32.add");
-    f.i32(k).get(END).get(BEGIN).op("i32.sub").i32(strideK).i32(strideN).call(matmul.pack);
+    f.get(source).get(BEGIN).bytes(strideN).op("i32.mul").op("i32.add");
+    f.get(target).get(BEGIN).bytes(k).op("i32.mul").op("i32.add");
+    f.size(k).get(END).get(BEGIN).op("i32.sub").bytes(strideK).bytes(strideN).call(matmul.pack);
     return;
   }
-  const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
   overMatrices(f, right.shape.slice(0, -2), [
     { local: source, strides: right.strides.slice(0, -2) },
   ], (index) => {
-    f.get(source).get(target).get(index).i32(bytes).op("i32.mul").op("i32.add");
-    f.i32(k).i32(n).i32(strideK).i32(strideN).call(matmul.pack);
+    f.get(source).get(target).get(index);
+    pushPackedBytes(f, k, n);
+    f.op("i32.mul").op("i32.add");
+    f.size(k).size(n).bytes(strideK).bytes(strideN).call(matmul.pack);
   });
+}
+
+/** Pushes the bytes of a packed operand. */
+function pushPackedBytes(f: KernelCode, k: Dim, n: Dim): void {
+  if (typeof k === "number" && typeof n === "number") f.i32(packedBytes(k, n));
+  else f.size(n).i32(panelColumns - 1).op("i32.add").i32(-panelColumns).op("i32.and").bytes(k).op("i32.mul");
 }
 
 /**
@@ -41,9 +48,9 @@ function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, m
  * to each.
  */
 function overMatrices(
-  f: FunctionBuilder,
-  shape: readonly number[],
-  pointers: readonly { readonly local: Local; readonly strides: readonly number[] }[],
+  f: KernelCode,
+  shape: readonly Dim[],
+  pointers: readonly Moving[],
   write: (index: Local) => void,
 ): void {
   const index = f.local(i32), rest = f.local(i32);
@@ -55,11 +62,11 @@ function overMatrices(
     f.get(index).set(rest);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       for (const { local, strides } of bases) {
-        f.get(local).get(rest).i32(shape[axis]).op("i32.rem_s").i32(strides[axis] * ELEMENT).op("i32.mul").op(
+        f.get(local).get(rest).size(shape[axis]).op("i32.rem_s").bytes(strides[axis]).op("i32.mul").op(
           "i32.add",
         ).set(local);
       }
-      f.get(rest).i32(shape[axis]).op("i32.div_s").set(rest);
+      f.get(rest).size(shape[axis]).op("i32.div_s").set(rest);
     }
     write(index);
   });
@@ -67,107 +74,100 @@ function overMatrices(
 
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
 function emitMatmul(
-  f: FunctionBuilder,
+  f: KernelCode,
   { left, packed: operand, output, k, addends, scratch }: PackedMatmulKernel,
-  { matmul, memory }: Emission,
+  { matmul }: Emission,
 ): void {
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
-  const [strideRow, strideK] = left.strides.slice(-2).map((stride) => stride * ELEMENT);
-  const strideC = output.strides[rank - 2] * ELEMENT;
-  if (output.strides[rank - 1] !== 1 && n > 1) {
+  const [strideRow, strideK] = left.strides.slice(-2);
+  const strideC = output.strides[rank - 2];
+  if (output.strides[rank - 1] !== 1 && n !== 0 && n !== 1) {
     throw new Error("A product is written to columns that are apart");
   }
-  const a = pointerTo(f, left, memory), c = pointerTo(f, output, memory);
-  const packed = memory.addressOf(operand);
-  /** Pushes the scratch address of rows or matrices from `first` on, each with this many columns. */
-  const pushScratch = (first: Local, columns: number) => {
+  const a = pointerTo(f, left), c = pointerTo(f, output), packed = f.hold(() => f.address(operand));
+  /**
+   * Pushes the scratch address of rows or matrices from `first` on, each with this many columns; 0 if there are
+   * few terms.
+   */
+  const pushScratch = (first: Local, columns: Dim) => {
     if (!scratch) return f.i32(0);
-    return f.i32(memory.addressOf(scratch)).get(first).i32(2 * columns * ELEMENT).op("i32.mul").op("i32.add");
+    f.address(scratch).get(first).bytes(multiplyDims(columns, 2)).op("i32.mul").op("i32.add");
+    return typeof k === "number" ? f : f.i32(0).size(k).i32(PART_TERMS).op("i32.gt_u").op("select");
   };
   if (rank === 2) {
     toRow(f, a, strideRow);
     toRow(f, c, strideC);
     for (const { first, columns, view } of inColumns(addends, n)) {
-      let [address, stride] = [undefined as Local | undefined, 0];
-      if (view) {
-        stride = view.strides[0] * ELEMENT;
-        address = pointerTo(f, view, memory);
-        toRow(f, address, stride);
-      }
-      f.get(a).i32(strideRow).i32(strideK).i32(packed + first * k * ELEMENT);
-      f.get(c).i32(first * ELEMENT).op("i32.add").i32(strideC).get(END).get(BEGIN).op("i32.sub").i32(columns);
-      f.i32(k);
+      const address = view && pointerTo(f, view), stride = view?.strides[0] ?? 0;
+      if (address !== undefined) toRow(f, address, stride);
+      f.get(a).bytes(strideRow).bytes(strideK).get(packed).bytes(multiplyDims(k, first)).op("i32.add");
+      f.get(c).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(END).get(BEGIN).op("i32.sub").size(columns);
+      f.size(k);
       if (address === undefined) f.i32(0);
       else f.get(address);
-      f.i32(stride);
+      f.bytes(stride);
       pushScratch(BEGIN, n).call(matmul.product);
     }
     return;
   }
-  const bytes = Math.ceil(n / panelColumns) * panelColumns * k * ELEMENT;
   overMatrices(f, left.shape.slice(0, -2), [
     { local: a, strides: left.strides.slice(0, -2) },
     { local: c, strides: output.strides.slice(0, -2) },
   ], (index) => {
-    f.get(a).i32(strideRow).i32(strideK).i32(packed).get(index).i32(bytes).op("i32.mul").op("i32.add");
-    f.get(c).i32(strideC).i32(m).i32(n).i32(k).i32(0).i32(0);
-    pushScratch(index, m * n).call(matmul.product);
+    f.get(a).bytes(strideRow).bytes(strideK).get(packed).get(index);
+    pushPackedBytes(f, k, n);
+    f.op("i32.mul").op("i32.add");
+    f.get(c).bytes(strideC).size(m).size(n).size(k).i32(0).i32(0);
+    pushScratch(index, multiplyDims(m, n)).call(matmul.product);
   });
-}
-
-/** Moves an address to row `begin`. */
-function toRow(f: FunctionBuilder, address: Local, stride: number): void {
-  f.get(address).get(BEGIN).i32(stride).op("i32.mul").op("i32.add").set(address);
 }
 
 /** The columns to compute, in ranges: those of the addends, or all if there are none. */
 function inColumns(
   addends: PackedMatmulKernel["addends"],
-  n: number,
-): readonly { readonly first: number; readonly columns: number; readonly view?: View }[] {
+  n: Dim,
+): readonly { readonly first: number; readonly columns: Dim; readonly view?: View }[] {
   if (addends.length === 0) return [{ first: 0, columns: n }];
   return addends.map(({ first, view }) => ({ first, columns: view.shape[1], view }));
 }
 
 /** Columns `[begin, end)` of all products, or terms `[begin, end)` into the part of this share. */
 function emitLongProduct(
-  f: FunctionBuilder,
-  { right, lefts, outputs, shared, scratch }: LongProductKernel,
-  { matmul, memory, threads, share, depth }: Emission,
+  f: KernelCode,
+  { right, lefts, outputs, columns: n, shared, scratch }: LongProductKernel,
+  { matmul, threads, share, depth }: Emission,
 ): void {
-  const [k, n] = right.shape;
+  const [k] = right.shape;
   /** Moves an address forward by `bytes` for each unit of work before the first. */
-  const fromBegin = (address: Local, bytes: number) =>
-    f.get(address).get(BEGIN).i32(bytes).op("i32.mul").op("i32.add").set(address);
-  /** Moves an address to the piece of this share. */
-  const toPiece = (address: Local, bytes: number) =>
-    f.get(address).getGlobal(share).i32(bytes).op("i32.mul").op("i32.add").set(address);
-  const stridedBy = (view: View, axis: number, unit: number | undefined) => {
-    const address = pointerTo(f, view, memory), stride = view.strides[axis] * ELEMENT;
-    if (unit !== undefined) fromBegin(address, unit);
-    return { address, stride };
+  /** Moves an address to the piece of this share, pieces being this many elements long. */
+  const toPiece = (address: Local, elements: Dim) =>
+    f.get(address).getGlobal(share).bytes(elements).op("i32.mul").op("i32.add").set(address);
+  /** The address of a view, of the first unit of work if units are this many elements apart. */
+  const stridedBy = (view: View, axis: number, unit: Dim) => {
+    const address = pointerTo(f, view);
+    toRow(f, address, unit);
+    return { address, stride: view.strides[axis] };
   };
   const isSharedByTerms = shared === "terms";
-  const columns = f.local(i32), terms = f.local(i32), place = f.local(i32);
-  f.get(END).get(BEGIN).op("i32.sub").set(isSharedByTerms ? terms : columns);
-  f.i32(isSharedByTerms ? n : k).set(isSharedByTerms ? columns : terms);
-  f.i32(memory.addressOf(scratch)).set(place);
-  if (depth === 0) toPiece(place, scratch.size / threads * ELEMENT); // in a loop one thread does it all
+  const units = f.hold(() => f.get(END).get(BEGIN).op("i32.sub"));
+  const all = f.hold(() => f.size(isSharedByTerms ? n : k));
+  const [columns, terms] = isSharedByTerms ? [all, units] : [units, all];
+  const place = f.hold(() => f.address(scratch));
+  if (depth === 0) toPiece(place, scratch.size / threads); // in a loop one thread does it all
   const results = outputs.map((output) => {
     const rank = output.shape.length;
-    const result = stridedBy(output, rank - 2, isSharedByTerms ? undefined : ELEMENT);
-    if (isSharedByTerms) toPiece(result.address, output.strides[0] * ELEMENT);
-    return { rows: output.shape[rank - 2], ...result };
+    const result = stridedBy(output, rank - 2, isSharedByTerms ? 0 : 1);
+    if (isSharedByTerms) toPiece(result.address, output.strides[0]);
+    return { rows: output.shape[rank - 2] as number, ...result }; // as long products have
   });
   writeLongProduct(f, matmul, {
     lefts: lefts.map((left) => {
       if (left === "ones") return { rows: 1 };
-      const unit = isSharedByTerms ? left.strides[1] * ELEMENT : undefined;
-      return { rows: left.shape[0], source: stridedBy(left, 1, unit) };
+      return { rows: left.shape[0], source: stridedBy(left, 1, isSharedByTerms ? left.strides[1] : 0) };
     }),
     results,
-    right: stridedBy(right, 0, isSharedByTerms ? right.strides[0] * ELEMENT : ELEMENT),
+    right: stridedBy(right, 0, isSharedByTerms ? right.strides[0] : 1),
     columns,
     terms,
     most: { terms: k, columns: n },
@@ -191,6 +191,7 @@ export const productEmission: EmittedKinds<PackKernel | PackedMatmulKernel | Lon
   },
   longProduct: {
     emit: emitLongProduct,
+    dependsOnShare: ({ shared }) => shared === "terms",
     cut: ({ shared }, { cost }, shareFrom) =>
       shared === "terms" ? { grain: 16, alone: false } : { grain: panelColumns, alone: cost < shareFrom * 4 },
   },

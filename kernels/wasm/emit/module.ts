@@ -1,26 +1,35 @@
 /**
- * The module of an executable: one small function per kernel, the functions of the matrix product, and `run`,
- * which calls them in order. For one thread it is `run(changed)`. For more it is
- * `run(thread, mine, phase, changed)`, and each kernel that threads share is a phase (`../phases.ts`). What
- * is packed once is repacked only if `changed` is not 0.
+ * The module of an executable: one small function per kernel, the functions of the matrix product, and those
+ * that call the kernels in order. `alone()` runs everything on the calling thread. With threads there
+ * is also `run(thread, mine, phase)`, in which each kernel that threads share is a phase
+ * (`../phases.ts`). What stays packed from call to call is packed only if a word of the table says so. Both compute the same to the
+ * bit: how work is divided, and with it the order of additions, depends on the number of threads alone.
+ *
+ * Everything that depends on open sizes is read from the module's table (`../slots.ts`): how many units of
+ * work a kernel has, and whether they are worth sharing.
  */
 import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembler.ts";
+import type { Bindings } from "../../../src/tensor/dims.ts";
+import { sizesAt } from "../../lowering/kinds/kind.ts";
 import type { Features } from "../features.ts";
 import { wasmFunctions, type WasmKernel } from "../kernels.ts";
 import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
-import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
+import { aloneAlways, fixedSizes, isOpen, type Share, shareOf, WORTH_SHARING } from "../share.ts";
+import type { Slots } from "../slots.ts";
 import { mayWait } from "../threads.ts";
-import { kernelParams, type Memory } from "./address.ts";
+import { kernelParams } from "./address.ts";
+import { KernelCode } from "./code.ts";
 import type { Emission, Inside } from "./kind.ts";
 
 /** The options for emitting a module. */
 export interface EmitOptions {
   readonly features: Features;
-  readonly memory: Memory;
+  /** The table of what code reads at run time. */
+  readonly slots: Slots;
   readonly limits: { readonly minimum: number; readonly maximum: number; readonly shared: boolean };
-  /** Byte address of the words of phases; absent for one thread. */
+  /** Byte address of the words of phases; absent if only `alone` is needed. */
   readonly phasesAddress?: number;
   /** How many shares a shared kernel has. Results depend on it, as sums are put together from shares. */
   readonly threads: number;
@@ -47,14 +56,14 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   const module = new ModuleBuilder(options.limits);
   const shareGlobal = module.addGlobal();
   const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
-  const { shareFrom = WORTH_SHARING } = options;
+  const { shareFrom = WORTH_SHARING, threads, slots, phasesAddress } = options;
   const emitter: Emitter = {
     module,
+    slots,
     matmul: addMatmul(module, options.features),
-    memory: options.memory,
     features: options.features,
-    threads: options.threads,
-    shareOf: (kernel) => shareOf(kernel, shareFrom),
+    threads,
+    shareFrom,
     names: new Map(),
     kernels: new Map(),
     share: shareGlobal,
@@ -65,50 +74,11 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   const steps = kernels.map((kernel): Step => ({
     kernel,
     called: emitKernel(kernel, 0, emitter),
-    share: emitter.shareOf(kernel),
+    ...divisionOf(kernel, emitter),
+    isOnce: wasmFunctions.keptBy(kernel).length > 0,
   }));
-
-  const { phasesAddress, threads } = options;
-  const isShared = phasesAddress !== undefined;
-  const changed = isShared ? 3 : 0;
-  const run = module.addFunction("run", isShared ? [i32, i32, i32, i32] : [i32], isShared ? [i32] : []);
-  const part = run.local(i32); // one for all kernels, as the number of locals is limited
-  const call = ({ kernel, called }: Step, pushUnits: () => void) => {
-    pushUnits();
-    run.call(called);
-    emitter.mark(run, kernel);
-  };
-  const isOnce = ({ kernel }: Step) => wasmFunctions.keptBy(kernel).length > 0;
-  const when = (isOnce: boolean, write: () => void) => isOnce ? run.get(changed).if(write) : write();
-  if (isShared) {
-    // The thread that emits is the one that calls; in a page it may not block.
-    const phases = addPhases(module, { address: phasesAddress, shares: threads, mayWait: mayWait() })(run);
-    const writePhase = (group: readonly Step[], write: (step: Step, claimed: Local) => void) =>
-      phases.phase(group[0].share.alone ? "alone" : "shared", (claimed) => {
-        run.get(claimed).setGlobal(shareGlobal);
-        for (const step of group) write(step, claimed);
-      });
-    for (const group of phasesOf(steps)) {
-      if (group[0].share.alone) {
-        writePhase(
-          group,
-          (step) => when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units))),
-        );
-        continue;
-      }
-      // If a phase is skipped, all threads skip it, as they have the same arguments.
-      when(isOnce(group[0]), () =>
-        writePhase(group, (step, claimed) =>
-          call(step, () => {
-            pushPart(run, claimed, threads, step.share, 0, part);
-            pushPart(run, claimed, threads, step.share, 1, part);
-          })));
-    }
-    run.i32(0);
-  } else {
-    for (const step of steps) when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units)));
-  }
-  module.export(run);
+  writeAlone(steps, emitter);
+  if (phasesAddress !== undefined) writeShared(steps, emitter, phasesAddress);
   return {
     bytes: module.encode(),
     functions: module.functions.map(({ name, code }) => ({ name, bytes: code.length })),
@@ -116,45 +86,150 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   };
 }
 
+/** How the work of a kernel is divided, as far as it is known before the sizes of a call are. */
+interface Division {
+  /** Pushes how many units of work there are. */
+  readonly pushUnits: (f: KernelCode) => void;
+  /** Pushes the units of one share. */
+  readonly pushPart: (f: KernelCode) => void;
+  /** Whether one thread does it all; a local holds the answer if that depends on the call. */
+  readonly isAlone: (f: KernelCode) => boolean | { readonly isAlone: Local };
+}
+
 /** A kernel of the module. */
-interface Step {
+interface Step extends Division {
   readonly kernel: WasmKernel;
   readonly called: FunctionBuilder;
-  readonly share: Share;
-}
-
-/** The kernels of each phase: consecutive kernels that one thread does alone form one phase. */
-function phasesOf(steps: readonly Step[]): Step[][] {
-  const phases: Step[][] = [];
-  for (const step of steps) {
-    const last = phases.at(-1);
-    if (last && step.share.alone && last[0].share.alone) last.push(step);
-    else phases.push([step]);
-  }
-  return phases;
-}
-
-/** Pushes `min(units, ceil(units / grain / threads) · grain · (claimed + next))`. */
-function pushPart(
-  f: FunctionBuilder,
-  claimed: Local,
-  threads: number,
-  { units, grain }: Share,
-  next: 0 | 1,
-  part: Local,
-): void {
-  const size = Math.ceil(Math.ceil(units / grain) / threads) * grain;
-  f.get(claimed).i32(next).op("i32.add").i32(size).op("i32.mul").set(part);
-  f.get(part).i32(units).get(part).i32(units).op("i32.lt_s").op("select");
+  /** Whether it packs what is packed once. */
+  readonly isOnce: boolean;
 }
 
 interface Emitter extends Omit<Emission, "depth" | "inside"> {
   readonly module: ModuleBuilder;
-  readonly shareOf: (kernel: WasmKernel) => Share;
+  readonly slots: Slots;
+  readonly shareFrom: number;
   readonly names: Map<string, number>;
   readonly kernels: Map<WasmKernel, string>;
   /** Calls `profile.mark` if profiling is on. */
   readonly mark: (f: FunctionBuilder, kernel: WasmKernel) => void;
+}
+
+/** The division of a kernel's work; it is the same for all sizes, or read from the table. */
+function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter): Division {
+  const partOf = ({ units, grain }: Share) => Math.ceil(Math.ceil(units / grain) / threads) * grain;
+  if (!isOpen(kernel)) {
+    const share = shareOf(kernel, shareFrom, fixedSizes);
+    return {
+      pushUnits: (f) => f.i32(share.units),
+      pushPart: (f) => f.i32(partOf(share)),
+      isAlone: () => share.alone,
+    };
+  }
+  const name = kernels.get(kernel);
+  const at = (bindings: Bindings) => shareOf(kernel, shareFrom, sizesAt(bindings));
+  const pushIsAlone = (f: KernelCode) => f.at(`whether ${name} is alone`, (bindings) => at(bindings).alone ? 1 : 0);
+  const always = aloneAlways(kernel, shareFrom);
+  return {
+    pushUnits: (f) => f.at(`units of ${name}`, (bindings) => at(bindings).units),
+    pushPart: (f) => f.at(`part of ${name}`, (bindings) => partOf(at(bindings))),
+    isAlone: (f) => always ?? { isAlone: f.hold(() => pushIsAlone(f)) },
+  };
+}
+
+/** Writes `alone()`: all kernels, one after the other. */
+function writeAlone(steps: readonly Step[], { module, slots, threads, share, mark }: Emitter): void {
+  const f = KernelCode.add(module, slots, "alone", []);
+  const claimed = f.local(i32), part = f.local(i32);
+  for (const step of steps) {
+    const { kernel, called, pushUnits } = step;
+    whenStale(f, step, slots, () => {
+      if (!emissionOf(kernel).dependsOnShare?.(kernel)) {
+        f.i32(0);
+        pushUnits(f);
+        f.call(called);
+      } else {
+        f.i32(0).set(claimed);
+        f.count(claimed, threads, 1, () => {
+          f.get(claimed).setGlobal(share);
+          pushShare(f, step, claimed, part);
+          f.call(called);
+        });
+        f.i32(0).setGlobal(share);
+      }
+      mark(f, kernel);
+    });
+  }
+  module.export(f);
+}
+
+/** Writes `run(thread, mine, phase)`: all kernels, in phases that threads share. */
+function writeShared(steps: readonly Step[], emitter: Emitter, address: number): void {
+  const { module, slots, threads, share, mark } = emitter;
+  // The thread that emits is the one that calls; in a page it may not block.
+  const phasesIn = addPhases(module, { address, shares: threads, mayWait: mayWait() });
+  const f = KernelCode.add(module, slots, "run", [i32, i32, i32], [i32]);
+  const phases = phasesIn(f);
+  const part = f.local(i32); // one for all kernels, as the number of locals is limited
+  const alone = ({ kernel, called, pushUnits }: Step) => {
+    f.i32(0);
+    pushUnits(f);
+    f.call(called);
+    mark(f, kernel);
+  };
+  const shared = (step: Step, claimed: Local) => {
+    pushShare(f, step, claimed, part);
+    f.call(step.called);
+    mark(f, step.kernel);
+  };
+  let pending: Step[] = [];
+  /** Consecutive kernels that one thread does alone form one phase. */
+  const writePending = () => {
+    const group = pending;
+    pending = [];
+    if (group.length === 0) return;
+    phases.phase("alone", () => {
+      f.i32(0).setGlobal(share);
+      for (const step of group) whenStale(f, step, slots, () => alone(step));
+    });
+  };
+  for (const step of steps) {
+    const isAlone = step.isAlone(f);
+    if (isAlone === true) {
+      pending.push(step);
+      continue;
+    }
+    writePending();
+    // If a phase is skipped, all threads skip it, as they read the same table.
+    whenStale(f, step, slots, () =>
+      phases.phase(isAlone === false ? "shared" : isAlone, (claimed) => {
+        f.get(claimed).setGlobal(share);
+        if (isAlone === false) shared(step, claimed);
+        else f.get(isAlone.isAlone).if(() => alone(step), () => shared(step, claimed));
+      }));
+  }
+  writePending();
+  f.i32(0);
+  module.export(f);
+}
+
+/** Writes a step, which is skipped if it packs what is packed already. */
+function whenStale(f: KernelCode, { isOnce, kernel }: Step, slots: Slots, write: () => void): void {
+  if (isOnce) f.get(f.word(slots.ofFlag(kernel))).if(write);
+  else write();
+}
+
+/** Pushes the units of a share: from `min(units, part · share)` to `min(units, part · (share + 1))`. */
+function pushShare(f: KernelCode, { pushUnits, pushPart }: Step, share: Local, part: Local): void {
+  for (const next of [0, 1]) {
+    f.get(share).i32(next).op("i32.add");
+    pushPart(f);
+    f.op("i32.mul").set(part);
+    f.get(part);
+    pushUnits(f);
+    f.get(part);
+    pushUnits(f);
+    f.op("i32.lt_s").op("select");
+  }
 }
 
 function nameOf(kernel: WasmKernel, { names }: Emitter): string {
@@ -169,12 +244,11 @@ function emitKernel(kernel: WasmKernel, depth: number, emitter: Emitter): Functi
   const name = nameOf(kernel, emitter);
   emitter.kernels.set(kernel, name);
   const body = "body" in kernel ? kernel.body : [];
-  const inside = body.map((each): Inside => ({
-    units: emitter.shareOf(each).units,
-    called: emitKernel(each, depth + 1, emitter),
-    mark: (f) => emitter.mark(f, each),
-  }));
-  const f = emitter.module.addFunction(name, kernelParams(depth));
+  const inside = body.map((each): Inside => {
+    const called = emitKernel(each, depth + 1, emitter);
+    return { called, pushUnits: divisionOf(each, emitter).pushUnits, mark: (f) => emitter.mark(f, each) };
+  });
+  const f = KernelCode.add(emitter.module, emitter.slots, name, kernelParams(depth));
   emissionOf(kernel).emit(f, kernel, { ...emitter, depth, inside });
   return f;
 }

@@ -2,21 +2,23 @@
  * Random bits: threefry-2x32 with 20 rounds (Salmon et al., 2011), four blocks at a time. Element i is word
  * `i mod 2` of the block with the counter `(i div 2, counter)`, as on every backend.
  */
-import { type FunctionBuilder, i32, v128 } from "../assembler.ts";
+import { addDims, multiplyDims } from "../../../src/tensor/dims.ts";
+import { i32, v128 } from "../assembler.ts";
 import type { RandomKernel } from "../../lowering/kinds/random.ts";
-import { ELEMENT, pushBase } from "./address.ts";
-import { type Emission, type EmittedKinds, uncut } from "./kind.ts";
-import { sizeOf } from "../../shapes.ts";
+import { pushBase } from "./address.ts";
+import { ELEMENT, type KernelCode } from "./code.ts";
+import { type EmittedKinds, uncut } from "./kind.ts";
+import { roundedUp, sizeOf } from "../../shapes.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 const PARITY = 0x1bd11bda;
 
 /** Writes the function of `randomBits`; its buffer is a multiple of 8 elements and is filled whole. */
-function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emission): void {
+function emitRandom(f: KernelCode, kernel: RandomKernel): void {
   const { key, counter, output } = kernel;
   const keys = [f.local(v128), f.local(v128), f.local(v128)];
   const word = (index: 0 | 1) => {
-    pushBase(f, key, key.offset + index * key.strides[0], memory);
+    pushBase(f, key, addDims(key.offset, multiplyDims(key.strides[0], index)));
     f.memory("v128.load32_splat");
   };
   word(0);
@@ -25,12 +27,12 @@ function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emissi
   f.set(keys[1]);
   f.get(keys[0]).get(keys[1]).op("v128.xor").i32x4(PARITY).op("v128.xor").set(keys[2]);
   const second = f.local(v128), blocks = f.local(v128);
-  pushBase(f, counter, counter.offset, memory);
+  pushBase(f, counter, counter.offset);
   f.memory("v128.load32_splat").set(second);
   f.i32x4(0, 1, 2, 3).set(blocks);
   const to = f.local(i32), end = f.local(i32);
-  pushBase(f, output, output.offset, memory);
-  f.tee(to).i32(Math.ceil(sizeOf(output.shape) / 8) * 8 * ELEMENT).op("i32.add").set(end);
+  pushBase(f, output, output.offset);
+  f.tee(to).wholeBytes(roundedUp(sizeOf(output.shape), 8), 8).op("i32.add").set(end);
   const x0 = f.local(v128), x1 = f.local(v128);
   f.count(to, { local: end }, 8 * ELEMENT, () => {
     f.get(blocks).get(keys[0]).op("i32x4.add").set(x0);

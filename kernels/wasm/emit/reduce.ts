@@ -1,10 +1,12 @@
 /** Sums and maxima over axes, and the index of the largest. */
-import { f32, type FunctionBuilder, i32, type Local } from "../assembler.ts";
+import { type Dim, isAtMost, multiplyDims } from "../../../src/tensor/dims.ts";
+import { f32, i32, type Local } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
 import { collapse } from "../../lowering/views.ts";
-import { accumulate, type Accumulator, type Moving } from "./accumulate.ts";
-import { BEGIN, ELEMENT, END, loopOver, pointerTo } from "./address.ts";
-import type { Emission, EmittedKinds } from "./kind.ts";
+import { accumulate, type Accumulator } from "./accumulate.ts";
+import { BEGIN, END, loopOver, overRows, pointerTo } from "./address.ts";
+import { ELEMENT, type KernelCode } from "./code.ts";
+import type { EmittedKinds } from "./kind.ts";
 import { sizeOf } from "../../shapes.ts";
 
 /** Columns that are summed side by side, so that a fetched cache line is used whole. */
@@ -17,7 +19,7 @@ const ROWS = 8;
 const ABREAST = 4, STRIDE = 16;
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
-function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { memory }: Emission): void {
+function emitReduce(f: KernelCode, kernel: ReduceKernel): void {
   const { input, axes, output } = kernel;
   const isReduced = (axis: number) => axes.includes(axis);
   const kept: Kept = {
@@ -33,18 +35,18 @@ function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { memory }: Emissi
   const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
     strides.at(-1) !== 1;
   const write = isByColumns ? reduceColumns : reduceElements;
-  write(f, kernel, kept, { shape, strides }, pointerTo(f, input, memory), pointerTo(f, output, memory));
+  write(f, kernel, kept, { shape, strides }, pointerTo(f, input), pointerTo(f, output));
 }
 
 /** Axes, and how the input lies along them. */
 interface Kept {
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
+  readonly shape: readonly Dim[];
+  readonly strides: readonly Dim[];
 }
 
 /** Column by column: vectors along the innermost kept axis. */
 function reduceColumns(
-  f: FunctionBuilder,
+  f: KernelCode,
   kernel: ReduceKernel,
   kept: Kept,
   reduced: Kept,
@@ -54,7 +56,7 @@ function reduceColumns(
   const last = kept.shape.length - 1;
   const stride = reduced.strides.at(-1) ?? 0;
   // Neighbors must lie after the pointer, not before it.
-  const abreast = stride >= 0 ? ROWS : 1;
+  const abreast = isAtMost(0, stride) ? ROWS : 1;
   const at = f.local(i32), left = f.local(i32), stop = f.local(i32), source = f.local(i32);
   /** All columns from `at` on, `left` bytes in total. */
   const columns = () => {
@@ -75,7 +77,10 @@ function reduceColumns(
         sums.over(reduced.shape, [{ local: source, strides: reduced.strides }], (places) => {
           for (let result = 0; result < results; result++) {
             const terms = Array.from({ length: places }, (_, place) => () => {
-              f.get(source).memory(load, result * 16 + place * stride * ELEMENT);
+              f.get(source);
+              const isKnown = typeof stride === "number";
+              if (!isKnown && place > 0) f.bytes(multiplyDims(stride, place)).op("i32.add");
+              f.memory(load, result * 16 + (isKnown ? place * stride * ELEMENT : 0));
             });
             sums.take(result, 0, ...terms);
           }
@@ -99,14 +104,14 @@ function reduceColumns(
     { local: from, strides: kept.strides.slice(0, last) },
     { local: to, strides: kernel.output.strides.slice(0, last) },
   ], () => {
-    f.i32(0).set(at).i32(kept.shape[last] * ELEMENT).set(left);
+    f.i32(0).set(at).bytes(kept.shape[last]).set(left);
     columns();
   });
 }
 
 /** One output element at a time: vectors along the innermost reduced axis if it is contiguous. */
 function reduceElements(
-  f: FunctionBuilder,
+  f: KernelCode,
   kernel: ReduceKernel,
   kept: Kept,
   { shape, strides }: Kept,
@@ -115,8 +120,8 @@ function reduceElements(
 ): void {
   const inner = shape.length - 1;
   const source = f.local(i32);
-  const isContiguous = inner >= 0 && strides[inner] === 1 && shape[inner] >= 4;
-  const extent = isContiguous ? shape[inner] : 0;
+  const extent = shape[inner] ?? 0;
+  const isContiguous = inner >= 0 && strides[inner] === 1 && (typeof extent !== "number" || extent >= 4);
   const single = kernel.name === "sum" ? "v128.load32_zero" : "v128.load32_splat";
   overRows(f, kept.shape, [
     { local: from, strides: kept.strides },
@@ -131,7 +136,27 @@ function reduceElements(
       sum = accumulate(f, kernel, { results: 1, vectors: 1, isScalar: true, dims: shape });
       sum.over(shape, moving, () => sum.take(0, 0, load(0, 1)));
     } else {
-      const outer = shape.slice(0, inner), wholes = Math.floor(extent / STRIDE), rest = extent % STRIDE;
+      const outer = shape.slice(0, inner);
+      if (typeof extent !== "number") {
+        sum = accumulate(f, kernel, { results: 1, vectors: ABREAST, isScalar: true, dims: [extent], times: sizeOf(outer) });
+        const groups = { local: f.hold(() => f.size(extent).i32(Math.log2(STRIDE)).op("i32.shr_u")) };
+        const rest = { local: f.hold(() => f.size(extent).i32(STRIDE - 1).op("i32.and")) };
+        const stridesOf = (stride: number) => [{ local: source, strides: [stride] }];
+        loopOver(f, outer, moving, () => {
+          sum.over([groups], stridesOf(STRIDE), () => {
+            for (let vector = 0; vector < ABREAST; vector++) sum.take(0, vector, load(4 * vector, 4));
+          });
+          const restAt = f.hold(() => f.get(source).get(groups.local).i32(6).op("i32.shl").op("i32.add"));
+          sum.over([rest], [{ local: restAt, strides: [1] }], () => {
+            sum.take(0, 0, () => f.get(restAt).memory(single));
+          });
+        });
+        f.get(to);
+        sum.push(0);
+        f.laneMemory("v128.store32_lane", 0);
+        return;
+      }
+      const wholes = Math.floor(extent / STRIDE), rest = extent % STRIDE;
       const full = Math.floor(rest / 4);
       const vectors = wholes > 0 ? ABREAST : full + rest % 4;
       const takeRest = () => {
@@ -164,39 +189,13 @@ function reduceElements(
   });
 }
 
-/** Loops over rows `[begin, end)` of the first axis and all of the others; runs once without axes. */
-export function overRows(
-  f: FunctionBuilder,
-  dims: readonly number[],
-  moving: readonly Moving[],
-  write: () => void,
-): void {
-  if (dims.length === 0) return write();
-  const row = f.local(i32);
-  for (const { local, strides } of moving) {
-    f.get(local).get(BEGIN).i32(strides[0] * ELEMENT).op("i32.mul").op("i32.add").set(local);
-  }
-  f.get(BEGIN).set(row);
-  f.count(row, { local: END }, 1, () => {
-    loopOver(
-      f,
-      dims.slice(1),
-      moving.map(({ local, strides }) => ({ local, strides: strides.slice(1) })),
-      write,
-    );
-    for (const { local, strides } of moving) {
-      if (strides[0] !== 0) f.get(local).i32(strides[0] * ELEMENT).op("i32.add").set(local);
-    }
-  });
-}
-
 /** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
-function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emission): void {
+function emitArgmax(f: KernelCode, kernel: ArgmaxKernel): void {
   const { input, axis, output } = kernel;
   const isFloat = input.dtype === "float32";
   if (sizeOf(input.shape) === 0) return;
   const kept = <T>(list: readonly T[]) => list.filter((_, other) => other !== axis);
-  const from = pointerTo(f, input, memory), to = pointerTo(f, output, memory);
+  const from = pointerTo(f, input), to = pointerTo(f, output);
   const best = f.local(isFloat ? f32 : i32), x = f.local(isFloat ? f32 : i32);
   const bestIndex = f.local(i32), index = f.local(i32), source = f.local(i32);
   const load = () => f.get(source).memory(isFloat ? "f32.load" : "i32.load");
@@ -214,7 +213,7 @@ function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emissi
         f.get(x).get(x).op("f32.ne").get(best).get(best).op("f32.eq").op("i32.and").op("i32.or");
       }
       f.if(() => f.get(x).set(best).get(index).set(bestIndex));
-      f.get(source).i32(input.strides[axis] * ELEMENT).op("i32.add").set(source);
+      f.move(source, input.strides[axis]);
     });
     f.get(to).get(bestIndex).memory("i32.store");
   });

@@ -1,11 +1,12 @@
 /** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
-import { type FunctionBuilder, i32 } from "../assembler.ts";
+import { i32 } from "../assembler.ts";
 import type { WasmScanKernel } from "../kernels.ts";
-import { BEGIN, END, FIRST_LOOP } from "./address.ts";
+import { BEGIN, END, FIRST_LOOP, lastOf } from "./address.ts";
+import type { KernelCode } from "./code.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 
 function emitScan(
-  f: FunctionBuilder,
+  f: KernelCode,
   { length, reverse, rows }: WasmScanKernel,
   { depth, inside }: Emission,
 ): void {
@@ -15,11 +16,14 @@ function emitScan(
   f.block(() => {
     f.get(BEGIN).get(END).op("i32.ge_s").brIf(0);
     f.count(step, length, 1, () => {
-      if (reverse) f.i32(length - 1).get(step).op("i32.sub").set(time);
+      if (reverse) f.size(lastOf(length)).get(step).op("i32.sub").set(time);
       else f.get(step).set(time);
-      for (const { units, called, mark } of inside) {
-        if (rows > 0) f.get(BEGIN).get(END);
-        else f.i32(0).i32(units);
+      for (const { pushUnits, called, mark } of inside) {
+        if (rows !== 0) f.get(BEGIN).get(END);
+        else {
+          f.i32(0);
+          pushUnits(f);
+        }
         for (let loop = 0; loop < depth; loop++) f.get(FIRST_LOOP + loop);
         f.get(time).call(called);
         mark(f);
@@ -30,5 +34,5 @@ function emitScan(
 
 /** How this kind is emitted. */
 export const scanEmission: EmittedKinds<WasmScanKernel> = {
-  scan: { emit: emitScan, cut: ({ rows }) => ({ grain: 1, alone: rows === 0 }) },
+  scan: { emit: emitScan, cut: ({ rows }, { units }) => ({ grain: 1, alone: rows === 0 || units < 2 }) },
 };

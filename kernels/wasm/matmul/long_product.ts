@@ -3,7 +3,9 @@
  * packed and every A transposed block by block of terms, so that both are read once at strides of whole rows,
  * and the rest of the work is in caches.
  */
+import type { Dim } from "../../../src/tensor/dims.ts";
 import { type FunctionBuilder, i32, type Local } from "../assembler.ts";
+import type { KernelCode } from "../emit/code.ts";
 import { BLOCK_TERMS, minimum } from "./product.ts";
 import { PART_TERMS } from "./settle.ts";
 import { panelColumns, pushIf } from "./tile.ts";
@@ -16,47 +18,48 @@ export interface LongLeft {
   /** Columns of A, which are rows of the product. */
   readonly rows: number;
   /**
-   * The address of A and the bytes between its rows; absent if A is one column of ones, for the sum of B's
+   * The address of A and the elements between its rows; absent if A is one column of ones, for the sum of B's
    * rows.
    */
-  readonly source?: { readonly address: Local; readonly stride: number };
+  readonly source?: { readonly address: Local; readonly stride: Dim };
 }
 
 /** A result C[rows][n] with contiguous columns; the results take the rows of the left operands in order. */
 export interface LongResult {
   readonly rows: number;
   readonly address: Local;
-  /** Bytes between rows. */
-  readonly stride: number;
+  /** Elements between rows. */
+  readonly stride: Dim;
 }
 
 /** The operands of {@linkcode writeLongProduct}, which changes their locals. */
 export interface LongProduct {
   readonly lefts: readonly LongLeft[];
   readonly results: readonly LongResult[];
-  /** The address of B[k][n] and the bytes between its rows. */
-  readonly right: { readonly address: Local; readonly stride: number };
+  /** The address of B[k][n] and the elements between its rows. */
+  readonly right: { readonly address: Local; readonly stride: Dim };
   /** Columns of B; addresses are those of the first one. */
   readonly columns: Local;
   /** How many terms; addresses are those of the first one. Without terms C becomes zero. */
   readonly terms: Local;
   /** The maxima of `terms` and `columns`. */
-  readonly most: { readonly terms: number; readonly columns: number };
+  readonly most: { readonly terms: Dim; readonly columns: number };
   /** The address of {@linkcode longProductScratch} bytes. */
   readonly scratch: Local;
 }
 
 /** Bytes of scratch for `rows` rows of results in total. */
-export function longProductScratch(rows: number, columns: number, terms: number): number {
+export function longProductScratch(rows: number, columns: number, terms: Dim): number {
   const wide = Math.min(BLOCK_COLUMNS, Math.ceil(columns / panelColumns) * panelColumns);
-  const parts = terms > PART_TERMS ? 2 * rows * columns * 4 : 0;
+  const most = typeof terms === "number" ? terms : Infinity;
+  const parts = most > PART_TERMS ? 2 * rows * columns * 4 : 0;
   // A row of ones is written in vectors, the last of which may extend three elements beyond the block.
-  return parts + Math.min(terms, BLOCK_TERMS) * 4 * (rows + wide) + 16;
+  return parts + Math.min(most, BLOCK_TERMS) * 4 * (rows + wide) + 16;
 }
 
 /** Writes the loops of a product; `functions` are those of {@linkcode addMatmul}'s module. */
 export function writeLongProduct(
-  code: FunctionBuilder,
+  code: KernelCode,
   functions: Record<"product" | "pack" | "transpose" | "settle", FunctionBuilder>,
   { lefts, results, right, columns, terms, most, scratch }: LongProduct,
 ): void {
@@ -69,14 +72,14 @@ export function writeLongProduct(
   /** Pushes the address of a row of the transposed operands. */
   const turned = (row: number) => code.get(blocks).get(rowBytes).i32(row).op("i32.mul").op("i32.add");
   const atColumn = (base: Local) => code.get(base).get(column).i32(2).op("i32.shl").op("i32.add");
-  const advance = ({ address, stride }: { readonly address: Local; readonly stride: number }) =>
-    code.get(address).get(block).i32(stride).op("i32.mul").op("i32.add").set(address);
+  const advance = ({ address, stride }: { readonly address: Local; readonly stride: Dim }) =>
+    code.get(address).get(block).bytes(stride).op("i32.mul").op("i32.add").set(address);
 
   // With many terms the scratch holds the sums of a part, row by row as in the results, then their rounding
   // errors.
-  const hasParts = most.terms > PART_TERMS;
-  const strideSums = most.columns * 4, sumBytes = rows * strideSums;
-  const sumsOf = (row: number) => code.get(scratch).i32(row * strideSums).op("i32.add");
+  const hasParts = typeof most.terms !== "number" || most.terms > PART_TERMS;
+  const sumBytes = rows * most.columns * 4;
+  const sumsOf = (row: number) => code.get(scratch).i32(row * most.columns * 4).op("i32.add");
   code.get(scratch).i32(hasParts ? 2 * sumBytes : 0).op("i32.add").set(blocks);
   code.i32(0).set(later).i32(0).set(done);
 
@@ -85,9 +88,9 @@ export function writeLongProduct(
     code.get(terms).get(block).op("i32.eq").op("i32.or").if(() => {
       let row = 0;
       for (const { rows, address, stride } of results) {
-        code.get(address).i32(stride);
+        code.get(address).bytes(stride);
         sumsOf(row);
-        sumsOf(row).i32(sumBytes).op("i32.add").i32(strideSums).i32(rows).get(columns);
+        sumsOf(row).i32(sumBytes).op("i32.add").bytes(most.columns).i32(rows).get(columns);
         code.get(done).i32(PART_TERMS).op("i32.le_u").call(functions.settle);
         row += rows;
       }
@@ -107,7 +110,7 @@ export function writeLongProduct(
     lefts.forEach(({ rows, source }, index) => {
       if (!source) return;
       code.get(source.address);
-      turned(first[index]).i32(rows).get(block).i32(source.stride).get(rowBytes).call(functions.transpose);
+      turned(first[index]).i32(rows).get(block).bytes(source.stride).get(rowBytes).call(functions.transpose);
       advance(source);
     });
     turned(rows).set(panels);
@@ -116,17 +119,16 @@ export function writeLongProduct(
       minimum(code, () => code.get(columns).get(column).op("i32.sub"), () => code.i32(BLOCK_COLUMNS)).set(
         width,
       );
-      atColumn(right.address).get(panels).get(block).get(width).i32(right.stride).i32(4).call(functions.pack);
+      atColumn(right.address).get(panels).get(block).get(width).bytes(right.stride).i32(4).call(functions.pack);
       let row = 0;
       for (const { rows, address, stride } of results) {
-        const sumStride = hasParts ? strideSums : stride;
+        const sumStride = hasParts ? most.columns : stride;
         if (hasParts) sumsOf(row).set(sums);
         else code.get(address).set(sums);
         turned(row).get(rowBytes).i32(4).get(panels);
-        atColumn(sums).i32(sumStride).i32(rows).get(width).get(block);
-        pushIf(code, later, () => atColumn(sums)).get(later).i32(sumStride).op("i32.mul").i32(0).call(
-          functions.product,
-        );
+        atColumn(sums).bytes(sumStride).i32(rows).get(width).get(block);
+        pushIf(code, later, () => atColumn(sums));
+        code.get(later).bytes(sumStride).op("i32.mul").i32(0).call(functions.product);
         row += rows;
       }
     });

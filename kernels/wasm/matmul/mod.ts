@@ -11,6 +11,7 @@ import { addProduct } from "./product.ts";
 import { addSettle, PART_TERMS } from "./settle.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
+export { PART_TERMS } from "./settle.ts";
 export { panelColumns } from "./tile.ts";
 export { type LongProduct, longProductScratch, writeLongProduct } from "./long_product.ts";
 

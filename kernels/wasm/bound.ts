@@ -1,0 +1,194 @@
+/**
+ * What a Program's code needs for a set of sizes: a plan of memory, and the words of the code's table. Both
+ * are arithmetic; nothing is compiled for new sizes.
+ */
+import type { Program } from "../../src/program/types.ts";
+import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
+import { sizesAt } from "../lowering/kinds/kind.ts";
+import type { Arena } from "../lowering/arena.ts";
+import type { Buffer } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
+import { type Code, planScratch } from "./code_for.ts";
+import type { WasmDevice } from "./device.ts";
+import { wasmFunctions } from "./kernels.ts";
+import type { Attached } from "../stored_tensor.ts";
+
+/** Sets of sizes whose plans are kept; a plan is a few kilobytes. */
+const KEPT = 64;
+
+/** The code for a set of sizes. */
+export interface Bound {
+  readonly bindings: Bindings;
+  readonly arena: Arena;
+  /** Bytes of scratch for intermediate results. */
+  readonly bytes: number;
+  readonly isAlone: boolean;
+  readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+  /** The words of the table, for intermediate results from this address on. */
+  words: Int32Array | undefined;
+  base: number;
+}
+
+/** The code of a Program, with the plans of the sizes that were used last. */
+export class Plans implements Disposable {
+  readonly code: Code;
+  readonly #device: WasmDevice;
+  readonly #program: Program;
+  /** By the text of their sizes, least recently used first. */
+  readonly #bounds = new Map<string, Bound>();
+  /** The addresses of constants, which keep their values. */
+  readonly #constants = new Map<Buffer, number>();
+  /** Constants that depend on open sizes, and the sizes that they are written for. */
+  readonly #open: readonly Buffer[];
+  #writtenFor: Bound | undefined;
+  readonly #packed: ReadonlySet<Buffer>;
+  /** The indices of words in the table: of the addresses of inputs and outputs, and for each packed operand. */
+  readonly #inputs: readonly (number | undefined)[];
+  readonly #outputs: readonly (number | undefined)[];
+  readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
+
+  constructor(device: WasmDevice, program: Program, code: Code) {
+    this.code = code;
+    this.#device = device;
+    this.#program = program;
+    this.#packed = new Set(code.packs.map(({ packed }) => packed));
+    const { slots } = code;
+    this.#inputs = program.inputs.map((_, index) => slots.indexOf(`input ${index}`));
+    this.#outputs = program.outputs.map((_, index) => slots.indexOf(`output ${index}`));
+    this.#packs = code.packs.map((kernel) => ({
+      address: slots.indexOf(kernel.packed),
+      stale: slots.indexOf(kernel),
+    }));
+    const constants = new Set(
+      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ place }) => place.kind === "constant"),
+    );
+    this.#open = [...constants].filter(({ place }) => place.kind === "constant" && typeof place.value === "function");
+    for (const buffer of constants) {
+      if (buffer.place.kind !== "constant" || typeof buffer.place.value === "function") continue;
+      this.#write(buffer, buffer.place.value);
+    }
+  }
+
+  #write(buffer: Buffer, value: Parameters<WasmDevice["memory"]["write"]>[1]): void {
+    const { memory } = this.#device;
+    const before = this.#constants.get(buffer);
+    if (before !== undefined) memory.free(before);
+    this.#constants.delete(buffer);
+    const address = memory.allocate(value.data.length * 4, () => "it was for a constant");
+    memory.write(address, value);
+    this.#constants.set(buffer, address);
+  }
+
+  /**
+   * The plan for these sizes.
+   *
+   * @throws RangeError if the Program has no result for them.
+   */
+  for(bindings: Bindings, key: string): Bound {
+    const known = this.#bounds.get(key);
+    const bound = known ?? this.#plan(bindings);
+    this.#bounds.delete(key);
+    this.#bounds.set(key, bound);
+    const [oldest] = this.#bounds.keys();
+    if (this.#bounds.size > KEPT) this.#bounds.delete(oldest);
+    return bound;
+  }
+
+  #plan(bindings: Bindings): Bound {
+    const { kernels, check, isAlone } = this.code;
+    check(bindings);
+    const arena = planScratch(kernels, this.#packed, bindings);
+    return {
+      bindings,
+      arena,
+      bytes: arena.bytes,
+      isAlone: isAlone(sizesAt(bindings)),
+      outputs: this.#program.outputs.map(({ shape }) => {
+        const concrete = evaluateShape(shape, bindings);
+        return { shape: concrete, size: sizeOf(concrete) };
+      }),
+      words: undefined,
+      base: 0,
+    };
+  }
+
+  /** All plans, with the text of their sizes, least recently used first. */
+  get entries(): readonly (readonly [string, Bound])[] {
+    return [...this.#bounds];
+  }
+
+  /** How many threads took part in the last call that was shared. */
+  get threadsNow(): number {
+    const { shared } = this.code;
+    return shared === undefined ? 1 : this.#device.pool()?.threadsOf(shared) ?? 1;
+  }
+
+  /** What a plan needs memory for. */
+  describe({ bytes, arena, bindings }: Bound): string {
+    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({ name, bytes: evaluateDim(size, bindings) * 4 }));
+    const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
+    return `the plan takes ${bytes} bytes, its largest buffers are ${
+      largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
+    }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
+  }
+
+  /** Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. */
+  run(
+    bound: Bound,
+    inputs: readonly number[],
+    outputs: readonly number[],
+    packed: readonly Attached[],
+  ): void {
+    const device = this.#device;
+    const { memory, scratch } = device;
+    if (this.#open.length > 0 && this.#writtenFor !== bound) this.#writeOpen(bound);
+    const base = scratch.take(bound.bytes, () => this.describe(bound));
+    const words = bound.words !== undefined && bound.base === base ? bound.words : this.#fill(bound, base);
+    const set = (index: number | undefined, word: number) => {
+      if (index !== undefined) words[index] = word;
+    };
+    for (let index = 0; index < inputs.length; index++) set(this.#inputs[index], inputs[index]);
+    for (let index = 0; index < outputs.length; index++) set(this.#outputs[index], outputs[index]);
+    for (let index = 0; index < packed.length; index++) {
+      set(this.#packs[index].address, packed[index].address);
+      set(this.#packs[index].stale, packed[index].isReady ? 0 : 1);
+    }
+    const { slots, shared, alone } = this.code;
+    memory.words(slots.address, words.length).set(words);
+    const pool = bound.isAlone || shared === undefined ? undefined : device.pool();
+    if (pool && shared !== undefined) device.guard(() => pool.run(shared, []));
+    else device.guard(alone);
+    for (const form of packed) form.isReady = true;
+  }
+
+  /** The words for intermediate results from `base` on. */
+  #fill(bound: Bound, base: number): Int32Array {
+    bound.base = base;
+    return bound.words = this.code.slots.fill({
+      bindings: bound.bindings,
+      addressOf: (buffer) => {
+        const constant = this.#constants.get(buffer);
+        if (constant !== undefined) return constant;
+        const offset = bound.arena.offsets.get(buffer);
+        return offset === undefined ? 0 : base + offset; // inputs, outputs and packed operands follow at the call
+      },
+    });
+  }
+
+  /** Writes the constants that depend on open sizes. */
+  #writeOpen(bound: Bound): void {
+    for (const buffer of this.#open) {
+      if (buffer.place.kind !== "constant" || typeof buffer.place.value !== "function") continue;
+      this.#write(buffer, buffer.place.value(bound.bindings));
+    }
+    this.#writtenFor = bound;
+    bound.words = undefined; // the addresses may be others
+  }
+
+  [Symbol.dispose](): void {
+    for (const address of this.#constants.values()) this.#device.memory.free(address);
+    this.#constants.clear();
+    this.#bounds.clear();
+    this.code.unload();
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The table of a module: words in memory that its code reads, for everything that may differ from call to
+ * call. These are the addresses of buffers, and what depends on open sizes: the sizes themselves, strides,
+ * numbers such as 1 / batch, and how the work is divided. So code is emitted once for all sizes.
+ */
+import type { Bindings, Dim } from "../../src/tensor/dims.ts";
+import type { DType } from "../../src/tensor/tensor.ts";
+import { evaluateDim } from "../../src/tensor/dims.ts";
+import type { Buffer, OpenNumber } from "../lowering/views.ts";
+
+/** What the words of a table depend on. */
+export interface Filling {
+  /** The values of the open sizes. */
+  readonly bindings: Bindings;
+  /** The byte address of a buffer. */
+  readonly addressOf: (buffer: Buffer) => number;
+}
+
+/** Thrown when a table is full. */
+export class TableFull extends Error {}
+
+/** The words of a table while code is emitted, and how each is computed. */
+export class Slots {
+  readonly #words: ((filling: Filling) => number)[] = [];
+  readonly #known = new Map<unknown, number>();
+
+  /** @param address Of the first word. @param capacity How many words there is memory for. */
+  constructor(readonly address: number, readonly capacity: number) {}
+
+  /** The index of the word for an input or output (by its name), a buffer or a flag; undefined if none is read. */
+  indexOf(key: unknown): number | undefined {
+    const address = this.#known.get(key);
+    return address === undefined ? undefined : (address - this.address) / 4;
+  }
+
+  /** The address of a word that each call sets, for what `key` identifies. */
+  ofFlag(key: object): number {
+    return this.#of(key, () => 0);
+  }
+
+  /** The address of the word for what `key` identifies. */
+  #of(key: unknown, word: (filling: Filling) => number): number {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#words.length === this.capacity) throw new TableFull();
+    const address = this.address + 4 * (this.#words.push(word) - 1);
+    this.#known.set(key, address);
+    return address;
+  }
+
+  /** The address of the word that holds a buffer's address. */
+  ofBuffer(buffer: Buffer): number {
+    const { place } = buffer;
+    // All views of an input or output share its word.
+    const key = place.kind === "input" || place.kind === "output" ? `${place.kind} ${place.index}` : buffer;
+    return this.#of(key, ({ addressOf }) => addressOf(buffer));
+  }
+
+  /** The address of the word that holds a size. */
+  ofSize(size: Dim): number {
+    return this.#of(size, ({ bindings }) => evaluateDim(size, bindings));
+  }
+
+  /** The address of the word that holds a number of this type, as tensors hold it; a bool has all bits alike. */
+  ofNumber(number: OpenNumber, dtype: DType): number {
+    return this.#of(number, ({ bindings }) => {
+      const value = number(bindings);
+      if (dtype === "float32") return new Int32Array(Float32Array.of(value).buffer)[0];
+      return dtype === "bool" ? (value ? -1 : 0) : value;
+    });
+  }
+
+  /** The address of a word for anything else; equal keys share it. */
+  of(key: string, word: (bindings: Bindings) => number): number {
+    return this.#of(`of ${key}`, ({ bindings }) => word(bindings));
+  }
+
+  /** How many words there are. */
+  get length(): number {
+    return this.#words.length;
+  }
+
+  /** All words, in the order of their addresses. */
+  fill(filling: Filling): Int32Array {
+    return Int32Array.from(this.#words, (word) => word(filling));
+  }
+}
