@@ -2,7 +2,8 @@
  * What each dispatch of a schedule does, and with how many workgroups: everything that is decided before code
  * is written.
  */
-import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import { buffersOf, type Kernel, type ScanKernel } from "../lowering/kernels.ts";
+import { workOf } from "./work.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";

@@ -2,7 +2,8 @@
  * Keeps the loops of an invocation within the adapter's limit: counts their iterations, chooses how many
  * steps of a scan run per dispatch and how long sums may be, and splits products by their terms.
  */
-import { type Kernel, printKernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import { type Kernel, printKernel, type ScanKernel } from "../lowering/kernels.ts";
+import { workOf } from "./work.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { MostTerms } from "../lowering/parts.ts";
 import { isLongReduction } from "./callers.ts";

@@ -12,7 +12,8 @@
  * reads the weights once, and pays for a dispatch per kernel and step. The one with the lower estimated time
  * per step is chosen: with few rows or large weights (a batch of 1, or 1,024 units) that is **steps**.
  */
-import { everyKernel, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
+import { everyKernel, type Kernel, type ScanKernel } from "../lowering/kernels.ts";
+import { workOf } from "./work.ts";
 import { togetherOf, workgroupOf } from "./callers.ts";
 import type { DeviceShape, ScanSchedule } from "./device_shape.ts";
 import { allIterations, splitTerms, stepsAtOnce } from "./iterations.ts";

@@ -2,7 +2,8 @@
  * The shader module of an executable: a function for each kernel, and an entry point for each dispatch. What
  * a dispatch does, and with how many workgroups, has been decided before (`../dispatches.ts`).
  */
-import { type Kernel, kernelName, type ScanKernel, workOf } from "../../lowering/kernels.ts";
+import { type Kernel, kernelName, type ScanKernel } from "../../lowering/kernels.ts";
+import { workOf } from "../work.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { Buffer } from "../../lowering/views.ts";

@@ -1,5 +1,6 @@
 /** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their memory. */
-import { type ScanKernel, workOf } from "../../lowering/kernels.ts";
+import { type ScanKernel } from "../../lowering/kernels.ts";
+import { workOf } from "../work.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import type { Memory, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";

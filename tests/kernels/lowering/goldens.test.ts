@@ -63,9 +63,9 @@ function assertLowered(
   expected: { readonly kernels: readonly string[]; readonly wasm?: readonly string[] },
 ): void {
   const { program } = trace(fn as never, ...args);
-  const kernels = lowerProgram(program, { bindings: {}, columns: 8 });
+  const kernels = lowerProgram(program, { columns: 8 }).kernels;
   assertEquals(print(kernels, kernelFunctions), expected.kernels);
-  const wasm = lowerForWasm(program, { bindings: {}, threads: 2, shareFrom: 4096 });
+  const wasm = lowerForWasm(program, { threads: 2, shareFrom: 4096 }).kernels;
   assertEquals(print(wasm, wasmFunctions), expected.wasm ?? expected.kernels);
 }
 

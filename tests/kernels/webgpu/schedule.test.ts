@@ -52,7 +52,7 @@ function lstmScan(batch: number, units: number): ScanKernel {
     layer.apply(variables, x, { training: false }).output
   );
   const program = compiled.program(variables, x);
-  const scan = lowerProgram(program, { bindings: {}, columns: 1 }).find(({ kind }) => kind === "scan");
+  const scan = lowerProgram(program, { columns: 1 }).kernels.find(({ kind }) => kind === "scan");
   assert(scan?.kind === "scan");
   return scan;
 }

@@ -17,7 +17,7 @@ const LIMITS = {
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
   const device = shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups });
-  const tasks = dispatchesOf(lowerProgram(program, { bindings: {}, columns: 1 }), {
+  const tasks = dispatchesOf(lowerProgram(program, { columns: 1 }).kernels, {
     device,
     workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
     elsewhere: () => false,
