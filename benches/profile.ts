@@ -75,7 +75,7 @@ type Step = (mark: (kernel: number) => void) => void;
 
 /** An instance of the module over memory that holds the inputs. */
 async function load(
-  { emitted, arena, addresses }: Plan,
+  { bindings, emitted, arena, slots, addresses }: Plan,
   program: Program,
   inputs: readonly Tensor[],
 ): Promise<Step> {
@@ -92,7 +92,16 @@ async function load(
     maximum: MAXIMUM_PAGES,
     shared: true,
   });
-  new Int32Array(memory.buffer, addresses.table, places.length).set(places);
+  const words = slots.fill({
+    bindings,
+    addressOf: (buffer) => {
+      const { place } = buffer;
+      if (place.kind === "input") return places[place.index];
+      if (place.kind === "output") return places[inputs.length + place.index];
+      return addresses.arena + (arena.offsets.get(buffer) ?? 0);
+    },
+  });
+  new Int32Array(memory.buffer, addresses.table, words.length).set(words);
   const write = (tensor: Tensor, address: number) => {
     const { data, dtype } = host(tensor);
     if (dtype === "float32") new Float32Array(memory.buffer, address, data.length).set(data);
@@ -101,7 +110,8 @@ async function load(
   inputs.forEach((input, index) => write(input, places[index]));
   for (const buffer of arena.constants) {
     if (buffer.place.kind === "constant") {
-      write(buffer.place.value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
+      const { value } = buffer.place;
+      write(typeof value === "function" ? value(bindings) : value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
     }
   }
   const module = await WebAssembly.compile(emitted.bytes);
@@ -110,10 +120,10 @@ async function load(
     env: { memory },
     profile: { mark: (kernel: number) => marked(kernel) },
   });
-  const run = exports.run as (changed: number) => void; // emitted with this signature
+  const alone = exports.alone as () => void; // emitted with this signature
   return (mark) => {
     marked = mark;
-    run(1);
+    alone();
   };
 }
 

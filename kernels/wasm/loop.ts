@@ -132,7 +132,7 @@ export class WasmLoop implements Loop {
       this.#outputs[output] = slots[1 - this.#turn].address;
     }
     for (const form of this.#repacked) form.isReady = false;
-    this.#plans.run(this.#bound, this.#inputs, this.#outputs, this.#packed);
+    this.#plans.run(this.#bound, this.#inputs, this.#outputs, this.#packed, this);
     this.#turn = 1 - this.#turn;
     this.#refresh(); // scratch may have grown the memory
     const results: HostTensor[] = new Array(this.#results.length);

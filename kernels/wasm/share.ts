@@ -38,7 +38,7 @@ export const fixedSizes: Sizes = sizesAt({});
 /** Whether a kernel's own work depends on open sizes. */
 export function isOpen(kernel: WasmKernel): boolean {
   const isOpenDim = (dim: Dim) => typeof dim !== "number";
-  if (kernel.kind === "scan") return isOpenDim(kernel.rows);
+  if (kernel.kind === "scan" && (isOpenDim(kernel.rows) || isOpenDim(kernel.length))) return true;
   return [...wasmFunctions.readsOf(kernel), ...wasmFunctions.writesOf(kernel)].some(({ shape }) => shape.some(isOpenDim));
 }
 
