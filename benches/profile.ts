@@ -2,6 +2,7 @@
  * Where the time of a step goes, by kernel, on one thread: the emitted module reports when each kernel has
  * run. It is compared with the ceiling of 128-bit multiply-adds, measured in the same run.
  */
+import { sizesAt } from "../kernels/lowering/kinds/kind.ts";
 import type { Tensor } from "@cellfold/cellfold";
 import { rowsOfAll, type WasmKernel } from "../kernels/wasm/kernels.ts";
 import type { Program } from "../src/program/types.ts";
@@ -171,9 +172,10 @@ function rowsOf(
     if (name === undefined || milliseconds === undefined) {
       throw new Error(`A ${kernel.kind} was not emitted`);
     }
-    const row: Row = { name, depth, calls, milliseconds, flops: flopsOf(kernel), shape: shapeOf(kernel) };
+    const sizes = sizesAt(plan.bindings);
+    const row: Row = { name, depth, calls, milliseconds, flops: flopsOf(kernel, sizes), shape: shapeOf(kernel) };
     if (kernel.kind !== "scan") return [row];
-    return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * kernel.length)];
+    return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * sizes.of(kernel.length))];
   });
 }
 
