@@ -8,7 +8,7 @@ import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import { lowerForWasm } from "../../kernels/wasm/lower.ts";
-import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
+import { WORTH_SHARING } from "../../kernels/wasm/partition.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 

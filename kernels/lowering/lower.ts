@@ -7,7 +7,7 @@
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { foldAddends } from "./addends.ts";
-import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
+import { constantTensor, prepareBlock, type PreparedBlock } from "./body.ts";
 import { type Kernel, kernelFunctions } from "./kernels.ts";
 import type { FusedKernel, FusedOperation, Operand } from "./kinds/fused.ts";
 import { copy, operandOf } from "./kinds/fused.ts";

@@ -4,7 +4,7 @@
  */
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { type EquationOf, isElementwise, type Value } from "../../src/program/types.ts";
-import type { PreparedBlock } from "./block.ts";
+import type { PreparedBlock } from "./body.ts";
 import { arena } from "./kinds/rule.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, sharesRegisters } from "./stages.ts";

@@ -10,7 +10,7 @@ import {
   type Spec,
   type Values,
 } from "../../src/tensor/tensor.ts";
-import { bindInputs } from "../call.ts";
+import { bindInputs } from "../bind_inputs.ts";
 import { planProgram } from "./plan.ts";
 import type { Attributes, OperationName, Program, Value } from "../../src/program/types.ts";
 import type { ConcreteSpec, Kernel, Prepared } from "./kernel.ts";

@@ -12,7 +12,7 @@ import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
 import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
-import { shareOf } from "./share.ts";
+import { shareOf } from "./partition.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */

@@ -4,7 +4,7 @@
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Regions } from "../regions.ts";
+import { Regions } from "../allocator.ts";
 import type { TensorMemory } from "../stored_tensor.ts";
 
 const PAGE = 65536;

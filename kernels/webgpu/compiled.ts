@@ -6,7 +6,7 @@ import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
-import { keyOf } from "../call.ts";
+import { keyOf } from "../bind_inputs.ts";
 import {
   everyKernel,
   type Kernel,

@@ -1,7 +1,7 @@
 /** The WebGPU device: one buffer that holds everything. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Regions } from "../regions.ts";
+import { Regions } from "../allocator.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";

@@ -10,7 +10,7 @@ import { wasmFunctions, type WasmKernel } from "../kernels.ts";
 import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
-import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
+import { type Share, shareOf, WORTH_SHARING } from "../partition.ts";
 import { mayWait } from "../threads.ts";
 import { kernelParams, type Memory } from "./address.ts";
 import type { Emission, Inside } from "./kind.ts";

@@ -3,7 +3,7 @@ import type { CumsumKernel } from "../../lowering/kinds/cumsum.ts";
 import { sizeOf } from "../../shapes.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Units of work are rows of the first axis; it is one unit where that is summed along. */
@@ -44,7 +44,7 @@ function writeCumsum(
 export const cumsumWriting: WrittenKinds<CumsumKernel> = {
   cumsum: {
     write: writeCumsum,
-    rounds: ({ axis, output: { shape } }, { invocations, rows }) => {
+    tripCount: ({ axis, output: { shape } }, { invocations, rows }) => {
       const lines = shape.toSpliced(axis, 1);
       const count = axis === 0 ? sizeOf(lines) : elementsInRows(lines, rows);
       return loop(Math.ceil(count / invocations), loop(shape[axis]));

@@ -9,7 +9,7 @@ import { collapse, type View } from "../../lowering/views.ts";
 import { mapFunctions } from "../../math/mod.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -183,6 +183,6 @@ function fail(): never {
 export const fusedWriting: WrittenKinds<FusedKernel> = {
   fused: {
     write: writeFused,
-    rounds: ({ shape }, { invocations, rows }) => loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
+    tripCount: ({ shape }, { invocations, rows }) => loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
   },
 };

@@ -3,7 +3,7 @@ import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering
 import { viewOf } from "../../lowering/views.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -72,12 +72,12 @@ function writeScatter(
 export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
-    rounds: ({ output }, { invocations, rows }) =>
+    tripCount: ({ output }, { invocations, rows }) =>
       loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
   },
   scatterAdd: {
     write: writeScatter,
-    rounds: ({ output, indices }, { invocations }) =>
+    tripCount: ({ output, indices }, { invocations }) =>
       loop(
         Math.ceil(sizeOf(output.shape.slice(1)) / invocations),
         loop(output.shape[0] ?? 1),

@@ -7,7 +7,7 @@ import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
-import { loop, loops } from "./rounds.ts";
+import { loop, loops } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -49,10 +49,10 @@ function termsOf(
 function writeMatmul(
   f: FunctionWriter,
   kernel: MatmulKernel,
-  { memory, callers, multiple = kernel.output.shape[0] }: Site,
+  { memory, group, multiple = kernel.output.shape[0] }: Site,
 ): void {
   const { left, right, output, k, addends } = kernel;
-  const tile = callers.tileOf(kernel);
+  const tile = group.tileOf(kernel);
   if (sizeOf(output.shape) === 0) return;
   const [m, n] = output.shape.slice(-2);
   const outer = left.shape.slice(0, -2);
@@ -154,7 +154,7 @@ function writeMatmul(
 export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,
-    rounds: (kernel, { tileOf, invocations, rows }) => {
+    tripCount: (kernel, { tileOf, invocations, rows }) => {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2);
       const tile = tileOf(kernel);

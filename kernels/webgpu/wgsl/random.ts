@@ -2,7 +2,7 @@
 import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { load, store } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -41,7 +41,7 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
 export const randomWriting: WrittenKinds<RandomKernel> = {
   randomBits: {
     write: writeRandom,
-    rounds: ({ output }, { invocations, rows }) =>
+    tripCount: ({ output }, { invocations, rows }) =>
       loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
   },
 };

@@ -5,13 +5,13 @@
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
 import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
-import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
+import { inTurn, loop, loops, type TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
 /** Units of work are rows of the output's first axis; with teams, each team has one element. */
-function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
-  const teams = callers.teamsOf(kernel);
+function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, group }: Site): void {
+  const teams = group.teamsOf(kernel);
   if (teams.size > 1) writeTeamReduce(f, kernel, teams, memory);
   else writeOwnReduce(f, kernel, memory);
 }
@@ -27,7 +27,7 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
       const [axis, ...more] = rest;
       if (axis !== undefined) {
         if (input.shape[axis] === 1) return over(more, new Map([...found, [axis, "0"]]));
-        const all = { from: "0", to: `${input.shape[axis]}${f.zero}`, step: 1, rounds: input.shape[axis] };
+        const all = { from: "0", to: `${input.shape[axis]}${f.zero}`, step: 1, trips: input.shape[axis] };
         return grow(f, kernel, all, (index) => over(more, new Map([...found, [axis, index]])));
       }
       let kept = 0;
@@ -44,20 +44,20 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
  */
 const BLOCK = 16;
 
-/** Counts from one expression up to below another by `step`, in at most `rounds` iterations. */
+/** Counts from one expression up to below another by `step`, in at most `trips` iterations. */
 interface Range {
   readonly from: string;
   readonly to: string;
   readonly step: number;
-  readonly rounds: number;
+  readonly trips: number;
 }
 
-/** Splits a loop of `rounds` iterations: the iterations of each of the nested loops, from the outermost. */
-export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, rounds: number): number[] {
-  if (name !== "sum" || input.dtype !== "float32" || rounds <= 2 * BLOCK) return [rounds];
+/** Splits a loop of `trips` iterations: the iterations of each of the nested loops, from the outermost. */
+export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, trips: number): number[] {
+  if (name !== "sum" || input.dtype !== "float32" || trips <= 2 * BLOCK) return [trips];
   let size = BLOCK;
-  while (size * BLOCK < rounds) size *= BLOCK;
-  return [Math.ceil(rounds / size), ...new Array(Math.round(Math.log2(size) / Math.log2(BLOCK))).fill(BLOCK)];
+  while (size * BLOCK < trips) size *= BLOCK;
+  return [Math.ceil(trips / size), ...new Array(Math.round(Math.log2(size) / Math.log2(BLOCK))).fill(BLOCK)];
 }
 
 /** Writes the loops of a result, or of a part of it, and returns the variable that holds it. */
@@ -67,10 +67,10 @@ function grow(
   range: Range,
   term: (index: string) => string,
 ): string {
-  const loops = blocksOf(kernel, range.rounds);
-  const write = ({ from, to, step }: Omit<Range, "rounds">, [, ...inside]: readonly number[]): string => {
+  const loops = blocksOf(kernel, range.trips);
+  const write = ({ from, to, step }: Omit<Range, "trips">, [, ...inside]: readonly number[]): string => {
     const result = f.variable(startOf(kernel));
-    const size = step * inside.reduce((all, rounds) => all * rounds, 1);
+    const size = step * inside.reduce((all, trips) => all * trips, 1);
     f.loop({ from, to, step: size }, (index) => {
       const value = inside.length === 0
         ? term(index)
@@ -153,7 +153,7 @@ function writeTeam(
     f.lines(...unravel("item", output.shape, names));
     const extents = axes.map((axis) => input.shape[axis]);
     const elements = sizeOf(extents);
-    const own = { from: "member", to: String(elements), step: size, rounds: Math.ceil(elements / size) };
+    const own = { from: "member", to: String(elements), step: size, trips: Math.ceil(elements / size) };
     const all = grow(f, kernel, own, (element) => {
       const places = axes.map((axis) => `r${axis}`);
       f.lines(...unravel(element, extents, places));
@@ -245,7 +245,7 @@ function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, {
 }
 
 /** The iterations of the loops of a team. */
-function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Rounds[] {
+function teamTripCounts(kernel: ReduceKernel, { size, count, subgroups }: Teams): TripCount[] {
   const own = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
   // A subgroup may consist of a single invocation.
   return [...own, subgroups ? loop(count, loop(size)) : loop(Math.log2(size))];
@@ -255,24 +255,24 @@ function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Ro
  * The iterations of {@linkcode writeGroupReduce}'s function if a workgroup has `items` elements of the
  * result.
  */
-export function groupRounds(kernel: ReduceKernel, size: number, items: number): Rounds {
-  return loop(items, ...teamRounds(kernel, { size, count: 1, subgroups: false }));
+export function groupTripCount(kernel: ReduceKernel, size: number, items: number): TripCount {
+  return loop(items, ...teamTripCounts(kernel, { size, count: 1, subgroups: false }));
 }
 
 /** How these kinds are written. */
 export const reductionWriting: WrittenKinds<ReductionKernel> = {
   reduce: {
     write: writeReduce,
-    rounds: (kernel, { teamsOf, invocations, rows }) => {
+    tripCount: (kernel, { teamsOf, invocations, rows }) => {
       const teams = teamsOf(kernel);
-      if (teams.size > 1) return inTurn(teamRounds(kernel, teams));
+      if (teams.size > 1) return inTurn(teamTripCounts(kernel, teams));
       const overAxes = loops(kernel.axes.flatMap((axis) => blocksOf(kernel, kernel.input.shape[axis])));
       return loop(Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations), ...overAxes);
     },
   },
   argmax: {
     write: writeArgmax,
-    rounds: (kernel, { invocations, rows }) =>
+    tripCount: (kernel, { invocations, rows }) =>
       loop(
         Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations),
         loop(elementsOf(kernel)),

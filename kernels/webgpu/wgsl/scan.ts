@@ -4,7 +4,7 @@ import type { Buffer } from "../../lowering/views.ts";
 import type { Memory, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";
 import type { Site, WrittenKinds } from "./kind.ts";
-import { inTurn } from "./rounds.ts";
+import { inTurn } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
@@ -69,9 +69,9 @@ function writeScan(
 export const scanWriting: WrittenKinds<ScanKernel> = {
   scan: {
     write: writeScan,
-    rounds: (_, __, inside) => {
-      const { all, idle } = inTurn(inside);
-      return { all: 1 + all, idle: 1 + idle };
+    tripCount: (_, __, inside) => {
+      const { busy, idle } = inTurn(inside);
+      return { busy: 1 + busy, idle: 1 + idle };
     },
   },
 };

@@ -203,8 +203,8 @@ Deno.test({
   async fn() {
     for (const sums of [1, 2, 8, 16, 32, 64, 128, 256, 512]) {
       // Where loops are kept sums are shared out: a product alone has 4 to 128.
-      const keepsLoops = sums >= 4 && sums <= 128;
-      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, keepsLoops };
+      const hidesLoopBounds = sums >= 4 && sums <= 128;
+      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, hidesLoopBounds };
       const backend = createWebGpu({ shape });
       for (const [m, k, n] of [[33, 41, 65], [64, 43, 32]]) {
         const [a, b, c, d] = [[m, k], [k, n], [m, n], [n]].map((shape, index) =>
