@@ -43,7 +43,7 @@ export function planProgram(
   const arena = planArena(kernels, wasmFunctions);
   const emitted = emitModule(kernels, {
     features: { relaxed: hasRelaxedSimd() },
-    memory: {
+    addresses: {
       addressOf: (buffer) => ADDRESSES.arena + (arena.offsets.get(buffer) ?? 0),
       slotOf: ({ place }) => {
         const index = place.kind === "output"

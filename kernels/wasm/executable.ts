@@ -21,17 +21,17 @@ import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** The Program compiled for one set of sizes. */
-interface Compiled {
+interface CompiledWasm {
   /** Runs the kernels, on all threads or on this one alone; `changed` if what is packed once has changed. */
   readonly run: (changed: boolean) => void;
   /** The indices of the inputs that are packed once. */
   readonly packedOnce: readonly number[];
-  /** What those inputs are packed for: their serial numbers in the last call, or the loop that ran last. */
-  packedFor: readonly number[] | object | undefined;
+  /** What is packed now: the serial numbers of those inputs in the last call, or the loop that ran last. */
+  lastPacked: readonly number[] | object | undefined;
   readonly unload: () => void;
   /** How many threads took part in the last call. */
   readonly threadsNow: () => number;
-  readonly alone: boolean;
+  readonly singleThreaded: boolean;
   readonly kernels: readonly WasmKernel[];
   readonly emitted: Emitted;
   readonly arena: Arena;
@@ -46,7 +46,7 @@ export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
   readonly #options: CompileOptions;
-  readonly #sizes: CompiledSizes<Compiled>;
+  readonly #sizes: CompiledSizes<CompiledWasm>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
@@ -73,7 +73,7 @@ export class WasmExecutable implements Executable {
     return this.#run(inputs, compiled);
   }
 
-  #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
+  #compiledFor(inputs: readonly Input[]): Promise<CompiledWasm> {
     return this.#sizes.find(inputs, (bindings) => this.#compile(bindings));
   }
 
@@ -86,7 +86,7 @@ export class WasmExecutable implements Executable {
     return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
   }
 
-  async #compile(bindings: Bindings): Promise<Compiled> {
+  async #compile(bindings: Bindings): Promise<CompiledWasm> {
     const { memory, threads, shareFrom } = this.#device;
     const { donate } = this.#options;
     const stays = (input: number) => !donate[input];
@@ -113,7 +113,7 @@ export class WasmExecutable implements Executable {
     pool: Pool | undefined,
     bindings: Bindings,
     allocate: (bytes: number, what: () => string) => number,
-  ): Promise<Compiled> {
+  ): Promise<CompiledWasm> {
     const { memory, features, threads, shareFrom } = this.#device;
     const { inputs, outputs } = this.#program;
     const arena = planArena(kernels, wasmFunctions);
@@ -124,7 +124,7 @@ export class WasmExecutable implements Executable {
     );
     const emitted = emitModule(kernels, {
       features,
-      memory: {
+      addresses: {
         addressOf: (buffer) => arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer)),
         slotOf: ({ place }) => {
           if (place.kind !== "input" && place.kind !== "output") {
@@ -141,7 +141,7 @@ export class WasmExecutable implements Executable {
     const module = await WebAssembly.compile(emitted.bytes);
     const { run, unload, threadsNow } = pool
       ? await runShared(this.#device, pool, module)
-      : await runAlone(this.#device, module);
+      : await runSingle(this.#device, module);
     for (const buffer of arena.constants) {
       if (buffer.place.kind === "constant") {
         memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
@@ -154,10 +154,10 @@ export class WasmExecutable implements Executable {
           ? [kernel.right.buffer.place.index]
           : []
       ),
-      packedFor: undefined,
+      lastPacked: undefined,
       unload,
       threadsNow,
-      alone: pool === undefined,
+      singleThreaded: pool === undefined,
       kernels,
       emitted,
       arena,
@@ -170,7 +170,7 @@ export class WasmExecutable implements Executable {
     };
   }
 
-  #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
+  #run(inputs: readonly Input[], compiled: CompiledWasm): (HostTensor | DeviceTensor)[] {
     this.#device.check();
     const { memory } = this.#device;
     const { outputs } = this.#program;
@@ -193,10 +193,10 @@ export class WasmExecutable implements Executable {
       });
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
       const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
-      const { packedFor } = compiled;
-      compiled.packedFor = undefined; // in case the call fails
-      compiled.run(!Array.isArray(packedFor) || !sameNumbers(serials, packedFor));
-      compiled.packedFor = serials;
+      const { lastPacked } = compiled;
+      compiled.lastPacked = undefined; // in case the call fails
+      compiled.run(!Array.isArray(lastPacked) || !sameNumbers(serials, lastPacked));
+      compiled.lastPacked = serials;
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();
       throw error;
@@ -220,18 +220,20 @@ export class WasmExecutable implements Executable {
   describe(): string {
     const { features, memory, threads, name } = this.#device;
     const { missingThreads } = this.#device;
-    const parts = this.#sizes.entries.map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
-      const now = threadsNow();
-      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads` +
-        (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
-      return [
-        `for ${
-          key || "these sizes"
-        }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
-        `functions, ${arena.bytes} bytes planned`,
-        ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
-      ].join("\n");
-    });
+    const parts = this.#sizes.entries.map(
+      ([key, { kernels, emitted, arena, singleThreaded, threadsNow }]) => {
+        const now = threadsNow();
+        const how = singleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
+          (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
+        return [
+          `for ${
+            key || "these sizes"
+          }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
+          `functions, ${arena.bytes} bytes planned`,
+          ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
+        ].join("\n");
+      },
+    );
     const simd = features.relaxed ? "relaxed" : "plain";
     return [
       `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`,
@@ -248,7 +250,7 @@ export class WasmExecutable implements Executable {
   }
 }
 
-type Runner = Pick<Compiled, "run" | "unload" | "threadsNow">;
+type Runner = Pick<CompiledWasm, "run" | "unload" | "threadsNow">;
 
 async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Module): Promise<Runner> {
   const id = await pool.load(module);
@@ -259,7 +261,7 @@ async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Mod
   };
 }
 
-async function runAlone(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
+async function runSingle(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory: device.memory.memory } });
   const run = exports.run as (changed: number) => void; // emitted with this signature
   return {

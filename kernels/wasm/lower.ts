@@ -12,7 +12,7 @@ import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
 import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
-import { shareOf } from "./partition.ts";
+import { partitionOf } from "./partition.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */
@@ -53,7 +53,10 @@ function packProducts(
     );
     return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
-  return joinLongProducts(packed, { threads, isShared: (kernel) => !shareOf(kernel, shareFrom).alone });
+  return joinLongProducts(packed, {
+    threads,
+    isShared: (kernel) => !partitionOf(kernel, shareFrom).singleThreaded,
+  });
 }
 
 function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {

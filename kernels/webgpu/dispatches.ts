@@ -6,7 +6,14 @@ import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/ker
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./invocation_groups.ts";
+import {
+  isLongReduction,
+  spreadOver,
+  tilesOf,
+  togetherOf,
+  wholeTeam,
+  workgroupOf,
+} from "./invocation_groups.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import { checkIterations } from "./iterations.ts";
 import { planRowMemory } from "./row_memory.ts";

@@ -8,7 +8,7 @@ import { checkDTypes } from "../lowering/dtypes.ts";
 import { CompiledSizes } from "../sizes.ts";
 import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
-import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
+import { type CompiledWebGpu, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
 
@@ -25,7 +25,7 @@ export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
   readonly #options: CompileOptions;
-  readonly #sizes: CompiledSizes<Compiled>;
+  readonly #sizes: CompiledSizes<CompiledWebGpu>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
@@ -56,7 +56,7 @@ export class WebGpuExecutable implements Executable {
 
   async #run(
     inputs: readonly Input[],
-    compiled: Compiled,
+    compiled: CompiledWebGpu,
   ): Promise<(HostTensor | DeviceTensor)[] | undefined> {
     const { outputs } = this.#program;
     const submitted = await this.#device.withRoom(() => this.#submit(inputs, compiled));
@@ -79,7 +79,7 @@ export class WebGpuExecutable implements Executable {
    * Allocates everything and submits the call; undefined if the compiled code was evicted while the memory
    * grew.
    */
-  #submit(inputs: readonly Input[], compiled: Compiled): Submitted | undefined {
+  #submit(inputs: readonly Input[], compiled: CompiledWebGpu): Submitted | undefined {
     if (compiled.dropped) return undefined;
     const { device } = this.#device;
     const { outputs } = this.#program;
@@ -125,7 +125,7 @@ export class WebGpuExecutable implements Executable {
   }
 
   /** Encodes all dispatches in one pass. */
-  #encode(compiled: Compiled): GPUCommandBuffer {
+  #encode(compiled: CompiledWebGpu): GPUCommandBuffer {
     const encoder = this.#device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     const group = this.#bind(compiled);
@@ -151,7 +151,7 @@ export class WebGpuExecutable implements Executable {
     return encoder.finish();
   }
 
-  #bind(compiled: Compiled): GPUBindGroup {
+  #bind(compiled: CompiledWebGpu): GPUBindGroup {
     const { memory, device } = this.#device;
     if (compiled.bound?.memory !== memory) {
       const { slots, steps, halves } = compiled.buffers;

@@ -10,7 +10,7 @@ import type { FunctionWriter } from "./writer.ts";
 function writeCumsum(
   f: FunctionWriter,
   { input, axis, exclusive, reverse, output }: CumsumKernel,
-  { memory }: Site,
+  { locations }: Site,
 ): void {
   const { shape, dtype } = output;
   if (sizeOf(shape) === 0) return;
@@ -21,8 +21,8 @@ function writeCumsum(
     const sum = f.variable(literal(0, dtype)), lost = f.variable(literal(0, dtype));
     f.count(shape[axis], (index) => {
       const at = names.with(axis, reverse ? f.let(`${shape[axis] - 1} - ${index}`) : index);
-      const term = f.let(load(input, at, memory));
-      if (exclusive) f.line(store(output, at, sum, memory));
+      const term = f.let(load(input, at, locations));
+      if (exclusive) f.line(store(output, at, sum, locations));
       if (dtype === "int32") f.line(`${sum} += ${term};`);
       else {
         // What rounding loses is added with the next term (Kahan, 1965).
@@ -33,7 +33,7 @@ function writeCumsum(
         // A sum that is infinite or NaN has lost nothing.
         f.line(`${lost} = select(0f, ${rest}, ${f.use("isFinite")}(${sum}));`);
       }
-      if (!exclusive) f.line(store(output, at, sum, memory));
+      if (!exclusive) f.line(store(output, at, sum, locations));
     });
   };
   if (axis > 0) f.overItems(sizeOf(lines.slice(1)), sumAlong);

@@ -2,7 +2,7 @@
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
-import type { Memory, RowMemory } from "./address.ts";
+import type { Locations, RowMemory } from "./address.ts";
 import type { TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
@@ -37,7 +37,7 @@ export interface InvocationGroup {
 export interface Site {
   /** How many loops over time enclose it. */
   readonly depth: number;
-  readonly memory: Memory;
+  readonly locations: Locations;
   readonly group: InvocationGroup;
   /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
   readonly multiple?: number;

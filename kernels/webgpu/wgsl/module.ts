@@ -6,7 +6,7 @@ import { type Kernel, kernelName, type ScanKernel, workOf } from "../../lowering
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import { declareSlots, type Memory, type RowMemory, slotsIn } from "./address.ts";
+import { declareSlots, type Locations, type RowMemory, slotsIn } from "./address.ts";
 import { barriersBetween } from "./barriers.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
 import type { InvocationGroup, Site, Teams } from "./kind.ts";
@@ -71,7 +71,7 @@ export interface Written {
 
 /** What the written code depends on. */
 export interface ModuleOptions {
-  readonly memory: Memory;
+  readonly locations: Locations;
   /** How many inputs and outputs have slots. */
   readonly slots: number;
   /** Invocations of a workgroup. */
@@ -146,8 +146,8 @@ interface EntryPoint {
 /** The statements of every kind of dispatch. */
 const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: EntryPoint) => string[] } = {
   together: ({ kernels, group }, into) => {
-    const { memory, workgroupSize } = into.module.options;
-    const needs = barriersBetween(kernels, memory);
+    const { locations, workgroupSize } = into.module.options;
+    const needs = barriersBetween(kernels, locations);
     return kernels.flatMap((kernel, index) => {
       const called = writeKernel(kernel, siteOf(into, group), into);
       return [
@@ -163,14 +163,14 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     return [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsOf(into)});`];
   },
   blocks: ({ kernel, workgroups }, into) =>
-    callGroups(kernel, workgroups, into, (f, memory) => writeTiled(f, kernel, memory)),
+    callGroups(kernel, workgroups, into, (f, locations) => writeTiled(f, kernel, locations)),
   teams: ({ kernel, teams, workgroups }, into) =>
-    callGroups(kernel, workgroups, into, (f, memory) => writeGroupReduce(f, kernel, teams, memory)),
+    callGroups(kernel, workgroups, into, (f, locations) => writeGroupReduce(f, kernel, teams, locations)),
   rows: ({ scan, rows, group, local, enter, leave, steps }, into) => {
-    const { memory, workgroupSize } = into.module.options;
+    const { locations, workgroupSize } = into.module.options;
     const called = writeKernel(scan, {
       ...siteOf(into, group),
-      memory: withRows(memory, local),
+      locations: withRows(locations, local),
       multiple: scan.rows % rows === 0 ? rows : 1,
       local,
       steps,
@@ -178,9 +178,9 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     return [
       `let begin = i32(group.x) * ${rows};`,
       `let end = min(begin + ${rows}, ${scan.rows});`,
-      ...moveRows(local, enter, memory, "enter", workgroupSize),
+      ...moveRows(local, enter, locations, "enter", workgroupSize),
       `${called}(begin, end, i32(lane), ${workgroupSize});`,
-      ...moveRows(local, leave, memory, "leave", workgroupSize),
+      ...moveRows(local, leave, locations, "leave", workgroupSize),
     ];
   },
 };
@@ -196,7 +196,7 @@ function linesOf<K extends keyof TaskKinds>(
 function siteOf({ module, depth }: EntryPoint, group: InvocationGroup): Site {
   return {
     depth,
-    memory: module.options.memory,
+    locations: module.options.locations,
     group,
     local: { words: 0, places: new Map() },
     called: [],
@@ -228,11 +228,11 @@ function callGroups(
   kernel: Kernel,
   workgroups: number,
   into: EntryPoint,
-  write: (f: FunctionWriter, memory: Memory) => void,
+  write: (f: FunctionWriter, locations: Locations) => void,
 ): string[] {
   const name = nameIn(into.module, kernel);
   const f = functionFor(into);
-  write(f, into.module.options.memory);
+  write(f, into.module.options.locations);
   addFunction(into.module, name, "group: i32, groups: i32, lane: i32", into.depth, f);
   return [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsOf(into)});`];
 }

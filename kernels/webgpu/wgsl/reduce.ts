@@ -3,21 +3,21 @@
  * result, or a team of invocations for each if there are few.
  */
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
+import { literal, load, type Locations, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
 import { inTurn, loop, loops, type TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
 /** Units of work are rows of the output's first axis; with teams, each team has one element. */
-function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, group }: Site): void {
+function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { locations, group }: Site): void {
   const teams = group.teamsOf(kernel);
-  if (teams.size > 1) writeTeamReduce(f, kernel, teams, memory);
-  else writeOwnReduce(f, kernel, memory);
+  if (teams.size > 1) writeTeamReduce(f, kernel, teams, locations);
+  else writeOwnReduce(f, kernel, locations);
 }
 
 /** Every invocation reduces its own elements of the result. */
-function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
+function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, locations: Locations): void {
   const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -32,9 +32,9 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
       }
       let kept = 0;
       const indices = input.shape.map((_, axis) => found.get(axis) ?? names[kept++]);
-      return load(input, indices, memory);
+      return load(input, indices, locations);
     };
-    f.line(store(output, names, over(axes, new Map()), memory));
+    f.line(store(output, names, over(axes, new Map()), locations));
   });
 }
 
@@ -114,10 +114,10 @@ function partAt({ input }: ReduceKernel, index: string): string {
  * parts. All invocations of one workgroup must call it, with at most as many elements of the result as there
  * are teams.
  */
-function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
+function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, locations: Locations): void {
   const perUnit = sizeOf(kernel.output.shape.slice(1));
   f.lines(`let item = begin * ${perUnit} + lane / ${teams.size};`, `let member = lane % ${teams.size};`);
-  writeTeam(f, kernel, teams, `item < end * ${perUnit}`, memory);
+  writeTeam(f, kernel, teams, `item < end * ${perUnit}`, locations);
 }
 
 /**
@@ -127,11 +127,11 @@ export function writeGroupReduce(
   f: FunctionWriter,
   kernel: ReduceKernel,
   teams: Teams,
-  memory: Memory,
+  locations: Locations,
 ): void {
   f.line("let member = lane;");
   f.block(`for (var item = group; item < ${sizeOf(kernel.output.shape)}; item += groups)`, () => {
-    writeTeam(f, kernel, teams, "true", memory);
+    writeTeam(f, kernel, teams, "true", locations);
   });
 }
 
@@ -141,7 +141,7 @@ function writeTeam(
   kernel: ReduceKernel,
   teams: Teams,
   isOwn: string,
-  memory: Memory,
+  locations: Locations,
 ): void {
   const { input, axes, output } = kernel;
   const { size, subgroups } = teams;
@@ -162,7 +162,7 @@ function writeTeam(
         const at = axes.indexOf(axis);
         return at >= 0 ? places[at] : names[kept++];
       });
-      return load(input, indices, memory);
+      return load(input, indices, locations);
     });
     f.line(`${result} = ${all};`);
   });
@@ -170,7 +170,7 @@ function writeTeam(
   else combineByHalves(f, kernel, teams, result);
   f.block(`if (${isOwn} && member == 0)`, () => {
     f.lines(...unravel("item", output.shape, names));
-    f.line(store(output, names, result, memory));
+    f.line(store(output, names, result, locations));
   });
 }
 
@@ -223,16 +223,16 @@ function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: s
 }
 
 /** NaN counts as the largest; of equal elements the first wins. */
-function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { memory }: Site): void {
+function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { locations }: Site): void {
   if (sizeOf(input.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
   const indices = (index: string) => [...names.slice(0, axis), index, ...names.slice(axis)];
   f.overItems(sizeOf(output.shape.slice(1)), (item) => {
     f.lines(...unravel(item, output.shape, names));
-    const best = f.variable(load(input, indices("0"), memory));
+    const best = f.variable(load(input, indices("0"), locations));
     const found = f.variable("0");
     f.count(input.shape[axis], (index) => {
-      const value = f.let(load(input, indices(index), memory));
+      const value = f.let(load(input, indices(index), locations));
       const isLarger = input.dtype === "float32"
         ? `${f.use("less_")}(${best}, ${value}) || (${f.use("isNan")}(${value}) && !${
           f.use("isNan")
@@ -240,7 +240,7 @@ function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, {
         : `${value} > ${best}`;
       f.block(`if (${isLarger})`, () => f.lines(`${best} = ${value};`, `${found} = ${index};`));
     });
-    f.line(store(output, names, found, memory));
+    f.line(store(output, names, found, locations));
   });
 }
 

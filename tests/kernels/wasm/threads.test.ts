@@ -69,7 +69,7 @@ const nothing = () => moduleOf(2, 0, (_run, phases) => phases.phase("shared", ()
 const counting = (shares: number, rounds: number) =>
   moduleOf(shares, 0, (run, phases) => {
     for (let round = 0; round < rounds; round++) {
-      phases.phase(round % 3 === 2 ? "alone" : "shared", (share) => addTo(run, share, data));
+      phases.phase(round % 3 === 2 ? "single" : "shared", (share) => addTo(run, share, data));
     }
   });
 
@@ -297,9 +297,9 @@ Deno.test("A share that takes long is waited for, and who has waited long joins 
   using pool = poolOf(2, memory);
   await untilAllAreThere(pool, 2, memory);
   const id = await pool.load(moduleOf(2, 0, (run, phases) => {
-    phases.phase("alone", () => sleepFor(1_300_000_000n)(run));
+    phases.phase("single", () => sleepFor(1_300_000_000n)(run));
     phases.phase("shared", (share) => addTo(run, share, data));
-    phases.phase("alone", () => sleepFor(1_300_000_000n)(run));
+    phases.phase("single", () => sleepFor(1_300_000_000n)(run));
     phases.phase("shared", (share) => addTo(run, share, data));
   }));
   const counts = new Int32Array(memory.buffer, data + 0, 2);

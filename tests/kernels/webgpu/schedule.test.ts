@@ -31,7 +31,7 @@ import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
 import { scheduleOf, shapeFor } from "../../../kernels/webgpu/schedule.ts";
 import type { Backend } from "../../../kernels/backend.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
-import type { Memory } from "../../../kernels/webgpu/wgsl/address.ts";
+import type { Locations } from "../../../kernels/webgpu/wgsl/address.ts";
 import { barriersBetween } from "../../../kernels/webgpu/wgsl/barriers.ts";
 import { flattenTree, unflattenTree } from "../../../src/tree/mod.ts";
 
@@ -222,7 +222,7 @@ Deno.test("invocations wait where a kernel reads or overwrites what one before i
   const buffer = (name: string): Buffer => ({ name, size: 8, place: { kind: "arena" } });
   const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(buffer);
   const places = new Map([[a, 0], [b, 8], [c, 16], [d, 24], [e, 28]]); // the last two overlap
-  const memory: Memory = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
+  const locations: Locations = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
   const sums = (input: Buffer, output: Buffer): Kernel => ({
     kind: "reduce",
     name: "sum",
@@ -231,7 +231,7 @@ Deno.test("invocations wait where a kernel reads or overwrites what one before i
     output: viewOf(output, [2], "float32"),
   });
   const waits = (...kernels: readonly [Buffer, Buffer][]) =>
-    barriersBetween(kernels.map(([input, output]) => sums(input, output)), memory);
+    barriersBetween(kernels.map(([input, output]) => sums(input, output)), locations);
   assertEquals(waits([a, b], [a, c]), [false, false], "both read the same");
   assertEquals(waits([a, b], [b, c]), [false, true], "reads what was written");
   assertEquals(waits([a, b], [c, b]), [false, true], "writes what was written");
