@@ -77,7 +77,6 @@ export type {
   WebGpuOptions,
 } from "./transforms/mod.ts";
 export {
-  abstractly,
   functionOption,
   type InitializerConfig,
   type InitializerLike,
@@ -88,6 +87,7 @@ export {
   type JsonOptions,
   type NoOptions,
   resolveInitializer,
+  shapesOnly,
 } from "./options/mod.ts";
 export {
   type AnyCell,

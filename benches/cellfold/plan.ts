@@ -45,11 +45,11 @@ export function planProgram(
     features: { relaxed: hasRelaxedSimd() },
     addresses: {
       addressOf: (buffer) => ADDRESSES.arena + (arena.offsets.get(buffer) ?? 0),
-      slotOf: ({ place }) => {
-        const index = place.kind === "output"
-          ? program.inputs.length + place.index
-          : "index" in place
-          ? place.index
+      slotOf: ({ storage }) => {
+        const index = storage.kind === "output"
+          ? program.inputs.length + storage.index
+          : "index" in storage
+          ? storage.index
           : 0;
         return ADDRESSES.table + 4 * index;
       },

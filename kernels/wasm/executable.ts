@@ -2,7 +2,7 @@
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
+import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
@@ -45,12 +45,12 @@ interface CompiledWasm {
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #sizes: CompiledSizes<CompiledWasm>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WasmDevice, program: Program, options: CompileOptions) {
+  constructor(device: WasmDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "wasm");
     this.#device = device;
     this.#program = program;
@@ -126,11 +126,12 @@ export class WasmExecutable implements Executable {
       features,
       addresses: {
         addressOf: (buffer) => arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer)),
-        slotOf: ({ place }) => {
-          if (place.kind !== "input" && place.kind !== "output") {
+        slotOf: ({ storage }) => {
+          if (storage.kind !== "input" && storage.kind !== "output") {
             throw new Error("Only inputs and outputs have slots");
           }
-          return tableAddress + 4 * (place.kind === "input" ? place.index : inputs.length + place.index);
+          return tableAddress +
+            4 * (storage.kind === "input" ? storage.index : inputs.length + storage.index);
         },
       },
       limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
@@ -143,15 +144,15 @@ export class WasmExecutable implements Executable {
       ? await runShared(this.#device, pool, module)
       : await runSingle(this.#device, module);
     for (const buffer of arena.constants) {
-      if (buffer.place.kind === "constant") {
-        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
+      if (buffer.storage.kind === "constant") {
+        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.storage.value);
       }
     }
     return {
       run,
       packedOnce: kernels.flatMap((kernel) =>
-        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.place
-          ? [kernel.right.buffer.place.index]
+        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.storage
+          ? [kernel.right.buffer.storage.index]
           : []
       ),
       lastPacked: undefined,
@@ -176,7 +177,7 @@ export class WasmExecutable implements Executable {
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") {
-        const address = this.#staging.place("input", index, input.data.length);
+        const address = this.#staging.addressOf("input", index, input.data.length);
         memory.write(address, input);
         return address;
       }
@@ -189,7 +190,7 @@ export class WasmExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.addressOf("output", index, size));
       });
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
       const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));

@@ -10,7 +10,8 @@ import { emissionOf } from "./kinds.ts";
 export const WORTH_SHARING = 4096;
 
 /**
- * How a kernel's work is divided: `units` units, in pieces of a multiple of `grain`;  * if `singleThreaded`.
+ * How a kernel's work is divided: `units` units, in pieces of a multiple of `grain`;
+ * one thread does all of it if `singleThreaded`.
  */
 export interface Partition extends Cut {
   readonly units: number;

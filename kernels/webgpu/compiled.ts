@@ -101,9 +101,9 @@ export async function compileFor(
   };
   try {
     const locationOf: Locations["locationOf"] = (buffer) => {
-      const { place } = buffer;
-      if (place.kind === "input") return { in: "slot", index: place.index };
-      if (place.kind === "output") return { in: "slot", index: inputs.length + place.index };
+      const { storage } = buffer;
+      if (storage.kind === "input") return { in: "slot", index: storage.index };
+      if (storage.kind === "output") return { in: "slot", index: inputs.length + storage.index };
       if (halves.has(buffer)) return { in: "halves", at: placed(halfArena, buffer) / 2 };
       return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
     };
@@ -120,8 +120,8 @@ export async function compileFor(
       title: `A Program of ${program.equations.length} equations for ${keyOf(bindings) || "fixed sizes"}`,
     });
     for (const buffer of arena.constants) {
-      if (buffer.place.kind === "constant") {
-        webgpu.write(arenaAddress + placed(arena, buffer), buffer.place.value);
+      if (buffer.storage.kind === "constant") {
+        webgpu.write(arenaAddress + placed(arena, buffer), buffer.storage.value);
       }
     }
     const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
@@ -236,7 +236,7 @@ function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
   const moves = ({ loops }: View) => loops.some(({ stride }) => stride !== 0);
   const found = new Set(
-    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
+    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.storage.kind === "arena")
       .map(({ buffer }) => buffer),
   );
   for (const { kernel: scan } of everyKernel(kernels)) {

@@ -3,7 +3,7 @@
  */
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input } from "../backend.ts";
+import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { CompiledSizes } from "../sizes.ts";
 import { Staging } from "../staging.ts";
@@ -24,12 +24,12 @@ interface Submitted {
 export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #sizes: CompiledSizes<CompiledWebGpu>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WebGpuDevice, program: Program, options: CompileOptions) {
+  constructor(device: WebGpuDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "webgpu");
     this.#device = device;
     this.#program = program;
@@ -84,7 +84,7 @@ export class WebGpuExecutable implements Executable {
     const { device } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
-      if (input.kind === "host") return this.#staging.place("input", index, input.data.length);
+      if (input.kind === "host") return this.#staging.addressOf("input", index, input.data.length);
       if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
       throw elsewhere(input, this.#device.name);
     });
@@ -94,7 +94,7 @@ export class WebGpuExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.addressOf("output", index, size));
       });
       inputs.forEach((input, index) => {
         if (input.kind === "host") this.#device.write(addresses[index], input);

@@ -76,7 +76,7 @@ interface Kind {
 }
 
 /** The calls from one reset to the next. */
-interface Session {
+interface StreamSession {
   /** The state on the host, while no loop holds it. */
   state: Tree<Tensor> | undefined;
   /** Whether it starts with the given state. */
@@ -124,7 +124,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const stateful = statefulLayer(layer);
   const { params } = variables;
   let givenState = variables.state;
-  const firstOf = ({ goesOn }: Pick<Session, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
+  const firstOf = ({ goesOn }: Pick<StreamSession, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
     const specs = withBatch(input, batch);
     const given: Variables = { params, state: givenState };
     return goesOn ? firstState(stateful, given, specs) : resetStates(stateful, given, specs);
@@ -134,7 +134,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
   const checkChunks = chunkChecks(stateful, variables, isSequence);
   // The initial state of a call is decided when the call is made, so a reset affects only later calls.
-  const begin = (goesOn: boolean): Session => ({
+  const begin = (goesOn: boolean): StreamSession => ({
     state: options.input === undefined ? undefined : firstOf({ goesOn }, options.input),
     loop: undefined,
     goesOn,
@@ -147,14 +147,14 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   let isDisposed = false;
 
   /** Hands the session's state to the loop that continues with it. */
-  const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
+  const enter = (current: StreamSession, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
     if (current.loop === loop) return;
     loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
     current.loop = loop;
   };
   const compileFor = async (
     { fn, sequence, loops }: Kind,
-    current: Session,
+    current: StreamSession,
     input: Tree<Tensor>,
   ): Promise<ChunkLoop> => {
     checkChunks(withBatch(sequence(input), batch));
@@ -184,7 +184,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return convertTree("input", input, taken);
   };
   /** Loops on a lost device are given up; the next call continues from the state before this one. */
-  const giveUpLost = (error: unknown, current: Session): unknown => {
+  const giveUpLost = (error: unknown, current: StreamSession): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
     for (const { loops } of [chunks, steps]) {

@@ -1,5 +1,5 @@
 /** What a layer would return, found by tracing: nothing is computed and no weight is drawn. */
-import { abstractly } from "../options/initializers.ts";
+import { shapesOnly } from "../options/initializers.ts";
 import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -91,7 +91,7 @@ export function functionSpecs(
 
 /** Specs of the params of `layer` for inputs of these specs; no weight is drawn. */
 export function paramSpecs(layer: Layer, input: Tree<Spec>): Tree<Tensor> {
-  const params = abstractly(() => layer.initParams(seedKey(0), input));
+  const params = shapesOnly(() => layer.initParams(seedKey(0), input));
   return mapTree(params, (leaf: Spec) => specOf(leaf));
 }
 

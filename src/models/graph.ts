@@ -14,7 +14,7 @@ import {
   unflattenTree,
 } from "../tree/tree.ts";
 import type { CallResult } from "./call_specs.ts";
-import { container, type Steps, type Walk } from "./container.ts";
+import { container, type LayerWalk, type Steps } from "./container.ts";
 import { referencesJson, sourceJson } from "./graph_json.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
@@ -217,7 +217,7 @@ function readTree<Leaf>(values: Values<Leaf>, tree: Tree<Node>): Tree<Leaf> {
 }
 
 /** Walks through the sources in order. */
-function walkOf(plan: Plan): Walk {
+function walkOf(plan: Plan): LayerWalk {
   const { inputs, outputs, names, sources, called } = plan;
   return (input, mask, steps) => {
     checkGiven(plan, input);

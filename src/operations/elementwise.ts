@@ -333,6 +333,6 @@ export function addCotangents(a: Tensor | undefined, b: Tensor | undefined): Ten
 }
 
 /** A cotangent, or zeros if it is undefined. */
-export function materialize(cotangent: Tensor | undefined, like: Spec): Tensor {
+export function zerosIfAbsent(cotangent: Tensor | undefined, like: Spec): Tensor {
   return cotangent ?? zerosLike(like);
 }

@@ -125,27 +125,27 @@ function drawTruncatedNormal(key: Tensor, data: Float32Array): void {
   }
 }
 
-/** Whether only shapes are needed: see {@linkcode abstractly}. */
-let shapesOnly = false;
+/** Whether only shapes are needed: see {@linkcode shapesOnly}. */
+let needsShapesOnly = false;
 
 /**
  * Runs `run` with every initializer returning zeros immediately: if only the shapes of parameters are needed
  * (a summary, a graph under construction), an orthogonal matrix of a large layer would waste minutes.
  */
-export function abstractly<T>(run: () => T): T {
-  checkFunction("run abstractly", run, "the argument");
-  const before = shapesOnly;
-  shapesOnly = true;
+export function shapesOnly<T>(run: () => T): T {
+  checkFunction("run for shapes only", run, "the argument");
+  const before = needsShapesOnly;
+  needsShapesOnly = true;
   try {
     return run();
   } finally {
-    shapesOnly = before;
+    needsShapesOnly = before;
   }
 }
 
 /** The initializer, or zeros if only shapes are needed. */
 function unlessAbstract(initializer: Initializer): Initializer {
-  return (key, shape) => shapesOnly ? filled(shape, () => {}) : initializer(key, shape);
+  return (key, shape) => needsShapesOnly ? filled(shape, () => {}) : initializer(key, shape);
 }
 
 function filled(shape: readonly number[], fill: (data: Float32Array) => void): HostTensor {

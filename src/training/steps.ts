@@ -52,7 +52,7 @@ export interface Session {
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
-  readonly trial: () => Compiled<TrainArguments, TrainResult>;
+  readonly trainKeepingInputs: () => Compiled<TrainArguments, TrainResult>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
@@ -184,7 +184,7 @@ function createSession(
     objective,
     outputs: flattenTree<Spec>(output).leaves,
     train: once(compiled, () => compileTraining([0, 1, 2, 3])),
-    trial: once(compiled, () => compileTraining([3])),
+    trainKeepingInputs: once(compiled, () => compileTraining([3])),
     test: once(
       compiled,
       () => compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] }),

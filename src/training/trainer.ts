@@ -196,7 +196,7 @@ async function trainOnBatch(
   const session = trainer.session("train", variables, batch);
   const { optimizerState = trainer.initOptimizer(variables) } = training;
   session.checkOptimizerState(optimizerState);
-  const [params, state, nextOptimizerState, metrics, loss] = await session.trial()(
+  const [params, state, nextOptimizerState, metrics, loss] = await session.trainKeepingInputs()(
     variables.params,
     variables.state,
     optimizerState,

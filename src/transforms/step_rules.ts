@@ -24,7 +24,7 @@ export const BATCH = 0;
 export const TIME = 1;
 
 /** Where an axis of a sequence lies in a value: inside `axis`, whose size is `outer · length · inner`. */
-export interface Place {
+export interface AxisPlace {
   /** Which axis of the sequence: `BATCH`, `TIME`, or a later one that its mask has. */
   readonly role: number;
   readonly axis: number;
@@ -36,7 +36,7 @@ export interface Place {
 /** What is known about a value that depends on sequences. */
 export interface Followed {
   /** The sequence axes that it still has, by role. */
-  readonly places: readonly Place[];
+  readonly places: readonly AxisPlace[];
   /** Which of its elements count: bool, one axis per place; undefined if all do. */
   readonly mask: Tensor | undefined;
   /** The primitive that made its steps depend on more than the same step of the sequences. */
@@ -46,17 +46,17 @@ export interface Followed {
 type State = Followed | undefined;
 
 /** An axis that is a sequence axis and nothing else. */
-export function wholePlace(role: number, axis: number, length: Dim): Place {
+export function wholePlace(role: number, axis: number, length: Dim): AxisPlace {
   return { role, axis, outer: 1, length, inner: 1 };
 }
 
 /** Whether nothing is merged with the axis. */
-export function isWhole({ outer, inner }: Place): boolean {
+export function isWhole({ outer, inner }: AxisPlace): boolean {
   return outer === 1 && inner === 1;
 }
 
 /** The place of one of the sequence's axes. */
-export function placeOf(state: Followed, role: number): Place | undefined {
+export function placeOf(state: Followed, role: number): AxisPlace | undefined {
   return state.places.find((place) => place.role === role);
 }
 
@@ -198,7 +198,7 @@ function rearranged(
 }
 
 function spread(state: Followed, from: Shape, { shape, axes }: Attributes["broadcast"]): Followed {
-  const grows = ({ axis }: Place) => from[axis] === 1 && shape[axes[axis]] !== 1;
+  const grows = ({ axis }: AxisPlace) => from[axis] === 1 && shape[axes[axis]] !== 1;
   return state.places.some(grows) ? lost("broadcast") : moved(state, (axis) => axes[axis]);
 }
 
@@ -206,14 +206,14 @@ function reshaped(state: Followed, from: Shape, to: Shape): Followed {
   const places = state.places.map((place) => placeAfter(place, from, to));
   return places.some((place) => place === undefined)
     ? lost("reshape")
-    : { ...state, places: places as readonly Place[] }; // none is undefined
+    : { ...state, places: places as readonly AxisPlace[] }; // none is undefined
 }
 
 /** Where an axis lies after a reshape: the number of elements between its neighbors does not change. */
-function placeAfter(place: Place, from: Shape, to: Shape): Place | undefined {
+function placeAfter(place: AxisPlace, from: Shape, to: Shape): AxisPlace | undefined {
   if (sameShape(from.slice(0, place.axis + 1), to.slice(0, place.axis + 1))) return place;
   const distance = multiplyDims(place.inner, sizeOfShape(from.slice(place.axis + 1)));
-  const found = to.flatMap((dim, axis): Place[] => {
+  const found = to.flatMap((dim, axis): AxisPlace[] => {
     const inner = divideDims(distance, sizeOfShape(to.slice(axis + 1)));
     const outer = inner === undefined ? undefined : divideDims(dim, multiplyDims(place.length, inner));
     return inner === undefined || outer === undefined || inner === 0 || outer === 0
@@ -238,7 +238,7 @@ function summedUp(state: Followed, axis: number): Followed {
 }
 
 function sliced(state: Followed, from: Shape, { start, size, stride }: Attributes["slice"]): Followed {
-  const cut = ({ axis }: Place) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
+  const cut = ({ axis }: AxisPlace) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
   return state.places.filter(cut).reduce((state, { role, axis }) => {
     if (!placeOf(state, role)) return state;
     return rearranged(
@@ -258,7 +258,7 @@ function sliced(state: Followed, from: Shape, { start, size, stride }: Attribute
 
 /** Inserted zeros count, as do joined elements. */
 function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Followed {
-  const grown = ({ axis }: Place) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
+  const grown = ({ axis }: AxisPlace) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
   return state.places.filter(grown).reduce((state, { role, axis, length }) => {
     if (!placeOf(state, role)) return state;
     const along = <T>(mask: Tensor, at: number, value: T, other: T) =>
@@ -359,12 +359,12 @@ function outermost(state: Followed): number {
   return placeOf(state, TIME)?.axis ?? Infinity;
 }
 
-function samePlace(a: Place, b: Place | undefined): boolean {
+function samePlace(a: AxisPlace, b: AxisPlace | undefined): boolean {
   return b === undefined || a.axis === b.axis && a.outer === b.outer && a.inner === b.inner;
 }
 
 /** A mask extended to all of `places`, which are more than it has. */
-function expanded(state: Followed, mask: Tensor, places: readonly Place[]): Tensor {
+function expanded(state: Followed, mask: Tensor, places: readonly AxisPlace[]): Tensor {
   const spread = places.reduce(
     (mask, { role }, axis) => placeOf(state, role) ? mask : expandDims(mask, axis),
     mask,

@@ -23,8 +23,8 @@ export function kernelParams(depth: number): (typeof i32)[] {
 
 /** Pushes the byte address of the view's element at offset `offset` (in elements). */
 export function pushBase(f: FunctionBuilder, view: View, offset: number, addresses: Addresses): void {
-  const { place } = view.buffer;
-  const looked = place.kind === "input" || place.kind === "output";
+  const { storage } = view.buffer;
+  const looked = storage.kind === "input" || storage.kind === "output";
   const bytes = offset * ELEMENT;
   if (looked) {
     f.i32(addresses.slotOf(view.buffer)).memory("i32.load");

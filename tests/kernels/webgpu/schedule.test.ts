@@ -219,7 +219,7 @@ Deno.test({
 });
 
 Deno.test("invocations wait where a kernel reads or overwrites what one before it wrote or read", () => {
-  const buffer = (name: string): Buffer => ({ name, size: 8, place: { kind: "arena" } });
+  const buffer = (name: string): Buffer => ({ name, size: 8, storage: { kind: "arena" } });
   const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(buffer);
   const places = new Map([[a, 0], [b, 8], [c, 16], [d, 24], [e, 28]]); // the last two overlap
   const locations: Locations = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
