@@ -9,7 +9,7 @@ import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
 import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
 import { takesMask } from "./masks.ts";

@@ -5,7 +5,7 @@ import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
 import { type HostTensor, hostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
 import { readArchive } from "./archive.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { declaredInputs } from "./graph_order.ts";
 import { readGraph } from "./graph_read.ts";

@@ -13,7 +13,8 @@ import {
 } from "../../src/layers/mod.ts";
 import { fromJson, sequential } from "../../src/models/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import { nearest, quoted } from "../../src/nearest.ts";
+import { nearest } from "../../src/known_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import type { DType, Spec } from "../../src/tensor/tensor.ts";
 import { type Dim, symbol } from "../../src/tensor/dims.ts";
 import { cellClasses, cellRows, stackedRow } from "./cells.ts";

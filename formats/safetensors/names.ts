@@ -5,7 +5,7 @@
 import { checkObject, wrongKind } from "../../src/describe.ts";
 import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { differences } from "../support/differences.ts";
 import { METADATA } from "./header.ts";
 

@@ -2,7 +2,7 @@
 import { layerName } from "../../src/layers/define.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { isContainer } from "../../src/models/container.ts";
-import { unknownName } from "../../src/nearest.ts";
+import { unknownName } from "../../src/known_names.ts";
 import { isLeaf, type Tensor } from "../../src/tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { type Conversion, type Counterpart, noModule } from "./conversion.ts";

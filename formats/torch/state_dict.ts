@@ -4,7 +4,7 @@
 import { checkObject } from "../../src/describe.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
 import { cast } from "../../src/operations/elementwise.ts";
 import { isFloat } from "../../src/operations/infer.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";

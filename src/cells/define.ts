@@ -4,7 +4,7 @@
  */
 import { isObject } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type Activation, type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";

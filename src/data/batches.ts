@@ -3,7 +3,7 @@
  * batches. Nothing here knows about devices; a batch is again host tensors.
  */
 import { checkCount, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkKey } from "../tensor/keys.ts";
 import {
   allocateValues,

@@ -1,6 +1,7 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
 import { checkCount, checkList, describeValue, wrongKind } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
 import {
   allocateValues,

@@ -1,5 +1,5 @@
 /** An activation as a layer. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { floatInput } from "./checks.ts";

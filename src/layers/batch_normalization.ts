@@ -1,5 +1,6 @@
 /** Batch normalization (Ioffe and Szegedy, 2015). */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
 import { reshape } from "../operations/structure.ts";

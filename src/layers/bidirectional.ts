@@ -1,6 +1,7 @@
 /** Two recurrent layers over one sequence, one in each direction. */
 import { isObject, wrongKind } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { add, mul } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { concat } from "../operations/structure.ts";

@@ -1,6 +1,6 @@
 /** The fully connected layer. */
 import { checkCount } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { add } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";

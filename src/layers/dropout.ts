@@ -1,6 +1,6 @@
 /** The layer that drops inputs while training. */
 import { checkRange } from "../options/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { dropoutMask } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";

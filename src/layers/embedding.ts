@@ -1,6 +1,6 @@
 /** The layer that maps tokens to vectors. */
 import { checkCount } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";

@@ -1,5 +1,5 @@
 /** The layer that flattens all axes into one. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";

@@ -1,5 +1,6 @@
 /** Layer normalization (Ba et al., 2016). */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { reshape } from "../operations/structure.ts";

@@ -1,5 +1,5 @@
 /** The layer that masks steps by a value. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { cast, notEqual, select } from "../operations/elementwise.ts";
 import { max } from "../operations/reduction.ts";
 import { expandDims } from "../operations/structure.ts";

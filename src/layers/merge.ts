@@ -3,7 +3,9 @@
  * function applied in a graph it is pure data, and masked values do not affect a maximum, a minimum or a
  * product.
  */
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
 import { broadcastTo, concat } from "../operations/structure.ts";
 import { resolveAxis } from "../operations/axes.ts";

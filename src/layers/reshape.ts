@@ -1,5 +1,6 @@
 /** The layer that gives its input another shape. */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
 import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";

@@ -5,7 +5,7 @@
 import { checkCount } from "../describe.ts";
 import { printShapes } from "../cells/define.ts";
 import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
 import { stopGradient } from "../operations/elementwise.ts";
 import { at } from "../operations/structure.ts";

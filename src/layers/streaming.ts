@@ -6,7 +6,7 @@
 import { checkCount } from "../describe.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";

@@ -1,6 +1,6 @@
 /** A layer applied to every step of a sequence separately. */
 import { printShapes } from "../cells/define.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { broadcastTo, reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";

@@ -1,7 +1,7 @@
 /** The model between symbolic inputs and outputs. It is a layer; its nodes are defined in nodes.ts. */
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";

@@ -6,7 +6,7 @@ import { checkFunction, describeValue } from "../describe.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";

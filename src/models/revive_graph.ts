@@ -2,7 +2,8 @@
 import type { JsonOptions } from "../options/json.ts";
 import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
-import { asKey, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { asKey, quoted } from "../quoted.ts";
 import { type DType, spec, type Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import { model } from "./graph.ts";

@@ -34,7 +34,7 @@ import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import { type RecurrentLayer, rnn, type RnnOptions } from "../layers/rnn.ts";
 import { simpleRnn, type SimpleRnnOptions } from "../layers/simple_rnn.ts";
 import { timeDistributed } from "../layers/time_distributed.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 import type { ActivationName } from "../operations/activations.ts";
 import type { Json } from "../options/json.ts";
 import { graphFromJson, type GraphFunction } from "./revive_graph.ts";

@@ -2,7 +2,7 @@
 import { checkLayer } from "../layers/checks.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import type { HostTensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 import { container } from "./container.ts";

@@ -2,7 +2,8 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and accept a
  * plain number for either operand, which gets the dtype of the other; dtypes are never converted implicitly.
  */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Shape } from "../tensor/dims.ts";
 import {
   allocateValues,

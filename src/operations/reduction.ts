@@ -1,5 +1,5 @@
 /** Reductions beyond the plain sum, and what is built from them: mean, softmax and related functions. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import { checkDim, type Dim, sizeOfShape } from "../tensor/dims.ts";

@@ -4,7 +4,9 @@
  * a name, a name with options (plain data, saved unchanged), or a user's function.
  */
 import { checkFunction, describeValue } from "../describe.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { printShape } from "../tensor/dims.ts";
 import { checkKey } from "../tensor/keys.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";

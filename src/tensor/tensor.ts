@@ -3,7 +3,8 @@
  * here), on a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
 import { checkList, describeValue, wrongKind } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { checkDim, type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
 
 /** The type of an element. `float64` exists only in the reference backend, for gradient checks. */

@@ -7,7 +7,7 @@ import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";

@@ -7,7 +7,8 @@
 import { checkTensor, type Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { wrongKind } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { softplus } from "../operations/activations.ts";
 import {
   abs,

@@ -11,7 +11,9 @@ import { checkSpec } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { checkCount, checkObject } from "../describe.ts";
 import { checkAsMade, made } from "../options/made.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import {
   and,
   cast,

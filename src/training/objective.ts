@@ -6,7 +6,7 @@
  */
 import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
 import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";

@@ -2,7 +2,7 @@
 import { checkVariables } from "../layers/checks.ts";
 import { batches } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import {
   allocateValues,
   type HostTensor,

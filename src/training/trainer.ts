@@ -8,7 +8,7 @@ import { convertFloats, convertTree, floatDType, isPlainInput } from "../layers/
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkText, wrongKind } from "../describe.ts";
 import { checkLayer, checkVariables } from "../layers/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { item, type Tensor } from "../tensor/tensor.ts";
 import { checkDevice, type Compiled } from "../transforms/compile.ts";

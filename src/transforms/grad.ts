@@ -1,7 +1,7 @@
 /** `grad` and `valueAndGrad`: derivatives of functions of trees. */
 import { checkFunction } from "../describe.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { isFloat } from "../operations/infer.ts";
 import { ones } from "../operations/creation.ts";
 import { zerosIfAbsent } from "../operations/elementwise.ts";

@@ -2,7 +2,8 @@
 import { checkBytes, checkFunction } from "../../../src/describe.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
-import { checkOptions, quoted } from "../../../src/nearest.ts";
+import { checkOptions } from "../../../src/option_names.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { foldIn } from "../../../src/operations/random.ts";
 import { functionOption } from "../../../src/options/json.ts";
 import { type Dim, printShape, type Shape, symbol } from "../../../src/tensor/dims.ts";
