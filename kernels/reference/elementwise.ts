@@ -102,10 +102,10 @@ function power(base: number, exponent: number): number {
   return base ** exponent;
 }
 /** NaN if either is NaN, as with `Math.max`. */
-const max: ReferenceKernel = ([a, b], [out]) => {
+const maximum: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.max(a[i], b[i]);
 };
-const min: ReferenceKernel = ([a, b], [out]) => {
+const minimum: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.min(a[i], b[i]);
 };
 
@@ -168,8 +168,8 @@ export const elementwise: Kernels<ElementwiseName> = {
   mul: byDType(mul, mulInt),
   div: byDType(div, divInt),
   pow: always(pow),
-  max: always(max),
-  min: always(min),
+  maximum: always(maximum),
+  minimum: always(minimum),
   equal: always(equal),
   less: always(less),
   lessEqual: always(lessEqual),

@@ -53,7 +53,7 @@ const sum: KernelBuilder<"sum"> = ({ attributes, inputs: [input], outputs: [outp
   };
 };
 
-const reduceMax: KernelBuilder<"reduceMax"> = ({ attributes, inputs: [input], outputs: [output] }) => {
+const max: KernelBuilder<"max"> = ({ attributes, inputs: [input], outputs: [output] }) => {
   const path = reduce(input, attributes.axes, output);
   const least = output.dtype === "int32" ? -2147483648 : output.dtype === "bool" ? 0 : -Infinity;
   const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
@@ -114,9 +114,9 @@ const cumsum: KernelBuilder<"cumsum"> = ({ attributes, inputs: [{ shape, dtype }
 };
 
 /** Builders of the kernels that reduce axes, or sum along one. */
-export const reduction: Kernels<"sum" | "reduceMax" | "argmax" | "cumsum"> = {
+export const reduction: Kernels<"sum" | "max" | "argmax" | "cumsum"> = {
   sum,
-  reduceMax,
+  max,
   argmax,
   cumsum,
 };

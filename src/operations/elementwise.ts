@@ -140,8 +140,8 @@ export const elementwiseOperations = {
       return select(positive, mul(c, mul(y, log(select(positive, a, 1)))), 0);
     },
   ]),
-  max: cheap(arithmetic("max", maxSlopes)),
-  min: cheap(arithmetic("min", [
+  maximum: cheap(arithmetic("maximum", maxSlopes)),
+  minimum: cheap(arithmetic("minimum", [
     (c, a, b) => select(lessEqual(a, b), c, 0),
     (c, a, b) => select(lessEqual(a, b), 0, c),
   ])),
@@ -262,9 +262,9 @@ export const div = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.
 /** `a^b` of floats, with the special values of C99. */
 export const pow = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.pow, a, b);
 /** The larger of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
-export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.max, a, b);
+export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.maximum, a, b);
 /** The smaller of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
-export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.min, a, b);
+export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.minimum, a, b);
 /** Whether `a = b`, as bool. */
 export const equal = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.equal, a, b);
 /** Whether `a ≠ b`, as bool. */

@@ -26,10 +26,10 @@ import { withLogits } from "./logits.ts";
 import { broadcastOperation, broadcastTo, keepReduced, sum } from "./structure.ts";
 import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 
-export const reduceMaxOperation: Operation<"reduceMax"> = {
-  name: "reduceMax",
+export const maxOperation: Operation<"max"> = {
+  name: "max",
   infer: ([x], { axes }) => {
-    requireNumber("reduceMax", [x]);
+    requireNumber("max", [x]);
     return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
   },
   // Equal largest elements share the cotangent.
@@ -74,7 +74,7 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   checkTensor("max", x);
   checkOptions("max", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "max");
-  const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
+  const reduced = axes.length === 0 ? x : applyOne(maxOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 

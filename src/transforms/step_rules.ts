@@ -137,7 +137,7 @@ export function followEquation(
     case "concat":
       return [joined(inputs, shapes, (attributes as Attributes["concat"]).axis)];
     case "sum":
-    case "reduceMax":
+    case "max":
       return [x && removed(x, (attributes as Attributes["sum"]).axes, name)];
     case "argmax":
       return [x && removed(x, [(attributes as Attributes["argmax"]).axis], name)];

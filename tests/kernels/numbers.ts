@@ -291,12 +291,12 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       "an odd power.",
     checks: [ofPairs(pow, power)],
   },
-  max: {
-    rule: "NaN where either is; max(-0, 0) is 0.",
+  maximum: {
+    rule: "NaN where either is; maximum(-0, 0) is 0.",
     checks: [ofPairs(maximum, Math.max), ofIntegerPairs(maximum, Math.max)],
   },
-  min: {
-    rule: "NaN where either is; min(-0, 0) is -0.",
+  minimum: {
+    rule: "NaN where either is; minimum(-0, 0) is -0.",
     checks: [ofPairs(minimum, Math.min), ofIntegerPairs(minimum, Math.min)],
   },
   equal: {
@@ -417,7 +417,7 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       of((x) => sum(x, { axes: 0 }), ints([], [0, 2]), [0, 0]),
     ],
   },
-  reduceMax: {
+  max: {
     rule: "NaN with NaN; -∞ (int32: -2³¹) where an axis is empty.",
     checks: [
       of(
