@@ -13,8 +13,10 @@ import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tens
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 import { whatCounts } from "./counting.ts";
-import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./losses.ts";
-import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+import { lossSums } from "./compute_loss.ts";
+import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
+import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
+import { type Metric, type MetricState } from "./metrics.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
 /**

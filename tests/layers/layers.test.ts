@@ -16,10 +16,10 @@ import { init } from "../../src/models/init.ts";
 import { logitsOf } from "../../src/operations/logits.ts";
 import { key, normal } from "../../src/operations/random.ts";
 import { zeros } from "../../src/operations/creation.ts";
+import { type NestedNumbers } from "../../src/tensor/nested.ts";
 import {
   host,
   type HostTensor,
-  type NestedNumbers,
   type Spec,
   spec,
   type Tensor,

@@ -13,7 +13,7 @@ import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { fit } from "../../src/training/fit.ts";
 import { binaryCrossentropy, type Loss, sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
-import type { MetricLike } from "../../src/training/metrics.ts";
+import type { MetricLike } from "../../src/training/resolve_metric.ts";
 import { adam, type Optimizer, rmsprop, sgd } from "../../src/training/optimizers.ts";
 import { evaluate, predict } from "../../src/training/predict.ts";
 import { createTrainer, type TrainingState } from "../../src/training/trainer.ts";
