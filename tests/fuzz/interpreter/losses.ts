@@ -1,7 +1,7 @@
 /** Losses and metrics: one value for each place that counts, then sums over samples and steps in plain loops. */
 import type { Options } from "../description.ts";
 import { logSoftmax } from "./activations.ts";
-import { countsAt } from "./layers.ts";
+import { countsAt } from "./counts.ts";
 import { at, flat, list, type Nested, rounded, shapeOf, sum, vector } from "./nested.ts";
 import type { Value } from "./types.ts";
 
