@@ -1,7 +1,7 @@
 /** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
+import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
 import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { Staging } from "../staging.ts";

@@ -2,7 +2,7 @@
  * Compiled Programs of the WebGPU backend: one shader module per set of sizes, and one submission per call.
  */
 import type { Program } from "../../src/program/types.ts";
-import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import type { DeviceTensor, HostTensor, Values } from "../../src/tensor/tensor.ts";
 import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { CompiledSizes } from "../sizes.ts";

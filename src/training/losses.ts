@@ -4,7 +4,7 @@
  * whenever they can: with `fromLogits`, or if the prediction comes from the activation softmax or sigmoid
  * (operations/activations.ts).
  */
-import { type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { wrongKind } from "../describe.ts";
 import { unknownName } from "../known_names.ts";
@@ -33,7 +33,7 @@ import { logitsOf } from "../operations/logits.ts";
 import { max, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import { alignLabels, alignValues, lastDim, meanPerSample, type Options } from "./alignment.ts";
-import { type Measure } from "./counting.ts";
+import type { Measure } from "./counting.ts";
 
 /**
  * How the values of a loss are reduced to one: `sumOverBatchSize` and `mean` are Σ w·l / N,

@@ -16,7 +16,7 @@ import { whatCounts } from "./counting.ts";
 import { lossSums } from "./compute_loss.ts";
 import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
 import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
-import { type Metric, type MetricState } from "./metrics.ts";
+import type { Metric, MetricState } from "./metrics.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
 /**

@@ -5,8 +5,8 @@
 import { and, cast } from "../operations/elementwise.ts";
 import { max } from "../operations/reduction.ts";
 import { broadcastTo, expandDims } from "../operations/structure.ts";
-import { type Dim } from "../tensor/dims.ts";
-import { type Tensor } from "../tensor/tensor.ts";
+import type { Dim } from "../tensor/dims.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** Axis 0 of a sequence. */
 export const BATCH = 0;

@@ -2,7 +2,7 @@
 import type { Case, LayerDescription } from "./description.ts";
 import { drawHead } from "./generate_heads.ts";
 import { growSequential, type Scope } from "./generate_layers.ts";
-import { type Kind } from "./kinds.ts";
+import type { Kind } from "./kinds.ts";
 import { drawProperties } from "./properties/mod.ts";
 import { randomFrom } from "./random.ts";
 import { drawInput, type Drawn, headLayer, kindOf } from "./generate_ends.ts";

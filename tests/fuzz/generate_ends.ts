@@ -1,8 +1,8 @@
 /** Random ends of models: inputs, and the layer before a loss. */
 import type { InputDescription, LayerDescription, Padding, Places } from "./description.ts";
 import { growOne, type Scope } from "./generate_layers.ts";
-import { type Kind } from "./kinds.ts";
-import { type Random } from "./random.ts";
+import type { Kind } from "./kinds.ts";
+import type { Random } from "./random.ts";
 
 export const features = (random: Random) => random.whole(1, 3);
 

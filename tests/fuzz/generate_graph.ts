@@ -3,7 +3,7 @@ import type { GraphStep, InputDescription, LayerDescription, Places, Ref, RefTre
 import { drawCell, outputSize } from "./generate_cells.ts";
 import { growOne, type Scope } from "./generate_layers.ts";
 import { folded, type Kind } from "./kinds.ts";
-import { type Random } from "./random.ts";
+import type { Random } from "./random.ts";
 import { drawInput, type Drawn, headLayer, kindOf } from "./generate_ends.ts";
 import { mapRefs, readBy } from "./graph_refs.ts";
 

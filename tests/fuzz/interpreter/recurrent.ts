@@ -14,7 +14,7 @@ import {
   zerosLike,
 } from "./nested.ts";
 import { Skipped } from "../skipped.ts";
-import { type CellSteps, type Logits, type Params } from "./types.ts";
+import type { CellSteps, Logits, Params } from "./types.ts";
 import {
   arraysOf,
   type Extras,
