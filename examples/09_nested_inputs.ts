@@ -89,7 +89,7 @@ function mixingCell(units: number): RecurrentCell<MixingParams, Tensor> {
         const features = sizes.reduce<number>((size, dim) => size * Number(dim), 1);
         return uniform(keys.pop() ?? key, [features, units], { min: -0.2, max: 0.2 });
       };
-      const kernels = mapTree(input, kernel) as Tree<Tensor>; // a tensor for each spec
+      const kernels = mapTree(input, kernel);
       return { kernels, recurrentKernel: uniform(forRecurrent, [units, units], { min: -0.2, max: 0.2 }) };
     },
     initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),

@@ -26,7 +26,7 @@ export function firstCallTrial(task: FirstCallTask, device: Device | undefined):
           key(0),
           data,
         );
-        if (!Number.isFinite(item(await toHost(loss) as HostTensor))) {
+        if (!Number.isFinite(item(await toHost(loss)))) {
           throw new Error("The loss is no number");
         }
         report = train.explain();

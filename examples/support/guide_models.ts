@@ -260,7 +260,7 @@ export function usedVariables(layer: Layer, input: Tree<Spec>): Variables {
       const positive = path.at(-1) === "movingVariance";
       const data = Float32Array.from(values.data, (x) => positive ? 0.5 + x * x : x - 0.5);
       return { ...values, data };
-    }) as Tree<Tensor>;
+    });
   const { params, state } = init(layer, key(0), input);
   return { params: moved(params), state: moved(state) };
 }

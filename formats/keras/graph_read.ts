@@ -224,7 +224,7 @@ function callLayer(
   const initialState = initial === undefined || initial === null
     ? undefined
     : unflattenState(stateOf(layer), treeLeaves<Node>(nodesOf(initial, results, place)), place);
-  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
   const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
   const isNone = given === undefined && travelling !== undefined && takesMask(layer) &&
     initialState === undefined;

@@ -6,7 +6,7 @@
 import type { Cell } from "../scan/cell.ts";
 import type { Json } from "../options/json.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import type { Tree } from "../tree/tree.ts";
+import type { MappedTree, Tree } from "../tree/tree.ts";
 
 /** The context of the call that `step` is made for. */
 export interface CellContext {
@@ -19,9 +19,7 @@ export interface CellContext {
 }
 
 /** The specs of a tree of tensors: its structure with a spec for each tensor. */
-export type SpecsOf<T> = Tree<Tensor> extends T ? Tree<Spec>
-  : T extends Tensor ? Spec
-  : { readonly [Key in keyof T]: SpecsOf<T[Key]> };
+export type SpecsOf<T> = MappedTree<T, Spec>;
 
 /**
  * A cell whose parameters are still to be made. It is plain data and pure functions, so a custom cell is an

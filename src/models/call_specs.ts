@@ -5,7 +5,7 @@ import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { outputMasks } from "../transforms/steps.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, type Tree } from "../tree/tree.ts";
 import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
@@ -92,7 +92,7 @@ export function functionSpecs(
 /** Specs of the params of `layer` for inputs of these specs; no weight is drawn. */
 export function paramSpecs(layer: Layer, input: Tree<Spec>): Tree<Tensor> {
   const params = abstractly(() => layer.initParams(seedKey(0), input));
-  return mapTree(params, (leaf: Spec) => specOf(leaf));
+  return mapLike(params, (leaf: Spec) => specOf(leaf));
 }
 
 /** Specs of the state of `layer` for params and inputs of these specs. */

@@ -213,7 +213,7 @@ function valuesOfInputs<Leaf>({ inputs }: Plan, given: Tree<Leaf>): Values<Leaf>
 
 function readTree<Leaf>(values: Values<Leaf>, tree: Tree<Node>): Tree<Leaf> {
   // Sources are in the order of computation, so every node that is read has its value.
-  return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index]) as unknown as Tree<Leaf>;
+  return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index] as Leaf);
 }
 
 /** Walks through the sources in order. */

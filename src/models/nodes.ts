@@ -165,7 +165,7 @@ export function call<Output extends Tree<Node> = Nodes>(
   const given = originsOf(inputs, `the input of ${self}`);
   if (given.length === 0) throw new TypeError(`Cannot call ${self}: its input has no node`);
   if (initialState !== undefined) originsOf(initialState, `the initial state of ${self}`);
-  const asSpecs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const asSpecs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
   const specs = asSpecs(inputs);
   const result = callSpecs(layer, paramSpecs(layer, specs), specs, {
     mask: mask

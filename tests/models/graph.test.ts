@@ -34,8 +34,7 @@ import type { Layer } from "../../src/layers/mod.ts";
 const context = { training: false };
 const run = (layer: Layer, variables: Parameters<Layer["apply"]>[0], x: Tree<Tensor>) =>
   layer.apply(variables, x, context).output;
-const nested = (tree: Tree<Tensor>) =>
-  mapTree(tree as Tree<unknown>, (leaf: Tensor) => tensor([...host(leaf).data]));
+const nested = (tree: Tree<Tensor>) => mapTree(tree, (leaf: Tensor) => tensor([...host(leaf).data]));
 
 /** An encoder whose state is where the decoder begins. */
 function encoderDecoder() {
@@ -121,9 +120,9 @@ Deno.test("inputs and outputs are lists or named, and outputs have masks", () =>
   });
   const x = { video: tensor([[[1, 2, 3], [0, 0, 0]]]) };
   const { output, mask } = layer.apply(init(layer, key(0), x), x, context);
-  const shapes = mapTree(output as Tree<unknown>, (leaf: Spec) => tensor([...leaf.shape] as number[]));
+  const shapes = mapTree(output, (leaf: Spec) => tensor([...leaf.shape] as number[]));
   assertEquals(
-    nested(shapes as Tree<Tensor>),
+    nested(shapes),
     nested({ sequence: tensor([1, 2, 2]), last: [tensor([1, 2, 1])] }),
   );
   assertEquals(toNested((mask as { sequence: Tensor }).sequence), [[1, 0]]);

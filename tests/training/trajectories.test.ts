@@ -97,7 +97,7 @@ function variablesOf(model: Layer, weights: OracleTensors, x: HostTensor): Varia
   const tree = params as Tree<Tensor>; // filled above
   const state = mapTree(
     model.initState(tree, specOf(x)),
-    (leaf, path) => statistics.get(path.join()) ?? leaf,
+    (leaf: Tensor, path): Tensor => statistics.get(path.join()) ?? leaf,
   );
   return { params: tree, state };
 }
