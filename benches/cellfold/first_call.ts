@@ -1,6 +1,5 @@
 /** How long the first train step takes, including shader compilation, and how many dispatches it has. */
 import { createTrainer, type Device, init, item, key, toHost } from "@cellfold/cellfold";
-import type { HostTensor } from "@cellfold/cellfold";
 import type { Values } from "../support/measurements.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { FirstCallTask } from "../support/tasks.ts";

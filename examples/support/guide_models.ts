@@ -20,7 +20,6 @@ import {
   matmul,
   model,
   mul,
-  type Node,
   type RecurrentCell,
   reshape,
   rnn,
@@ -147,11 +146,11 @@ export function nestedCell(unit1: number, unit2: number, unit3: number): Recurre
 function translator() {
   const source = input([null], { dtype: "int32", name: "source" });
   const embedded = call(embedding({ inputDim: 1000, outputDim: 64 }), source);
-  const [, state] = call<Node[]>(lstm({ units: 64, returnState: true, name: "encoder" }), embedded);
+  const [, state] = call(lstm({ units: 64, returnState: true, name: "encoder" }), embedded);
   const target = input(["target"], { dtype: "int32", name: "target" });
   const decoderInput = call(embedding({ inputDim: 2000, outputDim: 64 }), target);
   const decoded = call(lstm({ units: 64, name: "decoder" }), decoderInput, {
-    initialState: state as Tree<Node>,
+    initialState: state,
   });
   return model({ inputs: { source, target }, outputs: call(dense({ units: 10 }), decoded) });
 }

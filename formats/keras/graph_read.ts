@@ -7,7 +7,7 @@ import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
 import { maskOfTree } from "../../src/layers/masks.ts";
 import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
-import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/nearest.ts";
 import { KerasFileError, reading } from "./errors.ts";
@@ -231,7 +231,7 @@ function callLayer(
   const mask = explicit
     ? nodeAt(explicit, results, place)
     : isNone
-    ? apply<Node>(everyStep, treeLeaves<Node>(inputs)[0])
+    ? apply(everyStep, treeLeaves<Node>(inputs)[0])
     : undefined;
   checkedCall(layer, path, specs(inputs), {
     mask: mask === undefined ? travelling : specs(mask) as Tensor,
@@ -244,7 +244,7 @@ function callLayer(
     read,
     explicit && tensorKey(explicit),
   );
-  return treeLeaves<Node>(call<Tree<Node>>(layer, inputs, {
+  return treeLeaves<Node>(call(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
     ...(mask === undefined ? {} : { mask }),
   }));

@@ -35,13 +35,18 @@ const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
   ave: (forward, backward) => mul(add(forward, backward), 0.5),
 };
 
-/** Options of {@linkcode bidirectional}. */
-export interface BidirectionalOptions extends LayerOptions {
+/**
+ * Options of {@linkcode bidirectional}.
+ *
+ * @typeParam Mode The type of a `mergeMode` that is not a function, where it is known whether it is null.
+ */
+export interface BidirectionalOptions<Mode extends Exclude<MergeMode, Merge> = Exclude<MergeMode, Merge>>
+  extends LayerOptions {
   /**
    * How the outputs are merged: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of
    * both, or null: the output is `[forward, backward]`.
    */
-  readonly mergeMode?: MergeMode;
+  readonly mergeMode?: Mode | Merge;
   /** The layer for the other direction; default: a copy of `layer` that runs the other way. */
   readonly backwardLayer?: RecurrentLayer | null;
 }
@@ -69,15 +74,31 @@ interface Pair {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { bidirectional, key, lstm, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { bidirectional, key, lstm, spec, zeros } from "@cellfold/cellfold";
  * const layer = bidirectional(lstm({ units: 4, returnSequences: true }), { mergeMode: "concat" });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: { forward: [], backward: [] } }, zeros([2, 5, 3]), {
  *   training: false,
  * });
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 8]);
+ * assertEquals(output.shape, [2, 5, 8]);
  * ```
  */
+export function bidirectional<
+  Output,
+  State,
+  ReturnState extends boolean,
+  const Mode extends Exclude<MergeMode, Merge> = "concat",
+>(
+  layer: RecurrentLayer<Output, State, ReturnState>,
+  options?: BidirectionalOptions<Mode>,
+): Layer<
+  ReturnState extends true ? readonly [
+      output: Mode extends null ? readonly [Output, Output] : Output,
+      states: readonly [State, State],
+    ]
+    : Mode extends null ? readonly [forward: Output, backward: Output]
+    : Output
+>;
 export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptions = {}): Layer {
   const type = "bidirectional";
   checkOptions(type, options, ["mergeMode", "backwardLayer", ...layerOptionNames]);

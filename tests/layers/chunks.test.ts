@@ -2,7 +2,6 @@
 import * as cf from "@cellfold/cellfold";
 import * as internal from "@cellfold/cellfold/internal";
 import type { Layer, Node, Stream, Tensor, Tree, Variables } from "@cellfold/cellfold";
-import type { Nodes } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, random, single } from "./helpers.ts";
 
@@ -38,7 +37,7 @@ const predict = async (layer: Layer, variables: Variables, x: Tree<Tensor>) =>
   single(await cf.predict(layer, variables, x, { device: "wasm" }) as Tree<Tensor>);
 
 /** Steps of a random graph over `[batch, time, 4]`: those that a stream can go through, and those that it cannot. */
-const through: Readonly<Record<string, (x: Node) => Nodes>> = {
+const through: Readonly<Record<string, (x: Node) => Node>> = {
   lstm: (x) => cf.call(cf.lstm({ units: 4, returnSequences: true }), x),
   gru: (x) => cf.call(cf.gru({ units: 4, returnSequences: true, zeroOutputForMask: true }), x),
   "stacked cells": (x) =>
@@ -69,7 +68,7 @@ const through: Readonly<Record<string, (x: Node) => Nodes>> = {
     cf.call(cf.sequential([cf.simpleRnn({ units: 4, returnSequences: true }), cf.dense({ units: 4 })]), x),
   "softmax over features": (x) => cf.apply((x) => cf.softmax(x), x),
 };
-const across: Readonly<Record<string, (x: Node) => Nodes>> = {
+const across: Readonly<Record<string, (x: Node) => Node>> = {
   attention: (x) => cf.apply((x) => cf.matmul(cf.softmax(cf.matmul(x, x, { transposeRight: true })), x), x),
   mean: (x) => cf.apply((x) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true })), x),
   reverse: (x) => cf.apply((x) => cf.reverse(x, 1), x),
@@ -108,7 +107,7 @@ const across: Readonly<Record<string, (x: Node) => Nodes>> = {
 };
 
 /** A layer of one's own that has a recurrent layer inside and no state. */
-function forgetful(): Layer {
+function forgetful(): Layer<Tensor> {
   const inner = cf.lstm({ units: 4, returnSequences: true });
   return cf.defineLayer({
     type: "forgetful",

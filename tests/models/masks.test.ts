@@ -60,10 +60,10 @@ const ALONE = [[1, 2, 3], [4, 5, 6]];
 const PADDED = ALONE.map((row) => [...row, 0, 0]);
 
 /** A graph between tokens and the vector of a recurrent layer; `between` is given vectors of four numbers. */
-function readerOf(between: (x: Node) => Tree<Node>): Layer {
+function readerOf(between: (x: Node) => Tree<Node>): Layer<Tensor> {
   const x = input([null], { dtype: "int32" });
   const vectors = call(embedding({ inputDim: 10, outputDim: 4, maskZero: true }), x);
-  const read = call<Tree<Node>>(gru({ units: 3 }), between(vectors));
+  const read = call(gru({ units: 3 }), between(vectors));
   return model({ inputs: x, outputs: read });
 }
 

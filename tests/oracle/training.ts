@@ -191,7 +191,7 @@ async function compareInference(
     .filter(([name]) => name.endsWith("_eval"))
     .map(([name, tensor]) => [name.slice(0, -"_eval".length), tensor]);
   if (inputs.length === 0 || Object.keys(expected).length === 0) return [];
-  const output = await predict<Tree<Tensor>>(model, variables, inputOf(object, Object.fromEntries(inputs)), {
+  const output = await predict(model, variables, inputOf(object, Object.fromEntries(inputs)), {
     device,
   });
   const names = outputNames(object);
@@ -249,7 +249,7 @@ export async function runFit(oracleCase: OracleCase, device: Device): Promise<Fi
     ),
   ];
   if (expected.predict !== undefined) {
-    const output = await predict<Tree<Tensor>>(model, variables, x_eval, { device });
+    const output = await predict(model, variables, x_eval, { device });
     findings.push(...comparePrediction("outputs predict", output, expected.predict, names));
   }
   if (expected.evaluate !== undefined) {

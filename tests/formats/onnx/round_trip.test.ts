@@ -138,8 +138,8 @@ Deno.test("an imported model predicts batches of any size", async () => {
   const imported = fromOnnx(toOnnx(layer, variables, { input }));
   const x = noise([37, 5, 4]);
   const [native, again] = [
-    await predict<Tensor>(layer, variables, x),
-    await predict<Tensor>(imported.model, imported.variables, x),
+    await predict(layer, variables, x),
+    await predict(imported.model as Layer<Tensor>, imported.variables, x),
   ];
   assertEquals([...host(again).data], [...host(native).data]);
 });

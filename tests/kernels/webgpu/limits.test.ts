@@ -7,7 +7,6 @@ import {
   gather,
   grad,
   host,
-  type HostTensor,
   key,
   matmul,
   mul,

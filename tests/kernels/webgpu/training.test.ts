@@ -6,7 +6,6 @@ import {
   dense,
   type Device,
   host,
-  type HostTensor,
   init,
   item,
   key,
