@@ -18,7 +18,7 @@ import { activationOption } from "../options/saved.ts";
  * import { assertEquals } from "@std/assert";
  * import { activation, tensor, toNested } from "@cellfold/cellfold";
  * const { output } = activation("relu").apply({ params: [], state: [] }, tensor([[-1, 2]]), { training: false });
- * assertEquals(toNestedoutput, [[0, 2]]);
+ * assertEquals(toNested(output), [[0, 2]]);
  * ```
  */
 export function activation(given: ActivationLike, options: LayerOptions = {}): Layer<Tensor> {

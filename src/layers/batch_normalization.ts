@@ -73,7 +73,7 @@ export interface BatchNormalizationState {
  * const params = layer.initParams(key(0), x);
  * const variables = { params, state: layer.initState(params, x) };
  * const { output } = layer.apply(variables, x, { training: true });
- * assertEquals(toNestedoutput, [[-1], [1]]);
+ * assertEquals(toNested(output), [[-1], [1]]);
  * ```
  */
 export function batchNormalization(options: BatchNormalizationOptions = {}): Layer<Tensor> {

@@ -47,7 +47,7 @@ export interface LayerNormalizationOptions extends LayerOptions {
  * const layer = layerNormalization({ epsilon: 1e-12 });
  * const x = tensor([[1, 3]]);
  * const { output } = layer.apply({ params: layer.initParams(key(0), x), state: [] }, x, { training: false });
- * assertEquals(toNestedoutput, [[-1, 1]]);
+ * assertEquals(toNested(output), [[-1, 1]]);
  * ```
  */
 export function layerNormalization(options: LayerNormalizationOptions = {}): Layer<Tensor> {

@@ -34,7 +34,7 @@ async function streamed(
 }
 
 const predict = async (layer: Layer, variables: Variables, x: Tree<Tensor>) =>
-  single(await cf.predict(layer, variables, x, { device: "wasm" }) as Tree<Tensor>);
+  single(await cf.predict(layer, variables, x, { device: "wasm" }));
 
 /** Steps of a random graph over `[batch, time, 4]`: those that a stream can go through, and those that it cannot. */
 const through: Readonly<Record<string, (x: Node) => Node>> = {
@@ -252,7 +252,7 @@ for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
         continue;
       }
       const whole = single(
-        await cf.predict(model, variables, sequence, { device: "reference" }) as Tree<Tensor>,
+        await cf.predict(model, variables, sequence, { device: "reference" }),
       );
       assertClose(await streamed(stream, sequence, 5, drawer(batch)), whole, 1e-5);
     }

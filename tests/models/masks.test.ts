@@ -237,7 +237,7 @@ const context = { training: false };
 const masks = (layer: Layer, x: Tensor, mask?: Tensor) => {
   const variables = init(layer, key(0), x);
   const given = layer.apply(variables, x, { ...context, mask }).mask;
-  return given === undefined ? undefined : treeLeaves<Tensor>(given as Tensor).map(toNested);
+  return given === undefined ? undefined : treeLeaves<Tensor>(given).map(toNested);
 };
 
 Deno.test("embedding and masking leave out what was left out before", () => {
@@ -329,7 +329,7 @@ Deno.test("normalization is over what counts", () => {
   const x = tensor([[[1], [3], [NaN]], [[5], [Infinity], [7]]]);
   const steps = layerNormalization({ axis: [1, 2], center: false, scale: false, epsilon: 1 });
   const [[first, second], [third]] = toNested(
-    steps.apply({ params: {}, state: [] }, x, { ...context, mask }).output as Tensor,
+    steps.apply({ params: {}, state: [] }, x, { ...context, mask }).output,
   ) as number[][][];
   const root = Math.fround(Math.sqrt(2)); // of variance 1 and epsilon 1
   assertClose(tensor([...first, ...second, ...third]), tensor([-1 / root, 1 / root, 0]), 1e-7);

@@ -60,7 +60,7 @@ export async function predictions(
 ): Promise<Tree<Tensor>> {
   const [first] = treeLeaves<Tensor>(inputs);
   const batchSize = Number(first.shape[0]);
-  return await predict(model, variables, inputs, { batchSize, device: "reference" }) as Tree<Tensor>;
+  return await predict(model, variables, inputs, { batchSize, device: "reference" });
 }
 
 /** Fails unless both trees have equal shapes, and values within `tolerance` times the largest magnitude. */
