@@ -38,15 +38,14 @@ const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
 /**
  * Options of {@linkcode bidirectional}.
  *
- * @typeParam Mode The type of a `mergeMode` that is not a function, where it is known whether it is null.
+ * @typeParam Mode The type of `mergeMode`, which may say that it is null or that it is not.
  */
-export interface BidirectionalOptions<Mode extends Exclude<MergeMode, Merge> = Exclude<MergeMode, Merge>>
-  extends LayerOptions {
+export interface BidirectionalOptions<Mode extends MergeMode = MergeMode> extends LayerOptions {
   /**
    * How the outputs are merged: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of
    * both, or null: the output is `[forward, backward]`.
    */
-  readonly mergeMode?: Mode | Merge;
+  readonly mergeMode?: Mode;
   /** The layer for the other direction; default: a copy of `layer` that runs the other way. */
   readonly backwardLayer?: RecurrentLayer | null;
 }
@@ -87,7 +86,7 @@ export function bidirectional<
   Output,
   State,
   ReturnState extends boolean,
-  const Mode extends Exclude<MergeMode, Merge> = "concat",
+  const Mode extends MergeMode = Exclude<MergeMode, null>,
 >(
   layer: RecurrentLayer<Output, State, ReturnState>,
   options?: BidirectionalOptions<Mode>,

@@ -61,6 +61,16 @@ export interface Applied<Output = Tree<Tensor>> {
  *
  * @typeParam Output What it computes: `Layer<Tensor>` gives one tensor. A layer whose output is not known by
  *   its type, such as one that was read from a file, is a `Layer` of any tree.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { gru, init, key, type Layer, spec, type Tensor, zeros } from "@cellfold/cellfold";
+ * const layer: Layer<readonly [output: Tensor, state: Tensor]> = gru({ units: 4, returnState: true });
+ * const variables = init(layer, key(0), spec([null, null, 3]));
+ * const { output: [output, state] } = layer.apply(variables, zeros([2, 5, 3]), { training: false });
+ * assertEquals([output.shape, state.shape], [[2, 4], [2, 4]]);
+ * ```
  */
 export interface Layer<Output = Tree<Tensor>> {
   /** The kind, such as `lstm`; it names the layer in summaries, errors and JSON. */

@@ -286,6 +286,15 @@ export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]
 /**
  * The tree `T` with other leaves: where `T` has a tensor or a spec, this has a `Leaf`. If the structure of
  * `T` is not known, neither is this one: it is any tree of such leaves.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type MappedTree, spec, type Spec, type Tensor } from "@cellfold/cellfold";
+ * type State = { readonly h: Tensor; readonly stack: readonly Tensor[] };
+ * const specs: MappedTree<State, Spec> = { h: spec([2, 4]), stack: [spec([3])] };
+ * assertEquals(specs.stack[0].shape, [3]);
+ * ```
  */
 export type MappedTree<T, Leaf> = Tree<never> extends T ? Tree<Leaf> // T is any tree, or unknown
   : T extends Spec ? Leaf
