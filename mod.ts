@@ -246,7 +246,6 @@ export {
   type PredictOptions,
   predictStep,
   predictWith,
-  type Report,
   rmsprop,
   rootMeanSquaredError,
   saving,

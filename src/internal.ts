@@ -188,6 +188,7 @@ export {
   type Prediction,
   type PredictResult,
   type Reduction,
+  type Report,
   resolveMetric,
   type RmspropOptions,
   type SavingInfo,

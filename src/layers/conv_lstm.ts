@@ -8,7 +8,8 @@ import {
 } from "../cells/conv_lstm.ts";
 import type { LstmState } from "../cells/cell.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode convLstm1d} and its siblings: those of the cell and of the layer. */
 export interface ConvLstmOptions<ReturnState extends boolean = boolean>

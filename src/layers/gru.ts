@@ -1,7 +1,8 @@
 /** The GRU layer. */
 import { gruCell, gruCellOptionNames, type GruCellOptions } from "../cells/gru.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode gru}: those of the cell and of the layer. */
 export interface GruOptions<ReturnState extends boolean = boolean>

@@ -2,7 +2,8 @@
 import { lstmCell, lstmCellOptionNames, type LstmCellOptions } from "../cells/lstm.ts";
 import type { LstmState } from "../cells/cell.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode lstm}: those of the cell and of the layer. */
 export interface LstmOptions<ReturnState extends boolean = boolean>

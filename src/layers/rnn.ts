@@ -15,59 +15,14 @@ import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts
 import { sameShape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
 import { cellJson } from "../cells/json.ts";
-import { changed, defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { changed, defineLayer, layerName } from "./define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
+import { flagNames, type RecurrentFlags, rnnOptionNames, type RnnOptions } from "./recurrent_options.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
 import { commonMask, endedMask, reducedMask, reversedSequence } from "./sequence.ts";
 import { type CarryState, isCarryState } from "./stateful.ts";
-
-/**
- * What a recurrent layer does with its cell, named as in Keras.
- *
- * @typeParam ReturnState The type of `returnState`: `true` or `false` where it is known.
- */
-export interface RecurrentFlags<ReturnState extends boolean = boolean> {
-  /** The outputs of all steps `[batch, time, ...]`, or (default) of the last one `[batch, ...]`. */
-  readonly returnSequences?: boolean;
-  /** The output becomes `[output, state]`, with the cell's state after the last step; default false. */
-  readonly returnState?: ReturnState;
-  /** From the last step to the first; the outputs are in the order of processing. Default false. */
-  readonly goBackwards?: boolean;
-  /** Each call starts with the state after the previous one; the batch is then fixed. Default false. */
-  readonly stateful?: boolean;
-  /** Accepted and saved, without effect: the compiler decides the schedule. Default false. */
-  readonly unroll?: boolean;
-  /**
-   * A masked step outputs zeros rather than the previous step's output, and so does a layer without
-   * `returnSequences` whose last step is masked, as in Keras; default false.
-   */
-  readonly zeroOutputForMask?: boolean;
-  /**
-   * While training, keeps one state per this many steps and recomputes the others: less memory, more work.
-   * Takes effect if the number of steps is known, as it is when a model runs. Default null: all are kept.
-   */
-  readonly checkpointEvery?: number | null;
-}
-
-/** Options of {@linkcode rnn}. */
-export interface RnnOptions<ReturnState extends boolean = boolean>
-  extends RecurrentFlags<ReturnState>, LayerOptions {}
-
-/** The names of the flags of a recurrent layer. */
-const flagNames = [
-  "returnSequences",
-  "returnState",
-  "goBackwards",
-  "stateful",
-  "unroll",
-  "zeroOutputForMask",
-  "checkpointEvery",
-] as const;
-
-/** The names of `RnnOptions`. */
-export const rnnOptionNames = [...flagNames, ...layerOptionNames] as const;
 
 /**
  * A layer around a cell. It gives the cell's output, or `[output, state]` with `returnState`.
@@ -384,23 +339,4 @@ function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<T
     }
     return at(x, backwards ? 0 : -1, { axis });
   });
-}
-
-/** Separates the options of a cell from those of the layer around it. */
-export function splitOptions<Options extends RnnOptions>(
-  type: string,
-  options: Options,
-  cellNames: readonly string[],
-): {
-  readonly cellOptions: Omit<Options, keyof RnnOptions>;
-  readonly layerOptions: Pick<Options, keyof RnnOptions>;
-} {
-  checkOptions(type, options, [...cellNames, ...rnnOptionNames]);
-  const entries = Object.entries(options);
-  const pick = (ofCell: boolean) =>
-    Object.fromEntries(entries.filter(([key]) => cellNames.includes(key) === ofCell));
-  return {
-    cellOptions: pick(true) as Omit<Options, keyof RnnOptions>, // every other key is an RnnOptions, as just checked
-    layerOptions: pick(false) as Pick<Options, keyof RnnOptions>,
-  };
 }

@@ -1,7 +1,8 @@
 /** The fully connected recurrent layer. */
 import { simpleRnnCell, simpleRnnCellOptionNames, type SimpleRnnCellOptions } from "../cells/simple_rnn.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode simpleRnn}: those of the cell and of the layer. */
 export interface SimpleRnnOptions<ReturnState extends boolean = boolean>
