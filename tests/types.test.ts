@@ -58,6 +58,7 @@ function typed<Type>() {
 
 const x = normal(key(0), [2, 5, 3]);
 const context = { training: false };
+type WithStates = readonly [output: Tensor, states: readonly [Tensor, Tensor]];
 const outputOf = <Output extends Tree<Tensor>>(layer: Layer<Output>, given: Tree<Tensor> = x): Output =>
   layer.apply(init(layer, key(1), given), given, context).output;
 
@@ -138,6 +139,16 @@ Deno.test("wrappers keep what is inside", async () => {
   assertEquals([typed<Tensor>()(ahead).shape, typed<Tensor>()(behind).shape], [[2, 4], [2, 4]]);
   const [y, [[h], [, c]]] = outputOf(bidirectional(lstm({ units: 4, returnState: true })));
   assertEquals([y, h, c].map((part) => typed<Tensor>()(part).shape), [[2, 8], [2, 4], [2, 4]]);
+  const returnState = { returnState: true } as const;
+  for (
+    // a flag written inside another call is as good as one written before
+    const [whole, [first]] of [
+      typed<WithStates>()(outputOf(bidirectional(gru({ units: 4, returnState: true })))),
+      typed<WithStates>()(outputOf(bidirectional(simpleRnn({ units: 4, returnState: true })))),
+      typed<WithStates>()(outputOf(bidirectional(rnn(gruCell({ units: 4 }), { returnState: true })))),
+      typed<WithStates>()(outputOf(bidirectional(gru({ units: 4, ...returnState })))),
+    ]
+  ) assertEquals([whole.shape, first.shape], [[2, 8], [2, 4]]);
   const layer = gru({ units: 4, returnState: true });
   using stream = streaming(layer, init(layer, key(1), x), { batch: 2, device: "reference" });
   const [output, state] = await stream.push(x);

@@ -8,7 +8,8 @@ import { layerOptionNames, type LayerOptions } from "./define.ts";
 /**
  * What a recurrent layer does with its cell, named as in Keras.
  *
- * @typeParam ReturnState The type of `returnState`: `true` or `false` where it is known.
+ * @typeParam ReturnState The type of `returnState`: `true` or `false` where it is known. Functions declare it as
+ *   `const`, or it would widen to `boolean` inside another call, as in `bidirectional(gru({ … }))`.
  */
 export interface RecurrentFlags<ReturnState extends boolean = boolean> {
   /** The outputs of all steps `[batch, time, ...]`, or (default) of the last one `[batch, ...]`. */
