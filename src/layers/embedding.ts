@@ -58,7 +58,7 @@ function position(offset: number, shape: readonly number[]): string {
  * layer.checkInput?.(tensor([[3, 999, 0]], { dtype: "int32" })); // 1000 would be a RangeError
  * ```
  */
-export function embedding(options: EmbeddingOptions): Layer {
+export function embedding(options: EmbeddingOptions): Layer<Tensor> {
   checkOptions("embedding", options, [
     "inputDim",
     "outputDim",

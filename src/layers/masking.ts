@@ -30,7 +30,7 @@ export interface MaskingOptions extends LayerOptions {
  * assertEquals(toNested(mask as Tensor), [[1, 0]]);
  * ```
  */
-export function masking(options: MaskingOptions = {}): Layer {
+export function masking(options: MaskingOptions = {}): Layer<Tensor> {
   checkOptions("masking", options, ["maskValue", ...layerOptionNames]);
   const { maskValue = 0, name, trainable } = options;
   const layer = layerName({ type: "masking", name });

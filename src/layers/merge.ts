@@ -110,7 +110,7 @@ const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks)
  * assertEquals(model({ inputs: { left, right }, outputs: call(dense({ units: 2 }), both) }).layers?.length, 2);
  * ```
  */
-export function merge(options: MergeOptions): Layer {
+export function merge(options: MergeOptions): Layer<Tensor> {
   checkOptions("merge", options, ["method", "axis", "counts", ...layerOptionNames]);
   const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });

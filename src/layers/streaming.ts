@@ -22,7 +22,7 @@ import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, type MappedTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";
@@ -44,11 +44,11 @@ export interface StreamingOptions {
  * stream is disposed, earlier calls still complete. Between consecutive calls, timers, sockets and abort
  * signals get a turn about every 50 milliseconds; during a call they get none.
  */
-export interface Stream extends Disposable {
-  /** The output for the next steps, a tree of `[batch, steps, ...]`. */
-  push(chunk: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** The output for one step, a tree of `[batch, ...]`; if the layer returns sequences, that of the step. */
-  step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
+export interface Stream<Output = Tree<Tensor>> extends Disposable {
+  /** The output for the next steps, `[batch, steps, ...]` for every tensor in it. */
+  push(chunk: Tree<Tensor>): Promise<Output>;
+  /** The output for one step, `[batch, ...]`; if the layer returns sequences, that of the step. */
+  step(input: Tree<Tensor>): Promise<Output>;
   /** The next call starts a new sequence from its first step, even if an initial state was given. */
   reset(): void;
   /**
@@ -105,15 +105,20 @@ interface StreamSession {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, lstm, spec, streaming, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { key, lstm, spec, streaming, zeros } from "@cellfold/cellfold";
  * const layer = lstm({ units: 4, returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * using stream = streaming(layer, { params, state: [] });
  * const output = await stream.push(zeros([1, 5, 3]));
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [1, 5, 4]);
+ * assertEquals(output.shape, [1, 5, 4]);
  * await stream.step(zeros([1, 3]));
  * ```
  */
+export function streaming<Output>(
+  layer: Layer<Output>,
+  variables: Variables,
+  options?: StreamingOptions,
+): Stream<MappedTree<Output, HostTensor>>;
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
   checkLayer("stream", layer);
   checkVariables("stream", variables);

@@ -205,8 +205,8 @@ export async function fitWith(
   const steps = Math.ceil(samples / batchSize);
   if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
   const train = session.train();
-  let live = await toHost(variables);
-  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  let live: Variables = await toHost(variables);
+  let optimizerState: OptimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);

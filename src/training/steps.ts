@@ -9,7 +9,7 @@ import { outputSpecs } from "../program/functions.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../transforms/compile.ts";
-import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
@@ -210,7 +210,7 @@ function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
 function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
   const batch: Dim = batchOf(model, state) ?? symbol("batch");
   return (tree) =>
-    mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+    mapLike(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 
 function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {

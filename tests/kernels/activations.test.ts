@@ -222,9 +222,9 @@ for (const { name, device, ignore } of devices) {
               return valueAndGrad((x: Tensor) => sum(mul(fn(x), weights)))(x)[1];
             }, { device });
             using value = compile(fn, { device });
-            compare(await toHost(await value(x)) as HostTensor, expected, given, activation);
+            compare(await toHost(await value(x)), expected, given, activation);
             compare(
-              await toHost(await compiled(x)) as HostTensor,
+              await toHost(await compiled(x)),
               derivative,
               given,
               `the derivative of ${activation}`,

@@ -1,14 +1,13 @@
 /** What streams give for chunks is what predict gives for the whole sequence; anything else is refused. */
 import * as cf from "@cellfold/cellfold";
 import * as internal from "@cellfold/cellfold/internal";
-import type { Layer, Node, Tensor, Tree } from "@cellfold/cellfold";
-import type { Nodes } from "@cellfold/cellfold/internal";
+import type { Layer, Node, Tensor } from "@cellfold/cellfold";
 import { assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, random, single } from "./helpers.ts";
 import { drawer, predict, streamed } from "./streamed.ts";
 
 /** Steps of a random graph over `[batch, time, 4]`: those that a stream can go through, and those that it cannot. */
-const through: Readonly<Record<string, (x: Node) => Nodes>> = {
+const through: Readonly<Record<string, (x: Node) => Node>> = {
   lstm: (x) => cf.call(cf.lstm({ units: 4, returnSequences: true }), x),
   gru: (x) => cf.call(cf.gru({ units: 4, returnSequences: true, zeroOutputForMask: true }), x),
   "stacked cells": (x) =>
@@ -39,7 +38,7 @@ const through: Readonly<Record<string, (x: Node) => Nodes>> = {
     cf.call(cf.sequential([cf.simpleRnn({ units: 4, returnSequences: true }), cf.dense({ units: 4 })]), x),
   "softmax over features": (x) => cf.apply((x) => cf.softmax(x), x),
 };
-const across: Readonly<Record<string, (x: Node) => Nodes>> = {
+const across: Readonly<Record<string, (x: Node) => Node>> = {
   attention: (x) => cf.apply((x) => cf.matmul(cf.softmax(cf.matmul(x, x, { transposeRight: true })), x), x),
   mean: (x) => cf.apply((x) => cf.sub(x, cf.mean(x, { axes: 1, keepDims: true })), x),
   reverse: (x) => cf.apply((x) => cf.reverse(x, 1), x),
@@ -78,7 +77,7 @@ const across: Readonly<Record<string, (x: Node) => Nodes>> = {
 };
 
 /** A layer of one's own that has a recurrent layer inside and no state. */
-function forgetful(): Layer {
+function forgetful(): Layer<Tensor> {
   const inner = cf.lstm({ units: 4, returnSequences: true });
   return cf.defineLayer({
     type: "forgetful",
@@ -223,7 +222,7 @@ for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
         continue;
       }
       const whole = single(
-        await cf.predict(model, variables, sequence, { device: "reference" }) as Tree<Tensor>,
+        await cf.predict(model, variables, sequence, { device: "reference" }),
       );
       assertClose(await streamed(stream, sequence, 5, drawer(batch)), whole, 1e-5);
     }

@@ -46,7 +46,7 @@ export async function predicted(
   given: cf.Variables = variables,
 ): Promise<Nested[][]> {
   const size = one.statefulBatch ?? batchSize;
-  const output = await cf.predictWith<cf.Tree<cf.Tensor>>(trainer, given, x, size ? { batchSize: size } : {});
+  const output = await cf.predictWith(trainer, given, x, size ? { batchSize: size } : {});
   return byPlace(one, output);
 }
 

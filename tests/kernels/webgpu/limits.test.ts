@@ -7,7 +7,6 @@ import {
   gather,
   grad,
   host,
-  type HostTensor,
   key,
   matmul,
   mul,
@@ -31,7 +30,7 @@ async function valuesOn<Args extends readonly Tensor[]>(
   ...args: Args
 ): Promise<{ readonly values: number[]; readonly report: string }> {
   using compiled = compile(fn, { device });
-  const result = host(await toHost(await compiled(...args)) as HostTensor);
+  const result = host(await toHost(await compiled(...args)));
   return { values: [...result.data], report: compiled.explain() };
 }
 
@@ -138,7 +137,7 @@ Deno.test(
     using make = compile((x: Tensor) => mul(x, 3), { device: "webgpu", keep: true });
     using twice = compile((x: Tensor) => mul(x, 2));
     const onDevice = await make(tensor([1, 2, 3]));
-    const values = async (x: Tensor) => [...host(await toHost(await twice(x)) as HostTensor).data];
+    const values = async (x: Tensor) => [...host(await toHost(await twice(x))).data];
     assertEquals(await values(tensor([1, 2, 3])), [2, 4, 6]);
     assertEquals(twice.device, "wasm");
     assertEquals(await values(onDevice), [6, 12, 18]);

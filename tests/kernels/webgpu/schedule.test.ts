@@ -97,9 +97,9 @@ const weights = host(normal(key(4), [6, 9, 7]));
 /** A loss with its gradients, and what `explain` says. */
 async function computedOn(device: Device): Promise<{ readonly values: number[]; readonly report: string }> {
   const loss = (variables: Variables, x: Tensor) =>
-    sum(mul(layer.apply(variables, x, { training: false }).output as Tensor, weights));
+    sum(mul(layer.apply(variables, x, { training: false }).output, weights));
   using compiled = compile((variables: Variables, x: Tensor) => [
-    layer.apply(variables, x, { training: false }).output as Tensor,
+    layer.apply(variables, x, { training: false }).output,
     grad(loss)(variables, x),
   ], { device });
   const leaves = treeLeaves<HostTensor>(await toHost(await compiled(variables, x)));
@@ -158,7 +158,7 @@ async function assertSameOn<Args extends readonly Tensor[]>(
     donate: inputs.map(() => false),
     keep: program.outputs.map(() => false),
   });
-  const actual = (await executable.run(inputs)).map((each) => host(each as Tensor));
+  const actual = (await executable.run(inputs)).map((each) => host(each));
   assertEquals(actual.length, expected.length);
   actual.forEach((each, index) => assertNear([...each.data], [...expected[index].data], tolerance));
   return executable.describe();
@@ -184,7 +184,7 @@ Deno.test({
           const [x, ...rest] = args;
           const variables = { params: unflattenTree(structure, rest), state: {} } as Variables;
           const loss = (variables: Variables) => {
-            const output = layer.apply(variables, x, { training: false }).output as Tensor;
+            const output = layer.apply(variables, x, { training: false }).output;
             return mean(mul(output, output));
           };
           return [loss(variables), treeLeaves(grad(loss)(variables))];
@@ -287,7 +287,7 @@ Deno.test({
       () => sum(matrix, { axes: 1 }),
       () => max(matrix, { axes: 1 }),
       () => sum(cast(mul(matrix, 10), "int32"), { axes: 1 }),
-      () => norm.apply(variables, input, { training: false }).output as Tensor,
+      () => norm.apply(variables, input, { training: false }).output,
     ];
     for (const fn of cases) {
       assertStringIncludes(await assertSameOn(backend, fn, []), "parts[lane]");
