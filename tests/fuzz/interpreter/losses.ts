@@ -181,7 +181,9 @@ export function metricValue(
   }
   const { ignoreClass = null, threshold = 0.5, k = 5 } = options;
   let total = 0, count = 0;
-  places(data, ({ prediction, target, weight }) => {
+  places(data, ({ prediction, target, logits, weight }) => {
+    // Probabilities become equal when logits are far apart, or large and near each other; the logits do not.
+    const scores = logits?.kind === "softmax" ? logits.x : prediction;
     const add = (value: number) => {
       total += weight * value;
       count += weight;
@@ -198,14 +200,14 @@ export function metricValue(
       }
       case "sparseCategoricalAccuracy":
         if (ignoreClass !== null && labelOf(target) === ignoreClass) return;
-        return add(argmax(prediction) === labelOf(target) ? 1 : 0);
+        return add(argmax(scores) === labelOf(target) ? 1 : 0);
       case "categoricalAccuracy":
-        return add(argmax(prediction) === argmax(vector(target)) ? 1 : 0);
+        return add(argmax(scores) === argmax(vector(target)) ? 1 : 0);
       case "sparseTopKCategoricalAccuracy":
-        return add(prediction.filter((p) => p > prediction[labelOf(target)]).length < Number(k) ? 1 : 0);
+        return add(scores.filter((s) => s > scores[labelOf(target)]).length < Number(k) ? 1 : 0);
       case "topKCategoricalAccuracy":
         return add(
-          prediction.filter((p) => p > prediction[argmax(vector(target))]).length < Number(k) ? 1 : 0,
+          scores.filter((s) => s > scores[argmax(vector(target))]).length < Number(k) ? 1 : 0,
         );
       case "mean":
         return prediction.forEach((p) => add(p));
