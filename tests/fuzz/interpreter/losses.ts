@@ -1,6 +1,6 @@
 /** Losses and metrics: one value for each place that counts, then sums over samples and steps in plain loops. */
 import type { Options } from "../description.ts";
-import { logSoftmax } from "./activations.ts";
+import { logSoftmax, softplus } from "./activations.ts";
 import { countsAt } from "./layers.ts";
 import { at, flat, list, type Nested, rounded, shapeOf, sum, vector } from "./nested.ts";
 import type { Value } from "./types.ts";
@@ -29,7 +29,6 @@ type PlaceValue = (
 /** The bounds as float32 has them. */
 const [LEAST, MOST] = [Math.fround(1e-7), Math.fround(1 - 1e-7)];
 const clipped = (p: number) => Math.min(MOST, Math.max(LEAST, p));
-const softplus = (x: number) => Math.max(x, 0) + Math.log(rounded(1 + Math.exp(-Math.abs(x))));
 const mean = (xs: readonly number[]) => rounded(sum(xs) / xs.length);
 
 /** A loss that is a mean over the last axis of something of the error. */
