@@ -101,7 +101,7 @@ export async function compareWithKeras(
         same++;
         continue;
       }
-      const known = differences.find(({ concerns }) => concerns(realized.one));
+      const known = differences.find(({ concerns }) => concerns(realized.one, message.message));
       if (known) count(onPurpose, known.name);
       else faults.push({ seed: realized.one.seed, ...message });
     }
