@@ -23,7 +23,7 @@ import {
 } from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
 import { withLogits } from "./logits.ts";
-import { broadcastOperation, broadcastTo, keepReduced, sum } from "./structure.ts";
+import { broadcastOperation, keepReduced, sum } from "./structure.ts";
 import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 
 export const maxOperation: Operation<"max"> = {
@@ -153,9 +153,22 @@ export function softmax(x: Tensor, options: AxisOptions = {}): Tensor {
   return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
 }
 
-/** `log(softmax(x))` along an axis (default: the last), without overflow. */
+/**
+ * Logits minus their maximum along an axis, and the logarithm of the sum of their exponentials (the axis kept):
+ * apart, as added to a large maximum the logarithm would lose its digits.
+ */
+export function shiftedLogits(
+  logits: Tensor,
+  axes: number,
+): { readonly shifted: Tensor; readonly logSum: Tensor } {
+  const shifted = sub(logits, stopGradient(max(logits, { axes, keepDims: true })));
+  return { shifted, logSum: log(sum(exp(shifted), { axes, keepDims: true })) };
+}
+
+/** `log(softmax(x))` along an axis (default: the last), without overflow and exact for large `x`. */
 export function logSoftmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("logSoftmax", x);
   checkOptions("logSoftmax", options, ["axis"]);
-  return sub(x, broadcastTo(logSumExp(x, { ...options, keepDims: true }), x.shape));
+  const { shifted, logSum } = shiftedLogits(x, resolveAxis(options.axis ?? -1, x.shape.length, "logSoftmax"));
+  return sub(shifted, logSum);
 }

@@ -16,7 +16,6 @@ import {
   clip,
   div,
   equal,
-  exp,
   lessEqual,
   log,
   mul,
@@ -24,13 +23,12 @@ import {
   notEqual,
   select,
   square,
-  stopGradient,
   sub,
 } from "../operations/elementwise.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { max, sizeAsTensor } from "../operations/reduction.ts";
+import { shiftedLogits, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import { alignLabels, alignValues, lastDim, meanPerSample, type Options } from "./alignment.ts";
 import type { Measure } from "./counting.ts";
@@ -117,14 +115,6 @@ function clipped(probabilities: Tensor): Tensor {
 }
 
 /**
- * Logits minus their maximum, and the logarithm of the sum of their exponentials (along the last axis, kept).
- */
-function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
-  const shifted = sub(logits, stopGradient(max(logits, { axes: -1, keepDims: true })));
-  return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
-}
-
-/**
  * Crossentropy of class indices: `-log p[label]`.
  *
  * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to [1e-7,
@@ -162,7 +152,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
     values(target, prediction) {
       const labels = alignLabels(type, target, prediction);
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? prediction : log(clipped(prediction)));
-      const { shifted, logSum } = shiftedLogits(logits);
+      const { shifted, logSum } = shiftedLogits(logits, -1);
       const isLabel = equal(expandDims(labels, -1), iota([lastDim(prediction)]));
       return sub(sum(logSum, { axes: -1 }), sum(select(isLabel, shifted, 0), { axes: -1 }));
     },
@@ -192,7 +182,7 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
         const normalized = div(p, sum(p, { axes: -1, keepDims: true }));
         return neg(sum(mul(smooth, log(clipped(normalized))), { axes: -1 }));
       }
-      const { shifted, logSum } = shiftedLogits(logits);
+      const { shifted, logSum } = shiftedLogits(logits, -1);
       return sum(mul(smooth, sub(logSum, shifted)), { axes: -1 });
     },
   }, making);

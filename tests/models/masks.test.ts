@@ -345,3 +345,16 @@ Deno.test("normalization is over what counts", () => {
     1e-6,
   );
 });
+
+Deno.test("batch normalization takes a mask of steps that have axes of their own", () => {
+  const mask = tensor([[true, false], [true, true]]);
+  const x = tensor([[[[1], [2]], [[NaN], [9]]], [[[3], [4]], [[5], [6]]]]); // the steps that count: 1 to 6
+  const layer = batchNormalization({ momentum: 0.5 });
+  const { params, state } = init(layer, key(0), x);
+  const moved = { movingMean: tensor([3.5 / 2]), movingVariance: tensor([(1 + 35 / 12) / 2]) };
+  for (const batch of [layer, timeDistributed(layer)]) {
+    const { state: after, mask: kept } = batch.apply({ params, state }, x, { training: true, mask });
+    assertClose(after, moved, 1e-6);
+    assertEquals(toNested(kept as Tensor), toNested(mask)); // one tensor
+  }
+});

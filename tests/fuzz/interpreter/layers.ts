@@ -54,7 +54,8 @@ function ofStep(sample: Sample, step: number): Sample {
   if (sample instanceof Value) {
     // A mask begins with the steps, or speaks of the whole sample.
     const counts = Array.isArray(sample.counts) ? sample.counts[step] as Counts : sample.counts;
-    return new Value(list(sample.x)[step], counts);
+    const { x, logits } = sample;
+    return new Value(list(x)[step], counts, logits && { kind: logits.kind, x: list(logits.x)[step] });
   }
   if (Array.isArray(sample)) return sample.map((part) => ofStep(part, step));
   return Object.fromEntries(Object.entries(sample).map(([name, part]) => [name, ofStep(part, step)]));
