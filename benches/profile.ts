@@ -96,9 +96,9 @@ async function load(
   const words = slots.fill({
     bindings,
     addressOf: (buffer) => {
-      const { place } = buffer;
-      if (place.kind === "input") return places[place.index];
-      if (place.kind === "output") return places[inputs.length + place.index];
+      const { storage } = buffer;
+      if (storage.kind === "input") return places[storage.index];
+      if (storage.kind === "output") return places[inputs.length + storage.index];
       return addresses.arena + (arena.offsets.get(buffer) ?? 0);
     },
   });
@@ -110,9 +110,12 @@ async function load(
   };
   inputs.forEach((input, index) => write(input, places[index]));
   for (const buffer of arena.constants) {
-    if (buffer.place.kind === "constant") {
-      const { value } = buffer.place;
-      write(typeof value === "function" ? value(bindings) : value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
+    if (buffer.storage.kind === "constant") {
+      const { value } = buffer.storage;
+      write(
+        typeof value === "function" ? value(bindings) : value,
+        addresses.arena + (arena.offsets.get(buffer) ?? 0),
+      );
     }
   }
   const module = await WebAssembly.compile(emitted.bytes);
@@ -173,7 +176,14 @@ function rowsOf(
       throw new Error(`A ${kernel.kind} was not emitted`);
     }
     const sizes = sizesAt(plan.bindings);
-    const row: Row = { name, depth, calls, milliseconds, flops: flopsOf(kernel, sizes), shape: shapeOf(kernel) };
+    const row: Row = {
+      name,
+      depth,
+      calls,
+      milliseconds,
+      flops: flopsOf(kernel, sizes),
+      shape: shapeOf(kernel),
+    };
     if (kernel.kind !== "scan") return [row];
     return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * sizes.of(kernel.length))];
   });

@@ -7,7 +7,7 @@ import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import { lowerForWasm } from "../../kernels/wasm/lower.ts";
-import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
+import { WORTH_SHARING } from "../../kernels/wasm/partition.ts";
 import { Slots } from "../../kernels/wasm/slots.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
@@ -46,5 +46,12 @@ export function planProgram(
     threads,
     marks,
   });
-  return { bindings, kernels, arena: planArena(kernels, wasmFunctions, { bindings }), emitted, slots, addresses: ADDRESSES };
+  return {
+    bindings,
+    kernels,
+    arena: planArena(kernels, wasmFunctions, { bindings }),
+    emitted,
+    slots,
+    addresses: ADDRESSES,
+  };
 }

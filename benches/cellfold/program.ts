@@ -44,12 +44,15 @@ export function flopsOf(kernel: WasmKernel, sizes: Sizes): number {
 /** Multiplications and additions in the products of one step of a task, loops included. */
 export function productFlops(task: ModelTask | NestedTask): number {
   const { program, inputs } = programOf(task);
-  const { kernels, bindings } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1 });
+  const { kernels, bindings } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), {
+    threads: 1,
+  });
   const sizes = sizesAt(bindings);
   const sum = (kernels: readonly WasmKernel[]): number =>
     kernels.reduce(
       (total, kernel) =>
-        total + (kernel.kind === "scan" ? sizes.of(kernel.length) * sum(kernel.body) : flopsOf(kernel, sizes)),
+        total +
+        (kernel.kind === "scan" ? sizes.of(kernel.length) * sum(kernel.body) : flopsOf(kernel, sizes)),
       0,
     );
   return sum(kernels);

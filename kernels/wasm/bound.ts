@@ -22,7 +22,7 @@ export interface Bound {
   readonly arena: Arena;
   /** Bytes of scratch for intermediate results. */
   readonly bytes: number;
-  readonly isAlone: boolean;
+  readonly isSingleThreaded: boolean;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
   /** The words of the table, for intermediate results from this address on. */
   words: Int32Array | undefined;
@@ -67,12 +67,14 @@ export class Plans implements Disposable {
       stale: slots.indexOf(kernel),
     }));
     const constants = new Set(
-      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ place }) => place.kind === "constant"),
+      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ storage }) => storage.kind === "constant"),
     );
-    this.#open = [...constants].filter(({ place }) => place.kind === "constant" && typeof place.value === "function");
+    this.#open = [...constants].filter(({ storage }) =>
+      storage.kind === "constant" && typeof storage.value === "function"
+    );
     for (const buffer of constants) {
-      if (buffer.place.kind !== "constant" || typeof buffer.place.value === "function") continue;
-      this.#write(buffer, buffer.place.value);
+      if (buffer.storage.kind !== "constant" || typeof buffer.storage.value === "function") continue;
+      this.#write(buffer, buffer.storage.value);
     }
   }
 
@@ -102,14 +104,14 @@ export class Plans implements Disposable {
   }
 
   #plan(bindings: Bindings): Bound {
-    const { kernels, check, isAlone } = this.code;
+    const { kernels, check, isSingleThreaded } = this.code;
     check(bindings);
     const arena = planScratch(kernels, this.#packed, bindings);
     return {
       bindings,
       arena,
       bytes: arena.bytes,
-      isAlone: isAlone(sizesAt(bindings)),
+      isSingleThreaded: isSingleThreaded(sizesAt(bindings)),
       outputs: this.#program.outputs.map(({ shape }) => {
         const concrete = evaluateShape(shape, bindings);
         return { shape: concrete, size: sizeOf(concrete) };
@@ -132,7 +134,10 @@ export class Plans implements Disposable {
 
   /** What a plan needs memory for. */
   describe({ bytes, arena, bindings }: Bound): string {
-    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({ name, bytes: evaluateDim(size, bindings) * 4 }));
+    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({
+      name,
+      bytes: evaluateDim(size, bindings) * 4,
+    }));
     const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
     return `the plan takes ${bytes} bytes, its largest buffers are ${
       largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
@@ -163,7 +168,7 @@ export class Plans implements Disposable {
       put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
     }
     this.#caller = caller;
-    const pool = bound.isAlone || shared === undefined ? undefined : device.pool();
+    const pool = bound.isSingleThreaded || shared === undefined ? undefined : device.pool();
     if (pool && shared !== undefined) device.guard(() => pool.run(shared, []));
     else device.guard(alone);
     for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
@@ -202,8 +207,8 @@ export class Plans implements Disposable {
   /** Writes the constants that depend on open sizes. */
   #writeOpen(bound: Bound): void {
     for (const buffer of this.#open) {
-      if (buffer.place.kind !== "constant" || typeof buffer.place.value !== "function") continue;
-      this.#write(buffer, buffer.place.value(bound.bindings));
+      if (buffer.storage.kind !== "constant" || typeof buffer.storage.value !== "function") continue;
+      this.#write(buffer, buffer.storage.value(bound.bindings));
     }
     this.#writtenFor = bound;
     bound.words = undefined; // the addresses may be others

@@ -10,7 +10,7 @@ import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
 import type { StayingPack } from "./packed.ts";
-import { aloneAlways, isOpen, isSingleThreaded } from "./share.ts";
+import { alwaysSingleThreaded, isOpen, isSingleThreaded } from "./partition.ts";
 import { Slots, TableFull } from "./slots.ts";
 
 /** Words of a table at first; one that needs more gets twice as many. */
@@ -28,7 +28,7 @@ export interface Code {
   /** The number of the module in the pool of threads; undefined if one thread does everything. */
   readonly shared: number | undefined;
   /** Whether a call of these sizes has too little work to share. */
-  readonly isAlone: (sizes: Sizes) => boolean;
+  readonly isSingleThreaded: (sizes: Sizes) => boolean;
   /** Throws if the sizes of a call are such that it has no result. */
   readonly check: (bindings: Bindings) => void;
   readonly unload: () => void;
@@ -43,12 +43,17 @@ export async function codeFor(
   const { memory, features, threads, shareFrom } = device;
   const { kernels, checks } = lowerForWasm(program, { threads, shareFrom, stays });
   device.check();
-  const isAloneAlways = kernels.every((kernel) =>
-    isOpen(kernel) ? aloneAlways(kernel, shareFrom) === true : isSingleThreaded([kernel], sizesAt({}), shareFrom)
+  const isSingleAlways = kernels.every((kernel) =>
+    isOpen(kernel)
+      ? alwaysSingleThreaded(kernel, shareFrom) === true
+      : isSingleThreaded([kernel], sizesAt({}), shareFrom)
   );
-  const pool = isAloneAlways ? undefined : device.pool();
+  const pool = isSingleAlways ? undefined : device.pool();
   const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
-    const slots = new Slots(memory.allocate(words * 4, () => "it was for a table of sizes and addresses"), words);
+    const slots = new Slots(
+      memory.allocate(words * 4, () => "it was for a table of sizes and addresses"),
+      words,
+    );
     try {
       const emitted = emitModule(kernels, {
         features,
@@ -77,7 +82,7 @@ export async function codeFor(
       packs: kernels.filter(staysPacked),
       alone: exports.alone as () => void, // emitted with this signature
       shared,
-      isAlone: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, shareFrom),
+      isSingleThreaded: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, shareFrom),
       check: (bindings) => checks.forEach((check) => check(bindings)),
       unload: () => {
         if (shared !== undefined) pool?.unload(shared);
@@ -96,10 +101,17 @@ function staysPacked(kernel: WasmKernel): kernel is StayingPack {
 
 /** What an executable keeps from call to call: constants, and where packed operands lie that stay packed. */
 export function isKept(buffer: Buffer): boolean {
-  return buffer.place.kind === "constant";
+  return buffer.storage.kind === "constant";
 }
 
 /** Where everything that lives during a call lies, relative to the beginning of scratch. */
-export function planScratch(kernels: readonly WasmKernel[], packed: ReadonlySet<Buffer>, bindings: Bindings): Arena {
-  return planArena(kernels, wasmFunctions, { bindings, only: (buffer) => !isKept(buffer) && !packed.has(buffer) });
+export function planScratch(
+  kernels: readonly WasmKernel[],
+  packed: ReadonlySet<Buffer>,
+  bindings: Bindings,
+): Arena {
+  return planArena(kernels, wasmFunctions, {
+    bindings,
+    only: (buffer) => !isKept(buffer) && !packed.has(buffer),
+  });
 }

@@ -1,8 +1,8 @@
 /** Compiled Programs of the wasm backend: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
-import { bindInputs, haveShapes, keyOf } from "../call.ts";
+import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
+import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
@@ -27,7 +27,7 @@ const ALIGNMENT = 64;
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #loaded: Loaded = { plans: undefined };
   #loading: Promise<Plans> | undefined;
   /** The shapes of the last call's inputs, and its sizes. */
@@ -35,7 +35,7 @@ export class WasmExecutable implements Executable {
   #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WasmDevice, program: Program, options: CompileOptions) {
+  constructor(device: WasmDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "wasm");
     this.#device = device;
     this.#program = program;
@@ -117,7 +117,9 @@ export class WasmExecutable implements Executable {
         return input.address; // throws if it is gone
       });
       const { packs } = plans.code;
-      const packed = packedFor(packs, inputs).map((form, index) => form ?? placeFor(packs[index].packed.size));
+      const packed = packedFor(packs, inputs).map((form, index) =>
+        form ?? placeFor(packs[index].packed.size)
+      );
       const results = bound.outputs.map(({ size }, index) => keep[index] ? undefined : placeFor(size));
       bound.outputs.forEach(({ shape }, index) => {
         kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
@@ -171,12 +173,14 @@ export class WasmExecutable implements Executable {
 
 function describeCode({ code, entries, threadsNow }: Plans, threads: number): string[] {
   const { kernels, emitted } = code;
-  const how = (isAlone: boolean) =>
-    isAlone ? "1 thread, as there is too little work to share" : `${threads} threads` +
+  const how = (isSingleThreaded: boolean) =>
+    isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
       (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
   return [
     `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
-    ...entries.map(([key, { isAlone, bytes }]) => `for ${key || "these sizes"}: ${how(isAlone)}, ${bytes} bytes planned`),
+    ...entries.map(([key, { isSingleThreaded, bytes }]) =>
+      `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
+    ),
     ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
   ];
 }

@@ -12,9 +12,9 @@ export interface StayingPack extends WasmKernelOf<"pack"> {
 }
 
 /** The index of the input that a kernel packs. */
-export function packedInput({ right: { buffer: { place } } }: StayingPack): number {
-  if (place.kind !== "input") throw new Error("Only inputs stay packed");
-  return place.index;
+export function packedInput({ right: { buffer: { storage } } }: StayingPack): number {
+  if (storage.kind !== "input") throw new Error("Only inputs stay packed");
+  return storage.index;
 }
 
 /** The packed form of each operand, where it belongs to a tensor on the device. */

@@ -1,5 +1,5 @@
 /** The work of kernels whose sizes are known, as they are on webgpu. */
-import { kernelFunctions, type Kernel } from "../lowering/kernels.ts";
+import { type Kernel, kernelFunctions } from "../lowering/kernels.ts";
 import { sizesAt, type Work } from "../lowering/kinds/kind.ts";
 
 const fixed = sizesAt({});

@@ -7,7 +7,7 @@ import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -205,8 +205,8 @@ export async function fitWith(
   const steps = Math.ceil(samples / batchSize);
   if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
   const train = session.train();
-  let live = await toHost(variables);
-  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  let live: Variables = await toHost(variables);
+  let optimizerState: OptimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);

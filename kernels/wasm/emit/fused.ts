@@ -34,7 +34,7 @@ export const fusedEmission: EmittedKinds<FusedKernel> = {
     emit: emitFused,
     cut: ({ shape }, { items }, shareFrom) => ({
       grain: shape.length === 1 ? 16 : 1,
-      alone: items < shareFrom,
+      singleThreaded: items < shareFrom,
     }),
   },
 };
