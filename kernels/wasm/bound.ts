@@ -156,7 +156,7 @@ export class Plans implements Disposable {
     caller?: object,
   ): void {
     const device = this.#device;
-    const base = device.scratch.take(bound.bytes, () => this.describe(bound));
+    const base = device.scratch.take(this, bound.bytes, () => this.describe(bound));
     const isAgain = caller !== undefined && this.#caller === caller && bound.base === base;
     if (!isAgain) this.#enter(bound, base);
     const { slots, shared, alone } = this.code;
@@ -215,6 +215,7 @@ export class Plans implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#device.scratch.leave(this);
     for (const address of this.#constants.values()) this.#device.memory.free(address);
     this.#constants.clear();
     this.#bounds.clear();
