@@ -32,7 +32,8 @@ import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.t
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { batchingOptionNames, type BatchingOptions, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import { checkTrainer, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
+import { withTrainer } from "./shared.ts";
+import { checkTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
 
 /** How a trainer iterates over data. */
 export interface FitLoopOptions extends BatchingOptions {

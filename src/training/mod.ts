@@ -20,9 +20,9 @@ export type {
   Objective,
   ObjectiveOptions,
   ObjectiveState,
-  PerOutput,
   Prediction,
 } from "./objective.ts";
+export type { PerOutput } from "./per_output.ts";
 export {
   type BatchingOptions,
   evaluate,

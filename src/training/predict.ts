@@ -24,7 +24,8 @@ import {
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
-import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
+import { withTrainer } from "./shared.ts";
+import { checkTrainer, type Session, type Trainer } from "./trainer.ts";
 
 /** How to iterate over data. */
 export interface BatchingOptions {
@@ -235,12 +236,17 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
 }
 
-/** The result of `use` on the variables on the device, which are freed afterwards. */
+/**
+ * The result of `use` on the variables, which are copied to the device first if there are several batches, and
+ * freed afterwards.
+ */
 async function withUploaded<Result>(
   trainer: Trainer,
   variables: Variables,
+  isOneBatch: boolean,
   use: (live: Variables) => Promise<Result>,
 ): Promise<Result> {
+  if (isOneBatch) return await use(variables);
   const live = await trainer.upload(variables);
   try {
     return await use(live);

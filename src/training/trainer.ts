@@ -246,23 +246,6 @@ async function predictOnBatch(
   return output;
 }
 
-/**
- * Runs `use` with a trainer, then disposes it. Without `using`, which Node 22 and older browsers cannot
- * parse.
- */
-export async function withTrainer<Result>(
-  model: Layer,
-  options: TrainerOptions,
-  use: (trainer: Trainer) => Promise<Result>,
-): Promise<Result> {
-  const trainer = createTrainer(model, options);
-  try {
-    return await use(trainer);
-  } finally {
-    trainer[Symbol.dispose]();
-  }
-}
-
 /** The first argument that the methods above expect, for errors. */
 const WHAT = 'a verb for errors, such as "fit"';
 
