@@ -10,7 +10,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { fixedDim } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
-import { mapTree, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
@@ -21,15 +21,16 @@ const CHUNK = 1024;
 /**
  * Checks that the labels that count, of every output, are classes.
  *
- * @param outputs The specs of the model's outputs.
+ * @param output The specs of the model's output.
  * @throws RangeError naming the first invalid label; TypeError for labels that are not int32.
  */
 export function checkTargets(
   model: Layer,
   variables: Variables,
-  { objective, outputs }: { readonly objective: Objective; readonly outputs: readonly Spec[] },
+  { objective, output }: { readonly objective: Objective; readonly output: Tree<Spec> },
   data: Data,
 ): void {
+  const outputs = flattenTree<Spec>(output).leaves;
   const targets = objective.targets(data.y as Tree<HostTensor>); // checkData has checked where they are
   objective.heads.forEach(({ loss }, index) => {
     const { shape } = outputs[index];

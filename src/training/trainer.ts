@@ -161,7 +161,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkInput(model, x);
       return predictor;
     },
-    upload: (variables) => steps.upload()(variables),
+    upload: (variables) => steps.upload.get()(variables),
     initOptimizer(variables) {
       checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
