@@ -128,6 +128,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "exclusive",
   "fromLogits",
   "goBackwards",
+  "invert",
   "inputForget",
   "keepDims",
   "maskZero",

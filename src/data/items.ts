@@ -10,16 +10,16 @@ export type Items<Item> = Iterable<Item> | AsyncIterable<Item>;
  * Where items come from: an iterable, or a function that gives one for each epoch, counted from 0. An iterator
  * or generator is an iterable that can be read only once.
  */
-export type Source<Item> = Items<Item> | ((epoch: number) => Items<Item> | Promise<Items<Item>>);
+export type DataSource<Item> = Items<Item> | ((epoch: number) => Items<Item> | Promise<Items<Item>>);
 
-/** Whether a value is an iterable. A text is not: nobody means its characters. */
+/** Whether a value is an iterable of items: not a text or a typed array, which is one of characters or numbers. */
 export function isItems(value: unknown): value is Items<unknown> {
-  return typeof value === "object" && value !== null &&
+  return typeof value === "object" && value !== null && !ArrayBuffer.isView(value) &&
     (Symbol.asyncIterator in value || Symbol.iterator in value);
 }
 
 /** The number of items, if an iterable says so by a `length`, as arrays do. */
-export function lengthOf(source: Source<unknown>): number | undefined {
+export function lengthOf(source: DataSource<unknown>): number | undefined {
   if (typeof source === "function" || !("length" in source)) return undefined;
   return typeof source.length === "number" ? source.length : undefined;
 }

@@ -30,6 +30,7 @@ import { layerNormalization } from "../layers/layer_normalization.ts";
 import { lstm, type LstmOptions } from "../layers/lstm.ts";
 import { masking } from "../layers/masking.ts";
 import { merge, type MergeOptions } from "../layers/merge.ts";
+import { normalization } from "../layers/normalization.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import { type RecurrentLayer, rnn, type RnnOptions } from "../layers/rnn.ts";
 import { simpleRnn, type SimpleRnnOptions } from "../layers/simple_rnn.ts";
@@ -63,6 +64,7 @@ const plainTypes: { readonly [type: string]: LayerReviver } = {
   flatten: (options) => flatten(options),
   layerNormalization: (options) => layerNormalization(options),
   masking: (options) => masking(options),
+  normalization: (options) => normalization(options),
   merge: (options) => merge(options as unknown as MergeOptions),
   reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
   simpleRnn: (options) => simpleRnn(options as unknown as SimpleRnnOptions),

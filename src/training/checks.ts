@@ -4,7 +4,7 @@
  * tracing.
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
-import type { Source } from "../data/items.ts";
+import type { DataSource } from "../data/items.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
@@ -50,6 +50,9 @@ export function checkData(what: string, data: Data): number {
 
 /** What to use instead of other libraries' options for weighting samples. */
 export const weightsElsewhere = {
+  classWeight:
+    "give each sample the weight of its class in the data, { x, y, sampleWeight: gather(weights, y) }, with " +
+    "weights[i] that of class i and y int32 class numbers",
   sampleWeight: "give it with the data, { x, y, sampleWeight }",
 } as const;
 
@@ -172,7 +175,7 @@ export function checkBatchSize(model: Layer, state: Tree<Tensor>, samples: numbe
  * What `fit` validates with: separate data, an iterable of batches, which is read after each epoch, a function
  * that gives one for each epoch, or the last fraction of the training data.
  */
-export type Validation = Data | Source<Data> | { readonly split: number };
+export type Validation = Data | DataSource<Data> | { readonly split: number };
 
 /**
  * Training and validation data, separated.

@@ -3,9 +3,10 @@
  * for each epoch, whose batches are checked one by one.
  */
 import { wrongKind } from "../describe.ts";
-import { groupsOf, isItems, lengthOf, type Reader, readerOf, type Source } from "../data/items.ts";
+import { type DataSource, groupsOf, isItems, lengthOf, type Reader, readerOf } from "../data/items.ts";
 import { stackSamples } from "../data/stack.ts";
 import { unknownName } from "../nearest.ts";
+import { isTensor } from "../tensor/tensor.ts";
 import { BatchError, type BatchPlace } from "./batch_error.ts";
 
 /** What an iterable gives: batches, or samples that are gathered into batches. */
@@ -45,9 +46,12 @@ export interface Feed<Prepared> {
   close(): Promise<void>;
 }
 
-/** Whether data is given in parts: by an iterable, or by a function that gives one. */
-export function isSource<Item>(data: unknown): data is Source<Item> {
-  return typeof data === "function" || isItems(data);
+/**
+ * Whether data is given in parts: by an iterable, or by a function that gives one. An array of tensors is not:
+ * it is one batch, even if it lacks its keys.
+ */
+export function isSource<Item>(data: unknown): data is DataSource<Item> {
+  return typeof data === "function" || isItems(data) && !(Array.isArray(data) && data.some(isTensor));
 }
 
 /** Throws a RangeError unless `items` is what an iterable can give. */
@@ -57,7 +61,7 @@ export function checkItemKind(items: unknown): void {
 
 /** The batches of a source. */
 export function createFeed<Item, Prepared>(
-  source: Source<Item>,
+  source: DataSource<Item>,
   { use, batchSize, steps, signal, prepare }: FeedOptions<Item, Prepared>,
 ): Feed<Prepared> {
   const length = lengthOf(source);

@@ -5,7 +5,7 @@
  */
 import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
-import type { Source } from "../data/items.ts";
+import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
@@ -91,7 +91,7 @@ const loopOptions = [
 
 /** What to use instead of options that `fit` has in other libraries. */
 const elsewhere = {
-  ...weightsElsewhere,
+  sampleWeight: weightsElsewhere.sampleWeight,
   validationData: "give validation: { x, y }",
   validationSplit: "give validation: { split: 0.2 }",
   verbose: 'give report: "none" for silence',
@@ -147,7 +147,7 @@ const elsewhere = {
 export async function fit(
   model: Layer,
   variables: Variables,
-  data: Data | Source<Data>,
+  data: Data | DataSource<Data>,
   options: FitOptions,
 ): Promise<FitResult> {
   checkOptions("fit", options, [...trainerOptionNames, ...loopOptions], elsewhere);
@@ -163,7 +163,7 @@ export async function fit(
 export async function fitWith(
   trainer: Trainer,
   variables: Variables,
-  data: Data | Source<Data>,
+  data: Data | DataSource<Data>,
   options: FitLoopOptions = {},
 ): Promise<FitResult> {
   checkTrainer("fit", trainer);

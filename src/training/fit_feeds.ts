@@ -1,6 +1,6 @@
 /** Where `fit` gets its batches from: for training and for validation, from memory or from iterables. */
 import { shuffledOrder } from "../data/batches.ts";
-import type { Source } from "../data/items.ts";
+import type { DataSource } from "../data/items.ts";
 import { checkCount } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -100,7 +100,7 @@ export function feedsOfData(
 export function feedsOfSource(
   trainer: Trainer,
   variables: Variables,
-  source: Source<Data>,
+  source: DataSource<Data>,
   options: FeedsOptions,
 ): Feeds {
   const { items, batchSize, stepsPerEpoch: steps, classWeight, shuffle, validation, signal } = options;
@@ -135,7 +135,7 @@ export function feedsOfSource(
 function validationFeed(
   trainer: Trainer,
   variables: Variables,
-  data: Data | Source<Data> | undefined,
+  data: Data | DataSource<Data> | undefined,
   options: FeedsOptions,
 ): Pick<Feeds, "validation" | "close"> {
   const { items, signal } = options;

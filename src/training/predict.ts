@@ -1,6 +1,6 @@
 /** `evaluate` and `predict`: whole data sets in inference, batch by batch, from memory or from an iterable. */
 import { checkVariables } from "../layers/checks.ts";
-import type { Source } from "../data/items.ts";
+import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
@@ -92,7 +92,7 @@ export interface PredictOptions extends BatchingOptions {
 export async function evaluate(
   model: Layer,
   variables: Variables,
-  data: Data | Source<Data>,
+  data: Data | DataSource<Data>,
   options: EvaluateOptions,
 ): Promise<Logs> {
   checkOptions("evaluate", options, [
@@ -122,7 +122,7 @@ export async function evaluate(
 export async function evaluateWith(
   trainer: Trainer,
   variables: Variables,
-  data: Data | Source<Data>,
+  data: Data | DataSource<Data>,
   options: BatchingOptions = {},
 ): Promise<Logs> {
   checkTrainer("evaluate", trainer);
@@ -222,7 +222,7 @@ export async function evaluateBatches(
 export async function predict<Output extends Tree<Tensor> = HostTensor>(
   model: Layer,
   variables: Variables,
-  x: Tree<Tensor> | Source<Tree<Tensor>>,
+  x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: PredictOptions = {},
 ): Promise<Output> {
   checkOptions("predict", options, ["device", ...batchingOptionNames]);
@@ -245,7 +245,7 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
 export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   trainer: Trainer,
   variables: Variables,
-  x: Tree<Tensor> | Source<Tree<Tensor>>,
+  x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: BatchingOptions = {},
 ): Promise<Output> {
   checkTrainer("predict", trainer);
@@ -276,7 +276,7 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
 }
 
 /** Whether inputs come in parts. An array is a tree of inputs. */
-function isInputSource(x: Tree<Tensor> | Source<Tree<Tensor>>): x is Exclude<typeof x, Tree<Tensor>> {
+function isInputSource(x: Tree<Tensor> | DataSource<Tree<Tensor>>): x is Exclude<typeof x, Tree<Tensor>> {
   return !Array.isArray(x) && isSource(x);
 }
 

@@ -3,7 +3,7 @@
  * them. They are cut from data in memory, or come from an iterable.
  */
 import { batches } from "../data/batches.ts";
-import type { Source } from "../data/items.ts";
+import type { DataSource } from "../data/items.ts";
 import { checkCount } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import { printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -90,7 +90,7 @@ export function dataFeed(
   trainer: Trainer,
   what: string,
   variables: Variables,
-  source: Source<Data>,
+  source: DataSource<Data>,
   options: ReadingOptions,
 ): Feed<Ready> {
   const checkKind = kindCheck("the batch");
@@ -107,7 +107,7 @@ export function dataFeed(
 export function inputFeed(
   trainer: Trainer,
   variables: Variables,
-  source: Source<Tree<Tensor>>,
+  source: DataSource<Tree<Tensor>>,
   options: ReadingOptions,
 ): Feed<ReadyInput> {
   const checkKind = kindCheck("the input");
