@@ -89,13 +89,17 @@ export function createFeed<Item, Prepared>(
   };
 
   /** The next item; undefined at the end and once the signal is aborted. */
-  const readItem = async (reader: Reader<Item | Item[]>, place: BatchPlace): Promise<Item | undefined> => {
+  const read = async (
+    reader: Reader<Item | Item[]>,
+    place: BatchPlace,
+  ): Promise<{ item: Item } | undefined> => {
     const { batch } = place;
     try {
       const result = await reader.next();
       if (signal?.aborted) return undefined;
       if (!result.done) {
-        return batchSize === undefined ? result.value as Item : stackSamples(result.value as Item[]);
+        const { value } = result;
+        return { item: batchSize === undefined ? value as Item : stackSamples(value as Item[]) }; // groups if so
       }
       if (steps !== undefined) {
         throw new RangeError(
@@ -118,8 +122,8 @@ export function createFeed<Item, Prepared>(
     steps: known,
     async peek(epoch) {
       reader = await open(epoch);
-      const item = await readItem(reader, { epoch, batch: 0, use });
-      return item === undefined ? undefined : peeked = prepare(item);
+      const found = await read(reader, { epoch, batch: 0, use });
+      return found && (peeked = prepare(found.item));
     },
     async *epoch(epoch) {
       reader ??= await open(epoch);
@@ -129,10 +133,10 @@ export function createFeed<Item, Prepared>(
           const place = { epoch, batch, use };
           let prepared = peeked;
           if (!prepared) {
-            const item = await readItem(reader, place);
-            if (item === undefined) return;
+            const found = await read(reader, place);
+            if (!found) return;
             try {
-              prepared = prepare(item);
+              prepared = prepare(found.item);
             } catch (cause) {
               throw new BatchError(cause, place);
             }

@@ -14,6 +14,7 @@ import { item, specOf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
+import { BatchError } from "./batch_error.ts";
 import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
 import { checkSignal, statefulBatch, weightsElsewhere } from "./checks.ts";
 import { checkClassWeight } from "./class_weight.ts";
@@ -182,17 +183,25 @@ export async function fitWith(
     const first = await feeds.first();
     return first
       ? await train(trainer, variables, feeds, first, options)
-      : await untrained(trainer, variables, options);
+      : { ...await untrained(trainer, variables, options), stopped: "aborted" };
+  } catch (error) {
+    if (!(error instanceof BatchError) || error.variables) throw error;
+    const place = { epoch: error.epoch, step: 0 };
+    throw new BatchError(error.cause, error, { ...await untrained(trainer, variables, options), place });
   } finally {
     await feeds.close();
   }
 }
 
-/** What is returned if training is aborted before the first batch is there. */
-async function untrained(trainer: Trainer, given: Variables, options: FitLoopOptions): Promise<FitResult> {
+/** What training begins with, for when it ends before the first batch. */
+async function untrained(
+  trainer: Trainer,
+  given: Variables,
+  options: FitLoopOptions,
+): Promise<Omit<FitResult, "stopped">> {
   const variables = await toHost(given);
   const optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(variables));
-  return { variables, optimizerState, history: {}, stopped: "aborted" };
+  return { variables, optimizerState, history: {} };
 }
 
 async function train(

@@ -13,7 +13,7 @@ import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from
 export type PerOutput<Value> =
   | Value
   | readonly PerOutput<Value>[]
-  | { readonly [output: string]: PerOutput<Value> };
+  | { readonly [output: string]: PerOutput<Value> | undefined };
 
 /** What is given for outputs. */
 interface OutputOption<Value> {

@@ -42,7 +42,7 @@ export class Rows {
             printSpec(leaf)
           }, expected the sizes of the batches ` +
             `before it, [rows${
-              shape.slice(1).map((size) => `,${size}`).join("")
+              shape.slice(1).map((size) => `, ${size}`).join("")
             }]; predict each batch by itself`,
         );
       }
