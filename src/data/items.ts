@@ -101,6 +101,7 @@ function readAhead<Item>(iterator: AsyncIterator<Item>, signal: AbortSignal | un
       return await orAborted(next, signal) ?? DONE;
     },
     async close() {
+      asked.length = 0;
       if (!open) return;
       open = false;
       const closing = iterator.return?.();
