@@ -15,10 +15,13 @@ export interface BatchPlace {
 
 /** How far training came. */
 export interface Progressed {
+  /** The last good weights, on the host. */
   readonly variables: Variables;
+  /** The optimizer's state that belongs to them. */
   readonly optimizerState: OptimizerState;
   /** The completed steps of an epoch. */
   readonly place: StepPlace;
+  /** The epochs that were completed. */
   readonly history: History;
 }
 

@@ -11,7 +11,7 @@ export {
 } from "./callbacks.ts";
 export type { Validation } from "./checks.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
-export { BatchError, type BatchPlace } from "./batch_error.ts";
+export { BatchError, type BatchPlace, type Progressed } from "./batch_error.ts";
 export type { ClassWeight } from "./class_weight.ts";
 export type { ItemKind } from "./feed.ts";
 export type { FeedsOptions } from "./fit_feeds.ts";
