@@ -97,9 +97,9 @@ Deno.test("what stands where something else is expected is named", async () => {
     "the data is an array of 2",
   );
   await assertRejects(
-    () => cf.fit(model, variables, any(pieces()), options),
+    () => cf.fit(model, variables, any({ next: pieces().next }), options),
     TypeError,
-    "use trainer.trainOnBatch in a loop",
+    "an iterator is read if it has [Symbol.iterator] or [Symbol.asyncIterator]",
   );
 });
 
