@@ -20,7 +20,7 @@ export {
   tensor,
   toNested,
 } from "./src/tensor/mod.ts";
-export { mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
+export { type MappedTree, mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
 export {
   abs,
   type Activation,
@@ -249,7 +249,6 @@ export {
   type PredictOptions,
   predictStep,
   predictWith,
-  type Report,
   rmsprop,
   rootMeanSquaredError,
   saving,

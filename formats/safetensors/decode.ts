@@ -3,7 +3,8 @@
  * beyond what has arrived.
  */
 import { checkBytes, checkCount, wrongKind } from "../../src/describe.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
 import { type Entry, headerLengthOf, malformed, type Metadata, parseHeader, PREFIX } from "./header.ts";

@@ -4,8 +4,8 @@
  */
 import { checkObject, wrongKind } from "../../src/describe.ts";
 import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
-import { flattenTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
-import { quoted } from "../../src/nearest.ts";
+import { flattenTree, type MappedTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
+import { quoted } from "../../src/quoted.ts";
 import { differences } from "../support/differences.ts";
 import { METADATA } from "./header.ts";
 
@@ -65,7 +65,10 @@ export function namedTensors(tree: unknown): Named[] {
  * assertEquals(variables, trained);
  * ```
  */
-export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Tensor>>): T {
+export function restoreTree<T, Leaf extends Tensor>(
+  template: T,
+  tensors: Readonly<Record<string, Leaf>>,
+): MappedTree<T, Leaf> {
   const { leaves, paths, structure } = flattenTree<Tensor>(template);
   checkObject("restore a tree", tensors, "the second argument", "an object of tensors by name");
   for (const [name, tensor] of Object.entries(tensors)) {
@@ -77,5 +80,5 @@ export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Ten
   if (difference !== undefined) {
     throw new TypeError(`Cannot restore the tree from these tensors: ${difference}`);
   }
-  return unflattenTree<T>(structure, paths.map((path) => given.get(nameOf(path))));
+  return unflattenTree(structure, paths.map((path) => given.get(nameOf(path))));
 }

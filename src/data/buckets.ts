@@ -1,9 +1,11 @@
 /** Sequences of different lengths as batches of similar lengths, so that little of a batch is padding. */
 import { checkCount, checkFunction, checkList, isObject, wrongKind } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { unknownName } from "../known_names.ts";
 import { foldIn } from "../operations/random.ts";
 import { checkKey } from "../tensor/keys.ts";
-import { type DType, type HostTensor, type NestedNumbers, type Tensor, tensor } from "../tensor/tensor.ts";
+import { type DType, type HostTensor, type Tensor, tensor } from "../tensor/tensor.ts";
+import type { NestedNumbers } from "../tensor/nested.ts";
 import { shuffledOrder } from "./batches.ts";
 import { type PaddedSequences, type PadOptions, padSequences, type RaggedSequence } from "./padding.ts";
 import type { CountedBatches } from "./windows.ts";

@@ -1,6 +1,6 @@
 /** Windows of a long series, with the steps that follow each, as batches for training. */
 import { checkCount, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import {
   allocateValues,
   host,

@@ -2,7 +2,8 @@
  * Normalization by statistics of the data, which are computed once, before training. Unlike batch
  * normalization it does the same in training and in inference.
  */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { describeValue, wrongKind } from "../describe.ts";
 import { resolveAxes } from "../operations/axes.ts";
 import { add, div, maximum, mul, sqrt, sub } from "../operations/elementwise.ts";
@@ -13,11 +14,11 @@ import {
   type HostTensor,
   hostTensor,
   isTensor,
-  type NestedNumbers,
   type Tensor,
   tensor,
   toNested,
 } from "../tensor/tensor.ts";
+import type { NestedNumbers } from "../tensor/nested.ts";
 import { checkLayer, featureSize, floatInput, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
@@ -65,7 +66,7 @@ const EPSILON = 1e-7;
  * assertEquals(toNested(await predict(layer, init(layer, key(0), x), x)), [[1, 0]]);
  * ```
  */
-export function normalization(options: NormalizationOptions = {}): Layer {
+export function normalization(options: NormalizationOptions = {}): Layer<Tensor> {
   checkOptions("normalization", options, ["axis", "mean", "variance", "invert", ...layerOptionNames]);
   const { axis = -1, mean = 0, variance = 1, invert = false, name, trainable } = options;
   const layer = layerName({ type: "normalization", name });
@@ -169,9 +170,9 @@ function statistic(layer: string, name: string, given: HostTensor, sizes: readon
  * ```
  */
 export async function adapt(
-  layer: Layer,
+  layer: Layer<Tensor>,
   data: Tensor | Iterable<Tensor> | AsyncIterable<Tensor>,
-): Promise<Layer> {
+): Promise<Layer<Tensor>> {
   checkLayer("adapt", layer);
   if (layer.type !== "normalization") {
     throw new TypeError(`Cannot adapt ${layerName(layer)}: expected a layer that normalization(...) makes`);

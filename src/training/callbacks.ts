@@ -5,7 +5,8 @@
 import { checkRange } from "../options/checks.ts";
 import { checkCount, checkList, checkObject, checkText, isObject, wrongKind } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import type { Logs } from "./objective.ts";
 

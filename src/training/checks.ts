@@ -8,7 +8,8 @@ import type { DataSource } from "../data/items.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { checkCount, isObject, wrongKind } from "../describe.ts";
 import { type HostTensor, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -98,7 +99,7 @@ export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
 }
 
 /** The batch that a model was made for, from its state or its declared inputs; undefined: any. */
-export function batchOf(model: Layer, state: Tree<Tensor>): Dim | undefined {
+export function batchOf(model: Pick<Layer, "batch">, state: Tree<Tensor>): Dim | undefined {
   return statefulBatch(state) ?? model.batch;
 }
 
@@ -112,7 +113,7 @@ const DEFAULT_BATCH_SIZE = 32;
  */
 export function batchSizeFor(
   what: string,
-  model: Layer,
+  model: Pick<Layer, "batch">,
   { state }: Variables,
   given: number | undefined,
 ): number {

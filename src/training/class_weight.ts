@@ -2,7 +2,7 @@
  * Weights of classes: each sample or step is weighted by the class of its target, times its own weight. They
  * become sample weights on the host, before a batch is used.
  */
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 import { isObject, wrongKind } from "../describe.ts";
 import { fixedDim } from "../tensor/dims.ts";
 import {

@@ -5,7 +5,7 @@
 import { wrongKind } from "../describe.ts";
 import { type DataSource, groupsOf, isItems, lengthOf, type Reader, readerOf } from "../data/items.ts";
 import { stackSamples } from "../data/stack.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import { isTensor } from "../tensor/tensor.ts";
 import { BatchError, type BatchPlace } from "./batch_error.ts";
 

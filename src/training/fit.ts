@@ -7,7 +7,7 @@ import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -217,8 +217,8 @@ async function train(
   const names = [...objective.names, ...(validation ? objective.names.map((name) => `val_${name}`) : [])];
   const history: History = Object.fromEntries(names.map((name) => [name, []]));
   if (options.optimizerState !== undefined) checkOptimizerState(options.optimizerState);
-  let live = await toHost(variables);
-  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  let live: Variables = await toHost(variables);
+  let optimizerState: OptimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const isStateful = statefulBatch(variables.state) !== undefined;

@@ -11,8 +11,10 @@ import { isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 import { whatCounts } from "./counting.ts";
-import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./losses.ts";
-import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+import { lossSums } from "./compute_loss.ts";
+import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
+import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
+import type { Metric, MetricState } from "./metrics.ts";
 import { type PerOutput, placesOfTargets, spread } from "./per_output.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 

@@ -3,7 +3,7 @@
  * masks and targets are matched to outputs here; what they mean is in `objective.ts`.
  */
 import { wrongKind } from "../describe.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import { isLeaf, type Spec } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 

@@ -2,11 +2,11 @@
 import { checkVariables } from "../layers/checks.ts";
 import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import type { Tree } from "../tree/tree.ts";
+import type { MappedTree, Tree } from "../tree/tree.ts";
 import {
   batchSizeFor,
   checkData,
@@ -200,7 +200,8 @@ export async function evaluateBatches(
  * row i of the previous batch; the final state is not kept. To start with fresh carries, give the state that
  * `resetStates` makes.
  *
- * @typeParam Output The model's output: a tensor by default; name the type if it is a tree.
+ * @typeParam Output The model's output, as its type says. A model whose type does not say it, such as one that
+ *   was read from a file, gives any tree: say what it is where it is read, as in `model as Layer<Tensor>`.
  * @param x Inputs `[samples, ...]`; values of another dtype than the model accepts are converted as in `fit`.
  *   Or an iterable or async iterable of batches of them, or a function that gives one; but not an array, which
  *   is a tree of inputs.
@@ -219,12 +220,12 @@ export async function evaluateBatches(
  * assertEquals(toNested(output), [[3], [7]]);
  * ```
  */
-export async function predict<Output extends Tree<Tensor> = HostTensor>(
-  model: Layer,
+export async function predict<Output>(
+  model: Layer<Output>,
   variables: Variables,
   x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: PredictOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkOptions("predict", options, ["device", ...batchingOptionNames]);
   const { batchSize, items, signal, device } = options;
   checkSignal("predict", signal);
@@ -236,18 +237,18 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
       trainer,
       variables,
       samples <= batchSizeFor("predict", model, variables, batchSize),
-      (live) => predictWith<Output>(trainer, live, x, { batchSize, items, signal }),
+      (live) => predictWith(trainer, live, x, { batchSize, items, signal }),
     );
   });
 }
 
 /** {@linkcode predict} with the executables of a trainer; variables may be on its device, and stay valid. */
-export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
-  trainer: Trainer,
+export async function predictWith<Output>(
+  trainer: Trainer<Output>,
   variables: Variables,
   x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: BatchingOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkTrainer("predict", trainer);
   checkOptions("predict", options, batchingOptionNames);
   const { items, signal } = options;
@@ -262,14 +263,14 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
     checkFixedBatch(trainer.model, variables.state, samples, batchSize);
     const converted = trainer.convertInput("predict", variables, x);
     const ready = { x: converted, predictor: trainer.predictor(variables, converted), samples };
-    return await predictBatches(readyInputs(ready, batchSize), variables, samples, signal);
+    return await predictBatches<Output>(readyInputs(ready, batchSize), variables, samples, signal);
   }
   const reading = { use: "prediction", items, batchSize: options.batchSize, signal } as const;
   const feed = inputFeed(trainer, variables, x, reading);
   try {
     await feed.peek(0);
     signal?.throwIfAborted();
-    return await predictBatches(feed.epoch(0), variables, undefined, signal);
+    return await predictBatches<Output>(feed.epoch(0), variables, undefined, signal);
   } finally {
     await feed.close();
   }
@@ -285,12 +286,12 @@ function isInputSource(x: Tree<Tensor> | DataSource<Tree<Tensor>>): x is Exclude
  *
  * @param samples The number of rows, if it is known.
  */
-async function predictBatches<Output extends Tree<Tensor>>(
+async function predictBatches<Output>(
   batches: Iterable<ReadyInput> | AsyncIterable<ReadyInput>,
   variables: Variables,
   samples: number | undefined,
   signal: AbortSignal | undefined,
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   let state = variables.state;
   let rows: Rows | undefined;
   try {
@@ -307,7 +308,7 @@ async function predictBatches<Output extends Tree<Tensor>>(
   } finally {
     disposeTree(state, variables.state);
   }
-  return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
+  return rows?.tree() as MappedTree<Output, HostTensor>; // of the model's output: there is at least one batch
 }
 
 /**
@@ -315,7 +316,7 @@ async function predictBatches<Output extends Tree<Tensor>>(
  * freed afterwards.
  */
 async function withUploaded<Result>(
-  trainer: Trainer,
+  trainer: Pick<Trainer, "upload">,
   variables: Variables,
   isOneBatch: boolean,
   use: (live: Variables) => Promise<Result>,

@@ -29,6 +29,11 @@ const inOrder = new Set<Shared["self"]>();
  * The result of `use` with the trainer of this model and these options, made at the first call with them.
  * Another call may use it at the same time.
  */
+export function withTrainer<Output, Result>(
+  model: Layer<Output>,
+  options: TrainerOptions,
+  use: (trainer: Trainer<Output>) => Promise<Result>,
+): Promise<Result>;
 export async function withTrainer<Result>(
   model: Layer,
   options: TrainerOptions,

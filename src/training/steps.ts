@@ -9,7 +9,7 @@ import { outputSpecs } from "../program/functions.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../transforms/compile.ts";
-import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
@@ -55,7 +55,7 @@ export interface Session {
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
-  readonly trial: () => Compiled<TrainArguments, TrainResult>;
+  readonly trainKeepingInputs: () => Compiled<TrainArguments, TrainResult>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
@@ -171,7 +171,7 @@ function createSession(
     });
   };
   const train = lazily(() => compileTraining([0, 1, 2, 3]));
-  const trial = lazily(() => compileTraining([3]));
+  const trainKeepingInputs = lazily(() => compileTraining([3]));
   const tested = lazily(() =>
     compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
   );
@@ -184,10 +184,10 @@ function createSession(
     objective,
     output,
     train: ofSession(train),
-    trial: ofSession(trial),
+    trainKeepingInputs: ofSession(trainKeepingInputs),
     test: ofSession(tested),
     checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
-    steps: [train, trial, tested],
+    steps: [train, trainKeepingInputs, tested],
   };
   return session;
 }
@@ -209,7 +209,7 @@ function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
 function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
   const batch: Dim = batchOf(model, state) ?? symbol("batch");
   return (tree) =>
-    mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+    mapLike(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 
 function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {

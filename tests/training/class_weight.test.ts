@@ -12,6 +12,7 @@ import {
   init,
   input,
   key,
+  type Layer,
   lstm,
   model as graph,
   normal,
@@ -38,7 +39,7 @@ const options = {
 const byClass = { 0: 2.5, 2: 0.25 };
 const weights = gather(tensor([2.5, 1, 0.25]), labels);
 
-async function trained(data: Data, more: Partial<FitOptions>, layer = classes, own = variables) {
+async function trained(data: Data, more: Partial<FitOptions>, layer: Layer = classes, own = variables) {
   const { variables: after, history } = await fit(layer, own, data, { ...options, ...more });
   return { params: valuesOf(after.params), history };
 }
