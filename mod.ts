@@ -159,6 +159,7 @@ export {
 } from "./src/cells/mod.ts";
 export {
   activation,
+  adapt,
   type ApplyContext,
   batchNormalization,
   bidirectional,
@@ -179,6 +180,7 @@ export {
   type Mask,
   masking,
   merge,
+  normalization,
   resetStates,
   reshapeLayer,
   rnn,
@@ -208,6 +210,7 @@ export {
   accuracy,
   adam,
   adamw,
+  BatchError,
   binaryAccuracy,
   binaryCrossentropy,
   type Callback,
@@ -261,4 +264,4 @@ export {
   trainStep,
   type Validation,
 } from "./src/training/mod.ts";
-export { batches, padSequences, parseIdx } from "./src/data/mod.ts";
+export { batches, bucketByLength, type DataSource, padSequences, parseIdx, windows } from "./src/data/mod.ts";

@@ -14,6 +14,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "fromLogits",
   "goBackwards",
   "inputForget",
+  "invert",
   "keepDims",
   "maskZero",
   "nesterov",

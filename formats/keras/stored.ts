@@ -28,7 +28,8 @@ export function storedWeights({ owners, containers }: Layout, file: WeightFile):
         `it has ${found.length} weights, expected ${rows.length}: ${rows.map(({ name }) => name).join(", ")}`,
       );
     }
-    rows.forEach(({ name, part }, index) => {
+    rows.forEach(({ name, part, unread }, index) => {
+      if (unread) return;
       stored.set([part, ...variables, name].join("."), `${path}/vars/${index}`);
     });
   }

@@ -35,4 +35,5 @@ export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
 export { masking, type MaskingOptions } from "./masking.ts";
 export { merge, type MergeMethod, type MergeOptions } from "./merge.ts";
+export { adapt, normalization, type NormalizationOptions } from "./normalization.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";

@@ -18,8 +18,8 @@ export interface CallbackContext {
   readonly epochs: number;
   /** Completed steps of this epoch. */
   readonly step: number;
-  /** How many steps an epoch has. */
-  readonly steps: number;
+  /** How many steps an epoch has; undefined if an iterable does not say how many batches it gives. */
+  readonly steps: number | undefined;
   /** Losses and metrics so far in the epoch, and at its end those of the validation too. */
   readonly logs: Logs;
   /** The names that the logs have at the end of an epoch. */

@@ -11,6 +11,10 @@ export {
 } from "./callbacks.ts";
 export type { Validation } from "./checks.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
+export { BatchError, type BatchPlace, type Progressed } from "./batch_error.ts";
+export type { ClassWeight } from "./class_weight.ts";
+export type { ItemKind } from "./feed.ts";
+export type { FeedsOptions } from "./fit_feeds.ts";
 export { DeviceLostError } from "./device_lost.ts";
 export { type History, type NonFiniteDetails, NonFiniteLossError, type StepPlace } from "./non_finite.ts";
 export type {
@@ -20,9 +24,9 @@ export type {
   Objective,
   ObjectiveOptions,
   ObjectiveState,
-  PerOutput,
   Prediction,
 } from "./objective.ts";
+export type { PerOutput } from "./per_output.ts";
 export {
   type BatchingOptions,
   evaluate,

@@ -198,7 +198,7 @@ function optimizer(
         { ...state, step: add(state.step, 1), ...Object.fromEntries(slots) },
       ];
     },
-  }, { main: "update" });
+  }, { main: "update", parts: typeof learningRate === "number" ? [] : [learningRate] });
 }
 
 /** `rho · mean + (1 - rho) · value`. */

@@ -12,6 +12,7 @@ import { compile, type Compiled, type Device } from "../transforms/compile.ts";
 import { flattenTree, mapLike, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
+import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 import {
@@ -49,6 +50,8 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
+  /** The specs of the model's output. */
+  readonly output: Tree<Spec>;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
@@ -63,66 +66,62 @@ export interface Session {
   readonly checkOptimizerState: (state: OptimizerState) => void;
 }
 
-/** A session, and the specs of the outputs that its targets are checked against. */
-export interface CheckedSession extends Session {
-  readonly outputs: readonly Spec[];
+/** A session that is kept for later data of its kind. */
+interface KeptSession extends Session {
+  /** Its compiled steps. */
+  readonly steps: readonly Pick<Lazy<never, unknown>, "release" | "dispose">[];
 }
+
+/** A predictor that is kept for later inputs of its kind. */
+type KeptPredictor = Lazy<PredictArguments, PredictResult>;
 
 /** The steps that a trainer has compiled, by the specs of their arguments. */
 export interface Steps {
   readonly model: Layer;
   readonly options: TrainerOptions;
   readonly optimizer: Optimizer | undefined;
-  readonly sessions: Map<string, CheckedSession>;
-  readonly predictors: Map<string, Compiled<PredictArguments, PredictResult>>;
+  readonly sessions: Recent<KeptSession>;
+  readonly predictors: Recent<KeptPredictor>;
   /** The dtypes of the model's inputs. */
-  readonly dtypes: Map<string, readonly DType[]>;
+  readonly dtypes: Recent<readonly DType[]>;
   /** Copies variables to the device. */
-  readonly upload: () => Compiled<[variables: Variables], Variables>;
-  /** Everything that was compiled, to be freed. */
-  readonly compiled: Disposable[];
+  readonly upload: Lazy<[variables: Variables], Variables>;
 }
 
 /** No steps yet. */
 export function createSteps(model: Layer, options: TrainerOptions): Steps {
-  const compiled: Disposable[] = [];
   const { device } = options;
   return {
     model,
     options,
     optimizer: options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer),
-    sessions: new Map(),
-    predictors: new Map(),
-    dtypes: new Map(),
-    upload: once(compiled, () => compile((variables: Variables) => variables, { device, keep: true })),
-    compiled,
+    sessions: recentOnly(({ steps }) => steps.forEach((step) => step.release())),
+    predictors: recentOnly((predictor) => predictor.release()),
+    dtypes: recentOnly(() => {}),
+    upload: lazily(() => compile((variables: Variables) => variables, { device, keep: true })),
   };
 }
 
 /** The session for variables and data of these specs. */
-export function sessionFor(steps: Steps, variables: Variables, data: Data): CheckedSession {
+export function sessionFor(steps: Steps, variables: Variables, data: Data): Session {
   const batch = openBatch(steps.model, variables.state)(data);
   const key = keyOf([variables.params, variables.state, batch]);
-  let session = steps.sessions.get(key);
-  if (!session) steps.sessions.set(key, session = createSession(steps, variables, batch));
-  return session;
+  return steps.sessions.get(key, () => createSession(steps, key, variables, batch));
 }
 
 /** The prediction for variables and inputs of these specs. */
 export function predictorFor(
-  { model, options: { device }, predictors, compiled }: Steps,
+  { model, options: { device }, predictors }: Steps,
   variables: Variables,
   x: Tree<Tensor>,
 ): Compiled<PredictArguments, PredictResult> {
   const input = openBatch(model, variables.state)(x);
   const key = keyOf([variables.params, variables.state, input]);
-  let predictor = predictors.get(key);
-  if (!predictor) {
+  const make = () => {
     const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input];
-    predictors.set(key, predictor = compile(predictStep(model), { device, keep: [1], specs }));
-    compiled.push(predictor);
-  }
-  return predictor;
+    return lazily(() => compile(predictStep(model), { device, keep: [1], specs }));
+  };
+  return predictors.get(key, make).get();
 }
 
 /** The dtypes in which the model accepts inputs of these specs. */
@@ -133,33 +132,24 @@ export function inputDTypesFor(
 ): readonly DType[] {
   const input = openBatch(model, variables.state)(x);
   const key = keyOf([variables.params, variables.state, input]);
-  let taken = dtypes.get(key);
-  if (!taken) dtypes.set(key, taken = inputDTypes(model, variables, input, "x"));
-  return taken;
+  return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
 }
 
 /** Frees everything that was compiled. */
-export function disposeSteps({ compiled, sessions, predictors }: Steps): void {
-  for (const step of compiled) step[Symbol.dispose]();
-  compiled.length = 0;
+export function disposeSteps({ sessions, predictors, upload }: Steps): void {
+  for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
+  for (const predictor of predictors.values()) predictor.dispose();
+  upload.dispose();
   sessions.clear();
   predictors.clear();
 }
 
-/** Makes something at the first call, and adds it to the list of what will be freed. */
-function once<Value extends Disposable>(compiled: Disposable[], make: () => Value): () => Value {
-  let value: Value | undefined;
-  return () => {
-    if (!value) compiled.push(value = make());
-    return value;
-  };
-}
-
 function createSession(
-  { model, options, optimizer, compiled }: Steps,
+  { model, options, optimizer, sessions }: Steps,
+  key: string,
   variables: Variables,
   batch: Data,
-): CheckedSession {
+): KeptSession {
   const [params, state] = [mapTree(variables.params, specOf), mapTree(variables.state, specOf)];
   const output = outputOf(model, params, state, batch.x);
   if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
@@ -172,25 +162,34 @@ function createSession(
     optimizerSpecs ??= stateSpecs(requireOptimizer(optimizer), trainableParams<Spec>(model, params));
   const { device } = options;
   const compileTraining = (donate: readonly number[]) => {
-    const key = { shape: [2], dtype: "int32" };
+    const randomKey = { shape: [2], dtype: "int32" };
     return compile(trainStep(model, objective, requireOptimizer(optimizer)), {
       device,
       donate,
       keep: true,
-      specs: [params, state, optimizerState(), metrics, key, batch],
+      specs: [params, state, optimizerState(), metrics, randomKey, batch],
     });
   };
-  return {
-    objective,
-    outputs: flattenTree<Spec>(output).leaves,
-    train: once(compiled, () => compileTraining([0, 1, 2, 3])),
-    trainKeepingInputs: once(compiled, () => compileTraining([3])),
-    test: once(
-      compiled,
-      () => compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] }),
-    ),
-    checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
+  const train = lazily(() => compileTraining([0, 1, 2, 3]));
+  const trainKeepingInputs = lazily(() => compileTraining([3]));
+  const tested = lazily(() =>
+    compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
+  );
+  /** The step of a session that may have been forgotten meanwhile, and is used again. */
+  const ofSession = <Args extends readonly unknown[], Result>(step: Lazy<Args, Result>) => () => {
+    sessions.touch(key, session);
+    return step.get();
   };
+  const session: KeptSession = {
+    objective,
+    output,
+    train: ofSession(train),
+    trainKeepingInputs: ofSession(trainKeepingInputs),
+    test: ofSession(tested),
+    checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
+    steps: [train, trainKeepingInputs, tested],
+  };
+  return session;
 }
 
 /** The optimizer, or the error that there is none. */

@@ -166,7 +166,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkInput(model, x);
       return predictor;
     },
-    upload: (variables) => steps.upload()(variables),
+    upload: (variables) => steps.upload.get()(variables),
     initOptimizer(variables) {
       checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
@@ -249,23 +249,6 @@ async function predictOnBatch(
   const [output, state] = await trainer.predictor(variables, x)(variables.params, variables.state, x);
   disposeTree(state);
   return output;
-}
-
-/**
- * Runs `use` with a trainer, then disposes it. Without `using`, which Node 22 and older browsers cannot
- * parse.
- */
-export async function withTrainer<Output, Result>(
-  model: Layer<Output>,
-  options: TrainerOptions,
-  use: (trainer: Trainer<Output>) => Promise<Result>,
-): Promise<Result> {
-  const trainer = createTrainer(model, options);
-  try {
-    return await use(trainer);
-  } finally {
-    trainer[Symbol.dispose]();
-  }
 }
 
 /** The first argument that the methods above expect, for errors. */

@@ -51,6 +51,7 @@ const factories: { readonly [Name in Factory]: Example } = {
     },
     input: sequence,
   },
+  normalization: { make: () => cf.normalization({ mean: 2 }), input: sequence },
   reshapeLayer: { make: () => cf.reshapeLayer({ targetShape: [3, 4] }), input: sequence },
   rnn: {
     make: () => cf.rnn(cf.stackedCells([cf.lstmCell({ units: 2 }), cf.gruCell({ units: 2 })])),
