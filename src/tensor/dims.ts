@@ -16,6 +16,10 @@ export interface SymbolicDim {
   readonly terms: Readonly<Record<string, number>>;
   /** The polynomial as text. */
   toString(): string;
+  /**
+   * Its text in a string; arithmetic and comparisons throw a TypeError, as nobody knows the number yet.
+   */
+  [Symbol.toPrimitive](hint: string): string;
 }
 
 /** The size of one axis. */
@@ -59,11 +63,22 @@ function fromTerms(terms: Record<string, number>): Dim {
   const text = print(kept);
   let dim = interned.get(text);
   if (!dim) {
-    dim = Object.freeze({ terms: Object.freeze(kept), toString: () => text });
+    dim = Object.freeze({
+      terms: Object.freeze(kept),
+      toString: () => text,
+      [Symbol.toPrimitive]: (hint: string) => hint === "string" ? text : notANumber(text),
+    });
     interned.set(text, dim);
     ours.add(dim);
   }
   return dim;
+}
+
+function notANumber(text: string): never {
+  throw new TypeError(
+    `Cannot compute with the size ${text} as with a number: it is known only when the function runs, so that it ` +
+      "can differ from call to call; give specs with fixed sizes if the function needs the number",
+  );
 }
 
 function isOpen(dim: unknown): dim is SymbolicDim {
