@@ -205,7 +205,10 @@ export function isAtMost(a: Dim, b: Dim): boolean {
   const terms = typeof difference === "number" ? { "": difference } : difference.terms;
   const shifted = Object.entries(terms).reduce<Dim>((sum, [monomial, coefficient]) => {
     const symbols = monomial === "" ? [] : monomial.split("*");
-    return addDims(sum, symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient));
+    return addDims(
+      sum,
+      symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient),
+    );
   }, 0);
   return Object.values(termsOf(shifted)).every((coefficient) => coefficient >= 0);
 }

@@ -1,17 +1,17 @@
 /**
  * The compiled steps of a trainer: training and evaluation for each kind of data, prediction for each kind of
- * input. Each is compiled once, with the batch size open.
+ * input. Each is compiled once, with the batch size and, where the model allows it, the lengths of sequences open.
  */
 import { inputDTypes } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { type Dim, symbol } from "../tensor/dims.ts";
+import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../transforms/compile.ts";
-import { flattenTree, mapLike, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
-import { batchOf } from "./checks.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
+import { openBatch, openData, openTime } from "./open_sizes.ts";
 import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
@@ -82,6 +82,10 @@ export interface Steps {
   readonly optimizer: Optimizer | undefined;
   readonly sessions: Recent<KeptSession>;
   readonly predictors: Recent<KeptPredictor>;
+  /** The outputs for inputs of any length. */
+  readonly outputs: Recent<Tree<Spec>>;
+  /** What cannot be made for sequences of any length. */
+  readonly refused: Set<string>;
   /** The dtypes of the model's inputs. */
   readonly dtypes: Recent<readonly DType[]>;
   /** Copies variables to the device. */
@@ -97,6 +101,8 @@ export function createSteps(model: Layer, options: TrainerOptions): Steps {
     optimizer: options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer),
     sessions: recentOnly(({ steps }) => steps.forEach((step) => step.release())),
     predictors: recentOnly((predictor) => predictor.release()),
+    outputs: recentOnly(() => {}),
+    refused: new Set(),
     dtypes: recentOnly(() => {}),
     upload: lazily(() => compile((variables: Variables) => variables, { device, keep: true })),
   };
@@ -104,24 +110,63 @@ export function createSteps(model: Layer, options: TrainerOptions): Steps {
 
 /** The session for variables and data of these specs. */
 export function sessionFor(steps: Steps, variables: Variables, data: Data): Session {
-  const batch = openBatch(steps.model, variables.state)(data);
-  const key = keyOf([variables.params, variables.state, batch]);
-  return steps.sessions.get(key, () => createSession(steps, key, variables, batch));
+  const { params, state } = variables;
+  const { batch, time } = openData(steps.model, state, data);
+  const variablesKey = keyOf([params, state]);
+  const sessionOf = (data: Data, withTraining: boolean): Session => {
+    const key = variablesKey + keyOf(data);
+    return steps.sessions.get(key, () => createSession(steps, key, variables, data, withTraining));
+  };
+  if (!time) return sessionOf(batch, false);
+  const specsOf = (tree: Tree<Tensor>) => mapTree(tree, specOf);
+  const output = forAnyLength(
+    steps,
+    variablesKey + keyOf(time.x),
+    (key) => steps.outputs.get(key, () => outputOf(steps.model, specsOf(params), specsOf(state), time.x)),
+  );
+  const open = output && time.data(output);
+  const session = open && forAnyLength(steps, variablesKey + keyOf(open), () => sessionOf(open, true));
+  return session ?? sessionOf(batch, false);
+}
+
+/**
+ * What is made for sequences of any length; undefined if that is not possible, which is tried once: a layer of
+ * the user's may need the length as a number, and a wrong shape is better told with numbers.
+ */
+function forAnyLength<Value>(
+  { refused }: Pick<Steps, "refused">,
+  key: string,
+  make: (key: string) => Value,
+): Value | undefined {
+  if (refused.has(key)) return undefined;
+  try {
+    return make(key);
+  } catch {
+    refused.add(key);
+    return undefined;
+  }
 }
 
 /** The prediction for variables and inputs of these specs. */
 export function predictorFor(
-  { model, options: { device }, predictors }: Steps,
+  steps: Steps,
   variables: Variables,
   x: Tree<Tensor>,
 ): Compiled<PredictArguments, PredictResult> {
-  const input = openBatch(model, variables.state)(x);
-  const key = keyOf([variables.params, variables.state, input]);
-  const make = () => {
-    const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input];
-    return lazily(() => compile(predictStep(model), { device, keep: [1], specs }));
+  const { model, options: { device }, predictors } = steps;
+  const variablesKey = keyOf([variables.params, variables.state]);
+  const predictorOf = (input: Tree<Spec>): Compiled<PredictArguments, PredictResult> => {
+    const make = () => {
+      const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input] as const;
+      const step = predictStep(model);
+      outputSpecs(step, ...specs); // before anything is kept
+      return lazily(() => compile(step, { device, keep: [1], specs }));
+    };
+    return predictors.get(variablesKey + keyOf(input), make).get();
   };
-  return predictors.get(key, make).get();
+  const open = openTime(model, variables.state, x);
+  return (open && forAnyLength(steps, `predictor ${variablesKey}${keyOf(open)}`, () => predictorOf(open))) ??
+    predictorOf(openBatch(model, variables.state, x));
 }
 
 /** The dtypes in which the model accepts inputs of these specs. */
@@ -130,7 +175,7 @@ export function inputDTypesFor(
   variables: Variables,
   x: Tree<Tensor>,
 ): readonly DType[] {
-  const input = openBatch(model, variables.state)(x);
+  const input = openBatch(model, variables.state, x);
   const key = keyOf([variables.params, variables.state, input]);
   return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
 }
@@ -149,6 +194,7 @@ function createSession(
   key: string,
   variables: Variables,
   batch: Data,
+  withTraining: boolean,
 ): KeptSession {
   const [params, state] = [mapTree(variables.params, specOf), mapTree(variables.state, specOf)];
   const output = outputOf(model, params, state, batch.x);
@@ -170,6 +216,17 @@ function createSession(
       specs: [params, state, optimizerState(), metrics, randomKey, batch],
     });
   };
+  if (withTraining && optimizer) {
+    outputSpecs(
+      trainStep(model, objective, optimizer),
+      params,
+      state,
+      optimizerState(),
+      metrics,
+      { shape: [2], dtype: "int32" },
+      batch,
+    );
+  }
   const train = lazily(() => compileTraining([0, 1, 2, 3]));
   const trainKeepingInputs = lazily(() => compileTraining([3]));
   const tested = lazily(() =>
@@ -202,16 +259,6 @@ function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
   return checkCounted(optimizer, outputSpecs<Tree<Spec>>(optimizer.init, trainable));
 }
 
-/**
- * The specs of batches like this one: the first axis is open, except for a stateful model, whose batch is
- * fixed.
- */
-function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
-  const batch: Dim = batchOf(model, state) ?? symbol("batch");
-  return (tree) =>
-    mapLike(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
-}
-
 function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {
   const output = outputSpecs<Tree<Spec>>(
     (params: Tree<Tensor>, state: Tree<Tensor>, x: Tree<Tensor>) =>
@@ -233,5 +280,14 @@ function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<S
 
 function keyOf(tree: unknown): string {
   const { leaves, structure } = flattenTree<Spec>(tree);
-  return printStructure(structure) + leaves.map(printSpec).join();
+  return printStructure(structure) + leaves.map(specText).join();
+}
+
+/** Specs as text, by their shapes: the shapes of results are the same objects at every step. */
+const texts = new WeakMap<Shape, string>();
+
+function specText(spec: Spec): string {
+  let text = texts.get(spec.shape);
+  if (text === undefined) texts.set(spec.shape, text = spec.shape.join());
+  return `${spec.dtype} ${text}`;
 }
