@@ -1,6 +1,6 @@
 /** Writes trees of tensors as safetensors files: at once, or in pieces. */
-import type { HostTensor } from "../../src/tensor/tensor.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
+import type { HostTensor } from "../../tensor/tensor.ts";
+import { checkOptions, quoted } from "../../nearest.ts";
 import { bytesOf } from "./dtypes.ts";
 import { layOut, type Metadata } from "./header.ts";
 import { type Named, namedTensors } from "./names.ts";
