@@ -8,13 +8,14 @@ import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
+import type { Json } from "../options/json.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
+import { type Callback, type CallbackContext, type CallbackEvent, checkCallbacks } from "./callbacks.ts";
 import {
   batchSizeFor,
   checkData,
@@ -27,11 +28,23 @@ import {
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { createRescue, type TrainingSnapshot } from "./device_lost.ts";
-import { createLossGuard, type History } from "./non_finite.ts";
+import { learningRateOf, withLearningRate } from "./learning_rates.ts";
+import { createLossGuard, type History, type StepPlace } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { batchingOptionNames, type BatchingOptions, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
+import {
+  callbackStates,
+  checkHolders,
+  restoreCallbacks,
+  type Resume,
+  type ResumedRun,
+  resumedRun,
+} from "./resume.ts";
+import { identityOf } from "./run_identity.ts";
+import { encodeRun } from "./saved_run.ts";
+import { requireOptimizer } from "./steps.ts";
 import { checkTrainer, type Trainer, trainerOptionNames, withTrainer } from "./trainer.ts";
 
 /** How a trainer iterates over data. */
@@ -63,6 +76,12 @@ export interface FitLoopOptions extends BatchingOptions {
    * one.
    */
   readonly optimizerState?: OptimizerState;
+  /**
+   * Where an interrupted run goes on: a directory that {@linkcode checkpoint} wrote. The variables then only
+   * say their structure. Model, optimizer, losses, `batchSize`, `shuffle` and `key` must be those of that
+   * run, and so should the data and the device; `epochs` may be larger.
+   */
+  readonly resume?: Resume;
   /** Objects whose functions are called while training; default none. */
   readonly callbacks?: readonly Callback[];
   /** Aborting it ends training after the present step, or during the validation, which is then discarded. */
@@ -88,7 +107,7 @@ export interface FitResult {
    * for bit: two epochs and two more are four.
    */
   readonly optimizerState: OptimizerState;
-  /** By name, one entry per completed epoch. */
+  /** By name, one entry per completed epoch, with those before an interruption. */
   readonly history: History;
   /** Why training ended before the last epoch. */
   readonly stopped?: "aborted" | "callback";
@@ -102,6 +121,7 @@ const loopOptions = [
   "key",
   "validation",
   "optimizerState",
+  "resume",
   "callbacks",
   "report",
 ];
@@ -201,12 +221,18 @@ export async function fitWith(
   const { shuffle = !isStateful, key = randomKey(0), callbacks = [] } = options;
   const [shuffleKey, dropoutKey] = splitKey(key, 2);
   const names = [...objective.names, ...(validation ? objective.names.map((name) => `val_${name}`) : [])];
-  const history: History = Object.fromEntries(names.map((name) => [name, []]));
   const steps = Math.ceil(samples / batchSize);
   if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
+  const optimizer = requireOptimizer(session.optimizer);
+  const { model } = trainer;
+  const identity = () =>
+    identityOf({ model, variables, optimizer, objective, names, samples, batchSize, shuffle, key });
+  const resumed = await resumedFor(options, identity, callbacks);
+  const history: History = Object.fromEntries(names.map((name) => [name, [...resumed?.history[name] ?? []]]));
   const train = session.train();
-  let live = await toHost(variables);
-  let optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  let live = resumed?.variables ?? await toHost(variables);
+  let optimizerState = resumed?.optimizerState ??
+    await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const validationSpecs = isStateful && validation && batchSpecs(validation.x, batchSize);
@@ -214,37 +240,67 @@ export async function fitWith(
   const validated = (): Variables =>
     validationSpecs ? { ...live, state: resetStates(trainer.model, live, validationSpecs) } : live;
   const guard = createLossGuard(trainer.model, live, history);
-  let place = { epoch: initialEpoch, step: 0 };
+  const start = resumed?.place ?? { epoch: initialEpoch, step: 0 };
+  let place = start;
   const snapshot = (): TrainingSnapshot => ({ variables: live, optimizerState, place });
   const rescue = createRescue(trainer.model, snapshot(), history);
   const reporter = createReporter(options.report ?? "auto");
 
-  let stopped = false;
+  let stopped = resumed?.stopped ?? false;
   const use = (next: Variables) => {
     if (next === live) return;
     disposeTree(live);
     live = next;
   };
-  const call = async (event: keyof Callback, place: { epoch: number; step: number }, logs: Logs) => {
+  const call = async (event: Exclude<CallbackEvent, "onSave">, place: StepPlace, logs: Logs) => {
     for (const callback of callbacks) await callback[event]?.(contextOf(place, logs));
   };
-  const contextOf = (place: { epoch: number; step: number }, logs: Logs): CallbackContext => ({
+  /** Lets callbacks save the state at a place, with the running means of an epoch that has begun. */
+  const offerSave = async (place: StepPlace, ending: boolean, metrics?: ObjectiveState) => {
+    const save = async () => {
+      await guard.check(live);
+      return await encodeRun(model, {
+        identity: identity(),
+        place,
+        stopped,
+        variables: await guard.finish(live),
+        optimizerState: await toHost(optimizerState),
+        metrics: metrics && await toHost(metrics),
+        history,
+        callbacks: callbackStates(callbacks),
+      });
+    };
+    for (const callback of callbacks) await callback.onSave?.({ ...contextOf(place, {}), ending, save });
+  };
+  const contextOf = (place: StepPlace, logs: Logs): CallbackContext => ({
     ...place,
     epochs,
     steps,
     logs,
     names,
+    updates,
+    resumedFrom: resumed?.file,
     variables: () => toHost(live),
     replaceVariables: use,
+    learningRate: () => learningRateOf("read the learning rate", optimizerState),
+    setLearningRate(rate) {
+      const before = optimizerState;
+      optimizerState = withLearningRate(before, rate);
+      disposeTree(before, optimizerState);
+    },
     stop: () => void (stopped = true),
   });
 
+  /** The first epoch, which an earlier run may have begun. */
+  const begun: { readonly step: number; readonly metrics?: ObjectiveState } = {
+    step: start.step,
+    metrics: resumed?.metrics,
+  };
   /** Runs one epoch; returns false if it was interrupted. */
   const runEpoch = async (epoch: number): Promise<boolean> => {
     const began = performance.now();
-    const order = shuffle ? shuffledOrder(foldIn(shuffleKey, updates), samples) : undefined;
-    let metrics: ObjectiveState = objective.initState();
-    let step = 0;
+    let { step, metrics = objective.initState() } = epoch === start.epoch ? begun : { step: 0 };
+    const order = shuffle ? shuffledOrder(foldIn(shuffleKey, updates - step), samples) : undefined;
     const read = async () => objective.results(await toHost(metrics));
     const progress = (logs: Logs) => ({
       epoch,
@@ -256,7 +312,7 @@ export async function fitWith(
       logs,
     });
     try {
-      for (const batch of batches(training, { batchSize, order, reuse: true })) {
+      for (const batch of batches(training, { batchSize, order, first: step, reuse: true })) {
         const [params, state, nextOptimizerState, nextMetrics, loss] = await train(
           live.params,
           live.state,
@@ -278,10 +334,14 @@ export async function fitWith(
           await call("onBatchEnd", { epoch, step }, await read());
         }
         if (signal?.aborted || stopped) break;
+        if (step < steps) await offerSave({ epoch, step }, false, metrics);
       }
       await guard.check(live);
       await rescue.keep(snapshot());
-      if (step < steps) return false;
+      if (step < steps) {
+        await offerSave({ epoch, step }, true, metrics);
+        return false;
+      }
       const trained = await read();
       const tested = validation && validating &&
         await runSession(validating, validated(), validation, { batchSize, signal });
@@ -293,20 +353,29 @@ export async function fitWith(
       for (const name of names) history[name].push(logs[name]);
       reporter.epoch(progress(logs));
       await call("onEpochEnd", { epoch, step }, logs);
+      await offerSave(
+        { epoch: epoch + 1, step: 0 },
+        epoch + 1 >= epochs || stopped || signal?.aborted === true,
+      );
       return true;
     } catch (error) {
-      if (signal?.aborted && error === signal.reason) return false; // the validation was interrupted
-      throw error;
+      if (!signal?.aborted || error !== signal.reason) throw error;
+      await offerSave({ epoch, step }, true, metrics); // the validation was interrupted
+      return false;
     } finally {
       disposeTree(metrics);
     }
   };
 
   try {
-    await call("onTrainBegin", { epoch: initialEpoch, step: 0 }, {});
-    let epoch = initialEpoch;
+    await call("onTrainBegin", start, {});
+    if (resumed) restoreCallbacks(resumed, callbacks);
+    await offerSave(start, false, begun.metrics);
+    let { epoch } = start;
     for (; epoch < epochs && !stopped && !signal?.aborted; epoch++) {
-      await call("onEpochBegin", { epoch, step: 0 }, {});
+      const isBegun = epoch === start.epoch && start.step > 0;
+      if (!isBegun) await call("onEpochBegin", { epoch, step: 0 }, {});
+      if (stopped) await offerSave({ epoch, step: 0 }, true);
       if (stopped || !await runEpoch(epoch)) break;
     }
     const done = epoch >= epochs;
@@ -322,9 +391,26 @@ export async function fitWith(
   } catch (error) {
     throw await rescue.errorFor(error, snapshot());
   } finally {
+    for (const callback of callbacks) await callback.onRelease?.();
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);
   }
+}
+
+/** The run that the option `resume` names; other options must not contradict it. */
+async function resumedFor(
+  { resume, optimizerState, initialEpoch }: FitLoopOptions,
+  identity: () => Json,
+  callbacks: readonly Callback[],
+): Promise<ResumedRun | undefined> {
+  if (resume === undefined) return undefined;
+  for (const [name, value] of Object.entries({ optimizerState, initialEpoch })) {
+    if (value === undefined) continue;
+    throw new TypeError(`Cannot fit: ${name} and resume are given, but resume brings its own; leave one out`);
+  }
+  const run = await resumedRun(resume, identity());
+  if (run) checkHolders(run, callbacks);
+  return run;
 }
 
 /** Specs of a batch of these inputs. */

@@ -49,6 +49,8 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
+  /** The optimizer, if the trainer has one. */
+  readonly optimizer: Optimizer | undefined;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
@@ -182,6 +184,7 @@ function createSession(
   };
   return {
     objective,
+    optimizer,
     outputs: flattenTree<Spec>(output).leaves,
     train: once(compiled, () => compileTraining([0, 1, 2, 3])),
     trial: once(compiled, () => compileTraining([3])),

@@ -20,7 +20,7 @@ export function malformedCheckpoint(problem: string, cause?: unknown): SyntaxErr
 }
 
 /** The structure of a tree with the names of its leaves. */
-export function structureOf(tree: Tree<Tensor>): Tree<string> {
+export function structureOf(tree: unknown): Tree<string> {
   const names = namedTensors(tree).map(({ name }) => name);
   return unflattenTree(flattenTree(tree).structure, names);
 }
