@@ -79,6 +79,7 @@ export function csvLog(options: CsvLogOptions): Callback {
       withOpen(what, file, (files, opened) => {
         files.ftruncateSync(opened, end);
         writeAll(files, opened, bytes); // at the end, as the file is open to append
+        files.fsyncSync(opened); // no checkpoint outlives the lines that it counts on
       });
       end += bytes.length;
     },

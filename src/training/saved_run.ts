@@ -16,8 +16,7 @@ import {
 import { layerJson } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import type { Json } from "../options/json.ts";
-import { type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
-import type { Tree } from "../tree/tree.ts";
+import { type HostTensor, hostTensor } from "../tensor/tensor.ts";
 import { type CallbackState, packState, unpackState } from "./callback_state.ts";
 import type { History, StepPlace } from "./non_finite.ts";
 import type { ObjectiveState } from "./objective.ts";

@@ -2,7 +2,7 @@
  * The structure of a tree as JSON, with the names of its tensors as leaves: with it in the metadata, a file
  * gives back the whole tree, empty parts included.
  */
-import type { HostTensor, Tensor } from "../../tensor/tensor.ts";
+import type { HostTensor } from "../../tensor/tensor.ts";
 import { quoted } from "../../nearest.ts";
 import type { Json } from "../../options/json.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../tree/tree.ts";
