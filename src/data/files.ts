@@ -40,7 +40,7 @@ export function fileSystem(what: string): FileSystem {
   const found = hostProcess().getBuiltinModule?.("node:fs") as FileSystem | undefined; // by its name
   if (found) return found;
   throw new Error(
-    `Cannot ${what}: this host has no file system, expected Deno 2, or Node from 20.16 or 22.3`,
+    `Cannot ${what}: this host has no file system, expected Deno 2 or Node 22.3`,
   );
 }
 

@@ -64,7 +64,7 @@ function lockBySystem(
   try {
     const locked = file.tryLockSync(true);
     const holder = holderOf(files, path);
-    if (!locked || holder && !holder.bySystem && isAlive(holder.pid)) throw taken(directory, holder);
+    if (!locked || holder && !holder.bySystem && isAlive(files, holder.pid)) throw taken(directory, holder);
     file.truncateSync(0);
     file.writeSync(textOf(true));
   } catch (error) {
@@ -80,7 +80,7 @@ function lockBySystem(
 function lockByNumber(files: FileSystem, directory: string): () => void {
   const path = `${directory}/${LOCK}`;
   const holder = holderOf(files, path);
-  if (held.has(path) || holder && holder.pid !== hostProcess().pid && isAlive(holder.pid)) {
+  if (held.has(path) || holder && holder.pid !== hostProcess().pid && isAlive(files, holder.pid)) {
     throw taken(directory, holder);
   }
   const own = `${path}-${hostProcess().pid}${UNFINISHED}`;
@@ -116,12 +116,22 @@ function holderOf(files: FileSystem, path: string): Holder | undefined {
 }
 
 /** Whether a process lives; also if this one may not ask. */
-function isAlive(pid: number): boolean {
+function isAlive(files: FileSystem, pid: number): boolean {
   try {
     hostProcess().kill?.(pid, 0);
-    return true;
   } catch (error) {
     return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+  return !hasEnded(files, pid);
+}
+
+/** Whether a process has ended and only its number is left, until its parent asks for its result (Linux). */
+function hasEnded(files: FileSystem, pid: number): boolean {
+  try {
+    const text = new TextDecoder().decode(files.readFileSync(`/proc/${pid}/stat`));
+    return /^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2)); // the state follows the name in parentheses
+  } catch {
+    return false; // there is no such file, or it may not be read
   }
 }
 

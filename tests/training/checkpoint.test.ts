@@ -12,6 +12,7 @@ import {
 } from "@cellfold/cellfold";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { lockDirectory } from "../../src/data/lock.ts";
+import { eventually } from "../support/eventually.ts";
 import { valuesOf } from "./models.ts";
 
 const mayWrite = (["read", "write"] as const).every((name) =>
@@ -263,12 +264,36 @@ testInDirectory(
       assertThrows(() => deno.statSync(lock), deno.errors.NotFound);
       deno.writeTextFileSync(lock, holder);
       assertThrows(() => lockDirectory("test", directory), Error, `the run of process ${deno.ppid}`);
+      if (!mayAsk || deno.build.os !== "linux") return;
+      await withEndedProcess((pid) => {
+        deno.writeTextFileSync(lock, JSON.stringify({ pid, bySystem: false }));
+        lockDirectory("test", directory)();
+      });
     } finally {
       setDeno(deno);
     }
-    await Promise.resolve();
   },
 );
+
+/** Hands over the number of a process that has ended, but that its parent has not asked for its result. */
+async function withEndedProcess(use: (pid: number) => void): Promise<void> {
+  const parent = new Deno.Command("sh", {
+    args: ["-c", "sleep 0.2 & echo $!; exec sleep 60"],
+    stdout: "piped",
+  })
+    .spawn();
+  try {
+    const reader = parent.stdout.getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    const pid = Number(new TextDecoder().decode(value));
+    await eventually(() => Deno.readTextFileSync(`/proc/${pid}/stat`).includes(") Z "), true);
+    use(pid);
+  } finally {
+    parent.kill();
+    await parent.status;
+  }
+}
 
 Deno.test("checkpoint: options that make no sense are refused", () => {
   const misspelt = { directory: "a", evry: 1 } as { directory: string };
