@@ -219,6 +219,7 @@ export type Monitored = {
 
 /** Throws a RangeError if a callback that monitored another log would go on with its state. */
 export function checkMonitored(type: string, monitor: string, saved: Monitored): void {
+  checkObject(`restore ${type}`, saved, "the state", "that which its function state gave");
   if (saved.monitor === monitor) return;
   const [before, now] = [saved.monitor, monitor].map((name) => JSON.stringify(name));
   throw new RangeError(

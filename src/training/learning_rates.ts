@@ -10,6 +10,7 @@ import { isTensor, item, printSpec, type Tensor, tensor } from "../tensor/tensor
 import { toHost } from "../tree/to_host.ts";
 import {
   type Callback,
+  type CallbackContext,
   checkMonitor,
   checkMonitored,
   comparison,
@@ -136,6 +137,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
     type,
     async onTrainBegin(context) {
       checkMonitor(monitor, context);
+      checkContext(context);
       await context.learningRate();
       best = undefined;
       waited = cooling = 0;
@@ -166,6 +168,7 @@ export function reduceLrOnPlateau(options: ReduceLrOnPlateauOptions = {}): Callb
   }, { main: "onEpochEnd" });
 }
 
-function checkContext(context: unknown): void {
-  checkObject("set the learning rate", context, "the context", "that which fit gives");
+function checkContext(context: CallbackContext): void {
+  checkFunction("set the learning rate", context?.learningRate, "learningRate in the context");
+  checkFunction("set the learning rate", context.setLearningRate, "setLearningRate in the context");
 }
