@@ -145,6 +145,9 @@ const elsewhere = {
  * earlier updates, which `optimizerState` counts: several calls that pass on variables and `optimizerState`
  * act as one long run.
  *
+ * With the callback {@linkcode checkpoint}, a run that is interrupted anywhere goes on with the option `resume`
+ * and ends bit for bit as if it had not been.
+ *
  * A stateful model's carry continues from batch to batch and from epoch to epoch; a callback resets it with
  * `replaceVariables`. The batch size is that of its state, and its samples keep their order unless `shuffle`
  * is true. Validation starts with fresh carries and leaves those of training unchanged.
@@ -157,8 +160,10 @@ const elsewhere = {
  *   same names with `val_` before them.
  * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest
  *   known one); TypeError for shapes that do not fit; all before anything runs.
+ * @throws Error if there is nothing to resume; RangeError for a run of another model, optimizer or version, or
+ *   one that differs in an option, naming both values.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last
- *   good weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
+ *   good weights: what Keras's TerminateOnNaN does is always on; DeviceLostError when the device fails, with the last weights and the optimizer's state.
  *
  * @example
  * ```ts
