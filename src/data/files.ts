@@ -8,8 +8,10 @@ export interface FileSystem {
   readonly mkdirSync: (path: string, options: { readonly recursive: true }) => unknown;
   readonly readdirSync: (path: string) => string[];
   readonly readFileSync: (path: string) => Uint8Array;
+  readonly readSync: (file: number, into: Uint8Array) => number;
+  readonly realpathSync: (path: string) => string;
   readonly openSync: (path: string, flags: string) => number;
-  readonly writeSync: (file: number, bytes: Uint8Array, offset: number) => number;
+  readonly writeSync: (file: number, bytes: Uint8Array) => number;
   readonly fsyncSync: (file: number) => void;
   readonly ftruncateSync: (file: number, length: number) => void;
   readonly fstatSync: (file: number) => { readonly size: number };
@@ -64,9 +66,31 @@ export function hasCode(error: unknown, code: "ENOENT" | "EEXIST"): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
+/** How many bytes are read or written at once: Node takes no more than 2 GiB. */
+const PORTION = 1 << 28;
+
 /** Writes all bytes at the present position of an open file. */
 export function writeAll(files: FileSystem, file: number, bytes: Uint8Array): void {
-  for (let offset = 0; offset < bytes.length;) offset += files.writeSync(file, bytes, offset);
+  for (let offset = 0; offset < bytes.length;) {
+    offset += files.writeSync(file, bytes.subarray(offset, offset + PORTION));
+  }
+}
+
+/** All bytes of a file. */
+export function readWhole(files: FileSystem, path: string): Uint8Array<ArrayBuffer> {
+  const file = files.openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(files.fstatSync(file).size);
+    let filled = 0;
+    while (filled < bytes.length) {
+      const count = files.readSync(file, bytes.subarray(filled, filled + PORTION));
+      if (count === 0) return bytes.slice(0, filled); // it became shorter
+      filled += count;
+    }
+    return bytes;
+  } finally {
+    files.closeSync(file);
+  }
 }
 
 /** What a file is called until it is complete. */

@@ -102,10 +102,15 @@ function textOf(bySystem: boolean): Uint8Array {
   );
 }
 
+/** A small file as text, also one of `/proc`, whose size is not known before it is read. */
+function readText(files: FileSystem, path: string): string {
+  return new TextDecoder().decode(files.readFileSync(path));
+}
+
 /** Who holds a lock, by its file; undefined if that is empty, unreadable or not there. */
 function holderOf(files: FileSystem, path: string): Holder | undefined {
   try {
-    const holder: Partial<Holder> = JSON.parse(new TextDecoder().decode(files.readFileSync(path)));
+    const holder: Partial<Holder> = JSON.parse(readText(files, path));
     return typeof holder.pid === "number"
       ? { pid: holder.pid, bySystem: holder.bySystem === true }
       : undefined;
@@ -128,7 +133,7 @@ function isAlive(files: FileSystem, pid: number): boolean {
 /** Whether a process has ended and only its number is left, until its parent asks for its result (Linux). */
 function hasEnded(files: FileSystem, pid: number): boolean {
   try {
-    const text = new TextDecoder().decode(files.readFileSync(`/proc/${pid}/stat`));
+    const text = readText(files, `/proc/${pid}/stat`);
     return /^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2)); // the state follows the name in parentheses
   } catch {
     return false; // there is no such file, or it may not be read

@@ -2,7 +2,7 @@
  * The callback `checkpoint`: writes the whole state of training to files, so that a run that is killed goes on
  * where it was. What is in a file is in `saved_run.ts`; `fit` reads it with the option `resume`.
  */
-import { withFiles, writeAtomically } from "../data/files.ts";
+import { type FileSystem, withFiles, writeAtomically } from "../data/files.ts";
 import { lockDirectory } from "../data/lock.ts";
 import { checkCount, checkText, isObject, wrongKind } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
@@ -59,11 +59,11 @@ export function checkpoint(options: CheckpointingOptions): Callback {
   return made<Callback>({
     type: "checkpoint",
     onTrainBegin(context) {
-      const resumesHere = dirname(context.resumedFrom) === trimmed(directory);
-      last = resumesHere ? context : undefined;
       withFiles(what, (files) => files.mkdirSync(directory, { recursive: true }));
       release = lockDirectory(what, directory);
       withFiles(what, (files) => {
+        const resumesHere = isIn(files, directory, context.resumedFrom);
+        last = resumesHere ? context : undefined;
         const [newest] = checkpointFiles(files, directory);
         if (newest && !resumesHere) {
           throw new Error(
@@ -111,11 +111,8 @@ function dueAfter(every: number | { readonly steps: number }): (now: Place, last
   return (now, last) => now.updates - last.updates >= steps;
 }
 
-/** The directory of a file, as it was given. */
-function dirname(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : trimmed(file.slice(0, file.lastIndexOf("/")));
-}
-
-function trimmed(directory: string): string {
-  return directory.replace(/\/+$/, "");
+/** Whether a file is in a directory, however both were written. */
+function isIn(files: FileSystem, directory: string, file: string | undefined): boolean {
+  if (file === undefined) return false;
+  return files.realpathSync(file.slice(0, file.lastIndexOf("/"))) === files.realpathSync(directory);
 }

@@ -8,7 +8,6 @@ import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../nearest.ts";
-import type { Json } from "../options/json.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -34,14 +33,7 @@ import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.t
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { batchingOptionNames, type BatchingOptions, prepareEvaluation, runSession } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
-import {
-  callbackStates,
-  checkHolders,
-  restoreCallbacks,
-  type Resume,
-  type ResumedRun,
-  resumedRun,
-} from "./resume.ts";
+import { callbackStates, restoreCallbacks, type Resume, resumedRun } from "./resume.ts";
 import { identityOf } from "./run_identity.ts";
 import { encodeRun } from "./saved_run.ts";
 import { requireOptimizer } from "./steps.ts";
@@ -232,7 +224,7 @@ export async function fitWith(
   const { model } = trainer;
   const identity = () =>
     identityOf({ model, variables, optimizer, objective, names, samples, batchSize, shuffle, key });
-  const resumed = await resumedFor(options, identity, callbacks);
+  const resumed = options.resume === undefined ? undefined : await resumedRun(options, identity(), callbacks);
   const history: History = Object.fromEntries(names.map((name) => [name, [...resumed?.history[name] ?? []]]));
   const train = session.train();
   let live = resumed?.variables ?? await toHost(variables);
@@ -400,22 +392,6 @@ export async function fitWith(
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);
   }
-}
-
-/** The run that the option `resume` names; other options must not contradict it. */
-async function resumedFor(
-  { resume, optimizerState, initialEpoch }: FitLoopOptions,
-  identity: () => Json,
-  callbacks: readonly Callback[],
-): Promise<ResumedRun | undefined> {
-  if (resume === undefined) return undefined;
-  for (const [name, value] of Object.entries({ optimizerState, initialEpoch })) {
-    if (value === undefined) continue;
-    throw new TypeError(`Cannot fit: ${name} and resume are given, but resume brings its own; leave one out`);
-  }
-  const run = await resumedRun(resume, identity());
-  if (run) checkHolders(run, callbacks);
-  return run;
 }
 
 /** Specs of a batch of these inputs. */

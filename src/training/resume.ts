@@ -1,10 +1,10 @@
 /** The option `resume` of `fit`: finds the run to go on with, and refuses that of another model or optimizer. */
-import { fileSystem, reasonOf, withFiles } from "../data/files.ts";
+import { readWhole, reasonOf, withFiles } from "../data/files.ts";
 import { checkText, isObject, wrongKind } from "../describe.ts";
 import { checkOptions } from "../nearest.ts";
 import type { Json } from "../options/json.ts";
 import type { Callback } from "./callbacks.ts";
-import { type CheckpointFile, checkpointFiles } from "./checkpoint_files.ts";
+import { checkpointFiles } from "./checkpoint_files.ts";
 import { differenceOf } from "./run_identity.ts";
 import { decodeRun, type SavedRun } from "./saved_run.ts";
 
@@ -22,38 +22,51 @@ export interface ResumedRun extends SavedRun {
 }
 
 const WHAT = "resume training";
+/** What a run without a file was read from. */
+const GIVEN = "the given bytes";
+
+/** The options of `fit` that say where a run goes on, of which only one may be given. */
+export interface StartOptions {
+  readonly resume?: Resume;
+  readonly optimizerState?: unknown;
+  readonly initialEpoch?: unknown;
+}
 
 /**
  * The run that `resume` names.
  *
  * @param identity What it has to be, from `identityOf`.
+ * @param callbacks Those that will get their states back.
  * @returns Undefined if there is none and it is optional.
  * @throws Error if there is no file or each is damaged; RangeError for a run of another model, optimizer or
- *   version, naming the first difference and both values.
+ *   version, naming the first difference and both values; TypeError for options that contradict it.
  */
-export async function resumedRun(resume: Resume, identity: Json): Promise<ResumedRun | undefined> {
-  if (resume instanceof Uint8Array) {
-    const run = await decodeRun(resume).catch((error) => {
-      throw error instanceof SyntaxError ? error : failed("the given bytes", error);
-    });
-    checkIdentity("the given bytes", run, identity);
-    return { ...run, file: undefined };
+export async function resumedRun(
+  { resume, optimizerState, initialEpoch }: StartOptions,
+  identity: Json,
+  callbacks: readonly Callback[],
+): Promise<ResumedRun | undefined> {
+  for (const [name, value] of Object.entries({ optimizerState, initialEpoch })) {
+    if (value === undefined) continue;
+    throw new TypeError(`Cannot fit: ${name} and resume are given, but resume brings its own; leave one out`);
   }
-  const { directory, optional } = placeOf(resume);
-  const files = withFiles(`${WHAT} from ${directory}`, (files) => checkpointFiles(files, directory));
-  if (files.length === 0) {
-    if (optional) return undefined;
-    throw new Error(
-      `Cannot ${WHAT} from ${directory}: it has no checkpoint, expected files that the callback checkpoint wrote; ` +
-        `leave resume out to begin, or give { directory, optional: true }`,
-    );
-  }
-  const run = await newestRun(directory, files);
-  checkIdentity(run.file, run, identity);
+  const run = resume instanceof Uint8Array ? await givenRun(resume) : await newestRun(placeOf(resume));
+  if (!run) return undefined;
+  checkIdentity(run, identity);
+  checkHolders(run, callbacks);
   return run;
 }
 
-function placeOf(resume: Exclude<Resume, Uint8Array>): { directory: string; optional: boolean } {
+/** The run in bytes. */
+async function givenRun(bytes: Uint8Array): Promise<ResumedRun> {
+  try {
+    return { ...await decodeRun(bytes), file: undefined };
+  } catch (error) {
+    throw error instanceof SyntaxError ? error : failed(GIVEN, error);
+  }
+}
+
+function placeOf(resume: Exclude<Resume, Uint8Array> | undefined): { directory: string; optional: boolean } {
   const expected = "a directory, { directory, optional }, or a Uint8Array";
   if (typeof resume !== "string" && !isObject(resume)) throw wrongKind(WHAT, resume, "resume", expected);
   if (typeof resume === "string") return { directory: resume, optional: false };
@@ -66,15 +79,23 @@ function placeOf(resume: Exclude<Resume, Uint8Array>): { directory: string; opti
 
 /** The newest run of a directory that is not damaged; warns about those that are. */
 async function newestRun(
-  directory: string,
-  candidates: readonly CheckpointFile[],
-): Promise<ResumedRun & { readonly file: string }> {
-  const files = fileSystem(WHAT);
+  { directory, optional }: ReturnType<typeof placeOf>,
+): Promise<ResumedRun | undefined> {
+  const what = `${WHAT} from ${directory}`;
+  const candidates = withFiles(what, (files) => checkpointFiles(files, directory));
+  if (candidates.length === 0) {
+    if (optional) return undefined;
+    throw new Error(
+      `Cannot ${what}: it has no checkpoint, expected files that the callback checkpoint wrote; leave resume out ` +
+        `to begin, or give { directory, optional: true }`,
+    );
+  }
   const damaged: string[] = [];
   for (const { name } of candidates) {
     const file = `${directory}/${name}`;
+    const bytes = withFiles(`${WHAT} from ${file}`, (files) => readWhole(files, file));
     try {
-      const run = await decodeRun(files.readFileSync(file));
+      const run = await decodeRun(bytes);
       if (damaged.length > 0) console.warn(`Cellfold: resumed from ${file}, as ${damaged.join("; ")}`);
       return { ...run, file };
     } catch (error) {
@@ -82,7 +103,7 @@ async function newestRun(
       damaged.push(`${name} is damaged (${error.message})`);
     }
   }
-  throw new Error(`Cannot ${WHAT} from ${directory}: ${damaged.join("; ")}; expected one that is whole`);
+  throw new Error(`Cannot ${what}: ${damaged.join("; ")}; expected one that is whole`);
 }
 
 function failed(source: string, cause: unknown): Error {
@@ -90,26 +111,26 @@ function failed(source: string, cause: unknown): Error {
   return cause instanceof RangeError ? new RangeError(message, { cause }) : new Error(message, { cause });
 }
 
-function checkIdentity(source: string, run: SavedRun, identity: Json): void {
+function checkIdentity(run: ResumedRun, identity: Json): void {
   const difference = differenceOf(run.identity, identity);
   if (!difference) return;
   const { path, saved, given } = difference;
   throw new RangeError(
-    `Cannot ${WHAT} from ${source}: ${path} is ${saved} there, but ${given} in this call; give what it was ` +
+    `Cannot ${WHAT} from ${
+      run.file ?? GIVEN
+    }: ${path} is ${saved} there, but ${given} in this call; give what it was ` +
       `trained with, or begin a new run from its variables and optimizerState, which loadCheckpoint reads`,
   );
 }
 
 /** Throws a RangeError unless the callbacks that hold state are those of the run. */
-export function checkHolders(run: ResumedRun, callbacks: readonly Callback[]): void {
+function checkHolders(run: ResumedRun, callbacks: readonly Callback[]): void {
   const holders = stateful(callbacks);
   const [saved, given] = [run.callbacks.map(({ type }) => type), holders.map(typeOf)];
   if (saved.join() !== given.join()) {
     const list = (types: readonly string[]) => types.length === 0 ? "none" : types.join(", ");
     throw new RangeError(
-      `Cannot ${WHAT} from ${run.file ?? "the given bytes"}: the callbacks that hold state are ${
-        list(saved)
-      } ` +
+      `Cannot ${WHAT} from ${run.file ?? GIVEN}: the callbacks that hold state are ${list(saved)} ` +
         `there, but ${list(given)} in this call; give those it was trained with`,
     );
   }

@@ -1,5 +1,6 @@
 /** A run that was interrupted anywhere ends with the numbers of one that was not, bit for bit. */
 import {
+  activation,
   adam,
   batchNormalization,
   type Callback,
@@ -19,6 +20,7 @@ import {
   type Layer,
   learningRateSchedule,
   lstm,
+  mul,
   normal,
   reduceLrOnPlateau,
   rmsprop,
@@ -30,7 +32,7 @@ import {
   tensor,
 } from "@cellfold/cellfold";
 import { loadCheckpoint } from "@cellfold/cellfold/safetensors";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { checkCallbacks } from "../../src/training/callbacks.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { valuesOf } from "./models.ts";
@@ -260,6 +262,18 @@ Deno.test("a run of another model, optimizer, loss, order or kind of callbacks i
     RangeError,
     'its state is of the monitor "val_loss", but it monitors "loss"',
   );
+});
+
+Deno.test("a model with functions of its own is resumed by the code that made it", async () => {
+  const saved: Saved[] = [];
+  const own = (units: number): Case => ({
+    ...cases[2],
+    model: sequential([gru({ units, dropout: 0.3 }), activation((x) => mul(x, 2)), dense({ units: 1 })]),
+  });
+  const expected = numbersOf(await train(own(3), { callbacks: [saver(saved)] }));
+  assertEquals(numbersOf(await train(own(3), { resume: saved[4].bytes })), expected);
+  assertThrows(() => loadCheckpoint(saved[4].bytes), SyntaxError, "its metadata have no model");
+  await assertRejects(() => train(own(4), { resume: saved[4].bytes }), RangeError, "units is 3 there, but 4");
 });
 
 Deno.test("resume with options that contradict it, or that is none, is refused", async () => {
