@@ -30,6 +30,8 @@ export interface FeedOptions<Item, Prepared> {
 export interface Feed<Prepared> {
   /** The batches of an epoch, if their number is known. */
   readonly steps: number | undefined;
+  /** How many samples are gathered for a batch; undefined if the iterable gives batches. */
+  readonly batchSize: number | undefined;
   /**
    * The first batch of the first epoch, before that is read; undefined if the signal was aborted before.
    *
@@ -37,11 +39,12 @@ export interface Feed<Prepared> {
    */
   peek(epoch: number): Promise<Prepared | undefined>;
   /**
-   * The batches of an epoch. They end early once the signal is aborted.
+   * The batches of an epoch, without the first ones if an earlier run used them: those are read and dropped.
+   * They end early once the signal is aborted.
    *
    * @throws BatchError naming the batch.
    */
-  epoch(epoch: number): AsyncGenerator<Prepared>;
+  epoch(epoch: number, first?: number): AsyncGenerator<Prepared>;
   /** Closes what is still open. */
   close(): Promise<void>;
 }
@@ -67,10 +70,15 @@ export function createFeed<Item, Prepared>(
   const length = lengthOf(source);
   const known = steps ??
     (length !== undefined && batchSize !== undefined ? Math.ceil(length / batchSize) : length);
+  /** With a number of steps, an iterable is read on in the next epoch. */
+  const readsOn = steps !== undefined && typeof source !== "function";
   let reader: Reader<Item | Item[]> | undefined;
   let peeked: Prepared | undefined;
+  /** The epoch that the reader was opened for, and how many of its batches were used. */
+  let [begun, used] = [0, 0];
 
   const open = async (epoch: number): Promise<Reader<Item | Item[]>> => {
+    [begun, used] = [epoch, 0];
     try {
       const items = typeof source === "function" ? await source(epoch) : source;
       if (!isItems(items)) {
@@ -120,16 +128,23 @@ export function createFeed<Item, Prepared>(
 
   return {
     steps: known,
+    batchSize,
     async peek(epoch) {
       reader = await open(epoch);
       const found = await read(reader, { epoch, batch: 0, use });
       return found && (peeked = prepare(found.item));
     },
-    async *epoch(epoch) {
+    async *epoch(epoch, first = 0) {
+      if (reader && typeof source === "function" && begun !== epoch) await close(); // opened to peek
       reader ??= await open(epoch);
       let goesOn = false;
       try {
-        for (let batch = 0; steps === undefined || batch < steps; batch++) {
+        for (const from = (readsOn ? (epoch - begun) * steps : 0) + first; used < from; used++) {
+          const place = { epoch, batch: used, use };
+          if (!peeked && !await read(reader, place)) return;
+          peeked = undefined;
+        }
+        for (let batch = first; steps === undefined || batch < steps; batch++) {
           const place = { epoch, batch, use };
           let prepared = peeked;
           if (!prepared) {
@@ -142,9 +157,10 @@ export function createFeed<Item, Prepared>(
             }
           }
           peeked = undefined;
+          used++;
           yield prepared;
         }
-        goesOn = typeof source !== "function"; // with a number of steps, an iterable is read on in the next epoch
+        goesOn = readsOn;
       } catch (error) {
         await close().catch(() => {}); // the first error is the one to report
         throw error;

@@ -15,20 +15,25 @@ import { mapTree, type Tree } from "../tree/tree.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import { BatchError } from "./batch_error.ts";
-import { type Callback, type CallbackContext, checkCallbacks } from "./callbacks.ts";
+import { type Callback, type CallbackContext, type CallbackEvent, checkCallbacks } from "./callbacks.ts";
 import { checkSignal, statefulBatch, weightsElsewhere } from "./checks.ts";
 import { checkClassWeight } from "./class_weight.ts";
 import { disposeTree } from "./dispose.ts";
 import { createRescue, type TrainingSnapshot } from "./device_lost.ts";
 import { isSource } from "./feed.ts";
 import { type Feeds, feedsOfData, feedsOfSource, type FeedsOptions } from "./fit_feeds.ts";
-import { createLossGuard, type History } from "./non_finite.ts";
+import { learningRateOf, withLearningRate } from "./learning_rates.ts";
+import { createLossGuard, type History, type StepPlace } from "./non_finite.ts";
 import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import type { OptimizerLike, OptimizerState } from "./optimizers.ts";
 import { batchingOptionNames, evaluateBatches } from "./predict.ts";
 import { createReporter, type Report } from "./progress.ts";
 import type { Ready } from "./ready.ts";
+import { callbackStates, restoreCallbacks, type Resume, resumedRun } from "./resume.ts";
+import { identityOf } from "./run_identity.ts";
+import { encodeRun } from "./saved_run.ts";
 import { withTrainer } from "./shared.ts";
+import { requireOptimizer } from "./steps.ts";
 import { checkTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
 
 /** How a trainer iterates over data. */
@@ -45,6 +50,12 @@ export interface FitLoopOptions extends FeedsOptions {
    * one.
    */
   readonly optimizerState?: OptimizerState;
+  /**
+   * Where an interrupted run goes on: a directory that {@linkcode checkpoint} wrote. The variables then only
+   * say their structure. Model, optimizer, losses, `batchSize`, `shuffle` and `key` must be those of that
+   * run, and so should the data and the device; `epochs` may be larger.
+   */
+  readonly resume?: Resume;
   /** Objects whose functions are called while training; default none. */
   readonly callbacks?: readonly Callback[];
   /** Aborting it ends training after the present step, or during the validation, which is then discarded. */
@@ -70,7 +81,7 @@ export interface FitResult {
    * for bit: two epochs and two more are four.
    */
   readonly optimizerState: OptimizerState;
-  /** By name, one entry per completed epoch. */
+  /** By name, one entry per completed epoch, with those before an interruption. */
   readonly history: History;
   /** Why training ended before the last epoch. */
   readonly stopped?: "aborted" | "callback";
@@ -86,6 +97,7 @@ const loopOptions = [
   "key",
   "validation",
   "optimizerState",
+  "resume",
   "callbacks",
   "report",
 ];
@@ -109,6 +121,9 @@ const elsewhere = {
  * earlier updates, which `optimizerState` counts: several calls that pass on variables and `optimizerState`
  * act as one long run.
  *
+ * With the callback {@linkcode checkpoint}, a run that is interrupted anywhere goes on with the option `resume`
+ * and ends bit for bit as if it had not been.
+ *
  * A stateful model's carry continues from batch to batch and from epoch to epoch; a callback resets it with
  * `replaceVariables`. The batch size is that of its state, and its samples keep their order unless `shuffle`
  * is true. Validation starts with fresh carries and leaves those of training unchanged.
@@ -126,8 +141,11 @@ const elsewhere = {
  *   known one); TypeError for shapes that do not fit; all before anything runs.
  * @throws BatchError when an iterable throws, ends early or gives a batch that is unlike the first one or has
  *   labels outside the classes, with the batch, the last good weights and the optimizer's state.
+ * @throws Error if there is nothing to resume; RangeError for a run of another model, optimizer or version, or
+ *   one that differs in an option, naming both values.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last
- *   good weights; DeviceLostError when the device fails, with the last weights and the optimizer's state.
+ *   good weights: what Keras's TerminateOnNaN does is always on; DeviceLostError when the device fails, with
+ *   the last weights and the optimizer's state.
  *
  * @example
  * ```ts
@@ -199,6 +217,7 @@ async function untrained(
   given: Variables,
   options: FitLoopOptions,
 ): Promise<Omit<FitResult, "stopped">> {
+  if (options.resume !== undefined) options.signal?.throwIfAborted(); // what was saved was not read yet
   const variables = await toHost(given);
   const optimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(variables));
   return { variables, optimizerState, history: {} };
@@ -208,17 +227,25 @@ async function train(
   trainer: Trainer,
   variables: Variables,
   feeds: Feeds,
-  { session: { objective, checkOptimizerState } }: Ready,
+  { session }: Ready,
   options: FitLoopOptions,
 ): Promise<FitResult> {
   const { epochs = 1, initialEpoch = 0, key = randomKey(0), callbacks = [], signal } = options;
+  const { objective } = session;
   const { steps, validation } = feeds;
   const [shuffleKey, dropoutKey] = splitKey(key, 2);
   const names = [...objective.names, ...(validation ? objective.names.map((name) => `val_${name}`) : [])];
-  const history: History = Object.fromEntries(names.map((name) => [name, []]));
-  if (options.optimizerState !== undefined) checkOptimizerState(options.optimizerState);
-  let live: Variables = await toHost(variables);
-  let optimizerState: OptimizerState = await toHost(options.optimizerState ?? trainer.initOptimizer(live));
+  if (options.optimizerState !== undefined) session.checkOptimizerState(options.optimizerState);
+  const optimizer = requireOptimizer(session.optimizer);
+  const { model } = trainer;
+  const { classWeight } = options;
+  const identity = () =>
+    identityOf({ model, variables, optimizer, objective, names, ...feeds.reading, classWeight, key });
+  const resumed = options.resume === undefined ? undefined : await resumedRun(options, identity(), callbacks);
+  const history: History = Object.fromEntries(names.map((name) => [name, [...resumed?.history[name] ?? []]]));
+  let live: Variables = resumed?.variables ?? await toHost(variables);
+  let optimizerState: OptimizerState = resumed?.optimizerState ??
+    await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);
   const isStateful = statefulBatch(variables.state) !== undefined;
@@ -226,36 +253,67 @@ async function train(
   const validated = (x: Tree<Tensor>): Variables =>
     isStateful ? { ...live, state: resetStates(trainer.model, live, mapTree(x, specOf)) } : live;
   const guard = createLossGuard(trainer.model, live, history);
-  let place = { epoch: initialEpoch, step: 0 };
+  const start = resumed?.place ?? { epoch: initialEpoch, step: 0 };
+  let place = start;
   const snapshot = (): TrainingSnapshot => ({ variables: live, optimizerState, place });
   const rescue = createRescue(trainer.model, snapshot(), history);
   const reporter = createReporter(options.report ?? "auto");
 
-  let stopped = false;
+  let stopped = resumed?.stopped ?? false;
   const use = (next: Variables) => {
     if (next === live) return;
     disposeTree(live);
     live = next;
   };
-  const call = async (event: keyof Callback, place: { epoch: number; step: number }, logs: Logs) => {
+  const call = async (event: Exclude<CallbackEvent, "onSave">, place: StepPlace, logs: Logs) => {
     for (const callback of callbacks) await callback[event]?.(contextOf(place, logs));
   };
-  const contextOf = (place: { epoch: number; step: number }, logs: Logs): CallbackContext => ({
+  /** Lets callbacks save the state at a place, with the running means of an epoch that has begun. */
+  const offerSave = async (place: StepPlace, ending: boolean, metrics?: ObjectiveState) => {
+    const save = async () => {
+      await guard.check(live);
+      return await encodeRun(model, {
+        identity: identity(),
+        place,
+        stopped,
+        variables: await guard.finish(live),
+        optimizerState: await toHost(optimizerState),
+        metrics: metrics && await toHost(metrics),
+        history,
+        callbacks: callbackStates(callbacks),
+      });
+    };
+    for (const callback of callbacks) await callback.onSave?.({ ...contextOf(place, {}), ending, save });
+  };
+  const contextOf = (place: StepPlace, logs: Logs): CallbackContext => ({
     ...place,
     epochs,
     steps,
     logs,
     names,
+    updates,
+    resumedFrom: resumed?.file,
     variables: () => toHost(live),
     replaceVariables: use,
+    learningRate: () => learningRateOf("read the learning rate", optimizerState),
+    setLearningRate(rate) {
+      const before = optimizerState;
+      optimizerState = withLearningRate(before, rate);
+      disposeTree(before, optimizerState);
+    },
     stop: () => void (stopped = true),
   });
 
+  /** The first epoch, which an earlier run may have begun. */
+  const begun: { readonly step: number; readonly metrics?: ObjectiveState } = {
+    step: start.step,
+    metrics: resumed?.metrics,
+  };
   /** Runs one epoch; returns false if it was interrupted. */
   const runEpoch = async (epoch: number): Promise<boolean> => {
     const began = performance.now();
-    let metrics: ObjectiveState = objective.initState();
-    let step = 0, samples = 0;
+    let { step, metrics = objective.initState() } = epoch === start.epoch ? begun : { step: 0 };
+    let samples = 0;
     const read = async () => objective.results(await toHost(metrics));
     const progress = (logs: Logs) => ({
       epoch,
@@ -268,7 +326,8 @@ async function train(
     });
     try {
       let isWhole = true;
-      for await (const batch of feeds.training(epoch, foldIn(shuffleKey, updates))) {
+      const from = { key: foldIn(shuffleKey, updates - step), first: step };
+      for await (const batch of feeds.training(epoch, from)) {
         const [params, state, nextOptimizerState, nextMetrics, loss] = await batch.session.train()(
           live.params,
           live.state,
@@ -292,11 +351,15 @@ async function train(
         }
         isWhole = !(signal?.aborted || stopped);
         if (!isWhole) break;
+        if (step !== steps) await offerSave({ epoch, step }, false, metrics); // it may be the last one
       }
       await guard.check(live);
       await rescue.keep(snapshot());
       isWhole &&= !signal?.aborted; // while a batch was waited for
-      if (!isWhole && step !== steps) return false;
+      if (!isWhole && step !== steps) {
+        await offerSave({ epoch, step }, true, metrics);
+        return false;
+      }
       const trained = await read();
       const tested = validation && await evaluateBatches(validation(epoch), validated, signal);
       if (tested) guard.validated(tested.loss, { epoch, step: step - 1 });
@@ -307,20 +370,29 @@ async function train(
       for (const name of names) history[name].push(logs[name]);
       reporter.epoch(progress(logs));
       await call("onEpochEnd", { epoch, step }, logs);
+      await offerSave(
+        { epoch: epoch + 1, step: 0 },
+        epoch + 1 >= epochs || stopped || signal?.aborted === true,
+      );
       return true;
     } catch (error) {
-      if (signal?.aborted && error === signal.reason) return false; // the validation was interrupted
-      throw error;
+      if (!signal?.aborted || error !== signal.reason) throw error;
+      await offerSave({ epoch, step }, true, metrics); // the validation was interrupted
+      return false;
     } finally {
       disposeTree(metrics);
     }
   };
 
   try {
-    await call("onTrainBegin", { epoch: initialEpoch, step: 0 }, {});
-    let epoch = initialEpoch;
+    await call("onTrainBegin", start, {});
+    if (resumed) restoreCallbacks(resumed, callbacks);
+    await offerSave(start, false, begun.metrics);
+    let { epoch } = start;
     for (; epoch < epochs && !stopped && !signal?.aborted; epoch++) {
-      await call("onEpochBegin", { epoch, step: 0 }, {});
+      const isBegun = epoch === start.epoch && start.step > 0;
+      if (!isBegun) await call("onEpochBegin", { epoch, step: 0 }, {});
+      if (stopped) await offerSave({ epoch, step: 0 }, true);
       if (stopped || !await runEpoch(epoch)) break;
     }
     const done = epoch >= epochs;
@@ -336,6 +408,7 @@ async function train(
   } catch (error) {
     throw await rescue.errorFor(error, snapshot());
   } finally {
+    for (const callback of callbacks) await callback.onRelease?.();
     reporter.end();
     disposeTree([live.params, live.state, optimizerState]);
   }

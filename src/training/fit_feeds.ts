@@ -18,6 +18,7 @@ import type { Data } from "./objective.ts";
 import type { PerOutput } from "./per_output.ts";
 import type { BatchingOptions } from "./predict.ts";
 import { checkReading, dataFeed, type Ready, readyBatches, readyData } from "./ready.ts";
+import type { RunParts } from "./run_identity.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** The batches of all epochs. */
@@ -26,8 +27,16 @@ export interface Feeds {
   readonly steps: number | undefined;
   /** The first batch, or all data, before any of it is used; undefined if the signal was aborted before. */
   first(): Promise<Ready | undefined>;
-  /** The batches of an epoch; `key` is drawn with for their order. They end early once the signal is aborted. */
-  training(epoch: number, key: Tensor): Iterable<Ready> | AsyncIterable<Ready>;
+  /** What must not change for a run to be resumed. */
+  readonly reading: Pick<RunParts, "samples" | "batchSize" | "stepsPerEpoch" | "shuffle">;
+  /**
+   * The batches of an epoch from the batch `first` on; `key` is drawn with for their order. They end early once
+   * the signal is aborted.
+   */
+  training(
+    epoch: number,
+    from: { readonly key: Tensor; readonly first: number },
+  ): Iterable<Ready> | AsyncIterable<Ready>;
   /** The batches of the validation after an epoch; absent if there is none. */
   readonly validation?: (epoch: number) => Iterable<Ready> | AsyncIterable<Ready>;
   /** Closes the iterables that are still open. */
@@ -89,9 +98,14 @@ export function feedsOfData(
   checkFixedBatch(trainer.model, variables.state, ready.samples, batchSize);
   return {
     steps: Math.ceil(ready.samples / batchSize),
+    reading: { samples: ready.samples, batchSize, shuffle },
     first: () => Promise.resolve(ready),
-    training: (_, key) =>
-      readyBatches(ready, batchSize, shuffle ? shuffledOrder(key, ready.samples) : undefined),
+    training: (_, { key, first }) =>
+      readyBatches(ready, {
+        batchSize,
+        order: shuffle ? shuffledOrder(key, ready.samples) : undefined,
+        first,
+      }),
     ...validationFeed(trainer, variables, held, options),
   };
 }
@@ -123,7 +137,8 @@ export function feedsOfSource(
   return {
     steps: feed.steps,
     first: () => feed.peek(options.initialEpoch ?? 0),
-    training: (epoch) => feed.epoch(epoch),
+    reading: { batchSize: feed.batchSize, stepsPerEpoch: steps },
+    training: (epoch, { first }) => feed.epoch(epoch, first),
     ...validated,
     async close() {
       await feed.close();
@@ -153,5 +168,5 @@ function validationFeed(
   const batchSize = batchSizeFor("validate", trainer.model, variables, options.batchSize);
   const ready = readyData(trainer, "validate", variables, data);
   checkFixedBatch(trainer.model, variables.state, ready.samples, batchSize);
-  return { validation: () => readyBatches(ready, batchSize), close: () => Promise.resolve() };
+  return { validation: () => readyBatches(ready, { batchSize }), close: () => Promise.resolve() };
 }

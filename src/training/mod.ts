@@ -5,17 +5,22 @@ export {
   earlyStopping,
   type EarlyStoppingOptions,
   type MonitorMode,
+  type SaveContext,
   saving,
   type SavingInfo,
   type SavingOptions,
 } from "./callbacks.ts";
+export type { CallbackState } from "./callback_state.ts";
 export type { Validation } from "./checks.ts";
+export { checkpoint, type CheckpointingOptions } from "./checkpoint.ts";
+export { csvLog, type CsvLogOptions, type LogFormat } from "./csv_log.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
 export { BatchError, type BatchPlace, type Progressed } from "./batch_error.ts";
 export type { ClassWeight } from "./class_weight.ts";
 export type { ItemKind } from "./feed.ts";
 export type { FeedsOptions } from "./fit_feeds.ts";
 export { DeviceLostError } from "./device_lost.ts";
+export { learningRateSchedule, reduceLrOnPlateau, type ReduceLrOnPlateauOptions } from "./learning_rates.ts";
 export { type History, type NonFiniteDetails, NonFiniteLossError, type StepPlace } from "./non_finite.ts";
 export type {
   Data,
@@ -37,6 +42,7 @@ export {
   predictWith,
 } from "./predict.ts";
 export type { Report } from "./progress.ts";
+export type { Resume } from "./resume.ts";
 export {
   type PredictArguments,
   type PredictResult,

@@ -141,7 +141,7 @@ export async function evaluateWith(
   const batchSize = batchSizeFor("evaluate", trainer.model, variables, options.batchSize);
   const ready = readyData(trainer, "evaluate", variables, data);
   checkFixedBatch(trainer.model, variables.state, ready.samples, batchSize);
-  return await evaluateBatches(readyBatches(ready, batchSize), () => variables, signal);
+  return await evaluateBatches(readyBatches(ready, { batchSize }), () => variables, signal);
 }
 
 /** Evaluates the batches of an iterable, the first of which is not wrapped in an error if it does not fit. */

@@ -2,7 +2,7 @@
  * Batches that are ready to be used: checked, converted, weighted, and with the steps that are compiled for
  * them. They are cut from data in memory, or come from an iterable.
  */
-import { batches } from "../data/batches.ts";
+import { batches, type BatchOptions } from "../data/batches.ts";
 import type { DataSource } from "../data/items.ts";
 import { checkCount } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
@@ -53,11 +53,11 @@ export function readyData(
 /** The batches of data in memory; see `batches`. */
 export function* readyBatches(
   { data, session, samples }: Ready,
-  batchSize: number,
-  order?: Int32Array,
+  options: Pick<BatchOptions, "batchSize" | "order" | "first">,
 ): Generator<Ready> {
-  let left = samples;
-  for (const batch of batches(data, { batchSize, order, reuse: true })) {
+  const { batchSize, first = 0 } = options;
+  let left = samples - first * batchSize;
+  for (const batch of batches(data, { ...options, reuse: true })) {
     yield { data: batch, session, samples: Math.min(batchSize, left) };
     left -= batchSize;
   }

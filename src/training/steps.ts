@@ -52,6 +52,8 @@ export interface Session {
   readonly objective: Objective;
   /** The specs of the model's output. */
   readonly output: Tree<Spec>;
+  /** The optimizer, if the trainer has one. */
+  readonly optimizer: Optimizer | undefined;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
@@ -240,6 +242,7 @@ function createSession(
   const session: KeptSession = {
     objective,
     output,
+    optimizer,
     train: ofSession(train),
     trainKeepingInputs: ofSession(trainKeepingInputs),
     test: ofSession(tested),

@@ -1,49 +1,10 @@
-/**
- * The names of a tree's tensors in a file, which are their paths with slashes, and the tree rebuilt from
- * named tensors.
- */
+/** A tree rebuilt from the named tensors of a file. */
+import { nameOf } from "../../src/data/safetensors/names.ts";
 import { checkObject, wrongKind } from "../../src/describe.ts";
-import { isTensor, printSpec, type Tensor } from "../../src/tensor/tensor.ts";
-import { flattenTree, type MappedTree, type Path, unflattenTree } from "../../src/tree/tree.ts";
+import { isTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { flattenTree, type MappedTree, unflattenTree } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/quoted.ts";
 import { differences } from "../support/differences.ts";
-import { METADATA } from "./header.ts";
-
-/** A tensor whose sizes are all known, with its name. */
-export interface Named {
-  readonly name: string;
-  readonly tensor: Exclude<Tensor, { readonly kind: "traced" }>;
-}
-
-function nameOf(path: Path): string {
-  return path.length === 0 ? "(root)" : path.join("/");
-}
-
-/**
- * Every tensor of a tree with its name, such as `params/0/kernel`; a tree that is one tensor is named
- * `(root)`.
- *
- * @throws TypeError for a leaf without values; RangeError for two leaves with the same name, or a name that
- * files reserve.
- */
-export function namedTensors(tree: unknown): Named[] {
-  const { leaves, paths } = flattenTree<Tensor>(tree);
-  const taken = new Set<string>();
-  return leaves.map((tensor, index) => {
-    const name = nameOf(paths[index]);
-    if (tensor.kind !== "host" && tensor.kind !== "device") {
-      throw new TypeError(`Cannot write ${quoted(name)}: ${printSpec(tensor)} has no values`);
-    }
-    if (name === METADATA) {
-      throw new RangeError(`Cannot write a tensor named ${METADATA}: files reserve this name`);
-    }
-    if (taken.has(name)) {
-      throw new RangeError(`Cannot write two tensors named ${quoted(name)}: a key must not contain a slash`);
-    }
-    taken.add(name);
-    return { name, tensor };
-  });
-}
 
 /**
  * A tree like another with the tensors of a file, by name, as {@linkcode encodeSafetensors} wrote them from a
