@@ -121,7 +121,7 @@ export interface Backend {
   /** Compiles for any values of the Program's symbolic sizes. */
   compile(program: Program, options: BackendCompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */
-  upload(tensor: HostTensor): DeviceTensor;
+  upload(tensor: HostTensor): Promise<DeviceTensor>;
 }
 
 /** A device as its folder exports it to `kernels/mod.ts`. */

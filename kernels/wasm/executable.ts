@@ -68,7 +68,7 @@ export class WasmExecutable implements Executable {
     const bound = this.#boundFor(inputs, plans);
     const { outputs } = this.#program;
     const specs = bound.outputs.map(({ shape }, index) => ({ shape, dtype: outputs[index].dtype }));
-    return new WasmLoop(this.#device, plans, bound, inputs, specs, roles);
+    return new WasmLoop({ device: this.#device, plans, bound, executable: this }, inputs, specs, roles);
   }
 
   #check(): void {

@@ -23,11 +23,18 @@ interface Slot {
 /** The memory of loops that were dropped without being disposed of is freed when they are collected. */
 const dropped = new FinalizationRegistry<Disposable>((held) => held[Symbol.dispose]());
 
-/** A loop; the executable that created it must outlive it. */
+/** What a loop runs. */
+export interface LoopCode {
+  readonly device: WasmDevice;
+  readonly plans: Plans;
+  readonly bound: Bound;
+  /** Held, as its plans are freed when it is collected. */
+  readonly executable: object;
+}
+
+/** A loop; it cannot run once its executable is disposed of. */
 export class WasmLoop implements Loop {
-  readonly #device: WasmDevice;
-  readonly #plans: Plans;
-  readonly #bound: Bound;
+  readonly #code: LoopCode;
   readonly #fresh: readonly Slot[];
   readonly #results: readonly Slot[];
   /** The two places of each carried value: the one that is read next, and the other. */
@@ -47,17 +54,13 @@ export class WasmLoop implements Loop {
   #disposed = false;
 
   constructor(
-    device: WasmDevice,
-    plans: Plans,
-    bound: Bound,
+    code: LoopCode,
     inputs: readonly Input[],
     outputs: readonly (Spec & { readonly shape: readonly number[] })[],
     { carried, fresh }: LoopRoles,
   ) {
-    this.#device = device;
-    this.#plans = plans;
-    this.#bound = bound;
-    const { memory } = device;
+    this.#code = code;
+    const { device: { memory }, plans } = code;
     const held = new DisposableStack();
     const allocate = (bytes: number): number => {
       const address = memory.allocate(bytes, () => "it was for a loop of calls");
@@ -115,7 +118,7 @@ export class WasmLoop implements Loop {
 
   /** Views are on the old buffer; growing the memory creates a new one. */
   #refresh(): void {
-    const { memory } = this.#device;
+    const { memory } = this.#code.device;
     const { buffer } = memory.memory;
     if (buffer === this.#buffer) return;
     this.#buffer = buffer;
@@ -132,7 +135,8 @@ export class WasmLoop implements Loop {
       this.#outputs[output] = slots[1 - this.#turn].address;
     }
     for (const form of this.#repacked) form.isReady = false;
-    this.#plans.run(this.#bound, this.#inputs, this.#outputs, this.#packed, this);
+    const { plans, bound } = this.#code;
+    plans.run(bound, this.#inputs, this.#outputs, this.#packed, this);
     this.#turn = 1 - this.#turn;
     this.#refresh(); // scratch may have grown the memory
     const results: HostTensor[] = new Array(this.#results.length);

@@ -64,7 +64,8 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
     // async, so that every error is a rejection
     // deno-lint-ignore require-await
     compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),
-    upload: (tensor) => open().upload(tensor),
+    // deno-lint-ignore require-await
+    upload: async (tensor) => open().upload(tensor),
   };
 }
 

@@ -20,7 +20,8 @@ import {
 } from "../tensor/tensor.ts";
 import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import { compileLoop, type StepLoop } from "../transforms/loop.ts";
+import type { StepLoop } from "../transforms/loop.ts";
+import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, type MappedTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
@@ -67,13 +68,20 @@ type StepFunction = (
 
 type ChunkLoop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
-/** The calls of one kind, compiled once per specs of the input. */
+/** The calls of one kind: chunks, or single steps. */
 interface Kind {
+  readonly name: "chunks" | "steps";
   readonly fn: StepFunction;
   /** Specs of the sequence that an input represents. */
   readonly sequence: (input: Tree<Spec>) => Tree<Spec>;
+  /** What is compiled, for any length where the layer allows it. */
+  step: ChunkStep | undefined;
+  /** Loops over it, one per length, those used last at the end. */
   readonly loops: ChunkLoop[];
 }
+
+/** The most lengths of chunks for which a stream has memory ready. */
+const MOST_LOOPS = 4;
 
 /** The calls from one reset to the next. */
 interface StreamSession {
@@ -135,8 +143,20 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return goesOn ? firstState(stateful, given, specs) : resetStates(stateful, given, specs);
   };
   const { isSequence, asSequence } = sequencesOf(stateful);
-  const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
-  const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
+  const chunks: Kind = {
+    name: "chunks",
+    fn: applySteps,
+    sequence: (input) => input,
+    step: undefined,
+    loops: [],
+  };
+  const steps: Kind = {
+    name: "steps",
+    fn: stepOf(asSequence),
+    sequence: (input) => asSequence(input, 1),
+    step: undefined,
+    loops: [],
+  };
   const checkChunks = chunkChecks(stateful, variables, isSequence);
   // The initial state of a call is decided when the call is made, so a reset affects only later calls.
   const begin = (goesOn: boolean): StreamSession => ({
@@ -157,24 +177,27 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
     current.loop = loop;
   };
-  const compileFor = async (
-    { fn, sequence, loops }: Kind,
-    current: StreamSession,
-    input: Tree<Tensor>,
-  ): Promise<ChunkLoop> => {
-    checkChunks(withBatch(sequence(input), batch));
+  const compileFor = async (kind: Kind, current: StreamSession, input: Tree<Tensor>): Promise<ChunkLoop> => {
+    const { name, fn, sequence, loops } = kind;
+    if (!kind.step?.accepts(input)) checkChunks(withBatch(sequence(input), batch));
     givenState = await toHost(givenState);
     if (current.state) current.state = await toHost(current.state);
     const state = current.state ?? firstOf(current, sequence(input));
-    const loop = await compileLoop(
-      (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) =>
-        fn(stateful, { params, state }, input),
-      params,
-      state,
-      await toHost(input),
-      { device },
-    );
+    const onHost = await toHost(input);
+    if (!kind.step?.accepts(onHost)) {
+      kind.step = await chunkStep(
+        layer,
+        (params, state, input) => fn(stateful, { params, state }, input),
+        { name, params, state, input: onHost, device, isSequence },
+      );
+    }
+    const loop = await kind.step.begin(params, state, onHost);
     loops.push(loop);
+    if (loops.length > MOST_LOOPS) {
+      const [unused] = loops.filter((other) => other !== current.loop);
+      loops.splice(loops.indexOf(unused), 1);
+      unused[Symbol.dispose]();
+    }
     return loop;
   };
   const dtypes = new Map<string, readonly DType[]>();
@@ -192,8 +215,10 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const giveUpLost = (error: unknown, current: StreamSession): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
-    for (const { loops } of [chunks, steps]) {
-      for (const loop of loops.splice(0)) loop[Symbol.dispose]();
+    disposeLoops();
+    for (const kind of [chunks, steps]) {
+      kind.step?.forget();
+      kind.step = undefined;
     }
     return error;
   };

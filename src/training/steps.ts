@@ -90,13 +90,10 @@ export interface Steps {
   readonly refused: Set<string>;
   /** The dtypes of the model's inputs. */
   readonly dtypes: Recent<readonly DType[]>;
-  /** Copies variables to the device. */
-  readonly upload: Lazy<[variables: Variables], Variables>;
 }
 
 /** No steps yet. */
 export function createSteps(model: Layer, options: TrainerOptions): Steps {
-  const { device } = options;
   return {
     model,
     options,
@@ -106,7 +103,6 @@ export function createSteps(model: Layer, options: TrainerOptions): Steps {
     outputs: recentOnly(() => {}),
     refused: new Set(),
     dtypes: recentOnly(() => {}),
-    upload: lazily(() => compile((variables: Variables) => variables, { device, keep: true })),
   };
 }
 
@@ -183,10 +179,9 @@ export function inputDTypesFor(
 }
 
 /** Frees everything that was compiled. */
-export function disposeSteps({ sessions, predictors, upload }: Steps): void {
+export function disposeSteps({ sessions, predictors }: Steps): void {
   for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
   for (const predictor of predictors.values()) predictor.dispose();
-  upload.dispose();
   sessions.clear();
   predictors.clear();
 }

@@ -11,6 +11,7 @@ import { checkLayer, checkVariables } from "../layers/checks.ts";
 import { checkOptions } from "../option_names.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { item, type Tensor } from "../tensor/tensor.ts";
+import { uploadTree } from "../transforms/uploads.ts";
 import { checkDevice, type Compiled } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -166,7 +167,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkInput(model, x);
       return predictor;
     },
-    upload: (variables) => steps.upload.get()(variables),
+    upload: (variables) => uploadTree(variables, options.device),
     initOptimizer(variables) {
       checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
