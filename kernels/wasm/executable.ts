@@ -153,8 +153,8 @@ export class WasmExecutable implements Executable {
     const { features, memory, scratch, threads, name, missingThreads } = this.#device;
     const simd = features.relaxed ? "relaxed" : "plain";
     return [
-      `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use, of which ${scratch.bytes} are ` +
-      `shared by all calls`,
+      `kernels on ${name}, ${simd} SIMD, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
+      `${scratch.bytes} shared by all calls`,
       ...(missingThreads === undefined
         ? []
         : [`fewer threads, as some could not be started: ${missingThreads}`]),

@@ -1,6 +1,6 @@
 /**
  * What streams compile, for all streams through a layer: chunks of any length where the layer allows it, and
- * single steps. A layer keeps it alive, and nothing else.
+ * single steps. It is freed with the last stream that uses it.
  */
 import { symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -11,10 +11,16 @@ import type { Layer } from "./layer.ts";
 
 type Step = CompiledStep<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
-/** A compiled step of a stream. */
+/** A compiled step, as one stream uses it. */
 export interface ChunkStep extends Pick<Step, "accepts" | "begin"> {
-  /** Lets later streams compile it anew, as its device was lost. */
-  forget(): void;
+  /** The stream needs it no longer; `isLost`: its device was lost, so later streams compile it anew. */
+  release(isLost?: boolean): void;
+}
+
+/** A compiled step, and how many streams use it. */
+interface Shared {
+  readonly step: Promise<Step>;
+  users: number;
 }
 
 /** A step as a function of params, state and input. */
@@ -35,31 +41,39 @@ interface FirstCall {
   readonly isSequence: (index: number) => boolean;
 }
 
-const stepsOf = new WeakMap<Layer, Map<string, Promise<Step>>>();
-
-/** The most kinds of steps that are kept for a layer. */
-const MOST_KINDS = 16;
+const stepsOf = new WeakMap<Layer, Map<string, Shared>>();
 
 /** The compiled step for calls like this one. */
 export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall): Promise<ChunkStep> {
   const { name, params, state, input, device, isSequence } = call;
-  const steps = stepsOf.get(layer) ?? new Map<string, Promise<Step>>();
+  const steps = stepsOf.get(layer) ?? new Map<string, Shared>();
   stepsOf.set(layer, steps);
   const compiled = async (specs: unknown): Promise<ChunkStep> => {
     const key = `${name} ${keyOfDevice(device)} ${keyOf([params, state, specs])}`;
-    const pending = steps.get(key) ?? compileStep(fn, params, state, specs, input, { device });
-    steps.delete(key);
-    steps.set(key, pending);
-    // Streams that use a step that is forgotten here hold it; otherwise it is collected.
-    for (const oldest of steps.keys()) {
-      if (steps.size <= MOST_KINDS) break;
-      steps.delete(oldest);
-    }
+    const shared = steps.get(key) ??
+      { step: compileStep(fn, params, state, specs, input, { device }), users: 0 };
+    steps.set(key, shared);
+    shared.users++;
+    const forget = () => {
+      if (steps.get(key) === shared) steps.delete(key);
+    };
     try {
-      const step = await pending;
-      return { accepts: step.accepts, begin: step.begin, forget: () => steps.delete(key) };
+      const step = await shared.step;
+      let isUsed = true;
+      return {
+        accepts: step.accepts,
+        begin: step.begin,
+        release(isLost = false) {
+          if (isLost) forget();
+          if (!isUsed) return;
+          isUsed = false;
+          if (--shared.users > 0) return;
+          forget();
+          step[Symbol.dispose]();
+        },
+      };
     } catch (error) {
-      steps.delete(key);
+      forget();
       throw error;
     }
   };

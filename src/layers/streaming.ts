@@ -185,6 +185,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     const state = current.state ?? firstOf(current, sequence(input));
     const onHost = await toHost(input);
     if (!kind.step?.accepts(onHost)) {
+      kind.step?.release();
       kind.step = await chunkStep(
         layer,
         (params, state, input) => fn(stateful, { params, state }, input),
@@ -215,11 +216,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const giveUpLost = (error: unknown, current: StreamSession): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
-    disposeLoops();
-    for (const kind of [chunks, steps]) {
-      kind.step?.forget();
-      kind.step = undefined;
-    }
+    disposeLoops(true);
     return error;
   };
   const run = (kind: Kind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
@@ -267,8 +264,12 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     last = result.catch(() => {}); // reported to the caller of that call
     return result;
   };
-  const disposeLoops = () => {
-    for (const loop of [...chunks.loops.splice(0), ...steps.loops.splice(0)]) loop[Symbol.dispose]();
+  const disposeLoops = (isLost = false) => {
+    for (const kind of [chunks, steps]) {
+      for (const loop of kind.loops.splice(0)) loop[Symbol.dispose]();
+      kind.step?.release(isLost);
+      kind.step = undefined;
+    }
   };
   const checkOpen = (what: string) => {
     if (isDisposed) {
