@@ -20,7 +20,7 @@ export {
   tensor,
   toNested,
 } from "./src/tensor/mod.ts";
-export { mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
+export { type MappedTree, mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
 export {
   abs,
   type Activation,
@@ -250,7 +250,6 @@ export {
   predictStep,
   predictWith,
   reduceLrOnPlateau,
-  type Report,
   rmsprop,
   rootMeanSquaredError,
   saving,

@@ -100,8 +100,8 @@ async function load(
   };
   inputs.forEach((input, index) => write(input, places[index]));
   for (const buffer of arena.constants) {
-    if (buffer.place.kind === "constant") {
-      write(buffer.place.value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
+    if (buffer.storage.kind === "constant") {
+      write(buffer.storage.value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
     }
   }
   const module = await WebAssembly.compile(emitted.bytes);

@@ -52,7 +52,7 @@ export class DeviceUnavailable extends RangeError {
 export type Input = HostTensor | DeviceTensor;
 
 /** How an executable treats the memory of its inputs and outputs. */
-export interface CompileOptions {
+export interface BackendCompileOptions {
   /**
    * Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the
    * call.
@@ -119,7 +119,7 @@ export interface Backend {
   /** Whether it supports every dtype that the Program computes in. */
   supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */
-  compile(program: Program, options: CompileOptions): Promise<Executable>;
+  compile(program: Program, options: BackendCompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */
   upload(tensor: HostTensor): DeviceTensor;
 }

@@ -77,7 +77,6 @@ export type {
   WebGpuOptions,
 } from "./transforms/mod.ts";
 export {
-  abstractly,
   functionOption,
   type InitializerConfig,
   type InitializerLike,
@@ -88,6 +87,7 @@ export {
   type JsonOptions,
   type NoOptions,
   resolveInitializer,
+  shapesOnly,
 } from "./options/mod.ts";
 export {
   type AnyCell,
@@ -101,9 +101,9 @@ export {
   type GruCellOptions,
   type LayerNormLstmCellOptions,
   type LstmCellOptions,
+  type LstmState,
   type ReviveCell,
   type SimpleRnnCellOptions,
-  type SpecsOf,
 } from "./cells/mod.ts";
 export {
   type Applied,
@@ -148,7 +148,6 @@ export type {
   GraphFunction,
   InputOptions,
   ModelOptions,
-  Nodes,
   ParameterCount,
   Weight,
 } from "./models/mod.ts";
@@ -194,6 +193,7 @@ export {
   type PredictResult,
   type ReduceLrOnPlateauOptions,
   type Reduction,
+  type Report,
   resolveMetric,
   type Resume,
   type RmspropOptions,

@@ -8,7 +8,7 @@ import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import { lowerForWasm } from "../../kernels/wasm/lower.ts";
-import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
+import { WORTH_SHARING } from "../../kernels/wasm/partition.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 
@@ -43,13 +43,13 @@ export function planProgram(
   const arena = planArena(kernels, wasmFunctions);
   const emitted = emitModule(kernels, {
     features: { relaxed: hasRelaxedSimd() },
-    memory: {
+    addresses: {
       addressOf: (buffer) => ADDRESSES.arena + (arena.offsets.get(buffer) ?? 0),
-      slotOf: ({ place }) => {
-        const index = place.kind === "output"
-          ? program.inputs.length + place.index
-          : "index" in place
-          ? place.index
+      slotOf: ({ storage }) => {
+        const index = storage.kind === "output"
+          ? program.inputs.length + storage.index
+          : "index" in storage
+          ? storage.index
           : 0;
         return ADDRESSES.table + 4 * index;
       },

@@ -4,7 +4,7 @@
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { ClassRow } from "./class_row.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";
 import { isObject, type JsonObject } from "./objects.ts";

@@ -1,5 +1,5 @@
 /** Matches the weights of a file to our variables. */
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
 import type { Layout } from "./layout.ts";

@@ -5,7 +5,8 @@
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { fromJson, type FromJsonOptions, toJson } from "../../src/models/json.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { HostTensor, Tensor } from "../../src/tensor/tensor.ts";
 import type { OptimizerState } from "../../src/training/optimizers.ts";

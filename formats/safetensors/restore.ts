@@ -1,9 +1,9 @@
 /** A tree rebuilt from the named tensors of a file. */
 import { nameOf } from "../../src/data/safetensors/names.ts";
 import { checkObject, wrongKind } from "../../src/describe.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { isTensor, type Tensor } from "../../src/tensor/tensor.ts";
-import { flattenTree, unflattenTree } from "../../src/tree/tree.ts";
+import { flattenTree, type MappedTree, unflattenTree } from "../../src/tree/tree.ts";
 import { differences } from "../support/differences.ts";
 
 /**
@@ -26,7 +26,10 @@ import { differences } from "../support/differences.ts";
  * assertEquals(variables, trained);
  * ```
  */
-export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Tensor>>): T {
+export function restoreTree<T, Leaf extends Tensor>(
+  template: T,
+  tensors: Readonly<Record<string, Leaf>>,
+): MappedTree<T, Leaf> {
   const { leaves, paths, structure } = flattenTree<Tensor>(template);
   checkObject("restore a tree", tensors, "the second argument", "an object of tensors by name");
   for (const [name, tensor] of Object.entries(tensors)) {
@@ -38,5 +41,5 @@ export function restoreTree<T>(template: T, tensors: Readonly<Record<string, Ten
   if (difference !== undefined) {
     throw new TypeError(`Cannot restore the tree from these tensors: ${difference}`);
   }
-  return unflattenTree<T>(structure, paths.map((path) => given.get(nameOf(path))));
+  return unflattenTree(structure, paths.map((path) => given.get(nameOf(path))));
 }

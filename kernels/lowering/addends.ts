@@ -32,13 +32,13 @@ interface Addition extends Addend {
 }
 
 /** Moves additions into the products before them. Addends must be in memory before the product begins. */
-export function foldAddends(
+export function absorbAdditions(
   program: Program,
   given: ReadonlyMap<Value, Located>,
   { bindings, columns }: { readonly bindings: Bindings; readonly columns: number },
 ): WithAddends {
   const of = new Map<Equation, readonly Addend[]>();
-  const folder = new Folder(program, given, bindings, columns);
+  const absorber = new Absorber(program, given, bindings, columns);
   const gone = new Set<Equation>();
   /** Replacements for the results of additions that were removed. */
   const instead = new Map<Value, Value>();
@@ -46,7 +46,7 @@ export function foldAddends(
   /** The new products by the first addition to them, which they replace in the order of equations. */
   const startingAt = new Map<Equation, Equation>();
   for (const equation of program.equations) {
-    const additions = folder.additionsTo(equation);
+    const additions = absorber.additionsTo(equation);
     if (!additions || additions.some((addition) => gone.has(addition.equation))) continue;
     const whole = additions.length === 1 && additions[0].piece === equation.outputs[0];
     const product: Equation = {
@@ -55,7 +55,7 @@ export function foldAddends(
       outputs: whole ? additions[0].equation.outputs : equation.outputs,
     };
     products.add(equation);
-    startingAt.set(folder.firstOf(additions), product);
+    startingAt.set(absorber.firstOf(additions), product);
     of.set(product, additions);
     for (const { equation: addition, piece } of additions) {
       gone.add(addition);
@@ -79,7 +79,7 @@ export function foldAddends(
   return { program: { ...program, equations, outputs: program.outputs.map(read) }, of };
 }
 
-class Folder {
+class Absorber {
   readonly #readers = new Map<Value, (Equation | undefined)[]>();
   readonly #makers = new Map<Value, Equation>();
   readonly #places = new Map<Equation, number>();
@@ -109,7 +109,7 @@ class Folder {
     if (!isEquation(product, "matmul") || product.attributes.transposeLeft) return undefined;
     const shape = evaluateShape(product.outputs[0].shape, this.bindings);
     if (shape.length !== 2 || sizeOf(shape) === 0) return undefined;
-    const whole = viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
+    const whole = viewOf({ name: "", size: sizeOf(shape), storage: { kind: "arena" } }, shape, "float32");
     const additions: Addition[] = [];
     if (!this.#collect(product.outputs[0], whole, whole, additions) || additions.length === 0) {
       return undefined;
@@ -176,7 +176,7 @@ class Folder {
     const shape = evaluateShape(base.shape, this.bindings);
     let view: View | undefined = found && "view" in found
       ? found.view
-      : viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
+      : viewOf({ name: "", size: sizeOf(shape), storage: { kind: "arena" } }, shape, "float32");
     for (const equation of views) view = view && applyView(equation, view, this.bindings);
     return view !== undefined && addendView(view, rows) !== undefined;
   }

@@ -33,7 +33,7 @@ export function planArena<Kernel>(
     lives.set(buffer, { size: buffer.size * elementBytes, first, last });
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
-      const { kind } = buffer.place;
+      const { kind } = buffer.storage;
       if (kind === "input" || kind === "output" || !only(buffer)) continue;
       if (kind === "constant") note(buffer, 0, kernels.length);
       else {
@@ -47,6 +47,6 @@ export function planArena<Kernel>(
   return {
     offsets,
     bytes: size,
-    constants: [...lives.keys()].filter(({ place }) => place.kind === "constant"),
+    constants: [...lives.keys()].filter(({ storage }) => storage.kind === "constant"),
   };
 }

@@ -1,13 +1,13 @@
 /**
- * Lowering: from a Program to kernels over views. `addends.ts` and `block.ts` prepare a block (a Program, or
+ * Lowering: from a Program to kernels over views. `addends.ts` and `body.ts` prepare a body (a Program, or
  * the body of a scan), `placement.ts` decides where its results are written, and this file turns its
  * equations into kernels, by the rules of `rules.ts`. What only one backend does with the kernels, such as
- * packing the operands of products, is in that backend's folder.
+ * packing the operands of products, is in that backend's absorber.
  */
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
-import { foldAddends } from "./addends.ts";
-import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
+import { absorbAdditions } from "./addends.ts";
+import { constantTensor, prepareBody, type PreparedBody } from "./body.ts";
 import { type Kernel, kernelFunctions } from "./kernels.ts";
 import type { FusedKernel, FusedOperation, Operand } from "./kinds/fused.ts";
 import { copy, operandOf } from "./kinds/fused.ts";
@@ -19,7 +19,7 @@ import { applyView, isViewOperation } from "./view_operations.ts";
 import { broadcastView, type Buffer, type Located, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
-/** What the lowering of an executable shares among its blocks. */
+/** What the lowering of an executable shares among its bodies. */
 export interface LoweringContext {
   readonly bindings: Bindings;
   /** Pieces of a product that have their own addends begin at multiples of this many columns. */
@@ -31,18 +31,18 @@ export function lowerProgram(program: Program, context: LoweringContext): Kernel
   const outside = (kind: "input" | "output") => (value: Value, index: number): View => {
     const shape = evaluateShape(value.shape, context.bindings);
     return viewOf(
-      { name: `${kind} ${index}`, size: sizeOf(shape), place: { kind, index } },
+      { name: `${kind} ${index}`, size: sizeOf(shape), storage: { kind, index } },
       shape,
       value.dtype,
     );
   };
   const inputs = program.inputs.map(outside("input"));
   const given = new Map(program.inputs.map((value, index) => [value, { view: inputs[index] }]));
-  return lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  return lowerBody(program, given, program.outputs.map(outside("output")), [], 0, context);
 }
 
-/** Lowers a block. `targets` are the places of the outputs; the first ones are those of the `carries`. */
-function lowerBlock(
+/** Lowers a body. `targets` are the places of the outputs; the first ones are those of the `carries`. */
+function lowerBody(
   program: Program,
   given: ReadonlyMap<Value, Located>,
   targets: readonly View[],
@@ -51,17 +51,17 @@ function lowerBlock(
   context: LoweringContext,
 ): Kernel[] {
   const { bindings } = context;
-  const { program: folded, of: addendsOf } = foldAddends(program, given, context);
-  const block = prepareBlock(
-    folded,
+  const { program: absorbed, of: addendsOf } = absorbAdditions(program, given, context);
+  const body = prepareBody(
+    absorbed,
     given,
     targets.map((view, i) => i < carries.length ? undefined : view),
     bindings,
   );
-  const late = placeCarries(block, carries);
-  const stores = storesOf(block, late.map(({ from }) => from), bindings);
-  const locate = locatorOf(block, stores, bindings);
-  const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, block);
+  const late = placeCarries(body, carries);
+  const stores = storesOf(body, late.map(({ from }) => from), bindings);
+  const locate = locatorOf(body, stores, bindings);
+  const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, body);
   const lowering: Lowering<Kernel> = {
     bindings,
     depth,
@@ -69,13 +69,13 @@ function lowerBlock(
     viewIn: (value) => inMemory(locate(value), value, bindings),
     storeOf,
     addendsOf,
-    lowerBody: (body, given, targets, carries) => {
-      const kernels = lowerBlock(body, given, targets, carries, depth + 1, context);
+    lowerBody: (inner, given, targets, carries) => {
+      const kernels = lowerBody(inner, given, targets, carries, depth + 1, context);
       return { kernels, rows: rowsOf(kernels, kernelFunctions) };
     },
   };
-  const kernels = block.units.flatMap((unit): readonly Kernel[] => {
-    if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate }, bindings)];
+  const kernels = body.units.flatMap((unit): readonly Kernel[] => {
+    if ("fused" in unit) return [fuse(unit.fused, { body, stores, locate }, bindings)];
     const { equation } = unit;
     if (isViewOperation(equation)) return [copy(locate(equation.inputs[0]), storeOf(equation.outputs[0]))];
     // A result with several places is computed at the first one and copied to the others.
@@ -90,15 +90,15 @@ function lowerBlock(
   ];
 }
 
-/** Where the values of a block are: given from outside, written by its kernels, or a view of another one. */
-function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (value: Value) => Located {
-  const located = new Map<Value, Located>(block.given);
+/** Where the values of a body are: given from outside, written by its kernels, or a view of another one. */
+function locatorOf(body: PreparedBody, stores: Stores, bindings: Bindings): (value: Value) => Located {
+  const located = new Map<Value, Located>(body.given);
   const find = (value: Value): Located | undefined => {
-    const maker = block.makers.get(value);
+    const maker = body.makers.get(value);
     const [stored] = stores.get(value) ?? [];
     if (stored) {
       // A copy is written in the shape of its source, and read in its own.
-      const isCopy = maker && block.copies.has(maker);
+      const isCopy = maker && body.copies.has(maker);
       return {
         view: isCopy ? viewOf(stored.buffer, evaluateShape(value.shape, bindings), value.dtype) : stored,
       };
@@ -110,14 +110,14 @@ function locatorOf(block: PreparedBlock, stores: Stores, bindings: Bindings): (v
     return view && { view };
   };
   const locate = (value: Value): Located => {
-    const found = located.get(value) ?? find(value) ?? failUnplaced(value, block);
+    const found = located.get(value) ?? find(value) ?? failUnplaced(value, body);
     located.set(value, found);
     return found;
   };
   return locate;
 }
 
-function failUnplaced(value: Value, { makers }: PreparedBlock): never {
+function failUnplaced(value: Value, { makers }: PreparedBody): never {
   const name = makers.get(value)?.operation.name ?? "nothing";
   throw new Error(`A ${value.dtype} value of ${name} has no place in memory`);
 }
@@ -126,7 +126,7 @@ function failUnplaced(value: Value, { makers }: PreparedBlock): never {
 function inMemory(found: Located, { shape, dtype }: Value, bindings: Bindings): View {
   if ("view" in found) return found.view;
   const value = constantTensor(found.constant, found.dtype);
-  const buffer: Buffer = { name: "constant", size: 1, place: { kind: "constant", value } };
+  const buffer: Buffer = { name: "constant", size: 1, storage: { kind: "constant", value } };
   return broadcastView(viewOf(buffer, [], dtype), evaluateShape(shape, bindings), []);
 }
 
@@ -153,9 +153,9 @@ function copyCarries(
   return [...before, ...after];
 }
 
-/** A block whose values have places. */
+/** A body whose values have places. */
 interface Placed {
-  readonly block: PreparedBlock;
+  readonly body: PreparedBody;
   readonly stores: Stores;
   readonly locate: (value: Value) => Located;
 }
@@ -163,7 +163,7 @@ interface Placed {
 /** One kernel for elementwise equations. */
 function fuse(
   equations: readonly ElementwiseEquation[],
-  { block, stores, locate }: Placed,
+  { body, stores, locate }: Placed,
   bindings: Bindings,
 ): FusedKernel {
   const own = new Set<unknown>(equations);
@@ -173,7 +173,7 @@ function fuse(
     return {
       name: name === "stopGradient" ? "copy" : name,
       operands: equation.inputs.map((input): Operand =>
-        own.has(block.makers.get(input)) ? { kind: "register", value: input } : operandOf(locate(input))
+        own.has(body.makers.get(input)) ? { kind: "register", value: input } : operandOf(locate(input))
       ),
       output,
       inputDType: equation.inputs[0].dtype,

@@ -2,12 +2,13 @@
  * Long reductions, running sums and products in parts: if one has more terms than a backend allows per kernel, its parts
  * are computed side by side, by one kernel with an additional axis, and then summed.
  */
-import type { Kernel, KernelOf } from "./kernels.ts";
+import { type Kernel, kernelFunctions, type KernelOf } from "./kernels.ts";
 import type { CumsumKernel } from "./kinds/cumsum.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
 import type { ScatterKernel } from "./kinds/indexing.ts";
 import type { MatmulKernel } from "./kinds/product.ts";
 import type { ReduceKernel } from "./kinds/reduction.ts";
+import { rowsOf } from "./rows.ts";
 import { broadcastView, sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
@@ -24,7 +25,11 @@ export interface MostTerms {
 const parts: {
   readonly [K in Kernel["kind"]]?: (kernel: KernelOf<K>, most: MostTerms) => readonly Kernel[];
 } = {
-  scan: (kernel, most) => [{ ...kernel, body: inParts(kernel.body, most) }],
+  scan: (kernel, most) => {
+    const body = inParts(kernel.body, most);
+    // The parts of a product come first, where rows were.
+    return [{ ...kernel, body, rows: rowsOf(body, kernelFunctions) }];
+  },
   reduce: reduceInParts,
   cumsum: cumsumInParts,
   matmul: productInParts,
@@ -39,16 +44,21 @@ export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
 }
 
 /**
- * Splits an axis into pieces of `size` elements: an axis of pieces and one within a piece, and the rest after
- * the last.
+ * Splits an axis into pieces of `size` elements: an axis of pieces, which becomes axis `at`, and one within a
+ * piece, and the rest after the last.
  */
-function cut(view: View, axis: number, size: number): { readonly pieces: View; readonly rest?: View } {
+function cut(
+  view: View,
+  axis: number,
+  size: number,
+  at = 0,
+): { readonly pieces: View; readonly rest?: View } {
   const extent = view.shape[axis], count = Math.floor(extent / size);
   const whole = partOf(view, axis, 0, count * size);
   const pieces: View = {
     ...whole,
-    shape: [count, ...view.shape.with(axis, size)],
-    strides: [view.strides[axis] * size, ...view.strides],
+    shape: view.shape.with(axis, size).toSpliced(at, 0, count),
+    strides: view.strides.toSpliced(at, 0, view.strides[axis] * size),
   };
   const left = extent - count * size;
   return left === 0 ? { pieces } : { pieces, rest: partOf(view, axis, count * size, left) };
@@ -63,33 +73,40 @@ function partOf(view: View, axis: number, start: number, size: number): View {
   );
 }
 
-/** Memory for parts of a result, each with the shape `[1, ...shape]`. */
-function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
-  const shape = [count, ...output.shape];
-  const all = viewOf({ name: "parts", size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+/** Memory for parts of a result, side by side along an additional axis. */
+function partsOf(
+  output: View,
+  count: number,
+  axis = 0,
+): { readonly all: View; readonly at: (part: number) => View } {
+  const shape = output.shape.toSpliced(axis, 0, count);
+  const all = viewOf({ name: "parts", size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   const at = (part: number): View => {
-    const found = partOf(all, 0, part, 1);
-    return { ...found, shape: found.shape.slice(1), strides: found.strides.slice(1) };
+    const found = partOf(all, axis, part, 1);
+    return { ...found, shape: found.shape.toSpliced(axis, 1), strides: found.strides.toSpliced(axis, 1) };
   };
   return { all, at };
 }
 
+/** The axis of the parts comes right before the one that they are of, so that rows stay rows. */
 function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   const { input, axes, output } = kernel;
   const terms = sizeOf(axes.map((axis) => input.shape[axis])), limit = most.ofReduction(kernel);
   if (terms <= limit || sizeOf(output.shape) === 0) return [kernel];
   const axis = axes.reduce((longest, each) => input.shape[each] > input.shape[longest] ? each : longest);
   const size = Math.max(1, Math.floor(limit / (terms / input.shape[axis])));
-  const { pieces, rest } = cut(input, axis, size);
-  const parts = partsOf(output, pieces.shape[0] + (rest ? 1 : 0));
+  const { pieces, rest } = cut(input, axis, size, axis);
+  const count = pieces.shape[axis];
+  const among = axis - axes.filter((each) => each < axis).length; // of the axes that the result has
+  const parts = partsOf(output, count + (rest ? 1 : 0), among);
   const first: ReduceKernel = {
     ...kernel,
     input: pieces,
-    axes: axes.map((each) => each + 1),
-    output: partOf(parts.all, 0, 0, pieces.shape[0]),
+    axes: axes.map((each) => each < axis ? each : each + 1),
+    output: partOf(parts.all, among, 0, count),
   };
-  const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(pieces.shape[0]) }] : [];
-  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [0] };
+  const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(count) }] : [];
+  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [among] };
   return inParts([first, ...last, sum], most);
 }
 
@@ -154,7 +171,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
   const count = Math.ceil(extent / size);
   const between = (name: string) => {
     const shape = output.shape.with(axis, count);
-    return viewOf({ name, size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+    return viewOf({ name, size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   };
   const sums = between("sums of parts"), before = between("sums before parts");
   /** So many parts of so many elements each, from a part on: what computes their sums, and what adds to these. */

@@ -40,8 +40,8 @@ export function rowsOf<Kernel>(
     }
     return low >= 0 && high < found.stride;
   };
-  const block = { rows, isWritten: (buffer: Buffer) => written.has(buffer) };
+  const here = { rows, isWritten: (buffer: Buffer) => written.has(buffer) };
   const isApart = (kernel: Kernel) =>
-    [...readsOf(kernel), ...writesOf(kernel)].every(staysInRow) && isRowWise(kernel, block);
+    [...readsOf(kernel), ...writesOf(kernel)].every(staysInRow) && isRowWise(kernel, here);
   return body.every(isApart) ? rows : 0;
 }

@@ -7,7 +7,7 @@ import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
 /** Where a buffer's memory comes from. */
-export type Place =
+export type BufferStorage =
   /** Planned into the executable's arena. */
   | { readonly kind: "arena" }
   /** The memory of an input or output, whose address is looked up at every call. */
@@ -20,7 +20,7 @@ export interface Buffer {
   /** Its contents, for reports. */
   readonly name: string;
   readonly size: number;
-  readonly place: Place;
+  readonly storage: BufferStorage;
 }
 
 /** An offset that grows with the index of an enclosing loop over time (0 is the outermost loop). */

@@ -1,8 +1,8 @@
 /** Compiled Programs of the wasm backend: one module per set of sizes, called without allocating. */
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
-import { type DeviceTensor, type HostTensor } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
+import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
+import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
@@ -10,28 +10,28 @@ import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { sameNumbers } from "../call.ts";
+import { sameNumbers } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { CompiledSizes } from "../sizes.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
-import { isSingleThreaded } from "./share.ts";
+import { isSingleThreaded } from "./partition.ts";
 import type { Pool } from "./threads.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** The Program compiled for one set of sizes. */
-interface Compiled {
+interface CompiledWasm {
   /** Runs the kernels, on all threads or on this one alone; `changed` if what is packed once has changed. */
   readonly run: (changed: boolean) => void;
   /** The indices of the inputs that are packed once. */
   readonly packedOnce: readonly number[];
-  /** What those inputs are packed for: their serial numbers in the last call, or the loop that ran last. */
-  packedFor: readonly number[] | object | undefined;
+  /** What is packed now: the serial numbers of those inputs in the last call, or the loop that ran last. */
+  lastPacked: readonly number[] | object | undefined;
   readonly unload: () => void;
   /** How many threads took part in the last call. */
   readonly threadsNow: () => number;
-  readonly alone: boolean;
+  readonly singleThreaded: boolean;
   readonly kernels: readonly WasmKernel[];
   readonly emitted: Emitted;
   readonly arena: Arena;
@@ -45,12 +45,12 @@ interface Compiled {
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
-  readonly #sizes: CompiledSizes<Compiled>;
+  readonly #options: BackendCompileOptions;
+  readonly #sizes: CompiledSizes<CompiledWasm>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WasmDevice, program: Program, options: CompileOptions) {
+  constructor(device: WasmDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "wasm");
     this.#device = device;
     this.#program = program;
@@ -73,7 +73,7 @@ export class WasmExecutable implements Executable {
     return this.#run(inputs, compiled);
   }
 
-  #compiledFor(inputs: readonly Input[]): Promise<Compiled> {
+  #compiledFor(inputs: readonly Input[]): Promise<CompiledWasm> {
     return this.#sizes.find(inputs, (bindings) => this.#compile(bindings));
   }
 
@@ -86,7 +86,7 @@ export class WasmExecutable implements Executable {
     return new WasmLoop(this.#device.memory, compiled, inputs, outputs, roles);
   }
 
-  async #compile(bindings: Bindings): Promise<Compiled> {
+  async #compile(bindings: Bindings): Promise<CompiledWasm> {
     const { memory, threads, shareFrom } = this.#device;
     const { donate } = this.#options;
     const stays = (input: number) => !donate[input];
@@ -113,7 +113,7 @@ export class WasmExecutable implements Executable {
     pool: Pool | undefined,
     bindings: Bindings,
     allocate: (bytes: number, what: () => string) => number,
-  ): Promise<Compiled> {
+  ): Promise<CompiledWasm> {
     const { memory, features, threads, shareFrom } = this.#device;
     const { inputs, outputs } = this.#program;
     const arena = planArena(kernels, wasmFunctions);
@@ -124,13 +124,14 @@ export class WasmExecutable implements Executable {
     );
     const emitted = emitModule(kernels, {
       features,
-      memory: {
+      addresses: {
         addressOf: (buffer) => arenaAddress + (arena.offsets.get(buffer) ?? failUnplaced(buffer)),
-        slotOf: ({ place }) => {
-          if (place.kind !== "input" && place.kind !== "output") {
+        slotOf: ({ storage }) => {
+          if (storage.kind !== "input" && storage.kind !== "output") {
             throw new Error("Only inputs and outputs have slots");
           }
-          return tableAddress + 4 * (place.kind === "input" ? place.index : inputs.length + place.index);
+          return tableAddress +
+            4 * (storage.kind === "input" ? storage.index : inputs.length + storage.index);
         },
       },
       limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: memory.shared },
@@ -141,23 +142,23 @@ export class WasmExecutable implements Executable {
     const module = await WebAssembly.compile(emitted.bytes);
     const { run, unload, threadsNow } = pool
       ? await runShared(this.#device, pool, module)
-      : await runAlone(this.#device, module);
+      : await runSingle(this.#device, module);
     for (const buffer of arena.constants) {
-      if (buffer.place.kind === "constant") {
-        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.place.value);
+      if (buffer.storage.kind === "constant") {
+        memory.write(arenaAddress + (arena.offsets.get(buffer) ?? 0), buffer.storage.value);
       }
     }
     return {
       run,
       packedOnce: kernels.flatMap((kernel) =>
-        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.place
-          ? [kernel.right.buffer.place.index]
+        kernel.kind === "pack" && kernel.once && "index" in kernel.right.buffer.storage
+          ? [kernel.right.buffer.storage.index]
           : []
       ),
-      packedFor: undefined,
+      lastPacked: undefined,
       unload,
       threadsNow,
-      alone: pool === undefined,
+      singleThreaded: pool === undefined,
       kernels,
       emitted,
       arena,
@@ -170,13 +171,13 @@ export class WasmExecutable implements Executable {
     };
   }
 
-  #run(inputs: readonly Input[], compiled: Compiled): (HostTensor | DeviceTensor)[] {
+  #run(inputs: readonly Input[], compiled: CompiledWasm): (HostTensor | DeviceTensor)[] {
     this.#device.check();
     const { memory } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
       if (input.kind === "host") {
-        const address = this.#staging.place("input", index, input.data.length);
+        const address = this.#staging.addressOf("input", index, input.data.length);
         memory.write(address, input);
         return address;
       }
@@ -189,14 +190,14 @@ export class WasmExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.addressOf("output", index, size));
       });
       memory.words(compiled.tableAddress, addresses.length).set(addresses);
       const serials = compiled.packedOnce.map((index) => serialOf(inputs[index]));
-      const { packedFor } = compiled;
-      compiled.packedFor = undefined; // in case the call fails
-      compiled.run(!Array.isArray(packedFor) || !sameNumbers(serials, packedFor));
-      compiled.packedFor = serials;
+      const { lastPacked } = compiled;
+      compiled.lastPacked = undefined; // in case the call fails
+      compiled.run(!Array.isArray(lastPacked) || !sameNumbers(serials, lastPacked));
+      compiled.lastPacked = serials;
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();
       throw error;
@@ -220,18 +221,20 @@ export class WasmExecutable implements Executable {
   describe(): string {
     const { features, memory, threads, name } = this.#device;
     const { missingThreads } = this.#device;
-    const parts = this.#sizes.entries.map(([key, { kernels, emitted, arena, alone, threadsNow }]) => {
-      const now = threadsNow();
-      const how = alone ? "1 thread, as there is too little work to share" : `${threads} threads` +
-        (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
-      return [
-        `for ${
-          key || "these sizes"
-        }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
-        `functions, ${arena.bytes} bytes planned`,
-        ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
-      ].join("\n");
-    });
+    const parts = this.#sizes.entries.map(
+      ([key, { kernels, emitted, arena, singleThreaded, threadsNow }]) => {
+        const now = threadsNow();
+        const how = singleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
+          (now < threads ? ` (${now} of them in the last call, which is faster here)` : "");
+        return [
+          `for ${
+            key || "these sizes"
+          }: ${how}, ${emitted.bytes.length} bytes of code in ${emitted.functions.length} ` +
+          `functions, ${arena.bytes} bytes planned`,
+          ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
+        ].join("\n");
+      },
+    );
     const simd = features.relaxed ? "relaxed" : "plain";
     return [
       `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use`,
@@ -248,7 +251,7 @@ export class WasmExecutable implements Executable {
   }
 }
 
-type Runner = Pick<Compiled, "run" | "unload" | "threadsNow">;
+type Runner = Pick<CompiledWasm, "run" | "unload" | "threadsNow">;
 
 async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Module): Promise<Runner> {
   const id = await pool.load(module);
@@ -259,7 +262,7 @@ async function runShared(device: WasmDevice, pool: Pool, module: WebAssembly.Mod
   };
 }
 
-async function runAlone(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
+async function runSingle(device: WasmDevice, module: WebAssembly.Module): Promise<Runner> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory: device.memory.memory } });
   const run = exports.run as (changed: number) => void; // emitted with this signature
   return {

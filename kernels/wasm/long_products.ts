@@ -45,10 +45,10 @@ function withLefts(
 
 function scratchFor({ shape: [k, n] }: View, lefts: LongProductKernel["lefts"], threads: number): Buffer {
   const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), n, k) / 64) * 64;
-  return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
+  return { name: "blocks of both operands", size: bytes / 4 * threads, storage: { kind: "arena" } };
 }
 
-/** Joins the long products among the kernels of a block, and divides them among `threads`. */
+/** Joins the long products among the kernels of a body, and divides them among `threads`. */
 export function joinLongProducts(
   kernels: readonly WasmKernel[],
   { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: WasmKernel) => boolean },
@@ -130,7 +130,7 @@ function share(kernel: LongProductKernel, threads: number, isShared: boolean): W
     return [{ ...kernel, scratch }];
   }
   const parts = viewOf(
-    { name: "parts of sums", size: threads * rows * n, place: { kind: "arena" } },
+    { name: "parts of sums", size: threads * rows * n, storage: { kind: "arena" } },
     [threads, rows, n],
     right.dtype,
   );

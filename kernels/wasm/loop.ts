@@ -20,9 +20,9 @@ interface Slot {
 /** What a loop needs of a compiled Program. */
 interface Runnable {
   readonly run: (changed: boolean) => void;
-  /** The inputs that are packed once, and what they are packed for. */
+  /** The inputs that are packed once, and what is packed now. */
   readonly packedOnce: readonly number[];
-  packedFor: unknown;
+  lastPacked: unknown;
   readonly tableAddress: number;
 }
 
@@ -115,10 +115,10 @@ export class WasmLoop implements Loop {
       this.#addresses[output] = slots[1 - this.#turn].address;
     }
     this.#table.set(this.#addresses);
-    const changed = this.#packsEveryTime || this.#runnable.packedFor !== this;
-    this.#runnable.packedFor = undefined; // in case the call fails
+    const changed = this.#packsEveryTime || this.#runnable.lastPacked !== this;
+    this.#runnable.lastPacked = undefined; // in case the call fails
     this.#runnable.run(changed);
-    this.#runnable.packedFor = this;
+    this.#runnable.lastPacked = this;
     this.#turn = 1 - this.#turn;
     const results: HostTensor[] = new Array(this.#results.length);
     for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);

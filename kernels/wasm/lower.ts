@@ -12,7 +12,7 @@ import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { isLongProduct, joinLongProducts, longProduct } from "./long_products.ts";
 import { packedBytes, panelColumns, productScratch } from "./matmul/mod.ts";
-import { shareOf } from "./share.ts";
+import { partitionOf } from "./partition.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */
@@ -34,8 +34,8 @@ export function lowerForWasm(program: Program, options: LoweringOptions): WasmKe
   const kernels = lowerProgram(program, { bindings, columns: panelColumns });
   return packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
-    const { place } = kernel.right.buffer;
-    return place.kind === "input" && stays?.(place.index) ? { ...kernel, once: true } : kernel;
+    const { storage } = kernel.right.buffer;
+    return storage.kind === "input" && stays?.(storage.index) ? { ...kernel, once: true } : kernel;
   });
 }
 
@@ -53,7 +53,10 @@ function packProducts(
     );
     return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
-  return joinLongProducts(packed, { threads, isShared: (kernel) => !shareOf(kernel, shareFrom).alone });
+  return joinLongProducts(packed, {
+    threads,
+    isShared: (kernel) => !partitionOf(kernel, shareFrom).singleThreaded,
+  });
 }
 
 function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
@@ -63,11 +66,11 @@ function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
   const packed: Buffer = {
     name: "packed operand",
     size: packedBytes(k, right.shape[right.shape.length - 1]) / 4 * matrices,
-    place: { kind: "arena" },
+    storage: { kind: "arena" },
   };
   const [m, n] = output.shape.slice(-2);
   const bytes = productScratch(m, n, k) * matrices;
-  const scratch: Buffer = { name: "parts of a product", size: bytes / 4, place: { kind: "arena" } };
+  const scratch: Buffer = { name: "parts of a product", size: bytes / 4, storage: { kind: "arena" } };
   return [
     { kind: "pack", right, packed },
     { ...product, kind: "packedMatmul", packed, ...(bytes > 0 && { scratch }) },

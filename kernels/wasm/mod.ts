@@ -4,7 +4,7 @@
  *
  * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products,
  * before the loop if they stay the same. `long_products.ts` joins gradients of weights that share an operand,
- * and `share.ts` divides a kernel among threads. `emit/` writes the code of kernels with the assembler in
+ * and `partition.ts` divides a kernel among threads. `emit/` writes the code of kernels with the assembler in
  * `assembler.ts`; `matmul/` has the packed products, with tiles in registers, and `math/` the vector forms of
  * `exp`, `tanh` and the like. `executable.ts` makes the calls and repacks weights only when they change
  * between calls.

@@ -57,7 +57,7 @@ export interface Phases {
   /** The parameters that a function with phases starts with. */
   readonly params: readonly (typeof i32)[];
   /** A phase with all shares, or with one; `work` computes the share whose number is in the local. */
-  phase(kind: "shared" | "alone", work: (share: Local) => void): void;
+  phase(kind: "shared" | "single", work: (share: Local) => void): void;
 }
 
 /**
@@ -78,7 +78,7 @@ export function addPhases(module: ModuleBuilder, options: PhasesOptions): (into:
     params: [i32, i32, i32],
     phase(kind, work) {
       const share = f.local(i32);
-      const shares = kind === "alone" ? 1 : options.shares;
+      const shares = kind === "single" ? 1 : options.shares;
       f.block(() => {
         f.loop(() => {
           f.get(THREAD).get(MINE).get(PHASE).i32(allOf(shares)).call(claim).tee(share);

@@ -6,7 +6,7 @@ import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateShape } from "../../src/tensor/dims.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
-import { keyOf } from "../call.ts";
+import { keyOf } from "../bind_inputs.ts";
 import {
   everyKernel,
   type Kernel,
@@ -23,7 +23,7 @@ import type { DeviceShape } from "./device_shape.ts";
 import { dispatchesOf } from "./dispatches.ts";
 import { mostTerms } from "./iterations.ts";
 import { scheduleOf, shapeFor } from "./schedule.ts";
-import { type Memory, slotBytes } from "./wgsl/address.ts";
+import { type Locations, slotBytes } from "./wgsl/address.ts";
 import {
   type Dispatch,
   isRepeat,
@@ -40,7 +40,7 @@ import { sizeOf } from "../shapes.ts";
 export const STEP_BYTES = 256;
 
 /** The Program compiled for one set of sizes. */
-export interface Compiled {
+export interface CompiledWebGpu {
   readonly kernels: readonly Kernel[];
   /** The device's shape for these kernels. */
   readonly shape: DeviceShape;
@@ -75,7 +75,7 @@ export async function compileFor(
   webgpu: WebGpuDevice,
   program: Program,
   bindings: Bindings,
-): Promise<Compiled> {
+): Promise<CompiledWebGpu> {
   const { device, name, isHalf } = webgpu;
   const { inputs, outputs } = program;
   const slots = inputs.length + outputs.length;
@@ -100,10 +100,10 @@ export async function compileFor(
     return buffer;
   };
   try {
-    const locationOf: Memory["locationOf"] = (buffer) => {
-      const { place } = buffer;
-      if (place.kind === "input") return { in: "slot", index: place.index };
-      if (place.kind === "output") return { in: "slot", index: inputs.length + place.index };
+    const locationOf: Locations["locationOf"] = (buffer) => {
+      const { storage } = buffer;
+      if (storage.kind === "input") return { in: "slot", index: storage.index };
+      if (storage.kind === "output") return { in: "slot", index: inputs.length + storage.index };
       if (halves.has(buffer)) return { in: "halves", at: placed(halfArena, buffer) / 2 };
       return { in: "memory", word: (arenaAddress + placed(arena, buffer)) / 4 };
     };
@@ -114,14 +114,14 @@ export async function compileFor(
     });
     const { code, dispatches } = writeModule(tasks, {
       ...shape,
-      memory: { locationOf },
+      locations: { locationOf },
       slots,
       halves: halves.size > 0,
       title: `A Program of ${program.equations.length} equations for ${keyOf(bindings) || "fixed sizes"}`,
     });
     for (const buffer of arena.constants) {
-      if (buffer.place.kind === "constant") {
-        webgpu.write(arenaAddress + placed(arena, buffer), buffer.place.value);
+      if (buffer.storage.kind === "constant") {
+        webgpu.write(arenaAddress + placed(arena, buffer), buffer.storage.value);
       }
     }
     const steps = dispatches.map(stepsOf).filter((count) => count !== undefined);
@@ -173,7 +173,7 @@ export async function compileFor(
 }
 
 /** What was compiled, for people to read. */
-export function describeCompiled(key: string, compiled: Compiled): string {
+export function describeCompiled(key: string, compiled: CompiledWebGpu): string {
   const { kernels, shape, code, dispatches, arena } = compiled;
   const count = dispatches.reduce(
     (sum, each) =>
@@ -236,7 +236,7 @@ function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
   const moves = ({ loops }: View) => loops.some(({ stride }) => stride !== 0);
   const found = new Set(
-    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
+    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.storage.kind === "arena")
       .map(({ buffer }) => buffer),
   );
   for (const { kernel: scan } of everyKernel(kernels)) {
@@ -253,7 +253,7 @@ function createPipelines(
   label: string,
   code: string,
   dispatches: readonly (Dispatch | Repeat<Dispatch>)[],
-  { steps, halves }: Compiled["buffers"],
+  { steps, halves }: CompiledWebGpu["buffers"],
 ): { readonly layout: GPUBindGroupLayout; readonly pipelines: Promise<Map<Dispatch, GPUComputePipeline>> } {
   const module = device.createShaderModule({ label, code });
   const visibility = GPUShaderStage.COMPUTE;

@@ -1,7 +1,7 @@
 /** The WebGPU device: one buffer that holds everything. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Regions } from "../regions.ts";
+import { Allocator } from "../allocator.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";
@@ -56,7 +56,7 @@ export interface ShapeChoice {
 
 /** A device, opened on first use. */
 export class WebGpuDevice implements TensorMemory {
-  readonly #regions = new Regions(0, ALIGNMENT);
+  readonly #allocator = new Allocator(0, ALIGNMENT);
   readonly #readback: Readback;
   #memory: GPUBuffer | undefined;
   #growing: Promise<void> = Promise.resolve();
@@ -129,7 +129,7 @@ export class WebGpuDevice implements TensorMemory {
 
   /** Bytes in use. */
   get used(): number {
-    return this.#regions.used;
+    return this.#allocator.used;
   }
 
   /** @throws Error once the device is lost, or after an error that no call has reported yet. */
@@ -163,7 +163,7 @@ export class WebGpuDevice implements TensorMemory {
    */
   allocate(bytes: number, what: () => string): number {
     this.check();
-    return this.#regions.allocate(bytes, (end) => {
+    return this.#allocator.allocate(bytes, (end) => {
       if (end > (this.#memory?.size ?? 0)) throw new NoRoom(this, end, what);
     });
   }
@@ -269,7 +269,7 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   free(address: number): void {
-    this.#regions.free(address);
+    this.#allocator.free(address);
     if (this.used > 0) return;
     this.#memory?.destroy();
     this.#memory = undefined;

@@ -6,14 +6,21 @@ import { buffersOf, type Kernel, type ScanKernel, workOf } from "../lowering/ker
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
+import {
+  isLongReduction,
+  spreadOver,
+  tilesOf,
+  togetherOf,
+  wholeTeam,
+  workgroupOf,
+} from "./invocation_groups.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import { checkIterations } from "./iterations.ts";
 import { planRowMemory } from "./row_memory.ts";
 import { type PlannedDispatch, type PlannedOf, planSteps, rowsPerWorkgroup } from "./schedule.ts";
-import { roundsOf } from "./wgsl/kinds.ts";
+import { tripCountOf } from "./wgsl/kinds.ts";
 import type { Repeat, Task } from "./wgsl/module.ts";
-import { groupRounds } from "./wgsl/reduce.ts";
+import { groupTripCount } from "./wgsl/reduce.ts";
 import { BLOCK, blocksOf, TERMS } from "./wgsl/tiled.ts";
 import { sizeOf } from "../shapes.ts";
 
@@ -36,7 +43,7 @@ export function dispatchesOf(
   options: DispatchOptions,
 ): (Task | Repeat<Task>)[] {
   const ways: { readonly [K in PlannedDispatch["kind"]]: (planned: PlannedOf<K>) => Task } = {
-    together: ({ kernels }) => ({ kind: "together", kernels, callers: togetherOf(options.device) }),
+    together: ({ kernels }) => ({ kind: "together", kernels, group: togetherOf(options.device) }),
     spread: ({ kernel }) => spread(kernel, options.device),
     rows: ({ scan, steps }) => byRows(scan, steps, kernels, options),
   };
@@ -57,12 +64,12 @@ function spread(kernel: Kernel, device: DeviceShape): Task {
   if (kernel.kind === "reduce" && isLongReduction(kernel, device)) return byTeams(kernel, device);
   const { workgroupSize, mostWorkgroups } = device;
   const all = device.workgroups * workgroupSize;
-  const callers = spreadOver(device, all);
-  const items = kernel.kind === "matmul" ? tilesOf(kernel, callers) : workOf(kernel).items;
+  const group = spreadOver(device, all);
+  const items = kernel.kind === "matmul" ? tilesOf(kernel, group) : workOf(kernel).items;
   const workgroups = Math.max(1, Math.min(mostWorkgroups, Math.ceil(items / workgroupSize)));
   const most = spreadOver(device, Math.max(all, workgroups * workgroupSize));
-  checkIterations(kernel, roundsOf(kernel, most).all, device);
-  return { kind: "spread", kernel, callers, workgroups };
+  checkIterations(kernel, tripCountOf(kernel, most).busy, device);
+  return { kind: "spread", kernel, group, workgroups };
 }
 
 /** Whether a product is large enough to run in blocks. */
@@ -75,8 +82,8 @@ function isLarge({ output, k }: MatmulKernel): boolean {
 function byTeams(kernel: ReduceKernel, device: DeviceShape): Task {
   const outputs = sizeOf(kernel.output.shape);
   const workgroups = Math.max(1, Math.min(device.mostWorkgroups, outputs));
-  const rounds = groupRounds(kernel, device.workgroupSize, Math.ceil(outputs / workgroups));
-  checkIterations(kernel, rounds.all, device);
+  const tripCount = groupTripCount(kernel, device.workgroupSize, Math.ceil(outputs / workgroups));
+  checkIterations(kernel, tripCount.busy, device);
   return { kind: "teams", kernel, teams: wholeTeam(device), workgroups };
 }
 
@@ -101,7 +108,7 @@ function byRows(
     kind: "rows",
     scan,
     rows,
-    callers: workgroupOf(device, rows),
+    group: workgroupOf(device, rows),
     workgroups: Math.ceil(scan.rows / rows),
     local,
     enter: new Set([...kernels.slice(0, at).flatMap(buffersOf), ...all]),

@@ -2,13 +2,13 @@
  * Compiled Programs of the WebGPU backend: one shader module per set of sizes, and one submission per call.
  */
 import type { Program } from "../../src/program/types.ts";
-import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input } from "../backend.ts";
+import type { DeviceTensor, HostTensor, Values } from "../../src/tensor/tensor.ts";
+import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { CompiledSizes } from "../sizes.ts";
 import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
-import { type Compiled, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
+import { type CompiledWebGpu, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
 
@@ -24,12 +24,12 @@ interface Submitted {
 export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
-  readonly #sizes: CompiledSizes<Compiled>;
+  readonly #options: BackendCompileOptions;
+  readonly #sizes: CompiledSizes<CompiledWebGpu>;
   readonly #staging: Staging;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WebGpuDevice, program: Program, options: CompileOptions) {
+  constructor(device: WebGpuDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "webgpu");
     this.#device = device;
     this.#program = program;
@@ -56,7 +56,7 @@ export class WebGpuExecutable implements Executable {
 
   async #run(
     inputs: readonly Input[],
-    compiled: Compiled,
+    compiled: CompiledWebGpu,
   ): Promise<(HostTensor | DeviceTensor)[] | undefined> {
     const { outputs } = this.#program;
     const submitted = await this.#device.withRoom(() => this.#submit(inputs, compiled));
@@ -79,12 +79,12 @@ export class WebGpuExecutable implements Executable {
    * Allocates everything and submits the call; undefined if the compiled code was evicted while the memory
    * grew.
    */
-  #submit(inputs: readonly Input[], compiled: Compiled): Submitted | undefined {
+  #submit(inputs: readonly Input[], compiled: CompiledWebGpu): Submitted | undefined {
     if (compiled.dropped) return undefined;
     const { device } = this.#device;
     const { outputs } = this.#program;
     const addresses = inputs.map((input, index): number => {
-      if (input.kind === "host") return this.#staging.place("input", index, input.data.length);
+      if (input.kind === "host") return this.#staging.addressOf("input", index, input.data.length);
       if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
       throw elsewhere(input, this.#device.name);
     });
@@ -94,7 +94,7 @@ export class WebGpuExecutable implements Executable {
         kept[index] = this.#options.keep[index]
           ? this.#device.tensor(shape, outputs[index].dtype)
           : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.place("output", index, size));
+        addresses.push(kept[index]?.address ?? this.#staging.addressOf("output", index, size));
       });
       inputs.forEach((input, index) => {
         if (input.kind === "host") this.#device.write(addresses[index], input);
@@ -125,7 +125,7 @@ export class WebGpuExecutable implements Executable {
   }
 
   /** Encodes all dispatches in one pass. */
-  #encode(compiled: Compiled): GPUCommandBuffer {
+  #encode(compiled: CompiledWebGpu): GPUCommandBuffer {
     const encoder = this.#device.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     const group = this.#bind(compiled);
@@ -151,7 +151,7 @@ export class WebGpuExecutable implements Executable {
     return encoder.finish();
   }
 
-  #bind(compiled: Compiled): GPUBindGroup {
+  #bind(compiled: CompiledWebGpu): GPUBindGroup {
     const { memory, device } = this.#device;
     if (compiled.bound?.memory !== memory) {
       const { slots, steps, halves } = compiled.buffers;

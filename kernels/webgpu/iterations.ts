@@ -5,10 +5,10 @@
 import { type Kernel, printKernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { MostTerms } from "../lowering/parts.ts";
-import { isLongReduction } from "./callers.ts";
+import { isLongReduction } from "./invocation_groups.ts";
 import type { DeviceShape } from "./device_shape.ts";
-import type { Callers } from "./wgsl/kind.ts";
-import { roundsOf } from "./wgsl/kinds.ts";
+import type { InvocationGroup } from "./wgsl/kind.ts";
+import { tripCountOf } from "./wgsl/kinds.ts";
 
 /**
  * The terms of a part of a long product, and the number of parts up to which each is added in place to those
@@ -20,13 +20,13 @@ const PART_TERMS = 4096, PARTS_IN_PLACE = 32;
 const CUMSUM_TERMS = 1024;
 
 /** The loop iterations of an invocation of a kernel, over all steps if it is a scan. */
-export function allIterations(kernel: Kernel, callers: Callers): number {
-  return roundsOf(kernel, callers).all * Math.max(1, workOf(kernel).times);
+export function allIterations(kernel: Kernel, group: InvocationGroup): number {
+  return tripCountOf(kernel, group).busy * Math.max(1, workOf(kernel).times);
 }
 
 /** How many steps of a scan fit into one dispatch, which may be more than it has; 0 if one is too many. */
-export function stepsAtOnce(scan: ScanKernel, callers: Callers, most: number): number {
-  return Math.floor(most / roundsOf(scan, callers).all);
+export function stepsAtOnce(scan: ScanKernel, group: InvocationGroup, most: number): number {
+  return Math.floor(most / tripCountOf(scan, group).busy);
 }
 
 /** @throws RangeError if an invocation of a kernel needs more loop iterations than the adapter allows. */
@@ -45,11 +45,11 @@ export function checkIterations(kernel: Kernel, iterations: number, { mostIterat
 export function mostTerms(device: DeviceShape): MostTerms {
   const { workgroupSize, mostIterations } = device;
   // The loops around blocks count too, and so do those in which a team combines its parts.
-  const rounds = Math.floor(mostIterations * 0.8);
+  const trips = Math.floor(mostIterations * 0.8);
   return {
-    ofReduction: (kernel) => isLongReduction(kernel, device) ? rounds * workgroupSize : rounds,
+    ofReduction: (kernel) => isLongReduction(kernel, device) ? trips * workgroupSize : trips,
     ofCumsum: CUMSUM_TERMS,
-    ofScatter: ({ output }) => rounds - output.shape[0],
+    ofScatter: ({ output }) => trips - output.shape[0],
     ofProducts: { from: PART_TERMS * PARTS_IN_PLACE, most: PART_TERMS },
   };
 }

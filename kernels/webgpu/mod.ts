@@ -1,7 +1,7 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `callers.ts` decide how each is done, for
+ * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `invocation_groups.ts` decide how each is done, for
  * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a function for each kernel
  * and an entry point for each dispatch. `compiled.ts` makes the pipelines once per set of sizes, and
  * `executable.ts` submits them. All tensors lie in one buffer, which `device.ts` divides into regions,

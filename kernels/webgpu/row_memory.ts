@@ -35,7 +35,7 @@ export function planRowMemory(
   const strides = new Map<Buffer, number>();
   for (const { buffer, strides: [stride] } of writesOf(scan)) {
     const isWhole = buffer.size === stride * scan.rows;
-    if (buffer.place.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
+    if (buffer.storage.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
   }
   // A value with a separate place for each step outlives the step.
   for (const { buffer, loops, strides: [stride] } of views) {

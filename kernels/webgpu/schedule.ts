@@ -13,7 +13,7 @@
  * per step is chosen: with few rows or large weights (a batch of 1, or 1,024 units) that is **steps**.
  */
 import { everyKernel, type Kernel, type ScanKernel, workOf } from "../lowering/kernels.ts";
-import { togetherOf, workgroupOf } from "./callers.ts";
+import { togetherOf, workgroupOf } from "./invocation_groups.ts";
 import type { DeviceShape, ScanSchedule } from "./device_shape.ts";
 import { allIterations, splitTerms, stepsAtOnce } from "./iterations.ts";
 import type { Repeat } from "./wgsl/module.ts";
@@ -44,7 +44,7 @@ export type PlannedOf<K extends PlannedDispatch["kind"]> = Extract<PlannedDispat
  * that grows with their total work.
  */
 export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): DeviceShape {
-  if (!device.keepsLoops) return device;
+  if (!device.hidesLoopBounds) return device;
   const costs = everyKernel(kernels).flatMap(({ kernel, times }) =>
     kernel.kind === "matmul" ? [workOf(kernel).cost * times] : []
   ).filter((cost) => cost >= SMALL);

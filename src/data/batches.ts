@@ -3,7 +3,7 @@
  * batches. Nothing here knows about devices; a batch is again host tensors.
  */
 import { checkCount, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkKey } from "../tensor/keys.ts";
 import {
   allocateValues,
@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
-import { flattenTree, mapTree, printPath, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, mapLike, printPath, unflattenTree } from "../tree/tree.ts";
 
 /** Options of {@linkcode batches}. */
 export interface BatchOptions {
@@ -149,7 +149,7 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
   checkIndices(indices, sampleCount(tree));
-  return mapTree<T, HostTensor, HostTensor>(tree, (leaf) => copyRows(leaf, indices));
+  return mapLike(tree, (leaf: HostTensor) => copyRows(leaf, indices));
 }
 
 /**
@@ -248,7 +248,7 @@ function checkIndices(indices: ArrayLike<number>, samples: number): void {
 }
 
 function sliceRows<T>(tree: T, from: number, to: number): T {
-  return mapTree<T, HostTensor, HostTensor>(tree, ({ data, shape }) => {
+  return mapLike(tree, ({ data, shape }: HostTensor) => {
     const row = rowSize(shape);
     return hostTensor(data.subarray(from * row, to * row), [to - from, ...shape.slice(1)]);
   });

@@ -6,7 +6,7 @@
 import { checkCount } from "../describe.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
@@ -22,7 +22,7 @@ import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import { compileLoop, type StepLoop } from "../transforms/loop.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, type MappedTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";
@@ -44,11 +44,11 @@ export interface StreamingOptions {
  * stream is disposed, earlier calls still complete. Between consecutive calls, timers, sockets and abort
  * signals get a turn about every 50 milliseconds; during a call they get none.
  */
-export interface Stream extends Disposable {
-  /** The output for the next steps, a tree of `[batch, steps, ...]`. */
-  push(chunk: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** The output for one step, a tree of `[batch, ...]`; if the layer returns sequences, that of the step. */
-  step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
+export interface Stream<Output = Tree<Tensor>> extends Disposable {
+  /** The output for the next steps, `[batch, steps, ...]` for every tensor in it. */
+  push(chunk: Tree<Tensor>): Promise<Output>;
+  /** The output for one step, `[batch, ...]`; if the layer returns sequences, that of the step. */
+  step(input: Tree<Tensor>): Promise<Output>;
   /** The next call starts a new sequence from its first step, even if an initial state was given. */
   reset(): void;
   /**
@@ -76,7 +76,7 @@ interface Kind {
 }
 
 /** The calls from one reset to the next. */
-interface Session {
+interface StreamSession {
   /** The state on the host, while no loop holds it. */
   state: Tree<Tensor> | undefined;
   /** Whether it starts with the given state. */
@@ -105,15 +105,20 @@ interface Session {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, lstm, spec, streaming, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { key, lstm, spec, streaming, zeros } from "@cellfold/cellfold";
  * const layer = lstm({ units: 4, returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * using stream = streaming(layer, { params, state: [] });
  * const output = await stream.push(zeros([1, 5, 3]));
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [1, 5, 4]);
+ * assertEquals(output.shape, [1, 5, 4]);
  * await stream.step(zeros([1, 3]));
  * ```
  */
+export function streaming<Output>(
+  layer: Layer<Output>,
+  variables: Variables,
+  options?: StreamingOptions,
+): Stream<MappedTree<Output, HostTensor>>;
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
   checkLayer("stream", layer);
   checkVariables("stream", variables);
@@ -124,7 +129,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const stateful = statefulLayer(layer);
   const { params } = variables;
   let givenState = variables.state;
-  const firstOf = ({ goesOn }: Pick<Session, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
+  const firstOf = ({ goesOn }: Pick<StreamSession, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
     const specs = withBatch(input, batch);
     const given: Variables = { params, state: givenState };
     return goesOn ? firstState(stateful, given, specs) : resetStates(stateful, given, specs);
@@ -134,7 +139,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
   const checkChunks = chunkChecks(stateful, variables, isSequence);
   // The initial state of a call is decided when the call is made, so a reset affects only later calls.
-  const begin = (goesOn: boolean): Session => ({
+  const begin = (goesOn: boolean): StreamSession => ({
     state: options.input === undefined ? undefined : firstOf({ goesOn }, options.input),
     loop: undefined,
     goesOn,
@@ -147,14 +152,14 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   let isDisposed = false;
 
   /** Hands the session's state to the loop that continues with it. */
-  const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
+  const enter = (current: StreamSession, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
     if (current.loop === loop) return;
     loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
     current.loop = loop;
   };
   const compileFor = async (
     { fn, sequence, loops }: Kind,
-    current: Session,
+    current: StreamSession,
     input: Tree<Tensor>,
   ): Promise<ChunkLoop> => {
     checkChunks(withBatch(sequence(input), batch));
@@ -184,7 +189,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return convertTree("input", input, taken);
   };
   /** Loops on a lost device are given up; the next call continues from the state before this one. */
-  const giveUpLost = (error: unknown, current: Session): unknown => {
+  const giveUpLost = (error: unknown, current: StreamSession): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
     for (const { loops } of [chunks, steps]) {

@@ -5,7 +5,7 @@
  * what they were made with. Fields that a function reads when it runs may differ; any other change is
  * refused, naming it and the remedy.
  */
-import { nearest } from "../nearest.ts";
+import { nearest } from "../known_names.ts";
 
 /** The data members of such objects, if present. */
 interface Described {

@@ -4,7 +4,7 @@
  * elements.
  */
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 
 /**
  * A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`.

@@ -14,7 +14,8 @@ import {
   wrongKind,
 } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import type { CallbackState } from "./callback_state.ts";
 import type { Logs } from "./objective.ts";

@@ -5,7 +5,7 @@
 import { type FileSystem, withFiles, writeAtomically } from "../data/files.ts";
 import { lockDirectory } from "../data/lock.ts";
 import { checkCount, checkText, isObject, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { made } from "../options/made.ts";
 import type { Callback, CallbackContext } from "./callbacks.ts";
 import { checkpointFiles, checkpointName, removeUnfinished } from "./checkpoint_files.ts";

@@ -1,7 +1,8 @@
 /** The callback `csvLog`: a line per epoch in a file of comma-separated values or JSON. */
 import { type FileSystem, withFiles, writeAll } from "../data/files.ts";
 import { checkText } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { unknownName } from "../known_names.ts";
 import { made } from "../options/made.ts";
 import type { Callback } from "./callbacks.ts";
 import type { Logs } from "./objective.ts";

@@ -7,7 +7,7 @@ import { checkCount } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import { batches, shuffledOrder } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { foldIn, key as randomKey, splitKey } from "../operations/random.ts";
 import { resetStates } from "../layers/stateful.ts";
 import { item, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
@@ -227,8 +227,8 @@ export async function fitWith(
   const resumed = options.resume === undefined ? undefined : await resumedRun(options, identity(), callbacks);
   const history: History = Object.fromEntries(names.map((name) => [name, [...resumed?.history[name] ?? []]]));
   const train = session.train();
-  let live = resumed?.variables ?? await toHost(variables);
-  let optimizerState = resumed?.optimizerState ??
+  let live: Variables = resumed?.variables ?? await toHost(variables);
+  let optimizerState: OptimizerState = resumed?.optimizerState ??
     await toHost(options.optimizerState ?? trainer.initOptimizer(live));
   /** The total number of updates, in all runs up to here. */
   let updates = item(optimizerState.step);

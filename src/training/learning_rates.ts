@@ -3,7 +3,8 @@
  * compiled again, and a resumed run goes on with it. Rates that follow from the step alone are schedules.
  */
 import { checkCount, checkFunction, checkObject, checkText } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { checkRange } from "../options/checks.ts";
 import { made } from "../options/made.ts";
 import { isTensor, item, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";

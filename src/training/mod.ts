@@ -58,10 +58,10 @@ export {
   type TrainerOptions,
   type TrainingState,
 } from "./trainer.ts";
+export { computeLoss } from "./compute_loss.ts";
 export {
   binaryCrossentropy,
   categoricalCrossentropy,
-  computeLoss,
   type CrossentropyOptions,
   huber,
   type HuberOptions,
@@ -79,6 +79,7 @@ export {
 export { checkLabels } from "./labels.ts";
 export type { ClippingOptions } from "./gradients.ts";
 export type { Options, Weighting } from "./alignment.ts";
+export { type MetricLike, type MetricName, resolveMetric } from "./resolve_metric.ts";
 export {
   accuracy,
   binaryAccuracy,
@@ -87,11 +88,8 @@ export {
   lossMetric,
   meanMetric,
   type Metric,
-  type MetricLike,
-  type MetricName,
   type MetricOptions,
   type MetricState,
-  resolveMetric,
   rootMeanSquaredError,
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,

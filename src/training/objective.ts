@@ -6,15 +6,17 @@
  */
 import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
 import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 import { whatCounts } from "./counting.ts";
-import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./losses.ts";
-import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+import { lossSums } from "./compute_loss.ts";
+import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
+import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
+import type { Metric, MetricState } from "./metrics.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
 
 /**

@@ -5,7 +5,9 @@
  */
 import { checkObject, describeValue, wrongKind } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
 import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";

@@ -2,7 +2,7 @@
 import { checkVariables } from "../layers/checks.ts";
 import { batches } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import {
   allocateValues,
   type HostTensor,
@@ -13,7 +13,14 @@ import {
 } from "../tensor/tensor.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
+import {
+  flattenTree,
+  type MappedTree,
+  printPath,
+  type Structure,
+  type Tree,
+  unflattenTree,
+} from "../tree/tree.ts";
 import {
   batchSizeFor,
   checkData,
@@ -163,7 +170,8 @@ export async function runSession(
  * row i of the previous batch; the final state is not kept. To start with fresh carries, give the state that
  * `resetStates` makes.
  *
- * @typeParam Output The model's output: a tensor by default; name the type if it is a tree.
+ * @typeParam Output The model's output, as its type says. A model whose type does not say it, such as one that
+ *   was read from a file, gives any tree: say what it is where it is read, as in `model as Layer<Tensor>`.
  * @param x Inputs `[samples, ...]`; values of another dtype than the model accepts are converted as in `fit`.
  * @returns The output on the host, the rows of all batches together: `[samples, ...]` for every tensor in it.
  * @throws RangeError for empty data or tokens outside the vocabulary; TypeError for shapes that do not fit.
@@ -178,12 +186,12 @@ export async function runSession(
  * assertEquals(toNested(output), [[3], [7]]);
  * ```
  */
-export async function predict<Output extends Tree<Tensor> = HostTensor>(
-  model: Layer,
+export async function predict<Output>(
+  model: Layer<Output>,
   variables: Variables,
   x: Tree<Tensor>,
   options: PredictOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkOptions("predict", options, ["device", ...batchingOptionNames]);
   const { batchSize, signal, device } = options;
   checkSignal("predict", signal);
@@ -194,18 +202,18 @@ export async function predict<Output extends Tree<Tensor> = HostTensor>(
     return await withUploaded(
       trainer,
       variables,
-      (live) => predictWith<Output>(trainer, live, x, { batchSize, signal }),
+      (live) => predictWith(trainer, live, x, { batchSize, signal }),
     );
   });
 }
 
 /** {@linkcode predict} with the executables of a trainer; variables may be on its device, and stay valid. */
-export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
-  trainer: Trainer,
+export async function predictWith<Output>(
+  trainer: Trainer<Output>,
   variables: Variables,
   x: Tree<Tensor>,
   options: BatchingOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkTrainer("predict", trainer);
   checkOptions("predict", options, batchingOptionNames);
   const { signal } = options;
@@ -232,12 +240,12 @@ export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
   } finally {
     disposeTree(state, variables.state);
   }
-  return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
+  return rows?.tree() as MappedTree<Output, HostTensor>; // of the model's output: there is at least one batch
 }
 
 /** The result of `use` on the variables on the device, which are freed afterwards. */
 async function withUploaded<Result>(
-  trainer: Trainer,
+  trainer: Pick<Trainer, "upload">,
   variables: Variables,
   use: (live: Variables) => Promise<Result>,
 ): Promise<Result> {

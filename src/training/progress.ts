@@ -3,7 +3,7 @@
  * Terminals are detected from globals (`Deno.stdout`, Node's `process.stdout`): no import, no permission,
  * nothing in a browser.
  */
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import type { Logs } from "./objective.ts";
 
 /**

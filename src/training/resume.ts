@@ -1,7 +1,7 @@
 /** The option `resume` of `fit`: finds the run to go on with, and refuses that of another model or optimizer. */
 import { readWhole, reasonOf, withFiles } from "../data/files.ts";
 import { checkText, isObject, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import type { Json } from "../options/json.ts";
 import type { Callback } from "./callbacks.ts";
 import { checkpointFiles } from "./checkpoint_files.ts";

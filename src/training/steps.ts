@@ -9,7 +9,7 @@ import { outputSpecs } from "../program/functions.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../transforms/compile.ts";
-import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
@@ -54,7 +54,7 @@ export interface Session {
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
-  readonly trial: () => Compiled<TrainArguments, TrainResult>;
+  readonly trainKeepingInputs: () => Compiled<TrainArguments, TrainResult>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
@@ -187,7 +187,7 @@ function createSession(
     optimizer,
     outputs: flattenTree<Spec>(output).leaves,
     train: once(compiled, () => compileTraining([0, 1, 2, 3])),
-    trial: once(compiled, () => compileTraining([3])),
+    trainKeepingInputs: once(compiled, () => compileTraining([3])),
     test: once(
       compiled,
       () => compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] }),
@@ -213,7 +213,7 @@ function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
 function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
   const batch: Dim = batchOf(model, state) ?? symbol("batch");
   return (tree) =>
-    mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+    mapLike(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 
 function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {

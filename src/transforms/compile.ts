@@ -1,7 +1,7 @@
 /** `compile`: turns a function into an Executable of a backend, once per shape of its arguments. */
 import { checkFunction, checkList } from "../describe.ts";
 import { checkDevice, type Device } from "../../kernels/mod.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { runPasses } from "../passes/mod.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { isTracing } from "../program/trace.ts";

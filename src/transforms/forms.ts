@@ -3,7 +3,7 @@
  * each device that holds an argument.
  */
 import { checkList } from "../describe.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";

@@ -169,7 +169,7 @@ Deno.test(
         using stream = streaming(layer, own, { device: { name: "wasm", threads, shareFrom: 0 } });
         const outputs: number[] = [];
         const push = async (input: Tensor) => {
-          outputs.push(...host(await stream.push(input) as Tensor).data);
+          outputs.push(...host(await stream.push(input)).data);
         };
         await push(chunk(0, 2));
         await push(chunk(2, 3));
@@ -179,7 +179,7 @@ Deno.test(
         traps.next = false;
         await push(chunk(3, 5));
         outputs.push(
-          ...host(await stream.step(tensor(host(x).data.slice(15, 18), { shape: [1, 3] })) as Tensor).data,
+          ...host(await stream.step(tensor(host(x).data.slice(15, 18), { shape: [1, 3] }))).data,
         );
         await push(chunk(6, 9));
         outputs.forEach((value, i) => assert(Math.abs(value - expected[i]) < 1e-5, `${i}`));

@@ -29,10 +29,10 @@ export function work(units: number, items: number, cost = items): Work {
   return { units, items, cost, times: 1 };
 }
 
-/** A block whose rows may be computed independently. */
-export interface RowBlock {
+/** A body whose rows may be computed independently. */
+export interface BodyRows {
   readonly rows: number;
-  /** Whether a kernel of the block writes to the buffer. */
+  /** Whether a kernel of the body writes to the buffer. */
   readonly isWritten: (buffer: Buffer) => boolean;
 }
 
@@ -47,9 +47,9 @@ export interface Kind<Kernel> {
   /** Buffers whose content must last from call to call; default: none. */
   readonly keeps?: (kernel: Kernel) => Buffer[];
   /**
-   * Whether it computes each row of a block from that row alone, provided that its views stay in their rows.
+   * Whether it computes each row of a body from that row alone, provided that its views stay in their rows.
    */
-  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
   readonly work: (kernel: Kernel) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
@@ -80,10 +80,10 @@ export interface KernelFunctions<Kernel> {
   /** Buffers of a kernel whose content must last from call to call. */
   readonly keptBy: (kernel: Kernel) => Buffer[];
   /**
-   * Whether a kernel computes each row of a block from that row alone, provided that its views stay in their
+   * Whether a kernel computes each row of a body from that row alone, provided that its views stay in their
    * rows.
    */
-  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
   /** The work of a kernel; for a loop, of one step. */
   readonly workOf: (kernel: Kernel) => Work;
   /** The name of a kernel's function, without a number. */
@@ -106,8 +106,8 @@ export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): K
         ...record(kernel).hidden?.(kernel) ?? [],
       ],
     keptBy: (kernel) => inside(kernel)?.flatMap(of.keptBy) ?? record(kernel).keeps?.(kernel) ?? [],
-    isRowWise: (kernel, block) =>
-      inside(kernel)?.every((each) => of.isRowWise(each, block)) ?? record(kernel).isRowWise(kernel, block),
+    isRowWise: (kernel, body) =>
+      inside(kernel)?.every((each) => of.isRowWise(each, body)) ?? record(kernel).isRowWise(kernel, body),
     workOf: (kernel) => record(kernel).work(kernel, sum(inside(kernel) ?? [], (each) => costIn(of, each))),
     kernelName: (kernel) => record(kernel).name?.(kernel) ?? kernel.kind,
     printKernel: (kernel, indent = "") => [

@@ -6,7 +6,7 @@ import type { Buffer, View } from "../../lowering/views.ts";
 export const ELEMENT = 4;
 
 /** Where buffers lie at run time. */
-export interface Memory {
+export interface Addresses {
   /** The byte address of a buffer with a fixed place. */
   readonly addressOf: (buffer: Buffer) => number;
   /** The byte address of a word that holds the address of an input or output of the call. */
@@ -22,15 +22,15 @@ export function kernelParams(depth: number): (typeof i32)[] {
 }
 
 /** Pushes the byte address of the view's element at offset `offset` (in elements). */
-export function pushBase(f: FunctionBuilder, view: View, offset: number, memory: Memory): void {
-  const { place } = view.buffer;
-  const looked = place.kind === "input" || place.kind === "output";
+export function pushBase(f: FunctionBuilder, view: View, offset: number, addresses: Addresses): void {
+  const { storage } = view.buffer;
+  const looked = storage.kind === "input" || storage.kind === "output";
   const bytes = offset * ELEMENT;
   if (looked) {
-    f.i32(memory.slotOf(view.buffer)).memory("i32.load");
+    f.i32(addresses.slotOf(view.buffer)).memory("i32.load");
     if (bytes !== 0) f.i32(bytes).op("i32.add");
   } else {
-    f.i32(memory.addressOf(view.buffer) + bytes);
+    f.i32(addresses.addressOf(view.buffer) + bytes);
   }
   for (const { loop, stride } of view.loops) {
     if (stride !== 0) f.get(FIRST_LOOP + loop).i32(stride * ELEMENT).op("i32.mul").op("i32.add");
@@ -40,9 +40,9 @@ export function pushBase(f: FunctionBuilder, view: View, offset: number, memory:
 /**
  * A new local with the address of the view's element at offset `offset` (in elements; default: its first).
  */
-export function pointerTo(f: FunctionBuilder, view: View, memory: Memory, offset = view.offset): Local {
+export function pointerTo(f: FunctionBuilder, view: View, addresses: Addresses, offset = view.offset): Local {
   const local = f.local(i32);
-  pushBase(f, view, offset, memory);
+  pushBase(f, view, offset, addresses);
   f.set(local);
   return local;
 }
@@ -62,7 +62,7 @@ export interface Pointers {
 }
 
 /** Shares pointers among views and initializes them. */
-export function makePointers(f: FunctionBuilder, views: readonly View[], memory: Memory): Pointers {
+export function makePointers(f: FunctionBuilder, views: readonly View[], addresses: Addresses): Pointers {
   const keyOf = ({ buffer, strides, loops }: View): string =>
     `${bufferNumber(buffer)} ${strides} ${loops.map(({ loop, stride }) => `${loop}:${stride}`)}`;
   const numbers = new Map<Buffer, number>();
@@ -79,7 +79,7 @@ export function makePointers(f: FunctionBuilder, views: readonly View[], memory:
   }
   const pointers = new Map<string, Pointer>();
   for (const [key, { view, offset }] of least) {
-    pointers.set(key, { view, offset, local: pointerTo(f, view, memory, offset) });
+    pointers.set(key, { view, offset, local: pointerTo(f, view, addresses, offset) });
   }
   return {
     all: [...pointers.values()],

@@ -11,12 +11,13 @@ import { overRows } from "./reduce.ts";
  * Writes the function of a running sum; rows are those of the first axis, or it is one unit of work where that is summed
  * along. Where neighbours lie side by side, four are summed at once.
  */
-function emitCumsum(f: FunctionBuilder, kernel: CumsumKernel, { memory }: Emission): void {
+function emitCumsum(f: FunctionBuilder, kernel: CumsumKernel, { addresses }: Emission): void {
   const { input, axis, reverse, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const first = ({ offset, strides }: View) =>
     offset + (reverse ? (output.shape[axis] - 1) * strides[axis] : 0);
-  const from = pointerTo(f, input, memory, first(input)), to = pointerTo(f, output, memory, first(output));
+  const from = pointerTo(f, input, addresses, first(input)),
+    to = pointerTo(f, output, addresses, first(output));
   const shape = output.shape.toSpliced(axis, 1);
   const [source, target] = [input, output].map(({ strides }) => strides.toSpliced(axis, 1));
   const inner = shape.length - 1;
@@ -82,6 +83,6 @@ function sumAlong(
 export const cumsumEmission: EmittedKinds<CumsumKernel> = {
   cumsum: {
     emit: emitCumsum,
-    cut: ({ axis }, { cost }, shareFrom) => ({ grain: 1, alone: axis === 0 || cost < shareFrom }),
+    cut: ({ axis }, { cost }, shareFrom) => ({ grain: 1, singleThreaded: axis === 0 || cost < shareFrom }),
   },
 };

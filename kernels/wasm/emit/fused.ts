@@ -7,7 +7,7 @@ import type { Features } from "../features.ts";
 import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
 import type { Value } from "../../../src/program/types.ts";
 import { collapse, type View } from "../../lowering/views.ts";
-import { BEGIN, ELEMENT, END, loopOver, makePointers, type Memory, type Pointer } from "./address.ts";
+import { type Addresses, BEGIN, ELEMENT, END, loopOver, makePointers, type Pointer } from "./address.ts";
 import { constant, withConstants } from "../math.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
@@ -22,8 +22,8 @@ interface Access {
 }
 
 /** Writes the function of a fused kernel; the caller passes rows `[begin, end)` of the first axis. */
-function emitFused(f: FunctionBuilder, kernel: FusedKernel, { features, memory }: Emission): void {
-  withConstants(f, () => emitLoops(f, kernel, features, memory));
+function emitFused(f: FunctionBuilder, kernel: FusedKernel, { features, addresses }: Emission): void {
+  withConstants(f, () => emitLoops(f, kernel, features, addresses));
 }
 
 /** How this kind is emitted. */
@@ -32,12 +32,12 @@ export const fusedEmission: EmittedKinds<FusedKernel> = {
     emit: emitFused,
     cut: ({ shape }, { items }, shareFrom) => ({
       grain: shape.length === 1 ? 16 : 1,
-      alone: items < shareFrom,
+      singleThreaded: items < shareFrom,
     }),
   },
 };
 
-function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, memory: Memory): void {
+function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, addresses: Addresses): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   if (sizeOf(shape) === 0) return;
   const withAxis = (view: View): View =>
@@ -58,7 +58,7 @@ function emitLoops(f: FunctionBuilder, kernel: FusedKernel, features: Features, 
   const { shape: dims, strides } = isFlat ? flat : collapse(shape, views.map(({ strides }) => strides), 1);
   const stridesOf = new Map(views.map((view, index) => [view, strides[index]]));
 
-  const pointers = makePointers(f, views, memory);
+  const pointers = makePointers(f, views, addresses);
   const pointerStrides = pointers.all.map((pointer) => ({
     local: pointer.local,
     strides: stridesOf.get(pointer.view) ?? [],

@@ -69,12 +69,12 @@ function moveRow(
  * Writes the function of a gather; rows run over the first axis of the output, whether it comes from indices
  * or table.
  */
-function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emission): void {
+function emitGather(f: FunctionBuilder, kernel: GatherKernel, { addresses }: Emission): void {
   const { operand, indices, output } = kernel;
   const rank = indices.shape.length;
-  const table = pointerTo(f, operand, memory),
-    index = pointerTo(f, indices, memory),
-    to = pointerTo(f, output, memory);
+  const table = pointerTo(f, operand, addresses),
+    index = pointerTo(f, indices, addresses),
+    to = pointerTo(f, output, addresses);
   const row = f.local(i32), target = f.local(i32);
   const locate = () => locateRow(f, table, index, operand.shape[0], operand.strides[0], row);
   /** Copies what the table has at an index; its first `outer` axes have been indexed already. */
@@ -110,14 +110,14 @@ function emitGather(f: FunctionBuilder, kernel: GatherKernel, { memory }: Emissi
  * Writes the function of a scatter; one thread does it all, in the order of the indices. The rounding error
  * of a sum is added with its next term (Kahan, 1965), as all indices may be of one row.
  */
-function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { memory }: Emission): void {
+function emitScatter(f: FunctionBuilder, kernel: ScatterKernel, { addresses }: Emission): void {
   const { indices, updates, output, lost } = kernel;
   const rank = indices.shape.length;
-  const table = pointerTo(f, output, memory),
-    index = pointerTo(f, indices, memory),
-    from = pointerTo(f, updates, memory);
+  const table = pointerTo(f, output, addresses),
+    index = pointerTo(f, indices, addresses),
+    from = pointerTo(f, updates, addresses);
   const errors = lost && viewOf(lost, output.shape, output.dtype);
-  const errorTable = errors && pointerTo(f, errors, memory);
+  const errorTable = errors && pointerTo(f, errors, addresses);
   clear(f, output, table);
   if (errors && errorTable !== undefined) clear(f, errors, errorTable);
   const row = f.local(i32), source = f.local(i32), error = f.local(i32);
@@ -201,7 +201,7 @@ export const indexingEmission: EmittedKinds<IndexingKernel> = {
     emit: emitGather,
     cut: ({ indices }, { items }, shareFrom) => ({
       grain: 1,
-      alone: indices.shape.length === 0 || items < shareFrom,
+      singleThreaded: indices.shape.length === 0 || items < shareFrom,
     }),
   },
   scatterAdd: { emit: emitScatter, cut: uncut },

@@ -4,15 +4,15 @@ import type { Work } from "../../lowering/kinds/kind.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
 import type { Features } from "../features.ts";
 import type { MatmulFunctions } from "../matmul/mod.ts";
-import type { Memory } from "./address.ts";
+import type { Addresses } from "./address.ts";
 
 /**
  * How a kernel's units of work are divided: in pieces of a multiple of `grain`; one thread does it all if
- * `alone`.
+ * `singleThreaded`.
  */
 export interface Cut {
   readonly grain: number;
-  readonly alone: boolean;
+  readonly singleThreaded: boolean;
 }
 
 /** The function of a kernel inside a loop, already emitted. */
@@ -26,7 +26,7 @@ export interface Inside {
 
 /** What the emission of a function may use. */
 export interface Emission {
-  readonly memory: Memory;
+  readonly addresses: Addresses;
   readonly features: Features;
   readonly matmul: MatmulFunctions;
   readonly threads: number;
@@ -55,4 +55,4 @@ export type EmittedKinds<Kernel extends AnyKernel> = {
 };
 
 /** The cut of a kernel that is never shared. */
-export const uncut = (): Cut => ({ grain: 1, alone: true });
+export const uncut = (): Cut => ({ grain: 1, singleThreaded: true });

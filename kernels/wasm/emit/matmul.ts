@@ -14,13 +14,13 @@ const ROWS_OF_TILE = 6;
 /**
  * Columns `[begin, end)` (multiples of a panel) of one right operand, or matrices `[begin, end)` of a batch.
  */
-function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, memory }: Emission): void {
+function emitPack(f: FunctionBuilder, { right, packed }: PackKernel, { matmul, addresses }: Emission): void {
   const rank = right.shape.length;
   const [k, n] = right.shape.slice(-2);
   const [strideK, strideN] = right.strides.slice(-2).map((stride) => stride * ELEMENT);
   const source = f.local(i32), target = f.local(i32);
-  pushBase(f, right, right.offset, memory);
-  f.set(source).i32(memory.addressOf(packed)).set(target);
+  pushBase(f, right, right.offset, addresses);
+  f.set(source).i32(addresses.addressOf(packed)).set(target);
   if (rank === 2) {
     f.get(source).get(BEGIN).i32(strideN).op("i32.mul").op("i32.add");
     f.get(target).get(BEGIN).i32(k * ELEMENT).op("i32.mul").op("i32.add");
@@ -69,7 +69,7 @@ function overMatrices(
 function emitMatmul(
   f: FunctionBuilder,
   { left, packed: operand, output, k, addends, scratch }: PackedMatmulKernel,
-  { matmul, memory }: Emission,
+  { matmul, addresses }: Emission,
 ): void {
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
@@ -78,12 +78,14 @@ function emitMatmul(
   if (output.strides[rank - 1] !== 1 && n > 1) {
     throw new Error("A product is written to columns that are apart");
   }
-  const a = pointerTo(f, left, memory), c = pointerTo(f, output, memory);
-  const packed = memory.addressOf(operand);
+  const a = pointerTo(f, left, addresses), c = pointerTo(f, output, addresses);
+  const packed = addresses.addressOf(operand);
   /** Pushes the scratch address of rows or matrices from `first` on, each with this many columns. */
   const pushScratch = (first: Local, columns: number) => {
     if (!scratch) return f.i32(0);
-    return f.i32(memory.addressOf(scratch)).get(first).i32(2 * columns * ELEMENT).op("i32.mul").op("i32.add");
+    return f.i32(addresses.addressOf(scratch)).get(first).i32(2 * columns * ELEMENT).op("i32.mul").op(
+      "i32.add",
+    );
   };
   if (rank === 2) {
     toRow(f, a, strideRow);
@@ -92,7 +94,7 @@ function emitMatmul(
       let [address, stride] = [undefined as Local | undefined, 0];
       if (view) {
         stride = view.strides[0] * ELEMENT;
-        address = pointerTo(f, view, memory);
+        address = pointerTo(f, view, addresses);
         toRow(f, address, stride);
       }
       f.get(a).i32(strideRow).i32(strideK).i32(packed + first * k * ELEMENT);
@@ -134,7 +136,7 @@ function inColumns(
 function emitLongProduct(
   f: FunctionBuilder,
   { right, lefts, outputs, shared, scratch }: LongProductKernel,
-  { matmul, memory, threads, share, depth }: Emission,
+  { matmul, addresses, threads, share, depth }: Emission,
 ): void {
   const [k, n] = right.shape;
   /** Moves an address forward by `bytes` for each unit of work before the first. */
@@ -144,7 +146,7 @@ function emitLongProduct(
   const toPiece = (address: Local, bytes: number) =>
     f.get(address).getGlobal(share).i32(bytes).op("i32.mul").op("i32.add").set(address);
   const stridedBy = (view: View, axis: number, unit: number | undefined) => {
-    const address = pointerTo(f, view, memory), stride = view.strides[axis] * ELEMENT;
+    const address = pointerTo(f, view, addresses), stride = view.strides[axis] * ELEMENT;
     if (unit !== undefined) fromBegin(address, unit);
     return { address, stride };
   };
@@ -152,7 +154,7 @@ function emitLongProduct(
   const columns = f.local(i32), terms = f.local(i32), place = f.local(i32);
   f.get(END).get(BEGIN).op("i32.sub").set(isSharedByTerms ? terms : columns);
   f.i32(isSharedByTerms ? n : k).set(isSharedByTerms ? columns : terms);
-  f.i32(memory.addressOf(scratch)).set(place);
+  f.i32(addresses.addressOf(scratch)).set(place);
   if (depth === 0) toPiece(place, scratch.size / threads * ELEMENT); // in a loop one thread does it all
   const results = outputs.map((output) => {
     const rank = output.shape.length;
@@ -180,18 +182,22 @@ export const productEmission: EmittedKinds<PackKernel | PackedMatmulKernel | Lon
   pack: {
     emit: emitPack,
     cut: ({ right: { shape } }, { items }, shareFrom) =>
-      shape.length > 2 ? { grain: 1, alone: false } : { grain: panelColumns, alone: items < shareFrom },
+      shape.length > 2
+        ? { grain: 1, singleThreaded: false }
+        : { grain: panelColumns, singleThreaded: items < shareFrom },
   },
   packedMatmul: {
     emit: emitMatmul,
     cut: ({ output: { shape } }, { cost }, shareFrom) => ({
       grain: shape.length > 2 ? 1 : ROWS_OF_TILE,
-      alone: cost < shareFrom * 4,
+      singleThreaded: cost < shareFrom * 4,
     }),
   },
   longProduct: {
     emit: emitLongProduct,
     cut: ({ shared }, { cost }, shareFrom) =>
-      shared === "terms" ? { grain: 16, alone: false } : { grain: panelColumns, alone: cost < shareFrom * 4 },
+      shared === "terms"
+        ? { grain: 16, singleThreaded: false }
+        : { grain: panelColumns, singleThreaded: cost < shareFrom * 4 },
   },
 };

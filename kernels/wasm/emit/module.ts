@@ -10,15 +10,15 @@ import { wasmFunctions, type WasmKernel } from "../kernels.ts";
 import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
-import { type Share, shareOf, WORTH_SHARING } from "../share.ts";
+import { type Partition, partitionOf, WORTH_SHARING } from "../partition.ts";
 import { mayWait } from "../threads.ts";
-import { kernelParams, type Memory } from "./address.ts";
+import { type Addresses, kernelParams } from "./address.ts";
 import type { Emission, Inside } from "./kind.ts";
 
 /** The options for emitting a module. */
 export interface EmitOptions {
   readonly features: Features;
-  readonly memory: Memory;
+  readonly addresses: Addresses;
   readonly limits: { readonly minimum: number; readonly maximum: number; readonly shared: boolean };
   /** Byte address of the words of phases; absent for one thread. */
   readonly phasesAddress?: number;
@@ -51,10 +51,10 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   const emitter: Emitter = {
     module,
     matmul: addMatmul(module, options.features),
-    memory: options.memory,
+    addresses: options.addresses,
     features: options.features,
     threads: options.threads,
-    shareOf: (kernel) => shareOf(kernel, shareFrom),
+    partitionOf: (kernel) => partitionOf(kernel, shareFrom),
     names: new Map(),
     kernels: new Map(),
     share: shareGlobal,
@@ -65,7 +65,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
   const steps = kernels.map((kernel): Step => ({
     kernel,
     called: emitKernel(kernel, 0, emitter),
-    share: emitter.shareOf(kernel),
+    partition: emitter.partitionOf(kernel),
   }));
 
   const { phasesAddress, threads } = options;
@@ -84,15 +84,15 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
     // The thread that emits is the one that calls; in a page it may not block.
     const phases = addPhases(module, { address: phasesAddress, shares: threads, mayWait: mayWait() })(run);
     const writePhase = (group: readonly Step[], write: (step: Step, claimed: Local) => void) =>
-      phases.phase(group[0].share.alone ? "alone" : "shared", (claimed) => {
+      phases.phase(group[0].partition.singleThreaded ? "single" : "shared", (claimed) => {
         run.get(claimed).setGlobal(shareGlobal);
         for (const step of group) write(step, claimed);
       });
     for (const group of phasesOf(steps)) {
-      if (group[0].share.alone) {
+      if (group[0].partition.singleThreaded) {
         writePhase(
           group,
-          (step) => when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units))),
+          (step) => when(isOnce(step), () => call(step, () => run.i32(0).i32(step.partition.units))),
         );
         continue;
       }
@@ -100,13 +100,15 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
       when(isOnce(group[0]), () =>
         writePhase(group, (step, claimed) =>
           call(step, () => {
-            pushPart(run, claimed, threads, step.share, 0, part);
-            pushPart(run, claimed, threads, step.share, 1, part);
+            pushPart(run, claimed, threads, step.partition, 0, part);
+            pushPart(run, claimed, threads, step.partition, 1, part);
           })));
     }
     run.i32(0);
   } else {
-    for (const step of steps) when(isOnce(step), () => call(step, () => run.i32(0).i32(step.share.units)));
+    for (const step of steps) {
+      when(isOnce(step), () => call(step, () => run.i32(0).i32(step.partition.units)));
+    }
   }
   module.export(run);
   return {
@@ -120,7 +122,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
 interface Step {
   readonly kernel: WasmKernel;
   readonly called: FunctionBuilder;
-  readonly share: Share;
+  readonly partition: Partition;
 }
 
 /** The kernels of each phase: consecutive kernels that one thread does alone form one phase. */
@@ -128,7 +130,7 @@ function phasesOf(steps: readonly Step[]): Step[][] {
   const phases: Step[][] = [];
   for (const step of steps) {
     const last = phases.at(-1);
-    if (last && step.share.alone && last[0].share.alone) last.push(step);
+    if (last && step.partition.singleThreaded && last[0].partition.singleThreaded) last.push(step);
     else phases.push([step]);
   }
   return phases;
@@ -139,7 +141,7 @@ function pushPart(
   f: FunctionBuilder,
   claimed: Local,
   threads: number,
-  { units, grain }: Share,
+  { units, grain }: Partition,
   next: 0 | 1,
   part: Local,
 ): void {
@@ -150,7 +152,7 @@ function pushPart(
 
 interface Emitter extends Omit<Emission, "depth" | "inside"> {
   readonly module: ModuleBuilder;
-  readonly shareOf: (kernel: WasmKernel) => Share;
+  readonly partitionOf: (kernel: WasmKernel) => Partition;
   readonly names: Map<string, number>;
   readonly kernels: Map<WasmKernel, string>;
   /** Calls `profile.mark` if profiling is on. */
@@ -170,7 +172,7 @@ function emitKernel(kernel: WasmKernel, depth: number, emitter: Emitter): Functi
   emitter.kernels.set(kernel, name);
   const body = "body" in kernel ? kernel.body : [];
   const inside = body.map((each): Inside => ({
-    units: emitter.shareOf(each).units,
+    units: emitter.partitionOf(each).units,
     called: emitKernel(each, depth + 1, emitter),
     mark: (f) => emitter.mark(f, each),
   }));

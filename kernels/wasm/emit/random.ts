@@ -12,11 +12,11 @@ const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 const PARITY = 0x1bd11bda;
 
 /** Writes the function of `randomBits`; its buffer is a multiple of 8 elements and is filled whole. */
-function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emission): void {
+function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { addresses }: Emission): void {
   const { key, counter, output } = kernel;
   const keys = [f.local(v128), f.local(v128), f.local(v128)];
   const word = (index: 0 | 1) => {
-    pushBase(f, key, key.offset + index * key.strides[0], memory);
+    pushBase(f, key, key.offset + index * key.strides[0], addresses);
     f.memory("v128.load32_splat");
   };
   word(0);
@@ -25,11 +25,11 @@ function emitRandom(f: FunctionBuilder, kernel: RandomKernel, { memory }: Emissi
   f.set(keys[1]);
   f.get(keys[0]).get(keys[1]).op("v128.xor").i32x4(PARITY).op("v128.xor").set(keys[2]);
   const second = f.local(v128), blocks = f.local(v128);
-  pushBase(f, counter, counter.offset, memory);
+  pushBase(f, counter, counter.offset, addresses);
   f.memory("v128.load32_splat").set(second);
   f.i32x4(0, 1, 2, 3).set(blocks);
   const to = f.local(i32), end = f.local(i32);
-  pushBase(f, output, output.offset, memory);
+  pushBase(f, output, output.offset, addresses);
   f.tee(to).i32(Math.ceil(sizeOf(output.shape) / 8) * 8 * ELEMENT).op("i32.add").set(end);
   const x0 = f.local(v128), x1 = f.local(v128);
   f.count(to, { local: end }, 8 * ELEMENT, () => {

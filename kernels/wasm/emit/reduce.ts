@@ -17,7 +17,7 @@ const ROWS = 8;
 const ABREAST = 4, STRIDE = 16;
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
-function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { memory }: Emission): void {
+function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { addresses }: Emission): void {
   const { input, axes, output } = kernel;
   const isReduced = (axis: number) => axes.includes(axis);
   const kept: Kept = {
@@ -33,7 +33,7 @@ function emitReduce(f: FunctionBuilder, kernel: ReduceKernel, { memory }: Emissi
   const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
     strides.at(-1) !== 1;
   const write = isByColumns ? reduceColumns : reduceElements;
-  write(f, kernel, kept, { shape, strides }, pointerTo(f, input, memory), pointerTo(f, output, memory));
+  write(f, kernel, kept, { shape, strides }, pointerTo(f, input, addresses), pointerTo(f, output, addresses));
 }
 
 /** Axes, and how the input lies along them. */
@@ -191,12 +191,12 @@ export function overRows(
 }
 
 /** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
-function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { memory }: Emission): void {
+function emitArgmax(f: FunctionBuilder, kernel: ArgmaxKernel, { addresses }: Emission): void {
   const { input, axis, output } = kernel;
   const isFloat = input.dtype === "float32";
   if (sizeOf(input.shape) === 0) return;
   const kept = <T>(list: readonly T[]) => list.filter((_, other) => other !== axis);
-  const from = pointerTo(f, input, memory), to = pointerTo(f, output, memory);
+  const from = pointerTo(f, input, addresses), to = pointerTo(f, output, addresses);
   const best = f.local(isFloat ? f32 : i32), x = f.local(isFloat ? f32 : i32);
   const bestIndex = f.local(i32), index = f.local(i32), source = f.local(i32);
   const load = () => f.get(source).memory(isFloat ? "f32.load" : "i32.load");
@@ -226,14 +226,14 @@ export const reductionEmission: EmittedKinds<ReductionKernel> = {
     emit: emitReduce,
     cut: ({ output: { shape: { length } } }, { cost }, shareFrom) => ({
       grain: length === 1 ? 16 : 1,
-      alone: length === 0 || cost < shareFrom,
+      singleThreaded: length === 0 || cost < shareFrom,
     }),
   },
   argmax: {
     emit: emitArgmax,
     cut: ({ output }, { cost }, shareFrom) => ({
       grain: 1,
-      alone: output.shape.length === 0 || cost < shareFrom,
+      singleThreaded: output.shape.length === 0 || cost < shareFrom,
     }),
   },
 };

@@ -30,5 +30,5 @@ function emitScan(
 
 /** How this kind is emitted. */
 export const scanEmission: EmittedKinds<WasmScanKernel> = {
-  scan: { emit: emitScan, cut: ({ rows }) => ({ grain: 1, alone: rows === 0 }) },
+  scan: { emit: emitScan, cut: ({ rows }) => ({ grain: 1, singleThreaded: rows === 0 }) },
 };

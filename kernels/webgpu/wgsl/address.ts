@@ -17,7 +17,7 @@ export type Location =
   | { readonly in: "local"; readonly at: number; readonly stride: number };
 
 /** Where buffers lie. */
-export interface Memory {
+export interface Locations {
   readonly locationOf: (buffer: Buffer) => Location;
 }
 
@@ -68,15 +68,15 @@ export function declareSlots(count: number): string {
 }
 
 /** An element: its array, and its index there as an expression. */
-export interface Place {
+export interface ElementAt {
   readonly array: "memory" | "halves" | "rowMemory";
   readonly index: string;
 }
 
 /** The place of an element, given an index expression for each axis. */
-export function placeAt(view: View, indices: readonly string[], { locationOf }: Memory): Place {
+export function elementAt(view: View, indices: readonly string[], { locationOf }: Locations): ElementAt {
   const location = locationOf(view.buffer);
-  let array: Place["array"] = "memory", fixed = view.offset;
+  let array: ElementAt["array"] = "memory", fixed = view.offset;
   let at = indices;
   const terms: string[] = [];
   switch (location.in) {
@@ -104,12 +104,12 @@ export function placeAt(view: View, indices: readonly string[], { locationOf }: 
 }
 
 /** Reads an element as a value of its dtype. */
-export function load(view: View, indices: readonly string[], memory: Memory): string {
-  return loadPlace(view.dtype, placeAt(view, indices, memory));
+export function load(view: View, indices: readonly string[], locations: Locations): string {
+  return loadElement(view.dtype, elementAt(view, indices, locations));
 }
 
 /** Reads the value at a place as a value of the dtype. */
-export function loadPlace(dtype: View["dtype"], { array, index }: Place): string {
+export function loadElement(dtype: View["dtype"], { array, index }: ElementAt): string {
   const element = `${array}[${index}]`;
   if (array === "halves") return `f32(${element})`;
   switch (dtype) {
@@ -125,8 +125,8 @@ export function loadPlace(dtype: View["dtype"], { array, index }: Place): string
 }
 
 /** Writes a value of the view's dtype. */
-export function store(view: View, indices: readonly string[], value: string, memory: Memory): string {
-  const { array, index } = placeAt(view, indices, memory);
+export function store(view: View, indices: readonly string[], value: string, locations: Locations): string {
+  const { array, index } = elementAt(view, indices, locations);
   const element = `${array}[${index}]`;
   if (array === "halves") return `${element} = f16(${value});`;
   return `${element} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;

@@ -1,16 +1,16 @@
 /** Where the invocations of a workgroup must wait for each other. */
 import { type Kernel, readsOf, writesOf } from "../../lowering/kernels.ts";
 import type { Buffer, View } from "../../lowering/views.ts";
-import type { Memory, RowMemory } from "./address.ts";
+import type { Locations, RowMemory } from "./address.ts";
 
 /**
  * For each of these kernels, which run in order, whether all invocations must finish the kernels before it
  * first. Buffers that are not live at the same time may share a place.
  */
-export function barriersBetween(kernels: readonly Kernel[], memory: Memory): boolean[] {
+export function barriersBetween(kernels: readonly Kernel[], locations: Locations): boolean[] {
   const read = new Set<Buffer>(), written = new Set<Buffer>();
   const meets = (buffer: Buffer, others: ReadonlySet<Buffer>) =>
-    [...others].some((other) => overlap(buffer, other, memory));
+    [...others].some((other) => overlap(buffer, other, locations));
   return kernels.map((kernel) => {
     const reads = buffersOf(readsOf(kernel)), writes = buffersOf(writesOf(kernel));
     const needs = [...reads].some((buffer) => meets(buffer, written)) ||
@@ -26,7 +26,7 @@ export function barriersBetween(kernels: readonly Kernel[], memory: Memory): boo
 }
 
 /** Whether two buffers share an element. */
-function overlap(a: Buffer, b: Buffer, { locationOf }: Memory): boolean {
+function overlap(a: Buffer, b: Buffer, { locationOf }: Locations): boolean {
   if (a === b) return true;
   const [here, there] = [locationOf(a), locationOf(b)];
   const share = (from: number, other: number) => from < other + b.size && other < from + a.size;

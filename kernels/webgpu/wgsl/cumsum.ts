@@ -3,14 +3,14 @@ import type { CumsumKernel } from "../../lowering/kinds/cumsum.ts";
 import { sizeOf } from "../../shapes.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Units of work are rows of the first axis; it is one unit where that is summed along. */
 function writeCumsum(
   f: FunctionWriter,
   { input, axis, exclusive, reverse, output }: CumsumKernel,
-  { memory }: Site,
+  { locations }: Site,
 ): void {
   const { shape, dtype } = output;
   if (sizeOf(shape) === 0) return;
@@ -21,8 +21,8 @@ function writeCumsum(
     const sum = f.variable(literal(0, dtype)), lost = f.variable(literal(0, dtype));
     f.count(shape[axis], (index) => {
       const at = names.with(axis, reverse ? f.let(`${shape[axis] - 1} - ${index}`) : index);
-      const term = f.let(load(input, at, memory));
-      if (exclusive) f.line(store(output, at, sum, memory));
+      const term = f.let(load(input, at, locations));
+      if (exclusive) f.line(store(output, at, sum, locations));
       if (dtype === "int32") f.line(`${sum} += ${term};`);
       else {
         // What rounding loses is added with the next term (Kahan, 1965).
@@ -33,7 +33,7 @@ function writeCumsum(
         // A sum that is infinite or NaN has lost nothing.
         f.line(`${lost} = select(0f, ${rest}, ${f.use("isFinite")}(${sum}));`);
       }
-      if (!exclusive) f.line(store(output, at, sum, memory));
+      if (!exclusive) f.line(store(output, at, sum, locations));
     });
   };
   if (axis > 0) f.overItems(sizeOf(lines.slice(1)), sumAlong);
@@ -44,7 +44,7 @@ function writeCumsum(
 export const cumsumWriting: WrittenKinds<CumsumKernel> = {
   cumsum: {
     write: writeCumsum,
-    rounds: ({ axis, output: { shape } }, { invocations, rows }) => {
+    tripCount: ({ axis, output: { shape } }, { invocations, rows }) => {
       const lines = shape.toSpliced(axis, 1);
       const count = axis === 0 ? sizeOf(lines) : elementsInRows(lines, rows);
       return loop(Math.ceil(count / invocations), loop(shape[axis]));

@@ -9,7 +9,7 @@ import { collapse, type View } from "../../lowering/views.ts";
 import { mapFunctions } from "../../math/mod.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -62,8 +62,8 @@ const expressions: { readonly [Name in FusedName]: Expression } = {
   sub: either(apart("-"), operator("-")),
   mul: operator("*"),
   div: either(apart("/"), own("divideInt")),
-  max: either(own("max_"), builtin("max")),
-  min: either(own("min_"), builtin("min")),
+  maximum: either(own("max_"), builtin("max")),
+  minimum: either(own("min_"), builtin("min")),
   equal: either(own("equal_"), operator("==")),
   less: either(own("less_"), operator("<")),
   lessEqual: either(own("lessEqual_"), operator("<=")),
@@ -111,7 +111,7 @@ export function expression(
 }
 
 /** Units of work are rows of the first axis. */
-function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): void {
+function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site): void {
   if (sizeOf(kernel.shape) === 0) return;
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   const widened = new Map<View, View>();
@@ -148,7 +148,7 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): v
     for (const { operands } of kernel.operations) {
       for (const operand of operands) {
         if (operand.kind !== "view") continue;
-        const text = load(placeOf(operand.view), names, memory);
+        const text = load(placeOf(operand.view), names, locations);
         if (loaded.has(text)) continue;
         loaded.set(text, f.let(text));
       }
@@ -159,7 +159,7 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): v
         case "constant":
           return constants.get(hiddenLiteral(operand.value, operand.dtype)) ?? fail();
         case "view":
-          return loaded.get(load(placeOf(operand.view), names, memory)) ?? fail();
+          return loaded.get(load(placeOf(operand.view), names, locations)) ?? fail();
         case "register":
           return registers.get(operand.value) ?? fail();
       }
@@ -170,7 +170,7 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): v
         read.has(operation.output);
       const value = f.let(isHidden ? `${f.use("hidden")}(${text})` : text);
       registers.set(operation.output, value);
-      for (const view of operation.stores) f.line(store(placeOf(view), names, value, memory));
+      for (const view of operation.stores) f.line(store(placeOf(view), names, value, locations));
     }
   });
 }
@@ -183,6 +183,7 @@ function fail(): never {
 export const fusedWriting: WrittenKinds<FusedKernel> = {
   fused: {
     write: writeFused,
-    rounds: ({ shape }, { invocations, rows }) => loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
+    tripCount: ({ shape }, { invocations, rows }) =>
+      loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
   },
 };

@@ -3,7 +3,7 @@ import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering
 import { viewOf } from "../../lowering/views.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -13,15 +13,15 @@ const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) 
 function writeGather(
   f: FunctionWriter,
   { operand, indices, output }: GatherKernel,
-  { memory }: Site,
+  { locations }: Site,
 ): void {
   if (sizeOf(output.shape) === 0) return;
   const rank = indices.shape.length;
   const at = names(output.shape, "i");
   f.overItems(sizeOf(output.shape.slice(1)), (item) => {
     f.lines(...unravel(item, output.shape, at));
-    const row = f.let(`clamp(${load(indices, at.slice(0, rank), memory)}, 0, ${operand.shape[0] - 1})`);
-    f.line(store(output, at, load(operand, [row, ...at.slice(rank)], memory), memory));
+    const row = f.let(`clamp(${load(indices, at.slice(0, rank), locations)}, 0, ${operand.shape[0] - 1})`);
+    f.line(store(output, at, load(operand, [row, ...at.slice(rank)], locations), locations));
   });
 }
 
@@ -29,7 +29,7 @@ function writeGather(
 function writeScatter(
   f: FunctionWriter,
   { indices, updates, output, lost }: ScatterKernel,
-  { memory }: Site,
+  { locations }: Site,
 ): void {
   const rest = output.shape.slice(1);
   if (sizeOf(output.shape) === 0) return;
@@ -42,28 +42,28 @@ function writeScatter(
       output.shape[0],
       (row) => {
         for (const view of errors ? [output, errors] : [output]) {
-          f.line(store(view, [row, ...columns], literal(0, output.dtype), memory));
+          f.line(store(view, [row, ...columns], literal(0, output.dtype), locations));
         }
       },
     );
     if (sizeOf(indices.shape) === 0) return;
     f.count(sizeOf(indices.shape), (index) => {
       f.lines(...unravel(index, indices.shape, at));
-      const row = f.let(`clamp(${load(indices, at, memory)}, 0, ${output.shape[0] - 1})`);
+      const row = f.let(`clamp(${load(indices, at, locations)}, 0, ${output.shape[0] - 1})`);
       const place = [row, ...columns];
-      const term = load(updates, [...at.slice(0, rank), ...columns], memory);
+      const term = load(updates, [...at.slice(0, rank), ...columns], locations);
       if (!errors) {
-        f.line(store(output, place, `${load(output, place, memory)} + ${term}`, memory));
+        f.line(store(output, place, `${load(output, place, locations)} + ${term}`, locations));
         return;
       }
       // The compiler must not drop the parentheses (Kahan, 1965).
-      const before = f.let(load(output, place, memory));
-      const whole = f.let(`${term} + ${load(errors, place, memory)}`);
+      const before = f.let(load(output, place, locations));
+      const whole = f.let(`${term} + ${load(errors, place, locations)}`);
       const sum = f.let(kept(`${before} + ${whole}`));
       const rest = f.let(`${whole} - ${kept(`${sum} - ${before}`)}`);
-      f.line(store(output, place, sum, memory));
+      f.line(store(output, place, sum, locations));
       // An infinite or NaN sum has no rounding error to carry.
-      f.line(store(errors, place, `select(0f, ${rest}, ${f.use("isFinite")}(${sum}))`, memory));
+      f.line(store(errors, place, `select(0f, ${rest}, ${f.use("isFinite")}(${sum}))`, locations));
     });
   });
 }
@@ -72,12 +72,12 @@ function writeScatter(
 export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
-    rounds: ({ output }, { invocations, rows }) =>
+    tripCount: ({ output }, { invocations, rows }) =>
       loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
   },
   scatterAdd: {
     write: writeScatter,
-    rounds: ({ output, indices }, { invocations }) =>
+    tripCount: ({ output, indices }, { invocations }) =>
       loop(
         Math.ceil(sizeOf(output.shape.slice(1)) / invocations),
         loop(output.shape[0] ?? 1),

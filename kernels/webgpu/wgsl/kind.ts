@@ -2,8 +2,8 @@
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
-import type { Memory, RowMemory } from "./address.ts";
-import type { Rounds } from "./rounds.ts";
+import type { Locations, RowMemory } from "./address.ts";
+import type { TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -24,7 +24,7 @@ export interface Teams {
 }
 
 /** The invocations that run a kernel's function together, and what is decided for them. */
-export interface Callers {
+export interface InvocationGroup {
   /** How many invocations there are. */
   readonly invocations: number;
   /** The most rows of the kernel that they get. */
@@ -37,8 +37,8 @@ export interface Callers {
 export interface Site {
   /** How many loops over time enclose it. */
   readonly depth: number;
-  readonly memory: Memory;
-  readonly callers: Callers;
+  readonly locations: Locations;
+  readonly group: InvocationGroup;
   /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
   readonly multiple?: number;
   /** What is kept in workgroup memory. */
@@ -57,7 +57,7 @@ export interface WrittenKind<Kernel> {
    */
   readonly write: (f: FunctionWriter, kernel: Kernel, site: Site) => void;
   /** The loop iterations of one caller; for a scan those of one step, including its kernels. */
-  readonly rounds: (kernel: Kernel, callers: Callers, inside: readonly Rounds[]) => Rounds;
+  readonly tripCount: (kernel: Kernel, group: InvocationGroup, inside: readonly TripCount[]) => TripCount;
 }
 
 /** How kinds are written: the type checker reports a missing one. */

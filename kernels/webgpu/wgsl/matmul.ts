@@ -5,9 +5,9 @@
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
-import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
+import { elementAt, load, loadElement, type Locations, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
-import { loop, loops } from "./rounds.ts";
+import { loop, loops } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -34,12 +34,12 @@ function termsOf(
   view: View,
   axis: number,
   indices: readonly string[],
-  memory: Memory,
+  locations: Locations,
 ): (term: string) => string {
-  const { array, index } = placeAt(view, indices, memory);
+  const { array, index } = elementAt(view, indices, locations);
   const first = f.let(index);
   return (term) =>
-    loadPlace(view.dtype, { array, index: [first, ...times(term, view.strides[axis])].join(" + ") });
+    loadElement(view.dtype, { array, index: [first, ...times(term, view.strides[axis])].join(" + ") });
 }
 
 /**
@@ -49,10 +49,10 @@ function termsOf(
 function writeMatmul(
   f: FunctionWriter,
   kernel: MatmulKernel,
-  { memory, callers, multiple = kernel.output.shape[0] }: Site,
+  { locations, group, multiple = kernel.output.shape[0] }: Site,
 ): void {
   const { left, right, output, k, addends } = kernel;
-  const tile = callers.tileOf(kernel);
+  const tile = group.tileOf(kernel);
   if (sizeOf(output.shape) === 0) return;
   const [m, n] = output.shape.slice(-2);
   const outer = left.shape.slice(0, -2);
@@ -83,9 +83,9 @@ function writeMatmul(
     const sums = rows.map(() => columns.map(() => f.variable("0f")));
     if (k > 0) {
       // Hoisted by hand: not every compiler moves invariants out of the loop.
-      const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
+      const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), locations));
       const rights = columns.map((column) =>
-        termsOf(f, right, right.shape.length - 2, at("0", column), memory)
+        termsOf(f, right, right.shape.length - 2, at("0", column), locations)
       );
       const add = (to: readonly (readonly string[])[], term: string) => {
         const weights = rights.map((weight) => f.let(weight(term)));
@@ -117,7 +117,7 @@ function writeMatmul(
         const place = from === 0 ? column : `(${column} - ${from})`;
         const isAll = from === 0 && view.shape[1] === n;
         const within = isAll ? [] : [`${column} >= ${from} && ${column} < ${from + view.shape[1]}`];
-        writeIf([...conditions, ...within], () => f.line(`${to} += ${load(view, [row, place], memory)};`));
+        writeIf([...conditions, ...within], () => f.line(`${to} += ${load(view, [row, place], locations)};`));
       };
       const shared = perColumn.length > 0 ? f.variable("0f") : undefined;
       if (shared) { for (const addend of perColumn) add(shared, addend, "0", isInside); }
@@ -127,7 +127,7 @@ function writeMatmul(
         writeIf([...(hasAllRows ? [] : [`${row} <= ${last}`]), ...isInside], () => {
           const sum = f.variable(shared ? `${ofColumn[0]} + ${shared}` : ofColumn[0]);
           for (const addend of perElement) add(sum, addend, row, []);
-          f.line(store(output as View, at(row, column), sum, memory));
+          f.line(store(output as View, at(row, column), sum, locations));
         });
         moveOn(ofColumn);
       });
@@ -154,7 +154,7 @@ function writeMatmul(
 export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,
-    rounds: (kernel, { tileOf, invocations, rows }) => {
+    tripCount: (kernel, { tileOf, invocations, rows }) => {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2);
       const tile = tileOf(kernel);

@@ -6,10 +6,10 @@ import { type Kernel, kernelName, type ScanKernel, workOf } from "../../lowering
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import { declareSlots, type Memory, type RowMemory, slotsIn } from "./address.ts";
+import { declareSlots, type Locations, type RowMemory, slotsIn } from "./address.ts";
 import { barriersBetween } from "./barriers.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
-import type { Callers, Site, Teams } from "./kind.ts";
+import type { InvocationGroup, Site, Teams } from "./kind.ts";
 import { writingOf } from "./kinds.ts";
 import { teamMemory, writeGroupReduce } from "./reduce.ts";
 import { moveRows, withRows } from "./scan.ts";
@@ -21,9 +21,9 @@ export type Task = { readonly [K in keyof TaskKinds]: { readonly kind: K } & Tas
 
 interface TaskKinds {
   /** Kernels in order, run by one workgroup; each ends before the next begins. */
-  readonly together: { readonly kernels: readonly Kernel[]; readonly callers: Callers };
+  readonly together: { readonly kernels: readonly Kernel[]; readonly group: InvocationGroup };
   /** A kernel whose items are divided among all invocations. */
-  readonly spread: { readonly kernel: Kernel; readonly callers: Callers; readonly workgroups: number };
+  readonly spread: { readonly kernel: Kernel; readonly group: InvocationGroup; readonly workgroups: number };
   /** A product whose blocks are divided among the workgroups. */
   readonly blocks: { readonly kernel: MatmulKernel; readonly workgroups: number };
   /** A reduction whose results are divided among the workgroups, each of which is one team. */
@@ -33,7 +33,7 @@ interface TaskKinds {
     readonly scan: ScanKernel;
     /** The most rows of a workgroup. */
     readonly rows: number;
-    readonly callers: Callers;
+    readonly group: InvocationGroup;
     readonly workgroups: number;
     /**
      * What it keeps in workgroup memory, and which of those buffers it loads at the start and stores at the
@@ -71,13 +71,13 @@ export interface Written {
 
 /** What the written code depends on. */
 export interface ModuleOptions {
-  readonly memory: Memory;
+  readonly locations: Locations;
   /** How many inputs and outputs have slots. */
   readonly slots: number;
   /** Invocations of a workgroup. */
   readonly workgroupSize: number;
   /** Whether trip counts are hidden from the shader compiler, so that it does not unroll loops. */
-  readonly keepsLoops: boolean;
+  readonly hidesLoopBounds: boolean;
   /** Whether some buffers lie in `halves`. */
   readonly halves: boolean;
   /** A line that says where the code comes from. */
@@ -145,32 +145,32 @@ interface EntryPoint {
 
 /** The statements of every kind of dispatch. */
 const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: EntryPoint) => string[] } = {
-  together: ({ kernels, callers }, into) => {
-    const { memory, workgroupSize } = into.module.options;
-    const needs = barriersBetween(kernels, memory);
+  together: ({ kernels, group }, into) => {
+    const { locations, workgroupSize } = into.module.options;
+    const needs = barriersBetween(kernels, locations);
     return kernels.flatMap((kernel, index) => {
-      const called = writeKernel(kernel, siteOf(into, callers), into);
+      const called = writeKernel(kernel, siteOf(into, group), into);
       return [
         ...(needs[index] ? ["storageBarrier();"] : []),
         `${called}(0, ${workOf(kernel).units}, i32(lane), ${workgroupSize}${loopsOf(into)});`,
       ];
     });
   },
-  spread: ({ kernel, callers, workgroups }, into) => {
+  spread: ({ kernel, group, workgroups }, into) => {
     const { workgroupSize } = into.module.options;
-    const called = writeKernel(kernel, siteOf(into, callers), into);
+    const called = writeKernel(kernel, siteOf(into, group), into);
     const lane = `i32(group.x * ${workgroupSize}u + lane), ${workgroups * workgroupSize}`;
     return [`${called}(0, ${workOf(kernel).units}, ${lane}${loopsOf(into)});`];
   },
   blocks: ({ kernel, workgroups }, into) =>
-    callGroups(kernel, workgroups, into, (f, memory) => writeTiled(f, kernel, memory)),
+    callGroups(kernel, workgroups, into, (f, locations) => writeTiled(f, kernel, locations)),
   teams: ({ kernel, teams, workgroups }, into) =>
-    callGroups(kernel, workgroups, into, (f, memory) => writeGroupReduce(f, kernel, teams, memory)),
-  rows: ({ scan, rows, callers, local, enter, leave, steps }, into) => {
-    const { memory, workgroupSize } = into.module.options;
+    callGroups(kernel, workgroups, into, (f, locations) => writeGroupReduce(f, kernel, teams, locations)),
+  rows: ({ scan, rows, group, local, enter, leave, steps }, into) => {
+    const { locations, workgroupSize } = into.module.options;
     const called = writeKernel(scan, {
-      ...siteOf(into, callers),
-      memory: withRows(memory, local),
+      ...siteOf(into, group),
+      locations: withRows(locations, local),
       multiple: scan.rows % rows === 0 ? rows : 1,
       local,
       steps,
@@ -178,9 +178,9 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     return [
       `let begin = i32(group.x) * ${rows};`,
       `let end = min(begin + ${rows}, ${scan.rows});`,
-      ...moveRows(local, enter, memory, "enter", workgroupSize),
+      ...moveRows(local, enter, locations, "enter", workgroupSize),
       `${called}(begin, end, i32(lane), ${workgroupSize});`,
-      ...moveRows(local, leave, memory, "leave", workgroupSize),
+      ...moveRows(local, leave, locations, "leave", workgroupSize),
     ];
   },
 };
@@ -193,11 +193,11 @@ function linesOf<K extends keyof TaskKinds>(
 }
 
 /** A kernel outside of loops. */
-function siteOf({ module, depth }: EntryPoint, callers: Callers): Site {
+function siteOf({ module, depth }: EntryPoint, group: InvocationGroup): Site {
   return {
     depth,
-    memory: module.options.memory,
-    callers,
+    locations: module.options.locations,
+    group,
     local: { words: 0, places: new Map() },
     called: [],
   };
@@ -228,11 +228,11 @@ function callGroups(
   kernel: Kernel,
   workgroups: number,
   into: EntryPoint,
-  write: (f: FunctionWriter, memory: Memory) => void,
+  write: (f: FunctionWriter, locations: Locations) => void,
 ): string[] {
   const name = nameIn(into.module, kernel);
   const f = functionFor(into);
-  write(f, into.module.options.memory);
+  write(f, into.module.options.locations);
   addFunction(into.module, name, "group: i32, groups: i32, lane: i32", into.depth, f);
   return [`${name}(i32(group.x), ${workgroups}, i32(lane)${loopsOf(into)});`];
 }

@@ -2,7 +2,7 @@
 import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { load, store } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -12,11 +12,11 @@ const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
  * Threefry-2x32 with 20 rounds (Salmon et al., 2011). Element i is
  * word `i mod 2` of the block with the counter `(i div 2, counter)`, as on every backend.
  */
-function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, { memory }: Site): void {
+function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, { locations }: Site): void {
   const size = sizeOf(output.shape);
   if (size === 0) return;
   const bits = (view: typeof key, indices: readonly string[]) =>
-    `bitcast<u32>(${load(view, indices, memory)})`;
+    `bitcast<u32>(${load(view, indices, locations)})`;
   const keys = [f.let(bits(key, ["0"])), f.let(bits(key, ["1"]))];
   keys.push(f.let(`${keys[0]} ^ ${keys[1]} ^ 0x1bd11bdau`));
   const second = f.let(`${bits(counter, [])} + ${keys[1]}`);
@@ -31,8 +31,8 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
         f.line(`${x} += ${keys[group % 3]}; ${y} += ${keys[(group + 1) % 3]} + ${group}u;`);
       }
     }
-    f.line(store(flat, ["block * 2"], `bitcast<i32>(${x})`, memory));
-    const last = store(flat, ["(block * 2 + 1)"], `bitcast<i32>(${y})`, memory);
+    f.line(store(flat, ["block * 2"], `bitcast<i32>(${x})`, locations));
+    const last = store(flat, ["(block * 2 + 1)"], `bitcast<i32>(${y})`, locations);
     f.line(size % 2 === 0 ? last : `if (block * 2 + 1 < ${size}) { ${last} }`);
   });
 }
@@ -41,7 +41,7 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
 export const randomWriting: WrittenKinds<RandomKernel> = {
   randomBits: {
     write: writeRandom,
-    rounds: ({ output }, { invocations, rows }) =>
+    tripCount: ({ output }, { invocations, rows }) =>
       loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
   },
 };

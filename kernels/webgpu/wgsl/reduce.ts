@@ -3,21 +3,21 @@
  * result, or a team of invocations for each if there are few.
  */
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
+import { literal, load, type Locations, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, type Site, type Teams, type WrittenKinds } from "./kind.ts";
-import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
+import { inTurn, loop, loops, type TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
 /** Units of work are rows of the output's first axis; with teams, each team has one element. */
-function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
-  const teams = callers.teamsOf(kernel);
-  if (teams.size > 1) writeTeamReduce(f, kernel, teams, memory);
-  else writeOwnReduce(f, kernel, memory);
+function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { locations, group }: Site): void {
+  const teams = group.teamsOf(kernel);
+  if (teams.size > 1) writeTeamReduce(f, kernel, teams, locations);
+  else writeOwnReduce(f, kernel, locations);
 }
 
 /** Every invocation reduces its own elements of the result. */
-function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
+function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, locations: Locations): void {
   const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -27,14 +27,14 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
       const [axis, ...more] = rest;
       if (axis !== undefined) {
         if (input.shape[axis] === 1) return over(more, new Map([...found, [axis, "0"]]));
-        const all = { from: "0", to: `${input.shape[axis]}${f.zero}`, step: 1, rounds: input.shape[axis] };
+        const all = { from: "0", to: `${input.shape[axis]}${f.zero}`, step: 1, trips: input.shape[axis] };
         return grow(f, kernel, all, (index) => over(more, new Map([...found, [axis, index]])));
       }
       let kept = 0;
       const indices = input.shape.map((_, axis) => found.get(axis) ?? names[kept++]);
-      return load(input, indices, memory);
+      return load(input, indices, locations);
     };
-    f.line(store(output, names, over(axes, new Map()), memory));
+    f.line(store(output, names, over(axes, new Map()), locations));
   });
 }
 
@@ -44,20 +44,20 @@ function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory)
  */
 const BLOCK = 16;
 
-/** Counts from one expression up to below another by `step`, in at most `rounds` iterations. */
+/** Counts from one expression up to below another by `step`, in at most `trips` iterations. */
 interface Range {
   readonly from: string;
   readonly to: string;
   readonly step: number;
-  readonly rounds: number;
+  readonly trips: number;
 }
 
-/** Splits a loop of `rounds` iterations: the iterations of each of the nested loops, from the outermost. */
-export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, rounds: number): number[] {
-  if (name !== "sum" || input.dtype !== "float32" || rounds <= 2 * BLOCK) return [rounds];
+/** Splits a loop of `trips` iterations: the iterations of each of the nested loops, from the outermost. */
+export function blocksOf({ name, input }: Pick<ReduceKernel, "name" | "input">, trips: number): number[] {
+  if (name !== "sum" || input.dtype !== "float32" || trips <= 2 * BLOCK) return [trips];
   let size = BLOCK;
-  while (size * BLOCK < rounds) size *= BLOCK;
-  return [Math.ceil(rounds / size), ...new Array(Math.round(Math.log2(size) / Math.log2(BLOCK))).fill(BLOCK)];
+  while (size * BLOCK < trips) size *= BLOCK;
+  return [Math.ceil(trips / size), ...new Array(Math.round(Math.log2(size) / Math.log2(BLOCK))).fill(BLOCK)];
 }
 
 /** Writes the loops of a result, or of a part of it, and returns the variable that holds it. */
@@ -67,10 +67,10 @@ function grow(
   range: Range,
   term: (index: string) => string,
 ): string {
-  const loops = blocksOf(kernel, range.rounds);
-  const write = ({ from, to, step }: Omit<Range, "rounds">, [, ...inside]: readonly number[]): string => {
+  const loops = blocksOf(kernel, range.trips);
+  const write = ({ from, to, step }: Omit<Range, "trips">, [, ...inside]: readonly number[]): string => {
     const result = f.variable(startOf(kernel));
-    const size = step * inside.reduce((all, rounds) => all * rounds, 1);
+    const size = step * inside.reduce((all, trips) => all * trips, 1);
     f.loop({ from, to, step: size }, (index) => {
       const value = inside.length === 0
         ? term(index)
@@ -114,10 +114,10 @@ function partAt({ input }: ReduceKernel, index: string): string {
  * parts. All invocations of one workgroup must call it, with at most as many elements of the result as there
  * are teams.
  */
-function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
+function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, locations: Locations): void {
   const perUnit = sizeOf(kernel.output.shape.slice(1));
   f.lines(`let item = begin * ${perUnit} + lane / ${teams.size};`, `let member = lane % ${teams.size};`);
-  writeTeam(f, kernel, teams, `item < end * ${perUnit}`, memory);
+  writeTeam(f, kernel, teams, `item < end * ${perUnit}`, locations);
 }
 
 /**
@@ -127,11 +127,11 @@ export function writeGroupReduce(
   f: FunctionWriter,
   kernel: ReduceKernel,
   teams: Teams,
-  memory: Memory,
+  locations: Locations,
 ): void {
   f.line("let member = lane;");
   f.block(`for (var item = group; item < ${sizeOf(kernel.output.shape)}; item += groups)`, () => {
-    writeTeam(f, kernel, teams, "true", memory);
+    writeTeam(f, kernel, teams, "true", locations);
   });
 }
 
@@ -141,7 +141,7 @@ function writeTeam(
   kernel: ReduceKernel,
   teams: Teams,
   isOwn: string,
-  memory: Memory,
+  locations: Locations,
 ): void {
   const { input, axes, output } = kernel;
   const { size, subgroups } = teams;
@@ -153,7 +153,7 @@ function writeTeam(
     f.lines(...unravel("item", output.shape, names));
     const extents = axes.map((axis) => input.shape[axis]);
     const elements = sizeOf(extents);
-    const own = { from: "member", to: String(elements), step: size, rounds: Math.ceil(elements / size) };
+    const own = { from: "member", to: String(elements), step: size, trips: Math.ceil(elements / size) };
     const all = grow(f, kernel, own, (element) => {
       const places = axes.map((axis) => `r${axis}`);
       f.lines(...unravel(element, extents, places));
@@ -162,7 +162,7 @@ function writeTeam(
         const at = axes.indexOf(axis);
         return at >= 0 ? places[at] : names[kept++];
       });
-      return load(input, indices, memory);
+      return load(input, indices, locations);
     });
     f.line(`${result} = ${all};`);
   });
@@ -170,7 +170,7 @@ function writeTeam(
   else combineByHalves(f, kernel, teams, result);
   f.block(`if (${isOwn} && member == 0)`, () => {
     f.lines(...unravel("item", output.shape, names));
-    f.line(store(output, names, result, memory));
+    f.line(store(output, names, result, locations));
   });
 }
 
@@ -223,16 +223,16 @@ function subgroupTotal(f: FunctionWriter, { name, input }: ReduceKernel, part: s
 }
 
 /** NaN counts as the largest; of equal elements the first wins. */
-function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { memory }: Site): void {
+function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, { locations }: Site): void {
   if (sizeOf(input.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
   const indices = (index: string) => [...names.slice(0, axis), index, ...names.slice(axis)];
   f.overItems(sizeOf(output.shape.slice(1)), (item) => {
     f.lines(...unravel(item, output.shape, names));
-    const best = f.variable(load(input, indices("0"), memory));
+    const best = f.variable(load(input, indices("0"), locations));
     const found = f.variable("0");
     f.count(input.shape[axis], (index) => {
-      const value = f.let(load(input, indices(index), memory));
+      const value = f.let(load(input, indices(index), locations));
       const isLarger = input.dtype === "float32"
         ? `${f.use("less_")}(${best}, ${value}) || (${f.use("isNan")}(${value}) && !${
           f.use("isNan")
@@ -240,12 +240,12 @@ function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, {
         : `${value} > ${best}`;
       f.block(`if (${isLarger})`, () => f.lines(`${best} = ${value};`, `${found} = ${index};`));
     });
-    f.line(store(output, names, found, memory));
+    f.line(store(output, names, found, locations));
   });
 }
 
 /** The iterations of the loops of a team. */
-function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Rounds[] {
+function teamTripCounts(kernel: ReduceKernel, { size, count, subgroups }: Teams): TripCount[] {
   const own = loops(blocksOf(kernel, Math.ceil(elementsOf(kernel) / size)));
   // A subgroup may consist of a single invocation.
   return [...own, subgroups ? loop(count, loop(size)) : loop(Math.log2(size))];
@@ -255,24 +255,24 @@ function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams): Ro
  * The iterations of {@linkcode writeGroupReduce}'s function if a workgroup has `items` elements of the
  * result.
  */
-export function groupRounds(kernel: ReduceKernel, size: number, items: number): Rounds {
-  return loop(items, ...teamRounds(kernel, { size, count: 1, subgroups: false }));
+export function groupTripCount(kernel: ReduceKernel, size: number, items: number): TripCount {
+  return loop(items, ...teamTripCounts(kernel, { size, count: 1, subgroups: false }));
 }
 
 /** How these kinds are written. */
 export const reductionWriting: WrittenKinds<ReductionKernel> = {
   reduce: {
     write: writeReduce,
-    rounds: (kernel, { teamsOf, invocations, rows }) => {
+    tripCount: (kernel, { teamsOf, invocations, rows }) => {
       const teams = teamsOf(kernel);
-      if (teams.size > 1) return inTurn(teamRounds(kernel, teams));
+      if (teams.size > 1) return inTurn(teamTripCounts(kernel, teams));
       const overAxes = loops(kernel.axes.flatMap((axis) => blocksOf(kernel, kernel.input.shape[axis])));
       return loop(Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations), ...overAxes);
     },
   },
   argmax: {
     write: writeArgmax,
-    rounds: (kernel, { invocations, rows }) =>
+    tripCount: (kernel, { invocations, rows }) =>
       loop(
         Math.ceil(elementsInRows(kernel.output.shape, rows) / invocations),
         loop(elementsOf(kernel)),

@@ -1,14 +1,14 @@
 /** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their memory. */
 import { type ScanKernel, workOf } from "../../lowering/kernels.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import type { Memory, RowMemory } from "./address.ts";
+import type { Locations, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";
 import type { Site, WrittenKinds } from "./kind.ts";
-import { inTurn } from "./rounds.ts";
+import { inTurn } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
-export function withRows({ locationOf }: Memory, { places }: RowMemory): Memory {
+export function withRows({ locationOf }: Locations, { places }: RowMemory): Locations {
   return {
     locationOf: (buffer) => {
       const place = places.get(buffer);
@@ -24,7 +24,7 @@ export function withRows({ locationOf }: Memory, { places }: RowMemory): Memory 
 export function moveRows(
   { places }: RowMemory,
   buffers: ReadonlySet<Buffer>,
-  { locationOf }: Memory,
+  { locationOf }: Locations,
   direction: "enter" | "leave",
   lanes: number,
 ): string[] {
@@ -69,9 +69,9 @@ function writeScan(
 export const scanWriting: WrittenKinds<ScanKernel> = {
   scan: {
     write: writeScan,
-    rounds: (_, __, inside) => {
-      const { all, idle } = inTurn(inside);
-      return { all: 1 + all, idle: 1 + idle };
+    tripCount: (_, __, inside) => {
+      const { busy, idle } = inTurn(inside);
+      return { busy: 1 + busy, idle: 1 + idle };
     },
   },
 };

@@ -4,7 +4,7 @@
  * as vectors of four: each element read from the device's memory serves 64 sums.
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
-import { load, type Memory, store } from "./address.ts";
+import { load, type Locations, store } from "./address.ts";
 import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -30,7 +30,7 @@ export function blocksOf({ output }: MatmulKernel): number {
 }
 
 /** Writes the body of a function `(group: i32, groups: i32, lane: i32)` of a product. */
-export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
+export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, locations: Locations): void {
   const { left, right, output, k, addends } = kernel;
   const [m, n] = output.shape;
   const across = Math.ceil(n / BLOCK);
@@ -63,11 +63,11 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
       };
       const below = (text: string, end: number, step: number) => end % step === 0 ? [] : [`${text} < ${end}`];
       bring("leftVector", (index) => ({
-        value: load(left, [`(rows + ${index})`, "leftTerm"], memory),
+        value: load(left, [`(rows + ${index})`, "leftTerm"], locations),
         inside: [...below(`rows + ${index}`, m, BLOCK), ...below("leftTerm", k, TERMS)],
       }));
       bring("rightVector", (index) => ({
-        value: load(right, ["rightTerm", `(columns + ${index})`], memory),
+        value: load(right, ["rightTerm", `(columns + ${index})`], locations),
         inside: [...below(`columns + ${index}`, n, BLOCK), ...below("rightTerm", k, TERMS)],
       }));
       f.lines(
@@ -99,13 +99,13 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
           const sum = f.variable(`sums${row}[${column}]`);
           for (const { first, view } of addends) {
             const place = first === 0 ? at[1] : `(${at[1]} - ${first})`;
-            const add = `${sum} += ${load(view, [at[0], place], memory)};`;
+            const add = `${sum} += ${load(view, [at[0], place], locations)};`;
             const isAll = first === 0 && view.shape[1] === n;
             f.line(
               isAll ? add : `if (${at[1]} >= ${first} && ${at[1]} < ${first + view.shape[1]}) { ${add} }`,
             );
           }
-          f.line(store(output, at, sum, memory));
+          f.line(store(output, at, sum, locations));
         });
       }
     }

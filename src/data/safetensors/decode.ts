@@ -3,7 +3,8 @@
  * beyond what has arrived.
  */
 import { checkBytes, checkCount, wrongKind } from "../../describe.ts";
-import { checkOptions, quoted } from "../../nearest.ts";
+import { checkOptions } from "../../option_names.ts";
+import { quoted } from "../../quoted.ts";
 import { type HostTensor, hostTensor } from "../../tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
 import { type Entry, headerLengthOf, malformed, type Metadata, parseHeader, PREFIX } from "./header.ts";

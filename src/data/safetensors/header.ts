@@ -4,7 +4,7 @@
  * here, so that code reading the tensors may trust them. Tensors themselves are in decode.ts and encode.ts.
  */
 import type { Spec } from "../../tensor/tensor.ts";
-import { quoted } from "../../nearest.ts";
+import { quoted } from "../../quoted.ts";
 import { storedAs, storedTypes } from "./dtypes.ts";
 
 /** The largest header in bytes, as in the reference implementation. */

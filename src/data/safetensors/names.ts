@@ -1,7 +1,7 @@
 /** The names of a tree's tensors in a file, which are their paths with slashes. */
 import { printSpec, type Tensor } from "../../tensor/tensor.ts";
 import { flattenTree, type Path } from "../../tree/tree.ts";
-import { quoted } from "../../nearest.ts";
+import { quoted } from "../../quoted.ts";
 import { METADATA } from "./header.ts";
 
 /** A tensor whose sizes are all known, with its name. */

@@ -3,7 +3,7 @@
  * gives back the whole tree, empty parts included.
  */
 import type { HostTensor } from "../../tensor/tensor.ts";
-import { quoted } from "../../nearest.ts";
+import { quoted } from "../../quoted.ts";
 import type { Json } from "../../options/json.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../tree/tree.ts";
 import { namedTensors } from "./names.ts";

@@ -211,8 +211,8 @@ function trainStep(
   const lossOf = (params: Tree<Tensor>, x: Tensor): Tensor => {
     const input = spec([batch, features]);
     const step = cell.step(params, { training: true, input });
-    const [outputs] = scan(step, cell.initState(params, input), x as Tree<Tensor>, { checkpointEvery });
-    return read(outputs as Tensor); // of one tensor
+    const [outputs] = scan(step, cell.initState(params, input), x, { checkpointEvery });
+    return read(outputs);
   };
   const update = (params: Tree<Tensor>, x: Tensor): Tree<Tensor> =>
     zipTrees(params, valueAndGrad(lossOf)(params, x)[1], (p: Tensor, g: Tensor) => sub(p, mul(g, 0.01)));

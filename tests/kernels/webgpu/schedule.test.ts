@@ -31,7 +31,7 @@ import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
 import { scheduleOf, shapeFor } from "../../../kernels/webgpu/schedule.ts";
 import type { Backend } from "../../../kernels/backend.ts";
 import { createWebGpu } from "../../../kernels/webgpu/mod.ts";
-import type { Memory } from "../../../kernels/webgpu/wgsl/address.ts";
+import type { Locations } from "../../../kernels/webgpu/wgsl/address.ts";
 import { barriersBetween } from "../../../kernels/webgpu/wgsl/barriers.ts";
 import { flattenTree, unflattenTree } from "../../../src/tree/mod.ts";
 
@@ -97,9 +97,9 @@ const weights = host(normal(key(4), [6, 9, 7]));
 /** A loss with its gradients, and what `explain` says. */
 async function computedOn(device: Device): Promise<{ readonly values: number[]; readonly report: string }> {
   const loss = (variables: Variables, x: Tensor) =>
-    sum(mul(layer.apply(variables, x, { training: false }).output as Tensor, weights));
+    sum(mul(layer.apply(variables, x, { training: false }).output, weights));
   using compiled = compile((variables: Variables, x: Tensor) => [
-    layer.apply(variables, x, { training: false }).output as Tensor,
+    layer.apply(variables, x, { training: false }).output,
     grad(loss)(variables, x),
   ], { device });
   const leaves = treeLeaves<HostTensor>(await toHost(await compiled(variables, x)));
@@ -158,7 +158,7 @@ async function assertSameOn<Args extends readonly Tensor[]>(
     donate: inputs.map(() => false),
     keep: program.outputs.map(() => false),
   });
-  const actual = (await executable.run(inputs)).map((each) => host(each as Tensor));
+  const actual = (await executable.run(inputs)).map((each) => host(each));
   assertEquals(actual.length, expected.length);
   actual.forEach((each, index) => assertNear([...each.data], [...expected[index].data], tolerance));
   return executable.describe();
@@ -184,7 +184,7 @@ Deno.test({
           const [x, ...rest] = args;
           const variables = { params: unflattenTree(structure, rest), state: {} } as Variables;
           const loss = (variables: Variables) => {
-            const output = layer.apply(variables, x, { training: false }).output as Tensor;
+            const output = layer.apply(variables, x, { training: false }).output;
             return mean(mul(output, output));
           };
           return [loss(variables), treeLeaves(grad(loss)(variables))];
@@ -203,8 +203,8 @@ Deno.test({
   async fn() {
     for (const sums of [1, 2, 8, 16, 32, 64, 128, 256, 512]) {
       // Where loops are kept sums are shared out: a product alone has 4 to 128.
-      const keepsLoops = sums >= 4 && sums <= 128;
-      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, keepsLoops };
+      const hidesLoopBounds = sums >= 4 && sums <= 128;
+      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, hidesLoopBounds };
       const backend = createWebGpu({ shape });
       for (const [m, k, n] of [[33, 41, 65], [64, 43, 32]]) {
         const [a, b, c, d] = [[m, k], [k, n], [m, n], [n]].map((shape, index) =>
@@ -219,10 +219,10 @@ Deno.test({
 });
 
 Deno.test("invocations wait where a kernel reads or overwrites what one before it wrote or read", () => {
-  const buffer = (name: string): Buffer => ({ name, size: 8, place: { kind: "arena" } });
+  const buffer = (name: string): Buffer => ({ name, size: 8, storage: { kind: "arena" } });
   const [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(buffer);
   const places = new Map([[a, 0], [b, 8], [c, 16], [d, 24], [e, 28]]); // the last two overlap
-  const memory: Memory = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
+  const locations: Locations = { locationOf: (buffer) => ({ in: "memory", word: places.get(buffer) ?? -1 }) };
   const sums = (input: Buffer, output: Buffer): Kernel => ({
     kind: "reduce",
     name: "sum",
@@ -231,7 +231,7 @@ Deno.test("invocations wait where a kernel reads or overwrites what one before i
     output: viewOf(output, [2], "float32"),
   });
   const waits = (...kernels: readonly [Buffer, Buffer][]) =>
-    barriersBetween(kernels.map(([input, output]) => sums(input, output)), memory);
+    barriersBetween(kernels.map(([input, output]) => sums(input, output)), locations);
   assertEquals(waits([a, b], [a, c]), [false, false], "both read the same");
   assertEquals(waits([a, b], [b, c]), [false, true], "reads what was written");
   assertEquals(waits([a, b], [c, b]), [false, true], "writes what was written");
@@ -287,7 +287,7 @@ Deno.test({
       () => sum(matrix, { axes: 1 }),
       () => max(matrix, { axes: 1 }),
       () => sum(cast(mul(matrix, 10), "int32"), { axes: 1 }),
-      () => norm.apply(variables, input, { training: false }).output as Tensor,
+      () => norm.apply(variables, input, { training: false }).output,
     ];
     for (const fn of cases) {
       assertStringIncludes(await assertSameOn(backend, fn, []), "parts[lane]");

@@ -24,7 +24,7 @@ function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups:
   });
   const { code, dispatches } = writeModule(tasks, {
     ...device,
-    memory: { locationOf: () => ({ in: "memory", word: 0 }) },
+    locations: { locationOf: () => ({ in: "memory", word: 0 }) },
     slots: 2,
     halves: false,
     title: "a test",

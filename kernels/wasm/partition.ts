@@ -1,4 +1,4 @@
-/** How the work of a kernel is shared among threads. */
+/** How the work of a kernel is divided among threads. */
 import type { Cut } from "./emit/kind.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { emissionOf } from "./kinds.ts";
@@ -10,20 +10,20 @@ import { emissionOf } from "./kinds.ts";
 export const WORTH_SHARING = 4096;
 
 /**
- * How a kernel's work is divided: `units` units, in pieces of a multiple of `grain`; one thread does it all
- * if `alone`.
+ * How a kernel's work is divided: `units` units, in pieces of a multiple of `grain`;
+ * one thread does all of it if `singleThreaded`.
  */
-export interface Share extends Cut {
+export interface Partition extends Cut {
   readonly units: number;
 }
 
 /** How threads share a kernel, which is worth it from `shareFrom` elements on. */
-export function shareOf(kernel: WasmKernel, shareFrom: number): Share {
+export function partitionOf(kernel: WasmKernel, shareFrom: number): Partition {
   const work = wasmFunctions.workOf(kernel);
   return { units: work.units, ...emissionOf(kernel).cut(kernel, work, shareFrom) };
 }
 
 /** Whether one thread runs all kernels, so that no other need be woken. */
 export function isSingleThreaded(kernels: readonly WasmKernel[], shareFrom = WORTH_SHARING): boolean {
-  return kernels.every((kernel) => shareOf(kernel, shareFrom).alone);
+  return kernels.every((kernel) => partitionOf(kernel, shareFrom).singleThreaded);
 }

@@ -5,7 +5,7 @@
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
-import { type Callers, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
+import { elementsInRows, type InvocationGroup, type Teams, type Tile } from "./wgsl/kind.ts";
 import { itemsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
 import { sizeOf } from "../shapes.ts";
@@ -29,12 +29,12 @@ const TILES: readonly Tile[] = [
 ].map(([rows, columns]) => ({ rows, columns }));
 
 /**
- * Callers of `invocations` invocations across the whole device, which get at most `rows` rows of a kernel.
+ * A group of `invocations` invocations across the whole device, which get at most `rows` rows of a kernel.
  */
-function callersOf(
+function groupOf(
   device: DeviceShape,
-  { invocations, rows }: Pick<Callers, "invocations" | "rows">,
-): Callers {
+  { invocations, rows }: Pick<InvocationGroup, "invocations" | "rows">,
+): InvocationGroup {
   return {
     invocations,
     rows,
@@ -52,18 +52,18 @@ function callersOf(
 }
 
 /** The invocations of one workgroup, for `rows` rows of a scan. */
-export function workgroupOf(device: DeviceShape, rows: number): Callers {
-  return callersOf(device, { invocations: device.workgroupSize, rows });
+export function workgroupOf(device: DeviceShape, rows: number): InvocationGroup {
+  return groupOf(device, { invocations: device.workgroupSize, rows });
 }
 
 /** The workgroup that runs small kernels together. */
-export function togetherOf(device: DeviceShape): Callers {
+export function togetherOf(device: DeviceShape): InvocationGroup {
   return workgroupOf({ ...device, tiles: { ...device.tiles, sums: SMALL_SUMS } }, Infinity);
 }
 
 /** `invocations` invocations across the whole device. */
-export function spreadOver(device: DeviceShape, invocations: number): Callers {
-  return callersOf(device, { invocations, rows: Infinity });
+export function spreadOver(device: DeviceShape, invocations: number): InvocationGroup {
+  return groupOf(device, { invocations, rows: Infinity });
 }
 
 /** The tile with which this many invocations finish first. */
@@ -77,7 +77,7 @@ function tileFor(rows: number, columns: number, invocations: number, { read, sum
 }
 
 /** How many tiles a product has. */
-export function tilesOf(kernel: MatmulKernel, { tileOf }: Callers): number {
+export function tilesOf(kernel: MatmulKernel, { tileOf }: InvocationGroup): number {
   const [m, n] = kernel.output.shape.slice(-2);
   return sizeOf(kernel.output.shape.slice(0, -2)) * itemsOf(m, n, tileOf(kernel));
 }
