@@ -75,17 +75,22 @@ export async function killAndResume(
   const draw = uniforms(seed);
   const began = performance.now();
   const expected = await inDirectory((directory) => attempt(directory, device));
-  const whole = performance.now() - began;
+  /** About how long a run takes, in milliseconds: the first one compiles, and other programs come and go. */
+  let whole = performance.now() - began;
   const newest: number[] = [];
   let [runs, different] = [0, 0];
   while (newest.length < moments) {
     await inDirectory(async (directory) => {
-      for (;;) {
+      for (let first = true;; first = false) {
         const killAfter = newest.length < moments ? whole * (0.4 + 0.6 * draw()) : undefined;
+        const began = performance.now();
         const result = await attempt(directory, device, killAfter);
-        if (result === undefined) newest.push(newestIn(directory));
-        else {
+        if (result === undefined) {
+          newest.push(newestIn(directory));
+          if (newest.at(-1) === -1) whole *= 1.1; // killed before it began
+        } else {
           runs++;
+          if (first) whole = Math.min(whole, performance.now() - began);
           if (result !== expected) different++;
           return;
         }
