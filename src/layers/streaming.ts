@@ -59,6 +59,38 @@ export interface Stream<Output = Tree<Tensor>> extends Disposable {
   readonly state: Tree<Tensor>;
 }
 
+/** What generation, which runs many steps in one call, needs of a stream. */
+export interface StreamSource {
+  readonly layer: Layer;
+  readonly params: Tree<Tensor>;
+  readonly batch: number;
+  readonly device: Device | undefined;
+  /**
+   * Goes on from the state after all earlier calls to the state that `run` gives with its result; later calls
+   * wait for it.
+   *
+   * @param what What cannot be done, in errors.
+   * @param input Specs of the input, of which the first state is made if nothing was pushed yet.
+   */
+  advance<Result>(
+    what: string,
+    input: Tree<Spec>,
+    run: (state: Tree<HostTensor>) => Promise<readonly [Result, Tree<Tensor>]>,
+  ): Promise<Result>;
+}
+
+const sources = new WeakMap<object, StreamSource>();
+
+/** Whether a value is a stream. */
+export function isStream(value: unknown): value is Stream {
+  return typeof value === "object" && value !== null && sources.has(value);
+}
+
+/** What a stream was made from. */
+export function streamSource(stream: Stream): StreamSource {
+  return sources.get(stream) as StreamSource; // every stream has one
+}
+
 /** How a call runs through the layer. */
 type StepFunction = (
   layer: Layer,
@@ -255,7 +287,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     });
   };
   /** Calls that have to wait keep their order. */
-  const wait = (call: () => Promise<Tree<Tensor>>): Promise<Tree<Tensor>> => {
+  const wait = <Result>(call: () => Promise<Result>): Promise<Result> => {
     waiting++;
     const result = last.then(call).finally(() => {
       waiting--;
@@ -276,7 +308,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       throw new Error(`Cannot ${what} a stream through ${layerName(layer)} that was disposed; make another`);
     }
   };
-  return {
+  const stream: Stream = {
     push: (chunk) => {
       try {
         checkOpen("push to");
@@ -312,6 +344,24 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       if (waiting === 0) disposeLoops();
     },
   };
+  sources.set(stream, {
+    layer,
+    params,
+    batch,
+    device,
+    advance: (what, input, advance) => {
+      checkOpen(`${what} from`);
+      const current = session;
+      return wait(async () => {
+        givenState = await toHost(givenState);
+        const before = current.loop?.readState() ?? current.state ?? firstOf(current, input);
+        const [result, after] = await advance(await toHost(before));
+        current.loop ? current.loop.writeState(after) : current.state = after;
+        return result;
+      });
+    },
+  });
+  return stream;
 }
 
 /** Which tensors of the input are sequences, and how one step of them is made a sequence. */
