@@ -19,6 +19,15 @@ export type { RecurrentFlags, RnnOptions } from "./recurrent_options.ts";
 export { isRecurrentLayer, type RecurrentLayer, rnn } from "./rnn.ts";
 export { simpleRnn, type SimpleRnnOptions } from "./simple_rnn.ts";
 export { type Stream, streaming, type StreamingOptions } from "./streaming.ts";
+export {
+  beamSearch,
+  type BeamSearchOptions,
+  type BeamSearchResult,
+  generate,
+  type Generated,
+  type GenerateOptions,
+  type PromptOptions,
+} from "./generation/mod.ts";
 export { timeDistributed } from "./time_distributed.ts";
 export { type CarryState, isCarryState, resetStates, statefulLayer } from "./stateful.ts";
 export { activation } from "./activation.ts";

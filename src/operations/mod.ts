@@ -72,7 +72,7 @@ export {
 } from "./reduction.ts";
 export { cumsum, type CumsumOptions } from "./cumsum.ts";
 export { sort, type Sorted, type SortOptions, topK } from "./sorting.ts";
-export { categorical, sampleLogits, type Sampling } from "./sampling.ts";
+export { categorical } from "./sampling.ts";
 export { gather, iota, oneHot, scatterAdd } from "./indexing.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
 export { type ConvolutionOptions, convolve } from "./convolution.ts";

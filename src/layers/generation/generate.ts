@@ -2,6 +2,7 @@
 import { checkOptions } from "../../option_names.ts";
 import { quoted } from "../../quoted.ts";
 import { cast, equal, or, select } from "../../operations/elementwise.ts";
+import { zeros } from "../../operations/creation.ts";
 import { foldIn } from "../../operations/random.ts";
 import { max } from "../../operations/reduction.ts";
 import { sampleLogits } from "../../operations/sampling.ts";
@@ -252,8 +253,9 @@ function loopOf(
   };
 }
 
-/** Whether each token is one of some. */
+/** Whether each token is one of some; of none, none is. */
 export function isOneOf(tokens: Tensor, some: readonly number[]): Tensor {
+  if (some.length === 0) return zeros(tokens.shape, { dtype: "bool" });
   const each = equal(expandDims(tokens, -1), tensor([...some], { dtype: "int32" }));
   return cast(max(cast(each, "int32"), { axes: -1 }), "bool");
 }
