@@ -11,6 +11,7 @@ import { at, reshape } from "../../operations/structure.ts";
 import { outputSpecs } from "../../program/functions.ts";
 import { checkKey } from "../../tensor/keys.ts";
 import {
+  type DeviceTensor,
   type HostTensor,
   hostTensor,
   isLeaf,
@@ -78,9 +79,10 @@ export async function withStepwise<Result extends Advanced>(
       throw new TypeError(`Cannot ${what} with options.device: a stream has its own; leave it out`);
     }
     const from = streamSource(model);
-    const tokens = await checkPrompt(what, prompt, from.layer, from.batch);
-    return await from.advance(what, tokens, async (state) => {
-      const result = await run(begin(what, { ...from, state }, tokens));
+    const given = checkPrompt(what, prompt, from.batch);
+    // Called before anything is waited for, so that the stream's calls keep their order.
+    return await from.advance(what, given, async (state) => {
+      const result = await run(begin(what, { ...from, state }, await tokensOf(given, from.layer)));
       return [result, result.state];
     });
   }
@@ -88,7 +90,7 @@ export async function withStepwise<Result extends Advanced>(
   checkVariables(what, variables);
   checkDevice(device);
   const { params, state } = variables as Variables; // just checked
-  const tokens = await checkPrompt(what, prompt, model, undefined);
+  const tokens = await tokensOf(checkPrompt(what, prompt, undefined), model);
   const first = firstState(statefulLayer(model), { params, state: await toHost(state) }, tokens);
   const from = { layer: model, params, device, state: await toHost(first) };
   return await run(begin(what, from, tokens));
@@ -111,23 +113,23 @@ export function splitArguments<Options>(
   return { source, options: options as Options };
 }
 
-async function checkPrompt(
-  what: string,
-  prompt: unknown,
-  layer: Layer,
-  batch: number | undefined,
-): Promise<HostTensor> {
+function checkPrompt(what: string, prompt: unknown, batch: number | undefined): HostTensor | DeviceTensor {
   const expected = `int32[${batch ?? "batch"}, time] with at least one token`;
   if (!isTensor(prompt) || prompt.kind === "traced") {
     throw wrongKind(what, prompt, "options.prompt", expected);
   }
-  const tokens = await toHost(prompt) as HostTensor; // a tensor gives a tensor
-  const { dtype, shape } = tokens;
+  const { dtype, shape } = prompt;
   const isWrong = dtype !== "int32" || shape.length !== 2 || shape.some((size) => size === 0) ||
     batch !== undefined && shape[0] !== batch;
   if (isWrong) {
-    throw new TypeError(`Cannot ${what} from the prompt ${printSpec(tokens)}: expected ${expected}`);
+    throw new TypeError(`Cannot ${what} from the prompt ${printSpec(prompt)}: expected ${expected}`);
   }
+  return prompt;
+}
+
+/** The tokens of a prompt, all of which the model accepts. */
+async function tokensOf(prompt: HostTensor | DeviceTensor, layer: Layer): Promise<HostTensor> {
+  const tokens = prompt.kind === "host" ? prompt : await prompt.read();
   layer.checkInput?.(tokens);
   return tokens;
 }
