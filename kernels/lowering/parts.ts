@@ -1,8 +1,11 @@
 /**
  * Long reductions, running sums and products in parts: if one has more terms than a backend allows per kernel, its parts
- * are computed side by side, by one kernel with an additional axis, and then summed.
+ * are computed side by side, by one kernel with an additional axis, and then summed. Kernels with an open number of
+ * terms are not split, as the number of their parts would be open too: {@linkcode needParts} says when they would be.
  */
-import type { Kernel, KernelOf } from "./kernels.ts";
+import { type Dim, fixedDim, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
+import { everyKernel, type Kernel, type KernelOf } from "./kernels.ts";
+import type { Sizes } from "./kinds/kind.ts";
 import type { CumsumKernel } from "./kinds/cumsum.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
 import type { ScatterKernel } from "./kinds/indexing.ts";
@@ -38,20 +41,59 @@ export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
   return kernels.flatMap((kernel) => partsOf(kernel));
 }
 
+/** The terms of a kernel, and how many it may have; undefined if it sums nothing. */
+function termsOf(
+  kernel: Kernel,
+  most: MostTerms,
+): { readonly terms: Dim; readonly limit: number } | undefined {
+  switch (kernel.kind) {
+    case "reduce":
+      return {
+        terms: sizeOf(kernel.axes.map((axis) => kernel.input.shape[axis])),
+        limit: most.ofReduction(kernel),
+      };
+    case "cumsum":
+      return { terms: kernel.output.shape[kernel.axis], limit: most.ofCumsum };
+    case "matmul":
+      return isSplit(kernel) ? { terms: kernel.k, limit: most.ofProducts.from } : undefined;
+    case "scatterAdd":
+      return { terms: sizeOf(kernel.indices.shape), limit: most.ofScatter(kernel) };
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a product may be computed in parts. */
+function isSplit({ output }: MatmulKernel): boolean {
+  return output.shape.length === 2 && output.dtype === "float32";
+}
+
+/** Whether kernels with an open number of terms have too many in a call of these sizes. */
+export function needParts(kernels: readonly Kernel[], most: MostTerms, { of }: Sizes): boolean {
+  return everyKernel(kernels).some(({ kernel }) => {
+    const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
+    return typeof terms !== "number" && of(terms) > limit;
+  });
+}
+
 /**
  * Splits an axis into pieces of `size` elements: an axis of pieces and one within a piece, and the rest after
  * the last.
  */
-function cut(view: View, axis: number, size: number): { readonly pieces: View; readonly rest?: View } {
-  const extent = view.shape[axis], count = Math.floor(extent / size);
+function cut(
+  view: View,
+  axis: number,
+  { extent, size }: { readonly extent: number; readonly size: number },
+): { readonly pieces: View; readonly count: number; readonly rest?: View } {
+  const count = Math.floor(extent / size);
   const whole = partOf(view, axis, 0, count * size);
   const pieces: View = {
     ...whole,
     shape: [count, ...view.shape.with(axis, size)],
-    strides: [view.strides[axis] * size, ...view.strides],
+    strides: [multiplyDims(view.strides[axis], size), ...view.strides],
   };
   const left = extent - count * size;
-  return left === 0 ? { pieces } : { pieces, rest: partOf(view, axis, count * size, left) };
+  return left === 0 ? { pieces, count } : { pieces, count, rest: partOf(view, axis, count * size, left) };
 }
 
 function partOf(view: View, axis: number, start: number, size: number): View {
@@ -76,30 +118,39 @@ function partsOf(output: View, count: number): { readonly all: View; readonly at
 
 function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   const { input, axes, output } = kernel;
-  const terms = sizeOf(axes.map((axis) => input.shape[axis])), limit = most.ofReduction(kernel);
-  if (terms <= limit || sizeOf(output.shape) === 0) return [kernel];
-  const axis = axes.reduce((longest, each) => input.shape[each] > input.shape[longest] ? each : longest);
-  const size = Math.max(1, Math.floor(limit / (terms / input.shape[axis])));
-  const { pieces, rest } = cut(input, axis, size);
-  const parts = partsOf(output, pieces.shape[0] + (rest ? 1 : 0));
+  const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
+  if (typeof terms !== "number" || terms <= limit || sizeOf(output.shape) === 0) return [kernel];
+  const { axis, extent } = longestAxis(input.shape, axes);
+  const size = Math.max(1, Math.floor(limit / (terms / extent)));
+  const { pieces, count, rest } = cut(input, axis, { extent, size });
+  const parts = partsOf(output, count + (rest ? 1 : 0));
   const first: ReduceKernel = {
     ...kernel,
     input: pieces,
     axes: axes.map((each) => each + 1),
-    output: partOf(parts.all, 0, 0, pieces.shape[0]),
+    output: partOf(parts.all, 0, 0, count),
   };
-  const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(pieces.shape[0]) }] : [];
+  const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(count) }] : [];
   const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [0] };
   return inParts([first, ...last, sum], most);
+}
+
+/** The longest of some axes of a shape, whose sizes are known if their product is. */
+function longestAxis(
+  shape: Shape,
+  axes: readonly number[],
+): { readonly axis: number; readonly extent: number } {
+  const all = axes.map((axis) => ({ axis, extent: fixedDim(shape[axis], "A sum in parts") }));
+  return all.reduce((longest, each) => each.extent > longest.extent ? each : longest);
 }
 
 function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
   const { left, right, output, k, addends } = kernel;
   const { from, most: size } = most.ofProducts;
-  if (k <= from || output.shape.length !== 2 || output.dtype !== "float32") return [kernel];
-  const lefts = cut(left, 1, size), rights = cut(right, 0, size);
+  if (typeof k !== "number" || k <= from || !isSplit(kernel)) return [kernel];
+  const lefts = cut(left, 1, { extent: k, size }), rights = cut(right, 0, { extent: k, size });
   const parts = partsOf(output, Math.ceil(k / size));
-  const count = lefts.pieces.shape[0];
+  const { count } = lefts;
   const products: MatmulKernel[] = [{
     kind: "matmul",
     left: lefts.pieces,
@@ -109,13 +160,12 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
     addends: [],
   }];
   if (lefts.rest && rights.rest) {
-    const [rest, k] = [rights.rest, lefts.rest.shape[1]];
     products.push({
       kind: "matmul",
       left: lefts.rest,
-      right: rest,
+      right: rights.rest,
       output: parts.at(count),
-      k,
+      k: k - count * size,
       addends: [],
     });
   }
@@ -125,13 +175,14 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
 
 function scatterInParts(kernel: ScatterKernel, most: MostTerms): Kernel[] {
   const { indices, updates, output } = kernel;
-  const terms = sizeOf(indices.shape), limit = most.ofScatter(kernel);
-  if (terms <= limit || limit < 1) return [kernel];
-  const axis = indices.shape.indexOf(Math.max(...indices.shape));
-  const size = Math.max(1, Math.floor(limit / (terms / indices.shape[axis])));
-  const parts = partsOf(output, Math.ceil(indices.shape[axis] / size));
-  const scatters = Array.from({ length: parts.all.shape[0] }, (_, part): ScatterKernel => {
-    const first = part * size, count = Math.min(size, indices.shape[axis] - first);
+  const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
+  if (typeof terms !== "number" || terms <= limit || limit < 1) return [kernel];
+  const { axis, extent } = longestAxis(indices.shape, indices.shape.map((_, axis) => axis));
+  const size = Math.max(1, Math.floor(limit / (terms / extent)));
+  const count = Math.ceil(extent / size);
+  const parts = partsOf(output, count);
+  const scatters = Array.from({ length: count }, (_, part): ScatterKernel => {
+    const first = part * size, count = Math.min(size, extent - first);
     return {
       ...kernel,
       indices: partOf(indices, axis, first, count),
@@ -150,7 +201,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
   const { input, axis, output } = kernel;
   const size = most.ofCumsum;
   const extent = output.shape[axis];
-  if (extent <= size || sizeOf(output.shape) === 0) return [kernel];
+  if (typeof extent !== "number" || extent <= size || sizeOf(output.shape) === 0) return [kernel];
   const count = Math.ceil(extent / size);
   const between = (name: string) => {
     const shape = output.shape.with(axis, count);
@@ -164,7 +215,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
       return {
         ...rest,
         shape: shape.toSpliced(axis, 1, parts, length),
-        strides: strides.toSpliced(axis, 1, strides[axis] * length, strides[axis]),
+        strides: strides.toSpliced(axis, 1, multiplyDims(strides[axis], length), strides[axis]),
       };
     };
     const [from, to] = [divided(input), divided(output)];

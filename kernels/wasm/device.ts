@@ -5,7 +5,7 @@ import { hasRelaxedSimd } from "./assembler.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
-import { Scratch } from "./scratch.ts";
+import { Scratch } from "../scratch.ts";
 import { WORTH_SHARING } from "./share.ts";
 import { CONTROL } from "./worker_source.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";

@@ -4,6 +4,7 @@ import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts"
 import { Regions } from "../regions.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
+import { Shared } from "./shared.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
@@ -58,6 +59,8 @@ export interface ShapeChoice {
 export class WebGpuDevice implements TensorMemory {
   readonly #regions = new Regions(0, ALIGNMENT);
   readonly #readback: Readback;
+  /** What all executables share. */
+  readonly shared: Shared;
   #memory: GPUBuffer | undefined;
   #growing: Promise<void> = Promise.resolve();
   #lost: string | undefined;
@@ -70,6 +73,7 @@ export class WebGpuDevice implements TensorMemory {
     readonly isHalf: boolean,
   ) {
     this.#readback = new Readback(device);
+    this.shared = new Shared(this);
     device.lost.then(({ message, reason }) => {
       this.#lost = message || reason;
     });

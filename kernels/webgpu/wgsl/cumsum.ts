@@ -1,8 +1,9 @@
 /** Running sums along an axis: an invocation sums along a line of its own. */
 import type { CumsumKernel } from "../../lowering/kinds/cumsum.ts";
+import { addDims } from "../../../src/tensor/dims.ts";
 import { sizeOf } from "../../shapes.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
-import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -17,10 +18,10 @@ function writeCumsum(
   const names = shape.map((_, axis) => `i${axis}`);
   const lines = shape.toSpliced(axis, 1);
   const sumAlong = (line: string) => {
-    f.lines(...unravel(line, lines, names.toSpliced(axis, 1)));
+    f.lines(...unravel(line, lines, names.toSpliced(axis, 1), f.table));
     const sum = f.variable(literal(0, dtype)), lost = f.variable(literal(0, dtype));
     f.count(shape[axis], (index) => {
-      const at = names.with(axis, reverse ? f.let(`${shape[axis] - 1} - ${index}`) : index);
+      const at = names.with(axis, reverse ? f.let(`${f.size(addDims(shape[axis], -1))} - ${index}`) : index);
       const term = f.let(load(input, at, memory));
       if (exclusive) f.line(store(output, at, sum, memory));
       if (dtype === "int32") f.line(`${sum} += ${term};`);
@@ -37,17 +38,19 @@ function writeCumsum(
     });
   };
   if (axis > 0) f.overItems(sizeOf(lines.slice(1)), sumAlong);
-  else f.block(`for (var item = lane; item < ${sizeOf(lines)}; item += lanes)`, () => sumAlong("item"));
+  else {f.block(`for (var item = lane; item < ${f.size(sizeOf(lines))}; item += lanes)`, () =>
+      sumAlong("item"));}
 }
 
 /** How the kind is written. */
 export const cumsumWriting: WrittenKinds<CumsumKernel> = {
   cumsum: {
     write: writeCumsum,
-    rounds: ({ axis, output: { shape } }, { invocations, rows }) => {
+    units: ({ axis, output: { shape } }) => axis === 0 ? 1 : rowsIn(shape),
+    rounds: ({ axis, output: { shape } }, at) => {
       const lines = shape.toSpliced(axis, 1);
-      const count = axis === 0 ? sizeOf(lines) : elementsInRows(lines, rows);
-      return loop(Math.ceil(count / invocations), loop(shape[axis]));
+      const count = axis === 0 ? at.sizes.elements(lines) : elementsInRows(lines, at);
+      return loop(Math.ceil(count / at.invocations), loop(at.sizes.of(shape[axis])));
     },
   },
 };

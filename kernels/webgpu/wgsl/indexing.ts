@@ -2,12 +2,13 @@
 import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering/kinds/indexing.ts";
 import { viewOf } from "../../lowering/views.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
-import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
+import { addDims, type Shape } from "../../../src/tensor/dims.ts";
 
-const names = (shape: readonly number[], prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
+const names = (shape: Shape, prefix: string) => shape.map((_, axis) => `${prefix}${axis}`);
 
 /** Units of work are rows of the first axis of the output. */
 function writeGather(
@@ -19,8 +20,10 @@ function writeGather(
   const rank = indices.shape.length;
   const at = names(output.shape, "i");
   f.overItems(sizeOf(output.shape.slice(1)), (item) => {
-    f.lines(...unravel(item, output.shape, at));
-    const row = f.let(`clamp(${load(indices, at.slice(0, rank), memory)}, 0, ${operand.shape[0] - 1})`);
+    f.lines(...unravel(item, output.shape, at, f.table));
+    const row = f.let(
+      `clamp(${load(indices, at.slice(0, rank), memory)}, 0, ${f.size(addDims(operand.shape[0], -1))})`,
+    );
     f.line(store(output, at, load(operand, [row, ...at.slice(rank)], memory), memory));
   });
 }
@@ -36,8 +39,8 @@ function writeScatter(
   const rank = indices.shape.length;
   const errors = lost && viewOf(lost, output.shape, output.dtype);
   const columns = names(rest, "i"), at = names(indices.shape, "j");
-  f.block(`for (var item = lane; item < ${sizeOf(rest)}; item += lanes)`, () => {
-    f.lines(...unravel("item", rest, columns));
+  f.block(`for (var item = lane; item < ${f.size(sizeOf(rest))}; item += lanes)`, () => {
+    f.lines(...unravel("item", rest, columns, f.table));
     f.count(
       output.shape[0],
       (row) => {
@@ -48,8 +51,8 @@ function writeScatter(
     );
     if (sizeOf(indices.shape) === 0) return;
     f.count(sizeOf(indices.shape), (index) => {
-      f.lines(...unravel(index, indices.shape, at));
-      const row = f.let(`clamp(${load(indices, at, memory)}, 0, ${output.shape[0] - 1})`);
+      f.lines(...unravel(index, indices.shape, at, f.table));
+      const row = f.let(`clamp(${load(indices, at, memory)}, 0, ${f.size(addDims(output.shape[0], -1))})`);
       const place = [row, ...columns];
       const term = load(updates, [...at.slice(0, rank), ...columns], memory);
       if (!errors) {
@@ -72,16 +75,17 @@ function writeScatter(
 export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
-    rounds: ({ output }, { invocations, rows }) =>
-      loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
+    units: ({ output: { shape } }) => rowsIn(shape),
+    rounds: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
   },
   scatterAdd: {
     write: writeScatter,
-    rounds: ({ output, indices }, { invocations }) =>
+    units: () => 1,
+    rounds: ({ output, indices }, { invocations, sizes }) =>
       loop(
-        Math.ceil(sizeOf(output.shape.slice(1)) / invocations),
-        loop(output.shape[0] ?? 1),
-        loop(sizeOf(indices.shape)),
+        Math.ceil(sizes.elements(output.shape.slice(1)) / invocations),
+        loop(sizes.rows(output.shape)),
+        loop(sizes.elements(indices.shape)),
       ),
   },
 };

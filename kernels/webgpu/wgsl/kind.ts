@@ -1,11 +1,11 @@
 /** How a kind of kernel is written: the body of its function, and how many loop iterations that takes. */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
-import type { AnyKernel } from "../../lowering/kinds/kind.ts";
+import type { AnyKernel, Sizes } from "../../lowering/kinds/kind.ts";
+import type { Dim, Shape } from "../../../src/tensor/dims.ts";
 import type { Memory, RowMemory } from "./address.ts";
 import type { Rounds } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
-import { sizeOf } from "../../shapes.ts";
 
 /** The rows and columns of a product that one invocation computes. */
 export interface Tile {
@@ -13,12 +13,15 @@ export interface Tile {
   readonly columns: number;
 }
 
-/** The teams of a workgroup, one for each element of a reduction's result. */
+/** How the invocations of a workgroup reduce together. */
 export interface Teams {
-  /** Invocations per team; 1 without teams. */
-  readonly size: number;
-  /** The most teams that have an element. */
-  readonly count: number;
+  /**
+   * Invocations per team, each of which has an element of the result; 1 without teams. If the number of elements
+   * that are reduced is open, it follows from that.
+   */
+  readonly size: number | ((elements: number) => number);
+  /** The most teams that have an element; undefined if all have several in turn. */
+  readonly count: number | undefined;
   /** Whether subgroups combine their parts. */
   readonly subgroups: boolean;
 }
@@ -33,6 +36,11 @@ export interface Callers {
   readonly teamsOf: (kernel: ReduceKernel) => Teams;
 }
 
+/** The callers in a call of these sizes. */
+export interface CallersAt extends Callers {
+  readonly sizes: Sizes;
+}
+
 /** What a kernel's function is written for. */
 export interface Site {
   /** How many loops over time enclose it. */
@@ -40,13 +48,13 @@ export interface Site {
   readonly memory: Memory;
   readonly callers: Callers;
   /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
-  readonly multiple?: number;
+  readonly multiple?: Dim;
   /** What is kept in workgroup memory. */
   readonly local: RowMemory;
   /** Steps of a scan that run per dispatch; absent if all do. */
   readonly steps?: number;
-  /** For a scan, the functions of the kernels inside. */
-  readonly called: readonly string[];
+  /** For a scan, the functions of the kernels inside, and their units of work. */
+  readonly called: readonly { readonly name: string; readonly units: Dim }[];
 }
 
 /** How a kind is written. */
@@ -56,8 +64,10 @@ export interface WrittenKind<Kernel> {
    * work `[begin, end)` with `lanes` invocations; the calling one is number `lane`.
    */
   readonly write: (f: FunctionWriter, kernel: Kernel, site: Site) => void;
+  /** The units of work. */
+  readonly units: (kernel: Kernel) => Dim;
   /** The loop iterations of one caller; for a scan those of one step, including its kernels. */
-  readonly rounds: (kernel: Kernel, callers: Callers, inside: readonly Rounds[]) => Rounds;
+  readonly rounds: (kernel: Kernel, of: CallersAt, inside: readonly Rounds[]) => Rounds;
 }
 
 /** How kinds are written: the type checker reports a missing one. */
@@ -66,6 +76,14 @@ export type WrittenKinds<Kernel extends AnyKernel> = {
 };
 
 /** How many elements the first `rows` rows of a shape have. */
-export function elementsInRows([first = 1, ...rest]: readonly number[], rows: number): number {
-  return Math.min(first, rows) * sizeOf(rest);
+export function elementsInRows(
+  [first = 1, ...rest]: Shape,
+  { rows, sizes }: Pick<CallersAt, "rows" | "sizes">,
+): number {
+  return Math.min(sizes.of(first), rows) * sizes.elements(rest);
+}
+
+/** The rows of a shape, as units of work. */
+export function rowsIn([rows = 1]: Shape): Dim {
+  return rows;
 }

@@ -3,7 +3,7 @@ import type { Kernel } from "../../lowering/kernels.ts";
 import { cumsumWriting } from "./cumsum.ts";
 import { fusedWriting } from "./fused.ts";
 import { indexingWriting } from "./indexing.ts";
-import type { Callers, WrittenKind, WrittenKinds } from "./kind.ts";
+import type { CallersAt, WrittenKind, WrittenKinds } from "./kind.ts";
 import { productWriting } from "./matmul.ts";
 import { randomWriting } from "./random.ts";
 import { reductionWriting } from "./reduce.ts";
@@ -26,12 +26,12 @@ export function writingOf({ kind }: Kernel): WrittenKind<Kernel> {
 }
 
 /** The loop iterations of an invocation of a kernel, in one step if it is a scan. */
-export function roundsOf(kernel: Kernel, callers: Callers): Rounds {
+export function roundsOf(kernel: Kernel, callers: CallersAt): Rounds {
   const inside = "body" in kernel ? kernel.body.map((each) => allRoundsOf(each, callers)) : [];
   return writingOf(kernel).rounds(kernel, callers, inside);
 }
 
-function allRoundsOf(kernel: Kernel, callers: Callers): Rounds {
+function allRoundsOf(kernel: Kernel, callers: CallersAt): Rounds {
   const rounds = roundsOf(kernel, callers);
-  return "body" in kernel ? loop(kernel.length, rounds) : rounds;
+  return "body" in kernel ? loop(callers.sizes.of(kernel.length), rounds) : rounds;
 }

@@ -9,21 +9,34 @@ import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
 import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
+import { addDims, type Dim } from "../../../src/tensor/dims.ts";
+import { type Sizes, sizesAt } from "../../lowering/kinds/kind.ts";
 import { sizeOf } from "../../shapes.ts";
+import { groupsOf, type Table } from "./table.ts";
 
 /** Terms that are added one after another if a product is summed in blocks. */
 export const BLOCK_TERMS = 64;
 
-/** Whether a product of `k` terms is summed in blocks. */
-export function isInBlocks(k: number): boolean {
-  return k > 8 * BLOCK_TERMS;
+/** Blocks of an open number of terms have a multiple of this many. */
+const BLOCK_UNIT = 16;
+
+/** The terms of each block if a product of `k` terms is summed in blocks; undefined if it is not. */
+export function blockTerms(k: Dim, { of }: Sizes): number | undefined {
+  if (typeof k === "number") return k > 8 * BLOCK_TERMS ? BLOCK_TERMS : undefined;
+  return Math.max(BLOCK_TERMS, Math.ceil(Math.sqrt(of(k)) / BLOCK_UNIT) * BLOCK_UNIT);
+}
+
+/** The same as an expression. */
+export function blockTermsText(k: Dim, table: Table): string | undefined {
+  if (typeof k === "number") return blockTerms(k, sizesAt({}))?.toString();
+  return table.of(`terms of a block of ${k}`, (bindings) => blockTerms(k, sizesAt(bindings)) ?? 0);
 }
 
 type Addend = MatmulKernel["addends"][number];
 
 /** How many tiles make up a matrix. */
 export function itemsOf(rows: number, columns: number, tile: Tile): number {
-  return Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+  return groupsOf(rows, tile.rows) * groupsOf(columns, tile.columns);
 }
 
 /**
@@ -39,7 +52,10 @@ function termsOf(
   const { array, index } = placeAt(view, indices, memory);
   const first = f.let(index);
   return (term) =>
-    loadPlace(view.dtype, { array, index: [first, ...times(term, view.strides[axis])].join(" + ") });
+    loadPlace(view.dtype, {
+      array,
+      index: [first, ...times(term, view.strides[axis], memory.table)].join(" + "),
+    });
 }
 
 /**
@@ -58,14 +74,17 @@ function writeMatmul(
   const outer = left.shape.slice(0, -2);
   const batch = outer.map((_, axis) => `b${axis}`);
   const at = (row: string, column: string) => [...batch, row, column];
-  const apart = Math.ceil(n / tile.columns);
-  const isWhole = apart * tile.columns === n;
+  const apart = f.table.groups(n, tile.columns);
+  const isWhole = tile.columns === 1 || (typeof n === "number" && n % tile.columns === 0);
+  const columnCount = f.size(n), terms = f.size(k);
+  const blocked = blockTermsText(k, f.table);
   // An addend that is the same for all rows is read once per column.
   const perColumn = addends.filter(({ view }) => view.strides[0] === 0);
   const perElement = addends.filter((addend) => !perColumn.includes(addend));
   const writeIf = (conditions: readonly string[], write: () => void) =>
     conditions.length === 0 ? write() : f.block(`if (${conditions.join(" && ")})`, write);
-  const hasAllRows = (outer.length > 0 ? m : multiple) % tile.rows === 0;
+  const covered = outer.length > 0 ? m : multiple;
+  const hasAllRows = tile.rows === 1 || (typeof covered === "number" && covered % tile.rows === 0);
 
   const write = (first: string, last: string, firstColumn: string) => {
     const rows = Array.from(
@@ -77,11 +96,11 @@ function writeMatmul(
     );
     const columns = Array.from({ length: tile.columns }, (_, column) => {
       if (column === 0) return firstColumn;
-      const place = `${firstColumn} + ${column * apart}`;
-      return f.let(isWhole ? place : `min(${place}, ${n - 1})`);
+      const place = column === 1 ? `${firstColumn} + ${apart}` : `${firstColumn} + ${column} * ${apart}`;
+      return f.let(isWhole ? place : `min(${place}, ${f.size(addDims(n, -1))})`);
     });
     const sums = rows.map(() => columns.map(() => f.variable("0f")));
-    if (k > 0) {
+    if (k !== 0) {
       // Hoisted by hand: not every compiler moves invariants out of the loop.
       const lefts = rows.map((row) => termsOf(f, left, left.shape.length - 1, at(row, "0"), memory));
       const rights = columns.map((column) =>
@@ -94,11 +113,11 @@ function writeMatmul(
           weights.forEach((weight, j) => f.line(`${to[i][j]} = fma(${factor}, ${weight}, ${to[i][j]});`));
         });
       };
-      if (!isInBlocks(k)) f.count(k, (term) => add(sums, term));
+      if (blocked === undefined) f.count(k, (term) => add(sums, term));
       else {
-        f.loop({ from: "0", to: `${k}${f.zero}`, step: BLOCK_TERMS }, (block) => {
+        f.loop({ from: "0", to: `${terms}${f.zero}`, step: blocked }, (block) => {
           const parts = sums.map((row) => row.map(() => f.variable("0f")));
-          f.loop({ from: block, to: f.let(`min(${block} + ${BLOCK_TERMS}, ${k})`), step: 1 }, (term) => {
+          f.loop({ from: block, to: f.let(`min(${block} + ${blocked}, ${terms})`), step: 1 }, (term) => {
             add(parts, term);
           });
           sums.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
@@ -111,7 +130,7 @@ function writeMatmul(
       names.slice(1).forEach((next, at) => f.line(`${names[at]} = ${next};`));
     f.count(tile.columns, (j) => {
       const column = f.let(`${firstColumn} + ${j} * ${apart}`);
-      const isInside = isWhole ? [] : [`${column} < ${n}`];
+      const isInside = isWhole ? [] : [`${column} < ${columnCount}`];
       /** Adds an element of an addend to a variable, if the addend covers the column. */
       const add = (to: string, { first: from, view }: Addend, row: string, conditions: readonly string[]) => {
         const place = from === 0 ? column : `(${column} - ${from})`;
@@ -136,10 +155,13 @@ function writeMatmul(
   };
 
   if (outer.length > 0) {
-    const blocks = Math.ceil(m / tile.rows);
-    f.overItems(blocks * apart, (item) => {
-      f.lines(...unravel(item, [...outer, blocks, apart], [...batch, "rows", "column"]));
-      write(f.let(`rows * ${tile.rows}`), String(m - 1), "column");
+    f.line(`let rowBlocks = ${f.table.groups(m, tile.rows)};`);
+    f.line(`let perMatrix = rowBlocks * ${apart};`);
+    f.block("for (var item = begin * perMatrix + lane; item < end * perMatrix; item += lanes)", () => {
+      f.lines("let matrix = item / perMatrix;", "let tile = item - matrix * perMatrix;");
+      f.lines(`let rows = tile / ${apart};`, `let column = tile - rows * ${apart};`);
+      f.lines(...unravel("matrix", outer, batch, f.table));
+      write(f.let(`rows * ${tile.rows}`), f.size(addDims(m, -1)), "column");
     });
     return;
   }
@@ -154,13 +176,15 @@ function writeMatmul(
 export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,
-    rounds: (kernel, { tileOf, invocations, rows }) => {
+    units: ({ output: { shape } }) => shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2)),
+    rounds: (kernel, { tileOf, invocations, rows, sizes }) => {
       const { output: { shape }, k } = kernel;
-      const [m, n] = shape.slice(-2);
+      const [m, n] = shape.slice(-2).map(sizes.of);
       const tile = tileOf(kernel);
+      const terms = sizes.of(k), block = blockTerms(k, sizes);
       return loop(
-        Math.ceil(sizeOf(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
-        ...loops(isInBlocks(k) ? [Math.ceil(k / BLOCK_TERMS), BLOCK_TERMS] : [k]),
+        Math.ceil(sizes.elements(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
+        ...loops(block === undefined ? [terms] : [Math.ceil(terms / block), block]),
         loop(tile.columns, loop(tile.rows)),
       );
     },

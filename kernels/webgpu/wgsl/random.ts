@@ -21,7 +21,7 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
   keys.push(f.let(`${keys[0]} ^ ${keys[1]} ^ 0x1bd11bdau`));
   const second = f.let(`${bits(counter, [])} + ${keys[1]}`);
   const flat = { ...output, shape: [size], strides: [1] };
-  f.block(`for (var block = lane; block < ${Math.ceil(size / 2)}; block += lanes)`, () => {
+  f.block(`for (var block = lane; block < ${f.table.groups(size, 2)}; block += lanes)`, () => {
     const x = f.variable(`u32(block) + ${keys[0]}`), y = f.variable(second);
     for (let round = 0; round < 20; round++) {
       const rotation = ROTATIONS[round % 8];
@@ -33,7 +33,8 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
     }
     f.line(store(flat, ["block * 2"], `bitcast<i32>(${x})`, memory));
     const last = store(flat, ["(block * 2 + 1)"], `bitcast<i32>(${y})`, memory);
-    f.line(size % 2 === 0 ? last : `if (block * 2 + 1 < ${size}) { ${last} }`);
+    const isEven = typeof size === "number" && size % 2 === 0;
+    f.line(isEven ? last : `if (block * 2 + 1 < ${f.size(size)}) { ${last} }`);
   });
 }
 
@@ -41,7 +42,7 @@ function writeRandom(f: FunctionWriter, { key, counter, output }: RandomKernel, 
 export const randomWriting: WrittenKinds<RandomKernel> = {
   randomBits: {
     write: writeRandom,
-    rounds: ({ output }, { invocations, rows }) =>
-      loop(Math.ceil(elementsInRows(output.shape, rows) / invocations)),
+    units: () => 1,
+    rounds: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
   },
 };

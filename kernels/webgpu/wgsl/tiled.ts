@@ -3,9 +3,12 @@
  * 256 invocations holds 4 by 4 in registers. Both operands pass through workgroup memory, 16 terms at a time,
  * as vectors of four: each element read from the device's memory serves 64 sums.
  */
+import type { Dim } from "../../../src/tensor/dims.ts";
+import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import { load, type Memory, store } from "./address.ts";
-import { BLOCK_TERMS, isInBlocks } from "./matmul.ts";
+import { blockTermsText } from "./matmul.ts";
+import { groupsOf } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Rows and columns of a block, and terms per pass. */
@@ -24,28 +27,29 @@ export const BLOCK_MEMORY = [
 ].join("\n");
 
 /** How many blocks a product has. */
-export function blocksOf({ output }: MatmulKernel): number {
+export function blocksOf({ output }: MatmulKernel, { of }: Sizes): number {
   const [m, n] = output.shape;
-  return Math.ceil(m / BLOCK) * Math.ceil(n / BLOCK);
+  return groupsOf(of(m), BLOCK) * groupsOf(of(n), BLOCK);
 }
 
 /** Writes the body of a function `(group: i32, groups: i32, lane: i32)` of a product. */
 export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
   const { left, right, output, k, addends } = kernel;
   const [m, n] = output.shape;
-  const across = Math.ceil(n / BLOCK);
+  const across = f.table.groups(n, BLOCK), down = f.table.groups(m, BLOCK);
+  const terms = f.size(k), blocked = blockTermsText(k, f.table);
   const four = [0, 1, 2, 3];
   f.need("blocks");
 
   f.lines(`let ownRow = lane / ${BLOCK / OWN};`, `let ownColumn = lane % ${BLOCK / OWN};`);
-  f.block(`for (var block = group; block < ${blocksOf(kernel)}; block += groups)`, () => {
+  f.block(`for (var block = group; block < ${down} * ${across}; block += groups)`, () => {
     f.lines(
       `let firstRow = (block / ${across}) * ${BLOCK};`,
       `let firstColumn = (block % ${across}) * ${BLOCK};`,
     );
     for (const row of four) f.line(`var sums${row} = vec4<f32>();`);
-    if (isInBlocks(k)) { for (const row of four) f.line(`var parts${row} = vec4<f32>();`); }
-    f.block(`for (var term = 0; term < ${k}; term += ${TERMS})`, () => {
+    if (blocked !== undefined) { for (const row of four) f.line(`var parts${row} = vec4<f32>();`); }
+    f.block(`for (var term = 0; term < ${terms}; term += ${TERMS})`, () => {
       // An invocation loads one vector of each operand: four rows of a term, and four columns of a term.
       f.lines(
         `let leftTerm = term + lane % ${TERMS};`,
@@ -61,7 +65,8 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
           f.line(inside.length === 0 ? text : `if (${inside.join(" && ")}) { ${text} }`);
         }
       };
-      const below = (text: string, end: number, step: number) => end % step === 0 ? [] : [`${text} < ${end}`];
+      const below = (text: string, end: Dim, step: number) =>
+        typeof end === "number" && end % step === 0 ? [] : [`${text} < ${f.size(end)}`];
       bring("leftVector", (index) => ({
         value: load(left, [`(rows + ${index})`, "leftTerm"], memory),
         inside: [...below(`rows + ${index}`, m, BLOCK), ...below("leftTerm", k, TERMS)],
@@ -83,19 +88,19 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
         );
       });
       f.line("workgroupBarrier();");
-      if (!isInBlocks(k)) return;
-      f.block(`if ((term + ${TERMS}) % ${BLOCK_TERMS} == 0 || term + ${TERMS} >= ${k})`, () => {
+      if (blocked === undefined) return;
+      f.block(`if ((term + ${TERMS}) % ${blocked} == 0 || term + ${TERMS} >= ${terms})`, () => {
         for (const row of four) f.lines(`parts${row} += sums${row};`, `sums${row} = vec4<f32>();`);
       });
     });
-    if (isInBlocks(k)) { for (const row of four) f.line(`sums${row} = parts${row};`); }
+    if (blocked !== undefined) { for (const row of four) f.line(`sums${row} = parts${row};`); }
     for (const row of four) {
       for (const column of four) {
         const at = [
           `(firstRow + ownRow * ${OWN} + ${row})`,
           `(firstColumn + ownColumn * ${OWN} + ${column})`,
         ];
-        f.block(`if (${at[0]} < ${m} && ${at[1]} < ${n})`, () => {
+        f.block(`if (${at[0]} < ${f.size(m)} && ${at[1]} < ${f.size(n)})`, () => {
           const sum = f.variable(`sums${row}[${column}]`);
           for (const { first, view } of addends) {
             const place = first === 0 ? at[1] : `(${at[1]} - ${first})`;

@@ -1,0 +1,218 @@
+/**
+ * The code of a Program: lowered once, and written once for all sizes that it suits. How the work is divided
+ * (tiles, teams, schedules of scans, what runs together) suits the sizes for which it was decided. Sizes that are
+ * much larger or smaller get another variant, which shares the pipelines of all dispatches that come out alike.
+ */
+import type { Program } from "../../src/program/types.ts";
+import type { Bindings } from "../../src/tensor/dims.ts";
+import { everyKernel, type Kernel, kernelFunctions, readsOf, writesOf } from "../lowering/kernels.ts";
+import { sizesAt } from "../lowering/kinds/kind.ts";
+import { lowerProgram } from "../lowering/lower.ts";
+import { inParts, needParts } from "../lowering/parts.ts";
+import type { Buffer, View } from "../lowering/views.ts";
+import { Constants } from "./constants.ts";
+import type { WebGpuDevice } from "./device.ts";
+import { dispatchesOf, extentOf, reducesAlike } from "./dispatches.ts";
+import { checkIterations, mostTerms } from "./iterations.ts";
+import { mergeAxes } from "./merged.ts";
+import { shapeFor } from "./schedule.ts";
+import type { Situation } from "./work.ts";
+import {
+  ENTRY_POINT,
+  isRepeat,
+  kernelsOf,
+  type Repeat,
+  type Task,
+  writeModule,
+  type Written,
+} from "./wgsl/module.ts";
+import type { Memory } from "./wgsl/address.ts";
+import { Table } from "./wgsl/table.ts";
+
+/** A variant suits sizes up to this many times, and down to this part of, those for which it was decided. */
+const LARGER = 2, SMALLER = 1 / 16;
+
+/** The most variants that are kept, those used last. */
+const KEPT = 8;
+
+/** A dispatch that can run. */
+export interface Ready extends Written {
+  readonly task: Task;
+  readonly pipeline: GPUComputePipeline;
+}
+
+/** Dispatches that suit some sizes. */
+export interface Variant {
+  readonly bindings: Bindings;
+  /** For what it was decided. */
+  readonly situation: Situation;
+  readonly dispatches: readonly (Ready | Repeat<Ready>)[];
+}
+
+/** The code of a Program on a device. */
+export class Code implements Disposable {
+  readonly kernels: readonly Kernel[];
+  readonly table = new Table();
+  readonly constants: Constants;
+  /** The buffers that are stored as f16. */
+  readonly halves: ReadonlySet<Buffer>;
+  readonly #device: WebGpuDevice;
+  readonly #checks: readonly ((bindings: Bindings) => void)[];
+  readonly #memory: Memory;
+  /** By their code. */
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  /** The least recently used first. */
+  readonly #variants: Variant[] = [];
+
+  constructor(device: WebGpuDevice, program: Program) {
+    const { kernels, checks } = lowerProgram(program, { columns: 1 });
+    const most = mostTerms({ device: device.shape, sizes: sizesAt({}) });
+    this.kernels = inParts(mergeAxes(kernels), most);
+    this.#device = device;
+    this.#checks = checks;
+    this.constants = new Constants(device, this.kernels);
+    this.halves = device.isHalf ? buffersOfSteps(this.kernels) : new Set();
+    this.#memory = {
+      table: this.table,
+      locationOf: (buffer) => ({ in: this.halves.has(buffer) ? "halves" : "memory" }),
+    };
+  }
+
+  /** Throws if the sizes of a call are such that it has no result. */
+  check(bindings: Bindings): void {
+    for (const check of this.#checks) check(bindings);
+  }
+
+  /** Whether a call of these sizes has sums so long that they need kernels of their own. */
+  needsParts(bindings: Bindings): boolean {
+    const sizes = sizesAt(bindings);
+    return needParts(this.kernels, mostTerms({ device: this.#device.shape, sizes }), sizes);
+  }
+
+  /** A variant that suits these sizes. */
+  variantFor(bindings: Bindings): Variant | undefined {
+    const at = this.#variants.findLastIndex((variant) => this.#suits(variant, bindings));
+    if (at < 0) return undefined;
+    const [variant] = this.#variants.splice(at, 1);
+    this.#variants.push(variant);
+    return variant;
+  }
+
+  #suits({ bindings: before, situation, dispatches }: Variant, bindings: Bindings): boolean {
+    const isNear = Object.entries(bindings).every(([name, size]) =>
+      size <= before[name] * LARGER && size >= before[name] * SMALLER
+    );
+    if (!isNear) return false;
+    const now = { ...situation, sizes: sizesAt(bindings) };
+    return tasksOf(dispatches).every(({ task }) =>
+      reducesAlike(task, situation, now) && extentOf(task, now).iterations <= now.device.mostIterations
+    );
+  }
+
+  /**
+   * Adds a variant for these sizes.
+   *
+   * @throws RangeError if an invocation would need more loop iterations than the adapter allows; Error with the
+   * device's message about a shader.
+   */
+  async add(bindings: Bindings): Promise<Variant> {
+    const least = Object.fromEntries(
+      Object.entries(bindings).map(([name, size]) => [name, Math.max(1, size)]),
+    );
+    const sizes = sizesAt(least);
+    const { device, shape } = this.#device;
+    const situation = { device: shapeFor(this.kernels, { device: shape, sizes }), sizes };
+    const tasks = dispatchesOf(this.kernels, {
+      ...situation,
+      workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
+      elsewhere: (buffer) => this.halves.has(buffer),
+    });
+    for (const task of tasks.flatMap((each) => isRepeat(each) ? each.dispatches : [each])) {
+      const [first] = kernelsOf(task);
+      checkIterations(first, extentOf(task, situation).iterations, situation.device);
+    }
+    const readyFor = async (task: Task, depth: 0 | 1): Promise<Ready> => {
+      const written = writeModule(task, depth, { ...situation.device, memory: this.#memory });
+      return { ...written, task, pipeline: await this.#pipelineOf(written.code) };
+    };
+    const dispatches = await Promise.all(
+      tasks.map(async (task) =>
+        isRepeat(task)
+          ? { ...task, dispatches: await Promise.all(task.dispatches.map((each) => readyFor(each, 1))) }
+          : await readyFor(task, 0)
+      ),
+    );
+    const variant = { bindings: least, situation, dispatches };
+    this.#variants.push(variant);
+    if (this.#variants.length > KEPT) this.#variants.shift();
+    const used = new Set(
+      this.#variants.flatMap(({ dispatches }) => tasksOf(dispatches).map(({ code }) => code)),
+    );
+    for (const code of this.#pipelines.keys()) if (!used.has(code)) this.#pipelines.delete(code);
+    return variant;
+  }
+
+  /** The variants, least recently used first. */
+  get variants(): readonly Variant[] {
+    return this.#variants;
+  }
+
+  #pipelineOf(code: string): Promise<GPUComputePipeline> {
+    const known = this.#pipelines.get(code);
+    if (known) return known;
+    const { device, name, shared: { layout } } = this.#device;
+    const create = async () => {
+      device.pushErrorScope("validation");
+      const module = device.createShaderModule({ label: name, code });
+      const pipeline = device.createComputePipelineAsync({
+        label: name,
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: ENTRY_POINT },
+      });
+      pipeline.catch(() => {}); // reported below
+      const error = await device.popErrorScope();
+      if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
+      return await pipeline;
+    };
+    const created = create();
+    this.#pipelines.set(code, created);
+    created.catch(() => this.#pipelines.delete(code));
+    return created;
+  }
+
+  [Symbol.dispose](): void {
+    this.constants[Symbol.dispose]();
+    this.#pipelines.clear();
+    this.#variants.length = 0;
+  }
+}
+
+/** All dispatches, each once. */
+export function tasksOf(dispatches: Variant["dispatches"]): readonly Ready[] {
+  return dispatches.flatMap((each) => isRepeat(each) ? each.dispatches : [each]);
+}
+
+/** Every buffer that dispatches touch. */
+export function buffersIn(each: Ready | Repeat<Ready>): Buffer[] {
+  const tasks = isRepeat(each) ? each.dispatches : [each];
+  return tasks.flatMap(({ task }) => kernelsOf(task).flatMap(kernelFunctions.buffersOf));
+}
+
+/**
+ * The buffers that hold a value for every step of a scan. A carry is not one of them, even if another scan
+ * reads it at every step.
+ */
+function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
+  const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
+  const moves = ({ loops }: View) => loops.some(({ stride }) => stride !== 0);
+  const found = new Set(
+    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
+      .map(({ buffer }) => buffer),
+  );
+  for (const { kernel: scan } of everyKernel(kernels)) {
+    if (scan.kind !== "scan") continue;
+    const read = new Set(readsOf(scan).filter((view) => !moves(view)).map(({ buffer }) => buffer));
+    for (const view of writesOf(scan)) if (!moves(view) && read.has(view.buffer)) found.delete(view.buffer);
+  }
+  return found;
+}
