@@ -3,7 +3,7 @@
  * are computed side by side, by one kernel with an additional axis, and then summed. Kernels with an open number of
  * terms are not split, as the number of their parts would be open too: {@linkcode needParts} says when they would be.
  */
-import { type Dim, fixedDim, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
+import { addDims, type Dim, fixedDim, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
 import { everyKernel, type Kernel, type KernelOf } from "./kernels.ts";
 import type { Sizes } from "./kinds/kind.ts";
 import type { CumsumKernel } from "./kinds/cumsum.ts";
@@ -18,7 +18,8 @@ import { sizeOf } from "../shapes.ts";
 export interface MostTerms {
   readonly ofReduction: (kernel: ReduceKernel) => number;
   readonly ofCumsum: number;
-  readonly ofScatter: (kernel: ScatterKernel) => number;
+  /** Of terms and rows together. */
+  readonly ofScatter: number;
   /** Products with more than `from` terms are split into parts of `most`. */
   readonly ofProducts: { readonly from: number; readonly most: number };
 }
@@ -45,19 +46,22 @@ export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
 function termsOf(
   kernel: Kernel,
   most: MostTerms,
-): { readonly terms: Dim; readonly limit: number } | undefined {
+): { readonly terms: Dim; readonly limit: () => number } | undefined {
   switch (kernel.kind) {
     case "reduce":
       return {
         terms: sizeOf(kernel.axes.map((axis) => kernel.input.shape[axis])),
-        limit: most.ofReduction(kernel),
+        limit: () => most.ofReduction(kernel),
       };
     case "cumsum":
-      return { terms: kernel.output.shape[kernel.axis], limit: most.ofCumsum };
+      return { terms: kernel.output.shape[kernel.axis], limit: () => most.ofCumsum };
     case "matmul":
-      return isSplit(kernel) ? { terms: kernel.k, limit: most.ofProducts.from } : undefined;
+      return isSplit(kernel) ? { terms: kernel.k, limit: () => most.ofProducts.from } : undefined;
     case "scatterAdd":
-      return { terms: sizeOf(kernel.indices.shape), limit: most.ofScatter(kernel) };
+      return {
+        terms: addDims(sizeOf(kernel.indices.shape), kernel.output.shape[0]),
+        limit: () => most.ofScatter,
+      };
     default:
       return undefined;
   }
@@ -71,8 +75,8 @@ function isSplit({ output }: MatmulKernel): boolean {
 /** Whether kernels with an open number of terms have too many in a call of these sizes. */
 export function needParts(kernels: readonly Kernel[], most: MostTerms, { of }: Sizes): boolean {
   return everyKernel(kernels).some(({ kernel }) => {
-    const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
-    return typeof terms !== "number" && of(terms) > limit;
+    const { terms = 0, limit } = termsOf(kernel, most) ?? {};
+    return typeof terms !== "number" && limit !== undefined && of(terms) > limit();
   });
 }
 
@@ -118,8 +122,10 @@ function partsOf(output: View, count: number): { readonly all: View; readonly at
 
 function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   const { input, axes, output } = kernel;
-  const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
-  if (typeof terms !== "number" || terms <= limit || sizeOf(output.shape) === 0) return [kernel];
+  const terms = sizeOf(axes.map((axis) => input.shape[axis]));
+  if (typeof terms !== "number" || sizeOf(output.shape) === 0) return [kernel];
+  const limit = most.ofReduction(kernel);
+  if (terms <= limit) return [kernel];
   const { axis, extent } = longestAxis(input.shape, axes);
   const size = Math.max(1, Math.floor(limit / (terms / extent)));
   const { pieces, count, rest } = cut(input, axis, { extent, size });
@@ -175,8 +181,10 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
 
 function scatterInParts(kernel: ScatterKernel, most: MostTerms): Kernel[] {
   const { indices, updates, output } = kernel;
-  const { terms = 0, limit = 0 } = termsOf(kernel, most) ?? {};
-  if (typeof terms !== "number" || terms <= limit || limit < 1) return [kernel];
+  const terms = sizeOf(indices.shape), [rows] = output.shape;
+  if (typeof terms !== "number" || typeof rows !== "number") return [kernel];
+  const limit = most.ofScatter - rows;
+  if (terms <= limit || limit < 1) return [kernel];
   const { axis, extent } = longestAxis(indices.shape, indices.shape.map((_, axis) => axis));
   const size = Math.max(1, Math.floor(limit / (terms / extent)));
   const count = Math.ceil(extent / size);

@@ -45,13 +45,13 @@ export function checkIterations(kernel: Kernel, iterations: number, { mostIterat
  * single invocation if it has no team.
  */
 export function mostTerms(situation: Situation): MostTerms {
-  const { device: { workgroupSize, mostIterations }, sizes } = situation;
+  const { device: { workgroupSize, mostIterations } } = situation;
   // The loops around blocks count too, and so do those in which a team combines its parts.
   const rounds = Math.floor(mostIterations * 0.8);
   return {
     ofReduction: (kernel) => isLongReduction(kernel, situation) ? rounds * workgroupSize : rounds,
     ofCumsum: CUMSUM_TERMS,
-    ofScatter: ({ output }) => rounds - sizes.rows(output.shape),
+    ofScatter: rounds,
     ofProducts: { from: PART_TERMS * PARTS_IN_PLACE, most: PART_TERMS },
   };
 }
