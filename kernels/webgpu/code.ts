@@ -91,7 +91,8 @@ export class Code implements Disposable {
 
   /** A variant that suits these sizes. */
   variantFor(bindings: Bindings): Variant | undefined {
-    const at = this.#variants.findLastIndex((variant) => this.#suits(variant, bindings));
+    const least = atLeastOne(bindings);
+    const at = this.#variants.findLastIndex((variant) => this.#suits(variant, least));
     if (at < 0) return undefined;
     const [variant] = this.#variants.splice(at, 1);
     this.#variants.push(variant);
@@ -185,6 +186,11 @@ export class Code implements Disposable {
     this.#pipelines.clear();
     this.#variants.length = 0;
   }
+}
+
+/** Sizes for which decisions are made: without any work there is nothing to divide. */
+function atLeastOne(bindings: Bindings): Bindings {
+  return Object.fromEntries(Object.entries(bindings).map(([name, size]) => [name, Math.max(1, size)]));
 }
 
 /** All dispatches, each once. */
