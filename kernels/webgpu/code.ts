@@ -37,6 +37,8 @@ const KEPT = 8;
 
 /** A dispatch that can run. */
 export interface Ready extends Written {
+  /** Its name, and that of its pipeline. */
+  readonly name: string;
   readonly task: Task;
   readonly pipeline: GPUComputePipeline;
 }
@@ -61,6 +63,8 @@ export class Code implements Disposable {
   readonly #memory: Memory;
   /** By their code. */
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  /** The names of all that were ever made. */
+  readonly #names = new Map<string, string>();
   /** The least recently used first. */
   readonly #variants: Variant[] = [];
 
@@ -134,7 +138,8 @@ export class Code implements Disposable {
     }
     const readyFor = async (task: Task, depth: 0 | 1): Promise<Ready> => {
       const written = writeModule(task, depth, { ...situation.device, memory: this.#memory });
-      return { ...written, task, pipeline: await this.#pipelineOf(written.code) };
+      const name = this.#nameOf(written.code);
+      return { ...written, name, task, pipeline: await this.#pipelineOf(written.code, name) };
     };
     const dispatches = await Promise.all(
       tasks.map(async (task) =>
@@ -158,15 +163,21 @@ export class Code implements Disposable {
     return this.#variants;
   }
 
-  #pipelineOf(code: string): Promise<GPUComputePipeline> {
+  #nameOf(code: string): string {
+    const name = this.#names.get(code) ?? `dispatch_${this.#names.size}`;
+    this.#names.set(code, name);
+    return name;
+  }
+
+  #pipelineOf(code: string, label: string): Promise<GPUComputePipeline> {
     const known = this.#pipelines.get(code);
     if (known) return known;
     const { device, name, shared: { layout } } = this.#device;
     const create = async () => {
       device.pushErrorScope("validation");
-      const module = device.createShaderModule({ label: name, code });
+      const module = device.createShaderModule({ label, code });
       const pipeline = device.createComputePipelineAsync({
-        label: name,
+        label,
         layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: ENTRY_POINT },
       });

@@ -2,7 +2,7 @@
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
 import type { Bound } from "./bound.ts";
-import { type Ready, tasksOf } from "./code.ts";
+import { tasksOf } from "./code.ts";
 import { scheduleOf } from "./schedule.ts";
 import { isRepeat, kernelsOf, localWordsOf } from "./wgsl/module.ts";
 import type { Situation } from "./work.ts";
@@ -30,12 +30,11 @@ export function describePlans(plans: readonly (readonly [string, Bound])[]): str
 /** A variant as the last sizes use it. */
 function describeVariant({ variant, runs, code, bindings }: Bound): string[] {
   const situation = { ...variant.situation, sizes: sizesAt(bindings) };
-  const codes = [...new Set(tasksOf(variant.dispatches).map(({ code }) => code))];
-  const numberOf = (ready: Ready) => codes.indexOf(ready.code) + 1;
+  const codes = new Map(tasksOf(variant.dispatches).map(({ name, code }) => [name, code]));
   const line = ({ ready, workgroups }: Bound["runs"][number]["dispatches"][number]) => {
-    const { task, subgroups } = ready;
+    const { name, task, subgroups } = ready;
     const bytes = 4 * localWordsOf(task);
-    return `module ${numberOf(ready)}: ${workgroups} workgroups, ${kernelsOf(task).length} kernels` +
+    return `${name}: ${workgroups} workgroups, ${kernelsOf(task).length} kernels` +
       (bytes > 0 ? `, ${bytes} bytes of their memory` : "") +
       (subgroups ? ", reductions by subgroups" : "");
   };
@@ -52,8 +51,10 @@ function describeVariant({ variant, runs, code, bindings }: Bound): string[] {
       ];
     }),
     ...code.kernels.flatMap((kernel) => printKernel(kernel, "  ")),
-    `${codes.reduce((sum, { length }) => sum + length, 0)} characters of WGSL in ${codes.length} modules`,
-    ...codes.map((code, index) => `module ${index + 1}\n${code}`),
+    `${
+      [...codes.values()].reduce((sum, { length }) => sum + length, 0)
+    } characters of WGSL in ${codes.size} modules`,
+    ...[...codes].map(([name, code]) => `module of ${name}\n${code}`),
   ];
 }
 

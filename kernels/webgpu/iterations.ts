@@ -11,12 +11,13 @@ import { isLongReduction } from "./callers.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import type { CallersAt } from "./wgsl/kind.ts";
 import { roundsOf } from "./wgsl/kinds.ts";
+import { PART_TERMS } from "./wgsl/matmul.ts";
 
 /**
- * The terms of a part of a long product, and the number of parts up to which each is added in place to those
- * before it; more are computed side by side and summed in blocks.
+ * The number of parts of a long product up to which each is added in place to those before it; more are computed
+ * side by side and summed in blocks.
  */
-const PART_TERMS = 4096, PARTS_IN_PLACE = 32;
+const PARTS_IN_PLACE = 32;
 
 /** The elements of a part of a long running sum, which one invocation adds one after another. */
 const CUMSUM_TERMS = 1024;

@@ -47,8 +47,13 @@ export interface Site {
   readonly depth: number;
   readonly memory: Memory;
   readonly callers: Callers;
-  /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
+  /** A divisor of the number of rows that calls cover at most; absent if calls always cover all rows. */
   readonly multiple?: Dim;
+  /**
+   * Whether calls may cover fewer rows. There is workgroup memory for all of them nevertheless, and what is
+   * computed of those that do not exist is stored nowhere else.
+   */
+  readonly mayOverrun?: boolean;
   /** What is kept in workgroup memory. */
   readonly local: RowMemory;
   /** Steps of a scan that run per dispatch; absent if all do. */

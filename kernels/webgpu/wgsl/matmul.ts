@@ -10,26 +10,19 @@ import type { Site, Tile, WrittenKinds } from "./kind.ts";
 import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { addDims, type Dim } from "../../../src/tensor/dims.ts";
-import { type Sizes, sizesAt } from "../../lowering/kinds/kind.ts";
 import { sizeOf } from "../../shapes.ts";
-import { groupsOf, type Table } from "./table.ts";
+import { groupsOf } from "./table.ts";
 
 /** Terms that are added one after another if a product is summed in blocks. */
 export const BLOCK_TERMS = 64;
 
-/** Blocks of an open number of terms have a multiple of this many. */
-const BLOCK_UNIT = 16;
+/** The terms of a part of a long product, whose parts are summed apart. */
+export const PART_TERMS = 4096;
 
-/** The terms of each block if a product of `k` terms is summed in blocks; undefined if it is not. */
-export function blockTerms(k: Dim, { of }: Sizes): number | undefined {
-  if (typeof k === "number") return k > 8 * BLOCK_TERMS ? BLOCK_TERMS : undefined;
-  return Math.max(BLOCK_TERMS, Math.ceil(Math.sqrt(of(k)) / BLOCK_UNIT) * BLOCK_UNIT);
-}
-
-/** The same as an expression. */
-export function blockTermsText(k: Dim, table: Table): string | undefined {
-  if (typeof k === "number") return blockTerms(k, sizesAt({}))?.toString();
-  return table.of(`terms of a block of ${k}`, (bindings) => blockTerms(k, sizesAt(bindings)) ?? 0);
+/** The terms of the parts in which a product of `k` terms is summed, and of the blocks in these, from the largest. */
+export function partsOf(k: Dim): readonly number[] {
+  if (typeof k !== "number") return [PART_TERMS, BLOCK_TERMS];
+  return k > 8 * BLOCK_TERMS ? [BLOCK_TERMS] : [];
 }
 
 type Addend = MatmulKernel["addends"][number];
@@ -65,7 +58,7 @@ function termsOf(
 function writeMatmul(
   f: FunctionWriter,
   kernel: MatmulKernel,
-  { memory, callers, multiple = kernel.output.shape[0] }: Site,
+  { memory, callers, multiple = kernel.output.shape[0], mayOverrun = false }: Site,
 ): void {
   const { left, right, output, k, addends } = kernel;
   const tile = callers.tileOf(kernel);
@@ -77,13 +70,14 @@ function writeMatmul(
   const apart = f.table.groups(n, tile.columns);
   const isWhole = tile.columns === 1 || (typeof n === "number" && n % tile.columns === 0);
   const columnCount = f.size(n), terms = f.size(k);
-  const blocked = blockTermsText(k, f.table);
   // An addend that is the same for all rows is read once per column.
   const perColumn = addends.filter(({ view }) => view.strides[0] === 0);
   const perElement = addends.filter((addend) => !perColumn.includes(addend));
   const writeIf = (conditions: readonly string[], write: () => void) =>
     conditions.length === 0 ? write() : f.block(`if (${conditions.join(" && ")})`, write);
   const covered = outer.length > 0 ? m : multiple;
+  const storesAll = tile.rows === 1 || outer.length > 0 || !mayOverrun ||
+    memory.locationOf(output.buffer).in === "local";
   const hasAllRows = tile.rows === 1 || (typeof covered === "number" && covered % tile.rows === 0);
 
   const write = (first: string, last: string, firstColumn: string) => {
@@ -113,16 +107,21 @@ function writeMatmul(
           weights.forEach((weight, j) => f.line(`${to[i][j]} = fma(${factor}, ${weight}, ${to[i][j]});`));
         });
       };
-      if (blocked === undefined) f.count(k, (term) => add(sums, term));
-      else {
-        f.loop({ from: "0", to: `${terms}${f.zero}`, step: blocked }, (block) => {
-          const parts = sums.map((row) => row.map(() => f.variable("0f")));
-          f.loop({ from: block, to: f.let(`min(${block} + ${blocked}, ${terms})`), step: 1 }, (term) => {
-            add(parts, term);
-          });
-          sums.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
+      const addAll = (
+        to: readonly (readonly string[])[],
+        range: { readonly from: string; readonly to: string },
+        [size, ...inside]: readonly number[],
+      ): void => {
+        if (size === undefined) return f.loop({ ...range, step: 1 }, (term) => add(to, term));
+        f.loop({ ...range, step: size }, (first) => {
+          const parts = to.map((row) => row.map(() => f.variable("0f")));
+          addAll(parts, { from: first, to: f.let(`min(${first} + ${size}, ${terms})`) }, inside);
+          to.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
         });
-      }
+      };
+      const parts = partsOf(k);
+      if (parts.length === 0) f.count(k, (term) => add(sums, term));
+      else addAll(sums, { from: "0", to: `${terms}${f.zero}` }, parts);
     }
     // In loops, as compilers take long over every read and write. Registers have no index, so the sums shift
     // by one.
@@ -143,7 +142,8 @@ function writeMatmul(
       const ofColumn = sums.map(([sum]) => tile.columns > 1 && tile.rows > 1 ? f.variable(sum) : sum);
       f.count(tile.rows, (i) => {
         const row = f.let(`${first} + ${i}`);
-        writeIf([...(hasAllRows ? [] : [`${row} <= ${last}`]), ...isInside], () => {
+        const isRow = hasAllRows && storesAll ? [] : [`${row} <= ${last}`];
+        writeIf([...isRow, ...isInside], () => {
           const sum = f.variable(shared ? `${ofColumn[0]} + ${shared}` : ofColumn[0]);
           for (const addend of perElement) add(sum, addend, row, []);
           f.line(store(output as View, at(row, column), sum, memory));
@@ -181,10 +181,14 @@ export const productWriting: WrittenKinds<MatmulKernel> = {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2).map(sizes.of);
       const tile = tileOf(kernel);
-      const terms = sizes.of(k), block = blockTerms(k, sizes);
+      const sizesOf = [sizes.of(k), ...partsOf(k)];
       return loop(
         Math.ceil(sizes.elements(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
-        ...loops(block === undefined ? [terms] : [Math.ceil(terms / block), block]),
+        ...loops(
+          sizesOf.map((size, level) =>
+            Math.ceil(Math.min(...sizesOf.slice(0, level + 1)) / (sizesOf[level + 1] ?? 1))
+          ),
+        ),
         loop(tile.columns, loop(tile.rows)),
       );
     },

@@ -142,7 +142,8 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     const called = writeKernel(scan, {
       ...siteOf(into, callers),
       memory: withRows(memory, local),
-      multiple: typeof scan.rows === "number" && scan.rows % rows === 0 ? rows : 1,
+      multiple: rows,
+      mayOverrun: typeof scan.rows !== "number" || scan.rows % rows !== 0,
       local,
       steps,
     }, into);

@@ -7,7 +7,7 @@ import type { Dim } from "../../../src/tensor/dims.ts";
 import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import { load, type Memory, store } from "./address.ts";
-import { blockTermsText } from "./matmul.ts";
+import { partsOf } from "./matmul.ts";
 import { groupsOf } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -37,7 +37,10 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
   const { left, right, output, k, addends } = kernel;
   const [m, n] = output.shape;
   const across = f.table.groups(n, BLOCK), down = f.table.groups(m, BLOCK);
-  const terms = f.size(k), blocked = blockTermsText(k, f.table);
+  const terms = f.size(k);
+  // From the innermost: what is summed of a block of terms, of a part, of all.
+  const levels = partsOf(k).toReversed();
+  const names = ["sums", "parts", "wholes"].slice(0, levels.length + 1);
   const four = [0, 1, 2, 3];
   f.need("blocks");
 
@@ -47,8 +50,7 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
       `let firstRow = (block / ${across}) * ${BLOCK};`,
       `let firstColumn = (block % ${across}) * ${BLOCK};`,
     );
-    for (const row of four) f.line(`var sums${row} = vec4<f32>();`);
-    if (blocked !== undefined) { for (const row of four) f.line(`var parts${row} = vec4<f32>();`); }
+    for (const name of names) for (const row of four) f.line(`var ${name}${row} = vec4<f32>();`);
     f.block(`for (var term = 0; term < ${terms}; term += ${TERMS})`, () => {
       // An invocation loads one vector of each operand: four rows of a term, and four columns of a term.
       f.lines(
@@ -88,12 +90,16 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
         );
       });
       f.line("workgroupBarrier();");
-      if (blocked === undefined) return;
-      f.block(`if ((term + ${TERMS}) % ${blocked} == 0 || term + ${TERMS} >= ${terms})`, () => {
-        for (const row of four) f.lines(`parts${row} += sums${row};`, `sums${row} = vec4<f32>();`);
+      levels.forEach((size, level) => {
+        f.block(`if ((term + ${TERMS}) % ${size} == 0 || term + ${TERMS} >= ${terms})`, () => {
+          for (const row of four) {
+            const from = `${names[level]}${row}`;
+            f.lines(`${names[level + 1]}${row} += ${from};`, `${from} = vec4<f32>();`);
+          }
+        });
       });
     });
-    if (blocked !== undefined) { for (const row of four) f.line(`sums${row} = parts${row};`); }
+    const whole = names[levels.length];
     for (const row of four) {
       for (const column of four) {
         const at = [
@@ -101,7 +107,7 @@ export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memo
           `(firstColumn + ownColumn * ${OWN} + ${column})`,
         ];
         f.block(`if (${at[0]} < ${f.size(m)} && ${at[1]} < ${f.size(n)})`, () => {
-          const sum = f.variable(`sums${row}[${column}]`);
+          const sum = f.variable(`${whole}${row}[${column}]`);
           for (const { first, view } of addends) {
             const place = first === 0 ? at[1] : `(${at[1]} - ${first})`;
             const add = `${sum} += ${load(view, [at[0], place], memory)};`;
