@@ -43,6 +43,12 @@ export interface Ready extends Written {
   readonly pipeline: GPUComputePipeline;
 }
 
+/** A pipeline in the making. */
+interface Named {
+  readonly name: string;
+  readonly pipeline: Promise<GPUComputePipeline>;
+}
+
 /** Dispatches that suit some sizes. */
 export interface Variant {
   readonly bindings: Bindings;
@@ -62,9 +68,9 @@ export class Code implements Disposable {
   readonly #checks: readonly ((bindings: Bindings) => void)[];
   readonly #memory: Memory;
   /** By their code. */
-  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
-  /** The names of all that were ever made. */
-  readonly #names = new Map<string, string>();
+  readonly #pipelines = new Map<string, Named>();
+  /** How many pipelines were made. */
+  #made = 0;
   /** The least recently used first. */
   readonly #variants: Variant[] = [];
 
@@ -138,8 +144,8 @@ export class Code implements Disposable {
     }
     const readyFor = async (task: Task, depth: 0 | 1): Promise<Ready> => {
       const written = writeModule(task, depth, { ...situation.device, memory: this.#memory });
-      const name = this.#nameOf(written.code);
-      return { ...written, name, task, pipeline: await this.#pipelineOf(written.code, name) };
+      const { name, pipeline } = this.#pipelineOf(written.code);
+      return { ...written, name, task, pipeline: await pipeline };
     };
     const dispatches = await Promise.all(
       tasks.map(async (task) =>
@@ -158,20 +164,10 @@ export class Code implements Disposable {
     return variant;
   }
 
-  /** The variants, least recently used first. */
-  get variants(): readonly Variant[] {
-    return this.#variants;
-  }
-
-  #nameOf(code: string): string {
-    const name = this.#names.get(code) ?? `dispatch_${this.#names.size}`;
-    this.#names.set(code, name);
-    return name;
-  }
-
-  #pipelineOf(code: string, label: string): Promise<GPUComputePipeline> {
+  #pipelineOf(code: string): Named {
     const known = this.#pipelines.get(code);
     if (known) return known;
+    const label = `dispatch_${this.#made++}`;
     const { device, name, shared: { layout } } = this.#device;
     const create = async () => {
       device.pushErrorScope("validation");
@@ -186,10 +182,10 @@ export class Code implements Disposable {
       if (error) throw new Error(`Cannot compile for ${name}: ${error.message}\n${code}`);
       return await pipeline;
     };
-    const created = create();
-    this.#pipelines.set(code, created);
-    created.catch(() => this.#pipelines.delete(code));
-    return created;
+    const named = { name: label, pipeline: create() };
+    this.#pipelines.set(code, named);
+    named.pipeline.catch(() => this.#pipelines.delete(code));
+    return named;
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,7 @@
 import { buffersOf, everyKernel, type Kernel, type ScanKernel } from "../lowering/kernels.ts";
 import { type Situation, workOf } from "./work.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
+import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
 import { allIterations } from "./iterations.ts";
@@ -139,11 +140,15 @@ function extentOfKind<K extends Task["kind"]>(task: TaskOf<K> & { readonly kind:
 }
 
 /**
- * Whether dispatches that were made for other sizes reduce as those for these sizes would, so that results do
- * not depend on the calls before.
+ * Whether a dispatch that was made for other sizes reduces as one for these sizes would, so that results do not
+ * depend on the calls before.
  */
 export function reducesAlike(task: Task, before: Situation, now: Situation): boolean {
+  const teamsAt = (kernel: ReduceKernel, situation: Situation) =>
+    task.kind === "together" || task.kind === "rows"
+      ? togetherOf(situation).teamsOf(kernel).size !== 1
+      : isLongReduction(kernel, situation);
   return everyKernel(kernelsOf(task)).every(({ kernel }) =>
-    kernel.kind !== "reduce" || isLongReduction(kernel, before) === isLongReduction(kernel, now)
+    kernel.kind !== "reduce" || teamsAt(kernel, before) === teamsAt(kernel, now)
   );
 }

@@ -1,7 +1,7 @@
 /** What all executables of a device share: memory for the time of a call, and how code is bound to memory. */
 import { DeviceOutOfMemory } from "../backend.ts";
 import { Scratch } from "../scratch.ts";
-import type { WebGpuDevice } from "./device.ts";
+import type { TensorMemory } from "../stored_tensor.ts";
 
 /** Bytes between the indices of steps in their buffer: the largest alignment that an adapter may require. */
 export const STEP_BYTES = 256;
@@ -9,9 +9,17 @@ export const STEP_BYTES = 256;
 /** The fewest steps for which there is a buffer. */
 const FEW_STEPS = 64;
 
+/** A device, as what executables share needs it. */
+interface Owner extends Pick<TensorMemory, "allocate" | "free"> {
+  readonly name: string;
+  readonly device: GPUDevice;
+  readonly isHalf: boolean;
+  checkBuffer(bytes: number, what: () => string): number;
+}
+
 /** What executables share as long as there are any. */
 export class Shared {
-  readonly #device: WebGpuDevice;
+  readonly #device: Owner;
   /** Intermediate results, and what a call brings from the host or gives to it. */
   readonly scratch: Scratch;
   /** How code is bound: the memory, the table, the index of the step and, where there are any, half floats. */
@@ -20,7 +28,7 @@ export class Shared {
   #halves: GPUBuffer | undefined;
   #users = 0;
 
-  constructor(device: WebGpuDevice) {
+  constructor(device: Owner) {
     this.#device = device;
     this.scratch = new Scratch(device);
     const visibility = GPUShaderStage.COMPUTE;

@@ -4,6 +4,7 @@
  * neighboring invocations read neighboring columns.
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
+import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
@@ -23,6 +24,17 @@ export const PART_TERMS = 4096;
 export function partsOf(k: Dim): readonly number[] {
   if (typeof k !== "number") return [PART_TERMS, BLOCK_TERMS];
   return k > 8 * BLOCK_TERMS ? [BLOCK_TERMS] : [];
+}
+
+/** The iterations of the nested loops over the terms of a product, from the outermost. */
+function termLoops(k: Dim, { of }: Sizes): number[] {
+  let terms = of(k);
+  const counts = partsOf(k).map((size) => {
+    const count = groupsOf(terms, size);
+    terms = Math.min(terms, size);
+    return count;
+  });
+  return [...counts, terms];
 }
 
 type Addend = MatmulKernel["addends"][number];
@@ -181,14 +193,9 @@ export const productWriting: WrittenKinds<MatmulKernel> = {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2).map(sizes.of);
       const tile = tileOf(kernel);
-      const sizesOf = [sizes.of(k), ...partsOf(k)];
       return loop(
         Math.ceil(sizes.elements(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
-        ...loops(
-          sizesOf.map((size, level) =>
-            Math.ceil(Math.min(...sizesOf.slice(0, level + 1)) / (sizesOf[level + 1] ?? 1))
-          ),
-        ),
+        ...loops(termLoops(k, sizes)),
         loop(tile.columns, loop(tile.rows)),
       );
     },
