@@ -12,6 +12,7 @@ import { sizeOf } from "../shapes.ts";
 import { buffersIn, Code, type Ready, type Variant } from "./code.ts";
 import type { WebGpuDevice } from "./device.ts";
 import { extentOf } from "./dispatches.ts";
+import { TooManyIterations } from "./iterations.ts";
 import { isRepeat } from "./wgsl/module.ts";
 
 /** Sets of sizes whose plans are kept; a plan is a few kilobytes. */
@@ -71,12 +72,16 @@ export class Plans implements Disposable {
   /** The plan for these sizes, if there is code that suits them; `key` is their text. */
   get(bindings: Bindings, key: string): Bound | undefined {
     const known = this.#bounds.get(key) ?? this.#plan(bindings, key);
-    if (!known) return undefined;
+    return known && this.#keep(key, known);
+  }
+
+  /** Keeps a plan as the one used last. */
+  #keep(key: string, bound: Bound): Bound {
     this.#bounds.delete(key);
-    this.#bounds.set(key, known);
+    this.#bounds.set(key, bound);
     const [oldest] = this.#bounds.keys();
     if (this.#bounds.size > KEPT) this.#bounds.delete(oldest);
-    return known;
+    return bound;
   }
 
   /**
@@ -87,46 +92,53 @@ export class Plans implements Disposable {
    */
   async make(bindings: Bindings, key: string): Promise<Bound> {
     const made = this.#making.then(async () => {
-      if (this.#disposed) return;
-      if (!this.get(bindings, key)) await this.#write(bindings, key);
+      this.#check();
+      const bound = this.get(bindings, key) ?? await this.#write(bindings, key);
+      this.#check();
+      return this.#keep(key, bound);
     });
     this.#making = made.catch(() => {}); // reported to the call that waits for it
-    await made;
-    const bound = this.#disposed ? undefined : this.get(bindings, key);
-    if (!bound) throw new Error("Cannot run a compiled Program: it was disposed");
-    return bound;
+    return await made;
   }
 
-  async #write(bindings: Bindings, key: string): Promise<void> {
+  #check(): void {
+    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
+  }
+
+  async #write(bindings: Bindings, key: string): Promise<Bound> {
     this.#device.check();
     const code = this.#code ??= new Code(this.#device, this.#program);
     code.check(bindings);
     if (!code.needsParts(bindings)) {
       try {
-        await code.add(bindings);
-        return;
+        return this.#bind(code, await code.add(bindings), bindings);
       } catch (error) {
         // With sizes that are known, long sums can be split.
-        if (!(error instanceof RangeError) || Object.keys(bindings).length === 0) throw error;
+        if (!(error instanceof TooManyIterations) || Object.keys(bindings).length === 0) throw error;
       }
     }
     const apart = new Code(this.#device, withSizes(this.#program, bindings));
-    await apart.add(bindings);
+    const variant = await apart.add(bindings);
     this.#apart.set(key, apart);
     const [[oldest, first]] = this.#apart;
-    if (this.#apart.size <= KEPT_APART) return;
-    this.#apart.delete(oldest);
-    this.#bounds.delete(oldest);
-    first[Symbol.dispose]();
+    if (this.#apart.size > KEPT_APART) {
+      this.#apart.delete(oldest);
+      this.#bounds.delete(oldest);
+      first[Symbol.dispose]();
+    }
+    return this.#bind(apart, variant, bindings);
   }
 
   #plan(bindings: Bindings, key: string): Bound | undefined {
-    const apart = this.#apart.get(key);
-    const code = apart ?? this.#code;
+    const code = this.#apart.get(key) ?? this.#code;
     code?.check(bindings);
-    const variant = apart?.variantFor(bindings) ??
-      (this.#code?.needsParts(bindings) ? undefined : this.#code?.variantFor(bindings));
-    return code && variant && boundTo(code, variant, { bindings, program: this.#program });
+    if (!code || code === this.#code && code.needsParts(bindings)) return undefined;
+    const variant = code.variantFor(bindings);
+    return variant && this.#bind(code, variant, bindings);
+  }
+
+  #bind(code: Code, variant: Variant, bindings: Bindings): Bound {
+    return boundTo(code, variant, { bindings, program: this.#program });
   }
 
   /** All plans, with the text of their sizes, least recently used first. */

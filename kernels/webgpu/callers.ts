@@ -33,7 +33,7 @@ const TILES: readonly Tile[] = [
  * they divide it suits the given sizes, and is right for all.
  */
 function callersOf(
-  { device, sizes }: Situation,
+  { device, sizes, exact }: Situation,
   { invocations, rows }: Pick<Callers, "invocations" | "rows">,
 ): Callers {
   return {
@@ -47,7 +47,7 @@ function callersOf(
     teamsOf: (kernel) => {
       // Only the invocations of one workgroup share memory in which to combine their parts.
       const isApart = kernel.input.dtype === "bool" || invocations !== device.workgroupSize;
-      return isApart ? ALONE : teamsOf(kernel, { device, sizes, rows });
+      return isApart ? ALONE : teamsOf(kernel, { device, sizes, exact, rows });
     },
   };
 }
@@ -58,11 +58,9 @@ export function workgroupOf(situation: Situation, rows: number): Callers {
 }
 
 /** The workgroup that runs small kernels together. */
-export function togetherOf({ device, sizes }: Situation): Callers {
-  return workgroupOf(
-    { device: { ...device, tiles: { ...device.tiles, sums: SMALL_SUMS } }, sizes },
-    Infinity,
-  );
+export function togetherOf({ device, ...sizes }: Situation): Callers {
+  const tiles = { ...device.tiles, sums: SMALL_SUMS };
+  return workgroupOf({ device: { ...device, tiles }, ...sizes }, Infinity);
 }
 
 /** `invocations` invocations across the whole device. */
@@ -104,7 +102,7 @@ function teams(size: number, count: number, { subgroups }: Pick<DeviceShape, "su
 /** The teams of a workgroup that gets at most `rows` rows of a reduction. */
 function teamsOf(
   kernel: ReduceKernel,
-  { device, sizes, rows }: Situation & { readonly rows: number },
+  { device, sizes, exact = sizes, rows }: Situation & { readonly rows: number },
 ): Teams {
   const elements = elementsOf(kernel), { shape } = kernel.output;
   if (typeof elements === "number" && shape.every((dim) => typeof dim === "number")) {
@@ -113,7 +111,7 @@ function teamsOf(
   }
   // As many as suit the elements alone, so that a sum is rounded alike however many rows there are.
   const sizeFor = (elements: number) => teamSize({ elements, count: 1 }, device);
-  if (sizeFor(sizes.of(elements)) === 1) return ALONE;
+  if (sizeFor(exact.of(elements)) === 1) return ALONE;
   const size = typeof elements === "number" ? sizeFor(elements) : sizeFor;
   return { size, count: undefined, subgroups: false };
 }
@@ -134,11 +132,11 @@ function teamSize(
 /** Whether each element of the result has enough terms to occupy a whole workgroup. */
 export function isLongReduction(
   kernel: ReduceKernel,
-  { device: { workgroupSize, teamElements }, sizes }: Situation,
+  { device: { workgroupSize, teamElements }, sizes, exact = sizes }: Situation,
 ): boolean {
   const isPowerOfTwo = (workgroupSize & (workgroupSize - 1)) === 0;
   return kernel.input.dtype !== "bool" && isPowerOfTwo &&
-    sizes.of(elementsOf(kernel)) >= workgroupSize * teamElements;
+    exact.of(elementsOf(kernel)) >= workgroupSize * teamElements;
 }
 
 /** A workgroup as one team. */

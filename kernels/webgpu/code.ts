@@ -29,11 +29,11 @@ import {
 import type { Memory } from "./wgsl/address.ts";
 import { Table } from "./wgsl/table.ts";
 
-/** A variant suits sizes up to this many times, and down to this part of, those for which it was decided. */
-const LARGER = 2, SMALLER = 1 / 16;
+/** Decisions suit sizes up to this many times, and down to this part of, those for which they were made. */
+const LARGER = 3, SMALLER = 1 / 64;
 
 /** The most variants that are kept, those used last. */
-const KEPT = 8;
+const KEPT = 16;
 
 /** A dispatch that can run. */
 export interface Ready extends Written {
@@ -51,10 +51,17 @@ interface Named {
 
 /** Dispatches that suit some sizes. */
 export interface Variant {
+  /** The sizes for which it was decided. */
   readonly bindings: Bindings;
-  /** For what it was decided. */
   readonly situation: Situation;
   readonly dispatches: readonly (Ready | Repeat<Ready>)[];
+}
+
+/** What was decided, before code is written. */
+interface Decided extends Pick<Variant, "bindings" | "situation"> {
+  readonly tasks: readonly (Task | Repeat<Task>)[];
+  /** The loop iterations of each dispatch, with its first kernel. */
+  readonly iterations: readonly { readonly kernel: Kernel; readonly count: number }[];
 }
 
 /** The code of a Program on a device. */
@@ -109,39 +116,47 @@ export class Code implements Disposable {
     return variant;
   }
 
-  #suits({ bindings: before, situation, dispatches }: Variant, bindings: Bindings): boolean {
-    const isNear = Object.entries(bindings).every(([name, size]) =>
-      size <= before[name] * LARGER && size >= before[name] * SMALLER
-    );
-    if (!isNear) return false;
-    const now = { ...situation, sizes: sizesAt(bindings) };
+  #suits(variant: Variant, bindings: Bindings): boolean {
+    if (!isNear(variant, bindings)) return false;
+    const { situation, dispatches } = variant;
+    const now = { device: situation.device, sizes: sizesAt(bindings) };
     return tasksOf(dispatches).every(({ task }) =>
       reducesAlike(task, situation, now) && extentOf(task, now).iterations <= now.device.mostIterations
     );
   }
 
-  /**
-   * Adds a variant for these sizes.
-   *
-   * @throws RangeError if an invocation would need more loop iterations than the adapter allows; Error with the
-   * device's message about a shader.
-   */
-  async add(bindings: Bindings): Promise<Variant> {
-    const least = Object.fromEntries(
-      Object.entries(bindings).map(([name, size]) => [name, Math.max(1, size)]),
-    );
-    const sizes = sizesAt(least);
+  /** The dispatches for these sizes, such as suit those `by` which all is decided that does not change results. */
+  #decide(bindings: Bindings, by: Bindings): Decided {
+    const sizes = sizesAt(by), exact = sizesAt(bindings);
     const { device, shape } = this.#device;
-    const situation = { device: shapeFor(this.kernels, { device: shape, sizes }), sizes };
+    const situation = { device: shapeFor(this.kernels, { device: shape, sizes }), sizes, exact };
     const tasks = dispatchesOf(this.kernels, {
       ...situation,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       elsewhere: (buffer) => this.halves.has(buffer),
     });
-    for (const task of tasks.flatMap((each) => isRepeat(each) ? each.dispatches : [each])) {
-      const [first] = kernelsOf(task);
-      checkIterations(first, extentOf(task, situation).iterations, situation.device);
-    }
+    const iterations = tasksOf(tasks).map((task) => ({
+      kernel: kernelsOf(task)[0],
+      count: extentOf(task, { ...situation, sizes: exact }).iterations,
+    }));
+    return { bindings: by, situation, tasks, iterations };
+  }
+
+  /**
+   * Adds a variant for these sizes.
+   *
+   * @throws TooManyIterations if an invocation would need more loop iterations than the adapter allows; Error with
+   * the device's message about a shader.
+   */
+  async add(bindings: Bindings): Promise<Variant> {
+    const least = atLeastOne(bindings);
+    // Near another variant, as little as possible is decided anew.
+    const near = this.#variants.findLast((variant) => isNear(variant, least));
+    const alike = near && this.#decide(least, near.bindings);
+    const isWithin = alike?.iterations.every(({ count }) => count <= this.#device.shape.mostIterations);
+    const decided = alike && isWithin ? alike : this.#decide(least, least);
+    const { situation, tasks } = decided;
+    for (const { kernel, count } of decided.iterations) checkIterations(kernel, count, situation.device);
     const readyFor = async (task: Task, depth: 0 | 1): Promise<Ready> => {
       const written = writeModule(task, depth, { ...situation.device, memory: this.#memory });
       const { name, pipeline } = this.#pipelineOf(written.code);
@@ -154,7 +169,7 @@ export class Code implements Disposable {
           : await readyFor(task, 0)
       ),
     );
-    const variant = { bindings: least, situation, dispatches };
+    const variant: Variant = { bindings: decided.bindings, situation, dispatches };
     this.#variants.push(variant);
     if (this.#variants.length > KEPT) this.#variants.shift();
     const used = new Set(
@@ -195,13 +210,20 @@ export class Code implements Disposable {
   }
 }
 
+/** Whether what was decided for a variant suits these sizes too. */
+function isNear({ bindings: before }: Variant, bindings: Bindings): boolean {
+  return Object.entries(bindings).every(([name, size]) =>
+    size <= before[name] * LARGER && size >= before[name] * SMALLER
+  );
+}
+
 /** Sizes for which decisions are made: without any work there is nothing to divide. */
 function atLeastOne(bindings: Bindings): Bindings {
   return Object.fromEntries(Object.entries(bindings).map(([name, size]) => [name, Math.max(1, size)]));
 }
 
 /** All dispatches, each once. */
-export function tasksOf(dispatches: Variant["dispatches"]): readonly Ready[] {
+export function tasksOf<Each extends object>(dispatches: readonly (Each | Repeat<Each>)[]): readonly Each[] {
   return dispatches.flatMap((each) => isRepeat(each) ? each.dispatches : [each]);
 }
 

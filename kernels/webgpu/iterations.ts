@@ -32,10 +32,16 @@ export function stepsAtOnce(scan: ScanKernel, callers: CallersAt, most: number):
   return Math.floor(most / roundsOf(scan, callers).all);
 }
 
-/** @throws RangeError if an invocation of a kernel needs more loop iterations than the adapter allows. */
+/** Thrown if an invocation would need more loop iterations than the adapter allows. */
+export class TooManyIterations extends RangeError {
+  /** The name of the class, as for every error about a value out of range. */
+  override readonly name: string = "RangeError";
+}
+
+/** @throws TooManyIterations if an invocation of a kernel needs more loop iterations than the adapter allows. */
 export function checkIterations(kernel: Kernel, iterations: number, { mostIterations }: DeviceShape): void {
   if (iterations <= mostIterations) return;
-  throw new RangeError(
+  throw new TooManyIterations(
     `Cannot compile ${printKernel(kernel)} for this adapter: an invocation would run ${iterations} ` +
       `loop iterations, and it ends loops after ${mostIterations}; use the device wasm`,
   );

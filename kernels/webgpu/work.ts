@@ -7,6 +7,11 @@ import type { DeviceShape } from "./device_shape.ts";
 export interface Situation {
   readonly device: DeviceShape;
   readonly sizes: Sizes;
+  /**
+   * The sizes by which it is decided how sums are rounded, if these are others: results must not depend on the
+   * sizes of the calls before.
+   */
+  readonly exact?: Sizes;
 }
 
 /** The work of a kernel; for a loop, of one step. */
