@@ -6,7 +6,7 @@ import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
 import { type Callers, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
-import { itemsOf } from "./wgsl/matmul.ts";
+import { itemsOf, partsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
 import type { Situation } from "./work.ts";
 
@@ -44,12 +44,18 @@ function callersOf(
       const each = invocations / Math.max(1, sizes.elements(shape.slice(0, -2)));
       return tileFor(Math.min(m, rows), n, each, device.tiles);
     },
+    partsOf: (kernel) => partsIn(kernel, { device, sizes, exact }),
     teamsOf: (kernel) => {
       // Only the invocations of one workgroup share memory in which to combine their parts.
       const isApart = kernel.input.dtype === "bool" || invocations !== device.workgroupSize;
       return isApart ? ALONE : teamsOf(kernel, { device, sizes, exact, rows });
     },
   };
+}
+
+/** The terms of the parts in which a product is summed, and of the blocks in these, from the largest. */
+export function partsIn({ k }: MatmulKernel, { sizes, exact = sizes }: Situation): readonly number[] {
+  return partsOf(exact.of(k));
 }
 
 /** The invocations of one workgroup, for `rows` rows of a scan. */

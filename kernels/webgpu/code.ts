@@ -12,7 +12,7 @@ import { inParts, needParts } from "../lowering/parts.ts";
 import type { Buffer, View } from "../lowering/views.ts";
 import { Constants } from "./constants.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { dispatchesOf, extentOf, reducesAlike } from "./dispatches.ts";
+import { dispatchesOf, extentOf, sumsAlike } from "./dispatches.ts";
 import { checkIterations, mostTerms } from "./iterations.ts";
 import { mergeAxes } from "./merged.ts";
 import { shapeFor } from "./schedule.ts";
@@ -121,7 +121,7 @@ export class Code implements Disposable {
     const { situation, dispatches } = variant;
     const now = { device: situation.device, sizes: sizesAt(bindings) };
     return tasksOf(dispatches).every(({ task }) =>
-      reducesAlike(task, situation, now) && extentOf(task, now).iterations <= now.device.mostIterations
+      sumsAlike(task, situation, now) && extentOf(task, now).iterations <= now.device.mostIterations
     );
   }
 

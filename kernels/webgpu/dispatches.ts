@@ -7,7 +7,15 @@ import { type Situation, workOf } from "./work.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { isLongReduction, spreadOver, tilesOf, togetherOf, wholeTeam, workgroupOf } from "./callers.ts";
+import {
+  isLongReduction,
+  partsIn,
+  spreadOver,
+  tilesOf,
+  togetherOf,
+  wholeTeam,
+  workgroupOf,
+} from "./callers.ts";
 import { allIterations } from "./iterations.ts";
 import { planRowMemory } from "./row_memory.ts";
 import { type PlannedDispatch, type PlannedOf, planSteps, rowsPerWorkgroup } from "./schedule.ts";
@@ -47,7 +55,7 @@ export function dispatchesOf(
 function spread(kernel: Kernel, situation: Situation): Task {
   const { device } = situation;
   if (kernel.kind === "matmul" && device.blocks && isLarge(kernel, situation)) {
-    return { kind: "blocks", kernel };
+    return { kind: "blocks", kernel, parts: partsIn(kernel, situation) };
   }
   if (kernel.kind === "reduce" && isLongReduction(kernel, situation)) {
     return { kind: "teams", kernel, teams: wholeTeam(device) };
@@ -140,15 +148,16 @@ function extentOfKind<K extends Task["kind"]>(task: TaskOf<K> & { readonly kind:
 }
 
 /**
- * Whether a dispatch that was made for other sizes reduces as one for these sizes would, so that results do not
+ * Whether a dispatch that was made for other sizes sums as one for these sizes would, so that results do not
  * depend on the calls before.
  */
-export function reducesAlike(task: Task, before: Situation, now: Situation): boolean {
+export function sumsAlike(task: Task, before: Situation, now: Situation): boolean {
   const teamsAt = (kernel: ReduceKernel, situation: Situation) =>
     task.kind === "together" || task.kind === "rows"
       ? togetherOf(situation).teamsOf(kernel).size !== 1
       : isLongReduction(kernel, situation);
-  return everyKernel(kernelsOf(task)).every(({ kernel }) =>
-    kernel.kind !== "reduce" || teamsAt(kernel, before) === teamsAt(kernel, now)
-  );
+  return everyKernel(kernelsOf(task)).every(({ kernel }) => {
+    if (kernel.kind === "reduce") return teamsAt(kernel, before) === teamsAt(kernel, now);
+    return kernel.kind !== "matmul" || partsIn(kernel, before).length === partsIn(kernel, now).length;
+  });
 }

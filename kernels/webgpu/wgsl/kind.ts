@@ -33,6 +33,8 @@ export interface Callers {
   /** The most rows of the kernel that they get. */
   readonly rows: number;
   readonly tileOf: (kernel: MatmulKernel) => Tile;
+  /** The terms of the parts in which a product is summed, and of the blocks in these, from the largest. */
+  readonly partsOf: (kernel: MatmulKernel) => readonly number[];
   readonly teamsOf: (kernel: ReduceKernel) => Teams;
 }
 

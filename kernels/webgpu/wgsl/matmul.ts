@@ -4,13 +4,12 @@
  * neighboring invocations read neighboring columns.
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
-import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { View } from "../../lowering/views.ts";
 import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
 import { loop, loops } from "./rounds.ts";
 import type { FunctionWriter } from "./writer.ts";
-import { addDims, type Dim } from "../../../src/tensor/dims.ts";
+import { addDims } from "../../../src/tensor/dims.ts";
 import { sizeOf } from "../../shapes.ts";
 import { groupsOf } from "./table.ts";
 
@@ -20,16 +19,19 @@ export const BLOCK_TERMS = 64;
 /** The terms of a part of a long product, whose parts are summed apart. */
 export const PART_TERMS = 4096;
 
-/** The terms of the parts in which a product of `k` terms is summed, and of the blocks in these, from the largest. */
-export function partsOf(k: Dim): readonly number[] {
-  if (typeof k !== "number") return [PART_TERMS, BLOCK_TERMS];
-  return k > 8 * BLOCK_TERMS ? [BLOCK_TERMS] : [];
+/**
+ * The terms of the parts in which a product of so many terms is summed, and of the blocks in these, from the
+ * largest.
+ */
+export function partsOf(terms: number): readonly number[] {
+  if (terms > PART_TERMS) return [PART_TERMS, BLOCK_TERMS];
+  return terms > 8 * BLOCK_TERMS ? [BLOCK_TERMS] : [];
 }
 
 /** The iterations of the nested loops over the terms of a product, from the outermost. */
-function termLoops(k: Dim, { of }: Sizes): number[] {
-  let terms = of(k);
-  const counts = partsOf(k).map((size) => {
+function termLoops(all: number, parts: readonly number[]): number[] {
+  let terms = all;
+  const counts = parts.map((size) => {
     const count = groupsOf(terms, size);
     terms = Math.min(terms, size);
     return count;
@@ -131,7 +133,7 @@ function writeMatmul(
           to.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
         });
       };
-      const parts = partsOf(k);
+      const parts = callers.partsOf(kernel);
       if (parts.length === 0) f.count(k, (term) => add(sums, term));
       else addAll(sums, { from: "0", to: `${terms}${f.zero}` }, parts);
     }
@@ -189,13 +191,13 @@ export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,
     units: ({ output: { shape } }) => shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2)),
-    rounds: (kernel, { tileOf, invocations, rows, sizes }) => {
+    rounds: (kernel, { tileOf, partsOf, invocations, rows, sizes }) => {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2).map(sizes.of);
       const tile = tileOf(kernel);
       return loop(
         Math.ceil(sizes.elements(shape.slice(0, -2)) * itemsOf(Math.min(m, rows), n, tile) / invocations),
-        ...loops(termLoops(k, sizes)),
+        ...loops(termLoops(sizes.of(k), partsOf(kernel))),
         loop(tile.columns, loop(tile.rows)),
       );
     },

@@ -30,7 +30,7 @@ interface TaskKinds {
   /** A kernel whose items are divided among all invocations. */
   readonly spread: { readonly kernel: Kernel; readonly callers: Callers };
   /** A product whose blocks are divided among the workgroups. */
-  readonly blocks: { readonly kernel: MatmulKernel };
+  readonly blocks: { readonly kernel: MatmulKernel; readonly parts: readonly number[] };
   /** A reduction whose results are divided among the workgroups, each of which is one team. */
   readonly teams: { readonly kernel: ReduceKernel; readonly teams: Teams };
   /** A scan in which every workgroup owns rows. */
@@ -134,7 +134,8 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     const lane = `i32(group.x * ${workgroupSize}u + lane), i32(groups.x * ${workgroupSize}u)`;
     return [`${called.name}(0, ${table.size(called.units)}, ${lane}${loopsOf(into)});`];
   },
-  blocks: ({ kernel }, into) => callGroups(kernel, into, (f, memory) => writeTiled(f, kernel, memory)),
+  blocks: ({ kernel, parts }, into) =>
+    callGroups(kernel, into, (f, memory) => writeTiled(f, kernel, parts, memory)),
   teams: ({ kernel, teams }, into) =>
     callGroups(kernel, into, (f, memory) => writeGroupReduce(f, kernel, teams, memory)),
   rows: ({ scan, rows, callers, local, enter, leave, steps }, into) => {

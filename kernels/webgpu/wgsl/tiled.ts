@@ -7,7 +7,6 @@ import type { Dim } from "../../../src/tensor/dims.ts";
 import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import { load, type Memory, store } from "./address.ts";
-import { partsOf } from "./matmul.ts";
 import { groupsOf } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -33,13 +32,18 @@ export function blocksOf({ output }: MatmulKernel, { of }: Sizes): number {
 }
 
 /** Writes the body of a function `(group: i32, groups: i32, lane: i32)` of a product. */
-export function writeTiled(f: FunctionWriter, kernel: MatmulKernel, memory: Memory): void {
+export function writeTiled(
+  f: FunctionWriter,
+  kernel: MatmulKernel,
+  parts: readonly number[],
+  memory: Memory,
+): void {
   const { left, right, output, k, addends } = kernel;
   const [m, n] = output.shape;
   const across = f.table.groups(n, BLOCK), down = f.table.groups(m, BLOCK);
   const terms = f.size(k);
   // From the innermost: what is summed of a block of terms, of a part, of all.
-  const levels = partsOf(k).toReversed();
+  const levels = parts.toReversed();
   const names = ["sums", "parts", "wholes"].slice(0, levels.length + 1);
   const four = [0, 1, 2, 3];
   f.need("blocks");

@@ -255,30 +255,24 @@ async function pipelinesOf(run: () => Promise<unknown>): Promise<number> {
   return count;
 }
 
-Deno.test(
-  "webgpu: sizes near those of a call before make no pipeline, much larger ones a few",
-  options,
-  async () => {
-    const [{ fn, args }] = cases;
-    const program = runPasses(trace(fn as never, ...args).program);
-    using executable = await executableOf(webgpu, program);
-    const call = (batch: number, time: number) =>
-      pipelinesOf(() => executable.run(argumentsOf(args, { batch, time }, 0)));
-    const first = await call(8, 16);
-    assert(first > 0);
-    for (const [batch, time] of [[8, 17], [7, 5], [16, 32], [3, 1], [1, 2]]) {
-      assertEquals(
-        await call(batch, time),
-        0,
-      );
-    }
-    const larger = await call(64, 200);
-    assert(larger > 0 && larger <= 3 * first, `${larger} pipelines, ${first} at first`);
-    assertEquals(await call(60, 190), 0);
-    assertEquals(await call(8, 16), 0);
-    assertStringIncludes(executable.describe(), "variant 2");
-  },
-);
+Deno.test("webgpu: sizes near those of a call before make no pipeline, others few", options, async () => {
+  const [{ fn, args }] = cases;
+  const program = runPasses(trace(fn as never, ...args).program);
+  using executable = await executableOf(webgpu, program);
+  const call = (batch: number, time: number) =>
+    pipelinesOf(() => executable.run(argumentsOf(args, { batch, time }, 0)));
+  const first = await call(8, 40);
+  assert(first > 0);
+  for (const [batch, time] of [[8, 41], [7, 39], [6, 60], [8, 40]]) assertEquals(await call(batch, time), 0);
+  // How long sums are rounded depends on their length alone.
+  const fewer = await call(2, 3);
+  assert(fewer <= 4, `${fewer} pipelines`);
+  for (const [batch, time] of [[1, 1], [3, 2]]) assertEquals(await call(batch, time), 0);
+  const larger = await call(64, 200);
+  assert(larger > 0 && larger <= 3 * first, `${larger} pipelines, ${first} at first`);
+  for (const [batch, time] of [[60, 190], [8, 40], [2, 3]]) assertEquals(await call(batch, time), 0);
+  assertStringIncludes(executable.describe(), "variant 2");
+});
 
 Deno.test("webgpu: intermediate results of all executables lie in one place", options, async () => {
   const [{ fn, args }] = cases;
