@@ -55,12 +55,13 @@ export function placeAt(view: View, indices: readonly string[], { locationOf, ta
   const at = isLocal ? [`(${indices[0]} - begin)`, ...indices.slice(1)] : indices;
   const fixed = (typeof offset === "number" ? offset : 0) + (isLocal ? location.at : 0);
   const open = typeof offset === "number" ? 0 : offset;
+  // What several addresses have in common comes first, so that compilers find it.
   const terms = [
-    ...(isLocal ? times("1", open, table) : [table.at(buffer, open)]),
-    ...loops.flatMap(({ loop, stride }) => times(`t${loop}`, stride, table)),
     ...strides.flatMap((stride, axis) => times(at[axis], stride, table)),
+    ...loops.flatMap(({ loop, stride }) => times(`t${loop}`, stride, table)),
+    ...(isLocal ? times("1", open, table) : [table.at(buffer, open)]),
   ];
-  if (fixed !== 0 || terms.length === 0) terms.unshift(String(fixed));
+  if (fixed !== 0 || terms.length === 0) terms.push(String(fixed));
   return { array: isLocal ? "rowMemory" : location.in, index: terms.join(" + ") };
 }
 

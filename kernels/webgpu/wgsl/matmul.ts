@@ -95,17 +95,14 @@ function writeMatmul(
   const hasAllRows = tile.rows === 1 || (typeof covered === "number" && covered % tile.rows === 0);
 
   const write = (first: string, last: string, firstColumn: string) => {
+    // A tile may reach beyond the last row or column: what it reads there is computed with, but not stored.
     const rows = Array.from(
       { length: tile.rows },
-      (_, row) => {
-        const place = `${first} + ${row}`;
-        return f.let(row === 0 ? first : hasAllRows ? place : `min(${place}, ${last})`);
-      },
+      (_, row) => f.let(row === 0 ? first : `${first} + ${row}`),
     );
     const columns = Array.from({ length: tile.columns }, (_, column) => {
       if (column === 0) return firstColumn;
-      const place = column === 1 ? `${firstColumn} + ${apart}` : `${firstColumn} + ${column} * ${apart}`;
-      return f.let(isWhole ? place : `min(${place}, ${f.size(addDims(n, -1))})`);
+      return f.let(column === 1 ? `${firstColumn} + ${apart}` : `${firstColumn} + ${column} * ${apart}`);
     });
     const sums = rows.map(() => columns.map(() => f.variable("0f")));
     if (k !== 0) {
