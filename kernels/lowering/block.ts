@@ -66,18 +66,12 @@ function identity(input: Value): ComputedEquation {
 function evaluateKnown(equation: KnownEquation): Located {
   const [{ shape, dtype }] = equation.outputs;
   if (isEquation(equation, "size")) {
-    const at = (bindings: Bindings) =>
-      constantTensor(evaluateDim(equation.attributes.dim, bindings), dtype).data[0];
+    const at = (bindings: Bindings) => constantTensor(evaluateDim(equation.attributes.dim, bindings), dtype).data[0];
     return { constant: typeof equation.attributes.dim === "number" ? at({}) : at, dtype };
   }
   const at = (bindings: Bindings): HostTensor => {
     if (isEquation(equation, "constant")) return equation.attributes.value;
-    const [value] = evaluate(
-      equation as never,
-      [],
-      [{ shape: evaluateShape(shape, bindings), dtype }],
-      bindings,
-    ); // an iota
+    const [value] = evaluate(equation as never, [], [{ shape: evaluateShape(shape, bindings), dtype }], bindings); // an iota
     return value;
   };
   const isOpen = shape.some((dim) => typeof dim !== "number");

@@ -28,9 +28,7 @@ export function rowsOf<Kernel>(
     const stride = written.get(view.buffer);
     if (stride === undefined) return true;
     if (view.shape[0] !== rows || view.strides[0] !== stride) return false;
-    let low = typeof view.offset === "number" && typeof stride === "number"
-      ? view.offset % stride
-      : view.offset;
+    let low = typeof view.offset === "number" && typeof stride === "number" ? view.offset % stride : view.offset;
     let high = low;
     for (let axis = 1; axis < view.shape.length; axis++) {
       if (view.shape[axis] === 0) continue;

@@ -3,14 +3,7 @@
  * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
  * (4 bytes); where they depend on a size that is known only at a call, they are polynomials of it.
  */
-import {
-  addDims,
-  type Bindings,
-  type Dim,
-  divideDims,
-  multiplyDims,
-  type Shape,
-} from "../../src/tensor/dims.ts";
+import { addDims, type Bindings, type Dim, divideDims, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
@@ -85,10 +78,7 @@ export function sliceView(
     ...view,
     shape: size,
     strides: view.strides.map((step, axis) => multiplyDims(step, stride[axis])),
-    offset: view.strides.reduce(
-      (offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])),
-      view.offset,
-    ),
+    offset: view.strides.reduce((offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])), view.offset),
   };
 }
 
@@ -166,8 +156,7 @@ export function stepView(view: View, axis: number, loop: number): View {
 
 /** Whether two views move alike with the loops around them. */
 export function sameLoops({ loops: a }: View, { loops: b }: View): boolean {
-  return a.length === b.length &&
-    a.every(({ loop, stride }, i) => loop === b[i].loop && stride === b[i].stride);
+  return a.length === b.length && a.every(({ loop, stride }, i) => loop === b[i].loop && stride === b[i].stride);
 }
 
 /** Merges adjacent axes along which all strides are contiguous; the first `fixed` axes stay. */
@@ -179,9 +168,8 @@ export function collapse(
   const dims = [...shape];
   const all = strides.map((list) => [...list]);
   for (let axis = dims.length - 1; axis > fixed; axis--) {
-    const runsOn = all.every((list) =>
-      list[axis - 1] === multiplyDims(list[axis], dims[axis]) || dims[axis - 1] === 1
-    ) ||
+    const runsOn =
+      all.every((list) => list[axis - 1] === multiplyDims(list[axis], dims[axis]) || dims[axis - 1] === 1) ||
       dims[axis] === 1;
     if (!runsOn) continue;
     if (dims[axis] !== 1) { for (const list of all) list[axis - 1] = list[axis]; }

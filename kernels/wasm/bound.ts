@@ -62,9 +62,7 @@ export class Plans implements Disposable {
     const constants = new Set(
       code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ place }) => place.kind === "constant"),
     );
-    this.#open = [...constants].filter(({ place }) =>
-      place.kind === "constant" && typeof place.value === "function"
-    );
+    this.#open = [...constants].filter(({ place }) => place.kind === "constant" && typeof place.value === "function");
     for (const buffer of constants) {
       if (buffer.place.kind !== "constant" || typeof buffer.place.value === "function") continue;
       this.#write(buffer, buffer.place.value);
@@ -127,10 +125,7 @@ export class Plans implements Disposable {
 
   /** What a plan needs memory for. */
   describe({ bytes, arena, bindings }: Bound): string {
-    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({
-      name,
-      bytes: evaluateDim(size, bindings) * 4,
-    }));
+    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({ name, bytes: evaluateDim(size, bindings) * 4 }));
     const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
     return `the plan takes ${bytes} bytes, its largest buffers are ${
       largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")

@@ -44,16 +44,11 @@ export async function codeFor(
   const { kernels, checks } = lowerForWasm(program, { threads, shareFrom, stays });
   device.check();
   const isAloneAlways = kernels.every((kernel) =>
-    isOpen(kernel)
-      ? aloneAlways(kernel, shareFrom) === true
-      : isSingleThreaded([kernel], sizesAt({}), shareFrom)
+    isOpen(kernel) ? aloneAlways(kernel, shareFrom) === true : isSingleThreaded([kernel], sizesAt({}), shareFrom)
   );
   const pool = isAloneAlways ? undefined : device.pool();
   const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
-    const slots = new Slots(
-      memory.allocate(words * 4, () => "it was for a table of sizes and addresses"),
-      words,
-    );
+    const slots = new Slots(memory.allocate(words * 4, () => "it was for a table of sizes and addresses"), words);
     try {
       const emitted = emitModule(kernels, {
         features,
@@ -105,13 +100,6 @@ export function isKept(buffer: Buffer): boolean {
 }
 
 /** Where everything that lives during a call lies, relative to the beginning of scratch. */
-export function planScratch(
-  kernels: readonly WasmKernel[],
-  packed: ReadonlySet<Buffer>,
-  bindings: Bindings,
-): Arena {
-  return planArena(kernels, wasmFunctions, {
-    bindings,
-    only: (buffer) => !isKept(buffer) && !packed.has(buffer),
-  });
+export function planScratch(kernels: readonly WasmKernel[], packed: ReadonlySet<Buffer>, bindings: Bindings): Arena {
+  return planArena(kernels, wasmFunctions, { bindings, only: (buffer) => !isKept(buffer) && !packed.has(buffer) });
 }

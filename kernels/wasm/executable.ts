@@ -117,9 +117,7 @@ export class WasmExecutable implements Executable {
         return input.address; // throws if it is gone
       });
       const { packs } = plans.code;
-      const packed = packedFor(packs, inputs).map((form, index) =>
-        form ?? placeFor(packs[index].packed.size)
-      );
+      const packed = packedFor(packs, inputs).map((form, index) => form ?? placeFor(packs[index].packed.size));
       const results = bound.outputs.map(({ size }, index) => keep[index] ? undefined : placeFor(size));
       bound.outputs.forEach(({ shape }, index) => {
         kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
@@ -178,9 +176,7 @@ function describeCode({ code, entries, threadsNow }: Plans, threads: number): st
       (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
   return [
     `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
-    ...entries.map(([key, { isAlone, bytes }]) =>
-      `for ${key || "these sizes"}: ${how(isAlone)}, ${bytes} bytes planned`
-    ),
+    ...entries.map(([key, { isAlone, bytes }]) => `for ${key || "these sizes"}: ${how(isAlone)}, ${bytes} bytes planned`),
     ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
   ];
 }

@@ -54,10 +54,7 @@ function packProducts(
     );
     return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
-  return joinLongProducts(packed, {
-    threads,
-    isShared: (kernel) => isOpen(kernel) || !shareOf(kernel, shareFrom, fixedSizes).alone,
-  });
+  return joinLongProducts(packed, { threads, isShared: (kernel) => isOpen(kernel) || !shareOf(kernel, shareFrom, fixedSizes).alone });
 }
 
 function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {

@@ -39,9 +39,7 @@ export const fixedSizes: Sizes = sizesAt({});
 export function isOpen(kernel: WasmKernel): boolean {
   const isOpenDim = (dim: Dim) => typeof dim !== "number";
   if (kernel.kind === "scan") return isOpenDim(kernel.rows);
-  return [...wasmFunctions.readsOf(kernel), ...wasmFunctions.writesOf(kernel)].some(({ shape }) =>
-    shape.some(isOpenDim)
-  );
+  return [...wasmFunctions.readsOf(kernel), ...wasmFunctions.writesOf(kernel)].some(({ shape }) => shape.some(isOpenDim));
 }
 
 /** Whether one thread runs all kernels in a call of these sizes, so that no other need be woken. */

@@ -102,9 +102,7 @@ function emitMatmul(
       const address = view && pointerTo(f, view), stride = view?.strides[0] ?? 0;
       if (address !== undefined) toRow(f, address, stride);
       f.get(a).bytes(strideRow).bytes(strideK).get(packed).bytes(multiplyDims(k, first)).op("i32.add");
-      f.get(c).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(END).get(BEGIN).op("i32.sub").size(
-        columns,
-      );
+      f.get(c).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(END).get(BEGIN).op("i32.sub").size(columns);
       f.size(k);
       if (address === undefined) f.i32(0);
       else f.get(address);

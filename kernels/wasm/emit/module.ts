@@ -127,8 +127,7 @@ function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter
   }
   const name = kernels.get(kernel);
   const at = (bindings: Bindings) => shareOf(kernel, shareFrom, sizesAt(bindings));
-  const pushIsAlone = (f: KernelCode) =>
-    f.at(`whether ${name} is alone`, (bindings) => at(bindings).alone ? 1 : 0);
+  const pushIsAlone = (f: KernelCode) => f.at(`whether ${name} is alone`, (bindings) => at(bindings).alone ? 1 : 0);
   const always = aloneAlways(kernel, shareFrom);
   return {
     pushUnits: (f) => f.at(`units of ${name}`, (bindings) => at(bindings).units),

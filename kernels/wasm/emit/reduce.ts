@@ -138,13 +138,7 @@ function reduceElements(
     } else {
       const outer = shape.slice(0, inner);
       if (typeof extent !== "number") {
-        sum = accumulate(f, kernel, {
-          results: 1,
-          vectors: ABREAST,
-          isScalar: true,
-          dims: [extent],
-          times: sizeOf(outer),
-        });
+        sum = accumulate(f, kernel, { results: 1, vectors: ABREAST, isScalar: true, dims: [extent], times: sizeOf(outer) });
         const groups = { local: f.hold(() => f.size(extent).i32(Math.log2(STRIDE)).op("i32.shr_u")) };
         const rest = { local: f.hold(() => f.size(extent).i32(STRIDE - 1).op("i32.and")) };
         const stridesOf = (stride: number) => [{ local: source, strides: [stride] }];

@@ -119,9 +119,7 @@ export function writeLongProduct(
       minimum(code, () => code.get(columns).get(column).op("i32.sub"), () => code.i32(BLOCK_COLUMNS)).set(
         width,
       );
-      atColumn(right.address).get(panels).get(block).get(width).bytes(right.stride).i32(4).call(
-        functions.pack,
-      );
+      atColumn(right.address).get(panels).get(block).get(width).bytes(right.stride).i32(4).call(functions.pack);
       let row = 0;
       for (const { rows, address, stride } of results) {
         const sumStride = hasParts ? most.columns : stride;
