@@ -112,7 +112,7 @@ function partOf(view: View, axis: number, start: number, size: number): View {
 /** Memory for parts of a result, each with the shape `[1, ...shape]`. */
 function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
   const shape = [count, ...output.shape];
-  const all = viewOf({ name: "parts", size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+  const all = viewOf({ name: "parts", size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   const at = (part: number): View => {
     const found = partOf(all, 0, part, 1);
     return { ...found, shape: found.shape.slice(1), strides: found.strides.slice(1) };
@@ -213,7 +213,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
   const count = Math.ceil(extent / size);
   const between = (name: string) => {
     const shape = output.shape.with(axis, count);
-    return viewOf({ name, size: sizeOf(shape), place: { kind: "arena" } }, shape, output.dtype);
+    return viewOf({ name, size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   };
   const sums = between("sums of parts"), before = between("sums before parts");
   /** So many parts of so many elements each, from a part on: what computes their sums, and what adds to these. */

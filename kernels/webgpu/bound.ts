@@ -181,7 +181,7 @@ function boundTo(
   const planOf = (only: (buffer: Buffer) => boolean, elementBytes: number) =>
     planArena(variant.dispatches, { buffersOf: buffersIn, keptBy: () => [] }, {
       bindings,
-      only: (buffer) => buffer.place.kind === "arena" && only(buffer),
+      only: (buffer) => buffer.storage.kind === "arena" && only(buffer),
       elementBytes,
     });
   return {
@@ -211,7 +211,7 @@ export function fillTable(bound: Bound, base: number): Int32Array<ArrayBuffer> {
   const words = code.table.fill({
     bindings,
     placeOf: (buffer) => {
-      const { kind } = buffer.place;
+      const { kind } = buffer.storage;
       if (kind === "input" || kind === "output") return 0; // each call sets it
       if (kind === "constant") return (code.constants.addressOf(buffer) ?? 0) / 4;
       return code.halves.has(buffer)

@@ -26,7 +26,7 @@ import {
   writeModule,
   type Written,
 } from "./wgsl/module.ts";
-import type { Memory } from "./wgsl/address.ts";
+import type { Locations } from "./wgsl/address.ts";
 import { Table } from "./wgsl/table.ts";
 
 /** Decisions suit sizes up to this many times, and down to this part of, those for which they were made. */
@@ -73,7 +73,7 @@ export class Code implements Disposable {
   readonly halves: ReadonlySet<Buffer>;
   readonly #device: WebGpuDevice;
   readonly #checks: readonly ((bindings: Bindings) => void)[];
-  readonly #memory: Memory;
+  readonly #memory: Locations;
   /** By their code. */
   readonly #pipelines = new Map<string, Named>();
   /** How many pipelines were made. */
@@ -241,7 +241,7 @@ function buffersOfSteps(kernels: readonly Kernel[]): Set<Buffer> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
   const moves = ({ loops }: View) => loops.some(({ stride }) => stride !== 0);
   const found = new Set(
-    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.place.kind === "arena")
+    views.filter((view) => moves(view) && view.dtype === "float32" && view.buffer.storage.kind === "arena")
       .map(({ buffer }) => buffer),
   );
   for (const { kernel: scan } of everyKernel(kernels)) {

@@ -25,8 +25,8 @@ export class Constants implements Disposable {
 
   constructor(device: WebGpuDevice, kernels: readonly Kernel[]) {
     this.#device = device;
-    const all = [...new Set(kernels.flatMap(buffersOf))].filter(({ place }) => place.kind === "constant");
-    const isOpen = ({ place }: Buffer) => place.kind === "constant" && typeof place.value === "function";
+    const all = [...new Set(kernels.flatMap(buffersOf))].filter(({ storage }) => storage.kind === "constant");
+    const isOpen = ({ storage }: Buffer) => storage.kind === "constant" && typeof storage.value === "function";
     this.#fixed = all.filter((buffer) => !isOpen(buffer));
     this.#open = all.filter(isOpen);
   }
@@ -48,9 +48,9 @@ export class Constants implements Disposable {
   }
 
   #allocate(buffers: readonly Buffer[], bindings: Bindings): Written {
-    const values = buffers.map(({ place }): HostTensor => {
-      if (place.kind !== "constant") throw new Error("Only constants have values");
-      return typeof place.value === "function" ? place.value(bindings) : place.value;
+    const values = buffers.map(({ storage }): HostTensor => {
+      if (storage.kind !== "constant") throw new Error("Only constants have values");
+      return typeof storage.value === "function" ? storage.value(bindings) : storage.value;
     });
     let bytes = 0;
     const offsets = values.map(({ data }) => {

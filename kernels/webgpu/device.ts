@@ -1,7 +1,7 @@
 /** The WebGPU device: one buffer that holds everything. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Regions } from "../regions.ts";
+import { Allocator } from "../allocator.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
 import { Shared } from "./shared.ts";
@@ -57,7 +57,7 @@ export interface ShapeChoice {
 
 /** A device, opened on first use. */
 export class WebGpuDevice implements TensorMemory {
-  readonly #regions = new Regions(0, ALIGNMENT);
+  readonly #regions = new Allocator(0, ALIGNMENT);
   readonly #readback: Readback;
   /** What all executables share. */
   readonly shared: Shared;

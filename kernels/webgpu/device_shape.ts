@@ -57,7 +57,7 @@ export interface DeviceShape {
   /** Whether the invocations of a subgroup can combine their values: the feature `subgroups`. */
   readonly subgroups: boolean;
   /** Whether trip counts are hidden from the shader compiler, so that it does not unroll loops. */
-  readonly keepsLoops: boolean;
+  readonly hidesLoopBounds: boolean;
   /** How every scan that can run this way does; absent if the rule decides. */
   readonly forced?: ScanSchedule;
 }
@@ -93,7 +93,7 @@ export function shapeOf(
     mostIterations: isSoftware ? SOFTWARE_ITERATIONS : Infinity,
     teamElements: isSoftware ? 512 : 8,
     subgroups,
-    keepsLoops: isSoftware,
+    hidesLoopBounds: isSoftware,
     tiles: isSoftware ? { read: 30, sums: 256 } : { read: 4, sums: 32 },
     forced,
   };

@@ -15,13 +15,13 @@ import {
   togetherOf,
   wholeTeam,
   workgroupOf,
-} from "./callers.ts";
+} from "./invocation_groups.ts";
 import { allIterations } from "./iterations.ts";
 import { planRowMemory } from "./row_memory.ts";
 import { type PlannedDispatch, type PlannedOf, planSteps, rowsPerWorkgroup } from "./schedule.ts";
-import { roundsOf } from "./wgsl/kinds.ts";
+import { tripCountOf } from "./wgsl/kinds.ts";
 import { kernelsOf, type Repeat, type Task, type TaskOf } from "./wgsl/module.ts";
-import { groupRounds } from "./wgsl/reduce.ts";
+import { groupTripCount } from "./wgsl/reduce.ts";
 import { BLOCK, blocksOf, TERMS } from "./wgsl/tiled.ts";
 
 /** What the dispatches depend on besides the kernels. */
@@ -38,7 +38,7 @@ export function dispatchesOf(
   options: DispatchOptions,
 ): (Task | Repeat<Task>)[] {
   const ways: { readonly [K in PlannedDispatch["kind"]]: (planned: PlannedOf<K>) => Task } = {
-    together: ({ kernels }) => ({ kind: "together", kernels, callers: togetherOf(options) }),
+    together: ({ kernels }) => ({ kind: "together", kernels, group: togetherOf(options) }),
     spread: ({ kernel }) => spread(kernel, options),
     rows: ({ scan, steps }) => byRows(scan, steps, kernels, options),
   };
@@ -60,7 +60,7 @@ function spread(kernel: Kernel, situation: Situation): Task {
   if (kernel.kind === "reduce" && isLongReduction(kernel, situation)) {
     return { kind: "teams", kernel, teams: wholeTeam(device) };
   }
-  return { kind: "spread", kernel, callers: spreadOver(situation, device.workgroups * device.workgroupSize) };
+  return { kind: "spread", kernel, group: spreadOver(situation, device.workgroups * device.workgroupSize) };
 }
 
 /** Whether a product is large enough to run in blocks. */
@@ -90,7 +90,7 @@ function byRows(
     kind: "rows",
     scan,
     rows,
-    callers: workgroupOf(situation, rows),
+    group: workgroupOf(situation, rows),
     local,
     enter: new Set([...kernels.slice(0, at).flatMap(buffersOf), ...all]),
     leave: new Set([...kernels.slice(at + 1).flatMap(buffersOf), ...all]),
@@ -106,18 +106,18 @@ export interface Extent {
 }
 
 const extents: { readonly [K in Task["kind"]]: (task: TaskOf<K>, at: Situation) => Extent } = {
-  together: ({ kernels, callers }, { sizes }) => ({
+  together: ({ kernels, group }, { sizes }) => ({
     workgroups: 1,
-    iterations: kernels.reduce((sum, kernel) => sum + allIterations(kernel, { ...callers, sizes }), 0),
+    iterations: kernels.reduce((sum, kernel) => sum + allIterations(kernel, { ...group, sizes }), 0),
   }),
-  spread: ({ kernel, callers }, { device, sizes }) => {
+  spread: ({ kernel, group }, { device, sizes }) => {
     const { workgroupSize, mostWorkgroups } = device;
     const items = kernel.kind === "matmul"
-      ? tilesOf(kernel, { ...callers, sizes })
+      ? tilesOf(kernel, { ...group, sizes })
       : workOf(kernel, { sizes }).items;
     const workgroups = Math.max(1, Math.min(mostWorkgroups, Math.ceil(items / workgroupSize)));
     const invocations = Math.max(device.workgroups, workgroups) * workgroupSize;
-    return { workgroups, iterations: roundsOf(kernel, { ...callers, sizes, invocations }).all };
+    return { workgroups, iterations: tripCountOf(kernel, { ...group, sizes, invocations }).all };
   },
   blocks: ({ kernel }, { device, sizes }) => ({
     workgroups: Math.max(1, Math.min(device.mostWorkgroups, blocksOf(kernel, sizes))),
@@ -127,13 +127,13 @@ const extents: { readonly [K in Task["kind"]]: (task: TaskOf<K>, at: Situation) 
     const outputs = sizes.elements(kernel.output.shape);
     const workgroups = Math.max(1, Math.min(device.mostWorkgroups, outputs));
     const items = Math.ceil(outputs / workgroups);
-    return { workgroups, iterations: groupRounds(kernel, device.workgroupSize, { items, sizes }).all };
+    return { workgroups, iterations: groupTripCount(kernel, device.workgroupSize, { items, sizes }).all };
   },
-  rows: ({ scan, rows, callers, steps }, { sizes }) => {
-    const all = { ...callers, sizes };
+  rows: ({ scan, rows, group, steps }, { sizes }) => {
+    const all = { ...group, sizes };
     return {
       workgroups: Math.max(1, Math.ceil(sizes.of(scan.rows) / rows)),
-      iterations: steps === undefined ? allIterations(scan, all) : steps * roundsOf(scan, all).all,
+      iterations: steps === undefined ? allIterations(scan, all) : steps * tripCountOf(scan, all).all,
     };
   },
 };

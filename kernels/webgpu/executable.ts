@@ -1,8 +1,8 @@
 /** Compiled Programs of the WebGPU backend: code for all sizes, and one submission per call. */
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input } from "../backend.ts";
-import { bindInputs, haveShapes, keyOf } from "../call.ts";
+import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
+import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, fillTable, largest, Plans } from "./bound.ts";
@@ -30,7 +30,7 @@ interface Submitted {
 export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #plans: Plans;
   readonly #runner: Runner;
   /** The shapes of the last call's inputs, and its sizes. */
@@ -38,7 +38,7 @@ export class WebGpuExecutable implements Executable {
   #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WebGpuDevice, program: Program, options: CompileOptions) {
+  constructor(device: WebGpuDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "webgpu");
     this.#device = device;
     this.#program = program;

@@ -7,10 +7,10 @@ import { type Situation, workOf } from "./work.ts";
 import { addDims, multiplyDims } from "../../src/tensor/dims.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { MostTerms } from "../lowering/parts.ts";
-import { isLongReduction } from "./callers.ts";
+import { isLongReduction } from "./invocation_groups.ts";
 import type { DeviceShape } from "./device_shape.ts";
 import type { CallersAt } from "./wgsl/kind.ts";
-import { roundsOf } from "./wgsl/kinds.ts";
+import { tripCountOf } from "./wgsl/kinds.ts";
 import { PART_TERMS } from "./wgsl/matmul.ts";
 
 /**
@@ -23,13 +23,13 @@ const PARTS_IN_PLACE = 32;
 const CUMSUM_TERMS = 1024;
 
 /** The loop iterations of an invocation of a kernel, over all steps if it is a scan. */
-export function allIterations(kernel: Kernel, callers: CallersAt): number {
-  return roundsOf(kernel, callers).all * Math.max(1, workOf(kernel, callers).times);
+export function allIterations(kernel: Kernel, group: CallersAt): number {
+  return tripCountOf(kernel, group).all * Math.max(1, workOf(kernel, group).times);
 }
 
 /** How many steps of a scan fit into one dispatch, which may be more than it has; 0 if one is too many. */
-export function stepsAtOnce(scan: ScanKernel, callers: CallersAt, most: number): number {
-  return Math.floor(most / roundsOf(scan, callers).all);
+export function stepsAtOnce(scan: ScanKernel, group: CallersAt, most: number): number {
+  return Math.floor(most / tripCountOf(scan, group).all);
 }
 
 /** Thrown if an invocation would need more loop iterations than the adapter allows. */

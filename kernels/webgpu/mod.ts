@@ -1,7 +1,7 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `callers.ts` decide how each is done, for
+ * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `group.ts` decide how each is done, for
  * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a module for each dispatch. All
  * tensors lie in one buffer, which `device.ts` divides into regions, enlarges, and releases when nothing is in
  * use. Memory grows within an error scope: the old buffer stays until the new one has its content, so a call that

@@ -37,7 +37,7 @@ export function planRowMemory(
   for (const { buffer, strides: [stride] } of writesOf(scan)) {
     if (typeof stride !== "number") continue;
     const isWhole = buffer.size === multiplyDims(stride, scan.rows);
-    if (buffer.place.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
+    if (buffer.storage.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
   }
   // A value with a separate place for each step outlives the step.
   for (const { buffer, loops, strides: [stride] } of views) {

@@ -14,7 +14,7 @@
  */
 import { everyKernel, type Kernel, type ScanKernel } from "../lowering/kernels.ts";
 import { type Situation, workOf } from "./work.ts";
-import { togetherOf, workgroupOf } from "./callers.ts";
+import { togetherOf, workgroupOf } from "./invocation_groups.ts";
 import type { DeviceShape, ScanSchedule } from "./device_shape.ts";
 import { allIterations, splitTerms, stepsAtOnce } from "./iterations.ts";
 import type { Repeat } from "./wgsl/module.ts";
@@ -45,7 +45,7 @@ export type PlannedOf<K extends PlannedDispatch["kind"]> = Extract<PlannedDispat
  * that grows with their total work.
  */
 export function shapeFor(kernels: readonly Kernel[], { device, sizes }: Situation): DeviceShape {
-  if (!device.keepsLoops) return device;
+  if (!device.hidesLoopBounds) return device;
   const costs = everyKernel(kernels).flatMap(({ kernel, times }) =>
     kernel.kind === "matmul" ? [workOf(kernel, { sizes }).cost * sizes.of(times)] : []
   ).filter((cost) => cost >= SMALL);
@@ -108,8 +108,8 @@ export function scheduleOf(
 
 /** How many steps a scan by rows runs per dispatch. */
 function atOnce(scan: ScanKernel, situation: Situation): number {
-  const callers = workgroupOf(situation, rowsPerWorkgroup(scan, situation));
-  return stepsAtOnce(scan, { ...callers, sizes: situation.sizes }, situation.device.mostIterations);
+  const group = workgroupOf(situation, rowsPerWorkgroup(scan, situation));
+  return stepsAtOnce(scan, { ...group, sizes: situation.sizes }, situation.device.mostIterations);
 }
 
 /**

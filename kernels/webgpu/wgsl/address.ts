@@ -15,7 +15,7 @@ export type Location =
   | { readonly in: "local"; readonly at: number; readonly stride: number };
 
 /** Where buffers lie. */
-export interface Memory {
+export interface Locations {
   readonly locationOf: (buffer: Buffer) => Location;
   /** The words for what may differ from call to call. */
   readonly table: Table;
@@ -42,13 +42,13 @@ export function times(value: string, stride: Dim, table: Table): string[] {
 }
 
 /** An element: its array, and its index there as an expression. */
-export interface Place {
+export interface ElementAt {
   readonly array: "memory" | "halves" | "rowMemory";
   readonly index: string;
 }
 
 /** The place of an element, given an index expression for each axis. */
-export function placeAt(view: View, indices: readonly string[], { locationOf, table }: Memory): Place {
+export function elementAt(view: View, indices: readonly string[], { locationOf, table }: Locations): ElementAt {
   const { buffer, offset, loops, strides } = view;
   const location = locationOf(buffer);
   const isLocal = location.in === "local";
@@ -66,12 +66,12 @@ export function placeAt(view: View, indices: readonly string[], { locationOf, ta
 }
 
 /** Reads an element as a value of its dtype. */
-export function load(view: View, indices: readonly string[], memory: Memory): string {
-  return loadPlace(view.dtype, placeAt(view, indices, memory));
+export function load(view: View, indices: readonly string[], memory: Locations): string {
+  return loadElement(view.dtype, elementAt(view, indices, memory));
 }
 
 /** Reads the value at a place as a value of the dtype. */
-export function loadPlace(dtype: View["dtype"], { array, index }: Place): string {
+export function loadElement(dtype: View["dtype"], { array, index }: ElementAt): string {
   const element = `${array}[${index}]`;
   if (array === "halves") return `f32(${element})`;
   switch (dtype) {
@@ -87,8 +87,8 @@ export function loadPlace(dtype: View["dtype"], { array, index }: Place): string
 }
 
 /** Writes a value of the view's dtype. */
-export function store(view: View, indices: readonly string[], value: string, memory: Memory): string {
-  const { array, index } = placeAt(view, indices, memory);
+export function store(view: View, indices: readonly string[], value: string, memory: Locations): string {
+  const { array, index } = elementAt(view, indices, memory);
   const element = `${array}[${index}]`;
   if (array === "halves") return `${element} = f16(${value});`;
   return `${element} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;

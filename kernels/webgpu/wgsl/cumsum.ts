@@ -4,7 +4,7 @@ import { addDims } from "../../../src/tensor/dims.ts";
 import { sizeOf } from "../../shapes.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Units of work are rows of the first axis; it is one unit where that is summed along. */
@@ -47,7 +47,7 @@ export const cumsumWriting: WrittenKinds<CumsumKernel> = {
   cumsum: {
     write: writeCumsum,
     units: ({ axis, output: { shape } }) => axis === 0 ? 1 : rowsIn(shape),
-    rounds: ({ axis, output: { shape } }, at) => {
+    tripCount: ({ axis, output: { shape } }, at) => {
       const lines = shape.toSpliced(axis, 1);
       const count = axis === 0 ? at.sizes.elements(lines) : elementsInRows(lines, at);
       return loop(Math.ceil(count / at.invocations), loop(at.sizes.of(shape[axis])));

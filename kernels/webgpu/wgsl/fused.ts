@@ -9,7 +9,7 @@ import { collapse, type OpenNumber, type View } from "../../lowering/views.ts";
 import { mapFunctions } from "../../math/mod.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
 import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { Table } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
@@ -63,8 +63,8 @@ const expressions: { readonly [Name in FusedName]: Expression } = {
   sub: either(apart("-"), operator("-")),
   mul: operator("*"),
   div: either(apart("/"), own("divideInt")),
-  max: either(own("max_"), builtin("max")),
-  min: either(own("min_"), builtin("min")),
+  maximum: either(own("max_"), builtin("max")),
+  minimum: either(own("min_"), builtin("min")),
   equal: either(own("equal_"), operator("==")),
   less: either(own("less_"), operator("<")),
   lessEqual: either(own("lessEqual_"), operator("<=")),
@@ -194,6 +194,6 @@ export const fusedWriting: WrittenKinds<FusedKernel> = {
   fused: {
     write: writeFused,
     units: ({ shape }) => rowsIn(shape),
-    rounds: ({ shape }, at) => loop(Math.ceil(elementsInRows(shape, at) / at.invocations)),
+    tripCount: ({ shape }, at) => loop(Math.ceil(elementsInRows(shape, at) / at.invocations)),
   },
 };

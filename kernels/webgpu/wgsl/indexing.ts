@@ -3,7 +3,7 @@ import type { GatherKernel, IndexingKernel, ScatterKernel } from "../../lowering
 import { viewOf } from "../../lowering/views.ts";
 import { kept, literal, load, store, unravel } from "./address.ts";
 import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 import { addDims, type Shape } from "../../../src/tensor/dims.ts";
@@ -76,12 +76,12 @@ export const indexingWriting: WrittenKinds<IndexingKernel> = {
   gather: {
     write: writeGather,
     units: ({ output: { shape } }) => rowsIn(shape),
-    rounds: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
+    tripCount: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
   },
   scatterAdd: {
     write: writeScatter,
     units: () => 1,
-    rounds: ({ output, indices }, { invocations, sizes }) =>
+    tripCount: ({ output, indices }, { invocations, sizes }) =>
       loop(
         Math.ceil(sizes.elements(output.shape.slice(1)) / invocations),
         loop(sizes.rows(output.shape)),

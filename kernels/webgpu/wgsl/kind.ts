@@ -3,8 +3,8 @@ import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { AnyKernel, Sizes } from "../../lowering/kinds/kind.ts";
 import type { Dim, Shape } from "../../../src/tensor/dims.ts";
-import type { Memory, RowMemory } from "./address.ts";
-import type { Rounds } from "./rounds.ts";
+import type { Locations, RowMemory } from "./address.ts";
+import type { TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** The rows and columns of a product that one invocation computes. */
@@ -27,7 +27,7 @@ export interface Teams {
 }
 
 /** The invocations that run a kernel's function together, and what is decided for them. */
-export interface Callers {
+export interface InvocationGroup {
   /** How many invocations there are. */
   readonly invocations: number;
   /** The most rows of the kernel that they get. */
@@ -38,8 +38,8 @@ export interface Callers {
   readonly teamsOf: (kernel: ReduceKernel) => Teams;
 }
 
-/** The callers in a call of these sizes. */
-export interface CallersAt extends Callers {
+/** The group in a call of these sizes. */
+export interface CallersAt extends InvocationGroup {
   readonly sizes: Sizes;
 }
 
@@ -47,8 +47,8 @@ export interface CallersAt extends Callers {
 export interface Site {
   /** How many loops over time enclose it. */
   readonly depth: number;
-  readonly memory: Memory;
-  readonly callers: Callers;
+  readonly memory: Locations;
+  readonly group: InvocationGroup;
   /** A divisor of the number of rows that calls cover at most; absent if calls always cover all rows. */
   readonly multiple?: Dim;
   /**
@@ -74,7 +74,7 @@ export interface WrittenKind<Kernel> {
   /** The units of work. */
   readonly units: (kernel: Kernel) => Dim;
   /** The loop iterations of one caller; for a scan those of one step, including its kernels. */
-  readonly rounds: (kernel: Kernel, of: CallersAt, inside: readonly Rounds[]) => Rounds;
+  readonly tripCount: (kernel: Kernel, of: CallersAt, inside: readonly TripCount[]) => TripCount;
 }
 
 /** How kinds are written: the type checker reports a missing one. */

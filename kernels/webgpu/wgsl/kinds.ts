@@ -7,7 +7,7 @@ import type { CallersAt, WrittenKind, WrittenKinds } from "./kind.ts";
 import { productWriting } from "./matmul.ts";
 import { randomWriting } from "./random.ts";
 import { reductionWriting } from "./reduce.ts";
-import { loop, type Rounds } from "./rounds.ts";
+import { loop, type TripCount } from "./trip_count.ts";
 import { scanWriting } from "./scan.ts";
 
 const written: WrittenKinds<Kernel> = {
@@ -26,12 +26,12 @@ export function writingOf({ kind }: Kernel): WrittenKind<Kernel> {
 }
 
 /** The loop iterations of an invocation of a kernel, in one step if it is a scan. */
-export function roundsOf(kernel: Kernel, callers: CallersAt): Rounds {
-  const inside = "body" in kernel ? kernel.body.map((each) => allRoundsOf(each, callers)) : [];
-  return writingOf(kernel).rounds(kernel, callers, inside);
+export function tripCountOf(kernel: Kernel, group: CallersAt): TripCount {
+  const inside = "body" in kernel ? kernel.body.map((each) => allTripsOf(each, group)) : [];
+  return writingOf(kernel).tripCount(kernel, group, inside);
 }
 
-function allRoundsOf(kernel: Kernel, callers: CallersAt): Rounds {
-  const rounds = roundsOf(kernel, callers);
-  return "body" in kernel ? loop(callers.sizes.of(kernel.length), rounds) : rounds;
+function allTripsOf(kernel: Kernel, group: CallersAt): TripCount {
+  const rounds = tripCountOf(kernel, group);
+  return "body" in kernel ? loop(group.sizes.of(kernel.length), rounds) : rounds;
 }

@@ -5,9 +5,9 @@
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
-import { load, loadPlace, type Memory, placeAt, store, times, unravel } from "./address.ts";
+import { load, loadElement, type Locations, elementAt, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
-import { loop, loops } from "./rounds.ts";
+import { loop, loops } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { addDims } from "../../../src/tensor/dims.ts";
 import { sizeOf } from "../../shapes.ts";
@@ -54,12 +54,12 @@ function termsOf(
   view: View,
   axis: number,
   indices: readonly string[],
-  memory: Memory,
+  memory: Locations,
 ): (term: string) => string {
-  const { array, index } = placeAt(view, indices, memory);
+  const { array, index } = elementAt(view, indices, memory);
   const first = f.let(index);
   return (term) =>
-    loadPlace(view.dtype, {
+    loadElement(view.dtype, {
       array,
       index: [first, ...times(term, view.strides[axis], memory.table)].join(" + "),
     });
@@ -72,10 +72,10 @@ function termsOf(
 function writeMatmul(
   f: FunctionWriter,
   kernel: MatmulKernel,
-  { memory, callers, multiple = kernel.output.shape[0], mayOverrun = false }: Site,
+  { memory, group, multiple = kernel.output.shape[0], mayOverrun = false }: Site,
 ): void {
   const { left, right, output, k, addends } = kernel;
-  const tile = callers.tileOf(kernel);
+  const tile = group.tileOf(kernel);
   if (sizeOf(output.shape) === 0) return;
   const [m, n] = output.shape.slice(-2);
   const outer = left.shape.slice(0, -2);
@@ -130,7 +130,7 @@ function writeMatmul(
           to.forEach((row, i) => row.forEach((sum, j) => f.line(`${sum} += ${parts[i][j]};`)));
         });
       };
-      const parts = callers.partsOf(kernel);
+      const parts = group.partsOf(kernel);
       if (parts.length === 0) f.count(k, (term) => add(sums, term));
       else addAll(sums, { from: "0", to: `${terms}${f.zero}` }, parts);
     }
@@ -188,7 +188,7 @@ export const productWriting: WrittenKinds<MatmulKernel> = {
   matmul: {
     write: writeMatmul,
     units: ({ output: { shape } }) => shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2)),
-    rounds: (kernel, { tileOf, partsOf, invocations, rows, sizes }) => {
+    tripCount: (kernel, { tileOf, partsOf, invocations, rows, sizes }) => {
       const { output: { shape }, k } = kernel;
       const [m, n] = shape.slice(-2).map(sizes.of);
       const tile = tileOf(kernel);

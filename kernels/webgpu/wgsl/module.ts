@@ -7,10 +7,10 @@ import type { Dim } from "../../../src/tensor/dims.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import type { Memory, RowMemory } from "./address.ts";
+import type { Locations, RowMemory } from "./address.ts";
 import { barriersBetween } from "./barriers.ts";
 import { functionSources, SPECIAL } from "./functions.ts";
-import type { Callers, Site, Teams } from "./kind.ts";
+import type { InvocationGroup, Site, Teams } from "./kind.ts";
 import { writingOf } from "./kinds.ts";
 import { teamMemory, writeGroupReduce } from "./reduce.ts";
 import { moveRows, withRows } from "./scan.ts";
@@ -26,9 +26,9 @@ export type TaskOf<K extends keyof TaskKinds> = TaskKinds[K];
 
 interface TaskKinds {
   /** Kernels in order, run by one workgroup; each ends before the next begins. */
-  readonly together: { readonly kernels: readonly Kernel[]; readonly callers: Callers };
+  readonly together: { readonly kernels: readonly Kernel[]; readonly group: InvocationGroup };
   /** A kernel whose items are divided among all invocations. */
-  readonly spread: { readonly kernel: Kernel; readonly callers: Callers };
+  readonly spread: { readonly kernel: Kernel; readonly group: InvocationGroup };
   /** A product whose blocks are divided among the workgroups. */
   readonly blocks: { readonly kernel: MatmulKernel; readonly parts: readonly number[] };
   /** A reduction whose results are divided among the workgroups, each of which is one team. */
@@ -38,7 +38,7 @@ interface TaskKinds {
     readonly scan: ScanKernel;
     /** The most rows of a workgroup. */
     readonly rows: number;
-    readonly callers: Callers;
+    readonly group: InvocationGroup;
     /**
      * What it keeps in workgroup memory, and which of those buffers it loads at the start and stores at the
      * end.
@@ -70,11 +70,11 @@ export const ENTRY_POINT = "main";
 
 /** What the written code depends on. */
 export interface ModuleOptions {
-  readonly memory: Memory;
+  readonly memory: Locations;
   /** Invocations of a workgroup. */
   readonly workgroupSize: number;
   /** Whether trip counts are hidden from the shader compiler, so that it does not unroll loops. */
-  readonly keepsLoops: boolean;
+  readonly hidesLoopBounds: boolean;
 }
 
 /** Whether a dispatch is repeated for every step of a scan. */
@@ -117,20 +117,20 @@ interface EntryPoint {
 
 /** The statements of every kind of dispatch. */
 const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: EntryPoint) => string[] } = {
-  together: ({ kernels, callers }, into) => {
+  together: ({ kernels, group }, into) => {
     const { memory: { table }, workgroupSize } = into.module.options;
     const needs = barriersBetween(kernels);
     return kernels.flatMap((kernel, index) => {
-      const called = writeKernel(kernel, siteOf(into, callers), into);
+      const called = writeKernel(kernel, siteOf(into, group), into);
       return [
         ...(needs[index] ? ["storageBarrier();"] : []),
         `${called.name}(0, ${table.size(called.units)}, i32(lane), ${workgroupSize}${loopsOf(into)});`,
       ];
     });
   },
-  spread: ({ kernel, callers }, into) => {
+  spread: ({ kernel, group }, into) => {
     const { memory: { table }, workgroupSize } = into.module.options;
-    const called = writeKernel(kernel, siteOf(into, callers), into);
+    const called = writeKernel(kernel, siteOf(into, group), into);
     const lane = `i32(group.x * ${workgroupSize}u + lane), i32(groups.x * ${workgroupSize}u)`;
     return [`${called.name}(0, ${table.size(called.units)}, ${lane}${loopsOf(into)});`];
   },
@@ -138,10 +138,10 @@ const tasks: { readonly [K in keyof TaskKinds]: (task: TaskKinds[K], into: Entry
     callGroups(kernel, into, (f, memory) => writeTiled(f, kernel, parts, memory)),
   teams: ({ kernel, teams }, into) =>
     callGroups(kernel, into, (f, memory) => writeGroupReduce(f, kernel, teams, memory)),
-  rows: ({ scan, rows, callers, local, enter, leave, steps }, into) => {
+  rows: ({ scan, rows, group, local, enter, leave, steps }, into) => {
     const { memory, workgroupSize } = into.module.options;
     const called = writeKernel(scan, {
-      ...siteOf(into, callers),
+      ...siteOf(into, group),
       memory: withRows(memory, local),
       multiple: rows,
       mayOverrun: typeof scan.rows !== "number" || scan.rows % rows !== 0,
@@ -166,11 +166,11 @@ function linesOf<K extends keyof TaskKinds>(
 }
 
 /** A kernel outside of loops. */
-function siteOf({ module, depth }: EntryPoint, callers: Callers): Site {
+function siteOf({ module, depth }: EntryPoint, group: InvocationGroup): Site {
   return {
     depth,
     memory: module.options.memory,
-    callers,
+    group,
     local: { words: 0, places: new Map() },
     called: [],
   };
@@ -205,7 +205,7 @@ function writeKernel(
 function callGroups(
   kernel: Kernel,
   into: EntryPoint,
-  write: (f: FunctionWriter, memory: Memory) => void,
+  write: (f: FunctionWriter, memory: Locations) => void,
 ): string[] {
   const name = nameIn(into.module, kernel);
   const f = functionFor(into);

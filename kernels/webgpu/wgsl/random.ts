@@ -2,7 +2,7 @@
 import type { RandomKernel } from "../../lowering/kinds/random.ts";
 import { load, store } from "./address.ts";
 import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
-import { loop } from "./rounds.ts";
+import { loop } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -43,6 +43,6 @@ export const randomWriting: WrittenKinds<RandomKernel> = {
   randomBits: {
     write: writeRandom,
     units: () => 1,
-    rounds: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
+    tripCount: ({ output }, at) => loop(Math.ceil(elementsInRows(output.shape, at) / at.invocations)),
   },
 };

@@ -3,9 +3,9 @@
  * result, or a team of invocations for each if there are few.
  */
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { literal, load, type Memory, store, times, typeOf, unravel } from "./address.ts";
+import { literal, load, type Locations, store, times, typeOf, unravel } from "./address.ts";
 import { elementsInRows, rowsIn, type Site, type Teams, type WrittenKinds } from "./kind.ts";
-import { inTurn, loop, loops, type Rounds } from "./rounds.ts";
+import { inTurn, loop, loops, type TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { type Dim, evaluateDim } from "../../../src/tensor/dims.ts";
 import { type Sizes, sizesAt } from "../../lowering/kinds/kind.ts";
@@ -13,14 +13,14 @@ import { sizeOf } from "../../shapes.ts";
 import type { Table } from "./table.ts";
 
 /** Units of work are rows of the output's first axis; with teams, each team has one element. */
-function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, callers }: Site): void {
-  const teams = callers.teamsOf(kernel);
+function writeReduce(f: FunctionWriter, kernel: ReduceKernel, { memory, group }: Site): void {
+  const teams = group.teamsOf(kernel);
   if (teams.size !== 1) writeTeamReduce(f, kernel, teams, memory);
   else writeOwnReduce(f, kernel, memory);
 }
 
 /** Every invocation reduces its own elements of the result. */
-function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Memory): void {
+function writeOwnReduce(f: FunctionWriter, kernel: ReduceKernel, memory: Locations): void {
   const { input, axes, output } = kernel;
   if (sizeOf(output.shape) === 0) return;
   const names = output.shape.map((_, axis) => `i${axis}`);
@@ -174,7 +174,7 @@ function partAt({ input }: ReduceKernel, index: string): string {
  * Writes a reduction with teams: each invocation reduces every `size`-th element, then they combine their
  * parts. All invocations of one workgroup must call it.
  */
-function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Memory): void {
+function writeTeamReduce(f: FunctionWriter, kernel: ReduceKernel, teams: Teams, memory: Locations): void {
   const perUnit = f.size(sizeOf(kernel.output.shape.slice(1)));
   const size = sizeText(kernel, teams, f.table);
   f.line(`let member = lane % ${size};`);
@@ -204,7 +204,7 @@ export function writeGroupReduce(
   f: FunctionWriter,
   kernel: ReduceKernel,
   teams: Teams,
-  memory: Memory,
+  memory: Locations,
 ): void {
   f.line("let member = lane;");
   f.block(`for (var item = group; item < ${f.size(sizeOf(kernel.output.shape))}; item += groups)`, () => {
@@ -218,7 +218,7 @@ function writeTeam(
   kernel: ReduceKernel,
   teams: Teams,
   isOwn: string,
-  memory: Memory,
+  memory: Locations,
 ): void {
   const { input, axes, output } = kernel;
   f.need("teams");
@@ -323,7 +323,7 @@ function writeArgmax(f: FunctionWriter, { input, axis, output }: ArgmaxKernel, {
 }
 
 /** The iterations of the loops of a team. */
-function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams, sizes: Sizes): Rounds[] {
+function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams, sizes: Sizes): TripCount[] {
   const elements = elementsOf(kernel);
   const own = loops(blocksAt(kernel, { elements, members: size }, sizes));
   const members = membersAt(size, sizes.of(elements));
@@ -335,11 +335,11 @@ function teamRounds(kernel: ReduceKernel, { size, count, subgroups }: Teams, siz
  * The iterations of {@linkcode writeGroupReduce}'s function if a workgroup has `items` elements of the
  * result.
  */
-export function groupRounds(
+export function groupTripCount(
   kernel: ReduceKernel,
   size: number,
   { items, sizes }: { readonly items: number; readonly sizes: Sizes },
-): Rounds {
+): TripCount {
   return loop(items, ...teamRounds(kernel, { size, count: 1, subgroups: false }, sizes));
 }
 
@@ -348,7 +348,7 @@ export const reductionWriting: WrittenKinds<ReductionKernel> = {
   reduce: {
     write: writeReduce,
     units: ({ output: { shape } }) => rowsIn(shape),
-    rounds: (kernel, at) => {
+    tripCount: (kernel, at) => {
       const { teamsOf, invocations, sizes } = at;
       const teams = teamsOf(kernel);
       const items = elementsInRows(kernel.output.shape, at);
@@ -367,7 +367,7 @@ export const reductionWriting: WrittenKinds<ReductionKernel> = {
   argmax: {
     write: writeArgmax,
     units: ({ output: { shape } }) => rowsIn(shape),
-    rounds: ({ input, axis, output }, at) =>
+    tripCount: ({ input, axis, output }, at) =>
       loop(
         Math.ceil(elementsInRows(output.shape, at) / at.invocations),
         loop(at.sizes.of(input.shape[axis])),

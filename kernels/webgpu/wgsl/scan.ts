@@ -2,14 +2,14 @@
 import { type ScanKernel } from "../../lowering/kernels.ts";
 import { addDims } from "../../../src/tensor/dims.ts";
 import type { Buffer } from "../../lowering/views.ts";
-import type { Memory, RowMemory } from "./address.ts";
+import type { Locations, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";
 import type { Site, WrittenKinds } from "./kind.ts";
-import { inTurn } from "./rounds.ts";
+import { inTurn } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
-export function withRows({ locationOf, table }: Memory, { places }: RowMemory): Memory {
+export function withRows({ locationOf, table }: Locations, { places }: RowMemory): Locations {
   return {
     table,
     locationOf: (buffer) => {
@@ -26,7 +26,7 @@ export function withRows({ locationOf, table }: Memory, { places }: RowMemory): 
 export function moveRows(
   { places }: RowMemory,
   buffers: ReadonlySet<Buffer>,
-  { locationOf, table }: Memory,
+  { locationOf, table }: Locations,
   direction: "enter" | "leave",
   lanes: number,
 ): string[] {
@@ -72,7 +72,7 @@ export const scanWriting: WrittenKinds<ScanKernel> = {
   scan: {
     write: writeScan,
     units: ({ rows }) => rows === 0 ? 1 : rows,
-    rounds: (_, __, inside) => {
+    tripCount: (_, __, inside) => {
       const { all, idle } = inTurn(inside);
       return { all: 1 + all, idle: 1 + idle };
     },

@@ -53,17 +53,17 @@ export class Table {
 
   /** An expression for the element at which a buffer begins, plus an offset if that depends on open sizes. */
   at(buffer: Buffer, offset: Dim = 0): string {
-    const { kind } = buffer.place;
+    const { kind } = buffer.storage;
     // All views of an input or output share its words.
-    const key = "index" in buffer.place
-      ? `${kind} ${buffer.place.index}`
+    const key = "index" in buffer.storage
+      ? `${kind} ${buffer.storage.index}`
       : `buffer ${this.#numberOf(buffer)}`;
     const index = this.#indexOf(`${key} + ${offset}`, () => ({
       text: offset === 0 ? buffer.name : `${buffer.name} + ${offset}`,
       value: ({ placeOf, bindings }) => placeOf(buffer) + evaluateDim(offset, bindings),
     }));
-    if ("index" in buffer.place && !this.#outside.some((word) => word.index === index)) {
-      this.#outside.push({ index, kind: buffer.place.kind, at: buffer.place.index, offset });
+    if ("index" in buffer.storage && !this.#outside.some((word) => word.index === index)) {
+      this.#outside.push({ index, kind: buffer.storage.kind, at: buffer.storage.index, offset });
     }
     return `at_${index}`;
   }

@@ -6,7 +6,7 @@
 import type { Dim } from "../../../src/tensor/dims.ts";
 import type { Sizes } from "../../lowering/kinds/kind.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
-import { load, type Memory, store } from "./address.ts";
+import { load, type Locations, store } from "./address.ts";
 import { groupsOf } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 
@@ -36,7 +36,7 @@ export function writeTiled(
   f: FunctionWriter,
   kernel: MatmulKernel,
   parts: readonly number[],
-  memory: Memory,
+  memory: Locations,
 ): void {
   const { left, right, output, k, addends } = kernel;
   const [m, n] = output.shape;

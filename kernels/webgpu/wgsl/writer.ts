@@ -31,16 +31,16 @@ export class FunctionWriter {
    * @param use Records a call of a function of `functions.ts`; returns its name.
    * @param need Records what the module must declare.
    * @param table The words that it reads.
-   * @param options `keepsLoops` hides trip counts from the compiler: Mesa unrolls loops of up to 32
+   * @param options `hidesLoopBounds` hides trip counts from the compiler: Mesa unrolls loops of up to 32
    * iterations, and then takes 2 ms for each read and write.
    */
   constructor(
     readonly use: (name: string) => string,
     readonly need: (what: Need) => void,
     readonly table: Table,
-    { keepsLoops }: { readonly keepsLoops: boolean },
+    { hidesLoopBounds }: { readonly hidesLoopBounds: boolean },
   ) {
-    this.zero = keepsLoops ? " + zero" : "";
+    this.zero = hidesLoopBounds ? " + zero" : "";
   }
 
   line(text: string): void {

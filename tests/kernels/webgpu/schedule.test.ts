@@ -207,8 +207,8 @@ Deno.test({
   async fn() {
     for (const sums of [1, 2, 8, 16, 32, 64, 128, 256, 512]) {
       // Where loops are kept sums are shared out: a product alone has 4 to 128.
-      const keepsLoops = sums >= 4 && sums <= 128;
-      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, keepsLoops };
+      const hidesLoopBounds = sums >= 4 && sums <= 128;
+      const shape = { tiles: { read: 1000, sums }, workgroups: 1, workgroupSize: 1, hidesLoopBounds };
       const backend = createWebGpu({ shape });
       for (const [m, k, n] of [[33, 41, 65], [64, 43, 32]]) {
         const [a, b, c, d] = [[m, k], [k, n], [m, n], [n]].map((shape, index) =>
@@ -223,7 +223,7 @@ Deno.test({
 });
 
 Deno.test("invocations wait where a kernel reads or overwrites what one before it wrote or read", () => {
-  const buffer = (name: string): Buffer => ({ name, size: 8, place: { kind: "arena" } });
+  const buffer = (name: string): Buffer => ({ name, size: 8, storage: { kind: "arena" } });
   const [a, b, c, d] = ["a", "b", "c", "d"].map(buffer);
   const sums = (input: Buffer, output: Buffer): Kernel => ({
     kind: "reduce",

@@ -5,7 +5,7 @@
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
-import { type Callers, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
+import { type InvocationGroup, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
 import { itemsOf, partsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
 import type { Situation } from "./work.ts";
@@ -29,13 +29,13 @@ const TILES: readonly Tile[] = [
 ].map(([rows, columns]) => ({ rows, columns }));
 
 /**
- * Callers of `invocations` invocations across the whole device, which get at most `rows` rows of a kernel. How
+ * InvocationGroup of `invocations` invocations across the whole device, which get at most `rows` rows of a kernel. How
  * they divide it suits the given sizes, and is right for all.
  */
-function callersOf(
+function groupOf(
   { device, sizes, exact }: Situation,
-  { invocations, rows }: Pick<Callers, "invocations" | "rows">,
-): Callers {
+  { invocations, rows }: Pick<InvocationGroup, "invocations" | "rows">,
+): InvocationGroup {
   return {
     invocations,
     rows,
@@ -59,19 +59,19 @@ export function partsIn({ k }: MatmulKernel, { sizes, exact = sizes }: Situation
 }
 
 /** The invocations of one workgroup, for `rows` rows of a scan. */
-export function workgroupOf(situation: Situation, rows: number): Callers {
-  return callersOf(situation, { invocations: situation.device.workgroupSize, rows });
+export function workgroupOf(situation: Situation, rows: number): InvocationGroup {
+  return groupOf(situation, { invocations: situation.device.workgroupSize, rows });
 }
 
 /** The workgroup that runs small kernels together. */
-export function togetherOf({ device, ...sizes }: Situation): Callers {
+export function togetherOf({ device, ...sizes }: Situation): InvocationGroup {
   const tiles = { ...device.tiles, sums: SMALL_SUMS };
   return workgroupOf({ device: { ...device, tiles }, ...sizes }, Infinity);
 }
 
 /** `invocations` invocations across the whole device. */
-export function spreadOver(situation: Situation, invocations: number): Callers {
-  return callersOf(situation, { invocations, rows: Infinity });
+export function spreadOver(situation: Situation, invocations: number): InvocationGroup {
+  return groupOf(situation, { invocations, rows: Infinity });
 }
 
 /** The tile with which this many invocations finish first. */
@@ -87,7 +87,7 @@ function tileFor(rows: number, columns: number, invocations: number, { read, sum
 /** How many tiles a product has. */
 export function tilesOf(
   kernel: MatmulKernel,
-  { tileOf, sizes }: Pick<Callers, "tileOf"> & Pick<Situation, "sizes">,
+  { tileOf, sizes }: Pick<InvocationGroup, "tileOf"> & Pick<Situation, "sizes">,
 ): number {
   const { shape } = kernel.output;
   const [m, n] = shape.slice(-2).map(sizes.of);

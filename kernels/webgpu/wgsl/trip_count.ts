@@ -8,24 +8,24 @@
  * run in lockstep: one that has left a loop counts one more iteration of that loop, and of the loops in it,
  * along with the others.
  */
-export interface Rounds {
+export interface TripCount {
   readonly all: number;
   readonly idle: number;
 }
 
 /** A loop that contains other loops. */
-export function loop(times: number, ...inside: readonly Rounds[]): Rounds {
+export function loop(times: number, ...inside: readonly TripCount[]): TripCount {
   const { all, idle } = inTurn(inside);
   return { all: times * (1 + all) + 1 + idle, idle: 1 + idle };
 }
 
 /** Nested loops, from the outermost. */
-export function loops(times: readonly number[]): Rounds[] {
-  return times.reduceRight<Rounds[]>((inner, each) => [loop(each, ...inner)], []);
+export function loops(times: readonly number[]): TripCount[] {
+  return times.reduceRight<TripCount[]>((inner, each) => [loop(each, ...inner)], []);
 }
 
 /** Code that runs in sequence. */
-export function inTurn(parts: readonly Rounds[]): Rounds {
+export function inTurn(parts: readonly TripCount[]): TripCount {
   return {
     all: parts.reduce((sum, { all }) => sum + all, 0),
     idle: parts.reduce((sum, { idle }) => sum + idle, 0),
