@@ -117,6 +117,13 @@ export class WasmDevice {
     return new StoredTensor(this.memory, this.name, shape, dtype);
   }
 
+  /** A tensor that is copied when its elements are needed where they lie. */
+  share(tensor: HostTensor): StoredTensor {
+    checkStorable(tensor, this.name);
+    const write = (address: number) => this.memory.write(address, tensor);
+    return new StoredTensor(this.memory, this.name, tensor.shape, tensor.dtype, { tensor, write });
+  }
+
   upload(tensor: HostTensor): StoredTensor {
     checkStorable(tensor, this.name);
     const created = this.tensor(tensor.shape, tensor.dtype);

@@ -35,7 +35,8 @@ export async function hold(tensor: HostTensor | DeviceTensor, backend: Backend):
   const ofBackend = copies.get(backend) ?? new Map<string, Upload>();
   copies.set(backend, ofBackend);
   const key = `${dtype} ${shape}`;
-  const upload = ofBackend.get(key) ?? { tensor: backend.upload(tensor), users: 0 };
+  const upload = ofBackend.get(key) ??
+    { tensor: backend.share?.(tensor) ?? backend.upload(tensor), users: 0 };
   ofBackend.set(key, upload);
   upload.users++;
   const forget = () => {
