@@ -20,7 +20,7 @@ export {
   tensor,
   toNested,
 } from "./src/tensor/mod.ts";
-export { mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
+export { type MappedTree, mapTree, toHost, type Tree, treeLeaves } from "./src/tree/mod.ts";
 export {
   abs,
   type Activation,
@@ -159,6 +159,7 @@ export {
 } from "./src/cells/mod.ts";
 export {
   activation,
+  adapt,
   type ApplyContext,
   batchNormalization,
   bidirectional,
@@ -179,6 +180,7 @@ export {
   type Mask,
   masking,
   merge,
+  normalization,
   resetStates,
   reshapeLayer,
   rnn,
@@ -208,15 +210,18 @@ export {
   accuracy,
   adam,
   adamw,
+  BatchError,
   binaryAccuracy,
   binaryCrossentropy,
   type Callback,
   type CallbackContext,
   categoricalAccuracy,
   categoricalCrossentropy,
+  checkpoint,
   computeLoss,
   cosineDecay,
   createTrainer,
+  csvLog,
   type Data,
   DeviceLostError,
   earlyStopping,
@@ -231,6 +236,7 @@ export {
   type History,
   huber,
   inverseTimeDecay,
+  learningRateSchedule,
   type Logs,
   type Loss,
   meanAbsoluteError,
@@ -246,7 +252,7 @@ export {
   type PredictOptions,
   predictStep,
   predictWith,
-  type Report,
+  reduceLrOnPlateau,
   rmsprop,
   rootMeanSquaredError,
   saving,
@@ -262,4 +268,4 @@ export {
   trainStep,
   type Validation,
 } from "./src/training/mod.ts";
-export { batches, padSequences, parseIdx } from "./src/data/mod.ts";
+export { batches, bucketByLength, type DataSource, padSequences, parseIdx, windows } from "./src/data/mod.ts";

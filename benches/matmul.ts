@@ -6,6 +6,8 @@
  */
 import nodeProcess from "node:process";
 import { type FunctionBuilder, hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../kernels/wasm/assembler.ts";
+import { KernelCode } from "../kernels/wasm/emit/code.ts";
+import { Slots } from "../kernels/wasm/slots.ts";
 import {
   addMatmul,
   longProductScratch,
@@ -109,12 +111,12 @@ function addLong(
   functions: MatmulFunctions,
   { name, m, k, n }: Shape,
 ): FunctionBuilder {
-  const long = module.addFunction(name, Array(6).fill(i32));
+  const long = KernelCode.add(module, new Slots(0, 0), name, Array(6).fill(i32));
   const [a, b, c, columns, terms, scratch] = long.params.keys();
   writeLongProduct(long, functions, {
-    lefts: [{ rows: m, source: { address: a, stride: 4 * m } }],
-    results: [{ rows: m, address: c, stride: 4 * n }],
-    right: { address: b, stride: 4 * n },
+    lefts: [{ rows: m, source: { address: a, stride: m } }],
+    results: [{ rows: m, address: c, stride: n }],
+    right: { address: b, stride: n },
     columns,
     terms,
     most: { terms: k, columns: n },

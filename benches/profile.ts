@@ -2,6 +2,7 @@
  * Where the time of a step goes, by kernel, on one thread: the emitted module reports when each kernel has
  * run. It is compared with the ceiling of 128-bit multiply-adds, measured in the same run.
  */
+import { sizesAt } from "../kernels/lowering/kinds/kind.ts";
 import type { Tensor } from "@cellfold/cellfold";
 import { rowsOfAll, type WasmKernel } from "../kernels/wasm/kernels.ts";
 import type { Program } from "../src/program/types.ts";
@@ -75,7 +76,7 @@ type Step = (mark: (kernel: number) => void) => void;
 
 /** An instance of the module over memory that holds the inputs. */
 async function load(
-  { emitted, arena, addresses }: Plan,
+  { bindings, emitted, arena, slots, addresses }: Plan,
   program: Program,
   inputs: readonly Tensor[],
 ): Promise<Step> {
@@ -92,7 +93,16 @@ async function load(
     maximum: MAXIMUM_PAGES,
     shared: true,
   });
-  new Int32Array(memory.buffer, addresses.table, places.length).set(places);
+  const words = slots.fill({
+    bindings,
+    addressOf: (buffer) => {
+      const { storage } = buffer;
+      if (storage.kind === "input") return places[storage.index];
+      if (storage.kind === "output") return places[inputs.length + storage.index];
+      return addresses.arena + (arena.offsets.get(buffer) ?? 0);
+    },
+  });
+  new Int32Array(memory.buffer, addresses.table, words.length).set(words);
   const write = (tensor: Tensor, address: number) => {
     const { data, dtype } = host(tensor);
     if (dtype === "float32") new Float32Array(memory.buffer, address, data.length).set(data);
@@ -100,8 +110,12 @@ async function load(
   };
   inputs.forEach((input, index) => write(input, places[index]));
   for (const buffer of arena.constants) {
-    if (buffer.place.kind === "constant") {
-      write(buffer.place.value, addresses.arena + (arena.offsets.get(buffer) ?? 0));
+    if (buffer.storage.kind === "constant") {
+      const { value } = buffer.storage;
+      write(
+        typeof value === "function" ? value(bindings) : value,
+        addresses.arena + (arena.offsets.get(buffer) ?? 0),
+      );
     }
   }
   const module = await WebAssembly.compile(emitted.bytes);
@@ -110,10 +124,10 @@ async function load(
     env: { memory },
     profile: { mark: (kernel: number) => marked(kernel) },
   });
-  const run = exports.run as (changed: number) => void; // emitted with this signature
+  const alone = exports.alone as () => void; // emitted with this signature
   return (mark) => {
     marked = mark;
-    run(1);
+    alone();
   };
 }
 
@@ -161,9 +175,17 @@ function rowsOf(
     if (name === undefined || milliseconds === undefined) {
       throw new Error(`A ${kernel.kind} was not emitted`);
     }
-    const row: Row = { name, depth, calls, milliseconds, flops: flopsOf(kernel), shape: shapeOf(kernel) };
+    const sizes = sizesAt(plan.bindings);
+    const row: Row = {
+      name,
+      depth,
+      calls,
+      milliseconds,
+      flops: flopsOf(kernel, sizes),
+      shape: shapeOf(kernel),
+    };
     if (kernel.kind !== "scan") return [row];
-    return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * kernel.length)];
+    return [row, ...rowsOf(kernel.body, plan, times, depth + 1, calls * sizes.of(kernel.length))];
   });
 }
 

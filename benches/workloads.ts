@@ -187,6 +187,42 @@ export const workloads: readonly Workload[] = [
     targets: [peer("keras", 0.5, 0.35)],
   },
   {
+    name: "life/predict",
+    measures: "predict in a loop: the guide's model with 16 units, batch 4",
+    task: { ...GUIDE, kind: "predictLoop", batch: 4, units: 16, calls: 300 },
+    threads: 1,
+    peers: [],
+    targets: [{
+      kind: "value",
+      value: "beyond 1.5 × predictOnBatch",
+      unit: "µs",
+      mustReach: 50,
+      aim: 0,
+    }],
+  },
+  {
+    name: "life/data",
+    measures:
+      "a step of fit from an async iterable, 10 GB in batches of 1 MB made on the fly: GRU of 64 units",
+    task: {
+      kind: "feed",
+      cell: "gru",
+      batch: 64,
+      time: 64,
+      features: 64,
+      units: 64,
+      batches: 10_000,
+      inArray: 100,
+    },
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [
+      { kind: "value", value: "time, by that from an array", unit: "×", mustReach: 1.05, aim: 1 },
+      { kind: "value", value: "growth of memory", unit: "bytes a batch", mustReach: 1000, aim: 0 },
+    ],
+  },
+  {
     name: "memory/steps",
     measures: "resident memory over 10,000 steps of guide/train, after the first 1,000",
     task: { ...GUIDE, kind: "growth", steps: 10_000, settling: 1000, every: 500 },

@@ -15,7 +15,6 @@ import {
   simpleRnn,
   spec,
   summary,
-  type Tensor,
 } from "@cellfold/cellfold";
 import { claim, largestDifference, type Log, noise, parameterCount, shapeOf } from "./support/section.ts";
 
@@ -43,8 +42,7 @@ export async function main(log: Log = console.log): Promise<void> {
     "the last of the sequence is the output",
   );
 
-  type WithState = [output: Tensor, state: [h: Tensor, c: Tensor]];
-  const [again, [h, c]] = await predict<WithState>(lstm({ units: 4, returnState: true }), variables, x);
+  const [again, [h, c]] = await predict(lstm({ units: 4, returnState: true }), variables, x);
   claim(log, largestDifference(again, h) === 0, "an LSTM's state is [h, c], and h is its output");
   claim(log, largestDifference(h, c) > 0, "c is the memory that it keeps to itself");
 }

@@ -29,8 +29,7 @@ import {
 import { generatedDigits } from "./support/generated_digits.ts";
 import { claim, largestDifference, type Log } from "./support/section.ts";
 
-const digitModel = (recurrent: Layer): Layer =>
-  sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
+const digitModel = (recurrent: Layer) => sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
 
 /** How many scans the compiled prediction of a layer holds. */
 function scansIn(layer: Layer): number {

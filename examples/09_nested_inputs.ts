@@ -46,7 +46,11 @@ type NestedState = readonly [s1: Tensor, s23: Tensor];
  * A cell of two inputs, `[batch, i1]` and `[batch, i2, i3]`, in whatever tree they come; two states that add up what
  * was seen; and two outputs, `[batch, unit1]` and `[batch, unit2, unit3]`.
  */
-function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell<NestedParams, NestedState> {
+function nestedCell(
+  unit1: number,
+  unit2: number,
+  unit3: number,
+): RecurrentCell<NestedParams, NestedState, Tree<Tensor>, readonly [output1: Tensor, output23: Tensor]> {
   return {
     type: "nestedCell",
     options: { unit1, unit2, unit3 },
@@ -79,7 +83,7 @@ interface MixingParams {
 }
 
 /** A cell for any tree of inputs: a kernel for every tensor in it, `h' = tanh(Σ x·W + h·U)`. */
-function mixingCell(units: number): RecurrentCell<MixingParams, Tensor> {
+function mixingCell(units: number): RecurrentCell<MixingParams, Tensor, Tree<Tensor>, Tensor> {
   return {
     type: "mixingCell",
     options: { units },
@@ -89,7 +93,7 @@ function mixingCell(units: number): RecurrentCell<MixingParams, Tensor> {
         const features = sizes.reduce<number>((size, dim) => size * Number(dim), 1);
         return uniform(keys.pop() ?? key, [features, units], { min: -0.2, max: 0.2 });
       };
-      const kernels = mapTree(input, kernel) as Tree<Tensor>; // a tensor for each spec
+      const kernels = mapTree(input, kernel);
       return { kernels, recurrentKernel: uniform(forRecurrent, [units, units], { min: -0.2, max: 0.2 }) };
     },
     initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),

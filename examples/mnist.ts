@@ -50,8 +50,7 @@ const VALIDATION_DIGITS = 1024;
 const CURVE_WINDOW = 20;
 
 /** A digit is 28 rows of 28 pixels: a sequence of 28 steps. */
-const digitModel = (recurrent: Layer): Layer =>
-  sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
+const digitModel = (recurrent: Layer) => sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
 
 interface Samples {
   readonly x: HostTensor;

@@ -52,7 +52,7 @@ export class DeviceUnavailable extends RangeError {
 export type Input = HostTensor | DeviceTensor;
 
 /** How an executable treats the memory of its inputs and outputs. */
-export interface CompileOptions {
+export interface BackendCompileOptions {
   /**
    * Per input of the Program: whether a call may overwrite it. A donated device tensor is disposed by the
    * call.
@@ -119,9 +119,14 @@ export interface Backend {
   /** Whether it supports every dtype that the Program computes in. */
   supports(program: Program): boolean;
   /** Compiles for any values of the Program's symbolic sizes. */
-  compile(program: Program, options: CompileOptions): Promise<Executable>;
+  compile(program: Program, options: BackendCompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */
-  upload(tensor: HostTensor): DeviceTensor;
+  upload(tensor: HostTensor): Promise<DeviceTensor>;
+  /**
+   * The same for a tensor whose data does not change as long as the result lives, so that it need not be copied
+   * where the device needs it in another form alone; absent if there is no such thing.
+   */
+  share?(tensor: HostTensor): Promise<DeviceTensor>;
 }
 
 /** A device as its folder exports it to `kernels/mod.ts`. */

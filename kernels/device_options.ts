@@ -1,6 +1,7 @@
 /** Checks of the options of a device, for the backends that have some. */
 import { wrongKind } from "../src/describe.ts";
-import { quoted, unknownName } from "../src/nearest.ts";
+import { unknownName } from "../src/known_names.ts";
+import { quoted } from "../src/quoted.ts";
 
 /** @throws RangeError for an option that a device does not have, with the nearest one that it has. */
 export function checkOptionNames(device: string, given: object, known: readonly string[]): void {

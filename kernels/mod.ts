@@ -1,7 +1,7 @@
 /** The devices by name, and those that `auto` chooses from. Each device and its options are in its folder. */
 import type { Program } from "../src/program/types.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
-import { unknownName } from "../src/nearest.ts";
+import { unknownName } from "../src/known_names.ts";
 import { type Backend, type DeviceEntry, DeviceUnavailable } from "./backend.ts";
 import { type Choice, chooseBackend } from "./choose.ts";
 import { checkOptionNames } from "./device_options.ts";

@@ -1,40 +1,51 @@
 /**
  * Scratch: memory for what lives during one call only, the intermediate results of a Program and the tensors
  * that a call brings from the host. Calls follow one another, so all executables of a device share it, and it
- * is as large as the largest call needs.
+ * is as large as the largest call of those that there are.
  */
 
 /** How it gets memory. */
-interface Allocator {
+interface Memory {
   allocate(bytes: number, what: () => string): number;
   free(address: number): void;
 }
 
 /** Memory that is shared by calls, which do not overlap. */
 export class Scratch {
+  readonly #memory: Memory;
+  /** The most bytes that each user has taken. */
+  readonly #needs = new Map<object, number>();
   #address = 0;
   #bytes = 0;
 
-  constructor(readonly memory: Allocator) {}
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
 
   /** Bytes that it has now. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The address of at least this many bytes; another call may get the same, or others. */
-  take(bytes: number, what: () => string): number {
+  /** The address of at least this many bytes, until the next call; it may be another one then. */
+  take(user: object, bytes: number, what: () => string): number {
+    if (bytes > (this.#needs.get(user) ?? 0)) this.#needs.set(user, bytes);
     if (bytes > this.#bytes) {
-      this.clear();
-      this.#address = this.memory.allocate(bytes, what);
+      this.#clear();
+      this.#address = this.#memory.allocate(bytes, what);
       this.#bytes = bytes;
     }
     return this.#address;
   }
 
-  /** Gives all memory back. */
-  clear(): void {
-    if (this.#bytes > 0) this.memory.free(this.#address);
+  /** Says that this user makes no more calls, so that memory which only it needed is given back. */
+  leave(user: object): void {
+    if (!this.#needs.delete(user)) return;
+    if (this.#bytes > Math.max(0, ...this.#needs.values())) this.#clear();
+  }
+
+  #clear(): void {
+    if (this.#bytes > 0) this.#memory.free(this.#address);
     this.#bytes = 0;
   }
 }

@@ -2,7 +2,7 @@
 import type { Program } from "../src/program/types.ts";
 import type { Bindings } from "../src/tensor/dims.ts";
 import type { Input } from "./backend.ts";
-import { bindInputs, haveShapes, keyOf } from "./call.ts";
+import { bindInputs, haveShapes, keyOf } from "./bind_inputs.ts";
 
 /** The most sets of sizes that stay compiled. */
 const KEPT = 8;

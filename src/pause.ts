@@ -5,10 +5,10 @@
  */
 
 /** Other tasks get a turn at least once in this many milliseconds, unless a single call takes longer. */
-const TURN_EVERY = 50;
+const TURN_MILLISECONDS = 50;
 
 /** Calls that together take less than this many milliseconds need not read the clock each time. */
-const LOOK_EVERY = 5;
+const LOOK_MILLISECONDS = 5;
 
 /** At most this many calls run without reading the clock, in case they become slower. */
 const MOST_UNSEEN = 16;
@@ -29,10 +29,10 @@ export function turnClock(): () => boolean {
   return () => {
     if (++unseen < every) return false;
     const now = performance.now();
-    every = now - lookedAt < LOOK_EVERY ? Math.min(2 * every, MOST_UNSEEN) : 1;
+    every = now - lookedAt < LOOK_MILLISECONDS ? Math.min(2 * every, MOST_UNSEEN) : 1;
     unseen = 0;
     lookedAt = now;
-    return now - lastTurn >= TURN_EVERY;
+    return now - lastTurn >= TURN_MILLISECONDS;
   };
 }
 

@@ -6,7 +6,8 @@
  * or arrays and objects of tensors to any depth. Parameters are closed over.
  */
 import { checkFunction } from "./describe.ts";
-import { checkOptions, unknownName } from "./nearest.ts";
+import { unknownName } from "./known_names.ts";
+import { checkOptions } from "./option_names.ts";
 import type { Cell } from "./scan/cell.ts";
 import { checkStep, commonLength } from "./scan/checks.ts";
 import { maskedCell, maskOf, zerosOfOutput } from "./scan/masking.ts";

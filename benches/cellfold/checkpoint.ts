@@ -1,7 +1,6 @@
 /** Training on a very long sequence that stores few states: the memory that its plan takes. */
 import {
   at,
-  type Cell,
   compile,
   type Device,
   init,
@@ -39,9 +38,9 @@ export async function checkpointTrial(task: CheckpointTask, { device, threads }:
   const cell = lstmCell({ units });
   const lossOf = (params: Tree<Tensor>, x: Tensor): Tensor => {
     const input = { shape: [batch, features], dtype: "float32" } as const;
-    const step: Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>> = cell.step(params, { training: true, input });
+    const step = cell.step(params, { training: true, input });
     const [outputs] = scan(step, cell.initState(params, input), x, { checkpointEvery });
-    return mean(square(at(outputs as Tensor, -1, { axis: 1 }))); // the cell returns one tensor
+    return mean(square(at(outputs, -1, { axis: 1 })));
   };
   const update = (params: Tree<Tensor>, x: Tensor): Tree<Tensor> => {
     const [, gradients] = valueAndGrad(lossOf)(params, x);

@@ -68,7 +68,7 @@ export function compileTrial(task: CompileTask, { device, threads }: Options): T
 }
 
 function codeOf(step: Compiled<TrainArguments, TrainResult>, args: TrainArguments, threads: number): number {
-  const program = step.program(...mapTree(args, (leaf: Spec) => specOf(leaf)) as readonly unknown[]);
+  const program = step.program(...mapTree(args, (leaf: Spec) => specOf(leaf)));
   const shapes = treeLeaves<{ readonly shape: readonly number[] }>(args).map(({ shape }) => shape);
   return planProgram(program, shapes, { threads }).emitted.bytes.length;
 }

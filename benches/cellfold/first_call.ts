@@ -1,6 +1,5 @@
 /** How long the first train step takes, including shader compilation, and how many dispatches it has. */
 import { createTrainer, type Device, init, item, key, toHost } from "@cellfold/cellfold";
-import type { HostTensor } from "@cellfold/cellfold";
 import type { Values } from "../support/measurements.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import type { FirstCallTask } from "../support/tasks.ts";
@@ -26,7 +25,7 @@ export function firstCallTrial(task: FirstCallTask, device: Device | undefined):
           key(0),
           data,
         );
-        if (!Number.isFinite(item(await toHost(loss) as HostTensor))) {
+        if (!Number.isFinite(item(await toHost(loss)))) {
           throw new Error("The loss is no number");
         }
         report = train.explain();

@@ -7,7 +7,7 @@ import { dataFor, lossOf, modelOf } from "./models.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
 /** Collects garbage now; available with `--v8-flags=--expose-gc`. */
-function collect(): void {
+export function collect(): void {
   const { gc } = globalThis as { gc?: () => void };
   if (!gc) throw new Error("Cannot collect garbage: run with --v8-flags=--expose-gc");
   gc();

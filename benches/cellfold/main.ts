@@ -7,9 +7,10 @@ import { checkpointTrial } from "./checkpoint.ts";
 import { compileTrial } from "./compile.ts";
 import { firstCallTrial } from "./first_call.ts";
 import { epochTrial } from "./epoch.ts";
+import { feedTrial } from "./feed.ts";
 import { growthTrial } from "./growth.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
-import { predictTrial } from "./predict.ts";
+import { predictLoopTrial, predictTrial } from "./predict.ts";
 import { streamTrial } from "./stream.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
@@ -47,6 +48,10 @@ async function prepare(task: Task): Promise<Trial> {
       return await checkpointTrial(task, { device, threads });
     case "epoch":
       return await epochTrial(task, device);
+    case "predictLoop":
+      return await predictLoopTrial(task, device);
+    case "feed":
+      return await feedTrial(task, device);
   }
 }
 

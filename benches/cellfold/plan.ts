@@ -1,25 +1,25 @@
 /**
- * How the wasm backend compiles a Program for given shapes, without running it: kernels, memory and code. The
- * steps are those of `kernels/wasm/executable.ts`.
+ * How the wasm backend compiles a Program, and what it plans for given shapes, without running it: kernels,
+ * memory and code. The steps are those of `kernels/wasm/code_for.ts`.
  */
-import { planArena } from "../../kernels/lowering/arena.ts";
-import type { Arena } from "../../kernels/lowering/arena.ts";
+import { type Arena, planArena } from "../../kernels/lowering/arena.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import { lowerForWasm } from "../../kernels/wasm/lower.ts";
-import { WORTH_SHARING } from "../../kernels/wasm/share.ts";
+import { WORTH_SHARING } from "../../kernels/wasm/partition.ts";
+import { Slots } from "../../kernels/wasm/slots.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
+import type { Bindings } from "../../src/tensor/dims.ts";
 
-/**
- * A compiled Program in one thread's memory: the words of phases, the addresses of inputs and outputs, the
- * arena.
- */
+/** A compiled Program, and its plan for one set of sizes: the words of phases, the table, the arena. */
 export interface Plan {
+  readonly bindings: Bindings;
   readonly kernels: readonly WasmKernel[];
   readonly arena: Arena;
   readonly emitted: Emitted;
+  readonly slots: Slots;
   readonly addresses: typeof ADDRESSES;
 }
 
@@ -35,29 +35,23 @@ export function planProgram(
   shapes: readonly (readonly number[])[],
   { threads, marks = false }: { readonly threads: number; readonly marks?: boolean },
 ): Plan {
-  const kernels = lowerForWasm(program, {
-    bindings: bindShapes(program.inputs.map(({ shape }) => shape), shapes),
-    threads,
-    shareFrom: WORTH_SHARING,
-  });
-  const arena = planArena(kernels, wasmFunctions);
+  const bindings = bindShapes(program.inputs.map(({ shape }) => shape), shapes);
+  const { kernels } = lowerForWasm(program, { threads, shareFrom: WORTH_SHARING });
+  const slots = new Slots(ADDRESSES.table, (ADDRESSES.arena - ADDRESSES.table) / 4);
   const emitted = emitModule(kernels, {
     features: { relaxed: hasRelaxedSimd() },
-    memory: {
-      addressOf: (buffer) => ADDRESSES.arena + (arena.offsets.get(buffer) ?? 0),
-      slotOf: ({ place }) => {
-        const index = place.kind === "output"
-          ? program.inputs.length + place.index
-          : "index" in place
-          ? place.index
-          : 0;
-        return ADDRESSES.table + 4 * index;
-      },
-    },
+    slots,
     limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: true },
     ...(threads > 1 && { phasesAddress: ADDRESSES.phases }),
     threads,
     marks,
   });
-  return { kernels, arena, emitted, addresses: ADDRESSES };
+  return {
+    bindings,
+    kernels,
+    arena: planArena(kernels, wasmFunctions, { bindings }),
+    emitted,
+    slots,
+    addresses: ADDRESSES,
+  };
 }

@@ -1,6 +1,7 @@
 /** The Program of a task, and the amount of computation in its products. */
 import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
 import { specOf } from "@cellfold/cellfold/internal";
+import { type Sizes, sizesAt } from "../../kernels/lowering/kinds/kind.ts";
 import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { ModelTask, NestedTask } from "../support/tasks.ts";
@@ -35,19 +36,23 @@ export function programOf(
 }
 
 /** Multiplications and additions of a product; other operations are too few to count. */
-export function flopsOf(kernel: WasmKernel): number {
+export function flopsOf(kernel: WasmKernel, sizes: Sizes): number {
   const isProduct = kernel.kind === "packedMatmul" || kernel.kind === "longProduct";
-  return isProduct ? 2 * wasmFunctions.workOf(kernel).cost : 0;
+  return isProduct ? 2 * wasmFunctions.workOf(kernel, sizes).cost : 0;
 }
 
 /** Multiplications and additions in the products of one step of a task, loops included. */
 export function productFlops(task: ModelTask | NestedTask): number {
   const { program, inputs } = programOf(task);
-  const { kernels } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), { threads: 1 });
+  const { kernels, bindings } = planProgram(program, inputs.map(({ shape }) => shape.map(Number)), {
+    threads: 1,
+  });
+  const sizes = sizesAt(bindings);
   const sum = (kernels: readonly WasmKernel[]): number =>
     kernels.reduce(
       (total, kernel) =>
-        total + (kernel.kind === "scan" ? kernel.length * sum(kernel.body) : flopsOf(kernel)),
+        total +
+        (kernel.kind === "scan" ? sizes.of(kernel.length) * sum(kernel.body) : flopsOf(kernel, sizes)),
       0,
     );
   return sum(kernels);

@@ -8,8 +8,10 @@ import {
   init,
   key,
   type Layer,
+  type OptimizerState,
   splitKey,
   toHost,
+  type Variables,
 } from "@cellfold/cellfold";
 import { sampleCount, shuffledOrder, type TrainerOptions } from "@cellfold/cellfold/internal";
 import { createLossGuard } from "../../src/training/non_finite.ts";
@@ -40,8 +42,8 @@ export async function trainTrial(model: Layer, data: Data, options: TrainOptions
   const [shuffleKey, dropoutKey] = splitKey(key(0), 2);
   const samples = sampleCount(data);
   const order = shuffledOrder(shuffleKey, samples);
-  let { params, state } = await toHost(variables);
-  let optimizerState = await toHost(trainer.initOptimizer(variables));
+  let { params, state }: Variables = await toHost(variables);
+  let optimizerState: OptimizerState = await toHost(trainer.initOptimizer(variables));
   let metrics = objective.initState();
   const guard = createLossGuard(model, variables, {});
   let step = 0;

@@ -1,5 +1,5 @@
 /** The options of `deno task bench`, read from the command line. */
-import { unknownName } from "../../src/nearest.ts";
+import { unknownName } from "../../src/known_names.ts";
 import type { Peer } from "./measurements.ts";
 import { SUBJECTS } from "./measurements.ts";
 

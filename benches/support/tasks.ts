@@ -90,6 +90,21 @@ export interface EpochTask extends Omit<ModelTask, "kind"> {
   readonly folder?: string;
 }
 
+/** `predict` called in a loop, beside the same predictions of a trainer. */
+export interface PredictLoopTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "predictLoop";
+  readonly calls: number;
+}
+
+/** `fit` over batches from an async iterable, beside the same batches in an array. */
+export interface FeedTask extends Omit<ModelTask, "kind"> {
+  readonly kind: "feed";
+  /** How many batches are made in all. */
+  readonly batches: number;
+  /** How many batches the array has; as many are read from the iterable between two epochs over it. */
+  readonly inArray: number;
+}
+
 /** Every task that a subject can be given. */
 export type Task =
   | ModelTask
@@ -99,6 +114,8 @@ export type Task =
   | FirstCallTask
   | GrowthTask
   | CheckpointTask
+  | PredictLoopTask
+  | FeedTask
   | EpochTask;
 
 /**
@@ -117,6 +134,10 @@ export function smallTask(task: Task): Task {
       return { ...task, ...smallModel(task), steps: 60, settling: 20, every: 10 };
     case "epoch":
       return { ...task, ...smallModel(task), samples: 20, validation: 8 };
+    case "predictLoop":
+      return { ...task, ...smallModel(task), calls: 20 };
+    case "feed":
+      return { ...task, ...smallModel(task), batches: 40, inArray: 5 };
     case "nested":
       return { ...task, batch: 4, time: 5, inputs: [3, 4, 2], units: [2, 3, 2] };
     case "stream":

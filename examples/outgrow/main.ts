@@ -21,7 +21,6 @@ import {
   sequential,
   sparseCategoricalCrossentropy,
   spec,
-  type Tensor,
   tensor,
   toNested,
   type Variables,
@@ -161,7 +160,7 @@ async function trainThere(prepared: Prepared, variables: Variables, log: Log): P
   const { tensors } = decodeSafetensors(await Deno.readFile(trained));
   const returned = fromTorch(model, variables, tensors);
   const differs = async (ours: Variables, theirs: number[][]) =>
-    largestDifference(await predict<Tensor>(model, ours, few), tensor(theirs));
+    largestDifference(await predict(model, ours, few), tensor(theirs));
   claim(log, await differs(variables, before) < 1e-5, "PyTorch predicted what we did when it began, to 1e-5");
   claim(log, await differs(returned, after) < 1e-5, "read back, we predict what PyTorch does, to 1e-5");
   const [was, is] = [await testedOn(test, variables), await testedOn(test, returned)];
@@ -192,7 +191,7 @@ async function serve(
     const { output }: { output: number[][] } = await response.json();
     const answer = output[0].indexOf(Math.max(...output[0]));
     log(`  posted a digit ${test.y.data[0]}; it says: ${answer}`);
-    const ours = await predict<Tensor>(model, variables, digit);
+    const ours = await predict(model, variables, digit);
     claim(log, largestDifference(ours, tensor(output)) < 1e-5, "it answers what we predict, to 1e-5");
   } finally {
     try {

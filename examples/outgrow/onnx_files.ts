@@ -51,7 +51,7 @@ export async function checkModels(
 async function writeModel({ layer, variables, input, data }: CheckedModel, path: string): Promise<string> {
   const inputs = named("input", treeLeaves<Tensor>(data).map(host));
   const batchSize = Object.values(inputs)[0].shape[0]; // of one batch: a stateful layer goes on in the next
-  const predicted = await predict<Tree<Tensor>>(layer, variables, data, { batchSize });
+  const predicted = await predict(layer, variables, data, { batchSize });
   const outputs = named("output", treeLeaves<Tensor>(predicted).map(host));
   const bytes = toOnnx(layer, variables, {
     input,

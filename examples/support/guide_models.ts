@@ -20,7 +20,6 @@ import {
   matmul,
   model,
   mul,
-  type Node,
   type RecurrentCell,
   reshape,
   rnn,
@@ -56,12 +55,13 @@ export interface GuideModel {
 
 const range = { min: -0.5, max: 0.5 };
 
-function singleGateCell(units: number): RecurrentCell {
+type GateParams = Readonly<Record<"gate" | "kernel" | "recurrentKernel", Tensor>>;
+
+function singleGateCell(units: number): RecurrentCell<GateParams, Tensor, Tensor, Tensor> {
   return {
     type: "singleGateCell",
     options: { units },
-    initParams: (key, input) => {
-      const [{ shape: [, features] }] = treeLeaves<Spec>(input);
+    initParams: (key, { shape: [, features] }) => {
       const [first, second, third] = splitKey(key, 3);
       return {
         gate: uniform(first, [features, units], range),
@@ -69,11 +69,9 @@ function singleGateCell(units: number): RecurrentCell {
         recurrentKernel: uniform(third, [units, units], range),
       };
     },
-    initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),
-    step: (params) => {
-      const { gate, kernel, recurrentKernel } = params as Readonly<Record<string, Tensor>>; // as made above
-      return (state, input) => {
-        const [[h], [x]] = [treeLeaves<Tensor>(state), treeLeaves<Tensor>(input)];
+    initState: (_, { shape: [batch] }) => zeros([batch, units]),
+    step: ({ gate, kernel, recurrentKernel }) => {
+      return (h, x) => {
         const f = sigmoid(matmul(x, gate));
         const candidate = tanh(add(matmul(x, kernel), matmul(h, recurrentKernel)));
         const next = add(mul(f, h), mul(sub(1, f), candidate));
@@ -83,8 +81,13 @@ function singleGateCell(units: number): RecurrentCell {
   };
 }
 
+interface MixingParams {
+  readonly kernels: readonly Tensor[];
+  readonly recurrentKernel: Tensor;
+}
+
 /** A cell for any tree of inputs: a kernel for every tensor in it. */
-function mixingCell(units: number): RecurrentCell {
+function mixingCell(units: number): RecurrentCell<MixingParams, Tensor, Tree<Tensor>, Tensor> {
   return {
     type: "mixingCell",
     options: { units },
@@ -97,13 +100,8 @@ function mixingCell(units: number): RecurrentCell {
       return { kernels, recurrentKernel: uniform(forRecurrent, [units, units], range) };
     },
     initState: (_, input) => zeros([treeLeaves<Spec>(input)[0].shape[0], units]),
-    step: (params) => {
-      const { kernels, recurrentKernel } = params as {
-        readonly kernels: readonly Tensor[];
-        readonly recurrentKernel: Tensor;
-      }; // as made above
-      return (state, input) => {
-        const [h] = treeLeaves<Tensor>(state);
+    step: ({ kernels, recurrentKernel }) => {
+      return (h, input) => {
         const flat = treeLeaves<Tensor>(input).map((x) => reshape(x, [x.shape[0], -1]));
         const kernel = concat(kernels, { axis: 0 });
         const next = tanh(add(matmul(concat(flat, { axis: 1 }), kernel), matmul(h, recurrentKernel)));
@@ -113,8 +111,18 @@ function mixingCell(units: number): RecurrentCell {
   };
 }
 
+interface NestedParams {
+  readonly kernel1: Tensor;
+  readonly kernel23: Tensor;
+}
+type Pair = readonly [Tensor, Tensor];
+
 /** The guide's cell of nested inputs, states and outputs. */
-export function nestedCell(unit1: number, unit2: number, unit3: number): RecurrentCell {
+export function nestedCell(
+  unit1: number,
+  unit2: number,
+  unit3: number,
+): RecurrentCell<NestedParams, Pair, Tree<Tensor>, Pair> {
   return {
     type: "nestedCell",
     options: { unit1, unit2, unit3 },
@@ -131,10 +139,8 @@ export function nestedCell(unit1: number, unit2: number, unit3: number): Recurre
       const [{ shape: [batch] }] = treeLeaves<Spec>(input);
       return [zeros([batch, unit1]), zeros([batch, unit2, unit3])];
     },
-    step: (params) => {
-      const { kernel1, kernel23 } = params as { readonly kernel1: Tensor; readonly kernel23: Tensor }; // as made above
-      return (state, input) => {
-        const [s1, s23] = treeLeaves<Tensor>(state);
+    step: ({ kernel1, kernel23 }) => {
+      return ([s1, s23], input) => {
         const [x1, x23] = treeLeaves<Tensor>(input);
         const output1 = matmul(x1, kernel1);
         const output23 = einsum("bij,ijkl->bkl", x23, kernel23);
@@ -147,11 +153,11 @@ export function nestedCell(unit1: number, unit2: number, unit3: number): Recurre
 function translator() {
   const source = input([null], { dtype: "int32", name: "source" });
   const embedded = call(embedding({ inputDim: 1000, outputDim: 64 }), source);
-  const [, state] = call<Node[]>(lstm({ units: 64, returnState: true, name: "encoder" }), embedded);
+  const [, state] = call(lstm({ units: 64, returnState: true, name: "encoder" }), embedded);
   const target = input(["target"], { dtype: "int32", name: "target" });
   const decoderInput = call(embedding({ inputDim: 2000, outputDim: 64 }), target);
   const decoded = call(lstm({ units: 64, name: "decoder" }), decoderInput, {
-    initialState: state as Tree<Node>,
+    initialState: state,
   });
   return model({ inputs: { source, target }, outputs: call(dense({ units: 10 }), decoded) });
 }
@@ -260,7 +266,7 @@ export function usedVariables(layer: Layer, input: Tree<Spec>): Variables {
       const positive = path.at(-1) === "movingVariance";
       const data = Float32Array.from(values.data, (x) => positive ? 0.5 + x * x : x - 0.5);
       return { ...values, data };
-    }) as Tree<Tensor>;
+    });
   const { params, state } = init(layer, key(0), input);
   return { params: moved(params), state: moved(state) };
 }

@@ -1,6 +1,6 @@
 /** The options of `deno task example`, read from the command line. */
 import type { Device } from "@cellfold/cellfold";
-import { unknownName } from "../../src/nearest.ts";
+import { unknownName } from "../../src/known_names.ts";
 
 /** What one run of the example does. */
 export interface MnistRun {

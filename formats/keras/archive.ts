@@ -4,7 +4,7 @@
  * the declared ones.
  */
 import { type Entry, Uint8ArrayReader, Uint8ArrayWriter, ZipReader, ZipWriter } from "@zip.js/zip.js";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 
 /** The contents of a `.keras` file, as stored. */

@@ -2,7 +2,7 @@
  * The cells: for each, its class in Keras, its options, its weights and how it is made. A new Keras cell
  * needs to be added only here.
  */
-import type { RecurrentCell } from "../../src/cells/cell.ts";
+import type { AnyCell } from "../../src/cells/cell.ts";
 import { gruCell, type GruCellOptions } from "../../src/cells/gru.ts";
 import { lstmCell, type LstmCellOptions } from "../../src/cells/lstm.ts";
 import { simpleRnnCell, type SimpleRnnCellOptions } from "../../src/cells/simple_rnn.ts";
@@ -16,7 +16,7 @@ export interface CellRow extends ClassRow {
   /** Its weights in Keras's order. */
   readonly weights: (options: JsonOptions) => readonly WeightRow[];
   /** The cell with these options, which the factory checks; absent if Keras has it only inside a layer. */
-  readonly make?: (options: JsonOptions) => RecurrentCell;
+  readonly make?: (options: JsonOptions) => AnyCell;
 }
 
 const rates = { dropout: "number", recurrent_dropout: "number" } as const;

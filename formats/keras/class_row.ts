@@ -12,6 +12,8 @@ export interface ClassRow {
   readonly options: Readonly<Record<string, Kind>>;
   /** Options that only Keras has, with the values equivalent to ours; the first is written. */
   readonly fixed?: Readonly<Record<string, readonly Json[]>>;
+  /** Our options that are initial values of weights, which a file has. */
+  readonly asWeights?: readonly string[];
   /** Options that do not affect the result here. */
   readonly without?: readonly string[];
 }

@@ -91,6 +91,14 @@ export const layerRows: readonly ClassRow[] = [
     type: "layerNormalization",
     options: { axis: "axes", ...normalization },
   },
+  {
+    className: "Normalization",
+    type: "normalization",
+    options: { axis: "axes", invert: "flag" },
+    // The statistics are weights; as constants of the configuration they are not read.
+    fixed: { mean: [null], variance: [null] },
+    asWeights: ["mean", "variance"],
+  },
   { className: "Dropout", type: "dropout", options: { rate: "number", noise_shape: "noise" }, without: how },
   { className: "Activation", type: "activation", options: { activation: "activation" } },
   { className: "Flatten", type: "flatten", options: {}, fixed: channelsLast },

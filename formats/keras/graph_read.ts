@@ -7,9 +7,9 @@ import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
 import { maskOfTree } from "../../src/layers/masks.ts";
 import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
-import { type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
 import { takesMask } from "./masks.ts";
@@ -224,14 +224,14 @@ function callLayer(
   const initialState = initial === undefined || initial === null
     ? undefined
     : unflattenState(stateOf(layer), treeLeaves<Node>(nodesOf(initial, results, place)), place);
-  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
   const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
   const isNone = given === undefined && travelling !== undefined && takesMask(layer) &&
     initialState === undefined;
   const mask = explicit
     ? nodeAt(explicit, results, place)
     : isNone
-    ? apply<Node>(everyStep, treeLeaves<Node>(inputs)[0])
+    ? apply(everyStep, treeLeaves<Node>(inputs)[0])
     : undefined;
   checkedCall(layer, path, specs(inputs), {
     mask: mask === undefined ? travelling : specs(mask) as Tensor,
@@ -244,7 +244,7 @@ function callLayer(
     read,
     explicit && tensorKey(explicit),
   );
-  return treeLeaves<Node>(call<Tree<Node>>(layer, inputs, {
+  return treeLeaves<Node>(call(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
     ...(mask === undefined ? {} : { mask }),
   }));

@@ -1,6 +1,6 @@
 /** How a functional configuration names the tensors that its calls read. */
 import type { Json } from "../../src/options/json.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError } from "./errors.ts";
 import { isList, isObject } from "./objects.ts";
 

@@ -1,6 +1,6 @@
 /** What the reading functions share. */
 import { checkBytes, checkCount } from "../../src/describe.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
 
 /** Options of {@linkcode fromKeras} and {@linkcode loadKerasWeights}. */
 export interface KerasReadOptions {

@@ -31,6 +31,7 @@ const passing = [
   "activation",
   "layerNormalization",
   "batchNormalization",
+  "normalization",
   "timeDistributed",
 ];
 

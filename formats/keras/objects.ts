@@ -1,6 +1,6 @@
 /** The JSON of a configuration, with limited depth, and its objects, `{ module, class_name, config }`. */
 import type { Json } from "../../src/options/json.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError } from "./errors.ts";
 
 /** A JSON object. */

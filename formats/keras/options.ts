@@ -4,7 +4,7 @@
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { ClassRow } from "./class_row.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";
 import { isObject, type JsonObject } from "./objects.ts";
@@ -82,7 +82,9 @@ export function writeOptions(row: ClassRow, options: JsonOptions, layer: string)
   for (const [ours, value] of Object.entries(plainOptions(options, layer))) {
     const option = names.get(ours);
     if (option !== undefined) config[option] = writeValue(row.options[option], value);
-    else if (value !== null && value !== false && !oursAlone.includes(ours)) {
+    else if (
+      value !== null && value !== false && !oursAlone.includes(ours) && !row.asWeights?.includes(ours)
+    ) {
       throw new TypeError(
         `Cannot write the Keras file: the option ${ours} of ${layer} is ${
           quoted(value)

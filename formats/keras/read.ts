@@ -5,7 +5,7 @@ import { paramSpecs, stateSpecs } from "../../src/models/call_specs.ts";
 import { type HostTensor, hostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
 import { readArchive } from "./archive.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { declaredInputs } from "./graph_order.ts";
 import { readGraph } from "./graph_read.ts";
@@ -43,13 +43,15 @@ export interface KerasModel {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { dense, init, key, predict, sequential, spec, type Tensor, toNested, zeros } from "@cellfold/cellfold";
+ * import { dense, init, key, type Layer, predict, sequential, spec, type Tensor } from "@cellfold/cellfold";
+ * import { toNested, zeros } from "@cellfold/cellfold";
  * import { fromKeras, toKeras } from "@cellfold/cellfold/keras";
  * const input = spec([null, 4]);
  * const layer = sequential([dense({ units: 2, biasInitializer: "ones" })]);
  * const bytes = await toKeras(layer, init(layer, key(0), input), { input });
  * const { model, variables } = await fromKeras(bytes);
- * assertEquals(toNested(await predict(model, variables, zeros([1, 4])) as Tensor), [[1, 1]]);
+ * const output = await predict(model as Layer<Tensor>, variables, zeros([1, 4])); // it has one output
+ * assertEquals(toNested(output), [[1, 1]]);
  * ```
  */
 export async function fromKeras(bytes: Uint8Array, options: KerasReadOptions = {}): Promise<KerasModel> {

@@ -1,5 +1,5 @@
 /** Reads layers and cells from their configurations. Graphs are read by graph_read.ts, which is passed in. */
-import type { RecurrentCell } from "../../src/cells/cell.ts";
+import type { AnyCell } from "../../src/cells/cell.ts";
 import { stackedCells } from "../../src/cells/stacked.ts";
 import {
   bidirectional,
@@ -13,7 +13,8 @@ import {
 } from "../../src/layers/mod.ts";
 import { fromJson, sequential } from "../../src/models/mod.ts";
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import { nearest, quoted } from "../../src/nearest.ts";
+import { nearest } from "../../src/known_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import type { DType, Spec } from "../../src/tensor/tensor.ts";
 import { type Dim, symbol } from "../../src/tensor/dims.ts";
 import { cellClasses, cellRows, stackedRow } from "./cells.ts";
@@ -139,7 +140,7 @@ function readBidirectional(object: KerasObject, context: LayerContext, common: J
 }
 
 /** The cell of an `RNN`: the cell's own flag must agree with the layer's, as our cells have none. */
-function readCell(value: Json | undefined, layer: string, trainable: boolean): RecurrentCell {
+function readCell(value: Json | undefined, layer: string, trainable: boolean): AnyCell {
   const place = `the cell of ${layer}`;
   const object = kerasObject(value, place);
   const { className, config } = object;

@@ -1,5 +1,5 @@
 /** Matches the weights of a file to our variables. */
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { KerasFileError } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
 import type { Layout } from "./layout.ts";
@@ -28,7 +28,8 @@ export function storedWeights({ owners, containers }: Layout, file: WeightFile):
         `it has ${found.length} weights, expected ${rows.length}: ${rows.map(({ name }) => name).join(", ")}`,
       );
     }
-    rows.forEach(({ name, part }, index) => {
+    rows.forEach(({ name, part, unread }, index) => {
+      if (unread) return;
       stored.set([part, ...variables, name].join("."), `${path}/vars/${index}`);
     });
   }

@@ -4,7 +4,8 @@
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { initializerNames } from "../../src/options/initializers.ts";
-import { nearest, quoted } from "../../src/nearest.ts";
+import { nearest } from "../../src/known_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import { activationNames } from "../../src/operations/activations.ts";
 import { camelCase, snakeCase } from "./names.ts";
 

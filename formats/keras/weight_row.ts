@@ -1,5 +1,6 @@
 /** One weight of a layer or cell, as Keras stores it. */
 import type { JsonOptions } from "../../src/options/json.ts";
+import type { HostTensor } from "../../src/tensor/tensor.ts";
 import type { Dim, Shape } from "../../src/tensor/dims.ts";
 
 /** A weight of a layer or cell. */
@@ -8,6 +9,8 @@ export interface WeightRow {
   readonly name: string;
   /** Whether it is trained. */
   readonly part: "params" | "state";
+  /** Only Keras has it, and this value is written for it; what a file has is not read. */
+  readonly unread?: HostTensor;
   /** Its shape for a layer input of this shape; for a cell, the input of one step. */
   shape(input: Shape): Shape;
 }

@@ -5,12 +5,16 @@
  */
 import type { JsonOptions } from "../../src/options/json.ts";
 import type { Shape } from "../../src/tensor/dims.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
 import { cellRow } from "./cells.ts";
 import { count, last, param, type WeightRow } from "./weight_row.ts";
 
 function normalization(options: JsonOptions): WeightRow[] {
   const axes = [options.axis].flat().map(Number);
-  const shape = (input: Shape) => axes.map((axis) => input[axis < 0 ? axis + input.length : axis]);
+  const shape = (input: Shape) =>
+    axes.map((axis) => axis < 0 ? axis + input.length : axis).sort((a, b) => a - b).map((axis) =>
+      input[axis]
+    );
   return [
     ...(options.scale ? [param("gamma", shape)] : []),
     ...(options.center ? [param("beta", shape)] : []),
@@ -35,6 +39,15 @@ const rows: Readonly<Record<string, (options: JsonOptions) => readonly WeightRow
     return [...normalization(options), ...moving];
   },
   layerNormalization: normalization,
+  normalization: (options) => {
+    const [{ shape }] = normalization({ ...options, scale: true });
+    return [
+      { name: "mean", part: "state", shape },
+      { name: "variance", part: "state", shape },
+      // How many batches Keras saw, which it keeps for older files.
+      { name: "count", part: "state", shape: () => [], unread: tensor(0) },
+    ];
+  },
   masking: () => [],
   dropout: () => [],
   activation: () => [],

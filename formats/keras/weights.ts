@@ -149,6 +149,6 @@ export async function weightGroups(model: Layer, variables: Variables): Promise<
   return layout.owners.map(({ path, name, rows, variables }) => ({
     path: `${path}/vars`,
     attributes: { name },
-    tensors: rows.map(({ name, part }) => read([part, ...variables, name].join("."))),
+    tensors: rows.map(({ name, part, unread }) => unread ?? read([part, ...variables, name].join("."))),
   }));
 }

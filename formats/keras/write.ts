@@ -2,7 +2,7 @@
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, LayerOptions, Variables } from "../../src/layers/mod.ts";
 import { inputSpecs } from "../../src/models/init.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
 import type { Json } from "../../src/options/json.ts";
 import { isLeaf, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";

@@ -1,6 +1,6 @@
 /** Tensors in ONNX files: dtypes, sizes checked against the data present, and both ways of storing it. */
 import { type DType, type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { OnnxError } from "./errors.ts";
 import type { Partly, TensorProto, ValueInfoProto } from "./protos.ts";
 

@@ -5,15 +5,26 @@
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { fromJson, type FromJsonOptions, toJson } from "../../src/models/json.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
+import { quoted } from "../../src/quoted.ts";
 import type { Json } from "../../src/options/json.ts";
 import type { HostTensor, Tensor } from "../../src/tensor/tensor.ts";
 import type { OptimizerState } from "../../src/training/optimizers.ts";
-import { flattenTree, type Tree, unflattenTree } from "../../src/tree/tree.ts";
-import { decodeSafetensors, readSafetensors, type SafetensorsFile } from "./decode.ts";
-import { encodeSafetensors, writeSafetensors } from "./encode.ts";
-import type { Metadata } from "./header.ts";
-import { namedTensors } from "./names.ts";
+import type { Tree } from "../../src/tree/tree.ts";
+import {
+  decodeSafetensors,
+  readSafetensors,
+  type SafetensorsFile,
+} from "../../src/data/safetensors/decode.ts";
+import { encodeSafetensors, writeSafetensors } from "../../src/data/safetensors/encode.ts";
+import type { Metadata } from "../../src/data/safetensors/header.ts";
+import {
+  CHECKPOINT,
+  malformedCheckpoint,
+  parseJson,
+  structureOf,
+  treeOf,
+} from "../../src/data/safetensors/structure.ts";
 
 /** The contents of a checkpoint. */
 export interface Checkpoint {
@@ -36,28 +47,13 @@ export interface ReadCheckpointOptions extends CheckpointOptions {
   readonly length?: number;
 }
 
-/** The metadata that makes a file a checkpoint. */
-const OWN = { format: "cellfold", version: "1" };
-const RESERVED = [...Object.keys(OWN), "model", "structure"];
-
-/** How deep the model and the structure of a file may be nested: layers within layers, trees within trees. */
-const DEPTH_LIMIT = 256;
+const RESERVED = [...Object.keys(CHECKPOINT), "model", "structure"];
 
 /**
  * How many values the JSON of a model may have: some thousand layers, so that a graph is walked in reasonable
  * time.
  */
 const MODEL_LIMIT = 100_000;
-
-function malformed(problem: string, cause?: unknown): SyntaxError {
-  return new SyntaxError(`Cannot read the checkpoint: ${problem}`, { cause });
-}
-
-/** The structure of a tree with the names of its leaves. */
-function structureOf(tree: Tree<Tensor>): Tree<string> {
-  const names = namedTensors(tree).map(({ name }) => name);
-  return unflattenTree(flattenTree(tree).structure, names);
-}
 
 /** What is written: the tree of all tensors, and the metadata. */
 function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; readonly metadata: Metadata } {
@@ -76,7 +72,7 @@ function contentOf(checkpoint: Checkpoint): { readonly tree: Tree<Tensor>; reado
     tree,
     metadata: {
       ...metadata,
-      ...OWN,
+      ...CHECKPOINT,
       model: JSON.stringify(toJson(model)),
       structure: JSON.stringify(structureOf(tree)),
     },
@@ -132,57 +128,14 @@ export function writeCheckpoint(checkpoint: Checkpoint): ReadableStream<Uint8Arr
   return writeSafetensors(tree, { metadata });
 }
 
-/** The value of a JSON text that is neither nested too deeply to be walked nor too large. */
-function parse(text: string | undefined, what: string, limit = Infinity): Json {
-  if (text === undefined) {
-    throw malformed(`its metadata have no ${what}; a file of tensors alone is read by decodeSafetensors`);
-  }
-  let value: Json;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw malformed(`its ${what} is no JSON`, error);
-  }
-  let level: Json[] = [value];
-  let count = 0;
-  for (let depth = 0; level.length > 0; depth++) {
-    count += level.length;
-    if (count > limit) throw malformed(`its ${what} has more than ${limit} values`);
-    if (depth > DEPTH_LIMIT) throw malformed(`its ${what} is nested more than ${DEPTH_LIMIT} deep`);
-    level = level.flatMap((item) => typeof item === "object" && item !== null ? Object.values(item) : []);
-  }
-  return value;
-}
-
-/** The tree of a structure written by `structureOf`, with the tensors that it names. */
-function treeOf(structure: Json, tensors: Map<string, HostTensor>): Tree<HostTensor> {
-  if (typeof structure === "string") {
-    const tensor = tensors.get(structure);
-    if (tensor === undefined) {
-      throw malformed(
-        `its structure names the tensor ${quoted(structure)}, which is not there or was named before`,
-      );
-    }
-    tensors.delete(structure);
-    return tensor;
-  }
-  if (Array.isArray(structure)) return structure.map((item) => treeOf(item, tensors));
-  if (typeof structure === "object" && structure !== null) {
-    const entries = Object.entries(structure);
-    // With both keys it would be mistaken for a tensor.
-    if (entries.some(([key]) => key === "dtype") && entries.some(([key]) => key === "shape")) {
-      throw malformed("its structure has an object with the keys dtype and shape");
-    }
-    return Object.fromEntries(entries.map(([key, item]) => [key, treeOf(item, tensors)]));
-  }
-  throw malformed(`its structure has ${quoted(structure)} where a tensor's name is expected`);
-}
-
 function modelOf(json: Json, options: FromJsonOptions): Layer {
   try {
     return fromJson(json, options);
   } catch (error) {
-    throw malformed(`its model cannot be made (${error instanceof Error ? error.message : error})`, error);
+    throw malformedCheckpoint(
+      `its model cannot be made (${error instanceof Error ? error.message : error})`,
+      error,
+    );
   }
 }
 
@@ -191,7 +144,7 @@ function checkParams(model: Layer, params: Tree<Tensor>): void {
   try {
     model.trainableLeaves(params);
   } catch (error) {
-    throw malformed(
+    throw malformedCheckpoint(
       `its params are not those of its model (${error instanceof Error ? error.message : error})`,
       error,
     );
@@ -200,20 +153,26 @@ function checkParams(model: Layer, params: Tree<Tensor>): void {
 
 function checkpointOf({ tensors, metadata }: SafetensorsFile, options: FromJsonOptions): Checkpoint {
   const { format, version, model: modelText, structure: structureText, ...own } = metadata;
-  if (format !== OWN.format || version !== OWN.version) {
+  if (format !== CHECKPOINT.format || version !== CHECKPOINT.version) {
     const given = `${quoted(format ?? "none")}, version ${quoted(version ?? "none")}`;
-    throw malformed(`its format is ${given}, expected "${OWN.format}", version "${OWN.version}"`);
+    throw malformedCheckpoint(
+      `its format is ${given}, expected "${CHECKPOINT.format}", version "${CHECKPOINT.version}"`,
+    );
   }
-  const model = modelOf(parse(modelText, "model", MODEL_LIMIT), options);
+  const model = modelOf(parseJson(modelText, "model", MODEL_LIMIT), options);
   const left = new Map(Object.entries(tensors));
-  const tree = treeOf(parse(structureText, "structure"), left);
+  const tree = treeOf(parseJson(structureText, "structure"), left);
   const [unused] = left.keys();
-  if (unused !== undefined) throw malformed(`its structure leaves out the tensor ${quoted(unused)}`);
-  if (!("params" in tree && "state" in tree)) throw malformed("its structure has no params and state");
+  if (unused !== undefined) {
+    throw malformedCheckpoint(`its structure leaves out the tensor ${quoted(unused)}`);
+  }
+  if (!("params" in tree && "state" in tree)) {
+    throw malformedCheckpoint("its structure has no params and state");
+  }
   const { params, state, optimizerState } = tree as { readonly [part: string]: Tree<HostTensor> }; // as just checked
   checkParams(model, params);
   if (optimizerState !== undefined && !("step" in optimizerState)) {
-    throw malformed("its optimizerState has no step");
+    throw malformedCheckpoint("its optimizerState has no step");
   }
   return {
     model,

@@ -4,10 +4,19 @@
  *
  * @module
  */
-export { encodeSafetensors, type SafetensorsOptions, writeSafetensors } from "./encode.ts";
-export { decodeSafetensors, type ReadOptions, readSafetensors, type SafetensorsFile } from "./decode.ts";
-export { restoreTree } from "./names.ts";
-export type { Metadata } from "./header.ts";
+export {
+  encodeSafetensors,
+  type SafetensorsOptions,
+  writeSafetensors,
+} from "../../src/data/safetensors/encode.ts";
+export {
+  decodeSafetensors,
+  type ReadOptions,
+  readSafetensors,
+  type SafetensorsFile,
+} from "../../src/data/safetensors/decode.ts";
+export { restoreTree } from "./restore.ts";
+export type { Metadata } from "../../src/data/safetensors/header.ts";
 export {
   type Checkpoint,
   type CheckpointOptions,

@@ -1,5 +1,5 @@
 /** The differences between two collections of named tensors, as one text for an error. */
-import { quoted } from "../../src/nearest.ts";
+import { quoted } from "../../src/quoted.ts";
 import { sameShape } from "../../src/tensor/dims.ts";
 import { printSpec, type Spec } from "../../src/tensor/tensor.ts";
 

@@ -2,7 +2,7 @@
 import { layerName } from "../../src/layers/define.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { isContainer } from "../../src/models/container.ts";
-import { unknownName } from "../../src/nearest.ts";
+import { unknownName } from "../../src/known_names.ts";
 import { isLeaf, type Tensor } from "../../src/tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { type Conversion, type Counterpart, noModule } from "./conversion.ts";
@@ -10,7 +10,7 @@ import { plainConversions } from "./plain.ts";
 import { recurrentOf } from "./recurrent.ts";
 
 /** A layer with tensors, and their place in a state dict. */
-export interface Place {
+export interface ModulePlace {
   /** The prefix of its tensors' names, such as `encoder.rnn.`. */
   readonly prefix: string;
   readonly conversion: Conversion;
@@ -95,7 +95,7 @@ export function placesOf(
   variables: Variables,
   modules: ModuleNames,
   prefix: string,
-): (Place | undefined)[] {
+): (ModulePlace | undefined)[] {
   const inner = innerLayers(model);
   const paths = inner.map(({ path }) => path);
   for (const path of Object.keys(modules)) {

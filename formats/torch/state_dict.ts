@@ -4,14 +4,14 @@
 import { checkObject } from "../../src/describe.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
-import { checkOptions } from "../../src/nearest.ts";
+import { checkOptions } from "../../src/option_names.ts";
 import { cast } from "../../src/operations/elementwise.ts";
 import { isFloat } from "../../src/operations/infer.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
 import { outputSpecs } from "../../src/program/functions.ts";
 import { differences } from "../support/differences.ts";
 import { COUNTER, type NamedTensors } from "./conversion.ts";
-import { changeVariables, type ModuleNames, type Place, placesOf } from "./modules.ts";
+import { changeVariables, type ModuleNames, type ModulePlace, placesOf } from "./modules.ts";
 
 /** The tensors of a PyTorch module by name, as `module.state_dict()` returns them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
@@ -36,7 +36,11 @@ function resolve(what: string, options: TorchOptions): Required<TorchOptions> {
 }
 
 /** The tensors of each layer by their full names; none for a layer without a place. */
-function collect(model: Layer, variables: Variables, places: readonly (Place | undefined)[]): NamedTensors[] {
+function collect(
+  model: Layer,
+  variables: Variables,
+  places: readonly (ModulePlace | undefined)[],
+): NamedTensors[] {
   const collected: NamedTensors[] = [];
   changeVariables(model, variables, (own, index) => {
     const { conversion, prefix } = places[index] ?? {};

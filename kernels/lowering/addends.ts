@@ -31,13 +31,13 @@ interface Addition extends Addend {
 }
 
 /** Moves additions into the products before them. Addends must be in memory before the product begins. */
-export function foldAddends(
+export function absorbAdditions(
   program: Program,
   given: ReadonlyMap<Value, Located>,
   columns: number,
 ): WithAddends {
   const of = new Map<Equation, readonly Addend[]>();
-  const folder = new Folder(program, given, columns);
+  const absorber = new Absorber(program, given, columns);
   const gone = new Set<Equation>();
   /** Replacements for the results of additions that were removed. */
   const instead = new Map<Value, Value>();
@@ -45,7 +45,7 @@ export function foldAddends(
   /** The new products by the first addition to them, which they replace in the order of equations. */
   const startingAt = new Map<Equation, Equation>();
   for (const equation of program.equations) {
-    const additions = folder.additionsTo(equation);
+    const additions = absorber.additionsTo(equation);
     if (!additions || additions.some((addition) => gone.has(addition.equation))) continue;
     const whole = additions.length === 1 && additions[0].piece === equation.outputs[0];
     const product: Equation = {
@@ -54,7 +54,7 @@ export function foldAddends(
       outputs: whole ? additions[0].equation.outputs : equation.outputs,
     };
     products.add(equation);
-    startingAt.set(folder.firstOf(additions), product);
+    startingAt.set(absorber.firstOf(additions), product);
     of.set(product, additions);
     for (const { equation: addition, piece } of additions) {
       gone.add(addition);
@@ -78,7 +78,7 @@ export function foldAddends(
   return { program: { ...program, equations, outputs: program.outputs.map(read) }, of };
 }
 
-class Folder {
+class Absorber {
   readonly #readers = new Map<Value, (Equation | undefined)[]>();
   readonly #makers = new Map<Value, Equation>();
   readonly #places = new Map<Equation, number>();
@@ -107,7 +107,7 @@ class Folder {
     if (!isEquation(product, "matmul") || product.attributes.transposeLeft) return undefined;
     const { shape } = product.outputs[0];
     if (shape.length !== 2 || sizeOf(shape) === 0) return undefined;
-    const whole = viewOf({ name: "", size: sizeOf(shape), place: { kind: "arena" } }, shape, "float32");
+    const whole = viewOf({ name: "", size: sizeOf(shape), storage: { kind: "arena" } }, shape, "float32");
     const additions: Addition[] = [];
     if (!this.#collect(product.outputs[0], whole, whole, additions) || additions.length === 0) {
       return undefined;
@@ -173,7 +173,7 @@ class Folder {
     if (maker && readers.some((reader) => reader === undefined || isEquation(reader, "concat"))) return false;
     let view: View | undefined = found && "view" in found
       ? found.view
-      : viewOf({ name: "", size: sizeOf(base.shape), place: { kind: "arena" } }, base.shape, "float32");
+      : viewOf({ name: "", size: sizeOf(base.shape), storage: { kind: "arena" } }, base.shape, "float32");
     for (const equation of views) view = view && applyView(equation, view);
     return view !== undefined && addendView(view, rows) !== undefined;
   }

@@ -35,7 +35,7 @@ export function planArena<Kernel>(
     lives.set(buffer, { size: evaluateDim(buffer.size, bindings) * elementBytes, first, last });
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
-      const { kind } = buffer.place;
+      const { kind } = buffer.storage;
       if (kind === "input" || kind === "output" || !only(buffer)) continue;
       if (kind === "constant") note(buffer, 0, kernels.length);
       else {
@@ -43,12 +43,12 @@ export function planArena<Kernel>(
         note(buffer, first, Math.max(last, index));
       }
     }
-    for (const buffer of keptBy(kernel)) note(buffer, 0, kernels.length);
+    for (const buffer of keptBy(kernel)) if (only(buffer)) note(buffer, 0, kernels.length);
   });
   const { offsets, size } = planMemory(lives, ALIGNMENT);
   return {
     offsets,
     bytes: size,
-    constants: [...lives.keys()].filter(({ place }) => place.kind === "constant"),
+    constants: [...lives.keys()].filter(({ storage }) => storage.kind === "constant"),
   };
 }

@@ -1,13 +1,13 @@
 /**
- * Lowering: from a Program to kernels over views. `addends.ts` and `block.ts` prepare a block (a Program, or
+ * Lowering: from a Program to kernels over views. `addends.ts` and `body.ts` prepare a body (a Program, or
  * the body of a scan), `placement.ts` decides where its results are written, and this file turns its
  * equations into kernels, by the rules of `rules.ts`. What only one backend does with the kernels, such as
  * packing the operands of products, is in that backend's folder.
  */
 import type { Bindings } from "../../src/tensor/dims.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
-import { foldAddends } from "./addends.ts";
-import { constantTensor, prepareBlock, type PreparedBlock } from "./block.ts";
+import { absorbAdditions } from "./addends.ts";
+import { constantTensor, prepareBody, type PreparedBody } from "./body.ts";
 import { type Kernel, kernelFunctions } from "./kernels.ts";
 import type { FusedKernel, FusedOperation, Operand } from "./kinds/fused.ts";
 import { copy, operandOf } from "./kinds/fused.ts";
@@ -35,37 +35,37 @@ export interface Lowered<Kernel> {
 /** Lowers a whole Program: the addresses of inputs and outputs are looked up at every call. */
 export function lowerProgram(program: Program, { columns }: LoweringContext): Lowered<Kernel> {
   const outside = (kind: "input" | "output") => ({ shape, dtype }: Value, index: number): View =>
-    viewOf({ name: `${kind} ${index}`, size: sizeOf(shape), place: { kind, index } }, shape, dtype);
+    viewOf({ name: `${kind} ${index}`, size: sizeOf(shape), storage: { kind, index } }, shape, dtype);
   const checks: ((bindings: Bindings) => void)[] = [];
   const inputs = program.inputs.map(outside("input"));
   const given = new Map(program.inputs.map((value, index) => [value, { view: inputs[index] }]));
-  const context: BlockContext = { columns, check: (holds) => checks.push(holds) };
-  const kernels = lowerBlock(program, given, program.outputs.map(outside("output")), [], 0, context);
+  const context: BodyContext = { columns, check: (holds) => checks.push(holds) };
+  const kernels = lowerBody(program, given, program.outputs.map(outside("output")), [], 0, context);
   return { kernels, checks };
 }
 
-/** What all blocks of a lowering share. */
-interface BlockContext extends LoweringContext, Pick<Lowering, "check"> {}
+/** What all bodies of a lowering share. */
+interface BodyContext extends LoweringContext, Pick<Lowering, "check"> {}
 
-/** Lowers a block. `targets` are the places of the outputs; the first ones are those of the `carries`. */
-function lowerBlock(
+/** Lowers a body. `targets` are the places of the outputs; the first ones are those of the `carries`. */
+function lowerBody(
   program: Program,
   given: ReadonlyMap<Value, Located>,
   targets: readonly View[],
   carries: readonly View[],
   depth: number,
-  context: BlockContext,
+  context: BodyContext,
 ): Kernel[] {
-  const { program: folded, of: addendsOf } = foldAddends(program, given, context.columns);
-  const block = prepareBlock(
-    folded,
+  const { program: absorbed, of: addendsOf } = absorbAdditions(program, given, context.columns);
+  const body = prepareBody(
+    absorbed,
     given,
     targets.map((view, i) => i < carries.length ? undefined : view),
   );
-  const late = placeCarries(block, carries);
-  const stores = storesOf(block, late.map(({ from }) => from));
-  const locate = locatorOf(block, stores);
-  const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, block);
+  const late = placeCarries(body, carries);
+  const stores = storesOf(body, late.map(({ from }) => from));
+  const locate = locatorOf(body, stores);
+  const storeOf = (value: Value) => stores.get(value)?.[0] ?? failUnplaced(value, body);
   const lowering: Lowering<Kernel> = {
     check: context.check,
     depth,
@@ -73,13 +73,13 @@ function lowerBlock(
     viewIn: (value) => inMemory(locate(value), value),
     storeOf,
     addendsOf,
-    lowerBody: (body, given, targets, carries) => {
-      const kernels = lowerBlock(body, given, targets, carries, depth + 1, context);
+    lowerBody: (inner, given, targets, carries) => {
+      const kernels = lowerBody(inner, given, targets, carries, depth + 1, context);
       return { kernels, rows: rowsOf(kernels, kernelFunctions) };
     },
   };
-  const kernels = block.units.flatMap((unit): readonly Kernel[] => {
-    if ("fused" in unit) return [fuse(unit.fused, { block, stores, locate })];
+  const kernels = body.units.flatMap((unit): readonly Kernel[] => {
+    if ("fused" in unit) return [fuse(unit.fused, { body, stores, locate })];
     const { equation } = unit;
     if (isViewOperation(equation)) return [copy(locate(equation.inputs[0]), storeOf(equation.outputs[0]))];
     // A result with several places is computed at the first one and copied to the others.
@@ -94,15 +94,15 @@ function lowerBlock(
   ];
 }
 
-/** Where the values of a block are: given from outside, written by its kernels, or a view of another one. */
-function locatorOf(block: PreparedBlock, stores: Stores): (value: Value) => Located {
-  const located = new Map<Value, Located>(block.given);
+/** Where the values of a body are: given from outside, written by its kernels, or a view of another one. */
+function locatorOf(body: PreparedBody, stores: Stores): (value: Value) => Located {
+  const located = new Map<Value, Located>(body.given);
   const find = (value: Value): Located | undefined => {
-    const maker = block.makers.get(value);
+    const maker = body.makers.get(value);
     const [stored] = stores.get(value) ?? [];
     if (stored) {
       // A copy is written in the shape of its source, and read in its own.
-      const isCopy = maker && block.copies.has(maker);
+      const isCopy = maker && body.copies.has(maker);
       return {
         view: isCopy ? viewOf(stored.buffer, value.shape, value.dtype) : stored,
       };
@@ -114,14 +114,14 @@ function locatorOf(block: PreparedBlock, stores: Stores): (value: Value) => Loca
     return view && { view };
   };
   const locate = (value: Value): Located => {
-    const found = located.get(value) ?? find(value) ?? failUnplaced(value, block);
+    const found = located.get(value) ?? find(value) ?? failUnplaced(value, body);
     located.set(value, found);
     return found;
   };
   return locate;
 }
 
-function failUnplaced(value: Value, { makers }: PreparedBlock): never {
+function failUnplaced(value: Value, { makers }: PreparedBody): never {
   const name = makers.get(value)?.operation.name ?? "nothing";
   throw new Error(`A ${value.dtype} value of ${name} has no place in memory`);
 }
@@ -133,7 +133,7 @@ function inMemory(found: Located, { shape, dtype }: Value): View {
   const value = typeof constant === "number"
     ? constantTensor(constant, found.dtype)
     : (bindings: Bindings) => constantTensor(constant(bindings), found.dtype);
-  const buffer: Buffer = { name: "constant", size: 1, place: { kind: "constant", value } };
+  const buffer: Buffer = { name: "constant", size: 1, storage: { kind: "constant", value } };
   return broadcastView(viewOf(buffer, [], dtype), shape, []);
 }
 
@@ -160,9 +160,9 @@ function copyCarries(
   return [...before, ...after];
 }
 
-/** A block whose values have places. */
+/** A body whose values have places. */
 interface Placed {
-  readonly block: PreparedBlock;
+  readonly body: PreparedBody;
   readonly stores: Stores;
   readonly locate: (value: Value) => Located;
 }
@@ -170,7 +170,7 @@ interface Placed {
 /** One kernel for elementwise equations. */
 function fuse(
   equations: readonly ElementwiseEquation[],
-  { block, stores, locate }: Placed,
+  { body, stores, locate }: Placed,
 ): FusedKernel {
   const own = new Set<unknown>(equations);
   const operations = equations.map((equation): FusedOperation => {
@@ -179,7 +179,7 @@ function fuse(
     return {
       name: name === "stopGradient" ? "copy" : name,
       operands: equation.inputs.map((input): Operand =>
-        own.has(block.makers.get(input)) ? { kind: "register", value: input } : operandOf(locate(input))
+        own.has(body.makers.get(input)) ? { kind: "register", value: input } : operandOf(locate(input))
       ),
       output,
       inputDType: equation.inputs[0].dtype,

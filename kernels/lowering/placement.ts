@@ -1,10 +1,10 @@
 /**
- * Placement: where the kernels of a block write their results. A result with a given place (an output, a part
+ * Placement: where the kernels of a body write their results. A result with a given place (an output, a part
  * of a concatenation, the carry of the next step) is written directly there; the rest gets separate buffers.
  */
 import { addDims, type Dim } from "../../src/tensor/dims.ts";
 import { type EquationOf, isElementwise, type Value } from "../../src/program/types.ts";
-import type { PreparedBlock } from "./block.ts";
+import type { PreparedBody } from "./body.ts";
 import { arena } from "./kinds/rule.ts";
 import { ownElementsOf } from "./rules.ts";
 import { baseOf, sharesRegisters } from "./stages.ts";
@@ -20,14 +20,14 @@ export type Stores = ReadonlyMap<Value, readonly View[]>;
  * that must be copied at the end of the step.
  */
 export function placeCarries(
-  block: PreparedBlock,
+  body: PreparedBody,
   carries: readonly View[],
 ): { readonly from: Value; readonly to: View }[] {
   const late: { from: Value; to: View }[] = [];
   carries.forEach((carry, index) => {
-    const value = block.outputs[index];
-    if (mayWriteOver(block, value, index, carry)) {
-      block.places.set(value, [...block.places.get(value) ?? [], carry]);
+    const value = body.outputs[index];
+    if (mayWriteOver(body, value, index, carry)) {
+      body.destinations.set(value, [...body.destinations.get(value) ?? [], carry]);
     } else {
       late.push({ from: value, to: carry });
     }
@@ -39,16 +39,16 @@ export function placeCarries(
  * Whether the kernel that computes the next carry, output `index`, may write it directly over the current
  * one.
  */
-function mayWriteOver(block: PreparedBlock, value: Value, index: number, carry: View): boolean {
-  const maker = block.makers.get(value);
-  const writer = maker && block.unitOf.get(maker);
+function mayWriteOver(body: PreparedBody, value: Value, index: number, carry: View): boolean {
+  const maker = body.makers.get(value);
+  const writer = maker && body.unitOf.get(maker);
   if (!maker || writer === undefined) return false; // given from outside, or a view
   // A reshape's copy has another shape, and some kernels can only write a buffer of their own.
-  if (block.copies.has(maker) || ownElementsOf(maker.operation.name)) return false;
+  if (body.copies.has(maker) || ownElementsOf(maker.operation.name)) return false;
   // Fused kernels can write a result to several places, others to one.
-  if (!isElementwise(maker) && block.places.has(value)) return false;
+  if (!isElementwise(maker) && body.destinations.has(value)) return false;
   // If two carries become the same value, the second is a copy.
-  return block.outputs.indexOf(value) === index && !readsAfter(block, carry, writer);
+  return body.outputs.indexOf(value) === index && !readsAfter(body, carry, writer);
 }
 
 /**
@@ -59,22 +59,22 @@ function mayWriteOver(block: PreparedBlock, value: Value, index: number, carry: 
  *   it has overwritten;
  * - by an output, which is read at the end of the step: the carry passed on to another carry, or stacked.
  */
-function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean {
+function readsAfter(body: PreparedBody, carry: View, writer: number): boolean {
   const isCarry = (value: Value) => {
-    const found = block.given.get(baseOf(value, block));
+    const found = body.given.get(baseOf(value, body));
     return found !== undefined && "view" in found && found.view.buffer === carry.buffer;
   };
-  const isRead = block.equations.some((equation) => {
-    const reader = block.unitOf.get(equation);
+  const isRead = body.equations.some((equation) => {
+    const reader = body.unitOf.get(equation);
     if (reader === undefined || reader < writer) return false;
-    const readsAsItLies = (input: Value) => isElementwise(equation) && baseOf(input, block) === input;
+    const readsAsItLies = (input: Value) => isElementwise(equation) && baseOf(input, body) === input;
     return equation.inputs.some((input) => isCarry(input) && (reader > writer || !readsAsItLies(input)));
   });
-  return isRead || block.outputs.some(isCarry);
+  return isRead || body.outputs.some(isCarry);
 }
 
 /**
- * Where the kernels of a block write every value that they compute. It is read from the first place.
+ * Where the kernels of a body write every value that they compute. It is read from the first place.
  *
  * - A value with given places is written directly to them: to an output, into its part of a concatenation,
  *   over a carry. Only a value without any gets a buffer of its own.
@@ -85,19 +85,19 @@ function readsAfter(block: PreparedBlock, carry: View, writer: number): boolean 
  *
  * @param readLater Values that are read by copies at the end of the step.
  */
-export function storesOf(block: PreparedBlock, readLater: readonly Value[]): Stores {
+export function storesOf(body: PreparedBody, readLater: readonly Value[]): Stores {
   const stores = new Map<Value, View[]>();
-  const inMemory = readFromMemory(block, readLater);
+  const inMemory = readFromMemory(body, readLater);
   // From the last to the first, so that a concatenation has memory before its parts do.
-  for (const equation of block.equations.toReversed()) {
-    const isCopy = block.copies.has(equation);
+  for (const equation of body.equations.toReversed()) {
+    const isCopy = body.copies.has(equation);
     if (isViewOperation(equation) && !isCopy) continue;
     for (const value of equation.outputs) {
-      const wanted = (block.places.get(value) ?? []).map((place) =>
-        "whole" in place ? partOf(place.whole, place.part, block, stores) : place
+      const wanted = (body.destinations.get(value) ?? []).map((place) =>
+        "whole" in place ? partOf(place.whole, place.part, body, stores) : place
       );
       const isNeeded = !isElementwise(equation) || inMemory.has(value);
-      const isOwn = isCopy || block.reshaped.has(value) || (wanted.length === 0 && isNeeded);
+      const isOwn = isCopy || body.reshaped.has(value) || (wanted.length === 0 && isNeeded);
       const { shape } = isCopy ? equation.inputs[0] : value;
       const { name } = equation.operation;
       const size = ownElementsOf(name)?.(sizeOf(shape)) ?? sizeOf(shape);
@@ -108,15 +108,15 @@ export function storesOf(block: PreparedBlock, readLater: readonly Value[]): Sto
 }
 
 /** The values that are read from memory: by a kernel other than their own, or at the end of the step. */
-function readFromMemory(block: PreparedBlock, readLater: readonly Value[]): ReadonlySet<Value> {
-  const found = new Set(readLater.map((value) => baseOf(value, block)));
-  for (const equation of block.equations) {
-    if (isViewOperation(equation) && !block.copies.has(equation)) continue;
+function readFromMemory(body: PreparedBody, readLater: readonly Value[]): ReadonlySet<Value> {
+  const found = new Set(readLater.map((value) => baseOf(value, body)));
+  for (const equation of body.equations) {
+    if (isViewOperation(equation) && !body.copies.has(equation)) continue;
     for (const input of equation.inputs) {
-      const maker = block.makers.get(input);
-      const inSameKernel = maker !== undefined && sharesRegisters(equation, input, block) &&
-        block.unitOf.get(maker) === block.unitOf.get(equation);
-      if (!inSameKernel) found.add(baseOf(input, block));
+      const maker = body.makers.get(input);
+      const inSameKernel = maker !== undefined && sharesRegisters(equation, input, body) &&
+        body.unitOf.get(maker) === body.unitOf.get(equation);
+      if (!inSameKernel) found.add(baseOf(input, body));
     }
   }
   return found;
@@ -126,7 +126,7 @@ function readFromMemory(block: PreparedBlock, readLater: readonly Value[]): Read
 function partOf(
   value: Value,
   part: number,
-  { makers }: PreparedBlock,
+  { makers }: PreparedBody,
   stores: Stores,
 ): View {
   const { inputs, attributes: { axis } } = makers.get(value) as EquationOf<"concat">; // nothing else has parts

@@ -28,7 +28,9 @@ export function rowsOf<Kernel>(
     const stride = written.get(view.buffer);
     if (stride === undefined) return true;
     if (view.shape[0] !== rows || view.strides[0] !== stride) return false;
-    let low = typeof view.offset === "number" && typeof stride === "number" ? view.offset % stride : view.offset;
+    let low = typeof view.offset === "number" && typeof stride === "number"
+      ? view.offset % stride
+      : view.offset;
     let high = low;
     for (let axis = 1; axis < view.shape.length; axis++) {
       if (view.shape[axis] === 0) continue;
@@ -39,8 +41,8 @@ export function rowsOf<Kernel>(
     }
     return isAtMost(0, low) && isAtMost(addDims(high, 1), stride);
   };
-  const block = { rows, isWritten: (buffer: Buffer) => written.has(buffer) };
+  const here = { rows, isWritten: (buffer: Buffer) => written.has(buffer) };
   const isApart = (kernel: Kernel) =>
-    [...readsOf(kernel), ...writesOf(kernel)].every(staysInRow) && isRowWise(kernel, block);
+    [...readsOf(kernel), ...writesOf(kernel)].every(staysInRow) && isRowWise(kernel, here);
   return body.every(isApart) ? rows : 0;
 }

@@ -1,13 +1,13 @@
 /**
- * Stages: which equations of a block run together. Elementwise equations of one shape that read each other's
+ * Stages: which equations of a body run together. Elementwise equations of one shape that read each other's
  * results from registers share a stage and become one kernel; every other equation is a kernel of its own. A
  * stage reads only what earlier stages wrote.
  */
 import { type Equation, isElementwise, isEquation, type Value } from "../../src/program/types.ts";
 import { isViewOperation } from "./view_operations.ts";
 
-/** What the stages depend on in a block. */
-export interface Block {
+/** What the stages depend on in a body. */
+export interface StagedBody {
   readonly equations: readonly Equation[];
   readonly outputs: readonly Value[];
   readonly makers: ReadonlyMap<Value, Equation>;
@@ -16,23 +16,23 @@ export interface Block {
 }
 
 /** The value at the start of a chain of views. */
-export function baseOf(value: Value, { makers, copies }: Block): Value {
+export function baseOf(value: Value, { makers, copies }: StagedBody): Value {
   const maker = makers.get(value);
   return maker && isViewOperation(maker) && !copies.has(maker)
-    ? baseOf(maker.inputs[0], { makers, copies } as Block)
+    ? baseOf(maker.inputs[0], { makers, copies } as StagedBody)
     : value;
 }
 
 /** Whether `equation` could read `value` from a register if both were in one kernel. */
-export function sharesRegisters(equation: Equation, value: Value, block: Block): boolean {
-  const maker = block.makers.get(value);
+export function sharesRegisters(equation: Equation, value: Value, body: StagedBody): boolean {
+  const maker = body.makers.get(value);
   return isElementwise(equation) && isElementwise(maker) &&
     value.shape.join() === equation.outputs[0].shape.join();
 }
 
-/** The equations of a block that become kernels, or parts of one: all but views. */
-function computed(block: Block): readonly Equation[] {
-  return block.equations.filter((equation) => !isViewOperation(equation) || block.copies.has(equation));
+/** The equations of a body that become kernels, or parts of one: all but views. */
+function computed(body: StagedBody): readonly Equation[] {
+  return body.equations.filter((equation) => !isViewOperation(equation) || body.copies.has(equation));
 }
 
 /**
@@ -40,20 +40,20 @@ function computed(block: Block): readonly Equation[] {
  * which the value can be computed; elementwise work then moves to a later one if that saves a kernel
  * ({@linkcode postpone}).
  */
-export function stagesOf(block: Block): Map<Value, number> {
+export function stagesOf(body: StagedBody): Map<Value, number> {
   const stages = new Map<Value, number>();
-  const stageOf = (value: Value): number => stages.get(baseOf(value, block)) ?? 0;
-  for (const equation of computed(block)) {
+  const stageOf = (value: Value): number => stages.get(baseOf(value, body)) ?? 0;
+  for (const equation of computed(body)) {
     let stage = 1;
     for (const input of equation.inputs) {
       // What is computed here is written directly into its part of a concatenation; the rest is copied.
-      const together = sharesRegisters(equation, input, block) ||
-        (isEquation(equation, "concat") && block.makers.has(input) && baseOf(input, block) === input);
+      const together = sharesRegisters(equation, input, body) ||
+        (isEquation(equation, "concat") && body.makers.has(input) && baseOf(input, body) === input);
       stage = Math.max(stage, stageOf(input) + (together ? 0 : 1));
     }
     for (const value of equation.outputs) stages.set(value, stage);
   }
-  postpone(block, stages);
+  postpone(body, stages);
   return stages;
 }
 
@@ -69,8 +69,8 @@ export function stagesOf(block: Block): Map<Value, number> {
  *   it is written as a part. A value does not move beyond the lowest of these limits;
  * - a value that nothing reads, an output, moves to the last stage that has elementwise work of its shape.
  */
-function postpone(block: Block, stages: Map<Value, number>): void {
-  const equations = computed(block);
+function postpone(body: StagedBody, stages: Map<Value, number>): void {
+  const equations = computed(body);
   const stageOf = (value: Value) => stages.get(value) ?? 0;
   const lastOfShape = new Map<string, number>();
   for (const { outputs: [value] } of equations.filter(isElementwise)) {
@@ -91,8 +91,8 @@ function postpone(block: Block, stages: Map<Value, number>): void {
     }
     const stage = Math.min(...equation.outputs.map(stageOf));
     for (const input of equation.inputs) {
-      if (sharesRegisters(equation, input, block)) lower(drawn, input, stage);
-      else lower(limits, baseOf(input, block), isEquation(equation, "concat") ? stage : stage - 1);
+      if (sharesRegisters(equation, input, body)) lower(drawn, input, stage);
+      else lower(limits, baseOf(input, body), isEquation(equation, "concat") ? stage : stage - 1);
     }
   }
 }

@@ -3,12 +3,19 @@
  * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
  * (4 bytes); where they depend on a size that is known only at a call, they are polynomials of it.
  */
-import { addDims, type Bindings, type Dim, divideDims, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
+import {
+  addDims,
+  type Bindings,
+  type Dim,
+  divideDims,
+  multiplyDims,
+  type Shape,
+} from "../../src/tensor/dims.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
 /** Where a buffer's memory comes from. */
-export type Place =
+export type BufferStorage =
   /** Planned into the executable's arena. */
   | { readonly kind: "arena" }
   /** The memory of an input or output, whose address is looked up at every call. */
@@ -21,7 +28,7 @@ export interface Buffer {
   /** Its contents, for reports. */
   readonly name: string;
   readonly size: Dim;
-  readonly place: Place;
+  readonly storage: BufferStorage;
 }
 
 /** An offset that grows with the index of an enclosing loop over time (0 is the outermost loop). */
@@ -78,7 +85,10 @@ export function sliceView(
     ...view,
     shape: size,
     strides: view.strides.map((step, axis) => multiplyDims(step, stride[axis])),
-    offset: view.strides.reduce((offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])), view.offset),
+    offset: view.strides.reduce(
+      (offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])),
+      view.offset,
+    ),
   };
 }
 
@@ -156,7 +166,8 @@ export function stepView(view: View, axis: number, loop: number): View {
 
 /** Whether two views move alike with the loops around them. */
 export function sameLoops({ loops: a }: View, { loops: b }: View): boolean {
-  return a.length === b.length && a.every(({ loop, stride }, i) => loop === b[i].loop && stride === b[i].stride);
+  return a.length === b.length &&
+    a.every(({ loop, stride }, i) => loop === b[i].loop && stride === b[i].stride);
 }
 
 /** Merges adjacent axes along which all strides are contiguous; the first `fixed` axes stay. */
@@ -168,8 +179,9 @@ export function collapse(
   const dims = [...shape];
   const all = strides.map((list) => [...list]);
   for (let axis = dims.length - 1; axis > fixed; axis--) {
-    const runsOn =
-      all.every((list) => list[axis - 1] === multiplyDims(list[axis], dims[axis]) || dims[axis - 1] === 1) ||
+    const runsOn = all.every((list) =>
+      list[axis - 1] === multiplyDims(list[axis], dims[axis]) || dims[axis - 1] === 1
+    ) ||
       dims[axis] === 1;
     if (!runsOn) continue;
     if (dims[axis] !== 1) { for (const list of all) list[axis - 1] = list[axis]; }

@@ -2,98 +2,98 @@
  * Elementwise operations. Each has its own loop, so that V8 optimizes each separately; floats and int32 have
  * different loops if their arithmetic differs. Storing into a Float32Array rounds, into an Int32Array wraps.
  */
-import type { Kernel, KernelBuilder, Kernels } from "./kernel.ts";
+import type { KernelBuilder, Kernels, ReferenceKernel } from "./kernel.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import type { ElementwiseName } from "../../src/program/elementwise.ts";
 import { erf } from "./erf.ts";
 
-const neg: Kernel = ([x], [out]) => {
+const neg: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = -x[i];
 };
-const abs: Kernel = ([x], [out]) => {
+const abs: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.abs(x[i]);
 };
-const sign: Kernel = ([x], [out]) => {
+const sign: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.sign(x[i]);
 };
-const floor: Kernel = ([x], [out]) => {
+const floor: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.floor(x[i]);
 };
-const exp: Kernel = ([x], [out]) => {
+const exp: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.exp(x[i]);
 };
-const expm1: Kernel = ([x], [out]) => {
+const expm1: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.expm1(x[i]);
 };
-const log: Kernel = ([x], [out]) => {
+const log: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.log(x[i]);
 };
-const log1p: Kernel = ([x], [out]) => {
+const log1p: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.log1p(x[i]);
 };
-const sqrt: Kernel = ([x], [out]) => {
+const sqrt: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.sqrt(x[i]);
 };
-const sin: Kernel = ([x], [out]) => {
+const sin: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.sin(x[i]);
 };
-const cos: Kernel = ([x], [out]) => {
+const cos: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.cos(x[i]);
 };
-const tanh: Kernel = ([x], [out]) => {
+const tanh: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.tanh(x[i]);
 };
 /** The argument of the exponential is never positive, so it never overflows. */
-const sigmoid: Kernel = ([x], [out]) => {
+const sigmoid: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) {
     const e = Math.exp(-Math.abs(x[i]));
     out[i] = (x[i] >= 0 ? 1 : e) / (1 + e);
   }
 };
-const errorFunction: Kernel = ([x], [out]) => {
+const errorFunction: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = erf(x[i]);
 };
-const not: Kernel = ([x], [out]) => {
+const not: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = x[i] === 0 ? 1 : 0;
 };
-const copy: Kernel = ([x], [out]) => out.set(x);
+const copy: ReferenceKernel = ([x], [out]) => out.set(x);
 
-const castToBool: Kernel = ([x], [out]) => {
+const castToBool: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = x[i] === 0 ? 0 : 1;
 };
 /** Towards zero; values out of range become the nearest int32, NaN becomes 0. */
-const castToInt: Kernel = ([x], [out]) => {
+const castToInt: ReferenceKernel = ([x], [out]) => {
   for (let i = 0; i < out.length; i++) {
     out[i] = Math.max(-2147483648, Math.min(2147483647, x[i])) | 0;
   }
 };
 
-const add: Kernel = ([a, b], [out]) => {
+const add: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] + b[i];
 };
-const addInt: Kernel = ([a, b], [out]) => {
+const addInt: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = (a[i] + b[i]) | 0;
 };
-const sub: Kernel = ([a, b], [out]) => {
+const sub: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] - b[i];
 };
-const subInt: Kernel = ([a, b], [out]) => {
+const subInt: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = (a[i] - b[i]) | 0;
 };
-const mul: Kernel = ([a, b], [out]) => {
+const mul: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] * b[i];
 };
-const mulInt: Kernel = ([a, b], [out]) => {
+const mulInt: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.imul(a[i], b[i]);
 };
-const div: Kernel = ([a, b], [out]) => {
+const div: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] / b[i];
 };
 /** 0 if the divisor is 0: `| 0` turns NaN and the infinities into 0. */
-const divInt: Kernel = ([a, b], [out]) => {
+const divInt: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = (a[i] / b[i]) | 0;
 };
-const pow: Kernel = ([a, b], [out]) => {
+const pow: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = power(a[i], b[i]);
 };
 /** As in C99; in JavaScript, powers of 1 and -1 with NaN or infinite exponents are NaN. */
@@ -102,39 +102,39 @@ function power(base: number, exponent: number): number {
   return base ** exponent;
 }
 /** NaN if either is NaN, as with `Math.max`. */
-const max: Kernel = ([a, b], [out]) => {
+const maximum: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.max(a[i], b[i]);
 };
-const min: Kernel = ([a, b], [out]) => {
+const minimum: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = Math.min(a[i], b[i]);
 };
 
-const equal: Kernel = ([a, b], [out]) => {
+const equal: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] === b[i] ? 1 : 0;
 };
-const less: Kernel = ([a, b], [out]) => {
+const less: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] < b[i] ? 1 : 0;
 };
-const lessEqual: Kernel = ([a, b], [out]) => {
+const lessEqual: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] <= b[i] ? 1 : 0;
 };
-const and: Kernel = ([a, b], [out]) => {
+const and: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] & b[i];
 };
-const or: Kernel = ([a, b], [out]) => {
+const or: ReferenceKernel = ([a, b], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = a[i] | b[i];
 };
-const select: Kernel = ([condition, whenTrue, whenFalse], [out]) => {
+const select: ReferenceKernel = ([condition, whenTrue, whenFalse], [out]) => {
   for (let i = 0; i < out.length; i++) out[i] = condition[i] !== 0 ? whenTrue[i] : whenFalse[i];
 };
 
 /** The same loop for every dtype. */
-function always(kernel: Kernel): KernelBuilder<OperationName> {
+function always(kernel: ReferenceKernel): KernelBuilder<OperationName> {
   return () => kernel;
 }
 
 /** A loop for floats and one for int32. */
-function byDType(float: Kernel, int: Kernel): KernelBuilder<OperationName> {
+function byDType(float: ReferenceKernel, int: ReferenceKernel): KernelBuilder<OperationName> {
   return ({ inputs }) => inputs[0].dtype === "int32" ? int : float;
 }
 
@@ -168,8 +168,8 @@ export const elementwise: Kernels<ElementwiseName> = {
   mul: byDType(mul, mulInt),
   div: byDType(div, divInt),
   pow: always(pow),
-  max: always(max),
-  min: always(min),
+  maximum: always(maximum),
+  minimum: always(minimum),
   equal: always(equal),
   less: always(less),
   lessEqual: always(lessEqual),

@@ -11,7 +11,7 @@ import {
   type Values,
 } from "../../src/tensor/tensor.ts";
 import type { Program } from "../../src/program/types.ts";
-import type { CompileOptions, Executable, Input } from "../backend.ts";
+import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
 import { DEVICE, ReferenceTensor } from "./device_tensor.ts";
 import { CompiledSizes } from "../sizes.ts";
 import { prepare } from "./execute.ts";
@@ -20,10 +20,10 @@ import type { Prepared } from "./kernel.ts";
 /** A compiled Program; see the contract in `kernels/backend.ts`. */
 export class ReferenceExecutable implements Executable {
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #sizes: CompiledSizes<Prepared>;
 
-  constructor(program: Program, options: CompileOptions) {
+  constructor(program: Program, options: BackendCompileOptions) {
     checkCount("donate", options.donate.length, program.inputs.length, "inputs");
     checkCount("keep", options.keep.length, program.outputs.length, "outputs");
     this.#program = program;

@@ -10,10 +10,10 @@ import {
   type Spec,
   type Values,
 } from "../../src/tensor/tensor.ts";
-import { bindInputs } from "../call.ts";
+import { bindInputs } from "../bind_inputs.ts";
 import { planProgram } from "./plan.ts";
 import type { Attributes, OperationName, Program, Value } from "../../src/program/types.ts";
-import type { ConcreteSpec, Kernel, Prepared } from "./kernel.ts";
+import type { ConcreteSpec, Prepared, ReferenceKernel } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 import { sizeOf } from "../shapes.ts";
 
@@ -28,7 +28,7 @@ function buildKernel<K extends OperationName>(
   inputs: readonly ConcreteSpec[],
   outputs: readonly ConcreteSpec[],
   bindings: Bindings,
-): Kernel {
+): ReferenceKernel {
   return kernels[operation.name]({ attributes, inputs, outputs, bindings, prepare });
 }
 
@@ -66,7 +66,8 @@ export function prepare(program: Program, bindings: Bindings): Prepared {
     });
     return list;
   };
-  const steps: { readonly kernel: Kernel; readonly inputs: Values[]; readonly outputs: Values[] }[] = [];
+  const steps: { readonly kernel: ReferenceKernel; readonly inputs: Values[]; readonly outputs: Values[] }[] =
+    [];
   for (const equation of program.equations) {
     if (plan.aliases.has(equation)) continue;
     const kernel = buildKernel<OperationName>(

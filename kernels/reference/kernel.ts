@@ -16,7 +16,7 @@ export interface ConcreteSpec {
  * Computes outputs from inputs. Outputs may hold old values and are overwritten completely; they never
  * overlap inputs.
  */
-export type Kernel = (inputs: readonly Values[], outputs: readonly Values[]) => void;
+export type ReferenceKernel = (inputs: readonly Values[], outputs: readonly Values[]) => void;
 
 /** Everything that is known about one equation before it runs. */
 export interface Site<K extends OperationName> {
@@ -44,7 +44,7 @@ export interface Prepared {
 }
 
 /** Makes the kernel of one equation. */
-export type KernelBuilder<K extends OperationName> = (site: Site<K>) => Kernel;
+export type KernelBuilder<K extends OperationName> = (site: Site<K>) => ReferenceKernel;
 
 /** Builders for the operations of one family. */
 export type Kernels<K extends OperationName> = { readonly [Name in K]: KernelBuilder<Name> };
@@ -59,7 +59,7 @@ export interface Layout {
  * A box walked in two memories at once: `starts` many runs of `length` elements, evenly spaced within a run.
  * The starts of the runs are in a table, so that kernels are two plain loops.
  */
-export interface Walk {
+export interface StridedWalk {
   readonly length: number;
   readonly sourceStride: number;
   readonly targetStride: number;
@@ -68,7 +68,7 @@ export interface Walk {
 }
 
 /** The walk over a box of this shape, in row-major order, with the longest runs that both layouts allow. */
-export function walk(shape: readonly number[], source: Layout, target: Layout): Walk {
+export function walk(shape: readonly number[], source: Layout, target: Layout): StridedWalk {
   // Axes from the innermost outwards; neighbors that both memories step through evenly are merged.
   const axes: { size: number; source: number; target: number }[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -106,7 +106,7 @@ export function walk(shape: readonly number[], source: Layout, target: Layout): 
 }
 
 /** Copies the elements of a walk. */
-export function copyAlong(path: Walk, source: Values, target: Values): void {
+export function copyAlong(path: StridedWalk, source: Values, target: Values): void {
   const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
   for (let run = 0; run < sourceStarts.length; run++) {
     const from = sourceStarts[run];

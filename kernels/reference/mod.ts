@@ -18,7 +18,7 @@ export const reference: Backend = {
   // async, so that every error is a rejection
   // deno-lint-ignore require-await
   compile: async (program, options) => new ReferenceExecutable(program, options),
-  upload: ({ data, shape, dtype }) => new ReferenceTensor(data.slice(), shape, dtype),
+  upload: ({ data, shape, dtype }) => Promise.resolve(new ReferenceTensor(data.slice(), shape, dtype)),
 };
 
 /** The device, for the list of all devices. */

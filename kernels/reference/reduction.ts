@@ -1,18 +1,18 @@
 /** Sums, running sums and largest elements over axes. Float sums are accumulated in float64, whatever the dtype. */
 import { requireElements } from "../../src/program/empty.ts";
 import type { Values } from "../../src/tensor/tensor.ts";
-import { type ConcreteSpec, type KernelBuilder, type Kernels, type Walk, walk } from "./kernel.ts";
+import { type ConcreteSpec, type KernelBuilder, type Kernels, type StridedWalk, walk } from "./kernel.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
 /** The walk over all elements of `input` in which the target is the element into which each is reduced. */
-function reduce(input: ConcreteSpec, axes: readonly number[], output: ConcreteSpec): Walk {
+function reduce(input: ConcreteSpec, axes: readonly number[], output: ConcreteSpec): StridedWalk {
   const kept = rowMajor(output.shape);
   let next = 0;
   const strides = input.shape.map((_, axis) => axes.includes(axis) ? 0 : kept[next++]);
   return walk(input.shape, { offset: 0, strides: rowMajor(input.shape) }, { offset: 0, strides });
 }
 
-function addAlong(path: Walk, source: Values, sums: Float64Array): void {
+function addAlong(path: StridedWalk, source: Values, sums: Float64Array): void {
   const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
   for (let run = 0; run < sourceStarts.length; run++) {
     const from = sourceStarts[run];
@@ -27,7 +27,7 @@ function addAlong(path: Walk, source: Values, sums: Float64Array): void {
   }
 }
 
-function addIntsAlong(path: Walk, source: Values, sums: Values): void {
+function addIntsAlong(path: StridedWalk, source: Values, sums: Values): void {
   const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
   for (let run = 0; run < sourceStarts.length; run++) {
     for (let i = 0; i < length; i++) {
@@ -53,7 +53,7 @@ const sum: KernelBuilder<"sum"> = ({ attributes, inputs: [input], outputs: [outp
   };
 };
 
-const reduceMax: KernelBuilder<"reduceMax"> = ({ attributes, inputs: [input], outputs: [output] }) => {
+const max: KernelBuilder<"max"> = ({ attributes, inputs: [input], outputs: [output] }) => {
   const path = reduce(input, attributes.axes, output);
   const least = output.dtype === "int32" ? -2147483648 : output.dtype === "bool" ? 0 : -Infinity;
   const { length, sourceStride, targetStride, sourceStarts, targetStarts } = path;
@@ -114,9 +114,9 @@ const cumsum: KernelBuilder<"cumsum"> = ({ attributes, inputs: [{ shape, dtype }
 };
 
 /** Builders of the kernels that reduce axes, or sum along one. */
-export const reduction: Kernels<"sum" | "reduceMax" | "argmax" | "cumsum"> = {
+export const reduction: Kernels<"sum" | "max" | "argmax" | "cumsum"> = {
   sum,
-  reduceMax,
+  max,
   argmax,
   cumsum,
 };

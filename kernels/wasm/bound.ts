@@ -5,6 +5,8 @@
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
+import type { HostTensor } from "../../src/tensor/tensor.ts";
+import { packFromHost, type StayingPack } from "./packed.ts";
 import type { Arena } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
@@ -22,11 +24,15 @@ export interface Bound {
   readonly arena: Arena;
   /** Bytes of scratch for intermediate results. */
   readonly bytes: number;
-  readonly isAlone: boolean;
+  readonly isSingleThreaded: boolean;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
   /** The words of the table, for intermediate results from this address on. */
   words: Int32Array | undefined;
   base: number;
+}
+
+function put(words: Int32Array, index: number | undefined, word: number): void {
+  if (index !== undefined) words[index] = word;
 }
 
 /** The code of a Program, with the plans of the sizes that were used last. */
@@ -45,6 +51,9 @@ export class Plans implements Disposable {
   /** The indices of words in the table: of the addresses of inputs and outputs, and for each packed operand. */
   readonly #inputs: readonly (number | undefined)[];
   readonly #outputs: readonly (number | undefined)[];
+  #table: Int32Array | undefined;
+  /** Who ran last. */
+  #caller: object | undefined;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
 
   constructor(device: WasmDevice, program: Program, code: Code) {
@@ -60,12 +69,14 @@ export class Plans implements Disposable {
       stale: slots.indexOf(kernel),
     }));
     const constants = new Set(
-      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ place }) => place.kind === "constant"),
+      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ storage }) => storage.kind === "constant"),
     );
-    this.#open = [...constants].filter(({ place }) => place.kind === "constant" && typeof place.value === "function");
+    this.#open = [...constants].filter(({ storage }) =>
+      storage.kind === "constant" && typeof storage.value === "function"
+    );
     for (const buffer of constants) {
-      if (buffer.place.kind !== "constant" || typeof buffer.place.value === "function") continue;
-      this.#write(buffer, buffer.place.value);
+      if (buffer.storage.kind !== "constant" || typeof buffer.storage.value === "function") continue;
+      this.#write(buffer, buffer.storage.value);
     }
   }
 
@@ -95,14 +106,14 @@ export class Plans implements Disposable {
   }
 
   #plan(bindings: Bindings): Bound {
-    const { kernels, check, isAlone } = this.code;
+    const { kernels, check, isSingleThreaded } = this.code;
     check(bindings);
     const arena = planScratch(kernels, this.#packed, bindings);
     return {
       bindings,
       arena,
       bytes: arena.bytes,
-      isAlone: isAlone(sizesAt(bindings)),
+      isSingleThreaded: isSingleThreaded(sizesAt(bindings)),
       outputs: this.#program.outputs.map(({ shape }) => {
         const concrete = evaluateShape(shape, bindings);
         return { shape: concrete, size: sizeOf(concrete) };
@@ -125,40 +136,79 @@ export class Plans implements Disposable {
 
   /** What a plan needs memory for. */
   describe({ bytes, arena, bindings }: Bound): string {
-    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({ name, bytes: evaluateDim(size, bindings) * 4 }));
+    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({
+      name,
+      bytes: evaluateDim(size, bindings) * 4,
+    }));
     const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
     return `the plan takes ${bytes} bytes, its largest buffers are ${
       largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
     }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
   }
 
-  /** Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. */
+  /**
+   * Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. A caller
+   * that runs it again and again names itself, so that only what has changed is written to the table.
+   */
   run(
     bound: Bound,
     inputs: readonly number[],
     outputs: readonly number[],
     packed: readonly Attached[],
+    caller?: object,
   ): void {
     const device = this.#device;
-    const { memory, scratch } = device;
-    if (this.#open.length > 0 && this.#writtenFor !== bound) this.#writeOpen(bound);
-    const base = scratch.take(bound.bytes, () => this.describe(bound));
-    const words = bound.words !== undefined && bound.base === base ? bound.words : this.#fill(bound, base);
-    const set = (index: number | undefined, word: number) => {
-      if (index !== undefined) words[index] = word;
-    };
-    for (let index = 0; index < inputs.length; index++) set(this.#inputs[index], inputs[index]);
-    for (let index = 0; index < outputs.length; index++) set(this.#outputs[index], outputs[index]);
-    for (let index = 0; index < packed.length; index++) {
-      set(this.#packs[index].address, packed[index].address);
-      set(this.#packs[index].stale, packed[index].isReady ? 0 : 1);
-    }
+    const base = device.scratch.take(this, bound.bytes, () => this.describe(bound));
+    const isAgain = caller !== undefined && this.#caller === caller && bound.base === base;
+    if (!isAgain) this.#enter(bound, base);
     const { slots, shared, alone } = this.code;
-    memory.words(slots.address, words.length).set(words);
-    const pool = bound.isAlone || shared === undefined ? undefined : device.pool();
+    const words = this.#words(slots.length);
+    for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index]);
+    for (let index = 0; index < outputs.length; index++) put(words, this.#outputs[index], outputs[index]);
+    for (let index = 0; index < packed.length; index++) {
+      put(words, this.#packs[index].address, packed[index].address);
+      put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
+    }
+    this.#caller = caller;
+    const pool = bound.isSingleThreaded || shared === undefined ? undefined : device.pool();
     if (pool && shared !== undefined) device.guard(() => pool.run(shared, []));
     else device.guard(alone);
-    for (const form of packed) form.isReady = true;
+    for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
+  }
+
+  /** Packs an operand that nothing else reads from the host. */
+  packFromHost(kernel: StayingPack, source: HostTensor, form: Attached): void {
+    const { memory } = this.#device;
+    const { pack } = this.code;
+    if (!pack) throw new Error("A module without operands that stay packed has nothing to pack");
+    const places: number[] = [];
+    const place = (bytes: number): number => {
+      const address = memory.allocate(bytes, () => "it was for a piece of an operand");
+      places.push(address);
+      return address;
+    };
+    try {
+      this.#device.guard(() => packFromHost(kernel, source, form.address, { pack, memory, place }));
+      form.isReady = true;
+    } finally {
+      for (const address of places) memory.free(address);
+    }
+  }
+
+  /** Writes what depends on sizes to the table. */
+  #enter(bound: Bound, base: number): void {
+    if (this.#open.length > 0 && this.#writtenFor !== bound) this.#writeOpen(bound);
+    const words = bound.words !== undefined && bound.base === base ? bound.words : this.#fill(bound, base);
+    this.#words(words.length).set(words);
+  }
+
+  /** The words of the table. */
+  #words(count: number): Int32Array {
+    const { memory } = this.#device.memory;
+    if (this.#table?.buffer !== memory.buffer) {
+      this.#table = new Int32Array(memory.buffer, this.code.slots.address, count);
+    }
+    return this.#table;
   }
 
   /** The words for intermediate results from `base` on. */
@@ -178,14 +228,15 @@ export class Plans implements Disposable {
   /** Writes the constants that depend on open sizes. */
   #writeOpen(bound: Bound): void {
     for (const buffer of this.#open) {
-      if (buffer.place.kind !== "constant" || typeof buffer.place.value !== "function") continue;
-      this.#write(buffer, buffer.place.value(bound.bindings));
+      if (buffer.storage.kind !== "constant" || typeof buffer.storage.value !== "function") continue;
+      this.#write(buffer, buffer.storage.value(bound.bindings));
     }
     this.#writtenFor = bound;
     bound.words = undefined; // the addresses may be others
   }
 
   [Symbol.dispose](): void {
+    this.#device.scratch.leave(this);
     for (const address of this.#constants.values()) this.#device.memory.free(address);
     this.#constants.clear();
     this.#bounds.clear();

@@ -9,8 +9,8 @@ import { emitModule, type Emitted } from "./emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
-import type { StayingPack } from "./packed.ts";
-import { aloneAlways, isOpen, isSingleThreaded } from "./share.ts";
+import { onlyPacked, type StayingPack } from "./packed.ts";
+import { alwaysSingleThreaded, isOpen, isSingleThreaded } from "./partition.ts";
 import { Slots, TableFull } from "./slots.ts";
 
 /** Words of a table at first; one that needs more gets twice as many. */
@@ -23,12 +23,16 @@ export interface Code {
   readonly slots: Slots;
   /** The kernels that pack operands which stay packed from call to call. */
   readonly packs: readonly StayingPack[];
+  /** Inputs that are only packed, so that they need not lie on the device otherwise. */
+  readonly onlyPacked: ReadonlySet<number>;
+  /** Packs an operand on the calling thread; absent if nothing stays packed. */
+  readonly pack?: (...args: number[]) => void;
   /** Runs all kernels on the calling thread. */
   readonly alone: () => void;
   /** The number of the module in the pool of threads; undefined if one thread does everything. */
   readonly shared: number | undefined;
   /** Whether a call of these sizes has too little work to share. */
-  readonly isAlone: (sizes: Sizes) => boolean;
+  readonly isSingleThreaded: (sizes: Sizes) => boolean;
   /** Throws if the sizes of a call are such that it has no result. */
   readonly check: (bindings: Bindings) => void;
   readonly unload: () => void;
@@ -43,12 +47,17 @@ export async function codeFor(
   const { memory, features, threads, shareFrom } = device;
   const { kernels, checks } = lowerForWasm(program, { threads, shareFrom, stays });
   device.check();
-  const isAloneAlways = kernels.every((kernel) =>
-    isOpen(kernel) ? aloneAlways(kernel, shareFrom) === true : isSingleThreaded([kernel], sizesAt({}), shareFrom)
+  const isSingleAlways = kernels.every((kernel) =>
+    isOpen(kernel)
+      ? alwaysSingleThreaded(kernel, shareFrom) === true
+      : isSingleThreaded([kernel], sizesAt({}), shareFrom)
   );
-  const pool = isAloneAlways ? undefined : device.pool();
+  const pool = isSingleAlways ? undefined : device.pool();
   const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
-    const slots = new Slots(memory.allocate(words * 4, () => "it was for a table of sizes and addresses"), words);
+    const slots = new Slots(
+      memory.allocate(words * 4, () => "it was for a table of sizes and addresses"),
+      words,
+    );
     try {
       const emitted = emitModule(kernels, {
         features,
@@ -70,14 +79,17 @@ export async function codeFor(
     const module = await WebAssembly.compile(emitted.bytes);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: memory.memory } });
     const shared = await pool?.load(module);
+    const packs = kernels.filter(staysPacked);
     return {
       kernels,
       emitted,
       slots,
-      packs: kernels.filter(staysPacked),
+      packs,
+      onlyPacked: onlyPacked(kernels, packs),
+      pack: exports.pack as Code["pack"],
       alone: exports.alone as () => void, // emitted with this signature
       shared,
-      isAlone: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, shareFrom),
+      isSingleThreaded: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, shareFrom),
       check: (bindings) => checks.forEach((check) => check(bindings)),
       unload: () => {
         if (shared !== undefined) pool?.unload(shared);
@@ -96,10 +108,17 @@ function staysPacked(kernel: WasmKernel): kernel is StayingPack {
 
 /** What an executable keeps from call to call: constants, and where packed operands lie that stay packed. */
 export function isKept(buffer: Buffer): boolean {
-  return buffer.place.kind === "constant";
+  return buffer.storage.kind === "constant";
 }
 
 /** Where everything that lives during a call lies, relative to the beginning of scratch. */
-export function planScratch(kernels: readonly WasmKernel[], packed: ReadonlySet<Buffer>, bindings: Bindings): Arena {
-  return planArena(kernels, wasmFunctions, { bindings, only: (buffer) => !isKept(buffer) && !packed.has(buffer) });
+export function planScratch(
+  kernels: readonly WasmKernel[],
+  packed: ReadonlySet<Buffer>,
+  bindings: Bindings,
+): Arena {
+  return planArena(kernels, wasmFunctions, {
+    bindings,
+    only: (buffer) => !isKept(buffer) && !packed.has(buffer),
+  });
 }

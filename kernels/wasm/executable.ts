@@ -1,8 +1,8 @@
 /** Compiled Programs of the wasm backend: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
-import type { CompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
-import { bindInputs, haveShapes, keyOf } from "../call.ts";
+import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
+import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
@@ -10,7 +10,7 @@ import { codeFor } from "./code_for.ts";
 import type { WasmDevice } from "./device.ts";
 import { wasmFunctions } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { packedFor } from "./packed.ts";
+import { packedFor, packedInput } from "./packed.ts";
 
 /** The plans of executables that were dropped without being disposed of are freed when these are collected. */
 const dropped = new FinalizationRegistry<Loaded>(({ plans }) => plans?.[Symbol.dispose]());
@@ -27,7 +27,7 @@ const ALIGNMENT = 64;
 export class WasmExecutable implements Executable {
   readonly #device: WasmDevice;
   readonly #program: Program;
-  readonly #options: CompileOptions;
+  readonly #options: BackendCompileOptions;
   readonly #loaded: Loaded = { plans: undefined };
   #loading: Promise<Plans> | undefined;
   /** The shapes of the last call's inputs, and its sizes. */
@@ -35,7 +35,7 @@ export class WasmExecutable implements Executable {
   #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WasmDevice, program: Program, options: CompileOptions) {
+  constructor(device: WasmDevice, program: Program, options: BackendCompileOptions) {
     checkDTypes(program, device.name, "wasm");
     this.#device = device;
     this.#program = program;
@@ -68,7 +68,7 @@ export class WasmExecutable implements Executable {
     const bound = this.#boundFor(inputs, plans);
     const { outputs } = this.#program;
     const specs = bound.outputs.map(({ shape }, index) => ({ shape, dtype: outputs[index].dtype }));
-    return new WasmLoop(this.#device, plans, bound, inputs, specs, roles);
+    return new WasmLoop({ device: this.#device, plans, bound, executable: this }, inputs, specs, roles);
   }
 
   #check(): void {
@@ -111,20 +111,22 @@ export class WasmExecutable implements Executable {
         end += Math.ceil(elements * 4 / ALIGNMENT) * ALIGNMENT;
         return at;
       };
-      const places = inputs.map((input) => {
-        if (input.kind === "host") return placeFor(input.data.length);
+      const { packs, onlyPacked } = plans.code;
+      const places = inputs.map((input, index) => {
+        if (input.kind === "host") return onlyPacked.has(index) ? 0 : placeFor(input.data.length);
         if (!(input instanceof StoredTensor && input.liesIn(memory))) throw elsewhere(input, name);
-        return input.address; // throws if it is gone
+        return onlyPacked.has(index) && input.source ? 0 : input.address; // throws if it is gone
       });
-      const { packs } = plans.code;
-      const packed = packedFor(packs, inputs).map((form, index) => form ?? placeFor(packs[index].packed.size));
+      const packed = packedFor(packs, inputs).map((form, index) =>
+        form ?? placeFor(packs[index].packed.size)
+      );
       const results = bound.outputs.map(({ size }, index) => keep[index] ? undefined : placeFor(size));
       bound.outputs.forEach(({ shape }, index) => {
         kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
       });
-      const base = scratch.take(end, () => plans.describe(bound));
+      const base = scratch.take(plans, end, () => plans.describe(bound));
       const from = inputs.map((input, index) => {
-        if (input.kind === "device") return places[index];
+        if (input.kind === "device" || onlyPacked.has(index)) return places[index];
         memory.write(base + places[index], input);
         return base + places[index];
       });
@@ -132,6 +134,13 @@ export class WasmExecutable implements Executable {
       const forms = packed.map((place) =>
         typeof place === "number" ? { address: base + place, isReady: false } : place
       );
+      forms.forEach((form, index) => {
+        const input = inputs[packedInput(packs[index])];
+        const source = input instanceof StoredTensor ? input.source : input as HostTensor; // checked above
+        if (source && !form.isReady && onlyPacked.has(packedInput(packs[index]))) {
+          plans.packFromHost(packs[index], source, form);
+        }
+      });
       plans.run(bound, from, to, forms);
       const made = bound.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
         const { dtype } = outputs[index];
@@ -151,8 +160,8 @@ export class WasmExecutable implements Executable {
     const { features, memory, scratch, threads, name, missingThreads } = this.#device;
     const simd = features.relaxed ? "relaxed" : "plain";
     return [
-      `kernels on ${name}, ${simd} SIMD, ${memory.used} bytes of its memory in use, of which ${scratch.bytes} are ` +
-      `shared by all calls`,
+      `kernels on ${name}, ${simd} SIMD, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
+      `${scratch.bytes} shared by all calls`,
       ...(missingThreads === undefined
         ? []
         : [`fewer threads, as some could not be started: ${missingThreads}`]),
@@ -171,12 +180,14 @@ export class WasmExecutable implements Executable {
 
 function describeCode({ code, entries, threadsNow }: Plans, threads: number): string[] {
   const { kernels, emitted } = code;
-  const how = (isAlone: boolean) =>
-    isAlone ? "1 thread, as there is too little work to share" : `${threads} threads` +
+  const how = (isSingleThreaded: boolean) =>
+    isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
       (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
   return [
     `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
-    ...entries.map(([key, { isAlone, bytes }]) => `for ${key || "these sizes"}: ${how(isAlone)}, ${bytes} bytes planned`),
+    ...entries.map(([key, { isSingleThreaded, bytes }]) =>
+      `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
+    ),
     ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
   ];
 }

@@ -51,7 +51,7 @@ function scratchFor(
   threads: number,
 ): LongProductKernel["scratch"] {
   const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), columns, k) / 64) * 64;
-  return { name: "blocks of both operands", size: bytes / 4 * threads, place: { kind: "arena" } };
+  return { name: "blocks of both operands", size: bytes / 4 * threads, storage: { kind: "arena" } };
 }
 
 /** Joins the long products among the kernels of a block, and divides them among `threads`. */
@@ -136,7 +136,7 @@ function share(kernel: LongProductKernel, threads: number, isShared: boolean): W
   const hasFewTerms = typeof k === "number" && k < PART_TERMS * threads;
   if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || hasFewTerms) return [{ ...kernel, scratch }];
   const parts = viewOf(
-    { name: "parts of sums", size: threads * rows * n, place: { kind: "arena" } },
+    { name: "parts of sums", size: threads * rows * n, storage: { kind: "arena" } },
     [threads, rows, n],
     right.dtype,
   );

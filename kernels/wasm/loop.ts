@@ -1,7 +1,7 @@
 /**
- * Loops of calls on the wasm backend: every input and output has a permanent place. A carried value has two,
- * which swap roles from call to call, so a call only copies its fresh inputs in, runs, and copies its results
- * out. Inputs that stay the same and lie on the device are read where they lie.
+ * Loops of calls on the wasm backend: a carried value has two places, which swap roles from call to call, so a
+ * call only copies its fresh inputs in, runs, and copies its results out. Fresh inputs and results are in
+ * scratch; inputs that stay the same and lie on the device are read where they lie.
  */
 import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
@@ -15,21 +15,39 @@ import { packedInput, packedOf } from "./packed.ts";
 /** A place for a tensor, with a view of it that is renewed when the memory grows. */
 interface Slot {
   readonly spec: Spec & { readonly shape: readonly number[] };
+  /** Of a place in scratch, relative to its beginning. */
   readonly address: number;
+  readonly inScratch: boolean;
   readonly size: number;
   view: Float32Array | Int32Array;
 }
 
+/** Places in scratch begin at multiples of this many bytes. */
+const ALIGNMENT = 64;
+
+/** The view of a place in scratch before the first call. */
+const NOTHING = new Int32Array(0);
+
 /** The memory of loops that were dropped without being disposed of is freed when they are collected. */
 const dropped = new FinalizationRegistry<Disposable>((held) => held[Symbol.dispose]());
 
-/** A loop; the executable that created it must outlive it. */
+/** What a loop runs. */
+export interface LoopCode {
+  readonly device: WasmDevice;
+  readonly plans: Plans;
+  readonly bound: Bound;
+  /** Held, as its plans are freed when it is collected. */
+  readonly executable: object;
+}
+
+/** A loop; it cannot run once its executable is disposed of. */
 export class WasmLoop implements Loop {
-  readonly #device: WasmDevice;
-  readonly #plans: Plans;
-  readonly #bound: Bound;
+  readonly #code: LoopCode;
   readonly #fresh: readonly Slot[];
   readonly #results: readonly Slot[];
+  /** Which inputs and outputs those are. */
+  readonly #freshInputs: readonly number[];
+  readonly #resultOutputs: readonly number[];
   /** The two places of each carried value: the one that is read next, and the other. */
   readonly #carried: readonly {
     readonly input: number;
@@ -42,42 +60,48 @@ export class WasmLoop implements Loop {
   /** Those of operands that change from call to call. */
   readonly #repacked: readonly Attached[];
   readonly #held: Disposable;
-  #buffer: ArrayBufferLike;
+  /** Bytes of scratch, for intermediate results and then fresh inputs and results. */
+  readonly #bytes: number;
+  #base = -1;
+  #buffer: ArrayBufferLike | undefined;
   #turn = 0;
   #disposed = false;
 
   constructor(
-    device: WasmDevice,
-    plans: Plans,
-    bound: Bound,
+    code: LoopCode,
     inputs: readonly Input[],
     outputs: readonly (Spec & { readonly shape: readonly number[] })[],
     { carried, fresh }: LoopRoles,
   ) {
-    this.#device = device;
-    this.#plans = plans;
-    this.#bound = bound;
-    const { memory } = device;
+    this.#code = code;
+    const { device: { memory }, plans } = code;
     const held = new DisposableStack();
     const allocate = (bytes: number): number => {
       const address = memory.allocate(bytes, () => "it was for a loop of calls");
       held.defer(() => memory.free(address));
       return address;
     };
-    const slotFor = (spec: Spec & { readonly shape: readonly number[] }): Slot => {
-      const size = sizeOf(spec.shape), address = allocate(size * 4);
+    let bytes = code.bound.bytes;
+    const slotFor = (spec: Spec & { readonly shape: readonly number[] }, inScratch = false): Slot => {
+      const size = sizeOf(spec.shape), address = inScratch ? bytes : allocate(size * 4);
+      if (inScratch) bytes += Math.ceil(size * 4 / ALIGNMENT) * ALIGNMENT;
       return {
         spec: { shape: spec.shape, dtype: spec.dtype },
         address,
+        inScratch,
         size,
-        view: viewAt(memory, spec, address, size),
+        view: inScratch ? NOTHING : viewAt(memory, spec, address, size),
       };
     };
     try {
       const changes = new Set([...fresh, ...carried.map(({ input }) => input)]);
       const places = inputs.map((input, index): Slot | number => {
-        if (input instanceof StoredTensor && !changes.has(index)) return held.use(input.retain()).address;
-        const slot = slotFor(input);
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          held.use(input.retain());
+          return plans.code.onlyPacked.has(index) && input.source ? 0 : input.address;
+        }
+        const slot = slotFor(input, fresh.includes(index));
+        if (slot.inScratch) return slot; // written by every call
         if (input.kind === "host") memory.write(slot.address, input);
         else if (input instanceof StoredTensor) memory.copy(input.address, slot.address, slot.size * 4);
         else throw new TypeError("Cannot begin a loop with a tensor of another device");
@@ -85,23 +109,31 @@ export class WasmLoop implements Loop {
       });
       const slotOf = (index: number) => places[index] as Slot; // as those that change have
       this.#fresh = fresh.map(slotOf);
+      this.#freshInputs = fresh;
       this.#carried = carried.map(({ input, output }) => ({
         input,
         output,
         slots: [slotOf(input), slotFor(inputs[input])],
       }));
       const results = outputs.map((spec, index) =>
-        carried.some(({ output }) => output === index) ? undefined : slotFor(spec)
+        carried.some(({ output }) => output === index) ? undefined : slotFor(spec, true)
       );
       this.#results = results.filter((slot) => slot !== undefined);
+      this.#resultOutputs = results.flatMap((slot, index) => slot ? [index] : []);
       this.#inputs = places.map((place) => typeof place === "number" ? place : place.address);
       this.#outputs = results.map((slot) => slot?.address ?? 0);
       const { packs } = plans.code;
       this.#packed = packs.map((kernel): Attached => {
         const index = packedInput(kernel), input = inputs[index];
-        return input instanceof StoredTensor && !changes.has(index)
-          ? packedOf(input, kernel)
-          : { address: allocate(kernel.packed.size * 4), isReady: false };
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          const form = packedOf(input, kernel);
+          const { source } = input;
+          if (source && !form.isReady && plans.code.onlyPacked.has(index)) {
+            plans.packFromHost(kernel, source, form);
+          }
+          return form;
+        }
+        return { address: allocate(kernel.packed.size * 4), isReady: false };
       });
       this.#repacked = this.#packed.filter((_, index) => changes.has(packedInput(packs[index])));
     } catch (error) {
@@ -109,18 +141,30 @@ export class WasmLoop implements Loop {
       throw error;
     }
     this.#held = held;
-    this.#buffer = memory.memory.buffer;
+    this.#bytes = bytes;
     dropped.register(this, held, this);
   }
 
-  /** Views are on the old buffer; growing the memory creates a new one. */
+  /** Makes the views anew if they are on an old buffer, as growing the memory creates another, or scratch has moved. */
   #refresh(): void {
-    const { memory } = this.#device;
+    const { device: { memory, scratch }, plans, bound } = this.#code;
+    const base = scratch.take(plans, this.#bytes, () => plans.describe(bound));
     const { buffer } = memory.memory;
-    if (buffer === this.#buffer) return;
+    if (buffer === this.#buffer && base === this.#base) return;
     this.#buffer = buffer;
+    this.#base = base;
     const all = [...this.#fresh, ...this.#results, ...this.#carried.flatMap(({ slots }) => slots)];
-    for (const slot of all) slot.view = viewAt(memory, slot.spec, slot.address, slot.size);
+    for (const slot of all) slot.view = viewAt(memory, slot.spec, this.#addressOf(slot), slot.size);
+    this.#freshInputs.forEach((input, index) => {
+      this.#inputs[input] = this.#addressOf(this.#fresh[index]);
+    });
+    this.#resultOutputs.forEach((output, index) => {
+      this.#outputs[output] = this.#addressOf(this.#results[index]);
+    });
+  }
+
+  #addressOf({ address, inScratch }: Slot): number {
+    return inScratch ? this.#base + address : address;
   }
 
   run(fresh: readonly HostTensor[]): HostTensor[] {
@@ -132,9 +176,9 @@ export class WasmLoop implements Loop {
       this.#outputs[output] = slots[1 - this.#turn].address;
     }
     for (const form of this.#repacked) form.isReady = false;
-    this.#plans.run(this.#bound, this.#inputs, this.#outputs, this.#packed);
+    const { plans, bound } = this.#code;
+    plans.run(bound, this.#inputs, this.#outputs, this.#packed, this);
     this.#turn = 1 - this.#turn;
-    this.#refresh(); // scratch may have grown the memory
     const results: HostTensor[] = new Array(this.#results.length);
     for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);
     return results;

@@ -12,7 +12,7 @@ import type { Buffer } from "../lowering/views.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
 import { panelColumns, PART_TERMS } from "./matmul/mod.ts";
-import { fixedSizes, isOpen, shareOf } from "./share.ts";
+import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
 import { roundedUp, sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */
@@ -33,9 +33,9 @@ export function lowerForWasm(program: Program, options: LoweringOptions): Lowere
   const { kernels, checks } = lowerProgram(program, { columns: panelColumns });
   const packed = packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
-    const { place } = kernel.right.buffer;
+    const { storage } = kernel.right.buffer;
     const isFixed = typeof kernel.packed.size === "number";
-    return place.kind === "input" && isFixed && stays?.(place.index) ? { ...kernel, once: true } : kernel;
+    return storage.kind === "input" && isFixed && stays?.(storage.index) ? { ...kernel, once: true } : kernel;
   });
   return { kernels: packed, checks };
 }
@@ -54,7 +54,10 @@ function packProducts(
     );
     return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
   });
-  return joinLongProducts(packed, { threads, isShared: (kernel) => isOpen(kernel) || !shareOf(kernel, shareFrom, fixedSizes).alone });
+  return joinLongProducts(packed, {
+    threads,
+    isShared: (kernel) => isOpen(kernel) || !partitionOf(kernel, shareFrom, fixedSizes).singleThreaded,
+  });
 }
 
 function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
@@ -63,11 +66,11 @@ function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
   if (long) return [long];
   const matrices = sizeOf(right.shape.slice(0, -2)), columns = right.shape[right.shape.length - 1];
   const size = multiplyDims(multiplyDims(roundedUp(columns, panelColumns), k), matrices);
-  const packed: Buffer = { name: "packed operand", size, place: { kind: "arena" } };
+  const packed: Buffer = { name: "packed operand", size, storage: { kind: "arena" } };
   const scratch: Buffer = {
     name: "parts of a product",
     size: multiplyDims(sizeOf(output.shape), 2),
-    place: { kind: "arena" },
+    storage: { kind: "arena" },
   };
   const isLong = typeof k !== "number" || k > PART_TERMS;
   return [

@@ -4,7 +4,7 @@
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Regions } from "../regions.ts";
+import { Allocator } from "../allocator.ts";
 import type { TensorMemory } from "../stored_tensor.ts";
 
 const PAGE = 65536;
@@ -18,19 +18,19 @@ const LAST_END = (MAXIMUM_PAGES - 1) * PAGE;
 export class DeviceMemory implements TensorMemory {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
-  readonly #regions: Regions;
+  readonly #allocator: Allocator;
 
   /** @param reserved Bytes at the beginning that are never allocated. */
   constructor(reserved: number) {
     const sizes = { initial: Math.ceil(reserved / PAGE) + 16, maximum: MAXIMUM_PAGES };
     this.memory = sharedMemory(sizes) ?? ownMemory(sizes);
     this.shared = typeof SharedArrayBuffer !== "undefined" && this.memory.buffer instanceof SharedArrayBuffer;
-    this.#regions = new Regions(reserved, ALIGNMENT);
+    this.#allocator = new Allocator(reserved, ALIGNMENT);
   }
 
   /** Allocated bytes. */
   get used(): number {
-    return this.#regions.used;
+    return this.#allocator.used;
   }
 
   /**
@@ -39,7 +39,7 @@ export class DeviceMemory implements TensorMemory {
    * @throws RangeError if the engine has no more; `what` names what it was for.
    */
   allocate(bytes: number, what: () => string): number {
-    return this.#regions.allocate(bytes, (end) => this.#grow(end, what));
+    return this.#allocator.allocate(bytes, (end) => this.#grow(end, what));
   }
 
   #grow(end: number, what: () => string): void {
@@ -77,7 +77,7 @@ export class DeviceMemory implements TensorMemory {
 
   /** Frees what `allocate` returned. */
   free(start: number): void {
-    this.#regions.free(start);
+    this.#allocator.free(start);
   }
 
   /** The words at an address. */

@@ -4,7 +4,7 @@
  *
  * `lower.ts` adds to the common lowering what only wasm needs: it packs the right operands of products,
  * before the loop if they stay the same. `long_products.ts` joins gradients of weights that share an operand,
- * and `share.ts` divides a kernel among threads. `emit/` writes the code of kernels with the assembler in
+ * and `partition.ts` divides a kernel among threads. `emit/` writes the code of kernels with the assembler in
  * `assembler.ts`; `matmul/` has the packed products, with tiles in registers, and `math/` the vector forms of
  * `exp`, `tanh` and the like. `executable.ts` makes the calls and repacks weights only when they change
  * between calls.
@@ -64,7 +64,10 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
     // async, so that every error is a rejection
     // deno-lint-ignore require-await
     compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),
-    upload: (tensor) => open().upload(tensor),
+    // deno-lint-ignore require-await
+    upload: async (tensor) => open().upload(tensor),
+    // deno-lint-ignore require-await
+    share: async (tensor) => open().share(tensor),
   };
 }
 

@@ -60,7 +60,7 @@ export interface Phases {
    * A phase with all shares, or with one; `work` computes the share whose number is in the local. A local
    * decides which, if that depends on the call: 1 for one share.
    */
-  phase(kind: "shared" | "alone" | { readonly isAlone: Local }, work: (share: Local) => void): void;
+  phase(kind: "shared" | "single" | { readonly isSingle: Local }, work: (share: Local) => void): void;
 }
 
 /**
@@ -81,9 +81,9 @@ export function addPhases(module: ModuleBuilder, options: PhasesOptions): (into:
     params: [i32, i32, i32],
     phase(kind, work) {
       const share = f.local(i32);
-      const pushShares = (alone: number, shared: number) => {
-        if (typeof kind === "string") f.i32(kind === "alone" ? alone : shared);
-        else f.i32(alone).i32(shared).get(kind.isAlone).op("select");
+      const pushShares = (single: number, shared: number) => {
+        if (typeof kind === "string") f.i32(kind === "single" ? single : shared);
+        else f.i32(single).i32(shared).get(kind.isSingle).op("select");
       };
       f.block(() => {
         f.loop(() => {

@@ -50,9 +50,11 @@ export class Slots {
 
   /** The address of the word that holds a buffer's address. */
   ofBuffer(buffer: Buffer): number {
-    const { place } = buffer;
+    const { storage } = buffer;
     // All views of an input or output share its word.
-    const key = place.kind === "input" || place.kind === "output" ? `${place.kind} ${place.index}` : buffer;
+    const key = storage.kind === "input" || storage.kind === "output"
+      ? `${storage.kind} ${storage.index}`
+      : buffer;
     return this.#of(key, ({ addressOf }) => addressOf(buffer));
   }
 

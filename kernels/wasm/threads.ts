@@ -124,7 +124,7 @@ const STEP_ASIDE_MILLISECONDS = 0.02;
  */
 const MOST_RESTARTS = 3;
 
-interface Kernel {
+interface LoadedModule {
   readonly run: (thread: number, mine: number, phase: number, ...args: readonly number[]) => void;
   readonly module: WebAssembly.Module;
   readonly crew: Crew;
@@ -148,7 +148,7 @@ class ThreadPool implements Pool {
   readonly #crewOf: (threads: number) => Crew;
   readonly #mayWait = mayWait();
   readonly #workers: readonly Worker[];
-  readonly #kernels = new Map<number, Kernel>();
+  readonly #modules = new Map<number, LoadedModule>();
   /** How many threads shared the last call. */
   #crew = 0;
   #generation = 0;
@@ -199,7 +199,7 @@ class ThreadPool implements Pool {
       controlAddress: this.#controlAddress,
       thread,
     });
-    for (const [id, { module }] of this.#kernels) this.#post(thread, { kind: "load", id, module });
+    for (const [id, { module }] of this.#modules) this.#post(thread, { kind: "load", id, module });
   }
 
   async load(module: WebAssembly.Module): Promise<number> {
@@ -210,50 +210,50 @@ class ThreadPool implements Pool {
     this.#check("load a module");
     const id = ++this.#ids;
     // An exported function; its signature is the contract of `load`.
-    const kernel = {
-      run: run as Kernel["run"],
+    const loaded = {
+      run: run as LoadedModule["run"],
       module,
       crew: this.#crewOf(this.#threads),
       threads: this.#threads,
     };
-    this.#kernels.set(id, kernel);
+    this.#modules.set(id, loaded);
     this.#postAll({ kind: "load", id, module });
     return id;
   }
 
   unload(id: number): void {
-    if (!this.#kernels.delete(id) || this.#disposed || this.#failure) return;
+    if (!this.#modules.delete(id) || this.#disposed || this.#failure) return;
     this.#postAll({ kind: "unload", id });
   }
 
   threadsOf(id: number): number {
-    return this.#kernels.get(id)?.threads ?? this.#threads;
+    return this.#modules.get(id)?.threads ?? this.#threads;
   }
 
   run(id: number, args: readonly number[]): void {
     this.#check("run a kernel");
-    const kernel = this.#kernels.get(id);
-    if (!kernel) throw new RangeError(`Cannot run a kernel: no module has the id ${id}`);
+    const loaded = this.#modules.get(id);
+    if (!loaded) throw new RangeError(`Cannot run a kernel: no module has the id ${id}`);
     if (args.length > MAX_ARGUMENTS) {
       throw new RangeError(
         `Cannot run a kernel: it takes at most ${MAX_ARGUMENTS} arguments, got ${args.length}`,
       );
     }
     const words = this.#words;
-    const { threads } = kernel.crew;
-    kernel.threads = threads;
+    const { threads } = loaded.crew;
+    loaded.threads = threads;
     if (threads !== this.#crew) Atomics.store(words, CONTROL.phases + PHASES.late / 4, 0);
     this.#crew = threads;
     const phase = Atomics.load(words, CONTROL.phases + PHASES.ticket / 4 + 1);
     const began = performance.now();
     if (threads > 1) this.#tell(id, threads, phase, args);
     try {
-      kernel.run(0, sharesOf(0, threads), phase, ...args);
+      loaded.run(0, sharesOf(0, threads), phase, ...args);
     } catch (thrown) {
       this.#failed(thrown);
     }
     if (Atomics.load(words, CONTROL.failed) !== 0) this.#failed(undefined);
-    kernel.crew.took(performance.now() - began);
+    loaded.crew.took(performance.now() - began);
   }
 
   /** @throws DeviceLost always; the first failure is the one reported. */
@@ -283,7 +283,7 @@ class ThreadPool implements Pool {
     // Workers leave their loop by themselves: one that is terminated while it sleeps keeps Deno from ending.
     this.#tell(NO_KERNEL.stop, this.#threads);
     for (const worker of this.#workers) worker.thread?.terminate();
-    this.#kernels.clear();
+    this.#modules.clear();
   }
 
   #wordOf(thread: number, what: "told" | "sleep" | "posted"): number {

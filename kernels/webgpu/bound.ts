@@ -153,7 +153,7 @@ export class Plans implements Disposable {
     for (const code of this.#apart.values()) code[Symbol.dispose]();
     this.#apart.clear();
     this.#bounds.clear();
-    this.#device.shared.leave();
+    this.#device.shared.leave(this);
   }
 }
 

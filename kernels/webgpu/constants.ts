@@ -26,7 +26,8 @@ export class Constants implements Disposable {
   constructor(device: WebGpuDevice, kernels: readonly Kernel[]) {
     this.#device = device;
     const all = [...new Set(kernels.flatMap(buffersOf))].filter(({ storage }) => storage.kind === "constant");
-    const isOpen = ({ storage }: Buffer) => storage.kind === "constant" && typeof storage.value === "function";
+    const isOpen = ({ storage }: Buffer) =>
+      storage.kind === "constant" && typeof storage.value === "function";
     this.#fixed = all.filter((buffer) => !isOpen(buffer));
     this.#open = all.filter(isOpen);
   }

@@ -117,6 +117,7 @@ export class WebGpuExecutable implements Executable {
         return kept[index]?.address ?? placeFor(size);
       });
       const base = device.shared.scratch.take(
+        this.#plans,
         Math.max(end, ALIGNMENT),
         () => largest(bound.arena, bound.bindings),
       );
@@ -154,7 +155,9 @@ export class WebGpuExecutable implements Executable {
   describe(): string {
     const { name, used, shared } = this.#device;
     return [
-      `kernels on ${name}, ${used} bytes of its memory in use, of which ${shared.scratch.bytes} are shared by all calls`,
+      `kernels on ${name}, ${
+        used - shared.scratch.bytes
+      } bytes of its memory in use, and ${shared.scratch.bytes} shared by all calls`,
       ...describePlans(this.#plans.entries),
     ].join("\n");
   }

@@ -5,7 +5,7 @@
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import type { DeviceShape, TileCosts } from "./device_shape.ts";
-import { type InvocationGroup, elementsInRows, type Teams, type Tile } from "./wgsl/kind.ts";
+import { elementsInRows, type InvocationGroup, type Teams, type Tile } from "./wgsl/kind.ts";
 import { itemsOf, partsOf } from "./wgsl/matmul.ts";
 import { elementsOf } from "./wgsl/reduce.ts";
 import type { Situation } from "./work.ts";

@@ -71,9 +71,9 @@ export function createWebGpu(options: WebGpuOptions & ShapeChoice = {}, name = "
       const { WebGpuExecutable } = await import("./executable.ts"); // most programs never need it
       return new WebGpuExecutable(await open(), program, options);
     },
-    upload: (tensor) => {
-      if (!device) throw new Error(`Cannot put a tensor on ${name}: compile something for it first`);
-      return device.upload(tensor);
+    upload: async (tensor) => {
+      const device = await open();
+      return await device.withRoom(() => device.upload(tensor));
     },
   };
 }

@@ -48,9 +48,9 @@ export class Shared {
   }
 
   /** Forgets one; with the last one everything is freed. */
-  leave(): void {
+  leave(user: object): void {
+    this.scratch.leave(user);
     if (--this.#users > 0) return;
-    this.scratch.clear();
     this.#steps?.destroy();
     this.#halves?.destroy();
     this.#steps = this.#halves = undefined;

@@ -6,7 +6,7 @@
 import type { Cell } from "../scan/cell.ts";
 import type { Json } from "../options/json.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import type { Tree } from "../tree/tree.ts";
+import type { MappedTree, Tree } from "../tree/tree.ts";
 
 /** The context of the call that `step` is made for. */
 export interface CellContext {
@@ -18,10 +18,8 @@ export interface CellContext {
   readonly input: Tree<Spec>;
 }
 
-/** The specs of a tree of tensors: its structure with a spec for each tensor. */
-export type SpecsOf<T> = Tree<Tensor> extends T ? Tree<Spec>
-  : T extends Tensor ? Spec
-  : { readonly [Key in keyof T]: SpecsOf<T[Key]> };
+/** The state of an LSTM cell: its output and its memory. */
+export type LstmState = readonly [h: Tensor, c: Tensor];
 
 /**
  * A cell whose parameters are still to be made. It is plain data and pure functions, so a custom cell is an
@@ -44,18 +42,18 @@ export interface RecurrentCell<
   /** The full options, as they are saved. */
   readonly options: { readonly [key: string]: Json };
   /** Fresh parameters (host tensors) for inputs of these specs, one step: `[batch, ...]`. */
-  initParams(key: Tensor, input: SpecsOf<Input>): Params;
+  initParams(key: Tensor, input: MappedTree<Input, Spec>): Params;
   /**
    * The state before the first step, usually zeros of `[batch, ...]`; traceable, as the batch may be
    * symbolic.
    */
-  initState(params: Params, input: SpecsOf<Input>): State;
+  initState(params: Params, input: MappedTree<Input, Spec>): State;
   /**
    * Why inputs of these specs (one step) do not fit the cell or these parameters; undefined if they fit. The
    * surrounding layer adds its own name and the input to the message. If absent, the cell accepts whatever
    * its step accepts.
    */
-  refuses?(input: SpecsOf<Input>, params?: Params): string | undefined;
+  refuses?(input: MappedTree<Input, Spec>, params?: Params): string | undefined;
   /**
    * The step for these parameters. Called once per call, outside the scan: what is drawn here (a dropout
    * mask) is the same at every step.

@@ -8,10 +8,12 @@ import { convolve, convolvedSizes } from "../operations/convolution.ts";
 import { splitKey } from "../operations/random.ts";
 import { split } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
-import { quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { LstmState, RecurrentCell } from "./cell.ts";
 import {
   defineCell,
   drawDropouts,
@@ -84,12 +86,16 @@ interface Params {
  * assertEquals(kernel.shape, [3, 5, 8]);
  * ```
  */
-export function convLstm1dCell(options: ConvLstmCellOptions): RecurrentCell {
+export function convLstm1dCell(
+  options: ConvLstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   return convLstmCell("convLstm1dCell", 1, options);
 }
 
 /** The ConvLSTM cell over sequences of `[batch, height, width, channels]`; see {@linkcode convLstm1dCell}. */
-export function convLstm2dCell(options: ConvLstmCellOptions): RecurrentCell {
+export function convLstm2dCell(
+  options: ConvLstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   return convLstmCell("convLstm2dCell", 2, options);
 }
 
@@ -97,7 +103,9 @@ export function convLstm2dCell(options: ConvLstmCellOptions): RecurrentCell {
  * The ConvLSTM cell over sequences of `[batch, depth, height, width, channels]`; see
  * {@linkcode convLstm1dCell}.
  */
-export function convLstm3dCell(options: ConvLstmCellOptions): RecurrentCell {
+export function convLstm3dCell(
+  options: ConvLstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   return convLstmCell("convLstm3dCell", 3, options);
 }
 
@@ -117,7 +125,11 @@ function perAxis(type: string, option: string, value: number | readonly number[]
   return list;
 }
 
-function convLstmCell(type: string, axes: number, options: ConvLstmCellOptions): RecurrentCell {
+function convLstmCell(
+  type: string,
+  axes: number,
+  options: ConvLstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   const resolved = resolveCellOptions(type, options, convLstmCellOptionNames);
   const { filters, padding = "valid", unitForgetBias = true } = options;
   checkCount(`make ${type}`, filters, "filters");
@@ -129,7 +141,7 @@ function convLstmCell(type: string, axes: number, options: ConvLstmCellOptions):
   const window = { strides, padding, dilation };
   const sizes = (input: Spec) => convolvedSizes(input.shape.slice(1, -1), kernelSize, window);
   const stateShape = (input: Spec): Shape => [input.shape[0], ...sizes(input), filters];
-  return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
+  return defineCell<Params, LstmState>({
     type,
     options: {
       filters,

@@ -4,7 +4,7 @@
  */
 import { isObject } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type Activation, type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
@@ -145,7 +145,9 @@ export interface CellDefinition<Params, State> {
 }
 
 /** The cell of a definition; its arguments are checked and typed here, once. */
-export function defineCell<Params, State>(definition: CellDefinition<Params, State>): RecurrentCell {
+export function defineCell<Params, State>(
+  definition: CellDefinition<Params, State>,
+): RecurrentCell<Tree<Tensor>, State, Tensor, Tensor> {
   const { type, step, params: names } = definition;
   const typedParams = (params: Tree<Tensor>): Params => {
     const found = isObject(params) && !isLeaf(params) ? Object.keys(params).sort() : [];
@@ -181,19 +183,18 @@ export function defineCell<Params, State>(definition: CellDefinition<Params, Sta
     }
     return input as Spec; // refused unless it is a leaf
   };
-  return made<RecurrentCell>({
+  return made<RecurrentCell<Tree<Tensor>, State, Tensor, Tensor>>({
     type,
     options: definition.options,
     refuses,
-    // The interfaces of Params and State are trees of tensors, but have no index signature to say so.
+    // The interface of Params is a tree of tensors, but has no index signature to say so.
     initParams: (key, input) => definition.initParams(key, checked(input)) as Tree<Tensor>,
-    initState: (params, input) =>
-      definition.initState(typedParams(params), checked(input, params)) as Tree<Tensor>,
+    initState: (params, input) => definition.initState(typedParams(params), checked(input, params)),
     step: (params, context) =>
       definition.build(typedParams(params), {
         ...context,
         input: checked(context?.input, params),
-      }) as unknown as Cell<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>, // the scan keeps the structure of the state
+      }),
   }, { main: "step" });
 }
 

@@ -6,6 +6,7 @@ import { at, sliceAxis, split } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
 import type { Cell } from "../scan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Tree } from "../tree/tree.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";
 import {
@@ -67,7 +68,9 @@ interface Params {
  * assertEquals(bias.shape, [2, 24]);
  * ```
  */
-export function gruCell(options: GruCellOptions): RecurrentCell {
+export function gruCell(
+  options: GruCellOptions,
+): RecurrentCell<Tree<Tensor>, Tensor, Tensor, Tensor> {
   const type = "gruCell";
   const resolved = resolveCellOptions(type, options, gruCellOptionNames);
   const { units, resetAfter = true, clip = null } = options;

@@ -7,7 +7,8 @@ import { mean } from "../operations/reduction.ts";
 import { split } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
 import { type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { LstmState, RecurrentCell } from "./cell.ts";
 import {
   defineCell,
   drawDropouts,
@@ -86,7 +87,9 @@ const normNames = [
  * assertEquals(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length, 9);
  * ```
  */
-export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentCell {
+export function layerNormLstmCell(
+  options: LayerNormLstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   const type = "layerNormLstmCell";
   const resolved = resolveCellOptions(type, options, layerNormLstmCellOptionNames);
   const { units, unitForgetBias = true, epsilon = 1e-3 } = options;
@@ -99,7 +102,7 @@ export function layerNormLstmCell(options: LayerNormLstmCellOptions): RecurrentC
     4 * units,
     (key) => lstmBias(resolved.biasInitializer, key, units, unitForgetBias),
   );
-  return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
+  return defineCell<Params, LstmState>({
     type,
     options: { units, unitForgetBias, epsilon, ...resolved.json },
     ...products,

@@ -9,7 +9,8 @@ import { foldIn } from "../operations/random.ts";
 import { split } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
 import { hostTensor, type Tensor } from "../tensor/tensor.ts";
-import type { RecurrentCell } from "./cell.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { LstmState, RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";
 import {
   defineCell,
@@ -97,7 +98,9 @@ interface Params {
  * assertEquals(kernel.shape, [28, 256]);
  * ```
  */
-export function lstmCell(options: LstmCellOptions): RecurrentCell {
+export function lstmCell(
+  options: LstmCellOptions,
+): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   const type = "lstmCell";
   const resolved = resolveCellOptions(type, options, lstmCellOptionNames);
   const { units, peepholes = false, projection = null, inputForget = false, clip = null } = options;
@@ -122,7 +125,7 @@ export function lstmCell(options: LstmCellOptions): RecurrentCell {
         ? lstmBias(resolved.biasInitializer, key, units, true)
         : resolved.biasInitializer(key, [gates * units]),
   );
-  return defineCell<Params, readonly [h: Tensor, c: Tensor]>({
+  return defineCell<Params, LstmState>({
     type,
     options: { units, unitForgetBias, peepholes, projection, inputForget, clip, ...resolved.json },
     ...products,

@@ -1,5 +1,5 @@
 /** The recurrent cells: what a cell is to a layer, the built-in cells, and stacked cells. */
-export type { AnyCell, CellContext, RecurrentCell, SpecsOf } from "./cell.ts";
+export type { AnyCell, CellContext, LstmState, RecurrentCell } from "./cell.ts";
 export type { ClipOptions } from "./clip.ts";
 export type { CellOptions, GatedCellOptions } from "./define.ts";
 export { convLstm1dCell, convLstm2dCell, convLstm3dCell, type ConvLstmCellOptions } from "./conv_lstm.ts";

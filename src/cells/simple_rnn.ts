@@ -4,6 +4,7 @@ import { add, type Operand } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
 import { zeros } from "../operations/creation.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Tree } from "../tree/tree.ts";
 import type { RecurrentCell } from "./cell.ts";
 import { type ClipOptions, limiter } from "./clip.ts";
 import { cellOptionNames, type CellOptions, defineCell, drawDropouts, resolveCellOptions } from "./define.ts";
@@ -46,7 +47,9 @@ interface Params {
  * assertEquals(treeLeaves(params).length, 3); // bias, kernel, recurrentKernel
  * ```
  */
-export function simpleRnnCell(options: SimpleRnnCellOptions): RecurrentCell {
+export function simpleRnnCell(
+  options: SimpleRnnCellOptions,
+): RecurrentCell<Tree<Tensor>, Tensor, Tensor, Tensor> {
   const type = "simpleRnnCell";
   const resolved = resolveCellOptions(type, options, simpleRnnCellOptionNames);
   const { units, clip = null } = options;

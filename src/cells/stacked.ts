@@ -23,7 +23,17 @@ import type { AnyCell, CellContext, RecurrentCell } from "./cell.ts";
  * assertEquals(treeLeaves(layer.initParams(key(0), spec([null, null, 3]))).length, 6);
  * ```
  */
-export function stackedCells(cells: readonly AnyCell[]): RecurrentCell {
+export function stackedCells<const Cells extends readonly AnyCell[]>(
+  cells: Cells,
+): RecurrentCell<
+  Tree<Tensor>,
+  { readonly [Index in keyof Cells]: ReturnType<Cells[Index]["initState"]> },
+  Tree<Tensor>,
+  // deno-lint-ignore no-explicit-any -- only the output of the last cell is asked for
+  Cells extends readonly [...AnyCell[], RecurrentCell<any, any, any, infer Output>] ? Output
+    : Tree<Tensor>
+>;
+export function stackedCells(cells: readonly AnyCell[]): AnyCell {
   const type = "stackedCells";
   if (!Array.isArray(cells) || cells.length === 0) {
     throw new RangeError(`Cannot make ${type}: expected an array of at least one cell`);

@@ -3,7 +3,7 @@
  * batches. Nothing here knows about devices; a batch is again host tensors.
  */
 import { checkCount, wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkKey } from "../tensor/keys.ts";
 import {
   allocateValues,
@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { threefry2x32 } from "../tensor/threefry.ts";
-import { flattenTree, mapTree, printPath, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, mapLike, printPath, unflattenTree } from "../tree/tree.ts";
 
 /** Options of {@linkcode batches}. */
 export interface BatchOptions {
@@ -26,6 +26,8 @@ export interface BatchOptions {
    * stored.
    */
   readonly order?: Int32Array;
+  /** The number of the first batch, from 0, to go on where an earlier iterator ended; default 0. */
+  readonly first?: number;
   /** Whether to drop a last batch that is smaller than the others; default false. */
   readonly dropRemainder?: boolean;
   /**
@@ -91,9 +93,10 @@ export function sampleCount(tree: unknown, name = "data"): number {
  * ```
  */
 export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> {
-  checkOptions("batches", options, ["batchSize", "order", "dropRemainder", "reuse"]);
-  const { batchSize, order, dropRemainder = false, reuse = false } = options;
+  checkOptions("batches", options, ["batchSize", "order", "first", "dropRemainder", "reuse"]);
+  const { batchSize, order, first = 0, dropRemainder = false, reuse = false } = options;
   checkCount("batch data", batchSize, "batchSize");
+  checkCount("batch data", first, "first", 0);
   const samples = sampleCount(data);
   if (samples === 0) throw new RangeError("Cannot batch data: it has 0 samples");
   if (order !== undefined) {
@@ -104,13 +107,14 @@ export function batches<T>(data: T, options: BatchOptions): IterableIterator<T> 
   }
   const count = order?.length ?? samples;
   const end = dropRemainder ? count - count % batchSize : count;
+  const begin = Math.min(first * batchSize, end);
   return order === undefined
-    ? slices(data, batchSize, end)
-    : copies(data, batchSize, order.subarray(0, end), reuse);
+    ? slices(data, batchSize, begin, end)
+    : copies(data, batchSize, order.subarray(begin, end), reuse);
 }
 
-function* slices<T>(data: T, batchSize: number, end: number): Generator<T> {
-  for (let from = 0; from < end; from += batchSize) {
+function* slices<T>(data: T, batchSize: number, begin: number, end: number): Generator<T> {
+  for (let from = begin; from < end; from += batchSize) {
     yield sliceRows(data, from, Math.min(from + batchSize, end));
   }
 }
@@ -145,7 +149,7 @@ function* copies<T>(data: T, batchSize: number, order: Int32Array, reuse: boolea
  */
 export function takeRows<T>(tree: T, indices: ArrayLike<number>): T {
   checkIndices(indices, sampleCount(tree));
-  return mapTree<T, HostTensor, HostTensor>(tree, (leaf) => copyRows(leaf, indices));
+  return mapLike(tree, (leaf: HostTensor) => copyRows(leaf, indices));
 }
 
 /**
@@ -244,7 +248,7 @@ function checkIndices(indices: ArrayLike<number>, samples: number): void {
 }
 
 function sliceRows<T>(tree: T, from: number, to: number): T {
-  return mapTree<T, HostTensor, HostTensor>(tree, ({ data, shape }) => {
+  return mapLike(tree, ({ data, shape }: HostTensor) => {
     const row = rowSize(shape);
     return hostTensor(data.subarray(from * row, to * row), [to - from, ...shape.slice(1)]);
   });

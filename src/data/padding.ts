@@ -1,15 +1,10 @@
 /** Ragged sequences as one rectangular batch, with the mask that says which steps are real. */
 import { checkCount, checkList, describeValue, wrongKind } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { printShape, sameShape } from "../tensor/dims.ts";
-import {
-  allocateValues,
-  type DType,
-  type HostTensor,
-  hostTensor,
-  type NestedNumbers,
-  nestedShape,
-} from "../tensor/tensor.ts";
+import { type NestedNumbers, nestedShape } from "../tensor/nested.ts";
+import { allocateValues, type DType, type HostTensor, hostTensor } from "../tensor/tensor.ts";
 
 /** A sequence of numbers, or of feature vectors (nested arrays of one shape). */
 export type RaggedSequence = ArrayLike<number> | readonly NestedNumbers[];

@@ -1,5 +1,5 @@
 /** An activation as a layer. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { floatInput } from "./checks.ts";
@@ -16,12 +16,12 @@ import { activationOption } from "../options/saved.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { activation, tensor, type Tensor, toNested } from "@cellfold/cellfold";
+ * import { activation, tensor, toNested } from "@cellfold/cellfold";
  * const { output } = activation("relu").apply({ params: [], state: [] }, tensor([[-1, 2]]), { training: false });
- * assertEquals(toNested(output as Tensor), [[0, 2]]);
+ * assertEquals(toNested(output), [[0, 2]]);
  * ```
  */
-export function activation(given: ActivationLike, options: LayerOptions = {}): Layer {
+export function activation(given: ActivationLike, options: LayerOptions = {}): Layer<Tensor> {
   checkOptions("activation", options, layerOptionNames);
   const { name, trainable } = options;
   const layer = layerName({ type: "activation", name });

@@ -1,5 +1,6 @@
 /** Batch normalization (Ioffe and Szegedy, 2015). */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, div, greater, mul, select, sqrt, sub } from "../operations/elementwise.ts";
 import { key as seedKey, splitKey } from "../operations/random.ts";
 import { reshape } from "../operations/structure.ts";
@@ -67,16 +68,16 @@ export interface BatchNormalizationState {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { batchNormalization, key, tensor, toNested, type Tensor } from "@cellfold/cellfold";
+ * import { batchNormalization, key, tensor, toNested } from "@cellfold/cellfold";
  * const layer = batchNormalization({ epsilon: 1e-12 });
  * const x = tensor([[1], [3]]);
  * const params = layer.initParams(key(0), x);
  * const variables = { params, state: layer.initState(params, x) };
  * const { output } = layer.apply(variables, x, { training: true });
- * assertEquals(toNested(output as Tensor), [[-1], [1]]);
+ * assertEquals(toNested(output), [[-1], [1]]);
  * ```
  */
-export function batchNormalization(options: BatchNormalizationOptions = {}): Layer {
+export function batchNormalization(options: BatchNormalizationOptions = {}): Layer<Tensor> {
   checkOptions("batchNormalization", options, [
     "axis",
     "momentum",

@@ -1,6 +1,7 @@
 /** Two recurrent layers over one sequence, one in each direction. */
 import { isObject, wrongKind } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { add, mul } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { concat } from "../operations/structure.ts";
@@ -35,13 +36,17 @@ const merges: Readonly<Record<Exclude<MergeMode, Merge | null>, Merge>> = {
   ave: (forward, backward) => mul(add(forward, backward), 0.5),
 };
 
-/** Options of {@linkcode bidirectional}. */
-export interface BidirectionalOptions extends LayerOptions {
+/**
+ * Options of {@linkcode bidirectional}.
+ *
+ * @typeParam Mode The type of `mergeMode`, which may say that it is null or that it is not.
+ */
+export interface BidirectionalOptions<Mode extends MergeMode = MergeMode> extends LayerOptions {
   /**
    * How the outputs are merged: `concat` (default) along the last axis, `sum`, `mul`, `ave`, a function of
    * both, or null: the output is `[forward, backward]`.
    */
-  readonly mergeMode?: MergeMode;
+  readonly mergeMode?: Mode;
   /** The layer for the other direction; default: a copy of `layer` that runs the other way. */
   readonly backwardLayer?: RecurrentLayer | null;
 }
@@ -69,15 +74,31 @@ interface Pair {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { bidirectional, key, lstm, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { bidirectional, key, lstm, spec, zeros } from "@cellfold/cellfold";
  * const layer = bidirectional(lstm({ units: 4, returnSequences: true }), { mergeMode: "concat" });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: { forward: [], backward: [] } }, zeros([2, 5, 3]), {
  *   training: false,
  * });
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 8]);
+ * assertEquals(output.shape, [2, 5, 8]);
  * ```
  */
+export function bidirectional<
+  Output,
+  State,
+  ReturnState extends boolean,
+  const Mode extends MergeMode = Exclude<MergeMode, null>,
+>(
+  layer: RecurrentLayer<Output, State, ReturnState>,
+  options?: BidirectionalOptions<Mode>,
+): Layer<
+  ReturnState extends true ? readonly [
+      output: Mode extends null ? readonly [Output, Output] : Output,
+      states: readonly [State, State],
+    ]
+    : Mode extends null ? readonly [forward: Output, backward: Output]
+    : Output
+>;
 export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptions = {}): Layer {
   const type = "bidirectional";
   checkOptions(type, options, ["mergeMode", "backwardLayer", ...layerOptionNames]);

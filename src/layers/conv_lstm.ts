@@ -6,17 +6,20 @@ import {
   convLstmCellOptionNames,
   type ConvLstmCellOptions,
 } from "../cells/conv_lstm.ts";
-import type { RecurrentCell } from "../cells/cell.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import type { LstmState } from "../cells/cell.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode convLstm1d} and its siblings: those of the cell and of the layer. */
-export interface ConvLstmOptions extends ConvLstmCellOptions, RnnOptions {}
+export interface ConvLstmOptions<ReturnState extends boolean = boolean>
+  extends ConvLstmCellOptions, RnnOptions<ReturnState> {}
 
-function convLstm(
+function convLstm<ReturnState extends boolean>(
   type: string,
-  makeCell: (options: ConvLstmCellOptions) => RecurrentCell,
-  options: ConvLstmOptions,
-): RecurrentLayer {
+  makeCell: typeof convLstm1dCell,
+  options: ConvLstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   const { cellOptions, layerOptions } = splitOptions(type, options, convLstmCellOptionNames);
   const cell = makeCell(cellOptions);
   return recurrentLayer({ type, cell, cellOptions: cell.options, options: layerOptions });
@@ -31,23 +34,29 @@ function convLstm(
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { convLstm1d, key, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { convLstm1d, key, spec, zeros } from "@cellfold/cellfold";
  * const layer = convLstm1d({ filters: 2, kernelSize: 3, padding: "same" });
  * const params = layer.initParams(key(0), spec([null, null, 8, 1]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 3, 8, 1]), { training: false });
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 8, 2]);
+ * assertEquals(output.shape, [2, 8, 2]);
  * ```
  */
-export function convLstm1d(options: ConvLstmOptions): RecurrentLayer {
+export function convLstm1d<const ReturnState extends boolean = false>(
+  options: ConvLstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   return convLstm("convLstm1d", convLstm1dCell, options);
 }
 
 /** The ConvLSTM layer over `[batch, time, height, width, channels]`; see {@linkcode convLstm1d}. */
-export function convLstm2d(options: ConvLstmOptions): RecurrentLayer {
+export function convLstm2d<const ReturnState extends boolean = false>(
+  options: ConvLstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   return convLstm("convLstm2d", convLstm2dCell, options);
 }
 
 /** The ConvLSTM layer over `[batch, time, depth, height, width, channels]`; see {@linkcode convLstm1d}. */
-export function convLstm3d(options: ConvLstmOptions): RecurrentLayer {
+export function convLstm3d<const ReturnState extends boolean = false>(
+  options: ConvLstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   return convLstm("convLstm3d", convLstm3dCell, options);
 }

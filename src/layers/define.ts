@@ -7,9 +7,9 @@ import { checkFunction, checkObject, checkText, wrongKind } from "../describe.ts
 import type { ReviveCell } from "../cells/json.ts";
 import { type Json, type JsonOptions, refusedJson } from "../options/json.ts";
 import { checkAsMade, made, unsavable } from "../options/made.ts";
-import type { HostTensor, Tensor } from "../tensor/tensor.ts";
+import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
-import type { Applied, ApplyContext, Layer, Variables } from "./layer.ts";
+import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
 
 /** The options that every layer takes. */
@@ -28,11 +28,25 @@ export const layerOptionNames = ["name", "trainable"] as const;
  *
  * Its functions need not know whether the layer is trainable: `trainableLeaves` says what is trained unless
  * the layer is frozen, and `apply` gets `context.frozen`.
+ *
+ * @typeParam Output What `apply` computes.
+ * @typeParam Params What `initParams` makes; the other functions get it.
+ * @typeParam State What `initState` makes; `apply` gets it.
  */
-export type LayerDefinition =
-  & Pick<Layer, "type" | "options" | "initParams" | "apply">
-  & Partial<Omit<Layer, "type" | "options" | "initParams" | "apply">>
+export type LayerDefinition<Output = Tree<Tensor>, Params = Tree<Tensor>, State = Tree<Tensor>> =
+  & Pick<Layer, "type" | "options">
+  & Partial<Pick<Layer, "name" | "trainable" | "layers" | "checkInput" | "sequenceInputs" | "batch">>
   & {
+    /** See {@linkcode Layer.initParams}. */
+    initParams(key: Tensor, input: Tree<Spec>): Params;
+    /** See {@linkcode Layer.initState}; default: no state. */
+    initState?(params: Params, input: Tree<Spec>, mask?: Mask): State;
+    /** See {@linkcode Layer.apply}. */
+    apply(variables: Variables<Params, State>, input: Tree<Tensor>, context: ApplyContext): Applied<Output>;
+    /** See {@linkcode Layer.trainableLeaves}; default: all. */
+    trainableLeaves?(params: Params): boolean[];
+    /** See {@linkcode Layer.withStateful}. */
+    withStateful?(): Layer<Output>;
     /** The name of the factory in errors; default: the type. */
     readonly factory?: string;
     /**
@@ -44,11 +58,11 @@ export type LayerDefinition =
      * Makes the same layer under another name, so that its errors use that name; default: they keep the first
      * name.
      */
-    named?(name: string | undefined): Layer;
+    named?(name: string | undefined): Layer<Output>;
   };
 
 /** The definitions of layers, by their `apply`. */
-const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
+const definitions = new WeakMap<object, LayerDefinition>();
 
 /**
  * The layer of a definition: trainable, stateless, and with all parameters trained or none, unless the
@@ -58,12 +72,37 @@ const definitions = new WeakMap<Layer["apply"], LayerDefinition>();
  * take effect; a copy with other options, another type or other layers inside is refused with a TypeError
  * where it is used, unless it has its own `apply`.
  *
- * @typeParam Extra What this kind of layer has besides the members of a layer. Its functions get the layer as
- * `this`.
+ * The types are those of the definition's functions: `apply` gets the params that `initParams` makes, and the
+ * layer gives the output that `apply` returns.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { defineLayer, init, isTensor, key, mul, ones, spec, tensor, toNested } from "@cellfold/cellfold";
+ * const scale = defineLayer({
+ *   type: "scale",
+ *   options: {},
+ *   initParams: () => ({ factor: tensor(2) }),
+ *   apply({ params: { factor }, state }, input) {
+ *     if (!isTensor(input)) throw new TypeError("Cannot scale a list: expected one tensor");
+ *     return { output: mul(input, factor), state };
+ *   },
+ * });
+ * const variables = init(scale, key(0), spec([null, 1]));
+ * const { output } = scale.apply(variables, ones([2, 1]), { training: false });
+ * assertEquals(toNested(output), [[2], [2]]);
+ * ```
  */
-export function defineLayer<Extra extends object = Readonly<Record<never, never>>>(
-  definition: LayerDefinition & Extra,
-): Layer & Extra {
+export function defineLayer<Output = Tree<Tensor>, Params = Tree<Tensor>, State = Tree<Tensor>>(
+  definition: LayerDefinition<Output, Params, State>,
+): Layer<Output>;
+/**
+ * The same for a layer that has more members than every layer has. Its functions get the layer as `this`.
+ *
+ * @typeParam Extra The further members.
+ */
+export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra;
+export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra {
   checkDefinition(definition);
   const { factory, named, masksInput, ...given } = definition;
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
@@ -156,12 +195,12 @@ export function changed<Other extends Layer>(layer: Layer, original: Layer, othe
 }
 
 /** Applies any layer, custom ones included, so that masked values do not count in its derivative either. */
-export function applyLayer(
-  layer: Layer,
+export function applyLayer<Output>(
+  layer: Layer<Output>,
   variables: Variables,
   input: Tree<Tensor>,
   context: ApplyContext,
-): Applied {
+): Applied<Output> {
   const counted = definitions.has(layer.apply) ? input : harmlessInput(input, context.mask);
   return layer.apply(variables, counted, context);
 }

@@ -1,6 +1,6 @@
 /** The fully connected layer. */
 import { checkCount } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type ActivationLike, resolveActivation } from "../operations/activations.ts";
 import { add } from "../operations/elementwise.ts";
 import { matmul } from "../operations/matmul.ts";
@@ -51,13 +51,13 @@ export interface DenseParams {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { dense, init, key, spec, type Tensor, zeros } from "@cellfold/cellfold";
+ * import { dense, init, key, spec, zeros } from "@cellfold/cellfold";
  * const layer = dense({ units: 10, activation: "softmax" });
  * const { output } = layer.apply(init(layer, key(0), spec([null, 64])), zeros([2, 64]), { training: false });
- * assertEquals((output as Tensor).shape, [2, 10]);
+ * assertEquals(output.shape, [2, 10]);
  * ```
  */
-export function dense(options: DenseOptions): Layer {
+export function dense(options: DenseOptions): Layer<Tensor> {
   checkOptions("dense", options, [
     "units",
     "activation",

@@ -1,6 +1,6 @@
 /** The layer that drops inputs while training. */
 import { checkRange } from "../options/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { cast, mul } from "../operations/elementwise.ts";
 import { dropoutMask } from "../operations/random.ts";
 import { printShape } from "../tensor/dims.ts";
@@ -31,13 +31,13 @@ export interface DropoutOptions extends LayerOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { dropout, key, ones, type Tensor } from "@cellfold/cellfold";
+ * import { dropout, key, ones } from "@cellfold/cellfold";
  * const layer = dropout({ rate: 0.5 });
  * const { output } = layer.apply({ params: [], state: [] }, ones([4, 3]), { training: true, key: key(1) });
- * assertEquals((output as Tensor).shape.length, 2); // twos and zeros
+ * assertEquals(output.shape.length, 2); // twos and zeros
  * ```
  */
-export function dropout(options: DropoutOptions): Layer {
+export function dropout(options: DropoutOptions): Layer<Tensor> {
   checkOptions("dropout", options, ["rate", "noiseShape", ...layerOptionNames]);
   const { rate, name, trainable } = options;
   const noiseShape = options.noiseShape && [...options.noiseShape]; // the caller may change the original

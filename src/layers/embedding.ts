@@ -1,6 +1,6 @@
 /** The layer that maps tokens to vectors. */
 import { checkCount } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { notEqual } from "../operations/elementwise.ts";
 import { gather } from "../operations/indexing.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -58,7 +58,7 @@ function position(offset: number, shape: readonly number[]): string {
  * layer.checkInput?.(tensor([[3, 999, 0]], { dtype: "int32" })); // 1000 would be a RangeError
  * ```
  */
-export function embedding(options: EmbeddingOptions): Layer {
+export function embedding(options: EmbeddingOptions): Layer<Tensor> {
   checkOptions("embedding", options, [
     "inputDim",
     "outputDim",

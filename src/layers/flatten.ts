@@ -1,5 +1,5 @@
 /** The layer that flattens all axes into one. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { reshape } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -15,12 +15,12 @@ import { endedMask } from "./sequence.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { flatten, type Tensor, zeros } from "@cellfold/cellfold";
+ * import { flatten, zeros } from "@cellfold/cellfold";
  * const { output } = flatten().apply({ params: [], state: [] }, zeros([2, 3, 4]), { training: false });
- * assertEquals((output as Tensor).shape, [2, 12]);
+ * assertEquals(output.shape, [2, 12]);
  * ```
  */
-export function flatten(options: LayerOptions = {}): Layer {
+export function flatten(options: LayerOptions = {}): Layer<Tensor> {
   checkOptions("flatten", options, layerOptionNames);
   const { name, trainable } = options;
   const layer = layerName({ type: "flatten", name });

@@ -1,9 +1,12 @@
 /** The GRU layer. */
 import { gruCell, gruCellOptionNames, type GruCellOptions } from "../cells/gru.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode gru}: those of the cell and of the layer. */
-export interface GruOptions extends GruCellOptions, RnnOptions {}
+export interface GruOptions<ReturnState extends boolean = boolean>
+  extends GruCellOptions, RnnOptions<ReturnState> {}
 
 /**
  * The GRU layer: `rnn(gruCell(options))`, the options side by side. Its state is the tensor `h`.
@@ -19,7 +22,9 @@ export interface GruOptions extends GruCellOptions, RnnOptions {}
  * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 18048);
  * ```
  */
-export function gru(options: GruOptions): RecurrentLayer {
+export function gru<const ReturnState extends boolean = false>(
+  options: GruOptions<ReturnState>,
+): RecurrentLayer<Tensor, Tensor, ReturnState> {
   const { cellOptions, layerOptions } = splitOptions("gru", options, gruCellOptionNames);
   const cell = gruCell(cellOptions);
   return recurrentLayer({ type: "gru", cell, cellOptions: cell.options, options: layerOptions });

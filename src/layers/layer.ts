@@ -58,8 +58,21 @@ export interface Applied<Output = Tree<Tensor>> {
  * In a copy of one of the library's layers, `{ ...layer, name: "encoder", trainable: false }`, the name and
  * `trainable` take effect. A copy with other options, another type or other layers inside is refused with a
  * TypeError where it is used.
+ *
+ * @typeParam Output What it computes: `Layer<Tensor>` gives one tensor. A layer whose output is not known by
+ *   its type, such as one that was read from a file, is a `Layer` of any tree.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { gru, init, key, type Layer, spec, type Tensor, zeros } from "@cellfold/cellfold";
+ * const layer: Layer<readonly [output: Tensor, state: Tensor]> = gru({ units: 4, returnState: true });
+ * const variables = init(layer, key(0), spec([null, null, 3]));
+ * const { output: [output, state] } = layer.apply(variables, zeros([2, 5, 3]), { training: false });
+ * assertEquals([output.shape, state.shape], [[2, 4], [2, 4]]);
+ * ```
  */
-export interface Layer {
+export interface Layer<Output = Tree<Tensor>> {
   /** The kind, such as `lstm`; it names the layer in summaries, errors and JSON. */
   readonly type: string;
   /** The name given by the user, if any. */
@@ -75,7 +88,7 @@ export interface Layer {
   /** Fresh state for inputs of these specs, and of their masks, if there are any. */
   initState(params: Tree<Tensor>, input: Tree<Spec>, mask?: Mask): Tree<Tensor>;
   /** The computation: pure, traceable. */
-  apply(variables: Variables, input: Tree<Tensor>, context: ApplyContext): Applied;
+  apply(variables: Variables, input: Tree<Tensor>, context: ApplyContext): Applied<Output>;
   /** Per leaf of `params`, in order, whether training changes it. */
   trainableLeaves(params: Tree<Tensor>): boolean[];
   /**
@@ -104,5 +117,5 @@ export interface Layer {
    *
    * @throws TypeError if the layer cannot be fed in chunks, such as one that reads its sequence backwards.
    */
-  withStateful?(): Layer;
+  withStateful?(): Layer<Output>;
 }

@@ -4,10 +4,14 @@ import {
   layerNormLstmCellOptionNames,
   type LayerNormLstmCellOptions,
 } from "../cells/layer_norm_lstm.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import type { LstmState } from "../cells/cell.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode layerNormLstm}: those of the cell and of the layer. */
-export interface LayerNormLstmOptions extends LayerNormLstmCellOptions, RnnOptions {}
+export interface LayerNormLstmOptions<ReturnState extends boolean = boolean>
+  extends LayerNormLstmCellOptions, RnnOptions<ReturnState> {}
 
 /**
  * The LSTM layer with layer normalization: `rnn(layerNormLstmCell(options))`, the options side by side. Its
@@ -24,7 +28,9 @@ export interface LayerNormLstmOptions extends LayerNormLstmCellOptions, RnnOptio
  * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 24960);
  * ```
  */
-export function layerNormLstm(options: LayerNormLstmOptions): RecurrentLayer {
+export function layerNormLstm<const ReturnState extends boolean = false>(
+  options: LayerNormLstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   const { cellOptions, layerOptions } = splitOptions("layerNormLstm", options, layerNormLstmCellOptionNames);
   const cell = layerNormLstmCell(cellOptions);
   return recurrentLayer({ type: "layerNormLstm", cell, cellOptions: cell.options, options: layerOptions });

@@ -1,5 +1,6 @@
 /** Layer normalization (Ba et al., 2016). */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, div, mul, sqrt } from "../operations/elementwise.ts";
 import { splitKey } from "../operations/random.ts";
 import { reshape } from "../operations/structure.ts";
@@ -43,14 +44,14 @@ export interface LayerNormalizationOptions extends LayerOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, layerNormalization, tensor, toNested, type Tensor } from "@cellfold/cellfold";
+ * import { key, layerNormalization, tensor, toNested } from "@cellfold/cellfold";
  * const layer = layerNormalization({ epsilon: 1e-12 });
  * const x = tensor([[1, 3]]);
  * const { output } = layer.apply({ params: layer.initParams(key(0), x), state: [] }, x, { training: false });
- * assertEquals(toNested(output as Tensor), [[-1, 1]]);
+ * assertEquals(toNested(output), [[-1, 1]]);
  * ```
  */
-export function layerNormalization(options: LayerNormalizationOptions = {}): Layer {
+export function layerNormalization(options: LayerNormalizationOptions = {}): Layer<Tensor> {
   checkOptions("layerNormalization", options, [
     "axis",
     "epsilon",

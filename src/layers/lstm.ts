@@ -1,9 +1,13 @@
 /** The LSTM layer. */
 import { lstmCell, lstmCellOptionNames, type LstmCellOptions } from "../cells/lstm.ts";
-import { type RecurrentLayer, recurrentLayer, type RnnOptions, splitOptions } from "./rnn.ts";
+import type { LstmState } from "../cells/cell.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type RnnOptions, splitOptions } from "./recurrent_options.ts";
+import { type RecurrentLayer, recurrentLayer } from "./rnn.ts";
 
 /** Options of {@linkcode lstm}: those of the cell and of the layer. */
-export interface LstmOptions extends LstmCellOptions, RnnOptions {}
+export interface LstmOptions<ReturnState extends boolean = boolean>
+  extends LstmCellOptions, RnnOptions<ReturnState> {}
 
 /**
  * The LSTM layer: `rnn(lstmCell(options))`, the options side by side. Its state is `[h, c]`.
@@ -19,7 +23,9 @@ export interface LstmOptions extends LstmCellOptions, RnnOptions {}
  * assertEquals(shapes.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b), 0), 23808);
  * ```
  */
-export function lstm(options: LstmOptions): RecurrentLayer {
+export function lstm<const ReturnState extends boolean = false>(
+  options: LstmOptions<ReturnState>,
+): RecurrentLayer<Tensor, LstmState, ReturnState> {
   const { cellOptions, layerOptions } = splitOptions("lstm", options, lstmCellOptionNames);
   const cell = lstmCell(cellOptions);
   return recurrentLayer({ type: "lstm", cell, cellOptions: cell.options, options: layerOptions });

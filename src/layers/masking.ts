@@ -1,5 +1,5 @@
 /** The layer that masks steps by a value. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { cast, notEqual, select } from "../operations/elementwise.ts";
 import { max } from "../operations/reduction.ts";
 import { expandDims } from "../operations/structure.ts";
@@ -30,7 +30,7 @@ export interface MaskingOptions extends LayerOptions {
  * assertEquals(toNested(mask as Tensor), [[1, 0]]);
  * ```
  */
-export function masking(options: MaskingOptions = {}): Layer {
+export function masking(options: MaskingOptions = {}): Layer<Tensor> {
   checkOptions("masking", options, ["maskValue", ...layerOptionNames]);
   const { maskValue = 0, name, trainable } = options;
   const layer = layerName({ type: "masking", name });

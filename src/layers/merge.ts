@@ -3,7 +3,9 @@
  * function applied in a graph it is pure data, and masked values do not affect a maximum, a minimum or a
  * product.
  */
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, cast, maximum, minimum, mul, or, select, sub } from "../operations/elementwise.ts";
 import { broadcastTo, concat } from "../operations/structure.ts";
 import { resolveAxis } from "../operations/axes.ts";
@@ -108,7 +110,7 @@ const rules: Readonly<Record<NonNullable<MergeOptions["counts"]>, (masks: Masks)
  * assertEquals(model({ inputs: { left, right }, outputs: call(dense({ units: 2 }), both) }).layers?.length, 2);
  * ```
  */
-export function merge(options: MergeOptions): Layer {
+export function merge(options: MergeOptions): Layer<Tensor> {
   checkOptions("merge", options, ["method", "axis", "counts", ...layerOptionNames]);
   const { method, axis = -1, counts = "all", name, trainable } = options;
   const layer = layerName({ type: "merge", name });

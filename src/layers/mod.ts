@@ -15,7 +15,8 @@ export { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "./conv
 export { gru, type GruOptions } from "./gru.ts";
 export { layerNormLstm, type LayerNormLstmOptions } from "./layer_norm_lstm.ts";
 export { lstm, type LstmOptions } from "./lstm.ts";
-export { isRecurrentLayer, type RecurrentFlags, type RecurrentLayer, rnn, type RnnOptions } from "./rnn.ts";
+export type { RecurrentFlags, RnnOptions } from "./recurrent_options.ts";
+export { isRecurrentLayer, type RecurrentLayer, rnn } from "./rnn.ts";
 export { simpleRnn, type SimpleRnnOptions } from "./simple_rnn.ts";
 export { type Stream, streaming, type StreamingOptions } from "./streaming.ts";
 export { timeDistributed } from "./time_distributed.ts";
@@ -34,4 +35,5 @@ export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
 export { masking, type MaskingOptions } from "./masking.ts";
 export { merge, type MergeMethod, type MergeOptions } from "./merge.ts";
+export { adapt, normalization, type NormalizationOptions } from "./normalization.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";

@@ -1,5 +1,6 @@
 /** The layer that gives its input another shape. */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { reshape as reshapeTensor } from "../operations/structure.ts";
 import { divideDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -25,13 +26,13 @@ export interface ReshapeLayerOptions extends LayerOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { reshapeLayer, type Tensor, zeros } from "@cellfold/cellfold";
+ * import { reshapeLayer, zeros } from "@cellfold/cellfold";
  * const layer = reshapeLayer({ targetShape: [3, -1] });
  * const { output } = layer.apply({ params: [], state: [] }, zeros([2, 12]), { training: false });
- * assertEquals((output as Tensor).shape, [2, 3, 4]);
+ * assertEquals(output.shape, [2, 3, 4]);
  * ```
  */
-export function reshapeLayer(options: ReshapeLayerOptions): Layer {
+export function reshapeLayer(options: ReshapeLayerOptions): Layer<Tensor> {
   checkOptions("reshape", options, ["targetShape", ...layerOptionNames]);
   const { name, trainable } = options;
   const layer = layerName({ type: "reshape", name });

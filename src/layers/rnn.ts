@@ -5,7 +5,7 @@
 import { checkCount } from "../describe.ts";
 import { printShapes } from "../cells/define.ts";
 import type { AnyCell, RecurrentCell } from "../cells/cell.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { stepSpec, timeAxis } from "../program/types.ts";
 import { stopGradient } from "../operations/elementwise.ts";
 import { at } from "../operations/structure.ts";
@@ -15,63 +15,35 @@ import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts
 import { sameShape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
 import { cellJson } from "../cells/json.ts";
-import { changed, defineLayer, layerName, layerOptionNames, type LayerOptions } from "./define.ts";
+import { changed, defineLayer, layerName } from "./define.ts";
 import type { JsonOptions } from "../options/json.ts";
 import { checkCell } from "../cells/checks.ts";
+import { flagNames, type RecurrentFlags, rnnOptionNames, type RnnOptions } from "./recurrent_options.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
 import { commonMask, endedMask, reducedMask, reversedSequence } from "./sequence.ts";
 import { type CarryState, isCarryState } from "./stateful.ts";
 
-/** What a recurrent layer does with its cell, named as in Keras. */
-export interface RecurrentFlags {
-  /** The outputs of all steps `[batch, time, ...]`, or (default) of the last one `[batch, ...]`. */
-  readonly returnSequences?: boolean;
-  /** The output becomes `[output, state]`, with the cell's state after the last step; default false. */
-  readonly returnState?: boolean;
-  /** From the last step to the first; the outputs are in the order of processing. Default false. */
-  readonly goBackwards?: boolean;
-  /** Each call starts with the state after the previous one; the batch is then fixed. Default false. */
-  readonly stateful?: boolean;
-  /** Accepted and saved, without effect: the compiler decides the schedule. Default false. */
-  readonly unroll?: boolean;
-  /**
-   * A masked step outputs zeros rather than the previous step's output, and so does a layer without
-   * `returnSequences` whose last step is masked, as in Keras; default false.
-   */
-  readonly zeroOutputForMask?: boolean;
-  /**
-   * While training, keeps one state per this many steps and recomputes the others: less memory, more work.
-   * Takes effect if the number of steps is known, as it is when a model runs. Default null: all are kept.
-   */
-  readonly checkpointEvery?: number | null;
-}
-
-/** Options of {@linkcode rnn}. */
-export interface RnnOptions extends RecurrentFlags, LayerOptions {}
-
-/** The names of the flags of a recurrent layer. */
-const flagNames = [
-  "returnSequences",
-  "returnState",
-  "goBackwards",
-  "stateful",
-  "unroll",
-  "zeroOutputForMask",
-  "checkpointEvery",
-] as const;
-
-/** The names of `RnnOptions`. */
-export const rnnOptionNames = [...flagNames, ...layerOptionNames] as const;
-
-/** A layer around a cell. */
-export interface RecurrentLayer extends Layer {
+/**
+ * A layer around a cell. It gives the cell's output, or `[output, state]` with `returnState`.
+ *
+ * @typeParam Output What the cell gives: of one step or of all, the structure is the same.
+ * @typeParam State The cell's state.
+ * @typeParam ReturnState Whether the state is a part of the output.
+ */
+export interface RecurrentLayer<
+  Output = Tree<Tensor>,
+  State = Tree<Tensor>,
+  ReturnState extends boolean = boolean,
+> extends Layer<ReturnState extends true ? readonly [output: Output, state: State] : Output> {
   /** The cell. */
   readonly cell: RecurrentCell;
   /** What the layer does with it. */
-  readonly flags: Required<RecurrentFlags>;
+  readonly flags: Required<RecurrentFlags<ReturnState>>;
   /** The same layer with some of its flags changed; params keep their structure. */
-  withFlags(changes: RecurrentFlags): RecurrentLayer;
+  withFlags<Changed extends boolean = ReturnState>(
+    changes: RecurrentFlags<Changed>,
+  ): RecurrentLayer<Output, State, Changed>;
 }
 
 /** Whether a layer is one around a cell. */
@@ -97,13 +69,22 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, lstmCell, rnn, spec, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { key, lstmCell, rnn, spec, zeros } from "@cellfold/cellfold";
  * const layer = rnn(lstmCell({ units: 4 }), { returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 4]);
+ * assertEquals(output.shape, [2, 5, 4]);
  * ```
  */
+export function rnn<Output, State, const ReturnState extends boolean = false>(
+  // deno-lint-ignore no-explicit-any -- the layer's type does not show the cell's params and input
+  cell: RecurrentCell<any, State, any, Output>,
+  options?: RnnOptions<ReturnState>,
+): RecurrentLayer<
+  unknown extends Output ? Tree<Tensor> : Output, // of AnyCell
+  unknown extends State ? Tree<Tensor> : State,
+  ReturnState
+>;
 export function rnn(cell: AnyCell, options: RnnOptions = {}): RecurrentLayer {
   checkOptions("rnn", options, rnnOptionNames);
   checkCell("make rnn", cell);
@@ -111,19 +92,26 @@ export function rnn(cell: AnyCell, options: RnnOptions = {}): RecurrentLayer {
 }
 
 /** The definition of a recurrent layer. */
-export interface RecurrentDefinition {
+export interface RecurrentDefinition<Output, State, ReturnState extends boolean> {
   readonly type: string;
-  readonly cell: RecurrentCell;
+  // deno-lint-ignore no-explicit-any -- the layer's type does not show the cell's params and input
+  readonly cell: RecurrentCell<any, State, any, Output>;
   /** The options of the cell, as the layer saves them beside its flags. */
   readonly cellOptions: JsonOptions;
-  readonly options: RnnOptions;
+  readonly options: RnnOptions<ReturnState>;
   /** Whether chunks give the same results as the whole sequence even if a chunk starts with masked steps. */
   readonly streams?: boolean;
 }
 
 /** The recurrent layer of a definition, whose options have been checked. */
-export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer {
-  const { type, cell, cellOptions, options } = definition;
+export function recurrentLayer<Output, State, ReturnState extends boolean>(
+  definition: RecurrentDefinition<Output, State, ReturnState>,
+): RecurrentLayer<Output, State, ReturnState>;
+export function recurrentLayer(
+  definition: RecurrentDefinition<Tree<Tensor>, Tree<Tensor>, boolean>,
+): RecurrentLayer {
+  const { type, cellOptions, options } = definition;
+  const cell: RecurrentCell = definition.cell;
   const flags: Required<RecurrentFlags> = {
     returnSequences: options.returnSequences ?? false,
     returnState: options.returnState ?? false,
@@ -141,9 +129,10 @@ export function recurrentLayer(definition: RecurrentDefinition): RecurrentLayer 
     type,
     cell,
     flags,
-    withFlags(this: RecurrentLayer, changes: RecurrentFlags) {
+    withFlags<Changed extends boolean>(this: RecurrentLayer, changes: RecurrentFlags<Changed>) {
       checkOptions(`withFlags of ${name}`, changes, flagNames);
-      return changed(this, layer, withFlags(changes));
+      const other = changed(this, layer, withFlags(changes));
+      return other as RecurrentLayer<Tree<Tensor>, Tree<Tensor>, Changed>; // it has the flags of changes
     },
     named: (name) => recurrentLayer({ ...definition, options: { ...options, name } }),
     name: options.name,
@@ -350,20 +339,4 @@ function lastOf(name: string, outputs: Tree<Tensor>, backwards: boolean): Tree<T
     }
     return at(x, backwards ? 0 : -1, { axis });
   });
-}
-
-/** Separates the options of a cell from those of the layer around it. */
-export function splitOptions<Options extends RnnOptions>(
-  type: string,
-  options: Options,
-  cellNames: readonly string[],
-): { readonly cellOptions: Omit<Options, keyof RnnOptions>; readonly layerOptions: RnnOptions } {
-  checkOptions(type, options, [...cellNames, ...rnnOptionNames]);
-  const entries = Object.entries(options);
-  const pick = (ofCell: boolean) =>
-    Object.fromEntries(entries.filter(([key]) => cellNames.includes(key) === ofCell));
-  return {
-    cellOptions: pick(true) as Omit<Options, keyof RnnOptions>, // every other key is an RnnOptions, as just checked
-    layerOptions: pick(false),
-  };
 }

@@ -1,5 +1,6 @@
 /** A sequence with its mask: whatever is done to the steps of one is done to those of the other. */
 import { abs, and, cast, lessEqual, notEqual, or, select } from "../operations/elementwise.ts";
+import { changeLogits } from "../operations/logits.ts";
 import { reshape, reverse, sum } from "../operations/structure.ts";
 import { isFloat } from "../operations/infer.ts";
 import { timeAxis } from "../program/types.ts";
@@ -65,12 +66,14 @@ const LARGEST_MASKED = 1e12;
 /**
  * `x` with {@linkcode HARMLESS} where it is masked and NaN, infinite or beyond 10¹²: a masked value must not
  * affect the derivative either, where it is multiplied by 0, and 0 · NaN is NaN. Every other value is
- * unchanged.
+ * unchanged, and logits behind `x` stay known.
  *
  * @param x Float `[batch, time, ...]`; other dtypes are returned unchanged.
  * @param mask bool, of the leading axes of `x`.
  */
 export function harmless(x: Tensor, mask: Tensor | undefined): Tensor {
   if (mask === undefined || !isFloat(x) || mask.shape.length > x.shape.length) return x;
-  return select(or(widenedMask(mask, x), lessEqual(abs(x), LARGEST_MASKED)), x, HARMLESS);
+  const replaced = (x: Tensor) =>
+    select(or(widenedMask(mask, x), lessEqual(abs(x), LARGEST_MASKED)), x, HARMLESS);
+  return changeLogits(replaced(x), x, replaced);
 }

@@ -35,7 +35,7 @@ export function isCarryState(state: Tree<Tensor>): state is { readonly carry: Tr
  *
  * @throws TypeError if the layer cannot be fed in chunks.
  */
-export function statefulLayer(layer: Layer): Layer {
+export function statefulLayer<Output>(layer: Layer<Output>): Layer<Output> {
   checkLayer("make stateful", layer);
   const stateful = layer.withStateful?.();
   if (stateful === undefined) return layer;

@@ -6,7 +6,7 @@
 import { checkCount } from "../describe.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { expandDims, squeeze } from "../operations/structure.ts";
 import { stackedSpec } from "../program/types.ts";
 import { type Dim, symbol } from "../tensor/dims.ts";
@@ -20,9 +20,10 @@ import {
 } from "../tensor/tensor.ts";
 import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import { compileLoop, type StepLoop } from "../transforms/loop.ts";
+import type { StepLoop } from "../transforms/loop.ts";
+import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, type MappedTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";
@@ -44,11 +45,11 @@ export interface StreamingOptions {
  * stream is disposed, earlier calls still complete. Between consecutive calls, timers, sockets and abort
  * signals get a turn about every 50 milliseconds; during a call they get none.
  */
-export interface Stream extends Disposable {
-  /** The output for the next steps, a tree of `[batch, steps, ...]`. */
-  push(chunk: Tree<Tensor>): Promise<Tree<Tensor>>;
-  /** The output for one step, a tree of `[batch, ...]`; if the layer returns sequences, that of the step. */
-  step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
+export interface Stream<Output = Tree<Tensor>> extends Disposable {
+  /** The output for the next steps, `[batch, steps, ...]` for every tensor in it. */
+  push(chunk: Tree<Tensor>): Promise<Output>;
+  /** The output for one step, `[batch, ...]`; if the layer returns sequences, that of the step. */
+  step(input: Tree<Tensor>): Promise<Output>;
   /** The next call starts a new sequence from its first step, even if an initial state was given. */
   reset(): void;
   /**
@@ -67,16 +68,23 @@ type StepFunction = (
 
 type ChunkLoop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
-/** The calls of one kind, compiled once per specs of the input. */
+/** The calls of one kind: chunks, or single steps. */
 interface Kind {
+  readonly name: "chunks" | "steps";
   readonly fn: StepFunction;
   /** Specs of the sequence that an input represents. */
   readonly sequence: (input: Tree<Spec>) => Tree<Spec>;
+  /** What is compiled, for any length where the layer allows it. */
+  step: ChunkStep | undefined;
+  /** Loops over it, one per length, those used last at the end. */
   readonly loops: ChunkLoop[];
 }
 
+/** The most lengths of chunks for which a stream has memory ready. */
+const MOST_LOOPS = 4;
+
 /** The calls from one reset to the next. */
-interface Session {
+interface StreamSession {
   /** The state on the host, while no loop holds it. */
   state: Tree<Tensor> | undefined;
   /** Whether it starts with the given state. */
@@ -105,15 +113,20 @@ interface Session {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { key, lstm, spec, streaming, type Tensor, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { key, lstm, spec, streaming, zeros } from "@cellfold/cellfold";
  * const layer = lstm({ units: 4, returnSequences: true });
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * using stream = streaming(layer, { params, state: [] });
  * const output = await stream.push(zeros([1, 5, 3]));
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [1, 5, 4]);
+ * assertEquals(output.shape, [1, 5, 4]);
  * await stream.step(zeros([1, 3]));
  * ```
  */
+export function streaming<Output>(
+  layer: Layer<Output>,
+  variables: Variables,
+  options?: StreamingOptions,
+): Stream<MappedTree<Output, HostTensor>>;
 export function streaming(layer: Layer, variables: Variables, options: StreamingOptions = {}): Stream {
   checkLayer("stream", layer);
   checkVariables("stream", variables);
@@ -124,17 +137,29 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const stateful = statefulLayer(layer);
   const { params } = variables;
   let givenState = variables.state;
-  const firstOf = ({ goesOn }: Pick<Session, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
+  const firstOf = ({ goesOn }: Pick<StreamSession, "goesOn">, input: Tree<Spec>): Tree<Tensor> => {
     const specs = withBatch(input, batch);
     const given: Variables = { params, state: givenState };
     return goesOn ? firstState(stateful, given, specs) : resetStates(stateful, given, specs);
   };
   const { isSequence, asSequence } = sequencesOf(stateful);
-  const chunks: Kind = { fn: applySteps, sequence: (input) => input, loops: [] };
-  const steps: Kind = { fn: stepOf(asSequence), sequence: (input) => asSequence(input, 1), loops: [] };
+  const chunks: Kind = {
+    name: "chunks",
+    fn: applySteps,
+    sequence: (input) => input,
+    step: undefined,
+    loops: [],
+  };
+  const steps: Kind = {
+    name: "steps",
+    fn: stepOf(asSequence),
+    sequence: (input) => asSequence(input, 1),
+    step: undefined,
+    loops: [],
+  };
   const checkChunks = chunkChecks(stateful, variables, isSequence);
   // The initial state of a call is decided when the call is made, so a reset affects only later calls.
-  const begin = (goesOn: boolean): Session => ({
+  const begin = (goesOn: boolean): StreamSession => ({
     state: options.input === undefined ? undefined : firstOf({ goesOn }, options.input),
     loop: undefined,
     goesOn,
@@ -147,29 +172,33 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   let isDisposed = false;
 
   /** Hands the session's state to the loop that continues with it. */
-  const enter = (current: Session, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
+  const enter = (current: StreamSession, loop: ChunkLoop, kind: Kind, input: Tree<Tensor>): void => {
     if (current.loop === loop) return;
     loop.writeState(current.loop?.readState() ?? current.state ?? firstOf(current, kind.sequence(input)));
     current.loop = loop;
   };
-  const compileFor = async (
-    { fn, sequence, loops }: Kind,
-    current: Session,
-    input: Tree<Tensor>,
-  ): Promise<ChunkLoop> => {
-    checkChunks(withBatch(sequence(input), batch));
+  const compileFor = async (kind: Kind, current: StreamSession, input: Tree<Tensor>): Promise<ChunkLoop> => {
+    const { name, fn, sequence, loops } = kind;
+    if (!kind.step?.accepts(input)) checkChunks(withBatch(sequence(input), batch));
     givenState = await toHost(givenState);
     if (current.state) current.state = await toHost(current.state);
     const state = current.state ?? firstOf(current, sequence(input));
-    const loop = await compileLoop(
-      (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) =>
-        fn(stateful, { params, state }, input),
-      params,
-      state,
-      await toHost(input),
-      { device },
-    );
+    const onHost = await toHost(input);
+    if (!kind.step?.accepts(onHost)) {
+      kind.step?.release();
+      kind.step = await chunkStep(
+        layer,
+        (params, state, input) => fn(stateful, { params, state }, input),
+        { name, params, state, input: onHost, device, isSequence },
+      );
+    }
+    const loop = await kind.step.begin(params, state, onHost);
     loops.push(loop);
+    if (loops.length > MOST_LOOPS) {
+      const [unused] = loops.filter((other) => other !== current.loop);
+      loops.splice(loops.indexOf(unused), 1);
+      unused[Symbol.dispose]();
+    }
     return loop;
   };
   const dtypes = new Map<string, readonly DType[]>();
@@ -184,12 +213,10 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     return convertTree("input", input, taken);
   };
   /** Loops on a lost device are given up; the next call continues from the state before this one. */
-  const giveUpLost = (error: unknown, current: Session): unknown => {
+  const giveUpLost = (error: unknown, current: StreamSession): unknown => {
     if (!(error instanceof DeviceLost)) return error;
     if (current.loop) [current.state, current.loop] = [current.loop.readState(), undefined];
-    for (const { loops } of [chunks, steps]) {
-      for (const loop of loops.splice(0)) loop[Symbol.dispose]();
-    }
+    disposeLoops(true);
     return error;
   };
   const run = (kind: Kind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
@@ -218,9 +245,9 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     }
     return wait(async () => {
       if (isTurnDue()) await giveTurn();
-      const loop = accepting(input) ?? await compileFor(kind, current, input);
-      enter(current, loop, kind, input);
       try {
+        const loop = accepting(input) ?? await compileFor(kind, current, input);
+        enter(current, loop, kind, input);
         return await loop.run(await toHost(input));
       } catch (error) {
         throw giveUpLost(error, current);
@@ -237,8 +264,12 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     last = result.catch(() => {}); // reported to the caller of that call
     return result;
   };
-  const disposeLoops = () => {
-    for (const loop of [...chunks.loops.splice(0), ...steps.loops.splice(0)]) loop[Symbol.dispose]();
+  const disposeLoops = (isLost = false) => {
+    for (const kind of [chunks, steps]) {
+      for (const loop of kind.loops.splice(0)) loop[Symbol.dispose]();
+      kind.step?.release(isLost);
+      kind.step = undefined;
+    }
   };
   const checkOpen = (what: string) => {
     if (isDisposed) {

@@ -1,6 +1,6 @@
 /** A layer applied to every step of a sequence separately. */
 import { printShapes } from "../cells/define.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { broadcastTo, reshape } from "../operations/structure.ts";
 import { type Dim, multiplyDims, sameShape } from "../tensor/dims.ts";
 import { type HostTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -35,13 +35,14 @@ import { commonMask, reducedMask } from "./sequence.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { dense, key, spec, type Tensor, timeDistributed, treeLeaves, zeros } from "@cellfold/cellfold";
+ * import { dense, key, spec, timeDistributed, zeros } from "@cellfold/cellfold";
  * const layer = timeDistributed(dense({ units: 4 }));
  * const params = layer.initParams(key(0), spec([null, null, 3]));
  * const { output } = layer.apply({ params, state: [] }, zeros([2, 5, 3]), { training: false });
- * assertEquals(treeLeaves<Tensor>(output)[0].shape, [2, 5, 4]);
+ * assertEquals(output.shape, [2, 5, 4]);
  * ```
  */
+export function timeDistributed<Output>(layer: Layer<Output>, options?: LayerOptions): Layer<Output>;
 export function timeDistributed(layer: Layer, options: LayerOptions = {}): Layer {
   const type = "timeDistributed";
   checkOptions(type, options, layerOptionNames);

@@ -1,11 +1,11 @@
 /** What a layer would return, found by tracing: nothing is computed and no weight is drawn. */
-import { abstractly } from "../options/initializers.ts";
+import { shapesOnly } from "../options/initializers.ts";
 import type { ApplyContext, Layer, Mask } from "../layers/layer.ts";
 import { key as seedKey } from "../operations/random.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { outputMasks } from "../transforms/steps.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
+import { flattenTree, mapLike, type Tree } from "../tree/tree.ts";
 import { commonMask, harmless, reducedMask } from "../layers/sequence.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
@@ -16,8 +16,8 @@ export interface CallExtras {
 }
 
 /** The output of a layer; specs if it was only traced. */
-export interface CallResult {
-  readonly output: Tree<Tensor>;
+export interface CallResult<Output = Tree<Tensor>> {
+  readonly output: Output;
   readonly mask: Mask;
 }
 
@@ -32,12 +32,12 @@ function packed(masks: readonly (Tensor | undefined)[]): { readonly [index: stri
  * @param params Its params, or specs of them.
  * @param input Specs, as are the masks and the initial state in `extras`.
  */
-export function callSpecs(
-  layer: Layer,
+export function callSpecs<Output>(
+  layer: Layer<Output>,
   params: Tree<Tensor>,
   input: Tree<Tensor>,
   extras: CallExtras = {},
-): CallResult {
+): CallResult<Output> {
   const given = { masks: packed(masksOfLeaves(input, extras.mask)), initialState: extras.initialState };
   const result = outputSpecs(
     (params: Tree<Tensor>, x: Tree<Tensor>, { masks, initialState }: typeof given) => {
@@ -56,12 +56,12 @@ export function callSpecs(
 }
 
 /** The result of a function for arguments with these masks; their masked values are replaced. */
-export function computeMasked(
-  fn: (...args: Tensor[]) => Tree<Tensor>,
+export function computeMasked<Output extends Tree<Tensor>>(
+  fn: (...args: Tensor[]) => Output,
   args: readonly Tensor[],
   masks: readonly (Tensor | undefined)[],
   { rowsAreSteps }: Pick<ApplyContext, "rowsAreSteps"> = {},
-): CallResult {
+): CallResult<Output> {
   const output = fn(...args.map((arg, index) => harmless(arg, masks[index])));
   if (masks.every((mask) => mask === undefined)) return { output, mask: undefined };
   const kept = outputMasks(fn, args, masks);
@@ -72,11 +72,11 @@ export function computeMasked(
 }
 
 /** The specs of a function's result for arguments and masks of these specs. */
-export function functionSpecs(
-  fn: (...args: Tensor[]) => Tree<Tensor>,
+export function functionSpecs<Output extends Tree<Tensor>>(
+  fn: (...args: Tensor[]) => Output,
   args: readonly Tensor[],
   masks: readonly (Tensor | undefined)[],
-): CallResult {
+): CallResult<Output> {
   const { output, masks: kept } = outputSpecs(
     (args: readonly Tensor[], masks: { readonly [index: string]: Tensor | undefined }) => {
       const { output, mask } = computeMasked(fn, args, args.map((_, index) => masks[index]));
@@ -91,8 +91,8 @@ export function functionSpecs(
 
 /** Specs of the params of `layer` for inputs of these specs; no weight is drawn. */
 export function paramSpecs(layer: Layer, input: Tree<Spec>): Tree<Tensor> {
-  const params = abstractly(() => layer.initParams(seedKey(0), input));
-  return mapTree(params, (leaf: Spec) => specOf(leaf));
+  const params = shapesOnly(() => layer.initParams(seedKey(0), input));
+  return mapLike(params, (leaf: Spec) => specOf(leaf));
 }
 
 /** Specs of the state of `layer` for params and inputs of these specs. */

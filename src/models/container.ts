@@ -37,14 +37,14 @@ export interface Steps {
 }
 
 /** Walks through the layers of a container from its input to its output. */
-export type Walk = (input: Tree<Tensor>, mask: Mask, steps: Steps) => CallResult;
+export type LayerWalk = (input: Tree<Tensor>, mask: Mask, steps: Steps) => CallResult;
 
 /** A layer composed of layers. */
 export interface Container extends Layer {
   readonly layers: readonly Layer[];
   /** A name for each layer, unique within this container: its own, or its type with a number. */
   readonly layerNames: readonly string[];
-  readonly walk: Walk;
+  readonly walk: LayerWalk;
 }
 
 /** What a container is made from. */
@@ -55,7 +55,7 @@ export interface ContainerDefinition {
   readonly layers: readonly Layer[];
   /** The options besides the layers. */
   readonly options: JsonOptions;
-  readonly walk: Walk;
+  readonly walk: LayerWalk;
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   readonly sequenceInputs?: readonly boolean[];
   readonly batch?: number;

@@ -1,30 +1,35 @@
 /** The model between symbolic inputs and outputs. It is a layer; its nodes are defined in nodes.ts. */
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer, Mask } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
 import {
   checkSameStructure,
   flattenTree,
+  type MappedTree,
   mapTree,
   printPath,
   type Tree,
   unflattenTree,
 } from "../tree/tree.ts";
 import type { CallResult } from "./call_specs.ts";
-import { container, type Steps, type Walk } from "./container.ts";
+import { container, type LayerWalk, type Steps } from "./container.ts";
 import { referencesJson, sourceJson } from "./graph_json.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 import { type Node, type Origin, originsOf, type Source } from "./nodes.ts";
 
-/** Options of {@linkcode model}. */
-export interface ModelOptions extends LayerOptions {
+/**
+ * Options of {@linkcode model}.
+ *
+ * @typeParam Outputs The tree of the outputs.
+ */
+export interface ModelOptions<Outputs extends Tree<Node> = Tree<Node>> extends LayerOptions {
   /** One input, a list, or named ones: any tree of nodes returned by `input`. */
   readonly inputs: Tree<Node>;
   /** One output, a list, or named ones: any tree of nodes. */
-  readonly outputs: Tree<Node>;
+  readonly outputs: Outputs;
 }
 
 /** The nodes that a source reads. */
@@ -116,6 +121,9 @@ function checkConnected(
  * assertEquals(layer.layers?.length, 1); // shared
  * ```
  */
+export function model<const Outputs extends Tree<Node>>(
+  options: ModelOptions<Outputs>,
+): Layer<MappedTree<Outputs, Tensor>>;
 export function model(options: ModelOptions): Layer {
   checkOptions("model", options, ["inputs", "outputs", ...layerOptionNames]);
   const { inputs, outputs, name, trainable } = options;
@@ -213,11 +221,11 @@ function valuesOfInputs<Leaf>({ inputs }: Plan, given: Tree<Leaf>): Values<Leaf>
 
 function readTree<Leaf>(values: Values<Leaf>, tree: Tree<Node>): Tree<Leaf> {
   // Sources are in the order of computation, so every node that is read has its value.
-  return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index]) as unknown as Tree<Leaf>;
+  return mapTree(tree, ({ source, index }: Origin) => values.get(source)?.[index] as Leaf);
 }
 
 /** Walks through the sources in order. */
-function walkOf(plan: Plan): Walk {
+function walkOf(plan: Plan): LayerWalk {
   const { inputs, outputs, names, sources, called } = plan;
   return (input, mask, steps) => {
     checkGiven(plan, input);

@@ -6,9 +6,9 @@ import { checkFunction, describeValue } from "../describe.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { type DType, isLeaf, printSpec, type Spec, spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { flattenTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, type MappedTree, mapTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import { callSpecs, functionSpecs, paramSpecs } from "./call_specs.ts";
 import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 
@@ -20,14 +20,7 @@ import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 export interface Node extends Spec {
   /** Marks this as a node rather than a tensor. */
   readonly symbolic: true;
-  /** Throws: a single node cannot be destructured. */
-  [Symbol.iterator](): Iterator<Nodes>;
 }
-
-/**
- * The result of `call`: a node, or a list of results. For objects name the type: `call<{ left: Node }>(...)`.
- */
-export interface Nodes extends Node, Iterable<Nodes> {}
 
 /**
  * Where nodes come from. Made by `input`, `call` and `apply`; `serial` is the order in which they were made.
@@ -51,6 +44,8 @@ export type Source =
 
 /** A node with its source; every node is one. */
 export interface Origin extends Node {
+  /** Throws: a single node cannot be destructured. */
+  [Symbol.iterator](): never;
   readonly source: Source;
   /** Which leaf of its source's result it is. */
   readonly index: number;
@@ -141,7 +136,8 @@ export interface CallOptions {
  * The mask of the input is passed on, even if an initial state is given (Keras 3 drops it then).
  *
  * @param inputs A node, or a tree of nodes for a layer that takes a tree.
- * @returns A node, or a tree of nodes for a layer that returns a tree.
+ * @returns A node, or a tree of nodes for a layer that returns a tree: that of the layer's output, whose type
+ *   says which.
  * @throws TypeError if the layer cannot take them, naming the layer and both shapes.
  *
  * @example
@@ -153,11 +149,11 @@ export interface CallOptions {
  * assertEquals(layer.layers?.length, 1);
  * ```
  */
-export function call<Output extends Tree<Node> = Nodes>(
-  layer: Layer,
+export function call<Output>(
+  layer: Layer<Output>,
   inputs: Tree<Node>,
   options: CallOptions = {},
-): Output {
+): MappedTree<Output, Node> {
   checkLayer("call", layer);
   const self = layerName(layer);
   checkOptions(`a call of ${self}`, options, ["initialState", "mask"]);
@@ -165,9 +161,9 @@ export function call<Output extends Tree<Node> = Nodes>(
   const given = originsOf(inputs, `the input of ${self}`);
   if (given.length === 0) throw new TypeError(`Cannot call ${self}: its input has no node`);
   if (initialState !== undefined) originsOf(initialState, `the initial state of ${self}`);
-  const asSpecs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Spec> as Tree<Tensor>; // specs stand for tensors
+  const asSpecs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
   const specs = asSpecs(inputs);
-  const result = callSpecs(layer, paramSpecs(layer, specs), specs, {
+  const result = callSpecs<Output>(layer, paramSpecs(layer, specs), specs, {
     mask: mask
       ? specOf(originOf(mask, `the mask of ${self}`)) as Tensor // a spec stands for a tensor
       : maskOfTree(inputs, given.map(({ mask }) => mask)),
@@ -180,11 +176,11 @@ export function call<Output extends Tree<Node> = Nodes>(
 /** The nodes for the results of a source. */
 function nodesOf<Output>(
   source: Source,
-  output: Tree<Tensor>,
+  output: Output,
   masks: readonly (Tensor | undefined)[],
-): Output {
+): MappedTree<Output, Node> {
   const { leaves, structure } = flattenTree<Spec>(output);
-  return unflattenTree<Output>(structure, leaves.map((leaf, i) => node(source, i, leaf, masks[i])));
+  return unflattenTree(structure, leaves.map((leaf, i) => node(source, i, leaf, masks[i])));
 }
 
 /**
@@ -202,10 +198,10 @@ function nodesOf<Output>(
  * assertEquals(String(apply(add, input([4]), input([4])).shape), "batch,4");
  * ```
  */
-export function apply<Output extends Tree<Node> = Nodes>(
-  fn: (...args: Tensor[]) => Tree<Tensor>,
+export function apply<Output extends Tree<Tensor>>(
+  fn: (...args: Tensor[]) => Output,
   ...inputs: readonly Node[]
-): Output {
+): MappedTree<Output, Node> {
   checkFunction("apply to nodes", fn);
   const given = inputs.map((value, index) =>
     originOf(value, `argument ${index} of ${fn.name || "the function"}`)

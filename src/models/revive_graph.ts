@@ -2,7 +2,8 @@
 import type { JsonOptions } from "../options/json.ts";
 import type { Json } from "../options/json.ts";
 import type { Layer } from "../layers/layer.ts";
-import { asKey, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { asKey, quoted } from "../quoted.ts";
 import { type DType, spec, type Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import { model } from "./graph.ts";
@@ -51,11 +52,11 @@ function takeStep(
       const { message } = unknownName("function", step.function, Object.keys(functions));
       throw new RangeError(`${message}; give it: fromJson(json, { functions: { ${asKey(step.function)} } })`);
     }
-    return apply<Tree<Node>>(functions[step.function], ...inputs as readonly Node[]); // saved as a list of nodes
+    return apply(functions[step.function], ...inputs as readonly Node[]); // saved as a list of nodes
   }
   const layer = layers[step.layer ?? -1];
   if (!layer) throw new RangeError(`Cannot load a model: it calls layer ${step.layer} of ${layers.length}`);
-  return call<Tree<Node>>(layer, inputs, {
+  return call(layer, inputs, {
     ...(step.initialState === undefined ? {} : { initialState: readReferences(step.initialState, before) }),
     ...(step.mask === undefined ? {} : { mask: readReferences(step.mask, before) as Node }), // saved as one node
   });

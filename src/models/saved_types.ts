@@ -30,11 +30,13 @@ import { layerNormalization } from "../layers/layer_normalization.ts";
 import { lstm, type LstmOptions } from "../layers/lstm.ts";
 import { masking } from "../layers/masking.ts";
 import { merge, type MergeOptions } from "../layers/merge.ts";
+import { normalization } from "../layers/normalization.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
-import { type RecurrentLayer, rnn, type RnnOptions } from "../layers/rnn.ts";
+import type { RnnOptions } from "../layers/recurrent_options.ts";
+import { type RecurrentLayer, rnn } from "../layers/rnn.ts";
 import { simpleRnn, type SimpleRnnOptions } from "../layers/simple_rnn.ts";
 import { timeDistributed } from "../layers/time_distributed.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 import type { ActivationName } from "../operations/activations.ts";
 import type { Json } from "../options/json.ts";
 import { graphFromJson, type GraphFunction } from "./revive_graph.ts";
@@ -63,6 +65,7 @@ const plainTypes: { readonly [type: string]: LayerReviver } = {
   flatten: (options) => flatten(options),
   layerNormalization: (options) => layerNormalization(options),
   masking: (options) => masking(options),
+  normalization: (options) => normalization(options),
   merge: (options) => merge(options as unknown as MergeOptions),
   reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
   simpleRnn: (options) => simpleRnn(options as unknown as SimpleRnnOptions),

@@ -2,8 +2,8 @@
 import { checkLayer } from "../layers/checks.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "../layers/define.ts";
 import type { Layer } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
-import type { HostTensor } from "../tensor/tensor.ts";
+import { checkOptions } from "../option_names.ts";
+import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
 import { container } from "./container.ts";
 
@@ -26,6 +26,14 @@ import { container } from "./container.ts";
  * assertEquals(layer.trainableLeaves(variables.params).length, 4);
  * ```
  */
+export function sequential<const Layers extends readonly Layer[]>(
+  layers: Layers,
+  options?: LayerOptions,
+): Layer<
+  Layers extends readonly [...unknown[], Layer<infer Output>] ? Output // of the last
+    : Layers extends readonly Layer<infer Output>[] ? Output
+    : Tree<Tensor>
+>;
 export function sequential(layers: readonly Layer[], options: LayerOptions = {}): Layer {
   checkOptions("sequential", options, layerOptionNames);
   const { name, trainable } = options;

@@ -2,7 +2,7 @@
 import { isObject, wrongKind } from "../describe.ts";
 import { checkVariables } from "../layers/checks.ts";
 import type { Variables } from "../layers/layer.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";

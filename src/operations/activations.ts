@@ -8,7 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { checkTensor, printSpec } from "../tensor/tensor.ts";
 import { divideDims } from "../tensor/dims.ts";
 import { describeValue } from "../describe.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import {
   abs,
   add,

@@ -1,5 +1,5 @@
 /** Axes as they are given, and the options of everything that reduces them. */
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 
 /** An axis from the front (0 is the first) or from the back (-1 is the last). */
 export function resolveAxis(axis: number, rank: number, what: string): number {

@@ -6,7 +6,8 @@
  * The slices take the memory of the input times the number of window positions.
  */
 import { checkCount, checkList } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { matmul } from "./matmul.ts";

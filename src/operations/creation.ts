@@ -1,6 +1,6 @@
 /** Tensors of one value. */
 import { wrongKind } from "../describe.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkShape, type Shape } from "../tensor/dims.ts";
 import { checkSpec, type DType, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { broadcastTo } from "./structure.ts";

@@ -1,5 +1,5 @@
 /** The running sum along an axis. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import type { Operation } from "../program/types.ts";
 import { checkTensor, type Tensor } from "../tensor/tensor.ts";
 import { applyOne } from "./apply.ts";

@@ -2,7 +2,8 @@
  * Elementwise operations with their derivatives. The public functions broadcast by NumPy's rules and accept a
  * plain number for either operand, which gets the dtype of the other; dtypes are never converted implicitly.
  */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Shape } from "../tensor/dims.ts";
 import {
   allocateValues,
@@ -139,8 +140,8 @@ export const elementwiseOperations = {
       return select(positive, mul(c, mul(y, log(select(positive, a, 1)))), 0);
     },
   ]),
-  max: cheap(arithmetic("max", maxSlopes)),
-  min: cheap(arithmetic("min", [
+  maximum: cheap(arithmetic("maximum", maxSlopes)),
+  minimum: cheap(arithmetic("minimum", [
     (c, a, b) => select(lessEqual(a, b), c, 0),
     (c, a, b) => select(lessEqual(a, b), 0, c),
   ])),
@@ -261,9 +262,9 @@ export const div = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.
 /** `a^b` of floats, with the special values of C99. */
 export const pow = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.pow, a, b);
 /** The larger of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
-export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.max, a, b);
+export const maximum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.maximum, a, b);
 /** The smaller of each pair, NaN if either is NaN; if they are equal the first gets the derivative. */
-export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.min, a, b);
+export const minimum = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.minimum, a, b);
 /** Whether `a = b`, as bool. */
 export const equal = (a: Operand, b: Operand): Tensor => on(elementwiseOperations.equal, a, b);
 /** Whether `a ≠ b`, as bool. */
@@ -333,6 +334,6 @@ export function addCotangents(a: Tensor | undefined, b: Tensor | undefined): Ten
 }
 
 /** A cotangent, or zeros if it is undefined. */
-export function materialize(cotangent: Tensor | undefined, like: Spec): Tensor {
+export function zerosIfAbsent(cotangent: Tensor | undefined, like: Spec): Tensor {
   return cotangent ?? zerosLike(like);
 }

@@ -1,5 +1,5 @@
 /** Operations on indices: iota, gather and its adjoint, one-hot. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { requireRows } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import { checkDim, checkShape, type Dim, type Shape } from "../tensor/dims.ts";

@@ -1,5 +1,5 @@
 /** Matrix products, batched or not; `einsum` in einsum.ts reduces to them. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { sameShape, sizeOfShape } from "../tensor/dims.ts";
 import type { Operation } from "../program/types.ts";

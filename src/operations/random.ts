@@ -4,7 +4,8 @@
  * i of a draw is word `i mod 2` of the block whose counter is `(i div 2, counter)`.
  */
 import { checkCount } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Operation } from "../program/types.ts";
 import { checkShape, type Shape } from "../tensor/dims.ts";
 import { checkKey } from "../tensor/keys.ts";

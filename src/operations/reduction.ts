@@ -1,5 +1,5 @@
 /** Reductions beyond the plain sum, and what is built from them: mean, softmax and related functions. */
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { requireElements } from "../program/empty.ts";
 import type { Operation } from "../program/types.ts";
 import { checkDim, type Dim, sizeOfShape } from "../tensor/dims.ts";
@@ -23,13 +23,13 @@ import {
 } from "./elementwise.ts";
 import { requireNumber } from "./infer.ts";
 import { withLogits } from "./logits.ts";
-import { broadcastOperation, broadcastTo, keepReduced, sum } from "./structure.ts";
+import { broadcastOperation, keepReduced, sum } from "./structure.ts";
 import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";
 
-export const reduceMaxOperation: Operation<"reduceMax"> = {
-  name: "reduceMax",
+export const maxOperation: Operation<"max"> = {
+  name: "max",
   infer: ([x], { axes }) => {
-    requireNumber("reduceMax", [x]);
+    requireNumber("max", [x]);
     return [{ shape: x.shape.filter((_, axis) => !axes.includes(axis)), dtype: x.dtype }];
   },
   // Equal largest elements share the cotangent.
@@ -74,7 +74,7 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   checkTensor("max", x);
   checkOptions("max", options, reduceOptionNames);
   const axes = resolveAxes(options.axes, x.shape.length, "max");
-  const reduced = axes.length === 0 ? x : applyOne(reduceMaxOperation, [x], { axes });
+  const reduced = axes.length === 0 ? x : applyOne(maxOperation, [x], { axes });
   return keepReduced(reduced, x, axes, options.keepDims);
 }
 
@@ -153,9 +153,22 @@ export function softmax(x: Tensor, options: AxisOptions = {}): Tensor {
   return withLogits(div(powers, sum(powers, { axes, keepDims: true })), x, "softmax", axes);
 }
 
-/** `log(softmax(x))` along an axis (default: the last), without overflow. */
+/**
+ * Logits minus their maximum along an axis, and the logarithm of the sum of their exponentials (the axis kept):
+ * apart, as added to a large maximum the logarithm would lose its digits.
+ */
+export function shiftedLogits(
+  logits: Tensor,
+  axes: number,
+): { readonly shifted: Tensor; readonly logSum: Tensor } {
+  const shifted = sub(logits, stopGradient(max(logits, { axes, keepDims: true })));
+  return { shifted, logSum: log(sum(exp(shifted), { axes, keepDims: true })) };
+}
+
+/** `log(softmax(x))` along an axis (default: the last), without overflow and exact for large `x`. */
 export function logSoftmax(x: Tensor, options: AxisOptions = {}): Tensor {
   checkTensor("logSoftmax", x);
   checkOptions("logSoftmax", options, ["axis"]);
-  return sub(x, broadcastTo(logSumExp(x, { ...options, keepDims: true }), x.shape));
+  const { shifted, logSum } = shiftedLogits(x, resolveAxis(options.axis ?? -1, x.shape.length, "logSoftmax"));
+  return sub(shifted, logSum);
 }

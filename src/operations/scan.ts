@@ -29,7 +29,7 @@ import {
 import { type Dim, sameShape } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { apply } from "./apply.ts";
-import { add, materialize } from "./elementwise.ts";
+import { add, zerosIfAbsent } from "./elementwise.ts";
 import { axisOf, originOf, withLogits } from "./logits.ts";
 import { zerosLike } from "./creation.ts";
 
@@ -109,7 +109,7 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
     stacked.forEach((index, i) => ofOutputs[index] = given[activeCarries.length + i]);
     const ofInputs = pullback(tape, ofOutputs);
     return [...activeCarries, ...activeConstants, ...activeSequences].map((index) =>
-      materialize(ofInputs[index], body.inputs[index])
+      zerosIfAbsent(ofInputs[index], body.inputs[index])
     );
   };
   const cotangentSpecs: Spec[] = [
@@ -121,12 +121,12 @@ function differentiateScan(context: DerivativeContext<"scan">): (Tensor | undefi
     ? runAgain(context, active, back)
     : readResiduals(context, transpose(body, active, cotangentSpecs, back));
   const initial = [
-    ...activeCarries.map((index) => materialize(cotangents[index - constants], body.inputs[index])),
+    ...activeCarries.map((index) => zerosIfAbsent(cotangents[index - constants], body.inputs[index])),
     ...activeConstants.map((index) => zerosLike(body.inputs[index])),
   ];
   const sequences = [
     ...read.map(({ tensor }) => tensor),
-    ...stacked.map((index) => materialize(cotangents[index], outputs[index])),
+    ...stacked.map((index) => zerosIfAbsent(cotangents[index], outputs[index])),
   ];
   const { carries: totals, outputs: perStep } = foldFlat(initial, sequences, (carries, steps) => {
     const found = new Map(read.map(({ of }, index) => [of, steps[index]]));

@@ -16,7 +16,7 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import type { Operation } from "../program/types.ts";
 import { applyOne } from "./apply.ts";
 import { reduceOptionNames, type ReduceOptions, resolveAxes, resolveAxis } from "./axes.ts";

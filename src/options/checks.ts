@@ -1,5 +1,5 @@
 /** Checks options that are numbers within bounds. Errors name the owner, the option and the value. */
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 
 /** The range of a number: `low` or more (or above `above`), and `high` or less (or below `below`). */
 interface Bounds {

@@ -4,7 +4,9 @@
  * a name, a name with options (plain data, saved unchanged), or a user's function.
  */
 import { checkFunction, describeValue } from "../describe.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { printShape } from "../tensor/dims.ts";
 import { checkKey } from "../tensor/keys.ts";
 import { host, type HostTensor, hostTensor, type Tensor } from "../tensor/tensor.ts";
@@ -125,27 +127,27 @@ function drawTruncatedNormal(key: Tensor, data: Float32Array): void {
   }
 }
 
-/** Whether only shapes are needed: see {@linkcode abstractly}. */
-let shapesOnly = false;
+/** Whether only shapes are needed: see {@linkcode shapesOnly}. */
+let needsShapesOnly = false;
 
 /**
  * Runs `run` with every initializer returning zeros immediately: if only the shapes of parameters are needed
  * (a summary, a graph under construction), an orthogonal matrix of a large layer would waste minutes.
  */
-export function abstractly<T>(run: () => T): T {
-  checkFunction("run abstractly", run, "the argument");
-  const before = shapesOnly;
-  shapesOnly = true;
+export function shapesOnly<T>(run: () => T): T {
+  checkFunction("run for shapes only", run, "the argument");
+  const before = needsShapesOnly;
+  needsShapesOnly = true;
   try {
     return run();
   } finally {
-    shapesOnly = before;
+    needsShapesOnly = before;
   }
 }
 
 /** The initializer, or zeros if only shapes are needed. */
 function unlessAbstract(initializer: Initializer): Initializer {
-  return (key, shape) => shapesOnly ? filled(shape, () => {}) : initializer(key, shape);
+  return (key, shape) => needsShapesOnly ? filled(shape, () => {}) : initializer(key, shape);
 }
 
 function filled(shape: readonly number[], fill: (data: Float32Array) => void): HostTensor {

@@ -5,7 +5,7 @@
  * what they were made with. Fields that a function reads when it runs may differ; any other change is
  * refused, naming it and the remedy.
  */
-import { nearest } from "../nearest.ts";
+import { nearest } from "../known_names.ts";
 
 /** The data members of such objects, if present. */
 interface Described {
@@ -24,6 +24,8 @@ interface Made {
   readonly acts: readonly string[];
   /** How the object is made, for errors: `dense({ … })`. */
   readonly factory: string;
+  /** The objects with functions that it uses. */
+  readonly parts: readonly object[];
 }
 
 /** How an object was made. */
@@ -34,6 +36,8 @@ export interface Making<T> {
   readonly acts?: readonly (keyof T & string)[];
   /** The name of the factory; default: the type, which every object without this entry has. */
   readonly factory?: string;
+  /** Objects with functions that it uses and that its options describe, such as a schedule; default none. */
+  readonly parts?: readonly object[];
 }
 
 // deno-lint-ignore no-explicit-any -- functions of any arguments, which are handed on as they are
@@ -54,6 +58,7 @@ export function made<T extends object>(object: T, making: Making<T>): Readonly<T
     main: making.main,
     acts: making.acts ?? [],
     factory: making.factory ?? (object as Described).type ?? "",
+    parts: making.parts ?? [],
   };
   for (const [key, value] of Object.entries(object)) {
     if (typeof value !== "function") {
@@ -177,6 +182,26 @@ function firstDifference(
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const option = keys.find((option) => !same(before[option], after[option])) ?? key;
   return [option, printed(before[option]), printed(after[option])];
+}
+
+/**
+ * Text by which two objects of one factory act alike if it is equal. Undefined for copies, objects of the
+ * caller's own and objects with functions in their options: only the object itself says what they do.
+ */
+export function describedBy(object: object): string | undefined {
+  const record = makingsOf(object).find((record) => record.object === object);
+  if (!record) return undefined;
+  const parts = record.parts.map(describedBy);
+  if (parts.includes(undefined)) return undefined;
+  const { type, name, options } = record.object;
+  try {
+    return JSON.stringify(
+      [record.factory, type, name, options, parts],
+      (_, value: unknown) => typeof value === "number" && !Number.isFinite(value) ? String(value) : value,
+    );
+  } catch {
+    return undefined; // a placeholder for a function
+  }
 }
 
 /** A value as text, if that is short. */

@@ -1,7 +1,6 @@
 /** The option values of cells and layers: JSON and initializers. (Activations are among the operations.) */
 export { functionOption, type Json, type JsonOptions } from "./json.ts";
 export {
-  abstractly,
   type Initializer,
   type InitializerConfig,
   type InitializerLike,
@@ -10,4 +9,5 @@ export {
   type InitializerOptions,
   type NoOptions,
   resolveInitializer,
+  shapesOnly,
 } from "./initializers.ts";

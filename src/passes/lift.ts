@@ -31,7 +31,7 @@ export function canLift(equation: Equation, changes: readonly boolean[]): boolea
     return first.shape.length > 0 && output.shape.length > 0 && first.shape[0] === output.shape[0];
   }
   if (isEquation(equation, "transpose")) return equation.attributes.permutation[0] === 0;
-  if (isEquation(equation, "sum") || isEquation(equation, "reduceMax")) {
+  if (isEquation(equation, "sum") || isEquation(equation, "max")) {
     return output.shape.length === 0 || !equation.attributes.axes.includes(0);
   }
   if (isEquation(equation, "matmul")) {
@@ -118,8 +118,8 @@ export function lift(
   if (isEquation(equation, "sum")) {
     return again<"sum">(equation, { axes: equation.attributes.axes.map(stackedAxis) });
   }
-  if (isEquation(equation, "reduceMax")) {
-    return again<"reduceMax">(equation, { axes: equation.attributes.axes.map(stackedAxis) });
+  if (isEquation(equation, "max")) {
+    return again<"max">(equation, { axes: equation.attributes.axes.map(stackedAxis) });
   }
   if (isEquation(equation, "matmul")) {
     return matmul(operands[0], operands[1], { transposeRight: equation.attributes.transposeRight });

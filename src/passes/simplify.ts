@@ -102,7 +102,7 @@ function shorten(original: Equation, makers: ReadonlyMap<Value, Equation>, reads
 
 function reducesNothing(equation: Equation): boolean {
   const [input] = equation.inputs;
-  return (isEquation(equation, "sum") || isEquation(equation, "reduceMax")) &&
+  return (isEquation(equation, "sum") || isEquation(equation, "max")) &&
     equation.outputs[0].dtype === input.dtype &&
     equation.attributes.axes.every((axis) => input.shape[axis] === 1);
 }

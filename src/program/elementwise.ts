@@ -52,9 +52,9 @@ export interface ArithmeticAttributes {
   /** a to the power of b; floats. Special values follow C99. */
   pow: None;
   /** The larger of both; NaN if either is NaN. */
-  max: None;
+  maximum: None;
   /** The smaller of both; NaN if either is NaN. */
-  min: None;
+  minimum: None;
 }
 
 /** Functions of two numbers that give a bool. */
@@ -111,8 +111,8 @@ const names: { readonly [Name in ElementwiseName]: true } = {
   mul: true,
   div: true,
   pow: true,
-  max: true,
-  min: true,
+  maximum: true,
+  minimum: true,
   equal: true,
   less: true,
   lessEqual: true,

@@ -34,12 +34,18 @@ export function withSizes(program: Program, bindings: Bindings): Program {
     inputs: program.inputs.map(valueOf),
     equations: program.equations.map((equation): Equation => {
       const rule = evaluated[equation.operation.name] as
-        | ((attributes: unknown, dim: (dim: Dim) => number, program: (program: Program) => Program) => unknown)
+        | ((
+          attributes: unknown,
+          dim: (dim: Dim) => number,
+          program: (program: Program) => Program,
+        ) => unknown)
         | undefined; // of this very operation
       return {
         ...equation,
         inputs: equation.inputs.map(valueOf),
-        attributes: rule ? rule(equation.attributes, (dim) => evaluateDim(dim, bindings), fix) : equation.attributes,
+        attributes: rule
+          ? rule(equation.attributes, (dim) => evaluateDim(dim, bindings), fix)
+          : equation.attributes,
         outputs: equation.outputs.map(valueOf),
       } as Equation;
     }),

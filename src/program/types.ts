@@ -83,7 +83,7 @@ export interface Attributes
   /** Sums over `axes` (sorted), which are removed. */
   sum: { readonly axes: readonly number[] };
   /** Largest over `axes` (sorted), which are removed; -infinity (int32: the minimum) if an axis is empty. */
-  reduceMax: { readonly axes: readonly number[] };
+  max: { readonly axes: readonly number[] };
   /**
    * int32 index of the first NaN, else of the first largest, along `axis`, which is removed and may not be
    * empty.

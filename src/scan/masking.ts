@@ -14,7 +14,7 @@ import type { Cell } from "./cell.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapTree, printPath, zipTrees } from "../tree/tree.ts";
+import { flattenTree, mapLike, printPath, zipLike } from "../tree/tree.ts";
 
 /**
  * The value read where a step does not count. Any number at which no function has an infinite derivative
@@ -32,17 +32,17 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
   Output
 > {
   return ({ state, previous }, { input, mask }) => {
-    const counted = mapTree(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
+    const counted = mapLike(input, (x: Tensor) => isFloat(x) ? countedOnly(x, mask) : x);
     const originals = new Map<Tensor, Tensor>();
-    const countedState = mapTree(state, (x: Tensor) => {
+    const countedState = mapLike(state, (x: Tensor) => {
       if (!isFloat(x) || x.shape[0] !== mask.shape[0]) return x; // without rows it cannot change
       const read = countedOnly(x, mask);
       originals.set(read, x);
       return read;
     });
     const [output, moved] = cell(countedState, counted);
-    const next = mapTree(moved, (x: Tensor) => originals.get(x) ?? x); // unchanged values need no select
-    const shown = choose(mask, output, previous ?? mapTree(output, (x: Tensor) => zerosLike(x)));
+    const next = mapLike(moved, (x: Tensor) => originals.get(x) ?? x); // unchanged values need no select
+    const shown = choose(mask, output, previous ?? mapLike(output, (x: Tensor) => zerosLike(x)));
     return [shown, { state: choose(mask, next, state), previous: previous && shown }];
   };
 }
@@ -58,7 +58,7 @@ function countedOnly(x: Tensor, mask: Tensor): Tensor {
 
 /** `whenTrue` in the rows where `mask` (`[batch]`) holds, else `whenFalse`. */
 function choose<T>(mask: Tensor, whenTrue: T, whenFalse: T): T {
-  return zipTrees(whenTrue, whenFalse, (a: Tensor, b: Tensor, path) => {
+  return zipLike(whenTrue, whenFalse, (a: Tensor, b: Tensor, path) => {
     if (a.shape[0] !== mask.shape[0]) {
       throw new TypeError(
         `Cannot mask ${printSpec(a)} at ${printPath(path)}: its first axis is not the batch of ` +
@@ -80,8 +80,8 @@ export function zerosOfOutput<State, Input, Output>(
   state: State,
   inputs: Input,
 ): Output {
-  const [output] = outputSpecs(cell, state, mapTree(inputs, (x: Spec) => stepSpec(x)));
-  return mapTree(output, (x: Spec) => zerosLike(x));
+  const [output] = outputSpecs(cell, state, mapLike(inputs, (x: Spec) => stepSpec(x)));
+  return mapLike(output, (x: Spec): Spec => zerosLike(x));
 }
 
 /** The mask that `mask` and `lengths` give together, bool `[batch, time]`; undefined if every step counts. */

@@ -7,7 +7,7 @@ import type { Cell } from "./cell.ts";
 import { fold } from "./fold.ts";
 import { type Dim, fixedDim } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { mapTree, zipTrees } from "../tree/tree.ts";
+import { mapLike, zipLike } from "../tree/tree.ts";
 
 /**
  * With `checkpointEvery`: a scan over segments whose derivative recomputes each segment, then the remaining
@@ -26,9 +26,9 @@ export function foldSegments<State, Input, Output>(
   const length = fixedDim(options.length, "checkpointEvery");
   const count = Math.floor(length / size);
   const whole = count * size;
-  const part = (from: number, steps: number) => mapTree(inputs, (x: Tensor) => sliceTime(x, from, steps));
+  const part = (from: number, steps: number) => mapLike(inputs, (x: Tensor) => sliceTime(x, from, steps));
   const segments = (state: State): [Output, State] => {
-    const cut = mapTree(part(0, whole), (x: Tensor) => segmented(x, count, size));
+    const cut = mapLike(part(0, whole), (x: Tensor) => segmented(x, count, size));
     const [outputs, final] = fold(
       (carry: State, segment: Input) =>
         fold(cell, carry, segment, { ...options, length: size, recompute: false }),
@@ -36,7 +36,7 @@ export function foldSegments<State, Input, Output>(
       cut,
       { ...options, length: count, recompute: true },
     );
-    return [mapTree(outputs, (x: Tensor) => joined(x, whole)), final];
+    return [mapLike(outputs, (x: Tensor) => joined(x, whole)), final];
   };
   const rest = (state: State): [Output, State] =>
     fold(cell, state, part(whole, length - whole), { ...options, length: length - whole, recompute: false });
@@ -45,7 +45,7 @@ export function foldSegments<State, Input, Output>(
   const [firstOutputs, between] = first(initialState);
   const [secondOutputs, final] = second(between);
   const [early, late] = options.reverse ? [secondOutputs, firstOutputs] : [firstOutputs, secondOutputs];
-  const outputs = zipTrees(
+  const outputs = zipLike(
     early,
     late,
     (a: Tensor, b: Tensor) => concat([a, b], { axis: timeAxis(a.shape.length) }),

@@ -4,7 +4,7 @@
  * elements.
  */
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 
 /**
  * A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`.
@@ -16,6 +16,10 @@ export interface SymbolicDim {
   readonly terms: Readonly<Record<string, number>>;
   /** The polynomial as text. */
   toString(): string;
+  /**
+   * Its text in a string; arithmetic and comparisons throw a TypeError, as nobody knows the number yet.
+   */
+  [Symbol.toPrimitive](hint: string): string;
 }
 
 /** The size of one axis. */
@@ -59,11 +63,22 @@ function fromTerms(terms: Record<string, number>): Dim {
   const text = print(kept);
   let dim = interned.get(text);
   if (!dim) {
-    dim = Object.freeze({ terms: Object.freeze(kept), toString: () => text });
+    dim = Object.freeze({
+      terms: Object.freeze(kept),
+      toString: () => text,
+      [Symbol.toPrimitive]: (hint: string) => hint === "string" ? text : notANumber(text),
+    });
     interned.set(text, dim);
     ours.add(dim);
   }
   return dim;
+}
+
+function notANumber(text: string): never {
+  throw new TypeError(
+    `Cannot compute with the size ${text} as with a number: it is known only when the function runs, so that it ` +
+      "can differ from call to call; give specs with fixed sizes if the function needs the number",
+  );
 }
 
 function isOpen(dim: unknown): dim is SymbolicDim {
@@ -106,6 +121,28 @@ export function symbol(name: string): Dim {
     throw new SyntaxError(`Cannot name a size ${quoted(name)}: not an identifier`);
   }
   return fromTerms({ [name]: 1 });
+}
+
+/** The symbols whose values are at least 1. */
+const positive = new Set<string>();
+
+/** The size named `name`, which is at least 1 in every call. */
+export function positiveSymbol(name: string): Dim {
+  positive.add(name);
+  return symbol(name);
+}
+
+/** Whether the values of a symbol are at least 1. */
+export function isPositiveSymbol(name: string): boolean {
+  return positive.has(name);
+}
+
+/** Whether a size is at least 1 in every call. */
+export function isPositive(dim: Dim): boolean {
+  if (typeof dim === "number") return dim >= 1;
+  const terms = Object.entries(dim.terms);
+  return terms.every(([, coefficient]) => coefficient > 0) &&
+    terms.some(([monomial]) => monomial.split("*").every((name) => name === "" || positive.has(name)));
 }
 
 /** `a + b`. */
@@ -190,7 +227,10 @@ export function isAtMost(a: Dim, b: Dim): boolean {
   const terms = typeof difference === "number" ? { "": difference } : difference.terms;
   const shifted = Object.entries(terms).reduce<Dim>((sum, [monomial, coefficient]) => {
     const symbols = monomial === "" ? [] : monomial.split("*");
-    return addDims(sum, symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient));
+    return addDims(
+      sum,
+      symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient),
+    );
   }, 0);
   return Object.values(termsOf(shifted)).every((coefficient) => coefficient >= 0);
 }

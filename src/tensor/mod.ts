@@ -1,4 +1,5 @@
 /** Tensors, their sizes and dtypes. */
+export { type NestedNumbers } from "./nested.ts";
 export {
   type DeviceTensor,
   type DType,
@@ -8,7 +9,6 @@ export {
   hostTensor,
   isTensor,
   item,
-  type NestedNumbers,
   printSpec,
   type Spec,
   spec,

@@ -3,8 +3,10 @@
  * here), on a device (a handle), or traced (only shape and dtype are known yet). Nothing here computes.
  */
 import { checkList, describeValue, wrongKind } from "../describe.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { checkDim, type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
+import { flattenNested, type NestedNumbers, nestedShape } from "./nested.ts";
 
 /** The type of an element. `float64` exists only in the reference backend, for gradient checks. */
 export type DType = "float32" | "int32" | "bool" | "float64";
@@ -55,9 +57,6 @@ export interface DeviceTensor extends Spec, Disposable {
 
 /** What every operation takes and returns. */
 export type Tensor = HostTensor | TracedTensor | DeviceTensor;
-
-/** Nested numbers or booleans, as in `[[1, 2], [3, 4]]`. */
-export type NestedNumbers = number | boolean | readonly NestedNumbers[];
 
 /** Whether `value` is a tensor or a spec: a leaf of a tree. */
 export function isLeaf(value: unknown): value is Spec {
@@ -172,31 +171,6 @@ function checkBools(data: Values): void {
 }
 
 /**
- * How deep lists of numbers may be nested: deeper than any tensor has axes. A list that contains itself has
- * no end.
- */
-const MOST_AXES = 64;
-
-/**
- * The lengths of nested lists, from the first list at each depth; `what` cannot be done with lists that have
- * no end.
- */
-export function nestedShape(what: string, values: unknown): number[] {
-  const shape: number[] = [];
-  let level = values;
-  while (Array.isArray(level)) {
-    if (shape.length === MOST_AXES) {
-      throw new RangeError(
-        `Cannot ${what}: its lists are nested more than ${MOST_AXES} deep; one of them may hold itself`,
-      );
-    }
-    shape.push(level.length);
-    level = level[0];
-  }
-  return shape;
-}
-
-/**
  * A tensor from nested arrays or a flat list of values.
  *
  * @param values Nested arrays, or a typed array or flat array together with `options.shape`.
@@ -232,7 +206,7 @@ export function tensor(
   const nested = values as NestedNumbers; // read as nested numbers only if it is not a typed array
   const flat: ArrayLike<number | bigint | boolean> = typed
     ? values as unknown as ArrayLike<number | bigint>
-    : flatten(nested);
+    : flattenNested(nested);
   const shape = options.shape ?? (typed ? [flat.length] : nestedShape("make a tensor", nested));
   const size = elementsOf(shape);
   if (flat.length !== size) {
@@ -251,28 +225,6 @@ export function tensor(
 function isNumbers(values: unknown): boolean {
   return typeof values === "number" || typeof values === "boolean" || Array.isArray(values) ||
     (ArrayBuffer.isView(values) && !(values instanceof DataView));
-}
-
-/** The numbers of nested lists, which must have equal lengths at each depth. */
-function flatten(values: NestedNumbers): (number | boolean)[] {
-  const shape = nestedShape("make a tensor", values);
-  checkRectangular(values, shape, 0);
-  return Array.isArray(values)
-    ? values.flat(shape.length) as (number | boolean)[]
-    : [values as number | boolean];
-}
-
-function checkRectangular(values: NestedNumbers, shape: readonly number[], depth: number): void {
-  if (!Array.isArray(values)) {
-    if (depth === shape.length) return;
-  } else if (values.length === shape[depth]) {
-    for (const inner of values) checkRectangular(inner, shape, depth + 1);
-    return;
-  }
-  throw new RangeError(
-    `Cannot make a tensor from ragged nesting: expected the shape ${printShape(shape)} throughout; ` +
-      `padSequences makes ragged sequences equally long`,
-  );
 }
 
 function inferDType(values: unknown, flat: ArrayLike<number | bigint | boolean>): DType {

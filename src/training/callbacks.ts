@@ -1,12 +1,23 @@
 /**
  * Callbacks: plain objects of functions that `fit` calls, and two common ones, early stopping and saving. The
- * caller's function decides where weights are saved: nothing here touches a file.
+ * caller's function decides where weights are saved: nothing here touches a file. Those that change the
+ * learning rate or write files are in files of their own.
  */
 import { checkRange } from "../options/checks.ts";
-import { checkCount, checkList, checkObject, checkText, isObject, wrongKind } from "../describe.ts";
+import {
+  checkCount,
+  checkFunction,
+  checkList,
+  checkObject,
+  checkText,
+  isObject,
+  wrongKind,
+} from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { checkAsMade, made } from "../options/made.ts";
+import type { CallbackState } from "./callback_state.ts";
 import type { Logs } from "./objective.ts";
 
 /** What a callback can read and do. */
@@ -17,40 +28,89 @@ export interface CallbackContext {
   readonly epochs: number;
   /** Completed steps of this epoch. */
   readonly step: number;
-  /** How many steps an epoch has. */
-  readonly steps: number;
+  /** How many steps an epoch has; undefined if an iterable does not say how many batches it gives. */
+  readonly steps: number | undefined;
   /** Losses and metrics so far in the epoch, and at its end those of the validation too. */
   readonly logs: Logs;
   /** The names that the logs have at the end of an epoch. */
   readonly names: readonly string[];
+  /** How many updates were made, also in the calls of `fit` before this one. */
+  readonly updates: number;
+  /** The file that this run was resumed from. */
+  readonly resumedFrom?: string;
   /** The present weights and state, copied to the host. */
   variables(): Promise<Variables>;
   /** Continues with other weights or another state, such as a reset stateful carry. */
   replaceVariables(variables: Variables): void;
+  /**
+   * The present learning rate.
+   *
+   * @throws TypeError if it comes from a schedule, or the state of a custom optimizer has no `learningRate`.
+   */
+  learningRate(): Promise<number>;
+  /**
+   * Continues with another learning rate; nothing is compiled again.
+   *
+   * @throws TypeError as `learningRate`; RangeError for a rate that is negative or not finite.
+   */
+  setLearningRate(rate: number): void;
   /** Ends training: after this step, or at once if called when an epoch starts or ends. */
   stop(): void;
 }
 
+/** What `onSave` can do besides. */
+export interface SaveContext extends CallbackContext {
+  /** Whether training ends here: with its last epoch, or as a callback or a signal ended it. */
+  readonly ending: boolean;
+  /**
+   * The whole state of training as the bytes of a safetensors file: variables, the optimizer's state, the
+   * place in the epoch, order and random keys, the states of callbacks, and the history. The option `resume`
+   * goes on from it bit for bit; `loadCheckpoint` reads model, variables and optimizerState from it.
+   *
+   * @throws NonFiniteLossError if a loss or a weight is no longer finite: nothing worth keeping is replaced.
+   */
+  save(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
 /** A callback: any of these functions; their results are awaited. */
 export interface Callback {
+  /** The kind, such as `earlyStopping`, by which its state is recognized; needed with `state`. */
+  readonly type?: string;
   /** Before the first epoch; invalid options of a callback throw here. */
   onTrainBegin?(context: CallbackContext): void | Promise<void>;
-  /** Before the first step of an epoch. */
+  /** Before the first step of an epoch; not when a run is resumed in its middle. */
   onEpochBegin?(context: CallbackContext): void | Promise<void>;
   /** After each step; reading its logs copies them from the device each time, which costs a little. */
   onBatchEnd?(context: CallbackContext): void | Promise<void>;
   /** After the validation of a completed epoch. */
   onEpochEnd?(context: CallbackContext): void | Promise<void>;
+  /**
+   * When the state of training can be saved, as all callbacks are done with what came before: before the
+   * first epoch, after each step but the last of an epoch, after each epoch, and where training ends. Its logs
+   * are empty, so nothing is read from the device unless it is saved.
+   */
+  onSave?(context: SaveContext): void | Promise<void>;
   /** Also after an abort, but not after an error. */
   onTrainEnd?(context: CallbackContext): void | Promise<void>;
+  /** Last, however training ended: frees what the callback holds, such as an open file. */
+  onRelease?(): void | Promise<void>;
+  /** What the callback has to remember if training is interrupted: plain data in which tensors may stand. */
+  state?(): CallbackState;
+  /** Gives back what `state` returned, after `onTrainBegin` of a run that is resumed. */
+  restore?(state: CallbackState): void;
 }
 
-const EVENTS: readonly (keyof Callback)[] = [
+/** The names of the functions that `fit` calls as training goes on. */
+export type CallbackEvent = keyof Callback & `on${string}`;
+
+const EVENTS: readonly CallbackEvent[] = [
   "onTrainBegin",
   "onEpochBegin",
   "onBatchEnd",
   "onEpochEnd",
+  "onSave",
   "onTrainEnd",
+  "onRelease",
 ];
 
 /**
@@ -72,6 +132,11 @@ export function checkCallbacks(callbacks: readonly Callback[] | undefined): void
       if (!EVENTS.some((event) => event === name)) throw unknownName("callback function", name, EVENTS);
     }
     checkAsMade(callback);
+    const { type, state, restore }: Callback = callback;
+    if (state === undefined && restore === undefined) return;
+    checkFunction("fit", state, `callbacks[${index}].state`);
+    checkFunction("fit", restore, `callbacks[${index}].restore`);
+    checkText("fit", type, `callbacks[${index}].type`, "the name of its kind, as it has a state");
   });
 }
 
@@ -122,7 +187,7 @@ export interface SavingInfo {
 const MODES: readonly MonitorMode[] = ["auto", "min", "max"];
 
 /** Compares the values of a log: whether one is better than another by more than `minDelta`. */
-function comparison(
+export function comparison(
   monitor: string,
   mode: MonitorMode,
   minDelta = 0,
@@ -133,7 +198,8 @@ function comparison(
     best === undefined ? !Number.isNaN(value) : more ? value - minDelta > best : value + minDelta < best;
 }
 
-function checkMonitor(monitor: string, context: CallbackContext): void {
+/** Throws a RangeError unless there will be a log of this name. */
+export function checkMonitor(monitor: string, context: CallbackContext): void {
   checkList("monitor training", context?.names, "the names in the context", "those that fit gives");
   const { names } = context;
   if (names.includes(monitor)) return;
@@ -142,6 +208,23 @@ function checkMonitor(monitor: string, context: CallbackContext): void {
       (monitor.startsWith("val_") && names.includes(monitor.slice(4))
         ? "; give fit the option validation"
         : ""),
+  );
+}
+
+/** What a callback that monitors a log remembers. */
+export type Monitored = {
+  readonly monitor: string;
+  /** The best value so far. */
+  readonly best?: number;
+};
+
+/** Throws a RangeError if a callback that monitored another log would go on with its state. */
+export function checkMonitored(type: string, monitor: string, saved: Monitored): void {
+  checkObject(`restore ${type}`, saved, "the state", "that which its function state gave");
+  if (saved.monitor === monitor) return;
+  const [before, now] = [saved.monitor, monitor].map((name) => JSON.stringify(name));
+  throw new RangeError(
+    `Cannot restore ${type}: its state is of the monitor ${before}, but it monitors ${now}`,
   );
 }
 
@@ -177,6 +260,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let bestVariables: Variables | undefined;
   let waited = 0;
   return made<Callback>({
+    type: "earlyStopping",
     onTrainBegin(context) {
       checkMonitor(monitor, context);
       best = bestVariables = undefined;
@@ -198,7 +282,12 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       if (bestVariables) context.replaceVariables(bestVariables);
       bestVariables = undefined;
     },
-  }, { main: "onEpochEnd", factory: "earlyStopping" });
+    state: () => ({ monitor, best, waited, bestVariables }),
+    restore(state: Monitored & { readonly waited: number; readonly bestVariables?: Variables }) {
+      checkMonitored("earlyStopping", monitor, state);
+      ({ best, waited, bestVariables } = state);
+    },
+  }, { main: "onEpochEnd" });
 }
 
 /**
@@ -228,6 +317,7 @@ export function saving(options: SavingOptions): Callback {
   const isBetter = comparison(monitor, mode);
   let best: number | undefined;
   return made<Callback>({
+    type: "saving",
     onTrainBegin(context) {
       if (saveBestOnly) checkMonitor(monitor, context);
       best = undefined;
@@ -241,5 +331,10 @@ export function saving(options: SavingOptions): Callback {
       }
       await save(await context.variables(), { epoch, logs });
     },
-  }, { main: "onEpochEnd", factory: "saving" });
+    state: () => ({ monitor, best }),
+    restore(state: Monitored) {
+      checkMonitored("saving", monitor, state);
+      ({ best } = state);
+    },
+  }, { main: "onEpochEnd" });
 }

@@ -4,10 +4,12 @@
  * tracing.
  */
 import { sampleCount, splitRows } from "../data/batches.ts";
+import type { DataSource } from "../data/items.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { isCarryState } from "../layers/stateful.ts";
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import type { Dim } from "../tensor/dims.ts";
 import { checkCount, isObject, wrongKind } from "../describe.ts";
 import { type HostTensor, isLeaf, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
@@ -57,12 +59,10 @@ export const weightsElsewhere = {
 
 /** Throws a TypeError for anything but a plain object, with the remedy for common mistakes. */
 function checkPlain(what: string, name: string, value: unknown, expected: string): void {
-  const isRecord = isObject(value) && !isTensor(value);
-  const isIterator = typeof value === "object" && value !== null && !Array.isArray(value) &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value || "next" in value);
-  if (isRecord && !isIterator) return;
-  const remedy = isIterator || typeof value === "function"
-    ? "; for batches from an iterator or a generator use trainer.trainOnBatch in a loop"
+  if (isObject(value) && !isTensor(value) && !("next" in value)) return;
+  const isIterator = typeof value === "object" && value !== null && "next" in value;
+  const remedy = isIterator
+    ? "; an iterator is read if it has [Symbol.iterator] or [Symbol.asyncIterator]"
     : "";
   throw wrongKind(what, value, name, expected + remedy);
 }
@@ -99,7 +99,7 @@ export function statefulBatch(state: Tree<Tensor>): Dim | undefined {
 }
 
 /** The batch that a model was made for, from its state or its declared inputs; undefined: any. */
-export function batchOf(model: Layer, state: Tree<Tensor>): Dim | undefined {
+export function batchOf(model: Pick<Layer, "batch">, state: Tree<Tensor>): Dim | undefined {
   return statefulBatch(state) ?? model.batch;
 }
 
@@ -113,7 +113,7 @@ const DEFAULT_BATCH_SIZE = 32;
  */
 export function batchSizeFor(
   what: string,
-  model: Layer,
+  model: Pick<Layer, "batch">,
   { state }: Variables,
   given: number | undefined,
 ): number {
@@ -157,8 +157,26 @@ export function checkFixedBatch(
   }
 }
 
-/** What `fit` validates with: separate data, or the last fraction of the training data. */
-export type Validation = Data | { readonly split: number };
+/**
+ * The same for one batch of an iterable.
+ *
+ * @throws RangeError naming both sizes.
+ */
+export function checkBatchSize(model: Layer, state: Tree<Tensor>, samples: number): void {
+  const batch = batchOf(model, state);
+  if (batch === undefined || batch === samples) return;
+  throw new RangeError(
+    `Cannot use a batch of ${samples} samples with ${layerName(model)}: ` +
+      (statefulBatch(state) === undefined ? "its inputs are declared" : "it is stateful and its state is") +
+      ` for batches of ${batch}`,
+  );
+}
+
+/**
+ * What `fit` validates with: separate data, an iterable of batches, which is read after each epoch, a function
+ * that gives one for each epoch, or the last fraction of the training data.
+ */
+export type Validation = Data | DataSource<Data> | { readonly split: number };
 
 /**
  * Training and validation data, separated.
@@ -168,7 +186,7 @@ export type Validation = Data | { readonly split: number };
 export function splitValidation(
   data: Data,
   samples: number,
-  validation: Validation | undefined,
+  validation: Data | { readonly split: number } | undefined,
 ): readonly [training: Data, validation: Data | undefined] {
   if (validation === undefined) return [data, undefined];
   checkPlain("validate", "validation", validation, "{ x, y } or { split: 0.2 }");

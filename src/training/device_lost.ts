@@ -1,9 +1,10 @@
-/** What happens to training when its device fails. */
+/** What happens to training when its device fails, or the iterable that gives its batches. */
 import { DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { allFinite } from "./checks.ts";
-import type { History, StepPlace } from "./non_finite.ts";
+import { BatchError } from "./batch_error.ts";
+import { goingOnText, type History, type StepPlace } from "./non_finite.ts";
 import type { OptimizerState } from "./optimizers.ts";
 import { trainableParams } from "./step.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -42,11 +43,7 @@ export class DeviceLostError extends Error {
   /** Made by `fit`. */
   constructor(cause: Error, { variables, optimizerState, place }: TrainingSnapshot, history: History) {
     super(
-      `Cannot go on training: ${cause.message}. The weights after ${place.step} steps of epoch ${
-        place.epoch + 1
-      } are ` +
-        `in error.variables: fit(model, error.variables, …, { optimizerState: error.optimizerState }) goes on from ` +
-        `them, on this device or on another`,
+      `Cannot go on training: ${cause.message}. ${goingOnText(place)}, on this device or on another`,
       { cause },
     );
     this.variables = variables;
@@ -85,13 +82,15 @@ export function createRescue(model: Layer, initial: TrainingSnapshot, history: H
       nextAt = ended + SHARE_OF_READING * (ended - began);
     },
     async errorFor(error, live) {
-      if (!(error instanceof DeviceLost || error instanceof DeviceOutOfMemory)) return error;
+      const isBatch = error instanceof BatchError;
+      if (!(isBatch || error instanceof DeviceLost || error instanceof DeviceOutOfMemory)) return error;
       try {
         const last = await read(live);
         if (allFinite(trainableParams<Tensor>(model, last.variables.params))) snapshot = last;
       } catch {
         // the previous copy is what remains
       }
+      if (isBatch) return new BatchError(error.cause, error, { ...snapshot, history });
       const isFirst = snapshot.place === initial.place && error instanceof DeviceOutOfMemory;
       return isFirst ? error : new DeviceLostError(error, snapshot, history); // nothing to rescue
     },

@@ -10,7 +10,7 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { fixedDim } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
-import { flattenTree, mapTree } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Objective } from "./objective.ts";
@@ -21,25 +21,26 @@ const CHUNK = 1024;
 /**
  * Checks that the labels that count, of every output, are classes.
  *
- * @param outputs The specs of the model's outputs.
+ * @param output The specs of the model's output.
  * @throws RangeError naming the first invalid label; TypeError for labels that are not int32.
  */
 export function checkTargets(
   model: Layer,
   variables: Variables,
-  { objective, outputs }: { readonly objective: Objective; readonly outputs: readonly Spec[] },
+  { objective, output }: { readonly objective: Objective; readonly output: Tree<Spec> },
   data: Data,
 ): void {
-  const targets = flattenTree<HostTensor>(data.y).leaves;
+  const outputs = flattenTree<Spec>(output).leaves;
+  const targets = objective.targets(data.y as Tree<HostTensor>); // checkData has checked where they are
   objective.heads.forEach(({ loss }, index) => {
     const { shape } = outputs[index];
     const target = targets[index];
-    if (loss.labels !== "sparse") return;
+    if (loss?.labels !== "sparse" || !target) return;
     checkLabels(
       loss,
       target,
       fixedDim(shape[shape.length - 1], "The axis of the classes"),
-      countedLabels(model, variables, objective, data, index),
+      countedLabels(model, variables, objective, data, { target, index }),
     );
   });
 }
@@ -50,9 +51,8 @@ function countedLabels(
   { params, state }: Variables,
   objective: Objective,
   data: Data,
-  head: number,
+  { target, index: head }: { readonly target: HostTensor; readonly index: number },
 ): (place: number) => boolean {
-  const target = flattenTree<HostTensor>(data.y).leaves[head];
   const [samples] = target.shape;
   const perSample = target.data.length / samples;
   const batch = batchOf(model, state);

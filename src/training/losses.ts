@@ -1,13 +1,14 @@
 /**
- * Losses: plain data with a function that gives one value per sample (and step), and their reduction to the
- * number that training minimizes, both as in Keras 3. Crossentropies compute with logits whenever they can:
- * with `fromLogits`, or if the prediction comes from the activation softmax or sigmoid
+ * Losses: plain data with a function that gives one value per sample (and step), as in Keras 3; how values
+ * are reduced to the number that training minimizes is in compute_loss.ts. Crossentropies compute with logits
+ * whenever they can: with `fromLogits`, or if the prediction comes from the activation softmax or sigmoid
  * (operations/activations.ts).
  */
-import { checkTensor, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { wrongKind } from "../describe.ts";
-import { checkOptions, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
 import { softplus } from "../operations/activations.ts";
 import {
   abs,
@@ -15,7 +16,6 @@ import {
   clip,
   div,
   equal,
-  exp,
   lessEqual,
   log,
   mul,
@@ -23,24 +23,15 @@ import {
   notEqual,
   select,
   square,
-  stopGradient,
   sub,
 } from "../operations/elementwise.ts";
 import { checkAsMade, made } from "../options/made.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { max, sizeAsTensor } from "../operations/reduction.ts";
+import { shiftedLogits, sizeAsTensor } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
-import {
-  alignLabels,
-  alignValues,
-  divideOrZero,
-  lastDim,
-  meanPerSample,
-  type Options,
-  type Weighting,
-} from "./alignment.ts";
-import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
+import { alignLabels, alignValues, lastDim, meanPerSample, type Options } from "./alignment.ts";
+import type { Measure } from "./counting.ts";
 
 /**
  * How the values of a loss are reduced to one: `sumOverBatchSize` and `mean` are Σ w·l / N,
@@ -124,14 +115,6 @@ function clipped(probabilities: Tensor): Tensor {
 }
 
 /**
- * Logits minus their maximum, and the logarithm of the sum of their exponentials (along the last axis, kept).
- */
-function shiftedLogits(logits: Tensor): { readonly shifted: Tensor; readonly logSum: Tensor } {
-  const shifted = sub(logits, stopGradient(max(logits, { axes: -1, keepDims: true })));
-  return { shifted, logSum: log(sum(exp(shifted), { axes: -1, keepDims: true })) };
-}
-
-/**
  * Crossentropy of class indices: `-log p[label]`.
  *
  * Targets are int32 `[...]` or `[..., 1]`, predictions `[..., classes]`. Probabilities are clipped to [1e-7,
@@ -169,7 +152,7 @@ export function sparseCategoricalCrossentropy(options: SparseCrossentropyOptions
     values(target, prediction) {
       const labels = alignLabels(type, target, prediction);
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? prediction : log(clipped(prediction)));
-      const { shifted, logSum } = shiftedLogits(logits);
+      const { shifted, logSum } = shiftedLogits(logits, -1);
       const isLabel = equal(expandDims(labels, -1), iota([lastDim(prediction)]));
       return sub(sum(logSum, { axes: -1 }), sum(select(isLabel, shifted, 0), { axes: -1 }));
     },
@@ -199,7 +182,7 @@ export function categoricalCrossentropy(options: SmoothedCrossentropyOptions = {
         const normalized = div(p, sum(p, { axes: -1, keepDims: true }));
         return neg(sum(mul(smooth, log(clipped(normalized))), { axes: -1 }));
       }
-      const { shifted, logSum } = shiftedLogits(logits);
+      const { shifted, logSum } = shiftedLogits(logits, -1);
       return sum(mul(smooth, sub(logSum, shifted)), { axes: -1 });
     },
   }, making);
@@ -347,72 +330,10 @@ export function resolveLoss(loss: LossLike): Loss {
   return loss;
 }
 
-/** The loss of a batch, and its parts before the division. */
-export interface LossSums {
-  /** The loss, a scalar; 0 if nothing counts. */
-  readonly loss: Tensor;
-  /** The sum of the weighted values, a scalar. */
-  readonly total: Tensor;
-  /** The divisor, a scalar; undefined with the reduction `sum`. */
-  readonly count: Tensor | undefined;
-}
-
-/**
- * Numerator and denominator of the loss of a batch; those of several batches are summed for the loss of all.
- * See {@linkcode computeLoss}.
- */
-export function lossSums(
-  loss: Loss,
-  target: Tensor,
-  prediction: Tensor,
-  weighting: Weighting = {},
-): LossSums {
-  const weighed = weigh(loss.type, measureOf(loss), target, prediction, weighting);
-  const total = totalOf(weighed);
-  if (loss.reduction === "sum") return { loss: total, total, count: undefined };
-  const count = countOf(weighed, loss.reduction === "meanWithSampleWeight");
-  const counts = weighed.mask ?? weighed.weight;
-  return { loss: counts ? divideOrZero(total, count) : div(total, count), total, count };
-}
-
-/**
- * The loss of a batch, as Keras reduces it.
- *
- * A mask (and the loss's own, for `ignoreClass`) removes steps from the sum and from N; a sample weight,
- * `[batch]` or `[batch, time]`, multiplies the values and is not part of N except with
- * `meanWithSampleWeight`. A batch in which nothing counts has a loss of 0. Where a step does not count, or
- * its weight is 0, target and prediction may be anything, even NaN: neither the loss nor its gradient depends
- * on them.
- *
- * @returns A scalar, or the weighted values with the reduction `none`.
- * @throws TypeError for shapes that do not fit, naming both.
- */
-export function computeLoss(
-  loss: Loss,
-  target: Tensor,
-  prediction: Tensor,
-  weighting: Weighting = {},
-): Tensor {
-  checkArguments(loss, target, prediction, weighting);
-  if (loss.reduction !== "none") return lossSums(loss, target, prediction, weighting).loss;
-  const { values, weight } = weigh(loss.type, measureOf(loss), target, prediction, weighting);
-  return weight ? mul(values, weight) : values;
-}
-
 /** Throws a TypeError unless `loss` is a loss, and not a name or a copy whose changed data has no effect. */
 export function checkLoss(what: string, loss: unknown): asserts loss is Loss {
   if (typeof loss !== "object") throw wrongKind(what, loss, "the loss", "one such as huber()");
   resolveLoss(loss as Loss); // throws if it is not a loss
-}
-
-function checkArguments(loss: Loss, target: Tensor, prediction: Tensor, weighting: Weighting): void {
-  checkLoss("compute the loss", loss);
-  checkTensor("the loss", target, "the target");
-  checkTensor("the loss", prediction, "the prediction");
-  checkOptions("computeLoss", weighting, ["mask", "sampleWeight"]);
-  for (const name of ["mask", "sampleWeight"] as const) {
-    if (weighting[name] !== undefined) checkTensor("the loss", weighting[name], name);
-  }
 }
 
 /** The functions of a loss, which may be methods of an object. */

@@ -1,7 +1,7 @@
 /**
  * Metrics: plain data with pure functions over a state of two running sums, a total and a count, so that a
  * metric can live inside a compiled step and its state on a device. Weights and masks enter as in Keras 3; in
- * addition, a metric knows what the loss of its output knows (see {@linkcode resolveMetric}), and a NaN is
+ * addition, a metric knows what the loss of its output knows (see resolve_metric.ts), and a NaN is
  * never correct.
  *
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy can be
@@ -10,8 +10,9 @@
 import { checkSpec } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
 import { checkCount, checkObject } from "../describe.ts";
-import { checkAsMade, made } from "../options/made.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { made } from "../options/made.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import {
   and,
   cast,
@@ -31,15 +32,7 @@ import { expandDims, sum } from "../operations/structure.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
 import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
-import {
-  checkLoss,
-  type Loss,
-  type LossName,
-  lossNamed,
-  lossNames,
-  measureOf,
-  resolveLoss,
-} from "./losses.ts";
+import { checkLoss, type Loss, measureOf } from "./losses.ts";
 import { addToSums, initSums, meanOfSums, type MetricState } from "./running.ts";
 
 export type { MetricState };
@@ -185,7 +178,7 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
 }
 
 /** Whether the predictions of an output are logits, as far as its loss determines that. */
-function takesLogits(loss: Loss | undefined): boolean {
+export function takesLogits(loss: Loss | undefined): boolean {
   return loss?.options?.fromLogits === true;
 }
 
@@ -327,83 +320,4 @@ export function accuracy(options: MetricOptions = {}): Metric {
     },
     result,
   }, { main: "update", acts: ["name"] });
-}
-
-/** The name of a metric; the names of losses are names of metrics too. */
-export type MetricName =
-  | LossName
-  | "accuracy"
-  | "acc"
-  | "sparseCategoricalAccuracy"
-  | "categoricalAccuracy"
-  | "binaryAccuracy"
-  | "topKCategoricalAccuracy"
-  | "sparseTopKCategoricalAccuracy"
-  | "rootMeanSquaredError"
-  | "rmse"
-  | "mean";
-
-const byName: Record<Exclude<MetricName, LossName>, (options: MetricOptions) => Metric> = {
-  accuracy,
-  acc: accuracy,
-  sparseCategoricalAccuracy,
-  categoricalAccuracy,
-  binaryAccuracy,
-  topKCategoricalAccuracy,
-  sparseTopKCategoricalAccuracy,
-  rootMeanSquaredError,
-  rmse: rootMeanSquaredError,
-  mean: meanMetric,
-};
-
-/** All names of metrics. */
-export const metricNames: readonly MetricName[] = [
-  ...Object.keys(byName) as (keyof typeof byName)[], // keys of `byName`
-  ...lossNames,
-];
-
-/** A metric as training accepts it: by name, made by a function such as {@linkcode accuracy}, or a loss. */
-export type MetricLike = MetricName | Metric | Loss;
-
-function isMetric(metric: Metric | Loss): metric is Metric {
-  const { update, result } = (metric ?? {}) as Partial<Metric>; // no loss or optimizer has both
-  return typeof update === "function" && typeof result === "function";
-}
-
-/**
- * The metric for a name, metric or loss; a name becomes the metric's name in logs. A crossentropy given by
- * name takes logits if the output's loss does.
- */
-function metricFor(metric: MetricLike, loss: Loss | undefined): Metric {
-  if (typeof metric !== "string") {
-    if (!isMetric(metric)) return lossMetric(resolveLoss(metric));
-    checkAsMade(metric);
-    return metric;
-  }
-  if (!metricNames.includes(metric)) throw unknownName("metric", metric, metricNames);
-  return metric in byName
-    ? byName[metric as keyof typeof byName]({ name: metric }) // just tested
-    : lossMetric(lossNamed(metric as LossName, takesLogits(loss)), { name: metric }); // the rest are losses
-}
-
-/**
- * The metric that training computes: a name is looked up, a loss becomes a metric, and `accuracy` becomes the
- * one that fits the loss and the shapes, keeping its name. If the loss takes logits (`fromLogits`), binary
- * accuracies without a threshold use 0, and crossentropies given by name take logits too. Values that the
- * loss ignores (`ignoreClass`) are excluded from every metric of the same output.
- *
- * @param loss The loss of the same output, if there is one.
- * @param target Shape and dtype of the targets.
- * @param prediction Shape and dtype of the predictions.
- * @throws RangeError for an unknown name, with the nearest known one; TypeError for anything that is not a
- * metric.
- */
-export function resolveMetric(
-  metric: MetricLike,
-  loss: Loss | undefined,
-  target: Spec,
-  prediction: Spec,
-): Metric {
-  const found = metricFor(metric, loss);
-  return found.fit?.(loss, target, prediction) ?? found;
 }

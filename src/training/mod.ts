@@ -5,13 +5,22 @@ export {
   earlyStopping,
   type EarlyStoppingOptions,
   type MonitorMode,
+  type SaveContext,
   saving,
   type SavingInfo,
   type SavingOptions,
 } from "./callbacks.ts";
+export type { CallbackState } from "./callback_state.ts";
 export type { Validation } from "./checks.ts";
+export { checkpoint, type CheckpointingOptions } from "./checkpoint.ts";
+export { csvLog, type CsvLogOptions, type LogFormat } from "./csv_log.ts";
 export { fit, type FitLoopOptions, type FitOptions, type FitResult, fitWith } from "./fit.ts";
+export { BatchError, type BatchPlace, type Progressed } from "./batch_error.ts";
+export type { ClassWeight } from "./class_weight.ts";
+export type { ItemKind } from "./feed.ts";
+export type { FeedsOptions } from "./fit_feeds.ts";
 export { DeviceLostError } from "./device_lost.ts";
+export { learningRateSchedule, reduceLrOnPlateau, type ReduceLrOnPlateauOptions } from "./learning_rates.ts";
 export { type History, type NonFiniteDetails, NonFiniteLossError, type StepPlace } from "./non_finite.ts";
 export type {
   Data,
@@ -20,9 +29,9 @@ export type {
   Objective,
   ObjectiveOptions,
   ObjectiveState,
-  PerOutput,
   Prediction,
 } from "./objective.ts";
+export type { PerOutput } from "./per_output.ts";
 export {
   type BatchingOptions,
   evaluate,
@@ -33,6 +42,7 @@ export {
   predictWith,
 } from "./predict.ts";
 export type { Report } from "./progress.ts";
+export type { Resume } from "./resume.ts";
 export {
   type PredictArguments,
   type PredictResult,
@@ -52,10 +62,10 @@ export {
   type TrainerOptions,
   type TrainingState,
 } from "./trainer.ts";
+export { computeLoss } from "./compute_loss.ts";
 export {
   binaryCrossentropy,
   categoricalCrossentropy,
-  computeLoss,
   type CrossentropyOptions,
   huber,
   type HuberOptions,
@@ -73,6 +83,7 @@ export {
 export { checkLabels } from "./labels.ts";
 export type { ClippingOptions } from "./gradients.ts";
 export type { Options, Weighting } from "./alignment.ts";
+export { type MetricLike, type MetricName, resolveMetric } from "./resolve_metric.ts";
 export {
   accuracy,
   binaryAccuracy,
@@ -81,11 +92,8 @@ export {
   lossMetric,
   meanMetric,
   type Metric,
-  type MetricLike,
-  type MetricName,
   type MetricOptions,
   type MetricState,
-  resolveMetric,
   rootMeanSquaredError,
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,

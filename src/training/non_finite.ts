@@ -75,6 +75,12 @@ function placeText({ epoch, step }: StepPlace): string {
   return `at step ${step + 1} of epoch ${epoch + 1}`;
 }
 
+/** The end of an error with the weights after some steps of an epoch. */
+export function goingOnText({ epoch, step }: StepPlace): string {
+  return `The weights after ${step} steps of epoch ${epoch + 1} are in error.variables: ` +
+    `fit(model, error.variables, …, { optimizerState: error.optimizerState }) goes on from them`;
+}
+
 /** How many losses are read together: on a GPU each reading waits for all work submitted before it. */
 const CHECK_EVERY = 16;
 

@@ -4,34 +4,28 @@
  * running means of an epoch. An output is a leaf of the model's output tree; each of several outputs has its
  * own loss, weight and metrics.
  */
-import { wrongKind } from "../describe.ts";
 import type { Mask } from "../layers/layer.ts";
-import { unknownName } from "../nearest.ts";
 import { add, and, cast, mul } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
-import { isLeaf, isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { checkSameStructure, flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
+import { isTensor, type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { flattenTree, type Path, printPath, type Tree } from "../tree/tree.ts";
 import { alignWeight, type Weighting } from "./alignment.ts";
 import { whatCounts } from "./counting.ts";
-import { type Loss, type LossLike, lossSums, measureOf, resolveLoss } from "./losses.ts";
-import { type Metric, type MetricLike, type MetricState, resolveMetric } from "./metrics.ts";
+import { lossSums } from "./compute_loss.ts";
+import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
+import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
+import type { Metric, MetricState } from "./metrics.ts";
+import { type PerOutput, placesOfTargets, spread } from "./per_output.ts";
 import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
-
-/**
- * One value for every output, or a tree like the outputs with one value for each (or for each part of it).
- */
-export type PerOutput<Value> =
-  | Value
-  | readonly PerOutput<Value>[]
-  | { readonly [output: string]: PerOutput<Value> };
 
 /** What is minimized and what is monitored. */
 export interface ObjectiveOptions {
   /**
    * The loss by name or as made by a function such as `huber()`; one for every output, or a tree like the
-   * outputs.
+   * outputs. In a tree, an output that is null or left out has no loss: it is not trained, and needs no
+   * targets unless it has metrics.
    */
-  readonly loss: PerOutput<LossLike>;
+  readonly loss: PerOutput<LossLike | null>;
   /**
    * The weight of each output's loss in the sum; default 1. A loss of weight 0 is only monitored, and may be
    * NaN.
@@ -53,7 +47,7 @@ export interface ObjectiveOptions {
 export interface Data {
   /** The model's input. */
   readonly x: Tree<Tensor>;
-  /** Targets, a tree like the model's output. */
+  /** Targets, a tree like the model's output; outputs without a loss and metrics may be left out. */
   readonly y: Tree<Tensor>;
   /**
    * The weight of each sample (`[samples]`) or step (`[samples, time]`): for every output, or a tree like
@@ -80,8 +74,8 @@ export interface Head {
   readonly name: string;
   /** Its path in the output tree. */
   readonly path: Path;
-  /** What is minimized. */
-  readonly loss: Loss;
+  /** What is minimized; absent if the output is not trained. */
+  readonly loss?: Loss;
   /** The weight of its loss in the sum. */
   readonly weight: number;
   /** The metrics without sample weights. */
@@ -104,6 +98,8 @@ export interface Objective {
   readonly heads: readonly Head[];
   /** The names in logs, in display order. */
   readonly names: readonly string[];
+  /** The target of each output, from a tree of targets; undefined for one that has none. */
+  targets<Leaf>(y: Tree<Leaf>): (Leaf | undefined)[];
   /** The running means before the first batch. */
   initState(): ObjectiveState;
   /** The loss of a batch, a float scalar, and the running means including it. Pure, traceable. */
@@ -127,30 +123,32 @@ export interface Objective {
  *   unknown name, two metrics of one name, or a loss with the reduction `none`.
  */
 export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, target: Tree<Spec>): Objective {
-  checkSameStructure(output, target, { first: "the model's output", second: "y" });
   const { leaves: outputs, paths } = flattenTree<Spec>(output);
-  const targets = flattenTree<Spec>(target).leaves;
   const losses = spread(options.loss, output, isLossLike, {
     what: "loss",
     value: "the name of a loss, or a loss",
-    needed: LOSS_NEEDED,
-  }).map(
-    resolveLoss,
-  );
-  const weights = spread(options.lossWeights ?? 1, output, isNumber, {
-    what: "lossWeights",
-    value: "a number",
-    missing: 1,
-  });
+    missing: undefined,
+  }).map((loss) => loss === undefined ? undefined : resolveLoss(loss));
+  if (losses.every((loss) => loss === undefined)) {
+    throw new TypeError(
+      "Cannot train or evaluate: no output has a loss, expected one for at least one output",
+    );
+  }
+  const weights = lossWeightsFor(options.lossWeights, output, losses);
   const [metrics, weightedMetrics] = (["metrics", "weightedMetrics"] as const).map((what) =>
     spread(options[what] ?? [], output, isMetricList, { what, value: "an array of metrics", missing: [] })
   );
+  const isUsed = (index: number) =>
+    losses[index] !== undefined || metrics[index].length > 0 || weightedMetrics[index].length > 0;
+  const places = placesOfTargets(output, target, isUsed);
+  const targets = flattenTree<Spec>(target).leaves;
   const heads = outputs.map((spec, index): Head => {
     const loss = losses[index];
-    if (loss.reduction === "none") {
+    if (loss?.reduction === "none") {
       throw new RangeError(`Cannot train with ${loss.type}: its reduction is none, expected one to a number`);
     }
-    const resolve = (metric: MetricLike) => resolveMetric(metric, loss, targets[index], spec);
+    // An output with a metric has a target, as placesOfTargets has checked.
+    const resolve = (metric: MetricLike) => resolveMetric(metric, loss, targets[places[index] ?? 0], spec);
     return {
       name: outputs.length === 1 ? "" : outputName(paths[index]),
       path: paths[index],
@@ -160,7 +158,26 @@ export function objectiveFor(options: ObjectiveOptions, output: Tree<Spec>, targ
       weightedMetrics: weightedMetrics[index].map(resolve),
     };
   });
-  return objectiveOf(heads);
+  return objectiveOf(heads, places);
+}
+
+/** The weight of each output's loss. Throws a RangeError for one that is given to an output without a loss. */
+function lossWeightsFor(
+  given: PerOutput<number> | undefined,
+  output: Tree<Spec>,
+  losses: readonly (Loss | undefined)[],
+): number[] {
+  const option = { what: "lossWeights", value: "a number", missing: undefined };
+  return spread(given, output, isNumber, option).map((weight, index) => {
+    if (weight !== undefined && typeof given !== "number" && !losses[index]) {
+      const path = printPath(flattenTree(output).paths[index]);
+      throw new RangeError(
+        `Cannot use lossWeights for the output ${path}: current value is ${weight}, but the output has no loss; ` +
+          `leave its weight out, or give it a loss`,
+      );
+    }
+    return weight ?? 1;
+  });
 }
 
 /** A metric of the output at `index`, under its name in logs. */
@@ -189,8 +206,11 @@ function trackedBy(heads: readonly Head[]): Tracked[] {
   return [...plain, ...weighted];
 }
 
-function objectiveOf(heads: readonly Head[]): Objective {
-  const lossNames = heads.length === 1 ? ["loss"] : heads.map(({ name }) => `${name}_loss`);
+function objectiveOf(heads: readonly Head[], places: readonly (number | undefined)[]): Objective {
+  const trained = heads.flatMap(({ name, loss, weight }, index) =>
+    loss ? [{ loss, weight, index, name: heads.length === 1 ? "loss" : `${name}_loss` }] : []
+  );
+  const lossNames = trained.map(({ name }) => name);
   const tracked = trackedBy(heads);
   const names = [...new Set(["loss", ...lossNames]), ...tracked.map(({ name }) => name)];
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -199,44 +219,50 @@ function objectiveOf(heads: readonly Head[]): Objective {
       `Cannot compute two metrics of the name ${JSON.stringify(twice)}: give one of them another name`,
     );
   }
+  const targets = <Leaf>(y: Tree<Leaf>): (Leaf | undefined)[] => {
+    const { leaves } = flattenTree<Leaf>(y);
+    return places.map((place) => place === undefined ? undefined : leaves[place]);
+  };
+  const pairs = (prediction: Prediction, data: Omit<Data, "x">) =>
+    pairsOf(heads, prediction, targets(data.y), data.sampleWeight);
   return {
     heads,
     names,
+    targets,
     initState: () =>
       Object.fromEntries([
         ...lossNames.map((name) => [name, initSums()]),
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
       ]),
     counted: (prediction, target) =>
-      pairs(heads, prediction, target).map(({ loss, target, prediction, weighting }) =>
-        whatCounts(loss.type, measureOf(loss), target, prediction, weighting)?.counts
+      pairs(prediction, target).map((pair) =>
+        pair?.loss &&
+        whatCounts(pair.loss.type, measureOf(pair.loss), pair.target, pair.prediction, pair.weighting)?.counts
       ),
     compute(given, data, state) {
-      const paired = pairs(heads, given, data);
-      const losses = paired.map(({ loss, target, prediction, weighting }) =>
-        lossSums(loss, target, prediction, weighting)
-      );
+      const paired = pairs(given, data);
       const next: Record<string, MetricState> = Object.create(null); // a name may be that of a member of Object
-      losses.forEach(({ total, count }, index) => {
-        const name = lossNames[index];
-        next[name] = addToSums(state[name], total, count ?? tensor(1));
+      const losses = trained.map(({ loss, index, name }) => {
+        const { target, prediction, weighting } = used(paired[index]);
+        const sums = lossSums(loss, target, prediction, weighting);
+        next[name] = addToSums(state[name], sums.total, sums.count ?? tensor(1));
+        return sums.loss;
       });
-      const masks = paired.map(metricMask);
+      const masks = paired.map((pair) => pair && metricMask(pair));
       for (const { name, metric, index, weighted } of tracked) {
-        const { target, prediction, weighting } = paired[index];
+        const { target, prediction, weighting } = used(paired[index]);
         const { sampleWeight } = weighted ? weighting : {};
         next[name] = metric.update(state[name], target, prediction, { mask: masks[index], sampleWeight });
       }
-      return { loss: weightedSum(heads, losses.map(({ loss }) => loss)), state: next };
+      return { loss: weightedSum(trained, losses), state: next };
     },
     results(state) {
-      const losses = heads.map(({ loss }, index) => {
-        const sums = state[lossNames[index]];
-        return loss.reduction === "sum" ? readSums(sums).total : meanOfSums(sums);
-      });
+      const losses = trained.map(({ loss, name }) =>
+        loss.reduction === "sum" ? readSums(state[name]).total : meanOfSums(state[name])
+      );
       // An output of weight 0 is left out: its loss may be NaN.
       const loss = losses.reduce(
-        (sum, value, index) => heads[index].weight === 0 ? sum : sum + heads[index].weight * value,
+        (sum, value, index) => trained[index].weight === 0 ? sum : sum + trained[index].weight * value,
         0,
       );
       return Object.fromEntries([
@@ -252,9 +278,9 @@ function objectiveOf(heads: readonly Head[]): Objective {
  * The sum of the losses of a batch, each times its weight; those of weight 0 are left out, as they may be
  * NaN.
  */
-function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor {
+function weightedSum(trained: readonly { readonly weight: number }[], losses: readonly Tensor[]): Tensor {
   const terms = losses.flatMap((loss, index) => {
-    const { weight } = heads[index];
+    const { weight } = trained[index];
     return weight === 0 ? [] : [weight === 1 ? loss : mul(loss, weight)];
   });
   return terms.length === 0 ? zerosLike(losses[0]) : terms.reduce((total, term) => add(total, term));
@@ -262,19 +288,25 @@ function weightedSum(heads: readonly Head[], losses: readonly Tensor[]): Tensor 
 
 /** An output of a batch with everything that belongs to it. */
 interface Pair {
-  readonly loss: Loss;
+  readonly loss: Loss | undefined;
   readonly target: Tensor;
   readonly prediction: Tensor;
   readonly weighting: Weighting;
 }
 
-function pairs(
+/** An output that has a loss or a metric: only others have no target. */
+function used(pair: Pair | undefined): Pair {
+  if (pair) return pair;
+  throw new Error("Cannot compute a loss or a metric: its output has no target");
+}
+
+function pairsOf(
   heads: readonly Head[],
   { output, mask }: Prediction,
-  { y, sampleWeight }: Omit<Data, "x">,
-): Pair[] {
+  targets: readonly (Tensor | undefined)[],
+  sampleWeight: Tree<Tensor> | undefined,
+): (Pair | undefined)[] {
   const predictions = flattenTree<Tensor>(output).leaves;
-  const targets = flattenTree<Tensor>(y).leaves;
   const masks = spread(mask, output, isOptionalTensor, {
     what: "the mask",
     value: "a tensor",
@@ -283,19 +315,24 @@ function pairs(
   const sampleWeights = spread(sampleWeight, output, isOptionalTensor, {
     what: "sampleWeight",
     value: "a tensor",
+    missing: undefined,
+    mayEnd: true,
   });
-  return heads.map(({ loss }, index) => ({
-    loss,
-    target: targets[index],
-    prediction: predictions[index],
-    weighting: { mask: masks[index], sampleWeight: sampleWeights[index] },
-  }));
+  return heads.map(({ loss }, index) => {
+    const target = targets[index];
+    return target && {
+      loss,
+      target,
+      prediction: predictions[index],
+      weighting: { mask: masks[index], sampleWeight: sampleWeights[index] },
+    };
+  });
 }
 
 /** Which steps of an output count for its metrics: those of the mask that its loss does not exclude. */
 function metricMask({ loss, target, prediction, weighting: { mask } }: Pair): Tensor | undefined {
-  const own = loss.counted?.(target, prediction);
-  return mask && own ? and(alignWeight(loss.type, cast(mask, "bool"), own), own) : own ?? mask;
+  const own = loss?.counted?.(target, prediction);
+  return loss && mask && own ? and(alignWeight(loss.type, cast(mask, "bool"), own), own) : own ?? mask;
 }
 
 /** `location[0]` is `location_0`, and the first of a list `output_0`. */
@@ -322,56 +359,4 @@ function isLossLike(value: unknown): value is LossLike {
 
 function isMetricList(value: unknown): value is readonly MetricLike[] {
   return Array.isArray(value) && value.every((metric) => isLossLike(metric) || has(metric, "update"));
-}
-
-/** The expected value if an output has no loss. */
-const LOSS_NEEDED =
-  "one, as each output needs a loss; for one that is not to be trained give a loss of weight 0 " +
-  "(lossWeights), or make a model without this output";
-
-/** Per output leaf, its value in `given`: a value applies to all leaves below its place. */
-function spread<Value>(
-  given: unknown,
-  output: Tree<Spec>,
-  isValue: (value: unknown) => value is Value,
-  option: {
-    readonly what: string;
-    /** What a value is called in errors. */
-    readonly value: string;
-    /** Why one is required. */
-    readonly needed?: string;
-    readonly missing?: Value;
-  },
-  path: Path = [],
-): Value[] {
-  if (isValue(given)) return flattenTree(output).leaves.map(() => given);
-  const fail = (expected: string): never => {
-    const where = path.length === 0 ? "the output" : `the output ${printPath(path)}`;
-    throw wrongKind(`use ${option.what} for ${where}`, given, "it", expected);
-  };
-  const isNothing = given === undefined || given === null;
-  if (isLeaf(output)) {
-    return fail(isNothing ? option.needed ?? option.value : `${option.value}, as the output is one tensor`);
-  }
-  if (Array.isArray(output)) {
-    if (!Array.isArray(given) || given.length !== output.length) {
-      return fail(`one value for all, or a list of ${output.length}`);
-    }
-    return output.flatMap((part, index) => spread(given[index], part, isValue, option, [...path, index]));
-  }
-  const keys = Object.keys(output).sort();
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    return fail(`one value for all, or an object with the keys ${keys.join(", ")}`);
-  }
-  const stray = Object.keys(given).find((key) => !keys.includes(key));
-  if (stray !== undefined) throw unknownName(`output of ${option.what}`, stray, keys);
-  return keys.flatMap((key) => {
-    const values = given as Readonly<Record<string, unknown>>; // an object, checked above
-    const inner = Object.hasOwn(values, key) ? values[key] : undefined; // an output may be named like a member of Object
-    const part = (output as { readonly [key: string]: Tree<Spec> })[key]; // neither leaf nor array
-    if (inner === undefined && "missing" in option) {
-      return flattenTree(part).leaves.map(() => option.missing as Value); // given, as just tested
-    }
-    return spread(inner, part, isValue, option, [...path, key]);
-  });
 }

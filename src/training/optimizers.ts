@@ -3,12 +3,14 @@
  * Keras's: gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then
  * it takes its step.
  */
-import { checkObject, wrongKind } from "../describe.ts";
+import { checkObject, describeValue, wrongKind } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
-import { checkOptions, quoted, unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
 import { zerosLike } from "../operations/creation.ts";
-import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
 import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Json } from "../options/json.ts";
 import { checkAsMade, made } from "../options/made.ts";
@@ -22,7 +24,10 @@ import type { Schedule } from "./schedules.ts";
 export interface OptimizerState {
   /** int32 scalar: the number of updates made. */
   readonly step: Tensor;
-  /** State per parameter, such as `momentum`: a tree like the parameters. */
+  /**
+   * The learning rate `learningRate`, a float32 scalar, unless a schedule gives it; and state per parameter,
+   * such as `momentum`: a tree like the parameters.
+   */
   readonly [slot: string]: Tree<Tensor>;
 }
 
@@ -46,6 +51,7 @@ export interface Optimizer {
 export interface OptimizerOptions extends ClippingOptions {
   /**
    * A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others.
+   * A number is where the state's `learningRate` starts, which callbacks may change.
    */
   readonly learningRate?: number | Schedule;
   /** Each step subtracts this fraction, times the learning rate, from every parameter; default none. */
@@ -149,6 +155,7 @@ function optimizer(
       const slot = () => unflattenTree<Tree<Tensor>>(structure, leaves.map(zerosLike));
       return {
         step: tensor(0, { dtype: "int32" }),
+        ...(typeof learningRate === "number" && { learningRate: tensor(learningRate) }),
         ...Object.fromEntries(own.slots.map((name) => [name, slot()])),
       };
     },
@@ -176,7 +183,7 @@ function optimizer(
         checkSameStructure(params, slot, { first: "the parameters", second: `the optimizer's ${name}` });
         return flattenTree<Tensor>(slot).leaves;
       });
-      const rate = typeof learningRate === "number" ? tensor(learningRate) : learningRate.rate(state.step);
+      const rate = typeof learningRate === "number" ? rateOf(type, state) : learningRate.rate(state.step);
       const step = own.prepare(rate, state.step);
       const steps = clipGradients(raw, given).map((gradient, index) => {
         const slots = Object.fromEntries(own.slots.map((name, slot) => [name, before[slot][index]]));
@@ -196,7 +203,17 @@ function optimizer(
         { ...state, step: add(state.step, 1), ...Object.fromEntries(slots) },
       ];
     },
-  }, { main: "update" });
+  }, { main: "update", parts: typeof learningRate === "number" ? [] : [learningRate] });
+}
+
+/** The learning rate in an optimizer's state, which `init` put there. */
+function rateOf(type: string, { learningRate }: OptimizerState): Tensor {
+  if (isTensor(learningRate) && isFloat(learningRate) && learningRate.shape.length === 0) return learningRate;
+  const given = isTensor(learningRate) ? printSpec(learningRate) : describeValue(learningRate);
+  throw new TypeError(
+    `Cannot update with ${type}: the learningRate in the state is ${given}, expected a float32 scalar; make it ` +
+      `with init(params)`,
+  );
 }
 
 /** `rho · mean + (1 - rho) · value`. */

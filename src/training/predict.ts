@@ -1,19 +1,12 @@
-/** `evaluate` and `predict`: whole data sets in inference, batch by batch. */
+/** `evaluate` and `predict`: whole data sets in inference, batch by batch, from memory or from an iterable. */
 import { checkVariables } from "../layers/checks.ts";
-import { batches } from "../data/batches.ts";
+import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { checkOptions } from "../nearest.ts";
-import {
-  allocateValues,
-  type HostTensor,
-  hostTensor,
-  isTensor,
-  printSpec,
-  type Tensor,
-} from "../tensor/tensor.ts";
+import { checkOptions } from "../option_names.ts";
+import type { HostTensor, Tensor } from "../tensor/tensor.ts";
 import { type Device } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
-import { flattenTree, printPath, type Structure, type Tree, unflattenTree } from "../tree/tree.ts";
+import type { MappedTree, Tree } from "../tree/tree.ts";
 import {
   batchSizeFor,
   checkData,
@@ -23,19 +16,40 @@ import {
   weightsElsewhere,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
-import type { Data, Logs, ObjectiveOptions, ObjectiveState } from "./objective.ts";
-import { checkTrainer, type Session, type Trainer, withTrainer } from "./trainer.ts";
+import { type Feed, isSource, type ItemKind } from "./feed.ts";
+import type { Data, Logs, Objective, ObjectiveOptions, ObjectiveState } from "./objective.ts";
+import {
+  checkReading,
+  dataFeed,
+  inputFeed,
+  type Ready,
+  readyBatches,
+  readyData,
+  type ReadyInput,
+  readyInputs,
+} from "./ready.ts";
+import { Rows } from "./rows.ts";
+import { withTrainer } from "./shared.ts";
+import { checkTrainer, type Trainer } from "./trainer.ts";
 
 /** How to iterate over data. */
 export interface BatchingOptions {
   /** Samples in a batch; default: the batch of a stateful model's state, else 32. */
   readonly batchSize?: number;
-  /** Aborting it ends the work after the present batch; a running batch cannot be interrupted. */
+  /**
+   * What an iterable gives: `batches` of any sizes (default), whose tensors are `[batch, ...]`; or single
+   * `samples`, whose tensors have no batch axis, to be gathered into batches of `batchSize`.
+   */
+  readonly items?: ItemKind;
+  /**
+   * Aborting it ends the work after the present batch, or at once while an iterable is waited for; a running
+   * batch cannot be interrupted.
+   */
   readonly signal?: AbortSignal;
 }
 
 /** The names of {@linkcode BatchingOptions}. */
-export const batchingOptionNames = ["batchSize", "signal"] as const;
+export const batchingOptionNames = ["batchSize", "items", "signal"] as const;
 
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateOptions extends ObjectiveOptions, BatchingOptions {
@@ -56,10 +70,12 @@ export interface PredictOptions extends BatchingOptions {
  * A stateful model continues from `variables.state`, batch by batch; the final state is not kept. To start
  * with fresh carries, give the state that `resetStates` makes.
  *
- * @param data Inputs and targets `[samples, ...]`, and sample weights.
+ * @param data Inputs and targets `[samples, ...]`, and sample weights; or an iterable or async iterable of
+ *   batches of them, as for `fit`, or a function that gives one.
  * @returns `loss`, the loss of each output if there are several (`<name>_loss`), and the metrics by name.
  * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that
  * do not fit.
+ * @throws BatchError if an iterable throws, gives nothing, or a batch that is unlike the first one.
  * @throws The reason of `options.signal`, once that is aborted.
  *
  * @example
@@ -76,7 +92,7 @@ export interface PredictOptions extends BatchingOptions {
 export async function evaluate(
   model: Layer,
   variables: Variables,
-  data: Data,
+  data: Data | DataSource<Data>,
   options: EvaluateOptions,
 ): Promise<Logs> {
   checkOptions("evaluate", options, [
@@ -87,16 +103,17 @@ export async function evaluate(
     "device",
     ...batchingOptionNames,
   ], weightsElsewhere);
-  const { batchSize, signal, ...trainerOptions } = options;
+  const { batchSize, items, signal, ...trainerOptions } = options;
   checkSignal("evaluate", signal);
   signal?.throwIfAborted();
   return await withTrainer(model, trainerOptions, async (trainer) => {
     checkVariables("evaluate", variables);
-    checkData("evaluate", data);
+    const samples = isSource<Data>(data) ? Infinity : checkData("evaluate", data);
     return await withUploaded(
       trainer,
       variables,
-      (live) => evaluateWith(trainer, live, data, { batchSize, signal }),
+      samples <= batchSizeFor("evaluate", model, variables, batchSize),
+      (live) => evaluateWith(trainer, live, data, { batchSize, items, signal }),
     );
   });
 }
@@ -105,54 +122,74 @@ export async function evaluate(
 export async function evaluateWith(
   trainer: Trainer,
   variables: Variables,
-  data: Data,
+  data: Data | DataSource<Data>,
   options: BatchingOptions = {},
 ): Promise<Logs> {
   checkTrainer("evaluate", trainer);
   checkOptions("evaluate", options, batchingOptionNames);
-  const { signal } = options;
+  const { items, signal } = options;
   checkSignal("evaluate", signal);
   signal?.throwIfAborted();
   checkVariables("evaluate", variables);
+  const inParts = isSource<Data>(data);
+  checkReading("evaluate", options, { inParts, inMemory: !inParts });
+  if (inParts) {
+    const reading = { use: "evaluation", items, batchSize: options.batchSize, signal } as const;
+    const feed = dataFeed(trainer, "evaluate", variables, data, reading);
+    return await evaluateFeed(feed, () => variables, signal);
+  }
   const batchSize = batchSizeFor("evaluate", trainer.model, variables, options.batchSize);
-  const converted = trainer.convert("evaluate", variables, data);
-  const session = prepareEvaluation(trainer, variables, converted, batchSize);
-  return await runSession(session, variables, converted, { batchSize, signal });
+  const ready = readyData(trainer, "evaluate", variables, data);
+  checkFixedBatch(trainer.model, variables.state, ready.samples, batchSize);
+  return await evaluateBatches(readyBatches(ready, { batchSize }), () => variables, signal);
 }
 
-/** The session for an evaluation, after all checks. */
-export function prepareEvaluation(
-  trainer: Trainer,
-  variables: Variables,
-  data: Data,
-  batchSize: number,
-  what = "evaluate",
-): Session {
-  const session = trainer.session(what, variables, data);
-  checkFixedBatch(trainer.model, variables.state, checkSamples(what, data.x), batchSize);
-  return session;
-}
-
-/** Evaluates data that has been checked. Throws the signal's reason once it is aborted. */
-export async function runSession(
-  { objective, test }: Session,
-  variables: Variables,
-  data: Data,
-  { batchSize, signal }: { readonly batchSize: number; readonly signal?: AbortSignal },
+/** Evaluates the batches of an iterable, the first of which is not wrapped in an error if it does not fit. */
+async function evaluateFeed(
+  feed: Feed<Ready>,
+  initial: (x: Tree<Tensor>) => Variables,
+  signal: AbortSignal | undefined,
 ): Promise<Logs> {
-  const step = await test();
-  let state = variables.state;
-  let metrics: ObjectiveState = objective.initState();
   try {
-    for (const batch of batches(data, { batchSize })) {
+    await feed.peek(0);
+    signal?.throwIfAborted();
+    return await evaluateBatches(feed.epoch(0), initial, signal);
+  } finally {
+    await feed.close();
+  }
+}
+
+/**
+ * Loss and metrics of batches that have been checked.
+ *
+ * @param initial The variables for an evaluation whose first batch has this input.
+ * @throws The signal's reason once it is aborted.
+ */
+export async function evaluateBatches(
+  batches: Iterable<Ready> | AsyncIterable<Ready>,
+  initial: (x: Tree<Tensor>) => Variables,
+  signal: AbortSignal | undefined,
+): Promise<Logs> {
+  let variables: Variables | undefined;
+  let objective: Objective | undefined;
+  let [state, metrics]: [Tree<Tensor>, ObjectiveState] = [[], {}];
+  try {
+    for await (const { data, session } of batches) {
       signal?.throwIfAborted();
+      if (!variables || !objective) {
+        variables = initial(data.x);
+        objective = session.objective;
+        [state, metrics] = [variables.state, objective.initState()];
+      }
       const before = state;
-      [state, metrics] = await step(variables.params, state, metrics, batch);
+      [state, metrics] = await session.test()(variables.params, state, metrics, data);
       if (before !== variables.state) disposeTree(before, variables.state);
     }
-    return objective.results(await toHost(metrics));
+    signal?.throwIfAborted();
+    const read = await toHost(metrics);
+    return objective?.results(read) ?? {}; // there is at least one batch
   } finally {
-    disposeTree([state, metrics], variables.state);
+    disposeTree([state, metrics], variables?.state);
   }
 }
 
@@ -163,10 +200,15 @@ export async function runSession(
  * row i of the previous batch; the final state is not kept. To start with fresh carries, give the state that
  * `resetStates` makes.
  *
- * @typeParam Output The model's output: a tensor by default; name the type if it is a tree.
+ * @typeParam Output The model's output, as its type says. A model whose type does not say it, such as one that
+ *   was read from a file, gives any tree: say what it is where it is read, as in `model as Layer<Tensor>`.
  * @param x Inputs `[samples, ...]`; values of another dtype than the model accepts are converted as in `fit`.
+ *   Or an iterable or async iterable of batches of them, or a function that gives one; but not an array, which
+ *   is a tree of inputs.
  * @returns The output on the host, the rows of all batches together: `[samples, ...]` for every tensor in it.
  * @throws RangeError for empty data or tokens outside the vocabulary; TypeError for shapes that do not fit.
+ * @throws BatchError if an iterable throws, gives nothing, or a batch that is unlike the first one; TypeError
+ *   if the outputs of its batches differ in more than the number of rows, so that they cannot be joined.
  * @throws The reason of `options.signal`, once that is aborted.
  *
  * @example
@@ -178,111 +220,112 @@ export async function runSession(
  * assertEquals(toNested(output), [[3], [7]]);
  * ```
  */
-export async function predict<Output extends Tree<Tensor> = HostTensor>(
-  model: Layer,
+export async function predict<Output>(
+  model: Layer<Output>,
   variables: Variables,
-  x: Tree<Tensor>,
+  x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: PredictOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkOptions("predict", options, ["device", ...batchingOptionNames]);
-  const { batchSize, signal, device } = options;
+  const { batchSize, items, signal, device } = options;
   checkSignal("predict", signal);
   signal?.throwIfAborted();
   return await withTrainer(model, { device }, async (trainer) => {
     checkVariables("predict", variables);
-    checkSamples("predict", x);
+    const samples = isInputSource(x) ? Infinity : checkSamples("predict", x);
     return await withUploaded(
       trainer,
       variables,
-      (live) => predictWith<Output>(trainer, live, x, { batchSize, signal }),
+      samples <= batchSizeFor("predict", model, variables, batchSize),
+      (live) => predictWith(trainer, live, x, { batchSize, items, signal }),
     );
   });
 }
 
 /** {@linkcode predict} with the executables of a trainer; variables may be on its device, and stay valid. */
-export async function predictWith<Output extends Tree<Tensor> = HostTensor>(
-  trainer: Trainer,
+export async function predictWith<Output>(
+  trainer: Trainer<Output>,
   variables: Variables,
-  x: Tree<Tensor>,
+  x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: BatchingOptions = {},
-): Promise<Output> {
+): Promise<MappedTree<Output, HostTensor>> {
   checkTrainer("predict", trainer);
   checkOptions("predict", options, batchingOptionNames);
-  const { signal } = options;
+  const { items, signal } = options;
   checkSignal("predict", signal);
   signal?.throwIfAborted();
   checkVariables("predict", variables);
-  const batchSize = batchSizeFor("predict", trainer.model, variables, options.batchSize);
-  const samples = checkSamples("predict", x);
-  checkFixedBatch(trainer.model, variables.state, samples, batchSize);
-  const converted = trainer.convertInput("predict", variables, x);
-  const step = trainer.predictor(variables, converted);
+  const inParts = isInputSource(x);
+  checkReading("predict", options, { inParts, inMemory: !inParts });
+  if (!inParts) {
+    const batchSize = batchSizeFor("predict", trainer.model, variables, options.batchSize);
+    const samples = checkSamples("predict", x);
+    checkFixedBatch(trainer.model, variables.state, samples, batchSize);
+    const converted = trainer.convertInput("predict", variables, x);
+    const ready = { x: converted, predictor: trainer.predictor(variables, converted), samples };
+    return await predictBatches<Output>(readyInputs(ready, batchSize), variables, samples, signal);
+  }
+  const reading = { use: "prediction", items, batchSize: options.batchSize, signal } as const;
+  const feed = inputFeed(trainer, variables, x, reading);
+  try {
+    await feed.peek(0);
+    signal?.throwIfAborted();
+    return await predictBatches<Output>(feed.epoch(0), variables, undefined, signal);
+  } finally {
+    await feed.close();
+  }
+}
+
+/** Whether inputs come in parts. An array is a tree of inputs. */
+function isInputSource(x: Tree<Tensor> | DataSource<Tree<Tensor>>): x is Exclude<typeof x, Tree<Tensor>> {
+  return !Array.isArray(x) && isSource(x);
+}
+
+/**
+ * The outputs for batches that have been checked, joined.
+ *
+ * @param samples The number of rows, if it is known.
+ */
+async function predictBatches<Output>(
+  batches: Iterable<ReadyInput> | AsyncIterable<ReadyInput>,
+  variables: Variables,
+  samples: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<MappedTree<Output, HostTensor>> {
   let state = variables.state;
   let rows: Rows | undefined;
   try {
-    for (const batch of batches(converted, { batchSize })) {
+    for await (const batch of batches) {
       signal?.throwIfAborted();
       const before = state;
       let output: Tree<Tensor>;
-      [output, state] = await step(variables.params, state, batch);
+      [output, state] = await batch.predictor(variables.params, state, batch.x);
       if (before !== variables.state) disposeTree(before, variables.state);
-      rows ??= new Rows(output, samples);
-      rows.add(output, Math.min(batchSize, samples - rows.filled));
+      rows ??= new Rows(output, samples ?? batch.samples);
+      rows.add(output, batch.samples);
     }
+    signal?.throwIfAborted();
   } finally {
     disposeTree(state, variables.state);
   }
-  return rows?.tree() as Output; // there is at least one batch, and the caller names the structure
+  return rows?.tree() as MappedTree<Output, HostTensor>; // of the model's output: there is at least one batch
 }
 
-/** The result of `use` on the variables on the device, which are freed afterwards. */
+/**
+ * The result of `use` on the variables, which are copied to the device first if there are several batches, and
+ * freed afterwards.
+ */
 async function withUploaded<Result>(
-  trainer: Trainer,
+  trainer: Pick<Trainer, "upload">,
   variables: Variables,
+  isOneBatch: boolean,
   use: (live: Variables) => Promise<Result>,
 ): Promise<Result> {
+  if (isOneBatch) return await use(variables);
   const live = await trainer.upload(variables);
   try {
     return await use(live);
   } finally {
     disposeTree(live);
-  }
-}
-
-/** The outputs of all batches, one after the other. */
-class Rows {
-  filled = 0;
-  readonly #structure: Structure;
-  readonly #leaves: HostTensor[];
-
-  /** Room for `samples` rows of outputs like `first`. */
-  constructor(first: Tree<Tensor>, samples: number) {
-    const { leaves, structure } = flattenTree<HostTensor>(first);
-    this.#structure = structure;
-    this.#leaves = leaves.map(({ shape, dtype }) => {
-      const whole = [samples, ...shape.slice(1)];
-      return hostTensor(allocateValues(dtype, whole.reduce((size, dim) => size * dim, 1)), whole);
-    });
-  }
-
-  add(output: Tree<Tensor>, rows: number): void {
-    const { leaves, paths } = flattenTree<HostTensor>(output);
-    leaves.forEach((leaf, index) => {
-      if (!isTensor(leaf) || leaf.shape[0] !== rows) {
-        throw new TypeError(
-          `Cannot join the outputs of batches: ${printPath(paths[index], "output")} is ${
-            printSpec(leaf)
-          } for ` +
-            `${rows} samples, expected them as its first axis`,
-        );
-      }
-      const { data, shape } = this.#leaves[index];
-      data.set(leaf.data, this.filled * (data.length / shape[0]));
-    });
-    this.filled += rows;
-  }
-
-  tree(): unknown {
-    return unflattenTree(this.#structure, this.#leaves);
   }
 }

@@ -3,7 +3,7 @@
  * Terminals are detected from globals (`Deno.stdout`, Node's `process.stdout`): no import, no permission,
  * nothing in a browser.
  */
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../known_names.ts";
 import type { Logs } from "./objective.ts";
 
 /**
@@ -16,9 +16,9 @@ export interface Progress {
   /** The epoch, from 0, and how many there are. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Completed steps of this epoch, and their total. */
+  /** Completed steps of this epoch, and their total, if that is known. */
   readonly step: number;
-  readonly steps: number;
+  readonly steps: number | undefined;
   /** Samples of this epoch seen so far. */
   readonly samples: number;
   /** Milliseconds since the epoch started. */
@@ -76,18 +76,27 @@ export function formatDuration(seconds: number): string {
   return whole >= 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole} s`;
 }
 
-/** The line of a running epoch: bar, steps, losses and metrics, samples per second and the time left. */
+/**
+ * The line of a running epoch: bar, steps, losses and metrics, samples per second and the time left. Without a
+ * known number of steps: what was done so far, in place of bar and time left.
+ */
 export function barLine(progress: Progress, columns: number): string {
   const { epoch, epochs, step, steps, samples, elapsed, logs } = progress;
-  const filled = Math.round(BAR_WIDTH * step / steps);
-  const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
   const rate = samples / Math.max(elapsed, 1) * 1000;
-  const left = formatDuration(elapsed / Math.max(step, 1) * (steps - step) / 1000);
   const speed = `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`;
-  const line = `epoch ${epoch + 1}/${epochs} ${bar} ${step}/${steps}  ${
-    formatLogs(logs)
-  }  ${speed}  ${left} left`;
+  const [done, time] = steps === undefined
+    ? [`${step} batches, ${samples} samples`, formatDuration(elapsed / 1000)]
+    : [
+      `${barOf(step / steps)} ${step}/${steps}`,
+      `${formatDuration(elapsed / Math.max(step, 1) * (steps - step) / 1000)} left`,
+    ];
+  const line = `epoch ${epoch + 1}/${epochs} ${done}  ${formatLogs(logs)}  ${speed}  ${time}`;
   return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // avoids wrapping
+}
+
+function barOf(share: number): string {
+  const filled = Math.min(Math.round(BAR_WIDTH * share), BAR_WIDTH);
+  return "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
 }
 
 /**

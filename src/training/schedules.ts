@@ -2,7 +2,8 @@
  * Learning-rate schedules of Keras 3: pure functions of the step, a scalar int32 tensor that counts earlier
  * updates (0 at the first one). They run inside the compiled training step.
  */
-import { checkOptions, quoted } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
+import { quoted } from "../quoted.ts";
 import {
   add,
   cast,

@@ -1,17 +1,18 @@
 /**
  * The compiled steps of a trainer: training and evaluation for each kind of data, prediction for each kind of
- * input. Each is compiled once, with the batch size open.
+ * input. Each is compiled once, with the batch size and, where the model allows it, the lengths of sequences open.
  */
 import { inputDTypes } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { type Dim, symbol } from "../tensor/dims.ts";
+import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../transforms/compile.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
-import { batchOf } from "./checks.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
+import { openBatch, openData, openTime } from "./open_sizes.ts";
+import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
 import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 import {
@@ -49,10 +50,14 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
+  /** The specs of the model's output. */
+  readonly output: Tree<Spec>;
+  /** The optimizer, if the trainer has one. */
+  readonly optimizer: Optimizer | undefined;
   /** The update; its first four arguments are donated and its results stay on the device. */
   readonly train: () => Compiled<TrainArguments, TrainResult>;
   /** The same, but only the running means are donated, for callers that may have to go back. */
-  readonly trial: () => Compiled<TrainArguments, TrainResult>;
+  readonly trainKeepingInputs: () => Compiled<TrainArguments, TrainResult>;
   /** The evaluation; its results stay on the device, and only the running means are donated. */
   readonly test: () => Compiled<TestArguments, TestResult>;
   /**
@@ -63,66 +68,103 @@ export interface Session {
   readonly checkOptimizerState: (state: OptimizerState) => void;
 }
 
-/** A session, and the specs of the outputs that its targets are checked against. */
-export interface CheckedSession extends Session {
-  readonly outputs: readonly Spec[];
+/** A session that is kept for later data of its kind. */
+interface KeptSession extends Session {
+  /** Its compiled steps. */
+  readonly steps: readonly Pick<Lazy<never, unknown>, "release" | "dispose">[];
 }
+
+/** A predictor that is kept for later inputs of its kind. */
+type KeptPredictor = Lazy<PredictArguments, PredictResult>;
 
 /** The steps that a trainer has compiled, by the specs of their arguments. */
 export interface Steps {
   readonly model: Layer;
   readonly options: TrainerOptions;
   readonly optimizer: Optimizer | undefined;
-  readonly sessions: Map<string, CheckedSession>;
-  readonly predictors: Map<string, Compiled<PredictArguments, PredictResult>>;
+  readonly sessions: Recent<KeptSession>;
+  readonly predictors: Recent<KeptPredictor>;
+  /** The outputs for inputs of any length. */
+  readonly outputs: Recent<Tree<Spec>>;
+  /** What cannot be made for sequences of any length. */
+  readonly refused: Set<string>;
   /** The dtypes of the model's inputs. */
-  readonly dtypes: Map<string, readonly DType[]>;
-  /** Copies variables to the device. */
-  readonly upload: () => Compiled<[variables: Variables], Variables>;
-  /** Everything that was compiled, to be freed. */
-  readonly compiled: Disposable[];
+  readonly dtypes: Recent<readonly DType[]>;
 }
 
 /** No steps yet. */
 export function createSteps(model: Layer, options: TrainerOptions): Steps {
-  const compiled: Disposable[] = [];
-  const { device } = options;
   return {
     model,
     options,
     optimizer: options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer),
-    sessions: new Map(),
-    predictors: new Map(),
-    dtypes: new Map(),
-    upload: once(compiled, () => compile((variables: Variables) => variables, { device, keep: true })),
-    compiled,
+    sessions: recentOnly(({ steps }) => steps.forEach((step) => step.release())),
+    predictors: recentOnly((predictor) => predictor.release()),
+    outputs: recentOnly(() => {}),
+    refused: new Set(),
+    dtypes: recentOnly(() => {}),
   };
 }
 
 /** The session for variables and data of these specs. */
-export function sessionFor(steps: Steps, variables: Variables, data: Data): CheckedSession {
-  const batch = openBatch(steps.model, variables.state)(data);
-  const key = keyOf([variables.params, variables.state, batch]);
-  let session = steps.sessions.get(key);
-  if (!session) steps.sessions.set(key, session = createSession(steps, variables, batch));
-  return session;
+export function sessionFor(steps: Steps, variables: Variables, data: Data): Session {
+  const { params, state } = variables;
+  const { batch, time } = openData(steps.model, state, data);
+  const variablesKey = keyOf([params, state]);
+  const sessionOf = (data: Data, withTraining: boolean): Session => {
+    const key = variablesKey + keyOf(data);
+    return steps.sessions.get(key, () => createSession(steps, key, variables, data, withTraining));
+  };
+  if (!time) return sessionOf(batch, false);
+  const specsOf = (tree: Tree<Tensor>) => mapTree(tree, specOf);
+  const output = forAnyLength(
+    steps,
+    variablesKey + keyOf(time.x),
+    (key) => steps.outputs.get(key, () => outputOf(steps.model, specsOf(params), specsOf(state), time.x)),
+  );
+  const open = output && time.data(output);
+  const session = open && forAnyLength(steps, variablesKey + keyOf(open), () => sessionOf(open, true));
+  return session ?? sessionOf(batch, false);
+}
+
+/**
+ * What is made for sequences of any length; undefined if that is not possible, which is tried once: a layer of
+ * the user's may need the length as a number, and a wrong shape is better told with numbers.
+ */
+function forAnyLength<Value>(
+  { refused }: Pick<Steps, "refused">,
+  key: string,
+  make: (key: string) => Value,
+): Value | undefined {
+  if (refused.has(key)) return undefined;
+  try {
+    return make(key);
+  } catch {
+    refused.add(key);
+    return undefined;
+  }
 }
 
 /** The prediction for variables and inputs of these specs. */
 export function predictorFor(
-  { model, options: { device }, predictors, compiled }: Steps,
+  steps: Steps,
   variables: Variables,
   x: Tree<Tensor>,
 ): Compiled<PredictArguments, PredictResult> {
-  const input = openBatch(model, variables.state)(x);
-  const key = keyOf([variables.params, variables.state, input]);
-  let predictor = predictors.get(key);
-  if (!predictor) {
-    const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input];
-    predictors.set(key, predictor = compile(predictStep(model), { device, keep: [1], specs }));
-    compiled.push(predictor);
-  }
-  return predictor;
+  const { model, options: { device }, predictors } = steps;
+  const variablesKey = keyOf([variables.params, variables.state]);
+  const predictorOf = (input: Tree<Spec>): Compiled<PredictArguments, PredictResult> => {
+    const make = () => {
+      const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input] as const;
+      const step = predictStep(model);
+      outputSpecs(step, ...specs); // before anything is kept
+      return lazily(() => compile(step, { device, keep: [1], specs }));
+    };
+    return predictors.get(variablesKey + keyOf(input), make).get();
+  };
+  const open = openTime(model, variables.state, x);
+  return (open && forAnyLength(steps, `predictor ${variablesKey}${keyOf(open)}`, () => predictorOf(open))) ??
+    predictorOf(openBatch(model, variables.state, x));
 }
 
 /** The dtypes in which the model accepts inputs of these specs. */
@@ -131,35 +173,26 @@ export function inputDTypesFor(
   variables: Variables,
   x: Tree<Tensor>,
 ): readonly DType[] {
-  const input = openBatch(model, variables.state)(x);
+  const input = openBatch(model, variables.state, x);
   const key = keyOf([variables.params, variables.state, input]);
-  let taken = dtypes.get(key);
-  if (!taken) dtypes.set(key, taken = inputDTypes(model, variables, input, "x"));
-  return taken;
+  return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
 }
 
 /** Frees everything that was compiled. */
-export function disposeSteps({ compiled, sessions, predictors }: Steps): void {
-  for (const step of compiled) step[Symbol.dispose]();
-  compiled.length = 0;
+export function disposeSteps({ sessions, predictors }: Steps): void {
+  for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
+  for (const predictor of predictors.values()) predictor.dispose();
   sessions.clear();
   predictors.clear();
 }
 
-/** Makes something at the first call, and adds it to the list of what will be freed. */
-function once<Value extends Disposable>(compiled: Disposable[], make: () => Value): () => Value {
-  let value: Value | undefined;
-  return () => {
-    if (!value) compiled.push(value = make());
-    return value;
-  };
-}
-
 function createSession(
-  { model, options, optimizer, compiled }: Steps,
+  { model, options, optimizer, sessions }: Steps,
+  key: string,
   variables: Variables,
   batch: Data,
-): CheckedSession {
+  withTraining: boolean,
+): KeptSession {
   const [params, state] = [mapTree(variables.params, specOf), mapTree(variables.state, specOf)];
   const output = outputOf(model, params, state, batch.x);
   if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
@@ -172,25 +205,46 @@ function createSession(
     optimizerSpecs ??= stateSpecs(requireOptimizer(optimizer), trainableParams<Spec>(model, params));
   const { device } = options;
   const compileTraining = (donate: readonly number[]) => {
-    const key = { shape: [2], dtype: "int32" };
+    const randomKey = { shape: [2], dtype: "int32" };
     return compile(trainStep(model, objective, requireOptimizer(optimizer)), {
       device,
       donate,
       keep: true,
-      specs: [params, state, optimizerState(), metrics, key, batch],
+      specs: [params, state, optimizerState(), metrics, randomKey, batch],
     });
   };
-  return {
-    objective,
-    outputs: flattenTree<Spec>(output).leaves,
-    train: once(compiled, () => compileTraining([0, 1, 2, 3])),
-    trial: once(compiled, () => compileTraining([3])),
-    test: once(
-      compiled,
-      () => compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] }),
-    ),
-    checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
+  if (withTraining && optimizer) {
+    outputSpecs(
+      trainStep(model, objective, optimizer),
+      params,
+      state,
+      optimizerState(),
+      metrics,
+      { shape: [2], dtype: "int32" },
+      batch,
+    );
+  }
+  const train = lazily(() => compileTraining([0, 1, 2, 3]));
+  const trainKeepingInputs = lazily(() => compileTraining([3]));
+  const tested = lazily(() =>
+    compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
+  );
+  /** The step of a session that may have been forgotten meanwhile, and is used again. */
+  const ofSession = <Args extends readonly unknown[], Result>(step: Lazy<Args, Result>) => () => {
+    sessions.touch(key, session);
+    return step.get();
   };
+  const session: KeptSession = {
+    objective,
+    output,
+    optimizer,
+    train: ofSession(train),
+    trainKeepingInputs: ofSession(trainKeepingInputs),
+    test: ofSession(tested),
+    checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
+    steps: [train, trainKeepingInputs, tested],
+  };
+  return session;
 }
 
 /** The optimizer, or the error that there is none. */
@@ -201,16 +255,6 @@ export function requireOptimizer(optimizer: Optimizer | undefined): Optimizer {
 
 function stateSpecs(optimizer: Optimizer, trainable: Tree<Spec>): Tree<Spec> {
   return checkCounted(optimizer, outputSpecs<Tree<Spec>>(optimizer.init, trainable));
-}
-
-/**
- * The specs of batches like this one: the first axis is open, except for a stateful model, whose batch is
- * fixed.
- */
-function openBatch(model: Layer, state: Tree<Tensor>): <T>(batch: T) => T {
-  const batch: Dim = batchOf(model, state) ?? symbol("batch");
-  return (tree) =>
-    mapTree(tree, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
 }
 
 function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<Spec>): Tree<Spec> {
@@ -234,5 +278,14 @@ function outputOf(model: Layer, params: Tree<Spec>, state: Tree<Spec>, x: Tree<S
 
 function keyOf(tree: unknown): string {
   const { leaves, structure } = flattenTree<Spec>(tree);
-  return printStructure(structure) + leaves.map(printSpec).join();
+  return printStructure(structure) + leaves.map(specText).join();
+}
+
+/** Specs as text, by their shapes: the shapes of results are the same objects at every step. */
+const texts = new WeakMap<Shape, string>();
+
+function specText(spec: Spec): string {
+  let text = texts.get(spec.shape);
+  if (text === undefined) texts.set(spec.shape, text = spec.shape.join());
+  return `${spec.dtype} ${text}`;
 }

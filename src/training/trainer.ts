@@ -8,9 +8,10 @@ import { convertFloats, convertTree, floatDType, isPlainInput } from "../layers/
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkText, wrongKind } from "../describe.ts";
 import { checkLayer, checkVariables } from "../layers/checks.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { item, type Tensor } from "../tensor/tensor.ts";
+import { uploadTree } from "../transforms/uploads.ts";
 import { checkDevice, type Compiled } from "../transforms/compile.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -52,10 +53,14 @@ export interface TrainedBatch extends Required<TrainingState> {
   readonly logs: Logs;
 }
 
-/** A model ready to be trained. Disposing it frees the compiled steps. */
-export interface Trainer extends Disposable {
+/**
+ * A model ready to be trained. Disposing it frees the compiled steps.
+ *
+ * @typeParam Output The model's output.
+ */
+export interface Trainer<Output = Tree<Tensor>> extends Disposable {
   /** The model to train. */
-  readonly model: Layer;
+  readonly model: Layer<Output>;
   /**
    * The steps for these variables and data, compiled at most once; inputs and labels are checked.
    *
@@ -93,7 +98,7 @@ export interface Trainer extends Disposable {
   /** Loss and metrics of one batch, in inference. */
   testOnBatch(variables: Variables, batch: Data): Promise<Logs>;
   /** The outputs for one batch, in inference, on the host. */
-  predictOnBatch(variables: Variables, x: Tree<Tensor>): Promise<Tree<Tensor>>;
+  predictOnBatch(variables: Variables, x: Tree<Tensor>): Promise<Output>;
 }
 
 /**
@@ -117,6 +122,7 @@ export interface Trainer extends Disposable {
  * assert(state.logs.loss >= 0);
  * ```
  */
+export function createTrainer<Output>(model: Layer<Output>, options?: TrainerOptions): Trainer<Output>;
 export function createTrainer(model: Layer, options: TrainerOptions = {}): Trainer {
   checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
@@ -161,7 +167,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkInput(model, x);
       return predictor;
     },
-    upload: (variables) => steps.upload()(variables),
+    upload: (variables) => uploadTree(variables, options.device),
     initOptimizer(variables) {
       checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
@@ -196,7 +202,7 @@ async function trainOnBatch(
   const session = trainer.session("train", variables, batch);
   const { optimizerState = trainer.initOptimizer(variables) } = training;
   session.checkOptimizerState(optimizerState);
-  const [params, state, nextOptimizerState, metrics, loss] = await session.trial()(
+  const [params, state, nextOptimizerState, metrics, loss] = await session.trainKeepingInputs()(
     variables.params,
     variables.state,
     optimizerState,
@@ -244,23 +250,6 @@ async function predictOnBatch(
   const [output, state] = await trainer.predictor(variables, x)(variables.params, variables.state, x);
   disposeTree(state);
   return output;
-}
-
-/**
- * Runs `use` with a trainer, then disposes it. Without `using`, which Node 22 and older browsers cannot
- * parse.
- */
-export async function withTrainer<Result>(
-  model: Layer,
-  options: TrainerOptions,
-  use: (trainer: Trainer) => Promise<Result>,
-): Promise<Result> {
-  const trainer = createTrainer(model, options);
-  try {
-    return await use(trainer);
-  } finally {
-    trainer[Symbol.dispose]();
-  }
 }
 
 /** The first argument that the methods above expect, for errors. */

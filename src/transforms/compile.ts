@@ -1,7 +1,7 @@
 /** `compile`: turns a function into an Executable of a backend, once per shape of its arguments. */
 import { checkFunction, checkList } from "../describe.ts";
 import { checkDevice, type Device } from "../../kernels/mod.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { runPasses } from "../passes/mod.ts";
 import { giveTurn, turnClock } from "../pause.ts";
 import { isTracing } from "../program/trace.ts";
@@ -17,6 +17,7 @@ import {
   findReady,
   forgetIfLost,
   type Forms,
+  runForm,
   traceSource,
 } from "./forms.ts";
 
@@ -98,7 +99,7 @@ export function compile<Args extends readonly unknown[], Result>(
   const run = async (args: Args): Promise<Result> => {
     const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
     try {
-      const outputs = await form.executable.run(leaves);
+      const outputs = await runForm(forms, form, leaves);
       if (isTurnDue()) await giveTurn(); // not earlier: the arguments are read immediately
       return unflattenTree<Result>(form.structure, outputs);
     } catch (error) {

@@ -3,7 +3,7 @@
  * each device that holds an argument.
  */
 import { checkList } from "../describe.ts";
-import { quoted } from "../nearest.ts";
+import { quoted } from "../quoted.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";
@@ -42,6 +42,12 @@ export interface Form {
   readonly choice: string;
 }
 
+/**
+ * The most forms of a function that are kept; those not used for longest are freed first. A function for many
+ * sizes is given specs in which they are open, and has one form.
+ */
+const MOST_FORMS = 16;
+
 /** All forms of a function. */
 export interface Forms {
   readonly source: Source;
@@ -49,8 +55,10 @@ export interface Forms {
   devices: Devices | undefined;
   /** By the text of their keys, including those still being compiled. */
   readonly pending: Map<string, Promise<Form>>;
-  /** By the text of their keys, those ready to run. */
+  /** By the text of their keys, those ready to run, last used last. */
   readonly ready: Map<string, Form>;
+  /** How many calls are running each form. */
+  readonly running: Map<Form, number>;
   /** The form of the last call. */
   latest: Form | undefined;
   disposed: boolean;
@@ -75,6 +83,7 @@ export function createForms(source: Source): Forms {
     devices: undefined,
     pending: new Map(),
     ready: new Map(),
+    running: new Map(),
     latest: undefined,
     disposed: false,
   };
@@ -114,7 +123,38 @@ export async function findOrCompile(forms: Forms, args: readonly unknown[]): Pro
   const { key, leaves } = prepare(forms, devices, args);
   const form = forms.ready.get(textOf(key)) ?? await compileOnce(forms, devices, key, args);
   forms.latest = form;
+  touch(forms, form);
   return { form, leaves };
+}
+
+/** Marks a form as used now, and frees those that have not been used for longest. */
+function touch({ ready, pending, running }: Forms, form: Form): void {
+  const textsOf = (form: Form) => [...ready].filter(([, other]) => other === form).map(([text]) => text);
+  for (const text of textsOf(form)) {
+    ready.delete(text);
+    ready.set(text, form);
+  }
+  const inOrder = [...new Set(ready.values())];
+  for (const oldest of inOrder.slice(0, Math.max(0, inOrder.length - MOST_FORMS))) {
+    if (running.has(oldest)) continue;
+    for (const text of textsOf(oldest)) {
+      ready.delete(text);
+      pending.delete(text);
+    }
+    oldest.executable[Symbol.dispose]();
+  }
+}
+
+/** The result of a call of a form, which is not freed meanwhile. */
+export async function runForm({ running }: Forms, form: Form, leaves: readonly Input[]) {
+  running.set(form, (running.get(form) ?? 0) + 1);
+  try {
+    return await form.executable.run(leaves);
+  } finally {
+    const others = (running.get(form) ?? 1) - 1;
+    if (others > 0) running.set(form, others);
+    else running.delete(form);
+  }
 }
 
 function prepare({ source, disposed }: Forms, devices: Devices, args: readonly unknown[]) {

@@ -1,10 +1,10 @@
 /** `grad` and `valueAndGrad`: derivatives of functions of trees. */
 import { checkFunction } from "../describe.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
-import { checkOptions } from "../nearest.ts";
+import { checkOptions } from "../option_names.ts";
 import { isFloat } from "../operations/infer.ts";
 import { ones } from "../operations/creation.ts";
-import { materialize } from "../operations/elementwise.ts";
+import { zerosIfAbsent } from "../operations/elementwise.ts";
 import { isTracing, traceFlat } from "../program/trace.ts";
 import { host, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, printPath, type Structure, unflattenTree } from "../tree/tree.ts";
@@ -125,7 +125,7 @@ function differentiated<Args extends unknown[]>(
   const [value, ...outputs] = tape.outputs;
   const cotangents = pullback(tape, [ones([], { dtype: value.dtype }), ...outputs.map(() => undefined)]);
   const gradients = leaves.flatMap((leaf, index) =>
-    active[index] ? [materialize(cotangents[index], leaf)] : []
+    active[index] ? [zerosIfAbsent(cotangents[index], leaf)] : []
   );
   return { outputs: [...outputs, ...gradients], result };
 }

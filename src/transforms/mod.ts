@@ -16,7 +16,7 @@ export {
 
 export type {
   Backend,
-  CompileOptions as BackendCompileOptions,
+  BackendCompileOptions,
   Executable,
   Input,
   Loop,

@@ -2,9 +2,8 @@
  * How each primitive moves the axes of a sequence: the rules behind steps.ts. A reshape may merge an axis
  * with its neighbors (`[batch, time, …]` as rows) and split it again.
  */
-import { and, cast, not } from "../operations/elementwise.ts";
-import { max } from "../operations/reduction.ts";
-import { broadcastTo, concat, expandDims, pad, reverse, slice } from "../operations/structure.ts";
+import { cast, not } from "../operations/elementwise.ts";
+import { broadcastTo, concat, pad, reverse, slice } from "../operations/structure.ts";
 import { type Attributes, type Equation, type Program, timeAxis, type Value } from "../program/types.ts";
 import {
   addDims,
@@ -17,53 +16,22 @@ import {
   subtractDims,
 } from "../tensor/dims.ts";
 import { type Spec, type Tensor, tensor } from "../tensor/tensor.ts";
-
-/** Axis 0 of a sequence. */
-export const BATCH = 0;
-/** Axis 1 of a sequence. */
-export const TIME = 1;
-
-/** Where an axis of a sequence lies in a value: inside `axis`, whose size is `outer · length · inner`. */
-export interface Place {
-  /** Which axis of the sequence: `BATCH`, `TIME`, or a later one that its mask has. */
-  readonly role: number;
-  readonly axis: number;
-  readonly outer: Dim;
-  readonly length: Dim;
-  readonly inner: Dim;
-}
-
-/** What is known about a value that depends on sequences. */
-export interface Followed {
-  /** The sequence axes that it still has, by role. */
-  readonly places: readonly Place[];
-  /** Which of its elements count: bool, one axis per place; undefined if all do. */
-  readonly mask: Tensor | undefined;
-  /** The primitive that made its steps depend on more than the same step of the sequences. */
-  readonly mixedBy: string | undefined;
-}
-
-type State = Followed | undefined;
-
-/** An axis that is a sequence axis and nothing else. */
-export function wholePlace(role: number, axis: number, length: Dim): Place {
-  return { role, axis, outer: 1, length, inner: 1 };
-}
-
-/** Whether nothing is merged with the axis. */
-export function isWhole({ outer, inner }: Place): boolean {
-  return outer === 1 && inner === 1;
-}
-
-/** The place of one of the sequence's axes. */
-export function placeOf(state: Followed, role: number): Place | undefined {
-  return state.places.find((place) => place.role === role);
-}
-
-/** A value that depends on sequences in an unknown way. */
-function lost(by: string): Followed {
-  return { places: [], mask: undefined, mixedBy: by };
-}
+import {
+  type AxisPlace,
+  contracted,
+  type Followed,
+  isWhole,
+  lost,
+  meet,
+  moved,
+  placeOf,
+  rearranged,
+  removed,
+  samePlace,
+  type State,
+  TIME,
+  wholePlace,
+} from "./sequence_axes.ts";
 
 /**
  * Follows sequences through a Program.
@@ -137,7 +105,7 @@ export function followEquation(
     case "concat":
       return [joined(inputs, shapes, (attributes as Attributes["concat"]).axis)];
     case "sum":
-    case "reduceMax":
+    case "max":
       return [x && removed(x, (attributes as Attributes["sum"]).axes, name)];
     case "argmax":
       return [x && removed(x, [(attributes as Attributes["argmax"]).axis], name)];
@@ -173,32 +141,8 @@ function sameAtEveryStep({ shape }: Spec, time: Dim | undefined): State {
     : { places: [wholePlace(TIME, axis, time)], mask: undefined, mixedBy: undefined };
 }
 
-/** With every place moved to another axis; removed if `to` gives -1. */
-function moved(state: Followed, to: (axis: number) => number): Followed {
-  return { ...state, places: state.places.map((place) => ({ ...place, axis: to(place.axis) })) };
-}
-
-/** With `change` applied to the mask along the place of `role`, and another length of that place. */
-function rearranged(
-  state: Followed,
-  role: number,
-  by: string,
-  change: (mask: Tensor, axis: number) => Tensor,
-  length?: Dim,
-): Followed {
-  const index = state.places.findIndex((place) => place.role === role);
-  if (!isWhole(state.places[index])) return lost(by);
-  return {
-    places: length === undefined
-      ? state.places
-      : state.places.with(index, { ...state.places[index], length }),
-    mask: state.mask && change(state.mask, index),
-    mixedBy: state.mixedBy ?? (role === TIME ? by : undefined),
-  };
-}
-
 function spread(state: Followed, from: Shape, { shape, axes }: Attributes["broadcast"]): Followed {
-  const grows = ({ axis }: Place) => from[axis] === 1 && shape[axes[axis]] !== 1;
+  const grows = ({ axis }: AxisPlace) => from[axis] === 1 && shape[axes[axis]] !== 1;
   return state.places.some(grows) ? lost("broadcast") : moved(state, (axis) => axes[axis]);
 }
 
@@ -206,14 +150,14 @@ function reshaped(state: Followed, from: Shape, to: Shape): Followed {
   const places = state.places.map((place) => placeAfter(place, from, to));
   return places.some((place) => place === undefined)
     ? lost("reshape")
-    : { ...state, places: places as readonly Place[] }; // none is undefined
+    : { ...state, places: places as readonly AxisPlace[] }; // none is undefined
 }
 
 /** Where an axis lies after a reshape: the number of elements between its neighbors does not change. */
-function placeAfter(place: Place, from: Shape, to: Shape): Place | undefined {
+function placeAfter(place: AxisPlace, from: Shape, to: Shape): AxisPlace | undefined {
   if (sameShape(from.slice(0, place.axis + 1), to.slice(0, place.axis + 1))) return place;
   const distance = multiplyDims(place.inner, sizeOfShape(from.slice(place.axis + 1)));
-  const found = to.flatMap((dim, axis): Place[] => {
+  const found = to.flatMap((dim, axis): AxisPlace[] => {
     const inner = divideDims(distance, sizeOfShape(to.slice(axis + 1)));
     const outer = inner === undefined ? undefined : divideDims(dim, multiplyDims(place.length, inner));
     return inner === undefined || outer === undefined || inner === 0 || outer === 0
@@ -238,7 +182,7 @@ function summedUp(state: Followed, axis: number): Followed {
 }
 
 function sliced(state: Followed, from: Shape, { start, size, stride }: Attributes["slice"]): Followed {
-  const cut = ({ axis }: Place) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
+  const cut = ({ axis }: AxisPlace) => start[axis] !== 0 || size[axis] !== from[axis] || stride[axis] !== 1;
   return state.places.filter(cut).reduce((state, { role, axis }) => {
     if (!placeOf(state, role)) return state;
     return rearranged(
@@ -258,7 +202,7 @@ function sliced(state: Followed, from: Shape, { start, size, stride }: Attribute
 
 /** Inserted zeros count, as do joined elements. */
 function padded(state: Followed, { low, high, interior }: Attributes["pad"]): Followed {
-  const grown = ({ axis }: Place) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
+  const grown = ({ axis }: AxisPlace) => low[axis] !== 0 || high[axis] !== 0 || interior[axis] !== 0;
   return state.places.filter(grown).reduce((state, { role, axis, length }) => {
     if (!placeOf(state, role)) return state;
     const along = <T>(mask: Tensor, at: number, value: T, other: T) =>
@@ -306,70 +250,6 @@ function joined(states: readonly State[], shapes: readonly Shape[], axis: number
     mask: masks && concat(masks, { axis: at }),
     mixedBy: states.find((state) => state?.mixedBy)?.mixedBy ?? (role === TIME ? "concat" : undefined),
   };
-}
-
-/** Without the places on `axis`: a remaining element counts if anything along it counted. */
-function contracted(state: Followed, axis: number, by: string): Followed {
-  const gone = state.places.filter((place) => place.axis === axis);
-  if (gone.length === 0) return state;
-  if (!gone.every(isWhole)) return lost(by);
-  const places = state.places.filter((place) => place.axis !== axis);
-  const axes = state.places.flatMap((place, index) => place.axis === axis ? [index] : []);
-  return {
-    places,
-    mask: state.mask && places.length > 1
-      ? cast(max(cast(state.mask, "int32"), { axes }), "bool")
-      : undefined,
-    mixedBy: state.mixedBy ?? (gone.some(({ role }) => role === TIME) ? by : undefined),
-  };
-}
-
-/** Reduced over axes, which are removed. */
-function removed(state: Followed, axes: readonly number[], by: string): Followed {
-  const left = axes.reduce((state, axis) => contracted(state, axis, by), state);
-  return moved(left, (axis) => axis - axes.filter((gone) => gone < axis).length);
-}
-
-/**
- * The state of an elementwise combination of values of one shape. If the same sequence axis lies in two
- * places (all pairs of steps), the result has the outer one.
- */
-function meet(states: readonly State[], by: string): State {
-  return states.reduce((a, b): State => {
-    if (a === undefined || b === undefined) return a ?? b;
-    const [first, second] = outermost(a) <= outermost(b) ? [a, b] : [b, a];
-    const agrees = second.places.every((place) => samePlace(place, placeOf(first, place.role)));
-    const places = agrees
-      ? [...first.places, ...second.places.filter(({ role }) => !placeOf(first, role))].sort((p, q) =>
-        p.role - q.role
-      )
-      : first.places;
-    const masks = [first, ...(agrees ? [second] : [])].flatMap((state) =>
-      state.mask ? [expanded(state, state.mask, places)] : []
-    );
-    return {
-      places,
-      mask: masks.length === 0 ? undefined : masks.reduce(and),
-      mixedBy: a.mixedBy ?? b.mixedBy ?? (agrees ? undefined : by),
-    };
-  }, undefined);
-}
-
-function outermost(state: Followed): number {
-  return placeOf(state, TIME)?.axis ?? Infinity;
-}
-
-function samePlace(a: Place, b: Place | undefined): boolean {
-  return b === undefined || a.axis === b.axis && a.outer === b.outer && a.inner === b.inner;
-}
-
-/** A mask extended to all of `places`, which are more than it has. */
-function expanded(state: Followed, mask: Tensor, places: readonly Place[]): Tensor {
-  const spread = places.reduce(
-    (mask, { role }, axis) => placeOf(state, role) ? mask : expandDims(mask, axis),
-    mask,
-  );
-  return spread === mask ? mask : broadcastTo(spread, places.map(({ length }) => length));
 }
 
 /** A scan: its carries depend on all steps, its stacked outputs lie along the sequences. */

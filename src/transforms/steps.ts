@@ -8,7 +8,8 @@ import { traceFlat } from "../program/trace.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Tree } from "../tree/tree.ts";
-import { type Followed, followProgram, isWhole, wholePlace } from "./step_rules.ts";
+import { type Followed, isWhole, wholePlace } from "./sequence_axes.ts";
+import { followProgram } from "./step_rules.ts";
 
 /** A function of tensors. */
 type TensorFunction = (...args: Tensor[]) => Tree<Tensor>;

@@ -10,16 +10,8 @@ import { type Attributes, type Equation, timeAxis, type Value } from "../program
 import { type Dim, subtractDims } from "../tensor/dims.ts";
 import { type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { flattenTree, type Path, unflattenTree } from "../tree/tree.ts";
-import {
-  type Followed,
-  followEquation,
-  followProgram,
-  isWhole,
-  mentions,
-  placeOf,
-  TIME,
-  wholePlace,
-} from "./step_rules.ts";
+import { type Followed, isWhole, placeOf, TIME, wholePlace } from "./sequence_axes.ts";
+import { followEquation, followProgram, mentions } from "./step_rules.ts";
 
 /** Why a function does not give the same results for chunks as for the whole sequence. */
 export interface Unstreamable {

@@ -2,6 +2,7 @@
 export {
   checkSameStructure,
   flattenTree,
+  type MappedTree,
   mapTree,
   type Path,
   printPath,

@@ -4,7 +4,7 @@
  * differ.
  */
 import { checkFunction, checkList, checkObject, checkText, describeValue, wrongKind } from "../describe.ts";
-import { isLeaf } from "../tensor/tensor.ts";
+import { isLeaf, type Spec } from "../tensor/tensor.ts";
 
 /** The nesting of a tree, without its leaves. */
 export type Structure =
@@ -166,11 +166,45 @@ export function treeLeaves<Leaf>(tree: unknown): Leaf[] {
   return flattenTree<Leaf>(tree).leaves;
 }
 
-/** A tree of the same structure, each leaf replaced by `change(leaf, path)`. */
-export function mapTree<T, In = unknown, Out = unknown>(tree: T, change: (leaf: In, path: Path) => Out): T {
+/**
+ * A tree of the same structure, each leaf replaced by `change(leaf, path)`. The type of the result says what
+ * the leaves are now.
+ *
+ * @typeParam In What the leaves are, as `change` declares it; this is not checked.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { mapTree, ones, type Tensor, zeros } from "@cellfold/cellfold";
+ * const state = { h: zeros([2, 4]), stack: [ones([3])] };
+ * const sizes: { h: number; stack: number[] } = mapTree(state, (leaf: Tensor) => leaf.shape.length);
+ * assertEquals(sizes, { h: 2, stack: [1] });
+ * ```
+ */
+export function mapTree<T, In = unknown, Out = unknown>(
+  tree: T,
+  change: (leaf: In, path: Path) => Out,
+): MappedTree<T, Out> {
   checkFunction("map a tree", change, "the second argument");
   const { leaves, structure, paths } = flattenTree<In>(tree);
-  return unflattenTree<T>(structure, leaves.map((leaf, index) => change(leaf, paths[index])));
+  return unflattenTree(structure, leaves.map((leaf, index) => change(leaf, paths[index])));
+}
+
+/**
+ * {@linkcode mapTree} for a change that makes leaves of the same kind, in code that is generic in its trees:
+ * the type of the tree stays.
+ */
+export function mapLike<T, Leaf extends Spec>(tree: T, change: (leaf: Leaf, path: Path) => Leaf): T {
+  return mapTree(tree, change) as unknown as T; // the leaves are of the same kind as before
+}
+
+/** {@linkcode zipTrees} of two trees of the same type into a third. */
+export function zipLike<T, Leaf extends Spec>(
+  first: T,
+  second: T,
+  combine: (a: Leaf, b: Leaf, path: Path) => Leaf,
+): T {
+  return zipTrees(first, second, combine) as unknown as T; // the leaves are of the same kind as before
 }
 
 /**
@@ -183,12 +217,12 @@ export function zipTrees<T, A = unknown, B = unknown, Out = unknown>(
   second: unknown,
   combine: (a: A, b: B, path: Path) => Out,
   names: { readonly first?: string; readonly second?: string } = {},
-): T {
+): MappedTree<T, Out> {
   checkFunction("zip trees", combine, "the third argument");
   checkSameStructure(first, second, names);
   const a = flattenTree<A>(first);
   const b = flattenTree<B>(second);
-  return unflattenTree<T>(a.structure, a.leaves.map((leaf, i) => combine(leaf, b.leaves[i], a.paths[i])));
+  return unflattenTree(a.structure, a.leaves.map((leaf, i) => combine(leaf, b.leaves[i], a.paths[i])));
 }
 
 /** Throws a TypeError that names the first path at which the two trees have different structure. */
@@ -248,3 +282,20 @@ export function printStructure(structure: Structure): string {
 
 /** A leaf, or arrays and plain objects of trees. */
 export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]: Tree<Leaf> };
+
+/**
+ * The tree `T` with other leaves: where `T` has a tensor or a spec, this has a `Leaf`. If the structure of
+ * `T` is not known, neither is this one: it is any tree of such leaves.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type MappedTree, spec, type Spec, type Tensor } from "@cellfold/cellfold";
+ * type State = { readonly h: Tensor; readonly stack: readonly Tensor[] };
+ * const specs: MappedTree<State, Spec> = { h: spec([2, 4]), stack: [spec([3])] };
+ * assertEquals(specs.stack[0].shape, [3]);
+ * ```
+ */
+export type MappedTree<T, Leaf> = Tree<never> extends T ? Tree<Leaf> // T is any tree, or unknown
+  : T extends Spec ? Leaf
+  : { [Key in keyof T]: MappedTree<T[Key], Leaf> };

@@ -8,7 +8,6 @@ import {
   lstmCell,
   mul,
   outputSpecs,
-  type RecurrentCell,
   rnn,
   simpleRnnCell,
   type Spec,
@@ -33,9 +32,10 @@ import {
   single,
   variablesOf,
 } from "../layers/helpers.ts";
+import type { AnyCell } from "../../src/cells/cell.ts";
 
 /** Every kind of cell with an input for a sequence of it. */
-const cells: Readonly<Record<string, { readonly cell: RecurrentCell; readonly input: readonly number[] }>> = {
+const cells: Readonly<Record<string, { readonly cell: AnyCell; readonly input: readonly number[] }>> = {
   simpleRnn: { cell: simpleRnnCell({ units: 4 }), input: [2, 3, 5] },
   lstm: { cell: lstmCell({ units: 4 }), input: [2, 3, 5] },
   "lstm without bias": { cell: lstmCell({ units: 4, useBias: false }), input: [2, 3, 5] },
@@ -116,8 +116,7 @@ for (const [name, { cell, input }] of Object.entries(cells)) {
 }
 
 Deno.test("cells have as many parameters as Keras's", () => {
-  const count = (cell: RecurrentCell, ...axes: number[]) =>
-    countOf(cell.initParams(key(0), spec([null, ...axes])));
+  const count = (cell: AnyCell, ...axes: number[]) => countOf(cell.initParams(key(0), spec([null, ...axes])));
   assertEquals(count(simpleRnnCell({ units: 64 }), 28), 64 * (28 + 64 + 1));
   assertEquals(count(lstmCell({ units: 128 }), 64), 98816);
   assertEquals(count(lstmCell({ units: 128, useBias: false }), 64), 98816 - 512);
@@ -145,7 +144,7 @@ Deno.test("an activation and an initializer may be functions, which act and cann
   const params = cell.initParams(key(0), spec([1, 1]));
   const step = cell.step(params, { training: false, input: spec([1, 1]) });
   const [output] = step(tensor([[0, 0]]), tensor([[3]]));
-  assertEquals(toNested(output as Tensor), [[6, 12]]);
+  assertEquals(toNested(output), [[6, 12]]);
   assertThrows(
     () => JSON.stringify(cell.options),
     TypeError,
@@ -166,7 +165,7 @@ Deno.test("dropout drops the input or the state, the same at every step, and onl
   );
   const variables = { params: layer.initParams(key(0), x), state: [] };
   const { output } = layer.apply(variables, x, { training: true, key: key(7) });
-  const [first] = toNested(output as Tensor) as number[][][];
+  const [first] = toNested(output) as number[][][];
   assertEquals(first[0], first[1]);
   assertEquals([...new Set(first[0])].sort(), [0, 2]);
   assertClose(run(layer, variables, x), x);
@@ -182,7 +181,7 @@ Deno.test("dropout drops the input or the state, the same at every step, and onl
   const state = { params: recurrent.initParams(key(0), x), state: [] };
   const initialState = tensor(new Float32Array(2 * 64).fill(1), { shape: [2, 64] });
   const dropped = recurrent.apply(state, x, { training: true, key: key(7), initialState }).output;
-  const values = new Set((toNested(dropped as Tensor) as number[][]).flat());
+  const values = new Set((toNested(dropped) as number[][]).flat());
   assertEquals([...values].sort(), [0, 8]); // three times doubled, or dropped
 
   assertThrows(() => layer.apply(variables, x, { training: true }), TypeError, "the context has no key");

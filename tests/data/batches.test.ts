@@ -34,6 +34,17 @@ Deno.test("batches are views in stored order, copies in another", () => {
   assert(cut.every(({ x }) => x.data.buffer !== data.x.data.buffer));
 });
 
+Deno.test("batches go on from the first that is asked for", () => {
+  const data = samples(5);
+  for (const order of [undefined, new Int32Array([3, 1, 0, 4, 2])]) {
+    const all = [...batches(data, { batchSize: 2, order })];
+    for (let first = 0; first <= 4; first++) {
+      assertEquals([...batches(data, { batchSize: 2, order, first })], all.slice(first));
+    }
+  }
+  assertThrows(() => batches(data, { batchSize: 2, first: -1 }), RangeError, "first is -1");
+});
+
 Deno.test("batches keeps the dtype, as takeRows and splitRows do", () => {
   for (const dtype of ["float32", "int32", "bool", "float64"] as const) {
     const data = tensor([1, 0, 1], { dtype });

@@ -108,7 +108,7 @@ testWithPython(
   "onnx and onnxruntime",
   async (folder) => {
     const python = environmentOf(Deno.env.get("CELLFOLD_PYTHON") ?? "");
-    const right = host(await predict<Tensor>(layer, variables, x));
+    const right = host(await predict(layer, variables, x));
     const check = async (output: Tensor) => {
       await Deno.writeFile(folder.path("m.onnx"), toOnnx(layer, variables, { input }));
       await Deno.writeFile(
@@ -150,7 +150,7 @@ testWithPython("serve.py answers, and refuses what is no input", "onnxruntime", 
       return { status: response.status, ...await response.json() };
     };
     assertEquals(Object.keys((await (await fetch(address)).json()).inputs), ["input"]);
-    const right = host(await predict<Tensor>(layer, variables, ones([1, 3])));
+    const right = host(await predict(layer, variables, ones([1, 3])));
     const { status, output } = await post(JSON.stringify({ input: [[1, 1, 1]] }));
     assertEquals(status, 200);
     right.data.forEach((value, index) => assert(Math.abs(value - output[0][index]) < 1e-5));

@@ -5,8 +5,9 @@
 import * as cf from "@cellfold/cellfold";
 import type * as internal from "@cellfold/cellfold/internal";
 import type { Case, HeadDescription, InputDescription, LayerDescription, Places } from "./description.ts";
-import { leavesOf, type Run, runLayer, type Sample } from "./interpreter/layers.ts";
-import { countsAt } from "./interpreter/layers.ts";
+import { leavesOf, type Run, type Sample } from "./interpreter/samples.ts";
+import { runLayer } from "./interpreter/layers.ts";
+import { countsAt } from "./interpreter/counts.ts";
 import {
   at,
   type Counts,

@@ -36,6 +36,8 @@ type Answer =
 export interface Compared {
   /** How many predict the same. */
   readonly same: number;
+  /** How many have numbers that leave what float32 has. */
+  readonly skipped: number;
   /** How many the file format has no words for, by what it says. */
   readonly refused: ReadonlyMap<string, number>;
   /** How many differ on purpose, by the difference. */
@@ -68,11 +70,15 @@ export async function compareWithKeras(
   const refused = new Map<string, number>();
   const onPurpose = new Map<string, number>();
   const faults: Compared["faults"][number][] = [];
-  let same = 0;
+  let same = 0, skipped = 0;
   try {
     const sent: Sent[] = [];
     for (let index = 0; index < models; index++) {
-      const realized = realize(tame(drawCase((seed + index) >>> 0)));
+      const realized = realizedOf(tame(drawCase((seed + index) >>> 0)));
+      if (!realized) {
+        skipped++;
+        continue;
+      }
       const path = `${folder}/${index}.keras`;
       try {
         await Deno.writeFile(path, await toKeras(realized.model, realized.variables, inputOption(realized)));
@@ -87,19 +93,32 @@ export async function compareWithKeras(
     const answers = await ask(python, folder, sent.map(({ job }) => job));
     for (const [index, { realized }] of sent.entries()) {
       const message = difference(realized, answers[index]);
-      if (message === "skipped") continue;
+      if (message === "skipped") {
+        skipped++;
+        continue;
+      }
       if (message === undefined) {
         same++;
         continue;
       }
-      const known = differences.find(({ concerns }) => concerns(realized.one));
+      const known = differences.find(({ concerns }) => concerns(realized.one, message.message));
       if (known) count(onPurpose, known.name);
       else faults.push({ seed: realized.one.seed, ...message });
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  return { same, refused, onPurpose, faults };
+  return { same, skipped, refused, onPurpose, faults };
+}
+
+/** The case with its numbers; undefined where these leave what float32 has. */
+function realizedOf(one: Case): Realized | undefined {
+  try {
+    return realize(one);
+  } catch (error) {
+    if (error instanceof Skipped) return undefined;
+    throw error;
+  }
 }
 
 /** A sequential model does not say what it takes. */
@@ -183,8 +202,8 @@ if (import.meta.main) {
   const seed = Number(option("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const models = Number(option("models") ?? 500);
   console.log(`${models} models from seed ${seed} in Keras`);
-  const { same, refused, onPurpose, faults } = await compareWithKeras({ models, seed, python });
-  console.log(`${same} predict the same`);
+  const { same, skipped, refused, onPurpose, faults } = await compareWithKeras({ models, seed, python });
+  console.log(`${same} predict the same, ${skipped} leave what float32 has`);
   for (const [name, number] of onPurpose) console.log(`${number} differ on purpose: ${name}`);
   for (const [name, number] of refused) console.log(`${number} are no Keras model: ${name}`);
   for (const { seed, message, program } of faults) console.log(`seed ${seed}: ${message}\n${program}`);

@@ -1,11 +1,11 @@
 /** Where the library differs from Keras on purpose, so that models of these kinds are not held to it. */
 import type { Case, LayerDescription } from "./description.ts";
 
-/** A difference, and which cases it may show in. */
+/** A difference, and whether it may be what a case and the message about it show. */
 export interface Difference {
   readonly name: string;
   readonly reason: string;
-  readonly concerns: (one: Case) => boolean;
+  readonly concerns: (one: Case, message: string) => boolean;
 }
 
 /** Whether any layer of a model is such. */
@@ -36,6 +36,12 @@ export const differences: readonly Difference[] = [
     concerns: (one) =>
       someLayer(one, ({ type }) => type === "timeDistributed") &&
       one.inputs.some(({ time }) => time === 2),
+  },
+  {
+    name: "batch normalization of steps with several axes and a mask",
+    reason: "Keras refuses a mask that does not have one axis less than the input.",
+    concerns: (_, message) =>
+      message.includes("The mask provided should be one dimension less than the inputs"), // no other layer of Keras says so
   },
   {
     name: "softmax over more than five axes",

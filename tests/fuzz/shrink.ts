@@ -11,7 +11,7 @@ import type {
   LayerDescription,
   Options,
 } from "./description.ts";
-import { mapRefs, readBy } from "./generate.ts";
+import { mapRefs, readBy } from "./graph_refs.ts";
 import type { Device } from "./properties/context.ts";
 import { effectOfPadding } from "./properties/padding.ts";
 import { runCase, type Verdict } from "./run.ts";

@@ -4,7 +4,10 @@ import { reference } from "../../kernels/reference/mod.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
+import { exampleCount } from "../support/examples.ts";
 import { measure, type Measured, measured } from "./accuracy.ts";
+
+const COUNT = exampleCount(1 << 16);
 
 const webgpu = createWebGpu();
 const backends = [
@@ -27,7 +30,7 @@ for (const { name, backend, ignore } of backends) {
     async fn(t) {
       for (const [of, each] of Object.entries<Measured>(measured)) {
         await t.step(of, async () => {
-          const { units, at, actual } = await measure(backend, each, 1 << 16);
+          const { units, at, actual } = await measure(backend, each, COUNT);
           assert(
             units <= each.bound,
             `${of} of ${at} is ${actual}, not ${each.definition(...at)}: ${units} units`,

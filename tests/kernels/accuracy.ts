@@ -27,7 +27,7 @@ import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import { reference } from "../../kernels/reference/mod.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
-import { power } from "./numbers.ts";
+import { power } from "./numbers_checks.ts";
 
 /** A function with its definition. */
 export interface Measured {

@@ -86,8 +86,20 @@ const elementwise: { readonly [Name in Exclude<ActivationName, keyof typeof ofAx
   sparseSigmoid: { definition: (x) => clip((x + 1) / 2, 0, 1), least: [0, 0], most: [1, 0] },
 };
 
-type Rows =
-  readonly (readonly [given: readonly number[], expected: readonly number[], slopes: readonly number[]])[];
+type Row = readonly [given: readonly number[], expected: readonly number[], slopes: readonly number[]];
+type Rows = readonly Row[];
+
+/** What `logSoftmax` makes of `largest` plus differences, of which the largest is 0. */
+function logSoftmaxOf(largest: number, differences: readonly number[]): Row {
+  const total = differences.reduce((total, difference) => total + Math.exp(difference), 0);
+  const places = differences.map((_, i) => i + 1);
+  const all = places.reduce((a, b) => a + b);
+  return [
+    differences.map((difference) => largest + difference),
+    differences.map((difference) => difference - Math.log(total)),
+    differences.map((difference, i) => places[i] - all * Math.exp(difference) / total),
+  ];
+}
 
 /**
  * Of an axis: what is given, what comes out, and the derivative of the sum of the results each times its place, from 1
@@ -104,6 +116,9 @@ const ofAxes = {
   logSoftmax: [
     [[0, -Infinity, 0], [-Math.LN2, -Infinity, -Math.LN2], [-2, 2, 0]],
     [[1e30, 0, -1e30], [0, -1e30, -2e30], [-5, 2, 3]],
+    // As exact with a large maximum as with one of 0.
+    logSoftmaxOf(1e6, [0, -1]),
+    logSoftmaxOf(-3e4, [-8, 0, -4]),
     [[NaN, 0, 0], [NaN, NaN, NaN], [NaN, NaN, NaN]],
   ],
   sparsemax: [
@@ -222,9 +237,9 @@ for (const { name, device, ignore } of devices) {
               return valueAndGrad((x: Tensor) => sum(mul(fn(x), weights)))(x)[1];
             }, { device });
             using value = compile(fn, { device });
-            compare(await toHost(await value(x)) as HostTensor, expected, given, activation);
+            compare(await toHost(await value(x)), expected, given, activation);
             compare(
-              await toHost(await compiled(x)) as HostTensor,
+              await toHost(await compiled(x)),
               derivative,
               given,
               `the derivative of ${activation}`,

@@ -102,7 +102,7 @@ Deno.test("a train step counts the gradients of its products too, in scans and c
   const params = layer.initParams({ ...tensor([0, 1], { dtype: "int32" }) }, x);
   using step = compile(
     grad((params: Variables["params"], x: Tensor) =>
-      sum(square(layer.apply({ params, state: [] }, x, { training: true }).output as Tensor))
+      sum(square(layer.apply({ params, state: [] }, x, { training: true }).output))
     ),
   );
   const products = { input: 30 * 16 * 4 * 32, recurrent: 30 * 16 * 8 * 32 };

@@ -8,7 +8,8 @@ import { reference } from "../../kernels/reference/mod.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
-import { type Check, numbers } from "./numbers.ts";
+import { numbers } from "./numbers.ts";
+import type { Check } from "./numbers_checks.ts";
 import { compositionChecks, faultsOf } from "./numbers_faults.ts";
 
 const webgpu = createWebGpu();

@@ -20,8 +20,6 @@ import {
   expm1,
   floor,
   gather,
-  type HostTensor,
-  hostTensor,
   iota,
   less,
   lessEqual,
@@ -58,134 +56,29 @@ import {
 import { sizeAsTensor } from "../../src/internal.ts";
 import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import type { OperationName } from "../../src/program/types.ts";
-
-/** An application of a primitive, or of few, to values of which each has an expected result. */
-export interface Check {
-  readonly fn: (...inputs: Tensor[]) => Tensor;
-  readonly inputs: readonly HostTensor[];
-  /** Every NaN is as good as another; a zero has its sign, and other numbers are within rounding. */
-  readonly expected: readonly number[];
-  /** The values of which the inputs are all pairs, the second one of a pair changing fastest. */
-  readonly pairsOf?: HostTensor;
-}
-
-/** A primitive in the table. */
-export interface Row {
-  /** Results where the input is NaN, -∞, -0, 0, ∞; of the primitives that take one float. */
-  readonly results?: readonly [number, number, number, number, number];
-  /** What else there is to say. */
-  readonly rule: string;
-  readonly checks: readonly Check[];
-}
-
-/** The largest float32, the smallest normal one, the smallest at all, and one between these. */
-export const LARGEST = (2 - 2 ** -23) * 2 ** 127, NORMAL = 2 ** -126, TINY = 2 ** -149, DENORMAL = 2 ** -130;
-/** The ends of int32. */
-const LEAST = -(2 ** 31), MOST = 2 ** 31 - 1;
-
-/** The floats that are put into everything; the first NaN has no sign bit and the second one has. */
-export const FLOATS: readonly number[] = [
-  ...[NaN, NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 1.5, 100, -100, 1e30, -1e30],
-  ...[LARGEST, -LARGEST, NORMAL, -NORMAL, DENORMAL, -DENORMAL, TINY, -TINY, 16777217, 2 ** 31, -(2 ** 31)],
-];
-const INTEGERS: readonly number[] = [0, 1, -1, 2, -2, 7, -7, 65536, MOST, LEAST, MOST - 1, LEAST + 1];
-
-/** A float32 tensor; every second NaN gets a sign bit, which `Float32Array.of` may lose. */
-export function floats(values: readonly number[], shape: readonly number[] = [values.length]): HostTensor {
-  const data = Float32Array.from(values);
-  const bits = new Uint32Array(data.buffer);
-  let nans = 0;
-  values.forEach((value, i) => {
-    if (Number.isNaN(value)) bits[i] = nans++ % 2 === 0 ? 0x7fc00000 : 0xffc00001;
-  });
-  return hostTensor(data, shape);
-}
-
-function ints(values: readonly number[], shape: readonly number[] = [values.length]): HostTensor {
-  return hostTensor(Int32Array.from(values), shape);
-}
-
-function bools(values: readonly number[], shape: readonly number[] = [values.length]): HostTensor {
-  return hostTensor(Uint8Array.from(values), shape);
-}
-
-/** A check of a function of one tensor. */
-function of(fn: (x: Tensor) => Tensor, input: HostTensor, expected: readonly number[]): Check {
-  return { fn, inputs: [input], expected };
-}
-
-/** A check of a function of floats that is defined in float64. */
-export function ofFloats(fn: (x: Tensor) => Tensor, definition: (x: number) => number): Check {
-  return of(fn, floats(FLOATS), FLOATS.map((x) => definition(Math.fround(x))));
-}
-
-/** A function of one float: its five results, its definition in float64, and what else there is to say. */
-function unary(
-  fn: (x: Tensor) => Tensor,
-  results: NonNullable<Row["results"]>,
-  definition: (x: number) => number,
-  rule = "",
-  ...checks: readonly Check[]
-): Row {
-  const five = of(fn, floats([NaN, -Infinity, -0, 0, Infinity]), results);
-  return { results, rule, checks: [five, ofFloats(fn, definition), ...checks] };
-}
-
-/** All pairs of these values, as two lists. */
-function pairs(values: readonly number[]): readonly [readonly number[], readonly number[]] {
-  const all = values.flatMap((a) => values.map((b) => [a, b] as const));
-  return [all.map(([a]) => a), all.map(([, b]) => b)];
-}
-
-function binary(
-  fn: (a: Tensor, b: Tensor) => Tensor,
-  definition: (a: number, b: number) => number,
-  values: readonly number[],
-  make: (values: readonly number[]) => HostTensor,
-): Check {
-  const [left, right] = pairs(values);
-  const inputs = [make(left), make(right)];
-  return {
-    fn: (a, b) => fn(a, b),
-    inputs,
-    expected: left.map((_, i) => definition(inputs[0].data[i], inputs[1].data[i])),
-    pairsOf: make(values),
-  };
-}
-
-/** A check of a function of all pairs of floats, with its definition in float64. */
-export const ofPairs = (
-  fn: (a: Tensor, b: Tensor) => Tensor,
-  definition: (a: number, b: number) => number,
-): Check => binary(fn, definition, FLOATS, floats);
-const ofIntegerPairs = (
-  fn: (a: Tensor, b: Tensor) => Tensor,
-  definition: (a: number, b: number) => number,
-): Check => binary(fn, (a, b) => definition(a, b) | 0, INTEGERS, ints);
-const ofBoolPairs = (
-  fn: (a: Tensor, b: Tensor) => Tensor,
-  definition: (a: number, b: number) => number,
-): Check => binary(fn, definition, [0, 1], bools);
-
-const ofIntegers = (fn: (x: Tensor) => Tensor, definition: (x: number) => number): Check =>
-  of(fn, ints(INTEGERS), INTEGERS.map((x) => definition(x) | 0));
-
-/** x^y as C99 (annex F.9.4.4) and IEEE 754 define it; JavaScript has NaN for 1^NaN and for (±1)^±∞. */
-export function power(x: number, y: number): number {
-  if (x === 1 || (x === -1 && !Number.isFinite(y) && !Number.isNaN(y))) return 1;
-  return Math.pow(x, y);
-}
-
-const sigmoidOfDouble = (x: number) => x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
-
-/** A check that elements are moved as they are: `order` has for each result the index of its element. */
-function moved(fn: (x: Tensor) => Tensor, shape: readonly number[], order: readonly number[]): Check {
-  const values = [NaN, -0, Infinity, -Infinity, LARGEST, 1.5, NaN, 0, -NORMAL, 2, -3, 4];
-  const given = values.slice(0, shape.reduce((a, b) => a * b, 1));
-  return of(fn, floats(given, shape), order.map((i) => given[i]));
-}
-
-const MOVES = "Moves elements as they are.";
+import {
+  bools,
+  floats,
+  INTEGERS,
+  ints,
+  LARGEST,
+  LEAST,
+  MOST,
+  moved,
+  MOVES,
+  NORMAL,
+  of,
+  ofBoolPairs,
+  ofFloats,
+  ofIntegerPairs,
+  ofIntegers,
+  ofPairs,
+  power,
+  type Row,
+  sigmoidOfDouble,
+  TINY,
+  unary,
+} from "./numbers_checks.ts";
 
 /** The table. */
 export const numbers: { readonly [K in OperationName]: Row } = {
@@ -291,12 +184,12 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       "an odd power.",
     checks: [ofPairs(pow, power)],
   },
-  max: {
-    rule: "NaN where either is; max(-0, 0) is 0.",
+  maximum: {
+    rule: "NaN where either is; maximum(-0, 0) is 0.",
     checks: [ofPairs(maximum, Math.max), ofIntegerPairs(maximum, Math.max)],
   },
-  min: {
-    rule: "NaN where either is; min(-0, 0) is -0.",
+  minimum: {
+    rule: "NaN where either is; minimum(-0, 0) is -0.",
     checks: [ofPairs(minimum, Math.min), ofIntegerPairs(minimum, Math.min)],
   },
   equal: {
@@ -417,7 +310,7 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       of((x) => sum(x, { axes: 0 }), ints([], [0, 2]), [0, 0]),
     ],
   },
-  reduceMax: {
+  max: {
     rule: "NaN with NaN; -∞ (int32: -2³¹) where an axis is empty.",
     checks: [
       of(
@@ -520,78 +413,4 @@ export const numbers: { readonly [K in OperationName]: Row } = {
       },
     ],
   },
-};
-
-/** The rows of the tables in docs/numbers.md, as cells of text: primitives of one float, and others. */
-export function pageRows(): { readonly ofFloat: string[][]; readonly others: string[][] } {
-  const text = (value: number) =>
-    Number.isNaN(value) ? "NaN" : Object.is(value, -0) ? "-0" : String(value).replace("Infinity", "∞");
-  const rows = Object.entries(numbers).map(([name, { results, rule }]) => ({
-    results,
-    cells: [`\`${name}\``, ...(results ?? []).map(text), rule],
-  }));
-  return {
-    ofFloat: rows.filter(({ results }) => results).map(({ cells }) => cells),
-    others: rows.filter(({ results, cells }) => !results && cells[1] !== "").map(({ cells }) => cells),
-  };
-}
-
-/**
- * What compilers for graphics processors like to make other than it is written, since they may assume that there is
- * neither NaN nor infinity: functions of the same pairs of floats.
- */
-export const compositions: Readonly<
-  Record<
-    string,
-    readonly [
-      fn: (a: Tensor, b: Tensor) => Tensor,
-      definition: (a: number, b: number) => number,
-    ]
-  >
-> = {
-  "a - a": [(a) => sub(a, a), (a) => a - a],
-  "a / a": [(a) => div(a, a), (a) => a / a],
-  "a · 0": [(a) => mul(a, 0), (a) => a * 0],
-  "0 · a": [(a) => mul(0, a), (a) => 0 * a],
-  "a · 0 + b": [(a, b) => add(mul(a, 0), b), (a, b) => a * 0 + b],
-  "a + -a": [(a) => add(a, neg(a)), (a) => a - a],
-  "(a + b) - a": [(a, b) => sub(add(a, b), a), (a, b) => Math.fround(a + b) - a],
-  "(a - b) + b": [(a, b) => add(sub(a, b), b), (a, b) => Math.fround(a - b) + b],
-  "1 / 0 - a": [(a) => sub(div(1, 0), a), (a) => Infinity - a],
-  "a / 0": [(a) => div(a, 0), (a) => a / 0],
-  "a / -0": [(a) => div(a, -0), (a) => a / -0],
-  "0 / a": [(a) => div(0, a), (a) => 0 / a],
-  "a · 1e30 · 1e30": [
-    (a) => mul(mul(a, 1e30), 1e30),
-    (a) => Math.fround(a * Math.fround(1e30)) * Math.fround(1e30),
-  ],
-  "(a + 2²⁴) - 2²⁴": [(a) => sub(add(a, 2 ** 24), 2 ** 24), (a) => Math.fround(a + 2 ** 24) - 2 ** 24],
-  "a · [b > 0]": [(a, b) => mul(a, cast(less(0, b), "float32")), (a, b) => a * Number(b > 0)],
-  "a · [b > 0] + b · (1 - [b > 0])": [
-    (a, b) => {
-      const c = cast(less(0, b), "float32");
-      return add(mul(a, c), mul(b, sub(1, c)));
-    },
-    (a, b) => a * Number(b > 0) + b * (1 - Number(b > 0)),
-  ],
-  "not a < b": [(a, b) => cast(not(less(a, b)), "float32"), (a, b) => Number(!(a < b))],
-  "not a ≤ b": [(a, b) => cast(not(lessEqual(a, b)), "float32"), (a, b) => Number(!(a <= b))],
-  "not a = b": [(a, b) => cast(not(equal(a, b)), "float32"), (a, b) => Number(a !== b)],
-  "a = a": [(a) => cast(equal(a, a), "float32"), (a) => Number(a === a)],
-  "a ≤ a": [(a) => cast(lessEqual(a, a), "float32"), (a) => Number(a <= a)],
-  "a < b ? a : b": [(a, b) => select(less(a, b), a, b), (a, b) => a < b ? a : b],
-  "a < b ? b : a": [(a, b) => select(less(a, b), b, a), (a, b) => a < b ? b : a],
-  "a limited to 0…1": [(a) => minimum(maximum(a, 0), 1), (a) => Math.min(Math.max(a, 0), 1)],
-  "√(a²)": [(a) => sqrt(mul(a, a)), (a) => Math.sqrt(Math.fround(a * a))],
-  "√a · √a": [(a) => mul(sqrt(a), sqrt(a)), (a) => Math.fround(Math.sqrt(a)) ** 2],
-  "1 / (1 / a)": [(a) => div(1, div(1, a)), (a) => 1 / Math.fround(1 / a)],
-  "(a · b) / b": [(a, b) => div(mul(a, b), b), (a, b) => Math.fround(a * b) / b],
-  "a · b - a · |b|": [
-    (a, b) => sub(mul(a, b), mul(a, abs(b))),
-    (a, b) => Math.fround(a * b) - Math.fround(a * Math.abs(b)),
-  ],
-  "a · b - a · b": [(a, b) => sub(mul(a, b), mul(a, b)), (a, b) => Math.fround(a * b) - Math.fround(a * b)],
-  "log(e^a)": [(a) => log(exp(a)), (a) => Math.log(Math.fround(Math.exp(a)))],
-  "|a| = ∞": [(a) => cast(equal(abs(a), Infinity), "float32"), (a) => Number(Math.abs(a) === Infinity)],
-  "a < ∞": [(a) => cast(less(a, Infinity), "float32"), (a) => Number(a < Infinity)],
 };

@@ -2,7 +2,8 @@
 import { host, type HostTensor, hostTensor, type Tensor, trace } from "../../mod.ts";
 import type { Backend } from "../../kernels/backend.ts";
 import { runPasses } from "../../src/passes/mod.ts";
-import { type Check, compositions, floats, NORMAL, ofFloats, ofPairs } from "./numbers.ts";
+import { type Check, floats, NORMAL, ofFloats, ofPairs } from "./numbers_checks.ts";
+import { compositions } from "./numbers_compositions.ts";
 
 /** Eight roundings, each of half the distance from 1 to the next float32; and twice the smallest denormal. */
 const RELATIVE = 8 * 2 ** -24, ABSOLUTE = 2 ** -148;

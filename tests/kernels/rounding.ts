@@ -18,7 +18,7 @@ import type { Backend } from "../../kernels/backend.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { Program } from "../../src/program/types.ts";
 import { runPasses } from "../../src/passes/mod.ts";
-import { flattenTree, mapTree } from "../../src/tree/tree.ts";
+import { flattenTree, mapLike } from "../../src/tree/tree.ts";
 
 /** Half the distance from 1 to the next float32. */
 const UNIT = 2 ** -24;
@@ -29,18 +29,18 @@ const ORDERS = 16;
 
 /** A tree with its float64 tensors in float32, and others as they are. */
 export function narrow<T>(tree: T): T {
-  return mapTree(tree, (x: Tensor) => x.dtype === "float64" ? host(cast(x, "float32")) : x) as T; // same structure
+  return mapLike(tree, (x: Tensor) => x.dtype === "float64" ? host(cast(x, "float32")) : x);
 }
 
 function widen<T>(tree: T): T {
-  return mapTree(tree, (x: Tensor) => x.dtype === "float32" ? host(cast(x, "float64")) : x) as T; // same structure
+  return mapLike(tree, (x: Tensor) => x.dtype === "float32" ? host(cast(x, "float64")) : x);
 }
 
 function widenSpecs<T>(specs: T): T {
-  return mapTree(
+  return mapLike(
     specs,
     ({ shape, dtype }: Spec): Spec => ({ shape, dtype: dtype === "float32" ? "float64" : dtype }),
-  ) as T; // same structure
+  );
 }
 
 /**

@@ -89,7 +89,7 @@ function casesUpTo(longest: number): SumCase[] {
             hostTensor(new Float32Array(1), [1]),
             x,
           );
-          return sum(outputs as Tensor);
+          return sum(outputs);
         })(hostTensor(new Float32Array(8).fill(1), [4, 2])),
       target: ([, , feature]) => 2 * feature,
     },

@@ -1,13 +1,14 @@
 /** A layer is its data: what a copy of one changes acts, or is refused. */
 import * as cf from "@cellfold/cellfold";
-import type { Layer, RecurrentCell, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import type { Layer, Tensor, Tree, Variables } from "@cellfold/cellfold";
+import type { AnyCell } from "../../src/cells/cell.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, parts, random, run, single, variablesOf } from "./helpers.ts";
 
 /** The names of the exported functions that make a layer. */
 type Exports = typeof cf;
 type MakesLayer<Name extends keyof Exports> = Exports[Name] extends (...args: never[]) => infer Made
-  ? Made extends Layer ? Name : never
+  ? Made extends Layer<unknown> ? Name : never
   : never;
 type Factory = Exclude<
   { [Name in keyof Exports]: MakesLayer<Name> }[keyof Exports],
@@ -50,6 +51,7 @@ const factories: { readonly [Name in Factory]: Example } = {
     },
     input: sequence,
   },
+  normalization: { make: () => cf.normalization({ mean: 2 }), input: sequence },
   reshapeLayer: { make: () => cf.reshapeLayer({ targetShape: [3, 4] }), input: sequence },
   rnn: {
     make: () => cf.rnn(cf.stackedCells([cf.lstmCell({ units: 2 }), cf.gruCell({ units: 2 })])),
@@ -208,7 +210,7 @@ Deno.test("what a copy was refused for is named, with what to do", () => {
   assertStringIncludes(message(init(other)), "as in reshapeLayer({ targetShape: [3,2] })");
   const cell = cf.lstmCell({ units: 3 });
   for (
-    const use of [(cell: RecurrentCell) => cf.rnn(cell), (cell: RecurrentCell) => cf.stackedCells([cell])]
+    const use of [(cell: AnyCell) => cf.rnn(cell), (cell: AnyCell) => cf.stackedCells([cell])]
   ) {
     const changed = { ...cell, options: { ...cell.options, dropout: 0.5 } };
     assertStringIncludes(
@@ -289,7 +291,7 @@ Deno.test("a copy with functions of its own is a layer of its own, and is not sa
   const cell = cf.gruCell({ units: 2 });
   const ones = cf.rnn({
     ...cell,
-    initState: (...args) => cf.mapTree(cell.initState(...args), (h: Tensor) => cf.add(h, 1)),
+    initState: (...args: Parameters<typeof cell.initState>) => cf.add(cell.initState(...args), 1),
   });
   assertThrows(() => cf.toJson(ones), TypeError, "Cannot save gruCell: its initState");
 });

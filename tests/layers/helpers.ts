@@ -5,6 +5,7 @@ import {
   host,
   key,
   type Layer,
+  type MappedTree,
   mapTree,
   mul,
   normal,
@@ -80,7 +81,7 @@ export function assertClose(actual: Tree<Tensor>, expected: Tree<Tensor>, tolera
 }
 
 /** A tree in float64. */
-export function doubled<T>(tree: T): T {
+export function doubled<T>(tree: T): MappedTree<T, Tensor> {
   return mapTree(tree, (leaf: Tensor) => cast(leaf, "float64"));
 }
 

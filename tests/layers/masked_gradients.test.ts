@@ -210,7 +210,7 @@ Deno.test("a mask leaves the products of inputs and of gradients outside the loo
         const [x, mask] = given.slice(leaves.length);
         const gradient = grad((params: Tree<Tensor>) => {
           const context = { training: true, mask: isMasked ? mask : undefined };
-          return sum(square(layer.apply({ params, state: [] }, x, context).output as Tensor));
+          return sum(square(layer.apply({ params, state: [] }, x, context).output));
         })(unflattenTree<Tree<Tensor>>(structure, given.slice(0, leaves.length)));
         return { outputs: treeLeaves<Tensor>(gradient), result: undefined };
       });

@@ -7,7 +7,7 @@ import * as safetensors from "@cellfold/cellfold/safetensors";
 import * as torch from "@cellfold/cellfold/torch";
 import { assertEquals } from "@std/assert";
 import { bad, right } from "./values.ts";
-import { combinations, type Fault, faultsOf, report, type Subject } from "./walk.ts";
+import { combinations, type Fault, faultsOf, report, someOf, type Subject } from "./walk.ts";
 
 const modules = { core, internal, keras, onnx, safetensors, torch };
 
@@ -25,9 +25,9 @@ for (const [name, module] of Object.entries(modules)) {
     const values = [...bad, ...right];
     const usual = right[0];
     const faults: Fault[] = [];
-    for (const subject of subjectsOf(module)) {
+    for (const [index, subject] of subjectsOf(module).entries()) {
       for (let count = 0; count <= subject.arity; count++) {
-        faults.push(...await faultsOf(subject, combinations(values, count, usual)));
+        faults.push(...await faultsOf(subject, someOf(combinations(values, count, usual), 5000 * index)));
       }
     }
     assertEquals(report(faults), []);

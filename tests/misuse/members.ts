@@ -68,6 +68,8 @@ export const madeObjects: readonly Made[] = [
   madeBy(cf.topKCategoricalAccuracy, {}),
   madeBy(cf.meanMetric, {}),
   madeBy(cf.earlyStopping, {}),
+  madeBy(cf.reduceLrOnPlateau, {}),
+  { name: "learningRateSchedule", object: cf.learningRateSchedule((_epoch, rate) => rate) },
   { name: "grad", object: { call: cf.grad((x: cf.Tensor) => cf.sum(x)) } },
   { name: "valueAndGrad", object: { call: cf.valueAndGrad((x: cf.Tensor) => cf.sum(x)) } },
   { name: "compiled", object: compiled },
@@ -133,6 +135,7 @@ const runs: Readonly<
       "key",
       "validation",
       "optimizerState",
+      "resume",
       "callbacks",
       "signal",
       "report",
@@ -179,7 +182,7 @@ const runs: Readonly<
   },
   batches: {
     run: (options) => cf.batches(data, { batchSize: 1, ...options }),
-    options: ["batchSize", "order", "dropRemainder", "reuse"],
+    options: ["batchSize", "order", "first", "dropRemainder", "reuse"],
   },
   input: { run: (options) => cf.input([3], options), options: ["name", "dtype"] },
 };

@@ -97,9 +97,9 @@ Deno.test("what stands where something else is expected is named", async () => {
     "the data is an array of 2",
   );
   await assertRejects(
-    () => cf.fit(model, variables, any(pieces()), options),
+    () => cf.fit(model, variables, any({ next: pieces().next }), options),
     TypeError,
-    "use trainer.trainOnBatch in a loop",
+    "an iterator is read if it has [Symbol.iterator] or [Symbol.asyncIterator]",
   );
 });
 
@@ -118,7 +118,7 @@ Deno.test("options are refused where they would be ignored", () => {
   assertThrows(() => cf.sum(x, { keepDims: any(1) }), TypeError, "keepDims");
 });
 
-Deno.test("an output without a loss is named, with what to do", async () => {
+Deno.test("losses that are given for no output, and weights for none, are named", async () => {
   const input = cf.input([3]);
   const two = cf.model({
     inputs: input,
@@ -130,17 +130,18 @@ Deno.test("an output without a loss is named, with what to do", async () => {
   const made = cf.init(two, cf.key(0), x);
   const target = cf.ones([4, 1]);
   const data = { x, y: { wanted: target, constructor: target } };
-  const run = (loss: unknown) => cf.fit(two, made, data, { ...options, loss: any(loss) });
-  for (
-    const [loss, given] of [[{ wanted: "mse", constructor: null }, "null"], [{ wanted: "mse" }, "undefined"]]
-  ) {
-    const expected = `the output constructor: it is ${given}, expected one, as each output needs a loss`;
-    await assertRejects(
-      () => run(loss),
-      TypeError,
-      expected,
-    );
-  }
+  const run = (loss: unknown, more: object = {}) =>
+    cf.fit(two, made, data, { ...options, ...more, loss: any(loss) });
+  await assertRejects(
+    () => run({ wanted: null }),
+    TypeError,
+    "Cannot train or evaluate: no output has a loss, expected one for at least one output",
+  );
+  await assertRejects(
+    () => run({ wanted: "mse" }, { lossWeights: { constructor: 2 } }),
+    RangeError,
+    "Cannot use lossWeights for the output constructor: current value is 2, but the output has no loss",
+  );
   await cf.fit(two, made, data, { ...options, lossWeights: { wanted: 1 } as const });
 });
 

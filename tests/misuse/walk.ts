@@ -2,6 +2,8 @@
  * Calls functions with what they are not made for, in every combination, and collects what a user would have to guess
  * at: errors of the JavaScript engine instead of the library's, what is thrown and is no error, and calls that hang.
  */
+import { scrambled } from "../kernels/accuracy.ts";
+import { exampleCount } from "../support/examples.ts";
 
 /** What an error of the library never says: the words of the engine for what nobody checked. */
 const ENGINE_WORDS = new RegExp(
@@ -97,6 +99,15 @@ export function* combinations(values: readonly Value[], length: number, usual: V
         }
       }
     }
+  }
+}
+
+/** All lists of up to one value, and as many of the longer ones as {@linkcode exampleCount} says, others for each seed. */
+export function* someOf(lists: Iterable<Value[]>, seed: number): Generator<Value[]> {
+  const total = 1 << 16, most = exampleCount(total);
+  let index = seed;
+  for (const list of lists) {
+    if (list.length <= 1 || scrambled(index++) % total < most) yield list;
   }
 }
 

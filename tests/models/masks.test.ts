@@ -60,10 +60,10 @@ const ALONE = [[1, 2, 3], [4, 5, 6]];
 const PADDED = ALONE.map((row) => [...row, 0, 0]);
 
 /** A graph between tokens and the vector of a recurrent layer; `between` is given vectors of four numbers. */
-function readerOf(between: (x: Node) => Tree<Node>): Layer {
+function readerOf(between: (x: Node) => Tree<Node>): Layer<Tensor> {
   const x = input([null], { dtype: "int32" });
   const vectors = call(embedding({ inputDim: 10, outputDim: 4, maskZero: true }), x);
-  const read = call<Tree<Node>>(gru({ units: 3 }), between(vectors));
+  const read = call(gru({ units: 3 }), between(vectors));
   return model({ inputs: x, outputs: read });
 }
 
@@ -237,7 +237,7 @@ const context = { training: false };
 const masks = (layer: Layer, x: Tensor, mask?: Tensor) => {
   const variables = init(layer, key(0), x);
   const given = layer.apply(variables, x, { ...context, mask }).mask;
-  return given === undefined ? undefined : treeLeaves<Tensor>(given as Tensor).map(toNested);
+  return given === undefined ? undefined : treeLeaves<Tensor>(given).map(toNested);
 };
 
 Deno.test("embedding and masking leave out what was left out before", () => {
@@ -329,7 +329,7 @@ Deno.test("normalization is over what counts", () => {
   const x = tensor([[[1], [3], [NaN]], [[5], [Infinity], [7]]]);
   const steps = layerNormalization({ axis: [1, 2], center: false, scale: false, epsilon: 1 });
   const [[first, second], [third]] = toNested(
-    steps.apply({ params: {}, state: [] }, x, { ...context, mask }).output as Tensor,
+    steps.apply({ params: {}, state: [] }, x, { ...context, mask }).output,
   ) as number[][][];
   const root = Math.fround(Math.sqrt(2)); // of variance 1 and epsilon 1
   assertClose(tensor([...first, ...second, ...third]), tensor([-1 / root, 1 / root, 0]), 1e-7);
@@ -344,4 +344,17 @@ Deno.test("normalization is over what counts", () => {
     { movingMean: tensor([1.5]), movingVariance: tensor([0.5 + 4 / 3]) },
     1e-6,
   );
+});
+
+Deno.test("batch normalization takes a mask of steps that have axes of their own", () => {
+  const mask = tensor([[true, false], [true, true]]);
+  const x = tensor([[[[1], [2]], [[NaN], [9]]], [[[3], [4]], [[5], [6]]]]); // the steps that count: 1 to 6
+  const layer = batchNormalization({ momentum: 0.5 });
+  const { params, state } = init(layer, key(0), x);
+  const moved = { movingMean: tensor([3.5 / 2]), movingVariance: tensor([(1 + 35 / 12) / 2]) };
+  for (const batch of [layer, timeDistributed(layer)]) {
+    const { state: after, mask: kept } = batch.apply({ params, state }, x, { training: true, mask });
+    assertClose(after, moved, 1e-6);
+    assertEquals(toNested(kept as Tensor), toNested(mask)); // one tensor
+  }
 });

@@ -55,9 +55,9 @@ Deno.test("a sequential model is the layers one after another", () => {
   const { params, state } = init(layer, key(0), x);
   const [a, [b]] = params as [Tree<Tensor>, [Tree<Tensor>]];
   const between = first.apply({ params: a, state: [] }, x, context).output;
-  const expected = second.apply({ params: b, state: [] }, between, context).output as Tensor;
+  const expected = second.apply({ params: b, state: [] }, between, context).output;
   const { output } = layer.apply({ params, state }, x, context);
-  assertEquals(toNested(output as Tensor), toNested(expected));
+  assertEquals(toNested(output), toNested(expected));
 });
 
 Deno.test("a mask reaches the layer that reads it, through those that pass it on", () => {
@@ -65,7 +65,7 @@ Deno.test("a mask reaches the layer that reads it, through those that pass it on
   const whole = normal(key(1), [1, 3, 2]);
   const variables = init(layer, key(0), whole);
   const padded = tensor([...host(whole).data, 0, 0], { shape: [1, 4, 2] });
-  const run = (x: Tensor) => toNested(layer.apply(variables, x, context).output as Tensor);
+  const run = (x: Tensor) => toNested(layer.apply(variables, x, context).output);
   assertEquals(run(padded), run(whole));
   const tail = sequential([masking(), lstm({ units: 3, returnSequences: true })]);
   const { mask } = tail.apply(init(tail, key(0), padded), padded, context);
@@ -92,9 +92,9 @@ Deno.test("each layer draws with a key of its own", () => {
   const layer = sequential([dropout({ rate: 0.5 }), dropout({ rate: 0.5 })]);
   const x = tensor(new Float32Array(64).fill(1), { shape: [1, 64] });
   const { output } = layer.apply(init(layer, key(0), x), x, { training: true, key: key(2) });
-  assert(host(output as Tensor).data.some((value) => value === 4));
+  assert(host(output).data.some((value) => value === 4));
   // With one key for both, what the first keeps the second would keep: no zero beside a value of 2.
-  const kept = Array.from(host(output as Tensor).data).filter((value) => value !== 0).length;
+  const kept = Array.from(host(output).data).filter((value) => value !== 0).length;
   assert(kept > 4 && kept < 30, `${kept} of 64 were kept by both`);
 });
 
@@ -154,8 +154,8 @@ Deno.test("logits stay known behind a container, and gradients reach every layer
   const x = normal(key(1), [2, 3, 4]);
   const { params, state } = init(layer, key(0), x);
   const { output } = layer.apply({ params, state }, x, context);
-  assert(logitsOf(output as Tensor, "softmax") !== undefined);
-  const loss = (params: Tree<Tensor>) => sum(layer.apply({ params, state }, x, context).output as Tensor);
+  assert(logitsOf(output, "softmax") !== undefined);
+  const loss = (params: Tree<Tensor>) => sum(layer.apply({ params, state }, x, context).output);
   assertEquals(getWeights({ params: grad(loss)(params), state }).length, 5);
 });
 
@@ -182,8 +182,8 @@ Deno.test("shapes stay open through a model", () => {
   const tokens = spec([null, null], "int32");
   const { params, state } = init(layer, key(0), tokens);
   const output = outputSpecs(
-    (x: Tensor) => layer.apply({ params, state }, x, context).output as Tensor,
-    tokens as Tensor,
+    (x: Tensor) => layer.apply({ params, state }, x, context).output,
+    tokens,
   );
   assertEquals(String(output.shape), "batch,2");
 });

@@ -146,8 +146,8 @@ const differentiable = {
     one("a whole power of any number", shape, (x) => pow(x, 3), "nonzero"),
     one("the square at 0 and elsewhere", shape, (x) => pow(mul(x, cast(less(0, x), "float64")), 3)),
   ],
-  max: binary(maximum, "distinct").slice(0, 2),
-  min: binary(minimum, "distinct").slice(0, 2),
+  maximum: binary(maximum, "distinct").slice(0, 2),
+  minimum: binary(minimum, "distinct").slice(0, 2),
   select: [
     {
       title: "by a comparison of its own inputs",
@@ -228,7 +228,7 @@ const differentiable = {
     one("two axes", [2, 3, 2], (x) => sum(x, { axes: [0, 2], keepDims: true })),
     one("no elements", [0, 3], (x) => sum(x, { axes: 0 })),
   ],
-  reduceMax: [
+  max: [
     one("everything", shape, (x) => max(x), "distinct"),
     one("one axis", [2, 3, 2], (x) => max(x, { axes: 1 }), "distinct"),
     one("two axes", [2, 2, 2], (x) => max(x, { axes: [0, 2], keepDims: true }), "distinct"),

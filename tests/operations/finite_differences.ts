@@ -7,7 +7,7 @@
  */
 import { assert } from "@std/assert";
 import { host, type Tensor, tensor } from "../../mod.ts";
-import { mapTree, treeLeaves, zipTrees } from "../../src/tree/tree.ts";
+import { mapLike, treeLeaves, zipLike } from "../../src/tree/tree.ts";
 
 /** A power of two near the cube root of the float64 epsilon, where both parts of the error are least. */
 export const STEP = 2 ** -17;
@@ -53,8 +53,8 @@ export function dot(a: unknown, b: unknown): number {
 }
 
 /** `tree + step · direction`, leaf by leaf. */
-export function moved<T>(tree: T, direction: unknown, step: number): T {
-  return zipTrees(tree, direction, (x: Tensor, v: Tensor) =>
+export function moved<T>(tree: T, direction: T, step: number): T {
+  return zipLike(tree, direction, (x: Tensor, v: Tensor) =>
     float64(
       valuesOf(x).map((value, i) => value + step * host(v).data[i]),
       host(x).shape,
@@ -97,5 +97,5 @@ export function numbersFrom(seed: number): () => number {
 /** A tree like `tree` with random float64 values in -1…1. */
 export function randomLike<T>(tree: T, seed: number): T {
   const next = numbersFrom(seed);
-  return mapTree(tree, (x: Tensor) => float64(valuesOf(x).map(next), host(x).shape));
+  return mapLike(tree, (x: Tensor) => float64(valuesOf(x).map(next), host(x).shape));
 }

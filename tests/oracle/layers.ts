@@ -1,5 +1,5 @@
 /** Keras's layers and cells as ours, from their class names and configs, and how tensors are named around them. */
-import type { RecurrentCell } from "../../src/cells/cell.ts";
+import type { AnyCell } from "../../src/cells/cell.ts";
 import {
   convLstm1dCell,
   convLstm2dCell,
@@ -24,6 +24,7 @@ import { layerNormalization } from "../../src/layers/layer_normalization.ts";
 import { lstm, type LstmOptions } from "../../src/layers/lstm.ts";
 import { masking } from "../../src/layers/masking.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../../src/layers/reshape.ts";
+import type { RnnOptions } from "../../src/layers/recurrent_options.ts";
 import { isRecurrentLayer, rnn } from "../../src/layers/rnn.ts";
 import { simpleRnn, type SimpleRnnOptions } from "../../src/layers/simple_rnn.ts";
 import { timeDistributed } from "../../src/layers/time_distributed.ts";
@@ -50,7 +51,7 @@ function channelsLast<Options>(config: JsonObject): Options {
   return last ? as<Options>(config, "data_format") : as<Options>(config);
 }
 
-const cells: Readonly<Record<string, Make<RecurrentCell>>> = {
+const cells: Readonly<Record<string, Make<AnyCell>>> = {
   SimpleRNNCell: (config) => simpleRnnCell(as<SimpleRnnCellOptions>(config)),
   GRUCell: (config) => gruCell(as<GruCellOptions>(config)),
   LSTMCell: (config) => lstmCell(as<LstmCellOptions>(config)),
@@ -72,7 +73,7 @@ const layers: Readonly<Record<string, Make<Layer>>> = {
     const cell = Array.isArray(config.cell)
       ? stackedCells(kerasObjects(config, "cell").map(cellOf))
       : cellOf(kerasObject(config.cell));
-    return rnn(cell, as(config, "cell"));
+    return rnn(cell, as<RnnOptions>(config, "cell"));
   },
   Bidirectional: (config) => {
     const layer = recurrentOf(kerasObject(config.layer));
@@ -107,7 +108,7 @@ function make<Made>(kind: string, table: Readonly<Record<string, Make<Made>>>, o
 }
 
 /** The cell for a class name and config. */
-export function cellOf(object: KerasObject): RecurrentCell {
+export function cellOf(object: KerasObject): AnyCell {
   return make("cell", cells, object);
 }
 

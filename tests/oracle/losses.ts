@@ -2,7 +2,7 @@
 import { resolveActivation } from "../../src/operations/activations.ts";
 import type { ActivationLike } from "../../src/operations/activations.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { computeLoss } from "../../src/training/losses.ts";
+import { computeLoss } from "../../src/training/compute_loss.ts";
 import type { MetricState } from "../../src/training/metrics.ts";
 import { compile, type Device } from "../../src/transforms/compile.ts";
 import { compareNumber, type Finding, miss, OUTPUT_TOLERANCE } from "./compare.ts";

@@ -4,7 +4,7 @@
  */
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { key } from "../../src/operations/random.ts";
-import { hostTensor, isTensor, specOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { hostTensor, isTensor, type Spec, specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
 import type { Data, Logs, ObjectiveOptions } from "../../src/training/objective.ts";
 import type { OptimizerLike } from "../../src/training/optimizers.ts";
@@ -67,8 +67,8 @@ function batchOf(object: KerasObject, tensors: Named): Data {
   return sampleWeight ? { ...data, sampleWeight } : data;
 }
 
-function specsOf(tree: Tree<Tensor>): Tree<Tensor> {
-  return mapTree(tree, (leaf: Tensor) => specOf(leaf)) as Tree<Tensor>; // only shapes and dtypes are read
+function specsOf(tree: Tree<Tensor>): Tree<Spec> {
+  return mapTree(tree, (leaf: Tensor) => specOf(leaf));
 }
 
 /** The weights of variables by the oracle's names. */
@@ -191,7 +191,7 @@ async function compareInference(
     .filter(([name]) => name.endsWith("_eval"))
     .map(([name, tensor]) => [name.slice(0, -"_eval".length), tensor]);
   if (inputs.length === 0 || Object.keys(expected).length === 0) return [];
-  const output = await predict<Tree<Tensor>>(model, variables, inputOf(object, Object.fromEntries(inputs)), {
+  const output = await predict(model, variables, inputOf(object, Object.fromEntries(inputs)), {
     device,
   });
   const names = outputNames(object);
@@ -249,7 +249,7 @@ export async function runFit(oracleCase: OracleCase, device: Device): Promise<Fi
     ),
   ];
   if (expected.predict !== undefined) {
-    const output = await predict<Tree<Tensor>>(model, variables, x_eval, { device });
+    const output = await predict(model, variables, x_eval, { device });
     findings.push(...comparePrediction("outputs predict", output, expected.predict, names));
   }
   if (expected.evaluate !== undefined) {

@@ -16,7 +16,7 @@ import {
 import { specOf } from "../../src/internal.ts";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { runPasses } from "../../src/passes/mod.ts";
-import { flattenTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
+import { flattenTree, type MappedTree, mapTree, treeLeaves, unflattenTree } from "../../src/tree/tree.ts";
 import {
   anyOptions,
   assertTreesClose,
@@ -32,10 +32,10 @@ import { examples, type Point, pointOf } from "./random_cells.ts";
 /** Runs a function as a Program, traced with `specs`, with and without the passes of the optimizer. */
 function throughPrograms<Args extends unknown[]>(
   fn: (...args: Args) => unknown,
-  specs: Args,
+  specs: MappedTree<Args, Spec>,
   args: Args,
 ): unknown[] {
-  const { program, structure } = trace(fn as (...args: never[]) => unknown, ...specs); // specs are Args
+  const { program, structure } = trace(fn as (...args: never[]) => unknown, ...specs as readonly unknown[]); // MappedTree of a list is a list
   const leaves = flattenTree<HostTensor>(args).leaves;
   return [program, runPasses(program), runPasses(runPasses(program))].map((each) =>
     unflattenTree(structure, runProgram(each, leaves))
@@ -74,7 +74,7 @@ property(
       },
     );
     const mask = masked ? { mask: maskFrom(example.seed, example.batch, example.time) } : {};
-    const open: Point = {
+    const open: MappedTree<Point, Spec> = {
       parameters: mapTree(point.parameters, specOf),
       state: mapTree(point.state, (x: Spec) => spec([null, x.shape[1]], x.dtype)),
       inputs: mapTree(point.inputs, (x: Spec) => spec([null, null, x.shape[2]], x.dtype)),

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { concat, reverse, scan, type Tensor, tensor, zeros } from "../../mod.ts";
 import { sliceAxis, specOf } from "../../src/internal.ts";
-import { mapTree, treeLeaves, zipTrees } from "../../src/tree/tree.ts";
+import { mapTree, treeLeaves, zipLike } from "../../src/tree/tree.ts";
 import {
   anyOptions,
   assertTreesClose,
@@ -112,7 +112,7 @@ property("chunked equals whole", [examples(6), fc.nat(6)], (example, cut) => {
     const part = (from: number, steps: number) => stepsOf(inputs, from, steps) as typeof inputs;
     const [early, between] = scan(cell, state, part(0, first));
     const [late, final] = scan(cell, between, part(first, example.time - first));
-    return [zipTrees(early, late, (a: Tensor, b: Tensor) => concat([a, b], { axis: 1 })), final];
+    return [zipLike(early, late, (a: Tensor, b: Tensor) => concat([a, b], { axis: 1 })), final];
   };
   const point = { parameters, state, inputs };
   assertTreesClose(run(example, point, chunked), run(example, point, plain));

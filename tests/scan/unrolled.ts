@@ -1,7 +1,7 @@
 /** What `scan` means, said a second time without it: one step after the other, one row of a mask after the other. */
 import { at, broadcastTo, type Cell, expandDims, select, stack, type Tensor, zeros } from "../../mod.ts";
 import { fixedSize } from "../../src/internal.ts";
-import { flattenTree, mapTree, treeLeaves, unflattenTree, zipTrees } from "../../src/tree/tree.ts";
+import { flattenTree, mapLike, treeLeaves, unflattenTree, zipLike } from "../../src/tree/tree.ts";
 
 /** The options of a scan that change its result. */
 export interface UnrolledOptions {
@@ -24,11 +24,11 @@ export function unrolled<State, Input, Output>(
   let shown: Output | undefined;
   for (let count = 0; count < time; count++) {
     const step = reverse ? time - 1 - count : count;
-    const [output, next] = cell(state, mapTree(inputs, (x: Tensor) => at(x, step, { axis: 1 })));
+    const [output, next] = cell(state, mapLike(inputs, (x: Tensor) => at(x, step, { axis: 1 })));
     const counts = mask && at(mask, step, { axis: 1 });
     const before = maskedOutput === "previous" ? shown : undefined;
     shown = counts
-      ? choose(counts, output, before ?? mapTree(output, (x: Tensor) => zeros(x.shape, { dtype: x.dtype })))
+      ? choose(counts, output, before ?? mapLike(output, (x: Tensor) => zeros(x.shape, { dtype: x.dtype })))
       : output;
     state = counts ? choose(counts, next, state) : next;
     outputs[step] = shown;
@@ -45,7 +45,7 @@ export function unrolled<State, Input, Output>(
 }
 
 function choose<T>(counts: Tensor, whenTrue: T, whenFalse: T): T {
-  return zipTrees(whenTrue, whenFalse, (a: Tensor, b: Tensor) => {
+  return zipLike(whenTrue, whenFalse, (a: Tensor, b: Tensor) => {
     let rows = counts;
     while (rows.shape.length < a.shape.length) rows = expandDims(rows, -1);
     return select(broadcastTo(rows, a.shape), a, b);

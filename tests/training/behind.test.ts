@@ -8,6 +8,7 @@ import { bidirectional } from "../../src/layers/bidirectional.ts";
 import { dense } from "../../src/layers/dense.ts";
 import { dropout } from "../../src/layers/dropout.ts";
 import { flatten } from "../../src/layers/flatten.ts";
+import { masking } from "../../src/layers/masking.ts";
 import type { Layer } from "../../src/layers/layer.ts";
 import { reshapeLayer } from "../../src/layers/reshape.ts";
 import { rnn } from "../../src/layers/rnn.ts";
@@ -87,6 +88,15 @@ const taggers: Readonly<Record<string, (activate: Activation) => Layer>> = {
     sequential([rnn(sumCell(activate), { returnSequences: true, goBackwards: true })]),
   "behind a layer that is not trained": (activate) =>
     sequential([dense({ units: 3, activation: activate }), dropout({ rate: 0 }), activation("linear")]),
+  "behind layers with a mask": (activate) =>
+    sequential([
+      masking(),
+      dense({ units: 3, activation: activate }),
+      dropout({ rate: 0 }),
+      timeDistributed(reshapeLayer({ targetShape: [1, 3] })),
+      timeDistributed(flatten()),
+      activation("linear"),
+    ]),
 };
 
 const makers = {
@@ -98,6 +108,7 @@ for (const kind of ["softmax", "sigmoid"] as const) {
   for (const [name, make] of Object.entries(taggers)) {
     Deno.test(`${kind} is trained by its logits: ${name}`, async () => {
       const x = mul(normal(randomKey(1), [4, TIME, FEATURES]), 300) as HostTensor; // eager
+      x.data.fill(0, (TIME - 2) * FEATURES, TIME * FEATURES); // steps to be masked
       const plain = make((x) => x);
       const variables = init(plain, randomKey(2), x);
       const { output } = plain.apply(variables, x, { training: false });

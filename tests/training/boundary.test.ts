@@ -71,7 +71,7 @@ Deno.test("whole numbers stay tokens to an embedding, also beside floats", async
   });
   const given = (x: Tensor): Tree<Tensor> => ({ ids: tensor([[1, 2]], { dtype: "int32" }), x });
   const variables = init(both, key(0), { ids: spec([null, 2], "int32"), x: spec([null, 2]) });
-  const run = (x: HostTensor) => predict<Record<string, HostTensor>>(both, variables, given(x));
+  const run = (x: HostTensor) => predict(both, variables, given(x));
   assertEquals(await run(doubles([1, 2], [1, 2])), await run(floats([1, 2], [1, 2])));
 });
 

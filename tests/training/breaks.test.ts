@@ -210,6 +210,12 @@ Deno.test({
     const model = sequential([lstm({ units: 5, stateful: true }), batchNormalization(), dense({ units: 1 })]);
     const x = zeros([1_000_000, 2, 1]), y = zeros([1_000_000, 1]);
     const variables = init(model, key(0), spec([1, 2, 1]));
+    const few = { x: zeros([2, 2, 1]), y: zeros([2, 1]) };
+    const validation = few;
+    // What these compile stays, for later calls.
+    await predict(model, variables, few.x, { device });
+    await evaluate(model, variables, few, objective);
+    await fit(model, variables, few, { ...training, validation, epochs: 1 });
     const before = used();
     assert(before >= 0);
     await assertReason((signal) => predict(model, variables, x, { device, signal }));
@@ -217,7 +223,6 @@ Deno.test({
     await assertReason((signal) => evaluate(model, variables, { x, y }, { ...objective, signal }));
     assertEquals(await eventually(used, before), before);
     const { signal } = soon();
-    const few = { x: zeros([1, 2, 1]), y: zeros([1, 1]) };
     const { stopped } = await fit(model, variables, few, { ...training, validation: { x, y }, signal });
     assertEquals([stopped, await eventually(used, before)], ["aborted", before]);
     {

@@ -25,10 +25,10 @@ import { host, item, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { compile } from "../../src/transforms/compile.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import type { Weighting } from "../../src/training/alignment.ts";
+import { computeLoss } from "../../src/training/compute_loss.ts";
 import {
   binaryCrossentropy,
   categoricalCrossentropy,
-  computeLoss,
   huber,
   type Loss,
   meanAbsoluteError,
@@ -36,7 +36,7 @@ import {
   type Reduction,
   sparseCategoricalCrossentropy,
 } from "../../src/training/losses.ts";
-import { metricNames, resolveMetric } from "../../src/training/metrics.ts";
+import { metricNames, resolveMetric } from "../../src/training/resolve_metric.ts";
 
 const [BATCH, TIME, CLASSES] = [3, 4, 5];
 const POISONS = [NaN, Infinity, -Infinity, 1e308];

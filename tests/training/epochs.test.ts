@@ -9,8 +9,8 @@ import { at, broadcastTo } from "../../src/operations/structure.ts";
 import { ones } from "../../src/operations/creation.ts";
 import { item, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
+import { computeLoss } from "../../src/training/compute_loss.ts";
 import {
-  computeLoss,
   type Loss,
   meanSquaredError,
   type Reduction,

@@ -2,10 +2,10 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { type ActivationLike, resolveActivation } from "../../src/operations/activations.ts";
 import { traceFlat } from "../../src/program/trace.ts";
 import { type HostTensor, item, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
+import { computeLoss } from "../../src/training/compute_loss.ts";
 import {
   binaryCrossentropy,
   categoricalCrossentropy,
-  computeLoss,
   huber,
   type Loss,
   lossNames,

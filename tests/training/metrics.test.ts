@@ -8,15 +8,13 @@ import {
   resolveLoss,
   sparseCategoricalCrossentropy,
 } from "../../src/training/losses.ts";
+import { type MetricLike, metricNames, resolveMetric } from "../../src/training/resolve_metric.ts";
 import {
   accuracy,
   binaryAccuracy,
   categoricalAccuracy,
   lossMetric,
   type Metric,
-  type MetricLike,
-  metricNames,
-  resolveMetric,
   rootMeanSquaredError,
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,

@@ -34,7 +34,7 @@ export function chain(...layers: readonly Layer[]): Layer {
 }
 
 /** A layer from a function of its input, without params. */
-export function lambda(fn: (x: Tree<Tensor>) => Tree<Tensor>): Layer {
+export function lambda<Output>(fn: (x: Tree<Tensor>) => Output): Layer<Output> {
   return defineLayer({
     type: "lambda",
     options: {},

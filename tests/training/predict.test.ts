@@ -30,7 +30,7 @@ Deno.test("predict takes and gives trees", async () => {
     return { sum: add(a, b), list: [b, a] };
   });
   const x = { a: tensor([[1], [2], [3]]), b: tensor([[10], [20], [30]]) };
-  const output = await predict<{ sum: HostTensor; list: HostTensor[] }>(swap, none, x, { batchSize: 2 });
+  const output = await predict(swap, none, x, { batchSize: 2 });
   assertEquals(toNested(output.sum), [[11], [22], [33]]);
   assertEquals(output.list.map(toNested), [[[10], [20], [30]], [[1], [2], [3]]]);
 });

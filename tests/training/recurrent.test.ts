@@ -8,7 +8,7 @@ import { key as randomKey, uniform } from "../../src/operations/random.ts";
 import { spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
 import { sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
-import type { MetricName } from "../../src/training/metrics.ts";
+import type { MetricName } from "../../src/training/resolve_metric.ts";
 import { adam } from "../../src/training/optimizers.ts";
 import { evaluate, predict } from "../../src/training/predict.ts";
 import { line, valuesOf } from "./models.ts";

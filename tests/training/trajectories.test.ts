@@ -13,7 +13,7 @@ import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";
 import { fit } from "../../src/training/fit.ts";
 import { binaryCrossentropy, type Loss, sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
-import type { MetricLike } from "../../src/training/metrics.ts";
+import type { MetricLike } from "../../src/training/resolve_metric.ts";
 import { adam, type Optimizer, rmsprop, sgd } from "../../src/training/optimizers.ts";
 import { evaluate, predict } from "../../src/training/predict.ts";
 import { createTrainer, type TrainingState } from "../../src/training/trainer.ts";
@@ -97,7 +97,7 @@ function variablesOf(model: Layer, weights: OracleTensors, x: HostTensor): Varia
   const tree = params as Tree<Tensor>; // filled above
   const state = mapTree(
     model.initState(tree, specOf(x)),
-    (leaf, path) => statistics.get(path.join()) ?? leaf,
+    (leaf: Tensor, path): Tensor => statistics.get(path.join()) ?? leaf,
   );
   return { params: tree, state };
 }
@@ -126,7 +126,7 @@ function assertLogs(actual: Numbers, expected: Numbers, what: string): void {
 
 async function trainSteps({ config, weights, steps, inputs, outputs }: OracleCase): Promise<void> {
   const { layers, optimizer, loss, metrics } = config as unknown as TrainingConfig; // as the format says
-  const model = sequential(layers.map((layer) => make(layerFactories, layer)));
+  const model = sequential(layers.map((layer) => make(layerFactories, layer) as Layer<Tensor>));
   using trainer = createTrainer(model, {
     loss: make(lossFactories, loss),
     optimizer: make(optimizerFactories, optimizer),
@@ -181,7 +181,7 @@ Deno.test({
     assert(cases.length > 0);
     for (const { config, weights, inputs, history, weights_after, outputs } of cases) {
       const { layers, optimizer, loss, metrics, batch_size, epochs } = config as unknown as TrainingConfig;
-      const model = sequential(layers.map((layer) => make(layerFactories, layer)));
+      const model = sequential(layers.map((layer) => make(layerFactories, layer) as Layer<Tensor>));
       const objective = { loss: make(lossFactories, loss), metrics };
       const data = { x: tensorOf(inputs.x), y: tensorOf(inputs.y) };
       const fitted = await fit(model, variablesOf(model, weights, data.x), data, {

@@ -247,8 +247,8 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
   mul: direct("Mul"),
   div: direct("Div"),
   pow: direct("Pow"),
-  max: direct("Max"),
-  min: direct("Min"),
+  maximum: direct("Max"),
+  minimum: direct("Min"),
   equal: direct("Equal"),
   less: direct("Less"),
   lessEqual: direct("LessOrEqual"),
@@ -269,7 +269,7 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
   scatterAdd,
   sum: (t, { inputs: [x], outputs: [output], attributes: { axes } }) =>
     t.set(output, t.builder.node("ReduceSum", [t.name(x), t.builder.ints(axes)], { keepdims: { int: 0 } })),
-  reduceMax: (t, { inputs: [x], outputs: [output], attributes: { axes } }) =>
+  max: (t, { inputs: [x], outputs: [output], attributes: { axes } }) =>
     t.set(output, t.builder.node("ReduceMax", [t.name(x)], { axes: { ints: axes }, keepdims: { int: 0 } })),
   argmax: (t, { inputs: [x], outputs: [output], attributes: { axis } }) => {
     const found = t.builder.node("ArgMax", [t.name(x)], { axis: { int: axis }, keepdims: { int: 0 } });

@@ -116,7 +116,7 @@ function carriedState(
     }
     const edge = builder.tensor(tensor, weightName(name, ["carry", ...path]));
     return { shape: tensor.shape, dtype: tensor.dtype, edge };
-  }) as Tree<Edge>; // an edge for each tensor
+  });
 }
 
 /** Makes the final state of a layer an output. */

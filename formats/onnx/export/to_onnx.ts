@@ -3,7 +3,7 @@ import { checkLayer, checkVariables } from "../../../src/layers/checks.ts";
 import type { Layer, Mask, Variables } from "../../../src/layers/layer.ts";
 import { isContainer } from "../../../src/models/container.ts";
 import { toJson } from "../../../src/models/json.ts";
-import { checkOptions } from "../../../src/nearest.ts";
+import { checkOptions } from "../../../src/option_names.ts";
 import { less } from "../../../src/operations/elementwise.ts";
 import { iota } from "../../../src/operations/indexing.ts";
 import { expandDims } from "../../../src/operations/structure.ts";

@@ -11,7 +11,7 @@ import {
   tanh,
 } from "../../../src/operations/elementwise.ts";
 import type { Activation, ActivationLike } from "../../../src/operations/activations.ts";
-import { unknownName } from "../../../src/nearest.ts";
+import { unknownName } from "../../../src/known_names.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { attribute, type Node } from "./node.ts";
 

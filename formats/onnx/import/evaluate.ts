@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
-import { quoted } from "../../../src/nearest.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { OnnxError, reading } from "../errors.ts";
 import type { Mark } from "./limits.ts";
 import type { Node } from "./node.ts";

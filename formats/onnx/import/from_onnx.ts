@@ -2,7 +2,8 @@
 import { checkBytes, checkFunction } from "../../../src/describe.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
-import { checkOptions, quoted } from "../../../src/nearest.ts";
+import { checkOptions } from "../../../src/option_names.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { foldIn } from "../../../src/operations/random.ts";
 import { functionOption } from "../../../src/options/json.ts";
 import { type Dim, printShape, type Shape, symbol } from "../../../src/tensor/dims.ts";
@@ -221,14 +222,14 @@ function layerOf(
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { dense, init, key, predict, sequential, spec, tensor } from "@cellfold/cellfold";
+ * import { dense, init, key, type Layer, predict, sequential, spec, type Tensor, tensor } from "@cellfold/cellfold";
  * import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
  * const layer = sequential([dense({ units: 2 })]);
  * const bytes = toOnnx(layer, init(layer, key(0), spec([null, 3])), { input: spec([null, 3]) });
  * const { model, variables, inputs } = fromOnnx(bytes);
- * const output = await predict(model, variables, tensor([[1, 2, 3]]));
+ * const output = await predict(model as Layer<Tensor>, variables, tensor([[1, 2, 3]])); // it has one output
  * assertEquals(String(inputs[0].shape), "batch,3");
- * assertEquals("shape" in output && output.shape, [1, 2]);
+ * assertEquals(output.shape, [1, 2]);
  * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {

@@ -2,7 +2,8 @@
  * A graph of a file, checked and ready to compute: every node's operator is known and used correctly, every
  * name is defined before it is read, and every constant has been read. evaluate.ts computes it.
  */
-import { nearest, quoted } from "../../../src/nearest.ts";
+import { nearest } from "../../../src/known_names.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
 import { attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
 import { type Constant, type ExternalData, readTensor } from "../tensors.ts";

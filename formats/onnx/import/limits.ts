@@ -3,7 +3,7 @@
  * of tensors, and a running call cannot be interrupted; so a graph is traced and its work counted before it
  * is computed.
  */
-import { quoted } from "../../../src/nearest.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { traceFlat, valueOf } from "../../../src/program/trace.ts";
 import { type Equation, isEquation, type Program, type Value } from "../../../src/program/types.ts";
 import { type Dim, type Shape } from "../../../src/tensor/dims.ts";

@@ -7,13 +7,13 @@ import type { Activation } from "../../../src/operations/activations.ts";
 import { add, mul } from "../../../src/operations/elementwise.ts";
 import { matmul } from "../../../src/operations/matmul.ts";
 import { split } from "../../../src/operations/structure.ts";
+import type { LstmState } from "../../../src/cells/cell.ts";
 import type { Cell } from "../../../src/scan.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
-import { type Tree, treeLeaves } from "../../../src/tree/tree.ts";
 import type { CellWeights } from "./recurrent_weights.ts";
 
-/** The step of an LSTM; its state is `[h, c]`. */
-type LstmStep = Cell<Tree<Tensor>, Tensor, Tensor>;
+/** The step of an LSTM. */
+type LstmStep = Cell<LstmState, Tensor, Tensor>;
 
 /** How the output gate is computed, and the activation of the cell. */
 export interface CellActivationOptions {
@@ -39,8 +39,8 @@ export function withCellActivation(
   const limit = limiter("lstmCell", clip);
   const po = peepholes && split(peepholes, inputForget ? 2 : 3)[1];
   return (state, x) => {
-    const [, next] = step(state, x);
-    const [[h], [, nextC]] = [treeLeaves<Tensor>(state), treeLeaves<Tensor>(next)];
+    const [h] = state;
+    const [, [, nextC]] = step(state, x);
     // Exactly as in lstmCell, so that the compiled step has every product and the gate only once.
     const z = add(add(matmul(x, kernel), bias ?? 0), matmul(h, recurrentKernel));
     const zo = split(z, inputForget ? 3 : 4)[inputForget ? 2 : 3];

@@ -1,5 +1,5 @@
 /** A node of a graph as operators see it: its attributes by name and type, and where it is, for errors. */
-import { quoted } from "../../../src/nearest.ts";
+import { quoted } from "../../../src/quoted.ts";
 import { OnnxError, reading } from "../errors.ts";
 import {
   type AttributeProto,

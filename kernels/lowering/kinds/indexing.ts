@@ -66,7 +66,11 @@ export const indexingRules: Rules<"gather" | "scatterAdd", IndexingKernel> = {
     lower: ({ inputs: [index, updates] }, output, { viewIn, check }) => {
       const indices = viewIn(index);
       check((bindings) =>
-        requireRows("scatterAdd", evaluateDim(output.shape[0], bindings), evaluateShape(index.shape, bindings))
+        requireRows(
+          "scatterAdd",
+          evaluateDim(output.shape[0], bindings),
+          evaluateShape(index.shape, bindings),
+        )
       );
       // All indices may refer to one row.
       const isLong = output.dtype === "float32" && !isAtMost(sizeOf(indices.shape), FEW_TERMS);

@@ -46,10 +46,10 @@ export function sizesAt(bindings: Bindings): Sizes {
   return { of, elements: (shape) => of(sizeOf(shape)), rows: ([rows = 1]) => of(rows) };
 }
 
-/** A block whose rows may be computed independently. */
-export interface RowBlock {
+/** A body whose rows may be computed independently. */
+export interface BodyRows {
   readonly rows: Dim;
-  /** Whether a kernel of the block writes to the buffer. */
+  /** Whether a kernel of the body writes to the buffer. */
   readonly isWritten: (buffer: Buffer) => boolean;
 }
 
@@ -64,9 +64,9 @@ export interface Kind<Kernel> {
   /** Buffers whose content must last from call to call; default: none. */
   readonly keeps?: (kernel: Kernel) => Buffer[];
   /**
-   * Whether it computes each row of a block from that row alone, provided that its views stay in their rows.
+   * Whether it computes each row of a body from that row alone, provided that its views stay in their rows.
    */
-  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
   readonly work: (kernel: Kernel, sizes: Sizes) => Work;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
@@ -97,10 +97,10 @@ export interface KernelFunctions<Kernel> {
   /** Buffers of a kernel whose content must last from call to call. */
   readonly keptBy: (kernel: Kernel) => Buffer[];
   /**
-   * Whether a kernel computes each row of a block from that row alone, provided that its views stay in their
+   * Whether a kernel computes each row of a body from that row alone, provided that its views stay in their
    * rows.
    */
-  readonly isRowWise: (kernel: Kernel, block: RowBlock) => boolean;
+  readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
   /** The work of a kernel in a call; for a loop, of one step. */
   readonly workOf: (kernel: Kernel, sizes: Sizes) => Work;
   /** The name of a kernel's function, without a number. */
@@ -123,8 +123,8 @@ export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): K
         ...record(kernel).hidden?.(kernel) ?? [],
       ],
     keptBy: (kernel) => inside(kernel)?.flatMap(of.keptBy) ?? record(kernel).keeps?.(kernel) ?? [],
-    isRowWise: (kernel, block) =>
-      inside(kernel)?.every((each) => of.isRowWise(each, block)) ?? record(kernel).isRowWise(kernel, block),
+    isRowWise: (kernel, body) =>
+      inside(kernel)?.every((each) => of.isRowWise(each, body)) ?? record(kernel).isRowWise(kernel, body),
     workOf: (kernel, sizes) =>
       record(kernel).work(kernel, sizes, sum(inside(kernel) ?? [], (each) => costIn(of, each, sizes))),
     kernelName: (kernel) => record(kernel).name?.(kernel) ?? kernel.kind,

@@ -8,7 +8,7 @@ import type { Rule, Rules } from "./rule.ts";
 /** A sum or maximum over axes. */
 export interface ReduceKernel {
   readonly kind: "reduce";
-  readonly name: "sum" | "reduceMax";
+  readonly name: "sum" | "max";
   readonly input: View;
   readonly axes: readonly number[];
   readonly output: View;
@@ -56,9 +56,9 @@ function reduceRule<Name extends ReduceKernel["name"]>(name: Name): Rule<Name, R
 }
 
 /** The rules for the operations. */
-export const reductionRules: Rules<"sum" | "reduceMax" | "argmax", ReductionKernel> = {
+export const reductionRules: Rules<"sum" | "max" | "argmax", ReductionKernel> = {
   sum: reduceRule("sum"),
-  reduceMax: reduceRule("reduceMax"),
+  max: reduceRule("max"),
   argmax: {
     lower: ({ inputs: [input], attributes: { axis } }, output, { viewIn, check }) => {
       check((bindings) => requireElements(evaluateShape(input.shape, bindings), axis));

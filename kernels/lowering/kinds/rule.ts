@@ -1,6 +1,6 @@
 /**
  * What a lowering rule is: how the equations of an operation become kernels, and what it may use of their
- * block.
+ * body.
  */
 import type { Bindings, Dim } from "../../../src/tensor/dims.ts";
 import type { Attributes, OperationName, Program, Value } from "../../../src/program/types.ts";
@@ -22,21 +22,21 @@ export interface Applied<Name extends OperationName> {
   readonly outputs: readonly Value[];
 }
 
-/** The block whose equation is lowered. */
+/** The body whose equation is lowered. */
 export interface Lowering<Inside = unknown> {
   /** Notes a condition that the sizes of every call must meet, else the function throws. */
   readonly check: (holds: (bindings: Bindings) => void) => void;
-  /** How many loops over time enclose the block. */
+  /** How many loops over time enclose the body. */
   readonly depth: number;
   readonly locate: (value: Value) => Located;
   /** The view of a value in memory; a constant is placed there. */
   readonly viewIn: (value: Value) => View;
-  /** The first place to which a value that the block computes is written. */
+  /** The first place to which a value that the body computes is written. */
   readonly storeOf: (value: Value) => View;
   /** The addends of products. */
   readonly addendsOf: ReadonlyMap<object, readonly Addend[]>;
   /**
-   * Lowers the body of a loop of this block; returns its kernels, and how many rows may be computed
+   * Lowers the body of a loop in this one; returns its kernels, and how many rows may be computed
    * independently.
    */
   readonly lowerBody: (
@@ -62,5 +62,5 @@ export type Rules<Name extends OperationName, Kernel, Inside = unknown> = {
 
 /** A buffer that is planned into the arena. */
 export function arena(name: string, size: Dim): Buffer {
-  return { name, size, place: { kind: "arena" } };
+  return { name, size, storage: { kind: "arena" } };
 }

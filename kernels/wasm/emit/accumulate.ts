@@ -137,7 +137,8 @@ function roundsOf(dims: readonly Extent[], abreast: number): number {
   const inner = dims.at(-1) ?? 1;
   const outer = dims.slice(0, -1).map(openAsMany);
   if (typeof inner !== "number" || outer.includes(Infinity)) return Infinity;
-  return outer.reduce((all, each) => all * each, 1) * runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
+  return outer.reduce((all, each) => all * each, 1) *
+    runsOf(inner, abreast).reduce((sum, { times }) => sum + times, 0);
 }
 
 /** Splits an axis into runs of `abreast` places, then of half as many, and so on. */
@@ -165,7 +166,9 @@ function movedBy(
     for (const { local, strides } of moving) {
       if (typeof places === "number") f.move(local, multiplyDims(strides[axis], sign * places));
       else if (strides[axis] !== 0) {
-        f.get(local).size(places).bytes(multiplyDims(strides[axis], sign)).op("i32.mul").op("i32.add").set(local);
+        f.get(local).size(places).bytes(multiplyDims(strides[axis], sign)).op("i32.mul").op("i32.add").set(
+          local,
+        );
       }
     }
   };
@@ -187,7 +190,15 @@ function inStep(
   if (dims.length === 0) return step(1);
   const inner = dims.length - 1, extent = dims[inner];
   loopOver(f, dims.slice(0, inner), along(moving, (all) => all.slice(0, inner)), () => {
-    if (typeof extent !== "number") return openRuns(f, extent, along(moving, (all) => all.slice(inner)), abreast, step);
+    if (typeof extent !== "number") {
+      return openRuns(
+        f,
+        extent,
+        along(moving, (all) => all.slice(inner)),
+        abreast,
+        step,
+      );
+    }
     let first = 0;
     for (const { places, times } of runsOf(extent, abreast)) {
       movedBy(f, moving, inner, first, () => {
@@ -242,15 +253,21 @@ function inBlocks(
     : Math.max(1, most - Math.log2(abreast)) * abreast;
   const extent = dims[axis];
   const isKnown = typeof extent === "number";
-  const blocks = isKnown ? Math.floor(extent / take) : { local: f.hold(() => f.size(extent).i32(take).op("i32.div_u")) };
+  const blocks = isKnown
+    ? Math.floor(extent / take)
+    : { local: f.hold(() => f.size(extent).i32(take).op("i32.div_u")) };
   const left = isKnown ? extent % take : { local: f.hold(() => f.size(extent).i32(take).op("i32.rem_u")) };
-  const whole = isKnown ? extent - extent % take : { local: f.hold(() => f.size(extent).size(left).op("i32.sub")) };
+  const whole = isKnown
+    ? extent - extent % take
+    : { local: f.hold(() => f.size(extent).size(left).op("i32.sub")) };
   const block = (size: Extent) => {
     inStep(f, [size, ...inside], along(moving, (all) => all.slice(axis)), abreast, step);
     after();
   };
   loopOver(f, dims.slice(0, axis), along(moving, (all) => all.slice(0, axis)), () => {
-    if (blocks !== 0) loopOver(f, [blocks], along(moving, (all) => [multiplyDims(all[axis], take)]), () => block(take));
+    if (blocks !== 0) {
+      loopOver(f, [blocks], along(moving, (all) => [multiplyDims(all[axis], take)]), () => block(take));
+    }
     if (left !== 0) movedBy(f, moving, axis, whole, () => block(left));
   });
 }

@@ -49,7 +49,9 @@ export class KernelCode extends FunctionBuilder {
 
   /** Pushes the bytes of this many elements. */
   bytes(extent: Extent): this {
-    return isLocal(extent) ? this.get(extent.local).i32(2).op("i32.shl") : this.size(multiplyDims(extent, ELEMENT));
+    return isLocal(extent)
+      ? this.get(extent.local).i32(2).op("i32.shl")
+      : this.size(multiplyDims(extent, ELEMENT));
   }
 
   /** Pushes the bytes of as many elements as are in whole groups of `unit`, a power of two. */
@@ -88,7 +90,9 @@ export class KernelCode extends FunctionBuilder {
 
   /** Counts `counter` from its current value up to below `end` by `step`, unsigned. */
   override count(counter: Local, end: Extent, step: number, write: () => void): this {
-    const fixed = typeof end === "number" || isLocal(end) ? end : { local: this.word(this.#slots.ofSize(end)) };
+    const fixed = typeof end === "number" || isLocal(end)
+      ? end
+      : { local: this.word(this.#slots.ofSize(end)) };
     return super.count(counter, fixed, step, write);
   }
 

@@ -82,6 +82,6 @@ function sumAlong(
 export const cumsumEmission: EmittedKinds<CumsumKernel> = {
   cumsum: {
     emit: emitCumsum,
-    cut: ({ axis }, { cost }, shareFrom) => ({ grain: 1, alone: axis === 0 || cost < shareFrom }),
+    cut: ({ axis }, { cost }, shareFrom) => ({ grain: 1, singleThreaded: axis === 0 || cost < shareFrom }),
   },
 };

@@ -34,7 +34,7 @@ export const fusedEmission: EmittedKinds<FusedKernel> = {
     emit: emitFused,
     cut: ({ shape }, { items }, shareFrom) => ({
       grain: shape.length === 1 ? 16 : 1,
-      alone: items < shareFrom,
+      singleThreaded: items < shareFrom,
     }),
   },
 };
@@ -56,7 +56,9 @@ function emitLoops(f: KernelCode, kernel: FusedKernel, features: Features): void
   ]);
   // Merges all axes into one if every view is contiguous across rows too; else the rows stay an axis.
   const flat = collapse(shape, views.map(({ strides }) => strides), 0);
-  const isFlat = flat.shape.length === 1;
+  // The elements of a row; undefined if those of all rows cannot be divided before the sizes are known.
+  const rowElements = flat.shape.length === 1 ? divideDims(flat.shape[0], shape[0]) : undefined;
+  const isFlat = rowElements !== undefined;
   const { shape: dims, strides } = isFlat ? flat : collapse(shape, views.map(({ strides }) => strides), 1);
   const stridesOf = new Map(views.map((view, index) => [view, strides[index]]));
 
@@ -70,7 +72,6 @@ function emitLoops(f: KernelCode, kernel: FusedKernel, features: Features): void
     const found = pointers.find(normal(view));
     return { ...found, stride: (stridesOf.get(normal(view)) ?? [])[inner] };
   };
-  const rowElements = isFlat ? divideDims(dims[0], shape[0]) : undefined;
   if (rowElements !== undefined) {
     const [from, to] = [BEGIN, END].map((row) => f.hold(() => f.get(row).bytes(rowElements).op("i32.mul")));
     emitInner(f, kernel, accessOf, features, { from, to });

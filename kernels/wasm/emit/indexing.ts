@@ -192,7 +192,7 @@ export const indexingEmission: EmittedKinds<IndexingKernel> = {
     emit: emitGather,
     cut: ({ indices }, { items }, shareFrom) => ({
       grain: 1,
-      alone: indices.shape.length === 0 || items < shareFrom,
+      singleThreaded: indices.shape.length === 0 || items < shareFrom,
     }),
   },
   scatterAdd: { emit: emitScatter, cut: uncut },

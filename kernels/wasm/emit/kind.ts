@@ -8,11 +8,11 @@ import type { MatmulFunctions } from "../matmul/mod.ts";
 
 /**
  * How a kernel's units of work are divided: in pieces of a multiple of `grain`; one thread does it all if
- * `alone`.
+ * `singleThreaded`.
  */
 export interface Cut {
   readonly grain: number;
-  readonly alone: boolean;
+  readonly singleThreaded: boolean;
 }
 
 /** The function of a kernel inside a loop, already emitted. */
@@ -56,4 +56,4 @@ export type EmittedKinds<Kernel extends AnyKernel> = {
 };
 
 /** The cut of a kernel that is never shared. */
-export const uncut = (): Cut => ({ grain: 1, alone: true });
+export const uncut = (): Cut => ({ grain: 1, singleThreaded: true });

@@ -102,7 +102,9 @@ function emitMatmul(
       const address = view && pointerTo(f, view), stride = view?.strides[0] ?? 0;
       if (address !== undefined) toRow(f, address, stride);
       f.get(a).bytes(strideRow).bytes(strideK).get(packed).bytes(multiplyDims(k, first)).op("i32.add");
-      f.get(c).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(END).get(BEGIN).op("i32.sub").size(columns);
+      f.get(c).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(END).get(BEGIN).op("i32.sub").size(
+        columns,
+      );
       f.size(k);
       if (address === undefined) f.i32(0);
       else f.get(address);
@@ -180,19 +182,23 @@ export const productEmission: EmittedKinds<PackKernel | PackedMatmulKernel | Lon
   pack: {
     emit: emitPack,
     cut: ({ right: { shape } }, { items }, shareFrom) =>
-      shape.length > 2 ? { grain: 1, alone: false } : { grain: panelColumns, alone: items < shareFrom },
+      shape.length > 2
+        ? { grain: 1, singleThreaded: false }
+        : { grain: panelColumns, singleThreaded: items < shareFrom },
   },
   packedMatmul: {
     emit: emitMatmul,
     cut: ({ output: { shape } }, { cost }, shareFrom) => ({
       grain: shape.length > 2 ? 1 : ROWS_OF_TILE,
-      alone: cost < shareFrom * 4,
+      singleThreaded: cost < shareFrom * 4,
     }),
   },
   longProduct: {
     emit: emitLongProduct,
     dependsOnShare: ({ shared }) => shared === "terms",
     cut: ({ shared }, { cost }, shareFrom) =>
-      shared === "terms" ? { grain: 16, alone: false } : { grain: panelColumns, alone: cost < shareFrom * 4 },
+      shared === "terms"
+        ? { grain: 16, singleThreaded: false }
+        : { grain: panelColumns, singleThreaded: cost < shareFrom * 4 },
   },
 };

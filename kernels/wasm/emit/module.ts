@@ -16,7 +16,14 @@ import { wasmFunctions, type WasmKernel } from "../kernels.ts";
 import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
-import { aloneAlways, fixedSizes, isOpen, type Share, shareOf, WORTH_SHARING } from "../share.ts";
+import {
+  alwaysSingleThreaded,
+  fixedSizes,
+  isOpen,
+  type Partition,
+  partitionOf,
+  WORTH_SHARING,
+} from "../partition.ts";
 import type { Slots } from "../slots.ts";
 import { mayWait } from "../threads.ts";
 import { kernelParams } from "./address.ts";
@@ -78,6 +85,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
     isOnce: wasmFunctions.keptBy(kernel).length > 0,
   }));
   writeAlone(steps, emitter);
+  if (steps.some(({ isOnce }) => isOnce)) module.export(emitter.matmul.pack, "pack");
   if (phasesAddress !== undefined) writeShared(steps, emitter, phasesAddress);
   return {
     bytes: module.encode(),
@@ -93,7 +101,7 @@ interface Division {
   /** Pushes the units of one share. */
   readonly pushPart: (f: KernelCode) => void;
   /** Whether one thread does it all; a local holds the answer if that depends on the call. */
-  readonly isAlone: (f: KernelCode) => boolean | { readonly isAlone: Local };
+  readonly isSingle: (f: KernelCode) => boolean | { readonly isSingle: Local };
 }
 
 /** A kernel of the module. */
@@ -116,23 +124,24 @@ interface Emitter extends Omit<Emission, "depth" | "inside"> {
 
 /** The division of a kernel's work; it is the same for all sizes, or read from the table. */
 function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter): Division {
-  const partOf = ({ units, grain }: Share) => Math.ceil(Math.ceil(units / grain) / threads) * grain;
+  const partOf = ({ units, grain }: Partition) => Math.ceil(Math.ceil(units / grain) / threads) * grain;
   if (!isOpen(kernel)) {
-    const share = shareOf(kernel, shareFrom, fixedSizes);
+    const partition = partitionOf(kernel, shareFrom, fixedSizes);
     return {
-      pushUnits: (f) => f.i32(share.units),
-      pushPart: (f) => f.i32(partOf(share)),
-      isAlone: () => share.alone,
+      pushUnits: (f) => f.i32(partition.units),
+      pushPart: (f) => f.i32(partOf(partition)),
+      isSingle: () => partition.singleThreaded,
     };
   }
   const name = kernels.get(kernel);
-  const at = (bindings: Bindings) => shareOf(kernel, shareFrom, sizesAt(bindings));
-  const pushIsAlone = (f: KernelCode) => f.at(`whether ${name} is alone`, (bindings) => at(bindings).alone ? 1 : 0);
-  const always = aloneAlways(kernel, shareFrom);
+  const at = (bindings: Bindings) => partitionOf(kernel, shareFrom, sizesAt(bindings));
+  const pushIsAlone = (f: KernelCode) =>
+    f.at(`whether ${name} is for one thread`, (bindings) => at(bindings).singleThreaded ? 1 : 0);
+  const always = alwaysSingleThreaded(kernel, shareFrom);
   return {
     pushUnits: (f) => f.at(`units of ${name}`, (bindings) => at(bindings).units),
     pushPart: (f) => f.at(`part of ${name}`, (bindings) => partOf(at(bindings))),
-    isAlone: (f) => always ?? { isAlone: f.hold(() => pushIsAlone(f)) },
+    isSingle: (f) => always ?? { isSingle: f.hold(() => pushIsAlone(f)) },
   };
 }
 
@@ -170,7 +179,7 @@ function writeShared(steps: readonly Step[], emitter: Emitter, address: number):
   const f = KernelCode.add(module, slots, "run", [i32, i32, i32], [i32]);
   const phases = phasesIn(f);
   const part = f.local(i32); // one for all kernels, as the number of locals is limited
-  const alone = ({ kernel, called, pushUnits }: Step) => {
+  const single = ({ kernel, called, pushUnits }: Step) => {
     f.i32(0);
     pushUnits(f);
     f.call(called);
@@ -187,24 +196,24 @@ function writeShared(steps: readonly Step[], emitter: Emitter, address: number):
     const group = pending;
     pending = [];
     if (group.length === 0) return;
-    phases.phase("alone", () => {
+    phases.phase("single", () => {
       f.i32(0).setGlobal(share);
-      for (const step of group) whenStale(f, step, slots, () => alone(step));
+      for (const step of group) whenStale(f, step, slots, () => single(step));
     });
   };
   for (const step of steps) {
-    const isAlone = step.isAlone(f);
-    if (isAlone === true) {
+    const isSingle = step.isSingle(f);
+    if (isSingle === true) {
       pending.push(step);
       continue;
     }
     writePending();
     // If a phase is skipped, all threads skip it, as they read the same table.
     whenStale(f, step, slots, () =>
-      phases.phase(isAlone === false ? "shared" : isAlone, (claimed) => {
+      phases.phase(isSingle === false ? "shared" : isSingle, (claimed) => {
         f.get(claimed).setGlobal(share);
-        if (isAlone === false) shared(step, claimed);
-        else f.get(isAlone.isAlone).if(() => alone(step), () => shared(step, claimed));
+        if (isSingle === false) shared(step, claimed);
+        else f.get(isSingle.isSingle).if(() => single(step), () => shared(step, claimed));
       }));
   }
   writePending();

@@ -38,8 +38,8 @@ const operations: { readonly [Name in FusedName]: OperationEmitter } = {
   sub: either(by("f32x4.sub"), by("i32x4.sub")),
   mul: either(by("f32x4.mul"), by("i32x4.mul")),
   div: either(by("f32x4.div"), emitIntegerDivision),
-  max: either(limitOr("max", "f32x4.max"), by("i32x4.max_s")),
-  min: either(limitOr("min", "f32x4.min"), by("i32x4.min_s")),
+  maximum: either(limitOr("maximum", "f32x4.max"), by("i32x4.max_s")),
+  minimum: either(limitOr("minimum", "f32x4.min"), by("i32x4.min_s")),
   equal: either(by("f32x4.eq"), by("i32x4.eq")),
   less: either(by("f32x4.lt"), by("i32x4.lt_s")),
   lessEqual: either(by("f32x4.le"), by("i32x4.le_s")),
@@ -56,7 +56,7 @@ export function emitOperation(f: FunctionBuilder, operation: FusedOperation, fea
 }
 
 /** The larger or smaller of two; if one is a constant, {@linkcode emitLimit} is tried first. */
-function limitOr(name: "max" | "min", instruction: Instruction): OperationEmitter {
+function limitOr(name: "maximum" | "minimum", instruction: Instruction): OperationEmitter {
   return (f, { operands }) => {
     if (!emitLimit(f, name, operands)) f.op(instruction);
   };
@@ -67,17 +67,17 @@ function limitOr(name: "max" | "min", instruction: Instruction): OperationEmitte
  * processors: `pmax(x, c)` and `pmin(x, c)` are x if x is NaN. Returns false, and emits nothing, if the
  * results could differ.
  */
-function emitLimit(f: FunctionBuilder, name: "max" | "min", operands: readonly Operand[]): boolean {
+function emitLimit(f: FunctionBuilder, name: "maximum" | "minimum", operands: readonly Operand[]): boolean {
   const [first, second] = operands.map((operand) => operand.kind === "constant" ? operand.value : undefined);
   const limit = second ?? first;
   if (limit === undefined || Number.isNaN(limit)) return false;
   const isZero = limit === 0;
-  if (isZero && (name === "min" || Object.is(limit, -0))) return false;
+  if (isZero && (name === "minimum" || Object.is(limit, -0))) return false;
   if (second === undefined) {
     const x = f.local(v128), constant = f.local(v128);
     f.set(x).set(constant).get(x).get(constant);
   }
-  f.op(name === "max" ? "f32x4.pmax" : "f32x4.pmin");
+  f.op(name === "maximum" ? "f32x4.pmax" : "f32x4.pmin");
   if (isZero) f.f32x4(0).op("f32x4.add"); // of 0 and -0 the larger is 0
   return true;
 }

@@ -138,7 +138,13 @@ function reduceElements(
     } else {
       const outer = shape.slice(0, inner);
       if (typeof extent !== "number") {
-        sum = accumulate(f, kernel, { results: 1, vectors: ABREAST, isScalar: true, dims: [extent], times: sizeOf(outer) });
+        sum = accumulate(f, kernel, {
+          results: 1,
+          vectors: ABREAST,
+          isScalar: true,
+          dims: [extent],
+          times: sizeOf(outer),
+        });
         const groups = { local: f.hold(() => f.size(extent).i32(Math.log2(STRIDE)).op("i32.shr_u")) };
         const rest = { local: f.hold(() => f.size(extent).i32(STRIDE - 1).op("i32.and")) };
         const stridesOf = (stride: number) => [{ local: source, strides: [stride] }];
@@ -225,14 +231,14 @@ export const reductionEmission: EmittedKinds<ReductionKernel> = {
     emit: emitReduce,
     cut: ({ output: { shape: { length } } }, { cost }, shareFrom) => ({
       grain: length === 1 ? 16 : 1,
-      alone: length === 0 || cost < shareFrom,
+      singleThreaded: length === 0 || cost < shareFrom,
     }),
   },
   argmax: {
     emit: emitArgmax,
     cut: ({ output }, { cost }, shareFrom) => ({
       grain: 1,
-      alone: output.shape.length === 0 || cost < shareFrom,
+      singleThreaded: output.shape.length === 0 || cost < shareFrom,
     }),
   },
 };

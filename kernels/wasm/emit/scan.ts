@@ -34,5 +34,8 @@ function emitScan(
 
 /** How this kind is emitted. */
 export const scanEmission: EmittedKinds<WasmScanKernel> = {
-  scan: { emit: emitScan, cut: ({ rows }, { units }) => ({ grain: 1, alone: rows === 0 || units < 2 }) },
+  scan: {
+    emit: emitScan,
+    cut: ({ rows }, { units }) => ({ grain: 1, singleThreaded: rows === 0 || units < 2 }),
+  },
 };

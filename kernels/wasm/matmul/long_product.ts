@@ -76,11 +76,13 @@ export function writeLongProduct(
     code.get(address).get(block).bytes(stride).op("i32.mul").op("i32.add").set(address);
 
   // With many terms the scratch holds the sums of a part, row by row as in the results, then their rounding
-  // errors.
-  const hasParts = typeof most.terms !== "number" || most.terms > PART_TERMS;
+  // errors; few are summed in the results.
+  const mayHaveParts = typeof most.terms !== "number" || most.terms > PART_TERMS;
+  const [hasParts, sumStride] = [code.local(i32), code.local(i32)];
+  code.get(terms).i32(PART_TERMS).op("i32.gt_u").set(hasParts);
   const sumBytes = rows * most.columns * 4;
   const sumsOf = (row: number) => code.get(scratch).i32(row * most.columns * 4).op("i32.add");
-  code.get(scratch).i32(hasParts ? 2 * sumBytes : 0).op("i32.add").set(blocks);
+  code.get(scratch).i32(mayHaveParts ? 2 * sumBytes : 0).op("i32.add").set(blocks);
   code.i32(0).set(later).i32(0).set(done);
 
   const settleParts = () => {
@@ -119,22 +121,28 @@ export function writeLongProduct(
       minimum(code, () => code.get(columns).get(column).op("i32.sub"), () => code.i32(BLOCK_COLUMNS)).set(
         width,
       );
-      atColumn(right.address).get(panels).get(block).get(width).bytes(right.stride).i32(4).call(functions.pack);
+      atColumn(right.address).get(panels).get(block).get(width).bytes(right.stride).i32(4).call(
+        functions.pack,
+      );
       let row = 0;
       for (const { rows, address, stride } of results) {
-        const sumStride = hasParts ? most.columns : stride;
-        if (hasParts) sumsOf(row).set(sums);
-        else code.get(address).set(sums);
+        code.get(address).set(sums).bytes(stride).set(sumStride);
+        if (mayHaveParts) {
+          code.get(hasParts).if(() => {
+            sumsOf(row).set(sums);
+            code.bytes(most.columns).set(sumStride);
+          });
+        }
         turned(row).get(rowBytes).i32(4).get(panels);
-        atColumn(sums).bytes(sumStride).i32(rows).get(width).get(block);
+        atColumn(sums).get(sumStride).i32(rows).get(width).get(block);
         pushIf(code, later, () => atColumn(sums));
-        code.get(later).bytes(sumStride).op("i32.mul").i32(0).call(functions.product);
+        code.get(later).get(sumStride).op("i32.mul").i32(0).call(functions.product);
         row += rows;
       }
     });
     advance(right);
     code.i32(1).set(later);
-    if (hasParts) settleParts();
+    if (mayHaveParts) code.get(hasParts).if(settleParts);
     code.get(terms).get(block).op("i32.sub").tee(terms).i32(0).op("i32.gt_s").brIf(0);
   });
 }

@@ -48,7 +48,11 @@ export interface ElementAt {
 }
 
 /** The place of an element, given an index expression for each axis. */
-export function elementAt(view: View, indices: readonly string[], { locationOf, table }: Locations): ElementAt {
+export function elementAt(
+  view: View,
+  indices: readonly string[],
+  { locationOf, table }: Locations,
+): ElementAt {
   const { buffer, offset, loops, strides } = view;
   const location = locationOf(buffer);
   const isLocal = location.in === "local";

@@ -5,7 +5,7 @@
  */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
-import { load, loadElement, type Locations, elementAt, store, times, unravel } from "./address.ts";
+import { elementAt, load, loadElement, type Locations, store, times, unravel } from "./address.ts";
 import type { Site, Tile, WrittenKinds } from "./kind.ts";
 import { loop, loops } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";

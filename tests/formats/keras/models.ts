@@ -17,6 +17,7 @@ import {
   lstm,
   masking,
   merge,
+  normalization,
   reshapeLayer,
   rnn,
   simpleRnn,
@@ -86,6 +87,17 @@ function graph(): Layer {
 
 /** One of each: a model and what it is given. */
 export const examples: Readonly<Record<string, () => Example>> = {
+  normalized: () => ({
+    model: sequential([
+      masking({ maskValue: 0.25 }),
+      normalization({ mean: [0.5, -1, 2], variance: [4, 0.25, 1], name: "scale" }),
+      normalization({ axis: [2, 1] }),
+      gru({ units: 3, returnSequences: true }),
+      normalization({ axis: [], mean: 3, variance: 2, invert: true }),
+    ]),
+    input: spec([null, 5, 3]),
+    x: floats(7, 4, 5, 3),
+  }),
   layers: () => ({
     model: sequential([
       masking({ maskValue: 0.25 }),

@@ -40,7 +40,7 @@ export function cases(folder: URL = fixtures): Record<string, Case> {
 /** Tensors of JSON as tensors. */
 export function tensors(tree: Tree<PlainTensor>): Tree<Tensor> {
   const made = ({ data, shape, dtype }: PlainTensor) => tensor([...data], { shape: [...shape], dtype });
-  return mapTree(tree as unknown, made) as Tree<Tensor>; // a tree of the same structure
+  return mapTree(tree, made);
 }
 
 /** Tensors as JSON. */
@@ -49,7 +49,7 @@ export function plain(tree: Tree<Tensor>): Tree<PlainTensor> {
     const { shape, dtype, data } = host(leaf);
     return { shape: shape.map(Number), dtype, data: [...data] };
   };
-  return mapTree(tree as unknown, made) as Tree<PlainTensor>; // a tree of the same structure
+  return mapTree(tree, made);
 }
 
 /** The model's predictions by the reference backend, in one batch. */
@@ -60,7 +60,7 @@ export async function predictions(
 ): Promise<Tree<Tensor>> {
   const [first] = treeLeaves<Tensor>(inputs);
   const batchSize = Number(first.shape[0]);
-  return await predict(model, variables, inputs, { batchSize, device: "reference" }) as Tree<Tensor>;
+  return await predict(model, variables, inputs, { batchSize, device: "reference" });
 }
 
 /** Fails unless both trees have equal shapes, and values within `tolerance` times the largest magnitude. */

@@ -1,6 +1,6 @@
 /** Models that PyTorch exports. */
 import { assert, assertEquals } from "@std/assert";
-import { fit, host, predict, type Tensor, tensor } from "@cellfold/cellfold";
+import { fit, host, type Layer, predict, type Tensor, tensor } from "@cellfold/cellfold";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
 import { python } from "./support/runtime.ts";
 
@@ -61,7 +61,7 @@ Deno.test({
       const { model, variables, inputs, outputs } = fromOnnx(Uint8Array.fromBase64(file));
       assertEquals([String(inputs[0].shape), outputs], ["batch,time", ["scores"]]);
       const x = tensor(tokens, { dtype: "int32" });
-      const { data } = host(await predict<Tensor>(model, variables, x));
+      const { data } = host(await predict(model as Layer<Tensor>, variables, x));
       scores.forEach((score, index) =>
         assert(Math.abs(data[index] - score) < 1e-5, `${name}: ${data[index]}, ${score}`)
       );

@@ -138,8 +138,8 @@ Deno.test("an imported model predicts batches of any size", async () => {
   const imported = fromOnnx(toOnnx(layer, variables, { input }));
   const x = noise([37, 5, 4]);
   const [native, again] = [
-    await predict<Tensor>(layer, variables, x),
-    await predict<Tensor>(imported.model, imported.variables, x),
+    await predict(layer, variables, x),
+    await predict(imported.model as Layer<Tensor>, imported.variables, x),
   ];
   assertEquals([...host(again).data], [...host(native).data]);
 });
@@ -191,7 +191,7 @@ Deno.test("an imported model is a layer like others: it has a summary, goes into
   const { output } = whole.apply(fresh, x, { training: false });
   const again = fromOnnx(toOnnx(whole, fresh, { input }));
   const back = again.model.apply(again.variables, x, { training: false });
-  assertAgree("again", outputsOf(again, back.output), { output: host(output as Tensor) }, TOLERANCE);
+  assertAgree("again", outputsOf(again, back.output), { output: host(output) }, TOLERANCE);
   const frozen = fromOnnx(toOnnx(layer, init(layer, key(0), input), { input }), {
     trainable: (name) => name !== "lstm/LSTM",
   });

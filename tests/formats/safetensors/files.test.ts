@@ -304,7 +304,7 @@ Deno.test("restoring names all that is missing, unexpected or different", () => 
   );
   const specs = mapTree(template, ({ shape, dtype }: Tensor) => ({ shape, dtype }));
   assertEquals(
-    restoreTree<Tree<Tensor>>(specs as Tree<Tensor>, decodeSafetensors(encodeSafetensors(template)).tensors),
+    restoreTree(specs, decodeSafetensors(encodeSafetensors(template)).tensors),
     template,
   );
 });

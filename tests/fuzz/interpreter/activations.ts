@@ -2,7 +2,8 @@
 import { mapVectors, type Nested, rounded, sum } from "./nested.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-const softplus = (x: number) => x > 30 ? x + Math.exp(-x) : Math.log1p(Math.exp(x));
+/** As libraries define it, with what is added to 1 rounded: far below 0 little is left of it. */
+export const softplus = (x: number) => Math.max(x, 0) + Math.log(rounded(1 + Math.exp(-Math.abs(x))));
 const elu = (x: number) => x >= 0 ? x : Math.expm1(x);
 const clip = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x));
 const SELU_ALPHA = 1.6732632423543772;
@@ -35,7 +36,7 @@ const byElement: { readonly [name: string]: (x: number) => number } = {
   elu,
   selu: (x) => SELU_SCALE * (x >= 0 ? x : SELU_ALPHA * Math.expm1(x)),
   celu: elu,
-  gelu: (x) => x / 2 * (1 + erf(x / Math.SQRT2)),
+  gelu: (x) => x / 2 * rounded(1 + rounded(erf(x / Math.SQRT2))), // far below 0 nothing is left but what was rounded
   silu: (x) => x * sigmoid(x),
   swish: (x) => x * sigmoid(x),
   softplus,

@@ -82,7 +82,8 @@ function gruCell(options: Options): CellSteps {
         ? product(r, plus(times(h, columns(2)), bh))
         : times(product(r, h), columns(2));
       const candidate = act(activation, limited(clip, plus(xh, recurrent)));
-      const next = each((z, h, g) => z * h + (1 - z) * g, z, h, candidate);
+      // Rounded apart: the two may all but cancel, as a gate need not lie between 0 and 1.
+      const next = plus(product(z, h), product(each((z) => 1 - z, z), candidate));
       return [next, next];
     },
   };
@@ -191,18 +192,13 @@ function convLstmCell(options: Options, axes: number): CellSteps {
         convolve(h, recurrentKernel, onState),
       );
       const [zi, zf, zc, zo] = [0, 1, 2, 3].map((index) => mapVectors(z, (v) => parts(v, 4)[index]));
+      const times = (a: Nested, b: Nested) => mapNested((a, b) => a * b, a, b);
       const next = mapNested(
-        (f, c, i, g) => f * c + i * g,
-        activate(recurrentActivation, zf),
-        c,
-        activate(recurrentActivation, zi),
-        activate(activation, zc),
+        (kept, added) => kept + added, // rounded apart: the two may all but cancel
+        times(activate(recurrentActivation, zf), c),
+        times(activate(recurrentActivation, zi), activate(activation, zc)),
       );
-      const output = mapNested(
-        (o, c) => o * c,
-        activate(recurrentActivation, zo),
-        activate(activation, next),
-      );
+      const output = times(activate(recurrentActivation, zo), activate(activation, next));
       return [output, { 0: output, 1: next }];
     },
   };

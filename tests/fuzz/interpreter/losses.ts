@@ -1,7 +1,7 @@
 /** Losses and metrics: one value for each place that counts, then sums over samples and steps in plain loops. */
 import type { Options } from "../description.ts";
-import { logSoftmax } from "./activations.ts";
-import { countsAt } from "./layers.ts";
+import { logSoftmax, softplus } from "./activations.ts";
+import { countsAt } from "./counts.ts";
 import { at, flat, list, type Nested, rounded, shapeOf, sum, vector } from "./nested.ts";
 import type { Value } from "./types.ts";
 
@@ -29,7 +29,6 @@ type PlaceValue = (
 /** The bounds as float32 has them. */
 const [LEAST, MOST] = [Math.fround(1e-7), Math.fround(1 - 1e-7)];
 const clipped = (p: number) => Math.min(MOST, Math.max(LEAST, p));
-const softplus = (x: number) => Math.max(x, 0) + Math.log(rounded(1 + Math.exp(-Math.abs(x))));
 const mean = (xs: readonly number[]) => rounded(sum(xs) / xs.length);
 
 /** A loss that is a mean over the last axis of something of the error. */
@@ -181,7 +180,9 @@ export function metricValue(
   }
   const { ignoreClass = null, threshold = 0.5, k = 5 } = options;
   let total = 0, count = 0;
-  places(data, ({ prediction, target, weight }) => {
+  places(data, ({ prediction, target, logits, weight }) => {
+    // Probabilities become equal when logits are far apart, or large and near each other; the logits do not.
+    const scores = logits?.kind === "softmax" ? logits.x : prediction;
     const add = (value: number) => {
       total += weight * value;
       count += weight;
@@ -198,14 +199,14 @@ export function metricValue(
       }
       case "sparseCategoricalAccuracy":
         if (ignoreClass !== null && labelOf(target) === ignoreClass) return;
-        return add(argmax(prediction) === labelOf(target) ? 1 : 0);
+        return add(argmax(scores) === labelOf(target) ? 1 : 0);
       case "categoricalAccuracy":
-        return add(argmax(prediction) === argmax(vector(target)) ? 1 : 0);
+        return add(argmax(scores) === argmax(vector(target)) ? 1 : 0);
       case "sparseTopKCategoricalAccuracy":
-        return add(prediction.filter((p) => p > prediction[labelOf(target)]).length < Number(k) ? 1 : 0);
+        return add(scores.filter((s) => s > scores[labelOf(target)]).length < Number(k) ? 1 : 0);
       case "topKCategoricalAccuracy":
         return add(
-          prediction.filter((p) => p > prediction[argmax(vector(target))]).length < Number(k) ? 1 : 0,
+          scores.filter((s) => s > scores[argmax(vector(target))]).length < Number(k) ? 1 : 0,
         );
       case "mean":
         return prediction.forEach((p) => add(p));

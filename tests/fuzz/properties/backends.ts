@@ -15,6 +15,7 @@ import {
   RATE,
   trainerFor,
 } from "./context.ts";
+import { trainingLoss } from "./objective.ts";
 import { Skipped } from "../skipped.ts";
 
 const others: readonly Device[] = ["reference", "wasm", { name: "wasm", threads: 1 }, {
@@ -53,9 +54,21 @@ export async function backends(context: Context): Promise<void> {
   }
   const data = libraryData(realized);
   const updates = [];
+  const refusals = [];
   for (const using of [context.trainer, trainer]) {
-    const after = await cf.toHost((await using.trainOnBatch({ variables }, data)).variables);
-    updates.push(cf.getWeights(after).flatMap(({ tensor }) => [...cf.host(tensor).data]));
+    try {
+      const after = await cf.toHost((await using.trainOnBatch({ variables }, data)).variables);
+      updates.push(cf.getWeights(after).flatMap(({ tensor }) => [...cf.host(tensor).data]));
+    } catch (error) {
+      if (!(error instanceof cf.NonFiniteLossError)) throw error;
+      refusals.push(error);
+    }
+  }
+  if (refusals.length > 0) {
+    // What training draws may lead where predictions do not; else the interpreter says whether it must end there.
+    const mayLeave = one.draws || !(Math.abs(trainingLoss(realized, realized.weights)) < 1e6);
+    if (refusals.length === 1 || !mayLeave) throw refusals[0];
+    throw new Skipped("the loss leaves what float32 has");
   }
   if (!updates.every((values) => values.every(Number.isFinite))) throw new Error("an update is not finite");
   // Each is a sum over a chain of up to 2^10 rounded operations, each off by up to 2^-22, whichever backend sums.

@@ -1,7 +1,7 @@
 /** What properties share: the steps compiled once per case, and how numbers are compared. */
 import * as cf from "@cellfold/cellfold";
 import { type Inputs, interpret, placesOf, type Realized } from "../data.ts";
-import { countsAt } from "../interpreter/layers.ts";
+import { countsAt } from "../interpreter/counts.ts";
 import { at, fill, inexactly, nest, type Nested, shapeOf } from "../interpreter/nested.ts";
 import type { Value } from "../interpreter/types.ts";
 import { randomFrom } from "../random.ts";
@@ -46,7 +46,7 @@ export async function predicted(
   given: cf.Variables = variables,
 ): Promise<Nested[][]> {
   const size = one.statefulBatch ?? batchSize;
-  const output = await cf.predictWith<cf.Tree<cf.Tensor>>(trainer, given, x, size ? { batchSize: size } : {});
+  const output = await cf.predictWith(trainer, given, x, size ? { batchSize: size } : {});
   return byPlace(one, output);
 }
 

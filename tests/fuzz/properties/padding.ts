@@ -52,11 +52,11 @@ function effect(before: readonly Value[], after: readonly Value[]) {
 /** Whether the interpreter gives the same with more padding at an end, and which heads become longer by it. */
 export function effectOfPadding(
   realized: Realized,
-  atStart = false,
+  { extra = 1, atStart = false }: { readonly extra?: number; readonly atStart?: boolean } = {},
 ): { readonly none: boolean; readonly longer: readonly boolean[] } {
   const { one, inputs, weights } = realized;
   const run = (inputs: Inputs) => interpret(realized, inputs, weights, { training: false }).batches.flat();
-  const [before, after] = [run(inputs), run(padded(realized, inputs, 1, atStart))];
+  const [before, after] = [run(inputs), run(padded(realized, inputs, extra, atStart))];
   const effects = one.heads.map((_, place) =>
     effect(before.map((leaves) => leaves[place]), after.map((leaves) => leaves[place]))
   );
@@ -79,7 +79,7 @@ export async function padding(context: Context): Promise<void> {
   const random = randomFrom(one.seed).fork("padding");
   const extra = random.whole(1, 2);
   const atStart = random.chance(0.4);
-  if (!effectOfPadding(realized, atStart).none) {
+  if (!effectOfPadding(realized, { extra, atStart }).none) {
     throw new Skipped("padding makes other steps meet, count, or be the last");
   }
   const more = padded(realized, inputs, extra, atStart);

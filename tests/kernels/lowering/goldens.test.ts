@@ -88,7 +88,7 @@ Deno.test("reduce: sums and maxima", () => {
     {
       kernels: [
         "sum [4, 3] -> [4]: input 0 -> output 0",
-        "reduceMax [4, 3] -> [3]: input 0 -> output 1",
+        "max [4, 3] -> [3]: input 0 -> output 1",
       ],
     },
   );

@@ -5,10 +5,11 @@
 import { assert } from "@std/assert";
 import { mathFunctions } from "../../../kernels/math/mod.ts";
 import { type Measured, measured, operandsFor, unitsApart, worstOf } from "../accuracy.ts";
+import { exampleCount } from "../../support/examples.ts";
 import { numbers } from "../numbers.ts";
 import { inJavaScript } from "./javascript.ts";
 
-const COUNT = 1 << 17;
+const COUNT = exampleCount(1 << 17);
 const NAMES = Object.keys(mathFunctions) as (keyof typeof mathFunctions)[];
 
 for (const fused of [true, false]) {

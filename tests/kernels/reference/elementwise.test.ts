@@ -101,8 +101,8 @@ Deno.test("sigmoid neither overflows nor loses its tails", () => {
 });
 
 Deno.test("max and min propagate NaN from either side", () => {
-  assertEquals(run("max", [[NaN, 1, 2, -Infinity], [1, NaN, 3, -5]], "float32"), [NaN, NaN, 3, -5]);
-  assertEquals(run("min", [[NaN, 1, 2, Infinity], [1, NaN, 3, -5]], "float32"), [NaN, NaN, 2, -5]);
+  assertEquals(run("maximum", [[NaN, 1, 2, -Infinity], [1, NaN, 3, -5]], "float32"), [NaN, NaN, 3, -5]);
+  assertEquals(run("minimum", [[NaN, 1, 2, Infinity], [1, NaN, 3, -5]], "float32"), [NaN, NaN, 2, -5]);
 });
 
 Deno.test("comparisons are IEEE: NaN is unequal to and not less than anything", () => {

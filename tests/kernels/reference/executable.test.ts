@@ -134,7 +134,7 @@ Deno.test("a kept output stays on the device, feeds later calls and is read back
   const x = counting([2, 2]);
   const first = onDevice((await executable.run([x, x]))[0]);
   assertEquals([first.device, first.shape, first.dtype], ["reference", [2, 2], "float32"]);
-  const second = onDevice((await executable.run([first, reference.upload(x)]))[0]);
+  const second = onDevice((await executable.run([first, await reference.upload(x)]))[0]);
   const copy = await first.read();
   copy.data.fill(0);
   assertEquals(list(await first.read()), [2, 4, 6, 8]);
@@ -146,14 +146,14 @@ Deno.test("a kept output stays on the device, feeds later calls and is read back
 
 Deno.test("uploading copies", async () => {
   const x = counting([3]);
-  const uploaded = reference.upload(x);
+  const uploaded = await reference.upload(x);
   x.data.fill(0);
   assertEquals(list(await uploaded.read()), [1, 2, 3]);
 });
 
 Deno.test("a donated tensor is disposed by the call, which says so when it is used again", async () => {
   using executable = await reference.compile(sumAndNegative(), { donate: [true, false], keep: [true, true] });
-  const [x, y] = [reference.upload(counting([2, 2])), counting([2, 2])];
+  const [x, y] = [await reference.upload(counting([2, 2])), counting([2, 2])];
   const results = (await executable.run([x, y])).map(onDevice);
   assert(x.disposed);
   await assertRejects(
@@ -176,7 +176,7 @@ Deno.test("a kept output gets the memory of a donated input of its dtype and siz
 
 Deno.test("a call that fails does not take what it was donated", async () => {
   using executable = await reference.compile(sumAndNegative(), { donate: [true, true], keep: [true, true] });
-  const x = reference.upload(counting([2, 2]));
+  const x = await reference.upload(counting([2, 2]));
   await assertRejects(() => executable.run([x, counting([3, 2])]), RangeError);
   assertEquals(list(await x.read()), [1, 2, 3, 4]);
 });
@@ -198,13 +198,15 @@ Deno.test("outputs that are donated inputs survive any rewiring", () => {
     };
     const numbers = [[1, 2], [3, 4], [5, 6], [-1, -2]];
     using executable = await reference.compile(program, { donate, keep: wiring.map((_, i) => keep[i]) });
-    const given = numbers.slice(0, 3).map((pair) => reference.upload(flat(pair, [2])));
+    const given = await Promise.all(numbers.slice(0, 3).map((pair) => reference.upload(flat(pair, [2]))));
     const outputs = await executable.run(given);
     const owned = outputs.map((output) =>
       output instanceof ReferenceTensor ? output.values : onHost(output).data
     );
     assertEquals(new Set(owned).size, outputs.length, "no two outputs share memory");
-    await executable.run(numbers.slice(0, 3).map(() => reference.upload(flat([0, 0], [2]))));
+    await executable.run(
+      await Promise.all(numbers.slice(0, 3).map(() => reference.upload(flat([0, 0], [2])))),
+    );
     for (const [i, output] of outputs.entries()) {
       const host = output.kind === "device" ? await output.read() : output;
       assertEquals(list(host), numbers[wiring[i]]);

@@ -6,9 +6,10 @@ import { assert, assertEquals } from "@std/assert";
 import { erf } from "../../../kernels/reference/erf.ts";
 import { f32, hasRelaxedSimd, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
 import * as math from "../../../kernels/wasm/math.ts";
-import { power } from "../numbers.ts";
+import { exampleCount } from "../../support/examples.ts";
+import { power } from "../numbers_checks.ts";
 
-const COUNT = 1 << 20, PAGES = 3 * COUNT * 4 / 65536;
+const PAGES = 3 * exampleCount(64), COUNT = PAGES * 65536 / 12;
 const SPACING = 2 ** -149, LARGEST = (2 - 2 ** -23) * 2 ** 127;
 const SPECIAL = [
   ...[0, 1, 0.5, 2, 3, 2.5, 16777215, 16777216, 1e30, LARGEST, 2 ** -126, 2 ** -149, 1e-30, Infinity],
@@ -55,10 +56,11 @@ function scrambled(i: number): number {
   return (bits ^ (bits >>> 15)) >>> 0;
 }
 
-/** A float out of each stretch of 2¹² neighbours: every sign and exponent, denormals, NaNs. */
+/** A float out of each of `COUNT` stretches of neighbors: every sign and exponent, denormals, NaNs. */
 function fillAllExponents(x: Float32Array): void {
   const bits = new Uint32Array(x.buffer, x.byteOffset, x.length);
-  for (let i = 0; i < x.length; i++) bits[i] = (i * 4096 + scrambled(i) % 4096) >>> 0;
+  const stretch = 2 ** 32 / x.length;
+  for (let i = 0; i < x.length; i++) bits[i] = i * stretch + scrambled(i) % stretch;
 }
 
 function fillUniformly(x: Float32Array, low: number, high: number, seed = 0): void {

@@ -6,6 +6,8 @@ import { exampleCount } from "../../support/examples.ts";
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { hasRelaxedSimd, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
+import { KernelCode } from "../../../kernels/wasm/emit/code.ts";
+import { Slots } from "../../../kernels/wasm/slots.ts";
 import {
   addMatmul,
   longProductScratch,
@@ -19,7 +21,7 @@ interface Machine {
   readonly memory: Uint8Array;
   readonly pack: Emitted;
   readonly product: Emitted;
-  /** A function `(a, b, c, columns, terms, scratch)` for Aᵀ·B with these rows of the product and strides in bytes. */
+  /** A function `(a, b, c, columns, terms, scratch)` for Aᵀ·B with these rows of the product and strides in elements. */
   readonly long: (sizes: LongSizes) => Emitted;
 }
 
@@ -58,11 +60,11 @@ function buildLong(
 ): Emitted {
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
   const functions = addMatmul(module, { relaxed });
-  const long = module.addFunction("long", Array(6).fill(i32));
+  const long = KernelCode.add(module, new Slots(0, 0), "long", Array(6).fill(i32));
   const [a, b, c, columns, terms, scratch] = long.params.keys();
   const second = { a: long.local(i32), c: long.local(i32) };
   long.get(a).i32(4 * rows[0]).op("i32.add").set(second.a);
-  long.get(c).i32(rows[0] * strideC).op("i32.add").set(second.c);
+  long.get(c).bytes(rows[0] * strideC).op("i32.add").set(second.c);
   writeLongProduct(long, functions, {
     lefts: [a, second.a].map((address, i) => ({ rows: rows[i], source: { address, stride: strideA } })),
     results: [c, second.c].map((address, i) => ({ rows: rows[i], address, stride: strideC })),
@@ -195,9 +197,9 @@ function check({ memory, pack, product, long }: Machine, example: Case): void {
     if (transposed) {
       const first = Math.round(example.columnSplit * rows);
       const strides = {
-        strideA: a.strides[1],
-        strideB: b.strides[0],
-        strideC: c.strides[0],
+        strideA: a.strides[1] / 4,
+        strideB: b.strides[0] / 4,
+        strideC: c.strides[0] / 4,
         most: { terms: k, columns },
       };
       long({ rows: [first, rows - first], ...strides })(from, source, target, columns, k, packed);
@@ -279,12 +281,12 @@ Deno.test("a column of ones sums the rows of the right operand", () => {
     for (const [k, n] of [[1, 3], [255, 8], [256, 17], [1001, 300]]) {
       const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
       const functions = addMatmul(module, { relaxed });
-      const long = module.addFunction("long", Array(6).fill(i32));
+      const long = KernelCode.add(module, new Slots(0, 0), "long", Array(6).fill(i32));
       const [a, b, c, columns, terms, scratch] = long.params.keys();
       writeLongProduct(long, functions, {
-        lefts: [{ rows: 1, source: { address: a, stride: 4 } }, { rows: 1 }],
-        results: [{ rows: 2, address: c, stride: 4 * n }],
-        right: { address: b, stride: 4 * n },
+        lefts: [{ rows: 1, source: { address: a, stride: 1 } }, { rows: 1 }],
+        results: [{ rows: 2, address: c, stride: n }],
+        right: { address: b, stride: n },
         columns,
         terms,
         most: { terms: k, columns: n },

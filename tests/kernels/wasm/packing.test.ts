@@ -11,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from "../../../mod.ts";
-import { compileLoop } from "../../../src/transforms/loop.ts";
+import { compileStep } from "../../../src/transforms/loop.ts";
 
 function testOfDevice(name: string, fn: (device: Device) => Promise<void>): void {
   for (const threads of [1, 2]) {
@@ -62,18 +62,21 @@ testOfDevice("a product follows its right operand, on the device and on the host
 
 testOfDevice("a loop goes on with what it has packed", async (device) => {
   const step = (b: Tensor, state: Tensor, a: Tensor) => [matmul(a, b), mul(state, 1)] as const;
-  using loop = await compileLoop(step, rights[0], tensor(0), left, { device });
+  using compiled = await compileStep(step, rights[0], tensor(0), left, left, { device });
+  using loop = await compiled.begin(rights[0], tensor(0), left);
   for (let call = 0; call < 3; call++) assertEquals(valuesOf(await loop.run(left)), expected[0]);
 });
 
 testOfDevice("a loop packs what changes with every call", async (device) => {
   const step = (a: Tensor, state: Tensor, b: Tensor) => [matmul(a, b), mul(state, 1)] as const;
-  using loop = await compileLoop(step, left, tensor(0), rights[0], { device });
+  using compiled = await compileStep(step, left, tensor(0), rights[0], rights[0], { device });
+  using loop = await compiled.begin(left, tensor(0), rights[0]);
   for (const [index, right] of rights.entries()) {
     assertEquals(valuesOf(await loop.run(right)), expected[index]);
   }
   const carried = (a: Tensor, state: Tensor, x: Tensor) => [matmul(a, state), mul(state, x)] as const;
-  using other = await compileLoop(carried, left, rights[0], tensor(1), { device });
+  using carrying = await compileStep(carried, left, rights[0], tensor(1), tensor(1), { device });
+  using other = await carrying.begin(left, rights[0], tensor(1));
   assertEquals(valuesOf(await other.run(tensor(0))), expected[0]);
   assertEquals(new Set(valuesOf(await other.run(tensor(1)))), new Set([0]));
   other.writeState(rights[1]);

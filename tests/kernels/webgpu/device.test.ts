@@ -92,7 +92,7 @@ Deno.test(
         const result = await train(params, state, optimizerState, metrics, key(0), data);
         [params, state, optimizerState, metrics] = result;
         // The loss is read now and then, as by fit.
-        if (step % 100 === 99) assert(Number.isFinite(item(await toHost(result[4]) as HostTensor)));
+        if (step % 100 === 99) assert(Number.isFinite(item(await toHost(result[4]))));
         disposeTree(result[4]);
         if (step >= 100) counts.add(live()); // what the first read went through is kept for the next ones
       }

@@ -7,7 +7,6 @@ import {
   gather,
   grad,
   host,
-  type HostTensor,
   key,
   matmul,
   mul,
@@ -31,7 +30,7 @@ async function valuesOn<Args extends readonly Tensor[]>(
   ...args: Args
 ): Promise<{ readonly values: number[]; readonly report: string }> {
   using compiled = compile(fn, { device });
-  const result = host(await toHost(await compiled(...args)) as HostTensor);
+  const result = host(await toHost(await compiled(...args)));
   return { values: [...result.data], report: compiled.explain() };
 }
 
@@ -62,6 +61,41 @@ Deno.test("sums and products of more terms than an adapter has iterations are wh
     host(ones([70_000, 3])),
   ]);
 });
+
+Deno.test(
+  "rows stay rows where long sums and products of a scan are computed in parts",
+  options,
+  async () => {
+    const byRows: Device = { name: "webgpu", schedule: "rows" };
+    const devices: readonly Device[] = [byRows, "webgpu", "wasm"];
+    const ramp = (shape: readonly number[]) => {
+      const size = shape.reduce((a, b) => a * b);
+      return host(
+        tensor(Float32Array.from({ length: size }, (_, i) => ((i * 7919) % 1000) / 1000), { shape }),
+      );
+    };
+    const sums = (h: Tensor, xs: Tensor) =>
+      scan(
+        (h: Tensor, x: Tensor) => {
+          const next = add(mul(h, 0.5), sum(x, { axes: -1, keepDims: true }));
+          return [next, next];
+        },
+        h,
+        xs,
+      )[0];
+    for (const terms of [60_000, 800_000]) {
+      for (const device of devices) {
+        const report = await assertAgrees(sums, [ramp([3, 1]), ramp([3, 2, terms])], device);
+        if (device === byRows) assertStringIncludes(report, "by rows: as asked for");
+      }
+    }
+    const products = (h: Tensor, times: Tensor, w: Tensor) =>
+      scan((h: Tensor, x: Tensor) => [matmul(mul(h, x), w), mul(h, 0.5)], h, times)[0];
+    for (const device of devices) {
+      await assertAgrees(products, [ramp([3, 140_000]), ramp([3, 2, 1]), ramp([140_000, 2])], device);
+    }
+  },
+);
 
 Deno.test("a scan of more iterations than an adapter has goes on where it left off", options, async () => {
   const step = ([h, count]: readonly [Tensor, Tensor], [x, w]: readonly [Tensor, Tensor]) => {
@@ -138,7 +172,7 @@ Deno.test(
     using make = compile((x: Tensor) => mul(x, 3), { device: "webgpu", keep: true });
     using twice = compile((x: Tensor) => mul(x, 2));
     const onDevice = await make(tensor([1, 2, 3]));
-    const values = async (x: Tensor) => [...host(await toHost(await twice(x)) as HostTensor).data];
+    const values = async (x: Tensor) => [...host(await toHost(await twice(x))).data];
     assertEquals(await values(tensor([1, 2, 3])), [2, 4, 6]);
     assertEquals(twice.device, "wasm");
     assertEquals(await values(onDevice), [6, 12, 18]);

@@ -5,7 +5,7 @@ import { lowerProgram } from "../../../kernels/lowering/lower.ts";
 import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
 import { dispatchesOf } from "../../../kernels/webgpu/dispatches.ts";
 import { sizesAt } from "../../../kernels/lowering/kinds/kind.ts";
-import type { Memory } from "../../../kernels/webgpu/wgsl/address.ts";
+import type { Locations } from "../../../kernels/webgpu/wgsl/address.ts";
 import { type Task, writeModule } from "../../../kernels/webgpu/wgsl/module.ts";
 import { Table } from "../../../kernels/webgpu/wgsl/table.ts";
 
@@ -26,7 +26,7 @@ function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups:
     workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
     elsewhere: () => false,
   });
-  const memory: Memory = { table: new Table(), locationOf: () => ({ in: "memory" }) };
+  const memory: Locations = { table: new Table(), locationOf: () => ({ in: "memory" }) };
   // None is repeated.
   const modules = tasks.map((task) => writeModule(task as Task, 0, { ...device, memory }));
   const code = modules.map(({ code }) => code).join("");

@@ -6,7 +6,6 @@ import {
   dense,
   type Device,
   host,
-  type HostTensor,
   init,
   item,
   key,
@@ -54,7 +53,7 @@ async function train(device: Device, steps: number) {
       data,
     );
     [params, state, optimizerState, metrics] = result;
-    losses.push(item(await toHost(result[4]) as HostTensor));
+    losses.push(item(await toHost(result[4])));
     disposeTree(result[4]);
     if (number === 0 || number === steps - 1) {
       used.push(step.explain().match(/\d+ bytes of its memory/)?.[0] ?? "");

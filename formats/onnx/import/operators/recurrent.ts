@@ -85,10 +85,15 @@ export function layoutOf(node: Node, weights: OnnxWeights): RecurrentLayout {
   return options;
 }
 
-/** A cell's step and its initial state. */
+/** A cell's step and its initial state; a state of one tensor is that tensor, not a list. */
 interface Recurrence {
   readonly step: Cell<Tree<Tensor>, Tensor, Tensor>;
   readonly initial: readonly Tensor[];
+}
+
+/** A recurrence whose step gets no other state than `initial`, or one like it. */
+function recurrence<State>(step: Cell<State, Tensor, Tensor>, initial: readonly Tensor[]): Recurrence {
+  return { step: step as unknown as Recurrence["step"], initial };
 }
 
 /** The recurrence of one direction. */
@@ -101,11 +106,11 @@ function recurrenceOf(options: Options, index: number, weights: CellWeights, x: 
   switch (operator) {
     case "RNN": {
       const cell = simpleRnnCell({ ...shared, activation: gates });
-      return { step: cell.step(weights, context) as Recurrence["step"], initial: [zero] }; // one tensor in and out
+      return recurrence(cell.step(weights, context), [zero]);
     }
     case "GRU": {
       const cell = gruCell({ ...shared, activation: candidate, recurrentActivation: gates, resetAfter });
-      return { step: cell.step(weights, context) as Recurrence["step"], initial: [zero] };
+      return recurrence(cell.step(weights, context), [zero]);
     }
     case "LSTM": {
       const peepholes = weights.peepholes !== undefined;
@@ -116,15 +121,15 @@ function recurrenceOf(options: Options, index: number, weights: CellWeights, x: 
         activation: candidate,
         recurrentActivation: gates,
       });
-      const step = cell.step(weights, context) as Recurrence["step"]; // one tensor in and out
-      if (candidate === cellActivation) return { step, initial: [zero, zero] };
+      const step = cell.step(weights, context);
+      if (candidate === cellActivation) return recurrence(step, [zero, zero]);
       const whole = withCellActivation(step, weights, {
         clip,
         inputForget,
         gates: resolveActivation(gates),
         cell: resolveActivation(cellActivation),
       });
-      return { step: whole, initial: [zero, zero] };
+      return recurrence(whole, [zero, zero]);
     }
   }
 }

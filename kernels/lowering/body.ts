@@ -1,5 +1,5 @@
 /**
- * Blocks: a Program (or the body of a scan) prepared for lowering. Constants are folded, every result that
+ * Bodies: a Program (or the body of a scan) prepared for lowering. Constants are evaluated, every result that
  * must be written to a given place is a value of its own, and every equation has a stage and a unit of work.
  */
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
@@ -20,7 +20,7 @@ import { type Buffer, type Constant, type Located, type View, viewOf } from "./v
 import { sizeOf } from "../shapes.ts";
 
 /** Where a result is written: a given view, or a part of a concatenation. */
-export type Place = View | { readonly whole: Value; readonly part: number };
+export type Destination = View | { readonly whole: Value; readonly part: number };
 
 /** An equation whose result is not known at compile time. */
 export type ComputedEquation = Exclude<Equation, KnownEquation>;
@@ -30,16 +30,16 @@ export type Unit =
   | { readonly stage: number; readonly fused: ElementwiseEquation[] }
   | { readonly stage: number; readonly equation: Exclude<ComputedEquation, ElementwiseEquation> };
 
-/** A block prepared for lowering. */
-export interface PreparedBlock {
+/** A body prepared for lowering. */
+export interface PreparedBody {
   readonly equations: readonly ComputedEquation[];
   readonly makers: ReadonlyMap<Value, ComputedEquation>;
   readonly copies: ReadonlySet<Equation>;
   /** Values from outside, and constants. */
   readonly given: ReadonlyMap<Value, Located>;
-  /** The block's outputs; one with a given place is a separate value. */
+  /** The body's outputs; one with a given place is a separate value. */
   readonly outputs: readonly Value[];
-  readonly places: Map<Value, Place[]>;
+  readonly destinations: Map<Value, Destination[]>;
   /** Values that a reshape reads, which need row-major memory of their own. */
   readonly reshaped: ReadonlySet<Value>;
   readonly units: readonly Unit[];
@@ -63,21 +63,27 @@ function identity(input: Value): ComputedEquation {
 }
 
 /** The value of an equation without inputs; one that depends on open sizes follows when they are known. */
-function evaluateKnown(equation: KnownEquation): Located {
+function evaluateConstant(equation: KnownEquation): Located {
   const [{ shape, dtype }] = equation.outputs;
   if (isEquation(equation, "size")) {
-    const at = (bindings: Bindings) => constantTensor(evaluateDim(equation.attributes.dim, bindings), dtype).data[0];
+    const at = (bindings: Bindings) =>
+      constantTensor(evaluateDim(equation.attributes.dim, bindings), dtype).data[0];
     return { constant: typeof equation.attributes.dim === "number" ? at({}) : at, dtype };
   }
   const at = (bindings: Bindings): HostTensor => {
     if (isEquation(equation, "constant")) return equation.attributes.value;
-    const [value] = evaluate(equation as never, [], [{ shape: evaluateShape(shape, bindings), dtype }], bindings); // an iota
+    const [value] = evaluate(
+      equation as never,
+      [],
+      [{ shape: evaluateShape(shape, bindings), dtype }],
+      bindings,
+    ); // an iota
     return value;
   };
   const isOpen = shape.some((dim) => typeof dim !== "number");
   const value = isOpen ? at : at({});
   if (shape.length === 0 && typeof value !== "function") return { constant: value.data[0], dtype };
-  const buffer: Buffer = { name: "constant", size: sizeOf(shape), place: { kind: "constant", value } };
+  const buffer: Buffer = { name: "constant", size: sizeOf(shape), storage: { kind: "constant", value } };
   return { view: viewOf(buffer, shape, dtype) };
 }
 
@@ -89,7 +95,7 @@ function constantInputs(equation: Equation, given: ReadonlyMap<Value, Located>):
 }
 
 /** The value of an elementwise operation on uniform inputs, which is uniform too. */
-function evaluateUniform(equation: Equation, inputs: readonly Constant[]): Constant {
+function evaluateElementwise(equation: Equation, inputs: readonly Constant[]): Constant {
   const [{ dtype }] = equation.outputs;
   const at = (bindings: Bindings): number => {
     const scalars = inputs.map(({ constant, dtype }) =>
@@ -107,48 +113,48 @@ function evaluateUniform(equation: Equation, inputs: readonly Constant[]): Const
 }
 
 /**
- * Prepares a block; `targets` are the places of the outputs, undefined for carries, which are placed later.
+ * Prepares a body; `targets` are the places of the outputs, undefined for carries, which are placed later.
  */
-export function prepareBlock(
+export function prepareBody(
   program: Program,
   inputs: ReadonlyMap<Value, Located>,
   targets: readonly (View | undefined)[],
-): PreparedBlock {
+): PreparedBody {
   const equations: ComputedEquation[] = [];
   const makers = new Map<Value, ComputedEquation>();
   const given = new Map<Value, Located>(inputs);
-  const places = new Map<Value, Place[]>();
+  const destinations = new Map<Value, Destination[]>();
   const add = (equation: ComputedEquation) => {
     equations.push(equation);
     for (const value of equation.outputs) makers.set(value, equation);
   };
-  // Elementwise results can be written to several places, other results to one; everything else is copied.
-  const place = (value: Value, where: Place): Value => {
+  // Elementwise results can be written to several destinations, other results to one; everything else is copied.
+  const writeTo = (value: Value, where: Destination): Value => {
     const maker = makers.get(value);
     const here = maker !== undefined && !isViewOperation(maker) && !ownElementsOf(maker.operation.name) &&
-      (isElementwise(maker) || !places.has(value));
+      (isElementwise(maker) || !destinations.has(value));
     if (here) {
-      places.set(value, [...places.get(value) ?? [], where]);
+      destinations.set(value, [...destinations.get(value) ?? [], where]);
       return value;
     }
     const copy = identity(value);
     add(copy);
-    places.set(copy.outputs[0], [where]);
+    destinations.set(copy.outputs[0], [where]);
     return copy.outputs[0];
   };
   for (const equation of program.equations) {
     const [output] = equation.outputs;
     const constants = constantInputs(equation, given);
     if (constants) {
-      given.set(output, evaluateUniform(equation, constants));
+      given.set(output, evaluateElementwise(equation, constants));
     } else if (isKnown(equation)) {
-      given.set(output, evaluateKnown(equation));
+      given.set(output, evaluateConstant(equation));
     } else if (isViewOperation(equation) && isConstant(given.get(equation.inputs[0]))) {
       given.set(output, given.get(equation.inputs[0]) as Located); // found just now
     } else if (isEquation(equation, "concat")) {
       add({
         ...equation,
-        inputs: equation.inputs.map((part, index) => place(part, { whole: output, part: index })),
+        inputs: equation.inputs.map((part, index) => writeTo(part, { whole: output, part: index })),
       });
     } else {
       add(equation);
@@ -156,32 +162,32 @@ export function prepareBlock(
   }
   const outputs = program.outputs.map((value, index) => {
     const target = targets[index];
-    return target ? place(value, target) : value;
+    return target ? writeTo(value, target) : value;
   });
 
   // Reshapes that no view can express are copies; found by trying on row-major memory.
   const copies = new Set<Equation>();
   const reshaped = new Set<Value>();
-  const block = { equations, outputs, makers, copies };
+  const body = { equations, outputs, makers, copies };
   const trial = new Map<Value, View>();
   const trialOf = (value: Value): View => {
     const found = given.get(value);
     if (found && "view" in found) return found.view;
     return trial.get(value) ??
-      viewOf({ name: "", size: sizeOf(value.shape), place: { kind: "arena" } }, value.shape, value.dtype);
+      viewOf({ name: "", size: sizeOf(value.shape), storage: { kind: "arena" } }, value.shape, value.dtype);
   };
   for (const equation of equations) {
     if (!isViewOperation(equation)) continue;
     const view = applyView(equation, trialOf(equation.inputs[0]));
     if (view) {
       trial.set(equation.outputs[0], view);
-      if (isEquation(equation, "reshape")) reshaped.add(baseOf(equation.outputs[0], block));
+      if (isEquation(equation, "reshape")) reshaped.add(baseOf(equation.outputs[0], body));
     } else {
       copies.add(equation);
     }
   }
 
-  const stages = stagesOf(block);
+  const stages = stagesOf(body);
   const units: Unit[] = [];
   const groups = new Map<string, ElementwiseEquation[]>();
   for (const equation of equations) {
@@ -210,7 +216,7 @@ export function prepareBlock(
   units.forEach((unit, index) => {
     for (const equation of "fused" in unit ? unit.fused : [unit.equation]) unitOf.set(equation, index);
   });
-  return { equations, makers, copies, given, outputs, places, reshaped, units, unitOf };
+  return { equations, makers, copies, given, outputs, destinations, reshaped, units, unitOf };
 }
 
 /** Whether a value is known at compile time. */

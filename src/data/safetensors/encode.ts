@@ -1,6 +1,7 @@
 /** Writes trees of tensors as safetensors files: at once, or in pieces. */
-import type { HostTensor } from "../../src/tensor/tensor.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
+import type { HostTensor } from "../../tensor/tensor.ts";
+import { checkOptions } from "../../option_names.ts";
+import { quoted } from "../../quoted.ts";
 import { bytesOf } from "./dtypes.ts";
 import { layOut, type Metadata } from "./header.ts";
 import { type Named, namedTensors } from "./names.ts";

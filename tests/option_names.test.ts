@@ -26,7 +26,8 @@ import {
   valueAndGrad,
   zeros,
 } from "@cellfold/cellfold";
-import { nearest, quoted } from "../src/nearest.ts";
+import { nearest } from "../src/known_names.ts";
+import { quoted } from "../src/quoted.ts";
 import { assert, assertEquals } from "@std/assert";
 
 /** An object of any type, as JavaScript would pass it. */

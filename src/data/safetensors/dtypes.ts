@@ -2,7 +2,7 @@
  * The element types of safetensors files, and how each becomes one of ours. Files are little-endian, as is
  * every machine that runs Deno, Node or a browser.
  */
-import type { DType, HostTensor, Values } from "../../src/tensor/tensor.ts";
+import type { DType, HostTensor, Values } from "../../tensor/tensor.ts";
 
 /** An element type of a file. */
 export interface StoredType {

@@ -3,8 +3,8 @@
  * tensors without gaps (https://github.com/huggingface/safetensors, section Format). All sizes are checked
  * here, so that code reading the tensors may trust them. Tensors themselves are in decode.ts and encode.ts.
  */
-import type { Spec } from "../../src/tensor/tensor.ts";
-import { quoted } from "../../src/nearest.ts";
+import type { Spec } from "../../tensor/tensor.ts";
+import { quoted } from "../../quoted.ts";
 import { storedAs, storedTypes } from "./dtypes.ts";
 
 /** The largest header in bytes, as in the reference implementation. */

@@ -1,14 +1,14 @@
-/** Regions of a linear memory: an allocator of addresses, which knows nothing of their contents. */
+/** An allocator of addresses in a linear memory, which knows nothing of their contents. */
 
-interface Region {
+interface Gap {
   start: number;
   size: number;
 }
 
 /** Allocates and frees regions; adjacent free regions are merged. */
-export class Regions {
+export class Allocator {
   /** Unused regions by address. */
-  #free: Region[] = [];
+  #free: Gap[] = [];
   #end: number;
   #used = 0;
   readonly #sizes = new Map<number, number>();
@@ -32,14 +32,14 @@ export class Regions {
    */
   allocate(bytes: number, grow: (end: number) => void): number {
     const size = Math.max(this.alignment, Math.ceil(bytes / this.alignment) * this.alignment);
-    const at = this.#free.findIndex((region) => region.size >= size);
+    const at = this.#free.findIndex((gap) => gap.size >= size);
     let start: number;
     if (at >= 0) {
-      const region = this.#free[at];
-      start = region.start;
-      region.start += size;
-      region.size -= size;
-      if (region.size === 0) this.#free.splice(at, 1);
+      const gap = this.#free[at];
+      start = gap.start;
+      gap.start += size;
+      gap.size -= size;
+      if (gap.size === 0) this.#free.splice(at, 1);
     } else {
       start = this.#end;
       grow(start + size);
@@ -56,13 +56,13 @@ export class Regions {
     if (size === undefined) throw new Error(`Cannot free address ${start}: it is not allocated`);
     this.#sizes.delete(start);
     this.#used -= size;
-    const at = this.#free.findIndex((region) => region.start > start);
+    const at = this.#free.findIndex((gap) => gap.start > start);
     this.#free.splice(at < 0 ? this.#free.length : at, 0, { start, size });
-    const merged: Region[] = [];
-    for (const region of this.#free) {
+    const merged: Gap[] = [];
+    for (const gap of this.#free) {
       const last = merged[merged.length - 1];
-      if (last && last.start + last.size === region.start) last.size += region.size;
-      else merged.push(region);
+      if (last && last.start + last.size === gap.start) last.size += gap.size;
+      else merged.push(gap);
     }
     const last = merged[merged.length - 1];
     if (last && last.start + last.size === this.#end) {

@@ -2,9 +2,10 @@
  * Safetensors files as named tensors: from bytes, or from a stream, whose declared sizes are not trusted
  * beyond what has arrived.
  */
-import { checkBytes, checkCount, wrongKind } from "../../src/describe.ts";
-import { checkOptions, quoted } from "../../src/nearest.ts";
-import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
+import { checkBytes, checkCount, wrongKind } from "../../describe.ts";
+import { checkOptions } from "../../option_names.ts";
+import { quoted } from "../../quoted.ts";
+import { type HostTensor, hostTensor } from "../../tensor/tensor.ts";
 import { storedTypes } from "./dtypes.ts";
 import { type Entry, headerLengthOf, malformed, type Metadata, parseHeader, PREFIX } from "./header.ts";
 

@@ -1,0 +1,54 @@
+/** Training from an async iterable whose batches are made on the fly, beside training from an array. */
+import { createTrainer, type Data, type Device, fitWith, hostTensor, init, key } from "@cellfold/cellfold";
+import { timed, type Trial } from "../support/messages.ts";
+import { median, slope } from "../support/statistics.ts";
+import type { FeedTask } from "../support/tasks.ts";
+import { collect } from "./growth.ts";
+import { dataFor, lossOf, modelOf } from "./models.ts";
+
+/** A trial of one run: epochs over the array and as many batches of the iterable take turns. */
+export function feedTrial(task: FeedTask, device: Device | undefined): Trial {
+  const data = dataFor(task, task.inArray);
+  const model = modelOf(task);
+  const variables = init(model, key(0), data.x);
+  return {
+    run: async () => {
+      using trainer = createTrainer(model, { ...lossOf(task), device });
+      const options = { report: "none" } as const;
+      const fromArray = () => fitWith(trainer, variables, data, { ...options, batchSize: task.batch });
+      const fromIterable = () => fitWith(trainer, variables, () => made(task, data), options);
+      const times: [array: number[], iterable: number[]] = [[], []];
+      const readings: [batches: number, bytes: number][] = [];
+      await timed(1, fromArray);
+      await timed(1, fromIterable);
+      for (let batches = 0; batches < task.batches; batches += task.inArray) {
+        times[0].push(await timed(1, fromArray) / task.inArray);
+        times[1].push(await timed(1, fromIterable) / task.inArray);
+        collect();
+        readings.push([batches, Deno.memoryUsage().rss]);
+      }
+      const [array, iterable] = times.map(median);
+      return {
+        time: iterable,
+        values: { "time, by that from an array": iterable / array, "growth of memory": slope(readings) },
+      };
+    },
+    [Symbol.dispose]: () => {},
+  };
+}
+
+/** Batches of the same data, each in memory of its own. */
+async function* made(
+  { batch, time, features, inArray }: FeedTask,
+  { x, y }: ReturnType<typeof dataFor>,
+): AsyncGenerator<Data> {
+  const size = batch * time * features;
+  for (let index = 0; index < inArray; index++) {
+    const values = x.data.slice(index * size, (index + 1) * size);
+    const labels = y.data.slice(index * batch, (index + 1) * batch);
+    yield await Promise.resolve({
+      x: hostTensor(values, [batch, time, features]),
+      y: hostTensor(labels, [batch]),
+    });
+  }
+}

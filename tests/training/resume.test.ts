@@ -1,0 +1,394 @@
+/** A run that was interrupted anywhere ends with the numbers of one that was not, bit for bit. */
+import {
+  activation,
+  adam,
+  batchNormalization,
+  type Callback,
+  cosineDecay,
+  type Data,
+  dense,
+  type Device,
+  dropout,
+  earlyStopping,
+  exponentialDecay,
+  fit,
+  type FitOptions,
+  type FitResult,
+  gru,
+  init,
+  key,
+  type Layer,
+  learningRateSchedule,
+  lstm,
+  mul,
+  normal,
+  reduceLrOnPlateau,
+  rmsprop,
+  saving,
+  sequential,
+  sgd,
+  spec,
+  type Tensor,
+  tensor,
+} from "@cellfold/cellfold";
+import { loadCheckpoint } from "@cellfold/cellfold/safetensors";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { checkCallbacks } from "../../src/training/callbacks.ts";
+import { createWebGpu } from "../../kernels/webgpu/mod.ts";
+import { valuesOf } from "./models.ts";
+
+const hasWebGpu = await createWebGpu().available();
+
+/** A state that was saved, and where. */
+interface Saved {
+  readonly place: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A callback that saves wherever it can. */
+function saver(saved: Saved[]): Callback {
+  return {
+    async onSave(context) {
+      saved.push({ place: `${context.epoch}/${context.step}`, bytes: await context.save() });
+    },
+  };
+}
+
+/** A run of its own kind: callbacks are made for each call, as a process makes them that was started again. */
+interface Case {
+  readonly name: string;
+  readonly model: Layer;
+  readonly data: Data;
+  readonly options: FitOptions;
+  readonly callbacks?: () => Callback[];
+}
+
+const sequences = { x: normal(key(1), [22, 4, 3]), y: normal(key(2), [22, 1]) };
+
+const cases: readonly Case[] = [
+  {
+    name: "dropout, shuffled data, early stopping and a rate that callbacks reduce",
+    model: sequential([
+      lstm({ units: 3, dropout: 0.2, recurrentDropout: 0.2, returnSequences: true }),
+      dropout({ rate: 0.4 }),
+      lstm({ units: 2 }),
+      batchNormalization(),
+      dense({ units: 1 }),
+    ]),
+    data: sequences,
+    options: {
+      loss: "mse",
+      metrics: ["mae"],
+      optimizer: adam({ learningRate: 0.02, amsgrad: true }),
+      validation: { split: 0.2 },
+      batchSize: 4,
+      epochs: 6,
+      key: key(5),
+    },
+    callbacks: () => [
+      earlyStopping({ patience: 3, restoreBestWeights: true }),
+      reduceLrOnPlateau({ patience: 1, factor: 0.5, cooldown: 1 }),
+    ],
+  },
+  {
+    name: "stateful layers, data in order and a schedule",
+    model: sequential([
+      gru({ units: 3, stateful: true, returnSequences: true }),
+      lstm({ units: 2, stateful: true }),
+      dense({ units: 1 }),
+    ]),
+    data: { x: normal(key(3), [12, 4, 3]), y: normal(key(4), [12, 1]) },
+    options: {
+      loss: "huber",
+      optimizer: rmsprop({
+        momentum: 0.5,
+        learningRate: cosineDecay({ initialLearningRate: 0.05, decaySteps: 10 }),
+      }),
+      epochs: 3,
+      batchSize: 3,
+    },
+  },
+  {
+    name: "a rate by epoch, and the best weights",
+    model: sequential([gru({ units: 3, dropout: 0.3 }), dense({ units: 1 })]),
+    data: sequences,
+    options: {
+      loss: "mse",
+      optimizer: sgd({ momentum: 0.9, nesterov: true }),
+      epochs: 3,
+      batchSize: 8,
+    },
+    callbacks: () => [
+      learningRateSchedule((_epoch, rate) => rate / 2),
+      saving({ save: () => {}, saveBestOnly: true, monitor: "loss" }),
+    ],
+  },
+];
+
+function train({ model, data, options, callbacks = () => [] }: Case, more: Partial<FitOptions>) {
+  const { callbacks: added = [], ...rest } = more;
+  const start = init(model, key(0), spec([options.batchSize ?? null, 4, 3]));
+  return fit(model, start, data, {
+    ...options,
+    report: "none",
+    ...rest,
+    callbacks: [...added, ...callbacks()],
+  });
+}
+
+function numbersOf({ variables, optimizerState, history, stopped }: FitResult) {
+  return { variables: valuesOf(variables), optimizerState: valuesOf(optimizerState), history, stopped };
+}
+
+/** Each device, and which of the places on it are tried: the first, every so many after it, and the last. */
+const devices: readonly (readonly [name: string, device: Device, stride: number])[] = [
+  ["reference", "reference", 5],
+  ["wasm with one thread", { name: "wasm", threads: 1 }, 1],
+  ["wasm with two threads", { name: "wasm", threads: 2 }, 2],
+  ["webgpu", "webgpu", 12],
+];
+
+for (const [name, device, stride] of devices) {
+  for (const one of cases) {
+    Deno.test({
+      name: `resumed from anywhere, a run ends as if it had not been interrupted: ${one.name}, on ${name}`,
+      ignore: device === "webgpu" && !hasWebGpu,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      async fn() {
+        const expected = numbersOf(await train(one, { device }));
+        const saved: Saved[] = [];
+        const watched = numbersOf(await train(one, { device, callbacks: [saver(saved)] }));
+        assertEquals(watched, expected, "saving changes nothing");
+        assertEquals(saved[0].place, "0/0");
+        assert(saved.some(({ place }) => !place.endsWith("/0")), "some are in the middle of an epoch");
+        for (const [index, { place, bytes }] of saved.entries()) {
+          if (index % stride !== 0 && index !== saved.length - 1) continue;
+          assertEquals(numbersOf(await train(one, { device, resume: bytes })), expected, place);
+        }
+      },
+    });
+  }
+}
+
+const [first] = cases;
+
+Deno.test("an aborted run, and one that is aborted in its validation, goes on where it was", async () => {
+  const expected = numbersOf(await train(first, {}));
+  for (const steps of [1, 5, 7]) {
+    const abort = new AbortController();
+    const saved: Saved[] = [];
+    let count = 0;
+    const stopper: Callback = { onBatchEnd: () => void (++count === steps && abort.abort()) };
+    const { stopped } = await train(first, { signal: abort.signal, callbacks: [stopper, saver(saved)] });
+    assertEquals(stopped, "aborted");
+    const last = saved.at(-1);
+    assertEquals(last?.place, `${Math.floor((steps - 1) / 5)}/${(steps - 1) % 5 + 1}`);
+    assertEquals(numbersOf(await train(first, { resume: last?.bytes })), expected);
+  }
+});
+
+Deno.test("a run that a callback ended stays ended; one that reached its epochs goes on to more", async () => {
+  const saved: Saved[] = [];
+  const stop: Callback = { onBatchEnd: (context) => void (context.epoch === 1 && context.stop()) };
+  const ended = await train(first, { callbacks: [stop, saver(saved)] });
+  assertEquals(ended.stopped, "callback");
+  const again = await train(first, { resume: saved.at(-1)?.bytes });
+  assertEquals(numbersOf(again), numbersOf(ended));
+
+  const [, , plain] = cases;
+  saved.length = 0;
+  await train(plain, { epochs: 2, callbacks: [saver(saved)] });
+  const more = await train(plain, { epochs: 3, resume: saved.at(-1)?.bytes });
+  assertEquals(numbersOf(more), numbersOf(await train(plain, {})));
+});
+
+Deno.test("what is saved is a checkpoint that loadCheckpoint reads", async () => {
+  const saved: Saved[] = [];
+  const [, , plain] = cases;
+  const result = await train(plain, { callbacks: [saver(saved)] });
+  const read = loadCheckpoint(saved.at(-1)?.bytes ?? new Uint8Array());
+  assertEquals(valuesOf(read.variables), valuesOf(result.variables));
+  assertEquals(valuesOf(read.optimizerState ?? {}), valuesOf(result.optimizerState));
+});
+
+Deno.test("a run of another model, optimizer, loss, order or kind of callbacks is refused, naming both", async () => {
+  const saved: Saved[] = [];
+  await train(first, { epochs: 1, callbacks: [saver(saved)] });
+  const { bytes: resume } = saved[2];
+  const refused = async (change: Partial<Case>, options: Partial<FitOptions>, message: string) => {
+    let steps = 0;
+    const callbacks: Callback[] = [{ onTrainBegin: () => void steps++ }];
+    await assertRejects(
+      () => train({ ...first, ...change }, { resume, callbacks, ...options }),
+      RangeError,
+      message,
+    );
+    assertEquals(steps, 0, "nothing ran");
+  };
+  const wider = sequential([...(first.model.layers ?? []).slice(0, -1), dense({ units: 1, useBias: false })]);
+  await refused(
+    { model: wider },
+    {},
+    "model.options.layers[4].options.useBias is true there, but false in this call",
+  );
+  await refused({}, { optimizer: "sgd" }, 'optimizer.type is "adam" there, but "sgd" in this call');
+  const slower = adam({ learningRate: 0.01, amsgrad: true });
+  await refused(
+    {},
+    { optimizer: slower },
+    "optimizer.options.learningRate is 0.02 there, but 0.01 in this call",
+  );
+  const decaying = exponentialDecay({ initialLearningRate: 0.02, decaySteps: 3, decayRate: 0.5 });
+  await refused(
+    { callbacks: () => [] },
+    { optimizer: adam({ learningRate: decaying, amsgrad: true }) },
+    "optimizer.options.learningRate",
+  );
+  await refused({}, { loss: "mae" }, "outputs[0].loss.type");
+  await refused({}, { metrics: [] }, "outputs[0].metrics[0]");
+  await refused({}, { batchSize: 5 }, "batchSize is 4 there, but 5 in this call");
+  await refused({}, { shuffle: false }, "shuffle is true there, but false in this call");
+  await refused({}, { key: key(6) }, "key[1] is 5 there, but 6 in this call");
+  await refused({}, { validation: { split: 0.3 } }, "samples is 17 there, but 15 in this call");
+  await refused(
+    { callbacks: () => [earlyStopping()] },
+    {},
+    "the callbacks that hold state are earlyStopping, reduceLrOnPlateau there, but earlyStopping in this call",
+  );
+  const other = () => [earlyStopping({ monitor: "loss" }), reduceLrOnPlateau()];
+  await assertRejects(
+    () => train({ ...first, callbacks: other }, { resume }),
+    RangeError,
+    'its state is of the monitor "val_loss", but it monitors "loss"',
+  );
+});
+
+Deno.test("a model with functions of its own is resumed by the code that made it", async () => {
+  const saved: Saved[] = [];
+  const own = (units: number): Case => ({
+    ...cases[2],
+    model: sequential([gru({ units, dropout: 0.3 }), activation((x) => mul(x, 2)), dense({ units: 1 })]),
+  });
+  const expected = numbersOf(await train(own(3), { callbacks: [saver(saved)] }));
+  assertEquals(numbersOf(await train(own(3), { resume: saved[4].bytes })), expected);
+  assertThrows(() => loadCheckpoint(saved[4].bytes), SyntaxError, "its metadata have no model");
+  await assertRejects(() => train(own(4), { resume: saved[4].bytes }), RangeError, "units is 3 there, but 4");
+});
+
+Deno.test("resume with options that contradict it, or that is none, is refused", async () => {
+  const saved: Saved[] = [];
+  const { optimizerState } = await train(first, { epochs: 1, callbacks: [saver(saved)] });
+  const [{ bytes: resume }] = saved;
+  await assertRejects(
+    () => train(first, { resume, optimizerState }),
+    TypeError,
+    "optimizerState and resume are given",
+  );
+  await assertRejects(
+    () => train(first, { resume, initialEpoch: 1 }),
+    TypeError,
+    "initialEpoch and resume are given",
+  );
+  const number = 3 as unknown as string;
+  await assertRejects(() => train(first, { resume: number }), TypeError, "resume is the number 3, expected");
+  const damaged = resume.with(resume.length - 1, resume[resume.length - 1] ^ 1);
+  await assertRejects(
+    () => train(first, { resume: damaged }),
+    SyntaxError,
+    "its bytes do not match its checksum",
+  );
+  await assertRejects(() => train(first, { resume: resume.slice(0, 99) }), SyntaxError, "Cannot read");
+});
+
+Deno.test("a state that is not finite is not saved", async () => {
+  const kept: Saved[] = [];
+  const model = dense({ units: 1 });
+  const data = { x: tensor([[1], [1e30]]), y: tensor([[1], [1]]) };
+  await assertRejects(
+    () =>
+      fit(model, init(model, key(0), data.x), data, {
+        loss: "mse",
+        optimizer: sgd({ learningRate: 1 }),
+        batchSize: 1,
+        shuffle: false,
+        report: "none",
+        callbacks: [saver(kept)],
+      }),
+    Error,
+    "Cannot go on training",
+  );
+  assertEquals(kept.map(({ place }) => place), ["0/0", "0/1"]);
+});
+
+Deno.test("a callback of one's own keeps numbers, lists and tensors; it needs all three members", async () => {
+  const states: unknown[] = [];
+  const held = {
+    best: Infinity,
+    none: null,
+    list: [NaN, -0, "a"],
+    tensors: { w: tensor([1, 2]) },
+    absent: undefined,
+  };
+  const own = (): Callback => ({
+    type: "own",
+    state: () => held,
+    restore: (state) => void states.push(state),
+  });
+  const saved: Saved[] = [];
+  const one = { ...cases[2], callbacks: () => [own()] };
+  await train(one, { epochs: 1, callbacks: [saver(saved)] });
+  await train(one, { epochs: 1, resume: saved[0].bytes });
+  const { absent: _, ...expected } = held;
+  assertEquals(states, [expected]);
+
+  const onlyState = { type: "own", state: () => null };
+  for (const callback of [onlyState, { restore: () => {} }, { state: () => null, restore: () => {} }]) {
+    let message = "";
+    try {
+      checkCallbacks([callback as Callback]);
+    } catch (error) {
+      message = String(error);
+    }
+    assert(/callbacks\[0\]\.(restore|state|type) is undefined/.test(message), message);
+  }
+});
+
+Deno.test("onRelease is called last, however training ends", async () => {
+  const calls: string[] = [];
+  const callback = (fail: boolean): Callback => ({
+    onTrainEnd: () => void calls.push("end"),
+    onRelease: () => void calls.push("release"),
+    onEpochEnd() {
+      if (fail) throw new Error("on purpose");
+    },
+  });
+  await train(cases[2], { epochs: 1, callbacks: [callback(false)] });
+  await assertRejects(() => train(cases[2], { epochs: 1, callbacks: [callback(true)] }), Error, "on purpose");
+  assertEquals(calls, ["end", "release", "release"]);
+});
+
+Deno.test("the rate that a callback sets is the one in the optimizer's state", async () => {
+  const rates: number[] = [];
+  const setter: Callback = {
+    async onEpochBegin(context) {
+      rates.push(await context.learningRate());
+      context.setLearningRate(0.25);
+    },
+  };
+  const one: Case = { ...cases[2], callbacks: () => [setter] };
+  const { optimizerState } = await train(one, { epochs: 2, optimizer: sgd({ learningRate: 0.5 }) });
+  assertEquals([rates, valuesOf(optimizerState.learningRate as Tensor)], [[0.5, 0.25], [0.25]]);
+  const decaying = sgd({ learningRate: cosineDecay({ initialLearningRate: 0.1, decaySteps: 5 }) });
+  await assertRejects(
+    () => train(one, { optimizer: decaying }),
+    TypeError,
+    "give the optimizer a number instead",
+  );
+  const wrong: Callback = { onEpochBegin: (context) => context.setLearningRate(-1) };
+  await assertRejects(
+    () => train({ ...one, callbacks: () => [wrong] }, {}),
+    RangeError,
+    "it is -1, expected",
+  );
+});
