@@ -277,9 +277,9 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
     }
     return wait(async () => {
       if (isTurnDue()) await giveTurn();
-      const loop = accepting(input) ?? await compileFor(kind, current, input);
-      enter(current, loop, kind, input);
       try {
+        const loop = accepting(input) ?? await compileFor(kind, current, input);
+        enter(current, loop, kind, input);
         return await loop.run(await toHost(input));
       } catch (error) {
         throw giveUpLost(error, current);
