@@ -29,6 +29,7 @@ import type { Layer, Variables } from "./layer.ts";
 import { chunkChecks } from "./chunks.ts";
 import { layerName } from "./define.ts";
 import { firstState, resetStates, statefulLayer } from "./stateful.ts";
+import { setStreamSource } from "./stream_source.ts";
 
 /** Options of {@linkcode streaming}. */
 export interface StreamingOptions {
@@ -57,38 +58,6 @@ export interface Stream<Output = Tree<Tensor>> extends Disposable {
    * `variables.state`.
    */
   readonly state: Tree<Tensor>;
-}
-
-/** What generation, which runs many steps in one call, needs of a stream. */
-export interface StreamSource {
-  readonly layer: Layer;
-  readonly params: Tree<Tensor>;
-  readonly batch: number;
-  readonly device: Device | undefined;
-  /**
-   * Goes on from the state after all earlier calls to the state that `run` gives with its result; later calls
-   * wait for it.
-   *
-   * @param what What cannot be done, in errors.
-   * @param input Specs of the input, of which the first state is made if nothing was pushed yet.
-   */
-  advance<Result>(
-    what: string,
-    input: Tree<Spec>,
-    run: (state: Tree<HostTensor>) => Promise<readonly [Result, Tree<Tensor>]>,
-  ): Promise<Result>;
-}
-
-const sources = new WeakMap<object, StreamSource>();
-
-/** Whether a value is a stream. */
-export function isStream(value: unknown): value is Stream {
-  return typeof value === "object" && value !== null && sources.has(value);
-}
-
-/** What a stream was made from. */
-export function streamSource(stream: Stream): StreamSource {
-  return sources.get(stream) as StreamSource; // every stream has one
 }
 
 /** How a call runs through the layer. */
@@ -344,7 +313,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
       if (waiting === 0) disposeLoops();
     },
   };
-  sources.set(stream, {
+  setStreamSource(stream, {
     layer,
     params,
     batch,

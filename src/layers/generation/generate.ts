@@ -93,6 +93,7 @@ const STEPS_BETWEEN_LOOKS = 64;
  * ```
  */
 export function generate(stream: Stream, options: GenerateOptions): Promise<Generated>;
+/** The same from the state in the variables. */
 export function generate(model: Layer, variables: Variables, options: GenerateOptions): Promise<Generated>;
 export async function generate(model: unknown, second: unknown, third?: unknown): Promise<Generated> {
   const { source, options } = splitArguments<GenerateOptions>("generate", model, second, third);

@@ -29,7 +29,7 @@ import { layerName } from "../define.ts";
 import type { Layer, Variables } from "../layer.ts";
 import type { LoopContext } from "./loops.ts";
 import { firstState, isCarryState, statefulLayer } from "../stateful.ts";
-import { isStream, type StreamSource, streamSource } from "../streaming.ts";
+import { type StreamSource, streamSource } from "../stream_source.ts";
 
 /** A model at the beginning of a loop. */
 export interface Stepwise extends LoopContext {
@@ -72,16 +72,16 @@ export async function withStepwise<Result extends Advanced>(
   run: (start: Stepwise) => Promise<Result>,
 ): Promise<Result> {
   const [model, variables] = source;
-  if (isStream(model)) {
+  const stream = streamSource(model);
+  if (stream) {
     if (device !== undefined) {
       throw new TypeError(`Cannot ${what} with options.device: a stream has its own; leave it out`);
     }
-    const from = streamSource(model);
-    const given = checkPrompt(what, prompt, from.batch);
+    const given = checkPrompt(what, prompt, stream.batch);
     // Called before anything is waited for, so that the stream's calls keep their order.
-    return await from.advance(what, given, async (state) => {
-      const tokens = await tokensOf(given, from.layer);
-      const result = await letGo(begin(what, { ...from, state }, tokens), run);
+    return await stream.advance(what, given, async (state) => {
+      const tokens = await tokensOf(given, stream.layer);
+      const result = await letGo(begin(what, { ...stream, state }, tokens), run);
       return [result, result.state];
     });
   }
@@ -115,8 +115,9 @@ export function splitArguments<Options>(
   second: unknown,
   third: unknown,
 ): { readonly source: readonly [unknown, unknown?]; readonly options: Options } {
-  const [source, options] = isStream(model) ? [[model] as const, second] : [[model, second] as const, third];
-  if (!isStream(model)) {
+  const isStream = streamSource(model) !== undefined;
+  const [source, options] = isStream ? [[model] as const, second] : [[model, second] as const, third];
+  if (!isStream) {
     checkLayer(what, model);
     checkVariables(what, second);
   }
