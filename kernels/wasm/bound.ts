@@ -63,6 +63,7 @@ export class Plans implements Disposable {
   readonly #inputs: readonly (number | undefined)[];
   readonly #outputs: readonly (number | undefined)[];
   #table: Int32Array | undefined;
+  #tableOf: ArrayBufferLike | undefined;
   /** Who ran last. */
   #caller: object | undefined;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
@@ -186,9 +187,10 @@ export class Plans implements Disposable {
 
   /** The words of the table. */
   #words(count: number): Int32Array {
-    const { memory } = this.#device.memory;
-    if (this.#table?.buffer !== memory.buffer) {
-      this.#table = new Int32Array(memory.buffer, this.code.slots.address, count);
+    const { memory } = this.#device;
+    if (this.#table === undefined || this.#tableOf !== memory.buffer) {
+      this.#tableOf = memory.buffer;
+      this.#table = memory.words(this.code.slots.address, count);
     }
     return this.#table;
   }

@@ -140,7 +140,7 @@ export class WasmLoop implements Loop {
   #refresh(): void {
     const { device: { memory, scratch }, plans, bound } = this.#code;
     const base = scratch.take(plans, this.#bytes, bound.describe);
-    const { buffer } = memory.memory;
+    const { buffer } = memory;
     if (buffer === this.#buffer && base === this.#base) return;
     this.#buffer = buffer;
     this.#base = base;
@@ -216,9 +216,7 @@ function viewAt(
   address: number,
   size: number,
 ): Float32Array | Int32Array {
-  return dtype === "float32"
-    ? new Float32Array(memory.memory.buffer, address, size)
-    : memory.words(address, size);
+  return dtype === "float32" ? new Float32Array(memory.buffer, address, size) : memory.words(address, size);
 }
 
 /** Elements up to which a loop copies faster than the call of `set`. */
