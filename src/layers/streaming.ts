@@ -78,10 +78,10 @@ export interface StreamingOptions {
  * const variables = init(layer, key(0), input);
  * using stream = streaming(layer, variables, { input });
  * await stream.push(ones([1, 5, 3]));
- * const file = await encodeSafetensors(stream.state);
+ * const file = encodeSafetensors(stream.state);
  * using fork = stream.fork();
  * using later = streaming(layer, variables, { input });
- * later.state = restoreTree(await decodeSafetensors(file), later.state);
+ * later.state = restoreTree(later.state, decodeSafetensors(file).tensors);
  * const next = await stream.step(ones([1, 3]));
  * assertEquals(await fork.step(ones([1, 3])), next);
  * assertEquals(await later.step(ones([1, 3])), next);
