@@ -29,7 +29,7 @@ import {
   type Variables,
   zeros,
 } from "@cellfold/cellfold";
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { sliceAxis } from "../../src/internal.ts";
 import { assertClose, assertGradient, doubled, random, single, variablesOf } from "./helpers.ts";
 
