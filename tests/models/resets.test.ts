@@ -128,7 +128,7 @@ for (const device of devices) {
   });
 }
 
-Deno.test("resets of a call are saved, summarized, and computed from other nodes", () => {
+Deno.test("resets of a call are saved and summarized; what does not fit is refused", () => {
   const layer = packedModel();
   const variables = init(layer, key(0), data);
   const read = fromJson(JSON.parse(JSON.stringify(toJson(layer))));
