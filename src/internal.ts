@@ -140,7 +140,7 @@ export {
   type ReshapeLayerOptions,
   type Revive,
   type RnnOptions,
-  type Session,
+  type StreamsSession,
   type SimpleRnnOptions,
   type StepTogetherOptions,
   type StreamingOptions,

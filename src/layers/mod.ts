@@ -22,7 +22,7 @@ export type { Stream } from "./stream.ts";
 export type { Arrays } from "./step_arrays.ts";
 export { streaming, type StreamingOptions } from "./streaming.ts";
 export {
-  type Session,
+  type StreamsSession,
   type StepTogetherOptions,
   type Streams,
   streams,
