@@ -80,6 +80,7 @@ const STEPS_BETWEEN_LOOKS = 64;
  * ```
  */
 export function beamSearch(stream: Stream, options: BeamSearchOptions): Promise<BeamSearchResult>;
+/** The same for a model, from its first state. */
 export function beamSearch(
   model: Layer,
   variables: Variables,

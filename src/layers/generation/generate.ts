@@ -93,6 +93,7 @@ const STEPS_BETWEEN_LOOKS = 64;
  * ```
  */
 export function generate(stream: Stream, options: GenerateOptions): Promise<Generated>;
+/** The same for a model, from its first state. */
 export function generate(model: Layer, variables: Variables, options: GenerateOptions): Promise<Generated>;
 export async function generate(...args: readonly unknown[]): Promise<Generated> {
   const { source, options } = splitArguments<GenerateOptions>("generate", args);
