@@ -127,6 +127,11 @@ export interface Backend {
   compile(program: Program, options: BackendCompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */
   upload(tensor: HostTensor): Promise<DeviceTensor>;
+  /**
+   * The same for a tensor whose data does not change as long as the result lives, so that it need not be copied
+   * where the device needs it in another form alone; absent if there is no such thing.
+   */
+  share?(tensor: HostTensor): Promise<DeviceTensor>;
 }
 
 /** A device as its folder exports it to `kernels/mod.ts`. */

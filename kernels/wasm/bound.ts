@@ -5,6 +5,8 @@
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
+import type { HostTensor } from "../../src/tensor/tensor.ts";
+import { packFromHost, type StayingPack } from "./packed.ts";
 import type { Arena } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
@@ -182,6 +184,25 @@ export class Plans implements Disposable {
     const { shared, alone } = this.code, device = this.#device;
     const pool = shared === undefined ? undefined : device.pool();
     device.guard(pool && shared !== undefined ? () => pool.run(shared, []) : alone);
+  }
+
+  /** Packs an operand that nothing else reads from the host. */
+  packFromHost(kernel: StayingPack, source: HostTensor, form: Attached): void {
+    const { memory } = this.#device;
+    const { pack } = this.code;
+    if (!pack) throw new Error("A module without operands that stay packed has nothing to pack");
+    const places: number[] = [];
+    const place = (bytes: number): number => {
+      const address = memory.allocate(bytes, () => "it was for a piece of an operand");
+      places.push(address);
+      return address;
+    };
+    try {
+      this.#device.guard(() => packFromHost(kernel, source, form.address, { pack, memory, place }));
+      form.isReady = true;
+    } finally {
+      for (const address of places) memory.free(address);
+    }
   }
 
   /** Writes what depends on sizes to the table. */

@@ -96,7 +96,10 @@ export class WasmLoop implements Loop {
     try {
       const changes = new Set([...fresh, ...carried.map(({ input }) => input)]);
       const places = inputs.map((input, index): Slot | number => {
-        if (input instanceof StoredTensor && !changes.has(index)) return held.use(input.retain()).address;
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          held.use(input.retain());
+          return plans.code.onlyPacked.has(index) && input.source ? 0 : input.address;
+        }
         const slot = slotFor(input, fresh.includes(index));
         if (slot.inScratch) return slot; // written by every call
         if (input.kind === "host") memory.write(slot.address, input);
@@ -122,9 +125,15 @@ export class WasmLoop implements Loop {
       const { packs } = plans.code;
       this.#packed = packs.map((kernel): Attached => {
         const index = packedInput(kernel), input = inputs[index];
-        return input instanceof StoredTensor && !changes.has(index)
-          ? packedOf(input, kernel)
-          : { address: allocate(kernel.packed.size * 4), isReady: false };
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          const form = packedOf(input, kernel);
+          const { source } = input;
+          if (source && !form.isReady && plans.code.onlyPacked.has(index)) {
+            plans.packFromHost(kernel, source, form);
+          }
+          return form;
+        }
+        return { address: allocate(kernel.packed.size * 4), isReady: false };
       });
       this.#repacked = this.#packed.filter((_, index) => changes.has(packedInput(packs[index])));
     } catch (error) {

@@ -22,12 +22,21 @@ export type { Stream } from "./stream.ts";
 export type { Arrays } from "./step_arrays.ts";
 export { streaming, type StreamingOptions } from "./streaming.ts";
 export {
-  type Session,
   type StepTogetherOptions,
   type Streams,
   streams,
   type StreamsOptions,
+  type StreamsSession,
 } from "./streams.ts";
+export {
+  beamSearch,
+  type BeamSearchOptions,
+  type BeamSearchResult,
+  generate,
+  type Generated,
+  type GenerateOptions,
+  type PromptOptions,
+} from "./generation/mod.ts";
 export { timeDistributed } from "./time_distributed.ts";
 export { type CarryState, isCarryState, resetStates, statefulLayer } from "./stateful.ts";
 export { activation } from "./activation.ts";

@@ -16,6 +16,7 @@ import type { Layer } from "./layer.ts";
 import { checkedState, firstState, resetStates } from "./stateful.ts";
 import { type Arrays, type ArrayStep, arrayStep } from "./step_arrays.ts";
 import type { Stream } from "./stream.ts";
+import { setSource } from "./stream_source.ts";
 import {
   checkValues,
   type conversion,
@@ -192,9 +193,9 @@ export function openStream(
       }
     }
     return queue.later(async () => {
-      const loop = await loopFor(kind, current, input);
-      enter(current, loop, kind, () => input);
       try {
+        const loop = await loopFor(kind, current, input);
+        enter(current, loop, kind, () => input);
         return await loop.run(await toHost(input));
       } catch (error) {
         throw giveUpLost(error, current);
@@ -259,7 +260,7 @@ export function openStream(
   function step(input: Tree<Tensor> | Arrays, output?: Arrays): Promise<Tree<Tensor>> | void {
     return output === undefined ? stepLater(input as Tree<Tensor>) : stepAtOnce(input as Arrays, output);
   }
-  return {
+  const stream: Stream = {
     push: (chunk) => {
       try {
         checkOpen("push to");
@@ -314,4 +315,23 @@ export function openStream(
       if (queue.waiting === 0) disposeLoops();
     },
   };
+  setSource(stream, {
+    layer,
+    params,
+    batch,
+    device,
+    advance: (what, input, run) => {
+      checkOpen(`${what} from`);
+      const current = session;
+      return queue.later(async () => {
+        current.given = await toHost(current.given);
+        const before = current.loop?.readState() ?? current.state ?? firstOf(streamed, current, input);
+        const [result, after] = await run(await toHost(before) as Tree<HostTensor>);
+        if (current.loop) current.loop.writeState(after);
+        else current.state = after;
+        return result;
+      });
+    },
+  });
+  return stream;
 }

@@ -38,7 +38,7 @@ export interface StreamsOptions {
 }
 
 /** One of many sequences that are stepped together. */
-export interface Session {
+export interface StreamsSession {
   /** The row of inputs and outputs that is this session's, until it leaves. */
   readonly slot: number;
   /**
@@ -54,7 +54,7 @@ export interface Session {
 /** Options of a step of {@linkcode Streams}. */
 export interface StepTogetherOptions {
   /** The sessions that take part; default all. */
-  readonly sessions?: Iterable<Session>;
+  readonly sessions?: Iterable<StreamsSession>;
 }
 
 /** Sessions that are stepped together. Steps run one after another, in the order in which they were made. */
@@ -62,7 +62,7 @@ export interface Streams<Output = Tree<Tensor>> extends Disposable {
   /** How many sessions there can be. */
   readonly capacity: number;
   /** Those that there are, by slot. */
-  readonly sessions: readonly Session[];
+  readonly sessions: readonly StreamsSession[];
   /**
    * A session in the first free slot.
    *
@@ -71,7 +71,7 @@ export interface Streams<Output = Tree<Tensor>> extends Disposable {
    * @throws RangeError if no slot is free; TypeError for a state of another structure, batch or dtype (if no
    *   input is known yet, with the first step).
    */
-  join(state?: Tree<Tensor>): Session;
+  join(state?: Tree<Tensor>): StreamsSession;
   /**
    * One step of the sessions that take part. The state of all others stays as it is, whatever their rows of
    * the input contain.
@@ -101,7 +101,7 @@ interface Given {
 
 /** A session, and what it was given since its last step. */
 interface Member {
-  readonly session: Session;
+  readonly session: StreamsSession;
   given: Given | undefined;
   /** What a step that waits begins with. */
   entering: Given | undefined;
@@ -193,7 +193,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   if (options.input !== undefined) know(options.input);
   /** The state of all slots; where the loop has it, it stays there as well. */
   const current = (): Tree<HostTensor> => onHost ??= loop?.readState() as Tree<HostTensor>; // one of them has it
-  const memberOf = (session: Session): Member => {
+  const memberOf = (session: StreamsSession): Member => {
     const member = members[session?.slot];
     if (member?.session === session) return member;
     throw new Error(
@@ -204,7 +204,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
     const own = state === undefined ? undefined : checkedState(state);
     member.given = { state: own, row: slots?.row(own) };
   };
-  const join = (state?: Tree<Tensor>): Session => {
+  const join = (state?: Tree<Tensor>): StreamsSession => {
     checkOpen("join");
     const slot = members.indexOf(undefined);
     if (slot < 0) {
@@ -212,7 +212,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
         `Cannot join streams through ${name}: all ${capacity} slots are taken; wait until a session leaves, or give more capacity`,
       );
     }
-    const session: Session = {
+    const session: StreamsSession = {
       slot,
       get state() {
         checkOpen("read a state of");

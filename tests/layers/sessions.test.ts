@@ -1,7 +1,7 @@
 /** Sessions that join and leave and are stepped together: each gets what a stream of its own gives. */
 import * as cf from "@cellfold/cellfold";
 import type { HostTensor, Layer, Tensor, Tree } from "@cellfold/cellfold";
-import type { Session } from "@cellfold/cellfold/internal";
+import type { StreamsSession } from "@cellfold/cellfold/internal";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { assertClose, random, single } from "./helpers.ts";
 import { drawer, predict } from "./streamed.ts";
@@ -35,7 +35,7 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
       using together = cf.streams(model, variables, { capacity, device });
       const seed = 11, draw = drawer(seed);
       interface Visitor {
-        readonly session: Session;
+        readonly session: StreamsSession;
         readonly x: Tensor;
         readonly whole: Tensor;
         at: number;

@@ -186,7 +186,16 @@ const runs: Readonly<
           ...options,
         } as cf.ScanOptions,
       ),
-    options: ["reverse", "mask", "lengths", "maskedOutput", "checkpointEvery", "length"],
+    options: [
+      "reverse",
+      "mask",
+      "lengths",
+      "resets",
+      "resetState",
+      "maskedOutput",
+      "checkpointEvery",
+      "length",
+    ],
   },
   streaming: {
     run: (options) => cf.streaming(recurrent, recurrentVariables, options as internal.StreamingOptions),
