@@ -165,7 +165,7 @@ export class Plans implements Disposable {
     const base = device.scratch.take(this, bound.bytes, bound.describe);
     const isAgain = caller !== undefined && this.#caller === caller && bound.base === base;
     if (!isAgain) this.#enter(bound, base);
-    const { slots, shared, alone } = this.code;
+    const { slots } = this.code;
     const words = this.#words(slots.length);
     for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index]);
     for (let index = 0; index < outputs.length; index++) put(words, this.#outputs[index], outputs[index]);
@@ -174,10 +174,16 @@ export class Plans implements Disposable {
       put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
     }
     this.#caller = caller;
-    const pool = bound.isSingleThreaded || shared === undefined ? undefined : device.pool();
-    if (pool && shared !== undefined) device.guard(() => pool.run(shared, []));
-    else device.guard(alone);
+    if (bound.isSingleThreaded) device.guard(this.code.alone);
+    else this.#share();
     for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
+  }
+
+  /** Runs the code on all threads; apart from `run`, which makes no function, as it allocates nothing. */
+  #share(): void {
+    const { shared, alone } = this.code, device = this.#device;
+    const pool = shared === undefined ? undefined : device.pool();
+    device.guard(pool && shared !== undefined ? () => pool.run(shared, []) : alone);
   }
 
   /** Packs an operand that nothing else reads from the host. */

@@ -145,13 +145,20 @@ export class WasmLoop implements Loop {
     dropped.register(this, held, this);
   }
 
-  /** Makes the views anew if they are on an old buffer, as growing the memory creates another, or scratch has moved. */
+  /** Sees to it that the views are on the present buffer, and scratch where it is now. */
   #refresh(): void {
     const { device: { memory, scratch }, plans, bound } = this.#code;
     const base = scratch.take(plans, this.#bytes, bound.describe);
-    const { buffer } = memory;
-    if (buffer === this.#buffer && base === this.#base) return;
-    this.#buffer = buffer;
+    if (memory.buffer !== this.#buffer || base !== this.#base) this.#renew(base);
+  }
+
+  /**
+   * Makes the views anew, as growing the memory creates another buffer, and scratch may move. Apart from what
+   * every call does, which must not even make the context of a function in it.
+   */
+  #renew(base: number): void {
+    const { memory } = this.#code.device;
+    this.#buffer = memory.buffer;
     this.#base = base;
     const all = [...this.#fresh, ...this.#results, ...this.#carried.flatMap(({ slots }) => slots)];
     for (const slot of all) slot.view = viewAt(memory, slot.spec, this.#addressOf(slot), slot.size);

@@ -222,7 +222,7 @@ export function openStream(
   const stepAtOnce = (input: Arrays, output: Arrays): void => {
     if (isDisposed) checkOpen("step");
     if (queue.waiting > 0) {
-      throw refusedAtOnce(`${queue.waiting} calls before it are not done; await them first`);
+      throw refusedAtOnce("earlier calls are not done; await them first");
     }
     const step = prepareAtOnce();
     const loop = steps.loops[steps.loops.length - 1];

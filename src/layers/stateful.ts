@@ -104,11 +104,7 @@ export function checkedState(state: Tree<Tensor>): Tree<Tensor> {
 }
 
 function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
-  const refused = (found: string, expected: string) =>
-    new TypeError(
-      `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
-        `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
-    );
+  const refused = (found: string, expected: string) => refusal(path, found, expected);
   if (isLeaf(fresh)) {
     if (present !== undefined && isLeaf(present) && printSpec(fresh) === printSpec(present)) return present;
     throw refused(described(present), printSpec(fresh));
@@ -133,11 +129,24 @@ function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Pat
   if (extra !== undefined || !isEmpty && Array.isArray(fresh) !== Array.isArray(present)) {
     throw refused(described(present), described(fresh));
   }
-  const child = (key: string, part: Tree<Tensor>) =>
-    begun(part, isEmpty ? undefined : childOf(present, key), [...path, key]);
+  const child = (key: string, part: Tree<Tensor>) => {
+    const own = isEmpty ? undefined : childOf(present, key);
+    // Where there is nothing yet everything is absent; a part of a state that has others is not.
+    if (own === undefined && !isEmpty && !isLeaf(part) && treeLeaves(part).length > 0) {
+      throw refusal([...path, key], described(own), described(part));
+    }
+    return begun(part, own, [...path, key]);
+  };
   return Array.isArray(fresh)
     ? fresh.map((part, index) => child(String(index), part))
     : Object.fromEntries(Object.entries(fresh).map(([key, part]) => [key, child(key, part)]));
+}
+
+function refusal(path: Path, found: string, expected: string): TypeError {
+  return new TypeError(
+    `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
+      `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+  );
 }
 
 /** A part of a state, for errors. */

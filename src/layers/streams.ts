@@ -103,6 +103,8 @@ interface Given {
 interface Member {
   readonly session: StreamsSession;
   given: Given | undefined;
+  /** What a step that waits begins with. */
+  entering: Given | undefined;
 }
 
 /** A session that a step begins, or sets to another state. */
@@ -214,8 +216,8 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
       slot,
       get state() {
         checkOpen("read a state of");
-        const { given } = memberOf(session);
-        if (slots) return slots.asState(given?.row ?? slots.read(current(), slot));
+        const { given, entering } = memberOf(session);
+        if (slots) return slots.asState((given ?? entering)?.row ?? slots.read(current(), slot));
         throw new Error(
           "Cannot read the state of the session: there was no step yet; give options.input for the first state",
         );
@@ -229,7 +231,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
         members[slot] = undefined;
       },
     };
-    const member: Member = { session, given: undefined };
+    const member: Member = { session, given: undefined, entering: undefined };
     give(member, state);
     members[slot] = member;
     return session;
@@ -263,7 +265,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
     if (beginnings.length === 0) return;
     onHost = known.write(current(), beginnings);
     loop?.writeState(onHost);
-    for (const { member, given } of beginnings) if (member.given === given) member.given = undefined;
+    for (const { member, given } of beginnings) if (member.entering === given) member.entering = undefined;
   };
   const stepTogether = (input: Tree<Tensor>, options: StepTogetherOptions): Promise<Tree<Tensor>> => {
     checkOpen("step");
@@ -289,6 +291,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
       const { session: { slot }, given } = member;
       return given ? [{ slot, row: given.row ??= known.row(given.state), member, given }] : [];
     });
+    for (const { member, given } of beginnings) [member.given, member.entering] = [undefined, given];
     const taken = (input: Tree<Tensor>): Taken => ({ input, active });
     if (loop && queue.waiting === 0 && isOnHost(converted)) {
       const now = taken(converted) as unknown as Tree<Tensor>; // an object of trees
