@@ -140,8 +140,12 @@ export {
   type ReshapeLayerOptions,
   type Revive,
   type RnnOptions,
+  type StreamsSession,
   type SimpleRnnOptions,
+  type StepTogetherOptions,
   type StreamingOptions,
+  type Streams,
+  type StreamsOptions,
 } from "./layers/mod.ts";
 export type {
   CallOptions,

@@ -9,7 +9,7 @@ import { checkLayer, checkVariables } from "./checks.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
-import { flattenTree, type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Path, printPath, type Tree, treeLeaves } from "../tree/tree.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
@@ -84,6 +84,23 @@ export function resetStates(layer: Layer, variables: Variables, input: Tree<Spec
  */
 export function firstState(layer: Layer, { params, state }: Variables, input: Tree<Spec>): Tree<Tensor> {
   return begun(layer.initState(params, input), state, ["state"]);
+}
+
+/**
+ * A copy of a state that a stream is given, whatever its structure.
+ *
+ * @throws TypeError if it is no tree of tensors, or if a part is on a device.
+ */
+export function checkedState(state: Tree<Tensor>): Tree<Tensor> {
+  flattenTree(state, "state"); // throws for anything that is not a tree
+  return mapTree(state, (leaf: Tensor, path): Tensor => {
+    if (leaf.kind === "host") return { ...leaf, data: leaf.data.slice() };
+    throw new TypeError(
+      `Cannot set the state of a stream: ${
+        printPath(path, "state")
+      } is not on the host; give await toHost(state)`,
+    );
+  });
 }
 
 function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
