@@ -193,6 +193,7 @@ export {
   statefulLayer,
   type Stream,
   streaming,
+  streams,
   timeDistributed,
   type Variables,
 } from "./src/layers/mod.ts";

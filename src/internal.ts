@@ -109,6 +109,7 @@ export {
 } from "./cells/mod.ts";
 export {
   type Applied,
+  type Arrays,
   type BatchNormalizationOptions,
   type BatchNormalizationState,
   type BeamSearchOptions,
@@ -148,7 +149,11 @@ export {
   type Revive,
   type RnnOptions,
   type SimpleRnnOptions,
+  type StepTogetherOptions,
   type StreamingOptions,
+  type Streams,
+  type StreamsOptions,
+  type StreamsSession,
 } from "./layers/mod.ts";
 export type {
   CallOptions,

@@ -124,7 +124,7 @@ export class WasmExecutable implements Executable {
       bound.outputs.forEach(({ shape }, index) => {
         kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
       });
-      const base = scratch.take(plans, end, () => plans.describe(bound));
+      const base = scratch.take(plans, end, bound.describe);
       const from = inputs.map((input, index) => {
         if (input.kind === "device" || onlyPacked.has(index)) return places[index];
         memory.write(base + places[index], input);

@@ -1,10 +1,11 @@
-/** What generation, which runs many steps in one call, needs of a stream; streaming.ts says it of each. */
+/** What generation, which runs many steps in one call, needs of a stream. */
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import type { Device } from "../transforms/compile.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";
+import type { Stream } from "./stream.ts";
 
-/** What a stream was made from, and a way to move its state. */
+/** What a stream was made from, and a way to take its state further. */
 export interface StreamSource {
   readonly layer: Layer;
   readonly params: Tree<Tensor>;
@@ -15,7 +16,7 @@ export interface StreamSource {
    * wait for it.
    *
    * @param what What cannot be done, in errors.
-   * @param input Specs of the input, from which the first state is made if nothing was pushed yet.
+   * @param input Specs of the input, of which the first state is made if nothing was pushed yet.
    */
   advance<Result>(
     what: string,
@@ -26,12 +27,17 @@ export interface StreamSource {
 
 const sources = new WeakMap<object, StreamSource>();
 
-/** Records what a stream was made from. */
-export function setStreamSource(stream: object, source: StreamSource): void {
+/** Remembers what a stream was made from. */
+export function setSource(stream: Stream, source: StreamSource): void {
   sources.set(stream, source);
 }
 
-/** What a stream was made from; undefined for anything else. */
-export function streamSource(value: unknown): StreamSource | undefined {
-  return typeof value === "object" && value !== null ? sources.get(value) : undefined;
+/** Whether a value is a stream. */
+export function isStream(value: unknown): value is Stream {
+  return typeof value === "object" && value !== null && sources.has(value);
+}
+
+/** What a stream was made from. */
+export function streamSource(stream: Stream): StreamSource {
+  return sources.get(stream) as StreamSource; // every stream has one
 }

@@ -11,7 +11,7 @@ import { type HostTensor, hostTensor, type Tensor } from "../../tensor/tensor.ts
 import type { Device } from "../../transforms/compile.ts";
 import type { Tree } from "../../tree/tree.ts";
 import type { Layer, Variables } from "../layer.ts";
-import type { Stream } from "../streaming.ts";
+import type { Stream } from "../stream.ts";
 import { isOneOf } from "./generate.ts";
 import { type OpenAxis, runLoop } from "./loops.ts";
 import {
@@ -80,7 +80,7 @@ const STEPS_BETWEEN_LOOKS = 64;
  * ```
  */
 export function beamSearch(stream: Stream, options: BeamSearchOptions): Promise<BeamSearchResult>;
-/** The same from the state in the variables. */
+/** The same for a model, from its first state. */
 export function beamSearch(
   model: Layer,
   variables: Variables,

@@ -13,7 +13,7 @@ import type { Device } from "../../transforms/compile.ts";
 import type { Tree } from "../../tree/tree.ts";
 import { checkCount, wrongKind } from "../../describe.ts";
 import type { Layer, Variables } from "../layer.ts";
-import type { Stream } from "../streaming.ts";
+import type { Stream } from "../stream.ts";
 import { runLoop } from "./loops.ts";
 import {
   checkLoop,
@@ -93,7 +93,7 @@ const STEPS_BETWEEN_LOOKS = 64;
  * ```
  */
 export function generate(stream: Stream, options: GenerateOptions): Promise<Generated>;
-/** The same from the state in the variables. */
+/** The same for a model, from its first state. */
 export function generate(model: Layer, variables: Variables, options: GenerateOptions): Promise<Generated>;
 export async function generate(model: unknown, second: unknown, third?: unknown): Promise<Generated> {
   const { source, options } = splitArguments<GenerateOptions>("generate", model, second, third);

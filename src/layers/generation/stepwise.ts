@@ -29,7 +29,7 @@ import { layerName } from "../define.ts";
 import type { Layer, Variables } from "../layer.ts";
 import type { LoopContext } from "./loops.ts";
 import { firstState, isCarryState, statefulLayer } from "../stateful.ts";
-import { type StreamSource, streamSource } from "../stream_source.ts";
+import { isStream, type StreamSource, streamSource } from "../stream_source.ts";
 
 /** A model at the beginning of a loop. */
 export interface Stepwise extends LoopContext {
@@ -72,16 +72,16 @@ export async function withStepwise<Result extends Advanced>(
   run: (start: Stepwise) => Promise<Result>,
 ): Promise<Result> {
   const [model, variables] = source;
-  const stream = streamSource(model);
-  if (stream) {
+  if (isStream(model)) {
     if (device !== undefined) {
       throw new TypeError(`Cannot ${what} with options.device: a stream has its own; leave it out`);
     }
-    const given = checkPrompt(what, prompt, stream.batch);
+    const from = streamSource(model);
+    const given = checkPrompt(what, prompt, from.batch);
     // Called before anything is waited for, so that the stream's calls keep their order.
-    return await stream.advance(what, given, async (state) => {
-      const tokens = await tokensOf(given, stream.layer);
-      const result = await letGo(begin(what, { ...stream, state }, tokens), run);
+    return await from.advance(what, given, async (state) => {
+      const tokens = await tokensOf(given, from.layer);
+      const result = await letGo(begin(what, { ...from, state }, tokens), run);
       return [result, result.state];
     });
   }
@@ -115,9 +115,8 @@ export function splitArguments<Options>(
   second: unknown,
   third: unknown,
 ): { readonly source: readonly [unknown, unknown?]; readonly options: Options } {
-  const isStream = streamSource(model) !== undefined;
-  const [source, options] = isStream ? [[model] as const, second] : [[model, second] as const, third];
-  if (!isStream) {
+  const [source, options] = isStream(model) ? [[model] as const, second] : [[model, second] as const, third];
+  if (!isStream(model)) {
     checkLayer(what, model);
     checkVariables(what, second);
   }
