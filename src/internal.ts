@@ -109,6 +109,7 @@ export {
 } from "./cells/mod.ts";
 export {
   type Applied,
+  type Arrays,
   type BatchNormalizationOptions,
   type BatchNormalizationState,
   type BeamSearchOptions,

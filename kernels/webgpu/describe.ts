@@ -17,8 +17,8 @@ export function describePlans(plans: readonly (readonly [string, Bound])[]): str
         (sum, { dispatches, steps }) => sum + dispatches.length * Math.ceil(steps.count / steps.stride),
         0,
       );
-      const which = variants.length > 1 ? `variant ${variants.indexOf(variant) + 1}, ` : "";
-      return `for ${key || "these sizes"}: ${which}${count} dispatches, ${arena.bytes} bytes planned`;
+      const which = variants.length > 1 ? `, variant ${variants.indexOf(variant) + 1}` : "";
+      return `for ${key || "these sizes"}: ${count} dispatches, ${arena.bytes} bytes planned${which}`;
     }),
     ...variants.flatMap((variant, index) => {
       const [, bound] = plans.findLast(([, { variant: of }]) => of === variant) ?? plans[0];

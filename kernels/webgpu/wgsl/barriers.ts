@@ -11,8 +11,7 @@ export function barriersBetween(kernels: readonly Kernel[]): boolean[] {
   const read = new Set<Buffer>(), written = new Set<Buffer>();
   return kernels.map((kernel) => {
     const reads = buffersOf(readsOf(kernel)), writes = buffersOf(writesOf(kernel));
-    const needs = !reads.isDisjointFrom(written) || !writes.isDisjointFrom(written) ||
-      !writes.isDisjointFrom(read);
+    const needs = meets(reads, written) || meets(writes, written) || meets(writes, read);
     if (needs) {
       read.clear();
       written.clear();
@@ -21,6 +20,11 @@ export function barriersBetween(kernels: readonly Kernel[]): boolean[] {
     for (const buffer of writes) written.add(buffer);
     return needs;
   });
+}
+
+/** Whether two sets have an element in common. */
+function meets(some: ReadonlySet<Buffer>, others: ReadonlySet<Buffer>): boolean {
+  return [...some].some((buffer) => others.has(buffer));
 }
 
 /**

@@ -104,7 +104,7 @@ export function writeModule(task: Task, depth: 0 | 1, options: ModuleOptions): W
   const body = lines.join("\n").split("\n").map((line) => `  ${line}`).join("\n");
   const entryPoint = `@compute @workgroup_size(${options.workgroupSize})\n` +
     `fn ${ENTRY_POINT}(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, ` +
-    `@builtin(local_invocation_index) lane: u32) {\n${options.memory.table.declarations(body)}${body}\n}`;
+    `@builtin(local_invocation_index) lane: u32) {\n${options.memory.table.resolve(body)}\n}`;
   return { code: assemble(module, task, entryPoint), subgroups: module.needs.has("subgroups") };
 }
 
@@ -239,7 +239,7 @@ function addFunction(
   const loops = Array.from({ length: depth }, (_, loop) => `, t${loop}: i32`).join("");
   const text = f.text();
   functions.push(
-    `fn ${name}(${params}${loops}) {\n${memory.table.declarations(text)}${zeroIn(text)}${text}\n}`,
+    `fn ${name}(${params}${loops}) {\n${zeroIn(text)}${memory.table.resolve(text)}\n}`,
   );
 }
 

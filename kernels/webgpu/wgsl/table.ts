@@ -21,6 +21,12 @@ interface Word {
   readonly value: (filling: Filling) => number;
 }
 
+/** The names of words. */
+const NAMES = /\b(?:at|size|number)_\d+\b/g;
+
+/** The most words that a function declares. */
+const MOST_DECLARED = 16;
+
 /** A word with the place of an input or output, which each call sets. */
 export interface OutsideWord {
   readonly index: number;
@@ -105,13 +111,21 @@ export class Table {
     return `number_${index}`;
   }
 
-  /** Declarations of the words that the text of a function uses. */
-  declarations(text: string): string {
-    const names = new Set(text.match(/\b(?:at|size|number)_\d+\b/g));
-    return [...names].map((name) => {
+  /**
+   * The text of a function with the words that it uses: declared at its beginning, or if these are many read where
+   * they are used, as compilers take long over many values that live throughout a function.
+   */
+  resolve(text: string): string {
+    const names = [...new Set(text.match(NAMES))];
+    const place = (name: string) => {
       const index = indexIn(name);
-      return `  let ${name} = table[${Math.floor(index / 4)}][${index % 4}]; // ${this.#words[index].text}\n`;
-    }).join("");
+      return { word: `table[${Math.floor(index / 4)}][${index % 4}]`, what: this.#words[index].text };
+    };
+    if (names.length > MOST_DECLARED) return text.replace(NAMES, (name) => place(name).word);
+    const declared = names.map(place).map(({ word, what }, at) =>
+      `  let ${names[at]} = ${word}; // ${what}\n`
+    );
+    return declared.join("") + text;
   }
 
   /** The words for inputs and outputs. */
