@@ -201,6 +201,27 @@ export const workloads: readonly Workload[] = [
     }],
   },
   {
+    name: "life/step",
+    measures: "stream.step of a GRU of 4 units, from array to array",
+    task: { kind: "stepInto", features: 4, units: 4, steps: 1_000_000 },
+    threads: 1,
+    peers: [],
+    // A young generation that is never collected in a run, so that whatever is allocated is seen.
+    v8Flags: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"],
+    targets: [
+      { kind: "time", mustReach: 0.0006, aim: 0.0004 },
+      { kind: "value", value: "allocated", unit: "bytes a step", mustReach: 0, aim: 0 },
+    ],
+  },
+  {
+    name: "life/sessions",
+    measures: "a step of 256 sessions together, GRU of 64 units",
+    task: { kind: "sessions", features: 16, units: 64, sessions: 256 },
+    threads: 1,
+    peers: [],
+    targets: [{ kind: "value", value: "time, by that one by one", unit: "×", mustReach: 0.1, aim: 0.1 }],
+  },
+  {
     name: "life/data",
     measures:
       "a step of fit from an async iterable, 10 GB in batches of 1 MB made on the fly: GRU of 64 units",

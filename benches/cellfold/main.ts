@@ -11,7 +11,7 @@ import { feedTrial } from "./feed.ts";
 import { growthTrial } from "./growth.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
 import { predictLoopTrial, predictTrial } from "./predict.ts";
-import { streamTrial } from "./stream.ts";
+import { sessionsTrial, stepIntoTrial, streamTrial } from "./stream.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
 const threads = askedThreads();
@@ -38,6 +38,10 @@ async function prepare(task: Task): Promise<Trial> {
       });
     case "stream":
       return await streamTrial(task, device);
+    case "stepInto":
+      return await stepIntoTrial(task, device);
+    case "sessions":
+      return await sessionsTrial(task, device);
     case "compile":
       return compileTrial(task, { device, threads });
     case "firstCall":
