@@ -5,7 +5,7 @@
  * A backend holds no user state, decides nothing about gradients, and never changes the meaning of a Program;
  * `reference` is the oracle for all of them.
  */
-import type { DeviceTensor, HostTensor } from "../src/tensor/tensor.ts";
+import type { DeviceTensor, HostTensor, Values } from "../src/tensor/tensor.ts";
 import type { Program } from "../src/program/types.ts";
 
 /**
@@ -79,6 +79,11 @@ export interface Loop extends Disposable {
    * carried.
    */
   run(fresh: readonly HostTensor[]): HostTensor[];
+  /**
+   * The same call from and into arrays of the fresh inputs' and the results' sizes and dtypes, which are not
+   * checked. It allocates nothing.
+   */
+  runInto(fresh: readonly Values[], results: readonly Values[]): void;
   /** The carried values, in the order of the roles. */
   read(): HostTensor[];
   /** Sets the carried values. */
@@ -122,6 +127,11 @@ export interface Backend {
   compile(program: Program, options: BackendCompileOptions): Promise<Executable>;
   /** Copies a tensor into the device's memory. */
   upload(tensor: HostTensor): Promise<DeviceTensor>;
+  /**
+   * The same for a tensor whose data does not change as long as the result lives, so that it need not be copied
+   * where the device needs it in another form alone; absent if there is no such thing.
+   */
+  share?(tensor: HostTensor): Promise<DeviceTensor>;
 }
 
 /** A device as its folder exports it to `kernels/mod.ts`. */

@@ -20,15 +20,19 @@ export interface TensorMemory {
 }
 
 // The memory of tensors that were dropped without being disposed is freed when they are collected.
-const dropped = new FinalizationRegistry<Held>(({ memory, address, attached }) => {
-  memory.free(address);
+const dropped = new FinalizationRegistry<Held>(free);
+
+function free({ memory, address, attached }: Held): void {
+  if (address !== undefined) memory.free(address);
   for (const more of attached.values()) memory.free(more.address);
-});
+  attached.clear();
+}
 
 /** The memory of a tensor. */
 interface Held {
   readonly memory: TensorMemory;
-  readonly address: number;
+  /** Absent as long as it is not copied. */
+  address: number | undefined;
   /** Further memory that belongs to it, by what it is for. */
   readonly attached: Map<string, Attached>;
 }
@@ -40,6 +44,13 @@ export interface Attached {
   isReady: boolean;
 }
 
+/** What a tensor is a copy of. */
+export interface Source {
+  readonly tensor: HostTensor;
+  /** Copies it to an address. */
+  readonly write: (address: number) => void;
+}
+
 let serials = 0;
 
 /** A tensor in a device's memory. */
@@ -48,24 +59,40 @@ export class StoredTensor implements DeviceTensor {
   /** No other tensor has the same one, not even one that takes over its memory. */
   readonly serial = ++serials;
   readonly #memory: TensorMemory;
-  readonly #address: number;
+  readonly #held: Held;
   readonly #size: number;
-  readonly #attached = new Map<string, Attached>();
+  /** The tensor on the host that this one is a copy of, made when its address is first asked for. */
+  #source: Source | undefined;
   /** How many users keep its memory although it may be disposed of. */
   #users = 0;
   #gone: "disposed" | "donated" | undefined;
 
-  /** @param device The device's name. */
+  /**
+   * @param device The device's name.
+   * @param source What it is a copy of, if that is not copied before somebody needs it; it must not change.
+   */
   constructor(
     memory: TensorMemory,
     readonly device: string,
     readonly shape: readonly number[],
     readonly dtype: DType,
+    source?: Source,
   ) {
     this.#memory = memory;
     this.#size = sizeOf(shape);
-    this.#address = memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`);
-    dropped.register(this, { memory, address: this.#address, attached: this.#attached }, this);
+    this.#source = source;
+    this.#held = { memory, address: source ? undefined : this.#allocate(), attached: new Map() };
+    dropped.register(this, this.#held, this);
+  }
+
+  #allocate(): number {
+    return this.#memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`);
+  }
+
+  /** The tensor on the host that it is a copy of, as long as that is not copied. */
+  get source(): HostTensor | undefined {
+    this.#check();
+    return this.#source?.tensor;
   }
 
   /**
@@ -73,21 +100,21 @@ export class StoredTensor implements DeviceTensor {
    * call.
    */
   attach(key: string, bytes: number): Attached {
-    let found = this.#attached.get(key);
+    const { attached } = this.#held;
+    let found = attached.get(key);
     if (!found) {
       const address = this.#memory.allocate(bytes, () => `it was for a form of ${printSpec(this)}`);
-      this.#attached.set(key, found = { address, isReady: false });
+      attached.set(key, found = { address, isReady: false });
     }
     return found;
   }
 
   /** Keeps the memory, even if the tensor is disposed of, until the result is. */
-  retain(): Disposable & { readonly address: number } {
-    const address = this.address;
+  retain(): Disposable {
+    this.#check();
     this.#users++;
     let isHeld = true;
     return {
-      address,
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
@@ -108,6 +135,17 @@ export class StoredTensor implements DeviceTensor {
 
   /** The byte address; throws once the memory is freed. */
   get address(): number {
+    this.#check();
+    const held = this.#held;
+    if (held.address === undefined) {
+      held.address = this.#allocate();
+      this.#source?.write(held.address);
+      this.#source = undefined;
+    }
+    return held.address;
+  }
+
+  #check(): void {
     if (this.#gone === "donated") {
       throw new Error(
         `Cannot use a ${printSpec(this)} on ${this.device}: it was donated to an earlier call; ` +
@@ -115,7 +153,6 @@ export class StoredTensor implements DeviceTensor {
       );
     }
     if (this.#gone) throw new Error(`Cannot use a ${printSpec(this)} on ${this.device}: it was disposed`);
-    return this.#address;
   }
 
   async read(): Promise<HostTensor> {
@@ -141,9 +178,8 @@ export class StoredTensor implements DeviceTensor {
   #free(): void {
     if (this.#users > 0) return;
     dropped.unregister(this);
-    this.#memory.free(this.#address);
-    for (const { address } of this.#attached.values()) this.#memory.free(address);
-    this.#attached.clear();
+    free(this.#held);
+    this.#source = undefined;
   }
 }
 

@@ -46,6 +46,8 @@ export {
   sizeAsTensor,
   sliceAxis,
   type SliceOptions,
+  type Sorted,
+  type SortOptions,
 } from "./operations/mod.ts";
 export type {
   ArithmeticAttributes,
@@ -107,8 +109,11 @@ export {
 } from "./cells/mod.ts";
 export {
   type Applied,
+  type Arrays,
   type BatchNormalizationOptions,
   type BatchNormalizationState,
+  type BeamSearchOptions,
+  type BeamSearchResult,
   type BidirectionalOptions,
   type CarryState,
   type ConvLstmOptions,
@@ -117,6 +122,8 @@ export {
   type DropoutOptions,
   type EmbeddingOptions,
   type EmbeddingParams,
+  type Generated,
+  type GenerateOptions,
   type GruOptions,
   isCarryState,
   isRecurrentLayer,
@@ -135,13 +142,18 @@ export {
   type MergeOptions,
   type NormalizationOptions,
   type NormalizationParams,
+  type PromptOptions,
   type RecurrentFlags,
   type RecurrentLayer,
   type ReshapeLayerOptions,
   type Revive,
   type RnnOptions,
   type SimpleRnnOptions,
+  type StepTogetherOptions,
   type StreamingOptions,
+  type Streams,
+  type StreamsOptions,
+  type StreamsSession,
 } from "./layers/mod.ts";
 export type {
   CallOptions,

@@ -9,6 +9,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "center",
   "centered",
   "cycle",
+  "descending",
   "dropRemainder",
   "exclusive",
   "fromLogits",

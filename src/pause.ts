@@ -16,8 +16,11 @@ const MOST_UNSEEN = 16;
 /** Waits for one turn of the event loop. */
 const nextTurn: () => Promise<void> = turnsOf(globalThis as Host);
 
+/** Milliseconds; an audio worklet has no `performance`. */
+const now = (): number => (globalThis.performance ?? Date).now();
+
 /** When other tasks last had a turn, whatever code yielded: there is one thread and one event loop. */
-let lastTurn = performance.now();
+let lastTurn = now();
 
 /**
  * A clock for one kind of call, asked after each call whether a turn is due. Reading the time can take a
@@ -28,34 +31,37 @@ export function turnClock(): () => boolean {
   let lookedAt = lastTurn;
   return () => {
     if (++unseen < every) return false;
-    const now = performance.now();
-    every = now - lookedAt < LOOK_MILLISECONDS ? Math.min(2 * every, MOST_UNSEEN) : 1;
+    const time = now();
+    every = time - lookedAt < LOOK_MILLISECONDS ? Math.min(2 * every, MOST_UNSEEN) : 1;
     unseen = 0;
-    lookedAt = now;
-    return now - lastTurn >= TURN_MILLISECONDS;
+    lookedAt = time;
+    return time - lastTurn >= TURN_MILLISECONDS;
   };
 }
 
 /** Yields to all other tasks. */
 export async function giveTurn(): Promise<void> {
   await nextTurn();
-  lastTurn = performance.now();
+  lastTurn = now();
 }
 
 /** The means that a runtime may have for making a task. */
 export interface Host {
   readonly setImmediate?: (task: () => void) => unknown;
   readonly MessageChannel?: typeof MessageChannel;
+  readonly setTimeout?: (task: () => void) => unknown;
 }
 
 /**
  * How to wait for a turn: browsers delay nested timers by 4 ms and more, and those of a background page by
  * seconds, but not messages and `setImmediate`. Not by `scheduler.yield`: its continuations run before
- * waiting timers, which would never fire.
+ * waiting timers, which would never fire. An audio worklet has no means: its tasks wait.
  */
-export function turnsOf({ setImmediate, MessageChannel }: Host): () => Promise<void> {
+export function turnsOf({ setImmediate, MessageChannel, setTimeout }: Host): () => Promise<void> {
   if (setImmediate) return () => new Promise((resolve) => void setImmediate(resolve));
-  if (!MessageChannel) return () => new Promise((resolve) => void setTimeout(resolve));
+  if (!MessageChannel) {
+    return () => setTimeout ? new Promise((resolve) => void setTimeout(resolve)) : Promise.resolve();
+  }
   return () =>
     new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();

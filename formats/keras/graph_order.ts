@@ -21,6 +21,7 @@ export interface GraphStep {
   readonly inputs?: Json;
   readonly initialState?: Json;
   readonly mask?: Json;
+  readonly resets?: Json;
 }
 
 /** One of the output tensors of a node. In a saved graph, `"3.0"` is the first tensor of step 3. */
@@ -150,7 +151,7 @@ export function kerasGraph(model: Layer): KerasGraph {
 export function readBy({ step, operation, masks = [] }: KerasNode): Reference[] {
   if (operation) return operation.args.flatMap((arg) => typeof arg === "number" ? [] : arg);
   const handed = masks.filter((mask) => mask !== undefined);
-  return [...[step?.inputs, step?.initialState, step?.mask].flatMap(referencesIn), ...handed];
+  return [...[step?.inputs, step?.initialState, step?.mask, step?.resets].flatMap(referencesIn), ...handed];
 }
 
 /** An operation is a layer, which several nodes may call, or a separate node. */

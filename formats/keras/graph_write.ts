@@ -252,6 +252,9 @@ function checkCall(
   const refuse = (reason: string) => {
     throw new TypeError(`Cannot write the Keras file: a call of ${layerName(layer)} ${reason}`);
   };
+  if (step.resets !== undefined) {
+    refuse("is given resets, which no layer in Keras takes; give it the sequences apart, with masks");
+  }
   if (step.initialState !== undefined && step.mask === undefined && masked && !ignoresMask(layer)) {
     refuse(
       "is given an initial state and an input with a mask, and Keras drops such a mask; give the mask to the call",

@@ -43,7 +43,7 @@ export function planArena<Kernel>(
         note(buffer, first, Math.max(last, index));
       }
     }
-    for (const buffer of keptBy(kernel)) note(buffer, 0, kernels.length);
+    for (const buffer of keptBy(kernel)) if (only(buffer)) note(buffer, 0, kernels.length);
   });
   const { offsets, size } = planMemory(lives, ALIGNMENT);
   return {

@@ -1,14 +1,16 @@
 /**
  * Long reductions, running sums and products in parts: if one has more terms than a backend allows per kernel, its parts
- * are computed side by side, by one kernel with an additional axis, and then summed.
+ * are computed side by side, by one kernel with an additional axis, and then summed. Kernels with an open number of
+ * terms are not split, as the number of their parts would be open too: {@linkcode needParts} says when they would be.
  */
-import { type Kernel, kernelFunctions, type KernelOf } from "./kernels.ts";
+import { addDims, type Dim, fixedDim, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
+import { everyKernel, type Kernel, type KernelOf } from "./kernels.ts";
+import type { Sizes } from "./kinds/kind.ts";
 import type { CumsumKernel } from "./kinds/cumsum.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
 import type { ScatterKernel } from "./kinds/indexing.ts";
 import type { MatmulKernel } from "./kinds/product.ts";
 import type { ReduceKernel } from "./kinds/reduction.ts";
-import { rowsOf } from "./rows.ts";
 import { broadcastView, sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
@@ -16,7 +18,8 @@ import { sizeOf } from "../shapes.ts";
 export interface MostTerms {
   readonly ofReduction: (kernel: ReduceKernel) => number;
   readonly ofCumsum: number;
-  readonly ofScatter: (kernel: ScatterKernel) => number;
+  /** Of terms and rows together. */
+  readonly ofScatter: number;
   /** Products with more than `from` terms are split into parts of `most`. */
   readonly ofProducts: { readonly from: number; readonly most: number };
 }
@@ -25,11 +28,7 @@ export interface MostTerms {
 const parts: {
   readonly [K in Kernel["kind"]]?: (kernel: KernelOf<K>, most: MostTerms) => readonly Kernel[];
 } = {
-  scan: (kernel, most) => {
-    const body = inParts(kernel.body, most);
-    // The parts of a product come first, where rows were.
-    return [{ ...kernel, body, rows: rowsOf(body, kernelFunctions) }];
-  },
+  scan: (kernel, most) => [{ ...kernel, body: inParts(kernel.body, most) }],
   reduce: reduceInParts,
   cumsum: cumsumInParts,
   matmul: productInParts,
@@ -43,25 +42,62 @@ export function inParts(kernels: readonly Kernel[], most: MostTerms): Kernel[] {
   return kernels.flatMap((kernel) => partsOf(kernel));
 }
 
+/** The terms of a kernel, and how many it may have; undefined if it sums nothing. */
+function termsOf(
+  kernel: Kernel,
+  most: MostTerms,
+): { readonly terms: Dim; readonly limit: () => number } | undefined {
+  switch (kernel.kind) {
+    case "reduce":
+      return {
+        terms: sizeOf(kernel.axes.map((axis) => kernel.input.shape[axis])),
+        limit: () => most.ofReduction(kernel),
+      };
+    case "cumsum":
+      return { terms: kernel.output.shape[kernel.axis], limit: () => most.ofCumsum };
+    case "matmul":
+      return isSplit(kernel) ? { terms: kernel.k, limit: () => most.ofProducts.from } : undefined;
+    case "scatterAdd":
+      return {
+        terms: addDims(sizeOf(kernel.indices.shape), kernel.output.shape[0]),
+        limit: () => most.ofScatter,
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a product may be computed in parts. */
+function isSplit({ output }: MatmulKernel): boolean {
+  return output.shape.length === 2 && output.dtype === "float32";
+}
+
+/** Whether kernels with an open number of terms have too many in a call of these sizes. */
+export function needParts(kernels: readonly Kernel[], most: MostTerms, { of }: Sizes): boolean {
+  return everyKernel(kernels).some(({ kernel }) => {
+    const { terms = 0, limit } = termsOf(kernel, most) ?? {};
+    return typeof terms !== "number" && limit !== undefined && of(terms) > limit();
+  });
+}
+
 /**
- * Splits an axis into pieces of `size` elements: an axis of pieces, which becomes axis `at`, and one within a
- * piece, and the rest after the last.
+ * Splits an axis into pieces of `size` elements: an axis of pieces and one within a piece, and the rest after
+ * the last.
  */
 function cut(
   view: View,
   axis: number,
-  size: number,
-  at = 0,
-): { readonly pieces: View; readonly rest?: View } {
-  const extent = view.shape[axis], count = Math.floor(extent / size);
+  { extent, size }: { readonly extent: number; readonly size: number },
+): { readonly pieces: View; readonly count: number; readonly rest?: View } {
+  const count = Math.floor(extent / size);
   const whole = partOf(view, axis, 0, count * size);
   const pieces: View = {
     ...whole,
-    shape: view.shape.with(axis, size).toSpliced(at, 0, count),
-    strides: view.strides.toSpliced(at, 0, view.strides[axis] * size),
+    shape: [count, ...view.shape.with(axis, size)],
+    strides: [multiplyDims(view.strides[axis], size), ...view.strides],
   };
   const left = extent - count * size;
-  return left === 0 ? { pieces } : { pieces, rest: partOf(view, axis, count * size, left) };
+  return left === 0 ? { pieces, count } : { pieces, count, rest: partOf(view, axis, count * size, left) };
 }
 
 function partOf(view: View, axis: number, start: number, size: number): View {
@@ -73,50 +109,54 @@ function partOf(view: View, axis: number, start: number, size: number): View {
   );
 }
 
-/** Memory for parts of a result, side by side along an additional axis. */
-function partsOf(
-  output: View,
-  count: number,
-  axis = 0,
-): { readonly all: View; readonly at: (part: number) => View } {
-  const shape = output.shape.toSpliced(axis, 0, count);
+/** Memory for parts of a result, each with the shape `[1, ...shape]`. */
+function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
+  const shape = [count, ...output.shape];
   const all = viewOf({ name: "parts", size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   const at = (part: number): View => {
-    const found = partOf(all, axis, part, 1);
-    return { ...found, shape: found.shape.toSpliced(axis, 1), strides: found.strides.toSpliced(axis, 1) };
+    const found = partOf(all, 0, part, 1);
+    return { ...found, shape: found.shape.slice(1), strides: found.strides.slice(1) };
   };
   return { all, at };
 }
 
-/** The axis of the parts comes right before the one that they are of, so that rows stay rows. */
 function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   const { input, axes, output } = kernel;
-  const terms = sizeOf(axes.map((axis) => input.shape[axis])), limit = most.ofReduction(kernel);
-  if (terms <= limit || sizeOf(output.shape) === 0) return [kernel];
-  const axis = axes.reduce((longest, each) => input.shape[each] > input.shape[longest] ? each : longest);
-  const size = Math.max(1, Math.floor(limit / (terms / input.shape[axis])));
-  const { pieces, rest } = cut(input, axis, size, axis);
-  const count = pieces.shape[axis];
-  const among = axis - axes.filter((each) => each < axis).length; // of the axes that the result has
-  const parts = partsOf(output, count + (rest ? 1 : 0), among);
+  const terms = sizeOf(axes.map((axis) => input.shape[axis]));
+  if (typeof terms !== "number" || sizeOf(output.shape) === 0) return [kernel];
+  const limit = most.ofReduction(kernel);
+  if (terms <= limit) return [kernel];
+  const { axis, extent } = longestAxis(input.shape, axes);
+  const size = Math.max(1, Math.floor(limit / (terms / extent)));
+  const { pieces, count, rest } = cut(input, axis, { extent, size });
+  const parts = partsOf(output, count + (rest ? 1 : 0));
   const first: ReduceKernel = {
     ...kernel,
     input: pieces,
-    axes: axes.map((each) => each < axis ? each : each + 1),
-    output: partOf(parts.all, among, 0, count),
+    axes: axes.map((each) => each + 1),
+    output: partOf(parts.all, 0, 0, count),
   };
   const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(count) }] : [];
-  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [among] };
+  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [0] };
   return inParts([first, ...last, sum], most);
+}
+
+/** The longest of some axes of a shape, whose sizes are known if their product is. */
+function longestAxis(
+  shape: Shape,
+  axes: readonly number[],
+): { readonly axis: number; readonly extent: number } {
+  const all = axes.map((axis) => ({ axis, extent: fixedDim(shape[axis], "A sum in parts") }));
+  return all.reduce((longest, each) => each.extent > longest.extent ? each : longest);
 }
 
 function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
   const { left, right, output, k, addends } = kernel;
   const { from, most: size } = most.ofProducts;
-  if (k <= from || output.shape.length !== 2 || output.dtype !== "float32") return [kernel];
-  const lefts = cut(left, 1, size), rights = cut(right, 0, size);
+  if (typeof k !== "number" || k <= from || !isSplit(kernel)) return [kernel];
+  const lefts = cut(left, 1, { extent: k, size }), rights = cut(right, 0, { extent: k, size });
   const parts = partsOf(output, Math.ceil(k / size));
-  const count = lefts.pieces.shape[0];
+  const { count } = lefts;
   const products: MatmulKernel[] = [{
     kind: "matmul",
     left: lefts.pieces,
@@ -126,13 +166,12 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
     addends: [],
   }];
   if (lefts.rest && rights.rest) {
-    const [rest, k] = [rights.rest, lefts.rest.shape[1]];
     products.push({
       kind: "matmul",
       left: lefts.rest,
-      right: rest,
+      right: rights.rest,
       output: parts.at(count),
-      k,
+      k: k - count * size,
       addends: [],
     });
   }
@@ -142,13 +181,16 @@ function productInParts(kernel: MatmulKernel, most: MostTerms): Kernel[] {
 
 function scatterInParts(kernel: ScatterKernel, most: MostTerms): Kernel[] {
   const { indices, updates, output } = kernel;
-  const terms = sizeOf(indices.shape), limit = most.ofScatter(kernel);
+  const terms = sizeOf(indices.shape), [rows] = output.shape;
+  if (typeof terms !== "number" || typeof rows !== "number") return [kernel];
+  const limit = most.ofScatter - rows;
   if (terms <= limit || limit < 1) return [kernel];
-  const axis = indices.shape.indexOf(Math.max(...indices.shape));
-  const size = Math.max(1, Math.floor(limit / (terms / indices.shape[axis])));
-  const parts = partsOf(output, Math.ceil(indices.shape[axis] / size));
-  const scatters = Array.from({ length: parts.all.shape[0] }, (_, part): ScatterKernel => {
-    const first = part * size, count = Math.min(size, indices.shape[axis] - first);
+  const { axis, extent } = longestAxis(indices.shape, indices.shape.map((_, axis) => axis));
+  const size = Math.max(1, Math.floor(limit / (terms / extent)));
+  const count = Math.ceil(extent / size);
+  const parts = partsOf(output, count);
+  const scatters = Array.from({ length: count }, (_, part): ScatterKernel => {
+    const first = part * size, count = Math.min(size, extent - first);
     return {
       ...kernel,
       indices: partOf(indices, axis, first, count),
@@ -167,7 +209,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
   const { input, axis, output } = kernel;
   const size = most.ofCumsum;
   const extent = output.shape[axis];
-  if (extent <= size || sizeOf(output.shape) === 0) return [kernel];
+  if (typeof extent !== "number" || extent <= size || sizeOf(output.shape) === 0) return [kernel];
   const count = Math.ceil(extent / size);
   const between = (name: string) => {
     const shape = output.shape.with(axis, count);
@@ -181,7 +223,7 @@ function cumsumInParts(kernel: CumsumKernel, most: MostTerms): Kernel[] {
       return {
         ...rest,
         shape: shape.toSpliced(axis, 1, parts, length),
-        strides: strides.toSpliced(axis, 1, strides[axis] * length, strides[axis]),
+        strides: strides.toSpliced(axis, 1, multiplyDims(strides[axis], length), strides[axis]),
       };
     };
     const [from, to] = [divided(input), divided(output)];

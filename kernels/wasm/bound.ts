@@ -5,6 +5,8 @@
 import type { Program } from "../../src/program/types.ts";
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
+import type { HostTensor } from "../../src/tensor/tensor.ts";
+import { packFromHost, type StayingPack } from "./packed.ts";
 import type { Arena } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
@@ -24,6 +26,8 @@ export interface Bound {
   readonly bytes: number;
   readonly isSingleThreaded: boolean;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+  /** What it needs memory for. */
+  readonly describe: () => string;
   /** The words of the table, for intermediate results from this address on. */
   words: Int32Array | undefined;
   base: number;
@@ -31,6 +35,17 @@ export interface Bound {
 
 function put(words: Int32Array, index: number | undefined, word: number): void {
   if (index !== undefined) words[index] = word;
+}
+
+function describeArena({ bytes, offsets }: Arena, bindings: Bindings): string {
+  const sizes = [...offsets.keys()].map(({ name, size }) => ({
+    name,
+    bytes: evaluateDim(size, bindings) * 4,
+  }));
+  const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
+  return `the plan takes ${bytes} bytes, its largest buffers are ${
+    largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
+  }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
 }
 
 /** The code of a Program, with the plans of the sizes that were used last. */
@@ -50,6 +65,7 @@ export class Plans implements Disposable {
   readonly #inputs: readonly (number | undefined)[];
   readonly #outputs: readonly (number | undefined)[];
   #table: Int32Array | undefined;
+  #tableOf: ArrayBufferLike | undefined;
   /** Who ran last. */
   #caller: object | undefined;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
@@ -107,8 +123,10 @@ export class Plans implements Disposable {
     const { kernels, check, isSingleThreaded } = this.code;
     check(bindings);
     const arena = planScratch(kernels, this.#packed, bindings);
+    const describe = () => describeArena(arena, bindings);
     return {
       bindings,
+      describe,
       arena,
       bytes: arena.bytes,
       isSingleThreaded: isSingleThreaded(sizesAt(bindings)),
@@ -132,18 +150,6 @@ export class Plans implements Disposable {
     return shared === undefined ? 1 : this.#device.pool()?.threadsOf(shared) ?? 1;
   }
 
-  /** What a plan needs memory for. */
-  describe({ bytes, arena, bindings }: Bound): string {
-    const sizes = [...arena.offsets.keys()].map(({ name, size }) => ({
-      name,
-      bytes: evaluateDim(size, bindings) * 4,
-    }));
-    const largest = sizes.sort((a, b) => b.bytes - a.bytes).slice(0, 5);
-    return `the plan takes ${bytes} bytes, its largest buffers are ${
-      largest.map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(", ")
-    }; a scan with checkpointEvery keeps less, and so does a smaller batch`;
-  }
-
   /**
    * Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. A caller
    * that runs it again and again names itself, so that only what has changed is written to the table.
@@ -156,10 +162,10 @@ export class Plans implements Disposable {
     caller?: object,
   ): void {
     const device = this.#device;
-    const base = device.scratch.take(this, bound.bytes, () => this.describe(bound));
+    const base = device.scratch.take(this, bound.bytes, bound.describe);
     const isAgain = caller !== undefined && this.#caller === caller && bound.base === base;
     if (!isAgain) this.#enter(bound, base);
-    const { slots, shared, alone } = this.code;
+    const { slots } = this.code;
     const words = this.#words(slots.length);
     for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index]);
     for (let index = 0; index < outputs.length; index++) put(words, this.#outputs[index], outputs[index]);
@@ -168,10 +174,35 @@ export class Plans implements Disposable {
       put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
     }
     this.#caller = caller;
-    const pool = bound.isSingleThreaded || shared === undefined ? undefined : device.pool();
-    if (pool && shared !== undefined) device.guard(() => pool.run(shared, []));
-    else device.guard(alone);
+    if (bound.isSingleThreaded) device.guard(this.code.alone);
+    else this.#share();
     for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
+  }
+
+  /** Runs the code on all threads; apart from `run`, which makes no function, as it allocates nothing. */
+  #share(): void {
+    const { shared, alone } = this.code, device = this.#device;
+    const pool = shared === undefined ? undefined : device.pool();
+    device.guard(pool && shared !== undefined ? () => pool.run(shared, []) : alone);
+  }
+
+  /** Packs an operand that nothing else reads from the host. */
+  packFromHost(kernel: StayingPack, source: HostTensor, form: Attached): void {
+    const { memory } = this.#device;
+    const { pack } = this.code;
+    if (!pack) throw new Error("A module without operands that stay packed has nothing to pack");
+    const places: number[] = [];
+    const place = (bytes: number): number => {
+      const address = memory.allocate(bytes, () => "it was for a piece of an operand");
+      places.push(address);
+      return address;
+    };
+    try {
+      this.#device.guard(() => packFromHost(kernel, source, form.address, { pack, memory, place }));
+      form.isReady = true;
+    } finally {
+      for (const address of places) memory.free(address);
+    }
   }
 
   /** Writes what depends on sizes to the table. */
@@ -183,9 +214,10 @@ export class Plans implements Disposable {
 
   /** The words of the table. */
   #words(count: number): Int32Array {
-    const { memory } = this.#device.memory;
-    if (this.#table?.buffer !== memory.buffer) {
-      this.#table = new Int32Array(memory.buffer, this.code.slots.address, count);
+    const { memory } = this.#device;
+    if (this.#table === undefined || this.#tableOf !== memory.buffer) {
+      this.#tableOf = memory.buffer;
+      this.#table = memory.words(this.code.slots.address, count);
     }
     return this.#table;
   }

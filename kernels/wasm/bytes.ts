@@ -72,7 +72,7 @@ export class ByteWriter {
 
   /** Appends a name with its length. */
   text(name: string): void {
-    const bytes = new TextEncoder().encode(name);
+    const bytes = utf8(name);
     pushUnsigned(this, bytes.length);
     this.append(bytes);
   }
@@ -89,4 +89,11 @@ export class ByteWriter {
   bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(0, this.length);
   }
+}
+
+/** A text as UTF-8; an audio worklet has no `TextEncoder`. */
+function utf8(text: string): Uint8Array {
+  const escaped = encodeURIComponent(text.toWellFormed());
+  const bytes = escaped.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return Uint8Array.from(bytes, (byte) => byte.charCodeAt(0));
 }

@@ -9,7 +9,7 @@ import { emitModule, type Emitted } from "./emit/module.ts";
 import { wasmFunctions, type WasmKernel } from "./kernels.ts";
 import { lowerForWasm } from "./lower.ts";
 import { MAXIMUM_PAGES } from "./memory.ts";
-import type { StayingPack } from "./packed.ts";
+import { onlyPacked, type StayingPack } from "./packed.ts";
 import { alwaysSingleThreaded, isOpen, isSingleThreaded } from "./partition.ts";
 import { Slots, TableFull } from "./slots.ts";
 
@@ -23,6 +23,10 @@ export interface Code {
   readonly slots: Slots;
   /** The kernels that pack operands which stay packed from call to call. */
   readonly packs: readonly StayingPack[];
+  /** Inputs that are only packed, so that they need not lie on the device otherwise. */
+  readonly onlyPacked: ReadonlySet<number>;
+  /** Packs an operand on the calling thread; absent if nothing stays packed. */
+  readonly pack?: (...args: number[]) => void;
   /** Runs all kernels on the calling thread. */
   readonly alone: () => void;
   /** The number of the module in the pool of threads; undefined if one thread does everything. */
@@ -75,11 +79,14 @@ export async function codeFor(
     const module = await WebAssembly.compile(emitted.bytes);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: memory.memory } });
     const shared = await pool?.load(module);
+    const packs = kernels.filter(staysPacked);
     return {
       kernels,
       emitted,
       slots,
-      packs: kernels.filter(staysPacked),
+      packs,
+      onlyPacked: onlyPacked(kernels, packs),
+      pack: exports.pack as Code["pack"],
       alone: exports.alone as () => void, // emitted with this signature
       shared,
       isSingleThreaded: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, shareFrom),

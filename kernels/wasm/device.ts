@@ -5,7 +5,7 @@ import { hasRelaxedSimd } from "./assembler.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
-import { Scratch } from "./scratch.ts";
+import { Scratch } from "../scratch.ts";
 import { WORTH_SHARING } from "./partition.ts";
 import { CONTROL } from "./worker_source.ts";
 import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
@@ -115,6 +115,13 @@ export class WasmDevice {
   /** A tensor on this device with uninitialized values. */
   tensor(shape: readonly number[], dtype: DType): StoredTensor {
     return new StoredTensor(this.memory, this.name, shape, dtype);
+  }
+
+  /** A tensor that is copied when its elements are needed where they lie. */
+  share(tensor: HostTensor): StoredTensor {
+    checkStorable(tensor, this.name);
+    const write = (address: number) => this.memory.write(address, tensor);
+    return new StoredTensor(this.memory, this.name, tensor.shape, tensor.dtype, { tensor, write });
   }
 
   upload(tensor: HostTensor): StoredTensor {

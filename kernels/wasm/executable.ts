@@ -10,7 +10,7 @@ import { codeFor } from "./code_for.ts";
 import type { WasmDevice } from "./device.ts";
 import { wasmFunctions } from "./kernels.ts";
 import { WasmLoop } from "./loop.ts";
-import { packedFor } from "./packed.ts";
+import { packedFor, packedInput } from "./packed.ts";
 
 /** The plans of executables that were dropped without being disposed of are freed when these are collected. */
 const dropped = new FinalizationRegistry<Loaded>(({ plans }) => plans?.[Symbol.dispose]());
@@ -111,12 +111,12 @@ export class WasmExecutable implements Executable {
         end += Math.ceil(elements * 4 / ALIGNMENT) * ALIGNMENT;
         return at;
       };
-      const places = inputs.map((input) => {
-        if (input.kind === "host") return placeFor(input.data.length);
+      const { packs, onlyPacked } = plans.code;
+      const places = inputs.map((input, index) => {
+        if (input.kind === "host") return onlyPacked.has(index) ? 0 : placeFor(input.data.length);
         if (!(input instanceof StoredTensor && input.liesIn(memory))) throw elsewhere(input, name);
-        return input.address; // throws if it is gone
+        return onlyPacked.has(index) && input.source ? 0 : input.address; // throws if it is gone
       });
-      const { packs } = plans.code;
       const packed = packedFor(packs, inputs).map((form, index) =>
         form ?? placeFor(packs[index].packed.size)
       );
@@ -124,9 +124,9 @@ export class WasmExecutable implements Executable {
       bound.outputs.forEach(({ shape }, index) => {
         kept[index] = keep[index] ? this.#device.tensor(shape, outputs[index].dtype) : undefined;
       });
-      const base = scratch.take(plans, end, () => plans.describe(bound));
+      const base = scratch.take(plans, end, bound.describe);
       const from = inputs.map((input, index) => {
-        if (input.kind === "device") return places[index];
+        if (input.kind === "device" || onlyPacked.has(index)) return places[index];
         memory.write(base + places[index], input);
         return base + places[index];
       });
@@ -134,6 +134,13 @@ export class WasmExecutable implements Executable {
       const forms = packed.map((place) =>
         typeof place === "number" ? { address: base + place, isReady: false } : place
       );
+      forms.forEach((form, index) => {
+        const input = inputs[packedInput(packs[index])];
+        const source = input instanceof StoredTensor ? input.source : input as HostTensor; // checked above
+        if (source && !form.isReady && onlyPacked.has(packedInput(packs[index]))) {
+          plans.packFromHost(packs[index], source, form);
+        }
+      });
       plans.run(bound, from, to, forms);
       const made = bound.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
         const { dtype } = outputs[index];

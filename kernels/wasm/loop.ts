@@ -74,14 +74,14 @@ export class WasmLoop implements Loop {
     { carried, fresh }: LoopRoles,
   ) {
     this.#code = code;
-    const { device: { memory }, plans } = code;
+    const { device: { memory }, plans, bound } = code;
     const held = new DisposableStack();
     const allocate = (bytes: number): number => {
       const address = memory.allocate(bytes, () => "it was for a loop of calls");
       held.defer(() => memory.free(address));
       return address;
     };
-    let bytes = code.bound.bytes;
+    let bytes = bound.bytes;
     const slotFor = (spec: Spec & { readonly shape: readonly number[] }, inScratch = false): Slot => {
       const size = sizeOf(spec.shape), address = inScratch ? bytes : allocate(size * 4);
       if (inScratch) bytes += Math.ceil(size * 4 / ALIGNMENT) * ALIGNMENT;
@@ -96,7 +96,10 @@ export class WasmLoop implements Loop {
     try {
       const changes = new Set([...fresh, ...carried.map(({ input }) => input)]);
       const places = inputs.map((input, index): Slot | number => {
-        if (input instanceof StoredTensor && !changes.has(index)) return held.use(input.retain()).address;
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          held.use(input.retain());
+          return plans.code.onlyPacked.has(index) && input.source ? 0 : input.address;
+        }
         const slot = slotFor(input, fresh.includes(index));
         if (slot.inScratch) return slot; // written by every call
         if (input.kind === "host") memory.write(slot.address, input);
@@ -122,9 +125,15 @@ export class WasmLoop implements Loop {
       const { packs } = plans.code;
       this.#packed = packs.map((kernel): Attached => {
         const index = packedInput(kernel), input = inputs[index];
-        return input instanceof StoredTensor && !changes.has(index)
-          ? packedOf(input, kernel)
-          : { address: allocate(kernel.packed.size * 4), isReady: false };
+        if (input instanceof StoredTensor && !changes.has(index)) {
+          const form = packedOf(input, kernel);
+          const { source } = input;
+          if (source && !form.isReady && plans.code.onlyPacked.has(index)) {
+            plans.packFromHost(kernel, source, form);
+          }
+          return form;
+        }
+        return { address: allocate(kernel.packed.size * 4), isReady: false };
       });
       this.#repacked = this.#packed.filter((_, index) => changes.has(packedInput(packs[index])));
     } catch (error) {
@@ -136,13 +145,20 @@ export class WasmLoop implements Loop {
     dropped.register(this, held, this);
   }
 
-  /** Makes the views anew if they are on an old buffer, as growing the memory creates another, or scratch has moved. */
+  /** Sees to it that the views are on the present buffer, and scratch where it is now. */
   #refresh(): void {
     const { device: { memory, scratch }, plans, bound } = this.#code;
-    const base = scratch.take(plans, this.#bytes, () => plans.describe(bound));
-    const { buffer } = memory.memory;
-    if (buffer === this.#buffer && base === this.#base) return;
-    this.#buffer = buffer;
+    const base = scratch.take(plans, this.#bytes, bound.describe);
+    if (memory.buffer !== this.#buffer || base !== this.#base) this.#renew(base);
+  }
+
+  /**
+   * Makes the views anew, as growing the memory creates another buffer, and scratch may move. Apart from what
+   * every call does, which must not even make the context of a function in it.
+   */
+  #renew(base: number): void {
+    const { memory } = this.#code.device;
+    this.#buffer = memory.buffer;
     this.#base = base;
     const all = [...this.#fresh, ...this.#results, ...this.#carried.flatMap(({ slots }) => slots)];
     for (const slot of all) slot.view = viewAt(memory, slot.spec, this.#addressOf(slot), slot.size);
@@ -159,20 +175,37 @@ export class WasmLoop implements Loop {
   }
 
   run(fresh: readonly HostTensor[]): HostTensor[] {
-    if (this.#disposed) throw new Error("Cannot run a loop: it was disposed");
-    this.#refresh();
+    this.#begin();
     for (let i = 0; i < this.#fresh.length; i++) this.#fresh[i].view.set(fresh[i].data);
-    for (const { input, output, slots } of this.#carried) {
-      this.#inputs[input] = slots[this.#turn].address;
-      this.#outputs[output] = slots[1 - this.#turn].address;
-    }
-    for (const form of this.#repacked) form.isReady = false;
-    const { plans, bound } = this.#code;
-    plans.run(bound, this.#inputs, this.#outputs, this.#packed, this);
-    this.#turn = 1 - this.#turn;
+    this.#call();
     const results: HostTensor[] = new Array(this.#results.length);
     for (let i = 0; i < results.length; i++) results[i] = take(this.#results[i]);
     return results;
+  }
+
+  runInto(fresh: readonly Values[], results: readonly Values[]): void {
+    this.#begin();
+    for (let i = 0; i < this.#fresh.length; i++) copy(fresh[i], this.#fresh[i].view);
+    this.#call();
+    for (let i = 0; i < this.#results.length; i++) copy(this.#results[i].view, results[i]);
+  }
+
+  #begin(): void {
+    if (this.#disposed) throw new Error("Cannot run a loop: it was disposed");
+    this.#refresh();
+  }
+
+  /** Runs the code on what lies in the places of fresh inputs. */
+  #call(): void {
+    for (let i = 0; i < this.#carried.length; i++) {
+      const { input, output, slots } = this.#carried[i];
+      this.#inputs[input] = slots[this.#turn].address;
+      this.#outputs[output] = slots[1 - this.#turn].address;
+    }
+    for (let i = 0; i < this.#repacked.length; i++) this.#repacked[i].isReady = false;
+    const { plans, bound } = this.#code;
+    plans.run(bound, this.#inputs, this.#outputs, this.#packed, this);
+    this.#turn = 1 - this.#turn;
   }
 
   read(): HostTensor[] {
@@ -199,9 +232,15 @@ function viewAt(
   address: number,
   size: number,
 ): Float32Array | Int32Array {
-  return dtype === "float32"
-    ? new Float32Array(memory.memory.buffer, address, size)
-    : memory.words(address, size);
+  return dtype === "float32" ? new Float32Array(memory.buffer, address, size) : memory.words(address, size);
+}
+
+/** Elements up to which a loop copies faster than the call of `set`. */
+const FEW = 16;
+
+function copy(from: Values, to: Values): void {
+  if (from.length > FEW) to.set(from);
+  else for (let i = 0; i < from.length; i++) to[i] = from[i];
 }
 
 function take({ spec: { shape, dtype }, size, view }: Slot): HostTensor {

@@ -19,13 +19,23 @@ export class DeviceMemory implements TensorMemory {
   readonly memory: WebAssembly.Memory;
   readonly shared: boolean;
   readonly #allocator: Allocator;
+  #buffer: ArrayBufferLike;
 
   /** @param reserved Bytes at the beginning that are never allocated. */
   constructor(reserved: number) {
     const sizes = { initial: Math.ceil(reserved / PAGE) + 16, maximum: MAXIMUM_PAGES };
     this.memory = sharedMemory(sizes) ?? ownMemory(sizes);
     this.shared = typeof SharedArrayBuffer !== "undefined" && this.memory.buffer instanceof SharedArrayBuffer;
+    this.#buffer = this.memory.buffer;
     this.#allocator = new Allocator(reserved, ALIGNMENT);
+  }
+
+  /**
+   * The buffer of the memory; another one after it has grown. The engine's own property allocates at each
+   * read.
+   */
+  get buffer(): ArrayBufferLike {
+    return this.#buffer;
   }
 
   /** Allocated bytes. */
@@ -43,9 +53,9 @@ export class DeviceMemory implements TensorMemory {
   }
 
   #grow(end: number, what: () => string): void {
-    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
+    const missing = Math.ceil((end - this.#buffer.byteLength) / PAGE);
     if (missing <= 0) return;
-    const most = MAXIMUM_PAGES - this.memory.buffer.byteLength / PAGE;
+    const most = MAXIMUM_PAGES - this.#buffer.byteLength / PAGE;
     try {
       // The end of a buffer must be a 32-bit address too, and 2³² is not.
       if (end > LAST_END) throw new RangeError("more than 4 GiB");
@@ -53,7 +63,7 @@ export class DeviceMemory implements TensorMemory {
     } catch (cause) {
       throw new DeviceOutOfMemory(
         `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives, which has ` +
-          `${this.memory.buffer.byteLength} and can have ${
+          `${this.#buffer.byteLength} and can have ${
             MAXIMUM_PAGES * PAGE
           } at most; ${this.used} bytes are in ` +
           `use, ${what()}`,
@@ -73,6 +83,7 @@ export class DeviceMemory implements TensorMemory {
       if (missing >= 256) throw error;
       this.memory.grow(missing);
     }
+    this.#buffer = this.memory.buffer;
   }
 
   /** Frees what `allocate` returned. */
@@ -82,24 +93,24 @@ export class DeviceMemory implements TensorMemory {
 
   /** The words at an address. */
   words(address: number, count: number): Int32Array {
-    return new Int32Array(this.memory.buffer, address, count);
+    return new Int32Array(this.#buffer, address, count);
   }
 
   /** Copies a host tensor in; 4 bytes per element. */
   write(address: number, { data, dtype }: HostTensor): void {
-    if (dtype === "float32") new Float32Array(this.memory.buffer, address, data.length).set(data);
+    if (dtype === "float32") new Float32Array(this.#buffer, address, data.length).set(data);
     else this.words(address, data.length).set(data);
   }
 
   /** Copies bytes within the memory. */
   copy(from: number, to: number, bytes: number): void {
-    new Uint8Array(this.memory.buffer).copyWithin(to, from, from + bytes);
+    new Uint8Array(this.#buffer).copyWithin(to, from, from + bytes);
   }
 
   /** Copies elements out. */
   readTensor(address: number, dtype: DType, size: number): Values {
     const values = allocateValues(dtype, size);
-    if (dtype === "float32") values.set(new Float32Array(this.memory.buffer, address, size));
+    if (dtype === "float32") values.set(new Float32Array(this.#buffer, address, size));
     else values.set(this.words(address, size));
     return values;
   }

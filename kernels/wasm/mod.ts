@@ -66,6 +66,8 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
     compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),
     // deno-lint-ignore require-await
     upload: async (tensor) => open().upload(tensor),
+    // deno-lint-ignore require-await
+    share: async (tensor) => open().share(tensor),
   };
 }
 

@@ -1,10 +1,14 @@
 /**
  * Packed operands that stay the same from call to call, such as weights. The packed form of a tensor belongs
- * to that tensor: whatever reads it, for whichever sizes, finds it packed, and it is freed with the tensor.
+ * to that tensor: whatever reads it, for whichever sizes, finds it packed, and it is freed with the tensor. An
+ * operand that nothing else reads is packed from the host, so that the device does not hold it twice.
  */
+import type { HostTensor } from "../../src/tensor/tensor.ts";
 import type { Input } from "../backend.ts";
+import type { Buffer } from "../lowering/views.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
-import type { WasmKernelOf } from "./kernels.ts";
+import { wasmFunctions, type WasmKernel, type WasmKernelOf } from "./kernels.ts";
+import { packedBytes, panelColumns } from "./matmul/mod.ts";
 
 /** A kernel that packs an operand which stays packed, and so has a fixed size. */
 export interface StayingPack extends WasmKernelOf<"pack"> {
@@ -28,4 +32,67 @@ export function packedFor(packs: readonly StayingPack[], inputs: readonly Input[
 /** The packed form of a tensor for a kernel. */
 export function packedOf(tensor: StoredTensor, { right, packed }: StayingPack): Attached {
   return tensor.attach(`packed [${right.shape}] by [${right.strides}] from ${right.offset}`, packed.size * 4);
+}
+
+/** The inputs that are only packed, from rows or columns that lie side by side. */
+export function onlyPacked(
+  kernels: readonly WasmKernel[],
+  packs: readonly StayingPack[],
+): ReadonlySet<number> {
+  const others = new Set<Buffer>(
+    kernels.filter((kernel) => !packs.includes(kernel as StayingPack)).flatMap(wasmFunctions.buffersOf),
+  );
+  const isRead = (index: number) =>
+    [...others].some(({ storage }) => storage.kind === "input" && storage.index === index);
+  const isEasy = ({ right: { shape, strides, offset, dtype } }: StayingPack) =>
+    shape.length === 2 && dtype === "float32" && [...shape, ...strides, offset].every((dim) =>
+      typeof dim === "number"
+    ) &&
+    strides.some((stride) => stride === 1);
+  const all = new Set(packs.map(packedInput));
+  return new Set(
+    [...all].filter((index) =>
+      !isRead(index) && packs.every((kernel) => packedInput(kernel) !== index || isEasy(kernel))
+    ),
+  );
+}
+
+/** Bytes of the pieces in which an operand is copied to be packed. */
+const PIECE_BYTES = 1 << 18;
+
+/** What packs: `pack(source, destination, k, n, strideK, strideN)` of a module, over this memory. */
+export interface Packer {
+  readonly pack: (...args: number[]) => void;
+  readonly memory: { readonly memory: WebAssembly.Memory };
+  /** The address of this many bytes. */
+  readonly place: (bytes: number) => number;
+}
+
+/** Packs an operand of {@linkcode onlyPacked} from the host, piece by piece. */
+export function packFromHost(
+  { right: { shape, strides, offset } }: StayingPack,
+  { data }: HostTensor,
+  destination: number,
+  { pack, memory, place }: Packer,
+): void {
+  const [k, n] = shape.map(Number), [strideK, strideN] = strides.map(Number), first = Number(offset);
+  const panels = Math.max(1, Math.floor(PIECE_BYTES / (4 * panelColumns * Math.max(1, k))));
+  const piece = place(4 * k * panelColumns * panels);
+  for (let column = 0; column < n; column += panels * panelColumns) {
+    const columns = Math.min(panels * panelColumns, n - column);
+    const copy = new Float32Array(memory.memory.buffer, piece, k * columns);
+    if (strideN === 1) {
+      for (let row = 0; row < k; row++) {
+        const from = first + row * strideK + column;
+        copy.set(data.subarray(from, from + columns), row * columns);
+      }
+      pack(piece, destination + packedBytes(k, column), k, columns, 4 * columns, 4);
+    } else {
+      for (let at = 0; at < columns; at++) {
+        const from = first + (column + at) * strideN;
+        copy.set(data.subarray(from, from + k), at * k);
+      }
+      pack(piece, destination + packedBytes(k, column), k, columns, 4, 4 * k);
+    }
+  }
 }

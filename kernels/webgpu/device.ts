@@ -4,6 +4,7 @@ import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts"
 import { Allocator } from "../allocator.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
+import { Shared } from "./shared.ts";
 import { type DeviceShape, shapeOf } from "./device_shape.ts";
 import { checkStorable, StoredTensor, type TensorMemory } from "../stored_tensor.ts";
 
@@ -56,8 +57,10 @@ export interface ShapeChoice {
 
 /** A device, opened on first use. */
 export class WebGpuDevice implements TensorMemory {
-  readonly #allocator = new Allocator(0, ALIGNMENT);
+  readonly #regions = new Allocator(0, ALIGNMENT);
   readonly #readback: Readback;
+  /** What all executables share. */
+  readonly shared: Shared;
   #memory: GPUBuffer | undefined;
   #growing: Promise<void> = Promise.resolve();
   #lost: string | undefined;
@@ -70,6 +73,7 @@ export class WebGpuDevice implements TensorMemory {
     readonly isHalf: boolean,
   ) {
     this.#readback = new Readback(device);
+    this.shared = new Shared(this);
     device.lost.then(({ message, reason }) => {
       this.#lost = message || reason;
     });
@@ -129,7 +133,7 @@ export class WebGpuDevice implements TensorMemory {
 
   /** Bytes in use. */
   get used(): number {
-    return this.#allocator.used;
+    return this.#regions.used;
   }
 
   /** @throws Error once the device is lost, or after an error that no call has reported yet. */
@@ -163,7 +167,7 @@ export class WebGpuDevice implements TensorMemory {
    */
   allocate(bytes: number, what: () => string): number {
     this.check();
-    return this.#allocator.allocate(bytes, (end) => {
+    return this.#regions.allocate(bytes, (end) => {
       if (end > (this.#memory?.size ?? 0)) throw new NoRoom(this, end, what);
     });
   }
@@ -269,7 +273,7 @@ export class WebGpuDevice implements TensorMemory {
   }
 
   free(address: number): void {
-    this.#allocator.free(address);
+    this.#regions.free(address);
     if (this.used > 0) return;
     this.#memory?.destroy();
     this.#memory = undefined;

@@ -1,16 +1,22 @@
-/**
- * Compiled Programs of the WebGPU backend: one shader module per set of sizes, and one submission per call.
- */
+/** Compiled Programs of the WebGPU backend: code for all sizes, and one submission per call. */
 import type { Program } from "../../src/program/types.ts";
-import type { DeviceTensor, HostTensor, Values } from "../../src/tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
+import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
-import { CompiledSizes } from "../sizes.ts";
-import { Staging } from "../staging.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
-import { type CompiledWebGpu, compileFor, describeCompiled, STEP_BYTES } from "./compiled.ts";
+import { type Bound, fillTable, largest, Plans } from "./bound.ts";
+import { describePlans } from "./describe.ts";
 import type { WebGpuDevice } from "./device.ts";
-import { type Dispatch, isRepeat, stepsOf, stride } from "./wgsl/module.ts";
+import { Runner } from "./runner.ts";
+
+/** Tensors in scratch begin at multiples of this many bytes. */
+const ALIGNMENT = 256;
+
+/** What executables hold that were dropped without being disposed of is freed when these are collected. */
+const dropped = new FinalizationRegistry<readonly Disposable[]>((held) => {
+  for (const each of held) each[Symbol.dispose]();
+});
 
 /** A call in progress. */
 interface Submitted {
@@ -25,8 +31,11 @@ export class WebGpuExecutable implements Executable {
   readonly #device: WebGpuDevice;
   readonly #program: Program;
   readonly #options: BackendCompileOptions;
-  readonly #sizes: CompiledSizes<CompiledWebGpu>;
-  readonly #staging: Staging;
+  readonly #plans: Plans;
+  readonly #runner: Runner;
+  /** The shapes of the last call's inputs, and its sizes. */
+  #latest: { readonly shapes: readonly (readonly number[])[]; readonly bound: Bound } | undefined;
+  #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
   constructor(device: WebGpuDevice, program: Program, options: BackendCompileOptions) {
@@ -34,39 +43,27 @@ export class WebGpuExecutable implements Executable {
     this.#device = device;
     this.#program = program;
     this.#options = options;
-    this.#sizes = new CompiledSizes(program, (compiled) => {
-      compiled.dropped = true;
-      device.free(compiled.arenaAddress);
-      for (const buffer of Object.values(compiled.buffers)) buffer?.destroy();
-    });
-    this.#staging = new Staging(device);
+    this.#plans = new Plans(device, program);
+    this.#runner = new Runner(device);
+    dropped.register(this, [this.#plans, this.#runner], this);
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
-    for (;;) {
-      const compiled = this.#sizes.again(inputs) ?? await this.#sizes.find(
-        inputs,
-        (bindings) => compileFor(this.#device, this.#program, bindings),
-      );
-      // Calls with other sizes may have evicted it meanwhile.
-      const results = await this.#run(inputs, compiled);
-      if (results) return results;
-    }
-  }
-
-  async #run(
-    inputs: readonly Input[],
-    compiled: CompiledWebGpu,
-  ): Promise<(HostTensor | DeviceTensor)[] | undefined> {
+    this.#check();
+    // With code that is there a call begins before anything is awaited, so that what its caller does next, such
+    // as disposing of an input, comes after it.
+    const bound = this.#known(inputs) ?? await this.#boundFor(inputs);
     const { outputs } = this.#program;
-    const submitted = await this.#device.withRoom(() => this.#submit(inputs, compiled));
-    if (!submitted) return undefined;
-    const { kept, read, checked } = submitted;
+    const { shared } = this.#device;
+    if (!shared.hasHalves(bound.halves.bytes)) {
+      await shared.growHalves(bound.halves.bytes, () => largest(bound.halves, bound.bindings));
+    }
+    const { kept, read, checked } = await this.#device.withRoom(() => this.#submit(inputs, bound));
     try {
       const [values] = await Promise.all([read, checked]);
       if (read) this.#device.check();
       let next = 0;
-      return compiled.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
+      return bound.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
         kept[index] ?? { kind: "host", shape, dtype: outputs[index].dtype, data: (values ?? [])[next++] }
       );
     } catch (error) {
@@ -75,47 +72,78 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
-  /**
-   * Allocates everything and submits the call; undefined if the compiled code was evicted while the memory
-   * grew.
-   */
-  #submit(inputs: readonly Input[], compiled: CompiledWebGpu): Submitted | undefined {
-    if (compiled.dropped) return undefined;
-    const { device } = this.#device;
+  #check(): void {
+    if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
+  }
+
+  /** The plan for the sizes of these inputs, if there is code for them. */
+  #known(inputs: readonly Input[]): Bound | undefined {
+    const latest = this.#latest;
+    if (latest && haveShapes(inputs, latest.shapes, this.#program)) return latest.bound;
+    const bindings = bindInputs(this.#program, inputs);
+    const bound = this.#plans.get(bindings, keyOf(bindings));
+    if (bound) this.#latest = { shapes: inputs.map(({ shape }) => shape), bound };
+    return bound;
+  }
+
+  async #boundFor(inputs: readonly Input[]): Promise<Bound> {
+    const bindings = bindInputs(this.#program, inputs);
+    return await this.#plans.make(bindings, keyOf(bindings));
+  }
+
+  /** Allocates everything and submits the call. */
+  #submit(inputs: readonly Input[], bound: Bound): Submitted {
+    this.#check();
+    const device = this.#device;
     const { outputs } = this.#program;
-    const addresses = inputs.map((input, index): number => {
-      if (input.kind === "host") return this.#staging.addressOf("input", index, input.data.length);
-      if (input instanceof StoredTensor && input.liesIn(this.#device)) return input.address;
-      throw elsewhere(input, this.#device.name);
+    const { keep, donate } = this.#options;
+    if (bound.code.constants.write(bound.bindings)) bound.filled = undefined;
+    // Places after the intermediate results, for what is on the host, and addresses of the rest.
+    let end = Math.ceil(bound.arena.bytes / ALIGNMENT) * ALIGNMENT;
+    const placeFor = (elements: number): number => {
+      const at = end;
+      end += Math.ceil(elements * 4 / ALIGNMENT) * ALIGNMENT;
+      return at;
+    };
+    const from = inputs.map((input) => {
+      if (input.kind === "host") return placeFor(input.data.length);
+      if (!(input instanceof StoredTensor && input.liesIn(device))) throw elsewhere(input, device.name);
+      return input.address; // throws if it is gone
     });
     const kept: (StoredTensor | undefined)[] = [];
     try {
-      compiled.outputs.forEach(({ shape, size }, index) => {
-        kept[index] = this.#options.keep[index]
-          ? this.#device.tensor(shape, outputs[index].dtype)
-          : undefined;
-        addresses.push(kept[index]?.address ?? this.#staging.addressOf("output", index, size));
+      const to = bound.outputs.map(({ shape, size }, index) => {
+        kept[index] = keep[index] ? device.tensor(shape, outputs[index].dtype) : undefined;
+        return kept[index]?.address ?? placeFor(size);
       });
+      const base = device.shared.scratch.take(
+        this.#plans,
+        Math.max(end, ALIGNMENT),
+        () => largest(bound.arena, bound.bindings),
+      );
       inputs.forEach((input, index) => {
-        if (input.kind === "host") this.#device.write(addresses[index], input);
+        if (input.kind !== "host") return;
+        from[index] += base;
+        device.write(from[index], input);
       });
-      const { slots } = compiled.buffers;
-      const checked = this.#device.scoped(() => {
-        if (addresses.length > 0) {
-          device.queue.writeBuffer(slots, 0, Int32Array.from(addresses, (address) => address / 4));
-        }
-        device.queue.submit([this.#encode(compiled)]);
+      kept.forEach((tensor, index) => {
+        if (!tensor) to[index] += base;
       });
+      const words = fillTable(bound, base);
+      for (const { index, kind, at, offset } of bound.outside) {
+        words[index] = (kind === "input" ? from : to)[at] / 4 + offset;
+      }
+      const checked = device.scoped(() => this.#runner.submit(bound, words));
       checked.catch(() => {}); // awaited by the call if it reads a result
-      this.#device.check();
-      const toHost = compiled.outputs.flatMap(({ size }, index) =>
-        kept[index] ? [] : [{ address: addresses[inputs.length + index], dtype: outputs[index].dtype, size }]
+      device.check();
+      const toHost = bound.outputs.flatMap(({ size }, index) =>
+        kept[index] ? [] : [{ address: to[index], dtype: outputs[index].dtype, size }]
       );
       // Results are copied before the next call can overwrite them: copies run in the order of submission.
-      const read = toHost.length > 0 ? this.#device.read(toHost) : undefined;
+      const read = toHost.length > 0 ? device.read(toHost) : undefined;
       read?.catch(() => {}); // awaited by the call
       inputs.forEach((input, index) => {
-        if (this.#options.donate[index] && input instanceof StoredTensor) input.donate();
+        if (donate[index] && input instanceof StoredTensor) input.donate();
       });
       return { kept, read, checked: read && checked };
     } catch (error) {
@@ -124,59 +152,21 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
-  /** Encodes all dispatches in one pass. */
-  #encode(compiled: CompiledWebGpu): GPUCommandBuffer {
-    const encoder = this.#device.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const group = this.#bind(compiled);
-    const dispatch = (each: Dispatch, step: number) => {
-      const pipeline = compiled.pipelines.get(each);
-      if (!pipeline) throw new Error(`There is no pipeline of ${each.entryPoint}`);
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group, compiled.buffers.steps ? [step * STEP_BYTES] : []);
-      pass.dispatchWorkgroups(each.workgroups);
-    };
-    for (const each of compiled.dispatches) {
-      if (!isRepeat(each)) {
-        const steps = stepsOf(each) ?? 1;
-        for (let step = 0; step < steps; step += stride(each)) dispatch(each, step);
-        continue;
-      }
-      const { length, reverse } = each.scan;
-      for (let step = 0; step < length; step++) {
-        for (const inner of each.dispatches) dispatch(inner, reverse ? length - 1 - step : step);
-      }
-    }
-    pass.end();
-    return encoder.finish();
-  }
-
-  #bind(compiled: CompiledWebGpu): GPUBindGroup {
-    const { memory, device } = this.#device;
-    if (compiled.bound?.memory !== memory) {
-      const { slots, steps, halves } = compiled.buffers;
-      const group = device.createBindGroup({
-        layout: compiled.layout,
-        entries: [
-          { binding: 0, resource: { buffer: memory } },
-          { binding: 1, resource: { buffer: slots } },
-          ...(steps ? [{ binding: 2, resource: { buffer: steps, size: 16 } }] : []),
-          ...(halves ? [{ binding: 3, resource: { buffer: halves } }] : []),
-        ],
-      });
-      compiled.bound = { memory, group };
-    }
-    return compiled.bound.group;
-  }
-
   describe(): string {
-    const { name, used } = this.#device;
-    const parts = this.#sizes.entries.map(([key, compiled]) => describeCompiled(key, compiled));
-    return [`kernels on ${name}, ${used} bytes of its memory in use`, ...parts].join("\n");
+    const { name, used, shared } = this.#device;
+    return [
+      `kernels on ${name}, ${
+        used - shared.scratch.bytes
+      } bytes of its memory in use, and ${shared.scratch.bytes} shared by all calls`,
+      ...describePlans(this.#plans.entries),
+    ].join("\n");
   }
 
   [Symbol.dispose](): void {
-    this.#sizes[Symbol.dispose]();
-    this.#staging[Symbol.dispose]();
+    this.#disposed = true;
+    dropped.unregister(this);
+    this.#plans[Symbol.dispose]();
+    this.#runner[Symbol.dispose]();
+    this.#latest = undefined;
   }
 }

@@ -1,13 +1,23 @@
 /**
  * The WebGPU backend: any Program as WGSL, written at run time; a call is one submission.
  *
- * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `invocation_groups.ts` decide how each is done, for
- * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a function for each kernel
- * and an entry point for each dispatch. `compiled.ts` makes the pipelines once per set of sizes, and
- * `executable.ts` submits them. All tensors lie in one buffer, which `device.ts` divides into regions,
- * enlarges, and releases when nothing is in use. Memory grows within an error scope: the old buffer stays
- * until the new one has its content, so a call that does not fit fails alone. With `precision: "f16"`, values
- * that exist for every step are stored as half floats in a buffer of their own.
+ * `schedule.ts` turns kernels into dispatches; `dispatches.ts` and `group.ts` decide how each is done, for
+ * a device as `device_shape.ts` describes it. `wgsl/` decides nothing: it writes a module for each dispatch. All
+ * tensors lie in one buffer, which `device.ts` divides into regions, enlarges, and releases when nothing is in
+ * use. Memory grows within an error scope: the old buffer stays until the new one has its content, so a call that
+ * does not fit fails alone. With `precision: "f16"`, values that exist for every step are stored as half floats in
+ * a buffer of their own.
+ *
+ * Code is written once for all sizes. It reads places of buffers, open sizes and what depends on them from the
+ * words of a table (`wgsl/table.ts`), which each call writes. `code.ts` keeps a Program's pipelines. `bound.ts`
+ * plans memory and workgroups for a set of sizes, which is arithmetic. How work is divided (tiles, what runs
+ * together, how scans run) suits the sizes of the call for which it was decided, and is kept for sizes from a 64th
+ * of these up to three times as large; beyond that it is decided anew, as a variant that shares all pipelines
+ * that come out the same. How a sum is rounded depends on its own length alone, never on the calls before. Sums
+ * that are too long for one kernel are split, which needs a known length: such sizes have code of their own.
+ *
+ * What lives during a call only, such as intermediate results, lies in memory that all executables share
+ * (`shared.ts`).
  *
  * Batches go in through `queue.writeBuffer`, whose staging the browser recycles in the order of submissions,
  * so that nothing waits; results come out through the buffers that `readback.ts` keeps mapped. A device error

@@ -4,6 +4,7 @@
  * only what other kernels write before or read after goes through the device's memory.
  */
 import { everyKernel, type Kernel, readsOf, type ScanKernel, writesOf } from "../lowering/kernels.ts";
+import { multiplyDims } from "../../src/tensor/dims.ts";
 import type { Buffer, View } from "../lowering/views.ts";
 import type { RowMemory, RowPlace } from "./wgsl/address.ts";
 
@@ -34,7 +35,8 @@ export function planRowMemory(
   const views = viewsOf(scan);
   const strides = new Map<Buffer, number>();
   for (const { buffer, strides: [stride] } of writesOf(scan)) {
-    const isWhole = buffer.size === stride * scan.rows;
+    if (typeof stride !== "number") continue;
+    const isWhole = buffer.size === multiplyDims(stride, scan.rows);
     if (buffer.storage.kind === "arena" && isWhole && !elsewhere(buffer)) strides.set(buffer, stride);
   }
   // A value with a separate place for each step outlives the step.

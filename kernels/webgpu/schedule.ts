@@ -13,7 +13,7 @@
  * per step is chosen: with few rows or large weights (a batch of 1, or 1,024 units) that is **steps**.
  */
 import { everyKernel, type Kernel, type ScanKernel } from "../lowering/kernels.ts";
-import { workOf } from "./work.ts";
+import { type Situation, workOf } from "./work.ts";
 import { togetherOf, workgroupOf } from "./invocation_groups.ts";
 import type { DeviceShape, ScanSchedule } from "./device_shape.ts";
 import { allIterations, splitTerms, stepsAtOnce } from "./iterations.ts";
@@ -33,7 +33,7 @@ export type PlannedDispatch =
   /** In order; each kernel ends before the next begins. */
   | { readonly kind: "together"; readonly kernels: readonly Kernel[] }
   | { readonly kind: "spread"; readonly kernel: Kernel }
-  /** `steps` is present if one dispatch runs fewer than all steps: it is then repeated until all are done. */
+  /** `steps` is present if one dispatch may run fewer than all steps: it is then repeated until all are done. */
   | { readonly kind: "rows"; readonly scan: ScanKernel; readonly steps?: number };
 
 /** A planned dispatch of the given kind. */
@@ -44,10 +44,10 @@ export type PlannedOf<K extends PlannedDispatch["kind"]> = Extract<PlannedDispat
  * about 0.5 ms to compile, which many cheap products would never recover: all products share a number of sums
  * that grows with their total work.
  */
-export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): DeviceShape {
+export function shapeFor(kernels: readonly Kernel[], { device, sizes }: Situation): DeviceShape {
   if (!device.hidesLoopBounds) return device;
   const costs = everyKernel(kernels).flatMap(({ kernel, times }) =>
-    kernel.kind === "matmul" ? [workOf(kernel).cost * times] : []
+    kernel.kind === "matmul" ? [workOf(kernel, { sizes }).cost * sizes.of(times)] : []
   ).filter((cost) => cost >= SMALL);
   const work = costs.reduce((sum, cost) => sum + cost, 0);
   const share = (SHARED_SUMS + work * SUMS_PER_WORK) / Math.max(1, costs.length);
@@ -55,42 +55,46 @@ export function shapeFor(kernels: readonly Kernel[], device: DeviceShape): Devic
 }
 
 /** The cost of a kernel, over all steps if it is a scan. */
-function costOf(kernel: Kernel): number {
-  const { cost, times } = workOf(kernel);
+function costOf(kernel: Kernel, situation: Situation): number {
+  const { cost, times } = workOf(kernel, situation);
   return cost * times;
 }
 
 /** Bytes of the right operands of products in a step. */
-function weightBytes(body: readonly Kernel[]): number {
+function weightBytes(body: readonly Kernel[], { sizes: { of } }: Situation): number {
   return everyKernel(body).reduce(
     (sum, { kernel, times }) =>
-      kernel.kind === "matmul" ? sum + times * 4 * kernel.k * (kernel.output.shape.at(-1) ?? 1) : sum,
+      kernel.kind === "matmul"
+        ? sum + of(times) * 4 * of(kernel.k) * of(kernel.output.shape.at(-1) ?? 1)
+        : sum,
     0,
   );
 }
 
 /** The rows of each workgroup if a scan runs by rows. */
-export function rowsPerWorkgroup({ rows }: ScanKernel, { workgroups }: DeviceShape): number {
-  return Math.ceil(rows / workgroups);
+export function rowsPerWorkgroup({ rows }: ScanKernel, { device: { workgroups }, sizes }: Situation): number {
+  return Math.ceil(sizes.of(rows) / workgroups);
 }
 
 /** How a scan runs, and why. */
 export function scheduleOf(
   scan: ScanKernel,
-  device: DeviceShape,
+  situation: Situation,
 ): { readonly schedule: ScanSchedule | "together"; readonly why: string } {
-  const canRows = scan.rows > 0 && atOnce(scan, device) > 0;
-  const canLoop = scan.rows === 0 && allIterations(scan, togetherOf(device)) <= device.mostIterations;
+  const { device, sizes } = situation;
+  const together = { ...togetherOf(situation), sizes };
+  const canRows = scan.rows !== 0 && atOnce(scan, situation) > 0;
+  const canLoop = scan.rows === 0 && allIterations(scan, together) <= device.mostIterations;
   if (!canRows && !canLoop) {
     return { schedule: "steps", why: "a step takes more loop iterations than the adapter allows" };
   }
   if (device.forced === "steps") return { schedule: "steps", why: "as asked for" };
   if (device.forced === "rows" && canRows) return { schedule: "rows", why: "as asked for" };
   const { speed, workgroups } = device;
-  const { cost } = workOf(scan), bytes = weightBytes(scan.body);
-  const groups = canRows ? Math.ceil(scan.rows / rowsPerWorkgroup(scan, device)) : 1;
+  const { cost } = workOf(scan, situation), bytes = weightBytes(scan.body, situation);
+  const groups = canRows ? Math.ceil(sizes.of(scan.rows) / rowsPerWorkgroup(scan, situation)) : 1;
   const apart = Math.max(cost / (groups * speed.work), bytes / speed.bytes);
-  const dispatches = planDispatches(scan.body, device).length;
+  const dispatches = planDispatches(scan.body, situation).length;
   const whole = Math.max(cost / speed.spread, bytes / speed.bytes) / workgroups + dispatches * speed.dispatch;
   const print = (time: number) => time < 10 ? time.toFixed(1) : time.toFixed(0);
   const times = `about ${print(apart)} µs a step in ${groups} workgroup${groups > 1 ? "s" : ""}, ` +
@@ -103,25 +107,27 @@ export function scheduleOf(
 }
 
 /** How many steps a scan by rows runs per dispatch. */
-function atOnce(scan: ScanKernel, device: DeviceShape): number {
-  return stepsAtOnce(scan, workgroupOf(device, rowsPerWorkgroup(scan, device)), device.mostIterations);
+function atOnce(scan: ScanKernel, situation: Situation): number {
+  const group = workgroupOf(situation, rowsPerWorkgroup(scan, situation));
+  return stepsAtOnce(scan, { ...group, sizes: situation.sizes }, situation.device.mostIterations);
 }
 
 /**
  * The dispatches of kernels that contain no scan by steps; a scan among them runs as a loop in its dispatch.
  */
-function planDispatches(kernels: readonly Kernel[], device: DeviceShape): PlannedDispatch[] {
-  return planSteps(kernels, device, () => "together") as PlannedDispatch[]; // no scan runs by steps
+function planDispatches(kernels: readonly Kernel[], situation: Situation): PlannedDispatch[] {
+  return planSteps(kernels, situation, () => "together") as PlannedDispatch[]; // no scan runs by steps
 }
 
 /** The dispatches of kernels, in order. */
 export function planSteps(
   kernels: readonly Kernel[],
-  device: DeviceShape,
-  choose: (scan: ScanKernel) => ScanSchedule | "together" = (scan) => scheduleOf(scan, device).schedule,
+  situation: Situation,
+  choose: (scan: ScanKernel) => ScanSchedule | "together" = (scan) => scheduleOf(scan, situation).schedule,
 ): (PlannedDispatch | Repeat<PlannedDispatch>)[] {
   const planned: (PlannedDispatch | Repeat<PlannedDispatch>)[] = [];
-  const { mostIterations } = device;
+  const { device, sizes } = situation, { mostIterations } = device;
+  const together = { ...togetherOf(situation), sizes };
   let small: Kernel[] = [], iterations = 0;
   const flush = () => {
     if (small.length > 0) planned.push({ kind: "together", kernels: small });
@@ -132,8 +138,8 @@ export function planSteps(
     kernel.kind === "matmul" ? splitTerms(kernel, device) : [kernel]
   );
   for (const kernel of parts) {
-    const own = allIterations(kernel, togetherOf(device));
-    const isSmall = costOf(kernel) < SMALL && own <= mostIterations;
+    const own = allIterations(kernel, together);
+    const isSmall = costOf(kernel, situation) < SMALL && own <= mostIterations;
     const way = kernel.kind === "scan" ? choose(kernel) : isSmall ? "together" : "spread";
     if (way === "together") {
       if (small.length === MOST_TOGETHER || iterations + own > mostIterations) flush();
@@ -143,10 +149,11 @@ export function planSteps(
     }
     flush();
     if (kernel.kind === "scan" && way === "steps") {
-      planned.push({ kind: "steps", scan: kernel, dispatches: planDispatches(kernel.body, device) });
+      planned.push({ kind: "steps", scan: kernel, dispatches: planDispatches(kernel.body, situation) });
     } else if (kernel.kind === "scan") {
-      const steps = atOnce(kernel, device);
-      planned.push({ kind: "rows", scan: kernel, ...(steps < kernel.length && { steps }) });
+      const steps = atOnce(kernel, situation);
+      const isLonger = typeof kernel.length === "number" ? steps < kernel.length : steps < Infinity;
+      planned.push({ kind: "rows", scan: kernel, ...(isLonger && { steps }) });
     } else {
       planned.push({ kind: "spread", kernel });
     }

@@ -65,7 +65,8 @@ interface Pair {
  *
  * Params and state are `{ forward, backward }`, one for each layer. With `returnState` the output is
  * `[output, [forwardState, backwardState]]`, and `context.initialState` is `[forwardState, backwardState]`.
- * As in Keras, masked steps output zeros when sequences are returned, whatever `zeroOutputForMask` is.
+ * Both directions begin anew in each sequence that `context.resets` separate, one with its first step, the
+ * other with its last. As in Keras, masked steps output zeros when sequences are returned, whatever `zeroOutputForMask` is.
  *
  * @param layer A recurrent layer, such as `lstm(...)`; both directions use its flags.
  * @throws TypeError if the backward layer runs in the same direction, or differs in `returnSequences`,
@@ -143,6 +144,7 @@ export function bidirectional(layer: RecurrentLayer, options: BidirectionalOptio
       return [...trainedLeaves(backward, both.backward), ...trainedLeaves(forward, both.forward)];
     },
     masksInput: true, // the scan does
+    takesResets: true, // both layers do
     withStateful: () => {
       throw new TypeError(
         `Cannot feed ${name} in chunks: its backward layer begins at the end of the sequence, which is not there yet`,

@@ -13,6 +13,8 @@ type Step = CompiledStep<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>
 
 /** A compiled step, as one stream uses it. */
 export interface ChunkStep extends Pick<Step, "accepts" | "begin"> {
+  /** The same for another stream. */
+  share(): ChunkStep;
   /** The stream needs it no longer; `isLost`: its device was lost, so later streams compile it anew. */
   release(isLost?: boolean): void;
 }
@@ -32,7 +34,7 @@ type StepFunction = (
 
 /** How a step is called the first time. */
 interface FirstCall {
-  readonly name: "chunks" | "steps";
+  readonly name: "chunks" | "steps" | "slots";
   readonly params: Tree<Tensor>;
   readonly state: Tree<Tensor>;
   readonly input: Tree<Tensor>;
@@ -58,26 +60,13 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
       if (steps.get(key) === shared) steps.delete(key);
     };
     try {
-      const step = await shared.step;
-      let isUsed = true;
-      return {
-        accepts: step.accepts,
-        begin: step.begin,
-        release(isLost = false) {
-          if (isLost) forget();
-          if (!isUsed) return;
-          isUsed = false;
-          if (--shared.users > 0) return;
-          forget();
-          step[Symbol.dispose]();
-        },
-      };
+      return handle(await shared.step, shared, forget);
     } catch (error) {
       forget();
       throw error;
     }
   };
-  if (name === "steps") return await compiled(mapTree(input, (leaf: Spec) => leaf));
+  if (name !== "chunks") return await compiled(mapTree(input, (leaf: Spec) => leaf));
   const time = symbol("time");
   let index = 0;
   const open = mapTree(input, ({ shape, dtype }: Spec): Spec => ({
@@ -91,6 +80,27 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     return await compiled(mapTree(input, (leaf: Spec) => leaf));
   }
+}
+
+/** A step for a stream that is counted among its users. */
+function handle(step: Step, shared: Shared, forget: () => void): ChunkStep {
+  let isUsed = true;
+  return {
+    accepts: step.accepts,
+    begin: step.begin,
+    share: () => {
+      shared.users++;
+      return handle(step, shared, forget);
+    },
+    release(isLost = false) {
+      if (isLost) forget();
+      if (!isUsed) return;
+      isUsed = false;
+      if (--shared.users > 0) return;
+      forget();
+      step[Symbol.dispose]();
+    },
+  };
 }
 
 function keyOf(tree: unknown): string {

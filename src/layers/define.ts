@@ -55,6 +55,11 @@ export type LayerDefinition<Output = Tree<Tensor>, Params = Tree<Tensor>, State 
      */
     readonly masksInput?: boolean;
     /**
+     * Whether the layer takes `context.resets`, as layers around a recurrent one may; default: they are
+     * refused.
+     */
+    readonly takesResets?: boolean;
+    /**
      * Makes the same layer under another name, so that its errors use that name; default: they keep the first
      * name.
      */
@@ -104,7 +109,7 @@ export function defineLayer<Output = Tree<Tensor>, Params = Tree<Tensor>, State 
 export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra;
 export function defineLayer<Extra extends object>(definition: LayerDefinition & Extra): Layer & Extra {
   checkDefinition(definition);
-  const { factory, named, masksInput, ...given } = definition;
+  const { factory, named, masksInput, takesResets, ...given } = definition;
   const renamed = new Map<string | undefined, LayerDefinition>([[given.name, definition]]);
   /** The definition under the name that the layer has. */
   const as = ({ name }: Layer): LayerDefinition => {
@@ -123,6 +128,12 @@ export function defineLayer<Extra extends object>(definition: LayerDefinition & 
       const what = `apply ${layerName(this)}`;
       checkVariables(what, variables);
       checkObject(what, context, "the context", "{ training: false }, or what a layer is given");
+      if (context.resets !== undefined && !takesResets) {
+        throw new TypeError(
+          `Cannot use ${layerName(this)} with resets: only recurrent layers take them; ` +
+            `give them to one of those, as call(layer, x, { resets }) in a graph does`,
+        );
+      }
       const counted = masksInput ? input : harmlessInput(input, context.mask);
       return as(this).apply(variables, counted, this.trainable ? context : { ...context, frozen: true });
     },

@@ -33,6 +33,12 @@ export interface ApplyContext {
   /** The initial state of a recurrent layer, instead of zeros. */
   readonly initialState?: Tree<Tensor>;
   /**
+   * Where new sequences begin inside the input of a recurrent layer, bool `[batch, time]`: such a step starts
+   * from the cell's own first state, zeros, not from `initialState`, which belongs to the first sequence of a
+   * row. Only recurrent layers and `bidirectional` take it; the library's other layers refuse it.
+   */
+  readonly resets?: Tensor;
+  /**
    * Each row of the batch is a step of a surrounding sequence, as in `timeDistributed`. If the layer removes
    * the time axis, its mask is reduced to the rows, bool `[batch]`: a row counts if anything in it did.
    */

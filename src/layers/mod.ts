@@ -18,7 +18,25 @@ export { lstm, type LstmOptions } from "./lstm.ts";
 export type { RecurrentFlags, RnnOptions } from "./recurrent_options.ts";
 export { isRecurrentLayer, type RecurrentLayer, rnn } from "./rnn.ts";
 export { simpleRnn, type SimpleRnnOptions } from "./simple_rnn.ts";
-export { type Stream, streaming, type StreamingOptions } from "./streaming.ts";
+export type { Stream } from "./stream.ts";
+export type { Arrays } from "./step_arrays.ts";
+export { streaming, type StreamingOptions } from "./streaming.ts";
+export {
+  type StepTogetherOptions,
+  type Streams,
+  streams,
+  type StreamsOptions,
+  type StreamsSession,
+} from "./streams.ts";
+export {
+  beamSearch,
+  type BeamSearchOptions,
+  type BeamSearchResult,
+  generate,
+  type Generated,
+  type GenerateOptions,
+  type PromptOptions,
+} from "./generation/mod.ts";
 export { timeDistributed } from "./time_distributed.ts";
 export { type CarryState, isCarryState, resetStates, statefulLayer } from "./stateful.ts";
 export { activation } from "./activation.ts";

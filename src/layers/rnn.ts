@@ -11,8 +11,8 @@ import { stopGradient } from "../operations/elementwise.ts";
 import { at } from "../operations/structure.ts";
 import { scanOn } from "../scan.ts";
 import { zerosOfOutput } from "../scan/masking.ts";
-import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { sameShape } from "../tensor/dims.ts";
+import { checkTensor, isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { sameShape, type Shape } from "../tensor/dims.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree, zipTrees } from "../tree/tree.ts";
 import { cellJson } from "../cells/json.ts";
 import { changed, defineLayer, layerName } from "./define.ts";
@@ -58,7 +58,9 @@ export function isRecurrentLayer(layer: Layer): layer is RecurrentLayer {
  * `[output, state]`. Params are the cell's; the layer's state is `[]`, or `{ carry }` if it is stateful.
  * `context.initialState`, a tree like the cell's state, is the state before the first step. Where
  * `context.mask` is false the state does not change; the step outputs what the previous one did (zeros before
- * the first), or zeros with `zeroOutputForMask`. The mask is passed on with the sequence, in the order of its
+ * the first), or zeros with `zeroOutputForMask`. Where `context.resets` is true a new sequence begins, as if it
+ * were given by itself: the step starts from the cell's own first state, and so does, backwards, the last step
+ * before it. The mask is passed on with the sequence, in the order of its
  * steps: backwards with `goBackwards`.
  *
  * @param cell A built-in cell, or any object with the members of {@linkcode RecurrentCell}.
@@ -151,6 +153,7 @@ export function recurrentLayer(
     },
     apply: (variables, input, context) => apply({ name, cell, flags }, variables, input, context),
     masksInput: true, // the scan does
+    takesResets: true,
     withStateful: () => {
       const stateful: RnnOptions = { ...options, stateful: true };
       if (!flags.goBackwards) return recurrentLayer({ ...definition, options: stateful, streams: true });
@@ -181,7 +184,8 @@ function apply(
   const initial = given ?? (flags.stateful ? carried(name, expected, state) : expected);
   const { mask, counted, harmless } = countedSteps(name, input, context.mask);
   const step = cell.step(params, { training: context.training, key: context.key, input: steps });
-  const { shape: [, time] } = flattenTree<Spec>(input).leaves[0];
+  const { shape: [batch, time] } = flattenTree<Spec>(input).leaves[0];
+  checkResets(name, context.resets, [batch, time]);
   const before = {
     state: initial,
     output: flags.stateful ? (state as Partial<CarryState>).output : undefined,
@@ -189,6 +193,7 @@ function apply(
   const [outputs, { state: final, output: last }] = scanOn(step, before, harmless, {
     reverse: flags.goBackwards,
     mask,
+    ...(context.resets && { resets: context.resets, resetState: expected }),
     maskedOutput: flags.zeroOutputForMask ? "zero" : "previous",
     checkpointEvery: typeof time === "number" ? flags.checkpointEvery ?? undefined : undefined,
   });
@@ -258,6 +263,15 @@ function checkInitialState(name: string, expected: Tree<Spec>, given: Tree<Spec>
         `expected ${printSpec(wanted)}`,
     );
   });
+}
+
+function checkResets(name: string, resets: Tensor | undefined, [batch, time]: Shape): void {
+  if (resets === undefined) return;
+  checkTensor(name, resets, "the resets");
+  if (resets.dtype === "bool" && sameShape(resets.shape, [batch, time])) return;
+  throw new TypeError(
+    `Cannot use ${name} with the resets ${printSpec(resets)}: expected bool[${batch}, ${time}]`,
+  );
 }
 
 /** The initial state of a stateful layer: no gradient flows from one call to the previous one. */

@@ -9,7 +9,7 @@ import { checkLayer, checkVariables } from "./checks.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { isLeaf, printSpec } from "../tensor/tensor.ts";
 import { promiseSteps } from "../transforms/streamed_steps.ts";
-import { flattenTree, type Path, type Tree, treeLeaves } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Path, printPath, type Tree, treeLeaves } from "../tree/tree.ts";
 import type { ApplyContext, Layer, Variables } from "./layer.ts";
 
 /** The state of a stateful recurrent layer. */
@@ -86,12 +86,25 @@ export function firstState(layer: Layer, { params, state }: Variables, input: Tr
   return begun(layer.initState(params, input), state, ["state"]);
 }
 
-function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
-  const refused = (found: string, expected: string) =>
-    new TypeError(
-      `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
-        `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+/**
+ * A copy of a state that a stream is given, whatever its structure.
+ *
+ * @throws TypeError if it is no tree of tensors, or if a part is on a device.
+ */
+export function checkedState(state: Tree<Tensor>): Tree<Tensor> {
+  flattenTree(state, "state"); // throws for anything that is not a tree
+  return mapTree(state, (leaf: Tensor, path): Tensor => {
+    if (leaf.kind === "host") return { ...leaf, data: leaf.data.slice() };
+    throw new TypeError(
+      `Cannot set the state of a stream: ${
+        printPath(path, "state")
+      } is not on the host; give await toHost(state)`,
     );
+  });
+}
+
+function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Path): Tree<Tensor> {
+  const refused = (found: string, expected: string) => refusal(path, found, expected);
   if (isLeaf(fresh)) {
     if (present !== undefined && isLeaf(present) && printSpec(fresh) === printSpec(present)) return present;
     throw refused(described(present), printSpec(fresh));
@@ -116,11 +129,24 @@ function begun(fresh: Tree<Tensor>, present: Tree<Tensor> | undefined, path: Pat
   if (extra !== undefined || !isEmpty && Array.isArray(fresh) !== Array.isArray(present)) {
     throw refused(described(present), described(fresh));
   }
-  const child = (key: string, part: Tree<Tensor>) =>
-    begun(part, isEmpty ? undefined : childOf(present, key), [...path, key]);
+  const child = (key: string, part: Tree<Tensor>) => {
+    const own = isEmpty ? undefined : childOf(present, key);
+    // Where there is nothing yet everything is absent; a part of a state that has others is not.
+    if (own === undefined && !isEmpty && !isLeaf(part) && treeLeaves(part).length > 0) {
+      throw refusal([...path, key], described(own), described(part));
+    }
+    return begun(part, own, [...path, key]);
+  };
   return Array.isArray(fresh)
     ? fresh.map((part, index) => child(String(index), part))
     : Object.fromEntries(Object.entries(fresh).map(([key, part]) => [key, child(key, part)]));
+}
+
+function refusal(path: Path, found: string, expected: string): TypeError {
+  return new TypeError(
+    `Cannot begin a stream with ${path.join(".")}: current value is ${found}, expected ${expected}; ` +
+      `give a state that a stream of this model had, or begin anew with resetStates(model, variables, input)`,
+  );
 }
 
 /** A part of a state, for errors. */

@@ -13,6 +13,7 @@ import { maskOfTree, masksOfLeaves } from "../layers/masks.ts";
 export interface CallExtras {
   readonly mask?: Mask;
   readonly initialState?: Tree<Tensor>;
+  readonly resets?: Tensor;
 }
 
 /** The output of a layer; specs if it was only traced. */
@@ -30,7 +31,7 @@ function packed(masks: readonly (Tensor | undefined)[]): { readonly [index: stri
  * The specs of the output of `layer`.
  *
  * @param params Its params, or specs of them.
- * @param input Specs, as are the masks and the initial state in `extras`.
+ * @param input Specs, as is all in `extras`.
  */
 export function callSpecs<Output>(
   layer: Layer<Output>,
@@ -38,12 +39,13 @@ export function callSpecs<Output>(
   input: Tree<Tensor>,
   extras: CallExtras = {},
 ): CallResult<Output> {
-  const given = { masks: packed(masksOfLeaves(input, extras.mask)), initialState: extras.initialState };
+  const { mask, initialState, resets } = extras;
+  const given = { masks: packed(masksOfLeaves(input, mask)), initialState, resets };
   const result = outputSpecs(
-    (params: Tree<Tensor>, x: Tree<Tensor>, { masks, initialState }: typeof given) => {
+    (params: Tree<Tensor>, x: Tree<Tensor>, { masks, initialState, resets }: typeof given) => {
       const mask = maskOfTree(x, Array.from(masksOfLeaves(x, undefined), (_, index) => masks[index]));
       const state = layer.initState(params, x);
-      const applied = layer.apply({ params, state }, x, { training: false, mask, initialState });
+      const applied = layer.apply({ params, state }, x, { training: false, mask, initialState, resets });
       return { output: applied.output, masks: packed(masksOfLeaves(applied.output, applied.mask)) };
     },
     params,

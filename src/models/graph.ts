@@ -32,15 +32,18 @@ export interface ModelOptions<Outputs extends Tree<Node> = Tree<Node>> extends L
   readonly outputs: Outputs;
 }
 
+/** Everything that a call reads. */
+function readByCall({ inputs, initialState, mask, resets }: SourceOf<"call">): Tree<Node> {
+  return [inputs, initialState ?? [], mask ?? [], resets ?? []];
+}
+
 /** The nodes that a source reads. */
 function readBy(source: Source): Origin[] {
   switch (source.kind) {
     case "input":
       return [];
     case "call":
-      return [source.inputs, source.initialState ?? [], source.mask ?? []].flatMap((tree) =>
-        originsOf(tree, "")
-      );
+      return originsOf(readByCall(source), "");
     case "apply":
       return originsOf(source.inputs, "");
   }
@@ -259,13 +262,14 @@ function callStep(
   values: Values<Tensor>,
   implicit: Mask,
 ): CallResult {
-  const { layer, inputs, initialState, mask } = source;
+  const { layer, inputs, initialState, mask, resets } = source;
   const read = (tree: Tree<Node>) => readTree(values, tree);
   const extras = {
     mask: mask ? read(mask) as Tensor : implicit, // one node reads as one tensor
     initialState: initialState && read(initialState),
+    resets: resets && read(resets) as Tensor, // as above
   };
-  const from = originsOf([inputs, initialState ?? [], mask ?? []], "");
+  const from = originsOf(readByCall(source), "");
   return steps.call(called.indexOf(layer), read(inputs), extras, { source, from });
 }
 

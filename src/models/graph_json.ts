@@ -36,6 +36,7 @@ export function sourceJson(source: Source, sources: readonly Source[], layers: r
         inputs: referencesJson(source.inputs, sources),
         ...(source.initialState ? { initialState: referencesJson(source.initialState, sources) } : {}),
         ...(source.mask ? { mask: referencesJson(source.mask, sources) } : {}),
+        ...(source.resets ? { resets: referencesJson(source.resets, sources) } : {}),
       };
     case "apply":
       return {

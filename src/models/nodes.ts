@@ -34,6 +34,7 @@ export type Source =
     readonly inputs: Tree<Node>;
     readonly initialState?: Tree<Node>;
     readonly mask?: Node;
+    readonly resets?: Node;
   }
   | {
     readonly kind: "apply";
@@ -128,6 +129,11 @@ export interface CallOptions {
   readonly initialState?: Tree<Node>;
   /** bool `[batch, time]`, instead of the mask that travels with the input. */
   readonly mask?: Node;
+  /**
+   * bool `[batch, time]`, for a recurrent layer: where new sequences begin inside its input. A step with a reset
+   * starts from the cell's own first state, zeros, even if an initial state is given.
+   */
+  readonly resets?: Node;
 }
 
 /**
@@ -143,10 +149,15 @@ export interface CallOptions {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { call, dense, input, model } from "@cellfold/cellfold";
+ * import { call, dense, input, lstm, model } from "@cellfold/cellfold";
  * const x = input([4]);
  * const layer = model({ inputs: x, outputs: call(dense({ units: 2 }), x) });
  * assertEquals(layer.layers?.length, 1);
+ *
+ * // Packed sequences: the second input says where each begins.
+ * const [steps, resets] = [input([null, 4]), input([null], { dtype: "bool" })];
+ * const packed = call(lstm({ units: 2, returnSequences: true }), steps, { resets });
+ * assertEquals(String(packed.shape), "batch,time,2");
  * ```
  */
 export function call<Output>(
@@ -156,8 +167,8 @@ export function call<Output>(
 ): MappedTree<Output, Node> {
   checkLayer("call", layer);
   const self = layerName(layer);
-  checkOptions(`a call of ${self}`, options, ["initialState", "mask"]);
-  const { initialState, mask } = options;
+  checkOptions(`a call of ${self}`, options, ["initialState", "mask", "resets"]);
+  const { initialState, mask, resets } = options;
   const given = originsOf(inputs, `the input of ${self}`);
   if (given.length === 0) throw new TypeError(`Cannot call ${self}: its input has no node`);
   if (initialState !== undefined) originsOf(initialState, `the initial state of ${self}`);
@@ -168,8 +179,9 @@ export function call<Output>(
       ? specOf(originOf(mask, `the mask of ${self}`)) as Tensor // a spec stands for a tensor
       : maskOfTree(inputs, given.map(({ mask }) => mask)),
     initialState: initialState && asSpecs(initialState),
+    resets: resets && specOf(originOf(resets, `the resets of ${self}`)) as Tensor, // as above
   });
-  const source: Source = { kind: "call", serial: serials++, layer, inputs, initialState, mask };
+  const source: Source = { kind: "call", serial: serials++, layer, inputs, initialState, mask, resets };
   return nodesOf(source, result.output, masksOfLeaves(result.output, result.mask));
 }
 

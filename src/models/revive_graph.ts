@@ -22,6 +22,7 @@ interface SavedStep {
   readonly inputs?: Json;
   readonly initialState?: Json;
   readonly mask?: Json;
+  readonly resets?: Json;
 }
 
 /** A tree of references as the nodes they refer to. */
@@ -59,6 +60,7 @@ function takeStep(
   return call(layer, inputs, {
     ...(step.initialState === undefined ? {} : { initialState: readReferences(step.initialState, before) }),
     ...(step.mask === undefined ? {} : { mask: readReferences(step.mask, before) as Node }), // saved as one node
+    ...(step.resets === undefined ? {} : { resets: readReferences(step.resets, before) as Node }), // as above
   });
 }
 

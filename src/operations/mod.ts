@@ -71,6 +71,8 @@ export {
   variance,
 } from "./reduction.ts";
 export { cumsum, type CumsumOptions } from "./cumsum.ts";
+export { sort, type Sorted, type SortOptions, topK } from "./sorting.ts";
+export { categorical } from "./sampling.ts";
 export { gather, iota, oneHot, scatterAdd } from "./indexing.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
 export { type ConvolutionOptions, convolve } from "./convolution.ts";

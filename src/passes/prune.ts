@@ -4,7 +4,7 @@
  * step is read becomes a carry; and a scan whose carries are all overwritten at every step is reduced to its
  * last step.
  */
-import { subtractDims } from "../tensor/dims.ts";
+import { isPositive, subtractDims } from "../tensor/dims.ts";
 import { tensor } from "../tensor/tensor.ts";
 import { constantOperation, newValue } from "../program/trace.ts";
 import {
@@ -225,7 +225,7 @@ function carriesInsteadOfStacks(scan: ScanEquation, marked: readonly boolean[]) 
 /** The last step alone, if no step reads the previous one's carries and at least one step runs. */
 function lastStepInline({ attributes, inputs, outputs }: ScanEquation): Equation[] | undefined {
   const { body, constants, carries, length, reverse } = attributes;
-  if (typeof length !== "number" || length < 1 || outputs.length > carries) return undefined;
+  if (!isPositive(length) || outputs.length > carries) return undefined;
   const read = new Set<Value>(body.outputs);
   for (const equation of body.equations) for (const value of equation.inputs) read.add(value);
   if (body.inputs.slice(constants, constants + carries).some((value) => read.has(value))) return undefined;
@@ -244,7 +244,7 @@ function lastStepInline({ attributes, inputs, outputs }: ScanEquation): Equation
       operation: sliceOperation,
       inputs: [outer],
       attributes: {
-        start: outer.shape.map((_, axis) => axis === time && !reverse ? length - 1 : 0),
+        start: outer.shape.map((_, axis) => axis === time && !reverse ? subtractDims(length, 1) : 0),
         size,
         stride: outer.shape.map(() => 1),
       },

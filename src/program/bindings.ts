@@ -1,5 +1,12 @@
 /** The values of a Program's symbolic sizes, read from the shapes of actual inputs. */
-import { type Bindings, type Dim, evaluateDim, printShape, type Shape } from "../tensor/dims.ts";
+import {
+  type Bindings,
+  type Dim,
+  evaluateDim,
+  isPositiveSymbol,
+  printShape,
+  type Shape,
+} from "../tensor/dims.ts";
 
 /**
  * The value of each symbol for which `expected` equals `actual`. A size that is a symbol alone binds it;
@@ -27,6 +34,7 @@ export function bindShapes(
     shape.forEach((dim, axis) => {
       const name = soleSymbol(dim);
       if (name !== undefined && bindings[name] === undefined) {
+        if (isPositiveSymbol(name) && given[axis] < 1) fail(axis, `${name} must be at least 1`);
         bindings[name] = given[axis];
         boundBy.set(name, names(input));
       } else if (name !== undefined && bindings[name] !== given[axis]) {

@@ -59,3 +59,15 @@ export function checkStep<Output, State>(
   });
   return result;
 }
+
+/** Throws unless `resetState` has the structure, shapes and dtypes of the initial state. */
+export function checkResetState(resetState: unknown, initialState: unknown): void {
+  checkSameStructure(initialState, resetState, { first: "the initial state", second: "the resetState" });
+  zipTrees(initialState, resetState, (wanted: Spec, found: Spec, path) => {
+    if (wanted.dtype === found.dtype && sameShape(wanted.shape, found.shape)) return;
+    throw new TypeError(
+      `Cannot scan with the resetState ${printSpec(found)} at ${printPath(path, "resetState")}: ` +
+        `expected ${printSpec(wanted)}, as in the initial state`,
+    );
+  });
+}

@@ -7,14 +7,15 @@ import { and, cast, less, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
 import { isFloat } from "../operations/infer.ts";
 import { max } from "../operations/reduction.ts";
-import { expandDims, reshape } from "../operations/structure.ts";
+import { expandDims } from "../operations/structure.ts";
 import { zerosLike } from "../operations/creation.ts";
 import { stepSpec } from "../program/types.ts";
 import type { Cell } from "./cell.ts";
+import { batchOf, checkOption, chooseRows, widenedRows } from "./rows.ts";
 import type { Dim } from "../tensor/dims.ts";
-import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { outputSpecs } from "../program/functions.ts";
-import { flattenTree, mapLike, printPath, zipLike } from "../tree/tree.ts";
+import { mapLike } from "../tree/tree.ts";
 
 /**
  * The value read where a step does not count. Any number at which no function has an infinite derivative
@@ -42,8 +43,8 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
     });
     const [output, moved] = cell(countedState, counted);
     const next = mapLike(moved, (x: Tensor) => originals.get(x) ?? x); // unchanged values need no select
-    const shown = choose(mask, output, previous ?? mapLike(output, (x: Tensor) => zerosLike(x)));
-    return [shown, { state: choose(mask, next, state), previous: previous && shown }];
+    const shown = chooseRows("mask", mask, output, previous ?? mapLike(output, (x: Tensor) => zerosLike(x)));
+    return [shown, { state: chooseRows("mask", mask, next, state), previous: previous && shown }];
   };
 }
 
@@ -53,25 +54,7 @@ export function maskedCell<State, Input, Output>(cell: Cell<State, Input, Output
  */
 function countedOnly(x: Tensor, mask: Tensor): Tensor {
   if (x.shape.length === 0) return select(cast(max(cast(mask, "int32")), "bool"), x, HARMLESS);
-  return select(widened(mask, x), x, HARMLESS);
-}
-
-/** `whenTrue` in the rows where `mask` (`[batch]`) holds, else `whenFalse`. */
-function choose<T>(mask: Tensor, whenTrue: T, whenFalse: T): T {
-  return zipLike(whenTrue, whenFalse, (a: Tensor, b: Tensor, path) => {
-    if (a.shape[0] !== mask.shape[0]) {
-      throw new TypeError(
-        `Cannot mask ${printSpec(a)} at ${printPath(path)}: its first axis is not the batch of ` +
-          `${mask.shape[0]} that the mask has`,
-      );
-    }
-    return a === b ? a : select(widened(mask, a), a, b);
-  });
-}
-
-/** The mask of rows with axes of size 1 for those that `x` has more. */
-function widened(mask: Tensor, x: Spec): Tensor {
-  return reshape(mask, [mask.shape[0], ...x.shape.slice(1).map(() => 1)]);
+  return select(widenedRows(mask, x), x, HARMLESS);
 }
 
 /** Zeros like the output of one step. */
@@ -91,23 +74,10 @@ export function maskOf(
   length: Dim,
 ): Tensor | undefined {
   if (mask === undefined && lengths === undefined) return undefined;
-  const batch = flattenTree<Spec>(inputs).leaves.find(({ shape }) => shape.length > 1)?.shape[0];
-  const check = (name: string, given: Tensor, dtype: string, shape: readonly (Dim | undefined)[]) => {
-    checkTensor("a scan", given, `the ${name}`);
-    if (
-      given.dtype !== dtype || given.shape.length !== shape.length ||
-      given.shape.some((dim, axis) => shape[axis] !== undefined && dim !== shape[axis])
-    ) {
-      throw new TypeError(
-        `Cannot scan with the ${name} ${printSpec(given)}: expected ${dtype}[${
-          shape.map((dim) => dim ?? "batch").join(", ")
-        }]`,
-      );
-    }
-  };
-  if (mask !== undefined) check("mask", mask, "bool", [batch, length]);
+  const batch = batchOf(inputs);
+  if (mask !== undefined) checkOption("mask", mask, "bool", [batch, length]);
   if (lengths === undefined) return mask;
-  check("lengths", lengths, "int32", [batch]);
+  checkOption("lengths", lengths, "int32", [batch]);
   const wrong = lengths.kind === "host" && typeof length === "number"
     ? lengths.data.find((steps) => steps < 0 || steps > length)
     : undefined;

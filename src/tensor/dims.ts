@@ -123,6 +123,28 @@ export function symbol(name: string): Dim {
   return fromTerms({ [name]: 1 });
 }
 
+/** The symbols whose values are at least 1. */
+const positive = new Set<string>();
+
+/** The size named `name`, which is at least 1 in every call. */
+export function positiveSymbol(name: string): Dim {
+  positive.add(name);
+  return symbol(name);
+}
+
+/** Whether the values of a symbol are at least 1. */
+export function isPositiveSymbol(name: string): boolean {
+  return positive.has(name);
+}
+
+/** Whether a size is at least 1 in every call. */
+export function isPositive(dim: Dim): boolean {
+  if (typeof dim === "number") return dim >= 1;
+  const terms = Object.entries(dim.terms);
+  return terms.every(([, coefficient]) => coefficient > 0) &&
+    terms.some(([monomial]) => monomial.split("*").every((name) => name === "" || positive.has(name)));
+}
+
 /** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
   if (Number.isInteger(a) && Number.isInteger(b)) return Number(a) + Number(b);

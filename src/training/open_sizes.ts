@@ -3,7 +3,7 @@
  * lengths of sequences where the model takes sequences of any length.
  */
 import type { Layer } from "../layers/layer.ts";
-import { type Dim, symbol } from "../tensor/dims.ts";
+import { type Dim, positiveSymbol, symbol } from "../tensor/dims.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
 import { flattenTree, mapLike, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
@@ -35,13 +35,13 @@ export function openBatch<T>(model: Layer, state: Tree<Tensor>, tree: T): T {
   return withBatch(tree, batchSize(model, state));
 }
 
-/** The open lengths of an input, by their value: `time`, and `time_1` and so on for others. */
+/** The open lengths of an input, by their value: `length`, and `length_1` and so on for others. */
 function lengthsOf(x: Tree<Spec>): ReadonlyMap<number, Dim> {
   const lengths = new Map<number, Dim>();
   for (const leaf of flattenTree<Spec>(x).leaves) {
     const size = leaf.shape[1];
-    if (!mayBeSequence(leaf) || typeof size !== "number" || lengths.has(size)) continue;
-    lengths.set(size, symbol(lengths.size === 0 ? "time" : `time_${lengths.size}`));
+    if (!mayBeSequence(leaf) || typeof size !== "number" || size < 1 || lengths.has(size)) continue;
+    lengths.set(size, positiveSymbol(lengths.size === 0 ? "length" : `length_${lengths.size}`));
   }
   return lengths;
 }

@@ -8,17 +8,27 @@ import type { Backend } from "../../kernels/backend.ts";
 import { runPasses } from "../passes/mod.ts";
 import { bindShapes } from "../program/bindings.ts";
 import { trace } from "../program/functions.ts";
-import { sameShape, type Shape } from "../tensor/dims.ts";
+import { type Bindings, evaluateShape, sameShape, type Shape } from "../tensor/dims.ts";
 import {
   type DeviceTensor,
+  type DType,
   type HostTensor,
   isLeaf,
   printSpec,
   type Spec,
   type Tensor,
+  type Values,
 } from "../tensor/tensor.ts";
-import { flattenTree, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, type Path, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
 import { type Held, hold } from "./uploads.ts";
+
+type RunInto = (inputs: readonly Values[], outputs: readonly Values[]) => void;
+
+/** Where a tensor is in a tree, and what it is. */
+export interface Place {
+  readonly path: Path;
+  readonly spec: { readonly shape: readonly number[]; readonly dtype: DType };
+}
 
 /** A step that is called repeatedly. */
 export interface StepLoop<State, Input, Output> extends Disposable {
@@ -26,6 +36,15 @@ export interface StepLoop<State, Input, Output> extends Disposable {
   accepts(input: Input): boolean;
   /** Runs one step; returns its output directly if the device can block, else a promise of it. */
   run(input: Input): Output | Promise<Output>;
+  /**
+   * The same step from and into arrays of the sizes and dtypes of `inputs` and `outputs`, which are not
+   * checked; absent if the device cannot block.
+   */
+  readonly runInto?: RunInto;
+  /** The tensors of an input, by their places in the tree, in order. */
+  readonly inputs: readonly Place[];
+  /** Those of an output. */
+  readonly outputs: readonly Place[];
   /** The state after the last step. */
   readState(): State;
   /** Sets the state. */
@@ -105,23 +124,38 @@ export async function compileStep<Fixed, State, Input, Output>(
         };
         const loop = executable.loop
           ? await loopOf(calls, executable, first.leaves, { firstState, firstInput })
-          : callByCall(calls);
+          : callByCall(calls, first.leaves);
         const accepts = acceptsLike(input, first);
+        const { runInto } = loop;
+        const bindings = bindShapes(
+          expected.leaves.map(({ shape }) => shape),
+          first.leaves.map(({ shape }) => shape),
+        );
+        const made = unflattenTree(outputStructure, program.outputs.slice(0, outputs));
+        const failed = (error: unknown): unknown => {
+          if (error instanceof DeviceLost) release(true);
+          return error;
+        };
         return {
-          ...loop as Pick<StepLoop<readonly HostTensor[], readonly HostTensor[], Output>, "run">,
           accepts,
+          inputs: placesOf(input, {}),
+          outputs: placesOf(made, bindings),
           run: (other) => {
             try {
               const result = loop.run(leavesOf(other)) as Output | Promise<Output>;
-              if (result instanceof Promise) {
-                result.catch((error) => error instanceof DeviceLost && release(true));
-              }
+              if (result instanceof Promise) result.catch(failed);
               return result;
             } catch (error) {
-              if (error instanceof DeviceLost) release(true);
-              throw error;
+              throw failed(error);
             }
           },
+          runInto: runInto && ((inputs, outputs) => {
+            try {
+              runInto(inputs, outputs);
+            } catch (error) {
+              throw failed(error);
+            }
+          }),
           readState: () => unflattenTree<State>(states.structure, loop.readState()),
           writeState: (next) => loop.writeState(flattenTree<HostTensor>(next).leaves),
           [Symbol.dispose]: () => {
@@ -136,6 +170,14 @@ export async function compileStep<Fixed, State, Input, Output>(
     },
     [Symbol.dispose]: () => executable[Symbol.dispose](),
   };
+}
+
+function placesOf(tree: unknown, bindings: Bindings): Place[] {
+  const { leaves, paths } = flattenTree<Spec>(tree);
+  return leaves.map(({ shape, dtype }, index) => ({
+    path: paths[index],
+    spec: { shape: evaluateShape(shape, bindings), dtype },
+  }));
 }
 
 /** All tensors on a backend's device; if one cannot be copied, none is held. */
@@ -163,6 +205,7 @@ interface Calls {
 /** A loop over leaves. */
 interface LeafLoop extends Disposable {
   run(input: readonly HostTensor[]): unknown;
+  readonly runInto?: RunInto;
   readState(): readonly HostTensor[];
   writeState(state: readonly HostTensor[]): void;
 }
@@ -181,6 +224,7 @@ async function loopOf(
   if (!loop) throw new Error("Only an executable that has loops begins one");
   return {
     run: (leaves) => build(loop.run(leaves)),
+    runInto: (inputs, outputs) => loop.runInto(inputs, outputs),
     readState: () => loop.read(),
     writeState: (next) => loop.write(next),
     [Symbol.dispose]: () => loop[Symbol.dispose](),
@@ -188,18 +232,29 @@ async function loopOf(
 }
 
 /** The same with ordinary calls, for a backend without loops. */
-function callByCall({ executable, constants, states, outputs, build }: Calls): LeafLoop {
+function callByCall(
+  { executable, constants, states, outputs, build }: Calls,
+  first: readonly HostTensor[],
+): LeafLoop {
   let current = states;
-  const finish = (results: readonly unknown[]): unknown => {
+  const finish = (results: readonly unknown[]): readonly HostTensor[] => {
     const onHost = results as readonly HostTensor[]; // nothing is kept on the device
     current = onHost.slice(outputs);
-    return build(onHost.slice(0, outputs));
+    return onHost.slice(0, outputs);
   };
+  const { runSync } = executable;
+  const runNow = runSync &&
+    ((leaves: readonly HostTensor[]) =>
+      finish(runSync.call(executable, [...constants, ...current, ...leaves])));
   return {
-    run: (leaves) => {
-      const all = [...constants, ...current, ...leaves];
-      return executable.runSync ? finish(executable.runSync(all)) : executable.run(all).then(finish);
-    },
+    run: (leaves) =>
+      runNow
+        ? build(runNow(leaves))
+        : executable.run([...constants, ...current, ...leaves]).then((results) => build(finish(results))),
+    runInto: runNow && ((inputs, outputs) => {
+      const results = runNow(first.map((leaf, index) => ({ ...leaf, data: inputs[index] })));
+      results.forEach(({ data }, index) => outputs[index].set(data));
+    }),
     readState: () => current,
     writeState: (next) => {
       current = next;

@@ -6,9 +6,9 @@
 import type { Backend, Input } from "../../kernels/backend.ts";
 import { type Device, devicesFor } from "../../kernels/mod.ts";
 import { trace } from "../program/functions.ts";
-import type { DeviceTensor, HostTensor, Tensor } from "../tensor/tensor.ts";
+import { type DeviceTensor, type HostTensor, isTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { toHost } from "../tree/to_host.ts";
-import { flattenTree, type MappedTree, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, type MappedTree, printPath, unflattenTree } from "../tree/tree.ts";
 
 /** A copy, and how many use it. */
 interface Upload {
@@ -35,7 +35,8 @@ export async function hold(tensor: HostTensor | DeviceTensor, backend: Backend):
   const ofBackend = copies.get(backend) ?? new Map<string, Upload>();
   copies.set(backend, ofBackend);
   const key = `${dtype} ${shape}`;
-  const upload = ofBackend.get(key) ?? { tensor: backend.upload(tensor), users: 0 };
+  const upload = ofBackend.get(key) ??
+    { tensor: backend.share?.(tensor) ?? backend.upload(tensor), users: 0 };
   ofBackend.set(key, upload);
   upload.users++;
   const forget = () => {
@@ -63,8 +64,14 @@ export async function hold(tensor: HostTensor | DeviceTensor, backend: Backend):
 
 /** Copies all tensors of a tree to the device that suits them; the result is the caller's to dispose of. */
 export async function uploadTree<T>(tree: T, device?: Device): Promise<MappedTree<T, DeviceTensor>> {
+  const { leaves, structure, paths } = flattenTree<Tensor>(tree);
+  leaves.forEach((leaf, index) => {
+    if (isTensor(leaf) && leaf.kind !== "traced") return;
+    throw new TypeError(
+      `Cannot copy ${printSpec(leaf)} at ${printPath(paths[index], "the tree")}: it has no values`,
+    );
+  });
   const devices = await devicesFor(device);
-  const { leaves, structure } = flattenTree<Tensor>(tree);
   const { program } = trace((all: readonly Tensor[]) => all, leaves);
   const uploaded = await devices.choose(program, leaves, async ({ backend }) => {
     const done: DeviceTensor[] = [];

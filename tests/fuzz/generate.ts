@@ -18,14 +18,16 @@ function drawSequential(scope: Scope, time: number): Drawn {
     : [];
   const kind: Kind = first.length > 0 ? { ...kindOf(input), mask: input.time } : kindOf(input);
   const grown = growSequential(scope, kind, 2, random.whole(1, 4));
-  const layers = [...first, ...grown?.layer.layers ?? []];
   const current = grown?.kind ?? kind;
   const head = headLayer(scope, current);
+  const drawn = [...first, ...grown?.layer.layers ?? [], ...(head ? [head.layer] : [])];
+  // Now and then nothing that was drawn fits; a model has a layer.
+  const layers = drawn.length > 0 ? drawn : [{ type: "activation", options: { activation: "linear" } }];
   return {
     model: {
       type: "sequential",
       options: random.chance(0.03) ? { trainable: false } : {},
-      layers: [...layers, ...(head ? [head.layer] : [])],
+      layers,
     },
     inputs: [input],
     inputTree: 0,

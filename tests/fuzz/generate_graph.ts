@@ -16,7 +16,7 @@ interface Node {
 }
 
 const sameShape = (a: Kind, b: Kind) =>
-  a.shape.join() === b.shape.join() && a.time === b.time && a.dtype === b.dtype;
+  a.shape.join() === b.shape.join() && a.time === b.time && a.made === b.made && a.dtype === b.dtype;
 
 /** What two nodes are together. */
 function together(a: Kind, b: Kind): Pick<Kind, "mask" | "wild" | "clean"> {

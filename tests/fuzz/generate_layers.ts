@@ -178,9 +178,10 @@ const rearranging: Grow = (scope, kind): Grown | undefined => {
     ? [rest, last(kind)]
     : [random.pick(rows), -1, last(kind)];
   const shape = targetShape.map((size) => size === -1 ? rest / targetShape[0] : size);
+  const result = settled(kinds(shape, shape.length === 2 ? 1 : 0));
   return {
     layer: { type: "reshapeLayer", options: { targetShape } },
-    kind: settled(kinds(shape, shape.length === 2 ? 1 : 0)),
+    kind: kind.time === 0 && result.time > 0 ? { ...result, made: true } : result,
   };
 };
 

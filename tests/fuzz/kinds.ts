@@ -7,6 +7,8 @@ export interface Kind {
   /** Of a sample; the first `time` axes are steps. */
   readonly shape: readonly number[];
   readonly time: 0 | 1 | 2;
+  /** Whether some steps were made of what had none: they are as many as those of an input by chance only. */
+  readonly made?: boolean;
   /** How many axes its mask has; 0 for none. */
   readonly mask: 0 | 1 | 2;
   /** Whether steps that do not count may be NaN. */
@@ -53,6 +55,7 @@ export function folded(kind: Kind, features: readonly number[], sequences: boole
     ...kind,
     shape: sequences ? [kind.shape[0], ...features] : features,
     time: sequences ? kind.time : 0,
+    made: sequences ? kind.made : undefined,
     mask: sequences ? kind.mask : 0,
     wild: false,
     clean: kind.clean && kind.mask > 0,

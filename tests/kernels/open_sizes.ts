@@ -37,6 +37,7 @@ import {
   reshape,
   reverse,
   scan,
+  type ScanOptions,
   scatterAdd,
   select,
   slice,
@@ -62,7 +63,7 @@ const UNITS = 5;
 type Sized = (x: Tensor, lengths: Tensor, w: Tensor) => unknown;
 
 /** A fold of the library's own kind, from zeros. */
-function fold(x: Tensor, w: Tensor, options: Parameters<typeof scan>[3] = {}) {
+function fold(x: Tensor, w: Tensor, options: ScanOptions<Tensor> = {}) {
   const first = mul(sum(x, { axes: [1] }), 0.1);
   return scan(
     (h: Tensor, x: Tensor) => {

@@ -22,7 +22,16 @@ import {
 import { specOf } from "../../src/internal.ts";
 import { mapTree, treeLeaves } from "../../src/tree/tree.ts";
 import { numbersFrom, randomLike } from "../operations/finite_differences.ts";
-import { anyOptions, type Fold, lossOf, maskFrom, optionsOf, run, weighted } from "../scan/folds.ts";
+import {
+  anyOptions,
+  type Fold,
+  lossOf,
+  maskFrom,
+  optionsOf,
+  resetsFrom,
+  run,
+  weighted,
+} from "../scan/folds.ts";
 import {
   cellOf,
   type Example,
@@ -45,6 +54,9 @@ const sizes = fc.record({
 function wideExamples(longest = 5, shortest = 0): fc.Arbitrary<Example> {
   return fc.tuple(examples(longest, shortest), sizes).map(([example, size]) => ({ ...example, ...size }));
 }
+
+/** What a scan is given beside its sequences, of the same steps. */
+type Steps = Pick<ScanOptions, "mask" | "lengths" | "resets">;
 
 function squares(tree: unknown): Tensor {
   return treeLeaves<Tensor>(tree).map((x) => sum(mul(x, x))).reduce((a, b) => mul(a, b));
@@ -85,7 +97,7 @@ export function testRandomScans(
   );
 
   property(
-    "one Program with symbolic sizes is right for several, with masks or lengths",
+    "one Program with symbolic sizes is right for several, with masks or lengths, and resets",
     [
       anyBackend,
       wideExamples(),
@@ -95,15 +107,16 @@ export function testRandomScans(
         maskedOutput: fc.constantFrom("previous" as const, "zero" as const),
       }),
       fc.constantFrom("mask", "lengths", "none"),
+      fc.boolean(),
     ],
-    async (backend, example, other, options, kind) => {
+    async (backend, example, other, options, kind, isPacked) => {
       const both = valueAndGrad(
-        (p: Point, steps: Pick<ScanOptions, "mask" | "lengths">): [Tensor, unknown] => {
+        (p: Point, steps: Steps): [Tensor, unknown] => {
           const [outputs, final] = run(example, p, (...fold) => scan(...fold, { ...options, ...steps }));
           return [squares([final.floats]), [outputs, final]];
         },
       );
-      const callOf = (sized: Example): [Point, Pick<ScanOptions, "mask" | "lengths">] => {
+      const callOf = (sized: Example): [Point, Steps] => {
         const { batch, time, seed } = sized;
         const next = numbersFrom(seed + 7);
         const lengths = Array.from({ length: batch }, () => Math.floor((next() + 1) / 2 * (time + 1)));
@@ -112,7 +125,8 @@ export function testRandomScans(
           : kind === "lengths"
           ? { lengths: tensor(lengths, { dtype: "int32" }) }
           : {};
-        return [narrow(pointOf(sized)), steps];
+        const resets = isPacked ? { resets: resetsFrom(seed, batch, time) } : {};
+        return [narrow(pointOf(sized)), { ...steps, ...resets }];
       };
       const calls = [callOf(example), callOf({ ...example, ...other })];
       const [[point, steps]] = calls;

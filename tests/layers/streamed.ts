@@ -21,7 +21,8 @@ export async function streamed(
   const outputs: Tensor[] = [];
   for (let at = 0; at < steps;) {
     if (draw(3) === 0) {
-      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, at++, { axis: 1 }))));
+      const step = at++;
+      const y = single(await stream.step(cf.mapTree(x, (x: Tensor) => cf.at(x, step, { axis: 1 }))));
       outputs.push(joins ? cf.expandDims(y, 1) : y);
       continue;
     }

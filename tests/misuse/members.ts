@@ -79,6 +79,22 @@ export const madeObjects: readonly Made[] = [
     object: cf.streaming(recurrent, recurrentVariables, { device: "reference", input: cf.spec([1, 4, 3]) }),
   },
   {
+    name: "streams",
+    object: cf.streams(recurrent, recurrentVariables, {
+      capacity: 2,
+      device: "reference",
+      input: cf.spec([1, 4, 3]),
+    }),
+  },
+  {
+    name: "session",
+    object: cf.streams(recurrent, recurrentVariables, {
+      capacity: 2,
+      device: "reference",
+      input: cf.spec([1, 4, 3]),
+    }).join(),
+  },
+  {
     name: "createTrainer",
     object: cf.createTrainer(step, { loss: "mse", optimizer: "sgd", device: "reference" }),
   },
@@ -170,11 +186,25 @@ const runs: Readonly<
           ...options,
         } as cf.ScanOptions,
       ),
-    options: ["reverse", "mask", "lengths", "maskedOutput", "checkpointEvery", "length"],
+    options: [
+      "reverse",
+      "mask",
+      "lengths",
+      "resets",
+      "resetState",
+      "maskedOutput",
+      "checkpointEvery",
+      "length",
+    ],
   },
   streaming: {
     run: (options) => cf.streaming(recurrent, recurrentVariables, options as internal.StreamingOptions),
     options: ["batch", "input", "device"],
+  },
+  streams: {
+    run: (options) =>
+      cf.streams(recurrent, recurrentVariables, { capacity: 2, ...options } as internal.StreamsOptions),
+    options: ["capacity", "input", "device"],
   },
   padSequences: {
     run: (options) => cf.padSequences([[1, 2], [3]], options as internal.PadOptions),

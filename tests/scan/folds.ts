@@ -55,6 +55,7 @@ export function scaleOf(result: unknown): number {
 export interface RandomOptions {
   readonly reverse: boolean;
   readonly maskSeed: number | undefined;
+  readonly resetsSeed: number | undefined;
   readonly maskedOutput: "previous" | "zero";
   readonly checkpointEvery: number | undefined;
 }
@@ -63,13 +64,21 @@ export interface RandomOptions {
 export const anyOptions: fc.Arbitrary<RandomOptions> = fc.record({
   reverse: fc.boolean(),
   maskSeed: fc.option(fc.integer(), { nil: undefined }),
+  resetsSeed: fc.option(fc.integer(), { nil: undefined }),
   maskedOutput: fc.constantFrom("previous", "zero"),
   checkpointEvery: fc.option(fc.integer({ min: 1, max: 7 }), { nil: undefined }),
 });
 
 /** The options that random ones stand for. */
-export function optionsOf({ maskSeed, ...options }: RandomOptions, { batch, time }: Example): ScanOptions {
-  return { ...options, mask: maskSeed === undefined ? undefined : maskFrom(maskSeed, batch, time) };
+export function optionsOf(
+  { maskSeed, resetsSeed, ...options }: RandomOptions,
+  { batch, time }: Example,
+): ScanOptions {
+  return {
+    ...options,
+    mask: maskSeed === undefined ? undefined : maskFrom(maskSeed, batch, time),
+    resets: resetsSeed === undefined ? undefined : resetsFrom(resetsSeed, batch, time),
+  };
 }
 
 /** bool `[batch, time]` in which about a third of the steps are masked. */
@@ -79,6 +88,12 @@ export function maskFrom(seed: number, batch: number, time: number): HostTensor 
     shape: [batch, time],
     dtype: "bool",
   });
+}
+
+/** bool `[batch, time]` in which a new sequence begins at about a third of the steps. */
+export function resetsFrom(seed: number, batch: number, time: number): HostTensor {
+  const { data, shape, dtype } = maskFrom(seed + 1, batch, time);
+  return tensor(Array.from(data, (counts) => 1 - counts), { shape, dtype });
 }
 
 /** One row of a batch, as a batch of one. */

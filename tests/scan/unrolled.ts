@@ -8,6 +8,8 @@ export interface UnrolledOptions {
   readonly reverse?: boolean;
   /** bool `[batch, time]`. */
   readonly mask?: Tensor;
+  /** bool `[batch, time]`: where new sequences begin. */
+  readonly resets?: Tensor;
   readonly maskedOutput?: "previous" | "zero";
 }
 
@@ -16,7 +18,7 @@ export function unrolled<State, Input, Output>(
   cell: Cell<State, Input, Output>,
   initialState: State,
   inputs: Input,
-  { reverse = false, mask, maskedOutput = "previous" }: UnrolledOptions = {},
+  { reverse = false, mask, resets, maskedOutput = "previous" }: UnrolledOptions = {},
 ): [Output, State] {
   const time = fixedSize(treeLeaves<Tensor>(inputs)[0], 1);
   const outputs: Output[] = new Array(time);
@@ -24,12 +26,16 @@ export function unrolled<State, Input, Output>(
   let shown: Output | undefined;
   for (let count = 0; count < time; count++) {
     const step = reverse ? time - 1 - count : count;
+    const first = reverse ? step + 1 : step; // of the sequence that begins, or of the one behind it
+    if (resets && first < time) {
+      const begins = at(resets, first, { axis: 1 });
+      state = choose(begins, initialState, state);
+      shown = shown && choose(begins, zerosOf(shown), shown);
+    }
     const [output, next] = cell(state, mapLike(inputs, (x: Tensor) => at(x, step, { axis: 1 })));
     const counts = mask && at(mask, step, { axis: 1 });
     const before = maskedOutput === "previous" ? shown : undefined;
-    shown = counts
-      ? choose(counts, output, before ?? mapLike(output, (x: Tensor) => zeros(x.shape, { dtype: x.dtype })))
-      : output;
+    shown = counts ? choose(counts, output, before ?? zerosOf(output)) : output;
     state = counts ? choose(counts, next, state) : next;
     outputs[step] = shown;
   }
@@ -42,6 +48,10 @@ export function unrolled<State, Input, Output>(
     ),
     state,
   ];
+}
+
+function zerosOf<T>(tree: T): T {
+  return mapLike(tree, (x: Tensor) => zeros(x.shape, { dtype: x.dtype }));
 }
 
 function choose<T>(counts: Tensor, whenTrue: T, whenFalse: T): T {

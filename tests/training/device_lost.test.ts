@@ -42,15 +42,16 @@ async function withTraps(run: (traps: { next: boolean }) => Promise<void>): Prom
   const { instantiate } = WebAssembly;
   const trapping = async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
     const instance = await instantiate(module, imports);
-    const run = instance.exports.run as (...args: number[]) => unknown;
-    const exports = {
-      ...instance.exports,
-      run: (...args: number[]) => {
+    const trapped = (name: string) => {
+      const run = instance.exports[name] as (...args: number[]) => unknown; // all exports are functions
+      return (...args: number[]) => {
         if (traps.next) throw new WebAssembly.RuntimeError("unreachable");
         return run(...args);
-      },
+      };
     };
-    return { exports };
+    return {
+      exports: Object.fromEntries(Object.keys(instance.exports).map((name) => [name, trapped(name)])),
+    };
   };
   Reflect.set(WebAssembly, "instantiate", trapping);
   try {

@@ -36,7 +36,7 @@ Deno.test("a signal that was aborted before rejects with its reason", async () =
 
 Deno.test("a turn is a task, whatever the runtime makes tasks with", async () => {
   const { setImmediate } = globalThis as { readonly setImmediate?: (task: () => void) => unknown };
-  for (const host of [{ setImmediate }, { MessageChannel }, {}]) {
+  for (const host of [{ setImmediate }, { MessageChannel }, { setTimeout }]) {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 0);
     const turn = turnsOf(host);
@@ -44,6 +44,7 @@ Deno.test("a turn is a task, whatever the runtime makes tasks with", async () =>
     clearInterval(timer);
     assert(ticks > 0);
   }
+  await turnsOf({})(); // an audio worklet has none of them, and goes on
 });
 
 /** What engines say of values that nobody checked. */

@@ -43,12 +43,13 @@ function exportContainer(
   const asTensors = (tree: Tree<Edge>) => tree as Tree<Spec> as Tree<Tensor>;
   const asEdges = (tree: Tree<Tensor>) => tree as Tree<Spec> as Tree<Edge>;
   const { output, mask: outputMask } = layer.walk(asTensors(input), mask, {
-    call: (index, input, { mask, initialState }) => {
+    call: (index, input, { mask, initialState, resets }) => {
       const variables = { params: partsOf(params)[index], state: partsOf(state)[index] };
       const result = exportLayer(context, path(layer.layerNames[index]), layer.layers[index], variables, {
         input: asEdges(input),
         mask,
         initialState: initialState && asEdges(initialState),
+        resets: resets && asEdges(resets) as Edge, // one tensor
       });
       return { output: asTensors(result.output), mask: result.mask };
     },

@@ -39,6 +39,7 @@ export function writeRecurrent(
 ): LayerResult | undefined {
   const recurrent = recurrentOf(layer);
   const match = recurrent && matchRecurrent(recurrent);
+  if (call.resets !== undefined) return undefined; // no operator begins anew inside a sequence
   if (!match || !isSequence(call.input) || !isLibraryLayer(layer, variables, call)) return undefined;
   const mask = call.mask as Edge | undefined; // an edge stands for a tensor; whether it is one is checked
   if (mask !== undefined && !isLeaf(mask)) return undefined;

@@ -13,6 +13,7 @@ export interface LayerCall {
   readonly input: Tree<Edge>;
   readonly mask: Mask;
   readonly initialState: Tree<Edge> | undefined;
+  readonly resets?: Edge;
 }
 
 /** The results of a layer. */
@@ -37,14 +38,19 @@ export interface TracedLayer {
 /** Traces a layer in inference. */
 export function traceLayer(layer: Layer, variables: Variables, call: LayerCall): TracedLayer {
   const { params, state } = variables;
-  const { input, initialState } = call;
-  return traceCall({ params, state, input, initialState }, masksOfLeaves(input, call.mask), (given, masks) =>
-    // The tree of edges stands for tensors in a trace.
-    layer.apply(given as Variables, given.input as Tree<Tensor>, {
-      training: false,
-      mask: maskOfTree(given.input, masks),
-      initialState: given.initialState as Tree<Tensor> | undefined,
-    }));
+  const { input, initialState, resets } = call;
+  return traceCall(
+    { params, state, input, initialState, resets },
+    masksOfLeaves(input, call.mask),
+    (given, masks) =>
+      // The tree of edges stands for tensors in a trace.
+      layer.apply(given as Variables, given.input as Tree<Tensor>, {
+        training: false,
+        mask: maskOfTree(given.input, masks),
+        initialState: given.initialState as Tree<Tensor> | undefined,
+        resets: given.resets as Spec as Tensor | undefined,
+      }),
+  );
 }
 
 /**

@@ -153,7 +153,9 @@ function layerOf(
   const apply = (given: Variables, input: Tree<Tensor>, context: ApplyContext): Applied => {
     const refused = context.mask !== undefined
       ? "a mask"
-      : context.initialState !== undefined && "an initial state";
+      : context.initialState !== undefined
+      ? "an initial state"
+      : context.resets !== undefined && "resets";
     if (refused) {
       throw new TypeError(
         `Cannot use ${self} with ${refused}: what its graph takes are its inputs, {${

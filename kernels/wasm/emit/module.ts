@@ -85,6 +85,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
     isOnce: wasmFunctions.keptBy(kernel).length > 0,
   }));
   writeAlone(steps, emitter);
+  if (steps.some(({ isOnce }) => isOnce)) module.export(emitter.matmul.pack, "pack");
   if (phasesAddress !== undefined) writeShared(steps, emitter, phasesAddress);
   return {
     bytes: module.encode(),

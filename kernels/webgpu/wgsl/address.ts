@@ -3,22 +3,22 @@
  * words; values of every step may lie in an array of half floats, and what a scan keeps from step to step may
  * lie in workgroup memory.
  */
+import type { Dim, Shape } from "../../../src/tensor/dims.ts";
 import type { Buffer, View } from "../../lowering/views.ts";
+import type { Table } from "./table.ts";
 
 /** Where a buffer lies. */
 export type Location =
-  /** At this word of the device's memory. */
-  | { readonly in: "memory"; readonly word: number }
-  /** At the word of the device's memory that the call stores at this index of `slots`. */
-  | { readonly in: "slot"; readonly index: number }
-  /** At this element of `halves`, as f16. */
-  | { readonly in: "halves"; readonly at: number }
+  /** In the device's memory, or as f16 in `halves`, from the element on that the table has. */
+  | { readonly in: "memory" | "halves" }
   /** At this word of `rowMemory`: the rows of the workgroup from row `begin` on, each `stride` words long. */
   | { readonly in: "local"; readonly at: number; readonly stride: number };
 
 /** Where buffers lie. */
 export interface Locations {
   readonly locationOf: (buffer: Buffer) => Location;
+  /** The words for what may differ from call to call. */
+  readonly table: Table;
 }
 
 /** The place of a buffer's rows in workgroup memory. */
@@ -36,35 +36,9 @@ export interface RowMemory {
 }
 
 /** `a * stride`, omitted if it is zero. */
-export function times(value: string, stride: number): string[] {
+export function times(value: string, stride: Dim, table: Table): string[] {
   if (stride === 0 || value === "0") return [];
-  return [stride === 1 ? value : `${value} * ${stride}`];
-}
-
-/** The variable with the word at which an input or output begins; each function looks it up once. */
-function slotName(index: number): string {
-  return `slot_${index}`;
-}
-
-/** Declarations of the slot variables that a function's text uses. */
-export function slotsIn(text: string): string {
-  const indices = new Set([...text.matchAll(/\bslot_(\d+)\b/g)].map(([, index]) => Number(index)));
-  return [...indices].map((index) => `  let ${slotName(index)} = ${slotAt(index)};\n`).join("");
-}
-
-/** An element of `slots`, stored in vectors of four, as a uniform must be. */
-function slotAt(index: number): string {
-  return `slots[${Math.floor(index / 4)}][${index % 4}]`;
-}
-
-/** The bytes of `slots` for `count` inputs and outputs. */
-export function slotBytes(count: number): number {
-  return 16 * Math.max(1, Math.ceil(count / 4));
-}
-
-/** Declares `slots`. */
-export function declareSlots(count: number): string {
-  return `var<uniform> slots: array<vec4<i32>, ${slotBytes(count) / 16}>;`;
+  return [stride === 1 ? value : `${value} * ${table.size(stride)}`];
 }
 
 /** An element: its array, and its index there as an expression. */
@@ -74,38 +48,30 @@ export interface ElementAt {
 }
 
 /** The place of an element, given an index expression for each axis. */
-export function elementAt(view: View, indices: readonly string[], { locationOf }: Locations): ElementAt {
-  const location = locationOf(view.buffer);
-  let array: ElementAt["array"] = "memory", fixed = view.offset;
-  let at = indices;
-  const terms: string[] = [];
-  switch (location.in) {
-    case "memory":
-      fixed += location.word;
-      break;
-    case "slot":
-      terms.push(slotName(location.index));
-      break;
-    case "halves":
-      array = "halves";
-      fixed += location.at;
-      break;
-    case "local":
-      array = "rowMemory";
-      fixed += location.at;
-      at = [`(${indices[0]} - begin)`, ...indices.slice(1)];
-  }
-  terms.push(
-    ...view.loops.flatMap(({ loop, stride }) => times(`t${loop}`, stride)),
-    ...view.strides.flatMap((stride, axis) => times(at[axis], stride)),
-  );
-  if (fixed !== 0 || terms.length === 0) terms.unshift(String(fixed));
-  return { array, index: terms.join(" + ") };
+export function elementAt(
+  view: View,
+  indices: readonly string[],
+  { locationOf, table }: Locations,
+): ElementAt {
+  const { buffer, offset, loops, strides } = view;
+  const location = locationOf(buffer);
+  const isLocal = location.in === "local";
+  const at = isLocal ? [`(${indices[0]} - begin)`, ...indices.slice(1)] : indices;
+  const fixed = (typeof offset === "number" ? offset : 0) + (isLocal ? location.at : 0);
+  const open = typeof offset === "number" ? 0 : offset;
+  // What several addresses have in common comes first, so that compilers find it.
+  const terms = [
+    ...strides.flatMap((stride, axis) => times(at[axis], stride, table)),
+    ...loops.flatMap(({ loop, stride }) => times(`t${loop}`, stride, table)),
+    ...(isLocal ? times("1", open, table) : [table.at(buffer, open)]),
+  ];
+  if (fixed !== 0 || terms.length === 0) terms.push(String(fixed));
+  return { array: isLocal ? "rowMemory" : location.in, index: terms.join(" + ") };
 }
 
 /** Reads an element as a value of its dtype. */
-export function load(view: View, indices: readonly string[], locations: Locations): string {
-  return loadElement(view.dtype, elementAt(view, indices, locations));
+export function load(view: View, indices: readonly string[], memory: Locations): string {
+  return loadElement(view.dtype, elementAt(view, indices, memory));
 }
 
 /** Reads the value at a place as a value of the dtype. */
@@ -125,8 +91,8 @@ export function loadElement(dtype: View["dtype"], { array, index }: ElementAt): 
 }
 
 /** Writes a value of the view's dtype. */
-export function store(view: View, indices: readonly string[], value: string, locations: Locations): string {
-  const { array, index } = elementAt(view, indices, locations);
+export function store(view: View, indices: readonly string[], value: string, memory: Locations): string {
+  const { array, index } = elementAt(view, indices, memory);
   const element = `${array}[${index}]`;
   if (array === "halves") return `${element} = f16(${value});`;
   return `${element} = ${view.dtype === "bool" ? `select(0u, 1u, ${value})` : `bitcast<u32>(${value})`};`;
@@ -171,18 +137,21 @@ export function kept(value: string): string {
 }
 
 /** Statements that set `names` to the index along each axis of row-major element `index` of a shape. */
-export function unravel(index: string, shape: readonly number[], names: readonly string[]): string[] {
+export function unravel(index: string, shape: Shape, names: readonly string[], table: Table): string[] {
   const lines: string[] = [];
   let rest = index;
   for (let axis = shape.length - 1; axis >= 0; axis--) {
-    if (shape[axis] === 1) lines.push(`let ${names[axis]} = 0;`);
+    const name = names[axis], size = table.size(shape[axis]);
+    if (shape[axis] === 1) lines.push(`let ${name} = 0;`);
     else if (axis === 0 || shape.slice(0, axis).every((dim) => dim === 1)) {
-      lines.push(`let ${names[axis]} = ${rest};`);
+      lines.push(`let ${name} = ${rest};`);
       rest = "0";
     } else {
-      lines.push(`let ${names[axis]} = ${rest} % ${shape[axis]};`);
-      const next = `${names[axis]}_rest`;
-      lines.push(`let ${next} = ${rest} / ${shape[axis]};`);
+      const next = `${name}_rest`;
+      lines.push(`let ${next} = ${rest} / ${size};`);
+      // A division by an open size is slow.
+      const isOpen = typeof shape[axis] !== "number";
+      lines.push(`let ${name} = ${isOpen ? `${rest} - ${next} * ${size}` : `${rest} % ${size}`};`);
       rest = next;
     }
   }

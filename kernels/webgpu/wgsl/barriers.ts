@@ -1,20 +1,17 @@
 /** Where the invocations of a workgroup must wait for each other. */
 import { type Kernel, readsOf, writesOf } from "../../lowering/kernels.ts";
 import type { Buffer, View } from "../../lowering/views.ts";
-import type { Locations, RowMemory } from "./address.ts";
+import type { RowMemory } from "./address.ts";
 
 /**
  * For each of these kernels, which run in order, whether all invocations must finish the kernels before it
- * first. Buffers that are not live at the same time may share a place.
+ * first. Buffers of kernels that run together never share memory (`../bound.ts`).
  */
-export function barriersBetween(kernels: readonly Kernel[], locations: Locations): boolean[] {
+export function barriersBetween(kernels: readonly Kernel[]): boolean[] {
   const read = new Set<Buffer>(), written = new Set<Buffer>();
-  const meets = (buffer: Buffer, others: ReadonlySet<Buffer>) =>
-    [...others].some((other) => overlap(buffer, other, locations));
   return kernels.map((kernel) => {
     const reads = buffersOf(readsOf(kernel)), writes = buffersOf(writesOf(kernel));
-    const needs = [...reads].some((buffer) => meets(buffer, written)) ||
-      [...writes].some((buffer) => meets(buffer, written) || meets(buffer, read));
+    const needs = meets(reads, written) || meets(writes, written) || meets(writes, read);
     if (needs) {
       read.clear();
       written.clear();
@@ -25,14 +22,9 @@ export function barriersBetween(kernels: readonly Kernel[], locations: Locations
   });
 }
 
-/** Whether two buffers share an element. */
-function overlap(a: Buffer, b: Buffer, { locationOf }: Locations): boolean {
-  if (a === b) return true;
-  const [here, there] = [locationOf(a), locationOf(b)];
-  const share = (from: number, other: number) => from < other + b.size && other < from + a.size;
-  if (here.in === "memory" && there.in === "memory") return share(here.word, there.word);
-  if (here.in === "halves" && there.in === "halves") return share(here.at, there.at);
-  return false; // inputs and outputs have regions of their own
+/** Whether two sets have an element in common. */
+function meets(some: ReadonlySet<Buffer>, others: ReadonlySet<Buffer>): boolean {
+  return [...some].some((buffer) => others.has(buffer));
 }
 
 /**

@@ -5,11 +5,12 @@
 import type { Value } from "../../../src/program/types.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { FusedKernel, FusedName, FusedOperation, Operand } from "../../lowering/kinds/fused.ts";
-import { collapse, type View } from "../../lowering/views.ts";
+import { collapse, type OpenNumber, type View } from "../../lowering/views.ts";
 import { mapFunctions } from "../../math/mod.ts";
 import { hiddenLiteral, load, store, unravel } from "./address.ts";
-import { elementsInRows, type Site, type WrittenKinds } from "./kind.ts";
+import { elementsInRows, rowsIn, type Site, type WrittenKinds } from "./kind.ts";
 import { loop } from "./trip_count.ts";
+import type { Table } from "./table.ts";
 import type { FunctionWriter } from "./writer.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -111,7 +112,7 @@ export function expression(
 }
 
 /** Units of work are rows of the first axis. */
-function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site): void {
+function writeFused(f: FunctionWriter, kernel: FusedKernel, { memory }: Site): void {
   if (sizeOf(kernel.shape) === 0) return;
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
   const widened = new Map<View, View>();
@@ -125,7 +126,9 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site)
     ...operands.flatMap((operand) => operand.kind === "view" ? [wide(operand.view)] : []),
     ...stores.map(wide),
   ]);
-  const { shape: dims, strides } = collapse(shape, views.map(({ strides }) => strides), 1);
+  // Rows in workgroup memory are addressed by their number.
+  const isLocal = views.some(({ buffer }) => memory.locationOf(buffer).in === "local");
+  const { shape: dims, strides } = collapse(shape, views.map(({ strides }) => strides), isLocal ? 1 : 0);
   const flat = new Map(views.map((view, index) => [view, { ...view, shape: dims, strides: strides[index] }]));
   const placeOf = (view: View): View => flat.get(wide(view)) ?? view;
   const names = dims.map((_, axis) => `i${axis}`);
@@ -136,19 +139,19 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site)
     for (const operand of operands) {
       if (operand.kind === "register") read.add(operand.value);
       if (operand.kind !== "constant") continue;
-      const text = hiddenLiteral(operand.value, operand.dtype);
+      const text = constantText(operand.value, operand.dtype, f.table);
       if (!constants.has(text)) constants.set(text, f.let(text));
     }
   }
 
-  f.overItems(sizeOf(dims.slice(1)), (item) => {
-    f.lines(...unravel(item, dims, names));
+  f.overItems(sizeOf(shape.slice(1)), (item) => {
+    f.lines(...unravel(item, dims, names, f.table));
     // Everything is read before anything is written: a carry may be written to the place that is read.
     const loaded = new Map<string, string>();
     for (const { operands } of kernel.operations) {
       for (const operand of operands) {
         if (operand.kind !== "view") continue;
-        const text = load(placeOf(operand.view), names, locations);
+        const text = load(placeOf(operand.view), names, memory);
         if (loaded.has(text)) continue;
         loaded.set(text, f.let(text));
       }
@@ -157,9 +160,9 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site)
     const valueOf = (operand: Operand): string => {
       switch (operand.kind) {
         case "constant":
-          return constants.get(hiddenLiteral(operand.value, operand.dtype)) ?? fail();
+          return constants.get(constantText(operand.value, operand.dtype, f.table)) ?? fail();
         case "view":
-          return loaded.get(load(placeOf(operand.view), names, locations)) ?? fail();
+          return loaded.get(load(placeOf(operand.view), names, memory)) ?? fail();
         case "register":
           return registers.get(operand.value) ?? fail();
       }
@@ -170,9 +173,16 @@ function writeFused(f: FunctionWriter, kernel: FusedKernel, { locations }: Site)
         read.has(operation.output);
       const value = f.let(isHidden ? `${f.use("hidden")}(${text})` : text);
       registers.set(operation.output, value);
-      for (const view of operation.stores) f.line(store(placeOf(view), names, value, locations));
+      for (const view of operation.stores) f.line(store(placeOf(view), names, value, memory));
     }
   });
+}
+
+/** A constant, whose value no compiler knows. */
+function constantText(value: number | OpenNumber, dtype: DType, table: Table): string {
+  if (typeof value === "number") return hiddenLiteral(value, dtype);
+  const bits = table.number(value, dtype);
+  return dtype === "float32" ? `bitcast<f32>(${bits})` : dtype === "bool" ? `(${bits} != 0)` : bits;
 }
 
 function fail(): never {
@@ -183,7 +193,7 @@ function fail(): never {
 export const fusedWriting: WrittenKinds<FusedKernel> = {
   fused: {
     write: writeFused,
-    tripCount: ({ shape }, { invocations, rows }) =>
-      loop(Math.ceil(elementsInRows(shape, rows) / invocations)),
+    units: ({ shape }) => rowsIn(shape),
+    tripCount: ({ shape }, at) => loop(Math.ceil(elementsInRows(shape, at) / at.invocations)),
   },
 };

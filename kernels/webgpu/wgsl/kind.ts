@@ -1,11 +1,11 @@
 /** How a kind of kernel is written: the body of its function, and how many loop iterations that takes. */
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { ReduceKernel } from "../../lowering/kinds/reduction.ts";
-import type { AnyKernel } from "../../lowering/kinds/kind.ts";
+import type { AnyKernel, Sizes } from "../../lowering/kinds/kind.ts";
+import type { Dim, Shape } from "../../../src/tensor/dims.ts";
 import type { Locations, RowMemory } from "./address.ts";
 import type { TripCount } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
-import { sizeOf } from "../../shapes.ts";
 
 /** The rows and columns of a product that one invocation computes. */
 export interface Tile {
@@ -13,12 +13,15 @@ export interface Tile {
   readonly columns: number;
 }
 
-/** The teams of a workgroup, one for each element of a reduction's result. */
+/** How the invocations of a workgroup reduce together. */
 export interface Teams {
-  /** Invocations per team; 1 without teams. */
-  readonly size: number;
-  /** The most teams that have an element. */
-  readonly count: number;
+  /**
+   * Invocations per team, each of which has an element of the result; 1 without teams. If the number of elements
+   * that are reduced is open, it follows from that.
+   */
+  readonly size: number | ((elements: number) => number);
+  /** The most teams that have an element; undefined if all have several in turn. */
+  readonly count: number | undefined;
   /** Whether subgroups combine their parts. */
   readonly subgroups: boolean;
 }
@@ -30,23 +33,35 @@ export interface InvocationGroup {
   /** The most rows of the kernel that they get. */
   readonly rows: number;
   readonly tileOf: (kernel: MatmulKernel) => Tile;
+  /** The terms of the parts in which a product is summed, and of the blocks in these, from the largest. */
+  readonly partsOf: (kernel: MatmulKernel) => readonly number[];
   readonly teamsOf: (kernel: ReduceKernel) => Teams;
+}
+
+/** The group in a call of these sizes. */
+export interface CallersAt extends InvocationGroup {
+  readonly sizes: Sizes;
 }
 
 /** What a kernel's function is written for. */
 export interface Site {
   /** How many loops over time enclose it. */
   readonly depth: number;
-  readonly locations: Locations;
+  readonly memory: Locations;
   readonly group: InvocationGroup;
-  /** A divisor of the number of rows of each call; absent if calls always cover all rows. */
-  readonly multiple?: number;
+  /** A divisor of the number of rows that calls cover at most; absent if calls always cover all rows. */
+  readonly multiple?: Dim;
+  /**
+   * Whether calls may cover fewer rows. There is workgroup memory for all of them nevertheless, and what is
+   * computed of those that do not exist is stored nowhere else.
+   */
+  readonly mayOverrun?: boolean;
   /** What is kept in workgroup memory. */
   readonly local: RowMemory;
   /** Steps of a scan that run per dispatch; absent if all do. */
   readonly steps?: number;
-  /** For a scan, the functions of the kernels inside. */
-  readonly called: readonly string[];
+  /** For a scan, the functions of the kernels inside, and their units of work. */
+  readonly called: readonly { readonly name: string; readonly units: Dim }[];
 }
 
 /** How a kind is written. */
@@ -56,8 +71,10 @@ export interface WrittenKind<Kernel> {
    * work `[begin, end)` with `lanes` invocations; the calling one is number `lane`.
    */
   readonly write: (f: FunctionWriter, kernel: Kernel, site: Site) => void;
+  /** The units of work. */
+  readonly units: (kernel: Kernel) => Dim;
   /** The loop iterations of one caller; for a scan those of one step, including its kernels. */
-  readonly tripCount: (kernel: Kernel, group: InvocationGroup, inside: readonly TripCount[]) => TripCount;
+  readonly tripCount: (kernel: Kernel, of: CallersAt, inside: readonly TripCount[]) => TripCount;
 }
 
 /** How kinds are written: the type checker reports a missing one. */
@@ -66,6 +83,14 @@ export type WrittenKinds<Kernel extends AnyKernel> = {
 };
 
 /** How many elements the first `rows` rows of a shape have. */
-export function elementsInRows([first = 1, ...rest]: readonly number[], rows: number): number {
-  return Math.min(first, rows) * sizeOf(rest);
+export function elementsInRows(
+  [first = 1, ...rest]: Shape,
+  { rows, sizes }: Pick<CallersAt, "rows" | "sizes">,
+): number {
+  return Math.min(sizes.of(first), rows) * sizes.elements(rest);
+}
+
+/** The rows of a shape, as units of work. */
+export function rowsIn([rows = 1]: Shape): Dim {
+  return rows;
 }

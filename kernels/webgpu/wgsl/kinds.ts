@@ -3,7 +3,7 @@ import type { Kernel } from "../../lowering/kernels.ts";
 import { cumsumWriting } from "./cumsum.ts";
 import { fusedWriting } from "./fused.ts";
 import { indexingWriting } from "./indexing.ts";
-import type { InvocationGroup, WrittenKind, WrittenKinds } from "./kind.ts";
+import type { CallersAt, WrittenKind, WrittenKinds } from "./kind.ts";
 import { productWriting } from "./matmul.ts";
 import { randomWriting } from "./random.ts";
 import { reductionWriting } from "./reduce.ts";
@@ -26,12 +26,12 @@ export function writingOf({ kind }: Kernel): WrittenKind<Kernel> {
 }
 
 /** The loop iterations of an invocation of a kernel, in one step if it is a scan. */
-export function tripCountOf(kernel: Kernel, group: InvocationGroup): TripCount {
+export function tripCountOf(kernel: Kernel, group: CallersAt): TripCount {
   const inside = "body" in kernel ? kernel.body.map((each) => allTripsOf(each, group)) : [];
   return writingOf(kernel).tripCount(kernel, group, inside);
 }
 
-function allTripsOf(kernel: Kernel, group: InvocationGroup): TripCount {
-  const tripCount = tripCountOf(kernel, group);
-  return "body" in kernel ? loop(kernel.length, tripCount) : tripCount;
+function allTripsOf(kernel: Kernel, group: CallersAt): TripCount {
+  const rounds = tripCountOf(kernel, group);
+  return "body" in kernel ? loop(group.sizes.of(kernel.length), rounds) : rounds;
 }

@@ -54,7 +54,7 @@ const WGSL: Language = {
     floor: call("floor"),
     rounded: call("hidden", ["hidden"]),
     orNan: { say: ([result, x]) => `select(${bare(result)}, ${x}, isNan(${x}))`, calls: ["isNan"] },
-    // Rounds to nearest, halves up.
+    // TripCount to nearest, halves up.
     whole: {
       say: ([x], [scale]) =>
         scale === 1 ? `floor(${x} + 0.5)` : `floor(fma(${bare(x)}, ${float(scale)}, 0.5))`,

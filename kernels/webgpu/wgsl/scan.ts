@@ -1,6 +1,6 @@
 /** The loop over time of a scan that runs within a dispatch, and what its workgroups keep in their memory. */
 import { type ScanKernel } from "../../lowering/kernels.ts";
-import { workOf } from "../work.ts";
+import { addDims } from "../../../src/tensor/dims.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import type { Locations, RowMemory } from "./address.ts";
 import { barriersAfter } from "./barriers.ts";
@@ -9,8 +9,9 @@ import { inTurn } from "./trip_count.ts";
 import type { FunctionWriter } from "./writer.ts";
 
 /** Where buffers lie for the functions of a scan. */
-export function withRows({ locationOf }: Locations, { places }: RowMemory): Locations {
+export function withRows({ locationOf, table }: Locations, { places }: RowMemory): Locations {
   return {
+    table,
     locationOf: (buffer) => {
       const place = places.get(buffer);
       return place ? { in: "local", ...place } : locationOf(buffer);
@@ -25,14 +26,14 @@ export function withRows({ locationOf }: Locations, { places }: RowMemory): Loca
 export function moveRows(
   { places }: RowMemory,
   buffers: ReadonlySet<Buffer>,
-  { locationOf }: Locations,
+  { locationOf, table }: Locations,
   direction: "enter" | "leave",
   lanes: number,
 ): string[] {
   const lines = [...places].flatMap(([buffer, { at, stride }]) => {
     const location = locationOf(buffer);
     if (!buffers.has(buffer) || location.in !== "memory") return [];
-    const here = `rowMemory[${at} + item]`, there = `memory[${location.word} + begin * ${stride} + item]`;
+    const here = `rowMemory[${at} + item]`, there = `memory[${table.at(buffer)} + begin * ${stride} + item]`;
     const [to, from] = direction === "enter" ? [here, there] : [there, here];
     return [
       `for (var item = i32(lane); item < (end - begin) * ${stride}; item += ${lanes}) { ${to} = ${from}; }`,
@@ -54,13 +55,13 @@ function writeScan(
 ): void {
   const outer = Array.from({ length: depth }, (_, loop) => `, t${loop}`).join("");
   const range = steps === undefined
-    ? `var step = 0; step < ${length}`
-    : `var step = stepIndex.x; step < min(stepIndex.x + ${steps}, ${length})`;
+    ? `var step = 0; step < ${f.size(length)}`
+    : `var step = stepIndex.x; step < min(stepIndex.x + ${steps}, ${f.size(length)})`;
   f.block(`for (${range}; step++)`, () => {
-    f.line(`let t${depth} = ${reverse ? `${length - 1} - step` : "step"};`);
+    f.line(`let t${depth} = ${reverse ? `${f.size(addDims(length, -1))} - step` : "step"};`);
     body.forEach((kernel, index) => {
-      const units = rows > 0 ? "begin, end" : `0, ${workOf(kernel).units}`;
-      f.line(`${called[index]}(${units}, lane, lanes${outer}, t${depth});`);
+      const units = rows !== 0 ? "begin, end" : `0, ${f.size(called[index].units)}`;
+      f.line(`${called[index].name}(${units}, lane, lanes${outer}, t${depth});`);
       f.lines(...barriersAfter(kernel, body, local));
     });
   });
@@ -70,9 +71,10 @@ function writeScan(
 export const scanWriting: WrittenKinds<ScanKernel> = {
   scan: {
     write: writeScan,
+    units: ({ rows }) => rows === 0 ? 1 : rows,
     tripCount: (_, __, inside) => {
-      const { busy, idle } = inTurn(inside);
-      return { busy: 1 + busy, idle: 1 + idle };
+      const { all, idle } = inTurn(inside);
+      return { all: 1 + all, idle: 1 + idle };
     },
   },
 };

@@ -4,19 +4,19 @@
  */
 
 /**
- * The loop iterations of some code: `busy` of an invocation with work, and `idle` of one without. Invocations
+ * The loop iterations of some code: `all` of an invocation with work, and `idle` of one without. Invocations
  * run in lockstep: one that has left a loop counts one more iteration of that loop, and of the loops in it,
  * along with the others.
  */
 export interface TripCount {
-  readonly busy: number;
+  readonly all: number;
   readonly idle: number;
 }
 
 /** A loop that contains other loops. */
 export function loop(times: number, ...inside: readonly TripCount[]): TripCount {
-  const { busy, idle } = inTurn(inside);
-  return { busy: times * (1 + busy) + 1 + idle, idle: 1 + idle };
+  const { all, idle } = inTurn(inside);
+  return { all: times * (1 + all) + 1 + idle, idle: 1 + idle };
 }
 
 /** Nested loops, from the outermost. */
@@ -27,7 +27,7 @@ export function loops(times: readonly number[]): TripCount[] {
 /** Code that runs in sequence. */
 export function inTurn(parts: readonly TripCount[]): TripCount {
   return {
-    busy: parts.reduce((sum, { busy }) => sum + busy, 0),
+    all: parts.reduce((sum, { all }) => sum + all, 0),
     idle: parts.reduce((sum, { idle }) => sum + idle, 0),
   };
 }

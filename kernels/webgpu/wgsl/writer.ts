@@ -4,6 +4,8 @@
  * `t0`, … are the indices of the enclosing loops. The caller decides what the invocations are: those of the
  * whole dispatch, or of a workgroup.
  */
+import type { Dim } from "../../../src/tensor/dims.ts";
+import type { Table } from "./table.ts";
 
 /**
  * The declaration of `zero`, which functions may add to the bounds of their loops: no compiler knows the
@@ -28,12 +30,14 @@ export class FunctionWriter {
   /**
    * @param use Records a call of a function of `functions.ts`; returns its name.
    * @param need Records what the module must declare.
+   * @param table The words that it reads.
    * @param options `hidesLoopBounds` hides trip counts from the compiler: Mesa unrolls loops of up to 32
    * iterations, and then takes 2 ms for each read and write.
    */
   constructor(
     readonly use: (name: string) => string,
     readonly need: (what: Need) => void,
+    readonly table: Table,
     { hidesLoopBounds }: { readonly hidesLoopBounds: boolean },
   ) {
     this.zero = hidesLoopBounds ? " + zero" : "";
@@ -70,16 +74,24 @@ export class FunctionWriter {
     this.line("}");
   }
 
+  /** An expression for a size. */
+  size(dim: Dim): string {
+    return this.table.size(dim);
+  }
+
   /** A loop that counts from 0; `write` receives the counter. */
-  count(end: number, write: (index: string) => void): void {
+  count(end: Dim, write: (index: string) => void): void {
     if (end === 1) return write("0");
     const name = `n${this.#names++}`;
-    this.block(`for (var ${name} = 0; ${name} < ${end}${this.zero}; ${name}++)`, () => write(name));
+    this.block(
+      `for (var ${name} = 0; ${name} < ${this.size(end)}${this.zero}; ${name}++)`,
+      () => write(name),
+    );
   }
 
   /** A loop from one expression up to below another; `write` receives the counter. */
   loop(
-    { from, to, step }: { readonly from: string; readonly to: string; readonly step: number },
+    { from, to, step }: { readonly from: string; readonly to: string; readonly step: number | string },
     write: (index: string) => void,
   ): void {
     const name = `n${this.#names++}`;
@@ -90,9 +102,9 @@ export class FunctionWriter {
    * Iterates over this invocation's items of the units of work, `perUnit` in each; `write` receives their
    * number.
    */
-  overItems(perUnit: number, write: (item: string) => void): void {
-    const from = perUnit === 1 ? "begin" : `begin * ${perUnit}`,
-      to = perUnit === 1 ? "end" : `end * ${perUnit}`;
+  overItems(perUnit: Dim, write: (item: string) => void): void {
+    const from = perUnit === 1 ? "begin" : `begin * ${this.size(perUnit)}`,
+      to = perUnit === 1 ? "end" : `end * ${this.size(perUnit)}`;
     this.block(`for (var item = ${from} + lane; item < ${to}; item += lanes)`, () => write("item"));
   }
 

@@ -47,10 +47,18 @@ export function inexactly<T>(random: Random, run: () => T): T {
 /** What float32 rounds to infinity: half a unit in the last place beyond its largest number. */
 const OVERFLOW = 2 ** 128 - 2 ** 103;
 
-/** The result of an operation: beyond float32's range an infinity, and as an inexact machine would have it. */
+/** What float32 rounds to 0: half of its smallest number; and its smallest number with all digits. */
+const UNDERFLOW = 2 ** -150, NORMAL = 2 ** -126;
+
+/**
+ * The result of an operation: beyond float32's range an infinity or 0, and as an inexact machine would have it, which
+ * may take numbers without all digits for 0.
+ */
 export function rounded(x: number): number {
   const near = noise ? x * (1 + ROUNDING * (2 * noise.next() - 1)) : x;
-  return Math.abs(near) >= OVERFLOW ? Math.sign(near) * Infinity : near;
+  const size = Math.abs(near);
+  if (size <= (noise ? NORMAL : UNDERFLOW)) return near * 0;
+  return size >= OVERFLOW ? Math.sign(near) * Infinity : near;
 }
 
 export function list(x: Nested): readonly Nested[] {

@@ -133,12 +133,15 @@ testOfDevice("explain tells what became of the guide's LSTM train step", async (
   const report = await explainGuide(lstm({ units: UNITS }), 28);
   assertStringIncludes(
     report,
-    `hoisted matmul float32[batch, ${4 * UNITS}] out of a scan, for all 28 steps at once`,
+    `hoisted matmul float32[batch, ${4 * UNITS}] out of a scan, for all length steps at once`,
   );
-  assertStringIncludes(report, `sank the sum over 28 steps of float32[${UNITS}, ${4 * UNITS}] out of a scan`);
   assertStringIncludes(
     report,
-    `hoisted add float32[batch, ${4 * UNITS}] out of a scan, for all 28 steps at once`,
+    `sank the sum over length steps of float32[${UNITS}, ${4 * UNITS}] out of a scan`,
+  );
+  assertStringIncludes(
+    report,
+    `hoisted add float32[batch, ${4 * UNITS}] out of a scan, for all length steps at once`,
   );
   assertMatch(report, /pruned \d+ equations nobody reads/);
   for (const title of ["as traced", "after prune", "after sink", "after merge", "kernels on wasm"]) {
@@ -146,12 +149,12 @@ testOfDevice("explain tells what became of the guide's LSTM train step", async (
   }
   assertMatch(
     report,
-    /\d+ bytes of code in \d+ functions for all sizes\nfor batch=16: 2 threads, \d+ bytes planned/,
+    /\d+ bytes of code in \d+ functions for all sizes\nfor batch=16,length=28: 2 threads, \d+ bytes planned/,
   );
   const lines = kernelsOf(report);
   assertEquals(lines.filter((line) => line.startsWith("  scan")), [
-    "  scan of 28 steps, batch rows shared by all threads",
-    "  scan of 28 steps, from the last, batch rows shared by all threads",
+    "  scan of length steps, batch rows shared by all threads",
+    "  scan of length steps, from the last, batch rows shared by all threads",
   ]);
   // Forward and backward, a step is one product and one pass over registers.
   const inside = lines.filter((line) => line.startsWith("    ")).map((line) => line.trim().split(" ")[0]);

@@ -4,7 +4,10 @@ import { max, mul, spec, sum, type Tensor, trace } from "../../../mod.ts";
 import { lowerProgram } from "../../../kernels/lowering/lower.ts";
 import { shapeOf } from "../../../kernels/webgpu/device_shape.ts";
 import { dispatchesOf } from "../../../kernels/webgpu/dispatches.ts";
-import { type Dispatch, writeModule } from "../../../kernels/webgpu/wgsl/module.ts";
+import { sizesAt } from "../../../kernels/lowering/kinds/kind.ts";
+import type { Locations } from "../../../kernels/webgpu/wgsl/address.ts";
+import { type Task, writeModule } from "../../../kernels/webgpu/wgsl/module.ts";
+import { Table } from "../../../kernels/webgpu/wgsl/table.ts";
 
 const LIMITS = {
   maxComputeInvocationsPerWorkgroup: 256,
@@ -17,23 +20,21 @@ const LIMITS = {
 function written(fn: (x: Tensor) => Tensor, shape: readonly number[], subgroups: boolean) {
   const { program } = trace(fn, spec(shape));
   const device = shapeOf(LIMITS, { isSoftware: false, threads: 2, subgroups });
+  const situation = { device, sizes: sizesAt({}) };
   const tasks = dispatchesOf(lowerProgram(program, { columns: 1 }).kernels, {
-    device,
+    ...situation,
     workgroupBytes: LIMITS.maxComputeWorkgroupStorageSize,
     elsewhere: () => false,
   });
-  const { code, dispatches } = writeModule(tasks, {
-    ...device,
-    locations: { locationOf: () => ({ in: "memory", word: 0 }) },
-    slots: 2,
-    halves: false,
-    title: "a test",
-  });
+  const memory: Locations = { table: new Table(), locationOf: () => ({ in: "memory" }) };
+  // None is repeated.
+  const modules = tasks.map((task) => writeModule(task as Task, 0, { ...device, memory }));
+  const code = modules.map(({ code }) => code).join("");
   return {
     code,
     operations: [...code.matchAll(/subgroup\w+/g)].map(([found]) => found),
     barriers: code.match(/workgroupBarrier/g)?.length ?? 0,
-    flags: dispatches.map((each) => (each as Dispatch).subgroups), // none is repeated
+    flags: modules.map(({ subgroups }) => subgroups),
   };
 }
 
