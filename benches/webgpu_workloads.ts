@@ -2,7 +2,7 @@
 import type { Peer } from "./support/measurements.ts";
 import type { Target } from "./support/targets.ts";
 import type { ModelTask } from "./support/tasks.ts";
-import { GUIDE, LONG, type Workload } from "./workloads.ts";
+import { GUIDE, LONG, newPair, type Workload } from "./workloads.ts";
 
 const LARGE = { cell: "lstm", batch: 64, time: 200, features: 256, units: 1024 } as const;
 
@@ -64,6 +64,7 @@ const anywhere: readonly Workload[] = [
       { kind: "value", value: "dispatches", unit: "a step", mustReach: 24 },
     ],
   },
+  newPair("life/webgpu-new-pair", 5),
 ];
 
 /** On a GPU. */

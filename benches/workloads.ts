@@ -1,7 +1,7 @@
 /** The workloads of the benchmark: what each measures, which peers can do the same, and its targets. */
 import type { Peer } from "./support/measurements.ts";
 import type { Target } from "./support/targets.ts";
-import type { ModelTask, NestedTask, Task, Variant } from "./support/tasks.ts";
+import type { ModelTask, NestedTask, PairsTask, Task, Variant } from "./support/tasks.ts";
 
 /** One row of the table. */
 export interface Workload {
@@ -22,6 +22,8 @@ export interface Workload {
   readonly freshProcess?: boolean;
   /** Flags of V8 for Cellfold's process. */
   readonly v8Flags?: readonly string[];
+  /** Whether Cellfold's process may start others and write files. */
+  readonly startsProcesses?: boolean;
 }
 
 /** The guide's model: handwritten digits, row by row. */
@@ -56,6 +58,30 @@ function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: num
     threads: 2,
     peers: [],
     targets: [{ kind: "workload", workload: "guide/train", mustReach, aim: 1.1, parts }],
+  };
+}
+
+const PAIRS = {
+  kind: "pairs",
+  layers: 2,
+  units: 128,
+  features: 32,
+  batch: [1, 64],
+  time: [5, 300],
+  pairs: 200,
+  warmUps: 0,
+} as const satisfies PairsTask;
+
+/** Small steps on one thread, whose first calls with new sizes are mostly the preparation. */
+export function newPair(name: string, mustReach: number): Workload {
+  return {
+    name,
+    measures: "a step with each of 100 random pairs of batch 1–8 and time 5–30; the first call beyond that",
+    task: { ...PAIRS, batch: [1, 8], time: [5, 30], pairs: 100, warmUps: 50 },
+    threads: 1,
+    peers: [],
+    runs: 1,
+    targets: [{ kind: "value", value: "a new pair, beyond its work", unit: "ms", mustReach }],
   };
 }
 
@@ -242,6 +268,60 @@ export const workloads: readonly Workload[] = [
       { kind: "value", value: "time, by that from an array", unit: "×", mustReach: 1.05, aim: 1 },
       { kind: "value", value: "growth of memory", unit: "bytes a batch", mustReach: 1000, aim: 0 },
     ],
+  },
+  {
+    name: "life/pairs",
+    measures:
+      "a step with each of 200 random pairs of batch 1–64 and time 5–300: 2 × LSTM of 128 units, one trainer",
+    task: PAIRS,
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [
+      { kind: "value", value: "all compilation, by that of the first step", unit: "×", mustReach: 2, aim: 1 },
+      { kind: "workload", workload: "life/largest-pair", value: "resident memory", mustReach: 1.25, aim: 1 },
+    ],
+  },
+  {
+    name: "life/largest-pair",
+    measures: "the largest pair of life/pairs alone",
+    task: { ...PAIRS, largestOnly: true },
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [],
+  },
+  newPair("life/new-pair", 1),
+  {
+    name: "life/streams",
+    measures: "a step in each of 1,000 streams of one model of 21 MB, all open: LSTM of 1,024 units",
+    task: { kind: "streams", features: 256, units: 1024, streams: 1000 },
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [
+      { kind: "value", value: "held by all, by what they may", unit: "×", mustReach: 1 },
+      { kind: "value", value: "one more stream opens in", unit: "ms", mustReach: 0.2 },
+    ],
+  },
+  {
+    name: "life/dropped",
+    measures: "making a model, training it for a step and dropping it, 300 times: LSTM of 256 units",
+    task: { kind: "dropped", batch: 8, time: 10, features: 256, units: 256, models: 300 },
+    threads: 2,
+    peers: [],
+    runs: 1,
+    targets: [{ kind: "value", value: "memory kept", unit: "bytes", mustReach: 20e6, aim: 0 }],
+  },
+  {
+    name: "life/killed",
+    measures: "from one kill to the next of a run that is killed at 50 random moments and resumed",
+    task: { kind: "killed", moments: 50, seed: 1 },
+    threads: 1,
+    peers: [],
+    runs: 1,
+    startsProcesses: true,
+    targets: [{ kind: "value", value: "runs that ended otherwise", unit: "runs", mustReach: 0 }],
   },
   {
     name: "memory/steps",

@@ -109,7 +109,6 @@ export {
 } from "./cells/mod.ts";
 export {
   type Applied,
-  type Arrays,
   type BatchNormalizationOptions,
   type BatchNormalizationState,
   type BeamSearchOptions,

@@ -13,6 +13,14 @@ export function collect(): void {
   gc();
 }
 
+/** Collects garbage until those who are told about it had several turns to free what they hold. */
+export async function collectAll(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** A trial of one run: many steps, with readings of the resident memory between them. */
 export function growthTrial(task: GrowthTask, device: Device | undefined): Trial {
   return {

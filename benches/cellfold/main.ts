@@ -5,13 +5,17 @@ import type { Trial } from "../support/messages.ts";
 import { askedThreads, serve } from "../support/serve.ts";
 import { checkpointTrial } from "./checkpoint.ts";
 import { compileTrial } from "./compile.ts";
+import { droppedTrial } from "./dropped.ts";
 import { firstCallTrial } from "./first_call.ts";
 import { epochTrial } from "./epoch.ts";
 import { feedTrial } from "./feed.ts";
 import { growthTrial } from "./growth.ts";
+import { killedTrial } from "./killed.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
+import { pairsTrial } from "./pairs.ts";
 import { predictLoopTrial, predictTrial } from "./predict.ts";
 import { sessionsTrial, stepIntoTrial, streamTrial } from "./stream.ts";
+import { streamsTrial } from "./streams.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
 const threads = askedThreads();
@@ -56,6 +60,14 @@ async function prepare(task: Task): Promise<Trial> {
       return await predictLoopTrial(task, device);
     case "feed":
       return await feedTrial(task, device);
+    case "pairs":
+      return pairsTrial(task, device);
+    case "streams":
+      return streamsTrial(task, device);
+    case "dropped":
+      return droppedTrial(task, device);
+    case "killed":
+      return killedTrial(task, Deno.args[1]);
   }
 }
 

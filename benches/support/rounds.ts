@@ -85,7 +85,7 @@ export class Contest implements AsyncDisposable {
     for (const [subject, threads] of wanted) {
       try {
         const process = subject === "cellfold"
-          ? await this.#start(subject, threads, workload.v8Flags)
+          ? await this.#start(subject, threads, workload)
           : await this.#kept(subject, threads);
         const entrant = new Entrant(process, workload.name, log);
         try {
@@ -118,9 +118,10 @@ export class Contest implements AsyncDisposable {
     return process;
   }
 
-  async #start(subject: Subject, threads: number, v8Flags?: readonly string[]): Promise<SubjectProcess> {
+  async #start(subject: Subject, threads: number, workload?: Workload): Promise<SubjectProcess> {
     const { device, python } = this.#options;
-    const launch = launchOf(subject, { threads, device, python, v8Flags });
+    const { v8Flags, startsProcesses } = workload ?? {};
+    const launch = launchOf(subject, { threads, device, python, v8Flags, startsProcesses });
     const process = await SubjectProcess.start(subject, threads, launch);
     for (const [name, version] of Object.entries(process.versions)) this.#versions.set(name, version);
     return process;
@@ -145,7 +146,7 @@ export class Contest implements AsyncDisposable {
     const times: number[] = [];
     let values: Values = {};
     for (let run = 0; run < runs; run++) {
-      await using process = await this.#start("cellfold", threads, workload.v8Flags);
+      await using process = await this.#start("cellfold", threads, workload);
       await process.prepare(taskOf(workload.task));
       const result = await process.run();
       times.push(result.time);

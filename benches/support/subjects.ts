@@ -40,6 +40,8 @@ export interface LaunchOptions {
   readonly python?: string;
   /** Flags of V8 besides the one for garbage collection. */
   readonly v8Flags?: readonly string[];
+  /** Whether Cellfold's process may start others and write files. */
+  readonly startsProcesses?: boolean;
 }
 
 /**
@@ -47,7 +49,8 @@ export interface LaunchOptions {
  *
  * @throws Error for a peer in Python if no interpreter is given.
  */
-export function launchOf(subject: Subject, { threads, device, python, v8Flags = [] }: LaunchOptions): Launch {
+export function launchOf(subject: Subject, options: LaunchOptions): Launch {
+  const { threads, device, python, v8Flags = [], startsProcesses = false } = options;
   if (PYTHON.includes(subject)) {
     if (!python) throw new Error("CELLFOLD_PYTHON names no Python");
     return {
@@ -59,7 +62,9 @@ export function launchOf(subject: Subject, { threads, device, python, v8Flags = 
   const script = SCRIPTS[subject];
   if (!script) throw new Error(`There is no script for ${subject}`);
   // Peers bring native code and files of their own; none of them are locked in the library's deno.lock.
-  const permissions = subject === "cellfold" ? ["--allow-read", "--allow-env"] : ["--allow-all", "--no-lock"];
+  const permissions = subject === "cellfold"
+    ? ["--allow-read", "--allow-env", ...startsProcesses ? ["--allow-run", "--allow-write"] : []]
+    : ["--allow-all", "--no-lock"];
   const args = [
     "run",
     "--quiet",

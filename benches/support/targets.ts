@@ -5,10 +5,14 @@ import type { Entry, Peer } from "./measurements.ts";
 export type Target =
   /** The ratio of the median to that of a peer in the same run. */
   | { readonly kind: "peer"; readonly peer: Peer; readonly mustReach: number; readonly aim?: number }
-  /** The ratio of the median, divided by `parts` (such as directions), to that of another workload. */
+  /**
+   * The ratio of the median, divided by `parts` (such as directions), to that of another workload; that of a
+   * measured value if `value` names one.
+   */
   | {
     readonly kind: "workload";
     readonly workload: string;
+    readonly value?: string;
     readonly mustReach: number;
     readonly aim?: number;
     readonly parts?: number;
@@ -62,8 +66,12 @@ function reachedBy(
       return peer && own.medianMs / peer.medianMs;
     }
     case "workload": {
-      const other = find(target.workload, "cellfold");
-      return other && own.medianMs / (target.parts ?? 1) / other.medianMs;
+      const figure = (entry: Entry | undefined) =>
+        target.value === undefined ? entry?.medianMs : entry?.values?.[target.value];
+      const [reached, compared] = [figure(own), figure(find(target.workload, "cellfold"))];
+      return reached === undefined || compared === undefined
+        ? undefined
+        : reached / (target.parts ?? 1) / compared;
     }
     case "time":
       return own.medianMs;
@@ -78,7 +86,9 @@ export function describeTarget(target: Target): string {
     case "peer":
       return `× ${target.peer}`;
     case "workload":
-      return `× ${target.workload}${target.parts ? `, by ${target.parts}` : ""}`;
+      return `× ${target.value === undefined ? "" : `${target.value} of `}${target.workload}${
+        target.parts ? `, by ${target.parts}` : ""
+      }`;
     case "time":
       return "the median";
     case "value":

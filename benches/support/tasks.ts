@@ -117,6 +117,50 @@ export interface FeedTask extends Omit<ModelTask, "kind"> {
   readonly inArray: number;
 }
 
+/** Train steps with pairs of batch and time, drawn at random, through one trainer: first calls and later ones. */
+export interface PairsTask {
+  readonly kind: "pairs";
+  /** Recurrent layers of so many units each, one on the other. */
+  readonly layers: number;
+  readonly units: number;
+  readonly features: number;
+  /** The least and the most of each, both included. */
+  readonly batch: readonly [least: number, most: number];
+  readonly time: readonly [least: number, most: number];
+  /** How many pairs are drawn. */
+  readonly pairs: number;
+  /** Whether only the largest of them, by batch × time, is trained with. */
+  readonly largestOnly?: boolean;
+  /** How many calls with the first pair precede the others, so that its code is optimized by then. */
+  readonly warmUps: number;
+}
+
+/** Streams through one LSTM, all open at once. */
+export interface StreamsTask {
+  readonly kind: "streams";
+  readonly features: number;
+  readonly units: number;
+  readonly streams: number;
+}
+
+/** Models that are made, trained for one step and dropped, one after the other. */
+export interface DroppedTask {
+  readonly kind: "dropped";
+  readonly batch: number;
+  readonly time: number;
+  readonly features: number;
+  /** The most units of a model; those in turn have a few fewer. */
+  readonly units: number;
+  readonly models: number;
+}
+
+/** A training run that is killed at random moments and resumed. */
+export interface KilledTask {
+  readonly kind: "killed";
+  readonly moments: number;
+  readonly seed: number;
+}
+
 /** Every task that a subject can be given. */
 export type Task =
   | ModelTask
@@ -130,6 +174,10 @@ export type Task =
   | CheckpointTask
   | PredictLoopTask
   | FeedTask
+  | PairsTask
+  | StreamsTask
+  | DroppedTask
+  | KilledTask
   | EpochTask;
 
 /**
@@ -152,6 +200,14 @@ export function smallTask(task: Task): Task {
       return { ...task, ...smallModel(task), calls: 20 };
     case "feed":
       return { ...task, ...smallModel(task), batches: 40, inArray: 5 };
+    case "pairs":
+      return { ...task, units: 4, features: 3, batch: [1, 4], time: [2, 6], pairs: 5, warmUps: 1 };
+    case "streams":
+      return { ...task, units: 4, features: 3, streams: 5 };
+    case "dropped":
+      return { ...task, batch: 2, time: 3, units: 4, features: 3, models: 5 };
+    case "killed":
+      return { ...task, moments: 1 };
     case "nested":
       return { ...task, batch: 4, time: 5, inputs: [3, 4, 2], units: [2, 3, 2] };
     case "stream":

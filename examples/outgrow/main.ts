@@ -33,6 +33,7 @@ import { guideModels, usedVariables } from "../support/guide_models.ts";
 import { loadMnist } from "../support/mnist_data.ts";
 import { claim, largestDifference, type Log } from "../support/section.ts";
 import { checkModels } from "./onnx_files.ts";
+import { trainOwnCell } from "./parallel.ts";
 import { firstLine, type PythonEnvironment, setUpPython } from "./setup.ts";
 
 const HELP =
@@ -217,6 +218,7 @@ async function checkOnnx({ few, work, python }: Prepared, variables: Variables, 
 async function main(prepared: Prepared, log: Log): Promise<void> {
   const begun = await trainHere(prepared, log);
   const variables = await trainThere(prepared, begun, log);
+  await trainOwnCell(prepared.train, { ...prepared, digits: `${prepared.work}/digits.safetensors` }, log);
   const file = await checkOnnx(prepared, variables, log);
   await serve(prepared, file, variables, log);
 }

@@ -81,6 +81,9 @@ testWithProcesses(
       "guide/train",
       "nested-state/train",
       "cliff/mask-holes",
+      "life/pairs",
+      "life/streams",
+      "life/dropped",
       "memory/steps",
       "memory/checkpoint",
     ];

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Entry, Subject } from "../../benches/support/measurements.ts";
 import { markdownTable, pageWithTable, printTable } from "../../benches/support/report.ts";
-import { evaluate, printFigure, type Target } from "../../benches/support/targets.ts";
+import { describeTarget, evaluate, printFigure, type Target } from "../../benches/support/targets.ts";
 import { smallTask } from "../../benches/support/tasks.ts";
 import { webGpuWorkloads } from "../../benches/webgpu_workloads.ts";
 import { workloads } from "../../benches/workloads.ts";
@@ -47,6 +47,17 @@ Deno.test("a ratio to another workload may be taken by parts", () => {
   assertEquals(evaluate({ ...target, parts: 4 }, "b", entries).reached, 2 / 3);
 });
 
+Deno.test("a ratio to another workload may be that of a measured value", () => {
+  const target = { kind: "workload", workload: "b", value: "bytes", mustReach: 2 } as const;
+  const entries = [
+    entry("a", "cellfold", 1, { bytes: 30 }),
+    entry("b", "cellfold", 5, { bytes: 20 }),
+  ];
+  assertEquals(evaluate(target, "a", entries), { target, reached: 1.5, passes: true });
+  assertEquals(evaluate(target, "a", [entries[0], entry("b", "cellfold", 5)]), { target });
+  assertEquals(describeTarget(target), "× bytes of b");
+});
+
 Deno.test("times and other values have limits of their own", () => {
   assertEquals(evaluate({ kind: "time", mustReach: 3 }, "a", entries).passes, true);
   const target: Target = { kind: "value", value: "bytes", unit: "bytes", mustReach: 99 };
@@ -66,7 +77,10 @@ Deno.test("names are told apart, and what a target needs is measured", () => {
   const names = workloads.map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
   for (const { name, targets, peers } of workloads) {
-    assert(targets.length > 0, name);
+    const isCompared = workloads.some(({ targets }) =>
+      targets.some((target) => target.kind === "workload" && target.workload === name)
+    );
+    assert(targets.length > 0 || isCompared, name);
     for (const target of targets) {
       if (target.kind === "peer") assert(peers.includes(target.peer), `${name} needs ${target.peer}`);
       if (target.kind === "workload") assert(names.includes(target.workload), name);

@@ -4,15 +4,20 @@
  * CELLFOLD_PYTHON has their packages.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { dense, host, init, key, ones, predict, spec, type Tensor } from "@cellfold/cellfold";
-import { encodeSafetensors } from "@cellfold/cellfold/safetensors";
+import { dense, host, hostTensor, init, key, ones, predict, spec, type Tensor } from "@cellfold/cellfold";
+import { decodeSafetensors, encodeSafetensors } from "@cellfold/cellfold/safetensors";
 import { toOnnx } from "@cellfold/cellfold/onnx";
+import { firstState, GLOBAL_BATCH, readState, UPDATES } from "../../examples/outgrow/own_cell.ts";
+import { trainAlone } from "../../examples/outgrow/parallel.ts";
 import { environmentOf, firstLine } from "../../examples/outgrow/setup.ts";
+import { largestDifference, noise } from "../../examples/support/section.ts";
 import { guideModels } from "../../examples/support/guide_models.ts";
 import { testWithPython } from "../formats/support/python.ts";
 import { writeDigits } from "./support/write_digits.ts";
 
 const EXAMPLE = new URL("../../examples/outgrow/main.ts", import.meta.url).href;
+
+const WORKER = new URL("../../examples/outgrow/worker.ts", import.meta.url).href;
 
 const missing = (["read", "write", "run", "env", "net"] as const).filter((name) =>
   Deno.permissions.querySync(name === "net" ? { name, host: "127.0.0.1" } : { name }).state !== "granted"
@@ -59,11 +64,18 @@ Deno.test({
           "they end with the same weights",
           "PyTorch predicted what we did when it began, to 1e-5",
           "read back, we predict what PyTorch does, to 1e-5",
+          "two workers have computed gradients",
+          "every update had the loss that one process has, to 1e-5",
+          "killed at update 29, worker 1 is lost",
+          "started again, both go on from the checkpoint after 24 updates",
+          "they end with the same weights, bit for bit",
           "the trained model: opset 17, accepted",
           ...guideModels.map(({ name }) => `${name}: opset 17, accepted`),
           "it answers what we predict, to 1e-5",
         ]
       ) assertStringIncludes(out, `  ✓ ${claimed}`);
+      assertMatch(out, /^ {2}✓ they end as one process with the whole batches does, to \d(\.\d+)?e-\d+$/m);
+      assertMatch(out, /^ {2}✓ the loss of a batch has fallen from \d\.\d{4} to \d\.\d{4}$/m);
       assertMatch(out, /^ {2}✓ the loss has fallen from \d\.\d{4} to \d\.\d{4}$/m);
       assertMatch(out, /^ {2}posted a digit \d; it says: \d$/m);
       assert(out.endsWith("  stopped\n"), out);
@@ -97,6 +109,82 @@ Deno.test({
       assertStringIncludes(help.out, "Usage: deno task outgrow [options]");
     }),
 });
+
+Deno.test({
+  name: "workers whose gradients are averaged end as one process does, also where they begin again" +
+    (permitted ? "" : permissions),
+  ignore: !permitted,
+  fn: () =>
+    inFolder(async (folder) => {
+      const samples = 3 * GLOBAL_BATCH;
+      const digits = {
+        x: noise([samples, 28, 28]),
+        y: hostTensor(Int32Array.from({ length: samples }, (_, index) => index * 7 % 10), [samples]),
+      };
+      await Deno.writeFile(`${folder}/digits.safetensors`, encodeSafetensors(digits));
+      const alone = await trainAlone(digits);
+      await averageWorkers(folder, { until: 19 });
+      assertEquals((await readState(`${folder}/state.safetensors`)).updates, 16);
+      await averageWorkers(folder, { from: 16 });
+      const { state, updates } = await readState(`${folder}/state.safetensors`);
+      assertEquals(updates, UPDATES);
+      const difference = largestDifference(state.params, alone.state.params);
+      assert(difference < 1e-5, `${difference}`);
+      assert(largestDifference(state.params, firstState().params) > 0.01, "they have trained");
+    }),
+});
+
+/** Two processes of worker.ts, and what parallel.py does between them; killed before an update, or to their end. */
+async function averageWorkers(folder: string, { from = 0, until = UPDATES }): Promise<void> {
+  const workers = [0, 1].map((rank) => {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...[
+          "run",
+          "--allow-read",
+          `--allow-write=${folder}`,
+          "--no-prompt",
+          "--no-check",
+          WORKER,
+          `${rank}`,
+          "2",
+        ],
+        ...[`${folder}/digits.safetensors`, `${folder}/state.safetensors`],
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    return { process, input: process.stdin.getWriter(), output: process.stdout.getReader({ mode: "byob" }) };
+  });
+  const take = async ({ output }: typeof workers[number], count: number) => {
+    const { value } = await output.read(new Uint8Array(count), { min: count });
+    assertEquals(value?.length, count);
+    return value ?? new Uint8Array();
+  };
+  for (let update = from; update < until; update++) {
+    const files = await Promise.all(workers.map(async (worker) => {
+      const [length] = new Uint32Array((await take(worker, 4)).slice().buffer);
+      return decodeSafetensors(await take(worker, length));
+    }));
+    assertEquals(files.map(({ metadata }) => metadata.update), [`${update}`, `${update}`]);
+    const [mean, other] = files.map(({ tensors }) => tensors);
+    for (const [name, { data }] of Object.entries(mean)) {
+      data.forEach((value, index) => data[index] = (value + other[name].data[index]) / 2);
+    }
+    const bytes = encodeSafetensors(mean);
+    for (const { input } of workers) {
+      await input.write(new Uint8Array(Uint32Array.of(bytes.length).buffer));
+      await input.write(bytes);
+    }
+  }
+  for (const { process, input, output } of workers) {
+    if (until < UPDATES) process.kill("SIGKILL");
+    else assertEquals((await process.status).code, 0);
+    await process.status;
+    await output.cancel();
+    await input.close().catch(() => {}); // the process has ended
+  }
+}
 
 const layer = dense({ units: 2 });
 const input = spec([null, 3]);

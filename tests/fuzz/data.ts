@@ -272,7 +272,7 @@ export function interpreterWeights(weights: readonly Weight[]): { params: Params
   const visit = (tree: unknown, path: string): void => {
     if (typeof tree !== "object" || tree === null || Array.isArray(tree)) return;
     const part = tree as Record<string, unknown>; // made above
-    if ("movingMean" in part) return void state.set(path, part);
+    if ("movingMean" in part || "mean" in part) return void state.set(path, part);
     if ("carry" in part) return void state.set(path, rowsOf(part.carry as NestedTree)); // made above
     for (const [name, inner] of Object.entries(part)) visit(inner, `${path}.${name}`);
   };

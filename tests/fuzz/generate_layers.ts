@@ -102,6 +102,17 @@ const layerNormalization: Grow = (scope, kind) => {
   return elementwise({ type: "layerNormalization", options }, kind);
 };
 
+const normalization: Grow = ({ random }, kind) => {
+  if (kind.shape.length <= kind.time) return;
+  const options = {
+    mean: random.pick([0, 0.5, -2]),
+    variance: random.pick([1, 0.25, 4]),
+    ...(random.chance(0.3) ? { invert: true } : {}),
+    ...frozen(random),
+  };
+  return elementwise({ type: "normalization", options }, kind);
+};
+
 const batchNormalization: Grow = ({ random }, kind) => {
   if (kind.shape.length <= kind.time) return;
   const options = {
@@ -279,6 +290,7 @@ const weighted: readonly (readonly [number, Grow])[] = [
   [1, activation],
   [1, dropout],
   [1, layerNormalization],
+  [0.7, normalization],
   [1.5, batchNormalization],
   [0.7, masking],
   [0.6, rearranging],

@@ -29,7 +29,11 @@ const NO_LAYERS = [
   "layerName",
   "resetStates",
   "statefulLayer",
+  "adapt",
+  "beamSearch",
+  "generate",
   "streaming",
+  "streams",
   // of models
   "apply",
   "call",

@@ -27,6 +27,7 @@ import {
   layerNormalization,
   masking,
   merge,
+  normalization,
   reshapeLayer,
 } from "./plain.ts";
 import { bidirectional, type Parts, recurrent } from "./recurrent.ts";
@@ -208,6 +209,7 @@ export const layers: { readonly [type: string]: Layer } = {
   flatten,
   gru: recurrent,
   layerNormalization,
+  normalization,
   layerNormLstm: recurrent,
   lstm: recurrent,
   masking,

@@ -98,6 +98,22 @@ export const layerNormalization = elementwise((x, { axis = -1, epsilon = 1e-3 },
   }));
 });
 
+/** The statistics are given, those of each feature apart. */
+export const normalization: Layer = ({ options: { invert = false } }, _, samples, _context, run, path) => {
+  const { mean, variance } = run.state.get(path) as { mean: number[]; variance: number[] }; // set before the run
+  const deviation = variance.map((value) => Math.max(rounded(Math.sqrt(value)), 1e-7));
+  return samples.map(only).map(({ x, counts }) => {
+    const shape = shapeOf(x);
+    const values = fill(shape, (index) => {
+      const value = at(x, index), i = index[shape.length - 1];
+      return invert
+        ? rounded(rounded(value * deviation[i]) + mean[i])
+        : rounded(rounded(value - mean[i]) / deviation[i]);
+    });
+    return new Value(values, counts);
+  });
+};
+
 /** Statistics over what counts (Ioffe and Szegedy, 2015); the moving ones where the layer is not trained. */
 export const batchNormalization: Layer = ({ options }, params, samples, { frozen }, run, path) => {
   const { axis = -1, momentum = 0.99, epsilon = 1e-3, trainable = true } = options;
