@@ -5,21 +5,30 @@ import { outputSpecs } from "../program/functions.ts";
 import { type Unstreamable, unstreamable } from "../transforms/streamed_steps.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { layerName } from "./define.ts";
-import type { Layer, Variables } from "./layer.ts";
+import type { Layer } from "./layer.ts";
+
+/** What has passed the check, by the layer as it was given: the specs of its parameters and of a chunk. */
+const passed = new WeakMap<Layer, Set<string>>();
 
 /**
- * Makes the check of a chunk's specs; it runs once for chunks that differ only in their number of steps.
+ * Makes the check of a chunk's specs; it runs once for chunks that differ only in their number of steps, in all
+ * streams through a layer.
  *
- * @param layer The layer, stateful.
- * @param isSequence Which tensors of the input are sequences.
+ * @param layer The layer as it was given.
  * @returns A function that throws a TypeError if chunks would give other results than the whole sequence.
  */
 export function chunkChecks(
   layer: Layer,
-  { params }: Variables,
-  isSequence: (index: number) => boolean,
+  { stateful, params, isSequence }: {
+    /** The layer with its state kept from call to call. */
+    readonly stateful: Layer;
+    readonly params: Tree<Tensor>;
+    /** Which tensors of the input are sequences. */
+    readonly isSequence: (index: number) => boolean;
+  },
 ): (chunk: Tree<Spec>) => void {
-  const checked = new Set<string>();
+  const checked = passed.get(layer) ?? new Set<string>();
+  passed.set(layer, checked);
   return (chunk) => {
     const time = symbol("time");
     let index = 0;
@@ -30,11 +39,11 @@ export function chunkChecks(
           ? { shape: [shape[0], time, ...shape.slice(2)], dtype }
           : { shape, dtype },
     );
-    const { leaves, structure } = flattenTree<Spec>(open);
+    const { leaves, structure } = flattenTree<Spec>([params, open]);
     const key = printStructure(structure) + leaves.map(printSpec).join();
     if (checked.has(key)) return;
-    const fault = faultOf(layer, params, chunk, open);
-    if (fault !== undefined) throw new TypeError(`Cannot feed ${layerName(layer)} in chunks: ${fault}`);
+    const fault = faultOf(stateful, params, chunk, open);
+    if (fault !== undefined) throw new TypeError(`Cannot feed ${layerName(stateful)} in chunks: ${fault}`);
     checked.add(key);
   };
 }

@@ -101,7 +101,11 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   checkDevice(device);
   const stateful = statefulLayer(layer);
   const sequences = sequencesOf(stateful);
-  const checkChunks = chunkChecks(stateful, variables, sequences.isSequence);
+  const checkChunks = chunkChecks(layer, {
+    stateful,
+    params: variables.params,
+    isSequence: sequences.isSequence,
+  });
   if (input !== undefined) checkChunks(withBatch(input, batch));
   const streamed: Streamed = {
     layer,

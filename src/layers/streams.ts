@@ -160,7 +160,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   const given = { params, state: checkedState(variables.state) };
   const stateful = statefulLayer(layer);
   const { isSequence, asSequence } = sequencesOf(stateful);
-  const checkChunks = chunkChecks(stateful, variables, isSequence);
+  const checkChunks = chunkChecks(layer, { stateful, params, isSequence });
   const convert = conversion(layer, variables, capacity);
   const sequence = (input: Tree<Spec>) => asSequence(input, 1);
   const step = stepOf(asSequence);

@@ -2,7 +2,7 @@
 import * as cf from "@cellfold/cellfold";
 import * as internal from "@cellfold/cellfold/internal";
 import type { Layer, Node, Tensor } from "@cellfold/cellfold";
-import { assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { assertClose, random, single } from "./helpers.ts";
 import { drawer, predict, streamed } from "./streamed.ts";
 
@@ -228,3 +228,28 @@ for (const [name, fn] of Object.entries({ ...alike, ...unlike })) {
     }
   });
 }
+
+Deno.test("later streams through a layer are not checked again; a new batch is", async () => {
+  let calls = 0;
+  const double = (x: Tensor) => {
+    calls++;
+    return cf.mul(x, 2);
+  };
+  const x = cf.input([null, 4]);
+  const model = cf.model({
+    inputs: x,
+    outputs: cf.apply(double, cf.call(cf.gru({ units: 2, returnSequences: true }), x)),
+  });
+  const variables = cf.init(model, cf.key(0), cf.spec([null, null, 4]));
+  const open = async (batch: number) => {
+    const before = calls;
+    using stream = cf.streaming(model, variables, { batch, device: "reference" });
+    await stream.push(random(1, [batch, 3, 4]));
+    return calls - before;
+  };
+  using kept = cf.streaming(model, variables, { device: "reference" }); // what it compiles is there for the others
+  await kept.push(random(1, [1, 3, 4]));
+  const [again, other] = [await open(1), await open(2)];
+  assert(again <= 2, `${again}`); // the first state is made twice, and for it the layer is looked at
+  assert(other > again, `${other}`);
+});

@@ -156,7 +156,7 @@ function begin(
 ): Stepwise {
   const stateful = statefulLayer(layer);
   const spec: Spec = { shape: prompt.shape, dtype: prompt.dtype };
-  chunkChecks(stateful, { params, state }, () => true)(spec);
+  chunkChecks(layer, { stateful, params, isSequence: () => true })(spec);
   const output = outputSpecs(
     (params: Tree<Tensor>, state: Tree<Tensor>, tokens: Tensor) =>
       stateful.apply({ params, state }, tokens, { training: false }).output,
