@@ -4,13 +4,14 @@
  * terms are not split, as the number of their parts would be open too: {@linkcode needParts} says when they would be.
  */
 import { addDims, type Dim, fixedDim, multiplyDims, type Shape } from "../../src/tensor/dims.ts";
-import { everyKernel, type Kernel, type KernelOf } from "./kernels.ts";
+import { everyKernel, type Kernel, kernelFunctions, type KernelOf } from "./kernels.ts";
 import type { Sizes } from "./kinds/kind.ts";
 import type { CumsumKernel } from "./kinds/cumsum.ts";
 import type { FusedKernel } from "./kinds/fused.ts";
 import type { ScatterKernel } from "./kinds/indexing.ts";
 import type { MatmulKernel } from "./kinds/product.ts";
 import type { ReduceKernel } from "./kinds/reduction.ts";
+import { rowsOf } from "./rows.ts";
 import { broadcastView, sliceView, type View, viewOf } from "./views.ts";
 import { sizeOf } from "../shapes.ts";
 
@@ -28,7 +29,12 @@ export interface MostTerms {
 const parts: {
   readonly [K in Kernel["kind"]]?: (kernel: KernelOf<K>, most: MostTerms) => readonly Kernel[];
 } = {
-  scan: (kernel, most) => [{ ...kernel, body: inParts(kernel.body, most) }],
+  scan: (kernel, most) => {
+    const body = inParts(kernel.body, most);
+    // The parts of a product come first, where rows were.
+    const isSplit = body.some((each) => !kernel.body.includes(each));
+    return [{ ...kernel, body, rows: isSplit ? rowsOf(body, kernelFunctions) : kernel.rows }];
+  },
   reduce: reduceInParts,
   cumsum: cumsumInParts,
   matmul: productInParts,
@@ -81,20 +87,20 @@ export function needParts(kernels: readonly Kernel[], most: MostTerms, { of }: S
 }
 
 /**
- * Splits an axis into pieces of `size` elements: an axis of pieces and one within a piece, and the rest after
- * the last.
+ * Splits an axis into pieces of `size` elements: an axis of pieces, which becomes axis `at`, and one within a
+ * piece, and the rest after the last.
  */
 function cut(
   view: View,
   axis: number,
-  { extent, size }: { readonly extent: number; readonly size: number },
+  { extent, size, at = 0 }: { readonly extent: number; readonly size: number; readonly at?: number },
 ): { readonly pieces: View; readonly count: number; readonly rest?: View } {
   const count = Math.floor(extent / size);
   const whole = partOf(view, axis, 0, count * size);
   const pieces: View = {
     ...whole,
-    shape: [count, ...view.shape.with(axis, size)],
-    strides: [multiplyDims(view.strides[axis], size), ...view.strides],
+    shape: view.shape.with(axis, size).toSpliced(at, 0, count),
+    strides: view.strides.toSpliced(at, 0, multiplyDims(view.strides[axis], size)),
   };
   const left = extent - count * size;
   return left === 0 ? { pieces, count } : { pieces, count, rest: partOf(view, axis, count * size, left) };
@@ -109,17 +115,22 @@ function partOf(view: View, axis: number, start: number, size: number): View {
   );
 }
 
-/** Memory for parts of a result, each with the shape `[1, ...shape]`. */
-function partsOf(output: View, count: number): { readonly all: View; readonly at: (part: number) => View } {
-  const shape = [count, ...output.shape];
+/** Memory for parts of a result, side by side along an additional axis. */
+function partsOf(
+  output: View,
+  count: number,
+  axis = 0,
+): { readonly all: View; readonly at: (part: number) => View } {
+  const shape = output.shape.toSpliced(axis, 0, count);
   const all = viewOf({ name: "parts", size: sizeOf(shape), storage: { kind: "arena" } }, shape, output.dtype);
   const at = (part: number): View => {
-    const found = partOf(all, 0, part, 1);
-    return { ...found, shape: found.shape.slice(1), strides: found.strides.slice(1) };
+    const found = partOf(all, axis, part, 1);
+    return { ...found, shape: found.shape.toSpliced(axis, 1), strides: found.strides.toSpliced(axis, 1) };
   };
   return { all, at };
 }
 
+/** The axis of the parts comes right before the one that they are of, so that rows stay rows. */
 function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   const { input, axes, output } = kernel;
   const terms = sizeOf(axes.map((axis) => input.shape[axis]));
@@ -128,16 +139,17 @@ function reduceInParts(kernel: ReduceKernel, most: MostTerms): Kernel[] {
   if (terms <= limit) return [kernel];
   const { axis, extent } = longestAxis(input.shape, axes);
   const size = Math.max(1, Math.floor(limit / (terms / extent)));
-  const { pieces, count, rest } = cut(input, axis, { extent, size });
-  const parts = partsOf(output, count + (rest ? 1 : 0));
+  const { pieces, count, rest } = cut(input, axis, { extent, size, at: axis });
+  const among = axis - axes.filter((each) => each < axis).length; // of the axes that the result has
+  const parts = partsOf(output, count + (rest ? 1 : 0), among);
   const first: ReduceKernel = {
     ...kernel,
     input: pieces,
-    axes: axes.map((each) => each + 1),
-    output: partOf(parts.all, 0, 0, count),
+    axes: axes.map((each) => each < axis ? each : each + 1),
+    output: partOf(parts.all, among, 0, count),
   };
   const last: ReduceKernel[] = rest ? [{ ...kernel, input: rest, output: parts.at(count) }] : [];
-  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [0] };
+  const sum: ReduceKernel = { ...kernel, input: parts.all, axes: [among] };
   return inParts([first, ...last, sum], most);
 }
 
