@@ -61,6 +61,9 @@ function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: num
   };
 }
 
+/** V8 would grow its young generation by megabytes at some point, however little is kept. */
+const FIXED_YOUNG_GENERATION = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
+
 const PAIRS = {
   kind: "pairs",
   layers: 2,
@@ -227,6 +230,27 @@ export const workloads: readonly Workload[] = [
     }],
   },
   {
+    name: "life/step",
+    measures: "stream.step of a GRU of 4 units, from array to array",
+    task: { kind: "stepInto", features: 4, units: 4, steps: 1_000_000 },
+    threads: 1,
+    peers: [],
+    // A young generation that is never collected in a run, so that whatever is allocated is seen.
+    v8Flags: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"],
+    targets: [
+      { kind: "time", mustReach: 0.0006, aim: 0.0004 },
+      { kind: "value", value: "allocated", unit: "bytes a step", mustReach: 0, aim: 0 },
+    ],
+  },
+  {
+    name: "life/sessions",
+    measures: "a step of 256 sessions together, GRU of 64 units",
+    task: { kind: "sessions", features: 16, units: 64, sessions: 256 },
+    threads: 1,
+    peers: [],
+    targets: [{ kind: "value", value: "time, by that one by one", unit: "×", mustReach: 0.1, aim: 0.1 }],
+  },
+  {
     name: "life/data",
     measures:
       "a step of fit from an async iterable, 10 GB in batches of 1 MB made on the fly: GRU of 64 units",
@@ -278,6 +302,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [
       { kind: "value", value: "held by all, by what they may", unit: "×", mustReach: 1 },
       { kind: "value", value: "one more stream opens in", unit: "ms", mustReach: 0.2 },
@@ -290,6 +315,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [{ kind: "value", value: "memory kept", unit: "bytes", mustReach: 20e6, aim: 0 }],
   },
   {
@@ -309,8 +335,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
-    // A young generation of fixed size: V8 would grow it by megabytes at some point, however little is kept.
-    v8Flags: ["--min-semi-space-size=1", "--max-semi-space-size=1"],
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [{ kind: "value", value: "growth of memory", unit: "bytes a step", mustReach: 100, aim: 0 }],
   },
   {

@@ -149,6 +149,7 @@ export {
   type Revive,
   type RnnOptions,
   type SimpleRnnOptions,
+  type StepArrays,
   type StepTogetherOptions,
   type StreamingOptions,
   type Streams,

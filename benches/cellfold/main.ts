@@ -14,7 +14,7 @@ import { killedTrial } from "./killed.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
 import { pairsTrial } from "./pairs.ts";
 import { predictLoopTrial, predictTrial } from "./predict.ts";
-import { streamTrial } from "./stream.ts";
+import { sessionsTrial, stepIntoTrial, streamTrial } from "./stream.ts";
 import { streamsTrial } from "./streams.ts";
 import { STEPS, trainTrial } from "./train.ts";
 
@@ -42,6 +42,10 @@ async function prepare(task: Task): Promise<Trial> {
       });
     case "stream":
       return await streamTrial(task, device);
+    case "stepInto":
+      return await stepIntoTrial(task, device);
+    case "sessions":
+      return await sessionsTrial(task, device);
     case "compile":
       return compileTrial(task, { device, threads });
     case "firstCall":

@@ -49,6 +49,18 @@ export interface StreamTask {
   readonly units: number;
 }
 
+/** Steps of a stream from array to array, and what they allocate. */
+export interface StepIntoTask extends Omit<StreamTask, "kind"> {
+  readonly kind: "stepInto";
+  readonly steps: number;
+}
+
+/** A step of many sessions together, beside a step of as many streams one by one. */
+export interface SessionsTask extends Omit<StreamTask, "kind"> {
+  readonly kind: "sessions";
+  readonly sessions: number;
+}
+
 /** Compiling the train step of a model, in a fresh process. */
 export interface CompileTask extends Omit<ModelTask, "kind"> {
   readonly kind: "compile";
@@ -154,6 +166,8 @@ export type Task =
   | ModelTask
   | NestedTask
   | StreamTask
+  | StepIntoTask
+  | SessionsTask
   | CompileTask
   | FirstCallTask
   | GrowthTask
@@ -198,6 +212,10 @@ export function smallTask(task: Task): Task {
       return { ...task, batch: 4, time: 5, inputs: [3, 4, 2], units: [2, 3, 2] };
     case "stream":
       return task;
+    case "stepInto":
+      return { ...task, steps: 50 };
+    case "sessions":
+      return { ...task, features: 2, units: 3, sessions: 3 };
     case "checkpoint":
       return {
         ...task,

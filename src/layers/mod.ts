@@ -19,7 +19,7 @@ export type { RecurrentFlags, RnnOptions } from "./recurrent_options.ts";
 export { isRecurrentLayer, type RecurrentLayer, rnn } from "./rnn.ts";
 export { simpleRnn, type SimpleRnnOptions } from "./simple_rnn.ts";
 export type { Stream } from "./stream.ts";
-export type { Arrays } from "./step_arrays.ts";
+export type { StepArrays } from "./step_arrays.ts";
 export { streaming, type StreamingOptions } from "./streaming.ts";
 export {
   type StepTogetherOptions,

@@ -14,7 +14,7 @@ import type { chunkChecks } from "./chunks.ts";
 import { layerName } from "./define.ts";
 import type { Layer } from "./layer.ts";
 import { checkedState, firstState, resetStates } from "./stateful.ts";
-import { type Arrays, type ArrayStep, arrayStep } from "./step_arrays.ts";
+import { type ArrayStep, arrayStep, type StepArrays } from "./step_arrays.ts";
 import type { Stream } from "./stream.ts";
 import { setSource } from "./stream_source.ts";
 import {
@@ -219,7 +219,7 @@ export function openStream(
     }
     return atOnce.step;
   };
-  const stepAtOnce = (input: Arrays, output: Arrays): void => {
+  const stepAtOnce = (input: StepArrays, output: StepArrays): void => {
     if (isDisposed) checkOpen("step");
     if (queue.waiting > 0) {
       throw refusedAtOnce("earlier calls are not done; await them first");
@@ -256,9 +256,9 @@ export function openStream(
     }
   };
   function step(input: Tree<Tensor>): Promise<Tree<Tensor>>;
-  function step(input: Arrays, output: Arrays): void;
-  function step(input: Tree<Tensor> | Arrays, output?: Arrays): Promise<Tree<Tensor>> | void {
-    return output === undefined ? stepLater(input as Tree<Tensor>) : stepAtOnce(input as Arrays, output);
+  function step(input: StepArrays, output: StepArrays): void;
+  function step(input: Tree<Tensor> | StepArrays, output?: StepArrays): Promise<Tree<Tensor>> | void {
+    return output === undefined ? stepLater(input as Tree<Tensor>) : stepAtOnce(input as StepArrays, output);
   }
   const stream: Stream = {
     push: (chunk) => {

@@ -7,13 +7,13 @@ import { allocateValues, type HostTensor, printSpec, type Tensor, type Values } 
 import { printPath, type Tree } from "../tree/tree.ts";
 import type { Place, StepLoop } from "../transforms/loop.ts";
 
-/** Arrays as a caller gives them: one, or a tree of them. */
-export type Arrays = Tree<Values>;
+/** StepArrays as a caller gives them: one, or a tree of them. */
+export type StepArrays = Tree<Values>;
 
 type Loop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
 /** A loop's step from arrays into arrays. */
-export type ArrayStep = (input: Arrays, output: Arrays) => void;
+export type ArrayStep = (input: StepArrays, output: StepArrays) => void;
 
 /** An array that is expected at a place. */
 interface Expected {
@@ -59,7 +59,7 @@ function expectedAt({ path, spec }: Place, name: string): Expected {
   };
 }
 
-function find(expected: readonly Expected[], tree: Arrays, into: Values[]): void {
+function find(expected: readonly Expected[], tree: StepArrays, into: Values[]): void {
   for (let index = 0; index < expected.length; index++) {
     const { path, type, size } = expected[index];
     let at: unknown = tree;

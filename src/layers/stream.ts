@@ -1,7 +1,7 @@
 /** What a stream is to its user. */
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
-import type { Arrays } from "./step_arrays.ts";
+import type { StepArrays } from "./step_arrays.ts";
 
 /**
  * A sequence that is fed in chunks. Calls run one after another, in the order in which they were made. When a
@@ -22,7 +22,7 @@ export interface Stream<Output = Tree<Tensor>> extends Disposable {
    * @throws Error if no step was compiled, if calls are not done, or if the device cannot block (webgpu);
    *   TypeError or RangeError for an array of another type or length.
    */
-  step(input: Arrays, output: Arrays): void;
+  step(input: StepArrays, output: StepArrays): void;
   /**
    * Compiles steps, so that the first one is as fast as the others and may be made at once. Needs
    * `options.input` if no step was made.

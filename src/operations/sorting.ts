@@ -149,9 +149,10 @@ function stagesOf(bits: number): { readonly compares: Tensor; readonly direction
   const stages = Array.from({ length: bits ** 2 }, (_, stage) => {
     const round = Math.floor(stage / bits), moved = stage % bits;
     const isLast = round === bits - 1; // one block in one direction
+    // A factor that moves the bit to that of the sign.
     return {
       compares: bits - 1 - moved <= round ? 1 : 0,
-      direction: isLast ? 2 ** 30 : 2 ** ((round + 1 + moved) % bits),
+      direction: isLast ? 0 : 2 ** (31 - (round + 1 + moved) % bits) | 0,
     };
   });
   return {
@@ -176,7 +177,7 @@ function sortedPlaces(rows: Tensor, size: number, descending: boolean): Tensor {
       const [a, b] = halves(values), [i, j] = halves(indices);
       const isBefore = descending ? greater(a, b) : less(a, b);
       const isFirst = or(isBefore, and(equal(a, b), less(i, j)));
-      const isBackward = isOdd(div(pair, direction));
+      const isBackward = less(mul(pair, direction), 0);
       const swaps = and(not(differ(isFirst, isBackward)), equal(compares, 1));
       const interleaved = (a: Tensor, b: Tensor) =>
         reshape(stack([select(swaps, b, a), select(swaps, a, b)], { axis: 1 }), values.shape);
@@ -197,10 +198,6 @@ function wholes(values: readonly number[]): Tensor {
 /** Whether exactly one of two bools holds. */
 function differ(a: Tensor, b: Tensor): Tensor {
   return notEqual(cast(a, "int32"), cast(b, "int32"));
-}
-
-function isOdd(x: Tensor): Tensor {
-  return notEqual(sub(x, mul(div(x, 2), 2)), 0);
 }
 
 /**

@@ -15,7 +15,9 @@ export function chooseRows<T>(use: "mask" | "reset", rows: Tensor, whenTrue: T, 
     if (a.shape[0] !== rows.shape[0]) {
       throw new TypeError(
         `Cannot ${use} ${printSpec(a)} at ${printPath(path)}: its first axis is not the batch of ` +
-          `${rows.shape[0]} that the ${use === "mask" ? "mask has" : "resets have"}`,
+          `${rows.shape[0]} that the ${
+            use === "mask" ? "mask has" : "resets have"
+          }; give each row a value of its own`,
       );
     }
     return a === b ? a : select(widenedRows(rows, a), a, b);

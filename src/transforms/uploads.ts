@@ -62,6 +62,11 @@ export async function hold(tensor: HostTensor | DeviceTensor, backend: Backend):
   }
 }
 
+/** The backends that calls for a device choose from. */
+export async function backendsFor(device: Device | undefined): Promise<readonly Backend[]> {
+  return (await devicesFor(device)).backends;
+}
+
 /** Copies all tensors of a tree to the device that suits them; the result is the caller's to dispose of. */
 export async function uploadTree<T>(tree: T, device?: Device): Promise<MappedTree<T, DeviceTensor>> {
   const { leaves, structure, paths } = flattenTree<Tensor>(tree);

@@ -10,6 +10,7 @@ import {
   gru,
   gruCell,
   host,
+  key,
   type Layer,
   layerNormLstm,
   lstm,
@@ -18,12 +19,14 @@ import {
   rnn,
   sequential,
   simpleRnn,
+  spec,
   stackedCells,
   sum,
   type Tensor,
   tensor,
   timeDistributed,
   toNested,
+  trace,
   type Tree,
   treeLeaves,
   type Variables,
@@ -31,6 +34,8 @@ import {
 } from "@cellfold/cellfold";
 import { assertEquals, assertThrows } from "@std/assert";
 import { sliceAxis } from "../../src/internal.ts";
+import { runPasses } from "../../src/passes/mod.ts";
+import type { Attributes, Program } from "../../src/program/types.ts";
 import { assertClose, assertGradient, doubled, random, single, variablesOf } from "./helpers.ts";
 
 const [BATCH, TIME] = [2, 7];
@@ -187,6 +192,37 @@ Deno.test("layers without a state of their own refuse resets, and so do resets t
   const wrong = "Cannot use lstm with the resets float32[2, 7]: expected bool[2, 7]";
   refused(lstm({ units: 2 }), wrong, zeros([BATCH, TIME]));
   refused(lstm({ units: 2 }), "the resets bool[2, 1]: expected bool[2, 7]", sliceAxis(resets, 1, 0, 1));
+});
+
+/** How many products a Program has in the loops of its scans, and outside. */
+function productsOf(
+  { equations }: Program,
+  isInLoop = false,
+): { readonly inside: number; readonly outside: number } {
+  return equations.reduce((count, { operation, attributes }) => {
+    if (operation.name === "matmul") {
+      return isInLoop ? { ...count, inside: count.inside + 1 } : { ...count, outside: count.outside + 1 };
+    }
+    if (operation.name !== "scan") return count;
+    const { inside, outside } = productsOf((attributes as Attributes["scan"]).body, true);
+    return { inside: count.inside + inside, outside: count.outside + outside };
+  }, { inside: 0, outside: 0 });
+}
+
+Deno.test("with resets, products of all steps stay outside the loops of a training step", () => {
+  for (const layer of [lstm({ units: 3 }), gru({ units: 3 }), simpleRnn({ units: 3 })]) {
+    const x = spec([null, null, 2]);
+    const count = (reset: boolean) => {
+      const gradient = grad((params: Tree<Tensor>, x: Tensor, resets: Tensor) =>
+        sum(outputOf(layer, { params, state: [] }, x, reset ? { resets } : {}))
+      );
+      const { program } = trace(gradient, layer.initParams(key(0), x), x, spec([null, null], "bool"));
+      return productsOf(runPasses(program));
+    };
+    assertEquals(count(true), count(false), layer.type);
+    // In the loops, the recurrent product and its derivative; outside, that of the inputs and those of the weights.
+    assertEquals(count(true), { inside: 2, outside: 3 }, layer.type);
+  }
 });
 
 Deno.test("a layer of one's own around a recurrent one takes resets if it says so", () => {

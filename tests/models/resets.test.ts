@@ -10,6 +10,7 @@ import {
   fromJson,
   getWeights,
   gru,
+  host,
   init,
   input,
   key,
@@ -23,6 +24,7 @@ import {
   sgd,
   spec,
   streaming,
+  streams,
   summary,
   type Tensor,
   tensor,
@@ -34,6 +36,7 @@ import {
 import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
 import { toKeras } from "@cellfold/cellfold/keras";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { sliceAxis } from "../../src/internal.ts";
 import { assertClose, random, single } from "../layers/helpers.ts";
 import { drawer, streamed } from "../layers/streamed.ts";
 
@@ -168,18 +171,35 @@ Deno.test("a graph with resets goes to ONNX and back, and is refused for Keras",
   }
 });
 
-Deno.test("a step of a packed stream is that of its own sequence", async () => {
+Deno.test("a step with a reset begins a sequence: of a stream, from arrays, and of one session among several", async () => {
   const layer = packedModel();
   const variables = init(layer, key(0), data);
-  using stream = streaming(layer, variables, { batch: 1, device: "wasm" });
-  using fresh = streaming(layer, variables, { batch: 1, device: "wasm" });
-  const at = (seed: number, resets: boolean) => ({
-    x: random(seed, [1, FEATURES]),
-    resets: tensor([resets]),
-  });
-  await stream.step(at(1, false));
-  await stream.step(at(2, false));
-  const begun = [await stream.step(at(3, true)), await stream.step(at(4, false))] as Tensor[];
-  const alone = [await fresh.step(at(3, false)), await fresh.step(at(4, false))] as Tensor[];
-  assertEquals(toNested(concat(begun)), toNested(concat(alone)));
+  const options = { batch: 1, device: "wasm" } as const;
+  using stream = streaming(layer, variables, options);
+  using inPlace = streaming(layer, variables, { ...options, input: { x: data.x, resets: data.resets } });
+  using fresh = streaming(layer, variables, options);
+  using together = streams(layer, variables, { capacity: 2, device: "wasm" });
+  const sessions = [together.join(), together.join()];
+  const step = (seed: number) => random(seed, [1, FEATURES]);
+  const both = (first: number, reset: boolean, second: number) =>
+    together.step({ x: concat([step(first), step(second)], { axis: 0 }), resets: tensor([reset, false]) }, {
+      sessions,
+    });
+  const written = (seed: number, reset: boolean) => {
+    const y = new Float32Array(2);
+    inPlace.step({ x: host(step(seed)).data, resets: Uint8Array.of(Number(reset)) }, y);
+    return tensor(y, { shape: [1, 2] });
+  };
+  await inPlace.ready();
+  for (const seed of [1, 2]) {
+    await stream.step({ x: step(seed), resets: tensor([false]) });
+    written(seed, false);
+    await both(seed, false, 9);
+  }
+  for (const [seed, reset] of [[3, true], [4, false]] as const) {
+    const expected = await fresh.step({ x: step(seed), resets: tensor([false]) }) as Tensor;
+    assertClose(await stream.step({ x: step(seed), resets: tensor([reset]) }) as Tensor, expected);
+    assertClose(written(seed, reset), expected);
+    assertClose(sliceAxis(await both(seed, reset, 9) as Tensor, 0, 0, 1), expected, 1e-6);
+  }
 });

@@ -13,7 +13,7 @@ import type { Tree } from "../../tree/tree.ts";
 import type { Layer, Variables } from "../layer.ts";
 import type { Stream } from "../stream.ts";
 import { isOneOf } from "./generate.ts";
-import { runLoop } from "./loops.ts";
+import { type OpenAxis, runLoop } from "./loops.ts";
 import {
   checkLoop,
   checkStop,
@@ -86,8 +86,12 @@ export function beamSearch(
   variables: Variables,
   options: BeamSearchOptions,
 ): Promise<BeamSearchResult>;
-export async function beamSearch(...args: readonly unknown[]): Promise<BeamSearchResult> {
-  const { source, options } = splitArguments<BeamSearchOptions>("search with beams", args);
+export async function beamSearch(
+  model: unknown,
+  second: unknown,
+  third?: unknown,
+): Promise<BeamSearchResult> {
+  const { source, options } = splitArguments<BeamSearchOptions>("search with beams", model, second, third);
   checkOptions("beamSearch", options, ["prompt", "steps", "beams", "stop", "device"]);
   const { beams = 4, steps } = options;
   checkLoop("search with beams", options);
@@ -117,14 +121,14 @@ interface Search {
 }
 
 async function searchFrom(start: Stepwise, search: Search): Promise<BeamSearchResult> {
-  const { batch, owner, device, prompt, params } = start;
+  const { batch, prompt, params } = start;
   const { steps, beams, stop } = search;
-  const run = <Args extends readonly unknown[], Result>(
+  const run = <Args extends readonly [Tree<Tensor>, ...unknown[]], Result>(
     name: string,
     fn: (...args: Args) => Result,
     args: Args,
-    open: { readonly argument: number; readonly axis: number; readonly name: string },
-  ) => runLoop(owner, `${name} ${JSON.stringify([beams, stop])}`, fn, args, { device, open: [open] });
+    open: OpenAxis,
+  ) => runLoop(start, `${name} ${JSON.stringify([beams, stop])}`, fn, args, [open]);
   let current: Beams = await run("begin beams", begun(start, search), [params, start.state, prompt], {
     argument: 2,
     axis: 1,

@@ -95,8 +95,8 @@ const STEPS_BETWEEN_LOOKS = 64;
 export function generate(stream: Stream, options: GenerateOptions): Promise<Generated>;
 /** The same for a model, from its first state. */
 export function generate(model: Layer, variables: Variables, options: GenerateOptions): Promise<Generated>;
-export async function generate(...args: readonly unknown[]): Promise<Generated> {
-  const { source, options } = splitArguments<GenerateOptions>("generate", args);
+export async function generate(model: unknown, second: unknown, third?: unknown): Promise<Generated> {
+  const { source, options } = splitArguments<GenerateOptions>("generate", model, second, third);
   checkOptions("generate", options, [
     "prompt",
     "steps",
@@ -164,7 +164,7 @@ async function generateFrom(
   stop: readonly number[],
   { key, temperature, topK, topP }: SamplingOptions,
 ): Promise<Generated> {
-  const { batch, owner, device } = start;
+  const { batch } = start;
   const scalars: Scalars = {
     key,
     ...(temperature === undefined ? {} : { temperature: tensor(temperature) }),
@@ -178,11 +178,11 @@ async function generateFrom(
     const count = stop.length === 0 ? steps : Math.min(steps - done, STEPS_BETWEEN_LOOKS);
     const [first, rest] = countersFrom(done, count);
     const result = await runLoop(
-      owner,
+      start,
       `generate ${JSON.stringify([topK ?? null, stop])}`,
       loop,
       [start.params, state, prompt, ended, first, rest, scalars],
-      { device, open: [{ argument: 2, axis: 1, name: "time" }, { argument: 5, axis: 0, name: "steps" }] },
+      [{ argument: 2, axis: 1, name: "time" }, { argument: 5, axis: 0, name: "steps" }],
     );
     const [made, carried] = result as [HostTensor, { state: Tree<HostTensor>; ended: HostTensor }]; // nothing is kept on the device
     for (let row = 0; row < batch; row++) {

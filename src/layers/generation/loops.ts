@@ -4,9 +4,18 @@
  */
 import { outputSpecs } from "../../program/functions.ts";
 import { symbol } from "../../tensor/dims.ts";
-import { printSpec, type Spec, specOf } from "../../tensor/tensor.ts";
+import {
+  type DeviceTensor,
+  type HostTensor,
+  printSpec,
+  type Spec,
+  specOf,
+  type Tensor,
+} from "../../tensor/tensor.ts";
 import { compile, type Compiled, type Device } from "../../transforms/compile.ts";
-import { flattenTree, mapTree, printStructure } from "../../tree/tree.ts";
+import type { Backend } from "../../transforms/mod.ts";
+import { backendsFor, type Held, hold } from "../../transforms/uploads.ts";
+import { flattenTree, mapTree, printStructure, type Tree, unflattenTree } from "../../tree/tree.ts";
 import type { Layer } from "../layer.ts";
 
 /** How many loops of a model are kept; what is no longer kept is freed when nobody runs it. */
@@ -26,19 +35,28 @@ function textOf(device: Device | undefined): string {
   return `backend ${known}`;
 }
 
+/** What the calls of loops with one model have in common. */
+export interface LoopContext {
+  /** The model that was given. */
+  readonly owner: Layer;
+  readonly device: Device | undefined;
+  /** What calls hold on the device, shared with streams that have the same weights; released by the caller. */
+  readonly holds: Held[];
+}
+
 /**
  * Calls `fn`, compiled for arguments like these: the second axis of those at `open` may have any size, if the
  * model allows it.
  *
- * @param owner The model that was given.
  * @param key Everything that `fn` depends on besides the model and its arguments.
+ * @param args The first one are the weights.
  */
-export async function runLoop<Args extends readonly unknown[], Result>(
-  owner: Layer,
+export async function runLoop<Args extends readonly [Tree<Tensor>, ...unknown[]], Result>(
+  { owner, device, holds }: LoopContext,
   key: string,
   fn: (...args: Args) => Result,
   args: Args,
-  { device, open }: { readonly device: Device | undefined; readonly open: readonly OpenAxis[] },
+  open: readonly OpenAxis[],
 ): Promise<Result> {
   const loops = loopsOf.get(owner) ?? new Map<string, Compiled<Args, Result>>();
   loopsOf.set(owner, loops);
@@ -58,7 +76,30 @@ export async function runLoop<Args extends readonly unknown[], Result>(
     if (loops.size <= MOST_LOOPS) break;
     loops.delete(oldest);
   }
-  return await loop(...args);
+  const [params, ...others] = args;
+  const held = await holdTree(
+    params,
+    (await backendsFor(device)).find(({ name }) => name === loop.device),
+    holds,
+  );
+  return await loop(...[held, ...others] as unknown as Args); // the weights in another place
+}
+
+/** A tree on the backend that its loop ran on before; as it is if there is none. */
+async function holdTree(
+  tree: Tree<Tensor>,
+  backend: Backend | undefined,
+  holds: Held[],
+): Promise<Tree<Tensor>> {
+  if (backend === undefined) return tree;
+  const { leaves, structure } = flattenTree<HostTensor | DeviceTensor>(tree);
+  const tensors: Tensor[] = [];
+  for (const leaf of leaves) {
+    const held = await hold(leaf, backend);
+    holds.push(held);
+    tensors.push(held.tensor);
+  }
+  return unflattenTree(structure, tensors);
 }
 
 /** An axis that may have any size. */

@@ -20,18 +20,19 @@ import {
   type Spec,
   type Tensor,
 } from "../../tensor/tensor.ts";
-import { checkDevice, type Device } from "../../transforms/compile.ts";
+import { checkDevice, type Device, DeviceLost } from "../../transforms/compile.ts";
 import { toHost } from "../../tree/to_host.ts";
 import { type Tree, treeLeaves, zipLike } from "../../tree/tree.ts";
 import { checkLayer, checkVariables } from "../checks.ts";
 import { chunkChecks } from "../chunks.ts";
 import { layerName } from "../define.ts";
 import type { Layer, Variables } from "../layer.ts";
+import type { LoopContext } from "./loops.ts";
 import { firstState, isCarryState, statefulLayer } from "../stateful.ts";
 import { isStream, type StreamSource, streamSource } from "../stream_source.ts";
 
 /** A model at the beginning of a loop. */
-export interface Stepwise {
+export interface Stepwise extends LoopContext {
   /** Stateful. */
   readonly layer: Layer;
   readonly params: Tree<Tensor>;
@@ -41,9 +42,6 @@ export interface Stepwise {
   readonly batch: number;
   /** The number of logits. */
   readonly vocabulary: number;
-  readonly device: Device | undefined;
-  /** The layer that was given, with which compiled loops are kept. */
-  readonly owner: Layer;
 }
 
 /** The results of a loop, with the state to go on from. */
@@ -82,7 +80,8 @@ export async function withStepwise<Result extends Advanced>(
     const given = checkPrompt(what, prompt, from.batch);
     // Called before anything is waited for, so that the stream's calls keep their order.
     return await from.advance(what, given, async (state) => {
-      const result = await run(begin(what, { ...from, state }, await tokensOf(given, from.layer)));
+      const tokens = await tokensOf(given, from.layer);
+      const result = await letGo(begin(what, { ...from, state }, tokens), run);
       return [result, result.state];
     });
   }
@@ -93,15 +92,29 @@ export async function withStepwise<Result extends Advanced>(
   const tokens = await tokensOf(checkPrompt(what, prompt, undefined), model);
   const first = firstState(statefulLayer(model), { params, state: await toHost(state) }, tokens);
   const from = { layer: model, params, device, state: await toHost(first) };
-  return await run(begin(what, from, tokens));
+  return await letGo(begin(what, from, tokens), run);
+}
+
+/** Runs a loop and lets go of what it holds on the device. */
+async function letGo<Result>(start: Stepwise, run: (start: Stepwise) => Promise<Result>): Promise<Result> {
+  let isLost = false;
+  try {
+    return await run(start);
+  } catch (error) {
+    isLost = error instanceof DeviceLost;
+    throw error;
+  } finally {
+    for (const held of start.holds) held.release(isLost);
+  }
 }
 
 /** The arguments of a call with a stream, or with a model and its variables, taken apart. */
 export function splitArguments<Options>(
   what: string,
-  args: readonly unknown[],
+  model: unknown,
+  second: unknown,
+  third: unknown,
 ): { readonly source: readonly [unknown, unknown?]; readonly options: Options } {
-  const [model, second, third] = args;
   const [source, options] = isStream(model) ? [[model] as const, second] : [[model, second] as const, third];
   if (!isStream(model)) {
     checkLayer(what, model);
@@ -160,7 +173,8 @@ function begin(
         `${vocabulary - 1}, which it does not accept (${(error as Error).message})`, // the library throws nothing else
     );
   }
-  return { layer: stateful, params, state, prompt, batch: prompt.shape[0], vocabulary, device, owner: layer };
+  const context: LoopContext = { owner: layer, device, holds: [] };
+  return { ...context, layer: stateful, params, state, prompt, batch: prompt.shape[0], vocabulary };
 }
 
 /** The number of logits; throws for a model that does not give any. */

@@ -110,6 +110,16 @@ function encoderDecoder(): Layer {
   return model({ inputs: { source, target }, outputs: call(dense({ units: 3 }), decoded) });
 }
 
+/** Sequences packed into rows, for both directions. */
+function packed(): Layer {
+  const [x, resets] = [input([null, FEATURES]), input([null], { dtype: "bool" })];
+  const both = call(bidirectional(lstm({ units: 5, returnSequences: true })), x, { resets });
+  return model({
+    inputs: { resets, x },
+    outputs: call(gru({ units: 3, returnSequences: true }), both, { resets }),
+  });
+}
+
 /** Running sums of every kind. */
 function runningSums(): Layer {
   const x = input([null, 4]);
@@ -273,6 +283,17 @@ export const exportCases: readonly ExportCase[] = [
     data: { source: tokens, target: holes },
     operators: ["LSTM"],
     without: ["Scan"],
+  },
+  {
+    name: "packed sequences",
+    layer: packed(),
+    options: { input: { resets: spec([null, null], "bool"), x: sequence } },
+    data: {
+      resets: tensor([[0, 0, 1, 0, 0], [1, 0, 0, 0, 1], [0, 1, 1, 0, 0]].map((row) => row.map(Boolean))),
+      x: steps,
+    },
+    operators: ["Scan"],
+    without: ["LSTM", "GRU"],
   },
   {
     name: "named inputs and outputs",
