@@ -61,6 +61,9 @@ function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: num
   };
 }
 
+/** V8 would grow its young generation by megabytes at some point, however little is kept. */
+const FIXED_YOUNG_GENERATION = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
+
 const PAIRS = {
   kind: "pairs",
   layers: 2,
@@ -299,6 +302,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [
       { kind: "value", value: "held by all, by what they may", unit: "×", mustReach: 1 },
       { kind: "value", value: "one more stream opens in", unit: "ms", mustReach: 0.2 },
@@ -311,6 +315,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [{ kind: "value", value: "memory kept", unit: "bytes", mustReach: 20e6, aim: 0 }],
   },
   {
@@ -330,8 +335,7 @@ export const workloads: readonly Workload[] = [
     threads: 2,
     peers: [],
     runs: 1,
-    // A young generation of fixed size: V8 would grow it by megabytes at some point, however little is kept.
-    v8Flags: ["--min-semi-space-size=1", "--max-semi-space-size=1"],
+    v8Flags: FIXED_YOUNG_GENERATION,
     targets: [{ kind: "value", value: "growth of memory", unit: "bytes a step", mustReach: 100, aim: 0 }],
   },
   {

@@ -1,6 +1,7 @@
 /**
  * When one machine is not enough: a model that is built and trained here goes to PyTorch through safetensors, trains on
  * there under Ray Train in two worker processes, comes back, goes out as ONNX, and is served over HTTP by onnxruntime.
+ * A cell of the user's own, which nothing else knows, is trained by this library in workers that Ray starts.
  *
  *     deno task outgrow [--data DIR] [--python PYTHON] [--work DIR]
  *
@@ -37,7 +38,8 @@ import { trainOwnCell } from "./parallel.ts";
 import { firstLine, type PythonEnvironment, setUpPython } from "./setup.ts";
 
 const HELP =
-  `Trains a model here, trains it on with PyTorch and Ray, reads it back, and serves it with onnxruntime.
+  `Trains a model here, trains it on with PyTorch and Ray, reads it back, and serves it with onnxruntime. Trains
+a cell of one's own in two workers of Ray that compute gradients with this library.
 
 Usage: deno task outgrow [options]
 
