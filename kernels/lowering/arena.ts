@@ -17,38 +17,62 @@ export interface Arena {
   readonly constants: readonly Buffer[];
 }
 
+/** From which kernel to which a buffer is live, both included. */
+export interface Lifetime {
+  readonly first: number;
+  readonly last: number;
+}
+
 /**
- * Places every buffer that is not an input or output, or only those that `only` accepts. Constants and
- * buffers that keep their content from call to call live forever, others from first to last use.
+ * The lifetimes of every buffer that is not an input or output, or only of those that `only` accepts. Constants
+ * and buffers that keep their content from call to call live forever, others from first to last use. They do
+ * not depend on sizes.
  */
-export function planArena<Kernel>(
+export function lifetimesOf<Kernel>(
   kernels: readonly Kernel[],
   { buffersOf, keptBy }: Pick<KernelFunctions<Kernel>, "buffersOf" | "keptBy">,
-  { bindings = {}, only = () => true, elementBytes = 4 }: {
-    readonly bindings?: Bindings;
-    readonly only?: (buffer: Buffer) => boolean;
-    readonly elementBytes?: number;
-  } = {},
-): Arena {
-  const lives = new Map<Buffer, Life>();
-  const note = (buffer: Buffer, first: number, last: number) =>
-    lives.set(buffer, { size: evaluateDim(buffer.size, bindings) * elementBytes, first, last });
+  only: (buffer: Buffer) => boolean = () => true,
+): ReadonlyMap<Buffer, Lifetime> {
+  const lives = new Map<Buffer, Lifetime>();
+  const forever = { first: 0, last: kernels.length };
   kernels.forEach((kernel, index) => {
     for (const buffer of buffersOf(kernel)) {
       const { kind } = buffer.storage;
       if (kind === "input" || kind === "output" || !only(buffer)) continue;
-      if (kind === "constant") note(buffer, 0, kernels.length);
-      else {
-        const { first = index, last = index } = lives.get(buffer) ?? {};
-        note(buffer, first, Math.max(last, index));
-      }
+      const { first = index, last = index } = lives.get(buffer) ?? {};
+      lives.set(buffer, kind === "constant" ? forever : { first, last: Math.max(last, index) });
     }
-    for (const buffer of keptBy(kernel)) if (only(buffer)) note(buffer, 0, kernels.length);
+    for (const buffer of keptBy(kernel)) if (only(buffer)) lives.set(buffer, forever);
   });
+  return lives;
+}
+
+/** Places buffers for a set of sizes. */
+export function placeBuffers(
+  lifetimes: ReadonlyMap<Buffer, Lifetime>,
+  { bindings = {}, elementBytes = 4 }: { readonly bindings?: Bindings; readonly elementBytes?: number } = {},
+): Arena {
+  const lives = new Map<Buffer, Life>();
+  for (const [buffer, { first, last }] of lifetimes) {
+    lives.set(buffer, { size: evaluateDim(buffer.size, bindings) * elementBytes, first, last });
+  }
   const { offsets, size } = planMemory(lives, ALIGNMENT);
   return {
     offsets,
     bytes: size,
     constants: [...lives.keys()].filter(({ storage }) => storage.kind === "constant"),
   };
+}
+
+/** Both at once. */
+export function planArena<Kernel>(
+  kernels: readonly Kernel[],
+  functions: Pick<KernelFunctions<Kernel>, "buffersOf" | "keptBy">,
+  { only, ...sizes }: {
+    readonly bindings?: Bindings;
+    readonly only?: (buffer: Buffer) => boolean;
+    readonly elementBytes?: number;
+  } = {},
+): Arena {
+  return placeBuffers(lifetimesOf(kernels, functions, only), sizes);
 }

@@ -7,10 +7,10 @@ import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims
 import { sizesAt } from "../lowering/kinds/kind.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { packFromHost, type StayingPack } from "./packed.ts";
-import type { Arena } from "../lowering/arena.ts";
+import { type Arena, placeBuffers } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
-import { type Code, planScratch } from "./code_for.ts";
+import type { Code } from "./code_for.ts";
 import type { WasmDevice } from "./device.ts";
 import { wasmFunctions } from "./kernels.ts";
 import type { Attached } from "../stored_tensor.ts";
@@ -60,7 +60,6 @@ export class Plans implements Disposable {
   /** Constants that depend on open sizes, and the sizes that they are written for. */
   readonly #open: readonly Buffer[];
   #writtenFor: Bound | undefined;
-  readonly #packed: ReadonlySet<Buffer>;
   /** The indices of words in the table: of the addresses of inputs and outputs, and for each packed operand. */
   readonly #inputs: readonly (number | undefined)[];
   readonly #outputs: readonly (number | undefined)[];
@@ -74,7 +73,6 @@ export class Plans implements Disposable {
     this.code = code;
     this.#device = device;
     this.#program = program;
-    this.#packed = new Set(code.packs.map(({ packed }) => packed));
     const { slots } = code;
     this.#inputs = program.inputs.map((_, index) => slots.indexOf(`input ${index}`));
     this.#outputs = program.outputs.map((_, index) => slots.indexOf(`output ${index}`));
@@ -120,9 +118,9 @@ export class Plans implements Disposable {
   }
 
   #plan(bindings: Bindings): Bound {
-    const { kernels, check, isSingleThreaded } = this.code;
+    const { lifetimes, check, isSingleThreaded } = this.code;
     check(bindings);
-    const arena = planScratch(kernels, this.#packed, bindings);
+    const arena = placeBuffers(lifetimes, { bindings });
     const describe = () => describeArena(arena, bindings);
     return {
       bindings,

@@ -1,7 +1,7 @@
 /** From a Program to loaded code: lowered and emitted once, for all sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
-import { type Arena, planArena } from "../lowering/arena.ts";
+import { type Lifetime, lifetimesOf } from "../lowering/arena.ts";
 import { type Sizes, sizesAt } from "../lowering/kinds/kind.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { PHASES_ADDRESS, type WasmDevice } from "./device.ts";
@@ -23,6 +23,8 @@ export interface Code {
   readonly slots: Slots;
   /** The kernels that pack operands which stay packed from call to call. */
   readonly packs: readonly StayingPack[];
+  /** Which intermediate results may share memory. */
+  readonly lifetimes: ReadonlyMap<Buffer, Lifetime>;
   /** Inputs that are only packed, so that they need not lie on the device otherwise. */
   readonly onlyPacked: ReadonlySet<number>;
   /** Packs an operand on the calling thread; absent if nothing stays packed. */
@@ -85,6 +87,7 @@ export async function codeFor(
       emitted,
       slots,
       packs,
+      lifetimes: scratchLifetimes(kernels, packs),
       onlyPacked: onlyPacked(kernels, packs),
       pack: exports.pack as Code["pack"],
       alone: exports.alone as () => void, // emitted with this signature
@@ -106,19 +109,12 @@ function staysPacked(kernel: WasmKernel): kernel is StayingPack {
   return kernel.kind === "pack" && kernel.once === true;
 }
 
-/** What an executable keeps from call to call: constants, and where packed operands lie that stay packed. */
-export function isKept(buffer: Buffer): boolean {
-  return buffer.storage.kind === "constant";
-}
-
-/** Where everything that lives during a call lies, relative to the beginning of scratch. */
-export function planScratch(
-  kernels: readonly WasmKernel[],
-  packed: ReadonlySet<Buffer>,
-  bindings: Bindings,
-): Arena {
-  return planArena(kernels, wasmFunctions, {
-    bindings,
-    only: (buffer) => !isKept(buffer) && !packed.has(buffer),
-  });
+/** The lifetimes of everything that lives during a call. */
+function scratchLifetimes(kernels: readonly WasmKernel[], packs: readonly StayingPack[]): Code["lifetimes"] {
+  const packed = new Set<Buffer>(packs.map(({ packed }) => packed));
+  return lifetimesOf(
+    kernels,
+    wasmFunctions,
+    (buffer) => buffer.storage.kind !== "constant" && !packed.has(buffer),
+  );
 }
