@@ -245,7 +245,7 @@ testInDirectory("lockDirectory: the lock of a process that is no more does not b
 });
 
 /** Whether it can be asked if a process lives. */
-/** Deno lets a program read the states of processes with all permissions only; Node always does (killed.test.ts). */
+/** Deno lets a program read the states of processes with all permissions only; Node always does (tests/platforms/node.test.ts). */
 const mayReadProcesses = (() => {
   try {
     return Deno.readTextFileSync("/proc/self/stat").length > 0;
