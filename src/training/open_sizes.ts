@@ -16,8 +16,11 @@ export interface OpenData {
   /** Lengths are open too; absent if nothing in the input can be a sequence. */
   readonly time?: {
     readonly x: Tree<Spec>;
-    /** The data for outputs of these specs: targets and weights have the lengths that the outputs have. */
-    readonly data: (output: Tree<Spec>) => Data;
+    /**
+     * The data for outputs of these specs: targets and weights have the lengths that the outputs have. Undefined
+     * if an output depends on a length otherwise than by having it as its second axis, as flattened sequences do.
+     */
+    readonly data: (output: Tree<Spec>) => Data | undefined;
   };
 }
 
@@ -35,12 +38,15 @@ export function openBatch<T>(model: Layer, state: Tree<Tensor>, tree: T): T {
   return withBatch(tree, batchSize(model, state));
 }
 
-/** The open lengths of an input, by their value: `length`, and `length_1` and so on for others. */
+/**
+ * The open lengths of an input, by their value: `length`, and `length_1` and so on for others. A length of 1 is
+ * not open: it may stand for any other.
+ */
 function lengthsOf(x: Tree<Spec>): ReadonlyMap<number, Dim> {
   const lengths = new Map<number, Dim>();
   for (const leaf of flattenTree<Spec>(x).leaves) {
     const size = leaf.shape[1];
-    if (!mayBeSequence(leaf) || typeof size !== "number" || size < 1 || lengths.has(size)) continue;
+    if (!mayBeSequence(leaf) || typeof size !== "number" || size < 2 || lengths.has(size)) continue;
     lengths.set(size, positiveSymbol(lengths.size === 0 ? "length" : `length_${lengths.size}`));
   }
   return lengths;
@@ -59,7 +65,8 @@ export function openTime(model: Layer, state: Tree<Tensor>, x: Tree<Spec>): Tree
 
 function withLengths<T>(tree: T, lengths: ReadonlyMap<number, Dim>): T {
   return mapLike(tree, (leaf: Spec): Spec => {
-    const open = mayBeSequence(leaf) ? lengths.get(Number(leaf.shape[1])) : undefined;
+    const has = mayBeSequence(leaf) || (leaf.shape.length === 2 && leaf.dtype === "bool"); // as masks are
+    const open = has ? lengths.get(Number(leaf.shape[1])) : undefined;
     return open === undefined ? leaf : { ...leaf, shape: leaf.shape.with(1, open) };
   });
 }
@@ -75,7 +82,12 @@ export function openData(model: Layer, state: Tree<Tensor>, data: Data): OpenDat
     time: {
       x: withLengths(x, lengths),
       data: (output) => {
-        const inOutput = new Set(flattenTree<Spec>(output).leaves.map(({ shape }) => shape[1]));
+        const { leaves } = flattenTree<Spec>(output);
+        const open = new Set(lengths.values());
+        const isPlain = ({ shape }: Spec) =>
+          shape.every((dim, axis) => axis === 0 || typeof dim === "number" || (axis === 1 && open.has(dim)));
+        if (!leaves.every(isPlain)) return undefined;
+        const inOutput = new Set(leaves.map(({ shape }) => shape[1]));
         const kept = [...lengths].filter(([, open]) => inOutput.has(open));
         const follow = new Map<number, Dim>(kept);
         const openRest = mapLike(rest, (leaf: Spec): Spec => {

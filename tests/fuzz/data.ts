@@ -165,7 +165,7 @@ export function drawInput(one: Case, input: InputDescription, sample: number): N
 function drawWeight(one: Case, path: string, shape: readonly number[]): Nested {
   const random = randomFrom(one.seed).fork(`weight ${path}`);
   const name = path.split(".").pop() ?? "";
-  if (name === "movingVariance") return fill(shape, () => random.whole(4, 32) / 16);
+  if (name === "movingVariance" || name === "variance") return fill(shape, () => random.whole(4, 32) / 16);
   if (/[gG]amma$/.test(name)) return fill(shape, () => random.whole(8, 24) / 16);
   // A carry is what other steps left behind, within what the cells give.
   const most = path.includes("carry") ? 8 : 16;
