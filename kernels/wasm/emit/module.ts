@@ -134,7 +134,14 @@ function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter
     };
   }
   const name = kernels.get(kernel);
-  const at = (bindings: Bindings) => partitionOf(kernel, shareFrom, sizesAt(bindings));
+  let latest: { readonly bindings: Bindings; readonly partition: Partition } | undefined;
+  /** Several words of the table ask for the same sizes, one after the other. */
+  const at = (bindings: Bindings): Partition => {
+    if (latest?.bindings !== bindings) {
+      latest = { bindings, partition: partitionOf(kernel, shareFrom, sizesAt(bindings)) };
+    }
+    return latest.partition;
+  };
   const pushIsAlone = (f: KernelCode) =>
     f.at(`whether ${name} is for one thread`, (bindings) => at(bindings).singleThreaded ? 1 : 0);
   const always = alwaysSingleThreaded(kernel, shareFrom);

@@ -8,7 +8,7 @@
 import type { FunctionBuilder, ModuleBuilder } from "../assembler.ts";
 import { addPack, addTranspose } from "./pack.ts";
 import { addProduct } from "./product.ts";
-import { addSettle, PART_TERMS } from "./settle.ts";
+import { addSettle } from "./settle.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
 export { PART_TERMS } from "./settle.ts";
@@ -28,7 +28,7 @@ export interface MatmulFunctions {
    * A[m][k]·B + D. Element (i, p) of A is at `a + i * strideRow + p * strideK`; fastest if `strideK` is 4.
    * Row i of C is at `c + i * strideC`, that of D at `addend + i * strideAddend`, with contiguous columns; D
    * may be C itself. There is no D if `addend` and `strideAddend` are 0. More than {@linkcode PART_TERMS}
-   * terms need {@linkcode productScratch} bytes at `scratch`; else it is 0.
+   * terms need `2 * m * n` floats at `scratch`; else it is 0.
    */
   readonly product: FunctionBuilder;
   /**
@@ -49,11 +49,6 @@ export function addMatmul(module: ModuleBuilder, features: TileFeatures): Matmul
   const settle = addSettle(module);
   const product = addProduct(module, addStrip(module, features), settle, features);
   return { pack, product, transpose, settle };
-}
-
-/** Bytes of scratch for a product, which is summed in parts if it has many terms; else 0. */
-export function productScratch(m: number, n: number, k: number): number {
-  return k > PART_TERMS ? 2 * m * n * 4 : 0;
 }
 
 /** Bytes of B[k][n] packed. */
