@@ -5,7 +5,6 @@
  * tables of the same form.
  */
 import { type Bindings, type Dim, evaluateDim, type Shape } from "../../../src/tensor/dims.ts";
-import { sizeOf } from "../../shapes.ts";
 import type { Buffer, View } from "../views.ts";
 
 /** What all kernels have in common; a loop contains kernels. */
@@ -43,7 +42,8 @@ export interface Sizes {
 /** The sizes of a call whose symbols have these values. */
 export function sizesAt(bindings: Bindings): Sizes {
   const of = (dim: Dim) => evaluateDim(dim, bindings);
-  return { of, elements: (shape) => of(sizeOf(shape)), rows: ([rows = 1]) => of(rows) };
+  const elements = (shape: Shape) => shape.reduce((product: number, dim) => product * of(dim), 1);
+  return { of, elements, rows: ([rows = 1]) => of(rows) };
 }
 
 /** A body whose rows may be computed independently. */
