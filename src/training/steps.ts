@@ -5,10 +5,10 @@
 import { inputDTypes } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { outputSpecs } from "../program/functions.ts";
+import { type LazyTrace, lazyTrace, outputSpecs } from "../program/functions.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled, type Device } from "../transforms/compile.ts";
+import { type Compiled, compileTrace, type Device } from "../transforms/compile.ts";
 import { haveSpecs, specsOf, type TreeSpecs } from "../tree/specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
@@ -194,9 +194,9 @@ function newPredictorFor(steps: Steps, variables: Variables, x: Tree<Tensor>): K
   const predictorOf = (input: Tree<Spec>): KeptPredictor => {
     const make = () => {
       const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input] as const;
-      const step = predictStep(model);
-      outputSpecs(step, ...specs); // before anything is kept
-      return lazily(() => compile(step, { device, keep: [1], specs }));
+      const traced = lazyTrace(predictStep(model), specs);
+      traced.get(); // throws before anything is kept
+      return lazily(() => compileTrace<PredictArguments, PredictResult>(traced, { device, keep: [1] }));
     };
     return predictors.get(variablesKey + keyOf(input), make);
   };
@@ -237,36 +237,26 @@ function createSession(
   if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
   const objective = objectiveFor({ ...options, loss: options.loss }, output, batch.y);
   const metrics = mapTree(objective.initState(), specOf);
-  const test = testStep(model, objective);
-  outputSpecs(test, params, state, metrics, batch); // losses and metrics name the shapes that do not fit
+  const tested = lazyTrace(testStep(model, objective), [params, state, metrics, batch]);
   let optimizerSpecs: Tree<Spec> | undefined;
   const optimizerState = (): Tree<Spec> =>
     optimizerSpecs ??= stateSpecs(requireOptimizer(optimizer), trainableParams<Spec>(model, params));
   const { device } = options;
-  const compileTraining = (donate: readonly number[]) => {
-    const randomKey = { shape: [2], dtype: "int32" };
-    return compile(trainStep(model, objective, requireOptimizer(optimizer)), {
-      device,
-      donate,
-      keep: true,
-      specs: [params, state, optimizerState(), metrics, randomKey, batch],
-    });
-  };
-  if (withTraining && optimizer) {
-    outputSpecs(
-      trainStep(model, objective, optimizer),
-      params,
-      state,
-      optimizerState(),
-      metrics,
-      { shape: [2], dtype: "int32" },
-      batch,
+  let trained: LazyTrace | undefined;
+  const trainTrace = (): LazyTrace =>
+    trained ??= lazyTrace(
+      trainStep(model, objective, requireOptimizer(optimizer)),
+      [params, state, optimizerState(), metrics, { shape: [2], dtype: "int32" }, batch],
     );
-  }
+  // Losses and metrics name the shapes that do not fit. One trace is enough: that of the output has shown what
+  // inference needs.
+  (withTraining && optimizer ? trainTrace() : tested).get();
+  const compileTraining = (donate: readonly number[]) =>
+    compileTrace<TrainArguments, TrainResult>(trainTrace(), { device, donate, keep: true });
   const train = lazily(() => compileTraining([0, 1, 2, 3]));
   const trainKeepingInputs = lazily(() => compileTraining([3]));
-  const tested = lazily(() =>
-    compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
+  const test = lazily(() =>
+    compileTrace<TestArguments, TestResult>(tested, { device, donate: [2], keep: true })
   );
   /** The step of a session that may have been forgotten meanwhile, and is used again. */
   const ofSession = <Args extends readonly unknown[], Result>(step: Lazy<Args, Result>) => () => {
@@ -280,13 +270,13 @@ function createSession(
     optimizer,
     train: ofSession(train),
     trainKeepingInputs: ofSession(trainKeepingInputs),
-    test: ofSession(tested),
+    test: ofSession(test),
     checkOptimizerState(given) {
       const expected = optimizerState();
       if (haveSpecs(given, knownOptimizerState ??= specsOf(expected))) return;
       checkOptimizerState(requireOptimizer(optimizer), expected, given);
     },
-    steps: [train, trainKeepingInputs, tested],
+    steps: [train, trainKeepingInputs, test],
   };
   return session;
 }

@@ -7,7 +7,7 @@ import { quoted } from "../quoted.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";
-import { trace, type TracedFunction } from "../program/functions.ts";
+import type { TracedFunction } from "../program/functions.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { specsOf, type TreeSpecs } from "../tree/specs.ts";
@@ -22,10 +22,12 @@ import {
 
 /** A function, and how it is compiled. */
 export interface Source {
-  readonly fn: (...args: never[]) => unknown;
+  /** Traces it, for arguments of these specs. */
+  readonly trace: (args: readonly unknown[]) => TracedFunction;
   readonly device: Device | undefined;
   readonly donate: readonly number[] | undefined;
   readonly keep: boolean | readonly number[] | undefined;
+  /** The specs that it is traced with, whatever the arguments are; default: those of the arguments. */
   readonly specs: readonly unknown[] | undefined;
 }
 
@@ -89,11 +91,6 @@ export function createForms(source: Source): Forms {
     latest: undefined,
     disposed: false,
   };
-}
-
-/** The function traced with the specs from its options, or else with these arguments. */
-export function traceSource({ fn, specs }: Source, args: readonly unknown[]): TracedFunction {
-  return trace(fn, ...(specs ?? args));
 }
 
 /** The form of the last call with the leaves of these arguments, if they have the same specs. */
@@ -220,7 +217,7 @@ async function compileForm(
   args: readonly unknown[],
   known: (device: string) => Promise<Form> | undefined,
 ): Promise<Form> {
-  const traced = traceSource(source, args);
+  const traced = source.trace(args);
   const { structure } = traced;
   const program = runPasses(traced.program);
   checkIndices("donate arguments", source.donate, args.length);
