@@ -46,7 +46,8 @@ export async function codeFor(
   program: Program,
   stays: (input: number) => boolean,
 ): Promise<Code> {
-  const { memory, features, threads, shareFrom } = device;
+  const { memory, threads, shareFrom } = device;
+  const features = await device.features();
   const { kernels, checks } = lowerForWasm(program, { threads, shareFrom, stays });
   device.check();
   const isSingleAlways = kernels.every((kernel) =>

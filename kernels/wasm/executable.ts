@@ -157,10 +157,9 @@ export class WasmExecutable implements Executable {
   }
 
   describe(): string {
-    const { features, memory, scratch, threads, name, missingThreads } = this.#device;
-    const simd = features.relaxed ? "relaxed" : "plain";
+    const { vectors, memory, scratch, threads, name, missingThreads } = this.#device;
     return [
-      `kernels on ${name}, ${simd} SIMD, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
+      `kernels on ${name}, ${vectors}, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
       `${scratch.bytes} shared by all calls`,
       ...(missingThreads === undefined
         ? []
