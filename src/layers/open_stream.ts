@@ -7,9 +7,9 @@ import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import { DeviceLost } from "../transforms/compile.ts";
 import type { StepLoop } from "../transforms/loop.ts";
 import { toHost } from "../tree/to_host.ts";
-import { flattenTree, mapTree, type Tree, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from "../tree/tree.ts";
 import { callQueue } from "./call_queue.ts";
-import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
+import { type ChunkStep, chunkStep, keyOf } from "./chunk_steps.ts";
 import { layerName } from "./define.ts";
 import { checkedState, firstState, resetStates } from "./stateful.ts";
 import { type ArrayStep, arrayStep, type StepArrays } from "./step_arrays.ts";
@@ -49,14 +49,24 @@ async function onHost(tree: Tree<Tensor>): Promise<Tree<HostTensor>> {
   return isOnHost(tree) ? tree as Tree<HostTensor> : await toHost(tree); // as was just checked
 }
 
-/** The state before the first call of a session. */
+/** A tensor that may be written to. */
+const copied = (leaf: Tensor): Tensor => leaf.kind === "host" ? { ...leaf, data: leaf.data.slice() } : leaf;
+
+/** The state before the first call of a session; it is not written to, as other streams begin with it too. */
 function firstOf(
-  { stateful, params, batch }: Streamed,
+  streamed: Streamed,
   { goesOn, given }: Pick<StreamSession, "goesOn" | "given">,
   input: Tree<Spec>,
 ): Tree<Tensor> {
-  const from = goesOn ? firstState : resetStates;
-  return from(stateful, { params, state: given }, withBatch(input, batch));
+  const { stateful, params, batch } = streamed;
+  const sequence = withBatch(input, batch);
+  if (!goesOn) return resetStates(stateful, { params, state: given }, sequence);
+  if (treeLeaves(given).length > 0) return firstState(stateful, { params, state: given }, sequence);
+  const specs = keyOf(sequence);
+  if (streamed.fresh?.specs !== specs) {
+    streamed.fresh = { specs, state: firstState(stateful, { params, state: given }, sequence) };
+  }
+  return streamed.fresh.state;
 }
 
 export function begun(
@@ -113,17 +123,19 @@ export function openStream(
     loop.writeState(stateOf(current, () => kind.sequence(input())));
     handOver(current, loop);
   };
-  /** What is compiled for calls like this one: by this stream, by others before it, or now. */
-  const stepFor = async (kind: CallKind, state: Tree<Tensor>, input: Tree<Tensor>): Promise<ChunkStep> => {
+  /** What is compiled for calls like this one, by this stream or another. */
+  const knownStep = (kind: CallKind, input: Tree<Tensor>): ChunkStep | undefined => {
     const own = calls[kind.name];
     if (own.step?.accepts(input)) return own.step;
     own.step?.release();
     own.step = kind.latest?.share();
     if (own.step?.accepts(input)) return own.step;
     own.step?.release();
-    own.step = undefined;
+    return own.step = undefined;
+  };
+  const newStep = async (kind: CallKind, state: Tree<Tensor>, input: Tree<Tensor>): Promise<ChunkStep> => {
     const { stateful, sequences: { isSequence } } = streamed;
-    return kind.latest = own.step = await chunkStep(
+    return kind.latest = calls[kind.name].step = await chunkStep(
       layer,
       (params, state, input) => kind.fn(stateful, { params, state }, input),
       { name: kind.name, params, state, input, device, isSequence },
@@ -137,9 +149,10 @@ export function openStream(
   ): Promise<ChunkLoop> => {
     const own = calls[kind.name];
     const sequence = kind.sequence(input);
-    if (!own.step?.accepts(input)) checkChunks(withBatch(sequence, batch));
+    const found = knownStep(kind, input);
+    if (!found) checkChunks(withBatch(sequence, batch));
     const state = stateOf(current, () => sequence);
-    const step = await stepFor(kind, state, input);
+    const step = found ?? await newStep(kind, state, input);
     const loop = await step.begin(params, state, input);
     known ??= mapTree(sequence, ({ shape, dtype }: Spec): Spec => ({ shape, dtype }));
     handOver(current, loop);
@@ -305,8 +318,9 @@ export function openStream(
     },
     get state() {
       checkOpen("read the state of");
-      const state = session.loop?.readState() ?? session.state;
-      if (state !== undefined) return state;
+      const { loop, state } = session;
+      if (loop) return loop.readState();
+      if (state) return mapTree(state, copied);
       throw new Error(
         "Cannot read the state of the stream: nothing was pushed yet; give options.input for the first state",
       );

@@ -29,6 +29,8 @@ export interface Streamed {
   readonly kinds: Readonly<Record<CallKind["name"], CallKind>>;
   readonly checkChunks: ReturnType<typeof chunkChecks>;
   readonly convert: ReturnType<typeof conversion>;
+  /** The state of streams that are given none, for inputs of these specs. */
+  fresh: { readonly specs: string; readonly state: Tree<Tensor> } | undefined;
 }
 
 /** By the layer and the params, then by the batch, the device and the specs of the state. */
@@ -80,5 +82,6 @@ function newStreamed(
     },
     checkChunks: chunkChecks(layer, { stateful, params, isSequence }),
     convert: conversion(layer, { params, state: specs }, batch),
+    fresh: undefined,
   };
 }
