@@ -65,8 +65,8 @@ export class Plans implements Disposable {
   readonly #outputs: readonly (number | undefined)[];
   #table: Int32Array | undefined;
   #tableOf: ArrayBufferLike | undefined;
-  /** Who ran last. */
-  #caller: object | undefined;
+  /** What the table was written for last. */
+  #entered: Bound | undefined;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
 
   constructor(device: WasmDevice, program: Program, code: Code) {
@@ -149,20 +149,18 @@ export class Plans implements Disposable {
   }
 
   /**
-   * Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. A caller
-   * that runs it again and again names itself, so that only what has changed is written to the table.
+   * Runs the code on inputs, outputs and packed operands at these addresses; scratch has its bytes. Of the
+   * table, what depends on sizes is written only if the last call had others.
    */
   run(
     bound: Bound,
     inputs: readonly number[],
     outputs: readonly number[],
     packed: readonly Attached[],
-    caller?: object,
   ): void {
     const device = this.#device;
     const base = device.scratch.take(this, bound.bytes, bound.describe);
-    const isAgain = caller !== undefined && this.#caller === caller && bound.base === base;
-    if (!isAgain) this.#enter(bound, base);
+    if (this.#entered !== bound || bound.base !== base) this.#enter(bound, base);
     const { slots } = this.code;
     const words = this.#words(slots.length);
     for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index]);
@@ -171,7 +169,6 @@ export class Plans implements Disposable {
       put(words, this.#packs[index].address, packed[index].address);
       put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
     }
-    this.#caller = caller;
     if (bound.isSingleThreaded) device.guard(this.code.alone);
     else this.#share();
     for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
@@ -208,6 +205,7 @@ export class Plans implements Disposable {
     if (this.#open.length > 0 && this.#writtenFor !== bound) this.#writeOpen(bound);
     const words = bound.words !== undefined && bound.base === base ? bound.words : this.#fill(bound, base);
     this.#words(words.length).set(words);
+    this.#entered = bound;
   }
 
   /** The words of the table. */
