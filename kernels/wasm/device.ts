@@ -1,14 +1,17 @@
 /** The wasm device: its memory and its threads. */
+import type { Program } from "../../src/program/types.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
+import type { Code, CpuDevice } from "../cpu/device.ts";
 import { checkStorable, StoredTensor } from "../stored_tensor.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
+import { codeFor } from "./code_for.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
+import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
-import { WORTH_SHARING } from "./partition.ts";
-import { CONTROL } from "./worker_source.ts";
-import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
+import { WORTH_SHARING } from "../cpu/partition.ts";
+import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
 
 /** How a wasm device runs. */
 export interface WasmOptions {
@@ -32,18 +35,14 @@ export interface WasmOptions {
   readonly shareFrom?: number;
 }
 
-const CONTROL_ADDRESS = 64;
-
-/** The address of the words of phases in the memory of every device. */
-export const PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
-
 /** Memory and threads, created once and shared by all executables. */
-export class WasmDevice {
+export class WasmDevice implements CpuDevice {
   readonly name: string;
   readonly memory: DeviceMemory;
   /** What calls use while they run. */
   readonly scratch: Scratch;
   readonly features: Features;
+  readonly panelColumns = panelColumns;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
@@ -80,9 +79,17 @@ export class WasmDevice {
     return this.#lost !== undefined;
   }
 
-  /** Why some workers could not be started. */
-  get missingThreads(): string | undefined {
-    return this.#pool?.missing;
+  get instructions(): string {
+    return `${this.features.relaxed ? "relaxed" : "plain"} SIMD`;
+  }
+
+  get notes(): readonly string[] {
+    const missing = this.#pool?.missing;
+    return missing === undefined ? [] : [`fewer threads, as some could not be started: ${missing}`];
+  }
+
+  codeFor(program: Program, stays: (input: number) => boolean): Promise<Code> {
+    return codeFor(this, program, stays);
   }
 
   /** @throws DeviceLost once the device is lost. */

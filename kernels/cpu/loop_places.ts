@@ -7,7 +7,7 @@ import type { Input, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Bound } from "./bound.ts";
 import type { LoopCode } from "./loop.ts";
-import type { DeviceMemory } from "./memory.ts";
+import type { CpuMemory } from "./device.ts";
 import { packedInput } from "./packed.ts";
 
 /** A spec without open sizes. */
@@ -50,7 +50,7 @@ export function placesFor(
 
 /** What loops have in common; spare places are there as long as there is a loop. */
 export class LoopPlaces {
-  readonly memory: DeviceMemory;
+  readonly memory: CpuMemory;
   readonly fresh: readonly Slot[];
   readonly results: readonly Slot[];
   readonly carried: readonly { readonly input: number; readonly output: number; readonly spec: SizedSpec }[];
@@ -136,7 +136,7 @@ export class LoopPlaces {
 }
 
 /** A view of the elements at an address. */
-export function viewAt(memory: DeviceMemory, { shape, dtype }: SizedSpec, address: number): Slot["view"] {
+export function viewAt(memory: CpuMemory, { shape, dtype }: SizedSpec, address: number): Slot["view"] {
   const size = sizeOf(shape);
   return dtype === "float32" ? new Float32Array(memory.buffer, address, size) : memory.words(address, size);
 }

@@ -1,5 +1,5 @@
 /**
- * Loops of calls on the wasm backend. A carried value has one place in each loop, and there is one spare place
+ * Loops of calls on a processor. A carried value has one place in each loop, and there is one spare place
  * for it: a call writes the spare one, which the loop then keeps, and leaves its former one as the spare. So a
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
@@ -9,7 +9,7 @@ import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
 import type { Bound, Plans } from "./bound.ts";
-import type { WasmDevice } from "./device.ts";
+import type { CpuDevice } from "./device.ts";
 import { LoopPlaces, placesFor, type SizedSpec, viewAt } from "./loop_places.ts";
 import { packedInput, packedOf } from "./packed.ts";
 
@@ -18,7 +18,7 @@ const dropped = new FinalizationRegistry<Held>(free);
 
 /** What a loop runs. */
 export interface LoopCode {
-  readonly device: WasmDevice;
+  readonly device: CpuDevice;
   readonly plans: Plans;
   readonly bound: Bound;
   /** Held, as its plans are freed when it is collected. */
@@ -47,7 +47,7 @@ function free({ places, inputs, own, forms, retained }: Held): void {
 const WHAT = () => "it was for a loop of calls";
 
 /** A loop; it cannot run once its executable is disposed of. */
-export class WasmLoop implements Loop {
+export class CpuLoop implements Loop {
   readonly #code: LoopCode;
   readonly #held: Held;
   readonly #packed: readonly Attached[];
