@@ -7,7 +7,7 @@
 import nodeProcess from "node:process";
 import { type FunctionBuilder, hasRelaxedSimd, i32, ModuleBuilder, v128 } from "../kernels/wasm/assembler.ts";
 import { KernelCode } from "../kernels/wasm/emit/code.ts";
-import { Slots } from "../kernels/wasm/slots.ts";
+import { Slots } from "../kernels/cpu/slots.ts";
 import {
   addMatmul,
   longProductScratch,

@@ -4,7 +4,7 @@
  */
 import { sizesAt } from "../kernels/lowering/kinds/kind.ts";
 import type { Tensor } from "@cellfold/cellfold";
-import { rowsOfAll, type WasmKernel } from "../kernels/wasm/kernels.ts";
+import { type CpuKernel, rowsOfAll } from "../kernels/cpu/kernels.ts";
 import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";
 import { MAXIMUM_PAGES, type Plan, planProgram } from "./cellfold/plan.ts";
@@ -164,9 +164,9 @@ function measure(step: Step, count: number): { readonly whole: number; readonly 
 
 /** A row for every kernel. */
 function rowsOf(
-  kernels: readonly WasmKernel[],
+  kernels: readonly CpuKernel[],
   plan: Plan,
-  times: ReadonlyMap<WasmKernel, number>,
+  times: ReadonlyMap<CpuKernel, number>,
   depth = 0,
   calls = 1,
 ): Row[] {
@@ -189,7 +189,7 @@ function rowsOf(
   });
 }
 
-function shapeOf(kernel: WasmKernel): string {
+function shapeOf(kernel: CpuKernel): string {
   switch (kernel.kind) {
     case "packedMatmul":
       return `${kernel.left.shape.slice(0, -1).join("×")}×${kernel.k}×${kernel.output.shape.at(-1)}`;

@@ -5,10 +5,11 @@
 import { type Arena, planArena } from "../../kernels/lowering/arena.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { emitModule, type Emitted } from "../../kernels/wasm/emit/module.ts";
-import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
-import { lowerForWasm } from "../../kernels/wasm/lower.ts";
-import { WORTH_SHARING } from "../../kernels/wasm/partition.ts";
-import { Slots } from "../../kernels/wasm/slots.ts";
+import { cpuFunctions, type CpuKernel } from "../../kernels/cpu/kernels.ts";
+import { lowerForCpu } from "../../kernels/cpu/lower.ts";
+import { WORTH_SHARING } from "../../kernels/cpu/partition.ts";
+import { wasmTarget } from "../../kernels/wasm/target.ts";
+import { Slots } from "../../kernels/cpu/slots.ts";
 import { bindShapes } from "../../src/program/bindings.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { Bindings } from "../../src/tensor/dims.ts";
@@ -16,7 +17,7 @@ import type { Bindings } from "../../src/tensor/dims.ts";
 /** A compiled Program, and its plan for one set of sizes: the words of phases, the table, the arena. */
 export interface Plan {
   readonly bindings: Bindings;
-  readonly kernels: readonly WasmKernel[];
+  readonly kernels: readonly CpuKernel[];
   readonly arena: Arena;
   readonly emitted: Emitted;
   readonly slots: Slots;
@@ -36,7 +37,11 @@ export function planProgram(
   { threads, marks = false }: { readonly threads: number; readonly marks?: boolean },
 ): Plan {
   const bindings = bindShapes(program.inputs.map(({ shape }) => shape), shapes);
-  const { kernels } = lowerForWasm(program, { threads, shareFrom: WORTH_SHARING });
+  const { kernels } = lowerForCpu(program, {
+    threads,
+    target: wasmTarget,
+    shareFrom: WORTH_SHARING,
+  });
   const slots = new Slots(ADDRESSES.table, (ADDRESSES.arena - ADDRESSES.table) / 4);
   const emitted = emitModule(kernels, {
     features: { relaxed: hasRelaxedSimd(), wide: false },
@@ -49,7 +54,7 @@ export function planProgram(
   return {
     bindings,
     kernels,
-    arena: planArena(kernels, wasmFunctions, { bindings }),
+    arena: planArena(kernels, cpuFunctions, { bindings }),
     emitted,
     slots,
     addresses: ADDRESSES,

@@ -2,7 +2,7 @@
 import { createTrainer, init, key, mapTree, type Spec, type Tensor, treeLeaves } from "@cellfold/cellfold";
 import { specOf } from "@cellfold/cellfold/internal";
 import { type Sizes, sizesAt } from "../../kernels/lowering/kinds/kind.ts";
-import { wasmFunctions, type WasmKernel } from "../../kernels/wasm/kernels.ts";
+import { cpuFunctions, type CpuKernel } from "../../kernels/cpu/kernels.ts";
 import type { Program } from "../../src/program/types.ts";
 import type { ModelTask, NestedTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
@@ -36,9 +36,9 @@ export function programOf(
 }
 
 /** Multiplications and additions of a product; other operations are too few to count. */
-export function flopsOf(kernel: WasmKernel, sizes: Sizes): number {
+export function flopsOf(kernel: CpuKernel, sizes: Sizes): number {
   const isProduct = kernel.kind === "packedMatmul" || kernel.kind === "longProduct";
-  return isProduct ? 2 * wasmFunctions.workOf(kernel, sizes).cost : 0;
+  return isProduct ? 2 * cpuFunctions.workOf(kernel, sizes).cost : 0;
 }
 
 /** Multiplications and additions in the products of one step of a task, loops included. */
@@ -48,7 +48,7 @@ export function productFlops(task: ModelTask | NestedTask): number {
     threads: 1,
   });
   const sizes = sizesAt(bindings);
-  const sum = (kernels: readonly WasmKernel[]): number =>
+  const sum = (kernels: readonly CpuKernel[]): number =>
     kernels.reduce(
       (total, kernel) =>
         total +

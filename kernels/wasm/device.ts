@@ -1,15 +1,18 @@
 /** The wasm device: its memory and its threads. */
+import type { Program } from "../../src/program/types.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
+import type { Code, CpuDevice } from "../cpu/device.ts";
 import { checkStorable, StoredTensor } from "../stored_tensor.ts";
 import { hasRelaxedSimd } from "./assembler.ts";
+import { codeFor } from "./code_for.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
+import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
-import { WORTH_SHARING } from "./partition.ts";
 import { pairsVectors } from "./wide.ts";
-import { CONTROL } from "./worker_source.ts";
-import { controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
+import { WORTH_SHARING } from "../cpu/partition.ts";
+import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
 
 /** How a wasm device runs. */
 export interface WasmOptions {
@@ -40,13 +43,8 @@ export interface WasmOptions {
   readonly shareFrom?: number;
 }
 
-const CONTROL_ADDRESS = 64;
-
-/** The address of the words of phases in the memory of every device. */
-export const PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
-
 /** Memory and threads, created once and shared by all executables. */
-export class WasmDevice {
+export class WasmDevice implements CpuDevice {
   readonly name: string;
   readonly memory: DeviceMemory;
   /** What calls use while they run. */
@@ -54,6 +52,7 @@ export class WasmDevice {
   readonly #relaxed: boolean;
   readonly #wide: boolean;
   #features: Features | undefined;
+  readonly panelColumns = panelColumns;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
@@ -79,8 +78,7 @@ export class WasmDevice {
     return this.#features ??= { relaxed: this.#relaxed, wide: this.#wide && await pairsVectors() };
   }
 
-  /** The vectors that code is emitted for, for people. */
-  get vectors(): string {
+  get instructions(): string {
     const simd = `${this.#relaxed ? "relaxed" : "plain"} SIMD`;
     if (!this.#wide) return simd;
     if (!this.#features) return `${simd}, 256 bits if the engine pairs vectors`;
@@ -107,9 +105,13 @@ export class WasmDevice {
     return this.#lost !== undefined;
   }
 
-  /** Why some workers could not be started. */
-  get missingThreads(): string | undefined {
-    return this.#pool?.missing;
+  get notes(): readonly string[] {
+    const missing = this.#pool?.missing;
+    return missing === undefined ? [] : [`fewer threads, as some could not be started: ${missing}`];
+  }
+
+  codeFor(program: Program, stays: (input: number) => boolean): Promise<Code> {
+    return codeFor(this, program, stays);
   }
 
   /** @throws DeviceLost once the device is lost. */

@@ -7,9 +7,9 @@ import { productEmission } from "./emit/matmul.ts";
 import { randomEmission } from "./emit/random.ts";
 import { reductionEmission } from "./emit/reduce.ts";
 import { scanEmission } from "./emit/scan.ts";
-import type { WasmKernel } from "./kernels.ts";
+import type { CpuKernel } from "../cpu/kernels.ts";
 
-const emitted: EmittedKinds<WasmKernel> = {
+const emitted: EmittedKinds<CpuKernel> = {
   ...fusedEmission,
   ...reductionEmission,
   ...cumsumEmission,
@@ -20,6 +20,6 @@ const emitted: EmittedKinds<WasmKernel> = {
 };
 
 /** How the kind of this kernel is emitted. */
-export function emissionOf<Kernel extends WasmKernel>({ kind }: Kernel): EmittedKind<Kernel> {
-  return emitted[kind] as EmittedKind<WasmKernel>; // the record of this very kind
+export function emissionOf<Kernel extends CpuKernel>({ kind }: Kernel): EmittedKind<Kernel> {
+  return emitted[kind] as EmittedKind<CpuKernel>; // the record of this very kind
 }

@@ -19,7 +19,7 @@ import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkBoolean, checkWhole } from "../device_options.ts";
 import { hasSimd, smallestModule } from "./assembler.ts";
 import { WasmDevice, type WasmOptions } from "./device.ts";
-import { WasmExecutable } from "./executable.ts";
+import { CpuExecutable } from "../cpu/executable.ts";
 import { float64In } from "../lowering/dtypes.ts";
 import { MOST_SHARES } from "./phases.ts";
 
@@ -63,7 +63,7 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
     missing: () => missing ??= findMissing(),
     // async, so that every error is a rejection
     // deno-lint-ignore require-await
-    compile: async (program, compileOptions) => new WasmExecutable(open(), program, compileOptions),
+    compile: async (program, compileOptions) => new CpuExecutable(open(), program, compileOptions),
     // deno-lint-ignore require-await
     upload: async (tensor) => open().upload(tensor),
     // deno-lint-ignore require-await

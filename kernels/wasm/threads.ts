@@ -14,7 +14,7 @@
  */
 import { DeviceLost } from "../backend.ts";
 import { warnOnce } from "../warn.ts";
-import { createCrew, type Crew } from "./crew.ts";
+import { createCrew, type Crew } from "../cpu/crew.ts";
 import { sharesOf } from "./phases.ts";
 import { startWorker, type Thread } from "./start_worker.ts";
 import {
@@ -70,6 +70,9 @@ export interface Pool extends Disposable {
   /** How many threads took part in the last call of a module. */
   threadsOf(id: number): number;
 }
+
+/** The address of the control block, and of the words of phases in it, in the memory of every device. */
+export const CONTROL_ADDRESS = 64, PHASES_ADDRESS = CONTROL_ADDRESS + 4 * CONTROL.phases;
 
 /** The size of a pool's control block in bytes. */
 export function controlBytes(threads: number): number {

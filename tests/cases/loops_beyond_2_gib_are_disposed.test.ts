@@ -5,7 +5,7 @@
 import { add, host, mul, ones, type Tensor, tensor, trace } from "@cellfold/cellfold";
 import { assertEquals } from "@std/assert";
 import { WasmDevice } from "../../kernels/wasm/device.ts";
-import { WasmExecutable } from "../../kernels/wasm/executable.ts";
+import { CpuExecutable } from "../../kernels/cpu/executable.ts";
 
 Deno.test("wasm: loops beyond 2 GiB run, and give their memory back", async () => {
   const device = new WasmDevice("high", { threads: 1 });
@@ -13,7 +13,7 @@ Deno.test("wasm: loops beyond 2 GiB run, and give their memory back", async () =
   const step = (state: Tensor, x: Tensor) => [add(state, x), mul(x, state)];
   const inputs = [host(ones([5])), host(ones([5]))];
   const { program } = trace(step, ...inputs);
-  using executable = new WasmExecutable(device, program, { donate: [false, false], keep: [false, false] });
+  using executable = new CpuExecutable(device, program, { donate: [false, false], keep: [false, false] });
   const roles = { carried: [{ input: 0, output: 0 }], fresh: [1] };
   const used: number[] = [];
   for (let round = 0; round < 3; round++) {

@@ -3,7 +3,7 @@ import { type Bindings, type Dim, multiplyDims } from "../../../src/tensor/dims.
 import type { DType } from "../../../src/tensor/tensor.ts";
 import { FunctionBuilder, i32, type Local, type ModuleBuilder, type ValueType } from "../assembler.ts";
 import type { Buffer, OpenNumber } from "../../lowering/views.ts";
-import type { Slots } from "../slots.ts";
+import type { Slots } from "../../cpu/slots.ts";
 
 /** Bytes of an element in every arena. */
 export const ELEMENT = 4;

@@ -1,19 +1,11 @@
 /** How a kind of kernel is emitted: the code of its function, and how threads share its work. */
 import type { FunctionBuilder } from "../assembler.ts";
 import type { KernelCode } from "./code.ts";
+import type { Cut } from "../../cpu/target.ts";
 import type { Work } from "../../lowering/kinds/kind.ts";
 import type { AnyKernel } from "../../lowering/kinds/kind.ts";
 import type { Features } from "../features.ts";
 import type { MatmulFunctions } from "../matmul/mod.ts";
-
-/**
- * How a kernel's units of work are divided: in pieces of a multiple of `grain`; one thread does it all if
- * `singleThreaded`.
- */
-export interface Cut {
-  readonly grain: number;
-  readonly singleThreaded: boolean;
-}
 
 /** The function of a kernel inside a loop, already emitted. */
 export interface Inside {

@@ -3,7 +3,7 @@
  */
 import { type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
 import { i32, type Local } from "../assembler.ts";
-import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../kernels.ts";
+import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../../cpu/kernels.ts";
 import { packedBytes, panelColumns, PART_TERMS, writeLongProduct } from "../matmul/mod.ts";
 import type { View } from "../../lowering/views.ts";
 import { BEGIN, END, type Moving, pointerTo, toRow } from "./address.ts";

@@ -12,7 +12,7 @@ import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../assembl
 import type { Bindings } from "../../../src/tensor/dims.ts";
 import { sizesAt } from "../../lowering/kinds/kind.ts";
 import type { Features } from "../features.ts";
-import { wasmFunctions, type WasmKernel } from "../kernels.ts";
+import { cpuFunctions, type CpuKernel } from "../../cpu/kernels.ts";
 import { emissionOf } from "../kinds.ts";
 import { addMatmul } from "../matmul/mod.ts";
 import { addPhases } from "../phases.ts";
@@ -23,9 +23,10 @@ import {
   type Partition,
   partitionOf,
   WORTH_SHARING,
-} from "../partition.ts";
-import type { Slots } from "../slots.ts";
+} from "../../cpu/partition.ts";
+import type { Slots } from "../../cpu/slots.ts";
 import { mayWait } from "../threads.ts";
+import { wasmTarget } from "../target.ts";
 import { kernelParams } from "./address.ts";
 import { KernelCode } from "./code.ts";
 import type { Emission, Inside } from "./kind.ts";
@@ -55,11 +56,11 @@ export interface Emitted {
   /** Name and code size in bytes of every function, for reports. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
   /** The name of each kernel's function, in the order of the numbers passed to `profile.mark`. */
-  readonly kernels: ReadonlyMap<WasmKernel, string>;
+  readonly kernels: ReadonlyMap<CpuKernel, string>;
 }
 
 /** Emits the module of these kernels. */
-export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions): Emitted {
+export function emitModule(kernels: readonly CpuKernel[], options: EmitOptions): Emitted {
   const module = new ModuleBuilder(options.limits);
   const shareGlobal = module.addGlobal();
   const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
@@ -82,7 +83,7 @@ export function emitModule(kernels: readonly WasmKernel[], options: EmitOptions)
     kernel,
     called: emitKernel(kernel, 0, emitter),
     ...divisionOf(kernel, emitter),
-    isOnce: wasmFunctions.keptBy(kernel).length > 0,
+    isOnce: cpuFunctions.keptBy(kernel).length > 0,
   }));
   writeAlone(steps, emitter);
   if (steps.some(({ isOnce }) => isOnce)) module.export(emitter.matmul.pack, "pack");
@@ -106,7 +107,7 @@ interface Division {
 
 /** A kernel of the module. */
 interface Step extends Division {
-  readonly kernel: WasmKernel;
+  readonly kernel: CpuKernel;
   readonly called: FunctionBuilder;
   /** Whether it packs what is packed once. */
   readonly isOnce: boolean;
@@ -117,16 +118,17 @@ interface Emitter extends Omit<Emission, "depth" | "inside"> {
   readonly slots: Slots;
   readonly shareFrom: number;
   readonly names: Map<string, number>;
-  readonly kernels: Map<WasmKernel, string>;
+  readonly kernels: Map<CpuKernel, string>;
   /** Calls `profile.mark` if profiling is on. */
-  readonly mark: (f: FunctionBuilder, kernel: WasmKernel) => void;
+  readonly mark: (f: FunctionBuilder, kernel: CpuKernel) => void;
 }
 
 /** The division of a kernel's work; it is the same for all sizes, or read from the table. */
-function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter): Division {
+function divisionOf(kernel: CpuKernel, { shareFrom, threads, kernels }: Emitter): Division {
+  const sharing = { target: wasmTarget, shareFrom };
   const partOf = ({ units, grain }: Partition) => Math.ceil(Math.ceil(units / grain) / threads) * grain;
   if (!isOpen(kernel)) {
-    const partition = partitionOf(kernel, shareFrom, fixedSizes);
+    const partition = partitionOf(kernel, sharing, fixedSizes);
     return {
       pushUnits: (f) => f.i32(partition.units),
       pushPart: (f) => f.i32(partOf(partition)),
@@ -138,13 +140,13 @@ function divisionOf(kernel: WasmKernel, { shareFrom, threads, kernels }: Emitter
   /** Several words of the table ask for the same sizes, one after the other. */
   const at = (bindings: Bindings): Partition => {
     if (latest?.bindings !== bindings) {
-      latest = { bindings, partition: partitionOf(kernel, shareFrom, sizesAt(bindings)) };
+      latest = { bindings, partition: partitionOf(kernel, sharing, sizesAt(bindings)) };
     }
     return latest.partition;
   };
   const pushIsAlone = (f: KernelCode) =>
     f.at(`whether ${name} is for one thread`, (bindings) => at(bindings).singleThreaded ? 1 : 0);
-  const always = alwaysSingleThreaded(kernel, shareFrom);
+  const always = alwaysSingleThreaded(kernel, sharing);
   return {
     pushUnits: (f) => f.at(`units of ${name}`, (bindings) => at(bindings).units),
     pushPart: (f) => f.at(`part of ${name}`, (bindings) => partOf(at(bindings))),
@@ -248,15 +250,15 @@ function pushShare(f: KernelCode, { pushUnits, pushPart }: Step, share: Local, p
   }
 }
 
-function nameOf(kernel: WasmKernel, { names }: Emitter): string {
-  const base = wasmFunctions.kernelName(kernel);
+function nameOf(kernel: CpuKernel, { names }: Emitter): string {
+  const base = cpuFunctions.kernelName(kernel);
   const count = names.get(base) ?? 0;
   names.set(base, count + 1);
   return `${base}_${count}`;
 }
 
 /** Emits the functions of a kernel and of those inside it. */
-function emitKernel(kernel: WasmKernel, depth: number, emitter: Emitter): FunctionBuilder {
+function emitKernel(kernel: CpuKernel, depth: number, emitter: Emitter): FunctionBuilder {
   const name = nameOf(kernel, emitter);
   emitter.kernels.set(kernel, name);
   const body = "body" in kernel ? kernel.body : [];

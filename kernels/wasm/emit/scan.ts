@@ -1,13 +1,13 @@
 /** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
 import { i32 } from "../assembler.ts";
-import type { WasmScanKernel } from "../kernels.ts";
+import type { CpuScanKernel } from "../../cpu/kernels.ts";
 import { BEGIN, END, FIRST_LOOP, lastOf } from "./address.ts";
 import type { KernelCode } from "./code.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 
 function emitScan(
   f: KernelCode,
-  { length, reverse, rows }: WasmScanKernel,
+  { length, reverse, rows }: CpuScanKernel,
   { depth, inside }: Emission,
 ): void {
   const step = f.local(i32), time = f.local(i32);
@@ -33,7 +33,7 @@ function emitScan(
 }
 
 /** How this kind is emitted. */
-export const scanEmission: EmittedKinds<WasmScanKernel> = {
+export const scanEmission: EmittedKinds<CpuScanKernel> = {
   scan: {
     emit: emitScan,
     cut: ({ rows }, { units }) => ({ grain: 1, singleThreaded: rows === 0 || units < 2 }),

@@ -29,8 +29,9 @@ import {
 import { kernelFunctions } from "../../../kernels/lowering/kernels.ts";
 import { lowerProgram } from "../../../kernels/lowering/lower.ts";
 import type { AnyKernel, KernelFunctions } from "../../../kernels/lowering/kinds/kind.ts";
-import { wasmFunctions } from "../../../kernels/wasm/kernels.ts";
-import { lowerForWasm } from "../../../kernels/wasm/lower.ts";
+import { cpuFunctions } from "../../../kernels/cpu/kernels.ts";
+import { lowerForCpu } from "../../../kernels/cpu/lower.ts";
+import { wasmTarget } from "../../../kernels/wasm/target.ts";
 import type { View } from "../../../kernels/lowering/views.ts";
 import type { Spec } from "../../../src/tensor/tensor.ts";
 
@@ -65,8 +66,8 @@ function assertLowered(
   const { program } = trace(fn as never, ...args);
   const kernels = lowerProgram(program, { columns: 8 }).kernels;
   assertEquals(print(kernels, kernelFunctions), expected.kernels);
-  const wasm = lowerForWasm(program, { threads: 2, shareFrom: 4096 }).kernels;
-  assertEquals(print(wasm, wasmFunctions), expected.wasm ?? expected.kernels);
+  const wasm = lowerForCpu(program, { threads: 2, target: wasmTarget, shareFrom: 4096 }).kernels;
+  assertEquals(print(wasm, cpuFunctions), expected.wasm ?? expected.kernels);
 }
 
 Deno.test("fused: elementwise operations of one shape are one kernel, with results in registers", () => {

@@ -1,6 +1,6 @@
 /** How many threads take part, on machines that are made up. */
 import { assert, assertEquals } from "@std/assert";
-import { createCrew } from "../../../kernels/wasm/crew.ts";
+import { createCrew } from "../../../kernels/cpu/crew.ts";
 import { numbersFrom } from "../../operations/finite_differences.ts";
 
 /** Milliseconds of a call of 8 shares where so many processors are free: threads beyond them cost turns. */

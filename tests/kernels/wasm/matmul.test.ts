@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { hasRelaxedSimd, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
 import { KernelCode } from "../../../kernels/wasm/emit/code.ts";
-import { Slots } from "../../../kernels/wasm/slots.ts";
+import { Slots } from "../../../kernels/cpu/slots.ts";
 import {
   addMatmul,
   longProductScratch,

@@ -32,7 +32,7 @@ import {
   zeros,
 } from "../../../mod.ts";
 import { WasmDevice } from "../../../kernels/wasm/device.ts";
-import { WasmExecutable } from "../../../kernels/wasm/executable.ts";
+import { CpuExecutable } from "../../../kernels/cpu/executable.ts";
 import { createWasm } from "../../../kernels/wasm/mod.ts";
 import { runProgram } from "../../../kernels/reference/mod.ts";
 import { runPasses } from "../../../src/passes/mod.ts";
@@ -228,7 +228,7 @@ testOfDevice("addresses beyond 2 GiB are as good as others", async () => {
     })(u),
   ];
   const program = runPasses(trace(compute, ...inputs).program);
-  using executable = new WasmExecutable(device, program, {
+  using executable = new CpuExecutable(device, program, {
     donate: inputs.map(() => false),
     keep: program.outputs.map(() => false),
   });

@@ -4,15 +4,15 @@
  * them.
  */
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
-import { type LongProductKernel, rowsOfAll, wasmFunctions, type WasmKernel } from "./kernels.ts";
-import { longProductScratch } from "./matmul/mod.ts";
+import { cpuFunctions, type CpuKernel, type LongProductKernel, rowsOfAll } from "./kernels.ts";
 import { reshapeView, sameLoops, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
+import type { Target } from "./target.ts";
 
 /** The number of terms from which both operands are packed block by block. */
 const LONG = 512;
 
-const { readsOf, writesOf } = wasmFunctions;
+const { readsOf, writesOf } = cpuFunctions;
 
 /** The most bytes of results for which every thread sums its own terms, and the fewest terms per thread. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
@@ -21,12 +21,17 @@ const PART_BYTES = 1 << 18, PART_TERMS = 64;
  * The product as a long product, if it is one. One whose number of terms is open, as it is summed over the batch
  * or over time, counts as one.
  */
-export function longProduct(left: View, right: View, output: View): LongProductKernel | undefined {
+export function longProduct(
+  left: View,
+  right: View,
+  output: View,
+  target: Target,
+): LongProductKernel | undefined {
   const [rows, terms] = left.shape, columns = right.shape[1];
   const isLong = left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG);
   if (!isLong || typeof rows !== "number" || typeof columns !== "number") return undefined;
   if (left.strides[0] !== 1 || right.strides[1] !== 1) return undefined;
-  return withLefts(right, columns, [{ ...left, shape: [rows, terms] }], [output]);
+  return withLefts(right, columns, [{ ...left, shape: [rows, terms] }], [output], target);
 }
 
 function withLefts(
@@ -34,6 +39,7 @@ function withLefts(
   columns: number,
   lefts: LongProductKernel["lefts"],
   outputs: readonly View[],
+  target: Target,
 ): LongProductKernel {
   return {
     kind: "longProduct",
@@ -42,13 +48,14 @@ function withLefts(
     lefts,
     outputs,
     shared: "columns",
-    scratch: scratchFor({ right, columns, lefts }, 1),
+    scratch: scratchFor({ right, columns, lefts }, 1, target),
   };
 }
 
 function scratchFor(
   { right: { shape: [k] }, columns, lefts }: Pick<LongProductKernel, "right" | "columns" | "lefts">,
   threads: number,
+  { longProductScratch }: Target,
 ): LongProductKernel["scratch"] {
   const bytes = Math.ceil(longProductScratch(rowsOfAll(lefts), columns, k) / 64) * 64;
   return { name: "blocks of both operands", size: bytes / 4 * threads, storage: { kind: "arena" } };
@@ -56,9 +63,13 @@ function scratchFor(
 
 /** Joins the long products among the kernels of a block, and divides them among `threads`. */
 export function joinLongProducts(
-  kernels: readonly WasmKernel[],
-  { threads, isShared }: { readonly threads: number; readonly isShared: (kernel: WasmKernel) => boolean },
-): WasmKernel[] {
+  kernels: readonly CpuKernel[],
+  { threads, isShared, target }: {
+    readonly threads: number;
+    readonly isShared: (kernel: CpuKernel) => boolean;
+    readonly target: Target;
+  },
+): CpuKernel[] {
   let joined = [...kernels];
   for (let at = 0; at < joined.length; at++) {
     const first = joined[at];
@@ -77,12 +88,15 @@ export function joinLongProducts(
       first.columns,
       [...first.lefts, ...parts.flatMap(({ lefts }) => lefts)],
       [...first.outputs, ...parts.flatMap(({ outputs }) => outputs)],
+      target,
     );
     joined = joined.filter((kernel) => !others.includes(kernel));
     at = joined.findIndex((kernel) => kernel.kind === "longProduct" && kernel.right === first.right);
   }
   return joined.flatMap((kernel) =>
-    kernel.kind === "longProduct" ? share(kernel, threads, isShared(kernel)) : [kernel]
+    kernel.kind === "longProduct"
+      ? isShared(kernel) ? share(kernel, threads, target) : [alone(kernel, threads, target)]
+      : [kernel]
   );
 }
 
@@ -94,7 +108,7 @@ function asRow(view: View): View {
 /**
  * Whether the other kernel can join the first: a long product or a sum over rows of the same right operand.
  */
-function joins({ right }: LongProductKernel, other: WasmKernel, before: boolean): boolean {
+function joins({ right }: LongProductKernel, other: CpuKernel, before: boolean): boolean {
   if (other.kind === "longProduct") return !before && sameView(right, other.right);
   if (other.kind !== "reduce" || other.name !== "sum" || right.dtype !== "float32") return false;
   const { input, axes, output } = other;
@@ -112,7 +126,7 @@ function sameView(a: View, b: View): boolean {
 }
 
 /** Whether the kernel at `from` and those between it and `to` are independent of each other. */
-function mayMove(kernels: readonly WasmKernel[], from: number, to: number): boolean {
+function mayMove(kernels: readonly CpuKernel[], from: number, to: number): boolean {
   const buffers = (views: readonly View[]) => new Set(views.map(({ buffer }) => buffer));
   const reads = buffers(readsOf(kernels[from])), writes = buffers(writesOf(kernels[from]));
   const between = kernels.slice(Math.min(from, to), Math.max(from, to) + 1).filter((kernel) =>
@@ -124,17 +138,22 @@ function mayMove(kernels: readonly WasmKernel[], from: number, to: number): bool
   );
 }
 
+/** The product with scratch for each thread. */
+function alone(kernel: LongProductKernel, threads: number, target: Target): LongProductKernel {
+  return { ...kernel, scratch: scratchFor(kernel, threads, target) };
+}
+
 /**
  * For small results, every thread sums its own terms, which for gradients are the rows of the batch that it
  * worked on before, and the sums are then added. For large results, each thread computes its own columns.
  */
-function share(kernel: LongProductKernel, threads: number, isShared: boolean): WasmKernel[] {
+function share(kernel: LongProductKernel, threads: number, target: Target): CpuKernel[] {
   const { right, columns: n, lefts, outputs } = kernel;
   const [k] = right.shape;
   const rows = rowsOfAll(lefts);
-  const scratch = scratchFor(kernel, threads);
+  const whole = alone(kernel, threads, target);
   const hasFewTerms = typeof k === "number" && k < PART_TERMS * threads;
-  if (!isShared || threads === 1 || rows * n * 4 > PART_BYTES || hasFewTerms) return [{ ...kernel, scratch }];
+  if (threads === 1 || rows * n * 4 > PART_BYTES || hasFewTerms) return [whole];
   const parts = viewOf(
     { name: "parts of sums", size: threads * rows * n, storage: { kind: "arena" } },
     [threads, rows, n],
@@ -147,5 +166,5 @@ function share(kernel: LongProductKernel, threads: number, isShared: boolean): W
     first += height;
     return { kind: "reduce", name: "sum", input, axes: [0], output };
   });
-  return [{ ...kernel, outputs: [parts], shared: "terms", scratch }, ...sums];
+  return [{ ...whole, outputs: [parts], shared: "terms" }, ...sums];
 }

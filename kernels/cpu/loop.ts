@@ -1,5 +1,5 @@
 /**
- * Loops of calls on the wasm backend. A carried value has one place in each loop, and there is one spare place
+ * Loops of calls on a processor. A carried value has one place in each loop, and there is one spare place
  * for it: a call writes the spare one, which the loop then keeps, and leaves its former one as the spare. So a
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
@@ -36,7 +36,7 @@ function free({ places, inputs, own, forms, retained }: Held): void {
 const WHAT = () => "it was for a loop of calls";
 
 /** A loop; it cannot run once its executable is disposed of. */
-export class WasmLoop implements Loop {
+export class CpuLoop implements Loop {
   readonly #code: LoopCode;
   readonly #held: Held;
   readonly #packed: readonly Attached[];

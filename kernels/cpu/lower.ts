@@ -1,5 +1,5 @@
 /**
- * Lowering for wasm: right operands of products are packed, before the loop if they are the same at every
+ * Lowering for processors: right operands of products are packed, before the loop if they are the same at every
  * step; long sums are joined and shared by `long_products.ts`.
  */
 import type { Program } from "../../src/program/types.ts";
@@ -9,17 +9,15 @@ import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { type Lowered, lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { wasmFunctions, type WasmKernel } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel } from "./kernels.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
-import { panelColumns, PART_TERMS } from "./matmul/mod.ts";
 import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
+import type { Sharing, Target } from "./target.ts";
 import { roundedUp, sizeOf } from "../shapes.ts";
 
 /** What the kernels depend on besides the Program. */
-export interface LoweringOptions {
+export interface LoweringOptions extends Sharing {
   readonly threads: number;
-  /** Elements from which threads share a kernel. */
-  readonly shareFrom: number;
   /**
    * Whether an input often stays the same from call to call, so that it is worth keeping packed; default:
    * none is.
@@ -27,10 +25,10 @@ export interface LoweringOptions {
   readonly stays?: (input: number) => boolean;
 }
 
-/** The kernels of a Program for wasm. */
-export function lowerForWasm(program: Program, options: LoweringOptions): Lowered<WasmKernel> {
-  const { stays } = options;
-  const { kernels, checks } = lowerProgram(program, { columns: panelColumns });
+/** The kernels of a Program for a processor. */
+export function lowerForCpu(program: Program, options: LoweringOptions): Lowered<CpuKernel> {
+  const { stays, target } = options;
+  const { kernels, checks } = lowerProgram(program, { columns: target.panelColumns });
   const packed = packProducts(kernels, options).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { storage } = kernel.right.buffer;
@@ -42,37 +40,39 @@ export function lowerForWasm(program: Program, options: LoweringOptions): Lowere
 
 function packProducts(
   kernels: readonly Kernel[],
-  { threads, shareFrom }: Pick<LoweringOptions, "threads" | "shareFrom">,
-): WasmKernel[] {
-  const packed = kernels.flatMap((kernel): WasmKernel[] => {
-    if (kernel.kind === "matmul") return packProduct(kernel);
+  options: Omit<LoweringOptions, "stays">,
+): CpuKernel[] {
+  const { threads, target } = options;
+  const packed = kernels.flatMap((kernel): CpuKernel[] => {
+    if (kernel.kind === "matmul") return packProduct(kernel, target);
     if (kernel.kind !== "scan") return [kernel];
     // Inside a loop each thread works on its own rows.
     const { before, inside } = packBeforeLoop(
-      packProducts(kernel.body, { threads: 1, shareFrom }),
+      packProducts(kernel.body, { ...options, threads: 1 }),
       kernel.loop,
     );
-    return [...before, { ...kernel, body: inside, rows: rowsOf(inside, wasmFunctions) }];
+    return [...before, { ...kernel, body: inside, rows: rowsOf(inside, cpuFunctions) }];
   });
   return joinLongProducts(packed, {
     threads,
-    isShared: (kernel) => isOpen(kernel) || !partitionOf(kernel, shareFrom, fixedSizes).singleThreaded,
+    target,
+    isShared: (kernel) => isOpen(kernel) || !partitionOf(kernel, options, fixedSizes).singleThreaded,
   });
 }
 
-function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
+function packProduct({ right, ...product }: MatmulKernel, target: Target): CpuKernel[] {
   const { left, output, k, addends } = product;
-  const long = addends.length === 0 ? longProduct(left, right, output) : undefined;
+  const long = addends.length === 0 ? longProduct(left, right, output, target) : undefined;
   if (long) return [long];
   const matrices = sizeOf(right.shape.slice(0, -2)), columns = right.shape[right.shape.length - 1];
-  const size = multiplyDims(multiplyDims(roundedUp(columns, panelColumns), k), matrices);
+  const size = multiplyDims(multiplyDims(roundedUp(columns, target.panelColumns), k), matrices);
   const packed: Buffer = { name: "packed operand", size, storage: { kind: "arena" } };
   const scratch: Buffer = {
     name: "parts of a product",
     size: multiplyDims(sizeOf(output.shape), 2),
     storage: { kind: "arena" },
   };
-  const isLong = typeof k !== "number" || k > PART_TERMS;
+  const isLong = typeof k !== "number" || k > target.partTerms;
   return [
     { kind: "pack", right, packed },
     { ...product, kind: "packedMatmul", packed, ...(isLong && { scratch }) },
@@ -81,12 +81,12 @@ function packProduct({ right, ...product }: MatmulKernel): WasmKernel[] {
 
 /** Moves the packing of operands that are the same at every step before the loop. */
 function packBeforeLoop(
-  body: readonly WasmKernel[],
+  body: readonly CpuKernel[],
   loop: number,
-): { readonly before: WasmKernel[]; readonly inside: WasmKernel[] } {
-  const written = new Set(body.flatMap(wasmFunctions.writesOf).map(({ buffer }) => buffer));
-  const before: WasmKernel[] = [];
-  const inside: WasmKernel[] = [];
+): { readonly before: CpuKernel[]; readonly inside: CpuKernel[] } {
+  const written = new Set(body.flatMap(cpuFunctions.writesOf).map(({ buffer }) => buffer));
+  const before: CpuKernel[] = [];
+  const inside: CpuKernel[] = [];
   for (const kernel of body) {
     const same = kernel.kind === "pack" && !written.has(kernel.right.buffer) &&
       kernel.right.loops.every((entry) => entry.loop < loop);

@@ -24,8 +24,12 @@ export class Slots {
   readonly #words: ((filling: Filling) => number)[] = [];
   readonly #known = new Map<unknown, number>();
 
-  /** @param address Of the first word. @param capacity How many words there is memory for. */
-  constructor(readonly address: number, readonly capacity: number) {}
+  /**
+   * @param address Of the first word.
+   * @param capacity How many words there is memory for.
+   * @param unit In how many bytes the table counts addresses.
+   */
+  constructor(readonly address: number, readonly capacity: number, readonly unit = 1) {}
 
   /** The index of the word for an input or output (by its name), a buffer or a flag; undefined if none is read. */
   indexOf(key: unknown): number | undefined {
@@ -55,7 +59,7 @@ export class Slots {
     const key = storage.kind === "input" || storage.kind === "output"
       ? `${storage.kind} ${storage.index}`
       : buffer;
-    return this.#of(key, ({ addressOf }) => addressOf(buffer));
+    return this.#of(key, ({ addressOf }) => addressOf(buffer) / this.unit);
   }
 
   /** The address of the word that holds a size. */

@@ -1,4 +1,4 @@
-/** The kernels of the wasm backend: those of every backend, with packed operands for products. */
+/** The kernels of backends for processors, wasm and native: those of every backend, with packed operands for products. */
 import type { Dim } from "../../src/tensor/dims.ts";
 import type { Kernel, ScanKernel } from "../lowering/kernels.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
@@ -58,18 +58,18 @@ export interface LongLeft extends View {
 }
 
 /** A loop over time. */
-export interface WasmScanKernel extends ScanOver<WasmKernel> {}
+export interface CpuScanKernel extends ScanOver<CpuKernel> {}
 
 /** One piece of work. */
-export type WasmKernel =
+export type CpuKernel =
   | Exclude<Kernel, MatmulKernel | ScanKernel>
   | PackKernel
   | PackedMatmulKernel
   | LongProductKernel
-  | WasmScanKernel;
+  | CpuScanKernel;
 
 /** The kernel of a kind. */
-export type WasmKernelOf<K extends WasmKernel["kind"]> = Extract<WasmKernel, { readonly kind: K }>;
+export type CpuKernelOf<K extends CpuKernel["kind"]> = Extract<CpuKernel, { readonly kind: K }>;
 
 /** The number of rows of all results of a long product. */
 export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
@@ -77,7 +77,7 @@ export function rowsOfAll(lefts: LongProductKernel["lefts"]): number {
 }
 
 /** The records of all kinds. */
-const wasmKinds: Kinds<WasmKernel> = {
+const cpuKinds: Kinds<CpuKernel> = {
   ...fusedKinds,
   ...reductionKinds,
   ...cumsumKinds,
@@ -120,4 +120,4 @@ const wasmKinds: Kinds<WasmKernel> = {
 };
 
 /** The functions that apply to kernels of all kinds. */
-export const wasmFunctions: KernelFunctions<WasmKernel> = functionsOver(wasmKinds);
+export const cpuFunctions: KernelFunctions<CpuKernel> = functionsOver(cpuKinds);

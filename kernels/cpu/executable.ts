@@ -1,4 +1,4 @@
-/** Compiled Programs of the wasm backend: code for all sizes, and a plan of memory for each set of sizes. */
+/** Compiled Programs of backends for processors: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
 import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
@@ -6,10 +6,9 @@ import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
-import { codeFor } from "./code_for.ts";
-import type { WasmDevice } from "./device.ts";
-import { wasmFunctions } from "./kernels.ts";
-import { WasmLoop } from "./loop.ts";
+import type { CpuDevice } from "./device.ts";
+import { cpuFunctions } from "./kernels.ts";
+import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
 
 /** The plans of executables that were dropped without being disposed of are freed when these are collected. */
@@ -23,9 +22,9 @@ interface Loaded {
 /** Tensors in scratch begin at multiples of this many bytes. */
 const ALIGNMENT = 64;
 
-/** An executable on a wasm device. */
-export class WasmExecutable implements Executable {
-  readonly #device: WasmDevice;
+/** An executable on a processor. */
+export class CpuExecutable implements Executable {
+  readonly #device: CpuDevice;
   readonly #program: Program;
   readonly #options: BackendCompileOptions;
   readonly #loaded: Loaded = { plans: undefined };
@@ -35,8 +34,8 @@ export class WasmExecutable implements Executable {
   #disposed = false;
 
   /** @throws TypeError if the Program computes in float64. */
-  constructor(device: WasmDevice, program: Program, options: BackendCompileOptions) {
-    checkDTypes(program, device.name, "wasm");
+  constructor(device: CpuDevice, program: Program, options: BackendCompileOptions, backend = "wasm") {
+    checkDTypes(program, device.name, backend);
     this.#device = device;
     this.#program = program;
     this.#options = options;
@@ -68,7 +67,7 @@ export class WasmExecutable implements Executable {
     const bound = this.#boundFor(inputs, plans);
     const { outputs } = this.#program;
     const specs = bound.outputs.map(({ shape }, index) => ({ shape, dtype: outputs[index].dtype }));
-    return new WasmLoop({ device: this.#device, plans, bound, executable: this }, inputs, specs, roles);
+    return new CpuLoop({ device: this.#device, plans, bound, executable: this }, inputs, specs, roles);
   }
 
   #check(): void {
@@ -79,7 +78,7 @@ export class WasmExecutable implements Executable {
   /** Compiles at the first call, for all later ones. */
   #load(): Promise<Plans> {
     const { donate } = this.#options;
-    return this.#loading ??= codeFor(this.#device, this.#program, (input) => !donate[input]).then((code) => {
+    return this.#loading ??= this.#device.codeFor(this.#program, (input) => !donate[input]).then((code) => {
       const plans = new Plans(this.#device, this.#program, code);
       if (this.#disposed) plans[Symbol.dispose]();
       return this.#loaded.plans = plans;
@@ -157,13 +156,11 @@ export class WasmExecutable implements Executable {
   }
 
   describe(): string {
-    const { vectors, memory, scratch, threads, name, missingThreads } = this.#device;
+    const { instructions, memory, scratch, threads, name, notes } = this.#device;
     return [
-      `kernels on ${name}, ${vectors}, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
+      `kernels on ${name}, ${instructions}, ${memory.used - scratch.bytes} bytes of its memory in use, and ` +
       `${scratch.bytes} shared by all calls`,
-      ...(missingThreads === undefined
-        ? []
-        : [`fewer threads, as some could not be started: ${missingThreads}`]),
+      ...notes,
       ...(this.#loaded.plans ? describeCode(this.#loaded.plans, threads) : []),
     ].join("\n");
   }
@@ -178,15 +175,16 @@ export class WasmExecutable implements Executable {
 }
 
 function describeCode({ code, entries, threadsNow }: Plans, threads: number): string[] {
-  const { kernels, emitted } = code;
+  const { kernels } = code;
   const how = (isSingleThreaded: boolean) =>
     isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
       (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
   return [
-    `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
+    code.describe(),
     ...entries.map(([key, { isSingleThreaded, bytes }]) =>
       `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
     ),
-    ...kernels.flatMap((kernel) => wasmFunctions.printKernel(kernel, "  ")),
+    ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
+    ...code.text?.() ?? [],
   ];
 }

@@ -10,9 +10,8 @@ import { packFromHost, type StayingPack } from "./packed.ts";
 import { type Arena, placeBuffers } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
-import type { Code } from "./code_for.ts";
-import type { WasmDevice } from "./device.ts";
-import { wasmFunctions } from "./kernels.ts";
+import type { Code, CpuDevice } from "./device.ts";
+import { cpuFunctions } from "./kernels.ts";
 import type { Attached } from "../stored_tensor.ts";
 
 /** Sets of sizes whose plans are kept; a plan is a few kilobytes. */
@@ -51,7 +50,7 @@ function describeArena({ bytes, offsets }: Arena, bindings: Bindings): string {
 /** The code of a Program, with the plans of the sizes that were used last. */
 export class Plans implements Disposable {
   readonly code: Code;
-  readonly #device: WasmDevice;
+  readonly #device: CpuDevice;
   readonly #program: Program;
   /** By the text of their sizes, least recently used first. */
   readonly #bounds = new Map<string, Bound>();
@@ -69,7 +68,7 @@ export class Plans implements Disposable {
   #entered: Bound | undefined;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
 
-  constructor(device: WasmDevice, program: Program, code: Code) {
+  constructor(device: CpuDevice, program: Program, code: Code) {
     this.code = code;
     this.#device = device;
     this.#program = program;
@@ -81,7 +80,7 @@ export class Plans implements Disposable {
       stale: slots.indexOf(kernel),
     }));
     const constants = new Set(
-      code.kernels.flatMap(wasmFunctions.buffersOf).filter(({ storage }) => storage.kind === "constant"),
+      code.kernels.flatMap(cpuFunctions.buffersOf).filter(({ storage }) => storage.kind === "constant"),
     );
     this.#open = [...constants].filter(({ storage }) =>
       storage.kind === "constant" && typeof storage.value === "function"
@@ -92,7 +91,7 @@ export class Plans implements Disposable {
     }
   }
 
-  #write(buffer: Buffer, value: Parameters<WasmDevice["memory"]["write"]>[1]): void {
+  #write(buffer: Buffer, value: Parameters<CpuDevice["memory"]["write"]>[1]): void {
     const { memory } = this.#device;
     const before = this.#constants.get(buffer);
     if (before !== undefined) memory.free(before);
@@ -144,8 +143,7 @@ export class Plans implements Disposable {
 
   /** How many threads took part in the last call that was shared. */
   get threadsNow(): number {
-    const { shared } = this.code;
-    return shared === undefined ? 1 : this.#device.pool()?.threadsOf(shared) ?? 1;
+    return this.code.threadsNow();
   }
 
   /**
@@ -161,29 +159,23 @@ export class Plans implements Disposable {
     const device = this.#device;
     const base = device.scratch.take(this, bound.bytes, bound.describe);
     if (this.#entered !== bound || bound.base !== base) this.#enter(bound, base);
-    const { slots } = this.code;
+    const { slots, alone, together = alone } = this.code, { unit } = slots;
     const words = this.#words(slots.length);
-    for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index]);
-    for (let index = 0; index < outputs.length; index++) put(words, this.#outputs[index], outputs[index]);
+    for (let index = 0; index < inputs.length; index++) put(words, this.#inputs[index], inputs[index] / unit);
+    for (let index = 0; index < outputs.length; index++) {
+      put(words, this.#outputs[index], outputs[index] / unit);
+    }
     for (let index = 0; index < packed.length; index++) {
-      put(words, this.#packs[index].address, packed[index].address);
+      put(words, this.#packs[index].address, packed[index].address / unit);
       put(words, this.#packs[index].stale, packed[index].isReady ? 0 : 1);
     }
-    if (bound.isSingleThreaded) device.guard(this.code.alone);
-    else this.#share();
+    device.guard(bound.isSingleThreaded ? alone : together);
     for (let index = 0; index < packed.length; index++) packed[index].isReady = true;
-  }
-
-  /** Runs the code on all threads; apart from `run`, which makes no function, as it allocates nothing. */
-  #share(): void {
-    const { shared, alone } = this.code, device = this.#device;
-    const pool = shared === undefined ? undefined : device.pool();
-    device.guard(pool && shared !== undefined ? () => pool.run(shared, []) : alone);
   }
 
   /** Packs an operand that nothing else reads from the host. */
   packFromHost(kernel: StayingPack, source: HostTensor, form: Attached): void {
-    const { memory } = this.#device;
+    const { memory, panelColumns } = this.#device;
     const { pack } = this.code;
     if (!pack) throw new Error("A module without operands that stay packed has nothing to pack");
     const places: number[] = [];
@@ -193,7 +185,9 @@ export class Plans implements Disposable {
       return address;
     };
     try {
-      this.#device.guard(() => packFromHost(kernel, source, form.address, { pack, memory, place }));
+      this.#device.guard(() =>
+        packFromHost(kernel, source, form.address, { pack, memory, panelColumns, place })
+      );
       form.isReady = true;
     } finally {
       for (const address of places) memory.free(address);

@@ -7,12 +7,11 @@ import type { HostTensor } from "../../src/tensor/tensor.ts";
 import type { Input } from "../backend.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
-import { wasmFunctions, type WasmKernel, type WasmKernelOf } from "./kernels.ts";
-import { packedBytes, panelColumns } from "./matmul/mod.ts";
+import { cpuFunctions, type CpuKernel, type CpuKernelOf } from "./kernels.ts";
 
 /** A kernel that packs an operand which stays packed, and so has a fixed size. */
-export interface StayingPack extends WasmKernelOf<"pack"> {
-  readonly packed: WasmKernelOf<"pack">["packed"] & { readonly size: number };
+export interface StayingPack extends CpuKernelOf<"pack"> {
+  readonly packed: CpuKernelOf<"pack">["packed"] & { readonly size: number };
 }
 
 /** The index of the input that a kernel packs. */
@@ -36,11 +35,11 @@ export function packedOf(tensor: StoredTensor, { right, packed }: StayingPack): 
 
 /** The inputs that are only packed, from rows or columns that lie side by side. */
 export function onlyPacked(
-  kernels: readonly WasmKernel[],
+  kernels: readonly CpuKernel[],
   packs: readonly StayingPack[],
 ): ReadonlySet<number> {
   const others = new Set<Buffer>(
-    kernels.filter((kernel) => !packs.includes(kernel as StayingPack)).flatMap(wasmFunctions.buffersOf),
+    kernels.filter((kernel) => !packs.includes(kernel as StayingPack)).flatMap(cpuFunctions.buffersOf),
   );
   const isRead = (index: number) =>
     [...others].some(({ storage }) => storage.kind === "input" && storage.index === index);
@@ -63,7 +62,9 @@ const PIECE_BYTES = 1 << 18;
 /** What packs: `pack(source, destination, k, n, strideK, strideN)` of a module, over this memory. */
 export interface Packer {
   readonly pack: (...args: number[]) => void;
-  readonly memory: { readonly memory: WebAssembly.Memory };
+  readonly memory: { readonly buffer: ArrayBufferLike };
+  /** The columns of a panel, or a multiple. */
+  readonly panelColumns: number;
   /** The address of this many bytes. */
   readonly place: (bytes: number) => number;
 }
@@ -73,26 +74,26 @@ export function packFromHost(
   { right: { shape, strides, offset } }: StayingPack,
   { data }: HostTensor,
   destination: number,
-  { pack, memory, place }: Packer,
+  { pack, memory, panelColumns, place }: Packer,
 ): void {
   const [k, n] = shape.map(Number), [strideK, strideN] = strides.map(Number), first = Number(offset);
   const panels = Math.max(1, Math.floor(PIECE_BYTES / (4 * panelColumns * Math.max(1, k))));
   const piece = place(4 * k * panelColumns * panels);
   for (let column = 0; column < n; column += panels * panelColumns) {
     const columns = Math.min(panels * panelColumns, n - column);
-    const copy = new Float32Array(memory.memory.buffer, piece, k * columns);
+    const copy = new Float32Array(memory.buffer, piece, k * columns);
     if (strideN === 1) {
       for (let row = 0; row < k; row++) {
         const from = first + row * strideK + column;
         copy.set(data.subarray(from, from + columns), row * columns);
       }
-      pack(piece, destination + packedBytes(k, column), k, columns, 4 * columns, 4);
+      pack(piece, destination + 4 * k * column, k, columns, 4 * columns, 4);
     } else {
       for (let at = 0; at < columns; at++) {
         const from = first + (column + at) * strideN;
         copy.set(data.subarray(from, from + k), at * k);
       }
-      pack(piece, destination + packedBytes(k, column), k, columns, 4, 4 * k);
+      pack(piece, destination + 4 * k * column, k, columns, 4, 4 * k);
     }
   }
 }

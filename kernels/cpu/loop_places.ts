@@ -6,13 +6,12 @@ import type { Spec } from "../../src/tensor/tensor.ts";
 import type { Input, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Bound, Plans } from "./bound.ts";
-import type { WasmDevice } from "./device.ts";
-import type { DeviceMemory } from "./memory.ts";
+import type { CpuDevice, CpuMemory } from "./device.ts";
 import { packedInput } from "./packed.ts";
 
 /** What a loop runs. */
 export interface LoopCode {
-  readonly device: WasmDevice;
+  readonly device: CpuDevice;
   readonly plans: Plans;
   readonly bound: Bound;
   /** Held, as its plans are freed when it is collected. */
@@ -59,7 +58,7 @@ export function placesFor(
 
 /** What loops have in common; spare places are there as long as there is a loop. */
 export class LoopPlaces {
-  readonly memory: DeviceMemory;
+  readonly memory: CpuMemory;
   readonly fresh: readonly Slot[];
   readonly results: readonly Slot[];
   readonly carried: readonly { readonly input: number; readonly output: number; readonly spec: SizedSpec }[];
@@ -145,7 +144,7 @@ export class LoopPlaces {
 }
 
 /** A view of the elements at an address. */
-export function viewAt(memory: DeviceMemory, { shape, dtype }: SizedSpec, address: number): Slot["view"] {
+export function viewAt(memory: CpuMemory, { shape, dtype }: SizedSpec, address: number): Slot["view"] {
   const size = sizeOf(shape);
   return dtype === "float32" ? new Float32Array(memory.buffer, address, size) : memory.words(address, size);
 }
