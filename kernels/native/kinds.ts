@@ -30,6 +30,6 @@ export function emissionOf<Kernel extends CpuKernel>({ kind }: Kernel): EmittedK
 export const nativeTarget: Target = {
   panelColumns: PANEL_COLUMNS,
   partTerms: Infinity,
-  longProductScratch: (rows) => longProductFloats(rows) * 4,
+  longProductScratch: (rows, columns) => longProductFloats(rows, columns) * 4,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

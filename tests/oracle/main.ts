@@ -33,7 +33,7 @@ function deviceOf(name: string, { threads, plain, share }: Record<string, string
     throw new Error("--threads and --share are options of --backend wasm and native, --plain of wasm");
   }
   return {
-    name,
+    name: name as "wasm", // or native, whose options are among those
     ...(threads !== undefined && { threads: Number(threads) }),
     ...(plain !== undefined && { relaxed: false }),
     ...(share !== undefined && { shareFrom: 0 }),

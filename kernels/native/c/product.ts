@@ -5,17 +5,19 @@
 /** A packed operand is rounded up to so many columns, a multiple of the columns of a panel on every target. */
 export const PANEL_COLUMNS = 32;
 
-/** Terms that a long product packs at a time. */
-const LONG_TERMS = 512;
+/** Terms and columns that a long product packs at a time, and the floats between terms of a packed strip. */
+const LONG_TERMS = 512, GROUP_COLUMNS = 128, TURNED = 16;
 
 /** Floats of space for a long product with this many rows of results in total. */
-export function longProductFloats(rows: number): number {
-  return LONG_TERMS * PANEL_COLUMNS + rows * PANEL_COLUMNS;
+export function longProductFloats(rows: number, columns: number): number {
+  const wide = Math.ceil(columns / PANEL_COLUMNS) * PANEL_COLUMNS;
+  return LONG_TERMS * (GROUP_COLUMNS + TURNED) + rows * wide;
 }
 
 /** Tiles per target: the most rows, and the panels side by side for each number of rows. */
 export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row after the other. */
 #define PANEL (2 * LANES)
+#define TURNED ${TURNED}
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define MOST_ROWS 12
 #define EACH_TILE(T) T(1, 4) T(2, 4) T(3, 3) T(4, 3) T(5, 2) T(6, 2) T(7, 1) T(8, 1) T(9, 1) T(10, 1) T(11, 1) T(12, 1)
@@ -30,28 +32,34 @@ export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row
 #endif
 /* Up to WHOLE terms are added one after another; beyond it, BLOCK at a time, and PART of them before the rounding
    errors of sums are kept (Kahan, 1965). The right operand is passed over in pieces of PASS floats. */
-enum { WHOLE = 512, BLOCK = 64, PART = 2048, PASS = 1 << 15, LONG = ${LONG_TERMS} };
+enum { WHOLE = 512, BLOCK = 64, PART = 2048, PASS = 1 << 15, LONG = ${LONG_TERMS}, GROUP = ${GROUP_COLUMNS} };
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* B[k][n] in panels of columns; those beyond n are zero. */
 static void pack(const float *b, float *packed, int64_t k, int64_t n, int64_t stride_k, int64_t stride_n) {
+  if (stride_n == 1) {
+    /* A few rows at a time, as whole rows of many are far apart. */
+    for (int64_t first = 0; first < k; first += 8) {
+      const int64_t last = least(k, first + 8);
+      for (int64_t j = 0; j < n; j += LANES) {
+        const lanes w = v_lanes(n - j);
+        float *const to = packed + j / PANEL * PANEL * k + j % PANEL;
+        for (int64_t p = first; p < last; p++) *(vf *)(to + p * PANEL) = v_load(b + p * stride_k + j, w);
+      }
+      if (n % PANEL > 0 && n % PANEL <= LANES)
+        for (int64_t p = first; p < last; p++) *(vf *)(packed + n / PANEL * PANEL * k + p * PANEL + LANES) = (vf){0};
+    }
+    return;
+  }
   for (int64_t j = 0; j < n; j += PANEL, packed += k * PANEL) {
     const int64_t columns = least(PANEL, n - j);
-    const float *from = b + j * stride_n;
-    if (stride_n == 1) {
-      const lanes low = v_lanes(columns), high = v_lanes(columns > LANES ? columns - LANES : 0);
-      for (int64_t p = 0; p < k; p++) {
-        v_store(packed + p * PANEL, v_load(from + p * stride_k, low), v_lanes(LANES));
-        v_store(packed + p * PANEL + LANES, v_load(from + p * stride_k + (columns > LANES ? LANES : 0), high), v_lanes(LANES));
-      }
-    } else {
-      for (int64_t first = 0; first < k; first += 16) {
-        const int64_t last = least(k, first + 16);
-        for (int64_t q = 0; q < PANEL; q++)
-          for (int64_t p = first; p < last; p++)
-            packed[p * PANEL + q] = q < columns ? from[p * stride_k + q * stride_n] : 0;
-      }
+    const float *const from = b + j * stride_n;
+    for (int64_t first = 0; first < k; first += 16) {
+      const int64_t last = least(k, first + 16);
+      for (int64_t q = 0; q < PANEL; q++)
+        for (int64_t p = first; p < last; p++)
+          packed[p * PANEL + q] = q < columns ? from[p * stride_k + q * stride_n] : 0;
     }
   }
 }
@@ -170,45 +178,71 @@ static void product(const float *a, int64_t stride_row, int64_t stride_k, const 
   }
 }
 
-/* Products A' B of any number of A with one B[terms][n], whose terms are packed LONG at a time into the space. */
+/* Adds sums[rows][PANEL] to results, with the rounding errors kept beside them; the first sums are the results. */
+static void add_to_results(int64_t rows, int64_t columns, const float *sums, float *out, int64_t stride_out,
+                           float *errors, int64_t stride_errors) {
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t q = 0; q < columns; q += LANES) {
+      const lanes w = v_lanes(columns - q);
+      const vf term = *(const vf *)(sums + r * PANEL + q);
+      float *const to = out + r * stride_out + q;
+      if (!errors) {
+        v_store(to, term, w);
+        continue;
+      }
+      const vf more = term + *(const vf *)(errors + r * stride_errors + q), before = v_load(to, w);
+      const vf sum = before + more, lost = more - (sum - before);
+      v_store(to, sum, w);
+      *(vf *)(errors + r * stride_errors + q) = v_choose(v_equal(lost, lost), lost, v_number(0));
+    }
+  }
+}
+
+/* Packs rows of a strip of A': turned[term][TURNED]. */
+static void turn_strip(const float *a, int64_t step, int64_t rows, int64_t terms, float *turned) {
+#if LANES == TURNED
+  const lanes n = v_lanes(rows);
+  for (int64_t p = 0; p < terms; p++) *(vf *)(turned + p * TURNED) = v_load(a + p * step, n);
+#else
+  if (rows == MOST_ROWS)
+    for (int64_t p = 0; p < terms; p++) memcpy(turned + p * TURNED, a + p * step, MOST_ROWS * sizeof(float));
+  else
+    for (int64_t p = 0; p < terms; p++)
+      for (int64_t r = 0; r < rows; r++) turned[p * TURNED + r] = a[p * step + r];
+#endif
+}
+
+/* Products A' B of any number of A with one B[terms][n]. LONG terms and GROUP columns of B are packed at a time into the
+   space, behind which the rounding errors of the results are kept. */
 static void long_product(const struct left *lefts, int64_t count, const float *b, int64_t stride_b, int64_t terms,
                          int64_t n, float *space) {
-  float *const errors = space + LONG * PANEL;
+  float *const panels = space, *const turned = panels + LONG * GROUP, *const errors = turned + LONG * TURNED;
+  const int64_t wide = (n + PANEL - 1) / PANEL * PANEL;
   int64_t all = 0;
   for (int64_t l = 0; l < count; l++) all += lefts[l].rows;
-  for (int64_t j = 0; j < n; j += PANEL) {
-    const int64_t columns = least(PANEL, n - j);
-    memset(errors, 0, (size_t)(all * PANEL) * sizeof(float));
-    /* At least once: without terms the results are zero. */
-    for (int64_t first = 0; first == 0 || first < terms; first += LONG) {
-      const int64_t k = least(LONG, terms - first);
-      pack(b + first * stride_b + j, space, k, columns, stride_b, 1);
+  if (terms > LONG) memset(errors, 0, (size_t)(all * wide) * sizeof(float));
+  /* At least once: without terms the results are zero. */
+  for (int64_t first = 0; first == 0 || first < terms; first += LONG) {
+    const int64_t k = least(LONG, terms - first);
+    for (int64_t j = 0; j < n; j += GROUP) {
+      const int64_t columns = least(GROUP, n - j);
+      pack(b + first * stride_b + j, panels, k, columns, stride_b, 1);
       int64_t done = 0;
       for (int64_t l = 0; l < count; l++) {
         const struct left *const left = lefts + l;
         int64_t strips = (left->rows + MOST_ROWS - 1) / MOST_ROWS;
         for (int64_t row = 0; row < left->rows; strips--) {
           const int64_t rows = (left->rows - row + strips - 1) / strips;
-          float sums[MOST_ROWS * PANEL];
-          if (k == 0) memset(sums, 0, sizeof sums);
-          for (int64_t p = 0; p < k; p += BLOCK)
-            strip(rows, left->a + (first + p) * left->step + row, 1, left->step, space + p * PANEL, 0, sums, PANEL,
-                  PANEL, least(BLOCK, k - p), p == 0 ? NULL : sums, PANEL);
-          float *const lost = errors + done * PANEL;
-          for (int64_t r = 0; r < rows; r++) {
-            float *const to = left->out + (row + r) * left->stride_out + j;
-            for (int64_t q = 0; q < columns; q += LANES) {
-              const lanes w = v_lanes(columns - q);
-              const vf term = *(const vf *)(sums + r * PANEL + q);
-              if (first == 0) {
-                v_store(to + q, term, w);
-                continue;
-              }
-              const vf more = term + *(const vf *)(lost + r * PANEL + q), before = v_load(to + q, w);
-              const vf sum = before + more, rest = more - (sum - before);
-              v_store(to + q, sum, w);
-              *(vf *)(lost + r * PANEL + q) = v_choose(v_equal(rest, rest), rest, v_number(0));
-            }
+          turn_strip(left->a + first * left->step + row, left->step, rows, k, turned);
+          for (int64_t q = 0; q < columns; q += PANEL) {
+            float *const to = left->out + row * left->stride_out + j + q;
+            float sums[MOST_ROWS * PANEL];
+            if (k == 0) memset(sums, 0, sizeof sums);
+            for (int64_t p = 0; p < k; p += BLOCK)
+              strip(rows, turned + p * TURNED, 1, TURNED, panels + q * k + p * PANEL, 0, sums, PANEL, PANEL,
+                    least(BLOCK, k - p), p == 0 ? NULL : sums, PANEL);
+            add_to_results(rows, least(PANEL, columns - q), sums, to, left->stride_out,
+                           first == 0 ? NULL : errors + done * wide + j + q, wide);
           }
           row += rows;
           done += rows;
