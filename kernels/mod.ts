@@ -7,21 +7,23 @@ import { type Choice, chooseBackend } from "./choose.ts";
 import { checkOptionNames } from "./device_options.ts";
 import { referenceDevice } from "./reference/mod.ts";
 import { warnOnce } from "./warn.ts";
+import { type NativeChoice, nativeDevice } from "./native/mod.ts";
 import { type WasmChoice, wasmDevice } from "./wasm/mod.ts";
 import { type WebGpuChoice, webGpuDevice } from "./webgpu/mod.ts";
 
 export type { Choice } from "./choose.ts";
+export type { NativeChoice, NativeOptions } from "./native/mod.ts";
 export type { WasmChoice, WasmOptions } from "./wasm/mod.ts";
 export type { WebGpuChoice, WebGpuOptions } from "./webgpu/mod.ts";
 
 /** Every device. `auto` prefers earlier ones. */
-const devices: readonly DeviceEntry[] = [wasmDevice, webGpuDevice, referenceDevice];
+const devices: readonly DeviceEntry[] = [nativeDevice, wasmDevice, webGpuDevice, referenceDevice];
 
 /** The names of devices; `auto` is the fastest that this machine can run. */
-export type DeviceName = "auto" | "wasm" | "webgpu" | "reference";
+export type DeviceName = "auto" | "native" | "wasm" | "webgpu" | "reference";
 
 /** The choice of a device: by name, by name with options, or a backend of your own. */
-export type Device = DeviceName | WasmChoice | WebGpuChoice | Backend;
+export type Device = DeviceName | NativeChoice | WasmChoice | WebGpuChoice | Backend;
 
 const backends = devices.map(({ backend }) => backend);
 

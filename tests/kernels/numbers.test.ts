@@ -7,12 +7,13 @@ import type { Backend } from "../../kernels/backend.ts";
 import { reference } from "../../kernels/reference/mod.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
+import { createNative, native } from "../../kernels/native/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { numbers } from "./numbers.ts";
 import type { Check } from "./numbers_checks.ts";
 import { compositionChecks, faultsOf } from "./numbers_faults.ts";
 
-const webgpu = createWebGpu();
+const webgpu = createWebGpu(), noNative = await native.missing() !== undefined;
 const backends: readonly { readonly name: string; readonly backend: Backend; readonly ignore?: boolean }[] = [
   { name: "reference", backend: reference },
   ...[1, 2].flatMap((threads) =>
@@ -22,6 +23,11 @@ const backends: readonly { readonly name: string; readonly backend: Backend; rea
       ignore: relaxed && !hasRelaxedSimd(),
     }))
   ),
+  ...[1, 2].map((threads) => ({
+    name: `native with ${threads} threads`,
+    backend: createNative({ threads, shareFrom: threads > 1 ? 0 : undefined }),
+    ignore: noNative,
+  })),
   { name: "webgpu", backend: webgpu, ignore: !await webgpu.available() },
 ];
 

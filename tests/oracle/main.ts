@@ -1,8 +1,8 @@
 /**
  * `deno task oracle [DIR] [--backend NAME] [--group NAMES] [--skip NAMES]`: every case of every file in DIR, or of the
- * cases in this repository, on a backend, a line per group, exit status 1 on any miss. For wasm, `--threads N` and
- * `--plain` (SIMD without relaxed instructions) say how it runs, and `--share` has its threads share all work, however
- * little.
+ * cases in this repository, on a backend, a line per group, exit status 1 on any miss. For wasm and native, `--threads N`
+ * says how many it has, and `--share` has them share all work, however little; for wasm, `--plain` is SIMD without
+ * relaxed instructions.
  */
 import { type Device, findBackend } from "../../kernels/mod.ts";
 import { isHit, type Outcome, runCase } from "./run.ts";
@@ -29,9 +29,11 @@ const FLAGS = ["plain", "share"];
 /** The device for `--backend`, `--threads`, `--plain` and `--share`. */
 function deviceOf(name: string, { threads, plain, share }: Record<string, string>): Device {
   if (threads === undefined && plain === undefined && share === undefined) return name as Device; // what is no device is refused
-  if (name !== "wasm") throw new Error("--threads, --plain and --share are options of --backend wasm");
+  if (name !== "wasm" && (name !== "native" || plain !== undefined)) {
+    throw new Error("--threads and --share are options of --backend wasm and native, --plain of wasm");
+  }
   return {
-    name,
+    name: name as "wasm", // or native, whose options are among those
     ...(threads !== undefined && { threads: Number(threads) }),
     ...(plain !== undefined && { relaxed: false }),
     ...(share !== undefined && { shareFrom: 0 }),

@@ -1,0 +1,51 @@
+/** Functions that the kernels of Programs call, besides those on vectors. */
+export const HELPERS = `/* Where buffers lie: the table counts addresses in units of 64 bytes. */
+INLINE void *at(const struct call *c, int index) { return c->memory + (uint64_t)(uint32_t)c->table[index] * 64; }
+INLINE float float_of(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+/* The nearest index from 0 to the last. */
+INLINE int64_t clamped(int64_t index, int64_t last) { return index < 0 || last < 0 ? 0 : index > last ? last : index; }
+/* NaN where either is. */
+INLINE float larger(float a, float b) {
+  if (a == b) return __builtin_signbit(a) ? b : a;
+  return a < b || b != b ? b : a;
+}
+/* A sum with another term; the rounding error of the sum is kept beside it, and an infinite or NaN sum has none. */
+INLINE void add_exactly(float *sum, float *error, float x) {
+  const float term = x + *error, before = *sum;
+  *sum = before + term;
+  const float lost = term - (*sum - before);
+  *error = lost - lost == 0 ? lost : 0;
+}
+__attribute__((unused)) static const float one = 1;
+
+/* Threefry-2x32 with 20 rounds (Salmon et al., 2011): word i is that of block i / 2, whose counter is (i / 2, counter). */
+__attribute__((unused)) static void threefry(int32_t *to, int64_t size, uint32_t key0, uint32_t key1, uint32_t counter) {
+  static const int rotations[8] = {13, 15, 26, 6, 17, 29, 16, 24};
+  const uint32_t keys[3] = {key0, key1, key0 ^ key1 ^ 0x1bd11bdau};
+  for (int64_t i = 0; i < size; i += 2 * LANES) {
+    vu x0, x1;
+    for (int lane = 0; lane < LANES; lane++) x0[lane] = (uint32_t)(i / 2 + lane);
+    x0 = x0 + keys[0];
+    x1 = (vu)v_integer((int32_t)(counter + keys[1]));
+    for (int round = 0; round < 20; round++) {
+      const int by = rotations[round % 8];
+      x0 = x0 + x1;
+      x1 = (x1 << by | x1 >> (32 - by)) ^ x0;
+      if (round % 4 == 3) {
+        const int group = (round + 1) / 4;
+        x0 = x0 + keys[group % 3];
+        x1 = x1 + (keys[(group + 1) % 3] + (uint32_t)group);
+      }
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+      if (i + 2 * lane < size) to[i + 2 * lane] = (int32_t)x0[lane];
+      if (i + 2 * lane + 1 < size) to[i + 2 * lane + 1] = (int32_t)x1[lane];
+    }
+  }
+}
+`;

@@ -1,0 +1,112 @@
+/**
+ * Compiled code on disk: files named by the hash of all that they depend on, in a directory of the user alone. A file is
+ * written under another name and then renamed, so that processes side by side see it whole or not at all; it ends with a
+ * checksum, so that a damaged one is found and made anew. The files that were used least recently go when all of them
+ * take more than {@linkcode MOST_BYTES}.
+ */
+import { DeviceUnavailable } from "../backend.ts";
+
+/** The most bytes of all files. */
+const MOST_BYTES = 256 * 2 ** 20;
+
+/** Bytes of a checksum. */
+const CHECKSUM = 32;
+
+async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+/** A name for what depends on these texts. */
+export async function nameFor(...texts: readonly string[]): Promise<string> {
+  const hash = await hashOf(new TextEncoder().encode(texts.join("\0")));
+  return [...hash.slice(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Creates the directory, if need be. */
+export async function prepare(directory: string): Promise<void> {
+  try {
+    await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw unwritable(directory, cause);
+  }
+}
+
+function unwritable(directory: string, cause: unknown): DeviceUnavailable {
+  const why = cause instanceof Error ? cause.message : cause;
+  return new DeviceUnavailable(
+    `Cannot open the device native: ${directory} cannot be written (${why}); set XDG_CACHE_HOME to a directory ` +
+      `that can`,
+    { cause },
+  );
+}
+
+/** Whether a file is there, and as it was written. */
+export async function isWhole(path: string): Promise<boolean> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch {
+    return false;
+  }
+  if (bytes.length <= CHECKSUM) return false;
+  const hash = await hashOf(bytes.subarray(0, bytes.length - CHECKSUM));
+  if (!hash.every((byte, index) => byte === bytes[bytes.length - CHECKSUM + index])) return false;
+  const now = new Date();
+  await Deno.utime(path, now, now).catch(() => {}); // the time of last use; a read-only cache has none
+  return true;
+}
+
+/**
+ * Makes a file: `make` writes it to the path that it is given, and it appears at `path` with its checksum.
+ *
+ * @throws DeviceUnavailable if the directory is read-only or full.
+ */
+export async function keep(
+  directory: string,
+  path: string,
+  make: (to: string) => Promise<void>,
+): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  try {
+    await make(temporary);
+    const bytes = await Deno.readFile(temporary);
+    const whole = new Uint8Array(bytes.length + CHECKSUM);
+    whole.set(bytes);
+    whole.set(await hashOf(bytes), bytes.length);
+    await Deno.writeFile(temporary, whole, { mode: 0o700 });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error instanceof DeviceUnavailable ? error : unwritable(directory, error);
+  }
+  await makeRoom(directory, path);
+}
+
+/** Writes a text beside the code, for people to read. */
+export async function keepText(directory: string, path: string, text: string): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}.c`;
+  try {
+    await Deno.writeTextFile(temporary, text, { mode: 0o600 });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw unwritable(directory, error);
+  }
+}
+
+/** Removes the files that were used least recently. */
+async function makeRoom(directory: string, except: string): Promise<void> {
+  const files: { readonly path: string; readonly size: number; readonly used: number }[] = [];
+  for await (const { name, isFile } of Deno.readDir(directory)) {
+    if (!isFile) continue;
+    const path = `${directory}/${name}`, info = await Deno.stat(path).catch(() => undefined);
+    if (info) files.push({ path, size: info.size, used: info.mtime?.getTime() ?? 0 });
+  }
+  let bytes = files.reduce((sum, { size }) => sum + size, 0);
+  for (const { path, size } of files.toSorted((a, b) => a.used - b.used)) {
+    if (bytes <= MOST_BYTES) return;
+    if (path === except) continue;
+    await Deno.remove(path).catch(() => {}); // another process may have done it
+    bytes -= size;
+  }
+}

@@ -1,0 +1,132 @@
+/** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
+import { DeviceUnavailable } from "../backend.ts";
+import { isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
+import { cacheDirectory, compilerCommand, missingPermissions } from "./host.ts";
+
+/**
+ * How code is compiled. Nothing here changes what NaN, infinities or zeros do: floats are multiplied and added in one step
+ * only where the source says so, and integers wrap.
+ */
+export const FLAGS = [
+  ...["-O3", "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden"],
+  ...["-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math"],
+  ...["-Wall", "-Wextra", "-Wno-psabi"],
+];
+
+/** The compiler of this machine. */
+export interface Compiler {
+  readonly command: string;
+  /** The flag that makes it use all of this processor. */
+  readonly processor: readonly string[];
+  /** Its version, and what the processor can do, as the compiler sees both. */
+  readonly identity: string;
+  readonly version: string;
+  readonly directory: string;
+}
+
+/** Files that a source became. */
+export interface Compiled {
+  readonly object: string;
+  readonly source: string;
+}
+
+function unavailable(why: string, cause?: unknown): DeviceUnavailable {
+  return new DeviceUnavailable(`Cannot open the device native: ${why}`, { cause });
+}
+
+async function runCommand(command: string, args: readonly string[]) {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(command, {
+      args: [...args],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { success, stdout: text(stdout), stderr: text(stderr) };
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) {
+      throw unavailable(`${command} cannot be run (${cause})`, cause);
+    }
+    throw unavailable(
+      `there is no C compiler ${command}; install gcc or clang, or name one by the variable CC`,
+      cause,
+    );
+  }
+}
+
+/** The first lines of what a compiler says. */
+function firstLines(text: string): string {
+  return text.trim().split("\n").slice(0, 5).join("\n");
+}
+
+/**
+ * Finds out what the compiler is.
+ *
+ * @throws DeviceUnavailable if it is missing or does not work.
+ */
+export async function findCompiler(): Promise<Compiler> {
+  const lacking = missingPermissions();
+  if (lacking !== undefined) throw unavailable(`run Deno with ${lacking}`);
+  const directory = cacheDirectory();
+  if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
+  const command = compilerCommand();
+  let said = "";
+  for (const processor of [["-march=native"], ["-mcpu=native"], []]) {
+    const { success, stdout, stderr } = await runCommand(command, [
+      ...processor,
+      "-dM",
+      "-E",
+      "-x",
+      "c",
+      "/dev/null",
+    ]);
+    said ||= stderr;
+    if (!success) continue;
+    const version = stdout.match(/#define __VERSION__ "(.*)"/)?.[1] ?? "of unknown version";
+    const identity = stdout.split("\n").filter((line) => !/__(DATE|TIME|TIMESTAMP)__/.test(line)).sort().join(
+      "\n",
+    );
+    await prepare(directory);
+    return { command, processor, identity, version, directory };
+  }
+  throw unavailable(`the C compiler ${command} fails:\n${firstLines(said)}`);
+}
+
+/** Compilations under way in this process. */
+const underWay = new Map<string, Promise<Compiled>>();
+
+/**
+ * The shared object of a source: the one that is kept, or a new one.
+ *
+ * @throws DeviceUnavailable if it cannot be compiled or kept.
+ */
+export async function compileC(compiler: Compiler, source: string): Promise<Compiled> {
+  const name = await nameFor(source, compiler.command, compiler.identity, FLAGS.join(" "));
+  const known = underWay.get(name) ?? compileOnce(compiler, source, name);
+  underWay.set(name, known);
+  try {
+    return await known;
+  } finally {
+    underWay.delete(name);
+  }
+}
+
+async function compileOnce(compiler: Compiler, source: string, name: string): Promise<Compiled> {
+  const { command, processor, directory } = compiler;
+  const files = { object: `${directory}/${name}.so`, source: `${directory}/${name}.c` };
+  if (await isWhole(files.object)) return files;
+  await keepText(directory, files.source, source);
+  await keep(directory, files.object, async (to) => {
+    const { success, stderr } = await runCommand(command, [
+      ...FLAGS,
+      ...processor,
+      files.source,
+      "-o",
+      to,
+      "-lpthread",
+    ]);
+    if (!success) throw unavailable(`the C compiler ${command} fails:\n${firstLines(stderr)}`);
+  });
+  return files;
+}

@@ -1,0 +1,221 @@
+/** The C of a kernel in the making: its lines, and the names of what it reads from the table of its Program. */
+import { addDims, type Bindings, type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import type { DType } from "../../../src/tensor/tensor.ts";
+import type { Slots } from "../../cpu/slots.ts";
+import type { Buffer, OpenNumber, View } from "../../lowering/views.ts";
+import type { MathName } from "../../math/mod.ts";
+import { RESERVED } from "./math.ts";
+
+/** The C type of an element in memory; a bool is an integer. */
+export function elementType(dtype: DType): "float" | "int32_t" {
+  return dtype === "float32" ? "float" : "int32_t";
+}
+
+/** Texts that are sizes already, and need no parentheses. */
+function isSimple(text: string): boolean {
+  return /^-?\w+$/.test(text);
+}
+
+/** A factor of a product. */
+export function factor(text: string): string {
+  return isSimple(text) ? text : `(${text})`;
+}
+
+/** A product of two sizes as text. */
+export function times(a: string, b: string): string {
+  if (a === "0" || b === "0") return "0";
+  if (a === "1") return b;
+  if (b === "1") return a;
+  return `${factor(a)} * ${factor(b)}`;
+}
+
+/** A sum as text, without zeros. */
+export function plus(...terms: readonly string[]): string {
+  const kept = terms.filter((term) => term !== "0");
+  if (kept.length === 0) return "0";
+  return kept.reduce((sum, term) => term.startsWith("-") ? `${sum} - ${term.slice(1)}` : `${sum} + ${term}`);
+}
+
+/** What the kernels of a Program share while they are written. */
+export interface Shared {
+  readonly slots: Slots;
+  /** The mathematical functions that are called. */
+  readonly functions: Set<MathName>;
+}
+
+/** The body of a function. */
+export class KernelSource {
+  readonly #shared: Shared;
+  /** Declarations of what is read from the table. */
+  readonly #declared: string[] = [];
+  readonly #lines: string[] = [];
+  readonly #names = new Map<string, number>();
+  readonly #known = new Map<unknown, string>();
+  #depth = 1;
+
+  constructor(shared: Shared) {
+    this.#shared = shared;
+    for (const word of RESERVED) this.#names.set(word, 1);
+  }
+
+  /** The functions that are called. */
+  get functions(): Set<MathName> {
+    return this.#shared.functions;
+  }
+
+  /** A name that nothing else has here. */
+  name(wish: string): string {
+    const plain = wish.replace(/\W+/g, "_").replace(/^(\d)/, "_$1");
+    const count = this.#names.get(plain) ?? 0;
+    this.#names.set(plain, count + 1);
+    return count === 0 ? plain : this.name(`${plain}_${count}`);
+  }
+
+  /** Adds a line. */
+  line(text: string): this {
+    this.#lines.push(`${"  ".repeat(this.#depth)}${text}`);
+    return this;
+  }
+
+  /** Adds a block: what stands before the brace, and what is within. */
+  block(head: string, write: () => void): this {
+    this.line(`${head} {`);
+    this.#depth++;
+    write();
+    this.#depth--;
+    return this.line("}");
+  }
+
+  /** A loop of an index of this name, from 0 or `from` to below `to`; an axis of one element needs none. */
+  loop(
+    wish: string,
+    to: string,
+    write: (index: string) => void,
+    { from = "0", step = "1" }: { readonly from?: string; readonly step?: string } = {},
+  ): this {
+    if (to === "1" && from === "0" && step === "1") {
+      write("0");
+      return this;
+    }
+    const index = this.name(wish);
+    const next = step === "1" ? `${index}++` : `${index} += ${step}`;
+    return this.block(`for (int64_t ${index} = ${from}; ${index} < ${to}; ${next})`, () => write(index));
+  }
+
+  /** Loops over axes, from the outermost. */
+  loops(wish: string, dims: readonly Dim[], write: (indices: readonly string[]) => void): this {
+    const [dim, ...rest] = dims;
+    if (dim === undefined) {
+      write([]);
+      return this;
+    }
+    return this.loop(wish, this.size(dim), (index) => {
+      this.loops(wish, rest, (others) => write([index, ...others]));
+    });
+  }
+
+  #once(key: unknown, wish: string, declare: (name: string) => string): string {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const name = this.name(wish);
+    this.#known.set(key, name);
+    this.#declared.push(`  ${declare(name)}`);
+    return name;
+  }
+
+  #index(address: number): number {
+    const { slots } = this.#shared;
+    return (address - slots.address) / 4;
+  }
+
+  /** A size: a number, or a polynomial of the sizes that the table has. */
+  size(dim: Dim): string {
+    if (typeof dim === "number") return `${dim}`;
+    return plus(
+      ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
+        if (monomial === "") return `${coefficient}`;
+        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol, dim));
+        return coefficient === 1
+          ? symbols.join(" * ")
+          : `${coefficient < 0 ? "-" : ""}${
+            Math.abs(coefficient) === 1 ? "" : `${Math.abs(coefficient)} * `
+          }${symbols.join(" * ")}`;
+      }),
+    );
+  }
+
+  #symbol(symbol: string, _: Dim): string {
+    const address = this.#shared.slots.of(`the size ${symbol}`, (bindings) => bindings[symbol]);
+    return this.#once(
+      `size ${symbol}`,
+      symbol,
+      (name) => `const int64_t ${name} = c->table[${this.#index(address)}];`,
+    );
+  }
+
+  /** A number that depends on the sizes of a call; equal keys mean the same. */
+  at(key: string, word: (bindings: Bindings) => number): string {
+    return `c->table[${this.#index(this.#shared.slots.of(key, word))}]`;
+  }
+
+  /** A word that each call sets, for what `key` identifies. */
+  flag(key: object): string {
+    return `c->table[${this.#index(this.#shared.slots.ofFlag(key))}]`;
+  }
+
+  /** The bits of a number that depends on the sizes of a call. */
+  openNumber(number: OpenNumber, dtype: DType): string {
+    return `c->table[${this.#index(this.#shared.slots.ofNumber(number, dtype))}]`;
+  }
+
+  /** A pointer to the beginning of a buffer. */
+  buffer(buffer: Buffer, type: "float" | "int32_t"): string {
+    const index = this.#index(this.#shared.slots.ofBuffer(buffer));
+    return this.#once(
+      `${type} at ${index}`,
+      buffer.name,
+      (name) => `${type} *const ${name} = at(c, ${index});`,
+    );
+  }
+
+  /** A pointer to a view's element at an offset; default: its first. */
+  pointer(view: View, offset = view.offset): string {
+    const type = elementType(view.dtype);
+    const base = this.buffer(view.buffer, type);
+    const moved = plus(
+      this.size(offset),
+      ...view.loops.map(({ loop, stride }) => times(`t${loop}`, this.size(stride))),
+    );
+    if (moved === "0") return base;
+    return this.#once(
+      `${base} + ${moved}`,
+      `${base}_at`,
+      (name) => `${type} *const ${name} = ${base} + ${moved};`.replace("+ -", "- "),
+    );
+  }
+
+  /** The distance of an element from the first, for the indices of axes. */
+  distance(indices: readonly string[], strides: readonly Dim[]): string {
+    return plus(...indices.map((index, axis) => times(index, this.size(strides[axis]))));
+  }
+
+  /** The element of a pointer at a distance. */
+  static element(pointer: string, distance: string): string {
+    return `${pointer}[${distance}]`;
+  }
+
+  /** The whole body. */
+  get text(): string {
+    return [...this.#declared, ...this.#lines].join("\n");
+  }
+}
+
+/** The last index along an axis of this size. */
+export function lastOf(size: Dim): Dim {
+  return addDims(size, -1);
+}
+
+/** The offset of the last element along an axis. */
+export function lastAlong({ offset, strides, shape }: View, axis: number): Dim {
+  return addDims(offset, multiplyDims(lastOf(shape[axis]), strides[axis]));
+}

@@ -1,0 +1,230 @@
+/**
+ * Sums and maxima over axes, and the index of the largest. Floats are summed in double, so that only the result is
+ * rounded, however many terms there are.
+ */
+import type { Dim } from "../../../src/tensor/dims.ts";
+import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
+import { collapse } from "../../lowering/views.ts";
+import { sizeOf } from "../../shapes.ts";
+import { elementType, type KernelSource, plus, times } from "./code.ts";
+import type { EmittedKinds } from "./kind.ts";
+
+/** How results of a kind accumulate: in a number, and in a vector of them. */
+interface Accumulation {
+  readonly type: string;
+  readonly start: string;
+  /** A result with another term. */
+  readonly take: (result: string, term: string) => string;
+  /** What is stored of it. */
+  readonly result: (result: string) => string;
+}
+
+/** In a number, and in vectors. */
+const accumulations: {
+  readonly [K in `${ReduceKernel["name"]} of ${"float" | "int32_t"}`]: {
+    readonly one: Accumulation;
+    readonly many: Accumulation;
+  };
+} = {
+  "sum of float": {
+    one: {
+      type: "double",
+      start: "0",
+      take: (all, x) => `${all} + (double)${x}`,
+      result: (x) => `(float)${x}`,
+    },
+    many: {
+      type: "vd",
+      start: "(vd){0}",
+      take: (all, x) => `${all} + v_wide(${x})`,
+      result: (x) => `v_narrow(${x})`,
+    },
+  },
+  "sum of int32_t": {
+    one: { type: "int32_t", start: "0", take: (all, x) => `${all} + ${x}`, result: (x) => x },
+    many: { type: "vi", start: "(vi){0}", take: (all, x) => `${all} + ${x}`, result: (x) => x },
+  },
+  "max of float": {
+    one: {
+      type: "float",
+      start: "-__builtin_inff()",
+      take: (all, x) => `larger(${all}, ${x})`,
+      result: (x) => x,
+    },
+    many: {
+      type: "vf",
+      start: "v_number(-__builtin_inff())",
+      take: (all, x) => `v_maximum(${all}, ${x})`,
+      result: (x) => x,
+    },
+  },
+  "max of int32_t": {
+    one: {
+      type: "int32_t",
+      start: "INT32_MIN",
+      take: (all, x) => `${all} < ${x} ? ${x} : ${all}`,
+      result: (x) => x,
+    },
+    many: {
+      type: "vi",
+      start: "v_integer(INT32_MIN)",
+      take: (all, x) => `v_maximum_int(${all}, ${x})`,
+      result: (x) => x,
+    },
+  },
+};
+
+/** Axes, and how the input lies along them. */
+interface Kept {
+  readonly shape: readonly Dim[];
+  readonly strides: readonly Dim[];
+}
+
+/** Writes the function of a reduction; rows are those of the output's first axis. */
+function emitReduce(f: KernelSource, kernel: ReduceKernel): void {
+  const { input, axes, output } = kernel;
+  const isReduced = (axis: number) => axes.includes(axis);
+  const kept: Kept = {
+    shape: input.shape.filter((_, axis) => !isReduced(axis)),
+    strides: input.strides.filter((_, axis) => !isReduced(axis)),
+  };
+  const { shape, strides: [strides] } = collapse(
+    axes.map((axis) => input.shape[axis]),
+    [axes.map((axis) => input.strides[axis])],
+    0,
+  );
+  const last = kept.shape.length - 1;
+  const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
+    strides.at(-1) !== 1;
+  (isByColumns ? reduceColumns : reduceElements)(f, kernel, kept, { shape, strides });
+}
+
+/** Loops over rows `begin` to `end` of the first axis and all of the others; runs once without axes. */
+export function overRows(
+  f: KernelSource,
+  dims: readonly Dim[],
+  write: (indices: readonly string[]) => void,
+): void {
+  if (dims.length === 0) {
+    f.line("(void)begin, (void)end;");
+    return write([]);
+  }
+  f.loop("i", "end", (row) => f.loops("i", dims.slice(1), (others) => write([row, ...others])), {
+    from: "begin",
+  });
+}
+
+/** Column by column: vectors along the innermost kept axis. */
+function reduceColumns(
+  f: KernelSource,
+  { name, input, output }: ReduceKernel,
+  kept: Kept,
+  reduced: Kept,
+): void {
+  const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
+  const { type: wide, start, take, result } = accumulations[`${name} of ${type}`].many;
+  const last = kept.shape.length - 1;
+  const from = f.pointer(input), to = f.pointer(output);
+  const columns = (indices: readonly string[], first: string, stop: string) => {
+    const j = f.name("j"), n = f.name("n"), all = f.name(name);
+    f.block(`for (int64_t ${j} = ${first}; ${j} < ${stop}; ${j} += LANES)`, () => {
+      f.line(`const lanes ${n} = v_lanes(${stop} - ${j});`);
+      f.line(`${wide} ${all} = ${start};`);
+      f.loops("k", reduced.shape, (places) => {
+        const distance = plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides), j);
+        f.line(`${all} = ${take(all, `v_load${suffix}(${from} + ${distance}, ${n})`)};`);
+      });
+      const target = plus(f.distance(indices, output.strides), j);
+      f.line(`v_store${suffix}(${to} + ${target}, ${result(all)}, ${n});`);
+    });
+  };
+  if (last === 0) columns([], "begin", "end");
+  else overRows(f, kept.shape.slice(0, last), (indices) => columns(indices, "0", f.size(kept.shape[last])));
+}
+
+/** One output element at a time: vectors along the innermost reduced axis if it is contiguous. */
+function reduceElements(
+  f: KernelSource,
+  { name, input, output }: ReduceKernel,
+  kept: Kept,
+  reduced: Kept,
+): void {
+  const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
+  const { one, many } = accumulations[`${name} of ${type}`];
+  const inner = reduced.shape.length - 1;
+  const isContiguous = inner >= 0 && reduced.strides[inner] === 1;
+  const from = f.pointer(input), to = f.pointer(output);
+  overRows(f, kept.shape, (indices) => {
+    const all = f.name(name);
+    f.line(`${one.type} ${all} = ${one.start};`);
+    const outer = isContiguous ? inner : reduced.shape.length;
+    const at = (places: readonly string[], along: string) =>
+      plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides), along);
+    if (!isContiguous) {
+      f.loops(
+        "k",
+        reduced.shape,
+        (places) => f.line(`${all} = ${one.take(all, `${from}[${at(places, "0")}]`)};`),
+      );
+    } else {
+      const extent = f.size(reduced.shape[inner]),
+        parts = f.name("parts"),
+        k = f.name("k"),
+        lane = f.name("lane");
+      f.line(`${many.type} ${parts} = ${many.start};`);
+      f.loops("k", reduced.shape.slice(0, outer), (places) => {
+        f.line(`int64_t ${k} = 0;`);
+        f.block(`for (; ${k} + LANES <= ${extent}; ${k} += LANES)`, () => {
+          f.line(
+            `${parts} = ${many.take(parts, `v_load${suffix}(${from} + ${at(places, k)}, v_lanes(LANES))`)};`,
+          );
+        });
+        f.line(`for (; ${k} < ${extent}; ${k}++) ${all} = ${one.take(all, `${from}[${at(places, k)}]`)};`);
+      });
+      f.line(
+        `for (int ${lane} = 0; ${lane} < LANES; ${lane}++) ${all} = ${one.take(all, `${parts}[${lane}]`)};`,
+      );
+    }
+    f.line(`${to}[${f.distance(indices, output.strides)}] = ${one.result(all)};`);
+  });
+}
+
+/** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
+function emitArgmax(f: KernelSource, { input, axis, output }: ArgmaxKernel): void {
+  if (sizeOf(input.shape) === 0) return void f.line("(void)c, (void)begin, (void)end;");
+  const type = elementType(input.dtype);
+  const kept = <T>(list: readonly T[]) => list.filter((_, other) => other !== axis);
+  const from = f.pointer(input), to = f.pointer(output);
+  overRows(f, kept(input.shape), (indices) => {
+    const first = f.distance(indices, kept(input.strides));
+    const best = f.name("best"), which = f.name("which"), k = f.name("k"), x = f.name("x");
+    f.line(`${type} ${best} = ${from}[${first}];`);
+    f.line(`int32_t ${which} = 0;`);
+    f.block(`for (int64_t ${k} = 1; ${k} < ${f.size(input.shape[axis])}; ${k}++)`, () => {
+      f.line(`const ${type} ${x} = ${from}[${plus(first, times(k, f.size(input.strides[axis])))}];`);
+      const isNew = type === "float"
+        ? `${x} > ${best} || (${x} != ${x} && ${best} == ${best})`
+        : `${x} > ${best}`;
+      f.line(`if (${isNew}) ${best} = ${x}, ${which} = (int32_t)${k};`);
+    });
+    f.line(`${to}[${f.distance(indices, output.strides)}] = ${which};`);
+  });
+}
+
+/** How these kinds are written. */
+export const reductionEmission: EmittedKinds<ReductionKernel> = {
+  reduce: {
+    emit: emitReduce,
+    cut: ({ output: { shape: { length } } }, { cost }, shareFrom) => ({
+      grain: length === 1 ? 16 : 1,
+      singleThreaded: length === 0 || cost < shareFrom,
+    }),
+  },
+  argmax: {
+    emit: emitArgmax,
+    cut: ({ output }, { cost }, shareFrom) => ({
+      grain: 1,
+      singleThreaded: output.shape.length === 0 || cost < shareFrom,
+    }),
+  },
+};

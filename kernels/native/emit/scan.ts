@@ -1,0 +1,30 @@
+/** The loop over time: calls the kernels of the body one after the other, all on the same rows. */
+import type { CpuScanKernel } from "../../cpu/kernels.ts";
+import { type KernelSource, lastOf } from "./code.ts";
+import type { Emission, EmittedKinds } from "./kind.ts";
+
+function emitScan(
+  f: KernelSource,
+  { length, reverse, rows }: CpuScanKernel,
+  { depth, inside }: Emission,
+): void {
+  const outer = Array.from({ length: depth }, (_, loop) => `t${loop}, `).join("");
+  // Threads without rows have nothing to do.
+  if (rows !== 0) f.line("if (begin >= end) return;");
+  else f.line("(void)begin, (void)end;");
+  f.loop("step", f.size(length), (step) => {
+    f.line(`const int64_t t${depth} = ${reverse ? `${f.size(lastOf(length))} - ${step}` : step};`);
+    for (const { name, units } of inside) {
+      f.line(`${name}(c, ${rows !== 0 ? "begin, end" : `0, ${units(f)}`}, ${outer}t${depth});`);
+    }
+    if (inside.length === 0) f.line(`(void)t${depth};`);
+  });
+}
+
+/** How this kind is written. */
+export const scanEmission: EmittedKinds<CpuScanKernel> = {
+  scan: {
+    emit: emitScan,
+    cut: ({ rows }, { units }) => ({ grain: 1, singleThreaded: rows === 0 || units < 2 }),
+  },
+};

@@ -1,0 +1,45 @@
+/** What this backend needs of Deno, and what of it is permitted; nothing here prompts. */
+
+/** Whether the process runs in Deno, which alone has the interface to C that is used here. */
+export function isDeno(): boolean {
+  return typeof globalThis.Deno?.dlopen === "function";
+}
+
+/** Whether something is permitted without a prompt. */
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(permission).state === "granted";
+}
+
+/** The value of a variable of the environment, if it may be read. */
+export function variable(name: string): string | undefined {
+  return isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
+}
+
+/** The command of the compiler. */
+export function compilerCommand(): string {
+  return variable("CC") || "cc";
+}
+
+/** Where compiled code is kept: the user's cache directory; undefined if that is not known. */
+export function cacheDirectory(): string | undefined {
+  const cache = variable("XDG_CACHE_HOME"), home = variable("HOME");
+  if (cache) return `${cache}/cellfold/native`;
+  return home ? `${home}/.cache/cellfold/native` : undefined;
+}
+
+/** What Deno is not permitted, as flags that permit it; undefined if nothing is missing. */
+export function missingPermissions(): string | undefined {
+  const flags: string[] = [];
+  if (!isGranted({ name: "ffi" })) flags.push("--allow-ffi");
+  const directory = cacheDirectory();
+  const mayName = isGranted({ name: "env", variable: "HOME" }) ||
+    isGranted({ name: "env", variable: "XDG_CACHE_HOME" });
+  if (!mayName) flags.push("--allow-env=CC,HOME,XDG_CACHE_HOME");
+  if (directory !== undefined) {
+    if (!isGranted({ name: "read", path: directory })) flags.push(`--allow-read=${directory}`);
+    if (!isGranted({ name: "write", path: directory })) flags.push(`--allow-write=${directory}`);
+  } else if (!mayName) flags.push("--allow-read", "--allow-write");
+  const command = compilerCommand();
+  if (!isGranted({ name: "run", command })) flags.push(`--allow-run=${command}`);
+  return flags.length === 0 ? undefined : flags.join(" ");
+}

@@ -1,0 +1,111 @@
+/** The runtime of a process: loaded once, and shared by all devices. */
+import { DeviceUnavailable } from "../backend.ts";
+import { RUNTIME } from "./c/runtime.ts";
+import { compileC, type Compiler, findCompiler } from "./compiler.ts";
+import { NativeMemory } from "./memory.ts";
+
+const SYMBOLS = {
+  cellfold_reserve: { parameters: ["f64"], result: "pointer" },
+  cellfold_give_back: { parameters: ["pointer", "f64", "f64"], result: "void" },
+  cellfold_machine_bytes: { parameters: [], result: "f64" },
+  cellfold_open: { parameters: ["pointer", "u32"], result: "i32" },
+  cellfold_load: { parameters: ["pointer", "f64"], result: "i32" },
+  cellfold_unload: { parameters: ["u32", "u32"], result: "void" },
+  cellfold_run: { parameters: ["u32", "u32", "u32"], result: "u32" },
+  cellfold_pack: { parameters: ["u32", "f64", "f64", "f64", "f64", "f64", "f64"], result: "void" },
+  cellfold_lanes: { parameters: [], result: "u32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const PROGRAM = {
+  cellfold_program: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The addresses that are asked for: the first that the system grants. */
+const RESERVATIONS = [64, 16, 4, 1].map((gibibytes) => gibibytes * 2 ** 30);
+
+/** The runtime, and the compiler that made it. */
+export interface Runtime {
+  readonly compiler: Compiler;
+  readonly symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  /** Floats in a vector. */
+  readonly lanes: number;
+}
+
+let runtime: Promise<Runtime> | undefined;
+
+/**
+ * The runtime, compiled and loaded at the first call.
+ *
+ * @throws DeviceUnavailable if that is not possible.
+ */
+export function openRuntime(): Promise<Runtime> {
+  return runtime ??= load().catch((error) => {
+    runtime = undefined;
+    throw error;
+  });
+}
+
+async function load(): Promise<Runtime> {
+  const compiler = await findCompiler();
+  const { object } = await compileC(compiler, RUNTIME);
+  const { symbols } = open(object, SYMBOLS);
+  return { compiler, symbols, lanes: symbols.cellfold_lanes() };
+}
+
+function open<S extends Deno.ForeignLibraryInterface>(path: string, symbols: S): Deno.DynamicLibrary<S> {
+  try {
+    return Deno.dlopen(path, symbols);
+  } catch (cause) {
+    throw new DeviceUnavailable(
+      `Cannot open the device native: ${path} cannot be loaded (${
+        cause instanceof Error ? cause.message : cause
+      }); ` +
+        `set XDG_CACHE_HOME to a directory from which code may be loaded`,
+      { cause },
+    );
+  }
+}
+
+/** Memory for a device, and the number of the device over it. */
+export function openDevice({ symbols }: Runtime, threads: number): { memory: NativeMemory; device: number } {
+  for (const bytes of RESERVATIONS) {
+    const pointer = symbols.cellfold_reserve(bytes);
+    if (pointer === null) continue;
+    const device = symbols.cellfold_open(pointer, threads);
+    if (device < 0) break;
+    const memory = new NativeMemory({
+      bufferOf: (size) => Deno.UnsafePointerView.getArrayBuffer(pointer, size),
+      giveBack: (address, size) => symbols.cellfold_give_back(pointer, address, size),
+      bytes,
+      machineBytes: symbols.cellfold_machine_bytes(),
+    });
+    return { memory, device };
+  }
+  throw new DeviceUnavailable("Cannot open the device native: the system has no memory for it");
+}
+
+/** The code of a Program. */
+export interface LoadedProgram {
+  /** Its number in the runtime. */
+  readonly id: number;
+  readonly unload: () => void;
+}
+
+/** Loads the shared object of a Program whose table lies at an address of the device's memory. */
+export function loadProgram(
+  { symbols }: Runtime,
+  device: number,
+  path: string,
+  table: number,
+): LoadedProgram {
+  const library = open(path, PROGRAM);
+  const id = symbols.cellfold_load(library.symbols.cellfold_program(), table);
+  if (id < 0) throw new DeviceUnavailable("Cannot load a Program on native: the system has no memory for it");
+  return {
+    id,
+    unload: () => {
+      symbols.cellfold_unload(device, id);
+      library.close();
+    },
+  };
+}
