@@ -190,7 +190,7 @@ testInFolder(
           "--quiet",
           `--allow-read=${folder}`,
           `--allow-write=${folder}`,
-          new URL("../../../formats/export/main.ts", import.meta.url).href,
+          new URL("../../../formats/export/mod.ts", import.meta.url).href,
           ...args,
         ],
         cwd: folder,

@@ -3,7 +3,22 @@
  * no threads and cannot compile, and Python's wasmtime. All give what the device gives here, to the bit.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type HostTensor, predict, streaming, toHost, type Tree, treeLeaves } from "@cellfold/cellfold";
+import {
+  dense,
+  full,
+  gru,
+  host,
+  type HostTensor,
+  init,
+  key,
+  predict,
+  sequential,
+  spec,
+  streaming,
+  toHost,
+  type Tree,
+  treeLeaves,
+} from "@cellfold/cellfold";
 import { toWasm } from "@cellfold/cellfold/standalone";
 import { browse, missingForPages, servePages } from "../../platforms/support/pages.ts";
 import {
@@ -248,8 +263,63 @@ testInFolder(
     const { code, out, err } = await run(own, "main.py");
     assertEquals(code, 0, err);
     assertResult(made, JSON.parse(out), "wasmtime");
+    await assertDocumented(folder, (file) => run(own, file));
   },
 );
+
+/** Fails unless the program in the documentation computes what the model does that it is for. */
+async function assertDocumented(folder: string, run: (file: string) => ReturnType<typeof runProcess>) {
+  const model = sequential([gru({ units: 16 }), dense({ units: 3, activation: "softmax" })]);
+  const input = spec([null, null, 4]);
+  const variables = init(model, key(0), input);
+  await Deno.writeFile(`${folder}/gestures.wasm`, toWasm(model, variables, { input }).wasm);
+  const page = await Deno.readTextFile(new URL("../../../docs/standalone.md", import.meta.url));
+  const [, text] = page.match(/```python\n([^]*?)```/) ?? [];
+  await Deno.writeTextFile(`${folder}/documented.py`, text);
+  const { code, out, err } = await run("documented.py");
+  assertEquals(code, 0, err);
+  const { data } = host(await predict(model, variables, full([1, 10, 4], 0.5), { device: DEVICE }));
+  assertEquals(Float32Array.from(JSON.parse(out.replace("(", "[").replace(")", "]"))), data);
+}
+
+testInFolder("toWasm: the types are those of the model", missingPermissions, async (folder) => {
+  const nested = models["9. nested inputs"];
+  const { loader, types } = toWasm(nested.model, variablesOf(nested), { input: nested.input });
+  const stream = toWasm(stepped.model, variablesOf(stepped), { input: stepped.input, stream: true });
+  await Deno.writeTextFile(`${folder}/nested.js`, loader);
+  await Deno.writeTextFile(`${folder}/nested.d.ts`, types);
+  await Deno.writeTextFile(`${folder}/stream.js`, stream.loader);
+  await Deno.writeTextFile(`${folder}/stream.d.ts`, stream.types);
+  await Deno.writeTextFile(`${folder}/deno.json`, '{ "compilerOptions": { "strict": true } }');
+  const check = async (lines: string) => {
+    const text = `
+      // @ts-types="./nested.d.ts"
+      import { load } from "./nested.js";
+      // @ts-types="./stream.d.ts"
+      import { load as loadStream } from "./stream.js";
+      const predict = await load(new Uint8Array()), stream = await loadStream(new Uint8Array());
+      const tensor = { data: new Float32Array(), shape: [] };
+      ${lines}`;
+    await Deno.writeTextFile(`${folder}/main.ts`, text);
+    const { code, err } = await runProcess([Deno.execPath(), "check", "main.ts"], {
+      cwd: folder,
+      seconds: 60,
+    });
+    return code === 0 ? "" : err;
+  };
+  const right = `
+    const first: Float32Array = predict({ i_1: tensor, i_2: tensor }).y[1].data;
+    const output: Float32Array = stream.step({ steps: first, resets: new Uint8Array() });
+    stream.reset();
+    (await stream.createStream()).step({ steps: output, resets: new Uint8Array() });`;
+  assertEquals(await check(right), "");
+  assertStringIncludes(await check("predict({ i_1: tensor });"), "i_2");
+  assertStringIncludes(await check("predict({ i_1: tensor, i_2: tensor }).z;"), "'z'");
+  assertStringIncludes(
+    await check("stream.step({ steps: new Uint8Array(), resets: new Uint8Array() });"),
+    "steps",
+  );
+});
 
 Deno.test("toWasm: a file imports nothing and shares no memory, and its loader stands alone", async () => {
   const { whole, stepping } = await samples();
