@@ -36,9 +36,39 @@ export function plus(...terms: readonly string[]): string {
   return kept.reduce((sum, term) => term.startsWith("-") ? `${sum} - ${term.slice(1)}` : `${sum} + ${term}`);
 }
 
+/** Where the kernels of a Program find what they read, in C. */
+export interface Names {
+  /** The value of an open size. */
+  symbol(symbol: string): string;
+  /** A number that depends on the sizes of a call; equal keys mean the same. */
+  at(key: string, word: (bindings: Bindings) => number): string;
+  /** A word that each call sets, for what `key` identifies. */
+  flag(key: object): string;
+  /** The bits of a number that depends on the sizes of a call. */
+  openNumber(number: OpenNumber, dtype: DType): string;
+  /** The address of a buffer; equal texts mean the same one. */
+  buffer(buffer: Buffer): string;
+  /** Whether a buffer is never written. */
+  isConstant(buffer: Buffer): boolean;
+}
+
+/** Everything is read from the table of a call. */
+export function tableNames(slots: Slots): Names {
+  const index = (address: number) => (address - slots.address) / 4;
+  const word = (address: number) => `c->table[${index(address)}]`;
+  return {
+    symbol: (symbol) => word(slots.of(`the size ${symbol}`, (bindings) => bindings[symbol])),
+    at: (key, value) => word(slots.of(key, value)),
+    flag: (key) => word(slots.ofFlag(key)),
+    openNumber: (number, dtype) => word(slots.ofNumber(number, dtype)),
+    buffer: (buffer) => `at(c, ${index(slots.ofBuffer(buffer))})`,
+    isConstant: () => false,
+  };
+}
+
 /** What the kernels of a Program share while they are written. */
 export interface Shared {
-  readonly slots: Slots;
+  readonly names: Names;
   /** The mathematical functions that are called. */
   readonly functions: Set<MathName>;
 }
@@ -123,18 +153,13 @@ export class KernelSource {
     return name;
   }
 
-  #index(address: number): number {
-    const { slots } = this.#shared;
-    return (address - slots.address) / 4;
-  }
-
   /** A size: a number, or a polynomial of the sizes that the table has. */
   size(dim: Dim): string {
     if (typeof dim === "number") return `${dim}`;
     return plus(
       ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
         if (monomial === "") return `${coefficient}`;
-        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol, dim));
+        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol));
         return coefficient === 1
           ? symbols.join(" * ")
           : `${coefficient < 0 ? "-" : ""}${
@@ -144,38 +169,42 @@ export class KernelSource {
     );
   }
 
-  #symbol(symbol: string, _: Dim): string {
-    const address = this.#shared.slots.of(`the size ${symbol}`, (bindings) => bindings[symbol]);
+  #symbol(symbol: string): string {
     return this.#once(
       `size ${symbol}`,
       symbol,
-      (name) => `const int64_t ${name} = c->table[${this.#index(address)}];`,
+      (name) => `const int64_t ${name} = ${this.#shared.names.symbol(symbol)};`,
     );
   }
 
   /** A number that depends on the sizes of a call; equal keys mean the same. */
   at(key: string, word: (bindings: Bindings) => number): string {
-    return `c->table[${this.#index(this.#shared.slots.of(key, word))}]`;
+    return this.#shared.names.at(key, word);
   }
 
   /** A word that each call sets, for what `key` identifies. */
   flag(key: object): string {
-    return `c->table[${this.#index(this.#shared.slots.ofFlag(key))}]`;
+    return this.#shared.names.flag(key);
   }
 
   /** The bits of a number that depends on the sizes of a call. */
   openNumber(number: OpenNumber, dtype: DType): string {
-    return `c->table[${this.#index(this.#shared.slots.ofNumber(number, dtype))}]`;
+    return this.#shared.names.openNumber(number, dtype);
   }
 
   /** A pointer to the beginning of a buffer. */
   buffer(buffer: Buffer, type: "float" | "int32_t"): string {
-    const index = this.#index(this.#shared.slots.ofBuffer(buffer));
+    const address = this.#shared.names.buffer(buffer);
     return this.#once(
-      `${type} at ${index}`,
+      `${type} at ${address}`,
       buffer.name,
-      (name) => `${type} *const ${name} = at(c, ${index});`,
+      (name) => `${this.pointerType(buffer, type)} *const ${name} = ${address};`,
     );
+  }
+
+  /** The type of a buffer's elements, which is constant if they are never written. */
+  pointerType(buffer: Buffer, type: "float" | "int32_t"): string {
+    return this.#shared.names.isConstant(buffer) ? `const ${type}` : type;
   }
 
   /** A pointer to a view's element at an offset; default: its first. */
@@ -190,7 +219,8 @@ export class KernelSource {
     return this.#once(
       `${base} + ${moved}`,
       `${base}_at`,
-      (name) => `${type} *const ${name} = ${base} + ${moved};`.replace("+ -", "- "),
+      (name) =>
+        `${this.pointerType(view.buffer, type)} *const ${name} = ${base} + ${moved};`.replace("+ -", "- "),
     );
   }
 

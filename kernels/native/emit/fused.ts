@@ -8,7 +8,7 @@ import type { Value } from "../../../src/program/types.ts";
 import type { FusedKernel, Operand } from "../../lowering/kinds/fused.ts";
 import { collapse, type View } from "../../lowering/views.ts";
 import { sizeOf } from "../../shapes.ts";
-import { type KernelSource, plus, times } from "./code.ts";
+import { elementType, type KernelSource, plus, times } from "./code.ts";
 import type { EmittedKinds } from "./kind.ts";
 import { float, integer } from "./math.ts";
 import { mathNameOf, registerType, sayOperation } from "./operation.ts";
@@ -63,7 +63,7 @@ function emitFused(f: KernelSource, kernel: FusedKernel): void {
       let row = pointer;
       if (distance !== "0") {
         row = f.name(`${pointer}_row`);
-        const type = view.dtype === "float32" ? "float" : "int32_t";
+        const type = f.pointerType(view.buffer, elementType(view.dtype));
         f.line(`${type} *const ${row} = ${pointer} + ${distance};`);
       }
       const made = { pointer: row, stride: all[inner] };

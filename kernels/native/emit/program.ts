@@ -23,7 +23,7 @@ import { CALL } from "../c/call.ts";
 import { HELPERS } from "../c/helpers.ts";
 import { HEADERS, OPERATIONS, VECTORS } from "../c/vectors.ts";
 import { emissionOf, nativeTarget } from "../kinds.ts";
-import { KernelSource } from "./code.ts";
+import { KernelSource, type Names, tableNames } from "./code.ts";
 import type { Inside } from "./kind.ts";
 import { mathSource } from "./math.ts";
 
@@ -65,6 +65,7 @@ export function emitProgram(kernels: readonly CpuKernel[], program: Program, opt
 
 class ProgramWriter {
   readonly #options: EmitOptions;
+  readonly #table: Names;
   readonly #functions = new Set<MathName>();
   readonly #names = new Map<string, number>();
   readonly #written: string[] = [];
@@ -72,6 +73,7 @@ class ProgramWriter {
 
   constructor(options: EmitOptions) {
     this.#options = options;
+    this.#table = tableNames(options.slots);
   }
 
   write(kernels: readonly CpuKernel[], program: Program): Emitted {
@@ -98,7 +100,7 @@ class ProgramWriter {
   }
 
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
-    const f = new KernelSource({ slots: this.#options.slots, functions: this.#functions });
+    const f = new KernelSource({ names: this.#table, functions: this.#functions });
     write(f);
     return `static void ${name}(${parameters}) {\n${f.text}\n}\n`;
   }
