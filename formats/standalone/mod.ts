@@ -5,3 +5,5 @@
  */
 export { type StandaloneOptions } from "./options.ts";
 export { toWasm, type WasmModel } from "./to_wasm.ts";
+export { type CModel, type COptions, toC } from "./to_c.ts";
+export type { WeightFormat } from "../../kernels/native/standalone/weights.ts";

@@ -41,6 +41,7 @@ export interface CheckedOptions extends Omit<StandaloneOptions, "name" | "stream
  * Checks a model, its variables and its options.
  *
  * @param what The function that takes them.
+ * @param more The names of its further options.
  * @throws TypeError or RangeError saying what is given, what is expected, and what to do.
  */
 export function checkExport(
@@ -48,10 +49,11 @@ export function checkExport(
   model: Layer,
   variables: Variables,
   options: StandaloneOptions,
+  more: readonly string[] = [],
 ): CheckedOptions {
   checkLayer("export a model", model);
   checkVariables("export a model", variables);
-  checkOptions(what, options, NAMES);
+  checkOptions(what, options, [...NAMES, ...more]);
   const { input, batch, stream = false, allowNaN = false } = options;
   if (input === undefined) {
     throw new TypeError(

@@ -1,7 +1,10 @@
-/** Functions that the kernels of Programs call, besides those on vectors. */
-export const HELPERS = `/* Where buffers lie: the table counts addresses in units of 64 bytes. */
+/** How kernels find buffers by the table of a call. */
+export const PLACES = `/* Where buffers lie: the table counts addresses in units of 64 bytes. */
 INLINE void *at(const struct call *c, int index) { return c->memory + (uint64_t)(uint32_t)c->table[index] * 64; }
-INLINE float float_of(int32_t bits) {
+`;
+
+/** Functions that the kernels of Programs call, besides those on vectors. */
+export const HELPERS = `INLINE float float_of(int32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;

@@ -20,8 +20,10 @@ export const VECTORS = `/* Vectors of the target's width, which may lie at any a
 #define LANES 16
 #elif defined(__AVX2__)
 #define LANES 8
-#else
+#elif defined(__SSE2__) || defined(__ARM_NEON)
 #define LANES 4
+#else
+#define LANES 1
 #endif
 #define INLINE static inline __attribute__((always_inline, unused))
 typedef float vf __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -142,12 +144,38 @@ INLINE vf v_fma(vf a, vf b, vf c) { return a * b + c; }
 #endif
 INLINE vf v_at_most(vf a, vf limit) { return v_choose(v_less(limit, a), limit, a); }
 INLINE vf v_at_least(vf a, vf limit) { return v_choose(v_less(a, limit), limit, a); }
+/* Through integers, so that no library is needed; from 2^23 on every float is whole. */
 INLINE vf v_floor(vf a) {
-  for (int i = 0; i < LANES; i++) a[i] = __builtin_floorf(a[i]);
-  return a;
+  const vi sign = v_integer((int32_t)0x80000000);
+  const mask small = v_less((vf)((vi)a & ~sign), v_number(8388608.0f));
+  const vf near = __builtin_convertvector(__builtin_convertvector(v_choose(small, a, v_number(0)), vi), vf);
+  const vf below = v_choose(v_less(a, near), near - v_number(1), near);
+  return v_choose(small, (vf)((vi)below | ((vi)a & sign)), a);
+}
+/* The instruction of the target; or Newton's method, from half of the exponent. */
+INLINE float square_root(float x) {
+#if defined(__SSE2__)
+  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+#elif defined(__aarch64__)
+  return vget_lane_f32(vsqrt_f32(vdup_n_f32(x)), 0);
+#elif defined(__ARM_FP) && (__ARM_FP & 4)
+  float root;
+  __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x));
+  return root;
+#else
+  if (!(x > 0) || x > 3.4028234663852886e38f) return x == 0 || x > 0 ? x : (x - x) / (x - x);
+  const float up = x < 1.1754943508222875e-38f ? 16777216.0f : 1.0f, scaled = x * up;
+  int32_t bits;
+  memcpy(&bits, &scaled, sizeof bits);
+  bits = 0x1fbd1df5 + (bits >> 1);
+  float root;
+  memcpy(&root, &bits, sizeof root);
+  for (int i = 0; i < 4; i++) root = 0.5f * (root + scaled / root);
+  return up == 1.0f ? root : root * (1.0f / 4096.0f);
+#endif
 }
 INLINE vf v_sqrt(vf a) {
-  for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrtf(a[i]);
+  for (int i = 0; i < LANES; i++) a[i] = square_root(a[i]);
   return a;
 }
 #endif

@@ -46,8 +46,8 @@ export interface Names {
   flag(key: object): string;
   /** The bits of a number that depends on the sizes of a call. */
   openNumber(number: OpenNumber, dtype: DType): string;
-  /** The address of a buffer; equal texts mean the same one. */
-  buffer(buffer: Buffer): string;
+  /** The address of a buffer of these elements; equal texts mean the same one. */
+  buffer(buffer: Buffer, type: "float" | "int32_t"): string;
   /** Whether a buffer is never written. */
   isConstant(buffer: Buffer): boolean;
 }
@@ -64,6 +64,22 @@ export function tableNames(slots: Slots): Names {
     buffer: (buffer) => `at(c, ${index(slots.ofBuffer(buffer))})`,
     isConstant: () => false,
   };
+}
+
+/** A size: a number, or a polynomial of open sizes. */
+export function printSize(dim: Dim, symbolText: (symbol: string) => string): string {
+  if (typeof dim === "number") return `${dim}`;
+  return plus(
+    ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
+      if (monomial === "") return `${coefficient}`;
+      const symbols = monomial.split("*").map(symbolText);
+      return coefficient === 1
+        ? symbols.join(" * ")
+        : `${coefficient < 0 ? "-" : ""}${Math.abs(coefficient) === 1 ? "" : `${Math.abs(coefficient)} * `}${
+          symbols.join(" * ")
+        }`;
+    }),
+  );
 }
 
 /** What the kernels of a Program share while they are written. */
@@ -155,18 +171,7 @@ export class KernelSource {
 
   /** A size: a number, or a polynomial of the sizes that the table has. */
   size(dim: Dim): string {
-    if (typeof dim === "number") return `${dim}`;
-    return plus(
-      ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
-        if (monomial === "") return `${coefficient}`;
-        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol));
-        return coefficient === 1
-          ? symbols.join(" * ")
-          : `${coefficient < 0 ? "-" : ""}${
-            Math.abs(coefficient) === 1 ? "" : `${Math.abs(coefficient)} * `
-          }${symbols.join(" * ")}`;
-      }),
-    );
+    return printSize(dim, (symbol) => this.#symbol(symbol));
   }
 
   #symbol(symbol: string): string {
@@ -194,7 +199,7 @@ export class KernelSource {
 
   /** A pointer to the beginning of a buffer. */
   buffer(buffer: Buffer, type: "float" | "int32_t"): string {
-    const address = this.#shared.names.buffer(buffer);
+    const address = this.#shared.names.buffer(buffer, type);
     return this.#once(
       `${type} at ${address}`,
       buffer.name,

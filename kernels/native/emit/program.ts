@@ -20,7 +20,7 @@ import type { Slots } from "../../cpu/slots.ts";
 import { sizesAt } from "../../lowering/kinds/kind.ts";
 import type { MathName } from "../../math/mod.ts";
 import { CALL } from "../c/call.ts";
-import { HELPERS } from "../c/helpers.ts";
+import { HELPERS, PLACES } from "../c/helpers.ts";
 import { HEADERS, OPERATIONS, VECTORS } from "../c/vectors.ts";
 import { emissionOf, nativeTarget } from "../kinds.ts";
 import { KernelSource, type Names, tableNames } from "./code.ts";
@@ -89,6 +89,7 @@ class ProgramWriter {
       VECTORS,
       OPERATIONS,
       CALL,
+      PLACES,
       HELPERS,
       mathSource(this.#functions),
       ...this.#written,

@@ -1,0 +1,82 @@
+/**
+ * Weights as constant arrays of C: in float32, or in fewer bits where products and tables of rows read them, with a
+ * scale for each channel if they are integers.
+ */
+import type { HostTensor } from "../../../src/tensor/tensor.ts";
+import { float } from "../emit/math.ts";
+
+/** How weights are stored that products and tables of rows read; all others are float32. */
+export type WeightFormat = "float32" | "float16" | "int8";
+
+/** The type of elements in memory. */
+export const ELEMENTS = {
+  float32: { type: "float", bytes: 4 },
+  float16: { type: "uint16_t", bytes: 2 },
+  int8: { type: "int8_t", bytes: 1 },
+} as const satisfies Readonly<Record<WeightFormat, { readonly type: string; readonly bytes: number }>>;
+
+/** Which axis of a matrix has a scale for each index. */
+export type ScaledAxis = "rows" | "columns";
+
+/** The definition of an array, and what it takes. */
+export interface ConstantArray {
+  readonly text: string;
+  readonly bytes: number;
+}
+
+/** The definition of a constant tensor. */
+export function constantArray(name: string, { data, dtype }: HostTensor): ConstantArray {
+  const isFloat = dtype === "float32";
+  const values = [...data].map((value) => isFloat ? float(value) : integerOf(value));
+  return arrayOf(name, isFloat ? "float" : "int32_t", values, 4);
+}
+
+/** The smallest integer has no literal in C. */
+function integerOf(value: number): string {
+  return value === -(2 ** 31) ? "-2147483647 - 1" : `${value}`;
+}
+
+/** The definition of a matrix in 16 bits. */
+export function halfArray(name: string, { data }: HostTensor): ConstantArray {
+  const bits = new Uint16Array(new Float16Array(Float32Array.from(data)).buffer);
+  return arrayOf(name, "uint16_t", [...bits].map(String), 2);
+}
+
+/** The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127. */
+export function byteArrays(
+  name: string,
+  { data, shape }: HostTensor,
+  axis: ScaledAxis,
+): { readonly values: ConstantArray; readonly scales: ConstantArray } {
+  const columns = shape[shape.length - 1], rows = data.length / Math.max(1, columns);
+  const channelOf = (index: number) => axis === "columns" ? index % columns : Math.floor(index / columns);
+  const largest = new Float64Array(axis === "columns" ? columns : rows);
+  data.forEach((value, index) => {
+    largest[channelOf(index)] = Math.max(largest[channelOf(index)], Math.abs(value));
+  });
+  const scales = Float32Array.from(largest, (value) => value / 127);
+  const values = Array.from(data, (value, index) => {
+    const scale = scales[channelOf(index)];
+    return `${scale === 0 ? 0 : Math.max(-127, Math.min(127, Math.round(value / scale)))}`;
+  });
+  return {
+    values: arrayOf(name, "int8_t", values, 1),
+    scales: arrayOf(`${name}_scale`, "float", Array.from(scales, float), 4),
+  };
+}
+
+/** Values in lines of some width. */
+function arrayOf(name: string, type: string, values: readonly string[], bytes: number): ConstantArray {
+  const lines: string[] = [];
+  let line = "";
+  for (const value of values) {
+    if (line.length + value.length > 116) {
+      lines.push(line);
+      line = "";
+    }
+    line += `${line === "" ? "  " : " "}${value},`;
+  }
+  const count = Math.max(1, values.length); // C has no empty arrays
+  const body = values.length === 0 ? "  0," : [...lines, line].join("\n");
+  return { text: `static const ${type} ${name}[${count}] = {\n${body}\n};\n`, bytes: count * bytes };
+}
