@@ -35,8 +35,8 @@ ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${abou
   --output PATH  where to write; default: beside the file
   --input SPEC   the input, if the file does not say it: batch,time,28 or batch,time:int32
   --name NAME    an identifier for the model; default: made from the file's name
-  --stream       steps through sequences and keeps the state (wasm)
-  --batch N      fixes the first size of the input (wasm)`;
+  --stream       steps through sequences and keeps the state (wasm, c)
+  --batch N      fixes the first size of the input (wasm, c)`;
 }
 
 /**

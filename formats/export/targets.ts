@@ -38,6 +38,16 @@ export const targets: Readonly<Record<string, Target>> = {
       }];
     },
   },
+  c: {
+    about: "a C source file and its header, for machines of any size",
+    end: ".c",
+    options: ["name", "stream", "batch"],
+    write: async (model, variables, options) => {
+      const { toC } = await import("../standalone/to_c.ts");
+      const { source, header } = toC(model, variables, options);
+      return [{ end: ".c", content: source }, { end: ".h", content: header }];
+    },
+  },
   onnx: {
     about: "an ONNX file",
     end: ".onnx",
