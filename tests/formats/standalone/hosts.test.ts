@@ -35,8 +35,9 @@ const node = await findCommand(
   [["node"], ["npx", "-y", `node@${OLDEST_NODE}`]],
   (version) => Number(/^v(\d+)\./.exec(version)?.[1]) >= OLDEST_NODE,
 );
-const python = await findCommand([["python3"]]);
-const missing = (found: readonly string[] | undefined, name: string) =>
+/** A Python that can make an environment with packages of its own. */
+const [python] = await findCommand([["python3", "-m", "ensurepip"]]) ?? [];
+const missing = (found: readonly string[] | string | undefined, name: string) =>
   missingPermissions.length > 0 ? missingPermissions : found ? [] : [name];
 
 /** The package that runs modules in Python. */
@@ -231,7 +232,7 @@ print(json.dumps({"output": output, "outputs": outputs}))
 
 testInFolder(
   "toWasm in Python: wasmtime runs the files without a loader, relaxed SIMD and threads",
-  missing(python, "Python 3"),
+  missing(python, "Python 3 with ensurepip"),
   async (folder) => {
     const made = await samples();
     await writeFiles(folder, made);
@@ -248,7 +249,7 @@ testInFolder(
     const run = (...command: string[]) => runProcess(command, { cwd: folder, seconds: 120 });
     const own = `${folder}/venv/bin/python`;
     for (
-      const command of [[...python ?? [], "-m", "venv", "venv"], [
+      const command of [[python, "-m", "venv", "venv"], [
         own,
         "-m",
         "pip",
