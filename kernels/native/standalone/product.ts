@@ -112,41 +112,41 @@ __attribute__((unused)) static void product_${format}(
     float *out, int32_t out_row, int32_t m, int32_t n, int32_t k, const float *added, int32_t added_row${
     scales ? ", const float *scale" : ""
   }) {
+  const int32_t whole = n - n % 4;
   for (int32_t i = 0; i < m; i++) {
-    int32_t j = 0;
-    for (; j + 4 <= n; j += 4) {
+    const float *x = a + i * a_row;
+    float *to = out + i * out_row;
+    const float *more = added ? added + i * added_row : 0; /* may be what is written */
+    for (int32_t j = 0; j < whole; j += 4) {
       float sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
       for (int32_t first = 0; first < k; first += 64) {
         const int32_t last = first + 64 < k ? first + 64 : k;
         float part0 = 0, part1 = 0, part2 = 0, part3 = 0;
         for (int32_t p = first; p < last; p++) {
-          const float x = a[i * a_row + p * a_column];
           const ${type} *row = b + p * b_row + j * b_column;
-          part0 += x * ${value("row[0]")};
-          part1 += x * ${value("row[b_column]")};
-          part2 += x * ${value("row[2 * b_column]")};
-          part3 += x * ${value("row[3 * b_column]")};
+          part0 += x[p * a_column] * ${value("row[0]")};
+          part1 += x[p * a_column] * ${value("row[b_column]")};
+          part2 += x[p * a_column] * ${value("row[2 * b_column]")};
+          part3 += x[p * a_column] * ${value("row[3 * b_column]")};
         }
         sum0 += part0, sum1 += part1, sum2 += part2, sum3 += part3;
       }
-      float *to = out + i * out_row + j;
-      const float *from = added ? added + i * added_row + j : 0;
-      to[0] = ${scaled("sum0", "j")} + (from ? from[0] : 0);
-      to[1] = ${scaled("sum1", "j + 1")} + (from ? from[1] : 0);
-      to[2] = ${scaled("sum2", "j + 2")} + (from ? from[2] : 0);
-      to[3] = ${scaled("sum3", "j + 3")} + (from ? from[3] : 0);
+      to[j] = ${scaled("sum0", "j")} + (more ? more[j] : 0);
+      to[j + 1] = ${scaled("sum1", "j + 1")} + (more ? more[j + 1] : 0);
+      to[j + 2] = ${scaled("sum2", "j + 2")} + (more ? more[j + 2] : 0);
+      to[j + 3] = ${scaled("sum3", "j + 3")} + (more ? more[j + 3] : 0);
     }
-    for (; j < n; j++) {
+    for (int32_t j = whole; j < n; j++) {
       float sum = 0;
       for (int32_t first = 0; first < k; first += 64) {
         const int32_t last = first + 64 < k ? first + 64 : k;
         float part = 0;
-        for (int32_t p = first; p < last; p++) part += a[i * a_row + p * a_column] * ${
-    value("b[p * b_row + j * b_column]")
-  };
+        for (int32_t p = first; p < last; p++) {
+          part += x[p * a_column] * ${value("b[p * b_row + j * b_column]")};
+        }
         sum += part;
       }
-      out[i * out_row + j] = ${scaled("sum", "j")} + (added ? added[i * added_row + j] : 0);
+      to[j] = ${scaled("sum", "j")} + (more ? more[j] : 0);
     }
   }
 }

@@ -137,7 +137,7 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["reader.safetensors", "--to is missing"],
     ["reader.safetensors --to", "--to has no value"],
     ["reader.safetensors --to wasm --to onnx", "--to is given twice"],
-    ["reader.safetensors --to c", 'Cannot export to "c": it is unknown; expected one of wasm, onnx'],
+    ["reader.safetensors --to rust", 'Cannot export to "rust": it is unknown; expected one of wasm, c, onnx'],
     ["reader.safetensors --to wasn", 'did you mean "wasm"?'],
     ["reader.safetensors --to wasm --steam", 'did you mean "stream"?'],
     ["reader.safetensors --to wasm --stream=yes", "--stream has a value"],
