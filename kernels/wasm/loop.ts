@@ -4,7 +4,7 @@
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
  */
-import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
+import type { HostTensor, Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
@@ -154,8 +154,6 @@ function copy(from: Values, to: Values): void {
   else for (let i = 0; i < from.length; i++) to[i] = from[i];
 }
 
-function taken({ shape, dtype }: Spec & { readonly shape: readonly number[] }, view: Values): HostTensor {
-  const data: Values = allocateValues(dtype, view.length);
-  data.set(view);
-  return { kind: "host", shape, dtype, data };
+function taken({ shape, dtype }: SizedSpec, view: Float32Array | Int32Array): HostTensor {
+  return { kind: "host", shape, dtype, data: dtype === "bool" ? Uint8Array.from(view) : view.slice() };
 }
