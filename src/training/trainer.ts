@@ -149,7 +149,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkText("convert an input", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkSamples(what, x);
-      return isPlainInput(variables, x) ? x : convertTree("x", x, inputDTypesFor(steps, variables, x));
+      return isPlainInput(floatDType(variables), x) ? x : convertTree("x", x, inputDTypesFor(steps, variables, x));
     },
     session(what, variables, data) {
       checkText("prepare a session", what, "the first argument", WHAT);
