@@ -9,6 +9,7 @@ import {
   init,
   key,
   lstm,
+  predict,
   sequential,
   spec,
   streaming,
@@ -17,6 +18,9 @@ import {
   type Tree,
   treeLeaves,
 } from "@cellfold/cellfold";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { eventually } from "../support/eventually.ts";
 import { random } from "./helpers.ts";
 
 const model = sequential([
@@ -27,6 +31,13 @@ const input = spec([1, null, 3]);
 const variables = init(model, key(0), input);
 const x = random(1, [1, 3]);
 const valuesOf = (tree: Tree<Tensor>) => treeLeaves<Tensor>(tree).map((leaf) => [...host(leaf).data]);
+
+/** How many bytes of a wasm device are in use. */
+async function meter(device: Device): Promise<() => number> {
+  const probe = compile((x: Tensor) => add(x, 1), { device });
+  await probe(tensor(0));
+  return () => Number(probe.explain().match(/(\d+) bytes of its memory in use/)?.[1]);
+}
 
 Deno.test("a state that is written to after it was read is not where other streams begin", async () => {
   using first = streaming(model, variables, { input, device: "wasm" });
@@ -42,9 +53,7 @@ Deno.test("a state that is written to after it was read is not where other strea
 
 Deno.test("streams open, go on and are disposed of in any order, and leave nothing on the device", async () => {
   const device: Device = { name: "wasm", threads: 1, shareFrom: 7003 };
-  const probe = compile((x: Tensor) => add(x, 1), { device });
-  await probe(tensor(0));
-  const used = () => Number(probe.explain().match(/(\d+) bytes of its memory in use/)?.[1]);
+  const used = await meter(device);
   const before = used();
   using alone = streaming(model, variables, { device: "reference" });
   const expected: number[][][] = [];
@@ -80,6 +89,31 @@ Deno.test("streams open, go on and are disposed of in any order, and leave nothi
   await openOne(); // compiled anew
   open[0].stream[Symbol.dispose]();
   assertEquals(used(), before);
+});
+
+Deno.test("streams that are dropped without being disposed of leave nothing, nor does predict", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void; // there since the flag is set
+  const device: Device = { name: "wasm", threads: 1, shareFrom: 7004 };
+  const used = await meter(device);
+  const before = used();
+  const drop = async () => {
+    const layer = gru({ units: 5, returnSequences: true });
+    for (let seed = 0; seed < 3; seed++) {
+      const own = init(layer, key(seed), input);
+      for (let count = 0; count < 3; count++) {
+        await streaming(layer, own, { device }).step(x);
+        await predict(layer, own, random(1, [1, 4, 3]), { device });
+      }
+    }
+    return used();
+  };
+  assert(await drop() > before);
+  const collected = () => {
+    collect();
+    return used();
+  };
+  assertEquals(await eventually(collected, before), before);
 });
 
 Deno.test("streams of other params, batches, states and devices share nothing that differs", async () => {
