@@ -97,7 +97,8 @@ export async function sessionsTrial(
         time,
         values: {
           "time, by that one by one": time / oneByOne,
-          "its products at the rate of multiply-adds in registers, by the time one by one": products / oneByOne,
+          "its products at the rate of multiply-adds in registers, by the time one by one": products /
+            oneByOne,
         },
       };
     },

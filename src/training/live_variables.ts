@@ -2,10 +2,9 @@
  * Variables on the host that `predict` is given again and again: from the second call in a row on they lie on the
  * device, until others are given. They are told by their data, which is not read again meanwhile.
  */
-import { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 import type { Variables } from "../layers/layer.ts";
 import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/compile.ts";
+import { type Device, DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
 import { backendsFor, type HeldTensors, holdAll } from "../transforms/uploads.ts";
 import { flattenTree, printStructure, unflattenTree } from "../tree/tree.ts";
 
@@ -65,14 +64,13 @@ export async function withLive<Result>(
   try {
     return await use(unflattenTree(structure, copies.tensors));
   } catch (error) {
-    if (error instanceof DeviceLost) {
-      copies.forget();
-      letGo(live);
-    }
-    throw error;
+    if (error instanceof DeviceLost) copies.forget();
+    if (error instanceof DeviceLost || error instanceof DeviceOutOfMemory) letGo(live);
+    if (!(error instanceof DeviceOutOfMemory)) throw error;
   } finally {
     copies.release();
   }
+  return await use(variables); // which takes no memory beyond the call
 }
 
 /** These are the variables of the last call from now on. */

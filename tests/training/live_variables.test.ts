@@ -1,5 +1,5 @@
 /** That variables which `predict` is given again lie on the device meanwhile, and that others are never mixed up. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   add,
   compile,
@@ -18,6 +18,7 @@ import {
   toHost,
   type Variables,
 } from "../../mod.ts";
+import { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
 import { withLive } from "../../src/training/live_variables.ts";
 
@@ -75,14 +76,14 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
   });
 }
 
-Deno.test("copies are let go of with their trainer, and after an error they are there", async () => {
+Deno.test("copies are let go of with their trainer, when memory runs out and with a lost device; other errors leave them", async () => {
   const device: Device = { name: "wasm", threads: 1, shareFrom: 7002 };
   const used = await meter(device);
   const before = used();
   const variables = variablesOf(3);
   const trainer = createTrainer(model, { device });
   const kinds: string[] = [];
-  const call = (fails = false) =>
+  const call = (fault?: Error) =>
     withLive(
       trainer,
       { predictor: { device: "wasm(threads: 1, relaxed: default, shareFrom: 7002)" }, device },
@@ -91,14 +92,20 @@ Deno.test("copies are let go of with their trainer, and after an error they are 
         const [{ kernel }] = params as [{ kernel: Tensor }];
         kinds.push(kernel.kind);
         await toHost(params);
-        if (fails) throw new RangeError("no");
+        if (fault) throw fault;
       },
     );
   await call();
   await call();
-  await call(true).catch(() => {});
+  await assertRejects(() => call(new TypeError("no")), TypeError);
   await call();
-  assertEquals(kinds, ["host", "device", "device", "device"]);
+  assertEquals(kinds.splice(0), ["host", "device", "device", "device"]);
+  await assertRejects(() => call(new DeviceOutOfMemory("full")), DeviceOutOfMemory);
+  assertEquals([kinds.splice(0), used()], [["device", "host"], before]); // tried without copies
+  await assertRejects(() => call(new DeviceLost("gone")), DeviceLost);
+  assertEquals([kinds.splice(0), used()], [["device"], before]);
+  await call();
+  assertEquals(kinds, ["device"]);
   assert(used() > before);
   trainer[Symbol.dispose]();
   assertEquals(used(), before);
