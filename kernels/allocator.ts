@@ -1,5 +1,8 @@
 /** An allocator of addresses in a linear memory, which knows nothing of their contents. */
 
+/** What memory is held for. */
+export type Holder = "tensors" | "packed operands" | "constants" | "tables" | "loops" | "scratch" | "others";
+
 interface Gap {
   start: number;
   size: number;
@@ -11,7 +14,8 @@ export class Allocator {
   readonly #free: Gap[] = [];
   #end: number;
   #used = 0;
-  readonly #sizes = new Map<number, number>();
+  /** The sizes of regions by their address, for each holder. */
+  readonly #held = new Map<Holder, Map<number, number>>();
 
   /**
    * @param reserved Bytes at the beginning that are never allocated.
@@ -26,11 +30,22 @@ export class Allocator {
     return this.#used;
   }
 
+  /** Who holds how much, the largest first, for people. */
+  describe(): string {
+    const all = [...this.#held].filter(([, regions]) => regions.size > 0).map(([holder, regions]) => {
+      const sizes = [...regions.values()];
+      const bytes = sizes.reduce((sum, size) => sum + size, 0);
+      const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+      return { bytes, text: `${bytes} by ${holder} (${sizes.length}, the largest ${largest})` };
+    });
+    return all.sort((a, b) => b.bytes - a.bytes).map(({ text }) => text).join(", ") || "by nothing";
+  }
+
   /**
    * A region of at least `bytes` bytes. If no free one is large enough it lies at the end; then `grow` is
    * called first with the required end of the memory, and may throw.
    */
-  allocate(bytes: number, grow: (end: number) => void): number {
+  allocate(bytes: number, grow: (end: number) => void, holder: Holder = "others"): number {
     const size = Math.max(this.alignment, Math.ceil(bytes / this.alignment) * this.alignment);
     const at = this.#free.findIndex((gap) => gap.size >= size);
     let start: number;
@@ -45,16 +60,18 @@ export class Allocator {
       grow(start + size);
       this.#end = start + size;
     }
-    this.#sizes.set(start, size);
+    const regions = this.#held.get(holder) ?? new Map<number, number>();
+    this.#held.set(holder, regions.set(start, size));
     this.#used += size;
     return start;
   }
 
   /** Frees what `allocate` returned. */
   free(start: number): void {
-    const size = this.#sizes.get(start);
+    const regions = [...this.#held.values()].find((regions) => regions.has(start));
+    const size = regions?.get(start);
     if (size === undefined) throw new Error(`Cannot free address ${start}: it is not allocated`);
-    this.#sizes.delete(start);
+    regions?.delete(start);
     this.#used -= size;
     const after = this.#firstAfter(start);
     const before = after - 1;

@@ -6,7 +6,7 @@
 
 /** How it gets memory. */
 interface Memory {
-  allocate(bytes: number, what: () => string): number;
+  allocate(bytes: number, what: () => string, holder: "scratch"): number;
   free(address: number): void;
 }
 
@@ -32,7 +32,7 @@ export class Scratch {
     if (bytes > (this.#needs.get(user) ?? 0)) this.#needs.set(user, bytes);
     if (bytes > this.#bytes) {
       this.#clear();
-      this.#address = this.#memory.allocate(bytes, what);
+      this.#address = this.#memory.allocate(bytes, what, "scratch");
       this.#bytes = bytes;
     }
     return this.#address;

@@ -1,4 +1,5 @@
 /** Tensors in the memory of a device: an address, which is freed once. */
+import type { Holder } from "./allocator.ts";
 import { DeviceLost } from "./backend.ts";
 import { sizeOf } from "./shapes.ts";
 import {
@@ -11,8 +12,8 @@ import {
 
 /** The memory of a device, as its tensors need it. */
 export interface TensorMemory {
-  /** Allocates `bytes` bytes; `what` says in an error what they were for. */
-  allocate(bytes: number, what: () => string): number;
+  /** Allocates `bytes` bytes; `what` says in an error what they were for, and `holder` for what they are held. */
+  allocate(bytes: number, what: () => string, holder: Holder): number;
   /** Frees it. */
   free(address: number): void;
   /** Copies elements out. */
@@ -86,7 +87,7 @@ export class StoredTensor implements DeviceTensor {
   }
 
   #allocate(): number {
-    return this.#memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`);
+    return this.#memory.allocate(this.#size * 4, () => `it was for ${printSpec(this)}`, "tensors");
   }
 
   /** The tensor on the host that it is a copy of, as long as that is not copied. */
@@ -103,7 +104,11 @@ export class StoredTensor implements DeviceTensor {
     const { attached } = this.#held;
     let found = attached.get(key);
     if (!found) {
-      const address = this.#memory.allocate(bytes, () => `it was for a form of ${printSpec(this)}`);
+      const address = this.#memory.allocate(
+        bytes,
+        () => `it was for a form of ${printSpec(this)}`,
+        "packed operands",
+      );
       attached.set(key, found = { address, isReady: false });
     }
     return found;

@@ -11,6 +11,7 @@ import {
   type Tensor,
 } from "@cellfold/cellfold";
 import { noise } from "../../examples/support/section.ts";
+import { multiplyAddCeiling } from "../support/ceiling.ts";
 import { repeated, timed, type Trial } from "../support/messages.ts";
 import { median } from "../support/statistics.ts";
 import type { SessionsTask, StepIntoTask, StreamTask } from "../support/tasks.ts";
@@ -91,7 +92,15 @@ export async function sessionsTrial(
         for (const [index, call] of calls.entries()) times[index].push(await timed(10, call));
       }
       const [time, oneByOne] = times.map(median);
-      return { time, values: { "time, by that one by one": time / oneByOne } };
+      const products = 2 * sessions * (features + units) * 3 * units / multiplyAddCeiling() / 1e6;
+      return {
+        time,
+        values: {
+          "time, by that one by one": time / oneByOne,
+          "its products at the rate of multiply-adds in registers, by the time one by one": products /
+            oneByOne,
+        },
+      };
     },
     [Symbol.dispose]: () => held.dispose(),
   };

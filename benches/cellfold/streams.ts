@@ -32,6 +32,8 @@ export function streamsTrial(
       await collectAll();
       const before = Deno.memoryUsage().rss;
       await timed(1, open);
+      await collectAll();
+      const ofFirst = Deno.memoryUsage().rss - before;
       const opened: number[] = [];
       const steps: number[] = [];
       while (streams.length < count) {
@@ -50,8 +52,10 @@ export function streamsTrial(
       return {
         time: median(steps),
         values: {
-          "held by all, by what they may": held / (1.3 * weights + count * (state + ALLOWED)),
+          "held by all, by what they may": held / (1.3 * (weights + count * (state + ALLOWED))),
           "bytes held": held,
+          "by the first, with the engine and its threads": ofFirst,
+          "by each of the others": (held - ofFirst) / (count - 1),
           "one more stream opens in": median(opened),
           "the second opened in, in ms": opened[0],
         },

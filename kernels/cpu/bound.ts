@@ -7,15 +7,13 @@ import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims
 import { sizesAt } from "../lowering/kinds/kind.ts";
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import { packFromHost, type StayingPack } from "./packed.ts";
+import { bytesOfPlan, KeptPlans } from "../kept_plans.ts";
 import { type Arena, placeBuffers } from "../lowering/arena.ts";
 import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Code, CpuDevice } from "./device.ts";
 import { cpuFunctions } from "./kernels.ts";
 import type { Attached } from "../stored_tensor.ts";
-
-/** Sets of sizes whose plans are kept; a plan is a few kilobytes. */
-const KEPT = 64;
 
 /** The code for a set of sizes. */
 export interface Bound {
@@ -52,8 +50,7 @@ export class Plans implements Disposable {
   readonly code: Code;
   readonly #device: CpuDevice;
   readonly #program: Program;
-  /** By the text of their sizes, least recently used first. */
-  readonly #bounds = new Map<string, Bound>();
+  readonly #bounds = new KeptPlans<Bound>();
   /** The addresses of constants, which keep their values. */
   readonly #constants = new Map<Buffer, number>();
   /** Constants that depend on open sizes, and the sizes that they are written for. */
@@ -96,7 +93,7 @@ export class Plans implements Disposable {
     const before = this.#constants.get(buffer);
     if (before !== undefined) memory.free(before);
     this.#constants.delete(buffer);
-    const address = memory.allocate(value.data.length * 4, () => "it was for a constant");
+    const address = memory.allocate(value.data.length * 4, () => "it was for a constant", "constants");
     memory.write(address, value);
     this.#constants.set(buffer, address);
   }
@@ -108,12 +105,9 @@ export class Plans implements Disposable {
    */
   for(bindings: Bindings, key: string): Bound {
     const known = this.#bounds.get(key);
-    const bound = known ?? this.#plan(bindings);
-    this.#bounds.delete(key);
-    this.#bounds.set(key, bound);
-    const [oldest] = this.#bounds.keys();
-    if (this.#bounds.size > KEPT) this.#bounds.delete(oldest);
-    return bound;
+    if (known) return known;
+    const bound = this.#plan(bindings);
+    return this.#bounds.add(key, bound, bytesOfPlan([bound.arena], this.code.slots.length));
   }
 
   #plan(bindings: Bindings): Bound {
@@ -136,9 +130,9 @@ export class Plans implements Disposable {
     };
   }
 
-  /** All plans, with the text of their sizes, least recently used first. */
-  get entries(): readonly (readonly [string, Bound])[] {
-    return [...this.#bounds];
+  /** All plans, with the text of their sizes. */
+  get kept(): Pick<KeptPlans<Bound>, "entries" | "describe"> {
+    return this.#bounds;
   }
 
   /** How many threads took part in the last call that was shared. */
@@ -180,7 +174,7 @@ export class Plans implements Disposable {
     if (!pack) throw new Error("A module without operands that stay packed has nothing to pack");
     const places: number[] = [];
     const place = (bytes: number): number => {
-      const address = memory.allocate(bytes, () => "it was for a piece of an operand");
+      const address = memory.allocate(bytes, () => "it was for a piece of an operand", "packed operands");
       places.push(address);
       return address;
     };

@@ -174,16 +174,17 @@ export class CpuExecutable implements Executable {
   }
 }
 
-function describeCode({ code, entries, threadsNow }: Plans, threads: number): string[] {
+function describeCode({ code, kept, threadsNow }: Plans, threads: number): string[] {
   const { kernels } = code;
   const how = (isSingleThreaded: boolean) =>
     isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
       (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
   return [
     code.describe(),
-    ...entries.map(([key, { isSingleThreaded, bytes }]) =>
+    ...kept.entries.map(([key, { isSingleThreaded, bytes }]) =>
       `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
     ),
+    kept.describe(),
     ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
     ...code.text?.() ?? [],
   ];

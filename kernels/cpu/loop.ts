@@ -4,11 +4,11 @@
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
  */
-import { allocateValues, type HostTensor, type Spec, type Values } from "../../src/tensor/tensor.ts";
+import type { HostTensor, Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
-import { type LoopCode, type LoopPlaces, placesFor, type SizedSpec, viewAt } from "./loop_places.ts";
+import { type LoopCode, type LoopPlaces, placesFor, type SizedSpec, viewAt, WHAT } from "./loop_places.ts";
 import { packedInput, packedOf } from "./packed.ts";
 
 /** The memory of loops that were dropped without being disposed of is freed when they are collected. */
@@ -32,8 +32,6 @@ function free({ places, inputs, own, forms, retained }: Held): void {
   for (const tensor of retained.splice(0)) tensor[Symbol.dispose]();
   places.leave();
 }
-
-const WHAT = () => "it was for a loop of calls";
 
 /** A loop; it cannot run once its executable is disposed of. */
 export class CpuLoop implements Loop {
@@ -63,7 +61,7 @@ export class CpuLoop implements Loop {
           return;
         }
         const bytes = sizeOf(input.shape) * 4;
-        held.inputs[index] = memory.allocate(bytes, WHAT);
+        held.inputs[index] = memory.allocate(bytes, WHAT, "loops");
         held.own.push(index);
         if (input.kind === "host") memory.write(held.inputs[index], input);
         else if (input instanceof StoredTensor) memory.copy(input.address, held.inputs[index], bytes);
@@ -72,7 +70,7 @@ export class CpuLoop implements Loop {
       this.#packed = plans.code.packs.map((kernel): Attached => {
         const index = packedInput(kernel), stored = staysOnDevice(index);
         if (!stored) {
-          const form = { address: memory.allocate(kernel.packed.size * 4, WHAT), isReady: false };
+          const form = { address: memory.allocate(kernel.packed.size * 4, WHAT, "loops"), isReady: false };
           held.forms.push(form);
           return form;
         }
@@ -154,8 +152,6 @@ function copy(from: Values, to: Values): void {
   else for (let i = 0; i < from.length; i++) to[i] = from[i];
 }
 
-function taken({ shape, dtype }: Spec & { readonly shape: readonly number[] }, view: Values): HostTensor {
-  const data: Values = allocateValues(dtype, view.length);
-  data.set(view);
-  return { kind: "host", shape, dtype, data };
+function taken({ shape, dtype }: SizedSpec, view: Float32Array | Int32Array): HostTensor {
+  return { kind: "host", shape, dtype, data: dtype === "bool" ? Uint8Array.from(view) : view.slice() };
 }

@@ -35,6 +35,9 @@ interface Slot {
 /** Places in scratch begin at multiples of this many bytes. */
 const ALIGNMENT = 64;
 
+/** What a loop's own memory is for, in errors. */
+export const WHAT = () => "it was for a loop of calls";
+
 /** The view of a place before the first call. */
 const NOTHING = new Int32Array(0);
 
@@ -108,7 +111,7 @@ export class LoopPlaces {
     this.#users++;
     for (const { output, spec } of this.carried) {
       if (this.outputs[output] !== 0) continue;
-      this.outputs[output] = this.memory.allocate(sizeOf(spec.shape) * 4, () => "it was for a loop of calls");
+      this.outputs[output] = this.memory.allocate(sizeOf(spec.shape) * 4, WHAT, "loops");
     }
   }
 

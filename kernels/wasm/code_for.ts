@@ -46,7 +46,7 @@ export async function codeFor(
   const pool = isSingleAlways ? undefined : device.pool();
   const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
     const slots = new Slots(
-      memory.allocate(words * 4, () => "it was for a table of sizes and addresses"),
+      memory.allocate(words * 4, () => "it was for a table of sizes and addresses", "tables"),
       words,
     );
     try {

@@ -4,7 +4,7 @@
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Allocator } from "../allocator.ts";
+import { Allocator, type Holder } from "../allocator.ts";
 import type { TensorMemory } from "../stored_tensor.ts";
 
 const PAGE = 65536;
@@ -46,10 +46,10 @@ export class DeviceMemory implements TensorMemory {
   /**
    * Memory for `bytes` bytes, aligned to 64.
    *
-   * @throws RangeError if the engine has no more; `what` names what it was for.
+   * @throws RangeError if the engine has no more; `what` names what it was for, and all who hold memory are listed.
    */
-  allocate(bytes: number, what: () => string): number {
-    return this.#allocator.allocate(bytes, (end) => this.#grow(end, what));
+  allocate(bytes: number, what: () => string, holder?: Holder): number {
+    return this.#allocator.allocate(bytes, (end) => this.#grow(end, what), holder);
   }
 
   #grow(end: number, what: () => string): void {
@@ -65,8 +65,7 @@ export class DeviceMemory implements TensorMemory {
         `Cannot allocate memory for wasm: ${end} bytes in all are more than the engine gives, which has ` +
           `${this.#buffer.byteLength} and can have ${
             MAXIMUM_PAGES * PAGE
-          } at most; ${this.used} bytes are in ` +
-          `use, ${what()}`,
+          } at most; ${this.used} bytes are in use: ${this.#allocator.describe()}; ${what()}`,
         { cause },
       );
     }

@@ -5,6 +5,7 @@
 import type { Program } from "../../src/program/types.ts";
 import { withSizes } from "../../src/program/sizes.ts";
 import { type Bindings, evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
+import { bytesOfPlan, KeptPlans } from "../kept_plans.ts";
 import { type Arena, planArena } from "../lowering/arena.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
 import type { Buffer } from "../lowering/views.ts";
@@ -14,9 +15,6 @@ import type { WebGpuDevice } from "./device.ts";
 import { extentOf } from "./dispatches.ts";
 import { TooManyIterations } from "./iterations.ts";
 import { isRepeat } from "./wgsl/module.ts";
-
-/** Sets of sizes whose plans are kept; a plan is a few kilobytes. */
-const KEPT = 64;
 
 /** Sets of sizes that have code of their own, as they have sums too long for the code of all. */
 const KEPT_APART = 8;
@@ -58,8 +56,7 @@ export class Plans implements Disposable {
   #code: Code | undefined;
   /** The code of some sizes alone, by the text of these; least recently used first. */
   readonly #apart = new Map<string, Code>();
-  /** By the text of their sizes, least recently used first. */
-  readonly #bounds = new Map<string, Bound>();
+  readonly #bounds = new KeptPlans<Bound>();
   #making: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
@@ -71,17 +68,18 @@ export class Plans implements Disposable {
 
   /** The plan for these sizes, if there is code that suits them; `key` is their text. */
   get(bindings: Bindings, key: string): Bound | undefined {
-    const known = this.#bounds.get(key) ?? this.#plan(bindings, key);
-    return known && this.#keep(key, known);
+    const known = this.#bounds.get(key);
+    if (known) return known;
+    const bound = this.#plan(bindings, key);
+    return bound && this.#keep(key, bound);
   }
 
-  /** Keeps a plan as the one used last. */
   #keep(key: string, bound: Bound): Bound {
-    this.#bounds.delete(key);
-    this.#bounds.set(key, bound);
-    const [oldest] = this.#bounds.keys();
-    if (this.#bounds.size > KEPT) this.#bounds.delete(oldest);
-    return bound;
+    return this.#bounds.add(
+      key,
+      bound,
+      bytesOfPlan([bound.arena, bound.halves], bound.code.table.length),
+    );
   }
 
   /**
@@ -93,7 +91,9 @@ export class Plans implements Disposable {
   async make(bindings: Bindings, key: string): Promise<Bound> {
     const made = this.#making.then(async () => {
       this.#check();
-      const bound = this.get(bindings, key) ?? await this.#write(bindings, key);
+      const known = this.get(bindings, key);
+      if (known) return known;
+      const bound = await this.#write(bindings, key);
       this.#check();
       return this.#keep(key, bound);
     });
@@ -141,9 +141,9 @@ export class Plans implements Disposable {
     return boundTo(code, variant, { bindings, program: this.#program });
   }
 
-  /** All plans, with the text of their sizes, least recently used first. */
-  get entries(): readonly (readonly [string, Bound])[] {
-    return [...this.#bounds];
+  /** All plans, with the text of their sizes. */
+  get kept(): Pick<KeptPlans<Bound>, "entries" | "describe"> {
+    return this.#bounds;
   }
 
   [Symbol.dispose](): void {

@@ -62,7 +62,7 @@ export class Constants implements Disposable {
     if (bytes === 0) {
       return { address: undefined, bindings, places: new Map(buffers.map((buffer) => [buffer, 0])) };
     }
-    const address = this.#device.allocate(bytes, () => "it was for constants");
+    const address = this.#device.allocate(bytes, () => "it was for constants", "constants");
     values.forEach((value, index) => this.#device.write(address + offsets[index], value));
     return {
       address,

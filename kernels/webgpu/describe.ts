@@ -1,14 +1,16 @@
 /** What was compiled, for people to read. */
 import { type Kernel, printKernel } from "../lowering/kernels.ts";
 import { sizesAt } from "../lowering/kinds/kind.ts";
-import type { Bound } from "./bound.ts";
+import type { Bound, Plans } from "./bound.ts";
 import { tasksOf } from "./code.ts";
 import { scheduleOf } from "./schedule.ts";
 import { isRepeat, kernelsOf, localWordsOf } from "./wgsl/module.ts";
 import type { Situation } from "./work.ts";
 
 /** The plans of a Program, with the code of their variants. */
-export function describePlans(plans: readonly (readonly [string, Bound])[]): string[] {
+export function describePlans(kept: Plans["kept"]): string[] {
+  const plans = kept.entries;
+  if (plans.length === 0) return [];
   const variants = [...new Set(plans.map(([, { variant }]) => variant))];
   return [
     ...plans.map(([key, bound]) => {
@@ -20,6 +22,7 @@ export function describePlans(plans: readonly (readonly [string, Bound])[]): str
       const which = variants.length > 1 ? `, variant ${variants.indexOf(variant) + 1}` : "";
       return `for ${key || "these sizes"}: ${count} dispatches, ${arena.bytes} bytes planned${which}`;
     }),
+    kept.describe(),
     ...variants.flatMap((variant, index) => {
       const [, bound] = plans.findLast(([, { variant: of }]) => of === variant) ?? plans[0];
       return [...(variants.length > 1 ? [`variant ${index + 1}`] : []), ...describeVariant(bound)];

@@ -1,7 +1,7 @@
 /** The WebGPU device: one buffer that holds everything. */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { DeviceLost, DeviceOutOfMemory, DeviceUnavailable } from "../backend.ts";
-import { Allocator } from "../allocator.ts";
+import { Allocator, type Holder } from "../allocator.ts";
 import { Readback } from "./readback.ts";
 import { isSoftwareAdapter } from "./adapter.ts";
 import { Shared } from "./shared.ts";
@@ -165,11 +165,11 @@ export class WebGpuDevice implements TensorMemory {
    *
    * @throws DeviceOutOfMemory if the memory is full; `what` names what it was for.
    */
-  allocate(bytes: number, what: () => string): number {
+  allocate(bytes: number, what: () => string, holder?: Holder): number {
     this.check();
     return this.#regions.allocate(bytes, (end) => {
       if (end > (this.#memory?.size ?? 0)) throw new NoRoom(this, end, what);
-    });
+    }, holder);
   }
 
   /**
@@ -206,7 +206,7 @@ export class WebGpuDevice implements TensorMemory {
     if (bytes <= most) return most;
     throw new DeviceOutOfMemory(
       `Cannot allocate memory on ${this.name}: ${bytes} bytes in all are more than the adapter's ${limit} of ${most}; ` +
-        `${this.used} bytes are in use, ${what()}`,
+        `${this.used} bytes are in use: ${this.#regions.describe()}; ${what()}`,
     );
   }
 
@@ -226,7 +226,7 @@ export class WebGpuDevice implements TensorMemory {
     if (!grown) {
       throw new DeviceOutOfMemory(
         `Cannot allocate memory on ${this.name}: the device has no buffer of ${end} bytes, though its limits allow ` +
-          `${most}; ${this.used} bytes are in use, which stay, ${what()}`,
+          `${most}; ${this.used} bytes are in use, which stay: ${this.#regions.describe()}; ${what()}`,
       );
     }
     const before = this.#memory; // all of it may have been released meanwhile

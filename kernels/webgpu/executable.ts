@@ -158,7 +158,7 @@ export class WebGpuExecutable implements Executable {
       `kernels on ${name}, ${
         used - shared.scratch.bytes
       } bytes of its memory in use, and ${shared.scratch.bytes} shared by all calls`,
-      ...describePlans(this.#plans.entries),
+      ...describePlans(this.#plans.kept),
     ].join("\n");
   }
 

@@ -20,9 +20,12 @@ export function floatDType({ params }: Variables): DType {
   return flattenTree<Spec>(params).leaves.find(isFloat)?.dtype ?? "float32";
 }
 
-/** Whether every leaf already has a dtype that a model certainly accepts, so that no tracing is needed. */
-export function isPlainInput(variables: Variables, input: Tree<Spec>): boolean {
-  const float = floatDType(variables);
+/**
+ * Whether every leaf already has a dtype that a model certainly accepts, so that no tracing is needed.
+ *
+ * @param float The dtype in which it computes.
+ */
+export function isPlainInput(float: DType, input: Tree<Spec>): boolean {
   return flattenTree<Spec>(input).leaves.every(({ dtype }) => dtype === float || dtype === "bool");
 }
 

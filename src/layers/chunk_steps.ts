@@ -18,8 +18,16 @@ interface Shared {
   ready: Step | undefined;
   /** How many streams use it. */
   users: number;
-  /** Later streams do not find it any more. */
-  readonly forget: () => void;
+  /** Where later streams find it. */
+  readonly among: Map<string, Shared>;
+  readonly key: string;
+}
+
+/** Sees to it that later streams do not find it any more. */
+function forget(shared: Shared): void {
+  const { among, key } = shared;
+  shared.ready = undefined;
+  if (among.get(key) === shared) among.delete(key);
 }
 
 /** A compiled step, as one stream uses it. */
@@ -54,11 +62,11 @@ export class ChunkStep {
   /** The stream needs it no longer; `isLost`: its device was lost, so later streams compile it anew. */
   release(isLost = false): void {
     const shared = this.#shared;
-    if (isLost) shared.forget();
+    if (isLost) forget(shared);
     const step = this.#step;
     this.#step = undefined;
     if (!step || --shared.users > 0) return;
-    shared.forget();
+    forget(shared);
     step[Symbol.dispose]();
   }
 }
@@ -94,10 +102,8 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
       step: compileStep(fn, params, state, specs, input, { device }),
       ready: undefined,
       users: 0,
-      forget: () => {
-        shared.ready = undefined;
-        if (steps.get(key) === shared) steps.delete(key);
-      },
+      among: steps,
+      key,
     };
     steps.set(key, shared);
     shared.users++;
@@ -106,7 +112,7 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
       if (steps.get(key) === shared) shared.ready = step;
       return new ChunkStep(step, shared);
     } catch (error) {
-      shared.forget();
+      forget(shared);
       throw error;
     }
   };

@@ -12,7 +12,7 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
-import { convertTree, inputDTypes, isPlainInput } from "./boundary.ts";
+import { convertTree, floatDType, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 
 /** How a call runs through the layer. */
@@ -117,8 +117,9 @@ export function conversion(
   batch: number,
 ): (input: Tree<Tensor>, sequence: (input: Tree<Spec>) => Tree<Spec>) => Tree<Tensor> {
   const dtypes = new Map<string, readonly DType[]>();
+  const float = floatDType(variables);
   return (input, sequence) => {
-    if (isPlainInput(variables, input)) return input;
+    if (isPlainInput(float, input)) return input;
     const specs = withBatch(sequence(input), batch);
     const { leaves, structure } = flattenTree<Spec>(specs);
     const key = printStructure(structure) + leaves.map(printSpec).join();

@@ -270,9 +270,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   const stepTogether = (input: Tree<Tensor>, options: StepTogetherOptions): Promise<Tree<Tensor>> => {
     checkOpen("step");
     checkOptions("streams.step", options, ["sessions"]);
-    const part = options.sessions === undefined
-      ? members.filter((member) => member !== undefined)
-      : Array.from(options.sessions, memberOf);
+    const part = options.sessions === undefined ? members : Array.from(options.sessions, memberOf);
     const { leaves, paths } = flattenTree<Tensor>(input, "input");
     leaves.forEach((leaf, index) => {
       if (leaf.shape[0] === capacity) return;
@@ -285,12 +283,14 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
     const known = slots ?? know(sequence(input));
     const converted = convert(input, sequence);
     const data = new Uint8Array(capacity);
-    for (const { session } of part) data[session.slot] = 1;
-    const active: HostTensor = { kind: "host", shape: [capacity], dtype: "bool", data };
-    const beginnings = part.flatMap((member): Beginning[] => {
+    const beginnings: Beginning[] = [];
+    for (const member of part) {
+      if (!member) continue; // a free slot
       const { session: { slot }, given } = member;
-      return given ? [{ slot, row: given.row ??= known.row(given.state), member, given }] : [];
-    });
+      data[slot] = 1;
+      if (given) beginnings.push({ slot, row: given.row ??= known.row(given.state), member, given });
+    }
+    const active: HostTensor = { kind: "host", shape: [capacity], dtype: "bool", data };
     for (const { member, given } of beginnings) [member.given, member.entering] = [undefined, given];
     const taken = (input: Tree<Tensor>): Taken => ({ input, active });
     if (loop && queue.waiting === 0 && isOnHost(converted)) {

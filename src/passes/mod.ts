@@ -11,6 +11,7 @@ import { simplify } from "./simplify.ts";
 import { sink } from "./sink.ts";
 import { split } from "./split.ts";
 import { mergeSums, regroupSums } from "./sums.ts";
+import { unroll } from "./unroll.ts";
 
 /** One rewriting of a Program that keeps its meaning. */
 export interface Pass {
@@ -38,6 +39,7 @@ const early: readonly Pass[] = [
 
 /** All passes in the order in which they run. */
 export const passes: readonly Pass[] = [
+  { name: "unroll", run: unroll },
   ...early,
   { name: "sink again", run: sink },
   { name: "split", run: split },

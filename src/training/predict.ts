@@ -16,6 +16,7 @@ import {
   weightsElsewhere,
 } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
+import { withLive } from "./live_variables.ts";
 import { type Feed, isSource, type ItemKind } from "./feed.ts";
 import type { Data, Logs, Objective, ObjectiveOptions, ObjectiveState } from "./objective.ts";
 import {
@@ -200,6 +201,9 @@ export async function evaluateBatches(
  * row i of the previous batch; the final state is not kept. To start with fresh carries, give the state that
  * `resetStates` makes.
  *
+ * Variables that are given again in the next call are kept on the device, and told by their data: to change them,
+ * make new tensors instead of writing to the data of these.
+ *
  * @typeParam Output The model's output, as its type says. A model whose type does not say it, such as one that
  *   was read from a file, gives any tree: say what it is where it is read, as in `model as Layer<Tensor>`.
  * @param x Inputs `[samples, ...]`; values of another dtype than the model accepts are converted as in `fit`.
@@ -237,7 +241,7 @@ export async function predict<Output>(
       trainer,
       variables,
       samples <= batchSizeFor("predict", model, variables, batchSize),
-      (live) => predictWith(trainer, live, x, { batchSize, items, signal }),
+      (live) => predictOn(trainer, live, x, { batchSize, items, signal, live: { device } }),
     );
   });
 }
@@ -249,9 +253,19 @@ export async function predictWith<Output>(
   x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: BatchingOptions = {},
 ): Promise<MappedTree<Output, HostTensor>> {
-  checkTrainer("predict", trainer);
   checkOptions("predict", options, batchingOptionNames);
-  const { items, signal } = options;
+  return await predictOn<Output>(trainer, variables, x, options);
+}
+
+/** @param options With `live`, the device for variables that a later call is given again: see live_variables.ts. */
+async function predictOn<Output>(
+  trainer: Trainer<Output>,
+  variables: Variables,
+  x: Tree<Tensor> | DataSource<Tree<Tensor>>,
+  options: BatchingOptions & { readonly live?: { readonly device: Device | undefined } },
+): Promise<MappedTree<Output, HostTensor>> {
+  checkTrainer("predict", trainer);
+  const { items, signal, live } = options;
   checkSignal("predict", signal);
   signal?.throwIfAborted();
   checkVariables("predict", variables);
@@ -262,8 +276,13 @@ export async function predictWith<Output>(
     const samples = checkSamples("predict", x);
     checkFixedBatch(trainer.model, variables.state, samples, batchSize);
     const converted = trainer.convertInput("predict", variables, x);
-    const ready = { x: converted, predictor: trainer.predictor(variables, converted), samples };
-    return await predictBatches<Output>(readyInputs(ready, batchSize), variables, samples, signal);
+    const predictor = trainer.predictor(variables, converted);
+    const ready = { x: converted, predictor, samples };
+    const use = (live: Variables) =>
+      predictBatches<Output>(readyInputs(ready, batchSize), live, samples, signal);
+    return live && samples <= batchSize
+      ? await withLive(trainer, { predictor, ...live }, variables, use)
+      : await use(variables);
   }
   const reading = { use: "prediction", items, batchSize: options.batchSize, signal } as const;
   const feed = inputFeed(trainer, variables, x, reading);

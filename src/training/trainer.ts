@@ -18,6 +18,7 @@ import type { Tree } from "../tree/tree.ts";
 import { checkData, checkInput, checkSamples } from "./checks.ts";
 import { disposeTree } from "./dispose.ts";
 import { checkTargets } from "./labels.ts";
+import { forgetLive } from "./live_variables.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
 import type { Data, Logs } from "./objective.ts";
 import { checkCounted } from "./optimizer_state.ts";
@@ -149,7 +150,9 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkText("convert an input", what, "the first argument", WHAT);
       checkVariables(what, variables);
       checkSamples(what, x);
-      return isPlainInput(variables, x) ? x : convertTree("x", x, inputDTypesFor(steps, variables, x));
+      return isPlainInput(floatDType(variables), x)
+        ? x
+        : convertTree("x", x, inputDTypesFor(steps, variables, x));
     },
     session(what, variables, data) {
       checkText("prepare a session", what, "the first argument", WHAT);
@@ -176,7 +179,10 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     trainOnBatch: (training, batch, options) => trainOnBatch(trainer, training, batch, options),
     testOnBatch: (variables, batch) => testOnBatch(trainer, variables, batch),
     predictOnBatch: (variables, x) => predictOnBatch(trainer, variables, x),
-    [Symbol.dispose]: () => disposeSteps(steps),
+    [Symbol.dispose]: () => {
+      forgetLive(trainer);
+      disposeSteps(steps);
+    },
   };
   return trainer;
 }

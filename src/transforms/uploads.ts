@@ -84,7 +84,12 @@ export class HeldTensors {
 
   /** The same for another user who gives these tensors; undefined if they are others or are held no more. */
   sharedFor(tensors: readonly Tensor[]): HeldTensors | undefined {
-    if (this.#isGone || tensors.some((tensor, index) => tensor !== this.#from[index])) return undefined;
+    return tensors.some((tensor, index) => tensor !== this.#from[index]) ? undefined : this.share();
+  }
+
+  /** The same for another user; undefined if they are held no more. */
+  share(): HeldTensors | undefined {
+    if (this.#isGone) return undefined;
     this.#users++;
     return this;
   }

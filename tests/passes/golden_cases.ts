@@ -43,6 +43,12 @@ const x = spec([2, 5, 3]);
 
 export const goldenCases: readonly GoldenCase[] = [
   {
+    pass: "unroll",
+    shows: "a scan of one step becomes that step",
+    fn: (w, x) => lastState((h, step) => [h, tanh(add(matmul(h, w), step))], x, 3),
+    specs: [spec([3, 3]), spec([2, 1, 3])],
+  },
+  {
     pass: "narrow",
     shows: "a slice of a concatenation reads the part in which it lies",
     fn: (a, b) => slice(concat([mul(a, 2), mul(b, 3)], { axis: 1 }), { start: [0, 5], size: [2, 2] }),

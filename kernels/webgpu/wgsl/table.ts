@@ -50,6 +50,11 @@ export class Table {
   readonly #numbers = new Map<OpenNumber, number>();
   readonly #outside: OutsideWord[] = [];
 
+  /** How many words there are. */
+  get length(): number {
+    return this.#words.length;
+  }
+
   /** The index of the word for `key`. */
   #indexOf(key: string, word: () => Word): number {
     let index = this.#known.get(key);

@@ -197,6 +197,60 @@ testOfDevice("a plan beyond 4 GiB is refused by the largest buffers and checkpoi
   assertEquals(used(), before);
 });
 
+testOfDevice("loops of one kind take a place for each carried value, and one spare for all", async () => {
+  const device = new WasmDevice("loops", { threads: 1 });
+  const roles = { carried: [{ input: 0, output: 1 }], fresh: [1] };
+  const step = (state: Tensor, x: Tensor) => [sum(state), add(state, x)];
+  const inputs = [zeros([1000]), zeros([1000])].map(host);
+  const program = trace(step, ...inputs).program;
+  using executable = new CpuExecutable(device, program, { donate: [false, false], keep: [false, false] });
+  const first = await executable.loop(inputs, roles);
+  const used = () => device.memory.used - device.scratch.bytes;
+  const withOne = used();
+  const others = [];
+  for (let loop = 0; loop < 9; loop++) others.push(await executable.loop(inputs, roles));
+  assertEquals(used() - withOne, 9 * Math.ceil(4000 / 64) * 64);
+  // They take turns in another order each time, and each goes on from its own state.
+  const loops = [first, ...others];
+  const states = loops.map(() => 0);
+  for (let turn = 0; turn < 60; turn++) {
+    const at = turn * 7 % loops.length, by = turn + 1;
+    const [total] = loops[at].run([{ ...inputs[1], data: new Float32Array(1000).fill(by) }]);
+    assertEquals(total.data[0], 1000 * states[at]);
+    states[at] += by;
+  }
+  loops.forEach((loop, at) => assertEquals(new Set(loop.read()[0].data), new Set([states[at]])));
+  others[0].write([{ ...inputs[0], data: new Float32Array(1000).fill(-1) }]);
+  assertEquals([others[0].read()[0].data[999], first.read()[0].data[999]], [-1, states[0]]);
+  for (const loop of loops) loop[Symbol.dispose]();
+  assertEquals(withOne - used(), 2 * Math.ceil(4000 / 64) * 64);
+  const [again] = (await executable.loop(inputs, roles)).run([inputs[1]]);
+  assertEquals(again.data[0], 0);
+});
+
+testOfDevice(
+  "when there is no memory left, the error lists who holds how much, the largest first",
+  async () => {
+    const device: Device = { name: "wasm", threads: 1, relaxed: true };
+    using weigh = compile((x: Tensor, w: Tensor) => matmul(x, w), { device, keep: true });
+    const kept = await weigh(zeros([64, 64]), zeros([64, 64]));
+    using wide = compile((x: Tensor) => add(expandDims(x, 1), x), { device });
+    const { message } = await assertRejects(() => wide(zeros([40_000])), RangeError, "Cannot allocate");
+    const [, list] = message.match(/bytes are in use: (.*); the plan takes/) ?? [];
+    const held = [...list.matchAll(/(\d+) by ([a-z ]+) \((\d+), the largest (\d+)\)/g)].map((match) => ({
+      bytes: Number(match[1]),
+      holder: match[2],
+      largest: Number(match[4]),
+    }));
+    assertEquals(held.find(({ holder }) => holder === "tensors")?.bytes, 64 * 64 * 4);
+    const [, used] = message.match(/(\d+) bytes are in use/) ?? [];
+    assertEquals(held.reduce((sum, { bytes }) => sum + bytes, 0), Number(used));
+    assertEquals(held.map(({ bytes }) => bytes), held.map(({ bytes }) => bytes).toSorted((a, b) => b - a));
+    assert(held.every(({ bytes, largest }) => largest > 0 && largest <= bytes));
+    if (kept.kind === "device") kept[Symbol.dispose]();
+  },
+);
+
 testOfDevice("an output beyond 4 GiB is refused", async () => {
   const device: Device = { name: "wasm", threads: 1, relaxed: true };
   const used = await meter(device);
