@@ -1,5 +1,6 @@
 /** `toC`: a model as a source file and a header of C. */
 import { type CFunction, type Parameter, writeFiles } from "../../kernels/native/standalone/file.ts";
+import { RESERVED } from "../../kernels/native/emit/math.ts";
 import type { WeightFormat } from "../../kernels/native/standalone/weights.ts";
 import { unknownName } from "../../src/known_names.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
@@ -115,7 +116,8 @@ function fixedBatch(options: CheckedOptions): CheckedOptions {
 /** What a function of C is called with. */
 function functionOf(name: string, program: ModelProgram): CFunction {
   const { inputs, outputs } = signatureOf(name, program);
-  const taken = new Set<string>(["work", "state", ...program.names]);
+  const sizes = program.names.map((size) => RESERVED.includes(size) ? `${size}_` : size);
+  const taken = new Set<string>(["work", "state", ...sizes]);
   const parameters = (root: string, tensors: readonly SignatureTensor[]) =>
     tensors.map((tensor): Parameter => {
       const wish = mended([root, ...tensor.path].join("_"));
@@ -128,6 +130,6 @@ function functionOf(name: string, program: ModelProgram): CFunction {
     program,
     inputs: parameters("input", inputs),
     outputs: parameters("output", outputs),
-    sizes: program.names,
+    sizes,
   };
 }

@@ -12,6 +12,7 @@ import { lowerProgram } from "../../lowering/lower.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import type { MathName } from "../../math/mod.ts";
 import { sizeOf } from "../../shapes.ts";
+import { checkFloat32, checkLeast } from "../../standalone/checks.ts";
 import { openInputs } from "../../standalone/open_values.ts";
 import { givenInputs, type InputRole, resultsOf, type StandaloneProgram } from "../../standalone/roles.ts";
 import { elementType, KernelSource, type Names, plus, printSize, times } from "../emit/code.ts";
@@ -69,14 +70,14 @@ type Key = Buffer | string;
 
 /** Writes a Program; `file` gets what it shares with others. */
 export function writeProgram(given: StandaloneProgram, file: CFile, options: CProgramOptions): CProgram {
+  checkFloat32(given.program);
   const { program, values } = openInputs(given.program);
   const roles: readonly InputRole[] = [
     ...given.roles,
     ...values.map((value): InputRole => ({ kind: "open", value })),
   ];
   const { kernels, checks } = lowerProgram(program, { columns: 1 });
-  const least = Object.fromEntries(given.sizes.map((name) => [name, 1]));
-  for (const check of checks) check(least);
+  checkLeast(given.sizes, checks);
   return new ProgramWriter({ ...given, program, roles }, kernels, file, options).write();
 }
 

@@ -7,8 +7,7 @@
  * A step of a stream is for fixed sizes and prepared when it is instantiated: `step()` runs it and keeps the next
  * states, and `reset()` goes back to the first ones.
  */
-import { type HostTensor, printSpec } from "../../../src/tensor/tensor.ts";
-import { float64In } from "../../lowering/dtypes.ts";
+import type { HostTensor } from "../../../src/tensor/tensor.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import { sizeOf } from "../../shapes.ts";
 import { scratchLifetimes, staysPacked } from "../../cpu/device.ts";
@@ -17,6 +16,7 @@ import { lowerForCpu } from "../../cpu/lower.ts";
 import { packedInput, packedOnHost, type StayingPack } from "../../cpu/packed.ts";
 import { WORTH_SHARING } from "../../cpu/partition.ts";
 import { Slots, TableFull } from "../../cpu/slots.ts";
+import { checkFloat32, checkLeast } from "../../standalone/checks.ts";
 import { openInputs } from "../../standalone/open_values.ts";
 import { givenInputs, type InputRole, resultsOf, type StandaloneProgram } from "../../standalone/roles.ts";
 import { type FunctionBuilder, i32, ModuleBuilder } from "../assembler.ts";
@@ -48,14 +48,7 @@ interface Source {
  * @throws TypeError if the Program computes in float64; RangeError if it has no result for sizes of 1.
  */
 export function standaloneModule(given: StandaloneProgram, signature: string): Uint8Array<ArrayBuffer> {
-  const wide = float64In(given.program);
-  if (wide) {
-    throw new TypeError(
-      `Cannot export for wasm: the Program computes ${
-        printSpec(wide)
-      }, expected float32; use cast(x, "float32")`,
-    );
-  }
+  checkFloat32(given.program);
   const { program, values } = openInputs(given.program);
   const roles: readonly InputRole[] = [
     ...given.roles,
@@ -67,7 +60,7 @@ export function standaloneModule(given: StandaloneProgram, signature: string): U
     shareFrom: WORTH_SHARING,
     stays: (input) => roles[input].kind === "weight",
   });
-  checkLeast(given, checks);
+  checkLeast(given.sizes, checks);
   const packs = kernels.filter(staysPacked);
   const source: Source = {
     standalone: { ...given, program, roles },
@@ -83,20 +76,6 @@ export function standaloneModule(given: StandaloneProgram, signature: string): U
     }
   };
   return write(FEW_WORDS);
-}
-
-/** Throws unless sizes of 1 have a result; then so have all others. */
-function checkLeast({ sizes }: StandaloneProgram, checks: ReturnType<typeof lowerForCpu>["checks"]): void {
-  try {
-    for (const check of checks) check(Object.fromEntries(sizes.map((name) => [name, 1])));
-  } catch (cause) {
-    const { message } = cause as Error; // a check throws nothing else
-    throw new RangeError(
-      `Cannot export with the open sizes ${sizes.join(", ")}: if they are 1, it fails (${message}); ` +
-        "expected a result for sizes from 1; fix them in the spec of the input",
-      { cause },
-    );
-  }
 }
 
 function writeModule(source: Source, signature: string, capacity: number): Uint8Array<ArrayBuffer> {

@@ -26,7 +26,7 @@ import {
   type Variables,
 } from "@cellfold/cellfold";
 import { multiplyDims } from "@cellfold/cellfold/internal";
-import { type StandaloneOptions, toWasm } from "@cellfold/cellfold/standalone";
+import { type StandaloneOptions, toC, toWasm } from "@cellfold/cellfold/standalone";
 import { DEVICE, type LoadedStream, moduleOf } from "./support.ts";
 
 const input = spec([null, null, 3]);
@@ -93,7 +93,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   "an input that does not fit": {
     made: input,
     options: { input: spec([null, null, 4]) },
-    says: ["expected [batch, 3]"],
+    says: ["the kernel is for 3 features"],
   },
   "an input in float64": {
     model: activation("relu"),
@@ -108,15 +108,31 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
 };
 
-for (const [name, refusal] of Object.entries(refusals)) {
-  Deno.test(`toWasm refuses ${name}`, () => {
+const exporters = { toWasm, toC } as const;
+
+for (const [exporter, [name, refusal]] of both(Object.entries(refusals))) {
+  Deno.test(`${exporter} refuses ${name}`, () => {
     const { model: own = model, options, says } = refusal;
     const made = () => init(own, key(0), refusal.made ?? (options as StandaloneOptions).input);
     const given = refusal.variables ?? made();
-    const { message } = assertThrows(() => toWasm(own, given, options as StandaloneOptions), Error);
+    const write = exporters[exporter];
+    const { message } = assertThrows(() => write(own, given, options as StandaloneOptions), Error);
     for (const part of ["Cannot", ...says]) assertStringIncludes(message, part);
   });
 }
+
+/** Each case for each function that exports. */
+function both<Case>(cases: readonly Case[]): (readonly [keyof typeof exporters, Case])[] {
+  return (Object.keys(exporters) as (keyof typeof exporters)[]).flatMap((name) =>
+    cases.map((each) => [name, each] as const)
+  );
+}
+
+Deno.test("toC refuses an unknown format of weights", () => {
+  const write = (weights: unknown) => () => toC(model, variables, { input, weights: weights as "int8" });
+  assertStringIncludes(assertThrows(write("int4"), RangeError).message, '"int4"');
+  assertStringIncludes(assertThrows(write(8), TypeError).message, "expected one of float32, float16, int8");
+});
 
 Deno.test("toWasm refuses weights on a device, and weights in float64", async () => {
   using copy = compile((given: Variables) => mapTree({ ...given }, (x: HostTensor) => cast(x, x.dtype)), {
