@@ -2,7 +2,7 @@
  * A trainer: a model with its training options and compiled steps. Each step is compiled once for the shapes
  * of one sample, with the batch open, so that a smaller last batch needs no other step; every call of `fit`,
  * `evaluate` and the one-batch forms with the same trainer uses the same executables. Loops over epochs are
- * in `fit.ts`.
+ * in `training_loop.ts`.
  */
 import { convertFloats, convertTree, floatDType, isPlainInput } from "../layers/boundary.ts";
 import type { Layer, Variables } from "../layers/layer.ts";

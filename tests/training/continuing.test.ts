@@ -8,7 +8,8 @@ import { lstm } from "../../src/layers/lstm.ts";
 import { init } from "../../src/models/init.ts";
 import { sequential } from "../../src/models/sequential.ts";
 import { key, normal } from "../../src/operations/random.ts";
-import { fit, type FitOptions, type FitResult } from "../../src/training/fit.ts";
+import { fit, type FitOptions } from "../../src/training/fit.ts";
+import type { FitResult } from "../../src/training/fit_options.ts";
 import {
   adam,
   type OptimizerLike,

@@ -13,10 +13,10 @@ import { mostRows, panelRowBytes, pushIf, type TileFeatures } from "./tile.ts";
 const PASS_BYTES = 1 << 17;
 
 /**
- * Up to this many terms are added one after another; beyond it, {@linkcode BLOCK_TERMS} at a time. For
- * 64x256x64, blocks would take 9 % more time.
+ * Up to this many terms are added one after another, and up to twice as many in two halves; beyond that,
+ * {@linkcode BLOCK_TERMS} at a time. docs/performance.md says what shorter blocks would cost.
  */
-const WHOLE_TERMS = 512;
+const WHOLE_TERMS = 256;
 
 /** Terms of a block: rounding loses less than 1e-6 of 64 equal terms, about 4e-7, and half as much of 32. */
 export const BLOCK_TERMS = 64;
@@ -60,7 +60,10 @@ export function addProduct(
     .keys();
   const [panelBytes, passColumns, columns, left, target, added, first, terms, sums, strideSums, strideAdded] =
     Array.from({ length: 11 }, () => product.local(i32));
-  const [scratchBytes, most] = [product.local(i32), product.local(i32)];
+  const [scratchBytes, most, step, done, base, strideBase] = Array.from(
+    { length: 6 },
+    () => product.local(i32),
+  );
   const addTo = (local: Local, push: () => void) => {
     product.get(local);
     push();
@@ -72,12 +75,17 @@ export function addProduct(
   const block = () => {
     product.get(a).get(first).get(strideK).op("i32.mul").op("i32.add").set(left).get(sums).set(target);
     eachStrip(product, m, mostRows(features), (rows) => {
-      product.get(left).get(strideRow).get(strideK);
-      product.get(packed).get(first).i32(Math.log2(panelRowBytes)).op("i32.shl").op("i32.add").get(
-        panelBytes,
-      );
-      product.get(target).get(strideSums).get(columns).get(terms).get(added).get(strideAdded).get(rows);
-      product.call(strip);
+      product.get(added).set(base).get(strideAdded).set(strideBase).i32(0).set(done);
+      // A strip at a time, so that what the first half gave is still in the nearest cache.
+      product.loop(() => {
+        product.get(left).get(done).get(strideK).op("i32.mul").op("i32.add").get(strideRow).get(strideK);
+        product.get(packed).get(first).get(done).op("i32.add").i32(Math.log2(panelRowBytes)).op("i32.shl");
+        product.op("i32.add").get(panelBytes).get(target).get(strideSums).get(columns);
+        minimum(product, () => product.get(terms).get(done).op("i32.sub"), () => product.get(step));
+        product.get(base).get(strideBase).get(rows).call(strip);
+        product.get(target).set(base).get(strideSums).set(strideBase);
+        product.get(done).get(step).op("i32.add").tee(done).get(terms).op("i32.lt_u").brIf(0);
+      });
       addTo(left, () => product.get(rows).get(strideRow).op("i32.mul"));
       addTo(target, () => product.get(rows).get(strideSums).op("i32.mul"));
       addTo(added, () => product.get(rows).get(strideAdded).op("i32.mul"));
@@ -113,7 +121,11 @@ export function addProduct(
   };
 
   product.get(k).i32(Math.log2(panelRowBytes)).op("i32.shl").set(panelBytes);
-  product.get(k).i32(BLOCK_TERMS).get(k).i32(WHOLE_TERMS).op("i32.le_u").op("select").set(most);
+  product.get(k).i32(BLOCK_TERMS).get(k).i32(2 * WHOLE_TERMS).op("i32.le_u").op("select").tee(most).set(step);
+  product.get(most).i32(WHOLE_TERMS).op("i32.gt_u").if(() => {
+    // Half of the terms, in multiples of 8 as tiles like them.
+    product.get(k).i32(15).op("i32.add").i32(4).op("i32.shr_u").i32(3).op("i32.shl").set(step);
+  });
   product.get(n).i32(2).op("i32.shl").tee(strideSums).get(m).op("i32.mul").set(scratchBytes);
   product.get(strideSums).get(strideC).get(scratch).op("select").set(strideSums);
   // PASS_BYTES / (panelBytes + 1) panels: the 1 makes k = 0 harmless.

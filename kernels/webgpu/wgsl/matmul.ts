@@ -13,6 +13,9 @@ import { addDims } from "../../../src/tensor/dims.ts";
 import { sizeOf } from "../../shapes.ts";
 import { groupsOf } from "./table.ts";
 
+/** Up to this many terms are added one after another, more in blocks. */
+const WHOLE_TERMS = 256;
+
 /** Terms that are added one after another if a product is summed in blocks. */
 export const BLOCK_TERMS = 64;
 
@@ -25,7 +28,7 @@ export const PART_TERMS = 4096;
  */
 export function partsOf(terms: number): readonly number[] {
   if (terms > PART_TERMS) return [PART_TERMS, BLOCK_TERMS];
-  return terms > 8 * BLOCK_TERMS ? [BLOCK_TERMS] : [];
+  return terms > WHOLE_TERMS ? [BLOCK_TERMS] : [];
 }
 
 /** The iterations of the nested loops over the terms of a product, from the outermost. */
