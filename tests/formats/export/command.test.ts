@@ -121,6 +121,17 @@ Deno.test("export: a stream, and an input that is told", async () => {
   assertStringIncludes(new TextDecoder().decode(written.get("reader.d.ts")), "int32[1]");
 });
 
+Deno.test("export: C, as a source and a header, with the names that are asked for", async () => {
+  const { written } = await run(
+    { "reader.safetensors": checkpoint },
+    ...["reader.safetensors", "--to", "c", "--name", "words", "--output", "made/words.c", "--stream"],
+  );
+  assertEquals([...written.keys()], ["made/words.c", "made/words.h"]);
+  const [source, header] = [...written.values()].map((bytes) => new TextDecoder().decode(bytes));
+  assertStringIncludes(source, '#include "words.h"');
+  assertStringIncludes(header, "void words_step(words_state *state, const int32_t *input, float *output);");
+});
+
 Deno.test("export: what it cannot do is said, and nothing is written", async () => {
   const plain = sequential([dense({ units: 2 })]);
   const files = {
