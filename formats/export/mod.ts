@@ -69,10 +69,22 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
   const target = targetOf(given);
   const { model, variables, input } = await readerFor(given.file)(await read(given.file));
   const base = given.file.replace(/\.[^./\\]*$/, "");
-  const output = given.output === undefined ? base : withoutEnd(given.output, target.end);
+  const asked = given.output === undefined ? base : withoutEnd(given.output, target.end);
+  const [, folder, last] = asked.match(/^(.*[/\\])?(.*)$/s) ?? [];
+  const name = given.name ?? mended(last);
+  // Files that name each other are called as the model is.
+  const output = target.isNamed && given.output === undefined ? `${folder ?? ""}${name}` : asked;
+  if (target.isNamed && output !== `${folder ?? ""}${name}`) {
+    throw new RangeError(
+      `Cannot export to ${quoted(output + target.end)}: the source includes ${
+        quoted(`${name}.h`)
+      }, expected files ` +
+        `of that name; give --output ${quoted(`${name}${target.end}`)}, or another --name`,
+    );
+  }
   const files = await target.write(model, variables, {
     input: inputOf(given, { model, variables, input }),
-    ...(target.options.includes("name") && { name: given.name ?? mended(output.replace(/^.*[/\\]/, "")) }),
+    ...(target.options.includes("name") && { name }),
     ...(given.stream && { stream: true }),
     ...(given.batch !== undefined && { batch: given.batch }),
   });

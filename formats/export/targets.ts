@@ -16,6 +16,8 @@ export interface Target {
   readonly end: string;
   /** The options that act, beside `--output` and `--input`. */
   readonly options: readonly ("name" | "stream" | "batch")[];
+  /** Whether its files name each other, so that the name of the files must be that of the model. */
+  readonly isNamed?: boolean;
   readonly write: (
     model: Layer,
     variables: Variables,
@@ -41,6 +43,7 @@ export const targets: Readonly<Record<string, Target>> = {
   c: {
     about: "a C source file and its header, for machines of any size",
     end: ".c",
+    isNamed: true,
     options: ["name", "stream", "batch"],
     write: async (model, variables, options) => {
       const { toC } = await import("../standalone/to_c.ts");

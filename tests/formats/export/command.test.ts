@@ -149,6 +149,7 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["reader.safetensors --to", "--to has no value"],
     ["reader.safetensors --to wasm --to onnx", "--to is given twice"],
     ["reader.safetensors --to rust", 'Cannot export to "rust": it is unknown; expected one of wasm, c, onnx'],
+    ["reader.safetensors --to c --name words --output swords.c", 'the source includes "words.h"'],
     ["reader.safetensors --to wasn", 'did you mean "wasm"?'],
     ["reader.safetensors --to wasm --steam", 'did you mean "stream"?'],
     ["reader.safetensors --to wasm --stream=yes", "--stream has a value"],
