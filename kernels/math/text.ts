@@ -1,5 +1,12 @@
 /** A mathematical function as the text of a language, from the language's form of each word. */
-import { type Expression, isConstant, type MathFunction, readsOf, type Type, type Word } from "./vocabulary.ts";
+import {
+  type Expression,
+  isConstant,
+  type MathFunction,
+  readsOf,
+  type Type,
+  type Word,
+} from "./vocabulary.ts";
 
 /** The language's text for a word; `numbers` are those of the expression. */
 export interface Phrase {
@@ -26,7 +33,10 @@ export interface Body {
 }
 
 /** Writes the body: values that have a name, or are read more than once, are declared; others are inlined. */
-export function bodyOf({ parameters, result }: MathFunction, { phrases, declare, reserved = [] }: Language): Body {
+export function bodyOf(
+  { parameters, result }: MathFunction,
+  { phrases, declare, reserved = [] }: Language,
+): Body {
   const reads = readsOf(result);
   const statements: string[] = [], calls = new Set<string>(), taken = new Map<string, number>();
   const written = new Map<Expression, string>();
