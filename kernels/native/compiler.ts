@@ -13,6 +13,9 @@ export const FLAGS = [
   ...["-Wall", "-Wextra", "-Wno-psabi"],
 ];
 
+/** What it is linked with: threads, and `floor` where no instruction has it. */
+export const LIBRARIES = ["-lpthread", "-lm"];
+
 /** The compiler of this machine. */
 export interface Compiler {
   readonly command: string;
@@ -140,7 +143,7 @@ async function compileOnce(compiler: Compiler, source: string, name: string): Pr
       files.source,
       "-o",
       to,
-      "-lpthread",
+      ...LIBRARIES,
     ]);
     if (!success) throw unavailable(`the C compiler ${command} fails:\n${firstLines(stderr)}`);
   });
