@@ -1,6 +1,6 @@
 /**
  * The speed of the wasm matrix products by shape, compared with the ceiling of 128-bit multiply-adds measured
- * in the same run: `deno run benches/matmul.ts [part of a name] [--plain] [--cpu]`. One thread. The machine
+ * in the same run: `deno run benches/matmul.ts [part of a name] [--plain] [--wide] [--cpu]`. One thread. The machine
  * may be shared: look at the best times, and for products of many milliseconds use `--cpu`, which measures
  * the CPU time of the process.
  */
@@ -128,7 +128,7 @@ function addLong(
 function main(): void {
   const relaxed = hasRelaxedSimd() && !Deno.args.includes("--plain");
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: true });
-  const functions = addMatmul(module, { relaxed });
+  const functions = addMatmul(module, { relaxed, wide: Deno.args.includes("--wide") });
   for (const name of ["pack", "product"] as const) module.export(functions[name], name);
   for (const shape of SHAPES) {
     if (shape.left === "transposed") module.export(addLong(module, functions, shape));

@@ -22,6 +22,8 @@ export interface Workload {
   readonly freshProcess?: boolean;
   /** Flags of V8 for Cellfold's process. */
   readonly v8Flags?: readonly string[];
+  /** The device of Cellfold, if it is always this one. */
+  readonly device?: string;
   /** Whether Cellfold's process may start others and write files. */
   readonly startsProcesses?: boolean;
 }
@@ -58,6 +60,28 @@ function cliff(variant: Variant, measures: string, mustReach = 1.25, parts?: num
     threads: 2,
     peers: [],
     targets: [{ kind: "workload", workload: "guide/train", mustReach, aim: 1.1, parts }],
+  };
+}
+
+/** Flags with which V8 computes pairs of vectors as one, on x64 with AVX2. */
+const PAIRING = ["--experimental-wasm-revectorize", "--no-wasm-bounds-checks"];
+
+/** A workload on wasm in an engine that pairs vectors. */
+function wide(
+  workload: string,
+  task: Task,
+  targets: readonly Target[],
+  peers: readonly Peer[] = [],
+): Workload {
+  return {
+    name: `wide/${workload}`,
+    measures: `${workload} with V8's flags for vectors of 256 bits`,
+    task,
+    threads: 2,
+    peers,
+    v8Flags: PAIRING,
+    device: "wasm-wide",
+    targets,
   };
 }
 
@@ -136,6 +160,14 @@ export const workloads: readonly Workload[] = [
     peers: ["onnxruntime-web", "keras", "onnxruntime-node", "pytorch"],
     targets: [peer("onnxruntime-web", 0.55, 0.45), peer("keras", 1.25)],
   },
+  wide("guide/train", guideTask(), [{
+    kind: "workload",
+    workload: "guide/train",
+    mustReach: 0.85,
+    aim: 0.7,
+  }]),
+  wide("guide/predict", guideTask({ kind: "predict" }), [peer("onnxruntime-web", 0.3)], ["onnxruntime-web"]),
+  wide("long/predict", { kind: "predict", ...LONG }, [peer("onnxruntime-web", 0.42)], ["onnxruntime-web"]),
   {
     name: "nested/train",
     measures: "a step of fit with adam: the guide's nested cell, 50 steps; batch 64",

@@ -7,8 +7,8 @@ interface Gap {
 
 /** Allocates and frees regions; adjacent free regions are merged. */
 export class Allocator {
-  /** Unused regions by address. */
-  #free: Gap[] = [];
+  /** Unused regions by address; no two of them touch. */
+  readonly #free: Gap[] = [];
   #end: number;
   #used = 0;
   readonly #sizes = new Map<number, number>();
@@ -56,19 +56,34 @@ export class Allocator {
     if (size === undefined) throw new Error(`Cannot free address ${start}: it is not allocated`);
     this.#sizes.delete(start);
     this.#used -= size;
-    const at = this.#free.findIndex((gap) => gap.start > start);
-    this.#free.splice(at < 0 ? this.#free.length : at, 0, { start, size });
-    const merged: Gap[] = [];
-    for (const gap of this.#free) {
-      const last = merged[merged.length - 1];
-      if (last && last.start + last.size === gap.start) last.size += gap.size;
-      else merged.push(gap);
-    }
-    const last = merged[merged.length - 1];
-    if (last && last.start + last.size === this.#end) {
+    const after = this.#firstAfter(start);
+    const before = after - 1;
+    const follows = before >= 0 && this.#free[before].start + this.#free[before].size === start;
+    const leads = this.#free[after]?.start === start + size;
+    if (follows) {
+      const gap = this.#free[before];
+      gap.size += size;
+      if (leads) gap.size += this.#free.splice(after, 1)[0].size;
+    } else if (leads) {
+      const gap = this.#free[after];
+      gap.start = start;
+      gap.size += size;
+    } else this.#free.splice(after, 0, { start, size });
+    const last = this.#free[this.#free.length - 1];
+    if (last.start + last.size === this.#end) {
       this.#end = last.start;
-      merged.pop();
+      this.#free.pop();
     }
-    this.#free = merged;
+  }
+
+  /** The index of the first unused region beyond an address. */
+  #firstAfter(address: number): number {
+    let low = 0, high = this.#free.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#free[middle].start > address) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }

@@ -5,6 +5,7 @@ import { quoted } from "./quoted.ts";
 
 /** Options that are booleans wherever they are accepted. */
 const FLAGS: ReadonlySet<string> = new Set([
+  "allowNaN",
   "amsgrad",
   "center",
   "centered",
@@ -31,6 +32,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "shuffle",
   "staircase",
   "stateful",
+  "stream",
   "transposeLeft",
   "transposeRight",
   "unitForgetBias",

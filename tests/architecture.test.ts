@@ -26,8 +26,11 @@ const ORDER = [
   ["formats/"],
 ];
 
-/** The only files that know a backend, beside the backends: eager calls, and what compiles. */
-const KNOW_KERNELS = ["src/operations/apply.ts", "src/transforms/"];
+/**
+ * The only files that know a backend, beside the backends: eager calls, what compiles, and what writes compiled models
+ * as files.
+ */
+const KNOW_KERNELS = ["src/operations/apply.ts", "src/transforms/", "formats/standalone/"];
 
 /** What a folder must not know, whatever the order says. */
 const STRANGERS = [

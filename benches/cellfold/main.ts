@@ -21,7 +21,9 @@ import { STEPS, trainTrial } from "./train.ts";
 const threads = askedThreads();
 // The device uses as many threads as the machine reports when it is first used.
 Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-const device = Deno.args[1] as Device | undefined; // a word; an unknown device is rejected
+const device = Deno.args[1] === "wasm-wide"
+  ? { name: "wasm", wide: true } as const
+  : Deno.args[1] as Device | undefined; // a word; an unknown device is rejected
 
 async function prepare(task: Task): Promise<Trial> {
   switch (task.kind) {

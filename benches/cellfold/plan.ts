@@ -44,7 +44,7 @@ export function planProgram(
   });
   const slots = new Slots(ADDRESSES.table, (ADDRESSES.arena - ADDRESSES.table) / 4);
   const emitted = emitModule(kernels, {
-    features: { relaxed: hasRelaxedSimd() },
+    features: { relaxed: hasRelaxedSimd(), wide: false },
     slots,
     limits: { minimum: 1, maximum: MAXIMUM_PAGES, shared: true },
     ...(threads > 1 && { phasesAddress: ADDRESSES.phases }),

@@ -119,8 +119,8 @@ export class Contest implements AsyncDisposable {
   }
 
   async #start(subject: Subject, threads: number, workload?: Workload): Promise<SubjectProcess> {
-    const { device, python } = this.#options;
-    const { v8Flags, startsProcesses } = workload ?? {};
+    const { python } = this.#options;
+    const { v8Flags, startsProcesses, device = this.#options.device } = workload ?? {};
     const launch = launchOf(subject, { threads, device, python, v8Flags, startsProcesses });
     const process = await SubjectProcess.start(subject, threads, launch);
     for (const [name, version] of Object.entries(process.versions)) this.#versions.set(name, version);

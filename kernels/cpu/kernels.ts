@@ -6,11 +6,12 @@ import { cumsumKinds } from "../lowering/kinds/cumsum.ts";
 import { fusedKinds } from "../lowering/kinds/fused.ts";
 import { indexingKinds } from "../lowering/kinds/indexing.ts";
 import { functionsOver, type KernelFunctions, type Kinds, printShape, work } from "../lowering/kinds/kind.ts";
-import { printProduct, type Product, productWork } from "../lowering/kinds/product.ts";
+import { printProduct, type Product, productUnits, productWork } from "../lowering/kinds/product.ts";
 import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
 import type { Buffer, View } from "../lowering/views.ts";
+import { sizeOf } from "../shapes.ts";
 
 /** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
 export interface PackKernel {
@@ -90,8 +91,8 @@ const cpuKinds: Kinds<CpuKernel> = {
     hidden: ({ packed }) => [packed],
     keeps: ({ packed, once }) => once ? [packed] : [],
     isRowWise: () => false,
-    work: ({ right: { shape } }, { of, elements }) =>
-      work(shape.length === 2 ? of(shape[1]) : elements(shape.slice(0, -2)), elements(shape)),
+    units: ({ right: { shape } }) => shape.length === 2 ? shape[1] : sizeOf(shape.slice(0, -2)),
+    work: ({ right: { shape } }, { elements }) => work(elements(shape)),
     print: ({ right, once }) => `pack ${printShape(right)}${once ? ", once for the same inputs" : ""}`,
   },
   packedMatmul: {
@@ -100,6 +101,7 @@ const cpuKinds: Kinds<CpuKernel> = {
     writes: ({ output }) => [output],
     hidden: ({ packed, scratch }) => scratch ? [packed, scratch] : [packed],
     isRowWise: ({ left }) => left.shape.length === 2,
+    units: productUnits,
     work: productWork,
     print: printProduct,
   },
@@ -108,9 +110,10 @@ const cpuKinds: Kinds<CpuKernel> = {
     writes: ({ outputs }) => [...outputs],
     hidden: ({ scratch }) => [scratch],
     isRowWise: () => false,
-    work: ({ right: { shape: [terms] }, columns, lefts, shared }, { of }) => {
-      const rows = rowsOfAll(lefts), k = of(terms);
-      return work(shared === "terms" ? k : columns, rows * columns, rows * k * columns);
+    units: ({ right: { shape: [terms] }, columns, shared }) => shared === "terms" ? terms : columns,
+    work: ({ right: { shape: [terms] }, columns, lefts }, { of }) => {
+      const rows = rowsOfAll(lefts);
+      return work(rows * columns, rows * of(terms) * columns);
     },
     print: ({ lefts, right, shared }) => {
       const all = lefts.map((left) => left === "ones" ? "ones" : printShape(left));

@@ -8,22 +8,11 @@ import { allocateValues, type HostTensor, type Spec, type Values } from "../../s
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
-import type { Bound, Plans } from "./bound.ts";
-import type { CpuDevice } from "./device.ts";
-import { LoopPlaces, placesFor, type SizedSpec, viewAt } from "./loop_places.ts";
+import { type LoopCode, type LoopPlaces, placesFor, type SizedSpec, viewAt } from "./loop_places.ts";
 import { packedInput, packedOf } from "./packed.ts";
 
 /** The memory of loops that were dropped without being disposed of is freed when they are collected. */
 const dropped = new FinalizationRegistry<Held>(free);
-
-/** What a loop runs. */
-export interface LoopCode {
-  readonly device: CpuDevice;
-  readonly plans: Plans;
-  readonly bound: Bound;
-  /** Held, as its plans are freed when it is collected. */
-  readonly executable: object;
-}
 
 /** What a loop has for itself alone; it does not refer to the loop. */
 interface Held {

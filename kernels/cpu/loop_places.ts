@@ -5,10 +5,18 @@
 import type { Spec } from "../../src/tensor/tensor.ts";
 import type { Input, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
-import type { Bound } from "./bound.ts";
-import type { LoopCode } from "./loop.ts";
-import type { CpuMemory } from "./device.ts";
+import type { Bound, Plans } from "./bound.ts";
+import type { CpuDevice, CpuMemory } from "./device.ts";
 import { packedInput } from "./packed.ts";
+
+/** What a loop runs. */
+export interface LoopCode {
+  readonly device: CpuDevice;
+  readonly plans: Plans;
+  readonly bound: Bound;
+  /** Held, as its plans are freed when it is collected. */
+  readonly executable: object;
+}
 
 /** A spec without open sizes. */
 export type SizedSpec = Spec & { readonly shape: readonly number[] };

@@ -6,6 +6,7 @@
 import type { HostTensor } from "../../src/tensor/tensor.ts";
 import type { Input } from "../backend.ts";
 import type { Buffer } from "../lowering/views.ts";
+import { roundedUp } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
 import { cpuFunctions, type CpuKernel, type CpuKernelOf } from "./kernels.ts";
 
@@ -96,4 +97,33 @@ export function packFromHost(
       pack(piece, destination + 4 * k * column, k, columns, 4, 4 * k);
     }
   }
+}
+
+/** The packed form of an operand, made on the host: what its kernel would write into panels of so many columns. */
+export function packedOnHost(
+  { right: { shape, strides, offset }, packed }: StayingPack,
+  { data }: HostTensor,
+  panelColumns: number,
+): Float32Array<ArrayBuffer> {
+  const result = new Float32Array(packed.size);
+  const sizes = shape.map(Number), steps = strides.map(Number);
+  const [k, n] = sizes.slice(-2), [strideK, strideN] = steps.slice(-2);
+  const packMatrix = (from: number, to: number) => {
+    for (let column = 0; column < n; column++) {
+      const lane = column % panelColumns;
+      const panel = to + (column - lane) * k + lane;
+      for (let row = 0; row < k; row++) {
+        result[panel + row * panelColumns] = data[from + row * strideK + column * strideN];
+      }
+    }
+  };
+  const size = k * roundedUp(n, panelColumns);
+  const overMatrices = (axis: number, from: number, index: number): void => {
+    if (axis === sizes.length - 2) return packMatrix(from, index * size);
+    for (let at = 0; at < sizes[axis]; at++) {
+      overMatrices(axis + 1, from + at * steps[axis], index * sizes[axis] + at);
+    }
+  };
+  overMatrices(0, Number(offset), 0);
+  return result;
 }

@@ -16,12 +16,31 @@ export interface Filling {
   readonly addressOf: (buffer: Buffer) => number;
 }
 
+/** What a word of a table holds. */
+export type Word =
+  | { readonly kind: "address"; readonly buffer: Buffer }
+  | { readonly kind: "size"; readonly size: Dim }
+  /** What only a computation in the library gives; 0 where each call sets the word itself. */
+  | { readonly kind: "computed"; readonly value: (bindings: Bindings) => number };
+
+/** The value of a word, in a table that counts addresses in as many bytes. */
+function valueOf(word: Word, unit: number, { bindings, addressOf }: Filling): number {
+  switch (word.kind) {
+    case "address":
+      return addressOf(word.buffer) / unit;
+    case "size":
+      return evaluateDim(word.size, bindings);
+    case "computed":
+      return word.value(bindings);
+  }
+}
+
 /** Thrown when a table is full. */
 export class TableFull extends Error {}
 
 /** The words of a table while code is emitted, and how each is computed. */
 export class Slots {
-  readonly #words: ((filling: Filling) => number)[] = [];
+  readonly #words: Word[] = [];
   readonly #known = new Map<unknown, number>();
 
   /**
@@ -39,11 +58,11 @@ export class Slots {
 
   /** The address of a word that each call sets, for what `key` identifies. */
   ofFlag(key: object): number {
-    return this.#of(key, () => 0);
+    return this.#of(key, { kind: "computed", value: () => 0 });
   }
 
   /** The address of the word for what `key` identifies. */
-  #of(key: unknown, word: (filling: Filling) => number): number {
+  #of(key: unknown, word: Word): number {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     if (this.#words.length === this.capacity) throw new TableFull();
@@ -59,26 +78,32 @@ export class Slots {
     const key = storage.kind === "input" || storage.kind === "output"
       ? `${storage.kind} ${storage.index}`
       : buffer;
-    return this.#of(key, ({ addressOf }) => addressOf(buffer) / this.unit);
+    return this.#of(key, { kind: "address", buffer });
   }
 
   /** The address of the word that holds a size. */
   ofSize(size: Dim): number {
-    return this.#of(size, ({ bindings }) => evaluateDim(size, bindings));
+    return this.#of(size, { kind: "size", size });
   }
 
   /** The address of the word that holds a number of this type, as tensors hold it; a bool has all bits alike. */
   ofNumber(number: OpenNumber, dtype: DType): number {
-    return this.#of(number, ({ bindings }) => {
+    const value = (bindings: Bindings) => {
       const value = number(bindings);
       if (dtype === "float32") return new Int32Array(Float32Array.of(value).buffer)[0];
       return dtype === "bool" ? (value ? -1 : 0) : value;
-    });
+    };
+    return this.#of(number, { kind: "computed", value });
   }
 
   /** The address of a word for anything else; equal keys share it. */
-  of(key: string, word: (bindings: Bindings) => number): number {
-    return this.#of(`of ${key}`, ({ bindings }) => word(bindings));
+  of(key: string, value: (bindings: Bindings) => number): number {
+    return this.#of(`of ${key}`, { kind: "computed", value });
+  }
+
+  /** What the words hold, in the order of their addresses. */
+  get words(): readonly Word[] {
+    return this.#words;
   }
 
   /** How many words there are. */
@@ -88,6 +113,6 @@ export class Slots {
 
   /** All words, in the order of their addresses. */
   fill(filling: Filling): Int32Array {
-    return Int32Array.from(this.#words, (word) => word(filling));
+    return Int32Array.from(this.#words, (word) => valueOf(word, this.unit, filling));
   }
 }

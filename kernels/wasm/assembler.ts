@@ -3,7 +3,7 @@
  * and a module is encoded to bytes here. It knows nothing of what the kernels compute. Format: WebAssembly
  * Core Specification 3.0, chapter 5.
  */
-import { ByteWriter, pushUnsigned } from "./bytes.ts";
+import { ByteWriter, pushSigned, pushUnsigned } from "./bytes.ts";
 import { FunctionBuilder, i32, v128, type ValueType } from "./instructions.ts";
 
 export { f32, f64, FunctionBuilder, i32, i64, type Local, v128, type ValueType } from "./instructions.ts";
@@ -21,6 +21,18 @@ export interface ImportedFunction {
   readonly name: string;
 }
 
+/** Pages of 64 KiB. */
+interface MemoryLimits {
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly shared: boolean;
+}
+
+/** The memory of a module: imported as `env.memory`, or its own, which it exports as `memory`. */
+interface ModuleMemory extends MemoryLimits {
+  readonly own?: boolean;
+}
+
 /** A module being written. Import functions first, then add functions. */
 export class ModuleBuilder {
   readonly #imports: (ImportedFunction & { readonly type: number })[] = [];
@@ -28,11 +40,15 @@ export class ModuleBuilder {
   readonly #types: string[] = [];
   #globals = 0;
   readonly #exports: { readonly name: string; readonly index: number }[] = [];
+  readonly #data: { readonly address: number; readonly bytes: Uint8Array }[] = [];
+  readonly #custom: { readonly name: string; readonly bytes: Uint8Array }[] = [];
+  #start: FunctionBuilder | undefined;
+  #memory: ModuleMemory;
 
-  /** @param memory Pages of 64 KiB of the imported memory `env.memory`, and whether it is shared. */
-  constructor(
-    readonly memory: { readonly minimum: number; readonly maximum: number; readonly shared: boolean },
-  ) {}
+  /** @param memory Imported as `env.memory`, unless it is its own. */
+  constructor(memory: ModuleMemory) {
+    this.#memory = memory;
+  }
 
   #typeOf(params: readonly ValueType[], results: readonly ValueType[]): number {
     // No function has 128 parameters or results or more, so each count is one byte.
@@ -81,6 +97,26 @@ export class ModuleBuilder {
     this.#exports.push({ name, index: added.index });
   }
 
+  /** Gives a module of its own memory these pages at first, once it is known how many it needs. */
+  begin(minimum: number): void {
+    this.#memory = { ...this.#memory, minimum };
+  }
+
+  /** Bytes that are at this address when the module has been instantiated. */
+  data(address: number, bytes: Uint8Array): void {
+    this.#data.push({ address, bytes });
+  }
+
+  /** Bytes under a name, for whoever reads the module. */
+  custom(name: string, bytes: Uint8Array): void {
+    this.#custom.push({ name, bytes });
+  }
+
+  /** Calls a function without parameters and results when the module is instantiated. */
+  start(added: FunctionBuilder): void {
+    this.#start = added;
+  }
+
   /** The functions of the module, for reports. */
   get functions(): readonly FunctionBuilder[] {
     return this.#functions;
@@ -112,15 +148,22 @@ export class ModuleBuilder {
       pushUnsigned(body, items.length);
       items.forEach(write);
     };
-    const { minimum, maximum, shared } = this.memory;
-    section(1, (body) => list(body, this.#types, (type) => body.append(type.split(",").map(Number))));
-    section(2, (body) => {
-      pushUnsigned(body, this.#imports.length + 1);
-      body.text("env");
-      body.text("memory");
-      body.append([0x02, shared ? 0x03 : 0x01]);
+    const memory = this.#memory;
+    const limits = (body: ByteWriter) => {
+      const { minimum, maximum, shared } = memory;
+      body.push(shared ? 0x03 : 0x01);
       pushUnsigned(body, minimum);
       pushUnsigned(body, maximum);
+    };
+    section(1, (body) => list(body, this.#types, (type) => body.append(type.split(",").map(Number))));
+    section(2, (body) => {
+      pushUnsigned(body, this.#imports.length + (memory.own ? 0 : 1));
+      if (!memory.own) {
+        body.text("env");
+        body.text("memory");
+        body.push(0x02);
+        limits(body);
+      }
       for (const { module, name, type } of this.#imports) {
         body.text(module);
         body.text(name);
@@ -137,18 +180,29 @@ export class ModuleBuilder {
           ({ params, results }) => pushUnsigned(body, this.#typeOf(params, results)),
         ),
     );
+    if (memory.own) section(5, (body) => list(body, [body], limits));
     if (this.#globals > 0) {
       section(6, (body) => {
         pushUnsigned(body, this.#globals);
         for (let index = 0; index < this.#globals; index++) body.append([i32, 0x01, 0x41, 0x00, 0x0b]);
       });
     }
-    section(7, (body) =>
-      list(body, this.#exports, ({ name, index }) => {
-        body.text(name);
-        body.push(0x00);
-        pushUnsigned(body, index);
-      }));
+    const exported = this.#exports.map((each) => ({ ...each, kind: 0x00 }));
+    section(
+      7,
+      (body) =>
+        list(
+          body,
+          memory.own ? [{ name: "memory", index: 0, kind: 0x02 }, ...exported] : exported,
+          (each) => {
+            body.text(each.name);
+            body.push(each.kind);
+            pushUnsigned(body, each.index);
+          },
+        ),
+    );
+    const start = this.#start;
+    if (start) section(8, (body) => pushUnsigned(body, start.index));
     section(10, (body) =>
       list(body, this.#functions, ({ locals, body: code }) =>
         body.sized((inner) => {
@@ -156,6 +210,22 @@ export class ModuleBuilder {
           inner.append(code);
           inner.push(0x0b);
         })));
+    if (this.#data.length > 0) {
+      section(11, (body) =>
+        list(body, this.#data, ({ address, bytes }) => {
+          body.append([0x00, 0x41]);
+          pushSigned(body, address);
+          body.push(0x0b);
+          pushUnsigned(body, bytes.length);
+          body.append(bytes);
+        }));
+    }
+    for (const { name, bytes } of this.#custom) {
+      section(0, (body) => {
+        body.text(name);
+        body.append(bytes);
+      });
+    }
     section(0, (body) => {
       body.text("name");
       body.push(1);

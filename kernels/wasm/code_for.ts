@@ -18,7 +18,8 @@ const FEW_WORDS = 256;
 /** What compiling needs of a device. */
 interface CompilingDevice {
   readonly memory: DeviceMemory;
-  readonly features: Features;
+  /** What the engine can do. */
+  features(): Promise<Features>;
   readonly threads: number;
   readonly shareFrom: number;
   /** The threads, started when first needed; undefined for one thread. */
@@ -32,7 +33,8 @@ export async function codeFor(
   program: Program,
   stays: (input: number) => boolean,
 ): Promise<Code> {
-  const { memory, features, threads, shareFrom } = device;
+  const { memory, threads, shareFrom } = device;
+  const features = await device.features();
   const sharing = { target: wasmTarget, shareFrom };
   const { kernels, checks } = lowerForCpu(program, { threads, stays, ...sharing });
   device.check();

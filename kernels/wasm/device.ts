@@ -10,6 +10,7 @@ import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
 import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
+import { pairsVectors } from "./wide.ts";
 import { WORTH_SHARING } from "../cpu/partition.ts";
 import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
 
@@ -29,6 +30,13 @@ export interface WasmOptions {
   /** Whether relaxed SIMD is used; default: if the engine has it. */
   readonly relaxed?: boolean;
   /**
+   * Whether products use tiles for vectors of 256 bits if the engine computes pairs of vectors as one, which
+   * V8 does on x64 with AVX2 and flags of its own: docs/performance.md says which and what they cost. That is
+   * found out once, which takes up to 50 ms; `explain` says what was found. Results are the same to the bit.
+   * Default false.
+   */
+  readonly wide?: boolean;
+  /**
    * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, for
    * tests.
    */
@@ -41,7 +49,9 @@ export class WasmDevice implements CpuDevice {
   readonly memory: DeviceMemory;
   /** What calls use while they run. */
   readonly scratch: Scratch;
-  readonly features: Features;
+  readonly #relaxed: boolean;
+  readonly #wide: boolean;
+  #features: Features | undefined;
   readonly panelColumns = panelColumns;
   readonly threads: number;
   /** Elements from which threads share a kernel. */
@@ -51,14 +61,30 @@ export class WasmDevice implements CpuDevice {
 
   constructor(
     name: string,
-    { threads = defaultThreads(), relaxed = hasRelaxedSimd(), shareFrom = WORTH_SHARING }: WasmOptions = {},
+    { threads = defaultThreads(), relaxed = hasRelaxedSimd(), wide = false, shareFrom = WORTH_SHARING }:
+      WasmOptions = {},
   ) {
     this.name = name;
     this.shareFrom = shareFrom;
-    this.features = { relaxed };
+    this.#relaxed = relaxed;
+    this.#wide = wide;
     this.memory = new DeviceMemory(CONTROL_ADDRESS + controlBytes(threads));
     this.scratch = new Scratch(this.memory);
     this.threads = this.memory.shared ? threads : 1;
+  }
+
+  /** What the engine can do, found out when code is first emitted. */
+  async features(): Promise<Features> {
+    return this.#features ??= { relaxed: this.#relaxed, wide: this.#wide && await pairsVectors() };
+  }
+
+  get instructions(): string {
+    const simd = `${this.#relaxed ? "relaxed" : "plain"} SIMD`;
+    if (!this.#wide) return simd;
+    if (!this.#features) return `${simd}, 256 bits if the engine pairs vectors`;
+    return this.#features.wide
+      ? `${simd} of 256 bits`
+      : `${simd} of 128 bits, as the engine does not pair vectors`;
   }
 
   /** The threads, started when first needed; undefined for one thread. */
@@ -77,10 +103,6 @@ export class WasmDevice implements CpuDevice {
    */
   get isLost(): boolean {
     return this.#lost !== undefined;
-  }
-
-  get instructions(): string {
-    return `${this.features.relaxed ? "relaxed" : "plain"} SIMD`;
   }
 
   get notes(): readonly string[] {

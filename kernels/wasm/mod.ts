@@ -77,15 +77,21 @@ export const wasm: Backend = createWasm();
 /** The device, for the list of all devices. */
 export const wasmDevice: DeviceEntry = {
   backend: wasm,
-  optionNames: ["threads", "relaxed", "shareFrom"],
+  optionNames: ["threads", "relaxed", "wide", "shareFrom"],
   configure: (options: WasmOptions) => {
-    const { threads, relaxed, shareFrom } = options;
+    const { threads, relaxed, wide, shareFrom } = options;
     checkBoolean("wasm", "relaxed", relaxed);
+    checkBoolean("wasm", "wide", wide);
     checkWhole("wasm", "threads", threads, { least: 1, most: MOST_SHARES });
     checkWhole("wasm", "shareFrom", shareFrom, { least: 0 });
-    const shared = shareFrom === undefined ? "" : `, shareFrom: ${shareFrom}`;
+    const given = [
+      ...(wide ? ["wide"] : []),
+      ...(shareFrom === undefined ? [] : [`shareFrom: ${shareFrom}`]),
+    ];
     return {
-      text: `wasm(threads: ${threads ?? "default"}, relaxed: ${relaxed ?? "default"}${shared})`,
+      text: `wasm(${
+        [`threads: ${threads ?? "default"}`, `relaxed: ${relaxed ?? "default"}`, ...given].join(", ")
+      })`,
       create: (name) => createWasm(options, name),
     };
   },

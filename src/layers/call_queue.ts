@@ -1,6 +1,8 @@
 /** Calls that run one after another, in the order in which they were made. */
 import { giveTurn, turnClock } from "../pause.ts";
 
+const nothing = () => {};
+
 /** The calls of one stream. */
 export interface CallQueue {
   /** How many calls are not done. */
@@ -21,7 +23,7 @@ export function callQueue(whenIdle: () => void): CallQueue {
     const result = last.then(call).finally(() => {
       if (--waiting === 0) whenIdle();
     });
-    last = result.catch(() => {}); // reported to the caller of that call
+    last = result.then(nothing, nothing); // the result is not kept, and an error is reported to the caller of that call
     return result;
   };
   return {

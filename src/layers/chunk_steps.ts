@@ -11,18 +11,56 @@ import type { Layer } from "./layer.ts";
 
 type Step = CompiledStep<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
-/** A compiled step, as one stream uses it. */
-export interface ChunkStep extends Pick<Step, "accepts" | "begin"> {
-  /** The same for another stream. */
-  share(): ChunkStep;
-  /** The stream needs it no longer; `isLost`: its device was lost, so later streams compile it anew. */
-  release(isLost?: boolean): void;
-}
-
-/** A compiled step, and how many streams use it. */
+/** A compiled step that streams share. */
 interface Shared {
   readonly step: Promise<Step>;
+  /** It, once it is compiled, as long as later streams may use it. */
+  ready: Step | undefined;
+  /** How many streams use it. */
   users: number;
+  /** Later streams do not find it any more. */
+  readonly forget: () => void;
+}
+
+/** A compiled step, as one stream uses it. */
+export class ChunkStep {
+  readonly #shared: Shared;
+  #step: Step | undefined;
+
+  /** @param shared What it shares; the stream is counted among its users already. */
+  constructor(step: Step, shared: Shared) {
+    this.#step = step;
+    this.#shared = shared;
+  }
+
+  /** Whether it is compiled for inputs like this one, and not released. */
+  accepts(input: Tree<Tensor>): boolean {
+    return this.#step?.accepts(input) ?? false;
+  }
+
+  begin(...[params, state, input]: Parameters<Step["begin"]>): ReturnType<Step["begin"]> {
+    if (!this.#step) throw new Error("Cannot begin a loop over a step that was released");
+    return this.#step.begin(params, state, input);
+  }
+
+  /** The same for another stream; undefined if it is gone, or its device was lost. */
+  share(): ChunkStep | undefined {
+    const { ready } = this.#shared;
+    if (!ready) return undefined;
+    this.#shared.users++;
+    return new ChunkStep(ready, this.#shared);
+  }
+
+  /** The stream needs it no longer; `isLost`: its device was lost, so later streams compile it anew. */
+  release(isLost = false): void {
+    const shared = this.#shared;
+    if (isLost) shared.forget();
+    const step = this.#step;
+    this.#step = undefined;
+    if (!step || --shared.users > 0) return;
+    shared.forget();
+    step[Symbol.dispose]();
+  }
 }
 
 /** A step as a function of params, state and input. */
@@ -52,17 +90,23 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
   stepsOf.set(layer, steps);
   const compiled = async (specs: unknown): Promise<ChunkStep> => {
     const key = `${name} ${keyOfDevice(device)} ${keyOf([params, state, specs])}`;
-    const shared = steps.get(key) ??
-      { step: compileStep(fn, params, state, specs, input, { device }), users: 0 };
+    const shared: Shared = steps.get(key) ?? {
+      step: compileStep(fn, params, state, specs, input, { device }),
+      ready: undefined,
+      users: 0,
+      forget: () => {
+        shared.ready = undefined;
+        if (steps.get(key) === shared) steps.delete(key);
+      },
+    };
     steps.set(key, shared);
     shared.users++;
-    const forget = () => {
-      if (steps.get(key) === shared) steps.delete(key);
-    };
     try {
-      return handle(await shared.step, shared, forget);
+      const step = await shared.step;
+      if (steps.get(key) === shared) shared.ready = step;
+      return new ChunkStep(step, shared);
     } catch (error) {
-      forget();
+      shared.forget();
       throw error;
     }
   };
@@ -82,28 +126,8 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
   }
 }
 
-/** A step for a stream that is counted among its users. */
-function handle(step: Step, shared: Shared, forget: () => void): ChunkStep {
-  let isUsed = true;
-  return {
-    accepts: step.accepts,
-    begin: step.begin,
-    share: () => {
-      shared.users++;
-      return handle(step, shared, forget);
-    },
-    release(isLost = false) {
-      if (isLost) forget();
-      if (!isUsed) return;
-      isUsed = false;
-      if (--shared.users > 0) return;
-      forget();
-      step[Symbol.dispose]();
-    },
-  };
-}
-
-function keyOf(tree: unknown): string {
+/** The text of the structure and specs of a tree. */
+export function keyOf(tree: unknown): string {
   const { leaves, structure } = flattenTree<Spec>(tree);
   return printStructure(structure) + leaves.map(printSpec).join();
 }
@@ -112,7 +136,7 @@ const numbers = new WeakMap<object, number>();
 let count = 0;
 
 /** The text of a device; of a backend, a number that no other has. */
-function keyOfDevice(device: Device = "auto"): string {
+export function keyOfDevice(device: Device = "auto"): string {
   if (typeof device === "string") return device;
   if (!("compile" in device)) return JSON.stringify(device);
   const known = numbers.get(device) ?? count++;

@@ -4,42 +4,31 @@
  */
 import { zeros } from "../operations/creation.ts";
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
-import { type Device, DeviceLost } from "../transforms/compile.ts";
+import { DeviceLost } from "../transforms/compile.ts";
 import type { StepLoop } from "../transforms/loop.ts";
 import { toHost } from "../tree/to_host.ts";
-import { flattenTree, mapTree, type Tree, unflattenTree } from "../tree/tree.ts";
+import { flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from "../tree/tree.ts";
 import { callQueue } from "./call_queue.ts";
-import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
-import type { chunkChecks } from "./chunks.ts";
+import { type ChunkStep, chunkStep, keyOf } from "./chunk_steps.ts";
 import { layerName } from "./define.ts";
-import type { Layer } from "./layer.ts";
 import { checkedState, firstState, resetStates } from "./stateful.ts";
 import { type ArrayStep, arrayStep, type StepArrays } from "./step_arrays.ts";
 import type { Stream } from "./stream.ts";
 import { setSource } from "./stream_source.ts";
-import {
-  checkValues,
-  type conversion,
-  expanded,
-  isOnHost,
-  type sequencesOf,
-  type StepFunction,
-  withBatch,
-} from "./stream_steps.ts";
+import { checkValues, expanded, isOnHost, withBatch } from "./stream_steps.ts";
+import type { CallKind, Streamed } from "./streamed.ts";
 
 type ChunkLoop = StepLoop<Tree<Tensor>, Tree<Tensor>, Tree<Tensor>>;
 
-/** The calls of one kind: chunks, or single steps. */
-interface Kind {
-  readonly name: "chunks" | "steps";
-  readonly fn: StepFunction;
-  /** Specs of the sequence that an input represents. */
-  readonly sequence: (input: Tree<Spec>) => Tree<Spec>;
-  /** What is compiled, for any length where the layer allows it. */
+/** The calls of one kind in a stream. */
+interface Calls {
+  /** What is compiled for them. */
   step: ChunkStep | undefined;
   /** Loops over it, one per length, those used last at the end. */
-  readonly loops: ChunkLoop[];
+  loops: readonly ChunkLoop[];
 }
+
+const NONE: readonly ChunkLoop[] = [];
 
 /** The most lengths of chunks for which a stream has memory ready. */
 const MOST_LOOPS = 4;
@@ -56,65 +45,62 @@ interface StreamSession {
   loop: ChunkLoop | undefined;
 }
 
-/** What a stream has in common with those that are forked from it. */
-export interface Streamed {
-  readonly layer: Layer;
-  readonly stateful: Layer;
-  readonly params: Tree<Tensor>;
-  readonly batch: number;
-  readonly device: Device | undefined;
-  /** Specs of an input, if they were given. */
-  readonly input: Tree<Spec> | undefined;
-  /** Those of the first input, once there was one. */
-  known: Tree<Spec> | undefined;
-  readonly sequences: ReturnType<typeof sequencesOf>;
-  readonly functions: Readonly<Record<Kind["name"], StepFunction>>;
-  readonly checkChunks: ReturnType<typeof chunkChecks>;
-  readonly convert: ReturnType<typeof conversion>;
+async function onHost(tree: Tree<Tensor>): Promise<Tree<HostTensor>> {
+  return isOnHost(tree) ? tree as Tree<HostTensor> : await toHost(tree); // as was just checked
 }
 
-/** The state before the first call of a session. */
+/** A tensor that may be written to. */
+const copied = (leaf: Tensor): Tensor => leaf.kind === "host" ? { ...leaf, data: leaf.data.slice() } : leaf;
+
+/** The state before the first call of a session; it is not written to, as other streams begin with it too. */
 function firstOf(
-  { stateful, params, batch }: Streamed,
+  streamed: Streamed,
   { goesOn, given }: Pick<StreamSession, "goesOn" | "given">,
   input: Tree<Spec>,
 ): Tree<Tensor> {
-  const from = goesOn ? firstState : resetStates;
-  return from(stateful, { params, state: given }, withBatch(input, batch));
+  const { stateful, params, batch } = streamed;
+  const sequence = withBatch(input, batch);
+  if (!goesOn) return resetStates(stateful, { params, state: given }, sequence);
+  if (treeLeaves(given).length > 0) return firstState(stateful, { params, state: given }, sequence);
+  const specs = keyOf(sequence);
+  if (streamed.fresh?.specs !== specs) {
+    streamed.fresh = { specs, state: firstState(stateful, { params, state: given }, sequence) };
+  }
+  return streamed.fresh.state;
 }
 
 export function begun(
   streamed: Streamed,
   given: Tree<Tensor>,
   goesOn: boolean,
-  input = streamed.input,
+  input: Tree<Spec> | undefined,
 ): StreamSession {
   const state = input === undefined ? undefined : firstOf(streamed, { goesOn, given }, input);
   return { given, state, goesOn, loop: undefined };
 }
 
-/** @param compiled What another stream has compiled. */
+/** What a stream begins with besides its session. */
+interface Beginning {
+  /** Specs of an input, if they were given. */
+  readonly input: Tree<Spec> | undefined;
+  /** Those of the first input of the stream that it was forked from. */
+  readonly known?: Tree<Spec>;
+  /** What another stream has compiled. */
+  readonly compiled: Readonly<Partial<Record<CallKind["name"], ChunkStep>>>;
+}
+
 export function openStream(
   streamed: Streamed,
   first: StreamSession,
-  compiled: Readonly<Partial<Record<Kind["name"], ChunkStep>>>,
+  { input, known: before, compiled }: Beginning,
 ): Stream {
-  const { layer, stateful, params, batch, device, sequences, functions, checkChunks } = streamed;
-  const { isSequence, asSequence, asStep } = sequences;
-  const chunks: Kind = {
-    name: "chunks",
-    fn: functions.chunks,
-    sequence: (input) => input,
-    step: compiled.chunks,
-    loops: [],
+  const { layer, params, batch, device, kinds, checkChunks, sequences: { asSequence, asStep } } = streamed;
+  const calls: Readonly<Record<CallKind["name"], Calls>> = {
+    chunks: { step: compiled.chunks, loops: NONE },
+    steps: { step: compiled.steps, loops: NONE },
   };
-  const steps: Kind = {
-    name: "steps",
-    fn: functions.steps,
-    sequence: (input) => asSequence(input, 1),
-    step: compiled.steps,
-    loops: [],
-  };
+  /** Specs of an input, once there was one. */
+  let known = before ?? input;
   // The initial state of a call is decided when the call is made, so a reset affects only later calls.
   let session = first;
   /** The step from arrays into arrays, and the loop that it belongs to. */
@@ -124,45 +110,72 @@ export function openStream(
     if (isDisposed) disposeLoops();
   });
 
-  /** Hands the session's state to the loop that continues with it. */
-  const enter = (current: StreamSession, loop: ChunkLoop, kind: Kind, input: () => Tree<Spec>): void => {
-    if (current.loop === loop) return;
-    loop.writeState(
-      current.loop?.readState() ?? current.state ?? firstOf(streamed, current, kind.sequence(input())),
-    );
+  const stateOf = (current: StreamSession, input: () => Tree<Spec>): Tree<Tensor> =>
+    current.loop?.readState() ?? current.state ?? firstOf(streamed, current, input());
+  /** The loop has the session's state from now on. */
+  const handOver = (current: StreamSession, loop: ChunkLoop): void => {
     current.loop = loop;
+    current.state = undefined;
   };
-  const compileFor = async (kind: Kind, current: StreamSession, input: Tree<Tensor>): Promise<ChunkLoop> => {
-    const { name, fn, sequence, loops } = kind;
-    if (!kind.step?.accepts(input)) checkChunks(withBatch(sequence(input), batch));
-    const state = current.loop?.readState() ?? current.state ?? firstOf(streamed, current, sequence(input));
-    const onHost = await toHost(input);
-    if (!kind.step?.accepts(onHost)) {
-      kind.step?.release();
-      kind.step = undefined;
-      kind.step = await chunkStep(
-        layer,
-        (params, state, input) => fn(stateful, { params, state }, input),
-        { name, params, state, input: onHost, device, isSequence },
-      );
-    }
-    const loop = await kind.step.begin(params, state, onHost);
-    streamed.known ??= mapTree(sequence(onHost), ({ shape, dtype }: Spec): Spec => ({ shape, dtype }));
-    loops.push(loop);
-    if (loops.length > MOST_LOOPS) {
-      const [unused] = loops.filter((other) => other !== current.loop && other !== session.loop);
-      loops.splice(loops.indexOf(unused), 1);
+  /** Hands the session's state to the loop that continues with it. */
+  const enter = (current: StreamSession, loop: ChunkLoop, kind: CallKind, input: () => Tree<Spec>): void => {
+    if (current.loop === loop) return;
+    loop.writeState(stateOf(current, () => kind.sequence(input())));
+    handOver(current, loop);
+  };
+  /** What is compiled for calls like this one, by this stream or another. */
+  const knownStep = (kind: CallKind, input: Tree<Tensor>): ChunkStep | undefined => {
+    const own = calls[kind.name];
+    if (own.step?.accepts(input)) return own.step;
+    own.step?.release();
+    own.step = kind.latest?.share();
+    if (own.step?.accepts(input)) return own.step;
+    own.step?.release();
+    return own.step = undefined;
+  };
+  const newStep = async (kind: CallKind, state: Tree<Tensor>, input: Tree<Tensor>): Promise<ChunkStep> => {
+    const { stateful, sequences: { isSequence } } = streamed;
+    return kind.latest = calls[kind.name].step = await chunkStep(
+      layer,
+      (params, state, input) => kind.fn(stateful, { params, state }, input),
+      { name: kind.name, params, state, input, device, isSequence },
+    );
+  };
+  /** A loop that begins with the session's state. */
+  const beginLoop = async (
+    kind: CallKind,
+    current: StreamSession,
+    input: Tree<HostTensor>,
+  ): Promise<ChunkLoop> => {
+    const own = calls[kind.name];
+    const sequence = kind.sequence(input);
+    const found = knownStep(kind, input);
+    if (!found) checkChunks(withBatch(sequence, batch));
+    const state = stateOf(current, () => sequence);
+    const step = found ?? await newStep(kind, state, input);
+    const loop = await step.begin(params, state, input);
+    known ??= mapTree(sequence, ({ shape, dtype }: Spec): Spec => ({ shape, dtype }));
+    handOver(current, loop);
+    own.loops = [...own.loops, loop];
+    if (own.loops.length > MOST_LOOPS) {
+      const [unused] = own.loops.filter((other) => other !== current.loop && other !== session.loop);
+      own.loops = own.loops.filter((other) => other !== unused);
       unused[Symbol.dispose]();
     }
     return loop;
   };
   /** The loop for an input, with the session's state on the host if no loop has it. */
-  const loopFor = async (kind: Kind, current: StreamSession, input: Tree<Tensor>): Promise<ChunkLoop> => {
+  const loopFor = async (
+    kind: CallKind,
+    current: StreamSession,
+    input: Tree<HostTensor>,
+  ): Promise<ChunkLoop> => {
     if (!current.loop) {
-      current.given = await toHost(current.given);
-      if (current.state) current.state = await toHost(current.state);
+      current.given = await onHost(current.given);
+      if (current.state) current.state = await onHost(current.state);
     }
-    return kind.loops.find((loop) => loop.accepts(input)) ?? await compileFor(kind, current, input);
+    return calls[kind.name].loops.find((loop) => loop.accepts(input)) ??
+      await beginLoop(kind, current, input);
   };
   /** Loops on a lost device are given up; the next call continues from the state before this one. */
   const giveUpLost = (error: unknown, current: StreamSession): unknown => {
@@ -171,9 +184,9 @@ export function openStream(
     disposeLoops(true);
     return error;
   };
-  const run = (kind: Kind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
+  const run = (kind: CallKind, given: Tree<Tensor>): Promise<Tree<Tensor>> => {
     const current = session;
-    const accepting = (input: Tree<Tensor>) => kind.loops.find((loop) => loop.accepts(input));
+    const accepting = (input: Tree<Tensor>) => calls[kind.name].loops.find((loop) => loop.accepts(input));
     const asGiven = accepting(given);
     const input = asGiven ? given : streamed.convert(given, kind.sequence);
     const ready = queue.waiting > 0 ? undefined : asGiven ?? accepting(input);
@@ -194,9 +207,10 @@ export function openStream(
     }
     return queue.later(async () => {
       try {
-        const loop = await loopFor(kind, current, input);
-        enter(current, loop, kind, () => input);
-        return await loop.run(await toHost(input));
+        const given = await onHost(input);
+        const loop = await loopFor(kind, current, given);
+        enter(current, loop, kind, () => given);
+        return await loop.run(given);
       } catch (error) {
         throw giveUpLost(error, current);
       }
@@ -205,10 +219,10 @@ export function openStream(
   const refusedAtOnce = (why: string) => new Error(`Cannot step ${layerName(layer)} at once: ${why}`);
   /** Finds the step from arrays into arrays; not on the way of later calls. */
   const prepareAtOnce = (): ArrayStep => {
-    const loop = steps.loops.at(-1);
+    const loop = calls.steps.loops.at(-1);
     if (!loop) throw refusedAtOnce("no step was compiled; await stream.ready() or stream.step(input) first");
     if (atOnce?.loop !== loop) {
-      const { structure } = flattenTree(asStep(streamed.known as Tree<Spec>));
+      const { structure } = flattenTree(asStep(known as Tree<Spec>));
       const check = layer.checkInput &&
         ((inputs: readonly HostTensor[]) =>
           checkValues(layer, expanded(asSequence, unflattenTree<Tree<Tensor>>(structure, inputs))));
@@ -225,8 +239,8 @@ export function openStream(
       throw refusedAtOnce("earlier calls are not done; await them first");
     }
     const step = prepareAtOnce();
-    const loop = steps.loops[steps.loops.length - 1];
-    if (session.loop !== loop) enter(session, loop, steps, () => asStep(streamed.known as Tree<Spec>)); // known with the loop
+    const { loops } = calls.steps, loop = loops[loops.length - 1];
+    if (session.loop !== loop) enter(session, loop, kinds.steps, () => asStep(known as Tree<Spec>)); // known with the loop
     try {
       step(input, output);
     } catch (error) {
@@ -235,10 +249,11 @@ export function openStream(
   };
   const disposeLoops = (isLost = false) => {
     atOnce = undefined;
-    for (const kind of [chunks, steps]) {
-      for (const loop of kind.loops.splice(0)) loop[Symbol.dispose]();
-      kind.step?.release(isLost);
-      kind.step = undefined;
+    for (const own of Object.values(calls)) {
+      for (const loop of own.loops) loop[Symbol.dispose]();
+      own.loops = NONE;
+      own.step?.release(isLost);
+      own.step = undefined;
     }
   };
   const checkOpen = (what: string) => {
@@ -250,7 +265,7 @@ export function openStream(
     try {
       checkOpen("step");
       if (layer.checkInput && isOnHost(input)) checkValues(layer, expanded(asSequence, input));
-      return run(steps, input);
+      return run(kinds.steps, input);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -265,7 +280,7 @@ export function openStream(
       try {
         checkOpen("push to");
         checkValues(layer, chunk);
-        return run(chunks, chunk);
+        return run(kinds.chunks, chunk);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -273,42 +288,46 @@ export function openStream(
     step,
     ready: async () => {
       checkOpen("make ready");
-      const { known: input } = streamed;
-      if (input === undefined) {
+      if (known === undefined) {
         throw new Error(
           "Cannot make the stream ready: what a step takes is not known yet; give options.input, or await a step",
         );
       }
       const sample = mapTree(
-        asStep(withBatch(input, batch)),
+        asStep(withBatch(known, batch)),
         ({ shape, dtype }: Spec) => zeros(shape, { dtype }),
       );
-      await queue.later(() => loopFor(steps, session, streamed.convert(sample, steps.sequence)));
+      await queue.later(async () => {
+        const converted = streamed.convert(sample, kinds.steps.sequence);
+        await loopFor(kinds.steps, session, await onHost(converted));
+      });
     },
     reset: () => {
       checkOpen("reset");
-      session = begun(streamed, session.given, false);
+      session = begun(streamed, session.given, false, input);
     },
     fork: () => {
       checkOpen("fork");
       const { given, goesOn } = session;
       const state = session.loop?.readState() ?? session.state;
       return openStream(streamed, { given, goesOn, state, loop: undefined }, {
-        chunks: chunks.step?.share(),
-        steps: steps.step?.share(),
+        input,
+        known,
+        compiled: { chunks: calls.chunks.step?.share(), steps: calls.steps.step?.share() },
       });
     },
     get state() {
       checkOpen("read the state of");
-      const state = session.loop?.readState() ?? session.state;
-      if (state !== undefined) return state;
+      const { loop, state } = session;
+      if (loop) return loop.readState();
+      if (state) return mapTree(state, copied);
       throw new Error(
         "Cannot read the state of the stream: nothing was pushed yet; give options.input for the first state",
       );
     },
     set state(state) {
       checkOpen("set the state of");
-      session = begun(streamed, checkedState(state), true, streamed.known);
+      session = begun(streamed, checkedState(state), true, known);
     },
     [Symbol.dispose]: () => {
       isDisposed = true;
@@ -324,9 +343,8 @@ export function openStream(
       checkOpen(`${what} from`);
       const current = session;
       return queue.later(async () => {
-        current.given = await toHost(current.given);
-        const before = current.loop?.readState() ?? current.state ?? firstOf(streamed, current, input);
-        const [result, after] = await run(await toHost(before) as Tree<HostTensor>);
+        current.given = await onHost(current.given);
+        const [result, after] = await run(await onHost(stateOf(current, () => input)));
         if (current.loop) current.loop.writeState(after);
         else current.state = after;
         return result;

@@ -18,7 +18,10 @@ export interface RecurrentFlags<ReturnState extends boolean = boolean> {
   readonly returnState?: ReturnState;
   /** From the last step to the first; the outputs are in the order of processing. Default false. */
   readonly goBackwards?: boolean;
-  /** Each call starts with the state after the previous one; the batch is then fixed. Default false. */
+  /**
+   * Each call starts with the state after the previous one, through which no gradient passes, not even between
+   * two calls in one graph; the batch is then fixed. Default false.
+   */
   readonly stateful?: boolean;
   /** Accepted and saved, without effect: the compiler decides the schedule. Default false. */
   readonly unroll?: boolean;

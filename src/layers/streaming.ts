@@ -9,12 +9,11 @@ import type { HostTensor, Spec } from "../tensor/tensor.ts";
 import { checkDevice, type Device } from "../transforms/compile.ts";
 import type { MappedTree, Tree } from "../tree/tree.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
-import { chunkChecks } from "./chunks.ts";
 import type { Layer, Variables } from "./layer.ts";
-import { begun, openStream, type Streamed } from "./open_stream.ts";
-import { statefulLayer } from "./stateful.ts";
+import { begun, openStream } from "./open_stream.ts";
 import type { Stream } from "./stream.ts";
-import { applySteps, conversion, sequencesOf, stepOf, withBatch } from "./stream_steps.ts";
+import { streamedFor } from "./streamed.ts";
+import { withBatch } from "./stream_steps.ts";
 
 /** Options of {@linkcode streaming}. */
 export interface StreamingOptions {
@@ -99,26 +98,7 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   const { batch = 1, device, input } = options;
   checkCount("stream", batch, "batch");
   checkDevice(device);
-  const stateful = statefulLayer(layer);
-  const sequences = sequencesOf(stateful);
-  const checkChunks = chunkChecks(layer, {
-    stateful,
-    params: variables.params,
-    isSequence: sequences.isSequence,
-  });
-  if (input !== undefined) checkChunks(withBatch(input, batch));
-  const streamed: Streamed = {
-    layer,
-    stateful,
-    params: variables.params,
-    batch,
-    device,
-    input,
-    known: input,
-    sequences,
-    functions: { chunks: applySteps, steps: stepOf(sequences.asSequence) },
-    checkChunks,
-    convert: conversion(layer, variables, batch),
-  };
-  return openStream(streamed, begun(streamed, variables.state, true), {});
+  const streamed = streamedFor(layer, variables, batch, device);
+  if (input !== undefined) streamed.checkChunks(withBatch(input, batch));
+  return openStream(streamed, begun(streamed, variables.state, true, input), { input, compiled: {} });
 }

@@ -36,6 +36,19 @@ export function trace(fn: (...args: never[]) => unknown, ...args: readonly unkno
   return { program, structure: result, notes };
 }
 
+/** A function that is traced once, with specs of its arguments in which sizes may be open. */
+export interface LazyTrace {
+  readonly specs: readonly unknown[];
+  /** The trace, made at the first call, which throws what the function throws. */
+  readonly get: () => TracedFunction;
+}
+
+/** The trace of a function, made when it is needed. */
+export function lazyTrace(fn: (...args: never[]) => unknown, specs: readonly unknown[]): LazyTrace {
+  let traced: TracedFunction | undefined;
+  return { specs, get: () => traced ??= trace(fn, ...specs) };
+}
+
 /**
  * The specs of the result of `fn` for arguments of these specs: it is traced and nothing is computed.
  *

@@ -242,7 +242,10 @@ export function evaluateShape(shape: Shape, bindings: Bindings): number[] {
 
 /** Whether both shapes have the same sizes. */
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((dim, axis) => dim === b[axis]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 /** A shape as text: `[batch, 28, 28]`. */

@@ -225,12 +225,13 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
   };
   const pairs = (prediction: Prediction, data: Omit<Data, "x">) =>
     pairsOf(heads, prediction, targets(data.y), data.sampleWeight);
+  let firstState: ReturnType<Objective["initState"]> | undefined; // the same for every step
   return {
     heads,
     names,
     targets,
     initState: () =>
-      Object.fromEntries([
+      firstState ??= Object.fromEntries([
         ...lossNames.map((name) => [name, initSums()]),
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
       ]),

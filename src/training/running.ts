@@ -8,7 +8,7 @@ import { add, and, cast, equal, less, or, select } from "../operations/elementwi
 import { iota } from "../operations/indexing.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
-import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { checkTensor, printSpec, type Tensor, type Values } from "../tensor/tensor.ts";
 
 /**
  * The sums of a metric: float32 `[24]` each, sums of 1, 2, 4… batches. A custom metric may keep tensors of
@@ -61,8 +61,14 @@ export function meanOfSums(sums: MetricState): number {
 
 function totalOnHost(levels: Tensor): number {
   checkTensor("a running mean", levels, "a sum in its state");
-  if (levels.kind === "host") return [...levels.data].reduce((sum, value) => sum + value, 0);
+  if (levels.kind === "host") return sumOf(levels.data);
   throw new TypeError(
     `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,
   );
+}
+
+function sumOf(values: Values): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
 }

@@ -5,10 +5,11 @@
 import { inputDTypes } from "../layers/boundary.ts";
 import { layerName } from "../layers/define.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { outputSpecs } from "../program/functions.ts";
+import { type LazyTrace, lazyTrace, outputSpecs } from "../program/functions.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { compile, type Compiled, type Device } from "../transforms/compile.ts";
+import { type Compiled, compileTrace, type Device } from "../transforms/compile.ts";
+import { haveSpecs, specsOf, type TreeSpecs } from "../tree/specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
 import { openBatch, openData, openTime } from "./open_sizes.ts";
@@ -90,6 +91,17 @@ export interface Steps {
   readonly refused: Set<string>;
   /** The dtypes of the model's inputs. */
   readonly dtypes: Recent<readonly DType[]>;
+  /** What the last call got, which the next one mostly wants too. */
+  readonly latest: {
+    session: Latest<Session> | undefined;
+    predictor: Latest<KeptPredictor> | undefined;
+  };
+}
+
+/** What was found for arguments of these specs. */
+interface Latest<Found> {
+  readonly given: TreeSpecs;
+  readonly found: Found;
 }
 
 /** No steps yet. */
@@ -103,11 +115,27 @@ export function createSteps(model: Layer, options: TrainerOptions): Steps {
     outputs: recentOnly(() => {}),
     refused: new Set(),
     dtypes: recentOnly(() => {}),
+    latest: { session: undefined, predictor: undefined },
   };
+}
+
+/** What was found last, if these arguments have the same specs. */
+function findAgain<Found>(latest: Latest<Found> | undefined, args: readonly unknown[]): Found | undefined {
+  return latest && haveSpecs(args, latest.given) ? latest.found : undefined;
 }
 
 /** The session for variables and data of these specs. */
 export function sessionFor(steps: Steps, variables: Variables, data: Data): Session {
+  const { latest } = steps;
+  const args = [variables.params, variables.state, data];
+  const again = findAgain(latest.session, args);
+  if (again) return again;
+  const session = newSessionFor(steps, variables, data);
+  latest.session = { given: specsOf(args), found: session };
+  return session;
+}
+
+function newSessionFor(steps: Steps, variables: Variables, data: Data): Session {
   const { params, state } = variables;
   const { batch, time } = openData(steps.model, state, data);
   const variablesKey = keyOf([params, state]);
@@ -116,11 +144,11 @@ export function sessionFor(steps: Steps, variables: Variables, data: Data): Sess
     return steps.sessions.get(key, () => createSession(steps, key, variables, data, withTraining));
   };
   if (!time) return sessionOf(batch, false);
-  const specsOf = (tree: Tree<Tensor>) => mapTree(tree, specOf);
+  const specs = (tree: Tree<Tensor>) => mapTree(tree, specOf);
   const output = forAnyLength(
     steps,
     variablesKey + keyOf(time.x),
-    (key) => steps.outputs.get(key, () => outputOf(steps.model, specsOf(params), specsOf(state), time.x)),
+    (key) => steps.outputs.get(key, () => outputOf(steps.model, specs(params), specs(state), time.x)),
   );
   const open = output && time.data(output);
   const session = open && forAnyLength(steps, variablesKey + keyOf(open), () => sessionOf(open, true));
@@ -151,16 +179,26 @@ export function predictorFor(
   variables: Variables,
   x: Tree<Tensor>,
 ): Compiled<PredictArguments, PredictResult> {
+  const { latest } = steps;
+  const args = [variables.params, variables.state, x];
+  const again = findAgain(latest.predictor, args);
+  if (again) return again.get();
+  const predictor = newPredictorFor(steps, variables, x);
+  latest.predictor = { given: specsOf(args), found: predictor };
+  return predictor.get();
+}
+
+function newPredictorFor(steps: Steps, variables: Variables, x: Tree<Tensor>): KeptPredictor {
   const { model, options: { device }, predictors } = steps;
   const variablesKey = keyOf([variables.params, variables.state]);
-  const predictorOf = (input: Tree<Spec>): Compiled<PredictArguments, PredictResult> => {
+  const predictorOf = (input: Tree<Spec>): KeptPredictor => {
     const make = () => {
       const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input] as const;
-      const step = predictStep(model);
-      outputSpecs(step, ...specs); // before anything is kept
-      return lazily(() => compile(step, { device, keep: [1], specs }));
+      const traced = lazyTrace(predictStep(model), specs);
+      traced.get(); // throws before anything is kept
+      return lazily(() => compileTrace<PredictArguments, PredictResult>(traced, { device, keep: [1] }));
     };
-    return predictors.get(variablesKey + keyOf(input), make).get();
+    return predictors.get(variablesKey + keyOf(input), make);
   };
   const open = openTime(model, variables.state, x);
   return (open && forAnyLength(steps, `predictor ${variablesKey}${keyOf(open)}`, () => predictorOf(open))) ??
@@ -179,7 +217,8 @@ export function inputDTypesFor(
 }
 
 /** Frees everything that was compiled. */
-export function disposeSteps({ sessions, predictors }: Steps): void {
+export function disposeSteps({ sessions, predictors, latest }: Steps): void {
+  latest.session = latest.predictor = undefined;
   for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
   for (const predictor of predictors.values()) predictor.dispose();
   sessions.clear();
@@ -198,51 +237,46 @@ function createSession(
   if (options.loss === undefined) throw new TypeError("Cannot train or evaluate: no loss is given");
   const objective = objectiveFor({ ...options, loss: options.loss }, output, batch.y);
   const metrics = mapTree(objective.initState(), specOf);
-  const test = testStep(model, objective);
-  outputSpecs(test, params, state, metrics, batch); // losses and metrics name the shapes that do not fit
+  const tested = lazyTrace(testStep(model, objective), [params, state, metrics, batch]);
   let optimizerSpecs: Tree<Spec> | undefined;
   const optimizerState = (): Tree<Spec> =>
     optimizerSpecs ??= stateSpecs(requireOptimizer(optimizer), trainableParams<Spec>(model, params));
   const { device } = options;
-  const compileTraining = (donate: readonly number[]) => {
-    const randomKey = { shape: [2], dtype: "int32" };
-    return compile(trainStep(model, objective, requireOptimizer(optimizer)), {
-      device,
-      donate,
-      keep: true,
-      specs: [params, state, optimizerState(), metrics, randomKey, batch],
-    });
-  };
-  if (withTraining && optimizer) {
-    outputSpecs(
-      trainStep(model, objective, optimizer),
-      params,
-      state,
-      optimizerState(),
-      metrics,
-      { shape: [2], dtype: "int32" },
-      batch,
+  let trained: LazyTrace | undefined;
+  const trainTrace = (): LazyTrace =>
+    trained ??= lazyTrace(
+      trainStep(model, objective, requireOptimizer(optimizer)),
+      [params, state, optimizerState(), metrics, { shape: [2], dtype: "int32" }, batch],
     );
-  }
+  // Losses and metrics name the shapes that do not fit. One trace is enough: that of the output has shown what
+  // inference needs.
+  (withTraining && optimizer ? trainTrace() : tested).get();
+  const compileTraining = (donate: readonly number[]) =>
+    compileTrace<TrainArguments, TrainResult>(trainTrace(), { device, donate, keep: true });
   const train = lazily(() => compileTraining([0, 1, 2, 3]));
   const trainKeepingInputs = lazily(() => compileTraining([3]));
-  const tested = lazily(() =>
-    compile(test, { device, donate: [2], keep: true, specs: [params, state, metrics, batch] })
+  const test = lazily(() =>
+    compileTrace<TestArguments, TestResult>(tested, { device, donate: [2], keep: true })
   );
   /** The step of a session that may have been forgotten meanwhile, and is used again. */
   const ofSession = <Args extends readonly unknown[], Result>(step: Lazy<Args, Result>) => () => {
     sessions.touch(key, session);
     return step.get();
   };
+  let knownOptimizerState: TreeSpecs | undefined;
   const session: KeptSession = {
     objective,
     output,
     optimizer,
     train: ofSession(train),
     trainKeepingInputs: ofSession(trainKeepingInputs),
-    test: ofSession(tested),
-    checkOptimizerState: (given) => checkOptimizerState(requireOptimizer(optimizer), optimizerState(), given),
-    steps: [train, trainKeepingInputs, tested],
+    test: ofSession(test),
+    checkOptimizerState(given) {
+      const expected = optimizerState();
+      if (haveSpecs(given, knownOptimizerState ??= specsOf(expected))) return;
+      checkOptimizerState(requireOptimizer(optimizer), expected, given);
+    },
+    steps: [train, trainKeepingInputs, test],
   };
   return session;
 }

@@ -4,6 +4,7 @@ import { checkDevice, type Device } from "../../kernels/mod.ts";
 import { checkOptions } from "../option_names.ts";
 import { runPasses } from "../passes/mod.ts";
 import { giveTurn, turnClock } from "../pause.ts";
+import { type LazyTrace, lazyTrace, trace } from "../program/functions.ts";
 import { isTracing } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type Spec, specOf } from "../tensor/tensor.ts";
@@ -18,7 +19,7 @@ import {
   forgetIfLost,
   type Forms,
   runForm,
-  traceSource,
+  type Source,
 } from "./forms.ts";
 
 export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
@@ -95,8 +96,23 @@ export function compile<Args extends readonly unknown[], Result>(
   checkOptions("compile", options, ["device", "donate", "keep", "specs"]);
   const { device, donate, keep, specs } = options;
   if (specs !== undefined) checkList("compile", specs, "specs", "an array with a spec per argument");
-  checkDevice(device);
-  const forms = createForms({ fn: fn as (...args: never[]) => unknown, device, donate, keep, specs }); // of Args
+  const traced = fn as (...args: never[]) => unknown; // of Args
+  if (specs !== undefined) return compileTrace(lazyTrace(traced, specs), { device, donate, keep });
+  return compileSource({ trace: (args) => trace(traced, ...args), device, donate, keep, specs });
+}
+
+/** Compiles a function that is traced once, for all sizes that are open in its specs. */
+export function compileTrace<Args extends readonly unknown[], Result>(
+  { get, specs }: LazyTrace,
+  options: Omit<CompileOptions, "specs">,
+): Compiled<Args, Result> {
+  const { device, donate, keep } = options;
+  return compileSource({ trace: get, device, donate, keep, specs });
+}
+
+function compileSource<Args extends readonly unknown[], Result>(source: Source): Compiled<Args, Result> {
+  checkDevice(source.device);
+  const forms = createForms(source);
   const isTurnDue = turnClock();
   const run = async (args: Args): Promise<Result> => {
     const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
@@ -121,7 +137,7 @@ export function compile<Args extends readonly unknown[], Result>(
   const compiled = Object.assign(call, {
     sync: (...args: Args): Result => runNow<Result>(forms, args),
     device: "", // defined below
-    program: (...args: readonly unknown[]) => runPasses(traceSource(forms.source, args.map(specsOf)).program),
+    program: (...args: readonly unknown[]) => runPasses(source.trace(args.map(specsOf)).program),
     explain: (...args: readonly unknown[]) => explainForms(forms, args),
     [Symbol.dispose]: () => disposeForms(forms),
   });
@@ -150,7 +166,7 @@ function specsOf(arg: unknown): unknown {
 }
 
 function explainForms({ source, ready }: Forms, args: readonly unknown[]): string {
-  if (args.length > 0) return explainProgram(traceSource(source, args.map(specsOf)));
+  if (args.length > 0) return explainProgram(source.trace(args.map(specsOf)));
   if (ready.size === 0) {
     throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
   }

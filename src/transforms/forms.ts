@@ -7,8 +7,10 @@ import { quoted } from "../quoted.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";
-import { trace, type TracedFunction } from "../program/functions.ts";
-import { isTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
+import type { TracedFunction } from "../program/functions.ts";
+import { sameShape } from "../tensor/dims.ts";
+import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { specsOf, type TreeSpecs } from "../tree/specs.ts";
 import {
   checkSameStructure,
   flattenTree,
@@ -20,17 +22,19 @@ import {
 
 /** A function, and how it is compiled. */
 export interface Source {
-  readonly fn: (...args: never[]) => unknown;
+  /** Traces it, for arguments of these specs. */
+  readonly trace: (args: readonly unknown[]) => TracedFunction;
   readonly device: Device | undefined;
   readonly donate: readonly number[] | undefined;
   readonly keep: boolean | readonly number[] | undefined;
+  /** The specs that it is traced with, whatever the arguments are; default: those of the arguments. */
   readonly specs: readonly unknown[] | undefined;
 }
 
 /** A function compiled for arguments of certain specs. */
 export interface Form {
   /** The structure of the arguments and their specs, by which a later call finds this form quickly. */
-  readonly given: { readonly structure: Structure; readonly specs: readonly Spec[] };
+  readonly given: TreeSpecs;
   /** As traced, before any pass. */
   readonly traced: TracedFunction;
   readonly executable: Executable;
@@ -89,11 +93,6 @@ export function createForms(source: Source): Forms {
   };
 }
 
-/** The function traced with the specs from its options, or else with these arguments. */
-export function traceSource({ fn, specs }: Source, args: readonly unknown[]): TracedFunction {
-  return trace(fn, ...(specs ?? args));
-}
-
 /** The form of the last call with the leaves of these arguments, if they have the same specs. */
 export function findLatest({ source, latest, disposed }: Forms, args: readonly unknown[]): Found | undefined {
   if (!latest || disposed) return undefined;
@@ -101,7 +100,7 @@ export function findLatest({ source, latest, disposed }: Forms, args: readonly u
   const leaves = leavesOf<Tensor>(structure, args);
   const matches = leaves?.every((leaf, index) =>
     isTensor(leaf) && leaf.kind !== "traced" && leaf.dtype === specs[index].dtype &&
-    (source.specs !== undefined || sameSizes(leaf.shape, specs[index].shape)) &&
+    (source.specs !== undefined || sameShape(leaf.shape, specs[index].shape)) &&
     (leaf.kind === "host" || leaf.device === latest.device)
   );
   return matches ? { form: latest, leaves: leaves as Input[] } : undefined; // checked just above
@@ -218,7 +217,7 @@ async function compileForm(
   args: readonly unknown[],
   known: (device: string) => Promise<Form> | undefined,
 ): Promise<Form> {
-  const traced = traceSource(source, args);
+  const traced = source.trace(args);
   const { structure } = traced;
   const program = runPasses(traced.program);
   checkIndices("donate arguments", source.donate, args.length);
@@ -226,8 +225,8 @@ async function compileForm(
     flattenTree(arg).leaves.map(() => source.donate?.includes(index) ?? false)
   );
   const keep = keptLeaves(structure, source.keep);
-  const { leaves, structure: argumentStructure } = flattenTree<Tensor>(args);
-  const given = { structure: argumentStructure, specs: leaves.map(specOf) };
+  const { leaves } = flattenTree<Tensor>(args);
+  const given = specsOf(args);
   return await devices.choose(program, leaves, async ({ backend, why }) => {
     const same = known(backend.name);
     if (same) return await same;
@@ -258,14 +257,6 @@ export function disposeForms(forms: Forms): void {
   forms.pending.clear();
   forms.latest = undefined;
   forms.disposed = true;
-}
-
-/** Whether two shapes are equal; symbols are equal only if they are the same object. */
-function sameSizes(a: Spec["shape"], b: Spec["shape"]): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
-  return true;
 }
 
 function checkInput(leaf: Spec, { backends }: Devices, where: () => string): void {

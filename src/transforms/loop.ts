@@ -2,9 +2,8 @@
  * Pure steps with a state, compiled to be called repeatedly: the state stays where it is computed. A step is
  * compiled once for all sizes that are open in its input; loops over it share the code and the weights.
  */
-import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
+import { type Backend, DeviceLost, type Executable, type Input, type Loop } from "../../kernels/backend.ts";
 import { type Device, devicesFor } from "../../kernels/mod.ts";
-import type { Backend } from "../../kernels/backend.ts";
 import { runPasses } from "../passes/mod.ts";
 import { bindShapes } from "../program/bindings.ts";
 import { trace } from "../program/functions.ts";
@@ -20,7 +19,7 @@ import {
   type Values,
 } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
-import { type Held, hold } from "./uploads.ts";
+import { type HeldTensors, holdAll } from "./uploads.ts";
 
 type RunInto = (inputs: readonly Values[], outputs: readonly Values[]) => void;
 
@@ -88,15 +87,15 @@ export async function compileStep<Fixed, State, Input, Output>(
   const optimized = runPasses(program);
   const devices = await devicesFor(options.device);
   const constants = flattenTree<Tensor>(fixed).leaves;
-  const states = flattenTree<HostTensor>(state);
+  const { leaves: states, structure: stateStructure } = flattenTree<HostTensor>(state);
   const expected = flattenTree<Spec>(specs);
   const key = printStructure(expected.structure);
-  const firstState = constants.length, firstInput = firstState + states.leaves.length;
-  const outputs = program.outputs.length - states.leaves.length;
+  const firstState = constants.length, firstInput = firstState + states.length;
+  const outputs = program.outputs.length - states.length;
   let on: Backend | undefined;
   const executable = await devices.choose(
     optimized,
-    [...constants, ...states.leaves, ...flattenTree<Tensor>(input).leaves],
+    [...constants, ...states, ...flattenTree<Tensor>(input).leaves],
     ({ backend }) => {
       on = backend;
       return backend.compile(optimized, {
@@ -108,68 +107,125 @@ export async function compileStep<Fixed, State, Input, Output>(
   const backend = on as Backend; // the one that it was compiled for
   const build = (leaves: readonly HostTensor[]): Output =>
     outputStructure.kind === "leaf" ? leaves[0] as Output : unflattenTree<Output>(outputStructure, leaves); // one leaf: the output itself
+  const code: StepCode<State, Output> = {
+    build,
+    buildState: (leaves) => unflattenTree<State>(stateStructure, leaves),
+  };
+  const held = new Set<WeakRef<HeldTensors>>();
+  let latest: LoopForm | undefined;
+  const formFor = (input: Input, first: ReturnType<typeof flattenTree<HostTensor>>): LoopForm => {
+    if (latest?.accepts(input)) return latest;
+    const bindings = bindShapes(
+      expected.leaves.map(({ shape }) => shape),
+      first.leaves.map(({ shape }) => shape),
+    );
+    const made = unflattenTree(outputStructure, program.outputs.slice(0, outputs));
+    return latest = {
+      accepts: acceptsLike(input, first),
+      inputs: placesOf(input, {}),
+      outputs: placesOf(made, bindings),
+    };
+  };
   return {
     accepts: (input) => hasSpecs(input, key, expected.leaves),
     async begin(fixed, state, input) {
       const first = flattenTree<HostTensor>(input);
-      const held = await holdAll(flattenTree<HostTensor | DeviceTensor>(fixed).leaves, backend);
-      const release = (isLost?: boolean) => held.forEach((each) => each.release(isLost));
+      const values = await holdAll(flattenTree<HostTensor | DeviceTensor>(fixed).leaves, backend, held);
       try {
         const calls: Calls = {
           executable,
-          constants: held.map(({ tensor }) => tensor),
+          constants: values.tensors,
           states: flattenTree<HostTensor>(state).leaves,
           outputs,
-          build: build as (leaves: readonly HostTensor[]) => unknown,
         };
         const loop = executable.loop
           ? await loopOf(calls, executable, first.leaves, { firstState, firstInput })
           : callByCall(calls, first.leaves);
-        const accepts = acceptsLike(input, first);
-        const { runInto } = loop;
-        const bindings = bindShapes(
-          expected.leaves.map(({ shape }) => shape),
-          first.leaves.map(({ shape }) => shape),
-        );
-        const made = unflattenTree(outputStructure, program.outputs.slice(0, outputs));
-        const failed = (error: unknown): unknown => {
-          if (error instanceof DeviceLost) release(true);
-          return error;
-        };
-        return {
-          accepts,
-          inputs: placesOf(input, {}),
-          outputs: placesOf(made, bindings),
-          run: (other) => {
-            try {
-              const result = loop.run(leavesOf(other)) as Output | Promise<Output>;
-              if (result instanceof Promise) result.catch(failed);
-              return result;
-            } catch (error) {
-              throw failed(error);
-            }
-          },
-          runInto: runInto && ((inputs, outputs) => {
-            try {
-              runInto(inputs, outputs);
-            } catch (error) {
-              throw failed(error);
-            }
-          }),
-          readState: () => unflattenTree<State>(states.structure, loop.readState()),
-          writeState: (next) => loop.writeState(flattenTree<HostTensor>(next).leaves),
-          [Symbol.dispose]: () => {
-            loop[Symbol.dispose]();
-            release();
-          },
-        };
+        return new Begun<State, Input, Output>(code, formFor(input, first), loop, values);
       } catch (error) {
-        release(error instanceof DeviceLost);
+        values.release(error instanceof DeviceLost);
         throw error;
       }
     },
     [Symbol.dispose]: () => executable[Symbol.dispose](),
   };
+}
+
+/** What all loops over a step have in common. */
+interface StepCode<State, Output> {
+  readonly build: (leaves: readonly HostTensor[]) => Output;
+  readonly buildState: (leaves: readonly HostTensor[]) => State;
+}
+
+/** What loops on inputs of the same specs have in common. */
+type LoopForm = Pick<StepLoop<unknown, unknown, unknown>, "accepts" | "inputs" | "outputs">;
+
+/** A loop that was begun. There may be thousands of them, so what they share is not theirs. */
+class Begun<State, Input, Output> implements StepLoop<State, Input, Output> {
+  readonly runInto?: RunInto;
+  readonly #code: StepCode<State, Output>;
+  readonly #form: LoopForm;
+  readonly #loop: LeafLoop;
+  readonly #values: HeldTensors;
+  #isDisposed = false;
+
+  constructor(code: StepCode<State, Output>, form: LoopForm, loop: LeafLoop, values: HeldTensors) {
+    this.#code = code;
+    this.#form = form;
+    this.#loop = loop;
+    this.#values = values;
+    if (!loop.runInto) return;
+    this.runInto = (inputs, outputs) => {
+      try {
+        loop.runInto?.(inputs, outputs);
+      } catch (error) {
+        throw this.#failed(error);
+      }
+    };
+  }
+
+  get inputs(): readonly Place[] {
+    return this.#form.inputs;
+  }
+
+  get outputs(): readonly Place[] {
+    return this.#form.outputs;
+  }
+
+  accepts(input: Input): boolean {
+    return this.#form.accepts(input);
+  }
+
+  run(input: Input): Output | Promise<Output> {
+    try {
+      const results = this.#loop.run(leavesOf(input));
+      if (!(results instanceof Promise)) return this.#code.build(results);
+      results.catch((error) => this.#failed(error));
+      return results.then(this.#code.build);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  readState(): State {
+    return this.#code.buildState(this.#loop.read());
+  }
+
+  writeState(state: State): void {
+    this.#loop.write(flattenTree<HostTensor>(state).leaves);
+  }
+
+  #failed(error: unknown): unknown {
+    if (error instanceof DeviceLost) this.#values.forget();
+    return error;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#loop[Symbol.dispose]();
+    this.#values.release();
+  }
 }
 
 function placesOf(tree: unknown, bindings: Bindings): Place[] {
@@ -180,18 +236,6 @@ function placesOf(tree: unknown, bindings: Bindings): Place[] {
   }));
 }
 
-/** All tensors on a backend's device; if one cannot be copied, none is held. */
-async function holdAll(tensors: readonly (HostTensor | DeviceTensor)[], backend: Backend): Promise<Held[]> {
-  const all = await Promise.allSettled(tensors.map((tensor) => hold(tensor, backend)));
-  const held = all.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
-  for (const each of all) {
-    if (each.status === "fulfilled") continue;
-    for (const other of held) other.release();
-    throw each.reason;
-  }
-  return held;
-}
-
 /** What the calls of a loop have in common. */
 interface Calls {
   readonly executable: Executable;
@@ -199,20 +243,17 @@ interface Calls {
   readonly states: readonly HostTensor[];
   /** How many outputs come before the state. */
   readonly outputs: number;
-  readonly build: (leaves: readonly HostTensor[]) => unknown;
 }
 
 /** A loop over leaves. */
-interface LeafLoop extends Disposable {
-  run(input: readonly HostTensor[]): unknown;
+interface LeafLoop extends Pick<Loop, "read" | "write">, Disposable {
+  run(input: readonly HostTensor[]): readonly HostTensor[] | Promise<readonly HostTensor[]>;
   readonly runInto?: RunInto;
-  readState(): readonly HostTensor[];
-  writeState(state: readonly HostTensor[]): void;
 }
 
 /** A loop in which a device carries the state. */
 async function loopOf(
-  { constants, states, outputs, build }: Calls,
+  { constants, states, outputs }: Calls,
   executable: Executable,
   input: readonly HostTensor[],
   { firstState, firstInput }: { readonly firstState: number; readonly firstInput: number },
@@ -222,18 +263,12 @@ async function loopOf(
     fresh: input.map((_, index) => firstInput + index),
   });
   if (!loop) throw new Error("Only an executable that has loops begins one");
-  return {
-    run: (leaves) => build(loop.run(leaves)),
-    runInto: (inputs, outputs) => loop.runInto(inputs, outputs),
-    readState: () => loop.read(),
-    writeState: (next) => loop.write(next),
-    [Symbol.dispose]: () => loop[Symbol.dispose](),
-  };
+  return loop;
 }
 
 /** The same with ordinary calls, for a backend without loops. */
 function callByCall(
-  { executable, constants, states, outputs, build }: Calls,
+  { executable, constants, states, outputs }: Calls,
   first: readonly HostTensor[],
 ): LeafLoop {
   let current = states;
@@ -247,16 +282,13 @@ function callByCall(
     ((leaves: readonly HostTensor[]) =>
       finish(runSync.call(executable, [...constants, ...current, ...leaves])));
   return {
-    run: (leaves) =>
-      runNow
-        ? build(runNow(leaves))
-        : executable.run([...constants, ...current, ...leaves]).then((results) => build(finish(results))),
+    run: (leaves) => runNow?.(leaves) ?? executable.run([...constants, ...current, ...leaves]).then(finish),
     runInto: runNow && ((inputs, outputs) => {
       const results = runNow(first.map((leaf, index) => ({ ...leaf, data: inputs[index] })));
       results.forEach(({ data }, index) => outputs[index].set(data));
     }),
-    readState: () => current,
-    writeState: (next) => {
+    read: () => [...current],
+    write: (next) => {
       current = next;
     },
     [Symbol.dispose]: () => {},
@@ -267,20 +299,20 @@ function leavesOf(input: unknown): HostTensor[] {
   return isLeaf(input) ? [input as HostTensor] : flattenTree<HostTensor>(input).leaves; // as accepted
 }
 
-/** Whether inputs are like the first one. */
+/** Whether inputs are like the first one, which is not kept. */
 function acceptsLike(
   first: unknown,
   { leaves, structure }: { readonly leaves: readonly HostTensor[]; readonly structure: Structure },
 ): (input: unknown) => boolean {
-  const key = printStructure(structure);
+  if (isLeaf(first)) {
+    const [{ dtype, shape }] = leaves;
+    return (input) => isLeaf(input) && input.dtype === dtype && sameShape(input.shape, shape);
+  }
+  const key = printStructure(structure), specs = leaves.map(printSpec);
   return (input) => {
-    if (isLeaf(first)) {
-      const [{ dtype, shape }] = leaves;
-      return isLeaf(input) && input.dtype === dtype && sameShape(input.shape, shape);
-    }
     const given = flattenTree<Tensor>(input);
     return printStructure(given.structure) === key &&
-      given.leaves.every((leaf, index) => printSpec(leaf) === printSpec(leaves[index]));
+      given.leaves.every((leaf, index) => printSpec(leaf) === specs[index]);
   };
 }
 

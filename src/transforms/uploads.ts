@@ -62,6 +62,78 @@ export async function hold(tensor: HostTensor | DeviceTensor, backend: Backend):
   }
 }
 
+/** Tensors on a backend's device that several users hold together, such as the params of loops over one step. */
+export class HeldTensors {
+  readonly #held: readonly Held[];
+  readonly #from: readonly Tensor[];
+  #users = 1;
+  #isGone = false;
+
+  constructor(held: readonly Held[], from: readonly Tensor[]) {
+    this.#held = held;
+    this.#from = from;
+  }
+
+  get isHeld(): boolean {
+    return !this.#isGone;
+  }
+
+  get tensors(): readonly Input[] {
+    return this.#held.map(({ tensor }) => tensor);
+  }
+
+  /** The same for another user who gives these tensors; undefined if they are others or are held no more. */
+  sharedFor(tensors: readonly Tensor[]): HeldTensors | undefined {
+    if (this.#isGone || tensors.some((tensor, index) => tensor !== this.#from[index])) return undefined;
+    this.#users++;
+    return this;
+  }
+
+  /** Lets go of them; `isLost`: their device was lost. */
+  release(isLost = false): void {
+    if (isLost) return this.forget();
+    if (--this.#users === 0) this.#drop();
+  }
+
+  /** Their device was lost, so nobody can use them. */
+  forget(): void {
+    this.#drop(true);
+  }
+
+  #drop(isLost?: boolean): void {
+    this.#isGone = true;
+    for (const each of this.#held) each.release(isLost);
+  }
+}
+
+/**
+ * All tensors on a backend's device; if one cannot be copied, none is held.
+ *
+ * @param known Those that are held already, and may be shared; weakly, as users may be dropped without letting
+ *   go of them.
+ */
+export async function holdAll(
+  tensors: readonly (HostTensor | DeviceTensor)[],
+  backend: Backend,
+  known: Set<WeakRef<HeldTensors>>,
+): Promise<HeldTensors> {
+  for (const each of known) {
+    const shared = each.deref()?.sharedFor(tensors);
+    if (shared) return shared;
+    if (!each.deref()?.isHeld) known.delete(each);
+  }
+  const all = await Promise.allSettled(tensors.map((tensor) => hold(tensor, backend)));
+  const held = all.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
+  for (const each of all) {
+    if (each.status === "fulfilled") continue;
+    for (const other of held) other.release();
+    throw each.reason;
+  }
+  const together = new HeldTensors(held, tensors);
+  known.add(new WeakRef(together));
+  return together;
+}
+
 /** The backends that calls for a device choose from. */
 export async function backendsFor(device: Device | undefined): Promise<readonly Backend[]> {
   return (await devicesFor(device)).backends;

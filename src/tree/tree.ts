@@ -50,10 +50,14 @@ function checkDepth(path: Path, root: string): void {
   );
 }
 
-/** Calls `visit` for every leaf, in order. A key whose value is undefined counts as absent. */
+/**
+ * Calls `visit` for every leaf, in order. A key whose value is undefined counts as absent.
+ *
+ * @param path The path of this part, changed on the way: `visit` copies what it keeps.
+ */
 function walk(
   tree: unknown,
-  path: Path,
+  path: (string | number)[],
   root: string,
   visit: (leaf: unknown, path: Path) => void,
 ): Structure {
@@ -62,12 +66,16 @@ function walk(
     return LEAF;
   }
   checkDepth(path, root);
-  if (Array.isArray(tree)) {
-    return { kind: "array", items: tree.map((item, index) => walk(item, [...path, index], root, visit)) };
-  }
+  const inside = (part: unknown, at: string | number): Structure => {
+    path.push(at);
+    const structure = walk(part, path, root, visit);
+    path.pop();
+    return structure;
+  };
+  if (Array.isArray(tree)) return { kind: "array", items: tree.map(inside) };
   if (isPlainObject(tree)) {
     const keys = keysOf(tree);
-    return { kind: "object", keys, items: keys.map((key) => walk(tree[key], [...path, key], root, visit)) };
+    return { kind: "object", keys, items: keys.map((key) => inside(tree[key], key)) };
   }
   throw new TypeError(
     `Cannot use ${describeValue(tree)} at ${printPath(path, root)} as part of a tree: ` +
@@ -85,12 +93,30 @@ export function flattenTree<Leaf>(
 ): { readonly leaves: Leaf[]; readonly structure: Structure; readonly paths: Path[] } {
   checkText("flatten a tree", name, "its name");
   const leaves: Leaf[] = [];
-  const paths: Path[] = [];
-  const structure = walk(tree, [], name, (leaf, path) => {
-    leaves.push(leaf as Leaf); // the caller names the kind of leaf it put in
-    paths.push(path);
-  });
-  return { leaves, structure, paths };
+  // The caller names the kind of leaf it put in.
+  const structure = walk(tree, [], name, (leaf) => leaves.push(leaf as Leaf));
+  let paths: Path[] | undefined;
+  return {
+    leaves,
+    structure,
+    get paths() { // most callers need none, except in errors
+      return paths ??= pathsOf(structure);
+    },
+  };
+}
+
+/** The paths of all leaves, in order. */
+function pathsOf(structure: Structure): Path[] {
+  switch (structure.kind) {
+    case "leaf":
+      return [[]];
+    case "array":
+      return structure.items.flatMap((item, index) => pathsOf(item).map((path) => [index, ...path]));
+    case "object":
+      return structure.keys.flatMap((key, index) =>
+        pathsOf(structure.items[index]).map((path) => [key, ...path])
+      );
+  }
 }
 
 /**

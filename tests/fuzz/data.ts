@@ -302,17 +302,21 @@ export function samplesOf({ inputTree }: Case, inputs: Inputs): Sample[] {
 export interface Interpreted {
   readonly batches: readonly (readonly (readonly Value[])[])[];
   readonly state: Run["state"];
+  readonly started: Run["started"];
 }
 
-/** Runs the interpreter over the samples, in batches of `batch` (a stateful model's), else in one. */
+/**
+ * Runs the interpreter over the samples, in batches of `batch` (a stateful model's), else in one. With `held`,
+ * stateful layers start from these carries.
+ */
 export function interpret(
   { one }: Pick<Realized, "one">,
   inputs: Inputs,
   weights: readonly Weight[],
-  { training }: { readonly training: boolean },
+  { training, held }: { readonly training: boolean; readonly held?: Run["held"] },
 ): Interpreted {
   const { params, state } = interpreterWeights(weights);
-  const run: Run = { training, state };
+  const run: Run = { training, state, held, started: [] };
   const samples = samplesOf(one, inputs);
   const size = one.statefulBatch ?? samples.length;
   const order = placesOf(one.outputTree);
@@ -333,7 +337,7 @@ export function interpret(
       return byPlace;
     }));
   }
-  return { batches, state };
+  return { batches, state, started: run.started };
 }
 
 /** What the library is given. */

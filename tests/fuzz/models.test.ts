@@ -68,6 +68,14 @@ Deno.test("fuzz: random models agree with the interpreter, and what must change 
   );
 });
 
+Deno.test("fuzz: a model that calls a stateful layer twice is compared without a gradient between its calls", async () => {
+  for (const seed of [200_000_004, 200_001_015]) {
+    const { found, coverage } = await fuzz({ models: 1, seed, backend: "wasm", only: "gradients" });
+    assertEquals(found, []);
+    assertEquals([...coverage.counts.properties], [["gradients checked", 1]]);
+  }
+});
+
 Deno.test("fuzz: every layer, cell, activation and property is drawn", () => {
   const coverage = createCoverage();
   for (let seed = 0; seed < DRAWN; seed++) {

@@ -7,6 +7,7 @@ import {
   lstm,
   masking,
   reshapeLayer,
+  simpleRnn,
 } from "../../src/layers/mod.ts";
 import {
   apply,
@@ -27,7 +28,7 @@ import { zeros } from "../../src/operations/creation.ts";
 import { host, type Spec, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { compile, grad } from "../../src/transforms/mod.ts";
 import { outputSpecs } from "../../src/program/functions.ts";
-import { mapTree, type Tree } from "../../src/tree/tree.ts";
+import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { assertClose } from "../layers/helpers.ts";
 import type { Layer } from "../../src/layers/mod.ts";
 
@@ -241,6 +242,32 @@ Deno.test("stateful layers inside a graph are found, and drawing layers draw apa
   const [first, second] = twice.apply(init(twice, key(0), ones), ones, { training: true, key: key(1) })
     .output;
   assert(String(host(first).data) !== String(host(second).data));
+});
+
+Deno.test("a stateful layer called twice in a graph goes on from its first call, without its gradient", () => {
+  const layer = simpleRnn({ units: 3, stateful: true });
+  const [a, b] = [input(spec([2, null, 4])), input(spec([2, null, 4]))];
+  const both = model({ inputs: [a, b], outputs: [call(layer, a), call(layer, b)] });
+  const data = [normal(key(1), [2, 3, 4]), normal(key(2), [2, 2, 4])];
+  const specs = data.map(({ shape }) => spec(shape));
+  const variables = init(both, key(3), specs);
+  const gradient = grad((params: typeof variables.params) => {
+    const [first, second] = treeLeaves<Tensor>(both.apply({ ...variables, params }, data, context).output);
+    return add(sum(first), sum(mul(second, second)));
+  })(variables.params);
+
+  // The same by two calls, the second of which starts from values.
+  const alone = init(layer, key(0), specs[0]);
+  const [params] = variables.params as readonly (typeof alone.params)[]; // the graph has one layer
+  const one = layer.apply({ params, state: alone.state }, data[0], context);
+  const byHand = grad((params: typeof alone.params) => {
+    const first = layer.apply({ params, state: alone.state }, data[0], context).output as Tensor;
+    const second = layer.apply({ params, state: one.state }, data[1], context).output as Tensor;
+    return add(sum(first), sum(mul(second, second)));
+  })(params);
+  const [got, expected] = [gradient, byHand].map((tree) => treeLeaves<Tensor>(tree));
+  assertEquals(got.length, 3);
+  got.forEach((leaf, at) => assertClose(leaf, expected[at]));
 });
 
 Deno.test("tokens are checked behind layers and functions that only rearrange them", () => {

@@ -179,11 +179,11 @@ Deno.test("a stateful model takes batches of its size alone, and its validation 
   );
 });
 
-Deno.test("memory stays as it is over 500 MB of batches that are made on the fly", async () => {
+Deno.test("memory stays as it is over 2 GB of batches that are made on the fly", async () => {
   const wide = sequential([masking(), dense({ units: 1 })]);
   const own = init(wide, key(0), spec([null, 64, 64]));
   const megabyte = async function* () {
-    for (let at = 0; at < 500; at++) {
+    for (let at = 0; at < 2000; at++) {
       const values = new Float32Array(64 * 64 * 64).fill(at % 7 / 7);
       yield await Promise.resolve({ x: tensor(values, { shape: [64, 64, 64] }), y: zeros([64, 64, 1]) });
     }
@@ -191,10 +191,11 @@ Deno.test("memory stays as it is over 500 MB of batches that are made on the fly
   const resident: number[] = [];
   const callbacks: Callback[] = [{
     onBatchEnd({ step }) {
-      if (step % 50 === 0) resident.push(Deno.memoryUsage().rss / 2 ** 20);
+      if (step % 100 === 0) resident.push(Deno.memoryUsage().rss / 2 ** 20);
     },
   }];
   await fit(wide, own, megabyte(), { loss: "mse", optimizer: "sgd", report: "none", callbacks });
-  const grown = Math.max(...resident.slice(2)) - Math.max(...resident.slice(0, 2));
-  assert(grown < 100, `${grown.toFixed()} MB more, of ${resident.map(Math.round)}`);
+  // Batches that nobody holds lie about until the engine collects them, so the most of each half is compared.
+  const grown = Math.max(...resident.slice(10)) - Math.max(...resident.slice(0, 10));
+  assert(grown < 200, `${grown.toFixed()} MB more, of ${resident.map(Math.round)}`);
 });

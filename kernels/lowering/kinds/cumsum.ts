@@ -1,6 +1,6 @@
 /** Running sums along an axis. */
 import type { View } from "../views.ts";
-import { type Kinds, printShape, work } from "./kind.ts";
+import { type Kinds, printShape, rowUnits, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
 
 /** The sums along an axis up to each element. */
@@ -21,8 +21,9 @@ export const cumsumKinds: Kinds<CumsumKernel> = {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
     isRowWise: ({ axis }) => axis !== 0,
-    work: ({ axis, output: { shape } }, { rows, elements }) =>
-      work(axis === 0 ? 1 : rows(shape), elements(shape.toSpliced(axis, 1)), elements(shape)),
+    units: ({ axis, output: { shape } }) => axis === 0 ? 1 : rowUnits(shape),
+    work: ({ axis, output: { shape } }, { elements }) =>
+      work(elements(shape.toSpliced(axis, 1)), elements(shape)),
     print: ({ axis, output }) => `cumsum ${printShape(output)} along ${axis}`,
   },
 };

@@ -6,7 +6,7 @@ import type { Shape } from "../../../src/tensor/dims.ts";
 import type { ElementwiseName } from "../../../src/program/elementwise.ts";
 import type { Value } from "../../../src/program/types.ts";
 import { type Located, type OpenNumber, sliceView, type View } from "../views.ts";
-import { type Kinds, printShape, work } from "./kind.ts";
+import { type Kinds, printShape, rowUnits, work } from "./kind.ts";
 import type { Rules } from "./rule.ts";
 
 /** What an elementwise operation reads. */
@@ -48,8 +48,9 @@ export const fusedKinds: Kinds<FusedKernel> = {
       operations.flatMap(({ operands }) => operands.flatMap((x) => x.kind === "view" ? [x.view] : [])),
     writes: ({ operations }) => operations.flatMap(({ stores }) => stores),
     isRowWise: ({ shape }, { rows }) => shape[0] === rows,
-    work: ({ shape, operations }, { rows, elements }) =>
-      work(rows(shape), elements(shape), elements(shape) * Math.max(1, operations.length / 4)),
+    units: ({ shape }) => rowUnits(shape),
+    work: ({ shape, operations }, { elements }) =>
+      work(elements(shape), elements(shape) * Math.max(1, operations.length / 4)),
     print: (kernel) => `fused ${printShape(kernel)}: ${kernel.operations.map(({ name }) => name).join(" ")}`,
   },
 };

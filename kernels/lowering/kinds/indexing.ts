@@ -2,7 +2,7 @@
 import { requireRows } from "../../../src/program/empty.ts";
 import { evaluateDim, evaluateShape, isAtMost } from "../../../src/tensor/dims.ts";
 import type { Buffer, View } from "../views.ts";
-import { type Kinds, printShape, work } from "./kind.ts";
+import { type Kinds, printShape, rowUnits, work } from "./kind.ts";
 import { arena, type Rules } from "./rule.ts";
 import { sizeOf } from "../../shapes.ts";
 
@@ -38,7 +38,8 @@ export const indexingKinds: Kinds<IndexingKernel> = {
     reads: ({ operand, indices }) => [operand, indices],
     writes: ({ output }) => [output],
     isRowWise: ({ operand }, { isWritten }) => !isWritten(operand.buffer),
-    work: ({ output: { shape } }, { rows, elements }) => work(rows(shape), elements(shape)),
+    units: ({ output }) => rowUnits(output.shape),
+    work: ({ output: { shape } }, { elements }) => work(elements(shape)),
     print: ({ operand, output }) => `gather ${printShape(operand)} -> ${printShape(output)}`,
   },
   scatterAdd: {
@@ -46,8 +47,9 @@ export const indexingKinds: Kinds<IndexingKernel> = {
     writes: ({ output }) => [output],
     hidden: ({ lost }) => lost ? [lost] : [],
     isRowWise: () => false,
+    units: () => 1,
     work: ({ output, updates }, { elements }) =>
-      work(1, elements(output.shape.slice(1)), elements(updates.shape)),
+      work(elements(output.shape.slice(1)), elements(updates.shape)),
     print: ({ updates, output }) => `scatterAdd ${printShape(updates)} -> ${printShape(output)}`,
   },
 };

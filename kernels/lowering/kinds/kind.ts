@@ -5,7 +5,6 @@
  * tables of the same form.
  */
 import { type Bindings, type Dim, evaluateDim, type Shape } from "../../../src/tensor/dims.ts";
-import { sizeOf } from "../../shapes.ts";
 import type { Buffer, View } from "../views.ts";
 
 /** What all kernels have in common; a loop contains kernels. */
@@ -26,10 +25,18 @@ export interface Work {
   readonly times: number;
 }
 
-/** The work of a kernel that runs once, with this many units, items and multiply-adds. */
-export function work(units: number, items: number, cost = items): Work {
-  return { units, items, cost, times: 1 };
+/** The work of a kernel that runs once, with this many items and multiply-adds. */
+export function work(items: number, cost = items): WorkOfUnits {
+  return { items, cost, times: 1 };
 }
+
+/** The units of work of a kernel whose units are the rows of this shape; 1 for a scalar. */
+export function rowUnits([rows = 1]: Shape): Dim {
+  return rows;
+}
+
+/** The work without the number of units, which is a size and so known before a call. */
+export type WorkOfUnits = Omit<Work, "units">;
 
 /** Sizes as they are in one call. */
 export interface Sizes {
@@ -43,7 +50,8 @@ export interface Sizes {
 /** The sizes of a call whose symbols have these values. */
 export function sizesAt(bindings: Bindings): Sizes {
   const of = (dim: Dim) => evaluateDim(dim, bindings);
-  return { of, elements: (shape) => of(sizeOf(shape)), rows: ([rows = 1]) => of(rows) };
+  const elements = (shape: Shape) => shape.reduce((product: number, dim) => product * of(dim), 1);
+  return { of, elements, rows: (shape) => of(rowUnits(shape)) };
 }
 
 /** A body whose rows may be computed independently. */
@@ -67,15 +75,20 @@ export interface Kind<Kernel> {
    * Whether it computes each row of a body from that row alone, provided that its views stay in their rows.
    */
   readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
-  readonly work: (kernel: Kernel, sizes: Sizes) => Work;
+  /** The units into which its work can be divided. */
+  readonly units: (kernel: Kernel) => Dim;
+  /** The rest of its work. */
+  readonly work: (kernel: Kernel, sizes: Sizes) => WorkOfUnits;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
 
 /** The record of a kind that repeats the kernels inside, from which everything else follows. */
 export interface LoopKind<Kernel> {
-  /** The work of a step, given the total cost of its kernels. */
-  readonly work: (kernel: Kernel, sizes: Sizes, cost: number) => Work;
+  /** The units into which the work of a step can be divided. */
+  readonly units: (kernel: Kernel) => Dim;
+  /** The rest of the work of a step, given the total cost of its kernels. */
+  readonly work: (kernel: Kernel, sizes: Sizes, cost: number) => WorkOfUnits;
   /** A line of text. */
   readonly print: (kernel: Kernel) => string;
 }
@@ -101,6 +114,8 @@ export interface KernelFunctions<Kernel> {
    * rows.
    */
   readonly isRowWise: (kernel: Kernel, body: BodyRows) => boolean;
+  /** The units into which the work of a kernel can be divided. */
+  readonly unitsOf: (kernel: Kernel) => Dim;
   /** The work of a kernel in a call; for a loop, of one step. */
   readonly workOf: (kernel: Kernel, sizes: Sizes) => Work;
   /** The name of a kernel's function, without a number. */
@@ -125,8 +140,11 @@ export function functionsOver<Kernel extends AnyKernel>(kinds: Kinds<Kernel>): K
     keptBy: (kernel) => inside(kernel)?.flatMap(of.keptBy) ?? record(kernel).keeps?.(kernel) ?? [],
     isRowWise: (kernel, body) =>
       inside(kernel)?.every((each) => of.isRowWise(each, body)) ?? record(kernel).isRowWise(kernel, body),
-    workOf: (kernel, sizes) =>
-      record(kernel).work(kernel, sizes, sum(inside(kernel) ?? [], (each) => costIn(of, each, sizes))),
+    unitsOf: (kernel) => record(kernel).units(kernel),
+    workOf: (kernel, sizes) => ({
+      units: sizes.of(of.unitsOf(kernel)),
+      ...record(kernel).work(kernel, sizes, sum(inside(kernel) ?? [], (each) => costIn(of, each, sizes))),
+    }),
     kernelName: (kernel) => record(kernel).name?.(kernel) ?? kernel.kind,
     printKernel: (kernel, indent = "") => [
       `${indent}${record(kernel).print(kernel)}`,

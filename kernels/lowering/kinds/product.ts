@@ -2,8 +2,9 @@
 import type { Dim } from "../../../src/tensor/dims.ts";
 import { type Columns, placeAddends } from "../addends.ts";
 import { transposeView, type View } from "../views.ts";
-import { type Kinds, printShape, type Sizes, work } from "./kind.ts";
+import { type Kinds, printShape, type Sizes, work, type WorkOfUnits } from "./kind.ts";
 import type { Rules } from "./rule.ts";
+import { sizeOf } from "../../shapes.ts";
 
 /** What all products have, wherever their right operand lies. */
 export interface Product {
@@ -23,10 +24,14 @@ export interface MatmulKernel extends Product {
   readonly right: View;
 }
 
-/** The work of a product; units are rows, or matrices of a batch. */
-export function productWork({ output: { shape }, k }: Product, { of, elements, rows }: Sizes) {
-  const units = shape.length === 2 ? rows(shape) : elements(shape.slice(0, -2));
-  return work(units, elements(shape), elements(shape) * of(k));
+/** The units of a product: rows, or matrices of a batch. */
+export function productUnits({ output: { shape } }: Product): Dim {
+  return shape.length === 2 ? shape[0] : sizeOf(shape.slice(0, -2));
+}
+
+/** The rest of the work of a product. */
+export function productWork({ output: { shape }, k }: Product, { of, elements }: Sizes): WorkOfUnits {
+  return work(elements(shape), elements(shape) * of(k));
 }
 
 /** A product as text. */
@@ -41,6 +46,7 @@ export const productKinds: Kinds<MatmulKernel> = {
     reads: ({ left, right, addends }) => [left, right, ...addends.map(({ view }) => view)],
     writes: ({ output }) => [output],
     isRowWise: ({ left, right }, { isWritten }) => left.shape.length === 2 && !isWritten(right.buffer),
+    units: productUnits,
     work: productWork,
     print: printProduct,
   },

@@ -18,8 +18,8 @@ export const randomKinds: Kinds<RandomKernel> = {
     reads: ({ key, counter }) => [key, counter],
     writes: ({ output }) => [output],
     isRowWise: () => false,
-    work: ({ output: { shape } }, { elements }) =>
-      work(1, Math.ceil(elements(shape) / 2), 20 * elements(shape)),
+    units: () => 1,
+    work: ({ output: { shape } }, { elements }) => work(Math.ceil(elements(shape) / 2), 20 * elements(shape)),
     print: ({ output }) => `randomBits ${printShape(output)}`,
   },
 };

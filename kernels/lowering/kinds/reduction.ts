@@ -2,7 +2,7 @@
 import { requireElements } from "../../../src/program/empty.ts";
 import { evaluateShape } from "../../../src/tensor/dims.ts";
 import type { View } from "../views.ts";
-import { type Kinds, printShape, type Sizes, work } from "./kind.ts";
+import { type Kinds, printShape, rowUnits, type Sizes, work } from "./kind.ts";
 import type { Rule, Rules } from "./rule.ts";
 
 /** A sum or maximum over axes. */
@@ -25,8 +25,9 @@ export interface ArgmaxKernel {
 /** A kernel of this family. */
 export type ReductionKernel = ReduceKernel | ArgmaxKernel;
 
-const workOf = ({ input, output }: ReductionKernel, { rows, elements }: Sizes) =>
-  work(rows(output.shape), elements(output.shape), elements(input.shape));
+const unitsOf = ({ output }: ReductionKernel) => rowUnits(output.shape);
+const workOf = ({ input, output }: ReductionKernel, { elements }: Sizes) =>
+  work(elements(output.shape), elements(input.shape));
 
 /** The records of the kinds. */
 export const reductionKinds: Kinds<ReductionKernel> = {
@@ -34,6 +35,7 @@ export const reductionKinds: Kinds<ReductionKernel> = {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
     isRowWise: ({ axes }) => !axes.includes(0),
+    units: unitsOf,
     work: workOf,
     print: ({ name, input, output }) => `${name} ${printShape(input)} -> ${printShape(output)}`,
   },
@@ -41,6 +43,7 @@ export const reductionKinds: Kinds<ReductionKernel> = {
     reads: ({ input }) => [input],
     writes: ({ output }) => [output],
     isRowWise: ({ axis }) => axis !== 0,
+    units: unitsOf,
     work: workOf,
     print: ({ input, output }) => `argmax ${printShape(input)} -> ${printShape(output)}`,
   },

@@ -24,8 +24,8 @@ export interface ScanKernel<Inside> {
 /** The record of the kind, for any kernels inside. */
 export const scanKinds: { readonly scan: LoopKind<ScanKernel<unknown>> } = {
   scan: {
+    units: ({ rows }) => rows === 0 ? 1 : rows,
     work: ({ rows, length }, { of }, cost) => ({
-      units: Math.max(1, of(rows)),
       items: Math.max(1, of(rows)),
       cost,
       times: of(length),

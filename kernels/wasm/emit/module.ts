@@ -60,8 +60,37 @@ export interface Emitted {
 }
 
 /** Emits the module of these kernels. */
-export function emitModule(kernels: readonly CpuKernel[], options: EmitOptions): Emitted {
-  const module = new ModuleBuilder(options.limits);
+export function emitModule(
+  kernels: readonly CpuKernel[],
+  { limits, ...options }: EmitOptions,
+): Emitted {
+  const module = new ModuleBuilder(limits);
+  const added = addKernels(module, kernels, options);
+  for (const [name, each] of Object.entries(added.functions)) if (each) module.export(each, name);
+  return {
+    bytes: module.encode(),
+    functions: module.functions.map(({ name, code }) => ({ name, bytes: code.length })),
+    kernels: added.kernels,
+  };
+}
+
+/** What was added to a module. */
+interface Added extends Pick<Emitted, "kernels"> {
+  readonly functions: {
+    readonly alone: FunctionBuilder;
+    /** Absent if one thread does everything. */
+    readonly run?: FunctionBuilder;
+    /** Absent if nothing stays packed. */
+    readonly pack?: FunctionBuilder;
+  };
+}
+
+/** Adds the functions of these kernels, and those that call them, to a module without functions. */
+export function addKernels(
+  module: ModuleBuilder,
+  kernels: readonly CpuKernel[],
+  options: Omit<EmitOptions, "limits">,
+): Added {
   const shareGlobal = module.addGlobal();
   const mark = options.marks ? module.importFunction("profile", "mark", [i32], []) : undefined;
   const { shareFrom = WORTH_SHARING, threads, slots, phasesAddress } = options;
@@ -85,13 +114,13 @@ export function emitModule(kernels: readonly CpuKernel[], options: EmitOptions):
     ...divisionOf(kernel, emitter),
     isOnce: cpuFunctions.keptBy(kernel).length > 0,
   }));
-  writeAlone(steps, emitter);
-  if (steps.some(({ isOnce }) => isOnce)) module.export(emitter.matmul.pack, "pack");
-  if (phasesAddress !== undefined) writeShared(steps, emitter, phasesAddress);
   return {
-    bytes: module.encode(),
-    functions: module.functions.map(({ name, code }) => ({ name, bytes: code.length })),
     kernels: emitter.kernels,
+    functions: {
+      alone: writeAlone(steps, emitter),
+      ...(steps.some(({ isOnce }) => isOnce) && { pack: emitter.matmul.pack }),
+      ...(phasesAddress !== undefined && { run: writeShared(steps, emitter, phasesAddress) }),
+    },
   };
 }
 
@@ -127,10 +156,11 @@ interface Emitter extends Omit<Emission, "depth" | "inside"> {
 function divisionOf(kernel: CpuKernel, { shareFrom, threads, kernels }: Emitter): Division {
   const sharing = { target: wasmTarget, shareFrom };
   const partOf = ({ units, grain }: Partition) => Math.ceil(Math.ceil(units / grain) / threads) * grain;
+  const pushUnits = (f: KernelCode) => f.size(cpuFunctions.unitsOf(kernel));
   if (!isOpen(kernel)) {
     const partition = partitionOf(kernel, sharing, fixedSizes);
     return {
-      pushUnits: (f) => f.i32(partition.units),
+      pushUnits,
       pushPart: (f) => f.i32(partOf(partition)),
       isSingle: () => partition.singleThreaded,
     };
@@ -148,20 +178,23 @@ function divisionOf(kernel: CpuKernel, { shareFrom, threads, kernels }: Emitter)
     f.at(`whether ${name} is for one thread`, (bindings) => at(bindings).singleThreaded ? 1 : 0);
   const always = alwaysSingleThreaded(kernel, sharing);
   return {
-    pushUnits: (f) => f.at(`units of ${name}`, (bindings) => at(bindings).units),
+    pushUnits,
     pushPart: (f) => f.at(`part of ${name}`, (bindings) => partOf(at(bindings))),
     isSingle: (f) => always ?? { isSingle: f.hold(() => pushIsAlone(f)) },
   };
 }
 
 /** Writes `alone()`: all kernels, one after the other. */
-function writeAlone(steps: readonly Step[], { module, slots, threads, share, mark }: Emitter): void {
+function writeAlone(
+  steps: readonly Step[],
+  { module, slots, threads, share, mark }: Emitter,
+): FunctionBuilder {
   const f = KernelCode.add(module, slots, "alone", []);
   const claimed = f.local(i32), part = f.local(i32);
   for (const step of steps) {
     const { kernel, called, pushUnits } = step;
     whenStale(f, step, slots, () => {
-      if (!emissionOf(kernel).dependsOnShare?.(kernel)) {
+      if (threads === 1 || !emissionOf(kernel).dependsOnShare?.(kernel)) {
         f.i32(0);
         pushUnits(f);
         f.call(called);
@@ -177,11 +210,11 @@ function writeAlone(steps: readonly Step[], { module, slots, threads, share, mar
       mark(f, kernel);
     });
   }
-  module.export(f);
+  return f;
 }
 
 /** Writes `run(thread, mine, phase)`: all kernels, in phases that threads share. */
-function writeShared(steps: readonly Step[], emitter: Emitter, address: number): void {
+function writeShared(steps: readonly Step[], emitter: Emitter, address: number): FunctionBuilder {
   const { module, slots, threads, share, mark } = emitter;
   // The thread that emits is the one that calls; in a page it may not block.
   const phasesIn = addPhases(module, { address, shares: threads, mayWait: mayWait() });
@@ -226,8 +259,7 @@ function writeShared(steps: readonly Step[], emitter: Emitter, address: number):
       }));
   }
   writePending();
-  f.i32(0);
-  module.export(f);
+  return f.i32(0);
 }
 
 /** Writes a step, which is skipped if it packs what is packed already. */

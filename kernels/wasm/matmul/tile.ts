@@ -28,6 +28,8 @@ const FIRST_LANE = Array.from({ length: 16 }, (_, byte) => byte % 4);
 export interface TileFeatures {
   /** Fuse multiplication and addition. */
   readonly relaxed: boolean;
+  /** The engine computes pairs of vectors as one. */
+  readonly wide: boolean;
 }
 
 /** The parameters of a tile. */
@@ -36,12 +38,13 @@ const TILE_PARAMS = 11;
 /**
  * Panels side by side in a tile, indexed by its rows less one. Without fusion a product needs its own
  * register before it is added: there 4x8 ran at 39 GFLOP/s, and 6x8 at 30, because it spills. With fusion
- * 3x16 spills: it ran at 28, compared to 45 for 3x8.
+ * 3x16 spills: it ran at 28, compared to 45 for 3x8. Where pairs of vectors take one register of 256 bits,
+ * twice the columns fit: 6x16 ran at 108 GFLOP/s there, 6x8 at 82, 4x24 at 72, which spills.
  */
-const PANELS = { fused: [4, 3, 1, 1, 1, 1], plain: [4, 2, 1, 1] } as const;
+const PANELS = { fused: [4, 3, 1, 1, 1, 1], plain: [4, 2, 1, 1], wide: [4, 3, 2, 2, 2, 2] } as const;
 
-function panelsByRows({ relaxed }: TileFeatures): readonly number[] {
-  return relaxed ? PANELS.fused : PANELS.plain;
+function panelsByRows({ relaxed, wide }: TileFeatures): readonly number[] {
+  return relaxed ? (wide ? PANELS.wide : PANELS.fused) : PANELS.plain;
 }
 
 /** Rows of the tallest tile. */
@@ -118,7 +121,8 @@ function addTile(
   const right = locals(panels, i32);
   const [end, blockEnd, address, added] = locals(4, i32);
   const sums = right.map(() => left.map(() => locals(2, v128)));
-  const held = locals(2, v128);
+  const holdsVectors = 2 * panels <= rows || panels === 1;
+  const held = locals(holdsVectors ? 2 * panels : rows, v128);
   const passing = tile.local(v128);
 
   const add = (local: Local, value: Local) => tile.get(local).get(value).op("i32.add").set(local);
@@ -132,8 +136,8 @@ function addTile(
   };
 
   /**
-   * One term of every sum. What is reused is held in registers, the pair of vectors of the only panel or the
-   * factors of few rows; the other side passes through one register.
+   * One term of every sum. The side with fewer vectors is held in registers, those of the panels or the
+   * factors of the rows; the other side passes through one register.
    *
    * If an engine checks the bounds of every load, as V8 does in Deno, the branches compete with
    * multiplications for a unit of Intel's cores. `inPairs` has half as many: the first of two factors is
@@ -150,11 +154,15 @@ function addTile(
     };
     const loadVector = (panel: number, half: number) =>
       tile.get(right[panel]).memory("v128.load", step * panelRowBytes + 16 * half);
-    if (panels === 1) {
-      for (const half of [0, 1]) loadVector(0, half).set(held[half]);
-      for (const [row, pair] of sums[0].entries()) {
+    if (holdsVectors) {
+      for (let panel = 0; panel < panels; panel++) {
+        for (const half of [1, 0]) loadVector(panel, half).set(held[2 * panel + half]);
+      }
+      for (let row = 0; row < rows; row++) {
         loadFactor(row).set(passing);
-        for (const [half, sum] of pair.entries()) multiplyAdd(passing, held[half], sum);
+        for (let panel = 0; panel < panels; panel++) {
+          for (const half of [1, 0]) multiplyAdd(passing, held[2 * panel + half], sums[panel][row][half]);
+        }
       }
     } else {
       for (let row = 0; row < rows; row++) loadFactor(row).set(held[row]);
@@ -230,8 +238,8 @@ function addTile(
         }
       });
       eachRow((row) => {
-        for (const [half, sum] of sums[panel][row].entries()) {
-          tile.get(address).get(sum).memory("v128.store", offset + 16 * half);
+        for (const half of [1, 0]) {
+          tile.get(address).get(sums[panel][row][half]).memory("v128.store", offset + 16 * half);
         }
       });
     }, () => {

@@ -2,7 +2,7 @@
  * Compiled loops over the steps of a model, kept with it: a later call of the same kind finds its loop, whatever
  * the length of its prompt and the number of its steps.
  */
-import { outputSpecs } from "../../program/functions.ts";
+import { lazyTrace } from "../../program/functions.ts";
 import { symbol } from "../../tensor/dims.ts";
 import {
   type DeviceTensor,
@@ -12,7 +12,7 @@ import {
   specOf,
   type Tensor,
 } from "../../tensor/tensor.ts";
-import { compile, type Compiled, type Device } from "../../transforms/compile.ts";
+import { compile, type Compiled, compileTrace, type Device } from "../../transforms/compile.ts";
 import type { Backend } from "../../transforms/mod.ts";
 import { backendsFor, type Held, hold } from "../../transforms/uploads.ts";
 import { flattenTree, mapTree, printStructure, type Tree, unflattenTree } from "../../tree/tree.ts";
@@ -69,7 +69,7 @@ export async function runLoop<Args extends readonly [Tree<Tensor>, ...unknown[]]
   });
   const { leaves, structure } = flattenTree<Spec>(specs);
   const at = [key, textOf(device), printStructure(structure), leaves.map(printSpec).join()].join(" ");
-  const loop = loops.get(at) ?? compile(fn, { device, specs: allows(fn, specs) ? specs : undefined });
+  const loop = loops.get(at) ?? compileOpen<Args, Result>(fn, specs, device);
   loops.delete(at);
   loops.set(at, loop);
   for (const [oldest] of loops) {
@@ -109,13 +109,18 @@ export interface OpenAxis {
   readonly name: string;
 }
 
-/** Whether a function can be traced with these specs; one that needs a size as a number cannot. */
-function allows(fn: (...args: never[]) => unknown, specs: readonly unknown[]): boolean {
+/** A function compiled for these specs; one that needs a size as a number cannot be, and is for each size. */
+function compileOpen<Args extends readonly unknown[], Result>(
+  fn: (...args: Args) => Result,
+  specs: readonly unknown[],
+  device: Device | undefined,
+): Compiled<Args, Result> {
+  const traced = lazyTrace(fn as (...args: never[]) => unknown, specs); // of Args
   try {
-    outputSpecs(fn, ...specs);
-    return true;
+    traced.get();
   } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) return false; // or it fails again, with numbers
+    if (error instanceof TypeError || error instanceof RangeError) return compile(fn, { device }); // or it fails again, with numbers
     throw error;
   }
+  return compileTrace(traced, { device });
 }

@@ -17,6 +17,7 @@ import { Skipped } from "../skipped.ts";
 import type { CellSteps, Logits, Params } from "./types.ts";
 import {
   arraysOf,
+  type Carries,
   type Extras,
   inner,
   type Layer,
@@ -99,6 +100,14 @@ function cellOf({ type, options, cell }: LayerDescription): CellSteps {
   return cellSteps({ type: `${type}Cell`, options });
 }
 
+/** What a call of the stateful layer at `path` starts from. */
+function startOf(run: Run, path: string): Carries {
+  const kept = run.state.get(path) as Carries; // only the layer itself writes there
+  const carries = run.held ? run.held[run.started.length] : kept;
+  run.started.push(carries);
+  return carries;
+}
+
 /** One direction for every sample: outputs in the order of processing, and states; the carry is kept. */
 function direction(
   description: LayerDescription,
@@ -110,9 +119,7 @@ function direction(
   path: string,
 ): Folded[] {
   const cell = cellOf(description);
-  const carries = description.options.stateful
-    ? run.state.get(path) as readonly NestedTree[] | undefined // one for each row
-    : undefined;
+  const carries = description.options.stateful ? startOf(run, path) : undefined;
   const folded = samples.map((sample, row) =>
     fold(cell, params, sample, { ...flags, initial: initialState?.[row] ?? carries?.[row] })
   );

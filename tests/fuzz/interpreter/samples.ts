@@ -11,7 +11,14 @@ export interface Run {
   readonly training: boolean;
   /** Carries of stateful layers and moving statistics, by the layer's path; changed by the run. */
   readonly state: Map<string, unknown>;
+  /** What each call of a stateful layer started from, one entry per row, in the order of the calls. */
+  readonly started: Carries[];
+  /** What they start from instead of the state: the `started` of another run. */
+  readonly held?: readonly Carries[];
 }
+
+/** The carry of each row; undefined before the first call. */
+export type Carries = readonly NestedTree[] | undefined;
 
 /** What a call of a layer is given beside its input. */
 export interface Extras {

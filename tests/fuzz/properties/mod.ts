@@ -5,6 +5,7 @@ import { backends } from "./backends.ts";
 import { batchSizes, order } from "./batches.ts";
 import type { Context } from "./context.ts";
 import { evaluations } from "./evaluations.ts";
+import { exports } from "./exports.ts";
 import { gradients } from "./gradients.ts";
 import { padding } from "./padding.ts";
 import { predictions } from "./predictions.ts";
@@ -27,6 +28,7 @@ export const properties: { readonly [name: string]: { readonly share: number; re
   streams: { share: 0.3, check: streams },
   backends: { share: 0.15, check: backends },
   resuming: { share: 0.1, check: resuming },
+  exports: { share: 0.15, check: exports },
 };
 
 /** Those that a case is held to; each takes its time, so not every case is held to all. */

@@ -1,5 +1,5 @@
 /** Losses and metrics of the interpreter, by the names that they have in logs. */
-import { type Inputs, interpret, type Realized, type Weight } from "../data.ts";
+import { interpret, type Interpreted, type Realized, type Weight } from "../data.ts";
 import type { HeadDescription, Places } from "../description.ts";
 import { type HeadData, lossSums, metricValue, quotient } from "../interpreter/losses.ts";
 import type { Value } from "../interpreter/types.ts";
@@ -72,14 +72,14 @@ export function exactLogs(
   return logs;
 }
 
-/** The loss of one training batch, for these weights and inputs. */
+/** The loss of one training batch for these weights, if stateful layers start from the carries `held`, if given. */
 export function trainingLoss(
   realized: Realized,
   weights: readonly Weight[],
-  inputs: Inputs = realized.inputs,
+  held?: Interpreted["started"],
 ): number {
-  const { one } = realized;
-  const outputs = interpret(realized, inputs, weights, { training: true }).batches.flat();
+  const { one, inputs } = realized;
+  const outputs = interpret(realized, inputs, weights, { training: true, held }).batches.flat();
   return one.heads.reduce(
     (total, { loss, weight }, place) =>
       total + weight * quotient(lossSums(loss.type, loss.options, headData(realized, outputs, place))),

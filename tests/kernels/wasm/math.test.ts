@@ -34,7 +34,7 @@ function harness(emit: math.VectorEmitter, relaxed: boolean, held = true): Harne
     f.count(at, { local: 0 }, 16, () => {
       f.get(at).get(at).memory("v128.load");
       if (emit === math.vectorFunctions.pow) f.get(at).memory("v128.load", 4 * COUNT);
-      emit(f, { relaxed });
+      emit(f, { relaxed, wide: false });
       f.memory("v128.store", 8 * COUNT);
     });
   if (held) math.withConstants(f, loop);

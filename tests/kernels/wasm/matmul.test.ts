@@ -14,6 +14,7 @@ import {
   packedBytes,
   writeLongProduct,
 } from "../../../kernels/wasm/matmul/mod.ts";
+import type { TileFeatures } from "../../../kernels/wasm/matmul/tile.ts";
 
 type Emitted = (...params: number[]) => void;
 
@@ -36,9 +37,9 @@ interface LongSizes {
 
 const PAGES = 512;
 
-function build(relaxed: boolean): Machine {
+function build(features: TileFeatures): Machine {
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
-  const { pack, product } = addMatmul(module, { relaxed });
+  const { pack, product } = addMatmul(module, features);
   module.export(pack, "pack");
   module.export(product, "product");
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
@@ -49,17 +50,17 @@ function build(relaxed: boolean): Machine {
     memory: new Uint8Array(memory.buffer),
     pack: emitted("pack"),
     product: emitted("product"),
-    long: (sizes) => buildLong(relaxed, memory, sizes),
+    long: (sizes) => buildLong(features, memory, sizes),
   };
 }
 
 function buildLong(
-  relaxed: boolean,
+  features: TileFeatures,
   memory: WebAssembly.Memory,
   { rows, strideA, strideB, strideC, most }: LongSizes,
 ): Emitted {
   const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
-  const functions = addMatmul(module, { relaxed });
+  const functions = addMatmul(module, features);
   const long = KernelCode.add(module, new Slots(0, 0), "long", Array(6).fill(i32));
   const [a, b, c, columns, terms, scratch] = long.params.keys();
   const second = { a: long.local(i32), c: long.local(i32) };
@@ -79,7 +80,11 @@ function buildLong(
   return exports.long as Emitted; // as above
 }
 
-const machines = [build(false), ...(hasRelaxedSimd() ? [build(true)] : [])];
+const plain: TileFeatures = { relaxed: false, wide: false };
+const relaxed: TileFeatures = { relaxed: true, wide: false };
+/** Wide tiles compute the same where an engine does not pair vectors, only more slowly. */
+const kinds = [plain, ...(hasRelaxedSimd() ? [relaxed, { relaxed: true, wide: true }] : [])];
+const machines = kinds.map(build);
 
 /** Random numbers in [-1, 1) from a seed (mulberry32). */
 function randomNumbers(seed: number): () => number {
@@ -166,8 +171,11 @@ function cases(
   });
 }
 
-/** Computes one case in a machine: whole, and in four parts; checks values, guards and equality of the bits. */
-function check({ memory, pack, product, long }: Machine, example: Case): void {
+/**
+ * Computes one case in a machine: whole, and in four parts; checks values, guards and equality of the bits. Returns
+ * the operands and the result.
+ */
+function check({ memory, pack, product, long }: Machine, example: Case): Uint8Array {
   const { m, k, n, transposed, gaps } = example;
   const accumulate = example.accumulate && !transposed;
   const view = new DataView(memory.buffer);
@@ -242,6 +250,7 @@ function check({ memory, pack, product, long }: Machine, example: Case): void {
     for (const [firstColumn, columns] of parts) run(firstRow, rows, firstColumn, columns);
   }
   assertSameBytes(memory.subarray(0, packed), whole.subarray(0, packed), "The parts differ from the whole");
+  return whole.subarray(0, packed);
 }
 
 function assertSameBytes(actual: Uint8Array, expected: Uint8Array, message: string): void {
@@ -252,7 +261,8 @@ function assertSameBytes(actual: Uint8Array, expected: Uint8Array, message: stri
 function checkAll(arbitrary: fc.Arbitrary<Case>, numRuns: number): void {
   fc.assert(
     fc.property(arbitrary, (example) => {
-      for (const machine of machines) check(machine, example);
+      const [, narrow, wide] = machines.map((machine) => check(machine, example));
+      if (wide) assertSameBytes(wide, narrow, "Wide tiles differ from others");
     }),
     { numRuns: exampleCount(numRuns) },
   );
@@ -277,10 +287,10 @@ Deno.test("products of large matrices", () => {
 });
 
 Deno.test("a column of ones sums the rows of the right operand", () => {
-  for (const relaxed of [false, ...(hasRelaxedSimd() ? [true] : [])]) {
+  for (const features of kinds) {
     for (const [k, n] of [[1, 3], [255, 8], [256, 17], [1001, 300]]) {
       const module = new ModuleBuilder({ minimum: PAGES, maximum: PAGES, shared: false });
-      const functions = addMatmul(module, { relaxed });
+      const functions = addMatmul(module, features);
       const long = KernelCode.add(module, new Slots(0, 0), "long", Array(6).fill(i32));
       const [a, b, c, columns, terms, scratch] = long.params.keys();
       writeLongProduct(long, functions, {

@@ -1,0 +1,239 @@
+/** What cannot be exported, and what a loader refuses: every error says what was given and what is expected. */
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  activation,
+  bidirectional,
+  cast,
+  compile,
+  dense,
+  gru,
+  host,
+  type HostTensor,
+  init,
+  key,
+  type Layer,
+  lstm,
+  mapTree,
+  reshapeLayer,
+  sequential,
+  type Spec,
+  spec,
+  streaming,
+  symbol,
+  toHost,
+  type Tree,
+  treeLeaves,
+  type Variables,
+} from "@cellfold/cellfold";
+import { multiplyDims } from "@cellfold/cellfold/internal";
+import { type StandaloneOptions, toWasm } from "@cellfold/cellfold/standalone";
+import { DEVICE, type LoadedStream, moduleOf } from "./support.ts";
+
+const input = spec([null, null, 3]);
+const model = sequential([lstm({ units: 4, returnSequences: true }), dense({ units: 2 })]);
+const variables = init(model, key(0), input);
+
+/** Variables with a value at the end of the first weight, a bias. */
+function spoiled(value: number): Variables {
+  let isFirst = true;
+  return mapTree({ ...variables }, (leaf: HostTensor): HostTensor => {
+    const data = leaf.data.slice();
+    if (isFirst) data[data.length - 1] = value;
+    isFirst = false;
+    return { ...leaf, data };
+  }) as unknown as Variables; // of the same structure
+}
+
+interface Refusal {
+  readonly model?: Layer;
+  /** What its variables are made for; default: the options' input. */
+  readonly made?: Spec;
+  readonly variables?: Variables;
+  readonly options: object;
+  readonly says: readonly string[];
+}
+
+const refusals: Readonly<Record<string, Refusal>> = {
+  "no input": { variables, options: {}, says: ["input is undefined", "spec("] },
+  "an input without tensors": { variables, options: { input: {} }, says: ["no tensors"] },
+  "an unknown option": { options: { input, steam: true }, says: ["steam", "stream"] },
+  "an option of another kind": { options: { input, stream: 1 }, says: ["stream", "true or false"] },
+  "a name that is no identifier": {
+    options: { input, name: "my-model" },
+    says: ['"my-model"', '"my_model"'],
+  },
+  "a name that begins with a digit": { options: { input, name: "2nd" }, says: ['"2nd"', '"_2nd"'] },
+  "a batch of none": { options: { input, batch: 0 }, says: ["batch is 0"] },
+  "NaN in a weight": {
+    variables: spoiled(NaN),
+    options: { input },
+    says: ["variables.params[0].bias has NaN at 15", "allowNaN"],
+  },
+  "a size that is a product": {
+    made: input,
+    options: { input: spec([null, multiplyDims(2, symbol("pairs")), 3]) },
+    says: ["axis 1 of input is 2*pairs", "name it"],
+  },
+  "a layer that reads backwards, step by step": {
+    model: sequential([bidirectional(gru({ units: 2 }))]),
+    options: { input, stream: true },
+    says: ["Cannot feed bidirectional"],
+  },
+  "another open size, step by step": {
+    made: input,
+    options: { input: spec([null, null, "features"]), stream: true },
+    says: ["sequential", "features"],
+  },
+  "a layer that needs the length as a number": {
+    model: sequential([reshapeLayer({ targetShape: [6] }), dense({ units: 2 })]),
+    made: spec([null, 2, 3]),
+    options: { input },
+    says: ["length"],
+  },
+  "an input that does not fit": {
+    made: input,
+    options: { input: spec([null, null, 4]) },
+    says: ["expected [batch, 3]"],
+  },
+  "an input in float64": {
+    model: activation("relu"),
+    options: { input: spec([null, 3], "float64") },
+    says: ["float64", "expected float32"],
+  },
+  "a batch that a stateful layer does not have": {
+    model: lstm({ units: 4, stateful: true }),
+    made: spec([2, null, 3]),
+    options: { input, batch: 3 },
+    says: ["stateful for a batch of 2"],
+  },
+};
+
+for (const [name, refusal] of Object.entries(refusals)) {
+  Deno.test(`toWasm refuses ${name}`, () => {
+    const { model: own = model, options, says } = refusal;
+    const made = () => init(own, key(0), refusal.made ?? (options as StandaloneOptions).input);
+    const given = refusal.variables ?? made();
+    const { message } = assertThrows(() => toWasm(own, given, options as StandaloneOptions), Error);
+    for (const part of ["Cannot", ...says]) assertStringIncludes(message, part);
+  });
+}
+
+Deno.test("toWasm refuses weights on a device, and weights in float64", async () => {
+  using copy = compile((given: Variables) => mapTree({ ...given }, (x: HostTensor) => cast(x, x.dtype)), {
+    device: "wasm",
+    keep: true,
+  });
+  const onDevice = await copy(variables) as unknown as Variables; // of the same structure
+  const elsewhere = assertThrows(() => toWasm(model, onDevice, { input }), TypeError);
+  assertStringIncludes(elsewhere.message, "is not on the host; give await toHost(variables)");
+  const wide = mapTree({ ...variables }, (x: HostTensor) => cast(x, "float64")) as unknown as Variables;
+  assertStringIncludes(
+    assertThrows(() => toWasm(model, wide, { input }), TypeError).message,
+    "variables.params[0].bias is float64, expected float32",
+  );
+});
+
+Deno.test("toWasm: NaN in a weight goes into the file if that is asked for, and so does an infinity", async () => {
+  const outputs = async (given: Variables, options: StandaloneOptions) => {
+    const { wasm, loader } = toWasm(model, given, options);
+    const predict = await (await moduleOf<(x: unknown) => HostTensor>(loader)).load(wasm);
+    return [...predict({ data: Float32Array.of(0, 0, 1), shape: [1, 1, 3] }).data];
+  };
+  // The last bias is that of an output gate.
+  assertEquals(await outputs(spoiled(NaN), { input, allowNaN: true }), [NaN, NaN]);
+  const open = await outputs(spoiled(Infinity), { input });
+  assert(open.every(Number.isFinite), String(open));
+});
+
+Deno.test("toWasm: the name is that of the options, or the model's as an identifier", () => {
+  const named = sequential([dense({ units: 1 })], { name: "2 digits" });
+  const own = init(named, key(0), spec([null, 3]));
+  assertEquals(toWasm(named, own, { input: spec([null, 3]) }).name, "_2_digits");
+  assertEquals(toWasm(named, own, { input: spec([null, 3]), name: "digits" }).name, "digits");
+  assertEquals(toWasm(model, variables, { input }).name, "model");
+});
+
+Deno.test("toWasm: a stream begins anew, whatever the state of the variables carries", async () => {
+  const layer = gru({ units: 3, stateful: true });
+  const made = init(layer, key(1), spec([1, null, 3]));
+  const carried: Variables = {
+    params: made.params,
+    state: mapTree(
+      made.state,
+      (leaf: HostTensor): HostTensor => ({ ...leaf, data: leaf.data.map(() => 0.5) }),
+    ),
+  };
+  const { wasm, loader } = toWasm(layer, carried, { input, stream: true });
+  const stream = await (await moduleOf<LoadedStream>(loader)).load(wasm);
+  using fresh = streaming(layer, made, { device: DEVICE });
+  const x = Float32Array.of(1, -1, 0.5);
+  const expected = await fresh.step({ kind: "host", dtype: "float32", shape: [1, 3], data: x });
+  assertEquals(stream.step(x), host(expected).data);
+});
+
+/** A stream of a batch of two, and a prediction. */
+async function loaded() {
+  const stepping = toWasm(model, variables, { input, stream: true, batch: 2 });
+  const whole = toWasm(model, variables, { input });
+  const { load: loadStream } = await moduleOf<LoadedStream>(stepping.loader);
+  const { load } = await moduleOf<(x: unknown) => Tree<HostTensor>>(whole.loader);
+  return {
+    stepping,
+    whole,
+    load,
+    loadStream,
+    stream: await loadStream(stepping.wasm),
+    predict: await load(whole.wasm),
+  };
+}
+
+Deno.test("a loader refuses what does not fit its model, and goes on with what does", async () => {
+  const { stream, predict } = await loaded();
+  const data = new Float32Array(30);
+  const wrong: readonly (readonly [x: unknown, says: readonly string[]])[] = [
+    [undefined, ["input is no tensor", "shape: [batch, time, 3]"]],
+    [data, ["input is no tensor", "data: Float32Array"]],
+    [{ data, shape: [2, 5, 4] }, ["shape [2,5,4]", "[batch, time, 3]"]],
+    [{ data, shape: [10, 3] }, ["shape [10,3]"]],
+    [{ data, shape: [3, 5, 3] }, ["Float32Array of 30, shape [3,5,3]"]],
+    [{ data, shape: [2.5, 4, 3] }, ["shape [2.5,4,3]"]],
+    [{ data: new Float64Array(30), shape: [2, 5, 3] }, ["Float64Array of 30", "Float32Array"]],
+    [{ data: new Float32Array(0), shape: [0, 5, 3] }, ['"batch":0', "from 1"]],
+  ];
+  for (const [x, says] of wrong) {
+    const { message } = assertThrows(() => predict(x), Error);
+    for (const part of ["Cannot predict", ...says]) assertStringIncludes(message, part);
+  }
+  assertEquals(treeLeaves<HostTensor>(predict({ data, shape: [2, 5, 3] }))[0].shape, [2, 5, 2]);
+  for (
+    const [x, says] of [
+      [undefined, ["input is undefined", "Float32Array of 6 with shape [2, 3]"]],
+      [new Float32Array(5), ["Float32Array of 5"]],
+      [new Int32Array(6), ["Int32Array of 6"]],
+    ] as const
+  ) {
+    const { message } = assertThrows(() => stream.step(x), TypeError);
+    for (const part of ["Cannot step", ...says]) assertStringIncludes(message, part);
+  }
+  assertEquals((stream.step(new Float32Array(6)) as Float32Array).length, 4);
+});
+
+Deno.test("a loader refuses files that are not for it", async () => {
+  const { stepping, whole, load, loadStream } = await loaded();
+  assertStringIncludes((await assertRejects(() => load(stepping.wasm), TypeError)).message, "predict");
+  assertStringIncludes((await assertRejects(() => loadStream(whole.wasm), TypeError)).message, "stream");
+  const empty = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+  await assertRejects(() => load(empty), TypeError, "Cannot load a model");
+  await assertRejects(() => load(whole.wasm.subarray(0, 1000)), WebAssembly.CompileError);
+});
+
+Deno.test("a loader takes a compiled module, and several instances are apart", async () => {
+  const { whole, load, predict } = await loaded();
+  const module = await WebAssembly.compile(whole.wasm);
+  const [one, other] = [await load(module), await load(module)];
+  const x = { data: Float32Array.of(1, 2, 3), shape: [1, 1, 3] };
+  const first = await toHost(one(x));
+  other({ data: new Float32Array(300).fill(1), shape: [10, 10, 3] });
+  assertEquals(one(x), first);
+  assertEquals(predict(x), first);
+});

@@ -1,0 +1,77 @@
+/** Models as WebAssembly files give what the device gives, to the bit, for any sizes and step by step. */
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  type HostTensor,
+  predict,
+  type Spec,
+  streaming,
+  toHost,
+  type Tree,
+  treeLeaves,
+} from "@cellfold/cellfold";
+import { toWasm } from "@cellfold/cellfold/standalone";
+import { models } from "./models.ts";
+import {
+  arraysOf,
+  assertSame,
+  DEVICE,
+  inputOf,
+  type LoadedStream,
+  moduleOf,
+  stepOf,
+  variablesOf,
+} from "./support.ts";
+
+/** Bytes that a loader may have. */
+const MOST_OF_LOADER = 3000;
+
+type Predict = (input: unknown) => unknown;
+
+for (const [name, exported] of Object.entries(models)) {
+  const { model, input, sizes } = exported;
+
+  Deno.test(`toWasm: ${name}, whole sequences of any length`, async () => {
+    const variables = variablesOf(exported);
+    const { wasm, loader } = toWasm(model, variables, { input });
+    assert(loader.length <= MOST_OF_LOADER, `${loader.length} bytes`);
+    const { load } = await moduleOf<Predict>(loader);
+    const predictAlone = await load(wasm);
+    for (const [seed, some] of [...sizes, ...sizes].entries()) {
+      const x = inputOf(exported, some, seed);
+      const [{ shape: [batch] }] = treeLeaves<HostTensor>(x);
+      const expected = await predict(model, variables, x, { device: DEVICE, batchSize: Number(batch) });
+      assertSame(predictAlone(x), expected as Tree<HostTensor>, JSON.stringify(some));
+    }
+  });
+
+  Deno.test(`toWasm: ${name}, step by step`, async () => {
+    const variables = variablesOf(exported);
+    const options = { input, stream: true } as const;
+    if (exported.refused !== undefined) {
+      const error = assertThrows(() => toWasm(model, variables, options), TypeError);
+      assertStringIncludes(error.message, exported.refused);
+      return;
+    }
+    const { wasm, loader } = toWasm(model, variables, options);
+    assert(loader.length <= MOST_OF_LOADER, `${loader.length} bytes`);
+    const { load } = await moduleOf<LoadedStream>(loader);
+    const stream = await load(wasm);
+    const [{ shape: [first] }] = treeLeaves<Spec>(input);
+    const batch = typeof first === "number" ? first : 1;
+    using expected = streaming(model, variables, { device: DEVICE, batch });
+    const step = (seed: number) => stepOf(exported, seed);
+    const other = await stream.createStream();
+    const follow = async (seeds: readonly number[], of: LoadedStream) => {
+      for (const seed of seeds) {
+        const output = await toHost(await expected.step(step(seed)));
+        assertEquals(of.step(arraysOf(step(seed))), arraysOf(output as Tree<HostTensor>), `step ${seed}`);
+      }
+    };
+    await follow([1, 2, 3], stream);
+    expected.reset();
+    await follow([4, 2, 5], other); // which has a state of its own
+    stream.reset();
+    expected.reset();
+    await follow([6, 1], stream);
+  });
+}
