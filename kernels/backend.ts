@@ -114,6 +114,11 @@ export interface Backend {
   readonly name: string;
   /** Whether this machine can run it, which is tried out. */
   available(): Promise<boolean>;
+  /**
+   * For a backend that needs the user's leave, such as a permission: whether it has that. `auto` passes over it
+   * in silence otherwise.
+   */
+  isAllowed?(): boolean;
   /** What this machine lacks to run it, for people to read; undefined if it lacks nothing. */
   missing(): Promise<string | undefined>;
   /**

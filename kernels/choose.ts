@@ -3,8 +3,8 @@
  *
  * 1. The device that holds an argument, so that the functions of a training run share its parameters.
  * 2. WebGPU on a GPU, if a call has at least {@linkcode WORTH_GPU} multiply-adds in products. An adapter that
- *    computes on the CPU never beats wasm, which has the same CPU to itself.
- * 3. Wasm if the engine has SIMD, else the reference.
+ *    computes on the CPU never beats wasm or native, which have the same CPU to themselves.
+ * 3. Native where Deno is permitted to compile and load C, else wasm if the engine has SIMD, else the reference.
  *
  * The threshold of the second rule is an estimate, not a measurement: wasm takes 10 to 25 ms for that many on
  * two cores, and a GPU one or two milliseconds on top of submitting a call and iterating over the steps of a

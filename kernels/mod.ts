@@ -106,12 +106,13 @@ export interface Devices {
  */
 export async function devicesFor(device: Device = "auto"): Promise<Devices> {
   if (device !== "auto") return devicesAmong([await findBackend(device)], []);
-  const missing = await Promise.all(backends.map((each) => each.hasGpu ? undefined : each.missing()));
-  const notes = backends.flatMap(({ name }, index) => {
+  const offered = backends.filter((each) => each.isAllowed?.() ?? true);
+  const missing = await Promise.all(offered.map((each) => each.hasGpu ? undefined : each.missing()));
+  const notes = offered.flatMap(({ name }, index) => {
     const why = missing[index];
     return why === undefined ? [] : [unavailableNote(name, why)];
   });
-  return devicesAmong(backends.filter((_, index) => missing[index] === undefined), notes);
+  return devicesAmong(offered.filter((_, index) => missing[index] === undefined), notes);
 }
 
 /**

@@ -73,6 +73,8 @@ export type {
   Input,
   Loop,
   LoopRoles,
+  NativeChoice,
+  NativeOptions,
   WasmChoice,
   WasmOptions,
   WebGpuChoice,

@@ -42,6 +42,12 @@ export class CpuExecutable implements Executable {
     dropped.register(this, this.#loaded, this);
   }
 
+  /** Compiles now, and not at the first call. */
+  async prepare(): Promise<this> {
+    await this.#load();
+    return this;
+  }
+
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {
     // Where the code is loaded a call begins before anything is awaited, so that what its caller does next,
     // such as disposing of an input, comes after it.

@@ -83,14 +83,14 @@ export async function keep(
 }
 
 /** Writes a text beside the code, for people to read. */
-export async function keepText(directory: string, path: string, text: string): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}.c`;
+export async function keepText(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}`;
   try {
     await Deno.writeTextFile(temporary, text, { mode: 0o600 });
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw unwritable(directory, error);
+    throw unwritable(path, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
 import { isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
-import { cacheDirectory, compilerCommand, missingPermissions } from "./host.ts";
+import { cacheDirectory, compilerCommand, identityPath, mayCompile, missingPermissions } from "./host.ts";
 
 /**
  * How code is compiled. Nothing here changes what NaN, infinities or zeros do: floats are multiplied and added in one step
@@ -12,6 +12,9 @@ export const FLAGS = [
   ...["-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math"],
   ...["-Wall", "-Wextra", "-Wno-psabi"],
 ];
+
+/** What it is linked with: threads, and `floor` where no instruction has it. */
+export const LIBRARIES = ["-lpthread", "-lm"];
 
 /** The compiler of this machine. */
 export interface Compiler {
@@ -71,6 +74,7 @@ export async function findCompiler(): Promise<Compiler> {
   const directory = cacheDirectory();
   if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
   const command = compilerCommand();
+  if (!mayCompile()) return keptCompiler(directory, command);
   let said = "";
   for (const processor of [["-march=native"], ["-mcpu=native"], []]) {
     const { success, stdout, stderr } = await runCommand(command, [
@@ -88,9 +92,21 @@ export async function findCompiler(): Promise<Compiler> {
       "\n",
     );
     await prepare(directory);
+    const kept: KeptIdentity = { processor, identity, version };
+    const path = identityPath(directory), text = JSON.stringify(kept);
+    if (await Deno.readTextFile(path).catch(() => "") !== text) await keepText(path, text).catch(() => {});
     return { command, processor, identity, version, directory };
   }
   throw unavailable(`the C compiler ${command} fails:\n${firstLines(said)}`);
+}
+
+/** What is known of the compiler without running it. */
+type KeptIdentity = Pick<Compiler, "processor" | "identity" | "version">;
+
+/** The compiler as it was when it was last run here, for a process that may not run it. */
+async function keptCompiler(directory: string, command: string): Promise<Compiler> {
+  const kept: KeptIdentity = JSON.parse(await Deno.readTextFile(identityPath(directory)));
+  return { command, directory, ...kept };
 }
 
 /** Compilations under way in this process. */
@@ -116,7 +132,10 @@ async function compileOnce(compiler: Compiler, source: string, name: string): Pr
   const { command, processor, directory } = compiler;
   const files = { object: `${directory}/${name}.so`, source: `${directory}/${name}.c` };
   if (await isWhole(files.object)) return files;
-  await keepText(directory, files.source, source);
+  if (!mayCompile()) {
+    throw unavailable(`${directory} has no code for this Program; run Deno with --allow-run=${command}`);
+  }
+  await keepText(files.source, source);
   await keep(directory, files.object, async (to) => {
     const { success, stderr } = await runCommand(command, [
       ...FLAGS,
@@ -124,7 +143,7 @@ async function compileOnce(compiler: Compiler, source: string, name: string): Pr
       files.source,
       "-o",
       to,
-      "-lpthread",
+      ...LIBRARIES,
     ]);
     if (!success) throw unavailable(`the C compiler ${command} fails:\n${firstLines(stderr)}`);
   });

@@ -27,6 +27,24 @@ export function cacheDirectory(): string | undefined {
   return home ? `${home}/.cache/cellfold/native` : undefined;
 }
 
+/** Whether the compiler may be run; what is kept can be used without. */
+export function mayCompile(): boolean {
+  return isGranted({ name: "run", command: compilerCommand() });
+}
+
+/** Where it is kept what the compiler is. */
+export function identityPath(directory: string): string {
+  return `${directory}/compiler-${compilerCommand().replace(/\W/g, "_")}.json`;
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** What Deno is not permitted, as flags that permit it; undefined if nothing is missing. */
 export function missingPermissions(): string | undefined {
   const flags: string[] = [];
@@ -39,7 +57,8 @@ export function missingPermissions(): string | undefined {
     if (!isGranted({ name: "read", path: directory })) flags.push(`--allow-read=${directory}`);
     if (!isGranted({ name: "write", path: directory })) flags.push(`--allow-write=${directory}`);
   } else if (!mayName) flags.push("--allow-read", "--allow-write");
-  const command = compilerCommand();
-  if (!isGranted({ name: "run", command })) flags.push(`--allow-run=${command}`);
+  if (!mayCompile() && !(directory !== undefined && flags.length === 0 && isThere(identityPath(directory)))) {
+    flags.push(`--allow-run=${compilerCommand()}`);
+  }
   return flags.length === 0 ? undefined : flags.join(" ");
 }

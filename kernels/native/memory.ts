@@ -46,6 +46,11 @@ export class NativeMemory implements CpuMemory {
     return this.#buffer;
   }
 
+  /** The bytes of memory that the machine has. */
+  get machineBytes(): number {
+    return this.#reserved.machineBytes;
+  }
+
   /** Allocated bytes. */
   get used(): number {
     return this.#allocator.used;

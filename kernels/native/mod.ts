@@ -53,10 +53,12 @@ export function createNative(options: NativeOptions = {}, name = "native"): Back
   return {
     name,
     supports: (program) => float64In(program) === undefined,
+    isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
     available: async () => await findMissing() === undefined,
     missing: findMissing,
+    // Compiled at once, so that `auto` takes another device where that fails.
     compile: async (program, compileOptions) =>
-      new CpuExecutable(await open(), program, compileOptions, "native"),
+      await new CpuExecutable(await open(), program, compileOptions, "native").prepare(),
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),
   };

@@ -13,6 +13,7 @@ const SYMBOLS = {
   cellfold_unload: { parameters: ["u32", "u32"], result: "void" },
   cellfold_run: { parameters: ["u32", "u32", "u32"], result: "u32" },
   cellfold_pack: { parameters: ["u32", "f64", "f64", "f64", "f64", "f64", "f64"], result: "void" },
+  cellfold_is_supported: { parameters: [], result: "u32" },
   cellfold_lanes: { parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -49,6 +50,12 @@ async function load(): Promise<Runtime> {
   const compiler = await findCompiler();
   const { object } = await compileC(compiler, RUNTIME);
   const { symbols } = open(object, SYMBOLS);
+  if (!symbols.cellfold_is_supported()) {
+    throw new DeviceUnavailable(
+      `Cannot open the device native: ${object} was compiled for another processor; run Deno with ` +
+        `--allow-run=${compiler.command}, or set XDG_CACHE_HOME to a directory of this machine`,
+    );
+  }
   return { compiler, symbols, lanes: symbols.cellfold_lanes() };
 }
 

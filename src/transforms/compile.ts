@@ -27,6 +27,8 @@ export { checkDevice } from "../../kernels/mod.ts";
 export type {
   Device,
   DeviceName,
+  NativeChoice,
+  NativeOptions,
   WasmChoice,
   WasmOptions,
   WebGpuChoice,

@@ -8,6 +8,8 @@ export {
   type Device,
   DeviceLost,
   type DeviceName,
+  type NativeChoice,
+  type NativeOptions,
   type WasmChoice,
   type WasmOptions,
   type WebGpuChoice,

@@ -84,7 +84,8 @@ function withSpecialValues(tensor: HostTensor, seed: number): HostTensor {
   return hostTensor(data, tensor.shape);
 }
 
-function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
+/** The inputs of a case. */
+export function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
   return inputs.map((input, index) => {
     const [first] = input;
     const shape = input.flatMap((size) => typeof size === "number" ? [size] : []);
@@ -98,7 +99,8 @@ function inputsOf({ inputs }: AgreementCase, seed: number): HostTensor[] {
   });
 }
 
-function compare(actual: HostTensor, expected: HostTensor, output: number): void {
+/** Fails where an output differs by more than rounding explains. */
+export function compare(actual: HostTensor, expected: HostTensor, output: number): void {
   assert(
     actual.dtype === expected.dtype && actual.shape.join() === expected.shape.join(),
     `output ${output} has another spec`,

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
+import { native } from "../../kernels/native/mod.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
-import type { WasmChoice } from "../../src/transforms/compile.ts";
+import type { NativeChoice, WasmChoice } from "../../src/transforms/compile.ts";
 import { exampleCount } from "../support/examples.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { groupNames, mayReadCases, readGroup } from "./files.ts";
@@ -27,11 +28,13 @@ const groups = [
 ];
 
 /** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */
-const devices: readonly ("reference" | "webgpu" | WasmChoice)[] = [
+const devices: readonly ("reference" | "webgpu" | WasmChoice | NativeChoice)[] = [
   ...[true, false].filter((relaxed) => !relaxed || hasRelaxedSimd()).flatMap((relaxed): WasmChoice[] => [
     { name: "wasm", threads: 2, relaxed, shareFrom: 0 },
     { name: "wasm", threads: 1, relaxed },
   ]),
+  { name: "native", threads: 2, shareFrom: 0 },
+  { name: "native", threads: 1 },
   "reference",
   "webgpu",
 ];
@@ -40,16 +43,19 @@ function someOf<Case>(cases: readonly Case[]): readonly Case[] {
   return exampleCount(20) < 20 ? cases.filter((_, index) => index % 5 === 0) : cases;
 }
 
-const noWebGpu = !await webgpu.available();
+const noWebGpu = !await webgpu.available(), noNative = !await native.available();
 
 for (const device of devices.slice(0, exampleCount(devices.length))) {
   const on = typeof device === "string"
     ? device
+    : device.name === "native"
+    ? `native, ${device.threads} threads`
     : `wasm, ${device.threads} threads, ${device.relaxed ? "relaxed" : "plain"} SIMD`;
+  const isMissing = device === "webgpu" ? noWebGpu : on.startsWith("native") && noNative;
   for (const group of groups) {
     Deno.test({
       name: `the oracle's cases of ${group} on ${on}`,
-      ignore: !mayReadCases || (device === "webgpu" && noWebGpu),
+      ignore: !mayReadCases || isMissing,
       // The workers of a device outlive a test.
       sanitizeResources: false,
       sanitizeOps: false,

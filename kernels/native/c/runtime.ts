@@ -7,6 +7,20 @@ import { POOL } from "./pool.ts";
 import { PRODUCTS } from "./product.ts";
 import { HEADERS, VECTORS } from "./vectors.ts";
 
+/** Instructions of x86 that not all processors have, by the macros of those that code may use. */
+const FEATURES = {
+  __SSE4A__: "sse4a",
+  __FMA4__: "fma4",
+  __XOP__: "xop",
+  __FMA__: "fma",
+  __BMI2__: "bmi2",
+  __AVX2__: "avx2",
+  __AVX512F__: "avx512f",
+  __AVX512VL__: "avx512vl",
+  __AVX512BW__: "avx512bw",
+  __AVX512DQ__: "avx512dq",
+};
+
 /** What JavaScript calls. Devices and Programs are numbers, so that a call makes no object. */
 const INTERFACE = `#include <sys/mman.h>
 #include <unistd.h>
@@ -86,6 +100,17 @@ EXPORT void cellfold_pack(uint32_t device, double source, double destination, do
   char *const memory = pools[device]->memory;
   pack((const float *)(memory + (uint64_t)source), (float *)(memory + (uint64_t)destination), (int64_t)k, (int64_t)n,
        (int64_t)stride_k / 4, (int64_t)stride_n / 4);
+}
+
+/* Whether this processor has the instructions that the compiler was allowed to use. */
+EXPORT uint32_t cellfold_is_supported(void) {
+  uint32_t is_supported = 1;
+${
+  Object.entries(FEATURES).map(([macro, name]) =>
+    `#ifdef ${macro}\n  is_supported &= __builtin_cpu_supports("${name}") != 0;\n#endif`
+  ).join("\n")
+}
+  return is_supported;
 }
 
 /* Floats in a vector. */

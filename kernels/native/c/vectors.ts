@@ -55,6 +55,32 @@ INLINE mask v_not(mask a) { return (mask)~a; }
 INLINE int v_any(mask a) { return a != 0; }
 #else
 typedef vi mask;
+#if defined(__AVX2__)
+/* The lanes as a mask, and how many they are: loads take the former, as it is cheap, stores branch. */
+typedef struct { vi mask; int64_t count; } lanes;
+INLINE lanes v_lanes(int64_t left) {
+  const vi places = {0, 1, 2, 3, 4, 5, 6, 7};
+  return (lanes){places < v_integer(left >= LANES ? LANES : (int32_t)left), left >= LANES ? LANES : left};
+}
+INLINE int v_is_full(lanes n) { return __builtin_constant_p(n.count) && n.count == LANES; }
+INLINE vf v_load(const float *p, lanes n) {
+  return v_is_full(n) ? *(const vf *)p : (vf)_mm256_maskload_ps(p, (__m256i)n.mask);
+}
+INLINE vi v_load_int(const int32_t *p, lanes n) {
+  return v_is_full(n) ? *(const vi *)p : (vi)_mm256_maskload_epi32(p, (__m256i)n.mask);
+}
+INLINE void v_store(float *p, vf x, lanes n) {
+  if (n.count == LANES) *(vf *)p = x;
+  else _mm256_maskstore_ps(p, (__m256i)n.mask, (__m256)x);
+}
+INLINE void v_store_int(int32_t *p, vi x, lanes n) {
+  if (n.count == LANES) *(vi *)p = x;
+  else _mm256_maskstore_epi32(p, (__m256i)n.mask, (__m256i)x);
+}
+INLINE vf v_choose(mask m, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m); }
+INLINE vi v_choose_int(mask m, vi a, vi b) { return (vi)v_choose(m, (vf)a, (vf)b); }
+INLINE int v_any(mask a) { return _mm256_movemask_ps((__m256)a) != 0; }
+#else
 typedef int lanes;
 INLINE lanes v_lanes(int64_t left) { return left >= LANES ? LANES : (lanes)left; }
 INLINE vf v_load(const float *p, lanes n) {
@@ -79,6 +105,12 @@ INLINE void v_store_int(int32_t *p, vi x, lanes n) {
 }
 INLINE vf v_choose(mask m, vf a, vf b) { return (vf)((m & (vi)a) | (~m & (vi)b)); }
 INLINE vi v_choose_int(mask m, vi a, vi b) { return (m & a) | (~m & b); }
+INLINE int v_any(mask a) {
+  int32_t all = 0;
+  for (int i = 0; i < LANES; i++) all |= a[i];
+  return all != 0;
+}
+#endif
 INLINE mask v_less(vf a, vf b) { return a < b; }
 INLINE mask v_less_equal(vf a, vf b) { return a <= b; }
 INLINE mask v_equal(vf a, vf b) { return a == b; }
@@ -87,11 +119,6 @@ INLINE mask v_less_equal_int(vi a, vi b) { return a <= b; }
 INLINE mask v_equal_int(vi a, vi b) { return a == b; }
 INLINE mask v_constant_mask(int x) { return v_integer(x ? -1 : 0); }
 INLINE mask v_not(mask a) { return ~a; }
-INLINE int v_any(mask a) {
-  int32_t all = 0;
-  for (int i = 0; i < LANES; i++) all |= a[i];
-  return all != 0;
-}
 #endif
 INLINE mask v_both(mask a, mask b) { return a & b; }
 INLINE mask v_either(mask a, mask b) { return a | b; }

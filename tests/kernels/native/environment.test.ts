@@ -1,0 +1,158 @@
+/**
+ * What the device native needs of the machine, and what it says where that is missing: permissions, a compiler, a cache.
+ * Each case is a process of its own.
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { missing } from "./backends.ts";
+
+const PERMISSIONS = ["--allow-ffi", "--allow-run=cc", "--allow-env", "--allow-read", "--allow-write"];
+const RIGHT = [2, 4, 6, 8];
+
+interface Case {
+  readonly device?: string;
+  readonly permissions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+interface Outcome {
+  readonly device?: string;
+  readonly result?: readonly number[];
+  readonly error?: string;
+  readonly warnings: string;
+}
+
+/** What comes of a Program in a process with these permissions and variables. */
+async function outcomeOf(
+  cache: string,
+  { device = "native", permissions = PERMISSIONS, env }: Case,
+): Promise<Outcome> {
+  const script = new URL("./add.ts", import.meta.url).pathname;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "--no-prompt", ...permissions, script, device],
+    env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc", ...env },
+  }).output();
+  const text = new TextDecoder();
+  return { ...JSON.parse(text.decode(stdout)), warnings: text.decode(stderr) };
+}
+
+function test(name: string, fn: (cache: string) => Promise<void>): void {
+  Deno.test({
+    name: `native: ${name}`,
+    ignore: missing !== undefined,
+    async fn() {
+      const cache = await Deno.makeTempDir();
+      try {
+        await fn(cache);
+      } finally {
+        await Deno.remove(cache, { recursive: true });
+      }
+    },
+  });
+}
+
+async function filesOf(cache: string, ending: string): Promise<string[]> {
+  const directory = `${cache}/cellfold/native`;
+  return (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => `${directory}/${name}`).filter((
+    path,
+  ) => path.endsWith(ending));
+}
+
+/** Writes a compiler that is a script. */
+async function fakeCompiler(cache: string, script: string): Promise<string> {
+  const path = `${cache}/compiler`;
+  await Deno.writeTextFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+test("runs, and auto takes it where it is permitted", async (cache) => {
+  for (const device of ["native", "auto"]) {
+    const { device: on, result, error } = await outcomeOf(cache, { device });
+    assertEquals([on, result, error], ["native", RIGHT, undefined]);
+  }
+  const { mode } = await Deno.stat(`${cache}/cellfold/native`);
+  assertEquals((mode ?? 0) & 0o777, 0o700);
+});
+
+test("says which permissions are missing, and auto takes wasm in silence", async (cache) => {
+  for (const flag of PERMISSIONS) {
+    const permissions = PERMISSIONS.filter((other) => other !== flag);
+    const { error } = await outcomeOf(cache, { permissions });
+    assertStringIncludes(error ?? "", flag.replace(/=.*/, ""));
+    const auto = await outcomeOf(cache, { permissions, device: "auto" });
+    assertEquals([auto.device, auto.result, auto.warnings], ["wasm", RIGHT, ""]);
+  }
+});
+
+test("what is kept needs no compiler", async (cache) => {
+  await outcomeOf(cache, {});
+  const permissions = PERMISSIONS.filter((flag) => flag !== "--allow-run=cc");
+  const { result, error } = await outcomeOf(cache, { permissions });
+  assertEquals([result, error], [RIGHT, undefined]);
+});
+
+test("what is kept of another processor is refused", async (cache) => {
+  if (Deno.build.arch !== "x86_64") return;
+  // No processor since 2017 has XOP.
+  const script = 'exec cc -mxop "$@"';
+  const given = { permissions: ["--allow-all"], env: { CC: await fakeCompiler(cache, script) } };
+  assertStringIncludes((await outcomeOf(cache, given)).error ?? "", "another processor");
+  assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("says that there is no compiler, and auto that it takes wasm", async (cache) => {
+  const given = { permissions: ["--allow-all"], env: { CC: `${cache}/none` } };
+  assertMatch(
+    (await outcomeOf(cache, given)).error ?? "",
+    /there is no C compiler .*none; install gcc or clang/,
+  );
+  const { device, result, warnings } = await outcomeOf(cache, { ...given, device: "auto" });
+  assertEquals([device, result], ["wasm", RIGHT]);
+  assertEquals(warnings.trim().split("\n").length, 1);
+  assertStringIncludes(warnings, "native cannot run here: there is no C compiler");
+});
+
+test("shows what a failing compiler says", async (cache) => {
+  const CC = await fakeCompiler(
+    cache,
+    'case "$*" in *-dM*) echo "#define A 1";; *) echo "no space for me" >&2; exit 1;; esac',
+  );
+  const given = { permissions: ["--allow-all"], env: { CC } };
+  assertStringIncludes((await outcomeOf(cache, given)).error ?? "", "no space for me");
+  assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("says that what the compiler makes cannot be loaded", async (cache) => {
+  const script =
+    'case "$*" in *-dM*) echo "#define A 1";; *) while [ "$1" != -o ]; do shift; done; echo hm > "$2";; esac';
+  const given = { permissions: ["--allow-all"], env: { CC: await fakeCompiler(cache, script) } };
+  assertStringIncludes((await outcomeOf(cache, given)).error ?? "", "cannot be loaded");
+});
+
+test("a cache that cannot be written is named", async (cache) => {
+  await Deno.writeTextFile(`${cache}/file`, "");
+  const given = { permissions: ["--allow-all"], env: { XDG_CACHE_HOME: `${cache}/file` } };
+  assertMatch((await outcomeOf(cache, given)).error ?? "", /file\/cellfold\/native cannot be written/);
+  assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("a damaged file is made anew", async (cache) => {
+  await outcomeOf(cache, {});
+  const files = await filesOf(cache, ".so");
+  assertEquals(files.length, 2);
+  const sizes = new Map<string, number>();
+  for (const [index, path] of files.entries()) {
+    const bytes = await Deno.readFile(path);
+    sizes.set(path, bytes.length);
+    if (index === 0) await Deno.writeFile(path, bytes.subarray(0, 1000));
+    else await Deno.writeFile(path, bytes.with(bytes.length >> 1, bytes[bytes.length >> 1] ^ 1));
+  }
+  assertEquals((await outcomeOf(cache, {})).result, RIGHT);
+  for (const path of files) assertEquals((await Deno.stat(path)).size, sizes.get(path));
+});
+
+test("processes side by side share a cache", async (cache) => {
+  const all = await Promise.all(Array.from({ length: 4 }, () => outcomeOf(cache, {})));
+  for (const { result, error } of all) assertEquals([result, error], [RIGHT, undefined]);
+  const names = (await filesOf(cache, "")).map((path) => path.replace(/.*\//, ""));
+  assert(names.every((name) => /^([0-9a-f]{32}\.(so|c)|compiler-\w+\.json)$/.test(name)), names.join());
+});

@@ -1,0 +1,83 @@
+/** The memory of a native device: addresses beyond 32 bits, what is freed, and what is too much. */
+import {
+  add,
+  host,
+  init,
+  key,
+  lstm,
+  mul,
+  ones,
+  spec,
+  streaming,
+  type Tensor,
+  tensor,
+  trace,
+} from "../../../mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DeviceOutOfMemory } from "../../../kernels/backend.ts";
+import { CpuExecutable } from "../../../kernels/cpu/executable.ts";
+import { NativeDevice } from "../../../kernels/native/device.ts";
+import { missing } from "./backends.ts";
+
+// Threads outlive a test.
+const options = { ignore: missing !== undefined, sanitizeResources: false, sanitizeOps: false };
+
+Deno.test("native: calls and loops beyond 4 GiB run, and give their memory back", options, async () => {
+  const device = await NativeDevice.open("high", { threads: 2, shareFrom: 0 });
+  const below = Math.min(5 * 2 ** 30, 0.7 * device.memory.machineBytes);
+  device.memory.allocate(below, () => "what lies below, which is never touched");
+  const step = (state: Tensor, x: Tensor) => [add(state, x), mul(x, state)];
+  const inputs = [host(ones([5])), host(ones([5]))];
+  const { program } = trace(step, ...inputs);
+  using executable = new CpuExecutable(device, program, { donate: [false, false], keep: [false, false] });
+  const roles = { carried: [{ input: 0, output: 0 }], fresh: [1] };
+  const used: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const loop = await executable.loop(inputs, roles);
+    assertEquals([...loop.run([host(tensor([1, 2, 3, 4, 5]))])[0].data], [1, 2, 3, 4, 5]);
+    assertEquals([...loop.read()[0].data], [2, 3, 4, 5, 6]);
+    loop[Symbol.dispose]();
+    used.push(device.memory.used);
+  }
+  assertEquals(used, used.map(() => used[0]));
+});
+
+Deno.test("native: large memory that is freed goes back to the system", options, async () => {
+  const device = await NativeDevice.open("large", { threads: 1 });
+  const rss = () => Deno.memoryUsage().rss;
+  const size = 2 ** 26, before = rss();
+  const stored = device.upload(host(ones([size])));
+  const held = rss();
+  stored[Symbol.dispose]();
+  assert(held - before > 3.5 * size, "it is there while it is used");
+  assert(held - rss() > 3.5 * size, "and gone afterwards");
+});
+
+Deno.test("native: more memory than there is is refused, and what is there stays", options, async () => {
+  const device = await NativeDevice.open("small", { threads: 1 });
+  const stored = device.upload(host(tensor([1, 2, 3])));
+  assertThrows(
+    () => device.tensor([2 ** 40], "float32"),
+    DeviceOutOfMemory,
+    "it was for float32[1099511627776]",
+  );
+  assertEquals([...(await stored.read()).data], [1, 2, 3]);
+});
+
+Deno.test("native: the steps of a stream are those of wasm", options, async () => {
+  const layer = lstm({ units: 24, returnSequences: true });
+  const input = spec([1, null, 7]), variables = init(layer, key(1), input);
+  const [a, b] = await Promise.all(["native", "wasm"].map(async (device) => {
+    const stream = streaming(layer, variables, { input, device: device as "native" | "wasm" });
+    const outputs: number[] = [];
+    for (let step = 0; step < 5; step++) {
+      const x = tensor(Float32Array.from({ length: 7 }, (_, i) => Math.sin(step * 7 + i)), {
+        shape: [1, 7],
+      });
+      outputs.push(...host(await stream.step(x) as Tensor).data);
+    }
+    return outputs;
+  }));
+  assertEquals(a.length, 5 * 24);
+  a.forEach((value, at) => assert(Math.abs(value - b[at]) < 1e-6, `${at}: ${value} and ${b[at]}`));
+});
