@@ -9,7 +9,7 @@ import { elementType, printSize } from "../emit/code.ts";
 import { mathSource } from "../emit/math.ts";
 import { HALF, productSource } from "./product.ts";
 import { type CFile, type CProgram, writeProgram } from "./program.ts";
-import type { WeightFormat } from "./weights.ts";
+import { Arrays, type WeightFormat } from "./weights.ts";
 
 /** A tensor of a function's signature. */
 export interface Parameter {
@@ -52,14 +52,14 @@ export interface CFiles {
 
 /** Writes the files. */
 export function writeFiles({ name, weights, predict, step }: CSource): CFiles {
-  const file: CFile = { functions: new Set(), products: new Set(), arrays: new Map() };
+  const file: CFile = { functions: new Set(), products: new Set(), arrays: new Arrays() };
   const whole = predict && writeProgram(predict.program, file, { prefix: "predict", weights });
   const stepped = step && writeProgram(step.program, file, { prefix: "step", weights });
   const declared = [
     ...(predict && whole ? [predictDeclaration(name, predict, whole)] : []),
     ...(step && stepped ? [stepDeclaration(name, step, stepped)] : []),
   ];
-  const arrays = [...file.arrays.values()].flatMap(({ definitions }) => definitions);
+  const arrays = file.arrays.definitions;
   const source = [
     `/* The model ${name}, written by Cellfold: see ${name}.h. */`,
     `#include "${name}.h"`,

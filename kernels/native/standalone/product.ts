@@ -7,7 +7,6 @@ import type { GatherKernel } from "../../lowering/kinds/indexing.ts";
 import type { MatmulKernel } from "../../lowering/kinds/product.ts";
 import type { View } from "../../lowering/views.ts";
 import { type KernelSource, lastOf, plus, times } from "../emit/code.ts";
-import { overRows } from "../emit/reduce.ts";
 import { ELEMENTS, type WeightFormat } from "./weights.ts";
 
 /** How an operand is stored, if it is a weight in fewer bits. */

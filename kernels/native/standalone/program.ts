@@ -6,6 +6,7 @@
  */
 import { type Dim, evaluateDim } from "../../../src/tensor/dims.ts";
 import type { Value } from "../../../src/program/types.ts";
+import type { HostTensor } from "../../../src/tensor/tensor.ts";
 import { lifetimesOf } from "../../lowering/arena.ts";
 import { everyKernel, type Kernel, kernelFunctions } from "../../lowering/kernels.ts";
 import { lowerProgram } from "../../lowering/lower.ts";
@@ -26,7 +27,14 @@ import { scanEmission } from "../emit/scan.ts";
 import { type Piece, workspaceOf } from "./layout.ts";
 import { emitProduct, emitRows, plain, type Stored } from "./product.ts";
 import { storedWeights } from "./stored.ts";
-import { byteArrays, type ConstantArray, constantArray, halfArray, type WeightFormat } from "./weights.ts";
+import {
+  type Arrays,
+  byteArrays,
+  constantArray,
+  halfArray,
+  type ScaledAxis,
+  type WeightFormat,
+} from "./weights.ts";
 
 /** What programs in one file share. */
 export interface CFile {
@@ -34,8 +42,8 @@ export interface CFile {
   readonly functions: Set<MathName>;
   /** Formats of the right operands of products. */
   readonly products: Set<WeightFormat>;
-  /** Constant arrays by what they hold, and their names. */
-  readonly arrays: Map<unknown, { readonly name: string; readonly definitions: readonly ConstantArray[] }>;
+  /** Constant arrays. */
+  readonly arrays: Arrays;
 }
 
 /** A state of a Program. */
@@ -236,35 +244,22 @@ class ProgramWriter {
   }
 
   /** The name of a constant array with this tensor. */
-  #constant(tensor: Parameters<typeof constantArray>[1]): string {
-    const known = this.#file.arrays.get(tensor);
-    if (known) return known.name;
-    const name = `weight_${this.#file.arrays.size}`;
-    this.#file.arrays.set(tensor, { name, definitions: [constantArray(name, tensor)] });
-    return name;
+  #constant(tensor: HostTensor): string {
+    return this.#file.arrays.nameOf(tensor, "float32", (name) => [constantArray(name, tensor)]);
   }
 
   /** Defines the array of a weight in fewer bits. */
-  #storedArray(index: number, axis: "rows" | "columns"): Stored {
+  #storedArray(index: number, axis: ScaledAxis): Stored {
     const role = this.#standalone.roles[index];
     if (role.kind !== "weight") return fail("a weight that is none");
     const { weights: format } = this.#options;
     const { value } = role;
-    const columns = value.shape[value.shape.length - 1];
-    const key = `${format} ${axis}`;
-    let forms = stored.get(value);
-    if (!forms) stored.set(value, forms = new Map());
-    const token = forms.get(key) ?? {};
-    forms.set(key, token);
-    const known = this.#file.arrays.get(token);
-    const name = known?.name ?? `weight_${this.#file.arrays.size}`;
-    if (!known) {
-      const { values, scales } = format === "int8"
-        ? byteArrays(name, value, axis)
-        : { values: halfArray(name, value), scales: undefined };
-      this.#file.arrays.set(token, { name, definitions: scales ? [values, scales] : [values] });
-    }
-    return { format, name, columns };
+    const name = this.#file.arrays.nameOf(value, `${format} by ${axis}`, (name) => {
+      if (format === "float16") return [halfArray(name, value)];
+      const { values, scales } = byteArrays(name, value, axis);
+      return [values, scales];
+    });
+    return { format, name, columns: value.shape[value.shape.length - 1] };
   }
 
   #units(f: KernelSource, kernel: Kernel): string {
@@ -351,9 +346,6 @@ function typesOf(kernels: readonly Kernel[]): Map<Buffer, string> {
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
   return new Map(views.map(({ buffer, dtype }) => [buffer, elementType(dtype)]));
 }
-
-/** The tokens by which the forms of weights are known in every file. */
-const stored = new WeakMap<object, Map<string, object>>();
 
 /** Names for sizes alone. */
 const sizeNames: Omit<Names, "symbol"> = {

@@ -24,6 +24,31 @@ export interface ConstantArray {
   readonly bytes: number;
 }
 
+/** The constant arrays of a file, each defined once. */
+export class Arrays {
+  /** Names by tensor, and by the form in which it is stored. */
+  readonly #names = new Map<HostTensor, Map<string, string>>();
+  readonly #defined: ConstantArray[] = [];
+  #count = 0;
+
+  /** The name of a tensor in a form; the first call defines its arrays. */
+  nameOf(tensor: HostTensor, form: string, define: (name: string) => readonly ConstantArray[]): string {
+    const forms = this.#names.get(tensor) ?? new Map<string, string>();
+    this.#names.set(tensor, forms);
+    let name = forms.get(form);
+    if (name === undefined) {
+      forms.set(form, name = `weight_${this.#count++}`);
+      this.#defined.push(...define(name));
+    }
+    return name;
+  }
+
+  /** All of them. */
+  get definitions(): readonly ConstantArray[] {
+    return this.#defined;
+  }
+}
+
 /** The definition of a constant tensor. */
 export function constantArray(name: string, { data, dtype }: HostTensor): ConstantArray {
   const isFloat = dtype === "float32";
