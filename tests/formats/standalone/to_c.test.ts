@@ -2,17 +2,19 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   type HostTensor,
+  mapTree,
   predict,
   type Spec,
   streaming,
   toHost,
   type Tree,
   treeLeaves,
+  type Variables,
 } from "@cellfold/cellfold";
 import { type CModel, toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { assertOutput, bytesOf, countsOf, has, run, STRICT, writeSources } from "./c_program.ts";
 import { type Exported, models } from "./models.ts";
-import { arraysOf, DEVICE, inputOf, stepOf, variablesOf } from "./support.ts";
+import { DEVICE, inputOf, stepOf, variablesOf } from "./support.ts";
 
 const canRun = (await Deno.permissions.query({ name: "run" })).state === "granted";
 const compilers = canRun
@@ -42,9 +44,9 @@ async function checkPredictions(
   exported: Exported,
   batch: number,
   tolerance: number,
+  variables = variablesOf(exported),
 ): Promise<void> {
   const { model, sizes } = exported;
-  const variables = variablesOf(exported);
   for (const [seed, some] of sizes.entries()) {
     const x = inputOf(exported, { ...some, batch }, seed);
     const expected = await predict(model, variables, x, { device: DEVICE, batchSize: batch }) as Tree<
@@ -107,3 +109,77 @@ for (const [name, exported] of Object.entries(models)) {
     },
   });
 }
+
+/** A matrix as it is stored in fewer bits; each channel of integers is a column, or a row of a table. */
+function rounded(tensor: HostTensor, format: WeightFormat, isTable: boolean): HostTensor {
+  const { shape, data } = tensor;
+  if (shape.length !== 2 || format === "float32") return tensor;
+  if (format === "float16") return { ...tensor, data: Float32Array.from(data, Math.f16round) };
+  const [rows, columns] = shape;
+  const channel = (index: number) => isTable ? Math.floor(index / columns) : index % columns;
+  const scales = new Float32Array(isTable ? rows : columns);
+  data.forEach((value, index) => {
+    scales[channel(index)] = Math.max(scales[channel(index)], Math.fround(Math.abs(value) / 127));
+  });
+  return {
+    ...tensor,
+    data: Float32Array.from(data, (value, index) => {
+      const scale = scales[channel(index)];
+      return scale === 0 ? 0 : Math.round(value / scale) * scale;
+    }),
+  };
+}
+
+for (const weights of ["float16", "int8"] as const) {
+  for (const name of ["letters", "8. digits", "masked tokens"]) {
+    Deno.test({
+      name: `toC: ${name} with weights in ${weights} is the model with these weights`,
+      ignore: compilers.length === 0,
+      async fn() {
+        const exported = models[name];
+        const variables = variablesOf(exported);
+        const stored: Variables = {
+          ...variables,
+          params: mapTree(
+            variables.params,
+            (leaf: HostTensor, path) => rounded(leaf, weights, String(path.at(-1)) === "embeddings"),
+          ),
+        };
+        const { input } = exported;
+        const inC = toC(exported.model, variables, { input, weights });
+        const full = toC(exported.model, variables, { input }).bytes.constants;
+        assert(inC.bytes.constants < full * 0.65, "bytes of constants");
+        await compiled(inC, compilers[0], (program) => checkPredictions(program, exported, 1, 2e-6, stored));
+      },
+    });
+  }
+}
+
+Deno.test({
+  name: "toC: sizes of less than 1 are refused, and nothing is written",
+  ignore: compilers.length === 0,
+  async fn() {
+    const exported = models["1. a first model"];
+    const { model, input } = exported;
+    const { name, source, header } = toC(model, variablesOf(exported), { input });
+    const size = header.match(/WORK\((\w+)\)/);
+    assert(size, "the model has an open size");
+    const directory = await Deno.makeTempDir();
+    try {
+      const main = `#include "${name}.h"
+int main(void) {
+  return ${name}_predict(0, 0, 0, 0) == 0 && ${name}_predict(0, -5, 0, 0) == 0 ? 0 : 1;
+}
+`;
+      const files = { [`${name}.c`]: source, [`${name}.h`]: header, "main.c": main };
+      for (const [file, text] of Object.entries(files)) {
+        await Deno.writeTextFile(`${directory}/${file}`, text);
+      }
+      const program = `${directory}/program`;
+      await run(compilers[0], [...STRICT, "-o", program, `${directory}/${name}.c`, `${directory}/main.c`]);
+      assertEquals((await run(program, [])).length, 0);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
