@@ -14,11 +14,11 @@ import { markdownTable, pageWithTable, printTable, type Results } from "./suppor
 import { Contest } from "./support/rounds.ts";
 import { smallTask, type Task } from "./support/tasks.ts";
 import { webGpuWorkloads, workloadsForAdapter } from "./webgpu_workloads.ts";
-import { type Workload, workloads } from "./workloads.ts";
+import { nativeWorkloads, type Workload, workloads } from "./workloads.ts";
 
 /** The workloads of a backend that this machine can run. */
-async function workloadsOf(backend: BenchOptions["backend"]): Promise<readonly Workload[]> {
-  if (backend === undefined) return workloads;
+async function workloadsOf({ backend, device }: BenchOptions): Promise<readonly Workload[]> {
+  if (backend === undefined) return device === "native" ? nativeWorkloads : workloads;
   const possible = await workloadsForAdapter();
   if (!possible) throw new Error("Cannot measure webgpu: there is no adapter");
   for (const { name } of webGpuWorkloads.filter((workload) => !possible.includes(workload))) {
@@ -53,12 +53,13 @@ function groupsOf(asked: readonly Workload[]): readonly (readonly Workload[])[] 
 
 /** Returns the least time that the products of a task can take with a number of threads, in milliseconds. */
 function leastTimes(
-  { backend, small }: BenchOptions,
+  { backend, device, small }: BenchOptions,
   ceilings: Map<number, number>,
 ): (task: Task, threads: number) => Promise<number | undefined> {
   return async (task, threads) => {
     const isModel = task.kind === "train" || task.kind === "predict" || task.kind === "nested";
-    if (!isModel || backend !== undefined || small) return undefined;
+    // The ceiling is that of wasm.
+    if (!isModel || backend !== undefined || device === "native" || small) return undefined;
     const ceiling = ceilings.get(threads) ?? await sharedCeiling(threads);
     ceilings.set(threads, ceiling);
     return productFlops(task) / ceiling / 1e6;
@@ -69,7 +70,7 @@ async function run(options: BenchOptions): Promise<Results> {
   const { runs, peers, threads, device, small, only } = options;
   const log = (line: string) => console.error(line);
   const entries: Entry[] = [];
-  const asked = chosen(await workloadsOf(options.backend), only);
+  const asked = chosen(await workloadsOf(options), only);
   await using contest = new Contest({
     runs,
     peers,
@@ -142,7 +143,12 @@ async function main(options: BenchOptions): Promise<void> {
   const results = await run(options);
   console.log(printTable(results));
   if (options.markdown) {
-    await writeTable(options.markdown, options.backend ?? "wasm", markdownTable(results));
+    const { backend, device } = options;
+    await writeTable(
+      options.markdown,
+      backend ?? (device === "native" ? device : "wasm"),
+      markdownTable(results),
+    );
   }
 }
 

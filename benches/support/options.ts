@@ -38,7 +38,7 @@ Usage: deno task bench [options]
   --only NAMES         some workloads, separated by commas; "cliff" is all that begin with cliff/
   --json FILE          writes the figures
   --markdown FILE      writes the table; in a page with marks, such as docs/performance.md, between them
-  --device NAME        the device of Cellfold (default auto)
+  --device NAME        the device of Cellfold (default auto); native has targets of its own
   --backend webgpu     the workloads of WebGPU instead, on that device
   --data FOLDER        the MNIST files, for the workloads of an epoch (default: digits made up)
   --threads N          threads of Cellfold (default: what each workload says)

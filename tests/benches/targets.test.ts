@@ -5,7 +5,7 @@ import { markdownTable, pageWithTable, printTable } from "../../benches/support/
 import { describeTarget, evaluate, printFigure, type Target } from "../../benches/support/targets.ts";
 import { smallTask } from "../../benches/support/tasks.ts";
 import { webGpuWorkloads } from "../../benches/webgpu_workloads.ts";
-import { workloads } from "../../benches/workloads.ts";
+import { nativeWorkloads, workloads } from "../../benches/workloads.ts";
 
 const entry = (
   workload: string,
@@ -119,7 +119,13 @@ Deno.test({
   ignore: Deno.permissions.querySync({ name: "read" }).state !== "granted",
   fn: () => {
     const page = Deno.readTextFileSync(new URL("../../docs/performance.md", import.meta.url));
-    for (const [backend, all] of Object.entries({ wasm: workloads, webgpu: webGpuWorkloads })) {
+    for (
+      const [backend, all] of Object.entries({
+        wasm: workloads,
+        native: nativeWorkloads,
+        webgpu: webGpuWorkloads,
+      })
+    ) {
       const [, table] = page.split(new RegExp(`<!-- (?:end of )?bench ${backend} -->`));
       assert(table, `no marks for ${backend}`);
       for (const { name } of all.filter(({ name }) => !name.startsWith("gpu/"))) { // those need a GPU
