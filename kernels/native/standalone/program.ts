@@ -26,7 +26,7 @@ import { reductionEmission } from "../emit/reduce.ts";
 import { scanEmission } from "../emit/scan.ts";
 import { type Piece, workspaceOf } from "./layout.ts";
 import { emitProduct, emitRows, plain, type Stored } from "./product.ts";
-import { storedWeights } from "./stored.ts";
+import { storedOperand, storedWeights } from "./stored.ts";
 import {
   type Arrays,
   byteArrays,
@@ -301,17 +301,13 @@ class ProgramWriter {
       // The loop itself reads nothing of the kernels inside.
       return scanEmission.scan.emit(f, kernel as never, emission);
     }
+    const storage = storedOperand(kernel)?.buffer.storage;
+    const stored = storage?.kind === "input" ? this.#stored.get(storage.index) : undefined;
     if (kernel.kind === "matmul") {
-      const { buffer: { storage } } = kernel.right;
-      const stored = storage.kind === "input" ? this.#stored.get(storage.index) : undefined;
       this.#file.products.add(stored?.format ?? "float32");
       return emitProduct(f, kernel, stored ?? plain);
     }
-    if (kernel.kind === "gather") {
-      const { buffer: { storage } } = kernel.operand;
-      const stored = storage.kind === "input" ? this.#stored.get(storage.index) : undefined;
-      if (stored) return emitRows(f, kernel, stored);
-    }
+    if (stored && "operand" in kernel) return emitRows(f, kernel, stored);
     return emitted[kernel.kind].emit(f, kernel as never, emission); // the record of this very kind
   }
 

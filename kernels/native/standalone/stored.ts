@@ -34,14 +34,20 @@ export function storedWeights(
   return stored;
 }
 
+/** The operand of a kernel that may be stored in fewer bits. */
+export function storedOperand(kernel: Kernel): View | undefined {
+  if ("operand" in kernel) return kernel.operand;
+  return kernel.kind === "matmul" ? kernel.right : undefined;
+}
+
 /** The axis by which a kernel reads channels of a weight; undefined if it needs the weight itself. */
 function axisOf(
   kernel: Kernel,
   [rows, columns]: readonly number[],
   isThis: (view: View) => boolean,
 ): ScaledAxis | undefined {
-  if (kernel.kind === "gather") {
-    const { operand, indices } = kernel;
+  if ("operand" in kernel) {
+    const { operand, indices } = kernel; // rows of a table
     const isWhole = operand.offset === 0 && operand.shape[0] === rows && operand.strides[0] === columns;
     return isThis(operand) && !isThis(indices) && isWhole ? "rows" : undefined;
   }
