@@ -63,7 +63,11 @@ export function launchOf(subject: Subject, options: LaunchOptions): Launch {
   if (!script) throw new Error(`There is no script for ${subject}`);
   // Peers bring native code and files of their own; none of them are locked in the library's deno.lock.
   const permissions = subject === "cellfold"
-    ? ["--allow-read", "--allow-env", ...startsProcesses ? ["--allow-run", "--allow-write"] : []]
+    ? [
+      ...["--allow-read", "--allow-env"],
+      ...startsProcesses || device === "native" ? ["--allow-run", "--allow-write"] : [],
+      ...device === "native" ? ["--allow-ffi"] : [],
+    ]
     : ["--allow-all", "--no-lock"];
   const args = [
     "run",

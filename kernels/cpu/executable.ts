@@ -191,6 +191,5 @@ function describeCode({ code, entries, threadsNow }: Plans, threads: number): st
       `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
     ),
     ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
-    ...code.text?.() ?? [],
   ];
 }
