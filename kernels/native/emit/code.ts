@@ -134,7 +134,7 @@ export class KernelSource {
     return plus(
       ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
         if (monomial === "") return `${coefficient}`;
-        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol, dim));
+        const symbols = monomial.split("*").map((symbol) => this.#symbol(symbol));
         return coefficient === 1
           ? symbols.join(" * ")
           : `${coefficient < 0 ? "-" : ""}${
@@ -144,7 +144,7 @@ export class KernelSource {
     );
   }
 
-  #symbol(symbol: string, _: Dim): string {
+  #symbol(symbol: string): string {
     const address = this.#shared.slots.of(`the size ${symbol}`, (bindings) => bindings[symbol]);
     return this.#once(
       `size ${symbol}`,
@@ -197,11 +197,6 @@ export class KernelSource {
   /** The distance of an element from the first, for the indices of axes. */
   distance(indices: readonly string[], strides: readonly Dim[]): string {
     return plus(...indices.map((index, axis) => times(index, this.size(strides[axis]))));
-  }
-
-  /** The element of a pointer at a distance. */
-  static element(pointer: string, distance: string): string {
-    return `${pointer}[${distance}]`;
   }
 
   /** The whole body. */
