@@ -64,8 +64,7 @@ export function launchOf(subject: Subject, options: LaunchOptions): Launch {
   // Peers bring native code and files of their own; none of them are locked in the library's deno.lock.
   const permissions = subject === "cellfold"
     ? [
-      "--allow-read",
-      "--allow-env",
+      ...["--allow-read", "--allow-env"],
       ...startsProcesses || device === "native" ? ["--allow-run", "--allow-write"] : [],
       ...device === "native" ? ["--allow-ffi"] : [],
     ]

@@ -52,10 +52,8 @@ export interface Code {
   /** Throws if the sizes of a call are such that it has no result. */
   readonly check: (bindings: Bindings) => void;
   readonly unload: () => void;
-  /** A line about the code, and what else there is to read. */
+  /** A line about the code: how much it is, and where it lies if people can read it. */
   readonly describe: () => string;
-  /** The code itself, for people to read; absent if it is not text. */
-  readonly text?: () => readonly string[];
 }
 
 /** Memory, threads and a compiler, created once and shared by all executables. */

@@ -192,6 +192,5 @@ function describeCode({ code, kept, threadsNow }: Plans, threads: number): strin
     ),
     kept.describe(),
     ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
-    ...code.text?.() ?? [],
   ];
 }

@@ -49,7 +49,7 @@ export async function codeFor(
   };
   const { slots, emitted } = emit(FEW_WORDS);
   try {
-    const files = await compileC(runtime.compiler, emitted.source);
+    const files = await compileC(runtime.compiler, emitted.source, "program");
     const { id, unload } = loadProgram(runtime, device, files.object, slots.address);
     const { cellfold_run: run, cellfold_pack: pack } = runtime.symbols;
     const packs = kernels.filter(staysPacked);

@@ -8,10 +8,16 @@ import { cacheDirectory, compilerCommand, identityPath, mayCompile, missingPermi
  * only where the source says so, and integers wrap.
  */
 export const FLAGS = [
-  ...["-O3", "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden"],
+  ...["-std=c11", "-fPIC", "-shared", "-fvisibility=hidden"],
   ...["-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math"],
   ...["-Wall", "-Wextra", "-Wno-psabi"],
 ];
+
+/**
+ * How much the compiler optimizes: the runtime, whose tiles it should keep in registers; and Programs, whose vectors are
+ * written out, so that a higher level only takes half as long again to compile them.
+ */
+export const OPTIMIZE = { runtime: ["-O3"], program: ["-O2", "-ftree-vectorize"] } as const;
 
 /** What it is linked with: threads, and `floor` where no instruction has it. */
 export const LIBRARIES = ["-lpthread", "-lm"];
@@ -117,9 +123,14 @@ const underWay = new Map<string, Promise<Compiled>>();
  *
  * @throws DeviceUnavailable if it cannot be compiled or kept.
  */
-export async function compileC(compiler: Compiler, source: string): Promise<Compiled> {
-  const name = await nameFor(source, compiler.command, compiler.identity, FLAGS.join(" "));
-  const known = underWay.get(name) ?? compileOnce(compiler, source, name);
+export async function compileC(
+  compiler: Compiler,
+  source: string,
+  kind: keyof typeof OPTIMIZE,
+): Promise<Compiled> {
+  const flags = [...OPTIMIZE[kind], ...FLAGS, ...compiler.processor];
+  const name = await nameFor(source, compiler.command, compiler.identity, ...flags);
+  const known = underWay.get(name) ?? compileOnce(compiler, source, { name, flags });
   underWay.set(name, known);
   try {
     return await known;
@@ -128,8 +139,11 @@ export async function compileC(compiler: Compiler, source: string): Promise<Comp
   }
 }
 
-async function compileOnce(compiler: Compiler, source: string, name: string): Promise<Compiled> {
-  const { command, processor, directory } = compiler;
+async function compileOnce(
+  { command, directory }: Compiler,
+  source: string,
+  { name, flags }: { readonly name: string; readonly flags: readonly string[] },
+): Promise<Compiled> {
   const files = { object: `${directory}/${name}.so`, source: `${directory}/${name}.c` };
   if (await isWhole(files.object)) return files;
   if (!mayCompile()) {
@@ -138,8 +152,7 @@ async function compileOnce(compiler: Compiler, source: string, name: string): Pr
   await keepText(files.source, source);
   await keep(directory, files.object, async (to) => {
     const { success, stderr } = await runCommand(command, [
-      ...FLAGS,
-      ...processor,
+      ...flags,
       files.source,
       "-o",
       to,

@@ -48,7 +48,7 @@ export function openRuntime(): Promise<Runtime> {
 
 async function load(): Promise<Runtime> {
   const compiler = await findCompiler();
-  const { object } = await compileC(compiler, RUNTIME);
+  const { object } = await compileC(compiler, RUNTIME, "runtime");
   const { symbols } = open(object, SYMBOLS);
   if (!symbols.cellfold_is_supported()) {
     throw new DeviceUnavailable(

@@ -3,6 +3,7 @@ import { assert } from "@std/assert";
 import { reference } from "../../kernels/reference/mod.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
+import { createNative, native } from "../../kernels/native/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { exampleCount } from "../support/examples.ts";
 import { measure, type Measured, measured } from "./accuracy.ts";
@@ -17,6 +18,7 @@ const backends = [
     backend: createWasm({ threads: 1, relaxed }),
     ignore: relaxed && !hasRelaxedSimd(),
   })),
+  { name: "native", backend: createNative({ threads: 1 }), ignore: await native.missing() !== undefined },
   { name: "webgpu", backend: webgpu, ignore: !await webgpu.available() },
 ];
 

@@ -26,6 +26,7 @@ import type { Backend } from "../../kernels/backend.ts";
 import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import { reference } from "../../kernels/reference/mod.ts";
 import { createWasm } from "../../kernels/wasm/mod.ts";
+import { createNative } from "../../kernels/native/mod.ts";
 import { createWebGpu } from "../../kernels/webgpu/mod.ts";
 import { power } from "./numbers_checks.ts";
 
@@ -167,6 +168,7 @@ if (import.meta.main) {
     ["reference", reference],
     ["wasm, relaxed", createWasm({ threads: 1, relaxed: true })],
     ["wasm, plain", createWasm({ threads: 1, relaxed: false })],
+    ["native", createNative({ threads: 1 })],
     ["webgpu", createWebGpu()],
   ];
   const count = Number(Deno.args[0] ?? 1 << 20);

@@ -15,6 +15,7 @@ import {
 import { type ActivationName, resolveActivation } from "../../src/internal.ts";
 import { erf } from "../../kernels/reference/erf.ts";
 import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
+import { native } from "../../kernels/native/mod.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
 
 /** Of one number: its definition in float64, and value and derivative at -∞ and ∞; far numbers have those derivatives. */
@@ -148,6 +149,7 @@ const devices: readonly { readonly name: string; readonly device: Device; readon
     name: "wasm with two threads and plain SIMD",
     device: { name: "wasm", threads: 2, relaxed: false, shareFrom: 0 },
   },
+  { name: "native", device: { name: "native", threads: 2, shareFrom: 0 }, ignore: !await native.available() },
   { name: "webgpu", device: "webgpu", ignore: !await webgpu.available() },
 ];
 

@@ -14,7 +14,8 @@ import {
   type Variables,
 } from "../../mod.ts";
 import { type Backend, DeviceUnavailable } from "../../kernels/backend.ts";
-import { checkDevice, type Choice, type Device, devicesAmong } from "../../kernels/mod.ts";
+import { checkDevice, type Choice, type Device, devicesAmong, devicesFor } from "../../kernels/mod.ts";
+import { native } from "../../kernels/native/mod.ts";
 import { chooseBackend, multiplyAdds } from "../../kernels/choose.ts";
 import type { Program } from "../../src/program/types.ts";
 
@@ -214,7 +215,12 @@ Deno.test("explain tells the device and why", async () => {
   assertStringIncludes(named.explain(), "on wasm: as asked for");
   using automatic = compile((a: Tensor) => matmul(a, a));
   await automatic(zeros(2));
-  assertStringIncludes(automatic.explain(), "on wasm: ");
+  assertStringIncludes(automatic.explain(), `on ${await native.available() ? "native" : "wasm"}: `);
+});
+
+Deno.test("a device that needs the user's leave is passed over in silence without it", async () => {
+  const { backends } = await devicesFor("auto");
+  assertEquals(backends.some(({ name }) => name === "native"), await native.available());
 });
 
 Deno.test("options are those of the device that is named: others are refused, with the nearest that it has", () => {
@@ -227,6 +233,8 @@ Deno.test("options are those of the device that is named: others are refused, wi
   refused({ name: "wasm", schedule: "rows" }, 'option of the device wasm "schedule"');
   refused({ name: "webgpu", threads: 2 }, 'option of the device webgpu "threads"');
   refused({ name: "reference", threads: 2 }, 'option of the device reference "threads"');
+  refused({ name: "native", relaxed: true }, 'option of the device native "relaxed"');
+  refused({ name: "native", threads: 33 }, "33 threads: expected a whole number from 1 to 32");
   refused({ name: "wasm", threads: 0 }, "0 threads: expected a whole number from 1 to 32");
   refused({ name: "webgpu", schedule: "row" }, 'schedule of the device webgpu "row"');
   checkDevice({ name: "wasm", threads: 2, relaxed: false });

@@ -15,6 +15,7 @@ import {
   toNested,
   zeros,
 } from "../../mod.ts";
+import { native } from "../../kernels/native/mod.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
 
 const ints = (values: readonly number[]) => hostTensor(Int32Array.from(values), [values.length]);
@@ -51,6 +52,7 @@ const devices: readonly { readonly name: string; readonly device: Device; readon
   { name: "reference", device: "reference" },
   { name: "wasm", device: { name: "wasm", threads: 1 } },
   { name: "wasm with two threads", device: { name: "wasm", threads: 2, shareFrom: 0 } },
+  { name: "native", device: { name: "native", threads: 2, shareFrom: 0 }, ignore: !await native.available() },
   { name: "webgpu", device: "webgpu", ignore: !await webgpu.available() },
 ];
 

@@ -234,11 +234,6 @@ export class KernelSource {
     return plus(...indices.map((index, axis) => times(index, this.size(strides[axis]))));
   }
 
-  /** The element of a pointer at a distance. */
-  static element(pointer: string, distance: string): string {
-    return `${pointer}[${distance}]`;
-  }
-
   /** The whole body. */
   get text(): string {
     return [...this.#declared, ...this.#lines].join("\n");

@@ -32,7 +32,7 @@ interface Row {
 
 function emitFused(f: KernelSource, kernel: FusedKernel): void {
   const shape = kernel.shape.length === 0 ? [1] : kernel.shape;
-  if (sizeOf(shape) === 0) return void f.line("(void)c, (void)begin, (void)end;");
+  if (sizeOf(shape) === 0) return;
   const original = new Map<View, View>();
   const normal = (view: View): View => {
     const known = original.get(view) ??
@@ -101,7 +101,9 @@ function emitInner(
     operands.flatMap((x) => x.kind === "view" ? [x.view] : [])
   );
   // Finds the row of every view before the loop.
-  for (const view of [...readViews, ...operations.flatMap(({ stores }) => stores)]) rowOf(view);
+  const hasRows = [...readViews, ...operations.flatMap(({ stores }) => stores)].map(rowOf).some((
+    { stride },
+  ) => stride === 1);
   for (const view of readViews) {
     const { pointer, stride } = rowOf(view), key = keyOf(view);
     if (stride !== 0 || reads.has(key)) continue;
@@ -111,9 +113,8 @@ function emitInner(
   }
   const at = f.name("j"), left = f.name("left"), n = f.name("n");
   f.block(`for (int64_t ${at} = ${from}; ${at} < ${to}; ${at} += LANES)`, () => {
-    f.line(`const int64_t ${left} = ${to} - ${at};`.replace(/= (.*) - 0;/, "= $1;"));
-    f.line(`const lanes ${n} = v_lanes(${left});`);
-    f.line(`(void)${n};`);
+    f.line(`const int64_t ${left} = ${to} - ${at};`);
+    if (hasRows) f.line(`const lanes ${n} = v_lanes(${left});`);
     // Everything is read before anything is written: a carry may be written in place.
     for (const view of readViews) {
       const key = keyOf(view);
@@ -145,7 +146,6 @@ function emitInner(
       );
       registers.set(operation.output, name);
       for (const view of operation.stores) f.line(`${store(f, rowOf(view), dtype, { at, left, n }, name)};`);
-      if (operation.stores.length === 0) f.line(`(void)${name};`);
     }
   });
 }

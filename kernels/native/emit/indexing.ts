@@ -47,7 +47,6 @@ function emitGather(f: KernelSource, { operand, indices, output }: GatherKernel)
  * added with its next term (Kahan, 1965), as all indices may be of one row.
  */
 function emitScatter(f: KernelSource, { indices, updates, output, lost }: ScatterKernel): void {
-  f.line("(void)begin, (void)end;");
   const table = f.pointer(output), index = f.pointer(indices), from = f.pointer(updates);
   const errors = lost && viewOf(lost, output.shape, output.dtype);
   const errorTable = errors && f.pointer(errors);

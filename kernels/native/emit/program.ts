@@ -103,7 +103,12 @@ class ProgramWriter {
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
     const f = new KernelSource({ names: this.#table, functions: this.#functions });
     write(f);
-    return `static void ${name}(${parameters}) {\n${f.text}\n}\n`;
+    const { text } = f;
+    const unused = parameters.split(", ").map((parameter) => parameter.match(/\w+$/)?.[0] ?? "").filter((
+      each,
+    ) => !new RegExp(`\\b${each}\\b`).test(text));
+    const marks = unused.length > 0 ? `  ${unused.map((each) => `(void)${each}`).join(", ")};\n` : "";
+    return `static void ${name}(${parameters}) {\n${marks}${text}\n}\n`;
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
@@ -119,7 +124,6 @@ class ProgramWriter {
     const loops = Array.from({ length: depth }, (_, loop) => `, int64_t t${loop}`).join("");
     const text = this.#function(name, `const struct call *c, int64_t begin, int64_t end${loops}`, (f) => {
       emissionOf(kernel).emit(f, kernel, { threads: this.#options.threads, depth, inside });
-      for (let loop = 0; loop < depth; loop++) f.line(`(void)t${loop};`);
     });
     this.#written.push(`/* ${cpuFunctions.printKernel(kernel)[0]} */\n${text}`);
     this.#order.push(name);

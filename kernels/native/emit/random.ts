@@ -13,7 +13,6 @@ function emitRandom(f: KernelSource, { key, counter, output }: RandomKernel): vo
   const word = (index: number) =>
     `*${f.pointer(key, addDims(key.offset, multiplyDims(key.strides[0], index)))}`;
   const to = f.pointer(output), size = f.size(sizeOf(output.shape));
-  f.line("(void)begin, (void)end;");
   f.line(
     `threefry(${to}, ${size}, (uint32_t)${word(0)}, (uint32_t)${word(1)}, (uint32_t)*${f.pointer(counter)});`,
   );

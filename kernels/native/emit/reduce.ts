@@ -106,7 +106,6 @@ export function overRows(
   write: (indices: readonly string[]) => void,
 ): void {
   if (dims.length === 0) {
-    f.line("(void)begin, (void)end;");
     return write([]);
   }
   f.loop("i", "end", (row) => f.loops("i", dims.slice(1), (others) => write([row, ...others])), {
@@ -191,7 +190,7 @@ function reduceElements(
 
 /** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
 function emitArgmax(f: KernelSource, { input, axis, output }: ArgmaxKernel): void {
-  if (sizeOf(input.shape) === 0) return void f.line("(void)c, (void)begin, (void)end;");
+  if (sizeOf(input.shape) === 0) return;
   const type = elementType(input.dtype);
   const kept = <T>(list: readonly T[]) => list.filter((_, other) => other !== axis);
   const from = f.pointer(input), to = f.pointer(output);

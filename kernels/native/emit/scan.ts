@@ -11,13 +11,12 @@ function emitScan(
   const outer = Array.from({ length: depth }, (_, loop) => `t${loop}, `).join("");
   // Threads without rows have nothing to do.
   if (rows !== 0) f.line("if (begin >= end) return;");
-  else f.line("(void)begin, (void)end;");
   f.loop("step", f.size(length), (step) => {
+    if (inside.length === 0) return;
     f.line(`const int64_t t${depth} = ${reverse ? `${f.size(lastOf(length))} - ${step}` : step};`);
     for (const { name, units } of inside) {
       f.line(`${name}(c, ${rows !== 0 ? "begin, end" : `0, ${units(f)}`}, ${outer}t${depth});`);
     }
-    if (inside.length === 0) f.line(`(void)t${depth};`);
   });
 }
 

@@ -207,7 +207,7 @@ export async function holdStandalone({ compiler, flags, emulator = [] }: Toolcha
       ),
       `int main(void) {\n${written.map((_, index) => `  trial_${index}();`).join("\n")}\n  return 0;\n}`,
     ].join("\n");
-    const shared = [...FLAGS.filter((flag) => flag !== "-shared" && flag !== "-O3"), ...flags, "-Werror"];
+    const shared = [...FLAGS.filter((flag) => flag !== "-shared"), ...flags, "-Werror"];
     const objects: string[] = [];
     for (
       const { name, source } of [...files, { name: "runtime", source: RUNTIME }, {

@@ -1,0 +1,45 @@
+/** The threads of native devices: what they take while nothing runs, and that a process ends with them. */
+import { assert, assertEquals } from "@std/assert";
+import { add, compile, host, matmul, type Tensor, tensor } from "../../../mod.ts";
+import { missing } from "./backends.ts";
+
+const options = { ignore: missing !== undefined, sanitizeResources: false, sanitizeOps: false };
+const device = { name: "native", threads: 4, shareFrom: 0 } as const;
+
+Deno.test("native: idle threads take no processor", options, async () => {
+  using f = compile((a: Tensor, b: Tensor) => add(matmul(a, b), a), { device });
+  const x = tensor([[1, 2], [3, 4]]);
+  await f(x, x);
+  await new Promise((done) => setTimeout(done, 100));
+  const { cpuUsage } = (await import("node:process")).default;
+  const before = cpuUsage();
+  await new Promise((done) => setTimeout(done, 500));
+  const { user, system } = cpuUsage(before);
+  assert(user + system < 200_000, `${(user + system) / 1000} ms of processor in 500 ms`);
+});
+
+Deno.test("native: calls of several devices, one after the other, are right", options, async () => {
+  const functions = [2, 3, 4].map((threads) =>
+    compile((a: Tensor, b: Tensor) => matmul(add(a, b), b), { device: { ...device, threads } })
+  );
+  for (let round = 0; round < 200; round++) {
+    for (const f of functions) {
+      const x = tensor([[round, 1], [2, 3]]);
+      assertEquals([...host(await f(x, tensor([[1, 0], [0, 1]])) as Tensor).data], [round + 1, 1, 2, 4]);
+    }
+  }
+  for (const f of functions) f[Symbol.dispose]();
+});
+
+Deno.test("native: Programs are loaded and unloaded while threads wake and sleep", options, async () => {
+  for (let round = 0; round < 40; round++) {
+    using f = compile((a: Tensor) => add(matmul(a, a), round % 4), { device });
+    for (let call = 0; call < 5; call++) {
+      assertEquals(
+        [...host(await f(tensor([[1, 1], [0, 1]])) as Tensor).data],
+        [1, 2, 0, 1].map((x) => x + round % 4),
+      );
+    }
+    if (round % 8 === 0) await new Promise((done) => setTimeout(done, 5)); // long enough to fall asleep
+  }
+});
