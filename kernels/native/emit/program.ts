@@ -23,7 +23,7 @@ import { CALL } from "../c/call.ts";
 import { HELPERS, PLACES } from "../c/helpers.ts";
 import { HEADERS, OPERATIONS, VECTORS } from "../c/vectors.ts";
 import { emissionOf, nativeTarget } from "../kinds.ts";
-import { KernelSource, type Names, tableNames } from "./code.ts";
+import { functionText, KernelSource, type Names, tableNames } from "./code.ts";
 import type { Inside } from "./kind.ts";
 import { mathSource } from "./math.ts";
 
@@ -103,12 +103,7 @@ class ProgramWriter {
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
     const f = new KernelSource({ names: this.#table, functions: this.#functions });
     write(f);
-    const { text } = f;
-    const unused = parameters.split(", ").map((parameter) => parameter.match(/\w+$/)?.[0] ?? "").filter((
-      each,
-    ) => !new RegExp(`\\b${each}\\b`).test(text));
-    const marks = unused.length > 0 ? `  ${unused.map((each) => `(void)${each}`).join(", ")};\n` : "";
-    return `static void ${name}(${parameters}) {\n${marks}${text}\n}\n`;
+    return functionText(name, parameters, f.text);
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */

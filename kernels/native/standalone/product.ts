@@ -27,7 +27,6 @@ export function emitProduct(
   { left, right, output, k, addends }: MatmulKernel,
   stored: Stored,
 ): void {
-  f.line("(void)begin, (void)end;");
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
   const text = (dim: Dim) => f.size(dim);
@@ -96,7 +95,6 @@ export function emitRows(
       );
     });
   });
-  f.line("(void)begin, (void)end;");
 }
 
 /** The function of products whose right operand is stored so. */

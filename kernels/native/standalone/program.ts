@@ -16,7 +16,7 @@ import { sizeOf } from "../../shapes.ts";
 import { checkFloat32, checkLeast } from "../../standalone/checks.ts";
 import { openInputs } from "../../standalone/open_values.ts";
 import { givenInputs, type InputRole, resultsOf, type StandaloneProgram } from "../../standalone/roles.ts";
-import { elementType, KernelSource, type Names, plus, printSize, times } from "../emit/code.ts";
+import { elementType, functionText, KernelSource, type Names, plus, printSize, times } from "../emit/code.ts";
 import { cumsumEmission } from "../emit/cumsum.ts";
 import { fusedEmission } from "../emit/fused.ts";
 import { indexingEmission } from "../emit/indexing.ts";
@@ -269,10 +269,8 @@ class ProgramWriter {
   #function(name: string, more: string, write: (f: KernelSource) => void): string {
     const f = new KernelSource({ names: this.#names, functions: this.#file.functions });
     write(f);
-    const body = f.text;
-    return `static void ${name}(const struct ${this.#options.prefix}_call *c${more}) {\n${
-      narrowed(body)
-    }\n}\n`;
+    const parameters = `const struct ${this.#options.prefix}_call *c${more}`;
+    return functionText(name, parameters, narrowed(f.text));
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
@@ -289,8 +287,6 @@ class ProgramWriter {
     const loops = Array.from({ length: depth }, (_, loop) => `, int32_t t${loop}`).join("");
     const text = this.#function(name, `, int32_t begin, int32_t end${loops}`, (f) => {
       this.#emit(f, kernel, { threads: 1, depth, inside });
-      for (let loop = 0; loop < depth; loop++) f.line(`(void)t${loop};`);
-      f.line("(void)c;");
     });
     this.#written.push(`/* ${kernelFunctions.printKernel(kernel)[0]} */\n${text}`);
     return name;
