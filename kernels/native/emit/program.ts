@@ -105,7 +105,7 @@ class ProgramWriter {
       each,
     ) => !new RegExp(`\\b${each}\\b`).test(text));
     const marks = unused.length > 0 ? `  ${unused.map((each) => `(void)${each}`).join(", ")};\n` : "";
-    return `static void ${name}(${parameters}) {\n${marks}${text}\n}\n`;
+    return `APART void ${name}(${parameters}) {\n${marks}${text}\n}\n`;
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
