@@ -37,7 +37,7 @@ enum { WHOLE = 512, BLOCK = 64, PART = 2048, PASS = 1 << 15, LONG = ${LONG_TERMS
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* B[k][n] in panels of columns; those beyond n are zero. */
-static void pack(const float *b, float *packed, int64_t k, int64_t n, int64_t stride_k, int64_t stride_n) {
+APART void pack(const float *b, float *packed, int64_t k, int64_t n, int64_t stride_k, int64_t stride_n) {
   if (stride_n == 1) {
     /* A few rows at a time, as whole rows of many are far apart. */
     for (int64_t first = 0; first < k; first += 8) {
@@ -99,7 +99,7 @@ INLINE void tile(const int rows, const int panels, const float *a, int64_t strid
 
 /* The tile of each number of rows, over columns as wide as it takes. */
 #define TILE(ROWS, PANELS)                                                                                          \\
-  static void tile_of_##ROWS(const float *a, int64_t stride_row, int64_t stride_k, const float *packed,             \\
+  APART void tile_of_##ROWS(const float *a, int64_t stride_row, int64_t stride_k, const float *packed,             \\
                              int64_t panel, float *out, int64_t stride_out, int64_t n, int64_t k,                   \\
                              const float *added, int64_t stride_added) {                                            \\
     for (; n > 0; n -= PANELS * PANEL, packed += PANELS * panel, out += PANELS * PANEL) {                           \\
@@ -115,7 +115,7 @@ INLINE void tile(const int rows, const int panels, const float *a, int64_t strid
 EACH_TILE(TILE)
 
 /* The tile of this many rows. */
-static void strip(int64_t rows, const float *a, int64_t stride_row, int64_t stride_k, const float *packed,
+APART void strip(int64_t rows, const float *a, int64_t stride_row, int64_t stride_k, const float *packed,
                   int64_t panel, float *out, int64_t stride_out, int64_t n, int64_t k, const float *added,
                   int64_t stride_added) {
 #define CASE(ROWS, PANELS)                                                                                          \\
@@ -126,7 +126,7 @@ static void strip(int64_t rows, const float *a, int64_t stride_row, int64_t stri
 }
 
 /* sums += terms, with the rounding errors of the sums kept beside them; an infinite or NaN sum has none. */
-static void settle(float *sums, float *errors, const float *terms, int64_t count) {
+APART void settle(float *sums, float *errors, const float *terms, int64_t count) {
   for (int64_t i = 0; i < count; i += LANES) {
     const vf term = *(const vf *)(terms + i) + *(const vf *)(errors + i), before = *(const vf *)(sums + i);
     const vf sum = before + term, lost = term - (sum - before);
@@ -136,7 +136,7 @@ static void settle(float *sums, float *errors, const float *terms, int64_t count
 }
 
 /* Rows times a panel with many terms, in blocks: sums[rows][PANEL]. */
-static void many_terms(int64_t rows, const float *a, int64_t stride_row, int64_t stride_k, const float *packed,
+APART void many_terms(int64_t rows, const float *a, int64_t stride_row, int64_t stride_k, const float *packed,
                        int64_t k, float *sums) {
   float part[MOST_ROWS * PANEL], errors[MOST_ROWS * PANEL];
   memset(errors, 0, sizeof errors);
@@ -179,7 +179,7 @@ static void product(const float *a, int64_t stride_row, int64_t stride_k, const 
 }
 
 /* Adds sums[rows][PANEL] to results, with the rounding errors kept beside them; the first sums are the results. */
-static void add_to_results(int64_t rows, int64_t columns, const float *sums, float *out, int64_t stride_out,
+APART void add_to_results(int64_t rows, int64_t columns, const float *sums, float *out, int64_t stride_out,
                            float *errors, int64_t stride_errors) {
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t q = 0; q < columns; q += LANES) {
@@ -199,7 +199,7 @@ static void add_to_results(int64_t rows, int64_t columns, const float *sums, flo
 }
 
 /* Packs rows of a strip of A': turned[term][TURNED]. */
-static void turn_strip(const float *a, int64_t step, int64_t rows, int64_t terms, float *turned) {
+APART void turn_strip(const float *a, int64_t step, int64_t rows, int64_t terms, float *turned) {
 #if LANES == TURNED
   const lanes n = v_lanes(rows);
   for (int64_t p = 0; p < terms; p++) *(vf *)(turned + p * TURNED) = v_load(a + p * step, n);

@@ -66,12 +66,12 @@ export function tableNames(slots: Slots): Names {
   };
 }
 
-/** A function with this body, which says what parameters it does not use. */
-export function functionText(name: string, parameters: string, body: string): string {
+/** A function of this type and name, with a body that says what parameters it does not use. */
+export function functionText(head: string, parameters: string, body: string): string {
   const names = parameters.split(", ").map((parameter) => parameter.match(/\w+$/)?.[0] ?? "");
   const unused = names.filter((each) => !new RegExp(`\\b${each}\\b`).test(body));
   const marks = unused.length > 0 ? `  ${unused.map((each) => `(void)${each}`).join(", ")};\n` : "";
-  return `static void ${name}(${parameters}) {\n${marks}${body}\n}\n`;
+  return `${head}(${parameters}) {\n${marks}${body}\n}\n`;
 }
 
 /** A size: a number, or a polynomial of open sizes. */

@@ -103,7 +103,7 @@ class ProgramWriter {
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
     const f = new KernelSource({ names: this.#table, functions: this.#functions });
     write(f);
-    return functionText(name, parameters, f.text);
+    return functionText(`APART void ${name}`, parameters, f.text);
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
