@@ -270,7 +270,7 @@ class ProgramWriter {
     const f = new KernelSource({ names: this.#names, functions: this.#file.functions });
     write(f);
     const parameters = `const struct ${this.#options.prefix}_call *c${more}`;
-    return functionText(`static void ${name}`, parameters, narrowed(f.text));
+    return functionText(`APART void ${name}`, parameters, narrowed(f.text));
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
