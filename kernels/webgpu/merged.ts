@@ -19,12 +19,9 @@ export function mergeAxes(kernels: readonly Kernel[]): Kernel[] {
         };
       case "reduce":
         return mergeReduced(kernel);
-      case "gather":
-        return mergeIndices(kernel, "output");
-      case "scatterAdd":
-        return mergeIndices(kernel, "updates");
       default:
-        return kernel;
+        if (!("indices" in kernel)) return kernel;
+        return "updates" in kernel ? mergeIndices(kernel, "updates") : mergeIndices(kernel, "output");
     }
   });
 }
