@@ -76,11 +76,11 @@ Deno.test("figures carry the unit of their target", () => {
 Deno.test("names are told apart, and what a target needs is measured", () => {
   const names = workloads.map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
-  for (const { name, targets, peers } of workloads) {
+  for (const { name, targets, native, peers } of [...workloads, ...nativeWorkloads]) {
     const isCompared = workloads.some(({ targets }) =>
       targets.some((target) => target.kind === "workload" && target.workload === name)
     );
-    assert(targets.length > 0 || isCompared, name);
+    assert(targets.length > 0 || native !== undefined || isCompared, name);
     for (const target of targets) {
       if (target.kind === "peer") assert(peers.includes(target.peer), `${name} needs ${target.peer}`);
       if (target.kind === "workload") assert(names.includes(target.workload), name);
