@@ -4,7 +4,7 @@
  */
 import type { Dim } from "../../../src/tensor/dims.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { collapse } from "../../lowering/views.ts";
+import { type Axes, reducedAxes } from "../../cpu/reduced_axes.ts";
 import { sizeOf } from "../../shapes.ts";
 import { elementType, type KernelSource, plus, times } from "./code.ts";
 import type { EmittedKinds } from "./kind.ts";
@@ -74,29 +74,10 @@ const accumulations: {
   },
 };
 
-/** Axes, and how the input lies along them. */
-interface Kept {
-  readonly shape: readonly Dim[];
-  readonly strides: readonly Dim[];
-}
-
 /** Writes the function of a reduction; rows are those of the output's first axis. */
 function emitReduce(f: KernelSource, kernel: ReduceKernel): void {
-  const { input, axes, output } = kernel;
-  const isReduced = (axis: number) => axes.includes(axis);
-  const kept: Kept = {
-    shape: input.shape.filter((_, axis) => !isReduced(axis)),
-    strides: input.strides.filter((_, axis) => !isReduced(axis)),
-  };
-  const { shape, strides: [strides] } = collapse(
-    axes.map((axis) => input.shape[axis]),
-    [axes.map((axis) => input.strides[axis])],
-    0,
-  );
-  const last = kept.shape.length - 1;
-  const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
-    strides.at(-1) !== 1;
-  (isByColumns ? reduceColumns : reduceElements)(f, kernel, kept, { shape, strides });
+  const { kept, reduced, isByColumns } = reducedAxes(kernel);
+  (isByColumns ? reduceColumns : reduceElements)(f, kernel, kept, reduced);
 }
 
 /** Loops over rows `begin` to `end` of the first axis and all of the others; runs once without axes. */
@@ -117,8 +98,8 @@ export function overRows(
 function reduceColumns(
   f: KernelSource,
   { name, input, output }: ReduceKernel,
-  kept: Kept,
-  reduced: Kept,
+  kept: Axes,
+  reduced: Axes,
 ): void {
   const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
   const { type: wide, start, take, result } = accumulations[`${name} of ${type}`].many;
@@ -145,8 +126,8 @@ function reduceColumns(
 function reduceElements(
   f: KernelSource,
   { name, input, output }: ReduceKernel,
-  kept: Kept,
-  reduced: Kept,
+  kept: Axes,
+  reduced: Axes,
 ): void {
   const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
   const { one, many } = accumulations[`${name} of ${type}`];

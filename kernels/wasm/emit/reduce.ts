@@ -2,7 +2,7 @@
 import { type Dim, isAtMost, multiplyDims } from "../../../src/tensor/dims.ts";
 import { f32, i32, type Local } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
-import { collapse } from "../../lowering/views.ts";
+import { type Axes, reducedAxes } from "../../cpu/reduced_axes.ts";
 import { accumulate, type Accumulator } from "./accumulate.ts";
 import { BEGIN, END, loopOver, overRows, pointerTo } from "./address.ts";
 import { ELEMENT, type KernelCode } from "./code.ts";
@@ -20,36 +20,17 @@ const ABREAST = 4, STRIDE = 16;
 
 /** Writes the function of a reduction; rows are those of the output's first axis. */
 function emitReduce(f: KernelCode, kernel: ReduceKernel): void {
-  const { input, axes, output } = kernel;
-  const isReduced = (axis: number) => axes.includes(axis);
-  const kept: Kept = {
-    shape: input.shape.filter((_, axis) => !isReduced(axis)),
-    strides: input.strides.filter((_, axis) => !isReduced(axis)),
-  };
-  const { shape, strides: [strides] } = collapse(
-    axes.map((axis) => input.shape[axis]),
-    [axes.map((axis) => input.strides[axis])],
-    0,
-  );
-  const last = kept.shape.length - 1;
-  const isByColumns = last >= 0 && kept.strides[last] === 1 && output.strides[last] === 1 &&
-    strides.at(-1) !== 1;
+  const { kept, reduced, isByColumns } = reducedAxes(kernel);
   const write = isByColumns ? reduceColumns : reduceElements;
-  write(f, kernel, kept, { shape, strides }, pointerTo(f, input), pointerTo(f, output));
-}
-
-/** Axes, and how the input lies along them. */
-interface Kept {
-  readonly shape: readonly Dim[];
-  readonly strides: readonly Dim[];
+  write(f, kernel, kept, reduced, pointerTo(f, kernel.input), pointerTo(f, kernel.output));
 }
 
 /** Column by column: vectors along the innermost kept axis. */
 function reduceColumns(
   f: KernelCode,
   kernel: ReduceKernel,
-  kept: Kept,
-  reduced: Kept,
+  kept: Axes,
+  reduced: Axes,
   from: Local,
   to: Local,
 ): void {
@@ -113,8 +94,8 @@ function reduceColumns(
 function reduceElements(
   f: KernelCode,
   kernel: ReduceKernel,
-  kept: Kept,
-  { shape, strides }: Kept,
+  kept: Axes,
+  { shape, strides }: Axes,
   from: Local,
   to: Local,
 ): void {
