@@ -1,5 +1,5 @@
 /** Sums and maxima over axes, and the index of the largest. */
-import { type Dim, isAtMost, multiplyDims } from "../../../src/tensor/dims.ts";
+import { isAtMost, multiplyDims } from "../../../src/tensor/dims.ts";
 import { f32, i32, type Local } from "../assembler.ts";
 import type { ArgmaxKernel, ReduceKernel, ReductionKernel } from "../../lowering/kinds/reduction.ts";
 import { type Axes, reducedAxes } from "../../cpu/reduced_axes.ts";
