@@ -4,7 +4,7 @@
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
  */
-import type { HostTensor, Values } from "../../src/tensor/tensor.ts";
+import { allocateValues, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
 import { type Attached, StoredTensor } from "../stored_tensor.ts";
@@ -144,7 +144,7 @@ export class CpuLoop implements Loop {
   }
 }
 
-/** Elements up to which a loop copies faster than the call of `set`. */
+/** Elements up to which a loop copies faster than the call of `set` or `slice`. */
 const FEW = 16;
 
 function copy(from: Values, to: Values): void {
@@ -153,5 +153,8 @@ function copy(from: Values, to: Values): void {
 }
 
 function taken({ shape, dtype }: SizedSpec, view: Float32Array | Int32Array): HostTensor {
-  return { kind: "host", shape, dtype, data: dtype === "bool" ? Uint8Array.from(view) : view.slice() };
+  if (view.length > FEW && dtype !== "bool") return { kind: "host", shape, dtype, data: view.slice() };
+  const data = allocateValues(dtype, view.length);
+  for (let i = 0; i < data.length; i++) data[i] = view[i];
+  return { kind: "host", shape, dtype, data };
 }
