@@ -17,6 +17,39 @@ INLINE float larger(float a, float b) {
   if (a == b) return __builtin_signbit(a) ? b : a;
   return a < b || b != b ? b : a;
 }
+/* The lanes of a vector as one number; sums by halves, so that few additions wait for one another. */
+INLINE double v_total(vd x) {
+#if defined(__AVX512F__)
+  __m512d halves[2];
+  memcpy(halves, &x, sizeof x);
+  return _mm512_reduce_add_pd(_mm512_add_pd(halves[0], halves[1]));
+#elif defined(__AVX2__)
+  __m256d halves[2];
+  memcpy(halves, &x, sizeof x);
+  const __m256d four = _mm256_add_pd(halves[0], halves[1]);
+  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return two[0] + two[1];
+#elif LANES == 4
+  return (x[0] + x[2]) + (x[1] + x[3]);
+#else
+  return x[0];
+#endif
+}
+INLINE int32_t v_total_int(vi x) {
+  int32_t sum = x[0];
+  for (int i = 1; i < LANES; i++) sum = sum + x[i];
+  return sum;
+}
+INLINE float v_largest(vf x) {
+  float all = x[0];
+  for (int i = 1; i < LANES; i++) all = larger(all, x[i]);
+  return all;
+}
+INLINE int32_t v_largest_int(vi x) {
+  int32_t all = x[0];
+  for (int i = 1; i < LANES; i++) all = all < x[i] ? x[i] : all;
+  return all;
+}
 /* A sum with another term; the rounding error of the sum is kept beside it, and an infinite or NaN sum has none. */
 INLINE void add_exactly(float *sum, float *error, float x) {
   const float term = x + *error, before = *sum;
