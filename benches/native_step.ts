@@ -13,11 +13,17 @@ import type { Program } from "../src/program/types.ts";
 import { host } from "../src/tensor/tensor.ts";
 import type { ProfiledStep } from "./profile.ts";
 
-/** The step of a Program on one thread: the last `given` inputs come from the host, the others stay on the device. */
+/** What of a step is on the host: its last `given` inputs; and its results, unless they stay on the device. */
+export interface Places {
+  readonly given: number;
+  readonly keep: boolean;
+}
+
+/** The step of a Program on one thread. */
 export async function nativeStep(
   program: Program,
   inputs: readonly Tensor[],
-  given: number,
+  { given, keep }: Places,
 ): Promise<ProfiledStep> {
   const runtime = await openRuntime();
   const { memory, device: number } = openDevice(runtime, 1);
@@ -42,7 +48,7 @@ export async function nativeStep(
   };
   const executable = new CpuExecutable(device, program, {
     donate: program.inputs.map(() => false),
-    keep: program.outputs.map(() => false),
+    keep: program.outputs.map(() => keep),
   }, "native");
   await executable.prepare();
   if (!code) throw new Error("An executable was prepared without code");
@@ -58,7 +64,9 @@ export async function nativeStep(
   const pointer = library.symbols.cellfold_taken;
   if (pointer === null) throw new Error("The code of a profile has no times");
   const taken = new Float64Array(Deno.UnsafePointerView.getArrayBuffer(pointer, names.size * 8));
-  const run = () => void executable.runSync(places);
+  const run = () => {
+    for (const result of executable.runSync(places)) if (result.kind === "device") result[Symbol.dispose]();
+  };
   return {
     kernels,
     names,

@@ -62,7 +62,10 @@ export async function profile(
   const machine = await machineLine();
   const { program, inputs, given } = programOf(task);
   using step = device === "native"
-    ? await (await import("./native_step.ts")).nativeStep(program, inputs, given)
+    ? await (await import("./native_step.ts")).nativeStep(program, inputs, {
+      given,
+      keep: task.kind !== "predict",
+    })
     : await wasmStep(program, inputs);
   const { whole, kernels } = measure(step);
   const times = new Map([...step.names.keys()].map((kernel, index) => [kernel, kernels[index]]));
