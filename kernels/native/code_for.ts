@@ -26,21 +26,31 @@ export interface CompilingDevice {
   readonly memory: NativeMemory;
   readonly threads: number;
   readonly shareFrom: number;
+  /** Whether the code adds up how long each kernel takes, for profiles; default: it does not. */
+  readonly marks?: boolean;
+}
+
+/** The code of a Program, and what a profile reads. */
+export interface NativeCode extends Code {
+  /** The shared object. */
+  readonly object: string;
+  /** The name of each kernel's function; times are in this order. */
+  readonly names: Emitted["kernels"];
 }
 
 /** Lowers, emits, compiles and loads a Program. */
 export async function codeFor(
-  { runtime, device, memory, threads, shareFrom }: CompilingDevice,
+  { runtime, device, memory, threads, shareFrom, marks }: CompilingDevice,
   program: Program,
   stays: (input: number) => boolean,
-): Promise<Code> {
+): Promise<NativeCode> {
   const sharing = { target: nativeTarget, shareFrom };
   const { kernels, checks } = lowerForCpu(program, { threads, stays, ...sharing });
   const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
     const address = memory.allocate(words * 4, () => "it was for a table of sizes and addresses");
     const slots = new Slots(address, words, ADDRESS_UNIT);
     try {
-      return { slots, emitted: emitProgram(kernels, program, { slots, threads, shareFrom }) };
+      return { slots, emitted: emitProgram(kernels, program, { slots, threads, shareFrom, marks }) };
     } catch (error) {
       memory.free(address);
       if (error instanceof TableFull) return emit(words * 2);
@@ -63,6 +73,8 @@ export async function codeFor(
     };
     return {
       kernels,
+      object: files.object,
+      names: emitted.kernels,
       slots,
       packs,
       lifetimes: scratchLifetimes(kernels, packs),
@@ -75,9 +87,7 @@ export async function codeFor(
       isSingleThreaded: (sizes) => threads === 1 || isSingleThreaded(kernels, sizes, sharing),
       check: (bindings) => checks.forEach((check) => check(bindings)),
       describe: () =>
-        `${emitted.functions.length} kernels in ${
-          emitted.source.split("\n").length
-        } lines of C for all sizes: ` +
+        `${emitted.kernels.size} kernels in ${emitted.source.split("\n").length} lines of C for all sizes: ` +
         `${files.source}`,
       unload: () => {
         unload();
