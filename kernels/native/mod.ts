@@ -5,18 +5,17 @@
  * What it has in common with wasm, from lowering to executables, is in `../cpu/`. `emit/` writes the C of a Program, one
  * readable file for all sizes; `c/` has the C that does not depend on a Program: vectors, products and threads, of which
  * the last two are the runtime that a process loads once (`runtime.ts`). `compiler.ts` runs the compiler, and `cache.ts`
- * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts.
+ * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts. All but this is loaded where native code
+ * is permitted: in a page it would be dead weight.
  *
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
-import { CpuExecutable } from "../cpu/executable.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { NativeDevice, type NativeOptions } from "./device.ts";
+import type { NativeDevice, NativeOptions } from "./device.ts";
 import { isDeno, missingPermissions } from "./host.ts";
-import { openRuntime } from "./runtime.ts";
 
 export type { NativeOptions } from "./device.ts";
 
@@ -35,6 +34,7 @@ async function findMissing(): Promise<string | undefined> {
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
+    const { openRuntime } = await import("./runtime.ts");
     await openRuntime();
     return undefined;
   } catch (error) {
@@ -46,10 +46,12 @@ async function findMissing(): Promise<string | undefined> {
 export function createNative(options: NativeOptions = {}, name = "native"): Backend {
   let device: Promise<NativeDevice> | undefined;
   const open = () =>
-    device ??= NativeDevice.open(name, options).catch((error) => {
-      device = undefined;
-      throw error;
-    });
+    device ??= import("./device.ts").then(({ NativeDevice }) => NativeDevice.open(name, options)).catch(
+      (error) => {
+        device = undefined;
+        throw error;
+      },
+    );
   return {
     name,
     supports: (program) => float64In(program) === undefined,
@@ -57,8 +59,10 @@ export function createNative(options: NativeOptions = {}, name = "native"): Back
     available: async () => await findMissing() === undefined,
     missing: findMissing,
     // Compiled at once, so that `auto` takes another device where that fails.
-    compile: async (program, compileOptions) =>
-      await new CpuExecutable(await open(), program, compileOptions, "native").prepare(),
+    compile: async (program, compileOptions) => {
+      const { CpuExecutable } = await import("../cpu/executable.ts");
+      return await new CpuExecutable(await open(), program, compileOptions, "native").prepare();
+    },
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),
   };
