@@ -17,7 +17,10 @@ export const FLAGS = [
  * How much the compiler optimizes: the runtime, whose tiles it should keep in registers; and Programs, whose vectors are
  * written out, so that a higher level only takes half as long again to compile them.
  */
-export const OPTIMIZE = { runtime: ["-O3"], program: ["-O2", "-ftree-vectorize"] } as const;
+export const OPTIMIZE = {
+  runtime: ["-O2", "-falign-loops=64"],
+  program: ["-O2", "-ftree-vectorize"],
+} as const;
 
 /** What it is linked with: threads, and `floor` where no instruction has it. */
 export const LIBRARIES = ["-lpthread", "-lm"];
