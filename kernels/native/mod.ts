@@ -10,13 +10,16 @@
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
  */
-import type { Backend, DeviceEntry } from "../backend.ts";
+import type { Program } from "../../src/program/types.ts";
+import type { Backend, BackendCompileOptions, DeviceEntry } from "../backend.ts";
 import { CpuExecutable } from "../cpu/executable.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { NativeDevice, type NativeOptions } from "./device.ts";
+import { compileC } from "./compiler.ts";
+import { writeCode } from "./code_for.ts";
+import { NativeDevice, type NativeOptions, withDefaults } from "./device.ts";
 import { isDeno, missingPermissions } from "./host.ts";
-import { openRuntime } from "./runtime.ts";
+import { beginRuntime, isRuntimeLoaded, openCompiler, openRuntime } from "./runtime.ts";
 
 export type { NativeOptions } from "./device.ts";
 
@@ -35,11 +38,20 @@ async function findMissing(): Promise<string | undefined> {
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
-    await openRuntime();
+    await beginRuntime();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message.replace("Cannot open the device native: ", "") : `${error}`;
   }
+}
+
+/** Compiles a Program while the runtime is compiled, which takes as long; `compile` then finds it, or why it failed. */
+function compileAhead(program: Program, { donate }: BackendCompileOptions, options: NativeOptions): void {
+  const compiling = async () => {
+    const { emitted } = writeCode(program, (input) => !donate[input], withDefaults(options));
+    await compileC(await openCompiler(), emitted.source, "program");
+  };
+  compiling().catch(() => {});
 }
 
 /** A native backend; its device is created on first use. */
@@ -54,11 +66,15 @@ export function createNative(options: NativeOptions = {}, name = "native"): Back
     name,
     supports: (program) => float64In(program) === undefined,
     isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
-    available: async () => await findMissing() === undefined,
+    available: async () =>
+      await findMissing() === undefined && await openRuntime().then(() => true, () => false),
     missing: findMissing,
     // Compiled at once, so that `auto` takes another device where that fails.
-    compile: async (program, compileOptions) =>
-      await new CpuExecutable(await open(), program, compileOptions, "native").prepare(),
+    compile: async (program, compileOptions) => {
+      const opening = open();
+      if (!isRuntimeLoaded()) compileAhead(program, compileOptions, options);
+      return await new CpuExecutable(await opening, program, compileOptions, "native").prepare();
+    },
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),
   };
