@@ -25,6 +25,16 @@ export interface CompilingDevice {
   readonly memory: NativeMemory;
   readonly threads: number;
   readonly shareFrom: number;
+  /** Whether the code adds up how long each kernel takes, for profiles; default: it does not. */
+  readonly marks?: boolean;
+}
+
+/** The code of a Program, and what a profile reads. */
+export interface NativeCode extends Code {
+  /** The shared object. */
+  readonly object: string;
+  /** The name of each kernel's function; times are in this order. */
+  readonly names: Emitted["kernels"];
 }
 
 /** The C of a Program, and what calling it needs. */
@@ -40,20 +50,25 @@ export interface Written {
 export function writeCode(
   program: Program,
   stays: (input: number) => boolean,
-  { threads, shareFrom }: Pick<CompilingDevice, "threads" | "shareFrom">,
+  { threads, shareFrom, marks }: Pick<CompilingDevice, "threads" | "shareFrom" | "marks">,
 ): Written {
   const { kernels, checks } = lowerForCpu(program, { threads, stays, target: nativeTarget, shareFrom });
   const slots = new Slots(0, Infinity, ADDRESS_UNIT);
-  return { kernels, checks, slots, emitted: emitProgram(kernels, program, { slots, threads, shareFrom }) };
+  return {
+    kernels,
+    checks,
+    slots,
+    emitted: emitProgram(kernels, program, { slots, threads, shareFrom, marks }),
+  };
 }
 
 /** Lowers, emits, compiles and loads a Program. */
 export async function codeFor(
-  { runtime, device, memory, threads, shareFrom }: CompilingDevice,
+  { runtime, device, memory, threads, shareFrom, marks }: CompilingDevice,
   program: Program,
   stays: (input: number) => boolean,
-): Promise<Code> {
-  const { kernels, checks, emitted, ...written } = writeCode(program, stays, { threads, shareFrom });
+): Promise<NativeCode> {
+  const { kernels, checks, emitted, ...written } = writeCode(program, stays, { threads, shareFrom, marks });
   const sharing = { target: nativeTarget, shareFrom };
   const files = await compileC(runtime.compiler, emitted.source, "program");
   const slots = written.slots.movedTo(
@@ -73,6 +88,8 @@ export async function codeFor(
     };
     return {
       kernels,
+      object: files.object,
+      names: emitted.kernels,
       slots,
       packs,
       lifetimes: scratchLifetimes(kernels, packs),
@@ -85,9 +102,7 @@ export async function codeFor(
       isSingleThreaded: (sizes) => threads === 1 || isSingleThreaded(kernels, sizes, sharing),
       check: (bindings) => checks.forEach((check) => check(bindings)),
       describe: () =>
-        `${emitted.functions.length} kernels in ${
-          emitted.source.split("\n").length
-        } lines of C for all sizes: ` +
+        `${emitted.kernels.size} kernels in ${emitted.source.split("\n").length} lines of C for all sizes: ` +
         `${files.source}`,
       unload: () => {
         unload();

@@ -27,13 +27,8 @@ export const OPTIMIZE = {
 export const LIBRARIES = ["-lpthread", "-lm"];
 
 /** The compiler of this machine. */
-export interface Compiler {
+export interface Compiler extends Identity {
   readonly command: string;
-  /** The flag that makes it use all of this processor. */
-  readonly processor: readonly string[];
-  /** Its version, and what the processor can do, as the compiler sees both. */
-  readonly identity: string;
-  readonly version: string;
   readonly directory: string;
 }
 

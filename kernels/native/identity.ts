@@ -3,12 +3,17 @@
  * processor, which code is compiled for. A compiler that changed behind the same file, such as one that a script calls,
  * goes unnoticed; what an earlier one compiled is as right.
  */
-import type { Compiler } from "./compiler.ts";
 import { identityPath, isGranted, variable } from "./host.ts";
 import { keepText } from "./cache.ts";
 
 /** What a compiler says of itself. */
-export type Identity = Pick<Compiler, "processor" | "identity" | "version">;
+export interface Identity {
+  /** The flag that makes it use all of this processor. */
+  readonly processor: readonly string[];
+  /** Its version, and what the processor can do, as the compiler sees both. */
+  readonly identity: string;
+  readonly version: string;
+}
 
 /** An identity, and the key that it holds for; null if that could not be found out. */
 interface Kept extends Identity {

@@ -5,21 +5,17 @@
  * What it has in common with wasm, from lowering to executables, is in `../cpu/`. `emit/` writes the C of a Program, one
  * readable file for all sizes; `c/` has the C that does not depend on a Program: vectors, products and threads, of which
  * the last two are the runtime that a process loads once (`runtime.ts`). `compiler.ts` runs the compiler, and `cache.ts`
- * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts.
+ * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts. All but this is loaded where native code
+ * is permitted: in a page it would be dead weight.
  *
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
  */
-import type { Program } from "../../src/program/types.ts";
-import type { Backend, BackendCompileOptions, DeviceEntry } from "../backend.ts";
-import { CpuExecutable } from "../cpu/executable.ts";
+import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { compileC } from "./compiler.ts";
-import { writeCode } from "./code_for.ts";
-import { NativeDevice, type NativeOptions, withDefaults } from "./device.ts";
+import type { NativeDevice, NativeOptions } from "./device.ts";
 import { isDeno, missingPermissions } from "./host.ts";
-import { beginRuntime, isRuntimeLoaded, openCompiler, openRuntime } from "./runtime.ts";
 
 export type { NativeOptions } from "./device.ts";
 
@@ -28,6 +24,9 @@ export interface NativeChoice extends NativeOptions {
   /** The backend. */
   readonly name: "native";
 }
+
+/** All but what is in this file. */
+const loaded = () => import("./loaded.ts");
 
 /** The most threads of a device. */
 const MOST_THREADS = 32;
@@ -38,6 +37,7 @@ async function findMissing(): Promise<string | undefined> {
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
+    const { beginRuntime } = await loaded();
     await beginRuntime();
     return undefined;
   } catch (error) {
@@ -45,35 +45,28 @@ async function findMissing(): Promise<string | undefined> {
   }
 }
 
-/** Compiles a Program while the runtime is compiled, which takes as long; `compile` then finds it, or why it failed. */
-function compileAhead(program: Program, { donate }: BackendCompileOptions, options: NativeOptions): void {
-  const compiling = async () => {
-    const { emitted } = writeCode(program, (input) => !donate[input], withDefaults(options));
-    await compileC(await openCompiler(), emitted.source, "program");
-  };
-  compiling().catch(() => {});
-}
-
 /** A native backend; its device is created on first use. */
 export function createNative(options: NativeOptions = {}, name = "native"): Backend {
   let device: Promise<NativeDevice> | undefined;
   const open = () =>
-    device ??= NativeDevice.open(name, options).catch((error) => {
-      device = undefined;
-      throw error;
-    });
+    device ??= loaded().then(({ NativeDevice }) => NativeDevice.open(name, options)).catch(
+      (error) => {
+        device = undefined;
+        throw error;
+      },
+    );
   return {
     name,
     supports: (program) => float64In(program) === undefined,
     isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
     available: async () =>
-      await findMissing() === undefined && await openRuntime().then(() => true, () => false),
+      await findMissing() === undefined &&
+      await loaded().then(({ openRuntime }) => openRuntime()).then(() => true, () => false),
     missing: findMissing,
     // Compiled at once, so that `auto` takes another device where that fails.
     compile: async (program, compileOptions) => {
-      const opening = open();
-      if (!isRuntimeLoaded()) compileAhead(program, compileOptions, options);
-      return await new CpuExecutable(await opening, program, compileOptions, "native").prepare();
+      const { compileFor } = await loaded();
+      return await compileFor(open(), program, compileOptions, options);
     },
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),
