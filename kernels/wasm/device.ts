@@ -10,6 +10,7 @@ import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
 import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
+import { startingTakes } from "./start_worker.ts";
 import { pairsVectors } from "./wide.ts";
 import { WORTH_SHARING } from "../cpu/partition.ts";
 import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
@@ -37,8 +38,8 @@ export interface WasmOptions {
    */
   readonly wide?: boolean;
   /**
-   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, for
-   * tests.
+   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, and
+   * starts workers at once, for tests.
    */
   readonly shareFrom?: number;
 }
@@ -87,13 +88,15 @@ export class WasmDevice implements CpuDevice {
       : `${simd} of 128 bits, as the engine does not pair vectors`;
   }
 
-  /** The threads, started when first needed; undefined for one thread. */
+  /** The threads, started when they are worth it; undefined for one thread. */
   pool(): Pool | undefined {
     if (this.threads === 1) return undefined;
     return this.#pool ??= createPool({
       threads: this.threads,
       memory: this.memory.memory,
       controlAddress: CONTROL_ADDRESS,
+      // So workers are not started for calls that are over sooner than they would be.
+      startAfter: this.shareFrom === 0 ? 0 : startingTakes(),
     });
   }
 
