@@ -1,6 +1,7 @@
 /**
  * Fused elementwise kernels: one pass over the index space, four elements at a time, with every intermediate
  * result in a register. The elements that do not fill a vector go through the same operations one at a time.
+ * With `wide`, two vectors side by side are computed first, so that the engine can make one of them.
  */
 import { type Dim, divideDims, multiplyDims } from "../../../src/tensor/dims.ts";
 import { i32, type Local, v128 } from "../assembler.ts";
@@ -14,6 +15,9 @@ import { constant, withConstants } from "../math.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
 import { emitOperation } from "./operation.ts";
 import { sizeOf } from "../../shapes.ts";
+
+/** Bytes of a vector. */
+const VECTOR = 4 * ELEMENT;
 
 /** How an element or vector of a view is reached in the innermost loop. */
 interface Access {
@@ -122,10 +126,19 @@ function emitInner(
     }
   }
   const at = f.local(i32);
-  const body = (lanes: 1 | 4) => {
-    const registers = new Map<Value, Local>();
-    const loaded = new Map<string, Local>();
-    const push = (operand: Operand): void => {
+  // As many vectors side by side; each operation is written for all of them before the next.
+  const body = (lanes: 1 | 4, vectors: 1 | 2 = 1) => {
+    const all = vectors === 1 ? [0] : [0, 1];
+    const registers = all.map(() => new Map<Value, Local>());
+    const loaded = all.map(() => new Map<string, Local>());
+    // One address for both vectors: only then does an engine see that they are neighbors.
+    const addresses = new Map<Local, Local>();
+    const addressOf = (pointer: Local): Local => {
+      const known = addresses.get(pointer) ?? f.hold(() => f.get(pointer).get(at).op("i32.add"));
+      addresses.set(pointer, known);
+      return known;
+    };
+    const push = (operand: Operand, vector: number): void => {
       switch (operand.kind) {
         case "constant":
           if (typeof operand.value !== "number") f.get(open.get(operand.value) ?? fail());
@@ -133,22 +146,25 @@ function emitInner(
           else f.i32x4(operand.dtype === "bool" ? (operand.value ? -1 : 0) : operand.value);
           return;
         case "register":
-          f.get(registers.get(operand.value) ?? fail());
+          f.get(registers[vector].get(operand.value) ?? fail());
           return;
         case "view": {
           const access = accessOf(operand.view);
           const known = repeated.get(keyOf(access)) !== undefined && access.stride === 0
             ? repeated.get(keyOf(access))
-            : loaded.get(`${keyOf(access)} ${access.stride}`);
+            : loaded[vector].get(`${keyOf(access)} ${access.stride}`);
           if (known !== undefined) {
             f.get(known);
             return;
           }
           const local = f.local(v128);
-          load(f, access, at, lanes);
+          if (access.stride === 1) {
+            f.get(addressOf(access.pointer.local));
+            f.memory(lanes === 4 ? "v128.load" : "v128.load32_zero", access.bytes + vector * VECTOR);
+          } else loadStrided(f, access, at, lanes, vector);
           if (operand.view.dtype === "bool") f.i32x4(0).op("i32x4.ne");
           f.tee(local);
-          loaded.set(`${keyOf(access)} ${access.stride}`, local);
+          loaded[vector].set(`${keyOf(access)} ${access.stride}`, local);
         }
       }
     };
@@ -157,45 +173,68 @@ function emitInner(
     for (const { operands } of kernel.operations) {
       for (const operand of operands) {
         if (operand.kind !== "view" || !written.has(operand.view.buffer)) continue;
-        push(operand);
-        f.op("drop");
+        for (const vector of all) {
+          push(operand, vector);
+          f.op("drop");
+        }
       }
     }
     for (const operation of kernel.operations) {
-      operation.operands.forEach(push);
-      emitOperation(f, operation, features);
-      const result = f.local(v128);
-      f.set(result);
-      registers.set(operation.output, result);
+      const results = all.map((vector) => {
+        for (const operand of operation.operands) push(operand, vector);
+        emitOperation(f, operation, features);
+        const result = f.local(v128);
+        f.set(result);
+        registers[vector].set(operation.output, result);
+        return result;
+      });
       for (const view of operation.stores) {
-        store(f, accessOf(view), at, lanes, result, operation.output.dtype === "bool");
+        // The higher address first, as an engine looks for it that computes pairs of vectors as one.
+        for (const vector of all.toReversed()) {
+          const access = accessOf(view);
+          const value = () => {
+            f.get(results[vector]);
+            if (operation.output.dtype === "bool") f.i32x4(1).op("v128.and");
+          };
+          if (access.stride === 1) {
+            f.get(addressOf(access.pointer.local));
+            value();
+            if (lanes === 4) f.memory("v128.store", access.bytes + vector * VECTOR);
+            else f.laneMemory("v128.store32_lane", 0, access.bytes);
+          } else storeStrided(f, access, at, lanes, vector, value);
+        }
       }
     }
   };
-  const vectorBytes = 4 * ELEMENT;
+  const steps: readonly (readonly [elements: number, body: () => void])[] = [
+    ...(features.wide ? [[8, () => body(4, 2)]] as const : []),
+    [4, () => body(4)],
+    [1, () => body(1)],
+  ];
   if (typeof along === "number") {
-    const vectors = Math.floor(along / 4) * vectorBytes;
-    if (vectors > 0) {
-      f.i32(0).set(at);
-      if (vectors === vectorBytes) body(4);
-      else f.count(at, vectors, vectorBytes, () => body(4));
-    }
-    if (along % 4 > 0) {
-      f.i32(vectors).set(at);
-      if (along % 4 === 1) body(1);
-      else f.count(at, along * ELEMENT, ELEMENT, () => body(1));
+    let done = 0;
+    for (const [elements, once] of steps) {
+      const end = Math.floor(along / elements) * elements;
+      if (end === done) continue;
+      f.i32(done * ELEMENT).set(at);
+      if (end === done + elements) once();
+      else f.count(at, end * ELEMENT, elements * ELEMENT, once);
+      done = end;
     }
   } else if ("to" in along) {
     const { from, to } = along;
-    const last = f.hold(() =>
-      f.get(from).tee(at).get(to).get(from).op("i32.sub").i32(-vectorBytes).op("i32.and").op("i32.add")
-    );
-    f.count(at, { local: last }, vectorBytes, () => body(4));
-    f.count(at, { local: to }, ELEMENT, () => body(1));
+    f.get(from).set(at);
+    for (const [elements, once] of steps) {
+      const last = elements === 1
+        ? to
+        : f.hold(() =>
+          f.get(from).get(to).get(from).op("i32.sub").i32(-elements * ELEMENT).op("i32.and").op("i32.add")
+        );
+      f.count(at, { local: last }, elements * ELEMENT, once);
+    }
   } else {
     f.i32(0).set(at);
-    f.countBytes(at, along, 4, () => body(4));
-    f.countBytes(at, along, 1, () => body(1));
+    for (const [elements, once] of steps) f.countBytes(at, along, elements, once);
   }
 }
 
@@ -203,23 +242,18 @@ function fail(): never {
   throw new Error("A fused kernel reads a result that it has not computed");
 }
 
-/** Loads one or four elements at byte offset `at` of the innermost axis. */
-function load(f: KernelCode, { pointer, bytes, stride }: Access, at: Local, lanes: 1 | 4): void {
-  if (stride === 1) {
-    f.get(pointer.local).get(at).op("i32.add");
-    f.memory(lanes === 4 ? "v128.load" : "v128.load32_zero", bytes);
-    return;
-  }
-  const laneAt = strided(f, { pointer, bytes, stride }, at, lanes);
+/** Loads one or four elements at byte offset `at` of the innermost axis, or so many vectors behind it. */
+function loadStrided(f: KernelCode, access: Access, at: Local, lanes: 1 | 4, vector: number): void {
+  const laneAt = strided(f, access, at, lanes, vector);
   f.memory("v128.load32_zero", laneAt(0));
   if (lanes === 1) return;
-  const vector = f.local(v128);
-  f.set(vector);
+  const loaded = f.local(v128);
+  f.set(loaded);
   for (const lane of [1, 2, 3]) {
     const offset = laneAt(lane);
-    f.get(vector).laneMemory("v128.load32_lane", lane, offset).set(vector);
+    f.get(loaded).laneMemory("v128.load32_lane", lane, offset).set(loaded);
   }
-  f.get(vector);
+  f.get(loaded);
 }
 
 /**
@@ -231,11 +265,14 @@ function strided(
   { pointer, bytes, stride }: Access,
   at: Local,
   lanes: 1 | 4,
+  vector: number,
 ): (lane: number) => number {
   const isKnown = typeof stride === "number";
   const isBackwards = isKnown && stride < 0;
   const address = f.hold(() => {
-    f.get(pointer.local).get(at).size(stride).op("i32.mul").op("i32.add");
+    f.get(pointer.local).get(at);
+    if (vector > 0) f.i32(vector * VECTOR).op("i32.add");
+    f.size(stride).op("i32.mul").op("i32.add");
     if (isBackwards && lanes === 4) f.i32(3 * stride * ELEMENT).op("i32.add");
   });
   return (lane) => {
@@ -246,29 +283,19 @@ function strided(
   };
 }
 
-function store(
+/** Stores one or four elements of a value in the same way. */
+function storeStrided(
   f: KernelCode,
-  { pointer, bytes, stride }: Access,
+  access: Access,
   at: Local,
   lanes: 1 | 4,
-  result: Local,
-  isBool: boolean,
+  vector: number,
+  value: () => void,
 ): void {
-  const push = () => {
-    f.get(result);
-    if (isBool) f.i32x4(1).op("v128.and");
-  };
-  if (stride === 1) {
-    f.get(pointer.local).get(at).op("i32.add");
-    push();
-    if (lanes === 4) f.memory("v128.store", bytes);
-    else f.laneMemory("v128.store32_lane", 0, bytes);
-    return;
-  }
-  const laneAt = strided(f, { pointer, bytes, stride }, at, lanes);
+  const laneAt = strided(f, access, at, lanes, vector);
   for (let lane = 0; lane < lanes; lane++) {
     const offset = laneAt(lane);
-    push();
+    value();
     f.laneMemory("v128.store32_lane", lane, offset);
   }
 }

@@ -3,17 +3,42 @@ import { assertEquals, assertMatch, assertRejects } from "../../assert.ts";
 import { compile, host, key, matmul, normal, type Tensor } from "../../../mod.ts";
 
 const canSpawn = (await Deno.permissions.query({ name: "run" })).state === "granted";
-const PAIRING = "--experimental-wasm-revectorize,--no-wasm-bounds-checks";
+/** With them the engine pairs vectors; without Liftoff it optimizes every function before the first call. */
+const PAIRING = "--experimental-wasm-revectorize,--no-wasm-bounds-checks,--no-liftoff";
 
-/** Products of many shapes as text, and what `explain` says. */
+/** Results of products, elementwise operations and a scan of many shapes as text, and what `explain` says. */
 const program = `
-import { compile, key, matmul, normal } from ${JSON.stringify(import.meta.resolve("../../../mod.ts"))};
+import {
+  add, compile, grad, greater, key, matmul, mul, normal, reverse, scan, select, sigmoid, slice, sum,
+  tanh, transpose, zeros,
+} from ${JSON.stringify(import.meta.resolve("../../../mod.ts"))};
 const device = { name: "wasm", threads: 1, wide: true };
 const product = compile((x, y) => matmul(x, y), { device });
 let all = 0;
+const note = ({ data }) => {
+  const bits = new Int32Array(Float32Array.from(data).buffer);
+  for (const word of bits) all = Math.imul(all, 31) + word | 0;
+};
+const elementwise = [
+  (x) => mul(sigmoid(x), tanh(x)),
+  (x) => greater(x, 0),
+  (x) => select(greater(x, 0), add(x, 1), mul(x, x)),
+  (x) => add(transpose(x), 1),
+  (x) => mul(reverse(x, 1), x),
+  (x) => add(x, sum(x, { axes: 1, keepDims: true })),
+  (x) => add(slice(x, { start: [0, 0], size: [x.shape[0], 1] }), x),
+  (x) => slice(tanh(x), { start: [0, 0], size: x.shape.map((size) => Math.ceil(size / 2)), stride: [1, 2] }),
+  (x) => grad((x) => sum(mul(tanh(x), x)))(x),
+  (x) => scan((h, t) => { const next = tanh(add(h, t)); return [next, next]; }, zeros([x.shape[0]]), x)[0],
+];
+for (const [index, fn] of elementwise.entries()) {
+  const compiled = compile(fn, { device });
+  for (const columns of [1, 3, 4, 5, 7, 8, 9, 12, 16, 19, 31, 33]) {
+    for (const rows of [1, 3]) note(await compiled(normal(key(index), [rows, columns])));
+  }
+}
 for (const [m, k, n] of [[1, 3, 5], [2, 64, 40], [3, 17, 24], [5, 9, 33], [64, 64, 256], [11, 600, 100]]) {
-  const { data } = await product(normal(key(m), [m, k]), normal(key(n), [k, n]));
-  for (const bits of new Int32Array(data.buffer, data.byteOffset, data.length)) all = Math.imul(all, 31) + bits | 0;
+  note(await product(normal(key(m), [m, k]), normal(key(n), [k, n])));
 }
 console.log(all);
 console.log(product.explain().split("\\n").find((line) => line.includes("SIMD")));
@@ -32,7 +57,8 @@ async function run(flags: readonly string[]): Promise<{ readonly bits: string; r
 }
 
 Deno.test({
-  name: "wide tiles give the same bits in an engine that pairs vectors, and explain says which it is",
+  name:
+    "wide tiles and pairs of vectors give the same bits in an engine that pairs vectors, and explain says which it is",
   ignore: !canSpawn,
   async fn() {
     const plain = await run([]);
