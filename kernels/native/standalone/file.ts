@@ -86,7 +86,7 @@ export function writeFiles({ name, weights, predict, step }: CSource): CFiles {
 }
 
 function headerOf(name: string, declared: readonly string[]): string {
-  const guard = `${name.toUpperCase()}_H`;
+  const guard = `CELLFOLD_${name}_H`;
   return `/*
  * The model ${name}, written by Cellfold. Tensors are row-major arrays of float, or of int32_t where they are
  * int32 or bool (0 or 1). Nothing is allocated, and nothing but what is passed is written.
