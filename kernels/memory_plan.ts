@@ -16,20 +16,20 @@ export interface MemoryPlan<Key> {
 /** Places every piece at a multiple of `alignment`: the largest first, so that small pieces fill the gaps. */
 export function planMemory<Key>(lives: ReadonlyMap<Key, Life>, alignment: number): MemoryPlan<Key> {
   const offsets = new Map<Key, number>();
+  /** By their starts. */
   const placed: (Life & { readonly start: number; readonly end: number })[] = [];
   let total = 0;
   for (const [key, life] of [...lives].sort(([, a], [, b]) => b.size - a.size)) {
     const size = Math.ceil(life.size / alignment) * alignment;
-    const rivals = placed.filter(({ first, last }) => first <= life.last && life.first <= last).sort((a, b) =>
-      a.start - b.start
-    );
     let start = 0;
-    for (const rival of rivals) {
-      if (rival.start >= start + size) break;
-      start = Math.max(start, rival.end);
+    for (const { first, last, start: from, end } of placed) {
+      if (first > life.last || life.first > last) continue;
+      if (from >= start + size) break;
+      start = Math.max(start, end);
     }
     offsets.set(key, start);
-    placed.push({ ...life, start, end: start + size });
+    const after = placed.findIndex((other) => other.start > start);
+    placed.splice(after < 0 ? placed.length : after, 0, { ...life, start, end: start + size });
     total = Math.max(total, start + size);
   }
   return { offsets, size: total };

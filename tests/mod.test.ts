@@ -56,22 +56,27 @@ testWithProcesses("the library has no dependency: every module is one of its own
   assert(modules.length > 50, "the whole library is among the modules");
 });
 
-testWithProcesses("what writes WGSL is loaded when a Program is first compiled for webgpu", async () => {
-  const { out } = await deno(["info", "--json", "--no-remote", MOD]);
-  const { modules }: {
-    modules: {
-      specifier: string;
-      dependencies?: { isDynamic?: boolean; code?: { specifier: string } }[];
-    }[];
-  } = JSON.parse(out);
-  const inFolder = ({ specifier }: { specifier: string }) =>
-    specifier.startsWith(`${ROOT}kernels/webgpu/wgsl/`);
-  assert(modules.some(inFolder), "it is part of the library");
-  const loaded = new Set([MOD]);
-  for (const file of loaded) { // files that are added are visited too
-    const { dependencies = [] } = modules.find(({ specifier }) => specifier === file) ?? {};
-    for (const { isDynamic, code } of dependencies) if (!isDynamic && code) loaded.add(code.specifier);
-  }
-  assert(loaded.size > 50, "the files of an import are followed");
-  assertEquals(modules.filter((each) => inFolder(each) && loaded.has(each.specifier)), []);
-});
+testWithProcesses(
+  "what writes WGSL and C is loaded when a Program is first compiled for webgpu or native",
+  async () => {
+    const { out } = await deno(["info", "--json", "--no-remote", MOD]);
+    const { modules }: {
+      modules: {
+        specifier: string;
+        dependencies?: { isDynamic?: boolean; code?: { specifier: string } }[];
+      }[];
+    } = JSON.parse(out);
+    const inFolder = ({ specifier }: { specifier: string }) =>
+      specifier.startsWith(`${ROOT}kernels/webgpu/wgsl/`) ||
+      specifier.startsWith(`${ROOT}kernels/native/emit/`) ||
+      specifier.startsWith(`${ROOT}kernels/native/c/`);
+    assert(modules.filter(inFolder).length > 20, "both are part of the library");
+    const loaded = new Set([MOD]);
+    for (const file of loaded) { // files that are added are visited too
+      const { dependencies = [] } = modules.find(({ specifier }) => specifier === file) ?? {};
+      for (const { isDynamic, code } of dependencies) if (!isDynamic && code) loaded.add(code.specifier);
+    }
+    assert(loaded.size > 50, "the files of an import are followed");
+    assertEquals(modules.filter((each) => inFolder(each) && loaded.has(each.specifier)), []);
+  },
+);

@@ -1,6 +1,7 @@
 /**
  * What new sizes cost: train steps with pairs of batch and time drawn at random, through one trainer. The first call
- * with a pair, less the median of later ones, is what it takes to prepare for it.
+ * with a pair, less the median of later ones, is what it takes to prepare for it. Data is made anew before each call,
+ * so that caches are as cold and threads as asleep for later calls as for the first.
  */
 import {
   createTrainer,
@@ -39,22 +40,26 @@ export function pairsTrial(task: PairsTask, device: Device = "wasm"): Trial {
     run: async () => {
       using trainer = createTrainer(model, { loss: "mse", optimizer: "adam", device });
       let state: TrainingState = { variables: init(model, key(0), spec([null, null, task.features])) };
-      const step = async (data: Data) => {
-        state = await trainer.trainOnBatch(state, data);
+      const unrelated = new Uint8Array(task.coldBytes ?? 0);
+      const stepOfNewData = async (pair: Pair) => {
+        unrelated.fill((unrelated[0] ?? 0) + 1);
+        const data = dataFor(task, pair);
+        return await timed(1, async () => {
+          state = await trainer.trainOnBatch(state, data);
+        });
       };
       const [works, extras, memory]: [number[], number[], number[]] = [[], [], []];
       for (const [index, pair] of pairs.entries()) {
-        const data = dataFor(task, pair);
-        const first = await timed(1, () => step(data));
-        if (index === 0) { for (let call = 0; call < task.warmUps; call++) await step(data); }
+        const first = await stepOfNewData(pair);
+        if (index === 0) { for (let call = 0; call < task.warmUps; call++) await stepOfNewData(pair); }
         const later: number[] = [];
-        for (let call = 0; call < LATER; call++) later.push(await timed(1, () => step(data)));
+        for (let call = 0; call < LATER; call++) later.push(await stepOfNewData(pair));
         works.push(median(later));
         extras.push(first - median(later));
         if (index % COLLECTED_EVERY > 0 && index < pairs.length - 1) continue;
         await collectAll();
         memory.push(Deno.memoryUsage().rss);
-        await step(data); // wakes threads that fell asleep meanwhile, which the next pair has nothing to do with
+        await stepOfNewData(pair); // as it is before every other pair
       }
       const [compilation, ...others] = extras;
       const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);

@@ -8,10 +8,10 @@ import type { ModelTask, NestedTask } from "../support/tasks.ts";
 import { dataFor, lossOf, modelOf, nestedDataFor, nestedModel } from "./models.ts";
 import { planProgram } from "./plan.ts";
 
-/** The optimized Program of a task, and its inputs. */
+/** The optimized Program of a task, and its inputs, of which the last `given` are the data of a step. */
 export function programOf(
   task: ModelTask | NestedTask,
-): { readonly program: Program; readonly inputs: readonly Tensor[] } {
+): { readonly program: Program; readonly inputs: readonly Tensor[]; readonly given: number } {
   const nested = task.kind === "nested";
   const data = nested ? nestedDataFor(task, 1) : dataFor(task, 1);
   const model = nested ? nestedModel(task) : modelOf(task);
@@ -32,7 +32,11 @@ export function programOf(
       ]] as const;
     })();
   const specs = args.map((arg) => mapTree(arg, (leaf: Spec) => specOf(leaf)));
-  return { program: step.program(...specs), inputs: treeLeaves<Tensor>(args) };
+  return {
+    program: step.program(...specs),
+    inputs: treeLeaves<Tensor>(args),
+    given: treeLeaves<Tensor>(args.at(-1)).length,
+  };
 }
 
 /** Multiplications and additions of a product; other operations are too few to count. */

@@ -43,8 +43,8 @@ Usage: deno task bench [options]
   --data FOLDER        the MNIST files, for the workloads of an epoch (default: digits made up)
   --threads N          threads of Cellfold (default: what each workload says)
   --runs N             runs of each subject (default 20)
-  --profile WORKLOAD   instead: where the time of a train or predict workload goes, by kernel; by dispatch
-                       with --backend webgpu
+  --profile WORKLOAD   instead: where the time of a train or predict workload goes, by kernel, on wasm or
+                       with --device native; by dispatch with --backend webgpu
   --small              tiny sizes, to try all this out; the figures mean nothing
   --help               this text`;
 

@@ -133,6 +133,8 @@ export interface PairsTask {
   readonly largestOnly?: boolean;
   /** How many calls with the first pair precede the others, so that its code is optimized by then. */
   readonly warmUps: number;
+  /** How much memory is written before each call, so that caches hold nothing of the one before; default: none. */
+  readonly coldBytes?: number;
 }
 
 /** Streams through one LSTM, all open at once. */

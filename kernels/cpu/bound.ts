@@ -13,6 +13,7 @@ import type { Buffer } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Code, CpuDevice } from "./device.ts";
 import { cpuFunctions } from "./kernels.ts";
+import { type InputReads, inputReads, readPart, type RowPart } from "./read_parts.ts";
 import type { Attached } from "../stored_tensor.ts";
 
 /** The code for a set of sizes. */
@@ -23,6 +24,8 @@ export interface Bound {
   readonly bytes: number;
   readonly isSingleThreaded: boolean;
   readonly outputs: readonly { readonly shape: readonly number[]; readonly size: number }[];
+  /** For each input, what is copied of it if it comes from the host; all of it if undefined. */
+  readonly parts: readonly (RowPart | undefined)[];
   /** What it needs memory for. */
   readonly describe: () => string;
   /** The words of the table, for intermediate results from this address on. */
@@ -63,6 +66,7 @@ export class Plans implements Disposable {
   #tableOf: ArrayBufferLike | undefined;
   /** What the table was written for last. */
   #entered: Bound | undefined;
+  readonly #reads: InputReads;
   readonly #packs: readonly { readonly address: number | undefined; readonly stale: number | undefined }[];
 
   constructor(device: CpuDevice, program: Program, code: Code) {
@@ -76,6 +80,7 @@ export class Plans implements Disposable {
       address: slots.indexOf(kernel.packed),
       stale: slots.indexOf(kernel),
     }));
+    this.#reads = inputReads(code.kernels);
     const constants = new Set(
       code.kernels.flatMap(cpuFunctions.buffersOf).filter(({ storage }) => storage.kind === "constant"),
     );
@@ -124,6 +129,10 @@ export class Plans implements Disposable {
       outputs: this.#program.outputs.map(({ shape }) => {
         const concrete = evaluateShape(shape, bindings);
         return { shape: concrete, size: sizeOf(concrete) };
+      }),
+      parts: this.#program.inputs.map(({ shape }, index) => {
+        const reads = this.#reads.get(index);
+        return reads && readPart(reads, evaluateShape(shape, bindings), bindings);
       }),
       words: undefined,
       base: 0,

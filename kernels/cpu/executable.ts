@@ -10,6 +10,7 @@ import type { CpuDevice } from "./device.ts";
 import { cpuFunctions } from "./kernels.ts";
 import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
+import { writePart } from "./read_parts.ts";
 
 /** The plans of executables that were dropped without being disposed of are freed when these are collected. */
 const dropped = new FinalizationRegistry<Loaded>(({ plans }) => plans?.[Symbol.dispose]());
@@ -132,7 +133,9 @@ export class CpuExecutable implements Executable {
       const base = scratch.take(plans, end, bound.describe);
       const from = inputs.map((input, index) => {
         if (input.kind === "device" || onlyPacked.has(index)) return places[index];
-        memory.write(base + places[index], input);
+        const part = bound.parts[index];
+        if (part) writePart(memory, base + places[index], input, part);
+        else memory.write(base + places[index], input);
         return base + places[index];
       });
       const to = results.map((place, index) => kept[index]?.address ?? base + (place ?? 0));

@@ -13,8 +13,8 @@ const ALIGNMENT = 64;
 /** Address 0 is no address. */
 const RESERVED = 64;
 
-/** Freed pieces of this many bytes go back to the system. */
-const LARGE = 1 << 20;
+/** Freed pieces of this many bytes go back to the system, as soon as so many bytes wait to be used again. */
+const LARGE = 1 << 20, MOST_WAITING = 1 << 25;
 
 /** Bytes of the first buffer. */
 const FIRST_BYTES = 1 << 24;
@@ -35,6 +35,8 @@ export class NativeMemory implements CpuMemory {
   readonly #reserved: Reserved;
   readonly #allocator = new Allocator(RESERVED, ALIGNMENT);
   readonly #sizes = new Map<number, number>();
+  /** Freed pieces, by address, whose pages the system has not got back: a step frees as much as it allocates. */
+  readonly #waiting = new Map<number, number>();
   #buffer: ArrayBuffer;
 
   constructor(reserved: Reserved) {
@@ -64,7 +66,19 @@ export class NativeMemory implements CpuMemory {
   allocate(bytes: number, what: () => string): number {
     const address = this.#allocator.allocate(bytes, (end) => this.#grow(end, what));
     this.#sizes.set(address, bytes);
+    if (this.#waiting.size > 0) this.#use(address, address + bytes);
     return address;
+  }
+
+  /** What of a range was waiting waits no more. */
+  #use(from: number, to: number): void {
+    for (const [start, bytes] of [...this.#waiting]) {
+      const end = start + bytes;
+      if (end <= from || to <= start) continue;
+      this.#waiting.delete(start);
+      if (start < from) this.#waiting.set(start, from - start);
+      if (to < end) this.#waiting.set(to, end - to);
+    }
   }
 
   #grow(end: number, what: () => string): void {
@@ -87,7 +101,12 @@ export class NativeMemory implements CpuMemory {
     this.#allocator.free(start);
     const bytes = this.#sizes.get(start) ?? 0;
     this.#sizes.delete(start);
-    if (bytes >= LARGE) this.#reserved.giveBack(start, bytes);
+    if (bytes < LARGE) return;
+    this.#waiting.set(start, bytes);
+    const waiting = this.#waiting.values().reduce((sum, each) => sum + each, 0);
+    if (waiting < MOST_WAITING) return;
+    for (const [from, size] of this.#waiting) this.#reserved.giveBack(from, size);
+    this.#waiting.clear();
   }
 
   /** The words at an address. */

@@ -5,18 +5,17 @@
  * What it has in common with wasm, from lowering to executables, is in `../cpu/`. `emit/` writes the C of a Program, one
  * readable file for all sizes; `c/` has the C that does not depend on a Program: vectors, products and threads, of which
  * the last two are the runtime that a process loads once (`runtime.ts`). `compiler.ts` runs the compiler, and `cache.ts`
- * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts.
+ * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts. All but this is loaded where native code
+ * is permitted: in a page it would be dead weight.
  *
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
-import { CpuExecutable } from "../cpu/executable.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { NativeDevice, type NativeOptions } from "./device.ts";
+import type { NativeDevice, NativeOptions } from "./device.ts";
 import { isDeno, missingPermissions } from "./host.ts";
-import { openRuntime } from "./runtime.ts";
 
 export type { NativeOptions } from "./device.ts";
 
@@ -25,6 +24,9 @@ export interface NativeChoice extends NativeOptions {
   /** The backend. */
   readonly name: "native";
 }
+
+/** All but what is in this file. */
+const loaded = () => import("./loaded.ts");
 
 /** The most threads of a device. */
 const MOST_THREADS = 32;
@@ -35,7 +37,8 @@ async function findMissing(): Promise<string | undefined> {
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
-    await openRuntime();
+    const { beginRuntime } = await loaded();
+    await beginRuntime();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message.replace("Cannot open the device native: ", "") : `${error}`;
@@ -46,19 +49,25 @@ async function findMissing(): Promise<string | undefined> {
 export function createNative(options: NativeOptions = {}, name = "native"): Backend {
   let device: Promise<NativeDevice> | undefined;
   const open = () =>
-    device ??= NativeDevice.open(name, options).catch((error) => {
-      device = undefined;
-      throw error;
-    });
+    device ??= loaded().then(({ NativeDevice }) => NativeDevice.open(name, options)).catch(
+      (error) => {
+        device = undefined;
+        throw error;
+      },
+    );
   return {
     name,
     supports: (program) => float64In(program) === undefined,
     isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
-    available: async () => await findMissing() === undefined,
+    available: async () =>
+      await findMissing() === undefined &&
+      await loaded().then(({ openRuntime }) => openRuntime()).then(() => true, () => false),
     missing: findMissing,
     // Compiled at once, so that `auto` takes another device where that fails.
-    compile: async (program, compileOptions) =>
-      await new CpuExecutable(await open(), program, compileOptions, "native").prepare(),
+    compile: async (program, compileOptions) => {
+      const { compileFor } = await loaded();
+      return await compileFor(open(), program, compileOptions, options);
+    },
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),
   };

@@ -8,6 +8,7 @@ import { DeviceLost, type Executable, type Input } from "../../kernels/backend.t
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
 import { runPasses } from "../passes/mod.ts";
 import type { TracedFunction } from "../program/functions.ts";
+import { type Equation, isEquation } from "../program/types.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { isTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { specsOf, type TreeSpecs } from "../tree/specs.ts";
@@ -47,10 +48,17 @@ export interface Form {
 }
 
 /**
- * The most forms of a function that are kept; those not used for longest are freed first. A function for many
- * sizes is given specs in which they are open, and has one form.
+ * The most bytes that the forms of a function take. A function for many sizes is given specs in which they are open,
+ * and has one form.
  */
-const MOST_FORMS = 16;
+const MOST_BYTES = 64 << 20;
+
+/**
+ * About what a form takes besides its constants, as measured on wasm: 154 kB with 3 equations, 249 kB with 14. Native
+ * takes half as much, WebGPU up to three times as much.
+ */
+const BYTES_PER_FORM = 128 << 10;
+const BYTES_PER_EQUATION = 8 << 10;
 
 /** All forms of a function. */
 export interface Forms {
@@ -59,13 +67,21 @@ export interface Forms {
   devices: Devices | undefined;
   /** By the text of their keys, including those still being compiled. */
   readonly pending: Map<string, Promise<Form>>;
-  /** By the text of their keys, those ready to run, last used last. */
+  /** By the text of their keys, those ready to run. */
   readonly ready: Map<string, Form>;
+  /** Those ready to run, last used last, with the texts of their keys and about what they take. */
+  readonly kept: Map<Form, Kept>;
   /** How many calls are running each form. */
   readonly running: Map<Form, number>;
   /** The form of the last call. */
   latest: Form | undefined;
   disposed: boolean;
+}
+
+/** What is known of a form that is kept. */
+interface Kept {
+  readonly texts: Set<string>;
+  readonly bytes: number;
 }
 
 /** A form, and the leaves of the arguments to run it with. */
@@ -87,6 +103,7 @@ export function createForms(source: Source): Forms {
     devices: undefined,
     pending: new Map(),
     ready: new Map(),
+    kept: new Map(),
     running: new Map(),
     latest: undefined,
     disposed: false,
@@ -126,22 +143,66 @@ export async function findOrCompile(forms: Forms, args: readonly unknown[]): Pro
   return { form, leaves };
 }
 
-/** Marks a form as used now, and frees those that have not been used for longest. */
-function touch({ ready, pending, running }: Forms, form: Form): void {
-  const textsOf = (form: Form) => [...ready].filter(([, other]) => other === form).map(([text]) => text);
-  for (const text of textsOf(form)) {
-    ready.delete(text);
-    ready.set(text, form);
-  }
-  const inOrder = [...new Set(ready.values())];
-  for (const oldest of inOrder.slice(0, Math.max(0, inOrder.length - MOST_FORMS))) {
+/** What is known of a form that is kept, which it is from now on. */
+function keptForm({ kept }: Forms, form: Form): Kept {
+  const known = kept.get(form);
+  if (known) return known;
+  const bytes = BYTES_PER_FORM + bytesOfEquations(form.traced.program.equations);
+  const created = { texts: new Set<string>(), bytes };
+  kept.set(form, created);
+  return created;
+}
+
+/** Marks a form as used now, and frees those not used for longest that have no room; a form that runs stays. */
+function touch(forms: Forms, form: Form): void {
+  const { kept, running } = forms;
+  const own = kept.get(form);
+  if (!own) return;
+  kept.delete(form);
+  kept.set(form, own);
+  let bytes = bytesOf(forms);
+  for (const [oldest, { bytes: freed }] of kept) {
+    if (bytes <= MOST_BYTES || oldest === form) break;
     if (running.has(oldest)) continue;
-    for (const text of textsOf(oldest)) {
-      ready.delete(text);
-      pending.delete(text);
-    }
+    forget(forms, oldest);
     oldest.executable[Symbol.dispose]();
+    bytes -= freed;
   }
+}
+
+/** About what all forms take. */
+function bytesOf({ kept }: Forms): number {
+  let sum = 0;
+  for (const { bytes } of kept.values()) sum += bytes;
+  return sum;
+}
+
+/** About what the code and the constants of equations take. */
+function bytesOfEquations(equations: readonly Equation[]): number {
+  return equations.reduce((sum, equation) => {
+    const own = isEquation(equation, "constant")
+      ? equation.attributes.value.data.byteLength
+      : BYTES_PER_EQUATION;
+    const inner = isEquation(equation, "scan") ? bytesOfEquations(equation.attributes.body.equations) : 0;
+    return sum + own + inner;
+  }, 0);
+}
+
+/** How many forms there are and what they take, for people. */
+export function describeForms(forms: Forms): string {
+  return `${forms.kept.size} forms kept, about ${
+    bytesOf(forms)
+  } of at most ${MOST_BYTES} bytes; those used least ` +
+    `recently are freed first`;
+}
+
+/** No later call finds this form. */
+function forget({ ready, pending, kept }: Forms, form: Form): void {
+  for (const text of kept.get(form)?.texts ?? []) {
+    ready.delete(text);
+    pending.delete(text);
+  }
+  kept.delete(form);
 }
 
 /** The result of a call of a form, which is not freed meanwhile. */
@@ -198,10 +259,12 @@ async function compileOnce(
       form.executable[Symbol.dispose]();
       throw new Error("Cannot call a compiled function: it was disposed");
     }
+    const { texts } = keptForm(forms, form);
     // Later calls find it by its device too, since results that stayed there come back as arguments.
     for (const text of [at, textOf({ ...key, device: form.device })]) {
       pending.set(text, compiling);
       ready.set(text, form);
+      texts.add(text);
     }
     return form;
   } catch (error) {
@@ -241,18 +304,15 @@ async function compileForm(
  */
 export function forgetIfLost(forms: Forms, form: Form, error: unknown): void {
   if (!(error instanceof DeviceLost)) return;
-  for (const [text, other] of forms.ready) {
-    if (other !== form) continue;
-    forms.ready.delete(text);
-    forms.pending.delete(text);
-  }
+  forget(forms, form);
   if (forms.latest === form) forms.latest = undefined;
   form.executable[Symbol.dispose]();
 }
 
 /** Frees every form; none is found or compiled afterwards. */
 export function disposeForms(forms: Forms): void {
-  for (const { executable } of new Set(forms.ready.values())) executable[Symbol.dispose]();
+  for (const { executable } of forms.kept.keys()) executable[Symbol.dispose]();
+  forms.kept.clear();
   forms.ready.clear();
   forms.pending.clear();
   forms.latest = undefined;

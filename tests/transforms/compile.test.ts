@@ -1,15 +1,17 @@
 import type { Backend } from "../../kernels/backend.ts";
 import { reference } from "../../kernels/reference/mod.ts";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import {
   add,
   at,
   compile,
   grad,
   host,
+  hostTensor,
   item,
   mul,
   neg,
+  ones,
   printProgram,
   reshape,
   scan,
@@ -56,6 +58,32 @@ Deno.test("it is traced once per structure, shape and dtype of the arguments", a
   await fn({ x: tensor([1, 2]), y: tensor(1) });
   await fn({ y: tensor(2), x: tensor([1, 2]) });
   assertEquals(traces, 4);
+});
+
+Deno.test("small forms stay compiled, and large ones are freed when they take too many bytes, the oldest first", async () => {
+  let traces = 0;
+  const small = compile((x: Tensor) => {
+    traces++;
+    return add(x, 1);
+  }, { device: "reference" });
+  for (let turn = 0; turn < 2; turn++) {
+    for (let size = 1; size <= 40; size++) await small(ones([size]));
+  }
+  assertEquals(traces, 40);
+  assertMatch(
+    small.explain(),
+    /^40 forms kept, about \d+ of at most 67108864 bytes; those used least recently/,
+  );
+
+  const weights = hostTensor(new Float32Array(6 << 20).fill(1), [6 << 20]); // 24 MiB: two have room, three not
+  const sizes: number[] = [];
+  const large = compile((x: Tensor) => {
+    sizes.push(x.shape[0] as number);
+    return add(x, sum(mul(weights, at(x, 0))));
+  }, { device: "reference" });
+  for (const size of [1, 2, 1, 3, 1, 2]) await large(ones([size]));
+  assertEquals(sizes, [1, 2, 3, 2], "3 freed 2, as 1 was used after it");
+  assertMatch(large.explain(), /^2 forms kept, about 5\d{7} of at most 67108864 bytes/);
 });
 
 Deno.test("with symbolic specs one trace serves all sizes", async () => {

@@ -17,6 +17,74 @@ INLINE float larger(float a, float b) {
   if (a == b) return __builtin_signbit(a) ? b : a;
   return a < b || b != b ? b : a;
 }
+/* Sums in double, one for each lane of a vector of floats. They are two vectors: GCC keeps a vector that is wider than a
+   register in memory. */
+#if LANES > 1
+typedef double vh __attribute__((vector_size(4 * LANES)));
+#else
+typedef double vh;
+#endif
+struct sums { vh low, high; };
+INLINE struct sums v_add_wide(struct sums sums, vf x) {
+#if defined(__AVX512F__)
+  sums.low += (vh)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)x));
+  sums.high += (vh)_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd((__m512)x), 1)));
+#elif defined(__AVX2__)
+  sums.low += (vh)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x));
+  sums.high += (vh)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1));
+#elif LANES == 4
+  sums.low += (vh){x[0], x[1]};
+  sums.high += (vh){x[2], x[3]};
+#else
+  sums.low += x[0];
+#endif
+  return sums;
+}
+/* The sums rounded to floats. */
+INLINE vf v_rounded(struct sums sums) {
+#if defined(__AVX512F__)
+  const __m512d low = _mm512_castps_pd(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)sums.low)));
+  return (vf)_mm512_insertf64x4(low, _mm256_castps_pd(_mm512_cvtpd_ps((__m512d)sums.high)), 1);
+#elif defined(__AVX2__)
+  return (vf)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)sums.high), _mm256_cvtpd_ps((__m256d)sums.low));
+#elif LANES == 4
+  return (vf){(float)sums.low[0], (float)sums.low[1], (float)sums.high[0], (float)sums.high[1]};
+#else
+  return (vf){(float)sums.low};
+#endif
+}
+/* The lanes of a vector as one number; sums by halves, so that few additions wait for one another. */
+INLINE double v_total(struct sums sums) {
+#if LANES > 1
+  const vh x = sums.low + sums.high;
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_pd((__m512d)x);
+#else
+  double part[LANES / 2];
+  memcpy(part, &x, sizeof x);
+  for (int width = LANES / 4; width > 0; width /= 2)
+    for (int i = 0; i < width; i++) part[i] = part[i] + part[i + width];
+  return part[0];
+#endif
+#else
+  return sums.low;
+#endif
+}
+INLINE int32_t v_total_int(vi x) {
+  int32_t sum = x[0];
+  for (int i = 1; i < LANES; i++) sum = sum + x[i];
+  return sum;
+}
+INLINE float v_largest(vf x) {
+  float all = x[0];
+  for (int i = 1; i < LANES; i++) all = larger(all, x[i]);
+  return all;
+}
+INLINE int32_t v_largest_int(vi x) {
+  int32_t all = x[0];
+  for (int i = 1; i < LANES; i++) all = all < x[i] ? x[i] : all;
+  return all;
+}
 /* A sum with another term; the rounding error of the sum is kept beside it, and an infinite or NaN sum has none. */
 INLINE void add_exactly(float *sum, float *error, float x) {
   const float term = x + *error, before = *sum;

@@ -6,6 +6,8 @@ import type { KernelSource } from "./code.ts";
 /** The function of a kernel inside a loop. */
 export interface Inside {
   readonly name: string;
+  /** What follows its call; default: nothing. */
+  readonly mark?: string;
   /** How many units of work it has. */
   readonly units: (f: KernelSource) => string;
 }

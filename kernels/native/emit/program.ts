@@ -35,13 +35,15 @@ export interface EmitOptions {
   readonly threads: number;
   /** Elements from which a kernel is shared among threads. */
   readonly shareFrom: number;
+  /** Whether the code adds up how long each kernel takes, for profiles; default: it does not. */
+  readonly marks?: boolean;
 }
 
 /** The C of a Program. */
 export interface Emitted {
   readonly source: string;
-  /** The names of its kernels' functions. */
-  readonly functions: readonly string[];
+  /** The name of each kernel's function; times are in this order. */
+  readonly kernels: ReadonlyMap<CpuKernel, string>;
 }
 
 /** The division of a kernel's work: numbers, or words of the table. */
@@ -69,7 +71,7 @@ class ProgramWriter {
   readonly #functions = new Set<MathName>();
   readonly #names = new Map<string, number>();
   readonly #written: string[] = [];
-  readonly #order: string[] = [];
+  readonly #kernels = new Map<CpuKernel, string>();
 
   constructor(options: EmitOptions) {
     this.#options = options;
@@ -92,12 +94,13 @@ class ProgramWriter {
       PLACES,
       HELPERS,
       mathSource(this.#functions),
+      ...(this.#options.marks ? [marksOf(this.#kernels.size)] : []),
       ...this.#written,
       alone,
       together,
       ENTRY,
     ].join("\n");
-    return { source, functions: this.#order };
+    return { source, kernels: this.#kernels };
   }
 
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
@@ -114,15 +117,20 @@ class ProgramWriter {
     const body = "body" in kernel ? kernel.body : [];
     const inside = body.map((each): Inside => {
       const called = this.#kernel(each, depth + 1);
-      return { name: called, units: this.#divisionOf(each, called).units };
+      return { name: called, mark: this.#mark(each), units: this.#divisionOf(each, called).units };
     });
     const loops = Array.from({ length: depth }, (_, loop) => `, int64_t t${loop}`).join("");
     const text = this.#function(name, `const struct call *c, int64_t begin, int64_t end${loops}`, (f) => {
       emissionOf(kernel).emit(f, kernel, { threads: this.#options.threads, depth, inside });
     });
     this.#written.push(`/* ${cpuFunctions.printKernel(kernel)[0]} */\n${text}`);
-    this.#order.push(name);
+    this.#kernels.set(kernel, name);
     return name;
+  }
+
+  /** The call that adds the time since the one before to a kernel that has run; empty without marks. */
+  #mark(kernel: CpuKernel): string {
+    return this.#options.marks ? ` mark(${[...this.#kernels.keys()].indexOf(kernel)});` : "";
   }
 
   #divisionOf(kernel: CpuKernel, name: string): Division {
@@ -162,19 +170,21 @@ class ProgramWriter {
   }
 
   #alone(f: KernelSource, steps: readonly Step[]): void {
-    const { threads } = this.#options;
+    const { threads, marks } = this.#options;
+    if (marks) f.line(`mark(${this.#kernels.size});`); // what came before belongs to no kernel
     for (const step of steps) {
       const { kernel, name, units, part } = step;
       this.#whenStale(f, step, () => {
-        if (!emissionOf(kernel).dependsOnShare?.(kernel)) f.line(`${name}(c, 0, ${units(f)});`);
-        else {
+        if (!emissionOf(kernel).dependsOnShare?.(kernel)) {
+          f.line(`${name}(c, 0, ${units(f)});${this.#mark(kernel)}`);
+        } else {
           f.line(`for (c->share = 0; c->share < ${threads}; c->share++)`);
           f.line(
             `  ${name}(c, least(${units(f)}, c->share * ${part(f)}), least(${units(f)}, (c->share + 1) * ${
               part(f)
             }));`,
           );
-          f.line("c->share = 0;");
+          f.line(`c->share = 0;${this.#mark(kernel)}`);
         }
       });
     }
@@ -226,6 +236,21 @@ const ENTRY = `static const struct program program = {alone, together};
 __attribute__((visibility("default"))) const struct program *cellfold_program(void);
 const struct program *cellfold_program(void) { return &program; }
 `;
+
+/** What adds up times: `mark` is called when a kernel has run, and a profile reads and clears `taken`. */
+function marksOf(kernels: number): string {
+  return `#include <time.h>
+__attribute__((visibility("default"))) double cellfold_taken[${kernels + 1}];
+static void mark(int kernel) {
+  static double before;
+  struct timespec now;
+  timespec_get(&now, TIME_UTC);
+  const double time = (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+  cellfold_taken[kernel] += time - before;
+  before = time;
+}
+`;
+}
 
 /** The comment at the beginning of the file. */
 function headerOf({ inputs, outputs }: Program, kernels: readonly CpuKernel[]): string {

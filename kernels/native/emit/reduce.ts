@@ -19,11 +19,19 @@ interface Accumulation {
   readonly result: (result: string) => string;
 }
 
+/** How results accumulate in the lanes of a vector. */
+interface WideAccumulation extends Accumulation {
+  /** The vector at an address. */
+  readonly load: (address: string) => string;
+  /** All of its lanes in one. */
+  readonly total: (result: string) => string;
+}
+
 /** In a number, and in vectors. */
 const accumulations: {
   readonly [K in `${ReduceKernel["name"]} of ${"float" | "int32_t"}`]: {
     readonly one: Accumulation;
-    readonly many: Accumulation;
+    readonly many: WideAccumulation;
   };
 } = {
   "sum of float": {
@@ -34,15 +42,24 @@ const accumulations: {
       result: (x) => `(float)${x}`,
     },
     many: {
-      type: "vd",
-      start: "(vd){0}",
-      take: (all, x) => `${all} + v_wide(${x})`,
-      result: (x) => `v_narrow(${x})`,
+      type: "struct sums",
+      start: "(struct sums){{0}, {0}}",
+      take: (all, x) => `v_add_wide(${all}, ${x})`,
+      result: (x) => `v_rounded(${x})`,
+      load: (address) => `v_load(${address}, v_lanes(LANES))`,
+      total: (x) => `v_total(${x})`,
     },
   },
   "sum of int32_t": {
     one: { type: "int32_t", start: "0", take: (all, x) => `${all} + ${x}`, result: (x) => x },
-    many: { type: "vi", start: "(vi){0}", take: (all, x) => `${all} + ${x}`, result: (x) => x },
+    many: {
+      type: "vi",
+      start: "(vi){0}",
+      take: (all, x) => `${all} + ${x}`,
+      result: (x) => x,
+      load: (address) => `v_load_int(${address}, v_lanes(LANES))`,
+      total: (x) => `v_total_int(${x})`,
+    },
   },
   "max of float": {
     one: {
@@ -56,6 +73,8 @@ const accumulations: {
       start: "v_number(-__builtin_inff())",
       take: (all, x) => `v_maximum(${all}, ${x})`,
       result: (x) => x,
+      load: (address) => `v_load(${address}, v_lanes(LANES))`,
+      total: (x) => `v_largest(${x})`,
     },
   },
   "max of int32_t": {
@@ -70,6 +89,8 @@ const accumulations: {
       start: "v_integer(INT32_MIN)",
       take: (all, x) => `v_maximum_int(${all}, ${x})`,
       result: (x) => x,
+      load: (address) => `v_load_int(${address}, v_lanes(LANES))`,
+      total: (x) => `v_largest_int(${x})`,
     },
   },
 };
@@ -122,51 +143,83 @@ function reduceColumns(
   else overRows(f, kept.shape.slice(0, last), (indices) => columns(indices, "0", f.size(kept.shape[last])));
 }
 
-/** One output element at a time: vectors along the innermost reduced axis if it is contiguous. */
+/** Rows that are reduced side by side, so that one need not wait for the additions of another. */
+const ROWS = 4;
+
+/** Output elements one at a time, or rows side by side with vectors along them if these are contiguous. */
 function reduceElements(
+  f: KernelSource,
+  kernel: ReduceKernel,
+  kept: Axes,
+  reduced: Axes,
+): void {
+  const { name, input, output } = kernel;
+  const inner = reduced.shape.length - 1;
+  const from = f.pointer(input), to = f.pointer(output);
+  if (inner >= 0 && reduced.strides[inner] === 1) return reduceRows(f, kernel, kept, reduced);
+  const { one } = accumulations[`${name} of ${elementType(input.dtype)}`];
+  overRows(f, kept.shape, (indices) => {
+    const all = f.name(name);
+    f.line(`${one.type} ${all} = ${one.start};`);
+    f.loops("k", reduced.shape, (places) => {
+      const distance = plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides));
+      f.line(`${all} = ${one.take(all, `${from}[${distance}]`)};`);
+    });
+    f.line(`${to}[${f.distance(indices, output.strides)}] = ${one.result(all)};`);
+  });
+}
+
+/** Rows of contiguous elements; each is added up alike, whichever others are beside it. */
+function reduceRows(
   f: KernelSource,
   { name, input, output }: ReduceKernel,
   kept: Axes,
   reduced: Axes,
 ): void {
-  const type = elementType(input.dtype), suffix = type === "float" ? "" : "_int";
+  const type = elementType(input.dtype);
   const { one, many } = accumulations[`${name} of ${type}`];
-  const inner = reduced.shape.length - 1;
-  const isContiguous = inner >= 0 && reduced.strides[inner] === 1;
   const from = f.pointer(input), to = f.pointer(output);
-  overRows(f, kept.shape, (indices) => {
-    const all = f.name(name);
-    f.line(`${one.type} ${all} = ${one.start};`);
-    const outer = isContiguous ? inner : reduced.shape.length;
-    const at = (places: readonly string[], along: string) =>
-      plus(f.distance(indices, kept.strides), f.distance(places, reduced.strides), along);
-    if (!isContiguous) {
-      f.loops(
-        "k",
-        reduced.shape,
-        (places) => f.line(`${all} = ${one.take(all, `${from}[${at(places, "0")}]`)};`),
-      );
-    } else {
-      const extent = f.size(reduced.shape[inner]),
-        parts = f.name("parts"),
-        k = f.name("k"),
-        lane = f.name("lane");
+  const inner = reduced.shape.length - 1, extent = f.size(reduced.shape[inner]);
+  const write = (results: readonly (readonly string[])[]) => {
+    const each = results.map((indices) => {
+      const all = f.name(name), parts = f.name("parts");
+      f.line(`${one.type} ${all} = ${one.start};`);
       f.line(`${many.type} ${parts} = ${many.start};`);
-      f.loops("k", reduced.shape.slice(0, outer), (places) => {
-        f.line(`int64_t ${k} = 0;`);
-        f.block(`for (; ${k} + LANES <= ${extent}; ${k} += LANES)`, () => {
-          f.line(
-            `${parts} = ${many.take(parts, `v_load${suffix}(${from} + ${at(places, k)}, v_lanes(LANES))`)};`,
-          );
-        });
-        f.line(`for (; ${k} < ${extent}; ${k}++) ${all} = ${one.take(all, `${from}[${at(places, k)}]`)};`);
+      return { indices, all, parts };
+    });
+    f.loops("k", reduced.shape.slice(0, inner), (places) => {
+      const k = f.name("k");
+      const at = (indices: readonly string[]) =>
+        plus(from, f.distance(indices, kept.strides), f.distance(places, reduced.strides), k);
+      f.line(`int64_t ${k} = 0;`);
+      f.block(`for (; ${k} + LANES <= ${extent}; ${k} += LANES)`, () => {
+        for (const { indices, parts } of each) {
+          f.line(`${parts} = ${many.take(parts, many.load(at(indices)))};`);
+        }
       });
+      f.block(`for (; ${k} < ${extent}; ${k}++)`, () => {
+        for (const { indices, all } of each) f.line(`${all} = ${one.take(all, `*(${at(indices)})`)};`);
+      });
+    });
+    for (const { indices, all, parts } of each) {
       f.line(
-        `for (int ${lane} = 0; ${lane} < LANES; ${lane}++) ${all} = ${one.take(all, `${parts}[${lane}]`)};`,
+        `${to}[${f.distance(indices, output.strides)}] = ${one.result(one.take(all, many.total(parts)))};`,
       );
     }
-    f.line(`${to}[${f.distance(indices, output.strides)}] = ${one.result(all)};`);
-  });
+  };
+  if (kept.shape.length === 0) return write([[]]);
+  f.loop("i", "end", (row) => {
+    // Beyond the last row stands the last one again.
+    const rows = [
+      row,
+      ...Array.from({ length: ROWS - 1 }, (_, other) => {
+        const next = f.name(`${row}_${other + 1}`);
+        f.line(`const int64_t ${next} = least(${row} + ${other + 1}, end - 1);`);
+        return next;
+      }),
+    ];
+    f.loops("i", kept.shape.slice(1), (others) => write(rows.map((each) => [each, ...others])));
+  }, { from: "begin", step: `${ROWS}` });
 }
 
 /** Writes the function of an argmax; NaN counts as the largest, and of equal elements the first wins. */
