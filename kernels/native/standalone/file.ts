@@ -66,6 +66,8 @@ export function writeFiles({ name, weights, predict, step }: CSource): CFiles {
     HEADERS,
     // Functions on vectors are inlined, so how vectors are passed does not matter.
     '#pragma GCC diagnostic ignored "-Wpsabi"',
+    // GCC sees loads of whole vectors from arrays that are shorter, and not that these are never reached.
+    '#pragma GCC diagnostic ignored "-Warray-bounds"',
     VECTORS,
     OPERATIONS,
     HELPERS,

@@ -162,6 +162,29 @@ for (const weights of ["float16", "int8"] as const) {
 }
 
 Deno.test({
+  name: "toC: arrays that are shorter than a vector give no warning, for vectors of any width",
+  ignore: compilers.length === 0,
+  async fn() {
+    const { model, input } = models["features in order"];
+    const directory = await Deno.makeTempDir();
+    try {
+      const sources = await writeSources(
+        directory,
+        toC(model, variablesOf(models["features in order"]), { input }),
+      );
+      const widths = Deno.build.arch === "x86_64" ? [[], ["-mavx2", "-mfma"], ["-mavx512f"]] : [[]];
+      for (const compiler of compilers) {
+        for (const width of widths) {
+          await run(compiler, [...STRICT, "-O2", ...width, "-c", sources[0], "-o", `${directory}/object`]);
+        }
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
   name: "toC: names may be words and macros of C, and words of the file itself",
   ignore: compilers.length === 0,
   async fn() {
