@@ -61,13 +61,36 @@ function integerOf(value: number): string {
   return value === -(2 ** 31) ? "-2147483647 - 1" : `${value}`;
 }
 
-/** The definition of a matrix in 16 bits. */
+/** Throws for a weight that has no likeness in a format. */
+function refuse(format: WeightFormat, value: number, expected: string): never {
+  throw new RangeError(
+    `Cannot store weights in ${format}: one is ${value}, expected ${expected}; give weights: "float32"`,
+  );
+}
+
+/** The largest number that 16 bits hold. */
+const LARGEST_HALF = 65504;
+
+/**
+ * The definition of a matrix in 16 bits.
+ *
+ * @throws RangeError for a number that would become infinite.
+ */
 export function halfArray(name: string, { data }: HostTensor): ConstantArray {
+  for (const value of data) {
+    if (Math.abs(value) > LARGEST_HALF && Number.isFinite(value)) {
+      refuse("float16", value, `numbers up to ${LARGEST_HALF}`);
+    }
+  }
   const bits = new Uint16Array(new Float16Array(Float32Array.from(data)).buffer);
   return arrayOf(name, "uint16_t", [...bits].map(String), 2);
 }
 
-/** The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127. */
+/**
+ * The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127.
+ *
+ * @throws RangeError for NaN and infinities, next to which there is no scale for the others.
+ */
 export function byteArrays(
   name: string,
   { data, shape }: HostTensor,
@@ -77,6 +100,7 @@ export function byteArrays(
   const channelOf = (index: number) => axis === "columns" ? index % columns : Math.floor(index / columns);
   const largest = new Float64Array(axis === "columns" ? columns : rows);
   data.forEach((value, index) => {
+    if (!Number.isFinite(value)) refuse("int8", value, "finite numbers");
     largest[channelOf(index)] = Math.max(largest[channelOf(index)], Math.abs(value));
   });
   const scales = Float32Array.from(largest, (value) => value / 127);
