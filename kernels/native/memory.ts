@@ -103,7 +103,7 @@ export class NativeMemory implements CpuMemory {
     this.#sizes.delete(start);
     if (bytes < LARGE) return;
     this.#waiting.set(start, bytes);
-    const waiting = this.#waiting.values().reduce((sum, each) => sum + each, 0);
+    const waiting = [...this.#waiting.values()].reduce((sum, each) => sum + each, 0);
     if (waiting < MOST_WAITING) return;
     for (const [from, size] of this.#waiting) this.#reserved.giveBack(from, size);
     this.#waiting.clear();
