@@ -41,6 +41,7 @@ export class TableFull extends Error {}
 /** The words of a table while code is emitted, and how each is computed. */
 export class Slots {
   readonly #words: Word[] = [];
+  /** The indices of words. */
   readonly #known = new Map<unknown, number>();
 
   /**
@@ -50,10 +51,17 @@ export class Slots {
    */
   constructor(readonly address: number, readonly capacity: number, readonly unit = 1) {}
 
+  /** The same words in a table at another address. */
+  movedTo(address: number): Slots {
+    const moved = new Slots(address, this.length, this.unit);
+    moved.#words.push(...this.#words);
+    for (const [key, index] of this.#known) moved.#known.set(key, index);
+    return moved;
+  }
+
   /** The index of the word for an input or output (by its name), a buffer or a flag; undefined if none is read. */
   indexOf(key: unknown): number | undefined {
-    const address = this.#known.get(key);
-    return address === undefined ? undefined : (address - this.address) / 4;
+    return this.#known.get(key);
   }
 
   /** The address of a word that each call sets, for what `key` identifies. */
@@ -63,12 +71,13 @@ export class Slots {
 
   /** The address of the word for what `key` identifies. */
   #of(key: unknown, word: Word): number {
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    if (this.#words.length === this.capacity) throw new TableFull();
-    const address = this.address + 4 * (this.#words.push(word) - 1);
-    this.#known.set(key, address);
-    return address;
+    let index = this.#known.get(key);
+    if (index === undefined) {
+      if (this.#words.length === this.capacity) throw new TableFull();
+      index = this.#words.push(word) - 1;
+      this.#known.set(key, index);
+    }
+    return this.address + 4 * index;
   }
 
   /** The address of the word that holds a buffer's address. */

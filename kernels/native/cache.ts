@@ -40,6 +40,11 @@ function unwritable(directory: string, cause: unknown): DeviceUnavailable {
   );
 }
 
+/** Whether there is a file of this name. */
+export async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
 /** Whether a file is there, and as it was written. */
 export async function isWhole(path: string): Promise<boolean> {
   let bytes: Uint8Array<ArrayBuffer>;

@@ -2,18 +2,17 @@
 import type { Program } from "../../src/program/types.ts";
 import { type Code, scratchLifetimes, staysPacked } from "../cpu/device.ts";
 import { createCrew } from "../cpu/crew.ts";
+import type { CpuKernel } from "../cpu/kernels.ts";
 import { lowerForCpu } from "../cpu/lower.ts";
 import { onlyPacked } from "../cpu/packed.ts";
 import { isSingleThreaded } from "../cpu/partition.ts";
-import { Slots, TableFull } from "../cpu/slots.ts";
+import { Slots } from "../cpu/slots.ts";
+import type { Lowered } from "../lowering/lower.ts";
 import { compileC } from "./compiler.ts";
 import { emitProgram, type Emitted } from "./emit/program.ts";
 import { nativeTarget } from "./kinds.ts";
 import type { NativeMemory } from "./memory.ts";
 import { loadProgram, type Runtime } from "./runtime.ts";
-
-/** Words of a table at first; one that needs more gets twice as many. */
-const FEW_WORDS = 256;
 
 /** The table counts addresses in units of so many bytes, as its words have 32 bits. */
 const ADDRESS_UNIT = 64;
@@ -38,28 +37,44 @@ export interface NativeCode extends Code {
   readonly names: Emitted["kernels"];
 }
 
+/** The C of a Program, and what calling it needs. */
+export interface Written {
+  readonly kernels: readonly CpuKernel[];
+  readonly checks: Lowered<CpuKernel>["checks"];
+  readonly emitted: Emitted;
+  /** Its table, which lies nowhere yet. */
+  readonly slots: Slots;
+}
+
+/** Lowers and emits a Program; no device is needed for that. */
+export function writeCode(
+  program: Program,
+  stays: (input: number) => boolean,
+  { threads, shareFrom, marks }: Pick<CompilingDevice, "threads" | "shareFrom" | "marks">,
+): Written {
+  const { kernels, checks } = lowerForCpu(program, { threads, stays, target: nativeTarget, shareFrom });
+  const slots = new Slots(0, Infinity, ADDRESS_UNIT);
+  return {
+    kernels,
+    checks,
+    slots,
+    emitted: emitProgram(kernels, program, { slots, threads, shareFrom, marks }),
+  };
+}
+
 /** Lowers, emits, compiles and loads a Program. */
 export async function codeFor(
   { runtime, device, memory, threads, shareFrom, marks }: CompilingDevice,
   program: Program,
   stays: (input: number) => boolean,
 ): Promise<NativeCode> {
+  const { kernels, checks, emitted, ...written } = writeCode(program, stays, { threads, shareFrom, marks });
   const sharing = { target: nativeTarget, shareFrom };
-  const { kernels, checks } = lowerForCpu(program, { threads, stays, ...sharing });
-  const emit = (words: number): { readonly slots: Slots; readonly emitted: Emitted } => {
-    const address = memory.allocate(words * 4, () => "it was for a table of sizes and addresses");
-    const slots = new Slots(address, words, ADDRESS_UNIT);
-    try {
-      return { slots, emitted: emitProgram(kernels, program, { slots, threads, shareFrom, marks }) };
-    } catch (error) {
-      memory.free(address);
-      if (error instanceof TableFull) return emit(words * 2);
-      throw error;
-    }
-  };
-  const { slots, emitted } = emit(FEW_WORDS);
+  const files = await compileC(runtime.compiler, emitted.source, "program");
+  const slots = written.slots.movedTo(
+    memory.allocate(written.slots.length * 4, () => "it was for a table of sizes and addresses"),
+  );
   try {
-    const files = await compileC(runtime.compiler, emitted.source, "program");
     const { id, unload } = loadProgram(runtime, device, files.object, slots.address);
     const { cellfold_run: run, cellfold_pack: pack } = runtime.symbols;
     const packs = kernels.filter(staysPacked);

@@ -1,7 +1,8 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
-import { isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
-import { cacheDirectory, compilerCommand, identityPath, mayCompile, missingPermissions } from "./host.ts";
+import { isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
+import { cacheDirectory, compilerCommand, mayCompile, missingPermissions } from "./host.ts";
+import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identity.ts";
 
 /**
  * How code is compiled. Nothing here changes what NaN, infinities or zeros do: floats are multiplied and added in one step
@@ -17,19 +18,17 @@ export const FLAGS = [
  * How much the compiler optimizes: the runtime, whose tiles it should keep in registers; and Programs, whose vectors are
  * written out, so that a higher level only takes half as long again to compile them.
  */
-export const OPTIMIZE = { runtime: ["-O3"], program: ["-O2", "-ftree-vectorize"] } as const;
+export const OPTIMIZE = {
+  runtime: ["-O2", "-falign-loops=64"],
+  program: ["-O2", "-ftree-vectorize"],
+} as const;
 
 /** What it is linked with: threads, and `floor` where no instruction has it. */
 export const LIBRARIES = ["-lpthread", "-lm"];
 
 /** The compiler of this machine. */
-export interface Compiler {
+export interface Compiler extends Identity {
   readonly command: string;
-  /** The flag that makes it use all of this processor. */
-  readonly processor: readonly string[];
-  /** Its version, and what the processor can do, as the compiler sees both. */
-  readonly identity: string;
-  readonly version: string;
   readonly directory: string;
 }
 
@@ -80,7 +79,10 @@ export async function findCompiler(): Promise<Compiler> {
   const directory = cacheDirectory();
   if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
   const command = compilerCommand();
-  if (!mayCompile()) return keptCompiler(directory, command);
+  const key = mayCompile() ? await identityKey(command) : undefined;
+  const kept = key === null ? undefined : await keptIdentity(directory, key);
+  if (kept) return { command, directory, ...kept };
+  if (key === undefined) throw unavailable(`${directory} has no code; run Deno with --allow-run=${command}`);
   let said = "";
   for (const processor of [["-march=native"], ["-mcpu=native"], []]) {
     const { success, stdout, stderr } = await runCommand(command, [
@@ -98,21 +100,11 @@ export async function findCompiler(): Promise<Compiler> {
       "\n",
     );
     await prepare(directory);
-    const kept: KeptIdentity = { processor, identity, version };
-    const path = identityPath(directory), text = JSON.stringify(kept);
-    if (await Deno.readTextFile(path).catch(() => "") !== text) await keepText(path, text).catch(() => {});
-    return { command, processor, identity, version, directory };
+    const found: Identity = { processor, identity, version };
+    await keepIdentity(directory, { ...found, key });
+    return { command, directory, ...found };
   }
   throw unavailable(`the C compiler ${command} fails:\n${firstLines(said)}`);
-}
-
-/** What is known of the compiler without running it. */
-type KeptIdentity = Pick<Compiler, "processor" | "identity" | "version">;
-
-/** The compiler as it was when it was last run here, for a process that may not run it. */
-async function keptCompiler(directory: string, command: string): Promise<Compiler> {
-  const kept: KeptIdentity = JSON.parse(await Deno.readTextFile(identityPath(directory)));
-  return { command, directory, ...kept };
 }
 
 /** Compilations under way in this process. */
@@ -128,8 +120,7 @@ export async function compileC(
   source: string,
   kind: keyof typeof OPTIMIZE,
 ): Promise<Compiled> {
-  const flags = [...OPTIMIZE[kind], ...FLAGS, ...compiler.processor];
-  const name = await nameFor(source, compiler.command, compiler.identity, ...flags);
+  const { name, flags } = await filesFor(compiler, source, kind);
   const known = underWay.get(name) ?? compileOnce(compiler, source, { name, flags });
   underWay.set(name, known);
   try {
@@ -137,6 +128,26 @@ export async function compileC(
   } finally {
     underWay.delete(name);
   }
+}
+
+/** What the files of a source are called, and the flags that it is compiled with. */
+async function filesFor(
+  { command, identity, processor }: Compiler,
+  source: string,
+  kind: keyof typeof OPTIMIZE,
+) {
+  const flags = [...OPTIMIZE[kind], ...FLAGS, ...processor];
+  return { flags, name: await nameFor(source, command, identity, ...flags) };
+}
+
+/** Whether a source was compiled before. */
+export async function isKept(
+  compiler: Compiler,
+  source: string,
+  kind: keyof typeof OPTIMIZE,
+): Promise<boolean> {
+  const { name } = await filesFor(compiler, source, kind);
+  return await isThere(`${compiler.directory}/${name}.so`);
 }
 
 async function compileOnce(

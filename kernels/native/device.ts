@@ -28,6 +28,13 @@ function defaultThreads(): number {
   return Math.max(1, Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, 8));
 }
 
+/** All options. */
+export function withDefaults(
+  { threads = defaultThreads(), shareFrom = WORTH_SHARING }: NativeOptions,
+): Required<NativeOptions> {
+  return { threads, shareFrom };
+}
+
 /** Memory and threads, created once and shared by all executables. */
 export class NativeDevice implements CpuDevice {
   readonly scratch: Scratch;
@@ -50,10 +57,8 @@ export class NativeDevice implements CpuDevice {
   }
 
   /** @throws DeviceUnavailable if this machine cannot run it. */
-  static async open(
-    name: string,
-    { threads = defaultThreads(), shareFrom = WORTH_SHARING }: NativeOptions = {},
-  ): Promise<NativeDevice> {
+  static async open(name: string, options: NativeOptions): Promise<NativeDevice> {
+    const { threads, shareFrom } = withDefaults(options);
     const runtime = await openRuntime();
     const { memory, device } = openDevice(runtime, threads);
     return new NativeDevice(name, runtime, memory, device, threads, shareFrom);

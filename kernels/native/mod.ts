@@ -25,6 +25,9 @@ export interface NativeChoice extends NativeOptions {
   readonly name: "native";
 }
 
+/** All but what is in this file. */
+const loaded = () => import("./loaded.ts");
+
 /** The most threads of a device. */
 const MOST_THREADS = 32;
 
@@ -34,8 +37,8 @@ async function findMissing(): Promise<string | undefined> {
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
-    const { openRuntime } = await import("./runtime.ts");
-    await openRuntime();
+    const { beginRuntime } = await loaded();
+    await beginRuntime();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message.replace("Cannot open the device native: ", "") : `${error}`;
@@ -46,7 +49,7 @@ async function findMissing(): Promise<string | undefined> {
 export function createNative(options: NativeOptions = {}, name = "native"): Backend {
   let device: Promise<NativeDevice> | undefined;
   const open = () =>
-    device ??= import("./device.ts").then(({ NativeDevice }) => NativeDevice.open(name, options)).catch(
+    device ??= loaded().then(({ NativeDevice }) => NativeDevice.open(name, options)).catch(
       (error) => {
         device = undefined;
         throw error;
@@ -56,12 +59,14 @@ export function createNative(options: NativeOptions = {}, name = "native"): Back
     name,
     supports: (program) => float64In(program) === undefined,
     isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
-    available: async () => await findMissing() === undefined,
+    available: async () =>
+      await findMissing() === undefined &&
+      await loaded().then(({ openRuntime }) => openRuntime()).then(() => true, () => false),
     missing: findMissing,
     // Compiled at once, so that `auto` takes another device where that fails.
     compile: async (program, compileOptions) => {
-      const { CpuExecutable } = await import("../cpu/executable.ts");
-      return await new CpuExecutable(await open(), program, compileOptions, "native").prepare();
+      const { compileFor } = await loaded();
+      return await compileFor(open(), program, compileOptions, options);
     },
     upload: async (tensor) => (await open()).upload(tensor),
     share: async (tensor) => (await open()).share(tensor),

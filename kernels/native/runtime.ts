@@ -1,7 +1,7 @@
 /** The runtime of a process: loaded once, and shared by all devices. */
 import { DeviceUnavailable } from "../backend.ts";
 import { RUNTIME } from "./c/runtime.ts";
-import { compileC, type Compiler, findCompiler } from "./compiler.ts";
+import { compileC, type Compiler, findCompiler, isKept } from "./compiler.ts";
 import { NativeMemory } from "./memory.ts";
 
 const SYMBOLS = {
@@ -32,7 +32,33 @@ export interface Runtime {
   readonly lanes: number;
 }
 
+let compiler: Promise<Compiler> | undefined;
 let runtime: Promise<Runtime> | undefined;
+let isLoaded = false;
+
+/** The compiler of this process, found at the first call. */
+export function openCompiler(): Promise<Compiler> {
+  return compiler ??= findCompiler().catch((error) => {
+    compiler = undefined;
+    throw error;
+  });
+}
+
+/**
+ * Begins to open the runtime. Where it must be compiled first, which takes a second, only the compiler is waited for.
+ *
+ * @throws DeviceUnavailable if that is not possible.
+ */
+export async function beginRuntime(): Promise<void> {
+  const opening = openRuntime();
+  opening.catch(() => {}); // whoever needs it gets the error
+  if (await isKept(await openCompiler(), RUNTIME, "runtime")) await opening;
+}
+
+/** Whether the runtime is there already. */
+export function isRuntimeLoaded(): boolean {
+  return isLoaded;
+}
 
 /**
  * The runtime, compiled and loaded at the first call.
@@ -47,7 +73,7 @@ export function openRuntime(): Promise<Runtime> {
 }
 
 async function load(): Promise<Runtime> {
-  const compiler = await findCompiler();
+  const compiler = await openCompiler();
   const { object } = await compileC(compiler, RUNTIME, "runtime");
   const { symbols } = open(object, SYMBOLS);
   if (!symbols.cellfold_is_supported()) {
@@ -56,6 +82,7 @@ async function load(): Promise<Runtime> {
         `--allow-run=${compiler.command}, or set XDG_CACHE_HOME to a directory of this machine`,
     );
   }
+  isLoaded = true;
   return { compiler, symbols, lanes: symbols.cellfold_lanes() };
 }
 

@@ -17,6 +17,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DeviceOutOfMemory } from "../../../kernels/backend.ts";
 import { CpuExecutable } from "../../../kernels/cpu/executable.ts";
 import { NativeDevice } from "../../../kernels/native/device.ts";
+import { NativeMemory } from "../../../kernels/native/memory.ts";
 import { missing } from "./backends.ts";
 
 // Threads outlive a test.
@@ -51,6 +52,28 @@ Deno.test("native: large memory that is freed goes back to the system", options,
   stored[Symbol.dispose]();
   assert(held - before > 3.5 * size, "it is there while it is used");
   assert(held - rss() > 3.5 * size, "and gone afterwards");
+});
+
+Deno.test("native: what a step frees waits for the next one, and goes back once it is too much", () => {
+  const mebibyte = 1 << 20, given: [number, number][] = [];
+  const memory = new NativeMemory({
+    bufferOf: (bytes) => new ArrayBuffer(Math.min(bytes, 64)),
+    giveBack: (address, bytes) => given.push([address, bytes]),
+    bytes: 2 ** 32,
+    machineBytes: 2 ** 32,
+  });
+  const take = (mebibytes: number) => memory.allocate(mebibytes * mebibyte, () => "");
+  for (let step = 0; step < 100; step++) {
+    const weights = take(12), moments = take(12);
+    memory.free(weights);
+    memory.free(moments);
+  }
+  assertEquals(given, [], "24 MiB wait");
+  const first = take(8), large = take(40); // both begin in what waits
+  memory.free(large);
+  const back = given.reduce((sum, [, bytes]) => sum + bytes, 0);
+  assertEquals(back, 40 * mebibyte, "all that waits, and nothing that is in use");
+  assert(given.every(([address, bytes]) => address >= first + 8 * mebibyte || address + bytes <= first));
 });
 
 Deno.test("native: more memory than there is is refused, and what is there stays", options, async () => {
