@@ -6,7 +6,14 @@ const ROOT = new URL("../", import.meta.url).href;
 
 /** From what knows nothing to what knows all; a file imports from its own line and those above it. */
 const ORDER = [
-  ["src/describe.ts", "src/quoted.ts", "src/known_names.ts", "src/option_names.ts", "src/pause.ts"],
+  [
+    "src/describe.ts",
+    "src/inspect.ts",
+    "src/quoted.ts",
+    "src/known_names.ts",
+    "src/option_names.ts",
+    "src/pause.ts",
+  ],
   ["src/tensor/"],
   ["src/tree/"],
   ["src/program/"],

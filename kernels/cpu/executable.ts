@@ -1,6 +1,7 @@
 /** Compiled Programs of backends for processors: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
+import { printable } from "../../src/tensor/print.ts";
 import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
@@ -152,7 +153,13 @@ export class CpuExecutable implements Executable {
       plans.run(bound, from, to, forms);
       const made = bound.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
         const { dtype } = outputs[index];
-        return kept[index] ?? { kind: "host", shape, dtype, data: memory.readTensor(to[index], dtype, size) };
+        return kept[index] ??
+          printable<HostTensor>({
+            kind: "host",
+            shape,
+            dtype,
+            data: memory.readTensor(to[index], dtype, size),
+          });
       });
       inputs.forEach((input, index) => {
         if (donate[index] && input instanceof StoredTensor) input.donate();
