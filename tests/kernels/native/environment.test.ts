@@ -30,6 +30,7 @@ async function outcomeOf(
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--no-prompt", ...permissions, script, device],
     env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc", ...env },
+    cwd: cache, // where Deno itself puts a relative cache
   }).output();
   const text = new TextDecoder();
   return { ...JSON.parse(text.decode(stdout)), warnings: text.decode(stderr) };
