@@ -56,6 +56,8 @@ export interface Code {
   readonly unload: () => void;
   /** A line about the code: how much it is, and where it lies if people can read it. */
   readonly describe: () => string;
+  /** The function that a kernel became, if it is one that people can read. */
+  readonly functionOf?: (kernel: CpuKernel) => { readonly name: string; readonly text: string };
 }
 
 /** Memory, threads and a compiler, created once and shared by all executables. */
