@@ -11,7 +11,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, floatDType, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 
@@ -44,12 +44,16 @@ export function sequencesOf({ sequenceInputs }: Layer) {
   return { isSequence, asSequence, asStep };
 }
 
-/** One step as a sequence, as tensors. */
+/** One step as a sequence, as tensors; one on the host shares its values. */
 export function expanded(asSequence: AsSequence, step: Tree<Tensor>): Tree<Tensor> {
   return zipTrees(
     step,
     asSequence(step, 1),
-    (x: Tensor, { shape }: Spec) => shape.length === x.shape.length ? x : expandDims(x, 1),
+    (x: Tensor, { shape }: Spec) => {
+      if (shape.length === x.shape.length) return x;
+      if (x.kind !== "host") return expandDims(x, 1);
+      return { kind: "host", shape: x.shape.toSpliced(1, 0, 1), dtype: x.dtype, data: x.data };
+    },
   );
 }
 
@@ -88,6 +92,37 @@ export function stepOf(asSequence: AsSequence): StepFunction {
 /** Specs with another batch. */
 export function withBatch(input: Tree<Spec>, batch: number): Tree<Spec> {
   return mapTree(input, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+}
+
+/**
+ * The batch that is given, by itself or by the specs of an input; undefined if it is not.
+ *
+ * @param what What cannot be done in errors, such as `stream`.
+ * @throws RangeError if two of them differ.
+ */
+export function batchFor(
+  what: string,
+  batch: number | undefined,
+  input: Tree<Spec> | undefined,
+): number | undefined {
+  if (input === undefined) return batch;
+  const { leaves, paths } = flattenTree<Spec>(input, "input");
+  let [found, where] = [batch, "batch"];
+  leaves.forEach((leaf, index) => {
+    const [first] = leaf.shape;
+    if (typeof first !== "number" || first === found) return;
+    const path = printPath(paths[index], "input");
+    if (found === undefined) [found, where] = [first, `the first size of ${path}`];
+    else {
+      throw new RangeError(
+        `Cannot ${what}: ${where} is ${found}, but ${path} is ${
+          printSpec(leaf)
+        }; give the same in both, or ` +
+          "null as the first size in the specs of the input",
+      );
+    }
+  });
+  return found;
 }
 
 /** Whether all of an input is on the host. */
