@@ -49,6 +49,8 @@ export interface Code {
   readonly threadsNow: () => number;
   /** Whether a call of these sizes has too little work to share. */
   readonly isSingleThreaded: (sizes: Sizes) => boolean;
+  /** Is told the sizes of calls to come, when they are planned; a device may start threads for long ones. */
+  readonly planned?: (sizes: Sizes) => void;
   /** Throws if the sizes of a call are such that it has no result. */
   readonly check: (bindings: Bindings) => void;
   readonly unload: () => void;

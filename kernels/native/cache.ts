@@ -31,6 +31,20 @@ export async function prepare(directory: string): Promise<void> {
   }
 }
 
+/**
+ * Throws if others may write to the directory: what they put there would be loaded.
+ *
+ * @throws DeviceUnavailable
+ */
+export async function checkOwn(directory: string): Promise<void> {
+  const mode = await Deno.stat(directory).then(({ mode }) => mode ?? 0, () => 0);
+  if ((mode & 0o022) === 0) return;
+  throw new DeviceUnavailable(
+    `Cannot use the device native: others may write to ${directory}, and could put code there; remove it, and ` +
+      "it is made anew for you alone, or set XDG_CACHE_HOME to another directory",
+  );
+}
+
 function unwritable(directory: string, cause: unknown): DeviceUnavailable {
   const why = cause instanceof Error ? cause.message : cause;
   return new DeviceUnavailable(

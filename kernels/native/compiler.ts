@@ -1,6 +1,6 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
-import { isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
+import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
 import { cacheDirectory, compilerCommand, mayCompile, missingPermissions } from "./host.ts";
 import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identity.ts";
 
@@ -63,9 +63,12 @@ async function runCommand(command: string, args: readonly string[]) {
   }
 }
 
-/** The first lines of what a compiler says. */
-function firstLines(text: string): string {
-  return text.trim().split("\n").slice(0, 5).join("\n");
+/** The error for a compiler that fails, with the first lines of what it says. */
+function failed(command: string, text: string): DeviceUnavailable {
+  const said = text.trim().split("\n").slice(0, 5).join("\n");
+  return unavailable(
+    `the C compiler ${command} fails${said === "" ? ", and does not say why" : `:\n${said}`}`,
+  );
 }
 
 /**
@@ -78,6 +81,7 @@ export async function findCompiler(): Promise<Compiler> {
   if (lacking !== undefined) throw unavailable(`run Deno with ${lacking}`);
   const directory = cacheDirectory();
   if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
+  await checkOwn(directory);
   const command = compilerCommand();
   const key = mayCompile() ? await identityKey(command) : undefined;
   const kept = key === null ? undefined : await keptIdentity(directory, key);
@@ -104,7 +108,7 @@ export async function findCompiler(): Promise<Compiler> {
     await keepIdentity(directory, { ...found, key });
     return { command, directory, ...found };
   }
-  throw unavailable(`the C compiler ${command} fails:\n${firstLines(said)}`);
+  throw failed(command, said);
 }
 
 /** Compilations under way in this process. */
@@ -169,7 +173,7 @@ async function compileOnce(
       to,
       ...LIBRARIES,
     ]);
-    if (!success) throw unavailable(`the C compiler ${command} fails:\n${firstLines(stderr)}`);
+    if (!success || !await isThere(to)) throw failed(command, stderr);
   });
   return files;
 }

@@ -20,10 +20,16 @@ export function compilerCommand(): string {
   return variable("CC") || "cc";
 }
 
-/** Where compiled code is kept: the user's cache directory; undefined if that is not known. */
+/** Whether a path does not depend on the working directory. */
+const isAbsolute = (path: string): boolean => /^([/\\]|[A-Za-z]:)/.test(path);
+
+/**
+ * Where compiled code is kept: the user's cache directory; undefined if that is not known. As its specification says,
+ * a relative `XDG_CACHE_HOME` does not count.
+ */
 export function cacheDirectory(): string | undefined {
   const cache = variable("XDG_CACHE_HOME"), home = variable("HOME");
-  if (cache) return `${cache}/cellfold/native`;
+  if (cache && isAbsolute(cache)) return `${cache}/cellfold/native`;
   return home ? `${home}/.cache/cellfold/native` : undefined;
 }
 

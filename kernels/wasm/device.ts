@@ -11,6 +11,7 @@ import { DeviceMemory } from "./memory.ts";
 import type { WasmOptions } from "./options.ts";
 import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
+import { startingTakes } from "./start_worker.ts";
 import { pairsVectors } from "./wide.ts";
 import { WORTH_SHARING } from "../cpu/partition.ts";
 import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
@@ -59,13 +60,15 @@ export class WasmDevice implements CpuDevice {
       : `${simd} of 128 bits, as the engine does not pair vectors`;
   }
 
-  /** The threads, started when first needed; undefined for one thread. */
+  /** The threads, started when they are worth it; undefined for one thread. */
   pool(): Pool | undefined {
     if (this.threads === 1) return undefined;
     return this.#pool ??= createPool({
       threads: this.threads,
       memory: this.memory.memory,
       controlAddress: CONTROL_ADDRESS,
+      // So workers are not started for calls that are over sooner than they would be.
+      startAfter: this.shareFrom === 0 ? 0 : startingTakes(),
     });
   }
 

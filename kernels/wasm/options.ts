@@ -26,8 +26,8 @@ export interface WasmOptions {
    */
   readonly wide?: boolean;
   /**
-   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, for
-   * tests.
+   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, and
+   * starts workers at once, for tests.
    */
   readonly shareFrom?: number;
 }

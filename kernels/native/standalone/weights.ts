@@ -61,8 +61,27 @@ function integerOf(value: number): string {
   return value === -(2 ** 31) ? "-2147483647 - 1" : `${value}`;
 }
 
-/** The definition of a matrix in 16 bits. */
+/** Throws for a weight that has no likeness in a format. */
+function refuse(format: WeightFormat, value: number, expected: string): never {
+  throw new RangeError(
+    `Cannot store weights in ${format}: one is ${value}, expected ${expected}; give weights: "float32"`,
+  );
+}
+
+/** The largest number that 16 bits hold. */
+const LARGEST_HALF = 65504;
+
+/**
+ * The definition of a matrix in 16 bits.
+ *
+ * @throws RangeError for a number that would become infinite.
+ */
 export function halfArray(name: string, { data }: HostTensor): ConstantArray {
+  for (const value of data) {
+    if (Math.abs(value) > LARGEST_HALF && Number.isFinite(value)) {
+      refuse("float16", value, `numbers up to ${LARGEST_HALF}`);
+    }
+  }
   return arrayOf(name, "uint16_t", [...data].map((value) => `${halfBits(value)}`), 2);
 }
 
@@ -82,7 +101,11 @@ export function halfBits(value: number): number {
   return sign | ((exponent + 14) * 1024 + below + (up ? 1 : 0)); // a carry goes into the exponent
 }
 
-/** The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127. */
+/**
+ * The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127.
+ *
+ * @throws RangeError for NaN and infinities, next to which there is no scale for the others.
+ */
 export function byteArrays(
   name: string,
   { data, shape }: HostTensor,
@@ -92,6 +115,7 @@ export function byteArrays(
   const channelOf = (index: number) => axis === "columns" ? index % columns : Math.floor(index / columns);
   const largest = new Float64Array(axis === "columns" ? columns : rows);
   data.forEach((value, index) => {
+    if (!Number.isFinite(value)) refuse("int8", value, "finite numbers");
     largest[channelOf(index)] = Math.max(largest[channelOf(index)], Math.abs(value));
   });
   const scales = Float32Array.from(largest, (value) => value / 127);

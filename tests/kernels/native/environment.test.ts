@@ -136,6 +136,26 @@ test("shows what a failing compiler says", async (cache) => {
   assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
 });
 
+test("says that a compiler makes nothing, or fails in silence", async (cache) => {
+  for (const script of ["exit 0", "exit 3", 'case "$*" in *-dM*) echo "#define A 1";; esac']) {
+    const given = { permissions: ["--allow-all"], env: { CC: await fakeCompiler(cache, script) } };
+    assertMatch((await outcomeOf(cache, given)).error ?? "", /C compiler .* fails, and does not say why/);
+  }
+});
+
+test("a directory that others may write to is not used, also if there is code", async (cache) => {
+  await outcomeOf(cache, {});
+  await Deno.chmod(`${cache}/cellfold/native`, 0o770);
+  assertStringIncludes((await outcomeOf(cache, {})).error ?? "", "others may write to");
+  assertEquals((await outcomeOf(cache, { device: "auto" })).device, "wasm");
+});
+
+test("a relative cache directory does not count", async (cache) => {
+  const env = { XDG_CACHE_HOME: "some/cache", HOME: cache };
+  assertEquals((await outcomeOf(cache, { env, permissions: ["--allow-all"] })).result, RIGHT);
+  assert((await Deno.stat(`${cache}/.cache/cellfold/native`)).isDirectory);
+});
+
 test("says that what the compiler makes cannot be loaded", async (cache) => {
   const script =
     'case "$*" in *-dM*) echo "#define A 1";; *) while [ "$1" != -o ]; do shift; done; echo hm > "$2";; esac';
