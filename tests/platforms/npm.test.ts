@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import configuration from "../../deno.json" with { type: "json" };
-import { makePackage } from "../../tools/npm.ts";
+import { makePackage } from "../../.ci/npm.ts";
 import { program } from "./packaged/program.ts";
 import { browse, missingForPages, servePages } from "./support/pages.ts";
 import { findCommand, missingPermissions, runProcess, testInFolder } from "./support/requirements.ts";
