@@ -36,7 +36,7 @@ ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${abou
   --input SPEC   the input, if the file does not say it: batch,time,28 or batch,time:int32
   --name NAME    an identifier for the model; default: made from the file's name
   --stream       steps through sequences and keeps the state (wasm, c)
-  --batch N      fixes the first size of the input (wasm, c)`;
+  --batch N      the first size of the input, where it is open (wasm, c)`;
 }
 
 /**

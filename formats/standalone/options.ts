@@ -1,5 +1,6 @@
 /** What all functions that write a model as a file of its own take, and what they refuse. */
 import { checkCount } from "../../src/describe.ts";
+import { batchFor } from "../../src/layers/stream_steps.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { checkOptions } from "../../src/option_names.ts";
@@ -21,7 +22,7 @@ export interface StandaloneOptions {
    * ones; default false.
    */
   readonly stream?: boolean;
-  /** The size of the first axis; default: that of `input`; for a stream, if that is open, 1. */
+  /** The size of the first axis where `input` leaves it open; default for a stream: 1. */
   readonly batch?: number;
   /** Whether weights may be NaN, which then go into the file as they are; default false. */
   readonly allowNaN?: boolean;
@@ -63,7 +64,10 @@ export function checkExport(
   if (flattenTree<Spec>(input, "input").leaves.length === 0) {
     throw new TypeError("Cannot export a model: input has no tensors, expected the specs of its input");
   }
-  if (batch !== undefined) checkCount("export a model", batch, "batch");
+  if (batch !== undefined) {
+    checkCount("export a model", batch, "batch");
+    batchFor("export a model", batch, input);
+  }
   checkWeights(variables, allowNaN);
   return { input, batch, stream, name: nameOf(model, options.name) };
 }

@@ -1,6 +1,6 @@
 /** `toC`: a model as a source file and a header of C. */
 import { type CFunction, type Parameter, writeFiles } from "../../kernels/native/standalone/file.ts";
-import { RESERVED } from "../../kernels/native/emit/math.ts";
+import { identifierOf } from "../../kernels/native/emit/identifiers.ts";
 import type { WeightFormat } from "../../kernels/native/standalone/weights.ts";
 import { unknownName } from "../../src/known_names.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
@@ -116,16 +116,19 @@ function fixedBatch(options: CheckedOptions): CheckedOptions {
 /** What a function of C is called with. */
 function functionOf(name: string, program: ModelProgram): CFunction {
   const { inputs, outputs } = signatureOf(name, program);
-  const sizes = program.names.map((size) => RESERVED.includes(size) ? `${size}_` : size);
-  const taken = new Set<string>(["work", "state", ...sizes]);
+  const taken = new Set<string>();
+  const untaken = (wish: string): string => {
+    let own = wish;
+    for (let count = 1; taken.has(own); count++) own = `${wish}_${count}`;
+    taken.add(own);
+    return own;
+  };
+  const sizes = program.names.map((size) => untaken(identifierOf(size)));
   const parameters = (root: string, tensors: readonly SignatureTensor[]) =>
-    tensors.map((tensor): Parameter => {
-      const wish = mended([root, ...tensor.path].join("_"));
-      let own = wish;
-      for (let count = 1; taken.has(own); count++) own = `${wish}_${count}`;
-      taken.add(own);
-      return { name: own, text: printTensor(tensor) };
-    });
+    tensors.map((tensor): Parameter => ({
+      name: untaken(mended([root, ...tensor.path].join("_"))),
+      text: printTensor(tensor),
+    }));
   return {
     program,
     inputs: parameters("input", inputs),

@@ -7,8 +7,8 @@ import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
+import { describeCode } from "./describe.ts";
 import type { CpuDevice } from "./device.ts";
-import { cpuFunctions } from "./kernels.ts";
 import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
 import { writePart } from "./read_parts.ts";
@@ -188,19 +188,4 @@ export class CpuExecutable implements Executable {
     this.#loaded.plans = undefined;
     this.#latest = undefined;
   }
-}
-
-function describeCode({ code, kept, threadsNow }: Plans, threads: number): string[] {
-  const { kernels } = code;
-  const how = (isSingleThreaded: boolean) =>
-    isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
-      (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
-  return [
-    code.describe(),
-    ...kept.entries.map(([key, { isSingleThreaded, bytes }]) =>
-      `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
-    ),
-    kept.describe(),
-    ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
-  ];
 }

@@ -5,6 +5,7 @@
  * packing the operands of products, is in that backend's folder.
  */
 import type { Bindings } from "../../src/tensor/dims.ts";
+import { rangeCheck } from "../../src/program/ranges.ts";
 import type { ElementwiseEquation, Program, Value } from "../../src/program/types.ts";
 import { absorbAdditions } from "./addends.ts";
 import { constantTensor, prepareBody, type PreparedBody } from "./body.ts";
@@ -56,6 +57,10 @@ function lowerBody(
   depth: number,
   context: BodyContext,
 ): Kernel[] {
+  for (const equation of program.equations) {
+    const inRange = rangeCheck(equation);
+    if (inRange) context.check(inRange);
+  }
   const { program: absorbed, of: addendsOf } = absorbAdditions(program, given, context.columns);
   const body = prepareBody(
     absorbed,

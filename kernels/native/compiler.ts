@@ -1,7 +1,7 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
-import { isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
-import { cacheDirectory, compilerCommand, mayCompile, missingPermissions } from "./host.ts";
+import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
+import { cacheDirectory, compilerCommand, mayCompile, missingPermissions, theHost } from "./host.ts";
 import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identity.ts";
 
 /**
@@ -43,29 +43,21 @@ function unavailable(why: string, cause?: unknown): DeviceUnavailable {
 }
 
 async function runCommand(command: string, args: readonly string[]) {
-  try {
-    const { success, stdout, stderr } = await new Deno.Command(command, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { success, stdout: text(stdout), stderr: text(stderr) };
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) {
-      throw unavailable(`${command} cannot be run (${cause})`, cause);
-    }
-    throw unavailable(
-      `there is no C compiler ${command}; install gcc or clang, or name one by the variable CC`,
-      cause,
-    );
-  }
+  const done = await theHost().run(command, args).catch((cause) => {
+    throw unavailable(`${command} cannot be run (${cause})`, cause);
+  });
+  if (done) return done;
+  throw unavailable(
+    `there is no C compiler ${command}; install gcc or clang, or name one by the variable CC`,
+  );
 }
 
-/** The first lines of what a compiler says. */
-function firstLines(text: string): string {
-  return text.trim().split("\n").slice(0, 5).join("\n");
+/** The error for a compiler that fails, with the first lines of what it says. */
+function failed(command: string, text: string): DeviceUnavailable {
+  const said = text.trim().split("\n").slice(0, 5).join("\n");
+  return unavailable(
+    `the C compiler ${command} fails${said === "" ? ", and does not say why" : `:\n${said}`}`,
+  );
 }
 
 /**
@@ -78,6 +70,7 @@ export async function findCompiler(): Promise<Compiler> {
   if (lacking !== undefined) throw unavailable(`run Deno with ${lacking}`);
   const directory = cacheDirectory();
   if (directory === undefined) throw unavailable("the variables HOME and XDG_CACHE_HOME are not set");
+  await checkOwn(directory);
   const command = compilerCommand();
   const key = mayCompile() ? await identityKey(command) : undefined;
   const kept = key === null ? undefined : await keptIdentity(directory, key);
@@ -104,7 +97,7 @@ export async function findCompiler(): Promise<Compiler> {
     await keepIdentity(directory, { ...found, key });
     return { command, directory, ...found };
   }
-  throw unavailable(`the C compiler ${command} fails:\n${firstLines(said)}`);
+  throw failed(command, said);
 }
 
 /** Compilations under way in this process. */
@@ -169,7 +162,7 @@ async function compileOnce(
       to,
       ...LIBRARIES,
     ]);
-    if (!success) throw unavailable(`the C compiler ${command} fails:\n${firstLines(stderr)}`);
+    if (!success || !await isThere(to)) throw failed(command, stderr);
   });
   return files;
 }

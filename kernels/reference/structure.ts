@@ -2,7 +2,8 @@
  * Operations that create or move elements without arithmetic on them. All movement is one strided walk,
  * prepared once: a broadcast reads with stride 0, a reversal with a negative one, a pad writes with gaps.
  */
-import { type Dim, evaluateDim } from "../../src/tensor/dims.ts";
+import { requireRange, requireZeros } from "../../src/program/ranges.ts";
+import { evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { copyAlong, type KernelBuilder, type Kernels, walk } from "./kernel.ts";
 import { rowMajor } from "../shapes.ts";
 
@@ -67,14 +68,7 @@ const reverse: KernelBuilder<"reverse"> = ({ attributes, outputs: [{ shape }] })
 const slice: KernelBuilder<"slice"> = ({ attributes, inputs: [input], outputs: [output], bindings }) => {
   const inputStrides = rowMajor(input.shape);
   const start = attributes.start.map((dim) => evaluateDim(dim, bindings));
-  output.shape.forEach((size, axis) => {
-    const last = start[axis] + (size - 1) * attributes.stride[axis];
-    if (size > 0 && (start[axis] < 0 || last >= input.shape[axis])) {
-      throw new RangeError(
-        `Cannot slice elements ${start[axis]} to ${last} of axis ${axis}: it has ${input.shape[axis]} here`,
-      );
-    }
-  });
+  requireRange({ inputs: [input], attributes }, bindings);
   const path = walk(
     output.shape,
     {
@@ -87,12 +81,8 @@ const slice: KernelBuilder<"slice"> = ({ attributes, inputs: [input], outputs: [
 };
 
 const pad: KernelBuilder<"pad"> = ({ attributes, inputs: [input], outputs: [output], bindings }) => {
-  const evaluate = (dims: readonly Dim[]) => dims.map((dim) => evaluateDim(dim, bindings));
-  const low = evaluate(attributes.low);
-  const negative = [...low, ...evaluate(attributes.high), ...attributes.interior].find((zeros) => zeros < 0);
-  if (negative !== undefined) {
-    throw new RangeError(`Cannot pad with ${negative} zeros: use slice to take elements away`);
-  }
+  requireZeros(attributes, bindings);
+  const low = evaluateShape(attributes.low, bindings);
   const outputStrides = rowMajor(output.shape);
   const path = walk(input.shape, { offset: 0, strides: rowMajor(input.shape) }, {
     offset: outputStrides.reduce((offset, stride, axis) => offset + low[axis] * stride, 0),

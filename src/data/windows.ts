@@ -1,5 +1,5 @@
 /** Windows of a long series, with the steps that follow each, as batches for training. */
-import { checkCount, wrongKind } from "../describe.ts";
+import { checkCount, isObject, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import {
   allocateValues,
@@ -77,7 +77,7 @@ export function windows(
   if (key !== undefined) checkKey("shuffle windows", key);
   const [x, y] = isTensor(series)
     ? [checkSeries(series, "the series"), checkSeries(series, "the series")]
-    : [checkSeries(series?.x, "x"), checkSeries(series?.y, "y")];
+    : [checkSeries(pairOf(series).x, "x"), checkSeries(pairOf(series).y, "y")];
   const steps = x.shape[0];
   if (y.shape[0] !== steps) {
     throw new TypeError(
@@ -108,6 +108,16 @@ export function windows(
       }
     },
   };
+}
+
+function pairOf(series: unknown): { readonly x?: unknown; readonly y?: unknown } {
+  if (isObject(series) && ("x" in series || "y" in series)) return series;
+  throw wrongKind(
+    "cut windows",
+    series,
+    "the series",
+    "a tensor [time, ...features], as tensor(values) gives, or { x, y }",
+  );
 }
 
 function checkSeries(series: unknown, name: string): HostTensor {

@@ -11,7 +11,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
-import { flattenTree, mapTree, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
+import { flattenTree, mapTree, printPath, printStructure, type Tree, zipTrees } from "../tree/tree.ts";
 import { convertTree, floatDType, inputDTypes, isPlainInput } from "./boundary.ts";
 import type { Layer, Variables } from "./layer.ts";
 
@@ -92,6 +92,37 @@ export function stepOf(asSequence: AsSequence): StepFunction {
 /** Specs with another batch. */
 export function withBatch(input: Tree<Spec>, batch: number): Tree<Spec> {
   return mapTree(input, ({ shape, dtype }: Spec): Spec => ({ shape: [batch, ...shape.slice(1)], dtype }));
+}
+
+/**
+ * The batch that is given, by itself or by the specs of an input; undefined if it is not.
+ *
+ * @param what What cannot be done in errors, such as `stream`.
+ * @throws RangeError if two of them differ.
+ */
+export function batchFor(
+  what: string,
+  batch: number | undefined,
+  input: Tree<Spec> | undefined,
+): number | undefined {
+  if (input === undefined) return batch;
+  const { leaves, paths } = flattenTree<Spec>(input, "input");
+  let [found, where] = [batch, "batch"];
+  leaves.forEach((leaf, index) => {
+    const [first] = leaf.shape;
+    if (typeof first !== "number" || first === found) return;
+    const path = printPath(paths[index], "input");
+    if (found === undefined) [found, where] = [first, `the first size of ${path}`];
+    else {
+      throw new RangeError(
+        `Cannot ${what}: ${where} is ${found}, but ${path} is ${
+          printSpec(leaf)
+        }; give the same in both, or ` +
+          "null as the first size in the specs of the input",
+      );
+    }
+  });
+  return found;
 }
 
 /** Whether all of an input is on the host. */

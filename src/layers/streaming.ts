@@ -13,11 +13,11 @@ import type { Layer, Variables } from "./layer.ts";
 import { begun, openStream } from "./open_stream.ts";
 import type { Stream } from "./stream.ts";
 import { streamedFor } from "./streamed.ts";
-import { withBatch } from "./stream_steps.ts";
+import { batchFor, withBatch } from "./stream_steps.ts";
 
 /** Options of {@linkcode streaming}. */
 export interface StreamingOptions {
-  /** How many sequences are fed side by side; default 1. */
+  /** How many sequences are fed side by side; default: the first size of `input`, or 1 where that is open. */
   readonly batch?: number;
   /** Specs of the input `[batch, time, ...]`, needed to read the state before anything was pushed. */
   readonly input?: Tree<Spec>;
@@ -95,8 +95,9 @@ export function streaming(layer: Layer, variables: Variables, options: Streaming
   checkLayer("stream", layer);
   checkVariables("stream", variables);
   checkOptions("streaming", options, ["batch", "input", "device"]);
-  const { batch = 1, device, input } = options;
-  checkCount("stream", batch, "batch");
+  const { device, input } = options;
+  if (options.batch !== undefined) checkCount("stream", options.batch, "batch");
+  const batch = batchFor("stream", options.batch, input) ?? 1;
   checkDevice(device);
   const streamed = streamedFor(layer, variables, batch, device);
   if (input !== undefined) streamed.checkChunks(withBatch(input, batch));

@@ -2,7 +2,7 @@
  * Many sessions through a layer or model, stepped together: the rows of a batch are slots, which sessions join
  * and leave. A step computes all slots, and changes the state of those that take part.
  */
-import { checkCount } from "../describe.ts";
+import { checkCount, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
@@ -200,6 +200,10 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
       `Cannot use session ${session?.slot} of streams through ${name}: it left, or is one of others`,
     );
   };
+  const membersOf = (sessions: Iterable<StreamsSession>): Member[] => {
+    if (typeof sessions?.[Symbol.iterator] === "function") return Array.from(sessions, memberOf);
+    throw wrongKind(`step streams through ${name}`, sessions, "options.sessions", "an iterable of sessions");
+  };
   const give = (member: Member, state: Tree<Tensor> | undefined): void => {
     const own = state === undefined ? undefined : checkedState(state);
     member.given = { state: own, row: slots?.row(own) };
@@ -270,7 +274,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   const stepTogether = (input: Tree<Tensor>, options: StepTogetherOptions): Promise<Tree<Tensor>> => {
     checkOpen("step");
     checkOptions("streams.step", options, ["sessions"]);
-    const part = options.sessions === undefined ? members : Array.from(options.sessions, memberOf);
+    const part = options.sessions === undefined ? members : membersOf(options.sessions);
     const { leaves, paths } = flattenTree<Tensor>(input, "input");
     leaves.forEach((leaf, index) => {
       if (leaf.shape[0] === capacity) return;

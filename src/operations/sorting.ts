@@ -33,12 +33,12 @@ import { foldFlat } from "./scan.ts";
 import { concat, expandDims, reshape, sliceAxis, stack, transpose } from "./structure.ts";
 
 /** Elements in order, and where they were. */
-export interface Sorted {
+export type Sorted = {
   /** The elements, of the dtype that was given; derivatives flow through them. */
   readonly values: Tensor;
   /** int32, the place of each along the axis. */
   readonly indices: Tensor;
-}
+};
 
 /** How elements are sorted. */
 export interface SortOptions extends AxisOptions {

@@ -76,6 +76,8 @@ export function createFeed<Item, Prepared>(
   let peeked: Prepared | undefined;
   /** The epoch that the reader was opened for, and how many of its batches were used. */
   let [begun, used] = [0, 0];
+  /** The batch that is read or used. */
+  let at: BatchPlace = { epoch: 0, batch: 0, use };
 
   const open = async (epoch: number): Promise<Reader<Item | Item[]>> => {
     [begun, used] = [epoch, 0];
@@ -93,7 +95,11 @@ export function createFeed<Item, Prepared>(
   const close = async () => {
     const closing = reader;
     [reader, peeked] = [undefined, undefined];
-    await closing?.close();
+    try {
+      await closing?.close();
+    } catch (cause) {
+      throw new BatchError(cause, at);
+    }
   };
 
   /** The next item; undefined at the end and once the signal is aborted. */
@@ -145,7 +151,7 @@ export function createFeed<Item, Prepared>(
           peeked = undefined;
         }
         for (let batch = first; steps === undefined || batch < steps; batch++) {
-          const place = { epoch, batch, use };
+          const place = at = { epoch, batch, use };
           let prepared = peeked;
           if (!prepared) {
             const found = await read(reader, place);

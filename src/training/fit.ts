@@ -14,12 +14,12 @@ import { checkCallbacks } from "./callbacks.ts";
 import { checkSignal, weightsElsewhere } from "./checks.ts";
 import { checkClassWeight } from "./class_weight.ts";
 import { isSource } from "./feed.ts";
-import { feedsOfData, feedsOfSource } from "./fit_feeds.ts";
+import { type Feeds, feedsOfData, feedsOfSource } from "./fit_feeds.ts";
 import type { Data, ObjectiveOptions } from "./objective.ts";
 import type { OptimizerLike } from "./optimizers.ts";
 import { batchingOptionNames } from "./predict.ts";
-import { withTrainer } from "./shared.ts";
-import { checkTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
+import { withShared } from "./shared.ts";
+import { checkTrainer, createTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
 import type { FitLoopOptions, FitResult } from "./fit_options.ts";
 import { runTraining } from "./training_loop.ts";
 
@@ -115,7 +115,8 @@ export async function fit(
 ): Promise<FitResult> {
   checkOptions("fit", options, [...trainerOptionNames, ...loopOptions], elsewhere);
   const { loss, lossWeights, metrics, weightedMetrics, optimizer, device, ...loop } = options;
-  return await withTrainer(
+  return await withShared(
+    createTrainer,
     model,
     { loss, lossWeights, metrics, weightedMetrics, optimizer, device },
     (trainer) => fitWith(trainer, variables, data, loop),
@@ -143,15 +144,27 @@ export async function fitWith(
     : feedsOfData(trainer, variables, data, options);
   try {
     const first = await feeds.first();
-    return first
+    const result: FitResult = first
       ? await runTraining(trainer, variables, feeds, first, options)
       : { ...await untrained(trainer, variables, options), stopped: "aborted" };
+    await closed(feeds, result);
+    return result;
   } catch (error) {
+    await feeds.close().catch(() => {}); // the first error is the one to report
     if (!(error instanceof BatchError) || error.variables) throw error;
     const place = { epoch: error.epoch, step: 0 };
     throw new BatchError(error.cause, error, { ...await untrained(trainer, variables, options), place });
-  } finally {
+  }
+}
+
+/** Closes the iterables; an error of theirs carries what was trained. */
+async function closed(feeds: Feeds, { variables, optimizerState, history }: FitResult): Promise<void> {
+  try {
     await feeds.close();
+  } catch (error) {
+    if (!(error instanceof BatchError)) throw error;
+    const place = { epoch: error.epoch, step: error.batch + 1 };
+    throw new BatchError(error.cause, error, { variables, optimizerState, history, place });
   }
 }
 

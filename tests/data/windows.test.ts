@@ -69,7 +69,11 @@ Deno.test("windows that cannot be cut are refused", () => {
     "x has 5 steps, y has 4",
   );
   assertThrows(() => windows(tensor(3), { lookback: 2 }), TypeError, "expected a first axis, the time");
-  assertThrows(() => windows([1, 2, 3] as never, { lookback: 2 }), TypeError, "as tensor(values) gives");
+  assertThrows(
+    () => windows([1, 2, 3] as never, { lookback: 2 }),
+    TypeError,
+    "the series is an array of 3, expected a tensor",
+  );
   assertThrows(() => windows(series(5), { lookback: 2, key: tensor(1) }), TypeError, "the key");
 });
 

@@ -163,6 +163,13 @@ Deno.test("what sessions cannot do is refused by name", async () => {
     { movingMean: Tensor },
     Tree<Tensor>,
   ];
+  for (const sessions of [3, {}, null]) {
+    await assertRejects(
+      () => together.step(cf.zeros([2, 3]), { sessions: sessions as unknown as [] }),
+      TypeError,
+      "expected an iterable of sessions",
+    );
+  }
   const wrong: readonly [unknown, string][] = [
     [[[], lstm, norm], "state.3: current value is missing"],
     [[[], { ...lstm, carry: [cf.zeros([2, 3]), cf.zeros([2, 3])] }, norm, gru], "state.1.carry.0"],

@@ -65,6 +65,14 @@ Deno.test("a reset begins anew, for the calls after it", async () => {
   assertClose(stream.state, { carry: run(layer, variables, chunks[2]) }, 1e-6);
 });
 
+Deno.test("the batch of a stream is that of the specs of its input", async () => {
+  const layer = lstm({ units: 4, returnSequences: true });
+  const variables = variablesOf(layer, x);
+  using stream = streaming(layer, variables, { input: spec([x.shape[0], null, 3]) });
+  assertEquals(treeLeaves<Tensor>(stream.state).map(({ shape }) => shape[0]), [x.shape[0], x.shape[0]]);
+  assertClose(await stream.push(x), run(layer, variables, x), 1e-6);
+});
+
 Deno.test("a stream refuses what it cannot feed", async () => {
   const layer = lstm({ units: 4 });
   const variables = variablesOf(layer, x);
@@ -73,6 +81,12 @@ Deno.test("a stream refuses what it cannot feed", async () => {
   const backwards = lstm({ units: 4, goBackwards: true, name: "back" });
   assertThrows(() => streaming(backwards, variables), TypeError, "Cannot feed lstm back in chunks");
   assertThrows(() => streaming(layer, variables, { batch: 0 }), RangeError, "batch is 0");
+  const input = spec([2, null, 3]);
+  assertThrows(
+    () => streaming(layer, variables, { batch: 3, input }),
+    RangeError,
+    "Cannot stream: batch is 3, but input is float32[2, ",
+  );
   using stream = streaming(layer, variables);
   assertThrows(() => stream.state, Error, "nothing was pushed yet");
   await assertRejects(() => stream.push(x), RangeError, "Cannot use lstm with a batch of 2");

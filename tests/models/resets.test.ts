@@ -176,7 +176,8 @@ Deno.test("a step with a reset begins a sequence: of a stream, from arrays, and 
   const variables = init(layer, key(0), data);
   const options = { batch: 1, device: "wasm" } as const;
   using stream = streaming(layer, variables, options);
-  using inPlace = streaming(layer, variables, { ...options, input: { x: data.x, resets: data.resets } });
+  const input = { x: spec([null, null, FEATURES]), resets: spec([null, null], "bool") };
+  using inPlace = streaming(layer, variables, { ...options, input });
   using fresh = streaming(layer, variables, options);
   using together = streams(layer, variables, { capacity: 2, device: "wasm" });
   const sessions = [together.join(), together.join()];

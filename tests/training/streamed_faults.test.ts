@@ -250,6 +250,41 @@ Deno.test("an iterable is closed when training stops, by a callback, an error or
   assertEquals([result.stopped, aborted.seen.closed], ["aborted", 1]);
 });
 
+Deno.test("an iterable that fails to close loses no weights, and hides no earlier error", async () => {
+  const unclosable = () => ({
+    *[Symbol.iterator]() {
+      try {
+        for (let seed = 0;; seed++) yield made(3, 4, seed);
+      } finally {
+        // deno-lint-ignore no-unsafe-finally -- this is the fault
+        throw new Error("still open");
+      }
+    },
+  });
+  const some = { ...options, stepsPerEpoch: 3, epochs: 2 };
+  for (const source of [unclosable, unclosable()]) { // closed after each epoch, and at the end
+    const epoch = typeof source === "function" ? 0 : 1;
+    const error = await assertBatchError(
+      () => fit(model, variables, source, some),
+      { batch: 2, epoch, text: "still open" },
+    );
+    const { variables: trained } = await fit(model, variables, unclosed(), { ...some, epochs: epoch + 1 });
+    assertEquals(valuesOf(error.variables?.params ?? []), valuesOf(trained.params));
+  }
+  const callbacks: Callback[] = [{
+    onBatchEnd() {
+      throw new Error("earlier");
+    },
+  }];
+  for (const source of [unclosable, unclosable()]) {
+    await assertRejects(() => fit(model, variables, source, { ...some, callbacks }), Error, "earlier");
+  }
+
+  function* unclosed() {
+    for (let seed = 0;; seed++) yield made(3, 4, seed);
+  }
+});
+
 Deno.test("a signal is heard while a batch is waited for that never comes", async () => {
   for (const count of [0, 2]) {
     const never = Promise.withResolvers<void>();

@@ -17,16 +17,21 @@ export function longProductFloats(rows: number, columns: number): number {
   return LONG_TERMS * (GROUP_COLUMNS + TURNED * Math.ceil(rows / TURNED_ROWS)) + rows * wide;
 }
 
-/** Tiles per target: the panels side by side for each number of rows. */
+/**
+ * Tiles per target: the panels side by side for each number of rows, and the terms that a turn of their loop adds. Two
+ * where there are 32 registers; with 16, gcc moves sums to memory and back.
+ */
 export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row after the other. */
 #define PANEL (2 * LANES)
 #define MOST_ROWS 6
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define EACH_TILE(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(5, 2) T(6, 2)
 #define PASS_FLOATS (1 << 16)
+#define TERMS 2
 #else
 #define EACH_TILE(T) T(1, 4) T(2, 2) T(3, 2) T(4, 1) T(5, 1) T(6, 1)
 #define PASS_FLOATS (1 << 15)
+#define TERMS 1
 #endif
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -35,9 +40,10 @@ export const PRODUCTS = `/* Products. A panel is two vectors of columns, one row
 #endif
 /* Up to WHOLE terms are added one after another; beyond it, BLOCK at a time, and PART of them before the rounding
    errors of sums are kept (Kahan, 1965). What is added in blocks is CHUNK rows by WIDE columns at a time. The right
-   operand is passed over in pieces of PASS floats; for FEW rows or less in pieces that stay in the first cache. */
-enum { WHOLE = 512, BLOCK = 64, PART = 2048, CHUNK = 48, WIDE = 2 * PANEL };
-enum { FEW = 128, PASS = PASS_FLOATS, PASS_OF_FEW = 6144 };
+   operand is passed over in pieces of PASS floats; if the left one has at most FEW floats, in pieces of as many, so that
+   both stay in the first cache. */
+enum { WHOLE = 512, BLOCK = 64, PART = 2048, CHUNK = 48, WIDE = 2 * PANEL, WIDEST = 4 * PANEL };
+enum { PASS = PASS_FLOATS, FEW = 6144 };
 enum { LONG = ${LONG_TERMS}, GROUP = ${GROUP_COLUMNS}, TURNED_ROWS = ${TURNED_ROWS}, TURNED = ${TURNED} };
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -89,8 +95,12 @@ INLINE void tile(const int rows, const int panels, const float *a, int64_t strid
     a += stride_k;                                                                                                  \\
     packed += PANEL;                                                                                                \\
   }
+#if TERMS == 2
   if (k % 2 == 1) TERM
   for (int64_t pair = k / 2; pair > 0; pair--) { TERM TERM }
+#else
+  for (int64_t term = k; term > 0; term--) TERM
+#endif
 #undef TERM
   if (added) {
     UNROLL for (int r = 0; r < rows; r++) {
@@ -183,7 +193,7 @@ static void product(const float *a, int64_t stride_row, int64_t stride_k, const 
                     int64_t stride_out, int64_t m, int64_t n, int64_t k, const float *added, int64_t stride_added) {
   const int64_t panel = k * PANEL;
   if (k <= WHOLE) {
-    const int64_t pass = WIDE * ((m > FEW ? PASS : PASS_OF_FEW) / (WIDE * k + 1) + 1);
+    const int64_t pass = WIDEST * ((m * k > FEW ? PASS : FEW) / (WIDEST * k + 1) + 1);
     for (int64_t j = 0; j < n; j += pass)
       strips(m, a, stride_row, stride_k, packed + j * k, panel, out + j, stride_out, least(pass, n - j), k,
              added ? added + j : NULL, stride_added);

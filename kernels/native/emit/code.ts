@@ -4,7 +4,7 @@ import type { DType } from "../../../src/tensor/tensor.ts";
 import type { Slots } from "../../cpu/slots.ts";
 import type { Buffer, OpenNumber, View } from "../../lowering/views.ts";
 import type { MathName } from "../../math/mod.ts";
-import { RESERVED } from "./math.ts";
+import { identifierOf } from "./identifiers.ts";
 
 /** The C type of an element in memory; a bool is an integer. */
 export function elementType(dtype: DType): "float" | "int32_t" {
@@ -109,7 +109,6 @@ export class KernelSource {
 
   constructor(shared: Shared) {
     this.#shared = shared;
-    for (const word of RESERVED) this.#names.set(word, 1);
   }
 
   /** The functions that are called. */
@@ -119,7 +118,7 @@ export class KernelSource {
 
   /** A name that nothing else has here. */
   name(wish: string): string {
-    const plain = wish.replace(/\W+/g, "_").replace(/^(\d)/, "_$1");
+    const plain = identifierOf(wish);
     const count = this.#names.get(plain) ?? 0;
     this.#names.set(plain, count + 1);
     return count === 0 ? plain : this.name(`${plain}_${count}`);

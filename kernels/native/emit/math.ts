@@ -1,4 +1,5 @@
 /** The functions of `kernels/math` in C, on vectors: its form of each word. */
+import { RESERVED } from "./identifiers.ts";
 import { mapFunctions, type MathName } from "../../math/mod.ts";
 import { bodyOf, type Language, type Phrase } from "../../math/text.ts";
 import { TWO_OVER_PI } from "../../math/trigonometric.ts";
@@ -51,42 +52,6 @@ export function integer(value: number): string {
   if (value >= -1000 && value < 1000) return `${value}`;
   return `(int32_t)0x${(value >>> 0).toString(16)}`;
 }
-
-/** Words that C takes, and cannot be names. */
-export const RESERVED: readonly string[] = [
-  ...[
-    "auto",
-    "break",
-    "case",
-    "char",
-    "const",
-    "continue",
-    "default",
-    "do",
-    "double",
-    "else",
-    "enum",
-    "extern",
-  ],
-  ...["float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short"],
-  ...["signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile"],
-  ...[
-    "while",
-    "vf",
-    "vi",
-    "vu",
-    "vd",
-    "mask",
-    "lanes",
-    "c",
-    "begin",
-    "end",
-    "at",
-    "float_of",
-    "memcpy",
-    "memset",
-  ],
-];
 
 const C: Language = {
   phrases: {

@@ -66,6 +66,8 @@ export function writeFiles({ name, weights, predict, step }: CSource): CFiles {
     HEADERS,
     // Functions on vectors are inlined, so how vectors are passed does not matter.
     '#pragma GCC diagnostic ignored "-Wpsabi"',
+    // GCC sees loads of whole vectors from arrays that are shorter, and not that these are never reached.
+    '#pragma GCC diagnostic ignored "-Warray-bounds"',
     VECTORS,
     OPERATIONS,
     HELPERS,
@@ -86,7 +88,7 @@ export function writeFiles({ name, weights, predict, step }: CSource): CFiles {
 }
 
 function headerOf(name: string, declared: readonly string[]): string {
-  const guard = `${name.toUpperCase()}_H`;
+  const guard = `CELLFOLD_${name}_H`;
   return `/*
  * The model ${name}, written by Cellfold. Tensors are row-major arrays of float, or of int32_t where they are
  * int32 or bool (0 or 1). Nothing is allocated, and nothing but what is passed is written.

@@ -13,7 +13,7 @@ import { lowerProgram } from "../../lowering/lower.ts";
 import type { Buffer } from "../../lowering/views.ts";
 import type { MathName } from "../../math/mod.ts";
 import { sizeOf } from "../../shapes.ts";
-import { checkFloat32, checkLeast } from "../../standalone/checks.ts";
+import { checkFloat32, checkSizes } from "../../standalone/checks.ts";
 import { openInputs } from "../../standalone/open_values.ts";
 import { givenInputs, type InputRole, resultsOf, type StandaloneProgram } from "../../standalone/roles.ts";
 import { elementType, functionText, KernelSource, type Names, plus, printSize, times } from "../emit/code.ts";
@@ -85,7 +85,7 @@ export function writeProgram(given: StandaloneProgram, file: CFile, options: CPr
     ...values.map((value): InputRole => ({ kind: "open", value })),
   ];
   const { kernels, checks } = lowerProgram(program, { columns: 1 });
-  checkLeast(given.sizes, checks);
+  checkSizes(given.sizes, checks);
   return new ProgramWriter({ ...given, program, roles }, kernels, file, options).write();
 }
 

@@ -61,13 +61,51 @@ function integerOf(value: number): string {
   return value === -(2 ** 31) ? "-2147483647 - 1" : `${value}`;
 }
 
-/** The definition of a matrix in 16 bits. */
-export function halfArray(name: string, { data }: HostTensor): ConstantArray {
-  const bits = new Uint16Array(new Float16Array(Float32Array.from(data)).buffer);
-  return arrayOf(name, "uint16_t", [...bits].map(String), 2);
+/** Throws for a weight that has no likeness in a format. */
+function refuse(format: WeightFormat, value: number, expected: string): never {
+  throw new RangeError(
+    `Cannot store weights in ${format}: one is ${value}, expected ${expected}; give weights: "float32"`,
+  );
 }
 
-/** The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127. */
+/** The largest number that 16 bits hold. */
+const LARGEST_HALF = 65504;
+
+/**
+ * The definition of a matrix in 16 bits.
+ *
+ * @throws RangeError for a number that would become infinite.
+ */
+export function halfArray(name: string, { data }: HostTensor): ConstantArray {
+  for (const value of data) {
+    if (Math.abs(value) > LARGEST_HALF && Number.isFinite(value)) {
+      refuse("float16", value, `numbers up to ${LARGEST_HALF}`);
+    }
+  }
+  return arrayOf(name, "uint16_t", [...data].map((value) => `${halfBits(value)}`), 2);
+}
+
+/** The bits of the nearest half float, of two equally near ones the even; Node 22 has no `Float16Array`. */
+export function halfBits(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00;
+  const float = Float32Array.of(value);
+  const [bits] = new Uint32Array(float.buffer);
+  const sign = bits >>> 31 << 15;
+  const size = Math.abs(float[0]);
+  if (size >= 65520) return sign | 0x7c00; // infinity
+  const exponent = Math.max((bits >>> 23 & 0xff) - 127, -14);
+  const units = size / 2 ** (exponent - 10); // below 1,024 for subnormal numbers only
+  const below = Math.floor(units);
+  const rest = units - below;
+  const up = rest > 0.5 || (rest === 0.5 && below % 2 === 1);
+  return sign | ((exponent + 14) * 1024 + below + (up ? 1 : 0)); // a carry goes into the exponent
+}
+
+/**
+ * The definitions of a matrix in 8 bits, and of its scales: the largest of each channel is 127.
+ *
+ * @throws RangeError for NaN and infinities, next to which there is no scale for the others.
+ */
 export function byteArrays(
   name: string,
   { data, shape }: HostTensor,
@@ -77,6 +115,7 @@ export function byteArrays(
   const channelOf = (index: number) => axis === "columns" ? index % columns : Math.floor(index / columns);
   const largest = new Float64Array(axis === "columns" ? columns : rows);
   data.forEach((value, index) => {
+    if (!Number.isFinite(value)) refuse("int8", value, "finite numbers");
     largest[channelOf(index)] = Math.max(largest[channelOf(index)], Math.abs(value));
   });
   const scales = Float32Array.from(largest, (value) => value / 127);

@@ -16,7 +16,7 @@ import { lowerForCpu } from "../../cpu/lower.ts";
 import { packedInput, packedOnHost, type StayingPack } from "../../cpu/packed.ts";
 import { WORTH_SHARING } from "../../cpu/partition.ts";
 import { Slots, TableFull } from "../../cpu/slots.ts";
-import { checkFloat32, checkLeast } from "../../standalone/checks.ts";
+import { checkFloat32, checkSizes } from "../../standalone/checks.ts";
 import { openInputs } from "../../standalone/open_values.ts";
 import { givenInputs, type InputRole, resultsOf, type StandaloneProgram } from "../../standalone/roles.ts";
 import { type FunctionBuilder, i32, ModuleBuilder } from "../assembler.ts";
@@ -60,7 +60,7 @@ export function standaloneModule(given: StandaloneProgram, signature: string): U
     shareFrom: WORTH_SHARING,
     stays: (input) => roles[input].kind === "weight",
   });
-  checkLeast(given.sizes, checks);
+  checkSizes(given.sizes, checks);
   const packs = kernels.filter(staysPacked);
   const source: Source = {
     standalone: { ...given, program, roles },

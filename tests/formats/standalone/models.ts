@@ -35,6 +35,7 @@ import {
   simpleRnn,
   slice,
   softmax,
+  sort,
   type Spec,
   spec,
   splitKey,
@@ -43,6 +44,7 @@ import {
   tanh,
   type Tensor,
   timeDistributed,
+  topK,
   transpose,
   type Tree,
   treeLeaves,
@@ -152,6 +154,15 @@ function attentive(): Layer {
       best: apply((a: Tensor) => argmax(a, { axis: 1 }), attended),
       first: [apply((h: Tensor) => slice(h, { start: [0, 0, 0], size: [h.shape[0], 1, 3] }), h)],
     },
+  });
+}
+
+/** The features of each step in order, and the best two of them. */
+function sorting(): Layer {
+  const x = input([null, 4], { name: "x" });
+  return model({
+    inputs: x,
+    outputs: apply((x: Tensor) => ({ sorted: sort(x, { axis: -1 }), best: topK(x, { k: 2 }) }), x),
   });
 }
 
@@ -291,6 +302,12 @@ export const models: Readonly<Record<string, Exported>> = {
     input: spec([null, null, 4]),
     sizes: SIZES,
     refused: "depends on other steps",
+  },
+  "features in order": {
+    model: sorting(),
+    input: spec([5, null, 4]),
+    sizes: [{ time: 1 }, { time: 7 }],
+    refused: "depends on other steps", // sorting finds rows by their number in the whole sequence
   },
   "no recurrent layer": {
     model: sequential([dense({ units: 7, activation: "tanh" }), dense({ units: 2 })]),

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   activation,
+  apply,
   bidirectional,
   cast,
   compile,
@@ -10,16 +11,21 @@ import {
   host,
   type HostTensor,
   init,
+  input as graphInput,
   key,
   type Layer,
   lstm,
   mapTree,
+  model as graph,
+  mul,
   reshapeLayer,
   sequential,
+  slice,
   type Spec,
   spec,
   streaming,
   symbol,
+  type Tensor,
   toHost,
   type Tree,
   treeLeaves,
@@ -32,6 +38,12 @@ import { DEVICE, type LoadedStream, moduleOf } from "./support.ts";
 const input = spec([null, null, 3]);
 const model = sequential([lstm({ units: 4, returnSequences: true }), dense({ units: 2 })]);
 const variables = init(model, key(0), input);
+
+/** A model of two sequences whose output is a function of them. */
+function graphOf(fn: (x: Tensor, y: Tensor) => Tensor): Layer {
+  const x = graphInput([null, 3], { name: "x" }), y = graphInput([null, 3], { name: "y" });
+  return graph({ inputs: { x, y }, outputs: apply(fn, x, y) });
+}
 
 /** Variables with a value at the end of the first weight, a bias. */
 function spoiled(value: number): Variables {
@@ -100,6 +112,21 @@ const refusals: Readonly<Record<string, Refusal>> = {
     options: { input: spec([null, 3], "float64") },
     says: ["float64", "expected float32"],
   },
+  "a batch that is not that of the input": {
+    made: input,
+    options: { input: spec([2, null, 3]), batch: 3 },
+    says: ["batch is 3", "input is float32[2, "],
+  },
+  "more steps than the shortest sequence has": {
+    model: graphOf((x) => slice(x, { start: [0, 1, 0], size: [x.shape[0], 2, 3] })),
+    options: { input: { x: input, y: spec([null, "more", 3]) } },
+    says: ["Cannot slice elements 1 to 2 of axis 1: it has 1 here", "sizes from 1"],
+  },
+  "as many steps as another sequence has, which may be longer": {
+    model: graphOf((x, y) => slice(x, { start: [0, 0, 0], size: y.shape })),
+    options: { input: { x: input, y: spec([null, "more", 3]) } },
+    says: ["Cannot slice elements 0 to", "sizes from 1"],
+  },
   "a batch that a stateful layer does not have": {
     model: lstm({ units: 4, stateful: true }),
     made: spec([2, null, 3]),
@@ -132,6 +159,19 @@ Deno.test("toC refuses an unknown format of weights", () => {
   const write = (weights: unknown) => () => toC(model, variables, { input, weights: weights as "int8" });
   assertStringIncludes(assertThrows(write("int4"), RangeError).message, '"int4"');
   assertStringIncludes(assertThrows(write(8), TypeError).message, "expected one of float32, float16, int8");
+});
+
+Deno.test("toC refuses weights that its format cannot hold", () => {
+  const write = (value: number, weights: "float16" | "int8") => () => {
+    const params = mapTree(variables.params, (x: HostTensor) => x.shape.length === 2 ? mul(x, value) : x);
+    return toC(model, { ...variables, params }, { input, weights, allowNaN: true });
+  };
+  for (const value of [1e6, -1e6]) {
+    assertThrows(write(value, "float16"), RangeError, "expected numbers up to 65504");
+    assertStringIncludes(write(value, "int8")().source, "127");
+  }
+  assertThrows(write(NaN, "int8"), RangeError, "one is NaN, expected finite numbers");
+  assertStringIncludes(write(NaN, "float16")().source, "32256"); // a NaN in 16 bits
 });
 
 Deno.test("toWasm refuses weights on a device, and weights in float64", async () => {

@@ -1,10 +1,14 @@
 /** Models in C give what the library gives, for any length and step by step, compiled by GCC and by Clang. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
+  gru,
   type HostTensor,
+  init,
+  key,
   mapTree,
   predict,
   type Spec,
+  spec,
   streaming,
   toHost,
   type Tree,
@@ -156,6 +160,76 @@ for (const weights of ["float16", "int8"] as const) {
     });
   }
 }
+
+Deno.test({
+  name: "toC: arrays that are shorter than a vector give no warning, for vectors of any width",
+  ignore: compilers.length === 0,
+  async fn() {
+    const { model, input } = models["features in order"];
+    const directory = await Deno.makeTempDir();
+    try {
+      const sources = await writeSources(
+        directory,
+        toC(model, variablesOf(models["features in order"]), { input }),
+      );
+      const widths = Deno.build.arch === "x86_64" ? [[], ["-mavx2", "-mfma"], ["-mavx512f"]] : [[]];
+      for (const compiler of compilers) {
+        for (const width of widths) {
+          await run(compiler, [...STRICT, "-O2", ...width, "-c", sources[0], "-o", `${directory}/object`]);
+        }
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "toC: names may be words and macros of C, and words of the file itself",
+  ignore: compilers.length === 0,
+  async fn() {
+    const model = gru({ units: 2, returnSequences: true });
+    const variables = init(model, key(0), spec([1, null, 3]));
+    const names = [
+      "work",
+      "state",
+      "output",
+      "int32_t",
+      "NULL",
+      "UINT8_MAX",
+      "linux",
+      "_Alignof",
+      "bool",
+      "v_add",
+      "n",
+    ];
+    const directory = await Deno.makeTempDir();
+    try {
+      const files = await Promise.all(names.map(async (size) => {
+        const name = `${size}_`;
+        const written = toC(model, variables, { input: spec([1, size, 3]), name, stream: true });
+        const [file] = await writeSources(directory, written);
+        return file;
+      }));
+      for (const compiler of compilers) await run(compiler, [...STRICT, "-fsyntax-only", ...files]);
+      const { name, source, header } = toC(model, variables, { input: spec([1, null, 3]), name: "_" });
+      assertEquals([name, source.includes('#include "_.h"'), header.includes("int __predict(")], [
+        "_",
+        true,
+        true,
+      ]);
+      const [file] = await writeSources(directory, {
+        name,
+        source,
+        header,
+        bytes: { constants: 0, work: () => 0 },
+      });
+      for (const compiler of compilers) await run(compiler, [...STRICT, "-fsyntax-only", file]);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
 
 Deno.test({
   name: "toC: sizes of less than 1 are refused, and nothing is written",

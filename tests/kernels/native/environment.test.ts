@@ -30,6 +30,7 @@ async function outcomeOf(
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--no-prompt", ...permissions, script, device],
     env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc", ...env },
+    cwd: cache, // where Deno itself puts a relative cache
   }).output();
   const text = new TextDecoder();
   return { ...JSON.parse(text.decode(stdout)), warnings: text.decode(stderr) };
@@ -90,6 +91,21 @@ test("what is kept needs no compiler", async (cache) => {
   assertEquals([result, error], [RIGHT, undefined]);
 });
 
+test("a later process does not run the compiler, unless it is another file", async (cache) => {
+  const CC = await fakeCompiler(cache, `echo run >> ${cache}/runs; exec cc "$@"`);
+  const given = { permissions: ["--allow-all"], env: { CC } };
+  const runs = async () => {
+    assertEquals((await outcomeOf(cache, given)).result, RIGHT);
+    return (await Deno.readTextFile(`${cache}/runs`)).trim().split("\n").length;
+  };
+  const first = await runs();
+  assertEquals(first, 3); // what it is, the runtime and the Program
+  if (Deno.build.os === "linux") assertEquals(await runs(), first);
+  const before = await runs();
+  await Deno.utime(CC, new Date(), new Date(Date.now() - 60_000));
+  assertEquals(await runs(), before + 1);
+});
+
 test("what is kept of another processor is refused", async (cache) => {
   if (Deno.build.arch !== "x86_64") return;
   // No processor since 2017 has XOP.
@@ -119,6 +135,26 @@ test("shows what a failing compiler says", async (cache) => {
   const given = { permissions: ["--allow-all"], env: { CC } };
   assertStringIncludes((await outcomeOf(cache, given)).error ?? "", "no space for me");
   assertEquals((await outcomeOf(cache, { ...given, device: "auto" })).device, "wasm");
+});
+
+test("says that a compiler makes nothing, or fails in silence", async (cache) => {
+  for (const script of ["exit 0", "exit 3", 'case "$*" in *-dM*) echo "#define A 1";; esac']) {
+    const given = { permissions: ["--allow-all"], env: { CC: await fakeCompiler(cache, script) } };
+    assertMatch((await outcomeOf(cache, given)).error ?? "", /C compiler .* fails, and does not say why/);
+  }
+});
+
+test("a directory that others may write to is not used, also if there is code", async (cache) => {
+  await outcomeOf(cache, {});
+  await Deno.chmod(`${cache}/cellfold/native`, 0o770);
+  assertStringIncludes((await outcomeOf(cache, {})).error ?? "", "others may write to");
+  assertEquals((await outcomeOf(cache, { device: "auto" })).device, "wasm");
+});
+
+test("a relative cache directory does not count", async (cache) => {
+  const env = { XDG_CACHE_HOME: "some/cache", HOME: cache };
+  assertEquals((await outcomeOf(cache, { env, permissions: ["--allow-all"] })).result, RIGHT);
+  assert((await Deno.stat(`${cache}/.cache/cellfold/native`)).isDirectory);
 });
 
 test("says that what the compiler makes cannot be loaded", async (cache) => {

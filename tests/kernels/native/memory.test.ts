@@ -17,6 +17,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DeviceOutOfMemory } from "../../../kernels/backend.ts";
 import { CpuExecutable } from "../../../kernels/cpu/executable.ts";
 import { NativeDevice } from "../../../kernels/native/device.ts";
+import { NativeMemory } from "../../../kernels/native/memory.ts";
 import { missing } from "./backends.ts";
 
 // Threads outlive a test.
@@ -51,6 +52,66 @@ Deno.test("native: large memory that is freed goes back to the system", options,
   stored[Symbol.dispose]();
   assert(held - before > 3.5 * size, "it is there while it is used");
   assert(held - rss() > 3.5 * size, "and gone afterwards");
+});
+
+Deno.test("native: what a step frees waits for the next one, and goes back once it is too much", () => {
+  const mebibyte = 1 << 20, given: [number, number][] = [];
+  const memory = new NativeMemory({
+    bufferOf: (bytes) => new ArrayBuffer(Math.min(bytes, 64)),
+    giveBack: (address, bytes) => given.push([address, bytes]),
+    bytes: 2 ** 32,
+    machineBytes: 2 ** 32,
+  });
+  const take = (mebibytes: number) => memory.allocate(mebibytes * mebibyte, () => "");
+  for (let step = 0; step < 100; step++) {
+    const weights = take(12), moments = take(12);
+    memory.free(weights);
+    memory.free(moments);
+  }
+  assertEquals(given, [], "24 MiB wait");
+  const first = take(8), large = take(40); // both begin in what waits
+  memory.free(large);
+  const back = given.reduce((sum, [, bytes]) => sum + bytes, 0);
+  assertEquals(back, 40 * mebibyte, "all that waits, and nothing that is in use");
+  assert(given.every(([address, bytes]) => address >= first + 8 * mebibyte || address + bytes <= first));
+});
+
+Deno.test("native: a step may free as much as is in use; many small pieces go back too", () => {
+  const mebibyte = 1 << 20, piece = mebibyte / 4;
+  /** Pages, each as large as a small piece, that the system has provided. */
+  const provided = new Set<number>();
+  let given = 0;
+  const memory = new NativeMemory({
+    bufferOf: (bytes) => new ArrayBuffer(Math.min(bytes, 64)),
+    giveBack: (address, bytes) => {
+      given++;
+      for (let page = Math.ceil(address / piece); (page + 1) * piece <= address + bytes; page++) {
+        provided.delete(page);
+      }
+    },
+    bytes: 2 ** 32,
+    machineBytes: 2 ** 32,
+  });
+  const take = (bytes: number) => {
+    const address = memory.allocate(bytes, () => "");
+    for (let page = Math.floor(address / piece); page * piece < address + bytes; page++) provided.add(page);
+    return address;
+  };
+  let weights = take(100 * mebibyte);
+  for (let step = 0; step < 100; step++) {
+    const next = take(100 * mebibyte);
+    memory.free(weights);
+    weights = next;
+  }
+  assertEquals(given, 0, "half of what there is waits");
+  const small = Array.from({ length: 1000 }, () => take(piece));
+  memory.free(weights);
+  for (const remainder of [0, 1]) {
+    for (const address of small.filter((_, index) => index % 2 === remainder)) memory.free(address);
+  }
+  assertEquals(memory.used, 0);
+  const bytes = provided.size * piece;
+  assert(bytes <= 33 * mebibyte, `${bytes} bytes are still provided`);
 });
 
 Deno.test("native: more memory than there is is refused, and what is there stays", options, async () => {

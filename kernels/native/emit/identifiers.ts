@@ -1,0 +1,21 @@
+/** Names in C for what users name, such as open sizes. */
+
+/** Words that C and C++ take, and names that files of C here have for something else. */
+export const RESERVED: readonly string[] = (
+  "auto break case char const continue default do double else enum extern float for goto if inline int long " +
+  "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while " +
+  "asm bool false linux true typeof unix " +
+  "and bitand bitor class compl concept decltype delete explicit export friend mutable namespace new noexcept not " +
+  "nullptr operator or private protected public requires template this throw try typeid typename using virtual xor " +
+  "vf vi vu vd mask lanes c begin end at float_of memcpy memset add_exactly alone clamped larger least square_root " +
+  "together work state"
+).split(" ");
+
+/** Macros, types of the standard headers, what compilers reserve, and the functions of vectors. */
+const LIKE_RESERVED = /^[A-Z][A-Z0-9_]+$|_t$|^_[_A-Z]|^_mm|^v_/;
+
+/** The nearest identifier that is none of these. */
+export function identifierOf(wish: string): string {
+  const plain = wish.replace(/\W+/g, "_").replace(/^(\d)/, "_$1");
+  return RESERVED.includes(plain) || LIKE_RESERVED.test(plain) ? `${plain}_` : plain;
+}
