@@ -408,7 +408,8 @@ export const workloads: readonly Workload[] = [
   },
 ];
 
-/** Those that are measured on the device native, with their targets there. */
-export const nativeWorkloads: readonly Workload[] = workloads.flatMap((workload) =>
-  workload.native === undefined ? [] : [{ ...workload, targets: workload.native }]
-);
+/** Those that are measured on the device native, with their targets there: for a long life, those of wasm. */
+export const nativeWorkloads: readonly Workload[] = workloads.flatMap((workload) => {
+  const targets = workload.native ?? (workload.name.startsWith("life/") ? workload.targets : undefined);
+  return targets === undefined ? [] : [{ ...workload, targets }];
+});

@@ -30,8 +30,8 @@ import {
   type Tensor,
   type Variables,
 } from "@cellfold/cellfold";
+import { plotCurves } from "@cellfold/cellfold/display";
 import { splitRows } from "@cellfold/cellfold/internal";
-import { learningCurve } from "./support/curve.ts";
 import { drawDigit } from "./support/draw.ts";
 import type { Digits } from "./support/generated_digits.ts";
 import { type LossRecord, recordLoss } from "./support/loss_record.ts";
@@ -48,6 +48,14 @@ const SLOW_BATCHES = 100;
 const VALIDATION_DIGITS = 1024;
 /** The learning curve shows the mean loss of so many batches. */
 const CURVE_WINDOW = 20;
+
+/** What to try after it. */
+const NEXT = `
+What to try next:
+  deno task example --epochs 3     train longer
+  deno task example --seed 1       other weights, another order
+  deno task guide                  the sections of Keras's guide, one after another
+  docs/guide.md                    what else there is`;
 
 /** A digit is 28 rows of 28 pixels: a sequence of 28 steps. */
 const digitModel = (recurrent: Layer) => sequential([recurrent, batchNormalization(), dense({ units: 10 })]);
@@ -95,6 +103,14 @@ async function checkFolderOf(path: string): Promise<void> {
 function describe({ source, train, validation, available, runsOn, full, seed }: Prepared): void {
   const [used, validating] = [train.y.shape[0], validation.y.shape[0]];
   const batches = (samples: number) => Math.ceil(samples / BATCH_SIZE);
+  console.log(
+    "A recurrent network learns to read handwritten digits row by row, once as a layer and once as a cell.",
+  );
+  console.log(
+    runsOn === "reference"
+      ? "The reference device is for checking, not for speed: this takes minutes.\n"
+      : `It takes ${full ? "about half a minute for each epoch" : "seconds"}.\n`,
+  );
   console.log(`data: ${source}`);
   console.log(`device: ${runsOn}, seed: ${seed}`);
   console.log(
@@ -171,13 +187,14 @@ async function main(run: Prepared): Promise<void> {
 
   await Deno.writeTextFile(run.curve, drawCurve(first.record, second.record));
   console.log(`\nlearning curve: ${run.curve}`);
+  console.log(NEXT);
 }
 
 function drawCurve(first: LossRecord, second: LossRecord): string {
-  return learningCurve([
+  return plotCurves([
     { name: "lstm layer", values: first.losses },
     { name: "its validation", values: first.validation },
-    { name: "rnn(lstmCell), from its weights", values: second.losses },
+    { name: "rnn(lstmCell)", values: second.losses },
     { name: "its validation", values: second.validation },
   ], {
     title: "Handwritten digits, row by row",

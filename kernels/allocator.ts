@@ -30,6 +30,16 @@ export class Allocator {
     return this.#used;
   }
 
+  /** Where the last allocated region ends. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** What is free before that, by address. */
+  get gaps(): readonly Readonly<Gap>[] {
+    return this.#free;
+  }
+
   /** Who holds how much, the largest first, for people. */
   describe(): string {
     const all = [...this.#held].filter(([, regions]) => regions.size > 0).map(([holder, regions]) => {

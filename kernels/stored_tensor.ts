@@ -9,6 +9,8 @@ import {
   printSpec,
   type Values,
 } from "../src/tensor/tensor.ts";
+import { INSPECT } from "../src/inspect.ts";
+import { printable } from "../src/tensor/print.ts";
 
 /** The memory of a device, as its tensors need it. */
 export interface TensorMemory {
@@ -162,7 +164,11 @@ export class StoredTensor implements DeviceTensor {
 
   async read(): Promise<HostTensor> {
     const data = await this.#memory.readTensor(this.address, this.dtype, this.#size);
-    return { kind: "host", shape: this.shape, dtype: this.dtype, data };
+    return printable<HostTensor>({ kind: "host", shape: this.shape, dtype: this.dtype, data });
+  }
+
+  [INSPECT](): string {
+    return `${printSpec(this)} on ${this.device}${this.disposed ? ", disposed" : ""}`;
   }
 
   /** Gives up the memory because a call took it over. */

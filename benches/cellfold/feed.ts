@@ -30,14 +30,14 @@ export function feedTrial(task: FeedTask, device: Device | undefined): Trial {
         collect();
         readings.push([batches, Deno.memoryUsage().rss]);
       }
-      const [array, iterable, alone] = times.map(median);
+      const [array, iterable, generator] = times.map(median);
       return {
         time: iterable,
         values: {
           "time, by that from an array": iterable / array,
           // The program's own work, which no library can take from the thread that it runs on.
-          "the same without making the batches": (iterable - alone) / array,
-          "making a batch, in ms": alone,
+          "the same without making the batches": (iterable - generator) / array,
+          "making a batch, in ms": generator,
           "growth of memory": slope(readings),
         },
       };

@@ -208,7 +208,13 @@ function operationsInOrder(
   const operations = [...depthOfOperation.keys()].sort((a, b) =>
     (depthOfOperation.get(b) ?? 0) - (depthOfOperation.get(a) ?? 0) || (met.get(a) ?? 0) - (met.get(b) ?? 0)
   );
-  const calls = Map.groupBy([...order].sort((a, b) => a - b), (node) => operationOf(nodes[node], node));
+  const calls = new Map<string, number[]>();
+  for (const node of [...order].sort((a, b) => a - b)) {
+    const operation = operationOf(nodes[node], node);
+    const known = calls.get(operation);
+    if (known) known.push(node);
+    else calls.set(operation, [node]);
+  }
   return operations.map((operation) => calls.get(operation) ?? []);
 }
 

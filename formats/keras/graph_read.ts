@@ -291,7 +291,7 @@ function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
     const into = layer !== undefined && takesTokens(layer) ? tokens : others;
     for (const { operator } of calls.flatMap((json) => historiesIn(json, place))) into.add(operator);
   }
-  return tokens.difference(others);
+  return new Set([...tokens].filter((operator) => !others.has(operator)));
 }
 
 /** The nodes that the configuration names; a list of one is that one, as Keras once wrote single tensors. */

@@ -116,8 +116,9 @@ export class Plans implements Disposable {
   }
 
   #plan(bindings: Bindings): Bound {
-    const { lifetimes, check, isSingleThreaded } = this.code;
+    const { lifetimes, check, isSingleThreaded, planned } = this.code;
     check(bindings);
+    planned?.(sizesAt(bindings));
     const arena = placeBuffers(lifetimes, { bindings });
     const describe = () => describeArena(arena, bindings);
     return {

@@ -49,11 +49,15 @@ export interface Code {
   readonly threadsNow: () => number;
   /** Whether a call of these sizes has too little work to share. */
   readonly isSingleThreaded: (sizes: Sizes) => boolean;
+  /** Is told the sizes of calls to come, when they are planned; a device may start threads for long ones. */
+  readonly planned?: (sizes: Sizes) => void;
   /** Throws if the sizes of a call are such that it has no result. */
   readonly check: (bindings: Bindings) => void;
   readonly unload: () => void;
   /** A line about the code: how much it is, and where it lies if people can read it. */
   readonly describe: () => string;
+  /** The function that a kernel became, if it is one that people can read. */
+  readonly functionOf?: (kernel: CpuKernel) => { readonly name: string; readonly text: string };
 }
 
 /** Memory, threads and a compiler, created once and shared by all executables. */

@@ -1,13 +1,14 @@
 /** Compiled Programs of backends for processors: code for all sizes, and a plan of memory for each set of sizes. */
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
+import { printable } from "../../src/tensor/print.ts";
 import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
 import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
+import { describeCode } from "./describe.ts";
 import type { CpuDevice } from "./device.ts";
-import { cpuFunctions } from "./kernels.ts";
 import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
 import { writePart } from "./read_parts.ts";
@@ -152,7 +153,13 @@ export class CpuExecutable implements Executable {
       plans.run(bound, from, to, forms);
       const made = bound.outputs.map(({ shape, size }, index): HostTensor | DeviceTensor => {
         const { dtype } = outputs[index];
-        return kept[index] ?? { kind: "host", shape, dtype, data: memory.readTensor(to[index], dtype, size) };
+        return kept[index] ??
+          printable<HostTensor>({
+            kind: "host",
+            shape,
+            dtype,
+            data: memory.readTensor(to[index], dtype, size),
+          });
       });
       inputs.forEach((input, index) => {
         if (donate[index] && input instanceof StoredTensor) input.donate();
@@ -181,19 +188,4 @@ export class CpuExecutable implements Executable {
     this.#loaded.plans = undefined;
     this.#latest = undefined;
   }
-}
-
-function describeCode({ code, kept, threadsNow }: Plans, threads: number): string[] {
-  const { kernels } = code;
-  const how = (isSingleThreaded: boolean) =>
-    isSingleThreaded ? "1 thread, as there is too little work to share" : `${threads} threads` +
-      (threadsNow < threads ? ` (${threadsNow} of them in the last call, which is faster here)` : "");
-  return [
-    code.describe(),
-    ...kept.entries.map(([key, { isSingleThreaded, bytes }]) =>
-      `for ${key || "these sizes"}: ${how(isSingleThreaded)}, ${bytes} bytes planned`
-    ),
-    kept.describe(),
-    ...kernels.flatMap((kernel) => cpuFunctions.printKernel(kernel, "  ")),
-  ];
 }

@@ -59,3 +59,11 @@ export function isSingleThreaded(
 ): boolean {
   return kernels.every((kernel) => partitionOf(kernel, sharing, sizes).singleThreaded);
 }
+
+/** The multiply-adds that take about as long as a call of these sizes. */
+export function costOf(kernels: readonly CpuKernel[], sizes: Sizes): number {
+  return kernels.reduce((sum, kernel) => {
+    const { cost, times } = cpuFunctions.workOf(kernel, sizes);
+    return sum + cost * times;
+  }, 0);
+}

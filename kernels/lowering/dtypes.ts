@@ -12,7 +12,8 @@ function* everyValue(program: Program): Generator<Spec> {
 
 /** A float64 value of the Program, which no arena of 4-byte elements can hold. */
 export function float64In(program: Program): Spec | undefined {
-  return everyValue(program).find(({ dtype }) => dtype === "float64");
+  for (const value of everyValue(program)) if (value.dtype === "float64") return value;
+  return undefined;
 }
 
 /** @throws TypeError if the Program computes in float64; the error names `device`. */

@@ -5,6 +5,7 @@
  * take more than {@linkcode MOST_BYTES}.
  */
 import { DeviceUnavailable } from "../backend.ts";
+import { theHost } from "./host.ts";
 
 /** The most bytes of all files. */
 const MOST_BYTES = 256 * 2 ** 20;
@@ -25,7 +26,7 @@ export async function nameFor(...texts: readonly string[]): Promise<string> {
 /** Creates the directory, if need be. */
 export async function prepare(directory: string): Promise<void> {
   try {
-    await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
+    await theHost().files.makeDirectory(directory, 0o700);
   } catch (cause) {
     throw unwritable(directory, cause);
   }
@@ -37,7 +38,7 @@ export async function prepare(directory: string): Promise<void> {
  * @throws DeviceUnavailable
  */
 export async function checkOwn(directory: string): Promise<void> {
-  const mode = await Deno.stat(directory).then(({ mode }) => mode ?? 0, () => 0);
+  const mode = (await theHost().files.info(directory))?.mode ?? 0;
   if ((mode & 0o022) === 0) return;
   throw new DeviceUnavailable(
     `Cannot use the device native: others may write to ${directory}, and could put code there; remove it, and ` +
@@ -56,22 +57,21 @@ function unwritable(directory: string, cause: unknown): DeviceUnavailable {
 
 /** Whether there is a file of this name. */
 export async function isThere(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+  return (await theHost().files.info(path))?.isFile ?? false;
 }
 
 /** Whether a file is there, and as it was written. */
 export async function isWhole(path: string): Promise<boolean> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await Deno.readFile(path);
+    bytes = await theHost().files.read(path);
   } catch {
     return false;
   }
   if (bytes.length <= CHECKSUM) return false;
   const hash = await hashOf(bytes.subarray(0, bytes.length - CHECKSUM));
   if (!hash.every((byte, index) => byte === bytes[bytes.length - CHECKSUM + index])) return false;
-  const now = new Date();
-  await Deno.utime(path, now, now).catch(() => {}); // the time of last use; a read-only cache has none
+  await theHost().files.touch(path, new Date()).catch(() => {}); // the time of last use; a read-only cache has none
   return true;
 }
 
@@ -85,17 +85,17 @@ export async function keep(
   path: string,
   make: (to: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}`;
+  const temporary = `${path}.${crypto.randomUUID()}`, { files } = theHost();
   try {
     await make(temporary);
-    const bytes = await Deno.readFile(temporary);
+    const bytes = await files.read(temporary);
     const whole = new Uint8Array(bytes.length + CHECKSUM);
     whole.set(bytes);
     whole.set(await hashOf(bytes), bytes.length);
-    await Deno.writeFile(temporary, whole, { mode: 0o700 });
-    await Deno.rename(temporary, path);
+    await files.write(temporary, whole, 0o700);
+    await files.rename(temporary, path);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
+    await files.remove(temporary).catch(() => {});
     throw error instanceof DeviceUnavailable ? error : unwritable(directory, error);
   }
   await makeRoom(directory, path);
@@ -103,29 +103,29 @@ export async function keep(
 
 /** Writes a text beside the code, for people to read. */
 export async function keepText(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}`;
+  const temporary = `${path}.${crypto.randomUUID()}`, { files } = theHost();
   try {
-    await Deno.writeTextFile(temporary, text, { mode: 0o600 });
-    await Deno.rename(temporary, path);
+    await files.write(temporary, new TextEncoder().encode(text), 0o600);
+    await files.rename(temporary, path);
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
+    await files.remove(temporary).catch(() => {});
     throw unwritable(path, error);
   }
 }
 
 /** Removes the files that were used least recently. */
 async function makeRoom(directory: string, except: string): Promise<void> {
-  const files: { readonly path: string; readonly size: number; readonly used: number }[] = [];
-  for await (const { name, isFile } of Deno.readDir(directory)) {
-    if (!isFile) continue;
-    const path = `${directory}/${name}`, info = await Deno.stat(path).catch(() => undefined);
-    if (info) files.push({ path, size: info.size, used: info.mtime?.getTime() ?? 0 });
+  const { files } = theHost();
+  const kept: { readonly path: string; readonly size: number; readonly used: number }[] = [];
+  for (const name of await files.list(directory)) {
+    const path = `${directory}/${name}`, info = await files.info(path);
+    if (info?.isFile) kept.push({ path, size: info.size, used: info.modified ?? 0 });
   }
-  let bytes = files.reduce((sum, { size }) => sum + size, 0);
-  for (const { path, size } of files.toSorted((a, b) => a.used - b.used)) {
+  let bytes = kept.reduce((sum, { size }) => sum + size, 0);
+  for (const { path, size } of kept.toSorted((a, b) => a.used - b.used)) {
     if (bytes <= MOST_BYTES) return;
     if (path === except) continue;
-    await Deno.remove(path).catch(() => {}); // another process may have done it
+    await files.remove(path).catch(() => {}); // another process may have done it
     bytes -= size;
   }
 }

@@ -104,6 +104,10 @@ export async function codeFor(
       describe: () =>
         `${emitted.kernels.size} kernels in ${emitted.source.split("\n").length} lines of C for all sizes: ` +
         `${files.source}`,
+      functionOf: (kernel) => ({
+        name: emitted.kernels.get(kernel) ?? "",
+        text: emitted.functions.get(kernel) ?? "",
+      }),
       unload: () => {
         unload();
         memory.free(slots.address);

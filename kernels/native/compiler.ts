@@ -1,7 +1,7 @@
 /** The system's C compiler: what it is, and what it makes of a source, which is kept (`cache.ts`). */
 import { DeviceUnavailable } from "../backend.ts";
 import { checkOwn, isThere, isWhole, keep, keepText, nameFor, prepare } from "./cache.ts";
-import { cacheDirectory, compilerCommand, mayCompile, missingPermissions } from "./host.ts";
+import { cacheDirectory, compilerCommand, mayCompile, missingPermissions, theHost } from "./host.ts";
 import { type Identity, identityKey, keepIdentity, keptIdentity } from "./identity.ts";
 
 /**
@@ -43,24 +43,13 @@ function unavailable(why: string, cause?: unknown): DeviceUnavailable {
 }
 
 async function runCommand(command: string, args: readonly string[]) {
-  try {
-    const { success, stdout, stderr } = await new Deno.Command(command, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { success, stdout: text(stdout), stderr: text(stderr) };
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) {
-      throw unavailable(`${command} cannot be run (${cause})`, cause);
-    }
-    throw unavailable(
-      `there is no C compiler ${command}; install gcc or clang, or name one by the variable CC`,
-      cause,
-    );
-  }
+  const done = await theHost().run(command, args).catch((cause) => {
+    throw unavailable(`${command} cannot be run (${cause})`, cause);
+  });
+  if (done) return done;
+  throw unavailable(
+    `there is no C compiler ${command}; install gcc or clang, or name one by the variable CC`,
+  );
 }
 
 /** The error for a compiler that fails, with the first lines of what it says. */

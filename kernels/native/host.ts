@@ -1,18 +1,28 @@
-/** What this backend needs of Deno, and what of it is permitted; nothing here prompts. */
+/** The process that native code runs in, and what follows from it: the compiler, the cache, what is not permitted. */
+import { denoHost } from "./deno_host.ts";
+import type { NativeHost } from "./host_interface.ts";
 
-/** Whether the process runs in Deno, which alone has the interface to C that is used here. */
-export function isDeno(): boolean {
-  return typeof globalThis.Deno?.dlopen === "function";
+let current: NativeHost | undefined = typeof globalThis.Deno?.dlopen === "function" ? denoHost : undefined;
+
+/** Makes a process the host, where Deno is not. */
+export function useHost(host: NativeHost): void {
+  current = host;
 }
 
-/** Whether something is permitted without a prompt. */
-export function isGranted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
+/** Whether there is a host. */
+export function hasHost(): boolean {
+  return current !== undefined;
+}
+
+/** The host, which must be there. */
+export function theHost(): NativeHost {
+  if (current) return current;
+  throw new Error("Cannot use native: this process has no interface to C that it knows");
 }
 
 /** The value of a variable of the environment, if it may be read. */
 export function variable(name: string): string | undefined {
-  return isGranted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined;
+  return theHost().variable(name);
 }
 
 /** The command of the compiler. */
@@ -35,7 +45,7 @@ export function cacheDirectory(): string | undefined {
 
 /** Whether the compiler may be run; what is kept can be used without. */
 export function mayCompile(): boolean {
-  return isGranted({ name: "run", command: compilerCommand() });
+  return theHost().mayRun(compilerCommand());
 }
 
 /** Where it is kept what the compiler is. */
@@ -43,28 +53,13 @@ export function identityPath(directory: string): string {
   return `${directory}/compiler-${compilerCommand().replace(/\W/g, "_")}.json`;
 }
 
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-/** What Deno is not permitted, as flags that permit it; undefined if nothing is missing. */
+/** What is not permitted, as flags that permit it; undefined if nothing is missing. */
 export function missingPermissions(): string | undefined {
-  const flags: string[] = [];
-  if (!isGranted({ name: "ffi" })) flags.push("--allow-ffi");
-  const directory = cacheDirectory();
-  const mayName = isGranted({ name: "env", variable: "HOME" }) ||
-    isGranted({ name: "env", variable: "XDG_CACHE_HOME" });
-  if (!mayName) flags.push("--allow-env=CC,HOME,XDG_CACHE_HOME");
-  if (directory !== undefined) {
-    if (!isGranted({ name: "read", path: directory })) flags.push(`--allow-read=${directory}`);
-    if (!isGranted({ name: "write", path: directory })) flags.push(`--allow-write=${directory}`);
-  } else if (!mayName) flags.push("--allow-read", "--allow-write");
-  if (!mayCompile() && !(directory !== undefined && flags.length === 0 && isThere(identityPath(directory)))) {
-    flags.push(`--allow-run=${compilerCommand()}`);
-  }
+  const directory = cacheDirectory(), host = theHost();
+  const flags = host.missingFlags({
+    command: compilerCommand(),
+    directory,
+    isKept: () => directory !== undefined && host.isThere(identityPath(directory)),
+  });
   return flags.length === 0 ? undefined : flags.join(" ");
 }

@@ -3,8 +3,8 @@
  * processor, which code is compiled for. A compiler that changed behind the same file, such as one that a script calls,
  * goes unnoticed; what an earlier one compiled is as right.
  */
-import { identityPath, isGranted, variable } from "./host.ts";
 import { keepText } from "./cache.ts";
+import { identityPath, theHost, variable } from "./host.ts";
 
 /** What a compiler says of itself. */
 export interface Identity {
@@ -23,6 +23,11 @@ interface Kept extends Identity {
 /** Lines that say what a processor can do, of the many that Linux has for each. */
 const PROCESSOR = /^(vendor_id|cpu family|model|model name|stepping|flags|CPU \w+|Features)\s*:.*$/gm;
 
+/** The text of a file. */
+async function textOf(path: string): Promise<string> {
+  return new TextDecoder().decode(await theHost().files.read(path));
+}
+
 /** The file of a command, and when it was written; undefined if that may not be read. */
 async function fileOf(command: string): Promise<string | undefined> {
   const directories = command.includes("/")
@@ -30,18 +35,18 @@ async function fileOf(command: string): Promise<string | undefined> {
     : (variable("PATH") ?? "").split(":").map((each) => `${each}/`);
   for (const directory of directories) {
     const path = `${directory}${command}`;
-    if (!isGranted({ name: "read", path })) return undefined;
-    const info = await Deno.stat(path).catch(() => undefined);
-    if (info?.isFile) return [path, info.ino, info.size, info.mtime?.getTime(), info.ctime?.getTime()].join();
+    if (!theHost().mayRead(path)) return undefined;
+    const info = await theHost().files.info(path);
+    if (info?.isFile) return [path, info.inode, info.size, info.modified, info.changed].join();
   }
 }
 
 /** What an identity depends on; null if that cannot be found out without running the compiler. */
 export async function identityKey(command: string): Promise<string | null> {
   const processors = "/proc/cpuinfo";
-  if (Deno.build.os !== "linux" || !isGranted({ name: "read", path: processors })) return null;
+  if (theHost().system !== "linux" || !theHost().mayRead(processors)) return null;
   const file = await fileOf(command);
-  const text = await Deno.readTextFile(processors).catch(() => "");
+  const text = await textOf(processors).catch(() => "");
   const processor = text.split("\n\n")[0].match(PROCESSOR);
   return file === undefined || processor === null ? null : `${file}\n${processor.join("\n")}`;
 }
@@ -49,7 +54,7 @@ export async function identityKey(command: string): Promise<string | null> {
 /** The identity that is kept for a key, or whatever was kept last where none is given. */
 export async function keptIdentity(directory: string, key?: string): Promise<Identity | undefined> {
   try {
-    const kept: Kept = JSON.parse(await Deno.readTextFile(identityPath(directory)));
+    const kept: Kept = JSON.parse(await textOf(identityPath(directory)));
     return key === undefined || kept.key === key ? kept : undefined;
   } catch {
     return undefined;
@@ -59,5 +64,5 @@ export async function keptIdentity(directory: string, key?: string): Promise<Ide
 /** Keeps an identity; a cache that cannot be written keeps none. */
 export async function keepIdentity(directory: string, kept: Kept): Promise<void> {
   const path = identityPath(directory), text = JSON.stringify(kept);
-  if (await Deno.readTextFile(path).catch(() => "") !== text) await keepText(path, text).catch(() => {});
+  if (await textOf(path).catch(() => "") !== text) await keepText(path, text).catch(() => {});
 }

@@ -4,7 +4,7 @@
  * Addresses and sizes are bytes.
  */
 import { allocateValues, type DType, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
-import { Allocator } from "../allocator.ts";
+import { Allocator, type Holder } from "../allocator.ts";
 import { DeviceOutOfMemory } from "../backend.ts";
 import type { CpuMemory } from "../cpu/device.ts";
 
@@ -13,8 +13,12 @@ const ALIGNMENT = 64;
 /** Address 0 is no address. */
 const RESERVED = 64;
 
-/** Freed pieces of this many bytes go back to the system, as soon as so many bytes wait to be used again. */
-const LARGE = 1 << 20, MOST_WAITING = 1 << 25;
+/**
+ * Free memory goes back to the system once more of it than this, and more than is in use, waits to be used again: a step
+ * frees what it was given and allocates what it gives, and would otherwise be provided with new pages each time. What
+ * lies free between two pieces in use goes back if it has this many bytes.
+ */
+const MOST_WAITING = 1 << 25, LEAST_GAP = 1 << 16;
 
 /** Bytes of the first buffer. */
 const FIRST_BYTES = 1 << 24;
@@ -35,8 +39,10 @@ export class NativeMemory implements CpuMemory {
   readonly #reserved: Reserved;
   readonly #allocator = new Allocator(RESERVED, ALIGNMENT);
   readonly #sizes = new Map<number, number>();
-  /** Freed pieces, by address, whose pages the system has not got back: a step frees as much as it allocates. */
-  readonly #waiting = new Map<number, number>();
+  /** Where what may have been written ends, since pages last went back. */
+  #touched = RESERVED;
+  /** About how many free bytes before it were written since then. */
+  #waiting = 0;
   #buffer: ArrayBuffer;
 
   constructor(reserved: Reserved) {
@@ -63,22 +69,12 @@ export class NativeMemory implements CpuMemory {
    *
    * @throws RangeError if the machine has no more; `what` names what it was for.
    */
-  allocate(bytes: number, what: () => string): number {
-    const address = this.#allocator.allocate(bytes, (end) => this.#grow(end, what));
+  allocate(bytes: number, what: () => string, holder?: Holder): number {
+    const address = this.#allocator.allocate(bytes, (end) => this.#grow(end, what), holder);
     this.#sizes.set(address, bytes);
-    if (this.#waiting.size > 0) this.#use(address, address + bytes);
+    this.#waiting = Math.max(0, this.#waiting - Math.max(0, Math.min(bytes, this.#touched - address)));
+    this.#touched = Math.max(this.#touched, address + bytes);
     return address;
-  }
-
-  /** What of a range was waiting waits no more. */
-  #use(from: number, to: number): void {
-    for (const [start, bytes] of [...this.#waiting]) {
-      const end = start + bytes;
-      if (end <= from || to <= start) continue;
-      this.#waiting.delete(start);
-      if (start < from) this.#waiting.set(start, from - start);
-      if (to < end) this.#waiting.set(to, end - to);
-    }
   }
 
   #grow(end: number, what: () => string): void {
@@ -87,7 +83,7 @@ export class NativeMemory implements CpuMemory {
     if (end > most) {
       throw new DeviceOutOfMemory(
         `Cannot allocate memory for native: ${end} bytes in all are more than the ${most} that the machine has; ` +
-          `${this.used} bytes are in use, ${what()}`,
+          `${this.used} bytes are in use: ${this.#allocator.describe()}; ${what()}`,
       );
     }
     if (end <= this.#buffer.byteLength) return;
@@ -99,14 +95,18 @@ export class NativeMemory implements CpuMemory {
   /** Frees what `allocate` returned. */
   free(start: number): void {
     this.#allocator.free(start);
-    const bytes = this.#sizes.get(start) ?? 0;
+    this.#waiting += this.#sizes.get(start) ?? 0;
     this.#sizes.delete(start);
-    if (bytes < LARGE) return;
-    this.#waiting.set(start, bytes);
-    const waiting = this.#waiting.values().reduce((sum, each) => sum + each, 0);
-    if (waiting < MOST_WAITING) return;
-    for (const [from, size] of this.#waiting) this.#reserved.giveBack(from, size);
-    this.#waiting.clear();
+    if (this.#waiting > Math.max(MOST_WAITING, this.used)) this.#giveBack();
+  }
+
+  #giveBack(): void {
+    const { end, gaps } = this.#allocator;
+    for (const { start, size } of [...gaps, { start: end, size: this.#touched - end }]) {
+      if (size >= LEAST_GAP) this.#reserved.giveBack(start, size);
+    }
+    this.#touched = end;
+    this.#waiting = 0;
   }
 
   /** The words at an address. */

@@ -1,12 +1,13 @@
 /**
- * The native backend: any Program as C with vectors, compiled by the system's compiler, loaded through Deno's interface to C
- * and run on all threads of the machine. Programs in float64 run on the reference backend instead.
+ * The native backend: any Program as C with vectors, compiled by the system's compiler, loaded through the interface to C of
+ * Deno or Node and run on all threads of the machine. Programs in float64 run on the reference backend instead.
  *
  * What it has in common with wasm, from lowering to executables, is in `../cpu/`. `emit/` writes the C of a Program, one
  * readable file for all sizes; `c/` has the C that does not depend on a Program: vectors, products and threads, of which
  * the last two are the runtime that a process loads once (`runtime.ts`). `compiler.ts` runs the compiler, and `cache.ts`
- * keeps what it makes. `host.ts` knows what Deno permits; nothing here prompts. All but this is loaded where native code
- * is permitted: in a page it would be dead weight.
+ * keeps what it makes. `host_interface.ts` says what it needs of the process: Deno is `deno_host.ts`, and Node an entry
+ * point of its own (`node/`). Nothing here prompts. All but this is loaded where native code is permitted: in a page it
+ * would be dead weight.
  *
  * A call is a sequence of phases, each divided into as many shares as the device has threads. Shares fix the order of
  * additions, so results depend only on the `threads` option.
@@ -15,7 +16,7 @@ import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkWhole } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
 import type { NativeDevice, NativeOptions } from "./device.ts";
-import { isDeno, missingPermissions } from "./host.ts";
+import { hasHost, missingPermissions, theHost } from "./host.ts";
 
 export type { NativeOptions } from "./device.ts";
 
@@ -32,8 +33,8 @@ const loaded = () => import("./loaded.ts");
 const MOST_THREADS = 32;
 
 async function findMissing(): Promise<string | undefined> {
-  if (!isDeno()) return "only Deno has the interface to C that it uses";
-  if (Deno.build.os === "windows") return "it needs Linux or macOS";
+  if (!hasHost()) return "it needs Deno, or Node with enableNative() of @cellfold/cellfold/native-node";
+  if (theHost().system === "windows") return "it needs Linux or macOS";
   const flags = missingPermissions();
   if (flags !== undefined) return `run Deno with ${flags}`;
   try {
@@ -58,7 +59,7 @@ export function createNative(options: NativeOptions = {}, name = "native"): Back
   return {
     name,
     supports: (program) => float64In(program) === undefined,
-    isAllowed: () => isDeno() && Deno.build.os !== "windows" && missingPermissions() === undefined,
+    isAllowed: () => hasHost() && theHost().system !== "windows" && missingPermissions() === undefined,
     available: async () =>
       await findMissing() === undefined &&
       await loaded().then(({ openRuntime }) => openRuntime()).then(() => true, () => false),

@@ -2,6 +2,8 @@
 import { DeviceUnavailable } from "../backend.ts";
 import { RUNTIME } from "./c/runtime.ts";
 import { compileC, type Compiler, findCompiler, isKept } from "./compiler.ts";
+import { theHost } from "./host.ts";
+import type { CLibrary, CSignatures } from "./host_interface.ts";
 import { NativeMemory } from "./memory.ts";
 
 const SYMBOLS = {
@@ -15,11 +17,11 @@ const SYMBOLS = {
   cellfold_pack: { parameters: ["u32", "f64", "f64", "f64", "f64", "f64", "f64"], result: "void" },
   cellfold_is_supported: { parameters: [], result: "u32" },
   cellfold_lanes: { parameters: [], result: "u32" },
-} as const satisfies Deno.ForeignLibraryInterface;
+} as const satisfies CSignatures;
 
 const PROGRAM = {
   cellfold_program: { parameters: [], result: "pointer" },
-} as const satisfies Deno.ForeignLibraryInterface;
+} as const satisfies CSignatures;
 
 /** The addresses that are asked for: the first that the system grants. */
 const RESERVATIONS = [64, 16, 4, 1].map((gibibytes) => gibibytes * 2 ** 30);
@@ -27,7 +29,7 @@ const RESERVATIONS = [64, 16, 4, 1].map((gibibytes) => gibibytes * 2 ** 30);
 /** The runtime, and the compiler that made it. */
 export interface Runtime {
   readonly compiler: Compiler;
-  readonly symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  readonly symbols: CLibrary<typeof SYMBOLS>["symbols"];
   /** Floats in a vector. */
   readonly lanes: number;
 }
@@ -78,17 +80,17 @@ async function load(): Promise<Runtime> {
   const { symbols } = open(object, SYMBOLS);
   if (!symbols.cellfold_is_supported()) {
     throw new DeviceUnavailable(
-      `Cannot open the device native: ${object} was compiled for another processor; run Deno with ` +
-        `--allow-run=${compiler.command}, or set XDG_CACHE_HOME to a directory of this machine`,
+      `Cannot open the device native: ${object} was compiled for another processor; let ${compiler.command} ` +
+        `run (in Deno by --allow-run=${compiler.command}), or set XDG_CACHE_HOME to a directory of this machine`,
     );
   }
   isLoaded = true;
   return { compiler, symbols, lanes: symbols.cellfold_lanes() };
 }
 
-function open<S extends Deno.ForeignLibraryInterface>(path: string, symbols: S): Deno.DynamicLibrary<S> {
+function open<const S extends CSignatures>(path: string, symbols: S): CLibrary<S> {
   try {
-    return Deno.dlopen(path, symbols);
+    return theHost().open(path, symbols);
   } catch (cause) {
     throw new DeviceUnavailable(
       `Cannot open the device native: ${path} cannot be loaded (${
@@ -108,7 +110,7 @@ export function openDevice({ symbols }: Runtime, threads: number): { memory: Nat
     const device = symbols.cellfold_open(pointer, threads);
     if (device < 0) break;
     const memory = new NativeMemory({
-      bufferOf: (size) => Deno.UnsafePointerView.getArrayBuffer(pointer, size),
+      bufferOf: (size) => theHost().bufferOf(pointer, size),
       giveBack: (address, size) => symbols.cellfold_give_back(pointer, address, size),
       bytes,
       machineBytes: symbols.cellfold_machine_bytes(),

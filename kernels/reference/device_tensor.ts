@@ -1,4 +1,5 @@
 /** Tensors in the memory of the reference backend, which is that of this process. */
+import { INSPECT } from "../../src/inspect.ts";
 import {
   type DeviceTensor,
   type DType,
@@ -44,6 +45,10 @@ export class ReferenceTensor implements DeviceTensor {
   // deno-lint-ignore require-await
   async read(): Promise<HostTensor> {
     return hostTensor(this.values.slice(), this.shape);
+  }
+
+  [INSPECT](): string {
+    return `${printSpec(this)} on ${DEVICE}${this.disposed ? ", disposed" : ""}`;
   }
 
   /** Gives the memory to a call. */

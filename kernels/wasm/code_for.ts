@@ -8,12 +8,15 @@ import { lowerForCpu } from "../cpu/lower.ts";
 import type { Features } from "./features.ts";
 import { type DeviceMemory, MAXIMUM_PAGES } from "./memory.ts";
 import { onlyPacked } from "../cpu/packed.ts";
-import { alwaysSingleThreaded, isOpen, isSingleThreaded } from "../cpu/partition.ts";
+import { alwaysSingleThreaded, costOf, isOpen, isSingleThreaded } from "../cpu/partition.ts";
 import { Slots, TableFull } from "../cpu/slots.ts";
 import { wasmTarget } from "./target.ts";
 
 /** Words of a table at first; one that needs more gets twice as many. */
 const FEW_WORDS = 256;
+
+/** Multiply-adds of a call that take one thread about as long as starting another. */
+const LONG_CALL = 1e9;
 
 /** What compiling needs of a device. */
 interface CompilingDevice {
@@ -22,7 +25,7 @@ interface CompilingDevice {
   features(): Promise<Features>;
   readonly threads: number;
   readonly shareFrom: number;
-  /** The threads, started when first needed; undefined for one thread. */
+  /** The threads, started when they are worth it; undefined for one thread. */
   pool(): Pool | undefined;
   check(): void;
 }
@@ -83,6 +86,9 @@ export async function codeFor(
       threadsNow: () => shared === undefined ? 1 : pool?.threadsOf(shared) ?? 1,
       describe: () =>
         `${emitted.bytes.length} bytes of code in ${emitted.functions.length} functions for all sizes`,
+      planned: pool && ((sizes) => {
+        if (costOf(kernels, sizes) >= LONG_CALL) pool.start();
+      }),
       isSingleThreaded: (sizes) => pool === undefined || isSingleThreaded(kernels, sizes, sharing),
       check: (bindings) => checks.forEach((check) => check(bindings)),
       unload: () => {

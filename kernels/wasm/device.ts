@@ -8,40 +8,13 @@ import { codeFor } from "./code_for.ts";
 import type { Features } from "./features.ts";
 import { DeviceLost } from "../backend.ts";
 import { DeviceMemory } from "./memory.ts";
+import type { WasmOptions } from "./options.ts";
 import { panelColumns } from "./matmul/mod.ts";
 import { Scratch } from "../scratch.ts";
+import { startingTakes } from "./start_worker.ts";
 import { pairsVectors } from "./wide.ts";
 import { WORTH_SHARING } from "../cpu/partition.ts";
 import { CONTROL_ADDRESS, controlBytes, createPool, defaultThreads, type Pool } from "./threads.ts";
-
-/** How a wasm device runs. */
-export interface WasmOptions {
-  /**
-   * Threads, the calling one included, at most 32; default: as many as the machine runs at once, at most 8.
-   * Without `SharedArrayBuffer`, as in a page that is not cross-origin isolated, it is always one.
-   *
-   * Results are the same to the bit from run to run only for the same number of threads: sums are put
-   * together from as many parts, so another number, and with it another machine's default, rounds differently
-   * in the last places. Set a number if results must not depend on the machine. How many threads are actually
-   * at work does not matter: if the machine has no idle processors, or workers cannot be started, fewer
-   * threads compute the same parts.
-   */
-  readonly threads?: number;
-  /** Whether relaxed SIMD is used; default: if the engine has it. */
-  readonly relaxed?: boolean;
-  /**
-   * Whether products use tiles for vectors of 256 bits if the engine computes pairs of vectors as one, which
-   * V8 does on x64 with AVX2 and flags of its own: docs/performance.md says which and what they cost. That is
-   * found out once, which takes up to 50 ms; `explain` says what was found. Results are the same to the bit.
-   * Default false.
-   */
-  readonly wide?: boolean;
-  /**
-   * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, for
-   * tests.
-   */
-  readonly shareFrom?: number;
-}
 
 /** Memory and threads, created once and shared by all executables. */
 export class WasmDevice implements CpuDevice {
@@ -87,13 +60,15 @@ export class WasmDevice implements CpuDevice {
       : `${simd} of 128 bits, as the engine does not pair vectors`;
   }
 
-  /** The threads, started when first needed; undefined for one thread. */
+  /** The threads, started when they are worth it; undefined for one thread. */
   pool(): Pool | undefined {
     if (this.threads === 1) return undefined;
     return this.#pool ??= createPool({
       threads: this.threads,
       memory: this.memory.memory,
       controlAddress: CONTROL_ADDRESS,
+      // So workers are not started for calls that are over sooner than they would be.
+      startAfter: this.shareFrom === 0 ? 0 : startingTakes(),
     });
   }
 

@@ -17,13 +17,11 @@
  */
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkBoolean, checkWhole } from "../device_options.ts";
-import { hasSimd, smallestModule } from "./assembler.ts";
-import { WasmDevice, type WasmOptions } from "./device.ts";
-import { CpuExecutable } from "../cpu/executable.ts";
+import type { WasmDevice } from "./device.ts";
 import { float64In } from "../lowering/dtypes.ts";
-import { MOST_SHARES } from "./phases.ts";
+import { MOST_SHARES, type WasmOptions } from "./options.ts";
 
-export type { WasmOptions } from "./device.ts";
+export type { WasmOptions } from "./options.ts";
 
 /** The device wasm with options. */
 export interface WasmChoice extends WasmOptions {
@@ -31,11 +29,26 @@ export interface WasmChoice extends WasmOptions {
   readonly name: "wasm";
 }
 
+/** What writes and runs code, loaded when it is first needed: models are made and traced without it. */
+let loading: ReturnType<typeof importAll> | undefined;
+
+function importAll() {
+  return Promise.all([import("./assembler.ts"), import("./device.ts"), import("../cpu/executable.ts")]);
+}
+
+function load() {
+  return loading ??= importAll().catch((error) => {
+    loading = undefined; // a network may come back
+    throw error;
+  });
+}
+
 /** What the engine, or a page's content security policy, refuses; checked once, as it does not change. */
 let missing: Promise<string | undefined> | undefined;
 
 async function findMissing(): Promise<string | undefined> {
   if (typeof WebAssembly !== "object") return "the engine has no WebAssembly";
+  const [{ hasSimd, smallestModule }] = await load();
   if (!hasSimd()) return "the engine has no SIMD in WebAssembly";
   try {
     await WebAssembly.compile(smallestModule());
@@ -51,7 +64,8 @@ async function findMissing(): Promise<string | undefined> {
 /** A wasm backend; its device is created on first use. */
 export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
   let device: WasmDevice | undefined;
-  const open = () => {
+  const open = async () => {
+    const [, { WasmDevice }] = await load();
     // A lost device stays lost; the next compilation creates a new one.
     if (device?.isLost) device = undefined;
     return device ??= new WasmDevice(name, options);
@@ -61,13 +75,12 @@ export function createWasm(options: WasmOptions = {}, name = "wasm"): Backend {
     supports: (program) => float64In(program) === undefined,
     available: async () => await (missing ??= findMissing()) === undefined,
     missing: () => missing ??= findMissing(),
-    // async, so that every error is a rejection
-    // deno-lint-ignore require-await
-    compile: async (program, compileOptions) => new CpuExecutable(open(), program, compileOptions),
-    // deno-lint-ignore require-await
-    upload: async (tensor) => open().upload(tensor),
-    // deno-lint-ignore require-await
-    share: async (tensor) => open().share(tensor),
+    compile: async (program, compileOptions) => {
+      const [, , { CpuExecutable }] = await load();
+      return new CpuExecutable(await open(), program, compileOptions);
+    },
+    upload: async (tensor) => (await open()).upload(tensor),
+    share: async (tensor) => (await open()).share(tensor),
   };
 }
 

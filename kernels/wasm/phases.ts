@@ -10,10 +10,8 @@
  * by a phase or by many calls, finds nothing to claim. How threads are notified of calls is in `threads.ts`.
  */
 import { type FunctionBuilder, i32, i64, type Local, type ModuleBuilder } from "./assembler.ts";
+import { MOST_SHARES } from "./options.ts";
 import { PHASES, POISON } from "./worker_source.ts";
-
-/** The most shares of a phase: the bits of a word. */
-export const MOST_SHARES = 32;
 
 /**
  * How often a thread polls before it takes over another's share: about 0.05 ms. Threads that were asleep take

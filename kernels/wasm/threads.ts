@@ -44,6 +44,11 @@ export interface PoolOptions {
    * @default createCrew
    */
   readonly crewOf?: (threads: number) => Crew;
+  /**
+   * Milliseconds that calls take before workers are started; they compute their shares alone until then.
+   * @default 0, which starts workers at once
+   */
+  readonly startAfter?: number;
 }
 
 /** Threads that run kernels together. */
@@ -67,6 +72,8 @@ export interface Pool extends Disposable {
    * @throws {DeviceLost} If a thread failed, now or in an earlier call.
    */
   run(id: number, args: readonly number[]): void;
+  /** Starts the workers now, if they are not started yet. */
+  start(): void;
   /** How many threads took part in the last call of a module. */
   threadsOf(id: number): number;
 }
@@ -96,7 +103,7 @@ export function mayWait(): boolean {
 }
 
 /**
- * Creates a pool; its workers start in the background.
+ * Creates a pool; its workers start in the background, at once or after `startAfter`.
  *
  * @throws {RangeError} If `threads` or `controlAddress` is out of range.
  */
@@ -151,6 +158,10 @@ class ThreadPool implements Pool {
   readonly #crewOf: (threads: number) => Crew;
   readonly #mayWait = mayWait();
   readonly #workers: readonly Worker[];
+  readonly #startAfter: number;
+  #isStarted = false;
+  /** Milliseconds of calls without workers. */
+  #alone = 0;
   readonly #modules = new Map<number, LoadedModule>();
   /** How many threads shared the last call. */
   #crew = 0;
@@ -160,7 +171,7 @@ class ThreadPool implements Pool {
   #missing: string | undefined;
   #disposed = false;
 
-  constructor({ threads, memory, controlAddress, crewOf = createCrew }: PoolOptions) {
+  constructor({ threads, memory, controlAddress, crewOf = createCrew, startAfter = 0 }: PoolOptions) {
     this.#crewOf = crewOf;
     this.#threads = threads;
     this.#memory = memory;
@@ -171,7 +182,14 @@ class ThreadPool implements Pool {
       { length: threads - 1 },
       () => ({ thread: undefined, started: false, restarts: 0 }),
     );
-    for (let thread = 1; thread < threads; thread++) this.#start(thread);
+    this.#startAfter = startAfter;
+    if (startAfter === 0) this.start();
+  }
+
+  start(): void {
+    if (this.#isStarted || this.#disposed || this.#failure) return;
+    this.#isStarted = true;
+    for (let thread = 1; thread < this.#threads; thread++) this.#start(thread);
   }
 
   get missing(): string | undefined {
@@ -242,6 +260,7 @@ class ThreadPool implements Pool {
         `Cannot run a kernel: it takes at most ${MAX_ARGUMENTS} arguments, got ${args.length}`,
       );
     }
+    if (this.#alone >= this.#startAfter) this.start();
     const words = this.#words;
     const { threads } = loaded.crew;
     loaded.threads = threads;
@@ -256,7 +275,9 @@ class ThreadPool implements Pool {
       this.#failed(thrown);
     }
     if (Atomics.load(words, CONTROL.failed) !== 0) this.#failed(undefined);
-    loaded.crew.took(performance.now() - began);
+    const took = performance.now() - began;
+    if (this.#isStarted) loaded.crew.took(took);
+    else this.#alone += took;
   }
 
   /** @throws DeviceLost always; the first failure is the one reported. */

@@ -62,18 +62,23 @@ export interface DeviceShape {
   readonly forced?: ScanSchedule;
 }
 
+/** The limits of an adapter that say how it computes. */
+export type Limits = {
+  readonly [
+    limit in
+      | "maxComputeInvocationsPerWorkgroup"
+      | "maxComputeWorkgroupSizeX"
+      | "maxComputeWorkgroupsPerDimension"
+      | "maxComputeWorkgroupStorageSize"
+  ]: number;
+};
+
 /**
  * The shape of a device. Its speed is not measured: a device that computes on the CPU is assumed to run one
  * workgroup per thread, and a GPU 64 workgroups at once.
  */
 export function shapeOf(
-  limits: Pick<
-    GPUSupportedLimits,
-    | "maxComputeInvocationsPerWorkgroup"
-    | "maxComputeWorkgroupSizeX"
-    | "maxComputeWorkgroupsPerDimension"
-    | "maxComputeWorkgroupStorageSize"
-  >,
+  limits: Limits,
   { isSoftware, threads, subgroups = false, forced }: {
     readonly isSoftware: boolean;
     readonly threads: number;

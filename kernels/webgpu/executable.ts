@@ -1,6 +1,7 @@
 /** Compiled Programs of the WebGPU backend: code for all sizes, and one submission per call. */
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
+import { printable } from "../../src/tensor/print.ts";
 import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
 import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
@@ -64,7 +65,13 @@ export class WebGpuExecutable implements Executable {
       if (read) this.#device.check();
       let next = 0;
       return bound.outputs.map(({ shape }, index): HostTensor | DeviceTensor =>
-        kept[index] ?? { kind: "host", shape, dtype: outputs[index].dtype, data: (values ?? [])[next++] }
+        kept[index] ??
+          printable<HostTensor>({
+            kind: "host",
+            shape,
+            dtype: outputs[index].dtype,
+            data: (values ?? [])[next++],
+          })
       );
     } catch (error) {
       for (const tensor of kept) tensor?.[Symbol.dispose]();

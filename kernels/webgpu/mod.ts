@@ -37,9 +37,10 @@ import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkOneOf } from "../device_options.ts";
 import { float64In } from "../lowering/dtypes.ts";
 import { findMissing, isSoftwareAdapter, requestAdapter } from "./adapter.ts";
-import type { ShapeChoice, WebGpuDevice, WebGpuOptions } from "./device.ts";
+import type { WebGpuDevice } from "./device.ts";
+import type { ShapeChoice, WebGpuOptions } from "./options.ts";
 
-export type { WebGpuOptions } from "./device.ts";
+export type { WebGpuOptions } from "./options.ts";
 
 /** The device webgpu with options. */
 export interface WebGpuChoice extends WebGpuOptions {

@@ -121,12 +121,11 @@ async function orAborted<Result>(
     promise.catch(() => {});
     return undefined;
   }
-  const { promise: result, resolve, reject } = Promise.withResolvers<Result | undefined>();
-  const stop = () => resolve(undefined);
+  let stop = () => {};
+  const aborted = new Promise<undefined>((resolve) => stop = () => resolve(undefined));
   signal.addEventListener("abort", stop);
-  promise.then(resolve, reject);
   try {
-    return await result;
+    return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener("abort", stop);
   }

@@ -11,6 +11,7 @@ import {
   type Spec,
   type Tensor,
 } from "../tensor/tensor.ts";
+import { printable } from "../tensor/print.ts";
 import { outputSpecs } from "../program/functions.ts";
 import { flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
 import type { Layer, Variables } from "./layer.ts";
@@ -108,5 +109,5 @@ function converted(tensor: HostTensor, dtype: DType, where: () => string): HostT
         `which ${dtype} cannot hold`,
     );
   }
-  return { kind: "host", shape: tensor.shape, dtype, data };
+  return printable<HostTensor>({ kind: "host", shape: tensor.shape, dtype, data });
 }

@@ -44,12 +44,16 @@ export function sequencesOf({ sequenceInputs }: Layer) {
   return { isSequence, asSequence, asStep };
 }
 
-/** One step as a sequence, as tensors. */
+/** One step as a sequence, as tensors; one on the host shares its values. */
 export function expanded(asSequence: AsSequence, step: Tree<Tensor>): Tree<Tensor> {
   return zipTrees(
     step,
     asSequence(step, 1),
-    (x: Tensor, { shape }: Spec) => shape.length === x.shape.length ? x : expandDims(x, 1),
+    (x: Tensor, { shape }: Spec) => {
+      if (shape.length === x.shape.length) return x;
+      if (x.kind !== "host") return expandDims(x, 1);
+      return { kind: "host", shape: x.shape.toSpliced(1, 0, 1), dtype: x.dtype, data: x.data };
+    },
   );
 }
 

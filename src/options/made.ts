@@ -5,7 +5,9 @@
  * what they were made with. Fields that a function reads when it runs may differ; any other change is
  * refused, naming it and the remedy.
  */
+import { INSPECT } from "../inspect.ts";
 import { nearest } from "../known_names.ts";
+import { MADE_HOOK } from "./print.ts";
 
 /** The data members of such objects, if present. */
 interface Described {
@@ -72,6 +74,7 @@ export function made<T extends object>(object: T, making: Making<T>): Readonly<T
     makings.set(checked, record);
     result[key] = Object.defineProperty(checked, "name", { value: key });
   }
+  Object.defineProperty(result, INSPECT, { value: MADE_HOOK, enumerable: true }); // copies have it too
   return Object.freeze(result) as unknown as Readonly<T>; // the same keys; functions with the same signatures
 }
 

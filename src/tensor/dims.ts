@@ -4,6 +4,7 @@
  * elements.
  */
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
+import { INSPECT } from "../inspect.ts";
 import { quoted } from "../quoted.ts";
 
 /**
@@ -63,11 +64,15 @@ function fromTerms(terms: Record<string, number>): Dim {
   const text = print(kept);
   let dim = interned.get(text);
   if (!dim) {
-    dim = Object.freeze({
-      terms: Object.freeze(kept),
-      toString: () => text,
-      [Symbol.toPrimitive]: (hint: string) => hint === "string" ? text : notANumber(text),
-    });
+    dim = Object.freeze(Object.defineProperty(
+      {
+        terms: Object.freeze(kept),
+        toString: () => text,
+        [Symbol.toPrimitive]: (hint: string) => hint === "string" ? text : notANumber(text),
+      },
+      INSPECT,
+      { value: () => text },
+    ));
     interned.set(text, dim);
     ours.add(dim);
   }

@@ -6,6 +6,7 @@ import { checkList, describeValue, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { quoted } from "../quoted.ts";
 import { checkDim, type Dim, fixedDim, printShape, type Shape, symbol } from "./dims.ts";
+import { printable } from "./print.ts";
 import { flattenNested, type NestedNumbers, nestedShape } from "./nested.ts";
 
 /** The type of an element. `float64` exists only in the reference backend, for gradient checks. */
@@ -157,7 +158,7 @@ export function hostTensor(data: Values, shape: readonly number[], dtype?: DType
     );
   }
   if (inferred === "bool") checkBools(data);
-  return { kind: "host", shape, dtype: inferred, data };
+  return printable({ kind: "host", shape, dtype: inferred, data });
 }
 
 function checkBools(data: Values): void {
@@ -218,7 +219,7 @@ export function tensor(
   const dtype = options.dtype ?? inferDType(values, flat);
   const data = allocateValues(dtype, size);
   for (let i = 0; i < size; i++) data[i] = convert(flat[i], dtype);
-  return { kind: "host", shape: [...shape], dtype, data };
+  return printable({ kind: "host", shape: [...shape], dtype, data });
 }
 
 /** Whether these may be the values of a tensor; single values are checked when they are converted. */

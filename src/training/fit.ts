@@ -18,8 +18,8 @@ import { type Feeds, feedsOfData, feedsOfSource } from "./fit_feeds.ts";
 import type { Data, ObjectiveOptions } from "./objective.ts";
 import type { OptimizerLike } from "./optimizers.ts";
 import { batchingOptionNames } from "./predict.ts";
-import { withTrainer } from "./shared.ts";
-import { checkTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
+import { withShared } from "./shared.ts";
+import { checkTrainer, createTrainer, type Trainer, trainerOptionNames } from "./trainer.ts";
 import type { FitLoopOptions, FitResult } from "./fit_options.ts";
 import { runTraining } from "./training_loop.ts";
 
@@ -115,7 +115,8 @@ export async function fit(
 ): Promise<FitResult> {
   checkOptions("fit", options, [...trainerOptionNames, ...loopOptions], elsewhere);
   const { loss, lossWeights, metrics, weightedMetrics, optimizer, device, ...loop } = options;
-  return await withTrainer(
+  return await withShared(
+    createTrainer,
     model,
     { loss, lossWeights, metrics, weightedMetrics, optimizer, device },
     (trainer) => fitWith(trainer, variables, data, loop),

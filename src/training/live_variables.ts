@@ -17,7 +17,7 @@ interface Live {
   held: { readonly copies: HeldTensors; readonly device: string } | undefined;
 }
 
-/** By what runs the calls, such as a trainer. */
+/** By what runs the calls, as `createPredictor` gives it. */
 const lives = new WeakMap<object, Live>();
 
 /** The copies of what was dropped without being disposed of are let go of when it is collected. */

@@ -42,7 +42,7 @@ export {
   type PredictOptions,
   predictWith,
 } from "./predict.ts";
-export type { Report } from "./progress.ts";
+export type { Progress, Report, Reporter } from "./progress.ts";
 export type { Resume } from "./resume.ts";
 export {
   type PredictArguments,

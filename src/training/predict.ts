@@ -30,8 +30,8 @@ import {
   readyInputs,
 } from "./ready.ts";
 import { Rows } from "./rows.ts";
-import { withTrainer } from "./shared.ts";
-import { checkTrainer, type Trainer } from "./trainer.ts";
+import { withShared } from "./shared.ts";
+import { checkTrainer, createPredictor, createTrainer, type Predictor, type Trainer } from "./trainer.ts";
 
 /** How to iterate over data. */
 export interface BatchingOptions {
@@ -107,7 +107,7 @@ export async function evaluate(
   const { batchSize, items, signal, ...trainerOptions } = options;
   checkSignal("evaluate", signal);
   signal?.throwIfAborted();
-  return await withTrainer(model, trainerOptions, async (trainer) => {
+  return await withShared(createTrainer, model, trainerOptions, async (trainer) => {
     checkVariables("evaluate", variables);
     const samples = isSource<Data>(data) ? Infinity : checkData("evaluate", data);
     return await withUploaded(
@@ -234,7 +234,7 @@ export async function predict<Output>(
   const { batchSize, items, signal, device } = options;
   checkSignal("predict", signal);
   signal?.throwIfAborted();
-  return await withTrainer(model, { device }, async (trainer) => {
+  return await withShared(createPredictor, model, { device }, async (trainer) => {
     checkVariables("predict", variables);
     const samples = isInputSource(x) ? Infinity : checkSamples("predict", x);
     return await withUploaded(
@@ -254,17 +254,17 @@ export async function predictWith<Output>(
   options: BatchingOptions = {},
 ): Promise<MappedTree<Output, HostTensor>> {
   checkOptions("predict", options, batchingOptionNames);
+  checkTrainer("predict", trainer);
   return await predictOn<Output>(trainer, variables, x, options);
 }
 
 /** @param options With `live`, the device for variables that a later call is given again: see live_variables.ts. */
 async function predictOn<Output>(
-  trainer: Trainer<Output>,
+  trainer: Predictor,
   variables: Variables,
   x: Tree<Tensor> | DataSource<Tree<Tensor>>,
   options: BatchingOptions & { readonly live?: { readonly device: Device | undefined } },
 ): Promise<MappedTree<Output, HostTensor>> {
-  checkTrainer("predict", trainer);
   const { items, signal, live } = options;
   checkSignal("predict", signal);
   signal?.throwIfAborted();
@@ -335,7 +335,7 @@ async function predictBatches<Output>(
  * freed afterwards.
  */
 async function withUploaded<Result>(
-  trainer: Pick<Trainer, "upload">,
+  trainer: Pick<Predictor, "upload">,
   variables: Variables,
   isOneBatch: boolean,
   use: (live: Variables) => Promise<Result>,

@@ -3,26 +3,31 @@
  * Terminals are detected from globals (`Deno.stdout`, Node's `process.stdout`): no import, no permission,
  * nothing in a browser.
  */
+import { checkFunction, isObject } from "../describe.ts";
 import { unknownName } from "../known_names.ts";
 import type { Logs } from "./objective.ts";
 
 /**
- * How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function gets each epoch's line.
+ * How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function gets each epoch's line, a
+ * {@linkcode Reporter} all there is to show.
  */
-export type Report = "auto" | "bar" | "lines" | "none" | ((line: string) => void);
+export type Report = "auto" | "bar" | "lines" | "none" | ((line: string) => void) | Reporter;
 
 /** The position of training. */
 export interface Progress {
-  /** The epoch, from 0, and how many there are. */
+  /** The epoch, from 0. */
   readonly epoch: number;
+  /** How many epochs there are. */
   readonly epochs: number;
-  /** Completed steps of this epoch, and their total, if that is known. */
+  /** Completed steps of this epoch. */
   readonly step: number;
+  /** How many steps an epoch has; undefined if that is not known. */
   readonly steps: number | undefined;
   /** Samples of this epoch seen so far. */
   readonly samples: number;
   /** Milliseconds since the epoch started. */
   readonly elapsed: number;
+  /** Losses and metrics so far. */
   readonly logs: Logs;
 }
 
@@ -30,7 +35,9 @@ export interface Progress {
 export interface Reporter {
   /** Whether it would display a step now; asked before logs are read from the device. */
   readonly wantsStep: () => boolean;
+  /** Displays the position within an epoch. */
   readonly step: (progress: Progress) => void;
+  /** Displays a completed epoch, its validation included. */
   readonly epoch: (progress: Progress) => void;
   /** Restores the terminal, whatever happened. */
   readonly end: () => void;
@@ -107,6 +114,12 @@ function barOf(share: number): string {
  */
 export function createReporter(report: Report, terminal: Terminal | undefined = findTerminal()): Reporter {
   if (typeof report === "function") return lines(report);
+  if (isObject(report)) {
+    for (const name of ["wantsStep", "step", "epoch", "end"] as const) {
+      checkFunction("report training", report[name], `report.${name}`);
+    }
+    return report;
+  }
   if (!REPORTS.includes(report)) throw unknownName("report", report, REPORTS);
   if (report === "none") return lines(() => {});
   if (report === "lines" || !terminal) return lines((line) => console.log(line));

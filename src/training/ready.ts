@@ -17,7 +17,7 @@ import type { Data } from "./objective.ts";
 import type { PerOutput } from "./per_output.ts";
 import type { PredictArguments, PredictResult } from "./step.ts";
 import type { Session } from "./steps.ts";
-import type { Trainer } from "./trainer.ts";
+import type { Predictor, Trainer } from "./trainer.ts";
 
 /** Data, or a batch of it, and the steps for it. */
 export interface Ready {
@@ -105,7 +105,7 @@ export function dataFeed(
 
 /** The batches of inputs that an iterable gives. */
 export function inputFeed(
-  trainer: Trainer,
+  trainer: Predictor,
   variables: Variables,
   source: DataSource<Tree<Tensor>>,
   options: ReadingOptions,
@@ -127,7 +127,7 @@ export function inputFeed(
 
 /** How many samples make a batch; undefined if the items are batches already. */
 function gathered(
-  trainer: Trainer,
+  trainer: Predictor,
   what: string,
   variables: Variables,
   { items, batchSize }: ReadingOptions,

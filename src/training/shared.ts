@@ -6,14 +6,14 @@
 import type { Layer } from "../layers/layer.ts";
 import { checkLayer } from "../layers/checks.ts";
 import { describedBy } from "../options/made.ts";
-import { createTrainer, type Trainer, trainerOptionNames, type TrainerOptions } from "./trainer.ts";
+import { type Predictor, trainerOptionNames, type TrainerOptions } from "./trainer.ts";
 
 /** How many trainers are kept at most; those not used for longest are disposed first. */
 const MOST_TRAINERS = 16;
 
 /** A trainer, and how many calls are using it now. */
-interface Shared {
-  readonly trainer: Trainer;
+interface Shared<Made extends Predictor = Predictor> {
+  readonly trainer: Made;
   readonly self: WeakRef<Shared>;
   /** Removes it from the trainers of its model. */
   readonly forget: () => void;
@@ -25,21 +25,26 @@ const trainersOf = new WeakMap<Layer, Map<string, Shared>>();
 /** What is kept, last used last; weakly, so that a model that was dropped can be collected with its trainers. */
 const inOrder = new Set<Shared["self"]>();
 
+/** A function that makes what runs the steps of a model: `createTrainer`, or `createPredictor` where that is enough. */
+type Create<Made extends Predictor> = (model: Layer, options: TrainerOptions) => Made;
+
 /**
- * The result of `use` with the trainer of this model and these options, made at the first call with them.
+ * The result of `use` with what `create` makes for this model and these options, made at the first call with them.
  * Another call may use it at the same time.
  */
-export function withTrainer<Output, Result>(
+export function withShared<Output, Made extends Predictor, Result>(
+  create: Create<Made>,
   model: Layer<Output>,
   options: TrainerOptions,
-  use: (trainer: Trainer<Output>) => Promise<Result>,
+  use: (made: Made) => Promise<Result>,
 ): Promise<Result>;
-export async function withTrainer<Result>(
+export async function withShared<Made extends Predictor, Result>(
+  create: Create<Made>,
   model: Layer,
   options: TrainerOptions,
-  use: (trainer: Trainer) => Promise<Result>,
+  use: (made: Made) => Promise<Result>,
 ): Promise<Result> {
-  const shared = sharedTrainer(model, options);
+  const shared = sharedBy(create, model, options);
   shared.users++;
   try {
     return await use(shared.trainer);
@@ -49,22 +54,28 @@ export async function withTrainer<Result>(
   }
 }
 
-function sharedTrainer(model: Layer, options: TrainerOptions): Shared {
+function sharedBy<Made extends Predictor>(
+  create: Create<Made>,
+  model: Layer,
+  options: TrainerOptions,
+): Shared<Made> {
   checkLayer("make a trainer", model);
-  const key = trainerOptionNames.map((name) => textOf(options[name])).join() + stampOf(model);
+  const key = numberOf(create) + trainerOptionNames.map((name) => textOf(options[name])).join() +
+    stampOf(model);
   const trainers = trainersOf.get(model) ?? new Map<string, Shared>();
   trainersOf.set(model, trainers);
-  const shared = trainers.get(key) ?? newlyShared(createTrainer(model, options), () => trainers.delete(key));
+  const known = trainers.get(key) as Shared<Made> | undefined; // the key says what made it
+  const shared = known ?? newlyShared(create(model, options), () => trainers.delete(key));
   trainers.set(key, shared);
   inOrder.delete(shared.self);
   inOrder.add(shared.self);
   return shared;
 }
 
-function newlyShared(trainer: Trainer, forget: () => void): Shared {
-  const shared: { -readonly [Key in keyof Shared]?: Shared[Key] } = { trainer, forget, users: 0 };
+function newlyShared<Made extends Predictor>(trainer: Made, forget: () => void): Shared<Made> {
+  const shared: { -readonly [Key in keyof Shared]?: Shared<Made>[Key] } = { trainer, forget, users: 0 };
   shared.self = new WeakRef(shared as Shared); // complete with this
-  return shared as Shared;
+  return shared as Shared<Made>;
 }
 
 function forgetOldest(): void {

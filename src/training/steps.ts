@@ -15,7 +15,7 @@ import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "
 import { openBatch, openData, openTime } from "./open_sizes.ts";
 import { lazily, type Lazy, type Recent, recentOnly } from "./kept.ts";
 import { checkCounted, checkOptimizerState } from "./optimizer_state.ts";
-import { type Optimizer, type OptimizerLike, type OptimizerState, resolveOptimizer } from "./optimizers.ts";
+import { type Optimizer, type OptimizerLike, type OptimizerState } from "./optimizers.ts";
 import {
   type PredictArguments,
   type PredictResult,
@@ -104,12 +104,12 @@ interface Latest<Found> {
   readonly found: Found;
 }
 
-/** No steps yet. */
-export function createSteps(model: Layer, options: TrainerOptions): Steps {
+/** No steps yet; without an optimizer, none that train. */
+export function createSteps(model: Layer, options: TrainerOptions, optimizer?: Optimizer): Steps {
   return {
     model,
     options,
-    optimizer: options.optimizer === undefined ? undefined : resolveOptimizer(options.optimizer),
+    optimizer,
     sessions: recentOnly(({ steps }) => steps.forEach((step) => step.release())),
     predictors: recentOnly((predictor) => predictor.release()),
     outputs: recentOnly(() => {}),

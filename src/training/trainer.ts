@@ -22,7 +22,7 @@ import { forgetLive } from "./live_variables.ts";
 import { NonFiniteLossError } from "./non_finite.ts";
 import type { Data, Logs } from "./objective.ts";
 import { checkCounted } from "./optimizer_state.ts";
-import type { OptimizerState } from "./optimizers.ts";
+import { type OptimizerState, resolveOptimizer } from "./optimizers.ts";
 import { type PredictArguments, type PredictResult, trainableParams } from "./step.ts";
 import {
   createSteps,
@@ -32,6 +32,7 @@ import {
   requireOptimizer,
   type Session,
   sessionFor,
+  type Steps,
   trainerOptionNames,
   type TrainerOptions,
 } from "./steps.ts";
@@ -128,9 +129,14 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   checkLayer("make a trainer", model);
   checkOptions("createTrainer", options, trainerOptionNames);
   checkDevice(options.device);
-  const steps = createSteps(model, options);
-  const trainer: Trainer = {
+  const { optimizer } = options;
+  const steps = createSteps(
     model,
+    options,
+    optimizer === undefined ? undefined : resolveOptimizer(optimizer),
+  );
+  const trainer: Trainer = {
+    ...predictorOf(steps),
     convert(what, variables, data) {
       checkText("convert data", what, "the first argument", WHAT);
       checkVariables(what, variables);
@@ -146,14 +152,6 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
           : { sampleWeight: convertFloats("sampleWeight", sampleWeight, float) }),
       };
     },
-    convertInput(what, variables, x) {
-      checkText("convert an input", what, "the first argument", WHAT);
-      checkVariables(what, variables);
-      checkSamples(what, x);
-      return isPlainInput(floatDType(variables), x)
-        ? x
-        : convertTree("x", x, inputDTypesFor(steps, variables, x));
-    },
     session(what, variables, data) {
       checkText("prepare a session", what, "the first argument", WHAT);
       checkVariables(what, variables);
@@ -163,14 +161,6 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
       checkTargets(model, variables, session, data);
       return session;
     },
-    predictor(variables, x) {
-      checkVariables("predict", variables);
-      checkSamples("predict", x);
-      const predictor = predictorFor(steps, variables, x);
-      checkInput(model, x);
-      return predictor;
-    },
-    upload: (variables) => uploadTree(variables, options.device),
     initOptimizer(variables) {
       checkVariables("begin training", variables);
       const used = requireOptimizer(steps.optimizer);
@@ -179,12 +169,52 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
     trainOnBatch: (training, batch, options) => trainOnBatch(trainer, training, batch, options),
     testOnBatch: (variables, batch) => testOnBatch(trainer, variables, batch),
     predictOnBatch: (variables, x) => predictOnBatch(trainer, variables, x),
+  };
+  return trainer;
+}
+
+/** What predicts: the part of a trainer that needs neither a loss nor an optimizer, nor what brings them along. */
+export type Predictor = Pick<
+  Trainer,
+  "model" | "predictor" | "convertInput" | "upload" | typeof Symbol.dispose
+>;
+
+/**
+ * What predicts for `model`.
+ *
+ * @throws RangeError for an unknown device.
+ */
+export function createPredictor(model: Layer, options: Pick<TrainerOptions, "device">): Predictor {
+  checkDevice(options.device);
+  return predictorOf(createSteps(model, options));
+}
+
+function predictorOf(steps: Steps): Predictor {
+  const { model, options: { device } } = steps;
+  const predictor: Predictor = {
+    model,
+    convertInput(what, variables, x) {
+      checkText("convert an input", what, "the first argument", WHAT);
+      checkVariables(what, variables);
+      checkSamples(what, x);
+      return isPlainInput(floatDType(variables), x)
+        ? x
+        : convertTree("x", x, inputDTypesFor(steps, variables, x));
+    },
+    predictor(variables, x) {
+      checkVariables("predict", variables);
+      checkSamples("predict", x);
+      const compiled = predictorFor(steps, variables, x);
+      checkInput(model, x);
+      return compiled;
+    },
+    upload: (variables) => uploadTree(variables, device),
     [Symbol.dispose]: () => {
-      forgetLive(trainer);
+      forgetLive(predictor);
       disposeSteps(steps);
     },
   };
-  return trainer;
+  return predictor;
 }
 
 async function trainOnBatch(

@@ -19,7 +19,7 @@ import {
   type Variables,
 } from "../../mod.ts";
 import { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
-import { createTrainer } from "../../src/training/trainer.ts";
+import { createPredictor } from "../../src/training/trainer.ts";
 import { withLive } from "../../src/training/live_variables.ts";
 
 const model = sequential([gru({ units: 8 }), dense({ units: 3 })]);
@@ -76,16 +76,16 @@ for (const device of ["reference", "wasm", "webgpu"] as const) {
   });
 }
 
-Deno.test("copies are let go of with their trainer, when memory runs out and with a lost device; other errors leave them", async () => {
+Deno.test("copies are let go of with what predicts, when memory runs out and with a lost device; other errors leave them", async () => {
   const device: Device = { name: "wasm", threads: 1, shareFrom: 7002 };
   const used = await meter(device);
   const before = used();
   const variables = variablesOf(3);
-  const trainer = createTrainer(model, { device });
+  const predicting = createPredictor(model, { device });
   const kinds: string[] = [];
   const call = (fault?: Error) =>
     withLive(
-      trainer,
+      predicting,
       { predictor: { device: "wasm(threads: 1, relaxed: default, shareFrom: 7002)" }, device },
       variables,
       async ({ params }) => {
@@ -107,6 +107,6 @@ Deno.test("copies are let go of with their trainer, when memory runs out and wit
   await call();
   assertEquals(kinds, ["device"]);
   assert(used() > before);
-  trainer[Symbol.dispose]();
+  predicting[Symbol.dispose]();
   assertEquals(used(), before);
 });

@@ -22,13 +22,23 @@ const FEATURES = {
 };
 
 /** What JavaScript calls. Devices and Programs are numbers, so that a call makes no object. */
-const INTERFACE = `#include <sys/mman.h>
+const INTERFACE = `#include <dlfcn.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #define EXPORT __attribute__((visibility("default")))
 
 static struct pool *pools[256];
-static struct { const struct program *program; uint64_t table; } *programs;
+static struct { const struct program *program; uint64_t table; void *object; } *programs;
 static uint32_t pool_count, program_count;
+
+/*
+ * Keeps the shared object of an address loaded. Before a process ends its host unloads what it has loaded, while threads
+ * wait in this code, or leave a call that they came late to.
+ */
+static void *hold(const void *address) {
+  Dl_info info;
+  return dladdr(address, &info) ? dlopen(info.dli_fname, RTLD_NOW) : NULL;
+}
 
 /* Address space of this many bytes, which takes memory only where it is written; NULL if there is none. */
 EXPORT void *cellfold_reserve(double bytes) {
@@ -54,6 +64,7 @@ EXPORT double cellfold_machine_bytes(void) { return (double)sysconf(_SC_PHYS_PAG
 /* A device over this memory; -1 if there is no more. */
 EXPORT int32_t cellfold_open(void *memory, uint32_t threads) {
   struct pool *pool = NULL;
+  if (pool_count == 0) hold(pools);
   if (pool_count == sizeof pools / sizeof *pools || posix_memalign((void **)&pool, 64, sizeof *pool) != 0) return -1;
   memset(pool, 0, sizeof *pool);
   pool->memory = memory;
@@ -71,6 +82,7 @@ EXPORT int32_t cellfold_load(const struct program *program, double table) {
     if (programs[i].program) continue;
     programs[i].program = program;
     programs[i].table = (uint64_t)table;
+    programs[i].object = hold(program);
     return (int32_t)i;
   }
   void *const more = realloc(programs, (program_count + 64) * sizeof *programs);
@@ -85,6 +97,7 @@ EXPORT int32_t cellfold_load(const struct program *program, double table) {
 EXPORT void cellfold_unload(uint32_t device, uint32_t program) {
   while (__atomic_load_n(&pools[device]->inside, __ATOMIC_SEQ_CST) > 0) PAUSE();
   programs[program].program = NULL;
+  if (programs[program].object) dlclose(programs[program].object);
 }
 
 /* Runs a Program; returns how many threads there are. */

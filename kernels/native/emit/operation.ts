@@ -29,16 +29,20 @@ function by(float: Say, integer: Say, bool?: Say): Say {
   };
 }
 
-/** The larger or smaller; one instruction where a constant decides about NaN and zeros. */
+/**
+ * The larger or smaller; one instruction where a constant decides about NaN and zeros. Of two zeros that instruction gives
+ * the one that is not the constant.
+ */
 function limit(name: "maximum" | "minimum", at: "v_at_least" | "v_at_most"): Say {
   return (operands, { operands: given }) => {
     const constants = given.map((operand) => operand.kind === "constant" ? operand.value : undefined);
-    const which = constants.findIndex((value) =>
-      typeof value === "number" && !Number.isNaN(value) && value !== 0
-    );
-    return which < 0
-      ? `v_${name}(${operands.join(", ")})`
-      : `${at}(${operands[1 - which]}, ${operands[which]})`;
+    const which = constants.findIndex((value) => typeof value === "number" && !Number.isNaN(value));
+    const constant = constants[which], limited = `${at}(${operands[1 - which]}, ${operands[which]})`;
+    if (which < 0 || (name === "minimum" && Object.is(constant, -0))) {
+      return `v_${name}(${operands.join(", ")})`;
+    }
+    // The positive zero is the larger one: -0 + 0 is 0.
+    return name === "maximum" && Object.is(constant, 0) ? `${limited} + v_number(0)` : limited;
   };
 }
 

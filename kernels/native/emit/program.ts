@@ -44,6 +44,8 @@ export interface Emitted {
   readonly source: string;
   /** The name of each kernel's function; times are in this order. */
   readonly kernels: ReadonlyMap<CpuKernel, string>;
+  /** The functions themselves. */
+  readonly functions: ReadonlyMap<CpuKernel, string>;
 }
 
 /** The division of a kernel's work: numbers, or words of the table. */
@@ -72,6 +74,7 @@ class ProgramWriter {
   readonly #names = new Map<string, number>();
   readonly #written: string[] = [];
   readonly #kernels = new Map<CpuKernel, string>();
+  readonly #texts = new Map<CpuKernel, string>();
 
   constructor(options: EmitOptions) {
     this.#options = options;
@@ -100,7 +103,7 @@ class ProgramWriter {
       together,
       ENTRY,
     ].join("\n");
-    return { source, kernels: this.#kernels };
+    return { source, kernels: this.#kernels, functions: this.#texts };
   }
 
   #function(name: string, parameters: string, write: (f: KernelSource) => void): string {
@@ -125,6 +128,7 @@ class ProgramWriter {
     });
     this.#written.push(`/* ${cpuFunctions.printKernel(kernel)[0]} */\n${text}`);
     this.#kernels.set(kernel, name);
+    this.#texts.set(kernel, text);
     return name;
   }
 

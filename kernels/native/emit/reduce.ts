@@ -39,7 +39,7 @@ const accumulations: {
       type: "double",
       start: "0",
       take: (all, x) => `${all} + (double)${x}`,
-      result: (x) => `(float)${x}`,
+      result: (x) => `(float)(${x})`,
     },
     many: {
       type: "struct sums",

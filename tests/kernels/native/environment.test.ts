@@ -30,6 +30,7 @@ async function outcomeOf(
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "--no-prompt", ...permissions, script, device],
     env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc", ...env },
+    cwd: cache, // where Deno itself puts a relative cache
   }).output();
   const text = new TextDecoder();
   return { ...JSON.parse(text.decode(stdout)), warnings: text.decode(stderr) };
@@ -88,6 +89,21 @@ test("what is kept needs no compiler", async (cache) => {
   const permissions = PERMISSIONS.filter((flag) => flag !== "--allow-run=cc");
   const { result, error } = await outcomeOf(cache, { permissions });
   assertEquals([result, error], [RIGHT, undefined]);
+});
+
+test("a later process does not run the compiler, unless it is another file", async (cache) => {
+  const CC = await fakeCompiler(cache, `echo run >> ${cache}/runs; exec cc "$@"`);
+  const given = { permissions: ["--allow-all"], env: { CC } };
+  const runs = async () => {
+    assertEquals((await outcomeOf(cache, given)).result, RIGHT);
+    return (await Deno.readTextFile(`${cache}/runs`)).trim().split("\n").length;
+  };
+  const first = await runs();
+  assertEquals(first, 3); // what it is, the runtime and the Program
+  if (Deno.build.os === "linux") assertEquals(await runs(), first);
+  const before = await runs();
+  await Deno.utime(CC, new Date(), new Date(Date.now() - 60_000));
+  assertEquals(await runs(), before + 1);
 });
 
 test("what is kept of another processor is refused", async (cache) => {

@@ -76,6 +76,44 @@ Deno.test("native: what a step frees waits for the next one, and goes back once 
   assert(given.every(([address, bytes]) => address >= first + 8 * mebibyte || address + bytes <= first));
 });
 
+Deno.test("native: a step may free as much as is in use; many small pieces go back too", () => {
+  const mebibyte = 1 << 20, piece = mebibyte / 4;
+  /** Pages, each as large as a small piece, that the system has provided. */
+  const provided = new Set<number>();
+  let given = 0;
+  const memory = new NativeMemory({
+    bufferOf: (bytes) => new ArrayBuffer(Math.min(bytes, 64)),
+    giveBack: (address, bytes) => {
+      given++;
+      for (let page = Math.ceil(address / piece); (page + 1) * piece <= address + bytes; page++) {
+        provided.delete(page);
+      }
+    },
+    bytes: 2 ** 32,
+    machineBytes: 2 ** 32,
+  });
+  const take = (bytes: number) => {
+    const address = memory.allocate(bytes, () => "");
+    for (let page = Math.floor(address / piece); page * piece < address + bytes; page++) provided.add(page);
+    return address;
+  };
+  let weights = take(100 * mebibyte);
+  for (let step = 0; step < 100; step++) {
+    const next = take(100 * mebibyte);
+    memory.free(weights);
+    weights = next;
+  }
+  assertEquals(given, 0, "half of what there is waits");
+  const small = Array.from({ length: 1000 }, () => take(piece));
+  memory.free(weights);
+  for (const remainder of [0, 1]) {
+    for (const address of small.filter((_, index) => index % 2 === remainder)) memory.free(address);
+  }
+  assertEquals(memory.used, 0);
+  const bytes = provided.size * piece;
+  assert(bytes <= 33 * mebibyte, `${bytes} bytes are still provided`);
+});
+
 Deno.test("native: more memory than there is is refused, and what is there stays", options, async () => {
   const device = await NativeDevice.open("small", { threads: 1 });
   const stored = device.upload(host(tensor([1, 2, 3])));

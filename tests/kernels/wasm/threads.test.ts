@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { f64, i32, ModuleBuilder } from "../../../kernels/wasm/assembler.ts";
 import { DeviceLost } from "../../../kernels/backend.ts";
 import { addPhases } from "../../../kernels/wasm/phases.ts";
-import { controlBytes, defaultThreads } from "../../../kernels/wasm/threads.ts";
+import { controlBytes, createPool, defaultThreads } from "../../../kernels/wasm/threads.ts";
+import { capturingWorkers } from "../../support/workers.ts";
 import {
   controlAddress,
   counting,
@@ -187,4 +188,27 @@ Deno.test("What cannot be is refused", async () => {
   assertThrows(() => pool.run(id, new Array(17).fill(0)), RangeError, "at most 16 arguments, got 17");
   assertThrows(() => pool.run(99, []), RangeError, "no module has the id 99");
   assert(defaultThreads() >= 1 && defaultThreads() <= 8);
+});
+
+Deno.test("workers are started once calls without them have taken long enough, or when asked to", async () => {
+  for (const startAfter of [5, 1e9]) {
+    const memory = sharedMemory();
+    using pool = createPool({ threads: 2, memory, controlAddress, startAfter });
+    const id = await pool.load(sums(2));
+    const parts = new Int32Array(memory.buffer, data, 2);
+    await capturingWorkers(async (workers) => {
+      const run = () => {
+        pool.run(id, [60_000]);
+        assertEquals(parts[0] + parts[1], 60_000 * 59_999 / 2);
+      };
+      run();
+      assertEquals(workers.length, 0);
+      if (startAfter === 5) { for (let call = 0; call < 100_000 && workers.length === 0; call++) run(); }
+      else pool.start();
+      assertEquals(workers.length, 1);
+      pool.start();
+      assertEquals(workers.length, 1, "they are started once");
+      await untilAllAreThere(pool, 2, memory);
+    });
+  }
 });

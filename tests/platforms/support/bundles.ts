@@ -12,9 +12,9 @@ export async function bundleInto(folder: string): Promise<void> {
   await bundleEntry("tests/platforms/smoke.ts", `${folder}/smoke.js`);
 }
 
-/** Bundles a module, by its path in the project, for a browser. */
+/** Bundles a module, by its path in the project, for a browser, or for Node with modules of its own. */
 export async function bundleEntry(entry: string, output: string): Promise<void> {
-  await deno("bundle", "--platform", "browser", "--output", output, entry);
+  await deno("bundle", "--platform", "browser", "--external", "node:*", "--output", output, entry);
 }
 
 async function deno(...args: string[]): Promise<void> {

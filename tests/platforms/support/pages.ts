@@ -22,7 +22,11 @@ export const ISOLATION = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", json: "application/json" };
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html",
+  js: "text/javascript",
+  json: "application/json",
+};
 
 /** A file by its path: its content, or nothing. */
 export type Files = (path: string) => Promise<Uint8Array<ArrayBuffer> | string | undefined>;
