@@ -60,10 +60,8 @@ export function slotsOf(
   fresh.leaves.forEach((leaf, index) => {
     if (!hasRows[index] || sameShape(leaf.shape, [capacity, ...begun[index].shape.slice(1)])) return;
     throw new TypeError(
-      `Cannot keep sessions of ${layerName(layer)}: its ${printPath(paths[index], "state")} is ${
-        printSpec(leaf)
-      } ` +
-        `for ${capacity} sequences, expected a row for each on its first axis; use a stream for each session`,
+      `Cannot keep sessions of ${layerName(layer)}: ` +
+        `${rowless(printPath(paths[index], "state"), leaf, capacity)}; use a stream for each session`,
     );
   });
   const write: Slots["write"] = (state, rows) => {
@@ -105,6 +103,37 @@ export function slotsOf(
       }),
     write,
   };
+}
+
+function rowless(place: string, leaf: Spec, sequences: number): string {
+  return `its ${place} is ${
+    printSpec(leaf)
+  } for ${sequences} sequences, expected a row for each on its first axis`;
+}
+
+/**
+ * Checks that the carries of a layer have a row for each sequence, so that rows can be chosen.
+ *
+ * @param what What cannot be done otherwise.
+ * @param input Specs of a sequence.
+ * @throws TypeError naming the carry.
+ */
+export function checkRows(
+  what: string,
+  layer: Layer,
+  given: { readonly params: Tree<Tensor>; readonly state: Tree<Tensor> },
+  input: Tree<Spec>,
+): void {
+  // Two batches, as a size may be that of one of them by chance.
+  for (const batch of [2, 3]) {
+    const state = resetStates(layer, given, withBatch(input, batch));
+    const { leaves, paths } = flattenTree<Tensor>(state);
+    const hasRows = carriedOf(state);
+    const wrong = leaves.findIndex(({ shape }, index) => hasRows[index] && shape[0] !== batch);
+    if (wrong < 0) continue;
+    const place = printPath(paths[wrong], "state");
+    throw new TypeError(`Cannot ${what} with ${layerName(layer)}: ${rowless(place, leaves[wrong], batch)}`);
+  }
 }
 
 /** Which tensors of a state, in order, are carries. */

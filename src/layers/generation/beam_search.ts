@@ -11,6 +11,7 @@ import { type HostTensor, hostTensor, type Tensor } from "../../tensor/tensor.ts
 import type { Device } from "../../transforms/compile.ts";
 import type { Tree } from "../../tree/tree.ts";
 import type { Layer, Variables } from "../layer.ts";
+import { checkRows } from "../slots.ts";
 import type { Stream } from "../stream.ts";
 import { isOneOf } from "./generate.ts";
 import { type OpenAxis, runLoop } from "./loops.ts";
@@ -98,6 +99,7 @@ export async function beamSearch(
   return await withStepwise("search with beams", source, options.prompt, options.device, async (start) => {
     checkCount("search with beams", beams, "options.beams", 1, start.vocabulary);
     const stop = checkStop("search with beams", options.stop, start.vocabulary);
+    checkRows("search with beams", start.layer, start, start.prompt);
     return await searchFrom(start, { steps, beams, stop });
   });
 }

@@ -13,6 +13,7 @@ import type { Device } from "../../transforms/compile.ts";
 import type { Tree } from "../../tree/tree.ts";
 import { checkCount, wrongKind } from "../../describe.ts";
 import type { Layer, Variables } from "../layer.ts";
+import { checkRows } from "../slots.ts";
 import type { Stream } from "../stream.ts";
 import { runLoop } from "./loops.ts";
 import {
@@ -115,6 +116,9 @@ export async function generate(model: unknown, second: unknown, third?: unknown)
   if (k !== undefined) checkCount("generate", k, "options.topK");
   return await withStepwise("generate", source, options.prompt, options.device, async (start) => {
     const stop = checkStop("generate", options.stop, start.vocabulary);
+    if (stop.length > 0 && start.batch > 1) {
+      checkRows("end one of several sequences", start.layer, start, start.prompt);
+    }
     const sampling: SamplingOptions = {
       key: options.key ?? tensor([0, 0], { dtype: "int32" }),
       temperature: isGreedy ? undefined : temperature,
