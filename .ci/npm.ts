@@ -59,7 +59,7 @@ function compilerOptions() {
   return {
     target: "es2022",
     lib: LIBRARY,
-    types: [],
+    types: ["node"],
     module: "nodenext",
     rewriteRelativeImportExtensions: true,
     declaration: true,
@@ -134,6 +134,7 @@ export async function makePackage(destination: string): Promise<string> {
       "--no-package-lock",
       "--ignore-scripts",
       `typescript@${TYPESCRIPT}`,
+      `@types/node@${OLDEST_NODE}`, // for what runs native code in Node
     ];
     await run("npm", install, folder);
     await run("node", ["node_modules/typescript/bin/tsc"], folder);

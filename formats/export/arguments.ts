@@ -1,6 +1,8 @@
 /** The arguments of the command `export`. */
 import { remedy } from "../../src/known_names.ts";
 import { quoted } from "../../src/quoted.ts";
+import { weightFormats } from "../standalone/options.ts";
+import type { COptions } from "../standalone/to_c.ts";
 
 /** What the command is told. */
 export interface Arguments {
@@ -13,11 +15,12 @@ export interface Arguments {
   readonly name?: string;
   readonly input?: string;
   readonly batch?: number;
+  readonly weights?: COptions["weights"];
   readonly stream: boolean;
 }
 
 /** The options that take a value, and those that take none. */
-const VALUES = ["to", "output", "name", "input", "batch"] as const;
+const VALUES = ["to", "output", "name", "input", "batch", "weights"] as const;
 const FLAGS = ["stream"] as const;
 
 /**
@@ -66,6 +69,12 @@ export function parseArguments(args: readonly string[]): Arguments {
   if (batch !== undefined && !/^[1-9]\d{0,8}$/.test(batch)) {
     throw new SyntaxError(`Cannot export: --batch is ${quoted(batch)}, expected a whole number from 1`);
   }
+  const weights = given.get("weights"), format = weightFormats.find((name) => name === weights);
+  if (weights !== undefined && format === undefined) {
+    throw new SyntaxError(
+      `Cannot export: --weights is ${quoted(weights)}, expected a format; ${remedy(weights, weightFormats)}`,
+    );
+  }
   return {
     file: files[0],
     to,
@@ -73,6 +82,7 @@ export function parseArguments(args: readonly string[]): Arguments {
     name: given.get("name"),
     input: given.get("input"),
     batch: batch === undefined ? undefined : Number(batch),
+    weights: format,
     stream: given.has("stream"),
   };
 }

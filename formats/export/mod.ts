@@ -8,7 +8,7 @@
 import { remedy } from "../../src/known_names.ts";
 import { quoted } from "../../src/quoted.ts";
 import { isLeaf } from "../../src/tensor/tensor.ts";
-import { mended } from "../standalone/options.ts";
+import { mended, weightFormats } from "../standalone/options.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { findInput, parseSpec } from "./inputs.ts";
 import { readerFor, type SourceModel, sources } from "./sources.ts";
@@ -32,11 +32,13 @@ function help(): string {
 FILE is a model: ${Object.keys(sources).join(", ")}. TARGET is:
 ${Object.entries(targets).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`).join("\n")}
 
-  --output PATH  where to write; default: beside the file
-  --input SPEC   the input, if the file does not say it: batch,time,28 or batch,time:int32
-  --name NAME    an identifier for the model; default: made from the file's name
-  --stream       steps through sequences and keeps the state (wasm, c)
-  --batch N      the first size of the input, where it is open (wasm, c)`;
+  --output PATH     where to write; default: beside the file
+  --input SPEC      the input, if the file does not say it: batch,time,28 or batch,time:int32
+  --name NAME       an identifier for the model; default: made from the file's name
+  --stream          steps through sequences and keeps the state (wasm, c)
+  --batch N         the first size of the input, where it is open (wasm, c)
+  --weights FORMAT  ${weightFormats.join(", ")}: how weights are stored; default: ${weightFormats[0]} (c)
+  --help            says this`;
 }
 
 /**
@@ -87,6 +89,7 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
     ...(target.options.includes("name") && { name }),
     ...(given.stream && { stream: true }),
     ...(given.batch !== undefined && { batch: given.batch }),
+    ...(given.weights !== undefined && { weights: given.weights }),
   });
   const paths = files.map(({ end }) => output + end);
   if (paths.includes(given.file)) {
@@ -113,7 +116,7 @@ function targetOf(given: Arguments): Target {
     );
   }
   const target = targets[to];
-  const used = (["name", "stream", "batch"] as const).find((name) =>
+  const used = (["name", "stream", "batch", "weights"] as const).find((name) =>
     given[name] !== undefined && given[name] !== false && !target.options.includes(name)
   );
   if (used === undefined) return target;

@@ -1,12 +1,16 @@
 /** What the command `export` writes. What writes a target is loaded only when it is needed. */
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import type { StandaloneOptions } from "../standalone/options.ts";
+import type { COptions } from "../standalone/to_c.ts";
 
 /** A file to write: the end of its name, and its content. */
 export interface TargetFile {
   readonly end: string;
   readonly content: Uint8Array<ArrayBuffer> | string;
 }
+
+/** What a target is written with; it gets the options that act alone. */
+export type TargetOptions = StandaloneOptions & Pick<COptions, "weights">;
 
 /** A target. */
 export interface Target {
@@ -15,13 +19,13 @@ export interface Target {
   /** The end of its main file, which `--output` may have. */
   readonly end: string;
   /** The options that act, beside `--output` and `--input`. */
-  readonly options: readonly ("name" | "stream" | "batch")[];
+  readonly options: readonly ("name" | "stream" | "batch" | "weights")[];
   /** Whether its files name each other, so that the name of the files must be that of the model. */
   readonly isNamed?: boolean;
   readonly write: (
     model: Layer,
     variables: Variables,
-    options: StandaloneOptions,
+    options: TargetOptions,
   ) => Promise<readonly TargetFile[]>;
 }
 
@@ -44,7 +48,7 @@ export const targets: Readonly<Record<string, Target>> = {
     about: "a C source file and its header, for machines of any size",
     end: ".c",
     isNamed: true,
-    options: ["name", "stream", "batch"],
+    options: ["name", "stream", "batch", "weights"],
     write: async (model, variables, options) => {
       const { toC } = await import("../standalone/to_c.ts");
       const { source, header } = toC(model, variables, options);

@@ -1,4 +1,5 @@
 /** What all functions that write a model as a file of its own take, and what they refuse. */
+import type { WeightFormat } from "../../kernels/native/standalone/weights.ts";
 import { checkCount } from "../../src/describe.ts";
 import { batchFor } from "../../src/layers/stream_steps.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
@@ -29,6 +30,9 @@ export interface StandaloneOptions {
 }
 
 const NAMES = ["input", "name", "stream", "batch", "allowNaN"];
+
+/** How weights can be stored in C. */
+export const weightFormats: readonly WeightFormat[] = ["float32", "float16", "int8"];
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z_0-9]*$/;
 

@@ -7,7 +7,13 @@ import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { type Dim, evaluateDim } from "../../src/tensor/dims.ts";
 import type { Spec } from "../../src/tensor/tensor.ts";
 import { flattenTree } from "../../src/tree/tree.ts";
-import { type CheckedOptions, checkExport, mended, type StandaloneOptions } from "./options.ts";
+import {
+  type CheckedOptions,
+  checkExport,
+  mended,
+  type StandaloneOptions,
+  weightFormats,
+} from "./options.ts";
 import { type ModelProgram, modelProgram } from "./programs.ts";
 import { printTensor, signatureOf, type SignatureTensor } from "./signature.ts";
 
@@ -50,8 +56,6 @@ export interface CModel {
   };
 }
 
-const FORMATS = ["float32", "float16", "int8"];
-
 /**
  * Writes a model as one C11 source file and its header, which need no library and allocate nothing. GCC and Clang
  * compile them for any machine, with vectors where it has them.
@@ -81,7 +85,7 @@ const FORMATS = ["float32", "float16", "int8"];
 export function toC(model: Layer, variables: Variables, options: COptions): CModel {
   const checked = checkExport("toC", model, variables, options, ["weights"]);
   const { weights = "float32" } = options;
-  if (!FORMATS.includes(weights)) throw unknownName("format of weights", weights, FORMATS);
+  if (!weightFormats.includes(weights)) throw unknownName("format of weights", weights, weightFormats);
   const { name, stream } = checked;
   const predict = modelProgram(model, variables, { ...fixedBatch(checked), stream: false });
   const files = writeFiles({

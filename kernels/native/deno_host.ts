@@ -55,7 +55,11 @@ export const denoHost: NativeHost = {
     rename: (from, to) => Deno.rename(from, to),
     remove: (path) => Deno.remove(path),
     makeDirectory: (path, mode) => Deno.mkdir(path, { recursive: true, mode }),
-    list: async (path) => (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name),
+    async list(path) {
+      const names: string[] = [];
+      for await (const { name } of Deno.readDir(path)) names.push(name);
+      return names;
+    },
     touch: (path, time) => Deno.utime(path, time, time),
     async info(path) {
       try {

@@ -21,8 +21,10 @@ INLINE float larger(float a, float b) {
    register in memory. */
 #if LANES > 1
 typedef double vh __attribute__((vector_size(4 * LANES)));
+#define NO_SUMS (struct sums){{0}, {0}}
 #else
 typedef double vh;
+#define NO_SUMS (struct sums){0, 0}
 #endif
 struct sums { vh low, high; };
 INLINE struct sums v_add_wide(struct sums sums, vf x) {

@@ -43,7 +43,7 @@ const accumulations: {
     },
     many: {
       type: "struct sums",
-      start: "(struct sums){{0}, {0}}",
+      start: "NO_SUMS",
       take: (all, x) => `v_add_wide(${all}, ${x})`,
       result: (x) => `v_rounded(${x})`,
       load: (address) => `v_load(${address}, v_lanes(LANES))`,

@@ -23,6 +23,7 @@ import { exportFile } from "@cellfold/cellfold/export";
 import { toKeras } from "@cellfold/cellfold/keras";
 import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
 import { encodeSafetensors, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+import { toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { missingPermissions, testInFolder } from "../../platforms/support/requirements.ts";
 import { assertSame, DEVICE, inputOf, moduleOf } from "../standalone/support.ts";
 
@@ -132,6 +133,26 @@ Deno.test("export: C, as a source and a header, with the names that are asked fo
   assertStringIncludes(header, "void words_step(words_state *state, const int32_t *input, float *output);");
 });
 
+Deno.test("export: C with weights in fewer bits", async () => {
+  const sizes = new Map<string, number>();
+  for (const weights of ["float32", "float16", "int8"]) {
+    const { written } = await run(
+      { "reader.safetensors": checkpoint },
+      ...["reader.safetensors", "--to", "c", "--weights", weights, "--name", "words"],
+    );
+    const source = new TextDecoder().decode(written.get("words.c"));
+    const { source: expected, bytes } = toC(reader, variables, {
+      input: tokens,
+      name: "words",
+      weights: weights as WeightFormat,
+    });
+    assertEquals(source, expected);
+    sizes.set(weights, bytes.constants);
+  }
+  const [whole = 0, half = 0, byte = 0] = sizes.values();
+  assert(whole > half && half > byte, `${[...sizes]}`);
+});
+
 Deno.test("export: what it cannot do is said, and nothing is written", async () => {
   const plain = sequential([dense({ units: 2 })]);
   const files = {
@@ -155,6 +176,9 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["reader.safetensors --to wasm --stream=yes", "--stream has a value"],
     ["reader.safetensors --to onnx --stream", "with --stream"],
     ["reader.safetensors --to wasm --batch 0", '--batch is "0"'],
+    ["reader.safetensors --to c --weights int4", '--weights is "int4"'],
+    ["reader.safetensors --to c --weights flaot16", 'did you mean "float'],
+    ["reader.safetensors --to wasm --weights int8", "Cannot export to wasm with --weights"],
     ["reader.safetensors --to wasm --name 1st", 'name is "1st"'],
     ["reader.safetensors --to wasm --input batch,-1", '--input is "batch,-1"'],
     ["reader.safetensors --to wasm --input batch,time:int64", "int32"],
@@ -186,7 +210,20 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
 
 Deno.test("export: --help says the targets, formats and options", async () => {
   const { text, written } = await run({}, "--help");
-  for (const part of ["wasm", "onnx", ".keras", "--stream", "--input"]) assertStringIncludes(text, part);
+  for (
+    const part of [
+      "wasm",
+      "onnx",
+      ".keras",
+      "--stream",
+      "--input",
+      "--output",
+      "--name",
+      "--batch",
+      "--weights",
+      "int8",
+    ]
+  ) assertStringIncludes(text, part);
   assertEquals(written.size, 0);
 });
 
