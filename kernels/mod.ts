@@ -144,6 +144,7 @@ export function devicesAmong(candidates: readonly Backend[], notes: readonly str
 /** The warning that `auto` goes on without a backend, printed to the console once. */
 function unavailableNote(name: string, why: string): string {
   const note = `${name} cannot run here: ${why}`;
-  warnOnce(`${note}. The device auto means another one, which may be slower`);
+  // One line, also where it cites several of a compiler.
+  warnOnce(`${note.replaceAll(/\s*\n\s*/g, " ")}. The device auto means another one, which may be slower`);
   return note;
 }

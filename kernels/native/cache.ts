@@ -101,7 +101,11 @@ export async function keep(
   await makeRoom(directory, path);
 }
 
-/** Writes a text beside the code, for people to read. */
+/**
+ * Writes a text beside the code, for people to read.
+ *
+ * @throws DeviceUnavailable if the directory is read-only or full.
+ */
 export async function keepText(path: string, text: string): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}`, { files } = theHost();
   try {
@@ -109,7 +113,7 @@ export async function keepText(path: string, text: string): Promise<void> {
     await files.rename(temporary, path);
   } catch (error) {
     await files.remove(temporary).catch(() => {});
-    throw unwritable(path, error);
+    throw unwritable(path.slice(0, path.lastIndexOf("/")), error);
   }
 }
 

@@ -147,7 +147,8 @@ static void run(struct pool *pool, const struct program *program, const int32_t 
   struct call c = {.use = &functions, .memory = pool->memory, .table = table, .pool = pool, .threads = active};
   if (active > 1) {
     start_threads(pool);
-    c.phase = (uint32_t)(pool->ticket >> 32);
+    /* Relaxed suffices: phases begin only in calls. Late threads may still try in vain to claim a share, though. */
+    c.phase = (uint32_t)(__atomic_load_n(&pool->ticket, __ATOMIC_RELAXED) >> 32);
     __atomic_store_n(&pool->program, program, __ATOMIC_RELAXED);
     __atomic_store_n(&pool->table, table, __ATOMIC_RELAXED);
     __atomic_store_n(&pool->active, active, __ATOMIC_RELAXED);

@@ -12,6 +12,8 @@ interface Case {
   readonly device?: string;
   readonly permissions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** What a shell does before it becomes the process, with file systems of its own; `$XDG_CACHE_HOME` is the cache. */
+  readonly before?: string;
 }
 
 interface Outcome {
@@ -21,14 +23,21 @@ interface Outcome {
   readonly warnings: string;
 }
 
+/** A command after what a shell does, which sees what the shell mounts and nobody else does. */
+function apart(before: string, command: readonly string[]): readonly string[] {
+  return ["unshare", "--map-root-user", "--mount", "sh", "-ec", `${before}\nexec "$@"`, "sh", ...command];
+}
+
 /** What comes of a Program in a process with these permissions and variables. */
 async function outcomeOf(
   cache: string,
-  { device = "native", permissions = PERMISSIONS, env }: Case,
+  { device = "native", permissions = PERMISSIONS, env, before }: Case,
 ): Promise<Outcome> {
   const script = new URL("./add.ts", import.meta.url).pathname;
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--no-prompt", ...permissions, script, device],
+  const deno = [Deno.execPath(), "run", "--no-check", "--no-prompt", ...permissions, script, device];
+  const [command, ...args] = before === undefined ? deno : apart(before, deno);
+  const { stdout, stderr } = await new Deno.Command(command, {
+    args,
     env: { NO_COLOR: "1", XDG_CACHE_HOME: cache, CC: "cc", ...env },
     cwd: cache, // where Deno itself puts a relative cache
   }).output();
@@ -36,10 +45,10 @@ async function outcomeOf(
   return { ...JSON.parse(text.decode(stdout)), warnings: text.decode(stderr) };
 }
 
-function test(name: string, fn: (cache: string) => Promise<void>): void {
+function test(name: string, fn: (cache: string) => Promise<void>, ignore = false): void {
   Deno.test({
     name: `native: ${name}`,
-    ignore: missing !== undefined,
+    ignore: ignore || missing !== undefined,
     async fn() {
       const cache = await Deno.makeTempDir();
       try {
@@ -191,4 +200,55 @@ test("processes side by side share a cache", async (cache) => {
   for (const { result, error } of all) assertEquals([result, error], [RIGHT, undefined]);
   const names = (await filesOf(cache, "")).map((path) => path.replace(/.*\//, ""));
   assert(names.every((name) => /^([0-9a-f]{32}\.(so|c)|compiler-\w+\.json)$/.test(name)), names.join());
+});
+
+/** Whether a process may mount file systems for itself alone. */
+async function mayMount(): Promise<boolean> {
+  if (missing !== undefined || Deno.build.os !== "linux") return false;
+  const [command, ...args] = apart("mount -t tmpfs none /tmp", ["true"]);
+  try {
+    return (await new Deno.Command(command, { args }).output()).success;
+  } catch {
+    return false; // there is no unshare
+  }
+}
+
+const canMount = await mayMount();
+if (!canMount) console.warn("no file system can be mounted here: full and read-only caches are left out");
+const onMounts = (name: string, fn: (cache: string) => Promise<void>) => test(name, fn, !canMount);
+
+/** The directory of compiled code, in the shell: what Deno itself keeps lies beside it. */
+const DIRECTORY = '"$XDG_CACHE_HOME/cellfold/native"';
+const onTmpfs = (options: string) =>
+  `mkdir -p -m 700 ${DIRECTORY}\nmount -t tmpfs -o mode=700,${options} none ${DIRECTORY}`;
+const READ_ONLY = `mkdir -p -m 700 ${DIRECTORY}
+mount --bind ${DIRECTORY} ${DIRECTORY}
+mount -o remount,bind,ro ${DIRECTORY}`;
+
+/** The error says why the cache is of no use, and `auto` takes wasm and says so in one line. */
+async function refuses(cache: string, before: string, why: RegExp): Promise<void> {
+  const { error } = await outcomeOf(cache, { before });
+  assertMatch(error ?? "", why);
+  const { device, result, warnings } = await outcomeOf(cache, { before, device: "auto" });
+  assertEquals([device, result], ["wasm", RIGHT]);
+  assertEquals(warnings.trim().split("\n").length, 1, warnings);
+  assertMatch(warnings, why);
+}
+
+onMounts("a full cache is named, or what the compiler says of it", async (cache) => {
+  await refuses(cache, onTmpfs("size=16k"), /cellfold\/native cannot be written \(No space left/); // no source
+  await refuses(cache, onTmpfs("size=64k"), /the C compiler cc fails:.*No space left/s); // no code beside it
+});
+
+onMounts("runs from a read-only cache that has the code, and names one that does not", async (cache) => {
+  await refuses(cache, READ_ONLY, /cellfold\/native cannot be written \(Read-only file system/);
+  await outcomeOf(cache, {});
+  for (const device of ["native", "auto"]) {
+    const { device: on, result, warnings } = await outcomeOf(cache, { before: READ_ONLY, device });
+    assertEquals([on, result, warnings], ["native", RIGHT, ""]);
+  }
+});
+
+onMounts("a cache whose code may not be executed is named", async (cache) => {
+  await refuses(cache, onTmpfs("noexec"), /cannot be loaded/);
 });

@@ -1,6 +1,6 @@
 /**
  * Programs as a C program of their own, for compilers, processors and checks that the running process does not have: a `main`
- * fills memory as an executable would, calls each Program on one thread and on two, and prints the bits of the outputs.
+ * fills memory as an executable would, calls each Program on one thread and on more, and prints the bits of the outputs.
  */
 import { reference } from "../../../kernels/reference/mod.ts";
 import { placeBuffers } from "../../../kernels/lowering/arena.ts";
@@ -20,7 +20,7 @@ import { runPasses } from "../../../src/passes/mod.ts";
 import { compare, inputsOf } from "../agree.ts";
 import { type AgreementCase, agreementCases } from "../agreement.ts";
 
-const THREADS = 2, TABLE = 64, WORDS = 4096, UNIT = 64;
+const TABLE = 64, WORDS = 4096, UNIT = 64;
 
 /** A Program with inputs, and what the reference computes of them. */
 interface Trial {
@@ -30,8 +30,20 @@ interface Trial {
   readonly expected: readonly HostTensor[];
 }
 
+/** What is run, and how. */
+export interface Runs {
+  /** The Programs; default: {@linkcode someCases}. */
+  readonly cases?: readonly AgreementCase[];
+  /** The most threads, and in how many shares work is divided; default: 2. */
+  readonly threads?: number;
+  /** How often each Program is called on each number of threads; default: once. */
+  readonly calls?: number;
+  /** The source of the runtime; default: the one that devices load. */
+  readonly runtime?: string;
+}
+
 /** A few cases of every kind of kernel. */
-export const cases: readonly AgreementCase[] = agreementCases.filter((_, index) => index % 8 === 0);
+export const someCases: readonly AgreementCase[] = agreementCases.filter((_, index) => index % 8 === 0);
 
 async function trialOf(one: AgreementCase, index: number): Promise<Trial> {
   const inputs = inputsOf(one, index + 1);
@@ -59,11 +71,11 @@ function bitsOf({ data, dtype }: HostTensor): Uint32Array {
     : Uint32Array.from(data, (x) => x >>> 0);
 }
 
-function write({ program, inputs }: Trial): Written {
+function write({ program, inputs }: Trial, threads: number): Written {
   const sharing = { target: nativeTarget, shareFrom: 0 };
-  const { kernels } = lowerForCpu(program, { threads: THREADS, ...sharing });
+  const { kernels } = lowerForCpu(program, { threads, ...sharing });
   const slots = new Slots(TABLE, WORDS, UNIT);
-  const { source } = emitProgram(kernels, program, { slots, threads: THREADS, shareFrom: 0 });
+  const { source } = emitProgram(kernels, program, { slots, threads, shareFrom: 0 });
   // Every buffer has a place of its own, so that what is written beside it is found.
   const forever = { first: 0, last: kernels.length };
   const inner = new Set(
@@ -111,8 +123,11 @@ function write({ program, inputs }: Trial): Written {
   return { source, buffers, words, outputs, bytes: end };
 }
 
-const MAIN = `#include <stdio.h>
+/** Runs the trials. Before each call the table is written anew, as executables do; before some, threads fall asleep. */
+const main = (threads: number, calls: number) =>
+  `#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
@@ -127,14 +142,19 @@ struct words { size_t address, count; const uint32_t *words; };
 static void run_trial(const struct program *program, const struct region *buffers, size_t buffer_count,
                       const struct words *words, size_t words_count, const struct region *outputs, size_t output_count,
                       size_t bytes) {
-  for (uint32_t threads = 1; threads <= ${THREADS}; threads++) {
+  for (uint32_t threads = 1; threads <= ${threads}; threads++) {
     char *const memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset(memory, 0xff, bytes);
     for (size_t i = 0; i < words_count; i++) memcpy(memory + words[i].address, words[i].words, words[i].count * 4);
     ASAN_POISON_MEMORY_REGION(memory, bytes);
     for (size_t i = 0; i < buffer_count; i++) ASAN_UNPOISON_MEMORY_REGION(memory + buffers[i].address, buffers[i].bytes);
-    const uint32_t device = (uint32_t)cellfold_open(memory, ${THREADS});
-    cellfold_run(device, (uint32_t)cellfold_load(program, ${TABLE}), threads);
+    const uint32_t device = (uint32_t)cellfold_open(memory, ${threads});
+    const uint32_t loaded = (uint32_t)cellfold_load(program, ${TABLE});
+    for (int call = 0; call < ${calls}; call++) {
+      memcpy(memory + words[0].address, words[0].words, words[0].count * 4);
+      if (call % 8 == 7) nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+      cellfold_run(device, loaded, threads);
+    }
     for (size_t i = 0; i < output_count; i++) {
       for (size_t at = 0; at < outputs[i].bytes; at += 4) {
         uint32_t bits;
@@ -176,16 +196,19 @@ export async function isThere({ compiler, emulator = [] }: Toolchain): Promise<b
 }
 
 /** Compiles the cases, runs them, and fails where an output is not what the reference computes. */
-export async function holdStandalone({ compiler, flags, emulator = [] }: Toolchain): Promise<void> {
+export async function holdStandalone(
+  { compiler, flags, emulator = [] }: Toolchain,
+  { cases = someCases, threads = 2, calls = 1, runtime = RUNTIME }: Runs = {},
+): Promise<void> {
   const trials = await Promise.all(cases.map((one, index) => trialOf(one, index)));
-  const written = trials.map(write);
+  const written = trials.map((trial) => write(trial, threads));
   const folder = await Deno.makeTempDir();
   try {
     const files = written.map(({ source }, index) => ({ name: `program_${index}`, source }));
-    const main = [
-      "#include <stdint.h>\n#include <string.h>",
+    const program = [
+      "#define _GNU_SOURCE\n#include <stdint.h>\n#include <string.h>",
       CALL,
-      MAIN,
+      main(threads, calls),
       ...written.map(({ buffers, words, outputs, bytes }, index) =>
         [
           `const struct program *program_${index}(void);`,
@@ -210,9 +233,9 @@ export async function holdStandalone({ compiler, flags, emulator = [] }: Toolcha
     const shared = [...FLAGS.filter((flag) => flag !== "-shared"), ...flags, "-Werror"];
     const objects: string[] = [];
     for (
-      const { name, source } of [...files, { name: "runtime", source: RUNTIME }, {
+      const { name, source } of [...files, { name: "runtime", source: runtime }, {
         name: "main",
-        source: main,
+        source: program,
       }]
     ) {
       const path = `${folder}/${name}`;
@@ -224,7 +247,7 @@ export async function holdStandalone({ compiler, flags, emulator = [] }: Toolcha
     const [command, ...args] = [...emulator, `${folder}/main`];
     const lines = (await run(command, args)).trimEnd().split("\n");
     for (const { name, expected } of trials) {
-      for (let threads = 1; threads <= THREADS; threads++) {
+      for (let active = 1; active <= threads; active++) {
         expected.forEach((tensor, output) => {
           const hex = lines.shift() ?? "";
           const bits = Uint32Array.from(
@@ -240,7 +263,7 @@ export async function holdStandalone({ compiler, flags, emulator = [] }: Toolcha
             compare({ ...tensor, data } as HostTensor, tensor, output);
           } catch (cause) {
             throw new Error(
-              `${name} on ${threads} threads: ${cause instanceof Error ? cause.message : cause}`,
+              `${name} on ${active} threads: ${cause instanceof Error ? cause.message : cause}`,
               { cause },
             );
           }
