@@ -54,11 +54,11 @@ export interface Form {
 const MOST_BYTES = 64 << 20;
 
 /**
- * About what a form takes besides its constants, as measured on wasm: 154 kB with 3 equations, 249 kB with 14. Native
- * takes half as much, WebGPU up to three times as much.
+ * About what a form takes at most besides its constants. Measured were, with 3 and with 14 equations, 310 and 690 kB on
+ * WebGPU, 154 and 249 kB on wasm, and less on native.
  */
-const BYTES_PER_FORM = 128 << 10;
-const BYTES_PER_EQUATION = 8 << 10;
+const BYTES_PER_FORM = 512 << 10;
+const BYTES_PER_EQUATION = 32 << 10;
 
 /** All forms of a function. */
 export interface Forms {
