@@ -3,6 +3,7 @@ import { sizesAt } from "../lowering/kinds/kind.ts";
 import type { Bound, Plans } from "./bound.ts";
 import type { Code } from "./device.ts";
 import { cpuFunctions, type CpuKernel } from "./kernels.ts";
+import { costOf } from "./partition.ts";
 
 /** The most lines of code that are shown. */
 const MOST_LINES = 400;
@@ -59,11 +60,8 @@ function heaviest(
   latest: Bound | undefined,
   lengthOf: (kernel: CpuKernel) => number,
 ): ReadonlySet<CpuKernel> {
-  const costs = new Map(kernels.map((kernel) => {
-    if (!latest) return [kernel, 0] as const;
-    const { cost, times } = cpuFunctions.workOf(kernel, sizesAt(latest.bindings));
-    return [kernel, cost * times] as const;
-  }));
+  const sizes = latest && sizesAt(latest.bindings);
+  const costs = new Map(kernels.map((kernel) => [kernel, sizes ? costOf([kernel], sizes) : 0]));
   const shown = new Set<CpuKernel>();
   let lines = 0;
   for (const kernel of kernels.toSorted((a, b) => (costs.get(b) ?? 0) - (costs.get(a) ?? 0))) {
