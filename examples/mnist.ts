@@ -109,7 +109,7 @@ function describe({ source, train, validation, available, runsOn, full, seed }: 
   console.log(
     runsOn === "reference"
       ? "The reference device is for checking, not for speed: this takes minutes.\n"
-      : `It takes ${full ? "about half a minute for each epoch" : "seconds"}.\n`,
+      : `It takes ${full ? "some seconds for each epoch" : "seconds"}.\n`,
   );
   console.log(`data: ${source}`);
   console.log(`device: ${runsOn}, seed: ${seed}`);
