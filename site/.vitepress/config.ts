@@ -1,0 +1,84 @@
+/** The site: two languages with the same pages, a local search, and the library from its own sources. */
+import { type DefaultTheme, defineConfig, type LocaleConfig } from "vitepress";
+import { type Language, pages } from "./pages.ts";
+
+const REPOSITORY = "https://github.com/cellfold/cellfold";
+
+/** The entry points of the library by their names, from `site/deno.json`. */
+const imports: Record<string, string> = JSON.parse(Deno.readTextFileSync(new URL("../deno.json", import.meta.url))).imports;
+const alias = Object.entries(imports)
+  .filter(([, path]) => path.startsWith("../"))
+  .map(([name, path]) => ({
+    find: new RegExp(`^${name}$`),
+    replacement: new URL(`../${path}`, import.meta.url).pathname,
+  }));
+
+/** What the theme says by itself, in each language. */
+const WORDS = {
+  en: {
+    description: "Recurrent neural networks in TypeScript: any cell, compiled and differentiated",
+    outline: "On this page",
+    docFooter: { prev: "Previous", next: "Next" },
+    darkModeSwitchLabel: "Appearance",
+    sidebarMenuLabel: "Menu",
+    returnToTopLabel: "Back to top",
+    langMenuLabel: "Change language",
+    search: undefined,
+  },
+  es: {
+    description: "Redes neuronales recurrentes en TypeScript: cualquier celda, compilada y derivada",
+    outline: "En esta página",
+    docFooter: { prev: "Anterior", next: "Siguiente" },
+    darkModeSwitchLabel: "Aspecto",
+    sidebarMenuLabel: "Menú",
+    returnToTopLabel: "Volver arriba",
+    langMenuLabel: "Cambiar de idioma",
+    search: {
+      button: { buttonText: "Buscar", buttonAriaLabel: "Buscar" },
+      modal: {
+        displayDetails: "Mostrar la lista detallada",
+        resetButtonTitle: "Borrar la búsqueda",
+        backButtonTitle: "Cerrar la búsqueda",
+        noResultsText: "Sin resultados para",
+        footer: { selectText: "elegir", navigateText: "moverse", closeText: "cerrar" },
+      },
+    },
+  },
+} as const;
+
+function locale(language: Language, label: string, prefix: string): LocaleConfig<DefaultTheme.Config>[string] {
+  const { description, outline, search: _, ...words } = WORDS[language];
+  const groups = pages.map(({ title, items }) => ({
+    text: title[language],
+    items: items.map(({ path, name }) => ({ text: name[language], link: `${prefix}/${path}` })),
+  }));
+  return {
+    label,
+    lang: language,
+    description,
+    themeConfig: {
+      ...words,
+      outline: { label: outline, level: [2, 3] },
+      nav: groups.map(({ text, items }) => ({ text, link: items[0].link })),
+      sidebar: groups,
+    },
+  };
+}
+
+export default defineConfig({
+  title: "Cellfold",
+  base: Deno.env.get("CELLFOLD_SITE_BASE") ?? "/",
+  cleanUrls: false,
+  lastUpdated: false,
+  locales: { root: locale("en", "English", ""), es: locale("es", "Español", "/es") },
+  themeConfig: {
+    search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
+    socialLinks: [{ icon: "github", link: REPOSITORY }],
+  },
+  vite: {
+    resolve: { alias },
+    // The sources use what browsers with WebAssembly SIMD have.
+    build: { target: "es2022", chunkSizeWarningLimit: 1000 },
+    server: { fs: { allow: [new URL("../../", import.meta.url).pathname] } },
+  },
+});
