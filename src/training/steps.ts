@@ -95,6 +95,8 @@ export interface Steps {
   readonly latest: {
     session: Latest<Session> | undefined;
     predictor: Latest<KeptPredictor> | undefined;
+    /** Whether the steps were disposed, after which none is compiled. */
+    disposed: boolean;
   };
 }
 
@@ -115,7 +117,7 @@ export function createSteps(model: Layer, options: TrainerOptions, optimizer?: O
     outputs: recentOnly(() => {}),
     refused: new Set(),
     dtypes: recentOnly(() => {}),
-    latest: { session: undefined, predictor: undefined },
+    latest: { session: undefined, predictor: undefined, disposed: false },
   };
 }
 
@@ -130,6 +132,7 @@ export function sessionFor(steps: Steps, variables: Variables, data: Data): Sess
   const args = [variables.params, variables.state, data];
   const again = findAgain(latest.session, args);
   if (again) return again;
+  checkUsable(steps);
   const session = newSessionFor(steps, variables, data);
   latest.session = { given: specsOf(args), found: session };
   return session;
@@ -183,6 +186,7 @@ export function predictorFor(
   const args = [variables.params, variables.state, x];
   const again = findAgain(latest.predictor, args);
   if (again) return again.get();
+  checkUsable(steps);
   const predictor = newPredictorFor(steps, variables, x);
   latest.predictor = { given: specsOf(args), found: predictor };
   return predictor.get();
@@ -216,9 +220,17 @@ export function inputDTypesFor(
   return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
 }
 
-/** Frees everything that was compiled. */
+/** Throws if the steps were disposed. */
+function checkUsable({ latest }: Steps): void {
+  if (latest.disposed) {
+    throw new Error("Cannot use a trainer: it was disposed; make another with createTrainer");
+  }
+}
+
+/** Frees everything that was compiled; nothing is compiled later. */
 export function disposeSteps({ sessions, predictors, latest }: Steps): void {
   latest.session = latest.predictor = undefined;
+  latest.disposed = true;
   for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
   for (const predictor of predictors.values()) predictor.dispose();
   sessions.clear();
