@@ -5,7 +5,7 @@
 import { checkCount, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
+import { checkDevice, type Device, DeviceLost } from "../transforms/devices.ts";
 import type { StepLoop } from "../transforms/loop.ts";
 import { toHost } from "../tree/to_host.ts";
 import { flattenTree, type MappedTree, printPath, type Tree } from "../tree/tree.ts";
