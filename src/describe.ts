@@ -124,6 +124,12 @@ export function checkText(what: string, value: unknown, name: string, expected =
   if (typeof value !== "string") throw wrongKind(what, value, name, expected);
 }
 
+/** Throws unless `value` is a path: TypeError if it is no text, RangeError if it is empty. */
+export function checkPath(what: string, value: unknown, name: string, expected: string): void {
+  checkText(what, value, name, expected);
+  if (value === "") throw new RangeError(`Cannot ${what}: ${name} is empty, expected ${expected}`);
+}
+
 /** Throws a TypeError unless `value` is a Uint8Array. */
 export function checkBytes(what: string, value: unknown, name = "the file"): void {
   if (value instanceof Uint8Array) return;

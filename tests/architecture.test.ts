@@ -11,6 +11,7 @@ const ORDER = [
     "src/inspect.ts",
     "src/quoted.ts",
     "src/known_names.ts",
+    "src/load_once.ts",
     "src/option_names.ts",
     "src/pause.ts",
   ],

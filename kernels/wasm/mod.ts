@@ -15,6 +15,7 @@
  * `threads.ts` has the pool of workers, which `start_worker.ts` starts on any host. What limits the speed is
  * in docs/performance.md.
  */
+import { loadOnce } from "../../src/load_once.ts";
 import type { Backend, DeviceEntry } from "../backend.ts";
 import { checkBoolean, checkWhole } from "../device_options.ts";
 import type { WasmDevice } from "./device.ts";
@@ -30,18 +31,9 @@ export interface WasmChoice extends WasmOptions {
 }
 
 /** What writes and runs code, loaded when it is first needed: models are made and traced without it. */
-let loading: ReturnType<typeof importAll> | undefined;
-
-function importAll() {
-  return Promise.all([import("./assembler.ts"), import("./device.ts"), import("../cpu/executable.ts")]);
-}
-
-function load() {
-  return loading ??= importAll().catch((error) => {
-    loading = undefined; // a network may come back
-    throw error;
-  });
-}
+const load = loadOnce(() =>
+  Promise.all([import("./assembler.ts"), import("./device.ts"), import("../cpu/executable.ts")])
+);
 
 /** What the engine, or a page's content security policy, refuses; checked once, as it does not change. */
 let missing: Promise<string | undefined> | undefined;

@@ -6,7 +6,10 @@
 /** The part of `node:fs` that is used here. */
 export interface FileSystem {
   readonly mkdirSync: (path: string, options: { readonly recursive: true }) => unknown;
-  readonly readdirSync: (path: string) => string[];
+  readonly readdirSync: (
+    path: string,
+    options: { readonly withFileTypes: true },
+  ) => readonly { readonly name: string; readonly isDirectory: () => boolean }[];
   readonly readFileSync: (path: string) => Uint8Array;
   readonly readSync: (file: number, into: Uint8Array) => number;
   readonly realpathSync: (path: string) => string;

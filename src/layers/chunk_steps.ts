@@ -4,7 +4,7 @@
  */
 import { symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
 import { type CompiledStep, compileStep } from "../transforms/loop.ts";
 import { flattenTree, mapTree, printStructure, type Tree } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";

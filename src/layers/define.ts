@@ -35,7 +35,9 @@ export const layerOptionNames = ["name", "trainable"] as const;
  */
 export type LayerDefinition<Output = Tree<Tensor>, Params = Tree<Tensor>, State = Tree<Tensor>> =
   & Pick<Layer, "type" | "options">
-  & Partial<Pick<Layer, "name" | "trainable" | "layers" | "checkInput" | "sequenceInputs" | "batch">>
+  & Partial<
+    Pick<Layer, "name" | "trainable" | "layers" | "checkInput" | "sequenceInputs" | "inputNames" | "batch">
+  >
   & {
     /** See {@linkcode Layer.initParams}. */
     initParams(key: Tensor, input: Tree<Spec>): Params;

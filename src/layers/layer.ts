@@ -112,6 +112,8 @@ export interface Layer<Output = Tree<Tensor>> {
    * rather than the same in every call; absent: all are.
    */
   readonly sequenceInputs?: readonly boolean[];
+  /** The names that its inputs were given, by their order in the tree; undefined for one without a name. */
+  readonly inputNames?: readonly (string | undefined)[];
   /** The batch size that its inputs are declared with, if it is fixed; absent: any. */
   readonly batch?: number;
   /**

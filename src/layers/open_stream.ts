@@ -4,7 +4,7 @@
  */
 import { zeros } from "../operations/creation.ts";
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
-import { DeviceLost } from "../transforms/compile.ts";
+import { DeviceLost } from "../transforms/devices.ts";
 import type { StepLoop } from "../transforms/loop.ts";
 import { toHost } from "../tree/to_host.ts";
 import { flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from "../tree/tree.ts";

@@ -105,6 +105,22 @@ export function slotsOf(
   };
 }
 
+/** The most that the states of all slots may take in MiB: as much as the largest tensor. */
+const LARGEST_STATES = 2 ** 12;
+
+/** Throws a RangeError if the states of all slots would take too much memory; before any is made. */
+export function checkRoom(layer: Layer, params: Tree<Tensor>, input: Tree<Spec>, capacity: number): void {
+  const { leaves } = flattenTree<HostTensor>(layer.initState(params, withBatch(input, 1)));
+  const mebibytes = Math.ceil(
+    capacity * leaves.reduce((sum, { data }) => sum + data.byteLength, 0) / 2 ** 20,
+  );
+  if (mebibytes <= LARGEST_STATES) return;
+  throw new RangeError(
+    `Cannot open streams: a capacity of ${capacity} needs ${mebibytes} MiB for the states, expected at most ` +
+      `${LARGEST_STATES}; give a smaller capacity`,
+  );
+}
+
 function rowless(place: string, leaf: Spec, sequences: number): string {
   return `its ${place} is ${
     printSpec(leaf)

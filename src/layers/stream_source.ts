@@ -1,6 +1,6 @@
 /** What generation, which runs many steps in one call, needs of a stream. */
 import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";
 import type { Stream } from "./stream.ts";

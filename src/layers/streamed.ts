@@ -1,6 +1,6 @@
 /** What all streams through a layer with the same params have in common; it is made with the first of them. */
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
 import { type ChunkStep, keyOf, keyOfDevice } from "./chunk_steps.ts";
 import { chunkChecks } from "./chunks.ts";

@@ -6,7 +6,7 @@
 import { checkCount } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import type { HostTensor, Spec } from "../tensor/tensor.ts";
-import { checkDevice, type Device } from "../transforms/compile.ts";
+import { checkDevice, type Device } from "../transforms/devices.ts";
 import type { MappedTree, Tree } from "../tree/tree.ts";
 import { checkLayer, checkVariables } from "./checks.ts";
 import type { Layer, Variables } from "./layer.ts";

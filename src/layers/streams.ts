@@ -5,7 +5,7 @@
 import { checkCount, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import { checkDevice, type Device, DeviceLost } from "../transforms/compile.ts";
+import { checkDevice, type Device, DeviceLost } from "../transforms/devices.ts";
 import type { StepLoop } from "../transforms/loop.ts";
 import { toHost } from "../tree/to_host.ts";
 import { flattenTree, type MappedTree, printPath, type Tree } from "../tree/tree.ts";
@@ -15,7 +15,7 @@ import { type ChunkStep, chunkStep } from "./chunk_steps.ts";
 import { chunkChecks } from "./chunks.ts";
 import { layerName } from "./define.ts";
 import type { Layer, Variables } from "./layer.ts";
-import { type Row, selectSlots, type Slots, slotsOf, zeroOthers } from "./slots.ts";
+import { checkRoom, type Row, selectSlots, type Slots, slotsOf, zeroOthers } from "./slots.ts";
 import { checkedState, statefulLayer } from "./stateful.ts";
 import {
   checkValues,
@@ -115,6 +115,9 @@ interface Beginning {
   readonly given: Given;
 }
 
+/** More than any batch that is stepped together. */
+const MOST_SESSIONS = 2 ** 24;
+
 /**
  * Many sessions through one layer or model that are stepped together, as a server does that has a session for
  * each visitor: one call for all of them costs little more than one for a few. Sessions join and leave at any
@@ -154,7 +157,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
   checkVariables("stream", variables);
   checkOptions("streams", options, ["capacity", "input", "device"]);
   const { capacity, device } = options;
-  checkCount("open streams", capacity, "capacity");
+  checkCount("open streams", capacity, "capacity", 1, MOST_SESSIONS);
   checkDevice(device);
   const { params } = variables;
   const given = { params, state: checkedState(variables.state) };
@@ -185,6 +188,7 @@ export function streams(layer: Layer, variables: Variables, options: StreamsOpti
     if (isDisposed) throw new Error(`Cannot ${what} streams through ${name} that were disposed; make others`);
   };
   const know = (input: Tree<Spec>): Slots => {
+    checkRoom(stateful, params, input, capacity);
     checkChunks(withBatch(input, capacity));
     slots = slotsOf(stateful, given, input, capacity);
     onHost = slots.first;

@@ -58,6 +58,7 @@ export interface ContainerDefinition {
   readonly walk: LayerWalk;
   readonly checkInput: (input: Tree<HostTensor>) => Tree<HostTensor> | void;
   readonly sequenceInputs?: readonly boolean[];
+  readonly inputNames?: readonly (string | undefined)[];
   readonly batch?: number;
   /** The same container with other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
@@ -207,6 +208,7 @@ export function container(definition: ContainerDefinition): Container {
       ),
     checkInput: definition.checkInput,
     ...(definition.sequenceInputs && { sequenceInputs: definition.sequenceInputs }),
+    ...(definition.inputNames && { inputNames: definition.inputNames }),
     ...(definition.batch !== undefined && { batch: definition.batch }),
     ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
   });

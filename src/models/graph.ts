@@ -165,6 +165,7 @@ function graph(plan: Plan, layers: readonly Layer[]): Layer {
     walk: walkOf(plan),
     checkInput: (input) => checkValues(plan, layers, input),
     sequenceInputs: originsOf(inputs, "").map(({ shape }) => typeof (shape[1] ?? 1) !== "number"),
+    inputNames: originsOf(inputs, "").map(({ source }) => source.kind === "input" ? source.name : undefined),
     batch: originsOf(inputs, "").map(({ shape: [batch] }) => batch).find((batch) =>
       typeof batch === "number"
     ),

@@ -4,7 +4,7 @@
  */
 import { type FileSystem, withFiles, writeAtomically } from "../data/files.ts";
 import { lockDirectory } from "../data/lock.ts";
-import { checkCount, checkText, isObject, wrongKind } from "../describe.ts";
+import { checkCount, checkPath, isObject, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { made } from "../options/made.ts";
 import type { Callback, CallbackContext } from "./callbacks.ts";
@@ -50,7 +50,7 @@ export interface CheckpointingOptions {
 export function checkpoint(options: CheckpointingOptions): Callback {
   checkOptions("checkpoint", options, ["directory", "every", "keep"]);
   const { directory, every = 1, keep = 2 } = options;
-  checkText("make checkpoint", directory, "directory", "the path of a directory");
+  checkPath("make checkpoint", directory, "directory", "the path of a directory");
   checkCount("make checkpoint", keep, "keep");
   const isDue = dueAfter(every);
   const what = `write checkpoints into ${directory}`;

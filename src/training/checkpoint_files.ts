@@ -27,9 +27,11 @@ export function removeUnfinished(files: FileSystem, directory: string): void {
   }
 }
 
+/** The names of the files in a directory. */
 function namesIn(files: FileSystem, directory: string): string[] {
   try {
-    return files.readdirSync(directory);
+    const entries = files.readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return [];
     throw error;

@@ -1,6 +1,6 @@
 /** The callback `csvLog`: a line per epoch in a file of comma-separated values or JSON. */
 import { type FileSystem, withFiles, writeAll } from "../data/files.ts";
-import { checkText } from "../describe.ts";
+import { checkPath } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { unknownName } from "../known_names.ts";
 import { made } from "../options/made.ts";
@@ -62,7 +62,7 @@ function quotedCell(text: string): string {
 export function csvLog(options: CsvLogOptions): Callback {
   checkOptions("csvLog", options, ["file", "format", "append"]);
   const { file, format = "csv", append = false } = options;
-  checkText("make csvLog", file, "file", "the path of a file");
+  checkPath("make csvLog", file, "file", "the path of a file");
   if (!Object.hasOwn(FORMATS, format)) throw unknownName("format", format, Object.keys(FORMATS));
   const lines = FORMATS[format];
   const what = `write the log ${file}`;

@@ -1,5 +1,5 @@
 /** What happens to training when its device fails, or the iterable that gives its batches. */
-import { DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
+import { DeviceLost, DeviceOutOfMemory } from "../transforms/devices.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { allFinite } from "./checks.ts";

@@ -7,7 +7,7 @@ import { checkVariables } from "../layers/checks.ts";
 import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../option_names.ts";
-import type { Device } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
 import { toHost } from "../tree/to_host.ts";
 import { BatchError } from "./batch_error.ts";
 import { checkCallbacks } from "./callbacks.ts";

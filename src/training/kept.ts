@@ -2,15 +2,15 @@
  * Compiled steps that are kept for later calls, the ones used last: so many kinds of data, such as sequences
  * of ever new sizes, do not fill the memory.
  */
-import type { Compiled } from "../transforms/compile.ts";
+import type { Runner } from "../transforms/runner.ts";
 
 /** How many kinds are kept of each sort of step. */
 const MOST_KINDS = 64;
 
 /** A compiled step, made when it is needed. */
-export interface Lazy<Args extends readonly unknown[], Result> {
+export interface Lazy<Step> {
   /** The step, compiled at the first call; who has it may call it after `release` too, which compiles again. */
-  get(): Compiled<Args, Result>;
+  get(): Step;
   /** Frees it; a running call is finished first. */
   release(): void;
   /** Frees it at once, for good. */
@@ -18,10 +18,10 @@ export interface Lazy<Args extends readonly unknown[], Result> {
 }
 
 /** A step that `make` compiles. */
-export function lazily<Args extends readonly unknown[], Result>(
-  make: () => Compiled<Args, Result>,
-): Lazy<Args, Result> {
-  let latest: { readonly step: Compiled<Args, Result>; readonly release: () => void } | undefined;
+export function lazily<Args extends readonly unknown[], Result, Step extends Runner<Args, Result>>(
+  make: () => Step & Runner<Args, Result>,
+): Lazy<Step> {
+  let latest: { readonly step: Step; readonly release: () => void } | undefined;
   const made = () => {
     const compiled = make();
     let running = 0, released = false;

@@ -4,7 +4,7 @@
  */
 import type { Variables } from "../layers/layer.ts";
 import { type HostTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
-import { type Device, DeviceLost, DeviceOutOfMemory } from "../transforms/compile.ts";
+import { type Device, DeviceLost, DeviceOutOfMemory } from "../transforms/devices.ts";
 import { backendsFor, type HeldTensors, holdAll } from "../transforms/uploads.ts";
 import { flattenTree, printStructure, unflattenTree } from "../tree/tree.ts";
 

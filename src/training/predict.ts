@@ -4,7 +4,7 @@ import type { DataSource } from "../data/items.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
 import { checkOptions } from "../option_names.ts";
 import type { HostTensor, Tensor } from "../tensor/tensor.ts";
-import { type Device } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { MappedTree, Tree } from "../tree/tree.ts";
 import {

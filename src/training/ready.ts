@@ -7,7 +7,6 @@ import type { DataSource } from "../data/items.ts";
 import { checkCount } from "../describe.ts";
 import type { Variables } from "../layers/layer.ts";
 import { printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import type { Compiled } from "../transforms/compile.ts";
 import { checkSameStructure, flattenTree, mapTree, printPath, type Tree } from "../tree/tree.ts";
 import type { BatchPlace } from "./batch_error.ts";
 import { batchSizeFor, checkBatchSize, checkSamples } from "./checks.ts";
@@ -15,8 +14,7 @@ import { type ClassWeight, weightedByClass } from "./class_weight.ts";
 import { checkItemKind, createFeed, type Feed, type ItemKind } from "./feed.ts";
 import type { Data } from "./objective.ts";
 import type { PerOutput } from "./per_output.ts";
-import type { PredictArguments, PredictResult } from "./step.ts";
-import type { Session } from "./steps.ts";
+import type { PredictRunner, Session } from "./steps.ts";
 import type { Predictor, Trainer } from "./trainer.ts";
 
 /** Data, or a batch of it, and the steps for it. */
@@ -29,7 +27,7 @@ export interface Ready {
 /** An input, or a batch of it, and the step for it. */
 export interface ReadyInput {
   readonly x: Tree<Tensor>;
-  readonly predictor: Compiled<PredictArguments, PredictResult>;
+  readonly predictor: PredictRunner;
   readonly samples: number;
 }
 

@@ -1,6 +1,6 @@
 /** The option `resume` of `fit`: finds the run to go on with, and refuses that of another model or optimizer. */
 import { readWhole, reasonOf, withFiles } from "../data/files.ts";
-import { checkText, isObject, wrongKind } from "../describe.ts";
+import { checkPath, isObject, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import type { Json } from "../options/json.ts";
 import type { Callback } from "./callbacks.ts";
@@ -69,10 +69,13 @@ async function givenRun(bytes: Uint8Array): Promise<ResumedRun> {
 function placeOf(resume: Exclude<Resume, Uint8Array> | undefined): { directory: string; optional: boolean } {
   const expected = "a directory, { directory, optional }, or a Uint8Array";
   if (typeof resume !== "string" && !isObject(resume)) throw wrongKind(WHAT, resume, "resume", expected);
-  if (typeof resume === "string") return { directory: resume, optional: false };
+  if (typeof resume === "string") {
+    checkPath(WHAT, resume, "resume", "the path of a directory");
+    return { directory: resume, optional: false };
+  }
   checkOptions("resume", resume, ["directory", "optional"]);
   const { directory, optional = false } = resume;
-  checkText(WHAT, directory, "directory", "the path of a directory");
+  checkPath(WHAT, directory, "directory", "the path of a directory");
   if (typeof optional !== "boolean") throw wrongKind(WHAT, optional, "optional", "true or false");
   return { directory, optional };
 }

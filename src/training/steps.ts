@@ -8,7 +8,9 @@ import type { Layer, Variables } from "../layers/layer.ts";
 import { type LazyTrace, lazyTrace, outputSpecs } from "../program/functions.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { type DType, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
-import { type Compiled, compileTrace, type Device } from "../transforms/compile.ts";
+import { type Compiled, compileTrace } from "../transforms/compile.ts";
+import type { Device } from "../transforms/devices.ts";
+import type { Runner, RunOptions } from "../transforms/runner.ts";
 import { haveSpecs, specsOf, type TreeSpecs } from "../tree/specs.ts";
 import { flattenTree, mapTree, printPath, printStructure, type Tree } from "../tree/tree.ts";
 import { type Data, type Objective, objectiveFor, type ObjectiveOptions } from "./objective.ts";
@@ -72,19 +74,26 @@ export interface Session {
 /** A session that is kept for later data of its kind. */
 interface KeptSession extends Session {
   /** Its compiled steps. */
-  readonly steps: readonly Pick<Lazy<never, unknown>, "release" | "dispose">[];
+  readonly steps: readonly Pick<Lazy<unknown>, "release" | "dispose">[];
 }
 
-/** A predictor that is kept for later inputs of its kind. */
-type KeptPredictor = Lazy<PredictArguments, PredictResult>;
+/** What predicts. */
+export type PredictRunner = Runner<PredictArguments, PredictResult>;
+
+/** Makes what predicts from a traced step. */
+export type MakePredictor<Step extends PredictRunner> = (
+  traced: LazyTrace,
+  options: Partial<RunOptions>,
+) => Step;
 
 /** The steps that a trainer has compiled, by the specs of their arguments. */
-export interface Steps {
+export interface Steps<Step extends PredictRunner = PredictRunner> {
   readonly model: Layer;
   readonly options: TrainerOptions;
   readonly optimizer: Optimizer | undefined;
   readonly sessions: Recent<KeptSession>;
-  readonly predictors: Recent<KeptPredictor>;
+  readonly makePredictor: MakePredictor<Step>;
+  readonly predictors: Recent<Lazy<Step>>;
   /** The outputs for inputs of any length. */
   readonly outputs: Recent<Tree<Spec>>;
   /** What cannot be made for sequences of any length. */
@@ -94,7 +103,9 @@ export interface Steps {
   /** What the last call got, which the next one mostly wants too. */
   readonly latest: {
     session: Latest<Session> | undefined;
-    predictor: Latest<KeptPredictor> | undefined;
+    predictor: Latest<Lazy<Step>> | undefined;
+    /** Whether the steps were disposed, after which none is compiled. */
+    disposed: boolean;
   };
 }
 
@@ -105,17 +116,23 @@ interface Latest<Found> {
 }
 
 /** No steps yet; without an optimizer, none that train. */
-export function createSteps(model: Layer, options: TrainerOptions, optimizer?: Optimizer): Steps {
+export function createSteps<Step extends PredictRunner>(
+  model: Layer,
+  options: TrainerOptions,
+  makePredictor: MakePredictor<Step>,
+  optimizer?: Optimizer,
+): Steps<Step> {
   return {
     model,
     options,
     optimizer,
+    makePredictor,
     sessions: recentOnly(({ steps }) => steps.forEach((step) => step.release())),
     predictors: recentOnly((predictor) => predictor.release()),
     outputs: recentOnly(() => {}),
     refused: new Set(),
     dtypes: recentOnly(() => {}),
-    latest: { session: undefined, predictor: undefined },
+    latest: { session: undefined, predictor: undefined, disposed: false },
   };
 }
 
@@ -130,6 +147,7 @@ export function sessionFor(steps: Steps, variables: Variables, data: Data): Sess
   const args = [variables.params, variables.state, data];
   const again = findAgain(latest.session, args);
   if (again) return again;
+  checkUsable(steps);
   const session = newSessionFor(steps, variables, data);
   latest.session = { given: specsOf(args), found: session };
   return session;
@@ -174,29 +192,36 @@ function forAnyLength<Value>(
 }
 
 /** The prediction for variables and inputs of these specs. */
-export function predictorFor(
-  steps: Steps,
+export function predictorFor<Step extends PredictRunner>(
+  steps: Steps<Step>,
   variables: Variables,
   x: Tree<Tensor>,
-): Compiled<PredictArguments, PredictResult> {
+): Step {
   const { latest } = steps;
   const args = [variables.params, variables.state, x];
   const again = findAgain(latest.predictor, args);
   if (again) return again.get();
+  checkUsable(steps);
   const predictor = newPredictorFor(steps, variables, x);
   latest.predictor = { given: specsOf(args), found: predictor };
   return predictor.get();
 }
 
-function newPredictorFor(steps: Steps, variables: Variables, x: Tree<Tensor>): KeptPredictor {
-  const { model, options: { device }, predictors } = steps;
+function newPredictorFor<Step extends PredictRunner>(
+  steps: Steps<Step>,
+  variables: Variables,
+  x: Tree<Tensor>,
+): Lazy<Step> {
+  const { model, options: { device }, predictors, makePredictor } = steps;
   const variablesKey = keyOf([variables.params, variables.state]);
-  const predictorOf = (input: Tree<Spec>): KeptPredictor => {
+  const predictorOf = (input: Tree<Spec>): Lazy<Step> => {
     const make = () => {
       const specs = [mapTree(variables.params, specOf), mapTree(variables.state, specOf), input] as const;
       const traced = lazyTrace(predictStep(model), specs);
       traced.get(); // throws before anything is kept
-      return lazily(() => compileTrace<PredictArguments, PredictResult>(traced, { device, keep: [1] }));
+      return lazily<PredictArguments, PredictResult, Step>(() =>
+        makePredictor(traced, { device, keep: [1] })
+      );
     };
     return predictors.get(variablesKey + keyOf(input), make);
   };
@@ -216,9 +241,17 @@ export function inputDTypesFor(
   return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
 }
 
-/** Frees everything that was compiled. */
+/** Throws if the steps were disposed. */
+function checkUsable({ latest }: Steps): void {
+  if (latest.disposed) {
+    throw new Error("Cannot use a trainer: it was disposed; make another with createTrainer");
+  }
+}
+
+/** Frees everything that was compiled; nothing is compiled later. */
 export function disposeSteps({ sessions, predictors, latest }: Steps): void {
   latest.session = latest.predictor = undefined;
+  latest.disposed = true;
   for (const { steps } of sessions.values()) for (const step of steps) step.dispose();
   for (const predictor of predictors.values()) predictor.dispose();
   sessions.clear();
@@ -259,7 +292,7 @@ function createSession(
     compileTrace<TestArguments, TestResult>(tested, { device, donate: [2], keep: true })
   );
   /** The step of a session that may have been forgotten meanwhile, and is used again. */
-  const ofSession = <Args extends readonly unknown[], Result>(step: Lazy<Args, Result>) => () => {
+  const ofSession = <Step>(step: Lazy<Step>) => () => {
     sessions.touch(key, session);
     return step.get();
   };

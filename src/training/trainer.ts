@@ -12,7 +12,9 @@ import { checkOptions } from "../option_names.ts";
 import { key as randomKey } from "../operations/random.ts";
 import { item, type Tensor } from "../tensor/tensor.ts";
 import { uploadTree } from "../transforms/uploads.ts";
-import { checkDevice, type Compiled } from "../transforms/compile.ts";
+import { type Compiled, compileTrace } from "../transforms/compile.ts";
+import { checkDevice } from "../transforms/devices.ts";
+import { runTrace } from "../transforms/runner.ts";
 import { toHost } from "../tree/to_host.ts";
 import type { Tree } from "../tree/tree.ts";
 import { checkData, checkInput, checkSamples } from "./checks.ts";
@@ -29,6 +31,7 @@ import {
   disposeSteps,
   inputDTypesFor,
   predictorFor,
+  type PredictRunner,
   requireOptimizer,
   type Session,
   sessionFor,
@@ -133,6 +136,7 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
   const steps = createSteps(
     model,
     options,
+    compileTrace<PredictArguments, PredictResult>,
     optimizer === undefined ? undefined : resolveOptimizer(optimizer),
   );
   const trainer: Trainer = {
@@ -174,10 +178,11 @@ export function createTrainer(model: Layer, options: TrainerOptions = {}): Train
 }
 
 /** What predicts: the part of a trainer that needs neither a loss nor an optimizer, nor what brings them along. */
-export type Predictor = Pick<
-  Trainer,
-  "model" | "predictor" | "convertInput" | "upload" | typeof Symbol.dispose
->;
+export interface Predictor<Step extends PredictRunner = PredictRunner>
+  extends Pick<Trainer, "model" | "convertInput" | "upload" | typeof Symbol.dispose> {
+  /** The compiled prediction for these variables and inputs. */
+  predictor(variables: Variables, x: Tree<Tensor>): Step;
+}
 
 /**
  * What predicts for `model`.
@@ -186,12 +191,12 @@ export type Predictor = Pick<
  */
 export function createPredictor(model: Layer, options: Pick<TrainerOptions, "device">): Predictor {
   checkDevice(options.device);
-  return predictorOf(createSteps(model, options));
+  return predictorOf(createSteps(model, options, runTrace<PredictArguments, PredictResult>));
 }
 
-function predictorOf(steps: Steps): Predictor {
+function predictorOf<Step extends PredictRunner>(steps: Steps<Step>): Predictor<Step> {
   const { model, options: { device } } = steps;
-  const predictor: Predictor = {
+  const predictor: Predictor<Step> = {
     model,
     convertInput(what, variables, x) {
       checkText("convert an input", what, "the first argument", WHAT);

@@ -1,40 +1,17 @@
 /** `compile`: turns a function into an Executable of a backend, once per shape of its arguments. */
 import { checkFunction, checkList } from "../describe.ts";
-import { checkDevice, type Device } from "../../kernels/mod.ts";
 import { checkOptions } from "../option_names.ts";
 import { runPasses } from "../passes/mod.ts";
-import { giveTurn, turnClock } from "../pause.ts";
 import { type LazyTrace, lazyTrace, trace } from "../program/functions.ts";
-import { isTracing } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type Spec, specOf } from "../tensor/tensor.ts";
-import { mapTree, unflattenTree } from "../tree/tree.ts";
+import { mapTree } from "../tree/tree.ts";
+import type { Device } from "./devices.ts";
 import { explainProgram } from "./explain.ts";
-import {
-  createForms,
-  describeForms,
-  disposeForms,
-  findLatest,
-  findOrCompile,
-  findReady,
-  forgetIfLost,
-  type Forms,
-  runForm,
-  type Source,
-} from "./forms.ts";
+import { describeForms, type Forms, type Source } from "./forms.ts";
+import { type Runner, runSource } from "./runner.ts";
 
-export { DeviceLost, DeviceOutOfMemory } from "../../kernels/backend.ts";
-export { checkDevice } from "../../kernels/mod.ts";
-export type {
-  Device,
-  DeviceName,
-  NativeChoice,
-  NativeOptions,
-  WasmChoice,
-  WasmOptions,
-  WebGpuChoice,
-  WebGpuOptions,
-} from "../../kernels/mod.ts";
+export type { Runner } from "./runner.ts";
 
 /** How a function is compiled. */
 export interface CompileOptions {
@@ -55,16 +32,7 @@ export interface CompileOptions {
 }
 
 /** A compiled function. */
-export interface Compiled<Args extends readonly unknown[], Result> extends Disposable {
-  /** Runs it; arguments are trees of tensors on the host or on this device. */
-  (...args: Args): Promise<Result>;
-  /**
-   * Runs it synchronously; throws if blocking is impossible, or before the first asynchronous call with these
-   * shapes.
-   */
-  sync(...args: Args): Result;
-  /** The name of the backend of the last call; before the first call, the chosen device, possibly `auto`. */
-  readonly device: string;
+export interface Compiled<Args extends readonly unknown[], Result> extends Runner<Args, Result> {
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
   /** The optimized Program for arguments of these specs. */
@@ -113,54 +81,11 @@ export function compileTrace<Args extends readonly unknown[], Result>(
 }
 
 function compileSource<Args extends readonly unknown[], Result>(source: Source): Compiled<Args, Result> {
-  checkDevice(source.device);
-  const forms = createForms(source);
-  const isTurnDue = turnClock();
-  const run = async (args: Args): Promise<Result> => {
-    const { form, leaves } = findLatest(forms, args) ?? await findOrCompile(forms, args);
-    try {
-      const outputs = await runForm(forms, form, leaves);
-      if (isTurnDue()) await giveTurn(); // not earlier: the arguments are read immediately
-      return unflattenTree<Result>(form.structure, outputs);
-    } catch (error) {
-      forgetIfLost(forms, form, error);
-      throw error;
-    }
-  };
-  // Throws synchronously inside a trace, where a rejection could not be awaited.
-  const call = (...args: Args): Promise<Result> => {
-    if (isTracing()) {
-      throw new TypeError(
-        "Cannot call a compiled function while another function is traced: call the function it was made from",
-      );
-    }
-    return run(args);
-  };
-  const compiled = Object.assign(call, {
-    sync: (...args: Args): Result => runNow<Result>(forms, args),
-    device: "", // defined below
+  const { runner, forms } = runSource<Args, Result>(source);
+  return Object.assign(runner, {
     program: (...args: readonly unknown[]) => runPasses(source.trace(args.map(specsOf)).program),
     explain: (...args: readonly unknown[]) => explainForms(forms, args),
-    [Symbol.dispose]: () => disposeForms(forms),
   });
-  return Object.defineProperty(compiled, "device", { get: () => deviceOf(forms) });
-}
-
-function runNow<Result>(forms: Forms, args: readonly unknown[]): Result {
-  const found = findReady(forms, args);
-  if (!found) {
-    throw new Error("Cannot call sync: call the compiled function once with await for these shapes first");
-  }
-  const { form, leaves } = found;
-  if (!form.executable.runSync) {
-    throw new Error("Cannot call sync: the device cannot block; use await");
-  }
-  try {
-    return unflattenTree<Result>(form.structure, form.executable.runSync(leaves));
-  } catch (error) {
-    forgetIfLost(forms, form, error);
-    throw error;
-  }
 }
 
 function specsOf(arg: unknown): unknown {
@@ -177,9 +102,4 @@ function explainForms(forms: Forms, args: readonly unknown[]): string {
     `${choice}\n\n${explainProgram(traced, executable)}`
   );
   return [...(kept.size > 1 ? [describeForms(forms)] : []), ...texts].join("\n\n");
-}
-
-/** The name of the device of the last call; before the first call, that of the device that is tried first. */
-function deviceOf({ source: { device = "auto" }, devices, latest }: Forms): string {
-  return latest?.device ?? devices?.backends[0].name ?? (typeof device === "string" ? device : device.name);
 }

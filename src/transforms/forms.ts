@@ -6,7 +6,6 @@ import { checkList } from "../describe.ts";
 import { quoted } from "../quoted.ts";
 import { DeviceLost, type Executable, type Input } from "../../kernels/backend.ts";
 import { type Device, type Devices, devicesFor } from "../../kernels/mod.ts";
-import { runPasses } from "../passes/mod.ts";
 import type { TracedFunction } from "../program/functions.ts";
 import { type Equation, isEquation } from "../program/types.ts";
 import { sameShape } from "../tensor/dims.ts";
@@ -20,6 +19,7 @@ import {
   printStructure,
   type Structure,
 } from "../tree/tree.ts";
+import { optimize } from "./optimize.ts";
 
 /** A function, and how it is compiled. */
 export interface Source {
@@ -282,7 +282,7 @@ async function compileForm(
 ): Promise<Form> {
   const traced = source.trace(args);
   const { structure } = traced;
-  const program = runPasses(traced.program);
+  const program = await optimize(traced.program);
   checkIndices("donate arguments", source.donate, args.length);
   const donate = args.flatMap((arg, index) =>
     flattenTree(arg).leaves.map(() => source.donate?.includes(index) ?? false)

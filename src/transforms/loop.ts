@@ -4,7 +4,6 @@
  */
 import { type Backend, DeviceLost, type Executable, type Input, type Loop } from "../../kernels/backend.ts";
 import { type Device, devicesFor } from "../../kernels/mod.ts";
-import { runPasses } from "../passes/mod.ts";
 import { bindShapes } from "../program/bindings.ts";
 import { trace } from "../program/functions.ts";
 import { type Bindings, evaluateShape, sameShape, type Shape } from "../tensor/dims.ts";
@@ -19,6 +18,7 @@ import {
   type Values,
 } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
+import { optimize } from "./optimize.ts";
 import { type HeldTensors, holdAll } from "./uploads.ts";
 
 type RunInto = (inputs: readonly Values[], outputs: readonly Values[]) => void;
@@ -84,7 +84,7 @@ export async function compileStep<Fixed, State, Input, Output>(
     throw new TypeError("Cannot compile a loop: the step must return [output, state]");
   }
   const [outputStructure] = structure.items;
-  const optimized = runPasses(program);
+  const optimized = await optimize(program);
   const devices = await devicesFor(options.device);
   const constants = flattenTree<Tensor>(fixed).leaves;
   const { leaves: states, structure: stateStructure } = flattenTree<HostTensor>(state);

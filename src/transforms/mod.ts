@@ -1,10 +1,8 @@
 /** Transforms of functions: differentiate, compile, trace. */
 import { wrongKind } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
+export { compile, type Compiled, type CompileOptions } from "./compile.ts";
 export {
-  compile,
-  type Compiled,
-  type CompileOptions,
   type Device,
   DeviceLost,
   type DeviceName,
@@ -14,7 +12,7 @@ export {
   type WasmOptions,
   type WebGpuChoice,
   type WebGpuOptions,
-} from "./compile.ts";
+} from "./devices.ts";
 
 export type {
   Backend,

@@ -221,3 +221,12 @@ Deno.test("a carry without a row for each sequence is refused", () => {
     "expected a row for each on its first axis",
   );
 });
+
+Deno.test("streams of more sessions than memory can have are refused, with what they would take", () => {
+  const layer = cf.lstm({ units: 64 });
+  const input = cf.spec([null, null, 3]);
+  const variables = cf.init(layer, cf.key(0), input);
+  const open = (capacity: number) => cf.streams(layer, variables, { capacity, input, device: "wasm" });
+  assertThrows(() => open(2 ** 24), RangeError, "a capacity of 16777216 needs 8192 MiB for the states");
+  for (const most of [1e9, 1e10]) assertThrows(() => open(most), RangeError, `capacity is ${most}`);
+});

@@ -6,7 +6,8 @@
 import { add, cast, mul } from "../../src/operations/elementwise.ts";
 import { sum } from "../../src/operations/structure.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { compile, type Device } from "../../src/transforms/compile.ts";
+import { compile } from "../../src/transforms/compile.ts";
+import type { Device } from "../../src/transforms/devices.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import { compareTensors, type Finding, GRADIENT_TOLERANCE, OUTPUT_TOLERANCE } from "./compare.ts";
 import { type OracleCase, tensorsIn, tensorsOf } from "./format.ts";

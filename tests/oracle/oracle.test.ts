@@ -3,7 +3,7 @@ import { hasRelaxedSimd } from "../../kernels/wasm/assembler.ts";
 import { native } from "../../kernels/native/mod.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
-import type { NativeChoice, WasmChoice } from "../../src/transforms/compile.ts";
+import type { NativeChoice, WasmChoice } from "../../src/transforms/devices.ts";
 import { exampleCount } from "../support/examples.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { groupNames, mayReadCases, readGroup } from "./files.ts";

@@ -1,5 +1,5 @@
 /** Runs cases: which room a case belongs to, and what came of a whole folder. */
-import type { Device } from "../../src/transforms/compile.ts";
+import type { Device } from "../../src/transforms/devices.ts";
 import { activationCall, cellStep, encoderDecoder, layerCall } from "./calls.ts";
 import type { Finding } from "./compare.ts";
 import type { OracleCase } from "./format.ts";

@@ -10,7 +10,8 @@ import type { Data, Logs, ObjectiveOptions } from "../../src/training/objective.
 import type { OptimizerLike } from "../../src/training/optimizers.ts";
 import { evaluate, predict } from "../../src/training/predict.ts";
 import { createTrainer, type Trainer, type TrainingState } from "../../src/training/trainer.ts";
-import { compile, type Compiled, type Device } from "../../src/transforms/compile.ts";
+import { compile, type Compiled } from "../../src/transforms/compile.ts";
+import type { Device } from "../../src/transforms/devices.ts";
 import { toHost } from "../../src/tree/to_host.ts";
 import { valueAndGrad } from "../../src/transforms/grad.ts";
 import { mapTree, type Tree } from "../../src/tree/tree.ts";

@@ -2,6 +2,7 @@
 import {
   type Callback,
   checkpoint,
+  csvLog,
   dense,
   fit,
   type FitOptions,
@@ -305,6 +306,15 @@ async function withEndedProcess(use: (pid: number) => void): Promise<void> {
   }
 }
 
+testInDirectory("a directory with the name of a checkpoint is none", async (directory) => {
+  Deno.mkdirSync(`${directory}/checkpoint-9999999999.safetensors`);
+  const callbacks = [checkpoint({ directory })];
+  const { history } = await train({ epochs: 1, callbacks });
+  const resumed = await train({ epochs: 2, callbacks, resume: directory });
+  assertEquals(resumed.history.loss.slice(0, 1), history.loss);
+  await assertRejects(() => train({ resume: "" }), RangeError, "resume is empty");
+});
+
 Deno.test("checkpoint: options that make no sense are refused", () => {
   const misspelt = { directory: "a", evry: 1 } as { directory: string };
   assertThrows(() => checkpoint(misspelt), RangeError, 'did you mean "every"?');
@@ -316,4 +326,6 @@ Deno.test("checkpoint: options that make no sense are refused", () => {
     TypeError,
     "directory is the number 1",
   );
+  assertThrows(() => checkpoint({ directory: "" }), RangeError, "directory is empty");
+  assertThrows(() => csvLog({ file: "" }), RangeError, "file is empty");
 });

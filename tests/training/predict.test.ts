@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { defineLayer } from "../../src/layers/define.ts";
 import { dense } from "../../src/layers/dense.ts";
 import { add, mul } from "../../src/operations/elementwise.ts";
-import { zeros } from "../../src/operations/creation.ts";
+import { ones, zeros } from "../../src/operations/creation.ts";
 import { type HostTensor, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
 import { toHost } from "../../src/tree/to_host.ts";
 import { mapTree } from "../../src/tree/tree.ts";
@@ -109,6 +109,25 @@ Deno.test("a batch whose loss is NaN is an error that leaves the training state 
   const next = await trainer.trainOnBatch(state, data); // it is not used up
   assert(next.logs.loss < state.logs.loss);
   await assertRejects(() => trainer.trainOnBatch(state, data), Error, "disposed"); // now it is
+});
+
+Deno.test("a trainer that was disposed compiles nothing more", async () => {
+  const model = dense({ units: 1 });
+  const x = ones([2, 3]), y = ones([2, 1]);
+  const variables = denseVariables(3, 1);
+  for (const isUsedBefore of [false, true]) {
+    const trainer = createTrainer(model, { loss: "mse", optimizer: "sgd", device: "reference" });
+    if (isUsedBefore) await trainer.trainOnBatch({ variables }, { x, y });
+    trainer[Symbol.dispose]();
+    const uses: (() => Promise<unknown>)[] = [
+      () => trainer.trainOnBatch({ variables }, { x, y }),
+      () => trainer.testOnBatch(variables, { x, y }),
+      () => trainer.predictOnBatch(variables, x),
+    ];
+    for (const use of uses) {
+      await assertRejects(use, Error, "it was disposed; make another with createTrainer");
+    }
+  }
 });
 
 /** Counts its calls per row: the state is a carry, as a stateful recurrent layer has it. */

@@ -7,7 +7,7 @@ import { checkOptions } from "../../../src/option_names.ts";
 import { less } from "../../../src/operations/elementwise.ts";
 import { iota } from "../../../src/operations/indexing.ts";
 import { expandDims } from "../../../src/operations/structure.ts";
-import type { Dim } from "../../../src/tensor/dims.ts";
+import { type Dim, symbol } from "../../../src/tensor/dims.ts";
 import { printSpec, type Spec, specOf, type Tensor } from "../../../src/tensor/tensor.ts";
 import { trace } from "../../../src/program/functions.ts";
 import { flattenTree, type Path, type Tree, unflattenTree } from "../../../src/tree/tree.ts";
@@ -21,10 +21,14 @@ import { translateProgram } from "./program.ts";
 export interface ToOnnxOptions {
   /**
    * Specs of the input, a tree like the model's input. Symbolic sizes (`null`, or names) stay open in the
-   * file.
+   * file. Lengths given as `null` may differ from input to input, unless the model needs them to be equal; sizes of the
+   * same name are equal.
    */
   readonly input: Tree<Spec>;
-  /** The names of the inputs, in the order of the tree; default `input`, or their paths in the tree. */
+  /**
+   * The names of the inputs, in the order of the tree; default: those that the model's inputs were given, else `input`,
+   * or their paths in the tree.
+   */
   readonly inputNames?: readonly string[];
   /**
    * The names of the outputs, in the order of the tree; default `output`, or their paths in the tree,
@@ -83,11 +87,38 @@ function symbolOf(dim: Dim): string | undefined {
   return typeof dim === "number" || !/^[A-Za-z_]\w*$/.test(String(dim)) ? undefined : String(dim);
 }
 
+/** The names of the inputs of the graph. */
+function inputNamesOf(model: Layer, { input, inputNames }: ToOnnxOptions): readonly string[] {
+  const { paths } = flattenTree<Spec>(input, "input");
+  if (paths.length === 0) throw new TypeError("Cannot export to ONNX: the input has no tensors");
+  const own = model.inputNames?.length === paths.length
+    ? model.inputNames.filter((name) => name !== undefined)
+    : [];
+  const isNamed = own.length === paths.length && new Set(own).size === own.length;
+  return leafNames("inputNames", inputNames ?? (isNamed ? own : undefined), paths, "input");
+}
+
+/** The size that `null` stands for on the second axis. */
+const TIME = String(symbol("time"));
+
+/**
+ * The specs with a length of its own for each input; undefined if not several have an unnamed one: the same unnamed
+ * symbol in two inputs does not say that they are equally long.
+ */
+function separateTimes(input: Tree<Spec>, names: readonly string[]): Tree<Spec> | undefined {
+  const { leaves, structure } = flattenTree<Spec>(input, "input");
+  const isOpen = ({ shape }: Spec) => shape.some((dim) => String(dim) === TIME);
+  if (leaves.filter(isOpen).length < 2) return undefined;
+  const named = leaves.map((leaf, index): Spec => {
+    const own = symbol(`${names[index].replaceAll(/\W/g, "_").replace(/^(?=\d)/, "_")}_${TIME}`);
+    return { ...leaf, shape: leaf.shape.map((dim) => String(dim) === TIME ? own : dim) };
+  });
+  return unflattenTree<Tree<Spec>>(structure, named);
+}
+
 /** The inputs of the graph. */
-function inputEdges(builder: GraphBuilder, { input, inputNames }: ToOnnxOptions): Tree<Edge> {
-  const { leaves, paths, structure } = flattenTree<Spec>(input, "input");
-  if (leaves.length === 0) throw new TypeError("Cannot export to ONNX: the input has no tensors");
-  const names = leafNames("inputNames", inputNames, paths, "input");
+function inputEdges(builder: GraphBuilder, input: Tree<Spec>, names: readonly string[]): Tree<Edge> {
+  const { leaves, structure } = flattenTree<Spec>(input, "input");
   const edges = leaves.map((leaf, index): Edge => {
     const edge = builder.fresh(names[index]);
     leaf.shape.forEach((dim, axis) => {
@@ -164,8 +195,21 @@ export function toOnnx(model: Layer, variables: Variables, options: ToOnnxOption
   checkLayer("export to ONNX", model);
   checkVariables("export to ONNX", variables);
   checkOptions("toOnnx", options, ["input", "inputNames", "outputNames", "lengths", "rightPadded", "states"]);
+  const input = separateTimes(options.input, inputNamesOf(model, options));
+  if (input) {
+    try {
+      return written(model, variables, { ...options, input });
+    } catch {
+      // It needs equal lengths, or has another fault, which is told without the names that were made up.
+    }
+  }
+  return written(model, variables, options);
+}
+
+/** The file. */
+function written(model: Layer, variables: Variables, options: ToOnnxOptions): Uint8Array<ArrayBuffer> {
   const builder = GraphBuilder.create();
-  const input = inputEdges(builder, options);
+  const input = inputEdges(builder, options.input, inputNamesOf(model, options));
   const lengths = lengthsMask(builder, options.lengths, input);
   const context: ExportContext = {
     builder,

@@ -1,5 +1,5 @@
 /** `fromOnnx`: reads an ONNX file as a model. */
-import { checkBytes, checkFunction } from "../../../src/describe.ts";
+import { checkBytes, checkFunction, wrongKind } from "../../../src/describe.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
 import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
 import { checkOptions } from "../../../src/option_names.ts";
@@ -32,6 +32,11 @@ export interface FromOnnxOptions extends OnnxLimits {
   readonly externalData?: ExternalData;
   /** Whether training changes the weight of this name; default: all are trained. */
   readonly trainable?: (weight: string) => boolean;
+  /**
+   * Whether training also changes the numbers among the initializers, for which `trainable` is asked then too:
+   * those without axes, exponents, bounds, epsilons, fill values; default false.
+   */
+  readonly trainNumbers?: boolean;
 }
 
 /** An input of an imported model. */
@@ -143,7 +148,7 @@ function layerOf(
   graph: Graph,
   inputs: readonly OnnxInput[],
   collected: Collected,
-  { name, trainable = () => true }: FromOnnxOptions,
+  { name, trainable = () => true, trainNumbers = false }: FromOnnxOptions,
   limits: Required<OnnxLimits>,
 ): Layer {
   const type = "onnx";
@@ -201,7 +206,7 @@ function layerOf(
     initState: () => variables.state,
     trainableLeaves: (params) =>
       Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1).flatMap(([weight, tree]) =>
-        treeLeaves(tree).map(() => trainable(weight))
+        treeLeaves(tree).map(() => (trainNumbers || !collected.fixed.has(weight)) && trainable(weight))
       ),
     apply,
   });
@@ -212,8 +217,8 @@ function layerOf(
  * the file's weights.
  *
  * LSTM, GRU and RNN become the library's own cells wherever these compute the same, so they compile like
- * them; the floats among the initializers are trained, except the moving statistics of batch normalization,
- * which are state. `initParams` of the model returns the file's weights, whatever the key.
+ * them; the floats among the initializers are trained, except numbers such as exponents and epsilons, and the
+ * moving statistics of batch normalization, which are state. `initParams` of the model returns the file's weights, whatever the key.
  *
  * A call that would exceed the limits on work or tensor sizes is refused before anything is computed.
  *
@@ -235,8 +240,12 @@ function layerOf(
  * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
-  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", ...limitNames]);
+  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", "trainNumbers", ...limitNames]);
   if (options.trainable !== undefined) checkFunction("use fromOnnx", options.trainable, "trainable");
+  const { trainNumbers } = options;
+  if (trainNumbers !== undefined && typeof trainNumbers !== "boolean") {
+    throw wrongKind("use fromOnnx", trainNumbers, "trainNumbers", "true or false");
+  }
   checkBytes("read an ONNX file", bytes);
   const limits = limitsOf("fromOnnx", options);
   const proto = decodeModel(bytes);

@@ -8,6 +8,7 @@ import { type HostTensor, hostTensor, isLeaf, type Tensor } from "../../../src/t
 import type { Tree } from "../../../src/tree/tree.ts";
 import { reading } from "../errors.ts";
 import type { Constant } from "../tensors.ts";
+import { fixedConstants } from "./fixed.ts";
 import { countReads } from "./graph.ts";
 import type { Node } from "./node.ts";
 import type { Graph } from "./operator.ts";
@@ -26,6 +27,8 @@ export interface Collected {
   variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
   /** The weights of a recurrent node, if they are kept in our layout. */
   weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
+  /** The names of params that are numbers of the graph and no weights, such as exponents. */
+  readonly fixed: ReadonlySet<string>;
   /** Throws unless these are variables of this graph. */
   checkParams(self: string, params: Params, state: State): void;
 }
@@ -87,6 +90,8 @@ export function collectVariables(root: Graph): Collected {
   const moving = statistics(root);
   const reads = countReads(root);
   const within = new Set<string>();
+  const isFixed = fixedConstants(root);
+  const fixed = new Set<string>();
   for (const { node } of root.steps) {
     const weights = ownWeights(node, root, reads);
     if (!weights) continue;
@@ -109,6 +114,7 @@ export function collectVariables(root: Graph): Collected {
       own.set(name, key);
       if (graph === root && moving.has(name)) state[key] = tensor;
       else params[key] = tensor;
+      if (isFixed(name, constant)) fixed.add(key);
     }
     for (const { node, graphs } of graph.steps) {
       for (const inner of graphs.values()) collect(inner, `${prefix}${node.name}/`);
@@ -117,6 +123,7 @@ export function collectVariables(root: Graph): Collected {
   collect(root, "");
   return {
     variables: { params, state },
+    fixed,
     variableOf: (graph, name, params, state) => {
       const key = keys.get(graph)?.get(name);
       if (key === undefined) return undefined;

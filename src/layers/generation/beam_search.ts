@@ -8,7 +8,7 @@ import { topK } from "../../operations/sorting.ts";
 import { expandDims, reshape } from "../../operations/structure.ts";
 import { scan } from "../../scan.ts";
 import { type HostTensor, hostTensor, type Tensor } from "../../tensor/tensor.ts";
-import type { Device } from "../../transforms/compile.ts";
+import type { Device } from "../../transforms/devices.ts";
 import type { Tree } from "../../tree/tree.ts";
 import type { Layer, Variables } from "../layer.ts";
 import { checkRows } from "../slots.ts";

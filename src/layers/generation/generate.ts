@@ -9,7 +9,7 @@ import { sampleLogits } from "../../operations/sampling.ts";
 import { at, concat, expandDims } from "../../operations/structure.ts";
 import { scan } from "../../scan.ts";
 import { type HostTensor, hostTensor, type Tensor, tensor } from "../../tensor/tensor.ts";
-import type { Device } from "../../transforms/compile.ts";
+import type { Device } from "../../transforms/devices.ts";
 import type { Tree } from "../../tree/tree.ts";
 import { checkCount, wrongKind } from "../../describe.ts";
 import type { Layer, Variables } from "../layer.ts";

@@ -12,7 +12,8 @@ import {
   specOf,
   type Tensor,
 } from "../../tensor/tensor.ts";
-import { compile, type Compiled, compileTrace, type Device } from "../../transforms/compile.ts";
+import { compile, type Compiled, compileTrace } from "../../transforms/compile.ts";
+import type { Device } from "../../transforms/devices.ts";
 import type { Backend } from "../../transforms/mod.ts";
 import { backendsFor, type Held, hold } from "../../transforms/uploads.ts";
 import { flattenTree, mapTree, printStructure, type Tree, unflattenTree } from "../../tree/tree.ts";

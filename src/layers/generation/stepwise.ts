@@ -20,7 +20,7 @@ import {
   type Spec,
   type Tensor,
 } from "../../tensor/tensor.ts";
-import { checkDevice, type Device, DeviceLost } from "../../transforms/compile.ts";
+import { checkDevice, type Device, DeviceLost } from "../../transforms/devices.ts";
 import { toHost } from "../../tree/to_host.ts";
 import { type Tree, treeLeaves, zipLike } from "../../tree/tree.ts";
 import { checkLayer, checkVariables } from "../checks.ts";

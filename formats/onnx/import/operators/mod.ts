@@ -4,6 +4,7 @@ import { elementwiseOperators } from "./elementwise.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
 import { normalizationOperators } from "./normalization.ts";
+import { padding } from "./padding.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
 import { scanOperators } from "./scan.ts";
@@ -15,6 +16,7 @@ export const operators: Operators = {
   ...indexingOperators,
   ...matrixOperators,
   ...normalizationOperators,
+  ...padding,
   ...recurrentOperators,
   ...reductionOperators,
   ...scanOperators,

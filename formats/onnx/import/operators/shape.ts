@@ -1,7 +1,7 @@
 /** Operators that move elements, change shapes, or compute them. */
-import { add, broadcastShapes, cast, mul, sub } from "../../../../src/operations/elementwise.ts";
+import { add, broadcastShapes, cast, mul } from "../../../../src/operations/elementwise.ts";
 import { iota } from "../../../../src/operations/indexing.ts";
-import { broadcastTo, concat, pad, reshape, sliceAxis, split } from "../../../../src/operations/structure.ts";
+import { broadcastTo, concat, reshape, sliceAxis, split } from "../../../../src/operations/structure.ts";
 import {
   addDims,
   type Dim,
@@ -136,41 +136,6 @@ function splitValue(node: Node, inputs: Inputs): OnnxValue[] {
     from = addDims(from, size);
     return valueOf(part);
   });
-}
-
-/** Pads a tensor with zeros or another value; negative amounts cut. */
-function padded(node: Node, inputs: Inputs): OnnxValue {
-  const mode = attribute(node, "mode", "string") ?? "constant";
-  if (mode !== "constant") throw new RangeError(`its mode is ${JSON.stringify(mode)}, expected constant`);
-  let x = tensorOf(given(inputs, 0));
-  const rank = x.shape.length;
-  const amounts = inputs[1] ? knownNumbers(inputs[1], "pads") : attribute(node, "pads", "ints") ?? [];
-  const axes = inputs[3]
-    ? knownNumbers(inputs[3], "axes").map((axis) => axisOf(axis, rank))
-    : x.shape.map((_, axis) => axis);
-  if (amounts.length !== 2 * axes.length) {
-    throw new RangeError(`its pads are ${amounts.length} numbers, expected ${2 * axes.length}`);
-  }
-  const low = x.shape.map(() => 0);
-  const high = x.shape.map(() => 0);
-  axes.forEach((axis, index) => {
-    low[axis] = amounts[index];
-    high[axis] = amounts[index + axes.length];
-  });
-  for (let axis = 0; axis < rank; axis++) {
-    const [before, after] = [Math.min(low[axis], 0), Math.min(high[axis], 0)];
-    if (before < 0 || after < 0) {
-      x = sliceAxis(x, axis, -before, addDims(x.shape[axis], before + after));
-    }
-  }
-  const [around, behind] = [low, high].map((list) => list.map((amount) => Math.max(amount, 0)));
-  reasonable(x.shape.map((dim, axis) => addDims(dim, around[axis] + behind[axis])));
-  const fill = inputs[2] ? tensorOf(inputs[2]) : attribute(node, "value", "float") ?? 0;
-  if (fill === 0 || (typeof fill !== "number" && fill.kind === "host" && fill.data[0] === 0)) {
-    return valueOf(pad(x, { low: around, high: behind }));
-  }
-  if (x.dtype === "bool") throw new TypeError("it pads bool with true, which is not supported");
-  return valueOf(add(pad(sub(x, fill), { low: around, high: behind }), fill));
 }
 
 /** The number of elements from `start` to `limit`. */
@@ -334,11 +299,6 @@ export const shapeOperators: Operators = {
     compute: (_, inputs) => [
       valueOf(tiled(tensorOf(given(inputs, 0)), knownSizes(given(inputs, 1), "repeats"))),
     ],
-  },
-  Pad: {
-    attributes: ["mode", "pads", "value"],
-    inputs: [1, 4],
-    compute: (node, inputs) => [padded(node, inputs)],
   },
   Range: {
     attributes: [],
