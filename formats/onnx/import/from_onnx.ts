@@ -13,7 +13,7 @@ import { OnnxError, reading } from "../errors.ts";
 import { decodeModel, type ModelProto, type ValueInfoProto } from "../protos.ts";
 import { dtypeOf, type ExternalData, sizesOf } from "../tensors.ts";
 import { evaluate, RUN } from "./evaluate.ts";
-import { readGraph } from "./graph.ts";
+import { checkOperators, readGraph } from "./graph.ts";
 import { checkWork, limitNames, limitsOf, type Mark, type OnnxLimits } from "./limits.ts";
 import type { Graph } from "./operator.ts";
 import { operators } from "./operators/mod.ts";
@@ -252,6 +252,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Onnx
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");
   const opset = opsetOf(proto);
   const reader = { opset, operators, externalData: options.externalData, maxNodes: limits.maxNodes };
+  checkOperators(reader, proto.graph);
   const graph = readGraph(reader, proto.graph, "the graph");
   if (graph.outputs.length === 0) throw new OnnxError("the graph", "it has no outputs");
   const inputs = graph.inputs.map(readInput);

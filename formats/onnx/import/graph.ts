@@ -2,7 +2,6 @@
  * A graph of a file, checked and ready to compute: every node's operator is known and used correctly, every
  * name is defined before it is read, and every constant has been read. evaluate.ts computes it.
  */
-import { nearest } from "../../../src/known_names.ts";
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
 import { attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
@@ -65,7 +64,7 @@ export function readGraph(
   }
   const steps = proto.node.map((nodeProto, index): Step => {
     const node = readNode(nodeProto, reader.opset, index);
-    const operator = operatorOf(reader.operators, node, nodeProto.domain);
+    const operator = operatorOf(reader, node, nodeProto.domain);
     checkUse(node, operator);
     for (const name of node.inputs) checkKnown(node.place, name, known);
     const graphs = new Map<string, Graph>();
@@ -110,15 +109,54 @@ function checkKnown(place: string, name: string, known: ReadonlySet<string>): vo
   );
 }
 
-function operatorOf(operators: Operators, node: Node, domain: string): Operator {
-  const standard = domain === "" || domain === "ai.onnx";
-  if (standard && Object.hasOwn(operators, node.operator)) return operators[node.operator];
-  const near = standard ? nearest(node.operator, Object.keys(operators)) : undefined;
-  throw new OnnxError(
-    node.place,
-    `the operator ${quoted(node.operator)} of the domain ${quoted(domain === "" ? "ai.onnx" : domain)} ` +
-      `is not supported${near === undefined ? "" : `; the nearest that is: ${near}`}`,
-  );
+function operatorOf({ operators }: GraphReader, node: Node, domain: string): Operator {
+  if (isKnown(operators, node.operator, domain)) return operators[node.operator];
+  throw new OnnxError(node.place, unsupported([describeOperator(node.operator, domain)]));
+}
+
+function isKnown(operators: Operators, name: string, domain: string): boolean {
+  return (domain === "" || domain === "ai.onnx") && Object.hasOwn(operators, name);
+}
+
+function describeOperator(name: string, domain: string): string {
+  return `${quoted(name)} of the domain ${quoted(domain === "" ? "ai.onnx" : domain)}`;
+}
+
+function unsupported(lacking: readonly string[]): string {
+  return lacking.length === 1
+    ? `the operator ${lacking[0]} is not supported`
+    : `${lacking.length} operators of the model are not supported: ${lacking.join(", ")}`;
+}
+
+/** The most operators that an error lists. */
+const MOST_LISTED = 20;
+
+/**
+ * Throws if operators of a graph, or of those inside it, are not supported, and names them all.
+ *
+ * @throws OnnxError with the place of the first one.
+ */
+export function checkOperators({ opset, operators }: GraphReader, root: GraphProto): void {
+  const lacking = new Set<string>();
+  let first: string | undefined;
+  const pending: [GraphProto, number][] = [[root, 0]];
+  for (let next = pending.shift(); next; next = pending.shift()) {
+    const [graph, depth] = next;
+    graph.node.forEach((proto, index) => {
+      if (!isKnown(operators, proto.opType, proto.domain)) {
+        first ??= readNode(proto, opset, index).place;
+        lacking.add(describeOperator(proto.opType, proto.domain));
+      }
+      if (depth >= DEEPEST) return;
+      for (const { type, g } of proto.attribute) {
+        if (type === attributeTypes.graph && g) pending.push([g, depth + 1]);
+      }
+    });
+  }
+  if (first === undefined) return;
+  const listed = [...lacking].slice(0, MOST_LISTED);
+  const more = lacking.size - listed.length;
+  throw new OnnxError(first, unsupported([...listed, ...more > 0 ? [`and ${more} more`] : []]));
 }
 
 /** Throws unless a node has valid attributes, inputs and outputs for its operator. */

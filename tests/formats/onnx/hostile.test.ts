@@ -48,7 +48,7 @@ const refused: readonly (readonly [name: string, bytes: () => Uint8Array, ...par
     "an unknown operator",
     () => modelOf(graph([node("Softmux", ["x"], ["out"])])),
     'the operator "Softmux" of the domain "ai.onnx"',
-    "Softmax",
+    "Softmux",
   ],
   [
     "an attribute that is not there",

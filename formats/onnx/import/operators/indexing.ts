@@ -106,7 +106,7 @@ function sliced(node: Node, inputs: Inputs): OnnxValue {
 }
 
 /** Indices that count from the end if they are negative. */
-function wrapped(indices: Tensor, size: Dim): Tensor {
+export function wrapped(indices: Tensor, size: Dim): Tensor {
   return select(less(indices, 0), add(indices, sizeAsTensor(size, "int32")), indices);
 }
 

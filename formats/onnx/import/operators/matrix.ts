@@ -1,6 +1,7 @@
 /** Products of matrices. */
 import { add, mul } from "../../../../src/operations/elementwise.ts";
 import { broadcastShapes } from "../../../../src/operations/elementwise.ts";
+import { einsum } from "../../../../src/operations/einsum.ts";
 import { matmul } from "../../../../src/operations/matmul.ts";
 import { broadcastTo, expandDims, reshape, transpose } from "../../../../src/operations/structure.ts";
 import { printSpec, type Spec, type Tensor } from "../../../../src/tensor/tensor.ts";
@@ -31,6 +32,9 @@ function batched(a: Tensor, b: Tensor): Tensor {
   return matmul(widened[0], widened[1]);
 }
 
+/** The most operands of an Einsum: its letters, of which there are 26, would hardly do for more. */
+const MOST_OPERANDS = 16;
+
 /** The operators of this file. */
 export const matrixOperators: Operators = {
   MatMul: {
@@ -54,6 +58,19 @@ export const matrixOperators: Operators = {
       const c = inputs[2] && floatsOf(inputs[2]);
       if (!c || beta === 0) return [valueOf(scaled)];
       return [valueOf(add(scaled, broadcastTo(beta === 1 ? c : mul(c, beta), scaled.shape)))];
+    },
+  },
+  Einsum: {
+    attributes: ["equation"],
+    inputs: [1, MOST_OPERANDS],
+    compute: (node, inputs) => {
+      const equation = attribute(node, "equation", "string") ?? "";
+      return [
+        valueOf(einsum(
+          equation.replaceAll(" ", ""),
+          ...inputs.map((_, index) => floatsOf(given(inputs, index))),
+        )),
+      ];
     },
   },
 };

@@ -4,7 +4,9 @@ import { elementwiseOperators } from "./elementwise.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
 import { normalizationOperators } from "./normalization.ts";
+import { orderingOperators } from "./ordering.ts";
 import { padding } from "./padding.ts";
+import { poolingOperators } from "./pooling.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
 import { scanOperators } from "./scan.ts";
@@ -16,7 +18,9 @@ export const operators: Operators = {
   ...indexingOperators,
   ...matrixOperators,
   ...normalizationOperators,
+  ...orderingOperators,
   ...padding,
+  ...poolingOperators,
   ...recurrentOperators,
   ...reductionOperators,
   ...scanOperators,

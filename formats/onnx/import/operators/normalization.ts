@@ -1,8 +1,8 @@
-/** Batch and layer normalization. */
+/** Normalization over batches, layers, instances and groups. */
 import { add, div, mul, sqrt, square, sub } from "../../../../src/operations/elementwise.ts";
 import { mean as meanOf } from "../../../../src/operations/reduction.ts";
-import { reshape } from "../../../../src/operations/structure.ts";
-import { printShape } from "../../../../src/tensor/dims.ts";
+import { broadcastTo, expandDims, reshape } from "../../../../src/operations/structure.ts";
+import { type Dim, divideDims, multiplyDims, printShape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
 import { type Call, given, type Inputs, type Operators } from "../operator.ts";
@@ -59,6 +59,35 @@ function layerNormalized(node: Node, inputs: Inputs): OnnxValue[] {
   return [valueOf(output), valueOf(mean), valueOf(div(1, deviation))];
 }
 
+/**
+ * Each sample's channels in groups, normalized over the channels of a group and over space; scale and bias are of a
+ * channel, or of a group as before version 21.
+ */
+function groupNormalized(node: Node, inputs: Inputs, groups: (channels: Dim) => Dim): OnnxValue[] {
+  const [x, scale, bias] = [0, 1, 2].map((index) => floatsOf(given(inputs, index)));
+  if (x.shape.length < 2) throw new TypeError(`it normalizes ${printSpec(x)}, expected 2 or more axes`);
+  const [batch, channels, ...space] = x.shape;
+  const count = groups(channels);
+  const each = divideDims(channels, count);
+  if (each === undefined || (typeof each === "number" && !Number.isInteger(each))) {
+    throw new RangeError(`it makes ${count} groups of ${channels} channels`);
+  }
+  const epsilon = attribute(node, "epsilon", "float") ?? 1e-5;
+  const grouped = reshape(x, [batch, count, multiplyDims(each, sizeOfShape(space))]);
+  const centered = sub(grouped, meanOf(grouped, { axes: 2, keepDims: true }));
+  const spread = meanOf(square(centered), { axes: 2, keepDims: true });
+  const normal = reshape(div(centered, sqrt(add(spread, epsilon))), x.shape);
+  const wide = (part: Tensor): Tensor => {
+    const isOfGroup = part.shape.length === 1 && part.shape[0] === count && count !== channels;
+    const own = isOfGroup ? reshape(broadcastTo(expandDims(part, 1), [count, each]), [channels]) : part;
+    if (own.shape.length !== 1 || own.shape[0] !== channels) {
+      throw new TypeError(`it normalizes ${printSpec(x)} with ${printSpec(part)}, expected [${channels}]`);
+    }
+    return reshape(own, [channels, ...space.map(() => 1)]);
+  };
+  return [valueOf(add(mul(normal, wide(scale)), wide(bias)))];
+}
+
 /** The operators of this file. */
 export const normalizationOperators: Operators = {
   BatchNormalization: {
@@ -71,5 +100,21 @@ export const normalizationOperators: Operators = {
     inputs: [2, 3],
     outputs: 3,
     compute: layerNormalized,
+  },
+  InstanceNormalization: {
+    attributes: ["epsilon"],
+    inputs: [3, 3],
+    compute: (node, inputs) => groupNormalized(node, inputs, (channels) => channels),
+  },
+  GroupNormalization: {
+    attributes: ["epsilon", "num_groups", "stash_type"],
+    inputs: [3, 3],
+    compute: (node, inputs) => {
+      const groups = attribute(node, "num_groups", "int");
+      if (groups === undefined || groups < 1) {
+        throw new RangeError(`its num_groups is ${groups}, expected 1 or more`);
+      }
+      return groupNormalized(node, inputs, () => groups);
+    },
   },
 };

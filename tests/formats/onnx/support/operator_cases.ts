@@ -107,6 +107,8 @@ const products: OperatorCase[] = [
     beta: { float: 2 },
   }),
   one("Gemm", { a: signed([3, 4], 1), b: signed([4, 5], 2) }),
+  one("Einsum", { a: signed([2, 3, 4], 1), b: signed([2, 4, 5], 2) }, { equation: "bij, bjk -> bik" }),
+  one("Einsum", { a: signed([2, 3, 4], 1), b: signed([4], 2) }, { equation: "...j,j->..." }),
 ];
 
 const reductions: OperatorCase[] = [
@@ -129,6 +131,8 @@ const reductions: OperatorCase[] = [
   one("ReduceSum", { x }, { keepdims: 0 }, { ints: { axes: [1, 2] } }),
   one("ReduceSum", { x }, { noop_with_empty_axes: 1 }),
   one("ReduceMax", { x }, {}, { ints: { axes: [1] }, opset: 18 }),
+  one("GlobalAveragePool", { x: signed([2, 3, 4, 5]) }),
+  one("GlobalMaxPool", { x }),
   one("Softmax", { x }),
   one("Softmax", { x }, { axis: 1 }),
   one("Softmax", { x }, { axis: 1 }, { opset: 11 }),
@@ -168,6 +172,24 @@ const normalizations: OperatorCase[] = [
   },
 ];
 
+normalizations.push(
+  {
+    name: "InstanceNormalization",
+    nodes: [node("InstanceNormalization", ["x", "scale", "bias"], ["out"], { epsilon: { float: 0.01 } })],
+    inputs: { x },
+    weights: { scale: signed([3], 5), bias: signed([3], 6) },
+    outputs: { out: "float32" },
+  },
+  {
+    name: "GroupNormalization, version 21",
+    nodes: [node("GroupNormalization", ["x", "scale", "bias"], ["out"], { num_groups: 2 })],
+    inputs: { x: signed([2, 4, 3]) },
+    weights: { scale: signed([4], 5), bias: signed([4], 6) },
+    outputs: { out: "float32" },
+    opset: 21,
+  },
+);
+
 const shapes: OperatorCase[] = [
   one("Transpose", { x }, { perm: [2, 0, 1] }),
   one("Transpose", { x }),
@@ -187,6 +209,25 @@ const shapes: OperatorCase[] = [
   one("Pad", { x: signed([2, 3]) }, { mode: "reflect" }, { ints: { pads: [1, 2, 0, 1] } }),
   one("Pad", { x: signed([2, 3]) }, { mode: "edge" }, { ints: { pads: [0, 2, 3, 0] } }),
   one("Pad", { x: signed([2, 3]) }, { mode: "wrap" }, { ints: { pads: [1, 2, 0, 1] }, opset: 19 }),
+  {
+    ...one("GatherElements", { x: signed([3, 4]) }, { axis: 1 }, { ints: { flat: [3, 0, -1, 1, 2, 2] } }),
+    nodes: [
+      node("Reshape", ["flat", "shape"], ["indices"]),
+      node("GatherElements", ["x", "indices"], ["out"], { axis: 1 }),
+    ],
+    ints: { flat: [3, 0, -1, 1, 2, 2], shape: [2, 3] },
+  },
+  one("ReverseSequence", { x: signed([3, 2, 2]) }, {}, { ints: { lengths: [3, 2] } }),
+  one("ReverseSequence", { x: signed([2, 4]) }, { batch_axis: 0, time_axis: 1 }, {
+    ints: { lengths: [1, 4] },
+  }),
+  ...([{}, { largest: 0 }, { axis: 0 }] as readonly Attributes[]).map((attributes): OperatorCase => ({
+    name: `TopK ${JSON.stringify(attributes)}`,
+    nodes: [node("TopK", ["x", "k"], ["values", "places"], attributes)],
+    inputs: { x: signed([3, 4], 7) },
+    ints: { k: [2] },
+    outputs: { values: "float32", places: "int64" },
+  })),
   one("Shape", { x }, {}, int64),
   one("Shape", { x }, { start: 1, end: -1 }, int64),
   one("Size", { x }, {}, int64),
