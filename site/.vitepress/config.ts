@@ -1,5 +1,6 @@
 /** The site: two languages with the same pages, a local search, and the library from its own sources. */
 import { type DefaultTheme, defineConfig, type LocaleConfig } from "vitepress";
+import { withMessages } from "./messages.ts";
 import { type Language, pages } from "./pages.ts";
 
 const REPOSITORY = "https://github.com/cellfold/cellfold";
@@ -75,6 +76,7 @@ export default defineConfig({
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
     socialLinks: [{ icon: "github", link: REPOSITORY }],
   },
+  markdown: { config: withMessages },
   vite: {
     resolve: { alias },
     // The sources use what browsers with WebAssembly SIMD have.
