@@ -46,6 +46,7 @@ export const families: readonly Family[] = [
   { id: "streams", text: /in chunks/ },
   { id: "streams", files: /^src\/layers\/(open_stream|stream|slots|step_arrays|chunk|stateful)/ },
   { id: "stateful", files: /^src\//, text: /stateful|carry/ },
+  { id: "variables", files: /^src\/models\/container/, text: /its … is/ },
   { id: "variables", files: /^src\/(layers\/checks|models\/(init|weights)|cells\/define)\.ts/ },
   { id: "layers", files: /^src\/(cells|layers)\// },
   { id: "models", files: /^src\/models\/(?!json|revive|saved)/ },
@@ -82,10 +83,12 @@ export function messagesByFamily(messages = collectMessages()): ReadonlyMap<stri
     const id = familyOf(message);
     if (id === undefined) {
       const { file, line, text } = message;
-      throw new RangeError(`Cannot place an error on the page: ${file}:${line} has ${JSON.stringify(text)}, ` +
-        `expected a family in site/errors/families.ts that takes it`);
+      throw new RangeError(
+        `Cannot place an error on the page: ${file}:${line} has ${JSON.stringify(text)}, expected a family in ` +
+          `site/errors/families.ts that takes it`,
+      );
     }
-    found.set(id, (found.get(id) ?? new Set()).add(text));
+    found.set(id, (found.get(id) ?? new Set()).add(message.text));
   }
   return new Map([...found].map(([id, texts]) => [id, [...texts].sort()]));
 }

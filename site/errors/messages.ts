@@ -20,6 +20,14 @@ const CARRIERS: { readonly [name: string]: string } = {
   unavailable: "Cannot open the device native: ",
 };
 
+/** Functions that return a reason, and what stands before it. */
+const REASONS: { readonly [name: string]: string } = {
+  changeOf: "Cannot use …: ",
+  faultOf: "Cannot feed … in chunks: ",
+  findMissing: "Cannot use the device …: ",
+  refuses: "Cannot use … with an input of shape …: ",
+};
+
 /** The function that makes the errors for arguments of the wrong kind. */
 const MAKER = "wrongKind";
 
@@ -33,8 +41,16 @@ export interface Message {
   readonly by: string;
   /** The text; `…` stands for anything. Of parts that are there only sometimes, it has the last one. */
   readonly text: string;
-  /** What all messages that it stands for match. */
-  readonly pattern: RegExp;
+  /** The same with `…` for such parts too: all that every message has. */
+  readonly fixed: string;
+}
+
+/** What a message is made of, in its file. */
+interface Made {
+  readonly by: string;
+  readonly at: number;
+  readonly before?: string;
+  readonly variants: Variants;
 }
 
 /** A piece of an expression: text, or code whose value is not known. */
@@ -59,20 +75,41 @@ export function collectMessages(house = HOUSE): readonly Message[] {
   const classes = [...shapes.keys()].filter((name) => name !== MAKER).join("|");
   const functions = [...Object.keys(CARRIERS), MAKER].join("|");
   const call = new RegExp(`\\bnew (${classes})\\(|\\b(?:throw|return) (${functions})\\(`, "g");
-  return sources.flatMap(({ file, source }) =>
-    [...source.matchAll(call)].flatMap((match) => {
-      if (isComment(source, match.index)) return [];
+  return sources.flatMap(({ file, source }) => {
+    const thrown = [...source.matchAll(call)].map((match): Made => {
       const by = match[1] ?? match[2];
       const args = readArguments(source, match.index + match[0].length);
-      const line = source.slice(0, match.index).split("\n").length;
-      return filled(shapes.get(by), args).flatMap((pieces) => {
-        const text = textOf(pieces, alternative);
-        if (!/\p{L}{2}/u.test(text)) return []; // passes on what another error says
-        const before = CARRIERS[by] ?? (/^\p{Ll}/u.test(text) ? lead(file) : "");
-        return [{ file, line, by, text: before + text, pattern: patternOf(before + textOf(pieces, anything)) }];
-      });
-    })
-  );
+      return { by, at: match.index, before: CARRIERS[by], variants: filled(shapes.get(by), args) };
+    });
+    return [...thrown, ...reasonsIn(source)].filter(({ at }) => !isComment(source, at)).flatMap((made) =>
+      messagesOf(made, file, source)
+    );
+  });
+}
+
+function messagesOf({ by, at, before, variants }: Made, file: string, source: string): Message[] {
+  const line = source.slice(0, at).split("\n").length;
+  return variants.flatMap((pieces) => {
+    const text = textOf(pieces, alternative);
+    if (!/\p{L}{2}/u.test(text) || before && /^Cannot/.test(text)) return []; // passes on what another error says
+    const first = before ?? (/^\p{Ll}/u.test(text) ? lead(file) : "");
+    return [{ file, line, by, text: first + text, fixed: first + textOf(pieces, anything) }];
+  });
+}
+
+/** What the functions of `REASONS` return. */
+function reasonsIn(source: string): Made[] {
+  const names = Object.keys(REASONS).join("|");
+  const definition = new RegExp(`^( *)(?:async )?(?:function|const) (${names})\\b`, "gm");
+  return [...source.matchAll(definition)].flatMap(({ 1: indent, 2: by, index }) => {
+    const body = source.slice(index, source.indexOf(`\n${indent}}`, index));
+    return [...body.matchAll(/\b(?:return|const difference =) (?=[^;]*["'`])/g)].map((match): Made => ({
+      by,
+      at: index + match.index,
+      before: REASONS[by],
+      variants: readArguments(body, match.index + match[0].length)[0] ?? [],
+    }));
+  });
 }
 
 /** What stands before a reason that another error includes. */
@@ -80,7 +117,8 @@ function lead(file: string): string {
   return file.startsWith("formats/onnx/import/") ? "Cannot … the ONNX …: …: " : "Cannot …: ";
 }
 
-function patternOf(text: string): RegExp {
+/** A pattern for what a text with `…` stands for. */
+export function patternOf(text: string): RegExp {
   const literal = text.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(literal.join("[\\s\\S]*"), "u");
 }
@@ -159,7 +197,7 @@ function isComment(source: string, at: number): boolean {
   return /^\s*(\*|\/\/|\/\*)/.test(source.slice(source.lastIndexOf("\n", at) + 1, at));
 }
 
-/** The arguments of a call whose first one begins at `at`. */
+/** The arguments of a call whose first one begins at `at`, or what a statement returns. */
 function readArguments(source: string, at: number): Variants[] {
   const args: Variants[] = [];
   let variants: Piece[][] = [[]];
@@ -170,11 +208,11 @@ function readArguments(source: string, at: number): Variants[] {
   };
   while (at < source.length) {
     const letter = source[at];
-    if (letter === ")" || (letter === "," && code.split("<").length === code.split(">").length)) {
+    if (letter === ")" || letter === ";" || (letter === "," && code.split("<").length === code.split(">").length)) {
       flush();
       if (variants.some(({ length }) => length > 0)) args.push(variants);
       variants = [[]];
-      if (letter === ")") return args;
+      if (letter !== ",") return args;
       at++;
     } else if (/^\?\s+["'`]/.test(source.slice(at))) {
       [variants, code] = [[[]], ""]; // what was read is the condition
