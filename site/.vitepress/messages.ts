@@ -15,7 +15,9 @@ export function withMessages(markdown: MarkdownRenderer): void {
     const language = String(state.env.relativePath).startsWith("es/") ? "es" : "en";
     state.src = state.src.replaceAll(MARK, (_, id: string) => {
       const texts = families?.get(id);
-      if (!texts) throw new RangeError(`Cannot list the messages of ${JSON.stringify(id)}: there is no such family`);
+      if (!texts) {
+        throw new RangeError(`Cannot list the messages of ${JSON.stringify(id)}: there is no such family`);
+      }
       const [one, many] = WORDS[language];
       const items = texts.map((text) => `- ${asCode(text)}`).join("\n");
       return `::: details ${texts.length} ${texts.length === 1 ? one : many}\n${items}\n:::`;

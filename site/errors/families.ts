@@ -25,17 +25,29 @@ const INTERNAL = [
 /** All families; a message belongs to the first that takes it. */
 export const families: readonly Family[] = [
   { id: "internal", text: new RegExp(`^(${INTERNAL.join("|")})`) },
-  { id: "out-of-memory", text: /Cannot allocate memory|more than 4 GiB|gives no memory|has no memory for it/ },
-  { id: "device-lost", text: /was lost|A kernel failed|Thread … of|after a failure|pool is disposed|^The device … failed/ },
+  {
+    id: "out-of-memory",
+    text: /Cannot allocate memory|more than 4 GiB|gives no memory|has no memory for it/,
+  },
+  {
+    id: "device-lost",
+    text: /was lost|A kernel failed|Thread … of|after a failure|pool is disposed|^The device … failed/,
+  },
   { id: "native", files: /^kernels\/native\/(?!standalone)/ },
   { id: "traced", files: /^src\/(program\/(trace|functions)|transforms\/compile)\.ts/ },
   { id: "traced", text: /being traced/ },
-  { id: "where-tensors-lie", text: /on the device …; (use|compile|read)|toHost\(|was donated|disposed|other device|device …$/ },
+  {
+    id: "where-tensors-lie",
+    text: /on the device …; (use|compile|read)|toHost\(|was donated|disposed|other device|device …$/,
+  },
   { id: "open-sizes", files: /^src\/(tensor\/dims|program\/(bindings|ranges))\.ts/ },
   { id: "choosing-a-device", files: /^kernels\/(?!\w+\/standalone|standalone)/ },
   { id: "tensors", files: /^src\/tensor\// },
   { id: "trees", files: /^src\/tree\// },
-  { id: "names-and-options", files: /^src\/(describe|known_names|option_names|options\/(checks|initializers))\.ts/ },
+  {
+    id: "names-and-options",
+    files: /^src\/(describe|known_names|option_names|options\/(checks|initializers))\.ts/,
+  },
   { id: "names-and-options", text: /as an activation/ },
   { id: "copies", files: /^src\/(options\/|layers\/define|cells\/json)/ },
   { id: "scan", files: /^src\/scan|^src\/operations\/scan/ },
@@ -57,9 +69,16 @@ export const families: readonly Family[] = [
   { id: "iterables", text: /^Cannot use …: …$/ },
   { id: "training-stopped", text: /^Cannot go on training/ },
   { id: "labels", files: /^src\/training\/(labels|alignment|class_weight)/ },
-  { id: "callbacks", files: /^src\/(data\/(files|lock)|training\/(callback|checkpoint|csv_log|resume|saved_run))/ },
+  {
+    id: "callbacks",
+    files: /^src\/(data\/(files|lock)|training\/(callback|checkpoint|csv_log|resume|saved_run))/,
+  },
   { id: "optimizers", files: /^src\/training\/(optimizer|schedules|learning_rates|gradients)/ },
-  { id: "losses", files: /^src\/training\/(objective|metrics|steps?|per_output|compute_loss|resolve_metric|losses|running)\b/ },
+  {
+    id: "losses",
+    files:
+      /^src\/training\/(objective|metrics|steps?|per_output|compute_loss|resolve_metric|losses|running)\b/,
+  },
   { id: "training-data", files: /^src\/training\// },
   { id: "command", files: /^formats\/export\// },
   { id: "writing-keras", files: /^formats\/keras\//, text: /^Cannot (write|use)|Keras has no/ },
@@ -73,7 +92,8 @@ export const families: readonly Family[] = [
 
 /** The family of a message; undefined for one that none takes. */
 export function familyOf({ file, text }: Message): string | undefined {
-  return families.find((family) => (family.files?.test(file) ?? true) && (family.text?.test(text) ?? true))?.id;
+  return families.find((family) => (family.files?.test(file) ?? true) && (family.text?.test(text) ?? true))
+    ?.id;
 }
 
 /** The texts of all messages by their family, each once. */
@@ -84,7 +104,9 @@ export function messagesByFamily(messages = collectMessages()): ReadonlyMap<stri
     if (id === undefined) {
       const { file, line, text } = message;
       throw new RangeError(
-        `Cannot place an error on the page: ${file}:${line} has ${JSON.stringify(text)}, expected a family in ` +
+        `Cannot place an error on the page: ${file}:${line} has ${
+          JSON.stringify(text)
+        }, expected a family in ` +
           `site/errors/families.ts that takes it`,
       );
     }

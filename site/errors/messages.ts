@@ -208,7 +208,10 @@ function readArguments(source: string, at: number): Variants[] {
   };
   while (at < source.length) {
     const letter = source[at];
-    if (letter === ")" || letter === ";" || (letter === "," && code.split("<").length === code.split(">").length)) {
+    if (
+      letter === ")" || letter === ";" ||
+      (letter === "," && code.split("<").length === code.split(">").length)
+    ) {
       flush();
       if (variants.some(({ length }) => length > 0)) args.push(variants);
       variants = [[]];

@@ -55,10 +55,15 @@ for (const page of ["site/guide/troubleshooting.md", "site/es/guide/troubleshoot
     ignore,
     async fn() {
       const text = await Deno.readTextFile(new URL(page, HOUSE));
-      const sections = text.split(/^#{2,3} /m).slice(1).filter((section) => section.includes("<!-- messages: "));
+      const sections = text.split(/^#{2,3} /m).slice(1).filter((section) =>
+        section.includes("<!-- messages: ")
+      );
       const marked = sections.map((section) => {
         const [, prose, id] = section.match(/^.*\n([\s\S]*)^<!-- messages: ([\w-]+) -->\s*$/m) ?? [];
-        assert(id && prose.trim().length > 60, `a section needs causes and remedies: ${section.slice(0, 60)}`);
+        assert(
+          id && prose.trim().length > 60,
+          `a section needs causes and remedies: ${section.slice(0, 60)}`,
+        );
         return id;
       });
       assertEquals(marked.sort(), [...new Set(families.map(({ id }) => id))].sort());
@@ -70,7 +75,8 @@ const model = cf.sequential([cf.lstm({ units: 2 }), cf.dense({ units: 1 })]);
 const variables = cf.init(model, cf.key(0), cf.spec([null, null, 3]));
 const [x, y] = [cf.ones([4, 5, 3]), cf.ones([4, 1])];
 const options = { loss: "mse", optimizer: "sgd", report: "none", device: "reference" } as const;
-const fit = (data: unknown, more: object = {}) => cf.fit(model, variables, any(data), { ...options, ...more });
+const fit = (data: unknown, more: object = {}) =>
+  cf.fit(model, variables, any(data), { ...options, ...more });
 
 /** Mistakes, by the family whose section helps. */
 const mistakes: readonly (readonly [family: string, run: () => unknown])[] = [
@@ -90,9 +96,16 @@ const mistakes: readonly (readonly [family: string, run: () => unknown])[] = [
   ["variables", () => cf.predict(model, any({ params: [], state: [] }), x)],
   ["variables", () => cf.init(model, cf.key(0), any(undefined))],
   ["layers", () => cf.init(cf.embedding({ inputDim: 3, outputDim: 2 }), cf.key(0), x)],
-  ["layers", () => cf.predict(cf.embedding({ inputDim: 2, outputDim: 2 }),
-    cf.init(cf.embedding({ inputDim: 2, outputDim: 2 }), cf.key(0), cf.spec([null, null], "int32")),
-    cf.tensor([[5]], { dtype: "int32" }), { device: "reference" })],
+  [
+    "layers",
+    () =>
+      cf.predict(
+        cf.embedding({ inputDim: 2, outputDim: 2 }),
+        cf.init(cf.embedding({ inputDim: 2, outputDim: 2 }), cf.key(0), cf.spec([null, null], "int32")),
+        cf.tensor([[5]], { dtype: "int32" }),
+        { device: "reference" },
+      ),
+  ],
   ["scan", () => cf.scan(any((h: cf.Tensor) => h), cf.zeros([4, 2]), x)],
   ["stateful", () => cf.init(cf.lstm({ units: 2, stateful: true }), cf.key(0), cf.spec([null, null, 3]))],
   ["streams", () => {
@@ -123,7 +136,9 @@ const mistakes: readonly (readonly [family: string, run: () => unknown])[] = [
 
 for (const [family, run] of mistakes) {
   Deno.test({
-    name: `site: the section ${family} has the message of ${String(run).replaceAll(/\s+/g, " ").slice(6, 70)}`,
+    name: `site: the section ${family} has the message of ${
+      String(run).replaceAll(/\s+/g, " ").slice(6, 70)
+    }`,
     ignore: ignore || (family === "choosing-a-device" && "gpu" in navigator), // there may be a GPU
     async fn() {
       const { message } = await thrownBy(run);

@@ -10,7 +10,9 @@ import { assert, assertEquals } from "@std/assert";
 const SITE = new URL("../../site/", import.meta.url);
 const ignore = Deno.permissions.querySync({ name: "read", path: SITE.pathname }).state !== "granted";
 
-const exported = new Set([cf, display, keras, onnx, safetensors, torch].flatMap((entry) => Object.keys(entry)));
+const exported = new Set(
+  [cf, display, keras, onnx, safetensors, torch].flatMap((entry) => Object.keys(entry)),
+);
 
 /** Options and methods that a table may name alone, in code. */
 const parts = new Set(["resume", "optimizerState", "update", "trainOnBatch"]);
