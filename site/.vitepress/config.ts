@@ -1,5 +1,6 @@
 /** The site: two languages with the same pages, a local search, and the library from its own sources. */
 import { type DefaultTheme, defineConfig, type LocaleConfig } from "vitepress";
+import { withMessages } from "./messages.ts";
 import { type Language, pages } from "./pages.ts";
 
 const REPOSITORY = "https://github.com/cellfold/cellfold";
@@ -74,6 +75,10 @@ export default defineConfig({
   themeConfig: {
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
     socialLinks: [{ icon: "github", link: REPOSITORY }],
+  },
+  markdown: {
+    config: withMessages,
+    theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" }, // the others are too faint for WCAG
   },
   vite: {
     resolve: { alias },
