@@ -73,7 +73,9 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     data,
     {
       loss: cf.sparseCategoricalCrossentropy({ fromLogits: true }),
-      optimizer: cf.adam({ learningRate: cf.cosineDecay({ initialLearningRate: small ? 0.01 : 0.005, decaySteps }) }),
+      optimizer: cf.adam({
+        learningRate: cf.cosineDecay({ initialLearningRate: small ? 0.01 : 0.005, decaySteps }),
+      }),
       batchSize,
       epochs,
       validation: sequencesOf(unseen),
