@@ -55,7 +55,7 @@ export async function main(options: ProgramOptions = {}): Promise<Found> {
     loss: "mse",
     optimizer: cf.adam({ learningRate: 0.01 }),
     batchSize: 16,
-    epochs: small ? 15 : 20,
+    epochs: small ? 15 : 60,
     report: options.log ? "none" : "auto",
   });
 

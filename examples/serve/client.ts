@@ -47,7 +47,7 @@ export async function measure(server: string, sessions: number, steps: number): 
 export function printMeasured({ sessions, milliseconds, stepsPerSecond }: Measured): string {
   const percentile = (percent: number) =>
     milliseconds[Math.floor((milliseconds.length - 1) * percent / 100)].toFixed(1);
-  return `${sessions.length} sessions: ${stepsPerSecond.toFixed(0)} steps a second; a step takes ` +
+  return `sessions: ${sessions.length}, steps a second: ${stepsPerSecond.toFixed(0)}; a step takes ` +
     `${percentile(50)} ms, the slowest in a hundred ${percentile(99)} ms`;
 }
 

@@ -65,7 +65,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ together: nu
         (_, i) => milliseconds[Math.floor((milliseconds.length - 1) * (i + 1) / 100)],
       );
     return plotCurves(
-      measured.map((one) => ({ name: `${one.sessions.length} sessions`, values: percentiles(one) })),
+      measured.map((one) => ({ name: `sessions: ${one.sessions.length}`, values: percentiles(one) })),
       {
         title: "How long a step takes over HTTP, on two cores",
         xLabel: "percent of the steps that are as fast or faster",

@@ -49,12 +49,21 @@ const TEMPLATES = [
   "in {date} {name} moved to {street}",
   "we paid {sum} to {name} on {date}",
   "{name} and {name} meet at {street}",
+  "{name} {date} {sum}",
+  "{street}, {name}, {date}",
+  "{name}, {street}: {sum}",
+  "{date} {street} {name}",
+  "{sum} {name} {date}",
 ];
+
+/** A text in which some letters are wrong. */
+const mistyped = (random: Random, text: string) =>
+  text.replace(/[a-z]/g, (letter) => random.uniform() < 0.02 ? random.pick([..."aeionrst"]) : letter);
 
 function makeMessage(random: Random): Message {
   const parts = random.pick(TEMPLATES).split(/[{}]/).map((part, i) => {
     const tag = i % 2 === 0 ? "other" : part as Exclude<Tag, "other">; // the templates name tags in braces
-    const text = tag === "other" ? part : PARTS[tag](random);
+    const text = mistyped(random, tag === "other" ? part : PARTS[tag](random));
     return { text, tags: Array<number>(text.length).fill(TAGS.indexOf(tag)) };
   });
   return { text: parts.map(({ text }) => text).join(""), tags: parts.flatMap(({ tags }) => tags) };
