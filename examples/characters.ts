@@ -59,11 +59,11 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
 
   const model = cf.sequential([
     cf.embedding({ inputDim: letters.length, outputDim: 24 }),
-    cf.gru({ units: small ? 64 : 192, returnSequences: true }),
+    cf.gru({ units: small ? 64 : 160, returnSequences: true }),
     cf.dropout({ rate: small ? 0 : 0.2 }),
     cf.dense({ units: letters.length }),
   ]);
-  const epochs = small ? 6 : 30;
+  const epochs = small ? 6 : 24;
   const batchSize = small ? 4 : 16;
   const data = sequencesOf(seen);
   const decaySteps = epochs * Math.ceil(seen.length / STEPS / batchSize);

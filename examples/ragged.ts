@@ -66,13 +66,13 @@ export async function main(
   options: ProgramOptions = {},
 ): Promise<{ trivial: number; plain: number; weighted: number }> {
   const { small = false, log = console.log } = options;
-  const recordings = makeRecordings(small ? 1400 : 6000);
+  const recordings = makeRecordings(small ? 1400 : 4000);
   const held = recordings.length / 4;
   const [unseen, seen] = [recordings.slice(0, held), recordings.slice(held)];
   const counts = CLASSES.map((_, which) => seen.filter(({ y }) => y === which).length);
   log(`${seen.length} recordings: ${CLASSES.map((name, i) => `${counts[i]} ${name}`).join(", ")}`);
 
-  const epochs = small ? 8 : 15;
+  const epochs = small ? 8 : 12;
   const weights = Object.fromEntries(counts.map((count, which) => [which, Math.sqrt(counts[0] / count)]));
   const plain = await train(seen, unseen, epochs);
   const weighted = await train(seen, unseen, epochs, weights);

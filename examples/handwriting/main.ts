@@ -31,7 +31,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
   const location = cf.input([null, 2]);
   const pressure = cf.input([null, 1]);
   const states = cf.call(
-    cf.lstm({ units: small ? 48 : 128, returnSequences: true }),
+    cf.lstm({ units: small ? 48 : 100, returnSequences: true }),
     cf.apply((location, pressure) => cf.concat([location, pressure]), location, pressure),
   );
   const model = cf.model({
@@ -45,7 +45,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     x: penOf(lines.map((steps) => steps.slice(0, -1))),
     y: penOf(lines.map((steps) => steps.slice(1))),
   });
-  const [seen, unseen] = [makeLines(small ? 300 : 1500, STEPS, 1), makeLines(100, STEPS, 2)];
+  const [seen, unseen] = [makeLines(small ? 300 : 1200, STEPS, 1), makeLines(100, STEPS, 2)];
   const { variables, history } = await cf.fit(
     model,
     cf.init(model, cf.key(0), dataOf(unseen).x),
