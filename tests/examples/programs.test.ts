@@ -29,9 +29,14 @@ function testProgram<Result>(
   needs: readonly Permission[] = [],
 ): void {
   const missing = ["write" as const, "read" as const, ...needs].filter((name) => !isGranted(name));
+  const reason = missing.length > 0
+    ? ` (needs --allow-${missing.join(" --allow-")})`
+    : fewExamples
+    ? " (left out of quick runs)"
+    : "";
   Deno.test({
-    name: `program: ${name}${missing.length === 0 ? "" : ` (needs --allow-${missing.join(" --allow-")})`}`,
-    ignore: fewExamples || missing.length > 0,
+    name: `program: ${name}${reason}`,
+    ignore: reason !== "",
     fn: async () => {
       const lines: string[] = [];
       const picture = await Deno.makeTempFile({ suffix: ".svg" });
