@@ -63,7 +63,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     cf.dropout({ rate: small ? 0 : 0.2 }),
     cf.dense({ units: letters.length }),
   ]);
-  const epochs = small ? 6 : 24;
+  const epochs = small ? 6 : 14;
   const batchSize = small ? 4 : 16;
   const data = sequencesOf(seen);
   const decaySteps = epochs * Math.ceil(seen.length / STEPS / batchSize);
@@ -74,7 +74,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     {
       loss: cf.sparseCategoricalCrossentropy({ fromLogits: true }),
       optimizer: cf.adam({
-        learningRate: cf.cosineDecay({ initialLearningRate: small ? 0.01 : 0.005, decaySteps }),
+        learningRate: cf.cosineDecay({ initialLearningRate: small ? 0.01 : 0.008, decaySteps }),
       }),
       batchSize,
       epochs,
