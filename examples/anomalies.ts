@@ -3,7 +3,7 @@
  *
  *     deno run examples/anomalies.ts
  *
- * Takes about 20 seconds on two cores, and prints which faults are found and how soon, false alarms, and microseconds
+ * Takes about 5 seconds on two cores, and prints which faults are found and how soon, false alarms, and microseconds
  * per sample. It learns from a sound pump alone. The limit is set on more of that; then samples come one at a time, and
  * `stream.step` computes at once, in the caller's arrays. The pressure is made up by a seeded generator, with four
  * kinds of faults that stay within the range of a sound pump, so that limits of the pressure find none. With

@@ -3,7 +3,7 @@
  *
  *     deno run examples/tagging.ts
  *
- * Takes about 20 seconds on two cores, and prints precision, recall and F1 of whole parts ("May Bell" is a name, all of
+ * Takes about 15 seconds on two cores, and prints precision, recall and F1 of whole parts ("May Bell" is a name, all of
  * it or wrong), beside a table of words, and some messages with their tags. The messages are made up by a seeded
  * generator: most of the names to find were never seen, words such as May are names, streets and months, and some
  * letters are mistyped. With `--picture FILE` (and --allow-write=FILE) it draws the tags of a message; `--small` takes

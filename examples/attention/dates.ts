@@ -19,13 +19,14 @@ function makeDate(random: Random): WrittenDate {
   const two = (value: number) => String(value).padStart(2, "0");
   const target = `${year}-${two(month)}-${two(day)}`;
   const name = random.uniform() < 0.5 ? MONTHS[month - 1] : MONTHS[month - 1].slice(0, 3);
-  // Three in four write the day first.
-  const slashed = random.uniform() < 0.75 ? `${day}/${month}/${year}` : `${month}/${day}/${year}`;
+  // Two in three write the day first.
+  const slashed = random.uniform() < 0.67 ? `${day}/${month}/${year}` : `${month}/${day}/${year}`;
   const source = random.pick([
     `${day} ${name} ${year}`,
     `${name} ${day}, ${year}`,
     `${random.pick(WEEKDAYS)} ${day} ${name} ${year}`,
     `${two(day)}.${two(month)}.${year}`,
+    slashed,
     slashed,
   ]);
   return { source, target, isAmbiguous: source === slashed && day <= 12 && day !== month };

@@ -3,7 +3,7 @@
  *
  *     deno run examples/handwriting/main.ts
  *
- * Takes about 40 seconds on two cores, and prints the loss beside that of one normal distribution for all steps. A step
+ * Takes about 25 seconds on two cores, and prints the loss beside that of one normal distribution for all steps. A step
  * is nested, `{ location: [dx, dy], pressure }`; of the next location the model gives a density, a mixture of normal
  * distributions (Graves, "Generating sequences with recurrent neural networks", 2013), from which it is drawn. The
  * handwriting is made up by a seeded generator (strokes.ts). With `--picture FILE` (and --allow-write=FILE) it draws

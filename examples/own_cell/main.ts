@@ -3,7 +3,7 @@
  *
  *     deno run --allow-read --allow-write --allow-run examples/own_cell/main.ts
  *
- * Takes about 15 seconds on two cores, and prints how far each file is from the model: not at all, or to 1e-6. The cell
+ * Takes about 8 seconds on two cores, and prints how far each file is from the model: not at all, or to 1e-6. The cell
  * is the minimal gated unit (Zhou et al., 2016), with one gate in place of a GRU's two. It learns the adding problem:
  * the sum of the two numbers of a sequence that are marked. The sequences are made up by a seeded generator. C is
  * compiled by `cc` where there is one, in a temporary folder that is removed. With `--picture FILE` it draws the states

@@ -3,7 +3,7 @@
  *
  *     deno run --allow-net=127.0.0.1 examples/serve/main.ts
  *
- * Takes about 20 seconds on two cores, which the server (server.ts) and its clients (client.ts) share; prints steps per
+ * Takes about 10 seconds on two cores, which the server (server.ts) and its clients (client.ts) share; prints steps per
  * second and their times for 1, 16 and 128 sessions, and that each session gets what a stream of its own gives. The
  * sessions are pumps whose pressure, made up by a seeded generator, a GRU expects. With `--picture FILE` (and
  * --allow-write=FILE) it draws the times; `--small` takes 3 seconds.
