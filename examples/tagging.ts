@@ -84,7 +84,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ table: numbe
       loss: cf.sparseCategoricalCrossentropy({ fromLogits: true }), // of the letters, not of the padding
       optimizer: cf.adam({ learningRate: small ? 0.02 : 0.01 }),
       metrics: ["accuracy"],
-      epochs: small ? 5 : 6,
+      epochs: small ? 5 : 4,
       report: options.log ? "none" : "auto",
     },
   );

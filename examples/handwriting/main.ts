@@ -52,8 +52,8 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     dataOf(seen),
     {
       loss: { location: mixtureDensity, pressure: cf.binaryCrossentropy({ fromLogits: true }) },
-      optimizer: cf.adam({ learningRate: 0.005 }),
-      epochs: small ? 8 : 20,
+      optimizer: cf.adam({ learningRate: 0.01 }),
+      epochs: small ? 8 : 12,
       validation: dataOf(unseen),
       report: options.log ? "none" : "auto",
     },
