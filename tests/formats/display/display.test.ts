@@ -103,6 +103,11 @@ Deno.test("plotStates has a cell for each unit and step, and means of large ones
     6,
   );
   assertEquals(cells(parsed(plotStates(zeros([2, 300, 4])))), 96 * 4);
+  // Without it, a dark page shows through between the cells.
+  assertEquals(
+    plotStates(zeros([2, 2])).match(/<g shape-rendering="crispEdges" aria-label="rect">/g)?.length,
+    2,
+  );
   assertThrows(() => plotStates(zeros([3])), TypeError, "expected [time, units]");
 });
 
