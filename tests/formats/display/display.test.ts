@@ -163,16 +163,17 @@ Deno.test("cellReport shows one cell and updates it, and does without a notebook
       report: cellReport({ interval: 0 }),
     });
   const runtime = globalThis.Deno;
-  const broadcast = (type: string, content: typeof sent[number]["content"]) =>
-    Promise.resolve(void sent.push({ type, content }));
+  const broadcast = async (type: string, content: typeof sent[number]["content"]) => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    sent.push({ type, content });
+  };
   Object.defineProperty(globalThis, "Deno", {
     configurable: true,
     writable: true,
     value: Object.create(runtime, { jupyter: { value: { broadcast } } }),
   });
   try {
-    await train();
-    await new Promise((resolve) => setTimeout(resolve));
+    await train(); // until the last message is out
   } finally {
     globalThis.Deno = runtime;
   }
