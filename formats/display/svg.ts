@@ -19,15 +19,17 @@ export interface Placed {
   readonly y: number;
 }
 
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
 /** Text as the content of an element or an attribute. */
 export function escapeText(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-  };
-  return text.replace(/[&<>"]/g, (character) => entities[character]);
+  return text.replace(/[&<>"]/g, (character) => ENTITIES[character]);
+}
+
+/** The text that was escaped. */
+export function unescapeText(text: string): string {
+  const names = Object.entries(ENTITIES);
+  return text.replace(/&[a-z]+;/g, (entity) => names.find(([, name]) => name === entity)?.[0] ?? entity);
 }
 
 /** Several plots as one document with a transparent background. */

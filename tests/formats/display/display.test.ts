@@ -135,6 +135,14 @@ Deno.test("show gives tables of small matrices, heat maps of large ones, and tex
   assertThrows(() => show(3 as never), TypeError, "Cannot show");
 });
 
+Deno.test("show gives a picture as it is, and its title as text", async () => {
+  const svg = plotStates(zeros([2, 3]), { title: "a & b" });
+  const shown = show(svg);
+  assertEquals(String(shown), "[picture: a & b]");
+  assertEquals(await bundleOf(shown), { "text/plain": "[picture: a & b]", "image/svg+xml": svg });
+  assertEquals(String(show("<svg ></svg>")), "[picture]");
+});
+
 Deno.test("show gives models as lines, variables and histories as tables", async () => {
   const model = sequential([dense({ units: 2 })]);
   assertStringIncludes(String(show(model)), 'dense  dense({ units: 2, activation: "linear" })');
