@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command `create` as the package `create-cellfold` of npm runs it. */
 import process from "node:process";
 import { createCommand } from "./mod.ts";

@@ -130,7 +130,7 @@ function draw({ values, shape, probabilities }: Example): HTMLElement {
 export const worker = `/** Trains and predicts beside the page, which stays responsive. */
 import { fit, init, key, predict } from "@cellfold/cellfold";
 import { SHAPES, STEPS, waves } from "./data.ts";
-import { input, model, training } from "./model.ts";
+import { input, model, objective, optimizer } from "./model.ts";
 
 /** A wave, its shape, and how probable the model finds each shape. */
 export interface Example {
@@ -149,7 +149,8 @@ const post = (message: Message) => postMessage(message);
 addEventListener("message", async () => {
   const initial = init(model, key(0), input);
   const { variables } = await fit(model, initial, waves(600, 1), {
-    ...training,
+    ...objective,
+    optimizer,
     epochs: 20,
     validation: waves(200, 2),
     report: (line) => post({ line }),

@@ -80,12 +80,14 @@ export const model = sequential([
 /** Its input: any number of sequences of any length, with one number for each step. */
 export const input = spec([null, null, 1]);
 
-/** How it learns. */
-export const training = {
+/** What it learns: the loss, and what is reported beside it. */
+export const objective = {
   loss: sparseCategoricalCrossentropy(),
-  optimizer: adam({ learningRate: 0.01 }),
   metrics: [accuracy()],
 };
+
+/** How it learns. */
+export const optimizer = adam({ learningRate: 0.01 });
 `;
 
 /** Training into a file. */
@@ -94,11 +96,12 @@ export const train = ({ ending, imports, write, commands }: Dialect): string =>
 ${imports.write}import { fit, init, key } from "@cellfold/cellfold";
 import { saveCheckpoint } from "@cellfold/cellfold/safetensors";
 import { waves } from "./data.${ending}";
-import { input, model, training } from "./model.${ending}";
+import { input, model, objective, optimizer } from "./model.${ending}";
 
 const initial = init(model, key(0), input);
 const { variables } = await fit(model, initial, waves(600, 1), {
-  ...training,
+  ...objective,
+  optimizer,
   epochs: 20,
   validation: waves(200, 2),
 });
@@ -112,13 +115,14 @@ export const predict = ({ ending, imports, read, exit, commands }: Dialect): str
 ${imports.read}import { predict } from "@cellfold/cellfold";
 import { loadCheckpoint } from "@cellfold/cellfold/safetensors";
 import { SHAPES, waves } from "./data.${ending}";
+import { model } from "./model.${ending}";
 
 const file = await ${read}("model.safetensors").catch(() => undefined);
 if (file === undefined) {
   console.error("There is no model.safetensors yet; ${commands.train} makes it.");
   ${exit}
 }
-const { model, variables } = loadCheckpoint(file);
+const { variables } = loadCheckpoint(file);
 const { x, y } = waves(9, 3);
 const { data } = await predict(model, variables, x);
 for (const [sample, shape] of y.data.entries()) {
@@ -132,12 +136,13 @@ for (const [sample, shape] of y.data.entries()) {
 /** The body of a test that trains for a while. */
 const learns = `  const initial = init(model, key(0), input);
   const { variables } = await fit(model, initial, waves(600, 1), {
-    ...training,
+    ...objective,
+    optimizer,
     epochs: 15,
     report: "none",
   });
   const unseen = waves(150, 2);
-  const { accuracy } = await evaluate(model, variables, unseen, training);
+  const { accuracy } = await evaluate(model, variables, unseen, objective);
 `;
 
 /** How a template tests. */
@@ -157,7 +162,7 @@ export const test = (ending: Ending, { imports, begin, equal, above }: TestRunne
   `/** The data has the shapes that the model reads, and the model learns from it. */
 ${imports}import { evaluate, fit, init, key } from "@cellfold/cellfold";
 import { SHAPES, STEPS, waves } from "./data.${ending}";
-import { input, model, training } from "./model.${ending}";
+import { input, model, objective, optimizer } from "./model.${ending}";
 
 ${begin("waves come in all shapes, and are the same for the same seed", false)}
   const { x, y } = waves(6, 1);

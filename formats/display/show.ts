@@ -11,7 +11,7 @@ import { type HostTensor, isTensor, printSpec, type Tensor } from "../../src/ten
 import type { History } from "../../src/training/mod.ts";
 import { toHost } from "../../src/tree/mod.ts";
 import { heatMap, plotHistory } from "./plots.ts";
-import { escapeText, unescapeText } from "./svg.ts";
+import { escapeText, imageOf, unescapeText } from "./svg.ts";
 
 /** One value in several forms, by media type; a notebook takes the richest that it can show. */
 export interface MimeBundle {
@@ -171,11 +171,15 @@ function historyForms(history: History): [string, () => Promise<MimeBundle>] {
     "\n",
   );
   return [text, () => {
-    const hasFinite = names.some((name) => history[name].some(Number.isFinite));
+    const rowsOf = table("Training", head, rows);
+    if (!names.some((name) => history[name].some(Number.isFinite))) {
+      return Promise.resolve({ "text/plain": text, "text/html": rowsOf });
+    }
+    const curves = plotHistory(history);
     return Promise.resolve({
       "text/plain": text,
-      "text/html": table("Training", head, rows),
-      ...(hasFinite ? { "image/svg+xml": plotHistory(history) } : {}),
+      "text/html": imageOf(curves, "Losses and metrics by epoch") + rowsOf, // most notebooks show this form alone
+      "image/svg+xml": curves,
     });
   }];
 }

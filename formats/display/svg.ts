@@ -32,6 +32,15 @@ export function unescapeText(text: string): string {
   return text.replace(/&[a-z]+;/g, (entity) => names.find(([, name]) => name === entity)?.[0] ?? entity);
 }
 
+/**
+ * A picture as an element that shows it wherever HTML is shown: notebooks that were written by others, and their
+ * viewers, leave out the elements of SVG, but not images.
+ */
+export function imageOf(svg: string, alt: string): string {
+  const escaped = svg.replace(/[%#"<>\n]/g, (character) => encodeURIComponent(character));
+  return `<img alt="${escapeText(alt)}" src="data:image/svg+xml,${escaped}">`;
+}
+
 /** Several plots as one document with a transparent background. */
 export function picture(
   title: string,

@@ -53,6 +53,11 @@ function lines(picture: Element): number[][][] {
   );
 }
 
+/** The picture that an image in HTML has. */
+function pictureIn(html = ""): string {
+  return decodeURIComponent(/<img alt="[^"]+" src="data:image\/svg\+xml,([^"]*)">/.exec(html)?.[1] ?? "");
+}
+
 const bundleOf = (shown: object): Promise<MimeBundle> =>
   (shown as { readonly [DISPLAY]: () => Promise<MimeBundle> })[DISPLAY]();
 const DISPLAY = Symbol.for("Jupyter.display");
@@ -151,7 +156,12 @@ Deno.test("show gives models as lines, variables and histories as tables", async
   assertStringIncludes((await bundleOf(variables))["text/html"] ?? "", "<td>float32[3, 2]</td>");
   const history = show({ loss: [0.5, 0.25], val_loss: [1, 2] });
   assertEquals(String(history), "epoch  loss  val_loss\n    1   0.5         1\n    2  0.25         2");
-  parsed((await bundleOf(history))["image/svg+xml"] ?? "");
+  const { "text/html": html, "image/svg+xml": svg } = await bundleOf(history);
+  parsed(svg ?? "");
+  assertEquals(pictureIn(html), svg); // most notebooks show this form alone
+  assertStringIncludes(html ?? "", "<td>0.25</td>");
+  const never = await bundleOf(show({ loss: [NaN] }));
+  assertEquals([never["image/svg+xml"], /<img/.test(never["text/html"] ?? "")], [undefined, false]);
 });
 
 Deno.test("cellReport shows one cell and updates it, and does without a notebook", async () => {
@@ -191,6 +201,6 @@ Deno.test("cellReport shows one cell and updates it, and does without a notebook
   assertEquals(new Set(sent.map(({ content }) => JSON.stringify(content.transient))).size, 1);
   const last = sent[sent.length - 1].content.data;
   assertStringIncludes(last["text/plain"], "epoch 2/2  loss: ");
-  assertStringIncludes(last["text/html"] ?? "", "<svg ");
+  parsed(pictureIn(last["text/html"]));
   assertThrows(() => cellReport({ interval: -1 }), RangeError, "interval is -1");
 });
