@@ -2,13 +2,16 @@
 import { assert } from "@std/assert";
 
 const root = new URL("../../", import.meta.url);
-const mayRead = Deno.permissions.querySync({ name: "read" }).state === "granted";
+const mayRead =
+  Deno.permissions.querySync({ name: "read" }).state === "granted";
 
 Deno.test({
   name: "docs/keras.md: each line names a test that is there",
   ignore: !mayRead,
   fn: () => {
-    const rows = Deno.readTextFileSync(new URL("docs/keras.md", root)).split("\n")
+    const rows = Deno.readTextFileSync(new URL("docs/keras.md", root)).split(
+      "\n",
+    )
       .filter((line) => line.startsWith("|") && !/^\| (Situation|-)/.test(line))
       .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
     assert(rows.length > 25, `${rows.length} lines`);

@@ -47,11 +47,16 @@ const GROUPS: readonly (readonly [prefix: string, title: string])[] = [
 ];
 
 /** The entry points of deno.json for users, beside the main one: name and file. */
-function otherEntryPoints(): readonly (readonly [name: string, file: string])[] {
+function otherEntryPoints(): readonly (readonly [
+  name: string,
+  file: string,
+])[] {
   const { exports }: { exports: Record<string, string> } = JSON.parse(
     Deno.readTextFileSync(new URL("deno.json", ROOT)),
   );
-  return Object.entries(exports).filter(([name]) => name !== "." && name !== "./internal")
+  return Object.entries(exports).filter(([name]) =>
+    name !== "." && name !== "./internal"
+  )
     .map(([name, file]) => [name.slice(2), file]);
 }
 
@@ -62,18 +67,24 @@ async function symbolsOf(file: string): Promise<readonly DocumentedSymbol[]> {
     cwd: ROOT,
   }).output();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
-  const { nodes }: { nodes: Record<string, { symbols: readonly DocumentedSymbol[] }> } = JSON.parse(
+  const { nodes }: {
+    nodes: Record<string, { symbols: readonly DocumentedSymbol[] }>;
+  } = JSON.parse(
     new TextDecoder().decode(stdout),
   );
   const [{ symbols }] = Object.values(nodes);
-  return [...symbols].sort((a, b) => a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1);
+  return [...symbols].sort((a, b) =>
+    a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1
+  );
 }
 
 /** A name as it is written: a function with its parameters, as `sum(x, options?)`. */
 function heading({ name, declarations }: DocumentedSymbol): string {
   const declared = declarations.find(({ kind }) => kind === "function");
   if (!declared) return `\`${name}\``;
-  return `\`${name}(${(declared.def.params ?? []).map(parameter).join(", ")})\``;
+  return `\`${name}(${
+    (declared.def.params ?? []).map(parameter).join(", ")
+  })\``;
 }
 
 function parameter({ kind, name, optional, left, arg }: Parameter): string {
@@ -84,10 +95,15 @@ function parameter({ kind, name, optional, left, arg }: Parameter): string {
 
 /** The first sentence of what is documented, on one line. */
 function sentence({ name, declarations }: DocumentedSymbol): string {
-  const doc = declarations.map(({ jsDoc }) => jsDoc?.doc).find((text) => text !== undefined && text !== "");
+  const doc = declarations.map(({ jsDoc }) => jsDoc?.doc).find((text) =>
+    text !== undefined && text !== ""
+  );
   if (doc === undefined) throw new Error(`${name} is not documented`);
   const text = doc.split(/\n\s*\n/)[0].replace(/\s+/g, " ").trim();
-  const plain = text.replace(/\{@link(?:code)? ([^}]*)\}/g, "`$1`").replaceAll("|", "\\|");
+  const plain = text.replace(/\{@link(?:code)? ([^}]*)\}/g, "`$1`").replaceAll(
+    "|",
+    "\\|",
+  );
   return /^.*?[.:](?= [A-Z`]|$)/.exec(plain)?.[0].replace(/:$/, ".") ?? plain;
 }
 
@@ -114,7 +130,12 @@ export async function namesPage(): Promise<string> {
   });
   const formats: string[] = [];
   for (const [name, file] of otherEntryPoints()) {
-    formats.push(`### \`@cellfold/cellfold/${name}\``, "", ...rowsOf(await symbolsOf(file)), "");
+    formats.push(
+      `### \`@cellfold/cellfold/${name}\``,
+      "",
+      ...rowsOf(await symbolsOf(file)),
+      "",
+    );
   }
   return [
     "# Names",

@@ -43,7 +43,9 @@ Two sentences of four tokens give two rows of two probabilities. The weights are
 /*# es
 Dos frases de cuatro tokens dan dos filas de dos probabilidades. Como los pesos son aleatorios, todas rondan 0,5.
 */
-const sentences = cf.tensor([[4, 16, 7, 8], [15, 12, 0, 0]], { dtype: "int32" });
+const sentences = cf.tensor([[4, 16, 7, 8], [15, 12, 0, 0]], {
+  dtype: "int32",
+});
 show(await cf.predict(model, variables, sentences));
 
 /*# en
@@ -59,19 +61,27 @@ La pregunta que debe aprender: ¿aparece el token 7 en una frase de doce? Las fr
 entrena, `cellReport` mantiene al día una sola celda: la época, las pérdidas hasta el momento y sus curvas.
 */
 function makeSentences(count: number, seed: number) {
-  const x = cf.cast(cf.uniform(cf.key(seed), [count, 12], { min: 0, max: 20 }), "int32");
+  const x = cf.cast(
+    cf.uniform(cf.key(seed), [count, 12], { min: 0, max: 20 }),
+    "int32",
+  );
   const sevens = cf.sum(cf.cast(cf.equal(x, 7), "int32"), { axes: [1] });
   return { x, y: cf.cast(cf.greater(sevens, 0), "int32") };
 }
 
-const { variables: trained, history } = await cf.fit(model, variables, makeSentences(1000, 1), {
-  loss: "sparseCategoricalCrossentropy",
-  optimizer: cf.adam({ learningRate: 0.01 }),
-  metrics: ["accuracy"],
-  epochs: 12,
-  validation: makeSentences(200, 2),
-  report: cellReport(),
-});
+const { variables: trained, history } = await cf.fit(
+  model,
+  variables,
+  makeSentences(1000, 1),
+  {
+    loss: "sparseCategoricalCrossentropy",
+    optimizer: cf.adam({ learningRate: 0.01 }),
+    metrics: ["accuracy"],
+    epochs: 12,
+    validation: makeSentences(200, 2),
+    report: cellReport(),
+  },
+);
 
 /*# en
 `fit` returns new variables and the history; those that it was given have not changed. The same two sentences again:

@@ -27,7 +27,10 @@ A layer alone is a model too. Here an LSTM of 12 units reads one sequence of 48 
 /*# es
 Una capa sola también es un modelo. Aquí una LSTM de 12 unidades lee una secuencia de 48 pasos: una onda que crece.
 */
-const wave = Array.from({ length: 48 }, (_, step) => [step / 24 * Math.sin(step / 3)]);
+const wave = Array.from(
+  { length: 48 },
+  (_, step) => [step / 24 * Math.sin(step / 3)],
+);
 const x = cf.tensor([wave]);
 
 const last = cf.lstm({ units: 12 });
@@ -64,5 +67,9 @@ is row 1.
 El estado de una LSTM es `[h, c]`: `h` es su salida y `c` la memoria que guarda para sí. Abajo, `h` es la fila 0 y `c`,
 la fila 1.
 */
-const [, [h, c]] = await cf.predict(cf.lstm({ units: 12, returnState: true }), variables, x);
+const [, [h, c]] = await cf.predict(
+  cf.lstm({ units: 12, returnState: true }),
+  variables,
+  x,
+);
 show(cf.concat([h, c], { axis: 0 }));

@@ -15,7 +15,10 @@ import { cellReport, show } from "@cellfold/cellfold/display";
 
 const source = cf.input([null], { dtype: "int32", name: "source" });
 const read = cf.call(cf.embedding({ inputDim: 10, outputDim: 8 }), source);
-const [, state] = cf.call(cf.lstm({ units: 48, returnState: true, name: "encoder" }), read);
+const [, state] = cf.call(
+  cf.lstm({ units: 48, returnState: true, name: "encoder" }),
+  read,
+);
 
 const target = cf.input([null], { dtype: "int32", name: "target" });
 const begun = cf.call(cf.embedding({ inputDim: 11, outputDim: 8 }), target);
@@ -39,22 +42,33 @@ La tarea: repetir tres cifras, de la última a la primera. El decodificador reci
 momento y empieza con el token 10.
 */
 function makeDigits(count: number, seed: number) {
-  const source = cf.cast(cf.uniform(cf.key(seed), [count, 3], { min: 0, max: 10 }), "int32");
+  const source = cf.cast(
+    cf.uniform(cf.key(seed), [count, 3], { min: 0, max: 10 }),
+    "int32",
+  );
   const y = cf.reverse(source, [1]);
   const start = cf.full([count, 1], 10, { dtype: "int32" });
-  const target = cf.concat([start, cf.slice(y, { start: [0, 0], size: [count, 2] })], { axis: 1 });
+  const target = cf.concat([
+    start,
+    cf.slice(y, { start: [0, 0], size: [count, 2] }),
+  ], { axis: 1 });
   return { x: { source, target }, y };
 }
 
 const variables = cf.init(model, cf.key(0), specs);
-const { variables: trained } = await cf.fit(model, variables, makeDigits(1500, 1), {
-  loss: "sparseCategoricalCrossentropy",
-  optimizer: cf.adam({ learningRate: 0.01 }),
-  metrics: ["accuracy"],
-  epochs: 15,
-  validation: makeDigits(200, 2),
-  report: cellReport(),
-});
+const { variables: trained } = await cf.fit(
+  model,
+  variables,
+  makeDigits(1500, 1),
+  {
+    loss: "sparseCategoricalCrossentropy",
+    optimizer: cf.adam({ learningRate: 0.01 }),
+    metrics: ["accuracy"],
+    epochs: 15,
+    validation: makeDigits(200, 2),
+    report: cellReport(),
+  },
+);
 
 /*# en
 Two sources with the same target: only the state that the encoder leaves can tell the decoder what to say first. Each

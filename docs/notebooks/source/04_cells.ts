@@ -17,8 +17,15 @@ const x = cf.normal(cf.key(1), [4, 6, 3]);
 const layer = cf.lstm({ units: 10 });
 const variables = cf.init(layer, cf.key(0), x);
 const ofLayer = await cf.predict(layer, variables, x);
-const ofCell = await cf.predict(cf.rnn(cf.lstmCell({ units: 10 })), variables, x);
-console.log("largest difference:", cf.item(cf.max(cf.abs(cf.sub(ofLayer, ofCell)))));
+const ofCell = await cf.predict(
+  cf.rnn(cf.lstmCell({ units: 10 })),
+  variables,
+  x,
+);
+console.log(
+  "largest difference:",
+  cf.item(cf.max(cf.abs(cf.sub(ofLayer, ofCell)))),
+);
 
 /*# en
 Cells can be stacked: the output of each is the input of the next, and all of it is one cell.
@@ -26,7 +33,9 @@ Cells can be stacked: the output of each is the input of the next, and all of it
 /*# es
 Las celdas se pueden apilar: la salida de cada una es la entrada de la siguiente, y el conjunto es una sola celda.
 */
-const tower = cf.rnn(cf.stackedCells([cf.lstmCell({ units: 8 }), cf.gruCell({ units: 5 })]));
+const tower = cf.rnn(
+  cf.stackedCells([cf.lstmCell({ units: 8 }), cf.gruCell({ units: 5 })]),
+);
 show(cf.init(tower, cf.key(0), x));
 
 /*# en
@@ -48,7 +57,9 @@ interface Params {
   recurrentKernel: cf.Tensor;
 }
 
-function singleGateCell(units: number): cf.RecurrentCell<Params, cf.Tensor, cf.Tensor, cf.Tensor> {
+function singleGateCell(
+  units: number,
+): cf.RecurrentCell<Params, cf.Tensor, cf.Tensor, cf.Tensor> {
   return {
     type: "singleGateCell",
     options: { units },
@@ -65,7 +76,9 @@ function singleGateCell(units: number): cf.RecurrentCell<Params, cf.Tensor, cf.T
     initState: (_, input) => cf.zeros([input.shape[0], units]),
     step: ({ gate, kernel, recurrentKernel }) => (h, x) => {
       const f = cf.sigmoid(cf.matmul(x, gate));
-      const candidate = cf.tanh(cf.add(cf.matmul(x, kernel), cf.matmul(h, recurrentKernel)));
+      const candidate = cf.tanh(
+        cf.add(cf.matmul(x, kernel), cf.matmul(h, recurrentKernel)),
+      );
       const next = cf.add(cf.mul(f, h), cf.mul(cf.sub(1, f), candidate));
       return [next, next];
     },
@@ -89,26 +102,52 @@ function makeSums(count: number, seed: number) {
   const x = new Float32Array(count * steps * 2);
   const y = new Float32Array(count);
   for (let sample = 0; sample < count; sample++) {
-    const [first, second, ...numbers] = random.subarray(sample * (steps + 2), (sample + 1) * (steps + 2));
-    const marked = [Math.floor(first * steps / 2), Math.floor((1 + second) * steps / 2)];
+    const [first, second, ...numbers] = random.subarray(
+      sample * (steps + 2),
+      (sample + 1) * (steps + 2),
+    );
+    const marked = [
+      Math.floor(first * steps / 2),
+      Math.floor((1 + second) * steps / 2),
+    ];
     numbers.forEach((number, step) => x[(sample * steps + step) * 2] = number);
     for (const step of marked) {
       x[(sample * steps + step) * 2 + 1] = 1;
       y[sample] += numbers[step];
     }
   }
-  return { x: cf.hostTensor(x, [count, steps, 2]), y: cf.hostTensor(y, [count, 1]) };
+  return {
+    x: cf.hostTensor(x, [count, steps, 2]),
+    y: cf.hostTensor(y, [count, 1]),
+  };
 }
 
-const model = cf.sequential([cf.rnn(singleGateCell(32)), cf.dense({ units: 1 })]);
+const model = cf.sequential([
+  cf.rnn(singleGateCell(32)),
+  cf.dense({ units: 1 }),
+]);
 const data = makeSums(2000, 1);
-await cf.fit(model, cf.init(model, cf.key(0), data.x), data, {
-  loss: "mse",
-  optimizer: cf.adam({ learningRate: 0.01 }),
-  epochs: 25,
-  validation: makeSums(200, 2),
-  report: cellReport(),
-});
+const { variables: trained } = await cf.fit(
+  model,
+  cf.init(model, cf.key(0), data.x),
+  data,
+  {
+    loss: "mse",
+    optimizer: cf.adam({ learningRate: 0.01 }),
+    epochs: 25,
+    validation: makeSums(200, 2),
+    report: cellReport(),
+  },
+);
+
+/*# en
+Six new sequences: what the model says is in column 0, the sum in column 1.
+*/
+/*# es
+Seis secuencias nuevas: lo que dice el modelo está en la columna 0 y la suma, en la columna 1.
+*/
+const { x: sequences, y: sums } = makeSums(6, 3);
+show(cf.concat([await cf.predict(model, trained, sequences), sums]));
 
 /*# en
 What the library sees of a cell is a Program: a list of operations. Here is one step of the cell, traced for a batch of
@@ -120,5 +159,6 @@ un lote de 2:
 */
 const cell = singleGateCell(3);
 const params = cell.initParams(cf.key(0), cf.spec([2, 4]));
-const step = (h: cf.Tensor, x: cf.Tensor) => cell.step(params, { training: false, input: cf.spec([2, 4]) })(h, x)[0];
+const step = (h: cf.Tensor, x: cf.Tensor) =>
+  cell.step(params, { training: false, input: cf.spec([2, 4]) })(h, x)[0];
 show(cf.trace(step, cf.spec([2, 3]), cf.spec([2, 4])).program);

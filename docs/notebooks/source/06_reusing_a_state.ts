@@ -13,8 +13,11 @@ Un estado son datos sin más: lo que ha leído una capa puede ser el punto de pa
 import * as cf from "@cellfold/cellfold";
 import { plotStates, show } from "@cellfold/cellfold/display";
 
-const [before, after] = [cf.normal(cf.key(1), [1, 20, 5]), cf.normal(cf.key(2), [1, 20, 5])];
-const reader = cf.lstm({ units: 16, returnState: true });
+const [before, after] = [
+  cf.normal(cf.key(1), [1, 20, 5]),
+  cf.normal(cf.key(2), [1, 20, 5]),
+];
+const reader = cf.lstm({ units: 12, returnState: true });
 const variables = cf.init(reader, cf.key(0), before);
 const [, state] = await cf.predict(reader, variables, before);
 show(cf.concat(state, { axis: 0 }));
@@ -27,9 +30,15 @@ its outputs are those of the whole sequence.
 `apply` es la capa como función. Con el estado y con los mismos pesos, una capa continúa donde terminó la primera: sus
 salidas son las de la secuencia entera.
 */
-const layer = cf.lstm({ units: 16, returnSequences: true });
-const told = layer.apply(variables, after, { training: false, initialState: state }).output;
-const whole = await cf.predict(layer, variables, cf.concat([before, after], { axis: 1 }));
+const layer = cf.lstm({ units: 12, returnSequences: true });
+const told =
+  layer.apply(variables, after, { training: false, initialState: state })
+    .output;
+const whole = await cf.predict(
+  layer,
+  variables,
+  cf.concat([before, after], { axis: 1 }),
+);
 const [, rest] = cf.split(whole, 2, { axis: 1 });
 console.log("largest difference:", cf.item(cf.max(cf.abs(cf.sub(told, rest)))));
 
@@ -41,4 +50,8 @@ Sin él, la capa empieza con ceros. La diferencia entre ambas es grande al princ
 olvidando:
 */
 const untold = layer.apply(variables, after, { training: false }).output;
-show(plotStates(cf.sub(told, untold), { title: "What the state changes, step by step" }));
+show(
+  plotStates(cf.sub(told, untold), {
+    title: "What the state changes, step by step",
+  }),
+);

@@ -28,7 +28,9 @@ notice it from step 20 on; units 8 to 15 read backwards, and have noticed it bef
 Una secuencia de 40 ceros con un único 1 en el centro muestra quién sabe qué y cuándo. Las unidades 0 a 7 leen hacia
 delante y lo notan a partir del paso 20; las unidades 8 a 15 leen hacia atrás y lo han notado antes.
 */
-const x = cf.tensor([Array.from({ length: 40 }, (_, step) => [step === 20 ? 4 : 0])]);
+const x = cf.tensor([
+  Array.from({ length: 40 }, (_, step) => [step === 20 ? 4 : 0]),
+]);
 const layer = cf.bidirectional(cf.gru({ units: 8, returnSequences: true }));
 const variables = cf.init(layer, cf.key(1), x);
 const output = await cf.predict(layer, variables, x);
@@ -40,7 +42,12 @@ With `mergeMode: "sum"` the outputs are added. The weights stay the same, and so
 /*# es
 Con `mergeMode: "sum"` las salidas se suman. Los pesos son los mismos, y el resultado es la suma de las dos mitades.
 */
-const summed = cf.bidirectional(cf.gru({ units: 8, returnSequences: true }), { mergeMode: "sum" });
+const summed = cf.bidirectional(cf.gru({ units: 8, returnSequences: true }), {
+  mergeMode: "sum",
+});
 const [forwards, backwards] = cf.split(output, 2);
-const difference = cf.sub(await cf.predict(summed, variables, x), cf.add(forwards, backwards));
+const difference = cf.sub(
+  await cf.predict(summed, variables, x),
+  cf.add(forwards, backwards),
+);
 console.log("largest difference:", cf.item(cf.max(cf.abs(difference))));

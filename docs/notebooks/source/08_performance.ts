@@ -18,7 +18,8 @@ const layer = cf.gru({ units: 16 });
 const x = cf.normal(cf.key(1), [8, 28, 28]);
 const variables = cf.init(layer, cf.key(0), x);
 const compiled = cf.compile(
-  (variables: cf.Variables, x: cf.Tensor) => layer.apply(variables, x, { training: false }).output,
+  (variables: cf.Variables, x: cf.Tensor) =>
+    layer.apply(variables, x, { training: false }).output,
   { device: "wasm" },
 );
 await compiled(variables, x);
@@ -35,7 +36,11 @@ lo que no depende del estado se calcula antes, para todos los pasos a la vez.
 const layers = {
   "lstm": cf.lstm({ units: 16 }),
   "rnn(lstmCell)": cf.rnn(cf.lstmCell({ units: 16 })),
-  "lstm with relu and without bias": cf.lstm({ units: 16, activation: "relu", useBias: false }),
+  "lstm with relu and without bias": cf.lstm({
+    units: 16,
+    activation: "relu",
+    useBias: false,
+  }),
   "rnn(layerNormLstmCell)": cf.rnn(cf.layerNormLstmCell({ units: 16 })),
 };
 for (const [name, layer] of Object.entries(layers)) {
@@ -43,9 +48,16 @@ for (const [name, layer] of Object.entries(layers)) {
   const compiled = cf.compile((variables: cf.Variables, x: cf.Tensor) =>
     layer.apply(variables, x, { training: false }).output
   );
-  const { equations } = compiled.program(cf.init(layer, cf.key(0), input), input);
-  const scans = equations.filter(({ operation }) => operation.name === "scan").length;
-  console.log(`${name}: ${equations.length} operations, ${scans} of them a scan`);
+  const { equations } = compiled.program(
+    cf.init(layer, cf.key(0), input),
+    input,
+  );
+  const scans = equations.filter(({ operation }) =>
+    operation.name === "scan"
+  ).length;
+  console.log(
+    `${name}: ${equations.length} operations, ${scans} of them a scan`,
+  );
 }
 
 /*# en
@@ -71,7 +83,14 @@ async function timesOf(layer: cf.Layer): Promise<number[]> {
 
 const series = [
   { name: "lstm", values: await timesOf(cf.lstm({ units: 64 })) },
-  { name: "rnn(lstmCell)", values: await timesOf(cf.rnn(cf.lstmCell({ units: 64 }))) },
+  {
+    name: "rnn(lstmCell)",
+    values: await timesOf(cf.rnn(cf.lstmCell({ units: 64 }))),
+  },
 ];
-const labels = { title: "64 sequences of 28 steps", xLabel: "call", yLabel: "milliseconds" };
+const labels = {
+  title: "64 sequences of 28 steps",
+  xLabel: "call",
+  yLabel: "milliseconds",
+};
 show(plotCurves(series, labels));

@@ -33,12 +33,14 @@ and channels at once.
 La celda tiene un kernel para cada parte del fotograma: `h' = tanh(video·V + audio·A + h·R)`. `einsum` multiplica alto,
 ancho y canales de una vez.
 */
-function filmCell(units: number): cf.RecurrentCell<Params, cf.Tensor, Frame, cf.Tensor> {
+function filmCell(
+  units: number,
+): cf.RecurrentCell<Params, cf.Tensor, Frame, cf.Tensor> {
   return {
     type: "filmCell",
     options: { units },
     initParams(key, { video, audio }) {
-      const [, height, width, channels] = video.shape.map(Number);
+      const [height, width, channels] = video.shape.slice(1).map(Number);
       const keys = cf.splitKey(key, 3);
       const range = { min: -0.1, max: 0.1 };
       return {
@@ -51,7 +53,9 @@ function filmCell(units: number): cf.RecurrentCell<Params, cf.Tensor, Frame, cf.
     step: (params) => (h, { video, audio }) => {
       const seen = cf.einsum("bhwc,hwcu->bu", video, params.video);
       const heard = cf.matmul(audio, params.audio);
-      const next = cf.tanh(cf.add(cf.add(seen, heard), cf.matmul(h, params.recurrent)));
+      const next = cf.tanh(
+        cf.add(cf.add(seen, heard), cf.matmul(h, params.recurrent)),
+      );
       return [next, next];
     },
   };
@@ -73,8 +77,14 @@ they are at the end: the mean of the last sound.
 Los nombres de los parámetros son los del árbol de la celda. Las películas son ruido, y lo que hay que aprender es lo
 fuerte que suenan al final: la media del último sonido.
 */
-const loudness = cf.mean(cf.at(film.audio, -1, { axis: 1 }), { axes: [1], keepDims: true });
-const { history } = await cf.fit(model, variables, { x: film, y: loudness }, {
+const loudness = cf.mean(cf.at(film.audio, -1, { axis: 1 }), {
+  axes: [1],
+  keepDims: true,
+});
+const { variables: trained } = await cf.fit(model, variables, {
+  x: film,
+  y: loudness,
+}, {
   loss: "mse",
   optimizer: cf.adam({ learningRate: 0.003 }),
   epochs: 30,
@@ -82,11 +92,13 @@ const { history } = await cf.fit(model, variables, { x: film, y: loudness }, {
 });
 
 /*# en
-A nested input is data like any other: `predict`, batches and streams take it as it is.
+A nested input is data like any other: `predict`, batches and streams take it as it is. Here is a dark frame with a sound
+of loudness 1, the first of a stream:
 */
 /*# es
-Una entrada anidada es un dato como cualquier otro: `predict`, los lotes y los streams la aceptan tal cual.
+Una entrada anidada es un dato como cualquier otro: `predict`, los lotes y los streams la aceptan tal cual. Este es un
+fotograma oscuro con un sonido de intensidad 1, el primero de un stream:
 */
-const stream = cf.streaming(model, variables);
+const stream = cf.streaming(model, trained);
 const frame = { video: cf.zeros([1, 8, 8, 3]), audio: cf.ones([1, 16]) };
 show(await stream.step(frame));

@@ -1,7 +1,9 @@
 /** What a cell displays while it runs: the messages of Jupyter's protocol themselves, which a notebook does not keep. */
 import type { Jupyter } from "./jupyter.ts";
 
-const PROGRAM = decodeURIComponent(new URL("./messages.py", import.meta.url).pathname);
+const PROGRAM = decodeURIComponent(
+  new URL("./messages.py", import.meta.url).pathname,
+);
 
 /** A message that displays something, or displays it anew. */
 export interface DisplayMessage {
@@ -11,7 +13,7 @@ export interface DisplayMessage {
   readonly text: string;
 }
 
-/** Runs code in a kernel that is started in a folder; what is displayed until the kernel says that the cell is done. */
+/** Runs code in a kernel that is started in a folder; what is displayed, in order. */
 export async function messagesOf(
   { python, env }: Jupyter,
   folder: URL,
@@ -28,6 +30,8 @@ export async function messagesOf(
   await writer.write(new TextEncoder().encode(code));
   await writer.close();
   const { success, stdout, stderr } = await child.output();
-  if (!success) throw new Error(`the cell fails: ${new TextDecoder().decode(stderr)}`);
+  if (!success) {
+    throw new Error(`the cell fails: ${new TextDecoder().decode(stderr)}`);
+  }
   return JSON.parse(new TextDecoder().decode(stdout));
 }

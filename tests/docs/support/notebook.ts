@@ -10,12 +10,20 @@ export type Language = typeof LANGUAGES[number];
 
 /** A part of a source. */
 export type SourceCell =
-  | { readonly kind: "markdown"; readonly prose: Readonly<Record<Language, string>> }
+  | {
+    readonly kind: "markdown";
+    readonly prose: Readonly<Record<Language, string>>;
+  }
   | { readonly kind: "code"; readonly code: string };
 
 /** What a cell of code gave. */
 export interface Output {
-  readonly output_type: "stream" | "display_data" | "execute_result" | "error" | "update_display_data";
+  readonly output_type:
+    | "stream"
+    | "display_data"
+    | "execute_result"
+    | "error"
+    | "update_display_data";
   /** A stream's name and text. */
   readonly name?: string;
   readonly text?: string | readonly string[];
@@ -67,7 +75,9 @@ export function cellsOf(source: string, name: string): SourceCell[] {
     const [, language, text] = match as unknown as [string, Language, string]; // both groups always match
     if (language !== LANGUAGES[Object.keys(prose).length]) {
       throw new SyntaxError(
-        `Cannot read ${name}: prose in ${language} where ${LANGUAGES.join(", ")} are expected in turn`,
+        `Cannot read ${name}: prose in ${language} where ${
+          LANGUAGES.join(", ")
+        } are expected in turn`,
       );
     }
     prose = { ...prose, [language]: joined(text) };
@@ -83,7 +93,9 @@ export function cellsOf(source: string, name: string): SourceCell[] {
 /** Prose with a line for each paragraph: notebooks wrap lines themselves. */
 function joined(text: string): string {
   return text.split(/\n{2,}/).map((paragraph) =>
-    paragraph.startsWith("#") || paragraph.startsWith("- ") ? paragraph : paragraph.replaceAll("\n", " ")
+    paragraph.startsWith("#") || paragraph.startsWith("- ")
+      ? paragraph
+      : paragraph.replaceAll("\n", " ")
   ).join("\n\n");
 }
 
@@ -93,7 +105,11 @@ const REGISTRY = "jsr:";
 /** The specifiers by which notebooks import the library, and those of the sources. */
 export function importsIn(cells: readonly SourceCell[]): string[] {
   const found = cells.flatMap((cell) =>
-    cell.kind === "code" ? [...cell.code.matchAll(/from "(@cellfold\/[^"]+)"/g)].map(([, name]) => name) : []
+    cell.kind === "code"
+      ? [...cell.code.matchAll(/from "(@cellfold\/[^"]+)"/g)].map(([, name]) =>
+        name
+      )
+      : []
   );
   return [...new Set(found)].sort();
 }
@@ -103,8 +119,12 @@ export function importMap(
   specifiers: readonly string[],
   imports: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const own = specifiers.map((name) => [REGISTRY + name, imports[name].replace("./", "../../")]);
-  const packages = Object.entries(imports).filter(([, to]) => to.startsWith("npm:"));
+  const own = specifiers.map((
+    name,
+  ) => [REGISTRY + name, imports[name].replace("./", "../../")]);
+  const packages = Object.entries(imports).filter(([, to]) =>
+    to.startsWith("npm:")
+  );
   return Object.fromEntries([...own, ...packages]);
 }
 
@@ -124,7 +144,12 @@ export function notebookOf(
     cells: cells.map((cell, index): NotebookCell => {
       const id = `cell-${index + 1}`;
       if (cell.kind === "markdown") {
-        return { cell_type: "markdown", id, metadata: {}, source: linesOf(cell.prose[language]) };
+        return {
+          cell_type: "markdown",
+          id,
+          metadata: {},
+          source: linesOf(cell.prose[language]),
+        };
       }
       const own = outputs[executed++];
       return {
@@ -133,11 +158,20 @@ export function notebookOf(
         metadata: {},
         execution_count: own ? executed : null,
         outputs: own ?? [],
-        source: linesOf(cell.code.replaceAll('from "@cellfold/', `from "${REGISTRY}@cellfold/`)),
+        source: linesOf(
+          cell.code.replaceAll(
+            'from "@cellfold/',
+            `from "${REGISTRY}@cellfold/`,
+          ),
+        ),
       };
     }),
     metadata: {
-      kernelspec: { display_name: "Deno", language: "typescript", name: "deno" },
+      kernelspec: {
+        display_name: "Deno",
+        language: "typescript",
+        name: "deno",
+      },
       language_info: {
         codemirror_mode: "typescript",
         file_extension: ".ts",
@@ -154,7 +188,9 @@ export function notebookOf(
 
 /** The outputs of the cells of code, in order. */
 export function outputsOf(notebook: Notebook): (readonly Output[])[] {
-  return notebook.cells.filter(({ cell_type }) => cell_type === "code").map(({ outputs = [] }) => outputs);
+  return notebook.cells.filter(({ cell_type }) => cell_type === "code").map((
+    { outputs = [] },
+  ) => outputs);
 }
 
 /** Text that may be a list of lines. */
@@ -165,6 +201,8 @@ export function textOf(text: unknown): string {
 /** What a cell of code displays, in order: `stream`, or media types. */
 export function kindsOf(outputs: readonly Output[]): string[] {
   return outputs.map(({ output_type, data = {} }) =>
-    output_type === "stream" || output_type === "error" ? output_type : Object.keys(data).sort().join(" ")
+    output_type === "stream" || output_type === "error"
+      ? output_type
+      : Object.keys(data).sort().join(" ")
   );
 }
