@@ -5,7 +5,7 @@ import { createPacer, type Progress } from "../../src/training/pace.ts";
 import { barLine, createReporter, epochLine, type Reporter } from "../../src/training/progress.ts";
 import { plotHistory } from "./plots.ts";
 import type { MimeBundle } from "./show.ts";
-import { escapeText, imageOf } from "./svg.ts";
+import { imageOf, preformattedHtml } from "./svg.ts";
 
 /** Sends a message of Jupyter's protocol to the notebook, as `Deno.jupyter.broadcast` does. */
 type Broadcast = (
@@ -75,7 +75,7 @@ function cellReporter(broadcast: Broadcast, interval: number): Reporter {
       ? imageOf(plotHistory(history), "Losses and metrics by epoch")
       : "";
     const content = {
-      data: { "text/plain": line, "text/html": `<pre>${escapeText(line)}</pre>${curves}` },
+      data: { "text/plain": line, "text/html": preformattedHtml(line) + curves },
       metadata: {},
       transient: { display_id: id },
     };

@@ -11,7 +11,7 @@ import { type HostTensor, isTensor, printSpec, type Tensor } from "../../src/ten
 import type { History } from "../../src/training/mod.ts";
 import { toHost } from "../../src/tree/mod.ts";
 import { heatMap, plotHistory } from "./plots.ts";
-import { escapeText, imageOf, unescapeText } from "./svg.ts";
+import { escapeText, imageOf, preformattedHtml, unescapeText } from "./svg.ts";
 
 /** One value in several forms, by media type; a notebook takes the richest that it can show. */
 export interface MimeBundle {
@@ -81,7 +81,7 @@ function formsOf(value: unknown): [text: string, display: () => Promise<MimeBund
 }
 
 function preformatted(text: string): [string, () => Promise<MimeBundle>] {
-  return [text, () => Promise.resolve({ "text/plain": text, "text/html": `<pre>${escapeText(text)}</pre>` })];
+  return [text, () => Promise.resolve({ "text/plain": text, "text/html": preformattedHtml(text) })];
 }
 
 function isPicture(text: string): boolean {
@@ -108,7 +108,7 @@ function tensorBundle(value: HostTensor): MimeBundle {
   const text = printHostTensor(value);
   const [rows, columns] = value.shape;
   if (value.shape.length !== 2 || value.data.length === 0) {
-    return { "text/plain": text, "text/html": `<pre>${escapeText(text)}</pre>` };
+    return { "text/plain": text, "text/html": preformattedHtml(text) };
   }
   if (Math.max(rows, columns) > MOST_IN_TABLE) {
     const title = `${printSpec(value)}, rows from left to right`;

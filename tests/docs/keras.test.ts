@@ -2,8 +2,7 @@
 import { assert } from "@std/assert";
 
 const root = new URL("../../", import.meta.url);
-const mayRead =
-  Deno.permissions.querySync({ name: "read" }).state === "granted";
+const mayRead = Deno.permissions.querySync({ name: "read" }).state === "granted";
 
 Deno.test({
   name: "docs/keras.md: each line names a test that is there",

@@ -2,8 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { formattedPage, PAGE } from "./names.ts";
 
-const mayRun =
-  Deno.permissions.querySync({ name: "run" }).state === "granted" &&
+const mayRun = Deno.permissions.querySync({ name: "run" }).state === "granted" &&
   Deno.permissions.querySync({ name: "read" }).state === "granted"; // execPath
 
 Deno.test({

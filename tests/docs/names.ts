@@ -54,9 +54,7 @@ function otherEntryPoints(): readonly (readonly [
   const { exports }: { exports: Record<string, string> } = JSON.parse(
     Deno.readTextFileSync(new URL("deno.json", ROOT)),
   );
-  return Object.entries(exports).filter(([name]) =>
-    name !== "." && name !== "./internal"
-  )
+  return Object.entries(exports).filter(([name]) => name !== "." && name !== "./internal")
     .map(([name, file]) => [name.slice(2), file]);
 }
 
@@ -73,18 +71,14 @@ async function symbolsOf(file: string): Promise<readonly DocumentedSymbol[]> {
     new TextDecoder().decode(stdout),
   );
   const [{ symbols }] = Object.values(nodes);
-  return [...symbols].sort((a, b) =>
-    a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1
-  );
+  return [...symbols].sort((a, b) => a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1);
 }
 
 /** A name as it is written: a function with its parameters, as `sum(x, options?)`. */
 function heading({ name, declarations }: DocumentedSymbol): string {
   const declared = declarations.find(({ kind }) => kind === "function");
   if (!declared) return `\`${name}\``;
-  return `\`${name}(${
-    (declared.def.params ?? []).map(parameter).join(", ")
-  })\``;
+  return `\`${name}(${(declared.def.params ?? []).map(parameter).join(", ")})\``;
 }
 
 function parameter({ kind, name, optional, left, arg }: Parameter): string {
@@ -95,9 +89,7 @@ function parameter({ kind, name, optional, left, arg }: Parameter): string {
 
 /** The first sentence of what is documented, on one line. */
 function sentence({ name, declarations }: DocumentedSymbol): string {
-  const doc = declarations.map(({ jsDoc }) => jsDoc?.doc).find((text) =>
-    text !== undefined && text !== ""
-  );
+  const doc = declarations.map(({ jsDoc }) => jsDoc?.doc).find((text) => text !== undefined && text !== "");
   if (doc === undefined) throw new Error(`${name} is not documented`);
   const text = doc.split(/\n\s*\n/)[0].replace(/\s+/g, " ").trim();
   const plain = text.replace(/\{@link(?:code)? ([^}]*)\}/g, "`$1`").replaceAll(

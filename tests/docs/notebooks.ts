@@ -28,9 +28,7 @@ export async function readSources(): Promise<
   const sources = new Map<string, readonly SourceCell[]>();
   const folder = new URL("source/", FOLDER);
   for (
-    const { name } of [...Deno.readDirSync(folder)].sort((a, b) =>
-      a.name < b.name ? -1 : 1
-    )
+    const { name } of [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1)
   ) {
     sources.set(
       name.replace(/\.ts$/, ""),
@@ -45,9 +43,9 @@ export function pathOf(name: string, language: Language): string {
   return `${language}/${name}.ipynb`;
 }
 
-/** A notebook as a file. */
-export function printed(notebook: object): string {
-  return `${JSON.stringify(notebook, undefined, 1)}\n`;
+/** A notebook or settings as a file. */
+export function printed(content: object, indentation = 1): string {
+  return `${JSON.stringify(content, undefined, indentation)}\n`;
 }
 
 /** The settings that make notebooks of a clone run with its sources. */
@@ -66,9 +64,7 @@ export function settings(
 }
 
 const codeOf = ({ cells }: Notebook) =>
-  cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) =>
-    textOf(source)
-  ).join("\n");
+  cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => textOf(source)).join("\n");
 
 /** The outputs that a notebook has, if its code is that of another one. */
 async function keptOutputs(

@@ -19,8 +19,8 @@ import * as cf from "@cellfold/cellfold";
 import { cellReport, show } from "@cellfold/cellfold/display";
 
 const model = cf.sequential([
-  cf.embedding({ inputDim: 20, outputDim: 16 }),
-  cf.lstm({ units: 32 }),
+  cf.embedding({ inputDim: 20, outputDim: 8 }),
+  cf.lstm({ units: 16 }),
   cf.dense({ units: 2, activation: "softmax" }),
 ]);
 const input = cf.spec([null, null], "int32");
@@ -75,7 +75,7 @@ const { variables: trained, history } = await cf.fit(
   makeSentences(1000, 1),
   {
     loss: "sparseCategoricalCrossentropy",
-    optimizer: cf.adam({ learningRate: 0.01 }),
+    optimizer: cf.adam({ learningRate: 0.002 }),
     metrics: ["accuracy"],
     epochs: 12,
     validation: makeSentences(200, 2),

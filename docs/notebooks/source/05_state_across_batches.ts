@@ -11,12 +11,7 @@ Una secuencia muy larga se lee por partes: cada una empieza con el estado en que
 ese estado para cualquier capa o modelo.
 */
 import * as cf from "@cellfold/cellfold";
-import {
-  cellReport,
-  plotForecast,
-  plotStates,
-  show,
-} from "@cellfold/cellfold/display";
+import { cellReport, plotForecast, plotStates, show } from "@cellfold/cellfold/display";
 
 const layer = cf.gru({ units: 10, returnSequences: true });
 const variables = cf.init(layer, cf.key(0), cf.spec([1, null, 1]));

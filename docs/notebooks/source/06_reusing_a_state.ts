@@ -31,9 +31,8 @@ its outputs are those of the whole sequence.
 salidas son las de la secuencia entera.
 */
 const layer = cf.lstm({ units: 12, returnSequences: true });
-const told =
-  layer.apply(variables, after, { training: false, initialState: state })
-    .output;
+const told = layer.apply(variables, after, { training: false, initialState: state })
+  .output;
 const whole = await cf.predict(
   layer,
   variables,

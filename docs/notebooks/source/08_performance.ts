@@ -18,8 +18,7 @@ const layer = cf.gru({ units: 16 });
 const x = cf.normal(cf.key(1), [8, 28, 28]);
 const variables = cf.init(layer, cf.key(0), x);
 const compiled = cf.compile(
-  (variables: cf.Variables, x: cf.Tensor) =>
-    layer.apply(variables, x, { training: false }).output,
+  (variables: cf.Variables, x: cf.Tensor) => layer.apply(variables, x, { training: false }).output,
   { device: "wasm" },
 );
 await compiled(variables, x);
@@ -52,9 +51,7 @@ for (const [name, layer] of Object.entries(layers)) {
     cf.init(layer, cf.key(0), input),
     input,
   );
-  const scans = equations.filter(({ operation }) =>
-    operation.name === "scan"
-  ).length;
+  const scans = equations.filter(({ operation }) => operation.name === "scan").length;
   console.log(
     `${name}: ${equations.length} operations, ${scans} of them a scan`,
   );

@@ -3,10 +3,7 @@
  * folder. It is made when it is first needed.
  */
 import { cacheFolder } from "../../../examples/support/cache_folder.ts";
-import {
-  missingPermissions,
-  runProcess,
-} from "../../platforms/support/requirements.ts";
+import { missingPermissions, runProcess } from "../../platforms/support/requirements.ts";
 
 const REQUIREMENTS = new URL("./requirements.txt", import.meta.url);
 const CONFIGURATION = new URL("./nbconvert_config.py", import.meta.url);

@@ -75,9 +75,7 @@ export function cellsOf(source: string, name: string): SourceCell[] {
     const [, language, text] = match as unknown as [string, Language, string]; // both groups always match
     if (language !== LANGUAGES[Object.keys(prose).length]) {
       throw new SyntaxError(
-        `Cannot read ${name}: prose in ${language} where ${
-          LANGUAGES.join(", ")
-        } are expected in turn`,
+        `Cannot read ${name}: prose in ${language} where ${LANGUAGES.join(", ")} are expected in turn`,
       );
     }
     prose = { ...prose, [language]: joined(text) };
@@ -93,9 +91,7 @@ export function cellsOf(source: string, name: string): SourceCell[] {
 /** Prose with a line for each paragraph: notebooks wrap lines themselves. */
 function joined(text: string): string {
   return text.split(/\n{2,}/).map((paragraph) =>
-    paragraph.startsWith("#") || paragraph.startsWith("- ")
-      ? paragraph
-      : paragraph.replaceAll("\n", " ")
+    paragraph.startsWith("#") || paragraph.startsWith("- ") ? paragraph : paragraph.replaceAll("\n", " ")
   ).join("\n\n");
 }
 
@@ -105,11 +101,7 @@ const REGISTRY = "jsr:";
 /** The specifiers by which notebooks import the library, and those of the sources. */
 export function importsIn(cells: readonly SourceCell[]): string[] {
   const found = cells.flatMap((cell) =>
-    cell.kind === "code"
-      ? [...cell.code.matchAll(/from "(@cellfold\/[^"]+)"/g)].map(([, name]) =>
-        name
-      )
-      : []
+    cell.kind === "code" ? [...cell.code.matchAll(/from "(@cellfold\/[^"]+)"/g)].map(([, name]) => name) : []
   );
   return [...new Set(found)].sort();
 }
@@ -122,9 +114,7 @@ export function importMap(
   const own = specifiers.map((
     name,
   ) => [REGISTRY + name, imports[name].replace("./", "../../")]);
-  const packages = Object.entries(imports).filter(([, to]) =>
-    to.startsWith("npm:")
-  );
+  const packages = Object.entries(imports).filter(([, to]) => to.startsWith("npm:"));
   return Object.fromEntries([...own, ...packages]);
 }
 
@@ -201,8 +191,6 @@ export function textOf(text: unknown): string {
 /** What a cell of code displays, in order: `stream`, or media types. */
 export function kindsOf(outputs: readonly Output[]): string[] {
   return outputs.map(({ output_type, data = {} }) =>
-    output_type === "stream" || output_type === "error"
-      ? output_type
-      : Object.keys(data).sort().join(" ")
+    output_type === "stream" || output_type === "error" ? output_type : Object.keys(data).sort().join(" ")
   );
 }

@@ -135,8 +135,13 @@ Deno.test("show gives tables of small matrices, heat maps of large ones, and tex
   for (const value of [tensor(3), summary(dense({ units: 1 }), spec([null, 2])), program] as const) {
     const bundle = await bundleOf(show(value));
     assertEquals(bundle["text/plain"], String(show(value)));
-    assertStringIncludes(bundle["text/html"] ?? "", "<pre>");
+    assertMatch(bundle["text/html"] ?? "", /^<pre style="[^"]+">[^<]+<\/pre>$/);
   }
+  const long = Array.from({ length: 100 }, (_, line) => `line ${line} <`).join("\n");
+  const { "text/html": html = "", "text/plain": plain } = await bundleOf(show(long));
+  assertEquals(plain, long);
+  assertStringIncludes(html, "line 23 &lt;</pre><details><summary>76 more lines</summary><pre style=");
+  assertEquals(html.match(/line \d+ &lt;/g)?.length, 100);
   assertThrows(() => show(3 as never), TypeError, "Cannot show");
 });
 
