@@ -8,9 +8,7 @@ Deno.test({
   name: "docs/keras.md: each line names a test that is there",
   ignore: !mayRead,
   fn: () => {
-    const rows = Deno.readTextFileSync(new URL("docs/keras.md", root)).split(
-      "\n",
-    )
+    const rows = Deno.readTextFileSync(new URL("docs/keras.md", root)).split("\n")
       .filter((line) => line.startsWith("|") && !/^\| (Situation|-)/.test(line))
       .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
     assert(rows.length > 25, `${rows.length} lines`);

@@ -47,10 +47,7 @@ const GROUPS: readonly (readonly [prefix: string, title: string])[] = [
 ];
 
 /** The entry points of deno.json for users, beside the main one: name and file. */
-function otherEntryPoints(): readonly (readonly [
-  name: string,
-  file: string,
-])[] {
+function otherEntryPoints(): readonly (readonly [name: string, file: string])[] {
   const { exports }: { exports: Record<string, string> } = JSON.parse(
     Deno.readTextFileSync(new URL("deno.json", ROOT)),
   );
@@ -65,9 +62,7 @@ async function symbolsOf(file: string): Promise<readonly DocumentedSymbol[]> {
     cwd: ROOT,
   }).output();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
-  const { nodes }: {
-    nodes: Record<string, { symbols: readonly DocumentedSymbol[] }>;
-  } = JSON.parse(
+  const { nodes }: { nodes: Record<string, { symbols: readonly DocumentedSymbol[] }> } = JSON.parse(
     new TextDecoder().decode(stdout),
   );
   const [{ symbols }] = Object.values(nodes);
@@ -92,10 +87,7 @@ function sentence({ name, declarations }: DocumentedSymbol): string {
   const doc = declarations.map(({ jsDoc }) => jsDoc?.doc).find((text) => text !== undefined && text !== "");
   if (doc === undefined) throw new Error(`${name} is not documented`);
   const text = doc.split(/\n\s*\n/)[0].replace(/\s+/g, " ").trim();
-  const plain = text.replace(/\{@link(?:code)? ([^}]*)\}/g, "`$1`").replaceAll(
-    "|",
-    "\\|",
-  );
+  const plain = text.replace(/\{@link(?:code)? ([^}]*)\}/g, "`$1`").replaceAll("|", "\\|");
   return /^.*?[.:](?= [A-Z`]|$)/.exec(plain)?.[0].replace(/:$/, ".") ?? plain;
 }
 
@@ -122,12 +114,7 @@ export async function namesPage(): Promise<string> {
   });
   const formats: string[] = [];
   for (const [name, file] of otherEntryPoints()) {
-    formats.push(
-      `### \`@cellfold/cellfold/${name}\``,
-      "",
-      ...rowsOf(await symbolsOf(file)),
-      "",
-    );
+    formats.push(`### \`@cellfold/cellfold/${name}\``, "", ...rowsOf(await symbolsOf(file)), "");
   }
   return [
     "# Names",

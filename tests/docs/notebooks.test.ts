@@ -34,53 +34,31 @@ async function readNotebook(path: string): Promise<Notebook> {
 Deno.test("a source has all its prose in both languages, and code between it", () => {
   const both = "/*# en\n# One\n\ntwo\nlines\n*/\n/*# es\n# Uno\n\ndos\nlíneas\n*/\n";
   assertEquals(cellsOf(`${both}let x = 1;\n\n${both}x;\n`, "a.ts"), [
-    {
-      kind: "markdown",
-      prose: { en: "# One\n\ntwo lines", es: "# Uno\n\ndos líneas" },
-    },
+    { kind: "markdown", prose: { en: "# One\n\ntwo lines", es: "# Uno\n\ndos líneas" } },
     { kind: "code", code: "let x = 1;" },
-    {
-      kind: "markdown",
-      prose: { en: "# One\n\ntwo lines", es: "# Uno\n\ndos líneas" },
-    },
+    { kind: "markdown", prose: { en: "# One\n\ntwo lines", es: "# Uno\n\ndos líneas" } },
     { kind: "code", code: "x;" },
   ]);
-  assertThrows(
-    () => cellsOf("/*# en\nOne\n*/\nx;", "a.ts"),
-    SyntaxError,
-    "prose in one language alone",
-  );
-  assertThrows(
-    () => cellsOf("/*# es\nUno\n*/\n/*# en\nOne\n*/", "a.ts"),
-    SyntaxError,
-    "prose in es where",
-  );
+  assertThrows(() => cellsOf("/*# en\nOne\n*/\nx;", "a.ts"), SyntaxError, "prose in one language alone");
+  assertThrows(() => cellsOf("/*# es\nUno\n*/\n/*# en\nOne\n*/", "a.ts"), SyntaxError, "prose in es where");
 });
 
 Deno.test({
-  name: "the notebooks are what tests/docs/notebooks.ts writes",
+  name: "the notebooks are what tests/docs/notebooks.ts writes, with what they display",
   ignore: !mayRead,
   fn: async () => {
     const sources = await readSources();
     assert(sources.size >= 9);
-    assertEquals(
-      await Deno.readTextFile(new URL("deno.json", FOLDER)),
-      settings(sources),
-    );
+    assertEquals(await Deno.readTextFile(new URL("deno.json", FOLDER)), settings(sources));
     for (const language of LANGUAGES) {
-      const files = [...Deno.readDirSync(new URL(`${language}/`, FOLDER))].map((
-        { name },
-      ) => name);
-      assertEquals(
-        files.sort(),
-        [...sources.keys()].map((name) => `${name}.ipynb`),
-      );
+      const files = [...Deno.readDirSync(new URL(`${language}/`, FOLDER))].map(({ name }) => name);
+      assertEquals(files.sort(), [...sources.keys()].map((name) => `${name}.ipynb`));
       for (const [name, cells] of sources) {
         const notebook = await readNotebook(pathOf(name, language));
-        assertEquals(
-          notebook,
-          notebookOf(cells, language, outputsOf(notebook)),
-          pathOf(name, language),
+        const outputs = outputsOf(notebook);
+        assertEquals(notebook, notebookOf(cells, language, outputs), pathOf(name, language));
+        codesOf(cells).forEach((code, index) =>
+          checkOutputs(code, outputs[index], `${pathOf(name, language)}, code ${index + 1}`)
         );
       }
     }
@@ -88,23 +66,13 @@ Deno.test({
 });
 
 /** What the code of a cell lets one expect of its outputs, and what they have to claim. */
-function checkOutputs(
-  code: string,
-  outputs: readonly Output[],
-  where: string,
-): void {
+function checkOutputs(code: string, outputs: readonly Output[], where: string): void {
   const kinds = kindsOf(outputs);
   assert(!kinds.includes("error"), where);
-  assertEquals(
-    kinds.filter((kind) => kind === "stream").length > 0,
-    code.includes("console.log("),
-    where,
-  );
+  assertEquals(kinds.filter((kind) => kind === "stream").length > 0, code.includes("console.log("), where);
   for (const { output_type, text } of outputs) {
     if (output_type !== "stream") continue;
-    for (
-      const [, number] of textOf(text).matchAll(/^largest difference: (.*)$/gm)
-    ) {
+    for (const [, number] of textOf(text).matchAll(/^largest difference: (.*)$/gm)) {
       assert(Math.abs(Number(number)) < 1e-6, `${where}: ${textOf(text)}`);
     }
   }
@@ -117,10 +85,7 @@ function checkOutputs(
   for (const { data = {} } of displays) {
     const epochs = /epochs: (\d+)/.exec(code)?.[1];
     const line = textOf(data["text/plain"]);
-    assert(
-      line.startsWith(`epoch ${epochs}/${epochs}  loss: `),
-      `${where}: ${line}`,
-    );
+    assert(line.startsWith(`epoch ${epochs}/${epochs}  loss: `), `${where}: ${line}`);
     assertMatch(
       textOf(data["text/html"]),
       /^<pre style="[^"]+">epoch .*<\/pre><img alt="[^"]+" src="data:image\/svg\+xml,/,
@@ -128,25 +93,20 @@ function checkOutputs(
     checkImproved(code, line, where);
   }
   const results = outputs.filter(({ output_type }) => output_type === "execute_result");
-  const shown = /(?:^|\n)show\([^\n]*\);$/.exec(code)?.[0].trim();
+  const shown = /^show\((?:.|\n )*\n?\);$(?![^])/m.exec(code)?.[0];
   assertEquals(results.length, shown === undefined ? 0 : 1, where);
   for (const { data = {} } of results) {
     assert(textOf(data["text/plain"]) !== "", where);
     const svg = textOf(data["image/svg+xml"]);
     const html = textOf(data["text/html"]);
-    if (/^show\((plot|history)/.test(shown ?? "")) {
-      assertMatch(svg, /^<svg [^]*<\/svg>\n$/);
-    } else assertMatch(html, /<(table|pre style="[^"]+")>/);
+    if (/^show\(\s*(plot|history)/.test(shown ?? "")) assertMatch(svg, /^<svg [^]*<\/svg>\n$/);
+    else assertMatch(html, /<(table|pre style="[^"]+")>/);
     assert(!/NaN/.test(svg + html), where);
   }
 }
 
 /** What a model of a notebook has to reach, that chance or a constant does not. */
-const BOUNDS: readonly (readonly [
-  task: string,
-  log: string,
-  isGood: (value: number) => boolean,
-])[] = [
+const BOUNDS: readonly (readonly [task: string, log: string, isGood: (value: number) => boolean])[] = [
   ["makeSentences(", "val_accuracy", (accuracy) => accuracy > 0.9], // by chance: 0.54
   ["makeDigits(", "val_accuracy", (accuracy) => accuracy > 0.9], // by chance: 0.1
   ["makeSums(", "val_loss", (loss) => loss < 0.17 / 2], // the variance of the sum: 2/12
@@ -173,18 +133,11 @@ Deno.test({
       const codes = codesOf(cells);
       for (const language of LANGUAGES) {
         const path = pathOf(name, language);
-        const [given, now] = [
-          outputsOf(await readNotebook(path)),
-          executed.get(path) ?? [],
-        ];
+        const [given, now] = [outputsOf(await readNotebook(path)), executed.get(path) ?? []];
         assertEquals(now.length, codes.length, path);
         codes.forEach((code, index) => {
           checkOutputs(code, now[index], `${path}, code ${index + 1}`);
-          assertEquals(
-            kindsOf(given[index]),
-            kindsOf(now[index]),
-            `${path} is run anew with --execute`,
-          );
+          assertEquals(kindsOf(given[index]), kindsOf(now[index]), `${path} is run anew with --execute`);
         });
       }
     }
@@ -208,18 +161,12 @@ Deno.test({
     const messages = await messagesOf(jupyter as Jupyter, FOLDER, TRAIN); // else it is ignored
     const types = messages.map(({ type }) => type);
     assertEquals(types[0], "display_data");
-    assertEquals(
-      types.slice(1),
-      Array(types.length - 1).fill("update_display_data"),
-    );
+    assertEquals(types.slice(1), Array(types.length - 1).fill("update_display_data"));
     assertEquals(new Set(messages.map(({ display }) => display)).size, 1);
     const lines = messages.map(({ text }) => text);
     // Two steps and an end of each of three epochs; what is shown when depends on nothing but the interval of 0.
     assertEquals(lines.length, 9, lines.join("\n"));
-    assertMatch(
-      lines[0],
-      /^epoch 1\/3 ████████████░░░░░░░░░░░░ 1\/2 {2}loss: /,
-    );
+    assertMatch(lines[0], /^epoch 1\/3 ████████████░░░░░░░░░░░░ 1\/2 {2}loss: /);
     assertMatch(lines[8], /^epoch 3\/3 {2}loss: [\d.]+$/);
   },
 });

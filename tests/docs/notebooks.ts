@@ -22,18 +22,11 @@ import {
 export const FOLDER = new URL("../../docs/notebooks/", import.meta.url);
 
 /** The sources, by the names of the notebooks. */
-export async function readSources(): Promise<
-  ReadonlyMap<string, readonly SourceCell[]>
-> {
+export async function readSources(): Promise<ReadonlyMap<string, readonly SourceCell[]>> {
   const sources = new Map<string, readonly SourceCell[]>();
   const folder = new URL("source/", FOLDER);
-  for (
-    const { name } of [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1)
-  ) {
-    sources.set(
-      name.replace(/\.ts$/, ""),
-      cellsOf(await Deno.readTextFile(new URL(name, folder)), name),
-    );
+  for (const { name } of [...Deno.readDirSync(folder)].sort((a, b) => a.name < b.name ? -1 : 1)) {
+    sources.set(name.replace(/\.ts$/, ""), cellsOf(await Deno.readTextFile(new URL(name, folder)), name));
   }
   return sources;
 }
@@ -49,32 +42,18 @@ export function printed(content: object, indentation = 1): string {
 }
 
 /** The settings that make notebooks of a clone run with its sources. */
-export function settings(
-  sources: ReadonlyMap<string, readonly SourceCell[]>,
-): string {
-  const specifiers = [...new Set([...sources.values()].flatMap(importsIn))]
-    .sort();
-  return `${
-    JSON.stringify(
-      { imports: importMap(specifiers, configuration.imports) },
-      undefined,
-      2,
-    )
-  }\n`;
+export function settings(sources: ReadonlyMap<string, readonly SourceCell[]>): string {
+  const specifiers = [...new Set([...sources.values()].flatMap(importsIn))].sort();
+  return printed({ imports: importMap(specifiers, configuration.imports) }, 2);
 }
 
 const codeOf = ({ cells }: Notebook) =>
   cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => textOf(source)).join("\n");
 
 /** The outputs that a notebook has, if its code is that of another one. */
-async function keptOutputs(
-  path: string,
-  like: Notebook,
-): Promise<(readonly Output[])[]> {
+async function keptOutputs(path: string, like: Notebook): Promise<(readonly Output[])[]> {
   try {
-    const notebook: Notebook = JSON.parse(
-      await Deno.readTextFile(new URL(path, FOLDER)),
-    );
+    const notebook: Notebook = JSON.parse(await Deno.readTextFile(new URL(path, FOLDER)));
     return codeOf(notebook) === codeOf(like) ? outputsOf(notebook) : [];
   } catch {
     return []; // there is none
@@ -97,10 +76,7 @@ export async function execute(
     }));
     const outputs = new Map<string, (readonly Output[])[]>();
     for (const path of paths) {
-      outputs.set(
-        path,
-        outputsOf(JSON.parse(await Deno.readTextFile(`${folder}/${path}`))),
-      );
+      outputs.set(path, outputsOf(JSON.parse(await Deno.readTextFile(`${folder}/${path}`))));
     }
     return outputs;
   } finally {
@@ -112,31 +88,19 @@ async function main(args: readonly string[]): Promise<void> {
   const sources = await readSources();
   await Deno.writeTextFile(new URL("deno.json", FOLDER), settings(sources));
   const notebooks = [...sources].flatMap(([name, cells]) =>
-    LANGUAGES.map((language) => ({
-      path: pathOf(name, language),
-      cells,
-      language,
-    }))
+    LANGUAGES.map((language) => ({ path: pathOf(name, language), cells, language }))
   );
   for (const { path, cells, language } of notebooks) {
     await Deno.mkdir(new URL(`${language}/`, FOLDER), { recursive: true });
     const outputs = await keptOutputs(path, notebookOf(cells, language));
-    await Deno.writeTextFile(
-      new URL(path, FOLDER),
-      printed(notebookOf(cells, language, outputs)),
-    );
+    await Deno.writeTextFile(new URL(path, FOLDER), printed(notebookOf(cells, language, outputs)));
   }
   if (!args.includes("--execute")) return;
   const jupyter = await findJupyter();
-  if ("missing" in jupyter) {
-    throw new Error(`Cannot run the notebooks: they need ${jupyter.missing}`);
-  }
+  if ("missing" in jupyter) throw new Error(`Cannot run the notebooks: they need ${jupyter.missing}`);
   const outputs = await execute(notebooks.map(({ path }) => path), jupyter);
   for (const { path, cells, language } of notebooks) {
-    await Deno.writeTextFile(
-      new URL(path, FOLDER),
-      printed(notebookOf(cells, language, outputs.get(path))),
-    );
+    await Deno.writeTextFile(new URL(path, FOLDER), printed(notebookOf(cells, language, outputs.get(path))));
   }
 }
 

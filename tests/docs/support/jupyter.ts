@@ -26,10 +26,7 @@ export interface Jupyter {
 }
 
 async function succeed(command: readonly string[], cwd: string): Promise<void> {
-  const { code, out, err } = await runProcess(command, {
-    cwd,
-    seconds: SECONDS,
-  });
+  const { code, out, err } = await runProcess(command, { cwd, seconds: SECONDS });
   if (code !== 0) throw new Error(`${command.join(" ")} fails: ${err || out}`);
 }
 
@@ -49,30 +46,14 @@ async function prepare(folder: string): Promise<Jupyter> {
   if (await Deno.readTextFile(stamp).catch(() => "") !== packages) {
     await Deno.mkdir(folder, { recursive: true });
     await succeed(["python3", "-m", "venv", "--clear", folder], folder);
-    const pip = [
-      "-m",
-      "pip",
-      "install",
-      "--quiet",
-      "--disable-pip-version-check",
-    ];
-    await succeed(
-      [python, ...pip, "--requirement", pathOf(REQUIREMENTS)],
-      folder,
-    );
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    await succeed([python, ...pip, "--requirement", pathOf(REQUIREMENTS)], folder);
     await Deno.writeTextFile(stamp, packages);
   }
   // The kernel is this Deno, which may be another one than last time.
-  const install = new Deno.Command(Deno.execPath(), {
-    args: ["jupyter", "--install", "--force"],
-    env,
-  });
+  const install = new Deno.Command(Deno.execPath(), { args: ["jupyter", "--install", "--force"], env });
   const { success, stderr } = await install.output();
-  if (!success) {
-    throw new Error(
-      `deno jupyter --install fails: ${new TextDecoder().decode(stderr)}`,
-    );
-  }
+  if (!success) throw new Error(`deno jupyter --install fails: ${new TextDecoder().decode(stderr)}`);
   await Deno.stat(`${env.JUPYTER_DATA_DIR}/kernels/deno/kernel.json`); // systems differ in where it goes
   return {
     python,
@@ -83,30 +64,21 @@ async function prepare(folder: string): Promise<Jupyter> {
         args: ["-m", "nbconvert", ...options, "--output-dir", to, ...paths],
         env,
       }).output();
-      if (!success) {
-        throw new Error(`nbconvert fails: ${new TextDecoder().decode(stderr)}`);
-      }
+      if (!success) throw new Error(`nbconvert fails: ${new TextDecoder().decode(stderr)}`);
     },
   };
 }
 
 /** Jupyter, or why there is none here: without permissions, Python or the packages' registry. */
-export async function findJupyter(): Promise<
-  Jupyter | { readonly missing: string }
-> {
-  if (missingPermissions.length > 0) {
-    return { missing: missingPermissions.join(", ") };
-  }
-  if (Deno.build.os === "windows") {
-    return { missing: "a system other than Windows" };
-  }
+export async function findJupyter(): Promise<Jupyter | { readonly missing: string }> {
+  if (missingPermissions.length > 0) return { missing: missingPermissions.join(", ") };
+  if (Deno.build.os === "windows") return { missing: "a system other than Windows" };
   const folder = cacheFolder("jupyter");
   if (folder === undefined) return { missing: "a cache folder" };
   try {
     return await prepare(folder);
   } catch (error) {
-    const [line] = (error instanceof Error ? error.message : String(error))
-      .trim().split("\n").slice(-1);
+    const [line] = (error instanceof Error ? error.message : String(error)).trim().split("\n").slice(-1);
     return { missing: `Python with nbconvert: ${line}` };
   }
 }

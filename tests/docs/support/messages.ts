@@ -1,9 +1,7 @@
 /** What a cell displays while it runs: the messages of Jupyter's protocol themselves, which a notebook does not keep. */
 import type { Jupyter } from "./jupyter.ts";
 
-const PROGRAM = decodeURIComponent(
-  new URL("./messages.py", import.meta.url).pathname,
-);
+const PROGRAM = decodeURIComponent(new URL("./messages.py", import.meta.url).pathname);
 
 /** A message that displays something, or displays it anew. */
 export interface DisplayMessage {
@@ -30,8 +28,6 @@ export async function messagesOf(
   await writer.write(new TextEncoder().encode(code));
   await writer.close();
   const { success, stdout, stderr } = await child.output();
-  if (!success) {
-    throw new Error(`the cell fails: ${new TextDecoder().decode(stderr)}`);
-  }
+  if (!success) throw new Error(`the cell fails: ${new TextDecoder().decode(stderr)}`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }

@@ -10,20 +10,12 @@ export type Language = typeof LANGUAGES[number];
 
 /** A part of a source. */
 export type SourceCell =
-  | {
-    readonly kind: "markdown";
-    readonly prose: Readonly<Record<Language, string>>;
-  }
+  | { readonly kind: "markdown"; readonly prose: Readonly<Record<Language, string>> }
   | { readonly kind: "code"; readonly code: string };
 
 /** What a cell of code gave. */
 export interface Output {
-  readonly output_type:
-    | "stream"
-    | "display_data"
-    | "execute_result"
-    | "error"
-    | "update_display_data";
+  readonly output_type: "stream" | "display_data" | "execute_result" | "error" | "update_display_data";
   /** A stream's name and text. */
   readonly name?: string;
   readonly text?: string | readonly string[];
@@ -111,9 +103,7 @@ export function importMap(
   specifiers: readonly string[],
   imports: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const own = specifiers.map((
-    name,
-  ) => [REGISTRY + name, imports[name].replace("./", "../../")]);
+  const own = specifiers.map((name) => [REGISTRY + name, imports[name].replace("./", "../../")]);
   const packages = Object.entries(imports).filter(([, to]) => to.startsWith("npm:"));
   return Object.fromEntries([...own, ...packages]);
 }
@@ -134,12 +124,7 @@ export function notebookOf(
     cells: cells.map((cell, index): NotebookCell => {
       const id = `cell-${index + 1}`;
       if (cell.kind === "markdown") {
-        return {
-          cell_type: "markdown",
-          id,
-          metadata: {},
-          source: linesOf(cell.prose[language]),
-        };
+        return { cell_type: "markdown", id, metadata: {}, source: linesOf(cell.prose[language]) };
       }
       const own = outputs[executed++];
       return {
@@ -148,20 +133,11 @@ export function notebookOf(
         metadata: {},
         execution_count: own ? executed : null,
         outputs: own ?? [],
-        source: linesOf(
-          cell.code.replaceAll(
-            'from "@cellfold/',
-            `from "${REGISTRY}@cellfold/`,
-          ),
-        ),
+        source: linesOf(cell.code.replaceAll('from "@cellfold/', `from "${REGISTRY}@cellfold/`)),
       };
     }),
     metadata: {
-      kernelspec: {
-        display_name: "Deno",
-        language: "typescript",
-        name: "deno",
-      },
+      kernelspec: { display_name: "Deno", language: "typescript", name: "deno" },
       language_info: {
         codemirror_mode: "typescript",
         file_extension: ".ts",
@@ -178,9 +154,7 @@ export function notebookOf(
 
 /** The outputs of the cells of code, in order. */
 export function outputsOf(notebook: Notebook): (readonly Output[])[] {
-  return notebook.cells.filter(({ cell_type }) => cell_type === "code").map((
-    { outputs = [] },
-  ) => outputs);
+  return notebook.cells.filter(({ cell_type }) => cell_type === "code").map(({ outputs = [] }) => outputs);
 }
 
 /** Text that may be a list of lines. */
