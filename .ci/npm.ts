@@ -1,7 +1,8 @@
 /**
- * Makes the package for npm, as `dist/cellfold-cellfold-<version>.tgz`: the sources file by file as JavaScript, types
- * and source maps, by TypeScript's own compiler, and packed by npm. `deno pack` is no choice yet: it leaves
- * `type` in lists of exports and gives no types for modules that infer some.
+ * Makes the packages for npm: the library as `dist/cellfold-cellfold-<version>.tgz`, and the command that `npm create
+ * cellfold` runs as `dist/create-cellfold-<version>.tgz`. They have the sources file by file as JavaScript, types and
+ * source maps, by TypeScript's own compiler, and are packed by npm. `deno pack` is no choice yet: it leaves `type` in
+ * lists of exports and gives no types for modules that infer some.
  *
  * The compiler knows only the library of the oldest Node, so that whatever is newer is an error here.
  */
@@ -14,19 +15,32 @@ const TYPESCRIPT = "5.9";
 const OLDEST_NODE = 20;
 const LIBRARY = ["es2023", "es2024.string", "esnext.disposable"];
 
-/** What is compiled, and what goes into the package as it is. */
+/** What is compiled, where it is needed. */
 const SOURCES = ["mod.ts", "src", "kernels", "formats"];
-const DOCUMENTS = ["README.md", "CHANGELOG.md", "LICENSE"];
 
-/** The package, and its files: what `import` gives, and types. */
-function packageJson() {
+/** A package that is made. */
+interface Package {
+  /** Its `package.json`. */
+  readonly manifest: object;
+  /** The files that are compiled, with those that they import. */
+  readonly entries: readonly string[];
+  /** Files that go into it: texts by name. */
+  readonly documents: Readonly<Record<string, string>>;
+}
+
+/** The path of what a source becomes. */
+const compiled = (path: string, ending: string) => path.replace("./", "./dist/").replace(/\.ts$/, ending);
+
+const document = (name: string) => Deno.readTextFile(new URL(name, ROOT));
+
+/** The library, and its files: what `import` gives, and types. */
+async function library(): Promise<Package> {
   const { name, version, license, exports, imports } = configuration;
-  const compiled = (path: string, ending: string) => path.replace("./", "./dist/").replace(/\.ts$/, ending);
   const dependencies = Object.values(imports).flatMap((to) => {
     const found = /^npm:(.+)@([\d.]+)$/.exec(to);
     return found && found[1] !== "fast-check" ? [[found[1], `^${found[2]}`]] : [];
   });
-  return {
+  const manifest = {
     name,
     version,
     description: "Recurrent neural networks: cells are pure functions, folded over sequences and compiled",
@@ -44,6 +58,48 @@ function packageJson() {
     ),
     files: ["dist", "CHANGELOG.md"],
     dependencies: Object.fromEntries(dependencies),
+  };
+  return {
+    manifest,
+    entries: Object.values(exports),
+    documents: {
+      "README.md": await document("README.md"),
+      "CHANGELOG.md": await document("CHANGELOG.md"),
+      "LICENSE": await document("LICENSE"),
+    },
+  };
+}
+
+/** What `create` is for users of npm; it needs no other package. */
+async function create(): Promise<Package> {
+  const { version, license, exports } = configuration;
+  const bin = "./formats/create/bin.ts";
+  const name = "create-cellfold";
+  const description = "Makes a small project with a recurrent network, for Deno, Node or Vite";
+  const usage = "npm create cellfold@latest my-model\nnpm create cellfold@latest my-model -- --template vite";
+  return {
+    manifest: {
+      name,
+      version,
+      description,
+      keywords: ["create", "cellfold", "rnn", "lstm", "machine-learning"],
+      license,
+      ...repository(),
+      type: "module",
+      engines: { node: `>=${OLDEST_NODE}` },
+      bin: { [name]: compiled(bin, ".js") },
+      exports: {
+        ".": { types: compiled(exports["./create"], ".d.ts"), default: compiled(exports["./create"], ".js") },
+      },
+      files: ["dist"],
+    },
+    entries: [bin, exports["./create"]],
+    documents: {
+      "README.md": `# ${name}\n\n${description}, that trains, predicts and tests with ` +
+        `[Cellfold](https://www.npmjs.com/package/${configuration.name}).\n\n` +
+        `\`\`\`sh\n${usage}\n\`\`\`\n`,
+      "LICENSE": await document("LICENSE"),
+    },
   };
 }
 
@@ -116,17 +172,28 @@ async function finishTypes(folder: string): Promise<void> {
   }
 }
 
-/** Makes the package in a folder, and gives its path. */
+/** Makes the library's package in a folder, and gives its path. */
 export async function makePackage(destination: string): Promise<string> {
+  return await pack(await library(), destination);
+}
+
+/** Makes the package of the command `create` in a folder, and gives its path. */
+export async function makeCreatePackage(destination: string): Promise<string> {
+  return await pack(await create(), destination);
+}
+
+async function pack({ manifest, entries, documents }: Package, destination: string): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
-    for (const name of [...SOURCES, ...DOCUMENTS]) await copy(new URL(name, ROOT), `${folder}/${name}`);
-    await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify(packageJson(), undefined, 2) + "\n");
+    for (const name of SOURCES) await copy(new URL(name, ROOT), `${folder}/${name}`);
+    for (const [name, text] of Object.entries(documents)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify(manifest, undefined, 2) + "\n");
     await Deno.writeTextFile(`${folder}/deno.d.ts`, await denoTypes());
-    const { exports } = configuration;
     await Deno.writeTextFile(
       `${folder}/tsconfig.json`,
-      JSON.stringify({ compilerOptions: compilerOptions(), files: ["deno.d.ts", ...Object.values(exports)] }),
+      JSON.stringify({ compilerOptions: compilerOptions(), files: ["deno.d.ts", ...entries] }),
     );
     const install = [
       "install",
@@ -148,4 +215,8 @@ export async function makePackage(destination: string): Promise<string> {
   }
 }
 
-if (import.meta.main) console.log(await makePackage(new URL("dist", ROOT).pathname));
+if (import.meta.main) {
+  const { pathname } = new URL("dist", ROOT);
+  console.log(await makePackage(pathname));
+  console.log(await makeCreatePackage(pathname));
+}

@@ -1,12 +1,13 @@
 /** What `console.log` shows of the library's data, in Deno and in Node, and that it costs the data nothing. */
 import { inspect } from "node:util";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   adam,
   add,
   bidirectional,
   compile,
   dense,
+  gru,
   init,
   key,
   lstm,
@@ -15,6 +16,7 @@ import {
   rnn,
   sequential,
   spec,
+  streaming,
   symbol,
   type Tensor,
   tensor,
@@ -35,6 +37,22 @@ Deno.test("console.log of a tensor shows dtype, shape and values", () => {
   assertEquals(shown(tensor(new Int32Array([-7, 1e9]))), "int32[2] [-7, 1000000000]");
   assertEquals(shown(tensor([NaN, Infinity, -0, 1e-9])), "float32[4] [NaN, Infinity, -0, 1e-9]");
   assertEquals(shown([zeros([0, 3]), zeros([2, 0])]), "[ float32[0, 3] [], float32[2, 0] [[], []] ]");
+});
+
+Deno.test("console.log of what a stream gives and keeps is as short", async () => {
+  const layer = lstm({ units: 2, returnSequences: true });
+  for (const device of ["wasm", "reference"] as const) {
+    using stream = streaming(layer, init(layer, key(0), spec([1, null, 3])), { device });
+    assertMatch(shown(await stream.push(zeros([1, 2, 3]))), /^float32\[1, 2, 2\] \[\[\[.*\]\]\]$/);
+    assertMatch(shown(await stream.step(zeros([1, 3]))), /^float32\[1, 2\] \[\[.*\]\]$/);
+    assertMatch(
+      Deno.inspect(stream.state),
+      /carry: \[ float32\[1, 2\] \[\[.*\]\], float32\[1, 2\] \[\[.*\]\] \]/,
+    );
+  }
+  const wide = gru({ units: 20, returnSequences: true });
+  using stream = streaming(wide, init(wide, key(0), spec([1, null, 3])), { device: "wasm" });
+  assertMatch(shown(await stream.step(zeros([1, 3]))), /^float32\[1, 20\]\s/);
 });
 
 Deno.test("console.log of a large tensor shows the first and last entries of its axes", () => {

@@ -1,16 +1,11 @@
 /** Training in one cell of a notebook, which is updated in place: a line of progress and the curves so far. */
 import { checkOptions } from "../../src/option_names.ts";
 import { isObject } from "../../src/describe.ts";
-import {
-  barLine,
-  createReporter,
-  epochLine,
-  type Progress,
-  type Reporter,
-} from "../../src/training/progress.ts";
+import { createPacer, type Progress } from "../../src/training/pace.ts";
+import { barLine, createReporter, epochLine, type Reporter } from "../../src/training/progress.ts";
 import { plotHistory } from "./plots.ts";
 import type { MimeBundle } from "./show.ts";
-import { escapeText } from "./svg.ts";
+import { imageOf, preformattedHtml } from "./svg.ts";
 
 /** Sends a message of Jupyter's protocol to the notebook, as `Deno.jupyter.broadcast` does. */
 type Broadcast = (
@@ -70,16 +65,17 @@ export function cellReport(options: CellReportOptions = {}): Reporter {
 function cellReporter(broadcast: Broadcast, interval: number): Reporter {
   const id = `cellfold-training-${++cells}`;
   const history: Record<string, number[]> = {};
+  const pacer = createPacer();
   let shown = -Infinity;
   let isOpen = false;
   /** Messages are sent one after another; a notebook that is gone does not end training. */
   let sent: Promise<void> = Promise.resolve();
   const draw = (line: string) => {
     const curves = Object.values(history).some((values) => values.some(Number.isFinite))
-      ? plotHistory(history)
+      ? imageOf(plotHistory(history), "Losses and metrics by epoch")
       : "";
     const content = {
-      data: { "text/plain": line, "text/html": `<pre>${escapeText(line)}</pre>${curves}` },
+      data: { "text/plain": line, "text/html": preformattedHtml(line) + curves },
       metadata: {},
       transient: { display_id: id },
     };
@@ -91,12 +87,13 @@ function cellReporter(broadcast: Broadcast, interval: number): Reporter {
     wantsStep: () => performance.now() - shown >= interval,
     step(progress: Progress) {
       shown = performance.now();
-      draw(barLine(progress, Infinity));
+      draw(barLine(progress, Infinity, pacer.step(progress)));
     },
     epoch(progress: Progress) {
+      pacer.epoch(progress);
       for (const [name, value] of Object.entries(progress.logs)) (history[name] ??= []).push(value);
       draw(epochLine(progress));
     },
-    end() {},
+    end: () => sent, // the cell is done when its last message is out
   };
 }

@@ -11,7 +11,7 @@ import { type HostTensor, isTensor, printSpec, type Tensor } from "../../src/ten
 import type { History } from "../../src/training/mod.ts";
 import { toHost } from "../../src/tree/mod.ts";
 import { heatMap, plotHistory } from "./plots.ts";
-import { escapeText } from "./svg.ts";
+import { escapeText, imageOf, preformattedHtml, unescapeText } from "./svg.ts";
 
 /** One value in several forms, by media type; a notebook takes the richest that it can show. */
 export interface MimeBundle {
@@ -23,7 +23,7 @@ export interface MimeBundle {
   readonly "image/svg+xml"?: string;
 }
 
-/** What {@linkcode show} takes; text is that of `summary` or `explain`. */
+/** What {@linkcode show} takes; text is that of `summary` or `explain`, or a picture as SVG. */
 export type Showable = Tensor | History | Layer | Variables | Program | string;
 
 /** What a notebook displays as the last value of a cell, and a terminal prints. */
@@ -42,8 +42,8 @@ const MOST_IN_TABLE = 12;
 /**
  * Shows a value: in a notebook as a table or picture, on a terminal as text.
  *
- * @param value A tensor, the history of `fit`, a model or layer, variables, a Program, or the text of `summary`
- *   or `explain`.
+ * @param value A tensor, the history of `fit`, a model or layer, variables, a Program, the text of `summary` or
+ *   `explain`, or a picture as SVG, such as that of `plotStates`.
  * @throws TypeError for anything else.
  *
  * @example
@@ -67,7 +67,7 @@ export function show(value: Showable): Shown {
 /** The text of a value, and the function that makes its other forms. */
 function formsOf(value: unknown): [text: string, display: () => Promise<MimeBundle>] {
   if (isTensor(value)) return tensorForms(value);
-  if (typeof value === "string") return preformatted(value);
+  if (typeof value === "string") return isPicture(value) ? pictureForms(value) : preformatted(value);
   if (isProgram(value)) return preformatted(printProgram(value));
   if (isLayer(value)) return preformatted(printMade(value));
   if (isVariables(value)) return tableOf(value);
@@ -76,12 +76,23 @@ function formsOf(value: unknown): [text: string, display: () => Promise<MimeBund
     "show",
     value,
     "it",
-    "a tensor, a history, a model, variables, a Program, or the text of summary or explain",
+    "a tensor, a history, a model, variables, a Program, the text of summary or explain, or a picture",
   );
 }
 
 function preformatted(text: string): [string, () => Promise<MimeBundle>] {
-  return [text, () => Promise.resolve({ "text/plain": text, "text/html": `<pre>${escapeText(text)}</pre>` })];
+  return [text, () => Promise.resolve({ "text/plain": text, "text/html": preformattedHtml(text) })];
+}
+
+function isPicture(text: string): boolean {
+  return /^\s*<svg[\s>]/.test(text);
+}
+
+/** A picture, and its title as text. */
+function pictureForms(svg: string): [string, () => Promise<MimeBundle>] {
+  const title = /<title>([^<]*)<\/title>/.exec(svg)?.[1] ?? "";
+  const text = `[picture${title === "" ? "" : `: ${unescapeText(title)}`}]`;
+  return [text, () => Promise.resolve({ "text/plain": text, "image/svg+xml": svg })];
 }
 
 function tensorForms(value: Tensor): [string, () => Promise<MimeBundle>] {
@@ -97,7 +108,7 @@ function tensorBundle(value: HostTensor): MimeBundle {
   const text = printHostTensor(value);
   const [rows, columns] = value.shape;
   if (value.shape.length !== 2 || value.data.length === 0) {
-    return { "text/plain": text, "text/html": `<pre>${escapeText(text)}</pre>` };
+    return { "text/plain": text, "text/html": preformattedHtml(text) };
   }
   if (Math.max(rows, columns) > MOST_IN_TABLE) {
     const title = `${printSpec(value)}, rows from left to right`;
@@ -160,11 +171,15 @@ function historyForms(history: History): [string, () => Promise<MimeBundle>] {
     "\n",
   );
   return [text, () => {
-    const hasFinite = names.some((name) => history[name].some(Number.isFinite));
+    const rowsOf = table("Training", head, rows);
+    if (!names.some((name) => history[name].some(Number.isFinite))) {
+      return Promise.resolve({ "text/plain": text, "text/html": rowsOf });
+    }
+    const curves = plotHistory(history);
     return Promise.resolve({
       "text/plain": text,
-      "text/html": table("Training", head, rows),
-      ...(hasFinite ? { "image/svg+xml": plotHistory(history) } : {}),
+      "text/html": imageOf(curves, "Losses and metrics by epoch") + rowsOf, // most notebooks show this form alone
+      "image/svg+xml": curves,
     });
   }];
 }

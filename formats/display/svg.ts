@@ -1,4 +1,7 @@
-/** Plots as standalone SVG: what Observable Plot draws into a document without a browser, put side by side. */
+/**
+ * Plots as standalone SVG: what Observable Plot draws into a document without a browser, put side by side; and the
+ * HTML around pictures and text.
+ */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 
@@ -19,15 +22,44 @@ export interface Placed {
   readonly y: number;
 }
 
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+
 /** Text as the content of an element or an attribute. */
 export function escapeText(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-  };
-  return text.replace(/[&<>"]/g, (character) => entities[character]);
+  return text.replace(/[&<>"]/g, (character) => ENTITIES[character]);
+}
+
+/** The text that was escaped. */
+export function unescapeText(text: string): string {
+  const names = Object.entries(ENTITIES);
+  return text.replace(/&[a-z]+;/g, (entity) => names.find(([, name]) => name === entity)?.[0] ?? entity);
+}
+
+/**
+ * A picture as an element that shows it wherever HTML is shown: notebooks that were written by others, and their
+ * viewers, leave out the elements of SVG, but not images.
+ */
+export function imageOf(svg: string, alt: string): string {
+  const escaped = svg.replace(/[%#"<>\n]/g, (character) => encodeURIComponent(character));
+  return `<img alt="${escapeText(alt)}" src="data:image/svg+xml,${escaped}">`;
+}
+
+/** A text of more lines is folded below the first ones. */
+const [MOST_LINES, FIRST_LINES] = [60, 24];
+
+/** Text as it is, in letters of one width, which some notebooks give no element by themselves. */
+export function preformattedHtml(text: string): string {
+  const lines = text.split("\n");
+  if (lines.length <= MOST_LINES) return block(text);
+  const rest = lines.slice(FIRST_LINES);
+  return `${
+    block(lines.slice(0, FIRST_LINES).join("\n"))
+  }<details><summary>${rest.length} more lines</summary>` +
+    `${block(rest.join("\n"))}</details>`;
+}
+
+function block(text: string): string {
+  return `<pre style="font-family: monospace; white-space: pre; overflow-x: auto">${escapeText(text)}</pre>`;
 }
 
 /** Several plots as one document with a transparent background. */

@@ -4,6 +4,7 @@
  * call only copies its fresh inputs in, runs, and copies its results out. Inputs that stay the same and lie on
  * the device are read where they lie; all else that is not a loop's own is in loop_places.ts.
  */
+import { printable } from "../../src/tensor/print.ts";
 import { allocateValues, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import type { Input, Loop, LoopRoles } from "../backend.ts";
 import { sizeOf } from "../shapes.ts";
@@ -153,8 +154,10 @@ function copy(from: Values, to: Values): void {
 }
 
 function taken({ shape, dtype }: SizedSpec, view: Float32Array | Int32Array): HostTensor {
-  if (view.length > FEW && dtype !== "bool") return { kind: "host", shape, dtype, data: view.slice() };
+  if (view.length > FEW && dtype !== "bool") {
+    return printable<HostTensor>({ kind: "host", shape, dtype, data: view.slice() });
+  }
   const data = allocateValues(dtype, view.length);
   for (let i = 0; i < data.length; i++) data[i] = view[i];
-  return { kind: "host", shape, dtype, data };
+  return printable<HostTensor>({ kind: "host", shape, dtype, data });
 }

@@ -42,7 +42,8 @@ export {
   type PredictOptions,
   predictWith,
 } from "./predict.ts";
-export type { Progress, Report, Reporter } from "./progress.ts";
+export type { Progress } from "./pace.ts";
+export type { Report, Reporter } from "./progress.ts";
 export type { Resume } from "./resume.ts";
 export {
   type PredictArguments,

@@ -6,30 +6,13 @@
 import { checkFunction, isObject } from "../describe.ts";
 import { unknownName } from "../known_names.ts";
 import type { Logs } from "./objective.ts";
+import { createPacer, type Pace, type Progress } from "./pace.ts";
 
 /**
  * How `fit` reports: `auto` is `bar` on a terminal and `lines` elsewhere; a function gets each epoch's line, a
  * {@linkcode Reporter} all there is to show.
  */
 export type Report = "auto" | "bar" | "lines" | "none" | ((line: string) => void) | Reporter;
-
-/** The position of training. */
-export interface Progress {
-  /** The epoch, from 0. */
-  readonly epoch: number;
-  /** How many epochs there are. */
-  readonly epochs: number;
-  /** Completed steps of this epoch. */
-  readonly step: number;
-  /** How many steps an epoch has; undefined if that is not known. */
-  readonly steps: number | undefined;
-  /** Samples of this epoch seen so far. */
-  readonly samples: number;
-  /** Milliseconds since the epoch started. */
-  readonly elapsed: number;
-  /** Losses and metrics so far. */
-  readonly logs: Logs;
-}
 
 /** Displays the progress of training. */
 export interface Reporter {
@@ -39,8 +22,8 @@ export interface Reporter {
   readonly step: (progress: Progress) => void;
   /** Displays a completed epoch, its validation included. */
   readonly epoch: (progress: Progress) => void;
-  /** Restores the terminal, whatever happened. */
-  readonly end: () => void;
+  /** Restores the terminal, whatever happened; training has ended when its promise, if it gives one, is settled. */
+  readonly end: () => void | Promise<void>;
 }
 
 /** A terminal to write on. */
@@ -52,7 +35,6 @@ export interface Terminal {
 
 /** The shortest time between two drawings of the bar, in milliseconds. */
 const INTERVAL = 100;
-const BAR_WIDTH = 24;
 const REPORTS = ["auto", "bar", "lines", "none"];
 
 /**
@@ -83,27 +65,68 @@ export function formatDuration(seconds: number): string {
   return whole >= 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole} s`;
 }
 
-/**
- * The line of a running epoch: bar, steps, losses and metrics, samples per second and the time left. Without a
- * known number of steps: what was done so far, in place of bar and time left.
- */
-export function barLine(progress: Progress, columns: number): string {
-  const { epoch, epochs, step, steps, samples, elapsed, logs } = progress;
-  const rate = samples / Math.max(elapsed, 1) * 1000;
-  const speed = `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} samples/s`;
-  const [done, time] = steps === undefined
-    ? [`${step} batches, ${samples} samples`, formatDuration(elapsed / 1000)]
-    : [
-      `${barOf(step / steps)} ${step}/${steps}`,
-      `${formatDuration(elapsed / Math.max(step, 1) * (steps - step) / 1000)} left`,
-    ];
-  const line = `epoch ${epoch + 1}/${epochs} ${done}  ${formatLogs(logs)}  ${speed}  ${time}`;
-  return line.length < columns ? line : line.slice(0, Math.max(columns - 1, 0)); // avoids wrapping
+/** Steps per second as `160 steps/s` or `2.5 steps/s`; below one, `1.3 s/step`. */
+export function formatRate(rate: number): string {
+  if (rate < 1) return `${(1 / rate).toFixed(1)} s/step`;
+  return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps/s`;
 }
 
-function barOf(share: number): string {
-  const filled = Math.min(Math.round(BAR_WIDTH * share), BAR_WIDTH);
-  return "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
+/**
+ * What a line of progress has, from the most to the least; a narrow terminal gets the first that fits. The time left
+ * and the first log, the loss, go last.
+ */
+const LAYOUTS: readonly {
+  readonly bar: number;
+  readonly logs: number;
+  readonly rate: boolean;
+  readonly inAll: boolean;
+}[] = [
+  { bar: 24, logs: Infinity, rate: true, inAll: true },
+  { bar: 12, logs: Infinity, rate: true, inAll: true },
+  { bar: 12, logs: Infinity, rate: true, inAll: false },
+  { bar: 12, logs: Infinity, rate: false, inAll: false },
+  { bar: 0, logs: Infinity, rate: false, inAll: false },
+  { bar: 0, logs: 1, rate: false, inAll: false },
+  { bar: 0, logs: 0, rate: false, inAll: false },
+];
+
+/**
+ * The line of a running epoch: bar, steps, losses and metrics, steps per second, the time left in the epoch and
+ * in all. Without a known number of steps: what was done so far, in place of bar and time left.
+ *
+ * @param columns The width of the terminal; the line is shorter, so that it never wraps.
+ */
+export function barLine(progress: Progress, columns: number, pace: Pace): string {
+  const lines = LAYOUTS.map((layout) => lineOf(progress, pace, layout));
+  return lines.find((line) => line.length < columns) ??
+    lines[lines.length - 1].slice(0, Math.max(columns - 1, 0));
+}
+
+function lineOf(
+  { epoch, epochs, step, steps, samples, elapsed, logs }: Progress,
+  { rate, left, inAll }: Pace,
+  layout: typeof LAYOUTS[number],
+): string {
+  const done = steps === undefined
+    ? `${step} steps, ${samples} samples`
+    : `${layout.bar > 0 ? `${barOf(step / steps, layout.bar)} ` : ""}${step}/${steps}`;
+  const shown = Object.fromEntries(Object.entries(logs).slice(0, layout.logs));
+  const times = [
+    ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
+    ...(inAll === undefined || !layout.inAll ? [] : [`(${formatDuration(inAll)} in all)`]),
+  ];
+  const parts = [
+    `epoch ${epoch + 1}/${epochs} ${done}`,
+    formatLogs(shown),
+    rate === undefined || !layout.rate ? "" : formatRate(rate),
+    steps === undefined ? formatDuration(elapsed / 1000) : times.join(" "),
+  ];
+  return parts.filter((part) => part !== "").join("  ");
+}
+
+function barOf(share: number, width: number): string {
+  const filled = Math.min(Math.round(width * share), width);
+  return "█".repeat(filled) + "░".repeat(width - filled);
 }
 
 /**
@@ -139,6 +162,7 @@ function lines(print: (line: string) => void): Reporter {
 const REWRITE = "\r\x1b[K";
 
 function bar(terminal: Terminal): Reporter {
+  const pacer = createPacer();
   let shown = -Infinity;
   let open = false;
   return {
@@ -146,13 +170,13 @@ function bar(terminal: Terminal): Reporter {
     step(progress) {
       shown = performance.now();
       open = true;
-      terminal.write(REWRITE + barLine(progress, terminal.columns()));
+      terminal.write(REWRITE + barLine(progress, terminal.columns(), pacer.step(progress)));
     },
     epoch(progress) {
       open = false;
-      const rate = Math.round(progress.samples / Math.max(progress.elapsed, 1) * 1000);
+      const { rate } = pacer.epoch(progress);
       const spent = formatDuration(progress.elapsed / 1000);
-      terminal.write(`${REWRITE}${epochLine(progress)}  (${spent}, ${rate} samples/s)\n`);
+      terminal.write(`${REWRITE}${epochLine(progress)}  (${spent}, ${formatRate(rate)})\n`);
     },
     end() {
       if (open) terminal.write("\n");

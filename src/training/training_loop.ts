@@ -218,7 +218,7 @@ export async function runTraining(
     throw await rescue.errorFor(error, snapshot());
   } finally {
     for (const callback of callbacks) await callback.onRelease?.();
-    reporter.end();
+    await reporter.end();
     disposeTree([live.params, live.state, optimizerState]);
   }
 }

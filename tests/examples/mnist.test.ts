@@ -49,6 +49,9 @@ async function example(folder: string, ...args: string[]) {
 testInFolder("the example trains both models, draws a digit and writes its curve", async (folder) => {
   const { code, out, err } = await example(folder, "--", "--batches", "2", "--data", folder, "--seed", "3");
   assertEquals([code, err], [0, ""]);
+  assertMatch(out, /^A recurrent network learns to read handwritten digits row by row/);
+  assertMatch(out, /^time: two trainings of an epoch take about \d seconds on two cores$/m);
+  assertMatch(out, /\nWhat to try next:\n {2}deno task example --epochs 3 +train longer\n[^]*$/);
   assertStringIncludes(out, `data: IDX files from ${folder} (their content is not that of MNIST)`);
   assertStringIncludes(
     out,

@@ -53,6 +53,11 @@ function lines(picture: Element): number[][][] {
   );
 }
 
+/** The picture that an image in HTML has. */
+function pictureIn(html = ""): string {
+  return decodeURIComponent(/<img alt="[^"]+" src="data:image\/svg\+xml,([^"]*)">/.exec(html)?.[1] ?? "");
+}
+
 const bundleOf = (shown: object): Promise<MimeBundle> =>
   (shown as { readonly [DISPLAY]: () => Promise<MimeBundle> })[DISPLAY]();
 const DISPLAY = Symbol.for("Jupyter.display");
@@ -135,9 +140,22 @@ Deno.test("show gives tables of small matrices, heat maps of large ones, and tex
   for (const value of [tensor(3), summary(dense({ units: 1 }), spec([null, 2])), program] as const) {
     const bundle = await bundleOf(show(value));
     assertEquals(bundle["text/plain"], String(show(value)));
-    assertStringIncludes(bundle["text/html"] ?? "", "<pre>");
+    assertMatch(bundle["text/html"] ?? "", /^<pre style="[^"]+">[^<]+<\/pre>$/);
   }
+  const long = Array.from({ length: 100 }, (_, line) => `line ${line} <`).join("\n");
+  const { "text/html": html = "", "text/plain": plain } = await bundleOf(show(long));
+  assertEquals(plain, long);
+  assertStringIncludes(html, "line 23 &lt;</pre><details><summary>76 more lines</summary><pre style=");
+  assertEquals(html.match(/line \d+ &lt;/g)?.length, 100);
   assertThrows(() => show(3 as never), TypeError, "Cannot show");
+});
+
+Deno.test("show gives a picture as it is, and its title as text", async () => {
+  const svg = plotStates(zeros([2, 3]), { title: "a & b" });
+  const shown = show(svg);
+  assertEquals(String(shown), "[picture: a & b]");
+  assertEquals(await bundleOf(shown), { "text/plain": "[picture: a & b]", "image/svg+xml": svg });
+  assertEquals(String(show("<svg ></svg>")), "[picture]");
 });
 
 Deno.test("show gives models as lines, variables and histories as tables", async () => {
@@ -148,7 +166,12 @@ Deno.test("show gives models as lines, variables and histories as tables", async
   assertStringIncludes((await bundleOf(variables))["text/html"] ?? "", "<td>float32[3, 2]</td>");
   const history = show({ loss: [0.5, 0.25], val_loss: [1, 2] });
   assertEquals(String(history), "epoch  loss  val_loss\n    1   0.5         1\n    2  0.25         2");
-  parsed((await bundleOf(history))["image/svg+xml"] ?? "");
+  const { "text/html": html, "image/svg+xml": svg } = await bundleOf(history);
+  parsed(svg ?? "");
+  assertEquals(pictureIn(html), svg); // most notebooks show this form alone
+  assertStringIncludes(html ?? "", "<td>0.25</td>");
+  const never = await bundleOf(show({ loss: [NaN] }));
+  assertEquals([never["image/svg+xml"], /<img/.test(never["text/html"] ?? "")], [undefined, false]);
 });
 
 Deno.test("cellReport shows one cell and updates it, and does without a notebook", async () => {
@@ -168,16 +191,17 @@ Deno.test("cellReport shows one cell and updates it, and does without a notebook
       report: cellReport({ interval: 0 }),
     });
   const runtime = globalThis.Deno;
-  const broadcast = (type: string, content: typeof sent[number]["content"]) =>
-    Promise.resolve(void sent.push({ type, content }));
+  const broadcast = async (type: string, content: typeof sent[number]["content"]) => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    sent.push({ type, content });
+  };
   Object.defineProperty(globalThis, "Deno", {
     configurable: true,
     writable: true,
     value: Object.create(runtime, { jupyter: { value: { broadcast } } }),
   });
   try {
-    await train();
-    await new Promise((resolve) => setTimeout(resolve));
+    await train(); // until the last message is out
   } finally {
     globalThis.Deno = runtime;
   }
@@ -187,6 +211,6 @@ Deno.test("cellReport shows one cell and updates it, and does without a notebook
   assertEquals(new Set(sent.map(({ content }) => JSON.stringify(content.transient))).size, 1);
   const last = sent[sent.length - 1].content.data;
   assertStringIncludes(last["text/plain"], "epoch 2/2  loss: ");
-  assertStringIncludes(last["text/html"] ?? "", "<svg ");
+  parsed(pictureIn(last["text/html"]));
   assertThrows(() => cellReport({ interval: -1 }), RangeError, "interval is -1");
 });

@@ -1,5 +1,6 @@
 /** The package in Node: the names in every entry point, and what the program gives. */
 import * as main from "@cellfold/cellfold";
+import * as create from "@cellfold/cellfold/create";
 import * as display from "@cellfold/cellfold/display";
 import * as exporting from "@cellfold/cellfold/export";
 import * as internal from "@cellfold/cellfold/internal";
@@ -14,6 +15,7 @@ import { program } from "./program.ts";
 /** The names of every entry point. */
 export const names: string[][] = [
   main,
+  create,
   display,
   exporting,
   internal,

@@ -23,6 +23,7 @@ export const ISOLATION = {
 };
 
 const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css",
   html: "text/html",
   js: "text/javascript",
   json: "application/json",
