@@ -1,4 +1,5 @@
 /** The demo "Forecast" in a browser: files that are dropped and chosen, good and bad, and training on both devices. */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import { siteTest } from "./support/site.ts";
@@ -103,7 +104,7 @@ siteTest("forecast: on webgpu, and stopped before the end", PAGE, async ({ page 
 siteTest("forecast: a file that cannot be used is refused with its reason", PAGE, async ({ page }) => {
   await ready(page);
   const alert = page.getByRole("alert");
-  await page.locator('input[name="file"]').setInputFiles({ name: "words.csv", mimeType: "text/csv", buffer: bytes("a,b\nx,y\n") });
+  await page.locator('input[name="file"]').setInputFiles({ name: "words.csv", mimeType: "text/csv", buffer: Buffer.from("a,b\nx,y\n") });
   await alert.getByText("No column of the file is of numbers.").waitFor();
   await drop(page, "empty.csv", "\n");
   await alert.getByText("The file is empty.").waitFor();
@@ -137,7 +138,3 @@ siteTest("forecast: in Spanish on a phone", `es/${PAGE}`, async ({ page, screens
   await page.waitForSelector(".result", { timeout: 60_000 });
   await screenshot("forecast-phone");
 }, { phone: true });
-
-function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}

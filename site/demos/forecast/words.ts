@@ -29,6 +29,7 @@ const EN = {
     `Histogram of the residuals on the part held out, from ${from} to ${to}`,
   errors: (model: string, repeated: string) =>
     `On the last fifth, which was held out, predictions one step ahead are off by ${model} on average; repeating the last value is off by ${repeated}.`,
+  unreadable: (reason: string) => `The file could not be read: ${reason}`,
   failed: (reason: string) => `Training ended with an error: ${reason}`,
   problem(problem: Problem): string {
     switch (problem.kind) {
@@ -39,7 +40,9 @@ const EN = {
       case "ragged":
         return `Line ${problem.line} has ${problem.fields} fields, expected ${problem.expected} as in the first line.`;
       case "gap":
-        return `Line ${problem.line} of the column “${problem.column}” has ${problem.found === "" ? "nothing" : `“${problem.found}”`} where a number was expected${
+        return `Line ${problem.line} of the column “${problem.column}” has ${
+          problem.found === "" ? "nothing" : `“${problem.found}”`
+        } where a number was expected${
           problem.others > 0 ? `, and so have ${problem.others} more lines` : ""
         }. Fill the gap or remove the lines.`;
       case "short":
@@ -63,7 +66,8 @@ const ES: typeof EN = {
   epochs: "Épocas",
   train: "Entrenar y pronosticar",
   stop: "Parar",
-  figures: (step, steps, rate, loss) => `paso ${step} de ${steps} · ${rate} pasos por segundo · pérdida ${loss}`,
+  figures: (step, steps, rate, loss) =>
+    `paso ${step} de ${steps} · ${rate} pasos por segundo · pérdida ${loss}`,
   lossName: "pérdida",
   lossTitle: "Pérdida de cada paso",
   lossLabel: "La pérdida de cada paso de entrenamiento",
@@ -76,6 +80,7 @@ const ES: typeof EN = {
   residualsLabel: (from, to) => `Histograma de los residuos en la parte reservada, de ${from} a ${to}`,
   errors: (model, repeated) =>
     `En la última quinta parte, que se reservó, las predicciones a un paso se desvían ${model} de media; repetir el último valor se desvía ${repeated}.`,
+  unreadable: (reason) => `No se ha podido leer el archivo: ${reason}`,
   failed: (reason) => `El entrenamiento ha terminado con un error: ${reason}`,
   problem(problem) {
     switch (problem.kind) {
@@ -86,7 +91,9 @@ const ES: typeof EN = {
       case "ragged":
         return `La línea ${problem.line} tiene ${problem.fields} campos; se esperaban ${problem.expected}, como en la primera.`;
       case "gap":
-        return `La línea ${problem.line} de la columna «${problem.column}» ${problem.found === "" ? "está vacía" : `contiene «${problem.found}»`} donde se esperaba un número${
+        return `La línea ${problem.line} de la columna «${problem.column}» ${
+          problem.found === "" ? "está vacía" : `contiene «${problem.found}»`
+        } donde se esperaba un número${
           problem.others > 0 ? `, y lo mismo ocurre en ${problem.others} líneas más` : ""
         }. Rellena el hueco o quita las líneas.`;
       case "short":
