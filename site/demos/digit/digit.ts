@@ -16,10 +16,10 @@ const probabilities = cf.call(cf.dense({ units: CLASSES, activation: "softmax" }
 /** A row goes in; the hidden state `[batch, rows, units]` and what is probable so far `[batch, rows, classes]` come out. */
 export const model = cf.model({ inputs: rows, outputs: { hidden, probabilities } });
 
-/** What the model puts out, on the host. */
+/** What the model puts out. */
 export interface Outputs {
-  readonly hidden: cf.HostTensor;
-  readonly probabilities: cf.HostTensor;
+  readonly hidden: cf.Tensor;
+  readonly probabilities: cf.Tensor;
 }
 
 /** Only the probabilities are trained: what the hidden state should be, nobody says. */

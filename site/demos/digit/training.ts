@@ -8,12 +8,12 @@ const BATCH_SIZE = 32;
 
 /** Which share of digits is read right after the last row. */
 export async function accuracyOf(
-  trainer: Pick<cf.Trainer, "predictOnBatch">,
+  trainer: Pick<cf.Trainer<Outputs>, "predictOnBatch">,
   variables: cf.Variables,
   { images, labels }: Digits,
 ): Promise<number> {
-  const output = await trainer.predictOnBatch(variables, images) as Outputs;
-  const read = cf.argmax(cf.at(output.probabilities, -1, { axis: 1 }));
+  const { probabilities } = await trainer.predictOnBatch(variables, images);
+  const read = cf.argmax(cf.at(probabilities, -1, { axis: 1 }));
   return cf.item(cf.mean(cf.cast(cf.equal(read, labels), "float32")));
 }
 
