@@ -57,12 +57,18 @@ Deno.test("pictureOf: a dot stays small, and nothing is blank", () => {
 });
 
 Deno.test("vary: the same key gives the same pictures, each other than before and no less inked than half", () => {
-  const images = cf.hostTensor(Float32Array.from([0, 1, 2].flatMap(() => [...pictureOf(seven)])), [3, SIDE, SIDE]);
+  const images = cf.hostTensor(Float32Array.from([0, 1, 2].flatMap(() => [...pictureOf(seven)])), [
+    3,
+    SIDE,
+    SIDE,
+  ]);
   const varied = vary(images, cf.key(3));
   assertEquals(varied, vary(images, cf.key(3)));
   const ink = (data: ArrayLike<number>) => Array.from(data).reduce((sum, value) => sum + value, 0);
   for (let i = 0; i < 3; i++) {
-    const [before, after] = [images, varied].map(({ data }) => data.slice(i * SIDE * SIDE, (i + 1) * SIDE * SIDE));
+    const [before, after] = [images, varied].map(({ data }) =>
+      data.slice(i * SIDE * SIDE, (i + 1) * SIDE * SIDE)
+    );
     assert(after.some((value, pixel) => Math.abs(value - before[pixel]) > 0.1));
     assert(ink(after) > 0.5 * ink(before) && ink(after) < 2 * ink(before));
     assert(after.every((value) => value >= 0 && value <= 1));

@@ -51,22 +51,31 @@ async function legend(page: Page): Promise<string[]> {
   return await page.locator(".line-chart").first().locator(".u-legend .u-label").allInnerTexts();
 }
 
-siteTest("forecast: a CSV that is dropped is shown, learned and forecast", PAGE, async ({ page, screenshot }) => {
-  await ready(page);
-  await drop(page, "wave.csv", wave(240));
-  await page.getByText("wave.csv: 240 rows").waitFor();
-  assertEquals(await page.locator('select[name="column"] option').allInnerTexts(), ["wave", "other"]);
-  assertEquals(await page.locator(".line-chart").count(), 1);
-  await page.locator('input[name="lookback"]').fill("12");
-  await train(page, "wasm", 20);
-  const [model, repeated] = await errorsOf(page);
-  assert(model < 0.7 * repeated, `${model} and ${repeated}`);
-  assertEquals(await legend(page), ["measured", "predicted", "forecast"]);
-  assertMatch(await page.locator("svg[role=img]").getAttribute("aria-label") ?? "", /^Histogram of the residuals/);
-  const bars = await page.locator("svg[role=img] rect").evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute("height"))));
-  assert(bars.filter((height) => height > 0).length > 3, bars.join(" "));
-  await screenshot("forecast-dropped");
-});
+siteTest(
+  "forecast: a CSV that is dropped is shown, learned and forecast",
+  PAGE,
+  async ({ page, screenshot }) => {
+    await ready(page);
+    await drop(page, "wave.csv", wave(240));
+    await page.getByText("wave.csv: 240 rows").waitFor();
+    assertEquals(await page.locator('select[name="column"] option').allInnerTexts(), ["wave", "other"]);
+    assertEquals(await page.locator(".line-chart").count(), 1);
+    await page.locator('input[name="lookback"]').fill("12");
+    await train(page, "wasm", 20);
+    const [model, repeated] = await errorsOf(page);
+    assert(model < 0.7 * repeated, `${model} and ${repeated}`);
+    assertEquals(await legend(page), ["measured", "predicted", "forecast"]);
+    assertMatch(
+      await page.locator("svg[role=img]").getAttribute("aria-label") ?? "",
+      /^Histogram of the residuals/,
+    );
+    const bars = await page.locator("svg[role=img] rect").evaluateAll((bars) =>
+      bars.map((bar) => Number(bar.getAttribute("height")))
+    );
+    assert(bars.filter((height) => height > 0).length > 3, bars.join(" "));
+    await screenshot("forecast-dropped");
+  },
+);
 
 siteTest("forecast: the example, in full", PAGE, async ({ page, screenshot }) => {
   await ready(page);
@@ -76,7 +85,11 @@ siteTest("forecast: the example, in full", PAGE, async ({ page, screenshot }) =>
   await page.getByRole("button", { name: "Train and forecast" }).click();
   const [model, repeated] = await errorsOf(page);
   const seconds = (performance.now() - start) / 1000;
-  console.log(`forecast: ${await page.locator("[data-figures]").innerText()}; ${seconds.toFixed(1)} s; ${model} against ${repeated}`);
+  console.log(
+    `forecast: ${await page.locator("[data-figures]").innerText()}; ${
+      seconds.toFixed(1)
+    } s; ${model} against ${repeated}`,
+  );
   assert(model < 0.5 * repeated, `${model} and ${repeated}`);
   await screenshot("forecast-light");
 });
@@ -94,7 +107,9 @@ siteTest("forecast: on webgpu, and stopped before the end", PAGE, async ({ page 
   );
   await page.getByRole("button", { name: "Stop" }).click();
   const [model, repeated] = await errorsOf(page);
-  console.log(`forecast on webgpu: ${await page.locator("[data-figures]").innerText()}; ${model} against ${repeated}`);
+  console.log(
+    `forecast on webgpu: ${await page.locator("[data-figures]").innerText()}; ${model} against ${repeated}`,
+  );
   assert(Number.isFinite(model) && model < 1.5 * repeated, `${model} and ${repeated}`);
   const step = Number(/step (\d+)/.exec(await page.locator("[data-figures]").innerText())?.[1]);
   assert(step < 1500, `${step} steps`); // 500 epochs are more
@@ -103,7 +118,11 @@ siteTest("forecast: on webgpu, and stopped before the end", PAGE, async ({ page 
 siteTest("forecast: a file that cannot be used is refused with its reason", PAGE, async ({ page }) => {
   await ready(page);
   const alert = page.getByRole("alert");
-  await page.locator('input[name="file"]').setInputFiles({ name: "words.csv", mimeType: "text/csv", buffer: Buffer.from("a,b\nx,y\n") });
+  await page.locator('input[name="file"]').setInputFiles({
+    name: "words.csv",
+    mimeType: "text/csv",
+    buffer: Buffer.from("a,b\nx,y\n"),
+  });
   await alert.getByText("No column of the file is of numbers.").waitFor();
   await drop(page, "empty.csv", "\n");
   await alert.getByText("The file is empty.").waitFor();
@@ -112,7 +131,11 @@ siteTest("forecast: a file that cannot be used is refused with its reason", PAGE
   await drop(page, "short.csv", "a\n1\n2\n3\n");
   await page.getByRole("button", { name: "Train and forecast" }).click();
   await alert.getByText("The series has 3 rows, expected at least 60").waitFor();
-  await drop(page, "gap.csv", "a\n" + Array.from({ length: 90 }, (_, i) => i === 11 ? "NaN" : i % 9).join("\n"));
+  await drop(
+    page,
+    "gap.csv",
+    "a\n" + Array.from({ length: 90 }, (_, i) => i === 11 ? "NaN" : i % 9).join("\n"),
+  );
   await page.getByRole("button", { name: "Train and forecast" }).click();
   await alert.getByText("Line 13 of the column “a” has “NaN” where a number was expected.").waitFor();
   // A good one after the bad ones.

@@ -28,7 +28,11 @@ Deno.test("parseTable: names, dates left out, Windows line ends, a byte order ma
 
 Deno.test("parseTable: semicolons with decimal commas, tabs, no names", () => {
   assertEquals(parseTable("x;y\n1,5;2\n2,5;3")[0].values, [1.5, 2.5]);
-  assertEquals(parseTable("1\t2\n3\t4").map(({ name, values }) => [name, ...values]), [["1", 1, 3], ["2", 2, 4]]);
+  assertEquals(parseTable("1\t2\n3\t4").map(({ name, values }) => [name, ...values]), [["1", 1, 3], [
+    "2",
+    2,
+    4,
+  ]]);
 });
 
 Deno.test("parseTable: quoted fields hold separators, quotes and line ends, and lines keep their numbers", () => {
@@ -40,14 +44,29 @@ Deno.test("parseTable: quoted fields hold separators, quotes and line ends, and 
 Deno.test("parseTable: what cannot be read is named", () => {
   assertEquals(problemOf(() => parseTable(" \n\n")), { kind: "empty" });
   assertEquals(problemOf(() => parseTable("a,b\nx,y\nz,w")), { kind: "noNumbers" });
-  assertEquals(problemOf(() => parseTable("a,b\n1,2\n3")), { kind: "ragged", line: 3, fields: 1, expected: 2 });
+  assertEquals(problemOf(() => parseTable("a,b\n1,2\n3")), {
+    kind: "ragged",
+    line: 3,
+    fields: 1,
+    expected: 2,
+  });
 });
 
 Deno.test("prepare: gaps, short and constant series are refused", () => {
   const [a] = parseTable("a\n" + Array.from({ length: 99 }, (_, i) => i === 40 ? "NaN" : i % 7).join("\n"));
-  assertEquals(problemOf(() => prepare(a, 7)), { kind: "gap", column: "a", line: 42, found: "NaN", others: 0 });
+  assertEquals(problemOf(() => prepare(a, 7)), {
+    kind: "gap",
+    column: "a",
+    line: 42,
+    found: "NaN",
+    others: 0,
+  });
   assertEquals(problemOf(() => prepare(column([1, 2, 3]), 4)), { kind: "short", rows: 3, expected: 30 });
-  assertEquals(problemOf(() => prepare(column(Array(99).fill(5)), 7)), { kind: "constant", column: "a", value: 5 });
+  assertEquals(problemOf(() => prepare(column(Array(99).fill(5)), 7)), {
+    kind: "constant",
+    column: "a",
+    value: 5,
+  });
 });
 
 Deno.test("prepare: as many rows as a refusal asks for are enough", () => {
@@ -68,7 +87,11 @@ Deno.test("train: half the error of repeating the last value on the example, and
   const prepared = prepare(visitors, 14);
   const losses: number[] = [];
   const epochs = 20;
-  const variables = await train(prepared, { device: "wasm", epochs, report: (loss) => void losses.push(loss) });
+  const variables = await train(prepared, {
+    device: "wasm",
+    epochs,
+    report: (loss) => void losses.push(loss),
+  });
   assertEquals(losses.length, stepsOf(prepared, epochs));
   const predicted = await predictHeldOut(prepared, variables, "wasm");
   assertEquals(predicted.length, 73); // the last fifth
