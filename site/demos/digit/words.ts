@@ -16,7 +16,7 @@ const EN = {
   row: "Row",
   picture: "Picture",
   hidden: "Hidden state, 64 units",
-  probabilities: "Probabilities",
+  probabilities: "Probabil\u00ADities",
   pictureLabel: "The picture of the digit, 28 by 28 pixels, up to the present row",
   hiddenLabel: "The hidden state after each row: 64 units from left to right, orange above zero, blue below",
   probabilitiesLabel: "The probability of each digit after each row",
@@ -55,7 +55,7 @@ const ES: typeof EN = {
   row: "Fila",
   picture: "Imagen",
   hidden: "Estado oculto, 64 unidades",
-  probabilities: "Probabilidades",
+  probabilities: "Probabili\u00ADdades",
   pictureLabel: "La imagen de la cifra, 28 por 28 píxeles, hasta la fila actual",
   hiddenLabel:
     "El estado oculto tras cada fila: 64 unidades de izquierda a derecha, naranja sobre cero, azul bajo cero",
