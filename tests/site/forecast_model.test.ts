@@ -1,6 +1,7 @@
 /** The parts of the demo "Forecast" that need no page: tables, training, predictions. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as cf from "@cellfold/cellfold";
+import { chartOf } from "../../site/demos/forecast/chart.ts";
 import { parseTable, type Problem, TableError } from "../../site/demos/forecast/csv.ts";
 import { exampleTable } from "../../site/demos/forecast/example.ts";
 import {
@@ -72,6 +73,23 @@ Deno.test("prepare: gaps, short and constant series are refused", () => {
 Deno.test("prepare: as many rows as a refusal asks for are enough", () => {
   const values = Array.from({ length: 30 }, (_, i) => i % 3);
   assertEquals(prepare(column(values), 4).trained, 24);
+});
+
+Deno.test("chartOf: predictions where they were held out, the forecast from the last value on", () => {
+  const names = { measured: "m", predicted: "p", forecast: "f" };
+  assertEquals(chartOf([1, NaN, 3], undefined, names), {
+    x: [1, 2, 3],
+    lines: [{ name: "m", values: [1, null, 3] }],
+  });
+  const values = Array.from({ length: 30 }, (_, i) => i % 3);
+  const prepared = prepare(column(values), 4);
+  const predicted = Array(6).fill(7);
+  const result = { prepared, predicted, next: [8, 9], errors: errorsOf(prepared, predicted) };
+  const { x, lines: [measured, held, ahead] } = chartOf(values, result, names);
+  assertEquals([x[0], x.at(-1), x.length], [13, 32, 20]);
+  for (const { values } of [measured, held, ahead]) assertEquals(values.length, x.length);
+  assertEquals(held.values.indexOf(7), x.indexOf(25)); // the first of those held out
+  assertEquals(ahead.values.slice(-4), [null, values[29], 8, 9]);
 });
 
 Deno.test("the model does not depend on the level of its window", async () => {

@@ -6,7 +6,9 @@ import * as cf from "@cellfold/cellfold";
 import { decodeSafetensors, restoreTree } from "@cellfold/cellfold/safetensors";
 import { SIDE } from "./digits.ts";
 
+/** Units of the LSTM. */
 export const UNITS = 64;
+/** Digits there are. */
 export const CLASSES = 10;
 
 const rows = cf.input([null, SIDE], { name: "rows" });

@@ -22,6 +22,7 @@ export type Progress =
   | { readonly step: number; readonly loss: number }
   | { readonly step: number; readonly accuracy: number };
 
+/** How the model is trained. */
 export interface TrainOptions {
   readonly device: cf.Device;
   readonly epochs: number;

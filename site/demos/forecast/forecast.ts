@@ -68,6 +68,7 @@ function part({ scaled }: Prepared, start: number, end: number): cf.HostTensor {
   return cf.hostTensor(scaled.data.slice(start, end), [end - start, 1]);
 }
 
+/** How the model is trained. */
 export interface TrainOptions {
   readonly device: cf.Device;
   readonly epochs: number;
