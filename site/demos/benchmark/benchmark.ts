@@ -9,8 +9,8 @@ import { given, type Subject, type Trial, type Workload } from "./workloads.ts";
 /** How much results may differ: more than rounding does, and far less than a mistake. */
 export const TOLERANCE = 1e-4;
 
-/** A turn lasts at least so many milliseconds, unless one step is longer; so does the warming-up, in turns. */
-const TURN = 50, WARM_UP = 400;
+/** About how many milliseconds a turn lasts, unless one step is longer, and how many the warming-up. */
+const TURN = 60, WARM_UP = 400;
 
 /** One library's figures for a workload. */
 export interface Row {
@@ -61,16 +61,15 @@ function differenceOf(first: ArrayLike<number>, second: ArrayLike<number>): numb
   );
 }
 
-/** Runs steps until the code of a library is warm; returns how many of them make a turn. */
+/** Runs steps until the code of a library is warm; returns how many of them make a turn. A browser's clock may be coarse. */
 async function warmUp({ step }: Trial, signal: AbortSignal): Promise<number> {
-  let [best, spent] = [Infinity, 0];
-  while (spent < WARM_UP) {
-    const time = await timed(1, step);
-    best = Math.min(best, time);
-    spent += Math.max(time, 0.01);
-    if (spent % TURN < time) await pause(signal);
+  for (let steps = 1, spent = 0;;) {
+    const time = await timed(steps, step) * steps;
+    spent += time;
+    await pause(signal);
+    if (time < TURN / 2) steps *= 2;
+    else if (spent >= WARM_UP) return steps;
   }
-  return Math.max(1, Math.round(TURN / Math.max(best, 0.001)));
 }
 
 /** Measures one workload. The first of the subjects is what the others are compared with. */

@@ -28,7 +28,11 @@ export async function tensorflow({ plain, simd }: TensorFlowPaths): Promise<Subj
   ]);
   // One thread, as the others have: then the build with threads is not loaded.
   tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-  backend.setWasmPaths({ "tfjs-backend-wasm.wasm": plain, "tfjs-backend-wasm-simd.wasm": simd });
+  backend.setWasmPaths({
+    "tfjs-backend-wasm.wasm": plain,
+    "tfjs-backend-wasm-simd.wasm": simd,
+    "tfjs-backend-wasm-threaded-simd.wasm": simd, // asked for, but not loaded
+  });
   if (!await tf.setBackend("wasm")) throw new Error("TensorFlow.js has no WebAssembly in this browser");
   await tf.ready();
   return {

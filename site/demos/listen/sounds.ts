@@ -97,7 +97,7 @@ function phrase(
     }
     const next = rng.pick(VOWELS);
     const seconds = rng.between(0.1, 0.32);
-    const loud = rng.between(0.5, 1);
+    const loud = rng.between(0.15, 1);
     const accent = rng.between(-0.12, 0.15);
     for (let t = 0; t < seconds && at < into.length; t += 1 / RATE, at++) {
       if (cycle++ % 64 === 0) {
@@ -115,10 +115,13 @@ function phrase(
       into[at] += 0.25 * loud * envelope(t, seconds, 0.025, 0.05) * shaped;
     }
     vowel = next;
-    if (rng.happens(0.3)) at += Math.round(rng.between(0.02, 0.08) * RATE);
+    if (rng.happens(0.4)) at += Math.round(rng.between(0.02, 0.16) * RATE); // the closure of a stop
   }
   return Math.min(at, into.length);
 }
+
+/** How long a phrase counts as spoken after its end, in seconds: nobody knows at once that it is over. */
+const REST = 0.08;
 
 /** A voice: phrases with pauses between them. */
 export function voice(seconds: number, rng: Random): Sound {
@@ -129,8 +132,8 @@ export function voice(seconds: number, rng: Random): Sound {
   let at = Math.round(rng.between(0, 1.2) * RATE);
   while (at < samples.length) {
     const end = phrase(samples, at, rng, speaker);
-    spoken.push([at, end]);
-    at = end + Math.round(rng.between(0.25, 1.6) * RATE);
+    spoken.push([at, end + REST * RATE]);
+    at = end + Math.round(rng.between(0.3, 1.6) * RATE);
   }
   return { samples, truth: truthOf(samples.length, spoken) };
 }
@@ -268,7 +271,7 @@ export function scene(seed: number, seconds: number): Sound {
   const spoken = rng.happens(0.8) ? voice(seconds, rng) : undefined;
   const loudness = rng.between(-45, -12);
   if (spoken) mix(samples, spoken.samples, loudness);
-  const kinds = Object.values(backgrounds);
+  const kinds = [...Object.values(backgrounds), backgrounds.notes, backgrounds.beeps]; // those are the hard ones
   const others = Math.round(rng.between(0.6, 3.4));
   for (let i = 0; i < others; i++) {
     const [from, length] = rng.happens(0.5)

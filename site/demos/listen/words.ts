@@ -15,10 +15,10 @@ export const WORDS = {
     bands: "Bands",
     probability: "Probability of a voice",
     time: (milliseconds: string, share: string) =>
-      `${milliseconds} ms per block of 8 ms (${share} of its time)`,
+      `${milliseconds} ms per block of 8 ms (${share}% of its time)`,
     late: (blocks: number) => `${blocks} late`,
     result: (found: number, mistaken: number) =>
-      `Taken for a voice: ${found} % of the blocks in which somebody speaks, ${mistaken} % of the others.`,
+      `Taken for a voice: ${found}% of the blocks in which somebody speaks, ${mistaken}% of the others.`,
     denied:
       "The browser may not use the microphone: allow it for this page in the browser's settings, or play the recording.",
     missing: "There is no microphone: connect one, or play the recording.",
@@ -39,7 +39,7 @@ export const WORDS = {
     bands: "Bandas",
     probability: "Probabilidad de voz",
     time: (milliseconds: string, share: string) =>
-      `${milliseconds} ms por bloque de 8 ms (el ${share} de su tiempo)`,
+      `${milliseconds} ms por bloque de 8 ms (el ${share} % de su tiempo)`,
     late: (blocks: number) => `${blocks} con retraso`,
     result: (found: number, mistaken: number) =>
       `Tomado por voz: el ${found} % de los bloques en los que alguien habla y el ${mistaken} % de los demás.`,
