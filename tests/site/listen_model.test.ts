@@ -56,16 +56,17 @@ Deno.test({
   ignore: !mayRead,
   async fn() {
     const { variables } = await shipped();
+    const { stream, output } = await open(variables);
+    using _ = stream;
     let [right, all] = [0, 0];
-    for (let seed = 2_000_000; seed < 2_000_010; seed++) {
+    for (let seed = 2_000_000; seed < 2_000_008; seed++) {
       const { samples, truth } = scene(seed, 4);
-      const { stream, output } = await open(variables);
+      stream.reset();
       truth.forEach((value, block) => {
         stream.step(samples.subarray(block * BLOCK, (block + 1) * BLOCK), output);
         right += Number(output.voice[0] > 0.5 === value > 0);
         all++;
       });
-      stream[Symbol.dispose]();
     }
     assert(right / all > 0.85, `right in ${right / all} of the blocks`);
   },
