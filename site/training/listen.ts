@@ -22,7 +22,7 @@ import { readWav, recording, sentences } from "../demos/listen/recording.ts";
 import { scene, type Sound } from "../demos/listen/sounds.ts";
 
 const PUBLIC = new URL("../public/", import.meta.url);
-const SECONDS = 4, SCENES = 1500, EPOCHS = 20, BATCH = 48;
+const SECONDS = 4, SCENES = 900, EPOCHS = 24, BATCH = 48;
 
 /** The bands of sounds of one length, `[sounds, blocks, BANDS]`: they have no weights, so they are computed once. */
 async function bandsOf(sounds: readonly Sound[]): Promise<Tensor> {

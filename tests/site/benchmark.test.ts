@@ -35,7 +35,7 @@ siteTest(
     assertEquals(before, []);
     await page.getByRole("spinbutton", { name: "Rounds" }).fill("2");
     await page.getByRole("button", { name: "Run the benchmark" }).click();
-    await page.getByText("Done. Medians of 2 rounds").waitFor({ timeout: 240_000 });
+    await page.getByText("Done. Medians of 2 rounds").waitFor({ timeout: 400_000 });
     await screenshot("benchmark-light");
     await page.getByRole("button", { name: "Copy as text" }).click();
     await page.getByText("Copied.").waitFor();
@@ -67,7 +67,7 @@ siteTest(
     await page.getByRole("button", { name: "Run the benchmark" }).click();
     await page.getByText("TensorFlow.js 4").waitFor({ timeout: 60_000 });
     await page.getByRole("button", { name: "Cancel" }).click();
-    await page.getByText("Cancelled.").waitFor();
+    await page.getByText("Cancelled.", { exact: true }).waitFor();
     assertEquals(await page.getByRole("button", { name: "Copy as text" }).count(), 0);
     const wasm = [...(await loaded()).keys()].filter((path) => path.endsWith(".wasm"));
     assert(wasm.every((path) => path.includes("tfjs")), wasm.join(", "));

@@ -271,7 +271,7 @@ export function scene(seed: number, seconds: number): Sound {
   const spoken = rng.happens(0.8) ? voice(seconds, rng) : undefined;
   const loudness = rng.between(-45, -12);
   if (spoken) mix(samples, spoken.samples, loudness);
-  const kinds = [...Object.values(backgrounds), backgrounds.notes, backgrounds.beeps]; // the hard ones more often
+  const kinds = Object.values(backgrounds);
   const others = Math.round(rng.between(0.6, 3.4));
   for (let i = 0; i < others; i++) {
     const [from, length] = rng.happens(0.5)
