@@ -6,13 +6,31 @@ import { type Language, pages } from "./pages.ts";
 const REPOSITORY = "https://github.com/cellfold/cellfold";
 
 /** The entry points of the library by their names, from `site/deno.json`. */
-const imports: Record<string, string> = JSON.parse(Deno.readTextFileSync(new URL("../deno.json", import.meta.url))).imports;
+const imports: Record<string, string> =
+  JSON.parse(Deno.readTextFileSync(new URL("../deno.json", import.meta.url))).imports;
 const alias = Object.entries(imports)
   .filter(([, path]) => path.startsWith("../"))
   .map(([name, path]) => ({
     find: new RegExp(`^${name}$`),
     replacement: new URL(`../${path}`, import.meta.url).pathname,
   }));
+
+/** What is used of a plugin's context. */
+interface Resolving {
+  resolve(source: string, importer: string, options: object): Promise<{ readonly id: string } | null>;
+}
+
+const SITE = new URL("../", import.meta.url).pathname;
+
+/** The sources of the library are outside the site; what they import from npm is installed in it. */
+const packagesOfSources = {
+  name: "packages-of-sources",
+  enforce: "pre" as const,
+  resolveId(this: Resolving, source: string, importer: string | undefined, options: object) {
+    if (!/^@?[a-z]/.test(source) || !importer?.startsWith("/") || importer.startsWith(SITE)) return null;
+    return this.resolve(source, `${SITE}index.md`, { ...options, skipSelf: true });
+  },
+};
 
 /** What the theme says by itself, in each language. */
 const WORDS = {
@@ -47,7 +65,11 @@ const WORDS = {
   },
 } as const;
 
-function locale(language: Language, label: string, prefix: string): LocaleConfig<DefaultTheme.Config>[string] {
+function locale(
+  language: Language,
+  label: string,
+  prefix: string,
+): LocaleConfig<DefaultTheme.Config>[string] {
   const { description, outline, search: _, ...words } = WORDS[language];
   const groups = pages.map(({ title, items }) => ({
     text: title[language],
@@ -71,6 +93,7 @@ export default defineConfig({
   base: Deno.env.get("CELLFOLD_SITE_BASE") ?? "/",
   cleanUrls: false,
   lastUpdated: false,
+  srcExclude: ["README.md", "public/**"],
   locales: { root: locale("en", "English", ""), es: locale("es", "Español", "/es") },
   themeConfig: {
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
@@ -82,6 +105,13 @@ export default defineConfig({
   },
   vite: {
     resolve: { alias },
+    plugins: [packagesOfSources],
+    // An audio worklet cannot load parts of a program later, so workers are single files.
+    worker: {
+      format: "es",
+      plugins: () => [packagesOfSources],
+      rollupOptions: { output: { inlineDynamicImports: true } },
+    },
     // The sources use what browsers with WebAssembly SIMD have.
     build: { target: "es2022", chunkSizeWarningLimit: 1000 },
     server: { fs: { allow: [new URL("../../", import.meta.url).pathname] } },

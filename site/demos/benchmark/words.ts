@@ -1,0 +1,61 @@
+/** The words of the page. */
+import type { Workload } from "./workloads.ts";
+
+type Names = { readonly [N in Workload["name"]]: string };
+
+export const WORDS = {
+  en: {
+    libraries: "Libraries",
+    rounds: "Rounds",
+    run: "Run the benchmark",
+    cancel: "Cancel",
+    copy: "Copy as text",
+    copied: "Copied.",
+    notCopied: "The browser does not allow copying; the text is below.",
+    idle: "Nothing is loaded before you start. It takes about a minute; leave this tab in front.",
+    loading: "Loading the libraries …",
+    cancelled: "Cancelled.",
+    done: (rounds: number) => `Done. Medians of ${rounds} rounds in turns. Shorter is faster.`,
+    doing: (workload: string, subject: string) => `${workload}: ${subject}`,
+    progress: "How much is done",
+    agrees: "All results agree to 1e-4.",
+    slower: (times: string) => `${times} × the time`,
+    failed: (reason: string) => `not measured: ${reason}`,
+    broken: (reason: string) => `This did not work: ${reason}`,
+    gpu: "Cellfold on WebGPU",
+    names: {
+      "predict": "Prediction, batch of 64",
+      "predict-one": "Prediction, one sequence",
+      "own-predict": "Prediction with an LSTM written gate by gate, batch of 64",
+      "train": "Training step, batch of 64",
+      "own-train": "Training step with an LSTM written gate by gate, batch of 64",
+    } satisfies Names as Names,
+  },
+  es: {
+    libraries: "Bibliotecas",
+    rounds: "Rondas",
+    run: "Empezar la comparativa",
+    cancel: "Cancelar",
+    copy: "Copiar como texto",
+    copied: "Copiado.",
+    notCopied: "El navegador no permite copiar; el texto está debajo.",
+    idle: "No se carga nada hasta que empieces. Tarda alrededor de un minuto; deja esta pestaña a la vista.",
+    loading: "Cargando las bibliotecas…",
+    cancelled: "Cancelado.",
+    done: (rounds: number) => `Terminado. Medianas de ${rounds} rondas por turnos. Más corto es más rápido.`,
+    doing: (workload: string, subject: string) => `${workload}: ${subject}`,
+    progress: "Cuánto está hecho",
+    agrees: "Todos los resultados coinciden hasta 1e-4.",
+    slower: (times: string) => `${times} × el tiempo`,
+    failed: (reason: string) => `sin medir: ${reason}`,
+    broken: (reason: string) => `No ha funcionado: ${reason}`,
+    gpu: "Cellfold en WebGPU",
+    names: {
+      "predict": "Predicción, lote de 64",
+      "predict-one": "Predicción, una secuencia",
+      "own-predict": "Predicción con una LSTM escrita puerta a puerta, lote de 64",
+      "train": "Paso de entrenamiento, lote de 64",
+      "own-train": "Paso de entrenamiento con una LSTM escrita puerta a puerta, lote de 64",
+    } satisfies Names as Names,
+  },
+} as const;
