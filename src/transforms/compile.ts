@@ -9,7 +9,7 @@ import { isTracing } from "../program/trace.ts";
 import type { Program } from "../program/types.ts";
 import { type Spec, specOf } from "../tensor/tensor.ts";
 import { mapTree, unflattenTree } from "../tree/tree.ts";
-import { explainProgram } from "./explain.ts";
+import { explainPasses, explainProgram, type Explanation } from "./explain.ts";
 import {
   createForms,
   describeForms,
@@ -67,6 +67,8 @@ export interface Compiled<Args extends readonly unknown[], Result> extends Dispo
   readonly device: string;
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
+  /** What `explanation` gives. */
+  explanation(...args: readonly unknown[]): Explanation;
   /** The optimized Program for arguments of these specs. */
   program(...args: readonly unknown[]): Program;
 }
@@ -141,6 +143,7 @@ function compileSource<Args extends readonly unknown[], Result>(source: Source):
     device: "", // defined below
     program: (...args: readonly unknown[]) => runPasses(source.trace(args.map(specsOf)).program),
     explain: (...args: readonly unknown[]) => explainForms(forms, args),
+    explanation: (...args: readonly unknown[]) => explanationOf(forms, args),
     [Symbol.dispose]: () => disposeForms(forms),
   });
   return Object.defineProperty(compiled, "device", { get: () => deviceOf(forms) });
@@ -173,10 +176,22 @@ function explainForms(forms: Forms, args: readonly unknown[]): string {
   if (kept.size === 0) {
     throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
   }
-  const texts = [...kept.keys()].map(({ traced, executable, choice }) =>
-    `${choice}\n\n${explainProgram(traced, executable)}`
+  const texts = [...kept.keys()].map(({ traced, executable, device, why }) =>
+    `on ${device}: ${why}\n\n${explainProgram(traced, executable)}`
   );
   return [...(kept.size > 1 ? [describeForms(forms)] : []), ...texts].join("\n\n");
+}
+
+/** The same as data: for these arguments, or for the last call. */
+function explanationOf({ source, latest }: Forms, args: readonly unknown[]): Explanation {
+  if (args.length > 0) return { ...explainPasses(source.trace(args.map(specsOf))), kernels: [] };
+  if (!latest) throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
+  const { traced, executable, device, why } = latest;
+  return {
+    device: { name: device, why },
+    ...explainPasses(traced),
+    ...(executable.report?.() ?? { kernels: [] }),
+  };
 }
 
 /** The name of the device of the last call; before the first call, that of the device that is tried first. */
