@@ -79,6 +79,8 @@ export default defineConfig({
     resolve: { alias },
     // The sources use what browsers with WebAssembly SIMD have.
     build: { target: "es2022", chunkSizeWarningLimit: 1000 },
+    // Workers load parts of the library when they need them.
+    worker: { format: "es" },
     server: { fs: { allow: [new URL("../../", import.meta.url).pathname] } },
   },
 });
