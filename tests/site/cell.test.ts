@@ -28,7 +28,12 @@ export const cell = ({ kernel, recurrent }) => (h, x) => {
 };
 `;
 
-function cellTest(name: string, run: (visit: Visit) => Promise<void>, options?: VisitOptions, path = PATH): void {
+function cellTest(
+  name: string,
+  run: (visit: Visit) => Promise<void>,
+  options?: VisitOptions,
+  path = PATH,
+): void {
   siteTest(`cell demo: ${name}`, path, async (visit) => {
     await ready(visit.page);
     await run(visit);
@@ -52,7 +57,10 @@ async function press(page: Page, name: string): Promise<void> {
 }
 
 /** Trains so many steps to the end; gives the figures. */
-async function train(page: Page, steps: number): Promise<{ readonly loss: number; readonly rate: number; readonly text: string }> {
+async function train(
+  page: Page,
+  steps: number,
+): Promise<{ readonly loss: number; readonly rate: number; readonly text: string }> {
   await page.locator("input[name=steps]").fill(String(steps));
   await press(page, "Run");
   const end = page.getByText("Done.", { exact: true }).or(page.locator(".failure"));
@@ -65,7 +73,10 @@ async function train(page: Page, steps: number): Promise<{ readonly loss: number
 }
 
 /** Runs a program that fails; gives the message, and the lines that the editor marks. */
-async function failureOf(page: Page, program: string): Promise<{ readonly message: string; readonly marked: string }> {
+async function failureOf(
+  page: Page,
+  program: string,
+): Promise<{ readonly message: string; readonly marked: string }> {
   await write(page, program);
   await press(page, "Run");
   const failure = page.locator(".failure");
@@ -89,7 +100,10 @@ cellTest("an error of shapes while tracing is shown at its line", async ({ page,
 });
 
 cellTest("an error in a function that the cell calls is shown where it was thrown", async ({ page }) => {
-  const { message, marked } = await failureOf(page, PROGRAM.replace("cf.zeros([batch, units])", "\n  missing(batch)"));
+  const { message, marked } = await failureOf(
+    page,
+    PROGRAM.replace("cf.zeros([batch, units])", "\n  missing(batch)"),
+  );
   assertMatch(message, /^Line 13: ReferenceError: missing is not defined/);
   assertEquals(marked, "13");
 });
@@ -109,23 +123,31 @@ cellTest("a name that the library does not export is shown at its import", async
 });
 
 for (const device of ["wasm", "webgpu"] as const) {
-  cellTest(`a program that is typed trains on ${device}, its loss falls, and its step is explained`, async (visit) => {
-    const { page, screenshot } = visit;
-    await write(page, PROGRAM.replace("return [next", "console.log('traced', next);\n  return [next"));
-    await page.locator(`select[name=device] option[value=${device}]`).waitFor({ state: "attached" });
-    await page.locator("select[name=device]").selectOption(device);
-    await page.locator("select[name=task]").selectOption("sine");
-    const early = await train(page, 1);
-    const { loss, rate, text } = await train(page, device === "wasm" ? 400 : 60);
-    assert(loss < (device === "wasm" ? 0.1 : 0.6) * early.loss, `${early.loss} became ${loss}`);
-    assert(rate > 0, text);
-    await page.getByText("traced float32[batch, 12]").first().waitFor();
-    assert(await page.locator("[data-kernel]").count() > 3);
-    assertMatch(await page.locator("[data-explained]").textContent() ?? "", /hoisted matmul float32\[batch, 12\]/);
-    const amounts = await page.locator("[data-kernel] .amount").allTextContents();
-    for (const amount of amounts) assertMatch(amount, device === "wasm" ? /^[\d.]+ (µs|ms)$/ : /^[\d.]+ %$/);
-    await screenshot(`cell-${device}`);
-  });
+  cellTest(
+    `a program that is typed trains on ${device}, its loss falls, and its step is explained`,
+    async (visit) => {
+      const { page, screenshot } = visit;
+      await write(page, PROGRAM.replace("return [next", "console.log('traced', next);\n  return [next"));
+      await page.locator(`select[name=device] option[value=${device}]`).waitFor({ state: "attached" });
+      await page.locator("select[name=device]").selectOption(device);
+      await page.locator("select[name=task]").selectOption("sine");
+      const early = await train(page, 1);
+      const { loss, rate, text } = await train(page, device === "wasm" ? 400 : 60);
+      assert(loss < (device === "wasm" ? 0.1 : 0.6) * early.loss, `${early.loss} became ${loss}`);
+      assert(rate > 0, text);
+      await page.getByText("traced float32[batch, 12]").first().waitFor();
+      assert(await page.locator("[data-kernel]").count() > 3);
+      assertMatch(
+        await page.locator("[data-explained]").textContent() ?? "",
+        /hoisted matmul float32\[batch, 12\]/,
+      );
+      const amounts = await page.locator("[data-kernel] .amount").allTextContents();
+      for (const amount of amounts) {
+        assertMatch(amount, device === "wasm" ? /^[\d.]+ (µs|ms)$/ : /^[\d.]+ %$/);
+      }
+      await screenshot(`cell-${device}`);
+    },
+  );
 }
 
 cellTest("each of the cells to start from runs", async ({ page }) => {
@@ -206,7 +228,9 @@ cellTest("a first load has at most 300 kB, the editor included", async ({ loaded
   assert(bytes <= MOST_BYTES, `${bytes} bytes: ${JSON.stringify([...sizes])}`);
 });
 
-for (const [name, options] of [["light", {}], ["dark", { dark: true }], ["phone", { phone: true }]] as const) {
+for (
+  const [name, options] of [["light", {}], ["dark", { dark: true }], ["phone", { phone: true }]] as const
+) {
   cellTest(`a screenshot, ${name}`, async ({ page, screenshot }) => {
     await train(page, 400);
     await page.locator("[data-explained]").waitFor();

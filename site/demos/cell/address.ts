@@ -39,8 +39,10 @@ export async function decodeShared(fragment: string): Promise<Shared | undefined
   const [, letters] = /^#?p=([\w-]+)$/.exec(fragment) ?? [];
   if (letters === undefined) return undefined;
   try {
-    const bytes = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), (letter) =>
-      letter.charCodeAt(0));
+    const bytes = Uint8Array.from(
+      atob(letters.replaceAll("-", "+").replaceAll("_", "/")),
+      (letter) => letter.charCodeAt(0),
+    );
     const text = new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw")));
     return checked(JSON.parse(text));
   } catch {

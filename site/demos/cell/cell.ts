@@ -29,7 +29,9 @@ export interface TrainingSettings {
 export function programIn(exports: Partial<Record<keyof CellProgram, unknown>>): CellProgram {
   for (const name of ["params", "state", "cell"] as const) {
     if (typeof exports[name] !== "function") {
-      throw new TypeError(`Cannot train the program: ${name} is ${typeof exports[name]}, expected an exported function`);
+      throw new TypeError(
+        `Cannot train the program: ${name} is ${typeof exports[name]}, expected an exported function`,
+      );
     }
   }
   return exports as CellProgram; // checked just above
@@ -45,7 +47,9 @@ function modelOf(program: CellProgram, { everyStep, outputs }: Task): cf.Layer<c
     step: (params) => {
       const step = program.cell(params);
       if (typeof step === "function") return step;
-      throw new TypeError(`Cannot train the cell: cell(params) is ${typeof step}, expected (state, input) => [output, state]`);
+      throw new TypeError(
+        `Cannot train the cell: cell(params) is ${typeof step}, expected (state, input) => [output, state]`,
+      );
     },
   };
   return cf.sequential([cf.rnn(own, { returnSequences: everyStep }), cf.dense({ units: outputs })]);

@@ -73,7 +73,12 @@ export function createEditor(parent: HTMLElement, text: string, label: string, e
       }
       const { from, to } = doc.line(failure.line);
       const start = Math.min(from + (failure.column ?? 1) - 1, to);
-      const diagnostic = { from: start, to: Math.max(start, to), severity: "error" as const, message: failure.message };
+      const diagnostic = {
+        from: start,
+        to: Math.max(start, to),
+        severity: "error" as const,
+        message: failure.message,
+      };
       view.dispatch(setDiagnostics(view.state, [diagnostic]), {
         effects: EditorView.scrollIntoView(start, { y: "center" }),
       });

@@ -36,7 +36,8 @@ export const explainedWords: { readonly en: ExplainedWords; readonly es: Explain
     kernels: "The kernels of a step",
     measured: (steps, total) =>
       `Measured over ${steps} steps on one thread of WebAssembly: ${total} a step. Below a loop is what it repeats.`,
-    estimated: "A GPU does not say what its kernels take: widths are estimated work. Below a loop is what it repeats.",
+    estimated:
+      "A GPU does not say what its kernels take: widths are estimated work. Below a loop is what it repeats.",
     strip: "The time of a training step by kernel, in the order in which they run",
     smaller: (count, share) => `${count} smaller kernels, ${share} in all`,
     runs: (count) => count > 1 ? `${count} times a step` : "",

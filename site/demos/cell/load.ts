@@ -45,15 +45,19 @@ export class NotLoaded extends Error {
  * @throws NotLoaded if it cannot be parsed or throws.
  */
 export async function load(source: string, library: object): Promise<Loaded> {
-  const address = JSON.stringify(libraryUrl(library));
+  const from = libraryUrl(library);
   // The lines stay as they are.
-  const url = urlOf(source.replaceAll(new RegExp(`(["'])${LIBRARY}\\1`, "g"), address));
+  const url = urlOf(source.replaceAll(new RegExp(`(["'])${LIBRARY}\\1`, "g"), JSON.stringify(from)));
   try {
     const exports = await import(/* @vite-ignore */ url);
     return { exports, place: (error) => placeOf(error, url) };
   } catch (error) {
-    // A file that cannot be fetched is a TypeError; a missing name of an import is a SyntaxError, too.
-    throw new NotLoaded({ ...placeOf(error, url), ...(error instanceof SyntaxError && { syntax: true }) });
+    if (!(error instanceof SyntaxError)) throw new NotLoaded(placeOf(error, url));
+    const message = `SyntaxError: ${error.message}`;
+    if (!message.includes(from)) throw new NotLoaded({ message, syntax: true });
+    // A name that the library does not export.
+    const line = source.slice(0, source.indexOf(LIBRARY)).split("\n").length;
+    throw new NotLoaded({ message: message.replaceAll(from, LIBRARY), line });
   }
 }
 
@@ -62,6 +66,8 @@ function placeOf(error: unknown, url: string): Failure {
   if (!(error instanceof Error)) return { message: `The program threw ${String(error)}` };
   const message = `${error.name}: ${error.message}`;
   const at = error.stack?.indexOf(`${url}:`) ?? -1;
-  const [, line, column] = at < 0 ? [] : /^:(\d+):(\d+)/.exec(error.stack?.slice(at + url.length) ?? "") ?? [];
+  const [, line, column] = at < 0
+    ? []
+    : /^:(\d+):(\d+)/.exec(error.stack?.slice(at + url.length) ?? "") ?? [];
   return line === undefined ? { message } : { message, line: Number(line), column: Number(column) };
 }

@@ -10,7 +10,9 @@ export function pictureOf(explanation: Explanation): Picture {
     before: beforeDerivatives,
     passes: [
       { name: "traced", notes: [], ...equationsOf(traced) },
-      ...passes.filter(({ changed, notes }) => changed || notes.length > 0).map(({ name, notes, program }) => ({
+      ...passes.filter(({ changed, notes }) => changed || notes.length > 0).map((
+        { name, notes, program },
+      ) => ({
         name,
         notes,
         ...equationsOf(program),

@@ -44,8 +44,9 @@ export function runProgram(request: RunRequest, late: Late, hear: (report: Repor
     if (data.kind === "traced") clearTimeout(timer);
     if (data.kind === "failed") {
       // An engine does not say where a module has its error, but it says so of a script.
-      if (data.failure.syntax) void syntaxFailure(request.source).then((found) => fail(found ?? data.failure));
-      else fail(data.failure);
+      if (data.failure.syntax) {
+        void syntaxFailure(request.source).then((found) => fail(found ?? data.failure));
+      } else fail(data.failure);
     } else {
       if (data.kind === "done") stop();
       hear(data);

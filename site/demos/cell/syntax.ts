@@ -28,7 +28,9 @@ export function syntaxFailure(source: string): Promise<Failure | undefined> {
       const { message, lineno: line, colno } = event;
       const text = /SyntaxError: .*/.exec(message)?.[0];
       const column = line === 1 ? colno - FIRST.length : colno;
-      resolve(text === undefined ? undefined : { message: text, line, column: Math.max(1, column), syntax: true });
+      resolve(
+        text === undefined ? undefined : { message: text, line, column: Math.max(1, column), syntax: true },
+      );
     };
   }).finally(() => {
     worker.terminate();

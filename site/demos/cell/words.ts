@@ -43,7 +43,8 @@ export const words: { readonly en: CellWords; readonly es: CellWords } = {
     copy: "Copy link",
     copied: "Copied",
     keys: "Ctrl+Enter runs, Escape leaves the editor.",
-    fromLink: "This program came with the link: somebody else wrote it. It has not run. Read it, then press Run.",
+    fromLink:
+      "This program came with the link: somebody else wrote it. It has not run. Read it, then press Run.",
     badLink: "The link is damaged or incomplete, so it was not used.",
     tracing: "Tracing and compiling …",
     stopped: "Stopped.",

@@ -22,7 +22,9 @@ for (const level of ["log", "info", "warn", "error"] as const) {
 
 function textOf(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
-  return cf.isTensor(value) ? `${value.dtype}[${value.shape.join(", ")}]` : JSON.stringify(value, undefined, 1);
+  return cf.isTensor(value)
+    ? `${value.dtype}[${value.shape.join(", ")}]`
+    : JSON.stringify(value, undefined, 1);
 }
 
 async function run({ source, settings, steps }: RunRequest): Promise<void> {

@@ -9,11 +9,11 @@ const limits = { min: -0.3, max: 0.3 };
 export function params(key, features) {
   const keys = cf.splitKey(key, 3);
   return {
-    kernel: cf.uniform(keys[0], [features, units], limits),
+    kernel: cf.normal(keys[0], [features, units]),
     recurrent: cf.uniform(keys[1], [units, units], limits),
-    bias: cf.zeros([units]),
+    bias: cf.full([units], -2), // slow at first
     target: cf.normal(keys[2], [units]),
-    logRate: cf.full([units], -2), // log(1/τ)
+    logRate: cf.full([units], -3), // log(1/τ)
   };
 }
 
