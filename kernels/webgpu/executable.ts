@@ -173,7 +173,7 @@ export class WebGpuExecutable implements Executable {
   }
 
   report(): ExecutableReport {
-    const { bindings, code } = this.#latest?.bound ?? {};
+    const [, { bindings, code } = {}] = this.#plans.kept.entries.at(-1) ?? [];
     return {
       kernels: bindings && code ? reportKernels(kernelFunctions, code.kernels, sizesAt(bindings)) : [],
     };

@@ -192,7 +192,7 @@ cellTest("a loop without an end leaves the page alive, and is stopped", async ({
   assertEquals(await page.evaluate("1 + 1"), 2);
   await press(page, "Stop");
   await page.getByText("Stopped.", { exact: true }).waitFor();
-  await page.waitForTimeout(100);
+  for (let wait = 0; wait < 50 && page.workers().length > 0; wait++) await page.waitForTimeout(100);
   assertEquals(page.workers().length, 0);
   await write(page, PROGRAM);
   await train(page, 20);
@@ -236,6 +236,7 @@ for (
     await page.locator("[data-explained]").waitFor();
     const width = await page.evaluate("document.documentElement.scrollWidth") as number;
     assert(width <= (page.viewportSize()?.width ?? 0), `${width} pixels wide`);
+    await page.evaluate("scrollTo(0, 0)"); // the bar stays at the top
     await screenshot(`cell-${name}`);
   }, options);
 }

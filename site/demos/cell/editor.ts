@@ -3,8 +3,8 @@ import { javascript } from "@codemirror/lang-javascript";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { oneDark } from "@codemirror/theme-one-dark";
-import { keymap } from "@codemirror/view";
-import { basicSetup, EditorView } from "codemirror";
+import { highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
+import { EditorView, minimalSetup } from "codemirror";
 import type { Failure } from "./messages.ts";
 
 /** What the page hears of an editor. */
@@ -49,8 +49,10 @@ export function createEditor(parent: HTMLElement, text: string, label: string, e
       extensions: [
         Prec.highest(keymap.of([{ key: "Mod-Enter", run }, { key: "Ctrl-Enter", run }])),
         Prec.highest(plain),
-        basicSetup,
-        // After what closes a list or a search; Tab is not taken, so that the focus can leave by it, too.
+        // Not all that the editor can do: searching and completing would be a fifth of a first load.
+        minimalSetup,
+        [lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), EditorView.lineWrapping],
+        // After what gives up a selection; Tab is not taken, so that the focus can leave by it, too.
         keymap.of([{ key: "Escape", run: leave }]),
         javascript(),
         lintGutter(),

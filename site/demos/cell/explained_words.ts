@@ -49,12 +49,10 @@ export const explainedWords: { readonly en: ExplainedWords; readonly es: Explain
       other: "other",
     },
     done: [
-      ["hoisted", "hoisted out of loops"],
+      ["hoisted", "operations hoisted out of loops"],
       ["merged", "products merged"],
       ["joined", "additions joined"],
-      ["sank", "sums sunk below loops"],
-      ["pruned", "pruned"],
-      ["split", "split"],
+      ["sank", "sums over time made products after the loop"],
     ],
     about: {
       unroll: "A loop of one step becomes that step.",
@@ -96,12 +94,10 @@ export const explainedWords: { readonly en: ExplainedWords; readonly es: Explain
       other: "otros",
     },
     done: [
-      ["hoisted", "sacadas de bucles"],
+      ["hoisted", "operaciones sacadas de bucles"],
       ["merged", "productos unidos"],
       ["joined", "sumas unidas"],
-      ["sank", "sumas llevadas tras los bucles"],
-      ["pruned", "podas"],
-      ["split", "divisiones"],
+      ["sank", "sumas en el tiempo hechas productos tras el bucle"],
     ],
     about: {
       unroll: "Un bucle de un solo paso se convierte en ese paso.",

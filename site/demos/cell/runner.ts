@@ -21,7 +21,7 @@ export type Late = (seconds: number) => string;
  */
 export function runProgram(request: RunRequest, late: Late, hear: (report: Report) => void): Running {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
   const stop = () => {
     stopped = true;

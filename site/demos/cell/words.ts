@@ -50,7 +50,7 @@ export const words: { readonly en: CellWords; readonly es: CellWords } = {
     stopped: "Stopped.",
     done: "Done.",
     loss: "loss",
-    withoutMemory: "best without memory",
+    withoutMemory: "without memory",
     chart: "The loss at each training step, beside the least loss of a model without memory",
     console: "The program's output",
     figures: (step, steps, loss, rate, weights) =>
@@ -83,7 +83,7 @@ export const words: { readonly en: CellWords; readonly es: CellWords } = {
     stopped: "Detenido.",
     done: "Terminado.",
     loss: "pérdida",
-    withoutMemory: "lo mejor sin memoria",
+    withoutMemory: "sin memoria",
     chart: "La pérdida en cada paso de entrenamiento, junto a la menor pérdida de un modelo sin memoria",
     console: "Salida del programa",
     figures: (step, steps, loss, rate, weights) =>

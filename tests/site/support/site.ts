@@ -86,7 +86,11 @@ async function visit(path: string, options: VisitOptions, run: (visit: Visit) =>
     const errors: string[] = [];
     const bodies = new Map<string, Promise<number>>();
     page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
-    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    page.on("console", (message) => {
+      // A browser asks for an icon that no page names.
+      const isIcon = message.location().url.endsWith("/favicon.ico");
+      if (message.type() === "error" && !isIcon) errors.push(message.text());
+    });
     page.on("request", (request) => {
       if (/^(https?|wss?):/.test(request.url()) && !request.url().startsWith(at(""))) {
         errors.push(`a request to ${request.url()}`);
