@@ -6,6 +6,15 @@ import { siteTest, type Visit, type VisitOptions } from "./support/site.ts";
 
 const PATH = "demos/cell.html";
 
+interface Violation {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** The text of axe-core; a computed name, so that checking does not download it. */
+const AXE = ["npm:axe-core", "4.14.1"].join("@");
+
 /** The most compressed bytes of a first load. */
 const MOST_BYTES = 300_000;
 
@@ -227,6 +236,29 @@ cellTest("a first load has at most 300 kB, the editor included", async ({ loaded
   const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   assert(bytes <= MOST_BYTES, `${bytes} bytes: ${JSON.stringify([...sizes])}`);
 });
+
+for (const dark of [false, true]) {
+  cellTest(
+    `axe-core finds nothing serious in the picture and an error, ${dark ? "dark" : "light"}`,
+    async ({ page }) => {
+      await train(page, 30);
+      await page.locator("[data-explained]").waitFor();
+      const { default: { source } }: { default: { source: string } } = await import(AXE);
+      await page.addScriptTag({ content: source });
+      const find = async () => {
+        const found = await page.evaluate(
+          "axe.run('.demo').then(({ violations }) => violations)",
+        ) as Violation[];
+        return found.filter(({ impact }) => impact === "serious" || impact === "critical")
+          .map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
+      };
+      assertEquals(await find(), []);
+      await failureOf(page, PROGRAM.replace("matmul(h", "matmul(h, h"));
+      assertEquals(await find(), []);
+    },
+    { dark },
+  );
+}
 
 for (
   const [name, options] of [["light", {}], ["dark", { dark: true }], ["phone", { phone: true }]] as const

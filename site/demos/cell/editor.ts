@@ -1,5 +1,5 @@
 /** The editor, CodeMirror: a page loads it after it is drawn. */
-import { javascript } from "@codemirror/lang-javascript";
+import { javascriptLanguage } from "@codemirror/lang-javascript";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { oneDark } from "@codemirror/theme-one-dark";
@@ -29,7 +29,8 @@ const plain = EditorView.theme({
   ".cm-scroller": { fontFamily: "var(--vp-font-family-mono)", lineHeight: "1.5" },
   ".cm-gutters": { backgroundColor: "var(--vp-c-bg)", color: "var(--vp-c-text-2)", border: "none" },
 });
-const dark = [EditorView.theme({ "&": { backgroundColor: "var(--vp-c-bg)" } }, { dark: true }), oneDark];
+const darker = { "&": { backgroundColor: "var(--vp-c-bg)" }, ".cm-activeLine": { backgroundColor: "transparent" } };
+const dark = [EditorView.theme(darker, { dark: true }), oneDark];
 
 /** Makes an editor inside an element. */
 export function createEditor(parent: HTMLElement, text: string, label: string, events: EditorEvents): Editor {
@@ -54,7 +55,7 @@ export function createEditor(parent: HTMLElement, text: string, label: string, e
         [lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), EditorView.lineWrapping],
         // After what gives up a selection; Tab is not taken, so that the focus can leave by it, too.
         keymap.of([{ key: "Escape", run: leave }]),
-        javascript(),
+        javascriptLanguage,
         lintGutter(),
         theme.of([]),
         EditorView.contentAttributes.of({ "aria-label": label }),
