@@ -29,7 +29,10 @@ const plain = EditorView.theme({
   ".cm-scroller": { fontFamily: "var(--vp-font-family-mono)", lineHeight: "1.5" },
   ".cm-gutters": { backgroundColor: "var(--vp-c-bg)", color: "var(--vp-c-text-2)", border: "none" },
 });
-const darker = { "&": { backgroundColor: "var(--vp-c-bg)" }, ".cm-activeLine": { backgroundColor: "transparent" } };
+const darker = {
+  "&": { backgroundColor: "var(--vp-c-bg)" },
+  ".cm-activeLine": { backgroundColor: "transparent" },
+};
 const dark = [EditorView.theme(darker, { dark: true }), oneDark];
 
 /** Makes an editor inside an element. */

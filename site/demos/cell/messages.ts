@@ -53,7 +53,9 @@ export interface Picture {
 
 /** From the worker. */
 export type Report =
-  /** The program's functions were called: nothing of it runs from here on. */
+  /** The library is loaded, and the program begins. */
+  | { readonly kind: "started" }
+  /** The program's functions were called and came back. */
   | { readonly kind: "traced"; readonly weights: number; readonly withoutMemory: number }
   /** Losses of steps since the last report, and milliseconds that these took. */
   | { readonly kind: "steps"; readonly losses: readonly number[]; readonly milliseconds: number }

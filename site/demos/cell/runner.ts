@@ -21,8 +21,8 @@ export type Late = (seconds: number) => string;
  */
 export function runProgram(request: RunRequest, late: Late, hear: (report: Report) => void): Running {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = () => {
     stopped = true;
     clearTimeout(timer);
@@ -33,13 +33,15 @@ export function runProgram(request: RunRequest, late: Late, hear: (report: Repor
     stop();
     hear({ kind: "failed", failure });
   };
-  timer = setTimeout(() => fail({ message: late(MOST_MILLISECONDS / 1000) }), MOST_MILLISECONDS);
   worker.onerror = (event) => {
     event.preventDefault();
     fail({ message: event.message || "The worker of this page could not be started" });
   };
   worker.onmessage = ({ data }: MessageEvent<Report>) => {
     if (stopped) return;
+    if (data.kind === "started") {
+      timer = setTimeout(() => fail({ message: late(MOST_MILLISECONDS / 1000) }), MOST_MILLISECONDS);
+    }
     // They came back. What follows may take long on a GPU, which compiles slowly.
     if (data.kind === "traced") clearTimeout(timer);
     if (data.kind === "failed") {

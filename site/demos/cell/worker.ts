@@ -28,6 +28,7 @@ function textOf(value: unknown): string {
 }
 
 async function run({ source, settings, steps }: RunRequest): Promise<void> {
+  report({ kind: "started" });
   let place = (error: unknown): Failure => ({ message: String(error) });
   try {
     const loaded = await load(source, cf);
