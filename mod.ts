@@ -144,6 +144,8 @@ export {
   type Device,
   DeviceLost,
   explain,
+  type Explanation,
+  explanation,
   grad,
   valueAndGrad,
 } from "./src/transforms/mod.ts";

@@ -90,6 +90,36 @@ export interface Loop extends Disposable {
   write(carried: readonly HostTensor[]): void;
 }
 
+/** A kernel of an executable. */
+export interface KernelReport {
+  /** The kind, such as `fused`, `packedMatmul` or `scan`. */
+  readonly kind: string;
+  /** A line about it: its shapes, and what it computes. */
+  readonly text: string;
+  /** How often a call runs it: the product of the steps of all loops around it, for the sizes of the last call. */
+  readonly runs: number;
+  /**
+   * About how many multiply-adds take as long as all its runs in a call, without those of the kernels inside: an
+   * estimate.
+   */
+  readonly work: number;
+  /**
+   * Milliseconds of all its runs in all calls so far, without those of the kernels inside; absent unless the device
+   * measures them, as wasm does with `profile`.
+   */
+  readonly milliseconds?: number;
+  /** The kernels that it repeats, if it is a loop. */
+  readonly body: readonly KernelReport[];
+}
+
+/** The kernels of an executable for the sizes of its last call, in the order in which they run. */
+export interface ExecutableReport {
+  /** How many calls were measured; absent unless the device measures its kernels. */
+  readonly measuredCalls?: number;
+  /** The kernels; none before the first call. */
+  readonly kernels: readonly KernelReport[];
+}
+
 /** A compiled Program, which can be called repeatedly. */
 export interface Executable extends Disposable {
   /**
@@ -106,6 +136,8 @@ export interface Executable extends Disposable {
   loop?(inputs: readonly Input[], roles: LoopRoles): Promise<Loop>;
   /** What was compiled, for people to read. */
   describe(): string;
+  /** Its kernels as data; absent if there are none, as on `reference`, which interprets the Program. */
+  report?(): ExecutableReport;
 }
 
 /** One way to run Programs. */

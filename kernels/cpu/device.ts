@@ -26,6 +26,14 @@ export interface CpuMemory extends TensorMemory {
   readTensor(address: number, dtype: DType, size: number): Values;
 }
 
+/** What was measured of the kernels of a Program. */
+export interface KernelTimes {
+  /** Calls so far. */
+  readonly calls: number;
+  /** Milliseconds of a kernel in all of them, without those of the kernels inside. */
+  readonly of: (kernel: CpuKernel) => number | undefined;
+}
+
 /** The code of a Program on a device. */
 export interface Code {
   readonly kernels: readonly CpuKernel[];
@@ -56,6 +64,8 @@ export interface Code {
   readonly unload: () => void;
   /** A line about the code: how much it is, and where it lies if people can read it. */
   readonly describe: () => string;
+  /** The times of kernels, if they are measured. */
+  readonly times?: KernelTimes;
   /** The function that a kernel became, if it is one that people can read. */
   readonly functionOf?: (kernel: CpuKernel) => { readonly name: string; readonly text: string };
 }

@@ -2,13 +2,23 @@
 import type { Program } from "../../src/program/types.ts";
 import type { DeviceTensor, HostTensor } from "../../src/tensor/tensor.ts";
 import { printable } from "../../src/tensor/print.ts";
-import type { BackendCompileOptions, Executable, Input, Loop, LoopRoles } from "../backend.ts";
+import type {
+  BackendCompileOptions,
+  Executable,
+  ExecutableReport,
+  Input,
+  Loop,
+  LoopRoles,
+} from "../backend.ts";
 import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
+import { sizesAt } from "../lowering/kinds/kind.ts";
+import { reportKernels } from "../lowering/report.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, Plans } from "./bound.ts";
 import { describeCode } from "./describe.ts";
 import type { CpuDevice } from "./device.ts";
+import { cpuFunctions } from "./kernels.ts";
 import { CpuLoop } from "./loop.ts";
 import { packedFor, packedInput } from "./packed.ts";
 import { writePart } from "./read_parts.ts";
@@ -179,6 +189,15 @@ export class CpuExecutable implements Executable {
       ...notes,
       ...(this.#loaded.plans ? describeCode(this.#loaded.plans, threads) : []),
     ].join("\n");
+  }
+
+  report(): ExecutableReport {
+    const bound = this.#latest?.bound;
+    const { kernels = [], times } = this.#loaded.plans?.code ?? {};
+    return {
+      ...(times && { measuredCalls: times.calls }),
+      kernels: bound ? reportKernels(cpuFunctions, kernels, sizesAt(bound.bindings), times?.of) : [],
+    };
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { PHASES_ADDRESS, type Pool } from "./threads.ts";
 import { emitModule, type Emitted } from "./emit/module.ts";
 import { lowerForCpu } from "../cpu/lower.ts";
 import type { Features } from "./features.ts";
+import { KernelClock } from "./kernel_clock.ts";
 import { type DeviceMemory, MAXIMUM_PAGES } from "./memory.ts";
 import { onlyPacked } from "../cpu/packed.ts";
 import { alwaysSingleThreaded, costOf, isOpen, isSingleThreaded } from "../cpu/partition.ts";
@@ -25,6 +26,8 @@ interface CompilingDevice {
   features(): Promise<Features>;
   readonly threads: number;
   readonly shareFrom: number;
+  /** Whether kernels are measured, which needs one thread. */
+  readonly profile: boolean;
   /** The threads, started when they are worth it; undefined for one thread. */
   pool(): Pool | undefined;
   check(): void;
@@ -36,7 +39,7 @@ export async function codeFor(
   program: Program,
   stays: (input: number) => boolean,
 ): Promise<Code> {
-  const { memory, threads, shareFrom } = device;
+  const { memory, threads, shareFrom, profile } = device;
   const features = await device.features();
   const sharing = { target: wasmTarget, shareFrom };
   const { kernels, checks } = lowerForCpu(program, { threads, stays, ...sharing });
@@ -60,6 +63,7 @@ export async function codeFor(
         phasesAddress: pool && PHASES_ADDRESS,
         threads,
         shareFrom,
+        marks: profile,
       });
       return { slots, emitted };
     } catch (error) {
@@ -71,7 +75,12 @@ export async function codeFor(
   const { slots, emitted } = emit(FEW_WORDS);
   try {
     const module = await WebAssembly.compile(emitted.bytes);
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory: memory.memory } });
+    const clock = profile ? new KernelClock(emitted.kernels) : undefined;
+    const { exports } = await WebAssembly.instantiate(module, {
+      env: { memory: memory.memory },
+      ...(clock && { profile: { mark: clock.mark } }),
+    });
+    const run = exports.alone as () => void; // emitted with this signature
     const shared = await pool?.load(module);
     const packs = kernels.filter(staysPacked);
     return {
@@ -81,7 +90,8 @@ export async function codeFor(
       lifetimes: scratchLifetimes(kernels, packs),
       onlyPacked: onlyPacked(kernels, packs),
       pack: exports.pack as Code["pack"],
-      alone: exports.alone as () => void, // emitted with this signature
+      alone: clock ? () => clock.measure(run) : run,
+      ...(clock && { times: clock }),
       together: pool && shared !== undefined ? () => pool.run(shared, []) : undefined,
       threadsNow: () => shared === undefined ? 1 : pool?.threadsOf(shared) ?? 1,
       describe: () =>

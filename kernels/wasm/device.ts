@@ -27,6 +27,8 @@ export class WasmDevice implements CpuDevice {
   #features: Features | undefined;
   readonly panelColumns = panelColumns;
   readonly threads: number;
+  /** Whether kernels are measured. */
+  readonly profile: boolean;
   /** Elements from which threads share a kernel. */
   readonly shareFrom: number;
   #pool: Pool | undefined;
@@ -34,10 +36,16 @@ export class WasmDevice implements CpuDevice {
 
   constructor(
     name: string,
-    { threads = defaultThreads(), relaxed = hasRelaxedSimd(), wide = false, shareFrom = WORTH_SHARING }:
-      WasmOptions = {},
+    {
+      profile = false,
+      threads = profile ? 1 : defaultThreads(),
+      relaxed = hasRelaxedSimd(),
+      wide = false,
+      shareFrom = WORTH_SHARING,
+    }: WasmOptions = {},
   ) {
     this.name = name;
+    this.profile = profile;
     this.shareFrom = shareFrom;
     this.#relaxed = relaxed;
     this.#wide = wide;
@@ -52,7 +60,7 @@ export class WasmDevice implements CpuDevice {
   }
 
   get instructions(): string {
-    const simd = `${this.#relaxed ? "relaxed" : "plain"} SIMD`;
+    const simd = `${this.#relaxed ? "relaxed" : "plain"} SIMD${this.profile ? ", kernels measured" : ""}`;
     if (!this.#wide) return simd;
     if (!this.#features) return `${simd}, 256 bits if the engine pairs vectors`;
     return this.#features.wide

@@ -82,15 +82,23 @@ export const wasm: Backend = createWasm();
 /** The device, for the list of all devices. */
 export const wasmDevice: DeviceEntry = {
   backend: wasm,
-  optionNames: ["threads", "relaxed", "wide", "shareFrom"],
+  optionNames: ["threads", "relaxed", "wide", "profile", "shareFrom"],
   configure: (options: WasmOptions) => {
-    const { threads, relaxed, wide, shareFrom } = options;
+    const { threads, relaxed, wide, profile, shareFrom } = options;
     checkBoolean("wasm", "relaxed", relaxed);
     checkBoolean("wasm", "wide", wide);
+    checkBoolean("wasm", "profile", profile);
     checkWhole("wasm", "threads", threads, { least: 1, most: MOST_SHARES });
     checkWhole("wasm", "shareFrom", shareFrom, { least: 0 });
+    if (profile && threads !== undefined && threads !== 1) {
+      throw new RangeError(
+        `Cannot use the device wasm with profile and ${threads} threads: kernels are measured on one thread; ` +
+          `leave threads out`,
+      );
+    }
     const given = [
       ...(wide ? ["wide"] : []),
+      ...(profile ? ["profile"] : []),
       ...(shareFrom === undefined ? [] : [`shareFrom: ${shareFrom}`]),
     ];
     return {

@@ -26,6 +26,11 @@ export interface WasmOptions {
    */
   readonly wide?: boolean;
   /**
+   * Whether the time of each kernel is measured, for `explanation`; the code then runs on one thread, and is slower
+   * by a call of the clock for each run of a kernel. Results are those of `threads: 1`. Default false.
+   */
+  readonly profile?: boolean;
+  /**
    * Elements from which threads share a kernel, an integer from 0; default 4096. 0 shares all kernels, and
    * starts workers at once, for tests.
    */

@@ -2,9 +2,12 @@
 import type { Program } from "../../src/program/types.ts";
 import { type DeviceTensor, type HostTensor, type Values } from "../../src/tensor/tensor.ts";
 import { printable } from "../../src/tensor/print.ts";
-import type { BackendCompileOptions, Executable, Input } from "../backend.ts";
+import type { BackendCompileOptions, Executable, ExecutableReport, Input } from "../backend.ts";
 import { bindInputs, haveShapes, keyOf } from "../bind_inputs.ts";
 import { checkDTypes } from "../lowering/dtypes.ts";
+import { kernelFunctions } from "../lowering/kernels.ts";
+import { sizesAt } from "../lowering/kinds/kind.ts";
+import { reportKernels } from "../lowering/report.ts";
 import { elsewhere, StoredTensor } from "../stored_tensor.ts";
 import { type Bound, fillTable, largest, Plans } from "./bound.ts";
 import { describePlans } from "./describe.ts";
@@ -167,6 +170,13 @@ export class WebGpuExecutable implements Executable {
       } bytes of its memory in use, and ${shared.scratch.bytes} shared by all calls`,
       ...describePlans(this.#plans.kept),
     ].join("\n");
+  }
+
+  report(): ExecutableReport {
+    const [, { bindings, code } = {}] = this.#plans.kept.entries.at(-1) ?? [];
+    return {
+      kernels: bindings && code ? reportKernels(kernelFunctions, code.kernels, sizesAt(bindings)) : [],
+    };
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import type { Program } from "../program/types.ts";
 import { type Spec, specOf } from "../tensor/tensor.ts";
 import { mapTree } from "../tree/tree.ts";
 import type { Device } from "./devices.ts";
-import { explainProgram } from "./explain.ts";
+import { explainPasses, explainProgram, type Explanation } from "./explain.ts";
 import { describeForms, type Forms, type Source } from "./forms.ts";
 import { type Runner, runSource } from "./runner.ts";
 
@@ -35,6 +35,8 @@ export interface CompileOptions {
 export interface Compiled<Args extends readonly unknown[], Result> extends Runner<Args, Result> {
   /** What `explain` prints. */
   explain(...args: readonly unknown[]): string;
+  /** What `explanation` gives. */
+  explanation(...args: readonly unknown[]): Explanation;
   /** The optimized Program for arguments of these specs. */
   program(...args: readonly unknown[]): Program;
 }
@@ -85,6 +87,7 @@ function compileSource<Args extends readonly unknown[], Result>(source: Source):
   return Object.assign(runner, {
     program: (...args: readonly unknown[]) => runPasses(source.trace(args.map(specsOf)).program),
     explain: (...args: readonly unknown[]) => explainForms(forms, args),
+    explanation: (...args: readonly unknown[]) => explanationOf(forms, args),
   });
 }
 
@@ -98,8 +101,20 @@ function explainForms(forms: Forms, args: readonly unknown[]): string {
   if (kept.size === 0) {
     throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
   }
-  const texts = [...kept.keys()].map(({ traced, executable, choice }) =>
-    `${choice}\n\n${explainProgram(traced, executable)}`
+  const texts = [...kept.keys()].map(({ traced, executable, device, why }) =>
+    `on ${device}: ${why}\n\n${explainProgram(traced, executable)}`
   );
   return [...(kept.size > 1 ? [describeForms(forms)] : []), ...texts].join("\n\n");
+}
+
+/** The same as data: for these arguments, or for the last call. */
+function explanationOf({ source, latest }: Forms, args: readonly unknown[]): Explanation {
+  if (args.length > 0) return { ...explainPasses(source.trace(args.map(specsOf))), kernels: [] };
+  if (!latest) throw new Error("Cannot explain: nothing was compiled yet; call it first, or give specs");
+  const { traced, executable, device, why } = latest;
+  return {
+    device: { name: device, why },
+    ...explainPasses(traced),
+    ...(executable.report?.() ?? { kernels: [] }),
+  };
 }

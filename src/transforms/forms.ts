@@ -43,8 +43,8 @@ export interface Form {
   readonly structure: Structure;
   /** The name of the backend. */
   readonly device: string;
-  /** The device, and why it was chosen. */
-  readonly choice: string;
+  /** Why it was chosen. */
+  readonly why: string;
 }
 
 /**
@@ -294,8 +294,7 @@ async function compileForm(
     const same = known(backend.name);
     if (same) return await same;
     const executable = await backend.compile(program, { donate, keep });
-    const choice = `on ${backend.name}: ${why}`;
-    return { given, traced, executable, structure, device: backend.name, choice };
+    return { given, traced, executable, structure, device: backend.name, why };
   });
 }
 

@@ -35,6 +35,7 @@ Deno.test("a promise is to be awaited, wherever it is given", async () => {
   assertThrows(() => cf.init(model, cf.key(0), soon(x)), TypeError, awaited);
   assertThrows(() => cf.init(soon(model), cf.key(0), x), TypeError, awaited);
   assertThrows(() => cf.explain(soon(0)), TypeError, awaited);
+  assertThrows(() => cf.explanation(soon(0)), TypeError, awaited);
   assertThrows(() => cf.summary(soon(model), x), TypeError, awaited);
   assertThrows(() => cf.streaming(model, soon(variables)), TypeError, awaited);
   assertThrows(() => cf.getWeights(soon(variables)), TypeError, awaited);

@@ -5,6 +5,7 @@ import {
   cast,
   compile,
   type Device,
+  explanation,
   grad,
   host,
   type HostTensor,
@@ -17,11 +18,14 @@ import {
   mean,
   mul,
   normal,
+  scan,
   sum,
+  tanh,
   type Tensor,
   toHost,
   treeLeaves,
   type Variables,
+  zeros,
 } from "../../../mod.ts";
 import { lowerProgram } from "../../../kernels/lowering/lower.ts";
 import type { Kernel, ScanKernel } from "../../../kernels/lowering/kernels.ts";
@@ -130,6 +134,26 @@ Deno.test({
       assertStringIncludes(report, `by ${schedule}: as asked for`);
       if (schedule === "rows") assertStringIncludes(report, "bytes of their memory");
     }
+  },
+});
+
+Deno.test({
+  name: "explanation lists the kernels after a single call, with how often they run, and measures none",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const w = normal(key(1), [4, 4]);
+    const cell = (h: Tensor, x: Tensor): [Tensor, Tensor] => {
+      const next = tanh(add(x, matmul(h, w)));
+      return [next, next];
+    };
+    using compiled = compile((x: Tensor) => scan(cell, zeros([2, 4]), x)[1], { device: "webgpu" });
+    await compiled(normal(key(2), [2, 7, 4]));
+    const { kernels, measuredCalls } = explanation(compiled);
+    const loops = kernels.filter(({ kind }) => kind === "scan");
+    assertEquals(loops.map(({ body }) => body.every(({ runs }) => runs === 7)), [true]);
+    assertEquals([measuredCalls, kernels[0].milliseconds], [undefined, undefined]);
   },
 });
 
