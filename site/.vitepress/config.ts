@@ -114,8 +114,6 @@ export default defineConfig({
     },
     // The sources use what browsers with WebAssembly SIMD have.
     build: { target: "es2022", chunkSizeWarningLimit: 1000 },
-    // Workers load parts of the library when they need them.
-    worker: { format: "es" },
     server: { fs: { allow: [new URL("../../", import.meta.url).pathname] } },
   },
 });

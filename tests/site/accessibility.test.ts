@@ -16,19 +16,28 @@ const all = [...paths, ...paths.map((path) => `es/${path}`)];
 const AXE = ["npm:axe-core", "4.14.1"].join("@");
 
 for (const dark of [false, true]) {
-  siteTest(`axe-core finds nothing serious on any page, ${dark ? "dark" : "light"}`, "index.html", async ({ page, at }) => {
-    const found: string[] = [];
-    const { default: { source } }: { default: { source: string } } = await import(AXE);
-    for (const path of all) {
-      await page.goto(at(path), { waitUntil: "load" });
-      await page.addScriptTag({ content: source });
-      const violations = await page.evaluate("axe.run(document).then(({ violations }) => violations)") as Violation[];
-      for (const { id, impact, help, nodes } of violations) {
-        if (["serious", "critical"].includes(impact)) found.push(`${path}: ${id} (${help}) at ${nodes[0].html}`);
+  siteTest(
+    `axe-core finds nothing serious on any page, ${dark ? "dark" : "light"}`,
+    "index.html",
+    async ({ page, at }) => {
+      const found: string[] = [];
+      const { default: { source } }: { default: { source: string } } = await import(AXE);
+      for (const path of all) {
+        await page.goto(at(path), { waitUntil: "load" });
+        await page.addScriptTag({ content: source });
+        const violations = await page.evaluate(
+          "axe.run(document).then(({ violations }) => violations)",
+        ) as Violation[];
+        for (const { id, impact, help, nodes } of violations) {
+          if (["serious", "critical"].includes(impact)) {
+            found.push(`${path}: ${id} (${help}) at ${nodes[0].html}`);
+          }
+        }
       }
-    }
-    assertEquals(found, []);
-  }, { dark, still: true });
+      assertEquals(found, []);
+    },
+    { dark, still: true },
+  );
 }
 
 siteTest("no page is wider than a phone", "index.html", async ({ page, at }) => {

@@ -21,9 +21,10 @@ const FLAGS = [
   "--autoplay-policy=no-user-gesture-required",
 ];
 
-const isAllowed = (["net", "sys", "ffi"] as const).every((name) =>
-  Deno.permissions.querySync({ name }).state === "granted"
-) && missingPermissions.length === 0;
+const isAllowed =
+  (["net", "sys", "ffi"] as const).every((name) =>
+    Deno.permissions.querySync({ name }).state === "granted"
+  ) && missingPermissions.length === 0;
 const chromium = isAllowed
   ? await findCommand(commandPaths("chromium", "chromium-browser", "google-chrome"))
   : undefined;
@@ -69,7 +70,11 @@ async function gzipped(bytes: Uint8Array): Promise<number> {
   return (await new Response(stream).arrayBuffer()).byteLength;
 }
 
-async function visit(path: string, options: VisitOptions, run: (visit: Visit) => Promise<void>): Promise<void> {
+async function visit(
+  path: string,
+  options: VisitOptions,
+  run: (visit: Visit) => Promise<void>,
+): Promise<void> {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, answer);
   const at = (path: string) => `http://127.0.0.1:${server.addr.port}/${path}`;
   const context: BrowserContextOptions = {
