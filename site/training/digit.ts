@@ -4,8 +4,7 @@
  *     deno run -A site/training/digit.ts FOLDER
  *
  * FOLDER has the four IDX files, plain or gzipped; without it they are downloaded. `--epochs N` (default 12) trains for
- * longer or shorter. An epoch takes some 20 seconds of a core. Key and threads are fixed: so are
- * the weights on a machine.
+ * longer or shorter. An epoch takes some 20 seconds of a core. Key and threads are fixed: so are the weights on a machine.
  */
 import { gzipSync } from "node:zlib";
 import { accuracy, adam, cosineDecay, createTrainer, fit, foldIn, key } from "@cellfold/cellfold";
