@@ -15,7 +15,10 @@ export interface Listener {
 
 /** The part of `node:worker_threads` that the pool uses. */
 interface NodeWorkerThreads {
-  readonly Worker: new (source: string, options: { readonly eval: true }) => {
+  readonly Worker: new (
+    source: string,
+    options: { readonly eval: true; readonly env: Readonly<Record<string, string>> },
+  ) => {
     on(event: "message", listener: (message: FromWorker) => void): void;
     on(event: "error", listener: (error: Error) => void): void;
     on(event: "exit", listener: (code: number) => void): void;
@@ -58,7 +61,8 @@ export function startingTakes(): number {
 export function startWorker(listener: Listener): Thread {
   const node = nodeWorkerThreads();
   if (node) {
-    const worker = new node.Worker(WORKER_SOURCE, { eval: true });
+    // Without an environment of its own a worker gets a copy, for which Deno asks on a terminal.
+    const worker = new node.Worker(WORKER_SOURCE, { eval: true, env: {} });
     worker.on("message", (answer) => listener.answered(answer));
     worker.on("error", (error) => listener.gone(error.message));
     worker.on("exit", (code) => listener.gone(`it ended with code ${code}`));

@@ -45,6 +45,31 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "starting threads reads no environment: on a terminal, Deno asks whether that is allowed",
+  ignore: !canSpawn,
+  async fn() {
+    const threads = import.meta.resolve("../../../kernels/wasm/threads.ts");
+    const program = `      import { createPool } from ${JSON.stringify(threads)};
+      process.env = new Proxy({}, {
+        get: (_, name) => void console.log("read", String(name)),
+        ownKeys: () => (console.log("listed"), []),
+      });
+      const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+      const pool = createPool({ threads: 2, memory, controlAddress: 64 });
+      const id = await pool.load(new WebAssembly.Module(new Uint8Array([${encodeSums(2)}])));
+      pool.run(id, [10]);
+      console.log([...new Int32Array(memory.buffer, ${data}, 2)].join());`;
+    const file = await Deno.makeTempFile({ suffix: ".mts" });
+    await Deno.writeTextFile(file, program);
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: ["run", "--no-prompt", file] })
+      .output();
+    await Deno.remove(file);
+    const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+    assert(/^\d+,\d+$/.test(out), out + errors);
+  },
+});
+
 for (const command of [[Deno.execPath(), "run", "--no-prompt"], [node ?? "node", "--no-warnings"]]) {
   Deno.test({
     name: `A process of ${
