@@ -63,19 +63,15 @@ export async function main(options: ProgramOptions = {}): Promise<{ loss: number
     cf.dropout({ rate: small ? 0 : 0.2 }),
     cf.dense({ units: letters.length }),
   ]);
-  const epochs = small ? 6 : 14;
-  const batchSize = small ? 4 : 16;
-  const data = sequencesOf(seen);
+  const [batchSize, epochs, initialLearningRate] = small ? [4, 6, 0.01] : [16, 14, 0.008];
   const decaySteps = epochs * Math.ceil(seen.length / STEPS / batchSize);
   const { variables, history } = await cf.fit(
     model,
     cf.init(model, cf.key(0), cf.spec([null, null], "int32")),
-    data,
+    sequencesOf(seen),
     {
       loss: cf.sparseCategoricalCrossentropy({ fromLogits: true }),
-      optimizer: cf.adam({
-        learningRate: cf.cosineDecay({ initialLearningRate: small ? 0.01 : 0.008, decaySteps }),
-      }),
+      optimizer: cf.adam({ learningRate: cf.cosineDecay({ initialLearningRate, decaySteps }) }),
       batchSize,
       epochs,
       validation: sequencesOf(unseen),

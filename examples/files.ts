@@ -79,11 +79,7 @@ export async function main(options: ProgramOptions = {}): Promise<{ accuracy: nu
     log(`${paths.length} files, ${megabytes(size)}`);
 
     const whole = await train(model, paths, shape, { directory: `${folder}/whole` });
-    log(
-      `training took ${megabytes(whole.grown)} of memory; its loss: ${
-        whole.history.loss.map((loss) => loss.toFixed(4)).join(", ")
-      }`,
-    );
+    log(`training took ${megabytes(whole.grown)} of memory`);
     if (!small) claim(log, whole.grown < size, "less memory than the files have");
 
     const directory = `${folder}/parts`;
