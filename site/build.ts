@@ -14,7 +14,9 @@ async function deno(args: readonly string[], cwd: URL): Promise<void> {
 
 /** The API of all entry points, below `/reference/`. */
 async function writeReference(): Promise<void> {
-  const config: { exports: Record<string, string> } = JSON.parse(await Deno.readTextFile(new URL("deno.json", HOUSE)));
+  const config: { exports: Record<string, string> } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", HOUSE)),
+  );
   const { internal: _, ...exports } = Object.fromEntries(
     Object.entries(config.exports).map(([name, path]) => [name.replace("./", ""), path]),
   );

@@ -19,7 +19,9 @@ export async function answer(request: Request): Promise<Response> {
   const path = decodeURIComponent(new URL(request.url).pathname).replace(/\/$/, "/index.html");
   const file = new URL(`.${path}`, ROOT);
   // A URL has no `..` left in it.
-  const content = file.href.startsWith(ROOT.href) ? await Deno.readFile(file).catch(() => undefined) : undefined;
+  const content = file.href.startsWith(ROOT.href)
+    ? await Deno.readFile(file).catch(() => undefined)
+    : undefined;
   if (!content) {
     const page = await Deno.readFile(new URL("404.html", ROOT));
     return new Response(page, { status: 404, headers: { "Content-Type": TYPES.html } });

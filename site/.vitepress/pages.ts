@@ -36,7 +36,10 @@ export const pages: readonly Group[] = [
       { path: "guide/own-cell", name: { en: "Your own cell", es: "Tu propia celda" } },
       { path: "guide/nested-inputs", name: { en: "Nested inputs", es: "Entradas anidadas" } },
       { path: "guide/lengths-and-masks", name: { en: "Lengths and masks", es: "Longitudes y máscaras" } },
-      { path: "guide/state-and-streaming", name: { en: "State, streams, servers", es: "Estado, flujos y servidores" } },
+      {
+        path: "guide/state-and-streaming",
+        name: { en: "State, streams, servers", es: "Estado, flujos y servidores" },
+      },
       { path: "guide/audio", name: { en: "Audio", es: "Audio" } },
       { path: "guide/saving-and-formats", name: { en: "Saving and formats", es: "Guardar y formatos" } },
       { path: "guide/performance", name: { en: "Performance and explain", es: "Rendimiento y explain" } },
