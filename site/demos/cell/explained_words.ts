@@ -37,7 +37,7 @@ export const explainedWords: { readonly en: ExplainedWords; readonly es: Explain
     measured: (steps, total) =>
       `Measured over ${steps} steps on one thread of WebAssembly: ${total} a step. Below a loop is what it repeats.`,
     estimated:
-      "A GPU does not say what its kernels take: widths are estimated work. Below a loop is what it repeats.",
+      "On a GPU kernels are not measured: widths are estimated work. Below a loop is what it repeats.",
     strip: "The time of a training step by kernel, in the order in which they run",
     smaller: (count, share) => `${count} smaller kernels, ${share} in all`,
     runs: (count) => count > 1 ? `${count} times a step` : "",
@@ -82,7 +82,7 @@ export const explainedWords: { readonly en: ExplainedWords; readonly es: Explain
     measured: (steps, total) =>
       `Medido durante ${steps} pasos en un hilo de WebAssembly: ${total} por paso. Debajo de un bucle está lo que repite.`,
     estimated:
-      "Una GPU no dice cuánto tardan sus kernels: el ancho es trabajo estimado. Debajo de un bucle está lo que repite.",
+      "En una GPU no se miden los kernels: el ancho es trabajo estimado. Debajo de un bucle está lo que repite.",
     strip: "El tiempo de un paso de entrenamiento por kernel, en el orden en que se ejecutan",
     smaller: (count, share) => `${count} kernels menores, ${share} en total`,
     runs: (count) => count > 1 ? `${count} veces por paso` : "",
