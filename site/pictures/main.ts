@@ -1,0 +1,41 @@
+/**
+ * Writes the pictures of the guide below `public/pictures/en` and `public/pictures/es`, which are committed:
+ * `deno run -A site/pictures/main.ts`. With `--check` it compares them with what is there, and writes nothing.
+ */
+import { assertEquals } from "@std/assert";
+import type { Language } from "../.vitepress/pages.ts";
+import { diagramRenderer, sayIn } from "./diagram.ts";
+import * as diagrams from "./diagrams.ts";
+import { plotsIn } from "./plots.ts";
+
+const FOLDER = new URL("../public/pictures/", import.meta.url);
+
+/** `firstModel` becomes `first-model.svg`. */
+function fileName(name: string): string {
+  return `${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.svg`;
+}
+
+/** The text of every picture in a language, by the name of its file. */
+async function picturesIn(language: Language): Promise<Record<string, string>> {
+  const render = await diagramRenderer();
+  const say = sayIn(language);
+  return Object.fromEntries([
+    ...Object.entries(diagrams).map(([name, diagram]) => [fileName(name), render(diagram(say))]),
+    ...Object.entries(await plotsIn(say)).map(([name, plot]) => [fileName(name), plot]),
+  ]);
+}
+
+if (import.meta.main) {
+  for (const language of ["en", "es"] as const) {
+    const folder = new URL(`${language}/`, FOLDER);
+    const pictures = await picturesIn(language);
+    if (Deno.args.includes("--check")) {
+      const there = [...Deno.readDirSync(folder)].map(({ name }) => [name, Deno.readTextFileSync(new URL(name, folder))]);
+      assertEquals(Object.fromEntries(there), pictures);
+    } else {
+      await Deno.mkdir(folder, { recursive: true });
+      for (const [name, text] of Object.entries(pictures)) await Deno.writeTextFile(new URL(name, folder), text);
+      console.log(`${Object.keys(pictures).length} pictures in ${folder.pathname}`);
+    }
+  }
+}
