@@ -1,7 +1,9 @@
 /** The site: two languages with the same pages, a local search, and the library from its own sources. */
 import { type DefaultTheme, defineConfig, type LocaleConfig } from "vitepress";
 import { type Language, pages } from "./pages.ts";
+import { linkReference, referenceItem } from "./reference.ts";
 
+const BASE = Deno.env.get("CELLFOLD_SITE_BASE") ?? "/";
 const REPOSITORY = "https://github.com/cellfold/cellfold";
 
 /** The entry points of the library by their names, from `site/deno.json`. */
@@ -59,7 +61,7 @@ function locale(language: Language, label: string, prefix: string): LocaleConfig
     themeConfig: {
       ...words,
       outline: { label: outline, level: [2, 3] },
-      nav: groups.map(({ text, items }) => ({ text, link: items[0].link })),
+      nav: [...groups.map(({ text, items }) => ({ text, link: items[0].link })), referenceItem(language)],
       sidebar: groups,
     },
   };
@@ -67,7 +69,7 @@ function locale(language: Language, label: string, prefix: string): LocaleConfig
 
 export default defineConfig({
   title: "Cellfold",
-  base: Deno.env.get("CELLFOLD_SITE_BASE") ?? "/",
+  base: BASE,
   cleanUrls: false,
   lastUpdated: false,
   locales: { root: locale("en", "English", ""), es: locale("es", "Español", "/es") },
@@ -75,6 +77,7 @@ export default defineConfig({
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
     socialLinks: [{ icon: "github", link: REPOSITORY }],
   },
+  markdown: { config: (markdown) => linkReference(markdown, BASE), image: { lazyLoading: true } },
   vite: {
     resolve: { alias },
     // The sources use what browsers with WebAssembly SIMD have.

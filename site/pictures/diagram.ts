@@ -23,8 +23,6 @@ export interface Arrow {
   readonly to: string;
   readonly text?: string;
   readonly dashed?: boolean;
-  /** In no direction. */
-  readonly plain?: boolean;
 }
 
 /** A picture: what it is called by, for those who do not see it, and what is in it. */
@@ -73,9 +71,9 @@ export function dotOf({ boxes, arrows, grid = [84, 64] }: Diagram): string {
       `labelloc=${kind === "frame" ? "t" : "c"} ` +
       `width=${width * grid[0] / POINTS} height=${height * grid[1] / POINTS} ${FONT}];`;
   });
-  const edges = arrows.map(({ from, to, text, dashed, plain }) =>
+  const edges = arrows.map(({ from, to, text, dashed }) =>
     `${from} -> ${to} [color="${GRAY}" fontcolor="${GRAY}" penwidth=1.4 arrowsize=0.7 ${FONT}` +
-    `${text === undefined ? "" : ` label=${quote(text)}`}${dashed ? " style=dashed" : ""}${plain ? " dir=none" : ""}];`
+    `${text === undefined ? "" : ` label=${quote(text)}`}${dashed ? " style=dashed" : ""}];`
   );
   return `digraph { bgcolor=transparent; outputorder=edgesfirst; splines=true; margin=0; pad=0.05;\n${
     [...lines, ...edges].join("\n")

@@ -19,15 +19,15 @@ export function firstModel(say: Say): Diagram {
   const boxes: [string, Box][] = [
     ...shapes.map((text, index): [string, Box] => [
       `shape${index}`,
-      { at: [0, row(index) + 0.5], kind: index === 0 ? "input" : index === 3 ? "output" : "state", text, width: 3.4, height: 0.42 },
+      { at: [0, row(index) + 0.5], kind: index === 0 ? "input" : index === 3 ? "output" : "state", text, width: 3.9, height: 0.34 },
     ]),
-    ...layers.map((text, index): [string, Box] => [text, { at: [0, row(index)], kind: "cell", text, width: 1.4, height: 0.36 }]),
+    ...layers.map((text, index): [string, Box] => [text, { at: [0, row(index)], kind: "cell", text, width: 1.4, height: 0.29 }]),
   ];
   const arrows = layers.flatMap((layer, index): Arrow[] => [
     { from: `shape${index}`, to: layer },
     { from: layer, to: `shape${index + 1}` },
   ]);
-  return { title: say("The shapes between the layers of a model", "Las formas entre las capas de un modelo"), boxes: Object.fromEntries(boxes), arrows, grid: [84, 84] };
+  return { title: say("The shapes between the layers of a model", "Las formas entre las capas de un modelo"), boxes: Object.fromEntries(boxes), arrows, grid: [84, 104] };
 }
 
 /** The columns of a cell that is drawn once for each step. */
@@ -58,8 +58,8 @@ export function unrolled(say: Say): Diagram {
     ["x", { at: [1, 4], kind: "input", text: "x" }],
     ["cell", { at: [1, 5], kind: "cell", text: cell }],
     ["y", { at: [1, 6], kind: "output", text: "y" }],
-    ["state", { at: [2.2, 5], kind: "state", text: say("state", "estado"), width: 0.8 }],
-    ["same", { at: [3.6, 4.1], kind: "text", text: say("the same,\nstep by step", "lo mismo,\npaso a paso"), width: 1.4 }],
+    ["state", { at: [2.75, 5], kind: "state", text: say("state", "estado"), width: 0.8 }],
+    ["same", { at: [3.2, 3.4], kind: "text", text: say("the same,\nstep by step", "lo mismo,\npaso a paso"), width: 1.4 }],
     ["begin", { at: [0, 1], kind: "state", text: "0", width: 0.5 }],
     ["end", { at: [5, 1], kind: "state", text: say("state", "estado"), width: 0.8 }],
   ];
@@ -69,8 +69,8 @@ export function unrolled(say: Say): Diagram {
     arrows: [
       { from: "x", to: "cell" },
       { from: "cell", to: "y" },
-      { from: "cell:ne", to: "state:n" },
-      { from: "state:s", to: "cell:se" },
+      { from: "cell:ne", to: "state:nw" },
+      { from: "state:sw", to: "cell:se" },
       { from: "begin", to: "cell1" },
       { from: "cell4", to: "end" },
       ...arrows,
@@ -82,8 +82,8 @@ export function unrolled(say: Say): Diagram {
 /** Two layers of which one begins where the other ended. */
 export function encoderDecoder(say: Say): Diagram {
   const boxes: [string, Box][] = [
-    ["encoder", { at: [2, 2.75], kind: "text", text: say("encoder", "codificador"), width: 2 }],
-    ["decoder", { at: [5.6, 2.75], kind: "text", text: say("decoder", "decodificador"), width: 2 }],
+    ["encoder", { at: [2, 1.8], kind: "text", text: say("encoder", "codificador"), width: 2 }],
+    ["decoder", { at: [5.1, 1.8], kind: "text", text: say("decoder", "decodificador"), width: 2 }],
     ["state", { at: [3.8, 1], kind: "state", text: "h, c", width: 0.62 }],
     ["out", { at: [6.6, 2], kind: "output", text: say("output", "salida"), width: 0.95 }],
     ...times(3, (n): [string, Box][] => [
@@ -127,17 +127,17 @@ export function stackedCells(say: Say): Diagram {
 /** A long sequence that is fed in pieces. */
 export function chunks(say: Say): Diagram {
   const boxes: [string, Box][] = times(3, (n): [string, Box][] => [
-    [`x${n}`, { at: [n, 0], kind: "input", text: say(`steps ${10 * n - 9}–${10 * n}`, `pasos ${10 * n - 9}–${10 * n}`), width: 0.86 }],
-    [`layer${n}`, { at: [n, 1], kind: "cell", text: say(`call ${n}`, `llamada ${n}`), width: 0.72 }],
-    [`y${n}`, { at: [n, 2], kind: "output", text: say("outputs", "salidas"), width: 0.72 }],
-    ...(n < 3 ? [[`s${n}`, { at: [n + 0.5, 1.72], kind: "text", text: say("state", "estado"), width: 0.5 }] as [string, Box]] : []),
+    [`x${n}`, { at: [n, 0], kind: "input", text: say(`steps ${10 * n - 9}–${10 * n}`, `pasos ${10 * n - 9}–${10 * n}`), width: 0.8 }],
+    [`layer${n}`, { at: [n, 1], kind: "cell", text: say(`call ${n}`, `llamada ${n}`), width: 0.6 }],
+    [`y${n}`, { at: [n, 2], kind: "output", text: say("outputs", "salidas"), width: 0.6 }],
+    ...(n < 3 ? [[`s${n}`, { at: [n + 0.5, 1.28], kind: "text", text: say("state", "estado"), width: 0.5 }] as [string, Box]] : []),
   ]).flat();
   const arrows: Arrow[] = times(3, (n): Arrow[] => [
     { from: `x${n}`, to: `layer${n}` },
     { from: `layer${n}`, to: `y${n}` },
     ...(n < 3 ? [{ from: `layer${n}`, to: `layer${n + 1}` }] : []),
   ]).flat();
-  return { title: say("A sequence in chunks", "Una secuencia por partes"), boxes: Object.fromEntries(boxes), arrows, grid: [128, 62] };
+  return { title: say("A sequence in chunks", "Una secuencia por partes"), boxes: Object.fromEntries(boxes), arrows, grid: [146, 62] };
 }
 
 /** Two layers over the same steps, one in each direction. */
@@ -168,7 +168,7 @@ export function onePath(say: Say): Diagram {
     own: { at: [3, 4], kind: "input", text: say("your cell", "tu celda"), width: 0.86 },
     program: { at: [2, 3], kind: "state", text: say("Program: traced once", "Program: trazado una vez"), width: 2.4 },
     gradient: { at: [2, 2], kind: "cell", text: say("differentiated, then optimized", "derivado y después optimizado"), width: 2.6 },
-    wasm: { at: [1, 1], kind: "output", text: "WebAssembly", width: 0.96 },
+    wasm: { at: [1, 1], kind: "output", text: "WebAssembly", width: 1.06 },
     wgsl: { at: [2, 1], kind: "output", text: "WGSL", width: 0.7 },
     c: { at: [3, 1], kind: "output", text: "C", width: 0.5 },
   };
@@ -181,7 +181,7 @@ export function onePath(say: Say): Diagram {
     { from: "gradient", to: "wgsl" },
     { from: "gradient", to: "c" },
   ];
-  return { title: say("One path for every cell", "Un solo camino para toda celda"), boxes, arrows, grid: [108, 62] };
+  return { title: say("One path for every cell", "Un solo camino para toda celda"), boxes, arrows, grid: [116, 62] };
 }
 
 /** A cell of trees. */
@@ -207,17 +207,19 @@ export function nestedCell(say: Say): Diagram {
 /** What moves out of the loop. */
 export function hoisted(say: Say): Diagram {
   const boxes: Record<string, Box> = {
-    written: { at: [1, 4.62], kind: "text", text: say("as it is written", "como se escribe"), width: 2 },
-    loop1: { at: [1, 2.55], kind: "frame", text: say("for each step", "para cada paso"), width: 2.0, height: 3.1 },
-    gate1: { at: [0.5, 3.3], kind: "cell", text: "x · G", width: 0.8 },
-    kernel1: { at: [1.5, 3.3], kind: "cell", text: "x · W", width: 0.8 },
-    recurrent1: { at: [0.5, 2.4], kind: "cell", text: "h · U", width: 0.8 },
-    rest1: { at: [1, 1.5], kind: "state", text: "σ, tanh, ⊙", width: 1.4 },
-    compiled: { at: [3.6, 4.62], kind: "text", text: say("as it is compiled", "como se compila"), width: 2 },
-    once: { at: [3.6, 3.85], kind: "output", text: say("x · [G W]\nfor all steps at once", "x · [G W]\nde todos los pasos a la vez"), width: 2.2, height: 0.8 },
-    loop2: { at: [3.6, 2.05], kind: "frame", text: say("for each step", "para cada paso"), width: 2.0, height: 2.1 },
-    recurrent2: { at: [3.6, 2.4], kind: "cell", text: "h · U", width: 0.8 },
-    rest2: { at: [3.6, 1.5], kind: "state", text: "σ, tanh, ⊙", width: 1.4 },
+    written: { at: [1, 3.9], kind: "text", text: say("as it is written", "como se escribe"), width: 2 },
+    loop1: { at: [1, 2.1], kind: "frame", width: 2.9, height: 2.7 },
+    each1: { at: [1, 3.15], kind: "text", text: say("for each step", "para cada paso"), width: 2 },
+    gate1: { at: [0.1, 2.4], kind: "cell", text: "x · G" },
+    kernel1: { at: [1, 2.4], kind: "cell", text: "x · W" },
+    recurrent1: { at: [1.9, 2.4], kind: "cell", text: "h · U" },
+    rest1: { at: [1, 1.25], kind: "state", text: "σ, tanh, ⊙", width: 1.4 },
+    compiled: { at: [3.85, 4.9], kind: "text", text: say("as it is compiled", "como se compila"), width: 2 },
+    once: { at: [3.85, 4.1], kind: "output", text: say("x · [G W]\nfor all steps at once", "x · [G W]\nde todos los pasos"), width: 2.1, height: 0.8 },
+    loop2: { at: [3.85, 2.1], kind: "frame", width: 2.1, height: 2.7 },
+    each2: { at: [3.85, 3.15], kind: "text", text: say("for each step", "para cada paso"), width: 2 },
+    recurrent2: { at: [3.85, 2.4], kind: "cell", text: "h · U" },
+    rest2: { at: [3.85, 1.25], kind: "state", text: "σ, tanh, ⊙", width: 1.4 },
   };
   const arrows: Arrow[] = [
     { from: "gate1", to: "rest1" },

@@ -12,7 +12,8 @@ const ROOT = new URL("../../", import.meta.url);
 const AT_ONCE = Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1));
 const SECONDS = 120;
 
-const paths = pages.flatMap(({ items }) => items.map(({ path }) => path)).filter((path) => /^(guide|from)\//.test(path));
+const paths = ["index", ...pages.flatMap(({ items }) => items.map(({ path }) => path))]
+  .filter((path) => /^(index$|guide\/|from\/)/.test(path));
 
 /** A page with its programs, in a folder of its own. */
 interface Page {
