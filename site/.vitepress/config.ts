@@ -70,6 +70,7 @@ function locale(language: Language, label: string, prefix: string): LocaleConfig
 export default defineConfig({
   title: "Cellfold",
   base: BASE,
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${BASE}icon.svg` }]],
   cleanUrls: false,
   lastUpdated: false,
   locales: { root: locale("en", "English", ""), es: locale("es", "Español", "/es") },

@@ -56,6 +56,29 @@ function wavePlot(say: Say): string {
   return picture(title, [460, 284], [{ plot, x: 0, y: 34 }]).replaceAll('font-size="12"', 'font-size="14"');
 }
 
+/** States without axes, for the first page: time from left to right, a row for each unit. */
+function landing(states: cf.Tensor, say: Say): string {
+  const [steps, units] = [24, 16];
+  const { data } = cf.host(states);
+  const cells = Array.from({ length: steps * units }, (_, index) => {
+    const [step, unit] = [index % steps, Math.floor(index / steps)];
+    return { step, unit, value: data[step * units + unit] };
+  });
+  const color: Plot.ScaleOptions = { type: "diverging", range: ["#3b82f6", "#bfc7d5", "#d9730d"], domain: [-1, 1] };
+  const plot: Plot.PlotOptions = {
+    width: 480,
+    height: 320,
+    margin: 0,
+    axis: null,
+    x: { padding: 0.14 },
+    y: { padding: 0.14 },
+    color,
+    marks: [Plot.cell(cells, { x: "step", y: "unit", fill: "value", rx: 4 })],
+  };
+  return picture(say("States of a GRU", "Estados de una GRU"), [480, 320], [{ plot, x: 0, y: 0 }])
+    .replace(/<text x="16"[^]*?<\/text>/, "");
+}
+
 /** What the page "Getting started" trains, with its losses by epoch and its states. */
 async function trainedGru() {
   const gru = cf.gru({ units: 16 });
@@ -90,6 +113,7 @@ export async function plotsIn(say: Say): Promise<Record<string, string>> {
       { name: say("training", "entrenamiento"), values: history.loss },
       { name: say("validation", "validación"), values: history.val_loss },
     ], { title: say("Loss", "Pérdida"), xLabel: say("epoch", "época"), yLabel: say("loss", "pérdida") }),
+    landing: landing(read(), say),
     states: states(read(), { title: say("16 states while a sine is read", "16 estados al leer un seno") }),
     maskedStates: states(read(cf.tensor([holes])), {
       title: say("The same with steps 12–17 and 30–37 masked", "Lo mismo con los pasos 12–17 y 30–37 enmascarados"),

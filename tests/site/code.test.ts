@@ -27,7 +27,7 @@ function configurationFor(): string {
   const imports = Object.entries(configuration.imports).map(([name, path]) =>
     [name, path.startsWith("./") ? new URL(path, ROOT).href : path] as const
   );
-  const lib = ["deno.ns", "dom", "dom.iterable", "dom.asynciterable", "esnext"];
+  const lib = ["deno.window", "dom", "dom.iterable", "dom.asynciterable", "esnext"];
   const compilerOptions = { ...configuration.compilerOptions, lib };
   return JSON.stringify({ imports: Object.fromEntries(imports), compilerOptions });
 }
