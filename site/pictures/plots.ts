@@ -85,7 +85,7 @@ async function trainedGru() {
   const model = cf.sequential([gru, cf.dense({ units: 3, activation: "softmax" })]);
   const { variables, history } = await cf.fit(model, cf.init(model, cf.key(0), waves), { x: waves, y: kinds }, {
     loss: "sparseCategoricalCrossentropy",
-    optimizer: cf.adam({ learningRate: 0.01 }),
+    optimizer: cf.adam({ learningRate: 0.01, clipnorm: 1 }),
     metrics: ["accuracy"],
     epochs: 20,
     validation: { split: 0.2 },

@@ -10,7 +10,7 @@ import { isShown, type PageProgram, printedBy, programsOf } from "./support/code
 
 const ROOT = new URL("../../", import.meta.url);
 const AT_ONCE = Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1));
-const SECONDS = 120;
+const SECONDS = 300;
 
 const paths = ["index", ...pages.flatMap(({ items }) => items.map(({ path }) => path))]
   .filter((path) => /^(index$|guide\/|from\/)/.test(path));
