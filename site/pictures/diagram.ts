@@ -65,8 +65,14 @@ export function dotOf({ boxes, arrows, grid = [84, 64] }: Diagram): string {
     const [fill, border, color] = COLORS[kind];
     const [x, y] = at.map((place, axis) => place * grid[axis] / POINTS);
     const shape = kind === "text" ? "plaintext" : "box";
-    const style = kind === "skipped" ? "filled,rounded,dashed" : kind === "frame" ? "rounded,dashed" : "filled,rounded";
-    return `${name} [pos="${x},${y}!" label=${quote(text)} shape=${shape} style="${kind === "text" ? "" : style}" ` +
+    const style = kind === "skipped"
+      ? "filled,rounded,dashed"
+      : kind === "frame"
+      ? "rounded,dashed"
+      : "filled,rounded";
+    return `${name} [pos="${x},${y}!" label=${quote(text)} shape=${shape} style="${
+      kind === "text" ? "" : style
+    }" ` +
       `fillcolor="${fill}" color="${border}" fontcolor="${color}" fixedsize=true ` +
       `labelloc=${kind === "frame" ? "t" : "c"} ` +
       `width=${width * grid[0] / POINTS} height=${height * grid[1] / POINTS} ${FONT}];`;
@@ -87,12 +93,17 @@ export async function diagramRenderer(): Promise<(diagram: Diagram) => string> {
     const drawn = graphviz.renderString(dotOf(diagram), { format: "svg", engine: "neato" });
     const [, width, height] = /<svg width="(\d+)pt" height="(\d+)pt"/.exec(drawn) ?? [];
     return drawn
-      .replace(/^[^]*?<svg [^>]*?viewBox="([^"]*)"[^>]*>/, (_, viewBox: string) =>
-        `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${viewBox}" width="${width}" height="${height}" ` +
-        `role="img">\n<title>${diagram.title}</title>`)
+      .replace(
+        /^[^]*?<svg [^>]*?viewBox="([^"]*)"[^>]*>/,
+        (_, viewBox: string) =>
+          `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${viewBox}" width="${width}" height="${height}" ` +
+          `role="img">\n<title>${diagram.title}</title>`,
+      )
       .replaceAll(/<!--[^]*?-->\n?/g, "")
-      .replaceAll(/<title>(?!.*<\/title>\n<g id="graph0").*<\/title>\n/g, (title) =>
-        title.includes(diagram.title) ? title : "")
+      .replaceAll(
+        /<title>(?!.*<\/title>\n<g id="graph0").*<\/title>\n/g,
+        (title) => title.includes(diagram.title) ? title : "",
+      )
       .replaceAll('font-family="Helvetica,sans-Serif"', 'font-family="system-ui, Helvetica, sans-serif"');
   };
 }

@@ -19,19 +19,37 @@ export function firstModel(say: Say): Diagram {
   const boxes: [string, Box][] = [
     ...shapes.map((text, index): [string, Box] => [
       `shape${index}`,
-      { at: [0, row(index) + 0.5], kind: index === 0 ? "input" : index === 3 ? "output" : "state", text, width: 3.9, height: 0.34 },
+      {
+        at: [0, row(index) + 0.5],
+        kind: index === 0 ? "input" : index === 3 ? "output" : "state",
+        text,
+        width: 3.9,
+        height: 0.34,
+      },
     ]),
-    ...layers.map((text, index): [string, Box] => [text, { at: [0, row(index)], kind: "cell", text, width: 1.4, height: 0.29 }]),
+    ...layers.map((
+      text,
+      index,
+    ): [string, Box] => [text, { at: [0, row(index)], kind: "cell", text, width: 1.4, height: 0.29 }]),
   ];
   const arrows = layers.flatMap((layer, index): Arrow[] => [
     { from: `shape${index}`, to: layer },
     { from: layer, to: `shape${index + 1}` },
   ]);
-  return { title: say("The shapes between the layers of a model", "Las formas entre las capas de un modelo"), boxes: Object.fromEntries(boxes), arrows, grid: [84, 104] };
+  return {
+    title: say("The shapes between the layers of a model", "Las formas entre las capas de un modelo"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [84, 104],
+  };
 }
 
 /** The columns of a cell that is drawn once for each step. */
-function unrolledColumns(count: number, [column, row]: readonly [number, number], cell: string): { boxes: [string, Box][]; arrows: Arrow[] } {
+function unrolledColumns(
+  count: number,
+  [column, row]: readonly [number, number],
+  cell: string,
+): { boxes: [string, Box][]; arrows: Arrow[] } {
   return {
     boxes: times(count, (n): [string, Box][] => [
       [`x${n}`, { at: [column + n, row], kind: "input", text: `x${subscript(n)}` }],
@@ -59,7 +77,12 @@ export function unrolled(say: Say): Diagram {
     ["cell", { at: [1, 5], kind: "cell", text: cell }],
     ["y", { at: [1, 6], kind: "output", text: "y" }],
     ["state", { at: [2.75, 5], kind: "state", text: say("state", "estado"), width: 0.8 }],
-    ["same", { at: [3.2, 3.4], kind: "text", text: say("the same,\nstep by step", "lo mismo,\npaso a paso"), width: 1.4 }],
+    ["same", {
+      at: [3.2, 3.4],
+      kind: "text",
+      text: say("the same,\nstep by step", "lo mismo,\npaso a paso"),
+      width: 1.4,
+    }],
     ["begin", { at: [0, 1], kind: "state", text: "0", width: 0.5 }],
     ["end", { at: [5, 1], kind: "state", text: say("state", "estado"), width: 0.8 }],
   ];
@@ -103,7 +126,12 @@ export function encoderDecoder(say: Say): Diagram {
     { from: "d2", to: "d3" },
     { from: "d3", to: "out" },
   ];
-  return { title: say("An encoder and a decoder", "Un codificador y un decodificador"), boxes: Object.fromEntries(boxes), arrows, grid: [68, 58] };
+  return {
+    title: say("An encoder and a decoder", "Un codificador y un decodificador"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [68, 58],
+  };
 }
 
 /** An LSTM with a GRU on top, as one cell. */
@@ -121,23 +149,45 @@ export function stackedCells(say: Say): Diagram {
     { from: `gru${n}`, to: `y${n}` },
     ...(n < 3 ? [{ from: `lstm${n}`, to: `lstm${n + 1}` }, { from: `gru${n}`, to: `gru${n + 1}` }] : []),
   ]).flat();
-  return { title: say("Two cells that are one", "Dos celdas que son una"), boxes: Object.fromEntries(boxes), arrows, grid: [96, 62] };
+  return {
+    title: say("Two cells that are one", "Dos celdas que son una"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [96, 62],
+  };
 }
 
 /** A long sequence that is fed in pieces. */
 export function chunks(say: Say): Diagram {
   const boxes: [string, Box][] = times(3, (n): [string, Box][] => [
-    [`x${n}`, { at: [n, 0], kind: "input", text: say(`steps ${10 * n - 9}–${10 * n}`, `pasos ${10 * n - 9}–${10 * n}`), width: 0.8 }],
+    [`x${n}`, {
+      at: [n, 0],
+      kind: "input",
+      text: say(`steps ${10 * n - 9}–${10 * n}`, `pasos ${10 * n - 9}–${10 * n}`),
+      width: 0.8,
+    }],
     [`layer${n}`, { at: [n, 1], kind: "cell", text: say(`call ${n}`, `llamada ${n}`), width: 0.6 }],
     [`y${n}`, { at: [n, 2], kind: "output", text: say("outputs", "salidas"), width: 0.6 }],
-    ...(n < 3 ? [[`s${n}`, { at: [n + 0.5, 1.28], kind: "text", text: say("state", "estado"), width: 0.5 }] as [string, Box]] : []),
+    ...(n < 3
+      ? [
+        [`s${n}`, { at: [n + 0.5, 1.28], kind: "text", text: say("state", "estado"), width: 0.5 }] as [
+          string,
+          Box,
+        ],
+      ]
+      : []),
   ]).flat();
   const arrows: Arrow[] = times(3, (n): Arrow[] => [
     { from: `x${n}`, to: `layer${n}` },
     { from: `layer${n}`, to: `y${n}` },
     ...(n < 3 ? [{ from: `layer${n}`, to: `layer${n + 1}` }] : []),
   ]).flat();
-  return { title: say("A sequence in chunks", "Una secuencia por partes"), boxes: Object.fromEntries(boxes), arrows, grid: [146, 62] };
+  return {
+    title: say("A sequence in chunks", "Una secuencia por partes"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [146, 62],
+  };
 }
 
 /** Two layers over the same steps, one in each direction. */
@@ -157,7 +207,12 @@ export function bidirectional(say: Say): Diagram {
     { from: `b${n}`, to: `y${n}` },
     ...(n < 4 ? [{ from: `f${n}`, to: `f${n + 1}` }, { from: `b${n + 1}`, to: `b${n}` }] : []),
   ]).flat();
-  return { title: say("Forwards and backwards", "Hacia delante y hacia atrás"), boxes: Object.fromEntries(boxes), arrows, grid: [92, 66] };
+  return {
+    title: say("Forwards and backwards", "Hacia delante y hacia atrás"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [92, 66],
+  };
 }
 
 /** What becomes of any cell. */
@@ -166,8 +221,18 @@ export function onePath(say: Say): Diagram {
     lstm: { at: [1, 4], kind: "input", text: "LSTM" },
     gru: { at: [2, 4], kind: "input", text: "GRU" },
     own: { at: [3, 4], kind: "input", text: say("your cell", "tu celda"), width: 0.86 },
-    program: { at: [2, 3], kind: "state", text: say("Program: traced once", "Program: trazado una vez"), width: 2.4 },
-    gradient: { at: [2, 2], kind: "cell", text: say("differentiated, then optimized", "derivado y después optimizado"), width: 2.6 },
+    program: {
+      at: [2, 3],
+      kind: "state",
+      text: say("Program: traced once", "Program: trazado una vez"),
+      width: 2.4,
+    },
+    gradient: {
+      at: [2, 2],
+      kind: "cell",
+      text: say("differentiated, then optimized", "derivado y después optimizado"),
+      width: 2.6,
+    },
     wasm: { at: [1, 1], kind: "output", text: "WebAssembly", width: 1.06 },
     wgsl: { at: [2, 1], kind: "output", text: "WGSL", width: 0.7 },
     c: { at: [3, 1], kind: "output", text: "C", width: 0.5 },
@@ -181,19 +246,60 @@ export function onePath(say: Say): Diagram {
     { from: "gradient", to: "wgsl" },
     { from: "gradient", to: "c" },
   ];
-  return { title: say("One path for every cell", "Un solo camino para toda celda"), boxes, arrows, grid: [116, 62] };
+  return {
+    title: say("One path for every cell", "Un solo camino para toda celda"),
+    boxes,
+    arrows,
+    grid: [116, 62],
+  };
 }
 
 /** A cell of trees. */
 export function nestedCell(say: Say): Diagram {
   const boxes: Record<string, Box> = {
-    video: { at: [1, 0], kind: "input", text: say("video\n[batch, 8, 8, 3]", "video\n[lote, 8, 8, 3]"), width: 1.5, height: 0.76 },
-    audio: { at: [3, 0], kind: "input", text: say("audio\n[batch, 16]", "audio\n[lote, 16]"), width: 1.5, height: 0.76 },
-    before: { at: [0, 1.4], kind: "state", text: say("state\n{ scene, voice }", "estado\n{ scene, voice }"), width: 1.5, height: 0.76 },
+    video: {
+      at: [1, 0],
+      kind: "input",
+      text: say("video\n[batch, 8, 8, 3]", "video\n[lote, 8, 8, 3]"),
+      width: 1.5,
+      height: 0.76,
+    },
+    audio: {
+      at: [3, 0],
+      kind: "input",
+      text: say("audio\n[batch, 16]", "audio\n[lote, 16]"),
+      width: 1.5,
+      height: 0.76,
+    },
+    before: {
+      at: [0, 1.4],
+      kind: "state",
+      text: say("state\n{ scene, voice }", "estado\n{ scene, voice }"),
+      width: 1.5,
+      height: 0.76,
+    },
     cell: { at: [2, 1.4], kind: "cell", text: say("cell", "celda"), width: 1.2, height: 0.76 },
-    after: { at: [4, 1.4], kind: "state", text: say("next state\n{ scene, voice }", "nuevo estado\n{ scene, voice }"), width: 1.5, height: 0.76 },
-    speaker: { at: [1, 2.8], kind: "output", text: say("speaker\n[batch, 4]", "speaker\n[lote, 4]"), width: 1.5, height: 0.76 },
-    word: { at: [3, 2.8], kind: "output", text: say("word\n[batch, 1000]", "word\n[lote, 1000]"), width: 1.5, height: 0.76 },
+    after: {
+      at: [4, 1.4],
+      kind: "state",
+      text: say("next state\n{ scene, voice }", "nuevo estado\n{ scene, voice }"),
+      width: 1.5,
+      height: 0.76,
+    },
+    speaker: {
+      at: [1, 2.8],
+      kind: "output",
+      text: say("speaker\n[batch, 4]", "speaker\n[lote, 4]"),
+      width: 1.5,
+      height: 0.76,
+    },
+    word: {
+      at: [3, 2.8],
+      kind: "output",
+      text: say("word\n[batch, 1000]", "word\n[lote, 1000]"),
+      width: 1.5,
+      height: 0.76,
+    },
   };
   const arrows: Arrow[] = ["video", "audio", "before"].map((from) => ({ from, to: "cell" }));
   return {
@@ -215,7 +321,13 @@ export function hoisted(say: Say): Diagram {
     recurrent1: { at: [1.9, 2.4], kind: "cell", text: "h · U" },
     rest1: { at: [1, 1.25], kind: "state", text: "σ, tanh, ⊙", width: 1.4 },
     compiled: { at: [3.85, 4.9], kind: "text", text: say("as it is compiled", "como se compila"), width: 2 },
-    once: { at: [3.85, 4.1], kind: "output", text: say("x · [G W]\nfor all steps at once", "x · [G W]\nde todos los pasos"), width: 2.1, height: 0.8 },
+    once: {
+      at: [3.85, 4.1],
+      kind: "output",
+      text: say("x · [G W]\nfor all steps at once", "x · [G W]\nde todos los pasos"),
+      width: 2.1,
+      height: 0.8,
+    },
     loop2: { at: [3.85, 2.1], kind: "frame", width: 2.1, height: 2.7 },
     each2: { at: [3.85, 3.15], kind: "text", text: say("for each step", "para cada paso"), width: 2 },
     recurrent2: { at: [3.85, 2.4], kind: "cell", text: "h · U" },
@@ -228,7 +340,12 @@ export function hoisted(say: Say): Diagram {
     { from: "once", to: "loop2" },
     { from: "recurrent2", to: "rest2" },
   ];
-  return { title: say("Products leave the loop", "Los productos salen del bucle"), boxes, arrows, grid: [84, 62] };
+  return {
+    title: say("Products leave the loop", "Los productos salen del bucle"),
+    boxes,
+    arrows,
+    grid: [84, 62],
+  };
 }
 
 /** A state that passes by what is masked. */
@@ -239,14 +356,23 @@ export function maskedSteps(say: Say): Diagram {
     [`m${index}`, { at: [index, -0.75], kind: "text", text: String(counts), width: 0.8 }],
     [`x${index}`, { at: [index, 0], kind: counts ? "input" : "skipped", text: `x${subscript(index + 1)}` }],
     [`cell${index}`, { at: [index, 1], kind: counts ? "cell" : "skipped", text: counts ? cell : "=" }],
-    [`y${index}`, { at: [index, 2], kind: counts ? "output" : "skipped", text: counts ? `y${subscript(index + 1)}` : `y${subscript(index)}` }],
+    [`y${index}`, {
+      at: [index, 2],
+      kind: counts ? "output" : "skipped",
+      text: counts ? `y${subscript(index + 1)}` : `y${subscript(index)}`,
+    }],
   ]);
   const arrows = counts.flatMap((counts, index): Arrow[] => [
     ...(counts ? [{ from: `x${index}`, to: `cell${index}` }] : []),
     { from: `cell${index}`, to: `y${index}`, dashed: !counts },
     ...(index > 0 ? [{ from: `cell${index - 1}`, to: `cell${index}` }] : []),
   ]);
-  return { title: say("A mask with holes", "Una máscara con huecos"), boxes: Object.fromEntries(boxes), arrows, grid: [82, 62] };
+  return {
+    title: say("A mask with holes", "Una máscara con huecos"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [82, 62],
+  };
 }
 
 /** Several sequences in one row. */
@@ -261,12 +387,24 @@ export function resets(say: Say): Diagram {
       [`r${index}`, { at: [index, -0.75], kind: "text", text: String(isFirst && index > 0), width: 0.9 }],
       [`x${index}`, { at: [index, 0], kind: kinds[sequence], text: `x${subscript(index + 1)}` }],
       [`cell${index}`, { at: [index, 1], kind: "cell", text: cell, width: 0.76 }],
-      ...(isFirst ? [[`zero${index}`, { at: [index, 2], kind: "skipped", text: "0", width: 0.5, height: 0.46 }] as [string, Box]] : []),
+      ...(isFirst
+        ? [
+          [`zero${index}`, { at: [index, 2], kind: "skipped", text: "0", width: 0.5, height: 0.46 }] as [
+            string,
+            Box,
+          ],
+        ]
+        : []),
     ];
   });
   const arrows = first.flatMap((isFirst, index): Arrow[] => [
     { from: `x${index}`, to: `cell${index}` },
     isFirst ? { from: `zero${index}`, to: `cell${index}` } : { from: `cell${index - 1}`, to: `cell${index}` },
   ]);
-  return { title: say("Three sequences in one row", "Tres secuencias en una fila"), boxes: Object.fromEntries(boxes), arrows, grid: [66, 60] };
+  return {
+    title: say("Three sequences in one row", "Tres secuencias en una fila"),
+    boxes: Object.fromEntries(boxes),
+    arrows,
+    grid: [66, 60],
+  };
 }

@@ -45,11 +45,15 @@ if (import.meta.main) {
     const folder = new URL(`${language}/`, FOLDER);
     const pictures = await picturesIn(language);
     if (Deno.args.includes("--check")) {
-      const there = [...Deno.readDirSync(folder)].map(({ name }) => [name, Deno.readTextFileSync(new URL(name, folder))]);
+      const there = [...Deno.readDirSync(folder)].map((
+        { name },
+      ) => [name, Deno.readTextFileSync(new URL(name, folder))]);
       assertEquals(comparable(Object.fromEntries(there)), comparable(pictures));
     } else {
       await Deno.mkdir(folder, { recursive: true });
-      for (const [name, text] of Object.entries(pictures)) await Deno.writeTextFile(new URL(name, folder), text);
+      for (const [name, text] of Object.entries(pictures)) {
+        await Deno.writeTextFile(new URL(name, folder), text);
+      }
       console.log(`${Object.keys(pictures).length} pictures in ${folder.pathname}`);
     }
   }

@@ -48,7 +48,15 @@ function wavePlot(say: Say): string {
     fy: { label: null, domain: names, padding: 0.18, axis: "right" },
     color: { domain: names, range: COLORS.slice(0, 3) },
     marks: [
-      Plot.line(points, { x: "step", y: "value", fx: "column", fy: "kind", z: "kind", stroke: "kind", strokeWidth: 1.6 }),
+      Plot.line(points, {
+        x: "step",
+        y: "value",
+        fx: "column",
+        fy: "kind",
+        z: "kind",
+        stroke: "kind",
+        strokeWidth: 1.6,
+      }),
       Plot.ruleY([0], { stroke: GRAY, strokeOpacity: 0.4 }),
     ],
   };
@@ -64,7 +72,11 @@ function landing(states: cf.Tensor, say: Say): string {
     const [step, unit] = [index % steps, Math.floor(index / steps)];
     return { step, unit, value: data[step * units + unit] };
   });
-  const color: Plot.ScaleOptions = { type: "diverging", range: ["#3b82f6", "#bfc7d5", "#d9730d"], domain: [-1, 1] };
+  const color: Plot.ScaleOptions = {
+    type: "diverging",
+    range: ["#3b82f6", "#bfc7d5", "#d9730d"],
+    domain: [-1, 1],
+  };
   const plot: Plot.PlotOptions = {
     width: 480,
     height: 320,
@@ -83,15 +95,20 @@ function landing(states: cf.Tensor, say: Say): string {
 async function trainedGru() {
   const gru = cf.gru({ units: 16 });
   const model = cf.sequential([gru, cf.dense({ units: 3, activation: "softmax" })]);
-  const { variables, history } = await cf.fit(model, cf.init(model, cf.key(0), waves), { x: waves, y: kinds }, {
-    loss: "sparseCategoricalCrossentropy",
-    optimizer: cf.adam({ learningRate: 0.01, clipnorm: 1 }),
-    metrics: ["accuracy"],
-    epochs: 20,
-    validation: { split: 0.2 },
-    report: "none",
-    device: DEVICE,
-  });
+  const { variables, history } = await cf.fit(
+    model,
+    cf.init(model, cf.key(0), waves),
+    { x: waves, y: kinds },
+    {
+      loss: "sparseCategoricalCrossentropy",
+      optimizer: cf.adam({ learningRate: 0.01, clipnorm: 1 }),
+      metrics: ["accuracy"],
+      epochs: 20,
+      validation: { split: 0.2 },
+      report: "none",
+      device: DEVICE,
+    },
+  );
   const [params] = variables.params as readonly cf.Tree<cf.Tensor>[]; // of the first layer
   const states = cf.gru({ units: 16, returnSequences: true });
   const read = (mask?: cf.Tensor) => {
@@ -105,8 +122,14 @@ async function trainedGru() {
 export async function plotsIn(say: Say): Promise<Record<string, string>> {
   const { history, read } = await trainedGru();
   const states = (values: cf.Tensor, options: { readonly title: string }) =>
-    plotStates(values, options).replace(">time<", `>${say("time", "tiempo")}<`).replace(">unit<", `>${say("unit", "unidad")}<`);
-  const holes = Array.from({ length: LENGTH }, (_, step) => !(step >= 12 && step < 18) && !(step >= 30 && step < 38));
+    plotStates(values, options).replace(">time<", `>${say("time", "tiempo")}<`).replace(
+      ">unit<",
+      `>${say("unit", "unidad")}<`,
+    );
+  const holes = Array.from(
+    { length: LENGTH },
+    (_, step) => !(step >= 12 && step < 18) && !(step >= 30 && step < 38),
+  );
   return {
     waves: wavePlot(say),
     wavesLoss: plotCurves([
@@ -116,7 +139,10 @@ export async function plotsIn(say: Say): Promise<Record<string, string>> {
     landing: landing(read(), say),
     states: states(read(), { title: say("16 states while a sine is read", "16 estados al leer un seno") }),
     maskedStates: states(read(cf.tensor([holes])), {
-      title: say("The same with steps 12–17 and 30–37 masked", "Lo mismo con los pasos 12–17 y 30–37 enmascarados"),
+      title: say(
+        "The same with steps 12–17 and 30–37 masked",
+        "Lo mismo con los pasos 12–17 y 30–37 enmascarados",
+      ),
     }),
   };
 }

@@ -36,7 +36,11 @@ async function written(folder: string): Promise<Page[]> {
   await Deno.writeTextFile(`${folder}/deno.json`, configurationFor());
   await Deno.copyFile(new URL("deno.lock", ROOT), `${folder}/deno.lock`);
   return await Promise.all(paths.map(async (path) => {
-    const page = { path, folder: `${folder}/${path}`, programs: programsOf(await Deno.readTextFile(new URL(`site/${path}.md`, ROOT))) };
+    const page = {
+      path,
+      folder: `${folder}/${path}`,
+      programs: programsOf(await Deno.readTextFile(new URL(`site/${path}.md`, ROOT))),
+    };
     await Deno.mkdir(`${page.folder}/types`, { recursive: true });
     for (const { file, whole, running } of page.programs) {
       await Deno.writeTextFile(`${page.folder}/types/${file}`, whole);
@@ -49,17 +53,29 @@ async function written(folder: string): Promise<Page[]> {
 /** Runs the programs of a page one after another, as one may read what another wrote; gives what went wrong. */
 async function faultsOf({ folder, programs }: Page): Promise<string[]> {
   const faults: string[] = [];
-  const flags = ["--no-check", "--quiet", "--no-prompt", "--allow-read", `--allow-write=${folder}`, "--allow-env", "--allow-net=127.0.0.1"];
+  const flags = [
+    "--no-check",
+    "--quiet",
+    "--no-prompt",
+    "--allow-read",
+    `--allow-write=${folder}`,
+    "--allow-env",
+    "--allow-net=127.0.0.1",
+  ];
   for (const program of programs) {
     if (program.running === "") continue;
     const command = [Deno.execPath(), "run", ...flags, program.file];
     const { code, out, err } = await runProcess(command, { cwd: folder, seconds: SECONDS });
     if (code !== 0) faults.push(`${program.file} ended with ${code}: ${err}`);
-    const printed = printedBy(program, out);
+    const printed = printedBy(out);
     for (const [line, shown] of program.printed) {
       const given = printed.get(line);
       if (given === undefined || !isShown(given, shown)) {
-        faults.push(`line ${line + 1}: the page shows\n${shown}\nand the code printed\n${given ?? "nothing: it did not come to its end"}`);
+        faults.push(
+          `line ${line + 1}: the page shows\n${shown}\nand the code printed\n${
+            given ?? "nothing: it did not come to its end"
+          }`,
+        );
       }
     }
   }
@@ -75,7 +91,9 @@ async function eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise
 }
 
 Deno.test({
-  name: `site: the code of the guide${missingPermissions.length > 0 ? ` (needs ${missingPermissions.join(", ")})` : ""}`,
+  name: `site: the code of the guide${
+    missingPermissions.length > 0 ? ` (needs ${missingPermissions.join(", ")})` : ""
+  }`,
   ignore: missingPermissions.length > 0,
   async fn(t) {
     const folder = await Deno.makeTempDir();
@@ -84,7 +102,9 @@ Deno.test({
       assert(all.some(({ programs }) => programs.length > 0));
 
       await t.step("its types are right", async () => {
-        const files = all.flatMap(({ folder, programs }) => programs.map(({ file }) => `${folder}/types/${file}`));
+        const files = all.flatMap(({ folder, programs }) =>
+          programs.map(({ file }) => `${folder}/types/${file}`)
+        );
         const command = [Deno.execPath(), "check", "--quiet", ...files];
         const { code, err } = await runProcess(command, { cwd: folder, seconds: SECONDS });
         assertEquals([code, err.replaceAll(folder, "")], [0, ""]);
@@ -102,13 +122,28 @@ Deno.test({
 });
 
 Deno.test("site: a page is compared with what its code prints", () => {
-  const page = ["```ts", "const x = 1;", "console.log(x);", "```", "", "```text", "1", "```", "```ts no-run", "x();", "```"].join("\n");
+  const page = [
+    "```ts",
+    "const x = 1;",
+    "console.log(x);",
+    "```",
+    "",
+    "```text",
+    "1",
+    "```",
+    "```ts no-run",
+    "x();",
+    "```",
+  ].join("\n");
   const [program] = programsOf(page);
   assertEquals(program.printed, new Map([[3, "1"]]));
   assert(program.whole.includes("x();") && !program.running.includes("x();"));
   assertEquals(program.running.split("\n")[1], "const x = 1;");
-  assertEquals(printedBy(program, "1\n␞4\n"), new Map([[3, "1\n"]]));
+  assertEquals(printedBy("1\n␞4\n"), new Map([[3, "1\n"]]));
   assert(isShown("a 1.5 ms\nb", "a … ms\nb"));
   assert(!isShown("a 1.5 ms\nc", "a … ms\nb"));
-  assertEquals(programsOf("```ts [one.ts]\n```\n```ts [two.ts]\n```").map(({ file }) => file), ["one.ts", "two.ts"]);
+  assertEquals(programsOf("```ts [one.ts]\n```\n```ts [two.ts]\n```").map(({ file }) => file), [
+    "one.ts",
+    "two.ts",
+  ]);
 });

@@ -8,7 +8,8 @@ async function bundle(): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".js" });
   try {
     const args = ["task", "bundle", "--minify", "--output", file];
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdout: "null" }).output();
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdout: "null" })
+      .output();
     assert(success, new TextDecoder().decode(stderr));
     return await Deno.readTextFile(file);
   } finally {
@@ -23,7 +24,11 @@ siteTest("the page of a newcomer trains, and tells waves apart", "index.html", a
   const library = await bundle();
   await page.route("**/newcomer/**", async (route) => {
     const isLibrary = new URL(route.request().url()).pathname.endsWith("/cellfold.js");
-    await route.fulfill(isLibrary ? { body: library, contentType: "text/javascript" } : { body: html, contentType: "text/html" });
+    await route.fulfill(
+      isLibrary
+        ? { body: library, contentType: "text/javascript" }
+        : { body: html, contentType: "text/html" },
+    );
   });
   await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 })); // which every browser asks for
   await page.goto(at("newcomer/index.html"), { waitUntil: "load" });

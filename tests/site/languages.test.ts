@@ -8,10 +8,15 @@ const mayRead = Deno.permissions.querySync({ name: "read", path: SITE.pathname }
 
 /** The parts of a page that do not depend on its language. */
 function skeleton(text: string): { readonly levels: readonly string[]; readonly code: readonly string[] } {
-  const blocks = [...text.matchAll(/^```(\S*).*\n([\s\S]*?)^```$/gm)].map(([, kind, body]) => `${kind}\n${withoutComments(body)}`);
+  const blocks = [...text.matchAll(/^```(\S*).*\n([\s\S]*?)^```$/gm)].map(([, kind, body]) =>
+    `${kind}\n${withoutComments(body)}`
+  );
   const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
   const included = [...prose.matchAll(/^<<< (.*?)(?: \[.*\])?$/gm)].map(([, path]) => path);
-  return { levels: [...prose.matchAll(/^#+(?= )/gm)].map(([level]) => level), code: [...blocks, ...included] };
+  return {
+    levels: [...prose.matchAll(/^#+(?= )/gm)].map(([level]) => level),
+    code: [...blocks, ...included],
+  };
 }
 
 /** Comments are in the language of the page. */

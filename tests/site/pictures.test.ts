@@ -11,7 +11,9 @@ const isInstalled = missingPermissions.length === 0 &&
 const missing = [...missingPermissions, ...isInstalled ? [] : ["`deno task site`"]];
 
 Deno.test({
-  name: `site: pictures are what their script draws${missing.length > 0 ? ` (needs ${missing.join(", ")})` : ""}`,
+  name: `site: pictures are what their script draws${
+    missing.length > 0 ? ` (needs ${missing.join(", ")})` : ""
+  }`,
   ignore: missing.length > 0,
   async fn() {
     const command = [Deno.execPath(), "run", "-A", "--no-check", "pictures/main.ts", "--check"];
@@ -30,7 +32,11 @@ Deno.test({
     for (const path of ["index", ...pages.flatMap(({ items }) => items.map(({ path }) => path))]) {
       for (const language of ["en", "es"]) {
         const page = new URL(`${language === "en" ? "" : "es/"}${path}.md`, SITE);
-        for (const [, alt, of, file] of (await Deno.readTextFile(page)).matchAll(/!\[(.*)\]\(\/pictures\/(\w+)\/(.*?)\)/g)) {
+        for (
+          const [, alt, of, file] of (await Deno.readTextFile(page)).matchAll(
+            /!\[(.*)\]\(\/pictures\/(\w+)\/(.*?)\)/g,
+          )
+        ) {
           assertEquals(of, language, `${path} shows ${file}`);
           assert(alt.length > 20, `${path} says too little of ${file}: "${alt}"`);
           await Deno.stat(new URL(`public/pictures/${of}/${file}`, SITE));

@@ -11,7 +11,9 @@ Deno.test({
   name: "site: what the guide links to in the reference is an export",
   ignore: !mayRead,
   async fn() {
-    const names = [...(await Deno.readTextFile(new URL("docs/names.md", ROOT))).matchAll(/^\| `(\w+)/gm)].map(([, name]) => name);
+    const names = [...(await Deno.readTextFile(new URL("docs/names.md", ROOT))).matchAll(/^\| `(\w+)/gm)].map(
+      ([, name]) => name,
+    );
     const targets = [...(await mentions()).keys()];
     assert(targets.length > 5, `${targets.length} links`);
     for (const target of targets.filter((target) => target !== "index.html")) {
@@ -23,18 +25,23 @@ Deno.test({
 
 Deno.test("site: a page of the reference leads to the guide", () => {
   const source = new URL("src/layers/rnn.ts", ROOT).href.replaceAll("/", "&#x2F;");
-  const html = `<ul class="breadcrumbs"></ul><main class="symbolGroup"><a href="${source}"></a></main>`;
+  const html = `<ul class="breadcrumbs"></ul><main class="symbolGroup"><a href="${source}"></a>` +
+    "import { rnn } from &quot;.&quot;; import { fromKeras } from &quot;keras&quot;</main>";
   const page = linked(html, "~/rnn.html", [{ path: "guide/own-cell", name: "Your own cell" }]);
   assert(page.includes('href="../../index.html"'));
   assert(page.includes('href="../../guide/own-cell.html"') && page.includes("Your own cell"));
   assert(page.includes('href="https://github.com/cellfold/cellfold/blob/main/src/layers/rnn.ts"'));
+  assert(page.includes("import { rnn } from &quot;@cellfold/cellfold&quot;"));
+  assert(linked(html, "keras/~/fromKeras.html").includes("from &quot;@cellfold/cellfold/keras&quot;"));
   assert(linked(html, "index.html").includes('href="../index.html"'));
 });
 
 const isBuilt = mayRead && await Deno.stat(BUILT).then(() => true, () => false);
 
 Deno.test({
-  name: `site: both ends of the links between guide and reference are there${isBuilt ? "" : " (needs `deno task site`)"}`,
+  name: `site: both ends of the links between guide and reference are there${
+    isBuilt ? "" : " (needs `deno task site`)"
+  }`,
   ignore: !isBuilt,
   async fn() {
     const missing: string[] = [];

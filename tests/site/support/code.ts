@@ -39,7 +39,12 @@ function blocksOf(lines: readonly string[]): Block[] {
     if (!fence) continue;
     const last = lines.findIndex((line, index) => index > first && line.trim() === fence[1]);
     if (last < 0) throw new Error(`Cannot read a page: the block of line ${first + 1} has no end`);
-    blocks.push({ language: fence[2], flags: fence[3], lines: [first, last], body: lines.slice(first + 1, last) });
+    blocks.push({
+      language: fence[2],
+      flags: fence[3],
+      lines: [first, last],
+      body: lines.slice(first + 1, last),
+    });
     first = last;
   }
   return blocks;
@@ -49,7 +54,12 @@ function blocksOf(lines: readonly string[]): Block[] {
  * What a block prints, as the page shows it: the block of text behind it. Commands that run a file may lie between, and
  * words too.
  */
-function shownBehind(lines: readonly string[], blocks: readonly Block[], block: Block, isFile: boolean): string | undefined {
+function shownBehind(
+  lines: readonly string[],
+  blocks: readonly Block[],
+  block: Block,
+  isFile: boolean,
+): string | undefined {
   const next = blocks.slice(blocks.indexOf(block) + 1).find(({ language }) => !(isFile && language === "sh"));
   if (next?.language !== "text") return undefined;
   const between = lines.slice(block.lines[1] + 1, next.lines[0]);
@@ -75,7 +85,9 @@ export function programsOf(page: string): PageProgram[] {
     return {
       file,
       whole: assemble(lines.length, own, () => ""),
-      running: running.length === 0 ? "" : assemble(lines.length, running, (line) => `;console.log("${endOf(line)}");`),
+      running: running.length === 0
+        ? ""
+        : assemble(lines.length, running, (line) => `;console.log("${endOf(line)}");`),
       printed: new Map(printed),
     };
   });
@@ -99,7 +111,7 @@ export function isShown(printed: string, shown: string): boolean {
 }
 
 /** What each block printed, by the line that it ends at. */
-export function printedBy(program: PageProgram, output: string): Map<number, string> {
+export function printedBy(output: string): Map<number, string> {
   const ends = [...output.matchAll(/^␞(\d+)$/gm)];
   return new Map(ends.map((end, index) => {
     const begin = index === 0 ? 0 : ends[index - 1].index + ends[index - 1][0].length;
