@@ -78,7 +78,11 @@ export default defineConfig({
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
     socialLinks: [{ icon: "github", link: REPOSITORY }],
   },
-  markdown: { config: (markdown) => linkReference(markdown, BASE), image: { lazyLoading: true } },
+  markdown: {
+    config: (markdown) => linkReference(markdown, BASE),
+    image: { lazyLoading: true },
+    theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" }, // the others are too faint for WCAG
+  },
   vite: {
     resolve: { alias },
     // The sources use what browsers with WebAssembly SIMD have.
