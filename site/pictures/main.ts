@@ -2,7 +2,6 @@
  * Writes the pictures of the guide below `public/pictures/en` and `public/pictures/es`, which are committed:
  * `deno run -A site/pictures/main.ts`. With `--check` it compares them with what is there, and writes nothing.
  */
-import { assertEquals } from "@std/assert";
 import type { Language } from "../.vitepress/pages.ts";
 import { diagramRenderer, sayIn } from "./diagram.ts";
 import * as diagrams from "./diagrams.ts";
@@ -37,7 +36,17 @@ function comparable(pictures: Readonly<Record<string, string>>): Record<string, 
     name,
     TRAINED.includes(name) ? text.replaceAll(/#[0-9a-f]{3,8}|rgb\([^)]*\)|-?\d+(\.\d+)?/g, "") : text,
   ]);
-  return Object.fromEntries(entries.sort(([a], [b]) => a < b ? -1 : 1));
+  return Object.fromEntries(entries);
+}
+
+/** The names of the pictures that are not the same, or only on one side. */
+function differences(
+  some: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, string>>,
+): string[] {
+  return [...new Set([...Object.keys(some), ...Object.keys(others)])].filter((name) =>
+    some[name] !== others[name]
+  );
 }
 
 if (import.meta.main) {
@@ -45,10 +54,18 @@ if (import.meta.main) {
     const folder = new URL(`${language}/`, FOLDER);
     const pictures = await picturesIn(language);
     if (Deno.args.includes("--check")) {
-      const there = [...Deno.readDirSync(folder)].map((
-        { name },
-      ) => [name, Deno.readTextFileSync(new URL(name, folder))]);
-      assertEquals(comparable(Object.fromEntries(there)), comparable(pictures));
+      const there = [...Deno.readDirSync(folder)].map(({ name }) => [
+        name,
+        Deno.readTextFileSync(new URL(name, folder)),
+      ]);
+      const differing = differences(comparable(Object.fromEntries(there)), comparable(pictures));
+      if (differing.length === 0) continue;
+      console.error(
+        `Cannot confirm pictures of ${language}: ${
+          differing.join(", ")
+        } differ; run the script without --check`,
+      );
+      Deno.exit(1);
     } else {
       await Deno.mkdir(folder, { recursive: true });
       for (const [name, text] of Object.entries(pictures)) {
