@@ -86,6 +86,11 @@ export function dotOf({ boxes, arrows, grid = [84, 64] }: Diagram): string {
   }\n}`;
 }
 
+/** A number as it stands below a letter. */
+export function subscript(n: number): string {
+  return [...String(n)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)]).join("");
+}
+
 /** Diagrams as SVG text. */
 export async function diagramRenderer(): Promise<(diagram: Diagram) => string> {
   const graphviz = await instance();

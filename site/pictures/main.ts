@@ -5,6 +5,7 @@
 import type { Language } from "../.vitepress/pages.ts";
 import { diagramRenderer, sayIn } from "./diagram.ts";
 import * as diagrams from "./diagrams.ts";
+import * as masks from "./masks.ts";
 import { plotsIn } from "./plots.ts";
 
 const FOLDER = new URL("../public/pictures/", import.meta.url);
@@ -22,7 +23,9 @@ async function picturesIn(language: Language): Promise<Record<string, string>> {
   const render = await diagramRenderer();
   const say = sayIn(language);
   return Object.fromEntries([
-    ...Object.entries(diagrams).map(([name, diagram]) => [fileName(name), render(diagram(say))]),
+    ...Object.entries({ ...diagrams, ...masks }).map((
+      [name, diagram],
+    ) => [fileName(name), render(diagram(say))]),
     ...Object.entries(await plotsIn(say)).map(([name, plot]) => [fileName(name), plot]),
   ]);
 }
