@@ -2,7 +2,9 @@
 import { type DefaultTheme, defineConfig, type LocaleConfig } from "vitepress";
 import { withMessages } from "./messages.ts";
 import { type Language, pages } from "./pages.ts";
+import { linkReference, referenceItem } from "./reference.ts";
 
+const BASE = Deno.env.get("CELLFOLD_SITE_BASE") ?? "/";
 const REPOSITORY = "https://github.com/cellfold/cellfold";
 
 /** The entry points of the library by their names, from `site/deno.json`. */
@@ -82,7 +84,7 @@ function locale(
     themeConfig: {
       ...words,
       outline: { label: outline, level: [2, 3] },
-      nav: groups.map(({ text, items }) => ({ text, link: items[0].link })),
+      nav: [...groups.map(({ text, items }) => ({ text, link: items[0].link })), referenceItem(language)],
       sidebar: groups,
     },
   };
@@ -90,7 +92,8 @@ function locale(
 
 export default defineConfig({
   title: "Cellfold",
-  base: Deno.env.get("CELLFOLD_SITE_BASE") ?? "/",
+  base: BASE,
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${BASE}icon.svg` }]],
   cleanUrls: false,
   lastUpdated: false,
   srcExclude: ["README.md", "public/**"],
@@ -100,7 +103,11 @@ export default defineConfig({
     socialLinks: [{ icon: "github", link: REPOSITORY }],
   },
   markdown: {
-    config: withMessages,
+    config: (markdown) => {
+      withMessages(markdown);
+      linkReference(markdown, BASE);
+    },
+    image: { lazyLoading: true },
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" }, // the others are too faint for WCAG
   },
   vite: {

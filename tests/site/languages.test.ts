@@ -24,7 +24,7 @@ function withoutComments(code: string): string {
   return code.replaceAll(/\s*(\/\/|# ).*$/gm, "");
 }
 
-for (const { path } of pages.flatMap(({ items }) => items)) {
+for (const path of ["index", ...pages.flatMap(({ items }) => items.map(({ path }) => path))]) {
   Deno.test({
     name: `site: ${path} is the same page in Spanish`,
     ignore: !mayRead,
