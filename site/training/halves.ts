@@ -23,7 +23,9 @@ export function inHalves(file: Uint8Array): Uint8Array<ArrayBuffer> {
   const values = new Float32Array(file.buffer.slice(data, view.byteOffset + file.byteLength));
   const { __metadata__: metadata, ...entries } = header;
   const halved = Object.entries(entries).map(([name, entry]) => {
-    if (entry.dtype !== "F32") throw new TypeError(`Cannot halve ${name}: it is ${entry.dtype}, expected F32`);
+    if (entry.dtype !== "F32") {
+      throw new TypeError(`Cannot halve ${name}: it is ${entry.dtype}, expected F32`);
+    }
     const [start, end] = entry.data_offsets;
     return [name, { ...entry, dtype: "F16", data_offsets: [start / 2, end / 2] }] as const;
   });

@@ -46,7 +46,10 @@ function batchOf(samples: readonly (readonly PenStep[])[]): cf.Data {
 const stepsAt = Deno.args.indexOf("--steps");
 const steps = stepsAt < 0 ? 1500 : Number(Deno.args[stepsAt + 1]);
 const learningRate = cf.cosineDecay({ initialLearningRate: 0.005, decaySteps: steps });
-using trainer = cf.createTrainer(model, { ...objective, optimizer: cf.adam({ learningRate, globalClipnorm: 1 }) });
+using trainer = cf.createTrainer(model, {
+  ...objective,
+  optimizer: cf.adam({ learningRate, globalClipnorm: 1 }),
+});
 const random = randomFrom(1);
 const heldOut = batchOf(Array.from({ length: 4 * BATCH }, () => sample(random)));
 await Deno.mkdir(new URL("models/", PUBLIC), { recursive: true });
@@ -54,7 +57,10 @@ let state: cf.TrainingState = { variables: freshWeights(cf.key(0)) };
 const began = performance.now();
 let [sum, count] = [0, 0];
 for (let step = 1; step <= steps; step++) {
-  const trained = await trainer.trainOnBatch(state, batchOf(Array.from({ length: BATCH }, () => sample(random))));
+  const trained = await trainer.trainOnBatch(
+    state,
+    batchOf(Array.from({ length: BATCH }, () => sample(random))),
+  );
   state = trained;
   [sum, count] = [sum + trained.logs.loss, count + 1];
   if (step % EVERY !== 0 && step !== steps) continue;

@@ -8,7 +8,8 @@
  */
 import * as cf from "@cellfold/cellfold";
 import { encodeSafetensors } from "@cellfold/cellfold/safetensors";
-import { encode, type TextModel } from "../demos/text/text.ts";
+import { encode } from "../demos/text/alphabet.ts";
+import type { TextModel } from "../demos/text/text.ts";
 import { trainOn } from "../demos/text/training.ts";
 import { inHalves } from "./halves.ts";
 
@@ -35,16 +36,31 @@ const end = Math.floor(text.length * (1 - HELD_OUT));
 await Deno.mkdir(new URL("models/", PUBLIC), { recursive: true });
 const began = performance.now();
 let [sum, count] = [0, 0];
-const options = { units: UNITS, batch: 64, length: 100, learningRate: 0.004, sampleEvery: 100, device: "auto", steps } as const;
+const options = {
+  units: UNITS,
+  batch: 64,
+  length: 100,
+  learningRate: 0.005,
+  sampleEvery: 100,
+  device: "auto",
+  steps,
+} as const;
 for await (const { step, loss, text: trained, sample } of trainOn(text.slice(0, end), options)) {
   [sum, count] = [sum + loss, count + 1];
   if (!trained) continue;
   const heldOut = (await lossOn(trained, text.slice(end))).toFixed(3);
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  console.log(`${step} of ${steps} steps, ${seconds} s: loss ${(sum / count).toFixed(3)}, held out ${heldOut}`);
+  console.log(
+    `${step} of ${steps} steps, ${seconds} s: loss ${(sum / count).toFixed(3)}, held out ${heldOut}`,
+  );
   console.log(JSON.stringify(sample));
   [sum, count] = [0, 0];
-  const metadata = { alphabet: JSON.stringify(trained.alphabet), units: String(UNITS), steps: String(step), heldOut };
+  const metadata = {
+    alphabet: JSON.stringify(trained.alphabet),
+    units: String(UNITS),
+    steps: String(step),
+    heldOut,
+  };
   const file = inHalves(encodeSafetensors(trained.variables, { metadata }));
   await Deno.writeFile(new URL("models/text.safetensors", PUBLIC), file);
 }

@@ -2,7 +2,14 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { key } from "@cellfold/cellfold";
 import { freshWeights, readModel } from "../../site/demos/handwriting/handwriting.ts";
-import { type Point, resample, smooth, STEP, stepsOf, type Stroke } from "../../site/demos/handwriting/ink.ts";
+import {
+  type Point,
+  resample,
+  smooth,
+  STEP,
+  stepsOf,
+  type Stroke,
+} from "../../site/demos/handwriting/ink.ts";
 import { handFrom, type Letters, randomFrom, writeWords } from "../../site/demos/handwriting/letters.ts";
 import { type Drawn, writeOn } from "../../site/demos/handwriting/pen.ts";
 import { lastLine, penAt, type Sheet } from "../../site/demos/handwriting/sheet.ts";
@@ -51,7 +58,9 @@ Deno.test("sheet: a pen takes a new line where one is full, and ends where the s
   while (pen.move({ location: [1, 0], pressure: 1 })) moves++;
   assertEquals(pen.strokes.length, 3);
   assertEquals(moves, pen.strokes.reduce((sum, { length }) => sum + length, 0));
-  pen.strokes.forEach((stroke, line) => stroke.forEach(([, y]) => assert(Math.abs(y - sheet.top - 5 * line) < 1.5)));
+  pen.strokes.forEach((stroke, line) =>
+    stroke.forEach(([, y]) => assert(Math.abs(y - sheet.top - 5 * line) < 1.5))
+  );
   assertEquals(lastLine(sheet, pen.strokes), [pen.strokes[2]]);
 });
 
@@ -63,7 +72,13 @@ async function completed(
 ): Promise<{ readonly strokes: readonly Stroke[]; readonly steps: readonly Drawn[] }> {
   const pen = penAt(sheet, ink);
   const steps: Drawn[] = [];
-  for await (const step of writeOn(variables, stepsOf(ink, ink[0]?.[0] ?? [0, 0]), { bias: 0.75, device: "wasm", ...options })) {
+  for await (
+    const step of writeOn(variables, stepsOf(ink, ink[0]?.[0] ?? [0, 0]), {
+      bias: 0.75,
+      device: "wasm",
+      ...options,
+    })
+  ) {
     if (!pen.move(step)) break;
     steps.push(step);
   }
@@ -85,7 +100,11 @@ function assertInside(strokes: readonly Stroke[]): void {
 
 Deno.test("handwriting: the ink of any weights is finite and on the sheet", async () => {
   for (const seed of [1, 2]) {
-    const { strokes, steps } = await completed(freshWeights(key(seed)), [loop], { steps: 150, seed, bias: 0 });
+    const { strokes, steps } = await completed(freshWeights(key(seed)), [loop], {
+      steps: 150,
+      seed,
+      bias: 0,
+    });
     assertInside(strokes);
     for (const { mixture, down } of steps) {
       assertAlmostEquals(mixture.reduce((sum, { weight }) => sum + weight, 0), 1, 1e-5);
@@ -150,32 +169,46 @@ const BLUE = `(() => {
 })()`;
 
 for (const device of ["wasm", "webgpu"] as const) {
-  siteTest(`handwriting: goes on after a loop that the mouse draws, on ${device}`, "demos/handwriting.html", async (visit) => {
-    const { page, screenshot } = visit;
-    await page.locator(".demo[data-ready=true]").waitFor();
-    if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
-    assertEquals(await page.evaluate(BLUE), 0);
-    await drawLoop(visit);
-    await page.waitForFunction(`Number(document.querySelector(".demo").dataset.steps) > 200`, undefined, { timeout: 60_000 });
-    await page.getByRole("button", { name: "Stop" }).click();
-    assert(await page.evaluate(BLUE) as number > 300);
-    if (device === "wasm") await screenshot("handwriting");
-    await page.getByRole("button", { name: "Clear" }).click();
-    assertEquals(await page.evaluate(BLUE), 0);
-  });
+  siteTest(
+    `handwriting: goes on after a loop that the mouse draws, on ${device}`,
+    "demos/handwriting.html",
+    async (visit) => {
+      const { page, screenshot } = visit;
+      await page.locator(".demo[data-ready=true]").waitFor();
+      if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
+      assertEquals(await page.evaluate(BLUE), 0);
+      await drawLoop(visit);
+      await page.waitForFunction(`Number(document.querySelector(".demo").dataset.steps) > 200`, undefined, {
+        timeout: 60_000,
+      });
+      await page.getByRole("button", { name: "Stop" }).click();
+      assert(await page.evaluate(BLUE) as number > 300);
+      if (device === "wasm") await screenshot("handwriting");
+      await page.getByRole("button", { name: "Clear" }).click();
+      assertEquals(await page.evaluate(BLUE), 0);
+    },
+  );
 }
 
-siteTest("handwriting: begins with a word by the keyboard, and is loaded in 300 kB beside its model", "demos/handwriting.html", async ({ page, loaded }) => {
-  await page.locator(".demo[data-ready=true]").waitFor();
-  const bytes = await loaded();
-  const size = [...bytes].reduce((sum, [path, size]) => path.endsWith(".safetensors") ? sum : sum + size, 0);
-  console.log(`first load: ${Math.round(size / 1000)} kB`);
-  assert(size < 300_000, JSON.stringify([...bytes]));
-  await page.locator("input[name=beginning]").fill("cell");
-  await page.locator("input[name=beginning]").press("Enter");
-  await page.waitForFunction(`Number(document.querySelector(".demo").dataset.steps) > 100`);
-  assert(await page.evaluate(BLUE) as number > 100);
-}, { still: true });
+siteTest(
+  "handwriting: begins with a word by the keyboard, and is loaded in 300 kB beside its model",
+  "demos/handwriting.html",
+  async ({ page, loaded }) => {
+    await page.locator(".demo[data-ready=true]").waitFor();
+    const bytes = await loaded();
+    const size = [...bytes].reduce(
+      (sum, [path, size]) => path.endsWith(".safetensors") ? sum : sum + size,
+      0,
+    );
+    console.log(`first load: ${Math.round(size / 1000)} kB`);
+    assert(size < 300_000, JSON.stringify([...bytes]));
+    await page.locator("input[name=beginning]").fill("cell");
+    await page.locator("input[name=beginning]").press("Enter");
+    await page.waitForFunction(`Number(document.querySelector(".demo").dataset.steps) > 100`);
+    assert(await page.evaluate(BLUE) as number > 100);
+  },
+  { still: true },
+);
 
 siteTest("handwriting: in Spanish and in the dark", "es/demos/handwriting.html", async (visit) => {
   await drawLoop(visit);

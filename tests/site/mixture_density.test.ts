@@ -1,6 +1,18 @@
 /** The loss of the demo "Handwriting", in float64 on the reference backend. */
 import { assert, assertAlmostEquals } from "@std/assert";
-import { add, grad, hostTensor, type HostTensor, host, mul, normal, key, sum, type Tensor, tensor } from "@cellfold/cellfold";
+import {
+  add,
+  grad,
+  host,
+  type HostTensor,
+  hostTensor,
+  key,
+  mul,
+  normal,
+  sum,
+  type Tensor,
+  tensor,
+} from "@cellfold/cellfold";
 import { mixtureDensity } from "../../site/demos/handwriting/handwriting.ts";
 
 const COMPONENTS = 3;
@@ -19,7 +31,11 @@ function density(p: Float64Array, x: number, y: number): number {
   const all = Array.from({ length: COMPONENTS }, (_, k) => k);
   const total = all.reduce((sum, k) => sum + Math.exp(part(0, k)), 0);
   return all.reduce((sum, k) => {
-    const [sx, sy, r] = [softplus(part(3, k)) + 0.02, softplus(part(4, k)) + 0.02, 0.95 * Math.tanh(part(5, k))];
+    const [sx, sy, r] = [
+      softplus(part(3, k)) + 0.02,
+      softplus(part(4, k)) + 0.02,
+      0.95 * Math.tanh(part(5, k)),
+    ];
     const [u, v] = [(x - part(1, k)) / sx, (y - part(2, k)) / sy];
     const z = u * u + v * v - 2 * r * u * v;
     const gaussian = Math.exp(-z / (2 * (1 - r * r))) / (2 * Math.PI * sx * sy * Math.sqrt(1 - r * r));
@@ -42,10 +58,14 @@ Deno.test("mixtureDensity: its density over the plane is 1", () => {
   const [prediction] = samples(3, 1);
   const [SIDE, CELLS] = [16, 320]; // deviations are below 4 here, and above 0.1, two cells
   const at = (i: number) => ((i + 0.5) / CELLS - 0.5) * 2 * SIDE;
-  const places = Float64Array.from({ length: 2 * CELLS * CELLS }, (_, i) =>
-    i % 2 === 0 ? at(Math.floor(i / 2) % CELLS) : at(Math.floor(i / 2 / CELLS))
+  const places = Float64Array.from(
+    { length: 2 * CELLS * CELLS },
+    (_, i) => i % 2 === 0 ? at(Math.floor(i / 2) % CELLS) : at(Math.floor(i / 2 / CELLS)),
   );
-  const same = add(prediction, hostTensor(new Float64Array(CELLS * CELLS * 6 * COMPONENTS), [CELLS * CELLS, 6 * COMPONENTS]));
+  const same = add(
+    prediction,
+    hostTensor(new Float64Array(CELLS * CELLS * 6 * COMPONENTS), [CELLS * CELLS, 6 * COMPONENTS]),
+  );
   const values = host(mixtureDensity.values(hostTensor(places, [CELLS * CELLS, 2]), same)).data;
   const mass = Array.from(values).reduce((sum, value) => sum + Math.exp(-value) * (2 * SIDE / CELLS) ** 2, 0);
   assertAlmostEquals(mass, 1, 1e-3);

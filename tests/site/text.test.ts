@@ -1,7 +1,15 @@
 /** The demo "Text by characters": what its model does in Deno, and its page. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { host, key, type HostTensor, item, tensor, categorical, foldIn } from "@cellfold/cellfold";
-import { alphabetOf, choices, encode, freshModel, readModel, type TextModel, write, writeAtOnce } from "../../site/demos/text/text.ts";
+import { key } from "@cellfold/cellfold";
+import { alphabetOf, encode } from "../../site/demos/text/alphabet.ts";
+import {
+  choices,
+  freshModel,
+  readModel,
+  type TextModel,
+  write,
+  writeAtOnce,
+} from "../../site/demos/text/text.ts";
 import { type Trained, trainOn } from "../../site/demos/text/training.ts";
 import { siteTest, type Visit } from "./support/site.ts";
 
@@ -29,7 +37,10 @@ Deno.test("text: choices are the probabilities after temperature, topK and topP"
   near(choices(logits, { temperature: 1, topK: 4, topP: 1 }), [0.5, 0.25, 0.15, 0.1]);
   near(choices(logits, { temperature: 1, topK: 3, topP: 1 }), [0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9, 0]);
   near(choices(logits, { temperature: 1, topK: 4, topP: 0.6 }), [2 / 3, 1 / 3, 0, 0]);
-  near(choices(logits, { temperature: 0.5, topK: 4, topP: 1 }), [0.25, 0.0625, 0.0225, 0.01].map((p) => p / 0.345));
+  near(
+    choices(logits, { temperature: 0.5, topK: 4, topP: 1 }),
+    [0.25, 0.0625, 0.0225, 0.01].map((p) => p / 0.345),
+  );
   near(choices(logits, { temperature: 0, topK: 4, topP: 1 }), [1, 0, 0, 0]);
 });
 
@@ -71,7 +82,12 @@ Deno.test({
     const model = readModel(file);
     const book = await Deno.readTextFile(new URL("data/botchan.txt", PUBLIC));
     const known = new Set(book.toLowerCase().match(/[a-z]+/g));
-    const written = await writeAtOnce(model, "The principal", { ...drawing, temperature: 0.5, topK: 73, steps: 400 });
+    const written = await writeAtOnce(model, "The principal", {
+      ...drawing,
+      temperature: 0.5,
+      topK: 73,
+      steps: 400,
+    });
     const words = written.toLowerCase().match(/[a-z]+/g) ?? [];
     const share = words.filter((word) => known.has(word)).length / words.length;
     assert(words.length > 40 && share > 0.85, `${share} of the words in ${written}`);
@@ -89,46 +105,63 @@ async function writeOnPage({ page }: Visit, count: number): Promise<string> {
 }
 
 for (const device of ["wasm", "webgpu"] as const) {
-  siteTest(`text: writes on ${device}, and with temperature 0 twice the same`, "demos/text.html", async (visit) => {
-    const { page, screenshot } = visit;
-    await page.locator(".demo[data-ready=true]").waitFor();
-    if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
-    await page.locator("input[name=slowly]").uncheck();
-    await page.locator("input[name=temperature]").fill("0");
-    const first = await writeOnPage(visit, 150);
-    assertEquals(await writeOnPage(visit, 150), first);
-    await page.locator("input[name=temperature]").fill("0.8");
-    assert(await writeOnPage(visit, 150) !== first);
-    await page.getByRole("button", { name: "500 at once" }).click();
-    await page.getByText("500 characters in one call").waitFor();
-    assert(/\d characters per second/.test(await page.locator(".demo .figure").first().textContent() ?? ""));
-    if (device === "wasm") await screenshot("text");
-  });
+  siteTest(
+    `text: writes on ${device}, and with temperature 0 twice the same`,
+    "demos/text.html",
+    async (visit) => {
+      const { page, screenshot } = visit;
+      await page.locator(".demo[data-ready=true]").waitFor();
+      if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
+      await page.locator("input[name=slowly]").uncheck();
+      await page.locator("input[name=temperature]").fill("0");
+      const first = await writeOnPage(visit, 150);
+      assertEquals(await writeOnPage(visit, 150), first);
+      await page.locator("input[name=temperature]").fill("0.8");
+      assert(await writeOnPage(visit, 150) !== first);
+      await page.getByRole("button", { name: "500 at once" }).click();
+      await page.getByText("500 characters in one call").waitFor();
+      assert(
+        /\d characters per second/.test(await page.locator(".demo .figure").first().textContent() ?? ""),
+      );
+      if (device === "wasm") await screenshot("text");
+    },
+  );
 }
 
-siteTest("text: bars follow the prompt, and it is loaded in 300 kB beside its model", "demos/text.html", async ({ page, loaded }) => {
-  await page.locator(".demo[data-ready=true]").waitFor();
-  const bytes = await loaded();
-  const size = [...bytes].reduce((sum, [path, size]) => path.endsWith(".safetensors") ? sum : sum + size, 0);
-  console.log(`first load: ${Math.round(size / 1000)} kB`);
-  assert(size < 300_000, JSON.stringify([...bytes]));
-  await page.locator("input[name=prompt]").fill("I went to the sch");
-  await page.waitForFunction(`document.querySelector(".bars .name").textContent === "o"`);
-});
+siteTest(
+  "text: bars follow the prompt, and it is loaded in 300 kB beside its model",
+  "demos/text.html",
+  async ({ page, loaded }) => {
+    await page.locator(".demo[data-ready=true]").waitFor();
+    const bytes = await loaded();
+    const size = [...bytes].reduce(
+      (sum, [path, size]) => path.endsWith(".safetensors") ? sum : sum + size,
+      0,
+    );
+    console.log(`first load: ${Math.round(size / 1000)} kB`);
+    assert(size < 300_000, JSON.stringify([...bytes]));
+    await page.locator("input[name=prompt]").fill("I went to the sch");
+    await page.waitForFunction(`document.querySelector(".bars .name").textContent === "o"`);
+  },
+);
 
 for (const device of ["wasm", "webgpu"] as const) {
-  siteTest(`text: trains on a text that is pasted, on ${device}`, "demos/text.html", async ({ page, screenshot }) => {
-    await page.locator(".demo[data-ready=true]").waitFor();
-    if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
-    await page.getByText("Train it on a text of your own").click();
-    await page.locator("textarea").fill("The cat sat on the mat, and the dog sat on the log. ".repeat(40));
-    await page.getByRole("button", { name: "Train" }).click();
-    await page.locator(".train .sample").first().waitFor({ timeout: 120_000 });
-    await page.locator(".train").getByRole("button", { name: "Stop" }).click();
-    await page.locator(".train[data-done=true]").waitFor();
-    assertEquals(await page.locator("select[name=model]").inputValue(), "own");
-    if (device === "wasm") await screenshot("text-training");
-  });
+  siteTest(
+    `text: trains on a text that is pasted, on ${device}`,
+    "demos/text.html",
+    async ({ page, screenshot }) => {
+      await page.locator(".demo[data-ready=true]").waitFor();
+      if (device === "webgpu") await page.locator("select[name=device]").selectOption("webgpu");
+      await page.getByText("Train it on a text of your own").click();
+      await page.locator("textarea").fill("The cat sat on the mat, and the dog sat on the log. ".repeat(40));
+      await page.getByRole("button", { name: "Train" }).click();
+      await page.locator(".train .sample").first().waitFor({ timeout: 120_000 });
+      await page.locator(".train").getByRole("button", { name: "Stop" }).click();
+      await page.locator(".train[data-done=true]").waitFor();
+      assertEquals(await page.locator("select[name=model]").inputValue(), "own");
+      if (device === "wasm") await screenshot("text-training");
+    },
+  );
 }
 
 siteTest("text: in Spanish and in the dark", "es/demos/text.html", async ({ page, screenshot }) => {

@@ -43,7 +43,10 @@ const penCell: cf.RecurrentCell<Params, PenState, PenTree<cf.Tensor>, NextStep<c
     const weights = (key: cf.Tensor, from: number, to: number) =>
       cf.normal(key, [from, to], { stddev: Math.sqrt(1 / Math.max(from, 3)) });
     const [dx, dy, down] = cf.splitKey(input, 3).map((key) => weights(key, 1, 3 * UNITS));
-    const head = (key: cf.Tensor, size: number) => ({ kernel: weights(key, UNITS, size), bias: cf.zeros([size]) });
+    const head = (key: cf.Tensor, size: number) => ({
+      kernel: weights(key, UNITS, size),
+      bias: cf.zeros([size]),
+    });
     return {
       kernels: { location: [dx, dy], pressure: down },
       recurrentKernel: weights(recurrent, UNITS, 3 * UNITS),
@@ -51,7 +54,10 @@ const penCell: cf.RecurrentCell<Params, PenState, PenTree<cf.Tensor>, NextStep<c
       heads: { location: head(location, 6 * COMPONENTS), pressure: head(pressure, 1) },
     };
   },
-  initState: (_, { pressure: { shape: [batch] } }) => ({ h: cf.zeros([batch, UNITS]), c: cf.zeros([batch, UNITS]) }),
+  initState: (_, { pressure: { shape: [batch] } }) => ({
+    h: cf.zeros([batch, UNITS]),
+    c: cf.zeros([batch, UNITS]),
+  }),
   step: ({ kernels, recurrentKernel, bias, heads }) => ({ h, c }, { location: [dx, dy], pressure }) => {
     const products = [
       cf.matmul(dx, kernels.location[0]),

@@ -46,7 +46,9 @@ export function smooth(stroke: Stroke, pieces = 6): Stroke {
     return Array.from({ length: pieces }, (_, j): Point => {
       const t = j / pieces;
       const along = (axis: 0 | 1) =>
-        0.5 * (2 * b[axis] + (c[axis] - a[axis]) * t + (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis]) * t ** 2 +
+        0.5 *
+        (2 * b[axis] + (c[axis] - a[axis]) * t +
+          (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis]) * t ** 2 +
           (3 * b[axis] - a[axis] - 3 * c[axis] + d[axis]) * t ** 3);
       return [along(0), along(1)];
     });

@@ -60,8 +60,12 @@ export function handFrom(random: Random): Hand {
 
 /** Strays slowly: a sum of waves along what is written. */
 function waves(random: Random, size: number): (at: number) => number {
-  const parts = Array.from({ length: 3 }, () => [0.4 + 2 * random(), 2 * Math.PI * random(), random()] as const);
-  return (at) => size * parts.reduce((sum, [speed, phase, share]) => sum + share * Math.sin(speed * at + phase), 0);
+  const parts = Array.from(
+    { length: 3 },
+    () => [0.4 + 2 * random(), 2 * Math.PI * random(), random()] as const,
+  );
+  return (at) =>
+    size * parts.reduce((sum, [speed, phase, share]) => sum + share * Math.sin(speed * at + phase), 0);
 }
 
 /** How close to the pen, in heights of an x, a stroke begins that it goes on with unlifted: letters join. */

@@ -23,7 +23,9 @@ export interface Drawing {
 }
 
 /** A sheet that fills so many pixels of width, and the pixels of the height of an x. */
-export function sheetFor(pixels: number): { readonly sheet: Sheet; readonly unit: number; readonly height: number } {
+export function sheetFor(
+  pixels: number,
+): { readonly sheet: Sheet; readonly unit: number; readonly height: number } {
   const unit = pixels < 500 ? 17 : 24;
   const sheet = { width: pixels / unit, lines: pixels < 500 ? 4 : 3, spacing: 5, top: 3.6 };
   return { sheet, unit, height: Math.round(unit * (sheet.top + (sheet.lines - 1) * sheet.spacing + 2.2)) };
@@ -44,7 +46,11 @@ function trace(context: CanvasRenderingContext2D, stroke: Stroke): void {
 }
 
 /** The ellipse of two standard deviations of a Gaussian, around the pen. */
-function ellipse(context: CanvasRenderingContext2D, [x, y]: Point, { mean, deviation, correlation, weight }: Component) {
+function ellipse(
+  context: CanvasRenderingContext2D,
+  [x, y]: Point,
+  { mean, deviation, correlation, weight }: Component,
+) {
   const [a, b, c] = [deviation[0] ** 2, deviation[0] * deviation[1] * correlation, deviation[1] ** 2];
   const [middle, spread] = [(a + c) / 2, Math.hypot((a - c) / 2, b)];
   const radius = (variance: number) => 2 * STEP * Math.sqrt(Math.max(variance, 0));
@@ -57,7 +63,11 @@ function ellipse(context: CanvasRenderingContext2D, [x, y]: Point, { mean, devia
 }
 
 /** Draws everything anew, in the pixels of the device. */
-export function drawSheet(canvas: HTMLCanvasElement, { sheet, unit, given, written, next }: Drawing, colors: Colors): void {
+export function drawSheet(
+  canvas: HTMLCanvasElement,
+  { sheet, unit, given, written, next }: Drawing,
+  colors: Colors,
+): void {
   const context = canvas.getContext("2d");
   if (!context) return;
   const scale = unit * devicePixelRatio;
@@ -83,6 +93,8 @@ export function drawSheet(canvas: HTMLCanvasElement, { sheet, unit, given, writt
   context.strokeStyle = colors.given;
   for (const stroke of given) trace(context, stroke);
   context.fillStyle = colors.written;
-  for (const component of next?.mixture ?? []) if (next && component.weight > 0.02) ellipse(context, next.position, component);
+  for (const component of next?.mixture ?? []) {
+    if (next && component.weight > 0.02) ellipse(context, next.position, component);
+  }
   context.globalAlpha = 1;
 }

@@ -1,5 +1,5 @@
 /** A sheet of paper: where the ink of steps comes to lie. Units as in `ink.ts`. */
-import { type Point, type PenStep, STEP, type Stroke } from "./ink.ts";
+import { type PenStep, type Point, STEP, type Stroke } from "./ink.ts";
 
 /** A sheet of lines that steps are written on. */
 export interface Sheet {

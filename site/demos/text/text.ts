@@ -4,6 +4,7 @@
  */
 import * as cf from "@cellfold/cellfold";
 import { decodeSafetensors, restoreTree } from "@cellfold/cellfold/safetensors";
+import { encode } from "./alphabet.ts";
 
 /** The vector that stands for a character, and the share of the hidden state that is dropped while training. */
 const [EMBEDDED, DROPPED] = [32, 0.2];
@@ -38,24 +39,6 @@ export function readModel(file: Uint8Array): TextModel {
   const alphabet: readonly string[] = JSON.parse(metadata.alphabet);
   const fresh = freshModel(alphabet, Number(metadata.units), cf.key(0), "zeros"); // orthogonal ones would take a second
   return { ...fresh, variables: restoreTree(fresh.variables, tensors) };
-}
-
-/** The distinct characters of a text by how often they occur, at most `most`. */
-export function alphabetOf(text: string, most = 128): readonly string[] {
-  const counts = new Map<string, number>();
-  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
-  return [...counts.keys()].sort((a, b) => counts.get(b)! - counts.get(a)!).slice(0, most); // each key has a count
-}
-
-/** The same text with the quotation marks and dashes of a typewriter. */
-export function plain(text: string): string {
-  return text.replaceAll("\r\n", "\n").replaceAll(/[“”„«»]/g, '"').replaceAll(/[‘’]/g, "'").replaceAll(/—/g, "--");
-}
-
-/** The tokens of a text; characters that the model has never seen are left out. */
-export function encode(text: string, alphabet: readonly string[]): Int32Array {
-  const tokens = new Map(alphabet.map((character, token) => [character, token]));
-  return Int32Array.from([...plain(text)].flatMap((character) => tokens.get(character) ?? []));
 }
 
 /** How the next character is drawn. */
@@ -106,7 +89,9 @@ export interface Written {
 /** Tokens of what comes before, at least one: a new line, or whatever is most frequent, stands for nothing. */
 function promptOf(text: string, alphabet: readonly string[]): cf.Tensor {
   const tokens = encode(text, alphabet);
-  return cf.tensor([[...tokens.length > 0 ? tokens : [Math.max(0, alphabet.indexOf("\n"))]]], { dtype: "int32" });
+  return cf.tensor([[...tokens.length > 0 ? tokens : [Math.max(0, alphabet.indexOf("\n"))]]], {
+    dtype: "int32",
+  });
 }
 
 /** Goes on after a prompt, character by character: what one step predicts is drawn, and is what the next step reads. */
@@ -126,7 +111,13 @@ export async function* write(
     const logarithms = cf.hostTensor(probabilities.map(Math.log), [alphabet.length]);
     const token = cf.item(cf.categorical(cf.foldIn(key, step), logarithms));
     const [hidden] = cf.treeLeaves<cf.HostTensor>(stream.state); // the GRU's, the only one there is
-    yield { character: alphabet[token], probabilities, token, hidden: Float32Array.from(hidden.data), milliseconds };
+    yield {
+      character: alphabet[token],
+      probabilities,
+      token,
+      hidden: Float32Array.from(hidden.data),
+      milliseconds,
+    };
     began = performance.now();
     output = await stream.step(cf.tensor([token], { dtype: "int32" }));
   }

@@ -1,6 +1,7 @@
 /** Trains a model of characters on any text, step by step. */
 import * as cf from "@cellfold/cellfold";
-import { alphabetOf, encode, freshModel, plain, type TextModel, writeAtOnce } from "./text.ts";
+import { alphabetOf, encode, plain } from "./alphabet.ts";
+import { freshModel, type TextModel, writeAtOnce } from "./text.ts";
 
 /** Characters that a text must have. */
 export const SHORTEST = 200;
@@ -52,7 +53,8 @@ function piecesOf(tokens: Int32Array, batch: number, length: number, key: cf.Ten
  * @throws RangeError for a text that is too short.
  */
 export async function* trainOn(given: string, options: TrainingOptions): AsyncGenerator<Trained> {
-  const { device, units = 96, batch = 16, steps = 600, learningRate = 0.01, sampleEvery = 50, seed = 0 } = options;
+  const { device, units = 96, batch = 16, steps = 600, learningRate = 0.01, sampleEvery = 50, seed = 0 } =
+    options;
   const alphabet = alphabetOf(plain(given));
   const tokens = encode(given, alphabet);
   if (tokens.length < SHORTEST) {
@@ -72,9 +74,13 @@ export async function* trainOn(given: string, options: TrainingOptions): AsyncGe
   let state: cf.TrainingState = { variables };
   for (let step = 1; step <= steps; step++) {
     const began = performance.now();
-    const trained = await trainer.trainOnBatch(state, piecesOf(tokens, batch, length, cf.foldIn(pieceKey, step)), {
-      key: dropoutKey,
-    });
+    const trained = await trainer.trainOnBatch(
+      state,
+      piecesOf(tokens, batch, length, cf.foldIn(pieceKey, step)),
+      {
+        key: dropoutKey,
+      },
+    );
     state = trained;
     const { loss } = trained.logs;
     const progress = { step, loss, characters: batch * length, milliseconds: performance.now() - began };

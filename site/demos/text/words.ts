@@ -18,11 +18,14 @@ export const textWords = {
     space: "space",
     newLine: "new line",
     hidden: "The hidden state",
-    hiddenLabel: "The hidden state as colors: a row for each of 48 units, a column for each of the last 64 characters",
+    hiddenLabel:
+      "The hidden state as colors: a row for each of 48 units, a column for each of the last 64 characters",
     steps: (milliseconds: string, perSecond: number) =>
       `${milliseconds} ms per character, ${perSecond.toLocaleString("en")} characters per second`,
     inOneCall: (count: number, milliseconds: string, perSecond: number) =>
-      `${count} characters in one call: ${milliseconds} ms, ${perSecond.toLocaleString("en")} characters per second`,
+      `${count} characters in one call: ${milliseconds} ms, ${
+        perSecond.toLocaleString("en")
+      } characters per second`,
     page: "What was written",
     hint: "The bars follow the prompt as you type.",
     trainTitle: "Train it on a text of your own",
@@ -34,7 +37,7 @@ export const textWords = {
     progress: (step: number, steps: number, loss: string, perSecond: number) =>
       `step ${step} of ${steps}, loss ${loss}; ${perSecond.toLocaleString("en")} characters read per second`,
     samples: "What it writes meanwhile",
-    untrained: "A text of 20,000 characters takes about a minute.",
+    untrained: "600 steps, however long the text is; stop earlier if you like what it writes.",
     done: "It is your model now: choose it above, and let it write.",
   },
   es: {
@@ -55,11 +58,14 @@ export const textWords = {
     space: "espacio",
     newLine: "salto de línea",
     hidden: "El estado oculto",
-    hiddenLabel: "El estado oculto en colores: una fila por cada una de 48 unidades y una columna por cada uno de los últimos 64 caracteres",
+    hiddenLabel:
+      "El estado oculto en colores: una fila por cada una de 48 unidades y una columna por cada uno de los últimos 64 caracteres",
     steps: (milliseconds: string, perSecond: number) =>
       `${milliseconds} ms por carácter, ${perSecond.toLocaleString("es")} caracteres por segundo`,
     inOneCall: (count: number, milliseconds: string, perSecond: number) =>
-      `${count} caracteres en una llamada: ${milliseconds} ms, ${perSecond.toLocaleString("es")} caracteres por segundo`,
+      `${count} caracteres en una llamada: ${milliseconds} ms, ${
+        perSecond.toLocaleString("es")
+      } caracteres por segundo`,
     page: "Lo escrito",
     hint: "Las barras siguen el comienzo mientras lo escribes.",
     trainTitle: "Entrénalo con un texto tuyo",
@@ -69,9 +75,11 @@ export const textWords = {
     lossLabel: "La pérdida de cada paso de entrenamiento",
     loss: "pérdida",
     progress: (step: number, steps: number, loss: string, perSecond: number) =>
-      `paso ${step} de ${steps}, pérdida ${loss}; ${perSecond.toLocaleString("es")} caracteres leídos por segundo`,
+      `paso ${step} de ${steps}, pérdida ${loss}; ${
+        perSecond.toLocaleString("es")
+      } caracteres leídos por segundo`,
     samples: "Lo que escribe mientras tanto",
-    untrained: "Un texto de 20 000 caracteres tarda más o menos un minuto.",
+    untrained: "600 pasos, sea cual sea la longitud del texto; páralo antes si te gusta lo que escribe.",
     done: "Ya es tu modelo: elígelo arriba y deja que escriba.",
   },
 };

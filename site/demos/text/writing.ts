@@ -76,7 +76,12 @@ export function useWriting({ prompt, device, slowly, drawing }: Choices, words: 
         last.value = step;
         hidden.value = withColumn(hidden.value, step.hidden);
         if (++count > 2) total += step.milliseconds; // the first two read the prompt and compile
-        if (count > 2) figure.value = words.steps((total / (count - 2)).toFixed(2), Math.round(1000 * (count - 2) / total));
+        if (count > 2) {
+          figure.value = words.steps(
+            (total / (count - 2)).toFixed(2),
+            Math.round(1000 * (count - 2) / total),
+          );
+        }
         if (!slowly.value && performance.now() - shown < PICTURE) continue;
         await (slowly.value ? new Promise((resolve) => setTimeout(resolve, SLOW)) : nextFrame());
         shown = performance.now();
@@ -96,11 +101,30 @@ export function useWriting({ prompt, device, slowly, drawing }: Choices, words: 
       const milliseconds = performance.now() - began;
       if (!isLast()) return;
       written.value += more;
-      figure.value = words.inOneCall(AT_ONCE, milliseconds.toFixed(0), Math.round(1000 * AT_ONCE / milliseconds));
+      figure.value = words.inOneCall(
+        AT_ONCE,
+        milliseconds.toFixed(0),
+        Math.round(1000 * AT_ONCE / milliseconds),
+      );
     });
   function clear() {
     [written.value, figure.value, hidden.value, seed] = ["", "", new Float32Array(ROWS * COLUMNS), 1];
     return look();
   }
-  return { models, chosen, model, written, last, hidden, running, figure, failure, stop, look, start, atOnce, clear };
+  return {
+    models,
+    chosen,
+    model,
+    written,
+    last,
+    hidden,
+    running,
+    figure,
+    failure,
+    stop,
+    look,
+    start,
+    atOnce,
+    clear,
+  };
 }
