@@ -4,11 +4,11 @@
  *     deno run -A site/training/handwriting.ts
  *
  * The words are those of `public/data/botchan.txt`, the letters those of `public/data/script-letters.json`, written by hands
- * that differ in size, width, slant and steadiness: nobody's handwriting is in it. `--steps N` (default 1500) trains for
- * longer or shorter, `--batch N` (32) and `--length N` (200) say how many sequences a step has and how long they are,
- * `--rate N` (0.005) with which learning rate it begins. The file is written every 50 steps, so it may be stopped;
- * `--continue` goes on from the file, which says how it was trained. The result depends on nothing but all this and the
- * device.
+ * that differ in size, width, slant and steadiness: nobody's handwriting is in it. `--steps N` (default 3000) trains for
+ * longer or shorter, `--batch N` (24) and `--length N` (120) say how many sequences a step has and how long they are,
+ * `--rate N` (0.004) with which learning rate it begins. The file is written every 50 steps, so it may be stopped, and
+ * `--continue` goes on from it; its metadata says how it was trained, the one that ships in three parts. The result depends
+ * on nothing but all this and the device.
  */
 import * as cf from "@cellfold/cellfold";
 import { decodeSafetensors, encodeSafetensors } from "@cellfold/cellfold/safetensors";
@@ -29,8 +29,8 @@ function option(name: string, otherwise: number): number {
 }
 
 /** Samples of a step of training, and the steps of the pen in a sample. */
-const [BATCH, LENGTH, STEPS] = [option("batch", 32), option("length", 200), option("steps", 1500)];
-const RATE = option("rate", 0.005);
+const [BATCH, LENGTH, STEPS] = [option("batch", 24), option("length", 120), option("steps", 3000)];
+const RATE = option("rate", 0.004);
 /** Letters that are mostly enough for a sample: a letter takes 17 steps, one of a small hand 12. */
 const LETTERS = Math.ceil(LENGTH / 11);
 /** After so many steps the loss is printed, and what there is is written. */

@@ -3,7 +3,7 @@
  *
  *     deno run -A site/training/text.ts
  *
- * `--steps N` (default 1000) trains for longer or shorter. Ten minutes of two cores. The last twentieth of the text is held
+ * `--steps N` (default 1000) trains for longer or shorter. Three minutes of two cores. The last twentieth of the text is held
  * out; its loss is printed. The result depends on nothing but the text and the device.
  */
 import * as cf from "@cellfold/cellfold";
