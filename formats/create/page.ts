@@ -64,7 +64,7 @@ svg {
   width: 100%;
   fill: none;
   stroke: currentColor;
-  stroke-width: 1.5;
+  stroke-width: 1;
 }
 `;
 
