@@ -68,9 +68,9 @@ export function makeLines(count: number, steps: number, seed: number): PenStep[]
 export function drawLines(
   lines: readonly { readonly given: readonly PenStep[]; readonly written: readonly PenStep[] }[],
 ) {
-  const [width, row, scale] = [640, 76, 26];
+  const [width, row, scale] = [640, 104, 44];
   const paths = lines.map(({ given, written }, index) => {
-    const pen = { x: 24, y: 58 + row * index, isUp: true };
+    const pen = { x: 24, y: 84 + row * index, isUp: true };
     const draw = (steps: readonly PenStep[]) =>
       steps.map(({ dx, dy, up }, i) => {
         const start = i === 0 ? `M${pen.x.toFixed(1)} ${pen.y.toFixed(1)}` : "";
