@@ -45,7 +45,10 @@ function trace(context: CanvasRenderingContext2D, stroke: Stroke): void {
   context.stroke();
 }
 
-/** The ellipse of two standard deviations of a Gaussian, around the pen. */
+/** What a cloud is drawn with, and by how much its radius is more than two standard deviations: a sure one is still seen. */
+const [CLOUD, LEAST] = ["#e87722", 0.12];
+
+/** The ellipse of two standard deviations of a Gaussian, around where it has the pen go. */
 function ellipse(
   context: CanvasRenderingContext2D,
   [x, y]: Point,
@@ -53,8 +56,8 @@ function ellipse(
 ) {
   const [a, b, c] = [deviation[0] ** 2, deviation[0] * deviation[1] * correlation, deviation[1] ** 2];
   const [middle, spread] = [(a + c) / 2, Math.hypot((a - c) / 2, b)];
-  const radius = (variance: number) => 2 * STEP * Math.sqrt(Math.max(variance, 0));
-  context.globalAlpha = 0.1 + 0.5 * weight;
+  const radius = (variance: number) => LEAST + 2 * STEP * Math.sqrt(Math.max(variance, 0));
+  context.globalAlpha = 0.2 + 0.7 * weight;
   context.beginPath();
   const turn = 0.5 * Math.atan2(2 * b, a - c);
   const [centerX, centerY] = [x + STEP * mean[0], y + STEP * mean[1]];
@@ -92,7 +95,7 @@ export function drawSheet(
   for (const stroke of written) trace(context, stroke);
   context.strokeStyle = colors.given;
   for (const stroke of given) trace(context, stroke);
-  context.fillStyle = colors.written;
+  context.fillStyle = CLOUD;
   for (const component of next?.mixture ?? []) {
     if (next && component.weight > 0.02) ellipse(context, next.position, component);
   }
