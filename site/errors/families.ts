@@ -34,7 +34,7 @@ export const families: readonly Family[] = [
     text: /was lost|A kernel failed|Thread … of|after a failure|pool is disposed|^The device … failed/,
   },
   { id: "native", files: /^kernels\/native\/(?!standalone)/ },
-  { id: "traced", files: /^src\/(program\/(trace|functions)|transforms\/compile)\.ts/ },
+  { id: "traced", files: /^src\/(program\/(trace|functions)|transforms\/(compile|runner))\.ts/ },
   { id: "traced", text: /being traced/ },
   {
     id: "where-tensors-lie",
@@ -81,6 +81,7 @@ export const families: readonly Family[] = [
   },
   { id: "training-data", files: /^src\/training\// },
   { id: "command", files: /^formats\/export\// },
+  { id: "create", files: /^formats\/create\// },
   { id: "writing-keras", files: /^formats\/keras\//, text: /^Cannot (write|use)|Keras has no/ },
   { id: "keras", files: /^formats\/keras\// },
   { id: "writing-onnx", files: /^formats\/onnx\/export\// },
