@@ -97,6 +97,7 @@ export default defineConfig({
   cleanUrls: false,
   lastUpdated: false,
   srcExclude: ["README.md", "public/**"],
+  router: { prefetchLinks: false }, // a page loads what it shows
   locales: { root: locale("en", "English", ""), es: locale("es", "Español", "/es") },
   themeConfig: {
     search: { provider: "local", options: { locales: { es: { translations: WORDS.es.search } } } },
