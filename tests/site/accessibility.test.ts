@@ -40,7 +40,7 @@ for (
       }
     }
     assertEquals(found, []);
-  }, { dark, still: true });
+  }, { dark, still: true, always: true });
 }
 
 siteTest("no page is wider than a phone", "index.html", async ({ page, at }) => {
@@ -49,4 +49,4 @@ siteTest("no page is wider than a phone", "index.html", async ({ page, at }) => 
     const width = await page.evaluate("document.documentElement.scrollWidth") as number;
     assert(width <= 390, `${path} is ${width} pixels wide`);
   }
-}, { phone: true });
+}, { phone: true, always: true });

@@ -56,7 +56,12 @@ export interface VisitOptions {
   /** Whether the visitor asks for less motion. */
   readonly still?: boolean;
   readonly language?: string;
+  /** Runs with few examples too. */
+  readonly always?: boolean;
 }
+
+/** With few examples demos are driven on wasm, on a light desktop: WebGPU on a processor takes minutes. */
+const isFew = isAllowed && Deno.env.get("CELLFOLD_EXAMPLES") === "few";
 
 let browser: Promise<Browser> | undefined;
 
@@ -126,10 +131,11 @@ export function siteTest(
   run: (visit: Visit) => Promise<void>,
   options: VisitOptions = {},
 ): void {
-  const ignore = missingForSite.length > 0;
+  const isLeftOut = isFew && !options.always && (options.dark || options.phone || /webgpu/i.test(name));
+  const needs = isLeftOut ? ["more than a few examples"] : missingForSite;
   Deno.test({
-    name: ignore ? `${name} (needs ${missingForSite.join(", ")})` : name,
-    ignore,
+    name: needs.length > 0 ? `${name} (needs ${needs.join(", ")})` : name,
+    ignore: needs.length > 0,
     // The browser is shared by the tests of a file.
     sanitizeOps: false,
     sanitizeResources: false,
