@@ -15,9 +15,6 @@ interface Violation {
 /** The text of axe-core; a computed name, so that checking does not download it. */
 const AXE = ["npm:axe-core", "4.14.1"].join("@");
 
-/** The most compressed bytes of a first load. */
-const MOST_BYTES = 300_000;
-
 /** An Elman network; `line 14` is where it multiplies. */
 const PROGRAM = `import * as cf from "@cellfold/cellfold";
 
@@ -229,12 +226,6 @@ cellTest("the keyboard alone: Tab passes the editor, Ctrl+Enter runs, Escape lea
   await page.locator(".cm-content").focus();
   await page.keyboard.press("Escape");
   assertEquals(await page.evaluate("document.activeElement.textContent"), "Run");
-});
-
-cellTest("a first load has at most 300 kB, the editor included", async ({ loaded }) => {
-  const sizes = await loaded();
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  assert(bytes <= MOST_BYTES, `${bytes} bytes: ${JSON.stringify([...sizes])}`);
 });
 
 for (const dark of [false, true]) {

@@ -129,17 +129,10 @@ for (const device of ["wasm", "webgpu"] as const) {
 }
 
 siteTest(
-  "text: bars follow the prompt, and it is loaded in 300 kB beside its model",
+  "text: bars follow the prompt",
   "demos/text.html",
-  async ({ page, loaded }) => {
+  async ({ page }) => {
     await page.locator(".demo[data-ready=true]").waitFor();
-    const bytes = await loaded();
-    const size = [...bytes].reduce(
-      (sum, [path, size]) => path.endsWith(".safetensors") ? sum : sum + size,
-      0,
-    );
-    console.log(`first load: ${Math.round(size / 1000)} kB`);
-    assert(size < 300_000, JSON.stringify([...bytes]));
     await page.locator("input[name=prompt]").fill("I went to the sch");
     await page.waitForFunction(`document.querySelector(".bars .name").textContent === "o"`);
   },
