@@ -33,12 +33,15 @@ const compiled = (path: string, ending: string) => path.replace("./", "./dist/")
 
 const document = (name: string) => Deno.readTextFile(new URL(name, ROOT));
 
+/** Packages that only tests import. */
+const FOR_TESTS = ["fast-check", "playwright-core"];
+
 /** The library, and its files: what `import` gives, and types. */
 async function library(): Promise<Package> {
   const { name, version, license, exports, imports } = configuration;
   const dependencies = Object.values(imports).flatMap((to) => {
     const found = /^npm:(.+)@([\d.]+)$/.exec(to);
-    return found && found[1] !== "fast-check" ? [[found[1], `^${found[2]}`]] : [];
+    return found && !FOR_TESTS.includes(found[1]) ? [[found[1], `^${found[2]}`]] : [];
   });
   const manifest = {
     name,
