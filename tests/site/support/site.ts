@@ -56,7 +56,7 @@ export interface VisitOptions {
   /** Whether the visitor asks for less motion. */
   readonly still?: boolean;
   readonly language?: string;
-  /** Runs with few examples too. */
+  /** Whether it runs with few examples; default: on light desktops without WebGPU. */
   readonly always?: boolean;
 }
 
@@ -131,7 +131,8 @@ export function siteTest(
   run: (visit: Visit) => Promise<void>,
   options: VisitOptions = {},
 ): void {
-  const isLeftOut = isFew && !options.always && (options.dark || options.phone || /webgpu/i.test(name));
+  const { always = !options.dark && !options.phone && !/webgpu/i.test(name) } = options;
+  const isLeftOut = isFew && !always;
   const needs = isLeftOut ? ["more than a few examples"] : missingForSite;
   Deno.test({
     name: needs.length > 0 ? `${name} (needs ${needs.join(", ")})` : name,
