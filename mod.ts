@@ -147,6 +147,7 @@ export {
   type Explanation,
   explanation,
   grad,
+  type Runner,
   valueAndGrad,
 } from "./src/transforms/mod.ts";
 export { type Cell, scan, type ScanOptions } from "./src/scan.ts";

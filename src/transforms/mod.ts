@@ -1,7 +1,7 @@
 /** Transforms of functions: differentiate, compile, trace. */
 import { wrongKind } from "../describe.ts";
 export { type Differentiable, grad, type GradOptions, valueAndGrad } from "./grad.ts";
-export { compile, type Compiled, type CompileOptions } from "./compile.ts";
+export { compile, type Compiled, type CompileOptions, type Runner } from "./compile.ts";
 export {
   type Device,
   DeviceLost,
