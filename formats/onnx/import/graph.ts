@@ -24,7 +24,7 @@ export interface GraphReader {
  */
 const DEEPEST = 16;
 
-/** Reads a graph. `outer` are the names known to the graphs around it. */
+/** Reads a graph that `checkOperators` has seen. `outer` are the names known to the graphs around it. */
 export function readGraph(
   reader: GraphReader,
   proto: GraphProto,
@@ -64,7 +64,7 @@ export function readGraph(
   }
   const steps = proto.node.map((nodeProto, index): Step => {
     const node = readNode(nodeProto, reader.opset, index);
-    const operator = operatorOf(reader, node, nodeProto.domain);
+    const operator = reader.operators[node.operator]; // known, as `checkOperators` saw
     checkUse(node, operator);
     for (const name of node.inputs) checkKnown(node.place, name, known);
     const graphs = new Map<string, Graph>();
@@ -107,11 +107,6 @@ function checkKnown(place: string, name: string, known: ReadonlySet<string>): vo
     }, which no input, no initializer and no node before it gives: the graph has a cycle, ` +
       `or its nodes are not in order`,
   );
-}
-
-function operatorOf({ operators }: GraphReader, node: Node, domain: string): Operator {
-  if (isKnown(operators, node.operator, domain)) return operators[node.operator];
-  throw new OnnxError(node.place, unsupported([describeOperator(node.operator, domain)]));
 }
 
 function isKnown(operators: Operators, name: string, domain: string): boolean {
