@@ -20,7 +20,7 @@ const ADDRESS_UNIT = 64;
 /** What compiling needs of a device. */
 export interface CompilingDevice {
   readonly runtime: Runtime;
-  /** Its number in the runtime. */
+  /** What the runtime calls it. */
   readonly device: number;
   readonly memory: NativeMemory;
   readonly threads: number;
@@ -83,7 +83,7 @@ export async function codeFor(
     const together = () => {
       now = crew.threads;
       const began = performance.now();
-      now = Math.min(now, run(device, id, now));
+      now = Math.min(now, run(id, now));
       crew.took(performance.now() - began);
     };
     return {
@@ -96,7 +96,7 @@ export async function codeFor(
       onlyPacked: onlyPacked(kernels, packs),
       pack: (...[source, destination, k, n, strideK, strideN]: number[]) =>
         pack(device, source, destination, k, n, strideK, strideN),
-      alone: () => void run(device, id, 1),
+      alone: () => void run(id, 1),
       together: threads > 1 ? together : undefined,
       threadsNow: () => now,
       isSingleThreaded: (sizes) => threads === 1 || isSingleThreaded(kernels, sizes, sharing),

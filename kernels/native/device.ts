@@ -40,19 +40,19 @@ export class NativeDevice implements CpuDevice {
   readonly scratch: Scratch;
   readonly panelColumns = PANEL_COLUMNS;
   readonly #runtime: Runtime;
-  /** Its number in the runtime. */
-  readonly #number: number;
+  /** What the runtime calls it. */
+  readonly #device: number;
 
   private constructor(
     readonly name: string,
     runtime: Runtime,
     readonly memory: NativeMemory,
-    number: number,
+    device: number,
     readonly threads: number,
     readonly shareFrom: number,
   ) {
     this.#runtime = runtime;
-    this.#number = number;
+    this.#device = device;
     this.scratch = new Scratch(memory);
   }
 
@@ -74,7 +74,7 @@ export class NativeDevice implements CpuDevice {
   codeFor(program: Program, stays: (input: number) => boolean): Promise<Code> {
     const { memory, threads, shareFrom } = this;
     return codeFor(
-      { runtime: this.#runtime, device: this.#number, memory, threads, shareFrom },
+      { runtime: this.#runtime, device: this.#device, memory, threads, shareFrom },
       program,
       stays,
     );

@@ -10,11 +10,11 @@ const SYMBOLS = {
   cellfold_reserve: { parameters: ["f64"], result: "pointer" },
   cellfold_give_back: { parameters: ["pointer", "f64", "f64"], result: "void" },
   cellfold_machine_bytes: { parameters: [], result: "f64" },
-  cellfold_open: { parameters: ["pointer", "u32"], result: "i32" },
-  cellfold_load: { parameters: ["pointer", "f64"], result: "i32" },
-  cellfold_unload: { parameters: ["u32", "u32"], result: "void" },
-  cellfold_run: { parameters: ["u32", "u32", "u32"], result: "u32" },
-  cellfold_pack: { parameters: ["u32", "f64", "f64", "f64", "f64", "f64", "f64"], result: "void" },
+  cellfold_open: { parameters: ["pointer", "u32"], result: "f64" },
+  cellfold_load: { parameters: ["f64", "pointer", "f64"], result: "f64" },
+  cellfold_unload: { parameters: ["f64"], result: "void" },
+  cellfold_run: { parameters: ["f64", "u32"], result: "u32" },
+  cellfold_pack: { parameters: ["f64", "f64", "f64", "f64", "f64", "f64", "f64"], result: "void" },
   cellfold_is_supported: { parameters: [], result: "u32" },
   cellfold_lanes: { parameters: [], result: "u32" },
 } as const satisfies CSignatures;
@@ -102,13 +102,13 @@ function open<const S extends CSignatures>(path: string, symbols: S): CLibrary<S
   }
 }
 
-/** Memory for a device, and the number of the device over it. */
+/** Memory for a device, and the device over it, as the runtime names it. */
 export function openDevice({ symbols }: Runtime, threads: number): { memory: NativeMemory; device: number } {
   for (const bytes of RESERVATIONS) {
     const pointer = symbols.cellfold_reserve(bytes);
     if (pointer === null) continue;
     const device = symbols.cellfold_open(pointer, threads);
-    if (device < 0) break;
+    if (device === 0) break;
     const memory = new NativeMemory({
       bufferOf: (size) => theHost().bufferOf(pointer, size),
       giveBack: (address, size) => symbols.cellfold_give_back(pointer, address, size),
@@ -122,7 +122,7 @@ export function openDevice({ symbols }: Runtime, threads: number): { memory: Nat
 
 /** The code of a Program. */
 export interface LoadedProgram {
-  /** Its number in the runtime. */
+  /** What the runtime calls it. */
   readonly id: number;
   readonly unload: () => void;
 }
@@ -135,12 +135,14 @@ export function loadProgram(
   table: number,
 ): LoadedProgram {
   const library = open(path, PROGRAM);
-  const id = symbols.cellfold_load(library.symbols.cellfold_program(), table);
-  if (id < 0) throw new DeviceUnavailable("Cannot load a Program on native: the system has no memory for it");
+  const id = symbols.cellfold_load(device, library.symbols.cellfold_program(), table);
+  if (id === 0) {
+    throw new DeviceUnavailable("Cannot load a Program on native: the system has no memory for it");
+  }
   return {
     id,
     unload: () => {
-      symbols.cellfold_unload(device, id);
+      symbols.cellfold_unload(id);
       library.close();
     },
   };

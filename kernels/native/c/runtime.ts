@@ -21,15 +21,25 @@ const FEATURES = {
   __AVX512DQ__: "avx512dq",
 };
 
-/** What JavaScript calls. Devices and Programs are numbers, so that a call makes no object. */
+/**
+ * What JavaScript calls. Devices and Programs are addresses as numbers, so that a call makes no object. No table has them:
+ * the workers of a process share this code, and each calls it whenever it likes.
+ */
 const INTERFACE = `#include <dlfcn.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #define EXPORT __attribute__((visibility("default")))
 
-static struct pool *pools[256];
-static struct { const struct program *program; uint64_t table; void *object; } *programs;
-static uint32_t pool_count, program_count;
+/* A Program on a device: where its table lies in the device's memory, and its shared object. */
+struct loaded {
+  struct pool *pool;
+  const struct program *program;
+  uint64_t table;
+  void *object;
+};
+
+static void *at(double address) { return (void *)(uintptr_t)address; }
+static double address_of(const void *object) { return (double)(uintptr_t)object; }
 
 /*
  * Keeps the shared object of an address loaded. Before a process ends its host unloads what it has loaded, while threads
@@ -61,56 +71,48 @@ EXPORT void cellfold_give_back(void *memory, double from, double bytes) {
 /* Bytes of memory that the machine has. */
 EXPORT double cellfold_machine_bytes(void) { return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE); }
 
-/* A device over this memory; -1 if there is no more. */
-EXPORT int32_t cellfold_open(void *memory, uint32_t threads) {
+/* A device over this memory; 0 if there is no more. */
+EXPORT double cellfold_open(void *memory, uint32_t threads) {
   struct pool *pool = NULL;
-  if (pool_count == 0) hold(pools);
-  if (pool_count == sizeof pools / sizeof *pools || posix_memalign((void **)&pool, 64, sizeof *pool) != 0) return -1;
+  if (posix_memalign((void **)&pool, 64, sizeof *pool) != 0) return 0;
+  hold(&functions);
   memset(pool, 0, sizeof *pool);
   pool->memory = memory;
   pool->threads = threads;
   pool->started = 1;
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->changed, NULL);
-  pools[pool_count] = pool;
-  return (int32_t)pool_count++;
+  return address_of(pool);
 }
 
-/* A Program whose table lies at an address of the device's memory; -1 if there is no memory for it. */
-EXPORT int32_t cellfold_load(const struct program *program, double table) {
-  for (uint32_t i = 0; i < program_count; i++) {
-    if (programs[i].program) continue;
-    programs[i].program = program;
-    programs[i].table = (uint64_t)table;
-    programs[i].object = hold(program);
-    return (int32_t)i;
-  }
-  void *const more = realloc(programs, (program_count + 64) * sizeof *programs);
-  if (!more) return -1;
-  programs = more;
-  memset(programs + program_count, 0, 64 * sizeof *programs);
-  program_count += 64;
-  return cellfold_load(program, table);
+/* A Program for a device, with a table at an address of its memory; 0 if there is no memory for it. */
+EXPORT double cellfold_load(double device, const struct program *program, double table) {
+  struct loaded *const loaded = malloc(sizeof *loaded);
+  if (!loaded) return 0;
+  *loaded = (struct loaded){at(device), program, (uint64_t)table, hold(program)};
+  return address_of(loaded);
 }
 
-/* Forgets a Program, once no thread is in it any more. */
-EXPORT void cellfold_unload(uint32_t device, uint32_t program) {
-  while (__atomic_load_n(&pools[device]->inside, __ATOMIC_SEQ_CST) > 0) PAUSE();
-  programs[program].program = NULL;
-  if (programs[program].object) dlclose(programs[program].object);
+/* Forgets a Program, once no thread of its device is in it any more. */
+EXPORT void cellfold_unload(double program) {
+  struct loaded *const loaded = at(program);
+  while (__atomic_load_n(&loaded->pool->inside, __ATOMIC_SEQ_CST) > 0) PAUSE();
+  if (loaded->object) dlclose(loaded->object);
+  free(loaded);
 }
 
 /* Runs a Program; returns how many threads there are. */
-EXPORT uint32_t cellfold_run(uint32_t device, uint32_t program, uint32_t active) {
-  struct pool *const pool = pools[device];
-  run(pool, programs[program].program, (const int32_t *)(pool->memory + programs[program].table), active);
+EXPORT uint32_t cellfold_run(double program, uint32_t active) {
+  const struct loaded *const loaded = at(program);
+  struct pool *const pool = loaded->pool;
+  run(pool, loaded->program, (const int32_t *)(pool->memory + loaded->table), active);
   return (uint32_t)pool->started;
 }
 
 /* Packs an operand: addresses in the device's memory, strides in bytes. */
-EXPORT void cellfold_pack(uint32_t device, double source, double destination, double k, double n, double stride_k,
+EXPORT void cellfold_pack(double device, double source, double destination, double k, double n, double stride_k,
                           double stride_n) {
-  char *const memory = pools[device]->memory;
+  char *const memory = ((struct pool *)at(device))->memory;
   pack((const float *)(memory + (uint64_t)source), (float *)(memory + (uint64_t)destination), (int64_t)k, (int64_t)n,
        (int64_t)stride_k / 4, (int64_t)stride_n / 4);
 }

@@ -4,6 +4,7 @@ import json
 import queue
 import sys
 
+import ports  # noqa: F401, which decides which ports the kernel has
 from jupyter_client.manager import start_new_kernel
 
 manager, client = start_new_kernel(kernel_name="deno", cwd=sys.argv[1])

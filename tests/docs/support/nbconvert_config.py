@@ -1,9 +1,14 @@
 """How nbconvert runs notebooks in Deno's kernel: Deno 2.9 may say that a cell is done before what it displays is out."""
 
+import sys
+from pathlib import Path
 from queue import Empty
 
 from jupyter_client.utils import ensure_async
 from nbconvert.preprocessors import ExecutePreprocessor
+
+sys.path.insert(0, str(Path(__file__).parent))
+import ports  # noqa: E402, F401, which decides which ports the kernel has
 
 SECONDS = 0.4
 

@@ -134,9 +134,9 @@ const main = (threads: number, calls: number) =>
 #define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
 #endif
-int32_t cellfold_open(void *memory, uint32_t threads);
-int32_t cellfold_load(const struct program *program, double table);
-uint32_t cellfold_run(uint32_t device, uint32_t program, uint32_t active);
+double cellfold_open(void *memory, uint32_t threads);
+double cellfold_load(double device, const struct program *program, double table);
+uint32_t cellfold_run(double program, uint32_t active);
 struct region { size_t address, bytes; };
 struct words { size_t address, count; const uint32_t *words; };
 static void run_trial(const struct program *program, const struct region *buffers, size_t buffer_count,
@@ -148,12 +148,12 @@ static void run_trial(const struct program *program, const struct region *buffer
     for (size_t i = 0; i < words_count; i++) memcpy(memory + words[i].address, words[i].words, words[i].count * 4);
     ASAN_POISON_MEMORY_REGION(memory, bytes);
     for (size_t i = 0; i < buffer_count; i++) ASAN_UNPOISON_MEMORY_REGION(memory + buffers[i].address, buffers[i].bytes);
-    const uint32_t device = (uint32_t)cellfold_open(memory, ${threads});
-    const uint32_t loaded = (uint32_t)cellfold_load(program, ${TABLE});
+    const double device = cellfold_open(memory, ${threads});
+    const double loaded = cellfold_load(device, program, ${TABLE});
     for (int call = 0; call < ${calls}; call++) {
       memcpy(memory + words[0].address, words[0].words, words[0].count * 4);
       if (call % 8 == 7) nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-      cellfold_run(device, loaded, threads);
+      cellfold_run(loaded, threads);
     }
     for (size_t i = 0; i < output_count; i++) {
       for (size_t at = 0; at < outputs[i].bytes; at += 4) {
