@@ -4,7 +4,7 @@ import { native } from "../../kernels/native/mod.ts";
 import { webgpu } from "../../kernels/webgpu/mod.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import type { NativeChoice, WasmChoice } from "../../src/transforms/devices.ts";
-import { exampleCount } from "../support/examples.ts";
+import { exampleCount, fewExamples } from "../support/examples.ts";
 import { compareNumber, compareTensor } from "./compare.ts";
 import { groupNames, mayReadCases, readGroup } from "./files.ts";
 import { type OracleTensor, parseOracle } from "./format.ts";
@@ -40,7 +40,7 @@ const devices: readonly ("reference" | "webgpu" | WasmChoice | NativeChoice)[] =
 ];
 /** All cases, or with few examples every fifth, from the first on. */
 function someOf<Case>(cases: readonly Case[]): readonly Case[] {
-  return exampleCount(20) < 20 ? cases.filter((_, index) => index % 5 === 0) : cases;
+  return fewExamples ? cases.filter((_, index) => index % 5 === 0) : cases;
 }
 
 const noWebGpu = !await webgpu.available(), noNative = !await native.available();

@@ -7,17 +7,24 @@ function asked(): string {
 }
 
 const examples = asked();
-if (examples !== "all" && examples !== "few") {
-  throw new RangeError(`Cannot read CELLFOLD_EXAMPLES: current value is "${examples}", expected all or few`);
+if (!["all", "some", "few"].includes(examples)) {
+  throw new RangeError(
+    `Cannot read CELLFOLD_EXAMPLES: current value is "${examples}", expected all, some or few`,
+  );
 }
 
 /** Whether a few examples are enough. */
 export const fewExamples = examples === "few";
 
+/** A count that is small enough for `CELLFOLD_EXAMPLES=some` to leave it as it is. */
+const SMALL = 20;
+
 /**
- * All of `count`, or a twentieth with `CELLFOLD_EXAMPLES=few`, as in `deno task test:quick`, and where tests have no
- * permissions: they then ask whether anything wants one, not once more whether all is right.
+ * All of `count`; with `CELLFOLD_EXAMPLES=some`, as in CI, which draws others each time, a third of what is many; or a
+ * twentieth with `CELLFOLD_EXAMPLES=few`, as in `deno task test:quick`, and where tests have no permissions: they then ask
+ * whether anything wants one, not once more whether all is right.
  */
 export function exampleCount(count: number): number {
-  return fewExamples ? Math.ceil(count / 20) : count;
+  if (fewExamples) return Math.ceil(count / 20);
+  return examples === "some" && count > SMALL ? Math.ceil(count / 3) : count;
 }

@@ -1,5 +1,5 @@
 /** A worker that opens the device native and loads, runs and unloads Programs again and again; posts what went wrong. */
-import { div, host, matmul, ones, trace } from "../../../mod.ts";
+import { div, host, hostTensor, matmul, trace } from "../../../mod.ts";
 import { createNative } from "../../../kernels/native/mod.ts";
 
 /** Devices and turns of each worker. */
@@ -13,7 +13,8 @@ async function run(): Promise<string> {
     const backend = createNative({ threads: 2, shareFrom: 0 }, "2 threads");
     const held: { [Symbol.dispose](): void }[] = [];
     for (let turn = 0; turn < TURNS; turn++) {
-      const size = SIZES[turn % SIZES.length], x = ones([size, size]);
+      const size = SIZES[turn % SIZES.length],
+        x = hostTensor(new Float32Array(size * size).fill(1), [size, size]);
       const { program } = trace((a) => div(matmul(a, a), size), x);
       const executable = await backend.compile(program, { donate: [false], keep: [false] });
       for (let call = 0; call < 3; call++) {

@@ -4,7 +4,7 @@
  */
 import { assertRejects } from "@std/assert";
 import { RUNTIME } from "../../../kernels/native/c/runtime.ts";
-import { exampleCount } from "../../support/examples.ts";
+import { fewExamples } from "../../support/examples.ts";
 import { agreementCases } from "../agreement.ts";
 import { missing } from "./backends.ts";
 import { holdStandalone, isThere, type Runs, type Toolchain } from "./standalone.ts";
@@ -60,7 +60,7 @@ function test(name: string, fn: (run: (runs: Runs) => Promise<void>) => Promise<
   });
 }
 
-for (const threads of exampleCount(20) < 20 ? [3] : [2, 3]) {
+for (const threads of fewExamples ? [3] : [2, 3]) {
   test(`ThreadSanitizer finds no race among ${threads} threads`, async (run) => {
     await run({ cases, threads, calls: 150 });
   });

@@ -2,7 +2,7 @@
  * The C of Programs compiled by every compiler, for every width of vectors, with every warning as an error; under the
  * sanitizers; and for another architecture in an emulator.
  */
-import { exampleCount } from "../../support/examples.ts";
+import { fewExamples } from "../../support/examples.ts";
 import { missing } from "./backends.ts";
 import { holdStandalone, isThere, type Toolchain } from "./standalone.ts";
 
@@ -28,7 +28,7 @@ const toolchains: readonly (Toolchain & { readonly name: string; readonly ignore
 ];
 
 for (
-  const { name, ignore = false, ...toolchain } of toolchains.slice(0, exampleCount(20) < 20 ? 2 : undefined)
+  const { name, ignore = false, ...toolchain } of toolchains.slice(0, fewExamples ? 2 : undefined)
 ) {
   const isReady = mayRun && !ignore && await isThere(toolchain);
   if (mayRun && !ignore && !isReady) {
