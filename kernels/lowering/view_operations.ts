@@ -4,10 +4,18 @@
  */
 import type { Equation, EquationOf, OperationName } from "../../src/program/types.ts";
 import type { Applied } from "./kinds/rule.ts";
-import { broadcastView, reshapeView, reverseView, sliceView, transposeView, type View } from "./views.ts";
+import {
+  broadcastView,
+  reshapeView,
+  reverseView,
+  sliceView,
+  transposeView,
+  type View,
+  windowsView,
+} from "./views.ts";
 
 /** The name of an operation that only changes where elements lie. */
-export type ViewName = "broadcast" | "reshape" | "transpose" | "reverse" | "slice";
+export type ViewName = "broadcast" | "reshape" | "transpose" | "reverse" | "slice" | "windows";
 /** An equation of one of these. */
 export type ViewEquation = { [Name in ViewName]: EquationOf<Name> }[ViewName];
 
@@ -28,6 +36,7 @@ const views: {
   transpose: (view, { attributes: { permutation } }) => transposeView(view, permutation),
   reverse: (view, { attributes: { axes } }) => reverseView(view, axes),
   slice: (view, { attributes: { start, size, stride } }) => sliceView(view, start, size, stride),
+  windows: (view, { attributes }) => windowsView(view, attributes),
 };
 
 /** Whether the equation only changes where elements lie. */

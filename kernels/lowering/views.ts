@@ -1,6 +1,6 @@
 /**
- * Views: how the elements of a value lie in a buffer. Broadcast, slice, transpose, reverse and most reshapes
- * are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
+ * Views: how the elements of a value lie in a buffer. Broadcast, slice, windows, transpose, reverse and most
+ * reshapes are views and cost nothing; kernels read and write through them. Sizes, strides and offsets count elements
  * (4 bytes); where they depend on a size that is known only at a call, they are polynomials of it.
  */
 import {
@@ -11,6 +11,7 @@ import {
   multiplyDims,
   type Shape,
 } from "../../src/tensor/dims.ts";
+import type { Attributes } from "../../src/program/types.ts";
 import type { DType, HostTensor } from "../../src/tensor/tensor.ts";
 import { rowMajor, sizeOf } from "../shapes.ts";
 
@@ -89,6 +90,24 @@ export function sliceView(
       (offset, step, axis) => addDims(offset, multiplyDims(step, start[axis])),
       view.offset,
     ),
+  };
+}
+
+/** The places of a window along an axis: views of overlapping elements, which only are read. */
+export function windowsView(
+  view: View,
+  { axis, size, window, stride, dilation }: Attributes["windows"],
+): View {
+  const step = view.strides[axis];
+  return {
+    ...view,
+    shape: [...view.shape.slice(0, axis), size, window, ...view.shape.slice(axis + 1)],
+    strides: [
+      ...view.strides.slice(0, axis),
+      multiplyDims(step, stride),
+      multiplyDims(step, dilation),
+      ...view.strides.slice(axis + 1),
+    ],
   };
 }
 

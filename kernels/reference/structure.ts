@@ -2,7 +2,7 @@
  * Operations that create or move elements without arithmetic on them. All movement is one strided walk,
  * prepared once: a broadcast reads with stride 0, a reversal with a negative one, a pad writes with gaps.
  */
-import { requireRange, requireZeros } from "../../src/program/ranges.ts";
+import { requireRange, requireWindows, requireZeros } from "../../src/program/ranges.ts";
 import { evaluateDim, evaluateShape } from "../../src/tensor/dims.ts";
 import { copyAlong, type KernelBuilder, type Kernels, walk } from "./kernel.ts";
 import { rowMajor } from "../shapes.ts";
@@ -16,6 +16,7 @@ type Structure =
   | "transpose"
   | "reverse"
   | "slice"
+  | "windows"
   | "pad"
   | "concat";
 
@@ -80,6 +81,18 @@ const slice: KernelBuilder<"slice"> = ({ attributes, inputs: [input], outputs: [
   return ([x], [out]) => copyAlong(path, x, out);
 };
 
+const windows: KernelBuilder<"windows"> = ({ attributes, inputs: [input], outputs: [output], bindings }) => {
+  requireWindows({ inputs: [input], attributes }, bindings);
+  const { axis, stride, dilation } = attributes;
+  const strides = rowMajor(input.shape);
+  const path = walk(
+    output.shape,
+    { offset: 0, strides: strides.toSpliced(axis, 1, strides[axis] * stride, strides[axis] * dilation) },
+    { offset: 0, strides: rowMajor(output.shape) },
+  );
+  return ([x], [out]) => copyAlong(path, x, out);
+};
+
 const pad: KernelBuilder<"pad"> = ({ attributes, inputs: [input], outputs: [output], bindings }) => {
   requireZeros(attributes, bindings);
   const low = evaluateShape(attributes.low, bindings);
@@ -117,6 +130,7 @@ export const structure: Kernels<Structure> = {
   transpose,
   reverse,
   slice,
+  windows,
   pad,
   concat,
 };

@@ -80,6 +80,8 @@ const PLAIN = {
   "f64.max": [0xa5],
   "f64.add": [0xa0],
   "f64.mul": [0xa2],
+  "f64.div": [0xa3],
+  "f64.floor": [0x9c],
 } as const satisfies Readonly<Record<string, readonly number[]>>;
 
 /** Vector instructions without immediates: the number after the prefix 0xfd. */

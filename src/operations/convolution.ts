@@ -1,115 +1,89 @@
-/**
- * Convolution, composed of pad, slice, concat and matmul: each position of the window is a strided slice of
- * the input, and all slices together are multiplied by the kernel at once. The derivative follows from
- * theirs.
- *
- * The slices take the memory of the input times the number of window positions.
- */
-import { checkCount, checkList } from "../describe.ts";
-import { unknownName } from "../known_names.ts";
+/** Convolution and its adjoint over any number of spatial axes, with channels last. */
+import { checkCount } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
-import { type Dim, printShape, type Shape, subtractDims } from "../tensor/dims.ts";
-import { checkTensor, fixedSize, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { addDims, type Dim, multiplyDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
+import { checkTensor, fixedSize, printSpec, type Tensor } from "../tensor/tensor.ts";
+import { add, mul } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { concat, pad, reshape, slice } from "./structure.ts";
+import { pad, reshape, reverse, slice, sliceAxis, transpose } from "./structure.ts";
+import {
+  allWindows,
+  type AxisWindow,
+  checkWindow,
+  type MovingWindowOptions,
+  padFor,
+  planWindows,
+  spanOf,
+  windowOptionNames,
+} from "./windows.ts";
 
-/** How a window moves over its input. */
-export interface ConvolutionOptions {
-  /** Per spatial axis, how far the window moves; default 1. */
-  readonly strides?: readonly number[];
+/** How a window moves over its input, and what it is multiplied with. */
+export interface ConvolutionOptions extends MovingWindowOptions {
   /**
-   * `valid` (default): the window stays inside. `same`: zero padding that keeps the size with stride 1
-   * (otherwise ⌈size/stride⌉); if the amount is odd, the extra zero comes after.
+   * Into how many groups the channels are divided: those of the output see only those of their own group of the
+   * input; default 1.
    */
-  readonly padding?: "valid" | "same";
-  /** Per spatial axis, the spacing of the window's positions; default 1. */
-  readonly dilation?: readonly number[];
+  readonly groups?: number;
 }
 
-/** One spatial axis of a convolution. */
-interface AxisPlan {
-  readonly size: Dim;
-  readonly low: Dim;
-  readonly high: Dim;
+/** The options of {@linkcode convolveTransposed}. */
+export interface TransposedConvolutionOptions
+  extends Pick<ConvolutionOptions, "strides" | "dilation" | "groups"> {
+  /**
+   * What is cut off the full result, of `(size - 1) · stride + span` elements along an axis. `valid` (default): nothing,
+   * with zeros up to `size · stride` if the window is shorter than its stride. `same`: all but `size · stride`. Or the
+   * amounts themselves; negative ones add zeros.
+   */
+  readonly padding?: MovingWindowOptions["padding"];
 }
 
-/** The size of the output along an axis, and the zero padding of the input. */
-function planAxis(input: Dim, window: number, stride: number, dilation: number, same: boolean): AxisPlan {
-  const span = (window - 1) * dilation + 1;
-  if (stride === 1) {
-    if (!same) return { size: subtractDims(input, span - 1), low: 0, high: 0 };
-    const low = Math.floor((span - 1) / 2);
-    return { size: input, low, high: span - 1 - low };
-  }
-  if (typeof input !== "number") {
-    throw new RangeError(`it moves by ${stride} along an axis of size ${input}, which must be fixed`);
-  }
-  if (!same) return { size: Math.floor((input - span) / stride) + 1, low: 0, high: 0 };
-  const size = Math.ceil(input / stride);
-  const total = Math.max((size - 1) * stride + span - input, 0);
-  return { size, low: Math.floor(total / 2), high: total - Math.floor(total / 2) };
-}
-
-function plan(
-  spatial: Shape,
-  window: readonly number[],
-  { strides, padding = "valid", dilation }: ConvolutionOptions,
-): AxisPlan[] {
-  if (padding !== "valid" && padding !== "same") {
-    throw unknownName("padding", padding, ["valid", "same"]);
-  }
-  for (const [name, list] of [["strides", strides], ["dilation", dilation]] as const) {
-    if (list === undefined) continue;
-    checkList("convolve", list, name, `an array of ${spatial.length} whole numbers`);
-    for (const number of list) checkCount("convolve", number, name);
-  }
-  const fail = (why: string) =>
-    new RangeError(
-      `Cannot convolve the spatial sizes ${printShape(spatial)} with a window ${printShape(window)}: ${why}`,
-    );
-  return spatial.map((input, axis) => {
-    let planned;
-    try {
-      planned = planAxis(
-        input,
-        window[axis],
-        strides?.[axis] ?? 1,
-        dilation?.[axis] ?? 1,
-        padding === "same",
-      );
-    } catch (error) {
-      throw fail((error as Error).message); // planAxis throws nothing else
-    }
-    if (typeof planned.size === "number" && planned.size < 1) throw fail("the window is larger");
-    return planned;
-  });
-}
-
-/** The spatial sizes of the result of {@linkcode convolve}, from those of the input and of the window. */
+/**
+ * The spatial sizes of the result of {@linkcode convolve}, from those of the input and of the window.
+ *
+ * @throws RangeError if the window is larger than the input.
+ */
 export function convolvedSizes(
   spatial: Shape,
   window: readonly number[],
-  options: ConvolutionOptions = {},
+  options: MovingWindowOptions = {},
 ): Shape {
-  return plan(spatial, window, options).map(({ size }) => size);
+  checkWindow("convolve", spatial.length, options);
+  return planWindows("convolve", spatial, window, options).map(({ size }) => size);
 }
 
-/** All positions of a window, the last axis running fastest. */
-function positions(window: readonly number[]): number[][] {
-  return window.reduce<number[][]>(
-    (before, size) => before.flatMap((head) => Array.from({ length: size }, (_, i) => [...head, i])),
-    [[]],
-  );
+/** The window of a kernel, after a check that both operands fit. */
+function windowOf(what: string, x: Tensor, kernel: Tensor, groups: number, isTransposed: boolean): number[] {
+  checkTensor(what, x);
+  checkTensor(what, kernel, "kernel");
+  checkCount(what, groups, "groups");
+  const rank = x.shape.length;
+  const [channels, inner, outer] = [x.shape[rank - 1], ...kernel.shape.slice(-2)];
+  const fits = kernel.shape.length === rank && rank >= 3 &&
+    (isTransposed ? channels === outer : channels === multiplyDims(inner, groups));
+  const isWhole = [channels, outer].every((count) => typeof count === "number" && count % groups === 0);
+  if (!fits || groups > 1 && !isWhole) {
+    const inGroups = groups === 1 ? "" : ` in ${groups} groups`;
+    const of = groups === 1 ? "" : " / groups";
+    throw new TypeError(
+      `Cannot ${what} ${printSpec(x)} with ${
+        printSpec(kernel)
+      }${inGroups}: expected [batch, ...spatial, in] and ` +
+        (isTransposed ? `[...window, out${of}, in]` : `[...window, in${of}, out]`),
+    );
+  }
+  return kernel.shape.slice(0, -2).map((_, axis) => fixedSize(kernel, axis));
 }
 
 /**
- * Cross-correlation, which this field calls convolution, over any number of spatial axes.
+ * Cross-correlation, which this field calls convolution, over any number of spatial axes:
+ * `y[b, p, o] = Σ x[b, p · stride + q · dilation - low, i] · kernel[q, i, o]`, summed over the places q of the window
+ * and the channels i of the group of o.
  *
- * @param x `[batch, ...spatial, in]`; spatial sizes may be symbolic if the stride is 1.
- * @param kernel `[...window, in, out]`.
+ * @param x `[batch, ...spatial, in]`, float; spatial sizes may be open.
+ * @param kernel `[...window, in / groups, out]`, of the same dtype.
  * @returns `[batch, ...spatial, out]`.
  * @throws TypeError if the ranks or numbers of channels do not fit; RangeError if the window is larger than
- * the input.
+ * the input, at run time if its size is known only then.
  *
  * @example
  * ```ts
@@ -121,42 +95,146 @@ function positions(window: readonly number[]): number[][] {
  * ```
  */
 export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions = {}): Tensor {
-  checkTensor("convolve", x);
-  checkTensor("convolve", kernel, "kernel");
-  checkOptions("convolve", options, ["strides", "padding", "dilation"]);
-  const rank = x.shape.length;
-  if (kernel.shape.length !== rank || rank < 3 || x.shape[rank - 1] !== kernel.shape[rank - 2]) {
-    throw new TypeError(
-      `Cannot convolve ${printSpec(x)} with ${printSpec(kernel)}: ` +
-        `expected [batch, ...spatial, in] and [...window, in, out]`,
-    );
+  checkOptions("convolve", options, [...windowOptionNames, "groups"]);
+  const { groups = 1 } = options;
+  const window = windowOf("convolve", x, kernel, groups, false);
+  checkWindow("convolve", window.length, options);
+  const axes = planWindows("convolve", x.shape.slice(1, -1), window, options);
+  return convolvePadded(padFor(x, axes), kernel, axes, groups);
+}
+
+function convolvePadded(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[], groups: number): Tensor {
+  const inner = fixedSize(kernel, axes.length), outer = fixedSize(kernel, axes.length + 1);
+  if (inner === 1 && groups > 1) return channelByChannel(x, kernel, axes);
+  const windows = allWindows(x, axes);
+  // [batch, size, window, …, channels] to [batch, size, …, window, …, groups, channels of a group]
+  const places = axes.map((_, index) => 1 + 2 * index), positions = axes.map((_, index) => 2 + 2 * index);
+  const sorted = transpose(windows, { permutation: [0, ...places, ...positions, windows.shape.length - 1] });
+  const sizes: Shape = [x.shape[0], ...axes.map(({ size }) => size)];
+  const terms = axes.reduce((count, { window }) => count * window, inner);
+  if (groups === 1) {
+    return matmul(reshape(sorted, [...sizes, terms]), reshape(kernel, [terms, outer]));
   }
-  const window = kernel.shape.slice(0, -2).map((_, axis) => fixedSize(kernel, axis));
-  const axes = plan(x.shape.slice(1, -1), window, options);
-  const padded = pad(x, {
-    low: [0, ...axes.map(({ low }) => low), 0],
-    high: [0, ...axes.map(({ high }) => high), 0],
-  });
-  const slices = positions(window).map((position) => shifted(padded, position, axes, options));
-  const inner = fixedSize(kernel, rank - 2) * slices.length;
-  return matmul(concat(slices), reshape(kernel, [inner, kernel.shape[rank - 1]]));
+  const split = reshape(sorted, [sizeOfShape(sizes), terms / inner, groups, inner]);
+  const lefts = reshape(transpose(split, { permutation: [2, 0, 1, 3] }), [groups, sizeOfShape(sizes), terms]);
+  const rights = transpose(reshape(kernel, [terms, groups, outer / groups]), { permutation: [1, 0, 2] });
+  const products = transpose(matmul(lefts, rights), { permutation: [1, 0, 2] });
+  return reshape(products, [...sizes, outer]);
 }
 
-/** What one position of the window reads, for every placement of the window. */
-function shifted(
-  padded: Tensor,
-  position: readonly number[],
-  axes: readonly AxisPlan[],
-  { strides, dilation }: ConvolutionOptions,
+/** All positions of a window, the last axis running fastest. */
+function positionsOf(axes: readonly AxisWindow[]): number[][] {
+  return axes.reduce<number[][]>(
+    (before, { window }) => before.flatMap((head) => Array.from({ length: window }, (_, i) => [...head, i])),
+    [[]],
+  );
+}
+
+/** Each channel of the input by itself: a sum of what the window shows at its positions, each multiplied. */
+function channelByChannel(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[]): Tensor {
+  const channels = fixedSize(x, axes.length + 1), outer = fixedSize(kernel, axes.length + 1);
+  const sizes: Shape = [x.shape[0], ...axes.map(({ size }) => size)];
+  const factors = reshape(kernel, [
+    kernel.shape.slice(0, -2).reduce<Dim>(multiplyDims, 1),
+    channels,
+    outer / channels,
+  ]);
+  const terms = positionsOf(axes).map((position, index) => {
+    const shown = slice(x, {
+      start: [0, ...position.map((at, axis) => at * axes[axis].dilation), 0],
+      size: [...sizes, channels],
+      stride: [1, ...axes.map(({ stride }) => stride), 1],
+    });
+    return mul(
+      reshape(shown, [...sizes, channels, 1]),
+      reshape(sliceAxis(factors, 0, index, 1), [channels, -1]),
+    );
+  });
+  return reshape(terms.reduce((sum, term) => add(sum, term)), [...sizes, outer]);
+}
+
+/**
+ * The adjoint of a convolution, also called its transpose or deconvolution: each element of the input adds the kernel,
+ * multiplied by it, to the result. It is the derivative of {@linkcode convolve} with respect to its input, for the same
+ * kernel and options.
+ *
+ * @param x `[batch, ...spatial, in]`, float; spatial sizes may be open.
+ * @param kernel `[...window, out / groups, in]`, of the same dtype, as Keras's Conv2DTranspose has it.
+ * @returns `[batch, ...spatial, out]`.
+ * @throws TypeError if the ranks or numbers of channels do not fit; RangeError if nothing would be left.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { convolveTransposed, tensor, toNested } from "@cellfold/cellfold";
+ * const x = tensor([1, 2], { shape: [1, 2, 1] });
+ * const y = convolveTransposed(x, tensor([1, 10, 100], { shape: [3, 1, 1] }), { strides: [2] });
+ * assertEquals(toNested(y), [[[1], [10], [102], [20], [200]]]);
+ * ```
+ */
+export function convolveTransposed(
+  x: Tensor,
+  kernel: Tensor,
+  options: TransposedConvolutionOptions = {},
 ): Tensor {
-  const [batch, channels] = ends(padded);
-  return slice(padded, {
-    start: [0, ...position.map((at, axis) => at * (dilation?.[axis] ?? 1)), 0],
-    size: [batch, ...axes.map(({ size }) => size), channels],
-    stride: [1, ...axes.map((_, axis) => strides?.[axis] ?? 1), 1],
+  const what = "convolve transposed";
+  checkOptions("convolveTransposed", options, [...windowOptionNames, "groups"]);
+  const { groups = 1, strides, dilation, padding = "valid" } = options;
+  const window = windowOf(what, x, kernel, groups, true);
+  checkWindow(what, window.length, options, -Infinity);
+  const axes = x.shape.slice(1, -1).map((input, axis): AxisWindow => {
+    const stride = strides?.[axis] ?? 1;
+    const along = { window: window[axis], dilation: dilation?.[axis] ?? 1 };
+    const rest = spanOf(along) - stride; // beyond `input · stride`
+    const [low, high] = padding === "valid"
+      ? [0, Math.min(rest, 0)]
+      : padding === "same"
+      ? [Math.floor(Math.max(rest, 0) / 2), rest - Math.floor(Math.max(rest, 0) / 2)]
+      : [padding.low[axis], padding.high[axis]];
+    const size = addDims(multiplyDims(input, stride), rest - low - high);
+    if (typeof size === "number" && size < 1) {
+      throw new RangeError(
+        `Cannot ${what} the spatial sizes ${printShape(x.shape.slice(1, -1))} with a window ${
+          printShape(window)
+        }: ` +
+          `nothing is left along axis ${axis + 1} if ${low} and ${high} elements are cut off`,
+      );
+    }
+    return { ...along, stride, size, low, high };
   });
+  return transposedInto(x, kernel, axes, groups);
 }
 
-function ends({ shape }: Spec): [Dim, Dim] {
-  return [shape[0], shape[shape.length - 1]];
+/** `size` is that of the result along an axis; `low` and `high` are cut off the full one. */
+function transposedInto(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[], groups: number): Tensor {
+  // Each element of the result sums what the flipped kernel shows of the input with gaps.
+  const around = axes.map((axis) => ({
+    low: spanOf(axis) - 1 - Number(axis.low),
+    high: spanOf(axis) - 1 - Number(axis.high),
+  })); // numbers, as options give them
+  const spread = pad(x, {
+    low: [0, ...around.map(({ low }) => Math.max(low, 0)), 0],
+    high: [0, ...around.map(({ high }) => Math.max(high, 0)), 0],
+    interior: [0, ...axes.map(({ stride }) => stride - 1), 0],
+  });
+  const cut = slice(spread, {
+    start: [0, ...around.map(({ low }) => Math.max(-low, 0)), 0],
+    size: [
+      x.shape[0],
+      ...axes.map((axis) => addDims(axis.size, spanOf(axis) - 1)),
+      x.shape[x.shape.length - 1],
+    ],
+  });
+  const dense = axes.map((axis) => ({ ...axis, stride: 1 }));
+  return convolvePadded(cut, adjointKernel(kernel, groups), dense, groups);
+}
+
+/** `[...window, out / groups, in]` as the kernel of the adjoint, `[...window, in / groups, out]`, flipped. */
+function adjointKernel(kernel: Tensor, groups: number): Tensor {
+  const axes = kernel.shape.slice(0, -2).map((_, axis) => axis), rank = axes.length;
+  const window = kernel.shape.slice(0, -2);
+  const outer = fixedSize(kernel, rank), inner = fixedSize(kernel, rank + 1);
+  const split = reshape(reverse(kernel, axes), [...window, outer, groups, inner / groups]);
+  const turned = transpose(split, { permutation: [...axes, rank + 2, rank + 1, rank] });
+  return reshape(turned, [...window, inner / groups, groups * outer]);
 }

@@ -75,7 +75,15 @@ export { sort, type Sorted, type SortOptions, topK } from "./sorting.ts";
 export { categorical } from "./sampling.ts";
 export { gather, iota, oneHot, scatterAdd } from "./indexing.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
-export { type ConvolutionOptions, convolve } from "./convolution.ts";
+export {
+  type ConvolutionOptions,
+  convolve,
+  convolvedSizes,
+  convolveTransposed,
+  type TransposedConvolutionOptions,
+} from "./convolution.ts";
+export { averagePool, type AveragePoolingOptions, maxPool, type PoolingOptions } from "./pooling.ts";
+export { type ExplicitPadding, type MovingWindowOptions } from "./windows.ts";
 export { einsum } from "./einsum.ts";
 export { bernoulli, dropoutMask, foldIn, key, normal, randomBits, splitKey, uniform } from "./random.ts";
 export {

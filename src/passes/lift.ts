@@ -25,6 +25,7 @@ export function canLift(equation: Equation, changes: readonly boolean[]): boolea
   const [first] = equation.inputs;
   const [output] = equation.outputs;
   if (isEquation(equation, "slice") || isEquation(equation, "pad")) return first.shape.length > 0;
+  if (isEquation(equation, "windows")) return equation.attributes.axis > 0;
   if (isEquation(equation, "concat")) return true;
   if (isEquation(equation, "broadcast")) return first.shape.length === 0 || equation.attributes.axes[0] === 0;
   if (isEquation(equation, "reshape")) {
@@ -91,6 +92,12 @@ export function lift(
       low: insertTime(low, 0),
       high: insertTime(high, 0),
       interior: insertTime(interior, 0),
+    });
+  }
+  if (isEquation(equation, "windows")) {
+    return again<"windows">(equation, {
+      ...equation.attributes,
+      axis: stackedAxis(equation.attributes.axis),
     });
   }
   if (isEquation(equation, "concat")) {

@@ -110,7 +110,7 @@ function madeSum(value: Value, body: Body): Sum | undefined {
   const inner = first && sumOver(first, body);
   if (!inner) return undefined;
   if (isEquation(maker, "neg")) return { ...inner, total: (...found) => neg(inner.total(...found)) };
-  if (["reshape", "transpose", "pad", "slice", "reverse"].includes(maker.operation.name)) {
+  if (["reshape", "transpose", "pad", "slice", "windows", "reverse"].includes(maker.operation.name)) {
     return { ...inner, total: (...found) => replayEquation(maker, [inner.total(...found)])[0] };
   }
   return undefined;

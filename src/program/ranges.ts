@@ -37,6 +37,23 @@ export function requireZeros(
   throw new RangeError(`Cannot pad with ${negative} zeros: use slice to take elements away`);
 }
 
+/** Throws if a window reaches outside of its axis. */
+export function requireWindows(
+  { inputs: [{ shape }], attributes: { axis, size, window, stride, dilation } }: Pick<
+    EquationOf<"windows">,
+    "inputs" | "attributes"
+  >,
+  bindings: Bindings,
+): void {
+  const [elements, count] = [shape[axis], size].map((each) => evaluateDim(each, bindings));
+  const span = (window - 1) * dilation + 1;
+  if (count > 0 && (count - 1) * stride + span <= elements) return;
+  throw new RangeError(
+    `Cannot move a window of ${span} elements along axis ${axis}: it has ${elements} here; give longer ` +
+      "sequences, or take a smaller window",
+  );
+}
+
 const isOpen = (shape: Shape): boolean => shape.some((dim) => typeof dim !== "number");
 
 /** What the sizes of a call must meet for an equation; undefined if it was seen to hold while tracing. */
@@ -50,6 +67,11 @@ export function rangeCheck(equation: Equation): ((bindings: Bindings) => void) |
     const { attributes } = equation;
     if (![attributes.low, attributes.high].some(isOpen)) return undefined;
     return (bindings) => requireZeros(attributes, bindings);
+  }
+  if (isEquation(equation, "windows")) {
+    const { inputs: [{ shape }], attributes: { axis, size } } = equation;
+    if (!isOpen([shape[axis], size])) return undefined;
+    return (bindings) => requireWindows(equation, bindings);
   }
   return undefined;
 }

@@ -63,6 +63,17 @@ export interface Attributes
     readonly stride: readonly number[];
   };
   /**
+   * The places of a window along `axis`: that axis becomes two, `size` places, `stride` apart, and `window` positions
+   * in it, `dilation` apart.
+   */
+  windows: {
+    readonly axis: number;
+    readonly size: Dim;
+    readonly window: number;
+    readonly stride: number;
+    readonly dilation: number;
+  };
+  /**
    * Per axis: `low` zeros before, `high` after, `interior` between neighbors (an axis of size n has n-1
    * gaps).
    */

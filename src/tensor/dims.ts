@@ -6,6 +6,7 @@
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
 import { INSPECT } from "../inspect.ts";
 import { quoted } from "../quoted.ts";
+import { nameQuotient, quotientOf } from "./quotients.ts";
 
 /**
  * A size known only at run time: an integer polynomial over named symbols, such as `batch*time` or `time-1`.
@@ -147,7 +148,24 @@ export function isPositive(dim: Dim): boolean {
   if (typeof dim === "number") return dim >= 1;
   const terms = Object.entries(dim.terms);
   return terms.every(([, coefficient]) => coefficient > 0) &&
-    terms.some(([monomial]) => monomial.split("*").every((name) => name === "" || positive.has(name)));
+    leastValue(dim, (name) => positive.has(name) ? 1 : 0) >= 1;
+}
+
+/** The value of a size whose symbols have their least values; no coefficient may be negative. */
+function leastValue(dim: Dim, leastOf: (name: string) => number): number {
+  if (typeof dim === "number") return dim;
+  return Object.entries(dim.terms).reduce((sum, [monomial, coefficient]) => {
+    const factors = symbolsOf(monomial).map((name) => {
+      const quotient = quotientOf(name);
+      return quotient ? Math.floor(leastValue(quotient.dividend, leastOf) / quotient.divisor) : leastOf(name);
+    });
+    return sum + factors.reduce((product, factor) => product * factor, coefficient);
+  }, 0);
+}
+
+/** The symbols of a monomial; one may be the name of a quotient. */
+export function symbolsOf(monomial: string): readonly string[] {
+  return monomial === "" ? [] : monomial.split("*");
 }
 
 /** `a + b`. */
@@ -171,9 +189,7 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
   const product = noTerms();
   for (const [left, p] of Object.entries(termsOf(a))) {
     for (const [right, q] of Object.entries(termsOf(b))) {
-      const monomial = [...left.split("*"), ...right.split("*")].filter((name) => name !== "").sort().join(
-        "*",
-      );
+      const monomial = [...symbolsOf(left), ...symbolsOf(right)].sort().join("*");
       product[monomial] = (product[monomial] ?? 0) + p * q;
     }
   }
@@ -189,8 +205,8 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
   const quotient = noTerms();
   for (const [monomial, coefficient] of Object.entries(termsOf(a))) {
     if (coefficient % factor !== 0) return undefined;
-    const rest = monomial === "" ? [] : monomial.split("*");
-    for (const name of symbols === "" ? [] : symbols.split("*")) {
+    const rest = [...symbolsOf(monomial)];
+    for (const name of symbolsOf(symbols)) {
       const at = rest.indexOf(name);
       if (at < 0 && coefficient !== 0) return undefined;
       rest.splice(at, 1);
@@ -198,6 +214,24 @@ export function divideDims(a: Dim, b: Dim): Dim | undefined {
     quotient[rest.join("*")] = coefficient / factor;
   }
   return fromTerms(quotient);
+}
+
+/**
+ * `⌊a / divisor⌋`. Of an open size, what the divisor divides is taken out; the rest is a symbol of its own, such as
+ * `floor((time+1)/2)`, whose value follows from those in it. None of its coefficients is negative.
+ */
+export function floorDivideDims(a: Dim, divisor: number): Dim {
+  if (typeof a === "number") return Math.floor(a / divisor);
+  const whole = noTerms(), rest = noTerms();
+  for (const [monomial, coefficient] of Object.entries(a.terms)) {
+    whole[monomial] = Math.floor(coefficient / divisor);
+    rest[monomial] = coefficient - whole[monomial] * divisor;
+  }
+  const dividend = fromTerms(rest);
+  const quotient = typeof dividend === "number"
+    ? Math.floor(dividend / divisor)
+    : fromTerms({ [nameQuotient(dividend, divisor)]: 1 });
+  return addDims(fromTerms(whole), quotient);
 }
 
 /** The number of elements of a tensor of this shape. */
@@ -211,14 +245,33 @@ export function evaluateDim(dim: Dim, bindings: Bindings): number {
   let value = 0;
   for (const [monomial, coefficient] of Object.entries(dim.terms)) {
     let product = coefficient;
-    for (const name of monomial === "" ? [] : monomial.split("*")) {
-      const bound = Object.hasOwn(bindings, name) ? bindings[name] : undefined;
-      if (bound === undefined) throw new RangeError(`Cannot evaluate the size ${dim}: ${name} has no value`);
-      product *= bound;
-    }
+    for (const name of symbolsOf(monomial)) product *= valueOfSymbol(name, bindings, dim);
     value += product;
   }
   return value;
+}
+
+/** The value of a symbol of a size, which may be a quotient. */
+export function valueOfSymbol(name: string, bindings: Bindings, dim: Dim = symbolNamed(name)): number {
+  if (Object.hasOwn(bindings, name)) return bindings[name];
+  const quotient = quotientOf(name);
+  if (quotient) return Math.floor(evaluateDim(quotient.dividend, bindings) / quotient.divisor);
+  throw new RangeError(`Cannot evaluate the size ${dim}: ${name} has no value`);
+}
+
+/** The size of a symbol that exists. */
+function symbolNamed(name: string): Dim {
+  return fromTerms({ [name]: 1 });
+}
+
+/** Whether the symbol is in a size, or in what a quotient in it divides. */
+export function mentionsSymbol(dim: Dim, name: string): boolean {
+  return typeof dim !== "number" &&
+    Object.keys(dim.terms).some((monomial) =>
+      symbolsOf(monomial).some((each) =>
+        each === name || mentionsSymbol(quotientOf(each)?.dividend ?? 0, name)
+      )
+    );
 }
 
 /**
@@ -227,14 +280,16 @@ export function evaluateDim(dim: Dim, bindings: Bindings): number {
  */
 export function isAtMost(a: Dim, b: Dim): boolean {
   if (typeof a === "number" && typeof b === "number") return a <= b;
-  // With 1 + s for every symbol, the difference has no negative coefficient.
+  // With 1 + s for every symbol (its least value and s for a quotient), the difference has no negative coefficient.
   const difference = subtractDims(b, a);
   const terms = typeof difference === "number" ? { "": difference } : difference.terms;
   const shifted = Object.entries(terms).reduce<Dim>((sum, [monomial, coefficient]) => {
-    const symbols = monomial === "" ? [] : monomial.split("*");
     return addDims(
       sum,
-      symbols.reduce<Dim>((product, name) => multiplyDims(product, addDims(symbol(name), 1)), coefficient),
+      symbolsOf(monomial).reduce<Dim>((product, name) => {
+        const alone = symbolNamed(name);
+        return multiplyDims(product, addDims(alone, quotientOf(name) ? leastValue(alone, () => 1) : 1));
+      }, coefficient),
     );
   }, 0);
   return Object.values(termsOf(shifted)).every((coefficient) => coefficient >= 0);

@@ -9,6 +9,7 @@ import {
   addDims,
   type Dim,
   divideDims,
+  mentionsSymbol,
   multiplyDims,
   sameShape,
   type Shape,
@@ -100,6 +101,11 @@ export function followEquation(
       return [x && summedUp(x, (attributes as Attributes["cumsum"]).axis)];
     case "slice":
       return [x && sliced(x, shapes[0], attributes as Attributes["slice"])];
+    case "windows": {
+      const { axis: along } = attributes as Attributes["windows"];
+      if (x?.places.some(({ axis }) => axis === along)) return [lost(name)];
+      return [x && moved(x, (axis) => axis < along ? axis : axis + 1)];
+    }
     case "pad":
       return [x && padded(x, attributes as Attributes["pad"])];
     case "concat":
@@ -129,8 +135,7 @@ export function followEquation(
 
 /** Whether a size depends on the number of steps. */
 export function mentions({ dim }: { readonly dim: Dim }, time: Dim): boolean {
-  return typeof dim !== "number" &&
-    Object.keys(dim.terms).some((monomial) => monomial.split("*").includes(String(time)));
+  return mentionsSymbol(dim, String(time));
 }
 
 /** The state of a value that is the same at every step along a time axis. */

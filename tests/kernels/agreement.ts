@@ -5,10 +5,12 @@ import {
   and,
   argmax,
   at,
+  averagePool,
   broadcastTo,
   cast,
   concat,
   convolve,
+  convolveTransposed,
   cos,
   cumsum,
   div,
@@ -28,6 +30,7 @@ import {
   matmul,
   max,
   maximum,
+  maxPool,
   mean,
   minimum,
   mul,
@@ -123,6 +126,42 @@ const binary: AgreementCase[] = [
   ...pair("select", (a, b) => select(less(a, b), mul(a, 2), b)),
 ];
 
+const filters = (shape: readonly number[]) =>
+  mul(sub(reshape(iota([shape.reduce((a, b) => a * b)], { dtype: "float32" }), shape), 9), 0.125);
+
+/** Convolutions and pooling of `[batch, height, width, 4]`, with NaN and infinities among the elements. */
+const WINDOWS: readonly { readonly name: string; readonly apply: (x: Tensor) => unknown }[] = [
+  { name: "convolve in two axes", apply: (x) => convolve(x, filters([3, 2, 4, 5]), { padding: "same" }) },
+  {
+    name: "convolve with strides and dilation",
+    apply: (x) => convolve(x, filters([2, 3, 4, 3]), { strides: [2, 1], dilation: [3, 2] }),
+  },
+  { name: "convolve in groups", apply: (x) => convolve(x, filters([2, 2, 2, 6]), { groups: 2 }) },
+  {
+    name: "convolve by channel",
+    apply: (x) => convolve(x, filters([3, 3, 1, 8]), { groups: 4, strides: [1, 2] }),
+  },
+  {
+    name: "convolveTransposed",
+    apply: (x) => convolveTransposed(x, filters([3, 2, 2, 4]), { strides: [2, 3], padding: "same" }),
+  },
+  { name: "maxPool", apply: (x) => maxPool(x, [3, 2], { strides: [2, 2], padding: "same" }) },
+  { name: "averagePool", apply: (x) => averagePool(x, [2, 3], { padding: { low: [1, 0], high: [0, 2] } }) },
+  {
+    name: "gradient of convolve",
+    apply: (x) =>
+      valueAndGrad((kernel: Tensor, x: Tensor) => sum(mul(convolve(x, kernel, { strides: [2, 1] }), 0.5)))(
+        filters([2, 3, 4, 3]),
+        x,
+      ),
+  },
+  {
+    name: "gradient through convolve and maxPool",
+    apply: (x) =>
+      valueAndGrad((x: Tensor) => sum(mul(maxPool(convolve(x, filters([3, 3, 4, 2])), [2, 2]), 0.5)))(x),
+  },
+];
+
 const structure: AgreementCase[] = [
   ...one("broadcast", (x) => broadcastTo(x, [3, 4, 5]), [5], [4, 1], [1, 4, 5], []),
   ...one("reshape", (x) => mul(reshape(transpose(x), [-1]), 2), [3, 4], [2, 3, 4]),
@@ -139,6 +178,7 @@ const structure: AgreementCase[] = [
     (x) => convolve(x, reshape(iota([3, 2, 4], { dtype: "float32" }), [3, 2, 4]), { padding: "same" }),
     [2, 5, 2],
   ),
+  ...WINDOWS.map(({ name, apply }) => one(name, apply, [2, 7, 6, 4])).flat(),
 ];
 
 const reductions: AgreementCase[] = [

@@ -54,6 +54,8 @@ import {
   transpose,
 } from "../../mod.ts";
 import { sizeAsTensor } from "../../src/internal.ts";
+import { applyOne } from "../../src/operations/apply.ts";
+import { windowsOperation } from "../../src/operations/windows.ts";
 import { erf as erfOfDouble } from "../../kernels/reference/erf.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import {
@@ -232,6 +234,19 @@ export const numbers: { readonly [K in OperationName]: Row } = {
   slice: {
     rule: MOVES,
     checks: [moved((x) => slice(x, { start: [1], size: [3], stride: [2] }), [7], [1, 3, 5])],
+  },
+  windows: {
+    rule: MOVES,
+    checks: [
+      moved(
+        (x) =>
+          reshape(applyOne(windowsOperation, [x], { axis: 0, size: 2, window: 3, stride: 2, dilation: 1 }), [
+            6,
+          ]),
+        [5],
+        [0, 1, 2, 2, 3, 4],
+      ),
+    ],
   },
   pad: {
     rule: `${MOVES} What is added is 0.`,

@@ -29,7 +29,7 @@ Deno.test("convolve adds up channels over two axes", () => {
   assertEquals(toNested(convolve(x, kernel)), [[[[0, 36], [0, 52]], [[0, 84], [0, 100]]]]);
 });
 
-Deno.test("convolve takes symbolic sizes where the stride is 1", () => {
+Deno.test("convolve takes open sizes", () => {
   const sizes = (options: object) =>
     String(
       outputSpecs(
@@ -39,7 +39,14 @@ Deno.test("convolve takes symbolic sizes where the stride is 1", () => {
     );
   assertEquals(sizes({}), "batch,width-2,4");
   assertEquals(sizes({ padding: "same" }), "batch,width,4");
-  assertThrows(() => sizes({ strides: [2] }), RangeError, "moves by 2 along an axis of size width");
+  assertEquals(sizes({ strides: [2] }), "batch,floor((width+1)/2)-1,4");
+  assertEquals(sizes({ strides: [2], padding: "same" }), "batch,floor((width+1)/2),4");
+  assertEquals(sizes({ strides: [2], padding: { low: [0], high: [2] } }), "batch,floor((width+1)/2),4");
+  assertThrows(
+    () => sizes({ strides: [4], padding: "same" }),
+    RangeError,
+    "along an axis of size width, which must be fixed",
+  );
 });
 
 Deno.test("convolve refuses what does not fit", () => {

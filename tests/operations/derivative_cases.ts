@@ -54,10 +54,11 @@ import {
   tensor,
   transpose,
 } from "../../mod.ts";
-import { type OperationName } from "../../src/internal.ts";
+import { type Attributes, type OperationName } from "../../src/internal.ts";
 import { applyOne } from "../../src/operations/apply.ts";
 import { elementwiseOperations } from "../../src/operations/elementwise.ts";
 import { sizeOperation } from "../../src/operations/reduction.ts";
+import { windowsOperation } from "../../src/operations/windows.ts";
 import { broadcastOperation } from "../../src/operations/structure.ts";
 
 /**
@@ -193,6 +194,12 @@ const differentiable = {
     one("nothing", [3, 4], (x) => slice(x, { start: [1, 0], size: [0, 4] })),
     one("from the end", [4], (x) => slice(x, { start: [-2], size: [2] })),
   ],
+  windows: [
+    one("overlapping", [2, 6], (x) => show(x, { axis: 1, size: 4, window: 3, stride: 1, dilation: 1 })),
+    one("apart", [9], (x) => show(x, { axis: 0, size: 2, window: 3, stride: 5, dilation: 1 })),
+    one("close", [2, 8, 2], (x) => show(x, { axis: 1, size: 3, window: 4, stride: 2, dilation: 1 })),
+    one("with gaps", [8], (x) => show(x, { axis: 0, size: 2, window: 3, stride: 2, dilation: 2 })),
+  ],
   pad: [
     one("around", shape, (x) => pad(x, { low: [1, 0], high: [0, 2] })),
     one("between", shape, (x) => pad(x, { low: [0, 1], high: [1, 0], interior: [2, 1] })),
@@ -302,6 +309,8 @@ const constant = {
   lessEqual: unary((x) => numeric(lessEqual(x, 0)), "distinct"),
   argmax: [one("the last axis", shape, (x) => numeric(argmax(x)), "distinct")],
 } satisfies Partial<Record<OperationName, readonly DerivativeCase[]>>;
+
+const show = (x: Tensor, attributes: Attributes["windows"]) => applyOne(windowsOperation, [x], attributes);
 
 /** Every primitive: a compile error here means that one was added and has no test of its derivative. */
 export const derivativeCases: {

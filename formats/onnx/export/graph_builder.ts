@@ -3,7 +3,8 @@
  * and inner graphs can read the names of outer ones. Weights, constants and sizes known only at run time live
  * in the outermost graph, so that nothing is recomputed at every step.
  */
-import { type Dim, type Shape } from "../../../src/tensor/dims.ts";
+import { type Dim, type Shape, symbolsOf } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import { type DType, host, type HostTensor, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import {
   type AttributeProto,
@@ -206,7 +207,7 @@ export class GraphBuilder {
 
   #compute(dim: Exclude<Dim, number>): string {
     const terms = Object.entries(dim.terms).map(([monomial, coefficient]) => {
-      const factors = monomial === "" ? [] : monomial.split("*").map((symbol) => this.#symbol(symbol));
+      const factors = symbolsOf(monomial).map((symbol) => this.#symbol(symbol));
       if (coefficient !== 1 || factors.length === 0) factors.push(this.ints([coefficient]));
       return factors.reduce((a, b) => this.node("Mul", [a, b]));
     });
@@ -215,6 +216,10 @@ export class GraphBuilder {
 
   #symbol(symbol: string): string {
     const found = this.#model.symbols.get(symbol);
+    const quotient = quotientOf(symbol);
+    if (!found && quotient) {
+      return this.node("Div", [this.size(quotient.dividend), this.ints([quotient.divisor])]);
+    }
     if (!found) {
       throw new RangeError(
         `Cannot export to ONNX: the size ${symbol} is not the size of an axis of an input`,

@@ -109,6 +109,25 @@ const slice: Translate<"slice"> = (
   );
 };
 
+/** The windows are gathered: each of their positions is a range of places, taken at the stride. */
+const windows: Translate<"windows"> = (t, { inputs: [x], outputs: [output], attributes }) => {
+  const { axis, size, window, stride, dilation } = attributes;
+  const { builder } = t;
+  const positions = Array.from({ length: window }, (_, position) => {
+    const start = position * dilation;
+    const end = addDims(multiplyDims(subtractDims(size, 1), stride), start + 1);
+    const shown = builder.node("Slice", [
+      t.name(x),
+      builder.ints([start]),
+      builder.shape([bound(end, x.shape[axis])]),
+      builder.ints([axis]),
+      builder.ints([stride]),
+    ]);
+    return builder.node("Unsqueeze", [shown, builder.ints([axis + 1])]);
+  });
+  t.set(output, builder.node("Concat", positions, { axis: { int: axis + 1 } }));
+};
+
 const pad: Translate<"pad"> = (
   t,
   { inputs: [x], outputs: [output], attributes: { low, high, interior } },
@@ -262,6 +281,7 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
     t.set(output, t.builder.node("Transpose", [t.name(x)], { perm: { ints: permutation } })),
   reverse,
   slice,
+  windows,
   pad,
   concat: (t, { inputs, outputs: [output], attributes: { axis } }) =>
     t.set(output, t.builder.node("Concat", inputs.map((value) => t.name(value)), { axis: { int: axis } })),

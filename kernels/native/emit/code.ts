@@ -1,5 +1,6 @@
 /** The C of a kernel in the making: its lines, and the names of what it reads from the table of its Program. */
 import { addDims, type Bindings, type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { Slots } from "../../cpu/slots.ts";
 import type { Buffer, OpenNumber, View } from "../../lowering/views.ts";
@@ -74,13 +75,18 @@ export function functionText(head: string, parameters: string, body: string): st
   return `${head}(${parameters}) {\n${marks}${body}\n}\n`;
 }
 
-/** A size: a number, or a polynomial of open sizes. */
+/** A size: a number, or a polynomial of open sizes and quotients of them. */
 export function printSize(dim: Dim, symbolText: (symbol: string) => string): string {
   if (typeof dim === "number") return `${dim}`;
   return plus(
     ...Object.entries(dim.terms).map(([monomial, coefficient]) => {
       if (monomial === "") return `${coefficient}`;
-      const symbols = monomial.split("*").map(symbolText);
+      const symbols = monomial.split("*").map((name) => {
+        const quotient = quotientOf(name);
+        return quotient
+          ? `((${printSize(quotient.dividend, symbolText)}) / ${quotient.divisor})`
+          : symbolText(name);
+      });
       return coefficient === 1
         ? symbols.join(" * ")
         : `${coefficient < 0 ? "-" : ""}${Math.abs(coefficient) === 1 ? "" : `${Math.abs(coefficient)} * `}${

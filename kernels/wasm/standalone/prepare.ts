@@ -3,7 +3,8 @@
  * and fills the table that the kernels read. It returns 1, or 0 where a size is less than 1 or the memory would be
  * larger than a module can have; then the sizes before stay prepared.
  */
-import type { Dim } from "../../../src/tensor/dims.ts";
+import { type Dim, symbolsOf } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { OpenValue } from "../../standalone/roles.ts";
 import { sizeOf } from "../../shapes.ts";
@@ -143,7 +144,7 @@ function termsOf(
   if (typeof size === "number") return [{ coefficient: size, symbols: [] }];
   return Object.entries(size.terms).map(([monomial, coefficient]) => ({
     coefficient,
-    symbols: monomial === "" ? [] : monomial.split("*"),
+    symbols: symbolsOf(monomial),
   }));
 }
 
@@ -151,7 +152,13 @@ function termsOf(
 function pushExact(f: FunctionBuilder, size: Dim, localOf: (symbol: string) => Local): void {
   termsOf(size).forEach(({ coefficient, symbols }, index) => {
     f.f64(coefficient);
-    for (const symbol of symbols) f.get(localOf(symbol)).op("f64.mul");
+    for (const symbol of symbols) {
+      const quotient = quotientOf(symbol);
+      if (quotient) {
+        pushExact(f, quotient.dividend, localOf);
+        f.f64(quotient.divisor).op("f64.div").op("f64.floor").op("f64.mul");
+      } else f.get(localOf(symbol)).op("f64.mul");
+    }
     if (index > 0) f.op("f64.add");
   });
 }
@@ -160,7 +167,13 @@ function pushExact(f: FunctionBuilder, size: Dim, localOf: (symbol: string) => L
 function pushWhole(f: FunctionBuilder, size: Dim, localOf: (symbol: string) => Local): void {
   termsOf(size).forEach(({ coefficient, symbols }, index) => {
     f.i32(coefficient);
-    for (const symbol of symbols) f.get(localOf(symbol)).op("i32.mul");
+    for (const symbol of symbols) {
+      const quotient = quotientOf(symbol);
+      if (quotient) {
+        pushWhole(f, quotient.dividend, localOf);
+        f.i32(quotient.divisor).op("i32.div_s").op("i32.mul");
+      } else f.get(localOf(symbol)).op("i32.mul");
+    }
     if (index > 0) f.op("i32.add");
   });
 }
