@@ -85,6 +85,19 @@ export {
 export { averagePool, type AveragePoolingOptions, maxPool, type PoolingOptions } from "./pooling.ts";
 export { type ExplicitPadding, type MovingWindowOptions } from "./windows.ts";
 export { einsum } from "./einsum.ts";
+export {
+  melFilterbank,
+  type MelOptions,
+  type MelScale,
+  mfcc,
+  type MfccOptions,
+  spectrogram,
+  type SpectrogramOptions,
+  type Spectrum,
+  stft,
+  type StftOptions,
+  type WindowName,
+} from "./spectra.ts";
 export { bernoulli, dropoutMask, foldIn, key, normal, randomBits, splitKey, uniform } from "./random.ts";
 export {
   type Activation,
