@@ -6,6 +6,7 @@ import type { Dim } from "../../src/tensor/dims.ts";
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernel } from "./kernels.ts";
 import { cumsumRules } from "./kinds/cumsum.ts";
+import { convolveRules } from "./kinds/convolve.ts";
 import { copyRules } from "./kinds/fused.ts";
 import { indexingRules } from "./kinds/indexing.ts";
 import { productRules } from "./kinds/product.ts";
@@ -24,6 +25,7 @@ const rules: Rules<RuledName, Kernel, Kernel> = {
   ...reductionRules,
   ...cumsumRules,
   ...productRules,
+  ...convolveRules,
   ...indexingRules,
   ...randomRules,
   ...scanRules,

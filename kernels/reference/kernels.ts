@@ -1,6 +1,7 @@
 /** The table of all kernels of the reference backend; the type checker reports a missing primitive. */
 import type { OperationName } from "../../src/program/types.ts";
 import type { Kernels } from "./kernel.ts";
+import { convolutions } from "./convolve.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";
 import { products } from "./matmul.ts";
@@ -15,6 +16,7 @@ export const kernels: Kernels<OperationName> = {
   ...structure,
   ...reduction,
   ...products,
+  ...convolutions,
   ...random,
   ...indexing,
   ...folds,

@@ -104,5 +104,27 @@ const matmul: KernelBuilder<"matmul"> = ({ attributes, inputs: [left], outputs: 
   };
 };
 
+/**
+ * `(left, right, first, out)`: the matrix `left` times `n` columns of `right` from `first` on, to the same columns of
+ * `out`. The rows of both are `rowStride` apart.
+ */
+export function matmulOf(
+  { m, k, n, rowStride }: {
+    readonly m: number;
+    readonly k: number;
+    readonly n: number;
+    readonly rowStride: number;
+  },
+): (left: Values, right: Values, first: number, out: Values) => void {
+  const panel = new Float64Array(k * n), row = new Float64Array(n);
+  return (left, right, first, out) => {
+    pack(right, first, { rowStride, columnStride: 1 }, k, n, panel);
+    for (let i = 0; i < m; i++) {
+      multiplyRow(left, i * k, 1, panel, k, n, row);
+      out.set(row, i * rowStride + first);
+    }
+  };
+}
+
 /** The builder of the matrix product. */
 export const products: Kernels<"matmul"> = { matmul };

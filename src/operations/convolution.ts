@@ -1,13 +1,12 @@
 /** Convolution and its adjoint over any number of spatial axes, with channels last. */
 import { checkCount } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
-import { addDims, type Dim, multiplyDims, printShape, type Shape, sizeOfShape } from "../tensor/dims.ts";
+import { addDims, type Dim, multiplyDims, printShape, type Shape } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { add, mul } from "./elementwise.ts";
-import { matmul } from "./matmul.ts";
-import { pad, reshape, reverse, slice, sliceAxis, transpose } from "./structure.ts";
+import { reshape, slice, sliceAxis } from "./structure.ts";
+import { type AdjointAxis, adjointPadded, convolvePadded } from "./window_products.ts";
 import {
-  allWindows,
   type AxisWindow,
   checkWindow,
   type MovingWindowOptions,
@@ -100,26 +99,10 @@ export function convolve(x: Tensor, kernel: Tensor, options: ConvolutionOptions 
   const window = windowOf("convolve", x, kernel, groups, false);
   checkWindow("convolve", window.length, options);
   const axes = planWindows("convolve", x.shape.slice(1, -1), window, options);
-  return convolvePadded(padFor(x, axes), kernel, axes, groups);
-}
-
-function convolvePadded(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[], groups: number): Tensor {
-  const inner = fixedSize(kernel, axes.length), outer = fixedSize(kernel, axes.length + 1);
-  if (inner === 1 && groups > 1) return channelByChannel(x, kernel, axes);
-  const windows = allWindows(x, axes);
-  // [batch, size, window, …, channels] to [batch, size, …, window, …, groups, channels of a group]
-  const places = axes.map((_, index) => 1 + 2 * index), positions = axes.map((_, index) => 2 + 2 * index);
-  const sorted = transpose(windows, { permutation: [0, ...places, ...positions, windows.shape.length - 1] });
-  const sizes: Shape = [x.shape[0], ...axes.map(({ size }) => size)];
-  const terms = axes.reduce((count, { window }) => count * window, inner);
-  if (groups === 1) {
-    return matmul(reshape(sorted, [...sizes, terms]), reshape(kernel, [terms, outer]));
-  }
-  const split = reshape(sorted, [sizeOfShape(sizes), terms / inner, groups, inner]);
-  const lefts = reshape(transpose(split, { permutation: [2, 0, 1, 3] }), [groups, sizeOfShape(sizes), terms]);
-  const rights = transpose(reshape(kernel, [terms, groups, outer / groups]), { permutation: [1, 0, 2] });
-  const products = transpose(matmul(lefts, rights), { permutation: [1, 0, 2] });
-  return reshape(products, [...sizes, outer]);
+  const padded = padFor(x, axes), channels = fixedSize(kernel, axes.length);
+  return channels === 1 && groups > 1
+    ? channelByChannel(padded, kernel, axes)
+    : convolvePadded(padded, kernel, axes, groups);
 }
 
 /** All positions of a window, the last axis running fastest. */
@@ -182,7 +165,7 @@ export function convolveTransposed(
   const { groups = 1, strides, dilation, padding = "valid" } = options;
   const window = windowOf(what, x, kernel, groups, true);
   checkWindow(what, window.length, options, -Infinity);
-  const axes = x.shape.slice(1, -1).map((input, axis): AxisWindow => {
+  const axes = x.shape.slice(1, -1).map((input, axis): AdjointAxis => {
     const stride = strides?.[axis] ?? 1;
     const along = { window: window[axis], dilation: dilation?.[axis] ?? 1 };
     const rest = spanOf(along) - stride; // beyond `input · stride`
@@ -200,41 +183,7 @@ export function convolveTransposed(
           `nothing is left along axis ${axis + 1} if ${low} and ${high} elements are cut off`,
       );
     }
-    return { ...along, stride, size, low, high };
+    return { ...along, stride, size, low };
   });
-  return transposedInto(x, kernel, axes, groups);
-}
-
-/** `size` is that of the result along an axis; `low` and `high` are cut off the full one. */
-function transposedInto(x: Tensor, kernel: Tensor, axes: readonly AxisWindow[], groups: number): Tensor {
-  // Each element of the result sums what the flipped kernel shows of the input with gaps.
-  const around = axes.map((axis) => ({
-    low: spanOf(axis) - 1 - Number(axis.low),
-    high: spanOf(axis) - 1 - Number(axis.high),
-  })); // numbers, as options give them
-  const spread = pad(x, {
-    low: [0, ...around.map(({ low }) => Math.max(low, 0)), 0],
-    high: [0, ...around.map(({ high }) => Math.max(high, 0)), 0],
-    interior: [0, ...axes.map(({ stride }) => stride - 1), 0],
-  });
-  const cut = slice(spread, {
-    start: [0, ...around.map(({ low }) => Math.max(-low, 0)), 0],
-    size: [
-      x.shape[0],
-      ...axes.map((axis) => addDims(axis.size, spanOf(axis) - 1)),
-      x.shape[x.shape.length - 1],
-    ],
-  });
-  const dense = axes.map((axis) => ({ ...axis, stride: 1 }));
-  return convolvePadded(cut, adjointKernel(kernel, groups), dense, groups);
-}
-
-/** `[...window, out / groups, in]` as the kernel of the adjoint, `[...window, in / groups, out]`, flipped. */
-function adjointKernel(kernel: Tensor, groups: number): Tensor {
-  const axes = kernel.shape.slice(0, -2).map((_, axis) => axis), rank = axes.length;
-  const window = kernel.shape.slice(0, -2);
-  const outer = fixedSize(kernel, rank), inner = fixedSize(kernel, rank + 1);
-  const split = reshape(reverse(kernel, axes), [...window, outer, groups, inner / groups]);
-  const turned = transpose(split, { permutation: [...axes, rank + 2, rank + 1, rank] });
-  return reshape(turned, [...window, inner / groups, groups * outer]);
+  return adjointPadded(x, kernel, axes, groups);
 }

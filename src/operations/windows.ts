@@ -179,6 +179,14 @@ export function allWindows(x: Tensor, axes: readonly Placed[]): Tensor {
   return axes.reduce((windows, placed, index) => windowsAlong(windows, 1 + 2 * index, placed), x);
 }
 
+/** The derivative of {@linkcode allWindows}: at each element of a tensor of this shape, the sum over all windows. */
+export function allWindowsAdjoint(c: Tensor, axes: readonly Placed[], shape: Shape): Tensor {
+  return axes.reduceRight((sums, placed, index) => {
+    const axis = 1 + 2 * index;
+    return overlapAdd(sums, sums.shape.toSpliced(axis, 2, shape[index + 1]), { ...placed, axis });
+  }, c);
+}
+
 /**
  * The derivative of windows: the sum, at each element, of what windows have there. Where windows are close together, as
  * many pieces as a window has strides are added; each consists of neighboring windows without overlap.

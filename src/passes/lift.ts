@@ -14,7 +14,7 @@ import {
   type OperationName,
   stackedSpec,
 } from "../program/types.ts";
-import type { Dim, Shape } from "../tensor/dims.ts";
+import { type Dim, multiplyDims, type Shape } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Whether `lift` can apply the equation to all steps, given which of its inputs change with time. */
@@ -35,6 +35,7 @@ export function canLift(equation: Equation, changes: readonly boolean[]): boolea
   if (isEquation(equation, "sum") || isEquation(equation, "max")) {
     return output.shape.length === 0 || !equation.attributes.axes.includes(0);
   }
+  if (isEquation(equation, "convolve")) return changes[0] && !changes[1];
   if (isEquation(equation, "matmul")) {
     return first.shape.length === 2 && !equation.attributes.transposeLeft && changes[0] && !changes[1];
   }
@@ -127,6 +128,12 @@ export function lift(
   }
   if (isEquation(equation, "max")) {
     return again<"max">(equation, { axes: equation.attributes.axes.map(stackedAxis) });
+  }
+  if (isEquation(equation, "convolve")) {
+    const [x, kernel] = operands, [batch, , ...image] = x.shape;
+    const flat = reshape(x, [multiplyDims(batch, length), ...image]);
+    const y = again<"convolve">(equation, equation.attributes, [flat, kernel]);
+    return reshape(y, stackedShape({ shape }, length));
   }
   if (isEquation(equation, "matmul")) {
     return matmul(operands[0], operands[1], { transposeRight: equation.attributes.transposeRight });

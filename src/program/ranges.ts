@@ -39,10 +39,10 @@ export function requireZeros(
 
 /** Throws if a window reaches outside of its axis. */
 export function requireWindows(
-  { inputs: [{ shape }], attributes: { axis, size, window, stride, dilation } }: Pick<
-    EquationOf<"windows">,
-    "inputs" | "attributes"
-  >,
+  { inputs: [{ shape }], attributes: { axis, size, window, stride, dilation } }: {
+    readonly inputs: readonly { readonly shape: Shape }[];
+    readonly attributes: EquationOf<"windows">["attributes"];
+  },
   bindings: Bindings,
 ): void {
   const [elements, count] = [shape[axis], size].map((each) => evaluateDim(each, bindings));
@@ -52,6 +52,20 @@ export function requireWindows(
     `Cannot move a window of ${span} elements along axis ${axis}: it has ${elements} here; give longer ` +
       "sequences, or take a smaller window",
   );
+}
+
+/** The same for windows along all spatial axes. */
+export function requireAllWindows(
+  { inputs: [x], attributes: { sizes, window, strides, dilation } }: Pick<
+    EquationOf<"convolve">,
+    "inputs" | "attributes"
+  >,
+  bindings: Bindings,
+): void {
+  sizes.forEach((size, index) => {
+    const along = { size, window: window[index], stride: strides[index], dilation: dilation[index] };
+    requireWindows({ inputs: [x], attributes: { ...along, axis: index + 1 } }, bindings);
+  });
 }
 
 const isOpen = (shape: Shape): boolean => shape.some((dim) => typeof dim !== "number");
@@ -72,6 +86,11 @@ export function rangeCheck(equation: Equation): ((bindings: Bindings) => void) |
     const { inputs: [{ shape }], attributes: { axis, size } } = equation;
     if (!isOpen([shape[axis], size])) return undefined;
     return (bindings) => requireWindows(equation, bindings);
+  }
+  if (isEquation(equation, "convolve")) {
+    const { inputs: [{ shape }], attributes: { sizes } } = equation;
+    if (![shape.slice(1, -1), sizes].some(isOpen)) return undefined;
+    return (bindings) => requireAllWindows(equation, bindings);
   }
   return undefined;
 }

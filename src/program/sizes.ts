@@ -18,6 +18,7 @@ const evaluated: {
   slice: ({ start, size, ...rest }, dim) => ({ ...rest, start: start.map(dim), size: size.map(dim) }),
   pad: ({ low, high, ...rest }, dim) => ({ ...rest, low: low.map(dim), high: high.map(dim) }),
   windows: ({ size, ...rest }, dim) => ({ ...rest, size: dim(size) }),
+  convolve: ({ sizes, ...rest }, dim) => ({ ...rest, sizes: sizes.map(dim) }),
   scatterAdd: ({ rows }, dim) => ({ rows: dim(rows) }),
   scan: ({ length, body, ...rest }, dim, program) => ({ ...rest, length: dim(length), body: program(body) }),
 };

@@ -112,6 +112,18 @@ export interface Attributes
    */
   matmul: { readonly transposeLeft: boolean; readonly transposeRight: boolean };
 
+  /**
+   * `[batch, ...spatial, in]`, padded, and a kernel `[...window, in / groups, out]`: for each of the `sizes` places, which
+   * are `strides` apart, the sum over the window, whose positions are `dilation` apart, and over the channels of the group.
+   */
+  convolve: {
+    readonly sizes: readonly Dim[];
+    readonly window: readonly number[];
+    readonly strides: readonly number[];
+    readonly dilation: readonly number[];
+    readonly groups: number;
+  };
+
   /** A Program folded over time; see `ScanAttributes`. */
   scan: ScanAttributes;
 }

@@ -11,6 +11,7 @@ import {
   broadcastTo,
   cast,
   concat,
+  convolve,
   cos,
   cumsum,
   div,
@@ -410,6 +411,21 @@ export const numbers: { readonly [K in OperationName]: Row } = {
         fn: (a, b) => matmul(a, b),
         inputs: [floats([], [2, 0]), floats([], [0, 2])],
         expected: [0, 0, 0, 0],
+      },
+    ],
+  },
+  convolve: {
+    rule: "As `matmul`, of what each window shows.",
+    checks: [
+      {
+        fn: (x, kernel) => convolve(x, kernel),
+        inputs: [floats([NaN, 1, 2, Infinity], [1, 4, 1]), floats([1, 0], [2, 1, 1])],
+        expected: [NaN, 1, NaN],
+      },
+      {
+        fn: (x, kernel) => convolve(x, kernel, { padding: "same", strides: [2] }),
+        inputs: [floats([1, 2, 3], [1, 3, 1]), floats([1, NaN], [2, 1, 1])],
+        expected: [NaN, NaN],
       },
     ],
   },

@@ -10,6 +10,7 @@ import {
   broadcastTo,
   cast,
   concat,
+  convolve,
   cos,
   cumsum,
   div,
@@ -98,6 +99,13 @@ const one = (
   apply: Unary,
   domain: Domain = "any",
 ): DerivativeCase => ({ title, shapes: [of], domain, apply });
+
+const two = (
+  title: string,
+  first: readonly number[],
+  second: readonly number[],
+  apply: Binary,
+): DerivativeCase => ({ title, shapes: [first, second], domain: "any", apply });
 
 const int = (values: readonly number[], of: readonly number[] = [values.length]) =>
   tensor(values, { shape: of, dtype: "int32" });
@@ -199,6 +207,22 @@ const differentiable = {
     one("apart", [9], (x) => show(x, { axis: 0, size: 2, window: 3, stride: 5, dilation: 1 })),
     one("close", [2, 8, 2], (x) => show(x, { axis: 1, size: 3, window: 4, stride: 2, dilation: 1 })),
     one("with gaps", [8], (x) => show(x, { axis: 0, size: 2, window: 3, stride: 2, dilation: 2 })),
+  ],
+  convolve: [
+    two("over one axis", [2, 6, 2], [3, 2, 3], (x, kernel) => convolve(x, kernel, { dilation: [2] })),
+    two(
+      "with strides",
+      [1, 7, 6, 2],
+      [3, 2, 2, 2],
+      (x, kernel) => convolve(x, kernel, { strides: [2, 3], padding: "same" }),
+    ),
+    two("in groups", [2, 5, 4], [2, 2, 4], (x, kernel) => convolve(x, kernel, { groups: 2 })),
+    two(
+      "in groups with strides",
+      [1, 6, 4],
+      [3, 2, 2],
+      (x, kernel) => convolve(x, kernel, { groups: 2, strides: [2] }),
+    ),
   ],
   pad: [
     one("around", shape, (x) => pad(x, { low: [1, 0], high: [0, 2] })),

@@ -128,6 +128,38 @@ const windows: Translate<"windows"> = (t, { inputs: [x], outputs: [output], attr
   t.set(output, builder.node("Concat", positions, { axis: { int: axis + 1 } }));
 };
 
+/** ONNX has channels before space. */
+const convolve: Translate<"convolve"> = (
+  t,
+  { inputs: [x, kernel], outputs: [output], attributes: { sizes, window, strides, dilation, groups } },
+) => {
+  const { builder } = t, axes = sizes.length;
+  const turn = (name: string, permutation: readonly number[]) =>
+    builder.node("Transpose", [name], { perm: { ints: permutation } });
+  const space = Array.from({ length: axes }, (_, axis) => axis);
+  // Windows that end before an axis does: what is behind them is left out.
+  const ends = sizes.map((size, axis) =>
+    addDims(multiplyDims(subtractDims(size, 1), strides[axis]), (window[axis] - 1) * dilation[axis] + 1)
+  );
+  const cut = space.filter((axis) => strides[axis] > 1 && ends[axis] !== x.shape[axis + 1]);
+  const shown = cut.length === 0 ? t.name(x) : builder.node("Slice", [
+    t.name(x),
+    builder.ints(cut.map(() => 0)),
+    builder.shape(cut.map((axis) => ends[axis])),
+    builder.ints(cut.map((axis) => axis + 1)),
+  ]);
+  const product = builder.node("Conv", [
+    turn(shown, [0, axes + 1, ...space.map((axis) => axis + 1)]),
+    turn(t.name(kernel), [axes + 1, axes, ...space]),
+  ], {
+    kernel_shape: { ints: window },
+    strides: { ints: strides },
+    dilations: { ints: dilation },
+    group: { int: groups },
+  });
+  t.set(output, turn(product, [0, ...space.map((axis) => axis + 2), 1]));
+};
+
 const pad: Translate<"pad"> = (
   t,
   { inputs: [x], outputs: [output], attributes: { low, high, interior } },
@@ -282,6 +314,7 @@ export const translations: { readonly [K in OperationName]: Translate<K> } = {
   reverse,
   slice,
   windows,
+  convolve,
   pad,
   concat: (t, { inputs, outputs: [output], attributes: { axis } }) =>
     t.set(output, t.builder.node("Concat", inputs.map((value) => t.name(value)), { axis: { int: axis } })),

@@ -1,5 +1,6 @@
 /** All supported operators, by name. */
 import type { Operators } from "../operator.ts";
+import { convolutionOperators } from "./convolution.ts";
 import { elementwiseOperators } from "./elementwise.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
@@ -14,6 +15,7 @@ import { shapeOperators } from "./shape.ts";
 
 /** The supported operators of the standard domain. */
 export const operators: Operators = {
+  ...convolutionOperators,
   ...elementwiseOperators,
   ...indexingOperators,
   ...matrixOperators,

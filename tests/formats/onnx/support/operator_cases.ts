@@ -144,6 +144,39 @@ const reductions: OperatorCase[] = [
   one("CumSum", { whole }, { reverse: 1 }, { ...int32, ints: { axis: [0] } }),
 ];
 
+const line = signed([2, 3, 8], 8), plane = signed([2, 4, 7, 6], 9);
+
+/** Windows over one axis, two and three. */
+const windows: OperatorCase[] = [
+  one("Conv", { line, w: signed([5, 3, 3], 10) }),
+  one("Conv", { line, w: signed([5, 3, 3], 10), b: signed([5], 11) }, { pads: [2, 0], strides: [2] }),
+  one("Conv", { line, w: signed([5, 3, 4], 10) }, { auto_pad: "SAME_LOWER", strides: [2] }),
+  one("Conv", { line, w: signed([5, 3, 4], 10) }, { auto_pad: "SAME_UPPER", kernel_shape: [4] }),
+  one("Conv", { plane, w: signed([6, 2, 3, 2], 10) }, { group: 2, dilations: [2, 1], strides: [1, 2] }),
+  one("Conv", { plane, w: signed([8, 1, 3, 3], 10), b: signed([8], 11) }, { group: 4, pads: [1, 1, 1, 1] }),
+  one("Conv", { x: signed([1, 2, 4, 3, 5], 12), w: signed([3, 2, 2, 2, 3], 13) }, { auto_pad: "VALID" }),
+  one("ConvTranspose", { line, w: signed([3, 2, 3], 10), b: signed([2], 11) }, { strides: [2] }),
+  one("ConvTranspose", { plane, w: signed([4, 3, 3, 2], 10) }, {
+    group: 2,
+    strides: [3, 2],
+    pads: [1, 0, 2, 1],
+    output_padding: [2, 1],
+  }),
+  one("ConvTranspose", { line, w: signed([3, 2, 3], 10) }, { auto_pad: "SAME_UPPER", strides: [2] }),
+  one("ConvTranspose", { line, w: signed([3, 2, 4], 10) }, { output_shape: [17], strides: [2] }),
+  one("ConvTranspose", { line, w: signed([3, 2, 2], 10) }, { dilations: [3], pads: [2, 1] }),
+  one("MaxPool", { line }, { kernel_shape: [3] }),
+  one("MaxPool", { plane }, { kernel_shape: [3, 2], strides: [2, 2], pads: [1, 0, 1, 1] }),
+  one("MaxPool", { plane }, { kernel_shape: [2, 2], strides: [3, 4], ceil_mode: 1 }),
+  one("MaxPool", { plane }, { kernel_shape: [2, 3], dilations: [3, 2] }),
+  one("MaxPool", { plane }, { kernel_shape: [3, 3], strides: [2, 2], auto_pad: "SAME_LOWER" }),
+  one("AveragePool", { line }, { kernel_shape: [3], strides: [2] }),
+  one("AveragePool", { plane }, { kernel_shape: [3, 2], pads: [1, 1, 2, 0] }),
+  one("AveragePool", { plane }, { kernel_shape: [3, 2], pads: [1, 1, 2, 0], count_include_pad: 1 }),
+  one("AveragePool", { plane }, { kernel_shape: [2, 2], strides: [3, 4], ceil_mode: 1 }),
+  one("AveragePool", { plane }, { kernel_shape: [3, 3], strides: [2, 2], auto_pad: "SAME_UPPER" }),
+];
+
 const weights = {
   scale: signed([3], 5),
   bias: signed([3], 6),
@@ -337,6 +370,7 @@ export const operatorCases: readonly OperatorCase[] = [
   ...products,
   ...reductions,
   ...normalizations,
+  ...windows,
   ...shapes,
   ...scanCases,
   ...recurrentCases,
