@@ -57,6 +57,7 @@ export {
   greaterEqual,
   hardShrink,
   hardSigmoid,
+  hardSigmoidKeras2,
   hardSilu,
   hardTanh,
   iota,

@@ -9,7 +9,7 @@ import type { Tree } from "../../src/tree/tree.ts";
 import { writeArchive } from "./archive.ts";
 import { inputJson, writeGraph } from "./graph_write.ts";
 import { writeHdf5 } from "./hdf5.ts";
-import { asModel, weightGroups } from "./weights.ts";
+import { asModel, weightGroups } from "./model_weights.ts";
 import { checkName, writeSequential, type Written } from "./write_layers.ts";
 
 /** Options of {@linkcode toKeras}. */

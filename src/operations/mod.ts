@@ -90,6 +90,7 @@ export {
   glu,
   hardShrink,
   hardSigmoid,
+  hardSigmoidKeras2,
   hardSilu,
   hardTanh,
   leakyRelu,
