@@ -13,7 +13,7 @@ import type { Dialect } from "./version.ts";
 const HOLDERS = ["layer", "backward_layer", "cell"];
 
 /** Options that hold an activation. */
-const ACTIVATIONS = ["activation", "recurrent_activation"];
+export const ACTIVATIONS: readonly string[] = ["activation", "recurrent_activation"];
 
 /** The name of Keras 2's hard sigmoid here, in Keras's spelling. */
 export const HARD_SIGMOID = "hard_sigmoid_keras2";
@@ -38,12 +38,15 @@ function moduleOf({ module, class_name: className }: JsonObject): Json {
 
 function configOf(className: string, config: JsonObject, object: JsonObject, dialect: Dialect): JsonObject {
   const changed: Record<string, Json> = {};
+  const repeated = repeatedIn(className, config);
   for (const [option, value] of Object.entries(config)) {
+    if (repeated.includes(option)) continue;
     if (HOLDERS.includes(option)) changed[option] = inKeras3(value, dialect);
     else if (option === "cells" && isList(value)) changed[option] = value.map((cell) => inKeras3(cell, dialect));
     else if (option === "batch_input_shape") {
       if (className === "InputLayer") changed.batch_shape = value; // of others it is the shape that they were built for
-    } else if (ACTIVATIONS.includes(option) && dialect.keras2) changed[option] = activationOf(value);
+    } else if (option === "unit_forget_bias" && value === null) continue; // TensorFlow.js writes null for a default
+    else if (ACTIVATIONS.includes(option) && dialect.keras2) changed[option] = activationOf(value);
     else changed[option] = value;
   }
   if (isList(config.layers)) {
@@ -61,6 +64,12 @@ function configOf(className: string, config: JsonObject, object: JsonObject, dia
     delete changed.alpha;
   }
   return changed;
+}
+
+/** The options of its cell that TensorFlow.js writes once more as options of an `RNN`. */
+function repeatedIn(className: string, { cell }: JsonObject): readonly string[] {
+  if (className !== "RNN" || !isObject(cell) || !isObject(cell.config)) return [];
+  return Object.keys(cell.config).filter((option) => !["name", "trainable", "dtype"].includes(option));
 }
 
 /** Keras 2's hard sigmoid under the name that it has here. */

@@ -81,13 +81,6 @@ export function writeOptions(row: ClassRow, options: JsonOptions, layer: string)
   const names = new Map(Object.keys(row.options).map((option) => [camelCase(option), option]));
   for (const [ours, value] of Object.entries(plainOptions(options, layer))) {
     const option = names.get(ours);
-    if (option !== undefined && value === "hardSigmoidKeras2") {
-      throw new TypeError(
-        `Cannot write the Keras file: the option ${ours} of ${layer} is "hardSigmoidKeras2", which Keras 3 does not ` +
-          "have, as its hard_sigmoid has the slope 1/6; write the model with toTfjs or toOnnx, or its weights for " +
-          "Keras 2 with saveKerasWeights",
-      );
-    }
     if (option !== undefined) config[option] = writeValue(row.options[option], value);
     else if (
       value !== null && value !== false && !oursAlone.includes(ours) && !row.asWeights?.includes(ours)
