@@ -27,7 +27,8 @@ export function inKeras3(value: Json, dialect: Dialect): Json {
     ? { name: "sequential", layers: value.config }
     : value.config;
   if (!isObject(given)) return value;
-  return { ...value, module: moduleOf(value), config: configOf(className, given, value, dialect) };
+  // Once a functional model was a Model.
+  return { ...value, class_name: className === "Model" ? "Functional" : className, module: moduleOf(value), config: configOf(className, given, value, dialect) };
 }
 
 /** An object without a module is one of Keras's own, unless its class has a package: `Package>Class`. */
@@ -41,12 +42,12 @@ function configOf(className: string, config: JsonObject, object: JsonObject, dia
   const repeated = repeatedIn(className, config);
   for (const [option, value] of Object.entries(config)) {
     if (repeated.includes(option)) continue;
+    if (value === null && dialect.nullIsDefault && option !== "merge_mode") continue; // there it means no merging
     if (HOLDERS.includes(option)) changed[option] = inKeras3(value, dialect);
     else if (option === "cells" && isList(value)) changed[option] = value.map((cell) => inKeras3(cell, dialect));
     else if (option === "batch_input_shape") {
       if (className === "InputLayer") changed.batch_shape = value; // of others it is the shape that they were built for
-    } else if (option === "unit_forget_bias" && value === null) continue; // TensorFlow.js writes null for a default
-    else if (ACTIVATIONS.includes(option) && dialect.keras2) changed[option] = activationOf(value);
+    } else if (ACTIVATIONS.includes(option) && dialect.keras2) changed[option] = activationOf(value);
     else changed[option] = value;
   }
   if (isList(config.layers)) {

@@ -12,13 +12,15 @@ export interface Dialect {
    * in layers that merge, a GRU without `reset_after` by default. TensorFlow.js has the same.
    */
   readonly keras2: boolean;
+  /** Whether an option that is null has its default, as TensorFlow.js writes it. */
+  readonly nullIsDefault?: boolean;
 }
 
 /** The dialect of a file of this kind by the version that it states; Keras 3 if it states none. */
 export function dialectOf(kind: string, version: string | undefined): Dialect {
   if (version === undefined) return { about: kind, keras2: false };
   const about = `${kind} of ${/^\d/.test(version) ? `Keras ${version}` : version}`;
-  if (/^tfjs-layers\b/.test(version)) return { about, keras2: true };
+  if (/^tfjs-layers\b/.test(version)) return { about, keras2: true, nullIsDefault: true };
   const [, major] = version.match(/^(\d+)\./) ?? [];
   if (major === "2" || major === "3") return { about, keras2: major === "2" };
   throw new KerasFileError(

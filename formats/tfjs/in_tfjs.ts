@@ -61,14 +61,11 @@ const INITIALIZERS: Readonly<Record<string, string>> = {
   LecunUniform: "LeCunUniform",
 };
 
-/** Options that change what is computed and that TensorFlow.js lacks, with the only value that it computes. */
-const FIXED: Readonly<Record<string, { readonly value: Json; readonly remedy: string }>> = {
-  reset_after: { value: false, remedy: "; make the layer with resetAfter: false" },
-  zero_output_for_mask: { value: false, remedy: "" },
-};
-
-/** Options without meaning there: a layer of ours says `unroll` for how it runs, and there it is an error. */
-const LEFT_OUT = ["backward_layer", "dtype", "ragged", "optional", "unroll", "data_format"];
+/**
+ * Options without a counterpart there, which say how a layer runs, or are checked before. In Keras both
+ * directions of a pair have zeros at masked steps, there their last output: neither counts.
+ */
+const LEFT_OUT = ["backward_layer", "zero_output_for_mask", "dtype", "ragged", "optional", "unroll", "data_format"];
 
 function refuse(place: string, reason: string): never {
   throw new TypeError(`Cannot write the model.json: ${place} ${reason}`);
@@ -89,25 +86,24 @@ export function inTfjs(json: Json): JsonObject {
   }
   return {
     class_name: className,
-    config: configOf(config, place),
+    config: configOf(className, config, place),
     ...(name === undefined ? {} : { name }),
     ...(isList(calls) ? { inbound_nodes: calls } : {}),
   };
 }
 
-function configOf(config: JsonObject, place: string): JsonObject {
+function configOf(className: string, config: JsonObject, place: string): JsonObject {
   const own: Record<string, Json> = {};
   for (const [option, value] of Object.entries(config)) {
     if (LEFT_OUT.includes(option)) continue;
-    if (Object.hasOwn(FIXED, option)) {
-      if (value !== FIXED[option].value) {
-        refuse(place, `has ${option} ${quoted(value)}, which TensorFlow.js does not compute${FIXED[option].remedy}`);
-      }
-      own[option] = value;
-    } else if (option === "batch_shape") {
+    if (option === "reset_after" && value !== false) {
+      refuse(place, "resets after its product, which no GRU of TensorFlow.js does; make it with resetAfter: false");
+    }
+    if (option === "batch_shape") {
       own.batch_input_shape = value;
       own.dtype = config.dtype;
-    } else if (option === "layer" || option === "cell") own[option] = inTfjs(value);
+    } else if (option === "layer" && className === "Bidirectional") own.layer = inTfjs(directionOf(value));
+    else if (option === "layer" || option === "cell") own[option] = inTfjs(value);
     else if (option === "cells" && isList(value)) own.cells = value.map(inTfjs);
     else if (option === "layers" && isList(value)) own.layers = layersOf(value);
     else if (option.endsWith("_layers")) own[option] = endsIn(value);
@@ -115,12 +111,14 @@ function configOf(config: JsonObject, place: string): JsonObject {
     else if (option.endsWith("_initializer")) own[option] = initializerOf(value);
     else own[option] = value;
   }
-  // Both directions are made of one layer, whose name gets these words in front.
-  if (config.backward_layer !== undefined && isObject(own.layer) && isObject(own.layer.config)) {
-    const inner = String(own.layer.config.name).replace(/^forward_/, "");
-    own.layer = { ...own.layer, config: { ...own.layer.config, name: inner } };
-  }
   return own;
+}
+
+/** The layer of which both directions are made: their names get a word in front. */
+function directionOf(json: Json): Json {
+  if (!isObject(json) || !isObject(json.config)) return json;
+  const name = String(json.config.name).replace(/^forward_/, "");
+  return { ...json, config: { ...json.config, name } };
 }
 
 function activationOf(value: Json, option: string, place: string): Json {
