@@ -12,12 +12,16 @@ export interface SourceModel {
   readonly input?: Tree<Spec>;
 }
 
-/** Reads a file of one format. */
-type Reader = (bytes: Uint8Array) => Promise<SourceModel>;
+/** Reads a file of one format; `beside` reads another in its folder. */
+type Reader = (
+  bytes: Uint8Array,
+  beside: (name: string) => Promise<Uint8Array>,
+) => Promise<SourceModel>;
 
 /** Files with weights alone, which have no model to export. */
 const WEIGHTS = [".weights.h5", ".pt", ".pth", ".bin", ".npz"];
 
+/** Reads any file of Keras. */
 async function readKeras(bytes: Uint8Array): Promise<SourceModel> {
   const { fromKeras } = await import("../keras/mod.ts");
   return await fromKeras(bytes);
@@ -35,6 +39,10 @@ export const sources: Readonly<Record<string, Reader>> = {
   ".keras": readKeras,
   ".h5": readKeras,
   ".hdf5": readKeras,
+  ".json": async (bytes, beside) => {
+    const { fromTfjs } = await import("../tfjs/mod.ts");
+    return await fromTfjs(new TextDecoder().decode(bytes), beside);
+  },
   ".onnx": async (bytes) => {
     const { fromOnnx } = await import("../onnx/mod.ts");
     const { model, variables, inputs } = fromOnnx(bytes);
