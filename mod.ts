@@ -59,6 +59,7 @@ export {
   greaterEqual,
   hardShrink,
   hardSigmoid,
+  hardSigmoidKeras2,
   hardSilu,
   hardTanh,
   iota,

@@ -69,7 +69,10 @@ export async function exportFile(args: readonly string[], { read, write, log }: 
   if (args.includes("--help")) return log(help());
   const given = parseArguments(args);
   const target = targetOf(given);
-  const { model, variables, input } = await readerFor(given.file)(await read(given.file));
+  const { model, variables, input } = await readerFor(given.file)(
+    await read(given.file),
+    (name) => read(given.file.replace(/[^/\\]*$/, "") + name),
+  );
   const base = given.file.replace(/\.[^./\\]*$/, "");
   const asked = given.output === undefined ? base : withoutEnd(given.output, target.end);
   const [, folder, last] = asked.match(/^(.*[/\\])?(.*)$/s) ?? [];

@@ -12,11 +12,20 @@ export interface SourceModel {
   readonly input?: Tree<Spec>;
 }
 
-/** Reads a file of one format. */
-type Reader = (bytes: Uint8Array) => Promise<SourceModel>;
+/** Reads a file of one format; `beside` reads another in its folder. */
+type Reader = (
+  bytes: Uint8Array,
+  beside: (name: string) => Promise<Uint8Array>,
+) => Promise<SourceModel>;
 
 /** Files with weights alone, which have no model to export. */
-const WEIGHTS = [".weights.h5", ".h5", ".hdf5", ".pt", ".pth", ".bin", ".npz"];
+const WEIGHTS = [".weights.h5", ".pt", ".pth", ".bin", ".npz"];
+
+/** Reads any file of Keras. */
+async function readKeras(bytes: Uint8Array): Promise<SourceModel> {
+  const { fromKeras } = await import("../keras/mod.ts");
+  return await fromKeras(bytes);
+}
 
 /** The readers by the ends of names. */
 export const sources: Readonly<Record<string, Reader>> = {
@@ -27,9 +36,12 @@ export const sources: Readonly<Record<string, Reader>> = {
     const { declaredInputs } = await import("../keras/graph_order.ts");
     return { model, variables, input: declaredInputs(model) };
   },
-  ".keras": async (bytes) => {
-    const { fromKeras } = await import("../keras/mod.ts");
-    return await fromKeras(bytes);
+  ".keras": readKeras,
+  ".h5": readKeras,
+  ".hdf5": readKeras,
+  ".json": async (bytes, beside) => {
+    const { fromTfjs } = await import("../tfjs/mod.ts");
+    return await fromTfjs(new TextDecoder().decode(bytes), beside);
   },
   ".onnx": async (bytes) => {
     const { fromOnnx } = await import("../onnx/mod.ts");
@@ -47,9 +59,9 @@ export const sources: Readonly<Record<string, Reader>> = {
  * @throws RangeError for a file of another format, with those that are known.
  */
 export function readerFor(file: string): Reader {
-  const end = Object.keys(sources).find((end) => file.toLowerCase().endsWith(end));
-  if (end !== undefined) return sources[end];
   const hasWeights = WEIGHTS.some((end) => file.toLowerCase().endsWith(end));
+  const end = Object.keys(sources).find((end) => file.toLowerCase().endsWith(end));
+  if (end !== undefined && !hasWeights) return sources[end];
   throw new RangeError(
     `Cannot export ${quoted(file)}: ${
       hasWeights ? "such files have weights alone, without their model" : "its format is unknown"

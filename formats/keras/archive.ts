@@ -112,7 +112,7 @@ export function isArchive(bytes: Uint8Array): boolean {
  */
 export async function readArchive(bytes: Uint8Array, maxBytes: number): Promise<Archive> {
   if (!isArchive(bytes)) {
-    throw new KerasFileError("the archive", "it is no zip archive, which a .keras file is");
+    throw new KerasFileError("the archive", "it is no zip archive, which a .keras file is, and no HDF5 file");
   }
   const reader = new ZipReader(new Uint8ArrayReader(bytes), here);
   let entries: Map<string, Entry>;

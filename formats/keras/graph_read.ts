@@ -5,6 +5,7 @@
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
 import { apply, call, input, model, type Node } from "../../src/models/mod.ts";
 import { maskOfTree } from "../../src/layers/masks.ts";
+import { isContainer } from "../../src/models/container.ts";
 import { originsOf } from "../../src/models/nodes.ts";
 import type { Json } from "../../src/options/json.ts";
 import { specOf, type Tensor } from "../../src/tensor/tensor.ts";
@@ -13,8 +14,9 @@ import { quoted } from "../../src/quoted.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
 import { takesMask } from "./masks.ts";
-import { type MaskReader, maskReader } from "./read_masks.ts";
+import { type MaskReader, maskReader, type TravellingMasks, travellingMasks } from "./read_masks.ts";
 import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
+import { keepingMaskOrder } from "./mask_order.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -200,7 +202,7 @@ function callLayer(
   number: number,
   json: JsonObject,
   results: Results,
-  masks: MaskReader,
+  { masks, carried }: { readonly masks: MaskReader; readonly carried: TravellingMasks },
   context: LayerContext,
 ): readonly Node[] {
   const { args, named } = argumentsOf(json, place);
@@ -226,8 +228,9 @@ function callLayer(
     : unflattenState(stateOf(layer), treeLeaves<Node>(nodesOf(initial, results, place)), place);
   const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
   const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
+  const read = historiesIn(first, place).map(tensorKey);
   const isNone = given === undefined && travelling !== undefined && takesMask(layer) &&
-    initialState === undefined;
+    (context.masksTravel ? !read.some(carried.has) : initialState === undefined);
   const mask = explicit
     ? nodeAt(explicit, results, place)
     : isNone
@@ -237,17 +240,19 @@ function callLayer(
     mask: mask === undefined ? travelling : specs(mask) as Tensor,
     initialState: initialState && specs(initialState),
   }, context);
-  const read = historiesIn(first, place).map(tensorKey);
-  masks.call(
-    (index) => tensorKey({ operator: name, call: number, index }),
-    layer,
-    read,
-    explicit && tensorKey(explicit),
-  );
-  return treeLeaves<Node>(call(layer, inputs, {
+  const key = (index: number) => tensorKey({ operator: name, call: number, index });
+  masks.call(key, layer, read, explicit && tensorKey(explicit));
+  carried.call(key, layer, read, explicit !== undefined);
+  const nodes = treeLeaves<Node>(call(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
     ...(mask === undefined ? {} : { mask }),
   }));
+  if (isContainer(layer)) { // its masks are those of its run
+    originsOf(nodes, object.className).forEach(({ mask }, index) => {
+      if (mask !== undefined) carried.add(key(index));
+    });
+  }
+  return nodes;
 }
 
 /** The mask passed to a call besides those that its inputs carry anyway. */
@@ -280,6 +285,12 @@ function withKerasMasks(operator: Operator): Operator {
   const takesState = given.some(({ args, named }) => args.length > 1 || named.has("initial_state"));
   const takesMask = given.some(({ args, named }) => args.length > 2 || named.has("mask"));
   return takesState && !takesMask ? { ...operator, layer: ignoringMask(layer) } : operator;
+}
+
+/** Keras 2 hands masks on in the order of the input, also behind layers that go backwards. */
+function withOrderedMasks(operator: Operator): Operator {
+  const { layer } = operator;
+  return layer === undefined ? operator : { ...operator, layer: keepingMaskOrder(layer) };
 }
 
 /** The names of inputs that are read only by layers of tokens, and by the masks of those. */
@@ -322,7 +333,7 @@ function endsOf(
 export function readGraph(object: KerasObject, context: LayerContext): Layer {
   const place = placeOf(object);
   const within = inside(context, place);
-  const operators = operatorsOf(object, within).map(withKerasMasks);
+  const operators = operatorsOf(object, within).map(context.masksTravel ? withOrderedMasks : withKerasMasks);
   const tokens = tokenInputs(operators);
   const results: Results = new Map();
   for (const { name, object, place } of operators) {
@@ -332,6 +343,7 @@ export function readGraph(object: KerasObject, context: LayerContext): Layer {
     results.set(keyOf(name, 0), () => nodes);
   }
   const masks = maskReader();
+  const carried = travellingMasks();
   const keys = (value: Json) => isTensorOf(value) ? tensorKey(historiesIn(value, place)[0]) : undefined;
   for (const { operator, call } of inOrder(operators, place)) {
     const { layer, name, object, calls } = operator;
@@ -353,7 +365,7 @@ export function readGraph(object: KerasObject, context: LayerContext): Layer {
     }
     const nodes = reading(
       operator.place,
-      () => callLayer({ ...operator, layer }, call, json, results, masks, within),
+      () => callLayer({ ...operator, layer }, call, json, results, { masks, carried }, within),
     );
     results.set(keyOf(name, call), () => nodes);
   }

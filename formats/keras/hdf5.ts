@@ -7,6 +7,7 @@ import type { Dataset, File as H5File, Group } from "h5wasm";
 import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { printShape } from "../../src/tensor/dims.ts";
 import { KerasFileError, reading, reasonOf } from "./errors.ts";
+import { textsOf } from "./attributes.ts";
 import { inSession, loadHdf5, quietly, withFile } from "./library.ts";
 
 type H5wasm = typeof import("h5wasm");
@@ -17,6 +18,11 @@ const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Deflate never compresses more than this many bytes into one. */
 const DEFLATE_FACTOR = 1032;
 
+/** Whether the bytes start like an HDF5 file. */
+export function isHdf5(bytes: Uint8Array): boolean {
+  return SIGNATURE.every((byte, index) => bytes[index] === byte);
+}
+
 /** An open HDF5 file. */
 export interface WeightFile {
   /** The names in a group, sorted; undefined if there is no such group. */
@@ -25,6 +31,10 @@ export interface WeightFile {
   shape(path: string): readonly number[] | undefined;
   /** The values of a tensor that must have this shape, as float32. */
   tensor(path: string, shape: readonly number[]): HostTensor;
+  /** The texts in an attribute of a group; undefined if the group or the attribute is not there. */
+  texts(path: string, attribute: string): readonly string[] | undefined;
+  /** What errors call the place of a tensor: its path in the file, if that is another. */
+  placeOf(path: string): string;
 }
 
 /**
@@ -38,7 +48,7 @@ export async function readHdf5<T>(
   maxBytes: number,
   run: (file: WeightFile) => T,
 ): Promise<T> {
-  if (!SIGNATURE.every((byte, index) => bytes[index] === byte)) {
+  if (!isHdf5(bytes)) {
     throw new KerasFileError("the weights", "they are no HDF5 file, which begins with \\x89HDF");
   }
   const h5wasm = await loadHdf5();
@@ -73,13 +83,17 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
   /** The object at a path, followed from group to group; links to other places are refused. */
   const find = (path: string): Group | Dataset | undefined => {
     let group: Group = file;
-    const parts = path.split("/");
+    const parts = path === "" ? [] : path.split("/");
+    const above = new Set([addressOf(file)]);
     for (const [index, part] of parts.entries()) {
       const place = parts.slice(0, index + 1).join("/");
       if (!namesIn(group).has(part)) return undefined;
       const found = group.get_link(`/${place}`) === null ? group.get(`/${place}`) : undefined;
       if (found instanceof Dataset && index === parts.length - 1) return found;
       if (found instanceof Group) {
+        const address = addressOf(found);
+        if (above.has(address)) throw new KerasFileError(place, "it is a group around itself, which is refused");
+        above.add(address);
         group = found;
         continue;
       }
@@ -113,7 +127,7 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
   return {
     names: (path) =>
       reading(path, () => {
-        const found = path === "" ? file : find(path);
+        const found = find(path);
         if (found === undefined) return undefined;
         if (found instanceof Dataset) throw new KerasFileError(path, "it is a tensor, expected a group");
         return [...namesIn(found)].sort();
@@ -136,7 +150,19 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
         if (taken > bounds.maxBytes) throw new KerasFileError(path, tooMuch("the weights take", bounds));
         return hostTensor(values, shape);
       }),
+    texts: (path, attribute) =>
+      reading(path, () => {
+        const found = find(path);
+        if (!(found instanceof Group)) return undefined;
+        return undamaged(found.path, () => textsOf(h5wasm, found, attribute, bounds.length));
+      }),
+    placeOf: (path) => path,
   };
+}
+
+/** Where a group lies in the file, by which it is known again under another path. */
+function addressOf(group: Group): string {
+  return undamaged(group.path, () => group.create_reference().ref_data.join());
 }
 
 /** What libhdf5 finds at a path; the errors of its wrapper do not say why it finds nothing. */
@@ -144,6 +170,7 @@ function undamaged<T>(path: string, run: () => T): T {
   try {
     return run();
   } catch (cause) {
+    if (cause instanceof KerasFileError) throw cause;
     const place = path.replace(/^\//, "") || "the weights";
     throw new KerasFileError(place, `libhdf5 cannot read it: it is damaged (${reasonOf(cause)})`, { cause });
   }

@@ -22,6 +22,8 @@ export interface WeightOwner {
   readonly rows: readonly WeightRow[];
   /** Their place in our variables, below `params` and `state`. */
   readonly variables: readonly (string | number)[];
+  /** Whether the layer is trained, and so is every one around it. */
+  readonly trainable: boolean;
 }
 
 /** The layer orders of containers read from a file; for others, Keras's order is computed. */
@@ -65,14 +67,24 @@ export function groupNames(container: Layer, orders: Orders): ReadonlyMap<number
  * @throws TypeError for a layer or cell that Keras does not have, naming it.
  */
 export function layoutOf(model: Layer, orders: Orders = new Map()): Layout {
+  return layoutAt(model, "", model.name ?? model.type, orders);
+}
+
+/** The layout of a layer whose group is `path` and whose name in Keras is `name`. */
+export function layoutAt(whole: Layer, path: string, name: string, orders: Orders): Layout {
   const owners: WeightOwner[] = [];
   const containers: { path: string; names: string[] }[] = [];
-  const addCell = (cell: CellData, path: string, name: string, variables: WeightOwner["variables"]) => {
+  const addCell = (
+    cell: CellData,
+    path: string,
+    name: string,
+    { variables, trainable }: Pick<WeightOwner, "variables" | "trainable">,
+  ) => {
     if (cell.type === "stackedCells") {
       const number = numbering();
       cellsOf(cell).forEach((inner, index) => {
         const own = number(snakeCaseOfClass(classOfCell(inner, name)));
-        addCell(inner, `${path}/cells/${own}`, own, [...variables, index]);
+        addCell(inner, `${path}/cells/${own}`, own, { variables: [...variables, index], trainable });
       });
       return;
     }
@@ -81,33 +93,42 @@ export function layoutOf(model: Layer, orders: Orders = new Map()): Layout {
       name,
       rows: weightRows(cell.type, cell.options) ?? refuseCell(cell, name),
       variables,
+      trainable,
     });
   };
-  const add = (layer: Layer, path: string, name: string, variables: WeightOwner["variables"]) => {
+  const add = (
+    layer: Layer,
+    path: string,
+    name: string,
+    variables: WeightOwner["variables"],
+    around: boolean,
+  ) => {
     const inner = layer.layers ?? [];
+    const trainable = around && layer.trainable;
     if (layer.type === "bidirectional") {
-      add(inner[0], `${path}/forward_layer`, `forward_${name}`, [...variables, "forward"]);
-      add(inner[1], `${path}/backward_layer`, `backward_${name}`, [...variables, "backward"]);
+      add(inner[0], `${path}/forward_layer`, `forward_${name}`, [...variables, "forward"], trainable);
+      add(inner[1], `${path}/backward_layer`, `backward_${name}`, [...variables, "backward"], trainable);
     } else if (layer.type === "timeDistributed") {
-      add(inner[0], `${path}/layer`, inner[0].name ?? name, variables);
+      add(inner[0], `${path}/layer`, inner[0].name ?? name, variables, trainable);
     } else if (isRecurrentLayer(layer)) {
       const cell = cellOf(layer);
-      addCell(cell, `${path}/cell`, snakeCaseOfClass(classOfCell(cell, layerName(layer))), variables);
+      const own = snakeCaseOfClass(classOfCell(cell, layerName(layer)));
+      addCell(cell, `${path}/cell`, own, { variables, trainable });
     } else if (layer.type === "sequential" || layer.type === "model") {
       const below = path === "" ? "layers" : `${path}/layers`;
       const names = groupNames(layer, orders);
       containers.push({ path: below, names: [...names.values()] });
       for (const [index, group] of names) {
-        add(inner[index], `${below}/${group}`, inner[index].name ?? group, [...variables, index]);
+        add(inner[index], `${below}/${group}`, inner[index].name ?? group, [...variables, index], trainable);
       }
     } else {
       const rows = weightRows(layer.type, layer.options) ?? [];
-      owners.push({ path, name, rows, variables });
+      owners.push({ path, name, rows, variables, trainable });
     }
     if (inner.length > 0 || isRecurrentLayer(layer)) {
-      if (path !== "") owners.push({ path, name, rows: [], variables });
+      if (path !== "") owners.push({ path, name, rows: [], variables, trainable });
     }
   };
-  add(model, "", model.name ?? model.type, []);
+  add(whole, path, name, [], true);
   return { owners, containers };
 }

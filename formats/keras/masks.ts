@@ -5,6 +5,7 @@
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
+import { keepsMaskOrder } from "./mask_order.ts";
 
 /** An input tensor of a layer: its reference, and that of its mask if it has one. */
 export interface MaskedInput<Ref> {
@@ -63,7 +64,7 @@ export function masksOfCall<Ref extends object | string>(
   const [recurrent] = layer.type === "bidirectional" ? layer.layers ?? [] : [layer];
   if (!isRecurrentLayer(recurrent) || !recurrent.flags.returnSequences) return [];
   // The output steps are in the order in which they were computed, and so is their mask.
-  const after = before && recurrent.flags.goBackwards ? make("Flip", [before], { axis: 1 }) : before;
+  const after = before && recurrent.flags.goBackwards && !keepsMaskOrder(recurrent) ? make("Flip", [before], { axis: 1 }) : before;
   return options.mergeMode === null ? [after, after] : [after];
 }
 

@@ -1,11 +1,13 @@
 /**
- * Keras 3 files, both ways: whole models (`.keras`) and weights alone (`.weights.h5`). HDF5 is read and
- * written by h5wasm, archives by zip.js; the core depends on neither.
+ * Keras files: whole models (`.keras`) and weights alone (`.weights.h5`) of Keras 3, both ways; those of Keras
+ * 2, and HDF5 files of whole models and of weights (`.h5`) of both, are read. HDF5 is read and written by
+ * h5wasm, archives by zip.js; the core depends on neither.
  *
  * @module
  */
 export { KerasFileError } from "./errors.ts";
 export type { KerasReadOptions } from "./limits.ts";
-export { fromKeras, type KerasModel } from "./read.ts";
+export type { KerasModel } from "./model_from.ts";
+export { fromKeras } from "./read.ts";
 export { type KerasWriteOptions, toKeras } from "./write.ts";
 export { loadKerasWeights, saveKerasWeights } from "./weights.ts";

@@ -31,7 +31,7 @@ import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
 import { readOptions, trainableIn } from "./options.ts";
 import { MOST_CALLS, type Reading } from "./sizes.ts";
-import { keepingMaskOrder } from "./states.ts";
+import { keepingMaskOrder } from "./mask_order.ts";
 
 /** The context in which the parts of a model are read. */
 export interface LayerContext extends Reading {
@@ -41,6 +41,10 @@ export interface LayerContext extends Reading {
   readonly depth: number;
   /** Reads a graph. */
   readonly readGraph: (object: KerasObject, context: LayerContext) => Layer;
+  /** Is told each layer of the outermost model, in their order, with the group of its weights. */
+  readonly place: (layer: Layer, path: string) => void;
+  /** Whether masks travel by themselves in graphs, as in Keras 2, instead of being given to calls. */
+  readonly masksTravel: boolean;
 }
 
 /** The deepest nesting of containers: each level doubles the time of finding shapes. */
@@ -66,6 +70,12 @@ export function placeOf({ className, config }: KerasObject): string {
 
 /** Reads the layer of a configuration. */
 export function readLayer(object: KerasObject, context: LayerContext): Layer {
+  const layer = readAny(object, context);
+  if (context.depth === 1 && /^layers\/[^/]*$/.test(context.path)) context.place(layer, context.path);
+  return layer;
+}
+
+function readAny(object: KerasObject, context: LayerContext): Layer {
   const place = placeOf(object);
   const { className, config } = object;
   const common = { name: nameIn(config, place), trainable: trainableIn(config, place) };
@@ -89,17 +99,22 @@ export function readLayer(object: KerasObject, context: LayerContext): Layer {
         return timeDistributed(readLayer(inner, below(context, "layer")), common);
       }
     }
-    return readPlain(object, place, common);
+    return readPlain(object, place, common, context);
   });
 }
 
 /** A layer whose options are values. */
-function readPlain({ className, config }: KerasObject, place: string, common: JsonOptions): Layer {
+function readPlain(
+  { className, config }: KerasObject,
+  place: string,
+  common: JsonOptions,
+  { masksTravel }: LayerContext,
+): Layer {
   if (Object.hasOwn(mergeClasses, className)) {
     const options = readOptions({ className, type: "merge", options: { axis: "number" } }, config, place);
     return fromJson({
       type: "merge",
-      options: { method: mergeClasses[className], ...options, counts: "any" },
+      options: { method: mergeClasses[className], ...options, counts: masksTravel ? "all" : "any" },
       ...common,
     });
   }

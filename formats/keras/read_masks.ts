@@ -28,6 +28,33 @@ export interface MaskReader {
 /** The key of the tensor that a JSON value represents; undefined for another value. */
 export type KeysOf = (value: Json) => string | undefined;
 
+/** Which tensors carry a mask in Keras 2, where masks travel with the tensors and none is recorded. */
+export interface TravellingMasks {
+  /** Records a call of a layer; `isGiven` is whether a mask was passed to it. */
+  call(key: (index: number) => string, layer: Layer, inputs: readonly string[], isGiven: boolean): void;
+  /** Records a tensor that carries a mask. */
+  add(key: string): void;
+  /** Whether the tensor carries a mask. */
+  has(key: string): boolean;
+}
+
+/** Starts without masks. */
+export function travellingMasks(): TravellingMasks {
+  const masked = new Set<string>();
+  return {
+    call: (key, layer, inputs, isGiven) => {
+      const pairs = inputs.map((tensor) => ({ tensor, mask: masked.has(tensor) ? tensor : undefined }));
+      // Only whether there is one matters, so every operation gives the same.
+      masksOfCall<Expression>(layer, pairs, isGiven ? "given" : undefined, () => "made")
+        .forEach((mask, index) => {
+          if (mask !== undefined) masked.add(key(index));
+        });
+    },
+    add: (key) => masked.add(key),
+    has: (key) => masked.has(key),
+  };
+}
+
 /** Starts without knowledge. */
 export function maskReader(): MaskReader {
   const interned = new Map<string, Expression>();

@@ -25,6 +25,11 @@ import { weightRows } from "./weight_rows.ts";
 /** The context carried along while a file is read. */
 export interface Reading {
   readonly file: WeightFile;
+  /**
+   * Whether the places of the weights below a path are known. In files in the old layout those of a model
+   * inside are known when all of it is read, so its layers are checked by the calls of the model.
+   */
+  readonly isPlaced: (path: string) => boolean;
   /** The layer orders of the containers read so far. */
   readonly orders: Map<Layer, readonly number[]>;
   /** How many more layer calls are allowed. */
@@ -56,6 +61,7 @@ export function checkedCall(
   context: Reading,
 ): CallResult {
   countCall(context, path);
+  if (!context.isPlaced(path)) return calledFirst(layer, path, input, extras, context);
   const ofLayer = context.results.get(layer) ?? new Map<string, CallResult>();
   context.results.set(layer, ofLayer);
   const shapes = described([input, extras.mask ?? [], extras.initialState ?? []]);
@@ -87,7 +93,7 @@ function calledFirst(
     });
   }
   return reading(path, () => {
-    checkWeights(layer, path, input, extras.mask, context);
+    if (context.isPlaced(path)) checkWeights(layer, path, input, extras.mask, context);
     return callSpecs(layer, paramSpecs(layer, input), input, extras);
   });
 }
@@ -130,9 +136,10 @@ function checkCell(cell: CellData, path: string, step: Shape, file: WeightFile):
 function checkRows(rows: readonly WeightRow[], path: string, input: Shape, file: WeightFile): void {
   rows.forEach((row, index) => {
     if (row.unread) return;
-    const place = `${path}/vars/${index}`;
+    const at = `${path}/vars/${index}`;
+    const place = file.placeOf(at);
     const expected = row.shape(input);
-    const found = file.shape(place);
+    const found = file.shape(at);
     if (found === undefined) throw new KerasFileError(place, `it is not there, expected ${row.name}`);
     if (found.length === expected.length && found.every((dim, axis) => dim === expected[axis])) return;
     throw new KerasFileError(

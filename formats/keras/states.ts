@@ -1,21 +1,19 @@
 /**
  * The states of recurrent layers, which are flat lists in Keras and trees like the cell's here; and recurrent
- * layers whose masks behave as in Keras, where ours would differ.
+ * layers that ignore their mask as in Keras, where ours would not.
  */
 import { substitute } from "../../src/options/made.ts";
 import {
   isRecurrentLayer,
   type Layer,
   layerName,
-  type Mask,
   type RecurrentFlags,
   statefulLayer,
 } from "../../src/layers/mod.ts";
 import { isContainer } from "../../src/models/container.ts";
-import { reverse } from "../../src/operations/structure.ts";
-import { isTensor } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 import { KerasFileError } from "./errors.ts";
+import { keepsMaskOrder } from "./mask_order.ts";
 import { type CellData, cellOf, cellsOf } from "./layout.ts";
 
 /** How a state is nested; null is a tensor. */
@@ -92,28 +90,6 @@ function predictsByMask(layer: Layer): boolean {
     (layer.type === "timeDistributed" && (layer.layers ?? []).some(predictsByMask));
 }
 
-const unordered = Symbol("keepsMaskOrder");
-
-/**
- * The layer as Keras runs it inside a `Sequential`: a backwards layer outputs its steps in the order in which
- * they were computed, but passes on the mask in the order of its input. Any other layer is returned
- * unchanged.
- */
-export function keepingMaskOrder<T extends Layer>(layer: T): T {
-  if (!isRecurrentLayer(layer) || !layer.flags.goBackwards || !layer.flags.returnSequences) return layer;
-  const asGiven = (mask: Mask): Mask =>
-    Array.isArray(mask) ? mask.map(asGiven) : isTensor(mask) ? reverse(mask, 1) : mask;
-  return {
-    ...layer,
-    apply: substitute((variables, input, context) => {
-      const applied = layer.apply(variables, input, context);
-      return { ...applied, mask: asGiven(applied.mask) };
-    }),
-    withFlags: substitute((changes: RecurrentFlags) => keepingMaskOrder(layer.withFlags(changes))),
-    [unordered]: true,
-  };
-}
-
 /**
  * Throws unless the masks in a sequential model match Keras's; it records none, so none can be passed.
  */
@@ -124,7 +100,7 @@ export function checkSequentialMasks(layers: readonly Layer[]): void {
     masked ||= makesMask(layer);
     const inside = layer.type === "timeDistributed" && (layer.layers ?? []).some(makesMask);
     const backwards = masked && isRecurrentLayer(layer) && layer.flags.goBackwards &&
-      layer.flags.returnSequences && !(unordered in layer);
+      layer.flags.returnSequences && !keepsMaskOrder(layer);
     if (!(inside || backwards) || !layers.slice(index + 1).some(predictsByMask)) return;
     throw new TypeError(
       `Cannot write the Keras file: the mask behind ${

@@ -110,7 +110,21 @@ function readActivation(value: Json): Json {
 /**
  * What Keras writes for an initializer besides its options; we draw by key, so a seed has no meaning here.
  */
-const withoutMeaning = ["seed"];
+const withoutMeaning = ["seed", "dtype"];
+
+/** The initializers that `VarianceScaling` can be, by mode and distribution, with their scale. */
+const scalings: Readonly<Record<string, readonly [number, string][]>> = {
+  fan_avg_normal: [[1, "glorotNormal"]],
+  fan_avg_uniform: [[1, "glorotUniform"]],
+  fan_in_normal: [[1, "lecunNormal"], [2, "heNormal"]],
+  fan_in_uniform: [[1, "lecunUniform"], [2, "heUniform"]],
+};
+
+/** `VarianceScaling`, as which Keras 2 and TensorFlow.js write some initializers, by the name it has here. */
+function scalingOf({ scale, mode, distribution }: { readonly [key: string]: Json }): string | undefined {
+  const kind = `${snakeCase(String(mode))}_${String(distribution).replace(/^truncated_?normal$/i, "normal")}`;
+  return scalings[kind]?.find(([of]) => of === scale)?.[1];
+}
 
 /** Options of Keras's initializers for which only null is supported. */
 const onlyNull = ["input_axes", "output_axes"];
@@ -122,6 +136,10 @@ function readInitializer(value: Json): Json {
   const spelled = camelCase(given.class_name).replace(/Initializer$/, "");
   const name = initializerNames.find((known) => known.toLowerCase() === spelled.toLowerCase());
   const config = given.config ?? {};
+  if (spelled === "VarianceScaling" && isObject(config)) {
+    const scaling = scalingOf(config);
+    if (scaling !== undefined) return scaling;
+  }
   if (name === undefined || !isObject(config)) throw new UnknownValue(expected);
   const options: Record<string, Json> = {};
   for (const [option, setting] of Object.entries(config)) {

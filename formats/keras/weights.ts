@@ -1,32 +1,28 @@
 /** Weights alone: `.weights.h5` files for an existing model. */
-import type { Layer, Variables } from "../../src/layers/mod.ts";
+import { type Layer, layerName, type Variables } from "../../src/layers/mod.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
-import { getWeights, sequential, setWeights } from "../../src/models/mod.ts";
-import { isContainer } from "../../src/models/container.ts";
-import { fixedDim } from "../../src/tensor/dims.ts";
-import { host, type HostTensor, type Tensor } from "../../src/tensor/tensor.ts";
+import { getWeights, setWeights } from "../../src/models/mod.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { isArchive, readArchive } from "./archive.ts";
-import { readHdf5, type WeightGroup, writeHdf5 } from "./hdf5.ts";
+import { inFile, KerasFileError } from "./errors.ts";
+import { readHdf5, type WeightFile, writeHdf5 } from "./hdf5.ts";
 import { defineOptions, type KerasReadOptions } from "./limits.ts";
-import { type Layout, layoutOf } from "./layout.ts";
+import { groupNames, layoutOf } from "./layout.ts";
+import { isLegacyGroup, legacyWeights } from "./legacy.ts";
+import { asModel, checkCovered, shapeAt, weightGroups } from "./model_weights.ts";
 import { storedWeights } from "./stored.ts";
-import { toHost } from "../../src/tree/to_host.ts";
-
-/** A model as Keras has it: a single layer is a sequential model of one. */
-export function asModel(layer: Layer, variables: Variables): { model: Layer; variables: Variables } {
-  if (isContainer(layer)) return { model: layer, variables };
-  return {
-    model: sequential([layer]),
-    variables: { params: [variables.params], state: [variables.state] },
-  };
-}
+import { type Dialect, dialectOf, versionIn } from "./version.ts";
 
 /**
- * The variables with the weights of a file: a `.weights.h5` (Keras's `model.save_weights`), or those in a
- * `.keras`.
+ * The variables with the weights of a file of Keras 3 or Keras 2: a `.weights.h5` or `.h5` of
+ * `model.save_weights`, or those in a whole model, `.keras` or `.h5`.
  *
  * The model must be built like the one that was saved: Keras stores weights by the classes and the order of
- * layers, not by their names. The state of stateful layers is not stored and is kept.
+ * layers, not by their names. Only the `.h5` files of old have names: weights are placed by them where layers
+ * of the model have the same, and else by order. The state of stateful layers is not stored and is kept.
+ *
+ * A `hard_sigmoid` of Keras 2 is `hardSigmoidKeras2` here. A `.weights.h5` does not say which Keras wrote it,
+ * so there it is for you to know.
  *
  * @param model The model; any other layer is treated as the only layer of a sequential model in Keras.
  * @param variables Its variables, as `init` makes them; not changed.
@@ -58,8 +54,12 @@ export async function loadKerasWeights(
   const whole = asModel(model, variables);
   const layout = layoutOf(whole.model);
   checkCovered(layout, whole.variables);
-  const weights = isArchive(bytes) ? (await readArchive(bytes, maxBytes)).weights : bytes;
-  const loaded = await readHdf5(weights, maxBytes, (file) => {
+  const { weights, metadata } = isArchive(bytes)
+    ? await readArchive(bytes, maxBytes)
+    : { weights: bytes, metadata: undefined };
+  const version = versionIn(metadata);
+  const loaded = await readHdf5(weights, maxBytes, (source) => {
+    const file = storedFor(whole.model, source, version);
     const stored = storedWeights(layout, file);
     const present = new Map(getWeights(whole.variables).map(({ path, tensor }) => [path, tensor]));
     const found = [...stored].map(([path, place]): [string, Tensor] => [
@@ -76,12 +76,38 @@ export async function loadKerasWeights(
   };
 }
 
-/** The shape of a variable of a layer of the model. */
-function shapeAt(present: ReadonlyMap<string, Tensor>, path: string): number[] {
-  const tensor = present.get(path);
-  if (tensor) return tensor.shape.map((dim) => fixedDim(dim, "A weight"));
-  throw new TypeError(
-    `Cannot use these variables with the model: they have no ${path}, only ${[...present.keys()].join(", ")}`,
+/** The file in the present layout, with the weights of an old one placed for the model. */
+function storedFor(model: Layer, file: WeightFile, version: string | undefined): WeightFile {
+  const root = ["model_weights", ""].find((root) => isLegacyGroup(file, root));
+  if (root === undefined) {
+    checkHardSigmoid(model, dialectOf("a .keras file", version));
+    return file;
+  }
+  const stated = file.texts(root, "keras_version") ?? file.texts("", "keras_version") ?? ["1"];
+  const dialect = dialectOf(root === "" ? "HDF5 of weights" : "a whole-model HDF5", stated[0]);
+  return inFile(dialect.about, () => {
+    checkHardSigmoid(model, dialect);
+    const placed = legacyWeights(file, root);
+    for (const [index, group] of groupNames(model, new Map())) {
+      placed.place((model.layers ?? [])[index], `layers/${group}`, new Map());
+    }
+    placed.finish();
+    return placed.file;
+  });
+}
+
+/** Throws for weights of Keras 2 in a layer with Keras 3's hard sigmoid, which would predict something else. */
+function checkHardSigmoid(model: Layer, { keras2, about }: Dialect): void {
+  if (!keras2) return;
+  const uses = (layer: Layer): Layer | undefined =>
+    (layer.layers ?? []).map(uses).find((found) => found !== undefined) ??
+      (JSON.stringify(layer.options).includes('"hardSigmoid"') ? layer : undefined);
+  const found = uses(model);
+  if (found === undefined) return;
+  throw new KerasFileError(
+    `the layer ${layerName(found)}`,
+    "its activation is hardSigmoid, which is that of Keras 3; make it with hardSigmoidKeras2",
+    { about },
   );
 }
 
@@ -109,46 +135,4 @@ export async function saveKerasWeights(model: Layer, variables: Variables): Prom
   checkVariables("write Keras weights", variables);
   const whole = asModel(model, variables);
   return await writeHdf5(await weightGroups(whole.model, whole.variables));
-}
-
-/**
- * Throws for variables that Keras has no place for, which would be lost, except the carry of a stateful
- * layer.
- */
-function checkCovered({ owners }: Layout, variables: Variables): void {
-  const places = new Set(
-    owners.flatMap(({ rows, variables }) =>
-      rows.map(({ name, part }) => [part, ...variables, name].join("."))
-    ),
-  );
-  const lost = getWeights(variables).find(({ path }) =>
-    !places.has(path) && !path.split(".").includes("carry")
-  );
-  if (lost === undefined) return;
-  throw new TypeError(
-    `Cannot use Keras files with the variable ${lost.path}: the layer that it belongs to has no such weight in Keras`,
-  );
-}
-
-/** The groups of the file. */
-export async function weightGroups(model: Layer, variables: Variables): Promise<WeightGroup[]> {
-  const { params, state } = variables;
-  const layout = layoutOf(model);
-  checkCovered(layout, variables);
-  const present = new Map(
-    getWeights(await toHost({ params, state })).map(({ path, tensor }) => [path, tensor]),
-  );
-  const read = (path: string): HostTensor => {
-    shapeAt(present, path);
-    const tensor = host(present.get(path)!); // just looked up
-    if (tensor.dtype === "float32") return tensor;
-    throw new TypeError(
-      `Cannot write the Keras file: the weight ${path} is ${tensor.dtype}, expected float32`,
-    );
-  };
-  return layout.owners.map(({ path, name, rows, variables }) => ({
-    path: `${path}/vars`,
-    attributes: { name },
-    tensors: rows.map(({ name, part, unread }) => unread ?? read([part, ...variables, name].join("."))),
-  }));
 }

@@ -1,16 +1,17 @@
 /** Writes a model with its variables as a `.keras` file. */
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, LayerOptions, Variables } from "../../src/layers/mod.ts";
-import { inputSpecs } from "../../src/models/init.ts";
 import { checkOptions } from "../../src/option_names.ts";
 import type { Json } from "../../src/options/json.ts";
-import { isLeaf, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
+import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
 import type { Tree } from "../../src/tree/tree.ts";
 import { writeArchive } from "./archive.ts";
-import { inputJson, writeGraph } from "./graph_write.ts";
+import { ACTIVATIONS, HARD_SIGMOID } from "./dialect.ts";
 import { writeHdf5 } from "./hdf5.ts";
-import { asModel, weightGroups } from "./weights.ts";
-import { checkName, writeSequential, type Written } from "./write_layers.ts";
+import { asModel, weightGroups } from "./model_weights.ts";
+import { isList, isObject } from "./objects.ts";
+import { configOf } from "./write_config.ts";
+import { checkName, type Written } from "./write_layers.ts";
 
 /** Options of {@linkcode toKeras}. */
 export interface KerasWriteOptions {
@@ -64,28 +65,31 @@ export async function toKeras(
   const name = checkName(options.name ?? whole.model.name ?? fallback);
   const groups = await weightGroups(whole.model, whole.variables);
   const written: Written = { layer: whole.model, name, params: whole.variables.params };
+  const config = configOf(written, options.input);
+  checkHardSigmoid(config, "the model");
   return await writeArchive({
-    config: JSON.stringify(configOf(written, options.input)),
+    config: JSON.stringify(config),
     metadata: JSON.stringify({ keras_version: KERAS_VERSION, date_saved: dateSaved(new Date()) }),
     weights: await writeHdf5(groups),
   });
 }
 
-function configOf(written: Written, input: KerasWriteOptions["input"]): Json {
-  if (written.layer.type === "model") {
-    if (input === undefined) return writeGraph(written);
+/** Throws for the hard sigmoid of Keras 2, which Keras 3 does not have under any name. */
+function checkHardSigmoid(json: Json, place: string): void {
+  if (isList(json)) return json.forEach((item) => checkHardSigmoid(item, place));
+  if (!isObject(json)) return;
+  const own = typeof json.name === "string" ? `the layer ${json.name}` : place;
+  for (const [option, value] of Object.entries(json)) {
+    if (value !== HARD_SIGMOID || !ACTIVATIONS.includes(option)) {
+      checkHardSigmoid(value, own);
+      continue;
+    }
     throw new TypeError(
-      "Cannot write the Keras file: a graph has inputs of its own; leave the option input out",
+      `Cannot write the Keras file: the option ${option} of ${own} is hardSigmoidKeras2, which Keras 3 does not ` +
+        "have, as its hard_sigmoid has the slope 1/6; write the model with toTfjs or toOnnx, or its weights for " +
+        "Keras 2 with saveKerasWeights",
     );
   }
-  if (input === undefined || !isLeaf(input)) {
-    throw new TypeError(
-      "Cannot write the Keras file: a sequential model does not say what it takes; give the spec of its one input, " +
-        "as in toKeras(model, variables, { input: spec([null, null, 28]) })",
-    );
-  }
-  const spec = inputSpecs(input) as Spec; // a single leaf, as just checked
-  return writeSequential(written, [inputJson("input_layer", spec)], writeGraph);
 }
 
 /** As Keras writes it: `2025-01-31@12:00:00`. */

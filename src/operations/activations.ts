@@ -1,5 +1,5 @@
 /**
- * The activations of Keras 3, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves
+ * The activations of Keras 3, and the one that Keras 2 defined otherwise, by name and as functions of a tensor. Each keeps shape and dtype (`glu` halves
  * the last axis) and is written so that neither its value nor its derivative overflows if the true one is
  * finite: the branch of a `select` that is not taken gets a harmless argument, since 0 · ∞ in its derivative
  * would be NaN.
@@ -77,6 +77,12 @@ export const leakyRelu: Activation = (x): Tensor => select(greater(x, 0), x, mul
 
 /** `relu6(x + 3) / 6`. */
 export const hardSigmoid: Activation = (x): Tensor => div(relu6(add(x, 3)), 6);
+
+/**
+ * `0.2 · x + 0.5` limited to 0…1: what Keras 1 and 2, TensorFlow.js and ONNX's default call the hard sigmoid
+ * (Courbariaux et al., 2015). Keras 3 gave that name to {@linkcode hardSigmoid}, whose slope is 1/6.
+ */
+export const hardSigmoidKeras2: Activation = (x): Tensor => clip(add(mul(x, 0.2), 0.5), { min: 0, max: 1 });
 
 /** `x · relu6(x + 3) / 6` (Howard et al., 2019); Keras also calls it `hardSwish`. */
 export const hardSilu: Activation = (x): Tensor => gated(x, hardSigmoid);
@@ -197,6 +203,7 @@ export type ActivationName =
   | "leakyRelu"
   | "sigmoid"
   | "hardSigmoid"
+  | "hardSigmoidKeras2"
   | "hardSilu"
   | "hardSwish"
   | "tanh"
@@ -231,6 +238,7 @@ const named: Record<ActivationName, Activation> = {
   leakyRelu,
   sigmoid: sigmoid as Activation, // its operand may also be a number
   hardSigmoid,
+  hardSigmoidKeras2,
   hardSilu,
   hardSwish: hardSilu,
   tanh: tanh as Activation, // its operand may also be a number

@@ -111,6 +111,7 @@ export {
   glu,
   hardShrink,
   hardSigmoid,
+  hardSigmoidKeras2,
   hardSilu,
   hardTanh,
   leakyRelu,

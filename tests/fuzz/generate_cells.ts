@@ -13,6 +13,7 @@ const any = [
   "leakyRelu",
   "sigmoid",
   "hardSigmoid",
+  "hardSigmoidKeras2",
   "hardSilu",
   "hardSwish",
   "tanh",

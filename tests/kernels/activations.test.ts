@@ -44,6 +44,7 @@ const elementwise: { readonly [Name in Exclude<ActivationName, keyof typeof ofAx
   leakyRelu: { definition: (x) => x > 0 ? x : 0.2 * x, least: [-Infinity, 0.2], most: [Infinity, 1] },
   sigmoid: { definition: sigmoid, least: [0, 0], most: [1, 0] },
   hardSigmoid: { definition: (x) => clip(x + 3, 0, 6) / 6, least: [0, 0], most: [1, 0] },
+  hardSigmoidKeras2: { definition: (x) => clip(0.2 * x + 0.5, 0, 1), least: [0, 0], most: [1, 0] },
   hardSilu,
   hardSwish: hardSilu,
   tanh: { definition: Math.tanh, least: [-1, 0], most: [1, 0] },

@@ -5,12 +5,13 @@ import * as keras from "@cellfold/cellfold/keras";
 import * as onnx from "@cellfold/cellfold/onnx";
 import * as safetensors from "@cellfold/cellfold/safetensors";
 import * as standalone from "@cellfold/cellfold/standalone";
+import * as tfjs from "@cellfold/cellfold/tfjs";
 import * as torch from "@cellfold/cellfold/torch";
 import { assertEquals } from "@std/assert";
 import { bad, right } from "./values.ts";
 import { combinations, type Fault, faultsOf, report, someOf, type Subject } from "./walk.ts";
 
-const modules = { core, internal, keras, onnx, safetensors, standalone, torch };
+const modules = { core, internal, keras, onnx, safetensors, standalone, tfjs, torch };
 
 /** Options come after the parameters that `length` counts. */
 function subjectsOf(module: object): Subject[] {

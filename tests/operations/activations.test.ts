@@ -31,6 +31,7 @@ const values: Readonly<Record<string, readonly [x: number, y: number][]>> = {
   relu6: [[-1, 0], [4, 4], [9, 6]],
   leakyRelu: [[-5, -1], [2, 2]],
   hardSigmoid: [[-4, 0], [0, 0.5], [1.5, 0.75], [3, 1]],
+  hardSigmoidKeras2: [[-2.5, 0], [0, 0.5], [1.5, 0.8], [3, 1]],
   hardSwish: [[-4, 0], [1, 2 / 3], [5, 5]],
   hardTanh: [[-3, -1], [0.5, 0.5], [2, 1]],
   elu: [[-1, Math.exp(-1) - 1], [-90, -1], [90, 90]],

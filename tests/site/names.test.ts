@@ -4,6 +4,7 @@ import * as cf from "@cellfold/cellfold";
 import * as keras from "@cellfold/cellfold/keras";
 import * as onnx from "@cellfold/cellfold/onnx";
 import * as safetensors from "@cellfold/cellfold/safetensors";
+import * as tfjs from "@cellfold/cellfold/tfjs";
 import * as torch from "@cellfold/cellfold/torch";
 import { assert, assertEquals } from "@std/assert";
 
@@ -11,7 +12,7 @@ const SITE = new URL("../../site/", import.meta.url);
 const ignore = Deno.permissions.querySync({ name: "read", path: SITE.pathname }).state !== "granted";
 
 const exported = new Set(
-  [cf, display, keras, onnx, safetensors, torch].flatMap((entry) => Object.keys(entry)),
+  [cf, display, keras, onnx, safetensors, tfjs, torch].flatMap((entry) => Object.keys(entry)),
 );
 
 /** Options and methods that a table may name alone, in code. */

@@ -26,6 +26,7 @@ const activations: { readonly [name: string]: OnnxActivation } = {
   linear: { name: "Affine", alpha: 1, beta: 0 },
   leakyRelu: { name: "LeakyRelu", alpha: 0.2 },
   hardSigmoid: { name: "HardSigmoid", alpha: 1 / 6, beta: 0.5 },
+  hardSigmoidKeras2: { name: "HardSigmoid", alpha: 0.2, beta: 0.5 },
   elu: { name: "Elu", alpha: 1 },
   celu: { name: "Elu", alpha: 1 },
 };

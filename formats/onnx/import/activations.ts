@@ -45,6 +45,7 @@ export function eluOf(alpha: number): ActivationLike {
 /** `alpha · x + beta` limited to 0…1. */
 export function hardSigmoidOf(alpha: number, beta: number): ActivationLike {
   if (same(alpha, 1 / 6) && beta === 0.5) return "hardSigmoid";
+  if (same(alpha, 0.2) && beta === 0.5) return "hardSigmoidKeras2";
   return (x) => clip(add(mul(x, alpha), beta), { min: 0, max: 1 });
 }
 

@@ -23,8 +23,10 @@ import { exportFile } from "@cellfold/cellfold/export";
 import { toKeras } from "@cellfold/cellfold/keras";
 import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
 import { encodeSafetensors, saveCheckpoint } from "@cellfold/cellfold/safetensors";
+import { toTfjs } from "@cellfold/cellfold/tfjs";
 import { toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { missingPermissions, testInFolder } from "../../platforms/support/requirements.ts";
+import { legacyFile } from "../keras/legacy_file.ts";
 import { assertSame, DEVICE, inputOf, moduleOf } from "../standalone/support.ts";
 
 /** Runs the command over files in memory. */
@@ -153,6 +155,23 @@ Deno.test("export: C with weights in fewer bits", async () => {
   assert(whole > half && half > byte, `${[...sizes]}`);
 });
 
+Deno.test("export: a whole-model HDF5 file and a model of TensorFlow.js with its files beside it are read", async () => {
+  const config = [{
+    class_name: "Dense",
+    config: { name: "dense", units: 2, use_bias: false, batch_input_shape: [null, 3] },
+  }];
+  const layers = { dense: { "dense/kernel:0": [3, 2] } };
+  const old = await legacyFile({ config: { class_name: "Sequential", config }, layers });
+  const written = await run({ "models/old.h5": old }, "models/old.h5", "--to", "onnx");
+  assertEquals([...written.written.keys()], ["models/old.onnx"]);
+  const small = sequential([lstm({ units: 2 })]);
+  const steps = spec([null, null, 3]);
+  const files = await toTfjs(small, init(small, key(0), steps), { input: steps });
+  const inFolder = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`web/${name}`, bytes]));
+  const { written: onnx } = await run(inFolder, "web/model.json", "--to", "onnx");
+  assertEquals([...onnx.keys()], ["web/model.onnx"]);
+});
+
 Deno.test("export: what it cannot do is said, and nothing is written", async () => {
   const plain = sequential([dense({ units: 2 })]);
   const files = {
@@ -161,6 +180,7 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     "plain.safetensors": saveCheckpoint({ model: plain, variables: init(plain, key(0), spec([null, 3])) }),
     "two.onnx": toOnnx(reader, variables, { input: tokens }),
     "model.h5": checkpoint,
+    "model.weights.h5": checkpoint,
     "notes.txt": checkpoint,
   };
   const cases: readonly (readonly [args: string, says: string])[] = [
@@ -187,7 +207,8 @@ Deno.test("export: what it cannot do is said, and nothing is written", async () 
     ["weights.safetensors --to wasm", "checkpoint"],
     ["two.onnx --to onnx", "it is the file that is read"],
     ["two.onnx --to wasm --stream", "Cannot"],
-    ["model.h5 --to wasm", "weights alone"],
+    ["model.h5 --to wasm", "no HDF5 file"],
+    ["model.weights.h5 --to wasm", "weights alone"],
     ["notes.txt --to wasm", "its format is unknown"],
     ["absent.keras --to wasm", "there is no absent.keras"],
   ];

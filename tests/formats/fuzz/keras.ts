@@ -13,8 +13,11 @@ import {
   toKeras,
 } from "../../../formats/keras/mod.ts";
 import { readArchive, writeArchive } from "../../../formats/keras/archive.ts";
+import { readHdf5 } from "../../../formats/keras/hdf5.ts";
 import type { Json } from "../../../src/options/json.ts";
 import { examples, variablesOf } from "../keras/models.ts";
+import { withConfig } from "../keras/legacy_file.ts";
+import { oldFixture } from "../keras/support.ts";
 import { drawSeed, mutate, type Random, seeded } from "./mutate.ts";
 
 /** The longest that a file may take, in milliseconds; a file that is whole takes some 30. */
@@ -67,7 +70,34 @@ async function targets(): Promise<
       },
     ];
   }));
-  return { mutated: mutated.flat(), whole };
+  const old = await Promise.all(["old_sequential.h5.gz", "old_graph.h5.gz"].map(oldTargets));
+  return {
+    mutated: [...mutated, ...old.map(({ mutated }) => mutated)].flat(),
+    whole: [...whole, ...old.map(({ read }) => read)],
+  };
+}
+
+/** Whole-model HDF5 files: as bytes, and with another configuration. */
+async function oldTargets(name: string): Promise<{ mutated: Target[]; read: () => Promise<unknown> }> {
+  const file = await oldFixture(name);
+  const options = { maxBytes: 2 ** 24 };
+  const { model, variables } = await fromKeras(file);
+  const [text] = await readHdf5(file, 2 ** 24, (file) => file.texts("", "model_config")) ?? [];
+  const config: Json = JSON.parse(text);
+  const ofBytes: Target = (random) => fromKeras(mutate(file, random), options);
+  return {
+    mutated: [
+      ofBytes,
+      ofBytes,
+      (random) => loadKerasWeights(model, variables, mutate(file, random), options),
+      async (random) => fromKeras(await withConfig(file, JSON.stringify(mutateJson(config, random))), options),
+      async (random) => {
+        const changed = mutate(new TextEncoder().encode(text), random);
+        return await fromKeras(await withConfig(file, new TextDecoder().decode(changed).replaceAll("\0", "")), options);
+      },
+    ],
+    read: () => fromKeras(file),
+  };
 }
 
 const odd: readonly Json[] = [null, true, false, 0, -1, 1.5, 1e9, 2 ** 53, 1e300, "", "x", "keras", [], {}, [
@@ -75,7 +105,7 @@ const odd: readonly Json[] = [null, true, false, 0, -1, 1.5, 1e9, 2 ** 53, 1e300
 ]];
 
 /** The configuration with one to three values changed for odd ones, or for others from it. */
-function mutateJson(config: Json, random: Random): Json {
+export function mutateJson(config: Json, random: Random): Json {
   const copy: Json = structuredClone(config);
   for (let count = 1 + random(3); count > 0; count--) {
     const places: { readonly holder: Record<string, Json>; readonly key: string }[] = [];

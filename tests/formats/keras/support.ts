@@ -33,6 +33,17 @@ export function fixture(name: string): Uint8Array<ArrayBuffer> {
   return Deno.readFileSync(new URL(name, fixtures));
 }
 
+/** The files of Keras 2, and HDF5 files of whole models. */
+export const oldFixtures = new URL("./fixtures/old/", import.meta.url);
+
+/** A file of them; those that end in `.gz` are compressed. */
+export async function oldFixture(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = Deno.readFileSync(new URL(name, oldFixtures));
+  if (!name.endsWith(".gz")) return bytes;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 export function cases(folder: URL = fixtures): Record<string, Case> {
   return JSON.parse(Deno.readTextFileSync(new URL("predictions.json", folder)));
 }

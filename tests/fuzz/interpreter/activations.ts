@@ -29,6 +29,7 @@ const byElement: { readonly [name: string]: (x: number) => number } = {
   leakyRelu: (x) => x > 0 ? x : 0.2 * x,
   sigmoid,
   hardSigmoid: (x) => clip(x + 3, 0, 6) / 6,
+  hardSigmoidKeras2: (x) => clip(0.2 * x + 0.5, 0, 1),
   hardSilu: (x) => x * clip(x + 3, 0, 6) / 6,
   hardSwish: (x) => x * clip(x + 3, 0, 6) / 6,
   tanh: Math.tanh,

@@ -9,6 +9,7 @@ import * as nativeNode from "@cellfold/cellfold/native-node";
 import * as onnx from "@cellfold/cellfold/onnx";
 import * as safetensors from "@cellfold/cellfold/safetensors";
 import * as standalone from "@cellfold/cellfold/standalone";
+import * as tfjs from "@cellfold/cellfold/tfjs";
 import * as torch from "@cellfold/cellfold/torch";
 import { program } from "./program.ts";
 
@@ -24,6 +25,7 @@ export const names: string[][] = [
   onnx,
   safetensors,
   standalone,
+  tfjs,
   torch,
 ].map((entry) => Object.keys(entry).sort());
 

@@ -147,6 +147,7 @@ const activationNames = [
   "linear",
   "leakyRelu",
   "hardSigmoid",
+  "hardSigmoidKeras2",
   "elu",
 ] as const;
 

@@ -1,0 +1,70 @@
+/** Models that TensorFlow.js has too: what is written, read back, and loaded by TensorFlow.js itself. */
+import * as cf from "../../../mod.ts";
+
+export interface Example {
+  readonly model: cf.Layer;
+  /** Absent for a graph. */
+  readonly input?: cf.Spec;
+  readonly x: cf.Tree<cf.Tensor>;
+}
+
+const tokens = () => cf.tensor([1, 2, 3, 0, 0, 4, 5, 6, 7, 8], { shape: [2, 5], dtype: "int32" });
+
+/** A model inside that is called twice, a shared layer, several inputs and outputs. */
+function graph(): cf.Layer {
+  const signal = cf.input([5, 4], { name: "signal" });
+  const words = cf.input([5], { name: "words", dtype: "int32" });
+  const x = cf.input([5, 4]);
+  const within = cf.call(cf.lstm({ units: 4, returnSequences: true, name: "within" }), x);
+  const inner = cf.model({ inputs: x, outputs: within, name: "inner" });
+  const shared = cf.dense({ units: 4 });
+  const embedded = cf.call(cf.embedding({ inputDim: 9, outputDim: 4 }), words);
+  const both = cf.call(cf.merge({ method: "add" }), [
+    embedded,
+    cf.call(inner, cf.call(inner, cf.call(shared, signal))),
+  ]);
+  const last = cf.call(cf.gru({ units: 3, resetAfter: false }), both);
+  const back = cf.call(cf.lstm({ units: 2, goBackwards: true }), cf.call(shared, both));
+  return cf.model({ inputs: [signal, words], outputs: [cf.call(cf.dense({ units: 2 }), last), back] });
+}
+
+export const examples: Readonly<Record<string, () => Example>> = {
+  sequential: () => ({
+    model: cf.sequential([
+      cf.masking(),
+      cf.lstm({ units: 3, returnSequences: true }),
+      cf.batchNormalization(),
+      cf.layerNormalization(),
+      cf.gru({ units: 3, returnSequences: true, resetAfter: false, recurrentActivation: "hardSigmoidKeras2" }),
+      cf.bidirectional(cf.simpleRnn({ units: 2, returnSequences: true }), { mergeMode: "ave" }),
+      cf.timeDistributed(cf.dense({ units: 3, activation: "silu" })),
+      cf.dropout({ rate: 0.1 }),
+      cf.rnn(cf.stackedCells([cf.lstmCell({ units: 2 }), cf.simpleRnnCell({ units: 3 })])),
+      cf.dense({ units: 2, kernelInitializer: "lecunNormal" }),
+    ]),
+    input: cf.spec([null, 5, 4]),
+    x: cf.normal(cf.key(1), [2, 5, 4]),
+  }),
+  graph: () => ({ model: graph(), x: [cf.normal(cf.key(1), [2, 5, 4]), tokens()] }),
+  convolutions: () => ({
+    model: cf.sequential([cf.convLstm2d({ filters: 2, kernelSize: 2 }), cf.flatten(), cf.dense({ units: 1 })]),
+    input: cf.spec([null, 3, 4, 4, 2]),
+    x: cf.normal(cf.key(1), [2, 3, 4, 4, 2]),
+  }),
+  words: () => ({
+    model: cf.sequential([
+      cf.embedding({ inputDim: 9, outputDim: 4, maskZero: true }),
+      cf.bidirectional(cf.lstm({ units: 3 })),
+      cf.reshapeLayer({ targetShape: [3, 2] }),
+    ]),
+    input: cf.spec([null, 5], "int32"),
+    x: tokens(),
+  }),
+};
+
+/** Variables that are all different, so that none can be taken for another. */
+export function variablesOf({ model, input, x }: Example): cf.Variables {
+  return cf.mapTree(cf.init(model, cf.key(3), input ?? x), (leaf: cf.Tensor) => {
+    return cf.add(leaf, cf.mul(cf.square(cf.normal(cf.key(leaf.shape.length), leaf.shape)), 0.1));
+  }) as cf.Variables;
+}
