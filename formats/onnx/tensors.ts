@@ -19,6 +19,8 @@ export const dataTypes = {
   double: 11,
 } as const;
 
+const FLOATS = ["float", "float16", "double"] as const;
+
 /** The name of an element type that can be read. */
 export type ElementType =
   | "float"
@@ -63,6 +65,11 @@ export function elementTypeOf(place: string, number: number): ElementType {
     place,
     `its type of elements is ${name ?? number}, expected one of ${Object.keys(dtypes).join(", ")}`,
   );
+}
+
+/** Whether a `DataType` number is that of floats. */
+export function isFloatType(number: number): boolean {
+  return FLOATS.some((name) => dataTypes[name] === number);
 }
 
 /** Our dtype for a `DataType` number. */
