@@ -5,7 +5,7 @@
 import type { RecurrentCell } from "../../../src/cells/cell.ts";
 import { isObject, wrongKind } from "../../../src/describe.ts";
 import type { Layer } from "../../../src/layers/layer.ts";
-import { rnn } from "../../../src/layers/rnn.ts";
+import { recurrentLayer } from "../../../src/layers/rnn.ts";
 import { zeros } from "../../../src/operations/creation.ts";
 import { functionOption } from "../../../src/options/json.ts";
 import { quoted } from "../../../src/quoted.ts";
@@ -149,7 +149,13 @@ export function statefulLayerOf(
       };
     },
   };
-  const layer = rnn(cell, { returnSequences: true, ...(name === undefined ? {} : { name }) });
   const hasNone = names.some((name) => batchAxisOf(batchAxis, name) === null);
-  return { ...layer, ...(hasNone ? { batch: 1 } : {}), trainableLeaves: trainedBy(trainable) };
+  return recurrentLayer({
+    type: "onnx",
+    cell,
+    cellOptions: cell.options,
+    options: { returnSequences: true, ...(name === undefined ? {} : { name }) },
+    trainableLeaves: trainedBy(trainable),
+    ...(hasNone ? { batch: 1 } : {}),
+  });
 }
