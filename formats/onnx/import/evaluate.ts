@@ -6,7 +6,7 @@ import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError, reading } from "../errors.ts";
-import { folded, type Folding } from "./folding.ts";
+import { countNode, folded, type Folding } from "./folding.ts";
 import type { Mark } from "./limits.ts";
 import type { Node } from "./node.ts";
 import type { Call, Graph, Operator, Step } from "./operator.ts";
@@ -122,6 +122,7 @@ export function evaluate(
       },
     };
     reading(node.place, () => {
+      countNode(evaluation.folding);
       const { work } = evaluation.folding;
       const operands = node.inputs.map((name) => name === "" ? undefined : findValue(scope, name));
       checkNoSequences(node, operator, operands, scope);

@@ -8,18 +8,32 @@ import { workOfProgram } from "./limits.ts";
 import type { Inputs } from "./operator.ts";
 import { asSizes, isKnown, type OnnxValue } from "./values.ts";
 
-/** What may still be computed while a graph is traced. */
+/** What may still be done while a graph is traced. */
 export interface Folding {
-  /** Elementwise operations. */
+  /** Elementwise operations on known values. */
   work: number;
+  /** Nodes, as often as they are traced: those of loops are more than once. */
+  nodes: number;
 }
 
 /** Elementwise operations that a trace may compute: well under a second. More are left to the compiled code. */
 const MOST_WORK = 2 ** 22;
 
-/** The folding of one trace. */
-export function newFolding(): Folding {
-  return { work: MOST_WORK };
+/** Nodes that a trace may go through: seconds. Those of loops in loops that are written out are many. */
+const MOST_NODES = 400_000;
+
+/** The folding of one trace of a graph with at most this many nodes. */
+export function newFolding(maxNodes: number): Folding {
+  return { work: MOST_WORK, nodes: Math.max(MOST_NODES, 4 * maxNodes) };
+}
+
+/** Counts a node; throws if there are too many. */
+export function countNode(folding: Folding): void {
+  if (--folding.nodes >= 0) return;
+  throw new RangeError(
+    "the loops around it and before it are followed or written out for too many steps; give them fewer, or export the " +
+      "model with Scan",
+  );
 }
 
 /** The results of a node, computed at once if all that it reads is known. */

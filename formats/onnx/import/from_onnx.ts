@@ -15,6 +15,7 @@ import { type OnnxInput, readInput } from "./inputs.ts";
 import { layerOf, selfOf } from "./layer.ts";
 import { limitNames, limitsOf, type OnnxLimits } from "./limits.ts";
 import { operators } from "./operators/mod.ts";
+import { takesDoubles, withoutDoubles } from "./precision.ts";
 import { type OnnxRun, runOf } from "./run.ts";
 import { checkStates, statefulLayerOf } from "./states.ts";
 import { collectVariables } from "./variables.ts";
@@ -144,16 +145,17 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Onnx
   const limits = limitsOf("fromOnnx", options);
   const proto = decodeModel(bytes);
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");
+  const root = takesDoubles(proto.graph) ? proto.graph : withoutDoubles(proto.graph);
   const opset = opsetOf(proto);
   const reader = {
     opset,
     operators,
     externalData: options.externalData,
-    constantsAreWeights: !hasWeights(proto.graph),
+    constantsAreWeights: !hasWeights(root),
     maxNodes: limits.maxNodes,
   };
-  checkOperators(reader, proto.graph);
-  const graph = readGraph(reader, proto.graph, "the graph");
+  checkOperators(reader, root);
+  const graph = readGraph(reader, root, "the graph");
   if (graph.outputs.length === 0) throw new OnnxError("the graph", "it has no outputs");
   const all = graph.inputs.map(readInput);
   if (all.length === 0) throw new OnnxError("the graph", "it has no inputs");

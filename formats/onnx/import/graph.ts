@@ -5,7 +5,7 @@
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
 import { attributeTypes, type GraphProto, type NodeProto, type TensorProto } from "../protos.ts";
-import { type Constant, dataTypes, type ExternalData, readTensor } from "../tensors.ts";
+import { type Constant, type ExternalData, isFloatType, readTensor } from "../tensors.ts";
 import { type Node, readNode } from "./node.ts";
 import type { Graph, Operator, Operators, Step } from "./operator.ts";
 
@@ -26,10 +26,7 @@ export interface GraphReader {
  * How deep graphs inside nodes may be nested. Deeper ones are refused, so that walking them never overflows
  * the stack.
  */
-const DEEPEST = 16;
-
-/** The element types of weights. */
-const FLOATS: readonly number[] = [dataTypes.float, dataTypes.double];
+export const DEEPEST = 16;
 
 /** Reads a graph that `checkOperators` has seen. `outer` are the names known to the graphs around it. */
 export function readGraph(
@@ -113,7 +110,7 @@ function readInitializers(
 }
 
 function isWeight({ dataType, dims }: TensorProto): boolean {
-  return dims.length > 0 && FLOATS.includes(dataType);
+  return dims.length > 0 && isFloatType(dataType);
 }
 
 /** The tensor of a Constant node that may be a weight: floats with axes. */

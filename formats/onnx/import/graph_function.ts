@@ -74,7 +74,7 @@ export function graphFunction(
       inputs.map(({ name }) => bound.get(name) ?? valueOf(read.given[next++])),
       {
         training,
-        folding: newFolding(),
+        folding: newFolding(limits.maxNodes),
         keyFor: (node) => key && foldIn(key, order.get(node) ?? 0),
         variableOf: (graph, name) => collected.variableOf(graph, name, params, state),
         weightsOf: (node) => collected.weightsOf(node, params),
