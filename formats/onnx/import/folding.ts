@@ -19,12 +19,12 @@ export interface Folding {
 /** Elementwise operations that a trace may compute: well under a second. More are left to the compiled code. */
 const MOST_WORK = 2 ** 22;
 
-/** Nodes that a trace may go through: seconds. Those of loops in loops that are written out are many. */
-const MOST_NODES = 400_000;
+/** How often a trace may go through the nodes of a graph, on average: those of loops that are written out are many. */
+const MOST_TIMES = 8;
 
 /** The folding of one trace of a graph with at most this many nodes. */
 export function newFolding(maxNodes: number): Folding {
-  return { work: MOST_WORK, nodes: Math.max(MOST_NODES, 4 * maxNodes) };
+  return { work: MOST_WORK, nodes: MOST_TIMES * maxNodes };
 }
 
 /** Counts a node; throws if there are too many. */

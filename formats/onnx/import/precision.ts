@@ -2,7 +2,7 @@
  * Files that hold doubles beside floats: what is no input is converted, as all computes in float32 unless the inputs are
  * doubles themselves.
  */
-import { attributeTypes, type AttributeProto, type GraphProto, type TensorProto } from "../protos.ts";
+import { type AttributeProto, attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
 import { dataTypes } from "../tensors.ts";
 import { DEEPEST } from "./graph.ts";
 

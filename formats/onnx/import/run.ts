@@ -1,17 +1,23 @@
 /** `run` of an imported model: the graph as the file has it, with any order of axes, compiled for each kind of input. */
-import { isObject, wrongKind } from "../../../src/describe.ts";
+import { describeValue, isObject } from "../../../src/describe.ts";
 import { checkVariables } from "../../../src/layers/checks.ts";
 import type { Variables } from "../../../src/layers/layer.ts";
 import { checkOptions } from "../../../src/option_names.ts";
 import { lazyTrace, trace } from "../../../src/program/functions.ts";
 import type { Bindings } from "../../../src/tensor/dims.ts";
-import { checkTensor, type HostTensor, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
+import {
+  checkTensor,
+  type HostTensor,
+  isTensor,
+  type Spec,
+  type Tensor,
+} from "../../../src/tensor/tensor.ts";
 import { checkDevice, type Device, DeviceLost } from "../../../src/transforms/devices.ts";
 import { type Runner, runSource, runTrace } from "../../../src/transforms/runner.ts";
 import { uploadTree } from "../../../src/transforms/uploads.ts";
 import { mapTree, type Tree } from "../../../src/tree/tree.ts";
 import type { GraphFunction, GraphVariables } from "./graph_function.ts";
-import { checkInput, inputsOf } from "./inputs.ts";
+import { checkInput } from "./inputs.ts";
 
 /** Options of `run` of an {@linkcode OnnxModel}. */
 export interface OnnxRunOptions {
@@ -54,6 +60,27 @@ function bindingsOf(graph: GraphFunction, given: readonly Spec[]): Bindings | un
     }
   }
   return bindings;
+}
+
+/** The tensors of a call in the order of the inputs. */
+function namedInputs(self: string, names: readonly string[], inputs: unknown): Tensor[] {
+  const given = (isObject(inputs) && !isTensor(inputs) ? inputs : {}) as Readonly<Record<string, unknown>>; // checked next
+  const keys = Object.keys(given);
+  if (keys.length !== names.length || !names.every((name) => keys.includes(name))) {
+    const found = isTensor(inputs)
+      ? "one tensor"
+      : isObject(inputs)
+      ? `{${keys.join(", ")}}`
+      : describeValue(inputs);
+    throw new TypeError(
+      `Cannot run ${self} with ${found}: expected its inputs by name, {${names.join(", ")}}`,
+    );
+  }
+  return names.map((name) => {
+    const x = given[name];
+    checkTensor(`run ${self}`, x, name);
+    return x;
+  });
 }
 
 /** `run` of a graph with these variables. */
@@ -119,9 +146,7 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
     checkVariables(`run ${self}`, own);
     const { params, state } = own as GraphVariables; // checked next
     collected.checkParams(self, params, state);
-    if (!isObject(inputs)) throw wrongKind(`run ${self}`, inputs, "the inputs", `{${names.join(", ")}}`);
-    const given = inputsOf(names, inputs);
-    given.forEach((x, index) => checkTensor(`run ${self}`, x, names[index]));
+    const given = namedInputs(self, names, inputs);
     given.forEach((x, index) => checkInput(graph.inputs[index], x));
     const runners = runnersOf(device);
     const runner = runners.open && bindingsOf(graph, given) ? runners.open : runners.fixed;
