@@ -9,7 +9,7 @@ import { OnnxError, reading } from "../errors.ts";
 import { countNode, folded, type Folding } from "./folding.ts";
 import type { Mark } from "./limits.ts";
 import type { Node } from "./node.ts";
-import type { Call, Graph, Operator, Step } from "./operator.ts";
+import type { Call, Graph, Inside, Operator, Step } from "./operator.ts";
 import { constantValue, type OnnxValue, valueOf } from "./values.ts";
 
 /** What the model provides to an evaluation. */
@@ -50,14 +50,6 @@ function findValue(scope: Scope, name: string): OnnxValue | undefined {
 
 function findSequence(scope: Scope, name: string): readonly OnnxValue[] | undefined {
   return find(scope, ({ sequences }) => sequences.get(name));
-}
-
-/** How a graph inside a node is computed. */
-export interface Inside {
-  /** The outputs to compute; default: those of the graph. */
-  readonly only?: readonly string[];
-  /** Values of the graph that are given: the nodes that would compute them are left out. */
-  readonly preset?: ReadonlyMap<string, OnnxValue>;
 }
 
 /** The names that a step reads, with those that graphs inside it read. */

@@ -148,25 +148,13 @@ function endOf(
   const values = known(call, parts, atStep(parts, carried, step), node.inputs)?.map(sizesBehind);
   const [first, second] = (swapped ? values?.toReversed() : values) ?? [];
   if (first?.sizes.length !== 1 || second?.sizes.length !== 1) return undefined;
-  // It goes on while this is above 0: a polynomial of the step.
+  // It goes on while this is above 0. As one that falls by 1 at each step, it is its value at the first less the step.
   const rest = addDims(subtractDims(second.sizes[0], first.sizes[0]), orEqual ? 1 : 0);
-  const at = (value: Dim) => substituted(rest, step, value);
-  const falls = subtractDims(at(0), at(1));
-  if (subtractDims(at(1), at(2)) !== falls || falls !== 1) return undefined;
-  return isAtMost(0, at(0)) ? addDims(at(0), 1) : isAtMost(at(0), 0) ? 1 : undefined;
-}
-
-/** A size with another one in place of a symbol. */
-function substituted(dim: Dim, name: Dim, value: Dim): Dim {
-  if (typeof dim === "number") return dim;
-  return Object.entries(dim.terms).reduce<Dim>((sum, [monomial, coefficient]) => {
-    const factors = monomial === "" ? [] : monomial.split("*");
-    const term = factors.reduce<Dim>(
-      (product, factor) => multiplyDims(product, factor === String(name) ? value : symbol(factor)),
-      coefficient,
-    );
-    return addDims(sum, term);
-  }, 0);
+  const atFirst = addDims(rest, step);
+  if (typeof atFirst !== "number" && Object.keys(atFirst.terms).some((name) => name.includes(String(step)))) {
+    return undefined;
+  }
+  return isAtMost(0, atFirst) ? addDims(atFirst, 1) : isAtMost(atFirst, 0) ? 1 : undefined;
 }
 
 /** The smaller of two numbers of steps; undefined if that depends on sizes. */

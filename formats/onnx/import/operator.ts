@@ -3,9 +3,16 @@ import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import type { ValueInfoProto } from "../protos.ts";
 import type { Constant } from "../tensors.ts";
-import type { Inside } from "./evaluate.ts";
 import type { Node } from "./node.ts";
 import type { OnnxValue } from "./values.ts";
+
+/** How a graph inside a node is computed. */
+export interface Inside {
+  /** The outputs to compute; default: those of the graph. */
+  readonly only?: readonly string[];
+  /** Values of the graph that are given: the nodes that would compute them are left out. */
+  readonly preset?: ReadonlyMap<string, OnnxValue>;
+}
 
 /** The context of the call in which operators compute. */
 export interface Call {
