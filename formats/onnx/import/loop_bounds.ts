@@ -3,10 +3,9 @@
  * that is known while a graph is traced.
  */
 import { addDims, type Dim, isAtMost, multiplyDims, subtractDims, symbol } from "../../../src/tensor/dims.ts";
-import { host } from "../../../src/tensor/tensor.ts";
 import { traceFlat } from "../../../src/program/trace.ts";
 import type { Call, Graph, Step } from "./operator.ts";
-import { isKnown, type OnnxValue, scalarSize, sizesBehind, type SizesValue, tensorOf } from "./values.ts";
+import { onlyElement, type OnnxValue, scalarSize, sizesBehind, type SizesValue } from "./values.ts";
 
 /** A carried integer that every step changes by the same number. */
 export interface Counter {
@@ -107,7 +106,8 @@ function goesOnAfter(
   step: Dim,
 ): boolean | undefined {
   const [value] = known(call, parts, atStep(parts, carried, step), [parts.nextCondition]) ?? [];
-  return value && isKnown(value) ? Number(host(tensorOf(value)).data[0]) !== 0 : undefined;
+  const element = value && onlyElement(value);
+  return element === undefined ? undefined : element !== 0;
 }
 
 /** Comparisons, as `first < second`, or not more. */

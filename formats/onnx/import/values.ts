@@ -77,6 +77,13 @@ export function isKnown(value: OnnxValue): boolean {
     : value.base.kind === "host";
 }
 
+/** The only element of a value, if it has one that is known while tracing. */
+export function onlyElement(value: OnnxValue): number | undefined {
+  const elements = value.kind === "sizes" ? value.sizes : value.base.kind === "host" ? value.base.data : [];
+  const [element] = elements;
+  return elements.length === 1 && typeof element === "number" ? element : undefined;
+}
+
 /** The shape of a value. */
 export function shapeOf(value: OnnxValue): Shape {
   if (value.kind === "sizes") return value.scalar ? [] : [value.sizes.length];

@@ -7,7 +7,7 @@ import { traceFlat } from "../../../../src/program/trace.ts";
 import { checkStep } from "../../../../src/scan/checks.ts";
 import { fold } from "../../../../src/scan/fold.ts";
 import { addDims, type Dim, isAtMost, printShape, sameShape } from "../../../../src/tensor/dims.ts";
-import { host, printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
+import { printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
 import {
   type Carried,
@@ -20,7 +20,16 @@ import {
 } from "../loop_bounds.ts";
 import { attribute, type Node } from "../node.ts";
 import { type Call, given, type Inputs, type Operators } from "../operator.ts";
-import { isKnown, knownSizes, type OnnxValue, scalarSize, shapeOf, tensorOf, valueOf } from "../values.ts";
+import {
+  dtypeOfValue,
+  knownSizes,
+  onlyElement,
+  type OnnxValue,
+  scalarSize,
+  shapeOf,
+  tensorOf,
+  valueOf,
+} from "../values.ts";
 import { outputOf, sequenceOf } from "./scan.ts";
 
 /** A single bool. */
@@ -32,7 +41,8 @@ function truthOf(value: OnnxValue): Tensor {
 
 /** Whether a single bool is true, if that is known. */
 function isTrue(value: OnnxValue): boolean | undefined {
-  return isKnown(value) ? host(truthOf(value)).data[0] !== 0 : undefined;
+  const element = dtypeOfValue(value) === "bool" ? onlyElement(value) : undefined;
+  return element === undefined ? undefined : element !== 0;
 }
 
 /** The results of the branch that is taken; both are computed if that is known only at run time. */

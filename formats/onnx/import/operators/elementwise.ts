@@ -40,7 +40,7 @@ import {
   multiplyDims,
   subtractDims,
 } from "../../../../src/tensor/dims.ts";
-import { host, hostTensor, type Tensor } from "../../../../src/tensor/tensor.ts";
+import { hostTensor, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { dropoutMask } from "../../../../src/operations/random.ts";
 import { dtypeOf } from "../../tensors.ts";
 import { eluOf, hardSigmoidOf, leakyReluOf, thresholdedReluOf } from "../activations.ts";
@@ -50,7 +50,7 @@ import {
   castValue,
   dtypeOfValue,
   floatsOf,
-  isKnown,
+  onlyElement,
   type OnnxValue,
   sizesBehind,
   type SizesValue,
@@ -307,17 +307,13 @@ const dropout: Operator = {
   compute: (node, inputs, call) => {
     const x = floatsOf(given(inputs, 0));
     const [, rateValue, mode] = inputs;
-    if (mode && !isKnown(mode)) {
+    const isOn = mode === undefined ? 1 : onlyElement(mode);
+    if (isOn === undefined) {
       throw new TypeError("its training_mode is known only at run time, expected a constant");
     }
-    const rateTensor = rateValue && tensorOf(rateValue);
-    const rate = rateTensor === undefined
-      ? attribute(node, "ratio", "float") ?? 0.5
-      : rateTensor.kind === "host"
-      ? rateTensor.data[0]
-      : undefined;
+    const rate = rateValue ? onlyElement(rateValue) : attribute(node, "ratio", "float") ?? 0.5;
     if (rate === undefined) throw new TypeError("its ratio is known only at run time, expected a constant");
-    const drops = call.training && rate > 0 && (!mode || Number(host(tensorOf(mode)).data[0]) !== 0);
+    const drops = call.training && rate > 0 && isOn !== 0;
     const key = drops ? call.keyFor(node) : undefined;
     if (drops && !key) throw new TypeError("it needs a key while training");
     const factors = key && dropoutMask(key, x.shape, { rate });
