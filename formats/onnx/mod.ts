@@ -4,7 +4,11 @@
  *
  * @module
  */
-export { fromOnnx, type FromOnnxOptions, type OnnxInput, type OnnxModel } from "./import/from_onnx.ts";
+export { fromOnnx, type FromOnnxOptions, type OnnxModel } from "./import/from_onnx.ts";
+export type { BatchAxes, BatchAxis } from "./import/axes.ts";
+export type { OnnxConstant } from "./import/bound.ts";
+export type { OnnxInput } from "./import/inputs.ts";
+export type { OnnxRun, OnnxRunOptions, OnnxTensors } from "./import/run.ts";
 export type { OnnxLimits } from "./import/limits.ts";
 export { OnnxError, type OnnxErrorOptions } from "./errors.ts";
 export type { ExternalData } from "./tensors.ts";

@@ -17,30 +17,43 @@ export const dataTypes = {
   bool: 9,
   float16: 10,
   double: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
 } as const;
+
+const FLOATS = ["float", "float16", "bfloat16", "double"] as const;
 
 /** The name of an element type that can be read. */
 export type ElementType =
   | "float"
   | "double"
+  | "float16"
+  | "bfloat16"
   | "int8"
   | "uint8"
   | "int16"
   | "uint16"
   | "int32"
   | "int64"
+  | "uint32"
+  | "uint64"
   | "bool";
 
-/** Our dtype for each element type; integers are int32 here. */
+/** Our dtype for each element type: integers are int32 here, and floats of half precision float32. */
 const dtypes: Readonly<Record<ElementType, DType>> = {
   float: "float32",
   double: "float64",
+  float16: "float32",
+  bfloat16: "float32",
   int8: "int32",
   uint8: "int32",
   int16: "int32",
   uint16: "int32",
   int32: "int32",
   int64: "int32",
+  uint32: "int32",
+  uint64: "int32",
   bool: "bool",
 };
 
@@ -65,12 +78,20 @@ export function elementTypeOf(place: string, number: number): ElementType {
   );
 }
 
+/** Whether a `DataType` number is that of floats. */
+export function isFloatType(number: number): boolean {
+  return FLOATS.some((name) => dataTypes[name] === number);
+}
+
 /** Our dtype for a `DataType` number. */
 export function dtypeOf(place: string, number: number): DType {
   return dtypes[elementTypeOf(place, number)];
 }
 
-/** A constant of a file: 64-bit integers are kept unchanged, others as a tensor. */
+/**
+ * A constant of a file: integers of 64 bits and unsigned ones of 32 are kept unchanged, as int64; floats of half precision
+ * are float; others are as a tensor has them.
+ */
 export interface Constant {
   readonly shape: readonly number[];
   readonly type: ElementType;
@@ -92,10 +113,14 @@ function bytesPerElement(type: ElementType): number {
   switch (type) {
     case "double":
     case "int64":
+    case "uint64":
       return 8;
     case "float":
     case "int32":
+    case "uint32":
       return 4;
+    case "float16":
+    case "bfloat16":
     case "int16":
     case "uint16":
       return 2;
@@ -150,7 +175,7 @@ export function readTensor(place: string, proto: TensorProto, external: External
       `it has ${list.length} elements, expected ${count} for the shape [${shape.join(", ")}]`,
     );
   }
-  return { shape, type, data: fromList(list, type) };
+  return { shape, ...fromList(place, list, type) };
 }
 
 /** The location of a tensor's data; refused unless it lies in the model's own folder. */
@@ -175,6 +200,30 @@ function externalRange(place: string, { externalData }: TensorProto): ExternalRa
   return { location, offset: number("offset") ?? 0, length: number("length") };
 }
 
+/** The number behind the bits of a float of half precision: 5 bits of exponent, 10 of fraction (IEEE 754, binary16). */
+function ofHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const WORD = new DataView(new ArrayBuffer(4));
+
+/** The number behind the bits of a bfloat16: the upper half of a float32. */
+function ofBrain(bits: number): number {
+  WORD.setUint32(0, bits << 16);
+  return WORD.getFloat32(0);
+}
+
+/** Unsigned integers of 64 bits as signed ones; throws for those that are larger. */
+function signed(place: string, values: Iterable<bigint>): BigInt64Array {
+  return BigInt64Array.from(values, (value) => {
+    if (value < 2n ** 63n) return value;
+    throw new OnnxError(place, `an element is ${value}, expected less than 2^63`);
+  });
+}
+
 /** Values of `size` bytes, little-endian, copied. */
 function fromBytes(
   place: string,
@@ -195,8 +244,16 @@ function fromBytes(
       return { shape, type, data: new Float32Array(buffer) };
     case "double":
       return { shape, type, data: new Float64Array(buffer) };
+    case "float16":
+      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), ofHalf) };
+    case "bfloat16":
+      return { shape, type: "float", data: Float32Array.from(new Uint16Array(buffer), ofBrain) };
     case "int64":
       return { shape, type, data: new BigInt64Array(buffer) };
+    case "uint64":
+      return { shape, type: "int64", data: signed(place, new BigUint64Array(buffer)) };
+    case "uint32":
+      return { shape, type: "int64", data: BigInt64Array.from(new Uint32Array(buffer), BigInt) };
     case "int32":
       return { shape, type, data: new Int32Array(buffer) };
     case "bool":
@@ -220,6 +277,11 @@ function listOf(proto: TensorProto, type: ElementType): readonly number[] | read
       return proto.doubleData;
     case "int64":
       return proto.int64Data;
+    case "uint32":
+    case "uint64":
+      return proto.uint64Data;
+    case "float16":
+    case "bfloat16":
     case "bool":
     case "int8":
     case "uint8":
@@ -230,22 +292,33 @@ function listOf(proto: TensorProto, type: ElementType): readonly number[] | read
   }
 }
 
-function fromList(list: readonly number[] | readonly bigint[], type: ElementType): Constant["data"] {
+function fromList(
+  place: string,
+  list: readonly number[] | readonly bigint[],
+  type: ElementType,
+): Pick<Constant, "type" | "data"> {
   switch (type) {
     case "int64":
-      return BigInt64Array.from(list as readonly bigint[]); // int64_data
+      return { type, data: BigInt64Array.from(list as readonly bigint[]) }; // int64_data
+    case "uint32":
+    case "uint64":
+      return { type: "int64", data: signed(place, list as readonly bigint[]) }; // uint64_data
+    case "float16":
+      return { type: "float", data: Float32Array.from(list as readonly number[], ofHalf) }; // bits in int32_data
+    case "bfloat16":
+      return { type: "float", data: Float32Array.from(list as readonly number[], ofBrain) };
     case "float":
-      return Float32Array.from(list as readonly number[]);
+      return { type, data: Float32Array.from(list as readonly number[]) };
     case "double":
-      return Float64Array.from(list as readonly number[]);
+      return { type, data: Float64Array.from(list as readonly number[]) };
     case "bool":
-      return Uint8Array.from(list as readonly number[], (value) => value === 0 ? 0 : 1);
+      return { type, data: Uint8Array.from(list as readonly number[], (value) => value === 0 ? 0 : 1) };
     case "int8":
     case "uint8":
     case "int16":
     case "uint16":
     case "int32":
-      return Int32Array.from(list as readonly number[]);
+      return { type, data: Int32Array.from(list as readonly number[]) };
   }
 }
 

@@ -36,7 +36,18 @@ export const layerOptionNames = ["name", "trainable"] as const;
 export type LayerDefinition<Output = Tree<Tensor>, Params = Tree<Tensor>, State = Tree<Tensor>> =
   & Pick<Layer, "type" | "options">
   & Partial<
-    Pick<Layer, "name" | "trainable" | "layers" | "checkInput" | "sequenceInputs" | "inputNames" | "batch">
+    Pick<
+      Layer,
+      | "name"
+      | "trainable"
+      | "layers"
+      | "checkInput"
+      | "sequenceInputs"
+      | "inputNames"
+      | "batch"
+      | "batchAsNumber"
+      | "unbatched"
+    >
   >
   & {
     /** See {@linkcode Layer.initParams}. */

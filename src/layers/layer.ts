@@ -117,6 +117,15 @@ export interface Layer<Output = Tree<Tensor>> {
   /** The batch size that its inputs are declared with, if it is fixed; absent: any. */
   readonly batch?: number;
   /**
+   * Whether it may need the number of samples in a batch to compute shapes; steps are compiled for each size of the batch
+   * then, where they cannot be for any.
+   */
+  readonly batchAsNumber?: boolean;
+  /**
+   * Why data cannot be cut into batches along its first axis, and what to do instead; undefined, or absent: it can.
+   */
+  unbatched?(): string | undefined;
+  /**
    * The same layer with every recurrent layer in it stateful, for streaming; params keep their structure.
    * Absent if there is no recurrent layer inside. A container calls `statefulLayer` on its children. A custom
    * layer with this member promises that its outputs, as far as they depend on its state, are the same for

@@ -101,6 +101,10 @@ export interface RecurrentDefinition<Output, State, ReturnState extends boolean>
   /** The options of the cell, as the layer saves them beside its flags. */
   readonly cellOptions: JsonOptions;
   readonly options: RnnOptions<ReturnState>;
+  /** The batch size that the cell takes, if it is fixed. */
+  readonly batch?: number;
+  /** Which params are trained; default: all. */
+  readonly trainableLeaves?: (params: Tree<Tensor>) => boolean[];
   /** Whether chunks give the same results as the whole sequence even if a chunk starts with masked steps. */
   readonly streams?: boolean;
 }
@@ -140,6 +144,8 @@ export function recurrentLayer(
     name: options.name,
     trainable: options.trainable,
     options: { ...cellOptions, ...flags },
+    ...(definition.batch === undefined ? {} : { batch: definition.batch }),
+    ...(definition.trainableLeaves && { trainableLeaves: definition.trainableLeaves }),
     initParams: (key, input) => cell.initParams(key, stepsOf(name, cell, input)),
     initState: (params, input, mask): Tree<Tensor> => {
       if (!flags.stateful) return [];

@@ -83,6 +83,17 @@ export function isTracing(): boolean {
   return current !== undefined;
 }
 
+/** Runs `run` as if nothing were traced: operations on known tensors are computed, not recorded. */
+export function outsideTraces<T>(run: () => T): T {
+  const before = current;
+  current = undefined;
+  try {
+    return run();
+  } finally {
+    current = before;
+  }
+}
+
 function builderNow(): Builder {
   if (!current) throw new TypeError("Cannot use a traced tensor here: its trace has ended");
   return current;

@@ -122,6 +122,14 @@ export function createSteps<Step extends PredictRunner>(
   makePredictor: MakePredictor<Step>,
   optimizer?: Optimizer,
 ): Steps<Step> {
+  const reason = model.unbatched?.();
+  if (reason !== undefined) {
+    throw new TypeError(
+      `Cannot use ${
+        layerName(model)
+      } with fit, evaluate or predict, which cut data into batches along the first axis: ${reason}`,
+    );
+  }
   return {
     model,
     options,
@@ -161,7 +169,14 @@ function newSessionFor(steps: Steps, variables: Variables, data: Data): Session 
     const key = variablesKey + keyOf(data);
     return steps.sessions.get(key, () => createSession(steps, key, variables, data, withTraining));
   };
-  if (!time) return sessionOf(batch, false);
+  const forBatch = () =>
+    forAnyBatch(
+      steps,
+      variablesKey + keyOf(batch),
+      () => sessionOf(batch, false),
+      () => sessionOf(data, false),
+    );
+  if (!time) return forBatch();
   const specs = (tree: Tree<Tensor>) => mapTree(tree, specOf);
   const output = forAnyLength(
     steps,
@@ -170,7 +185,7 @@ function newSessionFor(steps: Steps, variables: Variables, data: Data): Session 
   );
   const open = output && time.data(output);
   const session = open && forAnyLength(steps, variablesKey + keyOf(open), () => sessionOf(open, true));
-  return session ?? sessionOf(batch, false);
+  return session ?? forBatch();
 }
 
 /**
@@ -188,6 +203,32 @@ function forAnyLength<Value>(
   } catch {
     refused.add(key);
     return undefined;
+  }
+}
+
+/**
+ * What is made for batches of any size; for this size if the model may need it as a number, and does. If it cannot be
+ * made for this size either, the error is that with an open batch.
+ */
+function forAnyBatch<Value>(
+  { model, refused }: Pick<Steps, "model" | "refused">,
+  key: string,
+  open: () => Value,
+  fixed: () => Value,
+): Value {
+  if (refused.has(key)) return fixed();
+  try {
+    return open();
+  } catch (error) {
+    if (!model.batchAsNumber) throw error;
+    let made: Value;
+    try {
+      made = fixed();
+    } catch {
+      throw error;
+    }
+    refused.add(key);
+    return made;
   }
 }
 
@@ -226,8 +267,10 @@ function newPredictorFor<Step extends PredictRunner>(
     return predictors.get(variablesKey + keyOf(input), make);
   };
   const open = openTime(model, variables.state, x);
-  return (open && forAnyLength(steps, `predictor ${variablesKey}${keyOf(open)}`, () => predictorOf(open))) ??
-    predictorOf(openBatch(model, variables.state, x));
+  const batch = openBatch(model, variables.state, x);
+  const keyFor = (input: Tree<Spec>) => `predictor ${variablesKey}${keyOf(input)}`;
+  return (open && forAnyLength(steps, keyFor(open), () => predictorOf(open))) ??
+    forAnyBatch(steps, keyFor(batch), () => predictorOf(batch), () => predictorOf(mapTree(x, specOf)));
 }
 
 /** The dtypes in which the model accepts inputs of these specs. */

@@ -2,8 +2,8 @@
  * Which initializers are no weights, though they are floats: scalars, and small tensors that serve a graph as numbers do.
  * Exporters put such numbers beside the weights: exponents, bounds, epsilons, the fill values of first states.
  */
-import type { Constant } from "../tensors.ts";
-import type { Node } from "./node.ts";
+import { type Constant, isFloatType } from "../tensors.ts";
+import { attribute, type Node } from "./node.ts";
 import type { Graph } from "./operator.ts";
 
 /** The inputs of operators that are numbers and not weights, whatever their shape. */
@@ -37,14 +37,49 @@ function nodesOf(graph: Graph): Node[] {
   return graph.steps.flatMap(({ node, graphs }) => [node, ...[...graphs.values()].flatMap(nodesOf)]);
 }
 
+/** Operators through whose results no derivative goes: they are whole numbers or truths. */
+const WITHOUT_DERIVATIVE = [
+  "ArgMax",
+  "ArgMin",
+  "Equal",
+  "Greater",
+  "GreaterOrEqual",
+  "IsInf",
+  "IsNaN",
+  "Less",
+  "LessOrEqual",
+  "NonZero",
+  "Shape",
+  "Size",
+];
+
+function hasDerivative(node: Node): boolean {
+  if (node.operator !== "Cast") return !WITHOUT_DERIVATIVE.includes(node.operator);
+  const to = attribute(node, "to", "int");
+  return to === undefined || isFloatType(to);
+}
+
+/** The names that the outputs of a graph, and of those inside it, have a derivative with respect to. */
+function differentiated(graph: Graph, found: Set<string>): Set<string> {
+  for (const name of graph.outputs) found.add(name);
+  for (const { node, graphs } of graph.steps.toReversed()) {
+    if (!node.outputs.some((name) => found.has(name)) || !hasDerivative(node)) continue;
+    for (const name of node.inputs) found.add(name);
+    for (const inner of graphs.values()) differentiated(inner, found);
+  }
+  return found;
+}
+
 /**
  * Tells which initializers are no weights.
  *
  * @param root The whole graph.
- * @returns Whether the initializer of this name is a number: it has no axes, or every node that reads it reads a number.
+ * @returns Whether the initializer of this name is a number: it has no axes, or every node that reads it reads a number,
+ *   or it serves only whole numbers such as sizes.
  */
 export function fixedConstants(root: Graph): (name: string, constant: Constant) => boolean {
   const nodes = nodesOf(root);
+  const used = differentiated(root, new Set());
   const readers = new Map<string, { readonly node: Node; readonly index: number }[]>();
   for (const node of nodes) {
     node.inputs.forEach((name, index) => readers.set(name, [...readers.get(name) ?? [], { node, index }]));
@@ -54,7 +89,7 @@ export function fixedConstants(root: Graph): (name: string, constant: Constant) 
     Number(constant.data[0]) <= MOST_EPSILON &&
     (readers.get(node.outputs[0]) ?? []).some(({ node }) => KEPT_FROM_ZERO.includes(node.operator));
   return (name, constant) => {
-    if (constant.shape.length === 0) return true;
+    if (constant.shape.length === 0 || !used.has(name)) return true;
     const uses = readers.get(name) ?? [];
     return uses.length > 0 && uses.every(({ node, index }) =>
       NUMBERS[node.operator]?.includes(index) ||

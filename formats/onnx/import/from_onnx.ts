@@ -1,24 +1,24 @@
 /** `fromOnnx`: reads an ONNX file as a model. */
 import { checkBytes, checkFunction, wrongKind } from "../../../src/describe.ts";
-import { defineLayer } from "../../../src/layers/define.ts";
-import type { Applied, ApplyContext, Layer, Variables } from "../../../src/layers/layer.ts";
+import type { Layer, Variables } from "../../../src/layers/layer.ts";
 import { checkOptions } from "../../../src/option_names.ts";
-import { quoted } from "../../../src/quoted.ts";
-import { foldIn } from "../../../src/operations/random.ts";
-import { functionOption } from "../../../src/options/json.ts";
-import { type Dim, printShape, type Shape, symbol } from "../../../src/tensor/dims.ts";
-import { type DType, host, isLeaf, printSpec, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
-import { flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from "../../../src/tree/tree.ts";
-import { OnnxError, reading } from "../errors.ts";
-import { decodeModel, type ModelProto, type ValueInfoProto } from "../protos.ts";
-import { dtypeOf, type ExternalData, sizesOf } from "../tensors.ts";
-import { evaluate, RUN } from "./evaluate.ts";
-import { checkOperators, readGraph } from "./graph.ts";
-import { checkWork, limitNames, limitsOf, type Mark, type OnnxLimits } from "./limits.ts";
-import type { Graph } from "./operator.ts";
+import { host, type Tensor } from "../../../src/tensor/tensor.ts";
+import { mapTree } from "../../../src/tree/tree.ts";
+import { OnnxError } from "../errors.ts";
+import { decodeModel, type ModelProto } from "../protos.ts";
+import type { ExternalData } from "../tensors.ts";
+import { type BatchAxes, checkBatchAxes } from "./axes.ts";
+import { boundInputs, type OnnxConstant } from "./bound.ts";
+import { checkOperators, hasWeights, readGraph } from "./graph.ts";
+import { graphFunction } from "./graph_function.ts";
+import { type OnnxInput, readInput } from "./inputs.ts";
+import { layerOf, selfOf } from "./layer.ts";
+import { limitNames, limitsOf, type OnnxLimits } from "./limits.ts";
 import { operators } from "./operators/mod.ts";
-import { tensorOf, valueOf } from "./values.ts";
-import { type Collected, collectVariables } from "./variables.ts";
+import { takesDoubles, withoutDoubles } from "./precision.ts";
+import { type OnnxRun, runOf } from "./run.ts";
+import { checkStates, statefulLayerOf } from "./states.ts";
+import { collectVariables } from "./variables.ts";
 
 /** Options of {@linkcode fromOnnx}. */
 export interface FromOnnxOptions extends OnnxLimits {
@@ -33,29 +33,42 @@ export interface FromOnnxOptions extends OnnxLimits {
   /** Whether training changes the weight of this name; default: all are trained. */
   readonly trainable?: (weight: string) => boolean;
   /**
-   * Whether training also changes the numbers among the initializers, for which `trainable` is asked then too:
-   * those without axes, exponents, bounds, epsilons, fill values; default false.
+   * Whether the numbers among the initializers are weights too, which training changes: those without axes, exponents,
+   * bounds, epsilons, fill values. Default false: they are constants of the graph.
    */
   readonly trainNumbers?: boolean;
-}
-
-/** An input of an imported model. */
-export interface OnnxInput {
-  /** Its name in the graph. */
-  readonly name: string;
-  /** The dtype in which it is given; integers of any width are int32. */
-  readonly dtype: DType;
-  /** Sizes that the file leaves open are symbols; undefined if the file does not give a shape. */
-  readonly shape: Shape | undefined;
+  /** Values of inputs that are the same in every call, by name, as `{ sr: 16000 }`; they are no inputs of the model then. */
+  readonly constants?: { readonly [input: string]: OnnxConstant };
+  /**
+   * The axis of the batch in all inputs and outputs, or in those named; default 0. The model takes and gives the batch as
+   * the first axis, wherever it is in the graph. Null for a graph that takes a single sample and has no such axis: the
+   * model takes batches of 1.
+   */
+  readonly batchAxis?: BatchAxes;
+  /**
+   * Inputs that are the graph's state, each with the output that it gets at the next step, as `{ h: "hn" }`. The model is
+   * a recurrent layer then: a step is a call of the graph, the state begins with zeros and is no input or output. It takes
+   * sequences of the other inputs, `[batch, steps, ...]`, and can be given to `streaming` and `streams`.
+   */
+  readonly states?: { readonly [input: string]: string };
 }
 
 /** The result of {@linkcode fromOnnx}. */
 export interface OnnxModel {
   /**
    * The model: a layer. It takes the graph's input, or an object by name if there are several, and likewise
-   * for its outputs.
+   * for its outputs. Each has the batch as its first axis; `predict`, `evaluate` and `fit` refuse a graph in which
+   * that is seen not to be so, until `batchAxis` says where it is.
    */
   readonly model: Layer;
+  /**
+   * Runs the graph as the file has it: all inputs by name, in the file's order of axes, whether or not there is a batch;
+   * all outputs by name. It is compiled once for all sizes that the file leaves open, or for each where the graph needs
+   * them as numbers. The states of the option `states` are inputs and outputs here.
+   *
+   * @throws TypeError for inputs that do not fit; OnnxError for what a node cannot compute.
+   */
+  readonly run: OnnxRun;
   /** The weights and the state of the file. */
   readonly variables: Variables;
   /** The inputs, in order. */
@@ -71,7 +84,7 @@ export interface OnnxModel {
 }
 
 /** The supported versions of the standard operators. */
-const OPSETS = { first: 7, last: 26 };
+const OPSETS = { first: 7, last: 28 };
 
 function opsetOf({ opsetImport }: ModelProto): number {
   const standard = opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx");
@@ -83,133 +96,6 @@ function opsetOf({ opsetImport }: ModelProto): number {
       ? `the version is ${version}, expected ${OPSETS.first} to ${OPSETS.last}`
       : "the standard one, ai.onnx, is not among them",
   );
-}
-
-/** A size of an input as ours; names that are not identifiers are rewritten. */
-function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
-  if (value !== undefined) return sizesOf(`input ${quoted(name)}`, [value])[0];
-  const text = (param === "" ? `${name}_${axis}` : param).replaceAll(/\W/g, "_");
-  return symbol(/^[A-Za-z_]/.test(text) ? text : `_${text}`);
-}
-
-function readInput({ name, type }: ValueInfoProto): OnnxInput {
-  const place = `input ${quoted(name)}`;
-  const tensor = type?.tensorType;
-  if (!tensor) throw new OnnxError(place, "it is no tensor");
-  const shape = tensor.shape?.dim.map((dim, axis) =>
-    dimOf(name, axis, Object.hasOwn(dim, "dimValue") ? dim.dimValue : undefined, dim.dimParam)
-  );
-  return { name, dtype: dtypeOf(place, tensor.elemType), shape };
-}
-
-/** Throws unless a tensor can be this input. */
-function checkInput({ name, dtype, shape }: OnnxInput, given: Spec): void {
-  const fits = given.dtype === dtype &&
-    (!shape || (shape.length === given.shape.length &&
-      shape.every((dim, axis) =>
-        typeof dim !== "number" || typeof given.shape[axis] !== "number" || dim === given.shape[axis]
-      )));
-  if (fits) return;
-  throw new TypeError(
-    `Cannot run the ONNX model with ${printSpec(given)} for its input ${quoted(name)}: expected ${dtype}${
-      shape ? printShape(shape) : " of any shape"
-    }`,
-  );
-}
-
-/** The inputs of a call, in order. */
-function inputsOf(inputs: readonly OnnxInput[], tree: Tree<Tensor>): Tensor[] {
-  const names = inputs.map(({ name }) => name);
-  const byName = isLeaf(tree) ? undefined : tree as { readonly [name: string]: Tensor }; // checked below
-  const given = inputs.length === 1 && !byName ? [tree] : names.map((name) => byName?.[name]);
-  const strange = byName ? Object.keys(byName).find((name) => !names.includes(name)) : undefined;
-  if (strange !== undefined || !given.every(isLeaf)) {
-    const found = byName ? `{${Object.keys(byName).join(", ")}}` : "one tensor";
-    throw new TypeError(
-      `Cannot run the ONNX model with ${found}: expected ${
-        inputs.length === 1 ? "one tensor" : "the inputs by name"
-      }, {${names.join(", ")}}`,
-    );
-  }
-  inputs.forEach((input, index) => checkInput(input, given[index] as Spec)); // all are leaves, as just checked
-  return given as Tensor[];
-}
-
-/** Everything that a call reads. */
-interface Read {
-  readonly params: { readonly [name: string]: Tree<Tensor> };
-  readonly state: Record<string, Tensor>;
-  readonly given: readonly Tensor[];
-  readonly key: Tensor | undefined;
-}
-
-/** The layer of a graph. */
-function layerOf(
-  graph: Graph,
-  inputs: readonly OnnxInput[],
-  collected: Collected,
-  { name, trainable = () => true, trainNumbers = false }: FromOnnxOptions,
-  limits: Required<OnnxLimits>,
-): Layer {
-  const type = "onnx";
-  const self = name === undefined ? type : `${type} ${name}`;
-  const { variables } = collected;
-  const order = new Map(graph.steps.map(({ node }, index) => [node, index]));
-  const apply = (given: Variables, input: Tree<Tensor>, context: ApplyContext): Applied => {
-    const refused = context.mask !== undefined
-      ? "a mask"
-      : context.initialState !== undefined
-      ? "an initial state"
-      : context.resets !== undefined && "resets";
-    if (refused) {
-      throw new TypeError(
-        `Cannot use ${self} with ${refused}: what its graph takes are its inputs, {${
-          inputs.map(({ name }) => name).join(", ")
-        }}`,
-      );
-    }
-    const params = given.params as { readonly [name: string]: Tree<Tensor> }; // as `variables` are
-    const state = { ...given.state as { readonly [name: string]: Tensor } };
-    collected.checkParams(self, params, state);
-    const training = context.training && !context.frozen;
-    const compute = ({ params, state, given, key }: Read, computed?: Mark): Tensor[] => {
-      const values = evaluate(graph, given.map(valueOf), {
-        training,
-        keyFor: (node) => key && foldIn(key, order.get(node) ?? 0),
-        variableOf: (graph, name) => collected.variableOf(graph, name, params, state),
-        weightsOf: (node) => collected.weightsOf(node, params),
-        isState: (name) => Object.hasOwn(state, name),
-        setState: (name, tensor) => state[name] = tensor,
-        computed,
-      });
-      return values.map((value, index) =>
-        reading(`output ${quoted(graph.outputs[index])}`, () => tensorOf(value), RUN)
-      );
-    };
-    const read: Read = { params, state, given: inputsOf(inputs, input), key: context.key };
-    const { leaves, structure } = flattenTree<Tensor>(read);
-    checkWork(limits, graph.place, leaves, (tensors, mark) => {
-      const { params, state, given, key } = unflattenTree<Read>(structure, tensors);
-      compute({ params, state: { ...state }, given, key }, mark);
-    });
-    const outputs = compute(read);
-    const output = outputs.length === 1
-      ? outputs[0]
-      : Object.fromEntries(graph.outputs.map((name, index) => [name, outputs[index]]));
-    return { output, state };
-  };
-  return defineLayer({
-    type,
-    name,
-    options: { graph: functionOption(self, "graph") },
-    initParams: () => variables.params,
-    initState: () => variables.state,
-    trainableLeaves: (params) =>
-      Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1).flatMap(([weight, tree]) =>
-        treeLeaves(tree).map(() => (trainNumbers || !collected.fixed.has(weight)) && trainable(weight))
-      ),
-    apply,
-  });
 }
 
 /**
@@ -240,32 +126,62 @@ function layerOf(
  * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
-  checkOptions("fromOnnx", options, ["name", "externalData", "trainable", "trainNumbers", ...limitNames]);
-  if (options.trainable !== undefined) checkFunction("use fromOnnx", options.trainable, "trainable");
-  const { trainNumbers } = options;
-  if (trainNumbers !== undefined && typeof trainNumbers !== "boolean") {
+  checkOptions("fromOnnx", options, [
+    "name",
+    "externalData",
+    "trainable",
+    "trainNumbers",
+    "constants",
+    "batchAxis",
+    "states",
+    ...limitNames,
+  ]);
+  const { name, batchAxis, constants, states, trainable = () => true, trainNumbers = false } = options;
+  checkFunction("use fromOnnx", trainable, "trainable");
+  if (typeof trainNumbers !== "boolean") {
     throw wrongKind("use fromOnnx", trainNumbers, "trainNumbers", "true or false");
   }
   checkBytes("read an ONNX file", bytes);
   const limits = limitsOf("fromOnnx", options);
   const proto = decodeModel(bytes);
   if (!proto.graph) throw new OnnxError("the model", "it has no graph");
+  const root = takesDoubles(proto.graph) ? proto.graph : withoutDoubles(proto.graph);
   const opset = opsetOf(proto);
-  const reader = { opset, operators, externalData: options.externalData, maxNodes: limits.maxNodes };
-  checkOperators(reader, proto.graph);
-  const graph = readGraph(reader, proto.graph, "the graph");
+  const reader = {
+    opset,
+    operators,
+    externalData: options.externalData,
+    constantsAreWeights: !hasWeights(root),
+    maxNodes: limits.maxNodes,
+  };
+  checkOperators(reader, root);
+  const graph = readGraph(reader, root, "the graph");
   if (graph.outputs.length === 0) throw new OnnxError("the graph", "it has no outputs");
-  const inputs = graph.inputs.map(readInput);
-  if (inputs.length === 0) throw new OnnxError("the graph", "it has no inputs");
-  const collected = collectVariables(graph);
+  const all = graph.inputs.map(readInput);
+  if (all.length === 0) throw new OnnxError("the graph", "it has no inputs");
+  const bound = boundInputs(constants, all);
+  if (bound.size === all.length) {
+    throw new RangeError(
+      "Cannot use fromOnnx: constants binds all inputs, expected one that is given in a call",
+    );
+  }
+  const collected = collectVariables(graph, trainNumbers);
+  const called = graphFunction(graph, all, bound, collected, limits);
+  const { inputs, outputs } = called;
+  const inputNames = inputs.map(({ name }) => name);
+  if (batchAxis !== undefined) checkBatchAxes(batchAxis, [...inputNames, ...outputs]);
+  if (states !== undefined) checkStates(states, inputNames, outputs);
+  const file = {
+    params: mapTree(collected.variables.params, (leaf: Tensor) => host(leaf)),
+    state: collected.variables.state,
+  };
+  const parts = { name, batchAxis, trainable };
   return {
-    model: layerOf(graph, inputs, collected, options, limits),
-    variables: {
-      params: mapTree(collected.variables.params, (leaf: Tensor) => host(leaf)),
-      state: collected.variables.state,
-    },
+    model: states ? statefulLayerOf(called, states, parts) : layerOf(called, parts),
+    variables: states ? { ...file, state: [] } : file,
+    run: runOf(called, selfOf(name), file),
     inputs,
-    outputs: graph.outputs,
+    outputs,
     opset,
     producer: [proto.producerName, proto.producerVersion].filter((text) => text !== "").join(" "),
     metadata: Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value])),

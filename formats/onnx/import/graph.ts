@@ -4,8 +4,8 @@
  */
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
-import { attributeTypes, type GraphProto, type TensorProto } from "../protos.ts";
-import { type Constant, type ExternalData, readTensor } from "../tensors.ts";
+import { attributeTypes, type GraphProto, type NodeProto, type TensorProto } from "../protos.ts";
+import { type Constant, type ExternalData, isFloatType, readTensor } from "../tensors.ts";
 import { type Node, readNode } from "./node.ts";
 import type { Graph, Operator, Operators, Step } from "./operator.ts";
 
@@ -14,6 +14,10 @@ export interface GraphReader {
   readonly opset: number;
   readonly operators: Operators;
   readonly externalData: ExternalData | undefined;
+  /**
+   * Whether the floats of Constant nodes are weights, as in files without other weights: they are read as initializers.
+   */
+  readonly constantsAreWeights: boolean;
   /** The largest number of nodes in the model, in all its graphs. */
   readonly maxNodes: number;
 }
@@ -22,7 +26,7 @@ export interface GraphReader {
  * How deep graphs inside nodes may be nested. Deeper ones are refused, so that walking them never overflows
  * the stack.
  */
-const DEEPEST = 16;
+export const DEEPEST = 16;
 
 /** Reads a graph that `checkOperators` has seen. `outer` are the names known to the graphs around it. */
 export function readGraph(
@@ -62,8 +66,15 @@ export function readGraph(
       `the model has ${read.nodes} nodes and more, expected at most ${reader.maxNodes}; maxNodes allows more`,
     );
   }
-  const steps = proto.node.map((nodeProto, index): Step => {
+  const steps = proto.node.flatMap((nodeProto, index): Step[] => {
     const node = readNode(nodeProto, reader.opset, index);
+    const weight = reader.constantsAreWeights ? weightOf(nodeProto) : undefined;
+    if (weight) {
+      const [name] = node.outputs;
+      define(name, node.place);
+      constants.set(name, readTensor(node.place, weight, reader.externalData));
+      return [];
+    }
     const operator = reader.operators[node.operator]; // known, as `checkOperators` saw
     checkUse(node, operator);
     for (const name of node.inputs) checkKnown(node.place, name, known);
@@ -73,7 +84,7 @@ export function readGraph(
       graphs.set(name, readGraph(reader, g, `${node.place}, ${name}`, known, depth + 1, read));
     }
     for (const name of node.outputs) if (name !== "") define(name, node.place);
-    return { node, operator, graphs };
+    return [{ node, operator, graphs }];
   });
   const outputs = proto.output.map(({ name }) => name);
   for (const name of outputs) {
@@ -96,6 +107,34 @@ function readInitializers(
     constants.set(tensor.name, readTensor(where, tensor, externalData));
   }
   return constants;
+}
+
+function isWeight({ dataType, dims }: TensorProto): boolean {
+  return dims.length > 0 && isFloatType(dataType);
+}
+
+/** The tensor of a Constant node that may be a weight: floats with axes. */
+function weightOf({ opType, attribute: [value, ...rest], output }: NodeProto): TensorProto | undefined {
+  const tensor = opType === "Constant" && output.length === 1 && rest.length === 0 && value?.name === "value"
+    ? value.t
+    : undefined;
+  return tensor && isWeight(tensor) ? tensor : undefined;
+}
+
+/** Whether an initializer of a graph, or of those inside it, may be a weight. */
+export function hasWeights(root: GraphProto): boolean {
+  const pending: [GraphProto, number][] = [[root, 0]];
+  for (let next = pending.shift(); next; next = pending.shift()) {
+    const [graph, depth] = next;
+    if (graph.initializer.some(isWeight)) return true;
+    if (depth >= DEEPEST) continue;
+    for (const { attribute } of graph.node) {
+      for (const { type, g } of attribute) {
+        if (type === attributeTypes.graph && g) pending.push([g, depth + 1]);
+      }
+    }
+  }
+  return false;
 }
 
 function checkKnown(place: string, name: string, known: ReadonlySet<string>): void {

@@ -43,8 +43,8 @@ export function limitsOf(what: string, { maxNodes, maxWork, maxElements }: OnnxL
   return all;
 }
 
-/** Called with the results of a node. */
-export type Mark = (place: string, results: readonly Tensor[]) => void;
+/** Called with the results of a node, and the operations that were computed already as their operands are known. */
+export type Mark = (place: string, results: readonly Tensor[], done: number) => void;
 
 /**
  * Throws unless a computation stays within the limits; nothing is computed.
@@ -64,8 +64,16 @@ export function checkWork(
     if (elements <= limits.maxElements) return;
     throw tooMuch(node, `it makes ${printSpec(spec)} of ${elements} elements`, "maxElements", limits);
   };
+  let work = 0;
+  const checkSum = (node: string) => {
+    if (work <= limits.maxWork) return;
+    const sum = work.toPrecision(2);
+    throw tooMuch(node, `with what comes before it, a call takes ${sum} operations`, "maxWork", limits);
+  };
   const { program } = traceFlat(inputs.map(specOf), (tensors) => {
-    run(tensors, (node, results) => {
+    run(tensors, (node, results, done) => {
+      work += done;
+      checkSum(node);
       for (const result of results) {
         checkSize(node, result); // here too, before the next node fails on it
         if (result.kind === "traced" && !madeBy.has(valueOf(result))) madeBy.set(valueOf(result), node);
@@ -73,20 +81,12 @@ export function checkWork(
     });
     return { outputs: [], result: undefined };
   });
-  let work = 0;
   let waiting: Equation[] = []; // equations of a node without a result yet
   const check = (node: string) => {
     for (const equation of waiting) {
       work += workOf(equation);
       for (const value of equation.outputs) checkSize(node, value);
-      if (work > limits.maxWork) {
-        throw tooMuch(
-          node,
-          `with what comes before it, a call takes ${work.toPrecision(2)} operations`,
-          "maxWork",
-          limits,
-        );
-      }
+      checkSum(node);
     }
     waiting = [];
   };
@@ -131,6 +131,7 @@ function workOf(equation: Equation): number {
     least(shape[shape.length - (equation.attributes.transposeLeft ? 2 : 1)]);
 }
 
-function workOfProgram({ equations }: Program): number {
+/** The elementwise operations of a Program. */
+export function workOfProgram({ equations }: Program): number {
   return equations.reduce((sum, equation) => sum + workOf(equation), 0);
 }

@@ -6,6 +6,14 @@ import type { Constant } from "../tensors.ts";
 import type { Node } from "./node.ts";
 import type { OnnxValue } from "./values.ts";
 
+/** How a graph inside a node is computed. */
+export interface Inside {
+  /** The outputs to compute; default: those of the graph. */
+  readonly only?: readonly string[];
+  /** Values of the graph that are given: the nodes that would compute them are left out. */
+  readonly preset?: ReadonlyMap<string, OnnxValue>;
+}
+
 /** The context of the call in which operators compute. */
 export interface Call {
   /** Dropout is active and batch normalization uses the batch's statistics. */
@@ -18,8 +26,17 @@ export interface Call {
   isState(name: string): boolean;
   /** Puts a new value in the model's state. */
   setState(name: string, tensor: Tensor): void;
-  /** Computes a graph inside a node; it can read the names of the graphs around it. */
-  inside(graph: Graph, inputs: readonly OnnxValue[]): OnnxValue[];
+  /**
+   * Computes a graph inside a node; it can read the names of the graphs around it. An input that is undefined must not
+   * be read.
+   */
+  inside(graph: Graph, inputs: readonly (OnnxValue | undefined)[], options?: Inside): OnnxValue[];
+  /** The value of a name where the node is. */
+  valueOf(name: string): OnnxValue | undefined;
+  /** The tensors of a sequence. */
+  sequenceOf(name: string): readonly OnnxValue[];
+  /** Makes an output of the node a sequence. */
+  setSequence(name: string, values: readonly OnnxValue[]): void;
   /** The graph of an attribute. */
   graphOf(node: Node, attribute: string): Graph;
 }
@@ -35,6 +52,8 @@ export interface Operator {
   readonly inputs: readonly [least: number, most: number];
   /** The maximum number of outputs; default 1. */
   readonly outputs?: number;
+  /** Whether it reads or makes sequences of tensors, by the names of its inputs and outputs. */
+  readonly takesSequences?: boolean;
   /** Its outputs. Errors that it throws are reported with the node. */
   compute(node: Node, inputs: Inputs, call: Call): OnnxValue[];
 }

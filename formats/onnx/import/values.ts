@@ -4,7 +4,7 @@
  * sizes of axes, so that a graph can compute shapes.
  */
 import { addDims, type Dim, fixedDim, printShape, type Shape } from "../../../src/tensor/dims.ts";
-import { type DType, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
+import { type DType, type HostTensor, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
 import { cast } from "../../../src/operations/elementwise.ts";
 import { sizeAsTensor } from "../../../src/operations/reduction.ts";
 import { concat, reshape, transpose } from "../../../src/operations/structure.ts";
@@ -58,6 +58,30 @@ export function constantValue(place: string, constant: Constant): OnnxValue {
     return shape.length === 0 ? scalarSize(sizes[0]) : sizesOf(sizes);
   }
   return valueOf(hostTensorOf(place, constant));
+}
+
+/** A value with integers as sizes, if they are known and few, along one axis or none. */
+export function asSizes(value: OnnxValue): OnnxValue {
+  if (value.kind === "sizes") return value;
+  const { base: { kind, dtype }, axes } = value;
+  if (kind !== "host" || dtype !== "int32" || axes.length > 1) return value;
+  const { data } = value.base as HostTensor; // as its kind says
+  if (data.length > MOST_SIZES) return value;
+  return axes.length === 0 ? scalarSize(data[0]) : sizesOf(Array.from(data));
+}
+
+/** Whether every element is known while tracing, as a number. */
+export function isKnown(value: OnnxValue): boolean {
+  return value.kind === "sizes"
+    ? value.sizes.every((size) => typeof size === "number")
+    : value.base.kind === "host";
+}
+
+/** The only element of a value, if it has one that is known while tracing. */
+export function onlyElement(value: OnnxValue): number | undefined {
+  const elements = value.kind === "sizes" ? value.sizes : value.base.kind === "host" ? value.base.data : [];
+  const [element] = elements;
+  return elements.length === 1 && typeof element === "number" ? element : undefined;
 }
 
 /** The shape of a value. */
@@ -166,8 +190,31 @@ export function squeezed(value: OnnxValue, gone: readonly number[]): OnnxValue {
 
 /** A value as another dtype. */
 export function castValue(value: OnnxValue, dtype: DType): OnnxValue {
-  if (value.kind === "sizes") return dtype === "int32" ? value : valueOf(cast(tensorOf(value), dtype));
-  return { ...value, base: cast(value.base, dtype) };
+  if (value.kind === "sizes") {
+    return dtype === "int32" ? value : withSizes(valueOf(cast(tensorOf(value), dtype)), value);
+  }
+  return (dtype === "int32" ? behind.get(value.base) : undefined) ??
+    { ...value, base: cast(value.base, dtype) };
+}
+
+/** The sizes that traced floats were made from: exporters compare and add sizes as floats. */
+const behind = new WeakMap<Tensor, SizesValue>();
+
+/** Floats that are these sizes, if they are known only with the sizes. */
+export function withSizes(value: TensorValue, sizes: SizesValue): OnnxValue {
+  if (value.base.kind === "traced" && value.base.dtype !== "bool") behind.set(value.base, sizes);
+  return value;
+}
+
+/** The sizes that a value consists of; undefined if it is others, or not whole numbers. */
+export function sizesBehind(value: OnnxValue): SizesValue | undefined {
+  if (value.kind === "sizes") return value;
+  const { base, axes } = value;
+  if (base.kind !== "host" || axes.length > 1 || base.data.length > MOST_SIZES || base.dtype === "bool") {
+    return behind.get(base);
+  }
+  const sizes = Array.from(base.data);
+  return sizes.every(Number.isSafeInteger) ? { kind: "sizes", sizes, scalar: axes.length === 0 } : undefined;
 }
 
 /** An index from the start of an axis; negative numbers count from the end. */

@@ -27,8 +27,6 @@ export interface Collected {
   variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
   /** The weights of a recurrent node, if they are kept in our layout. */
   weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
-  /** The names of params that are numbers of the graph and no weights, such as exponents. */
-  readonly fixed: ReadonlySet<string>;
   /** Throws unless these are variables of this graph. */
   checkParams(self: string, params: Params, state: State): void;
 }
@@ -80,8 +78,13 @@ function statistics(graph: Graph): Set<string> {
   return new Set(names.filter((name) => graph.constants.has(name)));
 }
 
-/** Finds the variables of a graph and of those inside it. */
-export function collectVariables(root: Graph): Collected {
+/**
+ * Finds the variables of a graph and of those inside it.
+ *
+ * @param withNumbers Whether numbers such as exponents are among them; otherwise they are constants, so that what is
+ *   computed from them may determine shapes and branches.
+ */
+export function collectVariables(root: Graph, withNumbers: boolean): Collected {
   const unique = uniqueNames();
   const params: Record<string, Tree<Tensor>> = {};
   const state: Record<string, Tensor> = {};
@@ -90,8 +93,7 @@ export function collectVariables(root: Graph): Collected {
   const moving = statistics(root);
   const reads = countReads(root);
   const within = new Set<string>();
-  const isFixed = fixedConstants(root);
-  const fixed = new Set<string>();
+  const isNumber = fixedConstants(root);
   for (const { node } of root.steps) {
     const weights = ownWeights(node, root, reads);
     if (!weights) continue;
@@ -110,11 +112,12 @@ export function collectVariables(root: Graph): Collected {
     for (const [name, constant] of graph.constants) {
       const tensor = floatTensor(constant);
       if (!tensor || (graph === root && within.has(name))) continue;
-      const key = graph === root && moving.has(name) ? name : unique(prefix + name);
+      const isMoving = graph === root && moving.has(name);
+      if (!isMoving && !withNumbers && isNumber(name, constant)) continue;
+      const key = isMoving ? name : unique(prefix + name);
       own.set(name, key);
-      if (graph === root && moving.has(name)) state[key] = tensor;
+      if (isMoving) state[key] = tensor;
       else params[key] = tensor;
-      if (isFixed(name, constant)) fixed.add(key);
     }
     for (const { node, graphs } of graph.steps) {
       for (const inner of graphs.values()) collect(inner, `${prefix}${node.name}/`);
@@ -123,7 +126,6 @@ export function collectVariables(root: Graph): Collected {
   collect(root, "");
   return {
     variables: { params, state },
-    fixed,
     variableOf: (graph, name, params, state) => {
       const key = keys.get(graph)?.get(name);
       if (key === undefined) return undefined;

@@ -32,14 +32,32 @@ import {
   tanh,
 } from "../../../../src/operations/elementwise.ts";
 import { resolveActivation } from "../../../../src/operations/activations.ts";
-import { addDims, type Dim, divideDims, multiplyDims, subtractDims } from "../../../../src/tensor/dims.ts";
+import {
+  addDims,
+  type Dim,
+  divideDims,
+  isAtMost,
+  multiplyDims,
+  subtractDims,
+} from "../../../../src/tensor/dims.ts";
 import { hostTensor, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { dropoutMask } from "../../../../src/operations/random.ts";
 import { dtypeOf } from "../../tensors.ts";
 import { eluOf, hardSigmoidOf, leakyReluOf, thresholdedReluOf } from "../activations.ts";
 import { attribute, type Node } from "../node.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
-import { castValue, floatsOf, type OnnxValue, type SizesValue, tensorOf, valueOf } from "../values.ts";
+import {
+  castValue,
+  dtypeOfValue,
+  floatsOf,
+  onlyElement,
+  type OnnxValue,
+  sizesBehind,
+  type SizesValue,
+  tensorOf,
+  valueOf,
+  withSizes,
+} from "../values.ts";
 
 /** An operator of one tensor of floats. */
 function unary(
@@ -53,12 +71,36 @@ function unary(
   };
 }
 
-/** The same for any number. */
-function unaryNumber(compute: (x: Tensor) => Tensor): Operator {
+/** Rounding: sizes as floats are whole already. */
+function rounding(compute: (x: Tensor) => Tensor): Operator {
+  const { compute: ofAll, ...rest } = unary(compute);
+  return {
+    ...rest,
+    compute: (node, inputs, call) => {
+      const x = given(inputs, 0);
+      return x.kind === "tensor" && x.base.kind === "traced" && sizesBehind(x)
+        ? [x]
+        : ofAll(node, inputs, call);
+    },
+  };
+}
+
+/** The same for any number; `sizes` computes known integers, where it can. */
+function unaryNumber(
+  compute: (x: Tensor) => Tensor,
+  sizes: (size: Dim) => Dim | undefined = () => undefined,
+): Operator {
   return {
     attributes: [],
     inputs: [1, 1],
-    compute: (_, inputs) => [valueOf(compute(tensorOf(given(inputs, 0))))],
+    compute: (_, inputs) => {
+      const x = given(inputs, 0);
+      const results = x.kind === "sizes" ? x.sizes.map(sizes) : [];
+      if (x.kind === "sizes" && results.every((size) => size !== undefined)) {
+        return [{ ...x, sizes: results }];
+      }
+      return [valueOf(compute(tensorOf(x)))];
+    },
   };
 }
 
@@ -68,6 +110,26 @@ function pairs(a: SizesValue, b: SizesValue): (readonly [Dim, Dim])[] | undefine
   const at = ({ sizes }: SizesValue, index: number) => sizes.length === 1 ? sizes[0] : sizes[index];
   const paired = Array.from({ length }, (_, index) => [at(a, index), at(b, index)] as const);
   return paired.every(([x, y]) => x !== undefined && y !== undefined) ? paired : undefined;
+}
+
+/** What an operator makes of two lists of sizes, where it can. */
+function sizesOfPair(
+  a: OnnxValue,
+  b: OnnxValue,
+  compute: (a: Dim, b: Dim) => Dim | undefined,
+): SizesValue | undefined {
+  const both = bothSizes(a, b);
+  if (!both) return undefined;
+  const sizes = pairs(...both)?.map(([x, y]) => compute(x, y));
+  if (!sizes?.every((size) => size !== undefined)) return undefined;
+  return { kind: "sizes", sizes, scalar: both.every(({ scalar }) => scalar) };
+}
+
+/** Two values as sizes, if both are known to be, and one is not merely a list of whole numbers. */
+function bothSizes(a: OnnxValue, b: OnnxValue): readonly [SizesValue, SizesValue] | undefined {
+  if ([a, b].every((value) => value.kind === "tensor" && value.base.kind === "host")) return undefined;
+  const [x, y] = [sizesBehind(a), sizesBehind(b)];
+  return x && y && [x, y];
 }
 
 /** An operator of two tensors; `sizes` computes known integers, where it can. */
@@ -80,27 +142,89 @@ function binary(
     inputs: [2, 2],
     compute: (_, inputs) => {
       const [a, b] = [given(inputs, 0), given(inputs, 1)];
-      if (sizes && a.kind === "sizes" && b.kind === "sizes") {
-        const results = pairs(a, b)?.map(([x, y]) => sizes(x, y));
-        if (results?.every((size) => size !== undefined)) {
-          return [{ kind: "sizes", sizes: results, scalar: a.scalar && b.scalar }];
-        }
-      }
-      return [valueOf(compute(tensorOf(a), tensorOf(b)))];
+      const result = sizes && sizesOfPair(a, b, sizes);
+      if (result && a.kind === "sizes" && b.kind === "sizes") return [result];
+      const computed = valueOf(compute(tensorOf(a), tensorOf(b)));
+      return [result ? withSizes(computed, result) : computed];
     },
   };
 }
 
-/** An operator of one tensor or more. */
-function variadic(combine: (a: Tensor, b: Tensor) => Tensor): Operator {
+/** An operator of one tensor or more; `sizes` computes known integers, where it can. */
+function variadic(
+  combine: (a: Tensor, b: Tensor) => Tensor,
+  sizes: (a: Dim, b: Dim) => Dim | undefined,
+): Operator {
+  const pair = binary(combine, sizes);
   return {
     attributes: [],
     inputs: [1, Infinity],
-    compute: (
-      _,
-      inputs,
-    ) => [valueOf(inputs.map((_, index) => tensorOf(given(inputs, index))).reduce(combine))],
+    compute: (node, inputs, call) => {
+      const values = inputs.map((_, index) => given(inputs, index));
+      return [values.reduce((a, b) => pair.compute(node, [a, b], call)[0])];
+    },
   };
+}
+
+/** A size to a small power. */
+function power(size: Dim, exponent: Dim): Dim | undefined {
+  if (typeof exponent !== "number" || !(Number.isInteger(exponent) && exponent >= 0 && exponent <= 8)) {
+    return undefined;
+  }
+  return Array.from({ length: exponent }, () => size).reduce<Dim>(multiplyDims, 1);
+}
+
+/** The larger of two sizes, if it is the same whatever their symbols are. */
+function largerSize(a: Dim, b: Dim): Dim | undefined {
+  return isAtMost(a, b) ? b : isAtMost(b, a) ? a : undefined;
+}
+
+/** The smaller of two sizes, if it is the same whatever their symbols are. */
+function smallerSize(a: Dim, b: Dim): Dim | undefined {
+  return isAtMost(a, b) ? a : isAtMost(b, a) ? b : undefined;
+}
+
+/** A comparison; `sizes` decides that of known integers, where it can. */
+function comparison(
+  compute: (a: Tensor, b: Tensor) => Tensor,
+  sizes: (a: Dim, b: Dim) => boolean | undefined,
+): Operator {
+  return {
+    ...binary(compute),
+    compute: (_, inputs) => {
+      const [a, b] = [given(inputs, 0), given(inputs, 1)];
+      const both = bothSizes(a, b);
+      const decided = both && decide(...both, sizes);
+      return [valueOf(decided ?? compute(tensorOf(a), tensorOf(b)))];
+    },
+  };
+}
+
+/** Whether something holds for pairs of sizes, if all of that is known. */
+function decide(
+  a: SizesValue,
+  b: SizesValue,
+  holds: (a: Dim, b: Dim) => boolean | undefined,
+): Tensor | undefined {
+  const decided = pairs(a, b)?.map(([x, y]) => holds(x, y));
+  if (!decided?.every((value) => value !== undefined)) return undefined;
+  return hostTensor(Uint8Array.from(decided, Number), a.scalar && b.scalar ? [] : [decided.length]);
+}
+
+function isLess(a: Dim, b: Dim): boolean | undefined {
+  if (isAtMost(addDims(a, 1), b)) return true;
+  return isAtMost(b, a) ? false : undefined;
+}
+
+function isNotMore(a: Dim, b: Dim): boolean | undefined {
+  if (isAtMost(a, b)) return true;
+  return isAtMost(addDims(b, 1), a) ? false : undefined;
+}
+
+/** Whether two sizes are equal: they are not if one is less whatever the symbols are. */
+function isEqual(a: Dim, b: Dim): boolean | undefined {
+  if (a === b) return true;
+  return isLess(a, b) || isLess(b, a) ? false : undefined;
 }
 
 /** Both numbers, or undefined if one is known only at run time. */
@@ -108,21 +232,16 @@ function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) 
   return (a, b) => typeof a === "number" && typeof b === "number" ? compute(a, b) : undefined;
 }
 
-function divideSizes(a: Dim, b: Dim): Dim | undefined {
-  if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : Math.trunc(a / b);
-  return divideDims(a, b);
-}
-
-/** Which sizes are equal, if all of that is known: a size is never negative. */
-function equalSizes(a: SizesValue, b: SizesValue): Tensor | undefined {
-  const decided = pairs(a, b)?.map(([x, y]) => {
-    if (x === y) return 1;
-    if (typeof x === "number" && typeof y === "number") return 0;
-    const number = typeof x === "number" ? x : y;
-    return typeof number === "number" && number < 0 ? 0 : undefined;
+/** A quotient of sizes: that of whole numbers is truncated, and of floats it is one of sizes only if it is exact. */
+function divided(a: OnnxValue, b: OnnxValue): OnnxValue {
+  const areWhole = dtypeOfValue(a) === "int32" && dtypeOfValue(b) === "int32";
+  const result = sizesOfPair(a, b, (x, y) => {
+    if (typeof x !== "number" || typeof y !== "number") return divideDims(x, y);
+    return y !== 0 && (areWhole || x % y === 0) ? Math.trunc(x / y) : undefined;
   });
-  if (!decided?.every((value) => value !== undefined)) return undefined;
-  return hostTensor(Uint8Array.from(decided), a.scalar && b.scalar ? [] : [decided.length]);
+  if (result && a.kind === "sizes" && b.kind === "sizes") return result;
+  const computed = valueOf(div(tensorOf(a), tensorOf(b)));
+  return result ? withSizes(computed, result) : computed;
 }
 
 /** Selects from two lists of sizes, if the selection is known. */
@@ -177,6 +296,10 @@ const gelu: Operator = unary((x, node) => {
   return mul(mul(x, 0.5), add(tanh(inner), 1));
 }, ["approximate"]);
 
+/**
+ * Dropout, while the model is trained here: files of models in training mode, which drop in every call elsewhere,
+ * predict like the others. One whose training_mode is false never drops.
+ */
 const dropout: Operator = {
   attributes: ["seed", "ratio"],
   inputs: [1, 3],
@@ -184,16 +307,15 @@ const dropout: Operator = {
   compute: (node, inputs, call) => {
     const x = floatsOf(given(inputs, 0));
     const [, rateValue, mode] = inputs;
-    if (mode) throw new TypeError("its training_mode is an input, which is not supported");
-    const rateTensor = rateValue && tensorOf(rateValue);
-    const rate = rateTensor === undefined
-      ? attribute(node, "ratio", "float") ?? 0.5
-      : rateTensor.kind === "host"
-      ? rateTensor.data[0]
-      : undefined;
+    const isOn = mode === undefined ? 1 : onlyElement(mode);
+    if (isOn === undefined) {
+      throw new TypeError("its training_mode is known only at run time, expected a constant");
+    }
+    const rate = rateValue ? onlyElement(rateValue) : attribute(node, "ratio", "float") ?? 0.5;
     if (rate === undefined) throw new TypeError("its ratio is known only at run time, expected a constant");
-    const key = call.training && rate > 0 ? call.keyFor(node) : undefined;
-    if (call.training && rate > 0 && !key) throw new TypeError("it needs a key while training");
+    const drops = call.training && rate > 0 && isOn !== 0;
+    const key = drops ? call.keyFor(node) : undefined;
+    if (drops && !key) throw new TypeError("it needs a key while training");
     const factors = key && dropoutMask(key, x.shape, { rate });
     const kept = factors ? notEqual(factors, 0) : equal(x, x);
     return [valueOf(factors ? mul(x, cast(factors, x.dtype)) : x), valueOf(kept)];
@@ -205,33 +327,31 @@ export const elementwiseOperators: Operators = {
   Add: binary(add, addDims),
   Sub: binary(sub, subtractDims),
   Mul: binary(mul, multiplyDims),
-  Div: binary(div, divideSizes),
-  Pow: binary((a, b) => pow(a, cast(b, a.dtype))),
+  Div: {
+    attributes: [],
+    inputs: [2, 2],
+    compute: (_, inputs) => [divided(given(inputs, 0), given(inputs, 1))],
+  },
+  Pow: binary((a, b) => pow(a, cast(b, a.dtype)), power),
   Mod: binary(() => {
     throw new TypeError("it is supported for sizes only");
   }, onNumbers((a, b) => b === 0 ? NaN : ((a % b) + b) % b)),
-  Max: variadic(maximum),
-  Min: variadic(minimum),
-  Sum: variadic(add),
+  Max: variadic(maximum, largerSize),
+  Min: variadic(minimum, smallerSize),
+  Sum: variadic(add, addDims),
   Mean: {
-    ...variadic(add),
+    attributes: [],
+    inputs: [1, Infinity],
     compute: (_, inputs) => {
       const tensors = inputs.map((_, index) => floatsOf(given(inputs, index)));
       return [valueOf(mul(tensors.reduce((a, b) => add(a, b)), 1 / tensors.length))];
     },
   },
-  Equal: {
-    ...binary(equal),
-    compute: (_, inputs) => {
-      const [a, b] = [given(inputs, 0), given(inputs, 1)];
-      const decided = a.kind === "sizes" && b.kind === "sizes" ? equalSizes(a, b) : undefined;
-      return [valueOf(decided ?? equal(tensorOf(a), tensorOf(b)))];
-    },
-  },
-  Less: binary(less),
-  LessOrEqual: binary(lessEqual),
-  Greater: binary(greater),
-  GreaterOrEqual: binary(greaterEqual),
+  Equal: comparison(equal, isEqual),
+  Less: comparison(less, isLess),
+  LessOrEqual: comparison(lessEqual, isNotMore),
+  Greater: comparison(greater, (a, b) => isLess(b, a)),
+  GreaterOrEqual: comparison(greaterEqual, (a, b) => isNotMore(b, a)),
   And: binary(and),
   Or: binary(or),
   Xor: binary(notEqual),
@@ -245,13 +365,13 @@ export const elementwiseOperators: Operators = {
       return [chosen ?? valueOf(select(tensorOf(condition), tensorOf(a), tensorOf(b)))];
     },
   },
-  Neg: unaryNumber(neg),
-  Abs: unaryNumber(abs),
+  Neg: unaryNumber(neg, (size) => multiplyDims(size, -1)),
+  Abs: unaryNumber(abs, (size) => isAtMost(0, size) ? size : undefined),
   Sign: unaryNumber(sign),
   Reciprocal: unary((x) => div(1, x)),
-  Floor: unary(floor),
-  Ceil: unary((x) => neg(floor(neg(x)))),
-  Round: unary(round),
+  Floor: rounding(floor),
+  Ceil: rounding((x) => neg(floor(neg(x)))),
+  Round: rounding(round),
   Exp: unary(exp),
   Log: unary(log),
   Sqrt: unary(sqrt),

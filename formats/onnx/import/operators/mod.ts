@@ -1,6 +1,7 @@
 /** All supported operators, by name. */
 import type { Operators } from "../operator.ts";
 import { convolutionOperators } from "./convolution.ts";
+import { controlOperators } from "./control.ts";
 import { elementwiseOperators } from "./elementwise.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
@@ -11,11 +12,13 @@ import { poolingOperators } from "./pooling.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
 import { scanOperators } from "./scan.ts";
+import { sequenceOperators } from "./sequences.ts";
 import { shapeOperators } from "./shape.ts";
 
 /** The supported operators of the standard domain. */
 export const operators: Operators = {
   ...convolutionOperators,
+  ...controlOperators,
   ...elementwiseOperators,
   ...indexingOperators,
   ...matrixOperators,
@@ -26,5 +29,6 @@ export const operators: Operators = {
   ...recurrentOperators,
   ...reductionOperators,
   ...scanOperators,
+  ...sequenceOperators,
   ...shapeOperators,
 };

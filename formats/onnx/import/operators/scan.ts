@@ -24,7 +24,7 @@ function directions(node: Node, name: string, count: number): readonly boolean[]
 }
 
 /** A sequence with the scanned axis where the library's scan expects it. */
-function sequenceOf(value: OnnxValue, axis: number, flipped: boolean): Tensor {
+export function sequenceOf(value: OnnxValue, axis: number, flipped: boolean): Tensor {
   const rank = shapeOf(value).length;
   const from = axisOf(axis, rank);
   const others = Array.from({ length: rank }, (_, other) => other).filter((other) => other !== from);
@@ -34,7 +34,7 @@ function sequenceOf(value: OnnxValue, axis: number, flipped: boolean): Tensor {
 }
 
 /** A stacked output of the library's scan with the axis where the node wants it. */
-function outputOf(stacked: Tensor, axis: number, flipped: boolean): OnnxValue {
+export function outputOf(stacked: Tensor, axis: number, flipped: boolean): OnnxValue {
   const rank = stacked.shape.length;
   const time = timeAxis(rank);
   const to = axisOf(axis, rank);

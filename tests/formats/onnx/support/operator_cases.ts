@@ -2,6 +2,7 @@
 import { tensor } from "@cellfold/cellfold";
 import { operators } from "../../../../formats/onnx/import/operators/mod.ts";
 import { node, signed, type Value } from "./graphs.ts";
+import { controlCases } from "./control_cases.ts";
 import { type OperatorCase, recurrentCases, scanCases } from "./fold_cases.ts";
 import type { Named } from "./runtime.ts";
 
@@ -374,4 +375,5 @@ export const operatorCases: readonly OperatorCase[] = [
   ...shapes,
   ...scanCases,
   ...recurrentCases,
+  ...controlCases,
 ];
