@@ -1,0 +1,95 @@
+/** Whether a published model computes here what it computes in its own framework, and whether it trains. */
+import {
+  add,
+  cast,
+  compile,
+  type Device,
+  type HostTensor,
+  item,
+  mean,
+  mul,
+  sub,
+  sum,
+  type Tensor,
+  type Tree,
+  valueAndGrad,
+  type Variables,
+} from "@cellfold/cellfold";
+import { treeLeaves, zipLike } from "../../src/tree/tree.ts";
+import type { Expected } from "./files.ts";
+import type { ReadModel } from "./readers.ts";
+
+/** The largest difference, relative to the largest magnitude expected. */
+export const TOLERANCE = 1e-4;
+
+/** Differences of models that are computed with whole numbers: one step of their quantization at every place. */
+export const QUANTIZED_TOLERANCE = 5e-2;
+
+/** The largest difference of all outputs, each relative to its largest magnitude; Infinity for NaN or another shape. */
+export function largestDifference(
+  actual: Readonly<Record<string, HostTensor>>,
+  expected: Readonly<Record<string, HostTensor>>,
+): number {
+  let worst = 0;
+  for (const [name, { data, shape }] of Object.entries(expected)) {
+    const found = actual[name];
+    if (found?.shape.join() !== shape.join()) return Infinity;
+    const numbers = Array.from(data, Number);
+    const scale = Math.max(1e-30, ...chunked(numbers));
+    numbers.forEach((wanted, i) => {
+      const off = Math.abs(Number(found.data[i]) - wanted) / scale;
+      worst = Math.max(worst, Number.isNaN(off) ? Infinity : off);
+    });
+  }
+  return worst;
+}
+
+/** The largest magnitudes of parts, as a call takes a bounded number of arguments. */
+function chunked(numbers: readonly number[]): number[] {
+  const most: number[] = [];
+  for (let at = 0; at < numbers.length; at += 10000) {
+    most.push(Math.max(...numbers.slice(at, at + 10000).map(Math.abs)));
+  }
+  return most;
+}
+
+/** A step of training: the loss before and after, and what its gradient promised. */
+export interface Step {
+  readonly before: number;
+  readonly after: number;
+  readonly promised: number;
+}
+
+/** How much of the loss a step is to take, by its gradient. */
+const SHARE = 0.001;
+
+/** The squares of the outputs, moved by a half, as many of them are probabilities. */
+function lossOf({ apply }: ReadModel) {
+  return (params: Variables["params"], state: Variables["state"], inputs: Record<string, Tensor>): Tensor => {
+    const floats = apply({ params, state }, inputs).filter(({ dtype }) => dtype === "float32");
+    if (floats.length === 0) throw new RangeError("it has no output of floats");
+    return floats.map((y) => sub(y, 0.5)).map((y) => mean(mul(y, y))).reduce((a, b) => add(a, b));
+  };
+}
+
+/** Follows the gradient of all weights together for a small step. */
+export async function trainStep(model: ReadModel, expected: Expected, device: Device): Promise<Step> {
+  const loss = lossOf(model);
+  const { params, state } = model.variables;
+  const { inputs } = expected;
+  using step = compile(valueAndGrad(loss), { device });
+  const [value, gradient] = await step(params, state, inputs);
+  const before = item(value as HostTensor);
+  const squared = treeLeaves<Tensor>(gradient).map((g) =>
+    item(sum(cast(mul(g, g), "float64")) as HostTensor)
+  );
+  const norm = squared.reduce((a, b) => a + b, 0);
+  const rate = norm === 0 ? 0 : SHARE * before / norm;
+  const moved = zipLike(
+    params as Tree<Tensor>,
+    gradient as Tree<Tensor>,
+    (w: Tensor, g: Tensor) => sub(w, mul(g, rate)),
+  );
+  const [after] = await step(moved as typeof params, state, inputs);
+  return { before, after: item(after as HostTensor), promised: rate * norm };
+}

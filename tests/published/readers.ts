@@ -1,0 +1,77 @@
+/** How a file of each format becomes something that runs and has a gradient. */
+import {
+  type HostTensor,
+  type Layer,
+  predict,
+  type Tensor,
+  type Tree,
+  type Variables,
+} from "@cellfold/cellfold";
+import { fromKeras } from "@cellfold/cellfold/keras";
+import { fromOnnx } from "@cellfold/cellfold/onnx";
+import type { Expected } from "./files.ts";
+
+type Named<T> = Readonly<Record<string, T>>;
+
+/** A model that was read. */
+export interface ReadModel {
+  /** What it computes, by the names of the expected outputs. */
+  readonly run: (inputs: Named<HostTensor>) => Promise<Named<HostTensor>>;
+  readonly variables: Variables;
+  /** The same as a function of the variables, which is differentiated. */
+  readonly apply: (variables: Variables, inputs: Named<Tensor>) => readonly Tensor[];
+}
+
+/** Reads a file of one format. */
+export type Reader = (bytes: Uint8Array, expected: Expected) => Promise<ReadModel>;
+
+/** A model of tensors by name, or of one tensor alone. */
+function applied(model: Layer, variables: Variables, inputs: Named<Tensor>): readonly Tensor[] {
+  const several = Object.values(inputs);
+  const given: Tree<Tensor> = several.length === 1 ? several[0] : inputs;
+  const { output } = model.apply(variables, given, { training: false });
+  return leavesOf(output);
+}
+
+function leavesOf(output: unknown): readonly Tensor[] {
+  const one = output as Tensor & Named<Tensor>; // a tree of a known form
+  if (typeof one.dtype === "string") return [one];
+  return Object.keys(one).sort().map((name) => one[name]);
+}
+
+/** Inputs of the same value at every call, which the model does not compute with. */
+const CONSTANTS = ["sr"];
+
+const readOnnx: Reader = (bytes, { inputs }) => {
+  const constants = Object.fromEntries(
+    CONSTANTS.filter((name) => inputs[name]).map((name) => [name, Number(inputs[name].data[0])]),
+  );
+  const { run, model, variables } = fromOnnx(bytes, { constants });
+  const open = (all: Named<Tensor>) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => !(name in constants)));
+  return Promise.resolve({
+    run: (given) => run(open(given)),
+    variables,
+    apply: (variables, given) => applied(model, variables, open(given)),
+  });
+};
+
+const readKeras: Reader = async (bytes, { outputs }) => {
+  const { model, variables } = await fromKeras(bytes);
+  const [output] = Object.keys(outputs);
+  return {
+    run: async (given) => {
+      const several = Object.values(given);
+      const input = several.length === 1 ? several[0] : given;
+      return { [output]: await predict(model, variables, input) as HostTensor }; // they have one output
+    },
+    variables,
+    apply: (variables, given) => applied(model, variables, given),
+  };
+};
+
+/** Readers by the end of a file's name. */
+export const readers: readonly (readonly [ending: RegExp, read: Reader])[] = [
+  [/\.onnx$/, readOnnx],
+  [/\.(h5|hdf5|keras)$/, readKeras],
+];
