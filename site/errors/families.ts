@@ -24,6 +24,7 @@ const INTERNAL = [
 
 /** All families; a message belongs to the first that takes it. */
 export const families: readonly Family[] = [
+  { id: "onnx", text: /cut data into batches along the first axis/ },
   { id: "internal", text: new RegExp(`^(${INTERNAL.join("|")})`) },
   {
     id: "out-of-memory",

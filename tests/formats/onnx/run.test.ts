@@ -23,7 +23,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { dataTypes, valueInfo } from "../../../formats/onnx/tensors.ts";
 import { encodeModel } from "../../../formats/onnx/protos.ts";
 import { inner } from "./support/control_cases.ts";
-import { fileOf, graphOf, type GraphParts, node, signed } from "./support/graphs.ts";
+import { graphOf, type GraphParts, node, signed } from "./support/graphs.ts";
 
 /** A file whose inputs have these sizes and names of sizes. */
 function fileWith(parts: GraphParts, shapes: { readonly [name: string]: readonly (number | string)[] }) {

@@ -40,11 +40,23 @@ import {
   multiplyDims,
   subtractDims,
 } from "../../../../src/tensor/dims.ts";
-import { hostTensor, type Tensor } from "../../../../src/tensor/tensor.ts";
+import type { Tensor } from "../../../../src/tensor/tensor.ts";
 import { dropoutMask } from "../../../../src/operations/random.ts";
 import { dtypeOf } from "../../tensors.ts";
 import { eluOf, hardSigmoidOf, leakyReluOf, thresholdedReluOf } from "../activations.ts";
 import { attribute, type Node } from "../node.ts";
+import {
+  bothSizes,
+  decide,
+  isEqual,
+  isLess,
+  isNotMore,
+  largerSize,
+  pairs,
+  power,
+  sizesOfPair,
+  smallerSize,
+} from "../size_arithmetic.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
 import {
   castValue,
@@ -104,34 +116,6 @@ function unaryNumber(
   };
 }
 
-/** Pairs the sizes of both operands; undefined unless they match up. */
-function pairs(a: SizesValue, b: SizesValue): (readonly [Dim, Dim])[] | undefined {
-  const length = Math.max(a.sizes.length, b.sizes.length);
-  const at = ({ sizes }: SizesValue, index: number) => sizes.length === 1 ? sizes[0] : sizes[index];
-  const paired = Array.from({ length }, (_, index) => [at(a, index), at(b, index)] as const);
-  return paired.every(([x, y]) => x !== undefined && y !== undefined) ? paired : undefined;
-}
-
-/** What an operator makes of two lists of sizes, where it can. */
-function sizesOfPair(
-  a: OnnxValue,
-  b: OnnxValue,
-  compute: (a: Dim, b: Dim) => Dim | undefined,
-): SizesValue | undefined {
-  const both = bothSizes(a, b);
-  if (!both) return undefined;
-  const sizes = pairs(...both)?.map(([x, y]) => compute(x, y));
-  if (!sizes?.every((size) => size !== undefined)) return undefined;
-  return { kind: "sizes", sizes, scalar: both.every(({ scalar }) => scalar) };
-}
-
-/** Two values as sizes, if both are known to be, and one is not merely a list of whole numbers. */
-function bothSizes(a: OnnxValue, b: OnnxValue): readonly [SizesValue, SizesValue] | undefined {
-  if ([a, b].every((value) => value.kind === "tensor" && value.base.kind === "host")) return undefined;
-  const [x, y] = [sizesBehind(a), sizesBehind(b)];
-  return x && y && [x, y];
-}
-
 /** An operator of two tensors; `sizes` computes known integers, where it can. */
 function binary(
   compute: (a: Tensor, b: Tensor) => Tensor,
@@ -166,24 +150,6 @@ function variadic(
   };
 }
 
-/** A size to a small power. */
-function power(size: Dim, exponent: Dim): Dim | undefined {
-  if (typeof exponent !== "number" || !(Number.isInteger(exponent) && exponent >= 0 && exponent <= 8)) {
-    return undefined;
-  }
-  return Array.from({ length: exponent }, () => size).reduce<Dim>(multiplyDims, 1);
-}
-
-/** The larger of two sizes, if it is the same whatever their symbols are. */
-function largerSize(a: Dim, b: Dim): Dim | undefined {
-  return isAtMost(a, b) ? b : isAtMost(b, a) ? a : undefined;
-}
-
-/** The smaller of two sizes, if it is the same whatever their symbols are. */
-function smallerSize(a: Dim, b: Dim): Dim | undefined {
-  return isAtMost(a, b) ? a : isAtMost(b, a) ? b : undefined;
-}
-
 /** A comparison; `sizes` decides that of known integers, where it can. */
 function comparison(
   compute: (a: Tensor, b: Tensor) => Tensor,
@@ -198,33 +164,6 @@ function comparison(
       return [valueOf(decided ?? compute(tensorOf(a), tensorOf(b)))];
     },
   };
-}
-
-/** Whether something holds for pairs of sizes, if all of that is known. */
-function decide(
-  a: SizesValue,
-  b: SizesValue,
-  holds: (a: Dim, b: Dim) => boolean | undefined,
-): Tensor | undefined {
-  const decided = pairs(a, b)?.map(([x, y]) => holds(x, y));
-  if (!decided?.every((value) => value !== undefined)) return undefined;
-  return hostTensor(Uint8Array.from(decided, Number), a.scalar && b.scalar ? [] : [decided.length]);
-}
-
-function isLess(a: Dim, b: Dim): boolean | undefined {
-  if (isAtMost(addDims(a, 1), b)) return true;
-  return isAtMost(b, a) ? false : undefined;
-}
-
-function isNotMore(a: Dim, b: Dim): boolean | undefined {
-  if (isAtMost(a, b)) return true;
-  return isAtMost(addDims(b, 1), a) ? false : undefined;
-}
-
-/** Whether two sizes are equal: they are not if one is less whatever the symbols are. */
-function isEqual(a: Dim, b: Dim): boolean | undefined {
-  if (a === b) return true;
-  return isLess(a, b) || isLess(b, a) ? false : undefined;
 }
 
 /** Both numbers, or undefined if one is known only at run time. */
