@@ -2,7 +2,7 @@
  * Sizes that are whole quotients of other ones, such as the number of places that a window with a stride has along an
  * axis of open size. In a polynomial a quotient is one symbol, whose name says what is divided by what.
  */
-import type { SymbolicDim } from "./dims.ts";
+import type { SymbolicDim } from "./symbolic.ts";
 
 /** `⌊dividend / divisor⌋`. */
 export interface Quotient {
