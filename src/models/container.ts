@@ -60,6 +60,7 @@ export interface ContainerDefinition {
   readonly sequenceInputs?: readonly boolean[];
   readonly inputNames?: readonly (string | undefined)[];
   readonly batch?: number;
+  readonly unbatched?: Layer["unbatched"];
   /** The same container with other layers. */
   readonly withLayers: (layers: readonly Layer[]) => Layer;
   /** The same container under another name. */
@@ -210,6 +211,8 @@ export function container(definition: ContainerDefinition): Container {
     ...(definition.sequenceInputs && { sequenceInputs: definition.sequenceInputs }),
     ...(definition.inputNames && { inputNames: definition.inputNames }),
     ...(definition.batch !== undefined && { batch: definition.batch }),
+    ...(layers.some(({ batchAsNumber }) => batchAsNumber) && { batchAsNumber: true }),
+    ...(definition.unbatched && { unbatched: definition.unbatched }),
     ...(stateful ? { withStateful: () => definition.withLayers(layers.map(statefulLayer)) } : {}),
   });
 }

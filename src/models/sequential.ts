@@ -73,7 +73,20 @@ export function sequential(layers: readonly Layer[], options: LayerOptions = {})
     },
     sequenceInputs: layers[0].sequenceInputs,
     batch: layers[0].batch,
+    unbatched: unbatchedOf(layers),
     withLayers: (others) => sequential(others, options),
     named: (name) => sequential(layers, { ...options, name }),
   });
+}
+
+/** Why the batch cannot be cut before layers that all get it: the first reason of one of them. */
+function unbatchedOf(layers: readonly Layer[]): Layer["unbatched"] {
+  if (!layers.some(({ unbatched }) => unbatched)) return undefined;
+  return () => {
+    for (const layer of layers) {
+      const reason = layer.unbatched?.();
+      if (reason !== undefined) return `of ${layerName(layer)}, ${reason}`;
+    }
+    return undefined;
+  };
 }

@@ -275,13 +275,18 @@ function newPredictorFor<Step extends PredictRunner>(
 
 /** The dtypes in which the model accepts inputs of these specs. */
 export function inputDTypesFor(
-  { model, dtypes }: Steps,
+  steps: Steps,
   variables: Variables,
   x: Tree<Tensor>,
 ): readonly DType[] {
+  const { model, dtypes } = steps;
   const input = openBatch(model, variables.state, x);
   const key = keyOf([variables.params, variables.state, input]);
-  return dtypes.get(key, () => inputDTypes(model, variables, input, "x"));
+  const dtypesOf = (input: Tree<Spec>) => inputDTypes(model, variables, input, "x");
+  return dtypes.get(
+    key,
+    () => forAnyBatch(steps, `dtypes ${key}`, () => dtypesOf(input), () => dtypesOf(mapTree(x, specOf))),
+  );
 }
 
 /** Throws if the steps were disposed. */

@@ -124,6 +124,24 @@ function opsetOf({ opsetImport }: ModelProto): number {
  * assertEquals(String(inputs[0].shape), "batch,3");
  * assertEquals(output.shape, [1, 2]);
  * ```
+ *
+ * @example By name, and as a stream that keeps the state of the graph
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { init, key, type Layer, lstm, spec, streaming, type Tensor, zeros } from "@cellfold/cellfold";
+ * import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
+ * const layer = lstm({ units: 4, returnSequences: true });
+ * const input = spec([null, null, 3]);
+ * const bytes = toOnnx(layer, init(layer, key(0), input), { input, states: true });
+ * const h = zeros([1, 4]), c = zeros([1, 4]), frame = zeros([1, 1, 3]);
+ * const { run } = fromOnnx(bytes);
+ * const results = await run({ input: frame, "lstm.initial_h": h, "lstm.initial_c": c });
+ * const states = { "lstm.initial_h": "lstm.final_h", "lstm.initial_c": "lstm.final_c" };
+ * const { model, variables } = fromOnnx(bytes, { states });
+ * using stream = streaming(model as Layer<Tensor>, variables); // one output is no state
+ * const output = await stream.step(frame); // the next call goes on from the state after this one
+ * assertEquals(output.data, results.output.data);
+ * ```
  */
 export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): OnnxModel {
   checkOptions("fromOnnx", options, [

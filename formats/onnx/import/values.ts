@@ -4,7 +4,8 @@
  * sizes of axes, so that a graph can compute shapes.
  */
 import { addDims, type Dim, fixedDim, printShape, type Shape } from "../../../src/tensor/dims.ts";
-import { type DType, type HostTensor, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
+import { type DType, host, type HostTensor, hostTensor, type Tensor } from "../../../src/tensor/tensor.ts";
+import { outsideTraces } from "../../../src/program/trace.ts";
 import { cast } from "../../../src/operations/elementwise.ts";
 import { sizeAsTensor } from "../../../src/operations/reduction.ts";
 import { concat, reshape, transpose } from "../../../src/operations/structure.ts";
@@ -82,6 +83,11 @@ export function onlyElement(value: OnnxValue): number | undefined {
   const elements = value.kind === "sizes" ? value.sizes : value.base.kind === "host" ? value.base.data : [];
   const [element] = elements;
   return elements.length === 1 && typeof element === "number" ? element : undefined;
+}
+
+/** A value as a tensor on the host, if all of it is known while tracing. */
+export function knownTensor(value: OnnxValue): HostTensor | undefined {
+  return isKnown(value) ? outsideTraces(() => host(tensorOf(value))) : undefined;
 }
 
 /** The shape of a value. */

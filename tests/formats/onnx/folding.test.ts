@@ -4,14 +4,15 @@ import {
   type Layer,
   outputSpecs,
   predict,
+  sequential,
   type Spec,
   spec,
   type Tensor,
   tensor,
   zeros,
 } from "@cellfold/cellfold";
-import { fromOnnx } from "@cellfold/cellfold/onnx";
-import { assert, assertEquals } from "@std/assert";
+import { fromOnnx, OnnxError } from "@cellfold/cellfold/onnx";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { NodeProto, Partly } from "../../../formats/onnx/protos.ts";
 import { dataTypes } from "../../../formats/onnx/tensors.ts";
 import { fileOf, type GraphParts, node, signed } from "./support/graphs.ts";
@@ -61,6 +62,12 @@ const chains: { readonly [name: string]: readonly Partly<NodeProto>[] } = {
     node("Gather", ["m", "five"], ["n"]),
     node("Add", ["n", "one"], ["s"]),
   ],
+  NonZero: [
+    node("NonZero", ["shape"], ["m"]),
+    node("Shape", ["m"], ["n"]),
+    node("Gather", ["n", "one"], ["k"]),
+    node("Mul", ["k", "three"], ["s"]),
+  ],
   Pow: [node("Pow", ["b", "one"], ["s"])],
   Pad: [node("Pad", ["b", "nothing"], ["s"])],
   "ConstantOfShape and Mul": [
@@ -86,6 +93,7 @@ function graphOf(nodes: readonly Partly<NodeProto>[]): GraphParts {
       one: [1],
       zero: [0],
       two: [2],
+      three: [3],
       five: [5],
       seven: [7],
       row: [1, 2],
@@ -109,6 +117,41 @@ for (const [name, nodes] of Object.entries(chains)) {
     assertEquals((await run({ x }, { device: "reference" })).out.shape, [2, 6]);
   });
 }
+
+Deno.test("predict: a graph of whole numbers that needs the batch as a number gets it, also inside of a model", async () => {
+  const { model, variables } = fromOnnx(fileOf({
+    nodes: [
+      node("Shape", ["x"], ["shape"]),
+      node("ReduceMax", ["shape"], ["most"], { keepdims: 1 }),
+      node("Concat", ["rest", "most"], ["wanted"], { axis: 0 }),
+      node("Reshape", ["x", "wanted"], ["squares"]),
+      node("Cast", ["squares"], ["out"], { to: dataTypes.float }),
+    ],
+    inputs: { x: tensor([[1, 2, 3], [4, 5, 6]], { dtype: "int32" }) },
+    ints: { rest: [-1] },
+    outputs: { out: "float32" },
+    opset: 17,
+  }));
+  const layer = sequential([model]);
+  const given = { params: [variables.params], state: [variables.state] };
+  for (const rows of [2, 3]) {
+    const x = tensor(Int32Array.from({ length: rows * 3 }, (_, index) => index), { shape: [rows, 3] });
+    const options = { device: "reference" } as const;
+    assertEquals((await predict(model as Layer<Tensor>, variables, x, options)).shape, [rows, 3]);
+    assertEquals((await predict(layer as Layer<Tensor>, given, x, options)).shape, [rows, 3]);
+  }
+});
+
+Deno.test("NonZero: of values that are known at run time only it is refused", () => {
+  const { model, variables } = fromOnnx(fileOf({
+    nodes: [node("NonZero", ["x"], ["out"])],
+    inputs: { x },
+    outputs: { out: "int64" },
+  }));
+  const call = () =>
+    outputSpecs((x: Tensor) => model.apply(variables, x, { training: false }).output, spec([2, 6]));
+  assertThrows(call, OnnxError, "known only at run time");
+});
 
 Deno.test("fromOnnx: sizes that are open stay open where that is enough", () => {
   for (const name of ["Min", "Neg twice", "Pow", "Size"]) {

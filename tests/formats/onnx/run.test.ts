@@ -100,6 +100,12 @@ Deno.test("predict, fit: a file whose first axis is time is refused until it is 
   assert(
     (await assertRejects(() => fit(model, variables, data, options), TypeError)).message.includes(remedy),
   );
+  const inside = { params: [variables.params], state: [variables.state] };
+  await assertRejects(
+    () => predict(sequential([model]), inside, data.x),
+    TypeError,
+    "of onnx, the first axis of",
+  );
   const batched = fromOnnx(timeMajor, { batchAxis: 1 });
   const turned = transpose(data.x, { permutation: [1, 0, 2] });
   const output = await predict(batched.model as Layer<Tensor>, batched.variables, host(turned), {

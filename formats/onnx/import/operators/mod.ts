@@ -8,6 +8,7 @@ import { matrixOperators } from "./matrix.ts";
 import { normalizationOperators } from "./normalization.ts";
 import { orderingOperators } from "./ordering.ts";
 import { padding } from "./padding.ts";
+import { placeOperators } from "./places.ts";
 import { poolingOperators } from "./pooling.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
@@ -25,6 +26,7 @@ export const operators: Operators = {
   ...normalizationOperators,
   ...orderingOperators,
   ...padding,
+  ...placeOperators,
   ...poolingOperators,
   ...recurrentOperators,
   ...reductionOperators,

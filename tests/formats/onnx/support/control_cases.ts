@@ -256,5 +256,17 @@ const sequences: OperatorCase[] = [
   },
 ];
 
+const places: OperatorCase = {
+  name: "NonZero of a constant",
+  nodes: [
+    node("NonZero", ["w"], ["places"]),
+    node("Cast", ["x"], ["same"], { to: dataTypes.float }),
+    node("Identity", ["same"], ["out"]),
+  ],
+  inputs: { x },
+  weights: { w: tensor([[0, 2, 0], [1, 0, 3]]) },
+  outputs: { places: "int64", ...float32 },
+};
+
 /** All of them. */
-export const controlCases: readonly OperatorCase[] = [...loopCases, ...ifCases, byRank, ...sequences];
+export const controlCases: readonly OperatorCase[] = [...loopCases, ...ifCases, byRank, ...sequences, places];
