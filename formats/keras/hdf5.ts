@@ -8,6 +8,7 @@ import { type HostTensor, hostTensor } from "../../src/tensor/tensor.ts";
 import { printShape } from "../../src/tensor/dims.ts";
 import { KerasFileError, reading, reasonOf } from "./errors.ts";
 import { textsOf } from "./attributes.ts";
+import { checkHeaps } from "./heaps.ts";
 import { inSession, loadHdf5, quietly, withFile } from "./library.ts";
 
 type H5wasm = typeof import("h5wasm");
@@ -58,7 +59,7 @@ export async function readHdf5<T>(
         const file = new h5wasm.File(path, "r");
         if (file.file_id < 0n) throw new Error("libhdf5 cannot open them: they are damaged");
         try {
-          return run(weightFile(h5wasm, file, { length: bytes.length, maxBytes }));
+          return run(weightFile(h5wasm, file, { bytes, maxBytes }));
         } finally {
           quietly(() => file.close());
         }
@@ -67,8 +68,8 @@ export async function readHdf5<T>(
 
 /** The memory limit of the file's tensors. */
 interface Bounds {
-  /** The size of the whole file in bytes. */
-  readonly length: number;
+  /** The whole file. */
+  readonly bytes: Uint8Array;
   readonly maxBytes: number;
 }
 
@@ -124,6 +125,7 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
     return found;
   };
   let taken = 0;
+  let areHeapsChecked = false;
   return {
     names: (path) =>
       reading(path, () => {
@@ -154,7 +156,9 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
       reading(path, () => {
         const found = find(path);
         if (!(found instanceof Group)) return undefined;
-        return undamaged(found.path, () => textsOf(h5wasm, found, attribute, bounds.length));
+        if (!areHeapsChecked) checkHeaps(bounds.bytes);
+        areHeapsChecked = true;
+        return undamaged(found.path, () => textsOf(h5wasm, found, attribute, bounds.bytes.length));
       }),
     placeOf: (path) => path,
   };
@@ -187,13 +191,13 @@ function shapeOf(path: string, dataset: Dataset, bounds: Bounds): readonly numbe
   const whole = shape.map(Number);
   const bytes = whole.reduce((product, dim) => product * dim, size);
   const chunk = (chunks ?? []).reduce((product, dim) => product * Number(dim), size);
-  const most = bounds.length * (chunks === null || dataset.filters.length === 0 ? 1 : DEFLATE_FACTOR);
+  const most = bounds.bytes.length * (chunks === null || dataset.filters.length === 0 ? 1 : DEFLATE_FACTOR);
   if (!(bytes <= most)) {
     throw new KerasFileError(
       path,
       `its shape ${
         printShape(whole)
-      } takes ${bytes} bytes, which a file of ${bounds.length} bytes cannot hold`,
+      } takes ${bytes} bytes, which a file of ${bounds.bytes.length} bytes cannot hold`,
     );
   }
   if (!(Math.max(bytes, chunk) <= bounds.maxBytes)) {
