@@ -36,7 +36,9 @@ export function textsOf(
     }
     const bytes = Module.HEAPU8.slice(at, at + count * size);
     if (!vlen) return Array.from({ length: count }, (_, index) => textIn(bytes, index * size, size));
-    const read = [...new Uint32Array(bytes.buffer)].map((text) => text === 0 ? "" : Module.UTF8ToString(text));
+    const read = [...new Uint32Array(bytes.buffer)].map((text) =>
+      text === 0 ? "" : Module.UTF8ToString(text)
+    );
     Module.reclaim_vlen_memory(group.file_id, group.path, name, BigInt(at));
     return read;
   } finally {

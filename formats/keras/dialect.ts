@@ -28,7 +28,12 @@ export function inKeras3(value: Json, dialect: Dialect): Json {
     : value.config;
   if (!isObject(given)) return value;
   // Once a functional model was a Model.
-  return { ...value, class_name: className === "Model" ? "Functional" : className, module: moduleOf(value), config: configOf(className, given, value, dialect) };
+  return {
+    ...value,
+    class_name: className === "Model" ? "Functional" : className,
+    module: moduleOf(value),
+    config: configOf(className, given, value, dialect),
+  };
 }
 
 /** An object without a module is one of Keras's own, unless its class has a package: `Package>Class`. */
@@ -44,8 +49,9 @@ function configOf(className: string, config: JsonObject, object: JsonObject, dia
     if (repeated.includes(option)) continue;
     if (value === null && dialect.nullIsDefault && option !== "merge_mode") continue; // there it means no merging
     if (HOLDERS.includes(option)) changed[option] = inKeras3(value, dialect);
-    else if (option === "cells" && isList(value)) changed[option] = value.map((cell) => inKeras3(cell, dialect));
-    else if (option === "batch_input_shape") {
+    else if (option === "cells" && isList(value)) {
+      changed[option] = value.map((cell) => inKeras3(cell, dialect));
+    } else if (option === "batch_input_shape") {
       if (className === "InputLayer") changed.batch_shape = value; // of others it is the shape that they were built for
     } else if (ACTIVATIONS.includes(option) && dialect.keras2) changed[option] = activationOf(value);
     else changed[option] = value;

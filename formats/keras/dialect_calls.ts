@@ -71,7 +71,9 @@ export function modernCalls(layers: readonly Json[]): readonly Json[] {
   const first = firstCalls(layers, named);
   return layers.map((layer) => {
     if (!isObject(layer) || !isList(layer.inbound_nodes)) return layer;
-    const calls = layer.inbound_nodes.map((call) => isModern(call) ? call : callOf(call, layer, named, first));
+    const calls = layer.inbound_nodes.map((call) =>
+      isModern(call) ? call : callOf(call, layer, named, first)
+    );
     return asOperation({ ...layer, inbound_nodes: calls });
   });
 }

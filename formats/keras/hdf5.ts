@@ -93,7 +93,9 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
       if (found instanceof Dataset && index === parts.length - 1) return found;
       if (found instanceof Group) {
         const address = addressOf(found);
-        if (above.has(address)) throw new KerasFileError(place, "it is a group around itself, which is refused");
+        if (above.has(address)) {
+          throw new KerasFileError(place, "it is a group around itself, which is refused");
+        }
         above.add(address);
         group = found;
         continue;

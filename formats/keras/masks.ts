@@ -64,7 +64,9 @@ export function masksOfCall<Ref extends object | string>(
   const [recurrent] = layer.type === "bidirectional" ? layer.layers ?? [] : [layer];
   if (!isRecurrentLayer(recurrent) || !recurrent.flags.returnSequences) return [];
   // The output steps are in the order in which they were computed, and so is their mask.
-  const after = before && recurrent.flags.goBackwards && !keepsMaskOrder(recurrent) ? make("Flip", [before], { axis: 1 }) : before;
+  const after = before && recurrent.flags.goBackwards && !keepsMaskOrder(recurrent)
+    ? make("Flip", [before], { axis: 1 })
+    : before;
   return options.mergeMode === null ? [after, after] : [after];
 }
 

@@ -46,7 +46,12 @@ export async function fromKeras(bytes: Uint8Array, options: KerasReadOptions = {
   const dialect = dialectOf("a .keras file", versionIn(metadata));
   return await readHdf5(weights, maxBytes, (file) =>
     inFile(dialect.about, () => {
-      return modelFrom({ config: parseConfig(config, "config.json"), dialect, weights: inPlace(file), maxBytes });
+      return modelFrom({
+        config: parseConfig(config, "config.json"),
+        dialect,
+        weights: inPlace(file),
+        maxBytes,
+      });
     }));
 }
 

@@ -1,6 +1,6 @@
 /** Which Keras wrote a file, and what follows from it. Nothing here reads files. */
 import { quoted } from "../../src/quoted.ts";
-import { parseConfig, isObject } from "./objects.ts";
+import { isObject, parseConfig } from "./objects.ts";
 import { KerasFileError } from "./errors.ts";
 
 /** The source of a configuration. */

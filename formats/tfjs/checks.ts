@@ -23,26 +23,42 @@ export function checkForTfjs(model: Layer): void {
   for (const layer of layers) {
     if (layer.type === "sequential" && layer !== model) {
       refuse(
-        `${layerName(layer)} is a sequential inside another layer, which TensorFlow.js cannot build without a shape; ` +
+        `${
+          layerName(layer)
+        } is a sequential inside another layer, which TensorFlow.js cannot build without a shape; ` +
           "put its layers into the model, or make it with model(...)",
       );
     }
     if (layer.type !== "model") continue;
     for (const step of stepsOf(layer)) {
       if (step.function !== undefined && !isTokenCast(step)) {
-        refuse(`${layerName(layer)} applies the function ${step.function}, and TensorFlow.js has layers alone; use merge(...)`);
+        refuse(
+          `${
+            layerName(layer)
+          } applies the function ${step.function}, and TensorFlow.js has layers alone; use merge(...)`,
+        );
       }
       if (step.mask !== undefined || step.resets !== undefined) {
-        refuse(`a call in ${layerName(layer)} is given a mask or resets, which no call in TensorFlow.js takes`);
+        refuse(
+          `a call in ${layerName(layer)} is given a mask or resets, which no call in TensorFlow.js takes`,
+        );
       }
       if (step.initialState !== undefined) {
-        refuse(`a call in ${layerName(layer)} is given an initial state, with which TensorFlow.js fails to predict`);
+        refuse(
+          `a call in ${
+            layerName(layer)
+          } is given an initial state, with which TensorFlow.js fails to predict`,
+        );
       }
     }
   }
   for (const layer of layers) {
     if (layer.type === "bidirectional" && layer.options.backwardLayer) {
-      refuse(`${layerName(layer)} has a backwardLayer of its own, and TensorFlow.js makes both directions of one layer`);
+      refuse(
+        `${
+          layerName(layer)
+        } has a backwardLayer of its own, and TensorFlow.js makes both directions of one layer`,
+      );
     }
     if (layer.type === "timeDistributed" && allOf(layer).some(({ options }) => options.maskZero === true)) {
       refuse(`${layerName(layer)} makes a mask inside, which TensorFlow.js drops`);
@@ -83,7 +99,9 @@ function checkMasks(calls: readonly Call[]): void {
   const other = calls.find(({ layer, masked }) => takesMask(layer) && !masked);
   if (masked.length === 0 || other === undefined) return;
   refuse(
-    `${layerName(other.layer)} is given no mask beside layers that are, and TensorFlow.js would give it that of ` +
+    `${
+      layerName(other.layer)
+    } is given no mask beside layers that are, and TensorFlow.js would give it that of ` +
       "the layer that ran before",
   );
 }
@@ -100,6 +118,8 @@ function checkMasked(layer: Layer): void {
     refuse(`${name} has zeroOutputForMask, which TensorFlow.js does not compute`);
   }
   if (layer.flags.goBackwards && layer.flags.returnSequences && !keepsMaskOrder(layer)) {
-    refuse(`${name} goes backwards, and TensorFlow.js leaves the mask of its output in the order of the input`);
+    refuse(
+      `${name} goes backwards, and TensorFlow.js leaves the mask of its output in the order of the input`,
+    );
   }
 }

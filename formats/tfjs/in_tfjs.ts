@@ -45,7 +45,19 @@ const CLASSES: Readonly<Record<string, string>> = {
 /** Activations by their names in Keras, with those in TensorFlow.js. */
 const ACTIVATION_NAMES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ["elu", "gelu", "linear", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus"]
+    [
+      "elu",
+      "gelu",
+      "linear",
+      "log_softmax",
+      "mish",
+      "relu",
+      "relu6",
+      "selu",
+      "sigmoid",
+      "softmax",
+      "softplus",
+    ]
       .map((name) => [name, name]),
   ),
   softsign: "softsign",
@@ -65,7 +77,15 @@ const INITIALIZERS: Readonly<Record<string, string>> = {
  * Options without a counterpart there, which say how a layer runs, or are checked before. In Keras both
  * directions of a pair have zeros at masked steps, there their last output: neither counts.
  */
-const LEFT_OUT = ["backward_layer", "zero_output_for_mask", "dtype", "ragged", "optional", "unroll", "data_format"];
+const LEFT_OUT = [
+  "backward_layer",
+  "zero_output_for_mask",
+  "dtype",
+  "ragged",
+  "optional",
+  "unroll",
+  "data_format",
+];
 
 function refuse(place: string, reason: string): never {
   throw new TypeError(`Cannot write the model.json: ${place} ${reason}`);
@@ -97,7 +117,10 @@ function configOf(className: string, config: JsonObject, place: string): JsonObj
   for (const [option, value] of Object.entries(config)) {
     if (LEFT_OUT.includes(option)) continue;
     if (option === "reset_after" && value !== false) {
-      refuse(place, "resets after its product, which no GRU of TensorFlow.js does; make it with resetAfter: false");
+      refuse(
+        place,
+        "resets after its product, which no GRU of TensorFlow.js does; make it with resetAfter: false",
+      );
     }
     if (option === "batch_shape") {
       own.batch_input_shape = value;
@@ -142,7 +165,9 @@ function initializerOf(value: Json): Json {
 function layersOf(layers: readonly Json[]): readonly Json[] {
   const isOperation = (layer: Json) => isObject(layer) && /^keras\.(src\.)?ops\b/.test(String(layer.module));
   const own = layers.filter((layer) => !isOperation(layer)).map(inTfjs);
-  const models = new Set(own.filter(({ class_name: name }) => name === "Model").map(({ name }) => String(name)));
+  const models = new Set(
+    own.filter(({ class_name: name }) => name === "Model").map(({ name }) => String(name)),
+  );
   return own.map((layer) => {
     const { inbound_nodes: calls, name } = layer;
     if (!isList(calls)) return layer;

@@ -87,7 +87,10 @@ function entryOf(json: Json, place: string): Entry & { readonly isOptimizer: boo
   const { name, shape, dtype, quantization, group } = json;
   const sizes = shape.map(Number);
   const count = sizes.reduce((product, size) => product * size, 1);
-  if (!shape.every((size) => Number.isSafeInteger(size) && Number(size) >= 0) || !Number.isSafeInteger(4 * count)) {
+  if (
+    !shape.every((size) => Number.isSafeInteger(size) && Number(size) >= 0) ||
+    !Number.isSafeInteger(4 * count)
+  ) {
     throw new KerasFileError(place, `the shape of ${quoted(name)} is ${quoted(shape)}, expected sizes`);
   }
   const entry = { name, place, shape: sizes, count, isOptimizer: group === "optimizer" };
@@ -96,7 +99,10 @@ function entryOf(json: Json, place: string): Entry & { readonly isOptimizer: boo
     return { ...entry, dtype: stored, stored, scale: 1, min: 0 };
   }
   if (!isObject(quantization)) {
-    throw new KerasFileError(place, `the quantization of ${quoted(name)} is ${quoted(quantization)}, expected { dtype }`);
+    throw new KerasFileError(
+      place,
+      `the quantization of ${quoted(name)} is ${quoted(quantization)}, expected { dtype }`,
+    );
   }
   const declared = storedType(dtype, `the dtype of ${quoted(name)}`, ["float32", "int32"], place);
   const what = `the quantization of ${quoted(name)}`;
@@ -106,13 +112,20 @@ function entryOf(json: Json, place: string): Entry & { readonly isOptimizer: boo
   if (typeof scale !== "number" || typeof min !== "number" || !(scale > 0) || !Number.isFinite(scale + min)) {
     throw new KerasFileError(
       place,
-      `${what} has the scale ${quoted(scale)} and the min ${quoted(min)}, expected numbers, the scale above 0`,
+      `${what} has the scale ${quoted(scale)} and the min ${
+        quoted(min)
+      }, expected numbers, the scale above 0`,
     );
   }
   return { ...entry, dtype: declared, stored, scale, min };
 }
 
-function storedType(value: Json | undefined, what: string, known: readonly StoredType[], place: string): StoredType {
+function storedType(
+  value: Json | undefined,
+  what: string,
+  known: readonly StoredType[],
+  place: string,
+): StoredType {
   const found = known.find((type) => type === value);
   if (found !== undefined) return found;
   throw new KerasFileError(place, `${what} is ${quoted(value)}, expected one of ${known.join(", ")}`);
@@ -130,7 +143,9 @@ async function readGroup(
   for (const path of paths) {
     const shard = await readShard(checkedPath(path, place));
     if (!(shard instanceof Uint8Array)) {
-      throw new TypeError(`Cannot use readShard: it gives ${typeof shard} for ${quoted(path)}, expected a Uint8Array`);
+      throw new TypeError(
+        `Cannot use readShard: it gives ${typeof shard} for ${quoted(path)}, expected a Uint8Array`,
+      );
     }
     length += shard.length;
     if (length > size) break;
@@ -139,7 +154,9 @@ async function readGroup(
   if (length !== size) {
     throw new KerasFileError(
       `${place}.paths`,
-      `the files ${quoted(paths)} have ${length > size ? "more than " : ""}${Math.min(length, size)} bytes, ` +
+      `the files ${quoted(paths)} have ${length > size ? "more than " : ""}${
+        Math.min(length, size)
+      } bytes, ` +
         `the weights take ${size}`,
     );
   }
@@ -155,7 +172,8 @@ async function readGroup(
 
 /** A path that stays in the folder of the model. */
 function checkedPath(path: Json, place: string): string {
-  const isInside = typeof path === "string" && path !== "" && !/^[/\\]|^[A-Za-z][A-Za-z0-9+.-]*:|[\\\0]/.test(path) &&
+  const isInside = typeof path === "string" && path !== "" &&
+    !/^[/\\]|^[A-Za-z][A-Za-z0-9+.-]*:|[\\\0]/.test(path) &&
     !path.split("/").includes("..");
   if (isInside) return path;
   throw new KerasFileError(
@@ -165,7 +183,10 @@ function checkedPath(path: Json, place: string): string {
 }
 
 /** The numbers of a weight. */
-function decoded({ name, place, shape, dtype, stored, scale, min, count }: Entry, bytes: Uint8Array): HostTensor {
+function decoded(
+  { name, place, shape, dtype, stored, scale, min, count }: Entry,
+  bytes: Uint8Array,
+): HostTensor {
   if (dtype !== "float32") {
     throw new KerasFileError(place, `${quoted(name)} is ${dtype} ${printShape(shape)}, expected float32`);
   }

@@ -73,7 +73,9 @@ export async function fromTfjs(
 /** The configuration of the model, which the converter wraps once more. */
 function topologyOf(whole: Json): { readonly config: JsonObject; readonly version: string | undefined } {
   const topology = isObject(whole) ? whole.modelTopology : undefined;
-  if (isObject(whole) && (whole.format === "graph-model" || (isObject(topology) && topology.node !== undefined))) {
+  if (
+    isObject(whole) && (whole.format === "graph-model" || (isObject(topology) && topology.node !== undefined))
+  ) {
     throw new KerasFileError(
       "model.json",
       "it is a graph model, which has operations instead of layers; convert the Keras model to a layers model, " +
@@ -114,7 +116,9 @@ function byLayer(config: JsonObject, weights: TfjsWeights): readonly LayerWeight
   }
   const order = new Map(layers.map(({ name }, index) => [name, index]));
   const place = (name: string) => order.get(name) ?? layers.length;
-  return [...grouped].map(([name, weights]) => ({ name, weights })).sort((a, b) => place(a.name) - place(b.name));
+  return [...grouped].map(([name, weights]) => ({ name, weights })).sort((a, b) =>
+    place(a.name) - place(b.name)
+  );
 }
 
 /** The names of all layers in a configuration. */

@@ -65,7 +65,11 @@ export async function toTfjs(
   const weights = named(whole.model, topology, layout.owners, own);
   const shards = shardsOf(weights.map(({ tensor }) => tensor));
   const paths = shards.map((_, index) => `group1-shard${index + 1}of${shards.length}.bin`);
-  const specs = weights.map(({ name, tensor }) => ({ name, shape: tensor.shape.map(Number), dtype: "float32" }));
+  const specs = weights.map(({ name, tensor }) => ({
+    name,
+    shape: tensor.shape.map(Number),
+    dtype: "float32",
+  }));
   const json: Json = {
     format: "layers-model",
     generatedBy: "Cellfold",
@@ -89,7 +93,12 @@ interface Named {
  * The weights under the names that TensorFlow.js gives them when it reads the configuration: the layer's name,
  * of a pair the direction's, and the weight's own.
  */
-function named(model: Layer, topology: JsonObject, owners: readonly WeightOwner[], own: OwnWeights): readonly Named[] {
+function named(
+  model: Layer,
+  topology: JsonObject,
+  owners: readonly WeightOwner[],
+  own: OwnWeights,
+): readonly Named[] {
   const found: Named[] = [];
   const add = (owner: WeightOwner, scope: readonly string[]) => {
     own(owner).forEach((tensor, index) => {

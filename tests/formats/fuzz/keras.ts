@@ -90,10 +90,14 @@ async function oldTargets(name: string): Promise<{ mutated: Target[]; read: () =
       ofBytes,
       ofBytes,
       (random) => loadKerasWeights(model, variables, mutate(file, random), options),
-      async (random) => fromKeras(await withConfig(file, JSON.stringify(mutateJson(config, random))), options),
+      async (random) =>
+        fromKeras(await withConfig(file, JSON.stringify(mutateJson(config, random))), options),
       async (random) => {
         const changed = mutate(new TextEncoder().encode(text), random);
-        return await fromKeras(await withConfig(file, new TextDecoder().decode(changed).replaceAll("\0", "")), options);
+        return await fromKeras(
+          await withConfig(file, new TextDecoder().decode(changed).replaceAll("\0", "")),
+          options,
+        );
       },
     ],
     read: () => fromKeras(file),

@@ -53,7 +53,11 @@ for (const name of ["old_sequential", "old_graph"]) {
       const { model, variables, input } = await fromKeras(await oldFixture(`${name}.h5.gz`));
       const fresh = init(model, key(5), input);
       for (const end of ["h5.gz", "only.h5.gz", "keras", "weights.h5.gz"]) {
-        assertEquals(await loadKerasWeights(model, fresh, await oldFixture(`${name}.${end}`)), variables, end);
+        assertEquals(
+          await loadKerasWeights(model, fresh, await oldFixture(`${name}.${end}`)),
+          variables,
+          end,
+        );
       }
     },
   });
@@ -74,7 +78,10 @@ Deno.test({
 /** All values of an option in a model. */
 function settings(layer: Layer, option: string): unknown[] {
   const own = layer.options[option];
-  return [...(own === undefined ? [] : [own]), ...(layer.layers ?? []).flatMap((inner) => settings(inner, option))];
+  return [
+    ...(own === undefined ? [] : [own]),
+    ...(layer.layers ?? []).flatMap((inner) => settings(inner, option)),
+  ];
 }
 
 Deno.test({
@@ -99,7 +106,9 @@ Deno.test({
     const layer = sequential([lstm({ units: 3, recurrentActivation: "hardSigmoid", name: "lstm" })]);
     const variables = init(layer, key(0), spec([null, null, 4]));
     for (const end of ["h5.gz", "only.h5.gz", "keras"]) {
-      const error = await errorOf(loadKerasWeights(layer, variables, await oldFixture(`old_sequential.${end}`)));
+      const error = await errorOf(
+        loadKerasWeights(layer, variables, await oldFixture(`old_sequential.${end}`)),
+      );
       assert(error instanceof KerasFileError, String(error));
       assertStringIncludes(error.message, "make it with hardSigmoidKeras2");
       assertStringIncludes(error.message, "of Keras 2.21.0");
@@ -113,7 +122,10 @@ Deno.test("the hard sigmoid of Keras 2 is an operator in ONNX, with its slope", 
   const text = new TextDecoder("latin1").decode(toOnnx(layer, init(layer, key(0), input), { input }));
   assertStringIncludes(text, "HardSigmoid");
   const alpha = String.fromCharCode(...new Uint8Array(new Float32Array([0.2]).buffer));
-  assertStringIncludes(text, new TextDecoder("latin1").decode(Uint8Array.from(alpha, (c) => c.charCodeAt(0))));
+  assertStringIncludes(
+    text,
+    new TextDecoder("latin1").decode(Uint8Array.from(alpha, (c) => c.charCodeAt(0))),
+  );
 });
 
 Deno.test({
@@ -125,7 +137,12 @@ Deno.test({
     const data = { x, y: zeros([3, 6, 3]) };
     const options = { loss: "mse", device: "reference" } as const;
     const { loss: before } = await evaluate(read.model, read.variables, data, options);
-    const { variables } = await fit(read.model, read.variables, data, { ...options, optimizer: "adam", epochs: 5, report: "none" });
+    const { variables } = await fit(read.model, read.variables, data, {
+      ...options,
+      optimizer: "adam",
+      epochs: 5,
+      report: "none",
+    });
     const { loss: after } = await evaluate(read.model, variables, data, options);
     assert(after < before, `the loss goes from ${before} to ${after}`);
   },

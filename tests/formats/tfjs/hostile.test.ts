@@ -55,8 +55,17 @@ Deno.test("weights with wrong scales, types, shapes or names are refused", async
   await refused(first((weight) => weight.shape = [-1, 8]), weights, "the shape of", "[-1,8]");
   await refused(first((weight) => weight.shape = [1e6, 1e6]), weights, "more than 10000 bytes", "maxBytes");
   await refused(first((weight) => weight.shape = [8, 3]), weights, "memory/kernel", "[8, 3]", "[3, 8]");
-  await refused(({ weightsManifest: [group] }) => group.weights[1].name = group.weights[0].name, weights, "twice");
-  await refused(({ weightsManifest: [group] }) => group.weights.pop(), weights.slice(4), "dense", "1 weights, expected 2");
+  await refused(
+    ({ weightsManifest: [group] }) => group.weights[1].name = group.weights[0].name,
+    weights,
+    "twice",
+  );
+  await refused(
+    ({ weightsManifest: [group] }) => group.weights.pop(),
+    weights.slice(4),
+    "dense",
+    "1 weights, expected 2",
+  );
 });
 
 Deno.test("what is no layers model is refused, and an error says what the file is", async () => {
@@ -64,7 +73,12 @@ Deno.test("what is no layers model is refused, and an error says what the file i
   await refused((json) => delete json.modelTopology, weights, "no modelTopology");
   await refused((json) => json.weightsManifest = 3, weights, "weightsManifest");
   const about = "(this is a model.json of tfjs-layers 4.22.0)";
-  await refused((json) => json.modelTopology.config.layers[1].class_name = "CuDNNLSTM", weights, "CuDNNLSTM", about);
+  await refused(
+    (json) => json.modelTopology.config.layers[1].class_name = "CuDNNLSTM",
+    weights,
+    "CuDNNLSTM",
+    about,
+  );
 });
 
 /** The refusal to write a model. */
@@ -78,12 +92,25 @@ async function unwritten(layer: cf.Layer, input: cf.Spec, ...words: string[]): P
 Deno.test("what TensorFlow.js does not compute is not written", async () => {
   const sequence = cf.spec([null, 4, 3]);
   await unwritten(cf.gru({ units: 2, name: "g" }), sequence, '"g" (GRU)', "resetAfter: false");
-  await unwritten(cf.dense({ units: 2, activation: "hardSigmoid" }), sequence, "hard_sigmoid", "hardSigmoidKeras2");
-  await unwritten(cf.lstm({ units: 2, recurrentActivation: "gelu", activation: "hardTanh" }), sequence, "hard_tanh");
+  await unwritten(
+    cf.dense({ units: 2, activation: "hardSigmoid" }),
+    sequence,
+    "hard_sigmoid",
+    "hardSigmoidKeras2",
+  );
+  await unwritten(
+    cf.lstm({ units: 2, recurrentActivation: "gelu", activation: "hardTanh" }),
+    sequence,
+    "hard_tanh",
+  );
   await unwritten(cf.sequential([cf.sequential([cf.dense({ units: 2 })])]), sequence, "a sequential inside");
   await unwritten(cf.convLstm1d({ filters: 1, kernelSize: 1 }), cf.spec([null, 2, 3, 1]), "ConvLSTM1D");
   const x = cf.input([4, 3]);
-  await unwritten(cf.model({ inputs: x, outputs: cf.apply(cf.tanh, x) }), sequence, "applies the function tanh");
+  await unwritten(
+    cf.model({ inputs: x, outputs: cf.apply(cf.tanh, x) }),
+    sequence,
+    "applies the function tanh",
+  );
   const masked = cf.call(cf.masking(), x);
   const two = (b: cf.Node) => cf.model({ inputs: x, outputs: [cf.call(cf.lstm({ units: 2 }), masked), b] });
   await unwritten(two(cf.call(cf.lstm({ units: 3 }), x)), sequence, "given no mask", "ran before");
@@ -93,7 +120,11 @@ Deno.test("what TensorFlow.js does not compute is not written", async () => {
     "a mask of another shape",
   );
   const backwards = cf.gru({ units: 2, goBackwards: true, returnSequences: true, resetAfter: false });
-  await unwritten(cf.sequential([cf.masking(), backwards, cf.lstm({ units: 2 })]), sequence, "goes backwards");
+  await unwritten(
+    cf.sequential([cf.masking(), backwards, cf.lstm({ units: 2 })]),
+    sequence,
+    "goes backwards",
+  );
   const zeros = cf.lstm({ units: 2, returnSequences: true, zeroOutputForMask: true });
   await unwritten(cf.sequential([cf.masking(), zeros]), sequence, "zeroOutputForMask");
 });

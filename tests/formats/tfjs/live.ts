@@ -21,7 +21,9 @@ for (const [name, make] of Object.entries(examples)) {
   const example = make();
   const variables = variablesOf(example);
   const files = await toTfjs(example.model, variables, { input: example.input });
-  const { modelTopology, weightsManifest, format } = JSON.parse(new TextDecoder().decode(files["model.json"]));
+  const { modelTopology, weightsManifest, format } = JSON.parse(
+    new TextDecoder().decode(files["model.json"]),
+  );
   const [{ paths, weights: weightSpecs }] = weightsManifest;
   const weightData = files[paths[0]].buffer; // these models are small
   const loaded = await tf.loadLayersModel({
@@ -38,5 +40,7 @@ for (const [name, make] of Object.entries(examples)) {
     return [...host(leaf).data].map((value, at) => Math.abs(value - values[at]));
   }));
   console.log(`${name}: ${apart}`);
-  if (!(apart <= TOLERANCE)) throw new Error(`TensorFlow.js predicts something else for ${name}: ${apart} apart`);
+  if (!(apart <= TOLERANCE)) {
+    throw new Error(`TensorFlow.js predicts something else for ${name}: ${apart} apart`);
+  }
 }

@@ -35,7 +35,12 @@ export const examples: Readonly<Record<string, () => Example>> = {
       cf.lstm({ units: 3, returnSequences: true }),
       cf.batchNormalization(),
       cf.layerNormalization(),
-      cf.gru({ units: 3, returnSequences: true, resetAfter: false, recurrentActivation: "hardSigmoidKeras2" }),
+      cf.gru({
+        units: 3,
+        returnSequences: true,
+        resetAfter: false,
+        recurrentActivation: "hardSigmoidKeras2",
+      }),
       cf.bidirectional(cf.simpleRnn({ units: 2, returnSequences: true }), { mergeMode: "ave" }),
       cf.timeDistributed(cf.dense({ units: 3, activation: "silu" })),
       cf.dropout({ rate: 0.1 }),
@@ -47,7 +52,11 @@ export const examples: Readonly<Record<string, () => Example>> = {
   }),
   graph: () => ({ model: graph(), x: [cf.normal(cf.key(1), [2, 5, 4]), tokens()] }),
   convolutions: () => ({
-    model: cf.sequential([cf.convLstm2d({ filters: 2, kernelSize: 2 }), cf.flatten(), cf.dense({ units: 1 })]),
+    model: cf.sequential([
+      cf.convLstm2d({ filters: 2, kernelSize: 2 }),
+      cf.flatten(),
+      cf.dense({ units: 1 }),
+    ]),
     input: cf.spec([null, 3, 4, 4, 2]),
     x: cf.normal(cf.key(1), [2, 3, 4, 4, 2]),
   }),

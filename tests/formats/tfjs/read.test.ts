@@ -56,7 +56,10 @@ async function quantized(quantization: object, bytes: Uint8Array) {
 Deno.test("quantized weights become float32, as TensorFlow.js decodes them", async () => {
   const { fround } = Math;
   assertEquals(
-    await quantized({ dtype: "uint8", scale: 0.1, min: -3, original_dtype: "float32" }, new Uint8Array([0, 1, 30, 255])),
+    await quantized(
+      { dtype: "uint8", scale: 0.1, min: -3, original_dtype: "float32" },
+      new Uint8Array([0, 1, 30, 255]),
+    ),
     [-3, 1 * 0.1 - 3, 30 * 0.1 - 3, 255 * 0.1 - 3].map(fround),
   );
   const wide = new Uint8Array(new Uint16Array([0, 1, 1000, 65535]).buffer);
@@ -74,7 +77,12 @@ Deno.test("a model as the converter wraps it is read, with several files and a c
   const files = await toTfjs(example.model, variables, { input: example.input });
   const json = JSON.parse(new TextDecoder().decode(files["model.json"]));
   const { keras_version: _, backend: __, ...config } = json.modelTopology;
-  json.modelTopology = { keras_version: "2.15.0", backend: "tensorflow", model_config: config, training_config: {} };
+  json.modelTopology = {
+    keras_version: "2.15.0",
+    backend: "tensorflow",
+    model_config: config,
+    training_config: {},
+  };
   const whole = files["group1-shard1of1.bin"];
   const [group] = json.weightsManifest;
   group.paths = ["a.bin", "b.bin"];
