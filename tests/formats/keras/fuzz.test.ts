@@ -3,6 +3,6 @@ import { fuzz } from "../fuzz/keras.ts";
 
 Deno.test("mutated files are read or refused with a KerasFileError", async () => {
   const seed = 20_250;
-  const { read, refused } = await fuzz(2000, seed);
+  const { read, refused } = await fuzz(1000, seed);
   assert(read > 0 && refused > 0, `seed ${seed}: ${read} read, ${refused} refused`);
 });

@@ -131,7 +131,8 @@ Deno.test("what TensorFlow.js does not compute is not written", async () => {
 
 for (const [name, target] of Object.entries(await tfjsTargets())) {
   Deno.test(`mutated ${name} is read, or refused with a KerasFileError`, async () => {
-    const { read, refused } = await fuzz(target, 150);
+    // Hardly any change of a text leaves JSON, which is seen at once.
+    const { read, refused } = await fuzz(target, name.startsWith("text") ? 300 : 60);
     assert(read > 0 && refused > 0, `${read} read, ${refused} refused: mutations reach both`);
   });
 }
