@@ -81,6 +81,14 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
     known.set(group.path, found);
     return found;
   };
+  const addresses = new Map<string, string>();
+  /** Where a group lies in the file, by which it is known again under another path. */
+  const addressOf = (group: Group): string => {
+    const found = addresses.get(group.path) ??
+      undamaged(group.path, () => group.create_reference().ref_data.join());
+    addresses.set(group.path, found);
+    return found;
+  };
   /** The object at a path, followed from group to group; links to other places are refused. */
   const find = (path: string): Group | Dataset | undefined => {
     let group: Group = file;
@@ -164,11 +172,6 @@ function weightFile(h5wasm: H5wasm, file: H5File, bounds: Bounds): WeightFile {
       }),
     placeOf: (path) => path,
   };
-}
-
-/** Where a group lies in the file, by which it is known again under another path. */
-function addressOf(group: Group): string {
-  return undamaged(group.path, () => group.create_reference().ref_data.join());
 }
 
 /** What libhdf5 finds at a path; the errors of its wrapper do not say why it finds nothing. */
