@@ -9,9 +9,9 @@ import { made } from "../options/made.ts";
 import { unknownName } from "../known_names.ts";
 import { and, cast, equal, greater, not, notEqual, select, sigmoid } from "../operations/elementwise.ts";
 import { ones } from "../operations/creation.ts";
-import { iota, oneHot } from "../operations/indexing.ts";
+import { oneHot } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
-import { argmax } from "../operations/reduction.ts";
+import { max } from "../operations/reduction.ts";
 import { expandDims, reshape, sliceAxis, sum } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
 import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
@@ -178,7 +178,7 @@ export interface F1Options extends MetricOptions {
    */
   readonly average?: F1Average;
   /**
-   * Predictions above it mean 1; by default the largest along the last axis does, or for a single class what is above
+   * Predictions above it mean 1; by default the largest along the last axis do, or for a single class what is above
    * 0.5, or 0 if the loss of the same output takes logits.
    */
   readonly threshold?: number | null;
@@ -248,7 +248,7 @@ function saidBy(p: Tensor, threshold: number | null, ofLogits: boolean, given: T
     return greater(p, leastOf(threshold, ofLogits, given));
   }
   const { scores, known } = ranked(p);
-  return and(equal(expandDims(argmax(scores), -1), iota([classes])), expandDims(known, -1));
+  return and(equal(scores, max(scores, { axes: -1, keepDims: true })), expandDims(known, -1));
 }
 
 function averaged(average: F1Average, hits: Float64Array, wrong: Float64Array, missed: Float64Array): number {
