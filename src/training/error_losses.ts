@@ -129,7 +129,8 @@ export function cosineSimilarity(options: LossOptions = {}): Loss {
  * The Kullback-Leibler divergence of distributions: `Σ t · log(t / p)` over the last axis. Targets have the
  * shape of the predictions.
  *
- * Both are clipped to [1e-7, 1]; with logits, given or found behind a softmax, predictions are exact instead.
+ * Both are clipped to [1e-7, 1], as in Keras; with logits, given or found behind a softmax, the result is exact, as no
+ * probability is 0 then.
  *
  * @throws RangeError for an unknown option or reduction.
  */
@@ -148,7 +149,7 @@ export function klDivergence(options: CrossentropyOptions = {}): Loss {
       const wanted = clip(t, { min: EPSILON, max: 1 });
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? p : undefined);
       const logs = logits ? logSoftmax(logits) : log(clip(p, { min: EPSILON, max: 1 }));
-      return sum(mul(wanted, sub(log(wanted), logs)), { axes: -1 });
+      return sum(mul(logits ? t : wanted, sub(log(wanted), logs)), { axes: -1 });
     },
   }, lossMaking);
 }

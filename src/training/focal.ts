@@ -5,10 +5,9 @@
 import { checkRange } from "../options/checks.ts";
 import { wrongKind } from "../describe.ts";
 import { softplus } from "../operations/activations.ts";
-import { add, clip, exp, expm1, log, mul, neg, pow, sigmoid, sub } from "../operations/elementwise.ts";
+import { add, clip, div, exp, expm1, log, mul, neg, pow, sigmoid, sub } from "../operations/elementwise.ts";
 import { logitsOf } from "../operations/logits.ts";
 import { logSoftmax } from "../operations/reduction.ts";
-import { div } from "../operations/elementwise.ts";
 import { sum } from "../operations/structure.ts";
 import { made } from "../options/made.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
@@ -107,7 +106,6 @@ export function categoricalFocalCrossentropy(options: CategoricalFocalOptions = 
     throw wrongKind(`make ${type}`, alpha, "alpha", "a number, or a list with one for each class");
   }
   for (const weight of [alpha].flat()) checkRange(type, "alpha", weight, { low: 0 });
-  const weights = typeof alpha === "number" ? alpha : tensor(alpha as readonly number[]);
   return made<Loss>({
     ...definition,
     options: { ...definition.options, gamma, alpha },
@@ -116,6 +114,7 @@ export function categoricalFocalCrossentropy(options: CategoricalFocalOptions = 
       const y = spreadOverClasses(t, labelSmoothing);
       const logits = logitsOf(prediction, "softmax") ?? (fromLogits ? p : undefined);
       const logs = logits ? logSoftmax(logits) : log(clipped(div(p, sum(p, { axes: -1, keepDims: true }))));
+      const weights = typeof alpha === "number" ? alpha : tensor(alpha, { dtype: p.dtype });
       const error = logits ? neg(expm1(logs)) : sub(1, exp(logs));
       return neg(sum(mul(mul(weights, focus(error, gamma)), mul(y, logs)), { axes: -1 }));
     },
