@@ -11,7 +11,7 @@ import { isFloat } from "../operations/infer.ts";
 import { argmax, max } from "../operations/reduction.ts";
 import { scan } from "../scan.ts";
 import { maskOf } from "../scan/masking.ts";
-import { checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
+import { checkSpec, checkTensor, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 
 /** Options of {@linkcode viterbi}. */
 export interface ViterbiOptions {
@@ -31,6 +31,7 @@ export type BestTags = {
 
 /** Throws a TypeError unless these are the scores of a linear chain, as the layer `crf` gives. */
 export function checkChain(what: string, potentials: Spec): void {
+  checkSpec(`compute ${what}`, potentials, "the scores");
   const { shape } = potentials;
   if (isFloat(potentials) && shape.length === 4 && shape[2] === shape[3]) return;
   throw new TypeError(

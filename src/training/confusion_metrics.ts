@@ -14,8 +14,15 @@ import { logitsOf } from "../operations/logits.ts";
 import { max } from "../operations/reduction.ts";
 import { expandDims, reshape, sliceAxis, sum } from "../operations/structure.ts";
 import { type Shape, sizeOfShape } from "../tensor/dims.ts";
-import { printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
+import { checkTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
+import {
+  alignLabels,
+  alignValues,
+  lastDim,
+  type Options,
+  requirePrediction,
+  type Weighting,
+} from "./alignment.ts";
 import { whatCounts } from "./counting.ts";
 import { checkName, leastOf, type Metric, type MetricOptions, STATE, takesLogits } from "./metric.ts";
 import { ranked } from "./metrics.ts";
@@ -33,7 +40,9 @@ interface Aligned {
 
 /** Class indices become 1 at their class; other targets have the shape of the predictions. */
 function denseTarget(what: string, target: Tensor, prediction: Tensor): Tensor {
-  const classes = prediction.shape.length > 0 ? lastDim(prediction) : 1;
+  requirePrediction(what, prediction);
+  checkTensor(what, target, "the target");
+  const classes = lastDim(prediction);
   const isIndex = target.dtype === "int32" && target.shape.length === prediction.shape.length - 1;
   if (!isIndex || typeof classes !== "number" || classes === 1) return target;
   return oneHot(alignLabels(what, target, prediction), classes);

@@ -73,7 +73,7 @@ export function meanMetricOf(
     type,
     name,
     options: { ...options, name },
-    initState: initSums,
+    initState: () => initSums(),
     update(state, target, prediction, weighting) {
       checkObject(`update ${name}`, state, "the state", STATE);
       const weighed = weigh(type, { values, counted, ofSequences }, target, prediction, weighting);

@@ -3,7 +3,7 @@
  * library's share. The order is Keras's: gradients are clipped, then every parameter decays by
  * `weight · weightDecay · learningRate`, then it takes its step, then its average follows.
  */
-import { checkCount, describeValue } from "../describe.ts";
+import { checkCount, checkObject, describeValue } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
 import { quoted } from "../quoted.ts";
 import { add, cast, div, equal, mul, notEqual, select, sub } from "../operations/elementwise.ts";
@@ -240,6 +240,12 @@ export function optimizer(
     },
     ...(useEma && {
       final<Params extends Tree<Tensor>>(params: Params, state: OptimizerState): Params {
+        checkObject(
+          `end training with ${type}`,
+          state,
+          "the state",
+          "what init or update of this optimizer gave",
+        );
         return unflattenTree<Params>(flattenTree<Tensor>(params).structure, slotOf(state, "average", params));
       },
     }),

@@ -16,6 +16,7 @@ import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
  * The sums of a metric by name: float32 `[24, ...]`, sums of 1, 2, 4… batches. A custom metric may keep any tensors.
  */
 export interface MetricState {
+  /** One sum, in levels. */
   readonly [name: string]: Tensor;
 }
 
