@@ -7,7 +7,7 @@ import { checkRange } from "../options/checks.ts";
 import { checkOptions } from "../option_names.ts";
 import { made } from "../options/made.ts";
 import { unknownName } from "../known_names.ts";
-import { and, cast, equal, greater, not, notEqual, select, sigmoid } from "../operations/elementwise.ts";
+import { and, equal, greater, not, notEqual, select, sigmoid } from "../operations/elementwise.ts";
 import { ones } from "../operations/creation.ts";
 import { oneHot } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
@@ -321,8 +321,8 @@ export function auc(options: AucOptions = {}): Metric {
         const found = aligned(type, target, prediction, weighting);
         const p = ofLogits && !logitsOf(prediction, "sigmoid") ? sigmoid(found.prediction) : found.prediction;
         const column = (x: Tensor) => reshape(x, [sizeOfShape(x.shape), 1]);
-        const isAbove = greater(column(p), tensor(thresholds));
-        const [isTrue, weight] = [column(found.isTrue), column(cast(found.weight, "float32"))];
+        const isAbove = greater(column(p), tensor(thresholds, { dtype: p.dtype }));
+        const [isTrue, weight] = [column(found.isTrue), column(found.weight)];
         return {
           hits: weightWhere(and(isTrue, isAbove), weight, 1),
           wrong: weightWhere(and(not(isTrue), isAbove), weight, 1),

@@ -87,6 +87,14 @@ Deno.test("crf: masked steps may be anything, NaN too, in loss and gradient", ()
   const [other, slopes] = run(cf.select(cf.expandDims(mask, 2), scores, NaN));
   assertEquals(cf.item(other), cf.item(value));
   assertEquals(cf.toNested(slopes), cf.toNested(gradient));
+  const accuracy = cf.crfAccuracy();
+  const result = (y: cf.Tensor, x: cf.Tensor) =>
+    accuracy.result(accuracy.update(accuracy.initState(), y, chain(x, mask), { mask }));
+  const poisoned = cf.select(mask, y, -7);
+  assertEquals(result(poisoned, cf.select(cf.expandDims(mask, 2), scores, NaN)), result(y, scores));
+  assert(result(y, scores) < 1);
+  const { tags } = cf.viterbi(chain(scores, mask), { mask });
+  assertEquals(result(tags, scores), 1);
 });
 
 Deno.test("crf: learns which tag follows which, and its accuracy is that of the best tags", async () => {

@@ -79,6 +79,15 @@ Deno.test("ctc: the gradient is the slope, and finite where nothing is possible 
     assertEquals(cf.item(value), zeroInfinity ? 0 : Infinity);
     assert(cf.host(gradient).data.every((slope) => slope === 0));
   }
+  // By weights: NaN in a sequence of weight 0, and half of another.
+  const x = cf.tensor([rows[0], rows[1].map((row) => row.map(() => NaN)), rows[2]]);
+  const weighted = cf.valueAndGrad((x: cf.Tensor) =>
+    cf.computeLoss(cf.ctc(), target, x, { sampleWeight: cf.tensor([1, 0, 0.5]) })
+  );
+  const [half, slopes] = weighted(x);
+  const each = cf.host(cf.computeLoss(cf.ctc({ reduction: "none" }), target, cf.tensor(rows))).data;
+  assertAlmostEquals(cf.item(half), (each[0] + each[2] / 2) / 3, 1e-5);
+  assert(cf.host(slopes).data.slice(15, 30).every((slope: number) => slope === 0));
   // Classes that are impossible at a step.
   const [value, gradient] = cf.valueAndGrad((x: cf.Tensor) => cf.computeLoss(cf.ctc(), labels([[1]]), x))(
     cf.tensor([[[0, -Infinity, 0], [0, 0, -Infinity]]]),
