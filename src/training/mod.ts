@@ -110,9 +110,8 @@ export { checkLabels } from "./labels.ts";
 export type { ClippingOptions } from "./gradients.ts";
 export type { Options, Weighting } from "./alignment.ts";
 export { type MetricLike, type MetricName, resolveMetric } from "./resolve_metric.ts";
+export { auc, type AucOptions } from "./auc.ts";
 export {
-  auc,
-  type AucOptions,
   type F1Average,
   type F1Options,
   f1Score,

@@ -3,7 +3,8 @@ import { checkAsMade } from "../options/made.ts";
 import { unknownName } from "../known_names.ts";
 import type { Spec } from "../tensor/tensor.ts";
 import { type Loss, type LossName, lossNamed, lossNames, resolveLoss } from "./losses.ts";
-import { auc, f1Score, precision, recall } from "./confusion_metrics.ts";
+import { auc } from "./auc.ts";
+import { f1Score, precision, recall } from "./confusion_metrics.ts";
 import {
   accuracy,
   binaryAccuracy,

@@ -15,9 +15,8 @@ import {
   sgd,
   type SgdOptions,
 } from "../../src/training/optimizers.ts";
+import { auc, type AucOptions } from "../../src/training/auc.ts";
 import {
-  auc,
-  type AucOptions,
   type F1Options,
   f1Score,
   precision,
