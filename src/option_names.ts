@@ -7,9 +7,11 @@ import { quoted } from "./quoted.ts";
 const FLAGS: ReadonlySet<string> = new Set([
   "allowNaN",
   "amsgrad",
+  "applyClassBalancing",
   "center",
   "ceil",
   "centered",
+  "correlated",
   "countPadding",
   "cycle",
   "descending",
@@ -20,6 +22,7 @@ const FLAGS: ReadonlySet<string> = new Set([
   "inputForget",
   "invert",
   "keepDims",
+  "logInput",
   "maskZero",
   "nesterov",
   "peepholes",
@@ -39,7 +42,9 @@ const FLAGS: ReadonlySet<string> = new Set([
   "transposeRight",
   "unitForgetBias",
   "unroll",
+  "useEma",
   "useBias",
+  "zeroInfinity",
   "zeroOutputForMask",
 ]);
 

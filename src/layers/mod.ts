@@ -46,6 +46,7 @@ export {
   type BatchNormalizationState,
   type NormalizationParams,
 } from "./batch_normalization.ts";
+export { crf, type CrfOptions, type CrfParams } from "./crf.ts";
 export { dense, type DenseOptions, type DenseParams } from "./dense.ts";
 export { dropout, type DropoutOptions } from "./dropout.ts";
 export { embedding, type EmbeddingOptions, type EmbeddingParams } from "./embedding.ts";
@@ -55,3 +56,4 @@ export { masking, type MaskingOptions } from "./masking.ts";
 export { merge, type MergeMethod, type MergeOptions } from "./merge.ts";
 export { adapt, normalization, type NormalizationOptions } from "./normalization.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";
+export { type BestTags, viterbi, type ViterbiOptions } from "./viterbi.ts";

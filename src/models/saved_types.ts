@@ -19,6 +19,7 @@ import { batchNormalization } from "../layers/batch_normalization.ts";
 import { bidirectional, type MergeMode } from "../layers/bidirectional.ts";
 import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../layers/conv_lstm.ts";
 import type { LayerReviver, Revive } from "../layers/define.ts";
+import { crf } from "../layers/crf.ts";
 import { dense, type DenseOptions } from "../layers/dense.ts";
 import { dropout, type DropoutOptions } from "../layers/dropout.ts";
 import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
@@ -59,6 +60,7 @@ export const cellTypes: { readonly [type: string]: CellReviver } = {
 const plainTypes: { readonly [type: string]: LayerReviver } = {
   activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
   batchNormalization: (options) => batchNormalization(options),
+  crf: (options) => crf(options),
   dense: (options) => dense(options as unknown as DenseOptions),
   dropout: (options) => dropout(options as unknown as DropoutOptions),
   embedding: (options) => embedding(options as unknown as EmbeddingOptions),

@@ -90,6 +90,12 @@ function weightsOf(target: HostTensor, byClass: ClassWeight, { path, loss }: Hea
     ? last
     : 2;
   const where = path.length === 0 ? "" : ` for the output ${printPath(path)}`;
+  if (loss?.ofSequences) {
+    throw new TypeError(
+      `Cannot weight classes${where}: ${loss.type} has one value for each sequence, not one for each label; give ` +
+        `sequences a sampleWeight instead`,
+    );
+  }
   const stray = Object.keys(byClass).find((label) => Number(label) >= classes);
   if (stray !== undefined) {
     throw new RangeError(

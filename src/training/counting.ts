@@ -16,8 +16,10 @@ import { alignWeight, type Weighting } from "./alignment.ts";
 
 /** The computation on targets and predictions: the functions of a loss, or of a metric. */
 export interface Measure {
-  /** One value per sample, or more trailing axes. */
-  readonly values: (target: Tensor, prediction: Tensor) => Tensor;
+  /** One value per sample, or more trailing axes; the mask is that of the steps, bool `[batch, time]`. */
+  readonly values: (target: Tensor, prediction: Tensor, mask?: Tensor) => Tensor;
+  /** Whether values are one per sequence, `[batch]`: they leave out masked steps themselves. */
+  readonly ofSequences?: boolean | undefined;
   /** bool of the shape of the values: which of them count. Absent: all. */
   readonly counted?: ((target: Tensor, prediction: Tensor) => Tensor) | undefined;
 }
@@ -45,6 +47,8 @@ export interface Counts {
   readonly weight: Tensor | undefined;
   /** bool: whether a value counts and has a weight other than 0. */
   readonly counts: Tensor;
+  /** bool: which steps of the sequences count, if values are one per sequence, else the same as `counts`. */
+  readonly steps: Tensor;
 }
 
 /**
@@ -55,7 +59,7 @@ export interface Counts {
  */
 export function whatCounts(
   what: string,
-  { values, counted }: Measure,
+  { values, counted, ofSequences }: Measure,
   target: Tensor,
   prediction: Tensor,
   { mask, sampleWeight }: Weighting,
@@ -63,11 +67,20 @@ export function whatCounts(
   if (!mask && !sampleWeight && !counted) return undefined;
   const like = outputSpecs<Spec>(values, target, prediction);
   const own = counted && alignWeight(what, counted(target, prediction), like);
-  const given = mask && alignWeight(what, cast(mask, "bool"), like);
+  const ofSteps = mask && cast(mask, "bool");
+  const isReduced = ofSteps !== undefined && ofSequences === true && ofSteps.shape.length > like.shape.length;
+  const given = ofSteps && alignWeight(what, isReduced ? anyStep(ofSteps) : ofSteps, like);
   const weight = sampleWeight && alignWeight(what, cast(sampleWeight, like.dtype), like);
   const inMask = both(given, own);
   const counts = both(inMask, weight && notEqual(weight, 0));
-  return counts && { mask: inMask, weight, counts };
+  if (!counts) return undefined;
+  const steps = isReduced ? and(alignWeight(what, counts, ofSteps), ofSteps) : counts;
+  return { mask: inMask, weight, counts, steps };
+}
+
+/** Which rows of a mask count: a sequence counts if any of its steps does. */
+function anyStep(mask: Tensor): Tensor {
+  return cast(max(cast(mask, "int32"), { axes: mask.shape.map((_, axis) => axis).slice(1) }), "bool");
 }
 
 /**
@@ -87,10 +100,11 @@ export function weigh(
 ): Weighed {
   const found = whatCounts(what, measure, target, prediction, weighting);
   if (!found) return { values: measure.values(target, prediction), mask: undefined, weight: undefined };
-  const { mask, weight, counts } = found;
+  const { mask, weight, counts, steps } = found;
   const values = measure.values(
     keepCounted(target, counts, HARMLESS_TARGET),
-    keepCounted(prediction, counts, HARMLESS_PREDICTION),
+    keepCounted(prediction, steps, HARMLESS_PREDICTION),
+    weighting.mask && cast(weighting.mask, "bool"),
   );
   return {
     values: select(counts, values, 0),

@@ -35,7 +35,7 @@ export function checkTargets(
   objective.heads.forEach(({ loss }, index) => {
     const { shape } = outputs[index];
     const target = targets[index];
-    if (loss?.labels !== "sparse" || !target) return;
+    if (!loss || loss.labels === "dense" || !target) return;
     checkLabels(
       loss,
       target,
@@ -69,7 +69,10 @@ function countedLabels(
       );
       counted = countedRows(takeRows(data, rows));
     }
-    return counted === undefined || counted.data[place - chunk * size * perSample] !== 0;
+    if (counted === undefined) return true;
+    const inChunk = place - chunk * size * perSample;
+    const perCounted = perSample / (counted.data.length / counted.shape[0]); // all labels of a sequence, or one
+    return counted.data[Math.floor(inChunk / perCounted)] !== 0;
   };
 
   function countedRows(rows: Data): HostTensor | undefined {
@@ -88,7 +91,8 @@ function countedLabels(
 /**
  * Checks that labels are classes.
  *
- * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`.
+ * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`; `[samples, labels]` for sequences of labels,
+ *   where a negative one ends the sequence.
  * @param classes The size of the prediction's last axis.
  * @param counts Whether the label at a place, in row-major order, counts; by default all do.
  * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
@@ -100,7 +104,7 @@ export function checkLabels(
   counts: (place: number) => boolean = () => true,
 ): void {
   checkLoss("check labels", loss);
-  if (loss.labels !== "sparse") return;
+  if (loss.labels === "dense") return;
   host(target); // throws if it is not a label tensor
   checkCount("check labels", classes, "the number of classes", 0);
   checkFunction("check labels", counts, "counts");
@@ -111,15 +115,21 @@ export function checkLabels(
     );
   }
   const { ignoreClass } = loss.options;
+  const isSequence = loss.labels === "sequence";
   const wrong = target.data.findIndex((label, place) =>
-    (label < 0 || label >= classes) && label !== ignoreClass && counts(place)
+    (label < 0 && !isSequence || label >= classes) && label !== ignoreClass && counts(place)
   );
   if (wrong < 0) return;
   const label = target.data[wrong];
   const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
   const step = perSample > 1 ? `, step ${wrong % perSample}` : "";
+  const remedy = isSequence
+    ? "fill rows with -1 behind their end"
+    : `if it marks what does not count, ${
+      "ignoreClass" in loss.options ? `give the loss ignoreClass: ${label}` : "give the model's input a mask"
+    }`;
   throw new RangeError(
     `Cannot compute ${loss.type}: label ${label} at sample ${Math.floor(wrong / perSample)}${step} ` +
-      `is outside 0 … ${classes - 1}; if it marks what does not count, give the loss ignoreClass: ${label}`,
+      `is outside 0 … ${classes - 1}; ${remedy}`,
   );
 }

@@ -1,18 +1,15 @@
 /**
- * Metrics: plain data with pure functions over a state of two running sums, a total and a count, so that a
- * metric can live inside a compiled step and its state on a device. Weights and masks enter as in Keras 3; in
- * addition, a metric knows what the loss of its output knows (see resolve_metric.ts), and a NaN is
- * never correct.
+ * Metrics that are means: accuracies, errors, and losses. Weights and masks enter as in Keras 3; in addition, a
+ * metric knows what the loss of its output knows (see resolve_metric.ts), and a NaN is never correct.
  *
  * A loss is also a metric: the mean of its values. So `"mse"`, `huber({ delta: 2 })` or a crossentropy can be
  * used wherever a metric can, and are not written twice.
  */
 import { checkSpec } from "../tensor/tensor.ts";
 import { checkRange } from "../options/checks.ts";
-import { checkCount, checkObject } from "../describe.ts";
+import { checkCount } from "../describe.ts";
 import { made } from "../options/made.ts";
 import { checkOptions } from "../option_names.ts";
-import { quoted } from "../quoted.ts";
 import {
   and,
   cast,
@@ -25,93 +22,33 @@ import {
   square,
   sub,
 } from "../operations/elementwise.ts";
+import { viterbi } from "../layers/viterbi.ts";
 import { iota } from "../operations/indexing.ts";
 import { logitsOf } from "../operations/logits.ts";
 import { argmax, max } from "../operations/reduction.ts";
 import { expandDims, sum } from "../operations/structure.ts";
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import { alignLabels, alignValues, lastDim, type Options, type Weighting } from "./alignment.ts";
-import { countOf, type Measure, totalOf, weigh } from "./counting.ts";
-import { checkLoss, type Loss, measureOf } from "./losses.ts";
-import { addToSums, initSums, meanOfSums, type MetricState } from "./running.ts";
+import { alignLabels, alignValues, lastDim } from "./alignment.ts";
+import { checkTags } from "./crf_loss.ts";
+import { checkLoss, type Loss, measureOf, sparseCategoricalCrossentropy } from "./losses.ts";
+import {
+  leastOf,
+  meanMetricOf,
+  type Metric,
+  type MetricOptions,
+  type MetricState,
+  takesLogits,
+  type Values,
+} from "./metric.ts";
 
-export type { MetricState };
-
-/** A metric. A custom metric is an object of this form. */
-export interface Metric {
-  /** The kind, such as `topKCategoricalAccuracy`. */
-  readonly type: string;
-  /** Its name in logs and histories. */
-  readonly name: string;
-  /** The full options, as they are saved. */
-  readonly options: Options;
-  /** The state before anything was seen. */
-  initState(): MetricState;
-  /**
-   * The state after one more batch: pure, traceable. In training, the mask also excludes what the loss
-   * ignores.
-   */
-  update(state: MetricState, target: Tensor, prediction: Tensor, weighting?: Weighting): MetricState;
-  /** The metric to compute instead, if it depends on the output's loss and shapes. */
-  fit?(loss: Loss | undefined, target: Spec, prediction: Spec): Metric;
-  /** The metric over everything seen; 0 before the first batch. The state's tensors are on the host. */
-  result(state: MetricState): number;
-}
-
-/** Options that every metric has. */
-export interface MetricOptions {
-  /** Its name in logs and histories. */
-  readonly name?: string;
-}
-
-type Values = Measure["values"];
-
-function checkName(type: string, name: string): void {
-  if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot name ${type} ${quoted(name)}`);
-  }
-}
-
-/** The arguments of a metric's functions. */
-const STATE = "what initState or update of this metric gave";
-
-/** A metric that is the weighted mean of values; `finish` is applied to the result. */
-function meanMetricOf(
-  description: { readonly type: string; readonly name: string; readonly options?: Options },
-  values: Values,
-  extra: {
-    readonly counted?: Measure["counted"];
-    readonly finish?: (mean: number) => number;
-    readonly fit?: Metric["fit"];
-  } = {},
-): Metric {
-  const { type, name, options = {} } = description;
-  const { counted, finish = (value) => value } = extra;
-  checkName(type, name);
-  return made<Metric>({
-    type,
-    name,
-    options: { ...options, name },
-    initState: initSums,
-    update(state, target, prediction, weighting) {
-      checkObject(`update ${name}`, state, "the state", STATE);
-      const weighed = weigh(type, { values, counted }, target, prediction, weighting);
-      return addToSums(state, totalOf(weighed), countOf(weighed, true));
-    },
-    result(state) {
-      checkObject(`read ${name}`, state, "the state", STATE);
-      return finish(meanOfSums(state));
-    },
-    ...(extra.fit && { fit: extra.fit }),
-  }, { main: "update", acts: ["name"], factory: type === "mean" ? "meanMetric" : type });
-}
+export { type Metric, type MetricOptions, type MetricState, takesLogits };
 
 /**
  * The scores that predictions are ranked by: the logits behind a softmax, whose probabilities become equal
  * when logits are far apart, else the predictions; and whether they are known, bool `[...]`. If one is NaN
  * none is the largest.
  */
-function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
+export function ranked(prediction: Tensor): { readonly scores: Tensor; readonly known: Tensor } {
   const logits = logitsOf(prediction, "softmax");
   const scores = logits ?? prediction;
   const largest = max(scores, { axes: -1 });
@@ -167,19 +104,13 @@ export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
   const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]) =>
     meanMetricOf({ type, name, options: { threshold } }, (target, prediction) => {
       const [t, p] = alignValues(type, target, prediction);
-      // A loss that takes logits finds them behind a sigmoid; its argument is then still probabilities.
-      const least = threshold ?? (ofLogits && !logitsOf(prediction, "sigmoid") ? 0 : 0.5);
+      const least = leastOf(threshold, ofLogits, prediction);
       return cast(and(equal(t, cast(greater(p, least), t.dtype)), equal(p, p)), "float32");
     }, { fit });
   if (threshold !== null) return metricOf(name, false);
   return metricOf(name, false, function (this: Metric, loss) {
     return metricOf(this.name, takesLogits(loss));
   });
-}
-
-/** Whether the predictions of an output are logits, as far as its loss determines that. */
-export function takesLogits(loss: Loss | undefined): boolean {
-  return loss?.options?.fromLogits === true;
 }
 
 /** Options of the top-k accuracies. */
@@ -255,6 +186,52 @@ export function meanMetric(options: MetricOptions = {}): Metric {
   return meanMetricOf({ type: "mean", name: options.name ?? "mean" }, (_, prediction) => prediction);
 }
 
+/** Options of {@linkcode perplexity}. */
+export interface PerplexityOptions extends MetricOptions {
+  /** Whether predictions are logits; default: whether the loss of the same output takes them. */
+  readonly fromLogits?: boolean | null;
+  /** The label of values that do not count, such as -1; default none. */
+  readonly ignoreClass?: number | null;
+}
+
+/**
+ * The perplexity of a language model: the exponential of the mean crossentropy of all labels that were seen, not a
+ * mean of the perplexities of batches. Shapes as for {@linkcode sparseCategoricalAccuracy}. Before the first batch
+ * it is 1.
+ */
+export function perplexity(options: PerplexityOptions = {}): Metric {
+  const type = "perplexity";
+  checkOptions(type, options, ["name", "fromLogits", "ignoreClass"]);
+  const { name = type, fromLogits = null, ignoreClass = null } = options;
+  const metricOf = (name: string, ofLogits: boolean, fit?: Metric["fit"]): Metric => {
+    const loss = sparseCategoricalCrossentropy({ fromLogits: ofLogits, ignoreClass });
+    const { values, counted } = measureOf(loss);
+    return meanMetricOf({ type, name, options: { fromLogits, ignoreClass } }, values, {
+      counted,
+      finish: Math.exp,
+      fit,
+    });
+  };
+  if (fromLogits !== null) return metricOf(name, fromLogits);
+  return metricOf(name, false, function (this: Metric, loss) {
+    return metricOf(this.name, takesLogits(loss));
+  });
+}
+
+/**
+ * How often the best tags of a linear-chain conditional random field, as {@linkcode viterbi} finds them, are the
+ * labels: int32 `[batch, time]`, and predictions of the layer `crf`. Training takes it for `accuracy` with the loss
+ * `crf`.
+ */
+export function crfAccuracy(options: MetricOptions = {}): Metric {
+  const type = "crfAccuracy";
+  checkOptions(type, options, ["name"]);
+  return meanMetricOf({ type, name: options.name ?? type }, (target, prediction, mask) => {
+    checkTags(type, target, prediction);
+    return cast(equal(viterbi(prediction, { mask }).tags, target), "float32");
+  });
+}
+
 /** Losses with a short name in logs, as in Keras. */
 const shortNames: ReadonlyMap<string, string> = new Map([
   ["meanSquaredError", "mse"],
@@ -267,8 +244,8 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
   checkLoss("make a metric", loss);
   const { type, options: lossOptions } = loss;
   const name = options.name ?? shortNames.get(type) ?? type;
-  const { values, counted } = measureOf(loss);
-  return meanMetricOf({ type, name, options: lossOptions }, values, { counted });
+  const { values, counted, ofSequences } = measureOf(loss);
+  return meanMetricOf({ type, name, options: lossOptions }, values, { counted, ofSequences });
 }
 
 /**
@@ -279,6 +256,13 @@ export function lossMetric(loss: Loss, options: MetricOptions = {}): Metric {
 function fittingAccuracy(name: string, loss: Loss | undefined, target: Spec, prediction: Spec): Metric {
   checkSpec(`compute ${name}`, target, "the target");
   checkSpec(`compute ${name}`, prediction, "the prediction");
+  if (loss?.labels === "sequence") {
+    throw new TypeError(
+      `Cannot compute ${name} of ${loss.type}: its labels are not aligned with the steps; decode predictions, as with ` +
+        `ctcGreedyDecode, and compare them by errorRate`,
+    );
+  }
+  if (loss?.type === "crf") return crfAccuracy({ name });
   if (loss?.labels === "sparse") return sparseCategoricalAccuracy({ name });
   const isBinary = loss?.type === "binaryCrossentropy" || prediction.shape.length < 2 ||
     lastDim(prediction) === 1;

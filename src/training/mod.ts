@@ -67,35 +67,71 @@ export {
 export { computeLoss } from "./compute_loss.ts";
 export {
   binaryCrossentropy,
+  binaryFocalCrossentropy,
+  type BinaryFocalOptions,
   categoricalCrossentropy,
+  categoricalFocalCrossentropy,
+  type CategoricalFocalOptions,
+  cosineSimilarity,
+  crfLoss,
   type CrossentropyOptions,
+  ctc,
+  type CtcOptions,
   huber,
   type HuberOptions,
+  klDivergence,
   type Loss,
   type LossLike,
   type LossName,
   type LossOptions,
   meanAbsoluteError,
   meanSquaredError,
+  type Mixture,
+  mixtureDensity,
+  type MixtureDensityOptions,
+  mixtureOf,
+  type MixtureOptions,
+  poisson,
+  type PoissonOptions,
   type Reduction,
   type SmoothedCrossentropyOptions,
   sparseCategoricalCrossentropy,
   type SparseCrossentropyOptions,
 } from "./losses.ts";
+export {
+  ctcBeamSearch,
+  type CtcBeamSearchOptions,
+  type CtcDecodeOptions,
+  ctcGreedyDecode,
+  type Decoded,
+} from "./ctc_decoding.ts";
+export { editDistance, errorRate, type LabelSequence } from "./edit_distance.ts";
 export { checkLabels } from "./labels.ts";
 export type { ClippingOptions } from "./gradients.ts";
 export type { Options, Weighting } from "./alignment.ts";
 export { type MetricLike, type MetricName, resolveMetric } from "./resolve_metric.ts";
+export { auc, type AucOptions } from "./auc.ts";
+export {
+  type F1Average,
+  type F1Options,
+  f1Score,
+  precision,
+  recall,
+  type ThresholdOptions,
+} from "./confusion_metrics.ts";
 export {
   accuracy,
   binaryAccuracy,
   type BinaryAccuracyOptions,
   categoricalAccuracy,
+  crfAccuracy,
   lossMetric,
   meanMetric,
   type Metric,
   type MetricOptions,
   type MetricState,
+  perplexity,
+  type PerplexityOptions,
   rootMeanSquaredError,
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,
@@ -103,9 +139,15 @@ export {
   type TopKOptions,
 } from "./metrics.ts";
 export {
+  adagrad,
+  type AdagradOptions,
   adam,
   type AdamOptions,
   adamw,
+  lion,
+  type LionOptions,
+  nadam,
+  type NadamOptions,
   type Optimizer,
   type OptimizerLike,
   type OptimizerName,

@@ -16,7 +16,7 @@ import { type Loss, type LossLike, measureOf, resolveLoss } from "./losses.ts";
 import { type MetricLike, resolveMetric } from "./resolve_metric.ts";
 import type { Metric, MetricState } from "./metrics.ts";
 import { type PerOutput, placesOfTargets, spread } from "./per_output.ts";
-import { addToSums, initSums, meanOfSums, readSums } from "./running.ts";
+import { addToSums, initSums, meanOfSums, readSum } from "./running.ts";
 
 /** What is minimized and what is monitored. */
 export interface ObjectiveOptions {
@@ -64,7 +64,7 @@ export interface Logs {
 
 /** The running results of an epoch by name: the loss of every output, and the metrics. */
 export interface ObjectiveState {
-  /** A total and a count. */
+  /** Its sums: of a mean, a total and a count. */
   readonly [name: string]: MetricState;
 }
 
@@ -109,7 +109,8 @@ export interface Objective {
     state: ObjectiveState,
   ): { readonly loss: Tensor; readonly state: ObjectiveState };
   /**
-   * Per output, which values count for its loss: bool of their shape; undefined if all do. Pure, traceable.
+   * Per output, which values count for its loss, or for a loss of sequences with a label for each step, which steps:
+   * bool of their shape; undefined if all do. Pure, traceable.
    */
   counted(prediction: Prediction, target: Omit<Data, "x">): (Tensor | undefined)[];
   /** The running means as numbers; the state is on the host. */
@@ -236,17 +237,19 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
         ...tracked.map(({ name, metric }) => [name, metric.initState()]),
       ]),
     counted: (prediction, target) =>
-      pairs(prediction, target).map((pair) =>
-        pair?.loss &&
-        whatCounts(pair.loss.type, measureOf(pair.loss), pair.target, pair.prediction, pair.weighting)?.counts
-      ),
+      pairs(prediction, target).map((pair) => {
+        if (!pair?.loss) return undefined;
+        const { loss, target, prediction, weighting } = pair;
+        const found = whatCounts(loss.type, measureOf(loss), target, prediction, weighting);
+        return loss.labels === "sparse" ? found?.steps : found?.counts;
+      }),
     compute(given, data, state) {
       const paired = pairs(given, data);
       const next: Record<string, MetricState> = Object.create(null); // a name may be that of a member of Object
       const losses = trained.map(({ loss, index, name }) => {
         const { target, prediction, weighting } = used(paired[index]);
         const sums = lossSums(loss, target, prediction, weighting);
-        next[name] = addToSums(state[name], sums.total, sums.count ?? tensor(1));
+        next[name] = addToSums(state[name], { total: sums.total, count: sums.count ?? tensor(1) });
         return sums.loss;
       });
       const masks = paired.map((pair) => pair && metricMask(pair));
@@ -259,7 +262,7 @@ function objectiveOf(heads: readonly Head[], places: readonly (number | undefine
     },
     results(state) {
       const losses = trained.map(({ loss, name }) =>
-        loss.reduction === "sum" ? readSums(state[name]).total : meanOfSums(state[name])
+        loss.reduction === "sum" ? readSum(state[name], "total")[0] : meanOfSums(state[name])
       );
       // An output of weight 0 is left out: its loss may be NaN.
       const loss = losses.reduce(

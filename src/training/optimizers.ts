@@ -1,62 +1,28 @@
-/**
- * Optimizers: plain data with two pure functions, `init` and `update`, by Keras 3's formulas. The order is
- * Keras's: gradients are clipped, then every parameter decays by `weight · weightDecay · learningRate`, then
- * it takes its step.
- */
-import { checkObject, describeValue, wrongKind } from "../describe.ts";
+/** Optimizers, by Keras 3's formulas, and an optimizer as training accepts it. What they share is in optimizer.ts. */
+import { checkObject, wrongKind } from "../describe.ts";
 import { checkRange } from "../options/checks.ts";
 import { unknownName } from "../known_names.ts";
 import { checkOptions } from "../option_names.ts";
-import { quoted } from "../quoted.ts";
-import { add, cast, div, expm1, maximum, mul, neg, sqrt, square, sub } from "../operations/elementwise.ts";
-import { zerosLike } from "../operations/creation.ts";
-import { isTensor, printSpec, type Tensor, tensor } from "../tensor/tensor.ts";
-import { checkSameStructure, flattenTree, printPath, type Tree, unflattenTree } from "../tree/tree.ts";
-import type { Json } from "../options/json.ts";
-import { checkAsMade, made } from "../options/made.ts";
-import { isFloat } from "../operations/infer.ts";
-import { sameShape } from "../tensor/dims.ts";
-import { clipGradients, type ClippingOptions, squarable } from "./gradients.ts";
-import type { Options } from "./alignment.ts";
-import type { Schedule } from "./schedules.ts";
+import {
+  add,
+  cast,
+  div,
+  exp,
+  expm1,
+  maximum,
+  mul,
+  neg,
+  sign,
+  sqrt,
+  square,
+  sub,
+} from "../operations/elementwise.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { checkAsMade } from "../options/made.ts";
+import { squarable } from "./gradients.ts";
+import { commonOptions, type Optimizer, optimizer, type OptimizerOptions } from "./optimizer.ts";
 
-/** An optimizer's state between steps: the step counter, and trees like the parameters by name. */
-export interface OptimizerState {
-  /** int32 scalar: the number of updates made. */
-  readonly step: Tensor;
-  /**
-   * The learning rate `learningRate`, a float32 scalar, unless a schedule gives it; and state per parameter,
-   * such as `momentum`: a tree like the parameters.
-   */
-  readonly [slot: string]: Tree<Tensor>;
-}
-
-/** An optimizer. A custom optimizer is an object of this form. */
-export interface Optimizer {
-  /** The kind, such as `adam`. */
-  readonly type: string;
-  /** The full options, as they are saved. */
-  readonly options: Options;
-  /** The state before the first update, for these parameters. */
-  init(params: Tree<Tensor>): OptimizerState;
-  /** Parameters and state after one update; the three trees match. Pure, traceable. */
-  update<Params extends Tree<Tensor>>(
-    gradients: Params,
-    state: OptimizerState,
-    params: Params,
-  ): [params: Params, state: OptimizerState];
-}
-
-/** Options that every optimizer has. At most one of the three clipping options may be given. */
-export interface OptimizerOptions extends ClippingOptions {
-  /**
-   * A number, or a schedule such as {@linkcode exponentialDecay}; default 0.01 for sgd, 0.001 for the others.
-   * A number is where the state's `learningRate` starts, which callbacks may change.
-   */
-  readonly learningRate?: number | Schedule;
-  /** Each step subtracts this fraction, times the learning rate, from every parameter; default none. */
-  readonly weightDecay?: number | null;
-}
+export type { Optimizer, OptimizerOptions, OptimizerState } from "./optimizer.ts";
 
 /** Options of {@linkcode sgd}. */
 export interface SgdOptions extends OptimizerOptions {
@@ -90,130 +56,30 @@ export interface AdamOptions extends OptimizerOptions {
   readonly amsgrad?: boolean;
 }
 
-const commonOptions = ["learningRate", "weightDecay", "clipnorm", "globalClipnorm", "clipvalue"];
-
-/** The values that an optimizer keeps per parameter leaf, by name. */
-type Slots = Readonly<Record<string, Tensor>>;
-
-/**
- * One leaf's step: from its gradient and slots, the amount subtracted from the parameter and the new slots.
- */
-type LeafStep = (gradient: Tensor, slots: Slots) => { readonly taken: Tensor; readonly slots: Slots };
-
-/** The full common options, as they are saved. */
-function checkCommon(
-  type: string,
-  options: OptimizerOptions,
-  learningRate: number | Schedule,
-): Record<string, Json> {
-  const { weightDecay = null, clipnorm = null, globalClipnorm = null, clipvalue = null } = options;
-  if (typeof learningRate === "number") checkRange(type, "learningRate", learningRate, { low: 0 });
-  else if (typeof learningRate?.rate !== "function") {
-    throw new TypeError(
-      `Cannot make ${type}: learningRate is ${quoted(learningRate)}, expected a number or a schedule`,
-    );
-  }
-  if (weightDecay !== null) checkRange(type, "weightDecay", weightDecay, { low: 0 });
-  const clips = Object.entries({ clipnorm, globalClipnorm, clipvalue }).filter(([, value]) => value !== null);
-  if (clips.length > 1) {
-    throw new RangeError(
-      `Cannot make ${type}: ${
-        clips.map(([name]) => name).join(" and ")
-      } are given, expected at most one of them`,
-    );
-  }
-  for (const [name, value] of clips) checkRange(type, name, value, { above: 0 });
-  const rate = typeof learningRate === "number"
-    ? learningRate
-    : { type: learningRate.type, options: learningRate.options };
-  return { learningRate: rate, weightDecay, clipnorm, globalClipnorm, clipvalue };
+/** Options of {@linkcode adagrad}. */
+export interface AdagradOptions extends OptimizerOptions {
+  /** Where the sum of squares begins; default 0.1. */
+  readonly initialAccumulatorValue?: number;
+  /** Added to the sum of squares, inside the root; default 1e-7. */
+  readonly epsilon?: number;
 }
 
-/** An optimizer defined by its step for one leaf. */
-function optimizer(
-  type: string,
-  given: OptimizerOptions,
-  defaults: { readonly learningRate: number },
-  own: {
-    readonly options: Record<string, Json>;
-    readonly slots: readonly string[];
-    /**
-     * Values shared by all leaves are computed once, from the learning rate and the number of earlier
-     * updates.
-     */
-    prepare(rate: Tensor, step: Tensor): LeafStep;
-  },
-): Optimizer {
-  const learningRate = given.learningRate ?? defaults.learningRate;
-  const options = { ...checkCommon(type, given, learningRate), ...own.options };
-  const { weightDecay } = given;
-  return made<Optimizer>({
-    type,
-    options,
-    init(params) {
-      const { leaves, structure } = flattenTree<Tensor>(params, "params");
-      const slot = () => unflattenTree<Tree<Tensor>>(structure, leaves.map(zerosLike));
-      return {
-        step: tensor(0, { dtype: "int32" }),
-        ...(typeof learningRate === "number" && { learningRate: tensor(learningRate) }),
-        ...Object.fromEntries(own.slots.map((name) => [name, slot()])),
-      };
-    },
-    update<Params extends Tree<Tensor>>(gradients: Params, state: OptimizerState, params: Params) {
-      checkSameStructure(params, gradients, { first: "the parameters", second: "the gradients" });
-      const { leaves, structure, paths } = flattenTree<Tensor>(params, "params");
-      const raw = flattenTree<Tensor>(gradients).leaves;
-      leaves.forEach((value, index) => {
-        const gradient = raw[index];
-        if (isFloat(value) && value.dtype === gradient.dtype && sameShape(value.shape, gradient.shape)) {
-          return;
-        }
-        throw new TypeError(
-          `Cannot update ${printPath(paths[index], "params")} with ${type}: it is ${printSpec(value)}, ` +
-            `its gradient ${printSpec(gradient)}, expected floats of one shape`,
-        );
-      });
-      const before = own.slots.map((name) => {
-        const slot: Tree<Tensor> | undefined = state[name];
-        if (slot === undefined) {
-          throw new TypeError(
-            `Cannot update with ${type}: the state has no ${name}; make it with init(params)`,
-          );
-        }
-        checkSameStructure(params, slot, { first: "the parameters", second: `the optimizer's ${name}` });
-        return flattenTree<Tensor>(slot).leaves;
-      });
-      const rate = typeof learningRate === "number" ? rateOf(type, state) : learningRate.rate(state.step);
-      const step = own.prepare(rate, state.step);
-      const steps = clipGradients(raw, given).map((gradient, index) => {
-        const slots = Object.fromEntries(own.slots.map((name, slot) => [name, before[slot][index]]));
-        return step(gradient, slots);
-      });
-      const after = leaves.map((value, index) => {
-        const leafRate = cast(rate, value.dtype);
-        const decayed = weightDecay ? sub(value, mul(mul(value, weightDecay), leafRate)) : value;
-        return sub(decayed, steps[index].taken);
-      });
-      const slots = own.slots.map((name) => [
-        name,
-        unflattenTree<Tree<Tensor>>(structure, steps.map((step) => step.slots[name])),
-      ]);
-      return [
-        unflattenTree<Params>(structure, after),
-        { ...state, step: add(state.step, 1), ...Object.fromEntries(slots) },
-      ];
-    },
-  }, { main: "update", parts: typeof learningRate === "number" ? [] : [learningRate] });
+/** Options of {@linkcode nadam}. */
+export interface NadamOptions extends OptimizerOptions {
+  /** The decay rate of the mean of gradients; default 0.9. */
+  readonly beta1?: number;
+  /** The decay rate of the mean of squares; default 0.999. */
+  readonly beta2?: number;
+  /** Added to the root of the mean of squares; default 1e-7. */
+  readonly epsilon?: number;
 }
 
-/** The learning rate in an optimizer's state, which `init` put there. */
-function rateOf(type: string, { learningRate }: OptimizerState): Tensor {
-  if (isTensor(learningRate) && isFloat(learningRate) && learningRate.shape.length === 0) return learningRate;
-  const given = isTensor(learningRate) ? printSpec(learningRate) : describeValue(learningRate);
-  throw new TypeError(
-    `Cannot update with ${type}: the learningRate in the state is ${given}, expected a float32 scalar; make it ` +
-      `with init(params)`,
-  );
+/** Options of {@linkcode lion}. */
+export interface LionOptions extends OptimizerOptions {
+  /** How much of the mean of gradients is in a step, above 0 to 1; default 0.9. */
+  readonly beta1?: number;
+  /** The decay rate of the mean of gradients; default 0.99. */
+  readonly beta2?: number;
 }
 
 /** `rho · mean + (1 - rho) · value`. */
@@ -340,10 +206,100 @@ export function adamw(options: AdamOptions = {}): Optimizer {
   return adamLike("adamw", { ...options, weightDecay });
 }
 
-/** The name of an optimizer. */
-export type OptimizerName = "sgd" | "rmsprop" | "adam" | "adamw";
+/**
+ * Adagrad (Duchi et al., 2011): the gradient divided by the root of the sum of its squares, `epsilon` inside the root.
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ */
+export function adagrad(options: AdagradOptions = {}): Optimizer {
+  checkOptions("adagrad", options, [...commonOptions, "initialAccumulatorValue", "epsilon"]);
+  const { initialAccumulatorValue = 0.1, epsilon = 1e-7 } = options;
+  checkRange("adagrad", "initialAccumulatorValue", initialAccumulatorValue, { low: 0 });
+  checkRange("adagrad", "epsilon", epsilon, { low: 0 });
+  return optimizer("adagrad", options, { learningRate: 0.001 }, {
+    options: { initialAccumulatorValue, epsilon },
+    slots: ["accumulator"],
+    initial: initialAccumulatorValue,
+    prepare: (rate) => (raw, slots) => {
+      const gradient = squarable(raw);
+      const accumulator = add(slots.accumulator, square(gradient));
+      const taken = div(mul(gradient, cast(rate, gradient.dtype)), sqrt(add(accumulator, epsilon)));
+      return { taken, slots: { accumulator } };
+    },
+  });
+}
 
-const byName: Record<OptimizerName, () => Optimizer> = { sgd, rmsprop, adam, adamw };
+/** How much of the mean of gradients a step of {@linkcode nadam} has, from the number of updates before it. */
+function nadamMomentum(beta1: number, updates: Tensor): Tensor {
+  return mul(sub(1, mul(0.5, exp(mul(add(updates, 1), Math.log(0.96))))), beta1);
+}
+
+/**
+ * Nadam (Dozat, 2016): Adam with Nesterov momentum, and a momentum that grows toward `beta1`.
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ */
+export function nadam(options: NadamOptions = {}): Optimizer {
+  checkOptions("nadam", options, [...commonOptions, "beta1", "beta2", "epsilon"]);
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 } = options;
+  for (const [name, beta] of [["beta1", beta1], ["beta2", beta2]] as const) {
+    checkRange("nadam", name, beta, { low: 0, high: 1 - 2 ** -24 });
+  }
+  checkRange("nadam", "epsilon", epsilon, { low: 0 });
+  return optimizer("nadam", options, { learningRate: 0.001 }, {
+    options: { beta1, beta2, epsilon },
+    slots: ["momentum", "velocity"],
+    shared: {
+      name: "momentumProduct",
+      initial: 1,
+      next: (product, step) => mul(product, nadamMomentum(beta1, cast(step, "float32"))),
+    },
+    prepare(rate, step, product) {
+      if (!product) throw new Error("Cannot update with nadam: there is no product of its momenta");
+      const before = cast(step, "float32");
+      const now = nadamMomentum(beta1, before);
+      const later = nadamMomentum(beta1, add(before, 1));
+      const ofMean = div(later, sub(1, mul(product, later)));
+      const ofGradient = div(sub(1, now), sub(1, product));
+      const ofSquares = debias(beta2, add(before, 1));
+      return (raw, slots) => {
+        const gradient = squarable(raw);
+        const as = (x: Tensor) => cast(x, gradient.dtype);
+        const momentum = add(slots.momentum, mul(sub(gradient, slots.momentum), 1 - beta1));
+        const velocity = add(slots.velocity, mul(sub(square(gradient), slots.velocity), 1 - beta2));
+        const direction = add(mul(momentum, as(ofMean)), mul(gradient, as(ofGradient)));
+        const taken = div(mul(direction, as(rate)), add(sqrt(div(velocity, as(ofSquares))), epsilon));
+        return { taken, slots: { momentum, velocity } };
+      };
+    },
+  });
+}
+
+/**
+ * Lion (Chen et al., "Symbolic discovery of optimization algorithms", 2023): every weight takes a step of the learning
+ * rate, in the direction of a mean of gradients.
+ *
+ * @throws RangeError for an unknown option, a value out of range, or more than one way of clipping.
+ */
+export function lion(options: LionOptions = {}): Optimizer {
+  checkOptions("lion", options, [...commonOptions, "beta1", "beta2"]);
+  const { beta1 = 0.9, beta2 = 0.99 } = options;
+  checkRange("lion", "beta1", beta1, { above: 0, high: 1 });
+  checkRange("lion", "beta2", beta2, { low: 0, high: 1 });
+  return optimizer("lion", options, { learningRate: 0.001 }, {
+    options: { beta1, beta2 },
+    slots: ["momentum"],
+    prepare: (rate) => (gradient, slots) => ({
+      taken: mul(sign(movingMean(beta1, slots.momentum, gradient)), cast(rate, gradient.dtype)),
+      slots: { momentum: movingMean(beta2, slots.momentum, gradient) },
+    }),
+  });
+}
+
+/** The name of an optimizer. */
+export type OptimizerName = "sgd" | "rmsprop" | "adam" | "adamw" | "adagrad" | "nadam" | "lion";
+
+const byName: Record<OptimizerName, () => Optimizer> = { sgd, rmsprop, adam, adamw, adagrad, nadam, lion };
 
 /** All names of optimizers. */
 export const optimizerNames: readonly OptimizerName[] = Object.keys(byName) as OptimizerName[]; // keys of `byName`

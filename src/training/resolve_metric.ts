@@ -3,14 +3,18 @@ import { checkAsMade } from "../options/made.ts";
 import { unknownName } from "../known_names.ts";
 import type { Spec } from "../tensor/tensor.ts";
 import { type Loss, type LossName, lossNamed, lossNames, resolveLoss } from "./losses.ts";
+import { auc } from "./auc.ts";
+import { f1Score, precision, recall } from "./confusion_metrics.ts";
 import {
   accuracy,
   binaryAccuracy,
   categoricalAccuracy,
+  crfAccuracy,
   lossMetric,
   meanMetric,
   type Metric,
   type MetricOptions,
+  perplexity,
   rootMeanSquaredError,
   sparseCategoricalAccuracy,
   sparseTopKCategoricalAccuracy,
@@ -30,7 +34,13 @@ export type MetricName =
   | "sparseTopKCategoricalAccuracy"
   | "rootMeanSquaredError"
   | "rmse"
-  | "mean";
+  | "mean"
+  | "precision"
+  | "recall"
+  | "f1Score"
+  | "auc"
+  | "perplexity"
+  | "crfAccuracy";
 
 const byName: Record<Exclude<MetricName, LossName>, (options: MetricOptions) => Metric> = {
   accuracy,
@@ -43,6 +53,12 @@ const byName: Record<Exclude<MetricName, LossName>, (options: MetricOptions) => 
   rootMeanSquaredError,
   rmse: rootMeanSquaredError,
   mean: meanMetric,
+  precision,
+  recall,
+  f1Score,
+  auc,
+  perplexity,
+  crfAccuracy,
 };
 
 /** All names of metrics. */

@@ -6,69 +6,71 @@
  */
 import { add, and, cast, equal, less, or, select } from "../operations/elementwise.ts";
 import { iota } from "../operations/indexing.ts";
-import { expandDims, sum } from "../operations/structure.ts";
+import { min } from "../operations/reduction.ts";
+import { expandDims, reshape, sum } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
-import { checkTensor, printSpec, type Tensor, type Values } from "../tensor/tensor.ts";
+import type { Shape } from "../tensor/dims.ts";
+import { checkTensor, printSpec, type Tensor } from "../tensor/tensor.ts";
 
 /**
- * The sums of a metric: float32 `[24]` each, sums of 1, 2, 4… batches. A custom metric may keep tensors of
- * other shapes under these names.
+ * The sums of a metric by name: float32 `[24, ...]`, sums of 1, 2, 4… batches. A custom metric may keep any tensors.
  */
 export interface MetricState {
-  /** The weighted sum of the values. */
-  readonly total: Tensor;
-  /** The sum of the weights, or the number of values. */
-  readonly count: Tensor;
+  /** One sum, in levels. */
+  readonly [name: string]: Tensor;
 }
 
 /** 2^24 batches; further ones are added to the last level. */
 const LEVELS = 24;
 
-/** Empty sums. */
-export function initSums(): MetricState {
-  return { total: zeros([LEVELS]), count: zeros([LEVELS]) };
+/** Empty sums of these shapes; by default the total and the count of a mean. */
+export function initSums(shapes: Readonly<Record<string, Shape>> = { total: [], count: [] }): MetricState {
+  return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, zeros([LEVELS, ...shape])]));
 }
 
-/** The sums including one more batch, given as scalars. Pure, traceable. */
-export function addToSums(
-  { total, count }: MetricState,
-  batchTotal: Tensor,
-  batchCount: Tensor,
-): MetricState {
+/** `x` with axes of size 1 up to a rank. */
+function widened(x: Tensor, rank: number): Tensor {
+  return reshape(x, [...x.shape, ...Array<number>(rank - x.shape.length).fill(1)]);
+}
+
+/** The sums including one more batch. Pure, traceable. */
+export function addToSums(sums: MetricState, batch: Readonly<Record<string, Tensor>>): MetricState {
   const level = iota([LEVELS]);
   const below = less(expandDims(level, 0), expandDims(level, 1)); // [level, those below it]
-  const empty = and(equal(total, 0), equal(count, 0));
+  const empty = Object.values(sums).map((levels) => {
+    const isZero = cast(equal(levels, 0), "int32");
+    const axes = levels.shape.map((_, axis) => axis).slice(1);
+    return cast(axes.length === 0 ? isZero : min(isZero, { axes }), "bool");
+  }).reduce(and);
   const belowEmpty = sum(select(below, cast(expandDims(empty, 0), "float32"), 0), { axes: 1 });
   const carried = equal(belowEmpty, 0); // all levels below are full and are merged into this one
   const landing = and(carried, or(empty, equal(level, LEVELS - 1)));
-  const next = (sums: Tensor, batch: Tensor) => {
-    const carry = add(cast(batch, "float32"), sum(select(below, expandDims(sums, 0), 0), { axes: 1 }));
-    return select(landing, add(sums, carry), select(carried, 0, sums));
+  const next = (levels: Tensor, batch: Tensor) => {
+    const rank = levels.shape.length;
+    const lower = sum(select(widened(below, rank + 1), expandDims(levels, 0), 0), { axes: 1 });
+    const carry = add(cast(batch, "float32"), lower);
+    return select(widened(landing, rank), add(levels, carry), select(widened(carried, rank), 0, levels));
   };
-  return { total: next(total, batchTotal), count: next(count, batchCount) };
+  return Object.fromEntries(Object.entries(sums).map(([name, levels]) => [name, next(levels, batch[name])]));
 }
 
-/** Total and count in float64; the sums are on the host. */
-export function readSums({ total, count }: MetricState): { readonly total: number; readonly count: number } {
-  return { total: totalOnHost(total), count: totalOnHost(count) };
+/** The sums of a name in float64; they are on the host. */
+export function readSum(sums: MetricState, name: string): Float64Array {
+  const levels = sums[name];
+  checkTensor("a running mean", levels, "a sum in its state");
+  if (levels.kind !== "host") {
+    throw new TypeError(
+      `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,
+    );
+  }
+  const { data } = levels;
+  const totals = new Float64Array(data.length / Math.max(levels.shape[0], 1));
+  for (let index = 0; index < data.length; index++) totals[index % totals.length] += data[index];
+  return totals;
 }
 
 /** The mean of everything seen; 0 if nothing counted. */
 export function meanOfSums(sums: MetricState): number {
-  const { total, count } = readSums(sums);
+  const [[total], [count]] = [readSum(sums, "total"), readSum(sums, "count")];
   return count === 0 ? 0 : total / count;
-}
-
-function totalOnHost(levels: Tensor): number {
-  checkTensor("a running mean", levels, "a sum in its state");
-  if (levels.kind === "host") return sumOf(levels.data);
-  throw new TypeError(
-    `Cannot read the running ${printSpec(levels)}: bring it to the host first with await toHost(state)`,
-  );
-}
-
-function sumOf(values: Values): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum;
 }

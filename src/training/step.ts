@@ -66,6 +66,18 @@ export function trainableParams<Leaf>(model: Layer, params: Tree<Leaf>): Leaf[] 
   return leaves.filter((_, index) => chosen[index]);
 }
 
+/** Params with others in place of those that training changes, in the order of {@linkcode trainableParams}. */
+export function withTrainable(
+  model: Layer,
+  params: Tree<Tensor>,
+  trainable: readonly Tensor[],
+): Tree<Tensor> {
+  const { leaves, structure } = flattenTree<Tensor>(params, "params");
+  const flags = trainableFlags(model, params, leaves.length);
+  let next = 0;
+  return unflattenTree(structure, leaves.map((leaf, index) => flags[index] ? trainable[next++] : leaf));
+}
+
 function trainableFlags(model: Layer, params: Tree<Tensor>, count: number): readonly boolean[] {
   const flags = trainedLeaves(model, params);
   if (flags.length === count) return flags;
@@ -96,28 +108,22 @@ export function trainStep(
   resolveOptimizer(optimizer); // throws for an invalid state
   return (params, state, optimizerState, metricsState, key, batch) => {
     const { step } = checkCounted(optimizer, optimizerState);
-    const { leaves, structure } = flattenTree<Tensor>(params, "params");
-    const flags = trainableFlags(model, params, leaves.length);
-    const withTrainable = (trainable: readonly Tensor[]): Tree<Tensor> => {
-      let next = 0;
-      return unflattenTree(structure, leaves.map((leaf, index) => flags[index] ? trainable[next++] : leaf));
-    };
     // Metrics are computed inside too: a crossentropy finds the logits only behind the prediction itself.
     const lossOf = (trainable: Tensor[]): [Tensor, { state: Tree<Tensor>; metricsState: ObjectiveState }] => {
-      const applied = model.apply({ params: withTrainable(trainable), state }, batch.x, {
+      const applied = model.apply({ params: withTrainable(model, params, trainable), state }, batch.x, {
         training: true,
         key: foldIn(key, step),
       });
       const computed = objective.compute(applied, batch, metricsState);
       return [computed.loss, { state: applied.state, metricsState: computed.state }];
     };
-    const trainable = leaves.filter((_, index) => flags[index]);
+    const trainable = trainableParams<Tensor>(model, params);
     const [[loss, after], gradients] = valueAndGrad(lossOf)(trainable);
     const [updated, nextOptimizerState] = optimizer.update(gradients, optimizerState, trainable);
     if (checkCounted(optimizer, nextOptimizerState, "update").step === step) {
       throw uncounted(optimizer, "update leaves it");
     }
-    return [withTrainable(updated), after.state, nextOptimizerState, after.metricsState, loss];
+    return [withTrainable(model, params, updated), after.state, nextOptimizerState, after.metricsState, loss];
   };
 }
 

@@ -23,6 +23,7 @@ import type { Ready } from "./ready.ts";
 import { callbackStates, restoreCallbacks, resumedRun } from "./resume.ts";
 import { identityOf } from "./run_identity.ts";
 import { encodeRun } from "./saved_run.ts";
+import { trainableParams, withTrainable } from "./step.ts";
 import { requireOptimizer } from "./steps.ts";
 import type { Trainer } from "./trainer.ts";
 import type { FitLoopOptions, FitResult } from "./fit_options.ts";
@@ -71,7 +72,7 @@ export async function runTraining(
   let stopped = resumed?.stopped ?? false;
   const use = (next: Variables) => {
     if (next === live) return;
-    disposeTree(live);
+    disposeTree(live, next);
     live = next;
   };
   const call = async (event: Exclude<CallbackEvent, "onSave">, place: StepPlace, logs: Logs) => {
@@ -205,6 +206,11 @@ export async function runTraining(
       if (stopped || !await runEpoch(epoch)) break;
     }
     const done = epoch >= epochs;
+    if (optimizer.final && updates > 0) {
+      const trained = trainableParams<Tensor>(model, live.params);
+      const ended = await toHost(optimizer.final(trained, optimizerState));
+      use({ params: withTrainable(model, live.params, ended), state: live.state });
+    }
     await call("onTrainEnd", { epoch, step: 0 }, lastLogs(history));
     const [final, finalOptimizerState] = [await guard.finish(live), await toHost(optimizerState)];
     const reason = done ? undefined : signal?.aborted ? "aborted" : "callback";

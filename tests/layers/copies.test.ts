@@ -32,6 +32,7 @@ const factories: { readonly [Name in Factory]: Example } = {
   convLstm1d: { make: () => cf.convLstm1d({ filters: 2, kernelSize: 2 }), input: [2, 3, 4, 1] },
   convLstm2d: { make: () => cf.convLstm2d({ filters: 1, kernelSize: 2 }), input: [1, 2, 3, 3, 1] },
   convLstm3d: { make: () => cf.convLstm3d({ filters: 1, kernelSize: 2 }), input: [1, 2, 2, 3, 2, 1] },
+  crf: { make: () => cf.crf(), input: sequence },
   dense: { make: () => cf.dense({ units: 2 }), input: sequence },
   dropout: { make: () => cf.dropout({ rate: 0.5 }), input: sequence },
   embedding: { make: () => cf.embedding({ inputDim: 5, outputDim: 2 }), input: [2, 4] },

@@ -1,6 +1,7 @@
 /** Cases of losses and metrics alone. */
 import { resolveActivation } from "../../src/operations/activations.ts";
 import type { ActivationLike } from "../../src/operations/activations.ts";
+import { crf } from "../../src/layers/crf.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { computeLoss } from "../../src/training/compute_loss.ts";
 import type { MetricState } from "../../src/training/metrics.ts";
@@ -17,15 +18,22 @@ function className({ layer }: OracleCase): string {
   return layer.slice(layer.indexOf(":") + 1);
 }
 
-/** A loss; where an activation precedes it, what is given as its prediction are the logits. */
+/**
+ * A loss; where an activation precedes it, what is given as its prediction are the logits, and for a conditional random
+ * field the input of its layer.
+ */
 export function lossCall(oracleCase: OracleCase): Forward {
   const { preceded_by_activation: before, ...config } = oracleCase.config;
   const loss = lossOf({ class_name: className(oracleCase), config });
   const name = typeof before === "string" ? camelCase(before) : undefined;
   const activate = resolveActivation(name as ActivationLike); // an unknown name is refused
-  return ({ y_true, y_pred, sample_weight, mask }) => ({
-    loss: computeLoss(loss, y_true, activate(y_pred), { sampleWeight: sample_weight, mask }),
-  });
+  const chain = crf();
+  return ({ y_true, y_pred, sample_weight, mask, ...params }) => {
+    const output = loss.type === "crf"
+      ? chain.apply({ params, state: [] }, y_pred, { training: true, mask }).output
+      : activate(y_pred);
+    return { loss: computeLoss(loss, y_true, output, { sampleWeight: sample_weight, mask }) };
+  };
 }
 
 /** A metric: its result after each update and reset. */

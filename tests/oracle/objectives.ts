@@ -1,23 +1,51 @@
 /** Keras's losses, metrics, optimizers and learning rates as ours, by class name or short name. */
 import {
+  adagrad,
+  type AdagradOptions,
   adam,
   type AdamOptions,
   adamw,
+  lion,
+  type LionOptions,
+  nadam,
+  type NadamOptions,
   type Optimizer,
   rmsprop,
   type RmspropOptions,
   sgd,
   type SgdOptions,
 } from "../../src/training/optimizers.ts";
+import { auc, type AucOptions } from "../../src/training/auc.ts";
+import {
+  type F1Options,
+  f1Score,
+  precision,
+  recall,
+  type ThresholdOptions,
+} from "../../src/training/confusion_metrics.ts";
 import {
   binaryCrossentropy,
+  binaryFocalCrossentropy,
+  type BinaryFocalOptions,
   categoricalCrossentropy,
+  categoricalFocalCrossentropy,
+  type CategoricalFocalOptions,
+  cosineSimilarity,
+  crfLoss,
+  type CrossentropyOptions,
+  ctc,
+  type CtcOptions,
   huber,
   type HuberOptions,
+  klDivergence,
   type Loss,
   type LossOptions,
   meanAbsoluteError,
   meanSquaredError,
+  mixtureDensity,
+  type MixtureDensityOptions,
+  poisson,
+  type PoissonOptions,
   type SmoothedCrossentropyOptions,
   sparseCategoricalCrossentropy,
   type SparseCrossentropyOptions,
@@ -65,6 +93,14 @@ const losses: Readonly<Record<string, (options: Options) => Loss>> = {
   meanAbsoluteError: (options) => meanAbsoluteError(options as LossOptions),
   mae: (options) => meanAbsoluteError(options as LossOptions),
   huber: (options) => huber(options as HuberOptions),
+  binaryFocalCrossentropy: (options) => binaryFocalCrossentropy(options as BinaryFocalOptions),
+  categoricalFocalCrossentropy: (options) => categoricalFocalCrossentropy(options as CategoricalFocalOptions),
+  cosineSimilarity: (options) => cosineSimilarity(options as LossOptions),
+  klDivergence: (options) => klDivergence(options as CrossentropyOptions),
+  poisson: (options) => poisson(options as PoissonOptions),
+  ctc: (options) => ctc(options as CtcOptions),
+  crf: (options) => crfLoss(options as LossOptions),
+  mixtureDensity: (options) => mixtureDensity(options as unknown as MixtureDensityOptions),
 };
 
 const metrics: Readonly<Record<string, (options: Options) => Metric>> = {
@@ -78,6 +114,10 @@ const metrics: Readonly<Record<string, (options: Options) => Metric>> = {
   rootMeanSquaredError: (options) => rootMeanSquaredError(options as MetricOptions),
   rmse: (options) => rootMeanSquaredError(options as MetricOptions),
   mean: (options) => meanMetric(options as MetricOptions),
+  precision: (options) => precision(options as ThresholdOptions),
+  recall: (options) => recall(options as ThresholdOptions),
+  f1Score: (options) => f1Score(options as F1Options),
+  auc: (options) => auc(options as AucOptions),
 };
 
 const optimizers: Readonly<Record<string, (options: Options) => Optimizer>> = {
@@ -85,6 +125,9 @@ const optimizers: Readonly<Record<string, (options: Options) => Optimizer>> = {
   rmsprop: (options) => rmsprop(options as RmspropOptions),
   adam: (options) => adam(options as AdamOptions),
   adamw: (options) => adamw(options as AdamOptions),
+  adagrad: (options) => adagrad(options as AdagradOptions),
+  nadam: (options) => nadam(options as NadamOptions),
+  lion: (options) => lion(options as LionOptions),
 };
 
 const schedules: Readonly<Record<string, (options: Options) => Schedule>> = {

@@ -21,10 +21,12 @@ const groups = [
   "lstm",
   "onnx",
   "seq2seq",
+  "sequences",
   "simple_rnn",
   "stateful",
   "torch",
   "training",
+  "training_more",
 ];
 
 /** Every way to run: two threads share all work, as most of the cases are too small to be shared otherwise. */

@@ -278,7 +278,7 @@ Deno.test("addToSums: the mean of many batches keeps its precision, and the orde
   const exact = [...values].reduce((sum, value) => sum + value, 0) / count;
   for (const order of [values, values.toReversed(), values.toSorted()]) {
     let sums = initSums();
-    for (const value of order) sums = await step(sums, tensor(value), tensor(1));
+    for (const value of order) sums = await step(sums, { total: tensor(value), count: tensor(1) });
     const mean = meanOfSums({ total: await read(sums.total), count: await read(sums.count) });
     // 17 levels of sums, each rounded to 2^-24 of its value.
     assertAlmostEquals(mean / exact, 1, 17 * 2 ** -24);
@@ -292,7 +292,8 @@ Deno.test("addToSums: the mean of many batches keeps its precision, and the orde
 
 Deno.test("addToSums: batches in which nothing counts change nothing, NaN stays, and beyond the last level sums go on", () => {
   let sums = initSums();
-  const add = (total: number, count: number) => sums = addToSums(sums, tensor(total), tensor(count));
+  const add = (total: number, count: number) =>
+    sums = addToSums(sums, { total: tensor(total), count: tensor(count) });
   for (let i = 0; i < 5; i++) add(0, 0);
   assertEquals(meanOfSums(sums), 0);
   for (let i = 1; i <= 13; i++) {

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { type ActivationLike, resolveActivation } from "../../src/operations/activations.ts";
 import { traceFlat } from "../../src/program/trace.ts";
 import { type HostTensor, item, spec, type Tensor, tensor, toNested } from "../../src/tensor/tensor.ts";
+import { symbol } from "../../src/tensor/dims.ts";
 import { computeLoss } from "../../src/training/compute_loss.ts";
 import {
   binaryCrossentropy,
@@ -151,8 +152,14 @@ Deno.test("targets may lack or have a last axis of size 1, and be int32 or bool"
 Deno.test("every loss can be traced with symbolic sizes, masked and weighted", () => {
   for (const name of lossNames) {
     const loss = resolveLoss(name);
-    const target = loss.labels === "sparse" ? spec([null, null], "int32") : spec([null, null, 5]);
-    const specs = [target, spec([null, null, 5]), spec([null]), spec([null, null], "bool")];
+    const batch = symbol("batch"), time = symbol("time");
+    const target = {
+      sparse: spec([batch, time], "int32"),
+      sequence: spec([batch, symbol("labels")], "int32"),
+      dense: spec([batch, time, 5]),
+    };
+    const prediction = spec(name === "crf" ? [batch, time, 5, 5] : [batch, time, 5]);
+    const specs = [target[loss.labels], prediction, spec([batch]), spec([batch, time], "bool")];
     traceFlat(specs, ([t, p, sampleWeight, mask]) => {
       const value = computeLoss(loss, t, p, { sampleWeight, mask });
       assertEquals([...value.shape], []);
