@@ -58,6 +58,7 @@ import {
   smallerSize,
 } from "../size_arithmetic.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
+import { roundToEven } from "./rounding.ts";
 import {
   castValue,
   dtypeOfValue,
@@ -68,6 +69,8 @@ import {
   type SizesValue,
   tensorOf,
   valueOf,
+  wholeFloatsOf,
+  wholeValue,
   withSizes,
 } from "../values.ts";
 
@@ -130,6 +133,23 @@ function binary(
       if (result && a.kind === "sizes" && b.kind === "sizes") return [result];
       const computed = valueOf(compute(tensorOf(a), tensorOf(b)));
       return [result ? withSizes(computed, result) : computed];
+    },
+  };
+}
+
+/** The same, for quantized values too: derivatives pass through the floats that stand for whole numbers. */
+function quantizedBinary(
+  compute: (a: Tensor, b: Tensor) => Tensor,
+  sizes: (a: Dim, b: Dim) => Dim | undefined,
+): Operator {
+  const plain = binary(compute, sizes);
+  return {
+    ...plain,
+    compute: (node, inputs, call) => {
+      const [a, b] = [given(inputs, 0), given(inputs, 1)];
+      if (![a, b].some((value) => value.kind === "tensor" && value.integers)) return plain.compute(node, inputs, call);
+      const integers = () => compute(tensorOf(a), tensorOf(b));
+      return [wholeValue(compute(wholeFloatsOf(a), wholeFloatsOf(b)), integers)];
     },
   };
 }
@@ -216,15 +236,6 @@ function clipped(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(high === undefined ? above : minimum(above, high));
 }
 
-/** Rounds halfway values to even. */
-function round(x: Tensor): Tensor {
-  const down = floor(x);
-  const rest = sub(x, down);
-  const odd = notEqual(mul(floor(mul(down, 0.5)), 2), down);
-  const up = or(greater(rest, 0.5), and(equal(rest, 0.5), odd));
-  return add(down, cast(up, x.dtype));
-}
-
 const gelu: Operator = unary((x, node) => {
   const approximate = attribute(node, "approximate", "string") ?? "none";
   if (approximate === "none") return resolveActivation("gelu")(x);
@@ -263,9 +274,9 @@ const dropout: Operator = {
 
 /** The operators of this file. */
 export const elementwiseOperators: Operators = {
-  Add: binary(add, addDims),
-  Sub: binary(sub, subtractDims),
-  Mul: binary(mul, multiplyDims),
+  Add: quantizedBinary(add, addDims),
+  Sub: quantizedBinary(sub, subtractDims),
+  Mul: quantizedBinary(mul, multiplyDims),
   Div: {
     attributes: [],
     inputs: [2, 2],
@@ -310,7 +321,7 @@ export const elementwiseOperators: Operators = {
   Reciprocal: unary((x) => div(1, x)),
   Floor: rounding(floor),
   Ceil: rounding((x) => neg(floor(neg(x)))),
-  Round: rounding(round),
+  Round: rounding(roundToEven),
   Exp: unary(exp),
   Log: unary(log),
   Sqrt: unary(sqrt),

@@ -10,10 +10,13 @@ import { orderingOperators } from "./ordering.ts";
 import { padding } from "./padding.ts";
 import { placeOperators } from "./places.ts";
 import { poolingOperators } from "./pooling.ts";
+import { quantizationOperators } from "./quantization.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
+import { resizeOperators } from "./resize.ts";
 import { scanOperators } from "./scan.ts";
 import { sequenceOperators } from "./sequences.ts";
+import { scatteringOperators } from "./scattering.ts";
 import { shapeOperators } from "./shape.ts";
 
 /** The supported operators of the standard domain. */
@@ -28,9 +31,12 @@ export const operators: Operators = {
   ...padding,
   ...placeOperators,
   ...poolingOperators,
+  ...quantizationOperators,
   ...recurrentOperators,
   ...reductionOperators,
+  ...resizeOperators,
   ...scanOperators,
   ...sequenceOperators,
+  ...scatteringOperators,
   ...shapeOperators,
 };
