@@ -53,7 +53,7 @@ import {
   isNotMore,
   largerSize,
   pairs,
-  power,
+  power as sizePower,
   sizesOfPair,
   smallerSize,
 } from "../size_arithmetic.ts";
@@ -120,7 +120,7 @@ function unaryNumber(
 }
 
 /** An operator of two tensors; `sizes` computes known integers, where it can. */
-function binary(
+export function binary(
   compute: (a: Tensor, b: Tensor) => Tensor,
   sizes?: (a: Dim, b: Dim) => Dim | undefined,
 ): Operator {
@@ -170,6 +170,12 @@ function variadic(
   };
 }
 
+/** A power of the type of its base: of whole numbers, the nearest whole number. */
+function power(a: Tensor, b: Tensor): Tensor {
+  if (a.dtype !== "int32") return pow(a, cast(b, a.dtype));
+  return cast(roundToEven(pow(cast(a, "float32"), cast(b, "float32"))), "int32");
+}
+
 /** A comparison; `sizes` decides that of known integers, where it can. */
 function comparison(
   compute: (a: Tensor, b: Tensor) => Tensor,
@@ -187,7 +193,7 @@ function comparison(
 }
 
 /** Both numbers, or undefined if one is known only at run time. */
-function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) => Dim | undefined {
+export function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) => Dim | undefined {
   return (a, b) => typeof a === "number" && typeof b === "number" ? compute(a, b) : undefined;
 }
 
@@ -282,10 +288,7 @@ export const elementwiseOperators: Operators = {
     inputs: [2, 2],
     compute: (_, inputs) => [divided(given(inputs, 0), given(inputs, 1))],
   },
-  Pow: binary((a, b) => pow(a, cast(b, a.dtype)), power),
-  Mod: binary(() => {
-    throw new TypeError("it is supported for sizes only");
-  }, onNumbers((a, b) => b === 0 ? NaN : ((a % b) + b) % b)),
+  Pow: binary(power, sizePower),
   Max: variadic(maximum, largerSize),
   Min: variadic(minimum, smallerSize),
   Sum: variadic(add, addDims),

@@ -1,5 +1,5 @@
 /** Operators that select elements: Slice, Gather, OneHot. */
-import { add, equal, less, select } from "../../../../src/operations/elementwise.ts";
+import { add, cast, equal, less, select } from "../../../../src/operations/elementwise.ts";
 import { gather, iota } from "../../../../src/operations/indexing.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
 import { at, expandDims, reverse, slice, transpose } from "../../../../src/operations/structure.ts";
@@ -10,6 +10,7 @@ import { given, type Inputs, type Operators } from "../operator.ts";
 import {
   fromEnd,
   indicesOf,
+  knownFloats,
   knownSizes,
   type OnnxValue,
   scalarSize,
@@ -145,8 +146,9 @@ function gathered(node: Node, inputs: Inputs): OnnxValue {
 
 /** OneHot with a constant depth. */
 function oneHot(node: Node, inputs: Inputs): OnnxValue {
-  const indices = indicesOf(given(inputs, 0));
-  const [depth] = knownSizes(given(inputs, 1), "depth");
+  const indices = cast(tensorOf(given(inputs, 0)), "int32"); // they may be floats, as the depth
+  const classCount = given(inputs, 1);
+  const [depth] = classCount.kind === "sizes" ? classCount.sizes : knownFloats(classCount, "depth");
   const values = tensorOf(given(inputs, 2));
   const rank = indices.shape.length + 1;
   const axis = axisOf(attribute(node, "axis", "int") ?? -1, rank);

@@ -3,6 +3,7 @@ import type { Operators } from "../operator.ts";
 import { convolutionOperators } from "./convolution.ts";
 import { controlOperators } from "./control.ts";
 import { elementwiseOperators } from "./elementwise.ts";
+import { functionOperators } from "./functions.ts";
 import { indexingOperators } from "./indexing.ts";
 import { matrixOperators } from "./matrix.ts";
 import { normalizationOperators } from "./normalization.ts";
@@ -11,6 +12,8 @@ import { padding } from "./padding.ts";
 import { placeOperators } from "./places.ts";
 import { poolingOperators } from "./pooling.ts";
 import { quantizationOperators } from "./quantization.ts";
+import { randomOperators } from "./random.ts";
+import { rearrangingOperators } from "./rearranging.ts";
 import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reductions.ts";
 import { resizeOperators } from "./resize.ts";
@@ -18,12 +21,14 @@ import { scanOperators } from "./scan.ts";
 import { sequenceOperators } from "./sequences.ts";
 import { scatteringOperators } from "./scattering.ts";
 import { shapeOperators } from "./shape.ts";
+import { signalOperators } from "./signals.ts";
 
 /** The supported operators of the standard domain. */
 export const operators: Operators = {
   ...convolutionOperators,
   ...controlOperators,
   ...elementwiseOperators,
+  ...functionOperators,
   ...indexingOperators,
   ...matrixOperators,
   ...normalizationOperators,
@@ -32,6 +37,8 @@ export const operators: Operators = {
   ...placeOperators,
   ...poolingOperators,
   ...quantizationOperators,
+  ...randomOperators,
+  ...rearrangingOperators,
   ...recurrentOperators,
   ...reductionOperators,
   ...resizeOperators,
@@ -39,4 +46,5 @@ export const operators: Operators = {
   ...sequenceOperators,
   ...scatteringOperators,
   ...shapeOperators,
+  ...signalOperators,
 };

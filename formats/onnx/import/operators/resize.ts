@@ -79,6 +79,9 @@ function repeated(x: Tensor, axis: number, times: number): Tensor {
   return reshape(broadcastTo(expandDims(x, axis + 1), spread), x.shape.map((dim, other) => other === axis ? size : dim));
 }
 
+/** The most weights of an axis, before times after: 8,192 by 8,192. */
+const MOST_WEIGHTS = 2 ** 26;
+
 /** An axis resized. Elements from outside of it are `fill`. */
 function resizedAxis(x: Tensor, axis: number, resize: AxisResize, how: Interpolation, fill: number): Tensor {
   const isOutside = outsideOf(resize, how);
@@ -124,6 +127,9 @@ function resized(node: Node, inputs: Inputs): OnnxValue {
     const input = fixedDim(x.shape[axis], "An axis that is resized");
     const output = sizes?.[index] ?? Math.floor(input * scale);
     reasonable(x.shape.map((dim, other) => other === axis ? output : dim));
+    if (input * output > MOST_WEIGHTS) {
+      throw new RangeError(`it resizes an axis from ${input} to ${output}, which takes more than ${MOST_WEIGHTS} weights`);
+    }
     const region = isRegion && regions ? [regions[index], regions[index + axes.length]] as const : [0, 1] as const;
     return resizedAxis(x, axis, { input, output, scale, region }, how, fill);
   }, x));
