@@ -27,6 +27,10 @@ const KEEPS_TYPE = [
 const TYPE_OF_INPUT: { readonly [operator: string]: number } = {
   ...Object.fromEntries(KEEPS_TYPE.map((name) => [name, 0])),
   CastLike: 1,
+  "com.microsoft.QLinearAdd": 7,
+  "com.microsoft.QLinearLeakyRelu": 4,
+  "com.microsoft.QLinearMul": 7,
+  "com.microsoft.QLinearSigmoid": 4,
   QLinearConv: 7,
   QLinearMatMul: 7,
   QuantizeLinear: 2,

@@ -21,6 +21,10 @@ const PARTS: { readonly [operator: string]: { readonly scales: readonly number[]
   "com.microsoft.QuantizeLinear": { scales: [1], zeros: [2] },
   "com.microsoft.DequantizeLinear": { scales: [1], zeros: [2] },
   "com.microsoft.DynamicQuantizeLSTM": { scales: [8, 10], zeros: [9, 11] },
+  "com.microsoft.QLinearAdd": { scales: [1, 4, 6], zeros: [2, 5, 7] },
+  "com.microsoft.QLinearLeakyRelu": { scales: [1, 3], zeros: [2, 4] },
+  "com.microsoft.QLinearMul": { scales: [1, 4, 6], zeros: [2, 5, 7] },
+  "com.microsoft.QLinearSigmoid": { scales: [1, 3], zeros: [2, 4] },
   QLinearConv: { scales: [1, 4, 6], zeros: [2, 5, 7] },
   QLinearMatMul: { scales: [1, 4, 6], zeros: [2, 5, 7] },
 };
@@ -30,8 +34,14 @@ export function scaleInputs(operator: string): readonly number[] {
   return PARTS[operator]?.scales ?? [];
 }
 
-/** Throws unless the scales that a graph, or one inside it, has as constants are above 0, and zero points whole numbers. */
-export function checkScales({ steps, constants }: Graph, outer: ReadonlyMap<string, Constant> = new Map()): void {
+/**
+ * Throws unless the scales that a graph, or one inside it, has as constants are above 0, and zero points have the type of
+ * what they belong to, or one that floats are quantized to.
+ */
+export function checkScales(
+  { steps, constants, types }: Graph,
+  outer: ReadonlyMap<string, Constant> = new Map(),
+): void {
   const all = new Map([...outer, ...constants]);
   for (const { node, graphs } of steps) {
     const { scales, zeros } = PARTS[node.operator] ?? { scales: [], zeros: [] };
@@ -43,9 +53,16 @@ export function checkScales({ steps, constants }: Graph, outer: ReadonlyMap<stri
       }
     }
     for (const index of zeros) {
-      const zero = all.get(node.inputs[index] ?? "");
-      if (!zero || node.operator === "DequantizeLinear") continue;
-      reading(`${node.place}, zero point (input ${index})`, () => rangeOf(zero.type));
+      const type = types.get(node.inputs[index] ?? "");
+      if (!type) continue;
+      const of = node.operator.endsWith("DequantizeLinear") ? types.get(node.inputs[0]) : undefined;
+      if (of && of !== type) {
+        throw new OnnxError(
+          node.place,
+          `its zero point (input ${index}) is ${type}, expected ${of}, as what it belongs to`,
+        );
+      }
+      if (!of) reading(`${node.place}, zero point (input ${index})`, () => rangeOf(type));
     }
     for (const inner of graphs.values()) checkScales(inner, all);
   }
@@ -146,6 +163,11 @@ function scalingBy({ node, index }: Reader, rank: number, edges: Edges): Scaling
       return product(rank - 1);
     case "ConvInteger":
       return product(0);
+    case "com.microsoft.QLinearAdd":
+    case "com.microsoft.QLinearMul":
+      return index === 0 || index === 3
+        ? { scale: node.inputs[index + 1] ?? "", zero: node.inputs[index + 2] ?? "", blocks: along(rank) }
+        : undefined;
     case "QLinearMatMul":
     case "QLinearConv":
       return index === 3
@@ -156,13 +178,16 @@ function scalingBy({ node, index }: Reader, rank: number, edges: Edges): Scaling
   }
 }
 
+/** The types of weights; int32 is that of biases. */
+const WHOLE: readonly string[] = ["int8", "uint8", "int16", "uint16", "int32"];
+
 /** Initializers of whole numbers that are weights, by name: those whose readers all scale them by the same constants. */
 export function quantizedWeights(graph: Graph): Map<string, QuantizedWeight> {
   const edges = new Edges(graph);
   const reads = countReads(graph);
   const found = new Map<string, QuantizedWeight>();
   for (const [name, constant] of graph.constants) {
-    if (!["int8", "uint8"].includes(constant.type)) continue;
+    if (!WHOLE.includes(constant.type)) continue;
     const readers = edges.readersOf(name);
     if (readers.length === 0 || readers.length !== reads.get(name)) continue; // or graphs inside read it
     const scalings = readers.map((reader) => scalingBy(reader, constant.shape.length, edges));

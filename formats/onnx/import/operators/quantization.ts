@@ -2,12 +2,14 @@
  * Quantization, and products of quantized values. They compute with whole numbers as floats (../quantized.ts): what they
  * give is what integer arithmetic gives, and derivatives pass.
  */
-import { add, cast, clip, div, equal, maximum, minimum, mul, neg, select, stopGradient, sub } from "../../../../src/operations/elementwise.ts";
+import { add, cast, clip, div, equal, maximum, minimum, mul, neg, select, sigmoid, stopGradient, sub } from "../../../../src/operations/elementwise.ts";
+import { resolveActivation } from "../../../../src/operations/activations.ts";
+import { leakyReluOf } from "../activations.ts";
 import { max, min } from "../../../../src/operations/reduction.ts";
 import { sliceAxis } from "../../../../src/operations/structure.ts";
 import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, type Node } from "../node.ts";
-import { type Call, given, type Inputs, type Operators } from "../operator.ts";
+import { type Call, given, type Inputs, type Operator, type Operators } from "../operator.ts";
 import { type Blocks, dequantized, quantized, type Range, rangeOf, spread, zeroOf } from "../quantized.ts";
 import { floatsOf, type OnnxValue, valueOf, wholeFloatsOf, wholeValue } from "../values.ts";
 import { product } from "./matrix.ts";
@@ -85,11 +87,14 @@ function ofRows(part: Tensor, x: Tensor, along: "row" | "column", what: string):
 /** So many products of two bytes, less their zero points, have a sum that float32 holds: 2^24. */
 const MOST_TERMS = 256;
 
-/** A product of whole numbers; its int32 is exact however many terms there are. */
+/** From so many on, int32 may not hold it either. */
+const TOO_MANY_TERMS = 2 ** 15;
+
+/** A product of whole numbers; its int32 is exact if int32 holds it. */
 function integerProduct(a: Tensor, b: Tensor): OnnxValue {
   const whole = product(a, b);
   const terms = a.shape[a.shape.length - 1];
-  if (typeof terms !== "number" || terms <= MOST_TERMS) return wholeValue(whole);
+  if (typeof terms !== "number" || terms <= MOST_TERMS || terms > TOO_MANY_TERMS) return wholeValue(whole);
   const rows = Math.max(b.shape.length - 2, 0);
   return wholeValue(whole, () =>
     Array.from({ length: Math.ceil(terms / MOST_TERMS) }, (_, index) => {
@@ -101,20 +106,53 @@ function integerProduct(a: Tensor, b: Tensor): OnnxValue {
 
 /** A product of quantized matrices, quantized again. */
 function quantizedProduct(node: Node, inputs: Inputs, call: Call): OnnxValue {
-  const [a, aScale, aZero, b, bScale, bZero, scale, zero] = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => given(inputs, index));
+  const [a, aScale, aZero, b, bScale, bZero] = [0, 1, 2, 3, 4, 5].map((index) => given(inputs, index));
   const [left, right] = [operand(a, aZero, "row"), operand(b, bZero, "column")];
   const exact = product(
     mul(left, ofRows(floatsOf(aScale), left, "row", "scale")),
     mul(right, ofRows(floatsOf(bScale), right, "column", "scale")),
   );
-  const one = { axis: exact.shape.length, size: 0 }; // no axis: one number
-  const wide = (part: Tensor, what: string) => spread(part, exact, one, what);
-  return quantized(
-    exact,
-    wide(floatsOf(scale), "scale"),
-    wide(wholeFloatsOf(zero), "zero point"),
-    outputRange(node, call),
-  );
+  return requantized(exact, inputs, 6, node, call);
+}
+
+/** A function of one quantized tensor: input, scale, zero point, and those of the output. */
+function quantizedUnary(compute: (x: Tensor, node: Node) => Tensor, attributes: readonly string[] = []): Operator {
+  return {
+    attributes,
+    inputs: [5, 5],
+    compute: (node, inputs, call) => {
+      const result = compute(floatsAt(inputs, 0), node);
+      return [requantized(result, inputs, 3, node, call)];
+    },
+  };
+}
+
+/** The same of two: each with scale and zero point, then those of the output. */
+function quantizedBinary(compute: (a: Tensor, b: Tensor) => Tensor): Operator {
+  return {
+    attributes: [],
+    inputs: [8, 8],
+    compute: (node, inputs, call) => {
+      const result = compute(floatsAt(inputs, 0), floatsAt(inputs, 3));
+      return [requantized(result, inputs, 6, node, call)];
+    },
+  };
+}
+
+/** The floats of the quantized input at `index`, whose scale and zero point follow it; there is one of each. */
+function floatsAt(inputs: Inputs, index: number): Tensor {
+  const q = wholeFloatsOf(given(inputs, index));
+  const one = (part: Tensor, what: string) => spread(part, q, { axis: q.shape.length, size: 0 }, what);
+  const zero = zeroOf(inputs[index + 2]);
+  return dequantized(q, one(floatsOf(given(inputs, index + 1)), "scale"), zero && one(zero, "zero point"));
+}
+
+/** Floats quantized by the scale at `index` and the zero point behind it. */
+function requantized(x: Tensor, inputs: Inputs, index: number, node: Node, call: Call): OnnxValue {
+  const one = (part: Tensor, what: string) => spread(part, x, { axis: x.shape.length, size: 0 }, what);
+  const zero = zeroOf(inputs[index + 1]);
+  const scale = one(floatsOf(given(inputs, index)), "scale");
+  return quantized(x, scale, zero ? one(zero, "zero point") : 0, outputRange(node, call));
 }
 
 const quantizeLinear = {
@@ -148,6 +186,13 @@ export const quantizationOperators: Operators = {
       integerProduct(operand(given(inputs, 0), inputs[2], "row"), operand(given(inputs, 1), inputs[3], "column")),
     ],
   },
+  "com.microsoft.QLinearAdd": quantizedBinary(add),
+  "com.microsoft.QLinearMul": quantizedBinary(mul),
+  "com.microsoft.QLinearSigmoid": quantizedUnary(sigmoid),
+  "com.microsoft.QLinearLeakyRelu": quantizedUnary(
+    (x, node) => resolveActivation(leakyReluOf(attribute(node, "alpha", "float") ?? 0.01))(x),
+    ["alpha"],
+  ),
   QLinearMatMul: {
     attributes: [],
     inputs: [8, 8],

@@ -119,6 +119,9 @@ function fourier(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(stacked(swapped(transformed(swapped(complexOf(x), axis), { length, onesided, inverse }), axis)));
 }
 
+/** The most samples in all frames of a signal. */
+const MOST_SAMPLES = 2 ** 24;
+
 /** Spectra of frames of a signal, each `step` later than the one before. */
 function spectra(node: Node, inputs: Inputs): OnnxValue {
   const signal = floatsOf(given(inputs, 0));
@@ -132,7 +135,9 @@ function spectra(node: Node, inputs: Inputs): OnnxValue {
   }
   const samples = fixedDim(x.shape[1], "The length of a signal");
   const count = Math.floor((samples - length) / step) + 1;
-  if (count < 1) throw new RangeError(`it cuts frames of ${length} from ${samples} samples`);
+  if (!(count >= 1 && length >= 1 && count * length <= MOST_SAMPLES)) {
+    throw new RangeError(`it cuts ${count} frames of ${length} from ${samples} samples, which is none, or too much`);
+  }
   const places = Int32Array.from({ length: count * length }, (_, index) => {
     const frame = Math.floor(index / length);
     return frame * step + index % length;

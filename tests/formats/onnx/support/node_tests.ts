@@ -33,7 +33,7 @@ const RELATIVE = 1e-3, ABSOLUTE = 1e-7;
 const DRAWS = ["Bernoulli", "RandomUniformLike"];
 
 /** The operators of a graph, and of those inside it. */
-function operatorsOf({ node }: GraphProto): string[] {
+export function operatorsOf({ node }: GraphProto): string[] {
   return node.flatMap(({ opType, domain, attribute }) => [
     qualified(opType, domain),
     ...attribute.flatMap(({ g }) => g ? operatorsOf(g) : []),
@@ -139,7 +139,7 @@ function compare(
       return { result: "failed", reason: `${name} has the shape [${actual.shape}], expected [${expected.shape}]` };
     }
     if (onlyShapes) continue;
-    const largest = expected.data.reduce((largest, value) => Number.isFinite(value) ? Math.max(largest, Math.abs(value)) : largest, 1);
+    const largest = Array.from(expected.data, Math.abs).filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 1);
     const wrong = actual.data.findIndex((value, index) => {
       const wanted = expected.data[index];
       return !(Object.is(value, wanted) || Math.abs(value - wanted) <= ABSOLUTE * largest + RELATIVE * Math.abs(wanted));
