@@ -115,12 +115,12 @@ export function nearestPlaces(axis: AxisResize, { coordinates, nearest }: Interp
 }
 
 /** The weight of each element before (rows) in each element after (columns). */
-export function resizeWeights(axis: AxisResize, interpolation: Interpolation): Float32Array {
+export function resizeWeights(axis: AxisResize, interpolation: Interpolation): Float64Array {
   const place = find(coordinateModes, interpolation.coordinates, "coordinate_transformation_mode");
   const { reach, weight } = find(kernels, interpolation.mode, "mode");
   const shrink = interpolation.antialias ? Math.min(axis.scale, 1) : 1;
   const low = Math.floor(-reach / shrink) + 1;
-  const matrix = new Float32Array(axis.input * axis.output);
+  const matrix = new Float64Array(axis.input * axis.output);
   for (let column = 0; column < axis.output; column++) {
     const { first, ratio } = between(place(column, axis));
     const neighbors = Array.from({ length: 2 - 2 * low }, (_, offset) => {

@@ -87,7 +87,10 @@ function resizedAxis(x: Tensor, axis: number, resize: AxisResize, how: Interpola
   const isOutside = outsideOf(resize, how);
   const { input, output } = resize;
   const whole = alongAxis(x, axis, (x) => {
-    if (how.mode !== "nearest") return matmul(x, hostTensor(resizeWeights(resize, how), [input, output]));
+    if (how.mode !== "nearest") {
+      const weights = resizeWeights(resize, how);
+      return matmul(x, hostTensor(x.dtype === "float64" ? weights : Float32Array.from(weights), [input, output]));
+    }
     const places = tensor(nearestPlaces(resize, how), { dtype: "int32" });
     const last = x.shape.length - 1;
     const front = [last, ...x.shape.map((_, other) => other).slice(0, last)];

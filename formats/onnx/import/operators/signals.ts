@@ -7,7 +7,7 @@ import { gather } from "../../../../src/operations/indexing.ts";
 import { matmul } from "../../../../src/operations/matmul.ts";
 import { expandDims, reshape, sliceAxis, stack, transpose } from "../../../../src/operations/structure.ts";
 import { fixedDim } from "../../../../src/tensor/dims.ts";
-import { fixedSize, hostTensor, printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
+import { type DType, fixedSize, hostTensor, printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
 import { dtypeOf } from "../../tensors.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
@@ -45,14 +45,15 @@ function waves(
   columns: number,
   length: number,
   weight: (row: number) => number,
+  dtype: DType,
 ): Tensor {
-  const data = new Float32Array(rows * columns);
+  const data = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       data[row * columns + column] = weight(row) * wave(2 * Math.PI * ((row * column) % length) / length);
     }
   }
-  return hostTensor(data, [rows, columns]);
+  return hostTensor(dtype === "float64" ? data : Float32Array.from(data), [rows, columns]);
 }
 
 /** The discrete Fourier transform along the last axis. */
@@ -66,7 +67,7 @@ function transformed({ real, imaginary }: Complex, transform: Transform): Comple
   // In the inverse of a half, a frequency stands for its mirror too, except the first and that in the middle.
   const single = (row: number) => row === 0 || 2 * row === length;
   const weight = (row: number) => inverse ? (onesided && !single(row) ? 2 : 1) / length : 1;
-  const cosines = waves(Math.cos, rows, columns, length, weight), sines = waves(Math.sin, rows, columns, length, weight);
+  const [cosines, sines] = [Math.cos, Math.sin].map((wave) => waves(wave, rows, columns, length, weight, real.dtype));
   const times = (x: Tensor, matrix: Tensor) => product(sliceAxis(x, last, 0, rows), matrix);
   // e^∓iωt = cos ωt ∓ i sin ωt
   const turned = (x: Tensor) => inverse ? times(x, sines) : neg(times(x, sines));
