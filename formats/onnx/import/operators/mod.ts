@@ -12,6 +12,7 @@ import { padding } from "./padding.ts";
 import { placeOperators } from "./places.ts";
 import { poolingOperators } from "./pooling.ts";
 import { quantizationOperators } from "./quantization.ts";
+import { quantizedConvolutionOperators } from "./quantized_convolution.ts";
 import { randomOperators } from "./random.ts";
 import { rearrangingOperators } from "./rearranging.ts";
 import { recurrentOperators } from "./recurrent.ts";
@@ -37,6 +38,7 @@ export const operators: Operators = {
   ...placeOperators,
   ...poolingOperators,
   ...quantizationOperators,
+  ...quantizedConvolutionOperators,
   ...randomOperators,
   ...rearrangingOperators,
   ...recurrentOperators,

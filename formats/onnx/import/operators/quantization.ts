@@ -25,7 +25,7 @@ function blocksOf(node: Node, rank: number): Blocks {
 }
 
 /** The range of what a node quantizes to: the type of its zero point, or what it says. */
-function outputRange(node: Node, call: Call): Range {
+export function outputRange(node: Node, call: Call): Range {
   return rangeOf(call.elementTypeOf(node.outputs[0]));
 }
 
