@@ -81,7 +81,8 @@ function quantizedLstm(node: Node, graph: Graph): OnnxWeights | undefined {
 /** The weights of a recurrent node in ONNX's layout, if all are initializers that nothing else reads. */
 function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>): OnnxWeights | undefined {
   if (node.operator === QUANTIZED_LSTM) {
-    const alone = [1, 2, 3, 7].every((index) => (reads.get(node.inputs[index] ?? "") ?? 1) === 1);
+    const given = Object.values(weightInputs[QUANTIZED_LSTM]).map((index) => node.inputs[index] ?? "");
+    const alone = given.every((name) => name === "" || reads.get(name) === 1);
     return alone ? quantizedLstm(node, graph) : undefined;
   }
   const found: Partial<Record<keyof OnnxWeights, HostTensor>> = {};

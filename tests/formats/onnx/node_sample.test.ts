@@ -12,7 +12,8 @@ for (const device of [undefined, "wasm"] as const) {
       const outcomes: Record<string, string> = {};
       for (const test of await sampleTests()) {
         const { result, reason } = await runNodeTest(test, device);
-        if (result !== "passed") outcomes[test.name] = `${result}: ${reason}`;
+        const isDouble = device && reason?.includes(`${device} has no float64`); // which no device has
+        if (result !== "passed" && !isDouble) outcomes[test.name] = `${result}: ${reason}`;
       }
       assertEquals(outcomes, {});
     },
