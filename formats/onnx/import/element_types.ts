@@ -38,7 +38,10 @@ const TYPE_OF_INPUT: { readonly [operator: string]: number } = {
 };
 
 /** The attribute that says the type of the output. */
-const TYPE_ATTRIBUTES: { readonly [operator: string]: string } = { Cast: "to", QuantizeLinear: "output_dtype" };
+const TYPE_ATTRIBUTES: { readonly [operator: string]: string } = {
+  Cast: "to",
+  QuantizeLinear: "output_dtype",
+};
 
 /** The type of an output of a node, where it is known. `known` has the types of the values before it. */
 export function typeOfOutput(

@@ -156,7 +156,6 @@ function checkKnown(place: string, name: string, known: ReadonlyMap<string, unkn
   );
 }
 
-
 function describeOperator(name: string, domain: string): string {
   return `${quoted(name)} of the domain ${quoted(domain === "" ? "ai.onnx" : domain)}`;
 }

@@ -50,7 +50,9 @@ export function spread(part: Tensor, x: Tensor, { axis, size }: Blocks, what: st
   const rank = x.shape.length;
   if (size > 0 && shape.length === rank) {
     const length = fixedDim(x.shape[axis], "An axis that is quantized in blocks");
-    const fits = shape.every((dim, other) => dim === (other === axis ? Math.ceil(length / size) : x.shape[other]));
+    const fits = shape.every((dim, other) =>
+      dim === (other === axis ? Math.ceil(length / size) : x.shape[other])
+    );
     if (fits) {
       const repeated = shape.flatMap((dim, other) => other === axis ? [dim, size] : [dim]);
       const long = shape.map((dim, other) => other === axis ? Number(dim) * size : dim);

@@ -15,7 +15,9 @@ import { type Blocks, dequantized, rangeOf, spread } from "./quantized.ts";
 import { type OnnxValue, wholeValue } from "./values.ts";
 
 /** Which inputs are scales and which zero points of what is quantized, by operator. */
-const PARTS: { readonly [operator: string]: { readonly scales: readonly number[]; readonly zeros: readonly number[] } } = {
+const PARTS: {
+  readonly [operator: string]: { readonly scales: readonly number[]; readonly zeros: readonly number[] };
+} = {
   QuantizeLinear: { scales: [1], zeros: [2] },
   DequantizeLinear: { scales: [1], zeros: [2] },
   "com.microsoft.QuantizeLinear": { scales: [1], zeros: [2] },
@@ -49,7 +51,10 @@ export function checkScales(
       const scale = all.get(node.inputs[index] ?? "");
       const wrong = scale && Array.from(scale.data, Number).find((value) => !(value > 0 && value < Infinity));
       if (wrong !== undefined) {
-        throw new OnnxError(node.place, `its scale (input ${index}) has the element ${wrong}, expected numbers above 0`);
+        throw new OnnxError(
+          node.place,
+          `its scale (input ${index}) has the element ${wrong}, expected numbers above 0`,
+        );
       }
     }
     for (const index of zeros) {
@@ -157,7 +162,11 @@ function scalingBy({ node, index }: Reader, rank: number, edges: Edges): Scaling
       const axis = attribute(node, "axis", "int") ?? 1;
       const size = attribute(node, "block_size", "int") ?? 0;
       if (index !== 0 || (size === 0 && axis >= rank)) return undefined;
-      return { scale: node.inputs[1], zero: node.inputs[2] ?? "", blocks: { axis: axisOf(axis, rank), size } };
+      return {
+        scale: node.inputs[1],
+        zero: node.inputs[2] ?? "",
+        blocks: { axis: axisOf(axis, rank), size },
+      };
     }
     case "MatMulInteger":
       return product(rank - 1);
@@ -192,10 +201,11 @@ export function quantizedWeights(graph: Graph): Map<string, QuantizedWeight> {
     if (readers.length === 0 || readers.length !== reads.get(name)) continue; // or graphs inside read it
     const scalings = readers.map((reader) => scalingBy(reader, constant.shape.length, edges));
     const [scaling] = scalings;
-    const agree = scaling && scalings.every((other) =>
-      other && other.scale === scaling.scale && other.zero === scaling.zero &&
-      other.blocks.axis === scaling.blocks.axis && other.blocks.size === scaling.blocks.size
-    );
+    const agree = scaling &&
+      scalings.every((other) =>
+        other && other.scale === scaling.scale && other.zero === scaling.zero &&
+        other.blocks.axis === scaling.blocks.axis && other.blocks.size === scaling.blocks.size
+      );
     const weight = agree ? weightOf(graph, name, constant, scaling, readers[0].node) : undefined;
     if (weight) found.set(name, weight);
   }
@@ -241,9 +251,13 @@ export function lstmWeights({ whole, scale, zero }: QuantizedMatrix, what: strin
   const wide = (part: Tensor): Tensor => {
     const { shape } = part;
     if (shape.length === 1 && shape[0] === directions) return reshape(part, [directions, 1, 1]);
-    if (shape.length === 2 && shape[0] === directions && shape[1] === gates) return reshape(part, [directions, 1, gates]);
+    if (shape.length === 2 && shape[0] === directions && shape[1] === gates) {
+      return reshape(part, [directions, 1, gates]);
+    }
     throw new TypeError(
-      `its ${what} is ${printSpec(whole)}, with ${printSpec(part)} for its scales or zero points; expected three axes, and ` +
+      `its ${what} is ${printSpec(whole)}, with ${
+        printSpec(part)
+      } for its scales or zero points; expected three axes, and ` +
         `one for each direction or for each of its columns`,
     );
   };

@@ -44,8 +44,10 @@ const coordinateModes: { readonly [mode: string]: Coordinates } = {
     exactSize(axis) === 1 ? 0 : index * (axis.input - 1) / (exactSize(axis) - 1),
   tf_crop_and_resize: (index, axis) => {
     const { input, region: [start, end] } = axis;
-    const inside = exactSize(axis) === 1 ? (end - start) * (input - 1) / 2 : index * (end - start) * (input - 1) /
-      (exactSize(axis) - 1);
+    const inside = exactSize(axis) === 1
+      ? (end - start) * (input - 1) / 2
+      : index * (end - start) * (input - 1) /
+        (exactSize(axis) - 1);
     return inside + start * (input - 1);
   },
 };
@@ -130,7 +132,9 @@ export function resizeWeights(axis: AxisResize, interpolation: Interpolation): F
       return { index, weight: interpolation.excludesOutside && isOutside ? 0 : own };
     });
     const total = neighbors.reduce((sum, { weight }) => sum + weight, 0);
-    for (const { index, weight } of neighbors) matrix[inside(index, axis) * axis.output + column] += weight / total;
+    for (const { index, weight } of neighbors) {
+      matrix[inside(index, axis) * axis.output + column] += weight / total;
+    }
   }
   return matrix;
 }

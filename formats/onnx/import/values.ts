@@ -180,7 +180,9 @@ export function knownFloats(value: OnnxValue, what: string): readonly number[] {
   if (value.kind === "sizes") return knownNumbers(value, what);
   if (value.base.kind === "host" && value.base.data.length <= MOST_SIZES) return Array.from(value.base.data);
   throw new TypeError(
-    `its ${what} are known only at run time (${value.base.dtype}${printShape(shapeOf(value))}), expected constants`,
+    `its ${what} are known only at run time (${value.base.dtype}${
+      printShape(shapeOf(value))
+    }), expected constants`,
   );
 }
 
@@ -217,7 +219,9 @@ export function squeezed(value: OnnxValue, gone: readonly number[]): OnnxValue {
   }
   if (gone.length === 0) return value;
   if (value.kind === "sizes") return scalarSize(value.sizes[0]);
-  if (value.integers) return changed(value, (x) => reshape(x, shape.filter((_, axis) => !gone.includes(axis))));
+  if (value.integers) {
+    return changed(value, (x) => reshape(x, shape.filter((_, axis) => !gone.includes(axis))));
+  }
   if (gone.every((axis) => value.axes[axis] === undefined)) {
     return { ...value, axes: value.axes.filter((_, axis) => !gone.includes(axis)) };
   }

@@ -33,12 +33,27 @@ const cases: readonly Case[] = [
   })),
   ...["Asin", "Acos", "Atanh"].map((operator): Case => ({ operator, x: [-0.9, -0.3, 0.2, 0.6] })),
   { operator: "Acosh", x: [1.2, 2, 7] },
-  { operator: "Mod", x: [-2.3, 1.7, 5.2], attributes: { fmod: 1 }, others: [{ name: "by", value: f64([0.8]) }] },
+  {
+    operator: "Mod",
+    x: [-2.3, 1.7, 5.2],
+    attributes: { fmod: 1 },
+    others: [{ name: "by", value: f64([0.8]) }],
+  },
   { operator: "CumProd", x: [0.5, -1.5, 2, 0.7], ints: { axis: [0] }, opset: 26 },
   { operator: "ReduceProd", x: [0.5, -1.5, 2, 0.7, 3], attributes: { axes: [0] } },
   { operator: "LpNormalization", x: [0.5, -1.5, 2, 0.7] },
-  { operator: "RMSNormalization", x: [0.5, -1.5, 2, 0.7], others: [{ name: "scale", value: f64([1, 2, 3, 4]) }], opset: 23 },
-  { operator: "LRN", x: [0.5, -1.5, 2, 0.7], shape: [1, 4, 1, 1], attributes: { size: 3, alpha: { float: 0.3 } } },
+  {
+    operator: "RMSNormalization",
+    x: [0.5, -1.5, 2, 0.7],
+    others: [{ name: "scale", value: f64([1, 2, 3, 4]) }],
+    opset: 23,
+  },
+  {
+    operator: "LRN",
+    x: [0.5, -1.5, 2, 0.7],
+    shape: [1, 4, 1, 1],
+    attributes: { size: 3, alpha: { float: 0.3 } },
+  },
   { operator: "MeanVarianceNormalization", x: [0.5, -1.5, 2, 0.7], attributes: { axes: [0] } },
   { operator: "DFT", x: [0.5, -1.5, 2, 0.7], shape: [1, 4, 1], attributes: { onesided: 1 } },
   ...["none", "add", "mul", "max", "min"].map((reduction): Case => ({
@@ -67,7 +82,9 @@ const cases: readonly Case[] = [
 ];
 
 /** The file of a case, with what is derived as inputs. */
-function fileOfCase({ operator, x, shape, attributes, others = [], ints = {}, order, intShapes = {}, opset = 17 }: Case) {
+function fileOfCase(
+  { operator, x, shape, attributes, others = [], ints = {}, order, intShapes = {}, opset = 17 }: Case,
+) {
   const shaped = Object.entries(intShapes);
   const names = order ?? ["x", ...others.map(({ name }) => name), ...Object.keys(ints)];
   return fileOf({
@@ -97,7 +114,10 @@ for (const given of cases) {
       const output = model.apply(variables, input, { training: false }).output as Tensor; // one output
       // Weights that differ, so that no two elements can stand for each other.
       const size = output.shape.reduce<number>((size, dim) => size * Number(dim), 1);
-      const weights = f64(Array.from({ length: size }, (_, index) => 0.3 + index * 0.7 % 1.9), output.shape.map(Number));
+      const weights = f64(
+        Array.from({ length: size }, (_, index) => 0.3 + index * 0.7 % 1.9),
+        output.shape.map(Number),
+      );
       return sum(mul(output, weights));
     };
     const slopes = grad(loss)(all) as unknown as Record<string, Tensor>;
@@ -111,7 +131,10 @@ for (const given of cases) {
         const difference = (at(STEP) - at(-STEP)) / (2 * STEP);
         const error = Math.abs(slope[index] - difference);
         // A difference of second order: the step squared, and the rounding of float64 over the step.
-        assert(error <= 1e-7 * Math.max(1, Math.abs(difference)), `${name}[${index}]: ${slope[index]}, expected ${difference}`);
+        assert(
+          error <= 1e-7 * Math.max(1, Math.abs(difference)),
+          `${name}[${index}]: ${slope[index]}, expected ${difference}`,
+        );
       });
     }
   });

@@ -56,7 +56,9 @@ async function writeTests(folder: string): Promise<void> {
 
 async function readTests(folder: string, names: readonly string[]): Promise<NodeTest[]> {
   const found = (await Array.fromAsync(Deno.readDir(folder))).filter(({ isDirectory }) => isDirectory);
-  const wanted = found.map(({ name }) => name).sort().filter((name) => names.length === 0 || names.includes(name));
+  const wanted = found.map(({ name }) => name).sort().filter((name) =>
+    names.length === 0 || names.includes(name)
+  );
   if (wanted.length === 0) throw new Error(`there are no such tests in ${folder}`);
   return await Promise.all(wanted.map(async (name) => ({
     name,
@@ -67,7 +69,10 @@ async function readTests(folder: string, names: readonly string[]): Promise<Node
 
 /** Lines by reason, the most frequent first. */
 function grouped(outcomes: readonly (readonly [string, Outcome])[]): string[] {
-  const byReason = Map.groupBy(outcomes, ([, { reason }]) => reason?.replaceAll(/"[^"]*"|node \d+/g, "…") ?? "");
+  const byReason = Map.groupBy(
+    outcomes,
+    ([, { reason }]) => reason?.replaceAll(/"[^"]*"|node \d+/g, "…") ?? "",
+  );
   return [...byReason].sort(([, a], [, b]) => b.length - a.length).map(([reason, tests]) =>
     `  ${String(tests.length).padStart(4)} ${reason} (${tests.slice(0, 3).map(([name]) => name).join(", ")}${
       tests.length > 3 ? " …" : ""
@@ -98,11 +103,21 @@ async function main(args: readonly string[]): Promise<number> {
   const [passed, notPassed] = [of("passed"), [...of("failed"), ...of("refused")]];
   const known = notPassed.filter((outcome) => reasonOf(outcome) !== undefined);
   const others = notPassed.filter((outcome) => reasonOf(outcome) === undefined);
-  const [failed, refused] = Array.from(["failed", "refused"], (kind) => others.filter(([, { result }]) => result === kind));
+  const [failed, refused] = Array.from(
+    ["failed", "refused"],
+    (kind) => others.filter(([, { result }]) => result === kind),
+  );
   for (const [name, { reason }] of failed) console.log(`failed: ${name}: ${reason}`);
   if (refused.length > 0) console.log("refused:", ...grouped(refused).map((line) => `\n${line}`));
-  for (const [why, tests] of Map.groupBy(known, reasonOf)) console.log(`not passed, as is known: ${tests.length}: ${why}`);
-  if (given.all) console.log("operators that are lacking:", ...grouped(of("unclaimed")).map((line) => `\n${line}`));
+  for (const [why, tests] of Map.groupBy(known, reasonOf)) {
+    console.log(`not passed, as is known: ${tests.length}: ${why}`);
+  }
+  if (given.all) {
+    console.log(
+      "operators that are lacking:",
+      ...grouped(of("unclaimed")).map((line) => `\n${line}`),
+    );
+  }
   console.log(
     `${passed.length} passed, ${failed.length} failed, ${refused.length} refused, ${known.length} not passed for known ` +
       `reasons; ${of("unclaimed").length} need other operators`,

@@ -50,12 +50,22 @@ for (const operatorCase of operatorCases) {
 }
 
 Deno.test("every supported operator is among the cases, the node tests or the quantized models", async () => {
-  const files = [...(await sampleTests()).map(({ model }) => model), ...(await quantizedCases()).map(fileOfCase)];
+  const files = [
+    ...(await sampleTests()).map(({ model }) => model),
+    ...(await quantizedCases()).map(fileOfCase),
+  ];
   const seen = new Set([
     ...operatorCases.flatMap(({ nodes }) => nodes.map(({ opType }) => opType)),
     ...files.flatMap((bytes) => operatorsOf(decodeModel(bytes).graph as GraphProto)), // each has one
   ]);
-  const elsewhere = ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]; // random.test.ts
+  const elsewhere = [
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+  ]; // random.test.ts
   assertEquals(Object.keys(operators).filter((name) => !seen.has(name) && !elsewhere.includes(name)), []);
 });
 

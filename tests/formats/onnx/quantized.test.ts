@@ -81,7 +81,8 @@ function descended(model: Layer, params: Tree<Tensor>, slopes: Tree<Tensor>, rat
 Deno.test("fromOnnx: quantized weights are floats that training changes, and the loss falls", async () => {
   for (const quantized of await quantizedCases()) {
     const { model, variables } = read(quantized);
-    const x = tensorOf(quantized.x), y = tensorOf({ ...quantized.y, data: quantized.y.data.map((v) => v + 0.3) });
+    const x = tensorOf(quantized.x),
+      y = tensorOf({ ...quantized.y, data: quantized.y.data.map((v) => v + 0.3) });
     const loss = (params: Tree<Tensor>) => {
       const { output } = model.apply({ ...variables, params: params as never }, x, { training: true }); // its own params
       const error = sub(output, y);
@@ -103,14 +104,21 @@ Deno.test("fromOnnx: quantized weights are floats that training changes, and the
       assertEquals(dtype, "float32");
       const isWeight = shape.length > 1;
       const changes = String(data) !== String(now[index].data);
-      assert(changes || !isWeight || !isTrained[index], `${quantized.name}: weights of ${shape} do not change`);
+      assert(
+        changes || !isWeight || !isTrained[index],
+        `${quantized.name}: weights of ${shape} do not change`,
+      );
     });
     assert(old.some(({ shape }) => shape.length > 1), `${quantized.name} has no weights`);
   }
 });
 
 /** A model `y = dequantize(w) · x`, with the weights of a byte each as initializers. */
-function weightOnly(scale: readonly number[], zero: readonly number[], types: { weights: number; zero: number }) {
+function weightOnly(
+  scale: readonly number[],
+  zero: readonly number[],
+  types: { weights: number; zero: number },
+) {
   const raw = (name: string, dims: readonly number[], values: readonly number[], dataType: number) => ({
     name,
     dims: dims.map(BigInt),
@@ -143,7 +151,9 @@ function weightOnly(scale: readonly number[], zero: readonly number[], types: { 
 const { int8, uint8 } = dataTypes;
 
 Deno.test("fromOnnx: DequantizeLinear of weights is trained as the floats, with their gradient", () => {
-  const { model, variables } = fromOnnx(weightOnly([0.5, 2, 0.25], [0, 3, -1], { weights: int8, zero: int8 }));
+  const { model, variables } = fromOnnx(
+    weightOnly([0.5, 2, 0.25], [0, 3, -1], { weights: int8, zero: int8 }),
+  );
   const params = variables.params as { readonly q: HostTensor }; // the weights of the file
   const floats = [-64, 4, 0.25, 63.5, -4, -1.5];
   assertEquals([...params.q.data], floats);
@@ -163,9 +173,17 @@ Deno.test("fromOnnx: wrong scales and zero points of quantized values are refuse
   const place = "node 0 (DequantizeLinear)";
   for (const scale of [0, -1, NaN, Infinity]) {
     const bytes = weightOnly([1, scale, 1], [0, 0, 0], right);
-    assertThrows(() => fromOnnx(bytes), Error, `${place}: its scale (input 1) has the element ${scale}, expected numbers above 0`);
+    assertThrows(
+      () => fromOnnx(bytes),
+      Error,
+      `${place}: its scale (input 1) has the element ${scale}, expected numbers above 0`,
+    );
   }
-  assertThrows(() => fromOnnx(weightOnly([1, 1], [0, 0], right)), Error, "its scale is float32[2], expected one number, or 3 of them");
+  assertThrows(
+    () => fromOnnx(weightOnly([1, 1], [0, 0], right)),
+    Error,
+    "its scale is float32[2], expected one number, or 3 of them",
+  );
   assertThrows(() => fromOnnx(weightOnly([1, 1, 1], [0, 0], right)), Error, "its zero point is float32[2]");
   assertThrows(
     () => fromOnnx(weightOnly([1, 1, 1], [0, 0, 0], { weights: int8, zero: uint8 })),

@@ -147,7 +147,9 @@ function quantizedBinary(
     ...plain,
     compute: (node, inputs, call) => {
       const [a, b] = [given(inputs, 0), given(inputs, 1)];
-      if (![a, b].some((value) => value.kind === "tensor" && value.integers)) return plain.compute(node, inputs, call);
+      if (![a, b].some((value) => value.kind === "tensor" && value.integers)) {
+        return plain.compute(node, inputs, call);
+      }
       const integers = () => compute(tensorOf(a), tensorOf(b));
       return [wholeValue(compute(wholeFloatsOf(a), wholeFloatsOf(b)), integers)];
     },

@@ -1,7 +1,25 @@
 /** Normalization over batches, layers, instances and groups. */
-import { abs, add, div, equal, mul, pow, select, sqrt, square, sub } from "../../../../src/operations/elementwise.ts";
+import {
+  abs,
+  add,
+  div,
+  equal,
+  mul,
+  pow,
+  select,
+  sqrt,
+  square,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
 import { mean as meanOf } from "../../../../src/operations/reduction.ts";
-import { broadcastTo, expandDims, pad, reshape, sliceAxis, sum } from "../../../../src/operations/structure.ts";
+import {
+  broadcastTo,
+  expandDims,
+  pad,
+  reshape,
+  sliceAxis,
+  sum,
+} from "../../../../src/operations/structure.ts";
 import { type Dim, divideDims, multiplyDims, printShape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
@@ -129,7 +147,9 @@ function channelNormalized(node: Node, inputs: Inputs): OnnxValue {
   const x = floatsOf(given(inputs, 0));
   const size = attribute(node, "size", "int");
   if (x.shape.length < 2 || size === undefined || !(size >= 1 && size <= MOST_CHANNELS)) {
-    throw new RangeError(`it normalizes ${printSpec(x)} over ${size} channels, expected 1 to ${MOST_CHANNELS} of axis 1`);
+    throw new RangeError(
+      `it normalizes ${printSpec(x)} over ${size} channels, expected 1 to ${MOST_CHANNELS} of axis 1`,
+    );
   }
   const [alpha, beta, bias] = [["alpha", 1e-4], ["beta", 0.75], ["bias", 1]].map(([name, otherwise]) =>
     attribute(node, String(name), "float") ?? Number(otherwise)

@@ -2,7 +2,21 @@
  * Quantization, and products of quantized values. They compute with whole numbers as floats (../quantized.ts): what they
  * give is what integer arithmetic gives, and derivatives pass.
  */
-import { add, cast, clip, div, equal, maximum, minimum, mul, neg, select, sigmoid, stopGradient, sub } from "../../../../src/operations/elementwise.ts";
+import {
+  add,
+  cast,
+  clip,
+  div,
+  equal,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  select,
+  sigmoid,
+  stopGradient,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
 import { resolveActivation } from "../../../../src/operations/activations.ts";
 import { leakyReluOf } from "../activations.ts";
 import { max, min } from "../../../../src/operations/reduction.ts";
@@ -18,7 +32,9 @@ import { roundToEven } from "./rounding.ts";
 /** The axis and the size of blocks of a node. */
 function blocksOf(node: Node, rank: number): Blocks {
   const size = attribute(node, "block_size", "int") ?? 0;
-  if (!(Number.isInteger(size) && size >= 0)) throw new RangeError(`its block_size is ${size}, expected 0 or more`);
+  if (!(Number.isInteger(size) && size >= 0)) {
+    throw new RangeError(`its block_size is ${size}, expected 0 or more`);
+  }
   const axis = attribute(node, "axis", "int") ?? 1;
   // Without axes there is one scale, and the default axis names none.
   return { axis: axis >= rank && size === 0 ? axis : axisOf(axis, rank), size };
@@ -79,9 +95,13 @@ function ofRows(part: Tensor, x: Tensor, along: "row" | "column", what: string):
   const axis = along === "row" ? rank - 2 : rank - 1;
   if (part.shape.length <= 1) return spread(part, x, { axis: Math.max(axis, 0), size: 0 }, what);
   const fits = part.shape.length === rank &&
-    part.shape.every((dim, other) => other === rank - (along === "row" ? 1 : 2) ? dim === 1 : dim === x.shape[other]);
+    part.shape.every((dim, other) =>
+      other === rank - (along === "row" ? 1 : 2) ? dim === 1 : dim === x.shape[other]
+    );
   if (fits) return part;
-  throw new TypeError(`its ${what} is ${printSpec(part)} for ${printSpec(x)}, expected one for each ${along}`);
+  throw new TypeError(
+    `its ${what} is ${printSpec(part)} for ${printSpec(x)}, expected one for each ${along}`,
+  );
 }
 
 /** So many products of two bytes, less their zero points, have a sum that float32 holds: 2^24. */
@@ -116,7 +136,10 @@ function quantizedProduct(node: Node, inputs: Inputs, call: Call): OnnxValue {
 }
 
 /** A function of one quantized tensor: input, scale, zero point, and those of the output. */
-function quantizedUnary(compute: (x: Tensor, node: Node) => Tensor, attributes: readonly string[] = []): Operator {
+function quantizedUnary(
+  compute: (x: Tensor, node: Node) => Tensor,
+  attributes: readonly string[] = [],
+): Operator {
   return {
     attributes,
     inputs: [5, 5],
@@ -183,7 +206,10 @@ export const quantizationOperators: Operators = {
     attributes: [],
     inputs: [2, 4],
     compute: (_, inputs) => [
-      integerProduct(operand(given(inputs, 0), inputs[2], "row"), operand(given(inputs, 1), inputs[3], "column")),
+      integerProduct(
+        operand(given(inputs, 0), inputs[2], "row"),
+        operand(given(inputs, 1), inputs[3], "column"),
+      ),
     ],
   },
   "com.microsoft.QLinearAdd": quantizedBinary(add),

@@ -5,14 +5,7 @@ import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import type { Node } from "../node.ts";
 import { type Call, given, type Inputs, type Operators } from "../operator.ts";
 import { type Blocks, dequantized, quantized, spread, zeroOf } from "../quantized.ts";
-import {
-  floatsOf,
-  type OnnxValue,
-  tensorOf,
-  type TensorValue,
-  valueOf,
-  wholeFloatsOf,
-} from "../values.ts";
+import { floatsOf, type OnnxValue, tensorOf, type TensorValue, valueOf, wholeFloatsOf } from "../values.ts";
 import { convolved } from "./convolution.ts";
 import { outputRange } from "./quantization.ts";
 import { windowAttributes } from "./windows.ts";
@@ -38,9 +31,9 @@ function integerConvolved(node: Node, inputs: Inputs): OnnxValue {
 
 /** A convolution of quantized tensors, quantized again; the bias has the product of both scales. */
 function quantizedConvolved(node: Node, inputs: Inputs, call: Call): OnnxValue {
-  const [x, xScale, xZero, kernel, kernelScale, kernelZero, scale, zero] = [0, 1, 2, 3, 4, 5, 6, 7].map((index) =>
-    given(inputs, index)
-  );
+  const [x, xScale, xZero, kernel, kernelScale, kernelZero, scale, zero] = [0, 1, 2, 3, 4, 5, 6, 7].map((
+    index,
+  ) => given(inputs, index));
   const [input, weights] = [wholeFloatsOf(x), wholeFloatsOf(kernel)];
   const inputScale = spread(floatsOf(xScale), input, OF_INPUT, "scale");
   const weightScale = spread(floatsOf(kernelScale), weights, OF_KERNEL, "scale");

@@ -20,7 +20,10 @@ function seedOf(node: Node): number {
   if (seed !== undefined && Number.isFinite(seed)) {
     return new Int32Array(Float32Array.of(seed).buffer)[0]; // it need not be whole
   }
-  return Array.from(node.name).reduce((hash, letter) => Math.imul(hash, 31) + (letter.codePointAt(0) ?? 0) | 0, 7);
+  return Array.from(node.name).reduce(
+    (hash, letter) => Math.imul(hash, 31) + (letter.codePointAt(0) ?? 0) | 0,
+    7,
+  );
 }
 
 function keyOf(node: Node, call: Call): Tensor {
@@ -70,7 +73,9 @@ function samples(node: Node, inputs: Inputs, call: Call): OnnxValue {
   const logits = floatsOf(given(inputs, 0));
   const count = attribute(node, "sample_size", "int") ?? 1;
   if (logits.shape.length !== 2 || !(count >= 1)) {
-    throw new TypeError(`it draws ${count} samples from ${printSpec(logits)}, expected 1 or more and rows of classes`);
+    throw new TypeError(
+      `it draws ${count} samples from ${printSpec(logits)}, expected 1 or more and rows of classes`,
+    );
   }
   const [batch, classes] = reasonable(logits.shape);
   const rows = broadcastTo(expandDims(logits, 1), reasonable([batch, count, classes]));

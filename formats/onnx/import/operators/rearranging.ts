@@ -1,5 +1,13 @@
 /** Operators that move blocks of elements or keep a part of a matrix: DepthToSpace, SpaceToDepth, Trilu, EyeLike. */
-import { and, cast, equal, greaterEqual, lessEqual, select, sub } from "../../../../src/operations/elementwise.ts";
+import {
+  and,
+  cast,
+  equal,
+  greaterEqual,
+  lessEqual,
+  select,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
 import { iota } from "../../../../src/operations/indexing.ts";
 import { broadcastTo, reshape, transpose } from "../../../../src/operations/structure.ts";
 import { type Dim, divideDims, multiplyDims } from "../../../../src/tensor/dims.ts";
@@ -16,7 +24,9 @@ function imageOf(node: Node, inputs: Inputs): { readonly x: Tensor; readonly siz
   if (x.shape.length !== 4) {
     throw new TypeError(`it takes ${printSpec(x)}, expected batch, channels, height and width`);
   }
-  if (size === undefined || size < 1) throw new RangeError(`its blocksize is ${size ?? "absent"}, expected 1 or more`);
+  if (size === undefined || size < 1) {
+    throw new RangeError(`its blocksize is ${size ?? "absent"}, expected 1 or more`);
+  }
   return { x, size };
 }
 
@@ -103,5 +113,9 @@ export const rearrangingOperators: Operators = {
     compute: (node, inputs) => [toDepth(node, inputs)],
   },
   Trilu: { attributes: ["upper"], inputs: [1, 2], compute: (node, inputs) => [triangle(node, inputs)] },
-  EyeLike: { attributes: ["dtype", "k"], inputs: [1, 1], compute: (node, inputs) => [identity(node, inputs)] },
+  EyeLike: {
+    attributes: ["dtype", "k"],
+    inputs: [1, 1],
+    compute: (node, inputs) => [identity(node, inputs)],
+  },
 };

@@ -20,7 +20,16 @@ import { argmax, logSoftmax, max, mean, min, softmax } from "../../../../src/ope
 import { full } from "../../../../src/operations/creation.ts";
 import { iota } from "../../../../src/operations/indexing.ts";
 import { foldFlat } from "../../../../src/operations/scan.ts";
-import { at, concat, expandDims, reshape, reverse, sliceAxis, sum, transpose } from "../../../../src/operations/structure.ts";
+import {
+  at,
+  concat,
+  expandDims,
+  reshape,
+  reverse,
+  sliceAxis,
+  sum,
+  transpose,
+} from "../../../../src/operations/structure.ts";
 import { type ReduceOptions } from "../../../../src/operations/axes.ts";
 import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
@@ -71,7 +80,10 @@ function halved(x: Tensor, axis: number): Tensor {
   if (size === 0) return full(x.shape.map((dim, other) => other === axis ? 1 : dim), 1, { dtype: x.dtype });
   const half = Math.floor(size / 2);
   const products = mul(sliceAxis(x, axis, 0, half), sliceAxis(x, axis, half, half));
-  return halved(size % 2 === 0 ? products : concat([products, sliceAxis(x, axis, size - 1, 1)], { axis }), axis);
+  return halved(
+    size % 2 === 0 ? products : concat([products, sliceAxis(x, axis, size - 1, 1)], { axis }),
+    axis,
+  );
 }
 
 function logSumExp(x: Tensor, options: ReduceOptions): Tensor {

@@ -7,8 +7,23 @@ import { type Dim, fixedDim, multiplyDims, type Shape } from "../../../../src/te
 import { hostTensor, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
 import { given, type Inputs, type Operators } from "../operator.ts";
-import { type AxisResize, type Interpolation, nearestPlaces, outsideOf, resizeModes, resizeWeights } from "../resizing.ts";
-import { floatsOf, knownFloats, knownNumbers, type OnnxValue, shapeOf, tensorOf, valueOf } from "../values.ts";
+import {
+  type AxisResize,
+  type Interpolation,
+  nearestPlaces,
+  outsideOf,
+  resizeModes,
+  resizeWeights,
+} from "../resizing.ts";
+import {
+  floatsOf,
+  knownFloats,
+  knownNumbers,
+  type OnnxValue,
+  shapeOf,
+  tensorOf,
+  valueOf,
+} from "../values.ts";
 import { reasonable } from "./shape.ts";
 
 /** What a node says of its axes. */
@@ -33,11 +48,17 @@ function bySizes(node: Node, axes: readonly number[], shape: Shape, sizes: reado
   if (policy === "stretch") return { axes, scales, sizes };
   if (policy !== "not_larger" && policy !== "not_smaller") {
     throw new RangeError(
-      `its keep_aspect_ratio_policy is ${JSON.stringify(policy)}, expected stretch, not_larger or not_smaller`,
+      `its keep_aspect_ratio_policy is ${
+        JSON.stringify(policy)
+      }, expected stretch, not_larger or not_smaller`,
     );
   }
   const scale = policy === "not_larger" ? Math.min(...scales) : Math.max(...scales);
-  return { axes, scales: scales.map(() => scale), sizes: before.map((size) => Math.floor(size * scale + 0.5)) };
+  return {
+    axes,
+    scales: scales.map(() => scale),
+    sizes: before.map((size) => Math.floor(size * scale + 0.5)),
+  };
 }
 
 function planOf(node: Node, inputs: Inputs, shape: Shape): Plan {
@@ -45,12 +66,15 @@ function planOf(node: Node, inputs: Inputs, shape: Shape): Plan {
   const axes = attribute(node, "axes", "ints")?.map((axis) => axisOf(axis, shape.length)) ?? all;
   const isOld = node.opset < 11; // the scales were the second input, or an attribute
   const [regionInput, scaleInput, sizeInput] = isOld ? [undefined, inputs[1], undefined] : inputs.slice(1);
-  const listed = attribute(node, "scales", "floats") ?? (isGiven(scaleInput) ? knownFloats(scaleInput, "scales") : undefined);
+  const listed = attribute(node, "scales", "floats") ??
+    (isGiven(scaleInput) ? knownFloats(scaleInput, "scales") : undefined);
   const sizes = isGiven(sizeInput) ? knownNumbers(sizeInput, "sizes") : undefined;
   const plan = listed ? { axes, scales: listed } : sizes ? bySizes(node, axes, shape, sizes) : undefined;
   if (!plan || plan.scales.length !== axes.length) {
     throw new TypeError(
-      `it has ${listed?.length ?? 0} scales and ${sizes?.length ?? 0} sizes, expected ${axes.length} of either`,
+      `it has ${listed?.length ?? 0} scales and ${
+        sizes?.length ?? 0
+      } sizes, expected ${axes.length} of either`,
     );
   }
   const wrong = plan.scales.find((scale) => !(scale > 0 && scale < Infinity));
@@ -69,14 +93,18 @@ function alongAxis(x: Tensor, axis: number, change: (x: Tensor) => Tensor): Tens
 /** The coordinates for which a whole scale repeats each element. */
 function repeats({ mode, coordinates, nearest }: Interpolation, scale: number): boolean {
   const isHalf = coordinates.includes("half_pixel") && nearest.startsWith("round");
-  return mode === "nearest" && Number.isInteger(scale) && (isHalf || (coordinates === "asymmetric" && nearest === "floor"));
+  return mode === "nearest" && Number.isInteger(scale) &&
+    (isHalf || (coordinates === "asymmetric" && nearest === "floor"));
 }
 
 /** Each element along an axis several times. */
 function repeated(x: Tensor, axis: number, times: number): Tensor {
   const size: Dim = multiplyDims(x.shape[axis], times);
   const spread = x.shape.flatMap((dim, other) => other === axis ? [dim, times] : [dim]);
-  return reshape(broadcastTo(expandDims(x, axis + 1), spread), x.shape.map((dim, other) => other === axis ? size : dim));
+  return reshape(
+    broadcastTo(expandDims(x, axis + 1), spread),
+    x.shape.map((dim, other) => other === axis ? size : dim),
+  );
 }
 
 /** The most weights of an axis, before times after: 8,192 by 8,192. */
@@ -89,7 +117,10 @@ function resizedAxis(x: Tensor, axis: number, resize: AxisResize, how: Interpola
   const whole = alongAxis(x, axis, (x) => {
     if (how.mode !== "nearest") {
       const weights = resizeWeights(resize, how);
-      return matmul(x, hostTensor(x.dtype === "float64" ? weights : Float32Array.from(weights), [input, output]));
+      return matmul(
+        x,
+        hostTensor(x.dtype === "float64" ? weights : Float32Array.from(weights), [input, output]),
+      );
     }
     const places = tensor(nearestPlaces(resize, how), { dtype: "int32" });
     const last = x.shape.length - 1;
@@ -110,7 +141,8 @@ function resized(node: Node, inputs: Inputs): OnnxValue {
   const isOld = node.opset < 11 || node.operator === "Upsample";
   const how: Interpolation = {
     mode: mode === "bilinear" ? "linear" : mode,
-    coordinates: attribute(node, "coordinate_transformation_mode", "string") ?? (isOld ? "asymmetric" : "half_pixel"),
+    coordinates: attribute(node, "coordinate_transformation_mode", "string") ??
+      (isOld ? "asymmetric" : "half_pixel"),
     nearest: attribute(node, "nearest_mode", "string") ?? (isOld ? "floor" : "round_prefer_floor"),
     cubic: attribute(node, "cubic_coeff_a", "float") ?? -0.75,
     excludesOutside: flag(node, "exclude_outside", false),
@@ -131,9 +163,13 @@ function resized(node: Node, inputs: Inputs): OnnxValue {
     const output = sizes?.[index] ?? Math.floor(input * scale);
     reasonable(x.shape.map((dim, other) => other === axis ? output : dim));
     if (input * output > MOST_WEIGHTS) {
-      throw new RangeError(`it resizes an axis from ${input} to ${output}, which takes more than ${MOST_WEIGHTS} weights`);
+      throw new RangeError(
+        `it resizes an axis from ${input} to ${output}, which takes more than ${MOST_WEIGHTS} weights`,
+      );
     }
-    const region = isRegion && regions ? [regions[index], regions[index + axes.length]] as const : [0, 1] as const;
+    const region = isRegion && regions
+      ? [regions[index], regions[index + axes.length]] as const
+      : [0, 1] as const;
     return resizedAxis(x, axis, { input, output, scale, region }, how, fill);
   }, x));
 }
@@ -154,5 +190,9 @@ const attributes = [
 /** The operators of this file. */
 export const resizeOperators: Operators = {
   Resize: { attributes, inputs: [1, 4], compute: (node, inputs) => [resized(node, inputs)] },
-  Upsample: { attributes: ["mode", "scales"], inputs: [1, 2], compute: (node, inputs) => [resized(node, inputs)] },
+  Upsample: {
+    attributes: ["mode", "scales"],
+    inputs: [1, 2],
+    compute: (node, inputs) => [resized(node, inputs)],
+  },
 };

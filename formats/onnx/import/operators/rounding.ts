@@ -1,5 +1,16 @@
 /** Rounding as ONNX rounds: halves go to the even neighbor. */
-import { add, and, cast, equal, floor, greater, mul, notEqual, or, sub } from "../../../../src/operations/elementwise.ts";
+import {
+  add,
+  and,
+  cast,
+  equal,
+  floor,
+  greater,
+  mul,
+  notEqual,
+  or,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
 import type { Tensor } from "../../../../src/tensor/tensor.ts";
 
 /** The nearest whole number, and of two the even one. */

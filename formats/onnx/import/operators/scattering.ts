@@ -2,12 +2,28 @@
  * Operators that read or write at places of a tensor which indices give: GatherND, ScatterElements, ScatterND. The tensor is
  * seen as rows, and each place as the number of a row.
  */
-import { add, cast, greater, maximum, minimum, mul, equal, select } from "../../../../src/operations/elementwise.ts";
+import {
+  add,
+  cast,
+  equal,
+  greater,
+  maximum,
+  minimum,
+  mul,
+  select,
+} from "../../../../src/operations/elementwise.ts";
 import { gather, iota, scatterAdd } from "../../../../src/operations/indexing.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
 import { foldFlat } from "../../../../src/operations/scan.ts";
 import { at, reshape } from "../../../../src/operations/structure.ts";
-import { type Dim, fixedDim, printShape, sameShape, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
+import {
+  type Dim,
+  fixedDim,
+  printShape,
+  sameShape,
+  type Shape,
+  sizeOfShape,
+} from "../../../../src/tensor/dims.ts";
 import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, type Node } from "../node.ts";
 import { given, type Inputs, type Operators } from "../operator.ts";
@@ -38,17 +54,22 @@ interface Rows {
 function rowsAt(x: Tensor, indices: Tensor, common: number): Rows {
   const rank = indices.shape.length;
   const fail = (why: string) =>
-    new TypeError(`its indices are ${printSpec(indices)} for ${printSpec(x)} (batch_dims: ${common}): ${why}`);
+    new TypeError(
+      `its indices are ${printSpec(indices)} for ${printSpec(x)} (batch_dims: ${common}): ${why}`,
+    );
   if (rank === 0) throw fail("they need an axis");
   const depth = fixedDim(indices.shape[rank - 1], "The size of the last axis of its indices");
-  if (common + depth > x.shape.length || common >= rank || !(common >= 0)) throw fail("there are too few axes");
+  if (common + depth > x.shape.length || common >= rank || !(common >= 0)) {
+    throw fail("there are too few axes");
+  }
   const batch = x.shape.slice(0, common);
   if (!sameShape(batch, indices.shape.slice(0, common))) throw fail("their first axes differ");
   const sizes = x.shape.slice(common, common + depth), rest = x.shape.slice(common + depth);
   const tuples = indices.shape.slice(0, -1);
   const start = reshape(iota([sizeOfShape(batch)]), tuples.map((dim, axis) => axis < common ? dim : 1));
   const places = sizes.reduce<Tensor>(
-    (place, size, index) => add(mul(place, sizeTensor(size)), wrapped(at(indices, index, { axis: rank - 1 }), size)),
+    (place, size, index) =>
+      add(mul(place, sizeTensor(size)), wrapped(at(indices, index, { axis: rank - 1 }), size)),
     start,
   );
   return { rows: reshape(x, [sizeOfShape([...batch, ...sizes]), ...rest]), places, rest };
@@ -76,7 +97,9 @@ function put(rows: Tensor, places: Tensor, updates: Tensor, reduction: string): 
   }
   if (!Object.hasOwn(COMBINATIONS, reduction)) {
     throw new RangeError(
-      `its reduction is ${JSON.stringify(reduction)}, expected none, add, ${Object.keys(COMBINATIONS).join(", ")}`,
+      `its reduction is ${JSON.stringify(reduction)}, expected none, add, ${
+        Object.keys(COMBINATIONS).join(", ")
+      }`,
     );
   }
   const combine = COMBINATIONS[reduction];
@@ -87,7 +110,11 @@ function put(rows: Tensor, places: Tensor, updates: Tensor, reduction: string): 
     [iota([length])],
     ([before], [step]) => {
       const isHere = equal(row, gather(places, step));
-      return { carries: [select(isHere, combine(before, gather(updates, step)), before)], outputs: [], result: undefined };
+      return {
+        carries: [select(isHere, combine(before, gather(updates, step)), before)],
+        outputs: [],
+        result: undefined,
+      };
     },
     { length, reverse: false, recompute: true },
   ).carries[0];
@@ -98,11 +125,15 @@ function reductionOf(node: Node): string {
 }
 
 function scatteredElements(node: Node, inputs: Inputs): OnnxValue {
-  const x = tensorOf(given(inputs, 0)), indices = indicesOf(given(inputs, 1)), updates = tensorOf(given(inputs, 2));
+  const x = tensorOf(given(inputs, 0)),
+    indices = indicesOf(given(inputs, 1)),
+    updates = tensorOf(given(inputs, 2));
   const rank = x.shape.length;
   if (rank === 0 || indices.shape.length !== rank || !sameShape(indices.shape, updates.shape)) {
     throw new TypeError(
-      `its indices are ${printSpec(indices)} and its updates ${printSpec(updates)} for ${printSpec(x)}, expected one shape ` +
+      `its indices are ${printSpec(indices)} and its updates ${printSpec(updates)} for ${
+        printSpec(x)
+      }, expected one shape ` +
         `with as many axes, from 1`,
     );
   }
@@ -117,7 +148,9 @@ function scatteredRows(node: Node, inputs: Inputs): OnnxValue {
   const x = tensorOf(given(inputs, 0)), updates = tensorOf(given(inputs, 2));
   const { rows, places, rest } = rowsAt(x, indicesOf(given(inputs, 1)), 0);
   if (!sameShape(updates.shape, [...places.shape, ...rest])) {
-    throw new TypeError(`its updates are ${printSpec(updates)}, expected ${printShape([...places.shape, ...rest])}`);
+    throw new TypeError(
+      `its updates are ${printSpec(updates)}, expected ${printShape([...places.shape, ...rest])}`,
+    );
   }
   const count = sizeOfShape(places.shape);
   const whole = put(rows, reshape(places, [count]), reshape(updates, [count, ...rest]), reductionOf(node));

@@ -7,7 +7,14 @@ import { gather } from "../../../../src/operations/indexing.ts";
 import { matmul } from "../../../../src/operations/matmul.ts";
 import { expandDims, reshape, sliceAxis, stack, transpose } from "../../../../src/operations/structure.ts";
 import { fixedDim } from "../../../../src/tensor/dims.ts";
-import { type DType, fixedSize, hostTensor, printSpec, type Tensor, tensor } from "../../../../src/tensor/tensor.ts";
+import {
+  type DType,
+  fixedSize,
+  hostTensor,
+  printSpec,
+  type Tensor,
+  tensor,
+} from "../../../../src/tensor/tensor.ts";
 import { dtypeOf } from "../../tensors.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
@@ -31,7 +38,10 @@ interface Complex {
   readonly imaginary?: Tensor;
 }
 
-function sizesOf(rows: number, { length, onesided, inverse }: Transform): { readonly rows: number; readonly columns: number } {
+function sizesOf(
+  rows: number,
+  { length, onesided, inverse }: Transform,
+): { readonly rows: number; readonly columns: number } {
   const half = Math.floor(length / 2) + 1;
   return inverse
     ? { rows: Math.min(rows, onesided ? half : length), columns: length }
@@ -60,14 +70,18 @@ function waves(
 function transformed({ real, imaginary }: Complex, transform: Transform): Complex {
   const { length, onesided, inverse } = transform;
   if (!(Number.isInteger(length) && length >= 1 && length <= LONGEST)) {
-    throw new RangeError(`it transforms ${length} values at once, expected 1 to ${LONGEST}, as it is a product of matrices`);
+    throw new RangeError(
+      `it transforms ${length} values at once, expected 1 to ${LONGEST}, as it is a product of matrices`,
+    );
   }
   const last = real.shape.length - 1;
   const { rows, columns } = sizesOf(fixedSize(real, last), transform);
   // In the inverse of a half, a frequency stands for its mirror too, except the first and that in the middle.
   const single = (row: number) => row === 0 || 2 * row === length;
   const weight = (row: number) => inverse ? (onesided && !single(row) ? 2 : 1) / length : 1;
-  const [cosines, sines] = [Math.cos, Math.sin].map((wave) => waves(wave, rows, columns, length, weight, real.dtype));
+  const [cosines, sines] = [Math.cos, Math.sin].map((wave) =>
+    waves(wave, rows, columns, length, weight, real.dtype)
+  );
   const times = (x: Tensor, matrix: Tensor) => product(sliceAxis(x, last, 0, rows), matrix);
   // e^∓iωt = cos ωt ∓ i sin ωt
   const turned = (x: Tensor) => inverse ? times(x, sines) : neg(times(x, sines));
@@ -79,7 +93,9 @@ function transformed({ real, imaginary }: Complex, transform: Transform): Comple
 
 /** The product of the last axis and a matrix. */
 function product(x: Tensor, matrix: Tensor): Tensor {
-  return x.shape.length > 1 ? matmul(x, matrix) : reshape(matmul(expandDims(x, 0), matrix), [matrix.shape[1]]);
+  return x.shape.length > 1
+    ? matmul(x, matrix)
+    : reshape(matmul(expandDims(x, 0), matrix), [matrix.shape[1]]);
 }
 
 /** A tensor whose last axis is real and imaginary part, or the former alone. */
@@ -87,14 +103,18 @@ function complexOf(x: Tensor): Complex {
   const last = x.shape.length - 1;
   const size = x.shape[last];
   if (last < 1 || (size !== 1 && size !== 2)) {
-    throw new TypeError(`it transforms ${printSpec(x)}, expected a last axis of size 1 (real) or 2 (complex)`);
+    throw new TypeError(
+      `it transforms ${printSpec(x)}, expected a last axis of size 1 (real) or 2 (complex)`,
+    );
   }
   const part = (index: number) => reshape(sliceAxis(x, last, index, 1), x.shape.slice(0, -1));
   return { real: part(0), imaginary: size === 2 ? part(1) : undefined };
 }
 
 function stacked({ real, imaginary }: Complex): Tensor {
-  return imaginary ? stack([real, imaginary], { axis: real.shape.length }) : expandDims(real, real.shape.length);
+  return imaginary
+    ? stack([real, imaginary], { axis: real.shape.length })
+    : expandDims(real, real.shape.length);
 }
 
 /** Both parts with this axis last, or back. */
@@ -109,7 +129,9 @@ function fourier(node: Node, inputs: Inputs): OnnxValue {
   const x = floatsOf(given(inputs, 0));
   const listed = inputs[2] ? knownNumbers(inputs[2], "axis")[0] : attribute(node, "axis", "int");
   const axis = axisOf(listed ?? (node.opset < 20 ? 1 : -2), x.shape.length);
-  if (axis === x.shape.length - 1) throw new RangeError(`its axis is ${axis}, where the parts of complex numbers are`);
+  if (axis === x.shape.length - 1) {
+    throw new RangeError(`its axis is ${axis}, where the parts of complex numbers are`);
+  }
   const inverse = flag(node, "inverse", false), onesided = flag(node, "onesided", false);
   const size = fixedSize(x, axis);
   const length = inputs[1]
@@ -117,7 +139,9 @@ function fourier(node: Node, inputs: Inputs): OnnxValue {
     : inverse && onesided
     ? 2 * (size - 1)
     : size;
-  return valueOf(stacked(swapped(transformed(swapped(complexOf(x), axis), { length, onesided, inverse }), axis)));
+  return valueOf(
+    stacked(swapped(transformed(swapped(complexOf(x), axis), { length, onesided, inverse }), axis)),
+  );
 }
 
 /** The most samples in all frames of a signal. */
@@ -127,17 +151,23 @@ const MOST_SAMPLES = 2 ** 24;
 function spectra(node: Node, inputs: Inputs): OnnxValue {
   const signal = floatsOf(given(inputs, 0));
   const x = signal.shape.length === 2 ? expandDims(signal, 2) : signal;
-  if (x.shape.length !== 3) throw new TypeError(`it takes ${printSpec(signal)}, expected batch, samples and 1 or 2`);
+  if (x.shape.length !== 3) {
+    throw new TypeError(`it takes ${printSpec(signal)}, expected batch, samples and 1 or 2`);
+  }
   const [step] = knownNumbers(given(inputs, 1), "frame_step");
   const window = inputs[2] && floatsOf(inputs[2]);
   const [length] = inputs[3] ? knownNumbers(inputs[3], "frame_length") : window ? [fixedSize(window, 0)] : [];
   if (length === undefined || !(step >= 1)) {
-    throw new TypeError(`it has ${length === undefined ? "neither window nor frame_length" : `the frame_step ${step}`}`);
+    throw new TypeError(
+      `it has ${length === undefined ? "neither window nor frame_length" : `the frame_step ${step}`}`,
+    );
   }
   const samples = fixedDim(x.shape[1], "The length of a signal");
   const count = Math.floor((samples - length) / step) + 1;
   if (!(count >= 1 && length >= 1 && count * length <= MOST_SAMPLES)) {
-    throw new RangeError(`it cuts ${count} frames of ${length} from ${samples} samples, which is none, or too much`);
+    throw new RangeError(
+      `it cuts ${count} frames of ${length} from ${samples} samples, which is none, or too much`,
+    );
   }
   const places = Int32Array.from({ length: count * length }, (_, index) => {
     const frame = Math.floor(index / length);
@@ -146,7 +176,11 @@ function spectra(node: Node, inputs: Inputs): OnnxValue {
   const rows = transpose(x, { permutation: [1, 0, 2] });
   const frames = transpose(gather(rows, hostTensor(places, [count, length])), { permutation: [2, 0, 1, 3] });
   const shaped = window ? mul(frames, reshape(window, [length, 1])) : frames;
-  return valueOf(stacked(transformed(complexOf(shaped), { length, onesided: flag(node, "onesided", true), inverse: false })));
+  return valueOf(
+    stacked(
+      transformed(complexOf(shaped), { length, onesided: flag(node, "onesided", true), inverse: false }),
+    ),
+  );
 }
 
 /** A window of a size that is known: a sum of cosines, periodic or symmetric. */
@@ -160,8 +194,11 @@ function window(coefficients: readonly number[]): Operator {
         throw new RangeError(`it makes a window of ${size}, expected 0 to ${LARGEST_WINDOW}`);
       }
       const period = flag(node, "periodic", true) ? size : size - 1;
-      const values = Array.from({ length: size }, (_, index) =>
-        coefficients.reduce((sum, c, order) => sum + c * Math.cos(2 * Math.PI * order * index / period), 0));
+      const values = Array.from(
+        { length: size },
+        (_, index) =>
+          coefficients.reduce((sum, c, order) => sum + c * Math.cos(2 * Math.PI * order * index / period), 0),
+      );
       return [made(node, values, [size])];
     },
   };
@@ -188,7 +225,9 @@ function melWeights(node: Node, inputs: Inputs): OnnxValue {
     knownFloats(given(inputs, index + 3), name)
   );
   const bins = Math.floor(length / 2) + 1;
-  if (!(filters >= 1 && length >= 1 && rate > 0 && low >= 0 && high > low && filters * bins <= LARGEST_WINDOW)) {
+  if (
+    !(filters >= 1 && length >= 1 && rate > 0 && low >= 0 && high > low && filters * bins <= LARGEST_WINDOW)
+  ) {
     throw new RangeError(
       `it makes ${filters} filters of ${bins} bins from ${low} to ${high} Hz at ${rate} Hz, which is none, or too much`,
     );

@@ -2,11 +2,27 @@
  * ONNX's node tests: for each operator, small models with inputs and outputs, written by ../python/node_cases.py. A test gives
  * every operand from outside, also those that determine shapes; what must be known is made a constant then.
  */
-import { compile, type Device, host, type HostTensor, type Layer, type Tensor, tensor, type Tree } from "@cellfold/cellfold";
+import {
+  compile,
+  type Device,
+  host,
+  type HostTensor,
+  type Layer,
+  type Tensor,
+  tensor,
+  type Tree,
+} from "@cellfold/cellfold";
 import { fromOnnx, OnnxError } from "@cellfold/cellfold/onnx";
 import { operators } from "../../../../formats/onnx/import/operators/mod.ts";
 import { qualified } from "../../../../formats/onnx/import/node.ts";
-import { attributeTypes, decodeModel, encodeModel, type GraphProto, type ModelProto, type TensorProto } from "../../../../formats/onnx/protos.ts";
+import {
+  attributeTypes,
+  decodeModel,
+  encodeModel,
+  type GraphProto,
+  type ModelProto,
+  type TensorProto,
+} from "../../../../formats/onnx/protos.ts";
 import { dataTypes, hostTensorOf, readTensor } from "../../../../formats/onnx/tensors.ts";
 
 /** A test as it is stored. */
@@ -55,7 +71,9 @@ export async function runNodeTest({ model, data }: NodeTest, device?: Device): P
   const lacking = needed.filter((name) => !Object.hasOwn(operators, name));
   if (lacking.length > 0) return { result: "unclaimed", reason: [...new Set(lacking)].join(", ") };
   const stored = decodeModel(data).graph?.initializer ?? [];
-  const inputs = new Map(stored.filter(({ name }) => name.startsWith("in:")).map((t) => [t.name.slice(3), t]));
+  const inputs = new Map(
+    stored.filter(({ name }) => name.startsWith("in:")).map((t) => [t.name.slice(3), t]),
+  );
   const isWhole = (name: string) => !FLOATS.includes(inputs.get(name)?.dataType ?? dataTypes.float);
   const names = graph.input.map(({ name }) => name);
   const fixings = [[], names.filter(isWhole), names.slice(1), names];
@@ -63,7 +81,11 @@ export async function runNodeTest({ model, data }: NodeTest, device?: Device): P
   let refusal: string | undefined;
   for (const fixed of fixings) {
     try {
-      return await compare(await outputsOf(withConstants(proto, inputs, fixed), inputs, device), stored, isRandom);
+      return await compare(
+        await outputsOf(withConstants(proto, inputs, fixed), inputs, device),
+        stored,
+        isRandom,
+      );
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       refusal = error instanceof OnnxError ? error.message : `${error.name}: ${error.message}`;
@@ -124,7 +146,9 @@ async function outputsOf(
     return await compiled(input);
   })();
   const all = outputs.length === 1 ? { [outputs[0]]: output } : output;
-  return new Map(Object.entries(all as { readonly [name: string]: Tensor }).map(([name, x]) => [name, host(x)]));
+  return new Map(
+    Object.entries(all as { readonly [name: string]: Tensor }).map(([name, x]) => [name, host(x)]),
+  );
 }
 
 function valueOf(proto: TensorProto): HostTensor {
@@ -142,14 +166,21 @@ function compare(
     const name = proto.name.slice(4), expected = valueOf(proto), actual = outputs.get(name);
     if (!actual) return { result: "failed", reason: `there is no output ${name}` };
     if (String(actual.shape) !== String(expected.shape)) {
-      return { result: "failed", reason: `${name} has the shape [${actual.shape}], expected [${expected.shape}]` };
+      return {
+        result: "failed",
+        reason: `${name} has the shape [${actual.shape}], expected [${expected.shape}]`,
+      };
     }
     if (onlyShapes) continue;
-    const largest = Array.from(expected.data, Math.abs).filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 1);
+    const largest = Array.from(expected.data, Math.abs).filter(Number.isFinite).reduce(
+      (a, b) => Math.max(a, b),
+      1,
+    );
     const relative = HALVES[proto.dataType] ?? RELATIVE;
     const wrong = actual.data.findIndex((value, index) => {
       const wanted = expected.data[index];
-      return !(Object.is(value, wanted) || Math.abs(value - wanted) <= ABSOLUTE * largest + relative * Math.abs(wanted));
+      return !(Object.is(value, wanted) ||
+        Math.abs(value - wanted) <= ABSOLUTE * largest + relative * Math.abs(wanted));
     });
     if (wrong >= 0) {
       return {
