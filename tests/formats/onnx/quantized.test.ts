@@ -20,6 +20,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { flattenTree, unflattenTree } from "../../../src/tree/tree.ts";
 import { dataTypes } from "../../../formats/onnx/tensors.ts";
 import { encodeModel } from "../../../formats/onnx/protos.ts";
+import { mayRead, readNeeds } from "./support/fixtures.ts";
 import { graphOf, node } from "./support/graphs.ts";
 import { fileOfCase, type Listed, type QuantizedCase, quantizedCases } from "./support/quantized_cases.ts";
 
@@ -45,7 +46,8 @@ const ROUNDED = 1e-5, STEP = 4 / 255;
 const LSTM = 0.03;
 
 Deno.test({
-  name: "fromOnnx: quantized models compute what onnxruntime does",
+  name: `fromOnnx: quantized models compute what onnxruntime does${readNeeds}`,
+  ignore: !mayRead,
   sanitizeResources: false, // the threads of a device outlive a test
   sanitizeOps: false,
   fn: async () => {
@@ -78,7 +80,9 @@ function descended(model: Layer, params: Tree<Tensor>, slopes: Tree<Tensor>, rat
   return unflattenTree<Tree<Tensor>>(structure, next);
 }
 
-Deno.test("fromOnnx: quantized weights are floats that training changes, and the loss falls", async () => {
+const falls = `fromOnnx: quantized weights are floats that training changes, and the loss falls${readNeeds}`;
+
+Deno.test(falls, { ignore: !mayRead }, async () => {
   for (const quantized of await quantizedCases()) {
     const { model, variables } = read(quantized);
     const x = tensorOf(quantized.x),

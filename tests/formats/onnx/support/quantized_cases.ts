@@ -1,5 +1,5 @@
 /** Quantized models with what onnxruntime computes, which ../python/quantized.py wrote. */
-import { gunzip } from "../../../../src/data/gzip.ts";
+import { fixtureText } from "./fixtures.ts";
 
 /** A tensor as the script lists it. */
 export interface Listed {
@@ -21,8 +21,7 @@ export interface QuantizedCase {
 
 /** The cases. */
 export async function quantizedCases(): Promise<QuantizedCase[]> {
-  const bytes = await Deno.readFile(new URL("../fixtures/quantized.json.gz", import.meta.url));
-  return JSON.parse(new TextDecoder().decode(await gunzip(bytes))); // as the script wrote it
+  return JSON.parse(await fixtureText("quantized.json.gz")); // as the script wrote it
 }
 
 /** The file of a case. */
