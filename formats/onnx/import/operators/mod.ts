@@ -1,6 +1,7 @@
 /** All supported operators, by name. */
 import type { Operators } from "../operator.ts";
 import { convolutionOperators } from "./convolution.ts";
+import { attentionOperators } from "./attention.ts";
 import { controlOperators } from "./control.ts";
 import { elementwiseOperators } from "./elementwise.ts";
 import { functionOperators } from "./functions.ts";
@@ -27,6 +28,7 @@ import { signalOperators } from "./signals.ts";
 /** The supported operators of the standard domain. */
 export const operators: Operators = {
   ...convolutionOperators,
+  ...attentionOperators,
   ...controlOperators,
   ...elementwiseOperators,
   ...functionOperators,

@@ -21,7 +21,7 @@ from onnx.backend.test.case.node import collect_testcases
 
 # Operators that other tests compare with onnxruntime are not among them.
 SAMPLED = """
-Acos Acosh Asin Asinh Atan Atanh BlackmanWindow Celu Cosh CumProd DFT DepthToSpace DequantizeLinear DynamicQuantizeLinear
+Acos Acosh Asin Asinh Atan Atanh Attention BlackmanWindow Celu Cosh CumProd DFT DepthToSpace DequantizeLinear DynamicQuantizeLinear
 EyeLike GatherND HammingWindow HannWindow Hardmax IsInf IsNaN LRN LpNormalization MatMulInteger MeanVarianceNormalization
 MelWeightMatrix Mod OneHot Pow QLinearMatMul QuantizeLinear RMSNormalization ReduceMax ReduceProd Resize STFT Scatter
 ScatterElements ScatterND Shrink Sinh SpaceToDepth Swish Tan Trilu Upsample
