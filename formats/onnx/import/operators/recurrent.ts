@@ -44,7 +44,7 @@ const defaultActivations: Readonly<Record<RecurrentName, readonly string[]>> = {
   RNN: ["Tanh"],
 };
 
-/** The LSTM of onnxruntime whose weights are whole numbers; what it computes with, it rounds too, as it is not done here. */
+/** The LSTM of onnxruntime whose weights are whole numbers. There it rounds its inputs and states too, which is not done here. */
 export const QUANTIZED_LSTM = "com.microsoft.DynamicQuantizeLSTM";
 
 /** The attributes of a node. */
