@@ -68,10 +68,15 @@ export const elementTypes: Readonly<Record<DType, "float" | "double" | "int32" |
 /** The largest size of an axis: int32, like sizes on devices. */
 const LARGEST_SIZE = 2 ** 31 - 1;
 
+/** Whether tensors of this type can be read. */
+export function isElementType(name: string): name is ElementType {
+  return Object.hasOwn(dtypes, name);
+}
+
 /** The element type of a `DataType` number. */
 export function elementTypeOf(place: string, number: number): ElementType {
   const name = Object.entries(dataTypes).find(([, value]) => value === number)?.[0];
-  if (name !== undefined && Object.hasOwn(dtypes, name)) return name as ElementType; // as just seen
+  if (name !== undefined && isElementType(name)) return name;
   throw new OnnxError(
     place,
     `its type of elements is ${name ?? number}, expected one of ${Object.keys(dtypes).join(", ")}`,

@@ -10,14 +10,14 @@ import { countNode, folded, type Folding } from "./folding.ts";
 import type { Mark } from "./limits.ts";
 import type { Node } from "./node.ts";
 import type { Call, Graph, Inside, Operator, Step } from "./operator.ts";
-import { constantValue, type OnnxValue, valueOf } from "./values.ts";
+import { constantValue, type OnnxValue } from "./values.ts";
 
 /** What the model provides to an evaluation. */
 export interface Evaluation {
   readonly training: boolean;
   keyFor(node: Node): Tensor | undefined;
   /** A weight or a part of the state, by the graph and the name in it; undefined for a plain constant. */
-  variableOf(graph: Graph, name: string): Tensor | undefined;
+  variableOf(graph: Graph, name: string): OnnxValue | undefined;
   weightsOf(node: Node): Tree<Tensor> | undefined;
   isState(name: string): boolean;
   setState(name: string, tensor: Tensor): void;
@@ -93,12 +93,13 @@ export function evaluate(
     const variable = evaluation.variableOf(graph, name);
     scope.values.set(
       name,
-      variable ? valueOf(variable) : constantValue(`initializer ${quoted(name)}`, constant),
+      variable ?? constantValue(`initializer ${quoted(name)}`, constant),
     );
   }
   for (const { node, operator, graphs } of stepsFor(graph, inside)) {
     const call: Call = {
       ...evaluation,
+      elementTypeOf: (name) => graph.types.get(name),
       inside: (inner, given, options) => evaluate(inner, given, evaluation, scope, options),
       valueOf: (name) => findValue(scope, name),
       sequenceOf: (name) => {

@@ -5,6 +5,7 @@
 import { type Constant, isFloatType } from "../tensors.ts";
 import { attribute, type Node } from "./node.ts";
 import type { Graph } from "./operator.ts";
+import { scaleInputs } from "./quantized_weights.ts";
 
 /** The inputs of operators that are numbers and not weights, whatever their shape. */
 const NUMBERS: { readonly [operator: string]: readonly number[] } = {
@@ -13,6 +14,8 @@ const NUMBERS: { readonly [operator: string]: readonly number[] } = {
   Pad: [2],
   Range: [0, 1, 2],
   Dropout: [1],
+  Resize: [1, 2],
+  Upsample: [1],
 };
 
 /** The inputs that fill a tensor if they have one element. */
@@ -93,6 +96,7 @@ export function fixedConstants(root: Graph): (name: string, constant: Constant) 
     const uses = readers.get(name) ?? [];
     return uses.length > 0 && uses.every(({ node, index }) =>
       NUMBERS[node.operator]?.includes(index) ||
+      scaleInputs(node.operator).includes(index) ||
       (elements(constant) === 1 && FILLS[node.operator]?.includes(index)) ||
       isEpsilon(node, constant)
     );

@@ -5,8 +5,9 @@
 import { quoted } from "../../../src/quoted.ts";
 import { OnnxError } from "../errors.ts";
 import { attributeTypes, type GraphProto, type NodeProto, type TensorProto } from "../protos.ts";
-import { type Constant, type ExternalData, isFloatType, readTensor } from "../tensors.ts";
-import { type Node, readNode } from "./node.ts";
+import { type Constant, type ElementType, type ExternalData, isFloatType, readTensor } from "../tensors.ts";
+import { knownType, typeOfOutput } from "./element_types.ts";
+import { type Node, qualified, readNode } from "./node.ts";
 import type { Graph, Operator, Operators, Step } from "./operator.ts";
 
 /** The context for reading a graph. */
@@ -28,12 +29,15 @@ export interface GraphReader {
  */
 export const DEEPEST = 16;
 
-/** Reads a graph that `checkOperators` has seen. `outer` are the names known to the graphs around it. */
+/**
+ * Reads a graph that `checkOperators` has seen. `outer` are the names known to the graphs around it, with the element
+ * types of the values where these are known.
+ */
 export function readGraph(
   reader: GraphReader,
   proto: GraphProto,
   place: string,
-  outer: ReadonlySet<string> = new Set(),
+  outer: ReadonlyMap<string, ElementType | undefined> = new Map(),
   depth = 0,
   read = { nodes: 0 },
 ): Graph {
@@ -43,9 +47,9 @@ export function readGraph(
   if (proto.sparseInitializer.length > 0) {
     throw new OnnxError(place, "it has sparse initializers, which are not supported");
   }
-  const known = new Set(outer);
+  const known = new Map(outer);
   const own = new Set<string>();
-  const define = (name: string, where: string) => {
+  const define = (name: string, where: string, type?: ElementType) => {
     if (name === "" || name === "__proto__") {
       throw new OnnxError(where, `it gives a value whose name is ${quoted(name)}, expected another`);
     }
@@ -53,12 +57,14 @@ export function readGraph(
       throw new OnnxError(where, `it gives ${quoted(name)}, which another one gives already`);
     }
     own.add(name);
-    known.add(name);
+    known.set(name, type);
   };
   const constants = readInitializers(reader, proto, place);
-  for (const name of constants.keys()) define(name, `initializer ${quoted(name)}`);
+  for (const [name, { type }] of constants) define(name, `initializer ${quoted(name)}`, type);
   const inputs = proto.input.filter(({ name }) => depth > 0 || !constants.has(name));
-  for (const { name } of inputs) define(name, `input ${quoted(name)}`);
+  for (const { name, type } of inputs) {
+    define(name, `input ${quoted(name)}`, knownType(type?.tensorType?.elemType));
+  }
   read.nodes += proto.node.length;
   if (read.nodes > reader.maxNodes) {
     throw new OnnxError(
@@ -83,7 +89,9 @@ export function readGraph(
       if (type !== attributeTypes.graph || !g) continue;
       graphs.set(name, readGraph(reader, g, `${node.place}, ${name}`, known, depth + 1, read));
     }
-    for (const name of node.outputs) if (name !== "") define(name, node.place);
+    node.outputs.forEach((name, index) => {
+      if (name !== "") define(name, node.place, typeOfOutput(node, index, known));
+    });
     return [{ node, operator, graphs }];
   });
   const outputs = proto.output.map(({ name }) => name);
@@ -91,7 +99,7 @@ export function readGraph(
     if (name === "") throw new OnnxError(place, "an output has no name");
     checkKnown(`output ${quoted(name)}`, name, known);
   }
-  return { place, inputs, outputs, constants, steps };
+  return { place, inputs, outputs, constants, types: known, steps };
 }
 
 function readInitializers(
@@ -137,7 +145,7 @@ export function hasWeights(root: GraphProto): boolean {
   return false;
 }
 
-function checkKnown(place: string, name: string, known: ReadonlySet<string>): void {
+function checkKnown(place: string, name: string, known: ReadonlyMap<string, unknown>): void {
   if (name === "" || known.has(name)) return;
   throw new OnnxError(
     place,
@@ -146,10 +154,6 @@ function checkKnown(place: string, name: string, known: ReadonlySet<string>): vo
     }, which no input, no initializer and no node before it gives: the graph has a cycle, ` +
       `or its nodes are not in order`,
   );
-}
-
-function isKnown(operators: Operators, name: string, domain: string): boolean {
-  return (domain === "" || domain === "ai.onnx") && Object.hasOwn(operators, name);
 }
 
 function describeOperator(name: string, domain: string): string {
@@ -177,7 +181,7 @@ export function checkOperators({ opset, operators }: GraphReader, root: GraphPro
   for (let next = pending.shift(); next; next = pending.shift()) {
     const [graph, depth] = next;
     graph.node.forEach((proto, index) => {
-      if (!isKnown(operators, proto.opType, proto.domain)) {
+      if (!Object.hasOwn(operators, qualified(proto.opType, proto.domain))) {
         first ??= readNode(proto, opset, index).place;
         lacking.add(describeOperator(proto.opType, proto.domain));
       }

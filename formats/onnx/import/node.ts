@@ -11,6 +11,7 @@ import {
 
 /** A node. */
 export interface Node {
+  /** Its operator, with the domain before it if that is not ONNX's own: `com.microsoft.DynamicQuantizeLSTM`. */
   readonly operator: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -21,6 +22,11 @@ export interface Node {
   readonly place: string;
   /** Its name, or one made from its operator and its first output. */
   readonly name: string;
+}
+
+/** The name of an operator among those of all domains. */
+export function qualified(name: string, domain: string): string {
+  return domain === "" || domain === "ai.onnx" ? name : `${domain}.${name}`;
 }
 
 /** Reads a node and checks that its operator has these attributes. */
@@ -43,7 +49,7 @@ export function readNode(proto: NodeProto, opset: number, index: number): Node {
   }
   const own = name !== "" ? name : `${opType}_${proto.output.find((output) => output !== "") ?? index}`;
   return {
-    operator: opType,
+    operator: qualified(opType, domain),
     inputs: proto.input,
     outputs: proto.output,
     attributes,

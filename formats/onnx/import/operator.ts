@@ -2,7 +2,7 @@
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import type { ValueInfoProto } from "../protos.ts";
-import type { Constant } from "../tensors.ts";
+import type { Constant, ElementType } from "../tensors.ts";
 import type { Node } from "./node.ts";
 import type { OnnxValue } from "./values.ts";
 
@@ -22,6 +22,8 @@ export interface Call {
   keyFor(node: Node): Tensor | undefined;
   /** The weights of a recurrent node in our layout, if the model keeps them that way. */
   weightsOf(node: Node): Tree<Tensor> | undefined;
+  /** The element type that the file means for a value of the node's graph, where it can be read off it. */
+  elementTypeOf(name: string): ElementType | undefined;
   /** Whether this value is part of the model's state, which training updates. */
   isState(name: string): boolean;
   /** Puts a new value in the model's state. */
@@ -85,6 +87,8 @@ export interface Graph {
   readonly outputs: readonly string[];
   /** The initializers, by name. */
   readonly constants: ReadonlyMap<string, Constant>;
+  /** The element types of its values, and of those around it, as far as they are known. */
+  readonly types: ReadonlyMap<string, ElementType | undefined>;
   /** In order of computation. */
   readonly steps: readonly Step[];
 }

@@ -18,6 +18,11 @@ const MOST_SIZES = 1024;
 export interface TensorValue {
   readonly kind: "tensor";
   readonly base: Tensor;
+  /**
+   * Only where `base` has whole numbers as floats, so that derivatives pass through quantized values: the same as int32.
+   * Operators that know of quantization read `base` (`wholeFloatsOf`), all others the int32.
+   */
+  readonly integers?: () => Tensor;
   /** Axis i is this axis of `base`; undefined for one of size 1 that `base` does not have. */
   readonly axes: readonly (number | undefined)[];
 }
@@ -35,6 +40,11 @@ export type OnnxValue = TensorValue | SizesValue;
 /** A tensor without reordering. */
 export function valueOf(base: Tensor): TensorValue {
   return { kind: "tensor", base, axes: base.shape.map((_, axis) => axis) };
+}
+
+/** Whole numbers that are kept as floats. Where float32 does not hold them exactly, `integers` gives them. */
+export function wholeValue(base: Tensor, integers = () => cast(base, "int32")): TensorValue {
+  return { ...valueOf(base), integers };
 }
 
 /** Integers along one axis. */
@@ -98,15 +108,30 @@ export function shapeOf(value: OnnxValue): Shape {
 
 /** The dtype of a value. */
 export function dtypeOfValue(value: OnnxValue): DType {
-  return value.kind === "sizes" ? "int32" : value.base.dtype;
+  return value.kind === "sizes" || value.integers ? "int32" : value.base.dtype;
 }
 
 /** A value as a tensor. */
 export function tensorOf(value: OnnxValue): Tensor {
   if (value.kind === "sizes") return sizesTensor(value);
-  const { base, axes } = value;
-  const order = axes.filter((axis): axis is number => axis !== undefined);
+  return ordered(value, value.integers?.() ?? value.base);
+}
+
+function ordered(value: TensorValue, base: Tensor): Tensor {
+  const order = value.axes.filter((axis): axis is number => axis !== undefined);
   return reshape(transpose(base, { permutation: order }), shapeOf(value));
+}
+
+/** Whole numbers as float32, through which derivatives pass where they were made by a quantization. */
+export function wholeFloatsOf(value: OnnxValue): Tensor {
+  if (value.kind === "tensor" && value.integers) return ordered(value, value.base);
+  return cast(indicesOf(value), "float32");
+}
+
+/** A value changed the same way whether its whole numbers are floats or int32. */
+export function changed(value: OnnxValue, change: (x: Tensor) => Tensor): OnnxValue {
+  if (value.kind === "sizes" || !value.integers) return valueOf(change(tensorOf(value)));
+  return wholeValue(change(wholeFloatsOf(value)), () => change(tensorOf(value)));
 }
 
 function sizesTensor({ sizes, scalar }: SizesValue): Tensor {
@@ -150,6 +175,17 @@ export function knownSizes(value: OnnxValue, what: string): readonly Dim[] {
   );
 }
 
+/** The floats of a value that determines a shape or weights: they must be known while tracing. */
+export function knownFloats(value: OnnxValue, what: string): readonly number[] {
+  if (value.kind === "sizes") return knownNumbers(value, what);
+  if (value.base.kind === "host" && value.base.data.length <= MOST_SIZES) return Array.from(value.base.data);
+  throw new TypeError(
+    `its ${what} are known only at run time (${value.base.dtype}${
+      printShape(shapeOf(value))
+    }), expected constants`,
+  );
+}
+
 /** The same as numbers. */
 export function knownNumbers(value: OnnxValue, what: string): number[] {
   return knownSizes(value, what).map((size) => fixedDim(size, `What its ${what} say`));
@@ -165,13 +201,13 @@ export function permuted(value: OnnxValue, order: readonly number[]): OnnxValue 
 export function expanded(value: OnnxValue, places: readonly number[]): OnnxValue {
   if (value.kind === "sizes" && value.scalar && places.length === 1) return sizesOf(value.sizes);
   if (value.kind === "sizes" && places.length === 0) return value;
-  const { base, axes } = value.kind === "sizes" ? valueOf(tensorOf(value)) : value;
-  const rest = [...axes];
+  const wide = value.kind === "sizes" ? valueOf(tensorOf(value)) : value;
+  const rest = [...wide.axes];
   const all = Array.from(
-    { length: axes.length + places.length },
+    { length: wide.axes.length + places.length },
     (_, axis) => places.includes(axis) ? undefined : rest.shift(),
   );
-  return { kind: "tensor", base, axes: all };
+  return { ...wide, axes: all };
 }
 
 /** Without these axes, which have size 1. */
@@ -183,6 +219,9 @@ export function squeezed(value: OnnxValue, gone: readonly number[]): OnnxValue {
   }
   if (gone.length === 0) return value;
   if (value.kind === "sizes") return scalarSize(value.sizes[0]);
+  if (value.integers) {
+    return changed(value, (x) => reshape(x, shape.filter((_, axis) => !gone.includes(axis))));
+  }
   if (gone.every((axis) => value.axes[axis] === undefined)) {
     return { ...value, axes: value.axes.filter((_, axis) => !gone.includes(axis)) };
   }
@@ -199,8 +238,10 @@ export function castValue(value: OnnxValue, dtype: DType): OnnxValue {
   if (value.kind === "sizes") {
     return dtype === "int32" ? value : withSizes(valueOf(cast(tensorOf(value), dtype)), value);
   }
-  return (dtype === "int32" ? behind.get(value.base) : undefined) ??
-    { ...value, base: cast(value.base, dtype) };
+  if (value.integers && dtype === "int32") return value;
+  const { kind, base, axes, integers } = value;
+  return (dtype === "int32" ? behind.get(base) : undefined) ??
+    { kind, base: cast(integers && dtype === "bool" ? integers() : base, dtype), axes };
 }
 
 /** The sizes that traced floats were made from: exporters compare and add sizes as floats. */

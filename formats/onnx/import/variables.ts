@@ -4,15 +4,19 @@
  * computes only the cell.
  */
 import type { Variables } from "../../../src/layers/layer.ts";
-import { type HostTensor, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
+import { quoted } from "../../../src/quoted.ts";
+import { cast } from "../../../src/operations/elementwise.ts";
+import { host, type HostTensor, hostTensor, isLeaf, type Tensor } from "../../../src/tensor/tensor.ts";
 import type { Tree } from "../../../src/tree/tree.ts";
 import { reading } from "../errors.ts";
-import type { Constant } from "../tensors.ts";
+import { type Constant, hostTensorOf } from "../tensors.ts";
 import { fixedConstants } from "./fixed.ts";
 import { countReads } from "./graph.ts";
 import type { Node } from "./node.ts";
 import type { Graph } from "./operator.ts";
-import { layoutOf } from "./operators/recurrent.ts";
+import { layoutOf, QUANTIZED_LSTM } from "./operators/recurrent.ts";
+import { checkScales, lstmWeights, quantizedWeights } from "./quantized_weights.ts";
+import { type OnnxValue, valueOf } from "./values.ts";
 import { cellWeights, type OnnxWeights, weightTree } from "./recurrent_weights.ts";
 
 /** Params by name: tensors, or the trees of recurrent nodes. */
@@ -24,7 +28,7 @@ type State = { readonly [name: string]: Tensor };
 export interface Collected {
   readonly variables: Variables<Params, State>;
   /** The weight or state behind an initializer. */
-  variableOf(graph: Graph, name: string, params: Params, state: State): Tensor | undefined;
+  variableOf(graph: Graph, name: string, params: Params, state: State): OnnxValue | undefined;
   /** The weights of a recurrent node, if they are kept in our layout. */
   weightsOf(node: Node, params: Params): Tree<Tensor> | undefined;
   /** Throws unless these are variables of this graph. */
@@ -53,10 +57,34 @@ const weightInputs: { readonly [operator: string]: Partial<Record<keyof OnnxWeig
   LSTM: { W: 1, R: 2, B: 3, P: 7 },
   GRU: { W: 1, R: 2, B: 3 },
   RNN: { W: 1, R: 2, B: 3 },
+  [QUANTIZED_LSTM]: { W: 1, R: 2, B: 3, P: 7 },
 };
+
+/** The weights of a quantized LSTM as floats in the layout of the operator LSTM, if all of them are initializers. */
+function quantizedLstm(node: Node, graph: Graph): OnnxWeights | undefined {
+  const constant = (index: number) => {
+    const name = node.inputs[index] ?? "";
+    const found = graph.constants.get(name);
+    return found && hostTensorOf(`initializer ${quoted(name)}`, found);
+  };
+  const matrix = (what: string, whole: number, scale: number, zero: number) => {
+    const [q, factor, offset] = [constant(whole), constant(scale), constant(zero)];
+    if (!q || !factor || ((node.inputs[zero] ?? "") !== "" && !offset)) return undefined;
+    const floats = (x: Tensor) => cast(x, "float32");
+    return host(lstmWeights({ whole: floats(q), scale: factor, zero: offset && floats(offset) }, what));
+  };
+  const [W, R, B, P] = [matrix("W", 1, 8, 9), matrix("R", 2, 10, 11), constant(3), constant(7)];
+  const complete = [3, 7].every((index) => (node.inputs[index] ?? "") === "" || constant(index));
+  return W && R && complete ? { W, R, B, P } : undefined;
+}
 
 /** The weights of a recurrent node in ONNX's layout, if all are initializers that nothing else reads. */
 function ownWeights(node: Node, graph: Graph, reads: ReadonlyMap<string, number>): OnnxWeights | undefined {
+  if (node.operator === QUANTIZED_LSTM) {
+    const given = Object.values(weightInputs[QUANTIZED_LSTM]).map((index) => node.inputs[index] ?? "");
+    const alone = given.every((name) => name === "" || reads.get(name) === 1);
+    return alone ? quantizedLstm(node, graph) : undefined;
+  }
   const found: Partial<Record<keyof OnnxWeights, HostTensor>> = {};
   for (const [key, index] of Object.entries(weightInputs[node.operator] ?? {})) {
     const name = node.inputs[index] ?? "";
@@ -94,6 +122,8 @@ export function collectVariables(root: Graph, withNumbers: boolean): Collected {
   const reads = countReads(root);
   const within = new Set<string>();
   const isNumber = fixedConstants(root);
+  const restored = new Map<string, (floats: Tensor) => OnnxValue>();
+  checkScales(root);
   for (const { node } of root.steps) {
     const weights = ownWeights(node, root, reads);
     if (!weights) continue;
@@ -109,15 +139,19 @@ export function collectVariables(root: Graph, withNumbers: boolean): Collected {
   const collect = (graph: Graph, prefix: string) => {
     const own = new Map<string, string>();
     keys.set(graph, own);
+    const quantized = quantizedWeights(graph);
+    const scales = new Set([...quantized.values()].map(({ scale }) => scale));
     for (const [name, constant] of graph.constants) {
-      const tensor = floatTensor(constant);
+      const stored = quantized.get(name);
+      const tensor = stored?.floats ?? floatTensor(constant);
       if (!tensor || (graph === root && within.has(name))) continue;
       const isMoving = graph === root && moving.has(name);
-      if (!isMoving && !withNumbers && isNumber(name, constant)) continue;
+      if (!isMoving && !withNumbers && (scales.has(name) || isNumber(name, constant))) continue;
       const key = isMoving ? name : unique(prefix + name);
       own.set(name, key);
       if (isMoving) state[key] = tensor;
       else params[key] = tensor;
+      if (stored) restored.set(key, stored.restore);
     }
     for (const { node, graphs } of graph.steps) {
       for (const inner of graphs.values()) collect(inner, `${prefix}${node.name}/`);
@@ -129,7 +163,8 @@ export function collectVariables(root: Graph, withNumbers: boolean): Collected {
     variableOf: (graph, name, params, state) => {
       const key = keys.get(graph)?.get(name);
       if (key === undefined) return undefined;
-      return graph === root && moving.has(name) ? state[key] : params[key] as Tensor; // a tensor, as collected
+      const tensor = graph === root && moving.has(name) ? state[key] : params[key] as Tensor; // a tensor, as collected
+      return restored.get(key)?.(tensor) ?? valueOf(tensor);
     },
     weightsOf: (node, params) => {
       const key = recurrent.get(node);

@@ -6,6 +6,11 @@ import { operators } from "../../../formats/onnx/import/operators/mod.ts";
 import { fileOf } from "./support/graphs.ts";
 import { lengths, type OperatorCase, recurrent } from "./support/fold_cases.ts";
 import { operatorCases } from "./support/operator_cases.ts";
+import { mayRead, readNeeds } from "./support/fixtures.ts";
+import { fileOfCase, quantizedCases } from "./support/quantized_cases.ts";
+import { sampleTests } from "./support/node_sample.ts";
+import { operatorsOf } from "./support/node_tests.ts";
+import { decodeModel, type GraphProto } from "../../../formats/onnx/protos.ts";
 import { type Named, runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
 function outputsOf(names: readonly string[], output: Tree<Tensor>): Named {
@@ -45,10 +50,27 @@ for (const operatorCase of operatorCases) {
   });
 }
 
-Deno.test("every supported operator is among the cases", () => {
-  const seen = new Set(operatorCases.flatMap(({ nodes }) => nodes.map(({ opType }) => opType)));
-  const known = ["Mod"]; // of sizes only, which a file cannot put out
-  assertEquals(Object.keys(operators).filter((name) => !seen.has(name) && !known.includes(name)), []);
+const somewhere =
+  `every supported operator is among the cases, the node tests or the quantized models${readNeeds}`;
+
+Deno.test(somewhere, { ignore: !mayRead }, async () => {
+  const files = [
+    ...(await sampleTests()).map(({ model }) => model),
+    ...(await quantizedCases()).map(fileOfCase),
+  ];
+  const seen = new Set([
+    ...operatorCases.flatMap(({ nodes }) => nodes.map(({ opType }) => opType)),
+    ...files.flatMap((bytes) => operatorsOf(decodeModel(bytes).graph as GraphProto)), // each has one
+  ]);
+  const elsewhere = [
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+  ]; // random.test.ts
+  assertEquals(Object.keys(operators).filter((name) => !seen.has(name) && !elsewhere.includes(name)), []);
 });
 
 Deno.test("layout 1 is layout 0 with batch first", () => {

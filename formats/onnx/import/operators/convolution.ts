@@ -51,7 +51,8 @@ function withBias(y: Tensor, inputs: Inputs): OnnxValue {
   return channelsFirst(bias ? add(y, bias) : y);
 }
 
-function convolved(node: Node, inputs: Inputs): OnnxValue {
+/** A Conv node: `[batch, channels, ...space]` with its kernel `[out, in / groups, ...window]`, and a bias. */
+export function convolved(node: Node, inputs: Inputs): OnnxValue {
   const { x, weights, space, kernel, window, groups } = operandsOf(node, inputs);
   // [out, in / groups, ...window]
   const turned = transpose(weights, { permutation: [...kernel.map((_, axis) => axis + 2), 1, 0] });

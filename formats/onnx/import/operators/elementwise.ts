@@ -53,11 +53,12 @@ import {
   isNotMore,
   largerSize,
   pairs,
-  power,
+  power as sizePower,
   sizesOfPair,
   smallerSize,
 } from "../size_arithmetic.ts";
 import { given, type Inputs, type Operator, type Operators } from "../operator.ts";
+import { roundToEven } from "./rounding.ts";
 import {
   castValue,
   dtypeOfValue,
@@ -68,6 +69,8 @@ import {
   type SizesValue,
   tensorOf,
   valueOf,
+  wholeFloatsOf,
+  wholeValue,
   withSizes,
 } from "../values.ts";
 
@@ -117,7 +120,7 @@ function unaryNumber(
 }
 
 /** An operator of two tensors; `sizes` computes known integers, where it can. */
-function binary(
+export function binary(
   compute: (a: Tensor, b: Tensor) => Tensor,
   sizes?: (a: Dim, b: Dim) => Dim | undefined,
 ): Operator {
@@ -130,6 +133,25 @@ function binary(
       if (result && a.kind === "sizes" && b.kind === "sizes") return [result];
       const computed = valueOf(compute(tensorOf(a), tensorOf(b)));
       return [result ? withSizes(computed, result) : computed];
+    },
+  };
+}
+
+/** The same, for quantized values too: derivatives pass through the floats that stand for whole numbers. */
+function quantizedBinary(
+  compute: (a: Tensor, b: Tensor) => Tensor,
+  sizes: (a: Dim, b: Dim) => Dim | undefined,
+): Operator {
+  const plain = binary(compute, sizes);
+  return {
+    ...plain,
+    compute: (node, inputs, call) => {
+      const [a, b] = [given(inputs, 0), given(inputs, 1)];
+      if (![a, b].some((value) => value.kind === "tensor" && value.integers)) {
+        return plain.compute(node, inputs, call);
+      }
+      const integers = () => compute(tensorOf(a), tensorOf(b));
+      return [wholeValue(compute(wholeFloatsOf(a), wholeFloatsOf(b)), integers)];
     },
   };
 }
@@ -150,6 +172,12 @@ function variadic(
   };
 }
 
+/** A power of the type of its base: of whole numbers, the nearest whole number. */
+function power(a: Tensor, b: Tensor): Tensor {
+  if (a.dtype !== "int32") return pow(a, cast(b, a.dtype));
+  return cast(roundToEven(pow(cast(a, "float32"), cast(b, "float32"))), "int32");
+}
+
 /** A comparison; `sizes` decides that of known integers, where it can. */
 function comparison(
   compute: (a: Tensor, b: Tensor) => Tensor,
@@ -167,7 +195,7 @@ function comparison(
 }
 
 /** Both numbers, or undefined if one is known only at run time. */
-function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) => Dim | undefined {
+export function onNumbers(compute: (a: number, b: number) => number): (a: Dim, b: Dim) => Dim | undefined {
   return (a, b) => typeof a === "number" && typeof b === "number" ? compute(a, b) : undefined;
 }
 
@@ -216,15 +244,6 @@ function clipped(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(high === undefined ? above : minimum(above, high));
 }
 
-/** Rounds halfway values to even. */
-function round(x: Tensor): Tensor {
-  const down = floor(x);
-  const rest = sub(x, down);
-  const odd = notEqual(mul(floor(mul(down, 0.5)), 2), down);
-  const up = or(greater(rest, 0.5), and(equal(rest, 0.5), odd));
-  return add(down, cast(up, x.dtype));
-}
-
 const gelu: Operator = unary((x, node) => {
   const approximate = attribute(node, "approximate", "string") ?? "none";
   if (approximate === "none") return resolveActivation("gelu")(x);
@@ -263,18 +282,15 @@ const dropout: Operator = {
 
 /** The operators of this file. */
 export const elementwiseOperators: Operators = {
-  Add: binary(add, addDims),
-  Sub: binary(sub, subtractDims),
-  Mul: binary(mul, multiplyDims),
+  Add: quantizedBinary(add, addDims),
+  Sub: quantizedBinary(sub, subtractDims),
+  Mul: quantizedBinary(mul, multiplyDims),
   Div: {
     attributes: [],
     inputs: [2, 2],
     compute: (_, inputs) => [divided(given(inputs, 0), given(inputs, 1))],
   },
-  Pow: binary((a, b) => pow(a, cast(b, a.dtype)), power),
-  Mod: binary(() => {
-    throw new TypeError("it is supported for sizes only");
-  }, onNumbers((a, b) => b === 0 ? NaN : ((a % b) + b) % b)),
+  Pow: binary(power, sizePower),
   Max: variadic(maximum, largerSize),
   Min: variadic(minimum, smallerSize),
   Sum: variadic(add, addDims),
@@ -310,7 +326,7 @@ export const elementwiseOperators: Operators = {
   Reciprocal: unary((x) => div(1, x)),
   Floor: rounding(floor),
   Ceil: rounding((x) => neg(floor(neg(x)))),
-  Round: rounding(round),
+  Round: rounding(roundToEven),
   Exp: unary(exp),
   Log: unary(log),
   Sqrt: unary(sqrt),

@@ -1,15 +1,16 @@
-/** Operators that select elements: Slice, Gather, and those that add to selected rows. */
-import { add, equal, less, select } from "../../../../src/operations/elementwise.ts";
-import { gather, iota, scatterAdd } from "../../../../src/operations/indexing.ts";
+/** Operators that select elements: Slice, Gather, OneHot. */
+import { add, cast, equal, less, select } from "../../../../src/operations/elementwise.ts";
+import { gather, iota } from "../../../../src/operations/indexing.ts";
 import { sizeAsTensor } from "../../../../src/operations/reduction.ts";
-import { at, expandDims, reshape, reverse, slice, transpose } from "../../../../src/operations/structure.ts";
+import { at, expandDims, reverse, slice, transpose } from "../../../../src/operations/structure.ts";
 import { type Dim, fixedDim, printShape, subtractDims } from "../../../../src/tensor/dims.ts";
-import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
+import type { Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, type Node } from "../node.ts";
 import { given, type Inputs, type Operators } from "../operator.ts";
 import {
   fromEnd,
   indicesOf,
+  knownFloats,
   knownSizes,
   type OnnxValue,
   scalarSize,
@@ -143,26 +144,11 @@ function gathered(node: Node, inputs: Inputs): OnnxValue {
   return valueOf(transpose(picked, { permutation: [...before, ...middle, ...after] }));
 }
 
-/** ScatterND that sums rows. */
-function scattered(node: Node, inputs: Inputs): OnnxValue {
-  const reduction = attribute(node, "reduction", "string") ?? "none";
-  if (reduction !== "add") {
-    throw new RangeError(`its reduction is ${JSON.stringify(reduction)}, expected add`);
-  }
-  const [data, updates] = [tensorOf(given(inputs, 0)), tensorOf(given(inputs, 2))];
-  const indices = indicesOf(given(inputs, 1));
-  const rank = indices.shape.length;
-  if (rank === 0 || indices.shape[rank - 1] !== 1) {
-    throw new TypeError(`its indices are ${printSpec(indices)}, expected rows: a last axis of size 1`);
-  }
-  const rows = wrapped(reshape(indices, indices.shape.slice(0, -1)), data.shape[0]);
-  return valueOf(add(data, scatterAdd(rows, updates, { rows: data.shape[0] })));
-}
-
 /** OneHot with a constant depth. */
 function oneHot(node: Node, inputs: Inputs): OnnxValue {
-  const indices = indicesOf(given(inputs, 0));
-  const [depth] = knownSizes(given(inputs, 1), "depth");
+  const indices = cast(tensorOf(given(inputs, 0)), "int32"); // they may be floats, as the depth
+  const classCount = given(inputs, 1);
+  const [depth] = classCount.kind === "sizes" ? classCount.sizes : knownFloats(classCount, "depth");
   const values = tensorOf(given(inputs, 2));
   const rank = indices.shape.length + 1;
   const axis = axisOf(attribute(node, "axis", "int") ?? -1, rank);
@@ -179,10 +165,5 @@ export const indexingOperators: Operators = {
     compute: (node, inputs) => [sliced(node, inputs)],
   },
   Gather: { attributes: ["axis"], inputs: [2, 2], compute: (node, inputs) => [gathered(node, inputs)] },
-  ScatterND: {
-    attributes: ["reduction"],
-    inputs: [3, 3],
-    compute: (node, inputs) => [scattered(node, inputs)],
-  },
   OneHot: { attributes: ["axis"], inputs: [3, 3], compute: (node, inputs) => [oneHot(node, inputs)] },
 };

@@ -10,7 +10,7 @@ import { given, type Operators } from "../operator.ts";
 import { floatsOf, valueOf } from "../values.ts";
 
 /** NumPy's `matmul`: vectors become matrices, leading axes broadcast. */
-function product(a: Tensor, b: Tensor): Tensor {
+export function product(a: Tensor, b: Tensor): Tensor {
   if (a.shape.length === 0 || b.shape.length === 0) {
     throw new TypeError(`it multiplies ${printSpec(a)} and ${printSpec(b)}, expected at least one axis each`);
   }

@@ -1,7 +1,25 @@
 /** Normalization over batches, layers, instances and groups. */
-import { add, div, mul, sqrt, square, sub } from "../../../../src/operations/elementwise.ts";
+import {
+  abs,
+  add,
+  div,
+  equal,
+  mul,
+  pow,
+  select,
+  sqrt,
+  square,
+  sub,
+} from "../../../../src/operations/elementwise.ts";
 import { mean as meanOf } from "../../../../src/operations/reduction.ts";
-import { broadcastTo, expandDims, reshape } from "../../../../src/operations/structure.ts";
+import {
+  broadcastTo,
+  expandDims,
+  pad,
+  reshape,
+  sliceAxis,
+  sum,
+} from "../../../../src/operations/structure.ts";
 import { type Dim, divideDims, multiplyDims, printShape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { printSpec, type Tensor } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
@@ -88,6 +106,62 @@ function groupNormalized(node: Node, inputs: Inputs, groups: (channels: Dim) => 
   return [valueOf(add(mul(normal, wide(scale)), wide(bias)))];
 }
 
+/** Each vector along an axis divided by its length; zeros stay zeros. */
+function lpNormalized(node: Node, inputs: Inputs): OnnxValue {
+  const x = floatsOf(given(inputs, 0));
+  const axis = axisOf(attribute(node, "axis", "int") ?? -1, x.shape.length);
+  const p = attribute(node, "p", "int") ?? 2;
+  if (p !== 1 && p !== 2) throw new RangeError(`its p is ${p}, expected 1 or 2`);
+  const total = sum(p === 1 ? abs(x) : square(x), { axes: axis, keepDims: true });
+  const isZero = equal(total, 0);
+  const safe = select(isZero, 1, total);
+  return valueOf(div(x, p === 1 ? safe : sqrt(safe)));
+}
+
+/** Less the mean and divided by the deviation over axes. */
+function standardized(node: Node, inputs: Inputs): OnnxValue {
+  const x = floatsOf(given(inputs, 0));
+  const axes = (attribute(node, "axes", "ints") ?? [0, 2, 3]).map((axis) => axisOf(axis, x.shape.length));
+  const centered = sub(x, meanOf(x, { axes, keepDims: true }));
+  const deviation = sqrt(meanOf(square(centered), { axes, keepDims: true }));
+  return valueOf(div(centered, add(deviation, 1e-9)));
+}
+
+/** Divided by the root of the mean square over the last axes. */
+function rmsNormalized(node: Node, inputs: Inputs): OnnxValue {
+  const x = floatsOf(given(inputs, 0));
+  const first = axisOf(attribute(node, "axis", "int") ?? -1, x.shape.length);
+  const epsilon = attribute(node, "epsilon", "float") ?? 1e-5;
+  const type = attribute(node, "stash_type", "int") ?? 1;
+  if (type !== 1) throw new RangeError(`its stash_type is ${type}, expected 1 (float)`);
+  const axes = Array.from({ length: x.shape.length - first }, (_, index) => first + index);
+  const root = sqrt(add(meanOf(square(x), { axes, keepDims: true }), epsilon));
+  return valueOf(mul(div(x, root), floatsOf(given(inputs, 1))));
+}
+
+/** The most channels that are normalized together. */
+const MOST_CHANNELS = 256;
+
+/** Each element divided by the squares of the channels around it (Krizhevsky et al., 2012). */
+function channelNormalized(node: Node, inputs: Inputs): OnnxValue {
+  const x = floatsOf(given(inputs, 0));
+  const size = attribute(node, "size", "int");
+  if (x.shape.length < 2 || size === undefined || !(size >= 1 && size <= MOST_CHANNELS)) {
+    throw new RangeError(
+      `it normalizes ${printSpec(x)} over ${size} channels, expected 1 to ${MOST_CHANNELS} of axis 1`,
+    );
+  }
+  const [alpha, beta, bias] = [["alpha", 1e-4], ["beta", 0.75], ["bias", 1]].map(([name, otherwise]) =>
+    attribute(node, String(name), "float") ?? Number(otherwise)
+  );
+  const before = Math.floor((size - 1) / 2);
+  const amounts = (count: number) => x.shape.map((_, axis) => axis === 1 ? count : 0);
+  const padded = pad(square(x), { low: amounts(before), high: amounts(size - 1 - before) });
+  const squares = Array.from({ length: size }, (_, index) => sliceAxis(padded, 1, index, x.shape[1]))
+    .reduce((sum, part) => add(sum, part));
+  return valueOf(div(x, pow(add(mul(squares, alpha / size), bias), beta)));
+}
+
 /** The operators of this file. */
 export const normalizationOperators: Operators = {
   BatchNormalization: {
@@ -105,6 +179,26 @@ export const normalizationOperators: Operators = {
     attributes: ["epsilon"],
     inputs: [3, 3],
     compute: (node, inputs) => groupNormalized(node, inputs, (channels) => channels),
+  },
+  LpNormalization: {
+    attributes: ["axis", "p"],
+    inputs: [1, 1],
+    compute: (node, inputs) => [lpNormalized(node, inputs)],
+  },
+  LRN: {
+    attributes: ["alpha", "beta", "bias", "size"],
+    inputs: [1, 1],
+    compute: (node, inputs) => [channelNormalized(node, inputs)],
+  },
+  MeanVarianceNormalization: {
+    attributes: ["axes"],
+    inputs: [1, 1],
+    compute: (node, inputs) => [standardized(node, inputs)],
+  },
+  RMSNormalization: {
+    attributes: ["axis", "epsilon", "stash_type"],
+    inputs: [2, 2],
+    compute: (node, inputs) => [rmsNormalized(node, inputs)],
   },
   GroupNormalization: {
     attributes: ["epsilon", "num_groups", "stash_type"],

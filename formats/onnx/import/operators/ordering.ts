@@ -9,7 +9,7 @@ import { printSpec } from "../../../../src/tensor/tensor.ts";
 import { attribute, axisOf, flag, type Node } from "../node.ts";
 import { given, type Inputs, type Operators } from "../operator.ts";
 import { indicesOf, knownNumbers, type OnnxValue, tensorOf, valueOf } from "../values.ts";
-import { wrapped } from "./indexing.ts";
+import { placesAlong } from "./scattering.ts";
 
 const sizeTensor = (size: Dim) => sizeAsTensor(size, "int32");
 
@@ -23,13 +23,7 @@ function gatheredElements(node: Node, inputs: Inputs): OnnxValue {
     );
   }
   const axis = axisOf(attribute(node, "axis", "int") ?? 0, rank);
-  const places = x.shape.map((_, at) =>
-    at === axis
-      ? wrapped(indices, x.shape[axis])
-      : iota(indices.shape.map((dim, other) => other === at ? dim : 1), { axis: at })
-  );
-  const flat = places.reduce((place, next, at) => add(mul(place, sizeTensor(x.shape[at])), next));
-  return valueOf(gather(reshape(x, [sizeOfShape(x.shape)]), flat));
+  return valueOf(gather(reshape(x, [sizeOfShape(x.shape)]), placesAlong(x, indices, axis)));
 }
 
 /** Each sequence backwards, as far as it is long. */

@@ -24,7 +24,18 @@ import {
   type RecurrentName,
   weightsOfTree,
 } from "../recurrent_weights.ts";
-import { floatsOf, indicesOf, type OnnxValue, permuted, squeezed, tensorOf, valueOf } from "../values.ts";
+import { zeroOf } from "../quantized.ts";
+import { lstmWeights } from "../quantized_weights.ts";
+import {
+  floatsOf,
+  indicesOf,
+  type OnnxValue,
+  permuted,
+  squeezed,
+  tensorOf,
+  valueOf,
+  wholeFloatsOf,
+} from "../values.ts";
 
 /** The defaults of `activations` for one direction. */
 const defaultActivations: Readonly<Record<RecurrentName, readonly string[]>> = {
@@ -32,6 +43,9 @@ const defaultActivations: Readonly<Record<RecurrentName, readonly string[]>> = {
   GRU: ["Sigmoid", "Tanh"],
   RNN: ["Tanh"],
 };
+
+/** The LSTM of onnxruntime whose weights are whole numbers. There it rounds its inputs and states too, which is not done here. */
+export const QUANTIZED_LSTM = "com.microsoft.DynamicQuantizeLSTM";
 
 /** The attributes of a node. */
 interface Options extends RecurrentLayout {
@@ -43,7 +57,8 @@ interface Options extends RecurrentLayout {
 }
 
 function optionsOf(node: Node, units: number): Options {
-  const operator = node.operator as RecurrentName; // only those are registered with this
+  // Only these are registered with this.
+  const operator = node.operator === QUANTIZED_LSTM ? "LSTM" : node.operator as RecurrentName;
   const direction = attribute(node, "direction", "string") ?? "forward";
   if (direction !== "forward" && direction !== "reverse" && direction !== "bidirectional") {
     throw new RangeError(
@@ -184,7 +199,7 @@ function statesValue(states: readonly Tensor[], batchFirst: boolean): OnnxValue 
 }
 
 function compute(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
-  const isLstm = node.operator === "LSTM";
+  const isLstm = node.operator === "LSTM" || node.operator === QUANTIZED_LSTM;
   const kept = call.weightsOf(node);
   const weights = kept ? weightsOfTree(kept) : weightsInGraph(node, inputs);
   const [units] = weights[0].recurrentKernel.shape;
@@ -224,11 +239,20 @@ function compute(node: Node, inputs: Inputs, call: Call): OnnxValue[] {
 /** The weights of a node, in our layout, if they are not the model's own. */
 function weightsInGraph(node: Node, inputs: Inputs): CellWeights[] {
   const optional = (value: OnnxValue | undefined) => value && floatsOf(value);
+  const isQuantized = node.operator === QUANTIZED_LSTM;
+  const matrix = (what: string, whole: number, scale: number) =>
+    isQuantized
+      ? lstmWeights({
+        whole: wholeFloatsOf(given(inputs, whole)),
+        scale: floatsOf(given(inputs, scale)),
+        zero: zeroOf(inputs[scale + 1]),
+      }, what)
+      : floatsOf(given(inputs, whole));
   const weights = {
-    W: floatsOf(given(inputs, 1)),
-    R: floatsOf(given(inputs, 2)),
+    W: matrix("W", 1, 8),
+    R: matrix("R", 2, 10),
     B: optional(inputs[3]),
-    P: node.operator === "LSTM" ? optional(inputs[7]) : undefined,
+    P: node.operator === "LSTM" || isQuantized ? optional(inputs[7]) : undefined,
   };
   if (weights.R.shape.length !== 3) {
     throw new TypeError(`its weights R are ${printSpec(weights.R)}, expected 3 axes`);
@@ -255,4 +279,5 @@ export const recurrentOperators: Operators = {
   LSTM: recurrent(8, 3, "input_forget"),
   GRU: recurrent(6, 2, "linear_before_reset"),
   RNN: recurrent(6, 2),
+  [QUANTIZED_LSTM]: recurrent(12, 3, "input_forget"),
 };

@@ -3,17 +3,33 @@ import { cumsum } from "../../../../src/operations/cumsum.ts";
 import {
   abs,
   add,
+  cast,
+  equal,
   exp,
+  greater,
   log,
   mul,
   neg,
+  not,
   sqrt,
   square,
   stopGradient,
   sub,
 } from "../../../../src/operations/elementwise.ts";
 import { argmax, logSoftmax, max, mean, min, softmax } from "../../../../src/operations/reduction.ts";
-import { at, reshape, reverse, sum } from "../../../../src/operations/structure.ts";
+import { full } from "../../../../src/operations/creation.ts";
+import { iota } from "../../../../src/operations/indexing.ts";
+import { foldFlat } from "../../../../src/operations/scan.ts";
+import {
+  at,
+  concat,
+  expandDims,
+  reshape,
+  reverse,
+  sliceAxis,
+  sum,
+  transpose,
+} from "../../../../src/operations/structure.ts";
 import { type ReduceOptions } from "../../../../src/operations/axes.ts";
 import { type Dim, multiplyDims, type Shape, sizeOfShape } from "../../../../src/tensor/dims.ts";
 import { fixedSize, type Tensor } from "../../../../src/tensor/tensor.ts";
@@ -38,21 +54,36 @@ function reducedAxes(node: Node, inputs: Inputs, rank: number): number[] {
   return flag(node, "noop_with_empty_axes", false) ? [] : Array.from({ length: rank }, (_, axis) => axis);
 }
 
-/** The product over axes whose sizes are known and small. */
+/** A reduction whose bools are those of another one. */
+function withBools(
+  reduce: (x: Tensor, options: ReduceOptions) => Tensor,
+  ofBools: (x: Tensor, options: ReduceOptions) => Tensor,
+): (x: Tensor, options: ReduceOptions) => Tensor {
+  return (x, options) => (x.dtype === "bool" ? ofBools : reduce)(x, options);
+}
+
+function anyOf(x: Tensor, options: ReduceOptions): Tensor {
+  return greater(sum(cast(x, "int32"), options), 0);
+}
+
+/** The product over axes whose sizes are known: of halves, again and again. */
 function product(x: Tensor, { axes, keepDims }: ReduceOptions): Tensor {
   const gone = axes as readonly number[]; // reducedAxes gave a list
-  const MOST = 64;
-  let result = x;
-  for (const axis of [...gone].reverse()) {
-    const size = fixedSize(result, axis);
-    if (size < 1 || size > MOST) {
-      throw new RangeError(`it multiplies ${size} elements along axis ${axis}, expected 1 to ${MOST}`);
-    }
-    result = Array.from({ length: size }, (_, index) => at(result, index, { axis })).reduce((a, b) =>
-      mul(a, b)
-    );
-  }
-  return keepDims ? reshape(result, x.shape.map((dim, axis) => gone.includes(axis) ? 1 : dim)) : result;
+  const reduced = [...gone].reverse().reduce((x, axis) => at(halved(x, axis), 0, { axis }), x);
+  return keepDims ? reshape(reduced, x.shape.map((dim, axis) => gone.includes(axis) ? 1 : dim)) : reduced;
+}
+
+/** All elements along an axis as one product. */
+function halved(x: Tensor, axis: number): Tensor {
+  const size = fixedSize(x, axis);
+  if (size === 1) return x;
+  if (size === 0) return full(x.shape.map((dim, other) => other === axis ? 1 : dim), 1, { dtype: x.dtype });
+  const half = Math.floor(size / 2);
+  const products = mul(sliceAxis(x, axis, 0, half), sliceAxis(x, axis, half, half));
+  return halved(
+    size % 2 === 0 ? products : concat([products, sliceAxis(x, axis, size - 1, 1)], { axis }),
+    axis,
+  );
 }
 
 function logSumExp(x: Tensor, options: ReduceOptions): Tensor {
@@ -103,6 +134,12 @@ function overAxis(compute: (x: Tensor, options: { readonly axis: number }) => Te
   };
 }
 
+/** 1 at the largest element along an axis, the first of equal ones, else 0. */
+function hardmax(x: Tensor, { axis }: { readonly axis: number }): Tensor {
+  const places = iota(x.shape.map((dim, other) => other === axis ? dim : 1), { axis });
+  return cast(equal(places, expandDims(argmax(x, { axis }), axis)), x.dtype);
+}
+
 function argument(sign: (x: Tensor) => Tensor): Operator {
   return {
     attributes: ["axis", "keepdims", "select_last_index"],
@@ -131,12 +168,33 @@ function runningSum(node: Node, inputs: Inputs): OnnxValue {
   }));
 }
 
+/** A running product, along an axis that is an input. */
+function runningProduct(node: Node, inputs: Inputs): OnnxValue {
+  const x = tensorOf(given(inputs, 0));
+  const axis = axisOf(knownNumbers(given(inputs, 1), "axis")[0], x.shape.length);
+  const exclusive = flag(node, "exclusive", false);
+  const others = x.shape.map((_, other) => other).filter((other) => other !== axis);
+  const lanes = others.map((other) => x.shape[other]);
+  const rows = reshape(transpose(x, { permutation: [...others, axis] }), [sizeOfShape(lanes), x.shape[axis]]);
+  const { outputs: [products] } = foldFlat(
+    [full([sizeOfShape(lanes)], 1, { dtype: x.dtype })],
+    [rows],
+    ([before], [factor]) => {
+      const after = mul(before, factor);
+      return { carries: [after], outputs: [exclusive ? before : after], result: undefined };
+    },
+    { length: x.shape[axis], reverse: flag(node, "reverse", false), recompute: false },
+  );
+  const permutation = x.shape.map((_, other) => other === axis ? others.length : others.indexOf(other));
+  return valueOf(transpose(reshape(products, [...lanes, x.shape[axis]]), { permutation }));
+}
+
 /** The operators of this file. */
 export const reductionOperators: Operators = {
   ReduceSum: reduction(sum),
   ReduceMean: reduction(mean),
-  ReduceMax: reduction(max),
-  ReduceMin: reduction(min),
+  ReduceMax: reduction(withBools(max, anyOf)),
+  ReduceMin: reduction(withBools(min, (x, options) => not(anyOf(not(x), options)))),
   ReduceProd: reduction(product, (sizes) => sizes.reduce<Dim>(multiplyDims, 1)),
   ReduceSumSquare: reduction((x, options) => sum(square(x), options)),
   ReduceL1: reduction((x, options) => sum(abs(x), options)),
@@ -145,8 +203,14 @@ export const reductionOperators: Operators = {
   ReduceLogSumExp: reduction(logSumExp),
   Softmax: overAxis(softmax),
   LogSoftmax: overAxis(logSoftmax),
+  Hardmax: overAxis(hardmax),
   ArgMax: argument((x) => x),
   ArgMin: argument(neg),
+  CumProd: {
+    attributes: ["exclusive", "reverse"],
+    inputs: [2, 2],
+    compute: (node, inputs) => [runningProduct(node, inputs)],
+  },
   CumSum: {
     attributes: ["exclusive", "reverse"],
     inputs: [2, 2],

@@ -18,6 +18,7 @@ import { given, type Inputs, type Operators } from "../operator.ts";
 import { readAttributeTensor } from "../graph.ts";
 import { hostTensorOf } from "../../tensors.ts";
 import {
+  changed,
   constantValue,
   expanded,
   knownNumbers,
@@ -67,7 +68,7 @@ function reshapeValue(x: OnnxValue, shape: Shape): OnnxValue {
   if (x.kind === "sizes" && shape.length <= 1 && sizeOfShape(shape) === x.sizes.length) {
     return shape.length === 0 ? scalarSize(x.sizes[0]) : sizesOf(x.sizes);
   }
-  return valueOf(reshape(tensorOf(x), reasonable(shape)));
+  return changed(x, (x) => reshape(x, reasonable(shape)));
 }
 
 /** The constant of a `Constant` node. */
