@@ -5,7 +5,13 @@
  *
  * @module
  */
-export { fromTorch, type StateDict, type TorchOptions, toTorch } from "./state_dict.ts";
+export {
+  fromTorch,
+  type FromTorchOptions,
+  type StateDict,
+  type TorchOptions,
+  toTorch,
+} from "./state_dict.ts";
 export type { ModuleNames } from "./modules.ts";
 export { decodeTorchFile, type TorchFile, type TorchFileOptions } from "./files/torch_file.ts";
 export { decodeNpy, decodeNpz, type NpzOptions } from "./files/numpy.ts";
