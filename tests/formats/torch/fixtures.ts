@@ -12,8 +12,8 @@ export interface Expected {
   readonly path: string;
   readonly others: readonly string[];
   readonly tensors: Readonly<Record<string, Printed>>;
-  /** What the module gives. */
-  readonly outputs?: { readonly x: Printed; readonly y: Printed };
+  /** Inputs of the module, and what it gives. */
+  readonly outputs?: Readonly<Record<string, Printed>>;
 }
 
 async function unpacked(text: string): Promise<Uint8Array<ArrayBuffer>> {

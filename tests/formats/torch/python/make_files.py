@@ -129,8 +129,8 @@ assert all(torch.equal(back[name], orders[name]) for name in orders)
 class Model(nn.Module):
     def __init__(self):
         super().__init__()
-        self.rnn = nn.LSTM(2, 3, num_layers=2, batch_first=True)
-        self.fc = nn.Linear(3, 2)
+        self.rnn = nn.LSTM(2, 2, num_layers=2, batch_first=True)
+        self.fc = nn.Linear(2, 2)
 
     def forward(self, x):
         return self.fc(self.rnn(x)[0][:, -1])
@@ -169,6 +169,26 @@ class Cells(nn.Module):
 cells = Cells()
 save("cells", cells.state_dict(), cells.state_dict())
 expected["cells"]["outputs"] = outputs(x, cells(x))
+
+# Modules whose weights lie differently here.
+modules = nn.ModuleDict({
+    "conv1d": nn.Conv1d(4, 6, 3, groups=2),
+    "conv2d": nn.Conv2d(2, 3, (2, 3), bias=False),
+    "attention": nn.MultiheadAttention(4, 2, batch_first=True),
+    "other": nn.MultiheadAttention(4, 2, batch_first=True, kdim=3, vdim=2, bias=False),
+})
+for parameter in modules.parameters():
+    nn.init.normal_(parameter)
+save("modules", modules.state_dict(), modules.state_dict())
+sequence, image = torch.randn(1, 5, 4), torch.randn(1, 3, 4, 2)
+key, value = torch.randn(1, 3, 3), torch.randn(1, 3, 2)
+expected["modules"]["outputs"] = {name: values(tensor) for name, tensor in {
+    "sequence": sequence, "image": image, "key": key, "value": value,
+    "conv1d": modules["conv1d"](sequence.mT).mT,
+    "conv2d": modules["conv2d"](image.permute(0, 3, 1, 2)).permute(0, 2, 3, 1),
+    "attention": modules["attention"](sequence, sequence, sequence)[0],
+    "other": modules["other"](sequence, key, value)[0],
+}.items()}
 
 # NumPy's files.
 numbers = np.arange(6).reshape(2, 3)
