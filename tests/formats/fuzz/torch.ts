@@ -22,6 +22,9 @@ import { drawSeed, fuzz, type FuzzTarget } from "./mutate.ts";
 
 const maxBytes = 2 ** 24;
 
+/** The longest that an archive may take, in milliseconds, on a busy machine; one that is whole takes some 30. */
+const limit = 10_000;
+
 /** Of each file, as the tests of files read them. */
 const torchFiles = await Promise.all(
   ["dtypes, protocol 2", "dtypes, protocol 5", "views", "checkpoint", "big-endian"].map(fixture),
@@ -71,11 +74,13 @@ export const torchTargets: Readonly<Record<string, FuzzTarget>> = {
     seeds: [archive[pickleName]],
     read: async (pickle) => decodeTorchFile(await zip({ ...archive, [pickleName]: pickle }), { maxBytes }),
     isDocumented: isTorchError,
+    limit,
   },
   "archives of PyTorch": {
     seeds: torchFiles,
     read: (bytes) => decodeTorchFile(bytes, { maxBytes }),
     isDocumented: isTorchError,
+    limit,
   },
   "arrays of NumPy": {
     seeds: ["<f4", "fortran >i2", "axes", "scalar"].map((name) => arrays[`${name}.npy`]),
@@ -86,6 +91,7 @@ export const torchTargets: Readonly<Record<string, FuzzTarget>> = {
     seeds: npzFiles,
     read: (bytes) => decodeNpz(bytes, { maxBytes }),
     isDocumented: isNumpyError,
+    limit,
   },
 };
 
