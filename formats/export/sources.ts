@@ -19,7 +19,7 @@ type Reader = (
 ) => Promise<SourceModel>;
 
 /** Files with weights alone, which have no model to export. */
-const WEIGHTS = [".weights.h5", ".pt", ".pth", ".bin", ".npz"];
+const WEIGHTS = [".weights.h5", ".pt", ".pth", ".bin", ".npz", ".npy"];
 
 /** Reads any file of Keras. */
 async function readKeras(bytes: Uint8Array): Promise<SourceModel> {

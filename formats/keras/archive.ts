@@ -1,11 +1,12 @@
 /**
- * The archive of a `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`. Every name
- * and size is checked before anything is inflated; zip.js checks the inflated size and the checksum against
- * the declared ones.
+ * The archive of a `.keras` file: a zip of `config.json`, `metadata.json` and `model.weights.h5`.
  */
-import { type Entry, Uint8ArrayReader, Uint8ArrayWriter, ZipReader, ZipWriter } from "@zip.js/zip.js";
+import { type Entry, Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
 import { quoted } from "../../src/quoted.ts";
-import { KerasFileError, reasonOf } from "./errors.ts";
+import { type Fail, here, inflate, isArchive, openArchive } from "../support/archive.ts";
+import { KerasFileError } from "./errors.ts";
+
+export { isArchive } from "../support/archive.ts";
 
 /** The contents of a `.keras` file, as stored. */
 export interface Archive {
@@ -24,71 +25,8 @@ const WEIGHTS = "model.weights.h5";
 /** The largest inflated size of text entries. */
 const MOST_TEXT = 16 * 2 ** 20;
 
-/** The largest number of entries; Keras writes three, and one for each asset. */
-const MOST_ENTRIES = 10_000;
-
-/** Deflate never compresses more than this many bytes into one. */
-const DEFLATE_FACTOR = 1032;
-
-/** No threads, so that no permission is needed and nothing outlives the call. */
-const here = { useWebWorkers: false } as const;
-
-/** Why a name is not that of a file inside the archive; undefined if it is. */
-function refusesName(name: string): string | undefined {
-  if (/^([/\\]|[A-Za-z]:)/.test(name)) return "it is absolute";
-  if (name.split(/[/\\]/).includes("..")) return "it leads out of the archive";
-  if (name.includes("\\") || name.includes("\0")) return "it has a character that no entry may have";
-  return undefined;
-}
-
-/** The entries by name, all checked. */
-function checkedEntries(entries: readonly Entry[], length: number): Map<string, Entry> {
-  if (entries.length > MOST_ENTRIES) {
-    throw new KerasFileError(
-      "the archive",
-      `it has ${entries.length} entries, at most ${MOST_ENTRIES} are read`,
-    );
-  }
-  const byName = new Map<string, Entry>();
-  for (const entry of entries) {
-    const place = `the archive's entry ${quoted(entry.filename)}`;
-    const reason = refusesName(entry.filename);
-    if (reason !== undefined) throw new KerasFileError(place, `its name is refused: ${reason}`);
-    if (byName.has(entry.filename)) throw new KerasFileError(place, "it is there twice");
-    if (entry.encrypted) throw new KerasFileError(place, "it is encrypted");
-    const { compressedSize, uncompressedSize } = entry;
-    if (compressedSize > length) {
-      throw new KerasFileError(place, `it says that it has ${compressedSize} bytes, the file has ${length}`);
-    }
-    if (uncompressedSize > DEFLATE_FACTOR * compressedSize + DEFLATE_FACTOR) {
-      throw new KerasFileError(
-        place,
-        `it says that ${compressedSize} bytes inflate to ${uncompressedSize}, which is impossible`,
-      );
-    }
-    byName.set(entry.filename, entry);
-  }
-  return byName;
-}
-
-async function inflate(entry: Entry, most: number): Promise<Uint8Array> {
-  const place = `the archive's entry ${quoted(entry.filename)}`;
-  if (entry.directory) throw new KerasFileError(place, "it is a folder, expected a file");
-  if (entry.uncompressedSize > most) {
-    throw new KerasFileError(
-      place,
-      `it says that it inflates to ${entry.uncompressedSize} bytes, at most ${most} are read; ` +
-        `if the file can be trusted, raise maxBytes`,
-    );
-  }
-  try {
-    const bytes = await entry.getData(new Uint8ArrayWriter(), { ...here, checkSignature: true });
-    if (bytes.length === entry.uncompressedSize) return bytes;
-    throw new Error(`it has ${bytes.length} bytes, expected ${entry.uncompressedSize} as it says`);
-  } catch (error) {
-    throw new KerasFileError(place, reasonOf(error), { cause: error });
-  }
-}
+/** The error for a problem in the archive. */
+const fail: Fail = (reason, place, options) => new KerasFileError(place, reason, options);
 
 function textOf(name: string, bytes: Uint8Array): string {
   try {
@@ -96,11 +34,6 @@ function textOf(name: string, bytes: Uint8Array): string {
   } catch (cause) {
     throw new KerasFileError(`the archive's entry ${quoted(name)}`, "it is not UTF-8 text", { cause });
   }
-}
-
-/** Whether the bytes start like a zip archive. */
-export function isArchive(bytes: Uint8Array): boolean {
-  return bytes.length > 3 && bytes[0] === 0x50 && bytes[1] === 0x4b;
 }
 
 /**
@@ -114,25 +47,18 @@ export async function readArchive(bytes: Uint8Array, maxBytes: number): Promise<
   if (!isArchive(bytes)) {
     throw new KerasFileError("the archive", "it is no zip archive, which a .keras file is, and no HDF5 file");
   }
-  const reader = new ZipReader(new Uint8ArrayReader(bytes), here);
-  let entries: Map<string, Entry>;
-  try {
-    entries = checkedEntries(await reader.getEntries({ filenameValidation: "tolerant" }), bytes.length);
-  } catch (error) {
-    if (error instanceof KerasFileError) throw error;
-    throw new KerasFileError("the archive", reasonOf(error), { cause: error });
-  }
+  const entries = await openArchive(bytes, fail);
   const find = (name: string): Entry => {
     const entry = entries.get(name);
     if (entry) return entry;
     throw new KerasFileError("the archive", `it has no ${name}, only ${quoted([...entries.keys()])}`);
   };
-  const config = textOf(CONFIG, await inflate(find(CONFIG), MOST_TEXT));
+  const config = textOf(CONFIG, await inflate(find(CONFIG), MOST_TEXT, fail));
   const metadata = entries.get(METADATA);
   return {
     config,
-    ...(metadata ? { metadata: textOf(METADATA, await inflate(metadata, MOST_TEXT)) } : {}),
-    weights: await inflate(find(WEIGHTS), maxBytes),
+    ...(metadata ? { metadata: textOf(METADATA, await inflate(metadata, MOST_TEXT, fail)) } : {}),
+    weights: await inflate(find(WEIGHTS), maxBytes, fail),
   };
 }
 

@@ -19,6 +19,13 @@ export interface ModulePlace {
 /** The module of each layer, by the path of its name in the model. */
 export type ModuleNames = Readonly<Record<string, string>>;
 
+/** How modules are named. */
+export interface Naming {
+  readonly modules: ModuleNames;
+  readonly cells: readonly string[];
+  readonly prefix: string;
+}
+
 /** A layer inside containers, with its names in them joined by dots. */
 interface Inner {
   readonly layer: Layer;
@@ -67,8 +74,8 @@ export function changeVariables(
 }
 
 /** A layer as PyTorch sees it; undefined for one without tensors. */
-function counterpartOf(layer: Layer, params: Tree<Tensor>): Counterpart | undefined {
-  const recurrent = recurrentOf(layer);
+function counterpartOf(layer: Layer, params: Tree<Tensor>, asCell: boolean): Counterpart | undefined {
+  const recurrent = recurrentOf(layer, asCell);
   if (recurrent) return recurrent;
   const conversion = plainConversions.get(layer.type)?.(layer);
   if (conversion) return { depth: 1, conversion: () => conversion };
@@ -85,20 +92,19 @@ function counterpartOf(layer: Layer, params: Tree<Tensor>): Counterpart | undefi
  * tensors.
  *
  * @param variables The model's variables, which determine the layers that have parameters.
- * @param modules Names that differ from those of the layers. Recurrent layers with the same name are the
- * layers of one module.
+ * @param naming `modules`: names that differ from those of the layers; recurrent layers with the same name are
+ * the layers of one module. `cells`: the layers whose cell is the module. `prefix`: what all names begin with.
  * @throws TypeError for a layer that has no PyTorch module; RangeError for a path that the model does not
  *   have, or layers that cannot form one module.
  */
 export function placesOf(
   model: Layer,
   variables: Variables,
-  modules: ModuleNames,
-  prefix: string,
+  { modules, cells, prefix }: Naming,
 ): (ModulePlace | undefined)[] {
   const inner = innerLayers(model);
   const paths = inner.map(({ path }) => path);
-  for (const path of Object.keys(modules)) {
+  for (const path of [...Object.keys(modules), ...cells]) {
     if (!paths.includes(path)) throw unknownName("layer", path, paths);
   }
   const params: Tree<Tensor>[] = [];
@@ -108,7 +114,7 @@ export function placesOf(
   });
   const taken = new Map<string, { readonly path: string; readonly kind?: string; depth: number }>();
   return inner.map(({ layer, path }, index) => {
-    const counterpart = counterpartOf(layer, params[index]);
+    const counterpart = counterpartOf(layer, params[index], cells.includes(path));
     if (!counterpart) return undefined;
     const { kind, depth, conversion } = counterpart;
     const module = Object.hasOwn(modules, path) ? modules[path] : path;

@@ -1,4 +1,7 @@
-/** The conversions of layers that are not recurrent: nn.Linear, Embedding, LayerNorm and BatchNorm1d. */
+/**
+ * The conversions of layers that are not recurrent: nn.Linear, Embedding, LayerNorm, BatchNorm1d, convolutions and
+ * MultiheadAttention.
+ */
 import type { BatchNormalizationState, NormalizationParams } from "../../src/layers/batch_normalization.ts";
 import { namedTensors } from "../../src/layers/checks.ts";
 import { layerName } from "../../src/layers/define.ts";
@@ -6,6 +9,9 @@ import type { DenseParams } from "../../src/layers/dense.ts";
 import type { EmbeddingParams } from "../../src/layers/embedding.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { zeros } from "../../src/operations/creation.ts";
+import { transpose as permute } from "../../src/operations/structure.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { attention } from "./attention.ts";
 import { type Conversion, COUNTER, type NamedTensors, noModule, transposed } from "./conversion.ts";
 
 /** The params of a layer, after checking them. */
@@ -27,6 +33,39 @@ function linear(layer: Layer): Conversion {
     },
     fromTorch: ({ weight, ...rest }, { state }) => ({
       params: { kernel: transposed(weight), ...rest },
+      state,
+    }),
+  };
+}
+
+/** The kernel of a convolution, `[...kernelSize, in, out]`, as PyTorch's `[out, in, ...kernelSize]`. */
+function channelsFirst(kernel: Tensor): Tensor {
+  const axes = kernel.shape.length;
+  const spatial = Array.from({ length: axes - 2 }, (_, axis) => axis);
+  return permute(kernel, { permutation: [axes - 1, axes - 2, ...spatial] });
+}
+
+/** The way back. */
+function channelsLast(weight: Tensor): Tensor {
+  const axes = weight.shape.length;
+  const spatial = Array.from({ length: axes - 2 }, (_, axis) => axis + 2);
+  return permute(weight, { permutation: [...spatial, 1, 0] });
+}
+
+/**
+ * nn.Conv1d to Conv3d, `weight [out, in / groups, ...kernelSize]`, and their transposes, which call `in` what is
+ * called `out` here.
+ */
+function convolution(layer: Layer): Conversion {
+  const withBias = layer.options.useBias === true;
+  return {
+    toTorch: (variables) => {
+      const names = withBias ? ["kernel", "bias"] : ["kernel"];
+      const { kernel, bias } = paramsOf<DenseParams>(layer, variables, names);
+      return { weight: channelsFirst(kernel), ...(bias ? { bias } : {}) };
+    },
+    fromTorch: ({ weight, ...rest }, { state }) => ({
+      params: { kernel: channelsLast(weight), ...rest },
       state,
     }),
   };
@@ -105,4 +144,8 @@ export const plainConversions: ReadonlyMap<string, (layer: Layer) => Conversion>
   ["embedding", table],
   ["layerNormalization", layerNorm],
   ["batchNormalization", batchNorm],
+  ...["conv1d", "conv2d", "conv3d", "conv1dTranspose", "conv2dTranspose", "conv3dTranspose"].map((type) =>
+    [type, convolution] as const
+  ),
+  ["multiHeadAttention", attention],
 ]);

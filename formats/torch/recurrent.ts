@@ -1,5 +1,6 @@
 /**
- * The conversions of recurrent layers: nn.LSTM, GRU and RNN with several layers, in one or both directions.
+ * The conversions of recurrent layers: nn.LSTM, GRU and RNN with several layers, in one or both directions, and
+ * nn.LSTMCell, GRUCell and RNNCell, which are called step by step.
  *
  * PyTorch's gates are i, f, g, o and r, z, n (torch.nn.LSTM and GRU, the equations of their documentation),
  * ours i, f, c, o and z, r, h; its GRU is ours with `resetAfter`. It has two biases, which are summed except
@@ -157,9 +158,14 @@ function directionOf({ cell }: RecurrentLayer, suffix: Direction["suffix"]): Dir
   return { suffix, cells, partsOf, whole: (parts) => parts };
 }
 
-/** Tensors of one layer and direction: `weight_ih` is `weight_ih_l0_reverse` in the module. */
-function convertDirection(layer: Layer, { suffix, cells, partsOf, whole }: Direction) {
-  const nameAt = (name: string, index: number) => `${name}_l${index}${suffix}`;
+/** The name of a tensor of a layer of the module, such as `weight_ih_l0` for `weight_ih`. */
+type Naming = (name: string, index: number) => string;
+
+/** The names in nn.LSTM and the like: `weight_ih` is `weight_ih_l0_reverse` in the module. */
+const inLayers = ({ suffix }: Direction): Naming => (name, index) => `${name}_l${index}${suffix}`;
+
+/** Tensors of one layer and direction. */
+function convertDirection(layer: Layer, { cells, partsOf, whole }: Direction, nameAt: Naming) {
   return {
     toTorch: (params: Tree<Tensor>, first: number): NamedTensors =>
       Object.fromEntries(
@@ -209,7 +215,9 @@ function bidirectional(layer: Layer, forward: RecurrentLayer, backward: Recurren
     throw noModule(layer, "its cells are stacked; make a bidirectional layer of each");
   }
   const kinds = directions.flatMap(({ cells }) => cells.map((cell) => kindOf(layer, cell, true)));
-  const [ahead, behind] = directions.map((direction) => convertDirection(layer, direction));
+  const [ahead, behind] = directions.map((direction) =>
+    convertDirection(layer, direction, inLayers(direction))
+  );
   return {
     kind: sameKind(layer, kinds),
     depth: 1,
@@ -236,23 +244,46 @@ function namedTrees(
   throw noModule(layer, "its params are not { forward, backward }");
 }
 
+/** A layer whose cell is a module of its own, nn.LSTMCell, GRUCell or RNNCell. */
+function cellModule(layer: Layer, direction: Direction): Counterpart {
+  const [cell] = direction.cells;
+  if (direction.cells.length > 1) throw noModule(layer, "its cells are stacked; make a layer of each");
+  if (typeof cell.options.projection === "number") {
+    throw noModule(layer, `its projection is ${cell.options.projection}, but nn.LSTMCell has none`);
+  }
+  const { toTorch, fromTorch } = convertDirection(layer, direction, (name) => name);
+  return {
+    depth: 1,
+    conversion: () => ({
+      toTorch: ({ params }) => toTorch(params, 0),
+      fromTorch: (tensors, { state }) => ({ params: fromTorch(tensors, 0), state }),
+    }),
+  };
+}
+
 /**
  * A recurrent layer as PyTorch sees it; undefined for any other layer.
  *
+ * @param asCell Whether its cell is the module.
  * @throws TypeError naming the option that PyTorch lacks.
  */
-export function recurrentOf(layer: Layer): Counterpart | undefined {
+export function recurrentOf(layer: Layer, asCell: boolean): Counterpart | undefined {
   if (layer.type === "bidirectional") {
     const [forward, backward] = layer.layers ?? [];
     if (forward && backward && isRecurrentLayer(forward) && isRecurrentLayer(backward)) {
+      if (asCell) throw noModule(layer, "a cell goes in one direction; make a layer of each");
       return bidirectional(layer, forward, backward);
     }
   }
-  if (!isRecurrentLayer(layer)) return undefined;
+  if (!isRecurrentLayer(layer)) {
+    if (asCell) throw noModule(layer, "it is in cells, expected a recurrent layer");
+    return undefined;
+  }
   checkForward(layer, layer);
   const direction = directionOf(layer, "");
   const kind = sameKind(layer, direction.cells.map((cell) => kindOf(layer, cell, false)));
-  const { toTorch, fromTorch } = convertDirection(layer, direction);
+  if (asCell) return cellModule(layer, direction);
+  const { toTorch, fromTorch } = convertDirection(layer, direction, inLayers(direction));
   return {
     kind,
     depth: direction.cells.length,

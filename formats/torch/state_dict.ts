@@ -1,7 +1,7 @@
 /**
  * Variables from a PyTorch state dict and back; the conversion of each layer is in plain.ts and recurrent.ts.
  */
-import { checkObject } from "../../src/describe.ts";
+import { checkList, checkObject, checkText } from "../../src/describe.ts";
 import { checkLayer, checkVariables } from "../../src/layers/checks.ts";
 import type { Layer, Variables } from "../../src/layers/layer.ts";
 import { checkOptions } from "../../src/option_names.ts";
@@ -9,9 +9,10 @@ import { cast } from "../../src/operations/elementwise.ts";
 import { isFloat } from "../../src/operations/infer.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
 import { outputSpecs } from "../../src/program/functions.ts";
+import { quoted } from "../../src/quoted.ts";
 import { differences } from "../support/differences.ts";
 import { COUNTER, type NamedTensors } from "./conversion.ts";
-import { changeVariables, type ModuleNames, type ModulePlace, placesOf } from "./modules.ts";
+import { changeVariables, type ModuleNames, type ModulePlace, type Naming, placesOf } from "./modules.ts";
 
 /** The tensors of a PyTorch module by name, as `module.state_dict()` returns them. */
 export type StateDict = Readonly<Record<string, Tensor>>;
@@ -28,11 +29,30 @@ export interface TorchOptions {
    * The name of the model itself in a larger one, such as `encoder`: other names are ignored. Default: none.
    */
   readonly prefix?: string;
+  /**
+   * The layers, by their names as in `modules`, whose modules are cells that PyTorch calls step by step:
+   * nn.LSTMCell, GRUCell or RNNCell, whose tensors are named `weight_ih`, not `weight_ih_l0`. A layer that is not
+   * in a model has the name `""`. Default: none.
+   */
+  readonly cells?: readonly string[];
 }
 
-function resolve(what: string, options: TorchOptions): Required<TorchOptions> {
-  checkOptions(what, options, ["modules", "prefix"]);
-  return { modules: options.modules ?? {}, prefix: (options.prefix ?? "").replace(/\.$/, "") };
+/** Options of {@linkcode fromTorch}. */
+export interface FromTorchOptions extends TorchOptions {
+  /**
+   * Whether tensors that the model has no place for are an error (default); else they are left out, with a
+   * warning on the console that lists them.
+   */
+  readonly strict?: boolean;
+}
+
+const optionNames = ["modules", "prefix", "cells"];
+
+function resolve(what: string, { modules = {}, prefix = "", cells = [] }: TorchOptions): Naming {
+  checkObject(what, modules, "modules", "an object of names by the names of layers");
+  checkText(what, prefix, "prefix");
+  checkList(what, cells, "cells", "an array of names of layers");
+  return { modules, prefix: prefix.replace(/\.$/, ""), cells };
 }
 
 /** The tensors of each layer by their full names; none for a layer without a place. */
@@ -59,6 +79,7 @@ function collect(
  * | --- | --- |
  * | `lstm`, `gru`, `simpleRnn`, `rnn` of their cells | nn.LSTM, GRU, RNN; `weight_ih_l0 [gates·units, features]`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0` |
  * | `bidirectional` of them | the same with `bidirectional=True`; names end in `_reverse` |
+ * | the same with `cells` | nn.LSTMCell, GRUCell, RNNCell; `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` |
  * | `dense` | nn.Linear; `weight [out, in]`, `bias` |
  * | `embedding` | nn.Embedding; `weight` |
  * | `layerNormalization` | nn.LayerNorm; `weight`, `bias` |
@@ -99,13 +120,14 @@ function collect(
 export function toTorch(model: Layer, variables: Variables, options: TorchOptions = {}): StateDict {
   checkLayer("convert to PyTorch", model);
   checkVariables("convert to PyTorch", variables);
-  const { modules, prefix } = resolve("toTorch", options);
-  return Object.assign({}, ...collect(model, variables, placesOf(model, variables, modules, prefix)));
+  checkOptions("toTorch", options, optionNames);
+  const naming = resolve("convert to PyTorch", options);
+  return Object.assign({}, ...collect(model, variables, placesOf(model, variables, naming)));
 }
 
 /**
  * The variables of a model from the state dict of its counterpart in PyTorch, as {@linkcode toTorch}
- * describes it; use `decodeSafetensors(bytes).tensors` to read a file.
+ * describes it; `decodeSafetensors(bytes).tensors` and `(await decodeTorchFile(bytes)).tensors` read files.
  *
  * Where PyTorch has two biases and we have one, ours is their sum. Floats are converted to the dtype of the
  * variables; `num_batches_tracked` may be present, but is not used. The conversion consists of operations
@@ -113,7 +135,7 @@ export function toTorch(model: Layer, variables: Variables, options: TorchOption
  *
  * @param variables The model's variables, as made by `init`; they determine the expected shapes. A stateful
  * layer keeps its state.
- * @param stateDict All tensors of the module, and no others except outside `prefix`.
+ * @param stateDict All tensors of the module, and no others except outside `prefix` or with `strict: false`.
  * @returns New variables; the given ones are not changed.
  * @throws TypeError with all names that are missing, unexpected, or of another shape or dtype; and the errors
  *   of {@linkcode toTorch}.
@@ -138,13 +160,15 @@ export function fromTorch(
   model: Layer,
   variables: Variables,
   stateDict: StateDict,
-  options: TorchOptions = {},
+  options: FromTorchOptions = {},
 ): Variables {
   checkLayer("convert from PyTorch", model);
   checkVariables("convert from PyTorch", variables);
   checkObject("convert from PyTorch", stateDict, "the state dict", "an object of tensors by name");
-  const { modules, prefix } = resolve("fromTorch", options);
-  const places = placesOf(model, variables, modules, prefix);
+  checkOptions("fromTorch", options, [...optionNames, "strict"]);
+  const naming = resolve("convert from PyTorch", options);
+  const { prefix } = naming;
+  const places = placesOf(model, variables, naming);
   const specs = outputSpecs<readonly Readonly<Record<string, Spec>>[]>(
     (variables: Variables) => collect(model, variables, places),
     { params: variables.params, state: variables.state },
@@ -155,10 +179,13 @@ export function fromTorch(
   const expected = new Map(
     specs.flatMap((own) => Object.entries(own)).filter(([name]) => given.has(name) || !isCounter(name)),
   );
+  if (options.strict === false) leaveOut(given, expected);
   const difference = differences(expected, given, {
     fits: (found, wanted) => found.dtype === wanted.dtype || (isFloat(found) && isFloat(wanted)),
   });
-  if (difference !== undefined) throw new TypeError(`Cannot load the PyTorch state dict: ${difference}`);
+  if (difference !== undefined) {
+    throw new TypeError(`Cannot load the PyTorch state dict: ${difference}${hintOf(expected, given)}`);
+  }
   return changeVariables(model, variables, (own, index) => {
     const place = places[index];
     if (!place) return own;
@@ -169,6 +196,23 @@ export function fromTorch(
     });
     return place.conversion.fromTorch(Object.fromEntries(tensors), own);
   });
+}
+
+/** Removes what is not expected, and says so. */
+function leaveOut(given: Map<string, Tensor>, expected: ReadonlyMap<string, Spec>): void {
+  const unexpected = [...given.keys()].filter((name) => !expected.has(name));
+  for (const name of unexpected) given.delete(name);
+  if (unexpected.length > 0) {
+    console.warn(`Cellfold: fromTorch left out ${unexpected.map(quoted).join(", ")}`);
+  }
+}
+
+/** The remedy if the tensors of a cell are given in place of those of a module with layers. */
+function hintOf(expected: ReadonlyMap<string, Spec>, given: ReadonlyMap<string, Tensor>): string {
+  const isCell = [...expected.keys()].some((name) =>
+    name.endsWith("weight_ih_l0") && !given.has(name) && given.has(name.replace(/_l0$/, ""))
+  );
+  return isCell ? "; if the module is an nn.LSTMCell, GRUCell or RNNCell, list its layer in cells" : "";
 }
 
 function isCounter(name: string): boolean {

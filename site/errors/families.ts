@@ -87,7 +87,9 @@ export const families: readonly Family[] = [
   { id: "keras", files: /^formats\/(keras|tfjs)\// },
   { id: "writing-onnx", files: /^formats\/onnx\/export\// },
   { id: "onnx", files: /^formats\/onnx\// },
+  { id: "torch-files", files: /^formats\/torch\/files\// },
   { id: "torch", files: /^formats\/torch\// },
+  { id: "archives", files: /^formats\/support\/archive\.ts$/ },
   { id: "standalone", files: /^(formats|kernels|kernels\/native|kernels\/wasm)\/standalone\// },
   { id: "pictures", files: /^formats\/display\// },
 ];

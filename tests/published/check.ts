@@ -17,7 +17,7 @@ import {
 } from "@cellfold/cellfold";
 import { treeLeaves, zipLike } from "../../src/tree/tree.ts";
 import type { Expected } from "./files.ts";
-import type { ReadModel } from "./readers.ts";
+import type { ReadModel } from "./reader.ts";
 
 /** The largest difference, relative to the largest magnitude expected. */
 export const TOLERANCE = 1e-4;

@@ -9,21 +9,8 @@ import {
 } from "@cellfold/cellfold";
 import { fromKeras } from "@cellfold/cellfold/keras";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
-import type { Expected } from "./files.ts";
-
-type Named<T> = Readonly<Record<string, T>>;
-
-/** A model that was read. */
-export interface ReadModel {
-  /** What it computes, by the names of the expected outputs. */
-  readonly run: (inputs: Named<HostTensor>) => Promise<Named<HostTensor>>;
-  readonly variables: Variables;
-  /** The same as a function of the variables, which is differentiated. */
-  readonly apply: (variables: Variables, inputs: Named<Tensor>) => readonly Tensor[];
-}
-
-/** Reads a file of one format. */
-export type Reader = (bytes: Uint8Array, expected: Expected) => Promise<ReadModel>;
+import type { Named, Reader } from "./reader.ts";
+import { readG2p, readResemblyzer } from "./weights.ts";
 
 /** A model of tensors by name, or of one tensor alone. */
 function applied(model: Layer, variables: Variables, inputs: Named<Tensor>): readonly Tensor[] {
@@ -74,4 +61,6 @@ const readKeras: Reader = async (bytes, { outputs }) => {
 export const readers: readonly (readonly [ending: RegExp, read: Reader])[] = [
   [/\.onnx$/, readOnnx],
   [/\.(h5|hdf5|keras)$/, readKeras],
+  [/resemblyzer\/pretrained\.pt$/, readResemblyzer],
+  [/g2p_en\/checkpoint20\.npz$/, readG2p],
 ];

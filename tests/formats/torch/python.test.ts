@@ -1,5 +1,5 @@
 /** Models go to PyTorch, are loaded strictly, trained there, and come back with the same predictions. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   batchNormalization,
   bidirectional,
@@ -24,7 +24,7 @@ import {
   tensor,
 } from "@cellfold/cellfold";
 import { decodeSafetensors, encodeSafetensors } from "@cellfold/cellfold/safetensors";
-import { fromTorch, type TorchOptions, toTorch } from "@cellfold/cellfold/torch";
+import { decodeTorchFile, fromTorch, type TorchOptions, toTorch } from "@cellfold/cellfold/torch";
 import { testWithPython } from "../support/python.ts";
 
 interface Pair {
@@ -147,11 +147,14 @@ after = model(x).detach()
 assert (after - before).abs().max() > 0.01
 save_file({"before": before.contiguous(), "after": after.contiguous()}, "outputs.safetensors")
 save_file(model.state_dict(), "there.safetensors")
+torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, "there.pt")
 `);
       const { before, after } =
         decodeSafetensors(await Deno.readFile(folder.path("outputs.safetensors"))).tensors;
       assertSame(await predict(layer, variables, x) as Tensor, before, "as it left");
       const { tensors } = decodeSafetensors(await Deno.readFile(folder.path("there.safetensors")));
+      const saved = await decodeTorchFile(await Deno.readFile(folder.path("there.pt")));
+      assertEquals(saved.tensors, tensors);
       const trained = fromTorch(layer, init(layer, key(2), input), tensors, options);
       assertSame(await predict(layer, trained, x) as Tensor, after, "as it came back");
     },
