@@ -9,7 +9,7 @@ import { splitKey } from "../operations/random.ts";
 import { split } from "../operations/structure.ts";
 import { zeros } from "../operations/creation.ts";
 import { unknownName } from "../known_names.ts";
-import { quoted } from "../quoted.ts";
+import { perAxis } from "../options/per_axis.ts";
 import type { Shape } from "../tensor/dims.ts";
 import { fixedSize, type Spec, type Tensor } from "../tensor/tensor.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -107,22 +107,6 @@ export function convLstm3dCell(
   options: ConvLstmCellOptions,
 ): RecurrentCell<Tree<Tensor>, LstmState, Tensor, Tensor> {
   return convLstmCell("convLstm3dCell", 3, options);
-}
-
-/** One size for each spatial axis. */
-function perAxis(type: string, option: string, value: number | readonly number[], axes: number): number[] {
-  const list = typeof value === "number"
-    ? new Array<number>(axes).fill(value)
-    : Array.isArray(value)
-    ? [...value]
-    : [];
-  if (list.length !== axes) {
-    throw new RangeError(
-      `Cannot make ${type}: ${option} is ${quoted(value)}, expected a number or ${axes} of them`,
-    );
-  }
-  list.forEach((size) => checkCount(`make ${type}`, size, option));
-  return list;
 }
 
 function convLstmCell(

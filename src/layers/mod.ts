@@ -48,7 +48,16 @@ export {
 } from "./batch_normalization.ts";
 export { crf, type CrfOptions, type CrfParams } from "./crf.ts";
 export { dense, type DenseOptions, type DenseParams } from "./dense.ts";
-export { dropout, type DropoutOptions } from "./dropout.ts";
+export {
+  dropout,
+  type DropoutOptions,
+  gaussianNoise,
+  type GaussianNoiseOptions,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+  type SpatialDropoutOptions,
+} from "./dropout.ts";
 export { embedding, type EmbeddingOptions, type EmbeddingParams } from "./embedding.ts";
 export { flatten } from "./flatten.ts";
 export { layerNormalization, type LayerNormalizationOptions } from "./layer_normalization.ts";
@@ -57,3 +66,53 @@ export { merge, type MergeMethod, type MergeOptions } from "./merge.ts";
 export { adapt, normalization, type NormalizationOptions } from "./normalization.ts";
 export { reshapeLayer, type ReshapeLayerOptions } from "./reshape.ts";
 export { type BestTags, viterbi, type ViterbiOptions } from "./viterbi.ts";
+export {
+  averagePooling1d,
+  averagePooling2d,
+  averagePooling3d,
+  maxPooling1d,
+  maxPooling2d,
+  maxPooling3d,
+  type PoolingLayerOptions,
+} from "./pooling.ts";
+export {
+  globalAveragePooling1d,
+  globalAveragePooling2d,
+  globalAveragePooling3d,
+  globalMaxPooling1d,
+  globalMaxPooling2d,
+  globalMaxPooling3d,
+  type GlobalPoolingOptions,
+} from "./global_pooling.ts";
+export {
+  cropping1d,
+  type Cropping1dOptions,
+  cropping2d,
+  cropping3d,
+  type CroppingOptions,
+  zeroPadding1d,
+  type ZeroPadding1dOptions,
+  zeroPadding2d,
+  zeroPadding3d,
+  type ZeroPaddingOptions,
+} from "./padding.ts";
+export {
+  upSampling1d,
+  type UpSampling1dOptions,
+  upSampling2d,
+  upSampling3d,
+  type UpSamplingOptions,
+} from "./up_sampling.ts";
+export {
+  eluLayer,
+  type EluLayerOptions,
+  leakyReluLayer,
+  type LeakyReluLayerOptions,
+  reluLayer,
+  type ReluLayerOptions,
+} from "./activation_layers.ts";
+export { prelu, type PreluOptions, type PreluParams } from "./prelu.ts";
+export { softmaxLayer, type SoftmaxLayerOptions } from "./softmax.ts";
+export { dot, type DotOptions } from "./dot.ts";
+export { permute, type PermuteOptions } from "./permute.ts";
+export { repeatVector, type RepeatVectorOptions } from "./repeat_vector.ts";

@@ -21,7 +21,16 @@ import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../lay
 import type { LayerReviver, Revive } from "../layers/define.ts";
 import { crf } from "../layers/crf.ts";
 import { dense, type DenseOptions } from "../layers/dense.ts";
-import { dropout, type DropoutOptions } from "../layers/dropout.ts";
+import {
+  dropout,
+  type DropoutOptions,
+  gaussianNoise,
+  type GaussianNoiseOptions,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+  type SpatialDropoutOptions,
+} from "../layers/dropout.ts";
 import { embedding, type EmbeddingOptions } from "../layers/embedding.ts";
 import { flatten } from "../layers/flatten.ts";
 import { gru, type GruOptions } from "../layers/gru.ts";
@@ -37,6 +46,38 @@ import type { RnnOptions } from "../layers/recurrent_options.ts";
 import { type RecurrentLayer, rnn } from "../layers/rnn.ts";
 import { simpleRnn, type SimpleRnnOptions } from "../layers/simple_rnn.ts";
 import { timeDistributed } from "../layers/time_distributed.ts";
+import { eluLayer, leakyReluLayer, reluLayer } from "../layers/activation_layers.ts";
+import { dot, type DotOptions } from "../layers/dot.ts";
+import {
+  globalAveragePooling1d,
+  globalAveragePooling2d,
+  globalAveragePooling3d,
+  globalMaxPooling1d,
+  globalMaxPooling2d,
+  globalMaxPooling3d,
+} from "../layers/global_pooling.ts";
+import {
+  cropping1d,
+  cropping2d,
+  cropping3d,
+  type CroppingOptions,
+  zeroPadding1d,
+  zeroPadding2d,
+  zeroPadding3d,
+} from "../layers/padding.ts";
+import { permute, type PermuteOptions } from "../layers/permute.ts";
+import {
+  averagePooling1d,
+  averagePooling2d,
+  averagePooling3d,
+  maxPooling1d,
+  maxPooling2d,
+  maxPooling3d,
+} from "../layers/pooling.ts";
+import { prelu } from "../layers/prelu.ts";
+import { repeatVector, type RepeatVectorOptions } from "../layers/repeat_vector.ts";
+import { softmaxLayer } from "../layers/softmax.ts";
+import { upSampling1d, upSampling2d, upSampling3d } from "../layers/up_sampling.ts";
 import { quoted } from "../quoted.ts";
 import type { ActivationName } from "../operations/activations.ts";
 import type { Json } from "../options/json.ts";
@@ -85,6 +126,39 @@ const plainTypes: { readonly [type: string]: LayerReviver } = {
       backwardLayer: backwardLayer ? revive.layer(backwardLayer) as RecurrentLayer : null,
     }),
   timeDistributed: ({ layer, ...options }, revive) => timeDistributed(revive.layer(layer), options),
+  averagePooling1d: (options) => averagePooling1d(options),
+  averagePooling2d: (options) => averagePooling2d(options),
+  averagePooling3d: (options) => averagePooling3d(options),
+  globalAveragePooling1d: (options) => globalAveragePooling1d(options),
+  globalAveragePooling2d: (options) => globalAveragePooling2d(options),
+  globalAveragePooling3d: (options) => globalAveragePooling3d(options),
+  globalMaxPooling1d: (options) => globalMaxPooling1d(options),
+  globalMaxPooling2d: (options) => globalMaxPooling2d(options),
+  globalMaxPooling3d: (options) => globalMaxPooling3d(options),
+  maxPooling1d: (options) => maxPooling1d(options),
+  maxPooling2d: (options) => maxPooling2d(options),
+  maxPooling3d: (options) => maxPooling3d(options),
+  upSampling1d: (options) => upSampling1d(options),
+  upSampling2d: (options) => upSampling2d(options),
+  upSampling3d: (options) => upSampling3d(options),
+  zeroPadding1d: (options) => zeroPadding1d(options),
+  zeroPadding2d: (options) => zeroPadding2d(options),
+  zeroPadding3d: (options) => zeroPadding3d(options),
+  cropping1d: (options) => cropping1d(options),
+  cropping2d: (options) => cropping2d(options as unknown as CroppingOptions),
+  cropping3d: (options) => cropping3d(options as unknown as CroppingOptions),
+  spatialDropout1d: (options) => spatialDropout1d(options as unknown as SpatialDropoutOptions),
+  spatialDropout2d: (options) => spatialDropout2d(options as unknown as SpatialDropoutOptions),
+  spatialDropout3d: (options) => spatialDropout3d(options as unknown as SpatialDropoutOptions),
+  gaussianNoise: (options) => gaussianNoise(options as unknown as GaussianNoiseOptions),
+  repeatVector: (options) => repeatVector(options as unknown as RepeatVectorOptions),
+  permute: (options) => permute(options as unknown as PermuteOptions),
+  dot: (options) => dot(options as unknown as DotOptions),
+  prelu: (options) => prelu(options),
+  relu: (options) => reluLayer(options),
+  leakyRelu: (options) => leakyReluLayer(options),
+  elu: (options) => eluLayer(options),
+  softmax: (options) => softmaxLayer(options),
   sequential: ({ layers, ...options }, revive) => sequential(layersOf(layers, revive, "sequential"), options),
 };
 
