@@ -1,5 +1,5 @@
 /** A Keras class and our type: one row, with the options that both have. */
-import type { Json } from "../../src/options/json.ts";
+import type { Json, JsonOptions } from "../../src/options/json.ts";
 import type { Kind } from "./values.ts";
 
 /** A Keras class that has an equivalent here. */
@@ -14,6 +14,8 @@ export interface ClassRow {
   readonly fixed?: Readonly<Record<string, readonly Json[]>>;
   /** Our options that are initial values of weights, which a file has. */
   readonly asWeights?: readonly string[];
+  /** Our options that Keras does not have, with the values by which the layer computes as in Keras. */
+  readonly asKeras?: JsonOptions;
   /** Options that do not affect the result here. */
   readonly without?: readonly string[];
 }

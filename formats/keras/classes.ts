@@ -5,6 +5,7 @@
 import type { MergeMethod } from "../../src/layers/mod.ts";
 import { cellOptionKinds } from "./cells.ts";
 import { type ClassRow, how } from "./class_row.ts";
+import { plainRows } from "./plain_rows.ts";
 
 /** Keras's layers with several inputs, which are methods of our `merge`. */
 export const mergeClasses: Readonly<Record<string, MergeMethod>> = {
@@ -103,6 +104,7 @@ export const layerRows: readonly ClassRow[] = [
   { className: "Activation", type: "activation", options: { activation: "activation" } },
   { className: "Flatten", type: "flatten", options: {}, fixed: channelsLast },
   { className: "Reshape", type: "reshape", options: { target_shape: "sizes" } },
+  ...plainRows,
 ];
 
 /** The options of `RNN` besides its cell. */

@@ -36,6 +36,7 @@ import type { JsonOptions } from "../../src/options/json.ts";
 import { max } from "../../src/operations/reduction.ts";
 import { broadcastTo, reverse } from "../../src/operations/structure.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { getItem } from "./get_item.ts";
 
 type Unary = (x: Tensor) => Tensor;
 type Binary = (a: Operand, b: Operand) => Tensor;
@@ -78,6 +79,8 @@ const configured: Readonly<Record<string, (config: JsonOptions) => Unary | undef
     typeof axis === "number" && keepdims === false
       ? (x) => cast(max(cast(x, "int32"), { axes: axis }), "bool")
       : undefined,
+  // Its key is its second argument in a file.
+  GetItem: ({ key }) => key === undefined ? undefined : getItem(key),
   Flip: ({ axis }) => typeof axis === "number" ? (x) => reverse(x, axis) : undefined,
 };
 
@@ -140,7 +143,9 @@ function named(fn: GraphFunction, operation: OperationCall): GraphFunction {
   const { className, args, config = {} } = operation;
   const shown = [
     ...args.map((arg) => arg ?? "x"),
-    ...Object.entries(config).map(([name, value]) => `${name}=${value}`),
+    ...Object.entries(config).map(([name, value]) =>
+      `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`
+    ),
   ];
   Object.defineProperty(fn, "name", { value: `${className.toLowerCase()}(${shown})` });
   made.set(fn, operation);

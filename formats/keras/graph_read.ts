@@ -173,9 +173,12 @@ function callOperation(
   results: Results,
   context: LayerContext,
 ): readonly Node[] {
-  const { object: { className, config: { name: _, ...config } }, place } = operator;
+  const { object: { className, config: { name: _, ...given } }, place } = operator;
   countCall(context, place);
-  const { args, named } = argumentsOf(json, place);
+  const { args: all, named } = argumentsOf(json, place);
+  const [args, config] = className === "GetItem" && all.length === 2
+    ? [all.slice(0, 1), { ...given, key: all[1] }]
+    : [all, given];
   const isKnown = args.every((arg) => isTensorOf(arg) || typeof arg === "number") && args.some(isTensorOf);
   const fn = isKnown && named.size === 0
     ? functionOf({ className, args: args.map((arg) => typeof arg === "number" ? arg : null), config })
@@ -183,7 +186,7 @@ function callOperation(
   if (fn === undefined) {
     throw new KerasFileError(
       place,
-      `the operation has no equivalent here with ${quoted([...args, ...named.entries()])}; ` +
+      `the operation has no equivalent here with ${quoted([...all, ...named.entries()])}; ` +
         `expected one of ${operationClasses.join(", ")} of tensors and numbers`,
     );
   }

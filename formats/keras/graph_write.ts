@@ -24,7 +24,7 @@ import {
   referencesIn,
   stepsOf,
 } from "./graph_order.ts";
-import { takesMask } from "./masks.ts";
+import { countsAsKeras, countsOtherwise, takesMask } from "./masks.ts";
 import { freeNames, snakeCaseOfClass } from "./names.ts";
 import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
@@ -266,6 +266,7 @@ function checkCall(
   if (masked && !handed && step.mask === undefined && step.initialState === undefined && takesMask(layer)) {
     refuse("reads a sequence whose mask Keras would not have there; give the mask to the call");
   }
+  if ((masked || step.mask !== undefined) && !countsAsKeras(layer)) refuse(countsOtherwise(layer));
   if (readsCast && !takesTokens(layer)) {
     refuse("reads a cast to tokens, which Keras makes in an Embedding alone");
   }
@@ -298,6 +299,7 @@ function operationJson(
   name: string,
   tensorOf: (reference: Reference) => Json,
 ): { [key: string]: Json } {
+  const { key, ...options } = config; // the key of GetItem is an argument
   const argJson = (arg: MaskOperation["args"][number]): Json => {
     if (typeof arg === "number") return arg;
     return "node" in arg ? tensorOf(arg) : arg.map(tensorOf);
@@ -305,9 +307,9 @@ function operationJson(
   return {
     module: moduleOf(className),
     class_name: className,
-    config: { name, ...config },
+    config: { name, ...options },
     registered_name: className,
     name,
-    inbound_nodes: [{ args: args.map(argJson), kwargs: {} }],
+    inbound_nodes: [{ args: [...args.map(argJson), ...(key === undefined ? [] : [key])], kwargs: {} }],
   };
 }

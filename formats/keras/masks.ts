@@ -23,7 +23,29 @@ export type MakeOperation<Ref> = (
 /** Whether the layer's Keras class takes a mask, which is then passed to it. */
 export function takesMask(layer: Layer): boolean {
   return isRecurrentLayer(layer) ||
-    ["bidirectional", "timeDistributed", "batchNormalization", "sequential", "model"].includes(layer.type);
+    [
+      "bidirectional",
+      "timeDistributed",
+      "batchNormalization",
+      "globalAveragePooling1d",
+      "softmax",
+      "sequential",
+      "model",
+    ].includes(layer.type);
+}
+
+/** Whether what the layer does with masked steps is what Keras does. */
+export function countsAsKeras({ type, options }: Layer): boolean {
+  if (!/^global(Max|Average)Pooling/.test(type)) return true;
+  return options.countsMasked === (type !== "globalAveragePooling1d");
+}
+
+/** What such a layer does instead, for errors. */
+export function countsOtherwise({ type, options }: Layer): string {
+  const [does, other] = options.countsMasked
+    ? ["counts masked steps, which Keras leaves out", false]
+    : ["leaves masked steps out, which Keras counts", true];
+  return `${does}; make it with ${type}({ countsMasked: ${other} })`;
 }
 
 const passing = [
@@ -34,6 +56,15 @@ const passing = [
   "batchNormalization",
   "normalization",
   "timeDistributed",
+  "relu",
+  "leakyRelu",
+  "elu",
+  "prelu",
+  "softmax",
+  "gaussianNoise",
+  "spatialDropout1d",
+  "spatialDropout2d",
+  "spatialDropout3d",
 ];
 
 /**

@@ -30,7 +30,7 @@ export function readOptions(
   apart: readonly string[] = [],
 ): JsonOptions {
   checkDtype(config.dtype, layer);
-  const options: Record<string, Json> = {};
+  const options: Record<string, Json> = { ...row.asKeras };
   for (const [option, value] of Object.entries(config)) {
     if (common.includes(option) || apart.includes(option) || row.without?.includes(option)) continue;
     if (Object.hasOwn(row.options, option)) {
@@ -83,7 +83,8 @@ export function writeOptions(row: ClassRow, options: JsonOptions, layer: string)
     const option = names.get(ours);
     if (option !== undefined) config[option] = writeValue(row.options[option], value);
     else if (
-      value !== null && value !== false && !oursAlone.includes(ours) && !row.asWeights?.includes(ours)
+      value !== null && value !== false && !oursAlone.includes(ours) && !row.asWeights?.includes(ours) &&
+      !Object.hasOwn(row.asKeras ?? {}, ours) // where it matters, the caller refuses the layer
     ) {
       throw new TypeError(
         `Cannot write the Keras file: the option ${ours} of ${layer} is ${

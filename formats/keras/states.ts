@@ -15,6 +15,7 @@ import type { Tree } from "../../src/tree/tree.ts";
 import { KerasFileError } from "./errors.ts";
 import { keepsMaskOrder } from "./mask_order.ts";
 import { type CellData, cellOf, cellsOf } from "./layout.ts";
+import { countsAsKeras, countsOtherwise } from "./masks.ts";
 
 /** How a state is nested; null is a tensor. */
 export type StateShape = null | readonly StateShape[];
@@ -101,6 +102,11 @@ export function checkSequentialMasks(layers: readonly Layer[]): void {
     const inside = layer.type === "timeDistributed" && (layer.layers ?? []).some(makesMask);
     const backwards = masked && isRecurrentLayer(layer) && layer.flags.goBackwards &&
       layer.flags.returnSequences && !keepsMaskOrder(layer);
+    if (masked && !countsAsKeras(layer)) {
+      throw new TypeError(
+        `Cannot write the Keras file: ${layerName(layer)} ${countsOtherwise(layer)}`,
+      );
+    }
     if (!(inside || backwards) || !layers.slice(index + 1).some(predictsByMask)) return;
     throw new TypeError(
       `Cannot write the Keras file: the mask behind ${

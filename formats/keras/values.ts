@@ -18,6 +18,9 @@ export type Kind =
   | "sizes"
   | "axes"
   | "noise"
+  | "limit"
+  | "sharedAxes"
+  | "amounts"
   | "padding"
   | "merge"
   | "activation"
@@ -34,6 +37,8 @@ export class UnknownValue extends Error {
 }
 
 const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 1;
+
+const isAmount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0;
 
 function isObject(value: unknown): value is { readonly [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -61,6 +66,15 @@ const plainKinds: Readonly<
   noise: [
     (value) => isList(value) && value.every((size) => size === null || isCount(size)),
     "a list of sizes and nulls",
+  ],
+  limit: [(value) => value === null || Number.isFinite(value), "a number or null"],
+  sharedAxes: [
+    (value) => value === null || (isList(value) && value.every(isCount)),
+    "a list of axes from 1, or null",
+  ],
+  amounts: [
+    (value) => isAmount(value) || (isList(value) && value.flat().every(isAmount)),
+    "a whole number from 0, or a list of them or of pairs",
   ],
   padding: [(value) => value === "valid" || value === "same", '"valid" or "same"'],
   merge: [

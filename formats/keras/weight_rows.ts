@@ -48,6 +48,10 @@ const rows: Readonly<Record<string, (options: JsonOptions) => readonly WeightRow
       { name: "count", part: "state", shape: () => [], unread: tensor(0) },
     ];
   },
+  prelu: ({ sharedAxes }) => {
+    const isShared = (axis: number) => Array.isArray(sharedAxes) && sharedAxes.includes(axis);
+    return [param("alpha", (input) => input.map((dim, axis) => isShared(axis) ? 1 : dim).slice(1))];
+  },
   masking: () => [],
   dropout: () => [],
   activation: () => [],
