@@ -39,6 +39,7 @@ export const plainRows: readonly ClassRow[] = [
   })),
   ...spatial("SpatialDropout", "spatialDropout", { rate: "number" }, (axes) => ({
     fixed: axes === 1 ? {} : channelsLast,
+    withoutTrainable: true,
     without: how,
   })),
   { className: "GaussianNoise", type: "gaussianNoise", options: { stddev: "number" }, without: how },

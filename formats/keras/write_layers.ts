@@ -86,7 +86,11 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
     }
   }
   if (isRecurrentLayer(layer) && layer.type === "rnn") return object(writeRnn(layer, className, place));
-  return object(writeOptions(rowOf(className), layer.options, place));
+  const row = rowOf(className);
+  const json = object(writeOptions(row, layer.options, place));
+  if (!row.withoutTrainable) return json;
+  const { trainable: _, ...config } = json.config as JsonOptions; // kerasJson was given an object
+  return { ...json, config };
 }
 
 function rowOf(className: string): ClassRow {

@@ -35,12 +35,14 @@ export function variablesOf(like: Variables, tensors: Named): Variables {
   return { params: fillTree(like.params, tensors), state: fillTree(like.state, tensors, true) };
 }
 
-/** The input of a layer: `x`, or for the nested cell a pair. */
+/** The input of a layer: `x`, for the nested cell a pair, or a list of `x_0`, `x_1` and so on. */
 export function inputOf<T extends Spec>(
   { className }: KerasObject,
   tensors: Readonly<Record<string, T>>,
 ): Tree<T> {
-  return /NestedCell/.test(className) ? [tensors.x_1, tensors.x_2] : tensors.x;
+  if (/NestedCell/.test(className)) return [tensors.x_1, tensors.x_2];
+  if (tensors.x !== undefined) return tensors.x;
+  return Object.keys(tensors).filter((name) => /^x_\d+$/.test(name)).sort().map((name) => tensors[name]);
 }
 
 /** The leaves of an output by the names in their order. */

@@ -11,6 +11,7 @@ import { lstmCell, type LstmCellOptions } from "../../src/cells/lstm.ts";
 import { simpleRnnCell, type SimpleRnnCellOptions } from "../../src/cells/simple_rnn.ts";
 import { stackedCells } from "../../src/cells/stacked.ts";
 import { activation } from "../../src/layers/activation.ts";
+import * as cf from "../../src/layers/mod.ts";
 import { batchNormalization } from "../../src/layers/batch_normalization.ts";
 import { bidirectional, type BidirectionalOptions } from "../../src/layers/bidirectional.ts";
 import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../../src/layers/conv_lstm.ts";
@@ -30,7 +31,7 @@ import { simpleRnn, type SimpleRnnOptions } from "../../src/layers/simple_rnn.ts
 import { timeDistributed } from "../../src/layers/time_distributed.ts";
 import { sequential } from "../../src/models/sequential.ts";
 import type { ActivationLike } from "../../src/operations/activations.ts";
-import type { JsonObject } from "./format.ts";
+import type { Json, JsonObject } from "./format.ts";
 import { type KerasObject, kerasObject, kerasObjects, optionsOf } from "./names.ts";
 import { nestedCell } from "./nested.ts";
 
@@ -60,6 +61,44 @@ const cells: Readonly<Record<string, Make<AnyCell>>> = {
   ConvLSTM3DCell: (config) => convLstm3dCell(channelsLast<ConvLstmCellOptions>(config)),
   StackedRNNCells: (config) => stackedCells(kerasObjects(config, "cells").map(cellOf)),
   NestedCell: nestedCell,
+};
+
+/** Layers between layers that learn; what Keras says of its data format and how it interpolates is ours alone. */
+const plain: Readonly<Record<string, (options: never) => Layer>> = {
+  MaxPooling1D: cf.maxPooling1d,
+  MaxPooling2D: cf.maxPooling2d,
+  MaxPooling3D: cf.maxPooling3d,
+  AveragePooling1D: cf.averagePooling1d,
+  AveragePooling2D: cf.averagePooling2d,
+  AveragePooling3D: cf.averagePooling3d,
+  GlobalMaxPooling1D: cf.globalMaxPooling1d,
+  GlobalMaxPooling2D: cf.globalMaxPooling2d,
+  GlobalMaxPooling3D: cf.globalMaxPooling3d,
+  GlobalAveragePooling1D: cf.globalAveragePooling1d,
+  GlobalAveragePooling2D: cf.globalAveragePooling2d,
+  GlobalAveragePooling3D: cf.globalAveragePooling3d,
+  ZeroPadding1D: cf.zeroPadding1d,
+  ZeroPadding2D: cf.zeroPadding2d,
+  ZeroPadding3D: cf.zeroPadding3d,
+  Cropping1D: cf.cropping1d,
+  Cropping2D: cf.cropping2d,
+  Cropping3D: cf.cropping3d,
+  UpSampling1D: cf.upSampling1d,
+  UpSampling2D: ({ interpolation, ...options }: { interpolation?: Json }) => {
+    if (interpolation !== "nearest") throw new Error(`there is no interpolation ${interpolation}`);
+    return cf.upSampling2d(options);
+  },
+  UpSampling3D: cf.upSampling3d,
+  RepeatVector: cf.repeatVector,
+  Permute: cf.permute,
+  ReLU: cf.reluLayer,
+  LeakyReLU: cf.leakyReluLayer,
+  ELU: cf.eluLayer,
+  PReLU: cf.prelu,
+  Softmax: cf.softmaxLayer,
+  SpatialDropout1D: cf.spatialDropout1d,
+  GaussianNoise: cf.gaussianNoise,
+  Dot: cf.dot,
 };
 
 const layers: Readonly<Record<string, Make<Layer>>> = {
@@ -100,6 +139,9 @@ const layers: Readonly<Record<string, Make<Layer>>> = {
   },
   Flatten: (config) => flatten(channelsLast(config)),
   Reshape: (config) => reshapeLayer(as<ReshapeLayerOptions>(config)),
+  ...Object.fromEntries(
+    Object.entries(plain).map(([className, make]) => [className, (config: JsonObject) => make(channelsLast<never>(config))]),
+  ),
 };
 
 function make<Made>(kind: string, table: Readonly<Record<string, Make<Made>>>, object: KerasObject): Made {

@@ -20,6 +20,7 @@ const groups = [
   "losses_layers",
   "lstm",
   "onnx",
+  "plain_layers",
   "seq2seq",
   "sequences",
   "simple_rnn",

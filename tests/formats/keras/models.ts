@@ -3,26 +3,50 @@ import { gruCell, lstmCell, simpleRnnCell, stackedCells } from "../../../src/cel
 import { convLstm2dCell } from "../../../src/cells/conv_lstm.ts";
 import {
   activation,
+  averagePooling1d,
+  averagePooling2d,
   batchNormalization,
   bidirectional,
   convLstm1d,
   convLstm3d,
+  cropping1d,
+  cropping2d,
   dense,
+  dot,
   dropout,
+  eluLayer,
   embedding,
   flatten,
+  gaussianNoise,
+  globalAveragePooling1d,
+  globalMaxPooling1d,
+  globalMaxPooling2d,
   gru,
   type Layer,
   layerNormalization,
+  leakyReluLayer,
   lstm,
   masking,
+  maxPooling1d,
+  maxPooling2d,
   merge,
   normalization,
+  permute,
+  prelu,
+  reluLayer,
+  repeatVector,
   reshapeLayer,
   rnn,
   simpleRnn,
+  softmaxLayer,
+  spatialDropout1d,
+  spatialDropout2d,
   timeDistributed,
+  upSampling1d,
+  upSampling2d,
   type Variables,
+  zeroPadding1d,
+  zeroPadding2d,
 } from "../../../src/layers/mod.ts";
 import { apply, call, init, input, model, sequential } from "../../../src/models/mod.ts";
 import { add, tanh } from "../../../src/operations/elementwise.ts";
@@ -83,6 +107,35 @@ function graph(): Layer {
   const e = call(merge({ method: "concatenate" }), [c, d, apply(tanh, n)]);
   const f = call(merge({ method: "subtract" }), [call(lstm({ units: 3 }), e), call(lstm({ units: 3 }), m)]);
   return model({ inputs: [left, right], outputs: { c, f, g: call(dense({ units: 1 }), f) } });
+}
+
+/** What is done to sequences, pictures and volumes between layers that learn, masks among them. */
+function windows(): Layer {
+  const ids = input([6], { name: "ids", dtype: "int32" });
+  const picture = input([5, 8, 2], { name: "picture" });
+  const words = call(embedding({ inputDim: 9, outputDim: 4, maskZero: true }), ids);
+  const hidden = call(gru({ units: 4, returnSequences: true }), words);
+  const scores = call(flatten(), call(dense({ units: 1 }), hidden));
+  const context = call(dot({ axes: [1, 1] }), [call(softmaxLayer(), scores), hidden]);
+  const flat = [
+    zeroPadding2d({ padding: [[1, 0], 2] }),
+    maxPooling2d({ poolSize: [2, 3], strides: [2, 1], padding: "same" }),
+    averagePooling2d({ strides: 1 }),
+    cropping2d({ cropping: [[1, 0], [0, 2]] }),
+    upSampling2d({ size: [2, 1] }),
+    spatialDropout2d({ rate: 0.3 }),
+    prelu({ sharedAxes: [1, 2] }),
+  ].reduce((x, layer) => call(layer, x), picture);
+  return model({
+    inputs: { ids, picture },
+    outputs: {
+      context,
+      largest: call(globalMaxPooling1d({ countsMasked: true }), words),
+      mean: call(globalAveragePooling1d({ keepdims: true }), call(leakyReluLayer(), hidden)),
+      flat: call(globalMaxPooling2d({ countsMasked: true }), flat),
+      cosines: call(dot({ axes: -1, normalize: true }), [hidden, words]),
+    },
+  });
 }
 
 /** One of each: a model and what it is given. */
@@ -152,6 +205,31 @@ export const examples: Readonly<Record<string, () => Example>> = {
     ]),
     input: spec([null, 3, 4, 3, 2]),
     x: floats(3, 2, 3, 4, 3, 2),
+  }),
+  windows: () => ({
+    model: windows(),
+    x: { ids: tokens(9, 3, 6), picture: floats(8, 3, 5, 8, 2) },
+  }),
+  sequenceOfPlain: () => ({
+    model: sequential([
+      zeroPadding1d({ padding: [2, 0] }),
+      averagePooling1d({ poolSize: 3, strides: 1, padding: "same" }),
+      gaussianNoise({ stddev: 0.2 }),
+      reluLayer({ maxValue: 1.5, negativeSlope: 0.1, threshold: 0.2 }),
+      cropping1d({ cropping: [0, 1] }),
+      upSampling1d({ size: 3 }),
+      maxPooling1d({ poolSize: 2 }),
+      eluLayer({ alpha: 0.5 }),
+      spatialDropout1d({ rate: 0.1 }),
+      globalMaxPooling1d({ countsMasked: true }),
+      repeatVector({ n: 4 }),
+      permute({ dims: [2, 1] }),
+      softmaxLayer({ axis: [1, 2] }),
+      prelu({ alphaInitializer: "ones" }),
+      lstm({ units: 2 }),
+    ]),
+    input: spec([null, null, 3]),
+    x: floats(9, 2, 5, 3),
   }),
   stateful: () => ({
     model: sequential([lstm({ units: 2, stateful: true })]),
