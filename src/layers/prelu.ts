@@ -1,7 +1,8 @@
 /** The rectifier with slopes that are trained. */
 import { checkList } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
-import { greater, mul, select } from "../operations/elementwise.ts";
+import { relu } from "../operations/activations.ts";
+import { add, minimum, mul } from "../operations/elementwise.ts";
 import { type InitializerLike, resolveInitializer } from "../options/initializers.ts";
 import { initializerOption } from "../options/saved.ts";
 import { quoted } from "../quoted.ts";
@@ -26,7 +27,8 @@ export interface PreluParams {
 }
 
 /**
- * `x` above 0, else `alpha · x`, with a trained slope for each element of a sample (He et al., 2015). Input and output
+ * `x` above 0, else `alpha · x`, with a trained slope for each element of a sample (He et al., 2015); the derivative at 0
+ * is 0. Input and output
  * have the same shape; the mask is passed on. Params: {@linkcode PreluParams}.
  *
  * @throws RangeError for an unknown option, or axes that the input does not have.
@@ -90,7 +92,7 @@ export function prelu(options: PreluOptions = {}): Layer<Tensor> {
             `its alpha has shape ${printShape(alpha.shape)}`,
         );
       }
-      return { output: select(greater(x, 0), x, mul(alpha, x)), state, mask };
+      return { output: add(relu(x), mul(alpha, minimum(0, x))), state, mask };
     },
   });
 }

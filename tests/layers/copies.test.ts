@@ -12,8 +12,8 @@ type MakesLayer<Name extends keyof Exports> = Exports[Name] extends (...args: ne
   : never;
 type Factory = Exclude<
   { [Name in keyof Exports]: MakesLayer<Name> }[keyof Exports],
-  "defineLayer" | "fromJson" | "statefulLayer" | "merge"
->; // merge takes several inputs and has a test of its own
+  "defineLayer" | "fromJson" | "statefulLayer" | "merge" | "dot"
+>; // merge takes several inputs and has a test of its own; so does dot
 
 interface Example {
   make(): Layer;
@@ -67,6 +67,38 @@ const factories: { readonly [Name in Factory]: Example } = {
     make: () => cf.timeDistributed(cf.sequential([cf.dense({ units: 2 }), cf.batchNormalization()])),
     input: sequence,
   },
+  averagePooling1d: { make: () => cf.averagePooling1d(), input: sequence },
+  averagePooling2d: { make: () => cf.averagePooling2d(), input: [1, 4, 2, 1] },
+  averagePooling3d: { make: () => cf.averagePooling3d(), input: [1, 2, 2, 4, 1] },
+  cropping1d: { make: () => cf.cropping1d({ cropping: [0, 1] }), input: sequence },
+  cropping2d: { make: () => cf.cropping2d({ cropping: [[1, 0], 0] }), input: [1, 4, 2, 1] },
+  cropping3d: { make: () => cf.cropping3d({ cropping: [0, 0, 1] }), input: [1, 2, 2, 4, 1] },
+  eluLayer: { make: () => cf.eluLayer({ alpha: 0.5 }), input: sequence },
+  gaussianNoise: { make: () => cf.gaussianNoise({ stddev: 0.1 }), input: sequence },
+  globalAveragePooling1d: { make: () => cf.globalAveragePooling1d(), input: sequence },
+  globalAveragePooling2d: { make: () => cf.globalAveragePooling2d(), input: [1, 4, 2, 1] },
+  globalAveragePooling3d: { make: () => cf.globalAveragePooling3d(), input: [1, 2, 2, 4, 1] },
+  globalMaxPooling1d: { make: () => cf.globalMaxPooling1d({ countsMasked: true }), input: sequence },
+  globalMaxPooling2d: { make: () => cf.globalMaxPooling2d({ keepdims: true }), input: [1, 4, 2, 1] },
+  globalMaxPooling3d: { make: () => cf.globalMaxPooling3d(), input: [1, 2, 2, 4, 1] },
+  leakyReluLayer: { make: () => cf.leakyReluLayer(), input: sequence },
+  maxPooling1d: { make: () => cf.maxPooling1d(), input: sequence },
+  maxPooling2d: { make: () => cf.maxPooling2d({ padding: "same" }), input: [1, 4, 2, 1] },
+  maxPooling3d: { make: () => cf.maxPooling3d(), input: [1, 2, 2, 4, 1] },
+  permute: { make: () => cf.permute({ dims: [2, 1] }), input: sequence },
+  prelu: { make: () => cf.prelu({ sharedAxes: [1] }), input: sequence },
+  reluLayer: { make: () => cf.reluLayer({ maxValue: 1 }), input: sequence },
+  repeatVector: { make: () => cf.repeatVector({ n: 3 }), input: [2, 4] },
+  softmaxLayer: { make: () => cf.softmaxLayer({ axis: [1, 2] }), input: sequence },
+  spatialDropout1d: { make: () => cf.spatialDropout1d({ rate: 0.5 }), input: sequence },
+  spatialDropout2d: { make: () => cf.spatialDropout2d({ rate: 0.5 }), input: [1, 4, 2, 1] },
+  spatialDropout3d: { make: () => cf.spatialDropout3d({ rate: 0.5 }), input: [1, 2, 2, 4, 1] },
+  upSampling1d: { make: () => cf.upSampling1d({ size: 3 }), input: sequence },
+  upSampling2d: { make: () => cf.upSampling2d(), input: [1, 4, 2, 1] },
+  upSampling3d: { make: () => cf.upSampling3d({ size: [2, 1, 1] }), input: [1, 2, 2, 4, 1] },
+  zeroPadding1d: { make: () => cf.zeroPadding1d(), input: sequence },
+  zeroPadding2d: { make: () => cf.zeroPadding2d({ padding: [1, [0, 2]] }), input: [1, 4, 2, 1] },
+  zeroPadding3d: { make: () => cf.zeroPadding3d(), input: [1, 2, 2, 4, 1] },
 };
 
 const quiet = { loss: "mse", report: "none", device: "wasm", shuffle: false } as const;

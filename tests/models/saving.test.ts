@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { RecurrentCell } from "../../src/cells/cell.ts";
 import { lstmCell, stackedCells } from "../../src/cells/mod.ts";
+import * as cf from "@cellfold/cellfold";
 import {
   activation,
   batchNormalization,
@@ -56,6 +57,23 @@ Deno.test("every layer is read back with its options", () => {
     rnn(stackedCells([lstmCell({ units: 2 }), lstmCell({ units: 3 })])),
     simpleRnn({ units: 2, goBackwards: true }),
     timeDistributed(dense({ units: 2 })),
+    cf.zeroPadding2d({ padding: [[1, 2], 3] }),
+    cf.cropping1d({ cropping: [0, 2] }),
+    cf.upSampling3d({ size: [1, 2, 3] }),
+    cf.maxPooling1d({ poolSize: 3, strides: 1, padding: "same" }),
+    cf.averagePooling2d(),
+    cf.globalMaxPooling1d({ countsMasked: true, keepdims: true }),
+    cf.globalAveragePooling3d(),
+    cf.reluLayer({ maxValue: 2, negativeSlope: 0.5, threshold: 1 }),
+    cf.leakyReluLayer({ negativeSlope: 0.1 }),
+    cf.eluLayer({ alpha: 2 }),
+    cf.prelu({ sharedAxes: [1], alphaInitializer: "ones" }),
+    cf.softmaxLayer({ axis: [1, 2] }),
+    cf.spatialDropout1d({ rate: 0.2 }),
+    cf.gaussianNoise({ stddev: 0.2 }),
+    cf.dot({ axes: [1, 2], normalize: true }),
+    cf.permute({ dims: [2, 1] }),
+    cf.repeatVector({ n: 2 }),
   ];
   const nested = sequential([
     ...layers,

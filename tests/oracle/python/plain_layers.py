@@ -82,7 +82,7 @@ def case(name, make, *xs, mask=None):
             w.assign(drawn[weight_name])
         try:
             results[dtype] = run(layer, inputs, drawn, mask, cotangent, dtype)
-        except tf.errors.InvalidArgumentError:  # TensorFlow pools volumes in float32 alone
+        except tf.errors.OpError:  # TensorFlow pools volumes in float32 alone
             assert dtype == "float64"
     output, loss, grads = results["float32"]
     config = {k: v for k, v in first.get_config().items() if k not in ("name", "trainable", "dtype", "seed")}
@@ -102,20 +102,18 @@ def case(name, make, *xs, mask=None):
 
 counts = np.array([[True, True, True, False, False], [True, False, True, True, False]])
 
-for padding in ("valid", "same"):
-    for size, stride in ((2, None), (3, 1), (2, 3)):
-        for kind in ("Max", "Average"):
-            cls = getattr(layers, f"{kind}Pooling1D")
-            case(f"{kind.lower()}_1d_{padding}_{size}_{stride}",
-                 lambda dtype: cls(size, stride, padding, dtype=dtype), floats(2, 7, 3))
+for size, stride, padding in ((2, None, "valid"), (3, 1, "same"), (2, 3, "same")):
+    for kind in ("Max", "Average"):
+        cls = getattr(layers, f"{kind}Pooling1D")
+        case(f"{kind.lower()}_1d_{padding}_{size}_{stride}",
+             lambda dtype: cls(size, stride, padding, dtype=dtype), floats(2, 7, 3))
 for kind in ("Max", "Average"):
     two, three = getattr(layers, f"{kind}Pooling2D"), getattr(layers, f"{kind}Pooling3D")
     case(f"{kind.lower()}_2d", lambda dtype: two((2, 3), (1, 2), "same", dtype=dtype), floats(2, 4, 6, 2))
     case(f"{kind.lower()}_3d", lambda dtype: three((2, 1, 2), dtype=dtype), floats(1, 4, 2, 5, 2))
     for axes, shape in ((1, (2, 5, 3)), (2, (2, 3, 4, 2)), (3, (2, 2, 3, 2, 2))):
         cls = getattr(layers, f"Global{kind}Pooling{axes}D")
-        for keepdims in (False, True):
-            case(f"global_{kind.lower()}_{axes}d_{keepdims}", lambda dtype: cls(keepdims=keepdims, dtype=dtype), floats(*shape))
+        case(f"global_{kind.lower()}_{axes}d", lambda dtype: cls(keepdims=axes == 2, dtype=dtype), floats(*shape))
 case("global_average_1d_mask", lambda dtype: layers.GlobalAveragePooling1D(dtype=dtype), floats(2, 5, 3), mask=counts)
 for name, cls, amounts in (
     ("zero_padding_1d", layers.ZeroPadding1D, ((2, 1),)), ("cropping_1d", layers.Cropping1D, ((1, 2),)),
@@ -130,7 +128,7 @@ case("up_sampling_2d", lambda dtype: layers.UpSampling2D((2, 3), dtype=dtype), f
 case("up_sampling_3d", lambda dtype: layers.UpSampling3D((2, 1, 2), dtype=dtype), floats(1, 2, 2, 2, 1))
 case("repeat_vector", lambda dtype: layers.RepeatVector(3, dtype=dtype), floats(2, 4))
 case("permute", lambda dtype: layers.Permute((3, 1, 2), dtype=dtype), floats(2, 3, 2, 4))
-for i, options in enumerate(({}, {"max_value": 0.5}, {"negative_slope": 0.25}, {"threshold": 0.25},
+for i, options in enumerate(({}, {"threshold": 0.25},
                              {"max_value": 0.6, "negative_slope": 0.5, "threshold": 0.125})):
     case(f"relu_{i}", lambda dtype: layers.ReLU(**options, dtype=dtype), floats(3, 4, 5))
 case("leaky_relu", lambda dtype: layers.LeakyReLU(dtype=dtype), floats(3, 4, 5))
@@ -145,8 +143,7 @@ case("softmax_all_masked", lambda dtype: layers.Softmax(dtype=dtype), floats(2, 
 case("spatial_dropout", lambda dtype: layers.SpatialDropout1D(0.5, dtype=dtype), floats(2, 3, 2))
 case("gaussian_noise", lambda dtype: layers.GaussianNoise(0.5, dtype=dtype), floats(2, 3, 2))
 for i, (axes, normalize, a, b) in enumerate((
-    (1, False, (3, 4), (3, 4)), (-1, True, (3, 4), (3, 4)), ([2, 1], False, (2, 3, 4), (2, 4, 5)),
-    ([1, 2], True, (2, 3, 4), (2, 5, 3)), ([1, 1], False, (2, 3), (2, 3, 4)), ([2, 1], False, (2, 3, 4), (2, 4, 3, 2)),
+    (-1, True, (3, 4), (3, 4)), ([1, 2], True, (2, 3, 4), (2, 5, 3)), ([1, 1], False, (2, 3), (2, 3, 4)), ([2, 1], False, (2, 3, 4), (2, 4, 3, 2)),
 )):
     case(f"dot_{i}", lambda dtype: layers.Dot(axes, normalize=normalize, dtype=dtype), floats(*a), floats(*b))
 
