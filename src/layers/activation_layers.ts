@@ -30,10 +30,14 @@ export interface EluLayerOptions extends LayerOptions {
   readonly alpha?: number;
 }
 
-/** `x` above the threshold, else `slope · (x - threshold)`. A slope of 0 makes 0 of -∞ too. */
+/**
+ * `x` above the threshold, else `slope · (x - threshold)`. Without a slope, 0 · ∞ would be NaN. At a threshold other
+ * than 0, where the value jumps, the derivative is 0.
+ */
 function rectified(x: Tensor, threshold: number, slope: number): Tensor {
-  if (slope === 0) return threshold === 0 ? relu(x) : select(lessEqual(x, threshold), 0, x);
-  return select(lessEqual(x, threshold), mul(sub(x, threshold), slope), x);
+  if (threshold === 0) return slope === 0 ? relu(x) : select(lessEqual(x, 0), mul(x, slope), x);
+  const above = select(lessEqual(x, threshold), 0, x);
+  return slope === 0 ? above : sub(above, mul(relu(sub(threshold, x)), slope));
 }
 
 /**
