@@ -20,6 +20,18 @@ const through: Readonly<Record<string, (x: Node) => Node>> = {
   masking: (x) => cf.call(cf.masking(), x),
   dense: (x) => cf.call(cf.dense({ units: 4, activation: "tanh" }), x),
   dropout: (x) => cf.call(cf.dropout({ rate: 0.5 }), x),
+  "dropout of channels": (x) => cf.call(cf.spatialDropout1d({ rate: 0.5 }), x),
+  "leaky relu": (x) => cf.call(cf.leakyReluLayer(), x),
+  "slopes for all steps": (x) => cf.call(cf.prelu({ sharedAxes: [1], alphaInitializer: "ones" }), x),
+  "pooling of features": (x) =>
+    cf.call(
+      cf.timeDistributed(cf.sequential([
+        cf.reshapeLayer({ targetShape: [4, 1] }),
+        cf.maxPooling1d({ poolSize: 2, strides: 1, padding: "same" }),
+        cf.flatten(),
+      ])),
+      x,
+    ),
   "batch normalization": (x) => cf.call(cf.batchNormalization(), x),
   "layer normalization": (x) => cf.call(cf.layerNormalization(), x),
   residual: (x) =>
@@ -61,6 +73,10 @@ const across: Readonly<Record<string, (x: Node) => Node>> = {
         )[0],
       x,
     ),
+  "pooling over time": (x) => cf.call(cf.maxPooling1d({ poolSize: 2, strides: 1, padding: "same" }), x),
+  "the mean of all steps": (x) =>
+    cf.apply((a, b) => cf.add(a, b), x, cf.call(cf.globalAveragePooling1d({ keepdims: true }), x)),
+  "padding and cropping": (x) => cf.call(cf.cropping1d({ cropping: [0, 2] }), cf.call(cf.zeroPadding1d({ padding: [2, 0] }), x)),
   positions: (x) => cf.apply((x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 1 }), "float32")), x),
   "softmax over time": (x) => cf.apply((x) => cf.softmax(x, { axis: 1 }), x),
   "the last output at every step": (x) =>

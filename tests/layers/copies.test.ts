@@ -18,6 +18,7 @@ type Factory = Exclude<
 interface Example {
   make(): Layer;
   readonly input: readonly number[];
+  readonly takesTokens?: boolean;
 }
 
 const sequence = [2, 4, 3];
@@ -35,7 +36,7 @@ const factories: { readonly [Name in Factory]: Example } = {
   crf: { make: () => cf.crf(), input: sequence },
   dense: { make: () => cf.dense({ units: 2 }), input: sequence },
   dropout: { make: () => cf.dropout({ rate: 0.5 }), input: sequence },
-  embedding: { make: () => cf.embedding({ inputDim: 5, outputDim: 2 }), input: [2, 4] },
+  embedding: { make: () => cf.embedding({ inputDim: 5, outputDim: 2 }), input: [2, 4], takesTokens: true },
   flatten: { make: () => cf.flatten(), input: sequence },
   gru: { make: () => cf.gru({ units: 2 }), input: sequence },
   layerNormLstm: { make: () => cf.layerNormLstm({ units: 2 }), input: sequence },
@@ -103,8 +104,8 @@ const factories: { readonly [Name in Factory]: Example } = {
 
 const quiet = { loss: "mse", report: "none", device: "wasm", shuffle: false } as const;
 
-function inputOf({ input }: Example): Tensor {
-  return input.length === 2 ? cf.tensor([[1, 2, 0, 4], [3, 3, 1, 2]], { dtype: "int32" }) : random(1, input);
+function inputOf({ input, takesTokens }: Example): Tensor {
+  return takesTokens ? cf.tensor([[1, 2, 0, 4], [3, 3, 1, 2]], { dtype: "int32" }) : random(1, input);
 }
 
 /** The layer under a head that is trained, so that there always is something to train. */
@@ -346,6 +347,14 @@ Deno.test("functions taken off a layer act as it was made; a layer of any making
   assertEquals(cf.countParams(own, cf.init(own, cf.key(0), x)).trainable, 0);
   const around = cf.sequential([own]);
   assertEquals(around.trainableLeaves(cf.init(around, cf.key(0), x).params), [false]);
+});
+
+Deno.test("a copy of dot has the name that acts, and is refused with other options", () => {
+  const layer = cf.dot({ axes: 1 });
+  const x = [random(1, [2, 3]), random(2, [2, 4])];
+  const apply = (copy: Layer) => copy.apply({ params: [], state: [] }, x, { training: false });
+  assertThrows(() => apply({ ...layer, name: "product" }), TypeError, "dot product");
+  assertThrows(() => apply({ ...layer, options: { axes: 2 } }), TypeError, "dot({ axes: 2 })");
 });
 
 Deno.test("a copy of merge has the data that acts, and is refused with other options", () => {
