@@ -31,7 +31,8 @@ function partOf(key: Json): Part | undefined {
   const { start = null, stop = null, step = null } = key.config;
   const isEnd = (end: Json): end is number | null => end === null || isIndex(end);
   // Backwards, whole axes alone.
-  const isStep = step === null || isIndex(step) && (step > 0 || step === -1 && start === null && stop === null);
+  const isStep = step === null ||
+    isIndex(step) && (step > 0 || step === -1 && start === null && stop === null);
   if (key.class_name !== "__slice__" || !isEnd(start) || !isEnd(stop) || !isStep) return undefined;
   return { kind: "range", start, stop, step: step ?? 1 };
 }
@@ -64,7 +65,11 @@ function partsOf(x: Tensor, parts: readonly Part[]): Tensor {
   const rest = new Array<Part>(missing).fill(whole);
   const at = parts.findIndex(({ kind }) => kind === "rest");
   const all = at < 0 ? [...parts, ...rest] : parts.toSpliced(at, 1, ...rest);
-  const start: Dim[] = [], size: Dim[] = [], stride: number[] = [], reversed: number[] = [], shape: Dim[] = [];
+  const start: Dim[] = [],
+    size: Dim[] = [],
+    stride: number[] = [],
+    reversed: number[] = [],
+    shape: Dim[] = [];
   for (const part of all) {
     const axis = start.length;
     if (part.kind === "new") shape.push(1);

@@ -56,10 +56,14 @@ export function dot(options: DotOptions): Layer<Tensor> {
   checkOptions("dot", options, ["axes", "normalize", ...layerOptionNames]);
   const { normalize = false, name, trainable } = options;
   const layer = layerName({ type: "dot", name });
-  const pair: readonly unknown[] = Array.isArray(options.axes) ? [...options.axes] : [options.axes, options.axes];
+  const pair: readonly unknown[] = Array.isArray(options.axes)
+    ? [...options.axes]
+    : [options.axes, options.axes];
   if (pair.length !== 2 || !pair.every((axis): axis is number => Number.isInteger(axis) && axis !== 0)) {
     throw new RangeError(
-      `Cannot make ${layer}: axes is ${quoted(options.axes)}, expected an axis other than 0, the batch, or two of them`,
+      `Cannot make ${layer}: axes is ${
+        quoted(options.axes)
+      }, expected an axis other than 0, the batch, or two of them`,
     );
   }
   return defineLayer({
@@ -73,7 +77,9 @@ export function dot(options: DotOptions): Layer<Tensor> {
       const tensors = treeLeaves<Tensor>(input);
       const refuse = (expected: string) =>
         new TypeError(
-          `Cannot use ${layer} with [${tensors.map(printSpec).join(", ")}]: expected a list of two float tensors ${expected}`,
+          `Cannot use ${layer} with [${
+            tensors.map(printSpec).join(", ")
+          }]: expected a list of two float tensors ${expected}`,
         );
       const fits = Array.isArray(input) && input.length === 2 && tensors.length === 2 &&
         tensors.every((x) => isTensor(x) && isFloat(x) && x.shape.length > 1);

@@ -57,7 +57,10 @@ function globalPooling(
 ): Layer<Tensor> {
   checkOptions(type, options, ["keepdims", "countsMasked", ...layerOptionNames]);
   const { keepdims = false, countsMasked = false } = options;
-  const reduction: Reduction = { axes: Array.from({ length: axes }, (_, index) => index + 1), keepDims: keepdims };
+  const reduction: Reduction = {
+    axes: Array.from({ length: axes }, (_, index) => index + 1),
+    keepDims: keepdims,
+  };
   return plainLayer({
     type,
     options: { keepdims, countsMasked },

@@ -52,9 +52,7 @@ function sidesOf(owner: string, option: string, value: Amounts, axes: number): S
   if (sides.length !== axes || !sides.every(isPair)) {
     throw new RangeError(
       `Cannot make ${owner}: ${option} is ${quoted(value)}, expected a number` +
-        (axes === 1
-          ? " or [before, after]"
-          : `, or for each of ${axes} axes a number or [before, after]`),
+        (axes === 1 ? " or [before, after]" : `, or for each of ${axes} axes a number or [before, after]`),
     );
   }
   for (const amount of sides.flat()) checkCount(`make ${owner}`, amount, option, 0);
@@ -77,7 +75,8 @@ function zeroPadding<Options extends LayerOptions & { readonly padding?: Amounts
     given: options,
     named: (name) => make({ ...options, name }),
     check: spatialInput(axes, { floats: false }),
-    compute: (x) => pad(x, { low: [0, ...sides.map(([low]) => low), 0], high: [0, ...sides.map(([, high]) => high), 0] }),
+    compute: (x) =>
+      pad(x, { low: [0, ...sides.map(([low]) => low), 0], high: [0, ...sides.map(([, high]) => high), 0] }),
   });
 }
 

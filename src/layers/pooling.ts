@@ -2,7 +2,7 @@
 import { unknownName } from "../known_names.ts";
 import { checkOptions } from "../option_names.ts";
 import { averagePool, maxPool } from "../operations/pooling.ts";
-import { perAxis, type PerAxis } from "../options/per_axis.ts";
+import { type PerAxis, perAxis } from "../options/per_axis.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";

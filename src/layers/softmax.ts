@@ -51,8 +51,8 @@ export function maskedSoftmax(x: Tensor, mask: Tensor | undefined, axes: readonl
 export function softmaxLayer(options: SoftmaxLayerOptions = {}): Layer<Tensor> {
   checkOptions("softmaxLayer", options, ["axis", ...layerOptionNames]);
   const { axis: given = -1 } = options;
-  const axis: number | readonly number[] = typeof given === "number" ? given : [...given];
-  const list = [axis].flat();
+  const axis = Array.isArray(given) ? [...given] : given; // the caller may change the original list
+  const list: readonly number[] = [axis].flat();
   if (list.length === 0 || !list.every(Number.isInteger)) {
     throw new RangeError(
       `Cannot make ${layerName({ type: "softmax", name: options.name })}: axis is ${quoted(axis)}, ` +

@@ -1,7 +1,7 @@
 /** Layers that repeat each element along the spatial axes of their input. */
 import { checkOptions } from "../option_names.ts";
 import { broadcastTo, reshape } from "../operations/structure.ts";
-import { perAxis, type PerAxis } from "../options/per_axis.ts";
+import { type PerAxis, perAxis } from "../options/per_axis.ts";
 import { multiplyDims } from "../tensor/dims.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { layerName, layerOptionNames, type LayerOptions } from "./define.ts";

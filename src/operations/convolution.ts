@@ -1,13 +1,14 @@
 /** Convolution and its adjoint over any number of spatial axes, with channels last. */
 import { checkCount } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
-import { addDims, type Dim, multiplyDims, printShape, type Shape } from "../tensor/dims.ts";
+import { addDims, checkShape, type Dim, multiplyDims, printShape, type Shape } from "../tensor/dims.ts";
 import { checkTensor, fixedSize, printSpec, type Tensor } from "../tensor/tensor.ts";
 import { add, mul } from "./elementwise.ts";
 import { reshape, slice, sliceAxis } from "./structure.ts";
 import { type AdjointAxis, adjointPadded, convolvePadded } from "./window_products.ts";
 import {
   type AxisWindow,
+  checkPerAxis,
   checkWindow,
   type MovingWindowOptions,
   padFor,
@@ -46,6 +47,8 @@ export function convolvedSizes(
   window: readonly number[],
   options: MovingWindowOptions = {},
 ): Shape {
+  checkShape("convolve", spatial, "the spatial sizes");
+  checkPerAxis("convolve", window, "the window", spatial.length);
   checkWindow("convolve", spatial.length, options);
   return planWindows("convolve", spatial, window, options).map(({ size }) => size);
 }

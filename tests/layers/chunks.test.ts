@@ -76,7 +76,8 @@ const across: Readonly<Record<string, (x: Node) => Node>> = {
   "pooling over time": (x) => cf.call(cf.maxPooling1d({ poolSize: 2, strides: 1, padding: "same" }), x),
   "the mean of all steps": (x) =>
     cf.apply((a, b) => cf.add(a, b), x, cf.call(cf.globalAveragePooling1d({ keepdims: true }), x)),
-  "padding and cropping": (x) => cf.call(cf.cropping1d({ cropping: [0, 2] }), cf.call(cf.zeroPadding1d({ padding: [2, 0] }), x)),
+  "padding and cropping": (x) =>
+    cf.call(cf.cropping1d({ cropping: [0, 2] }), cf.call(cf.zeroPadding1d({ padding: [2, 0] }), x)),
   positions: (x) => cf.apply((x) => cf.add(x, cf.cast(cf.iota(x.shape, { axis: 1 }), "float32")), x),
   "softmax over time": (x) => cf.apply((x) => cf.softmax(x, { axis: 1 }), x),
   "the last output at every step": (x) =>

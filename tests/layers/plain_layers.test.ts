@@ -87,7 +87,11 @@ Deno.test("inputs and options that do not fit are refused by name", () => {
   const flat = cf.ones([2, 3]);
   const refused = (layer: Layer<Tensor>, input: Tree<Tensor>, message: string) =>
     assertThrows(() => layer.apply({ params: [], state: [] }, input, { training: false }), Error, message);
-  refused(cf.maxPooling1d({ name: "pool" }), flat, "maxPooling1d pool with an input of shape [2, 3]: expected 3 axes");
+  refused(
+    cf.maxPooling1d({ name: "pool" }),
+    flat,
+    "maxPooling1d pool with an input of shape [2, 3]: expected 3 axes",
+  );
   refused(cf.zeroPadding2d(), x, "expected 4 axes, [batch, height, width, channels]");
   refused(cf.repeatVector({ n: 2 }), x, "expected 2 axes, [batch, features]");
   refused(cf.permute({ dims: [2, 1] }), flat, "expected 3 axes");

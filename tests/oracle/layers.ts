@@ -140,7 +140,9 @@ const layers: Readonly<Record<string, Make<Layer>>> = {
   Flatten: (config) => flatten(channelsLast(config)),
   Reshape: (config) => reshapeLayer(as<ReshapeLayerOptions>(config)),
   ...Object.fromEntries(
-    Object.entries(plain).map(([className, make]) => [className, (config: JsonObject) => make(channelsLast<never>(config))]),
+    Object.entries(plain).map((
+      [className, make],
+    ) => [className, (config: JsonObject) => make(channelsLast<never>(config))]),
   ),
 };
 
