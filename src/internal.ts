@@ -175,6 +175,7 @@ export {
   type ReshapeLayerOptions,
   type Revive,
   type RnnOptions,
+  type Sides,
   type SimpleRnnOptions,
   type SoftmaxLayerOptions,
   type SpatialDropoutOptions,
@@ -190,6 +191,7 @@ export {
   type ZeroPadding1dOptions,
   type ZeroPaddingOptions,
 } from "./layers/mod.ts";
+export type { PerAxis } from "./options/per_axis.ts";
 export type {
   CallOptions,
   FromJsonOptions,

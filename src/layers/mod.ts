@@ -90,6 +90,7 @@ export {
   cropping2d,
   cropping3d,
   type CroppingOptions,
+  type Sides,
   zeroPadding1d,
   type ZeroPadding1dOptions,
   zeroPadding2d,

@@ -9,8 +9,8 @@ import { layerName, layerOptionNames, type LayerOptions } from "./define.ts";
 import type { Layer } from "./layer.ts";
 import { plainLayer, spatialInput } from "./plain.ts";
 
-/** Before and after the elements of an axis. */
-type Sides = readonly [low: number, high: number];
+/** How many elements before and after those of an axis. */
+export type Sides = readonly [low: number, high: number];
 
 /** Options of {@linkcode zeroPadding1d}. */
 export interface ZeroPadding1dOptions extends LayerOptions {

@@ -47,6 +47,7 @@ export function convolvedSizes(
   window: readonly number[],
   options: MovingWindowOptions = {},
 ): Shape {
+  checkOptions("convolvedSizes", options, windowOptionNames);
   checkShape("convolve", spatial, "the spatial sizes");
   checkPerAxis("convolve", window, "the window", spatial.length);
   checkWindow("convolve", spatial.length, options);
