@@ -7,6 +7,8 @@ import {
   bidirectional,
   dense,
   embedding,
+  globalAveragePooling1d,
+  globalMaxPooling1d,
   gru,
   type Layer,
   layerNormLstm,
@@ -107,6 +109,17 @@ Deno.test("a sequential model needs its input, and a graph has its own", async (
     (await errorOf(toKeras(layer, variables, { input: flat, name: "a/b" }))).message,
     '"a/b"',
   );
+});
+
+Deno.test("pooling that counts masked steps otherwise than Keras cannot be written", async () => {
+  const tokens = spec([null, null], "int32");
+  const masked = () => embedding({ inputDim: 5, outputDim: 2, maskZero: true });
+  await refused(sequential([masked(), globalMaxPooling1d()]), tokens, "countsMasked: true");
+  const ids = input([null], { dtype: "int32" });
+  const outputs = call(globalAveragePooling1d({ countsMasked: true }), call(masked(), ids));
+  await refused(model({ inputs: ids, outputs }), tokens, "countsMasked: false");
+  const unmasked = sequential([embedding({ inputDim: 5, outputDim: 2 }), globalMaxPooling1d()]);
+  await toKeras(unmasked, init(unmasked, key(0), tokens), { input: tokens }); // nothing to count otherwise
 });
 
 Deno.test("functions and calls that Keras would compute otherwise cannot be written", async () => {
