@@ -185,9 +185,9 @@ export {
   type Streams,
   type StreamsOptions,
   type StreamsSession,
-  type ViterbiOptions,
   type UpSampling1dOptions,
   type UpSamplingOptions,
+  type ViterbiOptions,
   type ZeroPadding1dOptions,
   type ZeroPaddingOptions,
 } from "./layers/mod.ts";
