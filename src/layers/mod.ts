@@ -117,3 +117,23 @@ export { softmaxLayer, type SoftmaxLayerOptions } from "./softmax.ts";
 export { dot, type DotOptions } from "./dot.ts";
 export { permute, type PermuteOptions } from "./permute.ts";
 export { repeatVector, type RepeatVectorOptions } from "./repeat_vector.ts";
+export {
+  conv1d,
+  conv1dTranspose,
+  conv2d,
+  conv2dTranspose,
+  conv3d,
+  conv3dTranspose,
+  type ConvOptions,
+  type ConvParams,
+  type ConvTransposeOptions,
+} from "./conv.ts";
+export type { ConvolutionLayerOptions } from "./convolution_layer.ts";
+export {
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type DepthwiseConvOptions,
+  separableConv1d,
+  separableConv2d,
+  type SeparableConvOptions,
+} from "./depthwise_conv.ts";

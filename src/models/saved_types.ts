@@ -18,9 +18,27 @@ import { activation } from "../layers/activation.ts";
 import { batchNormalization } from "../layers/batch_normalization.ts";
 import { bidirectional, type MergeMode } from "../layers/bidirectional.ts";
 import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../layers/conv_lstm.ts";
+import {
+  conv1d,
+  conv1dTranspose,
+  conv2d,
+  conv2dTranspose,
+  conv3d,
+  conv3dTranspose,
+  type ConvOptions,
+  type ConvTransposeOptions,
+} from "../layers/conv.ts";
 import type { LayerReviver, Revive } from "../layers/define.ts";
 import { crf } from "../layers/crf.ts";
 import { dense, type DenseOptions } from "../layers/dense.ts";
+import {
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type DepthwiseConvOptions,
+  separableConv1d,
+  separableConv2d,
+  type SeparableConvOptions,
+} from "../layers/depthwise_conv.ts";
 import {
   dropout,
   type DropoutOptions,
@@ -101,6 +119,16 @@ export const cellTypes: { readonly [type: string]: CellReviver } = {
 const plainTypes: { readonly [type: string]: LayerReviver } = {
   activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
   batchNormalization: (options) => batchNormalization(options),
+  conv1d: (options) => conv1d(options as unknown as ConvOptions),
+  conv2d: (options) => conv2d(options as unknown as ConvOptions),
+  conv3d: (options) => conv3d(options as unknown as ConvOptions),
+  conv1dTranspose: (options) => conv1dTranspose(options as unknown as ConvTransposeOptions),
+  conv2dTranspose: (options) => conv2dTranspose(options as unknown as ConvTransposeOptions),
+  conv3dTranspose: (options) => conv3dTranspose(options as unknown as ConvTransposeOptions),
+  depthwiseConv1d: (options) => depthwiseConv1d(options as unknown as DepthwiseConvOptions),
+  depthwiseConv2d: (options) => depthwiseConv2d(options as unknown as DepthwiseConvOptions),
+  separableConv1d: (options) => separableConv1d(options as unknown as SeparableConvOptions),
+  separableConv2d: (options) => separableConv2d(options as unknown as SeparableConvOptions),
   crf: (options) => crf(options),
   dense: (options) => dense(options as unknown as DenseOptions),
   dropout: (options) => dropout(options as unknown as DropoutOptions),
