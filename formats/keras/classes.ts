@@ -5,6 +5,7 @@
 import type { MergeMethod } from "../../src/layers/mod.ts";
 import { cellOptionKinds } from "./cells.ts";
 import { type ClassRow, how } from "./class_row.ts";
+import { convRows } from "./conv_rows.ts";
 import { plainRows } from "./plain_rows.ts";
 
 /** Keras's layers with several inputs, which are methods of our `merge`. */
@@ -105,6 +106,7 @@ export const layerRows: readonly ClassRow[] = [
   { className: "Flatten", type: "flatten", options: {}, fixed: channelsLast },
   { className: "Reshape", type: "reshape", options: { target_shape: "sizes" } },
   ...plainRows,
+  ...convRows,
 ];
 
 /** The options of `RNN` besides its cell. */

@@ -22,6 +22,7 @@ export type Kind =
   | "sharedAxes"
   | "amounts"
   | "padding"
+  | "causal"
   | "merge"
   | "activation"
   | "initializer";
@@ -77,6 +78,10 @@ const plainKinds: Readonly<
     "a whole number from 0, or a list of them or of pairs",
   ],
   padding: [(value) => value === "valid" || value === "same", '"valid" or "same"'],
+  causal: [
+    (value) => ["valid", "same", "causal"].includes(String(value)),
+    '"valid", "same" or "causal"',
+  ],
   merge: [
     (value) => value === null || ["concat", "sum", "mul", "ave"].includes(String(value)),
     '"concat", "sum", "mul", "ave" or null',

@@ -7,6 +7,7 @@ import type { JsonOptions } from "../../src/options/json.ts";
 import type { Shape } from "../../src/tensor/dims.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { cellRow } from "./cells.ts";
+import { convWeights } from "./conv_rows.ts";
 import { count, last, param, type WeightRow } from "./weight_row.ts";
 
 function normalization(options: JsonOptions): WeightRow[] {
@@ -58,6 +59,7 @@ const rows: Readonly<Record<string, (options: JsonOptions) => readonly WeightRow
   flatten: () => [],
   reshape: () => [],
   merge: () => [],
+  ...convWeights,
 };
 
 /** The weights of a layer or cell of this type; undefined if Keras has no such type. */
