@@ -181,7 +181,9 @@ export {
 export {
   activation,
   adapt,
+  additiveAttention,
   type ApplyContext,
+  attention,
   averagePooling1d,
   averagePooling2d,
   averagePooling3d,
@@ -231,6 +233,7 @@ export {
   maxPooling2d,
   maxPooling3d,
   merge,
+  multiHeadAttention,
   normalization,
   permute,
   prelu,

@@ -120,7 +120,11 @@ export {
   type SimpleRnnCellOptions,
 } from "./cells/mod.ts";
 export {
+  type AdditiveAttentionOptions,
   type Applied,
+  type Attended,
+  type AttentionLayerOptions,
+  type AttentionOptions,
   type BatchNormalizationOptions,
   type BatchNormalizationState,
   type BeamSearchOptions,
@@ -150,6 +154,7 @@ export {
   type GenerateOptions,
   type GlobalPoolingOptions,
   type GruOptions,
+  type HeadsParams,
   isCarryState,
   isRecurrentLayer,
   layerJson,
@@ -166,6 +171,8 @@ export {
   type MergeMethod,
   type MergeMode,
   type MergeOptions,
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionParams,
   type NormalizationOptions,
   type NormalizationParams,
   type PermuteOptions,

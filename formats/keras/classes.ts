@@ -4,6 +4,7 @@
  */
 import type { MergeMethod } from "../../src/layers/mod.ts";
 import { cellOptionKinds } from "./cells.ts";
+import { attentionRows } from "./attention.ts";
 import { type ClassRow, how } from "./class_row.ts";
 import { convRows } from "./conv_rows.ts";
 import { plainRows } from "./plain_rows.ts";
@@ -106,6 +107,7 @@ export const layerRows: readonly ClassRow[] = [
   { className: "Flatten", type: "flatten", options: {}, fixed: channelsLast },
   { className: "Reshape", type: "reshape", options: { target_shape: "sizes" } },
   ...plainRows,
+  ...attentionRows,
   ...convRows,
 ];
 

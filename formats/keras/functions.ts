@@ -163,5 +163,6 @@ export function operationOf(fn: GraphFunction, count: number): OperationCall | u
 
 /** The Python module of an operation. */
 export function moduleOf(className: string): string {
+  if (className === "ConvertToTensor") return "keras.src.ops.core";
   return className === "Sigmoid" ? "keras.src.ops.nn" : "keras.src.ops.numpy";
 }

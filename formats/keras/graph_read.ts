@@ -11,6 +11,7 @@ import type { Json } from "../../src/options/json.ts";
 import { specOf, type Tensor } from "../../src/tensor/tensor.ts";
 import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/quoted.ts";
+import { isAttention, readAttentionCalls } from "./attention.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
 import { takesMask } from "./masks.ts";
@@ -296,6 +297,12 @@ function withOrderedMasks(operator: Operator): Operator {
   return layer === undefined ? operator : { ...operator, layer: keepingMaskOrder(layer) };
 }
 
+/** The arguments of the calls of attention are options here. */
+function withCallOptions(operator: Operator): Operator {
+  const { layer, calls, place } = operator;
+  return layer && isAttention(layer) ? { ...operator, ...readAttentionCalls(layer, calls, place) } : operator;
+}
+
 /** The names of inputs that are read only by layers of tokens, and by the masks of those. */
 function tokenInputs(operators: readonly Operator[]): ReadonlySet<string> {
   const tokens = new Set<string>();
@@ -336,7 +343,9 @@ function endsOf(
 export function readGraph(object: KerasObject, context: LayerContext): Layer {
   const place = placeOf(object);
   const within = inside(context, place);
-  const operators = operatorsOf(object, within).map(context.masksTravel ? withOrderedMasks : withKerasMasks);
+  const operators = operatorsOf(object, within)
+    .map(context.masksTravel ? withOrderedMasks : withKerasMasks)
+    .map(withCallOptions);
   const tokens = tokenInputs(operators);
   const results: Results = new Map();
   for (const { name, object, place } of operators) {

@@ -11,6 +11,7 @@ import type { GraphFunction } from "../../src/models/mod.ts";
 import { addDims, type Dim, type Shape } from "../../src/tensor/dims.ts";
 import type { Spec, Tensor } from "../../src/tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../../src/tree/tree.ts";
+import { attentionArguments, isAttention } from "./attention.ts";
 import { moduleOf, operationOf, toTokens } from "./functions.ts";
 import {
   declaredInputs,
@@ -172,9 +173,14 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     const masks = nodes[node].masks?.map((mask) => mask === undefined ? null : tensorOf(mask));
     const given = step.mask === undefined ? undefined : mapReferences(step.mask, tensorOf);
     const mask = given ?? (masks && masksJson(step.inputs ?? [], masks));
+    const inputs = mapReferences(step.inputs ?? [], tensorOf) as Json; // a tree of JSON
+    const { args, kwargs } = isAttention(layer)
+      ? attentionArguments(layer, inputs)
+      : { args: [inputs], kwargs: {} };
     return {
-      args: [mapReferences(step.inputs ?? [], tensorOf)],
+      args,
       kwargs: {
+        ...kwargs,
         ...(step.initialState === undefined
           ? {}
           : { initial_state: stateJson(layer, step.initialState, tensorOf) }),

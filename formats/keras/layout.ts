@@ -5,6 +5,7 @@
  */
 import type { JsonOptions } from "../../src/options/json.ts";
 import { isRecurrentLayer, type Layer, layerName } from "../../src/layers/mod.ts";
+import { attentionParts, isAttention } from "./attention.ts";
 import { classOf } from "./class_of.ts";
 import { kerasOrder } from "./graph_order.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
@@ -120,6 +121,15 @@ export function layoutAt(whole: Layer, path: string, name: string, orders: Order
       containers.push({ path: below, names: [...names.values()] });
       for (const [index, group] of names) {
         add(inner[index], `${below}/${group}`, inner[index].name ?? group, [...variables, index], trainable);
+      }
+    } else if (isAttention(layer)) {
+      for (const { group, name: own, rows, variables: part } of attentionParts(layer)) {
+        owners.push({
+          path: group === "" ? path : `${path}/${group}`,
+          name: group === "" ? name : own,
+          rows,
+          variables: [...variables, ...part],
+        });
       }
     } else {
       const rows = weightRows(layer.type, layer.options) ?? [];

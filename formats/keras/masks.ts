@@ -4,6 +4,7 @@
  * They are our masks: where Keras by itself would have another one, the file passes ours to the call by name.
  */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
+import { isAttention } from "./attention.ts";
 import { isRecurrentLayer, type Layer } from "../../src/layers/mod.ts";
 import { keepsMaskOrder } from "./mask_order.ts";
 
@@ -90,6 +91,10 @@ export function masksOfCall<Ref extends object | string>(
       return [ofConcatenate(options.axis, inputs, make)];
     }
     return [options.counts === "any" ? ofAny(inputs, make) : ofAll(inputs, make)];
+  }
+  if (layer.type === "multiHeadAttention") return [before];
+  if (isAttention(layer)) {
+    return [before && make("ConvertToTensor", [before], { dtype: null, sparse: null, ragged: null })];
   }
   if (passing.includes(layer.type)) return [before];
   const [recurrent] = layer.type === "bidirectional" ? layer.layers ?? [] : [layer];

@@ -34,12 +34,12 @@ export function readOptions(
   for (const [option, value] of Object.entries(config)) {
     if (common.includes(option) || apart.includes(option) || row.without?.includes(option)) continue;
     if (Object.hasOwn(row.options, option)) {
-      if (value === null && row.options[option] === "noise") continue; // null: no noise shape
+      if (value === null && row.options[option] === "noise") continue; // null: none
       options[camelCase(option)] = valueOf(row, option, value, layer);
       continue;
     }
     const allowed = row.fixed && Object.hasOwn(row.fixed, option) ? row.fixed[option] : [null, false];
-    if (allowed.includes(value)) continue; // nothing that this library lacks
+    if (allowed.some((known) => JSON.stringify(known) === JSON.stringify(value))) continue; // nothing that this library lacks
     throw new KerasFileError(
       layer,
       refusal(layer, option, value, `${quoted(allowed[0])}, as nothing else is there in this library`),

@@ -13,7 +13,8 @@ import {
 import { isContainer } from "../../src/models/container.ts";
 import { multiplyDims, printShape, type Shape } from "../../src/tensor/dims.ts";
 import { isLeaf, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
-import { mapLike, type Tree } from "../../src/tree/tree.ts";
+import { mapLike, type Tree, treeLeaves } from "../../src/tree/tree.ts";
+import { attentionParts, isAttention, shapeOfRole } from "./attention.ts";
 import { KerasFileError, reading } from "./errors.ts";
 import type { WeightFile } from "./hdf5.ts";
 import { classOfCell } from "./cells.ts";
@@ -111,6 +112,11 @@ function checkWeights(layer: Layer, path: string, input: Tree<Tensor>, mask: Mas
     checkedCall(first, `${path}/layer`, rows, {}, context);
   } else if (isRecurrentLayer(layer)) {
     if (isLeaf(input)) checkCell(cellOf(layer), `${path}/cell`, withoutTime(input.shape), context.file);
+  } else if (isAttention(layer)) {
+    const shapes = treeLeaves<Spec>(input).map(({ shape }) => shape);
+    for (const { group, rows, role } of attentionParts(layer)) {
+      checkRows(rows, group === "" ? path : `${path}/${group}`, shapeOfRole(shapes, role), context.file);
+    }
   } else {
     const rows = weightRows(layer.type, layer.options) ?? [];
     if (isLeaf(input)) checkRows(rows, path, input.shape, context.file);

@@ -23,6 +23,7 @@ export type Kind =
   | "amounts"
   | "padding"
   | "causal"
+  | "scoreMode"
   | "merge"
   | "activation"
   | "initializer";
@@ -78,6 +79,7 @@ const plainKinds: Readonly<
     "a whole number from 0, or a list of them or of pairs",
   ],
   padding: [(value) => value === "valid" || value === "same", '"valid" or "same"'],
+  scoreMode: [(value) => value === "dot" || value === "concat", '"dot" or "concat"'],
   causal: [
     (value) => ["valid", "same", "causal"].includes(String(value)),
     '"valid", "same" or "causal"',

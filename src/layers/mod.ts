@@ -137,3 +137,17 @@ export {
   separableConv2d,
   type SeparableConvOptions,
 } from "./depthwise_conv.ts";
+export {
+  additiveAttention,
+  type AdditiveAttentionOptions,
+  attention,
+  type AttentionLayerOptions,
+  type AttentionOptions,
+} from "./attention.ts";
+export type { Attended } from "./attention_weights.ts";
+export {
+  type HeadsParams,
+  multiHeadAttention,
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionParams,
+} from "./multi_head_attention.ts";

@@ -15,6 +15,7 @@ import { lstmCell, type LstmCellOptions } from "../cells/lstm.ts";
 import { simpleRnnCell, type SimpleRnnCellOptions } from "../cells/simple_rnn.ts";
 import { stackedCells } from "../cells/stacked.ts";
 import { activation } from "../layers/activation.ts";
+import { additiveAttention, attention, type AttentionOptions } from "../layers/attention.ts";
 import { batchNormalization } from "../layers/batch_normalization.ts";
 import { bidirectional, type MergeMode } from "../layers/bidirectional.ts";
 import { convLstm1d, convLstm2d, convLstm3d, type ConvLstmOptions } from "../layers/conv_lstm.ts";
@@ -58,6 +59,7 @@ import { layerNormalization } from "../layers/layer_normalization.ts";
 import { lstm, type LstmOptions } from "../layers/lstm.ts";
 import { masking } from "../layers/masking.ts";
 import { merge, type MergeOptions } from "../layers/merge.ts";
+import { multiHeadAttention, type MultiHeadAttentionOptions } from "../layers/multi_head_attention.ts";
 import { normalization } from "../layers/normalization.ts";
 import { reshapeLayer, type ReshapeLayerOptions } from "../layers/reshape.ts";
 import type { RnnOptions } from "../layers/recurrent_options.ts";
@@ -118,6 +120,8 @@ export const cellTypes: { readonly [type: string]: CellReviver } = {
 /** The layers that do not contain a graph. */
 const plainTypes: { readonly [type: string]: LayerReviver } = {
   activation: ({ activation: name, ...options }) => activation(name as ActivationName, options),
+  additiveAttention: (options) => additiveAttention(options),
+  attention: (options) => attention(options as AttentionOptions),
   batchNormalization: (options) => batchNormalization(options),
   conv1d: (options) => conv1d(options as unknown as ConvOptions),
   conv2d: (options) => conv2d(options as unknown as ConvOptions),
@@ -137,6 +141,7 @@ const plainTypes: { readonly [type: string]: LayerReviver } = {
   layerNormalization: (options) => layerNormalization(options),
   masking: (options) => masking(options),
   normalization: (options) => normalization(options),
+  multiHeadAttention: (options) => multiHeadAttention(options as unknown as MultiHeadAttentionOptions),
   merge: (options) => merge(options as unknown as MergeOptions),
   reshape: (options) => reshapeLayer(options as unknown as ReshapeLayerOptions),
   simpleRnn: (options) => simpleRnn(options as unknown as SimpleRnnOptions),
