@@ -129,6 +129,7 @@ export function layoutAt(whole: Layer, path: string, name: string, orders: Order
           name: group === "" ? name : own,
           rows,
           variables: [...variables, ...part],
+          trainable,
         });
       }
     } else {

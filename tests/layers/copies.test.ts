@@ -12,8 +12,15 @@ type MakesLayer<Name extends keyof Exports> = Exports[Name] extends (...args: ne
   : never;
 type Factory = Exclude<
   { [Name in keyof Exports]: MakesLayer<Name> }[keyof Exports],
-  "defineLayer" | "fromJson" | "statefulLayer" | "merge" | "dot"
->; // merge takes several inputs and has a test of its own; so does dot
+  | "defineLayer"
+  | "fromJson"
+  | "statefulLayer"
+  | "merge"
+  | "dot"
+  | "attention"
+  | "additiveAttention"
+  | "multiHeadAttention"
+>; // merge takes several inputs and has a test of its own; so do dot and attention
 
 interface Example {
   make(): Layer;
@@ -68,6 +75,22 @@ const factories: { readonly [Name in Factory]: Example } = {
     make: () => cf.timeDistributed(cf.sequential([cf.dense({ units: 2 }), cf.batchNormalization()])),
     input: sequence,
   },
+  conv1d: { make: () => cf.conv1d({ filters: 2, kernelSize: 2, padding: "causal" }), input: sequence },
+  conv2d: { make: () => cf.conv2d({ filters: 2, kernelSize: [2, 1] }), input: [1, 4, 2, 1] },
+  conv3d: { make: () => cf.conv3d({ filters: 1, kernelSize: 1 }), input: [1, 2, 2, 2, 1] },
+  conv1dTranspose: {
+    make: () => cf.conv1dTranspose({ filters: 2, kernelSize: 2, strides: 2 }),
+    input: sequence,
+  },
+  conv2dTranspose: { make: () => cf.conv2dTranspose({ filters: 1, kernelSize: 2 }), input: [1, 2, 2, 1] },
+  conv3dTranspose: { make: () => cf.conv3dTranspose({ filters: 1, kernelSize: 2 }), input: [1, 2, 1, 2, 1] },
+  depthwiseConv1d: { make: () => cf.depthwiseConv1d({ kernelSize: 2 }), input: sequence },
+  depthwiseConv2d: {
+    make: () => cf.depthwiseConv2d({ kernelSize: 2, depthMultiplier: 2 }),
+    input: [1, 3, 2, 2],
+  },
+  separableConv1d: { make: () => cf.separableConv1d({ filters: 2, kernelSize: 2 }), input: sequence },
+  separableConv2d: { make: () => cf.separableConv2d({ filters: 2, kernelSize: 2 }), input: [1, 3, 2, 2] },
   averagePooling1d: { make: () => cf.averagePooling1d(), input: sequence },
   averagePooling2d: { make: () => cf.averagePooling2d(), input: [1, 4, 2, 1] },
   averagePooling3d: { make: () => cf.averagePooling3d(), input: [1, 2, 2, 4, 1] },

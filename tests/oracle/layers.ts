@@ -99,6 +99,17 @@ const plain: Readonly<Record<string, (options: never) => Layer>> = {
   SpatialDropout1D: cf.spatialDropout1d,
   GaussianNoise: cf.gaussianNoise,
   Dot: cf.dot,
+  Conv1D: cf.conv1d,
+  Conv2D: cf.conv2d,
+  Conv3D: cf.conv3d,
+  Conv1DTranspose: cf.conv1dTranspose,
+  Conv2DTranspose: cf.conv2dTranspose,
+  DepthwiseConv1D: cf.depthwiseConv1d,
+  DepthwiseConv2D: cf.depthwiseConv2d,
+  SeparableConv1D: cf.separableConv1d,
+  SeparableConv2D: cf.separableConv2d,
+  Attention: cf.attention,
+  AdditiveAttention: cf.additiveAttention,
 };
 
 const layers: Readonly<Record<string, Make<Layer>>> = {

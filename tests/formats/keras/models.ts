@@ -3,6 +3,8 @@ import { gruCell, lstmCell, simpleRnnCell, stackedCells } from "../../../src/cel
 import { convLstm2dCell } from "../../../src/cells/conv_lstm.ts";
 import {
   activation,
+  additiveAttention,
+  attention,
   averagePooling1d,
   averagePooling2d,
   batchNormalization,
@@ -34,6 +36,7 @@ import {
   maxPooling1d,
   maxPooling2d,
   merge,
+  multiHeadAttention,
   normalization,
   permute,
   prelu,
@@ -236,6 +239,23 @@ export const examples: Readonly<Record<string, () => Example>> = {
     input: spec([null, null, 3]),
     x: floats(9, 2, 5, 3),
   }),
+  attending: () => {
+    const words = input([null], { name: "words", dtype: "int32" });
+    const notes = input([null, 4], { name: "notes" });
+    const embedded = call(embedding({ inputDim: 7, outputDim: 4, maskZero: true }), words);
+    const masked = call(masking(), notes);
+    const seen = call(attention({ useScale: true }), [embedded, masked]);
+    const [added, scores] = call(additiveAttention({ returnAttentionScores: true }), [masked, embedded]);
+    const heads = multiHeadAttention({ numHeads: 2, keyDim: 3, outputShape: 5, useCausalMask: true });
+    const outputs = [
+      call(gru({ units: 2 }), seen),
+      call(lstm({ units: 2 }), added),
+      scores,
+      call(lstm({ units: 2 }), call(heads, [call(dense({ units: 3 }), embedded), notes, masked])),
+    ];
+    const x = { words: tokens(7, 2, 6), notes: floats(11, 2, 6, 4) };
+    return { model: model({ inputs: { words, notes }, outputs }), x };
+  },
   convolved: () => ({
     model: sequential([
       conv1d({ filters: 4, kernelSize: 3, padding: "causal", dilationRate: 2, activation: "elu" }),
