@@ -47,9 +47,13 @@ export interface HeadsParams {
 
 /** Parameters of {@linkcode multiHeadAttention}. */
 export interface MultiHeadAttentionParams {
+  /** Of the queries, `[features, heads, keyDim]`. */
   readonly query: HeadsParams;
+  /** Of the keys, `[features, heads, keyDim]`. */
   readonly key: HeadsParams;
+  /** Of the values, `[features, heads, valueDim]`. */
   readonly value: HeadsParams;
+  /** Of all heads together, `[heads, valueDim, features]`. */
   readonly output: HeadsParams;
 }
 
