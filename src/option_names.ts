@@ -48,6 +48,9 @@ const FLAGS: ReadonlySet<string> = new Set([
   "useEma",
   "useBias",
   "zeroInfinity",
+  "useCausalMask",
+  "useScale",
+  "returnAttentionScores",
   "zeroOutputForMask",
 ]);
 

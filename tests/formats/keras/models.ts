@@ -253,7 +253,7 @@ export const examples: Readonly<Record<string, () => Example>> = {
       scores,
       call(lstm({ units: 2 }), call(heads, [call(dense({ units: 3 }), embedded), notes, masked])),
     ];
-    const x = { words: tokens(7, 2, 6), notes: floats(11, 2, 6, 4) };
+    const x = { words: tokens(5, 2, 6), notes: floats(11, 2, 6, 4) };
     return { model: model({ inputs: { words, notes }, outputs }), x };
   },
   convolved: () => ({
