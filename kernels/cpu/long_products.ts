@@ -4,7 +4,7 @@
  * them.
  */
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
-import { cpuFunctions, type CpuKernel, type LongProductKernel, rowsOfAll } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel, type LongLeft, type LongProductKernel, rowsOfAll } from "./kernels.ts";
 import { reshapeView, sameLoops, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Target } from "./target.ts";
@@ -17,20 +17,28 @@ const { readsOf, writesOf } = cpuFunctions;
 /** The most bytes of results for which every thread sums its own terms, and the fewest terms per thread. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
 
+/** Whether a product is a long one. */
+export function isLongProduct(left: View, right: View): boolean {
+  const [rows, terms] = left.shape, columns = right.shape[1];
+  return left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG) &&
+    typeof rows === "number" && typeof columns === "number" &&
+    left.strides[0] === 1 && right.strides[1] === 1;
+}
+
 /**
  * The product as a long product, if it is one. One whose number of terms is open, as it is summed over the batch
  * or over time, counts as one.
  */
 export function longProduct(
-  left: View,
+  left: View & Pick<LongLeft, "gathered">,
   right: View,
   output: View,
   target: Target,
 ): LongProductKernel | undefined {
   const [rows, terms] = left.shape, columns = right.shape[1];
-  const isLong = left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG);
-  if (!isLong || typeof rows !== "number" || typeof columns !== "number") return undefined;
-  if (left.strides[0] !== 1 || right.strides[1] !== 1) return undefined;
+  if (!isLongProduct(left, right) || typeof rows !== "number" || typeof columns !== "number") {
+    return undefined;
+  }
   return withLefts(right, columns, [{ ...left, shape: [rows, terms] }], [output], target);
 }
 
