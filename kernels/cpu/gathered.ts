@@ -8,7 +8,7 @@ import { type Kernel, kernelFunctions } from "../lowering/kernels.ts";
 import type { FusedKernel } from "../lowering/kinds/fused.ts";
 import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { type Buffer, collapse, type View, viewOf } from "../lowering/views.ts";
-import { isLongProduct } from "./long_products.ts";
+import { isLongProduct } from "./is_long.ts";
 import { sizeOf } from "../shapes.ts";
 
 const { readsOf, writesOf } = kernelFunctions;

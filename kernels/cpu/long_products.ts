@@ -5,25 +5,15 @@
  */
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
 import { cpuFunctions, type CpuKernel, type LongLeft, type LongProductKernel, rowsOfAll } from "./kernels.ts";
+import { isLongProduct } from "./is_long.ts";
 import { reshapeView, sameLoops, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Target } from "./target.ts";
-
-/** The number of terms from which both operands are packed block by block. */
-const LONG = 512;
 
 const { readsOf, writesOf } = cpuFunctions;
 
 /** The most bytes of results for which every thread sums its own terms, and the fewest terms per thread. */
 const PART_BYTES = 1 << 18, PART_TERMS = 64;
-
-/** Whether a product is a long one. */
-export function isLongProduct(left: View, right: View): boolean {
-  const [rows, terms] = left.shape, columns = right.shape[1];
-  return left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG) &&
-    typeof rows === "number" && typeof columns === "number" &&
-    left.strides[0] === 1 && right.strides[1] === 1;
-}
 
 /**
  * The product as a long product, if it is one. One whose number of terms is open, as it is summed over the batch
