@@ -6,11 +6,8 @@
 import { checkList, checkText, describeValue, wrongKind } from "../describe.ts";
 import { INSPECT } from "../inspect.ts";
 import { quoted } from "../quoted.ts";
-<<<<<<< HEAD
 import { nameQuotient, quotientOf } from "./quotients.ts";
 import type { SymbolicDim } from "./symbolic.ts";
-=======
->>>>>>> 8db2a76 (Quotients of sizes beside the sizes; special values of windows and convolutions; tests of gathered operands)
 
 export type { SymbolicDim } from "./symbolic.ts";
 
@@ -117,32 +114,6 @@ export function symbol(name: string): Dim {
     throw new SyntaxError(`Cannot name a size ${quoted(name)}: not an identifier`);
   }
   return fromTerms({ [name]: 1 });
-}
-
-/**
- * `⌊dividend / divisor⌋`, such as the number of places that a window with a stride has along an axis of open size. In a
- * polynomial a quotient is one symbol, whose name says what is divided by what.
- */
-export interface Quotient {
-  /** No coefficient is negative. */
-  readonly dividend: SymbolicDim;
-  readonly divisor: number;
-}
-
-const quotients = new Map<string, Quotient>();
-
-/** The name of a quotient: `floor((time+1)/2)`. */
-function nameQuotient(dividend: SymbolicDim, divisor: number): string {
-  // A `*` separates the symbols of a monomial, of which this becomes one.
-  const text = dividend.toString().replaceAll("*", "·");
-  const name = `floor(${/[+-]/.test(text) ? `(${text})` : text}/${divisor})`;
-  quotients.set(name, { dividend, divisor });
-  return name;
-}
-
-/** The quotient of this name; undefined if a symbol has it. */
-export function quotientOf(name: string): Quotient | undefined {
-  return quotients.get(name);
 }
 
 /** The symbols whose values are at least 1. */

@@ -3,7 +3,8 @@
  * and inner graphs can read the names of outer ones. Weights, constants and sizes known only at run time live
  * in the outermost graph, so that nothing is recomputed at every step.
  */
-import { type Dim, quotientOf, type Shape, symbolsOf } from "../../../src/tensor/dims.ts";
+import { type Dim, type Shape, symbolsOf } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import { type DType, host, type HostTensor, type Spec, type Tensor } from "../../../src/tensor/tensor.ts";
 import {
   type AttributeProto,

@@ -1,5 +1,6 @@
 /** The C of a kernel in the making: its lines, and the names of what it reads from the table of its Program. */
-import { addDims, type Bindings, type Dim, multiplyDims, quotientOf } from "../../../src/tensor/dims.ts";
+import { addDims, type Bindings, type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { Slots } from "../../cpu/slots.ts";
 import type { Buffer, OpenNumber, View } from "../../lowering/views.ts";

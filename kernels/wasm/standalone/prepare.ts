@@ -3,7 +3,8 @@
  * and fills the table that the kernels read. It returns 1, or 0 where a size is less than 1 or the memory would be
  * larger than a module can have; then the sizes before stay prepared.
  */
-import { type Dim, quotientOf, symbolsOf } from "../../../src/tensor/dims.ts";
+import { type Dim, symbolsOf } from "../../../src/tensor/dims.ts";
+import { quotientOf } from "../../../src/tensor/quotients.ts";
 import type { DType } from "../../../src/tensor/tensor.ts";
 import type { OpenValue } from "../../standalone/roles.ts";
 import { sizeOf } from "../../shapes.ts";
