@@ -81,7 +81,7 @@ Deno.test({
     const { model, variables } = fromOnnx(file);
     using compiled = cf.compile(
       (x: Tensor) => model.apply(variables, x, { training: false }).output as Tensor, // one output
-      { specs: [cf.spec([null, 3, null])] },
+      { specs: [cf.spec([null, 3, "length"])] },
     );
     for (const [batch, length] of [[1, 8], [2, 13], [3, 16], [1, 17]]) {
       const x = signed([batch, 3, length], length);
