@@ -8,7 +8,8 @@
  */
 import { createNative, native } from "../kernels/native/mod.ts";
 import { createWasm } from "../kernels/wasm/mod.ts";
-import { type Backend, compile, convolve, grad, key, matmul, mul, normal, sum, type Tensor } from "../mod.ts";
+import { compile, convolve, grad, key, matmul, mul, normal, sum, type Tensor } from "../mod.ts";
+import type { Backend } from "../src/internal.ts";
 
 interface Case {
   readonly name: string;

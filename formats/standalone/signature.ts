@@ -1,5 +1,6 @@
 /** The signature of a model in a file of its own: the names of its open sizes, and what it takes and gives. */
 import type { Dim } from "../../src/tensor/dims.ts";
+import { quotientOf } from "../../src/tensor/quotients.ts";
 import type { DType } from "../../src/tensor/tensor.ts";
 import type { Path } from "../../src/tree/tree.ts";
 import type { ModelProgram, Port } from "./programs.ts";
@@ -30,7 +31,13 @@ export function signatureOf(
   name: string,
   { sizes, names, isStep, inputs, outputs }: ModelProgram,
 ): Signature {
-  const nameOf = (size: string) => names[sizes.indexOf(size)];
+  const nameOf = (size: string) => {
+    if (!quotientOf(size)) return names[sizes.indexOf(size)];
+    throw new RangeError(
+      `Cannot export to a file of its own: an output has the open size ${size}, expected sums and products of the ` +
+        "sizes of inputs; give a spec with a fixed size, or use strides of 1",
+    );
+  };
   const sizeOf = (dim: Dim): Size => {
     if (typeof dim === "number") return dim;
     const terms = Object.entries(dim.terms).map(([monomial, factor]) =>

@@ -11,6 +11,7 @@ import { randomKinds } from "../lowering/kinds/random.ts";
 import { reductionKinds } from "../lowering/kinds/reduction.ts";
 import { type ScanKernel as ScanOver, scanKinds } from "../lowering/kinds/scan.ts";
 import type { Buffer, View } from "../lowering/views.ts";
+import type { Gathered } from "./gathered.ts";
 import { sizeOf } from "../shapes.ts";
 
 /** The right operand of a product, `[k, n]`, or a batch of them, laid out for it. */
@@ -28,6 +29,14 @@ export interface PackedMatmulKernel extends Product {
   readonly packed: Buffer;
   /** Scratch for the sums of a part, if there are many terms. */
   readonly scratch?: Buffer;
+  /** The left operand, if it is laid out a few rows at a time. */
+  readonly gathered?: GatheredLeft;
+}
+
+/** A left operand that is laid out a few rows at a time, in a piece of memory for each thread. */
+export interface GatheredLeft extends Gathered {
+  readonly rowsAtOnce: number;
+  readonly scratch: Buffer & { readonly size: number };
 }
 
 /**
@@ -56,6 +65,13 @@ export interface LongProductKernel {
 /** The left operand of a long product: a fixed number of rows. */
 export interface LongLeft extends View {
   readonly shape: readonly [number, Dim];
+  /** What its columns are laid out from, some at a time. */
+  readonly gathered?: GatheredLeft;
+}
+
+/** What is read as a left operand. */
+function readAs(left: View, gathered: GatheredLeft | undefined): View {
+  return gathered ? gathered.view : left;
 }
 
 /** A loop over time. */
@@ -97,18 +113,28 @@ const cpuKinds: Kinds<CpuKernel> = {
   },
   packedMatmul: {
     name: () => "matmul",
-    reads: ({ left, addends }) => [left, ...addends.map(({ view }) => view)],
+    reads: ({ left, gathered, addends }) => [readAs(left, gathered), ...addends.map(({ view }) => view)],
     writes: ({ output }) => [output],
-    hidden: ({ packed, scratch }) => scratch ? [packed, scratch] : [packed],
-    isRowWise: ({ left }) => left.shape.length === 2,
+    hidden: ({ packed, scratch, gathered }) => [
+      packed,
+      ...scratch ? [scratch] : [],
+      ...gathered ? [gathered.scratch] : [],
+    ],
+    isRowWise: ({ left, gathered }) => left.shape.length === 2 && !gathered,
     units: productUnits,
     work: productWork,
     print: printProduct,
   },
   longProduct: {
-    reads: ({ right, lefts }) => [right, ...lefts.filter((left) => left !== "ones")],
+    reads: ({ right, lefts }) => [
+      right,
+      ...lefts.flatMap((left) => left === "ones" ? [] : [readAs(left, left.gathered)]),
+    ],
     writes: ({ outputs }) => [...outputs],
-    hidden: ({ scratch }) => [scratch],
+    hidden: ({ scratch, lefts }) => [
+      scratch,
+      ...lefts.flatMap((left) => left === "ones" || !left.gathered ? [] : [left.gathered.scratch]),
+    ],
     isRowWise: () => false,
     units: ({ right: { shape: [terms] }, columns, shared }) => shared === "terms" ? terms : columns,
     work: ({ right: { shape: [terms] }, columns, lefts }, { of }) => {

@@ -4,13 +4,11 @@
  * them.
  */
 import type { ReduceKernel } from "../lowering/kinds/reduction.ts";
-import { cpuFunctions, type CpuKernel, type LongProductKernel, rowsOfAll } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel, type LongLeft, type LongProductKernel, rowsOfAll } from "./kernels.ts";
+import { isLongProduct } from "./is_long.ts";
 import { reshapeView, sameLoops, sliceView, type View, viewOf } from "../lowering/views.ts";
 import { sizeOf } from "../shapes.ts";
 import type { Target } from "./target.ts";
-
-/** The number of terms from which both operands are packed block by block. */
-const LONG = 512;
 
 const { readsOf, writesOf } = cpuFunctions;
 
@@ -22,15 +20,15 @@ const PART_BYTES = 1 << 18, PART_TERMS = 64;
  * or over time, counts as one.
  */
 export function longProduct(
-  left: View,
+  left: View & Pick<LongLeft, "gathered">,
   right: View,
   output: View,
   target: Target,
 ): LongProductKernel | undefined {
   const [rows, terms] = left.shape, columns = right.shape[1];
-  const isLong = left.shape.length === 2 && (typeof terms !== "number" || terms >= LONG);
-  if (!isLong || typeof rows !== "number" || typeof columns !== "number") return undefined;
-  if (left.strides[0] !== 1 || right.strides[1] !== 1) return undefined;
+  if (!isLongProduct(left, right) || typeof rows !== "number" || typeof columns !== "number") {
+    return undefined;
+  }
   return withLefts(right, columns, [{ ...left, shape: [rows, terms] }], [output], target);
 }
 

@@ -9,7 +9,8 @@ import type { MatmulKernel } from "../lowering/kinds/product.ts";
 import { type Lowered, lowerProgram } from "../lowering/lower.ts";
 import { rowsOf } from "../lowering/rows.ts";
 import type { Buffer } from "../lowering/views.ts";
-import { cpuFunctions, type CpuKernel } from "./kernels.ts";
+import { cpuFunctions, type CpuKernel, type GatheredLeft } from "./kernels.ts";
+import { type Gathered, type Gathering, gatherOperands, rowsAtOnce, SLACK } from "./gathered.ts";
 import { joinLongProducts, longProduct } from "./long_products.ts";
 import { fixedSizes, isOpen, partitionOf } from "./partition.ts";
 import type { Sharing, Target } from "./target.ts";
@@ -29,7 +30,8 @@ export interface LoweringOptions extends Sharing {
 export function lowerForCpu(program: Program, options: LoweringOptions): Lowered<CpuKernel> {
   const { stays, target } = options;
   const { kernels, checks } = lowerProgram(program, { columns: target.panelColumns });
-  const packed = packProducts(kernels, options).map((kernel) => {
+  const gathering = gatherOperands(kernels);
+  const packed = packProducts(gathering.kernels, options, gathering.of).map((kernel) => {
     if (kernel.kind !== "pack") return kernel;
     const { storage } = kernel.right.buffer;
     const isFixed = typeof kernel.packed.size === "number";
@@ -41,10 +43,13 @@ export function lowerForCpu(program: Program, options: LoweringOptions): Lowered
 function packProducts(
   kernels: readonly Kernel[],
   options: Omit<LoweringOptions, "stays">,
+  gathered: Gathering["of"] = new Map(),
 ): CpuKernel[] {
   const { threads, target } = options;
   const packed = kernels.flatMap((kernel): CpuKernel[] => {
-    if (kernel.kind === "matmul") return packProduct(kernel, target);
+    if (kernel.kind === "matmul") {
+      return packProduct(kernel, target, withScratch(gathered.get(kernel), kernel, options));
+    }
     if (kernel.kind !== "scan") return [kernel];
     // Inside a loop each thread works on its own rows.
     const { before, inside } = packBeforeLoop(
@@ -60,9 +65,31 @@ function packProducts(
   });
 }
 
-function packProduct({ right, ...product }: MatmulKernel, target: Target): CpuKernel[] {
+/** A left operand that a product lays out itself, with memory for it. */
+function withScratch(
+  gathered: Gathered | undefined,
+  { left }: MatmulKernel,
+  { threads, target }: Pick<LoweringOptions, "threads" | "target">,
+): GatheredLeft | undefined {
+  if (!gathered) return undefined;
+  const { terms } = gathered;
+  const isLong = left.strides[1] !== 1; // its columns are laid out
+  const rows = isLong ? target.longTerms : rowsAtOnce(terms);
+  const size = Math.ceil((rows * terms + SLACK) / SLACK) * SLACK * threads;
+  return {
+    ...gathered,
+    rowsAtOnce: rows,
+    scratch: { name: "rows laid out", size, storage: { kind: "arena" } },
+  };
+}
+
+function packProduct(
+  { right, ...product }: MatmulKernel,
+  target: Target,
+  gathered: GatheredLeft | undefined,
+): CpuKernel[] {
   const { left, output, k, addends } = product;
-  const long = addends.length === 0 ? longProduct(left, right, output, target) : undefined;
+  const long = addends.length === 0 ? longProduct({ ...left, gathered }, right, output, target) : undefined;
   if (long) return [long];
   const matrices = sizeOf(right.shape.slice(0, -2)), columns = right.shape[right.shape.length - 1];
   const size = multiplyDims(multiplyDims(roundedUp(columns, target.panelColumns), k), matrices);
@@ -75,7 +102,7 @@ function packProduct({ right, ...product }: MatmulKernel, target: Target): CpuKe
   const isLong = typeof k !== "number" || k > target.partTerms;
   return [
     { kind: "pack", right, packed },
-    { ...product, kind: "packedMatmul", packed, ...(isLong && { scratch }) },
+    { ...product, kind: "packedMatmul", packed, ...(isLong && { scratch }), gathered },
   ];
 }
 

@@ -18,6 +18,8 @@ export interface Target {
   readonly panelColumns: number;
   /** The most terms of a product whose sums need no scratch. */
   readonly partTerms: number;
+  /** The terms of a long product of which a left operand is laid out at a time. */
+  readonly longTerms: number;
   /** Bytes of scratch for a long product with `rows` rows of results in total. */
   readonly longProductScratch: (rows: number, columns: number, terms: Dim) => number;
   /** How threads share a kernel, if that is worth it from `shareFrom` elements on. */

@@ -1,7 +1,7 @@
 /** How every kind of kernel is written in C, and what lowering needs to know of it. */
 import type { CpuKernel } from "../cpu/kernels.ts";
 import type { Target } from "../cpu/target.ts";
-import { longProductFloats, PANEL_COLUMNS } from "./c/product.ts";
+import { longProductFloats, PANEL_COLUMNS, TURNED_TERMS } from "./c/product.ts";
 import { cumsumEmission } from "./emit/cumsum.ts";
 import { fusedEmission } from "./emit/fused.ts";
 import { indexingEmission } from "./emit/indexing.ts";
@@ -30,6 +30,7 @@ export function emissionOf<Kernel extends CpuKernel>({ kind }: Kernel): EmittedK
 export const nativeTarget: Target = {
   panelColumns: PANEL_COLUMNS,
   partTerms: Infinity,
+  longTerms: TURNED_TERMS,
   longProductScratch: (rows, columns) => longProductFloats(rows, columns) * 4,
   cut: (kernel, work, shareFrom) => emissionOf(kernel).cut(kernel, work, shareFrom),
 };

@@ -83,7 +83,7 @@ static void finish(struct call *c, int64_t shares) {
   wake(pool);
 }
 
-static const struct functions functions = {pack, product, long_product, claim, finish};
+static const struct functions functions = {pack, product, long_product, lay_out, claim, finish};
 
 struct worker {
   struct pool *pool;

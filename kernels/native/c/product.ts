@@ -8,6 +8,9 @@ export const PANEL_COLUMNS = 32;
 /** Terms and columns of the right operand that a long product packs at a time. */
 const LONG_TERMS = 512, GROUP_COLUMNS = 128;
 
+/** The terms of left operands that it turns at a time. */
+export const TURNED_TERMS = 8;
+
 /** Rows of left operands that it packs together, and the floats from one of their terms to the next. */
 const TURNED_ROWS = 12, TURNED = 16;
 
@@ -237,15 +240,43 @@ APART void add_to_results(int64_t rows, int64_t columns, const float *sums, floa
   }
 }
 
+/* Writes count rows from the first on, one after the other. Up to a vector behind the last one changes. */
+APART void lay_out(const struct windows *w, int64_t first, int64_t count, float *to) {
+  const int64_t wide = w->row_sizes[3], step = w->row_strides[3], run = w->term_sizes[3], apart = w->term_strides[3];
+  for (int64_t row = first, end = first + count; row < end;) {
+    const int64_t at = row % wide, some = least(wide - at, end - row);
+    const float *from = w->from + at * step;
+    int64_t rest = row / wide;
+    for (int64_t axis = 2; axis >= 0; rest /= w->row_sizes[axis], axis--)
+      from += rest % w->row_sizes[axis] * w->row_strides[axis];
+    /* The rows up to the end of the innermost axis are evenly apart. */
+    for (int64_t r = 0; r < some; r++, from += step)
+      for (int64_t i = 0; i < w->term_sizes[0]; i++)
+        for (int64_t j = 0; j < w->term_sizes[1]; j++)
+          for (int64_t k = 0; k < w->term_sizes[2]; k++, to += run) {
+            const float *const f = from + i * w->term_strides[0] + j * w->term_strides[1] + k * w->term_strides[2];
+            if (apart == 1) {
+              int64_t q = 0;
+              for (; q + LANES <= run; q += LANES) *(vf *)(to + q) = *(const vf *)(f + q);
+              if (q < run) *(vf *)(to + q) = v_load(f + q, v_lanes(run - q));
+            } else
+              for (int64_t q = 0; q < run; q++) to[q] = f[q * apart];
+          }
+    row += some;
+  }
+}
+
 /* Packs terms of all A', whose rows follow each other in groups: turned[group][LONG][TURNED]. */
 APART void turn(const struct left *lefts, int64_t count, int64_t first, int64_t k, float *turned) {
   /* A few terms at a time, so that what is read lies side by side. */
-  for (int64_t from = 0; from < k; from += 8) {
-    const int64_t end = least(k, from + 8);
+  for (int64_t from = 0; from < k; from += ${TURNED_TERMS}) {
+    const int64_t end = least(k, from + ${TURNED_TERMS});
     float *to = turned;
     int64_t place = 0;
     for (const struct left *left = lefts; left < lefts + count; left++) {
-      const float *const a = left->a + first * left->step;
+      if (left->windows) lay_out(left->windows, left->begin + first + from, end - from, left->rows_laid_out);
+      const float *const a =
+          left->windows ? left->rows_laid_out - from * left->step : left->a + first * left->step;
       for (int64_t row = 0; row < left->rows;) {
         const int64_t rows = least(TURNED_ROWS - place, left->rows - row);
 #if LANES == ${TURNED}

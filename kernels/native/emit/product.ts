@@ -1,6 +1,7 @@
 /** Matrix products: calls of the functions of the runtime with the places, strides and sizes of views. */
 import { type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
-import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../../cpu/kernels.ts";
+import { axesOf } from "../../cpu/gathered.ts";
+import type { GatheredLeft, LongProductKernel, PackedMatmulKernel, PackKernel } from "../../cpu/kernels.ts";
 import { roundedUp } from "../../shapes.ts";
 import type { View } from "../../lowering/views.ts";
 import { PANEL_COLUMNS } from "../c/product.ts";
@@ -60,7 +61,11 @@ function overMatrices(
 }
 
 /** Rows `begin` to `end` of a product, or matrices of a batch. */
-function emitMatmul(f: KernelSource, { left, packed, output, k, addends }: PackedMatmulKernel): void {
+function emitMatmul(
+  f: KernelSource,
+  { left, packed, output, k, addends, gathered }: PackedMatmulKernel,
+  { threads }: Emission,
+): void {
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
   const [strideRow, strideK] = left.strides.slice(-2).map((dim) => f.size(dim));
@@ -68,7 +73,27 @@ function emitMatmul(f: KernelSource, { left, packed, output, k, addends }: Packe
   if (output.strides[rank - 1] !== 1 && n !== 0 && n !== 1) {
     throw new Error("A product is written to columns that are apart");
   }
-  const a = f.pointer(left), to = f.pointer(output), b = f.buffer(packed, "float");
+  const to = f.pointer(output), b = f.buffer(packed, "float");
+  if (gathered) {
+    const windows = writeWindows(f, gathered), space = rowsFor(f, gathered, threads);
+    f.loop("row", "end", (row) => {
+      const count = f.name("count");
+      f.line(`const int64_t ${count} = least(${gathered.rowsAtOnce}, end - ${row});`);
+      f.line(`c->use->lay_out(&${windows}, ${row}, ${count}, ${space});`);
+      for (const { first, columns, view } of inColumns(addends, n)) {
+        const added = view
+          ? `${plus(f.pointer(view), times(row, f.size(view.strides[0])))}, ${f.size(view.strides[0])}`
+          : "NULL, 0";
+        f.line(
+          `c->use->product(${space}, ${f.size(k)}, 1, ${plus(b, f.size(multiplyDims(k, first)))}, ` +
+            `${plus(to, times(row, strideOut), `${first}`)}, ${strideOut}, ${count}, ${f.size(columns)}, ` +
+            `${f.size(k)}, ${added});`,
+        );
+      }
+    }, { from: "begin", step: `${gathered.rowsAtOnce}` });
+    return;
+  }
+  const a = f.pointer(left);
   if (rank === 2) {
     for (const { first, columns, view } of inColumns(addends, n)) {
       const added = view
@@ -91,6 +116,29 @@ function emitMatmul(f: KernelSource, { left, packed, output, k, addends }: Packe
         `${strideOut}, ${f.size(m)}, ${f.size(n)}, ${f.size(k)}, NULL, 0);`,
     );
   });
+}
+
+/** Declares from where rows are laid out; returns the name. */
+function writeWindows(f: KernelSource, gathered: GatheredLeft): string {
+  const { rows, terms } = axesOf(gathered);
+  const name = f.name("windows");
+  const four = (axes: readonly { readonly size: Dim; readonly stride: Dim }[], which: "size" | "stride") =>
+    [
+      ...Array.from({ length: 4 - axes.length }, () => which === "size" ? 1 : 0),
+      ...axes.map((axis) => axis[which]),
+    ]
+      .map((dim) => f.size(dim)).join(", ");
+  f.line(
+    `const struct windows ${name} = {${f.pointer(gathered.view)}, {${four(rows, "size")}}, {${
+      four(rows, "stride")
+    }}, {${four(terms, "size")}}, {${four(terms, "stride")}}, ${gathered.terms}};`,
+  );
+  return name;
+}
+
+/** Where this share lays rows out. */
+function rowsFor(f: KernelSource, { scratch }: GatheredLeft, threads: number): string {
+  return plus(f.buffer(scratch, "float"), times("c->share", `${scratch.size / threads}`));
 }
 
 /** The columns to compute, in ranges: those of the addends, or all if there are none. */
@@ -124,18 +172,31 @@ function emitLongProduct(
     return Array.from({ length: rows }, (_, row) => ({ output, row, rank, part }));
   });
   let first = 0;
+  const windows = lefts.map((left) =>
+    left !== "ones" && left.gathered
+      ? {
+        name: writeWindows(f, left.gathered),
+        begin: isSharedByTerms ? "begin" : "0",
+        rows: rowsFor(f, left.gathered, threads),
+      }
+      : undefined
+  );
   f.line(`const struct left lefts[] = {`);
-  for (const left of lefts) {
+  for (const [index, left] of lefts.entries()) {
+    const laidOut = windows[index];
     const rows = left === "ones" ? 1 : left.shape[0];
     const { output, row, rank, part } = results[first];
     const stride = f.size(output.strides[rank - 2]);
     const to = plus(f.pointer(output), part, times(`${row}`, stride));
     const from = left === "ones"
       ? "&one, 0"
+      : laidOut
+      ? `NULL, ${rows}`
       : `${plus(f.pointer(left), isSharedByTerms ? times("begin", f.size(left.strides[1])) : "0")}, ${
         f.size(left.strides[1])
       }`;
-    f.line(`  {${from}, ${rows}, ${to}, ${stride}},`);
+    const more = laidOut ? `&${laidOut.name}, ${laidOut.begin}, ${laidOut.rows}` : "NULL, 0, NULL";
+    f.line(`  {${from}, ${rows}, ${to}, ${stride}, ${more}},`);
     first += rows;
   }
   f.line(`};`);

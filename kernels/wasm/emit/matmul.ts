@@ -3,12 +3,20 @@
  */
 import { type Dim, multiplyDims } from "../../../src/tensor/dims.ts";
 import { i32, type Local } from "../assembler.ts";
-import type { LongProductKernel, PackedMatmulKernel, PackKernel } from "../../cpu/kernels.ts";
-import { packedBytes, panelColumns, PART_TERMS, writeLongProduct } from "../matmul/mod.ts";
+import type { GatheredLeft, LongProductKernel, PackedMatmulKernel, PackKernel } from "../../cpu/kernels.ts";
+import {
+  type LongLeft,
+  minimum,
+  packedBytes,
+  panelColumns,
+  PART_TERMS,
+  writeLongProduct,
+} from "../matmul/mod.ts";
 import type { View } from "../../lowering/views.ts";
 import { BEGIN, END, type Moving, pointerTo, toRow } from "./address.ts";
 import { ELEMENT, type KernelCode } from "./code.ts";
 import type { Emission, EmittedKinds } from "./kind.ts";
+import { writeRows } from "./lay_out.ts";
 
 /** Rows of a product that are computed together: shares are multiples of it. */
 const ROWS_OF_TILE = 6;
@@ -75,8 +83,8 @@ function overMatrices(
 /** Rows `[begin, end)` of a product, or matrices of a batch. */
 function emitMatmul(
   f: KernelCode,
-  { left, packed: operand, output, k, addends, scratch }: PackedMatmulKernel,
-  { matmul }: Emission,
+  { left, packed: operand, output, k, addends, scratch, gathered }: PackedMatmulKernel,
+  { matmul, threads, share }: Emission,
 ): void {
   const rank = left.shape.length;
   const m = left.shape[rank - 2], n = output.shape[rank - 1];
@@ -85,7 +93,8 @@ function emitMatmul(
   if (output.strides[rank - 1] !== 1 && n !== 0 && n !== 1) {
     throw new Error("A product is written to columns that are apart");
   }
-  const a = pointerTo(f, left), c = pointerTo(f, output), packed = f.hold(() => f.address(operand));
+  const a = gathered ? rowsFor(f, gathered, { threads, share }) : pointerTo(f, left);
+  const c = pointerTo(f, output), packed = f.hold(() => f.address(operand));
   /**
    * Pushes the scratch address of rows or matrices from `first` on, each with this many columns; 0 if there are
    * few terms.
@@ -95,6 +104,29 @@ function emitMatmul(
     f.address(scratch).get(first).bytes(multiplyDims(columns, 2)).op("i32.mul").op("i32.add");
     return typeof k === "number" ? f : f.i32(0).size(k).i32(PART_TERMS).op("i32.gt_u").op("select");
   };
+  if (gathered) {
+    const columns = inColumns(addends, n).map(({ view, ...rest }) => ({
+      ...rest,
+      address: view && pointerTo(f, view),
+      stride: view?.strides[0] ?? 0,
+    }));
+    const base = pointerTo(f, gathered.view), row = f.local(i32), count = f.local(i32);
+    f.get(BEGIN).set(row).count(row, { local: END }, gathered.rowsAtOnce, () => {
+      minimum(f, () => f.get(END).get(row).op("i32.sub"), () => f.i32(gathered.rowsAtOnce)).set(count);
+      writeRows(f, { gathered, base, to: a }, row, count);
+      const toRows = (address: Local, stride: Dim) =>
+        f.get(address).get(row).bytes(stride).op("i32.mul").op("i32.add");
+      for (const { first, columns: some, address, stride } of columns) {
+        f.get(a).bytes(k).i32(ELEMENT).get(packed).bytes(multiplyDims(k, first)).op("i32.add");
+        toRows(c, strideC).i32(first * ELEMENT).op("i32.add").bytes(strideC).get(count).size(some).size(k);
+        if (address === undefined) f.i32(0);
+        else toRows(address, stride);
+        f.bytes(stride);
+        pushScratch(row, n).call(matmul.product);
+      }
+    });
+    return;
+  }
   if (rank === 2) {
     toRow(f, a, strideRow);
     toRow(f, c, strideC);
@@ -123,6 +155,17 @@ function emitMatmul(
     f.get(c).bytes(strideC).size(m).size(n).size(k).i32(0).i32(0);
     pushScratch(index, multiplyDims(m, n)).call(matmul.product);
   });
+}
+
+/** The address of the rows that this share lays out. */
+function rowsFor(
+  f: KernelCode,
+  { scratch }: GatheredLeft,
+  { threads, share }: Pick<Emission, "threads" | "share">,
+): Local {
+  return f.hold(() =>
+    f.address(scratch).getGlobal(share).bytes(scratch.size / threads).op("i32.mul").op("i32.add")
+  );
 }
 
 /** The columns to compute, in ranges: those of the addends, or all if there are none. */
@@ -164,8 +207,21 @@ function emitLongProduct(
     return { rows: output.shape[rank - 2] as number, ...result }; // as long products have
   });
   writeLongProduct(f, matmul, {
-    lefts: lefts.map((left) => {
+    lefts: lefts.map((left): LongLeft => {
       if (left === "ones") return { rows: 1 };
+      const { gathered } = left;
+      if (gathered) {
+        const to = rowsFor(f, gathered, { threads, share }), base = pointerTo(f, gathered.view);
+        const begin = isSharedByTerms ? BEGIN : undefined;
+        return {
+          rows: left.shape[0],
+          laidOut: {
+            address: to,
+            begin,
+            write: (first, count) => writeRows(f, { gathered, base, to }, first, count),
+          },
+        };
+      }
       return { rows: left.shape[0], source: stridedBy(left, 1, isSharedByTerms ? left.strides[1] : 0) };
     }),
     results,

@@ -18,10 +18,17 @@ export interface LongLeft {
   /** Columns of A, which are rows of the product. */
   readonly rows: number;
   /**
-   * The address of A and the elements between its rows; absent if A is one column of ones, for the sum of B's
-   * rows.
+   * The address of A and the elements between its rows; absent with `laidOut` too if A is one column of ones, for the
+   * sum of B's rows.
    */
   readonly source?: { readonly address: Local; readonly stride: Dim };
+  /** Instead: writes rows of A, one after the other, to an address. */
+  readonly laidOut?: {
+    readonly address: Local;
+    /** The first row; default 0. */
+    readonly begin?: Local;
+    readonly write: (first: Local, count: Local) => void;
+  };
 }
 
 /** A result C[rows][n] with contiguous columns; the results take the rows of the left operands in order. */
@@ -99,12 +106,19 @@ export function writeLongProduct(
       code.i32(0).set(later);
     });
   };
+  /** The next row of each left operand that is laid out. */
+  const positions = lefts.map(({ laidOut }) => {
+    const position = code.local(i32);
+    if (laidOut?.begin === undefined) code.i32(0).set(position);
+    else code.get(laidOut.begin).set(position);
+    return position;
+  });
   // At least once: without terms C becomes zero.
   code.loop(() => {
     minimum(code, () => code.get(terms), () => code.i32(BLOCK_TERMS)).set(block);
     code.get(block).i32(2).op("i32.shl").set(rowBytes);
-    lefts.forEach(({ source }, index) => {
-      if (source) return;
+    lefts.forEach(({ source, laidOut }, index) => {
+      if (source || laidOut) return;
       turned(first[index]).set(place);
       turned(first[index] + 1).set(width);
       code.count(place, { local: width }, 16, () => code.get(place).f32x4(1).memory("v128.store"));
@@ -114,6 +128,13 @@ export function writeLongProduct(
       code.get(source.address);
       turned(first[index]).i32(rows).get(block).bytes(source.stride).get(rowBytes).call(functions.transpose);
       advance(source);
+    });
+    lefts.forEach(({ rows, laidOut }, index) => {
+      if (!laidOut) return;
+      laidOut.write(positions[index], block);
+      code.get(laidOut.address);
+      turned(first[index]).i32(rows).get(block).bytes(rows).get(rowBytes).call(functions.transpose);
+      code.get(positions[index]).get(block).op("i32.add").set(positions[index]);
     });
     turned(rows).set(panels);
     code.i32(0).set(column);

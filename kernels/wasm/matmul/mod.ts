@@ -11,9 +11,10 @@ import { addProduct } from "./product.ts";
 import { addSettle } from "./settle.ts";
 import { addStrip, panelColumns, type TileFeatures } from "./tile.ts";
 
+export { BLOCK_TERMS, minimum } from "./product.ts";
 export { PART_TERMS } from "./settle.ts";
 export { panelColumns } from "./tile.ts";
-export { type LongProduct, longProductScratch, writeLongProduct } from "./long_product.ts";
+export { type LongLeft, type LongProduct, longProductScratch, writeLongProduct } from "./long_product.ts";
 
 /** The functions that {@linkcode addMatmul} adds. All parameters are i32; addresses need no alignment. */
 export interface MatmulFunctions {

@@ -2,7 +2,8 @@
 import * as cf from "@cellfold/cellfold";
 import type { Spec, Tensor, Tree } from "@cellfold/cellfold";
 import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
-import { assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { fileOf, node, signed } from "./support/graphs.ts";
 import { runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
 /** The inputs of the file of a model of two sequences, joined by `join`, with their sizes. */
@@ -59,4 +60,35 @@ Deno.test("toOnnx: inputs without names of their own, or with the same one, go b
   assertEquals(inputs(["a", "b"]), ["a", "b"]);
   assertEquals(inputs(["a", undefined]), ["x", "y"]);
   assertEquals(inputs(["a", "a"]), ["x", "y"]);
+});
+
+Deno.test({
+  name: `fromOnnx: convolutions and pooling of any batch and length${webNeeds}`,
+  ignore: webMissing,
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const file = fileOf({
+      nodes: [
+        node("Conv", ["x", "w", "b"], ["a"], { strides: [2], pads: [1, 2] }),
+        node("MaxPool", ["a"], ["p"], { kernel_shape: [3], strides: [2], ceil_mode: 1 }),
+        node("ConvTranspose", ["p", "v"], ["out"], { strides: [3] }),
+      ],
+      inputs: { x: signed([1, 3, 1]) },
+      weights: { w: signed([4, 3, 5], 2), b: signed([4], 3), v: signed([4, 2, 2], 4) },
+      outputs: { out: "float32" },
+    });
+    const { model, variables } = fromOnnx(file);
+    using compiled = cf.compile(
+      (x: Tensor) => model.apply(variables, x, { training: false }).output as Tensor, // one output
+      { specs: [cf.spec([null, 3, "length"])] },
+    );
+    for (const [batch, length] of [[1, 8], [2, 13], [3, 16], [1, 17]]) {
+      const x = signed([batch, 3, length], length);
+      const ours = cf.host(await compiled(x));
+      const { out } = await runOnWeb(file, { x });
+      assertEquals([...ours.shape], [...out.shape]);
+      ours.data.forEach((value, i) => assertAlmostEquals(Number(value), Number(out.data[i]), 1e-5));
+    }
+  },
 });
