@@ -52,6 +52,7 @@ export const pages: readonly Group[] = [
     items: [
       { path: "from/keras", name: { en: "Keras", es: "Keras" } },
       { path: "from/pytorch", name: { en: "PyTorch", es: "PyTorch" } },
+      { path: "from/onnx", name: { en: "ONNX", es: "ONNX" } },
       { path: "from/tensorflow-js", name: { en: "TensorFlow.js", es: "TensorFlow.js" } },
     ],
   },
