@@ -11,8 +11,8 @@
  * scan.
  */
 import { bindShapes } from "../src/program/bindings.ts";
-import type { Program } from "../src/program/types.ts";
-import { type Bindings, evaluateShape } from "../src/tensor/dims.ts";
+import type { Program, Value } from "../src/program/types.ts";
+import { type Bindings, evaluateShape, type Shape } from "../src/tensor/dims.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import type { Backend } from "./backend.ts";
 import { sizeOf } from "./shapes.ts";
@@ -34,12 +34,20 @@ export function multiplyAdds({ equations }: Program, bindings: Bindings): number
       const [steps] = evaluateShape([length], bindings);
       return sum + steps * multiplyAdds(body, bindings);
     }
-    if (operation.name !== "matmul") return sum;
-    const transposed = "transposeLeft" in attributes && attributes.transposeLeft;
-    const k = evaluateShape(inputs[0].shape, bindings).at(transposed ? -2 : -1) ?? 1;
-    return sum + sizeOf(evaluateShape(outputs[0].shape, bindings)) * k;
+    const terms = termsOf[operation.name]?.(inputs, attributes);
+    if (terms === undefined) return sum;
+    return sum + sizeOf(evaluateShape([...outputs[0].shape, ...terms], bindings));
   }, 0);
 }
+
+/** The sizes whose product is how many terms an element of a product is the sum of. */
+const termsOf: { readonly [Name in string]?: (inputs: readonly Value[], attributes: object) => Shape } = {
+  matmul: ([{ shape }], attributes) => {
+    const transposed = "transposeLeft" in attributes && attributes.transposeLeft;
+    return [shape[shape.length - (transposed ? 2 : 1)]];
+  },
+  convolve: ([, kernel]) => kernel.shape.slice(0, -1),
+};
 
 /**
  * The backend among `candidates` for a call with these inputs. It checks for a GPU only if one would be worth
