@@ -109,8 +109,8 @@ const FEW_COLUMNS = 8;
 
 /**
  * The input's is a convolution with the flipped kernel. With strides, that would multiply the zeros between the elements
- * of the cotangent, and with few channels, its products would have few columns: instead, what each window has is added
- * up.
+ * of the cotangent; with few channels, its products would have few columns, and with far fewer than the cotangent has, its
+ * windows would be much larger than those of the input: instead, what each window has is added up.
  */
 function derivativeOfInput(
   x: Tensor,
@@ -120,7 +120,8 @@ function derivativeOfInput(
   groups: number,
 ): Tensor {
   const inner = fixedSize(kernel, axes.length);
-  if (axes.every(({ stride }) => stride === 1) && inner >= FEW_COLUMNS) {
+  const outer = fixedSize(kernel, axes.length + 1);
+  if (axes.every(({ stride }) => stride === 1) && inner >= FEW_COLUMNS && 2 * inner >= outer) {
     return adjointPadded(
       c,
       kernel,
