@@ -26,7 +26,7 @@ import { isEquation } from "../../src/program/types.ts";
 import { type DerivativeCase, derivativeCases, type Domain } from "./derivative_cases.ts";
 import { assertGradientAlong, float64, largest, numbersFrom, randomLike } from "./finite_differences.ts";
 
-const RUNS = exampleCount(200);
+const RUNS = exampleCount(120);
 
 type Inputs = readonly Tensor[];
 

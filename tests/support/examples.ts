@@ -16,6 +16,9 @@ if (!["all", "some", "few"].includes(examples)) {
 /** Whether a few examples are enough. */
 export const fewExamples = examples === "few";
 
+/** Whether all examples are wanted: CI leaves out some of what it draws, or checks in another way too. */
+export const allExamples = examples === "all";
+
 /** A count that is small enough for `CELLFOLD_EXAMPLES=some` to leave it as it is. */
 const SMALL = 20;
 
