@@ -183,24 +183,45 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
   return fromTerms(product);
 }
 
-/** `a / b` if `b` is a number or a single monomial that divides every term of `a`; otherwise undefined. */
+/**
+ * `a / b` if there is such a size; otherwise undefined. By long division: of a product, the leading term is that of
+ * both factors' leading terms, so each term of the quotient follows from what is left of `a`.
+ */
 export function divideDims(a: Dim, b: Dim): Dim | undefined {
   if (b === 0) return undefined;
-  const divisor = Object.entries(termsOf(b));
-  if (divisor.length !== 1) return a === b ? 1 : undefined;
-  const [symbols, factor] = divisor[0];
+  const [symbols, factor] = leadingTerm(b);
+  let rest = a;
   const quotient = noTerms();
-  for (const [monomial, coefficient] of Object.entries(termsOf(a))) {
+  while (rest !== 0) {
+    const [monomial, coefficient] = leadingTerm(rest);
+    const left = [...symbolsOf(monomial)];
     if (coefficient % factor !== 0) return undefined;
-    const rest = [...symbolsOf(monomial)];
     for (const name of symbolsOf(symbols)) {
-      const at = rest.indexOf(name);
-      if (at < 0 && coefficient !== 0) return undefined;
-      rest.splice(at, 1);
+      const at = left.indexOf(name);
+      if (at < 0) return undefined;
+      left.splice(at, 1);
     }
-    quotient[rest.join("*")] = coefficient / factor;
+    const term = { [left.join("*")]: coefficient / factor };
+    Object.assign(quotient, term);
+    rest = subtractDims(rest, multiplyDims(fromTerms(term), b));
   }
   return fromTerms(quotient);
+}
+
+/** The term with the most symbols, of those the last by name: an order that multiplication keeps. */
+function leadingTerm(dim: Dim): readonly [monomial: string, coefficient: number] {
+  const degree = (monomial: string) => symbolsOf(monomial).length;
+  return Object.entries(termsOf(dim)).reduce((most, term) => {
+    const more = degree(term[0]) - degree(most[0]);
+    return more > 0 || (more === 0 && isAfter(term[0], most[0])) ? term : most;
+  });
+}
+
+/** Whether a monomial comes after another of as many symbols: at the first symbol that differs, its own is later. */
+function isAfter(a: string, b: string): boolean {
+  const others = symbolsOf(b);
+  const at = symbolsOf(a).findIndex((name, index) => name !== others[index]);
+  return at >= 0 && symbolsOf(a)[at] > others[at];
 }
 
 /**

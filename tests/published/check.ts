@@ -25,23 +25,31 @@ export const TOLERANCE = 1e-4;
 /** Differences of models that are computed with whole numbers: one step of their quantization at every place. */
 export const QUANTIZED_TOLERANCE = 5e-2;
 
-/** The largest difference of all outputs, each relative to its largest magnitude; Infinity for NaN or another shape. */
-export function largestDifference(
+/** What is no difference: the sigmoid of onnxruntime is one of numbers to 1.2e-7, which is much of a small probability. */
+const ROUNDING = 2 ** -22;
+
+/**
+ * The largest difference of all outputs, each relative to its largest magnitude, and whether all are within the
+ * tolerance; Infinity for NaN or another shape.
+ */
+export function differenceOf(
   actual: Readonly<Record<string, HostTensor>>,
   expected: Readonly<Record<string, HostTensor>>,
-): number {
-  let worst = 0;
+  tolerance: number,
+): { readonly largest: number; readonly agrees: boolean } {
+  let largest = 0, agrees = true;
   for (const [name, { data, shape }] of Object.entries(expected)) {
     const found = actual[name];
-    if (found?.shape.join() !== shape.join()) return Infinity;
+    if (found?.shape.join() !== shape.join()) return { largest: Infinity, agrees: false };
     const numbers = Array.from(data, Number);
     const scale = Math.max(1e-30, ...chunked(numbers));
     numbers.forEach((wanted, i) => {
-      const off = Math.abs(Number(found.data[i]) - wanted) / scale;
-      worst = Math.max(worst, Number.isNaN(off) ? Infinity : off);
+      const off = Math.abs(Number(found.data[i]) - wanted);
+      largest = Math.max(largest, Number.isNaN(off) ? Infinity : off / scale);
+      agrees &&= off <= tolerance * scale + ROUNDING; // false for NaN
     });
   }
-  return worst;
+  return { largest, agrees };
 }
 
 /** The largest magnitudes of parts, as a call takes a bounded number of arguments. */
@@ -61,7 +69,10 @@ export interface Step {
 }
 
 /** How much of the loss a step is to take, by its gradient. */
-const SHARE = 0.001;
+export const SHARE = 0.001;
+
+/** The same of models that round what they compute with: more than the rounding changes the loss by. */
+export const QUANTIZED_SHARE = 0.05;
 
 /** The squares of the outputs, moved by a half, as many of them are probabilities. */
 function lossOf({ apply }: ReadModel) {
@@ -73,7 +84,11 @@ function lossOf({ apply }: ReadModel) {
 }
 
 /** Follows the gradient of all weights together for a small step. */
-export async function trainStep(model: ReadModel, expected: Expected, device: Device): Promise<Step> {
+export async function trainStep(
+  model: ReadModel,
+  expected: Expected,
+  { device, share }: { readonly device: Device; readonly share: number },
+): Promise<Step> {
   const loss = lossOf(model);
   const { params, state } = model.variables;
   const { inputs } = expected;
@@ -84,7 +99,7 @@ export async function trainStep(model: ReadModel, expected: Expected, device: De
     item(sum(cast(mul(g, g), "float64")) as HostTensor)
   );
   const norm = squared.reduce((a, b) => a + b, 0);
-  const rate = norm === 0 ? 0 : SHARE * before / norm;
+  const rate = norm === 0 ? 0 : share * before / norm;
   const moved = zipLike(
     params as Tree<Tensor>,
     gradient as Tree<Tensor>,

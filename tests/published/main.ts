@@ -8,7 +8,14 @@
  */
 import { parseArgs } from "node:util";
 import type { Device } from "@cellfold/cellfold";
-import { largestDifference, QUANTIZED_TOLERANCE, TOLERANCE, trainStep } from "./check.ts";
+import {
+  differenceOf,
+  QUANTIZED_SHARE,
+  QUANTIZED_TOLERANCE,
+  SHARE,
+  TOLERANCE,
+  trainStep,
+} from "./check.ts";
 import { expectedOf, modelFiles } from "./files.ts";
 import { readers } from "./readers.ts";
 
@@ -38,12 +45,14 @@ async function check(folder: string, path: string, device: Device): Promise<Outc
   if (!read) return fail("there is no reader");
   try {
     const model = await read(await Deno.readFile(`${folder}/${path}`), expected);
-    const difference = largestDifference(await model.run(expected.inputs), expected.outputs);
-    const tolerance = QUANTIZED.test(path) ? QUANTIZED_TOLERANCE : TOLERANCE;
-    if (difference > tolerance) return fail(`differs by ${short(difference)}`);
-    const { before, after, promised } = await trainStep(model, expected, device);
+    const [tolerance, share] = QUANTIZED.test(path)
+      ? [QUANTIZED_TOLERANCE, QUANTIZED_SHARE]
+      : [TOLERANCE, SHARE];
+    const { largest, agrees } = differenceOf(await model.run(expected.inputs), expected.outputs, tolerance);
+    if (!agrees) return fail(`differs by ${short(largest)}`);
+    const { before, after, promised } = await trainStep(model, expected, { device, share });
     const text =
-      `differs by ${short(difference)}, loss ${short(before)}: ${short(after - before)} in a step, ` +
+      `differs by ${short(largest)}, loss ${short(before)}: ${short(after - before)} in a step, ` +
       `${short(-promised)} by its gradient`;
     return { path, passed: Number.isFinite(after) && after < before, text };
   } catch (error) {

@@ -46,6 +46,15 @@ Deno.test("division by a number or a monomial undoes multiplication", () => {
   );
 });
 
+Deno.test("division by a size of several terms undoes multiplication, and what it gives is exact", () => {
+  fc.assert(fc.property(dims, dims, (a, b) => {
+    fc.pre(b !== 0);
+    assert(divideDims(multiplyDims(a, b), b) === a);
+    const quotient = divideDims(a, b);
+    if (quotient !== undefined) assert(multiplyDims(quotient, b) === a);
+  }));
+});
+
 Deno.test("division that does not come out is undefined", () => {
   assertEquals(divideDims(batch, 2), undefined);
   assertEquals(divideDims(batch, time), undefined);
@@ -55,6 +64,9 @@ Deno.test("division that does not come out is undefined", () => {
   assertEquals(divideDims(batch, 0), undefined);
   assertEquals(divideDims(addDims(batch, 1), addDims(batch, 1)), 1);
   assertEquals(divideDims(0, batch), 0);
+  const rows = multiplyDims(subtractDims(batch, 2), subtractDims(time, 2));
+  assertEquals(divideDims(addDims(rows, 1), subtractDims(time, 2)), undefined);
+  assertEquals(divideDims(rows, subtractDims(time, 1)), undefined);
 });
 
 Deno.test("sizes print as polynomials", () => {
