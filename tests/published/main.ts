@@ -8,14 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Device } from "@cellfold/cellfold";
-import {
-  differenceOf,
-  QUANTIZED_SHARE,
-  QUANTIZED_TOLERANCE,
-  SHARE,
-  TOLERANCE,
-  trainStep,
-} from "./check.ts";
+import { differenceOf, QUANTIZED_SHARE, QUANTIZED_TOLERANCE, SHARE, TOLERANCE, trainStep } from "./check.ts";
 import { expectedOf, modelFiles } from "./files.ts";
 import { readers } from "./readers.ts";
 
@@ -48,11 +41,14 @@ async function check(folder: string, path: string, device: Device): Promise<Outc
     const [tolerance, share] = QUANTIZED.test(path)
       ? [QUANTIZED_TOLERANCE, QUANTIZED_SHARE]
       : [TOLERANCE, SHARE];
-    const { largest, agrees } = differenceOf(await model.run(expected.inputs), expected.outputs, tolerance);
+    const { largest, agrees } = differenceOf(
+      await model.run(expected.inputs, { device }),
+      expected.outputs,
+      tolerance,
+    );
     if (!agrees) return fail(`differs by ${short(largest)}`);
     const { before, after, promised } = await trainStep(model, expected, { device, share });
-    const text =
-      `differs by ${short(largest)}, loss ${short(before)}: ${short(after - before)} in a step, ` +
+    const text = `differs by ${short(largest)}, loss ${short(before)}: ${short(after - before)} in a step, ` +
       `${short(-promised)} by its gradient`;
     return { path, passed: Number.isFinite(after) && after < before, text };
   } catch (error) {

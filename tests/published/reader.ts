@@ -1,5 +1,5 @@
 /** What reads a published model. */
-import type { HostTensor, Tensor, Variables } from "@cellfold/cellfold";
+import type { Device, HostTensor, Tensor, Variables } from "@cellfold/cellfold";
 import type { Expected } from "./files.ts";
 
 /** Values by name. */
@@ -8,7 +8,10 @@ export type Named<T> = Readonly<Record<string, T>>;
 /** A model that was read. */
 export interface ReadModel {
   /** What it computes, by the names of the expected outputs. */
-  readonly run: (inputs: Named<HostTensor>) => Promise<Named<HostTensor>>;
+  readonly run: (
+    inputs: Named<HostTensor>,
+    options: { readonly device: Device },
+  ) => Promise<Named<HostTensor>>;
   readonly variables: Variables;
   /** The same as a function of the variables, which is differentiated. */
   readonly apply: (variables: Variables, inputs: Named<Tensor>) => readonly Tensor[];

@@ -10,7 +10,7 @@ import {
 import { fromKeras } from "@cellfold/cellfold/keras";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
 import type { Named, Reader } from "./reader.ts";
-import { readG2p, readResemblyzer } from "./weights.ts";
+import { readG2p, readResemblyzer, readSilero } from "./weights.ts";
 
 /** A model of tensors by name, or of one tensor alone. */
 function applied(model: Layer, variables: Variables, inputs: Named<Tensor>): readonly Tensor[] {
@@ -37,7 +37,7 @@ const readOnnx: Reader = (bytes, { inputs }) => {
   const open = (all: Named<Tensor>) =>
     Object.fromEntries(Object.entries(all).filter(([name]) => !(name in constants)));
   return Promise.resolve({
-    run: (given) => run(open(given)),
+    run: (given, options) => run(open(given), options),
     variables,
     apply: (variables, given) => applied(model, variables, open(given)),
   });
@@ -47,10 +47,10 @@ const readKeras: Reader = async (bytes, { outputs }) => {
   const { model, variables } = await fromKeras(bytes);
   const [output] = Object.keys(outputs);
   return {
-    run: async (given) => {
+    run: async (given, options) => {
       const several = Object.values(given);
       const input = several.length === 1 ? several[0] : given;
-      return { [output]: await predict(model, variables, input) as HostTensor }; // they have one output
+      return { [output]: await predict(model, variables, input, options) as HostTensor }; // they have one output
     },
     variables,
     apply: (variables, given) => applied(model, variables, given),
@@ -63,4 +63,5 @@ export const readers: readonly (readonly [ending: RegExp, read: Reader])[] = [
   [/\.(h5|hdf5|keras)$/, readKeras],
   [/resemblyzer\/pretrained\.pt$/, readResemblyzer],
   [/g2p_en\/checkpoint20\.npz$/, readG2p],
+  [/silero_vad_16k\.safetensors$/, readSilero],
 ];

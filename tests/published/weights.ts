@@ -1,7 +1,10 @@
 /** Files with weights alone, and the models around them, which their packages write as code. */
 import {
+  add,
   apply,
   call,
+  concat,
+  conv1d,
   dense,
   div,
   embedding,
@@ -15,30 +18,40 @@ import {
   model,
   predict,
   relu,
+  reshape,
+  reverse,
   sequential,
+  sigmoid,
+  slice,
   spec,
+  split,
   sqrt,
   square,
   sum,
   type Tensor,
   type Tree,
   type Variables,
+  zeroPadding1d,
 } from "@cellfold/cellfold";
+import { decodeSafetensors } from "@cellfold/cellfold/safetensors";
 import { decodeNpz, decodeTorchFile, fromTorch } from "@cellfold/cellfold/torch";
-import type { Reader, ReadModel } from "./reader.ts";
+import { treeLeaves } from "../../src/tree/tree.ts";
+import type { Named, Reader, ReadModel } from "./reader.ts";
 
-/** A model of one input and one output. */
-function single(model: Layer, variables: Variables, output: string): ReadModel {
+/** A model of one input, whose outputs are those expected: one, or several by name. */
+function ofOne(model: Layer, variables: Variables, outputs: Named<unknown>): ReadModel {
+  const names = Object.keys(outputs);
   return {
-    run: async (inputs) => {
+    run: async (inputs, options) => {
       const [given] = Object.values(inputs);
-      return { [output]: await predict(model, variables, given) as HostTensor }; // it has one output
+      const output: Tree<Tensor> = await predict(model, variables, given, options);
+      const found = names.length === 1 ? { [names[0]]: output } : output;
+      return found as Named<HostTensor>; // the models here have outputs by name where they have several
     },
     variables,
     apply: (variables, inputs) => {
       const [given] = Object.values(inputs);
-      const output: Tree<Tensor> = model.apply(variables, given, { training: false }).output;
-      return [output as Tensor]; // it has one output
+      return treeLeaves<Tensor>(model.apply(variables, given, { training: false }).output);
     },
   };
 }
@@ -54,10 +67,10 @@ export const readResemblyzer: Reader = async (bytes, { outputs }) => {
   const whole = model({ inputs: mels, outputs: apply(unit, raw) });
   const modules = Object.fromEntries(layers.map((_, at) => [`layer${at}`, "lstm"]));
   const variables = init(whole, key(0), spec([null, null, 40]));
-  return single(
+  return ofOne(
     whole,
     fromTorch(whole, variables, tensors, { modules, strict: false }),
-    Object.keys(outputs)[0],
+    outputs,
   );
 };
 
@@ -77,9 +90,53 @@ export const readG2p: Reader = async (bytes, { outputs }) => {
     "encoder.bias_hh": arrays.enc_b_hh,
   };
   const variables = init(whole, key(0), spec([null, null], "int32"));
-  return single(
+  return ofOne(
     whole,
     fromTorch(whole, variables, stateDict, { cells: ["encoder"] }),
-    Object.keys(outputs)[0],
+    outputs,
   );
+};
+
+/** Steps at the end that are mirrored, without the last one. */
+const MIRRORED = 64;
+
+function mirrorEnd(x: Tensor): Tensor {
+  const [batch] = x.shape;
+  const steps = Number(x.shape[1]);
+  const end = slice(x, { start: [0, steps - 1 - MIRRORED], size: [batch, MIRRORED] });
+  return reshape(concat([x, reverse(end, 1)], { axis: 1 }), [batch, steps + MIRRORED, 1]);
+}
+
+/** The magnitudes of a spectrum: its real parts come before the imaginary ones. */
+function magnitudes(x: Tensor): Tensor {
+  const [real, imaginary] = split(x, 2, { axis: 2 });
+  return sqrt(add(square(real), square(imaginary)));
+}
+
+/** Voice activity at 16 kHz: a transform by convolution, four convolutions, a cell, and one more. */
+export const readSilero: Reader = (bytes, { inputs, outputs }) => {
+  const { tensors } = decodeSafetensors(bytes);
+  const samples = input([inputs.input.shape[1]]);
+  const spectrum = call(
+    conv1d({ filters: 258, kernelSize: 256, strides: 128, useBias: false, name: "stft_conv" }),
+    apply(mirrorEnd, samples),
+  );
+  const sizes = [[128, 1], [64, 2], [64, 2], [128, 1]];
+  const encoded = sizes.reduce(
+    (x, [filters, strides], index) =>
+      call(
+        conv1d({ filters, strides, kernelSize: 3, activation: "relu", name: `conv${index + 1}` }),
+        call(zeroPadding1d({ padding: 1 }), x),
+      ),
+    apply(magnitudes, spectrum),
+  );
+  const [hidden, [h, c]] = call(
+    lstm({ units: 128, returnSequences: true, returnState: true, name: "lstm_cell" }),
+    encoded,
+  );
+  const voice = call(conv1d({ filters: 1, kernelSize: 1, name: "final_conv" }), apply(relu, hidden));
+  const output = apply((x) => reshape(sigmoid(x), [x.shape[0]]), voice);
+  const whole = model({ inputs: samples, outputs: { output, h, c } });
+  const variables = fromTorch(whole, init(whole, key(0), inputs.input), tensors, { cells: ["lstm_cell"] });
+  return Promise.resolve(ofOne(whole, variables, outputs));
 };

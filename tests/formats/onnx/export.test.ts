@@ -4,9 +4,10 @@ import { assertAgree, bytesOf, expectedOf, namedLeaves } from "./support/agree.t
 import { exportCases } from "./support/cases.ts";
 import { guideCases } from "./support/guide_cases.ts";
 import { optionCases } from "./support/option_cases.ts";
+import { windowCases } from "./support/window_cases.ts";
 import { python, runInPython, runOnWeb, webMissing, webNeeds } from "./support/runtime.ts";
 
-const cases = [...exportCases, ...optionCases, ...guideCases];
+const cases = [...exportCases, ...optionCases, ...guideCases, ...windowCases];
 
 /** The operators of a graph and of those inside it. */
 function operatorsOf(graph: GraphProto | undefined): string[] {
