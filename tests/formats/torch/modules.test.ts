@@ -1,9 +1,11 @@
 /** Modules of PyTorch, from files that torch.save wrote, give here what they give there. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
-  add,
   bidirectional,
-  convolve,
+  conv1d,
+  conv1dTranspose,
+  conv2d,
+  conv2dTranspose,
   dense,
   gru,
   gruCell,
@@ -11,25 +13,22 @@ import {
   key,
   type Layer,
   lstm,
-  matmul,
-  mul,
+  multiHeadAttention,
   predict,
-  reshape,
   rnn,
   sequential,
   simpleRnn,
-  softmax,
   spec,
   stackedCells,
   type Tensor,
   tensor,
-  transpose,
   zeros,
 } from "@cellfold/cellfold";
 import { decodeTorchFile, fromTorch, type StateDict, toTorch } from "@cellfold/cellfold/torch";
 import { expectedFiles, fixture, numbersOf, type Printed } from "./fixtures.ts";
 
 const sequence = spec([null, null, 2]);
+const sequence4 = spec([null, null, 4]);
 
 function tensorOf(printed: Printed): Tensor {
   return tensor(numbersOf(printed), { shape: [...printed.shape] });
@@ -148,12 +147,6 @@ Deno.test("strict: false leaves out what the model has no place for, and says wh
   );
 });
 
-/** A layer of another type with the same conversions: all that they read is its type and its options. */
-function standIn(type: string, useBias: boolean): Layer {
-  const layer = dense({ units: 1, useBias });
-  return { ...layer, type, name: type, apply: (...args) => layer.apply(...args) };
-}
-
 /** The tensors of one module. */
 function below(tensors: StateDict, module: string): StateDict {
   const own = Object.entries(tensors).filter(([name]) => name.startsWith(`${module}.`));
@@ -162,68 +155,43 @@ function below(tensors: StateDict, module: string): StateDict {
 
 Deno.test("convolutions: kernels are those of PyTorch in the order of axes here", async () => {
   const { tensors, outputs } = await moduleOf("modules");
-  const cases = {
-    conv1d: { shape: [3, 2, 6], x: outputs.sequence, groups: 2, useBias: true },
-    conv2d: { shape: [2, 3, 2, 3], x: outputs.image, groups: 1, useBias: false },
-  };
-  for (const [name, { shape, x, groups, useBias }] of Object.entries(cases)) {
-    const layer = standIn(name, useBias);
-    const template = { kernel: zeros(shape), ...(useBias ? { bias: zeros([shape[shape.length - 1]]) } : {}) };
+  const cases: readonly (readonly [layer: Layer, x: Printed])[] = [
+    [conv1d({ filters: 6, kernelSize: 3, groups: 2, name: "conv1d" }), outputs.sequence],
+    [conv2d({ filters: 3, kernelSize: [2, 3], useBias: false, name: "conv2d" }), outputs.image],
+    [conv1dTranspose({ filters: 3, kernelSize: 3, strides: 2, name: "transpose1d" }), outputs.sequence],
+    [conv2dTranspose({ filters: 3, kernelSize: [2, 3], name: "transpose2d" }), outputs.image],
+  ];
+  for (const [layer, printed] of cases) {
+    const name = String(layer.name);
+    const x = tensorOf(printed);
     const own = below(tensors, name);
-    const variables = fromTorch(layer, { params: template, state: [] }, own);
-    const { kernel, bias } = variables.params as typeof template; // as fromTorch keeps the structure
-    const output = convolve(tensorOf(x), kernel, { groups });
-    assertClose(bias ? add(output, bias) : output, outputs[name]);
+    const variables = fromTorch(layer, init(layer, key(0), x), own);
+    assertClose(await predict(layer, variables, x) as Tensor, outputs[name]);
     assertEquals(toTorch(layer, variables), own);
   }
 });
 
-/** A projection of a layer of attention: its kernel, and its bias if it has one. */
-type Heads = Readonly<Record<string, Tensor>>;
-
-/** `[batch, heads, steps, size]`: what a head has of each step. */
-function headsOf(x: Tensor, { kernel, bias }: Heads): Tensor {
-  const [features, heads, size] = kernel.shape.map(Number);
-  const product = matmul(x, reshape(kernel, [features, heads * size]));
-  const whole = bias ? add(product, reshape(bias, [-1])) : product;
-  return transpose(reshape(whole, [1, -1, heads, size]), { permutation: [0, 2, 1, 3] });
-}
-
 Deno.test("attention: projections are those of nn.MultiheadAttention, whether in one matrix or three", async () => {
   const { tensors, outputs } = await moduleOf("modules");
-  const { sequence, key, value } = outputs;
+  const { sequence, key: keys, value } = outputs;
   const cases = [
-    { name: "attention", inputs: [sequence, sequence, sequence], sizes: [4, 4, 4], useBias: true },
-    { name: "other", inputs: [sequence, key, value], sizes: [4, 3, 2], useBias: false },
+    { name: "attention", inputs: [sequence, sequence, sequence], useBias: true },
+    { name: "other", inputs: [sequence, value, keys], useBias: false }, // in Keras the key comes last
   ];
-  for (const { name, inputs, sizes, useBias } of cases) {
-    const layer = standIn("multiHeadAttention", useBias);
-    const heads = (kernel: number[], bias: number[]): Heads => ({
-      kernel: zeros(kernel),
-      ...(useBias ? { bias: zeros(bias) } : {}),
-    });
-    const [query, keys, values] = sizes.map((size) => heads([size, 2, 2], [2, 2]));
-    const template = { query, key: keys, value: values, output: heads([2, 2, 4], [4]) };
+  for (const { name, inputs, useBias } of cases) {
+    const layer = multiHeadAttention({ numHeads: 2, keyDim: 2, useBias });
+    const x = inputs.map(tensorOf);
     const own = below(tensors, name);
-    const variables = fromTorch(layer, { params: { ...template }, state: [] }, own);
-    const params = variables.params as typeof template; // as fromTorch keeps the structure
-    const [q, k, v] = [params.query, params.key, params.value].map((part, index) =>
-      headsOf(tensorOf(inputs[index]), part)
-    );
-    const scores = softmax(mul(matmul(q, k, { transposeRight: true }), Math.SQRT1_2)); // of heads of two features
-    const together = reshape(transpose(matmul(scores, v), { permutation: [0, 2, 1, 3] }), [1, -1, 4]);
-    const output = matmul(together, reshape(params.output.kernel, [4, 4]));
-    assertClose(params.output.bias ? add(output, params.output.bias) : output, outputs[name]);
+    const variables = fromTorch(layer, init(layer, key(0), x), own);
+    assertClose(await predict(layer, variables, x) as Tensor, outputs[name]);
     assertEquals(toTorch(layer, variables), own);
   }
 });
 
 Deno.test("attention: sizes that nn.MultiheadAttention cannot have are refused", () => {
-  const layer = standIn("multiHeadAttention", false);
-  const query = { kernel: zeros([4, 2, 3]) };
-  const params = { query, key: query, value: query, output: { kernel: zeros([2, 3, 4]) } };
+  const layer = multiHeadAttention({ numHeads: 2, keyDim: 3 });
   assertThrows(
-    () => toTorch(layer, { params, state: [] }),
+    () => toTorch(layer, init(layer, key(0), [sequence4, sequence4])),
     TypeError,
     "it has 2 heads of 3 features for queries of 4",
   );

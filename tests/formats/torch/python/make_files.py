@@ -174,6 +174,8 @@ expected["cells"]["outputs"] = outputs(x, cells(x))
 modules = nn.ModuleDict({
     "conv1d": nn.Conv1d(4, 6, 3, groups=2),
     "conv2d": nn.Conv2d(2, 3, (2, 3), bias=False),
+    "transpose1d": nn.ConvTranspose1d(4, 3, 3, stride=2),
+    "transpose2d": nn.ConvTranspose2d(2, 3, (2, 3)),
     "attention": nn.MultiheadAttention(4, 2, batch_first=True),
     "other": nn.MultiheadAttention(4, 2, batch_first=True, kdim=3, vdim=2, bias=False),
 })
@@ -186,6 +188,8 @@ expected["modules"]["outputs"] = {name: values(tensor) for name, tensor in {
     "sequence": sequence, "image": image, "key": key, "value": value,
     "conv1d": modules["conv1d"](sequence.mT).mT,
     "conv2d": modules["conv2d"](image.permute(0, 3, 1, 2)).permute(0, 2, 3, 1),
+    "transpose1d": modules["transpose1d"](sequence.mT).mT,
+    "transpose2d": modules["transpose2d"](image.permute(0, 3, 1, 2)).permute(0, 2, 3, 1),
     "attention": modules["attention"](sequence, sequence, sequence)[0],
     "other": modules["other"](sequence, key, value)[0],
 }.items()}
