@@ -106,12 +106,19 @@ function checkMasks(calls: readonly Call[]): void {
   );
 }
 
+/** Types of layers that fail there when their input carries a mask. */
+const WITHOUT_MASK =
+  /^((depthwise|separable)?conv\dd(transpose)?|(max|average|global(max|average))pooling\dd|cropping2d|dot|elu|leakyrelu|permute|repeatvector|softmax|upsampling2d|zeropadding2d)$/i;
+
 /** Throws for a layer that is given masks and that TensorFlow.js would hand on otherwise. */
 function checkMasked(layer: Layer): void {
   const name = layerName(layer);
   if (layer.type === "reshape") refuse(`${name} keeps the mask of its input, which TensorFlow.js drops`);
   if (layer.type === "merge" && (layer.options.method !== "concatenate" || layer.options.counts === "any")) {
     refuse(`${name} merges inputs with masks, for which TensorFlow.js makes a mask of another shape`);
+  }
+  if (WITHOUT_MASK.test(layer.type)) {
+    refuse(`${name} is given an input with a mask, with which its class in TensorFlow.js fails`);
   }
   if (!isRecurrentLayer(layer)) return;
   if (layer.flags.zeroOutputForMask) {

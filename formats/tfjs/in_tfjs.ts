@@ -12,34 +12,85 @@ const CLASSES: Readonly<Record<string, string>> = {
       "Activation",
       "Add",
       "Average",
+      "AveragePooling1D",
+      "AveragePooling2D",
+      "AveragePooling3D",
       "BatchNormalization",
       "Bidirectional",
       "Concatenate",
+      "Conv1D",
+      "Conv2D",
+      "Conv2DTranspose",
+      "Conv3D",
+      "Conv3DTranspose",
       "ConvLSTM2D",
+      "Cropping2D",
       "Dense",
+      "DepthwiseConv2D",
+      "Dot",
       "Dropout",
+      "ELU",
       "Embedding",
       "Flatten",
       "GRU",
       "GRUCell",
+      "GaussianNoise",
+      "GlobalAveragePooling1D",
+      "GlobalAveragePooling2D",
+      "GlobalMaxPooling1D",
+      "GlobalMaxPooling2D",
       "InputLayer",
       "LSTM",
       "LSTMCell",
       "LayerNormalization",
+      "LeakyReLU",
       "Masking",
+      "MaxPooling1D",
+      "MaxPooling2D",
+      "MaxPooling3D",
       "Maximum",
       "Minimum",
       "Multiply",
+      "PReLU",
+      "Permute",
       "RNN",
+      "ReLU",
+      "RepeatVector",
       "Reshape",
+      "SeparableConv2D",
       "Sequential",
       "SimpleRNN",
       "SimpleRNNCell",
+      "Softmax",
+      "SpatialDropout1D",
       "StackedRNNCells",
       "TimeDistributed",
+      "UpSampling2D",
+      "ZeroPadding2D",
     ].map((name) => [name, name]),
   ),
   Functional: "Model",
+};
+
+/** Options that a class does not have there, with the value by which it computes. */
+const FIXED: Readonly<Record<string, Readonly<Record<string, Json>>>> = {
+  Conv1D: { groups: 1 },
+  Conv2D: { groups: 1 },
+  Conv3D: { groups: 1 },
+  Conv2DTranspose: { dilation_rate: [1, 1] },
+  Conv3DTranspose: { dilation_rate: [1, 1, 1] },
+  DepthwiseConv2D: { dilation_rate: [1, 1] },
+  ELU: { alpha: 1 },
+  GlobalAveragePooling1D: { keepdims: false },
+  GlobalAveragePooling2D: { keepdims: false },
+  GlobalMaxPooling1D: { keepdims: false },
+  GlobalMaxPooling2D: { keepdims: false },
+  ReLU: { negative_slope: 0, threshold: 0 },
+};
+
+/** Options with another name there. */
+const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  LeakyReLU: { negative_slope: "alpha" },
 };
 
 /** Activations by their names in Keras, with those in TensorFlow.js. */
@@ -122,6 +173,17 @@ function configOf(className: string, config: JsonObject, place: string): JsonObj
         "resets after its product, which no GRU of TensorFlow.js does; make it with resetAfter: false",
       );
     }
+    const fixed = FIXED[className]?.[option];
+    if (fixed !== undefined) {
+      if (JSON.stringify(value) === JSON.stringify(fixed)) continue;
+      refuse(
+        place,
+        `has the option ${option} ${quoted(value)}, and TensorFlow.js has ${quoted(fixed)} alone`,
+      );
+    }
+    if (option === "padding" && value === "causal") {
+      refuse(place, 'has the padding "causal", with which TensorFlow.js fails to predict');
+    }
     if (option === "batch_shape") {
       own.batch_input_shape = value;
       own.dtype = config.dtype;
@@ -132,7 +194,7 @@ function configOf(className: string, config: JsonObject, place: string): JsonObj
     else if (option.endsWith("_layers")) own[option] = endsIn(value);
     else if (ACTIVATIONS.includes(option)) own[option] = activationOf(value, option, place);
     else if (option.endsWith("_initializer")) own[option] = initializerOf(value);
-    else own[option] = value;
+    else own[RENAMED[className]?.[option] ?? option] = value;
   }
   return own;
 }

@@ -100,9 +100,10 @@ function named(
   own: OwnWeights,
 ): readonly Named[] {
   const found: Named[] = [];
-  const add = (owner: WeightOwner, scope: readonly string[]) => {
+  const add = (owner: WeightOwner, scope: readonly string[], ofKernel = "") => {
     own(owner).forEach((tensor, index) => {
-      found.push({ name: [...scope, snakeCase(owner.rows[index].name)].join("/"), tensor });
+      const name = snakeCase(owner.rows[index].name);
+      found.push({ name: [...scope, name === "kernel" ? `${ofKernel}kernel` : name].join("/"), tensor });
     });
   };
   const at = (path: string) => owners.filter((owner) => owner.path === path && owner.rows.length > 0);
@@ -125,7 +126,9 @@ function named(
       at(`${path}/cell`).forEach((owner) => add(owner, scope));
       owners.filter((owner) => owner.path.startsWith(`${path}/cell/cells/`) && owner.rows.length > 0)
         .forEach((owner, index) => add(owner, [...scope, `RNNCell_${index}`]));
-    } else at(path).forEach((owner) => add(owner, scope));
+    } else {at(path).forEach((owner) =>
+        add(owner, scope, layer.type === "depthwiseConv2d" ? "depthwise_" : "")
+      );}
   };
   collect(model, topology, [], "");
   const names = new Set<string>();

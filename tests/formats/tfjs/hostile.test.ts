@@ -129,6 +129,23 @@ Deno.test("what TensorFlow.js does not compute is not written", async () => {
   await unwritten(cf.sequential([cf.masking(), zeros]), sequence, "zeroOutputForMask");
 });
 
+Deno.test("layers that convolve, pool and rectify are written with the options that TensorFlow.js has", async () => {
+  const sequence = cf.spec([null, 4, 3]);
+  const causal = cf.conv1d({ filters: 2, kernelSize: 2, padding: "causal" });
+  await unwritten(causal, sequence, '"causal", with which TensorFlow.js fails');
+  const grouped = cf.conv1d({ filters: 3, kernelSize: 1, groups: 3 });
+  await unwritten(grouped, sequence, "the option groups 3", "has 1 alone");
+  await unwritten(cf.zeroPadding1d(), sequence, "ZeroPadding1D", "does not have");
+  const image = cf.spec([null, 4, 4, 3]);
+  const dilated = cf.depthwiseConv2d({ kernelSize: 2, dilationRate: 2 });
+  await unwritten(dilated, image, "dilation_rate [2,2]", "[1,1] alone");
+  await unwritten(cf.globalMaxPooling2d({ keepdims: true }), image, "keepdims true");
+  await unwritten(cf.reluLayer({ threshold: 1 }), image, "the option threshold 1");
+  await unwritten(cf.eluLayer({ alpha: 0.5 }), image, "the option alpha 0.5");
+  const masked = cf.sequential([cf.masking(), cf.globalAveragePooling1d()]);
+  await unwritten(masked, sequence, "an input with a mask");
+});
+
 for (const [name, target] of Object.entries(await tfjsTargets())) {
   Deno.test(`mutated ${name} is read, or refused with a KerasFileError`, async () => {
     // Hardly any change of a text leaves JSON, which is seen at once.

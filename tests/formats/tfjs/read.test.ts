@@ -12,7 +12,7 @@ import { examples, variablesOf } from "./models.ts";
 const fixtures = new URL("./fixtures/", import.meta.url);
 const mayRead = Deno.permissions.querySync({ name: "read", path: fixtures }).state === "granted";
 
-for (const name of ["sequential", "graph"]) {
+for (const name of ["sequential", "graph", "windows"]) {
   Deno.test({
     name: `a model of TensorFlow.js is read and predicts the same: ${name}`,
     ignore: !mayRead,
