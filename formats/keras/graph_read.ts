@@ -18,6 +18,7 @@ import { takesMask } from "./masks.ts";
 import { type MaskReader, maskReader, type TravellingMasks, travellingMasks } from "./read_masks.ts";
 import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
 import { keepingMaskOrder } from "./mask_order.ts";
+import { type MaskedCall, takenMasks } from "./taken_masks.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -206,7 +207,11 @@ function callLayer(
   number: number,
   json: JsonObject,
   results: Results,
-  { masks, carried }: { readonly masks: MaskReader; readonly carried: TravellingMasks },
+  { masks, carried, taken }: {
+    readonly masks: MaskReader;
+    readonly carried: TravellingMasks;
+    readonly taken: (call: MaskedCall) => void;
+  },
   context: LayerContext,
 ): readonly Node[] {
   const { args, named } = argumentsOf(json, place);
@@ -231,7 +236,8 @@ function callLayer(
     ? undefined
     : unflattenState(stateOf(layer), treeLeaves<Node>(nodesOf(initial, results, place)), place);
   const specs = (tree: Tree<Node>) => mapTree(tree, specOf) as Tree<Tensor>; // specs stand for tensors
-  const travelling = maskOfTree(inputs, originsOf(inputs, object.className).map(({ mask }) => mask));
+  const carriedHere = originsOf(inputs, object.className).map(({ mask }) => mask);
+  const travelling = maskOfTree(inputs, carriedHere);
   const read = historiesIn(first, place).map(tensorKey);
   const isNone = given === undefined && travelling !== undefined && takesMask(layer) &&
     (context.masksTravel ? !read.some(carried.has) : initialState === undefined);
@@ -247,6 +253,10 @@ function callLayer(
   const key = (index: number) => tensorKey({ operator: name, call: number, index });
   masks.call(key, layer, read, explicit && tensorKey(explicit));
   carried.call(key, layer, read, explicit !== undefined);
+  if (!context.masksTravel) {
+    const masked = carriedHere.map((mask) => mask !== undefined);
+    taken({ key, layer, inputs: read, masked, isGiven: given !== undefined && given !== null, place });
+  }
   const nodes = treeLeaves<Node>(call(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),
     ...(mask === undefined ? {} : { mask }),
@@ -356,6 +366,7 @@ export function readGraph(object: KerasObject, context: LayerContext): Layer {
   }
   const masks = maskReader();
   const carried = travellingMasks();
+  const taken = takenMasks();
   const keys = (value: Json) => isTensorOf(value) ? tensorKey(historiesIn(value, place)[0]) : undefined;
   for (const { operator, call } of inOrder(operators, place)) {
     const { layer, name, object, calls } = operator;
@@ -377,7 +388,7 @@ export function readGraph(object: KerasObject, context: LayerContext): Layer {
     }
     const nodes = reading(
       operator.place,
-      () => callLayer({ ...operator, layer }, call, json, results, { masks, carried }, within),
+      () => callLayer({ ...operator, layer }, call, json, results, { masks, carried, taken }, within),
     );
     results.set(keyOf(name, call), () => nodes);
   }
