@@ -24,6 +24,12 @@ const places = tensor([1, 0, 2, 2, 1, 0], { shape: [2, 3], dtype: "int32" });
 
 /** Nodes in a row; the output of the last one is `out`, and that of each before it its operator. */
 const cases: { readonly [name: string]: Case } = {
+  "a convolution over two open axes": {
+    nodes: [["Conv", ["x", "w"]], ["Conv", ["Conv", "v"]]],
+    inputs: { x: signed([1, 1, 6, 7], 20) },
+    sizes: { x: [1, 1, "a", "b"] },
+    weights: { w: signed([2, 1, 3, 2], 21), v: signed([3, 2, 2, 2], 22) },
+  },
   quantized: {
     nodes: [
       ["DynamicQuantizeLinear", ["x"]],
