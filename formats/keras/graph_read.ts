@@ -13,6 +13,7 @@ import { mapTree, type Tree, treeLeaves } from "../../src/tree/tree.ts";
 import { quoted } from "../../src/quoted.ts";
 import { isAttention, readAttentionCalls } from "./attention.ts";
 import { KerasFileError, reading } from "./errors.ts";
+import { inOrder } from "./call_order.ts";
 import { everyStep, functionOf, operationClasses, toTokens } from "./functions.ts";
 import { takesMask } from "./masks.ts";
 import { type MaskReader, maskReader, type TravellingMasks, travellingMasks } from "./read_masks.ts";
@@ -110,49 +111,6 @@ function nodesOf(value: Json | undefined, results: Results, place: string): Tree
     );
   }
   throw new KerasFileError(place, `it is given ${quoted(value)}, expected tensors of the graph`);
-}
-
-/** The calls in an order in which each follows those that it reads. */
-function inOrder(operators: readonly Operator[], place: string): { operator: Operator; call: number }[] {
-  const byKey = new Map(
-    operators.flatMap((operator) =>
-      operator.calls.map((_, call) => [keyOf(operator.name, call), { operator, call }] as const)
-    ),
-  );
-  const state = new Map<string, "under way" | "done">();
-  const order: { operator: Operator; call: number }[] = [];
-  for (const start of byKey.keys()) {
-    const pending: { key: string; parents: string[] }[] = [];
-    const enter = (key: string) => {
-      const found = byKey.get(key);
-      if (found === undefined || state.get(key) === "done") return; // else nodeAt throws later
-      if (state.has(key)) {
-        throw new KerasFileError(
-          place,
-          `its layer ${quoted(found.operator.name)} reads what depends on itself`,
-        );
-      }
-      state.set(key, "under way");
-      const read = historiesIn(
-        found.operator.calls[found.call],
-        found.operator.place,
-      );
-      pending.push({ key, parents: read.map(({ operator, call }) => keyOf(operator, call)).reverse() });
-    };
-    enter(start);
-    for (let top = pending.at(-1); top; top = pending.at(-1)) {
-      const parent = top.parents.pop();
-      if (parent !== undefined) {
-        enter(parent);
-        continue;
-      }
-      pending.pop();
-      state.set(top.key, "done");
-      const found = byKey.get(top.key);
-      if (found) order.push(found);
-    }
-  }
-  return order;
 }
 
 /** The arguments of a call: a list, and the named ones that matter, without null and without training. */
