@@ -42,14 +42,24 @@ export function framesOf(sound: Float32Array): Float32Array[] {
   );
 }
 
+/** A stream of frames, one sound after another; it is the caller's to dispose of. */
+export async function openDetector(
+  model: cf.Layer<cf.Tensor>,
+  variables: cf.Variables,
+  device: cf.Device = "wasm",
+): Promise<cf.Stream<cf.Tensor>> {
+  const stream = cf.streaming(model, variables, { input: cf.spec([1, null, FRAME]), device });
+  await stream.ready();
+  return stream;
+}
+
 /** The probability of a voice in each frame of a sound, as they come. */
 export async function listen(
   model: cf.Layer<cf.Tensor>,
   variables: cf.Variables,
   frames: readonly Float32Array[],
 ): Promise<Float32Array> {
-  using stream = cf.streaming(model, variables, { input: cf.spec([1, null, FRAME]), device: "wasm" });
-  await stream.ready();
+  using stream = await openDetector(model, variables);
   const probability = new Float32Array(1);
   return Float32Array.from(frames, (frame) => {
     stream.step(frame, probability); // nothing to wait for
