@@ -75,7 +75,7 @@ export async function main(options: VadOptions = {}): Promise<Learned> {
   const before = heardIn(first);
   show("as published", before);
 
-  const trained = await cf.fit(model, variables, makeRecordings(small ? 12 : 24, FRAMES), {
+  const trained = await cf.fit(model, variables, makeRecordings(small ? 12 : 24, small ? 8 : FRAMES), {
     loss: "binaryCrossentropy",
     optimizer: cf.adam({ learningRate: 1e-3 }),
     batchSize: 6,
