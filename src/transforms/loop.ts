@@ -18,6 +18,7 @@ import {
   type Values,
 } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
+import { takeFixedLayouts } from "./fixed_layouts.ts";
 import { optimize } from "./optimize.ts";
 import { type HeldTensors, holdAll } from "./uploads.ts";
 
@@ -84,9 +85,10 @@ export async function compileStep<Fixed, State, Input, Output>(
     throw new TypeError("Cannot compile a loop: the step must return [output, state]");
   }
   const [outputStructure] = structure.items;
-  const optimized = await optimize(program);
+  const layouts = takeFixedLayouts(await optimize(program), flattenTree(fixed).leaves.length);
+  const optimized = layouts.program;
   const devices = await devicesFor(options.device);
-  const constants = flattenTree<Tensor>(fixed).leaves;
+  const constants = await layouts.of(flattenTree<Tensor>(fixed).leaves);
   const { leaves: states, structure: stateStructure } = flattenTree<HostTensor>(state);
   const expected = flattenTree<Spec>(specs);
   const key = printStructure(expected.structure);
@@ -99,7 +101,7 @@ export async function compileStep<Fixed, State, Input, Output>(
     ({ backend }) => {
       on = backend;
       return backend.compile(optimized, {
-        donate: program.inputs.map(() => false),
+        donate: optimized.inputs.map(() => false),
         keep: program.outputs.map(() => false),
       });
     },
@@ -130,7 +132,8 @@ export async function compileStep<Fixed, State, Input, Output>(
     accepts: (input) => hasSpecs(input, key, expected.leaves),
     async begin(fixed, state, input) {
       const first = flattenTree<HostTensor>(input);
-      const values = await holdAll(flattenTree<HostTensor | DeviceTensor>(fixed).leaves, backend, held);
+      const leaves = flattenTree<HostTensor | DeviceTensor>(fixed).leaves;
+      const values = await holdAll(leaves, backend, held, layouts.of);
       try {
         const calls: Calls = {
           executable,

@@ -116,18 +116,21 @@ export class HeldTensors {
  *
  * @param known Those that are held already, and may be shared; weakly, as users may be dropped without letting
  *   go of them.
+ * @param laidOut What is held in their place; default: they themselves.
  */
 export async function holdAll(
   tensors: readonly (HostTensor | DeviceTensor)[],
   backend: Backend,
   known: Set<WeakRef<HeldTensors>>,
+  laidOut: (tensors: readonly (HostTensor | DeviceTensor)[]) => Promise<typeof tensors> = (tensors) =>
+    Promise.resolve(tensors),
 ): Promise<HeldTensors> {
   for (const each of known) {
     const shared = each.deref()?.sharedFor(tensors);
     if (shared) return shared;
     if (!each.deref()?.isHeld) known.delete(each);
   }
-  const all = await Promise.allSettled(tensors.map((tensor) => hold(tensor, backend)));
+  const all = await Promise.allSettled((await laidOut(tensors)).map((tensor) => hold(tensor, backend)));
   const held = all.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
   for (const each of all) {
     if (each.status === "fulfilled") continue;

@@ -14,9 +14,10 @@ import { main as ragged } from "../../examples/ragged.ts";
 import { main as serve } from "../../examples/serve/main.ts";
 import type { ProgramOptions } from "../../examples/support/program.ts";
 import { main as tagging } from "../../examples/tagging.ts";
+import { main as voiceActivity } from "../../examples/vad/main.ts";
 import { fewExamples } from "../support/examples.ts";
 
-type Permission = "read" | "write" | "run" | "net";
+type Permission = "read" | "write" | "run" | "net" | "env";
 
 const isGranted = (name: Permission) =>
   Deno.permissions.querySync(name === "net" ? { name, host: "127.0.0.1" } : { name }).state === "granted";
@@ -107,3 +108,19 @@ testProgram("serving", serve, ({ together, compared }) => {
   assertEquals(compared, (1 + 8) * 20);
   assert(together > 1, `${together} requests in a step`);
 }, ["net"]);
+
+/** Of the form of Silero's, with untrained weights; tests/examples/vad.test.ts has the published one. */
+const smallDetector = new URL("fixtures/small_detector.onnx", import.meta.url);
+
+testProgram("voice activity", async (options) => {
+  const file = await Deno.readFile(smallDetector);
+  return { file, ...await voiceActivity({ ...options, file }) };
+}, ({ file, losses }, lines) => {
+  assert(file.length < 10_000, "it needs no download");
+  assert(losses.every(Number.isFinite) && losses[2] < losses[0], `losses ${losses}`);
+  assertEquals(
+    lines.filter((line) => /✓ .*: onnxruntime-web differs by/.test(line)).length,
+    2,
+    lines.join("\n"),
+  );
+}, ["env"]);
