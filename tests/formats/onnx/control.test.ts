@@ -97,6 +97,23 @@ Deno.test("Loop: without a bound it is refused at its node", () => {
   assertStringIncludes(refusal(away), "has no bound");
 });
 
+Deno.test("Loop: a trip count below 0 is that of no step", () => {
+  const body = inner({ i: "int64", on: "bool", s: "float" }, { next: "bool", s2: "float" }, [
+    node("Identity", ["on"], ["next"]),
+    node("Tanh", ["s"], ["s2"]),
+  ]);
+  for (const count of [0, -1, -5]) {
+    const output = outputOf({
+      nodes: [node("Loop", ["count", "yes", "x"], ["out"], { body: { graph: body } })],
+      inputs: { x },
+      weights: { yes: tensor(true) },
+      ints: { count },
+      outputs: { out: "float32" },
+    });
+    assertEquals(host(output(x) as Tensor).data, x.data); // one output
+  }
+});
+
 Deno.test("Loop: outputs of each step need a number of steps that is known", () => {
   const body = inner({ i: "int64", on: "bool", s: "float" }, { next: "bool", s2: "float", o: "float" }, [
     node("Tanh", ["s"], ["s2"]),

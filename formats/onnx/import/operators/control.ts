@@ -101,7 +101,8 @@ const FAR = 2 ** 31 - 1;
 function tripCount(value: OnnxValue | undefined): Dim {
   if (!value) return Infinity;
   const [most] = knownSizes(value, "trip count");
-  return typeof most === "number" && most >= FAR ? Infinity : most;
+  if (typeof most !== "number") return most;
+  return most >= FAR ? Infinity : Math.max(most, 0); // a negative one makes no step, as in onnxruntime
 }
 
 /** A Loop whose number of steps has a bound. */
