@@ -161,7 +161,7 @@ interface Scores {
 }
 
 function logAdd(a: number, b: number): number {
-  const [most, least] = a > b ? [a, b] : [b, a];
+  const [most, least] = [Math.max(a, b), Math.min(a, b)]; // NaN of NaN, in either place
   return most === -Infinity ? most : most + Math.log1p(Math.exp(least - most));
 }
 

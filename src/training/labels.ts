@@ -92,7 +92,7 @@ function countedLabels(
  * Checks that labels are classes.
  *
  * @param target int32 `[samples]`, `[samples, 1]` or `[samples, time]`; `[samples, labels]` for sequences of labels,
- *   where a negative one ends the sequence.
+ *   where a negative one, or the loss's blank, ends the sequence: what follows may be any number.
  * @param classes The size of the prediction's last axis.
  * @param counts Whether the label at a place, in row-major order, counts; by default all do.
  * @throws RangeError naming the first label outside 0 … classes - 1 and its place; `ignoreClass` passes.
@@ -114,14 +114,18 @@ export function checkLabels(
         `use tensor(labels, { dtype: "int32" })`,
     );
   }
-  const { ignoreClass } = loss.options;
+  const { ignoreClass, blank } = loss.options;
   const isSequence = loss.labels === "sequence";
+  const end = typeof blank === "number" && blank < 0 ? blank + classes : blank;
+  const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
+  const isBehindEnd = (place: number) =>
+    target.data.subarray(place - place % perSample, place).some((label) => label < 0 || label === end);
   const wrong = target.data.findIndex((label, place) =>
-    (label < 0 && !isSequence || label >= classes) && label !== ignoreClass && counts(place)
+    (label < 0 && !isSequence || label >= classes) && label !== ignoreClass &&
+    !(isSequence && isBehindEnd(place)) && counts(place)
   );
   if (wrong < 0) return;
   const label = target.data[wrong];
-  const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
   const step = perSample > 1 ? `, step ${wrong % perSample}` : "";
   const remedy = isSequence
     ? "fill rows with -1 behind their end"

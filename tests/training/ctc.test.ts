@@ -199,6 +199,27 @@ Deno.test("ctcBeamSearch: with a beam for everything, it finds what an exhaustiv
   assertThrows(() => cf.ctcBeamSearch(x, { beamWidth: 2, topPaths: 3 }), RangeError, "topPaths");
 });
 
+Deno.test("ctc: decoders give the same logarithm, NaN included", () => {
+  for (const row of [[[NaN, 0]], [[0, 1], [NaN, NaN]], [[-Infinity, -Infinity]], [[0, -Infinity]]]) {
+    const x = cf.tensor([row]);
+    const [greedy, [best]] = [cf.ctcGreedyDecode(x)[0], cf.ctcBeamSearch(x)[0]];
+    assertEquals(best.logProbability, greedy.logProbability);
+  }
+});
+
+Deno.test("ctc: what stands behind the end of a row's labels may be any number", async () => {
+  const model = cf.dense({ units: 3 });
+  const variables = cf.init(model, cf.key(0), cf.spec([null, 4, 2]));
+  const x = cf.normal(cf.key(1), [2, 4, 2]);
+  const lossOf = async (labels: number[][]) =>
+    (await cf.evaluate(model, variables, { x, y: cf.tensor(labels, { dtype: "int32" }) }, {
+      loss: "ctc",
+      device: "reference",
+    })).loss;
+  assertEquals(await lossOf([[1, -1, 7], [2, 0, 9]]), await lossOf([[1, -1, -1], [2, -1, -1]]));
+  await assertRejects(() => lossOf([[1, 2, 7], [2, 1, 1]]), RangeError, "label 7 at sample 0, step 2");
+});
+
 Deno.test("editDistance and errorRate", () => {
   assertEquals(cf.editDistance("kitten", "sitting"), 3);
   assertEquals(cf.editDistance([], [1, 2]), 2);
