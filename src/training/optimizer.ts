@@ -82,6 +82,9 @@ export const commonOptions = [
   "emaOverwriteFrequency",
 ] as const;
 
+/** How much of an average stays in a step, unless the option says it. */
+const EMA_MOMENTUM = 0.99;
+
 /** The values that an optimizer keeps per parameter leaf, by name. */
 type Slots = Readonly<Record<string, Tensor>>;
 
@@ -113,15 +116,18 @@ function checkCommon(
     );
   }
   for (const [name, value] of clips) checkRange(type, name, value, { above: 0 });
-  const { useEma = false, emaMomentum = 0.99, emaOverwriteFrequency = null } = options;
+  const { useEma = false, emaMomentum = EMA_MOMENTUM, emaOverwriteFrequency = null } = options;
   checkRange(type, "emaMomentum", emaMomentum, { low: 0, high: 1 });
   if (emaOverwriteFrequency !== null) {
     checkCount(`make ${type}`, emaOverwriteFrequency, "emaOverwriteFrequency");
-    if (!useEma) {
-      throw new RangeError(
-        `Cannot make ${type}: emaOverwriteFrequency is ${emaOverwriteFrequency} without averages; set useEma: true`,
-      );
-    }
+  }
+  const ofAverages = [
+    ["emaMomentum", emaMomentum, EMA_MOMENTUM],
+    ["emaOverwriteFrequency", emaOverwriteFrequency, null],
+  ] as const;
+  for (const [name, value, otherwise] of ofAverages) {
+    if (useEma || value === otherwise) continue; // stored options have the defaults too
+    throw new RangeError(`Cannot make ${type}: ${name} is ${value} without averages; set useEma: true`);
   }
   const rate = typeof learningRate === "number"
     ? learningRate
@@ -155,7 +161,7 @@ export function optimizer(
 ): Optimizer {
   const learningRate = given.learningRate ?? defaults.learningRate;
   const options = { ...checkCommon(type, given, learningRate), ...own.options };
-  const { weightDecay, useEma = false, emaMomentum = 0.99, emaOverwriteFrequency = null } = given;
+  const { weightDecay, useEma = false, emaMomentum = EMA_MOMENTUM, emaOverwriteFrequency = null } = given;
   const slotOf = (state: OptimizerState, name: string, params: Tree<Tensor>): Tensor[] => {
     const slot: Tree<Tensor> | undefined = state[name];
     if (slot === undefined) {

@@ -89,6 +89,7 @@ Deno.test("emaOverwriteFrequency replaces the weights by their averages, again a
   // 0.9; 0.8 and 0.9 average to 0.85; 0.75; 0.65 and (0.85 + 0.75) / 2 = 0.8 average to 0.725.
   [0.9, 0.85, 0.75, 0.725].forEach((value, step) => assertAlmostEquals(values[step], value, 1e-6));
   assertThrows(() => cf.adam({ emaOverwriteFrequency: 2 }), RangeError, "set useEma: true");
+  assertThrows(() => cf.sgd({ emaMomentum: 0.9 }), RangeError, "emaMomentum is 0.9 without averages");
   assertThrows(() => cf.adam({ useEma: true, emaMomentum: 2 }), RangeError, "emaMomentum is 2");
 });
 
