@@ -191,13 +191,14 @@ function reduceRows(
       const k = f.name("k");
       const at = (indices: readonly string[]) =>
         plus(from, f.distance(indices, kept.strides), f.distance(places, reduced.strides), k);
-      f.line(`int64_t ${k} = 0;`);
-      f.block(`for (; ${k} + LANES <= ${extent}; ${k} += LANES)`, () => {
+      const whole = f.name("whole"); // so that the compiler sees that nothing is left where lanes divide a number
+      f.line(`const int64_t ${whole} = ${extent} / LANES * LANES;`);
+      f.block(`for (int64_t ${k} = 0; ${k} < ${whole}; ${k} += LANES)`, () => {
         for (const { indices, parts } of each) {
           f.line(`${parts} = ${many.take(parts, many.load(at(indices)))};`);
         }
       });
-      f.block(`for (; ${k} < ${extent}; ${k}++)`, () => {
+      f.block(`for (int64_t ${k} = ${whole}; ${k} < ${extent}; ${k}++)`, () => {
         for (const { indices, all } of each) f.line(`${all} = ${one.take(all, `*(${at(indices)})`)};`);
       });
     });
