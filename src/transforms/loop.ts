@@ -85,14 +85,14 @@ export async function compileStep<Fixed, State, Input, Output>(
     throw new TypeError("Cannot compile a loop: the step must return [output, state]");
   }
   const [outputStructure] = structure.items;
-  const layouts = takeFixedLayouts(await optimize(program), flattenTree(fixed).leaves.length);
-  const optimized = layouts.program;
+  const optimized = await optimize(program);
+  const constants = flattenTree<Tensor>(fixed).leaves;
+  const layouts = takeFixedLayouts(optimized, constants.length);
   const devices = await devicesFor(options.device);
-  const constants = await layouts.of(flattenTree<Tensor>(fixed).leaves);
   const { leaves: states, structure: stateStructure } = flattenTree<HostTensor>(state);
   const expected = flattenTree<Spec>(specs);
   const key = printStructure(expected.structure);
-  const firstState = constants.length, firstInput = firstState + states.length;
+  const firstState = layouts.count, firstInput = firstState + states.length;
   const outputs = program.outputs.length - states.length;
   let on: Backend | undefined;
   const executable = await devices.choose(
@@ -100,8 +100,8 @@ export async function compileStep<Fixed, State, Input, Output>(
     [...constants, ...states, ...flattenTree<Tensor>(input).leaves],
     ({ backend }) => {
       on = backend;
-      return backend.compile(optimized, {
-        donate: optimized.inputs.map(() => false),
+      return backend.compile(layouts.program, {
+        donate: layouts.program.inputs.map(() => false),
         keep: program.outputs.map(() => false),
       });
     },

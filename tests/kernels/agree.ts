@@ -18,7 +18,8 @@ import { reference } from "../../kernels/reference/mod.ts";
 import { runPasses } from "../../src/passes/mod.ts";
 import { exampleCount } from "../support/examples.ts";
 import { scrambled } from "./accuracy.ts";
-import { type AgreementCase, agreementCases } from "./agreement.ts";
+import { agreementCases } from "./agreement.ts";
+import type { AgreementCase } from "./agreement_case.ts";
 
 /** float32 sums of a few hundred terms in another order, and functions good to 2e-7. */
 const TOLERANCE = 2e-5;

@@ -4,7 +4,6 @@ import {
   add,
   and,
   argmax,
-  at,
   averagePool,
   broadcastTo,
   cast,
@@ -43,7 +42,6 @@ import {
   randomBits,
   reshape,
   reverse,
-  scan,
   scatterAdd,
   select,
   sigmoid,
@@ -51,7 +49,6 @@ import {
   sin,
   slice,
   softmax,
-  split,
   sqrt,
   stack,
   stopGradient,
@@ -63,13 +60,8 @@ import {
   valueAndGrad,
   zeros,
 } from "../../mod.ts";
-
-/** A named function with the shapes of its inputs: floats, unless the name of a dtype stands first. */
-export interface AgreementCase {
-  readonly name: string;
-  readonly fn: (...args: Tensor[]) => unknown;
-  readonly inputs: readonly (readonly number[] | readonly ["int32" | "bool", ...number[]])[];
-}
+import type { AgreementCase } from "./agreement_case.ts";
+import { scans } from "./agreement_scans.ts";
 
 const one = (
   name: string,
@@ -277,169 +269,6 @@ const indexing: AgreementCase[] = [
     name: "randomBits",
     fn: (key) => [randomBits(key, [13]), randomBits(foldIn(key, 7), [3, 8], { counter: 5 })],
     inputs: [["int32", 2]],
-  },
-];
-
-const cell = (w: Tensor, u: Tensor) => (h: Tensor, x: Tensor) => {
-  const next = tanh(add(matmul(x, w), matmul(h, u)));
-  return [mul(next, 2), next] as [Tensor, Tensor];
-};
-
-const scans: AgreementCase[] = [
-  { name: "scan", fn: (w, u, h, x) => scan(cell(w, u), h, x), inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3]] },
-  {
-    name: "scan of one row",
-    fn: (w, u, h, x) => scan(cell(w, u), h, x),
-    inputs: [[3, 4], [4, 4], [1, 4], [1, 6, 3]],
-  },
-  {
-    name: "scan reversed",
-    fn: (w, u, h, x) => scan(cell(w, u), h, x, { reverse: true }),
-    inputs: [[3, 8], [8, 8], [5, 8], [5, 6, 3]],
-  },
-  {
-    name: "scan with running sums",
-    fn: (h, x) => scan((h: Tensor, x: Tensor) => [cumsum(add(h, x)), cumsum(mul(h, x), { axis: 0 })], h, x),
-    inputs: [[5, 8], [5, 6, 8]],
-  },
-  {
-    name: "scan with running sums of rows",
-    fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, cumsum(mul(h, x), { exclusive: true })], h, x),
-    inputs: [[5, 8], [5, 6, 8]],
-  },
-  ...[0, 1].map((axis): AgreementCase => ({
-    name: `scan with products of running sums along ${axis}`,
-    fn: (h, x, w) => scan((h: Tensor, x: Tensor) => [h, add(h, matmul(cumsum(x, { axis }), w))], h, x),
-    inputs: [[3, 5], [3, 4, 6], [6, 5]],
-  })),
-  {
-    name: "scan with long running sums",
-    fn: (h, x) => scan((h: Tensor, x: Tensor) => [h, mul(cumsum(add(h, x)), 0.01)], h, x),
-    inputs: [[3, 1500], [3, 2, 1500]],
-  },
-  {
-    name: "scan of no steps",
-    fn: (w, u, h, x) => scan(cell(w, u), h, x),
-    inputs: [[3, 4], [4, 4], [5, 4], [5, 0, 3]],
-  },
-  {
-    name: "scan masked",
-    fn: (w, u, h, x, mask) => scan(cell(w, u), h, x, { mask }),
-    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3], ["bool", 5, 6]],
-  },
-  {
-    name: "scan with lengths",
-    fn: (w, u, h, x, lengths) => scan(cell(w, u), h, x, { lengths, maskedOutput: "zero" }),
-    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3], ["int32", 5]],
-  },
-  {
-    name: "carries that swap",
-    fn: (a, b, x) =>
-      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [add(p, step), [q, p]] as const, [a, b], x),
-    inputs: [[5, 3], [5, 3], [5, 4, 3]],
-  },
-  {
-    name: "carries that mix",
-    fn: (a, b, x) =>
-      scan(([p, q]: readonly [Tensor, Tensor], step: Tensor) => [q, [add(q, step), mul(p, step)]] as const, [
-        a,
-        b,
-      ], x),
-    inputs: [[5, 3], [5, 3], [5, 4, 3]],
-  },
-  {
-    name: "counter in the state",
-    fn: (h, x) =>
-      scan(
-        ([n, s]: readonly [Tensor, Tensor], step: Tensor) => {
-          const next = add(n, 1);
-          return [mul(step, cast(next, "float32")), [next, add(s, step)]] as const;
-        },
-        [zeros([], { dtype: "int32" }), h],
-        x,
-      ),
-    inputs: [[4, 3], [4, 5, 3]],
-  },
-  {
-    name: "rows that mix",
-    fn: (h, x) =>
-      scan(
-        (s: Tensor, step: Tensor) =>
-          [reverse(s, 0), sub(add(s, step), mean(s, { axes: 0, keepDims: true }))] as const,
-        h,
-        x,
-      ),
-    inputs: [[4, 3], [4, 5, 3]],
-  },
-  {
-    name: "scan in a scan",
-    fn: (w, h, x) =>
-      scan(
-        (s: Tensor, block: Tensor) => {
-          const [ys, last] = scan(
-            (t: Tensor, step: Tensor) => {
-              const next = tanh(matmul(add(t, step), w));
-              return [next, next] as const;
-            },
-            s,
-            block,
-          );
-          return [sum(ys, { axes: 1 }), last] as const;
-        },
-        h,
-        x,
-      ),
-    inputs: [[3, 3], [4, 3], [4, 5, 2, 3]],
-  },
-  {
-    name: "gradient of a scan",
-    fn: (w, u, h, x) =>
-      valueAndGrad((p: Tensor[]) => {
-        const [ys, last] = scan(cell(p[0], p[1]), p[2], p[3]);
-        return add(sum(mul(ys, ys)), sum(last));
-      })([w, u, h, x]),
-    inputs: [[3, 4], [4, 4], [5, 4], [5, 6, 3]],
-  },
-  {
-    name: "gradient of a masked, checkpointed scan",
-    fn: (w, u, h, x, mask) =>
-      valueAndGrad((p: Tensor[]) => {
-        const [ys, last] = scan(cell(p[0], p[1]), p[2], p[3], { mask, checkpointEvery: 4 });
-        return add(sum(mul(ys, ys)), sum(last));
-      })([w, u, h, x]),
-    inputs: [[3, 4], [4, 4], [5, 4], [5, 11, 3], ["bool", 5, 11]],
-  },
-  {
-    name: "gradient of gates written apart",
-    fn: (wi, ui, wf, uf, x) =>
-      valueAndGrad((p: Tensor[]) => {
-        const gate = (h: Tensor, step: Tensor) => {
-          const i = sigmoid(add(matmul(step, p[0]), matmul(h, p[1])));
-          const f = sigmoid(matmul(concat([step, h]), concat([p[2], p[3]], { axis: 0 })));
-          const next = add(mul(f, h), mul(i, tanh(step)));
-          return [next, next] as const;
-        };
-        const [ys] = scan(gate, zeros([5, 4]), x);
-        return sum(mul(at(ys, -1, { axis: 1 }), 3));
-      })([wi, ui, wf, uf]),
-    inputs: [[4, 4], [4, 4], [4, 4], [4, 4], [5, 6, 4]],
-  },
-  {
-    name: "gates of a split",
-    fn: (w, x) =>
-      valueAndGrad((p: Tensor[]) => {
-        const [ys] = scan(
-          (h: Tensor, step: Tensor) => {
-            const [z, r] = split(add(matmul(concat([step, h]), p[0]), 0.1), 2);
-            const next = add(mul(sigmoid(z), h), mul(sub(1, sigmoid(z)), tanh(r)));
-            return [next, next] as const;
-          },
-          zeros([3, 5]),
-          x,
-        );
-        return mean(mul(ys, ys));
-      })([w]),
-    inputs: [[9, 10], [3, 7, 4]],
   },
 ];
 

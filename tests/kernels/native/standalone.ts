@@ -18,7 +18,8 @@ import type { Program } from "../../../src/program/types.ts";
 import { host, type HostTensor, trace } from "../../../mod.ts";
 import { runPasses } from "../../../src/passes/mod.ts";
 import { compare, inputsOf } from "../agree.ts";
-import { type AgreementCase, agreementCases } from "../agreement.ts";
+import { agreementCases } from "../agreement.ts";
+import type { AgreementCase } from "../agreement_case.ts";
 
 const TABLE = 64, WORDS = 4096, UNIT = 64;
 
