@@ -4,7 +4,7 @@
  */
 import { symbol } from "../tensor/dims.ts";
 import { printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/devices.ts";
+import { type Device, keyOfDevice } from "../transforms/devices.ts";
 import { type CompiledStep, compileStep } from "../transforms/loop.ts";
 import { flattenTree, mapTree, printStructure, type Tree } from "../tree/tree.ts";
 import type { Layer } from "./layer.ts";
@@ -136,16 +136,4 @@ export async function chunkStep(layer: Layer, fn: StepFunction, call: FirstCall)
 export function keyOf(tree: unknown): string {
   const { leaves, structure } = flattenTree<Spec>(tree);
   return printStructure(structure) + leaves.map(printSpec).join();
-}
-
-const numbers = new WeakMap<object, number>();
-let count = 0;
-
-/** The text of a device; of a backend, a number that no other has. */
-export function keyOfDevice(device: Device = "auto"): string {
-  if (typeof device === "string") return device;
-  if (!("compile" in device)) return JSON.stringify(device);
-  const known = numbers.get(device) ?? count++;
-  numbers.set(device, known);
-  return `backend ${known}`;
 }

@@ -1,8 +1,8 @@
 /** What all streams through a layer with the same params have in common; it is made with the first of them. */
 import type { Spec, Tensor } from "../tensor/tensor.ts";
-import type { Device } from "../transforms/devices.ts";
+import { type Device, keyOfDevice } from "../transforms/devices.ts";
 import { mapTree, type Tree } from "../tree/tree.ts";
-import { type ChunkStep, keyOf, keyOfDevice } from "./chunk_steps.ts";
+import { type ChunkStep, keyOf } from "./chunk_steps.ts";
 import { chunkChecks } from "./chunks.ts";
 import type { Layer, Variables } from "./layer.ts";
 import { statefulLayer } from "./stateful.ts";

@@ -12,7 +12,7 @@ import {
   type Spec,
   type Tensor,
 } from "../../../src/tensor/tensor.ts";
-import { checkDevice, type Device, DeviceLost } from "../../../src/transforms/devices.ts";
+import { checkDevice, type Device, DeviceLost, keyOfDevice } from "../../../src/transforms/devices.ts";
 import { type Runner, runSource, runTrace } from "../../../src/transforms/runner.ts";
 import { uploadTree } from "../../../src/transforms/uploads.ts";
 import { mapTree, type Tree } from "../../../src/tree/tree.ts";
@@ -95,9 +95,10 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
     const own = { params, state } as GraphVariables; // checked before they are uploaded
     return graph.call({ ...own, given, key: undefined, training: false }).outputs;
   };
-  const ofDevice = new Map<Device | undefined, Runners>();
+  const ofDevice = new Map<string, Runners>();
   const runnersOf = (device: Device | undefined): Runners => {
-    const known = ofDevice.get(device);
+    const text = keyOfDevice(device);
+    const known = ofDevice.get(text);
     if (known) return known;
     const source = { device, donate: undefined, keep: undefined, specs: undefined };
     const { runner: fixed } = runSource<Args, Tensor[]>({
@@ -105,7 +106,7 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
       trace: (args) => trace(compute, ...args),
     });
     const runners: Runners = { open: openRunner(device), fixed, uploaded: new WeakMap() };
-    ofDevice.set(device, runners);
+    ofDevice.set(text, runners);
     return runners;
   };
   /** What runs for all sizes, if the graph can be traced without knowing them. */
@@ -130,8 +131,12 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
     device: Device | undefined,
     use: (live: Variables) => Promise<Tensor[]>,
   ): Promise<Tensor[]> => {
-    const live = uploaded.get(given) ?? uploadTree(given, device);
-    uploaded.set(given, live);
+    const known = uploaded.get(given);
+    const live = known ?? uploadTree(given, device);
+    if (!known) {
+      uploaded.set(given, live);
+      live.catch(() => uploaded.delete(given)); // whoever waits for it gets the error
+    }
     try {
       return await use(await live);
     } catch (error) {

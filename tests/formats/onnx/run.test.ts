@@ -91,6 +91,26 @@ Deno.test("OnnxModel.run: any order of axes, and no batch of 32", async () => {
   assertEquals((await run({ x: normal(key(1), [7, 1, 3]) }, { device: "reference" })).y.shape, [7, 1, 4]);
 });
 
+Deno.test("OnnxModel.run: compiled once for a device, however its options are given", async () => {
+  const { run } = fromOnnx(timeMajor);
+  const x = normal(key(1), [50, 2, 3]);
+  const { compile } = WebAssembly;
+  let compiled = 0;
+  WebAssembly.compile = (bytes) => {
+    compiled++;
+    return compile(bytes);
+  };
+  try {
+    await run({ x }, { device: { name: "wasm", threads: 1 } });
+    const first = compiled;
+    assert(first > 0);
+    for (let call = 0; call < 3; call++) await run({ x }, { device: { threads: 1, name: "wasm" } });
+    assertEquals(compiled, first);
+  } finally {
+    WebAssembly.compile = compile;
+  }
+});
+
 Deno.test("predict, fit: a file whose first axis is time is refused until it is said where the batch is", async () => {
   const { model, variables } = fromOnnx(timeMajor);
   const remedy = "batchAxis: 1, or use run of the imported model";
