@@ -145,8 +145,6 @@ interface LoadedModule {
 /** A worker and its state. */
 interface Worker {
   thread: Thread | undefined;
-  /** Whether it has ever answered. */
-  started: boolean;
   restarts: number;
 }
 
@@ -180,7 +178,7 @@ class ThreadPool implements Pool {
     this.#words = new Int32Array(memory.buffer, controlAddress, controlBytes(threads) / 4).fill(0);
     this.#workers = Array.from(
       { length: threads - 1 },
-      () => ({ thread: undefined, started: false, restarts: 0 }),
+      () => ({ thread: undefined, restarts: 0 }),
     );
     this.#startAfter = startAfter;
     if (startAfter === 0) this.start();
@@ -199,7 +197,6 @@ class ThreadPool implements Pool {
   /** Starts the worker of a thread, and sends it everything that the others have. */
   #start(thread: number): void {
     const worker = this.#workers[thread - 1];
-    worker.started = false;
     this.#words.fill(0, this.#wordOf(thread, "told"), this.#wordOf(thread, "told") + CONTROL.wordsPerWorker);
     let isCurrent = true;
     const gone = (reason: string) => {
@@ -310,7 +307,7 @@ class ThreadPool implements Pool {
     this.#modules.clear();
   }
 
-  #wordOf(thread: number, what: "told" | "sleep" | "posted"): number {
+  #wordOf(thread: number, what: "told" | "sleep" | "posted" | "started"): number {
     return CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker + CONTROL[what];
   }
 
@@ -369,7 +366,6 @@ class ThreadPool implements Pool {
   }
 
   #answered(thread: number, { error }: FromWorker): void {
-    this.#workers[thread - 1].started = true;
     // It takes no part in the calls of a module that it could not load.
     if (error !== undefined) this.#miss(thread, error);
   }
@@ -378,7 +374,8 @@ class ThreadPool implements Pool {
     const worker = this.#workers[thread - 1];
     worker.thread = undefined;
     if (this.#disposed || this.#failure) return;
-    if (worker.started && worker.restarts < MOST_RESTARTS) {
+    const hasStarted = Atomics.load(this.#words, this.#wordOf(thread, "started")) !== 0;
+    if (hasStarted && worker.restarts < MOST_RESTARTS) {
       worker.restarts++;
       this.#start(thread);
     } else this.#miss(thread, reason);

@@ -36,13 +36,14 @@ export const CONTROL = {
   message: 83,
   messageUnits: 125,
   /**
-   * For each worker: the last generation it was given, how it sleeps, and how many messages were posted to
-   * it.
+   * For each worker: the last generation it was given, how it sleeps, how many messages were posted to it, and
+   * whether it has started: its messages may come after its end, or never.
    */
   workers: 208,
   told: 0,
   sleep: 1,
   posted: 2,
+  started: 3,
   wordsPerWorker: 16,
 } as const;
 
@@ -120,6 +121,7 @@ function start(message) {
   ({ memory, thread } = message);
   words = new Int32Array(memory.buffer, message.controlAddress);
   own = CONTROL.workers + (thread - 1) * CONTROL.wordsPerWorker;
+  Atomics.store(words, own + CONTROL.started, 1);
 }
 
 function load({ id, module }) {

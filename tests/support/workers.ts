@@ -1,13 +1,19 @@
 /** The workers behind threads, for tests of what becomes of those that end. */
 import process from "node:process";
 
-/** Hands `run` the workers of threads that are started while it runs, in their order, so that it can end them. */
+/** What tests do with a worker: end it, or lose what it sends. */
+interface CapturedWorker {
+  terminate(): Promise<number>;
+  removeAllListeners(event: "message"): unknown;
+}
+
+/** Hands `run` the workers of threads that are started while it runs, in their order. */
 export async function capturingWorkers(
-  run: (workers: readonly { terminate(): Promise<number> }[]) => Promise<void>,
+  run: (workers: readonly CapturedWorker[]) => Promise<void>,
 ): Promise<void> {
   const threads = process.getBuiltinModule("node:worker_threads");
   const { getBuiltinModule } = process;
-  const workers: { terminate(): Promise<number> }[] = [];
+  const workers: CapturedWorker[] = [];
   const Captured = class extends threads.Worker {
     constructor(...args: ConstructorParameters<typeof threads.Worker>) {
       super(...args);

@@ -73,6 +73,19 @@ Deno.test("A worker that is killed is missed by no call, known or not, and start
   });
 });
 
+Deno.test("A worker that took part is started anew even if it ended before its first message came", async () => {
+  await capturingWorkers(async (workers) => {
+    const memory = sharedMemory();
+    using pool = poolOf(2, memory);
+    workers[0].removeAllListeners("message");
+    await untilAllAreThere(pool, 2, memory);
+    await workers[0].terminate();
+    assertEquals(await eventually(() => workers.length, 2), 2);
+    await untilAllAreThere(pool, 2, memory);
+    assertEquals(pool.missing, undefined);
+  });
+});
+
 Deno.test("Without any worker that starts, the calling thread computes all", async () => {
   const { getBuiltinModule } = process;
   for (const [how, message] of [["throws", "no more threads"], ["errors later", "not today"]]) {
