@@ -53,7 +53,8 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
-  /** The specs of the model's output. */
+  /** The specs of the model's input and output, in which sizes may be open. */
+  readonly input: Tree<Spec>;
   readonly output: Tree<Spec>;
   /** The optimizer, if the trainer has one. */
   readonly optimizer: Optimizer | undefined;
@@ -347,6 +348,7 @@ function createSession(
   let knownOptimizerState: TreeSpecs | undefined;
   const session: KeptSession = {
     objective,
+    input: mapTree(batch.x, specOf),
     output,
     optimizer,
     train: ofSession(train),
