@@ -223,13 +223,13 @@ function labelsToTry(
   blank: number,
   beamWidth: number,
 ): readonly number[] {
-  const all = Array.from(logs.keys()).filter((label) => label !== blank && logs[label] !== -Infinity);
-  if (all.length <= beamWidth + 1) return all;
-  const best = all.toSorted((a, b) => logs[b] - logs[a] || 0).slice(0, beamWidth + 1); // NaN is no order
-  const ends = beam.map(([prefix]) => prefix.label).filter((label) =>
-    label !== blank && logs[label] !== -Infinity
+  const fewest = beamWidth + 2; // the blank is one of them
+  const limit = logs.length <= fewest ? -Infinity : logs.toSorted()[logs.length - fewest];
+  const ends = new Set(beam.map(([prefix]) => prefix.label));
+  const isLess = (label: number) => logs[label] < limit && !ends.has(label); // NaN is not less
+  return Array.from(logs.keys()).filter((label) =>
+    label !== blank && logs[label] !== -Infinity && !isLess(label)
   );
-  return [...new Set([...best, ...ends])].sort((a, b) => a - b);
 }
 
 function nextScores(

@@ -17,11 +17,15 @@ export interface OnnxInput {
   readonly shape: Shape | undefined;
 }
 
-/** A size of an input as ours; names that are not identifiers are rewritten. */
-function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
-  if (value !== undefined) return sizesOf(`input ${quoted(name)}`, [value])[0];
+/** An open size of an input; names that are not identifiers are rewritten. */
+export function openDim(name: string, axis: number, param = ""): Dim {
   const text = (param === "" ? `${name}_${axis}` : param).replaceAll(/\W/g, "_");
   return symbol(/^[A-Za-z_]/.test(text) ? text : `_${text}`);
+}
+
+/** A size of an input as ours. */
+function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
+  return value === undefined ? openDim(name, axis, param) : sizesOf(`input ${quoted(name)}`, [value])[0];
 }
 
 /** An input as the file describes it. */
