@@ -3,7 +3,7 @@
  * than the sequence of predictions and not aligned with it. The sum over all alignments is a fold over time, in
  * logarithms. How labels are read from predictions is in ctc_decoding.ts.
  */
-import { wrongKind } from "../describe.ts";
+import { checkList, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { full, zeros } from "../operations/creation.ts";
 import {
@@ -158,6 +158,7 @@ function logLikelihood(
 
 /** A step for each label, and one for the blank between equal neighbors. */
 function leastSteps(labels: readonly number[]): number {
+  checkList("count the steps of ctc", labels, "the labels", "an array of class numbers");
   return labels.length + labels.filter((label, index) => label === labels[index - 1]).length;
 }
 
