@@ -3,12 +3,13 @@
  * in a row with the same tensors on a device, what only moves their elements is not computed again, and its results stay
  * on the device until others are given.
  */
-import type {
-  Backend,
-  BackendCompileOptions,
-  Executable,
-  ExecutableReport,
-  Input,
+import {
+  type Backend,
+  type BackendCompileOptions,
+  DeviceOutOfMemory,
+  type Executable,
+  type ExecutableReport,
+  type Input,
 } from "../../kernels/backend.ts";
 import type { Program } from "../program/types.ts";
 import type { DeviceTensor, HostTensor } from "../tensor/tensor.ts";
@@ -135,10 +136,15 @@ class LaidOutExecutable implements Executable {
       const results = await rest.run(this.#division.inputsOf(inputs, tensors));
       this.#ready = rest;
       return results;
+    } catch (error) {
+      if (!(error instanceof DeviceOutOfMemory)) throw error;
     } finally {
       laidOut.users--;
       if (laidOut !== this.#laidOut) letGoUnused(laidOut);
     }
+    this.#forget();
+    if (this.#last === last) this.#calls = -Infinity; // not again for these
+    return await this.#whole.run(inputs);
   }
 
   /** Counts a call; whether what it can lay out was that of enough calls before. */

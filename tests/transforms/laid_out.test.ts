@@ -17,7 +17,7 @@ import {
   type Variables,
 } from "@cellfold/cellfold";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
-import type { Backend, Executable, Input } from "../../kernels/backend.ts";
+import { type Backend, DeviceOutOfMemory, type Executable, type Input } from "../../kernels/backend.ts";
 import { lazyTrace, trace } from "../../src/program/functions.ts";
 import { compileLaidOut } from "../../src/transforms/laid_out.ts";
 import { runTrace } from "../../src/transforms/runner.ts";
@@ -117,6 +117,41 @@ for (const device of devices) {
     },
   });
 }
+
+Deno.test("where memory runs out for what is laid out, calls go on without it", async () => {
+  const { program } = trace(compute as (...args: never[]) => unknown, paramsOf(1), x);
+  const [wasm] = await backendsFor("wasm");
+  let asked = 0, freed = 0;
+  const full: Backend["compile"] = async (program, options) => {
+    const executable = await wasm.compile(program, options);
+    const isLayout = program.equations.every(({ operation }) => operation.name === "transpose");
+    const run = (inputs: readonly Input[]) => {
+      if (!isLayout) return executable.run(inputs);
+      asked++;
+      return Promise.reject(new DeviceOutOfMemory("full"));
+    };
+    const dispose = () => {
+      freed++;
+      executable[Symbol.dispose]();
+    };
+    return { run, describe: () => executable.describe(), [Symbol.dispose]: dispose };
+  };
+  const executable = await compileLaidOut({ ...wasm, compile: full }, program, 2, {
+    donate: [false, false, false],
+    keep: [false],
+  });
+  const params = paramsOf(1);
+  const { bias, kernel } = await uploadTree(params, "wasm");
+  for (let call = 0; call < 8; call++) {
+    const { data } = host((await executable.run([bias, kernel, x]))[0]);
+    alone(params).forEach((value, i) => assertEquals(Math.abs(value - data[i]) < 1e-6, true));
+  }
+  assertEquals(asked, 1);
+  executable[Symbol.dispose]();
+  assertEquals(freed, 3);
+  bias[Symbol.dispose]();
+  kernel[Symbol.dispose]();
+});
 
 Deno.test("calls with other inputs while the layouts are compiled do not mix them up", async () => {
   const { program } = trace(compute as (...args: never[]) => unknown, paramsOf(1), x);
