@@ -24,7 +24,7 @@ export function checkMask(input: Tree<Spec>, mask: Tree<Spec>): void {
       `Cannot export a model: ${printPath(paths[index], "mask")} is ${
         printSpec(leaf)
       }, expected bool with the ` +
-        `first axes of ${wanted.map(printSpec).join(" or ")}, where that is in the input; ` +
+        `first axes of ${wanted.map(printSpec).join(" or ")}, at its place in the input; ` +
         'give spec([null, null], "bool") for a sequence of spec([null, null, 28])',
     );
   });
