@@ -17,8 +17,8 @@ import { checkLoss, type Loss } from "./losses.ts";
 import type { Data, Head, Objective } from "./objective.ts";
 import type { Session } from "./steps.ts";
 
-/** The number of samples whose masks are computed together. */
-const CHUNK = 1024;
+/** The most samples whose masks are computed together, and the most values of their inputs, but for a single sample. */
+const CHUNK = { samples: 1024, values: 2 ** 22 } as const;
 
 /**
  * Checks the labels that count, of every output: that they are classes, and that sequences of labels are not too long.
@@ -66,9 +66,13 @@ function countedSteps(
   data: Data,
   head: number,
 ): CountedOf {
-  const [samples] = flattenTree<HostTensor>(data.x).leaves[0].shape;
+  const inputs = flattenTree<HostTensor>(data.x).leaves;
+  const [samples] = inputs[0].shape;
   const batch = batchOf(model, state);
-  const size = typeof batch === "number" ? batch : CHUNK;
+  const perSample = inputs.reduce((values, { data }) => values + data.length / samples, 0);
+  const size = typeof batch === "number"
+    ? batch
+    : Math.max(1, Math.min(CHUNK.samples, Math.floor(CHUNK.values / perSample)));
   let chunk = -1;
   let counted: HostTensor | undefined;
   return (sample) => {

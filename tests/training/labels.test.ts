@@ -166,6 +166,17 @@ Deno.test("a sequence of labels that is too long for its prediction is refused, 
   );
 });
 
+Deno.test("masks of inputs that are large are computed sample by sample", async () => {
+  const length = 2 ** 22 + 1;
+  const tokens = new Int32Array(3 * length).fill(1, 0, 2 * length + 2); // of the last sample, two steps count
+  const x = tensor(tokens, { shape: [3, length], dtype: "int32" });
+  await assertRejects(
+    () => evaluate(tagger, variables, { x, y: ints([[1, 2, 1], [1, 1, 1], [2, 1, 2]]) }, { loss: "ctc" }),
+    RangeError,
+    "the 3 labels of sample 2 need 3 steps, but its prediction has 2 that count;",
+  );
+});
+
 Deno.test("labels that are too long are allowed where they do not count, or count as 0", async () => {
   const y = ints([[1, 2, 1], [1, 2, -1], [2, 1, 2]]);
   const evaluated = async (data: Data, loss: Loss = ctc()) =>
