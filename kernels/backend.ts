@@ -127,7 +127,12 @@ export interface Executable extends Disposable {
    * values from the inputs. Outputs remain valid after later calls, until they are disposed or collected.
    */
   run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]>;
-  /** The same synchronously; absent if blocking is impossible. */
+  /**
+   * Loads what calls with inputs of these shapes need, so that they begin before anything is awaited and read their
+   * inputs then; undefined if they already do. Absent if every call does.
+   */
+  prepare?(inputs: readonly Input[]): Promise<void> | undefined;
+  /** Runs it synchronously; absent if blocking is impossible. */
   runSync?(inputs: readonly Input[]): (HostTensor | DeviceTensor)[];
   /**
    * Prepares a loop of calls on the given inputs; absent if calls cannot be synchronous. Carried outputs

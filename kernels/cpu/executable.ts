@@ -54,10 +54,9 @@ export class CpuExecutable implements Executable {
     dropped.register(this, this.#loaded, this);
   }
 
-  /** Compiles now, and not at the first call. */
-  async prepare(): Promise<this> {
-    await this.#load();
-    return this;
+  /** Compiles now, and not at the first call; for all sizes. */
+  prepare(): Promise<void> | undefined {
+    return this.#loaded.plans ? undefined : this.#load().then(() => {});
   }
 
   async run(inputs: readonly Input[]): Promise<(HostTensor | DeviceTensor)[]> {

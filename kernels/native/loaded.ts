@@ -18,7 +18,9 @@ export async function compileFor(
   options: NativeOptions,
 ): Promise<Executable> {
   if (!isRuntimeLoaded()) compileAhead(program, compileOptions, options);
-  return await new CpuExecutable(await opening, program, compileOptions, "native").prepare();
+  const executable = new CpuExecutable(await opening, program, compileOptions, "native");
+  await executable.prepare();
+  return executable;
 }
 
 /** Compiles a Program while the runtime is compiled, which takes as long; `compile` then finds it, or why it failed. */

@@ -82,6 +82,11 @@ export class WebGpuExecutable implements Executable {
     }
   }
 
+  prepare(inputs: readonly Input[]): Promise<void> | undefined {
+    this.#check();
+    return this.#known(inputs) ? undefined : this.#boundFor(inputs).then(() => {});
+  }
+
   #check(): void {
     if (this.#disposed) throw new Error("Cannot run a compiled Program: it was disposed");
   }

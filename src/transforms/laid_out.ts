@@ -16,7 +16,7 @@ import type { DeviceTensor, HostTensor } from "../tensor/tensor.ts";
 import { type FixedLayouts, takeFixedLayouts } from "./fixed_layouts.ts";
 
 /**
- * How many calls in a row compute all before layouts are kept. To make and keep them costs about as much as they take in
+ * How many calls in a row compute all before one makes layouts for those that follow. To make and keep them costs about as much as they take in
  * three calls: measured for a detector of voices on wasm, 0.7 ms and 0.27 ms. So whoever stops then has paid twice at most.
  */
 const CALLS_BEFORE = 3;
@@ -81,10 +81,10 @@ interface Division {
   readonly compile: () => Promise<Parts>;
 }
 
-/** What was laid out. */
+/** What was laid out, and what reads it. */
 interface LaidOut {
-  /** On the device; a promise of that until it is there. */
-  tensors: readonly Input[] | Promise<readonly Input[]>;
+  readonly tensors: readonly Input[];
+  readonly rest: Executable;
   /** How many calls are reading it. */
   users: number;
 }
@@ -100,60 +100,61 @@ class LaidOutExecutable implements Executable {
   #last: readonly WeakRef<Input>[] = [];
   /** How many calls in a row have read that. */
   #calls = 0;
-  /** That, laid out. */
+  /** That, laid out, once calls with it begin at once. */
   #laidOut: LaidOut | undefined;
+  /** Until it is. */
+  #layingOut: Promise<void> | undefined;
   #parts: Parts | undefined;
   #compiling: Promise<Parts> | undefined;
-  /** What follows the layouts, once it has run, and so can without waiting. */
-  #ready: Executable | undefined;
   #isDisposed = false;
 
   constructor(whole: Executable, division: Division) {
     this.#whole = whole;
     this.#division = division;
     const now = whole.runSync?.bind(whole), report = whole.report?.bind(whole);
-    if (now) {
-      this.runSync = (inputs) => {
-        const tensors = this.#isWorth(inputs) ? this.#laidOut?.tensors : undefined;
-        if (tensors === undefined || tensors instanceof Promise) return now(inputs);
-        return this.#ready?.runSync?.(division.inputsOf(inputs, tensors)) ?? now(inputs);
-      };
-    }
-    if (report) this.report = () => (this.#laidOut && this.#ready?.report?.()) ?? report();
+    if (now) this.runSync = (inputs) => this.#runSync(inputs, now);
+    if (report) this.report = () => this.#laidOut?.rest.report?.() ?? report();
   }
 
   async run(inputs: readonly Input[]): Promise<Results> {
     if (!this.#isWorth(inputs)) return await this.#whole.run(inputs);
-    const last = this.#last;
-    // Where all is there a call begins before anything is awaited.
-    const parts = this.#parts ?? await this.#compile();
-    if (this.#last !== last || this.#isDisposed) return await this.#whole.run(inputs); // other calls came meanwhile
-    const { layouts, rest } = parts;
-    const laidOut = this.#laidOut ??= this.#layOut(layouts, inputs);
+    const laidOut = this.#laidOut;
+    // A call reads its inputs before anything is awaited, so what must be awaited is for later calls.
+    if (!laidOut) {
+      const results = this.#whole.run(inputs);
+      return (await Promise.all([results, this.#layingOut ??= this.#layOut(inputs)]))[0];
+    }
+    const given = this.#division.inputsOf(inputs, laidOut.tensors);
+    const preparing = laidOut.rest.prepare?.(given);
+    if (preparing) return (await Promise.all([this.#whole.run(inputs), preparing]))[0];
     laidOut.users++;
     try {
-      const tensors = laidOut.tensors instanceof Promise ? await laidOut.tensors : laidOut.tensors;
-      const results = await rest.run(this.#division.inputsOf(inputs, tensors));
-      this.#ready = rest;
-      return results;
+      return await laidOut.rest.run(given);
     } catch (error) {
-      if (!(error instanceof DeviceOutOfMemory)) throw error;
+      this.#goOnWithout(laidOut, error);
     } finally {
       laidOut.users--;
       if (laidOut !== this.#laidOut) letGoUnused(laidOut);
     }
-    this.#forget();
-    if (this.#last === last) this.#calls = -Infinity; // not again for these
     return await this.#whole.run(inputs);
+  }
+
+  #runSync(inputs: readonly Input[], whole: (inputs: readonly Input[]) => Results): Results {
+    const laidOut = this.#isWorth(inputs) ? this.#laidOut : undefined;
+    if (!laidOut?.rest.runSync) return whole(inputs);
+    try {
+      return laidOut.rest.runSync(this.#division.inputsOf(inputs, laidOut.tensors));
+    } catch (error) {
+      this.#goOnWithout(laidOut, error);
+    }
+    return whole(inputs);
   }
 
   /** Counts a call; whether what it can lay out was that of enough calls before. */
   #isWorth(inputs: readonly Input[]): boolean {
     const given = this.#division.reads.map((index) => inputs[index]);
     const isSame = this.#last.length > 0 &&
-      given.every((input, index) =>
-        input === this.#last[index].deref() && input.kind === "device" && !input.disposed
-      );
+      given.every((input, index) => input === this.#last[index].deref() && isThere(input));
     if (isSame) return ++this.#calls > CALLS_BEFORE;
     this.#forget();
     this.#last = given.map((input) => new WeakRef(input));
@@ -161,29 +162,49 @@ class LaidOutExecutable implements Executable {
     return false;
   }
 
-  #layOut(layouts: Executable, inputs: readonly Input[]): LaidOut {
-    const tensors = layouts.run(this.#division.reads.map((index) => inputs[index]));
-    const made: LaidOut = { tensors, users: 0 };
-    tensors.then((ready) => made.tensors = ready, () => {
-      if (this.#laidOut === made) this.#laidOut = undefined; // whoever waits for it gets the error
-    });
-    return made;
+  /** Gets ready for calls like this one. */
+  async #layOut(inputs: readonly Input[]): Promise<void> {
+    const last = this.#last;
+    const given = this.#division.reads.map((index) => inputs[index]);
+    const isWanted = () => this.#last === last && !this.#isDisposed && given.every(isThere);
+    let tensors: readonly Input[] = [];
+    try {
+      const { layouts, rest } = this.#parts ?? await this.#compile();
+      if (!isWanted()) return;
+      await layouts.prepare?.(given);
+      if (!isWanted()) return;
+      tensors = await layouts.run(given);
+      await rest.prepare?.(this.#division.inputsOf(inputs, tensors));
+      if (isWanted()) this.#laidOut = { tensors, rest, users: 0 };
+    } catch (error) {
+      if (!isWanted()) return; // what others do meanwhile, such as disposing of an input, is no error of the call
+      if (!(error instanceof DeviceOutOfMemory)) throw error;
+      this.#calls = -Infinity; // not again for these
+    } finally {
+      if (this.#laidOut?.tensors !== tensors) dispose(tensors);
+      if (this.#last === last) this.#layingOut = undefined;
+    }
   }
 
-  async #compile(): Promise<Parts> {
-    this.#compiling ??= this.#division.compile();
-    try {
-      const parts = await this.#compiling;
+  /** After a call that had no memory left; throws what else it threw. */
+  #goOnWithout(laidOut: LaidOut, error: unknown): void {
+    if (!(error instanceof DeviceOutOfMemory)) throw error;
+    if (this.#laidOut !== laidOut) return;
+    this.#calls = -Infinity; // not again for these
+    this.#forget();
+  }
+
+  /** Both parts, compiled once. */
+  #compile(): Promise<Parts> {
+    return this.#compiling ??= this.#division.compile().then((parts) => {
       if (this.#isDisposed) disposeParts(parts);
       return this.#parts = parts;
-    } finally {
-      this.#compiling = undefined;
-    }
+    }).finally(() => this.#compiling = undefined);
   }
 
   #forget(): void {
     if (this.#laidOut) letGoUnused(this.#laidOut);
-    this.#laidOut = undefined;
+    this.#laidOut = this.#layingOut = undefined;
   }
 
   describe(): string {
@@ -211,6 +232,14 @@ function disposeParts({ layouts, rest }: Parts): void {
 
 /** Frees what was laid out once no call reads it. */
 function letGoUnused({ tensors, users }: LaidOut): void {
-  if (users > 0 || tensors instanceof Promise) return;
+  if (users === 0) dispose(tensors);
+}
+
+function dispose(tensors: readonly Input[]): void {
   for (const tensor of tensors) if (tensor.kind === "device") tensor[Symbol.dispose]();
+}
+
+/** Whether it lies on a device, where nothing writes to it. */
+function isThere(input: Input): boolean {
+  return input.kind === "device" && !input.disposed;
 }

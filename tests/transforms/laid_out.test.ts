@@ -13,11 +13,13 @@ import {
   tanh,
   type Tensor,
   tensor,
+  toHost,
   transpose,
   type Variables,
 } from "@cellfold/cellfold";
 import { fromOnnx } from "@cellfold/cellfold/onnx";
 import { type Backend, DeviceOutOfMemory, type Executable, type Input } from "../../kernels/backend.ts";
+import { native } from "../../kernels/native/mod.ts";
 import { lazyTrace, trace } from "../../src/program/functions.ts";
 import { compileLaidOut } from "../../src/transforms/laid_out.ts";
 import { runTrace } from "../../src/transforms/runner.ts";
@@ -56,6 +58,7 @@ function counting(backend: Backend): { readonly backend: Backend; readonly calls
     };
     return {
       run: counted(executable.run),
+      ...(executable.prepare && { prepare: executable.prepare.bind(executable) }),
       ...(executable.runSync && { runSync: counted(executable.runSync) }),
       describe: () => executable.describe(),
       [Symbol.dispose]: () => executable[Symbol.dispose](),
@@ -63,6 +66,9 @@ function counting(backend: Backend): { readonly backend: Backend; readonly calls
   };
   return { calls, backend: { ...backend, compile: compileCounting } };
 }
+
+/** The same on wasm, for one set of weights. */
+const computed = compile((x: Tensor) => compute(paramsOf(1), x), { device: "wasm" });
 
 const devices = ["reference", "wasm", "webgpu"] as const;
 
@@ -86,21 +92,21 @@ for (const device of devices) {
         });
       const run = async ({ bias, kernel }: Params, like: Params) =>
         near(await executable.run([bias as Input, kernel as Input, x]), like);
-      // Calls of the whole Program, of the layouts and of what follows: after three in a row.
-      for (const expected of [[1], [2], [3], [3, 1, 1], [3, 1, 2]]) {
+      // Calls of the whole Program, of the layouts and of what follows: the fourth in a row makes layouts.
+      for (const expected of [[1], [2], [3], [4, 1, 0], [4, 1, 1], [4, 1, 2]]) {
         await run(first, one);
         assertEquals(calls, expected);
       }
       await run(second, other);
       for (let call = 0; call < 3; call++) await run(first, one);
-      assertEquals(calls, [7, 1, 2]);
+      assertEquals(calls, [8, 1, 2]);
       await Promise.all([run(first, one), run(first, one), run(second, other)]);
-      assertEquals(calls, [8, 2, 4]);
+      assertEquals(calls, [11, 1, 2]); // others came before layouts were made
       await Promise.all([2, 3, 4, 5].map(() => run(second, other)));
-      assertEquals(calls, [10, 3, 6]);
+      assertEquals(calls, [15, 2, 2]);
       if (executable.runSync) near(executable.runSync([second.bias, second.kernel, x]), other);
       else await run(second, other);
-      assertEquals(calls, [10, 3, 7]);
+      assertEquals(calls, [15, 2, 3]);
       // Values on the host may be written to.
       const written: Params & { readonly kernel: HostTensor } = {
         ...one,
@@ -109,7 +115,7 @@ for (const device of devices) {
       await run(written, one);
       written.kernel.data.set(host(other.kernel).data);
       await run(written, { ...one, kernel: other.kernel });
-      assertEquals(calls, [12, 3, 7]);
+      assertEquals(calls, [17, 2, 3]);
       for (const { bias, kernel } of [first, second]) {
         bias[Symbol.dispose]();
         kernel[Symbol.dispose]();
@@ -177,6 +183,48 @@ Deno.test("calls with other inputs while the layouts are compiled do not mix the
   for (const leaf of placed.flatMap((tree) => Object.values(tree))) leaf[Symbol.dispose]();
 });
 
+for (const device of [...devices, "native"] as const) {
+  Deno.test({
+    name: `every call reads its inputs before it returns, also one that makes layouts: ${device}`,
+    ignore: device === "webgpu" && !navigator.gpu || device === "native" && !await native.available(),
+    async fn() {
+      const params = paramsOf(1);
+      const placed = await uploadTree(params, device);
+      const buffer = tensor(values(12, 9), { shape: [2, 6] });
+      const traced = lazyTrace(compute as (...args: never[]) => unknown, [params, buffer]);
+      using run = runTrace<[Params, Tensor], Tensor>(traced, { device, fixed: 1 });
+      await run(placed, buffer); // compiles
+      for (let call = 1; call < 8; call++) {
+        const onHost = call % 2 === 0;
+        const given = onHost ? buffer : (await uploadTree([buffer], device))[0];
+        buffer.data.set(values(12, call));
+        const expected = alone(params, onHost ? buffer : await toHost(given) as HostTensor);
+        const running = run(placed, given);
+        buffer.data.fill(7);
+        if (given.kind === "device") given[Symbol.dispose]();
+        const { data } = host(await running);
+        expected.forEach((value, i) => assertEquals(Math.abs(value - data[i]) < 1e-6, true, `call ${call}`));
+      }
+      for (const leaf of Object.values(placed)) leaf[Symbol.dispose]();
+    },
+  });
+}
+
+Deno.test("what a caller disposes of while layouts are made is no error of its call, nor is its end", async () => {
+  const traced = lazyTrace(compute as (...args: never[]) => unknown, [paramsOf(1), x]);
+  for (const end of ["weights", "function"] as const) {
+    const placed = await uploadTree(paramsOf(1), "wasm");
+    const run = runTrace<[Params, Tensor], Tensor>(traced, { device: "wasm", fixed: 1 });
+    for (let call = 0; call < 3; call++) await run(placed, x);
+    const running = run(placed, x);
+    if (end === "function") run[Symbol.dispose]();
+    else for (const leaf of Object.values(placed)) leaf[Symbol.dispose]();
+    assertEquals([...host(await running).data], [...host(await computed(x)).data]);
+    run[Symbol.dispose]();
+    for (const leaf of Object.values(placed)) leaf[Symbol.dispose]();
+  }
+});
+
 Deno.test("what is laid out is freed when others are given, and with what runs it", async () => {
   const device: Device = { name: "wasm", threads: 1, shareFrom: 7003 };
   const probe = compile((x: Tensor) => add(x, 1), { device });
@@ -192,10 +240,12 @@ Deno.test("what is laid out is freed when others are given, and with what runs i
     await run(given, x);
     readings.push(used());
   }
-  const [, , , laidOut, code] = readings;
+  const [, , , laidOut, code] = readings; // the fourth call makes layouts, the fifth is given others
   assertEquals(laidOut > code, true, `${readings}`);
+  const packed = readings[9]; // what reads it packs it too
+  assertEquals(packed > laidOut, true, `${readings}`);
   const again = [code, code, code, code, laidOut];
-  assertEquals(readings.slice(3), [laidOut, ...again, laidOut, ...again]);
+  assertEquals(readings.slice(3), [laidOut, ...again, packed, ...again]);
   assertEquals([...host(run.sync(placed, x)).data], [...host(await run(placed, x)).data]);
   placed.kernel[Symbol.dispose]();
   assertThrows(() => run.sync(placed, x), Error, "disposed");
