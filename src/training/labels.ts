@@ -34,14 +34,15 @@ export function checkTargets(
 ): void {
   const outputs = flattenTree<Spec>(output).leaves;
   const targets = objective.targets(data.y as Tree<HostTensor>); // checkData has checked where they are
-  objective.heads.forEach(({ loss }, index) => {
+  objective.heads.forEach(({ loss, weight }, index) => {
     const { shape } = outputs[index];
     const target = targets[index];
     if (!loss || loss.labels === "dense" || !target) return;
     const classes = fixedDim(shape[shape.length - 1], "The axis of the classes");
     const countedOf = countedSteps(model, variables, objective, data, index);
     checkLabels(loss, target, classes, labelCounts(loss, target, countedOf));
-    if (loss.leastSteps === undefined || shape.length < 2) return;
+    // A loss of weight 0 is left out, however large it is.
+    if (loss.leastSteps === undefined || weight === 0 || shape.length < 2) return;
     const shapes = (tree: Tree<Spec>) => flattenTree<Spec>(tree).leaves.map(({ shape }) => shape);
     const steps = typeof shape[1] === "number"
       ? shape[1]

@@ -6,7 +6,9 @@ import { embedding } from "../../src/layers/embedding.ts";
 import type { Layer } from "../../src/layers/layer.ts";
 import { lstm } from "../../src/layers/lstm.ts";
 import { masking } from "../../src/layers/masking.ts";
+import { model as graph } from "../../src/models/graph.ts";
 import { init } from "../../src/models/init.ts";
+import { call, input } from "../../src/models/nodes.ts";
 import { sequential } from "../../src/models/sequential.ts";
 import { less } from "../../src/operations/elementwise.ts";
 import { key as randomKey, normal } from "../../src/operations/random.ts";
@@ -191,6 +193,25 @@ Deno.test("labels that are too long are allowed where they do not count, or coun
   assert(Number.isFinite(
     await evaluated({ x: sequences, y: ints([[1, 0, 1], [1, 0, 1], [0, 2, 1]]) }, ctc({ blank: -1 })),
   ));
+});
+
+Deno.test("labels that are too long for an output of weight 0 are no error, as its loss is left out", async () => {
+  const x = input([null, 3], { name: "x" });
+  const outputs = {
+    read: call(dense({ units: 4, name: "read" }), x),
+    unused: call(dense({ units: 4, name: "unused" }), x),
+  };
+  const twice = graph({ inputs: x, outputs });
+  const given = init(twice, randomKey(1), spec([null, null, 3]));
+  const y = { read: ints([[1, 2, -1], [1, 2, 3]]), unused: ints([[1, 1, 2], [1, 2, 3]]) };
+  const evaluated = (unused: number) =>
+    evaluate(twice, given, { x: normal(randomKey(2), [2, 3, 3]), y }, {
+      loss: "ctc",
+      lossWeights: { read: 1, unused },
+      device: "reference",
+    });
+  assert(Number.isFinite((await evaluated(0)).loss));
+  await assertRejects(() => evaluated(0.5), RangeError, "the 3 labels of sample 0 need 4 steps");
 });
 
 Deno.test("labels that are too long in a batch of an iterable are named with the batch", async () => {
