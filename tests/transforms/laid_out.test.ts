@@ -124,40 +124,54 @@ for (const device of devices) {
   });
 }
 
-Deno.test("where memory runs out for what is laid out, calls go on without it", async () => {
-  const { program } = trace(compute as (...args: never[]) => unknown, paramsOf(1), x);
-  const [wasm] = await backendsFor("wasm");
-  let asked = 0, freed = 0;
-  const full: Backend["compile"] = async (program, options) => {
-    const executable = await wasm.compile(program, options);
-    const isLayout = program.equations.every(({ operation }) => operation.name === "transpose");
-    const run = (inputs: readonly Input[]) => {
-      if (!isLayout) return executable.run(inputs);
-      asked++;
-      return Promise.reject(new DeviceOutOfMemory("full"));
+for (const when of ["code is compiled", "weights are laid out", "the rest runs"] as const) {
+  Deno.test(`where memory runs out as ${when}, calls go on without it`, async () => {
+    const { program } = trace(compute as (...args: never[]) => unknown, paramsOf(1), x);
+    const [wasm] = await backendsFor("wasm");
+    let asked = 0, held = 0;
+    const full: Backend["compile"] = async (given, options) => {
+      const isLayout = given.equations.every(({ operation }) => operation.name === "transpose");
+      const failsAt = given === program ? undefined : isLayout ? "weights are laid out" : "the rest runs";
+      const fail = () => {
+        asked++;
+        throw new DeviceOutOfMemory("full");
+      };
+      if (!isLayout && given !== program && when === "code is compiled") fail();
+      const executable = await wasm.compile(given, options);
+      held++;
+      const run = when === failsAt ? fail : (inputs: readonly Input[]) => executable.runSync!(inputs); // wasm has it
+      return {
+        run: async (inputs) => {
+          await executable.prepare?.(inputs);
+          return run(inputs);
+        },
+        runSync: run,
+        describe: () => executable.describe(),
+        [Symbol.dispose]: () => {
+          held--;
+          executable[Symbol.dispose]();
+        },
+      };
     };
-    const dispose = () => {
-      freed++;
-      executable[Symbol.dispose]();
-    };
-    return { run, describe: () => executable.describe(), [Symbol.dispose]: dispose };
-  };
-  const executable = await compileLaidOut({ ...wasm, compile: full }, program, 2, {
-    donate: [false, false, false],
-    keep: [false],
+    const executable = await compileLaidOut({ ...wasm, compile: full }, program, 2, {
+      donate: [false, false, false],
+      keep: [false],
+    });
+    const params = paramsOf(1);
+    const { bias, kernel } = await uploadTree(params, "wasm");
+    for (let call = 0; call < 10; call++) {
+      const inputs = [bias, kernel, x];
+      const [output] = call === 4 ? executable.runSync!(inputs) : await executable.run(inputs); // as above
+      const { data } = host(output);
+      alone(params).forEach((value, i) => assertEquals(Math.abs(value - data[i]) < 1e-6, true));
+    }
+    assertEquals(asked, 1);
+    executable[Symbol.dispose]();
+    assertEquals(held, 0);
+    bias[Symbol.dispose]();
+    kernel[Symbol.dispose]();
   });
-  const params = paramsOf(1);
-  const { bias, kernel } = await uploadTree(params, "wasm");
-  for (let call = 0; call < 8; call++) {
-    const { data } = host((await executable.run([bias, kernel, x]))[0]);
-    alone(params).forEach((value, i) => assertEquals(Math.abs(value - data[i]) < 1e-6, true));
-  }
-  assertEquals(asked, 1);
-  executable[Symbol.dispose]();
-  assertEquals(freed, 3);
-  bias[Symbol.dispose]();
-  kernel[Symbol.dispose]();
-});
+}
 
 Deno.test("calls with other inputs while the layouts are compiled do not mix them up", async () => {
   const { program } = trace(compute as (...args: never[]) => unknown, paramsOf(1), x);
