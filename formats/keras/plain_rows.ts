@@ -42,6 +42,11 @@ export const plainRows: readonly ClassRow[] = [
     withoutTrainable: true,
     without: how,
   })),
+  {
+    className: "ActivityRegularization",
+    type: "activityRegularization",
+    options: { l1: "number", l2: "number" },
+  },
   { className: "GaussianNoise", type: "gaussianNoise", options: { stddev: "number" }, without: how },
   { className: "RepeatVector", type: "repeatVector", options: { n: "count" } },
   { className: "Permute", type: "permute", options: { dims: "counts" } },

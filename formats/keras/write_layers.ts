@@ -58,17 +58,19 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
   const object = (options: JsonOptions) => kerasJson("keras.layers", className, { ...common, ...options });
   switch (layer.type) {
     case "model":
+      checkContainer(layer);
       return writeGraph(written) as { [key: string]: Json }; // a functional model is an object
     case "sequential":
+      checkContainer(layer);
       return writeSequential(written, [], writeGraph);
     case "bidirectional": {
       const [forward, backward] = layer.layers ?? [];
       const base = (forward.name ?? snakeCaseOfClass(classOf(forward))).replace(/^forward_/, "");
       const inner = (layer: Layer, name: string) => writeLayer({ layer, name, params: [] }, writeGraph);
-      const { mergeMode, backwardLayer } = layer.options;
+      const { layer: _, backwardLayer, ...options } = layer.options;
       const own = backwardLayer ? backward.name : undefined; // a copy has the name of the layer
       return object({
-        ...writeOptions(bidirectionalRow, { mergeMode }, place),
+        ...writeOptions(bidirectionalRow, options, place),
         layer: inner(forward, `forward_${base}`),
         backward_layer: inner(backward, own ?? `backward_${base}`),
       });
@@ -91,6 +93,17 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
   if (!row.withoutTrainable) return json;
   const { trainable: _, ...config } = json.config as JsonOptions; // kerasJson was given an object
   return { ...json, config };
+}
+
+/** Throws a TypeError for a model with an option that only layers have in Keras. */
+function checkContainer(layer: Layer): void {
+  if (layer.options.activityRegularizer === undefined) return;
+  throw new TypeError(
+    `Cannot write the Keras file: ${
+      layerName(layer)
+    } has an activityRegularizer, which models of Keras do not have; ` +
+      `put activityRegularization(...) after its last layer`,
+  );
 }
 
 function rowOf(className: string): ClassRow {

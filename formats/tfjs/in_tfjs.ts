@@ -194,6 +194,8 @@ function configOf(className: string, config: JsonObject, place: string): JsonObj
     else if (option.endsWith("_layers")) own[option] = endsIn(value);
     else if (ACTIVATIONS.includes(option)) own[option] = activationOf(value, option, place);
     else if (option.endsWith("_initializer")) own[option] = initializerOf(value);
+    else if (option.endsWith("_regularizer")) own[option] = regularizerOf(value, option, place);
+    else if (option.endsWith("_constraint")) own[option] = plainObject(value);
     else own[RENAMED[className]?.[option] ?? option] = value;
   }
   return own;
@@ -221,6 +223,21 @@ function initializerOf(value: Json): Json {
   if (!isObject(value)) return value;
   const className = String(value.class_name);
   return { class_name: INITIALIZERS[className] ?? className, config: value.config };
+}
+
+/** The one regularizer that is there has both factors. */
+function regularizerOf(value: Json, option: string, place: string): Json {
+  if (!isObject(value) || !isObject(value.config)) return value;
+  const { class_name: className, config } = value;
+  if (!/^L[12]/.test(String(className))) {
+    refuse(place, `has the ${option} ${quoted(className)}, and TensorFlow.js has L1L2 alone`);
+  }
+  return { class_name: "L1L2", config: { l1: config.l1 ?? 0, l2: config.l2 ?? 0 } };
+}
+
+/** An object of Keras 3 without what Keras 2 does not write. */
+function plainObject(value: Json): Json {
+  return isObject(value) ? { class_name: value.class_name, config: value.config } : value;
 }
 
 /** The layers of a model without the operations for masks, which travel by themselves there. */
