@@ -54,7 +54,7 @@ def config_of(value):
         return value
     if "class_name" in value:
         return {"class_name": value["class_name"], "config": config_of(value["config"])}
-    without = ("dtype", "name", "initializer", "seed", "data_format", "input_length", "synchronized", "renorm")
+    without = ("dtype", "name", "initializer", "seed", "data_format", "input_length", "synchronized", "renorm", "renorm_momentum")
     kept = {k: config_of(v) for k, v in value.items() if v is not None and not k.endswith(without)}
     return {k: v for k, v in kept.items() if k != "trainable" or v is False}
 
