@@ -443,7 +443,10 @@ Deno.test("what is no regularizer or constraint is refused by name, with a remed
   assertStringIncludes(error({ kernelRegularizer: { name: "orthogonal", mode: "row" } }), "rows");
   assertStringIncludes(error({ kernelRegularizer: { name: "orthagonal" } }), "orthogonal");
   assertStringIncludes(error({ kernelConstraint: "nonneg" }), 'did you mean "nonNeg"?');
-  assertStringIncludes(error({ kernelConstraint: { name: "maxNorm", maxvalue: 1 } }), 'did you mean "maxValue"?');
+  assertStringIncludes(
+    error({ kernelConstraint: { name: "maxNorm", maxvalue: 1 } }),
+    'did you mean "maxValue"?',
+  );
   assertStringIncludes(
     error({ kernelConstraint: { name: "maxNorm", maxValue: -1 } }),
     "kernelConstraint.maxValue is -1",
