@@ -9,7 +9,7 @@ import { KerasFileError, reasonOf } from "./errors.ts";
 import { camelCase } from "./names.ts";
 import { isObject, type JsonObject } from "./objects.ts";
 import { type Kind, readValue, refusal, UnknownValue, writeValue } from "./values.ts";
-import { optionKinds } from "./weight_rules.ts";
+import { optionKinds } from "./option_kinds.ts";
 
 /** Options of every layer that are read elsewhere. */
 const common = ["name", "trainable", "dtype"];

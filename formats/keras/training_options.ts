@@ -2,7 +2,8 @@
 import type { Json } from "../../src/options/json.ts";
 import { quoted } from "../../src/quoted.ts";
 import { isList, isObject } from "./objects.ts";
-import { ACTIVITY, isCell, readConstraint, readRegularizer } from "./weight_rules.ts";
+import { ACTIVITY, isCell } from "./option_kinds.ts";
+import { readConstraint, readRegularizer } from "./weight_rules.ts";
 
 /** Whether an option is a regularizer or constraint that is read. */
 function isKnown(option: string, value: Json, className: Json | undefined): boolean {

@@ -1,34 +1,6 @@
-/**
- * Regularizers and constraints as Keras writes them, and the options that hold them: those of each weight that has
- * an initializer, and the regularizer of the output, which every layer has.
- */
+/** Regularizers and constraints as Keras writes them, and as they are options here. */
 import type { Json, JsonOptions } from "../../src/options/json.ts";
-import type { ClassRow } from "./class_row.ts";
 import { isObject } from "./objects.ts";
-import type { Kind } from "./values.ts";
-
-/** The option of the output's regularizer, which cells do not have. */
-export const ACTIVITY = "activity_regularizer";
-
-/** The options that a class has, with those that say what training does to weights and outputs. */
-export function optionKinds({ className, options }: ClassRow): Readonly<Record<string, Kind>> {
-  const weights = Object.keys(options).flatMap((option) =>
-    option.startsWith("moving_") ? [] : option.match(/^\w+(?=_initializer$)/) ?? []
-  );
-  return {
-    ...options,
-    ...Object.fromEntries(weights.flatMap((weight) => [
-      [`${weight}_regularizer`, "regularizer" as const],
-      [`${weight}_constraint`, "constraint" as const],
-    ])),
-    ...(isCell(className) ? {} : { [ACTIVITY]: "regularizer" }),
-  };
-}
-
-/** Whether a class of Keras is a cell. */
-export function isCell(className: string): boolean {
-  return /Cells?$/.test(className);
-}
 
 /** A class of Keras with the names that its options have here; all of them are written. */
 interface RuleClass {
