@@ -29,7 +29,7 @@ import { countsAsKeras, countsOtherwise, takesMask } from "./masks.ts";
 import { freeNames, snakeCaseOfClass } from "./names.ts";
 import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
-import { checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
+import { checkContainer, checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
 
 /** A shape as Keras writes it: null for an open size. */
 export function batchShape(shape: Shape): Json {
@@ -122,6 +122,7 @@ function specOfMask(
  * differently.
  */
 export function writeGraph({ layer: model, name, params }: Written): { [key: string]: Json } {
+  checkContainer(model);
   const { nodes, operations, resolve } = kerasGraph(model);
   const found = walkThrough(model, params);
   nodes.forEach(({ operation }, node) => {

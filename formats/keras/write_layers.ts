@@ -58,10 +58,8 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
   const object = (options: JsonOptions) => kerasJson("keras.layers", className, { ...common, ...options });
   switch (layer.type) {
     case "model":
-      checkContainer(layer);
       return writeGraph(written) as { [key: string]: Json }; // a functional model is an object
     case "sequential":
-      checkContainer(layer);
       return writeSequential(written, [], writeGraph);
     case "bidirectional": {
       const [forward, backward] = layer.layers ?? [];
@@ -96,7 +94,7 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
 }
 
 /** Throws a TypeError for a model with an option that only layers have in Keras. */
-function checkContainer(layer: Layer): void {
+export function checkContainer(layer: Layer): void {
   if (layer.options.activityRegularizer === undefined) return;
   throw new TypeError(
     `Cannot write the Keras file: ${
@@ -149,6 +147,7 @@ export function writeSequential(
   writeGraph: WriteGraph,
 ): { [key: string]: Json } {
   const layers = layer.layers ?? [];
+  checkContainer(layer);
   checkSequentialMasks(layers);
   const inputs = first.map(({ config }) => String((config as JsonOptions).name));
   const names = namesOf(layers, inputs);

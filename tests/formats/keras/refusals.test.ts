@@ -72,6 +72,18 @@ Deno.test("cells and layers of one's own cannot be written, with or without conf
   assertStringIncludes((await errorOf(saveKerasWeights(rnn(leakyCell), variables))).message, "leakyCell");
 });
 
+Deno.test("a model itself has no activity regularizer in Keras, and no function is written", async () => {
+  const inner = dense({ units: 2 });
+  const words = ["sequential", "activityRegularization(...)"];
+  await refused(sequential([inner], { activityRegularizer: "l2" }), flat, ...words);
+  await refused(sequential([sequential([inner], { activityRegularizer: "l2" })]), flat, ...words);
+  await refused(
+    dense({ units: 2, kernelRegularizer: (w) => mul(w, 0) }),
+    flat,
+    "kernelRegularizer is a function",
+  );
+});
+
 Deno.test("options that are functions cannot be written", async () => {
   await refused(
     dense({ units: 2, activation: (x) => mul(x, 2), name: "mine" }),
