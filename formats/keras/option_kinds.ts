@@ -9,7 +9,7 @@ import type { Kind } from "./values.ts";
 export const ACTIVITY = "activity_regularizer";
 
 /** The options that a class has, with those that say what training does to weights and outputs. */
-export function optionKinds({ className, options }: ClassRow): Readonly<Record<string, Kind>> {
+export function optionKinds({ className, options, withoutCommon }: ClassRow): Readonly<Record<string, Kind>> {
   const weights = Object.keys(options).flatMap((option) =>
     option.startsWith("moving_") ? [] : option.match(/^\w+(?=_initializer$)/) ?? []
   );
@@ -19,7 +19,7 @@ export function optionKinds({ className, options }: ClassRow): Readonly<Record<s
       [`${weight}_regularizer`, "regularizer" as const],
       [`${weight}_constraint`, "constraint" as const],
     ])),
-    ...(isCell(className) ? {} : { [ACTIVITY]: "regularizer" }),
+    ...(isCell(className) || withoutCommon ? {} : { [ACTIVITY]: "regularizer" }),
   };
 }
 

@@ -39,7 +39,7 @@ export const plainRows: readonly ClassRow[] = [
   })),
   ...spatial("SpatialDropout", "spatialDropout", { rate: "number" }, (axes) => ({
     fixed: axes === 1 ? {} : channelsLast,
-    withoutTrainable: true,
+    withoutCommon: true,
     without: how,
   })),
   {

@@ -88,7 +88,7 @@ export function writeLayer(written: Written, writeGraph: WriteGraph): { [key: st
   if (isRecurrentLayer(layer) && layer.type === "rnn") return object(writeRnn(layer, className, place));
   const row = rowOf(className);
   const json = object(writeOptions(row, layer.options, place));
-  if (!row.withoutTrainable) return json;
+  if (!row.withoutCommon) return json;
   const { trainable: _, ...config } = json.config as JsonOptions; // kerasJson was given an object
   return { ...json, config };
 }
