@@ -16,6 +16,7 @@ import {
   masking,
   merge,
   rnn,
+  spatialDropout1d,
   timeDistributed,
 } from "../../../src/layers/mod.ts";
 import { defineLayer } from "../../../src/layers/define.ts";
@@ -75,6 +76,8 @@ Deno.test("cells and layers of one's own cannot be written, with or without conf
 Deno.test("a model itself has no activity regularizer in Keras, and no function is written", async () => {
   const inner = dense({ units: 2 });
   const words = ["sequential", "activityRegularization(...)"];
+  const own = spatialDropout1d({ rate: 0.5, activityRegularizer: "l2" });
+  await refused(own, sequence, "the option activityRegularizer of spatialDropout1d", "Keras does not have");
   await refused(sequential([inner], { activityRegularizer: "l2" }), flat, ...words);
   await refused(sequential([sequential([inner], { activityRegularizer: "l2" })]), flat, ...words);
   await refused(
