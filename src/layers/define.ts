@@ -234,6 +234,17 @@ function checkDefinition(definition: LayerDefinition): void {
   checkFunction(`make ${type}`, apply, "its apply");
 }
 
+/** The functions that a copy may have of its own. */
+const ownKeys = [
+  "initParams",
+  "initState",
+  "apply",
+  "trainableLeaves",
+  "checkInput",
+  "penalty",
+  "constrain",
+] as const;
+
 /**
  * A variant of a layer (such as one with state across calls) that matches the layer as it is now: with its
  * changed data, where that takes effect.
@@ -245,7 +256,7 @@ function checkDefinition(definition: LayerDefinition): void {
  */
 export function changed<Other extends Layer>(layer: Layer, original: Layer, other: Other): Other {
   const own: Record<string, unknown> = {};
-  for (const key of ["initParams", "initState", "apply", "trainableLeaves", "checkInput"] as const) {
+  for (const key of ownKeys) {
     if (layer[key] === original[key]) continue;
     if (key === "initState" || key === "apply") {
       throw new TypeError(
