@@ -4,7 +4,7 @@ import { noise } from "../../examples/support/section.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import { slope } from "../support/statistics.ts";
 import type { DroppedTask } from "../support/tasks.ts";
-import { collectAll } from "./growth.ts";
+import { collectAll, heldBytes } from "./memory.ts";
 
 /** Models of so many sizes take turns. */
 const SIZES = 10;
@@ -29,7 +29,7 @@ export function droppedTrial(task: DroppedTask, device: Device | undefined): Tri
   const dropped = async (from: number, count: number): Promise<readonly [models: number, bytes: number]> => {
     for (let index = from; index < from + count; index++) await trainOne(index);
     await collectAll();
-    return [from + count, Deno.memoryUsage().rss];
+    return [from + count, heldBytes()];
   };
   return {
     run: async () => {
@@ -37,7 +37,7 @@ export function droppedTrial(task: DroppedTask, device: Device | undefined): Tri
       for (let from = 0; from < settling; from += EVERY) {
         await dropped(from, Math.min(EVERY, settling - from));
       }
-      const readings: (readonly [models: number, bytes: number])[] = [[0, Deno.memoryUsage().rss]];
+      const readings: (readonly [models: number, bytes: number])[] = [[0, heldBytes()]];
       const total = await timed(1, async () => {
         for (let from = 0; from < models; from += EVERY) {
           readings.push(await dropped(from, Math.min(EVERY, models - from)));

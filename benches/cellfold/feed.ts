@@ -3,7 +3,7 @@ import { createTrainer, type Data, type Device, fitWith, hostTensor, init, key }
 import { timed, type Trial } from "../support/messages.ts";
 import { median, slope } from "../support/statistics.ts";
 import type { FeedTask } from "../support/tasks.ts";
-import { collect } from "./growth.ts";
+import { collect, heldBytes } from "./memory.ts";
 import { dataFor, lossOf, modelOf } from "./models.ts";
 
 /** A trial of one run: epochs over the array and as many batches of the iterable take turns. */
@@ -28,7 +28,7 @@ export function feedTrial(task: FeedTask, device: Device | undefined): Trial {
         times[1].push(await timed(1, fromIterable) / task.inArray);
         times[2].push(making.milliseconds / task.inArray);
         collect();
-        readings.push([batches, Deno.memoryUsage().rss]);
+        readings.push([batches, heldBytes()]);
       }
       const [array, iterable, generator] = times.map(median);
       return {

@@ -19,7 +19,7 @@ import { noise } from "../../examples/support/section.ts";
 import { timed, type Trial } from "../support/messages.ts";
 import { median } from "../support/statistics.ts";
 import type { PairsTask } from "../support/tasks.ts";
-import { collectAll } from "./growth.ts";
+import { collectAll } from "./memory.ts";
 
 type Pair = readonly [batch: number, time: number];
 

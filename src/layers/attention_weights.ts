@@ -3,13 +3,13 @@ import { and, cast, greaterEqual, mul, not, select } from "../operations/element
 import { iota } from "../operations/indexing.ts";
 import { isFloat } from "../operations/infer.ts";
 import { dropoutMask } from "../operations/random.ts";
-import { softmax } from "../operations/reduction.ts";
 import { sameShape } from "../tensor/dims.ts";
 import { isLeaf, printSpec, type Spec, type Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import type { Applied, ApplyContext, Mask } from "./layer.ts";
 import { masksOfLeaves } from "./masks.ts";
 import { widenedMask } from "./sequence.ts";
+import { maskedSoftmax } from "./softmax.ts";
 
 /** What an attention layer puts out. */
 export type Attended<ReturnScores extends boolean = boolean> = ReturnScores extends true
@@ -64,9 +64,6 @@ interface WeightOptions {
   readonly context: ApplyContext;
 }
 
-/** The score of what must not be seen: finite, as the weights of a query that sees nothing must not be NaN. */
-const HIDDEN = -1e30;
-
 /**
  * The weights of scores `[..., query steps, value steps]`, which add up to 1 along the last axis, and these after
  * dropout.
@@ -79,8 +76,7 @@ export function attentionWeights(
   const steps = scores.shape.slice(-2);
   const before = useCausalMask ? greaterEqual(iota(steps, { axis: 0 }), iota(steps, { axis: 1 })) : undefined;
   const seen = before && mask ? and(mask, before) : before ?? mask;
-  const ofSeen = softmax(seen ? select(seen, scores, HIDDEN) : scores);
-  const weights = mask && seen ? select(seen, ofSeen, 0) : ofSeen; // 0 where nothing is seen at all
+  const weights = maskedSoftmax(scores, seen, [-1]); // 0 where nothing is seen at all
   if (dropout === 0 || !context.training) return { weights, dropped: weights };
   const { key } = context;
   if (key === undefined) {

@@ -25,9 +25,6 @@ async function unpacked(text: string): Promise<Uint8Array<ArrayBuffer>> {
 
 const files: Readonly<Record<string, string>> = fixtures.files;
 
-/** The names of all files. */
-export const fixtureNames: readonly string[] = Object.keys(files);
-
 /** A file by its name. */
 export async function fixture(name: string): Promise<Uint8Array<ArrayBuffer>> {
   return await unpacked(files[name]);
