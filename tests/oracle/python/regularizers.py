@@ -234,16 +234,16 @@ def cases():
         [layers.Dense(3), layers.ActivityRegularization(l1=0.2, l2=0.3), layers.TimeDistributed(layers.Dense(2, kernel_regularizer="l2"))],
         (4, 3),
     )
-    norms = {
-        "max_norm": constraints.MaxNorm(0.7),
-        "max_norm_axes": constraints.MaxNorm(0.8, axis=[0, 1]),
-        "unit_norm": constraints.UnitNorm(1),
-        "min_max_norm": constraints.MinMaxNorm(0.4, 0.6, rate=0.3),
-        "non_neg": constraints.NonNeg(),
-    }
-    for name, constraint in norms.items():
-        inner = layers.Dense(3, kernel_constraint=constraint, bias_constraint="non_neg")
-        yield train_case(name, [inner], (4,))
+    norms = [
+        constraints.MaxNorm(0.7),
+        constraints.MaxNorm(0.8, axis=[0, 1]),
+        constraints.UnitNorm(1),
+        constraints.MinMaxNorm(0.4, 0.6, rate=0.3),
+        constraints.NonNeg(),
+    ]
+    yield train_case(
+        "constraints", [layers.Dense(3, "tanh", kernel_constraint=norm, bias_constraint="non_neg") for norm in norms], (4,)
+    )
     inner = layers.LSTM(2, kernel_constraint=constraints.MaxNorm(0.9), recurrent_constraint=constraints.MinMaxNorm(0.2, 0.8), bias_constraint="non_neg")
     averaged = {"class_name": "Adam", "config": {"learning_rate": 0.05, "use_ema": True, "ema_momentum": 0.6, "ema_overwrite_frequency": 2}}
     yield train_case("lstm_constraints_ema", [inner, layers.Dense(2)], (3, 2), averaged)
