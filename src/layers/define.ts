@@ -12,7 +12,7 @@ import type { HostTensor, Spec, Tensor } from "../tensor/tensor.ts";
 import { type Tree, treeLeaves } from "../tree/tree.ts";
 import type { Applied, ApplyContext, Layer, Mask, Variables } from "./layer.ts";
 import { harmlessInput } from "./masks.ts";
-import { withActivityPenalty } from "./penalties.ts";
+import { checkedPenalty, withActivityPenalty } from "./penalties.ts";
 
 /** The options that every layer takes. */
 export interface LayerOptions {
@@ -279,7 +279,9 @@ export function applyLayer<Output>(
   context: ApplyContext,
 ): Applied<Output> {
   const counted = definitions.has(layer.apply) ? input : harmlessInput(input, context.mask);
-  return layer.apply(variables, counted, context);
+  const applied = layer.apply(variables, counted, context);
+  checkedPenalty(layer, applied.penalty);
+  return applied;
 }
 
 /**

@@ -20,6 +20,7 @@ import { featureSize, namedTensors } from "./checks.ts";
 import { defineLayer, layerName, layerOptionNames } from "./define.ts";
 import type { Layer } from "./layer.ts";
 import { outputPenalty } from "./penalties.ts";
+import { commonMask } from "./sequence.ts";
 
 /** Options of {@linkcode multiHeadAttention}, named as in Keras. */
 export interface MultiHeadAttentionOptions<ReturnScores extends boolean = boolean>
@@ -224,11 +225,11 @@ export function multiHeadAttention<const ReturnScores extends boolean = false>(
         hidesQuery: false,
       });
       if (!activity) return applied;
-      // As in Keras, it acts on what the four dense layers give.
+      const seen = commonMask([valueMask, keyMask]); // a step is a key with its value
       const penalties = [
         outputPenalty(layer, activity, query, queryMask),
-        outputPenalty(layer, activity, key, keyMask ?? valueMask),
-        outputPenalty(layer, activity, value, valueMask),
+        outputPenalty(layer, activity, key, seen),
+        outputPenalty(layer, activity, value, seen),
         outputPenalty(layer, activity, output, queryMask),
       ];
       return { ...applied, penalty: sumOf(penalties) };

@@ -2,7 +2,7 @@
  * What layers add to the loss, and what becomes of their params after an update: regularizers and constraints,
  * from the layer that has them up to the model.
  */
-import { wrongKind } from "../describe.ts";
+import { describeValue } from "../describe.ts";
 import { div, select } from "../operations/elementwise.ts";
 import { isFloat } from "../operations/infer.ts";
 import { sizeAsTensor } from "../operations/reduction.ts";
@@ -50,9 +50,23 @@ export function outputPenalty(
   return x.shape.length === 0 ? penalty : div(penalty, sizeAsTensor(x.shape[0], penalty.dtype));
 }
 
+/** A penalty that a layer gives, if it is a float scalar; throws a TypeError for anything else. */
+export function checkedPenalty(
+  { type, name = type }: Pick<Layer, "type" | "name">,
+  penalty: Tensor | undefined,
+): Tensor | undefined {
+  const given: unknown = penalty; // of any layer of the user's
+  if (given === undefined || isTensor(given) && isFloat(given) && given.shape.length === 0) return penalty;
+  throw new TypeError(
+    `Cannot add the penalty of ${name} to the loss: it is ${
+      isTensor(given) ? printSpec(given) : describeValue(given)
+    }, expected a float scalar, as a sum over all axes is`,
+  );
+}
+
 /** The penalty of a layer's weights; undefined if there is none, as for a layer that is not trainable. */
 export function weightPenalty(layer: Layer, params: Tree<Tensor>): Tensor | undefined {
-  return layer.trainable ? layer.penalty?.(params) : undefined;
+  return layer.trainable ? checkedPenalty(layer, layer.penalty?.(params)) : undefined;
 }
 
 /** The penalty of a layer's weights and of a call; undefined if there is none. */
@@ -61,7 +75,7 @@ export function wholePenalty(
   params: Tree<Tensor>,
   { penalty }: Pick<Applied, "penalty">,
 ): Tensor | undefined {
-  return sumOf([penalty, weightPenalty(layer, params)]);
+  return sumOf([checkedPenalty(layer, penalty), weightPenalty(layer, params)]);
 }
 
 /**
@@ -88,12 +102,8 @@ export function wholePenalty(
 export function penaltyOf(layer: Layer, params: Tree<Tensor>, applied?: Pick<Applied, "penalty">): Tensor {
   checkLayer("find a penalty", layer);
   const { leaves } = flattenTree<Tensor>(params, "params");
-  const given: unknown = applied?.penalty;
-  if (given !== undefined && !isTensor(given)) {
-    throw wrongKind("find a penalty", given, "the penalty of the call", "what apply gave");
-  }
   const dtype = leaves.find(isFloat)?.dtype ?? "float32";
-  return wholePenalty(layer, params, { penalty: given }) ?? tensor(0, { dtype });
+  return wholePenalty(layer, params, { penalty: applied?.penalty }) ?? tensor(0, { dtype });
 }
 
 /**

@@ -99,6 +99,8 @@ export interface Prediction {
 export interface Objective {
   /** Its outputs, in the order of the leaves. */
   readonly heads: readonly Head[];
+  /** Whether predictions come with a penalty. */
+  readonly penalized: boolean;
   /** The names in logs, in display order. */
   readonly names: readonly string[];
   /** The target of each output, from a tree of targets; undefined for one that has none. */
@@ -250,6 +252,7 @@ function objectiveOf(
   let firstState: ReturnType<Objective["initState"]> | undefined; // the same for every step
   return {
     heads,
+    penalized,
     names,
     targets,
     initState: () =>
@@ -282,7 +285,8 @@ function objectiveOf(
       }
       const loss = weightedSum(trained, losses);
       const { penalty } = given;
-      if (!penalized || penalty === undefined) return { loss, state: next };
+      if (!penalized) return { loss, state: next };
+      if (penalty === undefined) return { loss, state: { ...next, [PENALTY]: state[PENALTY] } };
       const [{ shape: [batch] }] = flattenTree<Tensor>(given.output).leaves;
       const count = sizeAsTensor(batch);
       next[PENALTY] = addToSums(state[PENALTY], { total: mul(cast(penalty, "float32"), count), count });

@@ -6,7 +6,7 @@
  */
 import { checkLayer } from "../layers/checks.ts";
 import { wrongKind } from "../describe.ts";
-import { trainedLeaves } from "../layers/define.ts";
+import { layerName, trainedLeaves } from "../layers/define.ts";
 import type { Applied, Layer } from "../layers/layer.ts";
 import { constrained, wholePenalty } from "../layers/penalties.ts";
 import { foldIn } from "../operations/random.ts";
@@ -116,7 +116,7 @@ export function trainStep(
         training: true,
         key: foldIn(key, step),
       });
-      const computed = objective.compute(withPenalties(model, used, applied), batch, metricsState);
+      const computed = objective.compute(withPenalties(model, objective, used, applied), batch, metricsState);
       return [computed.loss, { state: applied.state, metricsState: computed.state }];
     };
     const trainable = trainableParams<Tensor>(model, params);
@@ -131,8 +131,20 @@ export function trainStep(
 }
 
 /** What the model gives, with the penalty of its weights in that of the call. */
-function withPenalties(model: Layer, params: Tree<Tensor>, applied: Applied): Applied {
-  return { ...applied, penalty: wholePenalty(model, params, applied) };
+function withPenalties(
+  model: Layer,
+  objective: Objective,
+  params: Tree<Tensor>,
+  applied: Applied,
+): Applied {
+  const penalty = wholePenalty(model, params, applied);
+  if (penalty === undefined || objective.penalized) return { ...applied, penalty };
+  throw new TypeError(
+    `Cannot train ${
+      layerName(model)
+    }: it has a penalty in training and none in evaluations, whose loss must be ` +
+      `the same; give it in both`,
+  );
 }
 
 /** The running means including one more batch, in inference. */
@@ -143,7 +155,7 @@ export function testStep(model: Layer, objective: Objective): (...args: TestArgu
     const applied = model.apply({ params, state }, batch.x, { training: false });
     return [
       applied.state,
-      objective.compute(withPenalties(model, params, applied), batch, metricsState).state,
+      objective.compute(withPenalties(model, objective, params, applied), batch, metricsState).state,
     ];
   };
 }

@@ -1,7 +1,7 @@
 /** Regularizers and constraints of layers: what they add, what they change, and which layers have them. */
 import * as cf from "@cellfold/cellfold";
 import type { Layer, Tensor } from "@cellfold/cellfold";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { trace } from "../../src/program/functions.ts";
 import { printProgram } from "../../src/program/print.ts";
 import { prune } from "../../src/passes/prune.ts";
@@ -387,6 +387,39 @@ Deno.test("a layer of one's own adds a penalty and constrains its params", async
     report: "none",
   });
   assertEquals(cf.item((trained.variables.params as { factor: cf.HostTensor }).factor), 1);
+});
+
+Deno.test("a penalty that is no scalar, or of training alone, is refused", async () => {
+  const layer = (penalty: (x: Tensor, training: boolean) => Tensor | undefined) =>
+    cf.defineLayer({
+      type: "own",
+      options: {},
+      initParams: () => ({ factor: cf.tensor(2) }),
+      apply: ({ params: { factor }, state }, input, { training }) => {
+        const output = cf.mul(single(input), factor);
+        return { output, state, penalty: penalty(output, training) };
+      },
+    });
+  const x = cf.ones([4, 1]);
+  const loss = async (own: Layer) => {
+    const options = { loss: "mse", optimizer: "sgd", epochs: 1, report: "none" } as const;
+    return (await cf.fit(own, cf.init(own, cf.key(0), x), { x, y: x }, options)).history.loss[0];
+  };
+  const wide = layer((x) => x);
+  for (const model of [wide, cf.sequential([wide]), cf.timeDistributed(wide)]) {
+    const input = model.type === "timeDistributed" ? cf.ones([4, 2, 1]) : x;
+    const use = () => {
+      const variables = cf.init(model, cf.key(0), input);
+      return cf.penaltyOf(model, variables.params, model.apply(variables, input, training));
+    };
+    assertStringIncludes(assertThrows(use, TypeError).message, "the penalty of own to the loss");
+  }
+  const { message } = await assertRejects(
+    () => loss(layer((x, training) => training ? cf.sum(x) : undefined)),
+    TypeError,
+  );
+  assertStringIncludes(message, "a penalty in training and none in evaluations");
+  near(await loss(layer((x, training) => training ? undefined : cf.sum(x))), 1);
 });
 
 Deno.test("without regularizers nothing is traced for them, and predictions are compiled without them", () => {
