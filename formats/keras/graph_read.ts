@@ -19,7 +19,7 @@ import { takesMask } from "./masks.ts";
 import { type MaskReader, maskReader, type TravellingMasks, travellingMasks } from "./read_masks.ts";
 import { historiesIn, type History, historyOf, isTensorOf, keyOf, tensorKey } from "./histories.ts";
 import { keepingMaskOrder } from "./mask_order.ts";
-import { type MaskedCall, takenMasks } from "./taken_masks.ts";
+import { type MaskedCall, REMEDY, TAKEN, takenMasks } from "./taken_masks.ts";
 import { ignoringMask, stateOf, unflattenState } from "./states.ts";
 import { numbering, snakeCaseOfClass } from "./names.ts";
 import { isList, isObject, type JsonObject, type KerasObject, kerasObject, nameIn } from "./objects.ts";
@@ -213,7 +213,13 @@ function callLayer(
   carried.call(key, layer, read, explicit !== undefined);
   if (!context.masksTravel) {
     const masked = carriedHere.map((mask) => mask !== undefined);
-    taken({ key, layer, inputs: read, masked, isGiven: given !== undefined && given !== null, place });
+    const isGiven = given !== undefined && given !== null;
+    const differs = (what: string) =>
+      new KerasFileError(
+        place,
+        `one of its inputs has ${what} ${TAKEN}; in the code that made the file, ${REMEDY}`,
+      );
+    taken({ key, layer, inputs: read, masked, isGiven, differs });
   }
   const nodes = treeLeaves<Node>(call(layer, inputs, {
     ...(initialState === undefined ? {} : { initialState }),

@@ -17,6 +17,7 @@ import {
   declaredInputs,
   type GraphStep,
   isTokenCast,
+  type KerasGraph,
   kerasGraph,
   type KerasNode,
   mapReferences,
@@ -29,6 +30,7 @@ import { countsAsKeras, countsOtherwise, takesMask } from "./masks.ts";
 import { freeNames, snakeCaseOfClass } from "./names.ts";
 import { takesTokens } from "./read_layers.ts";
 import { ignoresMask } from "./states.ts";
+import { REMEDY, TAKEN, takenMasks } from "./taken_masks.ts";
 import { checkContainer, checkName, kerasJson, namesOf, writeLayer, type Written } from "./write_layers.ts";
 
 /** A shape as Keras writes it: null for an open size. */
@@ -52,8 +54,8 @@ interface Found {
   readonly outputs: readonly Spec[];
   /** For a function. */
   readonly fn?: GraphFunction;
-  /** Whether the input of a call carried a mask. */
-  readonly masked?: boolean;
+  /** Which inputs of a call carried a mask. */
+  readonly masked?: readonly boolean[];
 }
 
 /** Walks through the steps of the graph with shapes only. */
@@ -76,7 +78,7 @@ function walkThrough(model: Layer, params: Tree<Tensor>): Found[] {
   model.walk(inputs as Tree<Tensor>, undefined, { // specs stand for tensors
     call: (index, input, extras) => {
       const result = callSpecs(model.layers[index], ofLayers[index], input, extras);
-      const masked = masksOfLeaves(input, extras.mask).some((mask) => mask !== undefined);
+      const masked = masksOfLeaves(input, extras.mask).map((mask) => mask !== undefined);
       record({ outputs: treeLeaves<Spec>(result.output), masked });
       return result;
     },
@@ -149,6 +151,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     const name = nameOf(nodes[first], first);
     made.forEach((node, call) => calls.set(node, { name, call }));
   }
+  checkTakenMasks(model, { nodes, resolve }, (node) => calls.has(node) ? found[node].masked : undefined);
   const historyOf = (reference: Reference): Json => {
     const { node, index } = resolve(reference);
     const { name, call } = calls.get(node)!; // every node that is read belongs to an operation
@@ -170,7 +173,7 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
       return layer !== undefined && isContainer(layers[layer]);
     });
     const handed = unmasked || ofModel || (own?.some((mask) => mask !== undefined) ?? false);
-    checkCall(layer, step, found[node].masked ?? false, handed, readsCast);
+    checkCall(layer, step, found[node].masked?.includes(true) ?? false, handed, readsCast);
     const masks = nodes[node].masks?.map((mask) => mask === undefined ? null : tensorOf(mask));
     const given = step.mask === undefined ? undefined : mapReferences(step.mask, tensorOf);
     const mask = given ?? (masks && masksJson(step.inputs ?? [], masks));
@@ -232,6 +235,37 @@ export function writeGraph({ layer: model, name, params }: Written): { [key: str
     },
     registered_name: "Functional",
   };
+}
+
+/**
+ * Throws where attention would see other masks in Keras than here.
+ *
+ * @param maskedOf Which inputs of a call carry a mask here; undefined for a node that is not written.
+ */
+function checkTakenMasks(
+  model: Layer,
+  { nodes, resolve }: Pick<KerasGraph, "nodes" | "resolve">,
+  maskedOf: (node: number) => readonly boolean[] | undefined,
+): void {
+  const taken = takenMasks();
+  nodes.forEach(({ step, masks }, node) => {
+    const masked = maskedOf(node);
+    const layer = model.layers?.[step?.layer ?? -1];
+    if (layer === undefined || masked === undefined) return;
+    taken({
+      key: (index) => `${node}.${index}`,
+      layer,
+      inputs: referencesIn(step?.inputs).map(resolve).map(({ node, index }) => `${node}.${index}`),
+      masked,
+      isGiven: step?.mask !== undefined || masks !== undefined,
+      differs: (what) =>
+        new TypeError(
+          `Cannot write the Keras file: a call of ${
+            layerName(layer)
+          } has an input with ${what} ${TAKEN}; ${REMEDY}`,
+        ),
+    });
+  });
 }
 
 /** Masks in a tree like that of the inputs. */

@@ -5,8 +5,16 @@
  */
 import type { Layer } from "../../src/layers/mod.ts";
 import { isAttention } from "./attention.ts";
-import { KerasFileError } from "./errors.ts";
 import { masksOfCall } from "./masks.ts";
+
+/** Why, for errors. */
+export const TAKEN =
+  "when Keras runs the model, as a MultiHeadAttention takes the masks of its inputs away, and " +
+  "operations between layers drop them";
+
+/** What to do, for errors. */
+export const REMEDY = "let each attention read the output of a layer that nothing else reads, such as a " +
+  "normalization before it, or leave out the masks";
 
 /** A call of a layer on tensors by their keys. */
 export interface MaskedCall {
@@ -17,7 +25,8 @@ export interface MaskedCall {
   readonly masked: readonly boolean[];
   /** Whether the file records a mask for it. */
   readonly isGiven: boolean;
-  readonly place: string;
+  /** The error that one of its inputs has `what` in Keras. */
+  differs(what: string): Error;
 }
 
 /** Starts without masks: a function that records calls in their order, and throws where attention would differ. */
@@ -26,20 +35,20 @@ export function takenMasks(): (call: MaskedCall) => void {
   const origins = new Map<string, ReadonlySet<string>>();
   /** The calls of `MultiHeadAttention` that take the mask of a tensor, and those that see it or one made of it. */
   const takers = new Map<string, string>(), readers = new Map<string, string>();
-  const attend = ({ key, inputs, masked, place }: MaskedCall) => {
+  const attend = ({ key, inputs, masked, differs }: MaskedCall) => {
     const own = key(0);
     inputs.forEach((input, index) => {
       const inKeras = origins.has(input);
-      if (inKeras !== masked[index]) throw differs(place, inKeras ? "a mask that is lost here" : "no mask");
+      if (inKeras !== masked[index]) throw differs(inKeras ? "a mask that is lost here" : "no mask");
       for (const origin of origins.get(input) ?? []) {
         if ((takers.get(origin) ?? own) !== own) {
-          throw differs(place, "no mask, or one by the order of calls");
+          throw differs("no mask, or one by the order of calls");
         }
         readers.set(origin, readers.has(origin) && readers.get(origin) !== own ? "several" : own);
       }
     });
     for (const input of inputs.filter((input) => origins.has(input))) {
-      if (readers.get(input) !== own) throw differs(place, "a mask that another call of attention reads too");
+      if (readers.get(input) !== own) throw differs("a mask that another call of attention reads too");
       takers.set(input, own);
     }
   };
@@ -53,13 +62,4 @@ export function takenMasks(): (call: MaskedCall) => void {
       if (mask !== undefined) origins.set(key(index), new Set([key(index), ...sources]));
     });
   };
-}
-
-function differs(place: string, keras: string): KerasFileError {
-  return new KerasFileError(
-    place,
-    `one of its inputs has ${keras} when Keras runs the model, as a MultiHeadAttention takes the masks of its inputs ` +
-      "away, and operations between layers drop them; in the code that made the file, let each attention read the " +
-      "output of a layer that nothing else reads, such as a normalization before it, or leave out the masks",
-  );
 }

@@ -37,17 +37,17 @@ const PREDICT = `
 export async function load(source) {
   const { signature: { sizes, inputs, outputs }, start } = await open(source, "predict");
   const exports = await start();
-  return (input) => {
+  return (input, mask) => {
     const known = Object.create(null);
     const given = inputs.map(({ path, dtype, shape }) => {
-      const { data, shape: found = [] } = at(input, path) ?? {};
+      const { data, shape: found = [] } = at({ input, mask }, path) ?? {};
       const fits = data instanceof ARRAYS[dtype] && found.length === shape.length &&
         found.every((size, axis) =>
           size === (typeof shape[axis] === "number" ? shape[axis] : known[shape[axis]] ??= size) && Number.isInteger(size)
         ) && data.length === count(found);
       if (fits) return data;
       throw new TypeError(
-        \`Cannot predict: \${["input", ...path].join(".")} is \${
+        \`Cannot predict: \${path.join(".")} is \${
           data ? \`\${data.constructor.name} of \${data.length}, shape [\${found}]\` : "no tensor"
         }, expected { data: \${ARRAYS[dtype].name}, shape: [\${shape.join(", ")}] }\${
           sizes.map((name) => name in known ? \`, \${name} = \${known[name]}\` : "").join("")
@@ -83,10 +83,10 @@ export async function load(source) {
     return {
       step(input) {
         const given = inputs.map(({ path, dtype, shape }) => {
-          const data = at(input, path);
+          const data = at({ input }, path);
           if (data instanceof ARRAYS[dtype] && data.length === count(shape)) return data;
           throw new TypeError(
-            \`Cannot step: \${["input", ...path].join(".")} is \${
+            \`Cannot step: \${path.join(".")} is \${
               data?.length === undefined ? typeof data : \`\${data.constructor.name} of \${data.length}\`
             }, expected \${ARRAYS[dtype].name} of \${count(shape)} with shape [\${shape.join(", ")}]\`,
           );

@@ -8,6 +8,7 @@ import { checkOptions } from "../../src/option_names.ts";
 import { quoted } from "../../src/quoted.ts";
 import type { HostTensor, Spec, Tensor } from "../../src/tensor/tensor.ts";
 import { flattenTree, printPath, type Tree } from "../../src/tree/tree.ts";
+import { checkMask } from "./masks.ts";
 
 /** How a model becomes a file of its own. */
 export interface StandaloneOptions {
@@ -16,6 +17,13 @@ export interface StandaloneOptions {
    * all others are fixed in the file.
    */
   readonly input: Tree<Spec>;
+  /**
+   * Specs of the masks that a prediction of whole sequences takes after its input: which steps count, bool with the
+   * first axes of the input, such as `spec([null, null], "bool")`. If the input has several tensors, a tree with a mask
+   * at the place of each sequence that has one, as in the context of a layer. Default: no mask is taken. Layers that
+   * make one, such as `masking`, do so either way.
+   */
+  readonly mask?: Tree<Spec>;
   /** An identifier; default: the model's name, with `_` for whatever no identifier has, or `model`. */
   readonly name?: string;
   /**
@@ -29,7 +37,7 @@ export interface StandaloneOptions {
   readonly allowNaN?: boolean;
 }
 
-const NAMES = ["input", "name", "stream", "batch", "allowNaN"];
+const NAMES = ["input", "mask", "name", "stream", "batch", "allowNaN"];
 
 /** How weights can be stored in C. */
 export const weightFormats: readonly WeightFormat[] = ["float32", "float16", "int8"];
@@ -59,7 +67,7 @@ export function checkExport(
   checkLayer("export a model", model);
   checkVariables("export a model", variables);
   checkOptions(what, options, [...NAMES, ...more]);
-  const { input, batch, stream = false, allowNaN = false } = options;
+  const { input, mask, batch, stream = false, allowNaN = false } = options;
   if (input === undefined) {
     throw new TypeError(
       "Cannot export a model: input is undefined, expected the specs of its input; give { input: spec([null, null, 28]) }",
@@ -68,12 +76,13 @@ export function checkExport(
   if (flattenTree<Spec>(input, "input").leaves.length === 0) {
     throw new TypeError("Cannot export a model: input has no tensors, expected the specs of its input");
   }
+  if (mask !== undefined) checkMask(input, mask);
   if (batch !== undefined) {
     checkCount("export a model", batch, "batch");
     batchFor("export a model", batch, input);
   }
   checkWeights(variables, allowNaN);
-  return { input, batch, stream, name: nameOf(model, options.name) };
+  return { input, mask, batch, stream, name: nameOf(model, options.name) };
 }
 
 function nameOf(model: Layer, name: string | undefined): string {

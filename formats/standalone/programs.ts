@@ -2,16 +2,17 @@
 import type { InputRole, StandaloneProgram } from "../../kernels/standalone/roles.ts";
 import { chunkChecks } from "../../src/layers/chunks.ts";
 import { layerName } from "../../src/layers/define.ts";
-import type { Layer, Variables } from "../../src/layers/layer.ts";
+import type { Layer, Mask, Variables } from "../../src/layers/layer.ts";
 import { resetStates, statefulLayer } from "../../src/layers/stateful.ts";
 import { sequencesOf, stepOf, withBatch } from "../../src/layers/stream_steps.ts";
 import { runPasses } from "../../src/passes/mod.ts";
 import { trace } from "../../src/program/functions.ts";
-import type { Program, Value } from "../../src/program/types.ts";
+import type { Value } from "../../src/program/types.ts";
 import { type Dim, positiveSymbol, symbol } from "../../src/tensor/dims.ts";
 import { type HostTensor, printSpec, type Spec, type Tensor } from "../../src/tensor/tensor.ts";
 import { predictStep } from "../../src/training/step.ts";
 import { flattenTree, mapTree, type Path, printPath, type Tree, unflattenTree } from "../../src/tree/tree.ts";
+import { checkMasksAreRead } from "./masks.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** A tensor that a call takes or gives. */
@@ -24,7 +25,7 @@ export interface Port {
 
 /** A model as a Program that needs nothing but its inputs. */
 export interface ModelProgram extends StandaloneProgram {
-  /** What a call takes, in order. */
+  /** What a call takes, in order: the tensors of `input`, with which their paths begin, and those of `mask`. */
   readonly inputs: readonly Port[];
   /** What it gives, in order. */
   readonly outputs: readonly Port[];
@@ -38,9 +39,20 @@ export function modelProgram(model: Layer, variables: Variables, options: Checke
 }
 
 /** Whole sequences at once, as by `predict`. */
-function predictProgram(model: Layer, variables: Variables, { input, batch }: CheckedOptions): ModelProgram {
-  const sizes = openSizes(batch === undefined ? input : withBatch(input, batch));
-  return programOf(predictStep(model), variables, sizes.input, { ...sizes, isStep: false });
+function predictProgram(
+  model: Layer,
+  variables: Variables,
+  { input, mask, batch }: CheckedOptions,
+): ModelProgram {
+  const whole: Given = mask === undefined ? { input } : { input, mask };
+  const { given, ...sizes } = openSizes(batch === undefined ? whole : withBatch(whole, batch) as Given); // of its form
+  const predict = predictStep(model);
+  return programOf(
+    (params, state, { input, mask }) => predict(params, state, input, mask as Mask), // a tree of masks
+    variables,
+    given,
+    { ...sizes, isStep: false },
+  );
 }
 
 /** One step, as by `streaming`, with its first state. */
@@ -65,15 +77,18 @@ function stepProgram(model: Layer, variables: Variables, { input, batch }: Check
   const state = resetStates(stateful, variables, sequence);
   const apply = stepOf(asSequence);
   return programOf(
-    (params, state, input) => apply(stateful, { params, state }, input),
+    (params, state, { input }) => apply(stateful, { params, state }, input),
     { params, state },
-    step,
+    { input: step },
     { sizes: [], names: [], isStep: true },
   );
 }
 
+/** What a call is given: a tree of two. */
+type Given<Leaf = Spec> = { readonly input: Tree<Leaf>; readonly mask?: Tree<Leaf> };
+
 /** What a call computes. */
-type Step = (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) => readonly [
+type Step = (params: Tree<Tensor>, state: Tree<Tensor>, given: Given<Tensor>) => readonly [
   Tree<Tensor>,
   Tree<Tensor>,
 ];
@@ -82,30 +97,31 @@ type Step = (params: Tree<Tensor>, state: Tree<Tensor>, input: Tree<Tensor>) => 
 function programOf(
   call: Step,
   { params, state }: Variables,
-  input: Tree<Spec>,
+  given: Given,
   { sizes, names, isStep }: Pick<ModelProgram, "sizes" | "names" | "isStep">,
 ): ModelProgram {
-  const { program, structure } = trace(call, params, state, input as Tree<Tensor>); // specs stand for tensors
+  const { program: traced, structure } = trace(call, params, state, given as Given<Tensor>); // specs stand for tensors
   const [outputTree, stateTree] = unflattenTree<readonly [Tree<Value>, Tree<Value>]>(
     structure,
-    program.outputs,
+    traced.outputs,
   );
   const results = flattenTree<Value>(outputTree);
   const nextStates = isStep ? flattenTree<Value>(stateTree).leaves : [];
   const weights = flattenTree<HostTensor>([params, state]).leaves; // as checked
   const firstState = flattenTree(params).leaves.length;
   const states: Value[] = [];
-  const roles = program.inputs.map((value, index): InputRole => {
+  const roles = traced.inputs.map((value, index): InputRole => {
     if (index >= weights.length) return { kind: "given" };
     const next: Value | undefined = nextStates[index - firstState];
     // A state that steps do not change, such as statistics, is a weight.
     if (next === undefined || next === value) return { kind: "weight", value: weights[index] };
     return { kind: "state", first: weights[index], output: results.leaves.length + states.push(next) - 1 };
   });
-  const whole: Program = { ...program, outputs: [...results.leaves, ...states] };
-  const inputs = flattenTree<Spec>(input);
+  const program = runPasses({ ...traced, outputs: [...results.leaves, ...states] });
+  const inputs = flattenTree<Spec>(given);
+  checkMasksAreRead(program, inputs.paths);
   return {
-    program: runPasses(whole),
+    program,
     roles,
     sizes,
     names,
@@ -116,22 +132,18 @@ function programOf(
 }
 
 /**
- * The input with the open sizes that `predict` has, so that the Program is the same: the first one of first axes is
+ * What is given, with the open sizes that `predict` has, so that the Program is the same: the first one of first axes is
  * `batch`, and all others are at least 1.
  */
-function openSizes(
-  input: Tree<Spec>,
-): Pick<ModelProgram, "sizes" | "names"> & { readonly input: Tree<Spec> } {
-  const { leaves, paths } = flattenTree<Spec>(input, "input");
+function openSizes(given: Given): Pick<ModelProgram, "sizes" | "names"> & { readonly given: Given } {
+  const { leaves, paths } = flattenTree<Spec>(given);
   const open = new Map<Dim, string>();
   leaves.forEach((leaf, index) =>
     leaf.shape.forEach((dim, axis) => {
       if (typeof dim === "number" || open.has(dim)) return;
       if (!/^[A-Za-z_]\w*$/.test(String(dim))) {
         throw new RangeError(
-          `Cannot export a model: axis ${axis} of ${
-            printPath(paths[index], "input")
-          } is ${dim}, expected a number ` +
+          `Cannot export a model: axis ${axis} of ${printPath(paths[index])} is ${dim}, expected a number ` +
             `or a name; name it, as in spec([null, "steps"])`,
         );
       }
@@ -148,6 +160,6 @@ function openSizes(
   return {
     sizes: [...open.values()],
     names: [...open.keys()].map(String),
-    input: mapTree(input, ({ shape, dtype }: Spec): Spec => ({ shape: shape.map(ours), dtype })),
+    given: mapTree(given, ({ shape, dtype }: Spec): Spec => ({ shape: shape.map(ours), dtype })) as Given, // of its form
   };
 }

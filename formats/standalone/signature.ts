@@ -10,7 +10,10 @@ export type Size = number | string | readonly (readonly [factor: number, ...name
 
 /** A tensor that a call takes or gives. */
 export interface SignatureTensor {
-  /** Where it is in the tree: keys of objects and indices of arrays. */
+  /**
+   * Where it is in the tree, keys of objects and indices of arrays. For one that is taken, what comes first is the
+   * argument, `input` or `mask`.
+   */
   readonly path: Path;
   readonly dtype: DType;
   readonly shape: readonly Size[];
@@ -22,6 +25,7 @@ export interface Signature {
   readonly kind: "predict" | "stream";
   /** The names of the open sizes, in the order of the arguments of `prepare`. */
   readonly sizes: readonly string[];
+  /** What a call takes, masks last. */
   readonly inputs: readonly SignatureTensor[];
   readonly outputs: readonly SignatureTensor[];
 }

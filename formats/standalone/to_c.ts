@@ -21,7 +21,7 @@ import { printTensor, signatureOf, type SignatureTensor } from "./signature.ts";
 export interface COptions extends Omit<StandaloneOptions, "stream" | "batch"> {
   /**
    * Whether the file also steps through sequences, with the state in a struct; default false. It can then not read
-   * backwards.
+   * backwards. Steps take no mask.
    */
   readonly stream?: boolean;
   /** The size of the first axis; default: that of `input`, or 1 if that is open. */
@@ -60,15 +60,16 @@ export interface CModel {
  * Writes a model as one C11 source file and its header, which need no library and allocate nothing. GCC and Clang
  * compile them for any machine, with vectors where it has them.
  *
- * `NAME_predict(input…, sizes…, output…, work)` predicts for whole sequences, whose lengths are arguments, as
- * `predict` does. With `stream`, `NAME_reset(state)` begins a sequence and `NAME_step(state, input…, output…)`
- * makes a step of it.
+ * `NAME_predict(input…, mask…, sizes…, output…, work)` predicts for whole sequences, whose lengths are arguments, as
+ * `predict` does; it takes masks with the option `mask`. With `stream`, `NAME_reset(state)` begins a sequence and
+ * `NAME_step(state, input…, output…)` makes a step of it.
  *
  * @param model Any layer or model.
  * @param variables Its variables, on the host.
- * @throws TypeError for a model that cannot be fed step by step if `stream` is set, naming the layer, and for
- *   variables that are not on the host or not float32; RangeError for NaN in weights, a name that is no identifier
- *   and an unknown format of weights; the model's own error if the input does not fit it.
+ * @throws TypeError for a model that cannot be fed step by step if `stream` is set, naming the layer, for a mask that
+ *   does not fit or does nothing, and for variables that are not on the host or not float32; RangeError for NaN in
+ *   weights, a name that is no identifier and an unknown format of weights; the model's own error if the input does not
+ *   fit it.
  *
  * @example
  * ```ts
@@ -117,6 +118,9 @@ function fixedBatch(options: CheckedOptions): CheckedOptions {
   return { ...options, batch: options.batch ?? (typeof first === "number" ? first : 1) };
 }
 
+/** What a mask is, for the header. */
+const MASK = ", 1 for each step that counts and 0 for the others";
+
 /** What a function of C is called with. */
 function functionOf(name: string, program: ModelProgram): CFunction {
   const { inputs, outputs } = signatureOf(name, program);
@@ -128,15 +132,15 @@ function functionOf(name: string, program: ModelProgram): CFunction {
     return own;
   };
   const sizes = program.names.map((size) => untaken(identifierOf(size)));
-  const parameters = (root: string, tensors: readonly SignatureTensor[]) =>
+  const parameters = (tensors: readonly SignatureTensor[]) =>
     tensors.map((tensor): Parameter => ({
-      name: untaken(mended([root, ...tensor.path].join("_"))),
-      text: printTensor(tensor),
+      name: untaken(mended(tensor.path.join("_"))),
+      text: printTensor(tensor) + (tensor.path[0] === "mask" ? MASK : ""),
     }));
   return {
     program,
-    inputs: parameters("input", inputs),
-    outputs: parameters("output", outputs),
+    inputs: parameters(inputs),
+    outputs: parameters(outputs.map((tensor) => ({ ...tensor, path: ["output", ...tensor.path] }))),
     sizes,
   };
 }

@@ -30,8 +30,8 @@ export interface WasmModel {
  *
  * @param model Any layer or model.
  * @param variables Its variables, on the host.
- * @throws TypeError for a model that cannot be fed step by step if `stream` is set, naming the layer, and for
- *   variables that are not on the host or not float32; RangeError for NaN in weights and a name that is no
+ * @throws TypeError for a model that cannot be fed step by step if `stream` is set, naming the layer, for a mask that
+ *   does not fit or does nothing, and for variables that are not on the host or not float32; RangeError for NaN in weights and a name that is no
  *   identifier; the model's own error if the input does not fit it.
  *
  * @example
@@ -50,6 +50,11 @@ export interface WasmModel {
  */
 export function toWasm(model: Layer, variables: Variables, options: StandaloneOptions): WasmModel {
   const checked = checkExport("toWasm", model, variables, options);
+  if (checked.stream && checked.mask !== undefined) {
+    throw new TypeError(
+      "Cannot export a stream with a mask: only predictions of whole sequences take one; leave out mask or stream",
+    );
+  }
   const program = modelProgram(model, variables, checked);
   const { name } = checked;
   const signature = signatureOf(name, program);

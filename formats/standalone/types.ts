@@ -22,17 +22,34 @@ export function typesOf({ kind, name, inputs, outputs }: Signature): string {
     const array = ARRAYS[tensor.dtype] ?? "never"; // float64 is refused
     return `/* ${printTensor(tensor)} */ ${isStream ? array : `Tensor<${array}>`}`;
   };
-  const trees = `/** What ${isStream ? "a step" : "the model"} takes. */
-export type Input = ${treeType(entriesOf(inputs), typeOf)};
+  const ofInput = argumentOf(inputs, "input"), ofMask = argumentOf(inputs, "mask");
+  const takesMask = ofMask.length > 0;
+  const masked = takesMask
+    ? `/** Which steps of the input count: 1 for those that do, 0 for the others. */
+export type Mask = ${treeType(ofMask, typeOf)};
 
-/** What ${isStream ? "a step" : "the model"} gives. */
+`
+    : "";
+  const trees = `/** What ${isStream ? "a step" : "the model"} takes. */
+export type Input = ${treeType(ofInput, typeOf)};
+
+${masked}/** What ${isStream ? "a step" : "the model"} gives. */
 export type Output = ${treeType(entriesOf(outputs), typeOf)};
 `;
-  return `// Types of the model ${name}.\n\n${isStream ? "" : TENSOR}${trees}${isStream ? STREAM : PREDICT}`;
+  return `// Types of the model ${name}.\n\n${isStream ? "" : TENSOR}${trees}${
+    isStream ? STREAM : predictText(takesMask ? "input: Input, mask: Mask" : "input: Input")
+  }`;
 }
 
 function entriesOf(tensors: readonly SignatureTensor[]): Entry[] {
   return tensors.map((tensor) => ({ rest: tensor.path, tensor }));
+}
+
+/** The tensors of an argument. */
+function argumentOf(inputs: readonly SignatureTensor[], argument: string): Entry[] {
+  return entriesOf(inputs).flatMap(({ rest: [first, ...rest], tensor }) =>
+    first === argument ? [{ rest, tensor }] : []
+  );
 }
 
 function treeType(entries: readonly Entry[], typeOf: (tensor: SignatureTensor) => string): string {
@@ -58,13 +75,15 @@ export interface Tensor<Data> {
 
 const SOURCE = "source: ArrayBuffer | ArrayBufferView | WebAssembly.Module";
 
-const PREDICT = `
+function predictText(parameters: string): string {
+  return `
 /**
  * Loads the model from the bytes of its file, or from a compiled module. Throws a TypeError for a tensor that does
  * not fit, and a RangeError for sizes that memory cannot hold.
  */
-export function load(${SOURCE}): Promise<(input: Input) => Output>;
+export function load(${SOURCE}): Promise<(${parameters}) => Output>;
 `;
+}
 
 const STREAM = `
 /** A sequence that is fed step by step. */

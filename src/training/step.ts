@@ -7,7 +7,7 @@
 import { checkLayer } from "../layers/checks.ts";
 import { wrongKind } from "../describe.ts";
 import { layerName, trainedLeaves } from "../layers/define.ts";
-import type { Applied, Layer } from "../layers/layer.ts";
+import type { Applied, Layer, Mask } from "../layers/layer.ts";
 import { constrained, wholePenalty } from "../layers/penalties.ts";
 import { foldIn } from "../operations/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -160,11 +160,11 @@ export function testStep(model: Layer, objective: Objective): (...args: TestArgu
   };
 }
 
-/** The outputs for one batch, in inference. */
-export function predictStep(model: Layer): (...args: PredictArguments) => PredictResult {
+/** The outputs for one batch, in inference; with a mask, for the steps that count. */
+export function predictStep(model: Layer): (...args: [...PredictArguments, mask?: Mask]) => PredictResult {
   checkLayer("predict", model);
-  return (params, state, x) => {
-    const applied = model.apply({ params, state }, x, { training: false });
+  return (params, state, x, mask) => {
+    const applied = model.apply({ params, state }, x, { training: false, mask });
     return [applied.output, applied.state];
   };
 }

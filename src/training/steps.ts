@@ -262,7 +262,7 @@ function newPredictorFor<Step extends PredictRunner>(
       const traced = lazyTrace(predictStep(model), specs);
       traced.get(); // throws before anything is kept
       return lazily<PredictArguments, PredictResult, Step>(() =>
-        makePredictor(traced, { device, keep: [1] })
+        makePredictor(traced, { device, keep: [1], fixed: 1 })
       );
     };
     return predictors.get(variablesKey + keyOf(input), make);

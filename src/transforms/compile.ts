@@ -9,7 +9,7 @@ import { mapTree } from "../tree/tree.ts";
 import type { Device } from "./devices.ts";
 import { explainPasses, explainProgram, type Explanation } from "./explain.ts";
 import { describeForms, type Forms, type Source } from "./forms.ts";
-import { type Runner, runSource } from "./runner.ts";
+import { type Runner, type RunOptions, runSource } from "./runner.ts";
 
 export type { Runner } from "./runner.ts";
 
@@ -76,10 +76,9 @@ export function compile<Args extends readonly unknown[], Result>(
 /** Compiles a function that is traced once, for all sizes that are open in its specs. */
 export function compileTrace<Args extends readonly unknown[], Result>(
   { get, specs }: LazyTrace,
-  options: Omit<CompileOptions, "specs">,
+  { device, donate, keep, fixed }: Partial<RunOptions>,
 ): Compiled<Args, Result> {
-  const { device, donate, keep } = options;
-  return compileSource({ trace: get, device, donate, keep, specs });
+  return compileSource({ trace: get, device, donate, keep, specs, fixed });
 }
 
 function compileSource<Args extends readonly unknown[], Result>(source: Source): Compiled<Args, Result> {

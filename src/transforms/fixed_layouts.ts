@@ -1,7 +1,8 @@
 /**
- * Layouts of values that are the same in every step, such as the kernels of an imported file, which has its axes in
- * another order: computed once, when a loop begins, instead of in every step. Only elements are moved, so results are
- * the same to the bit. Arithmetic on such values stays in the step, where each device does it in its own way.
+ * Layouts of values that are the same in every call, such as the kernels of an imported file, which has its axes in
+ * another order: computed once, when a loop begins or other values are given, instead of in every call. Only elements
+ * are moved, so results are the same to the bit. Arithmetic on such values stays in the call, where each device does it
+ * in its own way.
  */
 import { runProgram } from "../../kernels/reference/mod.ts";
 import type { Equation, OperationName, Program, Value } from "../program/types.ts";
@@ -17,20 +18,33 @@ const LAYOUTS: ReadonlyMap<OperationName, { readonly isWork: boolean }> = new Ma
   ["reshape", { isWork: false }],
 ]);
 
-/** A step without the layouts of what is fixed. */
+/** A Program without the layouts of what is fixed. */
 export interface FixedLayouts {
-  /** The step; its first inputs are what it reads of the fixed values, as they are or laid out. */
+  /** The Program; its first inputs are what it reads of the fixed values as they are, and then those laid out. */
   readonly program: Program;
-  /** How many inputs are fixed. */
+  /** How many of its inputs are fixed. */
   readonly count: number;
-  /** The values of these inputs. */
-  of<T extends Tensor>(fixed: readonly T[]): Promise<readonly (T | HostTensor)[]>;
+  /** Which of the fixed values it reads as they are. */
+  readonly kept: readonly number[];
+  /** What lays out others, and which of the fixed values are its inputs; absent if there is nothing to do. */
+  readonly layouts?: { readonly program: Program; readonly reads: readonly number[] };
+}
+
+/** The fixed inputs of the Program without layouts, for values on the host or a device. */
+export async function layOut<T extends Tensor>(
+  { kept, layouts }: FixedLayouts,
+  fixed: readonly T[],
+): Promise<readonly (T | HostTensor)[]> {
+  const asTheyAre = kept.map((index) => fixed[index]);
+  if (!layouts) return asTheyAre;
+  const hosts = await Promise.all(layouts.reads.map((index) => toHost(fixed[index])));
+  return [...asTheyAre, ...runProgram(layouts.program, hosts as HostTensor[])]; // trees of one tensor
 }
 
 /**
  * Takes the layouts of the first inputs of a Program out of it.
  *
- * @param count How many of its inputs are the same in every step.
+ * @param count How many of its inputs are the same in every call.
  */
 export function takeFixedLayouts(program: Program, count: number): FixedLayouts {
   const fixed = program.inputs.slice(0, count);
@@ -43,7 +57,7 @@ export function takeFixedLayouts(program: Program, count: number): FixedLayouts 
     layouts.set(equation.outputs[0], { equation, isWork });
   }
   const taken = new Set([...layouts.values()].filter(({ isWork }) => isWork).map(({ equation }) => equation));
-  if (taken.size === 0) return { program, count, of: (values) => Promise.resolve(values) };
+  if (taken.size === 0) return { program, count, kept: fixed.map((_, index) => index) };
 
   const equations = program.equations.filter((equation) => !taken.has(equation));
   const read = new Set([...equations.flatMap(({ inputs }) => inputs), ...program.outputs]);
@@ -51,17 +65,16 @@ export function takeFixedLayouts(program: Program, count: number): FixedLayouts 
   const kept = fixed.filter((value) => read.has(value));
   // In their order, what makes them: views of fixed values too.
   const makers = [...layouts.values()].map(({ equation }) => equation);
-  const before: Program = { inputs: fixed, equations: neededFor(made, makers), outputs: made };
-  const used = new Set(before.equations.flatMap(({ inputs }) => inputs));
+  const making = neededFor(made, makers);
+  const used = new Set(making.flatMap(({ inputs }) => inputs));
+  const inputs = fixed.filter((value) => used.has(value));
+  const places = (values: readonly Value[]) => values.map((value) => fixed.indexOf(value));
   return {
     program: { ...program, inputs: [...kept, ...made, ...program.inputs.slice(count)], equations },
     count: kept.length + made.length,
-    async of(values) {
-      const inputs = fixed.filter((value) => used.has(value));
-      const hosts = await Promise.all(inputs.map((value) => toHost(values[fixed.indexOf(value)])));
-      const results = runProgram({ ...before, inputs }, hosts as HostTensor[]); // trees of one tensor
-      return [...kept.map((value) => values[fixed.indexOf(value)]), ...results];
-    },
+    kept: places(kept),
+    ...(made.length > 0 &&
+      { layouts: { program: { inputs, equations: making, outputs: made }, reads: places(inputs) } }),
   };
 }
 

@@ -19,6 +19,7 @@ import {
   printStructure,
   type Structure,
 } from "../tree/tree.ts";
+import { compileLaidOut } from "./laid_out.ts";
 import { optimize } from "./optimize.ts";
 
 /** A function, and how it is compiled. */
@@ -28,6 +29,8 @@ export interface Source {
   readonly device: Device | undefined;
   readonly donate: readonly number[] | undefined;
   readonly keep: boolean | readonly number[] | undefined;
+  /** How many of the first arguments are mostly the same as in the call before, such as weights; default none. */
+  readonly fixed?: number;
   /** The specs that it is traced with, whatever the arguments are; default: those of the arguments. */
   readonly specs: readonly unknown[] | undefined;
 }
@@ -288,12 +291,13 @@ async function compileForm(
     flattenTree(arg).leaves.map(() => source.donate?.includes(index) ?? false)
   );
   const keep = keptLeaves(structure, source.keep);
+  const fixed = flattenTree(args.slice(0, source.fixed ?? 0)).leaves.length;
   const { leaves } = flattenTree<Tensor>(args);
   const given = specsOf(args);
   return await devices.choose(program, leaves, async ({ backend, why }) => {
     const same = known(backend.name);
     if (same) return await same;
-    const executable = await backend.compile(program, { donate, keep });
+    const executable = await compileLaidOut(backend, program, fixed, { donate, keep });
     return { given, traced, executable, structure, device: backend.name, why };
   });
 }

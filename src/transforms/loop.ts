@@ -18,7 +18,7 @@ import {
   type Values,
 } from "../tensor/tensor.ts";
 import { flattenTree, type Path, printStructure, type Structure, unflattenTree } from "../tree/tree.ts";
-import { takeFixedLayouts } from "./fixed_layouts.ts";
+import { layOut, takeFixedLayouts } from "./fixed_layouts.ts";
 import { optimize } from "./optimize.ts";
 import { type HeldTensors, holdAll } from "./uploads.ts";
 
@@ -133,7 +133,7 @@ export async function compileStep<Fixed, State, Input, Output>(
     async begin(fixed, state, input) {
       const first = flattenTree<HostTensor>(input);
       const leaves = flattenTree<HostTensor | DeviceTensor>(fixed).leaves;
-      const values = await holdAll(leaves, backend, held, layouts.of);
+      const values = await holdAll(leaves, backend, held, (fixed) => layOut(layouts, fixed));
       try {
         const calls: Calls = {
           executable,

@@ -38,9 +38,9 @@ export type RunOptions = Omit<Source, "trace" | "specs">;
 /** What runs a function that is traced once, for all sizes that are open in its specs. */
 export function runTrace<Args extends readonly unknown[], Result>(
   { get, specs }: LazyTrace,
-  { device, donate, keep }: Partial<RunOptions>,
+  { device, donate, keep, fixed }: Partial<RunOptions>,
 ): Runner<Args, Result> {
-  return runSource<Args, Result>({ trace: get, device, donate, keep, specs }).runner;
+  return runSource<Args, Result>({ trace: get, device, donate, keep, specs, fixed }).runner;
 }
 
 /** What runs a function, and what it has compiled. */

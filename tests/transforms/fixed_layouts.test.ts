@@ -15,7 +15,7 @@ import {
 } from "@cellfold/cellfold";
 import { runProgram } from "../../kernels/reference/mod.ts";
 import { trace } from "../../src/program/functions.ts";
-import { takeFixedLayouts } from "../../src/transforms/fixed_layouts.ts";
+import { layOut, takeFixedLayouts } from "../../src/transforms/fixed_layouts.ts";
 import { compileStep } from "../../src/transforms/loop.ts";
 import { uploadTree } from "../../src/transforms/uploads.ts";
 
@@ -57,7 +57,7 @@ Deno.test("takeFixedLayouts leaves no layout of what is fixed in the step, and i
     3,
     "a view stays, as do unread ones",
   );
-  const inputs = await layouts.of([bias, kernel, unread]);
+  const inputs = await layOut(layouts, [bias, kernel, unread]);
   assertEquals(inputs.length, layouts.count);
   assertEquals(
     runProgram(layouts.program, [...inputs, state, input] as HostTensor[]).map(({ data }) => [...data]),

@@ -38,6 +38,9 @@ export type OnnxRun = (
 
 type Args = [params: Tree<Tensor>, state: Tree<Tensor>, given: readonly Tensor[]];
 
+/** How many of these arguments are mostly those of the call before. */
+const FIXED = 2;
+
 /** What runs on a device. */
 interface Runners {
   /** For all sizes that the file leaves open; undefined if the graph needs them as numbers. */
@@ -100,7 +103,7 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
     const text = keyOfDevice(device);
     const known = ofDevice.get(text);
     if (known) return known;
-    const source = { device, donate: undefined, keep: undefined, specs: undefined };
+    const source = { device, donate: undefined, keep: undefined, specs: undefined, fixed: FIXED };
     const { runner: fixed } = runSource<Args, Tensor[]>({
       ...source,
       trace: (args) => trace(compute, ...args),
@@ -123,7 +126,7 @@ export function runOf(graph: GraphFunction, self: string, variables: Variables):
     } catch {
       return undefined; // a call has the sizes as numbers, and says what is wrong
     }
-    return runTrace<Args, Tensor[]>(traced, { device });
+    return runTrace<Args, Tensor[]>(traced, { device, fixed: FIXED });
   };
   const onDevice = async (
     { uploaded }: Runners,

@@ -39,6 +39,8 @@ export function plus(...terms: readonly string[]): string {
 
 /** Where the kernels of a Program find what they read, in C. */
 export interface Names {
+  /** The type of indices and sizes. */
+  readonly indexType: "int64_t" | "int32_t";
   /** The value of an open size. */
   symbol(symbol: string): string;
   /** A number that depends on the sizes of a call; equal keys mean the same. */
@@ -58,6 +60,7 @@ export function tableNames(slots: Slots): Names {
   const index = (address: number) => (address - slots.address) / 4;
   const word = (address: number) => `c->table[${index(address)}]`;
   return {
+    indexType: "int64_t",
     symbol: (symbol) => word(slots.of(`the size ${symbol}`, (bindings) => bindings[symbol])),
     at: (key, value) => word(slots.of(key, value)),
     flag: (key) => word(slots.ofFlag(key)),
@@ -122,6 +125,11 @@ export class KernelSource {
     return this.#shared.functions;
   }
 
+  /** The type of indices and sizes. */
+  get indexType(): Names["indexType"] {
+    return this.#shared.names.indexType;
+  }
+
   /** A name that nothing else has here. */
   name(wish: string): string {
     const plain = identifierOf(wish);
@@ -158,7 +166,10 @@ export class KernelSource {
     }
     const index = this.name(wish);
     const next = step === "1" ? `${index}++` : `${index} += ${step}`;
-    return this.block(`for (int64_t ${index} = ${from}; ${index} < ${to}; ${next})`, () => write(index));
+    return this.block(
+      `for (${this.indexType} ${index} = ${from}; ${index} < ${to}; ${next})`,
+      () => write(index),
+    );
   }
 
   /** Loops over axes, from the outermost. */
@@ -191,7 +202,7 @@ export class KernelSource {
     return this.#once(
       `size ${symbol}`,
       symbol,
-      (name) => `const int64_t ${name} = ${this.#shared.names.symbol(symbol)};`,
+      (name) => `const ${this.indexType} ${name} = ${this.#shared.names.symbol(symbol)};`,
     );
   }
 

@@ -20,7 +20,7 @@ function emitCumsum(f: KernelSource, { input, axis, exclusive, reverse, output }
   const write = (indices: readonly string[]) => {
     const sum = f.name("sum"), k = f.name("k"), x = f.name("x");
     f.line(`${type === "float" ? "double" : type} ${sum} = 0;`);
-    f.block(`for (int64_t ${k} = 0; ${k} < ${f.size(output.shape[axis])}; ${k}++)`, () => {
+    f.block(`for (${f.indexType} ${k} = 0; ${k} < ${f.size(output.shape[axis])}; ${k}++)`, () => {
       f.line(
         `const ${type} ${x} = ${from}[${
           plus(f.distance(indices, others(input.strides)), times(k, step(input)))

@@ -112,8 +112,8 @@ function emitInner(
     reads.set(key, name);
   }
   const at = f.name("j"), left = f.name("left"), n = f.name("n");
-  f.block(`for (int64_t ${at} = ${from}; ${at} < ${to}; ${at} += LANES)`, () => {
-    f.line(`const int64_t ${left} = ${to} - ${at};`);
+  f.block(`for (${f.indexType} ${at} = ${from}; ${at} < ${to}; ${at} += LANES)`, () => {
+    f.line(`const ${f.indexType} ${left} = ${to} - ${at};`);
     if (hasRows) f.line(`const lanes ${n} = v_lanes(${left});`);
     // Everything is read before anything is written: a carry may be written in place.
     for (const view of readViews) {

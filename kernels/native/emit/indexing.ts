@@ -8,7 +8,7 @@ import { overRows } from "./reduce.ts";
 /** Declares the row of a table at the index that is read. */
 function row(f: KernelSource, index: string, rows: string): string {
   const at = f.name("row");
-  f.line(`const int64_t ${at} = clamped(${index}, ${rows});`);
+  f.line(`const ${f.indexType} ${at} = clamped(${index}, ${rows});`);
   return at;
 }
 

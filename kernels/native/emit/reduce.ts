@@ -128,7 +128,7 @@ function reduceColumns(
   const from = f.pointer(input), to = f.pointer(output);
   const columns = (indices: readonly string[], first: string, stop: string) => {
     const j = f.name("j"), n = f.name("n"), all = f.name(name);
-    f.block(`for (int64_t ${j} = ${first}; ${j} < ${stop}; ${j} += LANES)`, () => {
+    f.block(`for (${f.indexType} ${j} = ${first}; ${j} < ${stop}; ${j} += LANES)`, () => {
       f.line(`const lanes ${n} = v_lanes(${stop} - ${j});`);
       f.line(`${wide} ${all} = ${start};`);
       f.loops("k", reduced.shape, (places) => {
@@ -192,13 +192,13 @@ function reduceRows(
       const at = (indices: readonly string[]) =>
         plus(from, f.distance(indices, kept.strides), f.distance(places, reduced.strides), k);
       const whole = f.name("whole"); // so that the compiler sees that nothing is left where lanes divide a number
-      f.line(`const int64_t ${whole} = ${extent} / LANES * LANES;`);
-      f.block(`for (int64_t ${k} = 0; ${k} < ${whole}; ${k} += LANES)`, () => {
+      f.line(`const ${f.indexType} ${whole} = ${extent} / LANES * LANES;`);
+      f.block(`for (${f.indexType} ${k} = 0; ${k} < ${whole}; ${k} += LANES)`, () => {
         for (const { indices, parts } of each) {
           f.line(`${parts} = ${many.take(parts, many.load(at(indices)))};`);
         }
       });
-      f.block(`for (int64_t ${k} = ${whole}; ${k} < ${extent}; ${k}++)`, () => {
+      f.block(`for (${f.indexType} ${k} = ${whole}; ${k} < ${extent}; ${k}++)`, () => {
         for (const { indices, all } of each) f.line(`${all} = ${one.take(all, `*(${at(indices)})`)};`);
       });
     });
@@ -215,7 +215,7 @@ function reduceRows(
       row,
       ...Array.from({ length: ROWS - 1 }, (_, other) => {
         const next = f.name(`${row}_${other + 1}`);
-        f.line(`const int64_t ${next} = least(${row} + ${other + 1}, end - 1);`);
+        f.line(`const ${f.indexType} ${next} = least(${row} + ${other + 1}, end - 1);`);
         return next;
       }),
     ];
@@ -234,7 +234,7 @@ function emitArgmax(f: KernelSource, { input, axis, output }: ArgmaxKernel): voi
     const best = f.name("best"), which = f.name("which"), k = f.name("k"), x = f.name("x");
     f.line(`${type} ${best} = ${from}[${first}];`);
     f.line(`int32_t ${which} = 0;`);
-    f.block(`for (int64_t ${k} = 1; ${k} < ${f.size(input.shape[axis])}; ${k}++)`, () => {
+    f.block(`for (${f.indexType} ${k} = 1; ${k} < ${f.size(input.shape[axis])}; ${k}++)`, () => {
       f.line(`const ${type} ${x} = ${from}[${plus(first, times(k, f.size(input.strides[axis])))}];`);
       const isNew = type === "float"
         ? `${x} > ${best} || (${x} != ${x} && ${best} == ${best})`

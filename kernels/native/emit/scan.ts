@@ -13,7 +13,7 @@ function emitScan(
   if (rows !== 0) f.line("if (begin >= end) return;");
   f.loop("step", f.size(length), (step) => {
     if (inside.length === 0) return;
-    f.line(`const int64_t t${depth} = ${reverse ? `${f.size(lastOf(length))} - ${step}` : step};`);
+    f.line(`const ${f.indexType} t${depth} = ${reverse ? `${f.size(lastOf(length))} - ${step}` : step};`);
     for (const { name, mark = "", units } of inside) {
       f.line(`${name}(c, ${rows !== 0 ? "begin, end" : `0, ${units(f)}`}, ${outer}t${depth});${mark}`);
     }

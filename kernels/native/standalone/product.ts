@@ -77,7 +77,7 @@ export function emitRows(
   f.loops("i", indices.shape, (places) => {
     const row = f.name("row");
     f.line(
-      `const int64_t ${row} = clamped(${index}[${f.distance(places, indices.strides)}], ${
+      `const ${f.indexType} ${row} = clamped(${index}[${f.distance(places, indices.strides)}], ${
         f.size(lastOf(operand.shape[0]))
       });`,
     );

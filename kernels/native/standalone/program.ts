@@ -89,6 +89,9 @@ export function writeProgram(given: StandaloneProgram, file: CFile, options: CPr
   return new ProgramWriter({ ...given, program, roles }, kernels, file, options).write();
 }
 
+/** Of 32 bits, as machines without an operating system have. */
+const INDEX_TYPE = "int32_t";
+
 /** How every kind is written. */
 type Emitted = EmittedKinds<Exclude<Kernel, { readonly kind: "scan" | "matmul" }>>;
 const emitted: Emitted = {
@@ -132,6 +135,7 @@ class ProgramWriter {
       define: (index, axis) => this.#storedArray(index, axis),
     });
     this.#names = {
+      indexType: INDEX_TYPE,
       symbol: (symbol) => `c->${symbol}`,
       at: () => fail("a division of work"),
       flag: () => fail("a flag"),
@@ -238,8 +242,7 @@ class ProgramWriter {
 
   /** A place in the workspace. */
   #place(offset: Dim, type: "float" | "int32_t"): string {
-    const names = { ...sizeNames, symbol: (symbol: string) => `c->${symbol}` };
-    const place = plus("c->work", sizeText(offset, names));
+    const place = plus("c->work", printSize(offset, this.#names.symbol));
     return type === "float" ? place : `(int32_t *)(${place})`;
   }
 
@@ -270,7 +273,7 @@ class ProgramWriter {
     const f = new KernelSource({ names: this.#names, functions: this.#file.functions });
     write(f);
     const parameters = `const struct ${this.#options.prefix}_call *c${more}`;
-    return functionText(`APART void ${name}`, parameters, narrowed(f.text));
+    return functionText(`APART void ${name}`, parameters, f.text);
   }
 
   /** Writes the functions of a kernel and of those inside it; returns its name. */
@@ -284,8 +287,8 @@ class ProgramWriter {
       name: this.#kernel(each, depth + 1),
       units: (f) => this.#units(f, each),
     }));
-    const loops = Array.from({ length: depth }, (_, loop) => `, int32_t t${loop}`).join("");
-    const text = this.#function(name, `, int32_t begin, int32_t end${loops}`, (f) => {
+    const loops = Array.from({ length: depth }, (_, loop) => `, ${INDEX_TYPE} t${loop}`).join("");
+    const text = this.#function(name, `, ${INDEX_TYPE} begin, ${INDEX_TYPE} end${loops}`, (f) => {
       this.#emit(f, kernel, { threads: 1, depth, inside });
     });
     this.#written.push(`/* ${kernelFunctions.printKernel(kernel)[0]} */\n${text}`);
@@ -337,25 +340,6 @@ function typesOf(kernels: readonly Kernel[]): Map<Buffer, string> {
   const { readsOf, writesOf } = kernelFunctions;
   const views = kernels.flatMap((kernel) => [...readsOf(kernel), ...writesOf(kernel)]);
   return new Map(views.map(({ buffer, dtype }) => [buffer, elementType(dtype)]));
-}
-
-/** Names for sizes alone. */
-const sizeNames: Omit<Names, "symbol"> = {
-  at: () => fail("a division of work"),
-  flag: () => fail("a flag"),
-  openNumber: () => fail("a number that depends on sizes"),
-  buffer: () => fail("a buffer"),
-  isConstant: () => false,
-};
-
-/** A size as text. */
-function sizeText(dim: Dim, { symbol }: Pick<Names, "symbol">): string {
-  return printSize(dim, symbol);
-}
-
-/** Indices of 32 bits, as machines without an operating system have. */
-function narrowed(text: string): string {
-  return text.replaceAll("int64_t", "int32_t");
 }
 
 function fail(what: string): never {

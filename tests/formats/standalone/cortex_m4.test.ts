@@ -1,17 +1,10 @@
 /** Models in C on a Cortex-M4: the same results as here, and as many bytes as was said. */
 import { assert, assertEquals } from "@std/assert";
-import {
-  type HostTensor,
-  predict,
-  type Spec,
-  streaming,
-  toHost,
-  type Tree,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { type HostTensor, type Spec, streaming, toHost, type Tree, treeLeaves } from "@cellfold/cellfold";
 import { toC } from "@cellfold/cellfold/standalone";
 import { assertOutput, bytesOf, has } from "./c_program.ts";
 import { buildForCortexM4, bytesOfSymbols, runOnCortexM4, WORDS } from "./cortex_m4.ts";
+import { maskedModels, maskOf, predictionOf } from "./masked_models.ts";
 import { models } from "./models.ts";
 import { DEVICE, inputOf, stepOf, variablesOf } from "./support.ts";
 
@@ -30,23 +23,23 @@ for (
     "4. a cell of one's own",
     "7. both ways",
     "masked tokens",
+    "a mask of both ways, stacked",
   ]
 ) {
   Deno.test({
     name: `toC on a Cortex-M4: ${name}`,
     ignore: !isHere,
     async fn() {
-      const exported = models[name];
+      const exported = { ...models, ...maskedModels }[name];
       assert(exported, `there is no model ${name}`);
-      const { model, input, refused } = exported;
+      const { model, input, mask, refused } = exported;
       const variables = variablesOf(exported);
       const isStream = refused === undefined;
-      const inC = toC(model, variables, { input, name: "net", stream: isStream });
+      const inC = toC(model, variables, { input, mask, name: "net", stream: isStream });
       const sizes = { batch: 1, time: LENGTH, words: LENGTH };
       const x = inputOf(exported, sizes, 3);
-      const expected = await predict(model, variables, x, { device: DEVICE, batchSize: 1 }) as Tree<
-        HostTensor
-      >;
+      const given = maskOf(exported, sizes, 3);
+      const expected = await predictionOf(exported, variables, x, given);
       const [whole] = treeLeaves<HostTensor>(expected);
       const steps = isStream ? Array.from({ length: STEPS }, (_, seed) => stepOf(exported, seed)) : [];
       const outputs: Tree<HostTensor>[] = [];
@@ -63,13 +56,16 @@ for (
       const main = `#include "net.h"
 ${WORDS}
 static const uint32_t whole_input[] = {${wordsText(bytesOf(x))}};
+static const uint32_t mask[] = {${given ? wordsText(bytesOf(given)) : "0"}};
 static const uint32_t step_inputs[] = {${wordsText(bytesOf(steps as unknown as Tree<HostTensor>))}};
 static float output[${whole.data.length}], step_output[${Math.max(1, out)}], work[${work} + 1];
 ${isStream ? "net_state net_memory;" : ""}
 int main(void) {
-  net_predict((const ${type} *)(const void *)whole_input, ${isOpen ? `${LENGTH}, ` : ""}output, work);
+  net_predict((const ${type} *)(const void *)whole_input, ${
+        given ? "(const int32_t *)(const void *)mask, " : ""
+      }${isOpen ? `${LENGTH}, ` : ""}output, work);
   say_words(output, ${whole.data.length});
-${
+${given ? "" : "  (void)mask;\n"}${
         isStream
           ? `  net_reset(&net_memory);
   for (int i = 0; i < ${STEPS}; i++) {

@@ -58,6 +58,8 @@ export interface Exported {
   readonly model: Layer;
   /** Specs of its input, with what may be open left open. */
   readonly input: Tree<Spec>;
+  /** Specs of the masks that it takes; default: none. */
+  readonly mask?: Tree<Spec>;
   /** Sizes to predict, by the names of the open ones. */
   readonly sizes: readonly Readonly<Record<string, number>>[];
   /** Tokens are below this; default 20. */
@@ -70,7 +72,7 @@ export interface Exported {
 const SIZES = [{ batch: 1, time: 1 }, { batch: 17, time: 30 }, { batch: 3, time: 7 }];
 
 /** The cell of the guide's section on cells, with one gate. */
-function singleGateCell(
+export function singleGateCell(
   units: number,
 ): RecurrentCell<Readonly<Record<string, Tensor>>, Tensor, Tensor, Tensor> {
   return {

@@ -4,9 +4,12 @@ import {
   activation,
   apply,
   bidirectional,
+  call,
   cast,
   compile,
+  concat,
   dense,
+  embedding,
   gru,
   host,
   type HostTensor,
@@ -38,6 +41,8 @@ import { DEVICE, type LoadedStream, moduleOf } from "./support.ts";
 const input = spec([null, null, 3]);
 const model = sequential([lstm({ units: 4, returnSequences: true }), dense({ units: 2 })]);
 const variables = init(model, key(0), input);
+
+const tokens = graphInput([null], { dtype: "int32" });
 
 /** A model of two sequences whose output is a function of them. */
 function graphOf(fn: (x: Tensor, y: Tensor) => Tensor): Layer {
@@ -127,6 +132,30 @@ const refusals: Readonly<Record<string, Refusal>> = {
     options: { input: { x: input, y: spec([null, "more", 3]) } },
     says: ["Cannot slice elements 0 to", "sizes from 1"],
   },
+  "a mask without tensors": { options: { input, mask: {} }, says: ["mask has no tensors", "leave it out"] },
+  "a mask that is no spec": { options: { input, mask: true }, says: ["true at mask"] },
+  "a mask of numbers": {
+    options: { input, mask: spec([null, null]) },
+    says: ["mask is float32[batch, time], expected bool", "float32[batch, time, 3]"],
+  },
+  "a mask of other sizes": {
+    options: { input, mask: spec([null, 5], "bool") },
+    says: ["mask is bool[batch, 5], expected bool with the first axes of float32[batch, time, 3]"],
+  },
+  "a mask of more axes than the input has": {
+    options: { input, mask: spec([null, null, 3, 1], "bool") },
+    says: ["mask is bool[batch, time, 3, 1]"],
+  },
+  "a mask of a tensor that the input does not have": {
+    model: graphOf((x, y) => concat([x, y], { axis: 1 })),
+    options: { input: { x: input, y: input }, mask: { z: spec([null, null], "bool") } },
+    says: ["mask.z is bool[batch, time]", "float32[batch, time, 3] or float32[batch, time, 3]"],
+  },
+  "a mask that nothing reads": {
+    model: graph({ inputs: tokens, outputs: call(embedding({ inputDim: 5, outputDim: 2 }), tokens) }),
+    options: { input: spec([null, null], "int32"), mask: spec([null, null], "bool") },
+    says: ["nothing in it reads mask", "leave it out"],
+  },
   "a batch that a stateful layer does not have": {
     model: lstm({ units: 4, stateful: true }),
     made: spec([2, null, 3]),
@@ -154,6 +183,12 @@ function both<Case>(cases: readonly Case[]): (readonly [keyof typeof exporters, 
     cases.map((each) => [name, each] as const)
   );
 }
+
+Deno.test("toWasm refuses a stream with a mask", () => {
+  const mask = spec([null, null], "bool");
+  const write = () => toWasm(model, variables, { input, mask, stream: true });
+  assertStringIncludes(assertThrows(write, TypeError).message, "leave out mask or stream");
+});
 
 Deno.test("toC refuses an unknown format of weights", () => {
   const write = (weights: unknown) => () => toC(model, variables, { input, weights: weights as "int8" });
@@ -272,6 +307,30 @@ Deno.test("a loader refuses what does not fit its model, and goes on with what d
     for (const part of ["Cannot step", ...says]) assertStringIncludes(message, part);
   }
   assertEquals((stream.step(new Float32Array(6)) as Float32Array).length, 4);
+});
+
+Deno.test("a loader refuses an input without the mask that belongs to it, and has a type for both", async () => {
+  const mask = spec([null, null], "bool");
+  const { wasm, loader, types } = toWasm(model, variables, { input, mask });
+  const { load } = await moduleOf<(x: unknown, mask?: unknown) => HostTensor>(loader);
+  const predict = await load(wasm);
+  const x = { data: new Float32Array(30), shape: [2, 5, 3] };
+  const wrong: readonly (readonly [mask: unknown, says: readonly string[]])[] = [
+    [undefined, ["mask is no tensor", "data: Uint8Array, shape: [batch, time]", "batch = 2, time = 5"]],
+    [{ data: new Uint8Array(8), shape: [2, 4] }, ["mask is Uint8Array of 8, shape [2,4]"]],
+    [{ data: new Float32Array(10), shape: [2, 5] }, ["mask is Float32Array of 10"]],
+  ];
+  for (const [given, says] of wrong) {
+    const { message } = assertThrows(() => predict(x, given), TypeError);
+    for (const part of ["Cannot predict", ...says]) assertStringIncludes(message, part);
+  }
+  assertEquals(predict(x, { data: new Uint8Array(10), shape: [2, 5] }).shape, [2, 5, 2]);
+  for (
+    const part of [
+      "export type Mask = /* bool[batch, time] */ Tensor<Uint8Array>;",
+      "Promise<(input: Input, mask: Mask) => Output>",
+    ]
+  ) assertStringIncludes(types, part);
 });
 
 Deno.test("a loader refuses files that are not for it", async () => {

@@ -6,7 +6,6 @@ import {
   init,
   key,
   mapTree,
-  predict,
   type Spec,
   spec,
   streaming,
@@ -17,6 +16,7 @@ import {
 } from "@cellfold/cellfold";
 import { type CModel, toC, type WeightFormat } from "@cellfold/cellfold/standalone";
 import { assertOutput, bytesOf, countsOf, has, run, STRICT, writeSources } from "./c_program.ts";
+import { maskedModels, maskOf, predictionOf } from "./masked_models.ts";
 import { type Exported, models } from "./models.ts";
 import { DEVICE, inputOf, stepOf, variablesOf } from "./support.ts";
 
@@ -52,21 +52,21 @@ async function checkPredictions(
   tolerance: number,
   variables = variablesOf(exported),
 ): Promise<void> {
-  const { model, sizes } = exported;
-  for (const [seed, some] of sizes.entries()) {
-    const x = inputOf(exported, { ...some, batch }, seed);
-    const expected = await predict(model, variables, x, { device: DEVICE, batchSize: batch }) as Tree<
-      HostTensor
-    >;
+  const { sizes, mask } = exported;
+  // With masks twice, so that a single row has those of all kinds.
+  for (const [seed, some] of [...sizes, ...(mask ? sizes : [])].entries()) {
+    const x = inputOf(exported, { ...some, batch }, seed), mask = maskOf(exported, { ...some, batch }, seed);
+    const expected = await predictionOf(exported, variables, x, mask);
+    const given: Tree<HostTensor> = mask === undefined ? x : [x, mask];
     const { batch: _, ...lengths } = some;
     const open = JSON.stringify(exported.input);
-    const given = Object.entries(lengths).filter(([name]) => open.includes(name)).map(([, size]) =>
-      String(size)
+    const numbers = Object.entries(lengths).filter(([name]) => open.includes(name)).map(([, size]) =>
+      `${size}`
     );
     const output = await run(
       program,
-      ["predict", ...given, ...countsOf(x), ...countsOf(expected)],
-      bytesOf(x),
+      ["predict", ...numbers, ...countsOf(given), ...countsOf(expected)],
+      bytesOf(given),
     );
     assertOutput(output, expected, tolerance, `sizes ${JSON.stringify(some)}`);
   }
@@ -93,18 +93,18 @@ async function checkSteps(program: string, exported: Exported, tolerance: number
   assertOutput(output, outputs as unknown as Tree<HostTensor>, tolerance, "steps");
 }
 
-for (const [name, exported] of Object.entries(models)) {
+for (const [name, exported] of Object.entries({ ...models, ...maskedModels })) {
   Deno.test({
     name: `toC: ${name}, by ${compilers.join(" and ") || "no compiler that is here"}`,
     ignore: compilers.length === 0,
     async fn() {
-      const { model, input, refused } = exported;
+      const { model, input, mask, refused } = exported;
       const variables = variablesOf(exported);
       if (refused !== undefined) {
         const error = assertThrows(() => toC(model, variables, { input, stream: true }), TypeError);
         assertStringIncludes(error.message, refused);
       }
-      const inC = toC(model, variables, { input, stream: refused === undefined });
+      const inC = toC(model, variables, { input, mask, stream: refused === undefined });
       for (const compiler of compilers) {
         await compiled(inC, compiler, async (program) => {
           const [{ shape: [first] }] = treeLeaves<HostTensor>(input);

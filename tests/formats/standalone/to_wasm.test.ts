@@ -1,15 +1,8 @@
 /** Models as WebAssembly files give what the device gives, to the bit, for any sizes and step by step. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  type HostTensor,
-  predict,
-  type Spec,
-  streaming,
-  toHost,
-  type Tree,
-  treeLeaves,
-} from "@cellfold/cellfold";
+import { type HostTensor, type Spec, streaming, toHost, type Tree, treeLeaves } from "@cellfold/cellfold";
 import { toWasm } from "@cellfold/cellfold/standalone";
+import { maskedModels, maskOf, predictionOf } from "./masked_models.ts";
 import { models } from "./models.ts";
 import {
   arraysOf,
@@ -25,22 +18,21 @@ import {
 /** Bytes that a loader may have. */
 const MOST_OF_LOADER = 3000;
 
-type Predict = (input: unknown) => unknown;
+type Predict = (input: unknown, mask?: unknown) => unknown;
 
-for (const [name, exported] of Object.entries(models)) {
-  const { model, input, sizes } = exported;
+for (const [name, exported] of Object.entries({ ...models, ...maskedModels })) {
+  const { model, input, mask, sizes } = exported;
 
   Deno.test(`toWasm: ${name}, whole sequences of any length`, async () => {
     const variables = variablesOf(exported);
-    const { wasm, loader } = toWasm(model, variables, { input });
+    const { wasm, loader } = toWasm(model, variables, { input, mask });
     assert(loader.length <= MOST_OF_LOADER, `${loader.length} bytes`);
     const { load } = await moduleOf<Predict>(loader);
     const predictAlone = await load(wasm);
     for (const [seed, some] of [...sizes, ...sizes].entries()) {
-      const x = inputOf(exported, some, seed);
-      const [{ shape: [batch] }] = treeLeaves<HostTensor>(x);
-      const expected = await predict(model, variables, x, { device: DEVICE, batchSize: Number(batch) });
-      assertSame(predictAlone(x), expected as Tree<HostTensor>, JSON.stringify(some));
+      const x = inputOf(exported, some, seed), mask = maskOf(exported, some, seed);
+      const expected = await predictionOf(exported, variables, x, mask);
+      assertSame(predictAlone(x, mask), expected, JSON.stringify(some));
     }
   });
 
