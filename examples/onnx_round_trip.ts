@@ -20,27 +20,8 @@ import {
   tensor,
 } from "@cellfold/cellfold";
 import { fromOnnx, toOnnx } from "@cellfold/cellfold/onnx";
+import { loadOnnxRuntime, openSession } from "./support/onnx_runtime.ts";
 import { claim, largestDifference, type Log, noise, shapeOf } from "./support/section.ts";
-
-/** The part of `onnxruntime-web` that is used. */
-interface OnnxRuntime {
-  readonly env: { readonly wasm: { numThreads?: number } };
-  readonly InferenceSession: {
-    create(model: Uint8Array): Promise<{
-      run(feeds: Record<string, unknown>): Promise<Record<string, OnnxTensor>>;
-      release(): Promise<void>;
-    }>;
-  };
-  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => unknown;
-}
-
-interface OnnxTensor {
-  readonly data: Float32Array;
-  readonly dims: readonly number[];
-}
-
-// A computed name, so that checking the examples downloads nothing.
-const packageName = "npm:onnxruntime-web@1.30.0";
 
 /** Runs the example. */
 export async function main(log: Log = console.log): Promise<void> {
@@ -62,9 +43,8 @@ export async function main(log: Log = console.log): Promise<void> {
 
   const few = noise([5, 9, 4], 2);
   const ours = await predict(model, here.variables, few);
-  const runtime: OnnxRuntime = await import(packageName);
-  runtime.env.wasm.numThreads = 1;
-  const session = await runtime.InferenceSession.create(bytes);
+  const runtime = await loadOnnxRuntime();
+  const session = await openSession(runtime, bytes);
   const { output } = await session.run({
     input: new runtime.Tensor("float32", Float32Array.from(few.data), few.shape),
   });

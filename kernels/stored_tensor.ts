@@ -27,8 +27,8 @@ const dropped = new FinalizationRegistry<Held>(free);
 
 function free({ memory, address, attached }: Held): void {
   if (address !== undefined) memory.free(address);
-  for (const more of attached.values()) memory.free(more.address);
-  attached.clear();
+  for (const more of attached?.values() ?? []) memory.free(more.address);
+  attached?.clear();
 }
 
 /** The memory of a tensor. */
@@ -36,8 +36,8 @@ interface Held {
   readonly memory: TensorMemory;
   /** Absent as long as it is not copied. */
   address: number | undefined;
-  /** Further memory that belongs to it, by what it is for. */
-  readonly attached: Map<string, Attached>;
+  /** Further memory that belongs to it, by what it is for; most tensors have none. */
+  attached?: Map<string, Attached>;
 }
 
 /** Memory that belongs to a tensor, for another form of it. */
@@ -84,7 +84,7 @@ export class StoredTensor implements DeviceTensor {
     this.#memory = memory;
     this.#size = sizeOf(shape);
     this.#source = source;
-    this.#held = { memory, address: source ? undefined : this.#allocate(), attached: new Map() };
+    this.#held = { memory, address: source ? undefined : this.#allocate() };
     dropped.register(this, this.#held, this);
   }
 
@@ -103,7 +103,7 @@ export class StoredTensor implements DeviceTensor {
    * call.
    */
   attach(key: string, bytes: number): Attached {
-    const { attached } = this.#held;
+    const attached = this.#held.attached ??= new Map();
     let found = attached.get(key);
     if (!found) {
       const address = this.#memory.allocate(

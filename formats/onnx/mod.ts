@@ -7,6 +7,7 @@
 export { fromOnnx, type FromOnnxOptions, type OnnxModel } from "./import/from_onnx.ts";
 export type { BatchAxes, BatchAxis } from "./import/axes.ts";
 export type { OnnxConstant } from "./import/bound.ts";
+export type { OnnxShapes } from "./import/declared.ts";
 export type { OnnxInput } from "./import/inputs.ts";
 export type { OnnxRun, OnnxRunOptions, OnnxTensors } from "./import/run.ts";
 export type { OnnxLimits } from "./import/limits.ts";

@@ -29,9 +29,21 @@ export function packedFor(packs: readonly StayingPack[], inputs: readonly Input[
   });
 }
 
+/** What the form that a kernel packs is for, in words. */
+const keys = new WeakMap<StayingPack, string>();
+
+function keyOf(kernel: StayingPack): string {
+  const { right } = kernel;
+  const known = keys.get(kernel);
+  if (known !== undefined) return known;
+  const key = `packed [${right.shape}] by [${right.strides}] from ${right.offset}`;
+  keys.set(kernel, key);
+  return key;
+}
+
 /** The packed form of a tensor for a kernel. */
-export function packedOf(tensor: StoredTensor, { right, packed }: StayingPack): Attached {
-  return tensor.attach(`packed [${right.shape}] by [${right.strides}] from ${right.offset}`, packed.size * 4);
+export function packedOf(tensor: StoredTensor, kernel: StayingPack): Attached {
+  return tensor.attach(keyOf(kernel), kernel.packed.size * 4);
 }
 
 /** The inputs that are only packed, from rows or columns that lie side by side. */

@@ -3,7 +3,7 @@
  * than the sequence of predictions and not aligned with it. The sum over all alignments is a fold over time, in
  * logarithms. How labels are read from predictions is in ctc_decoding.ts.
  */
-import { wrongKind } from "../describe.ts";
+import { checkList, wrongKind } from "../describe.ts";
 import { checkOptions } from "../option_names.ts";
 import { full, zeros } from "../operations/creation.ts";
 import {
@@ -45,8 +45,8 @@ export interface CtcOptions extends LossOptions {
    */
   readonly fromLogits?: boolean;
   /**
-   * Whether a sequence that is too short for its labels has a loss of 0; by default it is infinite, so that
-   * training stops and says so. Its gradient is 0 in both cases.
+   * Whether a sequence that is too short for its labels has a loss of 0; by default it is infinite, and `fit`
+   * and `evaluate` refuse such samples before they begin. Its gradient is 0 in both cases.
    */
   readonly zeroInfinity?: boolean;
 }
@@ -156,6 +156,12 @@ function logLikelihood(
   ]));
 }
 
+/** A step for each label, and one for the blank between equal neighbors. */
+function leastSteps(labels: readonly number[]): number {
+  checkList("count the steps of ctc", labels, "the labels", "an array of class numbers");
+  return labels.length + labels.filter((label, index) => label === labels[index - 1]).length;
+}
+
 /**
  * The loss of connectionist temporal classification: minus the logarithm of the probability that the labels are
  * what is read when repeated classes are merged and blanks are left out. One value for each sequence, not
@@ -165,8 +171,10 @@ function logLikelihood(
  * any length. Targets are int32 `[batch, labels]`; the labels of a row end before the first negative or blank
  * one, so rows of different length are padded with -1, or with the blank.
  *
- * A sequence that is too short for its labels has no alignment: its loss is infinite, or 0 with `zeroInfinity`,
- * and its gradient 0. A sequence without labels has the loss of blanks only. If no step of a sequence counts, it
+ * A sequence that is too short for its labels has no alignment: labels need a step each, and one more between equal
+ * neighbors. Its loss is infinite, or 0 with `zeroInfinity`, and its gradient 0; so this function, `computeLoss` and
+ * compiled code do not throw. Without `zeroInfinity`, `fit`, `evaluate` and the other functions that take data on the
+ * host throw a RangeError that names the first such sample, with both numbers of steps. A sequence without labels has the loss of blanks only. If no step of a sequence counts, it
  * does not count.
  *
  * @throws RangeError for an unknown option or reduction, or a blank that is no class; TypeError for shapes that
@@ -207,5 +215,6 @@ export function ctc(options: CtcOptions = {}): Loss {
       const likelihood = logLikelihood(logSoftmax(logits), sequences, index, mask);
       return zeroInfinity ? select(equal(likelihood, -Infinity), 0, neg(likelihood)) : neg(likelihood);
     },
+    ...(zeroInfinity ? {} : { leastSteps }),
   }, lossMaking);
 }

@@ -201,7 +201,10 @@ export function ctcBeamSearch(prediction: Tensor, options: CtcBeamSearchOptions 
   return rows.map((steps) => {
     const root: Prefix = { parent: undefined, label: blank, longer: new Map() };
     let beam: [Prefix, Scores][] = [[root, { blank: 0, label: -Infinity }]];
-    for (const logs of steps) beam = mostProbable(nextScores(beam, logs, blank), beamWidth);
+    for (const logs of steps) {
+      const labels = labelsToTry(beam, logs, blank, beamWidth);
+      beam = mostProbable(nextScores(beam, logs, blank, labels), beamWidth);
+    }
     return beam.slice(0, topPaths).map(([prefix, scores]) => ({
       labels: labelsOf(prefix),
       logProbability: logAdd(scores.blank, scores.label),
@@ -209,10 +212,31 @@ export function ctcBeamSearch(prediction: Tensor, options: CtcBeamSearchOptions 
   });
 }
 
+/**
+ * The labels that may follow at a step, in order. The prefixes that a prefix becomes differ only in the probability of
+ * their last label, so no more than the most probable ones can be kept, and one more, as the last label of a prefix
+ * counts less when it comes again. Labels that end a kept prefix are tried too: they add to what that has.
+ */
+function labelsToTry(
+  beam: readonly [Prefix, Scores][],
+  logs: Float64Array,
+  blank: number,
+  beamWidth: number,
+): readonly number[] {
+  const fewest = beamWidth + 2; // the blank is one of them
+  const limit = logs.length <= fewest ? -Infinity : logs.toSorted()[logs.length - fewest];
+  const ends = new Set(beam.map(([prefix]) => prefix.label));
+  const isLess = (label: number) => logs[label] < limit && !ends.has(label); // NaN is not less
+  return Array.from(logs.keys()).filter((label) =>
+    label !== blank && logs[label] !== -Infinity && !isLess(label)
+  );
+}
+
 function nextScores(
   beam: readonly [Prefix, Scores][],
   logs: Float64Array,
   blank: number,
+  labels: readonly number[],
 ): Map<Prefix, Scores> {
   const next = new Map<Prefix, Scores>();
   const scoresOf = (prefix: Prefix): Scores => {
@@ -225,8 +249,7 @@ function nextScores(
     const same = scoresOf(prefix);
     same.blank = logAdd(same.blank, both + logs[blank]);
     if (prefix.parent) same.label = logAdd(same.label, scores.label + logs[prefix.label]);
-    for (let label = 0; label < logs.length; label++) {
-      if (label === blank || logs[label] === -Infinity) continue;
+    for (const label of labels) {
       // The last label again is another one only after a blank.
       const before = prefix.parent && label === prefix.label ? scores.blank : both;
       if (before === -Infinity) continue;

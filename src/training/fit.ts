@@ -83,10 +83,10 @@ const elsewhere = {
  *   each batch needs memory of its own. They are closed at the end of an epoch, and when training ends early.
  * @returns The new variables, the optimizer's state and the history: `loss`, metrics, and with validation the
  *   same names with `val_` before them.
- * @throws RangeError for empty data, labels outside the classes, unknown options and names (with the nearest
- *   known one); TypeError for shapes that do not fit; all before anything runs.
+ * @throws RangeError for empty data, labels outside the classes or too long for their sequence, unknown options
+ *   and names (with the nearest known one); TypeError for shapes that do not fit; all before anything runs.
  * @throws BatchError when an iterable throws, ends early or gives a batch that is unlike the first one or has
- *   labels outside the classes, with the batch, the last good weights and the optimizer's state.
+ *   such labels, with the batch, the last good weights and the optimizer's state.
  * @throws Error if there is nothing to resume; RangeError for a run of another model, optimizer or version, or
  *   one that differs in an option, naming both values.
  * @throws NonFiniteLossError when the loss of a batch or of the validation is NaN or infinite, with the last

@@ -1,33 +1,35 @@
 /**
  * Labels are checked on the host before anything runs: a class that does not exist would silently be counted
- * as something. Labels that do not count may be anything, such as -1 at padded steps. Which ones count
- * depends on the mask that the model makes from its input; if that needs no weights, it is computed here, for
- * samples with such labels.
+ * as something, and a sequence of labels that is too long for its prediction would make the loss infinite. Labels
+ * that do not count may be anything, such as -1 at padded steps. Which ones count depends on the mask that the
+ * model makes from its input; if that needs no weights, it is computed here, for samples with such labels.
  */
 import { checkCount, checkFunction } from "../describe.ts";
 import { takeRows } from "../data/batches.ts";
 import type { Layer, Variables } from "../layers/layer.ts";
-import { fixedDim } from "../tensor/dims.ts";
+import { bindShapes } from "../program/bindings.ts";
+import { evaluateDim, fixedDim } from "../tensor/dims.ts";
 import { host, type HostTensor, printSpec, type Spec, specOf, type Tensor } from "../tensor/tensor.ts";
 import { resultFrom } from "../transforms/known.ts";
 import { flattenTree, mapTree, type Tree } from "../tree/tree.ts";
 import { batchOf } from "./checks.ts";
 import { checkLoss, type Loss } from "./losses.ts";
-import type { Data, Objective } from "./objective.ts";
+import type { Data, Head, Objective } from "./objective.ts";
+import type { Session } from "./steps.ts";
 
-/** The number of samples whose masks are computed together. */
-const CHUNK = 1024;
+/** The most samples whose masks are computed together, and the most values of their inputs, but for a single sample. */
+const CHUNK = { samples: 1024, values: 2 ** 22 } as const;
 
 /**
- * Checks that the labels that count, of every output, are classes.
+ * Checks the labels that count, of every output: that they are classes, and that sequences of labels are not too long.
  *
- * @param output The specs of the model's output.
- * @throws RangeError naming the first invalid label; TypeError for labels that are not int32.
+ * @throws RangeError naming the first invalid label, or the first sample with too many; TypeError for labels that are
+ *   not int32.
  */
 export function checkTargets(
   model: Layer,
   variables: Variables,
-  { objective, output }: { readonly objective: Objective; readonly output: Tree<Spec> },
+  { objective, input, output }: Pick<Session, "objective" | "input" | "output">,
   data: Data,
 ): void {
   const outputs = flattenTree<Spec>(output).leaves;
@@ -36,31 +38,46 @@ export function checkTargets(
     const { shape } = outputs[index];
     const target = targets[index];
     if (!loss || loss.labels === "dense" || !target) return;
-    checkLabels(
-      loss,
-      target,
-      fixedDim(shape[shape.length - 1], "The axis of the classes"),
-      countedLabels(model, variables, objective, data, { target, index }),
-    );
+    const classes = fixedDim(shape[shape.length - 1], "The axis of the classes");
+    const countedOf = countedSteps(model, variables, objective, data, index);
+    checkLabels(loss, target, classes, labelCounts(loss, target, countedOf));
+    if (loss.leastSteps === undefined || shape.length < 2) return;
+    const shapes = (tree: Tree<Spec>) => flattenTree<Spec>(tree).leaves.map(({ shape }) => shape);
+    const steps = typeof shape[1] === "number"
+      ? shape[1]
+      : evaluateDim(shape[1], bindShapes(shapes(input), shapes(data.x) as number[][])); // on the host
+    checkLengths(loss, target, classes, { steps, countedOf });
   });
 }
 
-/** Whether the label at a place counts for the loss of the output at `head`; true if that cannot be known. */
-function countedLabels(
+/**
+ * What counts of a sample for the loss of an output: one value, or one for each step; undefined if everything does, or
+ * if that cannot be known.
+ */
+type CountedOf = (sample: number) => ArrayLike<number> | undefined;
+
+/** Outputs of which nothing is left out, or nothing that can be known. */
+const countEverything = new WeakSet<Head>();
+
+function countedSteps(
   model: Layer,
   { params, state }: Variables,
   objective: Objective,
   data: Data,
-  { target, index: head }: { readonly target: HostTensor; readonly index: number },
-): (place: number) => boolean {
-  const [samples] = target.shape;
-  const perSample = target.data.length / samples;
+  head: number,
+): CountedOf {
+  const inputs = flattenTree<HostTensor>(data.x).leaves;
+  const [samples] = inputs[0].shape;
   const batch = batchOf(model, state);
-  const size = typeof batch === "number" ? batch : CHUNK;
+  const perSample = inputs.reduce((values, { data }) => values + data.length / samples, 0);
+  const size = typeof batch === "number"
+    ? batch
+    : Math.max(1, Math.min(CHUNK.samples, Math.floor(CHUNK.values / perSample)));
   let chunk = -1;
   let counted: HostTensor | undefined;
-  return (place) => {
-    const wanted = Math.floor(place / perSample / size);
+  return (sample) => {
+    if (countEverything.has(objective.heads[head])) return undefined;
+    const wanted = Math.floor(sample / size);
     if (wanted !== chunk) {
       chunk = wanted;
       const rows = Int32Array.from(
@@ -69,10 +86,13 @@ function countedLabels(
       );
       counted = countedRows(takeRows(data, rows));
     }
-    if (counted === undefined) return true;
-    const inChunk = place - chunk * size * perSample;
-    const perCounted = perSample / (counted.data.length / counted.shape[0]); // all labels of a sequence, or one
-    return counted.data[Math.floor(inChunk / perCounted)] !== 0;
+    if (counted === undefined) {
+      countEverything.add(objective.heads[head]);
+      return undefined;
+    }
+    const perSample = counted.data.length / counted.shape[0];
+    const first = (sample - chunk * size) * perSample;
+    return counted.data.subarray(first, first + perSample);
   };
 
   function countedRows(rows: Data): HostTensor | undefined {
@@ -86,6 +106,59 @@ function countedLabels(
     );
     return counts?.[0] as HostTensor | undefined; // the reference computes on the host
   }
+}
+
+const isTrue = (value: number) => value !== 0;
+
+/** Whether the label at a place counts; true if that cannot be known. */
+function labelCounts(loss: Loss, target: HostTensor, countedOf: CountedOf): (place: number) => boolean {
+  const perSample = target.data.length / target.shape[0];
+  return (place) => {
+    const counted = countedOf(Math.floor(place / perSample));
+    if (counted === undefined) return true;
+    if (loss.labels === "sequence") return Array.from(counted).some(isTrue); // all labels of a sequence, or none
+    return isTrue(counted[Math.floor((place % perSample) / (perSample / counted.length))]);
+  };
+}
+
+/**
+ * Throws a RangeError unless the sequences of labels that count are possible in the steps of their predictions, of
+ * which there are `steps` without a mask.
+ */
+function checkLengths(
+  loss: Loss,
+  target: HostTensor,
+  classes: number,
+  { steps, countedOf }: { readonly steps: number; readonly countedOf: CountedOf },
+): void {
+  const isEnd = endOf(loss, classes);
+  const [samples, width] = target.shape;
+  for (let sample = 0; sample < samples; sample++) {
+    const row = Array.from(target.data.subarray(sample * width, (sample + 1) * width));
+    const end = row.findIndex(isEnd);
+    const labels = end < 0 ? row : row.slice(0, end);
+    const least = loss.leastSteps?.(labels) ?? 0;
+    if (least === 0) continue;
+    const counted = countedOf(sample);
+    const counting = counted && Array.from(counted).filter(isTrue).length;
+    const available = counted?.length === steps && counting !== undefined ? counting : steps;
+    if (counting === 0 || least <= available) continue;
+    const more = least > labels.length ? ", as equal neighbors take one more" : "";
+    const remedy = "zeroInfinity" in loss.options ? ", or let it count as 0 with zeroInfinity: true" : "";
+    throw new RangeError(
+      `Cannot compute ${loss.type}: the ${labels.length} labels of sample ${sample} need ${least} steps${more}, ` +
+        `but its prediction has ${available}${
+          available === steps ? "" : " that count"
+        }; give it fewer labels ` +
+        `or more steps, leave it out${remedy}`,
+    );
+  }
+}
+
+/** Whether a label ends its sequence. */
+function endOf({ options: { blank } }: Loss, classes: number): (label: number) => boolean {
+  const end = typeof blank === "number" && blank < 0 ? blank + classes : blank;
+  return (label) => label < 0 || label === end;
 }
 
 /**
@@ -114,12 +187,11 @@ export function checkLabels(
         `use tensor(labels, { dtype: "int32" })`,
     );
   }
-  const { ignoreClass, blank } = loss.options;
+  const { ignoreClass } = loss.options;
   const isSequence = loss.labels === "sequence";
-  const end = typeof blank === "number" && blank < 0 ? blank + classes : blank;
+  const isEnd = endOf(loss, classes);
   const perSample = target.shape.slice(1).reduce((size, dim) => size * dim, 1);
-  const isBehindEnd = (place: number) =>
-    target.data.subarray(place - place % perSample, place).some((label) => label < 0 || label === end);
+  const isBehindEnd = (place: number) => target.data.subarray(place - place % perSample, place).some(isEnd);
   const wrong = target.data.findIndex((label, place) =>
     (label < 0 && !isSequence || label >= classes) && label !== ignoreClass &&
     !(isSequence && isBehindEnd(place)) && counts(place)

@@ -47,6 +47,11 @@ export interface Loss {
    * all.
    */
   counted?(target: Tensor, prediction: Tensor): Tensor;
+  /**
+   * Of a loss of sequences of class indices: how many steps the prediction of these labels has at least, if fewer make
+   * the loss infinite. Training refuses samples with fewer before anything runs. Absent: any number will do.
+   */
+  leastSteps?(labels: readonly number[]): number;
 }
 
 /** Options that every loss has. */

@@ -114,8 +114,8 @@ export interface Objective {
     state: ObjectiveState,
   ): { readonly loss: Tensor; readonly state: ObjectiveState };
   /**
-   * Per output, which values count for its loss, or for a loss of sequences with a label for each step, which steps:
-   * bool of their shape; undefined if all do. Pure, traceable.
+   * Per output, which values count for its loss, or for a loss of sequences, which steps: bool of their shape;
+   * undefined if all do. Pure, traceable.
    */
   counted(prediction: Prediction, target: Omit<Data, "x">): (Tensor | undefined)[];
   /** The running means as numbers; the state is on the host. */
@@ -265,8 +265,7 @@ function objectiveOf(
       pairs(prediction, target).map((pair) => {
         if (!pair?.loss) return undefined;
         const { loss, target, prediction, weighting } = pair;
-        const found = whatCounts(loss.type, measureOf(loss), target, prediction, weighting);
-        return loss.labels === "sparse" ? found?.steps : found?.counts;
+        return whatCounts(loss.type, measureOf(loss), target, prediction, weighting)?.steps;
       }),
     compute(given, data, state) {
       const paired = pairs(given, data);

@@ -75,7 +75,7 @@ export interface PredictOptions extends BatchingOptions {
  * @param data Inputs and targets `[samples, ...]`, and sample weights; or an iterable or async iterable of
  *   batches of them, as for `fit`, or a function that gives one.
  * @returns `loss`, the loss of each output if there are several (`<name>_loss`), and the metrics by name.
- * @throws RangeError for empty data, labels outside the classes, unknown options; TypeError for shapes that
+ * @throws RangeError for empty data, labels outside the classes or too long for their sequence, unknown options; TypeError for shapes that
  * do not fit.
  * @throws BatchError if an iterable throws, gives nothing, or a batch that is unlike the first one.
  * @throws The reason of `options.signal`, once that is aborted.

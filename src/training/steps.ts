@@ -54,7 +54,9 @@ export const trainerOptionNames = [
 export interface Session {
   /** The loss and the metrics. */
   readonly objective: Objective;
-  /** The specs of the model's output. */
+  /** The specs of the model's input, in which sizes may be open. */
+  readonly input: Tree<Spec>;
+  /** The specs of the model's output, with the same open sizes. */
   readonly output: Tree<Spec>;
   /** The optimizer, if the trainer has one. */
   readonly optimizer: Optimizer | undefined;
@@ -348,6 +350,7 @@ function createSession(
   let knownOptimizerState: TreeSpecs | undefined;
   const session: KeptSession = {
     objective,
+    input: mapTree(batch.x, specOf),
     output,
     optimizer,
     train: ofSession(train),

@@ -5,6 +5,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { main as anomalies } from "../../examples/anomalies.ts";
 import { main as attention } from "../../examples/attention/main.ts";
+import { CHARACTERS } from "../../examples/captcha/glyphs.ts";
+import { main as captcha } from "../../examples/captcha/main.ts";
 import { main as characters } from "../../examples/characters.ts";
 import { main as files } from "../../examples/files.ts";
 import { main as forecast } from "../../examples/forecast.ts";
@@ -118,6 +120,22 @@ testProgram("voice activity", async (options) => {
 }, ({ file, losses }, lines) => {
   assert(file.length < 10_000, "it needs no download");
   assert(losses.every(Number.isFinite) && losses[2] < losses[0], `losses ${losses}`);
+  assertEquals(
+    lines.filter((line) => /✓ .*: onnxruntime-web differs by/.test(line)).length,
+    2,
+    lines.join("\n"),
+  );
+}, ["env"]);
+
+/** Of the form of ddddocr's, with untrained weights; tests/examples/captcha.test.ts has the published one. */
+const smallReader = new URL("fixtures/small_reader.onnx", import.meta.url);
+
+testProgram("captchas", async (options) => {
+  const file = await Deno.readFile(smallReader);
+  return { file, ...await captcha({ ...options, published: { file, charset: ["", ...CHARACTERS] } }) };
+}, ({ file, losses }, lines) => {
+  assert(file.length < 25_000, "it needs no download");
+  assert(losses.every(Number.isFinite) && losses[1] < losses[0], `losses ${losses}`);
   assertEquals(
     lines.filter((line) => /✓ .*: onnxruntime-web differs by/.test(line)).length,
     2,

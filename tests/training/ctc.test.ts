@@ -199,6 +199,49 @@ Deno.test("ctcBeamSearch: with a beam for everything, it finds what an exhaustiv
   assertThrows(() => cf.ctcBeamSearch(x, { beamWidth: 2, topPaths: 3 }), RangeError, "topPaths");
 });
 
+/** The same search by texts, which tries every class: what is read from a row, and its logarithm. */
+function plainBeamSearch(row: readonly (readonly number[])[], width: number): [read: string, log: number][] {
+  const add = (a = -Infinity, b = -Infinity) =>
+    a === b && a === -Infinity ? a : Math.log(Math.exp(a) + Math.exp(b));
+  let beam = new Map([["", [0, -Infinity]]]); // ending with a blank, class 0, or not
+  for (const logs of row.map(logSoftmax)) {
+    const next = new Map<string, number[]>();
+    const put = (read: string, at: number, log: number) => {
+      const scores = next.get(read) ?? [-Infinity, -Infinity];
+      next.set(read, scores.with(at, add(scores[at], log)));
+    };
+    for (const [read, [blank, label]] of beam) {
+      const last = read === "" ? 0 : Number(read.split(" ").at(-1));
+      put(read, 0, add(blank, label) + logs[0]);
+      if (last > 0) put(read, 1, label + logs[last]);
+      for (let each = 1; each < logs.length; each++) {
+        put(`${read} ${each}`.trim(), 1, (each === last ? blank : add(blank, label)) + logs[each]);
+      }
+    }
+    const order = [...next].sort(([, a], [, b]) => add(...b) - add(...a));
+    beam = new Map(order.slice(0, width));
+  }
+  return [...beam].map(([read, scores]) => [read, add(...scores)]);
+}
+
+Deno.test("ctcBeamSearch: with many classes, a narrow beam keeps what a search of all classes keeps", () => {
+  for (const [seed, width] of [[1, 1], [2, 2], [3, 3], [4, 5], [5, 12]]) {
+    const x = cf.mul(cf.normal(cf.key(seed), [2, 9, 40]), 2);
+    const found = cf.ctcBeamSearch(x, { beamWidth: width, topPaths: width });
+    (cf.toNested(x) as number[][][]).forEach((row, index) => {
+      const expected = plainBeamSearch(row, width);
+      assertEquals(
+        found[index].map(({ labels }) => labels.join(" ")),
+        expected.map(([read]) => read),
+        `seed ${seed}`,
+      );
+      found[index].forEach(({ logProbability }, at) =>
+        assertAlmostEquals(logProbability, expected[at][1], 1e-9)
+      );
+    });
+  }
+});
+
 Deno.test("ctc: decoders give the same logarithm, NaN included", () => {
   for (const row of [[[NaN, 0]], [[0, 1], [NaN, NaN]], [[-Infinity, -Infinity]], [[0, -Infinity]]]) {
     const x = cf.tensor([row]);

@@ -14,7 +14,8 @@ import { at } from "../../src/operations/structure.ts";
 import { full } from "../../src/operations/creation.ts";
 import { type HostTensor, spec, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { fit } from "../../src/training/fit.ts";
-import { sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
+import { ctc } from "../../src/training/ctc.ts";
+import { type Loss, sparseCategoricalCrossentropy } from "../../src/training/losses.ts";
 import type { Data } from "../../src/training/objective.ts";
 import { evaluate } from "../../src/training/predict.ts";
 import { createTrainer } from "../../src/training/trainer.ts";
@@ -132,4 +133,73 @@ Deno.test("resultFrom: what reads the unknown is not computed", () => {
     resultFrom(([a]: readonly Tensor[], [b]: readonly Tensor[]) => less(a, b), known, [spec([2])]),
     undefined,
   );
+});
+
+/** Sequences of labels; the model gives as many steps as there are tokens, of which 0 is masked. */
+const sequences = ints([[1, 2, 3, 4], [3, 4, 5, 0], [6, 1, 0, 0]]);
+const ctcOptions = { ...options, loss: "ctc", metrics: [] } as const;
+
+Deno.test("a sequence of labels that is too long for its prediction is refused, with both numbers of steps", async () => {
+  const evaluated = (y: HostTensor) =>
+    evaluate(tagger, variables, { x: sequences, y }, { loss: "ctc", device: "reference" });
+  const refused = async (y: HostTensor, text: string) => {
+    const trained = () => fit(tagger, variables, { x: sequences, y }, ctcOptions);
+    for (const run of [trained, () => evaluated(y)]) {
+      const error = await assertRejects(run, RangeError, text);
+      assert(error.message.includes("zeroInfinity: true"), error.message);
+    }
+  };
+  const fits = ints([[1, 2, 1, 2], [1, 1, -1, -1], [1, 2, -1, -1]]);
+  assert(Number.isFinite((await evaluated(fits)).loss));
+  // More than there are steps; more than count; equal neighbors need a blank between them.
+  await refused(
+    ints([[1, 2, 1, 2, 1], [1, -1, -1, -1, -1], [1, -1, -1, -1, -1]]),
+    "the 5 labels of sample 0 need 5 steps, but its prediction has 4;",
+  );
+  await refused(
+    ints([[1, 2, 1], [1, 2, -1], [2, 1, 2]]),
+    "the 3 labels of sample 2 need 3 steps, but its prediction has 2 that count;",
+  );
+  await refused(
+    ints([[1, 2], [1, 2], [2, 2]]),
+    "the 2 labels of sample 2 need 3 steps, as equal neighbors take one more, but its prediction has 2 that count;",
+  );
+});
+
+Deno.test("masks of inputs that are large are computed sample by sample", async () => {
+  const length = 2 ** 22 + 1;
+  const tokens = new Int32Array(3 * length).fill(1, 0, 2 * length + 2); // of the last sample, two steps count
+  const x = tensor(tokens, { shape: [3, length], dtype: "int32" });
+  await assertRejects(
+    () => evaluate(tagger, variables, { x, y: ints([[1, 2, 1], [1, 1, 1], [2, 1, 2]]) }, { loss: "ctc" }),
+    RangeError,
+    "the 3 labels of sample 2 need 3 steps, but its prediction has 2 that count;",
+  );
+});
+
+Deno.test("labels that are too long are allowed where they do not count, or count as 0", async () => {
+  const y = ints([[1, 2, 1], [1, 2, -1], [2, 1, 2]]);
+  const evaluated = async (data: Data, loss: Loss = ctc()) =>
+    (await evaluate(tagger, variables, data, { loss, device: "reference" })).loss;
+  assert(Number.isFinite(await evaluated({ x: sequences, y, sampleWeight: tensor([1, 1, 0]) })));
+  assert(Number.isFinite(await evaluated({ x: sequences, y }, ctc({ zeroInfinity: true }))));
+  const masked = ints([[1, 2, 3, 4], [3, 4, 5, 0], [0, 0, 0, 0]]);
+  assert(Number.isFinite(await evaluated({ x: masked, y })));
+  // What stands behind the end of the labels does not count.
+  assert(Number.isFinite(await evaluated({ x: sequences, y: ints([[1, 2, 1], [1, -1, 1], [2, 0, 2]]) })));
+  // The blank is another class.
+  assert(Number.isFinite(
+    await evaluated({ x: sequences, y: ints([[1, 0, 1], [1, 0, 1], [0, 2, 1]]) }, ctc({ blank: -1 })),
+  ));
+});
+
+Deno.test("labels that are too long in a batch of an iterable are named with the batch", async () => {
+  const good = { x: sequences, y: ints([[1], [2], [1]]) };
+  const bad = { x: ints([[1, 2, 0], [3, 4, 5]]), y: ints([[1, 1], [2, 2]]) };
+  const error = await assertRejects(
+    () => fit(tagger, variables, [good, bad], ctcOptions),
+    Error,
+    "the 2 labels of sample 0 need 3 steps",
+  );
+  assert(/batch 1\b|batch 2\b/.test(error.message), error.message);
 });

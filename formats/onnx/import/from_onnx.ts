@@ -9,6 +9,7 @@ import { decodeModel, type ModelProto } from "../protos.ts";
 import type { ExternalData } from "../tensors.ts";
 import { type BatchAxes, checkBatchAxes } from "./axes.ts";
 import { boundInputs, type OnnxConstant } from "./bound.ts";
+import { type OnnxShapes, withShapes } from "./declared.ts";
 import { checkOperators, hasWeights, readGraph } from "./graph.ts";
 import { graphFunction } from "./graph_function.ts";
 import { type OnnxInput, readInput } from "./inputs.ts";
@@ -39,6 +40,12 @@ export interface FromOnnxOptions extends OnnxLimits {
   readonly trainNumbers?: boolean;
   /** Values of inputs that are the same in every call, by name, as `{ sr: 16000 }`; they are no inputs of the model then. */
   readonly constants?: { readonly [input: string]: OnnxConstant };
+  /**
+   * Shapes of inputs instead of those that the file declares, by name; null is an open size. Files are often written for
+   * a batch of 1 whose graph takes any batch, as `{ image: [null, 1, 64, null] }` says. If the graph was written for its
+   * sizes, a call with others throws.
+   */
+  readonly shapes?: OnnxShapes;
   /**
    * The axis of the batch in all inputs and outputs, or in those named; default 0. The model takes and gives the batch as
    * the first axis, wherever it is in the graph. Null for a graph that takes a single sample and has no such axis: the
@@ -150,11 +157,13 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Onnx
     "trainable",
     "trainNumbers",
     "constants",
+    "shapes",
     "batchAxis",
     "states",
     ...limitNames,
   ]);
-  const { name, batchAxis, constants, states, trainable = () => true, trainNumbers = false } = options;
+  const { name, batchAxis, constants, shapes, states, trainable = () => true, trainNumbers = false } =
+    options;
   checkFunction("use fromOnnx", trainable, "trainable");
   if (typeof trainNumbers !== "boolean") {
     throw wrongKind("use fromOnnx", trainNumbers, "trainNumbers", "true or false");
@@ -175,7 +184,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Onnx
   checkOperators(reader, root);
   const graph = readGraph(reader, root, "the graph");
   if (graph.outputs.length === 0) throw new OnnxError("the graph", "it has no outputs");
-  const all = graph.inputs.map(readInput);
+  const all = withShapes(shapes, graph.inputs.map(readInput));
   if (all.length === 0) throw new OnnxError("the graph", "it has no inputs");
   const bound = boundInputs(constants, all);
   if (bound.size === all.length) {

@@ -17,11 +17,15 @@ export interface OnnxInput {
   readonly shape: Shape | undefined;
 }
 
-/** A size of an input as ours; names that are not identifiers are rewritten. */
-function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
-  if (value !== undefined) return sizesOf(`input ${quoted(name)}`, [value])[0];
+/** An open size of an input; names that are not identifiers are rewritten. */
+export function openDim(name: string, axis: number, param = ""): Dim {
   const text = (param === "" ? `${name}_${axis}` : param).replaceAll(/\W/g, "_");
   return symbol(/^[A-Za-z_]/.test(text) ? text : `_${text}`);
+}
+
+/** A size of an input as ours. */
+function dimOf(name: string, axis: number, value: bigint | undefined, param: string): Dim {
+  return value === undefined ? openDim(name, axis, param) : sizesOf(`input ${quoted(name)}`, [value])[0];
 }
 
 /** An input as the file describes it. */
@@ -37,16 +41,19 @@ export function readInput({ name, type }: ValueInfoProto): OnnxInput {
 
 /** Throws unless a tensor can be this input. */
 export function checkInput({ name, dtype, shape }: OnnxInput, given: Spec): void {
-  const fits = given.dtype === dtype &&
-    (!shape || (shape.length === given.shape.length &&
-      shape.every((dim, axis) =>
-        typeof dim !== "number" || typeof given.shape[axis] !== "number" || dim === given.shape[axis]
-      )));
-  if (fits) return;
+  const hasRank = !shape || shape.length === given.shape.length;
+  const isOther = (dim: Dim, axis: number) =>
+    typeof dim === "number" && typeof given.shape[axis] === "number" && dim !== given.shape[axis];
+  if (given.dtype === dtype && hasRank && !shape?.some(isOther)) return;
+  const fixed = given.dtype === dtype && hasRank && shape
+    ? shape.map((dim, axis) => typeof dim !== "number" || isOther(dim, axis) ? "null" : `${dim}`)
+    : undefined;
   throw new TypeError(
     `Cannot run the ONNX model with ${printSpec(given)} for its input ${quoted(name)}: expected ${dtype}${
       shape ? printShape(shape) : " of any shape"
-    }`,
+    }` + (fixed
+      ? `; fromOnnx opens sizes of a file, as in shapes: { ${quoted(name)}: [${fixed.join(", ")}] }`
+      : ""),
   );
 }
 

@@ -191,15 +191,22 @@ APART void many_terms(int64_t rows, const float *a, int64_t stride_row, int64_t 
   }
 }
 
+static _Thread_local unsigned turns;
+
 /* C[m][n] = A[m][k] B + D: element (i, p) of A lies at a[i * stride_row + p * stride_k]; D may be absent, or C. */
 static void product(const float *a, int64_t stride_row, int64_t stride_k, const float *packed, float *out,
                     int64_t stride_out, int64_t m, int64_t n, int64_t k, const float *added, int64_t stride_added) {
   const int64_t panel = k * PANEL;
   if (k <= WHOLE) {
     const int64_t pass = WIDEST * ((m * k > FEW ? PASS : FEW) / (WIDEST * k + 1) + 1);
-    for (int64_t j = 0; j < n; j += pass)
+    const int64_t last = (n - 1) / pass * pass;
+    /* Every other time from the last piece to the first: what was read last is still in the first cache. */
+    const int back = (turns++ & 1) != 0;
+    for (int64_t i = 0; i < n; i += pass) {
+      const int64_t j = back ? last - i : i;
       strips(m, a, stride_row, stride_k, packed + j * k, panel, out + j, stride_out, least(pass, n - j), k,
              added ? added + j : NULL, stride_added);
+    }
     return;
   }
   float sums[CHUNK * WIDE] = {0};

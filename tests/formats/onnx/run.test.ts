@@ -261,6 +261,54 @@ Deno.test("fromOnnx: a model of a state trains over its steps", async () => {
   assert(history.loss[29] < history.loss[0]);
 });
 
+/** Written for a batch of 1 and rows of 3, which a product and a flattening to `[1, 6]` follow. */
+const ofOne = (shape: readonly number[]) =>
+  fileWith({
+    nodes: [node("MatMul", ["x", "kernel"], ["y"]), node("Reshape", ["y", "flat"], ["z"])],
+    inputs: { x: signed([1, 2, 3]) },
+    weights: { kernel: signed([3, 4], 5) },
+    ints: { flat: shape },
+    outputs: { z: "float32" },
+  }, { x: [1, 2, 3] });
+
+Deno.test("fromOnnx: shapes opens sizes that the file declares, and fixes open ones", async () => {
+  const x = signed([5, 2, 3]);
+  const fixed = fromOnnx(ofOne([0, -1]));
+  await assertRejects(
+    () => fixed.run({ x }),
+    TypeError,
+    'expected float32[1, 2, 3]; fromOnnx opens sizes of a file, as in shapes: { "x": [null, 2, 3] }',
+  );
+  await assertRejects(
+    () => predict(fixed.model, fixed.variables, x, { batchSize: 5 }),
+    RangeError,
+    "batch of 1",
+  );
+  const { run, model, variables, inputs } = fromOnnx(ofOne([0, -1]), { shapes: { x: [null, 2, 3] } });
+  assertEquals(String(inputs[0].shape), "x_0,2,3");
+  const { z } = await run({ x }, WASM);
+  assertEquals(z.shape, [5, 8]);
+  const rows = await predict(model as Layer<Tensor>, variables, x, WASM);
+  assertEquals(rows.data, z.data);
+  for (const row of [0, 4]) {
+    const one = await fixed.run({ x: host(slice(x, { start: [row, 0, 0], size: [1, 2, 3] })) }, WASM);
+    assertEquals(one.z.data, z.data.slice(8 * row, 8 * row + 8));
+  }
+  await fit(model, variables, { x, y: signed([5, 8]) }, {
+    loss: "mse",
+    optimizer: "sgd",
+    report: "none",
+    ...WASM,
+  });
+  // A graph that was written for its batch.
+  const written = fromOnnx(ofOne([1, 8]), { shapes: { x: [null, 2, 3] } });
+  await assertRejects(() => written.run({ x }), Error, "Reshape");
+  // A size that is open keeps its name; one that is given is fixed.
+  const narrow = fromOnnx(timeMajor, { shapes: { x: [null, 2, 3] } });
+  assertEquals(String(narrow.inputs[0].shape), "time,2,3");
+  await assertRejects(() => narrow.run({ x: signed([5, 3, 3]) }), TypeError, "expected float32[time, 2, 3]");
+});
+
 Deno.test("fromOnnx: options that do not fit the graph are refused", () => {
   const wrong = (options: Record<string, unknown>, expected: string) => {
     const error = assertThrows(() => fromOnnx(frames, options), Error);
@@ -274,6 +322,10 @@ Deno.test("fromOnnx: options that do not fit the graph are refused", () => {
   wrong({ states: { hh: "hn" } }, 'states names "hh"');
   wrong({ states: {} }, 'an object such as { h: "hn" }');
   wrong({ states: { h: "hn", x: "hn" } }, 'the output "hn" twice');
+  wrong({ shapes: { z: [1] } }, 'shapes names "z", expected one of "x", "h", "rate"');
+  wrong({ shapes: { x: [1] } }, "shapes.x is an array");
+  wrong({ shapes: { x: [1, 0.5] } }, "shapes.x[1] is 0.5");
+  wrong({ shapes: [1, 5] }, "shapes is an array");
   wrong({ batchAxis: -1 }, "batchAxis is the number -1");
   wrong({ batchAxis: { z: 1 } }, 'batchAxis names "z"');
   wrong({ batchAxis: { x: 0.5 } }, "batchAxis.x is the number 0.5");
